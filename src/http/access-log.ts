@@ -5,7 +5,7 @@ import ipaddr from "ipaddr.js";
 import type { Log } from "../core/log.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
 import { redactTarget } from "../sign/redact.ts";
-import type { Exchange } from "./request/exchange.ts";
+import type { DownloadExchange } from "./request/exchange.ts";
 
 export interface AccessLogRules {
   /** `misses`: all except hits and misses at a failing origin, which has log lines of its own. */
@@ -15,7 +15,7 @@ export interface AccessLogRules {
 }
 
 /** Returns a function that writes the line of an answered exchange. */
-export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLogRules) => void {
+export function createAccessLog(log: Log): (exchange: DownloadExchange, rules: AccessLogRules) => void {
   return (exchange, rules) => {
     const { accessLog, trustedProxies } = rules;
     const { request, response, outcome, errorCode, requestId, startedAt, site } = exchange;

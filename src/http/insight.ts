@@ -5,7 +5,7 @@ import type { OperationLog } from "../insight/operation-log.ts";
 import type { Usage } from "../insight/usage.ts";
 import { redactTarget } from "../sign/redact.ts";
 import { clientAddress } from "./access-log.ts";
-import type { Exchange } from "./request/exchange.ts";
+import type { DownloadExchange } from "./request/exchange.ts";
 import { apiBase, type PublicPlace } from "./response/public-url.ts";
 import type { AnsweredCall } from "./rest/rest.ts";
 
@@ -31,7 +31,7 @@ const OPERATION_OF: Readonly<Partial<Record<AnsweredCall["name"], OperationName>
 /** The code of the original service for a client that left before its response. */
 const CLIENT_LEFT = { code: -5997, message: "the client has left before its answer" };
 
-export function noteDownload({ site, bodyBytes, errorCode }: Exchange, { usage }: InsightParts): void {
+export function noteDownload({ site, bodyBytes, errorCode }: DownloadExchange, { usage }: InsightParts): void {
   // Without a domain the request belongs to no bucket.
   if (site === undefined) return;
   usage.count(site.stored.bucketId, "download", { isFailed: errorCode !== undefined, bytes: bodyBytes });

@@ -27,7 +27,7 @@ const MIN_INTERVAL_MS = 1_000;
 const NOT_FOUND_CHECKS = 5;
 
 /** Result of a put. `refused`: S3 does not accept such a request. */
-type Outcome = "stored" | "condition failed" | "refused";
+type ProbeResult = "stored" | "condition failed" | "refused";
 
 export interface CapabilityProbe {
   /** The result is cached. If the probe fails, throws store_failed or store_full, and the next call probes again. */
@@ -95,7 +95,7 @@ async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Pr
     if (reply.status >= 300) throw client.unexpectedReply(`put "${name}"`, reply.status);
     await client.discard(reply);
   }
-  async function tryPut(text: string, condition: Record<string, string>): Promise<Outcome> {
+  async function tryPut(text: string, condition: Record<string, string>): Promise<ProbeResult> {
     let reply: HttpReply;
     try {
       reply = await putText(text, condition);

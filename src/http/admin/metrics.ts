@@ -8,7 +8,7 @@ import { type MirrorMeter, SILENT_METER } from "../../mirror/meter.ts";
 import type { OriginHealth } from "../../origin/guard/health.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts";
-import type { Exchange } from "../request/exchange.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
 import type { AnsweredCall } from "../rest/rest.ts";
 
 /** Values that are read only for a scrape. */
@@ -34,7 +34,7 @@ export interface Metrics {
   readonly variants: MirrorMeter;
   readonly renders: RenderMeter;
   /** Counts an answered download. */
-  answered(exchange: Exchange): void;
+  answered(exchange: DownloadExchange): void;
   /** Counts an answered call of the REST API. */
   called(call: AnsweredCall): void;
   /** Counts input that was refused before any listener saw a request. */

@@ -3,7 +3,7 @@
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Found } from "../../mirror/stored/stored.ts";
 import { Client } from "../request/client.ts";
-import type { Exchange, Outcome } from "../request/exchange.ts";
+import type { DownloadExchange, DownloadOutcome } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl } from "../request/object-name.ts";
 import type { ProcessingRequest } from "../request/processing-request.ts";
 import type { DownloadGrant, Site, Sites } from "../request/site.ts";
@@ -21,7 +21,7 @@ export interface DownloadContext {
   readonly url: ObjectUrl;
   readonly object: NamedObject;
   readonly grant: DownloadGrant;
-  readonly exchange: Exchange;
+  readonly exchange: DownloadExchange;
   /** The variant that the URL requests; undefined: it requests the object itself. */
   readonly processing?: ProcessingRequest | undefined;
   /** True: the URL ends in an alias, and an object with exactly this name is served before the variant. */
@@ -48,7 +48,7 @@ export function withLookupOf(
   return failure === undefined ? download : withUnknownStore(download);
 }
 
-export const FROM_MEMORY: Outcome = { kind: "hit", tier: "memory" };
+export const FROM_MEMORY: DownloadOutcome = { kind: "hit", tier: "memory" };
 
 export const CACHE_STATUS = {
   memory: "huiyuan; hit; detail=memory",
@@ -88,7 +88,7 @@ export function contextOf(
 
 /** Answers with an object of the bucket, and closes the reader of a large one. */
 export async function answerLocated(
-  exchange: Exchange,
+  exchange: DownloadExchange,
   found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }>,
   context: AnswerContext,
 ): Promise<void> {
@@ -120,12 +120,12 @@ export async function answerLocated(
 }
 
 /** Created on first use: a memory hit needs none. */
-export function clientOf(exchange: Exchange): Client {
+export function clientOf(exchange: DownloadExchange): Client {
   exchange.client ??= new Client(exchange.response);
   return exchange.client;
 }
 
 /** Aborts when the client disconnects before its answer has ended. */
-export function clientSignal(exchange: Exchange): AbortSignal {
+export function clientSignal(exchange: DownloadExchange): AbortSignal {
   return clientOf(exchange).signal;
 }

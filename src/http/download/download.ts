@@ -4,7 +4,7 @@ import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createFailureLog } from "../../mirror/failure-log.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
-import { beginExchange, type DownloadRequest, type Exchange } from "../request/exchange.ts";
+import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import { nameObject } from "../request/object-name.ts";
 import { type ProcessingRequest, processingOfAlias, processingOfQuery } from "../request/processing-request.ts";
 import { authorizerOfOriginal, queryWithoutEscape } from "../request/protection.ts";
@@ -29,7 +29,7 @@ export interface DownloadOptions {
   readonly nextRequestId: () => string;
   readonly log: Log;
   /** Called once a request, after its answer was decided and its head written. */
-  readonly answered: (exchange: Exchange) => void;
+  readonly answered: (exchange: DownloadExchange) => void;
   /** Called with each error before its error answer is sent. */
   readonly failed?: (error: HuiyuanError) => void;
 }
@@ -52,7 +52,7 @@ export function createDownloads(
   const { answered } = options;
   // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
   const failures = createFailureLog(options.log, {}, "requests");
-  const fail = (exchange: Exchange, error: unknown) => {
+  const fail = (exchange: DownloadExchange, error: unknown) => {
     const known = asHuiyuanError(error);
     options.failed?.(known);
     const { response, requestId } = exchange;
@@ -69,7 +69,7 @@ export function createDownloads(
   };
 
   /** Undefined: answered synchronously. */
-  const begin = (exchange: Exchange): void | Promise<void> => {
+  const begin = (exchange: DownloadExchange): void | Promise<void> => {
     try {
       const download = admit(exchange, options.sites());
       return download === undefined ? undefined : serve(download);
@@ -87,7 +87,7 @@ export function createDownloads(
 }
 
 /** Checks the request. Undefined: it was a CORS preflight, which is answered. Throws the 4xx codes; no I/O. */
-function admit(exchange: Exchange, sites: Sites): DownloadContext | undefined {
+function admit(exchange: DownloadExchange, sites: Sites): DownloadContext | undefined {
   const { request } = exchange;
   const target = targetOf(request);
   const site = sites.find(target.host);

@@ -42,12 +42,12 @@ export function freshLife(
 const NEVER_STALE = { life: undefined };
 
 /** Whether a stored object may be served now, or must be revalidated first. */
-export type Freshness =
+export type FreshnessStep =
   | { readonly kind: "serve"; readonly life: AnswerLife | undefined; readonly isStale: boolean }
   | { readonly kind: "revalidate"; readonly route: Route; readonly mayServeStale: boolean };
 
 /** Starts a background revalidation if the object is stale and may be served all the same. */
-export function checkFreshness(context: RevalidationContext, object: StoredObject): Freshness {
+export function checkFreshness(context: RevalidationContext, object: StoredObject): FreshnessStep {
   const route = object.isStale || context.site.source?.ages === true ? revalidationRoute(context) : undefined;
   if (route === undefined) return FRESH;
   const { revalidation } = route.mirror;
@@ -59,13 +59,13 @@ export function checkFreshness(context: RevalidationContext, object: StoredObjec
   return { kind: "serve", life, isStale: true };
 }
 
-const FRESH: Freshness = { kind: "serve", life: undefined, isStale: false };
+const FRESH: FreshnessStep = { kind: "serve", life: undefined, isStale: false };
 
 /** Throws the codes of Mirror.fetch. */
 export function revalidateFirst(
   context: RevalidationContext,
   object: StoredObject,
-  { route, mayServeStale }: Extract<Freshness, { readonly kind: "revalidate" }>,
+  { route, mayServeStale }: Extract<FreshnessStep, { readonly kind: "revalidate" }>,
 ): Promise<MissAnswer | StaleKept> {
   return route.mirror.revalidate(object, {
     ...revalidationRequest(context, route),

@@ -12,7 +12,7 @@ import {
   publicTarget,
 } from "../../mirror/rules.ts";
 import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
-import type { Exchange } from "../request/exchange.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
 import { splitStyle } from "../request/instruction.ts";
 import { missRouteOf } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
@@ -246,7 +246,7 @@ export function missRequestOf(
 }
 
 /** The loop-protection headers that the origin receives (RFC 9110 §7.6.3, RFC 8586). */
-export function viaHeadersOf({ request }: Pick<Exchange, "request">): ViaHeaders {
+export function viaHeadersOf({ request }: Pick<DownloadExchange, "request">): ViaHeaders {
   return { via: request.headers.via, cdnLoop: request.headers["cdn-loop"] as string | undefined };
 }
 

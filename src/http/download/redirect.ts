@@ -4,7 +4,7 @@
 import { classifyAddress } from "../../core/addresses.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
 import { encodeKey } from "../../origin/exchange/hop.ts";
-import { type Exchange, sendWhole } from "../request/exchange.ts";
+import { type DownloadExchange, sendWhole } from "../request/exchange.ts";
 import { siteHeaders } from "../response/answer-headers.ts";
 
 const EMPTY = Buffer.alloc(0);
@@ -24,7 +24,7 @@ export function isForClients(location: string): boolean {
 }
 
 /** `location`: an absolute URL in printable ASCII. */
-export function sendRedirect(exchange: Exchange, status: number, location: string): void {
+export function sendRedirect(exchange: DownloadExchange, status: number, location: string): void {
   const { site, request, isByAccept } = exchange;
   exchange.outcome = { kind: "other", tier: "none" };
   const headers = [

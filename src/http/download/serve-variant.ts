@@ -5,7 +5,7 @@ import type { ObjectInfo } from "../../core/object.ts";
 import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
 import type { Variant, VariantRequest } from "../../mirror/variants/variants.ts";
-import type { Outcome } from "../request/exchange.ts";
+import type { DownloadOutcome } from "../request/exchange.ts";
 import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
 import type { DownloadGrant } from "../request/site.ts";
 import { admittedByBoth } from "../request/token-scope.ts";
@@ -131,7 +131,7 @@ async function answerVariant(original: DownloadContext, variant: Variant, source
   }
 }
 
-type Tier = Extract<Outcome["tier"], "memory" | "bucket" | "spool" | "renderer">;
+type Tier = Extract<DownloadOutcome["tier"], "memory" | "bucket" | "spool" | "renderer">;
 
 function statusOf(tier: Tier, life: AnswerLife | undefined): string {
   const detail = tier === "renderer" ? "rendered" : tier;

@@ -3,7 +3,7 @@
 import type { HuiyuanError } from "../../core/errors.ts";
 import { SILENT_LOG } from "../../core/log.ts";
 import { createDownloads } from "../download/download.ts";
-import type { DownloadRequest, Exchange } from "../request/exchange.ts";
+import type { DownloadExchange, DownloadRequest } from "../request/exchange.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { type DownloadResponse, flatHeaders, type HeaderList } from "../response/response.ts";
 import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
@@ -15,7 +15,7 @@ export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "fetches
   readonly status: number | undefined;
   readonly headers: HeaderList;
   readonly failure: HuiyuanError | undefined;
-  readonly outcome: Exchange["outcome"];
+  readonly outcome: DownloadExchange["outcome"];
 }
 
 /** `request`: as it would arrive on a connection. Errors of the request are results; this throws none of them. */
@@ -43,7 +43,7 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
   };
   const response = createDryResponse();
   let failure: HuiyuanError | undefined;
-  const exchange = await new Promise<Exchange>((resolve) => {
+  const exchange = await new Promise<DownloadExchange>((resolve) => {
     const failed = (error: HuiyuanError) => {
       failure = error;
     };

@@ -11,7 +11,7 @@ export interface Conditions {
   readonly range: string | undefined;
 }
 
-export interface Validators {
+export interface ObjectValidators {
   /** A strong tag, with its quotes. */
   readonly etag: string;
   /** Unix milliseconds. */
@@ -31,7 +31,7 @@ export interface Validators {
 export type ConditionVerdict = "full" | "range" | "not-modified" | "precondition-failed";
 
 /** For GET and HEAD, in the order of RFC 9110 §13.2.2. An unreadable date counts as absent. */
-export function evaluate(conditions: Conditions, object: Validators): ConditionVerdict {
+export function evaluate(conditions: Conditions, object: ObjectValidators): ConditionVerdict {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions;
   if (ifMatch !== undefined) {
     if (!matches(ifMatch, object.etag, "strong")) return "precondition-failed";
@@ -72,7 +72,7 @@ function matches(list: string, etag: string, comparison: "strong" | "weak"): boo
 }
 
 /** For an image that was processed here only the exact date counts, because dates may go back. */
-function isUnmodifiedSince(date: number, { modifiedAt, isMade }: Validators): boolean {
+function isUnmodifiedSince(date: number, { modifiedAt, isMade }: ObjectValidators): boolean {
   return isMade ? seconds(modifiedAt) === date : seconds(modifiedAt) <= date;
 }
 
@@ -80,7 +80,7 @@ function isUnmodifiedSince(date: number, { modifiedAt, isMade }: Validators): bo
  * A date must be exactly the object's, and strong (§13.1.5). A client whose copy is older, newer, or possibly another
  * one of the same second gets the whole object.
  */
-function holdsIfRange(value: string, object: Validators): boolean {
+function holdsIfRange(value: string, object: ObjectValidators): boolean {
   const text = value.trim();
   if (text.startsWith('"')) return text === object.etag;
   return object.isDateStrong && parseHttpDate(text) === seconds(object.modifiedAt);

@@ -12,13 +12,13 @@ export interface DownloadRequest
 }
 
 /** The outcome of a download, for counters and the access log. */
-export interface Outcome {
+export interface DownloadOutcome {
   /** `hit`: from memory, bucket or spool, or processed from a stored image. `miss`: the origin was needed. */
   readonly kind: "hit" | "miss" | "error" | "other";
   readonly tier: "memory" | "bucket" | "spool" | "renderer" | "origin" | "none";
 }
 
-export interface Exchange {
+export interface DownloadExchange {
   readonly request: DownloadRequest;
   readonly response: DownloadResponse;
   readonly requestId: string;
@@ -30,16 +30,20 @@ export interface Exchange {
   isByAccept: boolean;
   /** Created on first use. */
   client: Client | undefined;
-  outcome: Outcome;
+  outcome: DownloadOutcome;
   /** Body bytes that the head declared, or that were sent from a fill. */
   bodyBytes: number;
   /** The code of an error response. */
   errorCode: string | undefined;
 }
 
-const UNKNOWN: Outcome = { kind: "other", tier: "none" };
+const UNKNOWN: DownloadOutcome = { kind: "other", tier: "none" };
 
-export function beginExchange(request: DownloadRequest, response: DownloadResponse, requestId: string): Exchange {
+export function beginExchange(
+  request: DownloadRequest,
+  response: DownloadResponse,
+  requestId: string,
+): DownloadExchange {
   return {
     request,
     response,
@@ -55,7 +59,7 @@ export function beginExchange(request: DownloadRequest, response: DownloadRespon
 }
 
 /** Sends a head and a whole body; a HEAD gets only the head. `headers` has neither Content-Length nor X-Request-Id. */
-export function sendWhole(exchange: Exchange, status: number, headers: HeaderList, body: Buffer): void {
+export function sendWhole(exchange: DownloadExchange, status: number, headers: HeaderList, body: Buffer): void {
   const { request, response, requestId } = exchange;
   response.writeHead(status, headers, ["Content-Length", String(body.byteLength), "X-Request-Id", requestId]);
   if (request.method === "HEAD") response.end();

@@ -8,7 +8,7 @@ import type { MissAnswer } from "../../mirror/fill/join.ts";
 import type { TransientBody } from "../../mirror/fill/transient.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";
-import type { Exchange } from "../request/exchange.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";
 import { type AnswerContext, answerObject, spend } from "./answer.ts";
 import type { AnswerState } from "./cache-control.ts";
@@ -24,7 +24,11 @@ type Filling = Extract<MissAnswer, { kind: "filling" }>;
 export type ContextFor = (state: AnswerState, isProven: boolean) => AnswerContext;
 
 /** Sends the body while it arrives. The caller releases `filling`, and destroys the response if this throws. */
-export async function answerFilling(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
+export async function answerFilling(
+  exchange: DownloadExchange,
+  filling: Filling,
+  contextFor: ContextFor,
+): Promise<void> {
   const { request } = exchange;
   const { size } = filling.head;
   const range = requestedRange(exchange);
@@ -40,13 +44,13 @@ export async function answerFilling(exchange: Exchange, filling: Filling, contex
 }
 
 /** Undefined too if the request has If-Range, which a response without validators never satisfies. */
-function requestedRange({ request }: Exchange): string | undefined {
+function requestedRange({ request }: DownloadExchange): string | undefined {
   const { range, "if-range": ifRange } = request.headers;
   return request.method === "GET" && ifRange === undefined ? range : undefined;
 }
 
 /** Whether the request names a version; a running fill does not know its version yet. */
-export function isForOneVersion({ request }: Exchange): boolean {
+export function isForOneVersion({ request }: DownloadExchange): boolean {
   const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
   return wantsVersion({ ifMatch, ifUnmodifiedSince });
 }
@@ -56,7 +60,7 @@ export function isForOneVersion({ request }: Exchange): boolean {
  * cannot hold is not available at its end. In that case ranges are ignored, and the whole body is sent while it arrives
  * (RFC 9110 §14.2). If the client can use only the whole body, it is collected in memory instead.
  */
-async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
+async function answerEnded(exchange: DownloadExchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const { reader } = filling;
   const end = await (mayTakeWhole(exchange, filling) ? reader.endOrNotStorable() : reader.whole());
   if (end === "not-storable") return stream(exchange, filling, { contextFor, span: undefined });
@@ -82,13 +86,13 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
 }
 
 /** False for a request that names a version, and for HTTP/1.0 without a length: see answerFilling(). */
-function mayTakeWhole(exchange: Exchange, { head }: Filling): boolean {
+function mayTakeWhole(exchange: DownloadExchange, { head }: Filling): boolean {
   return !isForOneVersion(exchange) && (head.size !== undefined || exchange.request.httpVersion !== "1.0");
 }
 
 /** Sends it piece by piece, as from a store: its memory is released when the client has received nearly all. */
 async function answerTransient(
-  exchange: Exchange,
+  exchange: DownloadExchange,
   { info, bytes }: TransientBody,
   context: AnswerContext,
 ): Promise<void> {
@@ -97,7 +101,7 @@ async function answerTransient(
 }
 
 async function stream(
-  exchange: Exchange,
+  exchange: DownloadExchange,
   { head, reader, isSuspect }: Filling,
   { contextFor, span }: { readonly contextFor: ContextFor; readonly span: ByteRange | undefined },
 ): Promise<void> {
@@ -191,7 +195,7 @@ function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {
 }
 
 /** Answers a HEAD by the origin's own answer to a HEAD. It has no Content-Type, because no byte proves the type. */
-export function answerOriginHead(exchange: Exchange, answer: OriginAnswer, context: AnswerContext): void {
+export function answerOriginHead(exchange: DownloadExchange, answer: OriginAnswer, context: AnswerContext): void {
   const headers = ["X-Content-Type-Options", "nosniff", "Accept-Ranges", "bytes", "X-Request-Id", exchange.requestId];
   if (answer.size !== undefined) headers.push("Content-Length", String(answer.size));
   exchange.response.writeHead(200, headers, ...context.headers);

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../../core/object.ts";
 import { evaluate } from "../request/conditional.ts";
-import type { Exchange } from "../request/exchange.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";
 import { createMultipart } from "./multipart.ts";
 import { pump, type ReadAt } from "./pump.ts";
@@ -89,7 +89,7 @@ function ownHeaders(info: ObjectInfo, etag: string): HeaderList {
 }
 
 /** Evaluates the request's conditions and Range. Throws range_unsatisfiable, precondition_failed. */
-function plan(exchange: Exchange, info: ObjectInfo): Plan {
+function plan(exchange: DownloadExchange, info: ObjectInfo): Plan {
   const { headers, method } = exchange.request;
   const verdict = evaluate(
     {
@@ -119,7 +119,7 @@ function plan(exchange: Exchange, info: ObjectInfo): Plan {
 
 /** Sends the object. Synchronous to the last byte if it is in memory and no token is spent. */
 export function answerObject(
-  exchange: Exchange,
+  exchange: DownloadExchange,
   info: ObjectInfo,
   bytes: ObjectBytes,
   context: AnswerContext,
@@ -164,7 +164,7 @@ function withLength(type: HeaderList, own: HeaderList, length: number): HeaderLi
 }
 
 function sendPlanned(
-  exchange: Exchange,
+  exchange: DownloadExchange,
   info: ObjectInfo,
   {
     bytes,

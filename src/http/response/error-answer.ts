@@ -1,7 +1,7 @@
 // Sends error responses: status, X-ErrNo, a request id and a small JSON body, or the bucket's own page for a 404. Of
 // the error a client sees only its code's public text, and the name and range of a faulty processing parameter.
 import { errorRow, type HuiyuanError } from "../../core/errors.ts";
-import { type Exchange, sendWhole } from "../request/exchange.ts";
+import { type DownloadExchange, sendWhole } from "../request/exchange.ts";
 import { siteHeaders } from "./answer-headers.ts";
 
 /** The body of an error response. Its `code` is the X-ErrNo. */
@@ -14,7 +14,7 @@ export function errorBody(error: HuiyuanError, requestId: string): Buffer {
 }
 
 /** Sends an error response. No head may have been sent. */
-export function sendError(exchange: Exchange, error: HuiyuanError): void {
+export function sendError(exchange: DownloadExchange, error: HuiyuanError): void {
   const { site, request, isByAccept } = exchange;
   const { status: ownStatus, errNo } = errorRow(error.code);
   const status = error.answerStatus ?? ownStatus;

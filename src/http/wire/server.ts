@@ -65,13 +65,13 @@ const SWEEP_TURNS = 3;
 /** Resolves when the port is bound. Throws settings_invalid if it cannot be bound. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const lingeringCloses = createLingeringCloses();
-  const connections = new WeakMap<Socket, Connection>();
+  const connections = new WeakMap<Socket, NodeConnection>();
   const fairness = createFairness();
-  const connectionOf = (socket: Socket): Connection => {
+  const connectionOf = (socket: Socket): NodeConnection => {
     const known = connections.get(socket);
     if (known !== undefined) return known;
     const pipelining = createPipelining(socket);
-    const made: Connection = {
+    const made: NodeConnection = {
       pipelining,
       parserFeed: createParserFeed(socket, {
         takeOver,
@@ -198,7 +198,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
 }
 
 /** The state of a connection that node's server reads. */
-interface Connection {
+interface NodeConnection {
   readonly pipelining: Pipelining;
   readonly parserFeed: ParserFeed;
   /** The body of the newest request. */

@@ -56,7 +56,7 @@ class AnswerDesync implements Desync {
 }
 
 /** Tracks the requests of one connection in order. A class, because each dial makes one. */
-export class Connection {
+export class ConnectionTrust {
   readonly #trust: Trust;
   readonly #now: () => number;
   #answers = 0;

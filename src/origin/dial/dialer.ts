@@ -8,7 +8,7 @@ import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { connectGuarded, type Endpoint } from "./connect.ts";
 import { createEndHold, reportResets } from "./connection-end.ts";
-import { Connection, createTrust, DISTRUST_MS, type Trust } from "./desync.ts";
+import { ConnectionTrust, createTrust, DISTRUST_MS, type Trust } from "./desync.ts";
 import type { Resolve } from "./lookup.ts";
 
 export type { Dispatcher } from "undici";
@@ -38,7 +38,7 @@ export interface TrackedRequest extends Dispatcher.DispatchOptions {
 
 /** A client, which has one connection at a time. */
 export interface ConnectionHolder {
-  readonly connection: Connection | undefined;
+  readonly connection: ConnectionTrust | undefined;
 }
 
 export interface Dialer {
@@ -99,7 +99,7 @@ export function createDialer(options: DialerOptions): Dialer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
       factory: (url, clientOptions: object) => {
-        const holder: { connection: Connection | undefined } = { connection: undefined };
+        const holder: { connection: ConnectionTrust | undefined } = { connection: undefined };
         const endHold = createEndHold((error) => {
           process.emitWarning(error);
           onBroken();
@@ -108,7 +108,7 @@ export function createDialer(options: DialerOptions): Dialer {
           ...clientOptions,
           connect: (_unused, callback) => {
             const onSocket = (socket: Socket) => {
-              const connection = new Connection(trust);
+              const connection = new ConnectionTrust(trust);
               holder.connection = connection;
               endHold.attach(socket);
               if (!isSecure) reportResets(socket);

@@ -1,7 +1,7 @@
 // Maps errors of undici and node to codes, for an exchange that fails before its response head is complete. Failures to
 // connect never get here; connect.ts maps them itself.
 import type { ErrorCode } from "../../core/errors.ts";
-import type { Connection } from "../dial/desync.ts";
+import type { ConnectionTrust } from "../dial/desync.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   UND_ERR_HEADERS_OVERFLOW: "origin_head_invalid",
@@ -22,7 +22,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
  * Returns `internal` for unknown errors. `connection`: the one that the head was awaited on; it learns of bytes that
  * are not a response.
  */
-export function headFailureCode(cause: Error, connection?: Connection): ErrorCode {
+export function headFailureCode(cause: Error, connection?: ConnectionTrust): ErrorCode {
   const code = "code" in cause ? String(cause.code) : "";
   // The error has no code in undici 7.
   if (cause.name === "HTTPParserError") {

@@ -55,7 +55,7 @@ export interface ErrorMeaning {
  * Judges a final head (status 200 and above) of a request without a range. Throws origin_status, origin_unexpected,
  * origin_encoded, origin_too_large.
  */
-export function judgeHead(
+export function assessHead(
   head: { readonly status: number; readonly headers: RawHeaders },
   sent: SentRequest,
 ): HeadVerdict {

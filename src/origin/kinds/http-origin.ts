@@ -15,9 +15,9 @@ import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "../exchange/h
 import { nextHop, sameHost } from "../exchange/redirect.ts";
 import {
   type AnswerFacts,
+  assessHead,
   confirmsVersion,
   type HeadVerdict,
-  judgeHead,
   type SentRequest,
 } from "../exchange/response-head.ts";
 import { readShortBody } from "../exchange/short-body.ts";
@@ -142,7 +142,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     }
   };
 
-  const judge = async (
+  const assess = async (
     reply: Reply,
     hop: Hop,
     request: OriginRequest,
@@ -152,13 +152,13 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     const sent = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
     const isRefusal = reply.status >= 400 && reply.status < 500;
     if (!isRefusal || rules.readError === undefined || !hop.isHome) {
-      return resendIfOtherVersion(judgeOrDiscard(reply, sent), request);
+      return resendIfOtherVersion(assessOrDiscard(reply, sent), request);
     }
     if (reply.status === 404 && request.method === "HEAD") {
       return { kind: "resend", request: { ...request, method: "GET" } };
     }
     const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
-    return judgeOrDiscard(reply, { ...sent, meaning: rules.readError(reply.status, body) });
+    return assessOrDiscard(reply, { ...sent, meaning: rules.readError(reply.status, body) });
   };
 
   /** Returns the hop to follow. Throws if the rules or the request follow no redirect. */
@@ -184,7 +184,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     for (;;) {
       const hop = hops.at(-1) ?? first;
       const reply = await sendWithRetry(hop, request, lifetime, fetch);
-      const verdict = await judge(reply, hop, request, lifetime);
+      const verdict = await assess(reply, hop, request, lifetime);
       if (verdict.kind === "answer") {
         return { kind: "answer", hop, reply, facts: verdict.facts } as const;
       }
@@ -263,9 +263,9 @@ function resendIfOtherVersion(verdict: HeadVerdict, request: OriginRequest): Hea
   return isOtherVersion ? { kind: "resend", request: { ...request, unless: undefined } } : verdict;
 }
 
-function judgeOrDiscard(reply: Reply, sent: SentRequest): HeadVerdict {
+function assessOrDiscard(reply: Reply, sent: SentRequest): HeadVerdict {
   try {
-    return judgeHead(reply, sent);
+    return assessHead(reply, sent);
   } catch (error) {
     reply.body.discard();
     throw error;

@@ -15,7 +15,7 @@ import { exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, hopEndpoint, hopUrl } from "../exchange/hop.ts";
 import { nextHop, REDIRECT_STATUSES, sameHost } from "../exchange/redirect.ts";
 import { withHeaders } from "../exchange/request-head.ts";
-import { framingOf, judgeHead, type RawHeaders } from "../exchange/response-head.ts";
+import { assessHead, framingOf, type RawHeaders } from "../exchange/response-head.ts";
 import type { OriginTimeouts } from "./http-origin.ts";
 import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
 
@@ -141,14 +141,14 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     }
   }
 
-  function judge(reply: Reply, body: ReadBody, { hop, request }: { hop: Hop; request: ProbeRequest }) {
+  function assess(reply: Reply, body: ReadBody, { hop, request }: { hop: Hop; request: ProbeRequest }) {
     const { status, headers } = reply;
     const isRefusal = status >= 400 && status < 500 && hop.isHome;
     const meaning = isRefusal
       ? rules.readError?.(status, body.failure ? undefined : body.beginning.toString("utf8"))
       : undefined;
     const isConditional = Object.keys(request.headers ?? {}).some((name) => name.startsWith("if-"));
-    const verdict = judgeHead(
+    const verdict = assessHead(
       { status, headers },
       { maxBytes: options.maxBytes, label: hopUrl(hop), now: Date.now(), isConditional, meaning },
     );
@@ -170,7 +170,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     remainingBytes -= body.bytes;
     const found = outcomeOf(() => {
       if (refusal !== undefined) throw refusal;
-      return judge(reply, body, { hop, request });
+      return assess(reply, body, { hop, request });
     });
     return {
       hops: visited,
@@ -226,9 +226,9 @@ function tlsFacts(socket: TLSSocket): ProbedConnection["tls"] {
   };
 }
 
-function outcomeOf(judge: () => ProbeVerdict): Pick<ProbeReply, "verdict" | "message"> {
+function outcomeOf(assess: () => ProbeVerdict): Pick<ProbeReply, "verdict" | "message"> {
   try {
-    return { verdict: judge(), message: undefined };
+    return { verdict: assess(), message: undefined };
   } catch (error) {
     const { code, message } = asHuiyuanError(error);
     return { verdict: code, message };

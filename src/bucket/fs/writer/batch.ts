@@ -8,10 +8,10 @@ import { isDamage, storeFailure } from "../failure.ts";
 import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
 import { isThere, type OperationContext, operationHandlers } from "./operations.ts";
-import type { Batch, Operation, OperationName, Outcome, SharedSpan } from "./write-operations.ts";
+import type { Batch, Operation, OperationName, OperationResult, SharedSpan } from "./write-operations.ts";
 
 /** Runs a batch and returns the outcome of each operation, in order. Never throws. */
-export type RunBatch = (batch: Batch) => Outcome[];
+export type RunBatch = (batch: Batch) => OperationResult[];
 
 export interface BatchParts {
   readonly database: Database.Database;
@@ -55,7 +55,7 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   const blobsOfFailedCommits = new Set<string>();
   let hasFailedCommit = false;
 
-  function runOne({ name, request, body }: Operation, now: number): Outcome {
+  function runOne({ name, request, body }: Operation, now: number): OperationResult {
     save.run();
     try {
       // The type of the table ties the request to the name, but the compiler cannot follow that through a union.
@@ -72,10 +72,10 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
     }
   }
 
-  function runGroup(group: readonly Operation[], now: number): Outcome[] {
+  function runGroup(group: readonly Operation[], now: number): OperationResult[] {
     const files = placeFiles(group, context);
     let step: "rows" | "pack" | "commit" = "rows";
-    let outcomes: Outcome[];
+    let outcomes: OperationResult[];
     try {
       const changesBefore = hasFailedCommit ? changes.get()?.count : 0;
       begin.run();
@@ -129,7 +129,7 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   }
 
   return ({ now, operations }) => {
-    const outcomes = new Map<Operation, Outcome>();
+    const outcomes = new Map<Operation, OperationResult>();
     for (const isFirst of [true, false]) {
       const group = operations.filter(({ name }) => TAKES_FILES_AWAY.has(name) === isFirst);
       if (group.length === 0) continue;
@@ -143,7 +143,7 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
 
 /** The files of a batch before any row is written. `outcomes`: set for operations that have ended already. */
 interface PlacedFiles {
-  readonly outcomes: (Outcome | undefined)[];
+  readonly outcomes: (OperationResult | undefined)[];
   readonly placements: readonly Placement[];
   /** Source files that were not needed; removed after the rows are written. */
   readonly leftOver: readonly string[];
@@ -156,7 +156,7 @@ function isPacked({ name, body }: Operation): boolean {
 
 function placeFiles(group: readonly Operation[], context: OperationContext): PlacedFiles {
   const { blobs } = context;
-  const outcomes: (Outcome | undefined)[] = group.map(() => undefined);
+  const outcomes: (OperationResult | undefined)[] = group.map(() => undefined);
   const placedBy = new Map<string, Placement>();
   const leftOver: string[] = [];
   const placed: [index: number, sha256: string][] = [];
@@ -215,7 +215,7 @@ function dropLeftOver(path: string): void {
   }
 }
 
-function failure(error: unknown): Outcome {
+function failure(error: unknown): OperationResult {
   const action = isDamage(error)
     ? "write the catalogue, which is damaged: restore the data folder from a backup"
     : "write";

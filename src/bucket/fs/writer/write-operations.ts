@@ -119,6 +119,6 @@ export interface Batch {
 }
 
 /** The outcome of one operation. */
-export type Outcome =
+export type OperationResult =
   | { readonly ok: true; readonly answer: unknown }
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string };

@@ -3,7 +3,7 @@
 // files: writer-thread.ts does.
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
-import type { AnswerOf, Batch, Operation, OperationName, Outcome, RequestOf } from "./write-operations.ts";
+import type { AnswerOf, Batch, Operation, OperationName, OperationResult, RequestOf } from "./write-operations.ts";
 
 export interface WriterData {
   readonly dataDir: string;
@@ -17,7 +17,7 @@ export type ToWriter = { readonly kind: "batch"; readonly batch: Batch } | { rea
 export type FromWriter =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
-  | { readonly kind: "outcomes"; readonly outcomes: readonly Outcome[] };
+  | { readonly kind: "outcomes"; readonly outcomes: readonly OperationResult[] };
 
 export interface Writer {
   /**
@@ -121,7 +121,7 @@ export async function startWriter(options: WriterOptions): Promise<Writer> {
     worker.postMessage({ kind: "batch", batch: { now: now(), operations } } satisfies ToWriter);
   }
 
-  function finishBatch(outcomes: readonly Outcome[]): void {
+  function finishBatch(outcomes: readonly OperationResult[]): void {
     const ended = running;
     running = [];
     onEnded(ended.map(({ operation }) => operation));

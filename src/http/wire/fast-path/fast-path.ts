@@ -40,7 +40,7 @@ export interface FastPath {
   closeAll(): void;
 }
 
-interface Connection {
+interface FastPathConnection {
   readonly socket: Socket;
   readonly isIdle: () => boolean;
 }
@@ -59,7 +59,7 @@ const MAX_HELD_BYTES = 16_384;
 const ANSWERS_AT_ONCE = 16;
 
 export function createFastPath(options: FastPathOptions): FastPath {
-  const connections = new LiveSet<Connection>();
+  const connections = new LiveSet<FastPathConnection>();
   const headEnd = createHeadEnd(options.keepAliveMs);
   let isRetired = false;
   const isLast = () => isRetired;
@@ -86,7 +86,7 @@ function drive(
   socket: Socket,
   options: FastPathOptions,
   { headEnd, isLast, left }: Pick<FastPathResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
-): Connection {
+): FastPathConnection {
   const { listener, takes, keepAliveMs, fairness } = options;
   const readHead = createHeadReader(socket);
   let hasAsked = false;

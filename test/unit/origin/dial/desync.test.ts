@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
-import { Connection, createTrust, DISTRUST_MS } from "../../../../src/origin/dial/desync.ts";
+import { ConnectionTrust, createTrust, DISTRUST_MS } from "../../../../src/origin/dial/desync.ts";
 import type { Origin } from "../../../../src/origin/origin.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { mirrorLab } from "../../../helpers/mirror-lab.ts";
@@ -180,7 +180,7 @@ test("an origin with one response for each request keeps its connection", async 
   expect(origin.connections).toBe(1);
 });
 
-test("Connection reports the responses since its last long idle time, except its first one", () => {
+test("ConnectionTrust reports the responses since its last long idle time, except its first one", () => {
   const clock = { now: 0 };
   let lost = 0;
   const trust = createTrust(
@@ -189,7 +189,7 @@ test("Connection reports the responses since its last long idle time, except its
     },
     () => clock.now,
   );
-  const connection = new Connection(trust, () => clock.now);
+  const connection = new ConnectionTrust(trust, () => clock.now);
   const answer = () => {
     const doubt = connection.responseStarted();
     connection.responseEnded();

@@ -1,23 +1,23 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { type AnswerFacts, judgeHead, type RawHeaders } from "../../../../src/origin/exchange/response-head.ts";
+import { type AnswerFacts, assessHead, type RawHeaders } from "../../../../src/origin/exchange/response-head.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 
-function judge(status: number, headers: RawHeaders = {}, isConditional = false) {
-  return judgeHead({ status, headers }, { maxBytes: 1000, label: "http://h/a", now: NOW, isConditional });
+function assess(status: number, headers: RawHeaders = {}, isConditional = false) {
+  return assessHead({ status, headers }, { maxBytes: 1000, label: "http://h/a", now: NOW, isConditional });
 }
 
 function facts(headers: RawHeaders): AnswerFacts {
-  const verdict = judge(200, headers);
+  const verdict = assess(200, headers);
   if (verdict.kind !== "answer") throw new Error(verdict.kind);
   return verdict.facts;
 }
 
-test("judgeHead() returns absent for 404 and 410, and redirect for the five redirect statuses", () => {
-  expect([judge(404).kind, judge(410).kind]).toEqual(["absent", "absent"]);
+test("assessHead() returns absent for 404 and 410, and redirect for the five redirect statuses", () => {
+  expect([assess(404).kind, assess(410).kind]).toEqual(["absent", "absent"]);
   for (const status of [301, 302, 303, 307, 308]) {
-    expect(judge(status, { location: "/b" })).toEqual({ kind: "redirect", location: "/b" });
+    expect(assess(status, { location: "/b" })).toEqual({ kind: "redirect", location: "/b" });
   }
 });
 
@@ -39,12 +39,12 @@ const REFUSED = [
 ] as const;
 
 for (const [status, headers, code] of REFUSED) {
-  test(`judgeHead() throws ${code} for ${status} ${JSON.stringify(headers)}`, () => {
-    expect(() => judge(status, headers)).toThrow(expect.objectContaining({ code }));
+  test(`assessHead() throws ${code} for ${status} ${JSON.stringify(headers)}`, () => {
+    expect(() => assess(status, headers)).toThrow(expect.objectContaining({ code }));
   });
 }
 
-test("judgeHead() throws with the origin's status and its Retry-After", () => {
+test("assessHead() throws with the origin's status and its Retry-After", () => {
   const waits: readonly (readonly [string, number | undefined])[] = [
     ["7", 7],
     ["Thu, 01 Jan 2026 00:00:30 GMT", 30],
@@ -54,13 +54,13 @@ test("judgeHead() throws with the origin's status and its Retry-After", () => {
     ["2026-01-01T00:00:30Z", undefined],
   ];
   for (const [text, retryAfterSeconds] of waits) {
-    expect(() => judge(429, { "retry-after": text })).toThrow(
+    expect(() => assess(429, { "retry-after": text })).toThrow(
       expect.objectContaining({ code: "origin_status", originStatus: 429, retryAfterSeconds }),
     );
   }
 });
 
-test("judgeHead() reads size and framing", () => {
+test("assessHead() reads size and framing", () => {
   const cases: readonly (readonly [RawHeaders, AnswerFacts["size"], AnswerFacts["framing"]])[] = [
     [{ "content-length": "1000" }, 1000, "length"],
     [{ "content-length": "0", "content-encoding": "identity" }, 0, "length"],
@@ -72,7 +72,7 @@ test("judgeHead() reads size and framing", () => {
   }
 });
 
-test("judgeHead() returns only listed headers and validators, and none that is long or not visible ASCII", () => {
+test("assessHead() returns only listed headers and validators, and none that is long or not visible ASCII", () => {
   const kept = facts({
     "content-disposition": 'inline; filename="a.jpg"',
     "content-language": "x".repeat(1025),
@@ -85,9 +85,9 @@ test("judgeHead() returns only listed headers and validators, and none that is l
   expect([kept.etag, kept.lastModified]).toEqual(['"v1"', undefined]);
 });
 
-test("judgeHead() accepts a 304 if the request was conditional", () => {
+test("assessHead() accepts a 304 if the request was conditional", () => {
   const headers = { etag: 'W/"v2"', "cache-control": ["max-age=5", "no-cache"], date: "now", age: "3", expires: "0" };
-  expect(judge(304, headers, true)).toEqual({
+  expect(assess(304, headers, true)).toEqual({
     kind: "not-modified",
     facts: {
       etag: 'W/"v2"',
@@ -95,7 +95,7 @@ test("judgeHead() accepts a 304 if the request was conditional", () => {
       life: { cacheControl: "max-age=5, no-cache", date: "now", age: "3", expires: "0" },
     },
   });
-  expect(judge(304, {}, true)).toEqual({
+  expect(assess(304, {}, true)).toEqual({
     kind: "not-modified",
     facts: { etag: undefined, lastModified: undefined, life: {} },
   });
@@ -125,10 +125,10 @@ const DIGESTS: readonly (readonly [string, RawHeaders, object])[] = [
 ];
 
 for (const [name, headers, wanted] of DIGESTS) {
-  test(`judgeHead() reads ${name}`, () => expect(facts(headers).digests).toEqual(wanted));
+  test(`assessHead() reads ${name}`, () => expect(facts(headers).digests).toEqual(wanted));
 }
 
-test("judgeHead() ignores malformed digests and an ETag that looks like one", () => {
+test("assessHead() ignores malformed digests and an ETag that looks like one", () => {
   const headers = {
     "content-md5": "AAAA",
     digest: "md5, sha-256=%%%, constructor=AAAAAAAAAAAAAAAAAAAAAA==",
