@@ -31,7 +31,7 @@ export interface Mirror {
    */
   revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | StaleKept>;
   /** Resolves once the fill of this request has ended and its image is stored or given up. */
-  settled(request: OriginRequest): Promise<void>;
+  whenStored(request: OriginRequest): Promise<void>;
   /** Starts a fill in the background, unless one runs or the origin need not be contacted. Never throws. */
   begin(request: Omit<MissRequest, "method" | "signal">): void;
   /** Fills that run or wait to be stored. */
@@ -135,7 +135,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       });
       return outcome.kind === "kept" ? outcome : joinRevalidation(outcome, client);
     },
-    settled: (request) => fills.settled(request),
+    whenStored: (request) => fills.whenStored(request),
     begin(request) {
       const miss = { ...request, method: "GET", signal } as const;
       try {

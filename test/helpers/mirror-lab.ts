@@ -202,7 +202,7 @@ function inOrder(origins: readonly Origin[]): Origin {
 
 /** All bytes of a miss; releases it. */
 export async function bodyOf(answer: MissAnswer): Promise<Buffer> {
-  if (answer.kind === "asked") throw new Error("the answer to a HEAD has no body");
+  if (answer.kind === "head") throw new Error("the answer to a HEAD has no body");
   const { head } = answer;
   try {
     if (answer.kind === "finished") return await readToEnd(head.spool);

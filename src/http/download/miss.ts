@@ -174,7 +174,7 @@ async function fetchWhole(download: DownloadContext, { route, originRequest, epo
       throw new HuiyuanError(missing.code, missing.message, { cause });
     });
   if (answer.kind === "finished") return { info: answer.info, spool: answer.head.spool, release: answer.release };
-  if (answer.kind === "asked") throw missing;
+  if (answer.kind === "head") throw missing;
   const end = await answer.reader.end().catch(() => undefined); // The client disconnected, or its time is up.
   if (end?.kind === "whole") return { info: end.info, spool: end.head.spool, release: answer.release };
   answer.release();
@@ -189,8 +189,8 @@ export async function serveMiss(
 ): Promise<void> {
   const { exchange } = download;
   exchange.outcome = { kind: "miss", tier: "origin" };
-  const life = route.mirror.revalidation.lifeOfAnswer(miss.kind === "asked" ? miss : miss.head);
-  if (miss.kind === "asked")
+  const life = route.mirror.revalidation.lifeOfAnswer(miss.kind === "head" ? miss : miss.head);
+  if (miss.kind === "head")
     return answerOriginHead(exchange, miss.answer, contextOf(download, "filling", missStatus(miss.how, false), life));
   const { how, isStorable } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {

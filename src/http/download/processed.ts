@@ -205,7 +205,7 @@ async function serveFetched(
   fetched: Pick<VariantSource, "since" | "status"> & { readonly answer: MissAnswer; readonly route: Route },
 ): Promise<void> {
   const { answer, route, since, status } = fetched;
-  if (answer.kind === "asked")
+  if (answer.kind === "head")
     throw new HuiyuanError("internal", "Cannot process: the fetch of the original was a HEAD");
   const { exchange } = original;
   const { spool } = answer.head;

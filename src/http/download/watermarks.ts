@@ -100,7 +100,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
     };
   }
   const { answer, route } = version;
-  if (answer.kind === "asked") throw badWatermark(text, NOT_THERE);
+  if (answer.kind === "head") throw badWatermark(text, NOT_THERE);
   const { head, isStorable, release } = answer;
   try {
     const bytes = await wholeOf(answer);

@@ -6,7 +6,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 
-type Fetched = Exclude<MissAnswer, { readonly kind: "asked" }>;
+type Fetched = Exclude<MissAnswer, { readonly kind: "head" }>;
 
 /** Valid until the answer is released. */
 export interface WholeOriginal {

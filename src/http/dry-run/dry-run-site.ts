@@ -156,7 +156,7 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
       note("miss", request, { ...preview, isStored: request.isStored });
       if (preview.refusal !== undefined) throw preview.refusal;
       // As a HEAD: the download then starts its background fetches too, which are noted.
-      return { kind: "asked", answer: UNKNOWN_ANSWER, requestedAt: Date.now(), how: "first" };
+      return { kind: "head", answer: UNKNOWN_ANSWER, requestedAt: Date.now(), how: "first" };
     },
     async revalidate(object, request) {
       const preview = await mirror.preview.revalidation(object, request);

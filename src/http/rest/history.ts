@@ -103,7 +103,7 @@ async function fetchAndStore(
     if (error instanceof HuiyuanError && error.code === "not_found") return false;
     throw error;
   }
-  if (answer.kind === "asked") return false; // Cannot happen: only a HEAD is answered so.
+  if (answer.kind === "head") return false; // Cannot happen: only a HEAD is answered so.
   try {
     const end = answer.kind === "finished" ? undefined : await answer.reader.end();
     if (damageOf(end) !== undefined) {
@@ -118,7 +118,7 @@ async function fetchAndStore(
   } finally {
     answer.release();
   }
-  await untilStored(mirror.settled(originRequest), signal);
+  await untilStored(mirror.whenStored(originRequest), signal);
   signal.throwIfAborted();
   return true;
 }
@@ -135,7 +135,7 @@ function notStorable(key: Key, why: string): HuiyuanError {
  * Resolves once the image is stored, after STORING_MS, or when `signal` aborts; the write may continue. It has a timer
  * of its own, because node garbage-collects an AbortSignal.timeout() that only AbortSignal.any() refers to.
  */
-function untilStored(settled: Promise<void>, signal: AbortSignal): Promise<void> {
+function untilStored(stored: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
@@ -144,7 +144,7 @@ function untilStored(settled: Promise<void>, signal: AbortSignal): Promise<void>
     };
     const timer = setTimeout(end, STORING_MS);
     signal.addEventListener("abort", end);
-    void settled.then(end);
+    void stored.then(end);
     if (signal.aborted) end();
   });
 }

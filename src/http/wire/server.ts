@@ -164,7 +164,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     attach,
     unread,
     pipeliningOf,
-    connectAsked: (socket) => refuse("method_not_allowed", socket),
+    onConnect: (socket) => refuse("method_not_allowed", socket),
   });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();

@@ -11,10 +11,10 @@ export interface UpgradeOptions {
   readonly unread: (socket: Socket, bytes: Buffer) => void;
   readonly pipeliningOf: (socket: Socket) => Pipelining;
   /** Refuses CONNECT on a connection that was taken again; no input after the request has been read. */
-  readonly connectAsked: (socket: Socket) => void;
+  readonly onConnect: (socket: Socket) => void;
 }
 
-export function ignoreUpgrades(server: Server, { attach, unread, pipeliningOf, connectAsked }: UpgradeOptions): void {
+export function ignoreUpgrades(server: Server, { attach, unread, pipeliningOf, onConnect }: UpgradeOptions): void {
   server.on("upgrade", (request, socket: Socket, rest: Buffer) => {
     attach(socket);
     // Node's server has forgotten the earlier responses and would write this one between them.
@@ -22,7 +22,7 @@ export function ignoreUpgrades(server: Server, { attach, unread, pipeliningOf, c
   });
   server.on("connect", (_request, socket: Socket) => {
     attach(socket);
-    connectAsked(socket);
+    onConnect(socket);
   });
 }
 

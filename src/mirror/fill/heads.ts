@@ -12,7 +12,7 @@ import type { MissAnswer, MissRequest } from "./join.ts";
 
 export interface Heads {
   /** Undefined: the origin refuses the method, so a GET is needed. Throws not_found and the codes of Origin.fetch. */
-  fetch(request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
+  fetch(request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "head" }> | undefined>;
   /** The requests that run; they may reject. */
   pending(): Iterable<Promise<unknown>>;
 }
@@ -79,7 +79,7 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
       if (isShared) meter.collapsed();
       const { requestedAt, outcome } = isShared ? running : begin(id, request);
       const answer = await abortable(outcome, request.signal);
-      return answer && { kind: "asked", answer, requestedAt, how: isShared ? "collapsed" : "first" };
+      return answer && { kind: "head", answer, requestedAt, how: isShared ? "collapsed" : "first" };
     },
     pending: () => requests,
   };

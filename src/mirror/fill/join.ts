@@ -27,7 +27,7 @@ export interface MissRequest extends OriginRequest {
 /**
  * `finished`: the body is proven whole and is being written to the bucket.
  * `filling`: the body is arriving, or is complete without proof (`isSuspect`: that was known before the head).
- * `asked`: the origin's answer to a HEAD; nothing is stored.
+ * `head`: the origin's answer to a HEAD; nothing is stored.
  * The first two hold the spool until `release`; `isStorable` is false if the origin forbids to store the answer.
  */
 export type MissAnswer =
@@ -52,7 +52,7 @@ export type MissAnswer =
       release(): void;
     }
   | {
-      readonly kind: "asked";
+      readonly kind: "head";
       readonly answer: OriginAnswer;
       /** As in FillHead. */
       readonly requestedAt: number;
@@ -92,7 +92,7 @@ export async function joinFill(
   fill: Fill,
   how: Join,
   { timeouts, client, isStorable: allowsStoring, mayStore }: JoinOptions,
-): Promise<Exclude<MissAnswer, { readonly kind: "asked" }>> {
+): Promise<Exclude<MissAnswer, { readonly kind: "head" }>> {
   // The first request waits as long as all its origins together may take; their own deadlines end the fill earlier.
   const readerTimeouts = {
     head: how === "first" ? timeouts.total : timeouts.firstByte,

@@ -19,7 +19,7 @@ export interface RunningFills {
   /** Starts a fill and takes care of its result. */
   start(request: MissRequest): Fill;
   /** Resolves once the request's fill has ended and its image is stored or given up. */
-  settled(request: OriginRequest): Promise<void>;
+  whenStored(request: OriginRequest): Promise<void>;
   /** The fills that still receive bytes. */
   pending(): readonly Promise<unknown>[];
   /** Fills that run or wait to be stored. */
@@ -35,8 +35,8 @@ export interface RunningFillsParts {
 export function createRunningFills(context: MirrorContext, parts: RunningFillsParts): RunningFills {
   const { effects, isFreshAnswer } = parts;
   const { now } = context.parts;
-  /** `settled`: its image is stored or given up. */
-  const fills = new LiveMap<string, { readonly fill: Fill; readonly settled: Promise<void> }>();
+  /** `whenStored` resolves once the image is stored or given up. */
+  const fills = new LiveMap<string, { readonly fill: Fill; readonly whenStored: Promise<void> }>();
 
   function find(request: OriginRequest & Pick<MissRequest, "epoch">): Fill | undefined {
     const fill = fills.get(fillId(request))?.fill;
@@ -66,11 +66,11 @@ export function createRunningFills(context: MirrorContext, parts: RunningFillsPa
         { id, key, isStored, epoch, requestedAt, path, query, headers, followsRedirects, via, cdnLoop },
         context.fills,
       );
-      fills.set(id, { fill, settled: fill.done.then((end) => settle(fill, end, requestedAt)) });
+      fills.set(id, { fill, whenStored: fill.done.then((end) => settle(fill, end, requestedAt)) });
       return fill;
     },
-    async settled(request) {
-      await fills.get(fillId(request))?.settled;
+    async whenStored(request) {
+      await fills.get(fillId(request))?.whenStored;
     },
     pending: () =>
       fills

@@ -42,7 +42,7 @@ export interface RevalidationEffects {
    * Resolves once the result is applied; with the reason if a good version could not be stored. Never rejects. Releases
    * the fill's spool.
    */
-  settle(entry: StoredEntry, asked: RevalidatedAnswer): Promise<HuiyuanError | undefined>;
+  settle(entry: StoredEntry, answer: RevalidatedAnswer): Promise<HuiyuanError | undefined>;
   /** A confirmation of these bytes that is at least as new as the one in their description. */
   confirmation(info: ObjectInfo): Validation | undefined;
 }
@@ -59,13 +59,13 @@ export function createRevalidationEffects({
 }: MirrorContext): RevalidationEffects {
   const confirmed = createExpiring<{ readonly etag: string; readonly validated: Validation }>(MAX_CONFIRMED);
 
-  async function effect(entry: StoredEntry, asked: RevalidatedAnswer): Promise<HuiyuanError | undefined> {
-    const { end, outcome } = asked;
+  async function effect(entry: StoredEntry, answer: RevalidatedAnswer): Promise<HuiyuanError | undefined> {
+    const { end, outcome } = answer;
     if (outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer)) {
-      return replace(entry, end, asked.fate);
+      return replace(entry, end, answer.fate);
     }
     try {
-      await updateInfo(entry, asked);
+      await updateInfo(entry, answer);
       return undefined;
     } finally {
       // Requests join this result until now; those that joined in this turn have taken their holds by the next one.
@@ -137,11 +137,11 @@ export function createRevalidationEffects({
   }
 
   return {
-    async settle(entry, asked) {
+    async settle(entry, answer) {
       try {
-        return await effect(entry, asked);
+        return await effect(entry, answer);
       } catch (err) {
-        const { key } = asked.fill;
+        const { key } = answer.fill;
         log.warn({ bucket: stored.bucketId, key, err }, "the result of a revalidation could not be written");
         return undefined;
       }

@@ -150,8 +150,7 @@ export function createVariants(options: VariantsOptions): Variants {
 
   /** Waits for the end of the render, because only a proven variant has an ETag. */
   async function variantFrom(miss: MissAnswer): Promise<Variant> {
-    if (miss.kind === "asked")
-      throw new HuiyuanError("internal", "Cannot make a variant: the renderer answered a HEAD");
+    if (miss.kind === "head") throw new HuiyuanError("internal", "Cannot make a variant: the renderer answered a HEAD");
     const { head, how, release } = miss;
     const { spool, answer } = head;
     const made = (info: ObjectInfo, body = wholeIn(spool)) =>

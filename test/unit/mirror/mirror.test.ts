@@ -41,7 +41,7 @@ describe.each([
     const lab = mirrorLab({ origins: [origin], pool });
     const answers = Array.from({ length: 20 }, () => lab.miss("a.jpg"));
     body.send(jpeg.subarray(0, 600));
-    const joined = (await Promise.all(answers)).map((answer) => (answer.kind === "asked" ? "asked" : answer.how));
+    const joined = (await Promise.all(answers)).map((answer) => (answer.kind === "head" ? "head" : answer.how));
     expect(joined).toEqual(["first", ...Array(19).fill("collapsed")]);
     const bodies = answers.map(async (answer) => bodyOf(await answer));
     body.send(jpeg.subarray(600));
@@ -386,7 +386,7 @@ describe("epochs", () => {
     await turn();
     refusing.open();
     const answer = await asked;
-    if (answer.kind === "asked") throw new Error(answer.kind);
+    if (answer.kind === "head") throw new Error(answer.kind);
     expect([answer.how, answer.head.size]).toEqual(["first", other.byteLength]);
     answer.release();
     old.send(jpeg);
@@ -449,7 +449,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     const lab = mirrorLab({ origins: [origin] });
     for (const _time of [1, 2]) {
       const answer = await lab.miss("a.jpg", { method: "HEAD" });
-      expect(answer).toMatchObject({ kind: "asked", answer: { size: jpeg.byteLength, etag: '"x"' } });
+      expect(answer).toMatchObject({ kind: "head", answer: { size: jpeg.byteLength, etag: '"x"' } });
     }
     expect(origin.requests.map(({ method }) => method)).toEqual(["HEAD", "HEAD"]);
     expect([lab.meter.events, await lab.object("a.jpg"), lab.fillLimit.taken]).toEqual([[], undefined, 0]);
@@ -463,7 +463,7 @@ describe("HEAD of a key that the bucket lacks", () => {
       const answers = await Promise.all(Array.from({ length: 50 }, () => lab.miss("a.jpg", { method: "HEAD" })));
       hows.push(...new Set(answers.map(({ kind, ...answer }) => `${kind} ${"how" in answer ? answer.how : ""}`)));
     }
-    expect(hows).toEqual(["asked first", "asked collapsed", "asked first", "asked collapsed"]);
+    expect(hows).toEqual(["head first", "head collapsed", "head first", "head collapsed"]);
     expect([origin.requests.length, lab.fillLimit.taken]).toEqual([2, 0]);
   });
 
@@ -472,7 +472,7 @@ describe("HEAD of a key that the bucket lacks", () => {
       const origin = fakeOrigin(...replies);
       const lab = mirrorLab({ origins: [origin] });
       const all = await Promise.allSettled(Array.from({ length: 20 }, () => lab.miss("a.jpg", { method: "HEAD" })));
-      for (const each of all) if (each.status === "fulfilled" && each.value.kind !== "asked") each.value.release();
+      for (const each of all) if (each.status === "fulfilled" && each.value.kind !== "head") each.value.release();
       await lab.settled();
       return [new Set(all.map(({ status }) => status)).size, origin.requests.map(({ method }) => method)];
     };
@@ -495,7 +495,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     leaving.abort(new HuiyuanError("client_gone", "it has left"));
     expect(await first).toBe("client_gone");
     answer();
-    expect(await second).toMatchObject({ kind: "asked", how: "collapsed" });
+    expect(await second).toMatchObject({ kind: "head", how: "collapsed" });
     expect(origin.requests).toHaveLength(1);
   });
 
@@ -512,7 +512,7 @@ describe("HEAD of a key that the bucket lacks", () => {
       const origin = fakeOrigin(failing("origin_status", { originStatus }), image(jpeg));
       const lab = mirrorLab({ origins: [origin] });
       const answer = await lab.miss("a.jpg", { method: "HEAD" });
-      if (answer.kind === "asked") throw new Error(answer.kind);
+      if (answer.kind === "head") throw new Error(answer.kind);
       answer.release();
       await lab.settled();
       expect(origin.requests.map(({ method }) => method)).toEqual(["HEAD", "GET"]);
@@ -531,7 +531,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     const origin = fakeOrigin(image(jpeg));
     const lab = mirrorLab({ origins: [origin], mirror: { headMiss: "store" } });
     const answer = await lab.miss("a.jpg", { method: "HEAD" });
-    if (answer.kind === "asked") throw new Error(answer.kind);
+    if (answer.kind === "head") throw new Error(answer.kind);
     answer.release();
     await lab.settled();
     expect(origin.requests.map(({ method }) => method)).toEqual(["GET"]);
@@ -589,7 +589,7 @@ test("a request that comes after the first bytes are gone starts its own fetch, 
     signal: NEVER,
   });
   expect([origin.requests.length, patient.how]).toEqual([1, "collapsed"]);
-  if (patient.kind !== "asked") patient.release();
+  if (patient.kind !== "head") patient.release();
   expect((await lab.fetch("a.bmp")).equals(bytes)).toBe(true);
   expect(origin.requests.length).toBe(2);
   first.send(bytes.subarray(1_200_000));

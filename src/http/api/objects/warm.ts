@@ -116,7 +116,7 @@ async function warm({ site, url }: Target, signal: AbortSignal): Promise<Omit<Wa
 
 async function outcome(answer: MissAnswer | StaleKept): Promise<Omit<WarmLine, "name">> {
   if (answer.kind === "kept") return { result: answer.why === "gone" ? "missing" : "confirmed" };
-  if (answer.kind === "asked") return { result: "unstored" }; // Cannot happen: only a HEAD is answered so.
+  if (answer.kind === "head") return { result: "unstored" }; // Cannot happen: only a HEAD is answered so.
   try {
     if (answer.kind === "finished") {
       return { result: answer.isStored() ? "fetched" : "unstored", bytes: answer.info.size };

@@ -89,7 +89,7 @@ function drive(
 ): FastPathConnection {
   const { listener, takes, keepAliveMs, fairness } = options;
   const readHead = createHeadReader(socket);
-  let hasAsked = false;
+  let hasRequest = false;
   /** The running response; there is one at a time. */
   let current: FastPathResponse | undefined;
   let held: Buffer | undefined;
@@ -131,7 +131,7 @@ function drive(
   }
 
   function answer(request: FastPathRequest): void {
-    hasAsked = true;
+    hasRequest = true;
     const response = new FastPathResponse(socket, { isHead: request.method === "HEAD", headEnd, isLast, finished });
     current = response;
     listener(request, response);
@@ -197,7 +197,7 @@ function drive(
   }
 
   function expired(): void {
-    if (hasAsked) socket.destroy();
+    if (hasRequest) socket.destroy();
     else leave(() => options.late(socket));
   }
 

@@ -731,7 +731,7 @@ describe("a pending write that the store refuses", () => {
   /** The bytes of a miss, and the age that clients see. */
   async function missWithLife(lab: MirrorLab) {
     const answer = await lab.miss("a.jpg");
-    if (answer.kind === "asked") throw new Error("the answer is one to a HEAD");
+    if (answer.kind === "head") throw new Error("the answer is one to a HEAD");
     const life = lab.mirror.revalidation.lifeOfAnswer(answer.head);
     const bytes = await bodyOf(answer);
     await turns();
@@ -787,7 +787,7 @@ describe("a pending write that the store refuses", () => {
     await turns();
     const given = async (mayServeStale: boolean) => {
       const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: mayServeStale });
-      if (answer.kind === "kept" || answer.kind === "asked") return answer.kind;
+      if (answer.kind === "kept" || answer.kind === "head") return answer.kind;
       return [answer.how, lab.mirror.revalidation.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer)];
     };
     lab.clock.now += 1_099 * S;
@@ -850,7 +850,7 @@ describe("a pending write that the store refuses", () => {
     lab.clock.now += 1_100 * S;
     const given = async (mayServeStale: boolean) => {
       const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: mayServeStale });
-      if (answer.kind === "kept" || answer.kind === "asked") return answer;
+      if (answer.kind === "kept" || answer.kind === "head") return answer;
       const bytes = await bodyOf(answer);
       await turns();
       return bytes;
