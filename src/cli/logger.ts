@@ -15,7 +15,7 @@ export interface LoggerOptions {
 }
 
 /** Buffer while the log output blocks (full disk, stalled reader). Later lines are dropped. Bytes. */
-const MAX_WAITING = 1_048_576;
+const MAX_BUFFERED_BYTES = 1_048_576;
 
 /** If log output fails, lines are dropped, and the program goes on. */
 export function createLogger({ isInteractive, level, destination }: LoggerOptions): Log {
@@ -35,7 +35,13 @@ export function createLogger({ isInteractive, level, destination }: LoggerOption
  */
 function patientLogger(options: pino.LoggerOptions, fd: number): Log {
   // By default it sleeps when a pipe is full (EAGAIN). Without a `minLength`, flush() does nothing.
-  const lines = pino.destination({ fd, sync: true, minLength: 1, maxLength: MAX_WAITING, retryEAGAIN: () => false });
+  const lines = pino.destination({
+    fd,
+    sync: true,
+    minLength: 1,
+    maxLength: MAX_BUFFERED_BYTES,
+    retryEAGAIN: () => false,
+  });
   const log = pino(options, lines);
   let lost = 0;
   lines.on("error", () => {}); // no other output to report it

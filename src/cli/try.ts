@@ -10,11 +10,11 @@ import { type Key, toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
+import { findPicture, type HomePage } from "./find-picture.ts";
 import { createLogger } from "./logger.ts";
 import { untilStopped } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
-import { findPicture, type HomePage } from "./trial/find-picture.ts";
-import { lookAtOrigin } from "./trial/named-origin.ts";
+import { inspectOrigin } from "./trial/named-origin.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
 import { type SampleSite, startSampleSite } from "./trial/sample-site.ts";
 import { timedGet } from "./trial/timed-get.ts";
@@ -125,7 +125,7 @@ async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): 
 
 async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: string) => string): Promise<TrialOrigin> {
   if (originUrl !== undefined) {
-    const { isPrivate, trouble } = await lookAtOrigin(originUrl);
+    const { isPrivate, trouble } = await inspectOrigin(originUrl);
     const page = trouble === undefined ? await findPicture(originUrl, isPrivate) : { picture: undefined, trouble };
     return { url: originUrl, isPrivate, ...page, sample: undefined };
   }

@@ -48,7 +48,7 @@ const MAX_ROWS = { done: 1_000_000, failed: 100_000 };
 const MAX_UNWRITTEN = 10_000;
 const FLUSH_MS = 1_000;
 const AFTER_FAULT_MS = 5_000;
-const TEND_MS = 60_000;
+const SWEEP_MS = 60_000;
 const REMOVED_AT_ONCE = 2_000;
 // Rows that one statement scans, so that a search does not block the other work of the ledger thread.
 const WINDOW = 10_000;
@@ -159,7 +159,7 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
 
   /** Removes entries that are too old or over the limit. */
   async function sweep(): Promise<void> {
-    if (now() < sweptAt + TEND_MS) return;
+    if (now() < sweptAt + SWEEP_MS) return;
     sweptAt = now();
     try {
       await removeSurplus();

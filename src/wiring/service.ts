@@ -157,7 +157,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       stored: ({ stored }, key) => sites.renderAhead(stored.bucketId, key),
       slices,
       verify: createVerifyDecodable(renderer),
-      announce: accounts.notices.makeOutboxDraft,
+      makeOutboxDraft: accounts.notices.makeOutboxDraft,
       uploads: createFillLimit(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
@@ -180,7 +180,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           sliceUploads: () => restApi.slices.running,
           origins: sites.originHealth,
           // A failing ledger is logged by the code that writes to it.
-          owed: () => accounts.outbox.counts().catch(() => undefined),
+          outboxCounts: () => accounts.outbox.counts().catch(() => undefined),
           renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
         }),
       probe: store.probe,

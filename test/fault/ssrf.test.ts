@@ -5,7 +5,7 @@
 // share that listener.
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { findPicture } from "../../src/cli/trial/find-picture.ts";
+import { findPicture } from "../../src/cli/find-picture.ts";
 import { SettingsFaults } from "../../src/settings/faults.ts";
 import { parseSettings } from "../../src/settings/load.ts";
 import { get } from "../helpers/get.ts";

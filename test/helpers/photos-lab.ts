@@ -83,7 +83,7 @@ export async function photosLab(options: Partial<RestApiParts> = {}): Promise<Ph
     patience: { idleMs: 30_000, totalMs: 60_000 },
     // Tests of the renderer cover image verification; this lab tests the API.
     verify: () => Promise.resolve(),
-    announce: async () => undefined,
+    makeOutboxDraft: async () => undefined,
     log: { ...SILENT_LOG, error: (fields) => void faults.push(fields) },
     now: Date.now,
     nextRequestId,

@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, toKey } from "../../core/object.ts";
 import type { Probe } from "../../origin/kinds/probe.ts";
-import { pictureOn } from "../trial/find-picture.ts";
+import { pictureOn } from "../find-picture.ts";
 
 /** `gbk`: the path is not UTF-8, so no key can have it. */
 export type Sample =

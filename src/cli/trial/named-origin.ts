@@ -13,7 +13,7 @@ export interface NamedOrigin {
 const LOOKUP_MS = 3_000;
 
 /** Resolves the host of `url`, for at most 3 s. Never throws. */
-export async function lookAtOrigin(url: string): Promise<NamedOrigin> {
+export async function inspectOrigin(url: string): Promise<NamedOrigin> {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
   try {
     const addresses = await within(LOOKUP_MS, lookup(host, { all: true }));

@@ -23,7 +23,7 @@ export interface MetricSources {
   readonly sliceUploads: () => number;
   readonly origins: () => readonly OriginHealth[];
   /** Undefined if it cannot be read. */
-  readonly owed: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
+  readonly outboxCounts: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
   readonly renders: () => { readonly running: number; readonly waiting: number };
 }
 
@@ -85,7 +85,7 @@ export function createMetrics(): Metrics {
   const notStored = counter("not_stored_total", "Whole images that could not be stored, by reason", ["reason"]);
   const callbacks = counter("callbacks_total", "Attempts to send a callback notice, by outcome", ["outcome"]);
   const lostNotices = counter("notices_lost_total", "Callback notices that failed and could not be stored for a retry");
-  const owedNotices = gauge(
+  const outboxNotices = gauge(
     "notices_owed",
     "Callback notices that are not delivered: waiting for a retry, or given up",
     ["state"],
@@ -208,10 +208,10 @@ export function createMetrics(): Metrics {
         originWaiting.set({ origin }, waiting);
         originPaused.set({ origin }, pausedMs / 1_000);
       }
-      const owed = await sources.owed();
-      owedNotices.reset();
-      for (const state of owed === undefined ? [] : OUTBOX_STATES) owedNotices.set({ state }, 0);
-      for (const { state, count } of owed ?? []) owedNotices.inc({ state }, count);
+      const outboxCounts = await sources.outboxCounts();
+      outboxNotices.reset();
+      for (const state of outboxCounts === undefined ? [] : OUTBOX_STATES) outboxNotices.set({ state }, 0);
+      for (const { state, count } of outboxCounts ?? []) outboxNotices.inc({ state }, count);
       // The histogram measures from timer to timer, so its own interval is subtracted.
       loopLag.set(Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000));
       loopDelay.reset();

@@ -36,7 +36,7 @@ export interface RestApiParts {
   /** A form is aborted if no byte arrives for `idleMs`, or if it has not ended after `totalMs`. */
   readonly patience: { readonly idleMs: number; readonly totalMs: number };
   readonly verify: VerifyDecodable;
-  readonly announce: MakeOutboxDraft;
+  readonly makeOutboxDraft: MakeOutboxDraft;
   /** Called for every image that an upload or a copy has stored. Must not throw. */
   readonly stored?: ((bucket: ManagedBucket, key: Key) => void) | undefined;
   readonly log: Log;
@@ -104,7 +104,7 @@ export function announceUpload(
   parts: RestApiParts,
 ): ReturnType<MakeOutboxDraft> {
   const { project, target, requestId } = call;
-  return parts.announce({
+  return parts.makeOutboxDraft({
     appid: project.appid,
     bucket: bucket.name,
     fileid,

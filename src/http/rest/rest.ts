@@ -5,7 +5,7 @@ import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { createFailureLog } from "../../mirror/failure-log.ts";
 import { awaitsContinue } from "../request/exchange.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
-import { MAX_READING_AWAY_MS, MAX_UNREAD_BYTES } from "../wire/lingering-close.ts";
+import { MAX_DISCARD_MS, MAX_UNREAD_BYTES } from "../wire/lingering-close.ts";
 import { type ApiAnswer, failure, sendAnswer } from "./answer.ts";
 import type { Call, CallName, CallNotes, RestApiParts } from "./call.ts";
 import { stat } from "./operations.ts";
@@ -183,7 +183,7 @@ function discardRest(request: IncomingMessage): void {
   const { socket } = request;
   let bytes = 0;
   const giveUp = () => void socket.destroy();
-  const timer = setTimeout(giveUp, MAX_READING_AWAY_MS);
+  const timer = setTimeout(giveUp, MAX_DISCARD_MS);
   const settle = () => {
     clearTimeout(timer);
     socket.off("close", settle);

@@ -15,7 +15,7 @@ export interface LingeringCloses {
 
 /** Three times the default upload limit, so that a client with a raw photograph still reads why it was refused. */
 export const MAX_UNREAD_BYTES = 67_108_864;
-export const MAX_READING_AWAY_MS = 60_000;
+export const MAX_DISCARD_MS = 60_000;
 /** The socket closes after this time without input; nginx waits as long. Milliseconds. */
 const QUIET_MS = 5_000;
 
@@ -33,14 +33,14 @@ export function createLingeringCloses(): LingeringCloses {
       socket.once("close", () => {
         left -= 1;
       });
-      readAway(socket);
+      discardInput(socket);
       socket.end();
     },
   };
 }
 
-function readAway(socket: Socket): void {
-  const until = performance.now() + MAX_READING_AWAY_MS;
+function discardInput(socket: Socket): void {
+  const until = performance.now() + MAX_DISCARD_MS;
   let bytes = 0;
   let quiet: NodeJS.Timeout | undefined;
   const wait = () => {

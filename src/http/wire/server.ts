@@ -205,7 +205,7 @@ interface NodeConnection {
   newest: Body | undefined;
 }
 
-interface BehindFastPath extends Pick<FastPathOptions, "listener" | "takes" | "fairness" | "late" | "end"> {
+interface FastPathFallback extends Pick<FastPathOptions, "listener" | "takes" | "fairness" | "late" | "end"> {
   /** Lets node's server take a connection. */
   readonly attach: (socket: Socket) => void;
   /** Gives the connection bytes as if they came next. */
@@ -215,7 +215,7 @@ interface BehindFastPath extends Pick<FastPathOptions, "listener" | "takes" | "f
 /** Opens a fast path that hands connections over to node's server. */
 function openFastPath(
   server: Server,
-  { listener, takes, fairness, late, end, attach, unread }: BehindFastPath,
+  { listener, takes, fairness, late, end, attach, unread }: FastPathFallback,
 ): FastPath {
   // An undocumented option as old as node's server: a client that has closed its side still gets its response, as on
   // the fast path.

@@ -49,7 +49,7 @@ export interface MemoryCache {
   resize(bounds: MemoryCacheBounds): void;
 }
 
-interface Kept {
+interface CacheEntry {
   readonly object: CachedObject;
   isUsed: boolean;
 }
@@ -78,7 +78,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
   let bounds = initial;
   let generation = 0;
   const create = (maxBytes: number) =>
-    new LRUCache<string, Kept>({
+    new LRUCache<string, CacheEntry>({
       maxSize: Math.max(1, maxBytes),
       sizeCalculation: ({ object }) => costOf(object.body.byteLength),
     });

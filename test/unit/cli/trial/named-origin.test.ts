@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeTrouble, lookAtOrigin } from "../../../../src/cli/trial/named-origin.ts";
+import { describeTrouble, inspectOrigin } from "../../../../src/cli/trial/named-origin.ts";
 
 test.each([
   "http://127.0.0.1:9000",
@@ -8,16 +8,16 @@ test.each([
   "http://192.168.1.2",
   "http://100.64.0.1",
   "http://[fd00::1]",
-])("lookAtOrigin(%s) sees that it is private", async (url) => {
-  expect(await lookAtOrigin(url)).toEqual({ isPrivate: true, trouble: undefined });
+])("inspectOrigin(%s) sees that it is private", async (url) => {
+  expect(await inspectOrigin(url)).toEqual({ isPrivate: true, trouble: undefined });
 });
 
-test("lookAtOrigin() finds no trouble with a public address", async () => {
-  expect(await lookAtOrigin("https://8.8.8.8")).toEqual({ isPrivate: false, trouble: undefined });
+test("inspectOrigin() finds no trouble with a public address", async () => {
+  expect(await inspectOrigin("https://8.8.8.8")).toEqual({ isPrivate: false, trouble: undefined });
 });
 
-test("lookAtOrigin() reports a metadata service as never allowed, not as private", async () => {
-  const { isPrivate, trouble } = await lookAtOrigin("http://169.254.169.254");
+test("inspectOrigin() reports a metadata service as never allowed, not as private", async () => {
+  const { isPrivate, trouble } = await inspectOrigin("http://169.254.169.254");
   expect(isPrivate).toBe(false);
   expect(trouble).toMatch(/never allowed/);
 });

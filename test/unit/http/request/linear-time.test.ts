@@ -3,7 +3,7 @@
 // any machine.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { pictureOn } from "../../../../src/cli/trial/find-picture.ts";
+import { pictureOn } from "../../../../src/cli/find-picture.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { clientAddress, withoutToken } from "../../../../src/http/access-log.ts";
 import { evaluate } from "../../../../src/http/request/conditional.ts";

@@ -1,11 +1,11 @@
-// Finds one image on the home page of a site, as an example for `huiyuan try`. If it finds none, the trial runs without
-// an example.
-import { SILENT_LOG } from "../../core/log.ts";
-import { type Key, toKey } from "../../core/object.ts";
-import { readVersion } from "../../core/version.ts";
-import { createProbe } from "../../origin/kinds/probe.ts";
-import { siteRules } from "../../origin/kinds/site.ts";
-import { describeTrouble } from "./named-origin.ts";
+// Finds one image on the home page of a site: the example of `huiyuan try`, a sample of `huiyuan doctor`. If it finds
+// none, the trial runs without an example.
+import { SILENT_LOG } from "../core/log.ts";
+import { type Key, toKey } from "../core/object.ts";
+import { readVersion } from "../core/version.ts";
+import { createProbe } from "../origin/kinds/probe.ts";
+import { siteRules } from "../origin/kinds/site.ts";
+import { describeTrouble } from "./trial/named-origin.ts";
 
 export interface HomePage {
   /** The key of an image on the page, below the base of the site. */
