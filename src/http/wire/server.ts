@@ -121,10 +121,11 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     if (request.method === "GET" || request.method === "HEAD") request.resume();
     connection.pipelining.take(response, () => begin(request, response));
   };
+  const { headMs = HEAD_MS } = options;
   const server = createServer(
     {
       maxHeaderSize: MAX_HEAD_BYTES,
-      headersTimeout: options.headMs ?? HEAD_MS,
+      headersTimeout: headMs,
       requestTimeout: options.requestMs ?? HEAD_MS,
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -152,6 +153,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       unread,
       fairness,
       late,
+      headMs,
     });
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
@@ -205,7 +207,8 @@ interface NodeConnection {
   newest: Body | undefined;
 }
 
-interface FastPathFallback extends Pick<FastPathOptions, "listener" | "takes" | "fairness" | "late" | "end"> {
+interface FastPathFallback
+  extends Pick<FastPathOptions, "listener" | "takes" | "fairness" | "late" | "end" | "headMs"> {
   /** Lets node's server take a connection. */
   readonly attach: (socket: Socket) => void;
   /** Gives the connection bytes as if they came next. */
@@ -215,7 +218,7 @@ interface FastPathFallback extends Pick<FastPathOptions, "listener" | "takes" | 
 /** Opens a fast path that hands connections over to node's server. */
 function openFastPath(
   server: Server,
-  { listener, takes, fairness, late, end, attach, unread }: FastPathFallback,
+  { listener, takes, fairness, late, end, headMs, attach, unread }: FastPathFallback,
 ): FastPath {
   // An undocumented option as old as node's server: a client that has closed its side still gets its response, as on
   // the fast path.
@@ -226,7 +229,7 @@ function openFastPath(
     fairness,
     late,
     end,
-    headMs: HEAD_MS,
+    headMs,
     keepAliveMs: KEEP_ALIVE_MS,
     idleMs: () => server.timeout,
     handOver(socket, bytes) {
