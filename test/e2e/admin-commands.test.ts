@@ -1,5 +1,5 @@
-// ls, stat, delete, undelete and purge as an operator runs them: against a running server, and on the data itself where
-// none runs.
+// ls, stat, delete, undelete and purge as an operator runs them: against a running server, and on the data folder when
+// no server runs.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -48,7 +48,7 @@ async function download(key: string) {
   return { status: answer.status, said: String(answer.headers["cache-status"]) };
 }
 
-/** Downloads and waits until the bucket has it. */
+/** Downloads each key and waits until the bucket has stored it. */
 async function store(...keys: string[]): Promise<void> {
   for (const key of keys) {
     expect((await download(key)).status).toBe(200);
@@ -58,7 +58,7 @@ async function store(...keys: string[]): Promise<void> {
 
 const asked = (key: string) => origin.requests.filter(({ target }) => target === `/${key}`).length;
 
-test("ls lists by prefix, page by page, and stat tells one object", async () => {
+test("ls lists by prefix and by page, and stat describes one object", async () => {
   await store("a/1.jpg", "a/2.jpg", "b/1.jpg");
   const listed = await command("ls", "a/", "--json");
   expect(listed).toMatchObject({ code: 0, err: "" });
@@ -99,12 +99,12 @@ test("delete keeps an object away until undelete", async () => {
   expect(await download("cat.jpg")).toMatchObject({ status: 200 });
 });
 
-test("delete --expires lifts itself", async () => {
+test("a delete with --expires ends by itself", async () => {
   expect(await command("delete", "cat.jpg", "--expires", "1ms")).toMatchObject({ code: 0 });
   await eventually(async () => (await download("cat.jpg")).status === 200, "the tombstone has expired");
 });
 
-test("a wide delete asks, and takes --yes", async () => {
+test("a delete by prefix needs --yes", async () => {
   await store("a/1.jpg", "a/2.jpg", "b/1.jpg");
   expect(await command("delete", "--prefix", "a/")).toMatchObject({ code: 2, err: expect.stringContaining("--yes") });
   const deleted = await command("delete", "--prefix", "a/", "--yes", "--json");
@@ -112,7 +112,7 @@ test("a wide delete asks, and takes --yes", async () => {
   expect((await command("ls")).out).toMatch(/b\/1\.jpg\n$/);
 });
 
-test("purge asks the origin again; names come from a list, an alias means its original", async () => {
+test("purge makes the next download fetch again, reads names from a list, and maps an alias to its original", async () => {
   await store("a/1.jpg", "a/2.jpg");
   const counts = [asked("a/1.jpg"), asked("a/2.jpg")];
   const list = join(installation.folder, "list.txt");
@@ -131,7 +131,7 @@ test("purge asks the origin again; names come from a list, an alias means its or
   ]);
 });
 
-test("without a server the commands work on the data itself", async () => {
+test("the commands work on the data folder when no server runs", async () => {
   await store("a/1.jpg", "a/2.jpg");
   await program?.stop();
   const listed = await command("ls");
@@ -146,7 +146,7 @@ test("without a server the commands work on the data itself", async () => {
   expect(await command("undelete", "a/1.jpg")).toMatchObject({ code: 0, err: "" });
 });
 
-test("what stands in the way is said, with what to do", async () => {
+test("each error message names the obstacle and its remedy", async () => {
   const port = program?.adminPort;
   const admin = ["--admin", `http://127.0.0.1:${port}`];
   expect(await huiyuan(["ls", ...admin])).toMatchObject({

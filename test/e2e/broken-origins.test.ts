@@ -1,5 +1,5 @@
-// What a bad answer of the origin does: never stored as good, a clear code or a broken connection for the client, and
-// the next good answer repairs the key.
+// Bad origin responses are never stored as good. The client gets a clear code or a broken connection, and the next good
+// response repairs the key.
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
@@ -19,7 +19,7 @@ import { createLatch } from "../helpers/spools.ts";
 interface Fault {
   readonly name: string;
   readonly script: (jpeg: Buffer) => Script;
-  /** `broken`: no head, or a connection that broke. `passed`: 200, whole, `no-store`. */
+  /** `broken`: no head, or a broken connection. `passed`: 200, whole, `no-store`. */
   readonly client: "broken" | "passed";
 }
 
@@ -90,7 +90,7 @@ const FAULTS: readonly Fault[] = [
   { name: "a JPEG without its end", client: "passed", script: (jpeg) => [response(jpeg.subarray(0, jpeg.length - 2))] },
 ];
 
-/** Each kind of origin with where it asks for a key. */
+/** Each kind of origin with the path that it requests for a key. */
 const KINDS = [
   { kind: "site", origin: (url: string) => ({ type: "site", url }), pathOf: (key: string) => `/${key}` },
   {
@@ -115,8 +115,8 @@ const mirrorOfKind = (origin: object, more: object = {}) => ({ origins: [{ ...or
 const withoutQuery = (target: string) => target.split("?", 1)[0] ?? "";
 
 /**
- * The first answer that is neither the failure before, remembered for half a second at most, nor broken with the fill before, which
- * ends a moment after its client.
+ * Returns the first response that does not stem from the previous failure. That failure is cached for half a second at
+ * most, and its fill ends a moment after its client.
  */
 async function repaired(port: number, path: string): Promise<GetResult> {
   let answer = await get({ port, path });
@@ -125,7 +125,7 @@ async function repaired(port: number, path: string): Promise<GetResult> {
     if (answer.status !== 424 && !isOld) return true;
     answer = await get({ port, path });
     return false;
-  }, `${path} is asked for again`);
+  }, `${path} is fetched again`);
   return answer;
 }
 
@@ -159,7 +159,7 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
     await installation?.remove();
   });
 
-  test.each(FAULTS)("$name: not stored, and repaired by the next good answer", async ({ name, client }) => {
+  test.each(FAULTS)("$name is not stored, and the next good response repairs the key", async ({ name, client }) => {
     const key = slug(name);
     const bad = await get({ port: program.downloadPort, path: `/${key}` });
     if (client === "passed") {
@@ -191,7 +191,7 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
     expect(asked(key)).toBe(before + 1);
   });
 
-  test("a wrong MD5 that turns out after the head breaks the connection, and is repaired", async () => {
+  test("a wrong MD5 found after the head was sent breaks the connection, and the next good response repairs the key", async () => {
     const wrong = createHash("md5").update("another").digest("base64");
     const clientHasHead = createLatch();
     const late = await startScriptedOrigin(async (_request, connection) => {
@@ -216,8 +216,8 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
   });
 });
 
-describe("a small image of which nothing goes out before all of it is judged, for no memory is left", () => {
-  test("a wrong MD5: 424; a JPEG without its end is passed on, told to be damaged", async () => {
+describe("a small image that is checked whole before the first byte is sent, because no memory is left", () => {
+  test("gets 424 for a wrong MD5, and a truncated JPEG is passed on marked as damaged", async () => {
     const jpeg = await noisyJpeg(64, 48);
     const md5 = createHash("md5").update("another").digest("base64");
     const origin = await startScriptedOrigin({

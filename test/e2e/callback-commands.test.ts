@@ -1,5 +1,4 @@
-// `huiyuan callbacks` as an operator runs it: against a running server, and on the data where none runs. And the admin
-// API behind it under clumsy callers.
+// `huiyuan callbacks` as an operator runs it: against a running server, and on the data folder when no server runs.
 
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
@@ -44,7 +43,7 @@ const jsonLines = (text: string) =>
     .map((line) => JSON.parse(line));
 const listed = async (...args: string[]) => jsonLines((await command("list", "--json", ...args)).out);
 
-/** Nobody hears of them. */
+/** Uploads files while the business server is down. */
 async function uploadUnheard(...fileids: readonly string[]): Promise<void> {
   for (const fileid of fileids) {
     const result = await callApi({
@@ -57,7 +56,7 @@ async function uploadUnheard(...fileids: readonly string[]): Promise<void> {
   }
 }
 
-/** It takes notice of all files, or of this one; what it has taken notice of. */
+/** Starts a business server that accepts notices of all files, or only of `only`; returns the accepted notices. */
 async function openBusiness(only?: string): Promise<readonly string[]> {
   const heard: string[] = [];
   business = createServer(async (request, response) => {
@@ -72,7 +71,7 @@ async function openBusiness(only?: string): Promise<readonly string[]> {
   return heard;
 }
 
-test("list, retry and drop against a running server", async () => {
+test("list, retry and drop act on a running server", async () => {
   await uploadUnheard("a.jpg", "b\u202e.jpg", "c.jpg");
   const all = await listed();
   expect(all).toMatchObject([
@@ -104,7 +103,7 @@ test("list, retry and drop against a running server", async () => {
   expect(heard.length).toBe(1);
 }, 120_000);
 
-test("without a server nothing is sent, and the next server sends what was ordered", async () => {
+test("retry without a server sends nothing, and the next server sends the notices", async () => {
   await uploadUnheard("a.jpg", "b.jpg");
   await program?.stop();
   program = undefined;
@@ -118,7 +117,7 @@ test("without a server nothing is sent, and the next server sends what was order
   expect([...heard].sort()).toEqual(["a.jpg 2", "b.jpg 2"]);
 });
 
-test("notices of a bucket that the settings name no more can be listed and dropped", async () => {
+test("notices of a bucket that was removed from the settings can be listed and dropped", async () => {
   await uploadUnheard("a.jpg");
   await program?.stop();
   const other = oneBucket(undefined, { name: "others" }, { server: { adminPort } });
@@ -128,7 +127,7 @@ test("notices of a bucket that the settings name no more can be listed and dropp
   expect(await command("drop", "--bucket", BUCKET, "--yes")).toMatchObject({ code: 0, out: "1 dropped\n" });
 });
 
-test("metrics count attempts, and what is owed", async () => {
+test("metrics count attempts and pending notices", async () => {
   await uploadUnheard("a.jpg");
   const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
   expect(text).toContain('huiyuan_callbacks_total{outcome="connect"} 1');

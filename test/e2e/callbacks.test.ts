@@ -1,5 +1,5 @@
-// Upload callbacks as a business server, an uploader and an operator see them: over HTTP, against the program, with real
-// receivers that answer, fail, hang and come back, and with kill -9 at every moment of an upload.
+// Upload callbacks over HTTP, against the built program. Real receivers answer, fail, hang and recover, and kill -9
+// strikes at every moment of an upload.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -58,7 +58,7 @@ const callback = (more: object = {}) => ({
 });
 const settings = (more: object = {}) => oneBucket(undefined, { callback: callback(more) });
 
-/** A real receiver: it verifies, and answers as it is told to. Undefined: not at all. */
+/** Starts a receiver that verifies each notice and responds as `answer` says; undefined means no response. */
 async function openBusiness(answer: (notice: CallbackNotice) => [number, string] | undefined): Promise<void> {
   business = createServer((request, response) => {
     const parts: Buffer[] = [];
@@ -100,7 +100,7 @@ const order = (fileid: string, operation: string) =>
     sign: onceToken(fileid),
   });
 
-test("the business server is told of an upload, and what it says goes to the uploader as it is", async () => {
+test("an upload notifies the business server, whose response is passed to the uploader unchanged", async () => {
   await openBusiness(() => [200, '{"id":9007199254740993,"code":-1,"url":"mine"}']);
   program = await installation.start();
   const fileid = "照片/a b&c=+.jpg";
@@ -127,7 +127,7 @@ test("the business server is told of an upload, and what it says goes to the upl
   expect((await get({ port: program.downloadPort, host, path: pathname })).body).toEqual(jpeg);
 });
 
-test("only uploads that were stored are told: no refused one, no copy, no delete", async () => {
+test("only stored uploads are notified; refused uploads, copies and deletes are not", async () => {
   await openBusiness(() => [200, ""]);
   program = await installation.start();
   expect((await upload("a.jpg")).data).toMatchObject({ callback: null });
@@ -139,7 +139,7 @@ test("only uploads that were stored are told: no refused one, no copy, no delete
   expect(told.map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
 });
 
-test("the last slice and an instant upload are told, each once, with the first packet's MagicContext", async () => {
+test("the last slice and an instant upload are each notified once, with the first packet's MagicContext", async () => {
   await openBusiness(({ fileid }) => [200, JSON.stringify(fileid)]);
   program = await installation.start();
   const packet = (fileid: string, parts: readonly FormPart[]) =>
@@ -175,7 +175,7 @@ test("the last slice and an instant upload are told, each once, with the first p
   );
 });
 
-test("a failed callback is reported, the file stays, and its notice comes when the business server is back", async () => {
+test("a failed callback is reported, the file stays, and its notice is sent once the business server recovers", async () => {
   program = await installation.start();
   const result = await upload("a.jpg");
   expect(result).toMatchObject({
@@ -190,7 +190,7 @@ test("a failed callback is reported, the file stays, and its notice comes when t
   expect(told[0]).toMatchObject({ notice: { attempt: 2, fileid: "a.jpg" }, requestId: result.headers["x-request-id"] });
 });
 
-test("a receiver that hangs costs the uploader its time, and no other bucket's", async () => {
+test("a receiver that hangs delays its own uploader until the timeout, and no other bucket", async () => {
   await openBusiness(() => undefined);
   const two = settings({ timeout: "1s", onFailure: "accept" }) as { projects: { buckets: object[] }[] };
   two.projects[0]?.buckets.push({ name: "others" });
@@ -212,7 +212,7 @@ test("a receiver that hangs costs the uploader its time, and no other bucket's",
   expect(ms).toBeLessThan(5_000);
 });
 
-test("a name that leads inside is not dialled, first or later", async () => {
+test("a host name that resolves to an internal address is never dialled", async () => {
   const canary = await startScriptedOrigin({});
   await installation.write(settings({ url: `http://${hostname()}:${canary.port}/`, allowPrivate: false }));
   program = await installation.start();
@@ -221,7 +221,7 @@ test("a name that leads inside is not dialled, first or later", async () => {
   await canary.close();
 });
 
-test("https: a certificate that the system trusts is taken, another one is not", async () => {
+test("https accepts a certificate that the system trusts, and no other", async () => {
   const file = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
   const [key, cert] = await Promise.all(["key", "cert"].map((name) => readFile(file(name), "utf8")));
   const secure = await startScriptedOrigin(
@@ -238,7 +238,7 @@ test("https: a certificate that the system trusts is taken, another one is not",
   await secure.close();
 });
 
-test("a reload changes URL, secret and answer, also of what is owed", async () => {
+test("a reload changes the URL, the secret and the answer, also for pending notices", async () => {
   await installation.write(settings({ url: `http://127.0.0.1:${await freePort()}/`, secret: "old" }));
   program = await installation.start();
   expect((await upload("a.jpg")).code).toBe(-5979);
@@ -246,18 +246,18 @@ test("a reload changes URL, secret and answer, also of what is owed", async () =
   await installation.write(settings());
   await eventually(() => program.output.includes("new settings are in force"), "the settings are reloaded");
   expect((await upload("b.jpg")).data.callback).toBe(1);
-  await eventually(() => told.length === 2, "what was owed is sent to the new place", 30_000);
+  await eventually(() => told.length === 2, "the pending notice is sent to the new URL", 30_000);
   expect(told.map(({ notice }) => notice.fileid)).toEqual(["b.jpg", "a.jpg"]);
   await installation.write(oneBucket(undefined));
-  await eventually(() => program.output.split("new settings are in force").length === 3, "the callback is gone");
+  await eventually(() => program.output.split("new settings are in force").length === 3, "the callback is removed");
   expect("callback" in (await upload("c.jpg")).data).toBe(false);
 });
 
-test("kill -9 while the business server is asked: the next process tells it", async () => {
+test("after kill -9 during a callback the next process sends the notice", async () => {
   await openBusiness(() => undefined);
   program = await installation.start();
   const broken = upload("a.jpg").catch(() => "broken");
-  await eventually(() => told.length === 1, "the business server is asked");
+  await eventually(() => told.length === 1, "the business server has received the callback");
   await program.kill();
   expect(await broken).toBe("broken");
   await closeBusiness();
@@ -268,7 +268,7 @@ test("kill -9 while the business server is asked: the next process tells it", as
 });
 
 describe("store: s3", needs("ceph"), () => {
-  test("kill -9 while the business server is asked: what lies in S3 is told, what does not is not", async () => {
+  test("after kill -9 during a callback the next process notifies objects that are in S3, and no others", async () => {
     const rgw = await sharedRgw();
     const bucket = bucketName();
     await plainS3(rgw).makeBucket(bucket);
@@ -279,7 +279,7 @@ describe("store: s3", needs("ceph"), () => {
     await openBusiness(() => undefined);
     program = await installation.start();
     const broken = ["a.jpg", "b.jpg"].map((fileid) => upload(fileid).catch(() => "broken"));
-    await eventually(() => told.length === 2, "the business server is asked");
+    await eventually(() => told.length === 2, "the business server has received the callback");
     expect(await order("b.jpg", "del")).toMatchObject({ code: 0 });
     await program.kill();
     expect(await Promise.all(broken)).toEqual(["broken", "broken"]);
@@ -292,7 +292,7 @@ describe("store: s3", needs("ceph"), () => {
   }, 120_000);
 });
 
-test("kill -9 at any moment: what is stored is told, and what is told is stored", async () => {
+test("kill -9 at any moment leaves every stored upload notified, and every notified upload stored", async () => {
   await openBusiness(({ size }) => (told.length % 5 === 0 ? [500, ""] : [200, `{"size":${size}}`]));
   const tried: string[] = [];
   const acknowledged = new Set<string>();
@@ -320,6 +320,6 @@ test("kill -9 at any moment: what is stored is told, and what is told is stored"
   for (const fileid of tried) if ((await stat(fileid)).code === 0) stored.push(fileid);
   expect(stored).toEqual(expect.arrayContaining([...acknowledged]));
   const named = () => new Set(told.map(({ notice }) => notice.fileid));
-  await eventually(() => stored.every((fileid) => named().has(fileid)), "everything that is stored is told", 60_000);
+  await eventually(() => stored.every((fileid) => named().has(fileid)), "every stored upload is notified", 60_000);
   expect([...named()].filter((fileid) => !stored.includes(fileid))).toEqual([]);
 }, 180_000);

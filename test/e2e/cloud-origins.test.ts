@@ -1,5 +1,5 @@
-// Other clouds as origins, through the whole program: a private bucket on a real Ceph RGW, and Qiniu's stand-in that
-// checks every token. What was fetched once is served when the cloud has lost it.
+// Other clouds as origins, through the whole program: a private bucket on a real Ceph RGW, and a stand-in for Qiniu
+// that checks every token. An image that was fetched once is served after the cloud has lost it.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CEPH_START_MS, type CephRgw, sharedRgw, startGateway } from "../helpers/ceph.ts";
@@ -24,7 +24,7 @@ const KEYS: readonly string[] = [
   "question?hash#.jpg",
 ];
 
-/** Asks until the object is in the bucket, and returns that answer. */
+/** Retries until the bucket serves the object, and returns that response. */
 async function untilStored(program: Program, key: string): Promise<GetResult> {
   let answer = await get({ port: program.downloadPort, path: pathOf(key) });
   await eventually(async () => {
@@ -73,7 +73,7 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     await installation?.remove();
   });
 
-  test.each(KEYS)("%j is fetched, stored, and served when the store has it no more", async (key) => {
+  test.each(KEYS)("%j is fetched, stored, and served after the origin has lost it", async (key) => {
     const picture = Buffer.concat([jpeg, Buffer.from(key)]);
     await s3.put(bucket, `pictures/${key}`, picture);
     const first = await get({ port: program.downloadPort, path: pathOf(key) });
@@ -85,13 +85,13 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     expect([later.status, later.body.equals(picture)]).toEqual([200, true]);
   });
 
-  test("a key that is not there is 404, with GET and with HEAD", async () => {
+  test("a missing key gets 404, with GET and with HEAD", async () => {
     const path = "/missing.jpg";
     expect(errNo(await get({ port: program.downloadPort, path }))).toEqual([404, "-6101"]);
     expect(errNo(await get({ port: program.downloadPort, path, method: "HEAD" }))).toEqual([404, "-6101"]);
   });
 
-  test("a HEAD of an object that is there answers its size and stores nothing", async () => {
+  test("HEAD of an object returns its size and stores nothing", async () => {
     await s3.put(bucket, "pictures/head.jpg", jpeg);
     const answer = await get({ port: program.downloadPort, path: "/head.jpg", method: "HEAD" });
     expect([answer.status, answer.headers["content-length"]]).toEqual([200, String(jpeg.length)]);
@@ -103,7 +103,7 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     ["a bucket that does not exist", { bucket: "no-such-bucket-at-all" }],
     ["a wrong secret", { secretAccessKey: "wrong" }],
     ["no keys for a private bucket", { accessKeyId: undefined, secretAccessKey: undefined }],
-  ])("%s is 424 -120, never 404, with GET and with HEAD, and no secret is told", async (_what, change) => {
+  ])("%s gets 424 -120, never 404, with GET and with HEAD, and no secret is logged", async (_what, change) => {
     const { made, running } = await start(originOf(change));
     try {
       for (const method of ["GET", "HEAD"]) {
@@ -117,7 +117,7 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     }
   });
 
-  test("while the store is down what is stored is served and a miss is 424 -902, and it comes back by itself", async () => {
+  test("while the origin is down, stored images are served, a miss gets 424 -902, and fetches resume once it is back", async () => {
     const gateway = await startGateway();
     await s3.put(bucket, "pictures/kept.jpg", jpeg);
     await s3.put(bucket, "pictures/later.jpg", jpeg);
@@ -129,11 +129,11 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
       expect([kept.status, kept.body.equals(jpeg)]).toEqual([200, true]);
       expect(errNo(await get({ port: running.downloadPort, path: "/later.jpg" }))).toEqual([424, "-902"]);
       await gateway.start();
-      // A failure is remembered for half a second at most.
+      // A failure is cached for half a second at most.
       await eventually(async () => {
         const { status } = await get({ port: running.downloadPort, path: "/later.jpg" });
         return status === 200;
-      }, "the store is asked again");
+      }, "the origin is used again");
     } finally {
       await running.stop();
       await made.remove();
@@ -191,7 +191,7 @@ describe("a private bucket of Qiniu as origin", () => {
     await installation?.remove();
   });
 
-  test.each(KEYS)("%j is fetched with a good token, stored under its key, and asked for once", async (key) => {
+  test.each(KEYS)("%j is fetched once with a valid token, and stored under its key", async (key) => {
     const picture = Buffer.concat([jpeg, Buffer.from(key)]);
     objects.set(key, picture);
     const first = await get({ port: program.downloadPort, path: pathOf(key) });
@@ -207,7 +207,7 @@ describe("a private bucket of Qiniu as origin", () => {
     expect(life).toBeLessThanOrEqual(3_600);
   });
 
-  test("a key that is not there is 404", async () => {
+  test("a missing key gets 404", async () => {
     expect(errNo(await get({ port: program.downloadPort, path: "/missing.jpg" }))).toEqual([404, "-6101"]);
   });
 
@@ -216,7 +216,7 @@ describe("a private bucket of Qiniu as origin", () => {
     ["a wrong access key", { accessKey: "another" }, 401],
     ["no token", { private: false }, 401],
     ["a wrong Referer", { referer: "http://evil.example/" }, 403],
-  ])("%s is 424 -120", async (_what, change, status) => {
+  ])("%s gets 424 -120", async (_what, change, status) => {
     objects.set("refused.jpg", jpeg);
     const { made, running } = await start(change);
     try {
@@ -228,7 +228,7 @@ describe("a private bucket of Qiniu as origin", () => {
     }
   });
 
-  test("neither the log nor an answer ever has a token", async () => {
+  test("neither the log nor a response ever contains a token", async () => {
     objects.set("logged.jpg", jpeg);
     const answer = await get({ port: program.downloadPort, path: "/logged.jpg" });
     expect(JSON.stringify(answer.headers)).not.toMatch(/token|QINIU/);

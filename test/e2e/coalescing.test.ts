@@ -1,4 +1,4 @@
-// Many clients, one fill: it serves them all, and goes on when they leave.
+// One fill serves all clients of a cold key, and continues after they disconnect.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -40,7 +40,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-test("50 clients on a cold key cost 1 origin request and get 50 whole answers", async () => {
+test("50 clients on a cold key cause 1 origin request and get 50 whole responses", async () => {
   const answers = await Promise.all(
     Array.from({ length: 50 }, () => get({ port: program.downloadPort, path: "/fifty.jpg" })),
   );
@@ -53,7 +53,7 @@ test("50 clients on a cold key cost 1 origin request and get 50 whole answers", 
   expect(said.filter((status) => status === "huiyuan; fwd=uri-miss; collapsed")).toHaveLength(49);
 });
 
-test("a client that leaves at 10 % does not stop the storing", async () => {
+test("a client that disconnects at 10 % does not stop the image from being stored", async () => {
   const left = await get({ port: program.downloadPort, path: "/left.jpg", leaveAfter: jpeg.length / 10 });
   expect(left.isWhole).toBe(false);
   await eventually(async () => {
@@ -64,7 +64,7 @@ test("a client that leaves at 10 % does not stop the storing", async () => {
   expect(asked("/left.jpg")).toBe(1);
 });
 
-test("a Range on a cold key costs one un-ranged origin request and gets exactly its bytes", async () => {
+test("a Range on a cold key causes one origin request without Range and gets exactly its bytes", async () => {
   const [first, suffix, far] = await Promise.all([
     get({ port: program.downloadPort, path: "/ranged.jpg", headers: { Range: "bytes=0-99" } }),
     get({ port: program.downloadPort, path: "/ranged.jpg", headers: { Range: "bytes=-50" } }),
@@ -81,7 +81,7 @@ test("a Range on a cold key costs one un-ranged origin request and gets exactly 
   expect(origin.requests.every((request) => request.headers.range === undefined)).toBe(true);
 });
 
-test("50 HEADs of a cold key cost 1 origin request, and nothing is stored", async () => {
+test("50 HEADs of a cold key cause 1 origin request and store nothing", async () => {
   const answers = await Promise.all(
     Array.from({ length: 50 }, () => get({ port: program.downloadPort, path: "/heads.jpg", method: "HEAD" })),
   );
@@ -93,7 +93,7 @@ test("50 HEADs of a cold key cost 1 origin request, and nothing is stored", asyn
   expect(origin.requests.filter(({ target }) => target === "/heads.jpg").map(({ method }) => method)).toEqual(["HEAD"]);
 });
 
-test("an origin that refuses HEAD is asked with GET, and the image stored", async () => {
+test("an origin that refuses HEAD gets a GET, and the image is stored", async () => {
   const answer = await get({ port: program.downloadPort, path: "/head.jpg", method: "HEAD" });
   expect([answer.status, answer.headers["content-length"], answer.body.length]).toEqual([200, String(jpeg.length), 0]);
   expect(origin.requests.filter((request) => request.target === "/head.jpg").map((request) => request.method)).toEqual([

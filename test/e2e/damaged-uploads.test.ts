@@ -1,5 +1,5 @@
-// An upload whose bytes have changed on the disk, through a domain whose origin has another image under the same name: it
-// is neither missing nor replaced, operators see it, and it is whole again when its client uploads it once more.
+// An upload whose bytes were damaged on the disk, while the origin has another image under the same name. The upload is
+// neither missing nor replaced, operators see the damage, and a repeated upload repairs it.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -39,11 +39,11 @@ const metric = async (name: string) => {
 };
 const asked = () => origin.requests.length;
 
-/** One in a pack, and one in a file of its own. */
+/** One image is stored in a pack, the other one in a file of its own. */
 test.each([
   { name: "small.jpg", width: 300, height: 200 },
   { name: "large.jpg", width: 1_600, height: 1_200 },
-])("$name: 500 with -101 until the same bytes come again", async ({ name, width, height }) => {
+])("$name gets 500 with -101 until the same bytes are uploaded again", async ({ name, width, height }) => {
   const image = await noisyJpeg(width, height);
   expect((await upload(name, image)).code).toBe(0);
   damageBlob(blobWith(installation.data, image), 5_000);
@@ -84,7 +84,7 @@ test.each([
   expect(asked()).toBe(0);
 });
 
-test("it can be deleted, and the name used anew", async () => {
+test("a damaged upload can be deleted, and its name used again", async () => {
   const image = await noisyJpeg(310, 200);
   await upload("gone.jpg", image);
   damageBlob(blobWith(installation.data, image), 5_000);

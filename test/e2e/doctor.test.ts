@@ -1,5 +1,5 @@
-// `huiyuan doctor` against a real nginx and against scripted origins with one fault each; what it proposes passes the
-// checks of settings, and serves the origin's images.
+// `huiyuan doctor` against a real nginx and against scripted origins with one fault each. The settings that it proposes
+// are valid and serve the origin's images.
 
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -47,13 +47,13 @@ async function examine(args: readonly string[], env: Readonly<Record<string, str
   return { ...said, code: ended.code, of };
 }
 
-/** Throws with every fault, as `huiyuan check` tells them. */
+/** Throws with every fault that `huiyuan check` reports. */
 function check(yaml: string): void {
   const readFile = () => "";
   parseSettings(yaml, { env: ENV, readFile, file: "/nowhere/huiyuan.yaml" });
 }
 
-/** Serves with the proposed settings, and gives what a client gets for the path. */
+/** Starts the program with the proposed settings, and returns its response for the path. */
 async function serveWith(yaml: string, path: string) {
   const { data: _, ...settings } = parse(yaml);
   const installation = await install(settings);
@@ -77,7 +77,7 @@ describe("a healthy nginx", needs("nginx"), () => {
   afterAll(() => site?.close());
   const flags = ["--allow-private", "--host", "img.example.com"];
 
-  test("has no problem, and is served by what is proposed, as it is", async () => {
+  test("has no problem, and the proposed settings serve its image unchanged", async () => {
     const said = await examine([site.url, "2015/a.jpg", "风景 1.jpg", `${site.url}/small.jpg`, ...flags]);
     expect(said.code).toBe(0);
     expect(said.findings.filter(({ severity }) => severity === "problem")).toEqual([]);
@@ -91,19 +91,19 @@ describe("a healthy nginx", needs("nginx"), () => {
     expect([answer.status, answer.body.equals(jpeg)]).toEqual([200, true]);
   });
 
-  test("finds a sample on the home page, and sees that another image comes with a query", async () => {
+  test("provides a sample on its home page, and the doctor notices that a query selects another image", async () => {
     const said = await examine([site.url, ...flags]);
     expect(said.findings.find(({ id }) => id === "image")?.found).toMatch(/^\/2015\/a\.jpg: a whole jpeg of 320 × 240/);
     expect(said.of("query")).toEqual(["good"]);
   });
 
-  test("wants to be asked by its own name", async () => {
+  test("is addressed by its own host name", async () => {
     const said = await examine([site.url, "2015/a.jpg", "--allow-private"]);
     expect(said.code).toBe(1);
     expect(said.findings.find(({ id }) => id === "image")?.found).toMatch(/421, origin_status/);
   });
 
-  test("tells a person what it sees, and says nothing else", async () => {
+  test("gets a report for people on stdout, and nothing on stderr", async () => {
     const { code, out, err } = await huiyuan(["doctor", site.url, "2015/a.jpg", ...flags]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toMatch(/^ok {7}connects to 127\.0\.0\.1 in \d+ ms$/m);
@@ -112,7 +112,7 @@ describe("a healthy nginx", needs("nginx"), () => {
   });
 });
 
-/** A good origin of /a.jpg, but for what `handle` answers itself. */
+/** A good origin of /a.jpg, except for the requests that `handle` answers itself. */
 function origin(handle: (request: ScriptedRequest, connection: ScriptedConnection) => Promise<boolean>): OriginHandler {
   return async (request, connection) => {
     if (await handle(request, connection)) return;
@@ -125,7 +125,7 @@ function origin(handle: (request: ScriptedRequest, connection: ScriptedConnectio
 }
 
 const isImage = ({ target }: ScriptedRequest) => target.startsWith("/a.jpg");
-/** Answers GETs of the image so, each time. */
+/** Answers each GET of the image with these bytes. */
 const imageIs = (answer: (connection: ScriptedConnection, request: ScriptedRequest) => Promise<void>) =>
   origin(async (request, connection) => {
     if (!isImage(request) || request.method !== "GET") return false;
@@ -406,7 +406,7 @@ test.each(ROWS)("$what: $id, $severity", async ({ handler, id, severity, code, p
   }
 });
 
-test("a Referer that is proposed makes the images come", async () => {
+test("a proposed Referer makes the origin serve its images", async () => {
   const scripted = await startScriptedOrigin(
     imageIs((to, { headers }) =>
       to.send(headers.referer === undefined ? response("", { status: "403 Forbidden" }) : response(jpeg)),
@@ -418,7 +418,7 @@ test("a Referer that is proposed makes the images come", async () => {
   await scripted.close();
 });
 
-test("a redirect to inside is not followed", async () => {
+test("a redirect to an internal address is not followed", async () => {
   const inside = await startScriptedOrigin({ "*": [response("secret")] });
   const scripted = await startScriptedOrigin({
     "*": [response("", { status: "302 Found", headers: { Location: `${inside.url}/a.jpg` } })],
@@ -442,7 +442,7 @@ test.each([
     url: async () => "http://nowhere.invalid",
     code: /origin_(name_unknown|dns_failed)/,
   },
-])("$why: nothing is proposed", async ({ url, code, flags = [] }) => {
+])("nothing is proposed when $why", async ({ url, code, flags = [] }) => {
   const scripted = await startScriptedOrigin({ "*": [response(jpeg)] });
   const said = await examine([await url(scripted.url), "a.jpg", ...flags]);
   expect(said.findings).toHaveLength(1);
@@ -451,7 +451,7 @@ test.each([
   await scripted.close();
 });
 
-test("TLS: a certificate nobody signed is a problem, a trusted one is told with its end", async () => {
+test("TLS: a self-signed certificate is a problem, and a trusted one is reported with its expiry", async () => {
   const pem = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
   const tls = { key: readFileSync(pem("key"), "utf8"), cert: readFileSync(pem("cert"), "utf8") };
   const scripted = await startScriptedOrigin(
@@ -471,7 +471,7 @@ test("TLS: a certificate nobody signed is a problem, a trusted one is told with 
   await scripted.close();
 });
 
-test("it ends in time, whatever the origin does", async () => {
+test("the doctor ends within its time limit, whatever the origin does", async () => {
   const scripted = await startScriptedOrigin(async (_request, connection) => connection.hang());
   const began = Date.now();
   const said = await examine([scripted.url, "a.jpg", "--allow-private", "--seconds", "1"]);
@@ -480,7 +480,7 @@ test("it ends in time, whatever the origin does", async () => {
   await scripted.close();
 });
 
-test("origins with credentials are looked at as a settings file names them, and no secret is shown", async () => {
+test("origins with credentials are checked as the settings file names them, and no secret is shown", async () => {
   const scripted = await startScriptedOrigin(
     imageIs((to, { target, headers }) => {
       const isSigned =
@@ -524,7 +524,7 @@ test.each([
   { args: ["http://x.example", "--header", "novalue"], code: 2 },
   { args: ["http://x.example", "--header", "Range: bytes=0-1"], code: 1 },
   { args: ["http://x.example", ...Array.from({ length: 21 }, (_, index) => `${index}.jpg`)], code: 2 },
-])("$args is refused with exit code $code and a word, no stack", async ({ args, code }) => {
+])("$args is refused with exit code $code and a message without a stack", async ({ args, code }) => {
   const ended = await huiyuan(["doctor", ...args]);
   expect(ended.code).toBe(code);
   expect(ended.err).toMatch(/\S/);

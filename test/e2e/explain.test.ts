@@ -1,5 +1,5 @@
-// `explain` held against the download port, URL by URL: what it says would be answered, asked and stored is what then
-// happens. And it does nothing itself.
+// Compares `explain` with the download port, URL by URL: the response, the origin requests and the stored objects are
+// those that `explain` predicted. `explain` itself changes nothing.
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
@@ -76,7 +76,7 @@ afterAll(async () => {
 
 function settingsFor(url: string): { readonly projects: readonly object[] } {
   const site = { type: "site", url, allowPrivate: true };
-  // A breaker that opens would make the order of the rows matter.
+  // An open breaker would make the order of the rows matter.
   const breaker = { failures: 10_000 };
   const mirror = { origins: [site], breaker };
   const bucket = (name: string, domains: readonly object[], more: object = {}) => ({ name, domains, ...more });
@@ -178,7 +178,7 @@ async function explain({ host = "open.example", path, method = "GET", headers = 
 const download = ({ host = "open.example", path, method = "GET", headers = {} }: Wish): Promise<GetResult> =>
   get({ port: program.downloadPort, host, path, method, headers });
 
-/** What may be another thing a second later. */
+/** Masks the values that change from second to second. */
 const steady = (url: string) => url.replace(/([?&]e=)\d+/, "$1*").replace(/([?&](?:token|key|plain)=)[^&]*/g, "$1***");
 const MOMENTARY = /^x-amz-date$/;
 const timeless = (told: Explained): unknown =>
@@ -199,7 +199,7 @@ function expectSent(sent: ScriptedRequest, told: Explained["origin"][number]["re
     if (value !== "***" && !MOMENTARY.test(name)) expect(sent.headers[name]).toBe(value);
 }
 
-/** Nothing of earlier requests is still on its way: neither from the origin, nor into bucket and memory. */
+/** True when no earlier request is still being fetched or stored. */
 async function isAtRest(): Promise<boolean> {
   const headers = { authorization: "Bearer s3cret" };
   const { body } = await get({ port: program.adminPort, host: "127.0.0.1", path: "/metrics", headers });
@@ -209,13 +209,13 @@ async function isAtRest(): Promise<boolean> {
   return counts.length === 2 && counts.every((count) => count === "0");
 }
 
-/** Explains, twice, then asks: all three must be of one mind. */
+/** Explains a request twice, then sends it: all three results must agree. */
 async function hold(wish: Wish): Promise<Explained> {
-  await eventually(isAtRest, "all is stored");
+  await eventually(isAtRest, "no fetch or write is pending");
   const before = origin.requests.length;
   let told = await explain(wish);
   const again = await explain(wish);
-  // What the download before this one put into memory behind its answer may come between the two; once.
+  // The previous download may enter the memory cache between the two calls, because that happens after its response.
   if (isInMemory(told) !== isInMemory(again)) told = await explain(wish);
   expect(timeless(again)).toEqual(timeless(told));
   expect(origin.requests.length).toBe(before);
@@ -248,7 +248,7 @@ async function hold(wish: Wish): Promise<Explained> {
     if (isGood && ask.isStored)
       await eventually(async () => (await stat(told.bucket ?? "", ask.key)) === "object", `${ask.key} is stored`);
   }
-  // What was made is on its way to the disk.
+  // The variant may still be pending.
   const isMade = told.recipe !== undefined && real.status === 200;
   if (isMade) await eventually(async () => (await explain(wish)).answer.from !== "renderer", `${wish.path} is kept`);
   return told;
@@ -262,7 +262,7 @@ async function stat(bucket: string, name: string): Promise<string> {
   return ((await answer.json()) as { state: string }).state;
 }
 
-/** A token of the documented form, made here without the program. */
+/** A token of the documented form, computed here without the program. */
 function token(fields: {
   readonly bucket: string;
   readonly fileid?: string;
@@ -329,7 +329,7 @@ describe("hundreds of URLs are answered, asked and stored as explained", () => {
     ["thumbnail/20000x20000!/thumbnail/9x", "-442"],
     ["thumbnail/5000x5000!/format/bmp", "-442"],
     ["ignore-error/1/thumbnail/10000x", undefined],
-  ])("what the size of a stored image lets %s come to", async (instruction, errNo) => {
+  ])("%s has the predicted result for the size of a stored image", async (instruction, errNo) => {
     await hold({ path: "/sized.jpg" });
     const told = await hold({ path: `/sized.jpg?imageMogr2/${instruction}` });
     const code = errNo === "-442" ? "output_too_large" : "processing_invalid";
@@ -380,7 +380,7 @@ describe("hundreds of URLs are answered, asked and stored as explained", () => {
     await hold({ path: "/stored.jpg", headers: headers as unknown as Record<string, string> });
   });
 
-  test("what has gone wrong, and what has been found missing a moment ago", async () => {
+  test("recent failures, and images that were just found missing", async () => {
     await hold({ path: "/moved.jpg" });
     await hold({ path: "/broken-1.jpg" });
     await hold({ path: "/missing-3.jpg" });
@@ -401,11 +401,11 @@ test.each([
   { why: "no key", path: "/", status: 404 },
   { why: "a disabled project", path: "/a.jpg", host: "off.example", status: 403 },
   { why: "no host name", path: "/a.jpg", headers: { host: "two words" }, status: 400 },
-])("$why is refused with $status before anything is looked at", async ({ path, host, headers, status }) => {
+])("$why is refused with $status before any look-up", async ({ path, host, headers, status }) => {
   const wish = { path, ...(host && { host }), ...(headers && { headers: headers as Record<string, string> }) };
   const told = await explain(wish);
   expect(told.answer).toMatchObject({ status });
-  const real = await download(wish).catch(() => undefined); // node's client does not send every Host.
+  const real = await download(wish).catch(() => undefined); // Node's client cannot send every Host.
   if (real !== undefined) expect([real.status, real.headers["x-errno"]]).toEqual([status, String(told.answer.errNo)]);
   expect(told.origin).toEqual([]);
 });
@@ -434,14 +434,14 @@ describe("tokens", () => {
     expect(told.answer).toMatchObject({ status: 403, code });
   });
 
-  test("a good one is good, for the file it names and for all", async () => {
+  test("a valid token is accepted, for one file and for all files", async () => {
     for (const fileid of ["", "t.jpg"]) {
       const told = await hold({ host: "signed.example", path: `/t.jpg?sign=${token({ bucket: "signed", fileid })}` });
       expect(told.token).toMatchObject({ verdict: "good", kind: "signed" });
     }
   });
 
-  test("a one-time token is not spent by being explained, and told to be spent once it is", async () => {
+  test("explain does not spend a one-time token, and reports it as spent once it is", async () => {
     const sign = token({ bucket: "once", fileid: "o.jpg", expires: 0 });
     const wish = { host: "once.example", path: `/o.jpg?sign=${sign}` };
     expect((await hold(wish)).token).toMatchObject({ verdict: "good", isSpent: false });
@@ -489,7 +489,7 @@ test("deleted, purged and aged objects", async () => {
   expect((await hold({ host: "aging.example", path: "/aged.jpg" })).origin).toMatchObject([{ why: "behind" }]);
 });
 
-test("a standby origin is told as such", async () => {
+test("a standby origin is reported as standby", async () => {
   const told = await explain({ path: "/two/new.jpg" });
   expect(told.origin[0]?.requests).toMatchObject([
     { url: `${origin.url}/base/two/new.jpg` },
@@ -500,7 +500,7 @@ test("a standby origin is told as such", async () => {
 describe("the command", () => {
   const command = (...args: string[]) => huiyuan(["explain", ...args, "--config", installation.file]);
 
-  test("tells a person each step", async () => {
+  test("describes each step for people", async () => {
     const { code, out, err } = await command("http://open.example/headers/new.jpg?a=1", "--header", "X-Trace: mine");
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toMatch(/^domain {4}open\.example, bucket 10001234\/open$/m);
@@ -512,18 +512,18 @@ describe("the command", () => {
     expect(out).toMatch(/^answer {4}what the origin gives/m);
   });
 
-  test("ends with 1 where the request would be refused", async () => {
+  test("exits with 1 when the request would be refused", async () => {
     const { code, out } = await command("http://signed.example/t.jpg");
     expect(code).toBe(1);
     expect(out).toMatch(/^answer {4}403, X-ErrNo -46618: .*\(sign_missing\)$/m);
   });
 
-  test("a call of the REST API is told apart", async () => {
+  test("a call of the REST API is reported as such", async () => {
     const { out } = await command(`http://web.example/photos/v2/${APPID}/open/0/a.jpg`);
     expect(out).toMatch(/REST API/);
   });
 
-  test("without a server it explains by the settings alone, and touches nothing", async () => {
+  test("without a server it explains from the settings alone, and changes nothing", async () => {
     const port = await freePort();
     const other = await install({ ...settingsFor(origin.url), server: { adminPort: port } });
     const before = origin.requests.length;
@@ -555,7 +555,7 @@ describe("the command", () => {
     { args: ["http://open.example/a.jpg", "--method", "two words"], code: 1 },
     { args: ["http://open.example/a.jpg", "--header", "nothing"], code: 2 },
     { args: [], code: 2 },
-  ])("$args is refused with a word", async ({ args, code }) => {
+  ])("$args is refused with a message", async ({ args, code }) => {
     const ended = await command(...args);
     expect(ended.code).toBe(code);
     expect(ended.err).toMatch(/\S/);

@@ -1,5 +1,5 @@
-// Several real origins behind one domain, killed and revived: who is asked, what clients get meanwhile, and how an origin
-// is left alone and found well again. Breaker and budget over real sockets.
+// Several real origins behind one domain, stopped and restarted: the origin that is chosen, the responses meanwhile,
+// and how the breaker opens and closes again. Breaker and budget over real sockets.
 import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/s
 import { type Nginx, needs, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS, oneBucket } from "../helpers/settings.ts";
 
-/** Longer than a busy machine takes for what is well; nothing here waits for one of them to pass. */
+/** Longer than a busy machine needs for a good response; no test here waits for one of them to elapse. */
 const TIMEOUTS = { connect: "5s", firstByte: "8s", idle: "8s", total: "20s" };
 /** `open` shorter than any test waits. */
 const BREAKER = { failures: 3, within: "10s", open: "1s" };
@@ -43,7 +43,7 @@ async function scripted(...args: Parameters<typeof startScriptedOrigin>): Promis
   return origin;
 }
 
-/** Status and X-ErrNo; 200 stands for a whole and right picture. */
+/** Status and X-ErrNo; 200 stands for a whole and correct picture. */
 function told({ status, headers, body, isWhole }: GetResult): string {
   if (status === 200) return isWhole && body.equals(jpeg) ? "200" : "200 but not the picture";
   return `${status} ${headers["x-errno"]}`;
@@ -88,7 +88,7 @@ describe("three nginx", needs("nginx"), () => {
     ),
   );
 
-  /** A path that no bucket has yet. */
+  /** A path that no bucket has stored yet. */
   async function fresh(): Promise<string> {
     number += 1;
     const path = `/image-${number}.jpg`;
@@ -96,21 +96,21 @@ describe("three nginx", needs("nginx"), () => {
     return path;
   }
 
-  /** How often each nginx was asked while `work` went on, which is to cost `total` requests. */
+  /** Counts the requests to each nginx during `work`, which must cause `total` requests. */
   async function asked(total: number, work: () => Promise<unknown>): Promise<number[]> {
     const lines = () => Promise.all(all().map(async (nginx) => (await nginx.accessLog()).length));
     const before = await lines();
     await work();
     let counts: number[] = [];
-    // Whoever has the answer may be here before nginx has written its line.
+    // A response may arrive before nginx has written its log line.
     await eventually(async () => {
       counts = (await lines()).map((count, index) => count - (before[index] ?? 0));
       return counts.reduce((sum, count) => sum + count, 0) >= total;
-    }, `nginx has been asked ${total} times`);
+    }, `nginx has got ${total} requests`);
     return counts;
   }
 
-  test("are asked in their order, the standby last; the first comes back when it is well", async () => {
+  test("get requests in their order, the standby last, and the first is used again once it recovers", async () => {
     const origins = [site(standby.url, { standby: true }), site(first.url), site(second.url)];
     const mirror = { origins, timeouts: TIMEOUTS, breaker: BREAKER };
     const { program } = await startWith(oneBucket(mirror));
@@ -132,10 +132,10 @@ describe("three nginx", needs("nginx"), () => {
     expect(await misses(1)).toEqual([0, 0, 1]);
 
     await Promise.all([first.start(), second.start()]);
-    await eventually(async () => (await misses(1))[0] === 1, "the first is asked again");
+    await eventually(async () => (await misses(1))[0] === 1, "the first is used again");
     expect(await misses(3)).toEqual([3, 0, 0]);
     expect(await metric(program, "failovers_total")).toBeGreaterThanOrEqual(12);
-    // The second is tried when it is next needed.
+    // The second is probed only when it is next needed.
     expect(program.output.match(/an origin answers again/g)).toHaveLength(1);
   });
 
@@ -152,7 +152,7 @@ describe("three nginx", needs("nginx"), () => {
     expect(last).toBe(0);
   });
 
-  test("the next is asked for what the first lacks only where failoverOn says so", async () => {
+  test("the next gets the request for an image that the first lacks only if failoverOn says so", async () => {
     const lacking = await scripted({ "*": [response("no", { status: "404 Not Found" })] });
     const mirror = (failoverOn: readonly unknown[]) => ({
       origins: [site(lacking.url), site(second.url)],
@@ -169,7 +169,7 @@ describe("three nginx", needs("nginx"), () => {
     );
   });
 
-  test("stored images are served and misses fail at once while all are dead", async () => {
+  test("stored images are served and misses fail at once while all are down", async () => {
     const mirror = { origins: [site(first.url), site(second.url, { standby: true })], timeouts: TIMEOUTS };
     const settings = oneBucket(
       { ...mirror, breaker: { ...BREAKER, open: "1m" } },
@@ -196,7 +196,7 @@ describe("three nginx", needs("nginx"), () => {
     expect(milliseconds[Math.floor(milliseconds.length / 2)]).toBeLessThan(5);
     expect(await metric(program, `origin_breaker`)).toBe(2);
 
-    // A reload that changes something else finds both as they were.
+    // A reload of other settings keeps both breakers open.
     await installation.write({ ...settings, limits: { fills: 100 } });
     await eventually(() => program.output.includes("new settings are in force"), "the new settings are in force");
     expect((await get({ port, path: "/none.jpg" })).headers["retry-after"]).toBeDefined();
@@ -204,7 +204,7 @@ describe("three nginx", needs("nginx"), () => {
 });
 
 describe("a breaker", () => {
-  test("is one for all domains that name the origin, and one probe finds it well", async () => {
+  test("is shared by all domains that name the origin, and one probe closes it", async () => {
     let isWell = false;
     const origin = await scripted(async (_request, connection) => {
       if (isWell) await connection.send(response(jpeg));
@@ -218,19 +218,19 @@ describe("a breaker", () => {
     const ask = (host: string, path: string) => get({ port: program.downloadPort, host, path });
 
     for (const path of ["/1.jpg", "/2.jpg"]) expect(told(await ask("one.test", path))).toBe("424 -120");
-    // The one that opens it reads as those that follow.
+    // The request that opens it gets the same code as the later ones.
     expect(told(await ask("one.test", "/3.jpg"))).toBe("424 -902");
     expect(told(await ask("two.test", "/4.jpg"))).toBe("424 -902");
     expect(origin.requests).toHaveLength(3);
 
     isWell = true;
-    // All at once when the time is over: one is the probe.
-    await eventually(async () => told(await ask("two.test", "/5.jpg")) === "200", "the origin is asked again");
+    // Many requests arrive at once when its time is over: one of them is the probe.
+    await eventually(async () => told(await ask("two.test", "/5.jpg")) === "200", "the origin is used again");
     const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => ask("one.test", `/many-${index}.jpg`)));
     expect(answers.map(told)).toEqual(Array(20).fill("200"));
   });
 
-  test("is not opened by one image that the origin chokes on", async () => {
+  test("is not opened by one image that makes the origin fail", async () => {
     const origin = await scripted({ "/bad.jpg": [response("no", { status: "500 Oops" })], "*": [response(jpeg)] });
     const { program } = await startWith(
       oneBucket({ origins: [site(origin.url)], timeouts: TIMEOUTS, breaker: { ...BREAKER, failures: 1 } }),
@@ -241,12 +241,12 @@ describe("a breaker", () => {
       await eventually(async () => {
         await ask("/bad.jpg");
         return origin.requests.length > index;
-      }, "its failure is forgotten");
+      }, "its cached failure has expired");
     }
     expect(told(await ask("/good.jpg"))).toBe("200");
   });
 
-  test("opens on an origin that takes connections and says nothing, and frees who waits for it", async () => {
+  test("opens on an origin that accepts connections and never responds, and releases the waiting requests", async () => {
     const hung = await scripted((_request, connection) => connection.hang());
     const timeouts = { connect: "1s", firstByte: "1s", idle: "1s", total: "4s" };
     const { program } = await startWith(
@@ -255,20 +255,20 @@ describe("a breaker", () => {
     const ask = (index: number) => get({ port: program.downloadPort, path: `/${index}.jpg` });
     const startedAt = performance.now();
     const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => ask(index)));
-    // 503 to those whose wait for a place was over first.
+    // A request gets 503 if its wait for a connection timed out first.
     for (const answer of answers) expect(["424 -902", "503 -902"]).toContain(told(answer));
-    // Those in line do not wait for a place each in turn: 60 by fours would take 15 s.
+    // Queued requests do not each wait for their turn: 60 in groups of 4 would take 15 s.
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(hung.requests.length).toBeLessThanOrEqual(8);
     const later = await ask(1_000);
     expect([told(later), Number(later.headers["retry-after"]) > 20]).toEqual(["424 -902", true]);
-    // Three of each kind, not sixty.
+    // Three lines of each kind, not sixty.
     expect(program.output.match(/could not be fetched/g)?.length ?? 0).toBeLessThanOrEqual(6);
   });
 });
 
 describe("a budget", () => {
-  test("lets requests out at its rate, and none is lost", async () => {
+  test("sends requests at its rate and loses none", async () => {
     let lastAt = 0;
     const origin = await scripted(async (_request, connection) => {
       lastAt = performance.now();
@@ -281,11 +281,11 @@ describe("a budget", () => {
     const askedAt = performance.now();
     const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => ask(index)));
     expect(answers.map(told)).toEqual(Array(50).fill("200"));
-    // 20 at once, 30 more at 20 a second: 1.5 s from when the first was let out, which was not before it was asked for.
+    // 20 at once, then 30 more at 20 a second: 1.5 s after the first, which was not sent before `askedAt`.
     expect(lastAt - askedAt).toBeGreaterThan(1_450);
   });
 
-  test("holds connections to its number over all domains", async () => {
+  test("limits connections over all domains", async () => {
     let open = 0;
     let most = 0;
     const origin = await scripted(async (_request, connection) => {
@@ -312,7 +312,7 @@ describe("a budget", () => {
   test.each([
     ["429 Too Many Requests", "seconds", () => "2"],
     ["503 Unavailable", "a date", () => new Date(Date.now() + 3_000).toUTCString()],
-  ])("leaves the origin alone after %s with Retry-After in %s", async (status, _, retryAfter) => {
+  ])("sends the origin no request after %s with Retry-After in %s", async (status, _, retryAfter) => {
     let isBusy = true;
     const origin = await scripted((_request, connection) =>
       connection.send(isBusy ? response("no", { status, headers: { "Retry-After": retryAfter() } }) : response(jpeg)),
@@ -330,7 +330,7 @@ describe("a budget", () => {
       expect(["1", "2", "3"]).toContain(answer.headers["retry-after"]);
     }
     expect(origin.requests).toHaveLength(1);
-    await eventually(async () => told(await ask("/later.jpg")) === "200", "the origin is asked again");
+    await eventually(async () => told(await ask("/later.jpg")) === "200", "the origin is used again");
     expect(performance.now() - startedAt).toBeGreaterThan(1_500);
   });
 });

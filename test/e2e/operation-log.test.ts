@@ -1,5 +1,5 @@
-// The operation log and the usage of buckets as an operator reads them: after uploads, queries, copies and deletes of clients
-// and operators, after downloads, a restart and a kill.
+// The operation log and the usage of buckets as an operator reads them: after uploads, queries, copies and deletes by
+// clients and operators, after downloads, and after a kill.
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -70,7 +70,7 @@ async function workOnIt(): Promise<void> {
   expect((await callApi({ ...copy, path: "/a,b.jpg/del", sign: onceToken("a,b.jpg") })).code).toBe(0);
 }
 
-test("log tells what clients and operators did, in which order, with which end", async () => {
+test("log lists the operations of clients and operators, in order, with their results", async () => {
   await workOnIt();
   expect((await command("delete", "operator.jpg", "--bucket", BUCKET)).code).toBe(0);
   expect((await command("undelete", "operator.jpg", "--bucket", BUCKET)).code).toBe(0);
@@ -103,7 +103,7 @@ test("log tells what clients and operators did, in which order, with which end",
   expect(human.out).toMatch(/^\S+ \S+ {2}upload +-97 +0 {2}203\.0\.113\.7 +10001234\/photos {2}forged\.jpg\n$/);
 }, 60_000);
 
-test("CSV is the same from the command and from the admin port", async () => {
+test("the command and the admin port return the same CSV", async () => {
   await workOnIt();
   const fromCommand = await command("log", "--csv", "--all");
   const answer = await fetch(`http://127.0.0.1:${adminPort}/api/v1/log.csv`);
@@ -119,7 +119,7 @@ test("CSV is the same from the command and from the admin port", async () => {
   expect((await some.text()).split("\r\n").length).toBe(3);
 });
 
-test("slices are one upload, and a copy of equal bytes at once is one too", async () => {
+test("an upload in slices is one operation, and so is a refused slice", async () => {
   const packet = (fields: Record<string, string>, slice?: Buffer) =>
     callApi({
       port: port(),
@@ -143,7 +143,7 @@ test("slices are one upload, and a copy of equal bytes at once is one too", asyn
   ]);
 });
 
-test("usage counts requests and bytes by day, downloads included, and what is held", async () => {
+test("usage counts requests and bytes by day, downloads included, and the stored objects", async () => {
   await workOnIt();
   await download("/mirrored.jpg");
   await eventually(
@@ -166,15 +166,15 @@ test("usage counts requests and bytes by day, downloads included, and what is he
     },
   });
   const { requests, failures, bytes } = day.operations.download;
-  // All but the range, the HEAD and what is missing were whole.
+  // All responses but the range, the HEAD and the missing image were whole.
   expect({ failures, bytes }).toEqual({ failures: 1, bytes: (requests - 3) * jpeg.byteLength + 100 });
-  await eventually(async () => (await used())[0].stored !== undefined, "it is known what is held");
+  await eventually(async () => (await used())[0].stored !== undefined, "the stored objects are counted");
   const human = await command("usage", "--bucket", "photos");
   expect(human.out).toMatch(/^day +bucket +downloads +sent +uploads/);
   expect(human.out.trimEnd().split("\n").length).toBe(2);
 }, 60_000);
 
-test("log and usage outlive a kill, and are read without a server", async () => {
+test("log and usage survive a kill, and can be read without a server", async () => {
   await workOnIt();
   await download("/mirrored.jpg");
   const before = await logged();

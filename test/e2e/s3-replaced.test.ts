@@ -1,4 +1,4 @@
-// What has no copy on this disk and is replaced or deleted in S3 between the look-up of a request and its first byte.
+// Images without a local copy that are replaced or deleted in S3 between a request's look-up and its first byte.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";

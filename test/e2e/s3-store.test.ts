@@ -1,5 +1,5 @@
-// The whole program with `store: s3` on a real Ceph RGW: first light, an S3 that goes away under load and comes back, and
-// kill -9 in between. What lies in S3 is read by an independent client.
+// The whole program with `store: s3` on a real Ceph RGW, whose objects an independent client reads. S3 goes down under
+// load and recovers, with a kill -9 in between.
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -19,7 +19,7 @@ import { type SwitchProxy, startSwitchProxy } from "../helpers/switch-proxy.ts";
 const OUTAGE_MS = 12_000;
 const FOLDER = `images/${APPID}/photos/`;
 
-/** A site with an image of its own under every path. */
+/** A site with a different image under every path. */
 class Site {
   readonly asked = new Map<string, number>();
   readonly #jpeg: Buffer;
@@ -35,7 +35,7 @@ class Site {
     });
   }
 
-  /** What follows the image's end tells it from the others. */
+  /** The bytes after the image's end differ for each key. */
   image(key: string): Buffer {
     return Buffer.concat([this.#jpeg, Buffer.alloc(key.startsWith("large") ? 3_000_000 : 0), Buffer.from(key)]);
   }
@@ -105,7 +105,7 @@ describe("store: s3", needs("ceph"), () => {
     return (await plain.list(s3Bucket, FOLDER)).map((name) => name.slice(FOLDER.length));
   }
 
-  /** All of them are there, byte for byte. */
+  /** Waits until S3 has all keys, and compares their bytes. */
   async function expectInS3(keys: readonly string[]): Promise<void> {
     await eventually(async () => new Set(await inS3()).size >= keys.length, `${keys.length} objects in S3`, 60_000);
     for (const key of keys) {
@@ -114,7 +114,7 @@ describe("store: s3", needs("ceph"), () => {
     }
   }
 
-  test("an image is fetched once, lies in S3 for every tool, and is served from there by a new server", async () => {
+  test("an image is fetched once, stored in S3 for every tool, and served from there by a new server", async () => {
     await setUp();
     const key = "2015/海 滩+1.jpg";
     const first = await download(key);
@@ -134,7 +134,7 @@ describe("store: s3", needs("ceph"), () => {
     expect(site.asked.get(key)).toBe(1);
   });
 
-  test("processed images lie on the disk of the server, never in S3, and are served while S3 is away", async () => {
+  test("variants are stored on the server's disk, never in S3, and served while S3 is down", async () => {
     await setUp();
     const path = "/processed.jpg?imageView2/2/w/40";
     const ask = () => get({ port: program.downloadPort, path });
@@ -156,9 +156,9 @@ describe("store: s3", needs("ceph"), () => {
   });
 
   test(
-    "S3 falls silent under load: no failed hit, misses are streamed, kill -9 loses nothing, all arrives later",
+    "an S3 that hangs under load fails no hit, misses are streamed, kill -9 loses nothing, and all objects reach S3 later",
     async () => {
-      // Copies are read from the disk, not from memory.
+      // Local copies are read from the disk, not from memory.
       await setUp({ memory: "1MiB", hotObjectSize: "1KB" });
       const known = Array.from({ length: 40 }, (_, index) => `known/${index}.jpg`);
       for (const key of known) expect((await download(key)).status).toBe(200);
@@ -174,7 +174,7 @@ describe("store: s3", needs("ceph"), () => {
         if (!isRight) failed.push(`${key} ${answer.status}`);
         else if (known.includes(key)) hits += 1;
       }
-      /** Four clients, each with one new image in twenty. */
+      /** Four clients; every twentieth request of each is for a new image. */
       async function load(forMs: number): Promise<void> {
         const until = Date.now() + forMs;
         const client = async (number: number) => {
@@ -200,24 +200,24 @@ describe("store: s3", needs("ceph"), () => {
       expect(hits).toBeGreaterThan(100);
       expect(fresh.length).toBeGreaterThan(8);
 
-      // The origin dies too: the queue has what nobody else has.
+      // The origin stops too, so that only the queue has these images.
       await site.stop();
       for (const key of fresh) {
         const answer = await download(key);
         expect([answer.status, said(answer)]).toEqual([200, "huiyuan; hit; detail=spool"]);
       }
-      // What may lie in S3 is not called missing.
+      // An image that S3 may have is not reported as missing.
       expect((await download("elsewhere.jpg")).status).not.toBe(404);
 
       proxy.turn("pass");
       await expectInS3([...known, ...fresh]);
-      await eventually(async () => !(await readyz()).body.includes("S3"), "readyz has nothing more to tell");
+      await eventually(async () => !(await readyz()).body.includes("S3"), "readyz reports nothing about S3");
       expect(said(await download(fresh[0] ?? ""))).toBe("huiyuan; hit; detail=bucket");
     },
     OUTAGE_MS + 120_000,
   );
 
-  test("a range of an image that is damaged in S3 never has a wrong byte, nor is the image missing", async () => {
+  test("a range of an image that is damaged in S3 never has a wrong byte, and the image is not reported as missing", async () => {
     await setUp();
     const key = "large.jpg";
     await download(key);
@@ -236,22 +236,22 @@ describe("store: s3", needs("ceph"), () => {
     cleanUp.push(() => other.remove());
     program = await other.start();
     const part = await get({ port: program.downloadPort, path: pathOf(key), headers: { range: "bytes=0-99" } });
-    // Neither S3 nor the origin has it: the origin's failure is told.
+    // Neither S3 nor the origin can serve it, so the client gets the origin's failure.
     expect([part.status, part.headers["x-errno"]]).toEqual([424, "-902"]);
     const whole = await download(key);
     expect(whole.status).toBe(424);
   });
 
-  test("an origin's 404 is none while S3 is away, and one again when it is back", async () => {
+  test("an origin's 404 becomes a 500 while S3 is down, and is a 404 again once S3 is back", async () => {
     await setUp();
     expect((await download("missing.jpg")).status).toBe(404);
     proxy.turn("refuse");
-    await eventually(async () => (await download("missing.jpg")).status === 500, "S3 is known to be away");
+    await eventually(async () => (await download("missing.jpg")).status === 500, "S3 is known to be down");
     proxy.turn("pass");
     await eventually(async () => (await download("missing.jpg")).status === 404, "S3 is back");
   });
 
-  test("wrong keys end the start with what S3 says", async () => {
+  test("wrong keys stop the start with the error of S3", async () => {
     await setUp();
     await program.kill();
     const settings = JSON.parse(await settingsText());
@@ -260,7 +260,7 @@ describe("store: s3", needs("ceph"), () => {
     await expect(other.start()).rejects.toThrow("403 SignatureDoesNotMatch");
   });
 
-  /** The settings of the installation, without its ports and data folder. */
+  /** The installation's settings, without its ports and data folder. */
   async function settingsText(): Promise<string> {
     const { data: _data, server: _server, ...rest } = JSON.parse(await readFile(installation.file, "utf8"));
     return JSON.stringify(rest);

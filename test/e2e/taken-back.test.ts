@@ -1,4 +1,5 @@
-// What an origin takes back while an older version still arrives through another domain of the bucket.
+// An image that the origin withdraws while an older version is still being fetched through another domain of the
+// bucket.
 import { expect, onTestFinished, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -7,10 +8,10 @@ import { head, response, startScriptedOrigin } from "../helpers/scripted-origin.
 import { APPID, KEYS } from "../helpers/settings.ts";
 
 test.each([
-  ["has none any more", head("404 Not Found", [["Content-Length", "0"]]), 404],
-  ["lets nothing be kept", undefined, 200],
+  ["has lost the image", head("404 Not Found", [["Content-Length", "0"]]), 404],
+  ["forbids to store it", undefined, 200],
 ] as const)(
-  "once its origin %s, what arrives is given to who asked for it, and not stored",
+  "once its origin %s, a pending fetch is served to its client, and not stored",
   async (_what, gone, status) => {
     const [old, fresh] = await Promise.all([noisyJpeg(640, 480), noisyJpeg(64, 48)]);
     const taken = gone ?? response(fresh, { headers: { "Cache-Control": "no-store" } });
@@ -30,7 +31,7 @@ test.each([
       freshness: { mode: "origin", ttl: "60s", staleIfError: "0s", onGone: "remove" },
     };
     const source = { type: "site", url: origin.url, allowPrivate: true };
-    // Alike in all they would share one mirror, and so the fetch.
+    // With equal settings they would share one mirror, and so the fetch.
     const domains = ["one.test", "other.test"].map((host, index) => ({
       host,
       mirror: { ...mirror, origins: [{ ...source, connections: 8 + index }] },
@@ -43,8 +44,8 @@ test.each([
     const ask = (host: string) => get({ port: program.downloadPort, host, path: "/a.jpg" });
 
     const first = ask("one.test");
-    await eventually(() => origin.requests.length === 1, "the first question");
-    // Questions are told apart by their milliseconds.
+    await eventually(() => origin.requests.length === 1, "the first fetch");
+    // The order of fetches is decided by their milliseconds.
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect((await ask("other.test")).status).toBe(status);
     goOn();

@@ -1,4 +1,4 @@
-// `huiyuan warm`: a list is fetched through the mirror, once, as slowly as asked for, and stored.
+// `huiyuan warm`: fetches each name of a list through the mirror once, within its rate, and stores it.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -111,7 +111,7 @@ test("warm fetches each name once and stores it; a second run has nothing to do"
   expect(targets()).toHaveLength(7);
 });
 
-test("warm keeps to its concurrency and rate", async () => {
+test("warm respects its concurrency and rate", async () => {
   const names = Array.from({ length: 30 }, (_, index) => `many/${index}.jpg`);
   expect(await command(["warm", await list(...names), "--concurrency", "3"])).toMatchObject({ out: "30 fetched\n" });
   expect(most).toBe(3);
@@ -127,7 +127,7 @@ test("warm keeps to its concurrency and rate", async () => {
   expect(performance.now() - began).toBeGreaterThan(900);
 });
 
-test("what was purged is asked for again, what was deleted stays away", async () => {
+test("warm fetches a purged image again, and leaves a deleted one deleted", async () => {
   await command(["warm", await list("a.jpg", "b.jpg")]);
   await command(["purge", "a.jpg"]);
   await command(["delete", "b.jpg"]);
@@ -142,20 +142,20 @@ test("what was purged is asked for again, what was deleted stays away", async ()
   expect((await get({ port: program.downloadPort, path: "/b.jpg", host: "img.example" })).status).toBe(404);
 });
 
-test("without a server warm stores all the same", async () => {
+test("warm stores images when no server runs", async () => {
   await program.stop();
   expect(await command(["warm", await list("a.jpg", "b.jpg")])).toMatchObject({ code: 0, out: "2 fetched\n" });
   const { out } = await command(["ls", "--json"]);
   expect(lines(out).map(({ key }) => key)).toEqual(["a.jpg", "b.jpg"]);
 });
 
-test("what the bucket does not take is not said to be fetched", async () => {
+test("warm does not report an image as fetched if the bucket does not store it", async () => {
   const file = await list("http://few.example/a.jpg?1", "http://few.example/a.jpg?2");
   const { out } = await command(["warm", file, "--json", "--concurrency", "1"]);
   expect(lines(out).map(({ result }) => result)).toEqual(["fetched", "unstored", undefined]);
 });
 
-test("a bucket and the domain of another one contradict each other", async () => {
+test("warm refuses a domain that belongs to another bucket", async () => {
   await program.stop();
   await installation.write({
     ...settings,
@@ -166,7 +166,7 @@ test("a bucket and the domain of another one contradict each other", async () =>
   expect(targets()).toEqual([]);
 });
 
-test("a list that cannot be read, and a domain that is not there, are said", async () => {
+test("warm reports a list that cannot be read, and an unknown domain", async () => {
   expect(await command(["warm", join(installation.folder, "none.txt")])).toMatchObject({
     code: 1,
     err: expect.stringContaining("Cannot read the list"),
