@@ -2,7 +2,7 @@
 // no server runs.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
@@ -22,17 +22,14 @@ beforeAll(async () => {
     const isMissing = target.includes("missing");
     await connection.send(isMissing ? response("", { status: "404 Not Found" }) : response(jpeg));
   });
-});
-afterAll(() => origin.close());
-
-beforeEach(async () => {
   const server = { adminPort: await freePort(), adminToken: "env:TOKEN_OF_THE_TEST" };
   installation = await install(oneBucket(mirrorOf(origin.url), { aliases: { small: "imageView2/2/w/9" } }, { server }));
   program = await installation.start({ env: TOKEN });
-  return async () => {
-    await program?.kill();
-    await installation.remove();
-  };
+});
+afterAll(async () => {
+  await program?.kill();
+  await origin?.close();
+  await installation?.remove();
 });
 
 const TOKEN = { TOKEN_OF_THE_TEST: "s3cret" };
@@ -100,50 +97,53 @@ test("delete keeps an object away until undelete", async () => {
 });
 
 test("a delete with --expires ends by itself", async () => {
-  expect(await command("delete", "cat.jpg", "--expires", "1ms")).toMatchObject({ code: 0 });
-  await eventually(async () => (await download("cat.jpg")).status === 200, "the tombstone has expired");
+  expect(await command("delete", "brief.jpg", "--expires", "1ms")).toMatchObject({ code: 0 });
+  await eventually(async () => (await download("brief.jpg")).status === 200, "the tombstone has expired");
 });
 
 test("a delete by prefix needs --yes", async () => {
-  await store("a/1.jpg", "a/2.jpg", "b/1.jpg");
-  expect(await command("delete", "--prefix", "a/")).toMatchObject({ code: 2, err: expect.stringContaining("--yes") });
-  const deleted = await command("delete", "--prefix", "a/", "--yes", "--json");
+  await store("wide/a/1.jpg", "wide/a/2.jpg", "wide/b/1.jpg");
+  expect(await command("delete", "--prefix", "wide/a/")).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("--yes"),
+  });
+  const deleted = await command("delete", "--prefix", "wide/a/", "--yes", "--json");
   expect(jsonLines(deleted.out).at(-1)).toEqual({ end: { changed: 2, unchanged: 0, failed: 0 } });
-  expect((await command("ls")).out).toMatch(/b\/1\.jpg\n$/);
+  expect((await command("ls", "wide/")).out).toMatch(/^[^\n]* wide\/b\/1\.jpg\n$/);
 });
 
 test("purge makes the next download fetch again, reads names from a list, and maps an alias to its original", async () => {
-  await store("a/1.jpg", "a/2.jpg");
-  const counts = [asked("a/1.jpg"), asked("a/2.jpg")];
+  await store("purged/1.jpg", "purged/2.jpg");
+  const counts = [asked("purged/1.jpg"), asked("purged/2.jpg")];
   const list = join(installation.folder, "list.txt");
-  await writeFile(list, "a/1.jpg\r\n\nhttp://img.example/a/2.jpg!small\n../etc/passwd\n");
+  await writeFile(list, "purged/1.jpg\r\n\nhttp://img.example/purged/2.jpg!small\n../etc/passwd\n");
   const purged = await command("purge", "--list", list);
   expect(purged.code).toBe(1);
   expect(purged.out).toMatch(/^failed {5}\.\.\/etc\/passwd: .*'\.\.' segment/m);
   expect(purged.out).toMatch(/^2 purged, 1 failed$/m);
-  expect(JSON.parse((await command("stat", "a/1.jpg", "--json")).out)).toMatchObject({ isStale: true });
-  const hard = await command("purge", "--hard", "--prefix", "a/", "--yes");
+  expect(JSON.parse((await command("stat", "purged/1.jpg", "--json")).out)).toMatchObject({ isStale: true });
+  const hard = await command("purge", "--hard", "--prefix", "purged/", "--yes");
   expect(hard).toMatchObject({ code: 0, out: expect.stringMatching(/^2 removed$/m) });
-  await store("a/1.jpg", "a/2.jpg");
-  expect([asked("a/1.jpg"), asked("a/2.jpg")].map((count, index) => count > (counts[index] ?? 0))).toEqual([
+  await store("purged/1.jpg", "purged/2.jpg");
+  expect([asked("purged/1.jpg"), asked("purged/2.jpg")].map((count, index) => count > (counts[index] ?? 0))).toEqual([
     true,
     true,
   ]);
 });
 
 test("the commands work on the data folder when no server runs", async () => {
-  await store("a/1.jpg", "a/2.jpg");
+  await store("own/1.jpg", "own/2.jpg");
   await program?.stop();
-  const listed = await command("ls");
+  const listed = await command("ls", "own/");
   expect(listed).toMatchObject({ code: 0, err: expect.stringContaining("no server answers") });
-  expect(listed.out.match(/a\/\d\.jpg/g)).toEqual(["a/1.jpg", "a/2.jpg"]);
-  expect(await command("delete", "a/1.jpg")).toMatchObject({ code: 0 });
-  expect(await command("purge", "--hard", "a/2.jpg")).toMatchObject({ code: 0 });
-  expect((await command("ls")).out).toBe("");
-  expect(await command("stat", "a/1.jpg")).toMatchObject({ code: 1, out: expect.stringContaining("deleted") });
+  expect(listed.out.match(/own\/\d\.jpg/g)).toEqual(["own/1.jpg", "own/2.jpg"]);
+  expect(await command("delete", "own/1.jpg")).toMatchObject({ code: 0 });
+  expect(await command("purge", "--hard", "own/2.jpg")).toMatchObject({ code: 0 });
+  expect((await command("ls", "own/")).out).toBe("");
+  expect(await command("stat", "own/1.jpg")).toMatchObject({ code: 1, out: expect.stringContaining("deleted") });
   program = await installation.start({ env: TOKEN });
-  expect(await download("a/1.jpg")).toMatchObject({ status: 404 });
-  expect(await command("undelete", "a/1.jpg")).toMatchObject({ code: 0, err: "" });
+  expect(await download("own/1.jpg")).toMatchObject({ status: 404 });
+  expect(await command("undelete", "own/1.jpg")).toMatchObject({ code: 0, err: "" });
 });
 
 test("each error message names the obstacle and its remedy", async () => {

@@ -9,7 +9,7 @@ import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { type QiniuStandIn, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
 import { needs } from "../helpers/services.ts";
-import { oneBucket } from "../helpers/settings.ts";
+import { APPID, oneBucket, KEYS as SIGNING_KEYS } from "../helpers/settings.ts";
 
 const KEYS: readonly string[] = [
   "a.jpg",
@@ -33,6 +33,16 @@ async function untilStored(program: Program, key: string): Promise<GetResult> {
   }, `${key} is stored`);
   return answer;
 }
+
+/** A mirror of each origin below a host of its own. The breaker is shared by them, so their failures must not open it. */
+const variantsOf = (origins: Readonly<Record<string, object>>) => {
+  const breaker = { failures: 10_000, within: "1s", open: "1s" };
+  const domains = Object.entries(origins).map(([host, origin]) => ({
+    host,
+    mirror: { origins: [origin], negativeTtl: "0s", breaker },
+  }));
+  return { projects: [{ appid: APPID, keys: [SIGNING_KEYS[0]], buckets: [{ name: "photos", domains }] }] };
+};
 
 const errNo = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
 
@@ -99,22 +109,41 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     expect(next.headers["cache-status"]).toMatch(/fwd=uri-miss/);
   });
 
-  test.each([
-    ["a bucket that does not exist", { bucket: "no-such-bucket-at-all" }],
-    ["a wrong secret", { secretAccessKey: "wrong" }],
-    ["no keys for a private bucket", { accessKeyId: undefined, secretAccessKey: undefined }],
-  ])("%s gets 424 -120, never 404, with GET and with HEAD, and no secret is logged", async (_what, change) => {
-    const { made, running } = await start(originOf(change));
-    try {
+  describe("with other settings", () => {
+    let made: Installation;
+    let running: Program;
+
+    beforeAll(async () => {
+      const origins = {
+        "no-bucket.test": originOf({ bucket: "no-such-bucket-at-all" }),
+        "wrong-secret.test": originOf({ secretAccessKey: "wrong" }),
+        "no-keys.test": originOf({ accessKeyId: undefined, secretAccessKey: undefined }),
+      };
+      made = await install(variantsOf(origins));
+      running = await made.start({ env: { RGW_SECRET: rgw.secretAccessKey } });
+    });
+    afterAll(async () => {
+      await running?.stop();
+      await made?.remove();
+    });
+
+    test.each([
+      ["a bucket that does not exist", "no-bucket.test"],
+      ["a wrong secret", "wrong-secret.test"],
+      ["no keys for a private bucket", "no-keys.test"],
+    ])("%s gets 424 -120, never 404, with GET and with HEAD, and no secret is logged", async (_what, host) => {
       for (const method of ["GET", "HEAD"]) {
-        const answer = await get({ port: running.downloadPort, path: "/a.jpg", method });
+        const answer = await get({ port: running.downloadPort, host, path: `/${host}.jpg`, method });
         expect(errNo(answer)).toEqual([424, "-120"]);
       }
       expect(running.output).not.toMatch(/testsecret|Signature=/);
-    } finally {
-      await running.stop();
-      await made.remove();
-    }
+    });
+
+    test("a public object needs no keys", async () => {
+      await s3.put(bucket, "pictures/public.jpg", jpeg, { "x-amz-acl": "public-read" });
+      const answer = await get({ port: running.downloadPort, host: "no-keys.test", path: "/public.jpg" });
+      expect([answer.status, answer.body.equals(jpeg)]).toEqual([200, true]);
+    });
   });
 
   test("while the origin is down, stored images are served, a miss gets 424 -902, and fetches resume once it is back", async () => {
@@ -140,18 +169,6 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
       await gateway.stop();
     }
   });
-
-  test("a public object needs no keys", async () => {
-    await s3.put(bucket, "pictures/public.jpg", jpeg, { "x-amz-acl": "public-read" });
-    const { made, running } = await start(originOf({ accessKeyId: undefined, secretAccessKey: undefined }));
-    try {
-      const answer = await get({ port: running.downloadPort, path: "/public.jpg" });
-      expect([answer.status, answer.body.equals(jpeg)]).toEqual([200, true]);
-    } finally {
-      await running.stop();
-      await made.remove();
-    }
-  });
 });
 
 describe("a private bucket of Qiniu as origin", () => {
@@ -162,28 +179,24 @@ describe("a private bucket of Qiniu as origin", () => {
   let installation: Installation;
   let program: Program;
 
-  const start = async (change: object) => {
-    const origin = {
-      type: "qiniu",
-      domain: qiniu.url,
-      private: true,
-      accessKey: keys.accessKey,
-      secretKey: "env:QINIU_SECRET",
-      referer: "http://www.example.com/",
-      allowPrivate: true,
-      ...change,
-    };
-    const made = await install(
-      oneBucket({ origins: [origin], negativeTtl: "0s" }, {}, { server: { accessLog: "all" } }),
-    );
-    return { made, running: await made.start({ env: { QINIU_SECRET: keys.secretKey } }) };
-  };
+  const originOf = (change: object) => ({
+    type: "qiniu",
+    domain: qiniu.url,
+    private: true,
+    accessKey: keys.accessKey,
+    secretKey: "env:QINIU_SECRET",
+    referer: "http://www.example.com/",
+    allowPrivate: true,
+    ...change,
+  });
+  const env = { QINIU_SECRET: keys.secretKey };
 
   beforeAll(async () => {
     jpeg = await noisyJpeg(320, 240);
     qiniu = await startQiniuStandIn({ objects, keys, referer: "http://www.example.com/" });
-    const { made, running } = await start({});
-    [installation, program] = [made, running];
+    const mirror = { origins: [originOf({})], negativeTtl: "0s" };
+    installation = await install(oneBucket(mirror, {}, { server: { accessLog: "all" } }));
+    program = await installation.start({ env });
   });
   afterAll(async () => {
     await program?.stop();
@@ -211,21 +224,36 @@ describe("a private bucket of Qiniu as origin", () => {
     expect(errNo(await get({ port: program.downloadPort, path: "/missing.jpg" }))).toEqual([404, "-6101"]);
   });
 
-  test.each([
-    ["a wrong secret", { secretKey: "wrong" }, 401],
-    ["a wrong access key", { accessKey: "another" }, 401],
-    ["no token", { private: false }, 401],
-    ["a wrong Referer", { referer: "http://evil.example/" }, 403],
-  ])("%s gets 424 -120", async (_what, change, status) => {
-    objects.set("refused.jpg", jpeg);
-    const { made, running } = await start(change);
-    try {
-      expect(errNo(await get({ port: running.downloadPort, path: "/refused.jpg" }))).toEqual([424, "-120"]);
-      expect(qiniu.requests.at(-1)).toMatchObject({ key: "refused.jpg", status });
-    } finally {
-      await running.stop();
-      await made.remove();
-    }
+  describe("with other settings", () => {
+    let made: Installation;
+    let running: Program;
+
+    beforeAll(async () => {
+      const origins = {
+        "wrong-secret.test": originOf({ secretKey: "wrong" }),
+        "wrong-access-key.test": originOf({ accessKey: "another" }),
+        "no-token.test": originOf({ private: false }),
+        "wrong-referer.test": originOf({ referer: "http://evil.example/" }),
+      };
+      made = await install(variantsOf(origins));
+      running = await made.start({ env });
+    });
+    afterAll(async () => {
+      await running?.stop();
+      await made?.remove();
+    });
+
+    test.each([
+      ["a wrong secret", "wrong-secret.test", 401],
+      ["a wrong access key", "wrong-access-key.test", 401],
+      ["no token", "no-token.test", 401],
+      ["a wrong Referer", "wrong-referer.test", 403],
+    ])("%s gets 424 -120", async (_what, host, status) => {
+      const key = `${host}.jpg`;
+      objects.set(key, jpeg);
+      expect(errNo(await get({ port: running.downloadPort, host, path: `/${key}` }))).toEqual([424, "-120"]);
+      expect(qiniu.requests.at(-1)).toMatchObject({ key, status });
+    });
   });
 
   test("neither the log nor a response ever contains a token", async () => {

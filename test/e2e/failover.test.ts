@@ -18,13 +18,18 @@ const BREAKER = { failures: 3, within: "10s", open: "1s" };
 const NEVER_OPEN = { failures: 10_000, within: "1s", open: "1s" };
 
 let jpeg: Buffer;
+/** Run after each test, and after all tests. */
 const clean: (() => unknown)[] = [];
+const cleanAll: (() => unknown)[] = [];
 
 beforeAll(async () => {
   jpeg = await noisyJpeg(160, 120);
 });
 afterEach(async () => {
   for (const step of clean.splice(0).reverse()) await step();
+});
+afterAll(async () => {
+  for (const step of cleanAll.splice(0).reverse()) await step();
 });
 
 async function startWith(settings: object): Promise<{ installation: Installation; program: Program }> {
@@ -36,12 +41,6 @@ async function startWith(settings: object): Promise<{ installation: Installation
 }
 
 const site = (url: string, more: object = {}) => ({ type: "site", url, allowPrivate: true, ...more });
-
-async function scripted(...args: Parameters<typeof startScriptedOrigin>): Promise<ScriptedOrigin> {
-  const origin = await startScriptedOrigin(...args);
-  clean.push(() => origin.close());
-  return origin;
-}
 
 /** Status and X-ErrNo; 200 stands for a whole and correct picture. */
 function told({ status, headers, body, isWhole }: GetResult): string {
@@ -203,25 +202,57 @@ describe("three nginx", needs("nginx"), () => {
   });
 });
 
+/** A program with one mirror for each host. */
+async function startMirrors(mirrors: Readonly<Record<string, object>>): Promise<Program> {
+  const domains = Object.entries(mirrors).map(([host, mirror]) => ({ host, mirror }));
+  const buckets = [{ name: "photos", domains }];
+  const installation = await install({ projects: [{ appid: APPID, keys: [KEYS[0]], buckets }] });
+  cleanAll.push(() => installation.remove());
+  const program = await installation.start();
+  cleanAll.push(() => program.stop());
+  return program;
+}
+
+async function scripted(...args: Parameters<typeof startScriptedOrigin>): Promise<ScriptedOrigin> {
+  const origin = await startScriptedOrigin(...args);
+  cleanAll.push(() => origin.close());
+  return origin;
+}
+
 describe("a breaker", () => {
-  test("is shared by all domains that name the origin, and one probe closes it", async () => {
-    let isWell = false;
-    const origin = await scripted(async (_request, connection) => {
+  let isWell = false;
+  let recovering: ScriptedOrigin;
+  let choking: ScriptedOrigin;
+  let hung: ScriptedOrigin;
+  let program: Program;
+  const ask = (host: string, path: string) => get({ port: program.downloadPort, host, path });
+
+  beforeAll(async () => {
+    recovering = await scripted(async (_request, connection) => {
       if (isWell) await connection.send(response(jpeg));
       else await connection.send(response("no", { status: "503 Unavailable" }));
     });
-    const mirror = { origins: [site(origin.url)], timeouts: TIMEOUTS, breaker: BREAKER };
-    const domains = ["one.test", "two.test"].map((host) => ({ host, mirror }));
-    const { program } = await startWith({
-      projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }],
+    choking = await scripted({ "/bad.jpg": [response("no", { status: "500 Oops" })], "*": [response(jpeg)] });
+    hung = await scripted((_request, connection) => connection.hang());
+    const shared = { origins: [site(recovering.url)], timeouts: TIMEOUTS, breaker: BREAKER };
+    program = await startMirrors({
+      "one.test": shared,
+      "two.test": shared,
+      "choking.test": { origins: [site(choking.url)], timeouts: TIMEOUTS, breaker: { ...BREAKER, failures: 1 } },
+      "hung.test": {
+        origins: [site(hung.url, { connections: 4 })],
+        timeouts: { connect: "1s", firstByte: "1s", idle: "1s", total: "4s" },
+        breaker: { ...BREAKER, open: "30s" },
+      },
     });
-    const ask = (host: string, path: string) => get({ port: program.downloadPort, host, path });
+  });
 
+  test("is shared by all domains that name the origin, and one probe closes it", async () => {
     for (const path of ["/1.jpg", "/2.jpg"]) expect(told(await ask("one.test", path))).toBe("424 -120");
     // The request that opens it gets the same code as the later ones.
     expect(told(await ask("one.test", "/3.jpg"))).toBe("424 -902");
     expect(told(await ask("two.test", "/4.jpg"))).toBe("424 -902");
-    expect(origin.requests).toHaveLength(3);
+    expect(recovering.requests).toHaveLength(3);
 
     isWell = true;
     // Many requests arrive at once when its time is over: one of them is the probe.
@@ -231,106 +262,107 @@ describe("a breaker", () => {
   });
 
   test("is not opened by one image that makes the origin fail", async () => {
-    const origin = await scripted({ "/bad.jpg": [response("no", { status: "500 Oops" })], "*": [response(jpeg)] });
-    const { program } = await startWith(
-      oneBucket({ origins: [site(origin.url)], timeouts: TIMEOUTS, breaker: { ...BREAKER, failures: 1 } }),
-    );
-    const ask = (path: string) => get({ port: program.downloadPort, path });
     for (let index = 0; index < 3; index += 1) {
-      expect(told(await ask("/bad.jpg"))).toBe("424 -120");
+      expect(told(await ask("choking.test", "/bad.jpg"))).toBe("424 -120");
       await eventually(async () => {
-        await ask("/bad.jpg");
-        return origin.requests.length > index;
+        await ask("choking.test", "/bad.jpg");
+        return choking.requests.length > index;
       }, "its cached failure has expired");
     }
-    expect(told(await ask("/good.jpg"))).toBe("200");
+    expect(told(await ask("choking.test", "/good.jpg"))).toBe("200");
   });
 
   test("opens on an origin that accepts connections and never responds, and releases the waiting requests", async () => {
-    const hung = await scripted((_request, connection) => connection.hang());
-    const timeouts = { connect: "1s", firstByte: "1s", idle: "1s", total: "4s" };
-    const { program } = await startWith(
-      oneBucket({ origins: [site(hung.url, { connections: 4 })], timeouts, breaker: { ...BREAKER, open: "30s" } }),
-    );
-    const ask = (index: number) => get({ port: program.downloadPort, path: `/${index}.jpg` });
+    const outputBefore = program.output.length;
+    const askHung = (index: number) => ask("hung.test", `/hung-${index}.jpg`);
     const startedAt = performance.now();
-    const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => ask(index)));
+    const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => askHung(index)));
     // A request gets 503 if its wait for a connection timed out first.
     for (const answer of answers) expect(["424 -902", "503 -902"]).toContain(told(answer));
     // Queued requests do not each wait for their turn: 60 in groups of 4 would take 15 s.
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(hung.requests.length).toBeLessThanOrEqual(8);
-    const later = await ask(1_000);
+    const later = await askHung(1_000);
     expect([told(later), Number(later.headers["retry-after"]) > 20]).toEqual(["424 -902", true]);
     // Three lines of each kind, not sixty.
-    expect(program.output.match(/could not be fetched/g)?.length ?? 0).toBeLessThanOrEqual(6);
+    expect(program.output.slice(outputBefore).match(/could not be fetched/g)?.length ?? 0).toBeLessThanOrEqual(6);
   });
 });
 
-describe("a budget", () => {
-  test("sends requests at its rate and loses none", async () => {
-    let lastAt = 0;
-    const origin = await scripted(async (_request, connection) => {
+// Concurrent: most of the time they wait for a rate or for Retry-After, each with an origin of its own.
+describe.concurrent("a budget", () => {
+  let lastAt = 0;
+  let open = 0;
+  let most = 0;
+  const busy = { seconds: true, date: true };
+  let unavailable: Readonly<Record<keyof typeof busy, ScriptedOrigin>>;
+  let program: Program;
+  const ask = (host: string, path: string) => get({ port: program.downloadPort, host, path });
+
+  beforeAll(async () => {
+    const paced = await scripted(async (_request, connection) => {
       lastAt = performance.now();
       await connection.send(response(jpeg));
     });
-    const { program } = await startWith(
-      oneBucket({ origins: [site(origin.url, { requestsPerSecond: 20 })], timeouts: TIMEOUTS }),
-    );
-    const ask = (index: number) => get({ port: program.downloadPort, path: `/${index}.jpg` });
-    const askedAt = performance.now();
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => ask(index)));
-    expect(answers.map(told)).toEqual(Array(50).fill("200"));
-    // 20 at once, then 30 more at 20 a second: 1.5 s after the first, which was not sent before `askedAt`.
-    expect(lastAt - askedAt).toBeGreaterThan(1_450);
-  });
-
-  test("limits connections over all domains", async () => {
-    let open = 0;
-    let most = 0;
-    const origin = await scripted(async (_request, connection) => {
+    const narrow = await scripted(async (_request, connection) => {
       open += 1;
       most = Math.max(most, open);
       await connection.pause(30);
       open -= 1;
       await connection.send(response(jpeg));
     });
-    const mirror = { origins: [site(origin.url, { connections: 3 })], timeouts: TIMEOUTS };
-    const domains = ["one.test", "two.test"].map((host) => ({ host, mirror }));
-    const { program } = await startWith({
-      projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }],
+    const busyOrigin = (kind: keyof typeof busy, status: string, retryAfter: () => string) =>
+      scripted((_request, connection) => {
+        const headers = { "Retry-After": retryAfter() };
+        return connection.send(busy[kind] ? response("no", { status, headers }) : response(jpeg));
+      });
+    unavailable = {
+      seconds: await busyOrigin("seconds", "429 Too Many Requests", () => "2"),
+      date: await busyOrigin("date", "503 Unavailable", () => new Date(Date.now() + 3_000).toUTCString()),
+    };
+    const shared = { origins: [site(narrow.url, { connections: 3 })], timeouts: TIMEOUTS };
+    program = await startMirrors({
+      "paced.test": { origins: [site(paced.url, { requestsPerSecond: 20 })], timeouts: TIMEOUTS },
+      "one.test": shared,
+      "two.test": shared,
+      "seconds.test": { origins: [site(unavailable.seconds.url)], timeouts: TIMEOUTS, breaker: NEVER_OPEN },
+      "date.test": { origins: [site(unavailable.date.url)], timeouts: TIMEOUTS, breaker: NEVER_OPEN },
     });
+  });
+
+  test("sends requests at its rate and loses none", async () => {
+    const askedAt = performance.now();
     const answers = await Promise.all(
-      Array.from({ length: 40 }, (_, index) =>
-        get({ port: program.downloadPort, host: index % 2 === 0 ? "one.test" : "two.test", path: `/${index}.jpg` }),
-      ),
+      Array.from({ length: 50 }, (_, index) => ask("paced.test", `/paced-${index}.jpg`)),
+    );
+    expect(answers.map(told)).toEqual(Array(50).fill("200"));
+    // 20 at once, then 30 more at 20 a second: 1.5 s after the first, which was not sent before `askedAt`.
+    expect(lastAt - askedAt).toBeGreaterThan(1_450);
+  });
+
+  test("limits connections over all domains", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => ask(index % 2 === 0 ? "one.test" : "two.test", `/narrow-${index}.jpg`)),
     );
     expect(answers.map(told)).toEqual(Array(40).fill("200"));
     expect(most).toBe(3);
   });
 
   test.each([
-    ["429 Too Many Requests", "seconds", () => "2"],
-    ["503 Unavailable", "a date", () => new Date(Date.now() + 3_000).toUTCString()],
-  ])("sends the origin no request after %s with Retry-After in %s", async (status, _, retryAfter) => {
-    let isBusy = true;
-    const origin = await scripted((_request, connection) =>
-      connection.send(isBusy ? response("no", { status, headers: { "Retry-After": retryAfter() } }) : response(jpeg)),
-    );
-    const { program } = await startWith(
-      oneBucket({ origins: [site(origin.url)], timeouts: TIMEOUTS, breaker: NEVER_OPEN }),
-    );
-    const ask = (path: string) => get({ port: program.downloadPort, path });
+    ["429 Too Many Requests", "seconds"],
+    ["503 Unavailable", "date"],
+  ] as const)("sends the origin no request after %s with Retry-After as %s", async (_status, kind) => {
+    const host = `${kind}.test`;
     const startedAt = performance.now();
-    expect(told(await ask("/first.jpg"))).toBe("424 -120");
-    isBusy = false;
+    expect(told(await ask(host, `/${kind}-first.jpg`))).toBe("424 -120");
+    busy[kind] = false;
     for (let index = 0; index < 10; index += 1) {
-      const answer = await ask(`/${index}.jpg`);
+      const answer = await ask(host, `/${kind}-${index}.jpg`);
       expect(told(answer)).toBe("424 -902");
       expect(["1", "2", "3"]).toContain(answer.headers["retry-after"]);
     }
-    expect(origin.requests).toHaveLength(1);
-    await eventually(async () => told(await ask("/later.jpg")) === "200", "the origin is used again");
+    expect(unavailable[kind].requests).toHaveLength(1);
+    await eventually(async () => told(await ask(host, `/${kind}-later.jpg`)) === "200", "the origin is used again");
     expect(performance.now() - startedAt).toBeGreaterThan(1_500);
   });
 });

@@ -67,8 +67,8 @@ async function tierOf(path: string): Promise<string> {
   for (let tries = 0; ; tries += 1) {
     const { headers } = await ask(path);
     const tier = /detail=(\w+)/.exec(String(headers["cache-status"]))?.[1] ?? "origin";
-    if (tries > 0 && ((tier !== "origin" && tier !== "spool") || tries === 8)) return tier;
-    await delay(150);
+    if (tries > 0 && ((tier !== "origin" && tier !== "spool") || tries === 24)) return tier;
+    await delay(50);
   }
 }
 
@@ -149,11 +149,14 @@ const ROWS: Readonly<Record<keyof Settings["limits"], Row>> = {
     async see() {
       let isOver = false;
       let most = 0;
-      const each = [picture("jpeg"), picture("jpeg"), picture("jpeg")].map((path) => ask(`${path}?${SLOW}`));
+      const each = [picture("jpeg"), picture("jpeg")].map((path) => ask(`${path}?${SLOW}`));
       const over = Promise.all(each).then(() => {
         isOver = true;
       });
-      while (!isOver) most = Math.max(most, await gauge("huiyuan_renders_running"));
+      while (!isOver) {
+        most = Math.max(most, await gauge("huiyuan_renders_running"));
+        await delay(10);
+      }
       await over;
       return most;
     },
