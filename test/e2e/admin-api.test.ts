@@ -99,7 +99,7 @@ test("no call of the API is open without the token", async () => {
 
 test.each([
   ["no Host, as HTTP/1.0 allows", "GET /healthz HTTP/1.0\r\n\r\n", 421],
-  ["a Host that is none", "GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400],
+  ["an invalid Host", "GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400],
   ["a target that is no URL", "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 400],
 ])("%s is refused with a code and a request id", async (_what, bytes, status) => {
   const answer = await sendRaw(program.adminPort, bytes);
@@ -191,7 +191,7 @@ test.each([
   ["a body of another type", () => post("/objects/purge", "{}", { "content-type": "text/plain" }), 415],
   ["a stream of lines", () => post("/objects/purge", JSON.stringify({ names: ["a.jpg"] })), 200],
   ["the operation log as CSV", () => ask("/api/v1/log.csv", AUTHORIZED), 200],
-  ["a call that is not there", () => ask("/api/v1/nothing", AUTHORIZED), 404],
+  ["an unknown call", () => ask("/api/v1/nothing", AUTHORIZED), 404],
 ])("%s has a request id and forbids caching", async (_what, call, status) => {
   const answer = await call();
   expect([answer.status, answer.headers["cache-control"], answer.headers["x-content-type-options"]]).toEqual([

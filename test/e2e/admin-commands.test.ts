@@ -53,7 +53,7 @@ async function store(...keys: string[]): Promise<void> {
   }
 }
 
-const asked = (key: string) => origin.requests.filter(({ target }) => target === `/${key}`).length;
+const requestsFor = (key: string) => origin.requests.filter(({ target }) => target === `/${key}`).length;
 
 test("ls lists by prefix and by page, and stat describes one object", async () => {
   await store("a/1.jpg", "a/2.jpg", "b/1.jpg");
@@ -83,12 +83,12 @@ test("ls lists by prefix and by page, and stat describes one object", async () =
 
 test("delete keeps an object away until undelete", async () => {
   await store("cat.jpg");
-  const before = asked("cat.jpg");
+  const before = requestsFor("cat.jpg");
   const deleted = await command("delete", "http://any.example/cat.jpg", "never.jpg", "--reason", "complaint 4711");
   expect(deleted).toMatchObject({ code: 0, out: expect.stringMatching(/^deleted {4}cat\.jpg$/m) });
   expect(await download("cat.jpg")).toMatchObject({ status: 404 });
   expect(await download("never.jpg")).toMatchObject({ status: 404 });
-  expect([asked("cat.jpg"), asked("never.jpg")]).toEqual([before, 0]);
+  expect([requestsFor("cat.jpg"), requestsFor("never.jpg")]).toEqual([before, 0]);
   const stat = await command("stat", "cat.jpg", "--json");
   expect(JSON.parse(stat.out)).toMatchObject({ state: "tombstone", tombstone: { reason: "complaint 4711" } });
   expect(program?.output).toMatch(/"operation":"delete".*"changed":1,"unchanged":1,"failed":0/);
@@ -114,7 +114,7 @@ test("a delete by prefix needs --yes", async () => {
 
 test("purge makes the next download fetch again, reads names from a list, and maps an alias to its original", async () => {
   await store("purged/1.jpg", "purged/2.jpg");
-  const counts = [asked("purged/1.jpg"), asked("purged/2.jpg")];
+  const counts = [requestsFor("purged/1.jpg"), requestsFor("purged/2.jpg")];
   const list = join(installation.folder, "list.txt");
   await writeFile(list, "purged/1.jpg\r\n\nhttp://img.example/purged/2.jpg!small\n../etc/passwd\n");
   const purged = await command("purge", "--list", list);
@@ -125,10 +125,9 @@ test("purge makes the next download fetch again, reads names from a list, and ma
   const hard = await command("purge", "--hard", "--prefix", "purged/", "--yes");
   expect(hard).toMatchObject({ code: 0, out: expect.stringMatching(/^2 removed$/m) });
   await store("purged/1.jpg", "purged/2.jpg");
-  expect([asked("purged/1.jpg"), asked("purged/2.jpg")].map((count, index) => count > (counts[index] ?? 0))).toEqual([
-    true,
-    true,
-  ]);
+  expect(
+    [requestsFor("purged/1.jpg"), requestsFor("purged/2.jpg")].map((count, index) => count > (counts[index] ?? 0)),
+  ).toEqual([true, true]);
 });
 
 test("the commands work on the data folder when no server runs", async () => {

@@ -44,7 +44,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-const asked = () => origin.requests.map(({ target }) => target);
+const requestedTargets = () => origin.requests.map(({ target }) => target);
 const ask = (path: string, method: "GET" | "HEAD" = "GET") => get({ port: program.downloadPort, path, method });
 const api = (path: string, sign?: string) =>
   callApi({ port: program.downloadPort, path, sign, method: sign === undefined ? "GET" : "POST" });
@@ -89,10 +89,10 @@ async function warm(name: string): Promise<string> {
 test.each(WAYS)("%s stores nothing under the alias's name", async (what, way, answer) => {
   const name = `${WAYS.findIndex(([each]) => each === what)}.jpg`;
   expect(await way(name)).toEqual(answer);
-  expect(asked().filter((target) => /small/.test(target))).toEqual([]);
+  expect(requestedTargets().filter((target) => /small/.test(target))).toEqual([]);
   const made = await ask(`/${name}!small`);
   expect(await sizeOf(made.body)).toEqual(MADE);
-  expect(asked().filter((target) => target === `/${name}`)).toHaveLength(1);
+  expect(requestedTargets().filter((target) => target === `/${name}`)).toHaveLength(1);
 });
 
 test("a rule for one host serves the origin's own image under an alias's name on that host only", async () => {
@@ -102,13 +102,13 @@ test("a rule for one host serves the origin's own image under an alias's name on
     expect([status, body.equals(image), headers["cache-status"]]).toEqual([200, true, "huiyuan; fwd=uri-miss"]);
   expect(await sizeOf((await ask("/r.jpg!small")).body)).toEqual(MADE);
   expect((await raw()).body.equals(image)).toBe(true);
-  expect(asked().filter((target) => target === "/r.jpg!small")).toHaveLength(3);
+  expect(requestedTargets().filter((target) => target === "/r.jpg!small")).toHaveLength(3);
   expect((await api("/r.jpg%21small")).code).toBe(-197);
 });
 
 test("a rule for HEAD alone stores nothing under an alias's name", async () => {
   expect((await ask("/heads/a.jpg!small", "HEAD")).status).toBe(200);
-  expect(asked()).toContain("/heads/a.jpg!small");
+  expect(requestedTargets()).toContain("/heads/a.jpg!small");
   // An earlier response would be stored before a later one.
   const behind = async () => String((await ask("/heads/behind.jpg")).headers["cache-status"]);
   await eventually(async () => /detail=(?:memory|bucket)/.test(await behind()), "the later image is stored");

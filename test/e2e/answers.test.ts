@@ -30,7 +30,7 @@ let large: Buffer;
 let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
-const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const requestsFor = (target: string) => origin.requests.filter((request) => request.target === target).length;
 
 function settings(): object {
   const mirror = mirrorOf(origin.url);
@@ -153,7 +153,7 @@ describe("garbage behind a request", () => {
     expect(rest.subarray(0, jpeg.length).equals(jpeg)).toBe(true);
     expect(rest.toString("latin1", jpeg.length)).toMatch(/^HTTP\/1\.1 400 .*^Connection: close\r$/ms);
     await stored(path);
-    expect(asked(path)).toBe(1);
+    expect(requestsFor(path)).toBe(1);
   });
 });
 
@@ -171,7 +171,7 @@ describe("a range request for a key that the bucket lacks", () => {
       undefined,
     ]);
     await ask("/md5-one.jpg");
-    expect(asked("/md5-one.jpg")).toBe(2);
+    expect(requestsFor("/md5-one.jpg")).toBe(2);
   });
 
   test.each([
@@ -231,7 +231,7 @@ describe("a range request for a key that the bucket lacks", () => {
         warm.headers["content-length"],
       ]);
       expect(plain(cold)).toBe(plain(warm));
-      expect(asked(path)).toBe(1);
+      expect(requestsFor(path)).toBe(1);
     },
   );
 });
@@ -266,7 +266,7 @@ describe("a conditional request for a key that the bucket lacks", () => {
         etag,
         true,
       ]);
-      expect(asked(path)).toBe(1);
+      expect(requestsFor(path)).toBe(1);
     }
   });
 
@@ -306,18 +306,18 @@ test.each(DAMAGED)(
     const host = HOST.once;
     const lasting = () => signed(path, token("once", path.slice(1), 60));
     await stored(lasting(), { host });
-    expect(asked(path)).toBe(1);
+    expect(requestsFor(path)).toBe(1);
     const blob = blobWith(installation.data, bytes());
     expect(blob.pack !== undefined).toBe(isPacked);
     damageBlob(blob, 5_000);
     const sign = token("once", path.slice(1));
     const repaired = await ask(signed(path, sign), { host });
     const isRight = repaired.body.equals(bytes());
-    expect([repaired.status, repaired.isWhole, isRight, asked(path)]).toEqual([200, true, true, 2]);
+    expect([repaired.status, repaired.isWhole, isRight, requestsFor(path)]).toEqual([200, true, true, 2]);
     const again = await ask(signed(path, sign), { host });
     expect([again.status, again.headers["x-errno"]]).toEqual([403, "-77"]);
     await stored(lasting(), { host });
-    expect(asked(path)).toBe(2);
+    expect(requestsFor(path)).toBe(2);
     // The catalogue points to the good bytes, and the damaged ones are kept for inspection.
     expect(readSha256(blobWith(installation.data, bytes()))).toBe(blob.sha256);
     const kept = await readdir(join(installation.data, "quarantine"));
@@ -374,10 +374,10 @@ describe("settings of a bucket and its domains", () => {
   test("a domain without a mirror never fetches, and serves objects that another domain has stored", async () => {
     const host = HOST.mirrorless;
     const missing = await ask("/brought.jpg", { host });
-    expect([missing.status, missing.headers["x-errno"], asked("/brought.jpg")]).toEqual([404, "-6101", 0]);
+    expect([missing.status, missing.headers["x-errno"], requestsFor("/brought.jpg")]).toEqual([404, "-6101", 0]);
     await stored("/brought.jpg");
     expect((await ask("/brought.jpg", { host })).body.equals(jpeg)).toBe(true);
-    expect(asked("/brought.jpg")).toBe(1);
+    expect(requestsFor("/brought.jpg")).toBe(1);
   });
 
   test("a default domain uses the mirror of its bucket's domain for any host, or none", async () => {
@@ -385,13 +385,13 @@ describe("settings of a bucket and its domains", () => {
     expect([photos.status, photos.body.equals(jpeg)]).toEqual([200, true]);
     const path = signed("/default-once.jpg", token("once", "default-once.jpg", 60));
     const once = await ask(path, { host: `once-${APPID}.localhost` });
-    expect([once.status, once.headers["x-errno"], asked("/default-once.jpg")]).toEqual([404, "-6101", 0]);
+    expect([once.status, once.headers["x-errno"], requestsFor("/default-once.jpg")]).toEqual([404, "-6101", 0]);
   });
 
   test("negativeTtl: 0s sends every request for a missing image to the origin", async () => {
     for (const count of [1, 2, 3]) {
       expect((await ask("/gone-eager.jpg", { host: HOST.eager })).status).toBe(404);
-      expect(asked("/gone-eager.jpg")).toBe(count);
+      expect(requestsFor("/gone-eager.jpg")).toBe(count);
     }
   });
 });

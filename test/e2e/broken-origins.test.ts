@@ -69,7 +69,7 @@ const FAULTS: readonly Fault[] = [
     ],
   },
   {
-    name: "gzip that was not asked for",
+    name: "gzip that the request does not accept",
     client: "broken",
     script: (jpeg) => [response(jpeg, { headers: { "Content-Encoding": "gzip" } })],
   },
@@ -136,7 +136,8 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
   let origin: ScriptedOrigin;
   let installation: Installation;
   let program: Program;
-  const asked = (key: string) => origin.requests.filter(({ target }) => withoutQuery(target) === pathOf(key)).length;
+  const requestsFor = (key: string) =>
+    origin.requests.filter(({ target }) => withoutQuery(target) === pathOf(key)).length;
 
   beforeAll(async () => {
     jpeg = await noisyJpeg(320, 240);
@@ -179,16 +180,16 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
       ]);
       expect(JSON.parse(bad.body.toString())).toMatchObject({ code: -120, requestId: bad.headers["x-request-id"] });
     }
-    const before = asked(key);
+    const before = requestsFor(key);
     const good = await repaired(program.downloadPort, `/${key}`);
     expect([good.status, good.isWhole, good.body.equals(jpeg)]).toEqual([200, true, true]);
-    expect(asked(key)).toBe(before + 1);
+    expect(requestsFor(key)).toBe(before + 1);
     await eventually(async () => {
       const third = await get({ port: program.downloadPort, path: `/${key}` });
       expect([third.status, third.body.equals(jpeg)]).toEqual([200, true]);
       return /hit/.test(String(third.headers["cache-status"]));
     }, `${key} is stored`);
-    expect(asked(key)).toBe(before + 1);
+    expect(requestsFor(key)).toBe(before + 1);
   });
 
   test("a wrong MD5 found after the head was sent breaks the connection, and the next good response repairs the key", async () => {

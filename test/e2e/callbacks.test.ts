@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(cleanUp.map((step) => step())));
 
-interface Told {
+interface ReceivedNotice {
   readonly notice: CallbackNotice;
   readonly requestId: unknown;
   readonly body: string;
@@ -48,7 +48,7 @@ type Lab = Awaited<ReturnType<typeof createLab>>;
 /** A program that is not started yet, and a business server that is not open yet. */
 async function createLab() {
   const port = await freePort();
-  const told: Told[] = [];
+  const received: ReceivedNotice[] = [];
   let business: Server | undefined;
   let program: Program | undefined;
 
@@ -75,7 +75,7 @@ async function createLab() {
         const body = Buffer.concat(parts).toString("latin1");
         const verdict = verifyCallback(body, { secret: SECRET, now: Math.floor(Date.now() / 1_000) });
         if (!verdict.ok) return void response.writeHead(403).end();
-        told.push({ notice: verdict.notice, requestId: request.headers["x-request-id"], body });
+        received.push({ notice: verdict.notice, requestId: request.headers["x-request-id"], body });
         const said = answer(verdict.notice);
         if (said !== undefined) response.writeHead(said[0]).end(said[1]);
       });
@@ -114,7 +114,7 @@ async function createLab() {
     await closeBusiness();
     await installation.remove();
   });
-  return { told, settings, installation, start, openBusiness, closeBusiness, upload, stat, order };
+  return { received, settings, installation, start, openBusiness, closeBusiness, upload, stat, order };
 }
 
 describe("a running program", () => {
@@ -127,18 +127,18 @@ describe("a running program", () => {
   });
   afterEach(async () => {
     await lab.closeBusiness();
-    lab.told.length = 0;
+    lab.received.length = 0;
   });
 
   test("an upload notifies the business server, whose response is passed to the uploader unchanged", async () => {
-    const { told, openBusiness, upload } = lab;
+    const { received, openBusiness, upload } = lab;
     await openBusiness(() => [200, '{"id":9007199254740993,"code":-1,"url":"mine"}']);
     const fileid = "照片/a b&c=+.jpg";
     const result = await upload(fileid, { MagicContext: '{"user":"甲 & 乙"}' });
     expect(result).toMatchObject({ status: 200, code: 0, message: "SUCCESS", chunks: 1, data: { fileid } });
     expect(result.data.callback).toEqual({ id: 9007199254740992, code: -1, url: "mine" });
     expect(result.data.url).not.toBe("mine");
-    const [{ notice, requestId, body } = { notice: undefined, requestId: undefined, body: "" }] = told;
+    const [{ notice, requestId, body } = { notice: undefined, requestId: undefined, body: "" }] = received;
     expect(notice).toEqual({
       appid: "10001234",
       bucket: "photos",
@@ -158,7 +158,7 @@ describe("a running program", () => {
   });
 
   test("only stored uploads are notified; refused uploads, copies and deletes are not", async () => {
-    const { told, openBusiness, upload, order } = lab;
+    const { received, openBusiness, upload, order } = lab;
     await openBusiness(() => [200, ""]);
     expect((await upload("a.jpg")).data).toMatchObject({ callback: null });
     expect(await upload("a.jpg")).toMatchObject({ code: -1886, data: {} });
@@ -166,11 +166,11 @@ describe("a running program", () => {
     expect(await order("a.jpg", "copy")).toMatchObject({ code: 0 });
     expect(await order("a.jpg", "del")).toMatchObject({ code: 0 });
     expect((await upload("c.jpg")).code).toBe(0);
-    expect(told.map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
+    expect(received.map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
   });
 
   test("the last slice and an instant upload are each notified once, with the first packet's MagicContext", async () => {
-    const { told, openBusiness } = lab;
+    const { received, openBusiness } = lab;
     await openBusiness(({ fileid }) => [200, JSON.stringify(fileid)]);
     // The bucket has the bytes of the other image already, and would need no slices.
     const image = await noisyJpeg(330, 240);
@@ -202,16 +202,16 @@ describe("a running program", () => {
     expect(last?.data).toMatchObject({ fileid: "slices.jpg", callback: "slices.jpg" });
     expect((await begin("instant.jpg")).data).toMatchObject({ fileid: "instant.jpg", callback: "instant.jpg" });
     expect((await begin("instant.jpg")).code).toBe(-1886);
-    expect(told.map(({ notice: { fileid, magicContext, sha1, size } }) => [fileid, magicContext, sha1, size])).toEqual(
-      ["slices.jpg", "instant.jpg"].map((fileid) => [fileid, `of ${fileid}`, sha, image.byteLength]),
-    );
+    expect(
+      received.map(({ notice: { fileid, magicContext, sha1, size } }) => [fileid, magicContext, sha1, size]),
+    ).toEqual(["slices.jpg", "instant.jpg"].map((fileid) => [fileid, `of ${fileid}`, sha, image.byteLength]));
   });
 });
 
 // Concurrent: they wait for timeouts and for the first retry after 10 s, each with a program of its own.
 describe.concurrent("a receiver that fails", () => {
   test("a failed callback is reported, the file stays, and its notice is sent once the business server recovers", async () => {
-    const { told, start, openBusiness, upload, stat } = await createLab();
+    const { received, start, openBusiness, upload, stat } = await createLab();
     await start();
     const result = await upload("a.jpg");
     expect(result).toMatchObject({
@@ -222,8 +222,8 @@ describe.concurrent("a receiver that fails", () => {
     expect((await stat("a.jpg")).code).toBe(0);
     expect((await upload("a.jpg")).code).toBe(-1886);
     await openBusiness(() => [200, "{}"]);
-    await eventually(() => told.length === 1, "the notice is sent again", 30_000);
-    expect(told[0]).toMatchObject({
+    await eventually(() => received.length === 1, "the notice is sent again", 30_000);
+    expect(received[0]).toMatchObject({
       notice: { attempt: 2, fileid: "a.jpg" },
       requestId: result.headers["x-request-id"],
     });
@@ -253,7 +253,7 @@ describe.concurrent("a receiver that fails", () => {
   });
 
   test("a reload changes the URL, the secret and the answer, also for pending notices", async () => {
-    const { told, settings, installation, start, openBusiness, upload } = await createLab();
+    const { received, settings, installation, start, openBusiness, upload } = await createLab();
     await installation.write(settings({ url: `http://127.0.0.1:${await freePort()}/`, secret: "old" }));
     const program = await start();
     expect((await upload("a.jpg")).code).toBe(-5979);
@@ -261,8 +261,8 @@ describe.concurrent("a receiver that fails", () => {
     await installation.write(settings());
     await eventually(() => program.output.includes("new settings are in force"), "the settings are reloaded");
     expect((await upload("b.jpg")).data.callback).toBe(1);
-    await eventually(() => told.length === 2, "the pending notice is sent to the new URL", 30_000);
-    expect(told.map(({ notice }) => notice.fileid)).toEqual(["b.jpg", "a.jpg"]);
+    await eventually(() => received.length === 2, "the pending notice is sent to the new URL", 30_000);
+    expect(received.map(({ notice }) => notice.fileid)).toEqual(["b.jpg", "a.jpg"]);
     await installation.write(oneBucket(undefined));
     await eventually(() => program.output.split("new settings are in force").length === 3, "the callback is removed");
     expect("callback" in (await upload("c.jpg")).data).toBe(false);
@@ -298,23 +298,23 @@ test("https accepts a certificate that the system trusts, and no other", async (
 });
 
 test("after kill -9 during a callback the next process sends the notice", async () => {
-  const { told, start, openBusiness, closeBusiness, upload } = await createLab();
+  const { received, start, openBusiness, closeBusiness, upload } = await createLab();
   await openBusiness(() => undefined);
   let program = await start();
   const broken = upload("a.jpg").catch(() => "broken");
-  await eventually(() => told.length === 1, "the business server has received the callback");
+  await eventually(() => received.length === 1, "the business server has received the callback");
   await program.kill();
   expect(await broken).toBe("broken");
   await closeBusiness();
   await openBusiness(() => [200, "{}"]);
   program = await start();
-  await eventually(() => told.length === 2, "the notice is sent by the next process");
-  expect(told[1]?.notice).toMatchObject({ fileid: "a.jpg", attempt: 1 });
+  await eventually(() => received.length === 2, "the notice is sent by the next process");
+  expect(received[1]?.notice).toMatchObject({ fileid: "a.jpg", attempt: 1 });
 });
 
 describe("store: s3", needs("ceph"), () => {
   test("after kill -9 during a callback the next process notifies objects that are in S3, and no others", async () => {
-    const { told, settings, installation, start, openBusiness, closeBusiness, upload, order } = await createLab();
+    const { received, settings, installation, start, openBusiness, closeBusiness, upload, order } = await createLab();
     const rgw = await sharedRgw();
     const bucket = bucketName();
     await plainS3(rgw).makeBucket(bucket);
@@ -325,22 +325,22 @@ describe("store: s3", needs("ceph"), () => {
     await openBusiness(() => undefined);
     let program = await start();
     const broken = ["a.jpg", "b.jpg"].map((fileid) => upload(fileid).catch(() => "broken"));
-    await eventually(() => told.length === 2, "the business server has received the callback");
+    await eventually(() => received.length === 2, "the business server has received the callback");
     expect(await order("b.jpg", "del")).toMatchObject({ code: 0 });
     await program.kill();
     expect(await Promise.all(broken)).toEqual(["broken", "broken"]);
     await closeBusiness();
     await openBusiness(() => [200, "{}"]);
     program = await start();
-    await eventually(() => told.length === 3, "the notice is sent by the next process");
+    await eventually(() => received.length === 3, "the notice is sent by the next process");
     expect((await upload("c.jpg")).code).toBe(0);
-    expect(told.slice(2).map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
+    expect(received.slice(2).map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
   }, 120_000);
 });
 
 test("kill -9 at any moment leaves every stored upload notified, and every notified upload stored", async () => {
-  const { told, start, openBusiness, closeBusiness, upload, stat } = await createLab();
-  await openBusiness(({ size }) => (told.length % 5 === 0 ? [500, ""] : [200, `{"size":${size}}`]));
+  const { received, start, openBusiness, closeBusiness, upload, stat } = await createLab();
+  await openBusiness(({ size }) => (received.length % 5 === 0 ? [500, ""] : [200, `{"size":${size}}`]));
   const tried: string[] = [];
   const acknowledged = new Set<string>();
   for (let round = 0; round < 4; round += 1) {
@@ -366,7 +366,7 @@ test("kill -9 at any moment leaves every stored upload notified, and every notif
   const stored: string[] = [];
   for (const fileid of tried) if ((await stat(fileid)).code === 0) stored.push(fileid);
   expect(stored).toEqual(expect.arrayContaining([...acknowledged]));
-  const named = () => new Set(told.map(({ notice }) => notice.fileid));
+  const named = () => new Set(received.map(({ notice }) => notice.fileid));
   await eventually(() => stored.every((fileid) => named().has(fileid)), "every stored upload is notified", 60_000);
   expect([...named()].filter((fileid) => !stored.includes(fileid))).toEqual([]);
 }, 180_000);

@@ -34,7 +34,7 @@ async function untilStored(program: Program, key: string): Promise<GetResult> {
   return answer;
 }
 
-/** A mirror of each origin below a host of its own. The breaker is shared by them, so their failures must not open it. */
+/** A mirror of each origin, below a host of its own. They share a breaker, which their failures must not open. */
 const variantsOf = (origins: Readonly<Record<string, object>>) => {
   const breaker = { failures: 10_000, within: "1s", open: "1s" };
   const domains = Object.entries(origins).map(([host, origin]) => ({

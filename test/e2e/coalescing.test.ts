@@ -10,7 +10,7 @@ let jpeg: Buffer;
 let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
-const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const requestsFor = (target: string) => origin.requests.filter((request) => request.target === target).length;
 
 beforeAll(async () => {
   jpeg = await noisyJpeg(1200, 900);
@@ -47,7 +47,7 @@ test("50 clients on a cold key cause 1 origin request and get 50 whole responses
   for (const answer of answers) {
     expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
   }
-  expect(asked("/fifty.jpg")).toBe(1);
+  expect(requestsFor("/fifty.jpg")).toBe(1);
   const said = answers.map((answer) => answer.headers["cache-status"]);
   expect(said.filter((status) => status === "huiyuan; fwd=uri-miss")).toHaveLength(1);
   expect(said.filter((status) => status === "huiyuan; fwd=uri-miss; collapsed")).toHaveLength(49);
@@ -60,8 +60,8 @@ test("a client that disconnects at 10 % does not stop the image from being store
     const answer = await get({ port: program.downloadPort, path: "/left.jpg" });
     expect(answer.body.equals(jpeg)).toBe(true);
     return /detail=(bucket|memory)/.test(String(answer.headers["cache-status"]));
-  }, "stored although the client left");
-  expect(asked("/left.jpg")).toBe(1);
+  }, "the image is stored although the client has disconnected");
+  expect(requestsFor("/left.jpg")).toBe(1);
 });
 
 test("a Range on a cold key causes one origin request without Range and gets exactly its bytes", async () => {
@@ -77,7 +77,7 @@ test("a Range on a cold key causes one origin request without Range and gets exa
     `bytes */${jpeg.length}`,
     "-124",
   ]);
-  expect(asked("/ranged.jpg")).toBe(1);
+  expect(requestsFor("/ranged.jpg")).toBe(1);
   expect(origin.requests.every((request) => request.headers.range === undefined)).toBe(true);
 });
 

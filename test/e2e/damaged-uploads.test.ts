@@ -37,7 +37,7 @@ const metric = async (name: string) => {
   const { body } = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });
   return new RegExp(`^${name} (\\d+)$`, "m").exec(body.toString())?.[1];
 };
-const asked = () => origin.requests.length;
+const requestCount = () => origin.requests.length;
 
 /** One image is stored in a pack, the other one in a file of its own. */
 test.each([
@@ -60,7 +60,7 @@ test.each([
     seen.push([answer.status, answer.headers["x-errno"]]);
   }
   expect(seen).toEqual(Array.from({ length: 5 }, () => [500, "-101"]));
-  expect(asked()).toBe(0);
+  expect(requestCount()).toBe(0);
 
   for (const query of ["", "?imageView2/2/w/50"]) {
     const explained = await command("explain", `http://any.example/${name}${query}`, "--json");
@@ -81,7 +81,7 @@ test.each([
   expect((await upload(name, image)).code).toBe(0);
   const mended = await download(name);
   expect([mended.status, mended.body.equals(image), await metric("huiyuan_damaged_objects")]).toEqual([200, true, "0"]);
-  expect(asked()).toBe(0);
+  expect(requestCount()).toBe(0);
 });
 
 test("a damaged upload can be deleted, and its name used again", async () => {

@@ -186,7 +186,7 @@ const ROWS: readonly {
     code: 1,
   },
   {
-    what: "an image that is compressed unasked",
+    what: "an image that is compressed although the request does not accept it",
     handler: () => withHeaders({ "Content-Encoding": "gzip" }),
     id: "image",
     severity: "problem",
@@ -194,7 +194,7 @@ const ROWS: readonly {
   },
   { what: "an endless image", handler: () => imageIs(endless), id: "image", severity: "problem", code: 1 },
   {
-    what: "an image that is nowhere",
+    what: "an image that does not exist",
     handler: () => origin(async () => false),
     samples: ["b.jpg"],
     id: "sample",
@@ -282,14 +282,14 @@ const ROWS: readonly {
     proposes: /headMiss: store/,
   },
   {
-    what: "other bytes each time",
+    what: "different bytes for each request",
     handler: () => imageIs(async (to) => to.send(response(turn++ % 2 === 0 ? jpeg : small))),
     id: "again",
     severity: "warning",
     code: 0,
   },
   {
-    what: "images made from the query",
+    what: "images that depend on the query",
     handler: () => imageIs((to, { target }) => to.send(response(target.includes("width=") ? small : jpeg))),
     id: "query",
     severity: "warning",
@@ -304,14 +304,14 @@ const ROWS: readonly {
     code: 0,
   },
   {
-    what: "another format for who takes it",
+    what: "another format for clients that accept it",
     handler: () => imageIs((to, { headers }) => to.send(response(headers.accept?.includes("webp") ? png : jpeg))),
     id: "negotiation",
     severity: "warning",
     code: 0,
   },
   {
-    what: "gzip for who takes it",
+    what: "gzip for clients that accept it",
     handler: () =>
       imageIs((to, { headers }) =>
         to.send(
@@ -336,21 +336,21 @@ const ROWS: readonly {
     proposes: /referer: "http:/,
   },
   {
-    what: "200 pages for what is missing",
+    what: "a page with 200 for a missing image",
     handler: () => missingIs(html),
     id: "missing",
     severity: "problem",
     code: 1,
   },
   {
-    what: "a picture for what is missing",
+    what: "a picture for a missing image",
     handler: () => missingIs(() => response(small)),
     id: "missing",
     severity: "problem",
     code: 1,
   },
   {
-    what: "403 for what is missing",
+    what: "403 for a missing image",
     handler: () => missingIs(() => response("", { status: "403 Forbidden" })),
     id: "missing",
     severity: "warning",
@@ -430,15 +430,19 @@ test("a redirect to an internal address is not followed", async () => {
 });
 
 test.each([
-  { why: "a private address that is not meant", url: async (open: string) => open, code: "origin_blocked" },
   {
-    why: "a port where nobody listens",
+    why: "the address is private and --allow-private is missing",
+    url: async (open: string) => open,
+    code: "origin_blocked",
+  },
+  {
+    why: "nobody listens on the port",
     url: async () => `http://127.0.0.1:${await freePort()}`,
     code: "origin_refused",
     flags: ["--allow-private"],
   },
   {
-    why: "a name that does not exist",
+    why: "the host name does not exist",
     url: async () => "http://nowhere.invalid",
     code: /origin_(name_unknown|dns_failed)/,
   },

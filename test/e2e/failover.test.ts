@@ -43,7 +43,7 @@ async function startWith(settings: object): Promise<{ installation: Installation
 const site = (url: string, more: object = {}) => ({ type: "site", url, allowPrivate: true, ...more });
 
 /** Status and X-ErrNo; 200 stands for a whole and correct picture. */
-function told({ status, headers, body, isWhole }: GetResult): string {
+function outcomeOf({ status, headers, body, isWhole }: GetResult): string {
   if (status === 200) return isWhole && body.equals(jpeg) ? "200" : "200 but not the picture";
   return `${status} ${headers["x-errno"]}`;
 }
@@ -96,7 +96,7 @@ describe("three nginx", needs("nginx"), () => {
   }
 
   /** Counts the requests to each nginx during `work`, which must cause `total` requests. */
-  async function asked(total: number, work: () => Promise<unknown>): Promise<number[]> {
+  async function requestsDuring(total: number, work: () => Promise<unknown>): Promise<number[]> {
     const lines = () => Promise.all(all().map(async (nginx) => (await nginx.accessLog()).length));
     const before = await lines();
     await work();
@@ -114,9 +114,9 @@ describe("three nginx", needs("nginx"), () => {
     const mirror = { origins, timeouts: TIMEOUTS, breaker: BREAKER };
     const { program } = await startWith(oneBucket(mirror));
     const miss = async (expected: string) =>
-      expect(told(await get({ port: program.downloadPort, path: await fresh() }))).toBe(expected);
+      expect(outcomeOf(await get({ port: program.downloadPort, path: await fresh() }))).toBe(expected);
     const misses = (count: number) =>
-      asked(count, async () => {
+      requestsDuring(count, async () => {
         for (let index = 0; index < count; index += 1) await miss("200");
       });
 
@@ -141,7 +141,7 @@ describe("three nginx", needs("nginx"), () => {
   test("share the fetches by weight", async () => {
     const origins = [site(first.url, { weight: 3 }), site(second.url, { weight: 1 }), site(standby.url)];
     const { program } = await startWith(oneBucket({ origins, timeouts: TIMEOUTS }));
-    const [heavy = 0, light = 0, last] = await asked(80, async () => {
+    const [heavy = 0, light = 0, last] = await requestsDuring(80, async () => {
       for (let index = 0; index < 80; index += 1) await get({ port: program.downloadPort, path: await fresh() });
     });
     expect(heavy + light).toBe(80);
@@ -160,10 +160,10 @@ describe("three nginx", needs("nginx"), () => {
     });
     const { program, installation } = await startWith(oneBucket(mirror(["5xx"])));
     const path = await fresh();
-    expect(told(await get({ port: program.downloadPort, path }))).toBe("404 -6101");
+    expect(outcomeOf(await get({ port: program.downloadPort, path }))).toBe("404 -6101");
     await installation.write(oneBucket(mirror([404])));
     await eventually(
-      async () => told(await get({ port: program.downloadPort, path })) === "200",
+      async () => outcomeOf(await get({ port: program.downloadPort, path })) === "200",
       "settings are in force",
     );
   });
@@ -178,16 +178,17 @@ describe("three nginx", needs("nginx"), () => {
     const { program, installation } = await startWith(settings);
     const { downloadPort: port } = program;
     const kept = await Promise.all([1, 2, 3, 4].map(fresh));
-    for (const path of kept) expect(told(await get({ port, path }))).toBe("200");
+    for (const path of kept) expect(outcomeOf(await get({ port, path }))).toBe("200");
     await Promise.all([first.stop(), second.stop()]);
 
-    for (let index = 0; index < 5; index += 1) expect(told(await get({ port, path: await fresh() }))).toBe("424 -902");
+    for (let index = 0; index < 5; index += 1)
+      expect(outcomeOf(await get({ port, path: await fresh() }))).toBe("424 -902");
     for (let index = 0; index < 40; index += 1) {
       const answer = await get({ port, path: `/none-${index}.jpg` });
-      expect(told(answer)).toBe("424 -902");
+      expect(outcomeOf(answer)).toBe("424 -902");
       expect(Number(answer.headers["retry-after"])).toBeGreaterThan(50);
     }
-    for (const path of kept) expect(told(await get({ port, path }))).toBe("200");
+    for (const path of kept) expect(outcomeOf(await get({ port, path }))).toBe("200");
     const milliseconds = [...program.output.matchAll(/"code":"origin_failing","milliseconds":([\d.]+)/g)]
       .map((match) => Number(match[1]))
       .sort((one, other) => one - other);
@@ -248,28 +249,28 @@ describe("a breaker", () => {
   });
 
   test("is shared by all domains that name the origin, and one probe closes it", async () => {
-    for (const path of ["/1.jpg", "/2.jpg"]) expect(told(await ask("one.test", path))).toBe("424 -120");
+    for (const path of ["/1.jpg", "/2.jpg"]) expect(outcomeOf(await ask("one.test", path))).toBe("424 -120");
     // The request that opens it gets the same code as the later ones.
-    expect(told(await ask("one.test", "/3.jpg"))).toBe("424 -902");
-    expect(told(await ask("two.test", "/4.jpg"))).toBe("424 -902");
+    expect(outcomeOf(await ask("one.test", "/3.jpg"))).toBe("424 -902");
+    expect(outcomeOf(await ask("two.test", "/4.jpg"))).toBe("424 -902");
     expect(recovering.requests).toHaveLength(3);
 
     isWell = true;
     // Many requests arrive at once when its time is over: one of them is the probe.
-    await eventually(async () => told(await ask("two.test", "/5.jpg")) === "200", "the origin is used again");
+    await eventually(async () => outcomeOf(await ask("two.test", "/5.jpg")) === "200", "the origin is used again");
     const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => ask("one.test", `/many-${index}.jpg`)));
-    expect(answers.map(told)).toEqual(Array(20).fill("200"));
+    expect(answers.map(outcomeOf)).toEqual(Array(20).fill("200"));
   });
 
   test("is not opened by one image that makes the origin fail", async () => {
     for (let index = 0; index < 3; index += 1) {
-      expect(told(await ask("choking.test", "/bad.jpg"))).toBe("424 -120");
+      expect(outcomeOf(await ask("choking.test", "/bad.jpg"))).toBe("424 -120");
       await eventually(async () => {
         await ask("choking.test", "/bad.jpg");
         return choking.requests.length > index;
       }, "its cached failure has expired");
     }
-    expect(told(await ask("choking.test", "/good.jpg"))).toBe("200");
+    expect(outcomeOf(await ask("choking.test", "/good.jpg"))).toBe("200");
   });
 
   test("opens on an origin that accepts connections and never responds, and releases the waiting requests", async () => {
@@ -278,12 +279,12 @@ describe("a breaker", () => {
     const startedAt = performance.now();
     const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => askHung(index)));
     // A request gets 503 if its wait for a connection timed out first.
-    for (const answer of answers) expect(["424 -902", "503 -902"]).toContain(told(answer));
+    for (const answer of answers) expect(["424 -902", "503 -902"]).toContain(outcomeOf(answer));
     // Queued requests do not each wait for their turn: 60 in groups of 4 would take 15 s.
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(hung.requests.length).toBeLessThanOrEqual(8);
     const later = await askHung(1_000);
-    expect([told(later), Number(later.headers["retry-after"]) > 20]).toEqual(["424 -902", true]);
+    expect([outcomeOf(later), Number(later.headers["retry-after"]) > 20]).toEqual(["424 -902", true]);
     // Three lines of each kind, not sixty.
     expect(program.output.slice(outputBefore).match(/could not be fetched/g)?.length ?? 0).toBeLessThanOrEqual(6);
   });
@@ -335,7 +336,7 @@ describe.concurrent("a budget", () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, index) => ask("paced.test", `/paced-${index}.jpg`)),
     );
-    expect(answers.map(told)).toEqual(Array(50).fill("200"));
+    expect(answers.map(outcomeOf)).toEqual(Array(50).fill("200"));
     // 20 at once, then 30 more at 20 a second: 1.5 s after the first, which was not sent before `askedAt`.
     expect(lastAt - askedAt).toBeGreaterThan(1_450);
   });
@@ -344,7 +345,7 @@ describe.concurrent("a budget", () => {
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, index) => ask(index % 2 === 0 ? "one.test" : "two.test", `/narrow-${index}.jpg`)),
     );
-    expect(answers.map(told)).toEqual(Array(40).fill("200"));
+    expect(answers.map(outcomeOf)).toEqual(Array(40).fill("200"));
     expect(most).toBe(3);
   });
 
@@ -354,15 +355,18 @@ describe.concurrent("a budget", () => {
   ] as const)("sends the origin no request after %s with Retry-After as %s", async (_status, kind) => {
     const host = `${kind}.test`;
     const startedAt = performance.now();
-    expect(told(await ask(host, `/${kind}-first.jpg`))).toBe("424 -120");
+    expect(outcomeOf(await ask(host, `/${kind}-first.jpg`))).toBe("424 -120");
     busy[kind] = false;
     for (let index = 0; index < 10; index += 1) {
       const answer = await ask(host, `/${kind}-${index}.jpg`);
-      expect(told(answer)).toBe("424 -902");
+      expect(outcomeOf(answer)).toBe("424 -902");
       expect(["1", "2", "3"]).toContain(answer.headers["retry-after"]);
     }
     expect(unavailable[kind].requests).toHaveLength(1);
-    await eventually(async () => told(await ask(host, `/${kind}-later.jpg`)) === "200", "the origin is used again");
+    await eventually(
+      async () => outcomeOf(await ask(host, `/${kind}-later.jpg`)) === "200",
+      "the origin is used again",
+    );
     expect(performance.now() - startedAt).toBeGreaterThan(1_500);
   });
 });

@@ -58,7 +58,7 @@ afterAll(async () => {
 
 const fetchPath = (path: string, more: Partial<GetOptions> = {}): Promise<GetResult> =>
   get({ port: program.downloadPort, path, ...more });
-const asked = (path: string) => origin.requests.filter(({ target }) => target === path);
+const requestsFor = (path: string) => origin.requests.filter(({ target }) => target === path);
 const status = (result: GetResult) => String(result.headers["cache-status"]);
 
 const purge = (name: string) => changeObjects(program.adminPort, "purge", { bucket: `${APPID}/photos`, names: [name] });
@@ -102,7 +102,7 @@ describe("mode ttl", () => {
     const fresh = await until("/a.jpg", (result) => !isStale(result), "it is fresh again");
     expect(fresh.headers["cache-control"]).toMatch(/^public, max-age=[01]$/);
     expect(fresh.headers.age).toBeUndefined();
-    const [first, second] = asked("/a.jpg");
+    const [first, second] = requestsFor("/a.jpg");
     expect([first?.headers["if-none-match"], first?.headers["if-modified-since"]]).toEqual([undefined, undefined]);
     expect(second?.headers).toMatchObject({
       "if-none-match": '"1"',
@@ -112,7 +112,7 @@ describe("mode ttl", () => {
 
   test("a hundred requests for a stale image cause one revalidation, and none waits for it", async () => {
     await store("/many.jpg");
-    const before = asked("/many.jpg").length;
+    const before = requestsFor("/many.jpg").length;
     const latch = createLatch();
     answers.set("/many.jpg", async (request, connection) => {
       await latch.opened;
@@ -121,7 +121,7 @@ describe("mode ttl", () => {
     await until("/many.jpg", isStale, "it is stale");
     const all = await Promise.all(Array.from({ length: 100 }, () => fetchPath("/many.jpg")));
     expect(all.every((result) => isStale(result) && result.body.equals(jpeg))).toBe(true);
-    expect(asked("/many.jpg")).toHaveLength(before + 1);
+    expect(requestsFor("/many.jpg")).toHaveLength(before + 1);
     latch.open();
     await until("/many.jpg", ({ body }) => body.equals(other), "the new version is served");
   });
@@ -155,7 +155,10 @@ describe("mode ttl", () => {
       () => always(response(Buffer.concat([other.subarray(0, -500), Buffer.alloc(500)]))),
     ],
     ["a wrong digest", () => always(response(other, { headers: { "Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA==" } }))],
-    ["an encoding that was not asked for", () => always(response(other, { headers: { "Content-Encoding": "gzip" } }))],
+    [
+      "an encoding that the request does not accept",
+      () => always(response(other, { headers: { "Content-Encoding": "gzip" } })),
+    ],
     ["a part", () => always(response(other, { status: "206 Partial Content" }))],
     ["500", () => always(response("", { status: "500 Internal Server Error" }))],
     ["404", () => always(response("", { status: "404 Not Found" }))],
@@ -187,8 +190,8 @@ describe("mode ttl", () => {
   test.each(broken)("a new version with $name never replaces the last good one", async ({ answer, path }) => {
     await store(path);
     answers.set(path, answer());
-    const before = asked(path).length;
-    await until(path, () => asked(path).length > before, "the origin gets a request");
+    const before = requestsFor(path).length;
+    await until(path, () => requestsFor(path).length > before, "the origin gets a request");
     for (let times = 0; times < 30; times += 1) {
       const result = await fetchPath(path);
       expect([result.status, result.isWhole, result.body.equals(jpeg)]).toEqual([200, true, true]);
@@ -211,7 +214,7 @@ describe("mode ttl", () => {
     // The origin compares only the date at first, as one node of a mixed cluster may, and the tag from then on.
     const right = version(other, '"2"');
     let isFirst = true;
-    const count = asked(path).length;
+    const count = requestsFor(path).length;
     answers.set(path, (request, connection) => {
       if (!isFirst) return right(request, connection);
       isFirst = false;
@@ -220,7 +223,7 @@ describe("mode ttl", () => {
     await before(path.slice(1));
     const now = await until(path, (result) => result.body.equals(other), "it is the new version");
     expect(now.status).toBe(200);
-    const tags = asked(path).map(({ headers }) => headers["if-none-match"]);
+    const tags = requestsFor(path).map(({ headers }) => headers["if-none-match"]);
     expect(tags.slice(count, count + 2)).toEqual(['"1"', undefined]);
   });
 
@@ -241,7 +244,7 @@ describe("mode ttl", () => {
     const result = await fetchPath("/never/a.jpg");
     expect(status(result)).toMatch(/^huiyuan; hit; detail=/);
     expect(result.headers["cache-control"]).toBe(`public, max-age=${DAY}`);
-    expect(asked("/never/a.jpg")).toHaveLength(1);
+    expect(requestsFor("/never/a.jpg")).toHaveLength(1);
   });
 
   test("an object's age and validators survive a restart", async () => {
@@ -251,7 +254,7 @@ describe("mode ttl", () => {
     answers.set("/kept.jpg", version(other, '"2"'));
     const next = await until("/kept.jpg", ({ body }) => body.equals(other), "the new version is served");
     expect(next.status).toBe(200);
-    expect(asked("/kept.jpg")[1]?.headers["if-none-match"]).toBe('"1"');
+    expect(requestsFor("/kept.jpg")[1]?.headers["if-none-match"]).toBe('"1"');
     for (const { path } of broken) expect((await fetchPath(path)).body.equals(jpeg), path).toBe(true);
   });
 });
@@ -264,7 +267,7 @@ describe("mode origin", () => {
     expect(left).toBeGreaterThan(30);
     expect(left).toBeLessThanOrEqual(60);
     expect(headers.age).toBeUndefined();
-    expect(asked("/origin/life.jpg")).toHaveLength(1);
+    expect(requestsFor("/origin/life.jpg")).toHaveLength(1);
   });
 
   test("must-revalidate sends each request to the origin first, and nothing stale is served when it fails", async () => {
@@ -296,7 +299,7 @@ describe("mode origin", () => {
         "no-store",
       ]);
       expect(status(result)).toBe("huiyuan; fwd=uri-miss");
-      expect(asked(path)).toHaveLength(time);
+      expect(requestsFor(path)).toHaveLength(time);
     }
   });
 });

@@ -185,11 +185,11 @@ test("the document of the admin API names every route and no other", () => {
   const served = routes
     .filter(({ method }) => method !== "ALL")
     .map(({ method, path }) => `${method.toLowerCase()} ${path}`);
-  const told = Object.entries(admin.paths).flatMap(([path, methods]) =>
+  const documented = Object.entries(admin.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method} ${path}`),
   );
   const itself = ["get /api/v1/openapi.json", "get /api/v1/openapi-rest.json"];
-  expect([...new Set(served)].sort()).toEqual([...told, ...itself].sort());
+  expect([...new Set(served)].sort()).toEqual([...documented, ...itself].sort());
 });
 
 interface AdminCall {
@@ -239,10 +239,10 @@ const ADMIN_CALLS: readonly AdminCall[] = [
 
 test("this file makes every documented call of the admin API", () => {
   const made = new Set(ADMIN_CALLS.map(({ method, path }) => `${method} /api/v1${path}`));
-  const told = Object.entries(admin.paths).flatMap(([path, methods]) =>
+  const documented = Object.entries(admin.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method} ${path}`),
   );
-  expect([...made].sort()).toEqual(told.sort());
+  expect([...made].sort()).toEqual(documented.sort());
 });
 
 test.each(ADMIN_CALLS)(
@@ -359,7 +359,7 @@ describe("the REST API", () => {
   });
 
   test.each([
-    { what: "nothing there", path: "/nowhere-missing.jpg", code: -197 },
+    { what: "a missing object", path: "/nowhere-missing.jpg", code: -197 },
     { what: "no signature", path: "/n.jpg", hasForm: true, code: -81 },
     { what: "a name that is taken", path: "/told.jpg", hasForm: true, fileid: "told.jpg", code: -1886 },
     { what: "no such bucket", target: "/photos/v2/10001234/none/0/a.jpg", code: -1894 },
@@ -368,7 +368,7 @@ describe("the REST API", () => {
   ])("$what: $code is in the document", async ({ code, hasForm, fileid, ...options }) => {
     const form = hasForm ? fileForm(jpeg) : undefined;
     const sign = fileid === undefined ? undefined : uploadToken(fileid);
-    const told = await expectDescribed(NAMED, hasForm ? "post" : "get", { ...options, form, sign }, 400);
-    expect(told.code).toBe(code);
+    const documented = await expectDescribed(NAMED, hasForm ? "post" : "get", { ...options, form, sign }, 400);
+    expect(documented.code).toBe(code);
   });
 });

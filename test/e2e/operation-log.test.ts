@@ -1,5 +1,6 @@
 // The operation log and the usage of buckets as an operator reads them: after uploads, queries, copies and deletes by
-// clients and operators, after downloads, and after a kill. One server for all; each test continues after those before it.
+// clients and operators, after downloads, and after a kill. One server for all; each test continues after those before
+// it.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";

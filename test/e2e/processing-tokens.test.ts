@@ -23,7 +23,7 @@ let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
 
-const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const requestsFor = (target: string) => origin.requests.filter((request) => request.target === target).length;
 const statusOf = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
 const token = (bucket: string, fileid = "") => encodeURIComponent(tokenFor({ bucket, fileid, life: 600 }));
 const ask = (bucket: string, path: string, more: Partial<GetOptions> = {}) =>
@@ -165,7 +165,7 @@ describe("original protection", () => {
     for (let time = 0; time < 3; time += 1) {
       expect(await sizeOf((await ask("guarded", "/b.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
     }
-    expect(asked("/b.jpg!small")).toBe(0);
+    expect(requestsFor("/b.jpg!small")).toBe(0);
   });
 
   test("an original is served to a signed URL that names it", async () => {
@@ -259,7 +259,7 @@ describe("an image watermark", () => {
       "the watermark is stored",
     );
     expect((await ask("open", "/white.png!marked")).headers.etag).toBe(answer.headers.etag);
-    expect([asked("/marks/own.png"), asked("/white.png")]).toEqual([1, 1]);
+    expect([requestsFor("/marks/own.png"), requestsFor("/white.png")]).toEqual([1, 1]);
   });
 
   test("makes another variant once it is replaced, and none once it is deleted", async () => {
@@ -279,7 +279,7 @@ describe("an image watermark", () => {
 
   test.each([
     ["of another bucket", "http://guarded.example/marks/own.png"],
-    ["of nobody", "http://elsewhere.test/marks/own.png"],
+    ["of an unknown host", "http://elsewhere.test/marks/own.png"],
     ["of this machine", "http://127.0.0.1:1/marks/own.png"],
     ["of a metadata service", "http://169.254.169.254/latest/meta-data"],
     ["that is missing", "http://open.example/none.png"],
@@ -301,7 +301,7 @@ describe("an image watermark", () => {
     const url = "http://signed.example/marks/own.png";
     const withSign = (mark: string) => `/white.png?${marked(mark)}&sign=${sign}`;
     expect(statusOf(await ask("signed", withSign(url)))).toEqual([403, "-46618"]);
-    expect(asked("/marks/own.png")).toBe(1);
+    expect(requestsFor("/marks/own.png")).toBe(1);
     const own = token("signed", "marks/own.png");
     expect((await ask("signed", withSign(`${url}?sign=${own}`))).status).toBe(200);
     // The same holds once it is in memory.

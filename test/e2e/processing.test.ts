@@ -29,7 +29,7 @@ let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
 
-const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const requestsFor = (target: string) => origin.requests.filter((request) => request.target === target).length;
 const ask = (path: string, more: Partial<GetOptions> = {}) => get({ port: program.downloadPort, path, ...more });
 const statusOf = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
 const change = (what: "delete" | "undelete" | "purge", key: string, hard?: boolean) =>
@@ -90,7 +90,7 @@ describe("a cold processed URL", () => {
     expect(again.body.equals(first.body)).toBe(true);
     expect(again.headers.etag).toBe(first.headers.etag);
     expect((await settled("/cold.jpg")).body.equals(jpeg)).toBe(true);
-    expect(asked("/cold.jpg")).toBe(1);
+    expect(requestsFor("/cold.jpg")).toBe(1);
   });
 
   test("requested by 100 clients causes 1 origin request and 1 render", async () => {
@@ -104,7 +104,7 @@ describe("a cold processed URL", () => {
         answers[0]?.headers.etag,
       ]);
     }
-    expect(asked("/hundred.jpg")).toBe(1);
+    expect(requestsFor("/hundred.jpg")).toBe(1);
     expect(origin.requests.filter(({ target }) => target.includes("small"))).toEqual([]);
     expect((await renders()) - before).toBe(1);
   });
@@ -116,7 +116,7 @@ describe("a cold processed URL", () => {
     for (const name of ["content-type", "content-length", "etag", "last-modified"]) {
       expect([name, head.headers[name]]).toEqual([name, whole.headers[name]]);
     }
-    expect(asked("/head.jpg")).toBe(1);
+    expect(requestsFor("/head.jpg")).toBe(1);
   });
 
   test("requested in ranges returns exactly its bytes", async () => {
@@ -128,7 +128,7 @@ describe("a cold processed URL", () => {
     expect([first.status, first.body.equals(body.subarray(0, 100))]).toEqual([206, true]);
     expect([last.status, last.body.equals(body.subarray(-50))]).toEqual([206, true]);
     expect(first.headers["content-range"]).toBe(`bytes 0-99/${body.length}`);
-    expect(asked("/ranges.jpg")).toBe(1);
+    expect(requestsFor("/ranges.jpg")).toBe(1);
   });
 
   test("gets 404 if the origin lacks the original, and 424 if its body is cut; no variant is rendered", async () => {
@@ -220,7 +220,7 @@ describe("a variant", () => {
 
 test("whose stored original is found damaged is rendered after a new fetch", async () => {
   await settled("/damaged.jpg");
-  expect(asked("/damaged.jpg")).toBe(1);
+  expect(requestsFor("/damaged.jpg")).toBe(1);
   await program.stop();
   const sha256 = hash("sha256", jpeg);
   const file = join(installation.data, "blobs", sha256.slice(0, 2), sha256.slice(2, 4), sha256);
@@ -229,7 +229,7 @@ test("whose stored original is found damaged is rendered after a new fetch", asy
   await writeFile(file, bytes);
   program = await installation.start();
   expect(await sizeOf((await ask("/damaged.jpg?imageView2/2/w/77")).body)).toEqual(["jpeg", 77, 58]);
-  expect(asked("/damaged.jpg")).toBe(2);
+  expect(requestsFor("/damaged.jpg")).toBe(2);
   expect((await settled("/damaged.jpg")).body.equals(jpeg)).toBe(true);
 });
 
@@ -256,7 +256,7 @@ describe("an alias", () => {
   test("unknown to the bucket is part of the name", async () => {
     pictures.set("/alias.jpg!none", "none");
     expect(statusOf(await ask("/alias.jpg!none"))).toEqual([404, "-6101"]);
-    expect(asked("/alias.jpg!none")).toBe(1);
+    expect(requestsFor("/alias.jpg!none")).toBe(1);
   });
 });
 
@@ -283,7 +283,7 @@ describe("an instruction", () => {
       expect.stringContaining(parameter),
       answer.headers["x-request-id"],
     ]);
-    expect(asked("/never.jpg")).toBe(0);
+    expect(requestsFor("/never.jpg")).toBe(0);
   });
 
   test("that does not fit the image is refused with the parameter's name", async () => {
@@ -318,7 +318,7 @@ describe("an instruction", () => {
     const icon = await noisyIco(16, 16);
     pictures.set("/cold.ico", icon);
     const answer = await ask("/cold.ico?imageView2/2/w/10/ignore-error/1");
-    expect([answer.status, answer.body.equals(icon), asked("/cold.ico")]).toEqual([200, true, 1]);
+    expect([answer.status, answer.body.equals(icon), requestsFor("/cold.ico")]).toEqual([200, true, 1]);
     expect(answer.headers["cache-status"]).toMatch(/^huiyuan; fwd=uri-miss/);
   });
 
@@ -364,7 +364,7 @@ describe("an instruction", () => {
     expect(
       (await ask("/facts.jpg?imageInfo", { headers: { "If-None-Match": String(info.headers.etag) } })).status,
     ).toBe(304);
-    expect(asked("/facts.jpg")).toBe(1);
+    expect(requestsFor("/facts.jpg")).toBe(1);
   });
 });
 
@@ -416,7 +416,7 @@ describe("together with its original", () => {
     expect(statusOf(await ask("/deleted.jpg!small"))).toEqual([404, "-6101"]);
     await change("undelete", "deleted.jpg");
     expect((await ask(path)).body.equals(before.body)).toBe(true);
-    expect(asked("/deleted.jpg")).toBe(2);
+    expect(requestsFor("/deleted.jpg")).toBe(2);
   });
 
   test("a variant changes when the original is purged and the origin has another", async () => {

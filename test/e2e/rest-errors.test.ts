@@ -134,7 +134,7 @@ const CASES: readonly Case[] = [
   [-5995, "an empty file", () => upload("a.jpg", { form: fileForm(Buffer.alloc(0)) })],
   [-5995, "a file of 20 MB and a byte", () => upload("a.jpg", { form: fileForm(Buffer.alloc(20_971_521, jpeg)) })],
   [-5995, "a body that announces 30 MB", () => upload("a.jpg", { form: fileForm(Buffer.alloc(31_457_280)) })],
-  [-5994, "an operation that there is not", () => upload("a.jpg", { form: form({ op: "move", FileContent: jpeg }) })],
+  [-5994, "an unknown operation", () => upload("a.jpg", { form: form({ op: "move", FileContent: jpeg }) })],
   [-5993, "no form at all", () => upload("a.jpg", { form: { contentType: "image/jpeg", body: jpeg } })],
   [-5993, "no body", () => call({ path: "/a.jpg", method: "POST", sign: uploadToken() })],
   [-5993, "no boundary", () => upload("a.jpg", { form: { contentType: "multipart/form-data", body: jpeg } })],
@@ -207,9 +207,9 @@ const CASES: readonly Case[] = [
   ],
   [-1887, "another SHA-1", () => upload("a.jpg", { form: fileForm(jpeg, { sha: "0".repeat(40) }) })],
   [-1886, "a fileid that exists", () => upload("there.jpg")],
-  [-197, "a stat of what is not there", () => call({ path: "/none.jpg" })],
-  [-197, "a copy of what is not there", () => operate("copy", onceToken("none.jpg"), "none.jpg")],
-  [-197, "a delete of what is not there", () => operate("del", onceToken("none.jpg"), "none.jpg")],
+  [-197, "a stat of a missing file", () => call({ path: "/none.jpg" })],
+  [-197, "a copy of a missing file", () => operate("copy", onceToken("none.jpg"), "none.jpg")],
+  [-197, "a delete of a missing file", () => operate("del", onceToken("none.jpg"), "none.jpg")],
   [
     -97,
     "a key that is not the project's own",
@@ -252,7 +252,7 @@ const CASES: readonly Case[] = [
   ],
   [
     -77,
-    "a one-time signature that found no file",
+    "a one-time signature that was spent on a missing file",
     async () => {
       const sign = onceToken("none.jpg");
       expect(await operate("del", sign, "none.jpg")).toMatchObject({ code: -197 });

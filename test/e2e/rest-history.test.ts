@@ -55,7 +55,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-const asked = (fileid: string) => origin.requests.filter(({ target }) => target === pathOf(fileid)).length;
+const requestsFor = (fileid: string) => origin.requests.filter(({ target }) => target === pathOf(fileid)).length;
 const stat = (fileid: string) => callApi({ port: program.downloadPort, path: `/${encodeURIComponent(fileid)}` });
 const download = (fileid: string) => get({ port: program.downloadPort, path: pathOf(fileid) });
 const put = (fileid: string, image = upload) =>
@@ -87,7 +87,7 @@ test("a stat fetches an image that is not mirrored yet, once for all requests", 
       },
     ]);
   }
-  expect(asked("old/a b.jpg")).toBe(1);
+  expect(requestsFor("old/a b.jpg")).toBe(1);
   expect(String((await download("old/a b.jpg")).headers["cache-status"])).toMatch(/huiyuan; hit/);
 });
 
@@ -108,7 +108,7 @@ test("a pipelined stat after a request outside the fast path is answered as any 
 test("a client that disconnects while its stat waits for the disk causes no error in the log", async () => {
   const socket = connect(fullProgram.downloadPort, "127.0.0.1");
   socket.write(`GET /photos/v2/${APPID}/photos/0/old%2Fleft.jpg HTTP/1.1\r\nHost: any.example\r\n\r\n`);
-  await eventually(() => asked("old/left.jpg") === 1, "the origin gets a request");
+  await eventually(() => requestsFor("old/left.jpg") === 1, "the origin gets a request");
   const isPending = async () => {
     const { headers } = await get({ port: fullProgram.downloadPort, path: "/old/left.jpg" });
     return String(headers["cache-status"]).includes("hit; detail=spool");
@@ -123,10 +123,10 @@ test("a client that disconnects while its stat waits for the disk causes no erro
 test("a copy fetches an image that is not mirrored yet, and is an image of its own", async () => {
   const { code, data } = await operate("copy", "old/b.jpg");
   expect(code).toBe(0);
-  expect(asked("old/b.jpg")).toBe(1);
+  expect(requestsFor("old/b.jpg")).toBe(1);
   const fileid = String(data.fileid);
   expect((await download(fileid)).body.equals(history)).toBe(true);
-  expect(asked(fileid)).toBe(0);
+  expect(requestsFor(fileid)).toBe(0);
 });
 
 test("a stat and a copy report a missing image, and one that is broken at the origin", async () => {
@@ -149,14 +149,14 @@ test("a delete hides an image that only the origin has, until an upload takes th
   expect(await stat("old/c.jpg")).toMatchObject({ code: -197 });
   expect(await operate("copy", "old/c.jpg")).toMatchObject({ code: -197 });
   expect(await operate("del", "old/c.jpg")).toMatchObject({ code: -197 });
-  expect(asked("old/c.jpg")).toBe(0);
+  expect(requestsFor("old/c.jpg")).toBe(0);
   expect(await put("old/c.jpg")).toMatchObject({ code: 0 });
   expect((await download("old/c.jpg")).body.equals(upload)).toBe(true);
   expect(await operate("del", "old/c.jpg")).toMatchObject({ code: 0 });
   await program.kill();
   program = await installation.start();
   expect((await download("old/c.jpg")).status).toBe(404);
-  expect(asked("old/c.jpg")).toBe(0);
+  expect(requestsFor("old/c.jpg")).toBe(0);
 });
 
 test("an upload is refused if the mirror has stored an image, and wins over a pending fetch", async () => {
@@ -166,7 +166,7 @@ test("an upload is refused if the mirror has stored an image, and wins over a pe
     goOn = resolve;
   });
   const fetched = download("slow.jpg");
-  await eventually(() => asked("slow.jpg") === 1, "the origin gets a request");
+  await eventually(() => requestsFor("slow.jpg") === 1, "the origin gets a request");
   expect(await put("slow.jpg")).toMatchObject({ code: 0 });
   expect((await download("slow.jpg")).body.equals(upload)).toBe(true);
   goOn();
@@ -183,12 +183,12 @@ test("a delete wins over a pending fetch", async () => {
     goOn = resolve;
   });
   const fetched = download("slow-deleted.jpg");
-  await eventually(() => asked("slow-deleted.jpg") === 1, "the origin gets a request");
+  await eventually(() => requestsFor("slow-deleted.jpg") === 1, "the origin gets a request");
   expect(await operate("del", "slow-deleted.jpg")).toMatchObject({ code: 0 });
   goOn();
   await fetched;
   expect((await download("slow-deleted.jpg")).status).toBe(404);
-  expect(asked("slow-deleted.jpg")).toBe(1);
+  expect(requestsFor("slow-deleted.jpg")).toBe(1);
 });
 
 test.each([
@@ -202,13 +202,13 @@ test.each([
     goOn = resolve;
   });
   const answer = operation === "stat" ? stat(fileid) : operate("copy", fileid);
-  await eventually(() => asked(fileid) === 1, "the origin gets a request");
+  await eventually(() => requestsFor(fileid) === 1, "the origin gets a request");
   for (const change of changes) {
     await changeObjects(program.adminPort, change, { bucket: `${APPID}/photos`, names: [fileid] });
   }
   goOn();
   expect(await answer).toMatchObject({ status: 200, code: 0 });
-  expect(asked(fileid)).toBe(2);
+  expect(requestsFor(fileid)).toBe(2);
 });
 
 test("a stat waits 10 s for the disk", { timeout: 40_000 }, async () => {

@@ -222,9 +222,9 @@ describe("slices", () => {
 
   test.each<[string, Record<string, string>, number]>([
     ["no sha", { filesize: "100" }, -5992],
-    ["a sha that is none", { sha: "xyz", filesize: "100" }, -5992],
+    ["an invalid sha", { sha: "xyz", filesize: "100" }, -5992],
     ["no filesize", { sha: "0".repeat(40) }, -5992],
-    ["a filesize that is no number", { sha: "0".repeat(40), filesize: "-1" }, -5992],
+    ["an invalid filesize", { sha: "0".repeat(40), filesize: "-1" }, -5992],
     ["a filesize of 0", { sha: "0".repeat(40), filesize: "0" }, -5995],
     ["a filesize over the limit", { sha: "0".repeat(40), filesize: "20971521" }, -285],
     ["a slice size over 3 MB", { sha: "0".repeat(40), filesize: "9999999", slice_size: "3145729" }, -5991],

@@ -108,7 +108,7 @@ const stored = (bucket: string, keys: readonly string[]) =>
   eventually(() => JSON.stringify(storedKeys(bucket)) === JSON.stringify(keys), `${bucket} holds ${keys.join(", ")}`);
 
 /** The requests to nginx during `run`, at least `count`. nginx logs a request once its own response has ended. */
-async function asked(count: number, run: () => Promise<void>): Promise<string[]> {
+async function requestsDuring(count: number, run: () => Promise<void>): Promise<string[]> {
   const before = (await nginx.accessLog()).length;
   await run();
   let lines: string[] = [];
@@ -123,7 +123,7 @@ test(
   "originals: query and token are no part of the key, an unknown suffix is, and processing waits for its original",
   ON_NGINX,
   async () => {
-    const lines = await asked(4, async () => {
+    const lines = await requestsDuring(4, async () => {
       expect((await ask("originals", "/url?a=1&sign=abc")).body).toEqual(original);
       await stored("originals", ["url"]);
       expect((await ask("originals", "/url?b=2")).headers["cache-status"]).toContain("hit");
@@ -142,7 +142,7 @@ test(
   "processedMiss origin: the origin's own response is passed on, and a second fetch stores the original",
   ON_NGINX,
   async () => {
-    const lines = await asked(4, async () => {
+    const lines = await requestsDuring(4, async () => {
       const byQuery = await ask("passed", "/processed/p.jpg?imageView2/1/w/20&sign=x");
       expect([byQuery.status, byQuery.body.equals(thumb), byQuery.headers["cache-status"]]).toEqual([
         200,
@@ -173,7 +173,7 @@ test(
       "/processed/f3.jpg!facts",
     ];
     for (const name of ["f1", "f2", "f3"]) await writeFile(join(root, `processed/${name}.jpg`), original);
-    const lines = await asked(3, async () => {
+    const lines = await requestsDuring(3, async () => {
       for (const path of paths) {
         const { status, headers } = await ask("passed", path);
         expect([path, status, headers["content-type"]]).toEqual([path, 200, "application/json"]);
@@ -185,7 +185,7 @@ test(
 
 test("processedMiss origin: many concurrent requests cause one fetch of each", ON_NGINX, async () => {
   await writeFile(join(root, "processed/many.jpg"), original);
-  const lines = await asked(2, async () => {
+  const lines = await requestsDuring(2, async () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => ask("passed", "/processed/many.jpg?imageView2/1/w/20")),
     );
@@ -196,7 +196,7 @@ test("processedMiss origin: many concurrent requests cause one fetch of each", O
 });
 
 test("everything: a path inside a query is only text", ON_NGINX, async () => {
-  const lines = await asked(2, async () => {
+  const lines = await requestsDuring(2, async () => {
     for (const path of ["/a.jpg?../../x", "/a.jpg?../%2E%2E/x"]) {
       expect((await ask("dots", path)).body).toEqual(original);
     }
@@ -207,7 +207,7 @@ test("everything: a path inside a query is only text", ON_NGINX, async () => {
 });
 
 test("everything: each URL with its query is an object of its own", ON_NGINX, async () => {
-  const lines = await asked(4, async () => {
+  const lines = await requestsDuring(4, async () => {
     for (const path of ["/pic_key?a=xxx&b=xxx", "/pic_key", "/pic_key?imageView2/1/w/20", "/pic_key2?a=xxx&sign=abc"]) {
       expect((await ask("everything", path)).body).toEqual(original);
     }
@@ -223,7 +223,7 @@ test("everything: each URL with its query is an object of its own", ON_NGINX, as
 });
 
 test("keyQuery as a list: listed parameters belong to the key and are sent, others are dropped", ON_NGINX, async () => {
-  const lines = await asked(2, async () => {
+  const lines = await requestsDuring(2, async () => {
     await ask("listed", "/a.jpg?v=1&x=2");
     await ask("listed", "/a.jpg?x=3");
     await stored("listed", ["a.jpg", "a.jpg?v=1"]);
@@ -247,7 +247,7 @@ test("maxKeys: URLs with further queries are passed on, not stored, and counted"
 });
 
 test("paths are rewritten for the origin, keys are not", ON_NGINX, async () => {
-  const lines = await asked(2, async () => {
+  const lines = await requestsDuring(2, async () => {
     expect((await ask("paths", "/2015/new.jpg")).status).toBe(200);
     expect((await ask("paths", "/cgi/x%26y.jpg?drop=1")).body).toEqual(original);
     await eventually(() => storedKeys("paths").includes("cgi/x&y.jpg"), "the image is stored under the URL's path");
@@ -258,7 +258,7 @@ test("paths are rewritten for the origin, keys are not", ON_NGINX, async () => {
 });
 
 test("redirect and async send the client to the origin's public URL, and only async stores", ON_NGINX, async () => {
-  const lines = await asked(1, async () => {
+  const lines = await requestsDuring(1, async () => {
     const away = await ask("paths", "/away/%E5%9B%BE%20b.jpg?sign=abc");
     expect([away.status, away.headers.location, away.headers["cache-control"]]).toEqual([
       302,
@@ -274,7 +274,7 @@ test("redirect and async send the client to the origin's public URL, and only as
 });
 
 test("a rule may close a prefix, a method, a type or a size", ON_NGINX, async () => {
-  const lines = await asked(2, async () => {
+  const lines = await requestsDuring(2, async () => {
     expect((await ask("paths", "/none/a.jpg")).status).toBe(404);
     expect((await ask("paths", "/get/a.jpg", { method: "HEAD" })).status).toBe(404);
     const type = await ask("paths", "/png/h.png");
@@ -286,7 +286,7 @@ test("a rule may close a prefix, a method, a type or a size", ON_NGINX, async ()
 });
 
 test("passQuery sends the query, and the response is not stored", ON_NGINX, async () => {
-  const lines = await asked(3, async () => {
+  const lines = await requestsDuring(3, async () => {
     expect((await ask("paths", "/pass/g.jpg?x=1")).headers["cache-status"]).toBe("huiyuan; fwd=uri-miss");
     expect((await ask("paths", "/pass/g.jpg?x=1")).headers["cache-status"]).toBe("huiyuan; fwd=uri-miss");
     expect(storedKeys("paths")).not.toContain("pass/g.jpg");

@@ -43,7 +43,7 @@ const told = (path: string) =>
 
 test.each([
   ["the image itself", "a.jpg", ""],
-  ["what is made of it", "b.jpg", "?imageView2/2/w/50"],
+  ["a variant", "b.jpg", "?imageView2/2/w/50"],
 ])("the origin's image is passed on and not reported as stored: %s", async (_what, fileid, query) => {
   put(fileid);
   for (const _time of [1, 2]) {

@@ -230,7 +230,7 @@ test("a faulty settings file is refused and reported, and a valid one takes effe
   await eventually(
     async () =>
       /is refused/.test((await get({ port: program.adminPort, path: "/readyz", host: "localhost" })).body.toString()),
-    "the fault is told",
+    "the fault is reported",
   );
   expect((await get({ port: program.downloadPort, path: "/plain.jpg" })).status).toBe(200);
   expect(program.output).toMatch(/faults/);

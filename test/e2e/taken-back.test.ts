@@ -1,4 +1,5 @@
-// An image that the origin withdraws while an older version is still being fetched through another domain of the bucket.
+// An image that the origin withdraws while an older version is still being fetched through another domain of the
+// bucket.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";

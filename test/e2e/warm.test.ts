@@ -1,4 +1,5 @@
-// `huiyuan warm`: fetches each name of a list through the mirror once, within its rate, and stores it. One server for all tests.
+// `huiyuan warm`: fetches each name of a list through the mirror once, within its rate, and stores it. One server for
+// all tests.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";

@@ -40,7 +40,7 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
   });
 
   /** The requests to Qiniu during `work`, as `GET key?query`. */
-  async function asked(work: () => Promise<void>): Promise<readonly string[]> {
+  async function requestsDuring(work: () => Promise<void>): Promise<readonly string[]> {
     const before = qiniu.requests.length;
     await work();
     return qiniu.requests
@@ -49,7 +49,7 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
   }
 
   test("before the switch: the default domain fetches once, with a valid token, and stores", async () => {
-    const requests = await asked(async () => {
+    const requests = await requestsDuring(async () => {
       const first = await run.get(DEFAULT_DOMAIN, "/a.jpg");
       expect([first.status, first.body.equals(original), first.headers["content-type"]]).toEqual([
         200,
@@ -66,7 +66,7 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
   });
 
   test("after the switch: both domains serve the objects that either has stored", async () => {
-    const requests = await asked(async () => {
+    const requests = await requestsDuring(async () => {
       expect((await run.get(DOMAIN, "/a.jpg")).body).toEqual(original);
       expect((await run.get(DOMAIN, "/2015/%E9%A3%8E%E6%99%AF%201.jpg")).body).toEqual(original);
       await run.holds("photos", ["2015/风景 1.jpg", "a.jpg"]);
@@ -75,7 +75,7 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
   });
 
   test("the key: parameters and old signed links are dropped, and an unknown suffix is kept", async () => {
-    const requests = await asked(async () => {
+    const requests = await requestsDuring(async () => {
       expect((await run.get(DOMAIN, "/b.jpg?e=1451491200&token=AK:b2xk")).body).toEqual(original);
       await run.holds("photos", ["2015/风景 1.jpg", "a.jpg", "b.jpg"]);
       expect((await run.get(DOMAIN, "/b.jpg?v=2")).headers["cache-status"]).toMatch(/hit/);
@@ -86,7 +86,7 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
   });
 
   test("an alias and a processed URL each fetch the original once, and nothing else is stored", async () => {
-    const requests = await asked(async () => {
+    const requests = await requestsDuring(async () => {
       await run.get(DOMAIN, "/d.jpg!small");
       await run.get(DOMAIN, `/e.jpg?${SMALL}`);
       await eventually(() => run.keys("photos").includes("e.jpg"), "the originals are stored");
@@ -98,7 +98,7 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
   });
 
   test("a domain without a mirror never fetches, and neither does an unknown host", async () => {
-    const requests = await asked(async () => {
+    const requests = await requestsDuring(async () => {
       const unknown = await run.get("other.example.com", "/unknown.jpg");
       expect([unknown.status, unknown.headers["x-errno"]]).toEqual([404, "-104"]);
     });

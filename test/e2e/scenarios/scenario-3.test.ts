@@ -65,7 +65,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   });
 
   /** The requests to the store during `work`; waits for `count` of them. */
-  async function asked(count: number, work: () => Promise<void>): Promise<readonly string[]> {
+  async function requestsDuring(count: number, work: () => Promise<void>): Promise<readonly string[]> {
     const before = (await rgw.accessLog()).length;
     await work();
     await eventually(
@@ -77,7 +77,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   const read = (path: string, status = 200) => `test GET /${bucket}/${path} ${status}`;
 
   test("before the switch: the default domain fetches old images once, signed, under their own keys", async () => {
-    const requests = await asked(2, async () => {
+    const requests = await requestsDuring(2, async () => {
       expect((await run.get(DEFAULT_DOMAIN, "/2015/a.jpg")).body).toEqual(original);
       expect((await run.get(DEFAULT_DOMAIN, "/2015/%E9%A3%8E%E6%99%AF%201.jpg")).body).toEqual(original);
       await run.holds("photos", ["2015/a.jpg", "2015/风景 1.jpg"]);
@@ -87,7 +87,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   });
 
   test("after the switch: queries and processing never reach the store, an unknown suffix does", async () => {
-    const requests = await asked(3, async () => {
+    const requests = await requestsDuring(3, async () => {
       expect((await run.get(DOMAIN, "/b.jpg?Expires=1451491200&OSSAccessKeyId=AK&Signature=b2xk")).body).toEqual(
         original,
       );
@@ -99,7 +99,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   });
 
   test("an image that the store lacks gets 404, if the access key may list", async () => {
-    const requests = await asked(1, async () => {
+    const requests = await requestsDuring(1, async () => {
       const missing = await run.get(DOMAIN, "/missing.jpg");
       expect([missing.status, missing.headers["x-errno"]]).toEqual([404, "-6101"]);
     });
@@ -125,7 +125,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   });
 
   test("an upload is served at once under both domains, also processed, without a request to the store", async () => {
-    const requests = await asked(0, async () => {
+    const requests = await requestsDuring(0, async () => {
       const { code, data } = await run.upload("photos", "2016/new.jpg", uploaded);
       expect([code, data.download_url]).toEqual([0, expect.stringContaining("2016/new.jpg")]);
       for (const host of [DEFAULT_DOMAIN, DOMAIN]) {
@@ -147,7 +147,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   });
 
   test("an upload under a name that the store has wins before that is fetched, and is refused afterwards", async () => {
-    const requests = await asked(0, async () => {
+    const requests = await requestsDuring(0, async () => {
       expect((await run.upload("photos", "e.jpg", uploaded)).code).toBe(0);
       expect((await run.get(DOMAIN, "/e.jpg")).body).toEqual(uploaded);
       expect((await run.upload("photos", "b.jpg", uploaded)).code).toBe(-1886);
@@ -156,7 +156,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   });
 
   test("a deleted image, uploaded or old, stays deleted until it is undeleted or uploaded again", async () => {
-    const requests = await asked(1, async () => {
+    const requests = await requestsDuring(1, async () => {
       for (const fileid of ["2016/told.jpg", "b.jpg", "f.jpg", "e.jpg"]) {
         expect([fileid, (await run.delete("photos", fileid)).code]).toEqual([fileid, 0]);
         expect([fileid, (await run.get(DOMAIN, `/${fileid}`)).status]).toEqual([fileid, 404]);
