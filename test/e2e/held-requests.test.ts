@@ -18,13 +18,13 @@ const SLOW = request("/slow-NUMBER.jpg");
 const OFFER = request("/a.jpg", "Connection: Upgrade", "Upgrade: websocket");
 
 const SHAPES: readonly (readonly [what: string, bytes: string])[] = [
-  ["a slow one, and an offer", SLOW + OFFER],
-  ["a slow one, a plain one and an offer", SLOW + PLAIN + OFFER],
-  ["a slow one, two plain ones and an offer", SLOW + PLAIN + PLAIN + OFFER],
-  ["a slow one, a plain one and two offers", SLOW + PLAIN + OFFER + OFFER],
-  ["a slow one, an offer and a plain one", SLOW + OFFER + PLAIN],
-  ["a slow one and forty plain ones", SLOW + PLAIN.repeat(40)],
-  ["a slow one, forty plain ones and an offer", SLOW + PLAIN.repeat(40) + OFFER],
+  ["a slow request, and an upgrade", SLOW + OFFER],
+  ["a slow request, a plain one and an upgrade", SLOW + PLAIN + OFFER],
+  ["a slow request, two plain ones and an upgrade", SLOW + PLAIN + PLAIN + OFFER],
+  ["a slow request, a plain one and two upgrades", SLOW + PLAIN + OFFER + OFFER],
+  ["a slow request, an upgrade and a plain one", SLOW + OFFER + PLAIN],
+  ["a slow request and forty plain ones", SLOW + PLAIN.repeat(40)],
+  ["a slow request, forty plain ones and an upgrade", SLOW + PLAIN.repeat(40) + OFFER],
 ];
 
 let origin: ScriptedOrigin;
