@@ -1,4 +1,4 @@
-// Tests the resolver with a hanging system and a real name server. test/e2e/silent-names.test.ts tests the system's own
+// Tests the resolver with a hanging system and a real name server. test/e2e/silent-names.lab.test.ts tests the system's own
 // threads.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
