@@ -8,7 +8,7 @@ export default function buildFirst(): void {
     cwd: root,
     encoding: "utf8",
   });
-  // tsc writes dist/ even when types are wrong; `npm run types` is what refuses them.
+  // tsc writes dist/ even if types are wrong; `npm run types` refuses wrong types.
   if (build.error !== undefined) throw build.error;
   if (build.status !== 0) console.warn(build.stdout);
 }

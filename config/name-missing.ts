@@ -1,5 +1,5 @@
-// Names the programs that this machine lacks when a run has ended, with the number of tests skipped and how to get them.
-// A test says which programs it uses by needs() of test/helpers/services.ts.
+// After a run, names the programs that this machine lacks, how many tests were skipped, and how to install the
+// programs. A test declares its programs with needs() of test/helpers/services.ts.
 import type { TestProject } from "vitest/node";
 
 export default function nameMissing({ vitest }: TestProject): () => void {

@@ -1,4 +1,5 @@
-// In each test process, before its file: says which test it runs, and since when its file, for watch-workers.ts.
+// Runs in each test process before its test file. Notes the running test and the file's start time for
+// watch-workers.ts.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect } from "vitest";

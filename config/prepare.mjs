@@ -1,10 +1,10 @@
-// Builds dist/ after an install from source. Where the compiler is not installed (an image, `npm ci --omit=dev`)
-// the dist/ that was copied in is used as it is.
+// Builds dist/ after an install from source. If the compiler is not installed (an image, `npm ci --omit=dev`), the
+// copied dist/ is used as it is.
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-// Never `.pathname`: it stays percent-encoded where the folder has a blank or Chinese in its name.
+// Never `.pathname`: it stays percent-encoded if the folder's name has a blank or Chinese characters.
 const compiler = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
 if (existsSync(compiler)) {
   rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });

@@ -1,5 +1,5 @@
-// A folder for the real servers that all test files of one run share. A server starts when the first test asks for it
-// (test/helpers/ceph.ts); here they end with the run.
+// Makes a folder for the real servers that all test files of one run share, and stops those servers after the run. The
+// first test that needs a server starts it (test/helpers/ceph.ts).
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const CEPH = fileURLToPath(new URL("../test/services/ceph-rgw.sh", import.meta.url));
 
-/** Tells the test processes through their environment, which they have from this one. */
+/** Test processes inherit this environment, so it carries the folder to them. */
 export default function shareServices(): () => void {
   const folder = mkdtempSync(join(tmpdir(), "huiyuan-services-"));
   process.env.HUIYUAN_TEST_SERVICES = folder;

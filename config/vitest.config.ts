@@ -7,7 +7,7 @@ const LAB = "test/**/*.lab.test.ts";
 
 interface Suite {
   readonly include?: string;
-  /** False: files share a process each, which saves loading the program's modules again for every file. */
+  /** If false, all files of a process share its loaded modules, which saves loading the program for every file. */
   readonly isolate?: boolean;
 }
 
@@ -18,7 +18,7 @@ const suite = (name: string, timeoutMs: number, { include = `test/${name}/**/*.t
     include: [include],
     exclude: [SLOW, LAB].filter((pattern) => pattern !== include),
     setupFiles: [here("./note-worker.ts")],
-    // Lets watch-workers.ts ask a process that hangs for a report.
+    // Lets watch-workers.ts request a diagnostic report from a process that hangs.
     execArgv: ["--report-on-signal", "--report-signal=SIGUSR2"],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
@@ -31,7 +31,7 @@ export default defineConfig({
     globalSetup: ["./name-missing.ts", "./build-first.ts", "./shared-services.ts", "./watch-workers.ts"].map(here),
     pool: "forks",
     maxWorkers: 2,
-    // `npm run check` runs `unit`, which stays below half a minute: a test that takes seconds is named `*.slow.test.ts`.
+    // `npm run check` runs `unit`, which stays below half a minute; tests that take seconds are named `*.slow.test.ts`.
     // `npm test` runs all but `lab`. `npm run lab` runs the sweeps, which take minutes and are named `*.lab.test.ts`.
     projects: [
       suite("unit", 10_000, { isolate: false }),

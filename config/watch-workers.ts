@@ -1,21 +1,22 @@
-// A test process that hangs (a loop without an end, a call that blocks, a promise outside every time-out) would hold the
-// run for ever. This says which test it was in and what it waited for, and kills it: the run goes on, and fails.
+// Kills test processes that hang, so that the run continues and fails instead of hanging. Before that it reports the
+// process's current test and a diagnostic report. Causes of a hang: an endless loop, a blocking call, a promise outside
+// every time-out.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Several times the longest file. The long sweeps of `npm run lab` take their time. */
+/** Several times the longest file. The sweeps of `npm run lab:full` need hours. */
 const MAX_FILE_MS = process.env.HUIYUAN_LAB === "1" ? 4 * 3_600_000 : 15 * 60_000;
 const LOOK_MS = 5_000;
 const REPORT_MS = 5_000;
 
-/** What note-worker.ts writes, under the number of its process. */
+/** A note that note-worker.ts writes; the file's name is the process id. */
 export interface Note {
   readonly file: string;
   /** Milliseconds since 1970. */
   readonly since: number;
-  /** The one begun last. */
+  /** The test that started last. */
   readonly test: string;
 }
 
@@ -37,8 +38,8 @@ export default function watchWorkers(): () => void {
 }
 
 /**
- * Those of the folder's notes whose processes have been at their file since before `since`. A test process ends before its note, and
- * its number goes to another: of a later process, which may be anybody's, a note says nothing.
+ * Returns the folder's notes whose processes started their file before `since`. A note can outlive its process, and
+ * another process may then get the same id. A note older than its process is therefore ignored.
  */
 export function overdue(folder: string, since: number): readonly { readonly pid: string; readonly note: Note }[] {
   return processNumbers(folder).flatMap((pid) => {
@@ -48,7 +49,7 @@ export function overdue(folder: string, since: number): readonly { readonly pid:
 }
 
 async function end(folder: string, pid: string, { file, test }: Note): Promise<void> {
-  process.kill(Number(pid), "SIGUSR2"); // node writes its report, unless it is in a call
+  process.kill(Number(pid), "SIGUSR2"); // node writes its report, unless the thread is in a native call
   await delay(REPORT_MS);
   console.error(
     `${file} has not ended after ${MAX_FILE_MS / 60_000} minutes: killed. It was in, or behind, "${test}":`,
@@ -71,12 +72,12 @@ function children(pid: string): string[] {
     try {
       return isChildOf(pid, number) ? [readFileSync(`/proc/${number}/cmdline`, "utf8").replaceAll("\0", " ")] : [];
     } catch {
-      return []; // ended
+      return []; // the process has ended
     }
   });
 }
 
-/** Throws where the process has ended. */
+/** Throws if the process has ended. */
 const isChildOf = (parent: string, pid: string) =>
   new RegExp(`^PPid:\\s+${parent}$`, "m").test(readFileSync(`/proc/${pid}/status`, "latin1"));
 
@@ -86,15 +87,18 @@ function readNote(folder: string, pid: string): Note | undefined {
   try {
     return JSON.parse(readFileSync(join(folder, pid), "utf8"));
   } catch {
-    return undefined; // being written
+    return undefined; // the note is being written
   }
 }
 
-/** Alive, and started by this process, as all that run tests are. Elsewhere than on Linux: alive. */
+/**
+ * True if the process is alive and a child of this one, as all test processes are. Without /proc (outside Linux) only
+ * alive.
+ */
 function isOwn(pid: string): boolean {
   try {
     return process.platform === "linux" ? isChildOf(String(process.pid), pid) : process.kill(Number(pid), 0);
   } catch {
-    return false; // ended
+    return false; // the process has ended
   }
 }

@@ -1,6 +1,7 @@
-// The composition root: Settings → a running server { reload, stop }. What it serves is wired in service.ts; here are the
-// two ports, and the order in which things end. It decides nothing by itself.
+// The composition root: turns Settings into a running server { reload, stop }. It opens the two ports and stops all
+// parts in order. The services behind the ports are wired in wiring/service.ts.
 import { setTimeout as delay } from "node:timers/promises";
+import { pause } from "./async/timeouts.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
 import { createAccessLog } from "./http/access-log.ts";
@@ -18,6 +19,7 @@ import { startServer } from "./http/wire/server.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart } from "./settings/restart.ts";
 import type { Settings } from "./settings/schema/schema.ts";
+import { settingsWarnings } from "./settings/warnings.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 
 export interface AppOptions {
@@ -31,31 +33,37 @@ export interface AppOptions {
 export interface App {
   readonly downloadPort: number;
   readonly adminPort: number;
-  /** Puts new settings in force for requests that begin from now on; what needs a restart is kept and noted. */
+  /**
+   * Applies new settings to requests that begin from now on. Settings that need a restart keep their old value and are
+   * noted.
+   */
   reload(settings: Settings): void;
-  /** Shown on /readyz until the next good file; undefined clears it. */
+  /** Sets a note on /readyz, until the next valid settings file; undefined clears it. */
   noteFault(text: string | undefined): void;
   /**
-   * Serves on for `server.drainDelay`, new connections too, while the health path and /readyz say 503. `hurry` ends it at
-   * once. To be followed by stop().
+   * Waits for `server.drainDelay`. Meanwhile requests are served, on new connections too, and the health path and
+   * /readyz say 503. `hurry` ends the delay. Call stop() afterwards.
    */
   drain(hurry: AbortSignal): Promise<void>;
   /**
-   * Clients get 5 s, everything 10 s; then the store is closed. False: not all has ended in time, and node, which waits for its threads,
-   * would go on waiting at its own end.
+   * Stops the server: clients get 5 s, the whole stop takes 10 s at most. Yields false if a part did not end in time:
+   * node would then wait for its threads at exit.
    */
   stop(): Promise<boolean>;
 }
 
 const CLIENT_GRACE_MS = 5_000;
-// Each from the beginning of the stop.
+// Deadlines from the beginning of the stop. Milliseconds.
 const FILL_GRACE_MS = 7_500;
 const STORE_GRACE_MS = 8_500;
 const DRAIN_MS = 9_500;
 const REQUEST_EXTRA_MS = 60_000;
 const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
 
-/** Opens the store, wires the rooms and listens. Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
+/**
+ * Opens the store, wires all parts and listens. Throws data_locked, store_failed, settings_invalid, and then leaves
+ * nothing open.
+ */
 export async function startApp({ settings: initial, log, now = Date.now }: AppOptions): Promise<App> {
   let settings = initial;
   let fault: string | undefined;
@@ -87,8 +95,11 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     });
     const listener = withHealth(download, { path: () => settings.server.healthPath, readiness, nextRequestId });
     let downloadPort = settings.server.port;
-    // Public URLs name the bound port: another one in reloaded settings waits for a restart.
-    const place = () => ({ ...settings.server, port: downloadPort });
+    // Public URLs have the bound port, because another port in reloaded settings waits for a restart.
+    const place = () => {
+      const { publicScheme, publicPort } = settings.server;
+      return { publicScheme, publicPort, port: downloadPort };
+    };
     const callLog = createCallLog(log);
     const restApi = createRestApi({
       ...service.restApi,
@@ -108,9 +119,9 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       idleMs: idleMs(settings),
       listener: createFront({ restApi, download: listener }),
       continues: true,
-      // The form's own patience ends it earlier, with an answer.
+      // Uploads have a shorter time limit of their own, with an error response.
       requestMs: UPLOAD_PATIENCE.totalMs + REQUEST_EXTRA_MS,
-      // The REST API's paths are for node's server, which reads bodies.
+      // Node's server answers the REST API, because it reads bodies.
       fastPath: { listener, takes: (url) => !url.startsWith("/photos/") },
     });
     undo.push(() => downloads.stop(0));
@@ -128,6 +139,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         metrics: service.scrape,
         api: createApi({
           ...{ registry, accounts: service.accounts, now, nextRequestId, stopping: stopping.signal, log },
+          healthPath: () => settings.server.healthPath,
           version: readVersion(),
         }),
         nextRequestId,
@@ -136,7 +148,11 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       }),
     });
 
+    const warn = () => {
+      for (const text of settingsWarnings(settings)) log.warn({}, text);
+    };
     await service.accounts.notices.redeliver();
+    warn();
     return {
       downloadPort: downloads.port,
       adminPort: admin.port,
@@ -148,6 +164,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         fault = undefined;
         downloads.setIdle(idleMs(next));
         log.info({ restartNeededFor: kept }, "new settings are in force");
+        warn();
       },
       noteFault(text) {
         fault = text;
@@ -156,13 +173,17 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         isDraining = true;
         const { drainDelay } = settings.server;
         if (drainDelay === 0) return;
-        log.info({ milliseconds: drainDelay }, "serving goes on for the drain delay, and health says 503");
-        await delay(drainDelay, undefined, { signal: hurry }).catch(() => undefined); // Cut short by `hurry`.
+        log.info(
+          { milliseconds: drainDelay },
+          "draining: serving continues for the drain delay, and health checks get 503",
+        );
+        await pause(drainDelay, hurry);
+        log.info({}, "the drain delay is over; no new connection is accepted");
       },
       async stop() {
         isDraining = true;
         stopping.abort();
-        // Not the time of day: a clock that is set back meanwhile must not hold up the end.
+        // A monotonic clock, so that a system clock that is set back cannot delay the stop.
         const began = performance.now();
         const left = (ms: number) => Math.max(0, began + ms - performance.now());
         const stopAll = async () => {
@@ -173,7 +194,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
           await threadsAreFree();
           return true;
         };
-        // Each keeps its own time; whichever does not must not keep the process.
+        // Each part has its own deadline; a part that misses it must not keep the process alive.
         const isClosed = await Promise.race([stopAll(), delay(DRAIN_MS, false, { ref: false })]);
         if (!isClosed) log.warn({}, "stopped before everything was closed; the next start takes over what is left");
         return isClosed;
@@ -189,23 +210,26 @@ function adminNames(adminHost: string, further: readonly string[]): ReadonlySet<
   return new Set([...LOOPBACK_NAMES, adminHost, ...further.map((name) => name.replace(/^\[|\]$/g, ""))]);
 }
 
-/** In the reverse of the order in which the parts were opened. */
+/** Closes the parts in the reverse of the order in which they were opened. */
 async function closeAll(undo: readonly (() => Promise<void> | void)[]): Promise<void> {
   for (const close of [...undo].reverse()) await close();
 }
 
-/** What node's threads do for us: disks, and names of origins. */
+/** The work of node's threads: disk access and name lookups. */
 const ON_A_THREAD = /^(FSReq|GetAddrInfoReq)/;
 const THREAD_POLL_MS = 10;
 
-/** No event tells of it, and nobody may be waiting for the answer any more. */
+/**
+ * Resolves once node's threads are idle. It polls, because no event reports that, and the results may be awaited by
+ * nobody.
+ */
 async function threadsAreFree(): Promise<void> {
   while (process.getActiveResourcesInfo().some((name) => ON_A_THREAD.test(name))) await delay(THREAD_POLL_MS);
 }
 
 const MIN_IDLE_MS = 60_000;
 
-/** A client that waits for an origin hears nothing for as long as the settings let the origin take. */
+/** The idle limit of connections: longer than any origin may take, because its clients get no byte meanwhile. */
 function idleMs({ projects }: Settings): number {
   const domains = projects.flatMap(({ buckets }) => buckets.flatMap((bucket) => bucket.domains));
   const sources = domains.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror, ...mirror.rules]));

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// argv → one command. The only place that ends the process.
+// Entry point: runs the command of argv. The only file that ends the process.
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { HeldUp } from "./cli/signals.ts";
@@ -8,7 +8,7 @@ import { HuiyuanError } from "./core/errors.ts";
 import { readVersion } from "./core/version.ts";
 import { SettingsFaults } from "./settings/faults.ts";
 
-/** Loaded when named: a server at rest has no other command's libraries in memory. */
+/** Loaded on demand, so that a server does not hold the libraries of other commands in memory. */
 const COMMANDS = {
   try: async () => (await import("./cli/try.ts")).tryCommand,
   serve: async () => (await import("./cli/serve.ts")).serveCommand,
@@ -35,12 +35,12 @@ const program = new Command("huiyuan")
     "Back-to-origin image mirror (回源): serves signed download URLs, fetches what it lacks, stores it whole or not at all",
   )
   .version(readVersion())
-  .showHelpAfterError("(add --help for what is possible)");
+  .showHelpAfterError("(add --help for usage)");
 
-// glibc reads it when a thread looks its first name up, and would keep that thread for 10 s over a silent name server; no dial
-// waits that long. Where there is a second server, it is asked the sooner.
+// glibc reads it at a thread's first name lookup. Its default blocks that thread for 10 s on a silent name server,
+// which is longer than any dial waits. With these options, a second name server is also tried sooner.
 process.env.RES_OPTIONS ??= "timeout:1 attempts:2";
-// Code being read leaves much garbage at once, for which V8 would make 16 MB of room and never give it back.
+// Loading code creates much garbage at once; V8 would grow its young generation by 16 MB and never shrink it.
 setFlagsFromString("--semi-space-growth-factor=1");
 const named = Object.entries(COMMANDS).filter(([name]) => name === process.argv[2]);
 for (const [, load] of named.length === 0 ? Object.entries(COMMANDS) : named) {
@@ -48,9 +48,9 @@ for (const [, load] of named.length === 0 ? Object.entries(COMMANDS) : named) {
   program.addCommand(command(terminal));
 }
 throwOnUsage(program);
-// From here on as V8 likes it: under load the room pays.
+// Back to the default: under load a larger young generation pays off.
 setFlagsFromString("--semi-space-growth-factor=2");
-// A full collection waits for garbage worth one, and does not begin as soon as one more young generation might not fit.
+// Start full collections later: not as soon as one more young generation might not fit.
 setFlagsFromString("--heap-growing-percent=100");
 setFlagsFromString("--incremental-marking-soft-trigger=80");
 
@@ -63,21 +63,21 @@ try {
 process.exit();
 
 /**
- * process.exit() waits for threads, and those for a slow disk; a signal waits for nobody. All that was said is out by now. Process 1 of a
- * container, which no signal of its own can end, goes on to wait: whoever stops the container has a limit for that.
+ * Ends the process by a signal, because process.exit() waits for threads, which may wait for a slow disk. All output is
+ * written by now. Process 1 of a container cannot end itself by a signal and goes on; the container runtime kills it.
  */
 function endBy(signal: NodeJS.Signals): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }
 
-/** Usage faults are thrown, so that this file alone chooses the exit code. */
+/** Makes commander throw usage errors, so that only this file sets the exit code. */
 function throwOnUsage(command: Command): void {
   command.exitOverride();
   command.commands.forEach(throwOnUsage);
 }
 
-/** Says what went wrong, where commander has not said it yet. */
+/** Prints the error, unless commander has printed it. */
 function exitCodeOf(error: unknown): number {
   if (isUsage(error)) return error.exitCode === 0 ? 0 : USAGE;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,6 @@
-// Those who wait for something may leave, and whoever works for them is told.
+// Lets a waiting client cancel, and tells the work that runs for it. Cheaper than an AbortController.
 
-/** As much of an AbortSignal as is asked of a client that may leave; an AbortSignal is one. */
+/** The part of an AbortSignal that waiting code uses. Every AbortSignal satisfies it. */
 export interface Cancellation {
   readonly aborted: boolean;
   readonly reason: unknown;
@@ -8,7 +8,7 @@ export interface Cancellation {
   removeEventListener(event: "abort", listener: () => void): void;
 }
 
-/** Rejects with the signal's reason when that comes first; the promise goes on. */
+/** Rejects with the signal's reason if the signal aborts first; the work behind the promise continues. */
 export function abortable<Value>(promise: Promise<Value>, signal: Cancellation): Promise<Value> {
   return new Promise((resolve, reject) => {
     const cancel = () => reject(signal.reason);
@@ -18,10 +18,10 @@ export function abortable<Value>(promise: Promise<Value>, signal: Cancellation):
   });
 }
 
-/** What an AbortController and its signal are, at a tenth of their cost. A class, since one is made for every image. */
+/** A controller and signal in one, at a tenth of AbortController's cost. A class, because every image makes one. */
 export class CancellationSource<Reason = unknown> implements Cancellation {
   aborted = false;
-  /** Of the one who left, once `aborted`. */
+  /** The reason of the cancellation; undefined until `aborted`. */
   reason: Reason | undefined;
   #listeners: Set<() => void> | undefined;
 
@@ -35,7 +35,7 @@ export class CancellationSource<Reason = unknown> implements Cancellation {
     this.#listeners?.delete(listener);
   }
 
-  /** The first time counts. */
+  /** Only the first call has an effect. */
   cancel(reason: Reason): void {
     if (this.aborted) return;
     this.aborted = true;

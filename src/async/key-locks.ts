@@ -1,49 +1,49 @@
-// One at a time for each key, in the order of asking. As many entries as there are keys at work.
+// Runs one task at a time for each key, first come, first served. It holds one entry for each key in use.
 import { LiveMap } from "./live-map.ts";
 import { withTimeout } from "./timeouts.ts";
 
 export interface KeyLocks {
   /**
-   * Runs when everybody who asked before for any of the keys is done. Throws store_failed where that takes too long; nothing is run
-   * then.
+   * Runs the task once all earlier tasks for any of the keys are done. Throws store_failed after `waitMs`; then the
+   * task never runs.
    */
   hold<Result>(keys: readonly string[], run: () => Promise<Result>): Promise<Result>;
-  /** Somebody has the key, or waits for it. */
+  /** True while a task runs or waits for the key. */
   isHeld(key: string): boolean;
 }
 
-const NOBODY = Promise.resolve();
+const RESOLVED = Promise.resolve();
 
-/** `waitMs`: how long one waits for a key at the most; default for ever. */
+/** `waitMs`: the longest wait for a key; default unlimited. */
 export function createKeyLocks({ waitMs }: { readonly waitMs?: number } = {}): KeyLocks {
   const last = new LiveMap<string, Promise<unknown>>();
   return {
     isHeld: (key) => last.get(key) !== undefined,
     async hold(keys, run) {
-      // All places in the queues are taken in this turn, so two that want the same keys cannot wait for each other.
-      const before = keys.flatMap((key) => last.get(key) ?? []);
-      const turn: Promise<unknown> = before.length === 0 ? NOBODY : Promise.allSettled(before);
-      let hasLeft = false;
-      const mine = turn.then(() => {
-        if (hasLeft) throw new Error("whoever waited has left");
+      // All queues are entered synchronously, so two tasks for the same keys cannot wait for each other.
+      const earlier = keys.flatMap((key) => last.get(key) ?? []);
+      const turn: Promise<unknown> = earlier.length === 0 ? RESOLVED : Promise.allSettled(earlier);
+      let hasTimedOut = false;
+      const current = turn.then(() => {
+        if (hasTimedOut) throw new Error("the wait for the key has timed out");
         return run();
       });
-      for (const key of keys) last.set(key, mine);
+      for (const key of keys) last.set(key, current);
       const release = () => {
-        for (const key of keys) if (last.get(key) === mine) last.delete(key);
+        for (const key of keys) if (last.get(key) === current) last.delete(key);
       };
       try {
-        if (waitMs !== undefined && before.length > 0) {
-          await withTimeout(waitMs, turn, "Cannot use a key: another change of it waits for the store");
+        if (waitMs !== undefined && earlier.length > 0) {
+          await withTimeout(waitMs, turn, "Cannot change a key: an earlier change of it still waits for the store");
         }
       } catch (error) {
-        hasLeft = true;
-        // Who comes later still waits for those before.
-        void mine.catch(() => undefined).then(release);
+        hasTimedOut = true;
+        // Later tasks still wait for the earlier ones.
+        void current.catch(() => undefined).then(release);
         throw error;
       }
       try {
-        return await mine;
+        return await current;
       } finally {
         release();
       }

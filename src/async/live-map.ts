@@ -1,13 +1,13 @@
-// What is there only for a while: a map and a set whose entries come and go with every request. V8 lets a table that a Map or
-// Set has outgrown point at the next one, for iterators. Once one of them has lived long enough to be old, every table after it
-// stays until the next full collection, and with it whatever was in it when it was outgrown: all that a fill or a client
-// has made, copied twice on the way. Here tables hold but cells, which are emptied when their entry goes.
+// A map and a set for short-lived entries, for example one for each request. V8 keeps a link from the old table of a
+// grown Map or Set to its new table, for iterators. Once such an old table is in old space, all later tables survive
+// until the next full collection. Their entries survive with them: all data of finished fills and clients. Here the
+// tables hold only small cells, which are emptied when an entry is removed.
 
 interface Cell<Value> {
   value: Value | undefined;
 }
 
-/** As much of a Map as is wanted of one; `keys` are small, and stay for a while. */
+/** The subset of Map that callers need. Keys are small and may survive for a while. */
 export class LiveMap<Key, Value extends object> {
   readonly #cells = new Map<Key, Cell<Value>>();
 
@@ -32,20 +32,20 @@ export class LiveMap<Key, Value extends object> {
     this.#cells.delete(key);
   }
 
-  /** Those that are there now, in the order in which they came. */
+  /** The current values, in insertion order. */
   values(): Value[] {
     return [...this.#cells.values()].flatMap(({ value }) => value ?? []);
   }
 }
 
 interface Node<Value> {
-  /** Undefined: it has gone. */
+  /** Undefined once removed. */
   value: Value | undefined;
   before: Node<Value> | undefined;
   after: Node<Value> | undefined;
 }
 
-/** Keeps the order of arrival, and lets anyone leave at once. */
+/** A set in insertion order, with constant-time removal. */
 export class LiveSet<Value extends object> {
   #first: Node<Value> | undefined;
   #last: Node<Value> | undefined;
@@ -55,37 +55,37 @@ export class LiveSet<Value extends object> {
     return this.#size;
   }
 
-  /** Who has been here longest. */
+  /** The oldest value. */
   get first(): Value | undefined {
     return this.#first?.value;
   }
 
-  /** Returns what takes it out again, and says whether it was there still. */
+  /** Returns a function that removes the value and reports whether it was still present. */
   add(value: Value): () => boolean {
-    const place: Node<Value> = { value, before: this.#last, after: undefined };
-    if (this.#last === undefined) this.#first = place;
-    else this.#last.after = place;
-    this.#last = place;
+    const node: Node<Value> = { value, before: this.#last, after: undefined };
+    if (this.#last === undefined) this.#first = node;
+    else this.#last.after = node;
+    this.#last = node;
     this.#size += 1;
-    return () => this.#leave(place);
+    return () => this.#remove(node);
   }
 
-  /** Those who are there now; who leaves meanwhile is passed over. */
+  /** Iterates over the values present at the start; values removed meanwhile are skipped. */
   *[Symbol.iterator](): Generator<Value, void, undefined> {
-    const places: Node<Value>[] = [];
-    for (let place = this.#first; place !== undefined; place = place.after) places.push(place);
-    for (const { value } of places) if (value !== undefined) yield value;
+    const nodes: Node<Value>[] = [];
+    for (let node = this.#first; node !== undefined; node = node.after) nodes.push(node);
+    for (const { value } of nodes) if (value !== undefined) yield value;
   }
 
-  #leave(place: Node<Value>): boolean {
-    const { before, after } = place;
-    if (place.value === undefined) return false;
+  #remove(node: Node<Value>): boolean {
+    const { before, after } = node;
+    if (node.value === undefined) return false;
     if (before === undefined) this.#first = after;
     else before.after = after;
     if (after === undefined) this.#last = before;
     else after.before = before;
-    // An old place that pointed at younger ones would keep them as a table does.
-    place.value = place.before = place.after = undefined;
+    // A removed node that pointed at younger nodes would keep them alive, as an old table does.
+    node.value = node.before = node.after = undefined;
     this.#size -= 1;
     return true;
   }

@@ -1,14 +1,14 @@
-// Values that outlive a reload of the settings: what the next round asks for under the same identity is handed on.
+// Keeps values across reloads of the settings: a value taken again under the same identity is reused.
 
 export interface ReloadCache<Value> {
   get(identity: string): Value | undefined;
-  /** The value of this identity, made where there is none yet; it is in this round from now on. */
+  /** Returns the value of this identity, made if there is none; it then belongs to the current round. */
   take(identity: string, make: () => Value): Value;
-  /** Ends a round: what was not taken in it is forgotten and returned. */
+  /** Ends a round: values not taken in it are dropped and returned. */
   keep(): Value[];
-  /** Ends a round as if it had not been: what was made in it is forgotten and returned. */
+  /** Cancels a round: values made in it are dropped and returned. */
   abandon(): Value[];
-  /** What the last round that ended has kept. */
+  /** The values of the last round that ended with keep(). */
   values(): readonly Value[];
 }
 

@@ -1,7 +1,7 @@
-// How long one waits for what goes on without those who have left.
+// Puts a deadline on a promise whose work continues, and waits for a while.
 import { HuiyuanError } from "../core/errors.ts";
 
-/** What `promise` gives, or rejects with. Throws store_failed with `message` once so many milliseconds are over. */
+/** Settles as `promise` does. Throws store_failed with `message` after the given milliseconds. */
 export async function withTimeout<Result>(
   milliseconds: number,
   promise: Promise<Result>,
@@ -16,4 +16,17 @@ export async function withTimeout<Result>(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Resolves after so many milliseconds, or once `hurry` aborts. */
+export function pause(milliseconds: number, hurry: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    const end = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    if (hurry.aborted) end();
+    else hurry.addEventListener("abort", end, { once: true });
+  });
 }

@@ -1,12 +1,12 @@
-// Memory for a body that is held whole. malloc serves sizes up to 32 MB from its heap once one of them has been given back, and
-// keeps what was given back to it: a server that has held a few large images would stay tens of megabytes larger.
+// Allocates memory for a body that is held whole. Once malloc has freed a block of up to 32 MB, it keeps such blocks in
+// its heap. A server that held a few large images would stay tens of megabytes larger.
 
-/** From here on a mapping of its own, of which the system takes a microsecond for each 4 KiB. */
+/** From this size on, a buffer gets a mapping of its own. The system needs about a microsecond for each 4 KiB of it. */
 const LARGE_BYTES = 1_048_576;
 
-/** Unfilled, or zeros. A large one goes back to the system as soon as nobody refers to it. */
+/** Returns uninitialised or zeroed memory. A large buffer returns to the system as soon as nothing refers to it. */
 export function bodyRoom(bytes: number): Buffer {
   if (bytes < LARGE_BYTES) return Buffer.allocUnsafe(bytes);
-  // V8 maps what could be resized, and takes everything else from malloc.
+  // V8 maps the memory of resizable buffers, and takes all other memory from malloc.
   return Buffer.from(new ArrayBuffer(bytes, { maxByteLength: bytes }));
 }

@@ -1,39 +1,38 @@
-// What is read from the disk for clients and waits until they take it. While few hold much, pieces are large; a crowd that
-// does not read gets small ones, so that it holds little for each and nobody has to be sent away. It reads nothing itself.
+// Limits the memory of bytes that are read from disk for clients and not sent yet. Chunks are large while little is
+// held. They are small once slow clients hold much, so that no client has to be refused. It reads nothing itself.
 import { BLOCK_BYTES } from "./spool/spool.ts";
 
-/** Bytes. */
-const LARGE_PIECE = 262_144;
-/** What is checked and thus read at once. */
-const SMALL_PIECE = BLOCK_BYTES;
-/** Bytes held by all together, from which on pieces are small. */
-const CROWDED = 33_554_432;
+const LARGE_CHUNK_BYTES = 262_144;
+/** One block: the smallest unit that is read and checked. */
+const SMALL_CHUNK_BYTES = BLOCK_BYTES;
+/** Bytes held by all clients together at which chunks become small. */
+const CROWDED_BYTES = 33_554_432;
 
-/** What clients hold is bounded by `CROWDED` and a block for each connection. */
+/** The held bytes are bounded by `CROWDED_BYTES` plus one block for each connection. */
 export interface Chunks {
   /** Whether a body of this size may be read whole. */
   mayBeWhole(bytes: number): boolean;
-  /** Bytes that a client has been given. Call the result once, when it has taken them or has gone. */
+  /** Counts bytes given to a client. Call the result once, when the client took them or disconnected. */
   hold(bytes: number): () => void;
-  /** For one answer. `read`: both ends inclusive; `into`: as in ObjectReader. */
+  /** Opens the reader of one response. `read`: both ends inclusive; `into`: as in ObjectReader. */
   open(read: (start: number, end: number, into?: Buffer) => Promise<Buffer>): OpenChunks;
   readonly heldBytes: number;
 }
 
 export interface OpenChunks {
-  /** The bytes from `start` on, at most to `end`. The piece before has been taken, and its memory is used again. */
+  /** Reads from `start`, at most to `end`. Call it only after the previous chunk was sent: its memory is reused. */
   next(start: number, end: number): Promise<Buffer>;
-  /** The last piece has been taken, or the client has gone. */
+  /** The last chunk was sent, or the client disconnected. */
   close(): void;
 }
 
 export function createChunks(): Chunks {
   let held = 0;
 
-  function lastOf(start: number, end: number): number {
-    if (held < CROWDED) return Math.min(end, start + LARGE_PIECE - 1);
-    // Up to where a block ends, which would else be read twice.
-    return Math.min(end, (Math.floor(start / SMALL_PIECE) + 1) * SMALL_PIECE - 1);
+  function chunkEnd(start: number, end: number): number {
+    if (held < CROWDED_BYTES) return Math.min(end, start + LARGE_CHUNK_BYTES - 1);
+    // Ends at a block boundary, because a partial block would be read twice.
+    return Math.min(end, (Math.floor(start / SMALL_CHUNK_BYTES) + 1) * SMALL_CHUNK_BYTES - 1);
   }
 
   const hold = (bytes: number) => {
@@ -44,30 +43,30 @@ export function createChunks(): Chunks {
   };
 
   return {
-    mayBeWhole: (bytes) => bytes <= SMALL_PIECE || held < CROWDED,
+    mayBeWhole: (bytes) => bytes <= SMALL_CHUNK_BYTES || held < CROWDED_BYTES,
     hold,
     open(read) {
       let release: (() => void) | undefined;
-      // Fresh memory for each piece costs more than the read: pages of the system's, and then the garbage collector.
-      let room: Buffer | undefined;
-      const roomFor = (start: number, bytes: number) => {
-        if (start % BLOCK_BYTES !== 0 || bytes % BLOCK_BYTES !== 0) room = undefined;
-        else if (room?.byteLength !== bytes) room = Buffer.allocUnsafeSlow(bytes);
-        return room;
+      // New memory for each chunk costs more than the read: page faults first, then garbage collection.
+      let buffer: Buffer | undefined;
+      const bufferFor = (start: number, bytes: number) => {
+        if (start % BLOCK_BYTES !== 0 || bytes % BLOCK_BYTES !== 0) buffer = undefined;
+        else if (buffer?.byteLength !== bytes) buffer = Buffer.allocUnsafeSlow(bytes);
+        return buffer;
       };
       const close = () => {
         release?.();
         release = undefined;
-        room = undefined;
+        buffer = undefined;
       };
       return {
         next(start, end) {
           release?.();
-          const last = lastOf(start, end);
+          const last = chunkEnd(start, end);
           const bytes = last - start + 1;
-          // Before it is read: a thousand that ask in one turn see each other.
+          // Counted before the read, so that a thousand clients in one turn of the loop see each other.
           release = hold(bytes);
-          return read(start, last, roomFor(start, bytes));
+          return read(start, last, bufferFor(start, bytes));
         },
         close,
       };

@@ -1,24 +1,24 @@
-// Memory for bodies that are read, sent and forgotten: the same again and again, so that it is still in the processor's
-// cache, and the garbage collector has nothing to look for. Whoever does not give a piece back loses nothing but that.
+// Reuses memory for bodies that are read, sent and dropped, because reused memory is still in the CPU cache and makes
+// no garbage. A buffer that is never freed is collected as usual.
 
 import { HEAD_ROOM_BYTES, placeBehindRoom } from "./head-room.ts";
 
 export interface Lease {
-  /** What is in them is left over from somebody else. With room for a head. */
+  /** Contains leftovers of an earlier use. Has room for a head in front. */
   readonly bytes: Buffer;
-  /** Nobody reads or writes them any more. Later calls do nothing. */
+  /** No one may read or write the bytes any more. Later calls do nothing. */
   free(): void;
 }
 
 export interface Scratch {
-  /** Undefined for sizes that are not worth it: less than 16 KiB, more than 256 KiB. */
+  /** Undefined for sizes that do not pay off: less than 16 KiB or more than 256 KiB. */
   take(bytes: number): Lease | undefined;
 }
 
-/** Capacities of pieces, each twice the one before. Bytes. */
+/** The smallest buffer, bytes. There are CAPACITIES sizes, each twice the one before. */
 const LEAST_BYTES = 16_384;
 const CAPACITIES = 5;
-/** Pieces kept of each capacity: of all together 4 MiB. */
+/** Free buffers kept of each size, together at most 4 MiB. */
 const MAX_FREE = 8;
 
 export function createScratch(): Scratch {
@@ -26,15 +26,15 @@ export function createScratch(): Scratch {
   return {
     take(bytes) {
       const index = Math.ceil(Math.log2(bytes / LEAST_BYTES));
-      const pieces = bytes < LEAST_BYTES ? undefined : free[index];
-      if (pieces === undefined) return undefined;
-      // The one that was used last.
-      const piece = pieces.pop() ?? Buffer.allocUnsafeSlow(HEAD_ROOM_BYTES + LEAST_BYTES * 2 ** index);
+      const freeBuffers = bytes < LEAST_BYTES ? undefined : free[index];
+      if (freeBuffers === undefined) return undefined;
+      // The most recently freed one.
+      const buffer = freeBuffers.pop() ?? Buffer.allocUnsafeSlow(HEAD_ROOM_BYTES + LEAST_BYTES * 2 ** index);
       let isFree = false;
       return {
-        bytes: placeBehindRoom(piece, bytes),
+        bytes: placeBehindRoom(buffer, bytes),
         free() {
-          if (!isFree && pieces.length < MAX_FREE) pieces.push(piece);
+          if (!isFree && freeBuffers.length < MAX_FREE) freeBuffers.push(buffer);
           isFree = true;
         },
       };

@@ -1,17 +1,17 @@
-// How commands speak with the admin API, wherever it is: JSON answers, and streams of lines that are known to be whole.
-// Where it is, is found by reach-server.ts.
+// A client of the admin API for commands: JSON answers, and streams of JSON lines that end with a last line.
+// It does not know the server's address: reach-server.ts finds it.
 import { HuiyuanError } from "../core/errors.ts";
 
 /** Sends one request; `path` begins with /api/v1. */
-export type Ask = (path: string, init: RequestInit) => Promise<Response>;
+export type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
 
 export interface AdminClient {
-  /** Parameters that are undefined are left out. Throws request_invalid with what the server said. */
+  /** Leaves out undefined parameters. Throws request_invalid with the server's message. */
   get(path: string, query?: Readonly<Record<string, string | number | undefined>>): Promise<unknown>;
   post(path: string, body: object): Promise<unknown>;
   /**
-   * Every line but the last, which is returned. Throws request_invalid where the server refuses, and where the stream
-   * ends before its last line: what was done until then is in the lines.
+   * Yields every line except the last, which it returns. Throws request_invalid if the server refuses, or if the stream
+   * ends before its last line; the yielded lines say what was done until then.
    */
   stream(path: string, body: object, signal: AbortSignal): AsyncGenerator<unknown, unknown, undefined>;
 }
@@ -20,9 +20,9 @@ const API = "/api/v1";
 // A line may name a key and quote a long message.
 const MAX_LINE_CHARACTERS = 65_536;
 
-export function createAdminClient(ask: Ask): AdminClient {
+export function createAdminClient(send: SendRequest): AdminClient {
   const post = (path: string, body: object, init: RequestInit = {}) =>
-    ask(`${API}${path}`, {
+    send(`${API}${path}`, {
       ...init,
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -32,7 +32,7 @@ export function createAdminClient(ask: Ask): AdminClient {
     async get(path, query = {}) {
       const parameters = new URLSearchParams();
       for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
-      return answerOf(await ask(`${API}${path}?${parameters}`, { method: "GET" }));
+      return answerOf(await send(`${API}${path}?${parameters}`, { method: "GET" }));
     },
     post: async (path, body) => answerOf(await post(path, body)),
     async *stream(path, body, signal) {
@@ -43,7 +43,7 @@ export function createAdminClient(ask: Ask): AdminClient {
         if (isObject(line) && "end" in line) return line.end;
         yield line;
       }
-      throw new HuiyuanError("request_invalid", "the server broke off before it was done");
+      throw new HuiyuanError("request_invalid", "the server closed the stream before it was done");
     },
   };
 }
@@ -54,15 +54,18 @@ async function answerOf(response: Response): Promise<unknown> {
 }
 
 async function refusalOf(response: Response): Promise<HuiyuanError> {
-  const said: unknown = await response.json().catch(() => undefined); // Not ours: no more is known than its status.
-  if (isObject(said) && typeof said.message === "string") return refusal(said, response.status);
-  return new HuiyuanError("request_invalid", `the admin port answered ${response.status}: is it huiyuan's?`);
+  const body: unknown = await response.json().catch(() => undefined); // Not JSON: only its status is known.
+  if (isObject(body) && typeof body.message === "string") return refusal(body, response.status);
+  return new HuiyuanError(
+    "request_invalid",
+    `the admin port answered ${response.status}: is it the admin port of huiyuan?`,
+  );
 }
 
-function refusal(said: Readonly<Record<string, unknown>>, status = 0): HuiyuanError {
+function refusal(body: Readonly<Record<string, unknown>>, status = 0): HuiyuanError {
   const hint = status === 401 ? "; put it into HUIYUAN_ADMIN_TOKEN, or name the settings file with --config" : "";
-  const id = status >= 500 && typeof said.requestId === "string" ? ` (see the server's log, ${said.requestId})` : "";
-  return new HuiyuanError("request_invalid", `${String(said.message)}${hint}${id}`);
+  const id = status >= 500 && typeof body.requestId === "string" ? ` (see the server's log, ${body.requestId})` : "";
+  return new HuiyuanError("request_invalid", `${String(body.message)}${hint}${id}`);
 }
 
 async function* linesOf(response: Response): AsyncGenerator<unknown, void, undefined> {
@@ -71,7 +74,8 @@ async function* linesOf(response: Response): AsyncGenerator<unknown, void, undef
   for await (const part of response.body ?? []) {
     const lines = (rest + decoder.decode(part, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
-    if (rest.length > MAX_LINE_CHARACTERS) throw new HuiyuanError("request_invalid", "the server sends no lines");
+    if (rest.length > MAX_LINE_CHARACTERS)
+      throw new HuiyuanError("request_invalid", "the server sends a line that is too long");
     for (const line of lines) if (line !== "") yield JSON.parse(line);
   }
 }

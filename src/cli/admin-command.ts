@@ -1,10 +1,10 @@
-// What all commands that ask the admin API have in common: their options, the way to the server, Ctrl-C, and words that
-// are safe to show. What each of them asks is its own file's affair.
+// Shared by all commands that use the admin API: common options, the connection to the server, Ctrl-C and output.
+// Each command's own requests are in its own file.
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { Command, InvalidArgumentError } from "commander";
 import type { AdminClient } from "./admin-client.ts";
-import { ADMIN_TOKEN_VARIABLE, type Alone, reachServer } from "./reach-server.ts";
+import { ADMIN_TOKEN_VARIABLE, type LocalServer, reachServer } from "./reach-server.ts";
 import { untilStopped } from "./signals.ts";
 import type { ExitCode, Terminal } from "./terminal.ts";
 
@@ -18,7 +18,7 @@ export interface BucketFlags extends AdminFlags {
   readonly bucket?: string;
 }
 
-/** A command with the options that all of them have. */
+/** Makes a command with the common options. */
 export function adminCommand(terminal: Terminal, name: string, description: string, help: string): Command {
   return new Command(name)
     .description(description)
@@ -35,7 +35,7 @@ export function adminCommand(terminal: Terminal, name: string, description: stri
 }
 
 export function withBucket(command: Command): Command {
-  return command.option("--bucket <appid/name>", "bucket of keys; needed where there are several");
+  return command.option("--bucket <appid/name>", "bucket of the keys; required if there are several");
 }
 
 function parseUrl(text: string): string {
@@ -44,30 +44,30 @@ function parseUrl(text: string): string {
   return text;
 }
 
-/** What a command works with. */
+/** The server and the output of a running command. */
 export interface Session {
   readonly client: AdminClient;
-  /** Aborts on Ctrl-C, and when nobody reads the output any more. */
+  /** Aborts on Ctrl-C, and when the reader of the output has closed it. */
   readonly signal: AbortSignal;
-  /** Writes a line, as slowly as it is read. */
+  /** Writes a line; resolves once the output accepts more (backpressure). */
   print(line: string): Promise<void>;
-  /** An object as one line of JSON. */
+  /** Writes a value as one line of JSON. */
   printJson(value: unknown): Promise<void>;
 }
 
-/** Reaches the server, does the work and sets the exit code; Ctrl-C ends it with 1. */
+/** Connects to the server, does the work and sets the exit code; 1 after Ctrl-C. */
 export async function withServer(
   flags: AdminFlags,
   terminal: Terminal,
   work: (session: Session) => Promise<ExitCode>,
-  alone?: Alone,
+  openLocal?: LocalServer,
 ): Promise<void> {
   const cancellation = new AbortController();
   const { signal } = cancellation;
   void untilStopped().then(() => cancellation.abort());
-  // The reader has gone (`| head`): that is no fault.
+  // A reader that closes its end (`| head`) is not an error.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => cancellation.abort());
-  const reached = await reachServer(flags, terminal, alone);
+  const reached = await reachServer(flags, terminal, openLocal);
   const print = (line: string) => write(terminal.out, `${line}\n`, signal);
   try {
     const printJson = (value: unknown) => print(JSON.stringify(value));

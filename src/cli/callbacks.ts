@@ -1,8 +1,8 @@
-// `huiyuan callbacks`: notices of uploads that business servers are still owed. Listed, sent again, dropped.
+// `huiyuan callbacks`: lists, retries and drops pending notices of uploads to business servers.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { isObject } from "./admin-client.ts";
 import { adminCommand, type BucketFlags, type Session, withServer } from "./admin-command.ts";
-import { confirm } from "./changing.ts";
+import { confirm } from "./change-objects.ts";
 import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -16,9 +16,9 @@ interface ChangeFlags extends ListFlags {
 }
 
 const PAGE = 1_000;
-const ABOUT = `After each upload Huiyuan tells the URL in the bucket's "callback". A notice that did not get through waits
-for its next attempt, for 24 hours; then it is given up and kept, so that you see it. See docs/guide-callback.md.`;
-const LIST_HELP = `Columns: id, state, attempts made, next attempt (UTC), why the last one failed, bucket, fileid.
+const ABOUT = `After each upload Huiyuan sends a notice to the URL in the bucket's "callback". A failed notice is retried for 24 hours.
+Then it is given up, and stays in this list until you retry or drop it. See docs/guide-callback.md.`;
+const LIST_HELP = `Columns: id, state, attempts made, next attempt (UTC), reason of the last failure, bucket, fileid.
 
 Examples:
   huiyuan callbacks list
@@ -30,28 +30,28 @@ const CHANGE_HELP = (name: string) => `Examples:
 
 export function callbacksCommand(terminal: Terminal): Command {
   const command = new Command("callbacks")
-    .description("notices of uploads that your servers are still owed")
+    .description("pending notices of uploads to your servers")
     .addHelpText("after", `\n${ABOUT}`)
     .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
     .exitOverride();
-  const list = adminCommand(terminal, "list", "list them", LIST_HELP).action(async (flags: ListFlags) => {
+  const list = adminCommand(terminal, "list", "list pending notices", LIST_HELP).action(async (flags: ListFlags) => {
     await withServer(flags, terminal, async (session) => {
       const count = await listAll(session, flags);
-      if (count === 0 && !flags.json) terminal.err.write("no notice is owed\n");
+      if (count === 0 && !flags.json) terminal.err.write("no notices are pending\n");
       return 0;
     });
   });
   command.addCommand(narrowed(list));
-  command.addCommand(changing(terminal, { name: "retry", about: "send them again now", done: "are sent again" }));
-  command.addCommand(changing(terminal, { name: "drop", about: "give them up for good", done: "dropped" }));
+  command.addCommand(changing(terminal, { name: "retry", about: "retry notices now", done: "are sent again" }));
+  command.addCommand(changing(terminal, { name: "drop", about: "drop notices for good", done: "dropped" }));
   return command;
 }
 
 function narrowed(command: Command): Command {
   return command
-    .option("--bucket <appid/name>", "only those of this bucket")
+    .option("--bucket <appid/name>", "only notices of this bucket")
     .addOption(
-      new Option("--state <state>", "only those that wait for an attempt, or that are given up").choices([
+      new Option("--state <state>", "only notices that wait for a retry, or that are given up").choices([
         "waiting",
         "given-up",
       ]),
@@ -63,16 +63,16 @@ function changing(
   { name, about, done }: { readonly name: "retry" | "drop"; readonly about: string; readonly done: string },
 ): Command {
   return narrowed(adminCommand(terminal, name, about, CHANGE_HELP(name)))
-    .argument("[id...]", "ids, as `huiyuan callbacks list` shows them", parseId)
+    .argument("[id...]", "ids of `huiyuan callbacks list`", parseId)
     .option("--all", "every notice", false)
-    .option("-y, --yes", "do not ask before many are dropped", false)
+    .option("-y, --yes", "drop many notices without a question", false)
     .action(async (named: readonly number[], flags: ChangeFlags, self: Command) => {
       const { bucket, state, all, json } = flags;
       const ids = named.length === 0 ? undefined : named;
       const isNarrowed = ids !== undefined || bucket !== undefined || state !== undefined;
       if (isNarrowed === all) self.error("error: name notices: by their ids, with --bucket and --state, or --all");
       const isWide = name === "drop" && ids === undefined;
-      if (isWide && !(await confirm("Drop the notices, so that they are never sent?", flags, self))) {
+      if (isWide && !(await confirm("Drop these notices? They are never sent then.", flags, self))) {
         process.exitCode = 1;
         return;
       }
@@ -86,7 +86,7 @@ function changing(
     });
 }
 
-/** How many were printed. */
+/** Returns the number of printed notices. */
 async function listAll({ client, signal, print, printJson }: Session, flags: ListFlags): Promise<number> {
   const { bucket, state, json } = flags;
   let count = 0;
@@ -109,7 +109,7 @@ function describe(notice: unknown): string {
   return [...columns, why.padEnd(14), shown(String(bucket)), shown(String(fileid))].join("  ");
 }
 
-/** Commander calls it for each argument with what came before. */
+/** Commander calls it for each argument, with the ids before. */
 function parseId(text: string, before: readonly number[] = []): readonly number[] {
   const id = Number(text);
   if (!/^\d{1,15}$/.test(text) || id < 1) throw new InvalidArgumentError("It must be a whole number from 1.");

@@ -1,10 +1,11 @@
-// `huiyuan check`: says whether a settings file is good and where its buckets are reached, or everything that is wrong.
+// `huiyuan check`: validates a settings file; prints every fault with its line, or the public address of each bucket.
 import { Command } from "commander";
-import { isPublicPortKnown, publicBase } from "../http/response/public-url.ts";
+import { publicBase } from "../http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema/schema.ts";
+import { settingsWarnings } from "../settings/warnings.ts";
 import type { ExitCode, Terminal } from "./terminal.ts";
 
 interface CheckOptions {
@@ -36,8 +37,12 @@ async function check({ config, json }: CheckOptions, terminal: Terminal): Promis
     const settings = await loadSettings(config, { env: process.env });
     const counts = countParts(settings);
     const publicAddresses = publicAddressesOf(settings);
-    if (json) terminal.out.write(line({ ok: true, file: config, ...counts, publicAddresses }));
-    else terminal.out.write(`${config} is good: ${summary(counts)}\n${publicAddresses.map(describeAddress).join("")}`);
+    const warnings = settingsWarnings(settings);
+    if (json) terminal.out.write(line({ ok: true, file: config, ...counts, publicAddresses, warnings }));
+    else {
+      const lines = [...publicAddresses.map(describeAddress), ...warnings.map((text) => `  warning: ${text}\n`)];
+      terminal.out.write(`${config} is good: ${summary(counts)}\n${lines.join("")}`);
+    }
     return 0;
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
@@ -54,7 +59,7 @@ interface Counts {
   readonly origins: number;
 }
 
-/** `domains`: those written down; every bucket has its default domain besides. */
+/** `domains` counts the listed domains, not the default domain that every bucket has. */
 function countParts({ projects }: Settings): Counts {
   const buckets = projects.flatMap((project) => project.buckets);
   const domains = buckets.flatMap((bucket) => bucket.domains);
@@ -65,7 +70,7 @@ function countParts({ projects }: Settings): Counts {
 interface PublicAddress {
   /** `10001234/photos` */
   readonly bucket: string;
-  /** What its public URLs begin with. Null: the kernel is to choose the port. */
+  /** The beginning of its public URLs. Null if the kernel chooses the port. */
   readonly url: string | null;
 }
 
@@ -73,13 +78,13 @@ function publicAddressesOf({ server, projects }: Settings): readonly PublicAddre
   return projects.flatMap((project) =>
     project.buckets.map((bucket) => ({
       bucket: `${project.appid}/${bucket.name}`,
-      url: isPublicPortKnown(server) ? publicBase(server, publicDomain(server, project, bucket)) : null,
+      url: publicBase(server, publicDomain(server, project, bucket)) ?? null,
     })),
   );
 }
 
 function describeAddress({ bucket, url }: PublicAddress): string {
-  return `  public address of ${bucket}: ${url ?? "known when the server has started, for server.port is 0"}\n`;
+  return `  public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}\n`;
 }
 
 function summary(counts: Counts): string {

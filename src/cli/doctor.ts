@@ -1,5 +1,5 @@
-// `huiyuan doctor`: looks at an origin with real requests before it is mirrored, says what is odd about it, and proposes the
-// settings. It stores nothing and changes nothing.
+// `huiyuan doctor`: checks an origin with real requests before it is mirrored, reports problems, and proposes settings.
+// It stores nothing and changes nothing.
 import { randomBytes } from "node:crypto";
 import { Command, InvalidArgumentError } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
@@ -28,12 +28,12 @@ interface DoctorFlags {
   readonly json: boolean;
 }
 
-const HELP = `SAMPLE is the path of an image below the URL, or a whole URL below it; give a few that differ: an old and a new one, a large
-one, one with Chinese characters. Without any, one is looked for on the home page. About twenty requests are made, one after
-the other; at most 100 MB are read. Ends with 1 where an image would not come, or a wrong one would.
+const HELP = `SAMPLE is the path of an image below the URL, or its whole URL. Name a few different ones: an old and a new image, a large
+one, one with Chinese characters. Without a sample, the doctor looks for an image on the home page. It sends about twenty
+requests, one after the other, and reads at most 100 MB. The exit code is 1 if images would fail or be wrong.
 
-Origins with credentials (types qiniu and s3, basicAuth) are looked at as a settings file names them: --config FILE, with the
-origin's own URL (for s3 endpoint/region/bucket) as in /metrics.
+For origins with credentials (types qiniu and s3, basicAuth), name a settings file with --config FILE, and the origin's URL
+(for s3 endpoint/region/bucket) as in /metrics.
 
 Examples:
   huiyuan doctor https://www.example.com images/2015/cat.jpg
@@ -47,21 +47,21 @@ const TIMEOUTS = { connect: 5_000, firstByte: 15_000, idle: 10_000, total: 60_00
 
 export function doctorCommand(terminal: Terminal): Command {
   return new Command("doctor")
-    .description("look at an origin before it is mirrored, and propose the settings")
+    .description("check an origin before it is mirrored, and propose settings")
     .argument("<origin-url>", "the site, such as https://www.example.com")
-    .argument("[sample...]", "images of it")
-    .option("--allow-private", "the origin lies in a private network, and that is meant", false)
+    .argument("[sample...]", "images of the site")
+    .option("--allow-private", "allow an origin in a private network", false)
     .option("--host <name>", "Host header to send", "")
     .option("--referer <url>", "Referer header to send", "")
-    .option("--header <name: value>", "a further header to send; may be given again", addHeader, {})
-    .option("-c, --config <file>", "take the origin of this URL, with its credentials, from a settings file")
-    .option("--seconds <count>", "stop after so long, 1 to 3600", parseSeconds, 120)
+    .option("--header <name: value>", "another header to send; may be repeated", addHeader, {})
+    .option("-c, --config <file>", "use the origin with this URL, and its credentials, of a settings file")
+    .option("--seconds <count>", "time limit in seconds, 1 to 3600", parseSeconds, 120)
     .option("--json", "print one JSON object", false)
     .addHelpText("after", `\n${HELP}`)
     .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
     .exitOverride()
     .action(async (url: string, samples: readonly string[], flags: DoctorFlags, self: Command) => {
-      if (samples.length > MAX_SAMPLES) self.error(`error: at most ${MAX_SAMPLES} samples are looked at`);
+      if (samples.length > MAX_SAMPLES) self.error(`error: at most ${MAX_SAMPLES} samples are allowed`);
       process.exitCode = await runDoctor(url.replace(/\/+$/, ""), samples, { flags, terminal });
     });
 }
@@ -108,7 +108,7 @@ async function runDoctor(
     notes.say({
       id: "time",
       severity: "warning",
-      found: `stopped after ${flags.seconds} s; the rest was not looked at`,
+      found: `stopped after ${flags.seconds} s; the rest was not checked`,
     });
   } finally {
     progress.stop();
@@ -120,7 +120,7 @@ async function runDoctor(
   return findings.some(({ severity }) => severity === "problem") ? 1 : 0;
 }
 
-/** The origin as a settings file names it, or one that is made of the flags and passes the same checks. */
+/** The origin of a settings file, or one from the flags, which passes the same checks. */
 async function originSettings(url: string, flags: DoctorFlags): Promise<OriginSettings> {
   if (flags.config !== undefined) return namedIn(flags.config, url);
   const { host, referer, header: headers, allowPrivate } = flags;
@@ -132,24 +132,24 @@ async function originSettings(url: string, flags: DoctorFlags): Promise<OriginSe
     projects: [{ appid: "1", keys, buckets: [{ name: "doctor", domains }] }],
   };
   const readFile = (path: string) => {
-    throw new HuiyuanError("request_invalid", `nothing is read from ${path}`);
+    throw new HuiyuanError("request_invalid", `Cannot read "${path}": the doctor reads no files`);
   };
   const [first] = originsOf(
-    sayingPlainly(url, () => parseSettings(JSON.stringify(file), { env: {}, readFile, file: "" })),
+    withPlainFaults(url, () => parseSettings(JSON.stringify(file), { env: {}, readFile, file: "" })),
   );
   if (first === undefined) throw new HuiyuanError("internal", "Cannot read the origin that was just written");
-  // Whether a private address is meant is seen at the dial, so that names are treated as literals are.
+  // The dialer checks private addresses, so that names and literal addresses are treated alike.
   return { ...first, allowPrivate };
 }
 
-/** What is wrong with options has no line in a file. */
-function sayingPlainly(url: string, parse: () => Settings): Settings {
+/** Reports faults without positions, because options have no line in a file. */
+function withPlainFaults(url: string, parse: () => Settings): Settings {
   try {
     return parse();
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
     const found = error.faults.map(({ message }) => message).join("; ");
-    throw new HuiyuanError("request_invalid", `Cannot look at "${url}": ${found}`, { cause: error });
+    throw new HuiyuanError("request_invalid", `Cannot check "${url}": ${found}`, { cause: error });
   }
 }
 
@@ -168,12 +168,12 @@ function originsOf({ projects }: Settings): readonly OriginSettings[] {
   );
 }
 
-/** Where samples are named from. */
+/** The base URL of samples. */
 function urlOf(settings: OriginSettings, given: string): string {
   return settings.type === "site" ? settings.url : settings.type === "qiniu" ? settings.domain : given;
 }
 
-/** An origin of a file stays as it is there, with secrets that are not for a screen: only what is beside it is proposed. */
+/** For an origin of a file, proposes only the keys beside it, because the origin may hold secrets. */
 function propose(settings: OriginSettings, hints: Hints, isFromFile: boolean): string {
   if (isFromFile || settings.type !== "site") return `${mirrorLines(hints).join("\n")}\n`;
   const { url: originUrl, host, referer, headers, allowPrivate } = settings;

@@ -1,12 +1,12 @@
-// `huiyuan explain`: what a download URL means to the server, step by step, and how it would be answered. It asks no origin,
-// spends no token and changes nothing.
+// `huiyuan explain`: shows how the server reads a download URL, step by step, and how it would answer.
+// It sends no request to an origin, spends no token and changes nothing.
 import { type Command, InvalidArgumentError } from "commander";
 import { asHuiyuanError } from "../core/errors.ts";
 import { loadSettings } from "../settings/load.ts";
 import { createAdminClient, isObject } from "./admin-client.ts";
 import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
-import { tellExplanation } from "./explanation.ts";
-import type { Alone } from "./reach-server.ts";
+import { explanationLines } from "./explanation.ts";
+import type { LocalServer } from "./reach-server.ts";
 import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -15,10 +15,10 @@ interface ExplainFlags extends AdminFlags {
   readonly header: Readonly<Record<string, string>>;
 }
 
-const HELP = `The URL is read exactly as a client's request is. With a running server everything is known; without one only the settings are:
-what is stored, which one-time tokens are spent and how the origins are is then left open. Quote the URL: it may hold & and !.
+const HELP = `The URL is read exactly like a client's request. Without a running server only the settings are used: stored objects, spent
+one-time tokens and the state of origins are unknown then. Quote the URL, because it may contain & and !.
 
-Ends with 1 where the request would be refused.
+The exit code is 1 if the request would be refused.
 
 Examples:
   huiyuan explain 'http://img.example.com/2015/cat.jpg!small'
@@ -26,9 +26,9 @@ Examples:
   huiyuan explain http://img.example.com/cat.jpg --method HEAD --json`;
 
 export function explainCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "explain", "say what a download URL means, and how it would be answered", HELP)
-    .argument("<url>", "the URL as a client asks for it")
-    .option("--method <method>", "of the request", "GET")
+  return adminCommand(terminal, "explain", "explain a download URL and its answer", HELP)
+    .argument("<url>", "the URL as a client requests it")
+    .option("--method <method>", "method of the request", "GET")
     .option("--header <name: value>", "a header of the request; may be given again", addHeader, {})
     .action(async (url: string, { method, header: headers, ...flags }: ExplainFlags) => {
       await withServer(
@@ -37,10 +37,10 @@ export function explainCommand(terminal: Terminal): Command {
         async ({ client, print, printJson }) => {
           const found = await client.post("/explain", { url, method: method.toUpperCase(), headers });
           if (flags.json) await printJson(found);
-          else for (const line of tellExplanation(found)) await print(shown(line));
+          else for (const line of explanationLines(found)) await print(shown(line));
           return isRefused(found) ? 1 : 0;
         },
-        settingsAlone,
+        openSettings,
       );
     });
 }
@@ -50,16 +50,17 @@ function isRefused(found: unknown): boolean {
   return typeof answer.status === "number" && answer.status >= 400;
 }
 
-/** Of secrets only those are needed that tokens are checked with. */
-const settingsAlone: Alone = async ({ config }) => {
+/** Explains from the settings alone. The only secrets that it needs are the key pairs, for tokens. */
+const openSettings: LocalServer = async ({ config }) => {
   const [{ dryRunSites }, { explain }] = await Promise.all([
     import("../wiring/dry-run-sites.ts"),
     import("../http/api/explain.ts"),
   ]);
-  const sites = dryRunSites(await loadSettings(config, { env: process.env, needs: "keys" }), Date.now);
+  const settings = await loadSettings(config, { env: process.env, needs: "keys" });
+  const parts = { sites: dryRunSites(settings, Date.now), healthPath: settings.server.healthPath };
   const client = createAdminClient(async (_path, { body }) => {
     try {
-      return Response.json({ ...(await explain(JSON.parse(String(body)), sites)), isFromSettings: true });
+      return Response.json({ ...(await explain(JSON.parse(String(body)), parts)), isFromSettings: true });
     } catch (error) {
       return Response.json({ message: asHuiyuanError(error).message }, { status: 400 });
     }

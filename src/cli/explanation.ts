@@ -1,12 +1,13 @@
-// An explanation in words: one line a step, in the order in which the server takes them. Pure.
+// Writes the answer of /api/v1/explain as lines of text, one a step, in the order of the server. Pure.
 import { isObject } from "./admin-client.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** `found`: what /api/v1/explain has said. */
-export function tellExplanation(found: unknown): readonly string[] {
+/** `found`: the answer of /api/v1/explain. */
+export function explanationLines(found: unknown): readonly string[] {
   if (!isObject(found)) return [];
   if (found.isRestApi === true) return ["This is a call of the REST API, not a download."];
+  if (found.isHealthPath === true) return ["health path, no download"];
   const rows: readonly (readonly [string, string | undefined])[] = [
     ["domain", domainOf(found)],
     ["path", textOf(found.path)],
@@ -19,7 +20,7 @@ export function tellExplanation(found: unknown): readonly string[] {
     ["stored", storedOf(found)],
   ];
   const known = rows.flatMap(([label, value]) => (value === undefined ? [] : [line(label, value)]));
-  return [...known, ...askLines(found.origin), line("answer", answerOf(found)), ...caveat(found)];
+  return [...known, ...originLines(found.origin), line("answer", answerOf(found)), ...limitLines(found)];
 }
 
 const line = (label: string, text: string) => `${label.padEnd(9)} ${text}`;
@@ -27,8 +28,8 @@ const textOf = (value: unknown) => (value === undefined ? undefined : String(val
 
 function domainOf({ domain, bucket, isMirrored }: Fields): string | undefined {
   if (domain === undefined) return undefined;
-  const name = domain === "*" ? "* (any host that nothing else names)" : String(domain);
-  return `${name}, bucket ${bucket}${isMirrored === true ? "" : "; it has no mirror: no origin is ever asked"}`;
+  const name = domain === "*" ? "* (any host that no other domain names)" : String(domain);
+  return `${name}, bucket ${bucket}${isMirrored === true ? "" : "; it has no mirror, so nothing is fetched from an origin"}`;
 }
 
 function queryOf({ query, recipe, alias }: Fields): string | undefined {
@@ -38,31 +39,31 @@ function queryOf({ query, recipe, alias }: Fields): string | undefined {
 
 function recipeOf({ recipe, alias, original }: Fields): string | undefined {
   if (recipe === undefined) return undefined;
-  const made = `${recipe}, made of ${original}`;
-  return alias === undefined ? made : `alias "${alias}", unless an object is really named so: ${made}`;
+  const made = `${recipe}, made from ${original}`;
+  return alias === undefined ? made : `alias "${alias}", unless an object has exactly this name: ${made}`;
 }
 
 const REFERERS: Readonly<Record<string, string>> = {
   allowed: "allowed",
-  listed: "on the list, so that no token is needed",
+  listed: "on the list, so no token is required",
   refused: "refused by the bucket's list",
 };
 
 function tokenOf(token: unknown): string | undefined {
   if (!isObject(token)) return undefined;
   const { verdict, kind, expiresInSeconds, isSpent, code, message } = token;
-  if (verdict === "off") return "none is needed (token: off)";
-  if (verdict === "unseen") return "not looked at";
+  if (verdict === "off") return "not required (token: off)";
+  if (verdict === "unseen") return "not checked";
   if (verdict === "refused") return `refused: ${message} (${code})`;
   if (kind === "signed") return `good for ${expiresInSeconds} s`;
   if (isSpent !== undefined) return `a one-time token, ${isSpent === true ? "spent already" : "not spent yet"}`;
-  return "a one-time token, which this bucket takes any number of times";
+  return "a one-time token, which this bucket accepts any number of times";
 }
 
 function ruleOf({ rule }: Fields): string | undefined {
   if (!isObject(rule)) return undefined;
   const { index, action, type, match } = rule;
-  if (index === undefined) return `none fits: the domain's own settings, ${type}`;
+  if (index === undefined) return `no rule matches: the domain's own settings, ${type}`;
   return `rules[${index}] ${JSON.stringify(match)}: ${action}, ${type}`;
 }
 
@@ -71,30 +72,30 @@ function storedOf({ stored, isFromSettings }: Fields): string | undefined {
   const { state, isInMemory, isStale, isQueued, failure, object, tombstone } = stored;
   if (state === "tombstone" && isObject(tombstone)) return `deleted at ${tombstone.deletedAt}: ${tombstone.reason}`;
   if (state !== "object" || !isObject(object))
-    return failure === undefined ? "no" : `not known, the store failed (${failure})`;
+    return failure === undefined ? "no" : `unknown, the store failed (${failure})`;
   const more = [
     ...(isInMemory === true ? ["in memory"] : []),
     ...(isStale === true ? ["purged"] : []),
-    ...(isQueued === true ? ["on its way to the remote store"] : []),
+    ...(isQueued === true ? ["pending for the remote store"] : []),
   ];
   return [`${object.mediaType}, ${object.size} bytes, since ${object.storedAt}`, ...more].join(", ");
 }
 
-const WHYS: Readonly<Record<string, string>> = {
-  miss: "is asked, and the client waits",
-  refresh: "is asked for a newer version, and the client waits",
-  behind: "is asked behind the client's back",
+const REASONS: Readonly<Record<string, string>> = {
+  miss: "is requested, and the client waits",
+  refresh: "is requested for a newer version, and the client waits",
+  behind: "is requested in the background",
 };
 
-function askLines(asks: unknown): readonly string[] {
+function originLines(asks: unknown): readonly string[] {
   if (!Array.isArray(asks)) return [];
   return asks.filter(isObject).flatMap(({ why, key, isStored, isRunning, refusal, requests }) => {
-    const kept = isStored === true ? `stored as ${key}` : "not stored";
+    const storing = isStored === true ? `stored as ${key}` : "not stored";
     const how = isObject(refusal)
-      ? `is not asked: ${refusal.message} (${refusal.code})`
+      ? `is not requested: ${refusal.message} (${refusal.code})`
       : isRunning === true
-        ? `has been asked already: the client waits for the same answer; ${kept}`
-        : `${WHYS[String(why)]}; ${kept}`;
+        ? `has a running request: the client waits for the same answer; ${storing}`
+        : `${REASONS[String(why)]}; ${storing}`;
     const all = Array.isArray(requests) ? requests.filter(isObject) : [];
     return [line("origin", how), ...all.flatMap(requestLines)];
   });
@@ -103,10 +104,10 @@ function askLines(asks: unknown): readonly string[] {
 function requestLines(request: Fields, index: number): readonly string[] {
   const { method, url, headers, isStandby, weight, refusal } = request;
   const notes = [
-    ...(index > 0 ? ["if the one before fails"] : []),
+    ...(index > 0 ? ["if the previous one fails"] : []),
     ...(isStandby === true ? ["standby"] : []),
     ...(typeof weight === "number" && weight > 0 ? [`weight ${weight}`] : []),
-    ...(isObject(refusal) ? [`passed over: ${refusal.message}`] : []),
+    ...(isObject(refusal) ? [`skipped: ${refusal.message}`] : []),
   ];
   const pairs: readonly unknown[] = Array.isArray(headers) ? headers : [];
   return [
@@ -116,23 +117,20 @@ function requestLines(request: Fields, index: number): readonly string[] {
 }
 
 function answerOf({ answer, rule }: Fields): string {
-  if (!isObject(answer)) return "not known";
+  if (!isObject(answer)) return "unknown";
   const { status, from, code, errNo, message, location, cacheStatus } = answer;
-  if (from === "renderer") return "200, processed now, unless the original is no image that can be processed";
+  if (from === "renderer") return "200, processed now, unless the original cannot be processed";
   if (from === "origin" && status === undefined) {
     const fallback = isObject(rule) && isObject(rule.fallback) ? rule.fallback : undefined;
     const missing = fallback === undefined ? "404" : `${fallback.status} with ${fallback.key}`;
-    return `what the origin gives: 200 with a whole image, ${missing} where it has none, else 424`;
+    return `depends on the origin: 200 with a whole image, ${missing} if it has none, else 424`;
   }
   if (code !== undefined) return `${status}, X-ErrNo ${errNo}: ${message} (${code})`;
   if (location !== undefined) return `${status} to ${location}`;
   return `${status}${cacheStatus === undefined ? "" : `, ${cacheStatus}`}`;
 }
 
-function caveat({ isFromSettings }: Fields): readonly string[] {
+function limitLines({ isFromSettings }: Fields): readonly string[] {
   if (isFromSettings !== true) return [];
-  return [
-    "",
-    "No server answers: what is stored, which one-time tokens are spent and how the origins are is not known.",
-  ];
+  return ["", "No server answers, so stored objects, spent one-time tokens and the state of origins are unknown."];
 }

@@ -1,23 +1,23 @@
-// `huiyuan keys new`: a fresh key pair. Prints it and forgets it; no file is written.
+// `huiyuan keys new`: prints a new key pair. It writes no file.
 import { randomBytes } from "node:crypto";
 import { Command } from "commander";
 import type { Terminal } from "./terminal.ts";
 
-/** A key pair. `secretId` is public: `AKID` and 32 URL-safe characters; `secretKey`: 256 random bits, 43 such characters. */
+/** `secretId` is public: `AKID` and 32 URL-safe characters. `secretKey`: 256 random bits in 43 such characters. */
 interface KeyPair {
   readonly secretId: string;
   readonly secretKey: string;
 }
 
-/** The command. Wrong usage throws CommanderError. */
+/** Throws CommanderError for wrong usage. */
 export function keysCommand(terminal: Terminal): Command {
   const keys = new Command("keys")
-    .description("key pairs, which sign uploads and downloads")
+    .description("make key pairs, which sign uploads and downloads")
     .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
     .exitOverride();
   keys
     .command("new")
-    .description("print a fresh key pair and the settings lines for it")
+    .description("print a new key pair and its settings")
     .option("--json", "print one JSON object", false)
     .action(({ json }: { readonly json: boolean }) => {
       const pair = makeKeyPair();
@@ -37,7 +37,7 @@ function describe({ secretId, secretKey }: KeyPair): string {
   return `SecretID   ${secretId}
 SecretKey  ${secretKey}
 
-Shown once and kept nowhere. Under the project in huiyuan.yaml (two pairs at most; the server takes them up at once):
+Shown once and stored nowhere. Add it to the project in huiyuan.yaml (at most two pairs; a running server applies them):
 
     keys:
       - secretId: "${secretId}"

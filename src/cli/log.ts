@@ -1,4 +1,5 @@
-// `huiyuan log`: the operation log (操作日志) of the buckets, for people, as JSON lines, or as CSV with the documented columns.
+// `huiyuan log`: prints the operation log (操作日志) of the buckets as text, JSON lines, or CSV with the documented
+// columns.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../insight/operation.ts";
 import { isObject } from "./admin-client.ts";
@@ -18,9 +19,9 @@ interface LogFlags extends AdminFlags {
 }
 
 const PAGE = 1_000;
-const HELP = `Uploads, copies, queries and deletes of the last 30 days, through the REST API and by operators. Downloads are only
-counted (huiyuan usage). Columns: time (UTC), operation, code, bytes, client, bucket, fileid. In CSV: the documented
-ones, then operation, bytes, useragent and requestid.
+const HELP = `Uploads, copies, queries and deletes of the last 30 days, by the REST API and by operators. Downloads are only counted
+(huiyuan usage). Columns: time (UTC), operation, code, bytes, client, bucket, fileid. CSV has the documented columns,
+then operation, bytes, useragent and requestid.
 
 Examples:
   huiyuan log
@@ -29,17 +30,17 @@ Examples:
   huiyuan log --operation delete --latest 1000 --json`;
 
 export function logCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "log", "what was done to the buckets", HELP)
+  return adminCommand(terminal, "log", "list operations on the buckets", HELP)
     .option("--bucket <appid/name>", "only this bucket")
-    .addOption(new Option("--operation <name>", "only this one").choices(OPERATION_NAMES))
+    .addOption(new Option("--operation <name>", "only this operation").choices(OPERATION_NAMES))
     .option("--fileid <fileid>", "only this file")
-    .option("--from <day or time>", "not before: 2026-11-01 or 2026-11-01T08:00:00Z")
-    .option("--to <day or time>", "not after; a day is meant to its end")
-    .option("--latest <count>", "so many at most, the latest ones, 1 to 1000", parseLatest, 100)
-    .option("--all", "every one that fits", false)
+    .option("--from <day or time>", "first day or time: 2026-11-01 or 2026-11-01T08:00:00Z")
+    .option("--to <day or time>", "last day or time; a day includes its end")
+    .option("--latest <count>", "number of latest entries, 1 to 1000", parseLatest, 100)
+    .option("--all", "all matching entries", false)
     .option("--csv", "print CSV (RFC 4180)", false)
     .action(async (flags: LogFlags, self: Command) => {
-      if (flags.csv && flags.json) self.error("error: --csv or --json, not both");
+      if (flags.csv && flags.json) self.error("error: use --csv or --json, not both");
       await withServer(flags, terminal, async (session) => {
         const { csv, json } = flags;
         if (csv) await session.print(`${CSV_HEADER}\r`);
@@ -49,7 +50,7 @@ export function logCommand(terminal: Terminal): Command {
           if (json) await session.printJson(entry);
           else await session.print(csv ? `${csvLine(loggedOf(entry))}\r` : describe(entry));
         }
-        if (count === 0 && !json && !csv) terminal.err.write("nothing of the kind in the log\n");
+        if (count === 0 && !json && !csv) terminal.err.write("no matching entries in the log\n");
         return 0;
       });
     });
@@ -88,10 +89,10 @@ function describe({ time, operation, code, bytes, client, bucket, fileid }: Fiel
   return columns.join("  ");
 }
 
-/** What the admin API has written, read back. */
+/** Converts an entry of the admin API back into its logged form. */
 function loggedOf({ time, reportTime, bucket, ...entry }: Fields): LoggedOperation {
   const [at, reportedAt] = [Date.parse(String(time)), Date.parse(String(reportTime))];
-  // The server's own words; a field that were missing would show as `undefined`.
+  // The cast trusts the server; a missing field would print as `undefined`.
   return { ...entry, at, reportedAt, bucketId: String(bucket) } as LoggedOperation;
 }
 

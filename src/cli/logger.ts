@@ -1,5 +1,5 @@
-// Where the log goes: one JSON object a line for machines, readable lines on a terminal. Secrets are never handed in, but clients may
-// have written one into the name that they ask for.
+// Creates the log: one JSON object a line for machines, readable lines on a terminal. Callers log no secrets, but a
+// client may have put one into the requested name, so names are redacted.
 import pino from "pino";
 import pretty from "pino-pretty";
 import { HuiyuanError } from "../core/errors.ts";
@@ -14,10 +14,10 @@ export interface LoggerOptions {
   readonly destination: NodeJS.WritableStream;
 }
 
-/** What waits while the log cannot be written, a full disk or a reader that has stalled; what comes then is lost. Bytes. */
+/** Buffer while the log output blocks (full disk, stalled reader). Later lines are dropped. Bytes. */
 const MAX_WAITING = 1_048_576;
 
-/** A log that cannot be written costs lines, never the program. */
+/** If log output fails, lines are dropped, and the program goes on. */
 export function createLogger({ isInteractive, level, destination }: LoggerOptions): Log {
   const options = { level, base: null, serializers: SERIALIZERS };
   if (!isInteractive) {
@@ -25,29 +25,29 @@ export function createLogger({ isInteractive, level, destination }: LoggerOption
     return isDescriptor(destination) ? patientLogger(machine, destination.fd) : pino(machine, destination);
   }
   const readable = pretty.prettyFactory({ ignore: "pid,hostname", translateTime: "HH:MM:ss.l" });
-  destination.on("error", () => {}); // nowhere to say it
+  destination.on("error", () => {}); // no other output to report it
   return pino(options, { write: (line) => void destination.write(shownLines(readable(line))) });
 }
 
 /**
- * Past node's stream of the same descriptor: that one closes for good at the first error, and keeps all that its reader does not
- * take. Here lines wait, up to a bound, and are tried again with the next one.
+ * Bypasses node's stream of the same descriptor, which closes for good at the first error and buffers without a limit.
+ * This one buffers lines up to a limit, and retries them with the next line.
  */
 function patientLogger(options: pino.LoggerOptions, fd: number): Log {
-  // A full pipe is no reason to sleep, which is what it would do. Without a `minLength`, flush() does nothing.
+  // By default it sleeps when a pipe is full (EAGAIN). Without a `minLength`, flush() does nothing.
   const lines = pino.destination({ fd, sync: true, minLength: 1, maxLength: MAX_WAITING, retryEAGAIN: () => false });
   const log = pino(options, lines);
   let lost = 0;
-  lines.on("error", () => {}); // nowhere to say it
+  lines.on("error", () => {}); // no other output to report it
   lines.on("drop", () => {
     lost += 1;
-    lines.flush(); // where there is no room for one more, none is tried
+    lines.flush(); // pino tries no write when its buffer is full
   });
   lines.on("drain", () => {
     if (lost === 0) return;
-    const told = lost;
+    const count = lost;
     lost = 0;
-    log.warn({ lines: told }, "lines of this log are lost: they could not be written");
+    log.warn({ lines: count }, "lines of this log are lost: they could not be written");
   });
   return log;
 }
@@ -56,7 +56,7 @@ function isDescriptor(stream: NodeJS.WritableStream): stream is NodeJS.WritableS
   return "fd" in stream && typeof stream.fd === "number";
 }
 
-/** Code and message along the chain of causes; a stack only where the error is a fault of this program. */
+/** Code and message of the error and its causes. The stack is added only for errors of this program itself. */
 function describeError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return redactWords(String(error));
   const code = error instanceof HuiyuanError ? error.code : (error as NodeJS.ErrnoException).code;

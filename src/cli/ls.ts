@@ -1,4 +1,4 @@
-// `huiyuan ls`: what a bucket holds, in the order of the keys, read page by page.
+// `huiyuan ls`: lists the objects of a bucket in the order of their keys, page by page.
 import { type Command, InvalidArgumentError } from "commander";
 import { isObject } from "./admin-client.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
@@ -11,7 +11,7 @@ interface ListFlags extends BucketFlags {
 }
 
 const PAGE = 1_000;
-const HELP = `Columns: bytes, format, time of storing (UTC), how it came (or that it is damaged), key.
+const HELP = `Columns: bytes, format, time of storing (UTC), source (or damaged), key.
 
 Examples:
   huiyuan ls
@@ -20,19 +20,19 @@ Examples:
 
 export function lsCommand(terminal: Terminal): Command {
   return withBucket(adminCommand(terminal, "ls", "list stored objects", HELP))
-    .argument("[prefix]", "only objects whose keys begin so", "")
-    .option("--after <key>", "only objects behind this key")
-    .option("--limit <count>", "at most so many", parseCount)
+    .argument("[prefix]", "only keys with this prefix", "")
+    .option("--after <key>", "only keys after this one")
+    .option("--limit <count>", "largest number of objects", parseCount)
     .action(async (prefix: string, flags: ListFlags) => {
       await withServer(flags, terminal, async (session) => {
         const count = await list(session, prefix, flags);
-        if (count === 0 && !flags.json) terminal.err.write("no such object is stored\n");
+        if (count === 0 && !flags.json) terminal.err.write("no matching objects are stored\n");
         return 0;
       });
     });
 }
 
-/** The number of objects printed. */
+/** Returns the number of printed objects. */
 async function list({ client, signal, print, printJson }: Session, prefix: string, flags: ListFlags): Promise<number> {
   const { bucket, json, limit: wanted = Number.POSITIVE_INFINITY } = flags;
   let count = 0;
@@ -52,8 +52,8 @@ async function list({ client, signal, print, printJson }: Session, prefix: strin
 function describe(object: unknown): string {
   if (!isObject(object)) return "";
   const { size, format, storedAt, provenance, key, isDamaged } = object;
-  const came = isObject(provenance) ? String(provenance.via) : "";
-  const via = isDamaged === true ? "damaged" : came;
+  const source = isObject(provenance) ? String(provenance.via) : "";
+  const via = isDamaged === true ? "damaged" : source;
   const time = String(storedAt).slice(0, 16).replace("T", " ");
   return `${String(size).padStart(10)}  ${String(format).padEnd(4)}  ${time}  ${via.padEnd(9)}  ${shown(String(key))}`;
 }

@@ -1,14 +1,14 @@
-// The names that a command is to work on: its arguments, or the lines of a file or of standard input, read as they are
-// needed. A list may have millions of lines.
+// Reads the names that a command works on, from its arguments or the lines of a file or of standard input. It streams,
+// because a list may have millions of lines.
 import { createReadStream } from "node:fs";
 import { HuiyuanError } from "../core/errors.ts";
 
-/** At most so many names are sent at once; the server takes no more, and no larger body than 1 MiB. */
+/** Limits of one request: the server accepts this many names, in a body of at most 1 MiB. */
 const MAX_NAMES = 1_000;
 const MAX_BATCH_CHARACTERS = 250_000;
 const MAX_NAME_CHARACTERS = 8_192;
 
-/** Names in batches, never an empty one. Throws request_invalid for a line that cannot be a name. */
+/** Groups names into non-empty batches. Throws request_invalid for a line that cannot be a name. */
 export async function* inBatches(
   names: Iterable<string> | AsyncIterable<string>,
 ): AsyncGenerator<readonly string[], void, undefined> {
@@ -26,13 +26,13 @@ export async function* inBatches(
   if (batch.length > 0) yield batch;
 }
 
-/** The lines of a file in UTF-8; `-` is standard input. Blank ones are left out. Throws request_invalid. */
+/** The lines of a UTF-8 file, without blank ones; `-` is standard input. Throws request_invalid. */
 export async function* linesOf(file: string): AsyncGenerator<string, void, undefined> {
   const input = file === "-" ? process.stdin : createReadStream(file);
   let number = 0;
   const nameIn = (line: string) => {
     number += 1;
-    if (line.length > MAX_NAME_CHARACTERS) throw invalid(`line ${number} of the list is longer than a name can be`);
+    if (line.length > MAX_NAME_CHARACTERS) throw invalid(`line ${number} of the list is longer than any valid name`);
     return line.endsWith("\r") ? line.slice(0, -1) : line;
   };
   try {
@@ -47,21 +47,21 @@ export async function* linesOf(file: string): AsyncGenerator<string, void, undef
     if (last.trim() !== "") yield last;
   } catch (error) {
     if (error instanceof HuiyuanError) throw error;
-    if (isNotUtf8(error)) throw invalid(`the list is not UTF-8 somewhere behind line ${number}; save it as UTF-8`);
+    if (isNotUtf8(error)) throw invalid(`the list is not UTF-8 after line ${number}; save it as UTF-8`);
     throw unreadable(file, error);
   } finally {
     if (input !== process.stdin) input.destroy();
   }
 }
 
-/** Throws TypeError for what is not UTF-8: taken leniently it would be another name. A mark at the beginning is none of it. */
+/** Throws TypeError for text that is not UTF-8, because replaced bytes would make another name. Skips a BOM. */
 async function* textOf(input: AsyncIterable<Buffer>): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for await (const bytes of input) yield decoder.decode(bytes, { stream: true });
   yield decoder.decode();
 }
 
-/** How many names the lines of a file are. Throws request_invalid. */
+/** Counts the names in a file. Throws request_invalid. */
 export async function countLines(file: string): Promise<number> {
   let count = 0;
   for await (const _ of linesOf(file)) count += 1;

@@ -1,16 +1,16 @@
-// `huiyuan purge`: what the mirror brought is asked for again at the origin. Uploads are never touched.
+// `huiyuan purge`: makes mirrored objects stale, so that they are fetched again. It never changes uploads.
 import type { Command } from "commander";
 import { adminCommand, withServer } from "./admin-command.ts";
-import { changeObjects, checkSelection, confirm, type SelectionFlags, withSelection } from "./changing.ts";
+import { changeObjects, checkSelection, confirm, type SelectionFlags, withSelection } from "./change-objects.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface PurgeFlags extends SelectionFlags {
   readonly hard: boolean;
 }
 
-const HELP = `The next request for a purged object asks the origin first. Until a new, whole image has come the stored one helps
-out, so that an origin that is down or broken costs nothing; --hard removes it at once instead. What was uploaded stays as
-it is. A name whose image is being fetched just now, or was missing at the origin a moment ago, is asked for again as well.
+const HELP = `The next request for a purged object goes to the origin first. If the origin fails, the stored image is still served; --hard
+removes it at once instead. Uploads do not change. A purge also covers an image that is being fetched now, or that was
+missing at the origin a moment ago: it is fetched again.
 
 Examples:
   huiyuan purge http://img.example.com/2015/cat.jpg
@@ -18,7 +18,7 @@ Examples:
   find-changed-images | huiyuan purge --list -`;
 
 export function purgeCommand(terminal: Terminal): Command {
-  const command = adminCommand(terminal, "purge", "have objects asked for again at the origin", HELP);
+  const command = adminCommand(terminal, "purge", "fetch objects again from the origin", HELP);
   return withSelection(command, { hasPrefix: true })
     .option("--hard", "remove the stored bytes at once", false)
     .action(async (names: readonly string[], flags: PurgeFlags, self: Command) => {

@@ -1,4 +1,4 @@
-// `huiyuan serve`: the server, until it is told to stop. Follows changes of its settings file.
+// `huiyuan serve`: runs the server until a signal stops it, and reloads its settings file when that changes.
 import { Command } from "commander";
 import { type App, startApp } from "../app.ts";
 import type { Log } from "../core/log.ts";
@@ -20,14 +20,20 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .addHelpText(
       "after",
-      "\nThe settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.\nSIGHUP has it read again in any case. Stop it with SIGTERM or Ctrl-C: it serves on for server.drainDelay (a second signal ends that), then clients get 5 s to finish and the whole takes 10 s at most.",
+      `
+The settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.
+SIGHUP reads the file again in any case.
+
+SIGTERM or Ctrl-C stops it. If server.drainDelay is set, the first signal begins that delay: new connections are still
+served, and health checks get 503. The next signal, or the end of the delay, begins the stop: clients get up to 5 s to
+finish, and the stop takes 10 s at most. One more signal ends the process at once.`,
     )
     .action(async (flags: ServeFlags) => serve(flags, terminal));
 }
 
 /** Throws HeldUp. */
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
-  // Nobody reads them any more, or their disk is full: no reason to stop serving.
+  // A closed reader or a full disk of the log is no reason to stop serving.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => {});
   const watching = new AbortController();
   let app: App | undefined;
@@ -36,7 +42,7 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   let isChanged = false;
   const log = createLogger({ isInteractive: terminal.isInteractive, level: flags.logLevel, destination: terminal.out });
   let reloading = Promise.resolve();
-  // One behind the other, so that what was read last is what stays.
+  // Reloads run one after another, so that the newest settings stay in force.
   const onChange = (): Promise<void> => {
     reloading = reloading.then(async () => {
       if (app === undefined) isChanged = true;
@@ -45,12 +51,12 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     return reloading;
   };
   onHangUp(onChange);
-  // Before the file is read: a change that comes while the server starts must not be missed.
+  // The watch begins before the file is read, so that a change during the start is not missed.
   await watchSettings({ file: flags.config, signal: watching.signal, onChange });
   try {
     const settings = await loadSettings(flags.config, { env: process.env });
     app = await startApp({ settings, log });
-    // Before anybody hears that it is ready: whoever stops it then stops it in order.
+    // Signals are handled before readiness is announced, so that an early stop is orderly.
     const stopped = untilStopped();
     const { host, adminHost } = settings.server;
     const downloads = `http://${urlHost(host)}:${app.downloadPort}`;
@@ -66,6 +72,7 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     if (app !== undefined) isClosed = await app.stop();
   }
   if (!isClosed) throw new HeldUp(signal);
+  log.info({}, "stopped");
 }
 
 /** A further signal ends the delay, and only the next one after it ends the process at once. */

@@ -1,15 +1,15 @@
-// Finds what `huiyuan sign` signs for: the bucket, the key pair, and where the bucket's downloads are. Makes no token.
+// Finds the bucket, the key pair and the download address for `huiyuan sign`. It makes no token.
 import type { Command } from "commander";
-import { isPublicPortKnown, type PublicPlace } from "../http/response/public-url.ts";
+import type { PublicPlace } from "../http/response/public-url.ts";
 import { defaultDomain, publicDomain } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { BucketSettings, ProjectSettings, ServerSettings } from "../settings/schema/schema.ts";
 
-/** Where the SecretKey is taken from when no settings file is read. */
+/** Environment variable of the SecretKey if no settings file is read. */
 export const SECRET_KEY_VARIABLE = "HUIYUAN_SECRET_KEY";
 
-/** What the command line says about the bucket and the key pair. */
+/** Options of the command line that select the bucket and the key pair. */
 export interface PlaceOptions {
   readonly config?: string;
   readonly appid?: string;
@@ -17,13 +17,13 @@ export interface PlaceOptions {
   readonly secretId?: string;
 }
 
-/** A bucket and the key pair that signs for it. */
+/** A bucket, and the key pair that signs for it. */
 export interface SignPlace {
   readonly appid: string;
   readonly bucket: string;
   readonly secretId: string;
   readonly secretKey: string;
-  /** Undefined without settings, or if these leave the port to the kernel. */
+  /** Undefined without settings. */
   readonly downloads: { readonly place: PublicPlace; readonly host: string } | undefined;
 }
 
@@ -33,8 +33,8 @@ interface Candidate {
 }
 
 /**
- * The place that the options, and the host of a URL to be signed, mean. With appid, bucket and SecretID given and no
- * settings file named, none is read. Ends the command as wrong usage where not exactly one place fits.
+ * Finds the bucket by the options and the host of the URL to sign. With appid, bucket and SecretID, and without
+ * --config, it reads no settings file. Ends the command with a usage error unless exactly one bucket matches.
  */
 export async function findSignPlace(
   options: PlaceOptions,
@@ -50,7 +50,7 @@ export async function findSignPlace(
   const file = options.config ?? "huiyuan.yaml";
   const { server, projects } = await loadSettings(file, { env: process.env, needs: "keys" });
   const named = candidates(projects, options);
-  // A bucket that is named is believed: the URL may be that of a CDN in front, which the settings do not know.
+  // A named bucket is not checked against the URL, which may be that of a CDN that the settings do not know.
   const fitting = host === undefined || name !== undefined ? named : servedAt(host, named, server);
   const [only] = fitting;
   if (only === undefined)
@@ -64,7 +64,7 @@ export async function findSignPlace(
     bucket: bucket.name,
     secretId: key.secretId,
     secretKey: key.secretKey,
-    downloads: isPublicPortKnown(server) ? { place: server, host: publicDomain(server, project, bucket) } : undefined,
+    downloads: { place: server, host: publicDomain(server, project, bucket) },
   };
 }
 
@@ -76,7 +76,7 @@ function candidates(projects: readonly ProjectSettings[], options: PlaceOptions)
     .filter(({ bucket }) => name === undefined || bucket.name === name);
 }
 
-/** Those that serve the host: by their default domain, by name, and only then by `*`. */
+/** Buckets that serve the host: by default domain or name, and only then by `*`. */
 function servedAt(host: string, places: readonly Candidate[], server: ServerSettings): readonly Candidate[] {
   const wanted = normalizeHost(host);
   const isServedAs = (place: Candidate, name: string | undefined) =>

@@ -1,5 +1,5 @@
-// `huiyuan sign …`: a token, or a signed download URL, for a bucket of a settings file or for one named by options.
-// Which bucket and key sign is for sign-place.ts to find.
+// `huiyuan sign …`: prints a token or a signed download URL, for a bucket of a settings file or one named by options.
+// sign-place.ts finds the bucket and its key pair.
 import { randomInt } from "node:crypto";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
@@ -23,19 +23,19 @@ interface DownloadOptions extends MultiUseOptions {
   readonly once: boolean;
 }
 
-/** What `sign download` is given: a fileid, or a whole URL, of which `base` ends before the slash. */
+/** The argument of `sign download`: a fileid, or a whole URL whose `base` ends before the slash. */
 interface DownloadTarget {
   readonly fileid: Key;
   readonly url: { readonly base: string; readonly host: string; readonly query: string } | undefined;
 }
 
-/** What a token is to say. `lifeSeconds` undefined: one use only; `fileid` empty: any file. */
+/** The fields of a token. `lifeSeconds` undefined: one use only; `fileid` empty: any file. */
 interface SignRequest {
   readonly fileid: string;
   readonly lifeSeconds: number | undefined;
 }
 
-/** The command. Wrong usage throws CommanderError; a faulty settings file SettingsFaults. */
+/** Wrong usage throws CommanderError, a faulty settings file SettingsFaults. */
 export function signCommand(terminal: Terminal): Command {
   const sign = new Command("sign")
     .description("a signature (签名) for one operation")
@@ -53,7 +53,7 @@ export function signCommand(terminal: Terminal): Command {
       const place = await findSignPlace(options, target.url?.host, command);
       const unsigned = unsignedUrl(target, place);
       if (unsigned === undefined)
-        command.error("error: without a settings file with a port, give the whole URL to sign");
+        command.error("error: give the whole URL to sign, because no settings file is read or its server.port is 0");
       const request = options.once
         ? { fileid: target.fileid, lifeSeconds: undefined }
         : multiUseRequest(target.fileid, options);
@@ -63,7 +63,7 @@ export function signCommand(terminal: Terminal): Command {
     });
 
   multiUse(subcommand(sign, "upload", "print a token for an upload, slices too"))
-    .argument("[fileid]", "the name that is to be uploaded; none: the server makes the name", parseFileid)
+    .argument("[fileid]", "name of the upload; without it the server chooses one", parseFileid)
     .action(async (fileid: Key | undefined, options: MultiUseOptions, command: Command) => {
       const place = await findSignPlace(options, undefined, command);
       printToken(terminal, options, issue(place, multiUseRequest(fileid ?? "", options)));
@@ -71,7 +71,7 @@ export function signCommand(terminal: Terminal): Command {
 
   for (const [operation, object] of [
     ["copy", "the source"],
-    ["delete", "what is to be deleted"],
+    ["delete", "the object to delete"],
   ] as const) {
     subcommand(sign, operation, `print a one-time token for one ${operation}`)
       .argument("<fileid>", object, parseFileid)
@@ -88,8 +88,8 @@ function subcommand(parent: Command, name: string, description: string): Command
     .command(name)
     .description(description)
     .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
-    .option("--appid <appid>", "project, where the file has several")
-    .option("--bucket <name>", "bucket, where the file has several")
+    .option("--appid <appid>", "project, if the file has several")
+    .option("--bucket <name>", "bucket, if the file has several")
     .option("--secret-id <id>", "key pair; default: the project's first enabled one")
     .option("--json", "print one JSON object", false)
     .addHelpText(
@@ -141,11 +141,14 @@ function decodePath(path: string): string {
   }
 }
 
-/** Up to the place of the signature. Undefined: only a fileid is given, and nothing says where it is served. */
+/** The URL up to the signature. Undefined if only a fileid is given and no settings say where it is served. */
 function unsignedUrl({ fileid, url }: DownloadTarget, { downloads }: SignPlace): string | undefined {
-  if (url === undefined) return downloads && `${publicUrl(downloads.place, downloads.host, fileid)}?`;
+  if (url === undefined) {
+    const download = downloads && publicUrl(downloads.place, downloads.host, fileid);
+    return download && `${download}?`;
+  }
   const path = fileid.split("/").map(encodeURIComponent).join("/");
-  // An older signature makes way for the new one.
+  // The new signature replaces an older one.
   const instruction = tokenFromQuery(url.query).rest;
   return `${url.base}/${path}?${instruction === "" ? "" : `${instruction}&`}`;
 }

@@ -1,11 +1,11 @@
-// `huiyuan stat`: everything that is known of one object, or that it was deleted, or that it is not there.
+// `huiyuan stat`: shows all facts about one object, or that it is deleted or not stored.
 import type { Command } from "commander";
 import { isObject } from "./admin-client.ts";
 import { adminCommand, type BucketFlags, withBucket, withServer } from "./admin-command.ts";
 import { shown } from "./shown.ts";
 import type { Terminal } from "./terminal.ts";
 
-const HELP = `Ends with 1 where no object is stored under the name.
+const HELP = `The exit code is 1 if no object is stored under the name.
 
 Examples:
   huiyuan stat http://img.example.com/2015/cat.jpg
@@ -14,8 +14,8 @@ Examples:
 type Fields = Readonly<Record<string, unknown>>;
 
 export function statCommand(terminal: Terminal): Command {
-  return withBucket(adminCommand(terminal, "stat", "show what is known of one object", HELP))
-    .argument("<name>", "a URL under which clients ask for it, or a key")
+  return withBucket(adminCommand(terminal, "stat", "show all facts about one object", HELP))
+    .argument("<name>", "URL of the object, as clients request it, or a key")
     .action(async (name: string, flags: BucketFlags) => {
       await withServer(flags, terminal, async ({ client, print, printJson }) => {
         const found = await client.get("/objects/stat", { bucket: flags.bucket, name });
@@ -43,12 +43,12 @@ function rowsOf(found: unknown): readonly (readonly [string, string])[] {
 
 function stateOf({ state, isStale, isQueued, isInMemory, failure, object }: Fields): string {
   if (state === "tombstone") return "deleted";
-  if (state !== "object") return failure === undefined ? "not stored" : `not known: the store failed (${failure})`;
+  if (state !== "object") return failure === undefined ? "not stored" : `unknown: the store failed (${failure})`;
   const more = [
     ...(isObject(object) && object.isDamaged === true ? ["damaged: upload it again, or delete it"] : []),
     ...(isInMemory === true ? ["in memory"] : []),
-    ...(isStale === true ? ["purged: the origin is asked first"] : []),
-    ...(isQueued === true ? ["on its way to the remote store"] : []),
+    ...(isStale === true ? ["purged: the next request goes to the origin"] : []),
+    ...(isQueued === true ? ["pending for the remote store"] : []),
   ];
   return ["stored", ...more].join(", ");
 }

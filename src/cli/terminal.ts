@@ -1,11 +1,11 @@
-// How a command talks to a person or to a machine. No command logic.
+// The output streams of a command. No command logic.
 import type { Writable } from "node:stream";
 
-/** Where a command's words go. Tests pass their own streams. */
+/** Output of a command. Tests pass their own streams. */
 export interface Terminal {
   readonly out: Writable;
   readonly err: Writable;
-  /** True when `out` is a terminal and NO_COLOR is not set: colours and bars are welcome. */
+  /** True if `out` is a terminal and NO_COLOR is not set: the command may use colours and progress bars. */
   readonly isInteractive: boolean;
 }
 
@@ -18,5 +18,5 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** What a command ends with: 0 done, 1 failed, 2 usage. */
+/** 0: done, 1: failed, 2: wrong usage. */
 export type ExitCode = 0 | 1 | 2;

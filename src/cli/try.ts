@@ -1,5 +1,5 @@
-// `huiyuan try`: a mirror that runs a minute after the clone: temporary settings, an embedded bucket, and a sample
-// site as its origin unless one is named. It makes the first two requests itself and says what they did.
+// `huiyuan try`: starts a mirror with temporary settings and an embedded bucket. Its origin is a sample site, unless a
+// URL is given. It sends the first two requests itself and reports them.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
-import { type PublicPlace, publicBase } from "../http/response/public-url.ts";
+import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { createLogger } from "./logger.ts";
 import { untilStopped } from "./signals.ts";
@@ -34,7 +34,7 @@ interface TryFlags {
   readonly json: boolean;
 }
 
-/** What the trial mirrors. `sample`: the sample site, when no other is named. */
+/** The origin of the trial. `sample` is the sample site, if no URL was given. */
 interface TrialOrigin extends HomePage {
   readonly url: string;
   readonly isPrivate: boolean;
@@ -66,23 +66,23 @@ export function tryCommand(terminal: Terminal): Command {
 async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal: Terminal): Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  // Also when its terminal is closed.
+  // SIGHUP comes when the terminal is closed.
   void untilStopped(["SIGTERM", "SIGINT", "SIGHUP"]).then(() => stopping.abort());
-  // Who read the words has gone (`| head -5`): nobody would see that it runs, and unheard the error would end it here.
+  // The reader of the output may close it (`| head -5`). Without a listener the error would end the process here.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => stopping.abort());
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-try-"));
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   try {
     const clear = flags.json ? () => {} : announce(terminal, originUrl);
-    let mirrorBase = "";
-    const mirrorUrl = (name: string) => `${mirrorBase}/images/${encodeKeyForPath(toKey(name))}`;
+    let bound: PublicPlace | undefined;
+    const mirrorUrl = (name: string) => (bound && publicUrl(bound, MIRROR_HOST, toKey(`images/${name}`))) ?? "";
     const origin = await unlessAborted(signal, openOrigin(originUrl, mirrorUrl));
     undo.push(async () => origin.sample?.close());
     const keys = makeTrialKeys();
     const parts = { folder, originUrl: origin.url, isPrivate: origin.isPrivate, keys };
     const { app, place, replacedPorts } = await startOnFreePorts(parts, flags, terminal);
     undo.push(() => app.stop());
-    mirrorBase = publicBase(place, MIRROR_HOST);
+    bound = place;
     const { picture, trouble } = origin;
     const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
     const token = encodeURIComponent(trialToken(picture ?? "", keys));
@@ -90,7 +90,7 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
       originUrl: origin.url,
       trouble,
       galleryUrl: origin.sample === undefined ? undefined : `${origin.sample.url}/`,
-      mirrorUrl: `${mirrorBase}/${path}`,
+      mirrorUrl: `${publicBase(place, MIRROR_HOST)}/${path}`,
       signedUrl: `${publicBase(place, MEMBERS_HOST)}/${path}?sign=${token}`,
       adminUrl: `http://127.0.0.1:${app.adminPort}/`,
       replacedPorts,
@@ -114,7 +114,7 @@ function announce({ out, isInteractive }: Terminal, originUrl: string | undefine
   return () => void (isInteractive && out.write("\r\u001b[K"));
 }
 
-/** As `work`; rejects when the signal aborts first, and then nobody waits for `work`. */
+/** Settles as `work` does, or rejects once the signal aborts. `work` continues then. */
 async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
@@ -136,7 +136,7 @@ async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: strin
   return { url: sample.url, isPrivate: true, picture, trouble: undefined, sample };
 }
 
-/** Where a wanted port is taken any free one will do: a trial must start. */
+/** Takes any free port if a wanted one is taken, because a trial must start. */
 async function startOnFreePorts(
   parts: TrialParts,
   wanted: TryFlags,
@@ -144,7 +144,7 @@ async function startOnFreePorts(
 ): Promise<{ readonly app: App; readonly place: PublicPlace; readonly replacedPorts: readonly ReplacedPort[] }> {
   const log = createLogger({ isInteractive: terminal.isInteractive, level: "warn", destination: terminal.err });
   const ports = { port: wanted.port, adminPort: wanted.adminPort };
-  // A site on this machine has it already, and settings that name it would be refused as a mirror of itself.
+  // A site on this machine uses the port already. Settings that name it would be refused as a mirror of itself.
   if (loopbackPort(parts.originUrl) === ports.port) ports.port = 0;
   for (;;) {
     try {
@@ -152,12 +152,13 @@ async function startOnFreePorts(
       const app = await startApp({ settings, log });
       const used = { port: app.downloadPort, adminPort: app.adminPort };
       const replaced = (["port", "adminPort"] as const).filter((name) => ports[name] !== wanted[name]);
-      const place = { ...settings.server, port: app.downloadPort };
+      const { publicScheme, publicPort } = settings.server;
+      const place = { publicScheme, publicPort, port: app.downloadPort };
       return { app, place, replacedPorts: replaced.map((name) => ({ wanted: wanted[name], used: used[name] })) };
     } catch (error) {
       const taken = takenPort(error);
       if (taken === undefined) throw error;
-      // Each turn gives one of the two up, so there are three at most.
+      // Each attempt replaces one of the two ports, so there are at most three.
       if (taken === ports.port) ports.port = 0;
       else if (taken === ports.adminPort) ports.adminPort = 0;
       else throw error;
@@ -165,7 +166,7 @@ async function startOnFreePorts(
   }
 }
 
-/** The port of an origin on this machine. */
+/** The port of an origin on this machine; undefined for others. */
 function loopbackPort(originUrl: string): number | undefined {
   const { hostname, port, protocol } = new URL(originUrl);
   if (!isLoopbackHost(hostname)) return undefined;
@@ -177,7 +178,7 @@ function takenPort(error: unknown): number | undefined {
   return cause?.code === "EADDRINUSE" && typeof cause.port === "number" ? cause.port : undefined;
 }
 
-/** One miss and one hit, through the socket like everyone's. Between them it waits, not long, until the image is stored. */
+/** Sends one miss and one hit over HTTP. In between it waits for the image to be stored, half a second at most. */
 async function firstRequests(app: App, picture: Key): Promise<FirstRequests> {
   const target = { port: app.downloadPort, path: `/${encodeKeyForPath(picture)}`, host: MIRROR_HOST };
   const first = await timedGet(target);

@@ -1,4 +1,4 @@
-// `huiyuan usage`: what the buckets were used for, day by day.
+// `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
 import { isObject } from "./admin-client.ts";
 import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
@@ -11,26 +11,26 @@ interface UsageFlags extends AdminFlags {
   readonly to?: string;
 }
 
-const HELP = `A line for each day (UTC) and bucket, the last 30 days unless told otherwise; 400 days are kept. Columns: day, bucket,
-downloads, bytes sent, uploads, bytes uploaded, copies, queries, deletes, objects held, bytes held. Failed requests are
-counted too; JSON tells how many. What was counted in the last 5 s before a crash is not in it.
+const HELP = `One line for each day (UTC) and bucket, by default for the last 30 days; 400 days are stored. Columns: day, bucket, downloads,
+bytes sent, uploads, bytes uploaded, copies, queries, deletes, objects stored, bytes stored. Failed requests are included;
+--json shows their number. A crash loses the counts of its last 5 s.
 
 Examples:
   huiyuan usage
   huiyuan usage --bucket photos --from 2026-11-01 --to 2026-11-30 --json`;
 
 export function usageCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "usage", "what the buckets were used for, by day", HELP)
+  return adminCommand(terminal, "usage", "show usage of the buckets by day", HELP)
     .option("--bucket <appid/name>", "only this bucket")
     .option("--from <day>", "first day, such as 2026-11-01")
-    .option("--to <day>", "last day; today where it is left out")
+    .option("--to <day>", "last day; default: today")
     .action(async (flags: UsageFlags) => {
       const { bucket, from, to, json } = flags;
       await withServer(flags, terminal, async ({ client, print, printJson }) => {
         const answer = await client.get("/usage", { bucket, from, to });
         const days = isObject(answer) && Array.isArray(answer.days) ? answer.days.filter(isObject) : [];
         if (json) for (const day of days) await printJson(day);
-        else if (days.length === 0) terminal.err.write("nothing was counted in this time\n");
+        else if (days.length === 0) terminal.err.write("no usage in this time\n");
         else for (const line of table(days)) await print(line);
         return 0;
       });

@@ -1,4 +1,4 @@
-// `huiyuan warm`: fetches a list of images ahead, before clients ask for them, without hurrying the origin.
+// `huiyuan warm`: fetches a list of images before clients request them, at a limited rate.
 import { MultiBar } from "cli-progress";
 import { type Command, InvalidArgumentError } from "commander";
 import { isObject } from "./admin-client.ts";
@@ -13,20 +13,21 @@ interface WarmFlags extends BucketFlags {
   readonly concurrency: number;
 }
 
-const HELP = `One name a line: a URL under which clients ask for the image, or a key. Lines are taken as they are: there are no comments, and
-blanks around a name are part of it. What is stored already is skipped; what was purged is asked for again. Keys are fetched as clients of --domain would, or else of the bucket's first mirrored domain. Ctrl-C
-ends it; the same list may be given again. Ends with 1 where a fetch has failed; images that the origin lacks do not count.
+const HELP = `One name a line: a URL of the image, as clients request it, or a key. There are no comments, and blanks are part of a name.
+Stored images are skipped; purged ones are fetched again. Keys are fetched through --domain, by default the bucket's first
+mirrored domain. Ctrl-C stops; the same list can be used again. The exit code is 1 if a fetch failed; images that the
+origin lacks are not failures.
 
 Examples:
   huiyuan warm urls.txt --rate 20
   find-new-images | huiyuan warm - --domain img.example.com --concurrency 8`;
 
 export function warmCommand(terminal: Terminal): Command {
-  return withBucket(adminCommand(terminal, "warm", "fetch a list of images ahead", HELP))
+  return withBucket(adminCommand(terminal, "warm", "fetch a list of images in advance", HELP))
     .argument("<file>", "list of names; - is standard input")
     .option("--domain <host>", "domain whose mirror fetches keys")
-    .option("--rate <count>", "names a second at most, such as 20 or 0.5", parseRate)
-    .option("--concurrency <count>", "names at the same time, 1 to 64", parsePlaces, 4)
+    .option("--rate <count>", "largest number of names a second, such as 20 or 0.5", parseRate)
+    .option("--concurrency <count>", "concurrent names, 1 to 64", parsePlaces, 4)
     .action(async (file: string, flags: WarmFlags) => {
       await withServer(flags, terminal, async (session) => {
         const progress = await startProgress(file, flags, terminal);
@@ -66,15 +67,14 @@ async function warm(
   return counts;
 }
 
-/** Not worth a line for each. */
+/** Results without a line of their own. */
 const QUIET: ReadonlySet<string> = new Set(["fetched", "present", "confirmed"]);
 
 const EXPLAINED: Readonly<Record<string, string>> = {
-  missing: "the origin has none",
-  deleted: "deleted by an operator; `huiyuan undelete` lifts that",
-  unmirrored: "its domain asks no origin for it",
-  unstored:
-    "the origin gave something that may not be stored (damaged, or forbidden to be kept), or another tool's object is in the way",
+  missing: "the origin does not have it",
+  deleted: "deleted by an operator; see `huiyuan undelete`",
+  unmirrored: "its domain has no mirror for it",
+  unstored: "the answer may not be stored (damaged, or no-store), or another tool's object has this name",
 };
 
 function describe({ name, result, message }: Readonly<Record<string, unknown>>): string {
@@ -94,7 +94,7 @@ interface Progress {
   stop(): void;
 }
 
-/** A bar on a terminal, nothing elsewhere. Standard input has no known end, so its bar only counts. */
+/** A progress bar on a terminal, nothing elsewhere. For standard input it only counts, because the total is unknown. */
 async function startProgress(file: string, { json }: WarmFlags, terminal: Terminal): Promise<Progress> {
   if (json || !terminal.isInteractive || process.stderr.isTTY !== true) return { step() {}, say: undefined, stop() {} };
   const total = file === "-" ? 0 : await countLines(file);

@@ -1,36 +1,38 @@
-// The public SDK, `huiyuan/client`: signing, uploads, the other calls of the REST API, download URLs, and what a receiver
-// of callbacks needs. For servers: it holds the project's SecretKey, which must never reach a browser or an app.
-import { readCopied, readStat, readUploaded } from "./answers.ts";
-import { createCaller } from "./call.ts";
-import { argumentError, HuiyuanClientError } from "./error.ts";
-import { makeForm } from "./form.ts";
-import { checkFileid, fileidInPath } from "./names.ts";
-import type { Copied, ImageStat, Uploaded } from "./results.ts";
-import { type SigningPlace, type SignRequest, signFor } from "./signing.ts";
-import { type SliceProgress, uploadSlices } from "./slices.ts";
-import { type ImageSource, openSource, type RepeatableSource } from "./source.ts";
+// The public SDK, `huiyuan/client`: signs, uploads, calls the REST API, makes download URLs and verifies callbacks.
+// For servers only: it holds the project's SecretKey, which must never reach a browser or an app.
+import { type CallbackVerdict, verifyCallback as verify } from "../sign/callback.ts";
+import { readCopied, readStat, readUploaded } from "./api/answers.ts";
+import { createCaller } from "./api/call.ts";
+import { argumentError, HuiyuanClientError } from "./api/client-error.ts";
+import { makeForm } from "./api/form.ts";
+import type { Copied, ImageStat, Uploaded } from "./api/results.ts";
+import { checkFileid, fileidInPath } from "./fileid.ts";
+import { type SigningContext, type SignRequest, signFor } from "./signing.ts";
+import { type SliceProgress, uploadSlices } from "./upload/slices.ts";
+import { type ImageSource, openSource, type RepeatableSource } from "./upload/source.ts";
 import { downloadUrl, type UrlOptions } from "./url.ts";
 
-export type { ErrorName } from "./codes.ts";
-export { HuiyuanClientError } from "./error.ts";
-export { type Processing, processing } from "./processing.ts";
-export { type CallbackNotice, type CallbackRefusal, type CallbackVerdict, verifyCallback } from "./receive.ts";
+export type { CallbackNotice, CallbackRefusal, CallbackVerdict } from "../sign/callback.ts";
+export { HuiyuanClientError } from "./api/client-error.ts";
+export type { ErrorName } from "./api/codes.ts";
+export { type Processing, processing } from "./processing/processing.ts";
 export type { Copied, ImageSource, ImageStat, RepeatableSource, SignRequest, SliceProgress, Uploaded, UrlOptions };
 
 export interface ClientOptions {
-  /** Where the REST API answers, such as `https://images.example.com`; `/photos/v2/…` is put behind it. */
+  /** URL of the REST API, such as `https://images.example.com`; the client appends `/photos/v2/…`. */
   readonly endpoint: string;
   /** Decimal. */ readonly appid: string;
   readonly bucket: string;
   readonly secretId: string;
   readonly secretKey: string;
   /**
-   * What stands before the fileid in download URLs, such as `https://img.example.com`. Default: `<bucket>-<appid>.` before the
-   * host of `endpoint`, which a service answers whose `baseDomain` is that host.
+   * URL of the bucket's downloads, such as `https://img.example.com`; the fileid is appended. Default:
+   * `<bucket>-<appid>.` before the host of `endpoint`, which is right if that host is the service's
+   * `server.baseDomain`.
    */
   readonly downloads?: string;
-  /** An attempt on which nothing moves for so long is given up. Milliseconds; default 30 000. */ readonly timeoutMs?: number;
-  /** Further attempts where they can do no harm. Default 2. */ readonly retries?: number;
+  /** An attempt without progress for this time fails. Milliseconds; default 30 000. */ readonly timeoutMs?: number;
+  /** Attempts after the first, if a retry is safe. Default 2. */ readonly retries?: number;
   readonly fetch?: typeof fetch;
   /** Milliseconds since 1970. */ readonly now?: () => number;
 }
@@ -40,9 +42,9 @@ export interface CallOptions {
 }
 
 export interface UploadOptions extends CallOptions {
-  /** 1 to 128 bytes of UTF-8, any slashes; a taken one throws file_exists. Without one the service makes a name. */
+  /** 1 to 128 bytes of UTF-8, with any slashes. If it is taken: file_exists. If absent, the service makes a name. */
   readonly fileid?: string;
-  /** Handed on to the callback, unchanged. */ readonly magicContext?: string;
+  /** Passed to the callback unchanged. */ readonly magicContext?: string;
 }
 
 export interface WholeUploadOptions extends UploadOptions {
@@ -51,24 +53,24 @@ export interface WholeUploadOptions extends UploadOptions {
 
 export interface SliceUploadOptions extends UploadOptions {
   /** At most 3 MiB; default 512 KiB. */ readonly sliceBytes?: number;
-  /** Of an upload that was broken off: the service goes on where it stands. */ readonly session?: string;
+  /** Session of an interrupted upload, which the service resumes. */ readonly session?: string;
   readonly onProgress?: (progress: SliceProgress) => void;
 }
 
 /** Every call throws HuiyuanClientError. */
 export interface Client {
   sign(request: SignRequest): string;
-  /** In one request, never overwriting. Its MD5 goes along. */
+  /** Uploads in one request, with the MD5. Never overwrites. */
   upload(source: ImageSource, options?: WholeUploadOptions): Promise<Uploaded>;
-  /** For images above some 5 MB or poor networks: a broken connection costs one slice. */
+  /** Uploads in slices, for images above about 5 MB or poor networks: a broken connection costs one slice. */
   uploadSlices(source: RepeatableSource, options?: SliceUploadOptions): Promise<Uploaded>;
-  /** Undefined: no such image. */
+  /** Undefined if there is no such image. */
   stat(fileid: string, options?: CallOptions): Promise<ImageStat | undefined>;
-  /** Under a new name that the service makes. */
+  /** Copies to a new name that the service makes. */
   copy(fileid: string, options?: CallOptions): Promise<Copied>;
-  /** Throws not_found. */
+  /** Deletes the image. Throws not_found. */
   delete(fileid: string, options?: CallOptions): Promise<void>;
-  /** Where the image, or one made of it, is downloaded. */
+  /** Download URL of the image, or of a processed version. */
   url(fileid: string, options?: UrlOptions): string;
 }
 
@@ -81,7 +83,7 @@ export function createClient(options: ClientOptions): Client {
   const { appid, bucket, timeoutMs = DEFAULT_TIMEOUT_MS, retries = DEFAULT_RETRIES } = options;
   const endpoint = addressOf("endpoint", options.endpoint);
   const downloads = options.downloads === undefined ? undefined : addressOf("downloads", options.downloads);
-  const place: SigningPlace = { ...options, now: options.now ?? Date.now };
+  const place: SigningContext = { ...options, now: options.now ?? Date.now };
   const caller = createCaller({ endpoint, timeoutMs, retries, fetch: options.fetch ?? fetch });
   const bucketPath = `/photos/v2/${encodeURIComponent(appid)}/${encodeURIComponent(bucket)}/0`;
   const pathOf = (fileid: string, operation = "") => {
@@ -92,12 +94,12 @@ export function createClient(options: ClientOptions): Client {
     path: fileid === undefined ? bucketPath : pathOf(fileid),
     sign: () => signFor(place, { operation: "upload", fileid }),
   });
-  const spendOnce = (operation: "copy" | "delete", fileid: string, { signal }: CallOptions) =>
+  const callOnce = (operation: "copy" | "delete", fileid: string, { signal }: CallOptions) =>
     caller.call({
       method: "POST",
       path: pathOf(fileid, operation === "copy" ? "/copy" : "/del"),
       sign: () => signFor(place, { operation, fileid }),
-      repeats: "if-undone",
+      retry: "if-unprocessed",
       signal,
     });
 
@@ -113,31 +115,43 @@ export function createClient(options: ClientOptions): Client {
         method: "POST",
         form: makeForm(fields, file),
         onFile: onProgress && ((sentBytes) => onProgress({ sentBytes, totalBytes })),
-        repeats: source.isRepeatable ? "if-undone" : "never",
+        retry: source.isRepeatable ? "if-unprocessed" : "never",
         signal,
       });
       return readUploaded(answer);
     },
     async uploadSlices(given, { fileid, magicContext, session, sliceBytes, onProgress, signal } = {}) {
       const source = await openSource(given);
-      const wishes = { magicContext, session, sliceBytes: sliceBytes ?? DEFAULT_SLICE_BYTES, onProgress, signal };
-      return uploadSlices(caller, { ...uploadPlace(fileid), ...wishes, source });
+      const rest = { magicContext, session, sliceBytes: sliceBytes ?? DEFAULT_SLICE_BYTES, onProgress, signal };
+      return uploadSlices(caller, { ...uploadPlace(fileid), ...rest, source });
     },
     async stat(fileid, { signal } = {}) {
       try {
-        return readStat(await caller.call({ method: "GET", path: pathOf(fileid), repeats: "always", signal }));
+        return readStat(await caller.call({ method: "GET", path: pathOf(fileid), retry: "always", signal }));
       } catch (error) {
         if (error instanceof HuiyuanClientError && error.name === "not_found") return undefined;
         throw error;
       }
     },
-    copy: async (fileid, callOptions = {}) => readCopied(await spendOnce("copy", fileid, callOptions)),
-    delete: async (fileid, callOptions = {}) => void (await spendOnce("delete", fileid, callOptions)),
+    copy: async (fileid, callOptions = {}) => readCopied(await callOnce("copy", fileid, callOptions)),
+    delete: async (fileid, callOptions = {}) => void (await callOnce("delete", fileid, callOptions)),
     url: (fileid, urlOptions = {}) => downloadUrl({ ...place, downloads, endpoint }, fileid, urlOptions),
   };
 }
 
-/** Without a slash at its end. */
+/**
+ * Checks a callback that your server received: was it signed with the bucket's `callback.secret`, and what does it say?
+ * `body` is the request body exactly as received; `now` is in milliseconds since 1970. The same notice may arrive more
+ * than once: an equal (bucket, fileid, sha1) is the same upload.
+ */
+export function verifyCallback(
+  body: string | Uint8Array,
+  { secret, now = Date.now() }: { readonly secret: string; readonly now?: number },
+): CallbackVerdict {
+  return verify(body, { secret, now: Math.floor(now / 1000) });
+}
+
+/** Returns the URL without a slash at its end. */
 function addressOf(option: string, text: string): string {
   const isUrl = /^https?:\/\/[^/?#]+(?:\/[^?#]*)?$/.test(text) && URL.canParse(text);
   if (!isUrl)

@@ -1,12 +1,12 @@
-// Which signature an operation needs, made with the project's key pair.
+// Signs operations with the project's key pair: multi-use for uploads and downloads, one-time for copies and deletes.
 import { randomInt } from "node:crypto";
 import { MAX_LIFE_SECONDS, makeToken } from "../sign/token.ts";
-import { argumentError } from "./error.ts";
-import { checkFileid } from "./names.ts";
+import { argumentError } from "./api/client-error.ts";
+import { checkFileid } from "./fileid.ts";
 
 /**
- * What a signature is to allow. `upload` and `download`: any number of times until it ends, the file that is named, or any
- * file of the bucket where none is. `copy` and `delete`: once, that file.
+ * The operation that a signature allows. For `upload` and `download` it is multi-use until it expires, and is valid for
+ * `fileid`, or for the whole bucket without one. For `copy` and `delete` it is valid once, for `fileid`.
  */
 export type SignRequest =
   | {
@@ -16,7 +16,7 @@ export type SignRequest =
     }
   | { readonly operation: "copy" | "delete"; readonly fileid: string };
 
-export interface SigningPlace {
+export interface SigningContext {
   readonly appid: string;
   readonly bucket: string;
   readonly secretId: string;
@@ -26,13 +26,13 @@ export interface SigningPlace {
 
 const DEFAULT_LIFE_SECONDS = 600;
 
-/** The signature as it stands in a header; in a URL it has to be percent-encoded. Throws argument_invalid. */
-export function signFor(place: SigningPlace, request: SignRequest): string {
+/** The signature for a header; percent-encode it for a URL. Throws argument_invalid. */
+export function signFor(place: SigningContext, request: SignRequest): string {
   const { appid, bucket, secretId, secretKey } = place;
   const issuedAt = Math.floor(place.now() / 1000);
   const life = "lifeSeconds" in request ? (request.lifeSeconds ?? DEFAULT_LIFE_SECONDS) : DEFAULT_LIFE_SECONDS;
   if (!Number.isSafeInteger(life) || life < 1 || life > MAX_LIFE_SECONDS) {
-    throw argumentError(`Cannot sign for ${life} seconds, from 1 to ${MAX_LIFE_SECONDS} are possible`);
+    throw argumentError(`Cannot sign for ${life} seconds: wanted an integer from 1 to ${MAX_LIFE_SECONDS}`);
   }
   if (request.fileid !== undefined) checkFileid(request.fileid);
   const isOneTime = request.operation === "copy" || request.operation === "delete";

@@ -1,26 +1,26 @@
-// Download URLs: the bucket's address, the fileid, an alias or a processing instruction, a signature.
+// Makes download URLs from the bucket's address, the fileid, an alias or an instruction, and a signature.
 import { isIP } from "node:net";
-import { argumentError } from "./error.ts";
-import { checkFileid, fileidInUrl, instructionInUrl } from "./names.ts";
-import { type SigningPlace, signFor } from "./signing.ts";
+import { argumentError } from "./api/client-error.ts";
+import { checkFileid, fileidInUrl } from "./fileid.ts";
+import { type SigningContext, signFor } from "./signing.ts";
 
 export interface UrlOptions {
-  /** What is made of the image: `processing().fit({ width: 200 })`, or an instruction as text. */
+  /** Processing of the image: `processing().fit({ width: 200 })`, or an instruction as text. */
   readonly process?: { readonly text: string } | string;
-  /** A download alias (样式下载别名) with its separator, such as `!small`. Not together with `process`. */
+  /** A download alias (样式下载别名) with its separator, such as `!small`. Excludes `process`. */
   readonly alias?: string;
-  /** For a bucket with `token: required`. True: for 600 seconds. */
+  /** Signs the URL, for a bucket with `token: required`. True: valid for 600 seconds. */
   readonly sign?: boolean | { readonly lifeSeconds: number };
 }
 
-export interface UrlPlace extends SigningPlace {
-  /** These two without a slash at their end. */
+export interface UrlContext extends SigningContext {
+  /** Both URLs are without a slash at their end. */
   readonly downloads: string | undefined;
   readonly endpoint: string;
 }
 
 /** Throws argument_invalid. */
-export function downloadUrl(place: UrlPlace, fileid: string, { process, alias = "", sign }: UrlOptions): string {
+export function downloadUrl(place: UrlContext, fileid: string, { process, alias = "", sign }: UrlOptions): string {
   checkFileid(fileid);
   if (alias !== "" && process !== undefined) throw argumentError("Cannot use an alias and an instruction in one URL");
   const name = fileid + alias;
@@ -33,12 +33,17 @@ export function downloadUrl(place: UrlPlace, fileid: string, { process, alias = 
   return `${baseOf(place)}/${fileidInUrl(name)}${query.length === 0 ? "" : `?${query.join("&")}`}`;
 }
 
-/** Without a slash at its end. */
-function baseOf({ downloads, endpoint, appid, bucket }: UrlPlace): string {
+/** Escapes an instruction for a query: only the characters that a URL cannot hold. */
+export function instructionInUrl(text: string): string {
+  return encodeURI(text).replaceAll("#", "%23").replaceAll("&", "%26");
+}
+
+/** The address of the bucket's downloads, without a slash at its end. */
+function baseOf({ downloads, endpoint, appid, bucket }: UrlContext): string {
   if (downloads !== undefined) return downloads;
   const { protocol, host, hostname } = new URL(endpoint);
   if (isIP(hostname) !== 0 || hostname.startsWith("[")) {
-    throw argumentError(`Cannot tell the download address from ${endpoint}: set the client's option downloads`);
+    throw argumentError(`Cannot derive the download address from ${endpoint}: wanted the option downloads`);
   }
   return `${protocol}//${bucket}-${appid}.${host}`;
 }

@@ -1,14 +1,15 @@
-// Which addresses may be dialled: the pure rules of the SSRF guard. It resolves nothing and dials nothing; connect.ts asks
-// it before and after every dial. Ports are ports.ts.
+// Decides which IP addresses may be dialled: the pure rules of the SSRF guard. It resolves nothing and dials nothing;
+// connect.ts applies it before and after every dial. Ports are in ports.ts.
 import ipaddr from "ipaddr.js";
 
 /**
- * `public`: global unicast, always allowed. `private`: only where the operator said `allowPrivate` (loopback, RFC 1918,
- * unique local, carrier-grade NAT, 198.18/15, local NAT64). `forbidden`: never, whatever the settings say.
+ * `public`: global unicast, always allowed. `private`: allowed only with the setting `allowPrivate` (loopback, RFC
+ * 1918, unique local, carrier-grade NAT, 198.18/15, local NAT64). `forbidden`: never allowed, whatever the settings
+ * say.
  */
 export type AddressClass = "public" | "private" | "forbidden";
 
-// Cloud metadata services that live inside ranges a private origin may use: no picture is ever there, only credentials.
+// Cloud metadata services inside ranges that a private origin may use. They serve credentials and never images.
 const METADATA = new Set(["100.100.100.200", "fd00:ec2::254", "fd20:ce::254"]);
 
 const PRIVATE_RANGES: ReadonlySet<string> = new Set(["loopback", "private", "carrierGradeNat", "uniqueLocal"]);
@@ -20,8 +21,9 @@ const SIX_TO_FOUR = ipaddr.IPv6.parseCIDR("2002::/16");
 const GLOBAL_UNICAST_V6 = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /**
- * The class of a literal address as a resolver or a socket gives it; anything that is no strict literal is forbidden.
- * Odd spellings of a host (`127.1`, `0x7f000001`) never come here: URL parsing turns them into a literal first.
+ * Returns the class of a literal address from a resolver or a socket. Any text that is not a strict literal is
+ * forbidden. Odd spellings of a host (`127.1`, `0x7f000001`) never reach this function: URL parsing makes literals of
+ * them.
  */
 export function classifyAddress(text: string): AddressClass {
   if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return "forbidden";
@@ -41,10 +43,11 @@ function classifyV4(address: ipaddr.IPv4): AddressClass {
 function classifyV6(address: ipaddr.IPv6): AddressClass {
   if (address.zoneId !== undefined || METADATA.has(address.toRFC5952String())) return "forbidden";
   const bytes = address.toByteArray();
-  // NAT64 and 6to4 carry an IPv4 address: the packet ends there, so that address decides.
+  // NAT64 and 6to4 addresses contain an IPv4 address. The packet ends there, so the IPv4 address decides.
   if (address.match(NAT64)) return classifyV4(new ipaddr.IPv4(bytes.slice(12)));
   if (address.match(SIX_TO_FOUR)) return classifyV4(new ipaddr.IPv4(bytes.slice(2, 6)));
   if (PRIVATE_RANGES.has(address.range()) || address.match(NAT64_LOCAL)) return "private";
-  // Teredo, ::/96, documentation and the rest: nothing outside 2000::/3 is global unicast, and not all inside it.
+  // Teredo, ::/96, documentation and others: global unicast lies only inside 2000::/3, and not all of that range is
+  // global.
   return address.match(GLOBAL_UNICAST_V6) && address.range() === "unicast" ? "public" : "forbidden";
 }

@@ -1,10 +1,10 @@
-// The one table of everything that can go wrong: code → HTTP status, X-ErrNo, REST code, and the text a person may see.
-// It does not know how an error is sent; http/ does that.
+// The one table of all errors: code → HTTP status, X-ErrNo, REST code, and the text that a client sees. It does not
+// send errors; http/ does that.
 
 /**
- * `status`: HTTP status on downloads. `errNo`: the `X-ErrNo` header on downloads (万象优图 numbers, facts of the
- * download URL). `rest`: the code of the REST API, where every failure is a 400; without one it is REST_DEFAULT. A
- * released code keeps its meaning for ever.
+ * `status`: HTTP status on downloads. `errNo`: the `X-ErrNo` header on downloads (numbers of 万象优图, part of its download
+ * contract). `rest`: the code of the REST API, which answers every failure with 400; default REST_DEFAULT. A released
+ * code keeps its meaning for ever.
  */
 interface ErrorRow {
   readonly status: number;
@@ -13,7 +13,7 @@ interface ErrorRow {
   readonly rest?: number;
 }
 
-/** Where the table names no REST code. */
+/** The REST code of rows without one. */
 const REST_DEFAULT = -5989;
 
 const restRow = (rest: number, text: string) => ({ status: 400, errNo: rest, text, rest }) as const;
@@ -29,16 +29,16 @@ const ERROR_ROWS = {
   method_not_allowed: { status: 405, errNo: -103, text: "only GET, HEAD and OPTIONS are served here" },
   domain_unknown: { status: 404, errNo: -104, text: "no bucket is bound to this host" },
   referer_refused: { status: 403, errNo: -108, text: "this Referer is not allowed" },
-  precondition_failed: { status: 412, errNo: -103, text: "a condition of the request does not hold" },
+  precondition_failed: { status: 412, errNo: -103, text: "a precondition of the request is false" },
   range_unsatisfiable: { status: 416, errNo: -124, text: "the range lies outside the object" },
-  style_unknown: { status: 400, errNo: -105, text: "no style of this name" },
+  style_unknown: { status: 400, errNo: -105, text: "no style has this name" },
   original_protected: { status: 403, errNo: -154, text: "the original is protected: only its styles are served" },
   // Image processing
   processing_invalid: { status: 400, errNo: -106, text: "the processing instruction is not valid" },
   image_not_processable: {
     status: 400,
     errNo: -441,
-    text: "the image cannot be decoded, or is of a kind that is not processed",
+    text: "the image cannot be decoded, or its format cannot be processed",
   },
   image_too_heavy: { status: 400, errNo: -167, text: "the image has too many bytes to be processed" },
   image_too_large: { status: 400, errNo: -447, text: "the image has too many pixels or frames to be processed" },
@@ -55,39 +55,39 @@ const ERROR_ROWS = {
   // The token of a download (Token 防盗链)
   sign_missing: { status: 403, errNo: -46618, text: "a signature is required: add ?sign=", rest: -81 },
   sign_malformed: { status: 403, errNo: -46618, text: "the signature cannot be read", rest: -5998 },
-  sign_key_unknown: { status: 403, errNo: -46618, text: "the signature names no enabled key", rest: -79 },
+  sign_key_unknown: { status: 403, errNo: -46618, text: "the signature does not name an enabled key", rest: -79 },
   sign_mismatch: { status: 403, errNo: -46618, text: "the signature is not valid", rest: -97 },
-  sign_scope: { status: 403, errNo: -46618, text: "the signature was made for something else", rest: -70 },
+  sign_scope: { status: 403, errNo: -46618, text: "the signature is for another resource", rest: -70 },
   sign_expired: { status: 403, errNo: -46619, text: "the signature has expired", rest: -96 },
-  sign_lifetime: { status: 403, errNo: -46618, text: "the signature may live for 92 days at most", rest: -97 },
+  sign_lifetime: { status: 403, errNo: -46618, text: "the signature is valid for more than 92 days", rest: -97 },
   sign_spent: { status: 403, errNo: -77, text: "the one-time signature has been used", rest: -77 },
   sign_one_time_unbound: { status: 403, errNo: -76, text: "a one-time signature must name a file", rest: -76 },
   sign_one_time_refused: { status: 403, errNo: -74, text: "one-time signatures are not accepted here", rest: -74 },
-  sign_v1_refused: { status: 403, errNo: -46618, text: "signatures of the V1 shape are not accepted here", rest: -97 },
+  sign_v1_refused: { status: 403, errNo: -46618, text: "V1 signatures are not accepted here", rest: -97 },
   project_disabled: { status: 403, errNo: -64, text: "the project is disabled", rest: -64 },
-  // Copy and delete alone ask for one-time tokens; never sent to a download
+  // Only copy and delete require one-time tokens; a download never gets this code
   sign_not_one_time: { status: 403, errNo: -46618, text: "a one-time signature is required", rest: -73 },
-  // The REST API; never sent to a download, so their status is that of the API, and their errNo is the code itself
+  // The REST API. A download never gets these codes: the status is the API's, and errNo equals the REST code
   rest_path_invalid: restRow(-5999, "the path of the API call is not valid"),
-  rest_method_refused: restRow(-5996, "the REST API knows GET, POST and OPTIONS"),
+  rest_method_refused: restRow(-5996, "the REST API accepts GET, POST and OPTIONS"),
   rest_route_unknown: restRow(-5994, "no such operation of the REST API"),
   appid_unknown: restRow(-82, "no such project"),
   bucket_unknown: restRow(-1894, "no such bucket"),
   operation_unsupported: restRow(-75, "the bucket is for downloads only"),
-  form_broken: restRow(-5993, "the multipart form is broken"),
+  form_broken: restRow(-5993, "the multipart form is malformed"),
   form_value_invalid: restRow(-5992, "a value of the form is not valid"),
   file_part_missing: restRow(-5990, "the form has no part FileContent"),
   body_late: restRow(-5989, "the body did not arrive in time"),
   upload_size: restRow(-5995, "the image is empty or too large"),
-  upload_not_image: restRow(-1893, "the file is no image that can be decoded"),
-  upload_md5_wrong: restRow(-1898, "the image has another MD5 than declared"),
-  upload_sha1_wrong: restRow(-1887, "the image has another SHA-1 than declared"),
+  upload_not_image: restRow(-1893, "the file is not an image that can be decoded"),
+  upload_md5_wrong: restRow(-1898, "the image's MD5 is not the declared one"),
+  upload_sha1_wrong: restRow(-1887, "the image's SHA-1 is not the declared one"),
   upload_exists: restRow(-1886, "the fileid exists; delete it first"),
   slice_too_large: restRow(-5991, "the slice is too large"),
   slice_too_small: restRow(-283, "the slice is too small"),
-  slice_size_differs: restRow(-284, "the slice has another size or place than agreed"),
+  slice_size_differs: restRow(-284, "the slice's size or offset is not the agreed one"),
   slices_too_large: restRow(-285, "the image is too large"),
-  slices_hash_wrong: restRow(-5984, "the slices do not make up the image that was announced"),
+  slices_hash_wrong: restRow(-5984, "the slices do not form the declared image"),
   upload_id_unknown: restRow(-5983, "no such upload, or it is over 24 hours old"),
   delete_failed: restRow(-190, "the image could not be deleted"),
   copy_failed: restRow(-199, "the image could not be copied"),
@@ -96,13 +96,13 @@ const ERROR_ROWS = {
   path_missing: {
     status: 404,
     errNo: -6101,
-    text: "this is an image mirror: ask for an image by its path, such as /a.jpg",
+    text: "this is an image mirror: request an image by its path, such as /a.jpg",
   },
   deleted: { status: 404, errNo: -6101, text: "the image was deleted", rest: -197 },
-  // The origin: no answer
-  origin_timeout: { status: 424, errNo: -902, text: "the origin did not answer in time", rest: -5997 },
+  // The origin sent no response
+  origin_timeout: { status: 424, errNo: -902, text: "the origin did not respond in time", rest: -5997 },
   origin_refused: { status: 424, errNo: -902, text: "the origin refused the connection", rest: -5997 },
-  origin_reset: { status: 424, errNo: -902, text: "the origin closed the connection before it answered", rest: -5997 },
+  origin_reset: { status: 424, errNo: -902, text: "the origin closed the connection before it responded", rest: -5997 },
   origin_tls: { status: 424, errNo: -902, text: "the origin's TLS handshake failed", rest: -5997 },
   origin_name_unknown: { status: 424, errNo: -902, text: "the origin's name does not exist", rest: -5997 },
   origin_dns_timeout: {
@@ -115,68 +115,78 @@ const ERROR_ROWS = {
   origin_failing: {
     status: 424,
     errNo: -902,
-    text: "the origin keeps failing and is not asked for the moment",
+    text: "the origin keeps failing; no requests are sent to it for now",
     rest: -5997,
   },
-  origin_busy: { status: 424, errNo: -902, text: "the origin has asked to be left alone for a while", rest: -5997 },
-  // The origin: an answer that may not be used
+  origin_busy: {
+    status: 424,
+    errNo: -902,
+    text: "the origin has asked for a pause; no requests are sent to it for now",
+    rest: -5997,
+  },
+  // The origin sent a response that may not be used
   origin_blocked: { status: 424, errNo: -120, text: "the origin's address is not allowed", rest: -5997 },
-  origin_status: { status: 424, errNo: -120, text: "the origin answered with an error", rest: -5997 },
-  origin_unexpected: { status: 424, errNo: -120, text: "the origin's answer does not fit the request", rest: -5997 },
+  origin_status: { status: 424, errNo: -120, text: "the origin responded with an error", rest: -5997 },
+  origin_unexpected: { status: 424, errNo: -120, text: "the origin's response does not fit the request", rest: -5997 },
   origin_head_invalid: { status: 424, errNo: -120, text: "the origin's response head is not valid HTTP", rest: -5997 },
   origin_loop: {
     status: 508,
     errNo: -120,
-    text: "the request has come back to this server: the origin is a loop",
+    text: "the request came back to this server: its origins form a loop",
     rest: -5997,
   },
   origin_redirect: { status: 424, errNo: -120, text: "the origin's redirect may not be followed", rest: -5997 },
-  origin_moved: { status: 302, errNo: -156, text: "the image has another address" },
-  origin_truncated: { status: 424, errNo: -120, text: "the origin's image was cut short", rest: -5997 },
+  origin_moved: { status: 302, errNo: -156, text: "the image has moved to another address" },
+  origin_truncated: { status: 424, errNo: -120, text: "the origin's image is truncated", rest: -5997 },
   origin_too_large: { status: 424, errNo: -120, text: "the origin's image is too large", rest: -5997 },
   origin_empty: { status: 424, errNo: -120, text: "the origin sent no bytes", rest: -5997 },
-  origin_not_image: { status: 424, errNo: -120, text: "the origin sent something that is not an image", rest: -5997 },
+  origin_not_image: { status: 424, errNo: -120, text: "the origin sent data that is not an image", rest: -5997 },
   origin_type_refused: {
     status: 424,
     errNo: -120,
-    text: "the origin's image is of a type that is not accepted here",
+    text: "the origin's image has a type that is not accepted here",
     rest: -5997,
   },
   origin_hash_wrong: {
     status: 424,
     errNo: -120,
-    text: "the origin's image does not have the digest that it declared",
+    text: "the origin's image does not match its declared digest",
     rest: -5997,
   },
-  origin_encoded: { status: 424, errNo: -120, text: "the origin sent an encoding that was not asked for", rest: -5997 },
+  origin_encoded: {
+    status: 424,
+    errNo: -120,
+    text: "the origin sent a content encoding that was not requested",
+    rest: -5997,
+  },
   // This server
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
-  overloaded: { status: 503, errNo: -902, text: "too many fetches are under way; try again", rest: -2000 },
+  overloaded: { status: 503, errNo: -902, text: "too many fetches are in progress; try again", rest: -2000 },
   not_kept: {
     status: 503,
     errNo: -902,
-    text: "the image is on its way to others, and there is no room to keep it; try again",
+    text: "the image is being sent to other clients, and there is no room to keep it; try again",
     rest: -2000,
   },
   draining: { status: 503, errNo: -100, text: "the server is shutting down; try again", rest: -2000 },
   store_failed: { status: 500, errNo: -101, text: "the store could not be read" },
   store_corrupt: { status: 500, errNo: -101, text: "the stored bytes are damaged", rest: -197 },
   store_full: { status: 500, errNo: -101, text: "the store has no room" },
-  internal: { status: 500, errNo: -100, text: "something went wrong in here" },
-  // Commands and settings; never sent to a download
+  internal: { status: 500, errNo: -100, text: "internal server error" },
+  // Commands and settings; a download never gets these codes
   settings_invalid: { status: 500, errNo: -100, text: "the settings have faults" },
   data_locked: { status: 500, errNo: -100, text: "another process uses this data directory" },
 } as const satisfies Record<string, ErrorRow>;
 
-/** What to act on. Never act on a message. */
+/** Callers act on the code, never on the message. */
 export type ErrorCode = keyof typeof ERROR_ROWS;
 
-/** Status, X-ErrNo and public text of a code. */
+/** Returns the status, X-ErrNo and public text of a code. */
 export function errorRow(code: ErrorCode): ErrorRow {
   return ERROR_ROWS[code];
 }
 
-/** What the REST API says of a code: its number and the text that its documentation gives to that. */
+/** Returns the REST API's number for a code, and the text that its documentation gives to that number. */
 export function restError(code: ErrorCode): { readonly code: number; readonly message: string } {
   const { rest = REST_DEFAULT, text } = errorRow(code);
   return { code: rest, message: REST_MESSAGES[rest] ?? text };
@@ -222,12 +232,15 @@ const REST_MESSAGES: Readonly<Record<number, string>> = {
 export const ERROR_CODES = Object.keys(ERROR_ROWS) as readonly ErrorCode[];
 
 /**
- * Facts that accompany an error. `originStatus` belongs to `origin_status` and `origin_busy`; `retryAfterSeconds` to 429,
- * 503 and an origin that is left alone; `answerStatus` is sent instead of the code's own status (transparentErrors);
- * `objectBytes`, the size that a range missed, to `range_unsatisfiable`; `location`, an absolute URL, to `origin_moved`,
- * whose `originStatus` is that of the redirect; `parameter`, the faulty one as the manual names it
- * (`imageMogr2/thumbnail`) and therefore fit for a client's eyes, to `processing_invalid`, with `wanted`, what it may be
- * (`an integer from 1 to 100`), in words of our own.
+ * Facts that accompany an error.
+ * `originStatus`: with `origin_status` and `origin_busy`; with `origin_moved` it is the status of the redirect.
+ * `answerStatus`: sent instead of the code's own status (transparentErrors).
+ * `retryAfterSeconds`: with 429, 503 and an origin that is not requested for a while.
+ * `objectBytes`: with `range_unsatisfiable`, the size of the object.
+ * `parameter`: with `processing_invalid`, the faulty parameter as the manual names it (`imageMogr2/thumbnail`), so a
+ * client may see it.
+ * `wanted`: with `processing_invalid`, the allowed values in words of our own (`an integer from 1 to 100`).
+ * `location`: with `origin_moved`, an absolute URL.
  */
 export interface ErrorDetails {
   readonly cause?: unknown;
@@ -242,7 +255,7 @@ export interface ErrorDetails {
 
 /**
  * The one error type that is thrown on purpose. `message` is for logs (`Cannot <action> "<thing>": <found>, <wanted>`)
- * and may name internal hosts; a client is only ever shown `errorRow(code).text`.
+ * and may name internal hosts. A client only ever sees `errorRow(code).text`.
  */
 export class HuiyuanError extends Error {
   readonly code: ErrorCode;
@@ -268,7 +281,7 @@ export class HuiyuanError extends Error {
   }
 }
 
-/** The error as a HuiyuanError; what nobody named becomes `internal`, with the original as its cause. */
+/** Returns the error as a HuiyuanError. An unknown error becomes `internal`, with the original as its cause. */
 export function asHuiyuanError(error: unknown): HuiyuanError {
   if (error instanceof HuiyuanError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,4 +1,5 @@
-// The dates of HTTP, read strictly: what Date.parse takes for one (`5`, `foo-3`, a date in the machine's own zone) is none.
+// Parses HTTP dates strictly. Date.parse() accepts texts that are no HTTP date: `5`, `foo-3`, a date in the local time
+// zone.
 
 const TIME = "(?<time>\\d{2}:\\d{2}:\\d{2})";
 const FORMATS = [
@@ -8,8 +9,8 @@ const FORMATS = [
 ];
 
 /**
- * Unix seconds of the three date formats of RFC 9110 §5.6.7; undefined for anything else and for days that are in no
- * calendar. `now`, Unix milliseconds, decides the century of a two-digit year.
+ * Returns Unix seconds for the three date formats of RFC 9110 §5.6.7, undefined for any other text and for days that do
+ * not exist. `now`, Unix milliseconds, decides the century of a two-digit year.
  */
 export function parseHttpDate(text: string, now: number = Date.now()): number | undefined {
   const date = text.trim();
@@ -20,13 +21,13 @@ export function parseHttpDate(text: string, now: number = Date.now()): number | 
     const fullYear = year.length === 2 ? fullYearOf(Number(year), now) : year;
     const usual = `${day.trim().padStart(2, "0")} ${month} ${fullYear} ${time} GMT`;
     const milliseconds = Date.parse(usual);
-    // Date.parse carries 31 February over into March; what it reads back as tells.
+    // Date.parse() accepts 31 February and returns a day in March, so the result is formatted and compared.
     return new Date(milliseconds).toUTCString().endsWith(`, ${usual}`) ? milliseconds / 1_000 : undefined;
   }
   return undefined;
 }
 
-/** A year that would lie more than 50 years ahead is the past one with the same digits (RFC 9110 §5.6.7). */
+/** A two-digit year more than 50 years ahead means the past year with the same digits (RFC 9110 §5.6.7). */
 function fullYearOf(twoDigits: number, now: number): number {
   const thisYear = new Date(now).getUTCFullYear();
   const year = thisYear - (thisYear % 100) + twoDigits;

@@ -1,6 +1,6 @@
-// The log that every room is handed. The shape is all that rooms know; cli/ decides where it goes.
+// The log interface that every room is given. Rooms know only this shape; cli/ decides where the lines are written.
 
-/** Fields go beside the message; secrets, tokens and client addresses' cookies never do. */
+/** Fields accompany the message. They never contain secrets, tokens or clients' cookies. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -8,5 +8,5 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
-/** A log that says nothing, for tests and for parts that were given none. */
+/** A log that writes nothing, for tests and for parts without a log. */
 export const SILENT_LOG: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,4 +1,4 @@
-// The words for an object: its key, its facts, a part of it. No I/O, no policy.
+// The types of a stored object: its key, its facts, a byte range of it. No I/O, no policy.
 import { HuiyuanError } from "./errors.ts";
 
 /** The name of an object inside a bucket (fileid): 1–1024 UTF-8 bytes, no NUL, no `.` or `..` segment. */
@@ -6,7 +6,7 @@ export type Key = string & { readonly __brand: "Key" };
 
 const MAX_KEY_BYTES = 1024;
 
-/** A checked key. Throws url_invalid: empty, over 1024 bytes, NUL, a lone surrogate, or a `.`/`..` segment. */
+/** Returns a checked key. Throws url_invalid: empty, over 1024 bytes, NUL, a lone surrogate, or a `.`/`..` segment. */
 export function toKey(text: string): Key {
   const fault = keyFault(text);
   if (fault !== undefined)
@@ -14,7 +14,7 @@ export function toKey(text: string): Key {
   return text as Key; // checked on the line above
 }
 
-/** Whether `toKey` would take the text. */
+/** Whether `toKey` would accept the text. */
 export function isKey(text: string): text is Key {
   return keyFault(text) === undefined;
 }
@@ -24,7 +24,7 @@ function keyFault(text: string): string | undefined {
   if (Buffer.byteLength(text) > MAX_KEY_BYTES) return `it has more than ${MAX_KEY_BYTES} bytes`;
   if (text.includes("\0")) return "it contains NUL";
   if (!text.isWellFormed()) return "it is not well-formed Unicode";
-  // Most keys have no dot segment, and this test is on the hot path.
+  // Most keys have no dot segment, and every request runs this check.
   if (text.includes(".") && text.split("/").some((segment) => segment === "." || segment === "..")) {
     return "it has a '.' or '..' segment";
   }
@@ -37,13 +37,13 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** How a format is called everywhere: settings, log, metrics, catalogue. */
+/** The name of a format in settings, log, metrics and catalogue. */
 export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "avif" | "bmp" | "heic" | "tiff" | "ico";
 
-/** What the bytes of an object are. `json`: facts about an image; only a tier of variants has such objects. */
+/** The kind of bytes in an object. `json`: facts about an image; only the tier of variants has such objects. */
 export type ObjectFormat = ImageFormat | "json";
 
-/** The media type that an answer carries; the origin's own Content-Type is never trusted. */
+/** The media type of a response. The origin's own Content-Type is never trusted. */
 export const MEDIA_TYPES: Readonly<Record<ObjectFormat, string>> = {
   jpeg: "image/jpeg",
   png: "image/png",
@@ -57,7 +57,7 @@ export const MEDIA_TYPES: Readonly<Record<ObjectFormat, string>> = {
   json: "application/json",
 };
 
-/** What the first bytes tell. Width and height in pixels; undefined where the head does not hold them. */
+/** Facts from the first bytes. Width and height in pixels; undefined if the head does not contain them. */
 export interface ImageFacts {
   readonly format: ObjectFormat;
   readonly width: number | undefined;
@@ -65,8 +65,8 @@ export interface ImageFacts {
 }
 
 /**
- * Lower-case hex of the whole body. SHA-256 names the bytes. The other two are known where somebody asked for them while
- * the body came, or gave them; `Bucket.digest` finds them out.
+ * Lower-case hex of the whole body. SHA-256 identifies the bytes. The other two are undefined unless they were computed
+ * during the fetch or declared; `Bucket.digest` computes them later.
  */
 export interface Hashes {
   readonly sha256: string;
@@ -74,42 +74,54 @@ export interface Hashes {
   readonly md5: string | undefined;
 }
 
-/** A digest that not everybody needs: MD5 of a body costs twice what SHA-256 does. */
+/** A digest that is optional, because MD5 of a body costs twice as much as SHA-256. */
 export type DigestName = "sha1" | "md5";
 
-/** How an object came. The validators are the origin's own and serve revalidation only, never a client. */
+/**
+ * The source of an object. The validators are the origin's own; they serve revalidation only and are never sent to a
+ * client.
+ */
 export interface Provenance {
   readonly via: "upload" | "mirror" | "migration";
-  /** Where the bytes were fetched, without credentials; MADE_HERE for a variant, undefined for an upload. */
+  /**
+   * The URL that the bytes were fetched from, without credentials; MADE_HERE for a variant, undefined for an upload.
+   */
   readonly originUrl: string | undefined;
   readonly originEtag: string | undefined;
   readonly originLastModified: string | undefined;
   /** Unix milliseconds. */
   readonly fetchedAt: number;
-  /** Undefined for what no mirror brought, and for what was stored before this was kept: `fetchedAt` alone is known. */
+  /**
+   * Undefined for objects that no mirror fetched, and for objects stored before this field existed: only `fetchedAt` is
+   * known.
+   */
   readonly validated: Validation | undefined;
 }
 
-/** The URL of what was made of an image of the bucket. */
+/** The `originUrl` of a variant, which was rendered from an image of the bucket. */
 export const MADE_HERE = "huiyuan:rendered";
 
-/** When an origin last said that these bytes are its own, and what it said of their life. mirror/freshness.ts reads it. */
+/**
+ * When an origin last confirmed these bytes, and the freshness headers of that response. mirror/freshness/ reads it.
+ */
 export interface Validation {
-  /** Unix milliseconds: when the 200 or the 304 came. */
+  /** Unix milliseconds: when the 200 or the 304 arrived. */
   readonly at: number;
   readonly life: DeclaredLife;
 }
 
-/** The names of DeclaredLife; the headers are Cache-Control, Expires, Date and Age. */
+/** The fields of DeclaredLife; the headers are Cache-Control, Expires, Date and Age. */
 export const DECLARED_LIFE = ["cacheControl", "expires", "date", "age"] as const;
 
-/** The origin's own headers of that answer, as received; only those that it sent. Never sent to a client. */
+/** The origin's own headers of that response, as received. Absent headers are absent here. Never sent to a client. */
 export type DeclaredLife = { readonly [Name in (typeof DECLARED_LIFE)[number]]?: string };
 
-/** Headers that are stored with an object and sent with it, lower-case names. Nothing else of an origin's head is kept. */
+/**
+ * Headers that are stored with an object and sent with it, lower-case names. No other header of an origin is stored.
+ */
 export const STORED_HEADERS = ["content-disposition", "content-language"] as const;
 
-/** An object as it is in a bucket. */
+/** An object in a bucket. */
 export interface ObjectInfo {
   readonly key: Key;
   /** Bytes, exact. */
@@ -119,15 +131,15 @@ export interface ObjectInfo {
   /** Only names of STORED_HEADERS. */
   readonly headers: Readonly<Record<string, string>>;
   readonly provenance: Provenance;
-  /** Unix milliseconds; the origin's Last-Modified where it sent a valid one, else the time of storing. */
+  /** Unix milliseconds; the origin's Last-Modified if it sent a valid one, else the time of storing. */
   readonly modifiedAt: number;
   /** Unix milliseconds. */
   readonly storedAt: number;
-  /** True for what `suspects: keep` let in although its structure is not whole. */
+  /** True if `suspects: keep` stored it although its structure is not whole. */
   readonly isSuspect: boolean;
   /**
-   * True: its bytes were read wrongly and nobody else has them; whoever opens it gets store_corrupt. Until equal bytes come
-   * again it keeps its place, and nothing but a delete takes that away.
+   * True if its stored bytes were damaged and no other copy exists; opening it throws store_corrupt. The key stays
+   * taken until equal bytes are stored again, or a delete removes it.
    */
   readonly isDamaged?: boolean;
 }

@@ -1,7 +1,7 @@
-// The ports that are never dialled, in the settings as on the wire. Pure.
+// The ports that are never dialled. The settings check and the dialer both use this list. Pure.
 
-// The ports that browsers refuse (https://fetch.spec.whatwg.org/#port-blocking), then those of common data stores:
-// a request line sent there may be read as a command.
+// The ports that browsers block (https://fetch.spec.whatwg.org/#port-blocking), then the ports of common data stores,
+// because such a service may read a request line as a command.
 const FORBIDDEN_PORTS: ReadonlySet<number> = new Set([
   ...[1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109],
   ...[110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530],
@@ -10,7 +10,7 @@ const FORBIDDEN_PORTS: ReadonlySet<number> = new Set([
   ...[1433, 1521, 2375, 2379, 3306, 3389, 5432, 5672, 6379, 6380, 9042, 9092, 11211, 27017],
 ]);
 
-/** True for a port that is never dialled, private origin or not. */
+/** True for a port that is never dialled, even for a private origin. */
 export function isForbiddenPort(port: number): boolean {
   return port === 0 || FORBIDDEN_PORTS.has(port);
 }

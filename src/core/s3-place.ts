@@ -1,25 +1,25 @@
-// Where a bucket of an S3-compatible store is and how it is addressed, with what is known of each vendor. Pure; for
-// origins, stores and the check of the settings alike.
+// Builds the address of a bucket in an S3-compatible store from settings and known facts about each vendor. Pure;
+// origins, stores and the settings check use it.
 import { isIP } from "node:net";
 import { HuiyuanError } from "./errors.ts";
 
-/** What a vendor's stores have in common. */
+/** Properties that all stores of one vendor share. */
 interface S3Preset {
-  /** Default endpoint; `{region}` is filled in. Undefined: there is none, the operator says where the server is. */
+  /** Default endpoint; `{region}` is replaced. Undefined: the operator must give the endpoint. */
   readonly endpoint: string | undefined;
-  /** What a region looks like, for messages; undefined: the vendor has none, or the endpoint alone decides. */
+  /** An example of a region, for messages; undefined if the vendor has no regions or the endpoint alone decides. */
   readonly regionExample: string | undefined;
-  /** Signed where no region is given; undefined: one must be given. */
+  /** The region to sign with if none is given; undefined if one must be given. */
   readonly defaultRegion: string | undefined;
-  /** Where the bucket stands. `host-only`: the vendor refuses it in the path. */
+  /** The position of the bucket's name in the URL. `host-only`: the vendor refuses it in the path. */
   readonly style: "host" | "host-only" | "path";
-  /** True where the ETag of an object that was put whole and unencrypted is documented to be its MD5. */
+  /** True if the vendor documents the ETag of an object put whole and unencrypted as its MD5. */
   readonly isEtagMd5: boolean;
 }
 
 // Sources: the vendors' pages on S3 compatibility and endpoints.
 const S3_PRESETS = {
-  // New buckets are promised no path style; the regions of China have a domain of their own.
+  // AWS does not promise path style for new buckets. The regions of China have a domain of their own.
   aws: {
     endpoint: "https://s3.{region}.amazonaws.com",
     regionExample: "us-east-1",
@@ -27,7 +27,7 @@ const S3_PRESETS = {
     style: "host",
     isEtagMd5: true,
   },
-  // 阿里云 OSS. Objects that came by PostObject have an ETag that looks like an MD5 and is none.
+  // 阿里云 OSS. Objects uploaded by PostObject have an ETag that looks like an MD5 but is not.
   oss: {
     endpoint: "https://s3.oss-{region}.aliyuncs.com",
     regionExample: "cn-hangzhou",
@@ -51,7 +51,7 @@ const S3_PRESETS = {
     style: "host",
     isEtagMd5: false,
   },
-  // 七牛 Kodo through S3. The bucket is its "S3 name", which the console shows; anonymous requests are refused.
+  // 七牛 Kodo through S3. The bucket is its "S3 name", which the console shows. Kodo refuses anonymous requests.
   kodo: {
     endpoint: "https://s3.{region}.qiniucs.com",
     regionExample: "cn-east-1",
@@ -91,27 +91,27 @@ const NO_PRESET: S3Preset = {
   isEtagMd5: false,
 };
 
-/** As an operator writes it; empty texts count as left out. */
+/** The settings of a store, as an operator writes them. An empty text means that the setting is absent. */
 export interface S3PlaceOptions {
   readonly preset?: S3PresetName | undefined;
   /** URL of the service, without the bucket. */
   readonly endpoint?: string | undefined;
   readonly region?: string | undefined;
   readonly bucket: string;
-  /** Default: the preset's, and the path where the host cannot hold the bucket. */
+  /** Default: the preset's style; path style if the host cannot hold the bucket. */
   readonly pathStyle?: boolean | undefined;
 }
 
-/** A bucket, ready to be asked. */
+/** The address of a bucket, ready for requests. */
 export interface S3Place {
-  /** Base URL of the bucket without a slash at its end; a key is added as `/` and its path. */
+  /** Base URL of the bucket without a trailing slash; a request appends `/` and the encoded key. */
   readonly url: string;
-  /** For the signature. */
+  /** The region that signatures use. */
   readonly region: string;
   readonly isEtagMd5: boolean;
 }
 
-/** What s3Place() would say; undefined where it finds the bucket. */
+/** Returns the message that s3Place() would throw; undefined if it finds the bucket. */
 export function s3PlaceFault(options: S3PlaceOptions): string | undefined {
   try {
     s3Place(options);
@@ -122,7 +122,7 @@ export function s3PlaceFault(options: S3PlaceOptions): string | undefined {
   }
 }
 
-/** Throws settings_invalid with what is missing or does not fit. */
+/** Throws settings_invalid with the missing or wrong setting. */
 export function s3Place(options: S3PlaceOptions): S3Place {
   const preset: S3Preset = options.preset === undefined ? NO_PRESET : S3_PRESETS[options.preset];
   if (options.endpoint && !isHttpUrl(options.endpoint)) throw invalid("the endpoint is not an http(s) URL");
@@ -144,7 +144,7 @@ function regionOf({ region, preset: name, endpoint }: S3PlaceOptions, preset: S3
   // The vendor's own pages write the region both ways.
   const given = name === "oss" ? region?.replace(/^oss-/, "") : region;
   if (given) {
-    // It becomes a part of a host name and of the signature's scope.
+    // The region becomes a part of a host name and of the signature's scope.
     if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i.test(given)) throw invalid(`"${given}" is not a region`);
     return given;
   }
@@ -153,16 +153,16 @@ function regionOf({ region, preset: name, endpoint }: S3PlaceOptions, preset: S3
   throw invalid(`the preset ${name} needs a region, such as ${preset.regionExample}`);
 }
 
-/** The region that an endpoint of the vendor's form names, also an internal one. */
+/** Reads the region from an endpoint of the vendor's form, including internal endpoints. */
 function regionIn(endpoint: string, preset: S3Preset): string | undefined {
   const [before = "", after = ""] = (preset.endpoint ?? "").replace(/^https:\/\//, "").split("{region}");
-  // As the regions of AWS in China have it.
+  // AWS endpoints in China end in .com.cn.
   const hostname = new URL(endpoint).hostname.replace(/\.com\.cn$/, ".com");
   const shortened = before.replace(/^s3\./, "");
   const start = [before, shortened].find((each) => each !== "" && hostname.startsWith(each));
   if (start === undefined || !hostname.endsWith(after)) return undefined;
   const region = hostname.slice(start.length, -after.length).replace(/-internal$/, "");
-  // An endpoint of acceleration serves all regions.
+  // An acceleration endpoint serves all regions.
   return /^(?!accelerate)[a-z0-9]+(?:-[a-z0-9]+)+$/.test(region) ? region : undefined;
 }
 
@@ -173,19 +173,21 @@ function defaultEndpoint(preset: S3Preset, region: string, { preset: name }: S3P
 }
 
 function isInPath(endpoint: URL, preset: S3Preset, { bucket, pathStyle, preset: name }: S3PlaceOptions): boolean {
-  if (pathStyle === true && preset.style === "host-only") throw invalid(`${name} refuses the bucket in the path`);
-  const obstacle = obstacleToHost(endpoint, bucket);
-  if (obstacle === undefined) return pathStyle ?? preset.style === "path";
-  if (pathStyle === false || preset.style === "host-only") throw invalid(obstacle);
+  if (pathStyle === true && preset.style === "host-only")
+    throw invalid(`${name} does not accept the bucket in the path`);
+  const fault = hostStyleFault(endpoint, bucket);
+  if (fault === undefined) return pathStyle ?? preset.style === "path";
+  if (pathStyle === false || preset.style === "host-only") throw invalid(fault);
   return true;
 }
 
-/** Why the bucket cannot stand before the endpoint's host. */
-function obstacleToHost({ protocol, hostname }: URL, bucket: string): string | undefined {
-  if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) return `the bucket cannot stand before the address ${hostname}`;
+/** Returns the reason why the bucket's name cannot precede the endpoint's host; undefined if it can. */
+function hostStyleFault({ protocol, hostname }: URL, bucket: string): string | undefined {
+  if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) return `the bucket cannot precede the IP address ${hostname}`;
   if (!/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(bucket)) return `the bucket "${bucket}" is not a host name`;
-  // The vendors' certificates are for one label.
-  if (protocol === "https:" && bucket.includes(".")) return `no certificate fits the bucket "${bucket}" as a host name`;
+  // The vendors' wildcard certificates cover one label.
+  if (protocol === "https:" && bucket.includes("."))
+    return `no TLS certificate covers the bucket "${bucket}" as a host name`;
   return undefined;
 }
 

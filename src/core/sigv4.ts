@@ -1,5 +1,5 @@
-// Signs a request for an S3-compatible store (AWS Signature Version 4, in headers), for origins and buckets alike. It sends
-// nothing: aws4fetch's own fetch would pass by the guarded dialer.
+// Signs a request for an S3-compatible store (AWS Signature Version 4, in headers), for origins and buckets. It sends
+// nothing: aws4fetch's own fetch would bypass the guarded dialer.
 import { AwsV4Signer } from "aws4fetch";
 
 export interface S3Credentials {
@@ -7,14 +7,22 @@ export interface S3Credentials {
   readonly secretAccessKey: string;
 }
 
-/** Signing keys of one day and region each, kept between requests by the caller; never more than MAX_KEYS of them. */
+/**
+ * Signing keys, one for each day and region. The caller keeps the map between requests; it holds at most MAX_KEYS
+ * entries.
+ */
 export type S3KeyCache = Map<string, ArrayBuffer>;
 
 export interface S3Unsigned {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
-  /** As it will be sent: the path from encodeS3Path(), every query value by encodeURIComponent(), no parameter twice. */
+  /**
+   * The URL as it will be sent: path from encodeS3Path(), query values from encodeURIComponent(), no repeated
+   * parameter.
+   */
   readonly url: string;
-  /** Further headers, values Latin-1. All are signed but Content-Type, Content-Length, User-Agent, Range and Expect. */
+  /**
+   * Further headers, values Latin-1. All are signed except Content-Type, Content-Length, User-Agent, Range and Expect.
+   */
   readonly headers?: Readonly<Record<string, string>>;
   readonly region: string;
   readonly credentials: S3Credentials;
@@ -25,14 +33,14 @@ export interface S3Unsigned {
   readonly keyCache?: S3KeyCache;
 }
 
-/** SHA-256 of no bytes, the payload hash of a GET, HEAD or DELETE. */
+/** SHA-256 of zero bytes, the payload hash of a GET, HEAD or DELETE. */
 export const EMPTY_PAYLOAD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 const MAX_KEYS = 8;
 
 /**
- * All headers to send, lower-case names: the given ones with `host`, `x-amz-date`, `x-amz-content-sha256`
- * and `authorization`. They hold for this URL's host only.
+ * Returns all headers to send, lower-case names: the given ones with `host`, `x-amz-date`, `x-amz-content-sha256` and
+ * `authorization`. They are valid for this URL's host only.
  */
 export async function signS3Request(request: S3Unsigned): Promise<Record<string, string>> {
   const { method, url, credentials, region, keyCache } = request;
@@ -53,8 +61,8 @@ export async function signS3Request(request: S3Unsigned): Promise<Record<string,
 }
 
 /**
- * A key as the path of a URL, the way the signature wants it: all but unreserved characters and `/` is `%XX`. Other
- * spellings of the same path (`!`, `+`) are read differently by different stores.
+ * Encodes a key as a URL path in the form that the signature requires: `%XX` for every byte except unreserved
+ * characters and `/`. Stores disagree on other spellings of the same path (`!`, `+`).
  */
 export function encodeS3Path(key: string): string {
   return encodeURIComponent(key)

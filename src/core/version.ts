@@ -1,7 +1,7 @@
-// The version of this program, as package.json has it.
+// Reads the version of this program from package.json.
 import { readFileSync } from "node:fs";
 
-/** Read once by whoever starts the program. Both src/ and dist/ lie beside package.json. */
+/** The program reads it once, at start. Both src/ and dist/ lie beside package.json. */
 export function readVersion(): string {
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   const { version } = JSON.parse(text) as { version: string }; // our own file

@@ -1,5 +1,5 @@
-// One log line a download, as `accessLog` says. The token is taken out of the URL; who asked is the socket's address,
-// or what a trusted proxy says.
+// Writes one log line for each download, as `accessLog` says. Tokens are removed from the URL. The client is the
+// socket's address, or the one that a trusted proxy reports.
 import { performance } from "node:perf_hooks";
 import ipaddr from "ipaddr.js";
 import type { Log } from "../core/log.ts";
@@ -8,13 +8,13 @@ import { redactTarget } from "../sign/redact.ts";
 import type { Exchange } from "./request/exchange.ts";
 
 export interface AccessLogRules {
-  /** `misses`: all but plain hits, and what an origin that is left alone could not bring: that has lines of its own. */
+  /** `misses`: all except hits and misses at a failing origin, which has log lines of its own. */
   readonly accessLog: "off" | "misses" | "all";
   /** Addresses or CIDR ranges whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
 }
 
-/** Writes the line of an answered exchange. */
+/** Returns a function that writes the line of an answered exchange. */
 export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLogRules) => void {
   return (exchange, rules) => {
     const { accessLog, trustedProxies } = rules;
@@ -41,14 +41,14 @@ export function createAccessLog(log: Log): (exchange: Exchange, rules: AccessLog
   };
 }
 
-/** Raw bytes are escaped, since terminals obey some of them. What redactTarget() takes for a secret is replaced; the rest stays as it came. */
+/** Replaces secrets, as redactTarget() finds them, and escapes raw bytes, because terminals execute some of them. */
 export function withoutToken(url: string): string {
   return redactTarget(asciiQuery(url));
 }
 
 /**
- * The last address of X-Forwarded-For that no trusted proxy wrote, when the socket's own address is trusted; else the
- * socket's. Whatever an untrusted client says of itself is not believed.
+ * The client's address. If the socket's address is trusted, it is the last address of X-Forwarded-For that is not a
+ * trusted proxy's; else it is the socket's. Entries that an untrusted client wrote are never believed.
  */
 export function clientAddress(
   socketAddress: string,
@@ -66,7 +66,7 @@ export function clientAddress(
   return address;
 }
 
-/** Some balancers write `192.0.2.1:4711` or `[2001:db8::1]:4711`. */
+/** Removes a port: some balancers write `192.0.2.1:4711` or `[2001:db8::1]:4711`. */
 function withoutPort(hop: string): string {
   const text = hop.trim();
   return /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? text;

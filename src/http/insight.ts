@@ -1,5 +1,5 @@
-// What the operation log and the usage of buckets are told of requests: which ones count, and as what. Called once a request,
-// when it has been answered.
+// Records answered requests in the operation log and in the usage of buckets, and decides which ones count. Called once
+// for each request.
 import type { Operation, OperationName } from "../insight/operation.ts";
 import type { OperationLog } from "../insight/operation-log.ts";
 import type { Usage } from "../insight/usage.ts";
@@ -28,11 +28,11 @@ const OPERATION_OF: Readonly<Partial<Record<AnsweredCall["name"], OperationName>
   delete: "delete",
 };
 
-/** Of the original's clients: the connection ended before the answer. */
+/** The code of the original service for a client that left before its response. */
 const CLIENT_LEFT = { code: -5997, message: "the client has left before its answer" };
 
 export function noteDownload({ site, bodyBytes, errorCode }: Exchange, { usage }: InsightParts): void {
-  // Of no bucket of ours.
+  // Without a domain the request belongs to no bucket.
   if (site === undefined) return;
   usage.count(site.stored.bucketId, "download", { isFailed: errorCode !== undefined, bytes: bodyBytes });
 }
@@ -46,7 +46,7 @@ export function noteCall(call: AnsweredCall, rules: CallRules, { operations, usa
   usage.count(bucketId, use, { isFailed: code !== 0 && bytes === 0, bytes });
 }
 
-/** Undefined: nothing was done to a bucket, or the packet is one of many of an upload. */
+/** Undefined if the call concerns no bucket, or is one of the many slices of an upload. */
 function operationOf(call: AnsweredCall, { place, trustedProxies }: CallRules, at: number): Operation | undefined {
   const { request, requestId, name, bucketId, fileid = "", bytes, code, message = "" } = call;
   const operation = OPERATION_OF[name];
@@ -58,7 +58,7 @@ function operationOf(call: AnsweredCall, { place, trustedProxies }: CallRules, a
     bucketId,
     operation,
     fileid: redactTarget(fileid),
-    // Apart: with its port a host alone may be taken for a user name.
+    // Base and target are redacted apart: `host:port` in front could be mistaken for a user name and password.
     url: (url.startsWith("/") ? apiBase(place, headers.host ?? "") : "") + redactTarget(url),
     client: clientAddress(socket.remoteAddress ?? "", headers["x-forwarded-for"], trustedProxies),
     userAgent: headers["user-agent"] ?? "",

@@ -1,5 +1,6 @@
-// The renderer in the shape of an origin: what a mirror asks of it is a variant, and comes as a body. What is to be rendered
-// is said beforehand, with `want`, for as long as somebody wants it; a render that nobody wants any more gives up its place.
+// Presents the renderer as an origin, so that a mirror can fetch a variant as a body. A caller registers the render job
+// of a key before it fetches the key. A render that has not started is cancelled when its last job is withdrawn. It
+// stores nothing.
 
 import { abortable, type Cancellation, CancellationSource } from "../async/cancellation.ts";
 import { LiveMap } from "../async/live-map.ts";
@@ -11,75 +12,82 @@ import type { Renderer, RenderRequest } from "./renderer.ts";
 
 type RenderBytes = Pick<RenderRequest, "load" | "loadImage">;
 
-/** What is rendered for a key; means the same for everyone who wants that key. It is called only while its owner wants it. */
+/**
+ * The render of a key, equal for all callers that register this key. Its functions are called only while it is
+ * registered.
+ */
 export interface RenderJob extends RenderBytes, Pick<RenderRequest, "recipe" | "size" | "image"> {
-  /** What does not lie here comes here before the turn, in which nobody else could render. Undefined: all of it is here. */
-  readonly bring: (() => Promise<BroughtBytes>) | undefined;
+  /**
+   * Downloads remote images before the render waits for a slot, so that no slot waits for them. Undefined: all are
+   * local.
+   */
+  readonly prefetch: (() => Promise<PrefetchedBytes>) | undefined;
 }
 
-/** They stay here until they are released, whoever leaves. */
-export interface BroughtBytes extends RenderBytes {
+/** Downloaded images; they stay local until `release`, whatever jobs are withdrawn. */
+export interface PrefetchedBytes extends RenderBytes {
   release(): void;
 }
 
 export interface RenderOrigin extends Origin {
-  /** Until the returned function is called, once, somebody waits for what fetch() of this key brings. */
-  want(key: Key, job: RenderJob): () => void;
-  /** The whole body of an answer of fetch(), until it is let go. */
+  /** Registers a job for fetch() of this key. The returned function withdraws it and must be called once. */
+  register(key: Key, job: RenderJob): () => void;
+  /** The whole body of an answer of fetch(); undefined after releaseBytes(). */
   bytesOf(answer: OriginAnswer): Buffer | undefined;
-  /** The body is kept elsewhere: whoever has the answer still, for a client that reads slowly, holds no bytes with it. */
-  letGo(answer: OriginAnswer): void;
+  /** Drops the body, which is stored elsewhere by now, so that an answer held for a slow client holds no bytes. */
+  releaseBytes(answer: OriginAnswer): void;
 }
 
-/** Milliseconds from an image's turn to its end. */
+/** `milliseconds`: from the slot to the result. */
 export interface RenderMeter {
   rendered(milliseconds: number): void;
   failed(error: HuiyuanError): void;
 }
 
-/** What was rendered, up to 64 MiB: undefined when it is let go. */
+/** A result of at most 64 MiB; undefined after releaseBytes(). */
 interface Result {
   bytes: Buffer | undefined;
 }
 
-interface Wanted {
-  /** One for each who waits. */
+interface PendingRender {
+  /** One a waiting caller. */
   readonly jobs: Set<RenderJob>;
-  readonly nobody: CancellationSource;
-  /** A process has it: what is begun is brought to its end, since it is likely to be asked for again. */
-  hasBegun: boolean;
+  readonly cancellation: CancellationSource;
+  /** A process has it. A started render is finished, because the variant is likely to be requested again. */
+  hasStarted: boolean;
 }
 
 export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): RenderOrigin {
-  const wanted = new LiveMap<Key, Wanted>();
+  const pending = new LiveMap<Key, PendingRender>();
   const share = createSharedSignals();
   const bodies = new WeakMap<OriginAnswer, Result>();
 
   async function render(
-    item: Wanted,
+    item: PendingRender,
     { signal, listen }: SharedSignal,
   ): Promise<{ bytes: Buffer; milliseconds: number }> {
-    const { jobs, nobody } = item;
-    const stop = () => nobody.cancel(signal.reason);
+    const { jobs, cancellation } = item;
+    const stop = () => cancellation.cancel(signal.reason);
     if (signal.aborted) stop();
     const stopListening = listen(stop);
     let beganAt = performance.now();
-    let held: BroughtBytes | undefined;
+    let held: PrefetchedBytes | undefined;
     const load = async () => {
       beganAt = performance.now();
-      return held === undefined ? ofAny(jobs, (job) => job.load()) : held.load();
+      return held === undefined ? readAny(jobs, (job) => job.load()) : held.load();
     };
     const begin = () => {
-      item.hasBegun = true;
+      item.hasStarted = true;
     };
     const loadImage: RenderJob["loadImage"] = (url) =>
-      held === undefined ? ofAny(jobs, (job) => job.loadImage(url)) : held.loadImage(url);
+      held === undefined ? readAny(jobs, (job) => job.loadImage(url)) : held.loadImage(url);
     try {
       const [job] = jobs;
-      if (job === undefined) throw unwanted();
+      if (job === undefined) throw abandoned();
       const { recipe, size, image } = job;
-      if (job.bring !== undefined) held = await ofAny(jobs, async ({ bring }) => bring && brought(bring(), nobody));
-      const { bytes } = await renderer.render({ recipe, size, image, load, begin, loadImage, signal: nobody });
+      if (job.prefetch !== undefined)
+        held = await readAny(jobs, async ({ prefetch }) => prefetch && prefetched(prefetch(), cancellation));
+      const { bytes } = await renderer.render({ recipe, size, image, load, begin, loadImage, signal: cancellation });
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
       held?.release();
@@ -89,20 +97,20 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
 
   return {
     id: "renderer",
-    want(key, job) {
-      const item = wanted.get(key) ?? { jobs: new Set(), nobody: new CancellationSource(), hasBegun: false };
-      wanted.set(key, item);
+    register(key, job) {
+      const item = pending.get(key) ?? { jobs: new Set(), cancellation: new CancellationSource(), hasStarted: false };
+      pending.set(key, item);
       item.jobs.add(job);
       return () => {
         item.jobs.delete(job);
         if (item.jobs.size > 0) return;
-        if (wanted.get(key) === item) wanted.delete(key);
-        if (!item.hasBegun) item.nobody.cancel(unwanted());
+        if (pending.get(key) === item) pending.delete(key);
+        if (!item.hasStarted) item.cancellation.cancel(abandoned());
       };
     },
     async fetch({ key, signal }) {
-      const item = wanted.get(key);
-      if (item === undefined) throw unwanted();
+      const item = pending.get(key);
+      if (item === undefined) throw abandoned();
       try {
         const { bytes, milliseconds } = await render(item, share(signal));
         meter.rendered(milliseconds);
@@ -116,7 +124,7 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
       }
     },
     bytesOf: (answer) => bodies.get(answer)?.bytes,
-    letGo(answer) {
+    releaseBytes(answer) {
       const result = bodies.get(answer);
       if (result !== undefined) result.bytes = undefined;
     },
@@ -125,12 +133,13 @@ export function createRenderOrigin(renderer: Renderer, meter: RenderMeter): Rend
 }
 
 /**
- * What the first gives whose bytes are still to be had: of a version that is purged while many wait for one render, those who had
- * found it in the bucket have lost theirs, and whoever has just fetched it has not. Throws original_replaced where all have.
+ * Reads from the first job whose bytes still exist. If a version is purged while many callers wait for its render, jobs
+ * that found it in the bucket lose their bytes, and a job that has just fetched it does not. Throws original_replaced
+ * if all lost theirs.
  */
-async function ofAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob) => Promise<Value>): Promise<Value> {
+async function readAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob) => Promise<Value>): Promise<Value> {
   let lost: HuiyuanError | undefined;
-  // Those that leave meanwhile are not asked.
+  // Iteration over a Set skips jobs that are withdrawn meanwhile.
   for (const job of jobs) {
     try {
       return await read(job);
@@ -139,13 +148,13 @@ async function ofAny<Value>(jobs: ReadonlySet<RenderJob>, read: (job: RenderJob)
       lost = error;
     }
   }
-  throw lost ?? unwanted();
+  throw lost ?? abandoned();
 }
 
-/** What comes when nobody waits for it any more is let go. */
-function brought(coming: Promise<BroughtBytes>, nobody: Cancellation): Promise<BroughtBytes> {
-  return abortable(coming, nobody).catch((error: unknown) => {
-    coming.then(({ release }) => release()).catch(() => undefined); // Its failure is `error`, or nobody's affair any more.
+/** Releases images that arrive after the render was cancelled. */
+function prefetched(coming: Promise<PrefetchedBytes>, cancellation: Cancellation): Promise<PrefetchedBytes> {
+  return abortable(coming, cancellation).catch((error: unknown) => {
+    coming.then(({ release }) => release()).catch(() => undefined); // Its failure is `error`, or no longer matters.
     throw error;
   });
 }
@@ -153,7 +162,7 @@ function brought(coming: Promise<BroughtBytes>, nobody: Cancellation): Promise<B
 function answerOf(result: Result, headMs: number): OriginAnswer {
   const body: OriginBody = {
     start(sink) {
-      // All of it is in memory already, so that a pause would spare nothing.
+      // The whole body is in memory already, so that pausing would save nothing.
       if (result.bytes !== undefined) sink.data(result.bytes);
       sink.end();
     },
@@ -175,6 +184,6 @@ function answerOf(result: Result, headMs: number): OriginAnswer {
   };
 }
 
-function unwanted(): HuiyuanError {
-  return new HuiyuanError("client_gone", "Cannot render: nobody waits for it any more");
+function abandoned(): HuiyuanError {
+  return new HuiyuanError("client_gone", "Cannot render: no client waits for the result");
 }

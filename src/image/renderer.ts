@@ -1,55 +1,52 @@
-// The room's front: an image and a recipe in, the answer out, within every bound. It reads the claims of the head, waits for
-// its turn, loads marks and gives the work to a process. It stores nothing and knows no URL.
+// Renders an image by a recipe within all limits. It estimates the memory from the image's head, waits for a slot,
+// loads the image and its watermarks, and gives the work to a render process. It stores nothing and does not know the
+// image's URL.
 
 import { abortable, type Cancellation } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
-import {
-  type KnownFacts,
-  type RasterFacts,
-  refuseHeavy,
-  type SourceLimits,
-  walkSource,
-  weighedFacts,
-} from "./formats/loaders.ts";
+import { type KnownFacts, refuseHeavy, type SourceLimits, scanSource, weighedFacts } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
-import { MAX_MARK_PIXELS } from "./geometry/watermark-size.ts";
-import { type OutputFormat, type Recipe, WATERMARK_PARAMETER, watermarkUrls } from "./grammar/recipe.ts";
-import { blamed, blaming, WANTED_WATERMARK } from "./limits/blame.ts";
-import { createRenderLines, type Turn } from "./limits/render-lines.ts";
+import type { OutputFormat, Recipe } from "./grammar/recipe.ts";
+import { blamed, blaming } from "./limits/blame.ts";
 import { createRenderQueue } from "./limits/render-queue.ts";
-import { BYTES_PER_PIXEL, bytesToHold, bytesToLay, bytesToRender, heldImage } from "./limits/weight.ts";
+import { createRenderScheduler, type ScheduledSlot } from "./limits/render-scheduler.ts";
+import { BYTES_PER_PIXEL, bytesToHold, bytesToRender } from "./limits/weight.ts";
 import type { PipelineLimits, Rendered } from "./process/pipeline.ts";
-import type { ProofBody } from "./process/verify-decodable.ts";
-import { createDoneGroups } from "./workers/done-groups.ts";
+import type { VerifyBody } from "./process/verify-decodable.ts";
+import { loadWatermarks } from "./watermark-files.ts";
 import { createRenderPool, PROCESS_BYTES } from "./workers/render-pool.ts";
+import { createResultBatches } from "./workers/result-batches.ts";
 
-/** What is known of an image before it is read. */
+/** Facts about an image before it is loaded. */
 interface Claims {
   /** Bytes. */
   readonly size: number;
-  /** What its head claims. */
+  /** Claims of its head. */
   readonly image: ImageFacts;
 }
 
 export interface RenderRequest extends Claims {
   /**
-   * Called when it is this image's turn, so that those who wait hold no bytes; and again where it takes far more memory than
-   * it claims to, and has to wait once more for that.
+   * Called when the render has a slot, so that waiting renders hold no bytes. Called again if the image needs far more
+   * memory than its head claims and has to wait once more.
    */
   readonly load: () => Promise<Buffer>;
-  /** Called, once, when it is handed to a process: until then it waits, for a place or for memory, and nothing is lost with it. */
+  /**
+   * Called once, when a process gets the image. Until then the render waits for a slot or memory, and cancelling loses
+   * nothing.
+   */
   readonly begin?: () => void;
   readonly recipe: Recipe;
-  /** The image of a mark's URL without its token, looked up in the same bucket and nowhere else; undefined: there is none. */
+  /** The image of a watermark URL without its token, from the same bucket only; undefined if there is none. */
   readonly loadImage: (url: string) => Promise<Buffer | undefined>;
-  /** Aborting leaves the line; a render that has begun is not waited for any more. */
+  /** An abort leaves the queue. A started render continues, but its result is dropped. */
   readonly signal: Cancellation;
 }
 
-export interface ProofRequest extends Claims {
-  /** Called once, when it is this image's turn. A file must stay until the answer. */
-  readonly load: () => Promise<ProofBody>;
+export interface VerifyRequest extends Claims {
+  /** Called once, when the check has a slot. A file must exist until verify() settles. */
+  readonly load: () => Promise<VerifyBody>;
   readonly signal: Cancellation;
 }
 
@@ -60,43 +57,46 @@ export interface Renderer {
    */
   render(request: RenderRequest): Promise<Rendered>;
   /**
-   * Resolves when the image can be decoded whole, to its last pixel. Throws image_not_processable, image_too_large,
+   * Resolves if the image can be decoded to its last pixel. Throws image_not_processable, image_too_large,
    * image_too_heavy, render_timeout, render_failed, render_overloaded, store_failed, and what `load` throws.
    */
-  verify(request: ProofRequest): Promise<void>;
-  /** Of renders that begin now. */
+  verify(request: VerifyRequest): Promise<void>;
+  /** Limits of renders that start now. */
   readonly limits: SourceLimits & PipelineLimits;
   readonly running: number;
   readonly waiting: number;
-  /** Other limits for renders that begin from now on. */
+  /** Changes the limits of renders that start from now on. */
   resize(options: RendererOptions): void;
-  /** Ends the processes; what they render fails with render_failed. */
+  /** Ends the processes; their renders fail with render_failed. */
   close(): Promise<void>;
 }
 
-/** What an operator sets. The rest has defaults; of those the sizes of queue and processes are set once. */
+/** Options set by the operator. The others have defaults; queue and process sizes do not change after the start. */
 export interface RendererOptions extends Partial<RendererLimits> {
   /** Renders at once. */
   readonly renders: number;
-  /** Milliseconds one render may take. */
+  /** Milliseconds that one render may take. */
   readonly renderMs: number;
-  /** Width × height × frames of a source and of everything on the way to the result. */
+  /** Width × height × frames of a source and of every intermediate image. */
   readonly pixels: number;
   readonly frames: number;
 }
 
 export interface RendererLimits extends SourceLimits, PipelineLimits {
-  /** How many may wait in each line, and for how many milliseconds. */
+  /** Renders that may wait in each queue. */
   readonly waiting: number;
+  /** Milliseconds that a render may wait. */
   readonly waitMs: number;
-  /** Bytes of memory of one render process, and of two, or as many, by estimate; more at once have PROCESS_BYTES each. */
+  /**
+   * Bytes of memory of one render process, and by estimate of two together. Each further process adds PROCESS_BYTES.
+   */
   readonly residentBytes: number;
 }
 
-/** Of what a render may bring. */
+/** Bytes of a result at most. */
 export const MAX_RESULT_BYTES = 64 * 1024 * 1024;
 
-/** Sides and bytes of sources are those of the manual of 2020. */
+/** Sides and bytes of sources follow the manual of 2020. */
 const DEFAULTS = {
   sourceBytes: 20 * 1024 * 1024,
   sourceSide: 30_000,
@@ -107,31 +107,29 @@ const DEFAULTS = {
   residentBytes: 304 * 1024 * 1024,
 } as const satisfies Partial<RendererLimits>;
 
-/** Of the file of an image mark. */
-export const MAX_WATERMARK_BYTES = 5 * 1024 * 1024;
-const MARK_LIMITS = { sourceBytes: MAX_WATERMARK_BYTES, sourceSide: 10_000, pixels: MAX_MARK_PIXELS, frames: 1 };
-/** Most take some 150 ms; one on a busy machine is not to be taken for one that hangs. */
+/** A start usually takes 150 ms; on a busy machine it takes longer without hanging. */
 const START_MS = 10_000;
 const IDLE_MS = 30_000;
 const LAST_IDLE_MS = 600_000;
 
-/** Of a file that is proven: larger ones are one at a time, since a process holds the file and what it decodes. */
-const LARGE_PROOF_BYTES = 2 * 1024 * 1024;
-/** Those who send so much have time, and a crowd of them takes it; a socket on which nothing moves is closed after 60 s. */
-const LARGE_PROOF_WAIT_MS = 48_000;
+/** Larger files are verified one at a time, because a process holds the file and its decoded rows. */
+const LARGE_VERIFY_BYTES = 2 * 1024 * 1024;
+/** Uploads of large files may wait long, because many can arrive at once; an idle socket is closed after 60 s. */
+const LARGE_VERIFY_WAIT_MS = 48_000;
 
-/** Processes start with the first render, so that a server without processing does not pay for them. */
+/** Processes start with the first render, so that a server without image processing has none. */
 export function createRenderer(options: RendererOptions): Renderer {
   let limits: RendererLimits = { ...DEFAULTS, ...options };
   const { renders, renderMs } = options;
   const { waiting: maxWaiting, waitMs, residentBytes } = limits;
   const maxBytes = residentBytes + Math.max(0, renders - 2) * PROCESS_BYTES;
-  // No two that take more fit together into what two places have; and of more places, too, these shall keep but one.
+  // Two renders above this do not fit together into the memory of two slots. With more slots, too, such renders share
+  // few.
   const largeBytes = residentBytes / 2;
-  const largePlaces = Math.max(1, Math.floor(maxBytes / residentBytes));
-  const lines = createRenderLines({ places: renders, maxWaiting, waitMs, maxBytes, largeBytes, largePlaces });
-  const doneGroups = createDoneGroups(() => lines.waiting);
-  const forLargeProofs = createRenderQueue({ places: 1, maxWaiting, waitMs: LARGE_PROOF_WAIT_MS, maxBytes });
+  const largeSlots = Math.max(1, Math.floor(maxBytes / residentBytes));
+  const scheduler = createRenderScheduler({ slots: renders, maxWaiting, waitMs, maxBytes, largeBytes, largeSlots });
+  const resultBatches = createResultBatches(() => scheduler.waiting);
+  const largeVerifyQueue = createRenderQueue({ slots: 1, maxWaiting, waitMs: LARGE_VERIFY_WAIT_MS, maxBytes });
   const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({
     startMs: START_MS,
@@ -144,17 +142,17 @@ export function createRenderer(options: RendererOptions): Renderer {
 
   async function renderNow(
     { load, begin, recipe, loadImage, signal }: RenderRequest,
-    turn: Turn,
+    slot: ScheduledSlot,
   ): Promise<Rendered | Larger> {
     const bytes = await load();
-    const facts = await yieldingScan(walkSource(bytes, limits, known));
+    const facts = await yieldingScan(scanSource(bytes, limits, known));
     const weighed = await yieldingScan(weighedFacts(facts, bytes));
     const watermarks = await loadWatermarks(recipe, loadImage, { facts, bytes });
     const held = bytesToHold(bytes.length);
     const weight = bytesToRender(weighed, recipe) + held + watermarks.bytesToLay;
     const allBytes = PROCESS_BYTES + weight;
-    if (!(await turn.admits(allBytes, signal))) return { allBytes };
-    await turn.weigh(allBytes, signal);
+    if (!(await slot.admits(allBytes, signal))) return { allBytes };
+    await slot.reserve(allBytes, signal);
     if (signal.aborted) throw signal.reason;
     begin?.();
     const { pixels, outputSide, outputBytes } = limits;
@@ -166,23 +164,23 @@ export function createRenderer(options: RendererOptions): Renderer {
     );
   }
 
-  async function gathered(rendered: Rendered | Larger): Promise<Rendered | Larger> {
-    if (!("allBytes" in rendered)) await doneGroups.gather(rendered.bytes.length);
+  async function batched(rendered: Rendered | Larger): Promise<Rendered | Larger> {
+    if (!("allBytes" in rendered)) await resultBatches.join(rendered.bytes.length);
     return rendered;
   }
 
-  async function verifyInTurn({ load, image, size, signal }: ProofRequest): Promise<void> {
-    const weight = bytesToProve(image) + bytesToHold(size);
-    const turn = await lines.enter(PROCESS_BYTES + weight, signal);
-    return abortable(verifyNow({ load, signal }, weight, turn).finally(turn.leave), signal);
+  async function verifyInTurn({ load, image, size, signal }: VerifyRequest): Promise<void> {
+    const weight = bytesToVerify(image) + bytesToHold(size);
+    const slot = await scheduler.enter(PROCESS_BYTES + weight, signal);
+    return abortable(verifyNow({ load, signal }, weight, slot).finally(slot.release), signal);
   }
 
   async function verifyNow(
-    { load, signal }: Pick<ProofRequest, "load" | "signal">,
+    { load, signal }: Pick<VerifyRequest, "load" | "signal">,
     weight: number,
-    { weigh }: Turn,
+    { reserve }: ScheduledSlot,
   ): Promise<void> {
-    await weigh(PROCESS_BYTES + weight, signal);
+    await reserve(PROCESS_BYTES + weight, signal);
     const body = await load();
     if (signal.aborted) throw signal.reason;
     const { sourceBytes, sourceSide, pixels, frames } = limits;
@@ -191,19 +189,19 @@ export function createRenderer(options: RendererOptions): Renderer {
 
   return {
     async verify(request) {
-      refuseUnprovable(request, limits);
-      if (request.size <= LARGE_PROOF_BYTES) return verifyInTurn(request);
-      const place = await forLargeProofs.enter(request.signal);
-      return verifyInTurn(request).finally(place.leave);
+      refuseUnverifiable(request, limits);
+      if (request.size <= LARGE_VERIFY_BYTES) return verifyInTurn(request);
+      const slot = await largeVerifyQueue.enter(request.signal);
+      return verifyInTurn(request).finally(slot.release);
     },
     async render(request) {
       const { signal } = request;
       let allBytes = PROCESS_BYTES + bytesClaimed(request);
       for (;;) {
-        const turn = await lines.enter(allBytes, signal);
-        // The place is taken until the process is free again, also when nobody waits for the answer any more.
-        const done = renderNow(request, turn).finally(turn.leave);
-        const rendered = await abortable(done.then(gathered), signal);
+        const slot = await scheduler.enter(allBytes, signal);
+        // The slot stays in use until the process is free again, even if the client has gone.
+        const done = renderNow(request, slot).finally(slot.release);
+        const rendered = await abortable(done.then(batched), signal);
         if (!("allBytes" in rendered)) return rendered;
         allBytes = rendered.allBytes;
       }
@@ -213,65 +211,28 @@ export function createRenderer(options: RendererOptions): Renderer {
     },
     resize(next) {
       limits = { ...DEFAULTS, ...next };
-      lines.resize(next.renders);
+      scheduler.resize(next.renders);
       pool.setDeadline(next.renderMs);
     },
     get running() {
-      return lines.running;
+      return scheduler.running;
     },
     get waiting() {
-      return lines.waiting;
+      return scheduler.waiting;
     },
     close: () => pool.close(),
   };
 }
 
-/** It takes more memory than was known, and has to wait for that among the large ones: bytes, those of the process too. */
+/**
+ * The render needs more memory than estimated and must wait among the large ones. Bytes, including the process's own.
+ */
 interface Larger {
   readonly allBytes: number;
 }
 
-async function loadWatermarks(
-  recipe: Recipe,
-  loadImage: RenderRequest["loadImage"],
-  original: { readonly facts: RasterFacts; readonly bytes: Buffer },
-): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToLay: number }> {
-  const files = new Map<string, Buffer>();
-  const urls = watermarkUrls(recipe);
-  if (urls.length === 0) return { files, bytesToLay: 0 };
-  const image = await yieldingScan(heldImage(original.facts, original.bytes));
-  let bytesForAll = 0;
-  for (const url of urls) {
-    const bytes = await loadImage(url);
-    if (bytes === undefined) throw badWatermark(url, "there is no such image in this bucket");
-    const watermark = await yieldingScan(heldImage(await readWatermarkImage(url, bytes), bytes));
-    bytesForAll += bytesToLay(watermark, url, image, recipe);
-    files.set(url, bytes);
-  }
-  return { files, bytesToLay: bytesForAll };
-}
-
-async function readWatermarkImage(url: string, bytes: Buffer): Promise<RasterFacts> {
-  try {
-    return await yieldingScan(walkSource(bytes, MARK_LIMITS));
-  } catch (error) {
-    const found =
-      error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";
-    throw badWatermark(url, found, error); // what was found is said of the mark, not of the image
-  }
-}
-
-function badWatermark(url: string, found: string, cause?: unknown): HuiyuanError {
-  const message = `Cannot lay "${url}" over the image: ${found}`;
-  return new HuiyuanError("processing_invalid", message, {
-    parameter: WATERMARK_PARAMETER,
-    wanted: WANTED_WATERMARK,
-    cause,
-  });
-}
-
-/** What no process need be asked for. */
-function refuseUnprovable({ size, image }: ProofRequest, limits: SourceLimits): void {
+/** Refuses images that need no process to be refused: by format, file size or pixels. */
+function refuseUnverifiable({ size, image }: VerifyRequest, limits: SourceLimits): void {
   const { format, width = 0, height = 0 } = image;
   if (!isDecoded(format)) throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
   refuseHeavy(size, limits);
@@ -285,14 +246,14 @@ function isDecoded(format: ImageFacts["format"]): format is OutputFormat {
   return Object.hasOwn(BYTES_PER_PIXEL, format);
 }
 
-/** Bytes to render it, as far as its claims tell: of frames they do not. */
+/** Bytes to render the image by the claims of its head, which do not include frames. */
 function bytesClaimed({ size, image, recipe }: RenderRequest): number {
   const { format, width = 0, height = 0 } = image;
-  if (!isDecoded(format) || width * height === 0) return 0; // which will be refused
+  if (!isDecoded(format) || width * height === 0) return 0; // will be refused once loaded
   return bytesToRender({ format, width, height, frames: 1 }, recipe) + bytesToHold(size);
 }
 
-/** Frames of a moving image are decoded one after the other. */
-function bytesToProve({ format, width = 0, height = 0 }: ImageFacts): number {
+/** Bytes to decode one frame: frames of an animation are decoded one after the other. */
+function bytesToVerify({ format, width = 0, height = 0 }: ImageFacts): number {
   return isDecoded(format) ? width * height * BYTES_PER_PIXEL[format] : 0;
 }

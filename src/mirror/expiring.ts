@@ -1,19 +1,16 @@
-// A small bounded memory of things that are true for a while: "the origin has no such object", "it has just failed".
-// Not a cache of bodies; that is hot.ts.
-//
-// Its time is that of a clock that never steps: by the time of day, one that is set back an hour would make a 404 of
-// half a minute last an hour.
+// A bounded map of entries that expire, for short-lived facts such as "the origin has no such object". It caches no
+// bodies; memory-cache.ts does. Use a clock that never steps: if the time of day were set back an hour, a 404 of half a
+// minute would last an hour.
 
-/** Entries expire by the clock that is passed in, as performance.now(); beyond `maxEntries` the oldest goes. */
+/** `now` is a clock such as performance.now(). Beyond `maxEntries` the oldest entry is removed. */
 export interface Expiring<Value> {
   get(key: string, now: number): Value | undefined;
-  /** `ttlMs` of 0 or less remembers nothing. */
+  /** A `ttlMs` of 0 or less keeps nothing. */
   set(key: string, value: Value, until: { readonly now: number; readonly ttlMs: number }): void;
   delete(key: string): void;
   clear(): void;
 }
 
-/** An empty memory. */
 export function createExpiring<Value>(maxEntries: number): Expiring<Value> {
   const entries = new Map<string, { readonly value: Value; readonly expiresAt: number }>();
   return {
@@ -28,12 +25,12 @@ export function createExpiring<Value>(maxEntries: number): Expiring<Value> {
       if (ttlMs <= 0) return;
       entries.delete(key);
       entries.set(key, { value, expiresAt: now + ttlMs });
-      let looked = 0;
+      let removed = 0;
       for (const [oldest, { expiresAt }] of entries) {
-        // Two for one, so that what nobody asks for again does not stay until the memory is full.
-        if (entries.size <= maxEntries && (expiresAt > now || looked === 2)) return;
+        // Each set() removes up to two expired entries, so that unused ones do not stay until the map is full.
+        if (entries.size <= maxEntries && (expiresAt > now || removed === 2)) return;
         entries.delete(oldest);
-        looked += 1;
+        removed += 1;
       }
     },
     delete: (key) => void entries.delete(key),

@@ -1,27 +1,27 @@
-// Patterns of rules: `*` for any characters, `?` for one. No regular expressions: the time is bounded by the lengths of
-// pattern and text multiplied, whatever they hold.
+// The patterns of rules: `*` matches any characters, `?` one. They are no regular expressions: the time is bounded by
+// the length of the pattern times that of the text.
 
-/** Whether the whole text fits. A character is a Unicode code point; `*` stands for slashes too, and for nothing. */
+/** Matches the whole text. A character is a Unicode code point; `*` also matches slashes, and the empty string. */
 export function createGlob(pattern: string): (text: string) => boolean {
-  const wanted = [...pattern];
-  return (text) => fits(wanted, [...text]);
+  const characters = [...pattern];
+  return (text) => matches(characters, [...text]);
 }
 
-function fits(wanted: readonly string[], text: readonly string[]): boolean {
+function matches(characters: readonly string[], text: readonly string[]): boolean {
   let at = 0;
-  // Where the last star stands, and how far it has reached.
+  // The place of the last star, and the end of the text that it matches so far.
   let star = -1;
   let reached = 0;
   for (let index = 0; index < text.length; ) {
-    if (wanted[at] === "*") {
+    if (characters[at] === "*") {
       star = at;
       at += 1;
       reached = index;
-    } else if (at < wanted.length && (wanted[at] === "?" || wanted[at] === text[index])) {
+    } else if (at < characters.length && (characters[at] === "?" || characters[at] === text[index])) {
       at += 1;
       index += 1;
     } else if (star >= 0) {
-      // What lies between two stars fits where it first can, so only the last star ever has to give way.
+      // The part between two stars matches at its first possible place, so only the last star has to match more.
       at = star + 1;
       reached += 1;
       index = reached;
@@ -29,5 +29,5 @@ function fits(wanted: readonly string[], text: readonly string[]): boolean {
       return false;
     }
   }
-  return wanted.slice(at).every((character) => character === "*");
+  return characters.slice(at).every((character) => character === "*");
 }

@@ -1,5 +1,5 @@
-// How many objects URLs with a query may make: anyone can invent queries, and each would be an object of its own. Beyond
-// the bound such URLs are passed on and not stored.
+// Bounds the objects that URLs with a query may create: anyone can invent queries, and each would be an object of its
+// own. Beyond the bound such images are served and not stored.
 import type { Bucket } from "../bucket/contract/bucket.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
@@ -8,16 +8,16 @@ import type { MirrorMeter } from "./meter.ts";
 
 export interface KeyBudget {
   /**
-   * Whether an object may be stored, which then counts. Always true for a key without a query. Counts the bucket now and
-   * then, behind the caller's back.
+   * Whether an object may be stored; true counts it. Always true for a key without a query. From time to time this also
+   * counts the bucket in the background.
    */
   take(key: Key): boolean;
 }
 
-/** Counting is a scan of the catalogue, or a listing. */
-const COUNT_AGAIN_MS = 3_600_000;
+/** Counting is expensive: a scan of the catalogue, or a listing. */
+const RECOUNT_MS = 3_600_000;
 
-/** `maxKeys`: objects of the bucket, however they came; 0 is no limit. */
+/** `maxKeys`: objects of the bucket, whatever their source; 0 is no limit. */
 export function createKeyBudget(parts: {
   readonly bucket: Bucket;
   readonly bucketId: string;
@@ -28,6 +28,7 @@ export function createKeyBudget(parts: {
 }): KeyBudget {
   const { bucket, bucketId, maxKeys, log, ticks = () => performance.now() } = parts;
   let counted = 0;
+  /** Objects stored since the last count. */
   let since = 0;
   let countedAt: number | undefined;
 
@@ -35,13 +36,10 @@ export function createKeyBudget(parts: {
     const before = since;
     try {
       counted = (await bucket.usage()).objects;
-      // What came while it was counted may be in the count or not; it is counted once more rather than not at all.
+      // Objects that were stored during the count may be missing from it, so they are counted in any case.
       since -= before;
     } catch (err) {
-      log.warn(
-        { bucket: bucketId, err },
-        "the objects of a bucket could not be counted; maxKeys goes by the last count",
-      );
+      log.warn({ bucket: bucketId, err }, "the objects of a bucket could not be counted; maxKeys uses the last count");
     }
   }
 
@@ -49,7 +47,7 @@ export function createKeyBudget(parts: {
     take(key) {
       if (maxKeys === 0 || !key.includes("?")) return true;
       const at = ticks();
-      if (countedAt === undefined || at - countedAt >= COUNT_AGAIN_MS) {
+      if (countedAt === undefined || at - countedAt >= RECOUNT_MS) {
         countedAt = at;
         void count();
       }
@@ -61,8 +59,8 @@ export function createKeyBudget(parts: {
 }
 
 /**
- * Whether the bucket takes what a fill has brought whole. Decided once for a fill, by whoever asks first: what is told to
- * clients is what is done.
+ * Whether the bucket accepts the image of a fill that has ended whole. Decided once for each fill, at the first call,
+ * so that the answers to clients match the later write.
  */
 export function createStoreDecision(budget: KeyBudget | undefined, meter: MirrorMeter): (fill: Fill) => boolean {
   const decided = new WeakMap<Fill, boolean>();

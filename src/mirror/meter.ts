@@ -1,4 +1,5 @@
-// What the mirror tells of its work as it happens. http/metrics.ts turns it into Prometheus series; tests count.
+// The events that a mirror reports to the metrics. http/admin/metrics.ts turns them into Prometheus series; tests count
+// them.
 import type { ErrorCode } from "../core/errors.ts";
 
 /** Called on misses only, never on a hit. */
@@ -7,15 +8,18 @@ export interface MirrorMeter {
   fillStarted(): void;
   /** A request joined a running fill. */
   collapsed(): void;
-  /** A further origin was asked, since the one before had failed. */
+  /** A further origin was tried, because the one before had failed. */
   failedOver(): void;
-  /** A request was sent to an origin once more: its connection had ended before a head came, or its body before anybody had any of it. */
+  /**
+   * A request was repeated: its connection had ended before the head, or its body before any client had received a
+   * byte.
+   */
   retried(): void;
-  /** A response head came after so many milliseconds. */
+  /** A response head arrived after this time. */
   originAnswered(milliseconds: number): void;
-  /** A fill ended without an object: why. `not_found` included. */
+  /** A fill ended without a storable object, for this reason; includes `not_found`. */
   refused(code: ErrorCode | "suspect" | "max_keys"): void;
-  /** The origin was asked again for a stored object, and this came of it. */
+  /** A stored object was revalidated, with this result. */
   revalidated(outcome: RevalidationResult): void;
   /** An object reached the bucket. */
   stored(bytes: number): void;
@@ -24,8 +28,8 @@ export interface MirrorMeter {
 }
 
 /**
- * `current`: the stored bytes are the origin's. `new`: others came. `gone`, `removed`: the origin has none any more, and
- * the stored one was kept or not. `suspect`, `failed`: nothing came that could replace it.
+ * `current`: the stored bytes are the origin's. `new`: other bytes arrived. `gone`, `removed`: the origin no longer has
+ * the object; the stored one was kept, or not. `suspect`, `failed`: no version arrived that could replace it.
  */
 export type RevalidationResult = "current" | "new" | "gone" | "removed" | "suspect" | "failed";
 

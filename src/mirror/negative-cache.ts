@@ -1,5 +1,5 @@
-// What a mirror has learnt of its keys a moment ago: the origin lacks it, it has just failed. Bounded, and each entry
-// holds only for the epoch at which it was learnt: a delete, a purge or an upload makes it say nothing about the key.
+// The negative cache of one mirror: keys that the origin lacks, or whose fetch has just failed. Bounded. An entry holds
+// only for the epoch at which it was made, so a delete, purge or upload of the key ends it.
 import { hash } from "node:crypto";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { Key } from "../core/object.ts";
@@ -8,7 +8,7 @@ import { fillId, type OriginRequest } from "./rules.ts";
 
 /** A fetch at an epoch of its key. */
 export interface FetchAt {
-  /** Equal for requests that share a fill: the key, and whatever else the answer depends on. */
+  /** Equal for requests that share a fill: the key, and everything else that the answer depends on. */
   readonly id: string;
   readonly key: Key;
   readonly epoch: number;
@@ -19,31 +19,31 @@ export function fetchOf(request: OriginRequest & Pick<FetchAt, "epoch">): FetchA
 }
 
 export interface NegativeCache {
-  /** Throws not_found or the failure where the origin need not be asked again yet. */
+  /** Throws not_found, or the recent failure, while the origin need not be contacted again. */
   refuseIfKnown(at: FetchAt): void;
   absent(at: FetchAt): void;
   failed(at: FetchAt, error: HuiyuanError): void;
 }
 
-/** How long a failure to bring what a client waits for is remembered. Milliseconds. */
+/** A failed fetch that a client waits for is remembered for this time. Milliseconds. */
 export const FAILURE_MS = 500;
 const MAX_ABSENT = 100_000;
-/** Each has its message, with a URL. */
+/** Each holds an error message with a URL. */
 const MAX_FAILED = 2_000;
-/** An id may hold what a client sent, up to some kilobytes; longer ones are known by their digest. Characters. */
+/** An id may contain some kilobytes that a client sent; longer ones are replaced by their digest. Characters. */
 const MAX_ID = 64;
-// Not failures of the key: this server had no room or is stopping, its disk or its readers were too slow for the body, the request itself
-// carried the mark of a loop, or the origin was left alone, which may end at any moment.
+// Failures that say nothing about the key. This server had no room or is stopping, or its disk or readers were too
+// slow. Or the request was in a loop, or the origin is refused for now, which may end at any moment.
 const NOT_OF_THE_KEY: readonly ErrorCode[] = [
   ...(["overloaded", "draining", "store_failed", "origin_loop", "origin_failing", "origin_busy"] as const),
-  // Of the renderer, and of those who wanted its work.
+  // The renderer had no room, or all its clients left.
   ...(["render_overloaded", "client_gone"] as const),
 ];
 
 /** Times are milliseconds. */
 export interface NegativeCacheRules {
   readonly negativeTtlMs: number;
-  /** How long a failure is remembered; default 500. */
+  /** The time for which a failure is remembered; default 500. */
   readonly failureMs?: ((error: HuiyuanError) => number) | undefined;
 }
 
@@ -73,12 +73,12 @@ export function createNegativeCache(
   };
 }
 
-/** No key has a NUL, so that none can pass for the digest of another id. */
+/** No key contains NUL, so no id can equal the digest of another one. */
 function short(id: string): string {
   return id.length <= MAX_ID ? id : `\0${hash("sha256", id, "base64url")}`;
 }
 
-/** not_found */
+/** The not_found error of a key. */
 export function absent(key: Key): HuiyuanError {
   return new HuiyuanError("not_found", `Cannot serve "${key}": the origin has no such image`);
 }

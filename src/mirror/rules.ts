@@ -1,30 +1,30 @@
-// The rules of a mirror source: which rule a request falls under, the key of its object, and what the origin is asked
-// for it. Pure; the settings have been checked, and what a client sends has not.
+// The rules of a mirror: finds the rule of a request, the key of its object, and the request to the origin. Pure. The
+// settings have been checked; client input has not.
 
 import { type Key, toKey } from "../core/object.ts";
 import { withoutWatermarkTokens } from "../image/grammar/watermark-token.ts";
 import type { OriginTarget } from "../origin/origin.ts";
 import { createGlob } from "./glob.ts";
-import { asciiQuery, filterQuery, type KeyQuery, keptQuery, keyOfUrl } from "./object-keys.ts";
+import { asciiQuery, filterQuery, type KeyQuery, keyOfUrl, queryInKey } from "./object-keys.ts";
 
-/** What a rule is for; what is left out fits everything. */
+/** The requests that a rule matches; an absent field matches everything. */
 export interface RuleMatch {
   readonly prefix?: string | undefined;
   readonly suffix?: string | undefined;
-  /** See glob.ts; of the whole path. */
+  /** A glob for the whole path, see glob.ts. */
   readonly pattern?: string | undefined;
   readonly methods?: readonly string[] | undefined;
-  /** A glob of the request's host, lower case. */
+  /** A glob for the request's host, lower case. */
   readonly host?: string | undefined;
 }
 
-/** How the name at the origin is made of the path; `file` and `template` stand alone. */
+/** The name at the origin, made from the path. */
 export interface RulePath {
   readonly strip?: string | undefined;
   readonly stripSuffix?: string | undefined;
   readonly add?: string | undefined;
   readonly addSuffix?: string | undefined;
-  /** `{key}` once in it; what follows a `?` is a query. */
+  /** Contains `{key}` once; the part after a `?` is a query. */
   readonly template?: string | undefined;
   readonly file?: string | undefined;
 }
@@ -40,20 +40,23 @@ export interface RuleOptions {
   readonly path: RulePath;
   readonly setQuery: Readonly<Record<string, string>>;
   readonly denyQuery: readonly string[];
-  /** Whether a header of the client goes along; lower-case name. */
+  /** Whether a header of the client is forwarded; lower-case name. */
   readonly passes: (name: string) => boolean;
   /** Lower-case names. */
   readonly setHeaders: Readonly<Record<string, string>>;
   readonly followRedirects: boolean;
-  /** True: what the origin gives is for this request alone, and never stored. */
-  readonly isPassedOn?: boolean;
-  /** Whether keys of the bucket may have queries, by this rule or any other: then they are all written so that none means two URLs. */
+  /** True: the origin's answer is for this request alone, and never stored. */
+  readonly isNeverStored?: boolean;
+  /**
+   * Whether this or any other rule of the bucket puts queries into keys; then keys are escaped, so that none names two
+   * URLs.
+   */
   readonly keysHaveQueries: boolean;
 }
 
-/** What of a request decides how its object is named. */
+/** The parts of a request that decide the key of its object. */
 export interface ObjectRequest {
-  /** Of the URL, decoded. */
+  /** The path of the URL, decoded. */
   readonly path: Key;
   /** Raw, without the token; one character a byte. */
   readonly query: string;
@@ -61,38 +64,38 @@ export interface ObjectRequest {
   readonly instruction: string | undefined;
 }
 
-/** What the origin is asked for. */
+/** A request to the origin. */
 export interface OriginRequest extends OriginTarget {
-  /** The key that the answer may be stored under, and that it is named by. */
+  /** The key of the answer, under which it may be stored. */
   readonly key: Key;
   /** False: the answer depends on more than the key. */
   readonly isStored: boolean;
 }
 
-/** The first rule that fits, else undefined. */
+/** Finds the first rule that matches, else undefined. */
 export function createRuleFinder<Rule extends Pick<RuleOptions, "match">>(
   rules: readonly Rule[],
 ): (request: { readonly path: string; readonly method: string; readonly host: string }) => Rule | undefined {
-  const compiled = rules.map((rule) => ({ rule, fits: createMatcher(rule.match) }));
-  return (request) => compiled.find(({ fits }) => fits(request))?.rule;
+  const compiled = rules.map((rule) => ({ rule, matches: createMatcher(rule.match) }));
+  return (request) => compiled.find(({ matches }) => matches(request))?.rule;
 }
 
 /**
- * Whether a path falls under a rule of `originals`, by some host and method, whichever these are. The last of the rules must fit
- * everything.
+ * Whether a rule of type `originals` applies to a path, for at least one host and method. The last of the rules must
+ * match everything.
  */
 export function createOriginalsFinder(
   rules: readonly Pick<RuleOptions, "match" | "type">[],
 ): (path: string) => boolean {
   const compiled = rules.map(({ match: { host, methods = METHODS, ...match }, type }) => ({
-    fits: createMatcher(match),
+    matches: createMatcher(match),
     isOriginals: type === "originals",
     isForAll: (host === undefined || host === "*") && METHODS.every((method) => methods.includes(method)),
   }));
   return (path) =>
-    // Behind one that is for all hosts and methods no other is asked.
+    // A rule for all hosts and methods decides: no later rule applies.
     compiled.find(
-      ({ fits, isOriginals, isForAll }) => (isOriginals || isForAll) && fits({ path, method: "", host: "" }),
+      ({ matches, isOriginals, isForAll }) => (isOriginals || isForAll) && matches({ path, method: "", host: "" }),
     )?.isOriginals === true;
 }
 
@@ -122,14 +125,14 @@ export function keyUnder(rule: RuleOptions, request: ObjectRequest): Key {
   return keyOfUrl(request.path, queries(rule, request).kept, rule.keysHaveQueries);
 }
 
-/** What the origin is asked for the object of a request. Throws url_invalid where the rewritten path is none. */
-export function askedUnder(
+/** The origin request for the object of a client request. Throws url_invalid if the rewritten path is not valid. */
+export function originRequestFor(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): OriginRequest {
   const { kept, sent } = queries(rule, request);
-  const isStored = sent === kept && rule.isPassedOn !== true;
+  const isStored = sent === kept && rule.isNeverStored !== true;
   const place = rewrite(rule.path, request.path);
   return {
     key: keyOfUrl(request.path, kept, rule.keysHaveQueries),
@@ -141,50 +144,53 @@ export function askedUnder(
   };
 }
 
-/** As askedUnder(), for the object that is stored under the key: what a client adds beyond it does not go along. */
-export function askedForKey(
+/** As originRequestFor(), for the object that is stored under the key: query parameters beyond the key are not sent. */
+export function originRequestForKey(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): OriginRequest {
-  return askedUnder({ ...rule, passQuery: false }, request, clientHeaders);
+  return originRequestFor({ ...rule, passQuery: false }, request, clientHeaders);
 }
 
-/** What an answer depends on, and so who may share it: the key alone where it is stored, else all that is asked. */
+/** Equal for requests that may share an answer: the key if it is stored, else everything that is sent. */
 export function fillId({ isStored, key, path, query, headers }: OriginRequest): string {
   return isStored ? key : `${key}\0${path}?${query}\0${JSON.stringify(headers)}`;
 }
 
-/** As askedUnder(), for the origin's own answer to a processed URL: the instruction goes along, nothing is stored. */
-export function askedProcessed(
+/** As originRequestFor(), if the origin processes the URL itself: the instruction is sent, and nothing is stored. */
+export function originRequestForProcessed(
   rule: RuleOptions,
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): OriginRequest {
-  const plain = askedUnder(rule, request, clientHeaders);
+  const plain = originRequestFor(rule, request, clientHeaders);
   return { ...plain, isStored: false, query: joinQueries(sentInstruction(request), plain.query) };
 }
 
-/** Tokens are for this server alone. */
+/** Tokens are removed: they are for this server alone. */
 function sentInstruction({ instruction = "" }: ObjectRequest): string {
   return asciiQuery(withoutWatermarkTokens(instruction));
 }
 
-/** Where a client finds the object: path and query below a base, without what is set for the origin alone. */
+/**
+ * The place of the object for a client: path and query below a base URL, without setQuery, which is for the origin
+ * alone.
+ */
 export function publicTarget(rule: RuleOptions, request: ObjectRequest): Pick<OriginRequest, "path" | "query"> {
   const place = rewrite(rule.path, request.path);
   const instruction = rule.type === "everything" ? "" : sentInstruction(request);
   return { path: place.path, query: joinQueries(place.query, instruction, queries(rule, request).sent) };
 }
 
-/** What of the query belongs to the key, and what is sent. Equal unless passQuery sends more. */
+/** The query in the key, and the query that is sent. Equal unless passQuery sends more. */
 function queries(rule: RuleOptions, { query, instruction }: ObjectRequest): { kept: string; sent: string } {
   if (query === "") return { kept: "", sent: "" };
   const isAll = rule.type === "everything";
   const plain = isAll || instruction === undefined ? query : withoutPart(query, instruction);
   const ascii = asciiQuery(plain);
   const allowed = rule.denyQuery.length === 0 ? ascii : filterQuery(ascii, (name) => !rule.denyQuery.includes(name));
-  const kept = keptQuery(allowed, isAll ? "keep" : rule.keyQuery);
+  const kept = queryInKey(allowed, isAll ? "keep" : rule.keyQuery);
   return { kept, sent: rule.passQuery ? allowed : kept };
 }
 
@@ -194,7 +200,7 @@ function withoutPart(query: string, part: string): string {
   return at === -1 ? query : parts.toSpliced(at, 1).join("&");
 }
 
-/** What the operator sets replaces what a client sends. */
+/** The query without the parameters that the operator sets, which replace those of a client. */
 function withoutSet(query: string, set: RuleOptions["setQuery"]): string {
   return Object.keys(set).length === 0 ? query : filterQuery(query, (name) => !Object.hasOwn(set, name));
 }
@@ -209,7 +215,7 @@ function joinQueries(...parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join("&");
 }
 
-/** The name at the origin. Throws url_invalid where nothing, or a `.` or `..` segment, is left. */
+/** The name at the origin. Throws url_invalid if it is empty, or has a `.` or `..` segment. */
 function rewrite(path: RulePath, key: Key): { readonly path: Key; readonly query: string } {
   if (path.file !== undefined) return { path: toKey(path.file), query: "" };
   const end = key.length - (path.stripSuffix?.length ?? 0);
@@ -227,7 +233,7 @@ function rewrite(path: RulePath, key: Key): { readonly path: Key; readonly query
   };
 }
 
-/** What `Connection` names is for this hop alone (RFC 9110 §7.6.1). */
+/** Headers that `Connection` names are for this hop alone, so they are not forwarded (RFC 9110 §7.6.1). */
 function passedHeaders(
   passes: RuleOptions["passes"],
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,

@@ -1,4 +1,5 @@
-// The text of a settings file as a tree of plain values, with the line and column of each. Knows YAML, no setting.
+// Parses the YAML of a settings file into a tree of plain values, with the line and column of each.
+// It knows no setting.
 import {
   type Document,
   isAlias,
@@ -19,17 +20,17 @@ const MAX_ALIASES = 100;
 
 const MAX_SYNTAX_FAULTS = 10;
 
-/** A parsed text. */
+/** A parsed settings file. */
 export interface SettingsDocument {
-  /** Mappings, lists and scalars; undefined when the text is not usable as YAML. */
+  /** Mappings, lists and scalars; undefined if the text cannot be parsed. */
   readonly tree: unknown;
-  /** Faults of the text itself: syntax, duplicate keys, aliases. */
+  /** Faults of the YAML itself: syntax, duplicate keys, aliases. */
   readonly faults: readonly Fault[];
-  /** The fault with its place: its own, or that of the nearest mapping or list that does exist. */
+  /** Adds the position to a fault: its own, or that of the nearest existing mapping or list. */
   locate(fault: PathFault): Fault;
 }
 
-/** Never throws; whatever is wrong is among the faults. */
+/** Never throws; `faults` has everything that is wrong. */
 export function readDocument(text: string): SettingsDocument {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -40,9 +41,9 @@ export function readDocument(text: string): SettingsDocument {
   const problems = [...document.errors, ...document.warnings];
   const faults: Fault[] = problems.map((error) => ({ path: "", ...place(error.pos[0]), message: describe(error) }));
   for (const offset of unresolvedAliases(document)) {
-    faults.push({ path: "", ...place(offset), message: "no anchor of this name stands before the alias" });
+    faults.push({ path: "", ...place(offset), message: "no anchor of this name precedes the alias" });
   }
-  // A file with duplicate keys can still be checked as a whole; with broken syntax nothing more can be said of it.
+  // A file with duplicate keys can still be checked as a whole; a file with broken syntax cannot.
   const isUsable = problems.every((error) => error.code === "DUPLICATE_KEY") && faults.length === problems.length;
   const tree = isUsable ? plainTree(document, faults) : undefined;
   return {
@@ -56,7 +57,7 @@ export function readDocument(text: string): SettingsDocument {
   };
 }
 
-/** One slip makes a parser stumble many times: the first fault of a line, and not more than MAX_SYNTAX_FAULTS. */
+/** One mistake causes many parser errors, so this returns the first of each line, at most MAX_SYNTAX_FAULTS. */
 function withoutEchoes(faults: readonly Fault[]): readonly Fault[] {
   const lines = new Set<number>();
   const firsts = faults.filter(({ line }) => !lines.has(line) && lines.add(line));
@@ -68,7 +69,7 @@ function plainTree(document: Document, faults: Fault[]): unknown {
     return document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    faults.push({ path: "", line: 1, column: 1, message: `aliases stand for too much, wanted at most ${MAX_ALIASES}` });
+    faults.push({ path: "", line: 1, column: 1, message: `found too many aliases, wanted at most ${MAX_ALIASES}` });
     return undefined;
   }
 }
@@ -90,7 +91,7 @@ function offsetOf(document: Document, path: SettingsPath, at: "key" | "value"): 
     const isLast = index === path.length - 1;
     const step: Step | undefined = stepInto(target(document, node), part);
     if (step === undefined) return offset;
-    // Collections are found by their key, since their own text begins a line later; so is what may be missing in them.
+    // Collections and empty values are located by their key, because the text of a collection begins a line later.
     const isValueBetter = isLast && at === "value" && !isCollection(step.value) && !isEmpty(step.value);
     offset = (isValueBetter ? step.value?.range?.[0] : step.keyOffset) ?? offset;
     node = step.value;
@@ -109,7 +110,7 @@ function stepInto(node: Node | null, part: string | number): Step | undefined {
     return item === undefined ? undefined : { value: item, keyOffset: item?.range?.[0] };
   }
   if (!isMap(node)) return undefined;
-  // The last of two equal keys is the one whose value counts.
+  // The last one wins if a key is repeated.
   const pair = node.items.findLast((item) => keyText(item) === String(part)) as Pair<Node, Node | null> | undefined;
   return pair === undefined ? undefined : { value: pair.value, keyOffset: pair.key.range?.[0] };
 }
@@ -126,15 +127,15 @@ function target(document: Document, node: Node | null): Node | null {
   return isAlias(node) ? (node.resolve(document) ?? null) : node;
 }
 
-// Own words: the parser's messages may quote the text, and the text may be a secret.
+// Own messages, because those of the parser may quote the text, which may be a secret.
 const SYNTAX: Readonly<Partial<Record<YAMLError["code"], string>>> = {
   BAD_ALIAS: "an anchor or alias has no usable name",
   BAD_DQ_ESCAPE: "an escape in \"…\" is not valid; use '…' for text with backslashes",
   BAD_INDENT: "the indentation does not fit the lines around it",
   BAD_SCALAR_START: "this character cannot begin a value; put the value in quotes",
   BLOCK_AS_IMPLICIT_KEY: "a colon inside a value; put the value in quotes",
-  BLOCK_IN_FLOW: "a block cannot stand inside {…} or […]",
-  DUPLICATE_KEY: "this key stands twice in the same mapping",
+  BLOCK_IN_FLOW: "a block is not allowed inside {…} or […]",
+  DUPLICATE_KEY: "this key is repeated in the same mapping",
   MISSING_CHAR: "a character is missing here: a colon after a key, a comma, or a closing quote or bracket",
   MULTILINE_IMPLICIT_KEY: "a colon is missing after this key",
   MULTIPLE_DOCS: "a second document begins here, wanted one",

@@ -1,11 +1,11 @@
-// Which bucket answers which host, and with which mirror. Pure: settings in, table out.
+// Builds the table of hosts: which bucket answers a host, and with which mirror source. Pure.
 import type { BucketSettings, MirrorSettings, ProjectSettings, ServerSettings, Settings } from "./schema/schema.ts";
 
-/** What a host stands for. */
+/** The bucket and the mirror source of a host. */
 export interface Binding {
   readonly project: ProjectSettings;
   readonly bucket: BucketSettings;
-  /** Undefined: a miss under this host never goes to an origin. */
+  /** Undefined: a miss under this host is never fetched from an origin. */
   readonly mirror: MirrorSettings | undefined;
 }
 
@@ -13,13 +13,13 @@ export interface Binding {
 export interface DomainTable {
   /** Keys as normalizeHost() gives them: lower case, no port, no trailing dot. */
   readonly hosts: ReadonlyMap<string, Binding>;
-  /** Answers every host that `hosts` lacks; undefined: such hosts are unknown. */
+  /** Answers every host that `hosts` lacks. Undefined: such hosts are refused as unknown. */
   readonly star: Binding | undefined;
 }
 
 /**
- * The table of all domains. A bucket's default domain is always in it, with the mirror of its own entry, else that of
- * the bucket's `*` entry, else none.
+ * The table of all domains. It always has a bucket's default domain, with the mirror of its own entry, else of the
+ * bucket's `*` entry, else none.
  */
 export function bindDomains(settings: Settings): DomainTable {
   const hosts = new Map<string, Binding>();
@@ -30,7 +30,7 @@ export function bindDomains(settings: Settings): DomainTable {
       if (ownStar !== undefined) star = { project, bucket, mirror: ownStar.mirror };
       hosts.set(defaultDomain(settings.server, project, bucket), { project, bucket, mirror: ownStar?.mirror });
       for (const { host, mirror } of bucket.domains) {
-        // The bucket's own entry for its default domain comes after the line above and replaces it.
+        // An own entry for the default domain replaces the one above.
         if (host !== "*") hosts.set(host, { project, bucket, mirror });
       }
     }
@@ -38,7 +38,7 @@ export function bindDomains(settings: Settings): DomainTable {
   return { hosts, star };
 }
 
-/** `<bucket>-<appid>.<baseDomain>` */
+/** Returns `<bucket>-<appid>.<baseDomain>`. */
 export function defaultDomain(
   server: Pick<ServerSettings, "baseDomain">,
   project: Pick<ProjectSettings, "appid">,
@@ -47,7 +47,7 @@ export function defaultDomain(
   return `${bucket.name}-${project.appid}.${server.baseDomain}`;
 }
 
-/** The host of a bucket's public URLs. */
+/** The host of the bucket's public URLs. */
 export function publicDomain(
   server: Pick<ServerSettings, "baseDomain">,
   project: Pick<ProjectSettings, "appid">,

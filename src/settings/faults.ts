@@ -1,12 +1,12 @@
-// What is wrong with a settings file, in words that name what was found and what is wanted. No value of a secret is
-// ever part of a message.
+// Describes the faults of a settings file: each message names the value that was found and the value that is wanted.
+// No message contains a secret.
 import * as z from "zod";
-import { isSecretPath } from "./secrets.ts";
+import { isSecretPath } from "./secret-paths.ts";
 
 /** Keys and list positions from the root of the file. */
 export type SettingsPath = readonly (string | number)[];
 
-/** One fault. `line` and `column` count from 1; both are 0 where there is no text that they could be in. */
+/** One fault. `line` and `column` count from 1; both are 0 if the file could not be read. */
 export interface Fault {
   /** Dotted, as in `projects[0].buckets[1].name`; empty for the file as a whole. */
   readonly path: string;
@@ -15,7 +15,7 @@ export interface Fault {
   readonly message: string;
 }
 
-/** A fault before its place in the text is known. `at`: its position is that of the key or that of the value. */
+/** A fault without its position in the text. `at`: report the position of the key or of the value. */
 export interface PathFault {
   readonly path: SettingsPath;
   readonly message: string;
@@ -36,13 +36,13 @@ export class SettingsFaults extends Error {
   }
 }
 
-/** `FILE:LINE:COL  path  message`, which editors and terminals turn into a link. */
+/** `FILE:LINE:COL  path  message`; editors and terminals make a link of it. */
 export function formatFault(file: string, fault: Fault): string {
   const place = fault.line === 0 ? file : `${file}:${fault.line}:${fault.column}`;
   return [place, fault.path, fault.message].filter((part) => part !== "").join("  ");
 }
 
-/** `projects[0].aliases["a.b"]` */
+/** Writes a path as `projects[0].aliases["a.b"]`. */
 export function formatPath(path: SettingsPath): string {
   return path.reduce<string>((text, part) => {
     if (typeof part === "number") return `${text}[${part}]`;
@@ -51,7 +51,7 @@ export function formatPath(path: SettingsPath): string {
   }, "");
 }
 
-/** A value as a message shows it: scalars as they are (at most 60 characters), collections by kind only. */
+/** A value for a message: scalars unchanged (at most 60 characters), collections by kind only. */
 export function show(value: unknown): string {
   if (value === undefined || value === null) return "nothing";
   if (Array.isArray(value)) return "a list";
@@ -62,14 +62,14 @@ export function show(value: unknown): string {
 
 type RawIssue = z.core.$ZodRawIssue;
 
-/** The `error` of a key whose rule needs its own words: `found "x", wanted <words>`. */
+/** The zod `error` of a key that names its own wanted value: `found "x", wanted <words>`. */
 export function wanted(words: string): (issue: RawIssue) => string {
   return (issue) => found(issue, words);
 }
 
 /**
- * Words for every issue that brings none of its own. Several unknown keys in one mapping give one line each, in the
- * order of `issue.keys`.
+ * The message of an issue without a message of its own. Unknown keys of one mapping give one line each, in the order of
+ * `issue.keys`.
  */
 export function describeIssue(issue: RawIssue): string {
   switch (issue.code) {
@@ -109,7 +109,7 @@ function found(issue: RawIssue, wants: string): string {
   if (Array.isArray(input) && (issue.code === "too_small" || issue.code === "too_big")) {
     return `found ${amount("array", input.length)}, wanted ${wants}`;
   }
-  // Where a collection is wanted the scalar may be anything, a pasted secret too.
+  // Only the kind is shown if a collection is wanted, because the scalar may be a pasted secret.
   const isCollectionWanted = wants === "a list" || wants === "a mapping";
   return `found ${isCollectionWanted && input !== null ? kindOf(input) : quoteHint(input, wants)}, wanted ${wants}`;
 }
@@ -129,7 +129,7 @@ function amount(origin: string, count: number | bigint): string {
   return origin === "string" ? `${count} characters` : String(count);
 }
 
-/** No variant of a tagged union has this tag. zod gives the whole mapping as the input, though the path names the tag. */
+/** For a tag that no variant of a union has. zod passes the whole mapping as input, although the path names the tag. */
 function unknownTag(issue: Extract<RawIssue, { code: "invalid_union" }>): string {
   const { discriminator, options, input } = issue as { discriminator?: string; options?: unknown[]; input?: unknown };
   const tag = (input as Record<string, unknown>)[discriminator ?? ""];
@@ -150,7 +150,7 @@ function unknownKey(key: string, known: readonly string[]): string {
   return near === undefined ? "unknown key" : `unknown key, did you mean ${JSON.stringify(near)}?`;
 }
 
-/** The candidate that differs from the word in case, separators or a few letters only. */
+/** The candidate that differs from the word only in case, separators or a few letters. */
 export function nearMiss(word: string, candidates: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
   const wordPlain = plain(word);
@@ -164,7 +164,7 @@ export function nearMiss(word: string, candidates: readonly string[]): string | 
   return best?.candidate;
 }
 
-/** Levenshtein's distance, of words cut to 40 characters. */
+/** Levenshtein distance of the first 40 characters. */
 function editDistance(left: string, right: string): number {
   const a = left.slice(0, 40);
   const b = right.slice(0, 40);

@@ -1,9 +1,9 @@
-// Whether two parts of settings are the same, secrets included. JSON.stringify() alone cannot tell: it hides them.
+// Compares parts of the settings, secrets included. JSON.stringify() alone cannot, because it hides secrets.
 import { createHash } from "node:crypto";
 
 /**
- * The same text for equal values, another one when anything in them differs, also a secret or the order of keys. A
- * SHA-256 in hex, so it may be a map's key and be logged.
+ * Equal for equal values; differs if any value, secret or the order of keys differs. A SHA-256 in hex, which may be
+ * logged.
  */
 export function fingerprintOf(...parts: readonly unknown[]): string {
   return createHash("sha256").update(JSON.stringify(parts, withSecrets)).digest("hex");
@@ -11,6 +11,6 @@ export function fingerprintOf(...parts: readonly unknown[]): string {
 
 function withSecrets(this: unknown, key: string, masked: unknown): unknown {
   const value = (this as Record<string, unknown>)[key];
-  // A copy has not the toJSON() that hides secrets.
+  // The copy lacks the toJSON() that hides secrets.
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : masked;
 }

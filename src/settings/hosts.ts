@@ -1,5 +1,5 @@
-// Host names as settings hold them: one spelling for comparing, and which of them lie inside the own network. Literal
-// addresses only: what a name resolves to is seen at the dial.
+// Normalizes host names of the settings, and classifies literal addresses as private or loopback.
+// It resolves no names: the dialer checks their addresses.
 import { domainToASCII } from "node:url";
 import ipaddr from "ipaddr.js";
 import { classifyAddress } from "../core/addresses.ts";
@@ -7,8 +7,8 @@ import { classifyAddress } from "../core/addresses.ts";
 const NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/;
 
 /**
- * The spelling that hosts are compared in: lower case, Punycode, no port, no trailing dot; IPv6 stays in brackets.
- * Undefined: not a host.
+ * The spelling for comparisons: lower case, Punycode, no port, no trailing dot; IPv6 stays in brackets. Undefined: not
+ * a host.
  */
 export function normalizeHost(text: string): string | undefined {
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i.exec(text);
@@ -16,22 +16,22 @@ export function normalizeHost(text: string): string | undefined {
   if (host === undefined) return undefined;
   if (host.startsWith("[")) return ipaddr.IPv6.isValid(host.slice(1, -1)) ? host : undefined;
   const bare = host.endsWith(".") ? host.slice(0, -1) : host;
-  // Not a URL parser: it would turn 2130706433 into 127.0.0.1, a host that no client sends.
+  // No URL parser, because it turns 2130706433 into 127.0.0.1, a host that no client sends.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the ASCII range is meant
   const name = /^[\x00-\x7f]*$/.test(bare) ? bare : domainToASCII(bare);
   return NAME.test(name) ? name : undefined;
 }
 
 /**
- * True for `localhost`, names below it, and every literal address that is not a public unicast one. `hostname` as
- * `new URL(…).hostname` gives it, which has undone odd spellings such as 0x7f.1.
+ * True for `localhost`, names below it, and every literal address that is not public unicast. `hostname`: from
+ * `new URL(…).hostname`, which normalizes odd spellings such as 0x7f.1.
  */
 export function isPrivateHost(hostname: string): boolean {
   const host = bareHost(hostname);
   return isLocalName(host) || (ipaddr.isValid(host) && ipaddr.process(host).range() !== "unicast");
 }
 
-/** True for a literal address that no setting allows: cloud metadata, link-local, multicast, `0.0.0.0` and the like. */
+/** True for literal addresses that no setting allows: cloud metadata, link-local, multicast, `0.0.0.0` and similar. */
 export function isNeverDialled(hostname: string): boolean {
   const host = bareHost(hostname);
   return ipaddr.isValid(host) && classifyAddress(host) === "forbidden";

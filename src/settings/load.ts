@@ -1,30 +1,30 @@
-// From the text of huiyuan.yaml to frozen Settings, or to every fault at once. Watching for changes is watch.ts.
+// Loads huiyuan.yaml into frozen Settings, or throws every fault at once. It does not watch the file: watch.ts does.
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
 import { describeIssue, type Fault, type PathFault, SettingsFaults, type SettingsPath } from "./faults.ts";
 import { type BucketSettings, type Settings, settingsSchema } from "./schema/schema.ts";
-import { hideSecrets, readFailure, resolveSecrets } from "./secrets.ts";
+import { failureCode, hideSecrets, resolveSecrets } from "./secrets.ts";
 import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "./small-file.ts";
 
-/** What a text is parsed with; nothing else of the machine is looked at. */
+/** The inputs of parsing beside the text; nothing else of the machine is read. */
 export interface ParseOptions {
   /** For `env:NAME`. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** For `file:PATH` and `notFound.file`: UTF-8 text of an absolute path; throws when it cannot be read. */
+  /** For `file:PATH` and `notFound.file`: UTF-8 text of the file at an absolute path. Throws if it cannot be read. */
   readonly readFile: (path: string) => string;
-  /** Path of the settings file: named in faults, and relative paths start from its folder. */
+  /** Path of the settings file. Faults name it, and relative paths start from its folder. */
   readonly file: string;
   /**
-   * `keys`: for whoever only signs, of the secrets those under `projects[].keys` must be there. `address`: for whoever
-   * asks the admin port, only `server.adminToken` must. Every other secret may be missing then and is a placeholder, and
-   * no notFound page is read. Default: all that a server needs.
+   * The secrets that must be present. `keys`: those under `projects[].keys`, for commands that only sign. `address`:
+   * `server.adminToken`, for commands that use the admin port. Other missing secrets become placeholders then, and no
+   * notFound page is read. `all`, for servers, is the default.
    */
   readonly needs?: "all" | "keys" | "address";
 }
 
 /**
- * The settings of a plain file of at most 1 MiB, deeply frozen. Throws SettingsFaults with every fault, also where the file
- * cannot be read.
+ * The settings of a regular file of at most 1 MiB, deeply frozen. Throws SettingsFaults with every fault, also if the
+ * file cannot be read.
  */
 export async function loadSettings(
   file: string,
@@ -34,7 +34,7 @@ export async function loadSettings(
   return parseSettings(text, { env, readFile: readSmallFileSync, file, ...(needs && { needs }) });
 }
 
-/** As loadSettings, from a text. Throws SettingsFaults. */
+/** As loadSettings(), but from text. Throws SettingsFaults. */
 export function parseSettings(text: string, { env, readFile, file, needs = "all" }: ParseOptions): Settings {
   const folder = dirname(resolve(file));
   const document = readDocument(text);
@@ -54,10 +54,10 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
   return deepFreeze(settings);
 }
 
-/** The text of a settings file. Throws SettingsFaults: unreadable, no plain file, over 1 MiB, or not UTF-8. */
+/** Throws SettingsFaults if the file is unreadable, not a regular file, above 1 MiB, or not UTF-8. */
 async function readSettingsText(file: string): Promise<string> {
   const bytes = await readSmallFile(file).catch((error: unknown) => {
-    throw unreadable(file, readFailure(error));
+    throw unreadable(file, failureCode(error));
   });
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -70,19 +70,19 @@ async function readSettingsText(file: string): Promise<string> {
 function unreadable(file: string, why: string): SettingsFaults {
   if (why === "no plain file") return wholeFileFault(file, "the file is no plain file");
   if (why === "EFBIG") return wholeFileFault(file, `the file is larger than ${MAX_FILE_BYTES} bytes`);
-  const message = `the file cannot be read (${why})${why === "ENOENT" ? `: ${ELSEWHERE}` : ""}`;
+  const message = `the file cannot be read (${why})${why === "ENOENT" ? `: ${NO_FILE_HINT}` : ""}`;
   return wholeFileFault(file, message, { line: 0, column: 0 });
 }
 
-/** For whoever has none yet. */
-const ELSEWHERE =
+/** A hint for operators without a settings file. */
+const NO_FILE_HINT =
   "there is none; --config names another, config/huiyuan.yaml is one to begin with, and `huiyuan try` (npm start) needs none";
 
 function wholeFileFault(file: string, message: string, place = { line: 1, column: 1 }): SettingsFaults {
   return new SettingsFaults(file, [{ path: "", ...place, message }]);
 }
 
-/** Whether a secret must be there. */
+/** True if the secret at the path must be present. */
 const NEEDED: Readonly<Record<NonNullable<ParseOptions["needs"]>, (path: SettingsPath) => boolean>> = {
   all: () => true,
   keys: (path) => path[0] === "projects" && path[2] === "keys",
@@ -132,7 +132,7 @@ function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): r
   );
 }
 
-/** A page is kept in memory, so it is bounded. */
+/** Pages have a size limit, because they are held in memory. */
 function pageFault(read: () => string): string | undefined {
   let length = 0;
   const failure = failureOf(() => {
@@ -147,7 +147,7 @@ function failureOf(action: () => unknown): string | undefined {
     action();
     return undefined;
   } catch (error) {
-    return readFailure(error);
+    return failureCode(error);
   }
 }
 

@@ -1,11 +1,11 @@
-// Which changes of the settings a running server cannot take over. Pure.
+// Finds changes of the settings that a running server cannot apply. Pure.
 import { isDeepStrictEqual } from "node:util";
 import type { ServerSettings, Settings } from "./schema/schema.ts";
 
 const SERVER_KEYS = ["host", "port", "adminHost", "adminPort", "workers"] as const satisfies (keyof ServerSettings)[];
 const ROOT_KEYS = ["data", "store"] as const satisfies (keyof Settings)[];
 
-/** Dotted paths (`server.port`, `data`, …) of changed settings that take effect at the next start only. */
+/** Dotted paths (`server.port`, `data`, …) of changed settings that take effect only at the next start. */
 export function settingsNeedingRestart(old: Settings, next: Settings): readonly string[] {
   return [
     ...SERVER_KEYS.filter((key) => old.server[key] !== next.server[key]).map((key) => `server.${key}`),

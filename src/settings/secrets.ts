@@ -1,51 +1,20 @@
-// Where secrets stand in the settings, how `env:NAME` and `file:PATH` become their values, and how they are kept out
-// of dumps. Reading is done by the functions that the caller passes.
+// Replaces `env:NAME` and `file:PATH` by the secrets that they name, and hides secrets from dumps of the settings.
+// It reads no files itself: the caller passes the functions. The list of secrets is secret-paths.ts.
 import { resolve } from "node:path";
 import { inspect } from "node:util";
 import type { PathFault, SettingsPath } from "./faults.ts";
+import { SECRET_PATHS } from "./secret-paths.ts";
 
-const MIRROR = ["projects", "*", "buckets", "*", "domains", "*", "mirror"];
-
-/** Below a mirror source or one of its rules. Headers and query may hold a credential of the origin. */
-const OF_MIRROR: readonly (readonly string[])[] = [
-  ["origins", "*", "headers", "*"],
-  ["origins", "*", "basicAuth", "password"],
-  ["origins", "*", "secretKey"],
-  ["origins", "*", "secretAccessKey"],
-];
-
-/** `*` stands for any key or list position. The one list of what is secret. */
-const SECRET_PATHS: readonly (readonly string[])[] = [
-  ["server", "adminToken"],
-  ["store", "secretAccessKey"],
-  ["projects", "*", "keys", "*", "secretKey"],
-  ["projects", "*", "buckets", "*", "callback", "secret"],
-  ...OF_MIRROR.flatMap((path) => [
-    [...MIRROR, ...path],
-    [...MIRROR, "rules", "*", ...path],
-  ]),
-  [...MIRROR, "rules", "*", "passHeaders", "set", "*"],
-  [...MIRROR, "rules", "*", "setQuery", "*"],
-];
-
-/** True for a path whose value must never be shown. */
-export function isSecretPath(path: readonly PropertyKey[]): boolean {
-  return SECRET_PATHS.some(
-    (pattern) =>
-      pattern.length === path.length && pattern.every((part, index) => part === "*" || part === String(path[index])),
-  );
-}
-
-/** What secrets are read with. */
+/** The environment and the files that secrets are read from. */
 export interface SecretSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** UTF-8 text of a file; throws when it cannot be read. */
   readonly readFile: (path: string) => string;
-  /** The folder that relative paths start from. */
+  /** Base folder of relative paths. */
   readonly folder: string;
 }
 
-/** The tree with every reference replaced by its value. The input is left as it is. */
+/** A copy of the tree in which every reference is replaced by its value. */
 export function resolveSecrets(
   tree: unknown,
   sources: SecretSources,
@@ -56,21 +25,21 @@ export function resolveSecrets(
     const secret = resolveSecret(value, sources);
     if (typeof secret === "string") return secret;
     faults.push({ path, message: secret.fault });
-    // So that the missing value is not reported a second time, for its length neither.
+    // A placeholder, so that the schema does not report the missing value again, or its length.
     return "an-unresolved-secret";
   };
   const resolved = SECRET_PATHS.reduce((current, pattern) => mapAt(current, pattern, replace), tree);
   return { tree: resolved, faults };
 }
 
-/** Absolute paths of every file that the tree's secrets are read from. */
+/** Absolute paths of the files that the secrets of the tree are read from. */
 export function secretFiles(tree: unknown, folder: string): readonly string[] {
   return SECRET_PATHS.flatMap((pattern) => textsAt(tree, pattern))
     .filter((text) => text.startsWith("file:"))
     .map((text) => resolve(folder, text.slice(5)));
 }
 
-/** Absolute paths of the pages that buckets show instead of a 404. */
+/** Absolute paths of the 404 pages of buckets. */
 export function pageFiles(tree: unknown, folder: string): readonly string[] {
   return textsAt(tree, ["projects", "*", "buckets", "*", "notFound", "file"]).map((text) => resolve(folder, text));
 }
@@ -91,28 +60,28 @@ function resolveSecret(text: string, sources: SecretSources): string | { readonl
 }
 
 function fromEnvironment(name: string, env: SecretSources["env"]): string | { readonly fault: string } {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return { fault: "env: is not followed by the name of a variable" };
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return { fault: "found env: without the name of a variable" };
   const value = env[name];
   if (value === undefined) return { fault: `the environment variable ${name} is not set` };
   return value === "" ? { fault: `the environment variable ${name} is empty` } : value;
 }
 
 function fromFile(path: string, sources: SecretSources): string | { readonly fault: string } {
-  if (path === "") return { fault: "file: is not followed by a path" };
+  if (path === "") return { fault: "found file: without a path" };
   try {
     const value = sources.readFile(resolve(sources.folder, path)).replace(/\r?\n$/, "");
     return value === "" ? { fault: `the file ${path} is empty` } : value;
   } catch (error) {
-    return { fault: `the file ${path} cannot be read (${readFailure(error)})` };
+    return { fault: `the file ${path} cannot be read (${failureCode(error)})` };
   }
 }
 
-/** The short reason of a failed read: `ENOENT`, `EACCES`, … */
-export function readFailure(error: unknown): string {
+/** The error code of a failed read: `ENOENT`, `EACCES`, … */
+export function failureCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "unknown reason";
 }
 
-/** Makes JSON.stringify and util.inspect write `[secret]`; the values themselves stay plain text for those who read them. */
+/** Makes JSON.stringify() and util.inspect() print `[secret]`. Code that reads a property still gets the secret. */
 export function hideSecrets(settings: unknown): void {
   const leaves = new Map<Record<string, unknown>, Set<string>>();
   for (const pattern of SECRET_PATHS) {
@@ -140,7 +109,7 @@ function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A copy of the tree in which `change` has replaced the values at the pattern; what is unchanged is shared. */
+/** A copy of the tree in which `change` has replaced the values at the pattern. Unchanged parts are shared. */
 function mapAt(
   tree: unknown,
   pattern: readonly string[],

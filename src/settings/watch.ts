@@ -1,27 +1,27 @@
-// Notices that the settings, a file that one of their secrets is read from, or a page that they name are other than before,
-// or that the settings file is gone or cannot be read. It does not judge the settings and does not apply them.
+// Watches the settings file, the files of its secrets and the 404 pages that it names, and reports each change.
+// It also reports if the settings file is gone or unreadable. It does not check the settings and does not apply them.
 import { createHash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
-import { pageFiles, readFailure, secretFiles } from "./secrets.ts";
+import { failureCode, pageFiles, secretFiles } from "./secrets.ts";
 import { readSmallFile } from "./small-file.ts";
 
-/** Editors write in several steps; one look after the last of them is enough. Milliseconds. */
+/** Editors write in several steps, so one check after the last event is enough. Milliseconds. */
 const DEBOUNCE_MS = 50;
 
 export interface WatchOptions {
   /** Path of the settings file. */
   readonly file: string;
   /**
-   * Called after a change, also when the file cannot be read, or for another reason than before. Never twice at a time, never
-   * for equal content. Must not reject.
+   * Called after a change of the content, and when the file becomes unreadable or the reason of that changes. Calls
+   * never overlap. Must not reject.
    */
   readonly onChange: () => void | Promise<void>;
   /**
-   * How often the content is read in any case, in milliseconds: links and network folders send no events. A file that cannot be
-   * read for so long is gone, or is no file to be read.
+   * Interval of reading the content without an event, in milliseconds, because links and network folders send no
+   * events. A file that is unreadable for this long is reported as such.
    */
   readonly pollMs?: number;
   /** Aborting ends the watch. */
@@ -29,39 +29,39 @@ export interface WatchOptions {
 }
 
 /**
- * Resolves when the watch has begun: what is read afterwards is never older than what the watch compares with, so load
- * the settings after it. A file that vanishes for a moment, as where it is replaced, is waited for. Holds one watcher and one timer, and does not
+ * Resolves when the watch has begun. Load the settings afterwards, so that no change between the two is missed. A file
+ * that is absent for a moment, as during a replacement, is not reported. Holds one watcher and one timer, and does not
  * keep the process alive.
  */
 export async function watchSettings({ file, onChange, pollMs = 2000, signal }: WatchOptions): Promise<void> {
   const readDigest = createDigest(resolve(file));
   let { digest } = await readDigest();
-  /** As performance.now(); undefined while the file can be read. */
-  let awaySince: number | undefined;
+  /** Time of performance.now(); undefined while the file is readable. */
+  let unreadableSince: number | undefined;
   if (signal.aborted) return;
-  let isLooking = false;
-  let isLookDue = false;
+  let isChecking = false;
+  let isCheckDue = false;
 
-  async function look(): Promise<void> {
-    isLookDue = true;
-    if (isLooking) return;
-    isLooking = true;
-    while (isLookDue && !signal.aborted) {
-      isLookDue = false;
+  async function check(): Promise<void> {
+    isCheckDue = true;
+    if (isChecking) return;
+    isChecking = true;
+    while (isCheckDue && !signal.aborted) {
+      isCheckDue = false;
       const found = await readDigest();
-      awaySince = found.isReadable ? undefined : (awaySince ?? performance.now());
-      const isWaitedFor = awaySince !== undefined && performance.now() - awaySince < pollMs;
-      if (isWaitedFor || found.digest === digest || signal.aborted) continue;
+      unreadableSince = found.isReadable ? undefined : (unreadableSince ?? performance.now());
+      const isInGrace = unreadableSince !== undefined && performance.now() - unreadableSince < pollMs;
+      if (isInGrace || found.digest === digest || signal.aborted) continue;
       digest = found.digest;
       await onChange();
     }
-    isLooking = false;
+    isChecking = false;
   }
 
-  const events = watchFolder(dirname(resolve(file)), look);
+  const events = watchFolder(dirname(resolve(file)), check);
   const timer = setInterval(() => {
     events.ensure();
-    void look();
+    void check();
   }, pollMs).unref();
   signal.addEventListener(
     "abort",
@@ -73,25 +73,25 @@ export async function watchSettings({ file, onChange, pollMs = 2000, signal }: W
   );
 }
 
-/** Watches the folder and not the file: config maps are links that are swapped, and editors rename. */
-function watchFolder(folder: string, look: () => Promise<void>) {
+/** Watches the folder, because config maps swap links and editors rename files. */
+function watchFolder(folder: string, check: () => Promise<void>) {
   let watcher: FSWatcher | undefined;
   let debounce: NodeJS.Timeout | undefined;
   const onEvent = () => {
     clearTimeout(debounce);
-    debounce = setTimeout(() => void look(), DEBOUNCE_MS).unref();
+    debounce = setTimeout(() => void check(), DEBOUNCE_MS).unref();
   };
   const drop = () => {
     watcher?.close();
     watcher = undefined;
   };
-  /** Begins again after the folder was gone; the poll does the work in between. */
+  /** Watches again after the folder was gone; polling finds changes in between. */
   const ensure = () => {
     if (watcher !== undefined) return;
     try {
       watcher = watch(folder, { persistent: false }, onEvent).on("error", drop);
     } catch {
-      // No folder, or no watches left on this machine: the poll sees every change too.
+      // No folder, or the machine has no watches left: polling finds every change too.
     }
   };
   ensure();
@@ -104,19 +104,19 @@ function watchFolder(folder: string, look: () => Promise<void>) {
   };
 }
 
-interface Found {
-  /** Of all that was read; the reason, ENOENT and the like, where the settings file cannot be read. */
+interface Snapshot {
+  /** Digest of all files; if the settings file cannot be read, the error code, such as ENOENT. */
   readonly digest: string;
   readonly isReadable: boolean;
 }
 
-/** A function that hashes the settings file, the files of its secrets, and what a look tells of its pages, which are not read. */
-function createDigest(file: string): () => Promise<Found> {
+/** Returns a function that hashes the settings file, its secret files, and inode, size and time of its pages. */
+function createDigest(file: string): () => Promise<Snapshot> {
   let known:
     | { readonly text: string; readonly files: readonly string[]; readonly pages: readonly string[] }
     | undefined;
   return async () => {
-    const read = await readSmallFile(file).catch(readFailure);
+    const read = await readSmallFile(file).catch(failureCode);
     if (typeof read === "string") return { digest: read, isReadable: false };
     const text = read.toString("utf8");
     if (known?.text !== text) {
@@ -125,7 +125,7 @@ function createDigest(file: string): () => Promise<Found> {
     }
     const hash = createHash("sha256").update(text);
     for (const path of known.files) {
-      // An unreadable secret is content too: a change to or from it must be seen.
+      // Becoming unreadable is a change of a secret, too.
       const secret = await readSmallFile(path).catch(() => undefined);
       hash.update(`\0${secret === undefined ? "absent" : secret.length}\0`).update(secret ?? "");
     }

@@ -1,34 +1,34 @@
-// A multipart form while it arrives: the fields that the API knows, and the file part as a stream. Every part of it is
-// bounded; what is not known is passed over. It is the one door of busboy.
+// Reads a multipart form as it arrives: the known fields, and the file part as a stream. Every part is bounded; unknown
+// parts are skipped. The only file that imports busboy.
 import type { Readable } from "node:stream";
 import { Busboy, type Dicer } from "@fastify/busboy";
 import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
 
-/** The fields that mean something here, in lower case as they are compared. */
+/** Known fields, in lower case because they are compared without case. */
 const FIELD_NAMES = ["op", "sha", "filesize", "slice_size", "session", "offset", "magiccontext", "md5"] as const;
 const FILE_NAME = "filecontent";
 
 export type FormFields = { readonly [Name in (typeof FIELD_NAMES)[number]]?: string };
 
 export interface Form {
-  /** Those that have arrived. */
+  /** The fields that have arrived so far. */
   readonly fields: FormFields;
-  /** The file part when it begins, to be read to its end; undefined where the form ends without one. */
+  /** Resolves when the file part begins; the caller reads it to its end. Undefined if the form ends without one. */
   file(): Promise<Readable | undefined>;
-  /** All fields, at the end of the form. */
+  /** Resolves with all fields at the end of the form. */
   end(): Promise<FormFields>;
-  /** Reads no more; the file part breaks. What still arrives is the caller's. */
+  /** Stops reading; the file part fails. The caller deals with bytes that still arrive. */
   stop(): void;
 }
 
 export interface FormOptions {
-  /** Of the request. */
+  /** Content-Type of the request. */
   readonly contentType: string;
-  /** Of the whole form. */
+  /** Limit for the whole form. */
   readonly maxBytes: number;
   /**
-   * A form that brings nothing for `idleMs`, also where all of it has come and it does not end, or that has not ended
-   * within `totalMs`, is given up. While the file lies unread, `idleMs` does not run.
+   * The form fails with body_late if no byte arrives for `idleMs`, or if it has not ended within `totalMs`. `idleMs`
+   * also counts after all bytes have come but the form has not ended; it does not count while the file is unread.
    */
   readonly idleMs: number;
   readonly totalMs: number;
@@ -42,28 +42,28 @@ export function isForm(contentType: string | undefined): contentType is string {
 }
 
 /**
- * Begins to read. Its methods throw form_broken, form_value_invalid (too long, or given twice), upload_size (over
- * `maxBytes`), body_late and client_gone.
+ * Starts reading. The form's methods throw form_broken, form_value_invalid (too long, or two values), upload_size (more
+ * than `maxBytes`), body_late and client_gone.
  */
 export function readForm(source: Readable, options: FormOptions): Form {
   const fields: { [Name in (typeof FIELD_NAMES)[number]]?: string } = {};
-  const begun = settleable<Readable | undefined>();
-  const ended = settleable<FormFields>();
+  const begun = deferred<Readable | undefined>();
+  const ended = deferred<FormFields>();
   let file: Readable | undefined;
   let received = 0;
   let isOver = false;
 
   const parser = openParser(options.contentType);
-  neverHoldForParts(parser);
+  neverPauseForParts(parser);
   const idle = setTimeout(() => {
-    // While the disk is waited for, the client has nothing to be blamed for. A source that is paused does not tell: the
-    // parser may wait for nobody.
+    // Unread file bytes mean that the disk is slow, not the client. A paused source is no proof of that, because the
+    // parser can also stall with no reader behind it.
     if (file !== undefined && file.readableLength > 0) idle.refresh();
-    else fail(late(`${options.idleMs} ms without a byte`));
+    else fail(lateError(`${options.idleMs} ms without a byte`));
   }, options.idleMs);
-  const total = setTimeout(() => fail(late(`no end within ${options.totalMs} ms`)), options.totalMs);
+  const total = setTimeout(() => fail(lateError(`no end within ${options.totalMs} ms`)), options.totalMs);
 
-  function leave(): void {
+  function stopReading(): void {
     isOver = true;
     clearTimeout(idle);
     clearTimeout(total);
@@ -71,7 +71,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   }
 
   function fail(error: HuiyuanError): void {
-    leave();
+    stopReading();
     begun.reject(error);
     ended.reject(error);
     file?.destroy(error);
@@ -80,7 +80,7 @@ export function readForm(source: Readable, options: FormOptions): Form {
   function take(chunk: Buffer): void {
     received += chunk.byteLength;
     if (received > options.maxBytes) {
-      fail(new HuiyuanError("upload_size", `Cannot take a form of over ${options.maxBytes} bytes`));
+      fail(new HuiyuanError("upload_size", `Cannot accept the form: more than ${options.maxBytes} bytes`));
       return;
     }
     idle.refresh();
@@ -90,37 +90,37 @@ export function readForm(source: Readable, options: FormOptions): Form {
   parser.on("field", (name: string | undefined, value, _, isCut) => {
     const known = FIELD_NAMES.find((field) => field === name?.toLowerCase());
     if (known === undefined) return;
-    if (isCut) return fail(badValue(known, `more than ${LIMITS.fieldSize} bytes`));
-    if (fields[known] !== undefined && fields[known] !== value) return fail(badValue(known, "two values"));
+    if (isCut) return fail(valueError(known, `more than ${LIMITS.fieldSize} bytes`));
+    if (fields[known] !== undefined && fields[known] !== value) return fail(valueError(known, "two values"));
     fields[known] = value;
   });
   parser.on("file", (_, stream) => {
     file = stream;
-    // The parser breaks it once more after it was given up.
+    // The parser may emit a second error after the form has failed.
     stream.on("error", () => undefined);
     begun.resolve(stream);
   });
   parser.on("finish", () => {
-    leave();
+    stopReading();
     begun.resolve(undefined);
     ended.resolve(fields);
   });
   for (const limit of ["partsLimit", "filesLimit", "fieldsLimit"] as const) {
-    parser.on(limit, () => fail(broken("it has too many parts")));
+    parser.on(limit, () => fail(brokenError("it has too many parts")));
   }
-  parser.on("error", (error: unknown) => fail(broken("it does not end as one", error)));
+  parser.on("error", (error: unknown) => fail(brokenError("it is not well-formed", error)));
   parser.on("drain", () => void source.resume());
 
-  const gone = () => {
-    // Whoever has sent all of it may leave; should the form not end, `idle` ends it.
+  const onGone = () => {
+    // A client that has sent everything may disconnect. If the form does not end then, `idle` ends it.
     if (!source.readableEnded)
       fail(new HuiyuanError("client_gone", "Cannot read the form: the client has closed the connection"));
   };
   const listeners = [
     ["data", take],
     ["end", () => void parser.end()],
-    ["error", gone],
-    ["close", gone],
+    ["error", onGone],
+    ["close", onGone],
   ] as const;
   for (const [event, listen] of listeners) source.on(event, listen);
 
@@ -129,8 +129,8 @@ export function readForm(source: Readable, options: FormOptions): Form {
     file: () => begun.promise,
     end: () => ended.promise,
     stop() {
-      // Every upload ends here, and making an error is dear.
-      if (!isOver) fail(new HuiyuanError("client_gone", "Cannot read the form: it was given up"));
+      // Every upload calls stop(), and creating an error is expensive.
+      if (!isOver) fail(new HuiyuanError("client_gone", "Cannot read the form: the upload was cancelled"));
     },
   };
 }
@@ -141,23 +141,22 @@ function openParser(contentType: string): Parser {
   try {
     return new Busboy({
       headers: { "content-type": contentType },
-      // By its name alone: clients leave file name and type out, or write anything.
+      // By the field name alone: clients omit the file name and type or send arbitrary ones.
       isPartAFile: (name) => name?.toLowerCase() === FILE_NAME,
       limits: LIMITS,
     });
   } catch (error) {
-    throw broken("it has no boundary", error);
+    throw brokenError("it has no boundary", error);
   }
 }
 
 /**
- * Makes every part of the form take whatever comes. What is in no field and no file (a part that is no form-data, the
- * surplus of a field) lies in its part for a moment; at 16 KiB of that the parser would stand still until the part is
- * read: for good where the part has ended by then, and with a loss in the field behind it where it has not. Only a file may
- * hold the parser, which it does in another way. How the parts are reached is busboy's own affair, not its interface: the
- * tests of `readForm()` with parts that are passed over fail where that changes.
+ * Makes every part accept all bytes. Nobody reads a part that is no form-data, or the excess of a field. At 16 KiB of
+ * such bytes the parser would stop: for ever if the part has ended, else with a loss in the next field. Only a file may
+ * stop the parser, which it does in another way. `_parser` is internal to busboy; if it changes, the tests of
+ * `readForm()` with skipped parts fail.
  */
-function neverHoldForParts(parser: Parser): void {
+function neverPauseForParts(parser: Parser): void {
   const { parser: parts } = (parser as unknown as { readonly _parser: { readonly parser: Dicer } })._parser;
   parts.on("part", (part) => {
     const push = part.push.bind(part);
@@ -168,8 +167,11 @@ function neverHoldForParts(parser: Parser): void {
   });
 }
 
-/** A promise for whoever asks; nobody may. The first settling holds. */
-function settleable<Value>() {
+/**
+ * A promise that is settled from outside; the first settlement counts. It may have no reader, so rejections are
+ * handled.
+ */
+function deferred<Value>() {
   let resolve!: (value: Value) => void;
   let reject!: (error: HuiyuanError) => void;
   const promise = new Promise<Value>((yes, no) => {
@@ -180,15 +182,15 @@ function settleable<Value>() {
   return { promise, resolve, reject };
 }
 
-function broken(found: string, cause?: unknown): HuiyuanError {
+function brokenError(found: string, cause?: unknown): HuiyuanError {
   const details = cause === undefined ? {} : { cause: asHuiyuanError(cause) };
   return new HuiyuanError("form_broken", `Cannot read the form: ${found}`, details);
 }
 
-function badValue(name: string, found: string): HuiyuanError {
+function valueError(name: string, found: string): HuiyuanError {
   return new HuiyuanError("form_value_invalid", `Cannot read the form: ${name} has ${found}`);
 }
 
-function late(found: string): HuiyuanError {
+function lateError(found: string): HuiyuanError {
   return new HuiyuanError("body_late", `Cannot read the form: ${found}`);
 }

@@ -1,51 +1,51 @@
-// The MD5 of stored images, which stat tells. Those of uploads are known; that of what a mirror brought is made of its
-// bytes when somebody asks, a few at a time, and remembered.
+// The MD5 of stored images, for stat. Uploads are stored with theirs. That of a fetched image is computed from its
+// bytes on request, a few images at a time, and cached.
 import type { Bucket } from "../bucket/contract/bucket.ts";
-import { provenInTime } from "../bucket/remote/proof.ts";
+import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 
 export interface KnownMd5 {
-  /** Lower-case hex; undefined when the object is not there any more. Throws store_failed, store_corrupt, overloaded. */
+  /** Lower-case hex; undefined if the object is gone. Throws store_failed, store_corrupt, overloaded. */
   of(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined>;
 }
 
-/** Digests remembered, 100 bytes each. */
+/** Cached digests, 100 bytes each. */
 const MAX_REMEMBERED = 10_000;
-/** Objects that are read at the same time, and those that wait for it. */
-const PLACES = 4;
+/** Objects that are read at the same time, and further ones that wait. */
+const MAX_READS = 4;
 const MAX_WAITING = 1_000;
 
 export function createKnownMd5(): KnownMd5 {
   const known = new Map<string, string>();
   const running = new Map<string, Promise<string | undefined>>();
-  const line: (() => void)[] = [];
-  let taken = 0;
+  const waiters: (() => void)[] = [];
+  let active = 0;
 
-  async function enter(): Promise<void> {
-    if (taken < PLACES) {
-      taken += 1;
+  async function acquire(): Promise<void> {
+    if (active < MAX_READS) {
+      active += 1;
       return;
     }
-    if (line.length >= MAX_WAITING)
-      throw new HuiyuanError("overloaded", "Cannot make an MD5: too many wait for theirs");
-    await new Promise<void>((resolve) => line.push(resolve));
+    if (waiters.length >= MAX_WAITING)
+      throw new HuiyuanError("overloaded", "Cannot compute an MD5: too many requests wait for one");
+    await new Promise<void>((resolve) => waiters.push(resolve));
   }
 
-  function leave(): void {
-    const next = line.shift();
-    if (next === undefined) taken -= 1;
+  function release(): void {
+    const next = waiters.shift();
+    if (next === undefined) active -= 1;
     else next();
   }
 
   async function make(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined> {
-    await enter();
+    await acquire();
     try {
       const md5 = await bucket.digest(info, "md5");
       if (md5 !== undefined) remember(info.hashes.sha256, md5);
       return md5;
     } finally {
-      leave();
+      release();
     }
   }
 
@@ -62,7 +62,7 @@ export function createKnownMd5(): KnownMd5 {
       if (ready !== undefined) return ready;
       const made = running.get(sha256) ?? make(bucket, info).finally(() => running.delete(sha256));
       running.set(sha256, made);
-      return provenInTime(info.key, made);
+      return withReadDeadline(info.key, made);
     },
   };
 }

@@ -1,19 +1,19 @@
-// Takes the file part of a form in: into a spool, past the gate, never whole in memory. What may be done with it is said
-// elsewhere.
+// Receives the file part of a form into a spool and checks the image's structure on the way, without holding the whole
+// file in memory. It stores nothing in a bucket.
 import type { Readable } from "node:stream";
 import { createGate } from "../body/gate/gate.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
 
-/** A file that has arrived. Its body is the spool's, and gone with the last hold on that. */
+/** A received file. Its body belongs to the spool and is gone once nothing holds the spool. */
 export interface Received {
   readonly body: WholeBody;
-  /** Undefined: no whole image. */
+  /** Undefined if the file is no whole image. */
   readonly image: ImageFacts | undefined;
 }
 
-/** Throws `tooLarge` beyond `maxBytes`, what breaks the stream, store_full and store_failed. The spool stays the caller's. */
+/** Throws `tooLarge` beyond `maxBytes`, the stream's error, store_full and store_failed. The caller owns the spool. */
 export async function receiveFile(
   file: Readable,
   { spool, maxBytes, tooLarge }: { readonly spool: Spool; readonly maxBytes: number; readonly tooLarge: ErrorCode },
@@ -22,18 +22,18 @@ export async function receiveFile(
   try {
     for await (const chunk of file as AsyncIterable<Buffer>) {
       if (spool.received + chunk.byteLength > maxBytes) {
-        throw new HuiyuanError(tooLarge, `Cannot take a file of over ${maxBytes} bytes`);
+        throw new HuiyuanError(tooLarge, `Cannot accept the file: more than ${maxBytes} bytes`);
       }
       gate.push(chunk);
       if (!spool.write(chunk)) await spool.drained();
     }
   } catch (error) {
-    // A form that breaks in the middle breaks its file with a code, but the parser's own words arrive before it.
+    // If the form fails, it destroys the file with a coded error, but the parser's own error may be thrown first.
     const known = error instanceof HuiyuanError ? error : asHuiyuanError(file.errored ?? error);
     spool.fail(known);
     throw known;
   }
-  // The form's own boundary has ended it, as a last chunk does.
+  // The form's boundary has ended the file, as the last chunk of a chunked body would.
   const verdict = gate.verdict({ framing: "chunked", isFramingWhole: true, isHashRight: true });
   return { body: await spool.finish(), image: verdict.kind === "whole" ? verdict.image : undefined };
 }

@@ -1,5 +1,5 @@
-// Part of the composition root: what a server owes to business servers, what was done to its buckets and what they were used
-// for. All of it lies in ledgers beside the store.
+// Part of the composition root: opens the ledgers beside the store, for callbacks, the operation log and usage
+// counters. It does not write objects.
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { isKey } from "../core/object.ts";
@@ -16,19 +16,19 @@ import { createOutbox, OUTBOX_PLAN, type Outbox } from "../upload/callback/outbo
 import type { SiteRegistry } from "./sites.ts";
 
 export interface Accounts {
-  /** Tells business servers of uploads; sends what is owed from before once it is told to. */
+  /** Sends callbacks to business servers, also the pending ones of earlier runs once `apply` was called. */
   readonly notices: Notices;
   readonly outbox: Outbox;
   readonly operations: OperationLog;
   readonly usage: Usage;
-  /** Puts new settings in force for what begins from now on. */
+  /** Applies new settings to callbacks that are sent from now on. */
   apply(settings: Settings): void;
-  /** Nothing is sent any more, and what was noted is written down. */
+  /** Stops sending callbacks and writes buffered entries. */
   close(): Promise<void>;
 }
 
 export interface AccountsParts {
-  /** Undefined until the sites are made. */
+  /** Undefined until the sites exist. */
   readonly registry: () => SiteRegistry | undefined;
   readonly meter: CallbackMeter;
   readonly log: Log;
@@ -36,11 +36,11 @@ export interface AccountsParts {
   readonly now: () => number;
 }
 
-const LOOK_MS = 600_000;
-// S3 keeps no sums, so that looking is a listing.
-const LOOK_IN_S3_MS = 86_400_000;
+const COUNT_MS = 600_000;
+// S3 has no totals, so each count lists the whole bucket.
+const COUNT_IN_S3_MS = 86_400_000;
 
-/** Opens nothing before it is needed. The data folder's lock is held until this is closed. */
+/** Opens each ledger at its first use. The caller holds the data folder's lock until close() has resolved. */
 export function createAccounts({ data, store }: Settings, { registry, meter, log, now }: AccountsParts): Accounts {
   const ledgers = createLedgers({ dir: data, log });
   const outbox = createOutbox(ledgers.open(OUTBOX_PLAN));
@@ -48,7 +48,7 @@ export function createAccounts({ data, store }: Settings, { registry, meter, log
   const usage = createUsage({
     ledger: ledgers.open(USAGE_PLAN),
     bucketSizes: () => bucketSizesIn(registry()),
-    measureEveryMs: store.type === "fs" ? LOOK_MS : LOOK_IN_S3_MS,
+    measureEveryMs: store.type === "fs" ? COUNT_MS : COUNT_IN_S3_MS,
     log,
     now,
   });
@@ -94,7 +94,7 @@ function callbackTargets({ projects }: Settings): ReadonlyMap<string, CallbackTa
   );
 }
 
-/** What a mirror brought under the same name is another file, also where it has the same bytes: nobody uploaded it. */
+/** False for a mirrored object under the same name, even if its bytes are equal: nobody uploaded it. */
 async function isStored(
   { appid, bucket, fileid, sha1 }: Uploaded,
   registry: SiteRegistry | undefined,

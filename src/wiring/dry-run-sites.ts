@@ -1,5 +1,5 @@
-// The sites of a settings file without what is behind them: no data folder, no connection, nothing stored. For whoever only
-// wants to see how the settings read a request.
+// Makes the sites of a settings file for commands that only explain how the settings read a request.
+// It opens no data folder and no connection, and stores nothing.
 import { tmpdir } from "node:os";
 import { createSpoolPool } from "../body/spool/spool-pool.ts";
 import { createMemoryStore } from "../bucket/memory.ts";
@@ -7,7 +7,7 @@ import { SILENT_LOG as log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
-import { createFillLimit } from "../mirror/fill/slots.ts";
+import { createFillLimit } from "../mirror/fill/semaphore.ts";
 import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
@@ -16,7 +16,7 @@ import type { Settings } from "../settings/schema/schema.ts";
 import { createMemoryOnceLedger } from "../sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
 
-/** Throws settings_invalid. Nothing has to be closed while nothing is fetched. */
+/** Throws settings_invalid. The sites need no close() as long as nothing is fetched. */
 export function dryRunSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
   const parts = {
@@ -24,7 +24,10 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
     transients: createTransientRoom(),
     writeBack: createWriteBack({ now, log, meter }),
     slots: createFillLimit(1),
-    ...{ meter, log, now, signal },
+    meter,
+    log,
+    now,
+    signal,
     serverId: "000000000000",
   };
   const registry = createSiteRegistry(settings, {

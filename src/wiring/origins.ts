@@ -1,5 +1,5 @@
-// Part of the composition root: turns the origins of the settings into what mirrors ask. Connections, budgets and
-// breakers are each one for equal settings, however many mirrors name them, and are carried over a reload.
+// Part of the composition root: turns the origin settings into the Origins of mirrors. Mirrors with equal origin
+// settings share connections, budgets and breakers, and a reload keeps the unchanged ones.
 import { performance } from "node:perf_hooks";
 import { createReloadCache, type ReloadCache } from "../async/reload-cache.ts";
 import type { Log } from "../core/log.ts";
@@ -10,10 +10,11 @@ import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
 import { type Budget, createBudget, type Traffic } from "../origin/guard/budget.ts";
 import { guardOrigin } from "../origin/guard/guarded.ts";
 import { healthOf, type Named, type OriginHealth } from "../origin/guard/health.ts";
+import type { HttpOriginOptions } from "../origin/kinds/http-origin.ts";
 import { createProbe, type Probe, type ProbeOptions } from "../origin/kinds/probe.ts";
-import { createQiniu, qiniuRules } from "../origin/kinds/qiniu.ts";
-import { createS3, s3Rules } from "../origin/kinds/s3.ts";
-import { createSite, siteRules } from "../origin/kinds/site.ts";
+import { createQiniu, type QiniuOptions, qiniuRules } from "../origin/kinds/qiniu.ts";
+import { createS3, type S3Options, s3Rules } from "../origin/kinds/s3.ts";
+import { createSite, type SiteOptions, siteRules } from "../origin/kinds/site.ts";
 import type { Origin } from "../origin/origin.ts";
 import { fingerprintOf } from "../settings/fingerprint.ts";
 import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../settings/schema/schema.ts";
@@ -27,15 +28,15 @@ export interface OriginParts {
 }
 
 export interface OriginRegistry {
-  /** The origins of a mirror source as one. To be called in every round, also for a mirror that is carried over. */
+  /** The origins of a mirror source as one Origin. Call it at every reload, also for an unchanged mirror. */
   originOf(source: MirrorSettings, traffic: Traffic): Origin;
   health(): readonly OriginHealth[];
-  /** As in Carried; what is returned is for the caller to close, at once or when nobody asks it any more. */
+  /** As in ReloadCache. The caller closes the returned origins, once no request uses them. */
   keep(): readonly Origin[];
   abandon(): readonly Origin[];
 }
 
-// Beside the time that a request may have waited for its mirror's own places.
+// In addition to the time that a request may have waited for a place in its mirror.
 const BUDGET_WAIT_MS = 5_000;
 
 export function createOriginRegistry(parts: OriginParts): OriginRegistry {
@@ -46,7 +47,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const now = () => performance.now();
 
   function guarded(settings: OriginSettings, source: MirrorSettings, traffic: Traffic): Origin {
-    // When it is asked, and how often, does not make it another origin.
+    // Standby, weight and request rates do not change the origin itself.
     const { standby: _, weight: __, connections, requestsPerSecond, ...place } = settings;
     const bounds = { connections, requestsPerSecond };
     const name = nameOf(settings);
@@ -96,35 +97,57 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
 
 function makeOrigin(settings: OriginSettings, { timeouts }: MirrorSettings, parts: OriginParts): Origin {
   const { userAgent, serverId, log, meter } = parts;
-  const shared = { timeouts, userAgent, serverId, log, onRetry: meter.retried };
+  const http = { timeouts, userAgent, serverId, log, onRetry: meter.retried };
   switch (settings.type) {
     case "site":
-      return createSite({ ...settings, ...shared, headers: siteHeaders(settings) });
+      return createSite(siteOptions(settings, http));
     case "qiniu":
-      return createQiniu({ ...settings, ...shared });
+      return createQiniu(qiniuOptions(settings, http));
     case "s3":
-      return createS3({ ...settings, ...shared });
+      return createS3(s3Options(settings, http));
   }
 }
 
-/** Single requests to an origin of the settings, with its headers and credentials. Throws settings_invalid. */
+/** Sends single requests to an origin of the settings, with its headers and credentials. Throws settings_invalid. */
 export function probeOrigin(
   settings: OriginSettings,
   options: Omit<ProbeOptions, "allowPrivate"> & Pick<OriginParts, "log">,
 ): Probe {
-  const { connections, allowPrivate } = settings;
-  const all = { ...options, connections };
   const rules = () => {
     switch (settings.type) {
       case "site":
-        return siteRules({ ...all, ...settings, headers: siteHeaders(settings) });
+        return siteRules(siteOptions(settings, options));
       case "qiniu":
-        return qiniuRules({ ...all, ...settings });
+        return qiniuRules(qiniuOptions(settings, options));
       case "s3":
-        return s3Rules({ ...all, ...settings });
+        return s3Rules(s3Options(settings, options));
     }
   };
-  return createProbe({ ...options, allowPrivate }, rules());
+  return createProbe({ ...options, allowPrivate: settings.allowPrivate }, rules());
+}
+
+/** Options that all origins share. */
+type HttpParts = Pick<SiteOptions, "timeouts" | "userAgent" | "serverId" | "log" | "onRetry">;
+
+function siteOptions(settings: SiteOriginSettings, http: HttpParts): SiteOptions {
+  const { url, host, referer } = settings;
+  return { ...httpOptions(settings, http), url, host, referer, headers: siteHeaders(settings) };
+}
+
+function qiniuOptions(settings: Extract<OriginSettings, { type: "qiniu" }>, http: HttpParts): QiniuOptions {
+  const { domain, private: isPrivate, accessKey, secretKey, referer } = settings;
+  return { ...httpOptions(settings, http), domain, private: isPrivate, accessKey, secretKey, referer };
+}
+
+function s3Options(settings: Extract<OriginSettings, { type: "s3" }>, http: HttpParts): S3Options {
+  const { preset, endpoint, region, bucket, pathStyle, prefix, accessKeyId, secretAccessKey } = settings;
+  const place = { preset, endpoint, region, bucket, pathStyle, prefix };
+  return { ...httpOptions(settings, http), ...place, accessKeyId, secretAccessKey };
+}
+
+function httpOptions({ allowPrivate, connections }: OriginSettings, http: HttpParts): HttpOriginOptions {
+  const { timeouts, userAgent, serverId, log, onRetry } = http;
+  return { allowPrivate, connections, timeouts, userAgent, serverId, log, ...(onRetry && { onRetry }) };
 }
 
 function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Record<string, string>> {
@@ -133,7 +156,7 @@ function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Recor
   return { ...headers, Authorization: `Basic ${credentials}` };
 }
 
-/** For the log, the metrics and the console; without credentials. */
+/** Name for the log, the metrics and the console; without credentials. */
 export function nameOf(settings: OriginSettings): string {
   switch (settings.type) {
     case "site":

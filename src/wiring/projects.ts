@@ -1,11 +1,10 @@
-// Part of the composition root: from the settings to what the REST API knows of projects and buckets.
-
+// Part of the composition root: makes the REST API's table of projects and buckets from the settings.
 import type { Site } from "../http/request/site.ts";
 import type { ManagedBucket, Project, Projects } from "../http/rest/project.ts";
 import { publicDomain } from "../settings/domains.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 
-/** `domains`: every site of the settings, `*` last. Each bucket has one at least, that of its default domain. */
+/** `domains`: every site of the settings, `*` last. Each bucket has at least one, for its default domain. */
 export function createProjects({ server, projects }: Settings, domains: readonly Site[]): Projects {
   const hosts = new Set(domains.map(({ domain }) => domain));
   const byAppid = new Map(projects.map((project) => [project.appid, toProject(project, server, domains)]));

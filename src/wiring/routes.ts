@@ -1,22 +1,21 @@
-// Part of the composition root: from the settings of a mirror source to the routes of a domain, one for each rule and
-// the domain's own behind them. Each has its own mirror, so that fills and failures of one rule are not another's.
-
+// Part of the composition root: makes the routes of a domain from its mirror source: one for each rule, then the
+// domain's own. Each route has its own mirror, so that rules do not share fills and failures.
 import { toKey } from "../core/object.ts";
 import type { MirrorSource, Route } from "../http/request/site.ts";
 import type { Mirror } from "../mirror/mirror.ts";
 import { createOriginalsFinder, createRuleFinder, keepsQuery } from "../mirror/rules.ts";
 import { passedHeaderFault } from "../settings/checks/origin-rules.ts";
-import { underRule } from "../settings/effective.ts";
+import { mergeRule } from "../settings/merge-rule.ts";
 import type { MirrorSettings, OriginSettings, RuleSettings } from "../settings/schema/schema.ts";
 
-/** Whether a mirror source makes queries a part of keys, by a rule or by itself. */
+/** True if the mirror source, or one of its rules, makes queries a part of keys. */
 export function keepsQueries(domain: MirrorSettings): boolean {
-  return keepsQuery(domain) || domain.rules.some((rule) => keepsQuery(underRule(domain, rule)));
+  return keepsQuery(domain) || domain.rules.some((rule) => keepsQuery(mergeRule(domain, rule)));
 }
 
 /**
- * `keysHaveQueries`: keepsQueries() of any mirror source of the bucket. `toMirror` makes the mirror of a source, or finds the one
- * that it has already.
+ * `keysHaveQueries`: true if keepsQueries() holds for any mirror source of the bucket. `toMirror` returns the mirror of
+ * a source, and creates it if there is none.
  */
 export function createMirrorSource(
   domain: MirrorSettings,
@@ -24,7 +23,7 @@ export function createMirrorSource(
   toMirror: (source: MirrorSettings) => Mirror,
 ): MirrorSource {
   const routes = domain.rules.map((rule, index): Route => {
-    const source = underRule(domain, rule);
+    const source = mergeRule(domain, rule);
     return { ...toRoute(source, rule, toMirror(source)), keysHaveQueries, rule: index };
   });
   const plain = { ...domain, rules: [] };
@@ -33,13 +32,13 @@ export function createMirrorSource(
   const all = [...routes, own];
   return {
     keysHaveQueries,
-    ages: all.some(({ mirror: { revalidation: refresh } }) => refresh.isFresh !== undefined),
+    ages: all.some(({ mirror: { revalidation } }) => revalidation.isFresh !== undefined),
     route: (request) => find(request) ?? own,
     processes: createOriginalsFinder(all),
   };
 }
 
-/** What a domain does where no rule fits. */
+/** The rule of a request that matches no rule. */
 const NO_RULE: Pick<
   RuleSettings,
   | "match"
@@ -74,7 +73,16 @@ function toRoute(
     rule;
   const { type, keyQuery, passQuery, processedMiss, origins } = source;
   return {
-    ...{ match, action, type, keyQuery, passQuery, processedMiss, path, setQuery, denyQuery, followRedirects },
+    match,
+    action,
+    type,
+    keyQuery,
+    passQuery,
+    processedMiss,
+    path,
+    setQuery,
+    denyQuery,
+    followRedirects,
     passes: createHeaderFilter(rule.passHeaders, origins),
     setHeaders: lowerCaseNames(rule.passHeaders.set),
     mirror,
@@ -83,7 +91,7 @@ function toRoute(
   };
 }
 
-/** What the operator has set is never replaced by what a client sends. */
+/** Decides which client headers reach the origin. A client never replaces a header that the operator has set. */
 function createHeaderFilter(
   { allow, deny, set }: RuleSettings["passHeaders"],
   origins: readonly OriginSettings[],
@@ -100,7 +108,7 @@ function lowerCaseNames(headers: Readonly<Record<string, string>>): Readonly<Rec
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-/** Where clients may ask the first origin themselves; undefined where settings want redirectTo. */
+/** URL of the first origin for redirects of clients; undefined if the settings need redirectTo. */
 function publicBase([origin]: readonly OriginSettings[]): string | undefined {
   if (origin?.type === "site") return origin.url;
   return origin?.type === "qiniu" ? origin.domain : undefined;

@@ -1,5 +1,5 @@
-// Everything of a server but its sockets: the store, the memory tier and the sites of the settings, wired. A command that
-// finds no running server works on the same thing in its own process.
+// Wires a whole server except its sockets: the stores, the memory cache, the sites, the ledgers and the REST API.
+// Commands that find no running server open the same service in their own process.
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { readVersion } from "../core/version.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
-import { createFillLimit } from "../mirror/fill/slots.ts";
+import { createFillLimit } from "../mirror/fill/semaphore.ts";
 import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
@@ -22,7 +22,7 @@ import type { Settings } from "../settings/schema/schema.ts";
 import { createKnownMd5 } from "../upload/known-md5.ts";
 import { createSliceFolder } from "../upload/slices/slice-folder.ts";
 import { openSlices, type Slices } from "../upload/slices/slices.ts";
-import { createProof } from "../upload/verify-decodable.ts";
+import { createVerifyDecodable } from "../upload/verify-decodable.ts";
 import { type Accounts, createAccounts } from "./accounts.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
@@ -37,32 +37,32 @@ export interface ServiceOptions {
 export interface Service {
   readonly registry: SiteRegistry;
   readonly metrics: Metrics;
-  /** What the REST API works on. */
+  /** The parts of the REST API. */
   readonly restApi: Omit<RestApiParts, "place">;
-  /** What is owed to business servers, what was done, and what buckets were used for. */
+  /** Callbacks, the operation log and usage counters. */
   readonly accounts: Accounts;
   /** Prometheus text. */
   scrape(): ReturnType<Metrics["scrape"]>;
   /** Writes to the store; throws store_full or store_failed. */
   probe(): Promise<void>;
-  /** What an operator should know of the store. */
+  /** Warnings about the store, for the operator. */
   notes(): readonly string[];
-  /** Puts new settings in force for what begins from now on. Throws settings_invalid; the old ones stay then. */
+  /** Applies new settings to work that begins from now on. Throws settings_invalid, and keeps the old settings then. */
   apply(settings: Settings): void;
-  /** Fills get `fillMs` to end and are broken off then; storing gets what is left of `storeMs`, counted from now as well. */
+  /** Waits `fillMs` for running fills, then aborts them. Pending writes get until `storeMs`; both count from now. */
   drain(deadlines: { readonly fillMs: number; readonly storeMs: number }): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Images that are uploaded at the same time; each takes 256 KiB of memory at most, and a file beyond. */
+/** Concurrent uploads. Each uses at most 256 KiB of memory; the rest is in a file. */
 const UPLOADS = 256;
 /** 20 MB at 35 KB/s. */
 export const UPLOAD_PATIENCE = { idleMs: 30_000, totalMs: 600_000 };
 
-/** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
+/** Throws data_locked, store_failed, settings_invalid, and leaves nothing open then. */
 export async function openService({ settings, log, now }: ServiceOptions): Promise<Service> {
   const stopping = new AbortController();
-  // Every fill listens; Node 20 takes more than ten for a leak and says so on stderr.
+  // Every fill adds a listener. Node 20 reports more than ten listeners as a leak on stderr.
   setMaxListeners(0, stopping.signal);
   const memoryCache = createMemoryCache(memoryCacheBounds(settings));
   const stores = await openStores(settings, { log, now, changed: memoryCache.drop, wasUsed: memoryCache.wasUsed });
@@ -74,19 +74,19 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     log,
     meter: metrics.mirror,
     room: spools.room,
-    gatherMs: GATHER_MS,
+    batchMs: GATHER_MS,
     quietMs: QUIET_MS,
   });
   const renderer = createRenderer(renderLimits(settings));
   const renders = createFillLimit(MAX_RENDERS);
-  // A variant that could not be stored is made again when it is next asked for.
+  // A variant that could not be stored is not retried: the next request renders it again.
   const variantWriteBack = createWriteBack({
     now,
     log,
     meter: metrics.variants,
     retryMs: [],
     maxQueued: MAX_VARIANTS_QUEUED,
-    gatherMs: VARIANTS_GATHER_MS,
+    batchMs: VARIANTS_GATHER_MS,
   });
   let registry: SiteRegistry | undefined;
   const accounts = createAccounts(settings, { registry: () => registry, meter: metrics.callbacks, now, log });
@@ -103,17 +103,28 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
 
   try {
     const serverId = await readServerId(settings.data);
-    const common = { spools, transients: createTransientRoom(), log, now, serverId, signal: stopping.signal };
+    const transients = createTransientRoom();
+    const { signal } = stopping;
     const sites = createSiteRegistry(settings, {
       store,
       once: stores.once,
       memoryCache,
-      mirror: { ...common, writeBack, slots, meter: metrics.mirror },
+      mirror: { spools, transients, writeBack, slots, meter: metrics.mirror, log, now, serverId, signal },
       variants: {
         renderer,
         meter: metrics.renders,
         store: stores.variants,
-        mirror: { ...common, writeBack: variantWriteBack, slots: renders, meter: metrics.variants },
+        mirror: {
+          spools,
+          transients,
+          writeBack: variantWriteBack,
+          slots: renders,
+          meter: metrics.variants,
+          log,
+          now,
+          serverId,
+          signal,
+        },
       },
       log,
       now,
@@ -128,7 +139,11 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       maxLeftBytes: () => roomToWait(spools.room()),
     });
     void adopting.then((adopted) => {
-      if (adopted + removed > 0) log.info({ adopted, removed }, "took over what the last run left behind");
+      if (adopted + removed > 0)
+        log.info(
+          { adopted, removed },
+          "recovered whole images that the last run had not stored, and removed unfinished files",
+        );
     });
     const folder = createSliceFolder(join(settings.data, "slices"));
     slices = await openSlices({ folder, freeSpace: stores.freeSpace, log, now });
@@ -141,8 +156,8 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       md5: createKnownMd5(),
       stored: ({ stored }, key) => sites.renderAhead(stored.bucketId, key),
       slices,
-      verify: createProof(renderer),
-      announce: accounts.notices.announce,
+      verify: createVerifyDecodable(renderer),
+      announce: accounts.notices.makeOutboxDraft,
       uploads: createFillLimit(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
@@ -164,7 +179,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           uploads: () => restApi.uploads.taken,
           sliceUploads: () => restApi.slices.running,
           origins: sites.originHealth,
-          // Whoever writes to it says why not.
+          // A failing ledger is logged by the code that writes to it.
           owed: () => accounts.outbox.counts().catch(() => undefined),
           renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
         }),
@@ -185,7 +200,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           Promise.all([slots.empty(), renders.empty()]),
           delay(Math.max(0, fillMs), undefined, { ref: false }),
         ]);
-        stopping.abort(new HuiyuanError("draining", "Cannot go on fetching: the server is stopping"));
+        stopping.abort(new HuiyuanError("draining", "Cannot continue the fetch: the server is stopping"));
         const left = Math.max(0, began + storeMs - performance.now());
         await Promise.all([writeBack.drain(left), variantWriteBack.drain(left)]);
       },
@@ -206,10 +221,12 @@ function together(one: Backlog, other: Backlog): Backlog {
   return { depth: one.depth + other.depth, oldestMs: Math.max(one.oldestMs, other.oldestMs) };
 }
 
-/** More never run, for the renderer's own line is shorter. */
+/** Effectively no limit, because the renderer's own queue is shorter. */
 const MAX_RENDERS = 100_000;
 const MAX_VARIANTS_QUEUED = 256;
-/** An image that is lost is fetched again, and a variant made again: they may wait for others to share a write with. */
+/**
+ * Pending writes wait to share one commit. A crash may lose them: images are fetched again, variants rendered again.
+ */
 const GATHER_MS = 100;
 const QUIET_MS = 5;
 const VARIANTS_GATHER_MS = 200;
@@ -223,10 +240,10 @@ function memoryCacheBounds({ limits }: Settings) {
   return { maxBytes: limits.memory, maxObjectBytes: limits.hotObjectSize };
 }
 
-/** Names this installation in Via and CDN-Loop. Kept with the data, so that it is the same after a restart. */
+/** Names this installation in Via and CDN-Loop. Stored with the data, so that a restart does not change it. */
 async function readServerId(dir: string): Promise<string> {
   const path = join(dir, "server-id");
-  const known = await readFile(path, "utf8").catch(() => ""); // Not there before the first start.
+  const known = await readFile(path, "utf8").catch(() => ""); // Absent before the first start.
   if (/^[0-9a-f]{12}$/.test(known)) return known;
   const fresh = randomBytes(6).toString("hex");
   await writeFile(path, fresh, { mode: 0o600 });

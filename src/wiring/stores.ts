@@ -1,5 +1,5 @@
-// Part of the composition root: opens the place that the settings name for objects. The embedded store is always open, for
-// one-time tokens, spool files and what is this machine's own; an S3 store stands behind it where one is set.
+// Part of the composition root: opens the stores of a data folder. The embedded store is always open, for one-time
+// tokens, spool files and this machine's own data. If the settings name an S3 store, it holds the objects.
 import { ALL_DIGESTS } from "../body/spool/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
 import type { Store } from "../bucket/contract/driver.ts";
@@ -8,7 +8,7 @@ import { createFsStore } from "../bucket/fs/store.ts";
 import { openS3Store } from "../bucket/s3/store.ts";
 import { createDiskCache, EDGE_FOLDER, VARIANT_FOLDER } from "../bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../bucket/tier/disk/variants.ts";
-import { createTieredStore } from "../bucket/tier/store.ts";
+import { createTieredStore, type TieredStore } from "../bucket/tier/store.ts";
 import type { Log } from "../core/log.ts";
 import type { DigestName, Key } from "../core/object.ts";
 import { s3Place } from "../core/s3-place.ts";
@@ -20,19 +20,19 @@ import type { OnceLedger } from "../sign/once.ts";
 /** Everything of a data folder. */
 export interface Stores {
   readonly store: Store;
-  /** Where variants of a bucket's images lie: always on this disk, bounded, and under a name that no bucket has. */
+  /** The variants of a bucket: always on this disk, bounded, and under a folder name that no bucket can have. */
   variants(bucketId: string): VariantBucket;
   readonly once: OnceLedger;
   readonly spools: SpoolPool;
-  /** Where spools put their files. */
+  /** The folder of spool files. */
   readonly spoolDir: string;
-  /** Of the disk; `resize` of the stores is its as well. */
+  /** Free space of the disk; resize() sets its limit too. */
   readonly freeSpace: FreeSpace;
-  /** What waits for a remote store; nothing where there is none. */
+  /** Objects that wait for the remote store; always empty without one. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
-  /** Objects on this disk that are damaged and that nobody else has; undefined where that cannot be read. */
+  /** Number of damaged objects on this disk that exist nowhere else; undefined if it cannot be read. */
   damaged(): number | undefined;
-  /** What an operator should know. */
+  /** Warnings for the operator. */
   notes(): readonly string[];
   resize(limits: Settings["limits"]): void;
   close(): Promise<void>;
@@ -42,21 +42,20 @@ export interface StoresParts {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Memory must let go of an object. */
+  /** Called when an object changed: the memory cache must drop it. */
   readonly changed: (bucketId: string, key: Key) => void;
-  /** Whether memory has served an object since this was asked last. */
+  /** True if the memory cache has served the object since the last call. */
   readonly wasUsed: (bucketId: string, key: Key) => boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 3_000;
-// Copies and variants come and go all the time, and what is evicted is to be free soon.
+// Copies and variants are evicted all the time, and their disk space must be free soon.
 const BLOB_GRACE_MS = 30_000;
 const SWEEP_MS = 15_000;
 
-/** Throws data_locked, store_failed, settings_invalid; leaves nothing open then. */
+/** Throws data_locked, store_failed, settings_invalid, and leaves nothing open then. */
 export async function openStores(settings: Settings, { log, now, changed, wasUsed }: StoresParts): Promise<Stores> {
   const { data: dir, store: place, limits } = settings;
-  const isEdge = place.type === "s3";
   const near = await createFsStore({
     dir,
     now,
@@ -67,14 +66,14 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     cacheBucketPrefixes: [EDGE_FOLDER, VARIANT_FOLDER],
   });
   const disk = createDiskCache({
-    near,
+    embedded: near,
     maxBytes: limits.disk,
     wasUsed: (id, key) => wasUsed(nameInMemory(id), key),
     log,
   });
-  const variants = createVariantTier({ near, disk });
-  // An S3 store is told all digests of what it is to keep; the embedded one makes them from its bytes when somebody asks.
-  const digests: ReadonlySet<DigestName> = isEdge ? ALL_DIGESTS : new Set();
+  const variants = createVariantTier({ embedded: near, disk });
+  // Puts to S3 need all digests; the embedded store computes them from its bytes on demand.
+  const digests: ReadonlySet<DigestName> = place.type === "s3" ? ALL_DIGESTS : new Set();
   const { freeSpace } = near;
   const { spoolAllowance: room } = freeSpace;
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: limits.spoolMemory, digests, log, room });
@@ -92,7 +91,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     try {
       return near.damaged();
     } catch {
-      return undefined; // Whoever reads or writes the catalogue is told.
+      return undefined; // Reads and writes of the catalogue report the failure.
     }
   };
   const damageNotes = () => {
@@ -101,36 +100,35 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
       ? []
       : [`uploaded images that are damaged and that no origin has: ${count}; see the log and "ls"`];
   };
-  const common = { once: near.once, spools, spoolDir: near.spoolDir, freeSpace, variants, damaged, resize };
-  if (!isEdge) {
-    return {
-      ...common,
-      store: near,
-      backlog: () => ({ depth: 0, oldestMs: 0 }),
-      notes: damageNotes,
-      close: closeNear,
-    };
+  let tier: TieredStore | undefined;
+  if (place.type === "s3") {
+    try {
+      const remote = await openRemote(place, { log, now });
+      tier = createTieredStore({ embedded: near, remote, disk, spools, changed, log, now });
+    } catch (error) {
+      await closeNear();
+      throw error;
+    }
   }
-  try {
-    const remote = await openRemote(place, { log, now });
-    const tier = createTieredStore({ near, remote, disk, spools, changed, log, now });
-    return {
-      ...common,
-      store: tier,
-      backlog: tier.uploads.backlog,
-      notes: () => [...tier.notes(), ...damageNotes()],
-      async close() {
-        await tier.close();
-        await closeNear();
-      },
-    };
-  } catch (error) {
-    await closeNear();
-    throw error;
-  }
+  return {
+    store: tier ?? near,
+    variants,
+    once: near.once,
+    spools,
+    spoolDir: near.spoolDir,
+    freeSpace,
+    backlog: tier?.uploads.backlog ?? (() => ({ depth: 0, oldestMs: 0 })),
+    damaged,
+    notes: () => [...(tier?.notes() ?? []), ...damageNotes()],
+    resize,
+    async close() {
+      await tier?.close();
+      await closeNear();
+    },
+  };
 }
 
-/** Of a bucket on the bounded part of the disk: copies are those of `<appid>/<bucket>`. */
+/** The memory cache's name for a bucket of the disk cache: copies belong to `<appid>/<bucket>`. */
 function nameInMemory(id: string): string {
   return id.startsWith(EDGE_FOLDER) ? id.split("/").slice(-2).join("/") : id;
 }
@@ -149,8 +147,17 @@ async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, 
   });
   try {
     const { url, region } = place;
-    const access = { url, region, bucket, accessKeyId, secretAccessKey };
-    const remote = await openS3Store({ ...access, prefix, call: caller.call, log, now });
+    const remote = await openS3Store({
+      url,
+      region,
+      bucket,
+      accessKeyId,
+      secretAccessKey,
+      prefix,
+      call: caller.call,
+      log,
+      now,
+    });
     const { close } = remote;
     return Object.assign(remote, {
       async close() {

@@ -1,5 +1,6 @@
-// The least that sharp behind Node's http server can do, as a process: /<width>/<quality>/<format> of one photograph from
-// memory, written as Huiyuan writes it, with no check, no store and no other process. Takes the photograph's path.
+// A lower bound for thumbnails: sharp behind Node's http server, as a process of its own. It serves
+// /<width>/<quality>/<format> of one photograph from memory, encoded as Huiyuan encodes it. No checks, no store, no
+// further process. Argument: the photograph's path.
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -12,9 +13,9 @@ sharp.concurrency(1);
 const photograph = await readFile(process.argv[2] ?? "");
 
 const server = createServer(async (request, response) => {
-  const wish = readPath(request.url);
-  const bytes = await written(sharp(photograph).resize(wish.width), wish);
-  response.writeHead(200, { "Content-Type": `image/${wish.format}`, "Content-Length": bytes.length });
+  const order = readPath(request.url);
+  const bytes = await written(sharp(photograph).resize(order.width), order);
+  response.writeHead(200, { "Content-Type": `image/${order.format}`, "Content-Length": bytes.length });
   response.end(bytes);
 });
 server.listen(0, "127.0.0.1");

@@ -1,5 +1,5 @@
-// The least that Node's own http server can do, as a process: one picture from memory, whatever is asked, no check and no
-// look-up. What Huiyuan costs above this is Huiyuan; what this costs above nginx is the platform. Takes the picture's path.
+// A lower bound for hits: Node's http server, as a process of its own, sends one picture from memory to every request.
+// The difference to Huiyuan is Huiyuan's cost; the difference to nginx is the platform's. Argument: the picture's path.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,47 +1,50 @@
-// The words of the bench: what a case is given, and what it says. No measuring, no printing.
+// Types of the bench: the input of a case and its outcome. It measures and prints nothing.
 import type { Origin } from "./contenders.ts";
 
-/** How long and how often. */
+/** Duration and number of measurements. */
 export interface Effort {
   readonly warmUpSeconds: number;
   readonly seconds: number;
   readonly repeats: number;
-  /** Smaller sets too: to see that it works, not for the record. */
+  /** Uses smaller sets too: only to see that the bench works, not for published figures. */
   readonly isQuick: boolean;
 }
 
-/** What every case is given. */
+/** The input of every case. */
 export interface Bench {
-  /** Options of every contender. */
+  /** Options shared by all contenders. */
   readonly place: { readonly folder: string; readonly originPort: number };
   readonly origin: Origin;
   readonly effort: Effort;
 }
 
-/** What requests to one contender cost: medians of the repeats. */
+/** Cost of requests to one contender: medians of the repeats. */
 export interface Figures {
   readonly contender: string;
-  /** A request. */
+  /** CPU time per request. */
   readonly cpuMicros: number;
-  /** Milliseconds, seen by 64 connections at once, of uploads by 16. */
+  /** Milliseconds, measured over 64 concurrent connections, for uploads over 16. */
   readonly p50: number;
   readonly p99: number;
   readonly perSecond: number;
-  /** Of the time that the servers' core was busy, the part that went to programs outside the bench, 0 to 1. */
+  /** Fraction of the server core's busy time that other programs used, 0 to 1. */
   readonly foreign: number;
-  /** Resident, the most ever, all its processes. */
+  /** Peak resident memory of all its processes. */
   readonly peakBytes: number;
 }
 
-/** The bounds of a verdict. */
+/** The bounds against which a figure is judged. */
 export interface Target {
   readonly must: number;
   readonly aim: number;
-  /** Larger is better; everywhere else smaller is. */
+  /** True if a larger figure is better; by default a smaller one is. */
   readonly isLeast?: true;
 }
 
-/** `×` is our CPU time a request divided by the other's, in the same run. Without a target it is told, not judged. */
+/**
+ * `×` is our CPU time per request divided by the other's, in the same run. A figure without a target is reported, not
+ * judged.
+ */
 export interface Verdict {
   readonly what: string;
   readonly value: number;
@@ -55,7 +58,9 @@ export interface Outcome {
   readonly verdicts: readonly Verdict[];
 }
 
-/** Our figures, the first of the list, by each other's. The target is for the one named `against`. */
+/**
+ * Divides our figures (the first of the list) by each contender's. The target applies to the contender named `against`.
+ */
 export function ratios(what: string, figures: readonly Figures[], against: string, target?: Target): Verdict[] {
   const [ours, ...others] = figures;
   return others.map(({ contender, cpuMicros }) => ({
@@ -66,7 +71,7 @@ export function ratios(what: string, figures: readonly Figures[], against: strin
   }));
 }
 
-/** Images that we make in the time in which another makes one. The targets are by the others' names. */
+/** Images that we make in the time in which the other makes one. Targets are keyed by the other's name. */
 export function speeds(
   what: string,
   figures: readonly Figures[],

@@ -1,5 +1,5 @@
-// Who runs against whom: Huiyuan as a user starts it, and the two caches that it is measured by, set up as their
-// operators would. All mirror the same origin, one process or worker each, on the same core.
+// Starts the contenders of the bench: Huiyuan as a user starts it, and the two caches to which it is compared,
+// configured as their operators would. All mirror the same origin with one process or worker each, on the same core.
 
 import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ export interface Contender {
   readonly name: string;
   readonly port: number;
   readonly pid: number;
-  /** The request target for a path, with its signature where the contender asks for one. */
+  /** The request target for a path, signed if the contender requires a signature. */
   target(path: string): string;
   stop(): Promise<void>;
 }
@@ -27,7 +27,7 @@ export interface HuiyuanContender extends Contender {
 }
 
 export interface ContenderOptions {
-  /** Where it may keep files; each contender makes a folder of its own below. */
+  /** Each contender makes a folder of its own in here for its files. */
   readonly folder: string;
   readonly originPort: number;
   readonly isSigned?: boolean;
@@ -35,7 +35,7 @@ export interface ContenderOptions {
 
 export interface Origin {
   readonly port: number;
-  /** Requests so far. */
+  /** Number of requests so far. */
   asked(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -54,7 +54,7 @@ export async function startOrigin(): Promise<Origin> {
   };
 }
 
-/** Starts all, in order, and stops them when `run` is done or one of them does not start. */
+/** Starts all contenders in order. Stops them after `run`, or if one of them does not start. */
 export async function among<All extends readonly Contender[], Result>(
   starts: readonly [...{ [Index in keyof All]: () => Promise<All[Index]> }],
   run: (contenders: All) => Promise<Result>,
@@ -62,13 +62,13 @@ export async function among<All extends readonly Contender[], Result>(
   const started: Contender[] = [];
   try {
     for (const start of starts) started.push(await start());
-    return await run(started as readonly Contender[] as All); // one for each start, in its place
+    return await run(started as readonly Contender[] as All); // one entry per start, in the same order
   } finally {
     for (const contender of started) await contender.stop();
   }
 }
 
-/** `limits`, `mirror`: settings that differ from the defaults. `name`: when several run. */
+/** `limits`, `mirror`: settings that differ from the defaults. `name`: needed if several run. */
 export async function startHuiyuan(
   options: ContenderOptions & {
     readonly name?: string;
@@ -106,8 +106,9 @@ function tokenFor(fileid: string): string {
 }
 
 /**
- * nginx with proxy_cache, one worker; signed: secure_link checks an MD5 and an expiry. As packaged it opens the cache
- * file for every request; `keepsOpen` has it keep descriptors, and then it does not see files that others change.
+ * nginx with proxy_cache, one worker. If signed, secure_link checks an MD5 and an expiry. As packaged, it opens the
+ * cache file for every request. `keepsOpen` makes it keep descriptors; then it misses changes that others make to the
+ * files.
  */
 export async function startNginxCache(
   options: ContenderOptions & { readonly keepsOpen?: boolean },
@@ -180,7 +181,7 @@ http {
 `;
 }
 
-/** Varnish with a malloc store, as its package starts it, without a log reader. It cannot check a signature. */
+/** Varnish with a malloc store, as its package starts it, without a log reader. It cannot check signatures. */
 export async function startVarnish({ folder, originPort }: ContenderOptions): Promise<Contender> {
   const home = join(folder, `varnish-${process.hrtime.bigint()}`);
   await mkdir(home, { recursive: true });
@@ -199,7 +200,7 @@ sub vcl_backend_response { set beresp.ttl = 24h; }
   return { name: "Varnish", port, pid: child.pid ?? 0, target: (path) => path, stop: () => end(child) };
 }
 
-/** Node's http server with nothing behind it, for the picture of one path: see bare.ts. */
+/** Node's http server alone, with the picture of one path: see bare.ts. */
 export async function startBareNode(path: string): Promise<Contender> {
   const file = fileURLToPath(new URL("bare.ts", import.meta.url));
   const child = spawnOn(SERVER_CORE, process.execPath, ["--import", "tsx", file, path]);
@@ -207,7 +208,7 @@ export async function startBareNode(path: string): Promise<Contender> {
   return { name: "node:http, bare", port, pid: child.pid ?? 0, target: (path) => path, stop: () => end(child) };
 }
 
-/** Resolves when something answers there at all; `name` is for the complaint. */
+/** Resolves once the port answers anything; `name` is used in the error. */
 export async function answering(port: number, name: string): Promise<void> {
   const ask = () =>
     get({ port, path: "/2000/ready" }).then(

@@ -1,4 +1,5 @@
-// Hits: from memory, signed against nginx and unsigned against Varnish; from disk with every block's checksum checked.
+// Measures hits: from memory, signed against nginx and unsigned against Varnish; from disk, with every block's checksum
+// verified.
 
 import { eventually } from "../helpers/program.ts";
 import { type Bench, type Effort, type Outcome, ratios, type Target } from "./case.ts";
@@ -23,7 +24,7 @@ export const UNSIGNED_HITS: readonly MemoryCase[] = [
   { bytes: 1_000_000, target: undefined },
 ];
 
-/** Tokens are required and verified; nginx checks a secure_link. */
+/** Huiyuan requires and verifies tokens; nginx checks a secure_link. */
 export function signedHits({ bytes, target }: MemoryCase, { place, effort }: Bench): Promise<Outcome> {
   const options = { ...place, isSigned: true };
   const path = pathOf(bytes, 0);
@@ -58,7 +59,7 @@ async function memoryHits(contenders: readonly [Contender, ...Contender[]], byte
   return compare(contenders, byWrk({ kind: "one", path }), effort);
 }
 
-/** Keys at random from a set a hundred times the memory tier, all of it in the system's page cache. */
+/** Random keys from a set a hundred times larger than the memory tier. All files are in the system's page cache. */
 export function diskHits({ place, effort }: Bench): Promise<Outcome> {
   const bytes = 100_000;
   const title = `disk hit ${sizeName(bytes)}`;
@@ -82,7 +83,7 @@ export function diskHits({ place, effort }: Bench): Promise<Outcome> {
   );
 }
 
-/** Resolves when Huiyuan says that this is where its answer comes from; it stores behind the answer to a miss. */
+/** Resolves once Huiyuan's Cache-Status names this tier; a miss is stored only after its response. */
 async function hitFrom(tier: "memory" | "bucket", huiyuan: Contender, path: string, bytes: Buffer) {
   const isHit = async () => (await verify(huiyuan, path, bytes)).includes(`detail=${tier}`);
   await eventually(isHit, `a hit from ${tier}`);

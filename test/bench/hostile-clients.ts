@@ -1,10 +1,10 @@
-// Clients as the net has them, on raw sockets: idle ones, ones that read at a trickle, ones whose request head never
-// ends, floods of headers. Each runs until its signal aborts and leaves nothing open then.
+// Hostile and slow clients on raw sockets: idle ones, very slow readers, endless request heads, floods of headers. Each
+// runs until its signal aborts, and then leaves nothing open.
 import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** A socket that is destroyed when the signal aborts; `connect` may fail when the server has no time to accept. */
+/** A socket that is destroyed when the signal aborts. `connect` may fail if the server is too busy to accept. */
 function openSocket(port: number, signal: AbortSignal): Socket {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {}); // `close` follows
@@ -15,21 +15,24 @@ function openSocket(port: number, signal: AbortSignal): Socket {
   return socket;
 }
 
-/** Resolves when the peer has closed, or this side. */
+/** Resolves once either side has closed the connection. */
 async function gone(socket: Socket): Promise<void> {
-  // Not events.once(), which rejects where an error comes first.
+  // Not events.once(), which rejects if an error comes first.
   if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
 }
 
-/** Sleeps, shorter where the signal aborts. */
+/** Sleeps for `ms`, or until the signal aborts. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch(() => undefined); // an abort is what ends it
+  await delay(ms, undefined, { signal }).catch(() => undefined); // an abort ends the pause early
 }
 
 const requestFor = (path: string, host = "any.example", more = "") =>
   `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n`;
 
-/** Asks once on a connection, then only holds it; opens another when the server has closed it. `answered`: each answer. */
+/**
+ * Sends one request on a connection, then keeps it open; reconnects if the server closes it. `answered` is called for
+ * each response.
+ */
 export async function idleClient(port: number, path: string, signal: AbortSignal, answered: () => void): Promise<void> {
   while (!signal.aborted) {
     const socket = openSocket(port, signal);
@@ -41,7 +44,7 @@ export async function idleClient(port: number, path: string, signal: AbortSignal
   }
 }
 
-/** Asks so many times in one piece on a connection and never reads. Resolves when the connection is gone. */
+/** Sends `count` requests in one piece on a connection and never reads. Resolves once the connection has ended. */
 export async function neverRead(
   {
     port,
@@ -57,23 +60,23 @@ export async function neverRead(
   await gone(socket);
 }
 
-/** What a slow reader got. */
+/** The response that a slow reader received. */
 export interface SlowAnswer {
   readonly status: number;
-  /** As long as its Content-Length said. */
+  /** The body is as long as its Content-Length. */
   readonly isWhole: boolean;
   /** SHA-256 of the body, hexadecimal. */
   readonly sha256: string;
   readonly bodyBytes: number;
 }
 
-/** How fast a slow reader takes: so many bytes, then nothing for so long. */
+/** A slow reader's pace: reads this many bytes, then pauses this long. */
 export interface Pace {
   readonly bytes: number;
   readonly pauseMs: number;
 }
 
-/** Reads one answer at a pace of its own. `begun`: called when the head and the first bytes are there. */
+/** Reads one response at the given pace. `begun` is called after the head and the first bytes. */
 export async function readSlowly(
   {
     port,
@@ -119,8 +122,8 @@ export async function readSlowly(
 }
 
 /**
- * A request head of one byte a second. Resolves with the milliseconds from the connection until the server had enough,
- * and its status.
+ * Sends a request head at one byte per second. Resolves with the time until the server ended the connection,
+ * milliseconds, and the response's status.
  */
 export async function drip(
   port: number,
@@ -143,7 +146,10 @@ export async function drip(
   return { ms: performance.now() - startedAt, status: Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0) };
 }
 
-/** One head with `count` headers of 60 bytes. Resolves with the status, 0 where the connection broke without one. */
+/**
+ * Sends one head with `count` headers of 60 bytes. Resolves with the status; 0 if the connection broke before a
+ * response.
+ */
 export async function floodOfHeaders(port: number, count: number, signal: AbortSignal): Promise<number> {
   const socket = openSocket(port, signal);
   let answer = "";
@@ -156,7 +162,9 @@ export async function floodOfHeaders(port: number, count: number, signal: AbortS
   return Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0);
 }
 
-/** So many requests at once on one connection, each with 100 headers. Resolves with the answers of 200. */
+/**
+ * Sends `count` requests at once on one connection, each with 100 headers. Resolves with the number of 200 responses.
+ */
 export async function floodOfRequests(port: number, path: string, count: number, signal: AbortSignal): Promise<number> {
   const socket = openSocket(port, signal);
   const headers = Array.from({ length: 100 }, (_, index) => `X-Many-${index}: many\r\n`).join("");

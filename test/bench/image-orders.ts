@@ -1,34 +1,34 @@
-// What the clients of the image soak ask for: good images in every format, processed in a way that tells what the answer
-// must be, and hostile ones with what may come of each. Only words and dice; nothing is sent here.
+// Generates the requests of the image soak. Good images of every format get processing with a known result; hostile
+// ones get a list of allowed outcomes. It sends nothing.
 import sharp from "sharp";
 import { errorRow } from "../../src/core/errors.ts";
 import { drawSources } from "../gallery/sources.ts";
 import { HOSTILE_ORDERS } from "../helpers/hostile-menu.ts";
 import { b64 } from "../helpers/rendering.ts";
 
-/** One request and what its answer must be. */
+/** One request and its expected response. */
 export interface ImageOrder {
-  /** For the tally. */
+  /** Key of the tally. */
   readonly kind: string;
   /** The request target. */
   readonly target: string;
   readonly statuses: readonly number[];
-  /** Of an answer with 200 that is an image. */
+  /** Expected image of a 200 response. */
   readonly image?: { readonly format: string; readonly width: number; readonly height: number };
 }
 
 export interface ImageMenu {
-  /** What the origin has, by path. */
+  /** The origin's files, by path. */
   readonly files: ReadonlyMap<string, Buffer>;
-  /** `turn` makes it another one; `dice` gives 0 to 1. */
+  /** A different `turn` gives a different request; `dice` returns 0 to 1. */
   good(dice: () => number): ImageOrder;
   hostile(turn: number): ImageOrder;
 }
 
-/** The domain of the only bucket, as marks name it. */
+/** The domain of the only bucket, used in watermark URLs. */
 const HOST = "any.example";
 const FORMATS = ["jpg", "png", "webp", "gif", "jpg", "webp", "bmp", "avif"] as const;
-/** As sharp names them. */
+/** The formats' names in sharp. */
 const FOUND: Readonly<Record<(typeof FORMATS)[number], string>> = {
   jpg: "jpeg",
   png: "png",
@@ -38,7 +38,7 @@ const FOUND: Readonly<Record<(typeof FORMATS)[number], string>> = {
   avif: "heif",
 };
 const WHITE = b64("#FFFFFF");
-/** What is done before the cut to the size that is checked, or after it without changing that. */
+/** Operations before the resize to the checked size, or after it if they keep the size. */
 const OPERATIONS: readonly ((size: string) => string)[] = [
   (size) => `imageMogr2/crop/${size}`,
   (size) => `imageMogr2/thumbnail/${size}!`,
@@ -72,13 +72,14 @@ export async function imageMenu(): Promise<ImageMenu> {
     const format = pick(FORMATS, dice);
     const operation = pick(OPERATIONS, dice)(`${width}x${height}`);
     const target = `/good/${name}?${operation}|imageMogr2/format/${format}/quality/${40 + Math.floor(dice() * 55)}!`;
-    // A photograph that lies on its side keeps its tag. Of AVIF every decoder heeds that, so that the sides seen are the upright ones.
+    // A photograph stored on its side keeps its EXIF tag. AVIF decoders always apply the tag, so they report upright
+    // sides.
     const isSeenUpright = format === "avif" && name === "turned.jpg" && !operation.includes("auto-orient");
     const sides = isSeenUpright ? { width: height, height: width } : { width, height };
     return { kind: `made ${format}`, target, statuses: [200], image: { format: FOUND[format], ...sides } };
   }
 
-  // Nothing is made of what is not proven to be a whole image.
+  // Only bytes that are proven to be a whole image may be processed.
   const odd: readonly ImageOrder[] = [
     { kind: "hostile: cut short", target: "/hostile/cut.jpg?imageView2/2/w/100", statuses: [424] },
     { kind: "hostile: a page", target: "/hostile/page.jpg?imageView2/2/w/100", statuses: [424] },
@@ -90,7 +91,7 @@ export async function imageMenu(): Promise<ImageMenu> {
     const order = HOSTILE_ORDERS[at];
     if (order === undefined) return odd[at - HOSTILE_ORDERS.length] as ImageOrder;
     const { what, instruction, outcomes } = order;
-    // Another quality, so that nothing is answered from what is known of the last time.
+    // Each turn uses another quality, so that no earlier result is reused.
     return {
       kind: `hostile: ${what}`,
       target: `/hostile/${at}?${instruction}|imageMogr2/quality/${1 + (turn % 100)}`,

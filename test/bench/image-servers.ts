@@ -1,5 +1,5 @@
-// Who makes thumbnails against whom: Huiyuan, nginx's image_filter, unjs/ipx, and sharp with nothing but an http server
-// around it. Each has the photograph at hand, in its store, its folder or its memory.
+// Starts the servers of the thumbnail bench: Huiyuan, nginx's image_filter, unjs/ipx, and sharp behind a bare http
+// server. Each has the photograph locally: in its store, its folder or its memory.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,13 +13,13 @@ import { end, firstLine, SERVER_CORE, spawnOn } from "./processes.ts";
 export type ThumbnailFormat = "jpeg" | "webp" | "avif";
 
 export interface ImageServer extends Contender {
-  /** The request target of a thumbnail; `{run}`, `{width}` and `{quality}` stand for what changes. */
+  /** The request target of a thumbnail; `{run}`, `{width}` and `{quality}` are placeholders. */
   thumbnail(format: ThumbnailFormat): string;
 }
 
 const NAME = "photograph.jpg";
 
-/** Makes a folder with the photograph in it. The origin has its own by then, so that no timed fetch waits for it. */
+/** Makes a folder with the photograph. By then the origin has drawn its own copy, so no timed fetch waits for that. */
 export async function photographFolder({ folder, originPort }: ContenderOptions): Promise<string> {
   await get({ port: originPort, path: "/photograph/first.jpg", deadlineMs: 120_000 });
   const place = join(folder, "photographs");
@@ -28,7 +28,7 @@ export async function photographFolder({ folder, originPort }: ContenderOptions)
   return place;
 }
 
-/** Its photograph comes from the origin, another for every run, and so does nothing that it has made before. */
+/** Fetches a different photograph from the origin in every run, so that no earlier result is reused. */
 export async function startImageHuiyuan(
   options: ContenderOptions & { readonly limits?: object },
 ): Promise<ImageServer> {
@@ -45,7 +45,7 @@ export async function startBareSharp(photographs: string): Promise<ImageServer> 
   return { ...server, name: "sharp behind node:http", thumbnail: (format) => `/{width}/{quality}/${format}` };
 }
 
-/** The same, but that a process of its own renders. */
+/** The same as the bare server, but a separate process renders. */
 export async function startIsolatedSharp(photographs: string): Promise<ImageServer> {
   const server = await startNode("isolated-sharp.ts", join(photographs, NAME));
   return { ...server, name: "sharp in a process of its own", thumbnail: (format) => `/{width}/{quality}/${format}` };
@@ -63,7 +63,7 @@ async function startNode(file: string, argument: string) {
   return { port, pid: child.pid ?? 0, target: (path: string) => path, stop: () => end(child) };
 }
 
-/** One worker, as packaged; it makes JPEG only of JPEG. */
+/** One worker, as packaged; it makes only JPEG from JPEG. */
 export async function startImageFilter(photographs: string, folder: string): Promise<ImageServer> {
   const home = join(folder, "image-filter");
   await mkdir(join(home, "logs"), { recursive: true });

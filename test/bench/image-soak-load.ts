@@ -1,5 +1,5 @@
-// The clients of the image soak, each until its signal aborts, and the origin that they make the program ask. Every answer is
-// looked at: its status, its code where it is refused, its format and sides where it is an image.
+// Runs the clients of the image soak until their signal aborts, and the origin behind the program. Checks every
+// response: its status, the code of a refusal, and the format and sides of an image.
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -22,11 +22,11 @@ const GOOD_CLIENTS = 8;
 const HOSTILE_CLIENTS = 2;
 const LEAVERS = 2;
 const HOSTILE_PAUSE_MS = 3_000;
-/** Of URLs that are asked for again, so that answers are compared byte for byte. */
+/** URLs that are requested repeatedly, so that responses can be compared byte for byte. */
 const KNOWN_ORDERS = 60;
-/** A render, the line before it, and a busy machine. */
+/** Time for a render, the wait in the render queue, and a busy machine. */
 const PATIENCE_MS = 30_000;
-/** As the program's own bounds: 10 s in line, 5 s a render. */
+/** The program's own bounds are 10 s in the queue and 5 s for a render. */
 const MAX_ANSWER_MS = 20_000;
 
 /** Serves the menu's files on a free port. */
@@ -49,7 +49,7 @@ export async function startPictureOrigin({ files }: ImageMenu) {
   };
 }
 
-/** All of them; resolves when every client has left. */
+/** Runs all clients; resolves once every client has disconnected. */
 export async function runImageLoads(place: ImageSoakPlace): Promise<void> {
   const known = createKnown(place.menu);
   const many = (count: number, one: (index: number) => Promise<void>) =>
@@ -61,7 +61,7 @@ export async function runImageLoads(place: ImageSoakPlace): Promise<void> {
   ]);
 }
 
-/** Orders that come again, and what they were first answered with. */
+/** Repeated requests, and the first response to each. */
 interface Known {
   readonly orders: readonly ImageOrder[];
   readonly answers: Map<string, Buffer>;
@@ -90,22 +90,22 @@ async function goodClient(place: ImageSoakPlace, { orders, answers }: Known, ind
 
 async function hostileClient(place: ImageSoakPlace, index: number): Promise<void> {
   const { menu, signal } = place;
-  // They go round in opposite halves, and not in step.
+  // Clients begin at different places, so that they do not move in step.
   for (let turn = index * 7; !signal.aborted; turn += 1) {
     await ask(place, menu.hostile(turn));
-    // Each may keep a place busy for seconds, and the good ones are to have some too.
+    // A hostile image may occupy a render slot for seconds, and good images need slots too.
     await pause(HOSTILE_PAUSE_MS, signal);
   }
 }
 
-/** Clients that go while their image is made. */
+/** A client that disconnects while its image is being rendered. */
 async function leaver({ port, menu, signal, tally }: ImageSoakPlace, index: number): Promise<void> {
   const dice = createDice(1_000 + index);
   while (!signal.aborted) {
     const { target } = menu.good(dice);
     const sent = request({ host: "127.0.0.1", port, path: target, headers: { host: "any.example" }, agent: false });
     const closed = new Promise<void>((resolve) => sent.once("close", () => resolve()));
-    sent.on("error", () => {}); // it left
+    sent.on("error", () => {}); // this client has disconnected
     sent.on("response", (response) => response.resume().on("error", () => {}));
     sent.end();
     await pause(dice() * 80, signal);
@@ -115,18 +115,18 @@ async function leaver({ port, menu, signal, tally }: ImageSoakPlace, index: numb
   }
 }
 
-/** Undefined where the soak is over. */
+/** Undefined if the soak has ended. */
 async function ask({ port, tally, signal }: ImageSoakPlace, order: ImageOrder): Promise<GetResult | undefined> {
   const began = performance.now();
   const answer = await get({ port, path: order.target, deadlineMs: PATIENCE_MS }).catch((error: Error) => error);
   if (signal.aborted) return undefined;
   const fault = answer instanceof Error ? answer.message : await faultOf(order, answer, performance.now() - began);
   if (fault !== undefined) tally.fault(`${order.kind}: ${order.target}: ${fault}`);
-  else if (!(answer instanceof Error)) tally.count(answer.status === 503 ? "told to come again" : order.kind);
+  else if (!(answer instanceof Error)) tally.count(answer.status === 503 ? "503" : order.kind);
   return answer instanceof Error ? undefined : answer;
 }
 
-/** Undefined: as it must be. */
+/** Undefined if the response is as expected. */
 async function faultOf(order: ImageOrder, answer: GetResult, ms: number): Promise<string | undefined> {
   const { status, headers, body, isWhole } = answer;
   if (!isWhole) return `broken after ${body.length} bytes`;

@@ -1,5 +1,5 @@
-// `npm run soak -- images`: the built program with good and hostile images to process, for minutes, and the question whether
-// it stays flat, with all its render processes. What runs is in image-soak-load.ts.
+// `npm run soak -- images`: runs the built program for minutes with good and hostile images to process. Checks that the
+// memory of server and render processes stays flat. image-soak-load.ts makes the load.
 import { setMaxListeners } from "node:events";
 import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
@@ -24,23 +24,23 @@ import {
 import { createTally, type Tally } from "./soak-load.ts";
 
 const SAMPLE_MS = 5_000;
-/** The part of the run in which memory may still rise: caches fill, code is compiled, the heap finds its size. */
+/** The fraction of the run in which memory may still rise: caches fill, code is compiled, the heap reaches its size. */
 const WARM_UP = 0.4;
 const MB = 1_000_000;
-/** MB a minute of the server; slower growth cannot be told from a heap that breathes. */
+/** MB per minute of the server; slower growth is within the heap's normal variation. */
 const MAX_SLOPE_MB = 1;
 /** Server and render processes together. */
 const MAX_PEAK_MB = 600;
-/** After the load the render processes are let go within 30 s. */
+/** Render processes are stopped within 30 s after the load. */
 const SETTLE_MS = 60_000;
 
-/** A sample of the server, and what its render processes hold. */
+/** A sample of the server, plus the memory of its render processes. */
 interface ImageSample extends Sample {
   readonly renderBytes: number;
   readonly processes: number;
 }
 
-/** The report as Markdown, and whether all of it holds. */
+/** Returns the report as Markdown, and whether every check holds. */
 export async function soakImages(minutes: number): Promise<{ readonly text: string; readonly holds: boolean }> {
   const menu = await imageMenu();
   const origin = await startPictureOrigin(menu);
@@ -50,7 +50,7 @@ export async function soakImages(minutes: number): Promise<{ readonly text: stri
   try {
     program = await installation.start();
     const watched = { pid: program.pid, adminPort: program.adminPort, data: installation.data };
-    // What is opened once and kept is no growth.
+    // The first requests open long-lived resources, which must not count as growth.
     const dice = createDice(7);
     for (let turn = 0; turn < 5; turn += 1) await get({ port: program.downloadPort, path: menu.good(dice).target });
     await usageCounted(watched);
@@ -59,7 +59,7 @@ export async function soakImages(minutes: number): Promise<{ readonly text: stri
     const samples = [first];
     const tally = createTally();
     const over = AbortSignal.timeout(minutes * 60_000);
-    setMaxListeners(0, over); // every client listens
+    setMaxListeners(0, over); // every client adds a listener
     const memory = watchMemory(program.pid);
     const loads = runImageLoads({ port: program.downloadPort, menu, tally, signal: over });
     process.stdout.write(`${rowsOf([first])}\n`);
@@ -84,7 +84,7 @@ export async function soakImages(minutes: number): Promise<{ readonly text: stri
   }
 }
 
-/** An image that took too long is answered 500, which is logged, and is what the hostile ones are about. */
+/** A render time-out is answered with 500 and logged; hostile images cause it on purpose. */
 function isComplaint(line: string): boolean {
   return /"level":(50|60)/.test(line) && !line.includes('"code":"render_timeout"');
 }
@@ -95,7 +95,7 @@ async function sampleOf(watched: Watched, startedAt: number): Promise<ImageSampl
   return { ...sample, renderBytes: now - sample.rssBytes, processes };
 }
 
-/** Resolves when no render process is left, at the latest after SETTLE_MS. */
+/** Resolves once no render process is left, or after SETTLE_MS. */
 async function gone(pid: number): Promise<void> {
   const deadline = performance.now() + SETTLE_MS;
   while (residentBytes(pid).processes > 1 && performance.now() < deadline) await delay(500);
@@ -107,7 +107,7 @@ interface Result {
   readonly end: ImageSample;
   readonly peak: { readonly resident: number; readonly shared: number };
   readonly tally: Tally;
-  /** Lines of the program's log that say error or worse. */
+  /** Log lines at level error or above. */
   readonly complaints: number;
 }
 
@@ -127,7 +127,7 @@ function report({ minutes, samples, end, peak, tally, complaints }: Result) {
       `${(peak.resident / MB).toFixed(0)} MB; pages that several have counted once: ${(peak.shared / MB).toFixed(0)}`,
       peak.resident <= MAX_PEAK_MB * MB,
     ],
-    // The last one stays warm for ten minutes.
+    // The last render process stays warm for ten minutes.
     ["render processes at rest (≤ 1)", `${end.processes - 1}`, end.processes <= 2],
     ["descriptors back", `${start.descriptors} → ${end.descriptors}`, end.descriptors <= start.descriptors],
     [`images kept open to be read again (≤ ${MAX_KEPT_BLOBS})`, `${end.keptBlobs}`, end.keptBlobs <= MAX_KEPT_BLOBS],

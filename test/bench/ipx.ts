@@ -1,5 +1,5 @@
-// unjs/ipx as its readme sets it up behind Node's http server, as a process: the files of one folder, no cache before it.
-// Takes the folder.
+// Runs unjs/ipx behind Node's http server as its readme describes, as a process of its own. It serves the files of one
+// folder without a cache. Argument: the folder.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

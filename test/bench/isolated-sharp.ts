@@ -1,6 +1,5 @@
-// The least that sharp in a process that can be killed can do behind Node's http server: bare-sharp.ts, but that the image is
-// made by another process, one after the other, as Huiyuan's are. Takes the photograph's path. What it costs more is the price
-// of isolation alone.
+// A lower bound for thumbnails from an isolated process: bare-sharp.ts, but a separate process renders one image at a
+// time, as in Huiyuan. The difference to bare-sharp.ts is the cost of isolation alone. Argument: the photograph's path.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, readSync, writevSync } from "node:fs";
@@ -13,13 +12,13 @@ import { readPath, written } from "./sharp-write.ts";
 const [, , photographPath = "", role] = process.argv;
 const SOCKET = 3;
 const LENGTH_BYTES = 4;
-// What Huiyuan starts its render processes with.
+// The flags with which Huiyuan starts its render processes.
 const FLAGS = ["--single-threaded", "--max-semi-space-size=1", "--stack-trace-limit=0"];
 const ENV = { ...process.env, MALLOC_ARENA_MAX: "2", UV_THREADPOOL_SIZE: "2" };
 
 await (role === "render" ? render() : serve());
 
-/** An order is a path in one packet; the answer is its length and the bytes. */
+/** A request to the child is one path in one packet; the response is a length and the bytes. */
 async function render(): Promise<void> {
   sharp.cache(false);
   sharp.concurrency(1);
@@ -28,8 +27,8 @@ async function render(): Promise<void> {
   for (;;) {
     const length = readSync(SOCKET, order);
     if (length === 0) return;
-    const wish = readPath(order.toString("latin1", 0, length));
-    const bytes = await written(sharp(photograph).resize(wish.width), wish);
+    const target = readPath(order.toString("latin1", 0, length));
+    const bytes = await written(sharp(photograph).resize(target.width), target);
     const head = Buffer.alloc(LENGTH_BYTES);
     head.writeUInt32BE(bytes.length);
     writevSync(SOCKET, [head, bytes]);

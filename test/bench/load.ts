@@ -1,5 +1,6 @@
-// Load, by wrk or another driver, and what it cost the server: CPU time a request, from the server's own processes, so that the figure
-// stays honest where load tool and server share a machine. Contenders take turns within one run.
+// Drives load with wrk or another tool, and measures the server's CPU time per request. The time is read from the
+// server's own processes, so that it stays correct if the load tool shares the machine. Contenders take turns within
+// one run.
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,8 +11,8 @@ import type { Contender } from "./contenders.ts";
 import { coreMicros, cpuMicros, idle, LOAD_CORE, pinnedTo, residentBytes, SERVER_CORE } from "./processes.ts";
 
 /**
- * What is asked for: one path over and over, any of many at random, a new one each time (`/<bytes>/<run>-<n>.jpg`), or
- * another thumbnail each time, by the contender's own template.
+ * The requested paths: one path repeatedly, random ones from a list, a new one each time (`/<bytes>/<run>-<n>.jpg`), or
+ * a new thumbnail each time from the contender's template.
  */
 export type Paths =
   | { readonly kind: "one"; readonly path: string }
@@ -19,7 +20,7 @@ export type Paths =
   | { readonly kind: "new"; readonly bytes: number }
   | { readonly kind: "thumbnails"; readonly of: (contender: Contender) => string; readonly connections: number };
 
-/** What a load tool saw of one load. Milliseconds. */
+/** A load tool's measurements of one load. Milliseconds. */
 export interface Seen {
   readonly requests: number;
   readonly p50: number;
@@ -27,23 +28,23 @@ export interface Seen {
   readonly perSecond: number;
 }
 
-/** Loads a contender for so long. Throws when an answer was not as it must be, or not whole. */
+/** Loads a contender for this long. Throws if a response was wrong or not whole. */
 export type Drive = (contender: Contender, seconds: number) => Promise<Seen>;
 
 const CONNECTIONS = 64;
 
-/** Widths 200–399 around the one that is compared, and qualities 70–94: 5,000 thumbnails of one picture. */
+/** Widths 200–399 around the compared one, and qualities 70–94: 5,000 different thumbnails of one picture. */
 const LEAST_WIDTH = 200;
 const WIDTHS = 200;
 const LEAST_QUALITY = 70;
 const QUALITIES = 25;
 
-/** Warms each contender up, then loads them in turn, `repeats` times. Throws as `drive` does. */
+/** Warms each contender up, then loads them in turn, `repeats` times. Throws if `drive` does. */
 export async function compare(
   contenders: readonly Contender[],
   drive: Drive,
   effort: Effort,
-  /** Called with the number of requests after each load of a contender, warm-up included. */
+  /** Called after each load of a contender with the number of its requests, warm-up included. */
   afterLoad: (contender: Contender, requests: number) => Promise<void> = async () => {},
 ): Promise<Figures[]> {
   const runs = new Map<Contender, Run[]>(contenders.map((contender) => [contender, []]));
@@ -72,7 +73,7 @@ export function median(values: readonly number[]): number {
   return [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** Asks once over a connection of its own. Throws unless the answer is 200, whole, and exactly these bytes. */
+/** Sends one request on its own connection. Throws unless the response is 200 and has exactly these bytes. */
 export async function verify(contender: Contender, path: string, bytes: Buffer): Promise<string> {
   const answer = await get({ port: contender.port, path: contender.target(path) });
   if (answer.status !== 200 || !answer.isWhole || !answer.body.equals(bytes)) {
@@ -94,13 +95,13 @@ async function load(contender: Contender, drive: Drive, seconds: number): Promis
   const seen = await drive(contender, seconds);
   const ours = cpuMicros(contender.pid) - before;
   const all = coreMicros(SERVER_CORE) - coreBefore;
-  // What is done behind the answers belongs to them: storing what a miss has brought.
+  // Work after the responses, such as storing fetched objects, counts as the server's cost.
   await idle(contender.pid);
   const cpu = cpuMicros(contender.pid) - before;
   return { ...seen, cpuMicros: cpu, foreign: Math.max(0, 1 - ours / all) };
 }
 
-/** wrk with 64 connections, or as many as `paths` says; every answer must be 200 and whole. */
+/** wrk with 64 connections, or the number that `paths` gives; every response must be 200 and whole. */
 export function byWrk(paths: Paths): Drive {
   return async (contender, seconds) => {
     const folder = await mkdtemp(join(tmpdir(), "huiyuan-load-"));
@@ -119,7 +120,7 @@ function scriptFor(contender: Contender, paths: Paths): string {
   const request = (target: string) => `return wrk.format("GET", ${target})`;
   switch (paths.kind) {
     case "one":
-      // Formatted once: the load tool's own work must not set the pace.
+      // Requests are formatted once, so that the load tool's own work does not limit the rate.
       return `local made
 init = function() made = wrk.format("GET", "${contender.target(paths.path)}") end
 request = function() return made end
@@ -137,7 +138,7 @@ request = function() return made[math.random(#made)] end
 request = function() count = count + 1; ${request(`"/${paths.bytes}/${process.hrtime.bigint()}-" .. count .. ".jpg"`)} end
 `;
     case "thumbnails": {
-      // Another picture for every run, so that nothing of it has been made before.
+      // A different picture for every run, so that no earlier result is reused.
       const template = paths.of(contender).replaceAll("{run}", String(process.hrtime.bigint()));
       return `local count = 0
 request = function()
@@ -150,14 +151,14 @@ end
   }
 }
 
-/** Runs beside this process, which must go on: it may be reading what the servers say. */
-function wrk(wish: {
+/** Runs asynchronously, because this process may have to read the servers' output meanwhile. */
+function wrk(request: {
   readonly port: number;
   readonly seconds: number;
   readonly script: string;
   readonly connections: number;
 }): Promise<string> {
-  const { port, seconds, script, connections } = wish;
+  const { port, seconds, script, connections } = request;
   const options = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "30s", "--latency", "-s", script];
   const [command = "", ...args] = [...pinnedTo(LOAD_CORE), "wrk", ...options, `http://127.0.0.1:${port}`];
   return new Promise((resolve, reject) => {

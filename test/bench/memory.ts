@@ -1,4 +1,4 @@
-// Memory of the process: at rest, and with many large bodies arriving slowly at once.
+// Measures the process's memory: at rest, and while many large bodies arrive slowly at once.
 import { request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Bench, Outcome, Target } from "./case.ts";
@@ -16,7 +16,7 @@ export function atRest({ place }: Bench): Promise<Outcome> {
   });
 }
 
-/** Each with a client that reads along; the most memory that the process ever had. */
+/** One reading client per fill; measures the process's peak memory. */
 export function slowFills({ place, effort }: Bench): Promise<Outcome> {
   const [fills, bytes, seconds] = effort.isQuick ? [100, 4_000_000, 5] : [200, 20_000_000, 40];
   const origin = { type: "site", url: `http://127.0.0.1:${place.originPort}`, allowPrivate: true, connections: fills };
@@ -36,7 +36,7 @@ export function memory(title: string, bytes: number, target: Target): Outcome {
   return { title, figures: [], verdicts: [{ what: title, value: bytes / MB, unit: "MB", target }] };
 }
 
-/** Reads an answer and forgets it; -1 unless it is 200 and whole. */
+/** Reads and discards a response; returns its length, or -1 unless it is 200 and whole. */
 function lengthOf(port: number, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const sent = request({ host: "127.0.0.1", port, path, agent: false }, (response) => {

@@ -1,5 +1,5 @@
-// Misses: each request another key and other bytes, fetched, answered and stored; how much later the first byte comes;
-// how often an origin is asked for a key that many want at once.
+// Measures misses: each request has a new key and new bytes, which are fetched, sent and stored. Also measures the
+// added time to the first byte, and the origin's requests if many clients want one key at once.
 import { connect, type Socket } from "node:net";
 import { get } from "../helpers/get.ts";
 import { eventually } from "../helpers/program.ts";
@@ -19,7 +19,7 @@ export const STORED_MISSES: readonly MissCase[] = [
   { bytes: 100_000, target: undefined },
 ];
 
-/** The work behind the answer (storing) is in the figure; that everything was stored is checked. */
+/** The figure includes storing, which happens after the response; the case checks that everything was stored. */
 export function storedMisses({ bytes, target }: MissCase, { place, effort }: Bench): Promise<Outcome> {
   const title = `miss ${sizeName(bytes)}, stored`;
   return among(everybody(place), async (contenders) => {
@@ -30,7 +30,7 @@ export function storedMisses({ bytes, target }: MissCase, { place, effort }: Ben
     let before = await storedBy(huiyuan);
     const figures = await compare(contenders, byWrk({ kind: "new", bytes }), effort, async (contender, requests) => {
       if (contender !== huiyuan) return;
-      // wrk forgets the requests that were under way at its end; they are stored too.
+      // wrk does not count the requests in progress at its end; those objects are stored too.
       await eventually(async () => (await storedBy(huiyuan)) - before >= requests, "every miss is stored", 120_000);
       before = await storedBy(huiyuan);
     });
@@ -47,11 +47,11 @@ async function storedBy(huiyuan: HuiyuanContender): Promise<number> {
   return Number(/^huiyuan_stored_total (\d+)/m.exec(body.toString())?.[1] ?? 0);
 }
 
-/** Microseconds on the machine where they were set, and what Varnish added there. */
+/** Microseconds on the machine where the targets were set, and Varnish's added time there. */
 const ADDED_TIME = { must: 250, aim: 150 };
 const VARNISH_ADDS = 141;
 
-/** One request after the other over one connection, against the same from the origin itself. */
+/** Sequential requests over one connection, compared to the same requests to the origin itself. */
 export function addedTime({ place, effort }: Bench): Promise<Outcome> {
   const direct = { name: "the origin itself", port: place.originPort };
   const [rounds, each, warmUp] = effort.isQuick ? [5, 60, 500] : [10, 100, 4_000];
@@ -60,14 +60,14 @@ export function addedTime({ place, effort }: Bench): Promise<Outcome> {
     for (let round = 0; round < rounds; round += 1) {
       for (const { name, port } of [direct, ...contenders]) {
         const pathOf = (index: number) => `/20000/time-${round}-${index}.jpg`;
-        // The first round is the warm-up, and long: one request after the other compiles slowly.
+        // The first round warms up. It is long, because sequential requests compile the code slowly.
         const micros = await timesToFirstByte(port, pathOf, round === 0 ? warmUp : each);
         if (round > 0) times.set(name, [...(times.get(name) ?? []), ...micros]);
       }
     }
     const base = median(times.get(direct.name) ?? []);
     const added = (name: string) => median(times.get(name) ?? []) - base;
-    // Microseconds are those of a machine, and told; the ratio is judged.
+    // Microseconds depend on the machine and are only reported; the ratio is judged.
     const verdicts = contenders.map(
       ({ name }): Verdict => ({
         what: `added time to first byte on a miss, p50, ${name}`,
@@ -97,7 +97,7 @@ async function timesToFirstByte(port: number, pathOf: (index: number) => string,
   }
 }
 
-/** Microseconds from sending a request to the first byte of its answer; resolves when all of it has come. */
+/** Microseconds from sending a request to the first byte of its response; resolves after the whole response. */
 function timeOne(socket: Socket, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     let head = "";
@@ -130,7 +130,7 @@ function timeOne(socket: Socket, path: string): Promise<number> {
   });
 }
 
-/** 50 clients at once for a key that nobody has; the worst of several keys. */
+/** 50 concurrent clients for an uncached key; reports the worst of several keys. */
 export function coldClients({ place, origin }: Bench): Promise<Outcome> {
   const bytes = 100_000;
   return among([() => startHuiyuan(place)], async ([huiyuan]) => {

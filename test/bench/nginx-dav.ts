@@ -1,5 +1,5 @@
-// The yardstick of uploads: nginx, one worker, taking PUT into a folder. It writes each body into a temporary file, which
-// it renames and never syncs; it hashes nothing, asks for no signature, and looks at no image.
+// The comparison for uploads: nginx with one worker that accepts PUT into a folder. It writes each body to a temporary
+// file and renames it without sync. It computes no hash, requires no signature, and checks no image.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { freePort } from "../helpers/services.ts";
 import type { Contender } from "./contenders.ts";
 import { end, SERVER_CORE, spawnOn } from "./processes.ts";
 
-/** A GET brings back what a PUT has stored. */
+/** A GET returns the bytes that a PUT has stored. */
 export async function startNginxDav(home: string, files: string): Promise<Contender> {
   await mkdir(join(home, "logs"), { recursive: true });
   await mkdir(files, { recursive: true });

@@ -1,7 +1,7 @@
-// The origin of the bench, a process of its own: answers every path with the picture of that path, at little cost.
-// The first segment says how: /<bytes>/…, /late/<bytes>/… (the head comes after 100 ms), /slow/<bytes>/<seconds>/<name>/…
-// (the body comes in even pieces; paths of one name have one picture), /photograph/… (2000×1500 pixels), anything else
-// (404). /asked tells how many other requests came. Prints its port, then serves until it is killed.
+// The bench's origin, a process of its own: serves each path the picture of that path at low cost. The first segment
+// selects the behaviour: /<bytes>/…; /late/<bytes>/… (head after 100 ms); /slow/<bytes>/<seconds>/<name>/… (body in
+// even pieces; one picture per name); /photograph/… (2000×1500 pixels); anything else (404). /asked returns the number
+// of other requests. Prints its port, then serves until it is killed.
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -62,7 +62,7 @@ const server = createServer({ noDelay: true }, (socket) => {
     if (isBusy) return;
     isBusy = true;
     for (let end = pending.indexOf("\r\n\r\n"); end >= 0; end = pending.indexOf("\r\n\r\n")) {
-      // Without the query, where other servers carry their signatures.
+      // Without the query, which carries other servers' signatures.
       const path = /^\S+ ([^ ?]*)/.exec(pending)?.[1] ?? "/";
       pending = pending.slice(end + 4);
       await answer(socket, path);
@@ -73,7 +73,7 @@ const server = createServer({ noDelay: true }, (socket) => {
     pending += bytes.toString("latin1");
     void next();
   });
-  socket.on("error", () => {}); // a client that leaves is no affair of an origin's
+  socket.on("error", () => {}); // an origin ignores clients that disconnect
 });
 
 server.listen(0, "127.0.0.1");

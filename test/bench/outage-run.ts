@@ -1,5 +1,5 @@
-// An outage of the origin under load, by the clients' count: images that are stored and images that are not are asked for
-// before, during and after it. Used by `npm run outage` for ten minutes and by test/fault for seconds.
+// Simulates an outage of the origin under load, and reports the clients' results. Clients request stored and uncached
+// images before, during and after it. `npm run outage` runs it for ten minutes, test/fault for seconds.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,25 +12,25 @@ import { startNginx } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 export interface OutageOptions {
-  /** `dead`: a real nginx is killed. `hung`: the origin takes requests and says nothing. */
+  /** `dead`: a real nginx is killed. `hung`: the origin accepts requests and sends nothing. */
   readonly kind: "dead" | "hung";
   readonly outageMs: number;
-  /** As in the settings. */
+  /** The same as in the settings. */
   readonly breaker: { readonly failures: number; readonly within: string; readonly open: string };
   readonly timeouts: object;
 }
 
 export interface OutageReport {
-  /** Downloads of stored images during the outage, and those that were not whole and right. */
+  /** Downloads of stored images during the outage, and how many of them were incomplete or wrong. */
   readonly hits: number;
   readonly failedHits: number;
   /** Misses during the outage by status and X-ErrNo. */
   readonly misses: Readonly<Record<string, number>>;
-  /** Milliseconds of a miss after the breaker had opened, as its client saw it: the median, and the slowest but 1 in 100. */
+  /** Client latency of misses after the breaker had opened, milliseconds: the median, and the 99th percentile. */
   readonly missMs: { readonly median: number; readonly p99: number };
   /** Milliseconds from the origin's return to the first miss that was served. */
   readonly recoveryMs: number;
-  /** What the program said from the outage's beginning to its end, and apart from it the access log (`misses`). */
+  /** The program's log from the beginning of the outage to its end, except the access log (`misses`). */
   readonly log: readonly string[];
   readonly accessLines: number;
 }
@@ -38,14 +38,14 @@ export interface OutageReport {
 const STORED = 80;
 const HIT_CLIENTS = 8;
 const MISS_CLIENTS = 8;
-/** Between two downloads of one client; the machine must serve others too. */
+/** Pause between two downloads of one client, because the machine serves other clients too. */
 const PACE_MS = 40;
 
 export async function runOutage(options: OutageOptions): Promise<OutageReport> {
   const picture = await noisyJpeg(160, 120);
   const origin = await startOrigin(options.kind, picture);
   const { breaker, timeouts } = options;
-  // Half of the images find no room in memory.
+  // Half of the images do not fit in memory.
   const more = { server: { accessLog: "misses" }, limits: { memory: "1MiB", hotObjectSize: "100KB" } };
   const installation = await install(oneBucket(mirrorOf(origin.url, { breaker, timeouts }), {}, more));
   let program: Program | undefined;
@@ -99,8 +99,8 @@ async function watch({ options, picture, origin, program }: Scene): Promise<Outa
     const startedAt = performance.now();
     const { status, headers } = await get({ port, path: `/missing-${number}.jpg` });
     if (wasOpen) openMissMs.push(performance.now() - startedAt);
-    const told = `${status} ${headers["x-errno"]}`;
-    misses[told] = (misses[told] ?? 0) + 1;
+    const outcome = `${status} ${headers["x-errno"]}`;
+    misses[outcome] = (misses[outcome] ?? 0) + 1;
   };
   const said = program.output.length;
   await origin.fail();
@@ -149,7 +149,7 @@ interface FailingOrigin {
   close(): Promise<void>;
 }
 
-/** Answers every `/image…` with a picture of its own; 404 for other paths. */
+/** Serves a different picture for each `/image…`; 404 for other paths. */
 async function startOrigin(kind: OutageOptions["kind"], picture: Buffer): Promise<FailingOrigin> {
   return kind === "dead" ? startMortal(picture) : startHanging(picture);
 }
@@ -161,7 +161,7 @@ async function startMortal(picture: Buffer): Promise<FailingOrigin> {
       target.startsWith("/image") ? response(withNumber(picture, target)) : response("", { status: "404 Not Found" }),
     ),
   );
-  // nginx stands before the pictures, which are more than anybody wants to write to a disk.
+  // nginx proxies to the scripted pictures, because so many would need much disk space.
   const nginx = await startNginx({ root, conf: `location / { proxy_pass ${scripted.url}; }` });
   return {
     url: nginx.url,
@@ -194,7 +194,7 @@ async function startHanging(picture: Buffer): Promise<FailingOrigin> {
   };
 }
 
-/** The picture with its path in a comment, so that no two are equal. */
+/** Adds the path to the picture as a comment, so that no two are equal. */
 function withNumber(jpeg: Buffer, path: string): Buffer {
   return Buffer.concat([jpeg.subarray(0, 2), segment(0xfe, Buffer.from(path)), jpeg.subarray(2)]);
 }

@@ -1,10 +1,11 @@
-// The photograph that thumbnails are made of: 2000×1500 pixels with the detail and the grain of one, the same on every run.
+// The source photograph of the thumbnail bench: 2000×1500 pixels with realistic detail and grain, the same on every
+// run.
 import sharp from "sharp";
 import { readSamplePictures } from "../../src/cli/trial/sample-pictures.ts";
 import { createDice } from "../fault/proxy.ts";
 
 const [WIDTH, HEIGHT] = [2000, 1500];
-/** The greatest change of a channel, 0–255. */
+/** Maximum change of a channel, 0–255. */
 const GRAIN = 7;
 const GRAINS = 8192;
 
@@ -13,7 +14,7 @@ export async function photograph(): Promise<Buffer> {
   const pond = (await readSamplePictures()).find(({ name }) => name === "lotus-pond.jpg");
   if (pond === undefined) throw new Error("Cannot make the photograph: the sample picture lotus-pond.jpg is missing");
   const pixels = await sharp(pond.bytes).resize(WIDTH, HEIGHT, { kernel: "lanczos3" }).raw().toBuffer();
-  // An enlarged picture is smoother than a photograph.
+  // Without grain, an enlarged picture would be smoother than a photograph.
   addGrain(pixels);
   return sharp(pixels, { raw: { width: WIDTH, height: HEIGHT, channels: 3 } })
     .jpeg({ quality: 85 })
@@ -23,7 +24,7 @@ export async function photograph(): Promise<Buffer> {
 /** Adds grain to RGB pixels in place, the same grain on every run. */
 function addGrain(pixels: Uint8Array): void {
   const dice = createDice(1);
-  // A table that each line reads from a random offset costs a tenth of drawing each grain anew.
+  // Reading a table from a random offset per line costs a tenth of computing each grain.
   const table = Float32Array.from({ length: GRAINS }, () => (dice() + dice() - 1) * GRAIN);
   for (let row = 0; row < HEIGHT; row += 1) {
     let at = Math.floor(dice() * GRAINS);

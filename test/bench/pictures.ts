@@ -1,29 +1,30 @@
-// The pictures that the bench serves: real JPEGs of an exact size, another one for every path. Equal bytes would be
-// stored once by a store that addresses blobs by content, and a miss would then cost it less than it costs its peers.
+// The bench's pictures: real JPEGs of an exact size, a different one for every path. Equal bytes would be stored once
+// by a content-addressed store, and its misses would then cost less than its competitors'.
 import { createHash } from "node:crypto";
 import { noisyJpeg, segment } from "../helpers/images.ts";
 
 const MARK_BYTES = 16;
-/** Where the mark lies: after the start of image, inside a comment segment's payload. */
+/** Offset of the mark: after the start of image, inside a comment segment's payload. */
 const MARK_AT = 2 + 4;
 const COMMENT = 0xfe;
 const MAX_COMMENT_BYTES = 65_533;
 
-/** One size of picture; `for(path)` differs from path to path in 16 bytes of a comment. */
+/** Pictures of one size; `for(path)` differs between paths in 16 bytes of a comment. */
 export interface Picture {
   readonly bytes: number;
-  /** The start of the picture of this path, up to and with its mark. */
+  /** The beginning of this path's picture, up to and including its mark. */
   headFor(path: string): Buffer;
-  /** What follows the head, the same for all. */
+  /** The bytes after the head, the same for all paths. */
   readonly rest: Buffer;
   for(path: string): Buffer;
 }
 
-/** A noisy JPEG of exactly `bytes` bytes, at least 2,000: as many pixels as fit, the rest is comments. */
+/** A noisy JPEG of exactly `bytes` bytes (at least 2,000): as many pixels as fit, filled up with comments. */
 export async function pictureOf(bytes: number): Promise<Picture> {
   const room = bytes - segment(COMMENT, Buffer.alloc(MARK_BYTES)).length;
   let jpeg = await noisyJpeg(16, 12);
-  // Bytes grow with the square of the width; a guess from the last try comes within a comment of the size.
+  // The size grows with the square of the width. Scaling the last try's width soon gives a size that comments can fill
+  // up.
   for (let width = Math.sqrt(bytes), tries = 0; tries < 12; tries += 1) {
     const next = await noisyJpeg(Math.max(16, Math.floor(width)), Math.max(12, Math.floor(width * 0.75)));
     if (next.length <= room && next.length > jpeg.length) jpeg = next;
@@ -33,7 +34,7 @@ export async function pictureOf(bytes: number): Promise<Picture> {
   return marked(jpeg, comments(room - jpeg.length));
 }
 
-/** The picture that a JPEG becomes with a mark in it, and with other comments behind that. */
+/** Returns the JPEG with a mark and other comments inserted. */
 export function marked(jpeg: Buffer, others: readonly Buffer[] = []): Picture {
   const mark = segment(COMMENT, Buffer.alloc(MARK_BYTES));
   const whole = Buffer.concat([jpeg.subarray(0, 2), mark, ...others, jpeg.subarray(2)]);
@@ -46,7 +47,7 @@ export function marked(jpeg: Buffer, others: readonly Buffer[] = []): Picture {
   return { bytes: whole.length, headFor, rest, for: (path) => Buffer.concat([headFor(path), rest]) };
 }
 
-/** Comment segments of together `bytes` bytes; fewer than 4 cannot be a segment and are left out. */
+/** Comment segments of `bytes` bytes in total; fewer than 4 bytes cannot form a segment and are omitted. */
 function comments(bytes: number): Buffer[] {
   const list: Buffer[] = [];
   for (let left = bytes; left >= 4; ) {

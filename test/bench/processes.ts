@@ -1,29 +1,30 @@
-// Other programs under measurement: started on one core, their CPU time and memory read from /proc, and ended.
+// Runs other programs under measurement: starts them on one core, reads their CPU time and memory from /proc, and stops
+// them.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { within } from "../helpers/program.ts";
 
-/** Servers on the one, load and origin on the other: they must not take each other's time. */
+/** Servers run on one core, load and origin on the other, so that they do not compete for CPU time. */
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
 
-// Debian keeps servers in /usr/sbin, which is not on everybody's PATH.
+// Debian installs servers in /usr/sbin, which is not on every user's PATH.
 const ENV = { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` };
 
-/** Kernel ticks a second in /proc/<pid>/stat: 100 on Linux, whatever the kernel's own rate. */
+/** Kernel ticks per second in /proc/<pid>/stat: 100 on Linux, independent of the kernel's own rate. */
 const TICK_MICROS = 10_000;
 
 export function pinnedTo(core: number): readonly string[] {
   return ["taskset", "-c", String(core)];
 }
 
-/** Starts a program on a core. It ends with `end`, at the latest with this process. */
+/** Starts a program on a core. `end` stops it, and it never outlives this process. */
 export function spawnOn(core: number, command: string, args: readonly string[]): ChildProcess {
   const [taskset = "", ...before] = pinnedTo(core);
   const child = spawn(taskset, [...before, command, ...args], { env: ENV, stdio: ["ignore", "pipe", "pipe"] });
-  // Nobody may be reading, and a full pipe would stop it.
+  // Drains stdout: without a reader, a full pipe would block the program.
   child.stdout.resume();
   child.stderr.resume();
   const kill = () => child.kill("SIGKILL");
@@ -32,7 +33,7 @@ export function spawnOn(core: number, command: string, args: readonly string[]):
   return child;
 }
 
-/** SIGTERM, and SIGKILL when it takes more than 5 s. */
+/** Sends SIGTERM, and SIGKILL after 5 s. */
 export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
@@ -41,7 +42,7 @@ export async function end(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** First line that a program prints; rejects with what it said when it ends instead. */
+/** The first line that a program prints; rejects with its output if it ends before that. */
 export function firstLine(child: ChildProcess): Promise<string> {
   let said = "";
   const line = new Promise<string>((resolve, reject) => {
@@ -58,26 +59,29 @@ export function firstLine(child: ChildProcess): Promise<string> {
   return within(line, 10_000, () => `not ready in time:\n${said}`);
 }
 
-/** What a program prints until it ends. Throws when it cannot be run. */
+/** The whole output of a program. Throws if it cannot be run. */
 export function outputOf(command: string, args: readonly string[]): string {
   const { stdout, stderr, error } = spawnSync(command, args, { env: ENV, encoding: "utf8" });
   if (error !== undefined) throw error;
   return stdout + stderr;
 }
 
-/** User and system time of a process with its threads and descendants so far, µs. */
+/** User and system time so far of a process, its threads and its descendants, µs. */
 export function cpuMicros(pid: number): number {
   return familyOf(pid).reduce((sum, member) => sum + ticksOf(member) * TICK_MICROS, 0);
 }
 
-/** User and system time of everything that ran on a core so far, µs. */
+/** User and system time so far of everything on a core, µs. */
 export function coreMicros(core: number): number {
   const [, user, nice, system] =
     new RegExp(`^cpu${core} (\\d+) (\\d+) (\\d+)`, "m").exec(readOrNothing("/proc/stat")) ?? [];
   return (Number(user) + Number(nice) + Number(system)) * TICK_MICROS;
 }
 
-/** Sum over a process and its descendants, bytes: the most ever (VmHWM) and now (VmRSS); and how many they are. */
+/**
+ * Sums over a process and its descendants, bytes: the peak (VmHWM) and the current size (VmRSS). Also the number of
+ * processes.
+ */
 export function residentBytes(pid: number): {
   readonly peak: number;
   readonly now: number;
@@ -93,12 +97,12 @@ export function residentBytes(pid: number): {
   return total;
 }
 
-/** How often all processes are looked at for their peak, milliseconds. */
+/** Sampling interval of all processes' memory, milliseconds. */
 const LOOK_MS = 250;
 
 /**
- * The most that a process and its descendants held at one time, bytes, as often as it is looked: `resident`, each with all its
- * pages; `shared`, with pages that several have counted once (Pss).
+ * Peak memory of a process and its descendants at one time, bytes, by sampling. `resident` counts all pages of each
+ * process; `shared` counts pages that several share once (Pss).
  */
 export function watchMemory(pid: number): { end(): { readonly resident: number; readonly shared: number } } {
   const most = { resident: 0, shared: 0 };
@@ -115,7 +119,9 @@ export function watchMemory(pid: number): { end(): { readonly resident: number; 
   };
 }
 
-/** Resolves when the process takes less than 5 % of a core: what it does behind its answers is done. Gives up after 60 s. */
+/**
+ * Resolves once the process uses less than 5 % of a core, so the work after its responses is done. Gives up after 60 s.
+ */
 export async function idle(pid: number): Promise<void> {
   for (let round = 0, before = cpuMicros(pid); round < 240; round += 1) {
     await delay(250);
@@ -142,7 +148,7 @@ function ticksOf(pid: number): number {
   return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
 }
 
-/** Fields of /proc/<pid>/stat from the third on: the second, a name in brackets, may hold blanks. */
+/** Fields of /proc/<pid>/stat from the third on. The second is a name in brackets that may contain blanks. */
 function statFields(pid: number): string[] {
   const text = readOrNothing(`/proc/${pid}/stat`);
   return text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -152,6 +158,6 @@ function readOrNothing(path: string): string {
   try {
     return readFileSync(path, "latin1");
   } catch {
-    return ""; // it has ended meanwhile
+    return ""; // the process has ended
   }
 }

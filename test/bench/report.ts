@@ -1,9 +1,10 @@
-// Puts outcomes into words: tables for the terminal and for docs/performance.md. Pure but for reading what machine it is.
+// Formats outcomes as tables for the terminal and for docs/performance.md. It has no side effects; it reads only the
+// machine's description.
 import { cpus, totalmem } from "node:os";
 import type { Figures, Outcome, Target, Verdict } from "./case.ts";
 import { outputOf } from "./processes.ts";
 
-/** Markdown tables, aligned so that they read well on a terminal too. */
+/** Markdown tables, aligned so that they are readable on a terminal too. */
 export function tables(outcomes: readonly Outcome[]): string {
   const verdicts = outcomes.flatMap((outcome) => outcome.verdicts);
   const figures = outcomes.flatMap(({ title, figures: list }) => list.map((each) => figuresRow(title, each)));
@@ -54,7 +55,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
-/** Which machine and which Node; nothing that names a host or a place. */
+/** Describes the machine and the Node version; contains no host names or paths. */
 export function host(fileSystem: string): string {
   return [
     `${cpus().length} cores (${cpus()[0]?.model.trim() || "unnamed"})`,
@@ -64,7 +65,7 @@ export function host(fileSystem: string): string {
   ].join(", ");
 }
 
-/** With the versions of the peers. */
+/** The same with the versions of the competitors. */
 export function machine(fileSystem: string): string {
   const version = (command: string, flag: string, pattern: RegExp) =>
     pattern.exec(outputOf(command, [flag]))?.[1] ?? "of unknown version";
@@ -76,7 +77,7 @@ export function machine(fileSystem: string): string {
   ].join(", ");
 }
 
-/** The page with new figures between the markers of its part `name`. Throws when it has none. */
+/** Returns the page with new figures between the markers of its part `name`. Throws if the part is missing. */
 export function withFigures(page: string, figures: string, name = "figures"): string {
   const beginMark = `<!-- ${name}: begin -->`;
   const begin = page.indexOf(beginMark);

@@ -1,5 +1,6 @@
-// `npm run bench`: measures what a request costs, beside nginx and Varnish on the same machine in the same run, and
-// says whether the targets hold. How it measures: docs/performance.md. Needs nginx, varnish, wrk and a second core.
+// `npm run bench`: measures the cost of a request beside nginx and Varnish on the same machine in the same run, and
+// reports whether the targets hold. docs/performance.md describes the method. Needs nginx, varnish, wrk and a second
+// core.
 
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -34,7 +35,7 @@ const QUICK: Effort = { warmUpSeconds: 1, seconds: 2, repeats: 1, isQuick: true 
 
 type Cases = Readonly<Record<string, (bench: Bench) => Promise<Outcome>>>;
 
-/** By the part of the page that their figures stand in. */
+/** Cases by the part of the page that shows their figures. */
 const PARTS: Readonly<Record<string, Cases>> = {
   figures: {
     ...named("signed-hit", SIGNED_HITS, signedHits),
@@ -96,7 +97,7 @@ async function measure(): Promise<void> {
   if (cpus().length < 2)
     throw new Error("Cannot measure: two cores are needed, one for the servers and one for the load");
   for (const program of ["nginx", "varnishd", "wrk", "taskset"]) outputOf(program, ["-V"]);
-  // This process reads the servers' answers too, and must not take their core.
+  // This process also reads responses, and must not use the servers' core.
   execFileSync("taskset", ["-a", "-c", "-p", String(LOAD_CORE), String(process.pid)]);
 
   const folder = await mkdtemp(join(values.folder, "huiyuan-bench-"));

@@ -1,5 +1,5 @@
-// What a running program holds, read from outside: memory, descriptors, sockets, threads, its spool folder, and what its
-// metrics say. And the arithmetic over a row of such samples. It starts and loads nothing.
+// Samples a running program's resources from outside: memory, descriptors, sockets, threads, spool folder, and metrics.
+// Computes slopes over samples. It starts no program and makes no load.
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -7,27 +7,30 @@ import { get } from "../helpers/get.ts";
 import { eventually } from "../helpers/program.ts";
 
 export interface Sample {
-  /** Since the load began. */
+  /** Seconds since the load began. */
   readonly seconds: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
-  /** Open descriptors, sockets included; without `keptBlobs`. */
+  /** Open descriptors, including sockets, without `keptBlobs`. */
   readonly descriptors: number;
-  /** Files of images and packs that the bucket keeps open to read them again: caches with a bound, MAX_KEPT_BLOBS. */
+  /** Image and pack files that the bucket keeps open for further reads, a cache bounded by MAX_KEPT_BLOBS. */
   readonly keptBlobs: number;
   readonly sockets: number;
   readonly threads: number;
   readonly spoolFiles: number;
-  /** The catalogue with its log, on disk. */
+  /** Size of the catalogue and its log on disk. */
   readonly catalogueBytes: number;
   readonly storingDepth: number;
   readonly fillsRunning: number;
 }
 
-/** Files of images and packs, as src/bucket/fs/packs/blob-reader.ts has it, plus those being read, and the pack that is written to. */
+/**
+ * The bound on open image and pack files in src/bucket/fs/packs/blob-reader.ts, plus files being read and the current
+ * pack.
+ */
 export const MAX_KEPT_BLOBS = 4_096 + 512;
 
-/** A program under watch. */
+/** A program that is sampled. */
 export interface Watched {
   readonly pid: number;
   readonly adminPort: number;
@@ -42,7 +45,7 @@ export async function takeSample({ pid, adminPort, data }: Watched, startedAt: n
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? Number.NaN);
   const open = descriptorsOf(pid);
-  // Small images lie together in packs, which stay open like the files of large ones.
+  // Small images share packs, which stay open like the files of large ones.
   const folders = [join(data, "blobs"), join(data, "packs")];
   const keptBlobs = open.filter((target) => folders.some((folder) => target.startsWith(folder))).length;
   return {
@@ -60,13 +63,13 @@ export async function takeSample({ pid, adminPort, data }: Watched, startedAt: n
   };
 }
 
-/** What every open descriptor of a process stands for, as /proc spells it: a path, `socket:[…]`, `pipe:[…]`. */
+/** Targets of all open descriptors of a process, in /proc's notation: a path, `socket:[…]`, `pipe:[…]`. */
 function descriptorsOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).flatMap((name) => {
     try {
       return readlinkSync(`/proc/${pid}/fd/${name}`);
     } catch {
-      return []; // closed meanwhile
+      return []; // closed in the meantime
     }
   });
 }
@@ -75,7 +78,7 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-/** Bytes a minute, by least squares over the samples; NaN for fewer than two. */
+/** Slope in bytes per minute, by least squares over the samples; NaN for fewer than two. */
 export function slopePerMinute(samples: readonly Sample[], pick: (sample: Sample) => number): number {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const middle = mean(samples.map(({ seconds }) => seconds));
@@ -85,7 +88,7 @@ export function slopePerMinute(samples: readonly Sample[], pick: (sample: Sample
   return (60 * rise) / run;
 }
 
-/** True when the sample holds no more than `start` did, and nothing is under way. */
+/** True if the sample holds no more than `start`, and no request is in progress. */
 export function isAtRest(sample: Sample, start: Sample): boolean {
   return (
     sample.descriptors <= start.descriptors &&
@@ -97,12 +100,12 @@ export function isAtRest(sample: Sample, start: Sample): boolean {
   );
 }
 
-/** Waits for the thread and the files of the usage counters, which are opened some seconds after the first download. */
+/** Waits for the thread and the files of the usage counters, which open some seconds after the first download. */
 export async function usageCounted({ data }: Watched): Promise<void> {
   await eventually(() => existsSync(join(data, "usage.db-wal")), "usage is counted");
 }
 
-/** Samples until the program is at rest, at most `withinMs`; resolves with the last sample, whatever it says. */
+/** Samples until the program is at rest, for at most `withinMs`; resolves with the last sample in either case. */
 export async function settled(watched: Watched, start: Sample, startedAt: number, withinMs: number): Promise<Sample> {
   const deadline = performance.now() + withinMs;
   for (;;) {

@@ -1,5 +1,5 @@
-// What a hit from the bucket costs when the catalogue holds 10 thousand, 100 thousand and a million objects. The keys
-// that are asked for lie scattered among all; the others have rows in the catalogue and no file, which nobody reads.
+// Measures a hit from the bucket with 10 thousand, 100 thousand and a million objects in the catalogue. The requested
+// keys are scattered among all. The other objects have rows in the catalogue but no files, because they are never read.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFile, mkdir } from "node:fs/promises";
@@ -42,7 +42,7 @@ export async function costByObjects({ place, effort }: Bench): Promise<Outcome> 
   });
 }
 
-/** Else the load would be one of misses. */
+/** Otherwise the load would consist of misses. */
 async function allFromBucket(contender: Contender, paths: readonly string[]): Promise<void> {
   const picture = await pictureOf(BYTES);
   for (const path of paths) {
@@ -62,7 +62,7 @@ function scattered(index: number): string {
 
 async function fill(options: ContenderOptions & { readonly data: string }, paths: readonly string[]): Promise<void> {
   const picture = await pictureOf(BYTES);
-  // A stop ends when all is stored.
+  // Stopping the program waits until everything is stored.
   await among([() => startHuiyuan({ ...options, limits: { memory: "1MiB" } })], async ([huiyuan]) => {
     const queue = [...paths];
     const worker = async () => {
@@ -74,17 +74,17 @@ async function fill(options: ContenderOptions & { readonly data: string }, paths
   });
 }
 
-/** The same blobs, and a catalogue with `more` further objects. */
+/** Copies the blobs, and the catalogue with `more` additional objects. */
 async function grownCopy(from: string, to: string, more: number): Promise<void> {
   await mkdir(to);
-  // Copied, not linked: a pack grows in place.
+  // Copied, not linked: the program appends to packs.
   for (const name of ["blobs", "packs"]) await promisify(execFile)("cp", ["-a", join(from, name), join(to, name)]);
   const catalogue = join(to, "catalogue.db");
   await copyFile(join(from, "catalogue.db"), catalogue);
   if (more === 0) return;
   const database = openCatalogue(catalogue);
   try {
-    // Nothing here must survive a crash, and an unsorted index wants to be in memory while it grows.
+    // This database need not survive a crash, and an unsorted index grows fastest in memory.
     database.pragma("synchronous = OFF");
     database.pragma("cache_size = -2000000");
     database.transaction(() => {

@@ -1,4 +1,4 @@
-// How the bare servers of the bench write what they have scaled: as Huiyuan does, so that all make the same bytes' worth.
+// Encodes scaled images for the bench's bare servers with Huiyuan's settings, so that all servers do the same work.
 import type { Sharp } from "sharp";
 
 const WRITE = {
@@ -7,7 +7,7 @@ const WRITE = {
   avif: (image: Sharp, quality: number) => image.avif({ quality, effort: 2 }),
 };
 
-/** `path`: /<width>/<quality>/<format>, as the bench asks. */
+/** Parses a bench path: /<width>/<quality>/<format>. */
 export function readPath(path = "") {
   const [, width, quality, format = "jpeg"] = path.split("/");
   return { width: Number(width), quality: Number(quality), format: format as keyof typeof WRITE };

@@ -1,5 +1,5 @@
-// The loads of the soak, each until its signal aborts: everything at once that a mirror meets in the open, and a tally
-// of what the clients saw. Every whole answer is compared by hash with what the origin has.
+// The loads of the soak, each until its signal aborts: every kind of client that a public mirror meets, at once.
+// Tallies the clients' results. Compares every whole response by hash with the origin's bytes.
 import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { createDice } from "../fault/proxy.ts";
@@ -14,10 +14,10 @@ export interface SoakPlace {
   readonly signal: AbortSignal;
 }
 
-/** What the clients saw. */
+/** The clients' results. */
 export interface Tally {
   count(what: string, by?: number): void;
-  /** Something that must not be; the first 20 are kept in words. */
+  /** Records a result that must not occur; keeps the first 20 descriptions. */
   fault(what: string): void;
   readonly counts: ReadonlyMap<string, number>;
   readonly faults: readonly string[];
@@ -38,11 +38,11 @@ export function createTally(): Tally {
   };
 }
 
-/** How many clients of a kind, and how much they ask for. */
+/** Number of clients of each kind, and of their requests. */
 export const SCALE = {
   slowFills: 200,
   slowFillBytes: 20_000_000,
-  /** The origin takes so long over each. */
+  /** Duration of each slow response of the origin. */
   slowFillSeconds: 90,
   idle: 1_000,
   slowReaders: 200,
@@ -50,23 +50,23 @@ export const SCALE = {
   mixed: 12,
 } as const;
 
-/** Sizes of the mixed load; the first is asked for most often. */
+/** Sizes of the mixed load; the first is requested most often. */
 const MIXED_SIZES = [20_000, 100_000, 1_000_000] as const;
-/** Kept in memory, larger than what kernels buffer for a client. */
+/** Cached in memory, and larger than the kernels' socket buffers. */
 export const LARGE_IN_MEMORY = 6_000_000;
 export const LARGE_IN_BUCKET = 19_000_000;
-/** Every size that is asked for. */
+/** All requested sizes. */
 export const SIZES: readonly number[] = [...MIXED_SIZES, LARGE_IN_MEMORY, LARGE_IN_BUCKET, SCALE.slowFillBytes];
-/** Asked of this host, slow fills take no place of the others. */
+/** Requests for this host use a mirror of their own, so that slow fills do not use the others' slots. */
 export const SLOW_HOST = "slow.test";
 const NAMES_PER_SIZE = 50;
-/** Slow pictures that differ; equal ones are stored once, which keeps the soak's disk small. */
+/** Number of different slow pictures; equal ones are stored once, which limits disk use. */
 const SLOW_PICTURES = 8;
 
-/** What each path must be answered with. */
+/** The expected body of each path. */
 export interface Pictures {
   of(bytes: number): Picture;
-  /** SHA-256, hexadecimal, of the picture that goes by this path at the origin. */
+  /** SHA-256, hexadecimal, of the origin's picture for this path. */
   sha256(bytes: number, path: string): string;
 }
 
@@ -74,7 +74,7 @@ export async function drawPictures(): Promise<Pictures> {
   const drawn = new Map<number, Picture>();
   for (const bytes of SIZES) drawn.set(bytes, await pictureOf(bytes));
   const known = new Map<string, string>();
-  const of = (bytes: number) => drawn.get(bytes) as Picture; // SIZES has them all
+  const of = (bytes: number) => drawn.get(bytes) as Picture; // SIZES contains all requested sizes
   return {
     of,
     sha256(bytes, path) {
@@ -82,14 +82,14 @@ export async function drawPictures(): Promise<Pictures> {
       const before = known.get(path);
       if (before !== undefined) return before;
       const hash = createHash("sha256").update(picture.headFor(path)).update(picture.rest).digest("hex");
-      // Large ones are few; the small ones are new each time.
+      // Only hashes of large pictures are remembered: there are few, and small ones are new each time.
       if (bytes > 1_000_000) known.set(path, hash);
       return hash;
     },
   };
 }
 
-/** All of them; resolves when every client has left. */
+/** Runs all loads; resolves once every client has disconnected. */
 export async function runLoads(place: SoakPlace): Promise<void> {
   const many = (count: number, one: (index: number) => Promise<void>) =>
     Array.from({ length: count }, (_, at) => one(at));
@@ -106,7 +106,7 @@ export async function runLoads(place: SoakPlace): Promise<void> {
 
 interface SlowPaths {
   next(): string;
-  /** One whose fill runs, most likely. */
+  /** The most recent path, whose fill is most likely still running. */
   latest(): string;
 }
 
@@ -124,7 +124,7 @@ async function idle({ port, tally, signal }: SoakPlace, index: number): Promise<
   await idleClient(port, namedPath(MIXED_SIZES[0], index), signal, () => tally.count("idle clients that came"));
 }
 
-/** One after the other, each with a new key; every fifth client leaves early, the fill goes on. */
+/** Sequential requests, each for a new key. Every fifth client disconnects early; its fill continues. */
 async function slowFills({ port, pictures, tally, signal }: SoakPlace, paths: SlowPaths, index: number): Promise<void> {
   await pause(index * 100, signal);
   for (let round = index; !signal.aborted; round += 1) {
@@ -138,7 +138,7 @@ async function slowFills({ port, pictures, tally, signal }: SoakPlace, paths: Sl
   }
 }
 
-/** A third each from memory, from the bucket and from a running fill. */
+/** One third each from memory, from the bucket and from a running fill. */
 async function slowReader({ port, pictures, tally, signal }: SoakPlace, slow: SlowPaths, index: number): Promise<void> {
   await pause(5_000 + index * 50, signal);
   while (!signal.aborted) {
@@ -178,7 +178,7 @@ async function floods({ port, tally, signal }: SoakPlace): Promise<void> {
     const answers = await floodOfRequests(port, namedPath(MIXED_SIZES[0], 0), 200, signal);
     if (signal.aborted) return;
     for (const status of statuses) {
-      // Still sending, a flood may be reset before it has read the answer.
+      // A client that is still sending may be reset before it has read the response.
       if (status === 431 || status === 0) tally.count("header floods ended");
       else tally.fault(`a header flood was answered ${status}`);
     }
@@ -194,7 +194,7 @@ function namedPath(bytes: number, index: number): string {
 
 const KINDS = ["hit", "hit", "hit", "hit", "miss", "miss", "absent", "range", "head", "hit"] as const;
 
-/** Hits, misses, 404s, ranges and HEADs; a fifth of the clients leaves before the end. */
+/** Hits, misses, 404s, ranges and HEADs; a fifth of the clients disconnects before the end. */
 async function mixed(place: SoakPlace, index: number): Promise<void> {
   const { tally, signal } = place;
   const dice = createDice(index + 1);
@@ -224,7 +224,7 @@ interface Wish {
   readonly leaveAfter: number | undefined;
 }
 
-/** Undefined: as it must be. */
+/** Undefined if the response is as expected. */
 async function askOnce({ port, pictures, tally }: SoakPlace, wish: Wish): Promise<string | undefined> {
   const { kind, bytes, path, start, leaveAfter } = wish;
   const method = kind === "head" ? "HEAD" : "GET";
@@ -239,11 +239,11 @@ async function askOnce({ port, pictures, tally }: SoakPlace, wish: Wish): Promis
   if (kind === "head") return got["content-length"] === String(bytes) ? undefined : `HEAD ${path}: wrong length`;
   const from = kind === "range" ? start : 0;
   const right = pictures.of(bytes).for(path).subarray(from);
-  // The bytes of those who left were right as far as they came.
+  // If a client disconnected early, the bytes received so far must be right.
   return body.equals(isWhole ? right : right.subarray(0, body.length)) ? undefined : `${kind} ${path}: wrong bytes`;
 }
 
-/** Reads an answer and keeps only its hash. */
+/** Reads a response and keeps only its hash. */
 function fetchHash(options: {
   readonly port: number;
   readonly path: string;
@@ -266,7 +266,7 @@ function fetchHash(options: {
         hasLeft = true;
         sent.destroy();
       });
-      response.on("error", () => {}); // the hash tells
+      response.on("error", () => {}); // the hash shows the failure
     });
     sent.on("error", () => {}); // `close` follows
     sent.on("close", () => resolve({ status, bytes, sha256: hash.digest("hex"), hasLeft }));

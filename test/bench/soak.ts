@@ -1,5 +1,5 @@
-// `npm run soak`: the built program under everything that a mirror meets in the open, at once and for minutes, and the
-// question whether it stays flat: memory, descriptors, sockets, spool folder. What runs is in soak-load.ts.
+// `npm run soak`: runs the built program for minutes under every kind of load that a public mirror meets. Checks that
+// memory, descriptors, sockets and the spool folder stay flat. soak-load.ts makes the load.
 
 import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
@@ -37,11 +37,11 @@ import {
 
 const PAGE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 const SAMPLE_MS = 5_000;
-/** The part of the run in which memory may still rise: caches fill, code is compiled, the heap finds its size. */
+/** The fraction of the run in which memory may still rise: caches fill, code is compiled, the heap reaches its size. */
 const WARM_UP = 0.4;
-/** MB a minute; slower growth cannot be told from a heap that breathes. */
+/** MB per minute; slower growth is within the heap's normal variation. */
 const MAX_SLOPE_MB = 1;
-/** SQLite keeps so much of the catalogue in memory, and no more: what grows until then has a bound. */
+/** SQLite caches at most this much of the catalogue in memory, so growth up to it is bounded. */
 const MAX_PAGES = 16_000_000;
 const MB = 1_000_000;
 
@@ -85,12 +85,13 @@ async function soak(): Promise<void> {
   const installation = await install(settings(origin.port));
   let program: Program | undefined;
   try {
-    // It draws a picture when it is first asked for the size, which takes longer than a fetch may.
+    // The origin draws a size's picture at the first request, which takes longer than a fetch's time-out.
     for (const bytes of SIZES) await get({ port: origin.port, path: `/${bytes}/first.jpg`, deadlineMs: 120_000 });
     program = await installation.start();
     const watched = { pid: program.pid, adminPort: program.adminPort, data: installation.data };
     const { downloadPort: port } = program;
-    // What is opened once and kept is no growth: the origin's connection, the readers of the catalogue, a blob.
+    // The first requests open long-lived resources, which must not count as growth: the origin's connection, the
+    // catalogue's readers, a blob.
     for (const bytes of [LARGE_IN_MEMORY, LARGE_IN_BUCKET]) await bringIn(port, `/${bytes}/large.jpg`);
     await usageCounted(watched);
 
@@ -99,7 +100,7 @@ async function soak(): Promise<void> {
     const samples = [start];
     const tally = createTally();
     const over = AbortSignal.timeout(minutes * 60_000);
-    // Every client listens.
+    // Every client adds a listener.
     setMaxListeners(0, over);
     const loads = runLoads({ port, pictures, tally, signal: over });
     process.stdout.write(`${rowsOf([start])}\n`);
@@ -109,7 +110,7 @@ async function soak(): Promise<void> {
       process.stdout.write(`${rowsOf(samples.slice(-1)).split("\n").at(-1)}\n`);
     }
     await loads;
-    // The fills that nobody waits for any more go on to their end.
+    // Fills whose clients have left still run to their end.
     const end = await settled(watched, start, startedAt, (SCALE.slowFillSeconds + 60) * 1_000);
     const text = report({ samples, end, tally, complaints: program.output.match(/"level":(50|60)/g)?.length ?? 0 });
     process.stdout.write(`\n${text}\n`);
@@ -122,7 +123,7 @@ async function soak(): Promise<void> {
   }
 }
 
-/** Resolves when the picture has been stored and read from the bucket once. */
+/** Resolves once the picture has been stored and read from the bucket. */
 async function bringIn(port: number, path: string): Promise<void> {
   for (let tries = 0; tries < 100; tries += 1) {
     const { status, headers } = await get({ port, path });
@@ -134,7 +135,7 @@ async function bringIn(port: number, path: string): Promise<void> {
   throw new Error(`Cannot soak: ${path} was never stored`);
 }
 
-/** Slow fills have a mirror of their own, so that only the program's bound on fills is common. */
+/** Slow fills have their own mirror, so that only the program's limit on fills is shared. */
 function settings(originPort: number): object {
   const url = `http://127.0.0.1:${originPort}`;
   const mirror = (connections: number) =>
@@ -156,7 +157,7 @@ interface Result {
   readonly samples: readonly Sample[];
   readonly end: Sample;
   readonly tally: Tally;
-  /** Lines of the program's log that say error or worse. */
+  /** Log lines at level error or above. */
   readonly complaints: number;
 }
 

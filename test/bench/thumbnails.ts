@@ -1,5 +1,5 @@
-// Thumbnails: 2000×1500 pixels made 300×225 and sizes around it, each made anew; the same one over and over; and the memory
-// of all processes with fifty under way.
+// Measures thumbnails of 2000×1500 pixels at about 300×225: each rendered anew, the same one repeatedly, and the memory
+// of all processes with fifty in progress.
 import sharp from "sharp";
 import { get } from "../helpers/get.ts";
 import { eventually } from "../helpers/program.ts";
@@ -19,7 +19,7 @@ import { byWrk, compare, verify } from "./load.ts";
 import { pictureOf } from "./pictures.ts";
 import { watchMemory } from "./processes.ts";
 
-/** Enough to keep a core busy; with more, an AVIF would wait for longer than a load lasts. */
+/** Enough to keep a core busy; with more, an AVIF would wait longer than a load lasts. */
 const CONNECTIONS: Readonly<Record<ThumbnailFormat, number>> = { jpeg: 16, webp: 16, avif: 4 };
 const IN_FLIGHT = 50;
 const MB = 1_000_000;
@@ -32,7 +32,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
 
 export const THUMBNAIL_FORMATS: readonly ThumbnailFormat[] = ["jpeg", "webp", "avif"];
 
-/** Each request another width or quality, and so a render. image_filter makes JPEG only of a JPEG. */
+/** Each request has another width or quality, so it needs a render. image_filter makes only JPEG from JPEG. */
 export async function thumbnails(format: ThumbnailFormat, { place, effort }: Bench): Promise<Outcome> {
   const photographs = await photographFolder(place);
   const starts: (() => Promise<ImageServer>)[] = [
@@ -59,10 +59,13 @@ export async function thumbnails(format: ThumbnailFormat, { place, effort }: Ben
   });
 }
 
-/** At some ninety images a second the usual warm-up would be over before anything is compiled: V8 goes on for some 3,000. */
+/**
+ * At about ninety images per second, the usual warm-up would end before V8 has compiled the code, which takes some
+ * 3,000 images.
+ */
 const warmedUp = (effort: Effort): Effort => ({ ...effort, warmUpSeconds: effort.warmUpSeconds * 12 });
 
-/** What has been made once costs what any image in memory costs; the others make it again. */
+/** Huiyuan serves a stored result from memory; the others render again. */
 export async function repeatedThumbnail({ place, effort }: Bench): Promise<Outcome> {
   const photographs = await photographFolder(place);
   return among([() => startImageHuiyuan(place), () => startIpx(photographs)], async ([huiyuan, ipx]) => {
@@ -80,10 +83,10 @@ export async function repeatedThumbnail({ place, effort }: Bench): Promise<Outco
   });
 }
 
-/** The most memory that the server and its render processes, one for each of two cores, had at one time. */
+/** Peak memory of the server and its render processes, of which there is one for each of two cores. */
 export async function thumbnailMemory({ place, effort }: Bench): Promise<Outcome> {
   await photographFolder(place);
-  // What it keeps of its results is another matter, and the operator's choice.
+  // The memory cache is kept small, because its size is the operator's choice.
   const limits = { renders: 2, memory: "8MB" };
   return among([() => startImageHuiyuan({ ...place, limits })], async ([huiyuan]) => {
     await thumbnailOf(huiyuan, "jpeg");
@@ -92,7 +95,7 @@ export async function thumbnailMemory({ place, effort }: Bench): Promise<Outcome
     await compare([huiyuan], byWrk(paths), { ...effort, repeats: 1 });
     const peak = memory.end();
     const title = `memory with ${IN_FLIGHT} thumbnails under way`;
-    // What the machine has less: three processes count the pages of one program three times.
+    // Memory that the machine really uses: a plain sum would count the program's shared pages once per process.
     const verdicts: Verdict[] = [
       {
         what: `${title} (all processes, what they share counted once)`,
@@ -111,7 +114,7 @@ function targetOf(server: ImageServer, format: ThumbnailFormat): string {
   return server.thumbnail(format).replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
 }
 
-/** Asks for one thumbnail. Throws unless it is whole and what was asked for. */
+/** Requests one thumbnail. Throws unless it is whole and as requested. */
 async function thumbnailOf(server: ImageServer, format: ThumbnailFormat): Promise<Buffer> {
   const { status, body } = await get({ port: server.port, path: targetOf(server, format) });
   const found = status === 200 ? await sharp(body).metadata() : { width: 0, height: 0, format: "nothing" };

@@ -1,27 +1,27 @@
-// Clients that upload over kept-alive raw sockets: as fast as they are answered, or at a trickle. They say what was
-// answered; whether that is right is the caller's to know.
+// Clients that upload over kept-alive raw sockets, as fast as responses arrive or slowly. They report the responses;
+// the caller judges them.
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
 export interface UploadAnswer {
   readonly status: number;
-  /** As many bytes as its Content-Length says, latin1. */
+  /** The body, as long as its Content-Length, latin1. */
   readonly body: string;
-  /** Milliseconds from the first byte of the request to the last of the answer. */
+  /** Milliseconds from the first byte of the request to the last of the response. */
   readonly ms: number;
 }
 
-/** A body that comes in even pieces over so many seconds, ten pieces a second. */
+/** Sends the body in even pieces over this many seconds, ten pieces per second. */
 export interface Trickle {
   readonly seconds: number;
 }
 
 export interface UploadConnection {
-  /** False: the server has closed it, or is about to. */
+  /** False if the server has closed the connection, or announced that it will. */
   readonly isOpen: boolean;
   /**
-   * One request, all of it given; one at a time. Rejects when the connection ends before a whole answer, as it does when
-   * nothing has moved for 60 s.
+   * Sends one whole request; one at a time. Rejects if the connection ends before a whole response, which includes 60 s
+   * without traffic.
    */
   send(request: readonly Buffer[], trickle?: Trickle): Promise<UploadAnswer>;
   close(): void;
@@ -82,7 +82,7 @@ export function openUploads(port: number): UploadConnection {
     close: () => void socket.destroy(),
   };
 
-  /** What the server does not take now is sent later; the pace stays. */
+  /** Backpressure is ignored: unsent bytes are buffered, and the pace stays. */
   async function trickleTo(bytes: Buffer, { seconds }: Trickle): Promise<void> {
     const startedAt = performance.now();
     for (let at = 0; at < bytes.length && socket.writable; ) {

@@ -1,4 +1,5 @@
-// Uploads: what one of 100 KB costs beside nginx taking a PUT, and the memory that many large ones from slow clients take.
+// Measures uploads: the cost of 100 KB compared to nginx accepting a PUT, and the memory for many large uploads from
+// slow clients.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { uploadToken } from "../helpers/rest-api.ts";
@@ -15,22 +16,25 @@ import { idle, residentBytes } from "./processes.ts";
 import { openUploads, type UploadAnswer, type UploadConnection } from "./upload-client.ts";
 
 const AT_ONCE = 16;
-/** Uploads wait for the disk, so that as many as compile the code take longer than other requests. */
+/**
+ * Factor of the warm-up time: uploads wait for the disk, so it takes longer until enough of them have compiled the
+ * code.
+ */
 const WARM_UP = 4;
 const BUCKET = `${APPID}/photos`;
 const BOUNDARY = "----------------------------7e1d2c3b4a5f";
-/** Of those that were stored, how many are read back and compared. */
+/** Number of stored uploads that are read back and compared. */
 const READ_BACK = 50;
 
-/** How a contender takes a picture: what is sent, and whether an answer says that it is stored. */
+/** A contender's upload protocol: the request to send, and whether a response acknowledges the upload. */
 interface Manner {
   request(name: string, picture: Picture): readonly Buffer[];
   isStored(answer: UploadAnswer, name: string): boolean;
-  /** Names of all that is stored. */
+  /** Names of all stored pictures. */
   stored(): Promise<readonly string[]>;
 }
 
-/** Each has a name and bytes of its own; what is stored afterwards must be what was acknowledged. */
+/** Each upload has its own name and bytes; afterwards exactly the acknowledged ones must be stored. */
 export async function uploads({ place, effort }: Bench): Promise<Outcome> {
   const bytes = 100_000;
   const title = `upload ${sizeName(bytes)}`;
@@ -61,7 +65,7 @@ export async function uploads({ place, effort }: Bench): Promise<Outcome> {
   });
 }
 
-/** A form, as the clients of the REST API send it, with a signature for any name. */
+/** A form as REST API clients send it, with a signature valid for any name. */
 function formManner(data: string): Manner {
   const authorization = `QCloud ${uploadToken()}`;
   const behind = Buffer.from(`\r\n--${BOUNDARY}--\r\n`);
@@ -100,7 +104,7 @@ function putManner(files: string): Manner {
 interface Uploading {
   readonly manner: Manner;
   readonly picture: Picture;
-  /** Those that were acknowledged are added. */
+  /** Acknowledged names are added to this list. */
   readonly names: string[];
 }
 
@@ -150,7 +154,7 @@ async function checkStored(
   }
 }
 
-/** What they take beyond the program at rest; each must be acknowledged and be there. */
+/** Measures memory above the program at rest; each upload must be acknowledged and stored. */
 export async function slowUploads({ place, effort }: Bench): Promise<Outcome> {
   const [count, bytes, seconds] = effort.isQuick ? [50, 20_000_000, 5] : [50, 20_000_000, 20];
   const data = join(place.folder, "data");

@@ -1,4 +1,4 @@
-// What every kind of origin promises, whatever stands at the other end. A new kind is one line in the table.
+// The contract of every kind of origin, for any server behaviour. A new kind is one line in the table.
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import type { HttpOriginOptions } from "../../src/origin/kinds/http-origin.ts";
@@ -21,9 +21,9 @@ import { ask, codeOf, fetchWhole } from "../helpers/site-under-test.ts";
 interface Kind {
   readonly name: string;
   readonly open: (url: string, options: HttpOriginOptions) => Origin;
-  /** False: a redirect is refused, wherever it leads. */
+  /** False: every redirect is refused. */
   readonly follows: boolean;
-  /** What may never be told: keys and what is made of them. */
+  /** Secrets that must never appear: keys, and values derived from them. */
   readonly secrets: RegExp;
 }
 
@@ -70,14 +70,14 @@ const PATIENT: HttpOriginOptions = {
   serverId: "test",
   log: SILENT_LOG,
 };
-/** Deadlines that must be missed; what must come before them has that long on a busy machine. */
+/** Deadlines that must be missed. Everything before them has this long on a busy machine. */
 const QUICK: HttpOriginOptions = { ...PATIENT, timeouts: { connect: 1_000, firstByte: 500, idle: 500, total: 900 } };
 
 const length = (count: number) => head("200 OK", [["Content-Length", String(count)]]);
 const chunked = head("200 OK", [["Transfer-Encoding", "chunked"]]);
 const xml = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
 
-/** Scripts and what comes of them: the code of fetch(), or that of the body, or "whole" or "absent". */
+/** Scripts and their outcome: the code of fetch(), or that of the body, or "whole" or "absent". */
 const ANSWERS: readonly (readonly [string, Script, string])[] = [
   ["a declared length", [response("abcde")], "whole"],
   ["chunks", [chunked, chunk("abcde"), chunk("")], "whole"],
@@ -90,7 +90,7 @@ const ANSWERS: readonly (readonly [string, Script, string])[] = [
   ["401", [response('{"error":"bad token"}', { status: "401 Unauthorized" })], "origin_status"],
   ["500", [response("oops", { status: "500 Oops" })], "origin_status"],
   ["503", [response(xml("SlowDown"), { status: "503 Slow Down" })], "origin_status"],
-  ["an error that breaks off", [head("500 Oops", [["Content-Length", "900"]]), "<Err", "FIN"], "origin_status"],
+  ["a truncated error", [head("500 Oops", [["Content-Length", "900"]]), "<Err", "FIN"], "origin_status"],
   ["an error that never ends", [head("500 Oops", [["Content-Length", "900"]]), "<Err", "HANG"], "origin_status"],
   ["206 to a whole request", [response("abcde", { status: "206 Partial Content" })], "origin_unexpected"],
   ["304 to an unconditional request", [head("304 Not Modified")], "origin_unexpected"],
@@ -132,7 +132,7 @@ describe.each(KINDS)("an origin of kind $name", ({ open, follows, secrets }) => 
     closers.push(() => origin.close());
     return origin;
   };
-  /** What came of a fetch, once it is over; throws where an error tells a secret. */
+  /** The outcome of a fetch, once it is over; throws if an error contains a secret. */
   const outcome = async (origin: Origin, key = "a.jpg"): Promise<string> => {
     try {
       const { answer, error, bytes } = await fetchWhole(origin, key);
@@ -146,7 +146,7 @@ describe.each(KINDS)("an origin of kind $name", ({ open, follows, secrets }) => 
     }
   };
 
-  test.each(ANSWERS)("takes %s for what it is", async (_name, script, wanted) => {
+  test.each(ANSWERS)("handles %s as the contract says", async (_name, script, wanted) => {
     const server = await listen(script);
     const origin = originAt(server.url, wanted === "origin_timeout" ? QUICK : {});
     const idle = script.includes("HANG") && wanted === "origin_status" ? originAt(server.url, QUICK) : origin;
@@ -155,16 +155,16 @@ describe.each(KINDS)("an origin of kind $name", ({ open, follows, secrets }) => 
     expect(server.requests).toHaveLength(asked);
   });
 
-  test("asks again after a reset before the head, once", async () => {
+  test("retries once after a reset before the head", async () => {
     const server = await listen({ inTurn: [["RST"], [response("abcde")]] });
     expect(await outcome(originAt(server.url))).toBe("whole: abcde");
   });
 
-  test("says origin_refused where nobody listens", async () => {
+  test("throws origin_refused if no server listens", async () => {
     expect(await outcome(originAt(`http://127.0.0.1:${await freePort()}`))).toBe("origin_refused");
   });
 
-  test("asks for the whole and sends nothing of a client's but the marks of loops", async () => {
+  test("requests the whole and forwards only Via and CDN-Loop of the client", async () => {
     const server = await listen([response("abcde")]);
     await fetchWhole(originAt(server.url), "a.jpg", { via: "1.1 front", cdnLoop: "front" });
     const { headers } = server.requests[0] ?? { headers: {} };
@@ -178,23 +178,23 @@ describe.each(KINDS)("an origin of kind $name", ({ open, follows, secrets }) => 
     expect(Object.keys(headers)).not.toContain("range");
   });
 
-  test("notices a loop without asking", async () => {
+  test("detects a loop without a request", async () => {
     const server = await listen([response("abcde")]);
     const request = ask("a.jpg", { via: "1.1 huiyuan-test" });
     expect(await codeOf(originAt(server.url).fetch(request))).toBe("origin_loop");
     expect(server.requests).toEqual([]);
   });
 
-  test("has an id that tells no secret and differs with the address", async () => {
+  test("has an id without secrets that differs with the address", async () => {
     const [one, other] = [originAt("http://a.example"), originAt("http://b.example")];
     expect(one.id).not.toMatch(secrets);
     expect(one.id).not.toBe(other.id);
     expect(one.id).toBe(originAt("http://a.example").id);
   });
 
-  // Where the guard must hold
+  // Addresses that the guard must block.
 
-  /** The spellings of localhost are the only names among them; not every system knows all. */
+  /** localhost is the only name among them; some systems do not know all spellings. */
   const asLoopback = async () => ["127.0.0.1"];
 
   test.each(INSIDE_HOSTS)("does not dial %s without allowPrivate", async (host) => {
@@ -223,7 +223,7 @@ describe.each(KINDS)("an origin of kind $name", ({ open, follows, secrets }) => 
     },
   );
 
-  test("looks a name up for each dial, and does not dial where it has moved to", async () => {
+  test("resolves the name for each dial, and does not dial a forbidden new address", async () => {
     const server = await listen([response("abcde", { headers: { Connection: "close" } }), "FIN"]);
     const answers = [["127.0.0.1"], ["169.254.169.254"]];
     const resolve = async () => answers.shift() ?? [];
@@ -234,7 +234,7 @@ describe.each(KINDS)("an origin of kind $name", ({ open, follows, secrets }) => 
     expect(server.connections).toBe(1);
   });
 
-  test("gives another host nothing that was meant for its own", async () => {
+  test("sends another host nothing that belongs to its own", async () => {
     const other = await startScriptedOrigin({ "*": [response("abcde")] }, { host: "127.0.0.2" });
     closers.push(() => other.close());
     const Location = `${other.url}/x.jpg`;

@@ -1,4 +1,4 @@
-// What the S3 bucket promises to the tiers, on a real Ceph RGW; what lies there is read by an independent client.
+// The contract of the S3 bucket, tested on a real Ceph RGW. An independent client reads the stored objects.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ByteSource, RemoteBucket, RemoteCondition, RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
@@ -32,7 +32,7 @@ describe("S3 bucket", needs("ceph"), () => {
   }, CEPH_START_MS);
   afterAll(() => store?.close());
 
-  /** An empty bucket and its folder in the S3 bucket. */
+  /** Opens an empty bucket and returns its folder in the S3 bucket. */
   function newBucket(): string {
     buckets += 1;
     const id = `10001234/b${buckets}`;
@@ -45,9 +45,9 @@ describe("S3 bucket", needs("ceph"), () => {
     return bucket.put({ ...infoOf(key, wholeBody(bytes)), ...more }, source, { condition, isStale: false });
   }
 
-  async function clear(key: string): Promise<boolean> {
+  async function removeSeen(key: string): Promise<boolean> {
     const seen = await bucket.head(toKey(key));
-    return bucket.removeTombstone(toKey(key), "version" in seen ? seen.version : "");
+    return bucket.removeVersion(toKey(key), "version" in seen ? seen.version : "");
   }
 
   async function get(key: Key): Promise<Buffer | undefined> {
@@ -60,7 +60,7 @@ describe("S3 bucket", needs("ceph"), () => {
 
   const KEYS = ["a.jpg", "回源/图 片.jpg", "a+b%20c&d=e?f#g.jpg", "a//b/", "~!'()*@,;:$\\.jpg", "🌄"];
   KEYS.push("长".repeat(341), `${"s".repeat(300)}/${"t".repeat(723)}`, ".huiyuan-long/x");
-  test.each(KEYS)("put() and get() hold for the key %j", async (key) => {
+  test.each(KEYS)("put() and get() store and return the key %j", async (key) => {
     newBucket();
     const bytes = randomBytes(1_000);
     expect(await put(key, bytes)).toBe(true);
@@ -69,25 +69,25 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(await bucket.head(toKey(key))).toMatchObject({ state: "object", info, isStale: false });
     const { names } = await bucket.list({ prefix: "", after: undefined, limit: 10 });
     expect(names).toEqual([{ key, size: 1_000, md5: info.hashes.md5 }]);
-    expect(await clear(key)).toBe(true);
+    expect(await removeSeen(key)).toBe(true);
     const left = await bucket.head(toKey(key));
     expect(left.state === "absent" || (left.state === "tombstone" && left.expiresAt === 0)).toBe(true);
   });
 
-  test("clear() takes nothing away but the version that was seen", async () => {
+  test("removeVersion() removes only the version that was seen", async () => {
     newBucket();
     const key = toKey("a.jpg");
     await put(key, randomBytes(100));
     const seen = await bucket.head(key);
     await put(key, randomBytes(100), { when: "always" });
     const later = await bucket.head(key);
-    expect(await bucket.removeTombstone(key, "version" in seen ? seen.version : "")).toBe(false);
+    expect(await bucket.removeVersion(key, "version" in seen ? seen.version : "")).toBe(false);
     expect(await bucket.head(key)).toEqual(later);
-    expect(await clear(key)).toBe(true);
+    expect(await removeSeen(key)).toBe(true);
     expect((await bucket.list({ prefix: "", after: undefined, limit: 10 })).names).toEqual([]);
   });
 
-  test("put() lays the object under prefix, bucket and key, with its media type, for any S3 tool", async () => {
+  test("put() stores the object under prefix, bucket and key with its media type, for any S3 tool", async () => {
     const folder = newBucket();
     const bytes = randomBytes(10_000);
     await put("2015/海.jpg", bytes);
@@ -96,7 +96,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(answer?.headers).toMatchObject({ "content-type": "image/jpeg", "x-amz-meta-via": "mirror" });
   });
 
-  test("head() gives back every field of a description, whatever its characters", async () => {
+  test("head() returns every field of a description with any characters", async () => {
     newBucket();
     const bytes = randomBytes(10);
     const provenance = {
@@ -114,7 +114,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(await bucket.head(toKey("a.jpg"))).toMatchObject({ state: "object", info });
   });
 
-  test("put() leaves out of the metadata what is too long for S3, and stores the object", async () => {
+  test("put() stores an object without metadata that is too long for S3", async () => {
     newBucket();
     const bytes = randomBytes(10);
     const info = infoOf("a.jpg", wholeBody(bytes));
@@ -124,7 +124,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(found).toMatchObject({ state: "object", info: { provenance: { ...provenance, originUrl: undefined } } });
   });
 
-  test("put() when absent, 8 at once: exactly one is stored", async () => {
+  test("put() when absent stores exactly one of 8 concurrent bodies", async () => {
     newBucket();
     const bodies = Array.from({ length: 8 }, () => randomBytes(1_000));
     const results = await Promise.all(bodies.map((bytes) => put("a.jpg", bytes)));
@@ -132,7 +132,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect((await get(toKey("a.jpg")))?.equals(bodies[results.indexOf(true)] as Buffer)).toBe(true);
   });
 
-  test("put() over a version stores over that one only", async () => {
+  test("put() with a version replaces only that version", async () => {
     newBucket();
     await put("a.jpg", Buffer.from("one"));
     const first = await bucket.head(toKey("a.jpg"));
@@ -142,7 +142,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect((await get(toKey("a.jpg")))?.toString()).toBe("two");
   });
 
-  test("bury() lays a tombstone that a put when absent respects, and that is no object of a listing", async () => {
+  test("putTombstone() stores a tombstone that stops a put when absent and that list() omits", async () => {
     newBucket();
     await put("a.jpg", Buffer.from("one"));
     const one = await bucket.head(toKey("a.jpg"));
@@ -155,7 +155,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(await bucket.list({ prefix: "", after: undefined, limit: 10 })).toEqual({ names: [], isEnd: true });
   });
 
-  test("put() in parts is whole, conditional, and leaves no parts behind", async () => {
+  test("put() in parts stores the whole body, obeys conditions and leaves no parts behind", async () => {
     const folder = newBucket();
     const bytes = randomBytes(PARTS_ABOVE * 4 + 1);
     expect(await put("big.jpg", bytes)).toBe(true);
@@ -166,7 +166,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(uploads.body.toString()).not.toContain("<Upload>");
   });
 
-  test("getRange() gives exactly the bytes, of that version only", async () => {
+  test("getRange() returns exactly the requested bytes, of that version only", async () => {
     newBucket();
     const bytes = randomBytes(5_000);
     await put("a.jpg", bytes);
@@ -178,7 +178,7 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(await bucket.getRange(toKey("a.jpg"), version, { start: 0, end: 9 })).toBeUndefined();
   });
 
-  test("copy() takes the bytes of one version without moving them", async () => {
+  test("copy() copies one version inside S3", async () => {
     newBucket();
     const bytes = randomBytes(1_000);
     await put("图 a+b.jpg", bytes);
@@ -189,12 +189,12 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(await bucket.head(toKey("b.jpg"))).toMatchObject({ state: "object", info: to });
     expect(await bucket.copy(toKey("图 a+b.jpg"), '"other"', to, { isStale: false })).toBe(false);
     expect(await bucket.copy(toKey("never.jpg"), version, to, { isStale: false })).toBe(false);
-    // Onto itself, for a new description alone.
+    // A copy onto itself changes only the description.
     expect(await bucket.copy(toKey("b.jpg"), version, to, { isStale: true })).toBe(true);
     expect(await bucket.head(toKey("b.jpg"))).toMatchObject({ info: to, isStale: true });
   });
 
-  test("list() goes by UTF-8 bytes through pages of any size, long keys among the others", async () => {
+  test("list() orders keys by UTF-8 bytes over pages of any size, including long keys", async () => {
     newBucket();
     const keys = ["a", "a!", "a b", "a+b", "a/～", "a/🌄", "b", `b${"長".repeat(340)}`, "é", "～", "🌄"];
     for (const key of keys) await put(key, Buffer.from("one"));
@@ -212,14 +212,14 @@ describe("S3 bucket", needs("ceph"), () => {
     }
   });
 
-  test("an object of another tool is told from our own", async () => {
+  test("head() reports an object of another tool as foreign, and put() when absent keeps it", async () => {
     const folder = newBucket();
     await plain.put(s3Bucket, `${folder}theirs.jpg`, Buffer.from("theirs"));
     expect(await bucket.head(toKey("theirs.jpg"))).toMatchObject({ state: "foreign", size: 6 });
     expect(await put("theirs.jpg", Buffer.from("ours"))).toBe(false);
   });
 
-  test("opening fails at once with what S3 says of wrong keys and of a bucket that is not there", async () => {
+  test("openS3Store() throws the error of S3 for wrong keys and for a missing bucket", async () => {
     const wrong = { ...rgw, secretAccessKey: "wrong" };
     await expect(openTestS3(wrong, { bucket: s3Bucket })).rejects.toThrow("403 SignatureDoesNotMatch");
     await expect(openTestS3(rgw, { bucket: bucketName() })).rejects.toThrow("404 NoSuchBucket");

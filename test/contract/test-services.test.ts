@@ -1,4 +1,4 @@
-// The real services themselves, so that a broken one is not taken for a fault of the program.
+// Checks the real test services themselves, so that a broken service is not mistaken for a bug of the program.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CEPH_START_MS, type CephRgw, type Gateway, sharedRgw, startGateway } from "../helpers/ceph.ts";
@@ -25,7 +25,7 @@ describe("Ceph RGW and the plain S3 client", needs("ceph"), () => {
     "//double//slash/",
     "~!'()*@,;:$.jpg",
     '<xml>&amp;".jpg',
-  ])("puts, lists, gets and removes %j", async (key) => {
+  ])("the client puts, lists, gets and removes %j", async (key) => {
     const body = randomBytes(1_000);
     await s3.put(bucket, key, body, { "content-type": "image/jpeg", "x-amz-meta-note": "here" });
     expect(await s3.list(bucket)).toEqual([key]);
@@ -36,12 +36,12 @@ describe("Ceph RGW and the plain S3 client", needs("ceph"), () => {
     expect(await s3.get(bucket, key)).toBeUndefined();
   });
 
-  test("refuses a wrong secret", async () => {
+  test("the store refuses a wrong secret", async () => {
     const stranger = plainS3({ ...rgw, secretAccessKey: "wrong" });
     expect((await stranger.send("GET", bucket, "a.jpg")).status).toBe(403);
   });
 
-  test("has one store behind all gateways, which stop and start", async () => {
+  test("all gateways share one store, and each can stop and start", async () => {
     gateway = await startGateway();
     const second = plainS3(gateway);
     await s3.put(bucket, "shared.jpg", Buffer.from("one"));

@@ -339,6 +339,11 @@ describe("settings of a bucket and its domains", () => {
     }
   });
 
+  test("notFound: GET / still says that this is an image mirror", async () => {
+    const { status, body } = await ask("/");
+    expect([status, JSON.parse(body.toString()).message]).toEqual([404, expect.stringContaining("image mirror")]);
+  });
+
   test("cors lets a listed origin read and no other, and adds Vary for caches", async () => {
     await stored("/cors.jpg");
     for (const path of ["/cors.jpg", "/gone-cors.jpg"]) {

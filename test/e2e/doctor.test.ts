@@ -107,7 +107,7 @@ describe("a healthy nginx", needs("nginx"), () => {
     const { code, out, err } = await huiyuan(["doctor", site.url, "2015/a.jpg", ...flags]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toMatch(/^ok {7}connects to 127\.0\.0\.1 in \d+ ms$/m);
-    expect(out).toMatch(/0 problems, 0 warnings\. It can be mirrored as it is\./);
+    expect(out).toMatch(/0 problems, 0 warnings\. The origin can be mirrored as it is\./);
     check(out.slice(out.indexOf("# Proposed")));
   });
 });

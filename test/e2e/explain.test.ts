@@ -524,10 +524,10 @@ describe("the command", () => {
     expect(out).toMatch(/^domain {4}open\.example, bucket 10001234\/open$/m);
     expect(out).toMatch(/^key {7}headers\/new\.jpg$/m);
     expect(out).toMatch(/^rule {6}rules\[5\] \{"prefix":"headers\/"\}: mirror, originals$/m);
-    expect(out).toMatch(/^origin {4}is asked, and the client waits; stored as headers\/new\.jpg$/m);
+    expect(out).toMatch(/^origin {4}is requested, and the client waits; stored as headers\/new\.jpg$/m);
     expect(out).toMatch(/GET http:\/\/127\.0\.0\.1:\d+\/headers\/new\.jpg\?key=\*\*\*&plain=\*\*\*/);
     expect(out).toMatch(/x-trace: mine/i);
-    expect(out).toMatch(/^answer {4}what the origin gives/m);
+    expect(out).toMatch(/^answer {4}depends on the origin/m);
   });
 
   test("exits with 1 when the request would be refused", async () => {
@@ -539,6 +539,11 @@ describe("the command", () => {
   test("a call of the REST API is reported as such", async () => {
     const { out } = await command(`http://web.example/photos/v2/${APPID}/open/0/a.jpg`);
     expect(out).toMatch(/REST API/);
+  });
+
+  test("explain recognizes the health path", async () => {
+    const answer = await command("http://web.example/.well-known/huiyuan?a=b");
+    expect(answer).toMatchObject({ out: "health path, no download\n", code: 0 });
   });
 
   test("without a server it explains from the settings alone, and changes nothing", async () => {
@@ -559,8 +564,10 @@ describe("the command", () => {
       origin: [{ why: "miss", requests: [{ method: "GET", url: `${origin.url}/kept/a.jpg?v=1` }] }],
     });
     const said = await huiyuan(["explain", "http://open.example/kept/a.jpg", "--config", other.file]);
-    expect(said.out).toMatch(/No server answers: what is stored/);
+    expect(said.out).toMatch(/No server answers, so stored objects/);
     expect(said.out).not.toMatch(/^stored/m);
+    const health = ["explain", "http://open.example/.well-known/huiyuan", "--config", other.file];
+    expect((await huiyuan(health)).out).toBe("health path, no download\n");
     expect(origin.requests.length).toBe(before);
     const { existsSync } = await import("node:fs");
     expect(existsSync(other.data)).toBe(false);

@@ -114,7 +114,7 @@ test("a client that disconnects while its stat waits for the disk causes no erro
     return String(headers["cache-status"]).includes("hit; detail=spool");
   };
   await eventually(isPending, "the stat waits for the disk");
-  expect(fullProgram.output).toContain("will try to store again");
+  expect(fullProgram.output).toContain("will retry to store an image");
   socket.resetAndDestroy();
   await delay(300);
   expect(fullProgram.output).not.toContain("an API call failed");

@@ -97,7 +97,7 @@ describe("bad requests get a 4xx, a code and a request id", () => {
       const root = await get({ port: program.downloadPort, path });
       expect([root.status, root.headers["x-errno"]]).toEqual([404, "-6101"]);
       expect(JSON.parse(root.body.toString()).message).toBe(
-        "this is an image mirror: ask for an image by its path, such as /a.jpg",
+        "this is an image mirror: request an image by its path, such as /a.jpg",
       );
       const head = await get({ port: program.downloadPort, path, method: "HEAD" });
       expect([head.status, head.headers["content-length"]]).toEqual([404, String(root.body.length)]);

@@ -1,5 +1,5 @@
-// Outbox, operation log and usage when their disk is full or their files are damaged: nobody's request suffers, and what can
-// be kept is kept.
+// Outbox, operation log and usage counters with a full disk or damaged files: no request fails, and records are kept as
+// far as possible.
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -44,7 +44,7 @@ async function ask(program: Program, path: string): Promise<Record<string, unkno
 }
 
 describe("a disk without room", needs("tmpfs"), () => {
-  test("what was noted meanwhile is written down when there is room, and counted once", async () => {
+  test("records made while the disk is full are written once there is room, and counted once", async () => {
     const installation = await prepare();
     const { unmount } = await mountSmall(installation.data, "8m");
     clean.push(unmount);
@@ -68,7 +68,7 @@ describe("a disk without room", needs("tmpfs"), () => {
   });
 });
 
-test("damaged files are set aside when they are opened, and all goes on with new ones", async () => {
+test("damaged files are moved aside at the start, and new ones are used", async () => {
   const installation = await prepare();
   let program = await start(installation);
   expect((await upload(program.downloadPort, "a.jpg")).code).toBe(-5979);

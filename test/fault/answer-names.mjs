@@ -1,5 +1,5 @@
-// Preloaded into the program by the fault lab: names are asked of the lab's own name server instead of getaddrinfo,
-// which takes no port, and so are those that are asked beside it. Everything behind these calls is the program's.
+// Preloaded into the program by the fault lab: resolves names through the lab's own DNS server instead of getaddrinfo,
+// which cannot use another port. dns/promises is redirected too. All other code is the program's own.
 import dns from "node:dns/promises";
 import { syncBuiltinESMExports } from "node:module";
 

@@ -1,14 +1,14 @@
-// The words of the lab: a fault, and what was seen of it. Each row runs itself against the lab, so that the table is one
-// list whatever the faults are like.
+// Types of the lab: a fault and its observed result. Each row runs itself against the lab, so that one table can hold
+// all kinds of faults.
 import type { Lab } from "./lab.ts";
 
-/** Column → what was seen. The rows of a group have the same columns, in the same order. */
+/** Column → observed value. The rows of a group have the same columns, in the same order. */
 export type Seen = Readonly<Record<string, string | number>>;
 
 export interface Fault {
-  /** Unique in the whole table; also the key of its object. */
+  /** Unique in the whole table; also the key of the row's object. */
   readonly id: string;
-  /** What the origin, the network or the client does. */
+  /** The fault: an action of the origin, the network or the client. */
   readonly what: string;
   readonly expected: Seen;
   observe(lab: Lab): Promise<Seen>;
@@ -16,7 +16,7 @@ export interface Fault {
 
 export interface FaultGroup {
   readonly title: string;
-  /** A sentence or two for docs/faults.md. */
+  /** One or two sentences for docs/faults.md. */
   readonly about: string;
   readonly faults: readonly Fault[];
 }
@@ -26,8 +26,8 @@ export const COLUMNS = {
   client: "client got",
   requests: "origin requests",
   stored: "stored",
-  next: "next good answer",
+  next: "next good response",
   reached: "connections inside",
-  target: "origin was asked for",
-  again: "asked again",
+  target: "requested from origin",
+  again: "on retry",
 } as const satisfies Record<string, string>;

@@ -1,5 +1,5 @@
-// Every fault of the table against the whole program, and docs/faults.md as the record of what was seen.
-// UPDATE_DOCS=1 writes the record anew.
+// Runs every fault of the table against the whole program, and compares docs/faults.md with the observed results.
+// UPDATE_DOCS=1 writes docs/faults.md.
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sendRaw } from "../helpers/raw.ts";
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab?.close());
 
-test("every fault has an id of its own", () => {
+test("every fault has a unique id", () => {
   const ids = GROUPS.flatMap(({ faults }) => faults.map(({ id }) => id));
   expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
 });
@@ -31,17 +31,17 @@ describe.each(GROUPS)("$title", ({ faults }) => {
   });
 });
 
-test("nobody came inside, where the door was open all the time", async () => {
+test("no request reached the listener inside, which was open all the time", async () => {
   expect(lab.inside.connections).toBe(0);
   expect((await sendRaw(lab.inside.port, "GET / HTTP/1.1\r\n\r\n", 200)).status).toBe(200);
   expect(lab.inside.connections).toBe(1);
 });
 
-test("the signed file was fetched once, whoever was refused", () => {
+test("the signed file was fetched once, and no refused request reached the origin", () => {
   expect(lab.asked(SIGNED_PATH)).toBe(1);
 });
 
-test("after kill -9 and without any origin, all that was stored is served and spent tokens stay spent", async () => {
+test("all stored objects are served after kill -9 without any origin, and spent tokens stay spent", async () => {
   await lab.restartAlone();
   const lost: string[] = [];
   for (const [path, bytes] of lab.kept) {
@@ -50,11 +50,11 @@ test("after kill -9 and without any origin, all that was stored is served and sp
   }
   expect(lost).toEqual([]);
   expect(lab.kept.size).toBeGreaterThan(100);
-  for (const wish of lab.spent) expect((await lab.get(wish)).headers["x-errno"]).toBe("-77");
+  for (const request of lab.spent) expect((await lab.get(request)).headers["x-errno"]).toBe("-77");
   expect(lab.spent).toHaveLength(1);
 });
 
-test("docs/faults.md is what was seen", async () => {
+test("docs/faults.md matches the observed results", async () => {
   const text = report(GROUPS, seen);
   if (process.env.UPDATE_DOCS === "1") await writeFile(DOCS, text);
   expect(await readFile(DOCS, "utf8")).toBe(text);

@@ -23,7 +23,7 @@ export const GROUPS: readonly FaultGroup[] = [
   requests,
 ];
 
-/** What the lab must stand up for them. */
+/** The servers and proxies that the lab must start for the table. */
 export const LAB_OPTIONS: LabOptions = {
   ...NETWORK_PROXIES,
   singles: [...SURPLUS_DOMAINS, ...NO_HEAD_DOMAINS],

@@ -1,5 +1,5 @@
-// Images that try to cost more than they are worth: each is refused with a code or rendered, within the time of a render,
-// and the memory of server and render processes together stays bounded.
+// Hostile images cost no more than their bounds: each is refused with a code or rendered, within a render's time limit.
+// The memory of server and render processes together stays bounded.
 import { readdirSync, readFileSync } from "node:fs";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,26 +11,26 @@ import { grey, HOSTILE_ORDERS, THUMBNAIL } from "../helpers/hostile-menu.ts";
 import { b64, claimsOf } from "../helpers/rendering.ts";
 
 const RENDER_MS = 5000;
-/** For what must be rendered, on a machine that has much else to do. */
+/** Time limit for images that must be rendered, on a busy machine. */
 const PATIENT_MS = 25_000;
 const LIMITS = { renders: 2, pixels: 100_000_000, frames: 300 };
-/** A busy machine's scheduling, on top of a render's own time. */
+/** Scheduling delay of a busy machine, added to a render's own time limit. */
 const GRACE_MS = 1000;
 const MIB = 1024 * 1024;
-/** Of one render process: its limit, and what it may take between two looks at it. */
+/** Bound for one render process: its limit, and its possible growth between two measurements. */
 const MAX_ONE_BYTES = (304 + 20) * MIB;
 const OR_TOO_LARGE = ["rendered", "image_too_large"] as const;
-/** Of the render processes: one image of the largest kind, and a second process at rest. */
+/** Bound for all render processes: one image of the largest kind, and an idle second process. */
 const MAX_PROCESS_BYTES = 600 * MIB;
 
 let renderer: Renderer;
 beforeAll(() => {
-  // Who waits in line waits for the others' images, each of which has its own time.
+  // A queued render waits for all renders before it, each of which has its own time limit.
   renderer = createRenderer({ ...LIMITS, renderMs: RENDER_MS, waitMs: 120_000 });
 });
 afterAll(() => renderer.close());
 
-/** The processes that this one has started, by number. */
+/** Process ids of this process's children. */
 function children(): string[] {
   const own = String(process.pid);
   return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && parentOf(name) === own);
@@ -40,29 +40,29 @@ function parentOf(pid: string): string | undefined {
   return textOf(pid, "stat").split(/\) /)[1]?.split(" ")[1];
 }
 
-/** Empty for a process that has ended meanwhile. */
+/** Returns an empty text if the process has ended. */
 function textOf(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");
   } catch {
-    return ""; // ended
+    return ""; // the process has ended
   }
 }
 
-/** Resident bytes of this process's children, now. */
+/** Resident bytes of this process's children at this moment. */
 function childBytes(): number {
   const sizes = children().map((pid) => Number(/VmRSS:\s+(\d+)/.exec(textOf(pid, "status"))?.[1] ?? 0) * 1024);
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** The most that any of the children ever had, but for those that were there before. */
+/** Peak resident bytes of any child that was not there before. */
 function mostOfOne(before: readonly string[]): number {
   const others = children().filter((pid) => !before.includes(pid));
   return Math.max(0, ...others.map((pid) => Number(/VmHWM:\s+(\d+)/.exec(textOf(pid, "status"))?.[1] ?? 0) * 1024));
 }
 
 interface Outcome {
-  /** `rendered` or a code. */
+  /** `rendered` or an error code. */
   readonly how: string;
   readonly ms: number;
   readonly peakBytes: number;
@@ -71,7 +71,7 @@ interface Outcome {
 interface How {
   readonly mark?: Buffer;
   readonly by?: Renderer;
-  /** Bytes, of which the peak is told. */
+  /** Returns current bytes; the attempt reports their peak. */
   readonly measure?: () => number;
 }
 
@@ -96,20 +96,23 @@ async function attempt(bytes: Buffer, text: string, how: How = {}): Promise<Outc
 }
 
 describe.skipIf(process.platform !== "linux")("a hostile image is refused or rendered within its bounds", () => {
-  test.each(HOSTILE_ORDERS)("$what", async ({ make, instruction, outcomes }) => {
-    renderer.resize({ ...LIMITS, renderMs: RENDER_MS });
-    const outcome = await attempt(await make(), instruction);
-    expect(outcome.ms).toBeLessThan(RENDER_MS + GRACE_MS);
-    expect(outcome.peakBytes).toBeLessThan(MAX_PROCESS_BYTES);
-    renderer.resize({ ...LIMITS, renderMs: PATIENT_MS });
-    // Others may have taken the time: with more of it, what it comes to is certain.
-    const isLate = outcome.how === "render_timeout" && !outcomes.includes("render_timeout");
-    expect(outcomes).toContain(isLate ? (await attempt(await make(), instruction)).how : outcome.how);
-    // Whatever it was, the next image is served.
-    expect((await attempt(await grey(300).jpeg().toBuffer(), THUMBNAIL)).how).toBe("rendered");
-  });
+  test.each(HOSTILE_ORDERS)(
+    "$what has an allowed outcome within the bounds",
+    async ({ make, instruction, outcomes }) => {
+      renderer.resize({ ...LIMITS, renderMs: RENDER_MS });
+      const outcome = await attempt(await make(), instruction);
+      expect(outcome.ms).toBeLessThan(RENDER_MS + GRACE_MS);
+      expect(outcome.peakBytes).toBeLessThan(MAX_PROCESS_BYTES);
+      renderer.resize({ ...LIMITS, renderMs: PATIENT_MS });
+      // On a busy machine the render may have run out of time; with more time, the outcome is certain.
+      const isLate = outcome.how === "render_timeout" && !outcomes.includes("render_timeout");
+      expect(outcomes).toContain(isLate ? (await attempt(await make(), instruction)).how : outcome.how);
+      // After any outcome, the next image is rendered.
+      expect((await attempt(await grey(300).jpeg().toBuffer(), THUMBNAIL)).how).toBe("rendered");
+    },
+  );
 
-  test("the process that decodes it has none of the server's environment", async () => {
+  test("a render process has none of the server's environment", async () => {
     process.env.HUIYUAN_SECRET_KEY = "a secret of the server";
     const own = createRenderer({ ...LIMITS, renders: 1, renderMs: PATIENT_MS });
     const before = children();
@@ -127,7 +130,7 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
     ]);
   });
 
-  test("many of them at once stay within what one may need", async () => {
+  test("many hostile images at once stay within the memory of one", async () => {
     const png = blackPng(10_000, 10_000, 8);
     const outcomes = await Promise.all(Array.from({ length: 12 }, () => attempt(png, THUMBNAIL)));
     expect(outcomes.map(({ how }) => how)).toEqual(Array(12).fill("rendered"));
@@ -138,7 +141,7 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
     ["as large as may be", 3999, "rendered"],
     ["larger", 5000, "processing_invalid"],
   ] as const)(
-    "marks made %s of a few pixels, and turned, stay so too",
+    "watermarks made %s of a few pixels, and turned, stay within the bounds",
     { timeout: 180_000 },
     async (_how, side, how) => {
       const line = await sharp({ create: { width: side, height: 10, channels: 3, background: "#808080" } })
@@ -160,7 +163,7 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
     ["48 megapixels within a size", [8000, 6000], "imageMogr2/size-limit/1k", OR_TOO_LARGE],
     ["35 megapixels cut by eye, sharpened", [7000, 5000], "imageMogr2/sharpen/100/scrop/6000x6100", OR_TOO_LARGE],
     ["48 megapixels cut by eye, sharpened", [8000, 6000], "imageMogr2/sharpen/100/scrop/6000x6100", OR_TOO_LARGE],
-  ] as const)("%s: the process stays within its memory", { timeout: 60_000 }, async (_, size, text, outcomes) => {
+  ] as const)("%s keeps the process within its memory", { timeout: 60_000 }, async (_, size, text, outcomes) => {
     const [width, height] = size;
     const jpeg = await grey(1).resize(width, height, { fit: "fill" }).jpeg().toBuffer();
     const before = children();
@@ -171,7 +174,7 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
     expect(outcome.peakBytes).toBeLessThan(MAX_ONE_BYTES);
   });
 
-  test("a crowd of good images leaves no memory behind", async () => {
+  test("a crowd of good images leaves no memory in use", async () => {
     const jpeg = await grey(1500).jpeg().toBuffer();
     const round = () => Promise.all(Array.from({ length: 25 }, () => attempt(jpeg, "imageView2/1/w/300/h/200")));
     await round();

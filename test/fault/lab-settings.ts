@@ -1,16 +1,16 @@
-// The settings of the fault lab: one bucket of many domains whose origins differ in address and patience, two buckets
-// behind tokens, and a project whose key pairs a row may disable.
+// Settings of the fault lab: one bucket with many domains, whose origins differ in address and time-outs. Two further
+// buckets require tokens, and a project has key pairs that a row may disable.
 import { APPID, KEYS } from "../helpers/settings.ts";
 
-/** Where a row waits for a deadline; a busy machine must still do everything else within them. */
+/** For rows that wait for a deadline; all other steps must fit in on a busy machine. */
 const SHORT_TIMES = { connect: "2s", firstByte: "1s", idle: "1s", total: "4s" };
 const PATIENT_TIMES = { connect: "5s", firstByte: "10s", idle: "10s", total: "30s" };
-/** Where silence is the fault: what comes before it has time. */
+/** For rows about silence: the steps before it have enough time. */
 const SILENT_TIMES = { ...PATIENT_TIMES, idle: "1s" };
 
 export const SIGNED = "signed.test";
 export const ONCE = "once.test";
-/** Of the project whose key pairs change. */
+/** The domain of the project whose key pairs change. */
 export const ROTATED = "rotated.test";
 export const ROTATED_APPID = "10009999";
 export const ROTATED_KEYS = [
@@ -18,15 +18,15 @@ export const ROTATED_KEYS = [
   { secretId: "AKIDROTATEDROTATEDROTATEDROTATED0002", secretKey: "rotated-ABCDEFGHIJKL0123456789ab" },
 ] as const;
 
-/** Domain → origin URL, by what the mirror is like. */
+/** Domain → origin URL, grouped by the mirror's settings. */
 export interface LabPlan {
   readonly patient: Readonly<Record<string, string>>;
   readonly short: Readonly<Record<string, string>>;
   readonly silent: Readonly<Record<string, string>>;
-  /** One connection to the origin each. */
+  /** Each of these has only one connection to its origin. */
   readonly single: Readonly<Record<string, string>>;
   readonly secure: Readonly<Record<string, string>>;
-  /** Origins by name; only `isHome` ones may lie on a private address. */
+  /** Origins by host name; only `isHome` ones may resolve to a private address. */
   readonly named: readonly { readonly domain: string; readonly url: string; readonly isHome: boolean }[];
 }
 
@@ -53,7 +53,8 @@ export function labSettings(plan: LabPlan, areRotatedKeysEnabled: readonly [bool
               ...each(plan.patient, PATIENT_TIMES),
               ...each(plan.short, SHORT_TIMES),
               ...each(plan.silent, SILENT_TIMES),
-              // Mirrors whose settings are equal are one mirror, with one connection for all of them.
+              // Domains with equal mirror settings share one mirror and its one connection, so each domain gets
+              // different settings.
               ...Object.entries(plan.single).map(([host, url]) =>
                 domain(host, SHORT_TIMES, site(url, { connections: 1, headers: { "X-Lab": host } })),
               ),

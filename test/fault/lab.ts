@@ -1,6 +1,6 @@
-// The fault lab: the whole built program between a scripted origin, fault proxies and a name server of the lab's own,
-// and clients that say what they saw. One lab serves all rows at once, each under a key of its own.
-// It judges nothing: what a row expects stands in rows/.
+// The fault lab: the whole built program between a scripted origin, fault proxies and a DNS server of its own, and
+// clients that report their responses. One lab runs all rows at once, each with its own key. It judges nothing: rows/
+// holds the expectations.
 
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
@@ -23,33 +23,35 @@ import { freePort } from "../helpers/services.ts";
 import { type LabPlan, labSettings } from "./lab-settings.ts";
 import { type FaultProxy, type ProxyFault, startFaultProxy } from "./proxy.ts";
 
-/** A step of an origin's answer. `CLIENT HAS HEAD` waits until a client of this target has received a response head. */
+/**
+ * A step of an origin's response. `CLIENT HAS HEAD` waits until a client of this target has received a response head.
+ */
 export type LabStep = Step | "CLIENT HAS HEAD";
 
-/** Steps, or a program for what steps cannot say. */
+/** Steps, or a function if steps are not enough. */
 export type LabAnswer =
   | readonly LabStep[]
   | ((request: ScriptedRequest, connection: ScriptedConnection) => Promise<void>);
 
-/** What an origin does for a target: the same each time, or in turn (the last one repeats). */
+/** An origin's responses for a target: the same each time, or in turn (the last one repeats). */
 export type LabScript = LabAnswer | { readonly inTurn: readonly LabAnswer[] };
 
 export interface LabOptions {
-  /** Domain → the fault of the proxy that stands between it and the origin, which is given little time. */
+  /** Domain → the fault of the proxy before its origin; these mirrors have short time-outs. */
   readonly proxies: Readonly<Record<string, ProxyFault>>;
-  /** The same with time enough for a busy machine: the one deadline to be missed is that of silence. */
+  /** The same with time-outs long enough for a busy machine; only the silence (idle) deadline is short. */
   readonly patientProxies?: Readonly<Record<string, ProxyFault>>;
   /** Domains with one connection to the origin each. */
   readonly singles?: readonly string[];
-  /** Domain → how the name of its origin is answered; the origin's port is `inside`'s unless `isHome`. */
+  /** Domain → the DNS responses for its origin's name. The origin's port is `inside`'s unless `isHome`. */
   readonly names: Readonly<Record<string, { readonly answers: NameTable[string]; readonly isHome?: boolean }>>;
 }
 
 export interface Lab {
-  /** About 100 kB of JPEG, and another of another length. */
+  /** About 100 kB of JPEG, and another picture of different length. */
   readonly picture: Buffer;
   readonly otherPicture: Buffer;
-  /** Comes in one read, head and all, so that it is judged before anything of it goes out. */
+  /** Arrives in one read with its head, so that it is judged before any byte is sent. */
   readonly smallPicture: Buffer;
   readonly png: Buffer;
   readonly program: Program;
@@ -59,21 +61,21 @@ export interface Lab {
   readonly inside: ScriptedOrigin;
   readonly names: NameServer;
   readonly installation: Installation;
-  /** A new settings file in which the rotated project's first key pair is disabled. */
+  /** Writes a settings file in which the rotated project's first key pair is disabled. */
   disableFirstKey(): Promise<void>;
-  /** What the origin does for `target` from now on; a target without a script gets the picture. */
+  /** Sets the origin's responses for `target`; a target without a script gets the picture. */
   script(target: string, script: LabScript): void;
-  /** Requests for `target` so far. */
+  /** Number of requests for `target` so far. */
   asked(target: string): number;
-  /** As a client of the download port. `host`: default a domain whose origin has time. */
+  /** Sends a request to the download port. `host`: default a domain whose origin has long time-outs. */
   get(options: Omit<GetOptions, "port">): Promise<GetResult>;
-  /** A path of PATIENT that must be served with these bytes after a crash, without an origin. */
+  /** Registers a path of PATIENT that must be served with these bytes after a crash, without an origin. */
   keep(path: string, bytes: Buffer): void;
   readonly kept: ReadonlyMap<string, Buffer>;
-  /** A URL whose one-time token must stay spent after a crash. */
+  /** Registers a URL whose one-time token must stay spent after a crash. */
   spend(path: string, host: string): void;
   readonly spent: readonly { readonly path: string; readonly host: string }[];
-  /** kill -9 and once more, with every origin closed. */
+  /** Kills the program (SIGKILL) and starts it again, with every origin closed. */
   restartAlone(): Promise<void>;
   close(): Promise<void>;
 }
@@ -185,7 +187,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     },
     asked: (target) =>
       [origin, secureOrigin].flatMap(({ requests }) => requests).filter((one) => one.target === target).length,
-    get: (wish) => get({ host: PATIENT, ...wish, port: program.downloadPort, onHead: () => headOf(wish.path).give() }),
+    get: (options) =>
+      get({ host: PATIENT, ...options, port: program.downloadPort, onHead: () => headOf(options.path).give() }),
     keep: (path, bytes) => kept.set(path, bytes),
     kept,
     spend: (path, host) => spent.push({ path, host }),
@@ -203,19 +206,19 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   };
 }
 
-/** On every address of this machine, of both families where there are two. */
+/** Listens on every address of this machine; on both families if there are two. */
 export async function startInside(picture: Buffer): Promise<ScriptedOrigin> {
   const table = { "*": [response(picture)] };
   const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ family }) => family === "IPv6"));
   return startScriptedOrigin(table, { host: hasIPv6 ? "::" : "0.0.0.0" });
 }
 
-/** `restartAlone` has closed the origins before. */
+/** `restartAlone` may have closed the origins before. */
 function ignoreClosed(error: NodeJS.ErrnoException): void {
   if (error.code !== "ERR_SERVER_NOT_RUNNING") throw error;
 }
 
-/** The host name in the origin URL of a domain of `LabOptions.names`. */
+/** The host name in the origin URL of a domain in `LabOptions.names`. */
 function nameOf(domain: string): string {
   return `origin.${domain}`;
 }
@@ -238,7 +241,7 @@ async function testCertificate(): Promise<{ key: string; cert: string }> {
   return { key: await read("key"), cert: await read("cert") };
 }
 
-/** What one client saw, in words that stand in docs/faults.md. `wanted`: the bytes of a whole answer. */
+/** Describes a client's response in the words of docs/faults.md. `wanted`: the bytes of a whole response. */
 export function tell(seen: GetResult, wanted: Buffer): string {
   const { status, headers, body, isWhole } = seen;
   if (status >= 300) {
@@ -251,11 +254,11 @@ export function tell(seen: GetResult, wanted: Buffer): string {
   return `${status} ${isWhole ? "whole" : "broken"}${isRight ? "" : ", WRONG BYTES"}${warning}`;
 }
 
-/** Asks again until no remembered failure stands in the way. */
+/** Repeats the request until no cached failure is returned. */
 export async function getFresh(lab: Lab, options: Omit<GetOptions, "port">): Promise<GetResult> {
   let seen = await lab.get(options);
   await eventually(async () => {
-    // Of the fill before, which ends a moment after its client: not fresh.
+    // A broken response of the previous fill, which ends a moment after its client, is not fresh.
     const isOld = !seen.isWhole && String(seen.headers["cache-status"]).includes("collapsed");
     if (seen.status < 400 && !isOld) return true;
     await new Promise((resolve) => setTimeout(resolve, 25));
@@ -265,7 +268,10 @@ export async function getFresh(lab: Lab, options: Omit<GetOptions, "port">): Pro
   return seen;
 }
 
-/** Resolves with an answer from the bucket or from memory, which holds only what the bucket holds: kill -9 cannot take it. */
+/**
+ * Resolves with a response from the bucket, or from memory, which holds only stored objects. It therefore survives kill
+ * -9.
+ */
 export async function getStored(lab: Lab, options: Omit<GetOptions, "port">): Promise<GetResult> {
   let seen = await lab.get(options);
   await eventually(async () => {
@@ -281,7 +287,7 @@ export function halfOf(bytes: Buffer): Buffer {
   return bytes.subarray(0, bytes.length / 2);
 }
 
-/** A head that declares `length` bytes of JPEG. */
+/** A response head that declares `length` bytes of JPEG. */
 export function lengthHead(length: number): Buffer {
   return head("200 OK", [
     ["Content-Type", "image/jpeg"],

@@ -1,5 +1,5 @@
-// Load and bounds, in short: what many clients and one bad origin may take from the others is bounded, and all of it
-// comes back. The whole built program; the minutes-long version is `npm run soak`.
+// A short load test: many clients or one bad origin can use only bounded resources, and all are released afterwards.
+// Runs the whole built program; `npm run soak` takes minutes.
 import { setMaxListeners } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { floodOfHeaders, neverRead, readSlowly } from "../bench/hostile-clients.ts";
@@ -15,13 +15,13 @@ const HUNG = "hung.test";
 const WELL = "well.test";
 const PLACES = 4;
 const FIRST_BYTE_MS = 3_000;
-/** What a busy machine may add to a deadline. */
+/** Tolerance of a deadline on a busy machine. */
 const SLACK_MS = 2_000;
 const CLIENTS = 200;
 const MB = 1_000_000;
 
 let small: Buffer;
-/** Larger than what the kernels buffer between the program and a client. */
+/** Larger than the kernels' socket buffers between the program and a client. */
 let large: Buffer;
 let hung: ScriptedOrigin;
 let well: ScriptedOrigin;
@@ -33,13 +33,13 @@ beforeAll(async () => {
   small = await noisyJpeg(320, 240);
   large = padded(small, 16 * MB);
   hung = await startScriptedOrigin((_request, connection) => connection.hang());
-  // One connection a request: none stays open that would have to be told from a leak.
+  // One connection per request, so that no idle connection looks like a leak.
   well = await startScriptedOrigin(async ({ target }, connection) => {
     await connection.send(response(target.startsWith("/large") ? large : small, { headers: { Connection: "close" } }));
     connection.end();
   });
   const timeouts = { connect: "2s", firstByte: `${FIRST_BYTE_MS}ms`, idle: "5s", total: "20s" };
-  // Hundreds of clients and their origin share this process: what is well may take its time.
+  // Hundreds of clients and their origin share this process, so healthy requests may be slow.
   const patience = { connect: "20s", firstByte: "30s", idle: "30s", total: "60s" };
   const site = (url: string, connections: number) => ({ type: "site", url, allowPrivate: true, connections });
   const domains = [
@@ -47,13 +47,13 @@ beforeAll(async () => {
     { host: WELL, mirror: { timeouts: patience, origins: [site(well.url, CLIENTS)] } },
   ];
   installation = await install({
-    // Hardly more than the hung origin may take: it must not take them all.
+    // Slightly more than the hung origin's own limit; it must not use all of them.
     limits: { fills: PLACES + CLIENTS, hotObjectSize: "2MB", memory: "16MB" },
     projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }],
   });
   program = await installation.start();
   watched = { pid: program.pid, adminPort: program.adminPort, data: installation.data };
-  // Opened once and kept: readers of the catalogue, threads, the first blob.
+  // These open long-lived resources: catalogue readers, threads, the first blob.
   for (const path of ["/small.jpg", "/large.jpg"]) await bringIn(path);
   await usageCounted(watched);
 });
@@ -74,7 +74,7 @@ async function bringIn(path: string): Promise<void> {
   }, `${path} is stored`);
 }
 
-/** The picture with comments up to about `bytes`. */
+/** The picture with comments, up to about `bytes`. */
 function padded(jpeg: Buffer, bytes: number): Buffer {
   const comment = segment(0xfe, Buffer.alloc(65_000, 0x20));
   const comments = Array<Buffer>(Math.floor((bytes - jpeg.length) / comment.length)).fill(comment);
@@ -86,7 +86,7 @@ async function timed(work: Promise<GetResult>): Promise<GetResult & { readonly m
   return { ...(await work), ms: performance.now() - startedAt };
 }
 
-/** The most memory that the program had resident while `work` went on, less what it had before. */
+/** Peak resident memory of the program during `work`, minus its size before. */
 async function growthWhile(work: Promise<unknown>): Promise<number> {
   const before = residentBytes(program.pid).now;
   let most = before;
@@ -97,13 +97,13 @@ async function growthWhile(work: Promise<unknown>): Promise<number> {
   return most - before;
 }
 
-/** At rest with no more descriptors than at `start`, or what is left. */
+/** Waits until the program is at rest with no more descriptors than at `start`; reports any that are left. */
 async function expectBackTo(start: Awaited<ReturnType<typeof takeSample>>): Promise<void> {
   const end = await settled(watched, start, performance.now(), 15_000);
   expect(isAtRest(end, start), JSON.stringify({ start, end })).toBe(true);
 }
 
-test("a hung origin takes its own places only, and who waits for one is told to come again", async () => {
+test("a hung origin uses only its own slots, and requests that wait for one get Retry-After", async () => {
   const waiting = Array.from({ length: 50 }, (_, index) => timed(ask(HUNG, `/hung-${index}.jpg`)));
   await hung.received(PLACES);
   const others = await Promise.all(Array.from({ length: 20 }, (_, index) => timed(ask(WELL, `/other-${index}.jpg`))));
@@ -114,7 +114,7 @@ test("a hung origin takes its own places only, and who waits for one is told to 
   const answers = await Promise.all(waiting);
   expect(new Set(answers.map(({ headers }) => headers["x-errno"]))).toEqual(new Set(["-902"]));
   const refused = answers.filter(({ status }) => status === 503);
-  // A few may have got a place that became free just before their time was up.
+  // A few requests may have got a slot that became free just before their deadline.
   expect(refused.length).toBeGreaterThanOrEqual(50 - 2 * PLACES);
   for (const { headers, ms } of refused) {
     expect(Number(headers["retry-after"])).toBeGreaterThan(0);
@@ -125,7 +125,7 @@ test("a hung origin takes its own places only, and who waits for one is told to 
   expect(tried.length).toBe(hung.requests.length);
 });
 
-test(`${CLIENTS} clients that read slowly take bounded memory, and leave nothing open when they go`, async () => {
+test(`${CLIENTS} slow readers use bounded memory, and leave nothing open after they disconnect`, async () => {
   const start = await takeSample(watched, 0);
   const over = new AbortController();
   setMaxListeners(0, over.signal);
@@ -137,8 +137,8 @@ test(`${CLIENTS} clients that read slowly take bounded memory, and leave nothing
   const where = { port: program.downloadPort, path: "/large.jpg", host: WELL, begun: hasBegun };
   const growth = growthWhile(eventually(() => begun === CLIENTS, "all are being answered"));
   const clients = Array.from({ length: CLIENTS }, () => readSlowly(where, pace, over.signal));
-  // For each a piece of 256 KiB on its way and one being read, and what the kernels have just taken is not yet
-  // collected: an eighth of what it would be if the program buffered for them.
+  // Each client needs one piece of 256 KiB in transit and one being read, plus uncollected garbage. Buffering the whole
+  // body for each client would need eight times this bound.
   expect(await growth).toBeLessThan((CLIENTS * large.length) / 8);
   over.abort();
   const seen = await Promise.all(clients);
@@ -147,7 +147,7 @@ test(`${CLIENTS} clients that read slowly take bounded memory, and leave nothing
   await expectBackTo(start);
 });
 
-test(`${2 * CLIENTS} clients that ask fifty times and never read hold up nobody, and little memory`, async () => {
+test(`${2 * CLIENTS} clients that send fifty requests and never read delay no other client, and use little memory`, async () => {
   const paths = Array.from({ length: 50 }, (_, index) => `/beside-${index}.jpg`);
   for (const path of paths) await bringIn(path);
   const start = await takeSample(watched, 0);
@@ -162,11 +162,11 @@ test(`${2 * CLIENTS} clients that ask fifty times and never read hold up nobody,
       for (const path of paths) others.push(await timed(ask(WELL, path)));
     })(),
   );
-  // A block for each, 32 MiB for all, and what has been used and not yet collected. With pieces of 256 KiB, and with all that was
-  // asked read into requests, it was over 200 MB.
+  // A block for each client, 32 MiB for all, and uncollected garbage. With pieces of 256 KiB and with all requests
+  // parsed at once, it was over 200 MB.
   expect(await growth).toBeLessThan(120 * MB);
   expect(others.map(({ status, body }) => [status, body.equals(small)])).toEqual(Array(50).fill([200, true]));
-  // In line behind the others' pieces each took seconds.
+  // Queued behind the other clients' pieces, each request would take seconds.
   const [median = 0] = others
     .map(({ ms }) => ms)
     .sort((a, b) => a - b)
@@ -177,7 +177,7 @@ test(`${2 * CLIENTS} clients that ask fifty times and never read hold up nobody,
   await expectBackTo(start);
 });
 
-test(`${CLIENTS} clients that leave in the middle leave nothing open, and what they began is stored`, async () => {
+test(`${CLIENTS} clients that disconnect early leave nothing open, and their fills are stored`, async () => {
   const start = await takeSample(watched, 0);
   const paths = Array.from({ length: CLIENTS }, (_, index) => `/left-${index}.jpg`);
   await Promise.all(
@@ -190,7 +190,7 @@ test(`${CLIENTS} clients that leave in the middle leave nothing open, and what t
   expect(well.requests).toHaveLength(asked);
 });
 
-test("floods of headers get 431, and memory does not grow with them", async () => {
+test("floods of headers get 431 and do not increase memory", async () => {
   const start = await takeSample(watched, 0);
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
@@ -201,7 +201,7 @@ test("floods of headers get 431, and memory does not grow with them", async () =
       statuses.push(...(await Promise.all(sizes.map((size) => floodOfHeaders(program.downloadPort, size, signal)))));
     }
   };
-  // A head is given up after 16 KiB; what else was read of it is garbage at once.
+  // A request head is refused after 16 KiB; further bytes that were read become garbage at once.
   expect(await growthWhile(flood())).toBeLessThan(64 * MB);
   expect(statuses).toHaveLength(500);
   expect(new Set(statuses)).toEqual(new Set([431]));

@@ -1,5 +1,5 @@
-// An outage of the origin under load, in short; `npm run outage` is the ten-minute version. The origin is dead, or worse:
-// it takes requests and says nothing.
+// A short outage of the origin under load; `npm run outage` takes ten minutes. The origin is dead, or it accepts
+// requests and never responds.
 import { expect, test } from "vitest";
 import { runOutage } from "../bench/outage-run.ts";
 import { needs } from "../helpers/services.ts";
@@ -8,17 +8,17 @@ const BREAKER = { failures: 5, within: "1s", open: "1s" };
 const TIMEOUTS = { connect: "1s", firstByte: "1s", idle: "1s", total: "4s" };
 
 test.each(["dead", "hung"] as const)(
-  "a %s origin costs no stored image, is told in a dozen lines, and is back without a restart",
+  "a %s origin affects no stored image, causes about a dozen log lines, and recovers without a restart",
   needs("nginx"),
   async (kind) => {
     const report = await runOutage({ kind, outageMs: 5_000, breaker: BREAKER, timeouts: TIMEOUTS });
     expect(report.hits).toBeGreaterThan(200);
     expect(report.failedHits).toBe(0);
-    // 503: those that waited for a place while the first ones hung.
-    for (const told of Object.keys(report.misses)) expect(["424 -902", "503 -902"]).toContain(told);
+    // 503: requests that waited for a slot while the first ones hung.
+    for (const outcome of Object.keys(report.misses)) expect(["424 -902", "503 -902"]).toContain(outcome);
     expect(report.misses["424 -902"]).toBeGreaterThan(50);
     expect(report.recoveryMs).toBeLessThan(4_000);
-    // Those before it was known; none for the thousands after.
+    // Only failures before the breaker opened are logged, none of the thousands after.
     expect(report.accessLines).toBeLessThan(report.misses["424 -902"] ?? 0);
     expect(report.log.length).toBeLessThanOrEqual(12);
     const story = report.log.join("\n");

@@ -1,4 +1,4 @@
-// The fault proxy itself: each fault does what its name says, and nothing stays open behind it.
+// Tests the fault proxy itself: each fault works as named, and leaves nothing open.
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -24,10 +24,10 @@ async function behind(fault: ProxyFault): Promise<{ readonly proxy: FaultProxy; 
   return { proxy, origin };
 }
 
-/** As long as silence must last to be one. */
+/** Milliseconds without a byte that count as silence. */
 const SILENT_MS = 100;
 
-/** All bytes until the connection ends, or until there is silence behind the first `silentAfter` of them. */
+/** Reads all bytes until the connection ends, or until silence after the first `silentAfter` of them. */
 async function listen(port: number, silentAfter = Number.POSITIVE_INFINITY) {
   const socket = connect(port, "127.0.0.1");
   const parts: Buffer[] = [];
@@ -65,7 +65,7 @@ test.each<[string, ProxyFault]>([
   expect([heard.bytes.equals(ANSWER), heard.ended]).toEqual([true, "FIN"]);
 });
 
-test.each([0, 1, 17, 2_000])("startFaultProxy() cuts and falls silent after exactly %i bytes", async (bytes) => {
+test.each([0, 1, 17, 2_000])("startFaultProxy() cuts or goes silent after exactly %i bytes", async (bytes) => {
   const cut = await behind({ stop: { after: bytes, by: "cut" } });
   const heard = await listen(cut.proxy.port);
   expect([heard.bytes.equals(ANSWER.subarray(0, bytes)), heard.ended]).toEqual([true, "FIN"]);
@@ -74,7 +74,7 @@ test.each([0, 1, 17, 2_000])("startFaultProxy() cuts and falls silent after exac
   expect([silent.bytes.equals(ANSWER.subarray(0, bytes)), silent.ended]).toEqual([true, "silence"]);
 });
 
-test("startFaultProxy() resets, and keeps a FIN back where it is half-open", async () => {
+test("startFaultProxy() resets, and withholds a FIN if it is half-open", async () => {
   const reset = await behind({ stop: { after: 100, by: "reset" } });
   expect((await listen(reset.proxy.port)).ended).toBe("ECONNRESET");
   const halfOpen = await behind({ end: "half-open" });
@@ -82,7 +82,7 @@ test("startFaultProxy() resets, and keeps a FIN back where it is half-open", asy
   expect([heard.bytes.length, heard.ended]).toEqual([ANSWER.length, "silence"]);
 });
 
-test("a client that leaves takes the other side along, and close() ends what is open", async () => {
+test("startFaultProxy() closes the other side when a client disconnects, and close() ends open connections", async () => {
   const { proxy, origin } = await behind({ stop: { after: 0, by: "blackhole" } });
   const leaving = connect(proxy.port, "127.0.0.1");
   await once(leaving, "connect");
@@ -99,7 +99,7 @@ test("a client that leaves takes the other side along, and close() ends what is 
   expect([proxy.openConnections, proxy.connections]).toEqual([0, 2]);
 });
 
-test("createDice() throws the same numbers for the same seed", () => {
+test("createDice() returns the same numbers for the same seed", () => {
   const throwTen = (seed: number) => Array.from({ length: 10 }, createDice(seed));
   expect(throwTen(7)).toEqual(throwTen(7));
   expect(throwTen(7)).not.toEqual(throwTen(8));

@@ -1,27 +1,30 @@
-// A TCP proxy with one fault, for tests: it carries requests as they are and answers late, slowly, in crumbs, cut short,
-// or not at all. It knows no HTTP. One proxy is one fault; a test starts as many as it needs and closes them.
+// A TCP proxy with one fault, for tests: it forwards requests unmodified, and responses late, slowly, in small pieces,
+// cut short, or never. It does not parse HTTP. A test starts one proxy per fault and closes it.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as elapse } from "node:timers/promises";
 
-/** What happens to the bytes that come back. Everything may be combined; nothing set: a plain proxy. */
+/** The fault for bytes from the target. Fields may be combined; without any, it is a plain proxy. */
 export interface ProxyFault {
-  /** Milliseconds before each piece. */
+  /** Delay before each piece, milliseconds. */
   readonly latencyMs?: number;
-  /** Up to so many milliseconds more, by a seeded dice. */
+  /** Maximum random additional delay, milliseconds, from a seeded dice. */
   readonly jitterMs?: number;
   readonly bytesPerSecond?: number;
-  /** Bytes of one write at most. */
+  /** Maximum bytes of one write. */
   readonly sliceBytes?: number;
-  /** After so many bytes of a connection, 0 is instead of the first: FIN, RST, or silence while both sides stay open. */
+  /**
+   * Stops after this many bytes of a connection; 0 stops before the first. FIN, RST, or silence while both sides stay
+   * open.
+   */
   readonly stop?: { readonly after: number; readonly by: "cut" | "reset" | "blackhole" };
-  /** What becomes of the peer's FIN: kept back for so many milliseconds, or never passed on (`half-open`). */
+  /** Delays the target's FIN by this many milliseconds, or never forwards it (`half-open`). */
   readonly end?: number | "half-open";
 }
 
 export interface FaultProxy {
   readonly port: number;
-  /** Accepted so far. */
+  /** Connections accepted so far. */
   readonly connections: number;
   readonly openConnections: number;
   close(): Promise<void>;
@@ -29,7 +32,9 @@ export interface FaultProxy {
 
 const BEFORE_RESET_MS = 20;
 
-/** Starts a proxy on a port of 127.0.0.1 before `targetPort` of 127.0.0.1. It holds one piece a connection. */
+/**
+ * Starts a proxy on a free port of 127.0.0.1 for `targetPort` of 127.0.0.1. It holds at most one piece per connection.
+ */
 export async function startFaultProxy(targetPort: number, fault: ProxyFault, seed = 1): Promise<FaultProxy> {
   const dice = createDice(seed);
   const sockets = new Set<Socket>();
@@ -38,7 +43,7 @@ export async function startFaultProxy(targetPort: number, fault: ProxyFault, see
 
   const watch = (socket: Socket) => {
     sockets.add(socket);
-    socket.on("error", () => {}); // peers that reset are what this is for; `close` follows
+    socket.on("error", () => {}); // tests make peers reset; `close` follows
     socket.on("close", () => sockets.delete(socket));
   };
 
@@ -52,7 +57,7 @@ export async function startFaultProxy(targetPort: number, fault: ProxyFault, see
       client.destroy();
       target.destroy();
     };
-    // HTTP clients never half-close: one that ends has left.
+    // HTTP clients never half-close: a FIN means that the client has left.
     client.on("end", end);
     client.on("close", end);
     target.on("error", end);
@@ -72,11 +77,11 @@ export async function startFaultProxy(targetPort: number, fault: ProxyFault, see
       return sockets.size;
     },
     async close() {
-      const closed = once(server, "close");
+      const closed = [server, ...sockets].map((each) => once(each, "close"));
       server.close();
       over.abort();
       for (const socket of sockets) socket.destroy();
-      await closed;
+      await Promise.all(closed);
     },
   };
 }
@@ -87,11 +92,11 @@ interface Carriage {
   readonly signal: AbortSignal;
 }
 
-/** Carries until the target ends or the fault strikes. Rejects when either side is gone. */
+/** Forwards until the target ends or the fault occurs. Rejects if either side has closed. */
 async function carry(target: Socket, client: Socket, { fault, dice, signal }: Carriage): Promise<void> {
   const { latencyMs = 0, jitterMs = 0, bytesPerSecond = Number.POSITIVE_INFINITY, stop, end } = fault;
   let left = stop?.after ?? Number.POSITIVE_INFINITY;
-  // The target lives on while a blackhole keeps the client.
+  // During a blackhole the target's connection stays open, because the client's does.
   for await (const chunk of target.iterator({ destroyOnReturn: false })) {
     for (const piece of slice(chunk as Buffer, fault.sliceBytes)) {
       const bytes = piece.subarray(0, left);
@@ -111,7 +116,7 @@ async function strike(client: Socket, { stop }: ProxyFault, signal: AbortSignal)
   if (stop?.by === "cut") client.end();
   else if (stop?.by === "blackhole") await silence(signal);
   else {
-    // A RST may overtake bytes that were not read yet.
+    // An RST may overtake bytes that the client has not read yet.
     await elapse(BEFORE_RESET_MS, undefined, { signal });
     client.resetAndDestroy();
   }
@@ -135,7 +140,7 @@ function* slice(bytes: Buffer, size = bytes.length): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-/** 0 to 1, the same numbers for the same seed (mulberry32). */
+/** Returns 0 to 1; the same sequence for the same seed (mulberry32). */
 export function createDice(seed: number): () => number {
   let state = seed;
   return () => {

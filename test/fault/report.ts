@@ -1,18 +1,18 @@
-// Writes docs/faults.md from what was seen: one row a fault, one table a group, no timings.
+// Writes docs/faults.md from the observed results: one row per fault, one table per group, no timings.
 import { COLUMNS, type FaultGroup, type Seen } from "./fault.ts";
 
 const HEADER = `# Faults
 
 What Huiyuan does when origins, networks and clients misbehave. Every row was observed: the fault lab (\`test/fault\`)
-runs the built program behind a scripted origin, a faulty TCP proxy and a name server of its own, and wrote down what
-it saw. \`npm test\` runs every row again and fails where this page says something else;
-\`npm run lab:docs\` writes it anew. Do not edit it by hand.
+runs the built program with a scripted origin, a faulty TCP proxy and its own DNS server, and recorded the results.
+\`npm test\` runs every row again and fails if a result differs from this page; \`npm run lab:docs\` regenerates the page.
+Do not edit it by hand.
 
-A status with a negative number is an error answer with that \`X-ErrNo\`. \`whole\`: the body ended properly and had the
+A status with a negative number is an error response with that \`X-ErrNo\`. \`whole\`: the body ended properly and had the
 right bytes. \`stored\`: the next request did not need the origin.
 `;
 
-/** The page. Throws when a fault was not observed. */
+/** Returns the page. Throws if a fault was not observed. */
 export function report(groups: readonly FaultGroup[], seen: ReadonlyMap<string, Seen>): string {
   const count = groups.reduce((sum, { faults }) => sum + faults.length, 0);
   const tables = groups.map((group) => table(group, seen));
@@ -20,7 +20,8 @@ export function report(groups: readonly FaultGroup[], seen: ReadonlyMap<string, 
 }
 
 function table({ title, about, faults }: FaultGroup, seen: ReadonlyMap<string, Seen>): string {
-  const columns = Object.keys(faults[0]?.expected ?? {}) as (keyof typeof COLUMNS)[]; // rows have no other columns
+  // the rows of a group have equal columns
+  const columns = Object.keys(faults[0]?.expected ?? {}) as (keyof typeof COLUMNS)[];
   const rows = faults.map(({ id, what }) => {
     const found = seen.get(id);
     if (found === undefined) throw new Error(`"${id}" was not observed`);

@@ -1,7 +1,8 @@
-// Addresses inside the own network at every door that takes a URL: settings, origins of all types by name and by redirect,
-// callbacks, image watermarks, redirectTo, the S3 store, doctor and try. Settings and the dialer are tried with every
-// spelling, the other doors with one of a kind. Each door refuses with its own code, and a listener on all addresses of
-// this machine sees no connection. Redirects and names of web sites are in rows/guard.ts.
+// Internal addresses at every place that accepts a URL: settings, origins of all types by name and by redirect,
+// callbacks, image watermarks, redirectTo, the S3 store, doctor and try. Settings and the dialer are tested with every
+// spelling, the other places with one of each kind. Each refuses with its own code, and a listener on all addresses of
+// this machine sees no connection. Redirects and names of web sites are in rows/guard.ts. It is long because all tests
+// share that listener.
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { findPicture } from "../../src/cli/trial/find-picture.ts";
@@ -28,7 +29,7 @@ afterEach(() => expect(inside.connections).toBe(0));
 
 const urlAt = (host: string, path = "") => `http://${host}:${inside.port}${path}`;
 
-test("the listener inside sees whoever reaches it", async () => {
+test("the listener inside counts every connection that reaches it", async () => {
   const other = await startInside(picture);
   expect((await get({ port: other.port, path: "/" })).status).toBe(200);
   expect(other.connections).toBe(1);
@@ -42,7 +43,7 @@ const s3Keys = { accessKeyId: "AK", secretAccessKey: "SK" };
 
 interface Place {
   readonly what: string;
-  /** Where the fault must be. */
+  /** The settings path of the expected fault. */
   readonly path: string;
   settings(url: string): object;
 }
@@ -69,7 +70,7 @@ const PLACES: readonly Place[] = [
   },
 ];
 
-/** URLs that no place of the settings takes, whatever they may mean to a browser. */
+/** URLs that every setting refuses, even if a browser would accept them. */
 const TRICKS: readonly string[] = [
   "http://user@cdn.example",
   "http://user:pw@cdn.example",
@@ -88,7 +89,7 @@ const TRICKS: readonly string[] = [
   "//cdn.example",
 ];
 
-/** Paths of the faults; none where the settings are taken. */
+/** Settings paths of the faults; empty if the settings are accepted. */
 function faultsOf(settings: object): readonly string[] {
   const readFile = () => "";
   try {
@@ -103,18 +104,18 @@ function faultsOf(settings: object): readonly string[] {
 describe.each(PLACES)("settings: $what", ({ what, path, settings }) => {
   const hosts = what === "a site" ? INSIDE_HOSTS : ONE_HOST_OF_A_KIND;
 
-  test("takes a public address", () => {
+  test("a public address is accepted", () => {
     expect(faultsOf(settings("https://cdn.example"))).toEqual([]);
   });
-  test.each(hosts)("is not taken at %s", (host) => {
+  test.each(hosts)("a URL to %s is refused", (host) => {
     expect(faultsOf(settings(`http://${host}:8000`))).toContainEqual(expect.stringMatching(`${path}$`));
   });
-  test.each(TRICKS.map((url) => ({ url, shown: JSON.stringify(url) })))("is not taken as $shown", ({ url }) => {
+  test.each(TRICKS.map((url) => ({ url, shown: JSON.stringify(url) })))("the URL $shown is refused", ({ url }) => {
     expect(faultsOf(settings(url))).toContainEqual(expect.stringMatching(`${path}$`));
   });
 });
 
-// Names, redirects, marks: the running program
+// The running program: names, redirects, watermark URLs
 
 const REBOUND = { inTurn: [["127.0.0.1"], ["169.254.169.254"]] };
 const KINDS = ["site", "qiniu", "s3"] as const;
@@ -125,7 +126,7 @@ describe("the running program", () => {
   let names: NameServer;
   let installation: Installation;
   let program: Program;
-  /** Where the home redirects to, by path. */
+  /** Redirect targets of the home server, by path. */
   const locations = new Map<string, string>();
 
   const originOf = (kind: Kind, url: string, more: object = {}) => {
@@ -136,10 +137,10 @@ describe("the running program", () => {
   };
   const domain = (host: string, origin: object) => ({
     host,
-    // Each row is about one request: no breaker of an equal origin may answer it.
+    // Each row tests one request, so no breaker of an equal origin may open.
     mirror: { origins: [origin], breaker: { failures: 10_000 }, negativeTtl: "0s" },
   });
-  /** All kinds dial through one dialer. */
+  /** All kinds share one dialer, so one kind is tested with the whole list. */
   const answersFor = (kind: string) => (kind === "site" ? INSIDE_ANSWERS : ONE_ANSWER_OF_A_KIND);
   const nameFor = (kind: string, index: number) => `${kind}-${index}.test`;
   const hostFor = (kind: string, index: number) => `host.${nameFor(kind, index)}`;
@@ -235,7 +236,7 @@ describe("the running program", () => {
   const named = [...KINDS, "callback"].flatMap((kind) =>
     answersFor(kind).map((answers, index) => ({ kind, index, shown: answers.join(" and ") })),
   );
-  test.each(named)("$kind: a name that is $shown", async ({ kind, index }) => {
+  test.each(named)("$kind: a name that resolves to $shown is blocked", async ({ kind, index }) => {
     if (kind === "callback") {
       const { code, data } = await upload(`told-${index}`, "a.jpg");
       expect([code, data.callback]).toEqual([-5979, { reason: "blocked" }]);
@@ -245,12 +246,12 @@ describe("the running program", () => {
     expect(names.asked(hostFor(kind, index))).toBeGreaterThan(0);
   });
 
-  test.each(KINDS)("%s: a name that moves inside between two look-ups", async (kind) => {
+  test.each(KINDS)("%s: a name that resolves to a private address at the second look-up is blocked", async (kind) => {
     expect(await ask(`rebound-${kind}.test`, `/${kind}-1.jpg`)).toBe("200, undefined");
     expect(await ask(`rebound-${kind}.test`, `/${kind}-2.jpg`)).toBe("424, -120");
   });
 
-  test("a callback's name that moves inside between two notices", async () => {
+  test("a callback's name that resolves to a private address at the second notice is blocked", async () => {
     expect((await upload("told-rebound", "first.jpg")).code).toBe(0);
     expect((await upload("told-rebound", "second.jpg")).data.callback).toEqual({ reason: "blocked" });
   });
@@ -266,7 +267,7 @@ describe("the running program", () => {
     "ftp://127.0.0.1:PORT/x.jpg",
     "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==",
   ].flatMap((location) => (["qiniu", "s3"] as const).map((kind) => ({ kind, location })));
-  test.each(redirects)("$kind: a redirect to $location", async ({ kind, location }) => {
+  test.each(redirects)("$kind: a redirect to $location is blocked", async ({ kind, location }) => {
     const name = `/${createHash("md5")
       .update(kind + location)
       .digest("hex")}.jpg`;
@@ -281,33 +282,33 @@ describe("the running program", () => {
     expect((await upload("told-redirect", "a.jpg")).data.callback).toEqual({ reason: "status", status: 302 });
   });
 
-  test.each(ONE_HOST_OF_A_KIND)("an image watermark at %s", async (host) => {
+  test.each(ONE_HOST_OF_A_KIND)("an image watermark at %s is refused", async (host) => {
     const mark = Buffer.from(urlAt(host, "/x.jpg")).toString("base64url");
     expect(await ask("home-site.test", `/marked.jpg?watermark/1/image/${mark}`)).toBe("400, -106");
   });
 
-  test("redirectTo is for clients alone", async () => {
+  test("redirectTo sends only the client to the address, and the program does not dial it", async () => {
     const answer = await get({ port: program.downloadPort, host: "sent-away.test", path: "/a.jpg" });
     expect([answer.status, answer.headers.location]).toEqual([302, urlAt("127.0.0.1", "/a.jpg")]);
   });
 
-  test("explain asks nobody", async () => {
+  test("explain makes no connection", async () => {
     const url = `http://${nameFor("site", 0)}/a.jpg`;
     const ended = await huiyuan(["explain", url, "--admin", `http://127.0.0.1:${program.adminPort}`]);
     expect(ended).toMatchObject({ code: 0, out: expect.stringContaining(urlAt(hostFor("site", 0), "/a.jpg")) });
   });
 });
 
-// Commands, and the store
+// Commands and the store
 
 describe("doctor", () => {
-  test.each(["127.0.0.1", "169.254.169.254", "localhost"])("of %s", async (host) => {
+  test.each(["127.0.0.1", "169.254.169.254", "localhost"])("doctor blocks an origin at %s", async (host) => {
     const { code, out, err } = await huiyuan(["doctor", urlAt(host), "a.jpg", "--json"]);
     expect([code, out + err]).toEqual([1, expect.stringMatching(/origin_blocked|is never dialled/)]);
     expect(out).not.toContain('"settings"');
   });
 
-  test("--allow-private never means a metadata service, nor another port of the same host", async () => {
+  test("--allow-private allows neither a metadata service nor another port of the same host", async () => {
     for (const host of ["169.254.169.254", "[fd00:ec2::254]"]) {
       const { code, err } = await huiyuan(["doctor", urlAt(host), "a.jpg", "--json", "--allow-private"]);
       expect([host, code, err]).toEqual([host, 1, expect.stringContaining("is never dialled")]);
@@ -321,31 +322,34 @@ describe("doctor", () => {
   });
 });
 
-test.each(ONE_HOST_OF_A_KIND)("try: a home page that redirects to %s", async (host) => {
+test.each(ONE_HOST_OF_A_KIND)("try does not follow a home page's redirect to %s", async (host) => {
   const headers = { Location: Buffer.from(urlAt(host, "/")).toString("latin1") };
   const home = await startScriptedOrigin({ "*": [response("", { status: "302 Found", headers })] });
   expect((await findPicture(home.url, true)).picture).toBeUndefined();
   await home.close();
 });
 
-test.each([["127.0.0.1"], ["8.8.8.8", "169.254.169.254"]])("the S3 store: a name that is %s", async (...answers) => {
-  const names = await startNameServer({ "store.test": answers });
-  const store = { type: "s3", endpoint: urlAt("store.test"), ...s3Place, ...s3Keys };
-  const installation = await install(project({}, { store }));
-  const env = {
-    NODE_OPTIONS: `--import=${new URL("answer-names.mjs", import.meta.url).href}`,
-    LAB_NAME_SERVER: names.address,
-  };
-  const started = await installation.start({ env }).then(
-    async (program) => {
-      const ready = await get({ port: program.adminPort, path: "/readyz", host: "127.0.0.1" });
-      await program.kill();
-      return `${ready.status}: ${ready.body}`;
-    },
-    (error: Error) => error.message,
-  );
-  expect(started).toMatch(/is (private|forbidden)/);
-  expect(names.asked("store.test")).toBeGreaterThan(0);
-  await installation.remove();
-  await names.close();
-});
+test.each([["127.0.0.1"], ["8.8.8.8", "169.254.169.254"]])(
+  "the S3 store refuses a name that resolves to %s",
+  async (...answers) => {
+    const names = await startNameServer({ "store.test": answers });
+    const store = { type: "s3", endpoint: urlAt("store.test"), ...s3Place, ...s3Keys };
+    const installation = await install(project({}, { store }));
+    const env = {
+      NODE_OPTIONS: `--import=${new URL("answer-names.mjs", import.meta.url).href}`,
+      LAB_NAME_SERVER: names.address,
+    };
+    const started = await installation.start({ env }).then(
+      async (program) => {
+        const ready = await get({ port: program.adminPort, path: "/readyz", host: "127.0.0.1" });
+        await program.kill();
+        return `${ready.status}: ${ready.body}`;
+      },
+      (error: Error) => error.message,
+    );
+    expect(started).toMatch(/is (private|forbidden)/);
+    expect(names.asked("store.test")).toBeGreaterThan(0);
+    await installation.remove();
+    await names.close();
+  },
+);

@@ -1,6 +1,6 @@
-// Every format, under every framing, cut at many places and carried over every faulty wire: what is not whole is never
-// answered as whole and never stored, and the next good answer repairs it. Minutes long: it runs where
-// HUIYUAN_LAB=1 (`npm run lab`) or CI is set; LAB_SEED changes the places.
+// Every format with every framing, cut at many places and sent over every faulty network path. A partial image is never
+// served as whole and never stored, and the next good response repairs it. LAB_SEED changes the
+// places.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   animatedGif,
@@ -37,7 +37,7 @@ const FORMATS: Readonly<Record<string, () => Promise<Buffer> | Buffer>> = {
   tiff: () => noisyTiff(90, 60),
 };
 
-/** Head, and the body as it goes over the wire; the last chunk where there is one. */
+/** The head, and the body as sent on the wire, including the last chunk if it is chunked. */
 const FRAMINGS = {
   length: (bytes: Buffer) => [head("200 OK", [["Content-Length", String(bytes.length)]]), bytes],
   chunks: (bytes: Buffer) => [
@@ -49,7 +49,7 @@ const FRAMINGS = {
 type Framing = keyof typeof FRAMINGS;
 const framings = Object.keys(FRAMINGS) as Framing[];
 
-/** Formats whose end is not marked: close-delimited they are never proven whole. */
+/** Formats without an end marker: a close-delimited body is never proven whole. */
 const UNMARKED: readonly string[] = ["ico", "tiff"];
 
 const WIRES: Readonly<Record<string, { readonly fault: ProxyFault; readonly isHarmless: boolean }>> = {
@@ -68,7 +68,10 @@ interface WireCase {
   readonly framing: Framing;
   readonly wire: string;
 }
-/** A domain, a wire and so an origin for each case: many failures of one origin would open its breaker for the next case. */
+/**
+ * Each case has its own domain, proxy and origin, because many failures of one origin would open its breaker for the
+ * next case.
+ */
 const domainOf = ({ format, framing, wire }: WireCase) => `${format}-${framing}-${wire}.test`;
 const WIRE_CASES: readonly WireCase[] = Object.keys(FORMATS).flatMap((format) =>
   framings.flatMap((framing) => Object.keys(WIRES).map((wire) => ({ format, framing, wire }))),
@@ -77,7 +80,7 @@ const WIRE_CASES: readonly WireCase[] = Object.keys(FORMATS).flatMap((format) =>
 let lab: Lab;
 const pictures = new Map<string, Buffer>();
 
-/** Every case, so many at once. */
+/** Runs every case, a bounded number at once. */
 async function forEachOf<Case>(cases: readonly Case[], run: (one: Case) => Promise<void>): Promise<void> {
   const left = [...cases];
   const work = async () => {
@@ -86,7 +89,7 @@ async function forEachOf<Case>(cases: readonly Case[], run: (one: Case) => Promi
   await Promise.all(Array.from({ length: AT_ONCE }, work));
 }
 
-/** The bad answer was the origin's own; a good one comes after it, and a hit after that. */
+/** The bad response came from the origin; the next response is good, and the one after that is a hit. */
 async function expectRepair(path: string, bytes: Buffer): Promise<void> {
   expect(lab.asked(path), path).toBeGreaterThan(0);
   lab.script(path, [response(bytes)]);
@@ -97,10 +100,10 @@ async function expectRepair(path: string, bytes: Buffer): Promise<void> {
   expect(lab.asked(path), path).toBe(asked);
 }
 
-/** `whole` would be a lie: the connection broke, or an error came in its place. */
+/** `whole` would be wrong: the connection must break, or an error must be sent. */
 const NOT_WHOLE = /^(200 broken|424, -(120|902))$/;
 
-describe("every format, cut and carried badly", { timeout: 300_000 }, () => {
+describe("images of every format, cut and sent over faulty networks", { timeout: 300_000 }, () => {
   beforeAll(async () => {
     for (const [format, make] of Object.entries(FORMATS)) pictures.set(format, await make());
     const wires = WIRE_CASES.map((one) => [domainOf(one), WIRES[one.wire]?.fault ?? {}] as const);
@@ -109,7 +112,7 @@ describe("every format, cut and carried badly", { timeout: 300_000 }, () => {
   afterAll(() => lab?.close());
 
   describe.each(Object.keys(FORMATS))("%s", (format) => {
-    test("cut anywhere it is never whole, never stored, and repaired", async () => {
+    test("an image that is cut anywhere is never whole, never stored, and then repaired", async () => {
       const bytes = pictures.get(format) ?? Buffer.alloc(0);
       const dice = createDice(SEED);
       const last = bytes.length - 1;
@@ -127,7 +130,7 @@ describe("every format, cut and carried badly", { timeout: 300_000 }, () => {
       await forEachOf(cases, async ({ framing, at, by }) => {
         const path = `/sweep/${format}-${framing}-${at}-${by}`;
         const [start = "", body = Buffer.alloc(0)] = FRAMINGS[framing](bytes);
-        // The chunk's own head is a part of what is cut.
+        // The chunk's own head counts among the bytes that are cut.
         const script: LabStep[] = [start, body.subarray(0, at), { pause: 30 }, by];
         lab.script(path, script);
         const seen = await lab.get({ path });
@@ -136,7 +139,7 @@ describe("every format, cut and carried badly", { timeout: 300_000 }, () => {
       });
     });
 
-    test("over a faulty wire it is whole and right, or broken and repaired", async () => {
+    test("an image over a faulty network is whole and right, or broken and then repaired", async () => {
       const bytes = pictures.get(format) ?? Buffer.alloc(0);
       const cases = WIRE_CASES.filter((one) => one.format === format);
       await forEachOf(cases, async (one) => {
@@ -152,7 +155,7 @@ describe("every format, cut and carried badly", { timeout: 300_000 }, () => {
     });
   });
 
-  test("after kill -9 and without any origin all of it is served", async () => {
+  test("all images are served after kill -9 without any origin", async () => {
     const paths = [...new Set(lab.origin.requests.map(({ target }) => target))];
     await lab.restartAlone();
     await forEachOf(paths, async (path) => {

@@ -1,5 +1,5 @@
-// Thousands of uploads, stored and refused, through one server: what it holds afterwards is no more than what it held
-// when it had seen fewer of them. The whole built program; HUIYUAN_LAB=1 (`npm run lab`) for 10,000 of each or more.
+// Sends thousands of uploads through one server, stored and refused. Afterwards it holds no more memory and descriptors
+// than after fewer of them. Runs the whole built program; `npm run lab:full` sends at least 10,000 of each.
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -13,22 +13,25 @@ import { fileForm, type MadeForm, makeForm, tokenFor, uploadToken } from "../hel
 import { APPID, KEYS } from "../helpers/settings.ts";
 import { keysIn } from "../helpers/stored-keys.ts";
 
-/** So many are stored in one round, and as many others refused or broken off. */
+/** Uploads stored in one round; as many others are refused or cut off. */
 const UPLOADS = process.env.HUIYUAN_LAB === "1" ? 5_000 : 1_000;
-/** What leaks, leaks in each round; an allocator or a heap that finds its size on a busy machine grows in one or two. */
+/**
+ * A leak grows in every round. An allocator or a heap on a busy machine grows in only one or two, until it reaches its
+ * size.
+ */
 const MAX_ROUNDS = 5;
 const AT_ONCE = 16;
 const MB = 1_000_000;
 const LOOKS = 6;
 const LOOK_MS = 1_000;
-/** In one round: a request or a body that is kept for each call is more. */
+/** Maximum growth in one round; keeping a request or a body for each call would exceed it. */
 const MAX_LIVE_GROWTH = 1.5 * MB;
-/** SQLite keeps up to 16 MB of pages for each connection, and the allocator breathes. */
+/** SQLite keeps up to 16 MB of pages per connection, and the allocator's size varies. */
 const MAX_RSS_GROWTH = 24 * MB;
 
 const LEDGERS = ["operations.db", "usage.db"];
 
-// Made once: authentic tokens are remembered, as many as that memory has room for.
+// Made once, because valid tokens are cached up to that cache's bound.
 const EXPIRED = tokenFor({ life: 10, issuedAt: 1_700_000_000 });
 const FOREIGN = uploadToken("", "none");
 const WRONG = { ...KEYS[0], secretKey: KEYS[1].secretKey };
@@ -56,7 +59,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-/** A picture of its own: equal ones are stored once. */
+/** A different picture for each index, because equal ones are stored once. */
 function pictureOf(index: number): Buffer {
   const mark = segment(0xfe, createHash("md5").update(String(index)).digest());
   return Buffer.concat([jpeg.subarray(0, 2), mark, jpeg.subarray(2)]);
@@ -67,7 +70,7 @@ interface Call {
   readonly form: MadeForm;
   readonly sign?: string;
   readonly bucket?: string;
-  /** The whole body, where it differs from the form's. */
+  /** The declared Content-Length, if it differs from the form's. */
   readonly length?: number;
 }
 
@@ -86,7 +89,7 @@ const nameOf = (index: number) => `stored-${index}.jpg`;
 
 type Refusal = readonly [code: number, make: (index: number) => Omit<Call, "fileid"> & { readonly fileid?: string }];
 
-/** In turn. Each is of bytes that nothing stored has. */
+/** Used in turn. Each uses bytes that no stored object has. */
 const REFUSALS: readonly Refusal[] = [
   [-81, (index) => ({ form: fileForm(pictureOf(index)), sign: "" })],
   [-5998, (index) => ({ form: fileForm(pictureOf(index)), sign: Buffer.alloc(60, `${index}`).toString("base64") })],
@@ -110,15 +113,15 @@ const SLICE = [
   { name: "fileContent", content: "abc" },
 ];
 
-/** Its last boundary is missing. */
+/** Removes the last boundary. */
 function cut({ contentType, body }: MadeForm): MadeForm {
   return { contentType, body: body.subarray(0, -40) };
 }
 
-/** Every so often a client leaves in the middle instead of being refused. */
+/** Every tenth refused client disconnects in the middle instead. */
 const LEAVES_EVERY = 10;
 
-/** One client; opens another connection where the server has closed one. */
+/** One client; reconnects if the server has closed the connection. */
 async function client(next: () => number | undefined): Promise<void> {
   let connection = openUploads(program.downloadPort);
   const send = (request: readonly Buffer[]): Promise<UploadAnswer> => {
@@ -139,7 +142,7 @@ async function client(next: () => number | undefined): Promise<void> {
   connection.close();
 }
 
-/** Sends what is there of a longer body, and goes when the server has had time to read it. */
+/** Sends a part of a body, and disconnects after the server has had time to read it. */
 async function leave(call: Call): Promise<void> {
   const connection: UploadConnection = openUploads(program.downloadPort);
   const answer = connection.send(requestOf({ ...call, length: call.form.body.byteLength + 1_000 }));
@@ -154,12 +157,14 @@ async function runTo(end: number, from: number): Promise<void> {
 }
 
 interface Held {
-  /** Of the main thread, bytes: its JavaScript heap, and the buffers outside of it. */
+  /** The main thread's JavaScript heap and external buffers, bytes. */
   readonly live: number;
   readonly rss: number;
 }
 
-/** What is held when nothing is under way and all garbage is gone: the least of a few looks, for notes wait up to 5 s. */
+/**
+ * Memory in use at rest after garbage collection: the minimum of a few measurements, because notes may wait up to 5 s.
+ */
 async function heldAtRest(start: Sample): Promise<Held> {
   const sample = await settled(watched, start, performance.now(), 15_000);
   expect(isAtRest(sample, start), JSON.stringify({ start, sample })).toBe(true);
@@ -181,9 +186,9 @@ async function collected(): Promise<Held> {
 }
 
 test("thousands of small uploads and as many refused ones leave memory and descriptors as they were", async () => {
-  await runTo(1, 0); // others are refused for it
+  await runTo(1, 0); // one stored upload, which some refused ones need
   await runTo(100, 1);
-  // Opened once and kept.
+  // These stay open once opened, so the test waits for them.
   const isOpen = () => LEDGERS.every((name) => existsSync(join(installation.data, `${name}-shm`)));
   await eventually(isOpen, "the ledgers are open");
   const start = await settled(watched, { ...(await takeSample(watched, 0)), sockets: 0 }, performance.now(), 1_000);
@@ -198,7 +203,7 @@ test("thousands of small uploads and as many refused ones leave memory and descr
   expect(program.output).not.toMatch(/"level":(50|60)/);
 }, 600_000);
 
-/** In the last round. */
+/** True if memory grew in the last round. */
 function hasGrown(rounds: readonly Held[]): boolean {
   const [before, after] = [rounds.at(-2)!, rounds.at(-1)!];
   return after.live - before.live > MAX_LIVE_GROWTH || after.rss - before.rss > MAX_RSS_GROWTH;

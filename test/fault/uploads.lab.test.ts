@@ -1,5 +1,5 @@
-// Uploads when something goes wrong: clients that die, a disk that fills up, fifty who want one name, and kill -9 at any
-// moment. What was acknowledged is there and equal; nothing is there by halves.
+// Uploads during failures: clients that die, a disk that fills up, fifty uploads of one name, and kill -9 at any
+// moment. Acknowledged uploads are stored unchanged; no upload is stored partially.
 import { open, readdir, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ afterEach(async () => {
   for (const step of clean.splice(0).reverse()) await step();
 });
 
-/** An image of its own for each name: what follows the end of a JPEG belongs to nobody. */
+/** A different image for each name: bytes after a JPEG's end are ignored by decoders. */
 const imageOf = (name: string, size = 0) => Buffer.concat([jpeg, Buffer.alloc(size, name), Buffer.from(name)]);
 
 async function prepare(limits: object = {}): Promise<Installation> {
@@ -51,7 +51,7 @@ async function download(port: number, fileid: string): Promise<Buffer | undefine
   return answer.body;
 }
 
-/** Sends the head and `bytes` of the form's body, then is gone. */
+/** Sends the head and `bytes` of the form's body, then resets the connection. */
 async function dieAfter(port: number, fileid: string, { contentType, body }: MadeForm, bytes: number): Promise<void> {
   const lines = [
     `POST /photos/v2/${APPID}/photos/0/${fileid} HTTP/1.1`,
@@ -74,7 +74,7 @@ async function metric(program: Program, name: string): Promise<number> {
   return Number(new RegExp(`^huiyuan_${name} (\\d+)$`, "m").exec(body.toString())?.[1] ?? Number.NaN);
 }
 
-test("a client that dies in the middle leaves nothing behind, wherever it dies", async () => {
+test("a client that dies in the middle of an upload leaves nothing behind, at any position", async () => {
   const installation = await prepare();
   const program = await start(installation);
   const large = fileForm(imageOf("large", 2_000_000));
@@ -85,13 +85,13 @@ test("a client that dies in the middle leaves nothing behind, wherever it dies",
   await eventually(async () => (await metric(program, "uploads_running")) === 0, "no upload runs");
   await eventually(async () => (await metric(program, "spools")) === 0, "no spool is held");
   expect(await readdir(join(installation.data, "spool"))).toEqual([]);
-  // What had come up to the closing boundary was a whole upload.
+  // Cuts inside the closing boundary are left out: that upload may already be whole.
   for (const bytes of [0, 1, 100, 300, 70_000, 1_000_000, total - 60, total - 20]) {
     expect(await stat(program.downloadPort, `dead-${bytes}.jpg`)).toMatchObject({ code: -197 });
   }
 });
 
-test("of fifty uploads of one name exactly one wins, and its bytes are there", async () => {
+test("exactly one of fifty uploads of one name succeeds, and its bytes are stored", async () => {
   const program = await start(await prepare());
   for (const size of [0, 400_000]) {
     const fileid = `race-${size}.jpg`;
@@ -105,7 +105,7 @@ test("of fifty uploads of one name exactly one wins, and its bytes are there", a
   }
 });
 
-test("hundreds of uploads with kill -9 in between: the acknowledged are there and equal, the others whole or absent", async () => {
+test("hundreds of uploads with kill -9 in between leave the acknowledged ones equal, the others whole or absent", async () => {
   const installation = await prepare();
   const acknowledged = new Map<string, Buffer>();
   const sent = new Map<string, Buffer>();
@@ -116,7 +116,7 @@ test("hundreds of uploads with kill -9 in between: the acknowledged are there an
     const work = async (worker: number) => {
       for (let count = 0; count < 60 && !isOver; count += 1) {
         const fileid = `r${round}/w${worker}/${count}.jpg`;
-        // Some in packs, some in files of their own, some equal to others.
+        // Some are stored in packs, some in files of their own, and some are equal to others.
         const image = imageOf(count % 7 === 0 ? "equal" : fileid, count % 3 === 0 ? 300_000 : 0);
         sent.set(fileid, image);
         const answer = await upload(program.downloadPort, fileid, image).catch(() => undefined);
@@ -141,7 +141,7 @@ test("hundreds of uploads with kill -9 in between: the acknowledged are there an
   expect((await readdir(join(installation.data, "spool"))).length).toBe(0);
 });
 
-test("bytes that were silently damaged do not stand for an upload of the same", async () => {
+test("silently damaged bytes are not reused for a new upload of the same image", async () => {
   const installation = await prepare();
   let program = await start(installation);
   const image = imageOf("damaged", 400_000);
@@ -154,7 +154,7 @@ test("bytes that were silently damaged do not stand for an upload of the same", 
 });
 
 describe("a disk without room", needs("tmpfs"), () => {
-  test("uploads, copies and deletes fail with their codes, nothing is stored by halves, and it goes on when there is room", async () => {
+  test("uploads, copies and deletes fail with their codes, store nothing partially, and work again once there is room", async () => {
     const installation = await prepare({ freeDisk: "0MB" });
     const { unmount } = await mountSmall(installation.data, "8m");
     clean.push(unmount);
@@ -162,7 +162,7 @@ describe("a disk without room", needs("tmpfs"), () => {
     const { downloadPort: port } = program;
     const kept = imageOf("kept", 300_000);
     expect(await upload(port, "kept.jpg", kept)).toMatchObject({ code: 0 });
-    // 3 MB each: the third has no room, whichever way it takes.
+    // 3 MB each: the third does not fit by any way of uploading.
     const codes: number[] = [];
     for (let count = 0; count < 4; count += 1) {
       codes.push((await upload(port, `big-${count}.jpg`, imageOf(`${count}`, 3_000_000))).code);
@@ -173,7 +173,7 @@ describe("a disk without room", needs("tmpfs"), () => {
       const body = await download(port, `big-${count}.jpg`);
       expect(body?.equals(imageOf(`${count}`, 3_000_000))).toBe(code === 0 ? true : undefined);
     }
-    // Slices meet the same disk.
+    // Slices use the same disk.
     const form = (fields: Record<string, string | Buffer>) =>
       makeForm(Object.entries({ op: "upload_slice", ...fields }).map(([name, content]) => ({ name, content })));
     const packet = (fields: Record<string, string | Buffer>) =>
@@ -189,7 +189,7 @@ describe("a disk without room", needs("tmpfs"), () => {
     expect(answers.at(-1)).toBe(-5989);
     expect(await stat(port, "slices.jpg")).toMatchObject({ code: -197 });
     expect((await download(port, "kept.jpg"))?.equals(kept)).toBe(true);
-    // Not a byte more: the catalogue cannot be written either.
+    // Full to the last byte: the catalogue cannot be written either.
     await fillDisk(join(installation.data, "filler"));
     const spent = [await operate(port, "copy", "kept.jpg"), await operate(port, "del", "kept.jpg")];
     expect(spent.map(({ status, code }) => [status, code])).toEqual([
@@ -203,7 +203,7 @@ describe("a disk without room", needs("tmpfs"), () => {
   });
 });
 
-/** Of the one file below a folder. */
+/** Flips one bit of the only file below a folder. */
 async function flipOneBit(folder: string): Promise<void> {
   const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   expect(files).toHaveLength(1);

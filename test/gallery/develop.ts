@@ -1,27 +1,27 @@
-// Renders the examples of the sheet in render processes, as the server does, and says what came out. It makes no page.
+// Renders the sheet's examples in render processes, as the server does, and returns the results. It makes no page.
 import { HuiyuanError } from "../../src/core/errors.ts";
 import { parseInstruction } from "../../src/image/grammar/grammar.ts";
-import { acceptedFormat, dependsOnAccept, settleAs } from "../../src/image/grammar/negotiate.ts";
+import { acceptedFormat, dependsOnAccept, negotiatedAs } from "../../src/image/grammar/negotiate.ts";
 import { mayServeOriginal, type Recipe } from "../../src/image/grammar/recipe.ts";
 import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
 import { claimsOf } from "../helpers/rendering.ts";
 import { ALL_INSPECTIONS, ALL_OUTPUTS, ALL_STEPS, type Example, MARK_HOST, type Section } from "./sheet.ts";
 import type { Source, Sources } from "./sources.ts";
 
-/** What an instruction made of its picture. */
+/** An instruction's result for one picture. */
 export type Developed = {
   readonly example: Example;
   readonly source: Source;
-  /** Of the render, waiting for a process included. */
+  /** Time of the render, including the wait for a process. */
   readonly milliseconds: number;
 } & (
   | { readonly kind: "image"; readonly bytes: Buffer; readonly mediaType: string; readonly frames: number }
-  /** JSON of an inspection. */
+  /** The JSON of an inspection. */
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "refused"; readonly code: string; readonly message: string }
 );
 
-/** All examples of all sections, in order. Throws when the sheet leaves out something that a recipe can hold. */
+/** Renders all examples of all sections, in order. Throws if the sheet lacks something that a recipe can hold. */
 export async function develop(
   sections: readonly Section[],
   sources: Sources,
@@ -72,7 +72,7 @@ async function developOne(renderer: Renderer, example: Example, sources: Sources
 
 function recipeOf({ instruction, accept }: Example): Recipe {
   const recipe = parseInstruction(instruction, { era: 2015 });
-  return dependsOnAccept(recipe) ? settleAs(recipe, acceptedFormat(accept ?? "")) : recipe;
+  return dependsOnAccept(recipe) ? negotiatedAs(recipe, acceptedFormat(accept ?? "")) : recipe;
 }
 
 function refuseGaps(sections: readonly Section[]): void {
@@ -84,7 +84,7 @@ function refuseGaps(sections: readonly Section[]): void {
       for (const name of Object.keys(output)) seen.add(name);
       if (inspection !== undefined) seen.add(inspection);
     } catch {
-      // one that is to be refused
+      // an example that must be refused
     }
   }
   const all = Object.keys({ ...ALL_STEPS, ...ALL_OUTPUTS, ...ALL_INSPECTIONS });

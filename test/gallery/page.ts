@@ -1,11 +1,11 @@
-// The contact sheet: one HTML file that needs nothing beside itself. Before and after stand side by side at one scale, on a
-// chequered ground that shows what is clear.
+// Writes the contact sheet: one self-contained HTML file. Before and after stand side by side at one scale, on a
+// chequered ground that shows transparency.
 import sharp from "sharp";
 import { readBmp } from "../../src/image/formats/bmp.ts";
 import type { Developed } from "./develop.ts";
 import type { Sources } from "./sources.ts";
 
-/** CSS pixels of the longer side of a picture on the sheet, at the most. */
+/** Maximum of a shown picture's longer side, CSS pixels. */
 const SHOWN_SIDE = 380;
 
 interface Sides {
@@ -13,7 +13,7 @@ interface Sides {
   readonly height: number;
 }
 
-/** A picture as a browser shows it: turned by its EXIF tag. */
+/** A picture as a browser shows it, after its EXIF rotation. */
 interface Shown extends Sides {
   readonly kind: string;
   readonly bytes: number;
@@ -88,7 +88,7 @@ function answerOf(picture: Developed, after: Shown | undefined, scale: number): 
 <small>${factsOf(after)}${frames}</small>`;
 }
 
-/** What sharp does not read is a BMP, which has no tag. */
+/** A file that sharp cannot read is a BMP, which has no EXIF tag. */
 async function shownAs(bytes: Buffer): Promise<Shown> {
   if (bytes.subarray(0, 2).toString("latin1") === "BM") {
     const { width, height } = readBmp(bytes);
@@ -104,7 +104,7 @@ function factsOf({ width, height, kind, bytes }: Shown): string {
   return `${width}×${height} ${kind} ${bytes.toLocaleString("en")} B`;
 }
 
-/** With the texts that are Base64 in it spelled out. */
+/** Decodes the Base64 texts in an instruction. */
 function readable(instruction: string): string {
   return instruction.replace(
     /(?<=\/(?:text|image|font|fill|color)\/)[\w=-]+/g,

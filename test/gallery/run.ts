@@ -1,4 +1,4 @@
-// `npm run gallery [FILE]`: writes the contact sheet of image processing and says where. Needs a build.
+// `npm run gallery [FILE]`: writes the contact sheet of image processing and prints its path. Needs a build.
 import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";

@@ -1,4 +1,4 @@
-// The sheet, second part: formats, quality, colours, and pictures that move.
+// Second part of the contact sheet: formats, quality, colours, and animated pictures.
 import { colour, mark, on, type Section, text } from "./sheet.ts";
 
 const SMALL = "imageView2/2/w/400";

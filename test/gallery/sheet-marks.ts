@@ -1,4 +1,4 @@
-// The sheet, third part: watermarks, pipelines, what is told about an image, and what is refused.
+// Third part of the contact sheet: watermarks, pipelines, image information, and refusals.
 import { b64 } from "../helpers/rendering.ts";
 import { colour, GRAVITIES, mark, on, type Section, text } from "./sheet.ts";
 

@@ -1,4 +1,4 @@
-// The sheet, first part: what becomes of sides, places and edges.
+// First part of the contact sheet: sizes, positions and edges.
 import { colour, GRAVITIES, on, type Section } from "./sheet.ts";
 
 export const SHAPES: readonly Section[] = [

@@ -1,15 +1,15 @@
-// The words of the gallery's sheet: what an example is, what all of them together must show, and short ways to write them.
+// Types of the gallery's contact sheet, the list of steps that it must show, and short functions that write examples.
 import type { Inspection, Output, StepName } from "../../src/image/grammar/recipe.ts";
 import { b64 } from "../helpers/rendering.ts";
 
-/** One picture before and after. */
+/** One example: a picture before and after. */
 export interface Example {
-  /** Name of a source. */
+  /** The source's name. */
   readonly source: string;
   readonly instruction: string;
-  /** What to look for. */
+  /** Tells a reader of the sheet which effect to check. */
   readonly note?: string;
-  /** Of the client, for `format/auto`. */
+  /** The client's Accept header, for `format/auto`. */
   readonly accept?: string;
 }
 
@@ -18,7 +18,10 @@ export interface Section {
   readonly examples: readonly Example[];
 }
 
-/** Everything that a recipe can hold. A new step or wish of the engine does not compile until it stands here. */
+/**
+ * Everything that a recipe can hold. A new step or output option of the engine does not compile until it is listed
+ * here.
+ */
 export const ALL_STEPS = {
   autoOrient: true,
   resize: true,
@@ -62,7 +65,7 @@ export const GRAVITIES = [
   "southeast",
 ];
 
-/** The address of a mark; the gallery's host is the one domain of its bucket. */
+/** Host of the watermark images' URLs; it is the only domain of the gallery's bucket. */
 export const MARK_HOST = "gallery.test";
 export const mark = (name = "logo.png") => `watermark/1/image/${b64(`http://${MARK_HOST}/${name}`)}`;
 export const text = (words: string, more = "") => `watermark/2/text/${b64(words)}${more}`;

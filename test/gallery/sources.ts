@@ -1,10 +1,10 @@
-// The pictures that the gallery begins with: a chart on which every pixel says where it lies and what colour it has, drawn
-// pictures in place of photographs, and the awkward kinds (turned by EXIF, CMYK, wide gamut, 16 bits, clear, moving).
+// Draws the gallery's source pictures: a chart whose pixels show their position and colour, drawn scenes instead of
+// photographs, and special kinds (turned by EXIF, CMYK, wide gamut, 16 bits, transparent, animated).
 import sharp, { type Sharp } from "sharp";
 import { readSamplePictures } from "../../src/cli/trial/sample-pictures.ts";
 import { writeBmp } from "../../src/image/formats/bmp.ts";
 
-/** A picture of the gallery: a file as a site would have it. */
+/** A picture of the gallery: a file as a site would serve it. */
 export interface Source {
   /** Its name at the site, with the extension of its format. */
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Source {
 
 export type Sources = ReadonlyMap<string, Source>;
 
-/** All of them by name. The same pixels on every run of one machine. */
+/** Draws all sources, by name. The pixels are the same on every run of one machine. */
 export async function drawSources(): Promise<Sources> {
   const samples = await readSamplePictures();
   const sample = (name: string) => {
@@ -137,13 +137,13 @@ ${fine.join("")}${star.join("")}
   );
 }
 
-/** Stored on its side, upright by its tag (EXIF orientation 6: turn by 90° clockwise). */
+/** Stored on its side; its EXIF tag turns it upright (orientation 6: turn by 90° clockwise). */
 async function turned(chart: string): Promise<Buffer> {
   const lying = await picture(chart).rotate(270).png().toBuffer();
   return sharp(lying).jpeg({ quality: 90 }).withMetadata({ orientation: 6 }).withExifMerge(CAMERA).toBuffer();
 }
 
-/** White, black and coloured shapes with hard, soft and half-clear edges on nothing. */
+/** White, black and coloured shapes with hard, soft and half-transparent edges on a transparent ground. */
 const CLEAR = document(
   600,
   400,
@@ -165,7 +165,7 @@ const LOGO = document(
 const FRAMES = 8;
 const DELAYS = Array.from({ length: FRAMES }, () => 120);
 
-/** A disc that goes round on a clear ground, with its frame's number. */
+/** A disc that moves in a circle on a transparent ground, with the frame's number. */
 async function moving(): Promise<Sharp> {
   const [width, height] = [400, 240];
   const frames = Array.from({ length: FRAMES }, (_, index) => {

@@ -1,4 +1,4 @@
-// A real Chromium without a window, for tests that say `needs("chromium")`.
+// Starts a real headless Chromium, for tests that declare `needs("chromium")`.
 import { type Browser, chromium } from "playwright-core";
 import { programPath } from "./services.ts";
 
@@ -13,7 +13,7 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** The caller closes it. */
+/** The caller closes the browser. */
 export async function launchBrowser(): Promise<Browser> {
   const executablePath = programPath("chromium");
   if (executablePath === undefined) throw new Error("Cannot start chromium: it is not on this machine");

@@ -1,4 +1,4 @@
-// A business server that is told of uploads: it verifies each notice with the SDK's own check and keeps what it heard.
+// A business server that receives upload callbacks: it verifies each notice with the SDK's own check and records it.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

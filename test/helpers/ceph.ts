@@ -1,4 +1,4 @@
-// A real S3 store for tests: a Ceph RGW that all files of a run share, and further gateways to it that a test may stop.
+// A real S3 store for tests: one Ceph RGW that all files of a run share, and further gateways that a test may stop.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -11,9 +11,9 @@ import { freePort } from "./services.ts";
 
 const SCRIPT = fileURLToPath(new URL("../services/ceph-rgw.sh", import.meta.url));
 
-/** Where the store is and who may do everything there. Buckets are the test's own: `<something>-<random>`. */
+/** The store's address and an administrator's key pair. Each test makes its own buckets: `<something>-<random>`. */
 export interface CephRgw {
-  /** `http://127.0.0.1:<port>`; buckets are in the path. */
+  /** `http://127.0.0.1:<port>`; the bucket is the first part of the path. */
   readonly url: string;
   readonly port: number;
   readonly region: string;
@@ -22,33 +22,33 @@ export interface CephRgw {
 }
 
 /**
- * The store of this test run. The first call of all starts it, which takes 13 s: ask in a beforeAll() with CEPH_START_MS.
- * It ends with the run; nobody stops it. Its tests say `needs("ceph")`.
+ * Returns the store of this test run. The first call starts it, which takes 13 s: call it in a beforeAll() with
+ * CEPH_START_MS. The store ends with the run; no test stops it. Tests that use it declare `needs("ceph")`.
  */
 export async function sharedRgw(): Promise<CephRgw> {
   const { folder, owner } = run();
   const ports = [String(await freePort()), String(await freePort())];
-  // Whoever comes second waits in here for the first.
+  // The script locks the folder: a second caller waits in it until the first one has started the store.
   const { stdout } = await promisify(execFile)("bash", [SCRIPT, "start", folder, ...ports, owner], {
     timeout: CEPH_START_MS,
   });
   return rgwAt(Number(stdout));
 }
 
-/** Time-out of a beforeAll() that asks for the store. */
+/** Time-out of a beforeAll() that calls sharedRgw(). */
 export const CEPH_START_MS = 90_000;
 
-/** One more gateway to the shared store, on a port of its own, which a test may kill and revive. */
+/** A further gateway to the shared store on its own port, which a test may kill and restart. */
 export interface Gateway extends CephRgw {
   /** User, method, path and status of each request since the last start(), such as `test GET /pictures/a.jpg 200`. */
   accessLog(): Promise<readonly string[]>;
-  /** kill -9; resolves when it is gone. Harmless when it is not running. */
+  /** Sends SIGKILL; resolves once the process has ended. No effect if it is not running. */
   stop(): Promise<void>;
-  /** Once more on the same port, answering when this resolves. */
+  /** Starts it again on the same port; resolves once it answers. */
   start(): Promise<void>;
 }
 
-/** Answers when this resolves. The caller stops it. */
+/** Resolves once the gateway answers. The caller stops it. */
 export async function startGateway(): Promise<Gateway> {
   await sharedRgw();
   const { folder } = run();
@@ -107,7 +107,7 @@ async function isListening(port: number): Promise<boolean> {
     await once(socket, "connect");
     return true;
   } catch {
-    return false; // refused: not yet
+    return false; // refused: not yet started
   } finally {
     socket.destroy();
   }

@@ -1,5 +1,5 @@
-// Preloaded into the program (with --expose-gc) by tests that ask what it holds: SIGUSR2 collects all garbage of its main
-// thread and gives the pages back, and says what is left.
+// Preloaded into the program (with --expose-gc) by tests that measure memory. On SIGUSR2 it collects the main thread's
+// garbage, returns free pages to the system, and prints the remaining sizes.
 import { isMainThread } from "node:worker_threads";
 
 if (isMainThread) {

@@ -1,4 +1,5 @@
-// EXIF blocks whose directories point to each other, and files of each format with a block of one's own. For tests only.
+// Builds EXIF blocks whose directories refer to each other, and files of each format with a given block. For tests
+// only.
 import sharp from "sharp";
 import { segment } from "./images.ts";
 import { pngChunk } from "./png.ts";
@@ -7,7 +8,7 @@ import { quadrants } from "./rendering.ts";
 /** Tag, type, count and value (or offset). */
 export type ExifEntry = readonly [tag: number, type: number, count: number, value: number];
 
-/** Little-endian, of one directory at 8; `next`: where the second is. */
+/** A little-endian block with one directory at offset 8. `next`: offset of the second directory. */
 export function exifBlock(entries: readonly ExifEntry[], next = 0): Buffer {
   const block = Buffer.alloc(8 + 2 + entries.length * 12 + 4);
   block.write("II*\0\x08", "latin1");
@@ -23,7 +24,10 @@ export function exifBlock(entries: readonly ExifEntry[], next = 0): Buffer {
   return block;
 }
 
-/** One directory that is its own EXIF, GPS, interoperability and thumbnail directory: of 100 entries libexif takes seconds. */
+/**
+ * One directory that is its own EXIF, GPS, interoperability and thumbnail directory. With 100 entries libexif takes
+ * seconds to read it.
+ */
 export function loopedExif(entries = 100): Buffer {
   const tags = [0x8769, 0x8825, 0xa005, 0x010f];
   return exifBlock(
@@ -32,7 +36,7 @@ export function loopedExif(entries = 100): Buffer {
   );
 }
 
-/** A picture of some colours with this block, in each format that has EXIF. */
+/** A multicoloured picture with this block, in each format that supports EXIF. */
 export async function filesWithExif(
   block: Buffer,
   width = 64,
@@ -54,7 +58,7 @@ export async function filesWithExif(
 
 export type ExifFormat = "jpeg" | "png" | "webp" | "avif";
 
-/** `blocks`: in segments of their own. */
+/** Adds each of `blocks` in a segment of its own. */
 export function jpegWithExif(jpeg: Buffer, ...blocks: readonly Buffer[]): Buffer {
   const segments = blocks.map((block) => segment(0xe1, Buffer.concat([Buffer.from("Exif\0\0"), block])));
   return Buffer.concat([jpeg.subarray(0, 2), ...segments, jpeg.subarray(2)]);
@@ -62,7 +66,7 @@ export function jpegWithExif(jpeg: Buffer, ...blocks: readonly Buffer[]): Buffer
 
 function webpWithExif(webp: Buffer, width: number, height: number, block: Buffer): Buffer {
   const head = Buffer.alloc(10);
-  head[0] = 0x08; // it has EXIF
+  head[0] = 0x08; // VP8X flag: has EXIF
   head.writeUIntLE(width - 1, 4, 3);
   head.writeUIntLE(height - 1, 7, 3);
   const chunks = Buffer.concat([webpChunk("VP8X", head), webp.subarray(12), webpChunk("EXIF", block)]);
@@ -78,7 +82,7 @@ function webpChunk(type: string, data: Buffer): Buffer {
   return Buffer.concat([head, data, Buffer.alloc(data.length % 2)]);
 }
 
-/** Over the beginning of a longer block that the encoder has written. */
+/** Overwrites the beginning of a longer block that the encoder wrote. */
 async function avifWithExif(width: number, height: number, block: Buffer): Promise<Buffer> {
   const room = { IFD0: { ImageDescription: "x".repeat(block.length) } };
   const avif = await quadrants(width, height).withExif(room).avif({ effort: 0 }).toBuffer();
@@ -86,7 +90,7 @@ async function avifWithExif(width: number, height: number, block: Buffer): Promi
   return avif;
 }
 
-/** Of any file, as libvips decodes it. */
+/** Returns the raw pixels of any file, as libvips decodes it. */
 export function pixelsOf(file: Buffer): Promise<Buffer> {
   return sharp(file).raw().toBuffer();
 }

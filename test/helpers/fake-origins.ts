@@ -1,19 +1,19 @@
-// Origins without a network for tests of the mirror: each answers its requests in turn, with a body that is all there
-// or that a test lets arrive step by step. They keep to what origin.ts asks of every origin.
+// Origins without a network, for tests of the mirror: each answers its requests in turn. A body is whole at once, or a
+// test delivers it step by step. They follow the contract in origin.ts.
 import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/core/errors.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
 
-/** What an origin does with one request. */
+/** An origin's response to one request. */
 export type Reply = (request: OriginRequest) => Answered | Promise<Answered>;
 
 type Answered = Awaited<ReturnType<Origin["fetch"]>>;
 
 export interface FakeOrigin extends Origin {
-  /** Every request so far, in order. */
+  /** All requests so far, in order. */
   readonly requests: readonly OriginRequest[];
 }
 
-/** Takes the replies in turn; the last one repeats. */
+/** Uses the replies in turn; the last one repeats. */
 export function fakeOrigin(...replies: readonly Reply[]): FakeOrigin {
   const requests: OriginRequest[] = [];
   return {
@@ -29,7 +29,7 @@ export function fakeOrigin(...replies: readonly Reply[]): FakeOrigin {
   };
 }
 
-/** What a head may say beside the length. */
+/** Fields of a response head other than its length. */
 export type HeadFacts = Partial<
   Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "desync">
 >;
@@ -44,7 +44,7 @@ export function image(bytes: Buffer, facts: HeadFacts = {}): Reply {
   };
 }
 
-/** 304, to a request with `unless`; 200 would be a fault of ours. */
+/** Answers 304 to a request with `unless`. Answering it to any other request would be a bug of the test. */
 export function notModified(facts: Partial<Pick<NotModified, "etag" | "lastModified" | "life">> = {}): Reply {
   return ({ unless }) => {
     if (unless === undefined) throw new Error("asked without a condition");
@@ -55,25 +55,28 @@ export function notModified(facts: Partial<Pick<NotModified, "etag" | "lastModif
 /** 404. */
 export const absent: Reply = () => undefined;
 
-/** No answer, or one that may not be used. */
+/** Fails without a usable response. */
 export function failing(code: ErrorCode, details: ErrorDetails = {}): Reply {
   return () => {
     throw new HuiyuanError(code, "Cannot fetch: the test says so", details);
   };
 }
 
-/** A body that arrives as a test says. */
+/** A body that a test delivers step by step. */
 export interface Arriving {
   /** Answers with this body. */
   readonly reply: Reply;
   send(bytes: Buffer): void;
   end(): void;
   fail(error: Error): void;
-  /** Its taker has ended the exchange. */
+  /** True once the reader has ended the exchange. */
   readonly isDestroyed: boolean;
 }
 
-/** Bytes wait until the body is started, and while its taker has paused it. Fails with the reason when the request is aborted. */
+/**
+ * Holds its bytes until the body is started, and while its reader has paused it. Fails with the abort reason if the
+ * request is aborted.
+ */
 export function arriving(facts: HeadFacts = {}): Arriving {
   let sink: OriginSink | undefined;
   let isPaused = false;
@@ -119,7 +122,7 @@ export function arriving(facts: HeadFacts = {}): Arriving {
     },
     reply(asked) {
       request = asked;
-      // One signal has many requests.
+      // Many requests share one signal, so the listener is removed at the end.
       if (!isOver) asked.signal.addEventListener("abort", aborted);
       return {
         isNotModified: false,

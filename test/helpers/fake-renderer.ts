@@ -1,20 +1,20 @@
-// A renderer without processes: a real line in front of one place, and results that a test lets go. For tests only.
+// A renderer without processes: a real queue for one render slot, and results that a test releases. For tests only.
 import { createRenderQueue } from "../../src/image/limits/render-queue.ts";
 import type { Renderer, RenderRequest } from "../../src/image/renderer.ts";
 import { LIMITS } from "./rendering.ts";
 import { createLatch } from "./spools.ts";
 
 export interface FakeRenderer extends Renderer {
-  /** Of every render that began, in order. */
+  /** All renders that have started, in order. */
   readonly begun: readonly RenderRequest[];
-  /** Lets the render that was begun so-and-so-manieth (from 0) end. Each ends by itself unless `holds`. */
+  /** Lets the started render with this index (from 0) end. If `holds` is not set, each ends by itself. */
   letGo(index: number): void;
   holds: boolean;
 }
 
-/** `make`: what the result of an image's bytes is; may throw. */
+/** `make` returns the result for an image's bytes; it may throw. */
 export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Buffer | Promise<Buffer>): FakeRenderer {
-  const queue = createRenderQueue({ places: 1, maxWaiting: 4, waitMs: 60_000, maxBytes: 1_000_000 });
+  const queue = createRenderQueue({ slots: 1, maxWaiting: 4, waitMs: 60_000, maxBytes: 1_000_000 });
   const begun: RenderRequest[] = [];
   const latches: ReturnType<typeof createLatch>[] = [];
   return {
@@ -45,7 +45,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
           image: { format: "png", width: 1, height: 1, frames: 1 },
         };
       } finally {
-        place.leave();
+        place.release();
       }
     },
     close: () => Promise.resolve(),

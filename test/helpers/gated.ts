@@ -1,14 +1,17 @@
-// Pushes bodies through a gate, cut as a test wants. For tests only.
+// Pushes bodies through a gate, cut into chunks as a test needs. For tests only.
 import { createGate, type Gate } from "../../src/body/gate/gate.ts";
 
-/** The gate after the whole body came as one chunk. */
+/** Returns the gate after the whole body arrived as one chunk. */
 export function gated(...parts: readonly (Buffer | string)[]): Gate {
   const gate = createGate();
   gate.push(Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part, "latin1") : part))));
   return gate;
 }
 
-/** The gate after the body came in chunks of these lengths, taken in turn. Each chunk is wiped once it was pushed: nobody may keep it. */
+/**
+ * Returns the gate after the body arrived in chunks of these lengths, used in turn. Each chunk is overwritten after its
+ * push, because the gate must not keep it.
+ */
 export function gatedIn(body: Buffer, chunkLengths: readonly number[]): Gate {
   const gate = createGate();
   let turn = 0;
@@ -21,7 +24,10 @@ export function gatedIn(body: Buffer, chunkLengths: readonly number[]): Gate {
   return gate;
 }
 
-/** After how many bytes the structure first was whole; undefined: never. One byte at a time, so that every cut is seen. */
+/**
+ * Returns the byte count after which the structure was first whole, or undefined if never. Pushes one byte at a time,
+ * so that every cut is tested.
+ */
 export function wholeAfter(body: Buffer): number | undefined {
   const gate = createGate();
   for (let at = 0; at < body.length; at += 1) {

@@ -1,4 +1,5 @@
-// A client of the download port that sends its request target byte for byte and tells a whole answer from a broken one.
+// A client of the download port that sends its request target byte for byte, and tells a whole response from a broken
+// one.
 import { type IncomingHttpHeaders, request } from "node:http";
 
 export interface GetOptions {
@@ -8,9 +9,9 @@ export interface GetOptions {
   readonly host?: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Leaves after so many body bytes. */
+  /** Disconnects after this many body bytes. */
   readonly leaveAfter?: number;
-  /** Called when the response head is there. */
+  /** Called when the response head has arrived. */
   readonly onHead?: () => void;
   /** Milliseconds; default 30 s. */
   readonly deadlineMs?: number;
@@ -20,11 +21,11 @@ export interface GetResult {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** False: the connection broke before the end, or this client left. */
+  /** False if the connection broke before the end, or this client disconnected. */
   readonly isWhole: boolean;
 }
 
-/** Rejects only when no response head came. */
+/** Rejects only if no response head arrived. */
 export function get(options: GetOptions): Promise<GetResult> {
   const {
     port,
@@ -67,7 +68,7 @@ export function get(options: GetOptions): Promise<GetResult> {
   });
 }
 
-/** The bytes of a path segment list as clients spell them: everything but unreserved and `/` percent-encoded. */
+/** Encodes a key as a request path, as clients do: percent-encodes everything but unreserved characters and `/`. */
 export function pathOf(key: string): string {
   return `/${key.split("/").map(encodeURIComponent).join("/")}`;
 }

@@ -1,14 +1,17 @@
-// GIFs written by hand, for what no encoder writes: frames of one colour that lie anywhere and go in any way. For tests only.
+// Writes GIFs that no encoder makes: frames of one colour at any position with any disposal. For tests only.
 
 export interface HandFrame {
   /** left, top, width, height */
   readonly at: readonly [number, number, number, number];
-  /** Of PALETTE. */
+  /** Index into PALETTE. */
   readonly colour: number;
-  /** 1: stays · 2: its place becomes clear · 3: what was there before comes back. Absent: nothing is said of the frame. */
+  /**
+   * 1: keep · 2: clear the frame's area · 3: restore the previous content. Absent: the frame has no graphic control
+   * extension.
+   */
   readonly disposal?: number;
   readonly transparent?: number;
-  /** Hundredths of a second, where there is a disposal; 20 by default. */
+  /** Hundredths of a second, used if there is a disposal; default 20. */
   readonly delay?: number;
 }
 
@@ -22,7 +25,7 @@ const BITS = 2;
 
 const u16 = (value: number) => [value & 255, value >> 8];
 
-/** `background`: of PALETTE. `bits`: of the colour table, whose further colours are black. */
+/** `background`: index into PALETTE. `bits`: size of the colour table; its further colours are black. */
 export function handGif(
   width: number,
   height: number,
@@ -43,7 +46,7 @@ export function handGif(
   return Buffer.concat([Buffer.from("GIF89a"), Buffer.from([...head, ...table, ...blocks, 0x3b])]);
 }
 
-/** Codes that begin anew before they would grow. */
+/** LZW codes that clear the table before the code size would grow. */
 function uncompressed(pixels: number, colour: number, bits: number): number[] {
   const [clear, end] = [1 << bits, (1 << bits) + 1];
   const codes = Array.from({ length: pixels }, (_, at) => (at % (clear - 2) === 0 ? [clear, colour] : [colour])).flat();

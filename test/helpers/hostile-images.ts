@@ -1,5 +1,5 @@
-// Files that try to cost a server more than they are worth: small in bytes, huge in claims. Made by hand where no encoder
-// would. For tests only.
+// Builds files that try to cost a server far more than their size suggests. Written by hand if no encoder makes them.
+// For tests only.
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { noisyAvif, noisyGif, noisyJpeg, noisyPng, noisyWebp, segment } from "./images.ts";
@@ -16,7 +16,7 @@ function pngHead(width: number, height: number, bits: number, colour: number): B
   return pngChunk("IHDR", head);
 }
 
-/** Grey of `bits` a pixel, all black, deflated; `extra` chunks stand before the pixels. */
+/** A black greyscale PNG with `bits` per pixel; `extra` chunks come before the pixels. */
 export function blackPng(width: number, height: number, bits: 1 | 8 = 1, extra: readonly Buffer[] = []): Buffer {
   const row = Math.ceil((width * bits) / 8) + 1;
   const pixels = deflateSync(Buffer.alloc(row * height), { level: 9 });
@@ -29,7 +29,7 @@ export function blackPng(width: number, height: number, bits: 1 | 8 = 1, extra: 
   ]);
 }
 
-/** A PNG that claims gigapixels and holds a few bytes. */
+/** A PNG that declares gigapixels and holds a few bytes. */
 export function claimingPng(width: number, height: number): Buffer {
   const few = deflateSync(Buffer.alloc(64));
   return Buffer.concat([
@@ -40,7 +40,7 @@ export function claimingPng(width: number, height: number): Buffer {
   ]);
 }
 
-/** A small PNG with a text or profile that inflates to so many bytes. */
+/** A small PNG with a text or profile chunk that inflates to this many bytes. */
 export function inflatingPng(kind: "zTXt" | "iCCP", inflatedBytes: number): Buffer {
   const bomb = deflateSync(Buffer.alloc(inflatedBytes), { level: 9 });
   return blackPng(64, 64, 8, [pngChunk(kind, Buffer.concat([Buffer.from("bomb\0\0", "latin1"), bomb]))]);
@@ -62,7 +62,7 @@ export function framesGif(screen: number, side: number, frames: number): Buffer 
   return Buffer.concat([head, ...Array<Buffer>(frames).fill(GIF_FRAME(side, side)), Buffer.from([0x3b])]);
 }
 
-/** A WebP whose lossless head claims 16384² pixels. */
+/** A WebP whose lossless header declares 16384² pixels. */
 export function claimingWebp(): Buffer {
   const payload = Buffer.from([0x2f, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0]);
   const head = Buffer.from("RIFF\0\0\0\0WEBPVP8L\0\0\0\0", "latin1");
@@ -71,7 +71,7 @@ export function claimingWebp(): Buffer {
   return Buffer.concat([head, payload]);
 }
 
-/** A JPEG whose frame claims 65535² pixels. */
+/** A JPEG whose frame header declares 65535² pixels. */
 export function claimingJpeg(jpeg: Buffer): Buffer {
   const bytes = Buffer.from(jpeg);
   const frame = [0xc0, 0xc2].map((marker) => bytes.indexOf(Buffer.from([0xff, marker]))).find((at) => at !== -1)!;
@@ -80,7 +80,7 @@ export function claimingJpeg(jpeg: Buffer): Buffer {
   return bytes;
 }
 
-/** A progressive JPEG whose last scan comes `times` times. */
+/** A progressive JPEG whose last scan is repeated `times` times. */
 export async function scansJpeg(side: number, times: number): Promise<Buffer> {
   const create = { width: side, height: side, channels: 3 as const, background: "#808080" };
   const jpeg = await sharp({ create }).jpeg({ progressive: true }).toBuffer();
@@ -89,7 +89,7 @@ export async function scansJpeg(side: number, times: number): Promise<Buffer> {
   return Buffer.concat([jpeg.subarray(0, last), ...Array<Buffer>(times).fill(scan), jpeg.subarray(-2)]);
 }
 
-/** A small JPEG that carries so many bytes of colour profile. */
+/** A small JPEG with this many bytes of colour profile. */
 export async function heavyProfileJpeg(bytes: number): Promise<Buffer> {
   const jpeg = await sharp({ create: { width: 64, height: 64, channels: 3, background: "#808080" } })
     .jpeg()
@@ -106,8 +106,8 @@ export async function heavyProfileJpeg(bytes: number): Promise<Buffer> {
 }
 
 /**
- * Whole images of every format that hold as many parts as fit into so many bytes: none of them says anything, and each has to be
- * passed over.
+ * Whole images of every format, padded to this many bytes with as many empty parts as fit. A parser must skip each
+ * part.
  */
 export async function tinyParts(bytes: number): Promise<Readonly<Record<string, Buffer>>> {
   const [jpeg, png, gif] = await Promise.all([noisyJpeg(60, 40), noisyPng(40, 30), noisyGif(40, 30)]);

@@ -1,5 +1,5 @@
-// Images, and what is asked of them, that try to cost a server more than they are worth, with what may come of each. What
-// they are made of is in hostile-images.ts. For tests only.
+// Hostile images with the processing requested of them, and the allowed outcomes of each. hostile-images.ts builds the
+// files. For tests only.
 import sharp from "sharp";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import { blackPng, claimingPng, framesGif, heavyProfileJpeg, inflatingPng, scansJpeg } from "./hostile-images.ts";
@@ -9,14 +9,14 @@ export interface HostileOrder {
   readonly what: string;
   readonly make: () => Promise<Buffer> | Buffer;
   readonly instruction: string;
-  /** Of which one must come. */
+  /** Allowed outcomes; exactly one occurs. */
   readonly outcomes: readonly ("rendered" | ErrorCode)[];
 }
 
-/** A modest wish, for images that are hostile by themselves. */
+/** A modest processing request, for images that are hostile by themselves. */
 export const THUMBNAIL = "imageView2/2/w/200/format/webp";
 
-/** A square of one colour; not limited in size. */
+/** A square of one colour, of any size. */
 export const grey = (side: number) =>
   sharp({ create: { width: side, height: side, channels: 3, background: "#808080" }, limitInputPixels: false });
 
@@ -109,8 +109,8 @@ export const HOSTILE_ORDERS: readonly HostileOrder[] = [
     what: "thirty slow steps",
     make: () => grey(4000).png().toBuffer(),
     instruction: `imageMogr2${"/rotate/45/crop/3000x3000".repeat(15)}`,
-    // Each step holds the image whole beside what the last one has left: mostly time or memory is used up first, but a fast core
-    // is through in time.
+    // Each step holds the whole image beside the previous step's result. Usually time or memory runs out first, but a
+    // fast core finishes in time.
     outcomes: ["render_timeout", "image_too_large", "rendered"],
   },
   {

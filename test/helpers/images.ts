@@ -1,9 +1,9 @@
-// Test images, the same bytes on every run of one machine: noise over a gradient, encoded by sharp, and by hand where
-// sharp has no encoder or no such option (BMP, ICO, restart markers, EXIF thumbnails). For tests only.
+// Test images, the same bytes on every run of one machine: noise over a gradient, encoded by sharp. BMP, ICO, restart
+// markers and EXIF thumbnails are written by hand, because sharp cannot. For tests only.
 import sharp, { type Sharp } from "sharp";
 
 const NOISE_SEED = 0x9e3779b9;
-/** How far noise moves a sample from the gradient: enough that no encoder makes the picture small. */
+/** Maximum distance of a sample from the gradient; enough that no encoder makes the picture small. */
 const NOISE_SPAN = 64;
 
 /** Raw pixels, row by row; `channels` 4 has a varying alpha. */
@@ -31,26 +31,26 @@ export function noisyJpeg(width: number, height: number): Promise<Buffer> {
   return noisy(width, height).jpeg({ quality: 85 }).toBuffer();
 }
 
-/** Many scans, with Huffman tables between them. */
+/** A JPEG with many scans and Huffman tables between them. */
 export function progressiveJpeg(width: number, height: number): Promise<Buffer> {
   return noisy(width, height).jpeg({ quality: 85, progressive: true }).toBuffer();
 }
 
-/** A noisy JPEG whose EXIF holds a thumbnail: a whole JPEG of its own, with its own EOI. */
+/** A noisy JPEG whose EXIF holds a thumbnail: another whole JPEG with its own EOI. */
 export async function jpegWithThumbnail(width: number, height: number): Promise<Buffer> {
   const [jpeg, thumbnail] = await Promise.all([noisyJpeg(width, height), noisyJpeg(32, 24)]);
   const soi = jpeg.subarray(0, 2);
   return Buffer.concat([soi, segment(0xe1, exifWithThumbnail(thumbnail)), jpeg.subarray(2)]);
 }
 
-/** The JPEG with an EXIF block of one directory: tag, type, count and value (or offset) of each entry. */
+/** Adds an EXIF block of one directory to the JPEG. Each entry: tag, type, count and value (or offset). */
 export function withExifEntries(jpeg: Buffer, entries: readonly (readonly [number, number, number, number])[]): Buffer {
   const made = entries.map(([tag, type, count, value]) => entry(tag, type, value, count));
   const block = Buffer.concat([EXIF_HEAD, directory(0, ...made)]);
   return Buffer.concat([jpeg.subarray(0, 2), segment(0xe1, block), jpeg.subarray(2)]);
 }
 
-/** Little-endian, the first directory behind it. */
+/** A little-endian header; the first directory follows it. */
 const EXIF_HEAD = Buffer.from("Exif\0\0II*\0\x08\0\0\0", "latin1");
 
 function entry(tag: number, type: number, value: number, count = 1): Buffer {
@@ -80,7 +80,7 @@ function exifWithThumbnail(thumbnail: Buffer): Buffer {
 
 /**
  * A decodable grey JPEG of `columns` × `rows` blocks of 8×8 pixels, with a restart marker after every block. Each
- * Huffman table has the one code `0`, so that a block is two bits and its padding.
+ * Huffman table has only the code `0`, so a block is two bits and padding.
  */
 export function jpegWithRestarts(columns: number, rows: number): Buffer {
   const huffman = (tableClass: number) => segment(0xc4, Buffer.from([tableClass << 4, 1, ...Array(15).fill(0), 0]));
@@ -115,14 +115,14 @@ export function noisyGif(width: number, height: number): Promise<Buffer> {
   return noisy(width, height).gif().toBuffer();
 }
 
-/** `frames` pictures that differ, 100 ms each, for ever. */
+/** `frames` different pictures, 100 ms each, looping forever. */
 export function animatedGif(width: number, height: number, frames = 3): Promise<Buffer> {
   return noisyFrames(width, height, frames)
     .gif({ delay: Array(frames).fill(100), loop: 0 })
     .toBuffer();
 }
 
-/** `alpha` and `animated` make the extended file format (VP8X). */
+/** `alpha` and `animated` select the extended file format (VP8X). */
 export function noisyWebp(
   width: number,
   height: number,
@@ -142,7 +142,7 @@ function noisyFrames(width: number, height: number, frames: number): Sharp {
   return sharp(pixels, { raw: { width, height: height * frames, channels: 3, pageHeight: height } });
 }
 
-/** Slow to encode: keep it small. */
+/** Encoding is slow: use small sizes. */
 export function noisyAvif(width: number, height: number): Promise<Buffer> {
   return noisy(width, height).avif({ quality: 60, effort: 0 }).toBuffer();
 }
@@ -151,7 +151,7 @@ export function noisyTiff(width: number, height: number): Promise<Buffer> {
   return noisy(width, height).tiff({ compression: "lzw" }).toBuffer();
 }
 
-/** 24 bits a pixel, BITMAPINFOHEADER, rows padded to 4 bytes; `isTopDown` gives the height a minus. */
+/** 24 bits per pixel, BITMAPINFOHEADER, rows padded to 4 bytes; `isTopDown` makes the height negative. */
 export function noisyBmp(width: number, height: number, isTopDown = false): Buffer {
   const stride = Math.ceil((width * 3) / 4) * 4;
   const pixels = noisyPixels(width, height);
@@ -164,7 +164,7 @@ export function noisyBmp(width: number, height: number, isTopDown = false): Buff
   );
 }
 
-/** 8 bits a pixel, run-length encoded (BI_RLE8): one run a row, so the pixel data is far smaller than the rows. */
+/** 8 bits per pixel, run-length encoded (BI_RLE8): one run per row, so the pixel data is far smaller than the rows. */
 export function runLengthBmp(width: number, height: number): Buffer {
   const row = [Math.min(width, 255), 7, 0, 0];
   const data = Buffer.from([...Array.from({ length: height }, () => row).flat(), 0, 1]);
@@ -194,7 +194,7 @@ function bmpOf(head: BmpHead, palette: Buffer, data: Buffer): Buffer {
   return Buffer.concat([headers, palette, data]);
 }
 
-/** An icon that holds one PNG. At most 256 a side. */
+/** An icon that holds one PNG; sides of at most 256 pixels. */
 export async function noisyIco(width: number, height: number): Promise<Buffer> {
   const png = await noisyPng(width, height);
   const head = Buffer.from([0, 0, 1, 0, 1, 0, width % 256, height % 256, 0, 0, 1, 0, 32, 0, 0, 0, 0, 0, 22, 0, 0, 0]);

@@ -1,4 +1,5 @@
-// Every way to say "inside" to the SSRF guard: loopback, private, link-local, metadata, multicast.
+// Every spelling of an internal address for tests of the SSRF guard: loopback, private, link-local, metadata,
+// multicast.
 
 /** Hosts as a URL may spell them. */
 export const INSIDE_HOSTS: readonly string[] = [
@@ -34,7 +35,7 @@ export const INSIDE_HOSTS: readonly string[] = [
   "255.255.255.255",
 ];
 
-/** Answers of a name server, of which at least one is inside. */
+/** Responses of a DNS server with at least one internal address each. */
 export const INSIDE_ANSWERS: readonly (readonly string[])[] = [
   ["127.0.0.1"],
   ["0.0.0.0"],
@@ -60,7 +61,7 @@ export const INSIDE_ANSWERS: readonly (readonly string[])[] = [
   ["8.8.8.8", "::1"],
 ];
 
-/** One spelling of each kind. The classifier and the dialer are tried with all of them, every other door with these. */
+/** One spelling of each kind. Tests of the classifier and the dialer use the whole list; all other tests use these. */
 export const ONE_HOST_OF_A_KIND: readonly string[] = [
   "127.0.0.1",
   "2130706433",

@@ -1,4 +1,4 @@
-// A log that keeps its lines for a test.
+// A log that records its lines for a test.
 import type { Log } from "../../src/core/log.ts";
 
 export interface LogLine {

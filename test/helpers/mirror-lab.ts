@@ -1,4 +1,4 @@
-// A mirror over a memory store, a real pool of spools and origins without a network; asked as the downloads ask it.
+// A mirror over a memory store, a real pool of spools and origins without a network; called as downloads call it.
 import type { Disk } from "../../src/body/spool/spool-file.ts";
 import { createBucket } from "../../src/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
@@ -7,12 +7,14 @@ import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";
 import type { MissAnswer } from "../../src/mirror/fill/join.ts";
-import { createFillLimit, type FillLimit } from "../../src/mirror/fill/slots.ts";
+import { createFillLimit, type FillLimit } from "../../src/mirror/fill/semaphore.ts";
 import { createTransientRoom } from "../../src/mirror/fill/transient.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
-import { createMirror, type Mirror, type MirrorOptions } from "../../src/mirror/mirror.ts";
+import { createMirror, type Mirror } from "../../src/mirror/mirror.ts";
+import type { MirrorOptions } from "../../src/mirror/mirror-context.ts";
 import { createMemoryCache, type MemoryCache } from "../../src/mirror/stored/memory-cache.ts";
-import { createStored, type Found, type Stored, type StoredHooks } from "../../src/mirror/stored/stored.ts";
+import { createStored, type Found, type Stored } from "../../src/mirror/stored/stored.ts";
+import type { StoredHooks } from "../../src/mirror/stored/stored-changes.ts";
 import { createWriteBack, type WriteBack } from "../../src/mirror/storing/write-back.ts";
 import type { Origin } from "../../src/origin/origin.ts";
 import { eventually } from "./program.ts";
@@ -22,41 +24,41 @@ export const BUCKET_ID = "10001234/photos";
 
 export interface StoredLab {
   readonly stored: Stored;
-  readonly hot: MemoryCache;
+  readonly memoryCache: MemoryCache;
   readonly driver: BucketDriver;
 }
 
-/** An empty bucket in memory with the memory tier before it; `over` replaces parts of the driver. */
+/** An empty bucket in memory behind a memory cache; `over` replaces parts of the driver. */
 export function storedLab(
   options: {
-    readonly hotBytes?: number;
-    readonly maxHotObjectBytes?: number;
+    readonly cacheBytes?: number;
+    readonly maxCachedObjectBytes?: number;
     readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
     readonly now?: () => number;
     readonly hooks?: StoredHooks;
   } = {},
 ): StoredLab {
-  const { hotBytes = 10_000_000, maxHotObjectBytes = 100_000, over, now = () => 1_000, hooks } = options;
+  const { cacheBytes = 10_000_000, maxCachedObjectBytes = 100_000, over, now = () => 1_000, hooks } = options;
   const memory = createMemoryStore(now).bucket(BUCKET_ID);
   const driver = { ...memory, ...over?.(memory) };
-  const hot = createMemoryCache({ maxBytes: hotBytes, maxObjectBytes: maxHotObjectBytes });
+  const memoryCache = createMemoryCache({ maxBytes: cacheBytes, maxObjectBytes: maxCachedObjectBytes });
   const bucket = createBucket({ driver, now, maxObjectBytes: 1_073_741_824 });
-  return { stored: createStored(BUCKET_ID, bucket, hot, hooks), hot, driver };
+  return { stored: createStored(BUCKET_ID, bucket, memoryCache, hooks), memoryCache, driver };
 }
 
-/** A meter that keeps what it was told, such as `stored 120` or `refused not_found`. */
-export function countingMeter(): MirrorMeter & { readonly told: string[] } {
-  const told: string[] = [];
-  const note = (text: string) => void told.push(text);
+/** A meter that records its events, such as `stored 120` or `refused not_found`. */
+export function countingMeter(): MirrorMeter & { readonly events: string[] } {
+  const events: string[] = [];
+  const note = (text: string) => void events.push(text);
   return {
-    told,
+    events,
     fillStarted: () => note("fill"),
     collapsed: () => note("collapsed"),
     failedOver: () => note("failed over"),
     retried: () => note("retried"),
     originAnswered: (milliseconds) => note(`answered ${milliseconds}`),
     refused: (code) => note(`refused ${code}`),
-    revalidated: (outcome) => note(`refreshed ${outcome}`),
+    revalidated: (outcome) => note(`revalidated ${outcome}`),
     stored: (bytes) => note(`stored ${bytes}`),
     notStored: (code) => note(`not stored ${code}`),
   };
@@ -66,7 +68,7 @@ export interface MirrorLabOptions {
   readonly origins: readonly Origin[];
   readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origin">>;
   readonly slots?: number;
-  readonly rescuedBytes?: number;
+  readonly transientBytes?: number;
   readonly retryMs?: readonly number[];
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
   readonly pool?: { readonly memoryBytes?: number; readonly perSpoolBytes?: number; readonly disk?: Partial<Disk> };
@@ -85,23 +87,23 @@ export interface MirrorLab extends StoredLab {
   readonly writeBack: WriteBack;
   /** Aborted by a test that stops the program. */
   readonly stopping: AbortController;
-  /** A test moves `now` on; `setMs`: how far the time of day (Unix milliseconds) has been set beside it. */
+  /** A test advances `now`; `setMs`: the shift of the time of day (Unix milliseconds) against it. */
   readonly clock: { now: number; setMs: number };
-  /** The bucket, then the mirror. */
+  /** Looks into the bucket first, then calls the mirror. */
   ask(key: string, options?: AskOptions): Promise<MissAnswer | Exclude<Found, { state: "absent" }>>;
   /** As `ask`, for a key that the bucket lacks. */
   miss(key: string, options?: AskOptions): Promise<MissAnswer>;
-  /** Starts without asking the bucket, at the given epoch. */
+  /** Calls the mirror without a look-up, with the given epoch. */
   missAt(key: string, epoch: number, options?: AskOptions): Promise<MissAnswer>;
-  /** The whole body of a miss, released. Throws what a client would be told, and what breaks the body. */
+  /** The whole body of a miss; releases it. Throws the error of the answer or of the body. */
   fetch(key: string, options?: AskOptions): Promise<Buffer>;
-  /** What the bucket has. */
+  /** The object in the bucket. */
   object(key: string): Promise<ObjectInfo | undefined>;
-  /** Resolves when no fill runs and no spool is held; throws when some still is after a while. */
+  /** Resolves when no fill runs and no spool is held; throws after 5 s. */
   settled(): Promise<void>;
 }
 
-/** A request as it is without rules; key, path, epoch, method and signal are the caller's. */
+/** A request without rules; the caller adds key, path, epoch, method and signal. */
 export const PLAIN = {
   isStored: true,
   query: "",
@@ -116,8 +118,8 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const now = () => clock.now + clock.setMs;
   const ticks = () => clock.now;
   const { over, retryMs = [1, 1] } = options;
-  const hooks: StoredHooks = { tried: (key) => writeBack.tried(BUCKET_ID, key) };
-  const { stored, hot, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
+  const hooks: StoredHooks = { waitForTries: (key) => writeBack.waitForTries(BUCKET_ID, key) };
+  const { stored, memoryCache, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
   const pool = testPool(options.pool);
   const meter = countingMeter();
   const slots = createFillLimit(options.slots ?? 100);
@@ -139,7 +141,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     },
     {
       spools: pool,
-      transients: createTransientRoom(options.rescuedBytes),
+      transients: createTransientRoom(options.transientBytes),
       writeBack,
       slots,
       meter,
@@ -168,7 +170,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   return {
     mirror,
     stored,
-    hot,
+    memoryCache,
     driver,
     pool,
     meter,
@@ -181,7 +183,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     missAt,
     fetch: async (key, how) => bodyOf(await miss(key, how)),
     async object(key) {
-      const entry = await driver.lookup(key as Key); // given to toKey() before it was asked for
+      const entry = await driver.lookup(key as Key); // toKey() has checked it before
       return entry.state === "object" ? entry.info : undefined;
     },
     settled: () =>
@@ -189,7 +191,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   };
 }
 
-/** Asked as listed, with the default `failoverOn`. */
+/** Tries the origins in the listed order, with the default `failoverOn`. */
 function inOrder(origins: readonly Origin[]): Origin {
   return createFailover({
     candidates: origins.map((origin) => ({ origin })),

@@ -1,13 +1,19 @@
-// A name server on loopback that answers as a test says, and differently each time where it says so. It reads one
-// question a packet and knows A and AAAA only. The fault lab's answer-names.mjs makes the program ask it.
+// A DNS server on loopback with scripted responses, which may change with each query. It reads one question per packet
+// and knows A and AAAA only. The fault lab's answer-names.mjs makes the program use it.
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import ipaddr from "ipaddr.js";
 
-/** Addresses of both families; `unknown`: NXDOMAIN; `failing`: SERVFAIL; `silent`: no packet comes back; `alias`: a CNAME, and no address. */
+/**
+ * Addresses of both families; `unknown`: NXDOMAIN; `failing`: SERVFAIL; `silent`: no response; `alias`: a CNAME without
+ * an address.
+ */
 export type NameAnswer = readonly string[] | "unknown" | "failing" | "silent" | "alias";
 
-/** Name → its answer, or one for each look-up in turn (the last one repeats), or one a family (A after `aMs`). Any other name is unknown. */
+/**
+ * Name → its response, or one response per look-up in turn (the last one repeats), or one per family (A is delayed by
+ * `aMs`). Any other name is unknown.
+ */
 export type NameTable = Readonly<
   Record<
     string,
@@ -20,7 +26,7 @@ export type NameTable = Readonly<
 export interface NameServer {
   /** `address:port`. */
   readonly address: string;
-  /** Questions for the name's A records so far: one a look-up. */
+  /** Queries for the name's A records so far; each look-up sends one. */
   asked(name: string): number;
   close(): Promise<void>;
 }
@@ -32,7 +38,9 @@ const NO_ERROR = 0;
 const SERVER_FAILURE = 2;
 const NAME_ERROR = 3;
 
-/** On a free port of 127.0.0.1, unless it is to be where glibc asks: port 53 of another loopback address. */
+/**
+ * Listens on a free port of 127.0.0.1 by default. For glibc, which always uses port 53, pass another loopback address.
+ */
 export async function startNameServer(
   table: NameTable,
   { host = "127.0.0.1", port = 0 }: { readonly host?: string; readonly port?: number } = {},
@@ -50,7 +58,7 @@ export async function startNameServer(
     const bytes = answerPacket(packet.subarray(0, end), type, answer);
     const late = typeof entry === "object" && "aMs" in entry && type === A ? entry.aMs : undefined;
     if (late === undefined) socket.send(bytes, peer.port, peer.address);
-    // The test may be over.
+    // The test may have ended by then.
     else setTimeout(() => isOpen && socket.send(bytes, peer.port, peer.address), late);
   });
   socket.bind(port, host);
@@ -75,7 +83,7 @@ function answerTo(entry: NameTable[string], type: number, count: number): NameAn
 
 const HEAD_BYTES = 12;
 
-/** The first question; `end`: where it ends in the packet. */
+/** Reads the first question. `end`: the question's end in the packet. */
 function readQuestion(packet: Buffer): { readonly name: string; readonly type: number; readonly end: number } {
   const labels: string[] = [];
   let at = HEAD_BYTES;
@@ -104,12 +112,13 @@ function answerPacket(question: Buffer, type: number, answer: Exclude<NameAnswer
 /** The name `cdn`. */
 const ALIAS = Buffer.from("\x03cdn\0", "latin1");
 
-/** ipaddr.js keeps ::ffff:127.0.0.1 as an IPv6 address here, as a name server would. */
+/** ipaddr.js keeps ::ffff:127.0.0.1 as an IPv6 address here, as a DNS server would. */
 function addressBytes(text: string): Buffer {
   return Buffer.from(ipaddr.parse(text).toByteArray());
 }
 
 function record(type: number, bytes: Buffer): Buffer {
-  const head = Buffer.from([0xc0, HEAD_BYTES, 0, type, 0, 1, 0, 0, 0, 0, 0, bytes.length]); // the question's name, no life
+  // the question's name, TTL 0
+  const head = Buffer.from([0xc0, HEAD_BYTES, 0, type, 0, 1, 0, 0, 0, 0, 0, bytes.length]);
   return Buffer.concat([head, bytes]);
 }

@@ -1,4 +1,4 @@
-// An operator's own web site on a real nginx, which knows itself by one name only and makes some images from the query.
+// An operator's own web site on a real nginx. It accepts one host name only, and serves some images by their query.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,18 +8,18 @@ import { type Nginx, startNginx } from "./services.ts";
 export interface OwnSite {
   readonly url: string;
   put(path: string, bytes: Uint8Array): Promise<void>;
-  /** The file is gone from the site. */
+  /** Removes the file from the site. */
   remove(path: string): Promise<void>;
-  /** Method and target of what it is asked while `work` goes on; `count` of them are awaited. */
+  /** Returns method and target of the requests that arrive during `work`; waits for `count` of them. */
   asked(count: number, work: () => Promise<void>): Promise<readonly string[]>;
   /** All requests so far. */
   requests(): Promise<readonly string[]>;
-  /** kill -9. */
+  /** Sends SIGKILL. */
   stop(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** `name`: its Host; another one is answered 421. A query that begins with `size=small` is answered with `small.jpg`. */
+/** `name`: the site's host; other hosts get 421. A query that begins with `size=small` gets `small.jpg`. */
 export async function startOwnSite(name: string): Promise<OwnSite> {
   const root = await mkdtemp(join(tmpdir(), "huiyuan-own-site-"));
   const conf = `
@@ -38,7 +38,7 @@ export async function startOwnSite(name: string): Promise<OwnSite> {
     async asked(count, work) {
       const before = (await requests()).length;
       await work();
-      // nginx writes its line when its own answer has ended, which is not before ours.
+      // nginx logs a request after its response has ended, which may be later than the test sees the response.
       await eventually(async () => (await requests()).length >= before + count, `the site was asked ${count} times`);
       return (await requests()).slice(before);
     },

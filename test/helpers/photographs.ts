@@ -1,5 +1,5 @@
-// Hundreds of real pictures under awkward names, for an origin to serve: Debian's wallpaper photographs, and every
-// format made from them. Made once a machine, then kept in the temporary folder. Not for what needs exact pixels.
+// Hundreds of real pictures under awkward names, for an origin to serve: Debian's wallpaper photographs in every
+// format. Made once per machine, then reused from the temporary folder. Not for tests that need exact pixels.
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,17 +9,17 @@ import { PHOTOGRAPHS_FOLDER } from "./services.ts";
 
 /** One file of the corpus. */
 export interface CorpusImage {
-  /** Its path below the root with `/` between the parts, decoded: what a fileid is. */
+  /** Decoded path below the root with `/` between the parts, which is the fileid. */
   readonly key: string;
-  /** Absolute. */
+  /** An absolute path. */
   readonly path: string;
   readonly bytes: number;
 }
 
 export interface Corpus {
-  /** The folder that a web server serves. Shared between runs: do not write to it. */
+  /** The folder that a web server serves. Runs share it: do not write to it. */
   readonly root: string;
-  /** Sorted by key, at least 300. */
+  /** Sorted by key; at least 300 images. */
   readonly images: readonly CorpusImage[];
 }
 
@@ -36,7 +36,10 @@ const FORMATS: Readonly<Record<string, (image: Sharp) => Sharp>> = {
   avif: (image) => image.avif({ quality: 50, effort: 0 }),
 };
 
-/** Names that go wrong where a path is decoded twice, not at all, cut at a mark, or normalized. No default separator. */
+/**
+ * Names that break if a path is decoded twice, not at all, cut at a special character, or normalized. None contains the
+ * default separator.
+ */
 const AWKWARD_NAMES = [
   "with space.jpg",
   " leading and trailing .jpg",
@@ -86,11 +89,11 @@ const AWKWARD_NAMES = [
 ];
 
 /**
- * The corpus, made on the first call within seconds and found again later. Rejects where the photographs are
- * missing: the test says `needs("photographs")`.
+ * Returns the corpus; the first call makes it within seconds, later calls reuse it. Rejects if the photographs are
+ * missing: the test declares `needs("photographs")`.
  */
 export async function photographCorpus(): Promise<Corpus> {
-  // Named after this file's contents: another recipe is another folder.
+  // The folder is named after this file's contents, so that a changed recipe gets a new folder.
   const recipe = createHash("sha256")
     .update(await readFile(new URL(import.meta.url)))
     .digest("hex")
@@ -99,12 +102,12 @@ export async function photographCorpus(): Promise<Corpus> {
   const found = await listed(root);
   if (found.length > 0) return { root, images: found };
 
-  // Made aside and renamed as a whole, so that a run that is killed leaves no half corpus behind.
+  // Made in a separate folder and renamed as a whole, so that a killed run leaves no partial corpus.
   const making = await mkdtemp(`${root}-`);
   try {
     await make(making);
     await rename(making, root).catch(async (cause: unknown) => {
-      if ((await listed(root)).length === 0) throw cause; // else another run was quicker with the same
+      if ((await listed(root)).length === 0) throw cause; // otherwise another run has made the same corpus first
     });
   } finally {
     await rm(making, { recursive: true, force: true });
@@ -140,19 +143,19 @@ async function make(root: string): Promise<void> {
     );
   }
   for (const [index, name] of AWKWARD_NAMES.entries()) {
-    // Another width each, so that no two are equal and a mix-up of names shows.
+    // Each image gets a different width, so that no two are equal and mixed-up names are noticed.
     const image = sharp(small[index % small.length]).resize(100 + index);
     await write(`names/${name}`, await image.jpeg().toBuffer());
   }
-  // Equal bytes under several names: a store keeps them once.
+  // Equal bytes under several names: a store keeps one copy.
   const twin = await sharp(small[0]).resize(99).webp().toBuffer();
   for (const name of ["first.webp", "second.webp", "第三.webp"]) await write(`twins/${name}`, twin);
-  // Bytes after a JPEG's end are allowed, so padding keeps it whole.
+  // Bytes after a JPEG's end are allowed, so the padded file is still whole.
   const largest = await readFile(LARGEST);
   await write("just below the limit.jpg", Buffer.concat([largest, Buffer.alloc(SIZE_LIMIT - 1 - largest.length)]));
 }
 
-/** All files below `root`; none when it does not exist. */
+/** Lists all files below `root`; none if it does not exist. */
 async function listed(root: string): Promise<CorpusImage[]> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(
     (cause: NodeJS.ErrnoException) => {

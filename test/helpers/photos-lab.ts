@@ -1,5 +1,5 @@
-// The REST API in this process, over a memory store and real sockets, spools and slices on disk. For what a whole program
-// would take too long for: clocks, thousands of requests, a look inside.
+// The REST API in this process, over a memory store, with real sockets, and spools and slices on disk. For tests that
+// would take too long with the whole program: clocks, thousands of requests, internal state.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { type AnsweredCall, createRestApi } from "../../src/http/rest/rest.ts";
 import { createFront } from "../../src/http/wire/front.ts";
 import { createRequestIds } from "../../src/http/wire/request-id.ts";
 import { startServer } from "../../src/http/wire/server.ts";
-import { createFillLimit } from "../../src/mirror/fill/slots.ts";
+import { createFillLimit } from "../../src/mirror/fill/semaphore.ts";
 import { createMemoryOnceLedger } from "../../src/sign/once.ts";
 import { createVerifiedTokens } from "../../src/sign/verified.ts";
 import { createKnownMd5 } from "../../src/upload/known-md5.ts";
@@ -29,11 +29,11 @@ export interface PhotosLab {
   readonly slices: Slices;
   readonly uploads: RestApiParts["uploads"];
   readonly calls: readonly AnsweredCall[];
-  /** What was logged as an error. */
+  /** Error log lines. */
   readonly faults: readonly object[];
 }
 
-/** Open slices over a folder that goes with the test. */
+/** Open slices over a folder that is removed after the test. */
 export async function slicesLab(now: () => number = Date.now, dir = temporaryFolder()): Promise<Slices> {
   const freeSpace = createFreeSpace({ dir, minFreeBytes: 0 });
   const slices = await openSlices({ folder: createSliceFolder(dir), freeSpace, log: SILENT_LOG, now, ticks: now });
@@ -47,7 +47,7 @@ export function temporaryFolder(): string {
   return dir;
 }
 
-/** One project with the bucket `photos`. Ends with the test. */
+/** One project with the bucket `photos`. Closed after the test. */
 export async function photosLab(options: Partial<RestApiParts> = {}): Promise<PhotosLab> {
   const { stored } = storedLab({ now: Date.now });
   const bucket: ManagedBucket = {
@@ -81,7 +81,7 @@ export async function photosLab(options: Partial<RestApiParts> = {}): Promise<Ph
     maxImageBytes: () => 20_971_520,
     place: () => ({ publicPort: "auto", port: 80 }),
     patience: { idleMs: 30_000, totalMs: 60_000 },
-    // Images of the lab are proven where the renderer is; here the API is looked at.
+    // Tests of the renderer cover image verification; this lab tests the API.
     verify: () => Promise.resolve(),
     announce: async () => undefined,
     log: { ...SILENT_LOG, error: (fields) => void faults.push(fields) },

@@ -1,5 +1,5 @@
-// A small S3 client for tests that shares nothing with the program: it signs by hand with node:crypto and sends with
-// node:http. What it reads back is what any other S3 tool would read.
+// A small S3 client for tests that shares no code with the program: it signs with node:crypto and sends with node:http.
+// It reads objects as any other S3 tool would.
 import { createHash, createHmac } from "node:crypto";
 import { once } from "node:events";
 import { type IncomingHttpHeaders, request } from "node:http";
@@ -20,17 +20,17 @@ export interface S3Answer {
 }
 
 export interface PlainS3 {
-  /** Sends a signed request and returns whatever comes. `key` undefined: the bucket itself. */
+  /** Sends a signed request and returns any response. `key` undefined: the bucket itself. */
   send(method: string, bucket: string, key?: string, more?: S3Request): Promise<S3Answer>;
-  /** Throws when it cannot. Harmless when it is there already. */
+  /** Throws on failure. No effect if the bucket exists. */
   makeBucket(bucket: string): Promise<void>;
-  /** Throws when it cannot. `headers`: content-type, x-amz-meta-… and so on. */
+  /** Throws on failure. `headers`: content-type, x-amz-meta-… and so on. */
   put(bucket: string, key: string, body: Uint8Array, headers?: Readonly<Record<string, string>>): Promise<void>;
-  /** The object; undefined for NoSuchKey. Throws for anything else. */
+  /** Returns the object, or undefined for NoSuchKey. Throws for any other error. */
   get(bucket: string, key: string): Promise<S3Answer | undefined>;
-  /** Throws when it cannot. */
+  /** Throws on failure. */
   remove(bucket: string, key: string): Promise<void>;
-  /** All keys with the prefix, in the store's order. */
+  /** Lists all keys with the prefix, in the store's order. */
   list(bucket: string, prefix?: string): Promise<string[]>;
 }
 
@@ -134,7 +134,7 @@ function sign({ url, region, accessKeyId, secretAccessKey }: PlainS3Options, par
   return { ...headers, authorization };
 }
 
-/** Every byte of its UTF-8 but unreserved characters as %XX. */
+/** Percent-encodes every UTF-8 byte except unreserved characters. */
 function percentEncode(text: string): string {
   return [...Buffer.from(text)]
     .map((byte) => {

@@ -1,4 +1,4 @@
-// PNG by hand: its chunks, and a profile that no encoder here writes. For tests only.
+// Writes PNG chunks, and a colour profile that no encoder here writes. For tests only.
 import { crc32, deflateSync } from "node:zlib";
 
 /** One PNG chunk. */
@@ -11,7 +11,7 @@ export function pngChunk(type: string, payload: Buffer): Buffer {
   return chunk;
 }
 
-/** A profile of grey with this gamma: the head, white point and curve that ICC.1 asks for. */
+/** A grey profile with this gamma: the header, white point and curve that ICC.1 requires. */
 function greyProfile(gamma: number): Buffer {
   const tags: readonly (readonly [name: string, content: Buffer])[] = [
     ["wtpt", Buffer.from("58595a20000000000000f6d6000100000000d32d", "hex")],
@@ -36,7 +36,7 @@ function greyProfile(gamma: number): Buffer {
   return Buffer.concat([head, table, ...tags.map(([, content]) => content)]);
 }
 
-/** The PNG with a profile that says its grey has this gamma. */
+/** Adds a grey profile with this gamma to the PNG. */
 export function withGreyProfile(png: Buffer, gamma: number): Buffer {
   const afterHead = 33;
   const profile = Buffer.concat([Buffer.from("grey\0\0", "latin1"), deflateSync(greyProfile(gamma))]);

@@ -1,4 +1,4 @@
-// What tests of processed images ask a running server, and look for on its disk.
+// Requests to a running server for tests of processed images, and checks of its stored files.
 import { request } from "node:http";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -11,7 +11,7 @@ export async function sizeOf(bytes: Buffer): Promise<readonly [string | undefine
   return [format, width, height];
 }
 
-/** The value of a series without labels, or with these exact ones; 0 where it is not there yet. */
+/** The value of a series without labels, or with exactly these labels; 0 if it does not exist yet. */
 export async function metric(adminPort: number, name: string): Promise<number> {
   const { body } = await get({ port: adminPort, host: "127.0.0.1", path: "/metrics" });
   const line = body
@@ -21,7 +21,7 @@ export async function metric(adminPort: number, name: string): Promise<number> {
   return Number(line?.slice(name.length + 1) ?? 0);
 }
 
-/** `POST /api/v1/objects/<change>`; rejects unless every line says that it was done or need not be. */
+/** `POST /api/v1/objects/<change>`; rejects unless every line reports success or that no change was needed. */
 export function changeObjects(
   adminPort: number,
   change: "delete" | "undelete" | "purge",
@@ -54,7 +54,7 @@ export function changeObjects(
   });
 }
 
-/** What is stored of a bucket of the embedded store: SHA-256 and bytes of each object. */
+/** Objects of one bucket in the embedded store: SHA-256 and size of each. */
 export function storedObjects(
   data: string,
   bucketId: string,

@@ -1,4 +1,4 @@
-// Runs the built program as a person would: its own process, its own settings file and data folder.
+// Runs the built program as an operator would: its own process, settings file and data folder.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -7,28 +7,28 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-/** The built program, for node. */
+/** Path of the built program, for node. */
 export const PROGRAM = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const READY = /downloads on http:\/\/\S+?:(\d+), admin on http:\/\/\S+?:(\d+)/;
 
-/** For a process to start or to end, on a machine that has much else to do. */
+/** Time for a process to start or end on a busy machine. */
 const PATIENCE_MS = 60_000;
-/** A loop without a pause would take the program's core from it. */
+/** A loop without a pause would take CPU time from the program. */
 const POLL_MS = 5;
 
 export interface Program {
   readonly downloadPort: number;
   readonly adminPort: number;
   readonly pid: number;
-  /** All it has said on stdout and stderr so far. */
+  /** All output on stdout and stderr so far. */
   readonly output: string;
-  /** kill -9; resolves when it is gone. */
+  /** Sends SIGKILL; resolves once the process has ended. */
   kill(): Promise<void>;
-  /** SIGTERM; resolves with the exit code. */
+  /** Sends SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
 }
 
-/** A folder with a settings file in it, and a data folder beside. The caller removes it. */
+/** A folder with a settings file and a data folder. The caller removes it. */
 export interface Installation {
   readonly folder: string;
   readonly file: string;
@@ -41,15 +41,15 @@ export interface Installation {
 
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** A command that runs it, such as `taskset -c 0`. */
+  /** A command that runs the program, such as `taskset -c 0`. */
   readonly wrap?: readonly string[];
-  /** For node itself, such as --cpu-prof. */
+  /** Flags for node itself, such as --cpu-prof. */
   readonly nodeFlags?: readonly string[];
 }
 
 /**
- * `settings` without server ports and data, which are filled in: any free ports, `<folder>/data`. An image has more time than by default:
- * on a busy machine a process that renders may need some seconds for its start alone.
+ * `settings` comes without server ports and data; free ports and `<folder>/data` are filled in. The render time-out is
+ * longer than the default, because a render process may need seconds to start on a busy machine.
  */
 export async function install(settings: object): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-test-"));
@@ -115,13 +115,13 @@ async function start(file: string, { env = {}, wrap = [], nodeFlags = [] }: Star
 }
 
 export interface Ended {
-  /** Null where a signal ended it. */
+  /** Null if a signal ended it. */
   readonly code: number | null;
   readonly out: string;
   readonly err: string;
 }
 
-/** Runs one command of the built program to its end. `input` goes to its standard input. */
+/** Runs one command of the built program to its end. `input` is written to its standard input. */
 export async function huiyuan(
   args: readonly string[],
   { env = {}, input = "" }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
@@ -137,7 +137,7 @@ export async function huiyuan(
   child.stderr.on("data", (chunk: Buffer) => {
     said.err += chunk.toString();
   });
-  // A command that fails early reads none of it.
+  // A command that fails early does not read it.
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   await within(
@@ -156,7 +156,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
   return child.exitCode;
 }
 
-/** The promise, or an error that says what was awaited. */
+/** Returns the promise's value, or rejects with an error that names the awaited event. */
 export async function within<Value>(promise: Promise<Value>, milliseconds: number, what: () => string): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -169,7 +169,7 @@ export async function within<Value>(promise: Promise<Value>, milliseconds: numbe
   }
 }
 
-/** Polls every few milliseconds until `check` holds, for changes that no event announces outside the process. */
+/** Polls every few milliseconds until `check` returns true, for changes that no event announces outside the process. */
 export async function eventually(
   check: () => Promise<boolean> | boolean,
   what: string,

@@ -1,5 +1,5 @@
-// A child process for crash tests: stores objects in the store of argv[2] until it is killed, and prints the number of
-// each as soon as it is acknowledged. Odd numbers come as spool files, and every fifth object is deleted again ("-n").
+// A child process for crash tests: stores objects in the store of argv[2] until it is killed. It prints each number as
+// soon as the put is acknowledged. Odd numbers use spool files, and every fifth object is deleted afterwards ("-n").
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
 import { infoOf, wholeBody, wholeBodyInFile } from "./whole-body.ts";
 
-/** The bytes of object number `n`, the same in every process: 1 to about 190,000 of them. */
+/** The bytes of object number `n`, the same in every process: between 1 and about 190,000 bytes. */
 export function bytesOfNumber(n: number): Buffer {
   const seed = createHash("sha256").update(`${n}`).digest();
   return Buffer.alloc(1 + (seed.readUInt32BE(0) % 190_000), seed);

@@ -1,27 +1,27 @@
-// A stand-in for a download domain of Qiniu: serves objects under their keys, and in a private bucket only to requests
-// with a good download token. It checks tokens by itself, with nothing of the program's.
+// A stand-in for a Qiniu download domain: serves objects under their keys. In a private bucket it requires a valid
+// download token, and checks it without any code of the program.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface QiniuStandInOptions {
-  /** Key → bytes, or key and query → what it makes of the object by it; may change while it runs. */
+  /** Key → bytes, or key and query → the processed bytes. May change while the server runs. */
   readonly objects: ReadonlyMap<string, Uint8Array>;
-  /** Undefined: a public bucket. */
+  /** Undefined: the bucket is public. */
   readonly keys?: { readonly accessKey: string; readonly secretKey: string };
-  /** Referer 防盗链: any other is refused. */
+  /** Required Referer (防盗链); any other is refused. */
   readonly referer?: string;
 }
 
-/** One request, as Qiniu's log would have it. */
+/** One request, as in Qiniu's access log. */
 export interface QiniuRequest {
   readonly key: string;
-  /** Without the token's parameters; empty when there is no other. */
+  /** The query without the token's parameters; empty if nothing else is left. */
   readonly query: string;
   readonly method: string;
   readonly status: number;
-  /** Unix seconds that the token was good until; undefined without a token. */
+  /** The token's deadline, Unix seconds; undefined without a token. */
   readonly deadline: number | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface QiniuStandIn {
   close(): Promise<void>;
 }
 
-/** The caller closes it. */
+/** The caller closes the server. */
 export async function startQiniuStandIn(options: QiniuStandInOptions): Promise<QiniuStandIn> {
   const requests: QiniuRequest[] = [];
   const server = createServer((request, response) => {

@@ -1,4 +1,4 @@
-// Sends bytes to a port and reads what comes back, for requests that no HTTP client would make.
+// Sends raw bytes to a port and reads the response, for requests that no HTTP client would make.
 import { connect } from "node:net";
 
 export interface RawAnswer {
@@ -7,7 +7,10 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Everything until the peer closes or, once it has begun, `idleMs` pass without a byte; `firstMs`: until it begins. */
+/**
+ * Returns everything until the peer closes, or until `idleMs` pass without a byte. `firstMs`: time limit for the first
+ * byte.
+ */
 export function sendRaw(
   port: number,
   bytes: string | Uint8Array,

@@ -1,18 +1,18 @@
-// Run by a test under a low limit of descriptors: stores more objects than it may open files, each in a file of its own, reads
-// all of them twice, and prints how many were read whole.
+// Run by a test under a low limit of descriptors. Stores more objects than it may open files, each in its own file.
+// Reads all of them twice, and prints how many were read whole.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createFsStore } from "../../src/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { infoOf, readAll, wholeBodyInFile } from "./whole-body.ts";
 
-/** Synced side by side: far fewer than there are descriptors. */
+/** Concurrent puts; far fewer than the limit of descriptors. */
 const AT_ONCE = 25;
 
 const [dir = "", objects = ""] = process.argv.slice(2);
 const store = await createFsStore({ dir, now: Date.now, log: SILENT_LOG, minFreeBytes: 0 });
 const bucket = store.bucket("1/b");
-// What comes as a file stays one; small bodies in memory would share a pack.
+// A body in a file keeps its own file; small bodies in memory would share a pack.
 const bodies = Array.from({ length: Number(objects) }, (_, index) => {
   const bytes = Buffer.from(`body ${index}`);
   const path = join(dir, `spooled-${index}`);

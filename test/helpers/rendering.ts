@@ -4,7 +4,7 @@ import { createGate } from "../../src/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
 import { readSource } from "../../src/image/formats/loaders.ts";
 import { parseInstruction } from "../../src/image/grammar/grammar.ts";
-import { dependsOnAccept, settleAs } from "../../src/image/grammar/negotiate.ts";
+import { dependsOnAccept, negotiatedAs } from "../../src/image/grammar/negotiate.ts";
 import type { AutoFormat, Era } from "../../src/image/grammar/recipe.ts";
 import { type Rendered, renderImage } from "../../src/image/process/pipeline.ts";
 
@@ -21,10 +21,10 @@ export const b64 = (text: string) => Buffer.from(text).toString("base64url");
 
 export interface RenderOptions {
   readonly era?: Era;
-  readonly marks?: Readonly<Record<string, Buffer>>;
+  readonly watermarks?: Readonly<Record<string, Buffer>>;
   /** In place of those of LIMITS. */
   readonly limits?: Partial<typeof LIMITS>;
-  /** What `format/auto` means to the client. */
+  /** The format that `format/auto` means for the client. */
   readonly auto?: AutoFormat;
 }
 
@@ -32,16 +32,16 @@ export interface RenderOptions {
 export async function renderText(
   bytes: Buffer,
   text: string,
-  { era = 2015, marks = {}, limits: other = {}, auto = "autoPlain" }: RenderOptions = {},
+  { era = 2015, watermarks = {}, limits: other = {}, auto = "autoPlain" }: RenderOptions = {},
 ): Promise<Rendered> {
   const asked = parseInstruction(text, { era });
-  const recipe = dependsOnAccept(asked) ? settleAs(asked, auto) : asked;
+  const recipe = dependsOnAccept(asked) ? negotiatedAs(asked, auto) : asked;
   const limits = { ...LIMITS, ...other };
   const facts = readSource(bytes, limits);
-  return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(marks)), limits });
+  return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(watermarks)), limits });
 }
 
-/** What the catalogue would know of it. */
+/** The facts that the catalogue would have. */
 export function claimsOf(bytes: Buffer): { readonly size: number; readonly image: ImageFacts } {
   const gate = createGate();
   gate.push(bytes);

@@ -1,4 +1,4 @@
-// Calls of the REST API as its clients make them, byte for byte where it matters. For tests only.
+// Calls the REST API as its clients do, byte for byte if that matters. For tests only.
 import { request } from "node:http";
 import { connect } from "node:net";
 import { makeToken } from "../../src/sign/token.ts";
@@ -8,32 +8,32 @@ export interface TokenWish {
   readonly appid?: string;
   readonly bucket?: string | undefined;
   readonly fileid?: string;
-  /** Seconds from now; undefined: one-time. */
+  /** Seconds from now; undefined: a one-time token. */
   readonly life?: number | undefined;
   readonly userid?: string;
   readonly key?: { readonly secretId: string; readonly secretKey: string };
-  /** Unix seconds; now where left out. */
+  /** Unix seconds; default now. */
   readonly issuedAt?: number;
 }
 
 let random = 0;
 
-/** A token of the test project's first key; each differs. */
-export function tokenFor(wish: TokenWish): string {
-  const { appid = APPID, fileid = "", life, userid = "0", key = KEYS[0] } = wish;
-  const bucket = "bucket" in wish ? wish.bucket : "photos";
-  const { issuedAt = Math.floor(Date.now() / 1_000) } = wish;
+/** Returns a token signed with the test project's first key; each token differs. */
+export function tokenFor(options: TokenWish): string {
+  const { appid = APPID, fileid = "", life, userid = "0", key = KEYS[0] } = options;
+  const bucket = "bucket" in options ? options.bucket : "photos";
+  const { issuedAt = Math.floor(Date.now() / 1_000) } = options;
   random += 1;
   const expires = life === undefined ? 0 : issuedAt + life;
   return makeToken({ appid, bucket, secretId: key.secretId, expires, issuedAt, random, userid, fileid }, key.secretKey);
 }
 
-/** Multi-use, an hour; bound where a file is named. */
+/** A multi-use token for one hour, bound to a file if one is given. */
 export function uploadToken(fileid = "", bucket = "photos"): string {
   return tokenFor({ bucket, fileid, life: 3_600 });
 }
 
-/** For one copy or delete of a file. */
+/** A one-time token for one copy or delete of a file. */
 export function onceToken(fileid: string, bucket = "photos"): string {
   return tokenFor({ bucket, fileid });
 }
@@ -42,7 +42,7 @@ export interface FormPart {
   readonly name: string;
   readonly content: Buffer | string;
   readonly filename?: string;
-  /** Further header lines of the part. */
+  /** Additional header lines of the part. */
   readonly headers?: readonly string[];
 }
 
@@ -74,15 +74,15 @@ export interface ApiResult {
   readonly code: number;
   readonly message: string;
   readonly data: Readonly<Record<string, unknown>>;
-  /** Chunks that the body came in. */
+  /** Number of chunks in which the body arrived. */
   readonly chunks: number;
 }
 
 export interface CallOptions {
   readonly port: number;
-  /** Behind `/photos/v2/<appid>/photos/0`, raw. */
+  /** The raw path below `/photos/v2/<appid>/photos/0`. */
   readonly path?: string;
-  /** The whole target instead. */
+  /** The whole target, instead of `path`. */
   readonly target?: string;
   readonly method?: string;
   readonly sign?: string | undefined;
@@ -91,7 +91,7 @@ export interface CallOptions {
   readonly host?: string;
 }
 
-/** One call; rejects where no whole JSON document comes back. */
+/** Makes one call; rejects if the response is no whole JSON document. */
 export function callApi(options: CallOptions): Promise<ApiResult> {
   const { port, path = "", target = `/photos/v2/${APPID}/photos/0${path}`, sign, form, headers = {} } = options;
   const { method = form === undefined ? "GET" : "POST", host = "web.image.myqcloud.com" } = options;
@@ -131,14 +131,14 @@ export function callApi(options: CallOptions): Promise<ApiResult> {
 }
 
 export interface RawResult extends Pick<ApiResult, "status" | "code" | "message" | "data"> {
-  /** Everything that came before the answer's own head, such as a 100. */
+  /** Everything before the final response head, such as a 100. */
   readonly before: string;
   readonly head: string;
 }
 
 /**
- * Sends bytes and reads one answer. `pieces` are sent one after the other, each when `when` of it has been seen in what came
- * back so far; the connection is closed behind.
+ * Sends bytes and reads one response. `pieces` are sent in turn, each once its `when` has been seen in the response so
+ * far. Closes the connection afterwards.
  */
 export function callRaw(
   port: number,
@@ -177,7 +177,7 @@ function wholeAnswer(received: string): RawResult | undefined {
     /^((?:HTTP\/1\.1 1\d\d [^\r]*\r\n\r\n)*)(HTTP\/1\.1 [2-5]\d\d .*?\r\n)\r\n(.*)$/s.exec(received) ?? [];
   const length = Number(/\r\ncontent-length: (\d+)\r\n/i.exec(head)?.[1] ?? Number.NaN);
   if (!(rest.length >= length)) return undefined;
-  // Another answer may follow, to what came behind the request.
+  // A second response may follow, if bytes after the request formed another one.
   const { code, message, data } = JSON.parse(Buffer.from(rest.slice(0, length), "latin1").toString());
   return { status: Number(head.slice(9, 12)), before, head, code, message, data };
 }

@@ -1,16 +1,16 @@
-// Runs one command in this process and catches what it says. For commands that end by themselves.
+// Runs one command in this process and captures its output. Only for commands that end by themselves.
 import { Writable } from "node:stream";
 import type { Command } from "commander";
 import type { Terminal } from "../../src/cli/terminal.ts";
 
-/** What a command said and how it ended. `error`: what it threw, a CommanderError for wrong usage. */
+/** A command's output and result. `error`: the thrown error, a CommanderError for wrong usage. */
 export interface CommandRun {
   readonly out: string;
   readonly err: string;
   readonly error: Error | undefined;
 }
 
-/** `args` without the name of the program and of the command itself. */
+/** `args` exclude the names of the program and of the command. */
 export async function run(create: (terminal: Terminal) => Command, args: readonly string[]): Promise<CommandRun> {
   const said = { out: "", err: "" };
   const sink = (name: "out" | "err") =>

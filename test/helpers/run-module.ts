@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { within } from "./program.ts";
 
 export interface ModulePlace {
-  /** Its node_modules are the module's. */
+  /** The module resolves packages from this folder's node_modules. */
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -19,7 +19,7 @@ export interface RunningModule {
   stop(): Promise<void>;
 }
 
-/** To its end; gives what it wrote. */
+/** Runs the module to its end; returns its output. */
 export async function runModule(text: string, { folder, env }: ModulePlace): Promise<string> {
   const file = join(folder, "example.mjs");
   await writeFile(file, text);

@@ -1,4 +1,4 @@
-// The S3 store against a real RGW, or a proxy before it, in a bucket of its own.
+// Opens the S3 store against a real RGW, or a proxy in front of it, in a bucket of its own.
 import { randomUUID } from "node:crypto";
 import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { openS3Store } from "../../src/bucket/s3/store.ts";
@@ -7,7 +7,7 @@ import { SILENT_LOG } from "../../src/core/log.ts";
 import { createSystemResolve } from "../../src/origin/dial/lookup.ts";
 import { createCaller } from "../../src/origin/exchange/caller.ts";
 
-/** Where a test's S3 is. */
+/** The address and credentials of a test's S3. */
 export interface S3Place {
   readonly url: string;
   readonly region: string;
@@ -16,19 +16,19 @@ export interface S3Place {
 }
 
 export interface S3StoreOptions {
-  /** The S3 bucket; it must be there. */
+  /** The S3 bucket, which must exist. */
   readonly bucket: string;
   readonly prefix?: string;
   readonly partsAboveBytes?: number;
   readonly log?: Log;
 }
 
-/** A name for an S3 bucket of a test. */
+/** A random name for a test's S3 bucket. */
 export function bucketName(): string {
   return `huiyuan-${randomUUID()}`;
 }
 
-/** Open; `close` also ends its connections. */
+/** Opens the store; `close` also ends its connections. */
 export async function openTestS3(place: S3Place, options: S3StoreOptions): Promise<RemoteStore> {
   const { bucket, prefix = "", log = SILENT_LOG, partsAboveBytes } = options;
   const { url, ...rest } = place;

@@ -1,5 +1,5 @@
-// The four scenarios as an operator meets them: the very settings of config/, checked as they are, then moved to servers of
-// a test by replacing where things are and nothing else. Guides may hold further YAML, which is taken from them too.
+// Runs the four scenarios with the settings of config/, checked unmodified. Then only addresses and names are replaced,
+// so that they point to a test's servers. Further YAML of the guides is used in the same way.
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
@@ -18,22 +18,22 @@ import { keysIn } from "./stored-keys.ts";
 
 export type ScenarioNumber = 1 | 2 | 3 | 4;
 
-/** The appid of all four. */
+/** The appid of all four scenarios. */
 const SCENARIO_APPID = "10001234";
 
 function scenarioFile(number: ScenarioNumber): string {
   return fileURLToPath(new URL(`../../config/scenario-${number}.yaml`, import.meta.url));
 }
 
-/** Texts of the file → what stands in their place: URLs, names of buckets, and what a guide says one may write instead. */
+/** Text in the file → its replacement: URLs, bucket names, and values for which a guide gives alternatives. */
 export type Replacements = Readonly<Record<string, string>>;
 
-/** The settings of config/scenario-N.yaml, moved. Throws when a text to replace is not in them. */
+/** The settings of config/scenario-N.yaml with replacements. Throws if a text to replace is missing. */
 export async function scenarioSettings(number: ScenarioNumber, replacements: Replacements): Promise<object> {
   return moved(parse(await readFile(scenarioFile(number), "utf8")), replacements) as object;
 }
 
-/** The n-th block of YAML in docs/scenario-N.md, from 0, moved. */
+/** The n-th YAML block of docs/scenario-N.md, from 0, with replacements. */
 export async function guideYaml(number: ScenarioNumber, index: number, replacements: Replacements): Promise<unknown> {
   const text = await readFile(new URL(`../../docs/scenario-${number}.md`, import.meta.url), "utf8");
   const block = [...text.matchAll(/^( *)```yaml\n(.*?)^\1```$/gms)][index]?.[2];
@@ -41,7 +41,7 @@ export async function guideYaml(number: ScenarioNumber, index: number, replaceme
   return moved(parse(block), replacements);
 }
 
-/** Whatever had its URL replaced may now lie on loopback. */
+/** A URL that was replaced may now be on loopback, so `allowPrivate` is set. */
 function moved(tree: unknown, replacements: Replacements): unknown {
   const left = new Set(Object.keys(replacements));
   const walk = (value: unknown): unknown => {
@@ -64,25 +64,28 @@ function moved(tree: unknown, replacements: Replacements): unknown {
 
 export interface ScenarioRun {
   readonly installation: Installation;
-  /** The running server; another one after restart(). */
+  /** The running server; restart() replaces it. */
   readonly program: Program;
   get(host: string, path: string, more?: Partial<GetOptions>): Promise<GetResult>;
-  /** A command of the built program, with this settings file. */
+  /** Runs a command of the built program with this settings file. */
   command(...args: readonly string[]): Promise<Ended>;
-  /** The upload of a guide: a token from `huiyuan sign`, then one call of the REST API at no download domain. */
+  /**
+   * Uploads as the guides do: gets a token from `huiyuan sign`, then makes one REST API call on a host that is no
+   * download domain.
+   */
   upload(bucket: string, fileid: string, image: Buffer): Promise<ApiResult>;
-  /** Likewise the delete. */
+  /** Deletes in the same way. */
   delete(bucket: string, fileid: string): Promise<ApiResult>;
   /** Keys of a bucket's objects, sorted. */
   keys(bucket: string): readonly string[];
-  /** Resolves when the bucket has exactly these keys, given sorted. */
+  /** Resolves once the bucket has exactly these keys (given sorted). */
   holds(bucket: string, keys: readonly string[]): Promise<void>;
-  /** kill -9 and once more. */
+  /** Kills the server (SIGKILL) and starts it again. */
   restart(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A server with these settings; ports are free ones. */
+/** Starts a server with these settings on free ports. */
 export async function startScenario(settings: object, options: StartOptions = {}): Promise<ScenarioRun> {
   const { server, ...rest } = settings as { readonly server?: object };
   const installation = await install({ ...rest, server: { ...server, host: "127.0.0.1", port: 0, adminPort: 0 } });

@@ -1,10 +1,11 @@
-// An origin on raw TCP that does exactly what a test says: bytes, delays, FIN, RST, silence, half-open ends, TLS or not.
-// It parses request heads and nothing else, and never writes a byte of its own. It counts connections and requests.
+// An origin on raw TCP that follows a test's script: bytes, delays, FIN, RST, silence, half-open ends, with or without
+// TLS. It parses only request heads, and never writes a byte of its own. It counts connections and requests. The file
+// is long because types, server and steps are used together.
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, TLSSocket } from "node:tls";
 
-/** One request as it came. */
+/** One request as received. */
 export interface ScriptedRequest {
   readonly method: string;
   /** The request target, byte for byte. */
@@ -14,50 +15,55 @@ export interface ScriptedRequest {
   /** The whole head, line ends included. */
   readonly raw: string;
   readonly body: Buffer;
-  /** Which connection it came on, from 0. */
+  /** Index of its connection, from 0. */
   readonly connection: number;
 }
 
 /** One accepted connection. */
 export interface ScriptedConnection {
-  /** From 0, in order of arrival; refused TLS handshakes do not count. */
+  /** Index from 0 in order of arrival; refused TLS handshakes do not count. */
   readonly index: number;
   /** True once the peer has closed or reset, or this side has ended. */
   readonly isGone: boolean;
-  /** Resolves when the bytes are with the kernel, or the peer is gone. Latin-1 for strings. */
+  /** Resolves once the kernel has the bytes, or the peer has disconnected. Strings are Latin-1. */
   send(bytes: string | Uint8Array): Promise<void>;
-  /** Resolves after `ms`, sooner when the peer goes. */
+  /** Resolves after `ms`, or earlier if the peer disconnects. */
   pause(ms: number): Promise<void>;
-  /** FIN; what was sent before arrives. */
+  /** Sends FIN; bytes sent before it still arrive. */
   end(): void;
-  /** RST, now; what was sent but not yet acknowledged may be lost, so let the peer see it first. */
+  /** Sends RST at once. Sent but unacknowledged bytes may be lost, so let the peer read them first. */
   reset(): void;
-  /** Says nothing more; resolves when the peer goes. */
+  /** Sends nothing more; resolves once the peer disconnects. */
   hang(): Promise<void>;
 }
 
-/** What to do with a request. The next one on the same connection is read when it is done. */
+/** Handles one request. The next one on the same connection is read after it has resolved. */
 export type OriginHandler = (request: ScriptedRequest, connection: ScriptedConnection) => void | Promise<void>;
 
-/** One step: bytes to send, or something else that happens to the connection. */
+/** One step: bytes to send, or another event on the connection. */
 export type Step = string | Uint8Array | { readonly pause: number } | "FIN" | "RST" | "HANG";
 
-/** Steps of one response. */
+/** The steps of one response. */
 export type Script = readonly Step[];
 
-/** Request target → its script, or a different one each time (the last one repeats). `*` is for any other target. */
+/**
+ * Request target → its script, or one script per request in turn (the last one repeats). `*` matches any other target.
+ */
 export type ScriptTable = Readonly<Record<string, Script | { readonly inTurn: readonly Script[] }>>;
 
 export interface ScriptedOriginOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
-  /** PEM; the origin then speaks TLS. */
+  /** PEM; if set, the origin uses TLS. */
   readonly tls?: { readonly key: string; readonly cert: string };
-  /** Called before a request is read; false: none is read, the handler has done with the connection what it wanted. */
+  /**
+   * Called before a request is read. If it returns false, no request is read: the handler has already used the
+   * connection.
+   */
   readonly onConnection?: (connection: ScriptedConnection) => boolean;
-  /** What a target is called in the table of scripts; default: as it came. */
+  /** Maps a target to its name in the table of scripts; default: unchanged. */
   readonly nameOf?: (target: string) => string;
-  /** Keep this side open after the peer's FIN. */
+  /** Keeps this side open after the peer's FIN. */
   readonly isHalfOpen?: boolean;
 }
 
@@ -66,19 +72,19 @@ export interface ScriptedOrigin {
   readonly url: string;
   readonly host: string;
   readonly port: number;
-  /** Every request so far, in order of arrival. */
+  /** All requests so far, in order of arrival. */
   readonly requests: readonly ScriptedRequest[];
   /** TCP connections accepted so far. */
   readonly connections: number;
   readonly openConnections: number;
-  /** Resolves when at most `count` connections are open; throws after `withinMs`. */
+  /** Resolves once at most `count` connections are open; throws after `withinMs`. */
   closedDownTo(count: number, withinMs?: number): Promise<void>;
-  /** Resolves when `count` requests have come; throws after `withinMs`. */
+  /** Resolves once `count` requests have arrived; throws after `withinMs`. */
   received(count: number, withinMs?: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Starts an origin on a port of its own. The caller closes it. */
+/** Starts an origin on its own port. The caller closes it. */
 export async function startScriptedOrigin(
   script: OriginHandler | ScriptTable,
   options: ScriptedOriginOptions = {},
@@ -93,7 +99,7 @@ export async function startScriptedOrigin(
   };
   let connections = 0;
 
-  // Under TLS these are the raw connections, refused handshakes included.
+  // With TLS these are the raw connections, including refused handshakes.
   const count = (socket: Socket) => {
     connections += 1;
     sockets.add(socket);
@@ -124,7 +130,7 @@ export async function startScriptedOrigin(
       ? createServer({ allowHalfOpen: true, noDelay: true }, accept)
       : createTlsServer({ ...options.tls, allowHalfOpen: true, noDelay: true }, accept);
   server.prependListener("connection", count);
-  // A refused handshake is what some tests are about; nobody else ends its half-open connection.
+  // Some tests make handshakes fail, and only this listener ends those half-open connections.
   server.on("tlsClientError", (_error, socket: Socket) => socket.destroy());
   server.listen(0, host);
   await once(server, "listening");
@@ -177,17 +183,18 @@ export async function startScriptedOrigin(
   };
 }
 
-/** A whole response with Content-Length, as one step; `headers` may replace it. */
+/** A whole response with Content-Length, as one step; `headers` may override it. */
 export function response(
   body: string | Uint8Array,
   options: { readonly status?: string; readonly headers?: Readonly<Record<string, string>> } = {},
 ): Buffer {
-  const bytes = Buffer.from(body as Uint8Array); // strings too: Buffer.from() takes both, its types take one at a time
+  // Buffer.from() also takes strings, but its types accept one kind at a time
+  const bytes = Buffer.from(body as Uint8Array);
   const headers = Object.entries({ "Content-Length": String(bytes.length), ...options.headers });
   return Buffer.concat([head(options.status ?? "200 OK", headers), bytes]);
 }
 
-/** A response head; every header as given, repeated ones too. */
+/** A response head; headers are written as given, including repeated ones. */
 export function head(status: string, headers: readonly (readonly [string, string])[] = []): Buffer {
   const lines = [`HTTP/1.1 ${status}`, ...headers.map(([name, value]) => `${name}: ${value}`)];
   return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
@@ -211,7 +218,7 @@ function runTable(table: ScriptTable, nameOf: (target: string) => string): Origi
   };
 }
 
-/** Does one step on a connection. */
+/** Performs one step on a connection. */
 export async function take(step: Step, connection: ScriptedConnection): Promise<void> {
   if (step === "FIN") connection.end();
   else if (step === "RST") connection.reset();
@@ -226,7 +233,7 @@ function wrap(socket: Socket, index: number): ScriptedConnection {
     socket.on("close", () => resolve());
     socket.on("end", () => resolve());
   });
-  socket.on("error", () => {}); // peers that reset are what this is for; `close` follows
+  socket.on("error", () => {}); // tests make peers reset; `close` follows
   return {
     index,
     get isGone() {
@@ -249,7 +256,7 @@ function wrap(socket: Socket, index: number): ScriptedConnection {
       socket.end();
     },
     reset: () => {
-      // node resets plain TCP only; a TLS connection is cut without its closing alert, which peers take no better.
+      // node can reset plain TCP only. A TLS connection is cut without its closing alert, which is as hard for peers.
       if (socket instanceof TLSSocket) socket.destroy();
       else socket.resetAndDestroy();
     },
@@ -257,7 +264,7 @@ function wrap(socket: Socket, index: number): ScriptedConnection {
   };
 }
 
-/** Reads heads (and bodies by Content-Length) one after the other for as long as the connection lives. */
+/** Reads heads (and bodies by Content-Length) one after the other until the connection ends. */
 async function serve(
   socket: Socket,
   connection: ScriptedConnection,

@@ -1,5 +1,5 @@
-// A small S3 in memory on a real socket that does what a test says: obey conditions or take and ignore them, fail, fall
-// silent, cut answers, give wrong bytes. It checks no signature; what a real server does is tested on a real one.
+// A small in-memory S3 on a real socket, scripted by a test: it obeys or ignores conditions, fails, goes silent, cuts
+// responses, sends wrong bytes. It checks no signature; tests of real server behaviour use a real server.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -12,41 +12,42 @@ export interface ScriptedObject {
   headers: Record<string, string>;
 }
 
-/** A status with an error code, a page that something before S3 answers with, a reset, or silence. */
+/** A status with an error code, a page from a proxy before S3, a reset, or silence. */
 type Refusal = { readonly status: number; readonly code: string } | { readonly page: number } | "reset" | "hang";
 
 /**
- * The request is carried out. `reset-after`: and then the connection is reset. `late`: it is reset at once, and the request is
- * carried out when this has resolved. `twice`: something before S3 repeats it, and passes on the second answer.
+ * The request takes effect. `reset-after`: then the connection is reset. `late`: the connection is reset at once, and
+ * the request takes effect after the promise resolves. `twice`: a proxy repeats the request and returns the second
+ * response.
  */
 type CarriedOut = { readonly late: Promise<void> } | "reset-after" | "twice";
 
 export type Failure = Refusal | CarriedOut;
 
 export interface ScriptedS3 extends S3Place {
-  /** Name → object, in the one bucket, however it is called. */
+  /** Name → object, in the only bucket, whatever its name. */
   readonly objects: Map<string, ScriptedObject>;
-  /** `METHOD name` of every request, queries left out. */
+  /** `METHOD name` of every request, without query. */
   readonly asked: string[];
-  /** False: conditional headers are taken and ignored. */
+  /** False: conditional headers are accepted and ignored. */
   obeysConditions: boolean;
-  /** Asked before each request; undefined: it is carried out. */
+  /** Called before each request; undefined: the request takes effect. */
   failure: (method: string, name: string) => Failure | undefined | Promise<Failure | undefined>;
-  /** False: as a server that knows version 1 of listings only. */
+  /** False: it behaves like a server that supports only version 1 of listings. */
   knowsStartAfter: boolean;
-  /** Names in all listings so far. */
+  /** Number of names in all listings so far. */
   listedNames: number;
-  /** Bytes of a body after which the connection is cut. */
+  /** Cuts the connection after this many body bytes. */
   cutAfter: number | undefined;
-  /** True: each connection ends with its answer. */
+  /** True: each connection closes after its response. */
   hangsUp: boolean;
-  /** False: as a server that says in no answer which request it was. */
+  /** False: no response has a request id. */
   saysRequestId: boolean;
-  /** Headers, in lower case, that answers about an object lack. */
+  /** Lower-case names of headers that responses about an object omit. */
   lacks: readonly string[];
-  /** True: as through a proxy that says in each answer to a HEAD that there are no bytes. */
+  /** True: every response to HEAD has Content-Length 0, as through some proxies. */
   saysLength0: boolean;
-  /** True: the last bit of every body is wrong on its way out. */
+  /** True: flips the last bit of every body that it sends. */
   spoils: boolean;
   close(): Promise<void>;
 }

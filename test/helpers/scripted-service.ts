@@ -1,19 +1,19 @@
-// A REST API that answers what a test says, call after call, and remembers what it was asked. For the SDK's own tests.
+// A REST API with scripted responses that records its requests. For the SDK's own tests.
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface ServiceRequest {
   readonly method: string;
-  /** Raw. */
+  /** The raw request target. */
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** The parts of a multipart body, as text of one character a byte. */
+  /** The parts of a multipart body, as text with one character per byte. */
   readonly parts: Readonly<Record<string, string>>;
 }
 
-/** `RST` breaks the connection; a function does what it likes. */
+/** `RST` breaks the connection; a function may do anything. */
 export type ServiceAnswer =
   | {
       readonly status?: number;
@@ -27,7 +27,7 @@ export type ServiceAnswer =
 export interface ScriptedService {
   readonly url: string;
   readonly requests: readonly ServiceRequest[];
-  /** For the calls to come, in turn; the last one repeats. */
+  /** Responses to the next calls, in turn; the last one repeats. */
   answers(...next: readonly ServiceAnswer[]): void;
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
-// Says which real programs are here for tests, and starts an nginx as an origin or a cache, or a Varnish as a cache.
+// Finds the real programs that tests need, and starts an nginx as an origin or a cache, or a Varnish as a cache. The
+// file is long because skipping, ports and the servers share the list of programs.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
@@ -12,28 +13,28 @@ import type { TestOptions } from "vitest";
 import { get } from "./get.ts";
 import { eventually, within } from "./program.ts";
 
-/** Where Debian's mate-backgrounds puts its photographs. */
+/** The folder of the photographs in Debian's mate-backgrounds. */
 export const PHOTOGRAPHS_FOLDER = "/usr/share/backgrounds/mate";
 
 interface Service {
   readonly isHere: () => boolean;
-  /** How to get it, for the summary of skipped tests. */
+  /** Installation hint, for the summary of skipped tests. */
   readonly how: string;
-  /** True if .ci/run does not install it, because it takes over 100 MB: its tests are skipped with CI=true, too. */
+  /** True if .ci/run does not install it, because it takes over 100 MB. Its tests are skipped even with CI=true. */
   readonly isLarge?: true;
 }
 
 const SERVICES = {
   nginx: { isHere: onPath("nginx"), how: "apt-get install nginx" },
   varnish: { isHere: onPath("varnishd"), how: "apt-get install varnish" },
-  // Containers may forbid ptrace, so that the program is there and of no use.
+  // Containers may forbid ptrace; then the program is installed but does not work.
   strace: {
     isHere: () => runs("strace", "-o", "/dev/null", "true"),
     how: "apt-get install strace, and allow ptrace",
   },
-  // A file system of a few MiB, to be full or read-only.
+  // A file system of a few MiB that tests fill or make read-only.
   tmpfs: { isHere: isMountAllowed, how: "run as root, with CAP_SYS_ADMIN in a container" },
-  // Files of /etc as a test wants them, for one program alone.
+  // A private /etc for one program, with files that a test replaces.
   "an /etc of its own": {
     isHere: () => runs("unshare", "-m", "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"),
     how: "run as root, with CAP_SYS_ADMIN in a container; it must have an /etc/hosts and an /etc/resolv.conf",
@@ -44,10 +45,10 @@ const SERVICES = {
     how: "apt-get install radosgw ceph-mon ceph-osd",
   },
   photographs: { isHere: () => existsSync(PHOTOGRAPHS_FOLDER), how: "apt-get install mate-backgrounds" },
-  // Text watermarks are drawn with them.
+  // Needed to draw text watermarks.
   fonts: { isHere: areFontsHere, how: "apt-get install fonts-noto-cjk fonts-dejavu-core" },
   chromium: { isHere: onPath("chromium"), how: "apt-get install chromium" },
-  // The examples of the documents need these.
+  // The examples of the documentation need these.
   bash: { isHere: onPath("bash"), how: "apt-get install bash" },
   curl: { isHere: onPath("curl"), how: "apt-get install curl" },
   openssl: { isHere: onPath("openssl"), how: "apt-get install openssl" },
@@ -62,15 +63,15 @@ export type ServiceName = keyof typeof SERVICES;
 
 declare module "vitest" {
   interface TaskMeta {
-    /** Services that a skipped test lacks, each with how to get it: config/name-missing.ts reports them. */
+    /** Services that a skipped test lacks, each with an installation hint: config/name-missing.ts reports them. */
     missing?: Readonly<Record<string, string>>;
   }
 }
 
 /**
- * Options of a test or a group that is skipped unless all of `names` are on this machine:
- * `test("nginx answers", needs("nginx"), async () => …)`. The run names the missing ones when it ends.
- * Throws for a missing one with CI=true, because nothing may be skipped there, unless .ci/run does not install it.
+ * Options of a test or group that is skipped unless this machine has all of `names`: `test("nginx answers",
+ * needs("nginx"), async () => …)`. The run lists the missing ones at its end. With CI=true it throws for a missing one,
+ * because no test may be skipped there, unless .ci/run does not install it.
  */
 export function needs(...names: readonly ServiceName[]): Pick<TestOptions, "skip" | "meta"> {
   const missing = names.filter((name) => !SERVICES[name].isHere());
@@ -84,7 +85,7 @@ export function needs(...names: readonly ServiceName[]): Pick<TestOptions, "skip
   return { skip: true, meta: { missing: Object.fromEntries(missing.map((name) => [name, SERVICES[name].how])) } };
 }
 
-/** Whether all of `names` are on this machine, for a hook. Throws as needs() does, which a test should use. */
+/** Returns whether this machine has all of `names`, for a hook. Throws as needs() does, which a test should use. */
 export function serviceAvailable(...names: readonly ServiceName[]): boolean {
   return needs(...names).skip !== true;
 }
@@ -93,7 +94,7 @@ function onPath(...names: readonly string[]): () => boolean {
   return () => names.every((name) => programPath(name) !== undefined);
 }
 
-/** Finds the files of fonts-noto-cjk and fonts-dejavu-core, in whichever folder a distribution keeps them. */
+/** Finds the files of fonts-noto-cjk and fonts-dejavu-core in any folder that a distribution uses. */
 function areFontsHere(): boolean {
   const folders = ["/usr/share/fonts", "/usr/local/share/fonts"].filter((folder) => existsSync(folder));
   const files = folders.flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }));
@@ -113,8 +114,8 @@ function isMountAllowed(): boolean {
 }
 
 /**
- * The program's file, or undefined if no folder of PATH has it. The sbin beside a bin of PATH counts as well: Debian
- * keeps servers there, and does not put it on the PATH of ordinary users.
+ * Returns the program's file, or undefined if no folder of PATH has it. The sbin folder beside a bin of PATH counts
+ * too: Debian installs servers there, and ordinary users do not have it on PATH.
  */
 export function programPath(name: string): string | undefined {
   const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
@@ -127,7 +128,7 @@ function isExecutable(path: string): boolean {
     accessSync(path, constants.X_OK);
     return true;
   } catch {
-    return false; // not there, or not for us
+    return false; // missing or not executable
   }
 }
 
@@ -135,28 +136,33 @@ export interface Nginx {
   /** `http://127.0.0.1:<port>` (https with `tls`), the same after stop() and start(). */
   readonly url: string;
   readonly port: number;
-  /** Request lines so far, oldest first. nginx writes one when its answer has ended, which a client may see earlier. */
+  /**
+   * Request lines so far, oldest first. nginx writes a line after its response has ended, so a client may see the
+   * response earlier.
+   */
   accessLog(): Promise<string[]>;
-  /** kill -9, open connections with it; resolves when it is gone. Harmless when it is not running. */
+  /**
+   * Sends SIGKILL, which cuts open connections; resolves once the process has ended. No effect if it is not running.
+   */
   stop(): Promise<void>;
-  /** Once more on the same port, after stop(). */
+  /** Starts it again on the same port, after stop(). */
   start(): Promise<void>;
-  /** stop(), and its logs go too. */
+  /** Stops it and removes its logs. */
   remove(): Promise<void>;
 }
 
 export interface NginxOptions {
-  /** The folder that is served, an absolute path. */
+  /** Absolute path of the served folder. */
   readonly root: string;
-  /** Further directives of the server block, such as `limit_rate 64k;`. */
+  /** Additional directives of the server block, such as `limit_rate 64k;`. */
   readonly conf?: string;
-  /** Files in PEM. With them it speaks HTTPS only. */
+  /** PEM files. If set, nginx speaks HTTPS only. */
   readonly tls?: { readonly certificate: string; readonly key: string };
-  /** These directives join the http block, such as `proxy_cache_path`; a relative path lies in nginx's own folder. */
+  /** Directives added to the http block, such as `proxy_cache_path`; a relative path is below nginx's own folder. */
   readonly httpConf?: string;
 }
 
-/** A real nginx on a free loopback port, answering when this resolves. The caller stops or removes it. */
+/** Starts a real nginx on a free loopback port; resolves once it answers. The caller stops or removes it. */
 export async function startNginx(options: NginxOptions): Promise<Nginx> {
   const program = programPath("nginx");
   if (program === undefined) throw new Error("Cannot start nginx: it is not on this machine");
@@ -191,7 +197,9 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
   };
 }
 
-/** One process and no master, so that killing it leaves no workers behind, and root and others run it alike. */
+/**
+ * One process without a master, so that killing it leaves no workers, and it runs the same as root and as another user.
+ */
 function configuration(parts: NginxOptions & { readonly folder: string; readonly port: number }): string {
   const { folder, port, root, conf = "", httpConf = "", tls } = parts;
   const quoted = (path: string) => `"${path.replace(/["\\$]/g, "\\$&")}"`;
@@ -229,14 +237,14 @@ http {
 `;
 }
 
-/** Resolves when nginx has its socket; rejects with what it said when it ends instead. */
+/** Resolves once nginx has its socket; rejects with its output if it ends instead. */
 function listening(child: ChildProcess): Promise<void> {
   let said = "";
   const ready = new Promise<void>((resolve, reject) => {
     child.stderr?.on("data", (chunk: Buffer) => {
-      // Kept short: the notices of a long run go nowhere else.
+      // Only the last part is kept, because a long run may write much.
       said = (said + chunk.toString()).slice(-8_192);
-      // Said by the event module, which is set up after the sockets are open: what connects now is in their backlog.
+      // The event module writes this after the sockets are open: a connection made now waits in their backlog.
       if (/using the "\w+" event method/.test(said)) resolve();
     });
     child.once("error", reject);
@@ -247,11 +255,11 @@ function listening(child: ChildProcess): Promise<void> {
 
 export interface Varnish {
   readonly port: number;
-  /** Resolves when it is gone and its folder is removed. */
+  /** Resolves once the process has ended and its folder is removed. */
   remove(): Promise<void>;
 }
 
-/** Starts a real Varnish in front of a loopback port: built-in rules, no grace. The caller removes it. */
+/** Starts a real Varnish in front of a loopback port, with built-in rules and no grace. The caller removes it. */
 export async function startVarnish(originPort: number): Promise<Varnish> {
   const program = programPath("varnishd");
   if (program === undefined) throw new Error("Cannot start Varnish: it is not on this machine");
@@ -287,17 +295,17 @@ export async function startVarnish(originPort: number): Promise<Varnish> {
 }
 
 /**
- * A port of 127.0.0.1 where nobody listens, and that no other test is given. Below those that the kernel gives to connections and to
- * servers on port 0: another test would soon have it.
+ * Returns a port of 127.0.0.1 that is free and not given to any other test. It is below the range that the kernel uses
+ * for connections and for port 0, so another test does not get it by chance.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 50; tries += 1) {
     turn += 1;
-    // Test files that run at the same time differ in their pool's number.
+    // Test files that run concurrently have different pool numbers.
     const lane = Number(process.env.VITEST_POOL_ID ?? 0) % LANES;
     const port = LOWEST_PORT + LANES * (turn % PORTS_OF_LANE) + lane;
     const server = createServer().listen(port, "127.0.0.1");
-    // An "error" rejects: the port is taken.
+    // An "error" event rejects: the port is in use.
     const isFree = await once(server, "listening").then(
       () => true,
       () => false,
@@ -310,9 +318,12 @@ export async function freePort(): Promise<number> {
   throw new Error("Cannot find a free port: 50 were taken");
 }
 
-/** None of those from here on is refused to origins (src/core/ports.ts). The kernel's own begin at 32768 on Linux. */
+/**
+ * Origins may use every port from here on (src/core/ports.ts refuses some below). The kernel's own range begins at
+ * 32768 on Linux.
+ */
 const LOWEST_PORT = 12_000;
 const LANES = 8;
 const PORTS_OF_LANE = 1_875;
-/** From anywhere, for runs of other people on this machine; from there on none twice. */
+/** Starts at a random port, because other users' runs may share this machine. From there on, no port is used twice. */
 let turn = randomInt(PORTS_OF_LANE);

@@ -6,12 +6,12 @@ export const KEYS = [
   { secretId: "AKIDTESTTESTTESTTESTTESTTESTTEST0002", secretKey: "ABCDEFGHIJKL0123456789abcdefghij" },
 ] as const;
 
-/** A mirror of one site that may lie on loopback. */
+/** A mirror of one site, which may be on loopback. */
 export function mirrorOf(url: string, more: object = {}): object {
   return { origins: [{ type: "site", url, allowPrivate: true }], ...more };
 }
 
-/** One bucket `photos` that answers every host. */
+/** One bucket `photos` that serves every host. */
 export function oneBucket(mirror: object | undefined, bucket: object = {}, more: object = {}): object {
   const domain = mirror === undefined ? { host: "*" } : { host: "*", mirror };
   return {

@@ -1,4 +1,4 @@
-// An origin `site` with short deadlines in front of a scripted origin, and a sink that gathers what a body does.
+// An origin `site` with short deadlines in front of a scripted origin, and a sink that collects a body's events.
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
 import type { OriginTimeouts } from "../../src/origin/kinds/http-origin.ts";
@@ -12,10 +12,10 @@ import type {
   OriginSink,
 } from "../../src/origin/origin.ts";
 
-/** Long enough for a busy machine where nothing should expire; a test shortens the one it is about. */
+/** Long enough for a busy machine in tests where no deadline should expire; a test shortens the one that it tests. */
 const PATIENT: OriginTimeouts = { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 };
 
-/** A site at `url`, private addresses allowed unless `options` says otherwise. */
+/** A site at `url`; private addresses are allowed unless `options` says otherwise. */
 export function siteAt(
   url: string,
   options: Partial<Omit<SiteOptions, "timeouts">> & { readonly timeouts?: Partial<OriginTimeouts> } = {},
@@ -32,7 +32,7 @@ export function siteAt(
   });
 }
 
-/** A GET for `key` with a limit of 1 MiB, changed by `changes`. */
+/** A GET request for `key` with a limit of 1 MiB; `changes` override its fields. */
 export function ask(key: string, changes: Partial<OriginRequest> = {}): OriginRequest {
   return {
     key: toKey(key),
@@ -49,13 +49,13 @@ export function ask(key: string, changes: Partial<OriginRequest> = {}): OriginRe
   };
 }
 
-/** What a sink heard: all bytes, and the error or undefined for a proper end. */
+/** The events that a sink received: all bytes, and the error, or undefined for a proper end. */
 export interface Heard {
   readonly bytes: Buffer;
   readonly error: unknown;
 }
 
-/** Starts a body and gathers it to its end. */
+/** Starts a body and collects it to its end. */
 export function gather(body: OriginBody): Promise<Heard> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
@@ -72,7 +72,7 @@ export function gather(body: OriginBody): Promise<Heard> {
   });
 }
 
-/** What fetch() says to an unconditional request. */
+/** The result of fetch() for an unconditional request. */
 export async function answerOf(
   fetched: Promise<OriginAnswer | NotModified | undefined>,
 ): Promise<OriginAnswer | undefined> {
@@ -81,7 +81,7 @@ export async function answerOf(
   return answer;
 }
 
-/** Fetches and gathers. Throws what fetch() throws, and when the object is absent. */
+/** Fetches and collects. Throws fetch()'s errors, and an error if the object is absent. */
 export async function fetchWhole(
   site: Origin,
   key: string,
@@ -92,7 +92,7 @@ export async function fetchWhole(
   return { answer, ...(await gather(answer.body)) };
 }
 
-/** The code that `work` fails with; `none` when it does not. */
+/** The error code with which `work` fails; `none` if it does not fail. */
 export async function codeOf(work: Promise<unknown>): Promise<unknown> {
   try {
     await work;

@@ -1,4 +1,4 @@
-// Pools of spools over a folder of their own, and readers that take a body the way that clients do.
+// Spool pools over a folder of their own, and readers that read a body as clients do.
 import { setMaxListeners } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,11 +13,11 @@ import type { DigestName } from "../../src/core/object.ts";
 
 export interface TestPool extends SpoolPool {
   readonly dir: string;
-  /** Names of the files that are there. */
+  /** Names of the existing files. */
   files(): string[];
 }
 
-/** A pool whose folder goes with the test. */
+/** A pool whose folder is removed after the test. */
 export function testPool(
   options: {
     readonly memoryBytes?: number;
@@ -46,10 +46,10 @@ export function testPool(
 }
 
 export const NEVER = new AbortController().signal;
-// As in the program, where many clients of one test listen to it; Node takes more than ten for a leak.
+// Many clients of one test listen to this signal, as in the program; Node warns of a leak above ten.
 setMaxListeners(0, NEVER);
 
-/** Everything from `offset` on, `peek` first as the mirror does; throws what `read` throws. */
+/** Reads everything from `offset` on, `peek` first as the mirror does; throws the errors of `read`. */
 export async function readToEnd(spool: Spool, offset = 0): Promise<Buffer> {
   const pieces: Buffer[] = [];
   for (let at = offset; ; ) {
@@ -60,14 +60,14 @@ export async function readToEnd(spool: Spool, offset = 0): Promise<Buffer> {
   }
 }
 
-/** Writes all of it in chunks of `chunkBytes`, stopping whenever the spool says so. */
+/** Writes all bytes in chunks of `chunkBytes`, and waits whenever the spool requests it. */
 export async function writeAll(spool: Spool, bytes: Buffer, chunkBytes = 65_536): Promise<void> {
   for (let at = 0; at < bytes.byteLength; at += chunkBytes) {
     if (!spool.write(bytes.subarray(at, at + chunkBytes))) await spool.drained();
   }
 }
 
-/** A disk step that waits until it is let go. */
+/** A step that waits until a test opens it. */
 export function createLatch(): { readonly opened: Promise<void>; open(): void } {
   let open!: () => void;
   const opened = new Promise<void>((resolve) => {
@@ -76,7 +76,7 @@ export function createLatch(): { readonly opened: Promise<void>; open(): void } 
   return { opened, open };
 }
 
-/** The error that the disk gives, as Node shapes it. */
+/** A disk error, in the shape that Node gives it. */
 export function diskError(code: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: injected`), { code });
 }

@@ -1,20 +1,20 @@
-// Where the bytes of a data folder lie, read behind the store's back: from its catalogue and its files alone, with no code
-// of the store's own. For tests that check or damage what is really on the disk.
+// Finds the bytes of a data folder from its catalogue and files alone, with no code of the store. For tests that check
+// or damage the files on disk.
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 
-/** The place of a blob's bytes, as the catalogue says. */
+/** The location of a blob's bytes, from the catalogue. */
 export interface StoredBlob {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly size: number;
-  /** Of its own file or of the pack. */
+  /** Path of the blob's own file or of the pack. */
   readonly path: string;
-  /** Offset of its first byte there. */
+  /** Offset of its first byte in that file. */
   readonly at: number;
-  /** Undefined: it has a file of its own. */
+  /** Undefined: the blob has its own file. */
   readonly pack: number | undefined;
 }
 
@@ -37,7 +37,7 @@ export function storedBlobs(data: string): readonly StoredBlob[] {
   }
 }
 
-/** The blob that has these bytes. Throws where there is none. */
+/** Returns the blob with these bytes. Throws if there is none. */
 export function blobWith(data: string, bytes: Buffer): StoredBlob {
   const wanted = sha256Of(bytes);
   const blob = storedBlobs(data).find(({ sha256 }) => sha256 === wanted);
@@ -45,7 +45,9 @@ export function blobWith(data: string, bytes: Buffer): StoredBlob {
   return blob;
 }
 
-/** SHA-256 of what lies at the blob's place, lower-case hex; fewer bytes than `size` where the file ends before. */
+/**
+ * SHA-256 of the bytes at the blob's location, lower-case hex. Reads fewer than `size` bytes if the file ends early.
+ */
 export function readSha256({ path, at, size }: StoredBlob): string {
   const descriptor = openSync(path, "r");
   try {
@@ -68,7 +70,7 @@ export function damageBlob({ path, at }: StoredBlob, offset: number): void {
   }
 }
 
-/** SHA-256 by which the files of the blobs that have their own are named, whether or not a row knows them. */
+/** SHA-256 names of the blob files, including files without a row in the catalogue. */
 export function ownFileNames(data: string): readonly string[] {
   const entries = readdirSync(join(data, "blobs"), { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);

@@ -1,4 +1,4 @@
-// What the embedded store of a running server holds, read from its catalogue.
+// Reads the keys that the embedded store of a running server holds, from its catalogue.
 import { join } from "node:path";
 import Database from "better-sqlite3";
 

@@ -1,9 +1,9 @@
-// A TCP proxy that a test turns off and on while connections go through it: what a remote service looks like that falls
-// silent, or whose machine is gone. Bytes are otherwise passed on as they are (test/fault/proxy.ts bends them).
+// A TCP proxy that a test switches off and on while connections use it. It imitates a remote service that goes silent
+// or whose machine is down. Otherwise it forwards bytes unmodified (test/fault/proxy.ts modifies them).
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** `pass`; `hang`: accepted and silent, also on what is open already; `refuse`: what is open is cut, and all that comes. */
+/** `pass`: forward. `hang`: accept and stay silent, on open connections too. `refuse`: cut open and new connections. */
 export type SwitchMode = "pass" | "hang" | "refuse";
 
 export interface SwitchProxy {
@@ -50,7 +50,7 @@ export async function startSwitchProxy(targetPort: number): Promise<SwitchProxy>
   return {
     port: (server.address() as AddressInfo).port, // a TCP server's address is never a string
     turn(next) {
-      // Bytes were lost: what is open can never go on.
+      // Bytes were lost, so open connections can never continue.
       if (mode === "hang" || next === "refuse") cut();
       mode = next;
     },

@@ -1,4 +1,4 @@
-// A tiered store as app.ts wires it: a data folder, spools in it, and an S3 behind.
+// Opens a tiered store as the program wires it: a data folder with spools, and an S3 behind it.
 import { createSpoolPool } from "../../src/body/spool/spool-pool.ts";
 import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
@@ -10,7 +10,7 @@ export interface TieredLab {
   readonly store: TieredStore;
   readonly near: FsStore;
   readonly disk: DiskCache;
-  /** `bucketId key` of what memory had to let go of. */
+  /** `bucketId key` of each object that memory had to drop. */
   readonly changed: string[];
 }
 
@@ -27,9 +27,9 @@ export async function openTiered(
   const near = await createFsStore({ dir, now, log, minFreeBytes: 0, sweepEveryMs: 0 });
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: 10_000_000, log });
   const changed: string[] = [];
-  const disk = createDiskCache({ near, maxBytes, wasUsed: () => false, log });
+  const disk = createDiskCache({ embedded: near, maxBytes, wasUsed: () => false, log });
   const store = createTieredStore({
-    near,
+    embedded: near,
     remote,
     disk,
     spools,

@@ -1,9 +1,9 @@
-// A project with two key pairs and one disabled, and tokens for it.
+// A project with two enabled key pairs and a disabled one, and tokens for it.
 import { createHmac } from "node:crypto";
 import { HuiyuanError } from "../../src/core/errors.ts";
 import { type KeyLookup, makeToken, type Scope, type SigningKey, type TokenFields } from "../../src/sign/token.ts";
 
-/** Unix seconds that the tests call now. */
+/** The tests' current time, Unix seconds. */
 export const NOW = 1_450_000_000;
 
 export const SECRET_KEYS = { AKIDONE: "secret-one", AKIDTWO: "secret-two", AKIDOFF: "secret-off" } as const;
@@ -14,7 +14,7 @@ const PAIRS: ReadonlyMap<string, SigningKey> = new Map(
 
 export const KEYS: KeyLookup = (secretId, appid) => (appid === "10001234" ? PAIRS.get(secretId) : undefined);
 
-/** Bound to `a/b.jpg`, lives for an hour from NOW. */
+/** Bound to `a/b.jpg`; valid for an hour from NOW. */
 export const FIELDS: TokenFields = {
   appid: "10001234",
   bucket: "photos",
@@ -37,20 +37,20 @@ export const DOWNLOAD = {
   oneTimeDownloads: "reuse",
 } as const satisfies Scope;
 
-/** FIELDS with changes, signed by the pair that they name. */
+/** FIELDS with changes, signed by the pair that the fields name. */
 export function sampleToken(changes: Partial<TokenFields> = {}): string {
   const fields = { ...FIELDS, ...changes };
   return makeToken(fields, SECRET_KEYS[fields.secretId as keyof typeof SECRET_KEYS] ?? "a secret of nobody");
 }
 
-/** Any bytes at all as a token of AKIDONE with a right MAC. */
+/** A token of AKIDONE with any bytes and a correct MAC. */
 export function signBytes(plaintext: string | Uint8Array): string {
   const bytes = Buffer.from(plaintext);
   const mac = createHmac("sha1", SECRET_KEYS.AKIDONE).update(bytes).digest();
   return Buffer.concat([mac, bytes]).toString("base64");
 }
 
-/** The code of what `action` throws, or "nothing". Lets everything but a HuiyuanError through. */
+/** The code that `action` throws, or "nothing". Rethrows everything but a HuiyuanError. */
 export function codeOf(action: () => unknown): string {
   try {
     action();

@@ -1,4 +1,4 @@
-// A stored upload as it is told to a business server, and the outbox of a folder.
+// A stored upload as reported to a business server, and the outbox of a folder.
 
 import { type Log, SILENT_LOG } from "../../src/core/log.ts";
 import { createLedgers } from "../../src/ledger/ledger.ts";

@@ -1,4 +1,4 @@
-// Bodies and descriptions for tests of buckets: real bytes, real hashes, no spool.
+// Bodies and descriptions for tests of buckets: real bytes and hashes without a spool.
 import { createHash, randomFillSync } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { BLOCK_BYTES, type WholeBody } from "../../src/body/spool/spool.ts";
@@ -6,7 +6,7 @@ import { describeObject } from "../../src/bucket/contract/bucket.ts";
 import type { ObjectReader } from "../../src/bucket/contract/driver.ts";
 import { type ObjectInfo, type Provenance, toKey } from "../../src/core/object.ts";
 
-/** The body that a spool would make of these bytes. */
+/** The body that a spool would return for these bytes. */
 export function wholeBody(bytes: Buffer): WholeBody {
   const hash = (name: string) => createHash(name).update(bytes).digest("hex");
   const blocks = Math.ceil(bytes.length / BLOCK_BYTES);
@@ -23,7 +23,7 @@ export function wholeBody(bytes: Buffer): WholeBody {
   };
 }
 
-/** The same body as a file that a spool has written. */
+/** The same body, in a file as a spool would write it. */
 export function wholeBodyInFile(bytes: Buffer, path: string): WholeBody {
   return { ...wholeBody(bytes), content: { kind: "file", path } };
 }
@@ -51,7 +51,7 @@ export function infoOf(key: string, body: WholeBody, via: Provenance["via"] = "m
   });
 }
 
-/** Every byte of an open object, read in the largest steps that a reader allows; closes it. */
+/** Reads every byte of an open object, in the largest steps that a reader allows; closes it. */
 export async function readAll(reader: ObjectReader | undefined, size: number): Promise<Buffer> {
   if (reader === undefined) throw new Error("the object could not be opened");
   try {

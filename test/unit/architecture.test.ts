@@ -1,5 +1,5 @@
-// The law of the house: who may import whom, through which door each dependency comes in, and what a file looks like.
-// docs/architecture.md explains it. A new room or dependency is a row here, with its reason where it is an exception.
+// Rules of the source: which rooms may import which, where each dependency may be imported, and the form of files.
+// docs/architecture.md explains them. Add a row for a new room or dependency, and the reason for an exception.
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, posix } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Bottom first. A room imports itself and the layers before its own; rooms of one layer do not know each other. */
+/** Bottom first. A room may import itself and the layers before its own, but no other room of its layer. */
 const LAYERS: readonly (readonly string[])[] = [
   ["core"],
   ["async"],
@@ -25,22 +25,22 @@ const LAYERS: readonly (readonly string[])[] = [
   ["main"],
   ["client"],
 ];
-/** Rooms that have their place already but no file yet. */
+/** Rooms that have no file yet. */
 const NOT_BUILT = ["migrate"];
 
-/** Rooms that fewer may import than their layer would allow. */
+/** Rooms that fewer rooms may import than their layer would allow. */
 const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
-  // Whole Settings; every other room takes small option objects.
+  // Other rooms take small option objects instead of whole Settings.
   settings: ["wiring", "app", "cli", "main"],
-  // What a token allows is decided before the mirror and its stores are asked.
+  // Tokens are checked before the mirror and its stores are used.
   sign: ["upload", "http", "wiring", "app", "cli", "main"],
-  // The SDK is for other people's programs.
+  // The SDK is for other programs.
   client: [],
 };
 
-/** Rooms and files that import less than their layer would allow: of the rest of src/ only these files. */
-const NOTHING_BUT: Readonly<Record<string, readonly string[]>> = {
-  // The SDK carries no server along.
+/** Rooms and files that may import only these files from the rest of src/. */
+const ONLY_THESE: Readonly<Record<string, readonly string[]>> = {
+  // The SDK must not include the server.
   client: ["sign/token.ts", "sign/callback.ts"],
   "sign/token.ts": ["core/errors.ts"],
   "sign/callback.ts": [],
@@ -50,7 +50,7 @@ const EXCEPTIONS = [
   {
     from: "settings/checks/style-checks.ts",
     to: "image/grammar/grammar.ts",
-    why: "an alias that cannot be read is a fault of the file",
+    why: "an invalid alias is a fault of the settings file",
   },
   {
     from: "image/render-origin.ts",
@@ -60,8 +60,8 @@ const EXCEPTIONS = [
   { from: "bucket/fs/", to: "sign/once.ts", why: "a spent one-time token is a row that the one writer commits" },
 ];
 
-/** Where a dependency may be imported: files, or folders with a `/` at the end. */
-const DOORS: Readonly<Record<string, readonly string[]>> = {
+/** Files that may import a dependency, or folders with a `/` at the end. */
+const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   "@fastify/busboy": ["upload/form.ts"],
   "@hono/node-server": ["http/"],
   "@node-rs/crc32": ["body/spool/crc32.ts"],
@@ -82,14 +82,14 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   zod: ["settings/", "http/api/"],
 };
 
-/** Dependencies that have their place in package.json already but no use yet; the first use adds the door. */
+/** Dependencies in package.json without a use yet; the first use adds a row above. */
 const NOT_USED_YET: readonly string[] = [];
 
 const LONGEST_UNEXPLAINED_LINES = 300;
 /** Files side by side in one room. cli/ has one file a command and may be long. */
 const MOST_FILES_IN_A_ROOM = 15;
 const LONG_ROOMS: readonly string[] = ["cli"];
-const NAMES_THAT_SAY_NOTHING = /^index$|(^|-)(utils?|helpers?|common|managers?|base)$/;
+const MEANINGLESS_NAMES = /^index$|(^|-)(utils?|helpers?|common|managers?|base)$/;
 
 interface SourceFile {
   /** Below src/, with `/`. */
@@ -118,16 +118,16 @@ const FILES: readonly SourceFile[] = readdirSync(`${ROOT}src`, { recursive: true
     return { path, text, imports: importsIn(text) };
   });
 
-/** `http/server.ts` → `http`, `app.ts` → `app`. */
+/** `http/wire/server.ts` → `http`, `app.ts` → `app`. */
 const roomOf = (path: string) => path.split("/")[0]?.replace(/\.ts$/, "") ?? "";
 const layerOf = (room: string) => LAYERS.findIndex((rooms) => rooms.includes(room));
 const isRelative = (specifier: string) => specifier.startsWith(".");
-/** Where a relative import leads, below src/ (or `../…` outside it). */
+/** The target of a relative import, below src/ (or `../…` outside it). */
 const targetOf = (file: string, specifier: string) => posix.join(posix.dirname(file), specifier);
 /** `hono/cors` → `hono`, `@hono/node-server/serve` → `@hono/node-server`. */
 const packageOf = (specifier: string) => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
 
-/** `file → import` of every import that `isOffence` holds for. */
+/** `file → import` of every import for which `isOffence` holds. */
 function offences(isOffence: (file: string, specifier: string) => boolean): string[] {
   return FILES.flatMap(({ path, imports }) =>
     imports.filter((specifier) => isOffence(path, specifier)).map((specifier) => `${path} → ${specifier}`),
@@ -136,25 +136,25 @@ function offences(isOffence: (file: string, specifier: string) => boolean): stri
 
 function mayImport(file: string, target: string): boolean {
   const [from, to] = [roomOf(file), roomOf(target)];
-  const all = NOTHING_BUT[file];
+  const all = ONLY_THESE[file];
   if (all !== undefined) return all.includes(target);
   if (from === to) return true;
-  const foreign = NOTHING_BUT[from];
-  if (foreign !== undefined) return foreign.includes(target);
+  const others = ONLY_THESE[from];
+  if (others !== undefined) return others.includes(target);
   if (EXCEPTIONS.some((exception) => file.startsWith(exception.from) && target === exception.to)) return true;
-  const guests = ONLY_FOR[to];
-  if (guests !== undefined) return guests.includes(from);
+  const importers = ONLY_FOR[to];
+  if (importers !== undefined) return importers.includes(from);
   return layerOf(to) < layerOf(from);
 }
 
-test("the walk of src/ sees its files, their imports and every room", () => {
+test("this test finds the files of src/, their imports and every room", () => {
   expect(FILES.length).toBeGreaterThanOrEqual(60);
   expect(FILES.flatMap((file) => file.imports).length).toBeGreaterThanOrEqual(FILES.length);
   const built = LAYERS.flat().filter((room) => !NOT_BUILT.includes(room));
   expect([...new Set(FILES.map((file) => roomOf(file.path)))].sort()).toEqual(built.sort());
 });
 
-test("importsIn() sees every way to import", () => {
+test("importsIn() finds every form of import", () => {
   const text = `
 import a, { type B } from "./a.ts";
 import type {
@@ -185,7 +185,7 @@ test.each([
   { file: "app.ts", target: "cli/terminal.ts", may: false },
   { file: "client/upload.ts", target: "client/url.ts", may: true },
   { file: "client/upload.ts", target: "sign/token.ts", may: true },
-  { file: "client/receive.ts", target: "sign/callback.ts", may: true },
+  { file: "client/client.ts", target: "sign/callback.ts", may: true },
   { file: "client/upload.ts", target: "core/errors.ts", may: false },
   { file: "cli/serve.ts", target: "client/url.ts", may: false },
   { file: "sign/token.ts", target: "core/errors.ts", may: true },
@@ -208,31 +208,31 @@ test("nothing in src/ imports from outside src/", () => {
   expect(offences(leavesSrc)).toEqual([]);
 });
 
-test("each dependency comes in through its door", () => {
-  const isByTheWindow = (file: string, specifier: string) => {
+test("each dependency is imported only where it may be", () => {
+  const isElsewhere = (file: string, specifier: string) => {
     if (isRelative(specifier) || specifier.startsWith("node:")) return false;
-    const doors = DOORS[packageOf(specifier)] ?? [];
-    return !doors.some((door) => (door.endsWith("/") ? file.startsWith(door) : file === door));
+    const places = IMPORTED_IN[packageOf(specifier)] ?? [];
+    return !places.some((place) => (place.endsWith("/") ? file.startsWith(place) : file === place));
   };
-  expect(offences(isByTheWindow)).toEqual([]);
+  expect(offences(isElsewhere)).toEqual([]);
 });
 
-test("no module is loaded by a name that this test cannot read", () => {
+test("every module is loaded by a literal name, which this test can read", () => {
   const hides = /\bcreateRequire\b|\b(?:import|require)\(\s*[^"'`\s)]/;
   expect(FILES.filter(({ text }) => hides.test(text)).map(({ path }) => path)).toEqual([]);
 });
 
-test("every dependency has a door, and no door is bricked up", () => {
+test("every dependency has a row, and every row is used", () => {
   const { dependencies, optionalDependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as Record<
     string,
     object
   >;
-  const needDoors = Object.keys({ ...dependencies, ...optionalDependencies }).filter(
-    (name) => !NOT_USED_YET.includes(name) || name in DOORS,
+  const needed = Object.keys({ ...dependencies, ...optionalDependencies }).filter(
+    (name) => !NOT_USED_YET.includes(name) || name in IMPORTED_IN,
   );
-  expect(Object.keys(DOORS).sort()).toEqual(needDoors.sort());
+  expect(Object.keys(IMPORTED_IN).sort()).toEqual(needed.sort());
   const used = new Set(FILES.flatMap((file) => file.imports.map(packageOf)));
-  expect(Object.keys(DOORS).filter((name) => !used.has(name))).toEqual([]);
+  expect(Object.keys(IMPORTED_IN).filter((name) => !used.has(name))).toEqual([]);
 });
 
 test("process.exit is called in main.ts only", () => {
@@ -241,11 +241,11 @@ test("process.exit is called in main.ts only", () => {
 });
 
 test("every file begins with a header comment", () => {
-  const headless = FILES.filter(({ text }) => !/^(#!.*\n)?\/[/*]/.test(text)).map(({ path }) => path);
-  expect(headless).toEqual([]);
+  const withoutHeader = FILES.filter(({ text }) => !/^(#!.*\n)?\/[/*]/.test(text)).map(({ path }) => path);
+  expect(withoutHeader).toEqual([]);
 });
 
-test("a long file says in its header why it is long", () => {
+test("the header of a long file gives the reason", () => {
   const unexplained = FILES.filter(({ text }) => {
     const header = /^(?:#!.*\n)?((?:\/\/.*\n)+|\/\*[\s\S]*?\*\/)/.exec(text)?.[1] ?? "";
     return text.split("\n").length - 1 > LONGEST_UNEXPLAINED_LINES && !/\b(long|lines)\b/.test(header);
@@ -253,9 +253,9 @@ test("a long file says in its header why it is long", () => {
   expect(unexplained.map(({ path }) => path)).toEqual([]);
 });
 
-test("no file is a barrel or has a name that says nothing", () => {
-  const nameless = FILES.filter(({ path }) => NAMES_THAT_SAY_NOTHING.test(basename(path, ".ts")));
-  expect(nameless.map(({ path }) => path)).toEqual([]);
+test("no file is a barrel or has a meaningless name", () => {
+  const meaningless = FILES.filter(({ path }) => MEANINGLESS_NAMES.test(basename(path, ".ts")));
+  expect(meaningless.map(({ path }) => path)).toEqual([]);
 });
 
 test("no room holds more files side by side than a reader takes in", () => {

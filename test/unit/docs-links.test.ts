@@ -1,4 +1,4 @@
-// The documents for people: each link within the repository leads somewhere, headings included, and the index names them all.
+// The documents: every link inside the repository has a target, also its heading, and the index names every page.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ const inFolder = (folder: string) =>
     .map((path) => join(folder, path));
 const PAGES = ["README.md", "README.zh-CN.md", "CHANGELOG.md", ...inFolder("docs")];
 
-/** As GitHub makes them. */
+/** Anchors of headings, as GitHub makes them. */
 function anchorsOf(page: string): readonly string[] {
   const text = readFileSync(join(ROOT, page), "utf8").replace(/^( *)```.*?^\1```/gms, "");
   return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
@@ -23,7 +23,7 @@ function anchorsOf(page: string): readonly string[] {
   );
 }
 
-test.each(PAGES)("links of %s lead somewhere", (page) => {
+test.each(PAGES)("every link of %s has a target", (page) => {
   const text = readFileSync(join(ROOT, page), "utf8").replace(/^( *)```.*?^\1```/gms, "");
   const links = [...text.matchAll(/\]\(([^()\s]+)\)/g)].map(([, link = ""]) => link.replace(/\s+/g, ""));
   const broken = links.filter((link) => {

@@ -1,4 +1,4 @@
-// The tests' own detection of the programs that they use, so that a missing one is skipped by name and never unnoticed.
+// Detection of the programs that tests use: a test of a missing program is skipped, and its name is reported.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,14 +12,14 @@ function onMachine(env: { readonly PATH: string; readonly CI?: string }): void {
   vi.stubEnv("CI", env.CI);
 }
 
-test("needs() skips the test of a missing program, and says how to get it", () => {
+test("needs() skips the test of a missing program, and names how to install it", () => {
   onMachine({ PATH: "/nowhere" });
   const missing = { openssl: "apt-get install openssl", php: "apt-get install php-cli" };
   expect(needs("openssl", "php")).toEqual({ skip: true, meta: { missing } });
   expect(needs()).toEqual({});
 });
 
-test("needs() throws for a missing program with CI=true, but for a large one", () => {
+test("needs() throws for a missing program with CI=true, except for large ones", () => {
   onMachine({ PATH: "/nowhere", CI: "true" });
   expect(() => needs("openssl")).toThrow("openssl: it is not on this machine (apt-get install openssl)");
   expect(needs("go")).toMatchObject({ skip: true });

@@ -1,4 +1,5 @@
-// Comments of src/ and test/ keep the two rules of plain English that a program can check: how they begin, and how wide they are.
+// Comments of src/ and test/ keep the two rules of plain English that a program can check: their first word and their
+// width.
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";

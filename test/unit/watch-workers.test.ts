@@ -20,7 +20,7 @@ test.runIf(process.platform === "linux")(
       note(old?.pid, 1_000);
       note(recent?.pid, 3_000);
       note(ended?.pid, 1_000);
-      // Somebody else's, which has been given the number of a test process that has ended.
+      // A foreign process, which has got the id of an ended test process.
       note(process.ppid, 1_000);
       writeFileSync(join(folder, "report.json"), "{}");
       expect(overdue(folder, 2_000)).toEqual([

@@ -1,5 +1,5 @@
-// The developer's server (业务服务器): permits uploads, believes callbacks, and shows each user the own pictures. Images never
-// pass through it: they go between the browser and the image service.
+// The developer's server (业务服务器): permits uploads, verifies callbacks, and shows each user their own pictures. Image
+// bytes never pass through it: the browser exchanges them with the image service directly.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type Context, Hono } from "hono";
@@ -14,8 +14,8 @@ import type { Pictures } from "./pictures.ts";
 export interface AppParts {
   readonly client: Client;
   readonly pictures: Pictures;
-  /** As in the bucket's `callback.secret`. */ readonly callbackSecret: string;
-  /** Where the browser finds the image service: scheme, host and port. */ readonly images: string;
+  /** The same value as the bucket's `callback.secret`. */ readonly callbackSecret: string;
+  /** The image service's URL as the browser sees it: scheme, host and port. */ readonly images: string;
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -38,13 +38,13 @@ export function createApp({ client, pictures, callbackSecret, images }: AppParts
         baseUri: ["'none'"],
         frameAncestors: ["'none'"],
       },
-      // Images are another origin's, whose answers do not name who may embed them.
+      // Images come from another origin, whose responses have no Cross-Origin-Resource-Policy header.
       crossOriginEmbedderPolicy: false,
     }),
   );
   app.use(bodyLimit({ maxSize: 65_536 }));
 
-  // Who has uploaded is told to us by the image service, and by nobody else.
+  // Only the image service's callback confirms an upload and its owner.
   app.post("/callback", async (context) => {
     const body = new Uint8Array(await context.req.arrayBuffer());
     const verdict = verifyCallback(body, { secret: callbackSecret });
@@ -94,14 +94,14 @@ export function createApp({ client, pictures, callbackSecret, images }: AppParts
   });
 
   app.onError((error, context) => {
-    if (error instanceof HTTPException) return error.getResponse(); // a body that is too large
+    if (error instanceof HTTPException) return error.getResponse(); // the body is too large
     console.error(error instanceof HuiyuanClientError ? `${error.name} (${error.requestId}): ${error.message}` : error);
     return context.text("Something went wrong here. Try again.", 500);
   });
   return app;
 }
 
-/** A visitor without a name gets one. A server in earnest has logins; this one has a cookie that nobody can guess. */
+/** Gives a visitor without a cookie a new user id. A production server has logins; this cookie cannot be guessed. */
 function userOf(context: Context): string {
   const known = getCookie(context, "user");
   if (known !== undefined && UUID.test(known)) return known;
@@ -110,7 +110,7 @@ function userOf(context: Context): string {
   return user;
 }
 
-/** Other sites cannot make a browser post here; programs without an Origin have no cookie of anyone. */
+/** Keeps other sites from making a browser post here. Programs send no Origin, but have no user's cookie either. */
 async function refuseOtherPages(context: Context, next: () => Promise<void>): Promise<Response | undefined> {
   const { method, url } = context.req;
   const origin = context.req.header("origin");

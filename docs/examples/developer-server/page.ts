@@ -1,11 +1,11 @@
-// The page: everything that a user has typed goes through `html`, which escapes it.
+// Renders the page. All user input passes through `html`, which escapes it.
 import { html } from "hono/html";
 import { type Client, type Processing, processing } from "huiyuan/client";
 import type { Picture } from "./pictures.ts";
 
 type Html = ReturnType<typeof html>;
 
-/** What is made of each picture, and what its address says. */
+/** The processed versions that the page shows of each picture, with the processing in their URLs. */
 const MADE: readonly { readonly name: string; readonly about: string; readonly process: Processing }[] = [
   {
     name: "Thumbnail",

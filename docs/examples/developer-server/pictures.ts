@@ -1,22 +1,23 @@
-// Whose picture is which: one row a picture, from the moment its upload is permitted. Only the callback makes it stored.
+// Records which user owns which picture: one row per picture from the moment its upload is permitted. Only the callback
+// marks a picture as stored.
 import Database from "better-sqlite3";
 
 export interface Picture {
-  /** A UUID; in the page's addresses. */ readonly id: string;
+  /** A UUID, used in the page's URLs. */ readonly id: string;
   /** Its name in the image service. */ readonly fileid: string;
   readonly owner: string;
-  /** As the file was called; anything a user may type. */ readonly title: string;
+  /** The uploaded file's name; any text that a user may type. */ readonly title: string;
   /** Bytes; 0 until it is stored. */ readonly size: number;
   /** Hex; empty until it is stored. */ readonly sha1: string;
   /** Unix seconds. */ readonly at: number;
 }
 
 export interface Pictures {
-  /** False: the owner has as many as one may have. */
+  /** Returns false if the owner already has the maximum number of pictures. */
   permit(picture: Pick<Picture, "id" | "fileid" | "owner" | "title">): boolean;
-  /** Undefined: nobody was permitted to upload it. Twice is the same as once. */
+  /** Returns undefined if no permit was issued for this fileid. Idempotent. */
   markStored(fileid: string, stored: Pick<Picture, "size" | "sha1">): Picture | undefined;
-  /** Stored ones, newest first. */
+  /** Stored pictures, newest first. */
   of(owner: string): readonly Picture[];
   find(id: string, owner: string): Picture | undefined;
   remove(id: string, owner: string): void;
@@ -24,10 +25,10 @@ export interface Pictures {
 }
 
 const MOST_OF_AN_OWNER = 200;
-/** Notices of an upload are sent for a day at most; after that a permit has come to nothing. */
+/** Callbacks are retried for one day at most; an older permit without a callback is void. */
 const PERMIT_SECONDS = 90_000;
 
-/** `file`: is made where it is missing. */
+/** Creates `file` if it is missing. */
 export function openPictures(file: string): Pictures {
   const database = new Database(file);
   database.pragma("journal_mode = WAL");

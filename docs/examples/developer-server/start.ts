@@ -1,5 +1,5 @@
-// `npm run example`: Huiyuan and the developer's server, side by side on this machine, until Ctrl-C. Secrets that the
-// environment does not name are made anew at each start, since nothing that they sign needs to outlive it.
+// `npm run example`: runs Huiyuan and the developer's server side by side on this machine until Ctrl-C. Secrets missing
+// from the environment are generated at each start, because nothing that they sign needs to outlive it.
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -28,7 +28,7 @@ const huiyuan = spawn(
   [fileURLToPath(new URL("../../../dist/main.js", import.meta.url)), "serve", "--config", writeSettings()],
   { env: { ...env, ...secrets }, stdio: ["ignore", "pipe", "inherit"] },
 );
-// Also before it is ready: alone it would go on, and hold its ports.
+// Registered before Huiyuan is ready: otherwise it would keep running alone and hold its ports.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => huiyuan.kill("SIGTERM"));
 await untilReady(huiyuan);
 
@@ -58,7 +58,7 @@ function randomSecret(): string {
   return randomBytes(24).toString("base64url");
 }
 
-/** Beside the data, with the ports of this start. */
+/** Writes the settings file beside the data, with this start's ports. */
 function writeSettings(): string {
   const text = readFileSync(new URL("./huiyuan.yaml", import.meta.url), "utf8")
     .replaceAll(":3000", `:${port}`)
@@ -69,7 +69,7 @@ function writeSettings(): string {
   return file;
 }
 
-/** Shows what it says, and waits for the line that it is ready. */
+/** Forwards the child's output, and resolves at the line that says that it is ready. */
 async function untilReady(child: ChildProcess): Promise<void> {
   process.once("exit", () => child.kill());
   await new Promise<void>((ready, failed) => {

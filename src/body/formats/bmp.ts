@@ -1,10 +1,13 @@
-// BMP: where the pixels begin (BITMAPFILEHEADER) and how many bytes they are (the DIB header that follows it).
+// Scans BMP: the offset of the pixels (BITMAPFILEHEADER) and their size in bytes (the DIB header that follows it).
 import type { Findings, Input, Scan } from "./scan.ts";
 
 const FILE_HEADER_BYTES = 14;
-/** BITMAPCOREHEADER, whose fields are half as wide. */
+/** BITMAPCOREHEADER, whose fields have half the width. */
 const CORE_HEADER_BYTES = 12;
-/** BITMAPINFOHEADER; later headers begin with its fields. Shorter ones end in the midst of them, uncompressed. */
+/**
+ * BITMAPINFOHEADER; later headers begin with its fields. Shorter headers lack its last fields, and their pixels are
+ * uncompressed.
+ */
 const INFO_HEADER_BYTES = 40;
 /** BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS: rows of pixels, not compressed. */
 const PLAIN: ReadonlySet<number> = new Set([0, 3, 6]);
@@ -20,7 +23,7 @@ export function* scanBmp(findings: Findings, input: Input): Scan {
   const header = readHeader(input.taken(), headerBytes);
   if (header.width <= 0 || header.height === 0) return;
   findings.width = header.width;
-  // Negative: the rows go from top to bottom.
+  // A negative height means rows from top to bottom.
   findings.height = Math.abs(header.height);
   const read = FILE_HEADER_BYTES + Math.min(headerBytes, INFO_HEADER_BYTES);
   if (pixelsAt < FILE_HEADER_BYTES + headerBytes) return;
@@ -59,7 +62,7 @@ function readHeader(bytes: Buffer, headerBytes: number): Header {
   };
 }
 
-/** Where the pixels end in the file; undefined where no field tells. */
+/** The end of the pixels in the file; undefined if no field tells it. */
 function pixelsEnd(header: Header, pixelsAt: number, fileBytes: number): number | undefined {
   if (PLAIN.has(header.compression)) {
     const rowBytes = Math.ceil((header.width * header.bitsPerPixel) / 32) * 4;

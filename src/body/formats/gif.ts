@@ -1,13 +1,13 @@
-// GIF (87a, 89a §15–27): colour tables by their flags, blocks by their sub-blocks, to the trailer.
+// Scans GIF (87a, 89a §15–27): colour tables by their flags, blocks by their sub-blocks, up to the trailer.
 import type { Findings, Input, Scan } from "./scan.ts";
 
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
-/** Some encoders leave a zero between blocks; browsers pass over it (libvips does not: image/gif-frames.ts). */
+/** Some encoders leave a zero between blocks. Browsers skip it; libvips does not (image/formats/gif-frames.ts). */
 const STRAY_ZERO = 0x00;
 
-/** Complete at the trailer, when there was a picture. */
+/** Complete at the trailer if there was an image block. */
 export function* scanGif(findings: Findings, input: Input): Scan {
   while (!input.take(13)) yield;
   noteScreen(findings, input);
@@ -37,13 +37,13 @@ export function* scanGif(findings: Findings, input: Input): Scan {
   if (findings.frames > 0) findings.structure = "complete";
 }
 
-/** Of what is at the beginning. */
+/** Reads the size from the logical screen descriptor. */
 function noteScreen(findings: Findings, input: Input): void {
   findings.width = input.uint16LE(6) || undefined;
   findings.height = input.uint16LE(8) || undefined;
 }
 
-/** Of an image descriptor. */
+/** Reads the extent of a frame from its image descriptor. */
 function noteFrame(findings: Findings, input: Input): void {
   findings.frames += 1;
   findings.framesWidth = Math.max(findings.framesWidth, input.uint16LE(0) + input.uint16LE(4));

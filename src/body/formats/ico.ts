@@ -1,7 +1,8 @@
-// ICO: the size of the largest picture in the icon's directory. Icons are stored as they are, with no proof of their end.
+// Scans ICO: the size of the largest image in the icon's directory. Icons are stored as they are, without proof of
+// their end.
 import type { Findings, Input, Scan } from "./scan.ts";
 
-/** An entry's side of 0 means 256. */
+/** A width or height of 0 in an entry means 256. */
 export function* scanIco(findings: Findings, input: Input): Scan {
   while (!input.take(6)) yield;
   const count = input.uint16LE(4);

@@ -1,8 +1,8 @@
-// AVIF and HEIC (ISO/IEC 14496-12 boxes, 23008-12 items): top-level boxes by their sizes, the size of the picture from `meta`.
-// Which item a box belongs to, and whether the items lie inside `mdat`, is a decoder's affair.
+// Scans AVIF and HEIC (ISO/IEC 14496-12 boxes, 23008-12 items): top-level boxes by their sizes, the image size from
+// `meta`. It does not check items: only a decoder resolves which box an item uses and whether it lies inside `mdat`.
 import { type Findings, fourLetters, type Input, type Scan } from "./scan.ts";
 
-/** How much of `meta` is looked at. Properties of one picture fill a few hundred bytes. */
+/** The bytes of `meta` that are read. Properties of one image take a few hundred bytes. */
 const META_BYTES = 4096;
 
 const FTYP = fourLetters("ftyp");
@@ -14,7 +14,7 @@ const IPRP = fourLetters("iprp");
 const IPCO = fourLetters("ipco");
 const ISPE = fourLetters("ispe");
 
-/** What may stand at the top level after the picture; other bytes there are trailing garbage. */
+/** The boxes that may follow the image at the top level; other bytes there are trailing garbage. */
 const LATER_BOXES: ReadonlySet<number> = new Set([
   FTYP,
   META,
@@ -24,8 +24,8 @@ const LATER_BOXES: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Complete at each box boundary once the description and its data have come (`meta` with `mdat` or an `idat` of its
- * own; an image sequence also needs `moov`), since nothing says whether more boxes follow; incomplete inside those.
+ * Complete at each box boundary once description and data have arrived (`meta` with `mdat` or its own `idat`; an image
+ * sequence also needs `moov`), because nothing announces the last box. Incomplete inside later boxes.
  */
 export function* scanAvif(findings: Findings, input: Input): Scan {
   const parts: Parts = { isSequence: false, hasMeta: false, hasMovie: false, hasData: false };
@@ -47,7 +47,7 @@ export function* scanAvif(findings: Findings, input: Input): Scan {
   }
 }
 
-/** What of a picture has come so far. */
+/** The parts of an image seen so far. */
 interface Parts {
   isSequence: boolean;
   hasMeta: boolean;
@@ -55,7 +55,7 @@ interface Parts {
   hasData: boolean;
 }
 
-/** How much of a box's payload noteBox() looks at. */
+/** The bytes of a box's payload that noteBox() reads. */
 const BYTES_TO_READ: ReadonlyMap<number, number> = new Map([
   [META, META_BYTES],
   [FTYP, 4],
@@ -71,7 +71,7 @@ function noteBox(parts: Parts, type: number, input: Input, findings: Findings): 
   }
 }
 
-/** Looks for the size alone: HEIC is stored as it is. */
+/** Finds only the size: HEIC is stored as it is. */
 export function* scanHeic(findings: Findings, input: Input): Scan {
   for (;;) {
     const box = yield* readBoxHead(input);
@@ -89,11 +89,11 @@ export function* scanHeic(findings: Findings, input: Input): Scan {
 
 interface BoxHead {
   readonly type: number;
-  /** Bytes after the head; infinite where the box goes on to the end of the file. */
+  /** Bytes after the head; infinite if the box extends to the end of the file. */
   readonly payload: number;
 }
 
-/** Undefined where no box can begin: a type that is not printable ASCII, or a size smaller than the head itself. */
+/** Undefined if no box can begin here: the type is not printable ASCII, or the size is smaller than the head. */
 function* readBoxHead(input: Input): Generator<undefined, BoxHead | undefined, undefined> {
   while (!input.take(8)) yield;
   const size = input.uint32BE(0);
@@ -106,7 +106,9 @@ function* readBoxHead(input: Input): Generator<undefined, BoxHead | undefined, u
   return largeSize < 16 ? undefined : { type, payload: largeSize - 16 };
 }
 
-/** `meta` (the first bytes of its payload): the size of the largest picture, and whether it carries data itself. */
+/**
+ * Reads `meta` (the first bytes of its payload): the size of the largest image, and whether it contains data itself.
+ */
 function readMeta(findings: Findings, meta: Buffer): { readonly hasData: boolean } {
   let hasData = false;
   let largest = 0;
@@ -144,7 +146,7 @@ interface Box extends Extent {
   readonly type: number;
 }
 
-/** Boxes that begin inside this part of `bytes`, without their heads; the last may be cut. */
+/** Yields the boxes that begin inside this part of `bytes`, without their heads; the last may be truncated. */
 function* boxesIn(bytes: Buffer, { from, to }: Extent): Generator<Box> {
   let at = from;
   while (to - at >= 8) {

@@ -1,4 +1,4 @@
-// JPEG (ITU-T T.81 annex B): segments by their lengths, entropy-coded data by its markers, to the EOI.
+// Scans JPEG (ITU-T T.81 annex B): segments by their lengths, entropy-coded data by its markers, up to the EOI.
 import type { Findings, Input, Scan } from "./scan.ts";
 
 export const FILL = 0xff;
@@ -10,13 +10,13 @@ const SOI = 0xd8;
 export const EOI = 0xd9;
 export const SOS = 0xda;
 
-/** Complete at the first EOI that follows a scan; an EOI inside a segment, as of a thumbnail, is passed over. */
+/** Complete at the first EOI after a scan. An EOI inside a segment, such as a thumbnail's, is skipped. */
 export function* scanJpeg(findings: Findings, input: Input): Scan {
   let isScanSeen = false;
   let isFrameSeen = false;
   input.skip(2);
   for (;;) {
-    // Also between segments bytes that are no marker are passed over, as decoders do.
+    // Bytes between segments that are not a marker are skipped too, as decoders do.
     while (!input.find(findMarker, 2)) yield;
     const marker = input.byte(1);
     if (marker === EOI) break;
@@ -25,7 +25,7 @@ export function* scanJpeg(findings: Findings, input: Input): Scan {
     while (!input.take(2)) yield;
     let length = input.uint16BE(0) - 2;
     if (length < 0) return;
-    // A decoder goes by the first frame; one behind its scan is not looked at.
+    // Decoders use the first frame; a frame after its scan is ignored.
     if (isFrame(marker) && !isFrameSeen && !isScanSeen && length >= FRAME_BYTES) {
       isFrameSeen = true;
       yield* readFrame(findings, input);
@@ -37,7 +37,7 @@ export function* scanJpeg(findings: Findings, input: Input): Scan {
   if (isScanSeen) findings.structure = "complete";
 }
 
-/** Of a frame, to the end of its sides. */
+/** Bytes of a frame header up to its width and height. */
 const FRAME_BYTES = 5;
 
 function* readFrame(findings: Findings, input: Input): Scan {
@@ -47,11 +47,11 @@ function* readFrame(findings: Findings, input: Input): Scan {
 }
 
 /**
- * The next marker that is no restart, whatever bytes stand before it. An FF at the end of a chunk is reported: what it is shows in the
- * next chunk.
+ * Finds the next marker that is not a restart, whatever bytes precede it. An FF at the end of a chunk is reported,
+ * because only the next chunk tells its meaning.
  */
 export function findMarker(chunk: Buffer, from: number): number {
-  // Where segments follow each other it stands right here, and a search takes longer to call than to do.
+  // Between segments the marker is at `from`, and calling indexOf costs more than this test.
   let at = chunk[from] === FILL ? from : chunk.indexOf(FILL, from);
   while (at !== -1) {
     const next = chunk[at + 1];
@@ -66,12 +66,12 @@ function isRestart(byte: number | undefined): boolean {
   return byte !== undefined && byte >= RST0 && byte <= RST7;
 }
 
-/** Followed by no length. Any number of fill bytes may stand before a marker. */
+/** True for markers without a length. Any number of fill bytes may precede a marker. */
 export function isBare(marker: number): boolean {
   return marker === FILL || marker === STUFFED || marker === TEM || marker === SOI || isRestart(marker);
 }
 
-/** SOF0 to SOF15; among them lie DHT (C4), JPG (C8) and DAC (CC). */
+/** SOF0 to SOF15; DHT (C4), JPG (C8) and DAC (CC) lie in the same range. */
 export function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 }

@@ -1,4 +1,5 @@
-// PNG (W3C PNG third edition §5): chunks by their lengths, from IHDR to IEND. Checksums are a decoder's affair.
+// Scans PNG (W3C PNG third edition §5): chunks by their lengths, from IHDR to IEND. It does not verify checksums;
+// decoders do.
 import { type Findings, fourLetters, type Input, type Scan } from "./scan.ts";
 
 const SIGNATURE_BYTES = 8;
@@ -10,7 +11,7 @@ const IHDR = fourLetters("IHDR");
 const IDAT = fourLetters("IDAT");
 const IEND = fourLetters("IEND");
 
-/** Complete after the checksum of IEND, when there was image data. */
+/** Complete after the checksum of IEND if there was image data. */
 export function* scanPng(findings: Findings, input: Input): Scan {
   input.skip(SIGNATURE_BYTES);
   while (!input.take(8 + HEADER_BYTES)) yield;

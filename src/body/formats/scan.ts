@@ -1,38 +1,38 @@
-// How a format's scanner sees a body: as one run of bytes that it steps through, though they come in chunks cut anywhere.
-// A scanner is a generator that yields where it needs bytes that have not come. Between two of these it makes nothing for what it
-// passes over: millions of segments, blocks or chunks fit into one file. This file knows no format.
+// The framework of the format scanners: a scanner sees a body as one run of bytes, although it arrives in arbitrary
+// chunks. A scanner is a generator that yields when it needs more bytes. It allocates nothing for bytes that it skips,
+// because one file may contain millions of segments, blocks or chunks. This file knows no format.
 
-/** What a scanner has found out so far; the scanner writes it, the gate reads it after each chunk. */
+/** The results of a scan so far. The scanner writes them, the gate reads them after each chunk. */
 export interface Findings {
-  /** Pixels; undefined until found, and where the file says 0. */
+  /** Pixels; undefined until found, and if the file says 0. */
   width: number | undefined;
   height: number | undefined;
   /**
-   * `incomplete`: bytes are missing, or the structure is wrong. `complete`: all that the file announced has come.
-   * `unmarked`: the file does not say where it ends, so that only the message's framing can prove it whole.
+   * `incomplete`: bytes are missing, or the structure is wrong. `complete`: everything that the file announced has
+   * arrived. `unmarked`: the file does not mark its end, so only the message's framing can prove it whole.
    */
   structure: "incomplete" | "complete" | "unmarked";
-  /** Pictures of an animation (GIF, WebP) that a decoder shows; 0 in other formats. */
+  /** Frames of an animation (GIF, WebP) that a decoder shows; 0 in other formats. */
   frames: number;
-  /** Pixels that the frames of a GIF reach to, from the canvas's corner; 0 in other formats. */
+  /** Pixels from the canvas's corner to the far edge of the frames of a GIF; 0 in other formats. */
   framesWidth: number;
   framesHeight: number;
 }
 
-/** Of a body of which nothing has come. */
+/** The findings before any byte. */
 export function nothingFound(): Findings {
   return { width: undefined, height: undefined, structure: "incomplete", frames: 0, framesWidth: 0, framesHeight: 0 };
 }
 
-/** Each `yield` asks for the next chunk. Returning means: nothing more to learn. */
+/** Each `yield` waits for the next chunk. Returning means that the scan is finished. */
 export type Scan = Generator<undefined, void, undefined>;
 
 /** Starts a scan of one format, which writes into `found`. */
 export type Scanner<Found = Findings> = (found: Found, input: Input) => Scan;
 
 /**
- * Feeds a scan: call the result with each chunk in order, until it says that nothing is left to learn. Keeps no chunk, and holds
- * the bytes of one take at most.
+ * Runs a scan. Call the result with each chunk in order, until it returns false: the scan is finished. It keeps no
+ * chunk, and holds at most the bytes of one take.
  */
 export function feed<Found>(scanner: Scanner<Found>, found: Found): (chunk: Buffer) => boolean {
   const input = new Input();
@@ -48,26 +48,26 @@ export function feed<Found>(scanner: Scanner<Found>, found: Found): (chunk: Buff
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /**
- * A body as it is stepped through. What answers false, `take` and `find`, is asked again, in the same words, after a yield:
- * `while (!input.take(2)) yield;`. A class, whose methods cost nothing to call: there may be one for each byte.
+ * The input of a scanner. If `take` or `find` returns false, yield and repeat the same call: `while (!input.take(2))
+ * yield;`. A class, because its methods may be called for each byte and must be cheap.
  */
 export class Input {
   #chunk = NOTHING;
-  /** Of the next byte in the chunk: beyond its end where bytes are passed over, negative where some are held. */
+  /** The offset of the next byte in the chunk: beyond its end while bytes are skipped, negative while some are held. */
   #next = 0;
-  /** The first bytes of a take that earlier chunks cut. */
+  /** The first bytes of a take that spans chunks. */
   #held = NOTHING;
-  /** Where what was taken last lies. */
+  /** The buffer and offsets of the last take. */
   #bytes = NOTHING;
   #from = 0;
   #to = 0;
 
-  /** The next chunk has come. */
+  /** Sets the next chunk. */
   enter(chunk: Buffer): void {
     this.#chunk = chunk;
   }
 
-  /** The chunk may be changed from now on. */
+  /** Detaches the chunk; the caller may change it from now on. */
   leave(): void {
     this.#next -= this.#chunk.length;
     this.#chunk = NOTHING;
@@ -75,14 +75,17 @@ export class Input {
   }
 
   /**
-   * Passes over so many bytes; they may be as many as a hostile file claims. `take(0)` tells when the last of them has come. -1:
-   * the last byte that was taken, of two or more, is to be taken once more.
+   * Skips bytes; the number may be as large as a hostile file claims. `take(0)` tells when the last of them has
+   * arrived. -1 takes back the last byte of a take of two or more.
    */
   skip(bytes: number): void {
     this.#next += bytes;
   }
 
-  /** Whether the next `bytes` bytes have come, at most 64 KiB. Then they are passed, and can be read until the next take. */
+  /**
+   * Whether the next `bytes` bytes have arrived, at most 64 KiB. If so, they are consumed and readable until the next
+   * take.
+   */
   take(bytes: number): boolean {
     const end = this.#next + bytes;
     if (end > this.#chunk.length) {
@@ -108,11 +111,11 @@ export class Input {
   }
 
   /**
-   * Goes on to what `search` finds, its index in `chunk`, at or after `from`, or -1 where it is not in this chunk; then takes
-   * `bytes` bytes from there on.
+   * Advances to the index in `chunk` that `search` returns, at or after `from`, or -1 if it is not in this chunk. Then
+   * takes `bytes` bytes from there.
    */
   find(search: (chunk: Buffer, from: number) => number, bytes: number): boolean {
-    // What has been found, and was cut, is held.
+    // Bytes that were found but truncated are held.
     if (this.#next >= 0 && this.#next < this.#chunk.length) {
       const found = search(this.#chunk, this.#next);
       this.#next = found === -1 ? this.#chunk.length : found;
@@ -120,12 +123,12 @@ export class Input {
     return this.take(bytes);
   }
 
-  /** All that was taken last, good until the next yield. */
+  /** The bytes of the last take, valid until the next yield. */
   taken(): Buffer {
     return this.#bytes.subarray(this.#from, this.#to);
   }
 
-  /** `at`, here and below: an offset in what was taken last. */
+  /** `at`, here and below: an offset in the last take. */
   byte(at: number): number {
     return this.#bytes[this.#from + at]!;
   }

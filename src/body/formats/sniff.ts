@@ -1,7 +1,7 @@
-// Which image the first bytes announce. Nothing else about a body is asked: neither its Content-Type nor its name.
+// Detects the image format from the first bytes. It uses neither Content-Type nor the file's name.
 import type { ImageFormat } from "../../core/object.ts";
 
-/** So many bytes always decide. */
+/** This many bytes always suffice. */
 const SNIFF_BYTES = 64;
 
 const JPEG = Buffer.from([0xff, 0xd8, 0xff]);
@@ -21,18 +21,18 @@ const TIFF_MAGICS = [
   Buffer.from([0x4d, 0x4d, 0, 43, 0, 8, 0, 0]),
 ];
 
-/** The lengths of all DIB headers that are in use. */
+/** The lengths of all DIB headers in use. */
 const DIB_HEADER_BYTES: ReadonlySet<number> = new Set([12, 16, 40, 52, 56, 64, 108, 124]);
 
 const AVIF_BRANDS: ReadonlySet<string> = new Set(["avif", "avis"]);
 const HEIC_BRANDS: ReadonlySet<string> = new Set(["heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"]);
-/** They say HEIF and leave the codec to the compatible brands. */
+/** Brands that mean HEIF and leave the codec to the compatible brands. */
 const STRUCTURAL_BRANDS: ReadonlySet<string> = new Set(["mif1", "mif2", "msf1", "miaf"]);
 
-/** `more`: the bytes so far may yet become an image. */
+/** `more`: the bytes so far may still become an image. */
 export type Sniffed = ImageFormat | "more" | "foreign";
 
-/** Takes the beginning of a body, of any length, and never answers `more` to 64 bytes or more of it. */
+/** Takes the beginning of a body, of any length. It never returns `more` for 64 bytes or more. */
 export function sniff(head: Buffer): Sniffed {
   switch (head[0]) {
     case undefined:
@@ -73,13 +73,13 @@ function both(one: Sniffed, other: Sniffed): Sniffed {
   return one === "more" ? one : other;
 }
 
-/** Two letters are a weak magic: the DIB header's length must be a known one. */
+/** Two letters are a weak magic, so the DIB header's length must be a known one. */
 function sniffBmp(head: Buffer): Sniffed {
   if (head.length < 18) return "more";
   return DIB_HEADER_BYTES.has(head.readUInt32LE(14)) ? "bmp" : "foreign";
 }
 
-/** A weak magic as well: the first entry must hold bytes, and they must begin after the directory. */
+/** Also a weak magic: the first entry must have bytes, and they must begin after the directory. */
 function sniffIco(head: Buffer): Sniffed {
   const magic = match("ico", head, ICO);
   if (magic !== "ico") return magic;

@@ -1,4 +1,5 @@
-// WebP (RFC 9649): RIFF chunks by their lengths, to the end that the RIFF header gives. Frames of animations lie inside chunks.
+// Scans WebP (RFC 9649): RIFF chunks by their lengths, up to the end that the RIFF header declares. Animation frames
+// lie inside chunks.
 import { type Findings, fourLetters, type Input, type Scan } from "./scan.ts";
 
 const RIFF_HEAD_BYTES = 12;
@@ -8,23 +9,26 @@ const VP8 = fourLetters("VP8 ");
 const VP8L = fourLetters("VP8L");
 const VP8X = fourLetters("VP8X");
 const ANMF = fourLetters("ANMF");
-/** The extended header (VP8X) promises a picture; these hold one, ANMF a frame of an animation. */
+/**
+ * The extended header (VP8X) only announces an image. These chunks contain one; ANMF contains a frame of an animation.
+ */
 const PICTURES: ReadonlySet<number> = new Set([VP8, VP8L, ANMF]);
 
-/** The first chunk of a WebP is one of these; so many bytes of it hold the size. */
+/** The first chunk of a WebP is one of these; the number is how many of its bytes contain the size. */
 const SIZE_BYTES: ReadonlyMap<number, number> = new Map([
   [VP8, 10],
   [VP8L, 5],
   [VP8X, 10],
 ]);
-/** In the first byte of the extended header. */
+/** A flag in the first byte of the extended header. */
 const ANIMATED = 0x02;
-/** Of `ANMF` before the chunks of its picture: where the frame lies, and how long it is shown. */
+/** Bytes of `ANMF` before its image chunks: the frame's position and duration. */
 const FRAME_HEAD_BYTES = 16;
 
 /**
- * Complete where the RIFF size says, when there was a picture, and the chunks, each odd one with its pad byte, fill that size.
- * libwebp, which libvips and browsers decode with, refuses a last chunk without its pad, and bytes at the end that are no chunk.
+ * Complete at the RIFF size if there was an image and the chunks fill that size, with a pad byte after each odd one.
+ * libwebp, which libvips and browsers use, refuses a last chunk without its pad, and bytes at the end that are not a
+ * chunk.
  */
 export function* scanWebp(findings: Findings, input: Input): Scan {
   while (!input.take(RIFF_HEAD_BYTES)) yield;
@@ -57,7 +61,10 @@ export function* scanWebp(findings: Findings, input: Input): Scan {
   findings.structure = "complete";
 }
 
-/** Of the first chunk: how many of its bytes have been read. Undefined where it can be no first one. */
+/**
+ * Reads the head of the first chunk; returns how many of its bytes were read. Undefined if the chunk cannot be the
+ * first.
+ */
 function* readHead(
   findings: Findings,
   input: Input,
@@ -71,7 +78,9 @@ function* readHead(
   return { passed, isAnimated: type === VP8X && (input.byte(0) & ANIMATED) !== 0 };
 }
 
-/** Of an animation a chunk for a frame: how many of its bytes have been read. Decoders pass over frames without a picture. */
+/**
+ * Counts the frame of an ANMF chunk; returns how many of its bytes were read. Decoders skip frames without an image.
+ */
 function* countFrame(findings: Findings, input: Input, length: number): Generator<undefined, number, undefined> {
   let passed = 0;
   for (let next = FRAME_HEAD_BYTES; next + CHUNK_HEAD_BYTES <= length; ) {
@@ -98,7 +107,7 @@ function readSize(findings: Findings, type: number, bytes: Buffer): void {
     findings.width = (packed & 0x3fff) + 1;
     findings.height = ((packed >>> 14) & 0x3fff) + 1;
   } else {
-    // The two high bits of each are a scale for display.
+    // The two high bits of each are a display scale.
     findings.width = bytes.readUInt16LE(6) & 0x3fff || undefined;
     findings.height = bytes.readUInt16LE(8) & 0x3fff || undefined;
   }

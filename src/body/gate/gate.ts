@@ -1,5 +1,5 @@
-// The proof that a body is a whole image: framing, magic, structure and declared hashes, read as the bytes stream by.
-// No decoding and no I/O. What is done with the verdict is mirror/'s affair.
+// Proves that a body is a whole image by framing, magic, structure and declared hashes, while its bytes stream past. No
+// decoding and no I/O. mirror/ decides what follows from the verdict.
 import type { ErrorCode } from "../../core/errors.ts";
 import type { ImageFacts, ImageFormat } from "../../core/object.ts";
 import { scanBmp } from "../formats/bmp.ts";
@@ -12,10 +12,13 @@ import { type Findings, feed, nothingFound, type Scanner } from "../formats/scan
 import { sniff } from "../formats/sniff.ts";
 import { scanWebp } from "../formats/webp.ts";
 
-/** How the origin's message was delimited. `length`: Content-Length. `chunked`: ended by the last chunk. `close`: by closing. */
+/**
+ * The delimiter of the origin's message. `length`: Content-Length. `chunked`: the last chunk. `close`: the end of the
+ * connection.
+ */
 export type Framing = "length" | "chunked" | "close";
 
-/** Digests that the origin's head declared, raw bytes. */
+/** Digests declared by the origin's head, raw bytes. */
 export interface DeclaredDigests {
   readonly md5?: Buffer;
   readonly sha1?: Buffer;
@@ -23,8 +26,9 @@ export interface DeclaredDigests {
 }
 
 /**
- * `whole`: may be stored. `suspect`: known magic and the declared length met, but structure or a declared hash is
- * wrong; may be passed on, never stored as good. `broken`: a truncated, empty or foreign body; `code` says which.
+ * `whole`: may be stored. `suspect`: magic is known and the declared length was met, but structure or a declared hash
+ * is wrong; it may be sent to clients but never stored as good. `broken`: the body is truncated, empty or not an image;
+ * `code` tells the reason.
  */
 export type Verdict =
   | { readonly kind: "whole"; readonly image: ImageFacts }
@@ -34,24 +38,30 @@ export type Verdict =
       readonly code: Extract<ErrorCode, "origin_truncated" | "origin_empty" | "origin_not_image">;
     };
 
-/** How a body ended. */
+/** The end of a body. */
 export interface BodyEnd {
   readonly framing: Framing;
-  /** The declared length was met, or the last chunk seen. Means nothing for `close`, where only structure can prove anything. */
+  /**
+   * True if the declared length was met or the last chunk arrived. It has no meaning for `close`, where only the
+   * structure proves completeness.
+   */
   readonly isFramingWhole: boolean;
-  /** False when a digest that the origin declared differs. */
+  /** False if a digest declared by the origin differs. */
   readonly isHashRight: boolean;
 }
 
-/** Watches one body go by. Holds at most a few KiB, whatever the body does. */
+/** Inspects one body as it streams past. Holds at most a few KiB, whatever the body contains. */
 export interface Gate {
   /** The next bytes, in order. */
   push(chunk: Buffer): void;
-  /** `more`: too few bytes to tell; `image`: known magic (facts may still lack the size); `foreign`: no image that we take. */
+  /**
+   * `more`: too few bytes to decide; `image`: known magic (the image's size may still be unknown); `foreign`: no
+   * supported image.
+   */
   readonly head: "more" | "image" | "foreign";
   /** Undefined until `head` is `image`. */
   readonly image: ImageFacts | undefined;
-  /** True once the structure is complete; trailing bytes after a complete image are fine. */
+  /** True once the structure is complete; trailing bytes after a complete image are allowed. */
   readonly isStructureWhole: boolean;
   /** The verdict at the end of the body. */
   verdict(end: BodyEnd): Verdict;
@@ -69,25 +79,25 @@ const SCANNERS: Readonly<Record<ImageFormat, Scanner | undefined>> = {
   ico: scanIco,
 };
 
-/** Stored as they are: nothing in them is taken as the proof of their end. */
+/** Formats without a marker of their end in the structure. They are stored as they are. */
 const UNMARKED_FORMATS: ReadonlySet<ImageFormat> = new Set(["heic", "tiff", "ico"]);
 
-/** A gate for one body. Its methods never throw, whatever the bytes. */
+/** Makes a gate for one body. Its methods never throw, whatever the bytes. */
 export function createGate(): Gate {
   let received = 0;
-  /** A copy of the bytes so far while they are too few to tell; a few dozen at most. */
-  let opening: Buffer | undefined;
+  /** A copy of the bytes so far, a few dozen at most, while they are too few to decide. */
+  let undecided: Buffer | undefined;
   let format: ImageFormat | undefined;
   let scan: ((chunk: Buffer) => void) | undefined;
   const findings = nothingFound();
 
-  /** Settles what the body is; returns the bytes that the scan begins with. */
+  /** Sniffs the format; returns the bytes that the scan starts with. */
   function open(chunk: Buffer): Buffer {
-    const bytes = opening === undefined ? chunk : Buffer.concat([opening, chunk]);
+    const bytes = undecided === undefined ? chunk : Buffer.concat([undecided, chunk]);
     const sniffed = sniff(bytes);
-    opening = undefined;
+    undecided = undefined;
     if (sniffed === "more") {
-      opening = Buffer.from(bytes);
+      undecided = Buffer.from(bytes);
     } else if (sniffed === "foreign") {
       gate.head = "foreign";
     } else {
@@ -100,16 +110,16 @@ export function createGate(): Gate {
     return bytes;
   }
 
-  /** What has been found out so far. */
-  function note(): void {
+  /** Copies the scanner's findings into the gate's fields. */
+  function publishFindings(): void {
     if (format === undefined) return;
     const { width, height } = findings;
-    const isNews = gate.image === undefined || gate.image.width !== width || gate.image.height !== height;
-    if (isNews) gate.image = { format, width, height };
+    const hasChanged = gate.image === undefined || gate.image.width !== width || gate.image.height !== height;
+    if (hasChanged) gate.image = { format, width, height };
     gate.isStructureWhole = findings.structure === "complete";
   }
 
-  // Fields and no getters: V8 makes a slow object of every literal with a getter.
+  // Fields instead of getters: V8 makes a slow object of every literal with a getter.
   const gate: { -readonly [Name in keyof Gate]: Gate[Name] } = {
     head: "more",
     image: undefined,
@@ -118,24 +128,27 @@ export function createGate(): Gate {
       received += chunk.length;
       const bytes = gate.head === "more" ? open(chunk) : chunk;
       scan?.(bytes);
-      note();
+      publishFindings();
     },
     verdict(end) {
       if (received === 0) return { kind: "broken", code: "origin_empty" };
       if (gate.image === undefined) return { kind: "broken", code: "origin_not_image" };
-      return judge(gate.image, findings.structure, end);
+      return verdictOf(gate.image, findings.structure, end);
     },
   };
   return gate;
 }
 
-/** What structure, framing and hash together allow. A complete structure proves any body, framing one that does not mark its end. */
-function judge(image: ImageFacts, structure: Findings["structure"], end: BodyEnd): Verdict {
+/**
+ * Combines structure, framing and hash. A complete structure proves any body; whole framing proves a body of an
+ * unmarked format.
+ */
+function verdictOf(image: ImageFacts, structure: Findings["structure"], end: BodyEnd): Verdict {
   const truncated = { kind: "broken", code: "origin_truncated" } as const;
   const isClosed = end.framing === "close";
   if (!isClosed && !end.isFramingWhole) return truncated;
   const isProven = structure === "complete" || (structure === "unmarked" && !isClosed);
-  // Only a declared length tells a file that is odd at its source from one that was cut on the way.
+  // Only a declared length distinguishes a file that is odd at its source from one truncated in transfer.
   if (!isProven) return end.framing === "length" ? { kind: "suspect", image, reason: "structure" } : truncated;
   return end.isHashRight ? { kind: "whole", image } : { kind: "suspect", image, reason: "hash" };
 }

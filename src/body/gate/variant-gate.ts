@@ -1,11 +1,11 @@
-// The gate of what the renderer makes: images as any other, and the JSON of facts about one.
+// The gate for rendered output: images, checked as by any gate, and JSON facts about an image.
 import type { ImageFacts } from "../../core/object.ts";
 import { type BodyEnd, createGate, type Gate, type Verdict } from "./gate.ts";
 
 const OPENING_BRACE = 0x7b;
 const JSON_FACTS: ImageFacts = { format: "json", width: undefined, height: undefined };
 
-/** No image begins with a brace; what does is taken as it came, from this program itself. */
+/** No image begins with a brace. A body that does is JSON from this program itself and is accepted unchecked. */
 export function createVariantGate(): Gate {
   return new VariantGate();
 }

@@ -1,11 +1,11 @@
-// CRC-32 of blocks, as zlib counts it. The package counts with the processor's carry-less multiplication, in a third of the
-// time; it is optional, and where it has nothing for this platform node's own function gives the same numbers.
+// CRC-32 of blocks with zlib's result. The package uses carry-less multiplication and needs a third of the time. It is
+// optional: node's own function takes over on platforms without a binary.
 import { crc32 as portableCrc32 } from "node:zlib";
 
-/** `sum`: of the bytes before these, of which there is then one at least; none by default. */
+/** `sum`: the CRC of the preceding bytes; it requires at least one byte here. Default: no preceding bytes. */
 type Crc32 = (bytes: Buffer, sum?: number) => number;
 
-// Fails where it is not installed, or has no binary for this platform.
+// The import fails if the package is not installed or has no binary for this platform.
 const native = await import("@node-rs/crc32").catch(() => undefined);
 
 export const crc32: Crc32 = native?.crc32 ?? portableCrc32;

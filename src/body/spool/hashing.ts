@@ -1,5 +1,5 @@
-// The hashes and block checksums of a body: at once for bytes in memory, step by step for bytes that go by, and over
-// again for a file that is already there. It compares them with nothing.
+// Computes the hashes and block checksums of a body: from memory at once, from a stream step by step, or from a
+// finished file. It compares them with nothing.
 import { createHash, hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -7,22 +7,22 @@ import type { DigestName, Hashes } from "../../core/object.ts";
 import { crc32 } from "./crc32.ts";
 import { BLOCK_BYTES, type WholeBody } from "./spool.ts";
 
-/** What a body is known by. */
+/** The hashes and checksums that identify a body. */
 export type BodyDigest = Pick<WholeBody, "hashes" | "blockSums">;
 
-/** Takes a body in pieces of any size, in order. */
+/** Hashes a body in chunks of any size, in order. */
 export interface BodyHasher {
   update(piece: Buffer): void;
   /** Once, after the last piece. */
   digest(): BodyDigest;
 }
 
-/** Beside SHA-256, which is always made. */
+/** The optional digests; SHA-256 is always computed. */
 export const ALL_DIGESTS: ReadonlySet<DigestName> = new Set(["sha1", "md5"]);
 
 const FILE_PIECE_BYTES = 262_144;
 
-/** `digests`: those that are wanted beside SHA-256. */
+/** `digests`: computed in addition to SHA-256. */
 export function createBodyHasher(digests: ReadonlySet<DigestName> = ALL_DIGESTS): BodyHasher {
   const sha256 = createHash("sha256");
   const sha1 = digests.has("sha1") ? createHash("sha1") : undefined;
@@ -42,7 +42,7 @@ export function createBodyHasher(digests: ReadonlySet<DigestName> = ALL_DIGESTS)
   };
 }
 
-/** The digest of bytes that are all there; cheaper than a hasher for small bodies. */
+/** Hashes bytes that are complete; cheaper than a hasher for small bodies. */
 export function digestBytes(bytes: Buffer, digests: ReadonlySet<DigestName> = ALL_DIGESTS): BodyDigest {
   const hashes: Hashes = {
     sha256: hash("sha256", bytes),
@@ -54,7 +54,7 @@ export function digestBytes(bytes: Buffer, digests: ReadonlySet<DigestName> = AL
   return { hashes, blockSums: sums.digest() };
 }
 
-/** A file as a body, read through once. Throws store_failed. */
+/** Reads a file once and describes it as a body. Throws store_failed. */
 export async function hashFile(path: string): Promise<WholeBody> {
   let file: FileHandle | undefined;
   try {
@@ -77,7 +77,7 @@ export async function hashFile(path: string): Promise<WholeBody> {
   }
 }
 
-/** CRC-32 of each block in order, in the form of WholeBody.blockSums. */
+/** Computes the CRC-32 of each block in order, in the form of WholeBody.blockSums. */
 function createBlockSums(): { update(piece: Buffer): void; digest(): Buffer } {
   const sums: number[] = [];
   let sum = 0;

@@ -1,5 +1,6 @@
-// One spool. All bytes are in memory until it has grown too large; then they go to a file and only the latest stay. When
-// the disk fails, the body is passed on without being kept: the fastest reader sets the pace, and the slow ones have what memory is to spare.
+// One spool. All bytes stay in memory until the body is too large; then they go to a file and only the latest stay. If
+// the disk fails, the body is streamed without being stored: the fastest reader sets the pace, and slower readers share
+// the spare memory.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { DigestName } from "../../core/object.ts";
 import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
@@ -12,18 +13,18 @@ export interface SpoolParts {
   /** The account of the pool's memory. `count` takes the change in bytes. */
   readonly memory: { count(change: number): void; readonly isUsedUp: boolean; readonly isHalfUsed: boolean };
   readonly perSpoolBytes: number;
-  /** Made of the body beside SHA-256. */
+  /** Computed of the body in addition to SHA-256. */
   readonly digests: ReadonlySet<DigestName>;
-  /** Called once at most. */
+  /** Called at most once. */
   readonly newFile: () => SpoolFile;
   readonly diskFailed: (error: HuiyuanError) => void;
-  /** The last hold has gone; the file is the callee's to discard. */
+  /** The last hold was released; the callee discards the file. */
   readonly released: (file: SpoolFile | undefined) => void;
 }
 
-/** How much the disk may be behind before the origin is stopped. Bytes. */
+/** Bytes that the disk may lag behind before the origin is paused. */
 const BACKLOG_BYTES = 1_048_576;
-/** How much of a body on disk stays in memory for readers at its head. Bytes. */
+/** Bytes of a body on disk that stay in memory for the fastest readers. */
 const LATEST_BYTES = 262_144;
 
 export function openSpool(parts: SpoolParts): Spool {
@@ -34,16 +35,16 @@ export function openSpool(parts: SpoolParts): Spool {
   let isFinishing = false;
   let holds = 1;
   let file: SpoolFile | undefined;
-  /** Goes on where the disk has failed: what is only passed on may have been declared to be something else too. */
+  /** Continues after a disk failure, because a streamed body must still match its declared digests. */
   let hasher: BodyHasher | undefined;
   let flushing: Promise<void> | undefined;
   let diskError: HuiyuanError | undefined;
-  /** Hardly ever anybody's. */
+  /** Made on first use, because almost no caller waits for it. */
   let failure: Waiters | undefined;
-  /** Every byte before it has been taken by the fastest of the present readers. */
-  let taken = 0;
-  /** Of the holds, those of users who read nothing before the end. */
-  let patient = 0;
+  /** The fastest present reader has received every byte before this offset. */
+  let fastestOffset = 0;
+  /** The number of holds whose users read nothing before the end. */
+  let endWaiters = 0;
 
   function spill(): void {
     file = parts.newFile();
@@ -51,7 +52,7 @@ export function openSpool(parts: SpoolParts): Spool {
     for (const piece of window.from(0)) hasher.update(piece);
   }
 
-  /** Writes until the disk has everything. Never rejects. */
+  /** Writes until the disk has every byte. Never rejects. */
   async function flush(target: SpoolFile): Promise<void> {
     try {
       while (target.written < spool.received && holds > 0) {
@@ -68,55 +69,58 @@ export function openSpool(parts: SpoolParts): Spool {
     if (isDrained()) backlog.wake();
   }
 
-  /** Drops what is not needed in memory any more. */
+  /** Drops bytes that are no longer needed in memory. */
   function trim(): void {
     if (file === undefined) return;
-    memory.count(-window.trim(keepBytes(), Math.max(file.written, passedOn())));
+    memory.count(-window.trim(keepBytes(), Math.max(file.written, consumedOffset())));
   }
 
   function keepBytes(): number {
     if (diskError === undefined) return memory.isUsedUp ? 0 : LATEST_BYTES;
-    // Without a disk, memory is all that readers have: it is not given up to others. Besides the fill and one reader there may be slower ones.
-    return holds - patient > 2 && !memory.isHalfUsed ? Number.POSITIVE_INFINITY : LATEST_BYTES;
+    // Without a disk, readers depend on memory, so it is not given up for other spools. More than two holds (fill and
+    // one reader) mean that slower readers exist.
+    return holds - endWaiters > 2 && !memory.isHalfUsed ? Number.POSITIVE_INFINITY : LATEST_BYTES;
   }
 
-  /** Without a disk, up to where nobody is waited for; 0 with one. */
-  function passedOn(): number {
+  /** The offset up to which no reader needs the bytes, if the disk failed; 0 while the disk works. */
+  function consumedOffset(): number {
     if (diskError === undefined) return 0;
-    return holds - patient > 1 ? taken : spool.received;
+    return holds - endWaiters > 1 ? fastestOffset : spool.received;
   }
 
-  /** Bytes in memory that the fastest reader has not taken. */
-  function untaken(): number {
-    return Math.min(window.bytes, spool.received - passedOn());
+  /** Bytes in memory that the fastest reader has not received. */
+  function unconsumedBytes(): number {
+    return Math.min(window.bytes, spool.received - consumedOffset());
   }
 
   function isBehind(): boolean {
     if (file === undefined || spool.end !== undefined) return false;
-    if (diskError !== undefined) return untaken() > LATEST_BYTES;
+    if (diskError !== undefined) return unconsumedBytes() > LATEST_BYTES;
     return spool.received - file.written > (memory.isUsedUp ? BLOCK_BYTES : BACKLOG_BYTES);
   }
 
   function isDrained(): boolean {
     if (file === undefined || spool.end !== undefined || holds === 0) return true;
-    return diskError === undefined ? file.written === spool.received : untaken() <= LATEST_BYTES;
+    return diskError === undefined ? file.written === spool.received : unconsumedBytes() <= LATEST_BYTES;
   }
 
-  /** A reader wants `offset`, so it has all that came before. One that waits far ahead has all there is. */
+  /**
+   * A reader asks for `offset`, so it has all earlier bytes. A reader that waits beyond the end has all bytes so far.
+   */
   function noteReader(offset: number): void {
     const reached = Math.min(offset, spool.received);
-    if (reached > taken) taken = reached;
-    if (diskError !== undefined) passOn();
+    if (reached > fastestOffset) fastestOffset = reached;
+    if (diskError !== undefined) onReaderChange();
   }
 
-  /** Without a disk: a reader has moved on or left. */
-  function passOn(): void {
-    // After the end nothing more comes, and slow readers may have what is left.
+  /** Without a disk: a reader has advanced or left. */
+  function onReaderChange(): void {
+    // After the end no more bytes arrive, so slow readers may keep the rest.
     if (spool.end === undefined) trim();
     if (isDrained()) backlog.wake();
   }
 
-  function settle(outcome: SpoolEnd): void {
+  function setEnd(outcome: SpoolEnd): void {
     spool.end = outcome;
     backlog.wake();
     arrival.wake();
@@ -132,13 +136,14 @@ export function openSpool(parts: SpoolParts): Spool {
     await flushing;
     if (spool.end?.kind === "failed") throw spool.end.error;
     const { hashes, blockSums } = digest();
-    // Released meanwhile: the disk was not waited for, and the file is being removed.
+    // If the spool was released meanwhile, the disk may lack bytes and the file is being removed.
     if (diskError !== undefined || holds === 0) {
-      const error = diskError ?? new HuiyuanError("internal", "Cannot finish a spool: it was released meanwhile");
-      settle({ kind: "unstored", error, hashes });
+      const error =
+        diskError ?? new HuiyuanError("internal", "Cannot finish a spool: it was released while the disk was writing");
+      setEnd({ kind: "unstored", error, hashes });
       throw error;
     }
-    // The disk has it all; a finished body may wait long for its place in the store.
+    // The disk has every byte; a finished body may wait long for its place in the store.
     memory.count(-window.clear());
     return { size: spool.received, hashes, blockSums, content: { kind: "file", path: target.path } };
   }
@@ -147,11 +152,11 @@ export function openSpool(parts: SpoolParts): Spool {
     if (file !== undefined && offset < file.written) {
       return file.read(offset, Math.min(BLOCK_BYTES, file.written - offset));
     }
-    const message = `Cannot read byte ${offset} of an arriving body: it is on no disk and no longer in memory`;
+    const message = `Cannot read byte ${offset} of an arriving body: it is neither on disk nor in memory`;
     throw new HuiyuanError("store_failed", message, { cause: diskError });
   }
 
-  // Two fields that are written, not getters: V8 makes a slow object of every literal with a getter (3 µs against 0.3).
+  // Two plain fields instead of getters: V8 makes a slow object of every literal with a getter (3 µs against 0.3).
   const spool: { -readonly [Name in keyof Spool]: Spool[Name] } = {
     received: 0,
     end: undefined,
@@ -177,11 +182,11 @@ export function openSpool(parts: SpoolParts): Spool {
       if (holds === 0) throw new Error("Cannot finish a spool: it was released");
       isFinishing = true;
       const body = file === undefined || hasher === undefined ? finishInMemory() : await finishOnDisk(file, hasher);
-      settle({ kind: "whole", body });
+      setEnd({ kind: "whole", body });
       return body;
     },
     fail(error) {
-      if (spool.end === undefined) settle({ kind: "failed", error });
+      if (spool.end === undefined) setEnd({ kind: "failed", error });
     },
     peek(offset) {
       noteReader(offset);
@@ -215,19 +220,19 @@ export function openSpool(parts: SpoolParts): Spool {
       holds += 1;
     },
     awaitEnd() {
-      patient += 1;
-      if (diskError !== undefined) passOn();
+      endWaiters += 1;
+      if (diskError !== undefined) onReaderChange();
       return () => {
-        patient -= 1;
+        endWaiters -= 1;
       };
     },
     release() {
-      if (holds === 0) throw new Error("Cannot release a spool: nobody holds it");
+      if (holds === 0) throw new Error("Cannot release a spool: it has no holds");
       holds -= 1;
-      // It may have been the fastest that left. Who waits has taken all there is and says nothing before more comes; the others
-      // say when they read on.
-      taken = arrival.isAwaited() ? spool.received : 0;
-      if (diskError !== undefined) passOn();
+      // The fastest reader may have left. A waiting reader has received all bytes so far and reports nothing before
+      // more arrive. The others report when they read on.
+      fastestOffset = arrival.isAwaited() ? spool.received : 0;
+      if (diskError !== undefined) onReaderChange();
       if (holds > 0) return;
       memory.count(-window.clear());
       backlog.wake();

@@ -1,15 +1,17 @@
-// The file of a spool that has left memory: appended to in order, read anywhere below what the disk has taken, removed
-// when discarded unless the store has renamed it away. It does not retry: a disk that failed once is not asked again.
+// The file of a spool that left memory. It is appended to in order and readable below `written`. Discarding removes it,
+// unless the store has renamed it. It never retries: after one failure the disk is not used again.
 import { close, open, read, unlink, writev } from "node:fs";
 import { HuiyuanError } from "../../core/errors.ts";
 
-/** The steps that a spool asks of the disk, on raw descriptors: a FileHandle costs several times as much a step. */
+/**
+ * The disk operations of a spool, on raw descriptors, because a FileHandle makes each step several times as expensive.
+ */
 export interface Disk {
-  /** A new file for writing and reading, mode 0600; rejects where one is there already. */
+  /** Creates a file for writing and reading, mode 0600; rejects if the file exists. */
   open(path: string): Promise<number>;
-  /** Resolves with the bytes taken, which may be fewer than given. */
+  /** Resolves with the number of bytes written, which may be fewer than given. */
   write(descriptor: number, pieces: readonly Buffer[], position: number): Promise<number>;
-  /** Resolves with the bytes read; 0 at the end of the file. */
+  /** Resolves with the number of bytes read; 0 at the end of the file. */
   read(descriptor: number, target: Buffer, position: number): Promise<number>;
   close(descriptor: number): Promise<void>;
   unlink(path: string): Promise<void>;
@@ -26,17 +28,20 @@ export const REAL_DISK: Disk = {
 
 export interface SpoolFile {
   readonly path: string;
-  /** Bytes that the disk has taken, all of them from the start of the body. */
+  /** Bytes that the disk has accepted, from the start of the body. */
   readonly written: number;
-  /** Appends at least the first byte of `pieces`; `written` says how many. One call at a time. Throws store_full, store_failed. */
+  /**
+   * Appends at least the first byte of `pieces`; `written` tells how many. One call at a time. Throws store_full,
+   * store_failed.
+   */
   append(pieces: readonly Buffer[]): Promise<void>;
-  /** At least one byte, at most `length`, from below `written`. Throws store_failed. */
+  /** Returns at least one byte, at most `length`, from below `written`. Throws store_failed. */
   read(offset: number, length: number): Promise<Buffer>;
-  /** Closes and removes the file once nothing uses it any more. Throws store_failed; the file may then still be there. */
+  /** Closes and removes the file once no operation uses it. Throws store_failed; the file may then still exist. */
   discard(): Promise<void>;
 }
 
-/** The file is made by the first `append`. */
+/** The first `append` creates the file. */
 export function createSpoolFile(path: string, disk: Disk): SpoolFile {
   let opening: Promise<number> | undefined;
   let users = 0;
@@ -55,14 +60,15 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
     }
   }
 
-  // A field and no getter: V8 makes a slow object of every literal with a getter, and keeps all that it refers to.
+  // A field instead of a getter: V8 makes a slow object of every literal with a getter, and retains all that it refers
+  // to.
   const file: { -readonly [Name in keyof SpoolFile]: SpoolFile[Name] } = {
     path,
     written: 0,
     append: (pieces) =>
       use("write", async (descriptor) => {
         const taken = await disk.write(descriptor, pieces, file.written);
-        if (taken === 0) throw new Error("the disk took no byte");
+        if (taken === 0) throw new Error("the disk wrote no byte");
         file.written += taken;
       }),
     read: (offset, length) =>
@@ -78,18 +84,18 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
           whenUnused = resolve;
         });
       }
-      // Undefined: never opened, or refused; a file of this name is then not ours to remove.
+      // Undefined if it was never opened or could not be created; a file of this name then belongs to another program.
       const descriptor = await opening?.catch(() => undefined);
       if (descriptor === undefined) return;
       try {
         try {
           await disk.close(descriptor);
         } finally {
-          // The descriptor is gone even when closing reports a fault; the file must not stay for that.
+          // The descriptor is gone even if closing fails, and the file must be removed in any case.
           await disk.unlink(path);
         }
       } catch (error) {
-        // The store has renamed it away; nothing else is ever given this name.
+        // The store has renamed the file; no other file ever gets this name.
         if (systemCode(error) !== "ENOENT") throw diskFailure(error, `remove "${path}"`);
       }
     },
@@ -97,7 +103,7 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
   return file;
 }
 
-/** Calls a Node function that ends with a callback. */
+/** Promisifies a Node function that takes a callback. */
 function step<Result = void>(start: (done: (error: Error | null, result?: Result) => void) => void): Promise<Result> {
   return new Promise((resolve, reject) => {
     // Functions without a result resolve with undefined, which is their Result.

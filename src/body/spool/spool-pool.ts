@@ -1,4 +1,4 @@
-// All spools of a program, and the memory that they may take together. A spool that finds it used up goes to disk.
+// Opens all spools of the program and bounds the memory that they share. A spool that finds it used up goes to disk.
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
@@ -12,48 +12,60 @@ import { SPOOL_SUFFIX, type Spool } from "./spool.ts";
 import { createSpoolFile, type Disk, REAL_DISK } from "./spool-file.ts";
 
 export interface SpoolPool {
-  /** A new spool with one hold, the caller's. `digests`: wanted of its body beside the pool's. Throws draining after `close`. */
+  /**
+   * Opens a spool with one hold, the caller's. `digests`: computed in addition to the pool's. Throws draining after
+   * `close`.
+   */
   open(digests?: readonly DigestName[]): Spool;
-  /** Spools that somebody holds, and the bytes of them that are in memory. */
+  /** Spools that are held, and their bytes in memory. */
   readonly usage: { readonly spools: number; readonly bytes: number };
-  /** Bytes that the files of all spools may take together at the moment. */
+  /** Bytes that the files of all spools may use together at the moment. */
   room(): number;
-  /** Another bound from now on; spools above it go to disk as they grow. */
+  /** Changes the memory bound; spools above it go to disk as they grow. */
   resize(memoryBytes: number): void;
   /**
-   * Opens no more and resolves when the files of released spools are gone. Those still held stay: a finished body that
-   * could not be stored in time is adopted at the next start.
+   * Opens no more spools and resolves once the files of released spools are removed. The files of held spools stay: a
+   * finished body that could not be stored in time is adopted at the next start.
    */
   close(): Promise<void>;
 }
 
 export interface SpoolPoolOptions {
-  /** Where spool files go; on the store's file system, and there already. */
+  /** An existing directory for spool files, on the store's file system. */
   readonly dir: string;
-  /** Bytes in memory of all spools together, before they go to disk. */
+  /** Bytes of all spools in memory, before they go to disk. */
   readonly memoryBytes: number;
   /** Bytes of one spool in memory, before it goes to disk. */
   readonly perSpoolBytes?: number;
-  /** Made of every body beside SHA-256; default all. */
+  /** Computed of every body in addition to SHA-256; default all. */
   readonly digests?: ReadonlySet<DigestName>;
   readonly log: Log;
   readonly disk?: Disk;
-  /** As SpoolPool.room, asked before each write; what goes beyond is passed on as where a disk is full. Default: no bound. */
+  /**
+   * As SpoolPool.room, checked before each write. A body beyond it is streamed without being stored, as on a full disk.
+   * Default: no bound.
+   */
   readonly room?: () => number;
 }
 
 const PER_SPOOL_BYTES = 262_144;
-const TELL_EVERY_MS = 60_000;
+const LOG_INTERVAL_MS = 60_000;
 
 export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
-  const { dir, perSpoolBytes = PER_SPOOL_BYTES, digests: always = ALL_DIGESTS, log, disk = REAL_DISK } = options;
+  const {
+    dir,
+    perSpoolBytes = PER_SPOOL_BYTES,
+    digests: defaultDigests = ALL_DIGESTS,
+    log,
+    disk = REAL_DISK,
+  } = options;
   const { room = () => Number.POSITIVE_INFINITY } = options;
   let { memoryBytes } = options;
   let bytes = 0;
   let spools = 0;
-  /** Of files that are not discarded, also where the store has renamed them away. */
+  /** Bytes of files that are not discarded, including those that the store has renamed. */
   let fileBytes = 0;
-  let failureToldAt = Number.NEGATIVE_INFINITY;
+  let failureLoggedAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
   const discards = new LiveSet<Promise<void>>();
 
@@ -86,25 +98,27 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
       return openSpool({
         memory,
         perSpoolBytes,
-        digests: digests.every((name) => always.has(name)) ? always : new Set([...always, ...digests]),
+        digests: digests.every((name) => defaultDigests.has(name))
+          ? defaultDigests
+          : new Set([...defaultDigests, ...digests]),
         newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), boundedDisk),
         diskFailed(error) {
-          // A full disk fails for every large image; whoever wanted to keep one says so himself.
-          if (performance.now() - failureToldAt < TELL_EVERY_MS) return;
-          failureToldAt = performance.now();
-          log.error({ err: error }, "an arriving image cannot be written to disk; it is passed on only");
+          // A full disk fails for every large image. A caller that wanted to store one logs that itself.
+          if (performance.now() - failureLoggedAt < LOG_INTERVAL_MS) return;
+          failureLoggedAt = performance.now();
+          log.error({ err: error }, "cannot write an arriving image to disk; it is sent to clients but not stored");
         },
         released(file) {
           spools -= 1;
           if (file === undefined) return;
           const discard = file
             .discard()
-            .catch((error: unknown) => log.warn({ err: asHuiyuanError(error) }, "a spool file was not removed"))
+            .catch((error: unknown) => log.warn({ err: asHuiyuanError(error) }, "cannot remove a spool file"))
             .finally(() => {
               fileBytes -= file.written;
-              gone();
+              forgetDiscard();
             });
-          const gone = discards.add(discard);
+          const forgetDiscard = discards.add(discard);
         },
       });
     },

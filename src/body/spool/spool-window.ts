@@ -1,42 +1,48 @@
-// The bytes of a spool that are in memory: one run without gaps that ends at the newest byte. It is appended to at the
-// end and trimmed at the front. It counts bytes; what may be dropped is the spool's affair.
+// The bytes of a spool in memory: one run without gaps that ends at the newest byte. It is appended to at the end and
+// trimmed at the front. The spool decides how much to trim.
 
 export interface SpoolWindow {
   /** Bytes in memory. */
   readonly bytes: number;
   /** Takes ownership of the chunk, which is not empty. */
   append(chunk: Buffer): void;
-  /** From `offset` on, at most MAX_PIECE_BYTES and without copying; undefined outside the window. */
+  /** Returns bytes from `offset`, at most MAX_PIECE_BYTES, without copying; undefined outside the window. */
   at(offset: number): Buffer | undefined;
-  /** Everything from `offset` on, which lies in the window. */
+  /** Returns all bytes from `offset`, which lies in the window. */
   from(offset: number): Buffer[];
-  /** Drops whole chunks that end at or before `offset`, oldest first, until at most `keepBytes` are left. Returns the bytes dropped. */
+  /**
+   * Drops whole chunks that end at or before `offset`, oldest first, until at most `keepBytes` are left. Returns the
+   * number of bytes dropped.
+   */
   trim(keepBytes: number, offset: number): number;
-  /** Everything as one Buffer, which is what is in memory from now on; copies only where there were several chunks. */
+  /** Merges all bytes into one Buffer and returns it; copies only if there were several chunks. */
   join(): Buffer;
-  /** Drops everything and returns how many bytes that were. */
+  /** Drops all bytes and returns their number. */
   clear(): number;
 }
 
-/** What a reader is given at a time, at the most. */
+/** The most bytes that one read returns. */
 const MAX_PIECE_BYTES = 262_144;
 
 // An origin may send its body byte by byte; one Buffer for each would take a hundred times its size in memory.
-const SMALL_BYTES = 1_024;
-const GATHER_BYTES = 8_192;
+const SMALL_CHUNK_BYTES = 1_024;
+const COALESCED_BYTES = 8_192;
 
 interface Part {
   readonly start: number;
   bytes: Buffer;
-  /** Where small chunks are gathered; `bytes` is its beginning. Written only behind what readers have been given. */
-  gathered: Buffer | undefined;
+  /**
+   * The buffer that small chunks are copied into; `bytes` is its beginning. Bytes already given to readers are never
+   * overwritten.
+   */
+  coalesced: Buffer | undefined;
 }
 
 export function createSpoolWindow(): SpoolWindow {
   let parts: Part[] = [];
   let end = 0;
 
-  /** The part that holds `offset`; the caller has seen that it lies in the window. */
+  /** Returns the index of the part that contains `offset`; the caller has checked that it lies in the window. */
   function indexAt(offset: number): number {
     let low = 0;
     let high = parts.length - 1;
@@ -57,12 +63,12 @@ export function createSpoolWindow(): SpoolWindow {
     return dropped;
   }
 
-  // `bytes` is a field and no getter: see open-spool.ts.
+  // `bytes` is a field instead of a getter: see open-spool.ts.
   const window: { -readonly [Name in keyof SpoolWindow]: SpoolWindow[Name] } = {
     bytes: 0,
     append(chunk) {
       const last = parts.at(-1);
-      if (last === undefined || !gather(last, chunk)) parts.push({ start: end, bytes: chunk, gathered: undefined });
+      if (last === undefined || !coalesce(last, chunk)) parts.push({ start: end, bytes: chunk, coalesced: undefined });
       end += chunk.byteLength;
       window.bytes += chunk.byteLength;
     },
@@ -91,7 +97,7 @@ export function createSpoolWindow(): SpoolWindow {
     },
     join() {
       const bytes = parts.length === 1 ? parts[0]!.bytes : Buffer.concat(parts.map((part) => part.bytes));
-      parts = [{ start: end - window.bytes, bytes, gathered: undefined }];
+      parts = [{ start: end - window.bytes, bytes, coalesced: undefined }];
       return bytes;
     },
     clear,
@@ -99,17 +105,17 @@ export function createSpoolWindow(): SpoolWindow {
   return window;
 }
 
-/** Puts a small chunk behind another small one or behind those gathered before; false where it must stand alone. */
-function gather(last: Part, chunk: Buffer): boolean {
+/** Appends a small chunk to a preceding small part; false if it must be a part of its own. */
+function coalesce(last: Part, chunk: Buffer): boolean {
   const used = last.bytes.byteLength;
   const size = used + chunk.byteLength;
-  if (chunk.byteLength >= SMALL_BYTES || size > GATHER_BYTES) return false;
-  if (last.gathered === undefined) {
-    if (used >= SMALL_BYTES) return false;
-    last.gathered = Buffer.allocUnsafeSlow(GATHER_BYTES);
-    last.bytes.copy(last.gathered);
+  if (chunk.byteLength >= SMALL_CHUNK_BYTES || size > COALESCED_BYTES) return false;
+  if (last.coalesced === undefined) {
+    if (used >= SMALL_CHUNK_BYTES) return false;
+    last.coalesced = Buffer.allocUnsafeSlow(COALESCED_BYTES);
+    last.bytes.copy(last.coalesced);
   }
-  chunk.copy(last.gathered, used);
-  last.bytes = last.gathered.subarray(0, size);
+  chunk.copy(last.coalesced, used);
+  last.bytes = last.coalesced.subarray(0, size);
   return true;
 }

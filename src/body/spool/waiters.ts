@@ -1,10 +1,13 @@
-// Those who wait for the same thing to happen. Neither being woken nor an abort leaves a listener behind.
+// Lets any number of callers wait for the same event. Neither a wake-up nor an abort leaves a listener behind.
 
 export interface Waiters {
-  /** Resolves at the next `wake`. Rejects with the signal's reason when that aborts first; it has not aborted yet. */
+  /**
+   * Resolves at the next `wake`. Rejects with the signal's reason if it aborts first; the signal must not be aborted
+   * yet.
+   */
   wait(signal?: AbortSignal): Promise<void>;
   wake(): void;
-  /** Somebody waits. False from `wake` on, before those who were woken have gone on. */
+  /** True while a caller waits. False from `wake` on, even before the woken callers have continued. */
   isAwaited(): boolean;
 }
 

@@ -1,31 +1,32 @@
-// Whether S3 answers. While it does not, nobody waits for it: look-ups fail at once, uploads rest, and one request a
-// second asks whether it is back.
+// Tracks whether S3 answers. While it does not, lookups fail at once and uploads pause; one probe request a second
+// finds out when it is back. This file sends no request itself.
 import type { Log } from "../../core/log.ts";
 
 export interface Availability {
   readonly isDown: boolean;
-  /** When the row of failures that is going on began, as performance.now(); undefined when the last request was answered. */
+  /** Start of the current run of failures, as performance.now(); undefined if the last request was answered. */
   readonly since: number | undefined;
   answered(): void;
-  /** One request was not answered. `isCertain`: it need not happen again. */
+  /** One request got no answer. `isCertain`: S3 counts as down after this single failure. */
   failed(reason: Error, isCertain?: boolean): void;
-  onReturn(listener: () => void): void;
+  /** Called each time S3 answers again after it was down. */
+  onRecovery(listener: () => void): void;
   close(): void;
 }
 
 export interface AvailabilityOptions {
-  /** One cheap request; rejects where S3 does not answer. */
-  readonly ask: () => Promise<void>;
+  /** Sends one cheap request; rejects if S3 does not answer. */
+  readonly probe: () => Promise<void>;
   readonly log: Log;
-  /** Milliseconds between two questions while it is down. */
-  readonly everyMs?: number;
+  /** Milliseconds between two probes while S3 is down. */
+  readonly probeEveryMs?: number;
 }
 
-/** In a row; fewer may be one request's own bad luck. */
-const FAILURES = 3;
-const EVERY_MS = 1_000;
+/** Consecutive failures. Fewer may come from single requests alone. */
+const FAILURES_UNTIL_DOWN = 3;
+const PROBE_EVERY_MS = 1_000;
 
-export function createAvailability({ ask, log, everyMs = EVERY_MS }: AvailabilityOptions): Availability {
+export function createAvailability({ probe, log, probeEveryMs = PROBE_EVERY_MS }: AvailabilityOptions): Availability {
   const listeners: (() => void)[] = [];
   let failures = 0;
   let since: number | undefined;
@@ -47,17 +48,17 @@ export function createAvailability({ ask, log, everyMs = EVERY_MS }: Availabilit
   function failed(reason: Error, isCertain = false): void {
     failures += 1;
     since ??= performance.now();
-    if ((failures < FAILURES && !isCertain) || timer !== undefined || isClosed) return;
-    log.error({ err: reason }, "S3 does not answer: what is kept here is served, new images wait on disk");
-    askLater();
+    if ((failures < FAILURES_UNTIL_DOWN && !isCertain) || timer !== undefined || isClosed) return;
+    log.error({ err: reason }, "S3 does not answer: cached images are served, new images wait on disk");
+    probeLater();
   }
 
-  function askLater(): void {
+  function probeLater(): void {
     timer = setTimeout(() => {
-      void ask().then(answered, () => {
-        if (timer !== undefined && !isClosed) askLater();
+      void probe().then(answered, () => {
+        if (timer !== undefined && !isClosed) probeLater();
       });
-    }, everyMs).unref();
+    }, probeEveryMs).unref();
   }
 
   return {
@@ -69,7 +70,7 @@ export function createAvailability({ ask, log, everyMs = EVERY_MS }: Availabilit
     },
     answered,
     failed,
-    onReturn: (listener) => void listeners.push(listener),
+    onRecovery: (listener) => void listeners.push(listener),
     close() {
       isClosed = true;
       clearTimeout(timer);

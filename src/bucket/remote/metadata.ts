@@ -1,5 +1,5 @@
-// An object's description as x-amz-meta-* headers and back: at most 2 KB, as S3 allows, ASCII whatever the values hold.
-// What an operator reads with any S3 tool is what stands here. Pure.
+// Writes an object's description as x-amz-meta-* headers and reads it back: at most 2 KB, the limit of S3, in ASCII.
+// Operators see these names and values in any S3 tool. Pure.
 import { HuiyuanError } from "../../core/errors.ts";
 import {
   DECLARED_LIFE,
@@ -14,20 +14,20 @@ import {
 import type { Tombstone } from "../contract/driver.ts";
 import type { RemoteEntry } from "./remote.ts";
 
-/** The bound of S3, less what a proxy may add. Names (without x-amz-meta-) and values together, bytes. */
+/** The limit of S3 less a margin for proxies. Bytes of all names (without x-amz-meta-) and values together. */
 const MAX_BYTES = 2_000;
 const PREFIX = "x-amz-meta-";
-/** Marks what this program has written; its value is the version of the names below. */
-const MARK = "huiyuan";
-const MARK_VALUE = "1";
+/** Present on every object that this program wrote. Its value is the version of the names below. */
+const MARKER = "huiyuan";
+const MARKER_VERSION = "1";
 
 type Fields = [name: string, value: string | number | undefined][];
 
-/** Headers of an object. `key` is written where the name does not hold it. */
+/** Headers of an object. Pass `key` only if the S3 name does not contain it. */
 export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key | undefined }) {
   const { hashes, image, provenance } = info;
   const needed: Fields = [
-    [MARK, MARK_VALUE],
+    [MARKER, MARKER_VERSION],
     ["sha256", hashes.sha256],
     ["sha1", hashes.sha1],
     ["md5", hashes.md5],
@@ -43,7 +43,7 @@ export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key
     ["stale", options.isStale ? 1 : undefined],
     ["key", options.key === undefined ? undefined : Buffer.from(options.key).toString("base64url")],
   ];
-  // Most wanted first: what does not fit any more is left out whole.
+  // The most important first: a value that no longer fits is left out completely.
   const optional: Fields = [
     ["validated-at", provenance.validated?.at],
     ["life", lifeText(provenance.validated?.life)],
@@ -55,11 +55,11 @@ export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key
   return { "content-type": MEDIA_TYPES[image.format], ...pack(needed, optional) };
 }
 
-/** Headers of the small object that marks a deleted key. */
+/** Headers of the small object that marks a deleted key. `key`: as in `describe`. */
 export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
   const name = key === undefined ? undefined : Buffer.from(key).toString("base64url");
   const needed: Fields = [
-    [MARK, MARK_VALUE],
+    [MARKER, MARKER_VERSION],
     ["deleted-at", tombstone.deletedAt],
     ["expires-at", tombstone.expiresAt],
     ["key", name],
@@ -67,41 +67,44 @@ export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
   return { "content-type": "text/plain", ...pack(needed, [["reason", tombstone.reason]]) };
 }
 
-/** The head of an answer to HEAD. `size` is undefined where S3 did not say. */
+/** Head of a HEAD response. `size` is undefined if S3 did not send it. */
 export interface ObjectHead {
   header(name: string): string | undefined;
   readonly size: number | undefined;
   readonly version: string;
 }
 
-/** The MD5 of nothing, which S3 gives as the ETag of what has no bytes. */
-const EMPTY = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
+/** The MD5 of an empty body, which S3 sends as the ETag of an empty object. */
+const EMPTY_MD5_ETAG = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
 
 /**
- * What the head says lies under `key`. Throws store_failed where nothing tells the size: it would pass for none, and what has no bytes
- * may be replaced.
+ * The entry that the head describes. Throws store_failed if the size of another tool's object is unknown: it would
+ * count as an empty object, and those may be replaced.
  */
 export function entryOf(key: Key, head: ObjectHead): RemoteEntry {
   const { version } = head;
-  // Some proxies say 0 of any answer to a HEAD, since it has no body.
-  const size = head.size === 0 && !EMPTY.test(version) ? undefined : head.size;
+  // Some proxies send Content-Length: 0 with every HEAD response, because it has no body.
+  const size = head.size === 0 && !EMPTY_MD5_ETAG.test(version) ? undefined : head.size;
   const fields = readFields(head);
   const { text, number } = fields;
-  if (text(MARK) === MARK_VALUE) {
+  if (text(MARKER) === MARKER_VERSION) {
     if (text("deleted-at") !== undefined) return { ...tombstoneOf(fields), version };
-    // What has lost its bytes is not free either: whoever reads it finds it damaged.
+    // An object that lost its bytes still occupies the key; a reader then finds it damaged.
     const info = infoOf(key, size || number("size"), fields);
     if (info !== undefined) return { state: "object", info, isStale: text("stale") === "1", version };
   }
   if (size === undefined) {
-    throw new HuiyuanError("store_failed", `Cannot tell what lies at "${key}": S3 does not say its size`);
+    throw new HuiyuanError("store_failed", `Cannot look up "${key}": S3 sends no size of the object`);
   }
   return { state: "foreign", size, modifiedAt: number("last-modified"), version };
 }
 
 interface FieldReader {
   text(name: string): string | undefined;
-  /** NaN where it is not there or no number; `last-modified` is S3's own, Unix milliseconds, 0 where it cannot be read. */
+  /**
+   * NaN if the field is missing or not a number. `last-modified` reads the header of S3 instead: Unix milliseconds,
+   * 0 if it cannot be parsed.
+   */
   number(name: string): number;
 }
 
@@ -119,7 +122,7 @@ function tombstoneOf({ text, number }: FieldReader) {
   return { state: "tombstone", deletedAt: number("deleted-at"), reason: text("reason") ?? "", ...expiresAt } as const;
 }
 
-/** Undefined where the description is not of these bytes: some tools replace them on a copy and keep the metadata. */
+/** Undefined if the description belongs to other bytes: some tools replace the bytes and keep the metadata. */
 function infoOf(key: Key, size: number, { text, number }: FieldReader): ObjectInfo | undefined {
   const hashes = { sha256: text("sha256") ?? "", sha1: text("sha1"), md5: text("md5") };
   const format = text("format") ?? "";
@@ -153,7 +156,7 @@ function infoOf(key: Key, size: number, { text, number }: FieldReader): ObjectIn
   };
 }
 
-/** The key of an object whose name does not hold it. */
+/** The key of an object whose name does not contain it. */
 export function keyInMetadata(header: ObjectHead["header"]): string | undefined {
   const value = header(`${PREFIX}key`);
   return value === undefined ? undefined : Buffer.from(value, "base64url").toString();
@@ -163,7 +166,7 @@ function lifeText(life: DeclaredLife = {}): string | undefined {
   return Object.keys(life).length === 0 ? undefined : JSON.stringify(life);
 }
 
-/** Another tool may have written anything. */
+/** Tolerates any text, because another tool may have written it. */
 function lifeOf(text = "{}"): DeclaredLife {
   try {
     const written = JSON.parse(text) as Record<string, unknown>;
@@ -193,7 +196,10 @@ function pack(needed: Fields, optional: Fields): Record<string, string> {
   return packed;
 }
 
-/** Everything but printable ASCII, blanks (which signing squeezes) and `%` is %XX of its UTF-8. */
+/**
+ * Replaces every character except printable ASCII by %XX of its UTF-8. Spaces and `%` are replaced too, because signing
+ * collapses runs of spaces.
+ */
 function toAscii(text: string): string {
   return text.toWellFormed().replace(/[^\x21-\x24\x26-\x7e]+/g, encodeURIComponent);
 }
@@ -203,7 +209,7 @@ function fromAscii(text: string | undefined): string | undefined {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // another tool's
+    return text; // Written by another tool.
   }
 }
 

@@ -1,11 +1,11 @@
-// What the tiered store (tier/) asks of a place for objects beyond this machine. Such a place is shared and may be away;
-// it knows no epochs, and no call of it waits for longer than its own deadline.
+// The contract of a remote store, which keeps objects beyond this machine; the tiered store (tier/) uses it. A remote
+// store is shared with other programs and may be down. It knows no epochs, and each of its calls has its own deadline.
 import type { Hashes, Key, ObjectInfo } from "../../core/object.ts";
 import type { ListOptions, Tombstone } from "../contract/driver.ts";
 
 /**
- * What lies under a key. `foreign`: put there by another tool, of which nothing but the size is known. `version` names
- * exactly these bytes for a condition.
+ * The state of a key. `foreign`: another tool wrote the object, and only its size is known. `version` identifies
+ * exactly these bytes in a condition.
  */
 export type RemoteEntry =
   | { readonly state: "object"; readonly info: ObjectInfo; readonly isStale: boolean; readonly version: string }
@@ -13,13 +13,13 @@ export type RemoteEntry =
   | { readonly state: "foreign"; readonly size: number; readonly modifiedAt: number; readonly version: string }
   | { readonly state: "absent" };
 
-/** `absent`: only where nothing lies, tombstones included. `version`: only over exactly that one. */
+/** `absent`: only if neither an object nor a tombstone is there. `version`: only over exactly that version. */
 export type RemoteCondition =
   | { readonly when: "absent" }
   | { readonly when: "version"; readonly version: string }
   | { readonly when: "always" };
 
-/** The bytes to put; read once for each try. */
+/** The bytes to put; read once for each attempt. */
 export interface ByteSource {
   readonly size: number;
   readonly hashes: Hashes;
@@ -27,7 +27,7 @@ export interface ByteSource {
   read(start: number, end: number): Promise<Buffer>;
 }
 
-/** One name and what a listing tells of it. `md5` is the body's in lower-case hex, where the place tells it. */
+/** One row of a listing. `md5`: of the body, in lower-case hex; undefined if the store does not send it. */
 export interface RemoteName {
   readonly key: Key;
   readonly size: number;
@@ -35,50 +35,53 @@ export interface RemoteName {
 }
 
 /**
- * One bucket of a remote store. Whoever calls holds the key alone within this process; against other processes the
- * conditions decide where the place knows them. Throws store_failed and store_full.
+ * One bucket of a remote store. The caller holds the lock of the key within this process. Between processes the
+ * conditions decide, if the store supports them. Throws store_failed and store_full.
  */
 export interface RemoteBucket {
   head(key: Key): Promise<RemoteEntry>;
-  /** The bytes under the key, as they arrive; undefined when nothing or another version lies there. */
+  /** The bytes as they arrive; undefined if the key is vacant or has another version. */
   get(key: Key, version: string | undefined): Promise<AsyncIterable<Buffer> | undefined>;
-  /** Bytes `start` to `end`, both inclusive, at most 1 MiB and two blocks. Undefined as for `get`. */
+  /** Bytes `start` to `end`, both inclusive, at most 1 MiB and two blocks. Undefined as `get`. */
   getRange(key: Key, version: string, range: { start: number; end: number }): Promise<Buffer | undefined>;
-  /** False: the condition does not hold and nothing has changed. */
+  /** False: the condition does not hold, and nothing has changed. */
   put(
     info: ObjectInfo,
     source: ByteSource,
     options: { readonly condition: RemoteCondition; readonly isStale: boolean },
   ): Promise<boolean>;
   /**
-   * Lays a tombstone over what the caller has just seen, or over whatever is there where the place knows no conditions. False: another
-   * is there, and nothing has changed.
+   * Replaces the version that the caller has just seen by a tombstone; if the store supports no conditions, whatever is
+   * there. False: another version is there, and nothing has changed.
    */
   putTombstone(key: Key, tombstone: Tombstone, condition: RemoteCondition): Promise<boolean>;
-  /** The bytes of `from`, if they still are that version, under another description and over whatever is there. */
+  /**
+   * Stores the bytes of `from` under another description, over whatever is there. False: `from` no longer has that
+   * version.
+   */
   copy(from: Key, version: string, to: ObjectInfo, options: { readonly isStale: boolean }): Promise<boolean>;
   /**
-   * What is there goes, and there is no tombstone that counts; one that has expired may stay. False: another version is there, and
-   * nothing has changed.
+   * Removes this version of an object or tombstone and leaves no tombstone in force; an expired one may stay. False:
+   * another version is there, and nothing has changed.
    */
-  removeTombstone(key: Key, version: string): Promise<boolean>;
+  removeVersion(key: Key, version: string): Promise<boolean>;
   /**
-   * By ascending UTF-8 bytes of the key; nothing but objects, foreign ones included. Throws client_gone when `signal`
-   * aborts, between two requests.
+   * Objects only, foreign ones included, by ascending UTF-8 bytes of the key. `signal` is checked between two requests;
+   * throws client_gone once it aborts.
    */
   list(options: ListOptions): Promise<{ readonly names: readonly RemoteName[]; readonly isEnd: boolean }>;
 }
 
 /** A remote store that holds many buckets. */
 export interface RemoteStore {
-  /** Names this place, so that what is kept of one is never taken for another's: a short text. */
+  /** A short text that identifies this store, so that copies of one store are never used for another. */
   readonly id: string;
   bucket(id: string): RemoteBucket;
-  /** True while it is known not to answer: requests are refused at once. */
+  /** True while the store does not answer; requests then fail at once. */
   readonly isDown: boolean;
-  /** Since when it has not answered, as performance.now(); undefined while it does. */
+  /** Start of the current run of failures, as performance.now(); undefined while the store answers. */
   outageSince(): number | undefined;
-  /** Called when it answers again. */
-  onReturn(listener: () => void): void;
+  /** Called each time the store answers again after it was down. */
+  onRecovery(listener: () => void): void;
   close(): Promise<void>;
 }

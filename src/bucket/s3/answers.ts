@@ -1,12 +1,15 @@
-// The few XML answers of S3 that are read: an error's code, one page of a listing, the id of a multipart upload, and of what
-// kind a document is. They are flat and made by machines, so no parser is needed; what does not fit is taken as not said. Pure.
+// Reads the few XML documents of S3 that are needed: error codes, listing pages, multipart upload ids, results.
+// They are flat and machine-made, so regular expressions do; an element that does not match counts as missing. Pure.
 
-/** `<Code>` of an error document; undefined where the text is none. */
+/** `<Code>` of an error document; undefined if the text is no error document. */
 export function errorCode(xml: string): string | undefined {
   return xml.includes("<Error>") ? element(xml, "Code") : undefined;
 }
 
-/** Whether it is S3's answer that something was done: no error that comes after a 200, and no page of a proxy. */
+/**
+ * Whether the document confirms that S3 carried out the request. An error document after a 200 and a proxy's page do
+ * not.
+ */
 export function isResult(xml: string, name: "CompleteMultipartUploadResult" | "CopyObjectResult" | "ListBucketResult") {
   return new RegExp(`<(?:[\\w.-]+:)?${name}[\\s/>]`).test(xml);
 }
@@ -14,11 +17,11 @@ export function isResult(xml: string, name: "CompleteMultipartUploadResult" | "C
 export interface ListedName {
   readonly name: string;
   readonly size: number;
-  /** Lower-case hex where the ETag is one (not for what was put in parts). */
+  /** Lower-case hex; undefined if the ETag is no MD5, as after a multipart upload. */
   readonly md5: string | undefined;
 }
 
-/** A ListObjectsV2 page that was asked for with encoding-type=url. */
+/** A ListObjectsV2 page that was requested with encoding-type=url. */
 export function listPage(xml: string): { readonly names: readonly ListedName[]; readonly isTruncated: boolean } {
   const isEncoded = element(xml, "EncodingType") === "url";
   const names = [...xml.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g)].map(([, content = ""]): ListedName => {
@@ -33,7 +36,7 @@ export function listPage(xml: string): { readonly names: readonly ListedName[]; 
   return { names, isTruncated: element(xml, "IsTruncated") === "true" };
 }
 
-/** The id of a multipart upload that was begun. */
+/** The id of a multipart upload that S3 has begun. */
 export function uploadId(xml: string): string | undefined {
   return element(xml, "UploadId");
 }
@@ -49,7 +52,7 @@ function element(xml: string, name: string): string | undefined {
   });
 }
 
-/** AWS writes a blank as `+` and a plus as `%2B`. */
+/** AWS encodes a space as `+` and a plus sign as `%2B`. */
 function decodeName(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", " "));

@@ -1,89 +1,95 @@
-// One bucket of the S3 store: objects, tombstones and listings as requests. Where S3 knows no conditions it looks first;
-// its caller has the key alone within this process.
+// One bucket of the S3 store: translates reads and changes of objects and tombstones into S3 requests. If S3 ignores
+// conditions, a HEAD checks them first, which is safe within one process only: the caller holds the key's lock.
 
-import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { type Hashes, isKey, type Key } from "../../core/object.ts";
+import type { Hashes, Key } from "../../core/object.ts";
 import { encodeS3Path } from "../../core/sigv4.ts";
 import type { Tombstone } from "../contract/driver.ts";
-import { describe, describeTombstone, entryOf, keyInMetadata } from "../remote/metadata.ts";
-import { isAfter, merge } from "../remote/name-order.ts";
+import { describe, describeTombstone, entryOf } from "../remote/metadata.ts";
 import type { ObjectNames } from "../remote/names.ts";
-import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteName } from "../remote/remote.ts";
-import { isResult, type ListedName, listPage } from "./answers.ts";
-import { readBody } from "./bodies.ts";
+import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote/remote.ts";
+import { isResult } from "./answers.ts";
+import { chunksOf, readBody } from "./bodies.ts";
 import type { Capabilities } from "./capability-probe.ts";
-import { chunksOf } from "./chunks.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
+import { createS3Listing } from "./listing.ts";
 import { putInParts } from "./multipart.ts";
-import { mayBeObject, tombstoneBody } from "./tombstone.ts";
+import { unexpectedStatus } from "./refusals.ts";
+import { tombstoneBody } from "./tombstone.ts";
 
 export interface S3BucketParts {
   readonly client: S3Client;
   readonly names: ObjectNames;
-  readonly conditions: () => Promise<Capabilities>;
-  /** The S3 bucket's own name, for copies. */
+  readonly capabilities: () => Promise<Capabilities>;
+  /** Name of the S3 bucket, for copies. */
   readonly s3Bucket: string;
   /** Larger objects are put in parts. Bytes. */
   readonly partsAboveBytes: number;
 }
 
-interface PageOptions {
-  /** A name, not a key. */
-  readonly after: string | undefined;
-  readonly size: number;
-  readonly signal: Cancellation | undefined;
-}
+const HEAD_TIMEOUT_MS = 2_000;
+const HEAD_ATTEMPTS = 2;
+const IDLE_TIMEOUT_MS = 15_000;
+/**
+ * For the whole response, including the spaces that S3 sends while it copies. Shorter than a client's connection waits
+ * for its response.
+ */
+const COPY_TIMEOUT_MS = 35_000;
+/** Takes the place of a removed object. It has expired by any server's clock. */
+const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
 
-const LOOK_PATIENCE_MS = 2_000;
-const LOOK_TRIES = 2;
-const PATIENCE_MS = 15_000;
-/** For all of the answer, the blanks that S3 sends while it copies included. Less than a client's connection waits for its answer. */
-const COPY_PATIENCE_MS = 35_000;
-const PAGE = 1_000;
-/** Lies where something was taken away; of no effect by anybody's clock. */
-const EXPIRED = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
-/** Keys whose names do not hold them, in all of a bucket, that a listing bears. */
-const MAX_LONG = 10_000;
-
-export function createS3Bucket({ client, names, conditions, s3Bucket, partsAboveBytes }: S3BucketParts): RemoteBucket {
+export function createS3Bucket({
+  client,
+  names,
+  capabilities,
+  s3Bucket,
+  partsAboveBytes,
+}: S3BucketParts): RemoteBucket {
   const longKey = (key: Key) => (names.isLong(key) ? key : undefined);
 
   async function head(key: Key): Promise<RemoteEntry> {
     const name = names.of(key);
-    const reply = await client.send({ method: "HEAD", name, patienceMs: LOOK_PATIENCE_MS, tries: LOOK_TRIES });
+    const reply = await client.send({
+      method: "HEAD",
+      name,
+      idleTimeoutMs: HEAD_TIMEOUT_MS,
+      maxAttempts: HEAD_ATTEMPTS,
+    });
     if (reply.status === 404) return { state: "absent" };
-    // The length of such an answer is none of an object's.
-    if (reply.status >= 300) throw unexpected("look at", name, reply.status);
-    await client.drop(reply);
+    // Content-Length of an error response is not the object's.
+    if (reply.status >= 300) throw unexpectedStatus("look up", name, reply.status);
+    await client.discard(reply);
     return entryOf(key, { header: reply.header, size: sizeOf(reply), version: versionOf(reply, name) });
   }
 
-  /** For an answer whose body is of no use: it is read away behind, or left, so that it keeps no connection. */
-  function unwanted(action: string, name: string, reply: HttpReply): HuiyuanError {
-    void client.drop(reply).catch(() => undefined);
-    return unexpected(action, name, reply.status);
+  /** Discards the rest of the reply in the background, which frees its connection. Returns the error to throw. */
+  function discardAndFail(action: string, name: string, reply: HttpReply): HuiyuanError {
+    void client.discard(reply).catch(() => undefined);
+    return unexpectedStatus(action, name, reply.status);
   }
 
-  async function holds(key: Key, condition: RemoteCondition): Promise<boolean> {
+  async function isConditionMet(key: Key, condition: RemoteCondition): Promise<boolean> {
     if (condition.when === "always") return true;
     const found = await head(key);
     if (condition.when === "absent") return found.state === "absent";
     return "version" in found && found.version === condition.version;
   }
 
-  /** What must be sent for the condition; undefined: it does not hold, as a look has shown. */
+  /** The headers that carry the condition; undefined if a HEAD has shown that it does not hold. */
   async function conditionHeaders(key: Key, condition: RemoteCondition): Promise<Record<string, string> | undefined> {
     if (condition.when === "always") return {};
-    const obeyed = await conditions();
-    if (!obeyed[condition.when]) return (await holds(key, condition)) ? {} : undefined;
+    const obeyed = await capabilities();
+    if (!obeyed[condition.when]) return (await isConditionMet(key, condition)) ? {} : undefined;
     return condition.when === "absent" ? { "if-none-match": "*" } : { "if-match": condition.version };
   }
 
-  /** The same for a change whose caller has just looked: what S3 does not obey, or gave no version for, is not sent. */
-  async function knownCondition(condition: RemoteCondition): Promise<Record<string, string>> {
-    if (condition.when === "always" || !(await conditions())[condition.when]) return {};
+  /**
+   * As conditionHeaders(), after a lookup by the caller, so no HEAD is sent. A condition that S3 ignores, or that has
+   * no version, is omitted.
+   */
+  async function headersAfterLookup(condition: RemoteCondition): Promise<Record<string, string>> {
+    if (condition.when === "always" || !(await capabilities())[condition.when]) return {};
     if (condition.when === "absent") return { "if-none-match": "*" };
     return condition.version === "" ? {} : { "if-match": condition.version };
   }
@@ -94,11 +100,12 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       name: names.of(key),
       headers: { ...describeTombstone(tombstone, longKey(key)), ...condition },
       body: tombstoneBody(),
-      patienceMs: PATIENCE_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
     });
   }
 
-  const remove = (key: Key) => client.send({ method: "DELETE", name: names.of(key), patienceMs: PATIENCE_MS });
+  const sendDelete = (key: Key) =>
+    client.send({ method: "DELETE", name: names.of(key), idleTimeoutMs: IDLE_TIMEOUT_MS });
 
   const put: RemoteBucket["put"] = async (info, source, { condition, isStale }) => {
     const { key, hashes } = info;
@@ -107,7 +114,7 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
     if (wanted === undefined) return false;
     const headers = describe(info, { isStale, key: longKey(key) });
     if (source.size > partsAboveBytes) {
-      const parts = { name, headers, condition: wanted, holds: () => holds(key, condition) };
+      const parts = { name, headers, condition: wanted, isConditionMet: () => isConditionMet(key, condition) };
       return putInParts(client, source, parts);
     }
     const reply = await client.send({
@@ -115,14 +122,14 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
       name,
       headers: { ...headers, ...wanted, ...contentMd5(hashes) },
       body: { bytes: source.size, sha256: hashes.sha256, open: () => chunksOf(source) },
-      patienceMs: PATIENCE_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
     });
     if (reply.status < 300) {
-      await client.drop(reply);
+      await client.discard(reply);
       return true;
     }
-    if (reply.status === 404 && condition.when !== "version") throw unexpected("put", name, reply.status);
-    // It may have been stored by an earlier try, of this program or of a proxy, whose answer was lost; then what is there is ours.
+    if (reply.status === 404 && condition.when !== "version") throw unexpectedStatus("put", name, reply.status);
+    // An earlier attempt, by this program or a proxy, may have stored it and lost the response.
     return isSame(await head(key), info.hashes.sha256, info.storedAt);
   };
 
@@ -134,10 +141,10 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         method: "GET",
         name: names.of(key),
         headers: version === undefined ? {} : { "if-match": version },
-        patienceMs: PATIENCE_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
       });
       if (reply.status === 404 || reply.status === 412) return undefined;
-      if (reply.status !== 200) throw unwanted("get", names.of(key), reply);
+      if (reply.status !== 200) throw discardAndFail("get", names.of(key), reply);
       return reply.body;
     },
     async getRange(key, version, { start, end }) {
@@ -145,22 +152,22 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
         method: "GET",
         name: names.of(key),
         headers: { range: `bytes=${start}-${end}`, "if-match": version },
-        patienceMs: PATIENCE_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
       });
       if (reply.status === 404 || reply.status === 412 || reply.status === 416) return undefined;
-      if (reply.status !== 206) throw unwanted("get a range of", names.of(key), reply);
+      if (reply.status !== 206) throw discardAndFail("get a range of", names.of(key), reply);
       const wanted = end - start + 1;
       const bytes = await readBody(reply, { bytes: wanted });
-      if (bytes.length !== wanted) throw unexpected("get a range of", names.of(key), reply.status);
+      if (bytes.length !== wanted) throw unexpectedStatus("get a range of", names.of(key), reply.status);
       return bytes;
     },
     async putTombstone(key, tombstone, condition) {
-      const reply = await putTombstone(key, tombstone, await knownCondition(condition));
+      const reply = await putTombstone(key, tombstone, await headersAfterLookup(condition));
       if (reply.status < 300) {
-        await client.drop(reply);
+        await client.discard(reply);
         return true;
       }
-      // As with a put, an earlier try may have been carried out.
+      // As with a put, an earlier attempt may have succeeded.
       const there = await head(key);
       return there.state === "tombstone" && there.deletedAt === tombstone.deletedAt;
     },
@@ -175,121 +182,53 @@ export function createS3Bucket({ client, names, conditions, s3Bucket, partsAbove
           "x-amz-copy-source-if-match": version,
           "x-amz-metadata-directive": "REPLACE",
         },
-        patienceMs: COPY_PATIENCE_MS,
-        isForWhole: true,
+        idleTimeoutMs: COPY_TIMEOUT_MS,
+        isTotalTimeout: true,
       });
       if (reply.status === 404 || reply.status === 412) return false;
-      if (reply.status >= 300) throw unexpected("copy to", name, reply.status);
-      // As with parts, a copy may fail after its 200.
+      if (reply.status >= 300) throw unexpectedStatus("copy to", name, reply.status);
+      // As with a multipart upload, a copy may fail after its 200.
       const result = await client.text(reply);
-      if (!isResult(result, "CopyObjectResult")) throw unexpected("copy to", name, reply.status);
+      if (!isResult(result, "CopyObjectResult")) throw unexpectedStatus("copy to", name, reply.status);
       return true;
     },
-    async removeTombstone(key, version) {
+    async removeVersion(key, version) {
       const wanted = await conditionHeaders(key, { when: "version", version });
       if (wanted === undefined) return false;
-      // Few servers know conditions of a DELETE, and what another writer has just been told is stored must not go.
+      // Few servers support a conditional DELETE, and it must not remove another writer's acknowledged put. So an
+      // expired tombstone is put with a condition instead.
       const isPut = Object.keys(wanted).length > 0;
-      const reply = isPut ? await putTombstone(key, EXPIRED, wanted) : await remove(key);
+      const reply = isPut ? await putTombstone(key, EXPIRED_TOMBSTONE, wanted) : await sendDelete(key);
       if (reply.status < 300) {
-        await client.drop(reply);
-        // S3 answers a DELETE with 204; whatever else comes may be no answer of S3.
+        await client.discard(reply);
+        // S3 answers a DELETE with 204; any other status may come from a proxy.
         return isPut || reply.status === 204 || (await head(key)).state === "absent";
       }
       if (reply.status === 404) return true;
-      if (reply.status !== 412 && reply.status !== 409) throw unexpected("remove", names.of(key), reply.status);
-      // As with a put, an earlier try may have been carried out.
+      if (reply.status !== 412 && reply.status !== 409) throw unexpectedStatus("remove", names.of(key), reply.status);
+      // As with a put, an earlier attempt may have succeeded.
       const there = await head(key);
-      return there.state === "tombstone" && there.expiresAt === EXPIRED.expiresAt;
+      return there.state === "tombstone" && there.expiresAt === EXPIRED_TOMBSTONE.expiresAt;
     },
-    async list({ prefix, after, limit, signal }) {
-      const long = (await longNames(signal)).filter(
-        ({ key }) => key.startsWith(prefix) && (after === undefined || isAfter(key, after)),
-      );
-      const found: RemoteName[] = [];
-      let from = after === undefined ? undefined : names.folder + after;
-      let isEnd = false;
-      let size = Math.min(PAGE, limit + 1);
-      while (found.length <= limit && !isEnd) {
-        const page = await pageOf(names.folder + prefix, { after: from, size, signal });
-        // Most may be tombstones, any number of them.
-        size = PAGE;
-        for (const { name, size, md5 } of page.names) {
-          const key = names.keyOf(name);
-          if (key !== undefined && mayBeObject(size)) found.push({ key, size, md5 });
-        }
-        from = page.names.at(-1)?.name;
-        isEnd = !page.isTruncated || from === undefined;
-      }
-      return merge(found, long, { limit, isEnd });
-    },
+    list: createS3Listing(client, names),
   };
-
-  async function pageOf(prefix: string, { after, size, signal }: PageOptions) {
-    throwIfLeft(signal);
-    const query = { "list-type": "2", "encoding-type": "url", prefix, "max-keys": String(size) };
-    const reply = await client.send({
-      method: "GET",
-      query: after === undefined ? query : { ...query, "start-after": after },
-      patienceMs: PATIENCE_MS,
-    });
-    if (reply.status >= 300) throw unexpected("list", prefix, reply.status);
-    const answer = await client.text(reply);
-    if (!isResult(answer, "ListBucketResult")) throw unexpected("list", prefix, reply.status);
-    const page = listPage(answer);
-    const first = page.names[0]?.name;
-    // As from a server that knows version 1 of listings only: there would be no end.
-    if (after !== undefined && first !== undefined && !isAfter(first, after)) {
-      throw new HuiyuanError("store_failed", `Cannot list "${prefix}": S3 ignores start-after, which names the page`);
-    }
-    return page;
-  }
-
-  /** Objects whose key must be read from their metadata; hardly ever any. */
-  async function longNames(signal: Cancellation | undefined): Promise<RemoteName[]> {
-    const listed: ListedName[] = [];
-    for (let from: string | undefined; listed.length < MAX_LONG; ) {
-      const page = await pageOf(names.longFolder, { after: from, size: PAGE, signal });
-      listed.push(...page.names.filter(({ size }) => mayBeObject(size)));
-      from = page.names.at(-1)?.name;
-      if (!page.isTruncated || from === undefined) break;
-    }
-    const found: RemoteName[] = [];
-    for (const { name, size, md5 } of listed) {
-      throwIfLeft(signal);
-      const reply = await client.send({ method: "HEAD", name, patienceMs: LOOK_PATIENCE_MS });
-      if (reply.status >= 300) continue;
-      await client.drop(reply);
-      const key = keyInMetadata(reply.header);
-      if (key !== undefined && isKey(key)) found.push({ key, size, md5 });
-    }
-    return found;
-  }
-}
-
-function throwIfLeft(signal: Cancellation | undefined): void {
-  if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list a bucket: nobody waits for it any more");
 }
 
 function isSame(found: RemoteEntry, sha256: string, storedAt: number): boolean {
   return found.state === "object" && found.info.hashes.sha256 === sha256 && found.info.storedAt === storedAt;
 }
 
-/** Undefined where S3 does not say: that is not none. */
+/** Undefined if S3 sends no length, which is not the same as 0. */
 function sizeOf(reply: HttpReply): number | undefined {
   const text = reply.header("content-length") ?? "";
   return /^[0-9]+$/.test(text) ? Number(text) : undefined;
 }
 
-/** Throws where S3 does not say: sent back as a condition, nothing would be held against nothing. */
+/** Throws store_failed without an ETag: an empty condition would protect nothing. */
 function versionOf(reply: HttpReply, name: string): string {
   const etag = reply.header("etag") ?? "";
-  if (etag === "") throw new HuiyuanError("store_failed", `Cannot use "${name}": S3 gives no ETag of it`);
+  if (etag === "") throw new HuiyuanError("store_failed", `Cannot use "${name}": S3 sends no ETag`);
   return etag;
-}
-
-function unexpected(action: string, name: string, status: number): HuiyuanError {
-  return new HuiyuanError("store_failed", `Cannot ${action} "${name}": S3 answered ${status}`);
 }
 
 function contentMd5({ md5 }: Hashes): Record<string, string> {

@@ -1,11 +1,11 @@
-// Which conditions of a PUT this S3 obeys, tried with a temporary object, since some servers take the headers and ignore
-// them; and whether it says with a 404 which request it was. What it does not obey is replaced by asking first (bucket.ts), which holds within one process only.
+// Finds out with a temporary object whether this S3 obeys conditional puts, because some servers accept the headers and
+// ignore them. It also finds out whether a 404 carries a request id. bucket.ts replaces a missing condition by a HEAD.
 import { createHash, randomUUID } from "node:crypto";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import { isSigned } from "./absence.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
+import { hasRequestId } from "./refusals.ts";
 
 export interface Capabilities {
   /** `If-None-Match: *` */
@@ -14,66 +14,69 @@ export interface Capabilities {
   readonly version: boolean;
 }
 
-export interface ConditionProbe {
-  /** The name of a temporary object begins so. */
+export interface CapabilityProbeOptions {
+  /** Prefix of the temporary object's name. */
   readonly prefix: string;
   readonly log: Log;
 }
 
-const PATIENCE_MS = 10_000;
-/** After the end of a trial, before it may be made again. */
-const AGAIN_MS = 1_000;
-/** For what is not there: one before the puts, the others behind them. */
-const LOOKS = 5;
+const IDLE_TIMEOUT_MS = 10_000;
+/** Between the end of a probe and the start of the next. */
+const MIN_INTERVAL_MS = 1_000;
+/** HEADs of an absent object: one before the puts, the others after them. */
+const NOT_FOUND_CHECKS = 5;
 
-/** What became of a put. `refused`: S3 does not take such a request. */
-type Outcome = "stored" | "held back" | "refused";
+/** Result of a put. `refused`: S3 does not accept such a request. */
+type Outcome = "stored" | "condition failed" | "refused";
 
 export interface CapabilityProbe {
-  /** The answer is kept; while S3 does not answer it throws store_failed or store_full, and the next call asks again. */
-  conditions(): Promise<Capabilities>;
-  /** Asks anew behind what goes on, as S3 may say otherwise by now; once a second at the most. What is kept counts until then. */
-  again(): void;
+  /** The result is cached. If the probe fails, throws store_failed or store_full, and the next call probes again. */
+  capabilities(): Promise<Capabilities>;
+  /**
+   * Probes in the background, at most once a second, because S3 may behave differently by now. The cached result stays
+   * in use until then.
+   */
+  probeAgain(): void;
 }
 
-export function createCapabilityProbe(client: S3Client, options: ConditionProbe): CapabilityProbe {
+export function createCapabilityProbe(client: S3Client, options: CapabilityProbeOptions): CapabilityProbe {
   let known: Capabilities | undefined;
-  let underWay: Promise<Capabilities> | undefined;
+  let running: Promise<Capabilities> | undefined;
   let endedAt = Number.NEGATIVE_INFINITY;
 
-  async function find(): Promise<Capabilities> {
-    const found = await ask(client, options);
-    if (found.absent !== known?.absent || found.version !== known?.version) tell(found, options.log);
+  async function probeOnce(): Promise<Capabilities> {
+    const found = await probeS3(client, options);
+    if (found.absent !== known?.absent || found.version !== known?.version) logMissing(found, options.log);
     known = found;
     return found;
   }
 
   function start(): Promise<Capabilities> {
-    underWay ??= find().finally(() => {
-      underWay = undefined;
+    running ??= probeOnce().finally(() => {
+      running = undefined;
       endedAt = performance.now();
     });
-    return underWay;
+    return running;
   }
 
   return {
-    conditions: async () => known ?? start(),
-    again() {
-      if (performance.now() - endedAt >= AGAIN_MS) void start().catch(() => undefined);
+    capabilities: async () => known ?? start(),
+    probeAgain() {
+      if (performance.now() - endedAt >= MIN_INTERVAL_MS) void start().catch(() => undefined);
     },
   };
 }
 
-function tell({ absent, version }: Capabilities, log: Log): void {
+function logMissing({ absent, version }: Capabilities, log: Log): void {
   if (absent && version) return;
   const missing = [absent ? "" : "If-None-Match", version ? "" : "If-Match"].filter(Boolean).join(" and ");
   log.warn(
     { missing },
-    "this S3 ignores conditional puts: each is preceded by a look, so let only one huiyuan write to the bucket",
+    "this S3 ignores conditional puts: a HEAD precedes each of them, so let only one huiyuan write to the bucket",
   );
 }
 
-async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Capabilities> {
+async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Promise<Capabilities> {
   const name = `${prefix}.huiyuan-probe/${randomUUID()}`;
   const putText = (text: string, headers: Record<string, string>) => {
     const bytes = Buffer.from(text);
@@ -85,12 +88,12 @@ async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Capabi
         yield bytes;
       },
     };
-    return client.send({ method: "PUT", name, headers, body, patienceMs: PATIENCE_MS });
+    return client.send({ method: "PUT", name, headers, body, idleTimeoutMs: IDLE_TIMEOUT_MS });
   };
-  async function mustBeStored(reply: HttpReply): Promise<void> {
-    // Nothing can be told from such an answer: it may be of what stands before S3.
-    if (reply.status >= 300) throw client.strange(`put "${name}"`, reply.status);
-    await client.drop(reply);
+  async function expectStored(reply: HttpReply): Promise<void> {
+    // This proves nothing, because a proxy in front of S3 may have answered.
+    if (reply.status >= 300) throw client.unexpectedReply(`put "${name}"`, reply.status);
+    await client.discard(reply);
   }
   async function tryPut(text: string, condition: Record<string, string>): Promise<Outcome> {
     let reply: HttpReply;
@@ -100,45 +103,46 @@ async function ask(client: S3Client, { prefix }: ConditionProbe): Promise<Capabi
       if (client.mayRetry(error) || asHuiyuanError(error).code === "store_full") throw error;
       return "refused";
     }
-    if (reply.status === 412 || reply.status === 409) return "held back";
-    await mustBeStored(reply);
+    if (reply.status === 412 || reply.status === 409) return "condition failed";
+    await expectStored(reply);
     return "stored";
   }
-  /** How this S3 says that something is not there. A refusal for good is found out by the puts. */
-  async function isUnsigned(): Promise<boolean> {
+  /** Whether a 404 for an absent object has no request id. A permanent refusal shows in the puts instead. */
+  async function lacksRequestId(): Promise<boolean> {
     const nothing = `${name}-nothing`;
     try {
       const reply = await client.send({
         method: "HEAD",
         name: nothing,
-        patienceMs: PATIENCE_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
         isCapabilityProbe: true,
       });
-      await client.drop(reply);
-      return reply.status === 404 && !isSigned(reply);
+      await client.discard(reply);
+      return reply.status === 404 && !hasRequestId(reply);
     } catch (error) {
       if (client.mayRetry(error)) throw error;
       return false;
     }
   }
-  const { signed } = client.absence;
-  let isEachUnsigned = await isUnsigned();
+  const withRequestIdBefore = client.notFoundRule.withRequestId;
+  let allLackRequestId = await lacksRequestId();
   try {
-    await mustBeStored(await putText("first", {}));
-    // Each would change the object if the condition were ignored; the last shows that the header is understood.
-    const absent = (await tryPut("second", { "if-none-match": "*" })) === "held back";
+    await expectStored(await putText("first", {}));
+    // Each conditional put would change the object if S3 ignored the condition. The last shows that If-Match is obeyed.
+    const absent = (await tryPut("second", { "if-none-match": "*" })) === "condition failed";
     const etag = `"${createHash("md5").update("first").digest("hex")}"`;
     const wrong = `"${createHash("md5").update("another").digest("hex")}"`;
-    const isWrongHeldBack = absent && (await tryPut("third", { "if-match": wrong })) === "held back";
-    const version = isWrongHeldBack && (await tryPut("first", { "if-match": etag })) === "stored";
-    // Not on the word of few answers: they may be of what stands before S3 just now.
-    for (let look = 1; look < LOOKS; look += 1) isEachUnsigned &&= await isUnsigned();
-    if (isEachUnsigned && client.absence.signed === signed) client.absence.believeUnsigned();
+    const rejectsWrongEtag = absent && (await tryPut("third", { "if-match": wrong })) === "condition failed";
+    const version = rejectsWrongEtag && (await tryPut("first", { "if-match": etag })) === "stored";
+    // Several responses are needed, because a proxy in front of S3 may have sent some of them.
+    for (let check = 1; check < NOT_FOUND_CHECKS; check += 1) allLackRequestId &&= await lacksRequestId();
+    if (allLackRequestId && client.notFoundRule.withRequestId === withRequestIdBefore)
+      client.notFoundRule.trustWithoutRequestId();
     return { absent, version };
   } finally {
     await client
-      .send({ method: "DELETE", name, patienceMs: PATIENCE_MS })
-      .then(client.drop)
-      .catch(() => undefined); // It is small, and says what it is.
+      .send({ method: "DELETE", name, idleTimeoutMs: IDLE_TIMEOUT_MS })
+      .then(client.discard)
+      .catch(() => undefined); // The object that stays is small, and its name explains it.
   }
 }

@@ -1,20 +1,19 @@
-// Requests to one S3 bucket: signed, with a deadline, tried again with jitter where another try may help, and every failure
-// translated into store_failed or store_full. It knows requests and statuses, not objects.
+// Sends requests to one S3 bucket: signs them, bounds their time, retries with jitter, and translates every failure
+// into store_failed or store_full. It handles requests and statuses, not objects.
 import { setTimeout as delay } from "node:timers/promises";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
 import { type Availability, createAvailability } from "../remote/availability.ts";
-import { type Absence, createAbsence } from "./absence.ts";
 import { errorCode } from "./answers.ts";
-import { type BodyBounds, createPatience, readAway, readBody, Silence } from "./bodies.ts";
+import { type BodyBounds, createIdleTimeout, discardBody, IdleTimeoutError, readBody } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
-import { isAboutObject, isFull, isRetryable } from "./refusals.ts";
+import { createNotFoundRule, isAboutObject, isFull, isRetryable, type NotFoundRule } from "./refusals.ts";
 
-/** Where the S3 bucket is, as from s3Place(), and who asks. */
+/** Location of the S3 bucket, as from s3Place(), and the credentials. */
 export interface S3Access {
-  /** The bucket's own URL, without a slash at its end. */
+  /** URL of the bucket, without a trailing slash. */
   readonly url: string;
   readonly region: string;
   readonly accessKeyId: string;
@@ -23,68 +22,72 @@ export interface S3Access {
 
 export interface S3Request {
   readonly method: HttpCall["method"];
-  /** The object's name; undefined for the bucket itself. */
+  /** Name of the object; undefined for the bucket itself. */
   readonly name?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Made anew for each try. */
+  /** `open` is called for each attempt. */
   readonly body?: { readonly bytes: number; readonly sha256: string; open(): AsyncIterable<Buffer> };
-  /** Milliseconds without progress, of the body that is sent, the head, or the body that comes, after which a try is given up. */
-  readonly patienceMs: number;
-  /** True: nothing that comes is progress, as the blanks that S3 sends while it works. The answer is whole after `patienceMs` or given up. */
-  readonly isForWhole?: boolean;
-  /** Tries at the most that bring no answer; three where absent. None follows 20 s of silence in all. */
-  readonly tries?: number;
-  /** True: is sent also while S3 is known to be down. */
+  /** Milliseconds without a byte, sent or received, after which an attempt is aborted. */
+  readonly idleTimeoutMs: number;
+  /**
+   * True: received bytes do not extend `idleTimeoutMs`, so it bounds the whole response. For requests that S3 answers
+   * with spaces while it works.
+   */
+  readonly isTotalTimeout?: boolean;
+  /** Attempts that may end without a response; 3 by default. No retry follows 20 s of idle time in total. */
+  readonly maxAttempts?: number;
+  /** True: sent even while S3 is down. */
   readonly isProbe?: boolean;
-  /** True: a 404 is handed back also where it may not be of S3. */
+  /** True: returns a 404 even if it may not come from S3. */
   readonly isCapabilityProbe?: boolean;
 }
 
 export interface S3Client {
   readonly availability: Availability;
   /**
-   * An answer that the caller must judge: 2xx, of bytes that were put or got with an ETag, 304, 404, 409, 412, 416. A condition may
-   * have been broken by an earlier try whose answer was lost. Throws store_failed, store_full; the body of the reply throws store_failed.
+   * Resolves with a response that the caller interprets: 2xx (with an ETag after a put or get of bytes), 304, 404, 409,
+   * 412, 416. A 412 may result from an earlier attempt that succeeded and lost its response. Throws store_failed,
+   * store_full; the body throws store_failed.
    */
   send(request: S3Request): Promise<HttpReply>;
-  /** Whether a later request may succeed where one has ended in this error. */
+  /** Whether the same request may succeed later, after this error. */
   mayRetry(error: unknown): boolean;
-  /** The store_failed of an answer that S3 does not give to such a request, only what stands before it; it may pass. */
-  strange(action: string, status: number): HuiyuanError;
-  /** The whole body as text, of at most 8 MiB, within a minute or `ms`. Throws store_failed. */
+  /** A retryable store_failed for a status that S3 does not send, only a proxy in front of it. */
+  unexpectedReply(action: string, status: number): HuiyuanError;
+  /** The body as text: at most 8 MiB, within `ms`, a minute by default. Throws store_failed. */
   text(reply: HttpReply, ms?: number): Promise<string>;
-  /** Reads a body away, so that its connection serves again. Throws store_failed, where it has no end too. */
-  drop(reply: HttpReply): Promise<void>;
-  readonly absence: Pick<Absence, "believeUnsigned" | "signed">;
-  /** Breaks off what is under way. */
+  /** Reads and drops a body, so that its connection can be reused. Throws store_failed if the body does not end. */
+  discard(reply: HttpReply): Promise<void>;
+  readonly notFoundRule: Pick<NotFoundRule, "trustWithoutRequestId" | "withRequestId">;
+  /** Aborts the requests in progress. */
   close(): void;
 }
 
 export interface S3ClientOptions extends S3Access {
   readonly call: HttpCaller;
-  /** Called for each 404 that was not believed. */
-  readonly onDesync?: () => void;
+  /** Called for each 404 that is not trusted. */
+  readonly onUntrustedNotFound?: () => void;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** 0 to 1. */
+  /** Returns 0 to 1. */
   readonly random?: () => number;
-  /** Milliseconds before the second try; doubled for each that follows. */
+  /** Milliseconds before the first retry; doubled for each further one. */
   readonly retryMs?: number;
 }
 
-const TRIES = 3;
-/** After so much silence in all there is no other try: a client waits, and its connection does so not for ever. */
-const MAX_SILENT_MS = 20_000;
-/** Of what S3 answers with a no that may pass, as it does when it is asked too much: such an answer comes soon. */
-const REFUSED_TRIES = 3;
+const MAX_ATTEMPTS = 3;
+/** No retry follows this much idle time in total, because a client waits and its connection has a timeout. */
+const MAX_IDLE_MS = 20_000;
+/** Attempts that S3 refuses for the moment, as under load. Such responses arrive fast. */
+const MAX_REFUSED_ATTEMPTS = 3;
 const RETRY_MS = 150;
-const PROBE_PATIENCE_MS = 2_000;
-/** Of a listing; the other answers that are read are short. */
+const PROBE_TIMEOUT_MS = 2_000;
+/** For a listing; the other documents are short. */
 const TEXT_BYTES = 8_388_608;
 const TEXT_MS = 60_000;
-/** Of an answer of which nothing but its head, or why it is a no, is wanted. */
+/** For a response whose body is dropped or is an error document. */
 const SHORT_BOUNDS = { bytes: 65_536, ms: 5_000 };
 
 export function createS3Client(options: S3ClientOptions): S3Client {
@@ -94,27 +97,27 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const keyCache: S3KeyCache = new Map();
   const closing = new AbortController();
   const sharedClosing = createSharedSignals()(closing.signal);
-  const availability = createAvailability({ ask: askBucket, log });
+  const availability = createAvailability({ probe: probeBucket, log });
   const retryable = new WeakSet<HuiyuanError>();
-  const absence = createAbsence();
+  const notFoundRule = createNotFoundRule();
 
-  async function askBucket(): Promise<void> {
-    const reply = await send({ method: "HEAD", patienceMs: PROBE_PATIENCE_MS, tries: 1, isProbe: true });
-    if (reply.status >= 300) throw strange("look at what is", reply.status);
-    await drop(reply);
+  async function probeBucket(): Promise<void> {
+    const reply = await send({ method: "HEAD", idleTimeoutMs: PROBE_TIMEOUT_MS, maxAttempts: 1, isProbe: true });
+    if (reply.status >= 300) throw unexpectedReply("look up objects", reply.status);
+    await discard(reply);
   }
 
-  const drop = (reply: HttpReply) => readAway(reply, SHORT_BOUNDS).catch(unended);
+  const discard = (reply: HttpReply) => discardBody(reply, SHORT_BOUNDS).catch(throwRetryable);
 
-  const text = (reply: HttpReply, ms = TEXT_MS) => readText(reply, { bytes: TEXT_BYTES, ms }).catch(unended);
+  const text = (reply: HttpReply, ms = TEXT_MS) => readText(reply, { bytes: TEXT_BYTES, ms }).catch(throwRetryable);
 
-  /** An answer without an end is as good as none. */
-  function unended(error: unknown): never {
+  /** A response without an end counts as no response. */
+  function throwRetryable(error: unknown): never {
     throw markRetryable(asHuiyuanError(error));
   }
 
   async function sendOnce(request: S3Request): Promise<HttpReply> {
-    const { method, name, query = {}, body, patienceMs } = request;
+    const { method, name, query = {}, body, idleTimeoutMs } = request;
     const path = name === undefined ? basePath : `${basePath}/${encodeS3Path(name)}`;
     const search = Object.entries(query).map(
       ([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`,
@@ -130,96 +133,96 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       now: now(),
       keyCache,
     });
-    const patience = createPatience(patienceMs, sharedClosing);
+    const idleTimeout = createIdleTimeout(idleTimeoutMs, sharedClosing);
     try {
-      const sent = body === undefined ? undefined : patience.watch(body.open());
-      const reply = await call({ method, target, headers, body: sent, signal: patience.signal });
-      const pieces = request.isForWhole === true ? patience.awaitWhole(reply.body) : patience.watchAnswer(reply.body);
-      return { status: reply.status, header: reply.header, body: arriving(request, pieces) };
+      const sent = body === undefined ? undefined : idleTimeout.watch(body.open());
+      const reply = await call({ method, target, headers, body: sent, signal: idleTimeout.signal });
+      const chunks =
+        request.isTotalTimeout === true ? idleTimeout.watchWhole(reply.body) : idleTimeout.watchReply(reply.body);
+      return { status: reply.status, header: reply.header, body: replyBody(request, chunks) };
     } catch (error) {
-      patience.end();
+      idleTimeout.end();
       throw error;
     }
   }
 
-  /** What breaks off or stands still is S3's failure, whoever reads it, and may pass. */
-  async function* arriving(request: S3Request, pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  /** If the body breaks off or stalls, its reader gets a retryable failure of S3. */
+  async function* replyBody(request: S3Request, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     try {
-      yield* pieces;
+      yield* chunks;
     } catch (error) {
-      const failure = failed(request, `the answer broke off: ${messageOf(error)}`, error);
+      const failure = failed(request, `the response broke off: ${messageOf(error)}`, error);
       throw closing.signal.aborted ? failure : markRetryable(failure);
     }
   }
 
-  /** The reply, or why another try may help; throws where none can. */
+  /** Resolves with the reply, or with a retryable failure. Throws a failure that a retry cannot help. */
   async function attempt(request: S3Request): Promise<HttpReply | Retryable> {
     let reply: HttpReply;
     try {
       reply = await sendOnce(request);
     } catch (error) {
-      return unanswered(request, error);
+      return onNoReply(request, error);
     }
     if (lacksEtag(request, reply)) throw await notFromS3(request, reply, `${reply.status} with no ETag`);
     if (reply.status < 300) {
       availability.answered();
       return reply;
     }
-    return judge(request, reply);
+    return onErrorStatus(request, reply);
   }
 
-  /** What stands before S3 may answer in its place, as with a page of its own: that says nothing of the object. */
+  /** The failure for a response of a proxy, such as an error page: it does not describe the object. */
   async function notFromS3(request: S3Request, reply: HttpReply, found: string): Promise<HuiyuanError> {
-    await readAway(reply, SHORT_BOUNDS).catch(() => undefined); // It is of no use whole either.
-    return markRetryable(failed(request, `the answer was ${found}, which is none of S3`));
+    await discardBody(reply, SHORT_BOUNDS).catch(() => undefined); // The body is not needed.
+    return markRetryable(failed(request, `the response was ${found}, which S3 does not send`));
   }
 
-  /** No answer came. Throws where no other try may help. */
-  function unanswered(request: S3Request, error: unknown): Retryable {
+  /** Handles a request without a response. Throws if a retry cannot help. */
+  function onNoReply(request: S3Request, error: unknown): Retryable {
     const code = error instanceof HuiyuanError ? error.code : undefined;
-    // What is to be sent could not be read: that says nothing of S3.
+    // Reading the request body failed, which is no failure of S3.
     if (code?.startsWith("store_")) throw error;
     const failure = failed(request, messageOf(error), error);
-    // The address is not allowed, and no other try will find another; or nobody waits any more.
+    // A retry would find the same blocked address, and a closing store sends none.
     if (code === "origin_blocked" || closing.signal.aborted) throw failure;
     availability.failed(failure);
-    return { failure, status: undefined, silentMs: error instanceof Silence ? error.milliseconds : 0 };
+    return { failure, status: undefined, idleMs: error instanceof IdleTimeoutError ? error.milliseconds : 0 };
   }
 
-  /** As attempt(), for an answer that says no. */
-  async function judge(request: S3Request, reply: HttpReply): Promise<HttpReply | Retryable> {
+  /** As attempt(), for an error status. */
+  async function onErrorStatus(request: S3Request, reply: HttpReply): Promise<HttpReply | Retryable> {
     const { status } = reply;
-    if (status === 404 && !absence.isBelieved(reply) && request.isCapabilityProbe !== true) {
-      options.onDesync?.();
+    if (status === 404 && !notFoundRule.isTrusted(reply) && request.isCapabilityProbe !== true) {
+      options.onUntrustedNotFound?.();
       throw await notFromS3(request, reply, "404 with no request id");
     }
-    const said = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
-    const code = errorCode(said ?? "") ?? "";
+    const text = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
+    const code = errorCode(text ?? "") ?? "";
     const failure = refused(request, status, code);
     const mayRetry = isRetryable(status, code);
     if (!mayRetry || status < 500) availability.answered();
     if (mayRetry) return { failure, status };
     if (isAboutObject(status, code)) return reply;
-    // S3 says why, but to a HEAD; a page that does not is of what stands before it.
-    const isPage = said !== undefined && code === "" && request.method !== "HEAD";
+    // S3 sends an error code except to a HEAD. A page without one comes from a proxy.
+    const isPage = text !== undefined && code === "" && request.method !== "HEAD";
     throw isPage ? markRetryable(failure) : failure;
   }
 
   async function send(request: S3Request): Promise<HttpReply> {
-    let silentMs = 0;
-    for (let tried = 1; ; tried += 1) {
-      if (availability.isDown && request.isProbe !== true)
-        throw markRetryable(failed(request, "it has not answered for a while"));
+    let idleMs = 0;
+    for (let attempts = 1; ; attempts += 1) {
+      if (availability.isDown && request.isProbe !== true) throw markRetryable(failed(request, "S3 is down"));
       const outcome = await attempt(request);
       if (!("failure" in outcome)) return outcome;
-      silentMs += outcome.silentMs ?? 0;
-      if (tried >= triesOf(request, outcome) || silentMs >= MAX_SILENT_MS) throw givenUp(outcome);
-      await delay(retryMs * 2 ** (tried - 1) * (0.5 + random()), undefined, { ref: false });
+      idleMs += outcome.idleMs ?? 0;
+      if (attempts >= maxAttemptsOf(request, outcome) || idleMs >= MAX_IDLE_MS) throw finalFailure(outcome);
+      await delay(retryMs * 2 ** (attempts - 1) * (0.5 + random()), undefined, { ref: false });
     }
   }
 
-  function givenUp({ failure, status }: Retryable): HuiyuanError {
-    // Not sooner: many who are refused once at the same moment say nothing of whether S3 is there.
+  function finalFailure({ failure, status }: Retryable): HuiyuanError {
+    // Only after the last attempt: many requests that are refused once at the same moment do not mean that S3 is down.
     if (status !== undefined && status >= 500) availability.failed(failure);
     return markRetryable(failure);
   }
@@ -235,45 +238,45 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   function failed(request: S3Request, found: string, cause?: unknown): HuiyuanError {
-    return new HuiyuanError("store_failed", `Cannot ${about(request)}: ${found}`, { cause });
+    return new HuiyuanError("store_failed", `Cannot ${describeRequest(request)}: ${found}`, { cause });
   }
 
   function refused(request: S3Request, status: number, code: string): HuiyuanError {
-    const message = `Cannot ${about(request)}: S3 answered ${status}${code === "" ? "" : ` ${code}`}`;
+    const message = `Cannot ${describeRequest(request)}: S3 answered ${status}${code === "" ? "" : ` ${code}`}`;
     return new HuiyuanError(isFull(status, code) ? "store_full" : "store_failed", message);
   }
 
-  function about({ method, name }: S3Request): string {
+  function describeRequest({ method, name }: S3Request): string {
     return `${method} ${name === undefined ? "" : `"${name}" in `}the S3 bucket ${options.url}`;
   }
 
-  function strange(action: string, status: number): HuiyuanError {
-    const message = `Cannot ${action} in the S3 bucket ${options.url}: the answer was ${status}, which is none of S3`;
+  function unexpectedReply(action: string, status: number): HuiyuanError {
+    const message = `Cannot ${action} in the S3 bucket ${options.url}: the response was ${status}, which S3 does not send`;
     return markRetryable(new HuiyuanError("store_failed", message));
   }
 
   const mayRetry = (error: unknown) => error instanceof HuiyuanError && retryable.has(error);
-  return { availability, send, mayRetry, strange, text, drop, absence, close };
+  return { availability, send, mayRetry, unexpectedReply, text, discard, notFoundRule, close };
 }
 
-function triesOf({ tries = TRIES, isProbe = false }: S3Request, { status }: Retryable): number {
-  if (status === undefined) return tries;
-  return isProbe ? 1 : REFUSED_TRIES;
+function maxAttemptsOf({ maxAttempts = MAX_ATTEMPTS, isProbe = false }: S3Request, { status }: Retryable): number {
+  if (status === undefined) return maxAttempts;
+  return isProbe ? 1 : MAX_REFUSED_ATTEMPTS;
 }
 
-/** S3 gives an ETag of what it has stored and of what it sends; the answer to a copy has it in its body. */
+/** S3 sends an ETag for bytes that it stored or sends. The response to a copy has the ETag in its body. */
 function lacksEtag({ method, name, body }: S3Request, { status, header }: HttpReply): boolean {
   const isOfBytes = name !== undefined && (method === "GET" || (method === "PUT" && body !== undefined));
   return isOfBytes && status < 300 && (header("etag") ?? "") === "";
 }
 
-/** Another try may help. */
+/** A failure that a retry may resolve. */
 interface Retryable {
   readonly failure: HuiyuanError;
-  /** Of what was answered; undefined: nothing was. */
+  /** Undefined without a response. */
   readonly status: number | undefined;
-  /** Milliseconds in which nothing moved, after which it was given up. */
-  readonly silentMs?: number;
+  /** Milliseconds of idle time that ended the attempt. */
+  readonly idleMs?: number;
 }
 
 async function readText(reply: HttpReply, bounds: BodyBounds): Promise<string> {

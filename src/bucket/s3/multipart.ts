@@ -1,52 +1,61 @@
-// A large object in parts, each signed and tried again by itself; whatever fails, the parts are taken back.
+// Puts a large object in parts, each signed and retried on its own. If anything fails, the upload is aborted.
 import { createHash } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ByteSource } from "../remote/remote.ts";
 import { errorCode, isResult, uploadId } from "./answers.ts";
-import { chunksOf } from "./chunks.ts";
+import { chunksOf } from "./bodies.ts";
 import type { S3Client } from "./client.ts";
 
 export interface MultipartPut {
   readonly name: string;
   /** Content type and metadata. */
   readonly headers: Readonly<Record<string, string>>;
-  /** If-None-Match or If-Match, for the last step. */
+  /** If-None-Match or If-Match, sent with the completion. */
   readonly condition: Readonly<Record<string, string>>;
-  /** Looks whether the condition holds: some servers obey it for a plain PUT and ignore it for parts. */
-  readonly holds: () => Promise<boolean>;
+  /** Checks the condition by a HEAD: some servers obey it for a plain PUT and ignore it for multipart uploads. */
+  readonly isConditionMet: () => Promise<boolean>;
 }
 
-/** Bytes of a part; S3 wants 5 MiB at least and 10,000 parts at most. */
+/** Bytes of a part. S3 requires at least 5 MiB and at most 10,000 parts. */
 const PART_BYTES = 16_777_216;
-const PATIENCE_MS = 15_000;
-/** Joining the parts takes a server its time, and a client's connection does not wait for ever. For all of the answer, blanks that come meanwhile included. */
-const COMPLETE_PATIENCE_MS = 35_000;
-const ABORT_PATIENCE_MS = 5_000;
+const IDLE_TIMEOUT_MS = 15_000;
+/**
+ * For the whole response, including the spaces that S3 sends while it joins the parts. Shorter than a client's
+ * connection waits for its response.
+ */
+const COMPLETE_TIMEOUT_MS = 35_000;
+const ABORT_TIMEOUT_MS = 5_000;
 
 /** False when the condition does not hold. Throws store_failed, store_full. */
 export async function putInParts(client: S3Client, source: ByteSource, put: MultipartPut): Promise<boolean> {
-  const { name, headers, condition, holds } = put;
-  const begun = await client.send({ method: "POST", name, query: { uploads: "" }, headers, patienceMs: PATIENCE_MS });
+  const { name, headers, condition, isConditionMet } = put;
+  const begun = await client.send({
+    method: "POST",
+    name,
+    query: { uploads: "" },
+    headers,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+  });
   const upload = uploadId(await client.text(begun));
-  if (upload === undefined) throw failed(name, "S3 gave no upload id");
+  if (upload === undefined) throw failed(name, "S3 sent no upload id");
   try {
     const etags: string[] = [];
     for (let start = 0; start < source.size; start += PART_BYTES) {
       const end = Math.min(start + PART_BYTES, source.size) - 1;
       const partNumber = String(etags.length + 1);
       const hash = createHash("sha256");
-      for await (const piece of chunksOf(source, start, end)) hash.update(piece);
+      for await (const chunk of chunksOf(source, start, end)) hash.update(chunk);
       const reply = await client.send({
         method: "PUT",
         name,
         query: { partNumber, uploadId: upload },
         body: { bytes: end - start + 1, sha256: hash.digest("hex"), open: () => chunksOf(source, start, end) },
-        patienceMs: PATIENCE_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
       });
-      await client.drop(reply);
+      await client.discard(reply);
       etags.push(reply.header("etag") ?? "");
     }
-    const isDone = (await holds()) && (await complete(client, { name, upload, etags, condition }));
+    const isDone = (await isConditionMet()) && (await complete(client, { name, upload, etags, condition }));
     if (!isDone) await abort(client, name, upload);
     return isDone;
   } catch (error) {
@@ -74,26 +83,26 @@ async function complete(
         yield xml;
       },
     },
-    patienceMs: COMPLETE_PATIENCE_MS,
-    isForWhole: true,
-    // A second try would find the upload gone if the first was done and its answer lost.
-    tries: 1,
+    idleTimeoutMs: COMPLETE_TIMEOUT_MS,
+    isTotalTimeout: true,
+    // If the first attempt succeeded and its response was lost, a second one would find no such upload.
+    maxAttempts: 1,
   });
   if (reply.status === 412 || reply.status === 409) return false;
-  if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} when the parts were to be joined`);
-  // S3 may begin its answer with 200 and fail afterwards.
+  if (reply.status >= 300) throw failed(name, `S3 answered ${reply.status} to the completion`);
+  // S3 may send 200 first and fail afterwards.
   const answer = await client.text(reply);
   if (isResult(answer, "CompleteMultipartUploadResult")) return true;
   const code = errorCode(answer);
   if (code === "PreconditionFailed") return false;
-  throw failed(name, `S3 answered ${code ?? "something else"} when the parts were to be joined`);
+  throw failed(name, `S3 answered ${code ?? "with another document"} to the completion`);
 }
 
-/** Parts that stay cost money; a lifecycle rule of the bucket takes what is left when this fails. */
+/** Parts that stay cost money. If this fails, a lifecycle rule of the bucket has to remove them. */
 async function abort(client: S3Client, name: string, upload: string): Promise<void> {
   await client
-    .send({ method: "DELETE", name, query: { uploadId: upload }, patienceMs: ABORT_PATIENCE_MS, tries: 1 })
-    .then(client.drop)
+    .send({ method: "DELETE", name, query: { uploadId: upload }, idleTimeoutMs: ABORT_TIMEOUT_MS, maxAttempts: 1 })
+    .then(client.discard)
     .catch(() => undefined);
 }
 

@@ -1,5 +1,5 @@
-// The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file wires and checks; what a
-// bucket does is in bucket.ts, what a request is in client.ts.
+// The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file opens and checks it;
+// bucket.ts implements the buckets, client.ts the requests.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../async/timeouts.ts";
@@ -14,9 +14,9 @@ import { createS3Client, type S3Access } from "./client.ts";
 import type { HttpCaller } from "./http-call.ts";
 
 export interface S3StoreOptions extends S3Access {
-  /** The bucket's name, for copies. */
+  /** Name of the S3 bucket, for copies. */
   readonly bucket: string;
-  /** Before every object's name, such as `images/`. */
+  /** Prepended to every object's name, such as `images/`. */
   readonly prefix: string;
   readonly call: HttpCaller;
   readonly log: Log;
@@ -27,40 +27,52 @@ export interface S3StoreOptions extends S3Access {
 }
 
 const PARTS_ABOVE_BYTES = 67_108_864;
-const CHECK_PATIENCE_MS = 5_000;
-/** For the trial of conditions, which goes on behind; the first put waits for it, its client not for ever. */
-const CONDITIONS_MS = 3_000;
-const PUT_WAITS_MS = 8_000;
+const CHECK_TIMEOUT_MS = 5_000;
+/** The start waits this long for the capability probe, which then continues in the background. */
+const START_PROBE_WAIT_MS = 3_000;
+/** A put waits this long for the probe, because its client waits too. */
+const PUT_PROBE_WAIT_MS = 8_000;
 
 /**
- * Asks the bucket once, for a few seconds. Throws store_failed where S3 answers that it may not be used: wrong keys, no such bucket. An S3 that
- * does not answer may come later: that is logged, and known by `outageSince`. One that lists but takes no put is logged too.
+ * Lists the bucket once, within a few seconds. Throws store_failed if S3 refuses: wrong keys, no such bucket. If S3
+ * does not answer, the store opens anyway, logs it and reports it by `outageSince`. An S3 that refuses puts is logged
+ * too.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
-  // S3 may be one that says with no 404 which request it was, and have had no chance yet to show it.
-  const client = createS3Client({ ...options, onDesync: () => probe.again() });
+  // This S3 may send no request ids, and no probe may have shown that yet.
+  const { url, region, accessKeyId, secretAccessKey, call, now } = options;
+  const client = createS3Client({
+    url,
+    region,
+    accessKeyId,
+    secretAccessKey,
+    call,
+    log,
+    now,
+    onUntrustedNotFound: () => probe.probeAgain(),
+  });
   const probe = createCapabilityProbe(client, { prefix, log });
-  // Known before it is needed, as at the start: what is obeyed, and how S3 says that something is not there.
-  client.availability.onReturn(() => void probe.conditions().catch(() => undefined));
+  // As at the start, the probe runs before its result is needed.
+  client.availability.onRecovery(() => void probe.capabilities().catch(() => undefined));
   const buckets = new Map<string, RemoteBucket>();
   try {
-    await check();
+    await checkBucket();
   } catch (error) {
     client.close();
     throw error;
   }
 
-  const inTime = () =>
-    withTimeout(PUT_WAITS_MS, probe.conditions(), "Cannot put: S3 has not shown yet what conditions it obeys");
+  const capabilitiesInTime = () =>
+    withTimeout(PUT_PROBE_WAIT_MS, probe.capabilities(), "Cannot put: the probe of conditional puts has not finished");
 
-  async function check(): Promise<void> {
+  async function checkBucket(): Promise<void> {
     try {
-      // A listing: the one answer whose failure says why, which that of a HEAD cannot.
+      // A listing, because its error response has a body with a code; that of a HEAD has none.
       const query = { "list-type": "2", "max-keys": "1", prefix };
-      const reply = await client.send({ method: "GET", query, patienceMs: CHECK_PATIENCE_MS, tries: 1 });
-      const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_PATIENCE_MS), "ListBucketResult");
-      if (!isListed) throw client.strange("list what is", reply.status);
+      const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS, maxAttempts: 1 });
+      const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_TIMEOUT_MS), "ListBucketResult");
+      if (!isListed) throw client.unexpectedReply("list objects", reply.status);
       await firstProbe();
     } catch (error) {
       if (!client.mayRetry(error)) throw error;
@@ -68,13 +80,13 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     }
   }
 
-  /** An S3 that takes no put has what it has, and may take the next: each that is wanted makes the trial again. */
+  /** An S3 that refuses puts can still serve its objects. Every later put probes again. */
   async function firstProbe(): Promise<void> {
     try {
-      await Promise.race([probe.conditions(), delay(CONDITIONS_MS, undefined, { ref: false })]);
+      await Promise.race([probe.capabilities(), delay(START_PROBE_WAIT_MS, undefined, { ref: false })]);
     } catch (error) {
       if (client.mayRetry(error)) throw error;
-      log.error({ err: error }, "S3 takes no puts: what it has is served, uploads fail, new images wait on disk");
+      log.error({ err: error }, "S3 takes no puts: its objects are served, uploads fail, new images wait on disk");
     }
   }
 
@@ -83,7 +95,13 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     bucket(id) {
       const known =
         buckets.get(id) ??
-        createS3Bucket({ client, names: objectNames(prefix, id), conditions: inTime, s3Bucket, partsAboveBytes });
+        createS3Bucket({
+          client,
+          names: objectNames(prefix, id),
+          capabilities: capabilitiesInTime,
+          s3Bucket,
+          partsAboveBytes,
+        });
       buckets.set(id, known);
       return known;
     },
@@ -91,7 +109,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       return client.availability.isDown;
     },
     outageSince: () => client.availability.since,
-    onReturn: (listener) => client.availability.onReturn(listener),
+    onRecovery: (listener) => client.availability.onRecovery(listener),
     async close() {
       client.close();
     },

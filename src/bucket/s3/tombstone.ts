@@ -1,13 +1,14 @@
-// The bytes of a tombstone. It has bytes of its own, since S3 makes the version of an object from its bytes: a put over a
-// tombstone that is carried out late must not fit the next one. A listing tells sizes only, so they are as many as no image has.
+// The body of a tombstone. S3 derives an object's version from its bytes, so every tombstone has random bytes: a put
+// that is carried out late then never matches a newer tombstone. No image is 16 bytes long, so listings can skip that
+// size.
 import { createHash, randomBytes } from "node:crypto";
 import type { S3Request } from "./client.ts";
 
 const BYTES = 16;
 
-/** Sent anew for each try, and the same in all of them. */
+/** All attempts of one request send the same bytes. */
 export function tombstoneBody(): NonNullable<S3Request["body"]> {
-  // 96 bits as text, so that whoever looks at it sees something.
+  // 96 bits as text, so that the object is readable in S3 tools.
   const bytes = Buffer.from(randomBytes(12).toString("base64url"));
   return {
     bytes: bytes.length,
@@ -18,7 +19,7 @@ export function tombstoneBody(): NonNullable<S3Request["body"]> {
   };
 }
 
-/** Nothing of no bytes is an object either: tombstones of earlier versions, and what consoles show as folders. */
+/** False for the size of a tombstone, and for empty objects: old tombstones and the folders of S3 consoles. */
 export function mayBeObject(size: number): boolean {
   return size > 0 && size !== BYTES;
 }

@@ -1,6 +1,6 @@
-// One bucket that lies in a remote store, with this disk before it. On the disk: a queue of what the mirror brought and is
-// not there yet, copies of what is there (`edge`), tombstones, and the epochs, which are this server's own. The remote store
-// is the authority, except for what is queued. What changes it is in changes.ts.
+// One bucket of a remote store with this disk in front of it. The disk holds the upload queue of fetched objects,
+// copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the
+// authority except for queued objects. This file has lookups and reads; changes.ts has the writes.
 
 import type { KeyLocks } from "../../async/key-locks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
@@ -13,7 +13,7 @@ import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";
 import type { Edge } from "./disk/edge.ts";
 import { listMerged, usageMerged } from "./listing.ts";
-import { createLooks } from "./look.ts";
+import { createLookups } from "./lookups.ts";
 import { createDamagedObjects } from "./reading/damaged.ts";
 import { createDownloads } from "./reading/download.ts";
 import { isSameForeign } from "./reading/foreign.ts";
@@ -23,18 +23,18 @@ import type { Uploads } from "./uploads.ts";
 export interface TieredBucketParts {
   readonly id: string;
   readonly remote: RemoteBucket;
-  /** What waits on this disk; its rows come and go without epochs. */
+  /** Objects on this disk that wait for upload. Its rows have no epochs. */
   readonly queue: BucketDriver;
   readonly edge: Edge;
   readonly isDown: () => boolean;
   readonly locks: KeyLocks;
   readonly uploads: Uploads;
-  /** Lets go of a queued object, or makes it an edge copy. */
+  /** Removes an object from the queue: drops it, or turns it into an edge copy. */
   readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
-  /** Throws store_full when so many more bytes may not wait. */
+  /** Throws store_full if the queue has no room for so many more bytes. */
   readonly checkRoom: (bytes: number) => void;
   readonly spools: SpoolPool;
-  /** An object is not what this server said it is: memory must let go of it. */
+  /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (key: Key) => void;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -44,75 +44,96 @@ export interface TieredBucketParts {
 }
 
 export interface TieredBucket extends BucketDriver {
-  /** An earlier run has queued it, perhaps while the remote store could not be asked. */
-  desync(key: Key): void;
-  /** Brings a queued object to the remote store. Throws store_failed, store_full: it stays queued. */
+  /** Notes that an earlier run queued the key, perhaps while the remote store was down. */
+  markUnconfirmed(key: Key): void;
+  /** Uploads a queued object to the remote store. Throws store_failed, store_full; the object then stays queued. */
   upload(key: Key): Promise<void>;
 }
 
-/** Copies that are compared behind an answer at the same time. */
+/** Copies that are compared with the remote store in the background at the same time. */
 const MAX_CHECKING = 16;
 
 export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const { id, remote, queue, edge, isDown, locks, spools, changed, log, now } = parts;
-  /** Of what is in the remote store. */
+  /** Keys whose remote object has changed. */
   const changedKeys = createChangedKeys();
   const checking = new Set<Key>();
-  /** Queued while the remote store could not be asked: it may have others, or tombstones. No more than are queued. */
-  const unsure = new Set<Key>();
+  /**
+   * Keys that were queued while the remote store was down; it may have another object or a tombstone there. Bounded by
+   * the queue.
+   */
+  const unconfirmed = new Set<Key>();
   const damaged = createDamagedObjects(parts.ticks);
 
   const downloads = createDownloads({
     remote,
     spools,
-    maxKeptBytes: () => edge.maxCopyBytes(),
+    maxCopyBytes: () => edge.maxCopyBytes(),
     moment: () => changedKeys.moment,
-    keep: keepCopy,
-    damaged(info, version) {
+    storeCopy,
+    onDamaged(info, version) {
       log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in S3 is damaged");
       damaged.note(info.key, version);
     },
   });
-  const looks = createLooks({
+  const lookups = createLookups({
     remote,
     spools,
     damaged,
     unusable: createUnusableObjects({ bucketId: id, log, ticks: parts.ticks }),
-    maxKeptBytes: () => edge.maxCopyBytes(),
-    keep() {
+    maxCopyBytes: () => edge.maxCopyBytes(),
+    beginCopy() {
       const readAt = changedKeys.moment;
-      return (info, body) => keepCopy(info, body, readAt);
+      return (info, body) => storeCopy(info, body, readAt);
     },
-    liftTombstone: (key) => unlessHeld(key, () => edge.driver.undelete(key)),
+    liftTombstone: (key) => unlessLocked(key, () => edge.driver.undelete(key)),
     now,
   });
 
-  const changes = createChanges({ ...parts, damaged, unsure, isNoImage: looks.isNoImage, learn: downloads.learn });
+  const changes = createChanges({
+    id,
+    remote,
+    queue,
+    edge,
+    damaged,
+    unconfirmed,
+    isNoImage: lookups.isNoImage,
+    isDown,
+    uploads: parts.uploads,
+    unqueue: parts.unqueue,
+    checkRoom: parts.checkRoom,
+    rememberSums: downloads.rememberSums,
+    changed,
+    log,
+    now,
+  });
 
-  const nameOf = (key: Key) => `${id}\n${key}`;
-  const alone = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([nameOf(key)], run);
+  const lockName = (key: Key) => `${id}\n${key}`;
+  const withKeyLock = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([lockName(key)], run);
 
   /**
-   * What a reader does to this disk by the way. A change may wait long for the remote store, and has the key so long; it would be
-   * of no use behind it either.
+   * Runs a reader's side effect on this disk, or skips it while the key is locked. A change may hold the lock for long,
+   * while it waits for the remote store, and makes the side effect useless.
    */
-  async function unlessHeld(key: Key, run: () => Promise<unknown>): Promise<void> {
-    if (!locks.isHeld(nameOf(key))) await alone(key, run);
+  async function unlessLocked(key: Key, run: () => Promise<unknown>): Promise<void> {
+    if (!locks.isHeld(lockName(key))) await withKeyLock(key, run);
   }
 
-  /** A copy of what was read from the remote store, unless its key has changed since `readAt`, or is about to. */
-  async function keepCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
-    damaged.forget(info.key, looks.versionOf(info) ?? "");
-    if (looks.isStale(info)) return;
-    await unlessHeld(info.key, async () => {
+  /** Stores a copy of a remote object, unless its key has changed since `readAt` or is being changed. */
+  async function storeCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
+    damaged.forget(info.key, lookups.versionOf(info) ?? "");
+    if (lookups.isStale(info)) return;
+    await unlessLocked(info.key, async () => {
       if (changedKeys.hasChanged(info.key, readAt) || (await queue.lookup(info.key)).state === "object") return;
       await edge.put(info, body, { when: "absent" });
-    }).catch((error: unknown) => log.debug({ bucket: id, key: info.key, err: error }, "no copy was kept on this disk"));
+    }).catch((error: unknown) =>
+      log.debug({ bucket: id, key: info.key, err: error }, "cannot store a copy on this disk"),
+    );
   }
 
-  /** A change of the remote store, alone with its keys. */
-  function changing<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
-    const names = [...new Set(keys)].map(nameOf);
+  /** Runs a change of the remote store under the locks of its keys. */
+  function lockForChange<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
+    const names = [...new Set(keys)].map(lockName);
     return locks.hold(names, async () => {
       try {
         return await change();
@@ -122,94 +143,96 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     });
   }
 
-  /** Compares a copy with the remote store, behind the answer that is made of it. */
-  function checkBehind(info: ObjectInfo): void {
+  /** Compares a copy with the remote store while the copy is being served. */
+  function checkInBackground(info: ObjectInfo): void {
     const { key } = info;
     if (isDown() || checking.has(key) || checking.size >= MAX_CHECKING) return;
     checking.add(key);
     void check(info)
-      .catch((error: unknown) => log.debug({ bucket: id, key, err: error }, "a copy could not be compared"))
+      .catch((error: unknown) => log.debug({ bucket: id, key, err: error }, "cannot compare a copy with S3"))
       .finally(() => checking.delete(key));
   }
 
   async function check(info: ObjectInfo): Promise<void> {
     const { key } = info;
-    await alone(key, async () => {
+    await withKeyLock(key, async () => {
       const found = await remote.head(key);
       const isSame =
         found.state === "object"
           ? found.info.hashes.sha256 === info.hashes.sha256
           : found.state === "foreign" && isSameForeign(info, found);
       if (isSame) return edge.trust(key);
-      const kept = await edge.driver.lookup(key);
-      if (kept.state !== "object" || kept.info.hashes.sha256 !== info.hashes.sha256) return;
+      const local = await edge.driver.lookup(key);
+      if (local.state !== "object" || local.info.hashes.sha256 !== info.hashes.sha256) return;
       await edge.forget(info);
       changed(key);
-      log.info({ bucket: id, key, found: found.state }, "a copy was dropped: the object has changed in S3");
+      log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in S3");
     });
   }
 
-  /** What this disk knows. The queue first: an object that arrives meanwhile is found in the edge then. */
-  async function entryHere(key: Key): Promise<Entry> {
+  /**
+   * The entry on this disk. The queue is read first: an object that is uploaded meanwhile is then found in the edge.
+   */
+  async function localEntry(key: Key): Promise<Entry> {
     const queued = await queue.lookup(key);
-    const kept = await edge.driver.lookup(key);
-    return queued.state === "object" ? { ...queued, epoch: kept.epoch, isPending: true } : kept;
+    const local = await edge.driver.lookup(key);
+    return queued.state === "object" ? { ...queued, epoch: local.epoch, isPending: true } : local;
   }
 
-  async function openNear(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined> {
+  async function openLocal(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined> {
     return (await queue.open(info, options)) ?? edge.driver.open(info, options);
   }
 
-  /** The version that the remote store has it under; undefined: it has another object. */
-  async function versionThere(info: ObjectInfo): Promise<string | undefined> {
-    const version = looks.versionOf(info);
+  /** The object's version in the remote store; undefined if the store has another object or none. */
+  async function remoteVersion(info: ObjectInfo): Promise<string | undefined> {
+    const version = lookups.versionOf(info);
     if (version !== undefined) return version;
     const found = await remote.head(info.key);
     if (found.state !== "object" || found.info.hashes.sha256 !== info.hashes.sha256) return undefined;
-    if (found.isStale) looks.markStale(info);
+    if (found.isStale) lookups.markStale(info);
     return found.version;
   }
 
   return {
     async lookup(key) {
-      const kept = await entryHere(key);
-      if (kept.state === "object") {
-        if (kept.isPending !== true && !edge.isTrusted(key)) checkBehind(kept.info);
-        return kept;
+      const local = await localEntry(key);
+      if (local.state === "object") {
+        if (local.isPending !== true && !edge.isTrusted(key)) checkInBackground(local.info);
+        return local;
       }
-      if (kept.state === "tombstone" && isDown()) return kept;
-      const found = await looks.entry(key, kept);
+      if (local.state === "tombstone" && isDown()) return local;
+      const found = await lookups.entry(key, local);
       if (found.state !== "absent") return found;
-      // What has come to this disk while the remote store was asked, which it could not know.
-      const since = await entryHere(key);
+      // The disk may have received the object during the remote lookup.
+      const since = await localEntry(key);
       return since.state === "absent" ? found : since;
     },
-    isUnknown: (key) => unsure.has(key),
+    isUnknown: (key) => unconfirmed.has(key),
     async open(info, options) {
-      const near = await openNear(info, options);
-      if (near !== undefined) return near;
-      const version = await versionThere(info);
+      const localReader = await openLocal(info, options);
+      if (localReader !== undefined) return localReader;
+      const version = await remoteVersion(info);
       return version === undefined ? undefined : downloads.open(info, version);
     },
     async prefetch(info) {
-      const near = await openNear(info, { mayBeReplaced: true });
-      near?.close();
-      const version = near === undefined ? await versionThere(info) : undefined;
-      return version === undefined ? undefined : downloads.bring(info, version);
+      const localReader = await openLocal(info, { mayBeReplaced: true });
+      localReader?.close();
+      const version = localReader === undefined ? await remoteVersion(info) : undefined;
+      return version === undefined ? undefined : downloads.downloadWhole(info, version);
     },
     put: (info, body, condition) =>
       condition.when === "absent"
-        ? alone(info.key, () => changes.putLater(info, body, condition))
-        : changing([info.key], () => changes.putNow(info, body, condition)),
-    copy: (from, to, condition) => changing([from, to.key], () => changes.copy(from, to, condition)),
-    delete: (key, tombstone) => changing([key], () => changes.delete(key, tombstone)),
-    undelete: (key) => alone(key, () => changes.undelete(key)),
-    renew: (key, renewal) => changing([key], () => changes.renew(key, renewal)),
-    purge: (key, options) => changing([key], () => changes.purge(key, options)),
+        ? withKeyLock(info.key, () => changes.enqueuePut(info, body, condition))
+        : lockForChange([info.key], () => changes.putThrough(info, body, condition)),
+    copy: (from, to, condition) => lockForChange([from, to.key], () => changes.copy(from, to, condition)),
+    delete: (key, tombstone) => lockForChange([key], () => changes.delete(key, tombstone)),
+    undelete: (key) => withKeyLock(key, () => changes.undelete(key)),
+    renew: (key, renewal) => lockForChange([key], () => changes.renew(key, renewal)),
+    purge: (key, options) => lockForChange([key], () => changes.purge(key, options)),
     findBySha1: async (sha1) => (await queue.findBySha1(sha1)) ?? edge.driver.findBySha1(sha1),
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     usage: () => usageMerged(remote, queue),
-    desync: (key) => void unsure.add(key),
-    upload: (key) => alone(key, () => changes.upload(key)),
+    markUnconfirmed: (key) => void unconfirmed.add(key),
+    upload: (key) => withKeyLock(key, () => changes.upload(key)),
   };
 }

@@ -1,5 +1,5 @@
-// Which keys of a bucket have changed since a moment: what was asked for before a change of its key is not kept after it. Of
-// changes long ago only the moment is known; any key may have had them.
+// Remembers which keys of a bucket have changed since a given moment, so that a read that began before a change leaves
+// no copy. For changes long ago only the moment is kept; then every key counts as changed.
 import type { Key } from "../../core/object.ts";
 
 export interface ChangedKeys {
@@ -10,11 +10,11 @@ export interface ChangedKeys {
   hasChanged(key: Key, since: number): boolean;
 }
 
-/** Keys that are remembered, those that changed last: more than change while a slow image comes. */
+/** Bound of the remembered keys, the last to change: more than change while a slow image arrives. */
 const MAX_KEYS = 10_000;
 
 export function createChangedKeys(maxKeys = MAX_KEYS): ChangedKeys {
-  /** In the order of their last changes. */
+  /** Ordered by the last change. */
   const changedAt = new Map<Key, number>();
   let moment = 0;
   let forgotten = 0;

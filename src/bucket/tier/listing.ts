@@ -1,41 +1,41 @@
-// One listing, and one sum, of a bucket whose objects lie in two places: in the remote store, and queued here.
+// Merges the listings and the usage of a bucket whose objects are in the remote store and in the queue on this disk.
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, ListOptions, ListPage } from "../contract/driver.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
 
-export interface ListPlaces {
+export interface ListSources {
   readonly remote: RemoteBucket;
   readonly queue: BucketDriver;
   readonly edge: BucketDriver;
 }
 
-/** Descriptions that are asked for at the same time. */
+/** Descriptions that are looked up at the same time. */
 const AT_ONCE = 8;
 
 /**
- * A name that has no description of ours (another tool's) is left out, so a page may be short of its limit. A listing tells
- * names only, so what has no copy on this disk costs a request each.
+ * An object of another tool has no description and is left out, so a page may be shorter than its limit. A remote
+ * listing has names only, so each object without a copy on this disk costs a request.
  */
-export async function listMerged(options: ListOptions, { remote, queue, edge }: ListPlaces): Promise<ListPage> {
+export async function listMerged(options: ListOptions, { remote, queue, edge }: ListSources): Promise<ListPage> {
   const { limit } = options;
-  const [there, waiting] = await Promise.all([remote.list(options), queue.list(options)]);
-  // Behind the end of a page that has a next one, the other place's names must wait.
+  const [remotePage, queuedPage] = await Promise.all([remote.list(options), queue.list(options)]);
+  // If one page has a successor, the other's names behind its end wait for the next page.
   const ends = [
-    there.isEnd ? undefined : there.names.at(-1)?.key,
-    waiting.next === undefined ? undefined : waiting.objects.at(-1)?.key,
+    remotePage.isEnd ? undefined : remotePage.names.at(-1)?.key,
+    queuedPage.next === undefined ? undefined : queuedPage.objects.at(-1)?.key,
   ].filter((end) => end !== undefined);
   const isReached = (key: Key) => ends.every((end) => compareUtf8(key, end) <= 0);
   const found = new Map<Key, () => Promise<ObjectInfo | undefined>>();
-  for (const { key, size, md5 } of there.names) {
+  for (const { key, size, md5 } of remotePage.names) {
     found.set(key, async () => {
-      const kept = await edge.lookup(key);
-      const isSame = kept.state === "object" && kept.info.size === size && kept.info.hashes.md5 === md5;
-      if (isSame && md5 !== undefined) return kept.info;
+      const local = await edge.lookup(key);
+      const isSame = local.state === "object" && local.info.size === size && local.info.hashes.md5 === md5;
+      if (isSame && md5 !== undefined) return local.info;
       const entry = await remote.head(key);
       return entry.state === "object" ? entry.info : undefined;
     });
   }
-  for (const info of waiting.objects) found.set(info.key, async () => info);
+  for (const info of queuedPage.objects) found.set(info.key, async () => info);
   const keys = [...found.keys()].filter(isReached).sort(compareUtf8);
   const page = keys.slice(0, limit);
   const objects: ObjectInfo[] = [];
@@ -47,7 +47,7 @@ export async function listMerged(options: ListOptions, { remote, queue, edge }: 
   return { objects, next: hasMore ? page.at(-1) : undefined };
 }
 
-/** The remote store keeps no sums: this walks its listing, 1,000 names a request. */
+/** The remote store keeps no totals, so this reads its whole listing, 1,000 names a request. */
 export async function usageMerged(remote: RemoteBucket, queue: BucketDriver): ReturnType<BucketDriver["usage"]> {
   let { objects, bytes } = await queue.usage();
   for (let after: Key | undefined, isEnd = false; !isEnd; ) {

@@ -1,4 +1,4 @@
-// Where the bytes of a put come from: a finished body, or an object that lies on this disk.
+// The byte sources of a remote put: a finished body, or an object on this disk.
 import { close, open, read } from "node:fs";
 import { promisify } from "node:util";
 import type { WholeBody } from "../../body/spool/spool.ts";
@@ -7,7 +7,7 @@ import type { ObjectInfo } from "../../core/object.ts";
 import type { ObjectReader } from "../contract/driver.ts";
 import type { ByteSource } from "../remote/remote.ts";
 
-/** Runs with the body's bytes at hand. Throws store_failed where its file cannot be read. */
+/** Opens the body for `run` and closes it afterwards. Throws store_failed if its file cannot be read. */
 export async function withSource<Result>(
   body: WholeBody,
   run: (source: ByteSource) => Promise<Result>,

@@ -1,5 +1,5 @@
-// A store whose objects lie in a remote store, with a bounded part of this disk before it: copies that are served without
-// asking, and the queue of what is not there yet. This file opens, wires, evicts and closes.
+// A store that keeps its objects in a remote store and uses a bounded part of this disk in front of it: for copies that
+// are served without a request, and for the upload queue. This file opens, wires and closes the parts.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
@@ -15,16 +15,16 @@ import { createEdge } from "./disk/edge.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
 
 export interface TieredStoreOptions {
-  /** This disk. Its own buckets are not touched; the tier has names of its own. The caller closes it, after the tier. */
-  readonly near: Pick<FsStore, "bucket" | "forget" | "move" | "listBuckets" | "probe">;
+  /** The store on this disk. The tier uses bucket names of its own in it. The caller closes it, after the tier. */
+  readonly embedded: Pick<FsStore, "bucket" | "forget" | "move" | "listBuckets" | "probe">;
   /** Closed with the tier. */
   readonly remote: RemoteStore;
   readonly spools: SpoolPool;
-  /** Where copies lie, and what the queue is counted in. The caller closes it, after the tier. */
+  /** Holds the copies and counts the queue. The caller closes it, after the tier. */
   readonly disk: DiskCache;
-  /** Larger objects are read in ranges and have no copy; a copy never takes more than a quarter of the tier. Bytes. */
+  /** Larger objects get no copy and are read in ranges. Bytes; never more than a quarter of the disk cache. */
   readonly maxCopyBytes?: number;
-  /** An object is not what this server said it is: memory must let go of it. */
+  /** Reports that an object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (bucketId: string, key: Key) => void;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -35,21 +35,21 @@ export interface TieredStoreOptions {
 
 export interface TieredStore extends Store {
   readonly uploads: Pick<Uploads, "backlog" | "idle">;
-  /** What an operator should know; empty while all is well. */
+  /** Messages for the operator; empty in normal operation. */
   notes(): string[];
 }
 
 const MAX_COPY_BYTES = 67_108_864;
-/** Each takes some 300 bytes of memory. */
+/** Each takes about 300 bytes of memory. */
 const MAX_QUEUED = 100_000;
 const STOP_MS = 3_000;
-/** A change may wait long for the remote store, and each who waits for it in turn has a client. */
+/** Wait for the lock of a key. A change may hold it for long, while it waits for the remote store. */
 const KEY_WAIT_MS = 10_000;
 const PAGE = 1_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
   const {
-    near,
+    embedded,
     remote,
     disk,
     spools,
@@ -59,7 +59,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     ticks = () => performance.now(),
     maxCopyBytes = MAX_COPY_BYTES,
   } = options;
-  const { order } = disk;
+  const { index } = disk;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
   const edgeFolder = `${EDGE_FOLDER}${remote.id}/`;
@@ -67,13 +67,13 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   let isClosed = false;
 
   const uploads = createUploads({
-    bring: ({ bucketId, key }) => bucketOf(bucketId).upload(key),
+    uploadOne: ({ bucketId, key }) => bucketOf(bucketId).upload(key),
     isDown: () => remote.isDown,
     log,
     now,
   });
-  remote.onReturn(() => uploads.resume());
-  // Copies give way to the queue.
+  remote.onRecovery(() => uploads.resume());
+  // The queue takes its room from the copies.
   disk.reserve(() => uploads.backlog().bytes);
 
   function bucketOf(id: string): TieredBucket {
@@ -86,27 +86,27 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     const [edgeId, queueId] = [edgeFolder + id, queueFolder + id];
     const edge = createEdge({
       bucketId: edgeId,
-      driver: near.bucket(edgeId),
-      order,
-      forgetRow: (key, sha256) => near.forget(edgeId, key, sha256),
+      driver: embedded.bucket(edgeId),
+      index,
+      forgetRow: (key, sha256) => embedded.forget(edgeId, key, sha256),
       maxCopyBytes: () => Math.min(maxCopyBytes, Math.floor(disk.maxBytes / 4)),
-      grown: disk.grown,
+      noteGrowth: disk.noteGrowth,
       log,
       ticks,
     });
     return createTieredBucket({
       id,
       remote: remote.bucket(id),
-      queue: near.bucket(queueId),
+      queue: embedded.bucket(queueId),
       edge,
       isDown: () => remote.isDown,
       locks,
       uploads,
       async unqueue({ key, size, hashes: { sha256 } }, to) {
-        if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await near.forget(queueId, key, sha256));
-        await near.move(queueId, edgeId, key, sha256);
-        order.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
-        disk.grown();
+        if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await embedded.forget(queueId, key, sha256));
+        await embedded.move(queueId, edgeId, key, sha256);
+        index.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
+        disk.noteGrowth();
       },
       checkRoom,
       spools,
@@ -120,19 +120,19 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   function checkRoom(bytes: number): void {
     const { depth, bytes: queued } = uploads.backlog();
     if (depth < MAX_QUEUED && queued + bytes <= disk.maxBytes) return;
-    const found = `${depth} objects with ${queued} bytes wait to be uploaded, limits.disk is ${disk.maxBytes}`;
-    throw new HuiyuanError("store_full", `Cannot take another object: ${found}`);
+    const found = `${depth} objects with ${queued} bytes wait for upload, limits.disk is ${disk.maxBytes}`;
+    throw new HuiyuanError("store_full", `Cannot queue another object: ${found}`);
   }
 
-  /** What an earlier run has left in the queue goes on. */
-  async function takeOver(): Promise<void> {
-    for (const id of near.listBuckets()) {
+  /** Resumes the uploads that an earlier run left in the queue. */
+  async function loadQueue(): Promise<void> {
+    for (const id of embedded.listBuckets()) {
       if (!id.startsWith("queue/")) continue;
-      if (!id.startsWith(queueFolder)) await tellStranded(id);
+      if (!id.startsWith(queueFolder)) await logStranded(id);
       else {
         const bucketId = id.slice(queueFolder.length);
         for await (const { key, size, storedAt } of objectsOf(id)) {
-          bucketOf(bucketId).desync(key);
+          bucketOf(bucketId).markUnconfirmed(key);
           uploads.add({ bucketId, key, size, since: storedAt });
         }
       }
@@ -141,7 +141,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
   async function* objectsOf(id: string) {
     for (let after: Key | undefined; ; ) {
-      const page = await near.bucket(id).list({ prefix: "", after, limit: PAGE });
+      const page = await embedded.bucket(id).list({ prefix: "", after, limit: PAGE });
       yield* page.objects;
       after = page.next;
       if (after === undefined || isClosed) return;
@@ -149,36 +149,37 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     }
   }
 
-  async function tellStranded(id: string): Promise<void> {
-    const { objects } = await near.bucket(id).usage();
-    if (objects > 0) log.warn({ queue: id, objects }, "images wait here for a store that the settings no longer name");
+  async function logStranded(id: string): Promise<void> {
+    const { objects } = await embedded.bucket(id).usage();
+    if (objects > 0)
+      log.warn({ queue: id, objects }, "images are queued for a store that is no longer in the settings");
   }
 
-  const takingOver = takeOver().catch((error: unknown) =>
-    log.error({ err: error }, "what the last run has left could not be taken over"),
+  const loadingQueue = loadQueue().catch((error: unknown) =>
+    log.error({ err: error }, "cannot resume the uploads of the last run"),
   );
 
   return {
     bucket: bucketOf,
     uploads: {
       backlog: uploads.backlog,
-      idle: () => Promise.all([takingOver, disk.takenOver]).then(uploads.idle),
+      idle: () => Promise.all([loadingQueue, disk.counted]).then(uploads.idle),
     },
     notes() {
       const since = remote.outageSince();
       if (since === undefined || !remote.isDown) return [];
       const { depth } = uploads.backlog();
       return [
-        `S3 has not answered for ${Math.round((performance.now() - since) / 1_000)} s; ${depth} images wait to be uploaded`,
+        `S3 has not answered for ${Math.round((performance.now() - since) / 1_000)} s; ${depth} images wait for upload`,
       ];
     },
     async probe() {
-      await near.probe();
+      await embedded.probe();
       checkRoom(0);
     },
     async close() {
       isClosed = true;
-      await takingOver;
+      await loadingQueue;
       await uploads.stop(STOP_MS);
       await remote.close();
     },

@@ -1,5 +1,5 @@
-// The queue before a remote store: what waits is on disk (the tiered bucket has it), this file says what is brought when.
-// Each object is tried until it is there; while the store does not answer, nothing is tried.
+// Schedules the upload of queued objects to a remote store. Each object is retried until it is stored; while the store
+// is down, nothing is tried. The objects themselves are on disk, in the tiered bucket.
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
@@ -15,53 +15,53 @@ export interface Upload {
 }
 
 export interface Uploads {
-  /** The object is on disk and waits. */
+  /** Schedules an object that is on disk. */
   add(upload: Upload): void;
-  /** Objects and bytes that wait, and how long the oldest has, in milliseconds. */
+  /** Queued objects and bytes, and the age of the oldest in milliseconds. */
   backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number };
-  /** The store answers again: everything is tried at once. */
+  /** Retries everything at once, because the store answers again. */
   resume(): void;
-  /** Resolves when nothing waits. */
+  /** Resolves when the queue is empty. */
   idle(): Promise<void>;
-  /** Begins no more, and waits for those under way for at most so many milliseconds. */
+  /** Starts no further upload and waits up to `deadlineMs` milliseconds for the running ones. */
   stop(deadlineMs: number): Promise<void>;
 }
 
 export interface UploadsOptions {
-  /** Brings one object, or finds that it need not be brought any more. */
-  readonly bring: (upload: Upload) => Promise<void>;
+  /** Uploads one object, or resolves if that is no longer needed. */
+  readonly uploadOne: (upload: Upload) => Promise<void>;
   readonly isDown: () => boolean;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Objects on their way at the same time. */
-  readonly places?: number;
-  /** Milliseconds before the second try, doubled for each that follows up to half a minute. */
+  /** Uploads at the same time. */
+  readonly maxConcurrent?: number;
+  /** Milliseconds before the first retry; doubled for each further one, up to half a minute. */
   readonly retryMs?: number;
 }
 
-const PLACES = 4;
+const MAX_CONCURRENT = 4;
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
 
-interface Waiting {
+interface PendingUpload {
   readonly upload: Upload;
   failures: number;
-  /** Running until the next try; undefined while it is ready or on its way. */
+  /** Set while the object waits for its next attempt. */
   timer: NodeJS.Timeout | undefined;
 }
 
 export function createUploads(options: UploadsOptions): Uploads {
-  const { bring, isDown, log, now, places = PLACES, retryMs = RETRY_MS } = options;
-  const all = new Set<Waiting>();
+  const { uploadOne, isDown, log, now, maxConcurrent = MAX_CONCURRENT, retryMs = RETRY_MS } = options;
+  const all = new Set<PendingUpload>();
   const running = new Set<Promise<void>>();
-  let ready: Waiting[] = [];
+  let ready: PendingUpload[] = [];
   let bytes = 0;
   let isStopped = false;
-  let idlers: (() => void)[] = [];
+  let idleWaiters: (() => void)[] = [];
 
   function start(): void {
-    while (!isStopped && !isDown() && running.size < places) {
+    while (!isStopped && !isDown() && running.size < maxConcurrent) {
       const next = ready.shift();
       if (next === undefined) return;
       const promise: Promise<void> = run(next).finally(() => {
@@ -72,25 +72,26 @@ export function createUploads(options: UploadsOptions): Uploads {
     }
   }
 
-  async function run(waiting: Waiting): Promise<void> {
-    const { upload } = waiting;
+  async function run(pending: PendingUpload): Promise<void> {
+    const { upload } = pending;
     try {
-      await bring(upload);
-      all.delete(waiting);
+      await uploadOne(upload);
+      all.delete(pending);
       bytes -= upload.size;
       if (all.size > 0) return;
-      for (const resolve of idlers) resolve();
-      idlers = [];
+      for (const resolve of idleWaiters) resolve();
+      idleWaiters = [];
     } catch (error) {
-      waiting.failures += 1;
+      pending.failures += 1;
       const { bucketId, key } = upload;
       const err = asHuiyuanError(error);
-      // What follows from an outage that was told once need not be told for each image.
-      if (!isDown()) log.warn({ bucket: bucketId, key, failures: waiting.failures, err }, "will try to upload again");
-      const waitMs = Math.min(MAX_RETRY_MS, retryMs * 2 ** (waiting.failures - 1)) * (0.5 + Math.random());
-      waiting.timer = setTimeout(() => {
-        waiting.timer = undefined;
-        ready.push(waiting);
+      // An outage is logged once, not for each image.
+      if (!isDown())
+        log.warn({ bucket: bucketId, key, failures: pending.failures, err }, "cannot upload an image; will retry");
+      const waitMs = Math.min(MAX_RETRY_MS, retryMs * 2 ** (pending.failures - 1)) * (0.5 + Math.random());
+      pending.timer = setTimeout(() => {
+        pending.timer = undefined;
+        ready.push(pending);
         start();
       }, waitMs).unref();
     }
@@ -98,10 +99,10 @@ export function createUploads(options: UploadsOptions): Uploads {
 
   return {
     add(upload) {
-      const waiting: Waiting = { upload, failures: 0, timer: undefined };
-      all.add(waiting);
+      const pending: PendingUpload = { upload, failures: 0, timer: undefined };
+      all.add(pending);
       bytes += upload.size;
-      ready.push(waiting);
+      ready.push(pending);
       start();
     },
     backlog() {
@@ -109,15 +110,15 @@ export function createUploads(options: UploadsOptions): Uploads {
       return { depth: all.size, bytes, oldestMs: oldest.done === true ? 0 : now() - oldest.value.upload.since };
     },
     resume() {
-      for (const waiting of all) {
-        if (waiting.timer === undefined) continue;
-        clearTimeout(waiting.timer);
-        waiting.timer = undefined;
-        ready.push(waiting);
+      for (const pending of all) {
+        if (pending.timer === undefined) continue;
+        clearTimeout(pending.timer);
+        pending.timer = undefined;
+        ready.push(pending);
       }
       start();
     },
-    idle: () => (all.size === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
+    idle: () => (all.size === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve))),
     async stop(deadlineMs) {
       isStopped = true;
       for (const { timer } of all) clearTimeout(timer);

@@ -1,59 +1,59 @@
-// How the origin answers other questions about one good image: again, HEAD, a range, a condition, compressed, with a
-// query, for another kind of browser.
+// Checks how the origin answers other requests for one whole image: a repeated GET, HEAD, a range, conditions,
+// compression, a query, and another Accept.
 import type { Probe, ProbeReply, ProbeRequest } from "../../origin/kinds/probe.ts";
 import type { Fetched } from "./check-samples.ts";
 import { type Finding, type Hints, type Notes, originFailure } from "./finding.ts";
 
-interface Question {
+interface Check {
   readonly id: string;
   readonly request: Omit<ProbeRequest, "target">;
-  /** Put behind the target. */
+  /** Appended to the target. */
   readonly query?: string;
-  /** Undefined: the origin gave no answer. */
-  judge(answer: ProbeReply | undefined, first: ProbeReply, hints: Hints): Finding | undefined;
+  /** `answer` is undefined if the request failed. */
+  assess(answer: ProbeReply | undefined, first: ProbeReply, hints: Hints): Finding | undefined;
 }
 
-/** Asks each question in turn; one that is not answered does not stop the others. */
+/** Runs each check in turn. A failed request does not stop the others. */
 export async function checkBehaviour(
   probe: Probe,
   { sample, target, reply: first }: Fetched,
   notes: Notes,
 ): Promise<void> {
   let isSteady = true;
-  for (const { id, request, query, judge } of questionsAbout(first)) {
-    // Where each answer differs nothing is learnt from one that does.
+  for (const { id, request, query, assess } of checksFor(first)) {
+    // If repeated answers differ, a different answer to a query means nothing.
     if (query !== undefined && !isSteady) continue;
     notes.doing(`${id}: ${request.method} ${sample.name}`);
-    const asked = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
-    const answer = await probe.ask({ ...request, target: asked }).catch((error: unknown) => {
+    const url = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
+    const answer = await probe.ask({ ...request, target: url }).catch((error: unknown) => {
       originFailure(error, notes);
       return undefined;
     });
-    const finding = judge(answer, first, notes.hints);
+    const finding = assess(answer, first, notes.hints);
     if (finding !== undefined) notes.say(finding);
     if (id !== "again" || answer === undefined) continue;
     isSteady = answer.sha256 === first.sha256;
-    notes.say(judgeReuse(answer));
+    notes.say(assessReuse(answer));
   }
 }
 
-function questionsAbout(first: ProbeReply): readonly Question[] {
+function checksFor(first: ProbeReply): readonly Check[] {
   const etag = textOf(first, "etag");
   const modified = textOf(first, "last-modified");
   return [
-    { id: "again", request: { method: "GET" }, judge: judgeAgain },
-    { id: "head", request: { method: "HEAD" }, judge: judgeHead },
-    { id: "range", request: { method: "GET", headers: { range: "bytes=0-99" } }, judge: judgeRange },
+    { id: "again", request: { method: "GET" }, assess: assessAgain },
+    { id: "head", request: { method: "HEAD" }, assess: assessHead },
+    { id: "range", request: { method: "GET", headers: { range: "bytes=0-99" } }, assess: assessRange },
     ...(etag === undefined ? [] : [condition("If-None-Match", etag)]),
     ...(modified === undefined ? [] : [condition("If-Modified-Since", modified)]),
-    { id: "compression", request: { method: "GET", headers: { "accept-encoding": "gzip, br" } }, judge: judgeGzip },
+    { id: "compression", request: { method: "GET", headers: { "accept-encoding": "gzip, br" } }, assess: assessGzip },
     {
       id: "negotiation",
       request: { method: "GET", headers: { accept: "image/avif,image/webp,*/*" } },
-      judge: judgeAccept,
+      assess: assessAccept,
     },
-    { id: "query", request: { method: "GET" }, query: "width=32&w=32&size=small", judge: judgeQuery },
-    { id: "processing", request: { method: "GET" }, query: "imageView2/2/w/32", judge: judgeProcessing },
+    { id: "query", request: { method: "GET" }, query: "width=32&w=32&size=small", assess: assessQuery },
+    { id: "processing", request: { method: "GET" }, query: "imageView2/2/w/32", assess: assessProcessing },
   ];
 }
 
@@ -62,98 +62,103 @@ function textOf({ headers }: ProbeReply, name: string): string | undefined {
   return typeof value === "object" ? value[0] : value;
 }
 
-const judgeAgain: Question["judge"] = (answer, first) => {
+const assessAgain: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole") {
     const found = `the second GET is ${answer === undefined ? "not answered" : `${answer.status}, ${answer.verdict}`}`;
-    return { id: "again", severity: "problem", found, means: "An origin that answers every other time." };
+    return { id: "again", severity: "problem", found, means: "The origin does not answer reliably." };
   }
   if (answer.sha256 === first.sha256) {
-    return { id: "again", severity: "good", found: "the second GET brings the same bytes" };
+    return { id: "again", severity: "good", found: "the second GET returns the same bytes" };
   }
   const means =
-    "The first version that comes is kept for everybody. Images made anew for each visitor do not belong behind a mirror.";
-  return { id: "again", severity: "warning", found: "the second GET brings other bytes", means };
+    "The first version is stored for all clients. Do not mirror images that are generated for each visitor.";
+  return { id: "again", severity: "warning", found: "the second GET returns other bytes", means };
 };
 
-const judgeHead: Question["judge"] = (answer, first, hints) => {
+const assessHead: Check["assess"] = (answer, first, hints) => {
   const length = answer && textOf(answer, "content-length");
   const isRight = answer?.status === 200 && (length === undefined || Number(length) === first.bytes);
-  if (isRight) return { id: "head", severity: "good", found: "HEAD answers as GET does, without the body" };
+  if (isRight) return { id: "head", severity: "good", found: "HEAD answers like GET, without the body" };
   hints.headMiss = "store";
   const what =
     answer === undefined ? "not answered" : answer.status === 200 ? "answered with another length" : answer.status;
-  const means = "The proposal says `headMiss: store`: a HEAD for a missing image then fetches and stores the image.";
+  const means = "The proposal sets `headMiss: store`: a HEAD for a missing image fetches and stores the image.";
   return { id: "head", severity: "warning", found: `HEAD is ${what}`, means };
 };
 
-const judgeRange: Question["judge"] = (answer, first) => {
+const assessRange: Check["assess"] = (answer, first) => {
   if (answer?.status === 206 && answer.bytes === Math.min(100, first.bytes))
     return { id: "range", severity: "good", found: "ranges are answered with 206" };
   const found = `a range is answered with ${answer?.status ?? "nothing"}`;
-  const means = "Nothing to do: the mirror always asks for the whole, and answers clients' ranges itself.";
+  const means = "Nothing to do: the mirror always fetches whole images, and answers clients' ranges itself.";
   return { id: "range", severity: "note", found, means };
 };
 
-function condition(name: "If-None-Match" | "If-Modified-Since", value: string): Question {
+function condition(name: "If-None-Match" | "If-Modified-Since", value: string): Check {
   const id = name.toLowerCase();
   return {
     id,
     request: { method: "GET", headers: { [id]: value } },
-    judge(answer) {
+    assess(answer) {
       if (answer?.status === 304) return { id, severity: "good", found: `${name} is answered with 304` };
       const found = `${name} with the image's own value is answered with ${answer?.status ?? "nothing"}`;
-      return { id, severity: "note", found, means: "Refreshing such images costs their whole bytes each time." };
+      return { id, severity: "note", found, means: "Each revalidation of such images transfers all their bytes." };
     },
   };
 }
 
-const judgeGzip: Question["judge"] = (answer) => {
+const assessGzip: Check["assess"] = (answer) => {
   const coding = answer && textOf(answer, "content-encoding");
   if (coding === undefined || coding === "identity") return undefined;
-  const means = "Nothing to do: the mirror asks for no compression, and the origin heeds that.";
-  return { id: "compression", severity: "note", found: `images are sent as ${coding} to who takes it`, means };
+  const means = "Nothing to do: the mirror requests no compression, and the origin respects that.";
+  return {
+    id: "compression",
+    severity: "note",
+    found: `images are sent as ${coding} to clients that accept it`,
+    means,
+  };
 };
 
-const judgeAccept: Question["judge"] = (answer, first) => {
+const assessAccept: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole" || answer.image?.format === first.image?.format) return undefined;
-  const found = `browsers that take it get ${answer.image?.format} instead of ${first.image?.format}`;
-  const means = "The mirror asks with `Accept: */*` and keeps that answer for everybody.";
+  const found = `browsers that accept it get ${answer.image?.format} instead of ${first.image?.format}`;
+  const means = "The mirror sends `Accept: */*` and stores that answer for all clients.";
   return { id: "negotiation", severity: "warning", found, means };
 };
 
-const judgeQuery: Question["judge"] = (answer, first, hints) => {
+const assessQuery: Check["assess"] = (answer, first, hints) => {
   if (answer?.verdict === "whole" && answer.sha256 === first.sha256)
     return {
       id: "query",
       severity: "good",
-      found: "an unknown query changes nothing: mirror type `originals` fits",
+      found: "an unknown query changes nothing: mirror type `originals` is right",
     };
   if (answer?.verdict === "whole") {
     hints.type = "everything";
     const means =
-      "The site makes images from the query: the proposal says `type: everything`, each URL an object of its own.";
-    return { id: "query", severity: "warning", found: "a query (width=32) brings another image", means };
+      "The site makes images from the query: the proposal sets `type: everything`, which stores each URL as its own object.";
+    return { id: "query", severity: "warning", found: "a query (width=32) returns another image", means };
   }
   const found = `a query is answered with ${answer === undefined ? "nothing" : `${answer.status}, ${answer.verdict}`}`;
   return {
     id: "query",
     severity: "note",
     found,
-    means: "Under `originals` queries of clients are not sent to the origin.",
+    means: "Under `originals`, queries of clients are not sent to the origin.",
   };
 };
 
-const judgeProcessing: Question["judge"] = (answer, first) => {
+const assessProcessing: Check["assess"] = (answer, first) => {
   const width = answer?.image?.width;
   const isMade = answer?.verdict === "whole" && answer.sha256 !== first.sha256 && width !== undefined && width <= 32;
   if (!isMade || (first.image?.width ?? 0) <= 32) return undefined;
   const means =
-    "It processes by the same URLs as this program: `processedMiss: origin` passes its own results on until the original is stored.";
-  return { id: "processing", severity: "note", found: "?imageView2/2/w/32 brings a smaller image", means };
+    "It processes images by the same URLs as this program: `processedMiss: origin` passes its results on until the original is stored.";
+  return { id: "processing", severity: "note", found: "?imageView2/2/w/32 returns a smaller image", means };
 };
 
-function judgeReuse({ isReused }: ProbeReply): Finding {
-  if (isReused) return { id: "keep-alive", severity: "good", found: "connections are kept for the next request" };
-  const means = "Every fetch pays for a dial. HTTP keep-alive at the origin mends that.";
-  return { id: "keep-alive", severity: "note", found: "each request needs a connection of its own", means };
+function assessReuse({ isReused }: ProbeReply): Finding {
+  if (isReused) return { id: "keep-alive", severity: "good", found: "connections are reused for the next request" };
+  const means = "Every fetch needs a new connection. Switch HTTP keep-alive on at the origin.";
+  return { id: "keep-alive", severity: "note", found: "each request needs a new connection", means };
 }

@@ -1,11 +1,11 @@
-// Names beyond ASCII: the mirror asks for them in UTF-8, and old Chinese sites have their files under GBK names.
+// Checks non-ASCII names: the mirror requests them in UTF-8, but old Chinese sites may name their files in GBK.
 import type { Probe } from "../../origin/kinds/probe.ts";
 import { type Finding, type Notes, originFailure } from "./finding.ts";
 import { gbkPath } from "./gbk.ts";
 import type { Sample } from "./samples.ts";
 
 const MEANS =
-  "A key is UTF-8, and a URL whose bytes are not is answered 400. Rename the files at the origin, or have it take UTF-8 names (nginx: store them so; IIS and Apache: by module).";
+  "Keys are UTF-8, and other URLs get 400. Rename the files at the origin, or make it accept UTF-8 names (nginx: store them so; IIS and Apache: by module).";
 
 export async function checkNames(probe: Probe, samples: readonly Sample[], notes: Notes): Promise<Finding | undefined> {
   const gbk = samples.find((sample) => sample.kind === "gbk");
@@ -13,18 +13,18 @@ export async function checkNames(probe: Probe, samples: readonly Sample[], notes
     return {
       id: "names",
       severity: "problem",
-      found: `${gbk.name} is not UTF-8, but GBK by its looks`,
+      found: `${gbk.name} is not UTF-8, but probably GBK`,
       means: MEANS,
     };
   const keys = samples.filter((sample) => sample.kind === "key");
   const sample = keys.find(({ path }) => /[^\0-\x7f]/.test(path));
   if (sample === undefined) {
-    const found = "no sample has a name beyond ASCII, so it is not known whether the origin takes them in UTF-8";
+    const found = "no sample has a non-ASCII name, so it is unknown if the origin accepts UTF-8 names";
     return {
       id: "names",
       severity: "note",
       found,
-      means: "Give one where the site has such names: 图片/1.jpg",
+      means: "Add one if the site has such names: 图片/1.jpg",
     };
   }
   notes.doing(`GET ${sample.name} in UTF-8 and in GBK`);

@@ -1,11 +1,11 @@
-// Each sample, fetched as the mirror fetches: is it a whole image, and what is odd about the answers.
+// Fetches each sample as the mirror does, checks if it is a whole image, and reports peculiarities of the answers.
 import { MEDIA_TYPES } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
-import { amount, type Finding, type Hints, type Notes, originFailure, span } from "./finding.ts";
+import { type Finding, formatBytes, formatMs, type Hints, type Notes, originFailure } from "./finding.ts";
 import { meaningOf } from "./meanings.ts";
 import { type Sample, targetOf } from "./samples.ts";
 
-/** A sample that came whole. */
+/** A sample that is a whole image. */
 export interface Fetched {
   readonly sample: Sample;
   readonly target: string;
@@ -15,7 +15,7 @@ export interface Fetched {
 const SLOW_HEAD_MS = 3_000;
 const LONG_FIRST_BYTE_MS = 30_000;
 
-/** Those that came whole, in order. */
+/** Returns the samples that are whole images, in order. */
 export async function checkSamples(
   probe: Probe,
   samples: readonly Sample[],
@@ -27,7 +27,7 @@ export async function checkSamples(
     notes.doing(`GET ${sample.name}`);
     try {
       const reply = await probe.ask({ method: "GET", target });
-      notes.say(judgeSample(sample, reply));
+      notes.say(assessSample(sample, reply));
       if (reply.verdict === "whole") good.push({ sample, target, reply });
     } catch (error) {
       const { code, message } = originFailure(error, notes);
@@ -35,11 +35,20 @@ export async function checkSamples(
       notes.say({ id: "image", severity: "problem", found: `${message} (${code})`, ...(means && { means }) });
     }
   }
-  for (const tell of [tellFraming, tellTypes, tellRedirects, tellCookies, tellVary, tellLife, tellProof, tellSpeed]) {
+  for (const summarize of [
+    summarizeFraming,
+    summarizeTypes,
+    summarizeRedirects,
+    summarizeCookies,
+    summarizeVary,
+    summarizeCacheControl,
+    summarizeValidators,
+    summarizeSpeed,
+  ]) {
     const finding =
       good.length === 0
         ? undefined
-        : tell(
+        : summarize(
             good.map(({ reply }) => reply),
             notes.hints,
           );
@@ -48,12 +57,12 @@ export async function checkSamples(
   return good;
 }
 
-function judgeSample({ name }: Sample, reply: ProbeReply): Finding {
+function assessSample({ name }: Sample, reply: ProbeReply): Finding {
   const { status, verdict, bytes, image, headMs, bodyMs } = reply;
-  const times = `head in ${span(headMs)}, body in ${span(bodyMs)}`;
+  const times = `head in ${formatMs(headMs)}, body in ${formatMs(bodyMs)}`;
   if (verdict === "whole") {
     const sides = image?.width === undefined ? "" : ` of ${image.width} × ${image.height}`;
-    const found = `${name}: a whole ${image?.format ?? "image"}${sides}, ${amount(bytes)}; ${times}`;
+    const found = `${name}: a whole ${image?.format ?? "image"}${sides}, ${formatBytes(bytes)}; ${times}`;
     return { id: "image", severity: "good", found };
   }
   const means = meaningOf(verdict, status);
@@ -61,24 +70,24 @@ function judgeSample({ name }: Sample, reply: ProbeReply): Finding {
   return { id: "image", severity, found: `${name}: ${status}, ${verdict}; ${times}`, ...(means && { means }) };
 }
 
-type Tell = (replies: readonly ProbeReply[], hints: Hints) => Finding | undefined;
+type Summarize = (replies: readonly ProbeReply[], hints: Hints) => Finding | undefined;
 
 const headerOf = ({ headers }: ProbeReply, name: string) => {
   const value = headers[name];
   return typeof value === "object" ? value.join(", ") : value;
 };
 
-const tellFraming: Tell = (replies) => {
+const summarizeFraming: Summarize = (replies) => {
   const framings = [...new Set(replies.map(({ framing }) => framing))];
   if (framings.length === 0) return undefined;
   const found = `bodies are delimited by ${framings.join(" and ")}`;
   if (!framings.includes("close")) return { id: "framing", severity: "good", found };
   const means =
-    "Where a body ends with its connection, a cut one looks like a whole one. Only images whose own structure has an end are then stored: no TIFF, HEIC or ICO. A Content-Length mends that.";
+    "If the connection ends a body, a truncated body looks complete. Then only formats with an end marker are stored: no TIFF, HEIC or ICO. A Content-Length solves this.";
   return { id: "framing", severity: "warning", found, means };
 };
 
-const tellTypes: Tell = (replies) => {
+const summarizeTypes: Summarize = (replies) => {
   const wrong = replies.flatMap((reply) => {
     const declared = headerOf(reply, "content-type")?.split(";", 1)[0]?.trim().toLowerCase();
     const right = reply.image === undefined ? undefined : MEDIA_TYPES[reply.image.format];
@@ -86,62 +95,60 @@ const tellTypes: Tell = (replies) => {
     return right === undefined || isSame ? [] : [`${declared ?? "nothing"} for ${right}`];
   });
   if (wrong.length === 0) return undefined;
-  const means = "Nothing to do: the mirror goes by the bytes, and sends the right type.";
+  const means = "Nothing to do: the mirror detects the type from the bytes, and sends the right one.";
   return { id: "types", severity: "note", found: `wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means };
 };
 
-const tellRedirects: Tell = (replies) => {
+const summarizeRedirects: Summarize = (replies) => {
   const moved = replies.find(({ hops }) => hops.length > 1);
   if (moved === undefined) return undefined;
   const found = `redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`;
   const means =
-    "Redirects are followed, five at most, never from https to http. Naming the last place as the origin saves a round trip a fetch.";
+    "At most five redirects are followed, never from https to http. Set the last URL as the origin to save a round trip each fetch.";
   return { id: "redirects", severity: "note", found, means };
 };
 
-const tellCookies: Tell = (replies) => {
+const summarizeCookies: Summarize = (replies) => {
   if (!replies.some((reply) => headerOf(reply, "set-cookie") !== undefined)) return undefined;
-  const means =
-    "The image is stored and the cookie dropped. If images differ by cookie, they do not belong behind a mirror.";
+  const means = "The image is stored without the cookie. Do not mirror images that differ by cookie.";
   return { id: "cookies", severity: "warning", found: "images come with Set-Cookie", means };
 };
 
-const tellVary: Tell = (replies) => {
+const summarizeVary: Summarize = (replies) => {
   const names = replies.flatMap((reply) => (headerOf(reply, "vary") ?? "").toLowerCase().split(/[\s,]+/));
   const odd = [...new Set(names)].filter((name) => !["", "accept-encoding", "origin"].includes(name));
   if (odd.length === 0) return undefined;
-  const means =
-    "One answer is kept for everybody: the one to `Accept: */*` without cookies. What varies for visitors is lost.";
+  const means = "The answer to `Accept: */*` without cookies is stored for all clients. Other variants are lost.";
   return { id: "vary", severity: "warning", found: `Vary: ${odd.join(", ")}`, means };
 };
 
-const tellLife: Tell = (replies) => {
+const summarizeCacheControl: Summarize = (replies) => {
   const values = [...new Set(replies.map((reply) => headerOf(reply, "cache-control")).filter((value) => value))];
   if (values.length === 0) return undefined;
   const means =
-    "Not heeded unless freshness.mode is `origin`: what is stored is kept for good. Images that change under their name need freshness (docs/guide-freshness.md).";
+    "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guide-freshness.md).";
   return { id: "life", severity: "note", found: `Cache-Control: ${values.join(" | ").slice(0, 200)}`, means };
 };
 
-const tellProof: Tell = (replies) => {
+const summarizeValidators: Summarize = (replies) => {
   const has = (name: string) => replies.length > 0 && replies.every((reply) => headerOf(reply, name) !== undefined);
   const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
   const found = `validators and digests: ${there.join(", ") || "none"}`;
   if (has("etag") || has("last-modified")) return { id: "validators", severity: "good", found };
-  const means = "Without ETag and Last-Modified a refreshed image is sent whole each time.";
+  const means = "Without ETag and Last-Modified, each revalidation transfers the whole image.";
   return { id: "validators", severity: "note", found, means };
 };
 
-const tellSpeed: Tell = (replies, hints) => {
+const summarizeSpeed: Summarize = (replies, hints) => {
   const heads = replies.map(({ headMs }) => headMs).toSorted((a, b) => a - b);
   const slowest = heads.at(-1);
   if (slowest === undefined) return undefined;
   const large = replies.filter(({ bytes, bodyMs }) => bytes > 50_000 && bodyMs > 0);
   const rate = Math.max(0, ...large.map(({ bytes, bodyMs }) => (bytes * 1_000) / bodyMs));
   const median = heads[Math.floor(heads.length / 2)] ?? slowest;
-  const found = `heads in ${span(median)} (median), ${span(slowest)} at most${rate > 0 ? `; ${amount(rate)}/s` : ""}`;
+  const found = `heads in ${formatMs(median)} (median), ${formatMs(slowest)} at most${rate > 0 ? `; ${formatBytes(rate)}/s` : ""}`;
   if (slowest < SLOW_HEAD_MS) return { id: "speed", severity: "good", found };
   hints.firstByte = LONG_FIRST_BYTE_MS;
-  const means = "Fetches that take longer than timeouts.firstByte (10s) are given up: the proposal allows more.";
+  const means = "Fetches fail after timeouts.firstByte (10s): the proposal allows more.";
   return { id: "speed", severity: "warning", found, means };
 };

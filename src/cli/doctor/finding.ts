@@ -1,20 +1,20 @@
-// What the doctor has to say of an origin, and what it takes down for the settings that it will propose.
+// Types of the doctor: findings about an origin, and hints for the proposed settings.
 import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
 
-/** `problem`: images will not come, or wrong ones will. `warning`: works, at a price that should be known. */
+/** `problem`: images will fail or be wrong. `warning`: it works, with a drawback. */
 export type Severity = "good" | "note" | "warning" | "problem";
 
 export interface Finding {
-  /** What was looked at: stable, for machines. */
+  /** Name of the check; stable, for machines. */
   readonly id: string;
   readonly severity: Severity;
-  /** One line: what was seen. */
+  /** The observation, in one line. */
   readonly found: string;
-  /** What follows from it, and what to do. */
+  /** The consequence, and what to do. */
   readonly means?: string;
 }
 
-/** What the settings should say beside the origin's address; nothing that is the default anyway. */
+/** Settings that should differ from the defaults, beside the origin's address. */
 export interface Hints {
   type?: "everything";
   headMiss?: "store";
@@ -23,17 +23,17 @@ export interface Hints {
   firstByte?: number;
 }
 
-/** Written down as they come. */
+/** Collects findings while the checks run. */
 export interface Notes {
-  /** Aborted: the examination is over. */
+  /** Aborting ends the examination. */
   readonly signal: AbortSignal;
   readonly hints: Hints;
   say(finding: Finding): void;
-  /** What is being done now, for whoever waits. */
+  /** Shows the current step. */
   doing(text: string): void;
 }
 
-/** A failure of the origin. Throws what is none: the examination is over, or this program has failed. */
+/** Returns a failure of the origin. Rethrows other errors: an abort, the byte limit, or failures of this program. */
 export function originFailure(error: unknown, { signal }: Notes): HuiyuanError {
   signal.throwIfAborted();
   const known = asHuiyuanError(error);
@@ -41,13 +41,13 @@ export function originFailure(error: unknown, { signal }: Notes): HuiyuanError {
   return known;
 }
 
-/** `12 ms`, `1.3 s` */
-export function span(milliseconds: number): string {
+/** Writes a duration as `12 ms` or `1.3 s`. */
+export function formatMs(milliseconds: number): string {
   return milliseconds < 1_000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1_000).toFixed(1)} s`;
 }
 
-/** `640 B`, `12 KB`, `1.3 MB` */
-export function amount(bytes: number): string {
+/** Writes a size as `640 B`, `12 KB` or `1.3 MB`. */
+export function formatBytes(bytes: number): string {
   if (bytes < 1_000) return `${bytes} B`;
   return bytes < 1_000_000 ? `${Math.round(bytes / 1_000)} KB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }

@@ -1,9 +1,10 @@
-// A path in GBK, percent-encoded: how many Chinese sites of the past named their files. Pure.
+// Encodes a path in GBK, in which many old Chinese sites name their files. Pure.
 
+// Lead and trail bytes, both ends inclusive.
 const FIRST = [0x81, 0xfe] as const;
 const SECOND = [0x40, 0xfe] as const;
 
-/** Undefined where a character is not in GBK. ASCII but `/` and the unreserved characters is escaped too. */
+/** The path, percent-encoded except `/` and unreserved characters; undefined if a character is not in GBK. */
 export function gbkPath(path: string): string | undefined {
   const bytes = bytesOfGbk();
   let text = "";
@@ -21,7 +22,7 @@ function escaped(byte: number): string {
   return /[A-Za-z0-9\-._~/]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
 }
 
-/** Node reads GBK and does not write it, so the table is made by reading each pair of bytes. */
+/** Node decodes GBK but does not encode it, so the table is made by decoding each pair of bytes. */
 function bytesOfGbk(): ReadonlyMap<string, readonly number[]> {
   const decoder = new TextDecoder("gbk");
   const table = new Map<string, readonly number[]>();

@@ -1,4 +1,4 @@
-// The settings that fit what was found, as a whole file that `check` takes and `serve` runs. Pure.
+// Writes the proposed settings as a whole file, which `huiyuan check` accepts. Pure.
 import type { Hints } from "./finding.ts";
 
 export interface ProposalParts {
@@ -11,10 +11,10 @@ export interface ProposalParts {
   readonly hints: Hints;
 }
 
-/** YAML. Every text from outside stands in it as JSON writes it. */
+/** YAML. Texts from outside are written as JSON strings, so they cannot change its structure. */
 export function proposeSettings(parts: ProposalParts): string {
-  return `# Proposed by \`huiyuan doctor ${oneLine(parts.originUrl)}\`. Put your own names in, then:
-#   huiyuan keys new                        # the SecretID goes below, the SecretKey into HUIYUAN_SECRET_KEY
+  return `# Proposed by \`huiyuan doctor ${oneLine(parts.originUrl)}\`. Replace the names, then:
+#   huiyuan keys new                        # SecretID: below, SecretKey: HUIYUAN_SECRET_KEY
 #   huiyuan check --config huiyuan.yaml
 #   huiyuan serve --config huiyuan.yaml
 data: ./data
@@ -25,7 +25,7 @@ projects:
     buckets:
       - name: photos
         domains:
-          - host: "*" # any host that leads here; your image domain in the end
+          - host: "*" # any host; replace it by your image domain
             mirror:
 ${proposeMirror(parts, "              ")}
 `;
@@ -36,14 +36,14 @@ function proposeMirror(parts: ProposalParts, indent: string): string {
   return [...mirrorLines(parts.hints), ...originLines(parts)].map((line) => indent + line).join("\n");
 }
 
-/** What beside the origin should differ from the defaults; none for an ordinary origin. */
+/** Keys beside the origin that should differ from the defaults. */
 export function mirrorLines({ type, headMiss, firstByte }: Hints): readonly string[] {
   return [
     ...(type === undefined
-      ? ["type: originals # one object a path; clients' queries are not sent"]
-      : [`type: ${type} # each URL with its query is an object of its own`, "maxKeys: 1000000"]),
-    ...(headMiss === undefined ? [] : [`headMiss: ${headMiss} # the origin does not answer HEAD as it should`]),
-    ...(firstByte === undefined ? [] : [`timeouts: { firstByte: ${firstByte / 1_000}s } # it is slow`]),
+      ? ["type: originals # one object a path; queries of clients are not sent"]
+      : [`type: ${type} # each URL with its query is its own object`, "maxKeys: 1000000"]),
+    ...(headMiss === undefined ? [] : [`headMiss: ${headMiss} # the origin does not answer HEAD properly`]),
+    ...(firstByte === undefined ? [] : [`timeouts: { firstByte: ${firstByte / 1_000}s } # the origin is slow`]),
   ];
 }
 
@@ -58,10 +58,8 @@ function originLines(parts: ProposalParts): readonly string[] {
     ...(referer === "" ? [] : [`    referer: ${JSON.stringify(referer)}`]),
     ...(Object.keys(headers).length === 0
       ? []
-      : [`    headers: ${JSON.stringify(headers)} # secrets are better as env:NAME`]),
-    ...(allowPrivate
-      ? ["    allowPrivate: true # this host and port lie in a private network, and that is meant"]
-      : []),
+      : [`    headers: ${JSON.stringify(headers)} # write secrets as env:NAME`]),
+    ...(allowPrivate ? ["    allowPrivate: true # this host and port are in a private network"] : []),
   ];
 }
 

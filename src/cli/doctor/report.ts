@@ -1,27 +1,26 @@
-// The doctor's words on a terminal: each finding as it comes, one line of what is being done, and the summary.
-
+// Prints the doctor's report: each finding, a line for the current step, and the summary.
 import { shown } from "../shown.ts";
 import type { Terminal } from "../terminal.ts";
 import type { Finding, Severity } from "./finding.ts";
 
-const MARKS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
+const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
   good: { sign: "ok", colour: 32 },
   note: { sign: "note", colour: 36 },
   warning: { sign: "warning", colour: 33 },
   problem: { sign: "PROBLEM", colour: 31 },
 };
 
-/** What the origin sends may stand in it, so it is made safe to show. */
+/** Escapes control characters, because a finding may quote the origin. */
 export function describeFinding({ severity, found, means }: Finding, isColoured: boolean): string {
-  const { sign, colour } = MARKS[severity];
-  const mark = isColoured ? `\u001b[${colour}m${sign.padEnd(8)}\u001b[0m` : sign.padEnd(8);
+  const { sign, colour } = LABELS[severity];
+  const label = isColoured ? `\u001b[${colour}m${sign.padEnd(8)}\u001b[0m` : sign.padEnd(8);
   const lines = [...wrapped(shown(found)), ...(means === undefined ? [] : wrapped(shown(means)))];
-  return lines.map((line, index) => `${index === 0 ? mark : " ".repeat(8)} ${line}\n`).join("");
+  return lines.map((line, index) => `${index === 0 ? label : " ".repeat(8)} ${line}\n`).join("");
 }
 
 const WIDTH = 100;
 
-/** Broken at blanks; a word that is longer stays whole. */
+/** Breaks lines at blanks; longer words stay whole. */
 function wrapped(text: string): readonly string[] {
   const lines: string[] = [];
   let line = "";
@@ -41,13 +40,13 @@ export function describeSummary(findings: readonly Finding[], proposal: string |
   const [problems, warnings] = [count("problem"), count("warning")];
   const verdict =
     problems > 0
-      ? "Images would not all come, or wrong ones would: mend the problems first."
+      ? "Images would fail or be wrong: fix the problems first."
       : warnings > 0
-        ? "It can be mirrored; read the warnings."
-        : "It can be mirrored as it is.";
+        ? "The origin can be mirrored; read the warnings."
+        : "The origin can be mirrored as it is.";
   return `
 ${origin}: ${problems} problem${problems === 1 ? "" : "s"}, ${warnings} warning${warnings === 1 ? "" : "s"}. ${verdict}
-${proposal === undefined ? "" : `\nSettings that fit:\n\n${proposal}`}`;
+${proposal === undefined ? "" : `\nProposed settings:\n\n${proposal}`}`;
 }
 
 export interface Progress {
@@ -56,7 +55,7 @@ export interface Progress {
   stop(): void;
 }
 
-/** One line that is rewritten, on a terminal; elsewhere only what is said. `isQuiet`: not even that. */
+/** On a terminal, shows the current step in one line; elsewhere only findings. `isQuiet`: prints nothing. */
 export function createProgress({ out, err, isInteractive }: Terminal, isQuiet: boolean): Progress {
   const hasLine = !isQuiet && isInteractive && process.stderr.isTTY === true;
   const wipe = () => void (hasLine && err.write("\r\u001b[K"));

@@ -1,5 +1,5 @@
-// Finds one image on the home page of a site that somebody wants to try the mirror with. A guess that may fail: then
-// the trial runs all the same and only has no example to show.
+// Finds one image on the home page of a site, as an example for `huiyuan try`. If it finds none, the trial runs without
+// an example.
 import { SILENT_LOG } from "../../core/log.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import { readVersion } from "../../core/version.ts";
@@ -8,9 +8,9 @@ import { siteRules } from "../../origin/kinds/site.ts";
 import { describeTrouble } from "./named-origin.ts";
 
 export interface HomePage {
-  /** The key of an image below the site's base that the page shows. */
+  /** The key of an image on the page, below the base of the site. */
   readonly picture: Key | undefined;
-  /** Why the site did not answer, as describeTrouble() says it. A page that is an error is an answer. */
+  /** Why the site did not answer, by describeTrouble(). An error page is an answer. */
   readonly trouble: string | undefined;
 }
 
@@ -18,14 +18,14 @@ const DEADLINE_MS = 5_000;
 const TIMEOUTS = { connect: DEADLINE_MS, firstByte: DEADLINE_MS, idle: DEADLINE_MS, total: DEADLINE_MS };
 const MAX_PAGE_BYTES = 500_000;
 const PROGRAM = { userAgent: `Huiyuan/${readVersion()}`, serverId: "trial" };
-// Two steps, neither of which can look at a character again and again: a page may be anything.
+// Two steps without backtracking, because the page is untrusted.
 const IMAGE_TAG = /<img\s[^<>]*>/gi;
 const SOURCE = /\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
 
 /**
- * Looks for an image below `siteUrl` on its home page, for 5 s at most. `isPrivate`: its own host and port may have a private
- * address; what it redirects to may not. Never throws.
+ * Searches the home page for an image below `siteUrl`, for at most 5 s. `isPrivate`: its own host and port may have a
+ * private address; redirect targets may not. Never throws.
  */
 export async function findPicture(siteUrl: string, isPrivate: boolean): Promise<HomePage> {
   const site = { url: siteUrl, allowPrivate: isPrivate, timeouts: TIMEOUTS, ...PROGRAM };
@@ -42,7 +42,7 @@ export async function findPicture(siteUrl: string, isPrivate: boolean): Promise<
   }
 }
 
-/** Pure. The first `<img>` of the page whose path names an image below the site's base and whose URL has no query. */
+/** The first `<img>` with an image path below the base of the site and without a query. Pure. */
 export function pictureOn(page: string, pageUrl: string, siteUrl: string): Key | undefined {
   const base = new URL(`${siteUrl}/`);
   for (const [tag] of page.matchAll(IMAGE_TAG)) {
@@ -53,7 +53,7 @@ export function pictureOn(page: string, pageUrl: string, siteUrl: string): Key |
     if (!url.pathname.startsWith(base.pathname) || !IMAGE_PATH.test(url.pathname)) continue;
     try {
       return toKey(decodeURIComponent(url.pathname.slice(base.pathname.length)));
-    } catch {} // Not UTF-8, or no key: the next one.
+    } catch {} // Not UTF-8, or not a key: try the next one.
   }
   return undefined;
 }

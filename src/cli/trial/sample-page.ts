@@ -1,23 +1,23 @@
-// The one page of the sample site: a gallery whose pictures are addressed to the mirror, and a switch that stops the
-// origin. Self-contained HTML in two languages; works without its script, which only adds figures.
+// Renders the page of the sample site: a gallery of pictures from the mirror, and a switch that stops the origin. The
+// HTML is self-contained, in two languages; it works without its script, which only adds figures.
 import type { SamplePicture } from "./sample-pictures.ts";
 import { type Processed, processedSamples } from "./sample-processing.ts";
 
-/** What the page shows. Everything is escaped here. */
+/** Content of the page. renderSamplePage() escapes all of it. */
 export interface SamplePage {
   readonly pictures: readonly SamplePicture[];
-  /** Where a picture is served by the mirror; absolute. */
+  /** Absolute URL of a picture at the mirror. */
   readonly mirrorUrl: (name: string) => string;
-  /** Picture requests that have reached the site, by name. */
+  /** Number of picture requests that reached the site, by name. */
   readonly requests: ReadonlyMap<string, number>;
   readonly isServing: boolean;
-  /** Counts page views: it makes each view's URLs new to the browser's cache, and the mirror drops it from the key. */
+  /** Page views. Puts a new query into each view's URLs, to bypass the browser's cache; the mirror ignores it. */
   readonly visit: number;
   /** The Content-Security-Policy nonce of the style and the script. */
   readonly nonce: string;
 }
 
-/** Text made safe for HTML, inside quoted attributes too. */
+/** Escapes text for HTML, also for quoted attributes. */
 function escapeHtml(text: string): string {
   const entities: Readonly<Record<string, string>> = {
     "&": "&amp;",
@@ -48,7 +48,7 @@ export function renderSamplePage(page: SamplePage): string {
     <h1>A small picture site</h1>
     <p class="zh" lang="zh-Hans">一个小小的图片站</p>
     <p>Every picture here is served by <b>Huiyuan</b>. On the first visit Huiyuan fetched each one from this site and stored it.
-      Reload: they no longer come from here.</p>
+      Reload: they are no longer fetched from here.</p>
     <p class="zh" lang="zh-Hans">本页的每张图片都由回源（Huiyuan）提供：首次访问时从本站取回并存储；刷新页面，图片便不再来自本站。</p>
   </div>
   ${renderSwitch(page.isServing, total)}
@@ -58,7 +58,7 @@ ${page.pictures.map((picture) => renderPicture(picture, page)).join("\n")}
 </main>
 <section>
   <h2>Processed on the way · <span lang="zh-Hans">实时处理</span></h2>
-  <p>Made by Huiyuan of the pictures it keeps, when somebody first asks, and kept as well. Not one request more comes here.
+  <p>Huiyuan makes these from the stored pictures at the first request, and stores them too. No further request reaches this site.
     <span class="zh" lang="zh-Hans">首次访问时由回源用已存的原图生成并保存，不再访问本站。</span></p>
   <div class="grid">
 ${processedSamples(page.pictures, page.mirrorUrl)
@@ -91,7 +91,7 @@ function renderSwitch(isServing: boolean, total: number): string {
       };
   const hint = isServing
     ? "Stop the origin and reload: the pictures stay."
-    : "The origin is down and the pictures are still there. Reload as often as you like.";
+    : "The origin is down, and the pictures are still served. Reload as often as you like.";
   return `<aside class="${isServing ? "up" : "down"}">
     <p class="state"><i></i>${state.text} · <span lang="zh-Hans">${state.textZh}</span></p>
     <p class="count"><output id="total">${total}</output> picture requests have reached this site<br><span class="zh" lang="zh-Hans">次图片请求到达过源站</span></p>
@@ -111,7 +111,7 @@ function renderPicture(picture: SamplePicture, page: SamplePage): string {
 </figure>`;
 }
 
-/** Long instructions are cut in the middle; the link has all of it. */
+/** Long instructions are shortened in the middle; the link has the whole one. */
 function renderProcessed({ title, titleZh, suffix, url, width, height }: Processed, { visit }: SamplePage): string {
   const source = `${url}${url.includes("?") ? "&" : "?"}visit=${visit}`;
   const shown = suffix.length > MAX_SHOWN ? `${suffix.slice(0, MAX_SHOWN - 22)}…${suffix.slice(-20)}` : suffix;
@@ -158,7 +158,7 @@ code { font: 12px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; color
 footer { color: var(--soft); font-size: 13px; text-align: center; margin-top: 44px; }
 `;
 
-/** When all pictures are there: asks the site which of them it was asked for, and writes how each one came. */
+/** After all pictures have loaded, gets the request counts of the site and shows the source of each picture. */
 const SCRIPT = `
 const figures = [...document.querySelectorAll("main figure")];
 const settled = (image) => image.complete ? Promise.resolve() : new Promise((done) => { image.onload = image.onerror = done; });
@@ -172,7 +172,7 @@ addEventListener("load", async () => {
     const [timing] = performance.getEntriesByName(image.src);
     const took = timing ? " · " + Math.round(timing.duration) + " ms" : "";
     const wasAsked = (state.requests[figure.dataset.name] ?? 0) > Number(figure.dataset.asked);
-    const [kind, text] = image.naturalWidth === 0 ? ["failed", "not loaded"] : wasAsked ? ["fetched", "fetched from this site"] : ["kept", "kept by Huiyuan"];
+    const [kind, text] = image.naturalWidth === 0 ? ["failed", "not loaded"] : wasAsked ? ["fetched", "fetched from this site"] : ["kept", "stored by Huiyuan"];
     came.classList.add(kind);
     came.textContent = text + took;
   }

@@ -4,7 +4,7 @@ import { MEDIA_TYPES } from "../../core/object.ts";
 
 /** One picture of the sample site, with its bytes. */
 export interface SamplePicture {
-  /** The name of its file, not encoded for a URL: it may hold blanks and Chinese. */
+  /** File name, not encoded for a URL; it may contain blanks and Chinese. */
   readonly name: string;
   readonly title: string;
   readonly titleZh: string;
@@ -18,7 +18,7 @@ export interface SamplePicture {
 const { jpeg, png, gif, webp, avif } = MEDIA_TYPES;
 const LARGE = { width: 1600, height: 1067 };
 
-/** The order is that of the gallery. The formats and the names are those that real sites have. */
+/** In the order of the gallery, with formats and names like those of real sites. */
 const PICTURES: readonly Omit<SamplePicture, "bytes">[] = [
   { name: "mountains-at-dawn.jpg", title: "Mountains at dawn", titleZh: "群山破晓", mediaType: jpeg, ...LARGE },
   { name: "paper-waves.png", title: "Waves of paper", titleZh: "青海波", mediaType: png, ...LARGE },

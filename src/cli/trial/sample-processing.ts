@@ -1,11 +1,11 @@
-// The part of the sample page that shows pictures as the mirror processes them: each with its instruction, and a link to it.
+// The processed pictures of the sample page, with their instructions and URLs. It processes nothing.
 import type { SamplePicture } from "./sample-pictures.ts";
 
-/** One picture, made of one of the site's own. */
+/** A processed picture of the site. */
 export interface Processed {
   readonly title: string;
   readonly titleZh: string;
-  /** What stands behind the picture's URL, as a person writes it. */
+  /** The instruction or alias after the picture's URL, unescaped. */
   readonly suffix: string;
   readonly url: string;
   readonly width: number;
@@ -17,20 +17,20 @@ export const SAMPLE_ALIAS = { name: "cover", instruction: "imageView2/1/w/480/h/
 
 const SIZE = { width: 480, height: 320 };
 
-/** `mirrorUrl`: where the mirror serves a picture, absolute and without a query. */
+/** `mirrorUrl`: absolute URL of a picture at the mirror, without a query. */
 export function processedSamples(
   pictures: readonly SamplePicture[],
   mirrorUrl: (name: string) => string,
 ): readonly Processed[] {
   const urlOf = (index: number) => mirrorUrl(pictures[index % Math.max(1, pictures.length)]?.name ?? "");
-  const mark = Buffer.from(urlOf(2)).toString("base64url");
+  const watermark = Buffer.from(urlOf(2)).toString("base64url");
   const examples = [
     { title: "Cut to fit", titleZh: "裁剪", suffix: "?imageView2/1/w/480/h/320" },
     { title: "Round corners", titleZh: "圆角", suffix: "?imageMogr2/crop/480x320/rradius/48/format/webp" },
     {
       title: "A picture as watermark",
       titleZh: "图片水印",
-      suffix: `?imageView2/1/w/480/h/320|watermark/1/image/${mark}/scatype/1/spcent/330/gravity/southeast/dx/16/dy/16`,
+      suffix: `?imageView2/1/w/480/h/320|watermark/1/image/${watermark}/scatype/1/spcent/330/gravity/southeast/dx/16/dy/16`,
     },
     { title: "By an alias", titleZh: "样式别名", suffix: `!${SAMPLE_ALIAS.name}` },
   ];

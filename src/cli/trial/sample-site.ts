@@ -1,5 +1,5 @@
-// The origin of a newcomer's trial: a small picture site on loopback that can be told to stop serving its pictures, so
-// that one sees them still come from the mirror. It knows nothing of the mirror but the URLs that it is given.
+// The sample origin of `huiyuan try`: a small picture site on loopback. Its page can stop it, to show that the mirror
+// still serves the pictures. It knows only the mirror's URLs.
 import { createHash, randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -12,24 +12,24 @@ export interface SampleSiteOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Where the mirror serves a picture (absolute URL); called when the page is asked for, so the mirror may start later. */
+  /** Absolute URL of a picture at the mirror. Called for each page view, so the mirror may start later. */
   readonly mirrorUrl: (name: string) => string;
-  /** How long each picture's answer takes to begin, in milliseconds, as a distant origin's would; 0: at once. */
+  /** Delay before each picture's answer, like a distant origin. Milliseconds; 0 is none. */
   readonly delayMs: number;
 }
 
 export interface SampleSite {
   /** `http://host:port`, without a final slash. The gallery is at `/`, a picture at `/images/<encoded name>`. */
   readonly url: string;
-  /** Requests for existing pictures so far, those refused while stopped included. */
+  /** Number of requests for existing pictures, including those that were refused while stopped. */
   requests(): number;
-  /** Breaks off open connections; resolves when the port is free. */
+  /** Closes open connections; resolves when the port is free. */
   close(): Promise<void>;
 }
 
 const PICTURES_PATH = "/images/";
 
-/** Starts the site; resolves when it listens. Rejects with the listener's error (a port in use). */
+/** Resolves when the site listens. Rejects with the listener's error, such as a port in use. */
 export async function startSampleSite(options: SampleSiteOptions): Promise<SampleSite> {
   const closing = new AbortController();
   const site = createHandler(options, closing.signal);
@@ -118,7 +118,7 @@ function createHandler(options: SampleSiteOptions, closing: AbortSignal): Handle
 
   function answerSwitch(request: IncomingMessage, response: ServerResponse, serving: boolean): void {
     if (request.method !== "POST") answerText(response, 405, "use POST", { Allow: "POST" });
-    else if (!isSameOrigin(request)) answerText(response, 403, "this button belongs to the site's own page");
+    else if (!isSameOrigin(request)) answerText(response, 403, "only the site's own page may use this button");
     else {
       isServing = serving;
       response.writeHead(303, { Location: "/" }).end();
@@ -148,20 +148,20 @@ interface ValidatedPicture extends SamplePicture {
 
 function withValidators(picture: SamplePicture): ValidatedPicture {
   const digest = createHash("sha256").update(picture.bytes).digest("hex");
-  // A fixed day: the pictures are the same on every run, and so is what is said of them.
+  // A fixed date, because the pictures are the same on every run.
   return { ...picture, etag: `"${digest.slice(0, 16)}"`, lastModified: "Wed, 15 Jul 2015 08:00:00 GMT" };
 }
 
-/** The path without its query, decoded once; undefined where it is not valid percent-encoded UTF-8. */
+/** The path without its query, decoded once; undefined if it is not valid percent-encoded UTF-8. */
 function decodePath(target: string): string | undefined {
   try {
     return decodeURIComponent(target.split("?", 1)[0] ?? "");
   } catch {
-    return undefined; // `%zz` or half a character: no page has such a name
+    return undefined; // such as `%zz`: no page has this name
   }
 }
 
-/** True unless a browser says that another site's page sends this. */
+/** False if the browser names another site as the origin of the request. */
 function isSameOrigin(request: IncomingMessage): boolean {
   const { origin, host } = request.headers;
   return origin === undefined || origin === `http://${host}`;

@@ -1,25 +1,25 @@
-// One request, timed: for commands that show what a request does. Keeps nothing of the body but its length.
+// Sends one request and measures its time. Of the body it keeps only the length.
 import { request } from "node:http";
 import { performance } from "node:perf_hooks";
 
 export interface TimedAnswer {
   readonly status: number;
-  /** False: the connection broke before the body's end. */
+  /** False if the connection broke before the end of the body. */
   readonly isWhole: boolean;
   readonly bytes: number;
-  /** To the last byte. */
+  /** Until the last byte. */
   readonly milliseconds: number;
   readonly cacheStatus: string;
 }
 
 const DEADLINE_MS = 60_000;
 
-/** Asks this machine. Rejects when there is no answer, or no end of it within 60 s. */
+/** Sends the request to this machine. Rejects if there is no complete answer within 60 s. */
 export function timedGet(target: {
   readonly port: number;
   readonly path: string;
   readonly host: string;
-  /** GET unless it says otherwise. */
+  /** Default: GET. */
   readonly method?: "GET" | "HEAD";
 }): Promise<TimedAnswer> {
   const { port, path, host, method = "GET" } = target;

@@ -1,4 +1,4 @@
-// The settings of a trial, as a person would write them, and the tokens that fit them. It starts nothing.
+// Makes the settings of a trial, as an operator would write them, and tokens for them. It starts nothing.
 import { randomBytes, randomInt } from "node:crypto";
 import { join } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -19,10 +19,10 @@ export interface TrialPorts {
 }
 
 export interface TrialParts {
-  /** The data folder; it is the trial's own. */
+  /** The data folder, which belongs to the trial alone. */
   readonly folder: string;
   readonly originUrl: string;
-  /** The origin's host is, or resolves to, a private address. A person who names it means it. */
+  /** The origin has a private address, which is allowed because the user named it. */
   readonly isPrivate: boolean;
   readonly keys: TrialKeys;
 }
@@ -40,7 +40,7 @@ export function makeTrialKeys(): TrialKeys {
   return { secretId: `AKID${randomBytes(16).toString("hex")}`, secretKey: randomBytes(24).toString("base64url") };
 }
 
-/** Throws settings_invalid where the origin is none that may be mirrored. */
+/** Throws settings_invalid if the origin may not be mirrored. */
 export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts, ports: TrialPorts): Settings {
   const mirror = { origins: [{ type: "site", url: originUrl, allowPrivate: isPrivate }] };
   const aliases = { [SAMPLE_ALIAS.name]: SAMPLE_ALIAS.instruction };
@@ -59,21 +59,21 @@ export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts
       },
     ],
   };
-  // JSON is YAML, and this way the trial passes the same checks as every settings file.
+  // JSON is YAML, so the trial passes the same checks as every settings file.
   const readFile = (path: string): never => {
-    throw new Error(`a trial reads no file such as ${path}`);
+    throw new Error(`Cannot read "${path}": a trial reads no files`);
   };
   try {
     return parseSettings(JSON.stringify(file), { env: {}, readFile, file: join(folder, "huiyuan.yaml") });
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
-    // Nobody has written that file; the URL alone is what a person may put right.
+    // The user did not write this file and can correct only the URL, so positions are left out.
     const faults = new Set(error.faults.map(({ message }) => message));
     throw new HuiyuanError("settings_invalid", `Cannot mirror ${originUrl}: ${[...faults].join("; ")}`);
   }
 }
 
-/** A token of 7 days for MEMBERS_HOST: for one image, or for every one where `fileid` is empty. */
+/** A token for MEMBERS_HOST, valid for 7 days: for one image, or for every image if `fileid` is empty. */
 export function trialToken(fileid: string, { secretId, secretKey }: TrialKeys): string {
   const issuedAt = Math.floor(Date.now() / 1_000);
   const random = randomInt(2 ** 31);

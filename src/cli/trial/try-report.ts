@@ -1,4 +1,4 @@
-// What a newcomer reads when the trial stands. Words only.
+// Writes the report of `huiyuan try` after the start. It prints nothing.
 import type { TimedAnswer } from "./timed-get.ts";
 
 export interface FirstRequests {
@@ -6,7 +6,7 @@ export interface FirstRequests {
   readonly second: TimedAnswer;
 }
 
-/** A port that another program has, and the free one that the trial took instead. */
+/** A port in use, and the free port that the trial uses instead. */
 export interface ReplacedPort {
   readonly wanted: number;
   readonly used: number;
@@ -14,20 +14,20 @@ export interface ReplacedPort {
 
 export interface TrialReport {
   readonly originUrl: string;
-  /** Why the origin cannot be asked, half a sentence; undefined when it answers. */
+  /** Why the origin does not answer, as a clause; undefined if it answers. */
   readonly trouble: string | undefined;
-  /** The sample site's page; undefined when a site was named. */
+  /** The page of the sample site; undefined if the user named a site. */
   readonly galleryUrl: string | undefined;
-  /** Of one image; where none is known PATH_OF_AN_IMAGE stands for its path, also in `signedUrl`. */
+  /** URL of one image. If none is known, PATH_OF_AN_IMAGE replaces its path, also in `signedUrl`. */
   readonly mirrorUrl: string;
   readonly signedUrl: string;
   readonly adminUrl: string;
   readonly replacedPorts: readonly ReplacedPort[];
-  /** Undefined when no image of the site is known. */
+  /** Undefined if no image of the site is known. */
   readonly requests: FirstRequests | undefined;
 }
 
-/** What the reader is to put a path in place of. */
+/** Placeholder that the user replaces by a path. */
 export const PATH_OF_AN_IMAGE = "<path of an image>";
 
 /** The report as text, ending with a newline; bold headings when `isInteractive`. */
@@ -39,25 +39,24 @@ export function describeTrial(report: TrialReport, isInteractive: boolean): stri
   if (report.trouble !== undefined)
     lines.push(
       bold(`  Warning      ${report.trouble}`),
-      "               what is not stored is answered 424 until the origin answers: is its address right?",
+      "               images that are not stored get 424 until the origin answers: check its address",
     );
   for (const { wanted, used } of report.replacedPorts)
-    lines.push(`  Note         port ${wanted} is taken, using ${used}`);
+    lines.push(`  Note         port ${wanted} is in use, using ${used}`);
   if (galleryUrl !== undefined)
     lines.push(
       `  Gallery      ${galleryUrl}`,
-      "               open it in a browser: every picture on it comes through the mirror",
+      "               open it in a browser: the mirror serves every picture on it",
     );
   lines.push(`  Mirror URL   ${mirrorUrl}`);
   if (isTemplate) lines.push(`               ${whereIsAPath(report)}`);
   lines.push(
     `  Signed URL   ${signedUrl}`,
-    `               a second domain, whose bucket requires a token (${isTemplate ? "this one fits every image, " : ""}good for 7 days)`,
+    `               a second domain, whose bucket requires a token (${isTemplate ? "this token is for every image, " : ""}good for 7 days)`,
     `  Admin        ${adminUrl}  health, readiness, metrics`,
     "",
   );
-  if (requests !== undefined)
-    lines.push(bold("What two requests for the same picture did"), ...describeRequests(requests), "");
+  if (requests !== undefined) lines.push(bold("Two requests for the same picture"), ...describeRequests(requests), "");
   lines.push(bold("Try next"), ...nextSteps(report), "", "Ctrl-C stops it and removes everything.", "");
   return `${lines.join("\n")}\n`;
 }
@@ -70,15 +69,15 @@ function headline({ trouble, galleryUrl, originUrl }: TrialReport): string {
 
 function whereIsAPath({ trouble, originUrl }: TrialReport): string {
   const none = trouble === undefined ? "no picture was found on the home page: " : "";
-  return `${none}take the path of any image, without ${originUrl}/`;
+  return `${none}use the path of any image, without ${originUrl}/`;
 }
 
 function describeRequests({ first, second }: FirstRequests): readonly string[] {
   return [
     `  1st  ${describeAnswer(first)}`,
     `  2nd  ${describeAnswer(second)}`,
-    ...(first.status === 200 ? [] : ["       the origin gave no image: see the X-ErrNo header and the warning above"]),
-    ...(first.isWhole ? [] : ["       the origin broke its answer off: such an image is never stored"]),
+    ...(first.status === 200 ? [] : ["       the origin sent no image: see the X-ErrNo header and the warning above"]),
+    ...(first.isWhole ? [] : ["       the origin closed the connection early: such an image is never stored"]),
   ];
 }
 
@@ -87,13 +86,13 @@ function describeAnswer({ status, bytes, milliseconds, cacheStatus }: TimedAnswe
   return `${tierOf(cacheStatus).padEnd(15)}  ${milliseconds.toFixed(1).padStart(7)} ms  ${size.padStart(16)}  ${status}  Cache-Status: ${cacheStatus}`;
 }
 
-/** Where an answer came from. */
+/** The source of an answer. */
 function tierOf(cacheStatus: string): string {
   if (cacheStatus.includes("fwd=")) return "origin";
   const [, detail] = /; hit; detail=(\w+)/.exec(cacheStatus) ?? [];
   if (detail === "memory") return "bucket (memory)";
   if (detail === "bucket") return "bucket (disk)";
-  // Fetched already, and on its way into the bucket.
+  // Fetched, and pending for the bucket.
   if (detail === "spool") return "being stored";
   return "nowhere";
 }
@@ -101,11 +100,11 @@ function tierOf(cacheStatus: string): string {
 function nextSteps({ galleryUrl, mirrorUrl, signedUrl, adminUrl }: TrialReport): readonly string[] {
   const steps = [`  curl -I '${mirrorUrl}'`, `  curl -I '${signedUrl.split("?", 1)[0]}'      without its token: 403`];
   if (galleryUrl !== undefined) {
-    steps.push("  press “Stop the origin” on the gallery page and reload: the pictures still come");
+    steps.push("  press “Stop the origin” on the gallery page and reload: the pictures are still served");
     steps.push("  npm start -- https://your.site                  mirrors your own site");
   } else if (!mirrorUrl.endsWith(PATH_OF_AN_IMAGE)) {
-    steps.push("  ask for any image of the site by its path under the mirror's address");
+    steps.push("  request any image of the site by its path at the mirror's address");
   }
-  steps.push(`  curl ${adminUrl}metrics                          what it counted`);
+  steps.push(`  curl ${adminUrl}metrics                          its counters`);
   return steps;
 }

@@ -1,26 +1,20 @@
-// The admin port: health, readiness, metrics and the admin API. It answers only to names of its own, so that a web page
-// cannot reach a loopback port through a name it has rebound. The console joins it here.
+// The admin port: health, readiness, metrics and the admin API. It answers only to its own names, so that a web page
+// cannot reach a loopback port by DNS rebinding. The console will be served here.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { Log } from "../../core/log.ts";
 import type { ApiEnv } from "../api/env.ts";
-
-/** Whether the server may be sent traffic, and what an operator should know. */
-export interface Readiness {
-  readonly isReady: boolean;
-  /** Why not, and what else needs attention: a refused new settings file, settings that wait for a restart. */
-  readonly notes: readonly string[];
-}
+import type { Readiness } from "./readiness.ts";
 
 export interface AdminOptions {
   /**
-   * Host names and addresses, lower case and without brackets, under which the port may be asked. Undefined: any, since a
-   * token guards it.
+   * The host names and addresses that the port answers to, in lower case and without brackets. Undefined: all, because
+   * a token protects it.
    */
   readonly allowedHosts: () => ReadonlySet<string> | undefined;
-  /** Required for everything but health when set. */
+  /** If set, required for all paths except health. */
   readonly token: () => string | undefined;
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
@@ -82,13 +76,13 @@ export function createAdmin(options: AdminOptions): (request: IncomingMessage, r
   app.onError((error, context) => {
     const requestId = context.get("requestId");
     options.log.error({ err: error, requestId }, "an admin request failed");
-    return context.json(refuse(context, -100, "something went wrong in here"), 500);
+    return context.json(refuse(context, -100, "internal server error"), 500);
   });
   return getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
-    // HTTP/1.0 may leave Host out, as health checks of load balancers do; what such a request may have is decided above.
+    // HTTP/1.0 may omit Host, as health checks of load balancers do. The handlers above check such a request too.
     hostname: "localhost",
-    // The only errors that come here: a Host or a target that makes no URL.
+    // The only errors here are a Host or a target that is no valid URL.
     errorHandler: () => unreadable(options.nextRequestId()),
   });
 }
@@ -107,7 +101,7 @@ function hostName(host: string): string {
     .toLowerCase();
 }
 
-/** Constant time in the token, whose hash is compared, so that its length is not told either. */
+/** Compares in constant time, and by hash, so that the time does not reveal the length of the token either. */
 function isAuthorized(header: string | undefined, token: string | undefined): boolean {
   if (token === undefined) return true;
   const given = /^Bearer (.+)$/i.exec(header ?? "")?.[1] ?? "";
@@ -118,7 +112,7 @@ function isAuthorized(header: string | undefined, token: string | undefined): bo
 function page(version: string): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Huiyuan</title>
 <h1>Huiyuan ${version}</h1>
-<ul><li><a href="/healthz">/healthz</a> the process lives</li><li><a href="/readyz">/readyz</a> it may be sent traffic</li>
+<ul><li><a href="/healthz">/healthz</a> the process is alive</li><li><a href="/readyz">/readyz</a> the server is ready</li>
 <li><a href="/metrics">/metrics</a> Prometheus series</li></ul></html>
 `;
 }

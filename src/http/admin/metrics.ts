@@ -1,5 +1,5 @@
-// The Prometheus series. Counted as plain numbers where it is hot and read when scraped. Label values are few and
-// fixed: outcomes, tiers, error codes and the origins of the settings, never keys, clients or hosts that were asked for.
+// The Prometheus series. Frequent events are counted in plain numbers, which a scrape reads. Label values are few and
+// fixed: outcomes, tiers, error codes and the origins of the settings; never keys, clients or requested hosts.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ErrorCode } from "../../core/errors.ts";
@@ -7,22 +7,22 @@ import type { RenderMeter } from "../../image/render-origin.ts";
 import { type MirrorMeter, SILENT_METER } from "../../mirror/meter.ts";
 import type { OriginHealth } from "../../origin/guard/health.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
-import { type OutboxState, OWED_STATES } from "../../upload/callback/outbox.ts";
+import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts";
 import type { Exchange } from "../request/exchange.ts";
 import type { AnsweredCall } from "../rest/rest.ts";
 
-/** What is asked only when somebody scrapes. */
+/** Values that are read only for a scrape. */
 export interface MetricSources {
   readonly memory: () => { readonly objects: number; readonly bytes: number };
   readonly spool: () => { readonly spools: number; readonly bytes: number };
   readonly storing: () => { readonly depth: number; readonly oldestMs: number };
-  /** Undefined where that cannot be read. */
+  /** Undefined if it cannot be read. */
   readonly damaged: () => number | undefined;
   readonly fills: () => number;
   readonly uploads: () => number;
   readonly sliceUploads: () => number;
   readonly origins: () => readonly OriginHealth[];
-  /** Undefined where that cannot be read. */
+  /** Undefined if it cannot be read. */
   readonly owed: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
   readonly renders: () => { readonly running: number; readonly waiting: number };
 }
@@ -30,14 +30,14 @@ export interface MetricSources {
 export interface Metrics {
   readonly mirror: MirrorMeter;
   readonly callbacks: CallbackMeter;
-  /** Of the mirrors whose origin is the renderer. */
+  /** Counts the mirrors whose origin is the renderer. */
   readonly variants: MirrorMeter;
   readonly renders: RenderMeter;
-  /** One answered download. */
+  /** Counts an answered download. */
   answered(exchange: Exchange): void;
-  /** One answered call of the REST API. */
+  /** Counts an answered call of the REST API. */
   called(call: AnsweredCall): void;
-  /** A request that never became one. */
+  /** Counts input that was refused before any listener saw a request. */
   refused(code: ErrorCode): void;
   /** Prometheus text format. */
   scrape(sources: MetricSources): Promise<{ readonly mediaType: string; readonly text: string }>;
@@ -71,11 +71,11 @@ export function createMetrics(): Metrics {
     "code",
   ]);
   const uploadedBytes = counter("uploaded_bytes_total", "Bytes of images that were uploaded");
-  const uploadsRunning = gauge("uploads_running", "Images that are being uploaded");
-  const sliceUploads = gauge("slice_uploads", "Uploads in slices that are not stored yet");
+  const uploadsRunning = gauge("uploads_running", "Uploads that are running");
+  const sliceUploads = gauge("slice_uploads", "Slice uploads that are not complete");
   const fills = counter("fills_total", "Fetches begun at an origin");
   const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
-  const refreshes = counter("refreshes_total", "Questions to origins about stored images, by what came of them", [
+  const refreshes = counter("refreshes_total", "Revalidations of stored images at their origin, by outcome", [
     "outcome",
   ]);
   const failovers = counter("failovers_total", "Further origins asked because the one before had failed");
@@ -83,15 +83,11 @@ export function createMetrics(): Metrics {
   const stored = counter("stored_total", "Images stored by the mirror");
   const storedBytes = counter("stored_bytes_total", "Bytes stored by the mirror");
   const notStored = counter("not_stored_total", "Whole images that could not be stored, by reason", ["reason"]);
-  const callbacks = counter(
-    "callbacks_total",
-    "Attempts to tell a business server of an upload, by what came of them",
-    ["outcome"],
-  );
-  const lostNotices = counter("notices_lost_total", "Notices that failed and could not be kept for later");
+  const callbacks = counter("callbacks_total", "Attempts to send a callback notice, by outcome", ["outcome"]);
+  const lostNotices = counter("notices_lost_total", "Callback notices that failed and could not be stored for a retry");
   const owedNotices = gauge(
     "notices_owed",
-    "Notices that have not been delivered: waiting for an attempt, or given up",
+    "Callback notices that are not delivered: waiting for a retry, or given up",
     ["state"],
   );
   const originSeconds = new Histogram({
@@ -102,36 +98,36 @@ export function createMetrics(): Metrics {
   });
   const retries = counter(
     "origin_retries_total",
-    "Requests sent to an origin once more, before anybody had any of its answer",
+    "Requests to an origin that were retried before any byte of the response was used",
   );
   const ofOrigin = (name: string, help: string) => gauge(`origin_${name}`, help, ["origin"]);
   const breakerState = ofOrigin("breaker", "The breaker of an origin: 0 closed, 1 half-open, 2 open");
   const originRunning = ofOrigin("running", "Requests to an origin whose body has not ended");
-  const originWaiting = ofOrigin("waiting", "Requests in line for an origin's connections or rate");
-  const originPaused = ofOrigin("paused_seconds", "How long an origin has asked to be left alone");
+  const originWaiting = ofOrigin("waiting", "Requests that wait for an origin's connections or rate");
+  const originPaused = ofOrigin("paused_seconds", "How long an origin is paused by its own Retry-After");
   const renderSeconds = new Histogram({
     name: "huiyuan_render_seconds",
-    help: "Seconds to make an image or facts of another, from its turn to its end",
+    help: "Seconds of a render, from its start to its end",
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  const renderFailures = counter("render_failures_total", "Renders that brought nothing, by code", ["code"]);
+  const renderFailures = counter("render_failures_total", "Renders that failed, by code", ["code"]);
   const rendersCollapsed = counter("renders_collapsed_total", "Requests that joined a running render");
   const variantsStored = counter("variants_stored_total", "Processed images stored");
   const variantsNotStored = counter("variants_not_stored_total", "Processed images that could not be stored");
-  const rendersRunning = gauge("renders_running", "Renders that run now");
-  const rendersWaiting = gauge("renders_waiting", "Renders in line for a place");
-  const fillsRunning = gauge("fills_running", "Fetches that run now");
+  const rendersRunning = gauge("renders_running", "Renders that are running");
+  const rendersWaiting = gauge("renders_waiting", "Renders that wait for a slot");
+  const fillsRunning = gauge("fills_running", "Fetches that are running");
   const storingDepth = gauge("storing_depth", "Images that wait to be stored");
-  const storingAge = gauge("storing_age_seconds", "How long the oldest of them has waited");
+  const storingAge = gauge("storing_age_seconds", "Age of the oldest image that waits to be stored");
   const damaged = gauge("damaged_objects", "Uploaded images whose stored bytes are damaged: they are answered 500");
   const memoryBytes = gauge("memory_tier_bytes", "Bytes in the memory tier");
   const memoryObjects = gauge("memory_tier_objects", "Images in the memory tier");
   const spoolBytes = gauge("spool_memory_bytes", "Bytes of arriving images in memory");
-  const spools = gauge("spools", "Arriving images held");
+  const spools = gauge("spools", "Arriving images");
   const loopLag = gauge("event_loop_lag_seconds", "99th percentile of the event loop's delay since the last scrape");
 
-  // Not prom-client's own set: its garbage collection observer costs 3 µs a request.
+  // prom-client's default metrics are not used: their garbage collection observer costs 3 µs a request.
   const processCpu = counter("process_cpu_seconds_total", "User and system CPU time of the process, in seconds");
   const processMemory = gauge("process_resident_memory_bytes", "Resident memory of the process");
   const heapUsed = gauge("heap_used_bytes", "JavaScript heap in use");
@@ -204,7 +200,7 @@ export function createMetrics(): Metrics {
       const renders = sources.renders();
       rendersRunning.set(renders.running);
       rendersWaiting.set(renders.waiting);
-      // Those of earlier settings go.
+      // Origins of earlier settings disappear.
       for (const series of [breakerState, originRunning, originWaiting, originPaused]) series.reset();
       for (const { name: origin, state, running, waiting, pausedMs } of sources.origins()) {
         breakerState.set({ origin }, BREAKER_STATES.indexOf(state));
@@ -214,9 +210,9 @@ export function createMetrics(): Metrics {
       }
       const owed = await sources.owed();
       owedNotices.reset();
-      for (const state of owed === undefined ? [] : OWED_STATES) owedNotices.set({ state }, 0);
+      for (const state of owed === undefined ? [] : OUTBOX_STATES) owedNotices.set({ state }, 0);
       for (const { state, count } of owed ?? []) owedNotices.inc({ state }, count);
-      // The histogram counts from timer to timer, its own pace included.
+      // The histogram measures from timer to timer, so its own interval is subtracted.
       loopLag.set(Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000));
       loopDelay.reset();
       const cpu = process.cpuUsage();

@@ -1,35 +1,62 @@
-// Whether the server should be sent traffic. A store that has no room is told, but serving goes on without storing; a
-// store that cannot be written at all, or a server that is stopping, is not ready.
-import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
-import type { Readiness } from "./admin.ts";
+// Decides whether the server may be sent traffic. It is not ready while it stops, or if the store cannot be written.
+// With a full store it stays ready: serving continues without storing.
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+
+/** Whether the server may be sent traffic, with notes for operators. */
+export interface Readiness {
+  readonly isReady: boolean;
+  /** The reason if it is not ready, and other notes: a refused settings file, settings that wait for a restart. */
+  readonly notes: readonly string[];
+}
 
 export interface ReadinessParts {
-  /** Writes to the store; throws store_full or store_failed. */
+  /** Writes to the store. Throws store_full, store_failed. */
   readonly probe: () => Promise<void>;
   readonly isDraining: () => boolean;
-  /** What else an operator should know. */
+  /** Further notes for operators. */
   readonly notes: () => readonly string[];
-  /** As performance.now(), which is the default. */
+  /** A monotonic clock in milliseconds; default: performance.now(). */
   readonly ticks?: () => number;
 }
 
-// The probe costs an fsync, and anyone may ask.
-const PROBE_MS = 1_000;
+/** At most one probe in this time: it costs an fsync, and every client can request it. */
+const PROBE_EVERY_MS = 1_000;
+/** The store is not ready if a probe takes longer. */
+const PROBE_DEADLINE_MS = 2_000;
 
 export function createReadiness({ probe, isDraining, notes, ...parts }: ReadinessParts): () => Promise<Readiness> {
   const { ticks = () => performance.now() } = parts;
-  let probed: { readonly at: number; readonly failure: Promise<HuiyuanError | undefined> } | undefined;
+  let latest: { readonly at: number; readonly failure: Promise<HuiyuanError | undefined> } | undefined;
+  let isPending = false;
 
   function storeFailure(): Promise<HuiyuanError | undefined> {
-    if (probed === undefined || ticks() - probed.at >= PROBE_MS) {
-      probed = { at: ticks(), failure: probe().then(() => undefined, asHuiyuanError) };
+    if (latest === undefined || (!isPending && ticks() - latest.at >= PROBE_EVERY_MS)) {
+      latest = { at: ticks(), failure: failureOfProbe() };
     }
-    return probed.failure;
+    return latest.failure;
+  }
+
+  /** Resolves at the deadline at the latest, even if the probe never ends. */
+  function failureOfProbe(): Promise<HuiyuanError | undefined> {
+    isPending = true;
+    return new Promise((resolve) => {
+      const late = new HuiyuanError("store_failed", `Cannot write to the store: no answer in ${PROBE_DEADLINE_MS} ms`);
+      const timer = setTimeout(() => resolve(late), PROBE_DEADLINE_MS).unref();
+      probe()
+        .then(
+          () => resolve(undefined),
+          (error: unknown) => resolve(asHuiyuanError(error)),
+        )
+        .finally(() => {
+          clearTimeout(timer);
+          isPending = false;
+        });
+    });
   }
 
   return async () => {
     const failure = isDraining() ? undefined : await storeFailure();
-    // Also if the stop has begun meanwhile.
+    // The stop may have begun during the probe.
     if (isDraining()) return { isReady: false, notes: ["the server is shutting down", ...notes()] };
     if (failure === undefined) return { isReady: true, notes: notes() };
     if (failure.code !== "store_full")

@@ -23,6 +23,8 @@ import { problemOf } from "./problem.ts";
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
   readonly accounts: CallbackParts & InsightParts;
+  /** `server.healthPath` of the settings in force. */
+  readonly healthPath: () => string;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly nextRequestId: () => string;
@@ -81,7 +83,8 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
       }),
       answer: { kind: "json", schema: explanation },
     },
-    async (context, input) => context.json(await explain(input, registry.sites)),
+    async (context, input) =>
+      context.json(await explain(input, { sites: registry.sites, healthPath: options.healthPath() })),
   );
   addCallbackCalls(calls, { registry, outbox, notices, log, now });
   addInsightCalls(calls, { registry, operations, usage, now });

@@ -3,7 +3,7 @@
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
 import type { Notices } from "../../upload/callback/notices.ts";
-import { type Outbox, type OutboxEntry, OWED_STATES, type Selection } from "../../upload/callback/outbox.ts";
+import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../upload/callback/outbox.ts";
 import { auditOf } from "./audit.ts";
 import type { Calls } from "./calls.ts";
 import { bucket, flag, ids, whole, word } from "./fields.ts";
@@ -19,7 +19,7 @@ export interface CallbackParts {
 const MAX_LISTED = 1_000;
 const LISTED = 100;
 
-const SELECTION = { bucket: bucket(), state: word(OWED_STATES).optional() };
+const SELECTION = { bucket: bucket(), state: word(OUTBOX_STATES).optional() };
 
 export function addCallbackCalls(
   calls: Calls,

@@ -10,15 +10,16 @@ import type { DryFetch } from "../dry-run/dry-run-site.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { nameObject, type ObjectUrl, routeOf } from "../request/object-name.ts";
 import {
+  negotiatedFor,
   type ProcessingRequest,
   processingOfAlias,
   processingOfQuery,
-  settledFor,
 } from "../request/processing-request.ts";
 import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { readApiRequest } from "../rest/target.ts";
+import { isHealth } from "../wire/health.ts";
 import { invalid } from "./input.ts";
 import { entryView } from "./objects/object-view.ts";
 
@@ -30,14 +31,21 @@ export interface ExplainRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+export interface ExplainParts {
+  readonly sites: Sites;
+  /** `server.healthPath`; empty if there is none. */
+  readonly healthPath: string;
+}
+
 /**
  * The explanation for JSON; unknown and meaningless fields are left out. Throws request_invalid if `url` is not a URL.
  */
-export async function explain(input: ExplainRequest, sites: Sites): Promise<object> {
+export async function explain(input: ExplainRequest, { sites, healthPath }: ExplainParts): Promise<object> {
   const request = requestOf(input);
   const { hosts } = request;
   const isDomain = (host: string) => (sites.find(host)?.domain ?? "*") !== "*";
   if (isCall(request.url ?? "", hosts, isDomain)) return { method: input.method, isRestApi: true };
+  if (isHealth(request, healthPath)) return { method: input.method, isHealthPath: true };
   const run = await runDry(request, sites);
   const { site } = run;
   return {
@@ -126,7 +134,7 @@ function readUrl(
 }
 
 function processingView({ named, suffix, original }: ProcessingRequest, { headers }: WireRequest): object {
-  const { recipe } = settledFor(named, headers.accept);
+  const { recipe } = negotiatedFor(named, headers.accept);
   const parts = [canonicalText(recipe), ...(recipe.ignoresErrors === true ? ["ignoreErrors"] : [])];
   return {
     ...(suffix !== "" && { alias: suffix.slice(1) }),

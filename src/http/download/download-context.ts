@@ -93,16 +93,16 @@ export async function answerLocated(
   context: AnswerContext,
 ): Promise<void> {
   // Only a known site has objects.
-  const { pieces } = (exchange.site as Site).stored;
+  const { chunks } = (exchange.site as Site).stored;
   if (found.state !== "large") {
     const { info, body } = found.object;
     // A body of the memory cache is shared by all requests and is not counted here.
-    if (found.state === "loaded") exchange.response.onceOver(pieces.hold(body.byteLength));
+    if (found.state === "loaded") exchange.response.onceOver(chunks.hold(body.byteLength));
     const taken = found.state === "loaded" ? found.free : undefined;
     return answerObject(exchange, info, { kind: "memory", body, taken }, context);
   }
   const { info, reader } = found;
-  const opened = pieces.open((start, end, into) => reader.read(start, end, into));
+  const opened = chunks.open((start, end, into) => reader.read(start, end, into));
   exchange.response.onceOver(opened.close);
   try {
     const read = async (offset: number, end: number) => {

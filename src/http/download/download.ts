@@ -118,7 +118,7 @@ function admit(exchange: Exchange, sites: Sites): DownloadContext | undefined {
   const url = { host: target.host, path, query, method: request.method } as const;
   const object = nameObject(site, url);
   const processing = processingOfQuery(site, url, object) ?? processingOfAlias(site, url);
-  exchange.isByAccept = processing?.named.settled !== undefined;
+  exchange.isByAccept = processing?.named.negotiated !== undefined;
   // After the URL was read, so that the refusal has the Vary header of the image.
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const asksForOriginal = query !== rest;

@@ -5,7 +5,7 @@ import type { Cancellation } from "../../async/cancellation.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
-import { askedForKey } from "../../mirror/rules.ts";
+import { originRequestForKey } from "../../mirror/rules.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
@@ -51,10 +51,10 @@ export function checkFreshness(context: RevalidationContext, object: StoredObjec
   const route = object.isStale || context.site.source?.ages === true ? revalidationRoute(context) : undefined;
   if (route === undefined) return FRESH;
   const { revalidation } = route.mirror;
-  const standing = revalidation.standingOf(object);
+  const standing = revalidation.freshnessOf(object);
   const life = revalidation.lifeOf(object);
   if (standing === "fresh") return { kind: "serve", life, isStale: false };
-  if (standing !== "stale") return { kind: "revalidate", route, mayServeStale: standing === "ask-first" };
+  if (standing !== "stale") return { kind: "revalidate", route, mayServeStale: standing === "revalidate-first" };
   revalidation.begin(object, revalidationRequest(context, route));
   return { kind: "serve", life, isStale: true };
 }
@@ -108,7 +108,7 @@ export function revalidationRoute({ site, url }: Pick<RevalidationContext, "site
 }
 
 function revalidationRequest({ object, headers, via, cdnLoop }: RevalidationContext, route: Route) {
-  return { ...askedForKey(route, object.request, headers), via, cdnLoop };
+  return { ...originRequestForKey(route, object.request, headers), via, cdnLoop };
 }
 
 /** The memory cache never holds a purged object. */

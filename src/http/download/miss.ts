@@ -2,17 +2,22 @@
 // client, or answer 404, perhaps with a fallback image. mirror/ does the fetch itself.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import { isLate, type Join, type MissAnswer } from "../../mirror/fill/join.ts";
-import type { MissRequest } from "../../mirror/mirror.ts";
+import { isLate, type Join, type MissAnswer, type MissRequest } from "../../mirror/fill/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
-import { askedForKey, askedUnder, type ObjectRequest, type OriginRequest, publicTarget } from "../../mirror/rules.ts";
+import {
+  type ObjectRequest,
+  type OriginRequest,
+  originRequestFor,
+  originRequestForKey,
+  publicTarget,
+} from "../../mirror/rules.ts";
 import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
 import type { Exchange } from "../request/exchange.ts";
 import { splitStyle } from "../request/instruction.ts";
 import { missRouteOf } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
 import { type AnswerContext, answerObject } from "../response/answer.ts";
-import { answerAsked, answerFilling, isForOneVersion } from "../response/answer-filling.ts";
+import { answerFilling, answerOriginHead, isForOneVersion } from "../response/answer-filling.ts";
 import type { AnswerState } from "../response/cache-control.ts";
 import { flatHeaders, type HeaderList } from "../response/response.ts";
 import {
@@ -39,7 +44,7 @@ export async function serveMissing(download: DownloadContext, epoch: number): Pr
     }
     throw new HuiyuanError("not_found", `Cannot serve "${key}": the bucket does not have it and no rule fetches it`);
   }
-  const originRequest = askedUnder(route, request, download.exchange.request.headers);
+  const originRequest = originRequestFor(route, request, download.exchange.request.headers);
   if (route.action !== "mirror")
     return redirectToOrigin(download, { route, request, originRequest, epoch, styleSuffix: "" });
   await fetchAndServe(download, { route, originRequest, epoch });
@@ -138,7 +143,7 @@ export async function serveFallback(
   const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
   const route = missRouteOf(site, url, path);
   if (route?.action !== "mirror") throw missing;
-  const originRequest = askedForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
+  const originRequest = originRequestForKey(route, { path, query, instruction: undefined }, exchange.request.headers);
   if (originRequest.key !== key) throw missing;
   const fallbackDownload = withLookupOf({ ...download, isForeign: false }, found);
   const miss = await fetchWhole(fallbackDownload, { route, originRequest, epoch: found.epoch }, missing);
@@ -164,7 +169,7 @@ function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {
 
 async function fetchWhole(download: DownloadContext, { route, originRequest, epoch }: Miss, missing: HuiyuanError) {
   const answer = await route.mirror
-    .fetch({ ...missRequestOf(download, originRequest, epoch), method: "GET", isPatient: true })
+    .fetch({ ...missRequestOf(download, originRequest, epoch), method: "GET", waitsForEnd: true })
     .catch((cause: unknown) => {
       throw new HuiyuanError(missing.code, missing.message, { cause });
     });
@@ -186,7 +191,7 @@ export async function serveMiss(
   exchange.outcome = { kind: "miss", tier: "origin" };
   const life = route.mirror.revalidation.lifeOfAnswer(miss.kind === "asked" ? miss : miss.head);
   if (miss.kind === "asked")
-    return answerAsked(exchange, miss.answer, contextOf(download, "filling", missStatus(miss.how, false), life));
+    return answerOriginHead(exchange, miss.answer, contextOf(download, "filling", missStatus(miss.how, false), life));
   const { how, isStorable } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {
     const shown = isStorable || state === "suspect" ? state : "not-storable";
@@ -233,7 +238,7 @@ export function missRequestOf(
     followsRedirects: originRequest.followsRedirects,
     epoch,
     method: url.method,
-    wantsWhole: isForOneVersion(exchange),
+    needsWholeBody: isForOneVersion(exchange),
     via,
     cdnLoop,
     signal: clientOf(exchange),

@@ -3,10 +3,10 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ObjectInfo, toKey } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
-import { askedProcessed, askedUnder } from "../../mirror/rules.ts";
+import { originRequestFor, originRequestForProcessed } from "../../mirror/rules.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import { aliasIn, missRouteOf } from "../request/object-name.ts";
-import { type ProcessingRequest, refuseBoth, settledFor } from "../request/processing-request.ts";
+import { negotiatedFor, type ProcessingRequest, refuseBoth } from "../request/processing-request.ts";
 import type { Route } from "../request/site.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling } from "../response/answer-filling.ts";
@@ -38,7 +38,7 @@ export function serveProcessed(download: DownloadContext, processing: Processing
   const { site, exchange } = download;
   const original = originalOf(download, processing);
   const info = site.stored.peekInfo(processing.original.key);
-  const named = settledFor(processing.named, exchange.request.headers.accept);
+  const named = negotiatedFor(processing.named, exchange.request.headers.accept);
   if (info === undefined || info === "absent" || named.watermarks.length > 0) return serveCold(original, processing);
   const fresh = freshLife(original, info);
   if (fresh === undefined) return serveCold(original, processing);
@@ -157,13 +157,13 @@ async function serveUnstored(
   if (route === undefined || route.action === "none") {
     throw new HuiyuanError("not_found", `Cannot process "${key}": the bucket does not have it and no rule fetches it`);
   }
-  const originRequest = askedUnder(route, request, exchange.request.headers);
+  const originRequest = originRequestFor(route, request, exchange.request.headers);
   const { suffix } = processing;
   if (route.action !== "mirror")
     return redirectToOrigin(original, { route, request, originRequest, epoch, styleSuffix: suffix });
   // imageInfo and exif return facts, no image, so they are never left to the origin.
   if (route.processedMiss === "origin" && processing.named.recipe.inspection === undefined) {
-    const processed = askedProcessed(route, request, exchange.request.headers);
+    const processed = originRequestForProcessed(route, request, exchange.request.headers);
     const target = suffix === "" ? processed : { ...processed, path: toKey(processed.path + suffix) };
     return fetchAndServe(original, { route, originRequest: target, epoch, background: originRequest });
   }
@@ -187,7 +187,7 @@ async function fetchOriginal(
     return await route.mirror.fetch({
       ...missRequestOf(original, originRequest, epoch),
       method: "GET",
-      wantsWhole: true,
+      needsWholeBody: true,
     });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;

@@ -2,11 +2,11 @@
 // It does not find the original; processed.ts does.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import { mayPass, mayServeOriginal } from "../../image/grammar/recipe.ts";
+import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { ImageBytes } from "../../mirror/variants/image-bytes.ts";
 import type { Variant, VariantRequest } from "../../mirror/variants/variants.ts";
 import type { Outcome } from "../request/exchange.ts";
-import { type ProcessingRequest, settledFor } from "../request/processing-request.ts";
+import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
 import type { Admission } from "../request/site.ts";
 import { admittedByBoth } from "../request/token-scope.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
@@ -44,7 +44,7 @@ export async function serveVariant(
   source: VariantSource,
   showOriginal: (shown: DownloadContext) => void | Promise<void>,
 ): Promise<void> {
-  const named = settledFor(processing.named, original.exchange.request.headers.accept);
+  const named = negotiatedFor(processing.named, original.exchange.request.headers.accept);
   const { info: version, since, bytes, isStorable: isStored } = source;
   let made: MadeVariant;
   try {
@@ -52,7 +52,7 @@ export async function serveVariant(
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(original)) throw error;
-    return showOriginal({ ...original, isStandIn: mayPass(error) });
+    return showOriginal({ ...original, isStandIn: isRetryable(error) });
   }
   const { variant, isStorable, life, admission } = made;
   const download = admission === undefined ? original : withAdmission(original, admission);

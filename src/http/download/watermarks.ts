@@ -6,9 +6,9 @@ import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
 import { WANTED_WATERMARK } from "../../image/limits/blame.ts";
-import { MAX_WATERMARK_BYTES } from "../../image/renderer.ts";
+import { MAX_WATERMARK_BYTES } from "../../image/watermark-files.ts";
 import { absent } from "../../mirror/negative-cache.ts";
-import { askedUnder } from "../../mirror/rules.ts";
+import { originRequestFor } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { WatermarkImage } from "../../mirror/variants/variants.ts";
 import { redactTarget } from "../../sign/redact.ts";
@@ -152,9 +152,9 @@ async function versionOf(context: RevalidationContext): Promise<Exclude<CurrentV
   const failure = entry.state === "absent" ? entry.failure : undefined;
   if (route?.action !== "mirror") throw failure ?? absent(object.key);
   const { epoch } = entry;
-  const originRequest = askedUnder(route, object.request, headers);
+  const originRequest = originRequestFor(route, object.request, headers);
   const signal = context.cancellation();
-  const request = { ...originRequest, method: "GET", wantsWhole: true, via, cdnLoop, signal, epoch } as const;
+  const request = { ...originRequest, method: "GET", needsWholeBody: true, via, cdnLoop, signal, epoch } as const;
   const answer = await route.mirror.fetch(request).catch((error: unknown) => {
     throw preferStoreFailure(error, failure);
   });

@@ -22,7 +22,7 @@ export async function wholeOf(answer: Fetched): Promise<WholeOriginal | undefine
   const fromSpool = (info: ObjectInfo) => ({ info, load: () => readSpool(spool, info.size), notStorable: undefined });
   if (answer.kind === "finished") return fromSpool(answer.info);
   const end = await answer.reader.whole();
-  if (end.kind === "rescued") return { info: end.info, load: async () => end.bytes, notStorable: end.bytes };
+  if (end.kind === "transient") return { info: end.info, load: async () => end.bytes, notStorable: end.bytes };
   if (end.kind === "whole") return fromSpool(end.info);
   if (end.kind === "failed") throw end.error;
   return undefined;

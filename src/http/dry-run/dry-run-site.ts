@@ -74,7 +74,7 @@ function dryRunAdmission(admit: () => Admission, { tokens }: DryRunNotes): Admis
 
 /** Looks keys up and reads no bytes: objects have their real size and consist of zeros. */
 function dryRunStored(stored: Stored, notes: DryRunNotes): Stored {
-  // Not stored.lookup(), which caches results.
+  // Asks the bucket itself, because stored.lookup() would cache the result.
   const lookup = (key: Key) => notes.track(stored.bucket.lookup(key));
   const refuse = async (): Promise<never> => {
     throw new HuiyuanError("internal", "Cannot change or read a bucket: this is a dry run");
@@ -156,7 +156,7 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
       note("miss", request, { ...preview, isStored: request.isStored });
       if (preview.refusal !== undefined) throw preview.refusal;
       // As a HEAD: the download then starts its background fetches too, which are noted.
-      return { kind: "asked", answer: UNKNOWN_ANSWER, askedAt: Date.now(), how: "first" };
+      return { kind: "asked", answer: UNKNOWN_ANSWER, requestedAt: Date.now(), how: "first" };
     },
     async revalidate(object, request) {
       const preview = await mirror.preview.revalidation(object, request);

@@ -1,4 +1,4 @@
-// Token 防盗链 of one bucket: what the token of a download allows, and whether it is used up by it.
+// Checks the token of a download from one bucket (Token 防盗链): what it allows, and whether the download spends it.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
@@ -12,7 +12,7 @@ export interface AuthorizerOptions {
   readonly bucket: string;
   readonly acceptV1: boolean;
   readonly oneTimeDownloads: OneTimeDownloads;
-  /** What caches may do with a signed answer. */
+  /** The bucket's `signedCacheControl`: whether shared caches may store a signed response. */
   readonly mode: "private" | "shared";
   readonly tokens: VerifiedTokens;
   readonly once: OnceLedger;
@@ -27,19 +27,19 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       if (sign === undefined) throw new HuiyuanError("sign_missing", `Cannot serve "${key}": a token is required`);
       const time = now() / 1_000;
       const seconds = Math.floor(time);
-      // Written out: a spread costs 3 µs here, a tenth of the whole answer (docs/performance.md, "signed memory hit").
+      // No spread: it costs 3 µs here, a tenth of the whole response (docs/performance.md, "signed memory hit").
       const grant = tokens.verify(
         sign,
         { operation: "download", appid, bucket, userid: "0", acceptV1, fileid: key, oneTimeDownloads },
         seconds,
       );
       if (grant.kind === "multi-use") {
-        // Rounded down, so that no cache keeps the answer for longer than the token lives.
+        // Rounded down, so that no cache stores the response for longer than the token is valid.
         const expiresInSeconds = Math.floor(grant.expires - time);
         return { scope: { kind: "signed", mode, expiresInSeconds }, spend: undefined };
       }
       if (grant.spend === "reuse") return { scope: { kind: "reusable-one-time" }, spend: undefined };
-      // Once a request: an answer that is begun again, because damage was found, has paid.
+      // Once a request: a response that restarts after damage was found must not spend twice.
       let spent: Promise<boolean> | undefined;
       const spend = () => {
         spent ??= once.spend(grant.token, seconds);

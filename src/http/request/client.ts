@@ -1,11 +1,11 @@
-// Whether the client of one answer is still there. Who waits for a fill listens here; who reads a stream is given a true
-// AbortSignal, which costs ten times as much and is made then.
+// Tells whether the client of one response is still connected. A request that waits for a fill listens here. A true
+// AbortSignal costs ten times as much, so it is made only for streams.
 
 import { CancellationSource } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { DownloadResponse } from "../response/response.ts";
 
-/** `reason`: client_gone. */
+/** Cancelled with client_gone when the client leaves. */
 export class Client extends CancellationSource<HuiyuanError> {
   #controller: AbortController | undefined;
 
@@ -15,7 +15,7 @@ export class Client extends CancellationSource<HuiyuanError> {
     else response.onceGone(() => this.cancel(clientGone()));
   }
 
-  /** Aborts with `reason` when the client has left. */
+  /** The same as an AbortSignal, made on first use. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = new AbortController();

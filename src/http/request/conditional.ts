@@ -1,4 +1,4 @@
-// Conditional requests (RFC 9110 §13) against an object with a strong entity tag. Pure.
+// Evaluates conditional requests (RFC 9110 §13) against an object with a strong entity tag. Pure.
 import { parseHttpDate } from "../../core/http-date.ts";
 
 export interface Conditions {
@@ -12,20 +12,25 @@ export interface Conditions {
 }
 
 export interface Validators {
-  /** Strong, with its quotes. */
+  /** A strong tag, with its quotes. */
   readonly etag: string;
   /** Unix milliseconds. */
   readonly modifiedAt: number;
-  /** No answer that had this date was sent within its second (RFC 9110 §8.8.2.2): it tells the version as a tag does. */
+  /**
+   * True if no response with this date was sent within the same second: the date is a strong validator (RFC 9110
+   * §8.8.2.2).
+   */
   readonly isDateStrong: boolean;
-  /** Made here of what may be older than what its URL showed before: its date may go back, and only the very date tells it. */
+  /**
+   * True for an image that was processed here. Its source may be older than the one before, so its date may go back.
+   */
   readonly isMade: boolean;
 }
 
 /** `range`: the Range header applies. `full`: it does not, or there is none. */
 export type ConditionVerdict = "full" | "range" | "not-modified" | "precondition-failed";
 
-/** For GET and HEAD, in the order of RFC 9110 §13.2.2. A date that cannot be read is as if it had not been sent. */
+/** For GET and HEAD, in the order of RFC 9110 §13.2.2. An unreadable date counts as absent. */
 export function evaluate(conditions: Conditions, object: Validators): ConditionVerdict {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions;
   if (ifMatch !== undefined) {
@@ -46,8 +51,8 @@ export function evaluate(conditions: Conditions, object: Validators): ConditionV
 }
 
 /**
- * Whether the answer depends on which version there is: If-Match with a list, or else a date of If-Unmodified-Since. What
- * is still arriving has no validators yet, and the end of it must be waited for.
+ * Whether the response depends on the object's version: If-Match with a list, or else a date in If-Unmodified-Since. A
+ * running fill has no validators, so such a request waits for its end.
  */
 export function wantsVersion({
   ifMatch,
@@ -57,7 +62,7 @@ export function wantsVersion({
   return ifUnmodifiedSince !== undefined && parseHttpDate(ifUnmodifiedSince) !== undefined;
 }
 
-/** True for `*` and where the list holds the tag; weak comparison ignores `W/`, strong refuses it. */
+/** True for `*`, and if the list holds the tag. Weak comparison ignores `W/`, strong comparison refuses it. */
 function matches(list: string, etag: string, comparison: "strong" | "weak"): boolean {
   if (list.trim() === "*") return true;
   for (const [, weak, opaque] of list.matchAll(/(W\/)?("[^"]*")/g)) {
@@ -66,13 +71,14 @@ function matches(list: string, etag: string, comparison: "strong" | "weak"): boo
   return false;
 }
 
+/** For an image that was processed here only the exact date counts, because dates may go back. */
 function isUnmodifiedSince(date: number, { modifiedAt, isMade }: Validators): boolean {
   return isMade ? seconds(modifiedAt) === date : seconds(modifiedAt) <= date;
 }
 
 /**
- * A date has to be exactly the object's, and strong (§13.1.5): a client that has an older or a newer copy, or may have
- * another of the same second, gets the whole again.
+ * A date must be exactly the object's, and strong (§13.1.5). A client whose copy is older, newer, or possibly another
+ * one of the same second gets the whole object.
  */
 function holdsIfRange(value: string, object: Validators): boolean {
   const text = value.trim();

@@ -1,21 +1,20 @@
-// Tells a processing instruction from a query that means nothing here, and an alias from a name. It does not know what
-// an instruction does.
+// Tells processing instructions from other queries, and aliases from names. It does not interpret an instruction.
 import { isKey, type Key } from "../../core/object.ts";
 import { remember } from "./remember.ts";
 
-/** What the query asks for, once the token has been taken out. */
+/** The meaning of a query without its token. */
 export type Instruction =
   | { readonly kind: "none" }
   /** `text`: decoded once. `raw`: as it stands in the query. */
   | { readonly kind: "processing"; readonly text: string; readonly raw: string }
-  /** Served as the plain original. */
+  /** The original is served. */
   | { readonly kind: "unknown" };
 
 const NONE: Instruction = { kind: "none" };
 const UNKNOWN: Instruction = { kind: "unknown" };
 const OPERATION = /^(?:imageView2|imageMogr2|watermark|imageInfo|exif|imageAve)(?=$|[/|])/;
 
-/** `query`: raw. The later product joins the instruction to other parameters with `&`, before or after. */
+/** `query`: raw. In the later product other parameters may stand before or after the instruction, joined with `&`. */
 export const readInstruction = remember(readQuery);
 
 function readQuery(query: string): Instruction {
@@ -32,13 +31,13 @@ function decodeOnce(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    return part; // Not UTF-8: no operation is spelled so.
+    return part; // Not UTF-8, so it is no operation.
   }
 }
 
 /**
- * `a.jpg!small` → base `a.jpg`, style `small`: split at the last enabled separator, since a style's name holds none.
- * Undefined: no separator, or nothing on one side of it.
+ * `a.jpg!small` → base `a.jpg`, style `small`. Splits at the last enabled separator, because names of styles contain
+ * none. Undefined: there is no separator, or one side of it is empty.
  */
 export function splitStyle(
   key: Key,
@@ -47,6 +46,6 @@ export function splitStyle(
   const at = Math.max(...separators.map((separator) => key.lastIndexOf(separator)));
   if (at <= 0 || at === key.length - 1) return undefined;
   const base = key.slice(0, at);
-  // What is left of a good key may be none: `..!small` names no image in the folder above.
+  // The rest of a valid key may be invalid: `..!small` must not name the folder above.
   return isKey(base) ? { base, style: key.slice(at + 1) } : undefined;
 }

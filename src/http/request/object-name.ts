@@ -1,5 +1,4 @@
-// Which object of a domain a URL means, which of its rules the URL falls under, and where a name stands for what an alias makes
-// of another. No I/O.
+// Maps a URL of a domain to an object's key, to the rule that applies, and to an alias at the end of the path. No I/O.
 
 import type { Key } from "../../core/object.ts";
 import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
@@ -7,7 +6,7 @@ import { keyUnder, type ObjectRequest } from "../../mirror/rules.ts";
 import { readInstruction, splitStyle } from "./instruction.ts";
 import type { Route, Site } from "./site.ts";
 
-/** A URL of a domain, its token taken out. */
+/** A URL of a domain, without its token. */
 export interface ObjectUrl {
   /** Lower case, without port and trailing dot. */
   readonly host: string;
@@ -20,21 +19,21 @@ export interface ObjectUrl {
 
 export interface NamedObject {
   readonly key: Key;
-  /** Its `instruction` is there only where processing is done here: not under `everything`. */
+  /** `instruction` is set only if the image is processed here, so not under `everything`. */
   readonly request: ObjectRequest;
-  /** The same, decoded. */
+  /** `request.instruction`, decoded. */
   readonly instruction: string | undefined;
 }
 
-/** Throws url_invalid: with its query the key would be none. */
+/** Throws url_invalid if path and query together make no valid key. */
 export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   const { path, query } = url;
   const read = readInstruction(query);
   const isProcessing = read.kind === "processing";
   const raw = isProcessing ? read.raw : undefined;
   const instruction = isProcessing ? read.text : undefined;
-  // Where no rule keeps queries the key is the path, and the rules need not be asked before there is a miss. A domain without a
-  // mirror shows what is in the bucket, whoever has named it.
+  // If no rule keeps queries, the key is the path, and rules need no evaluation before a miss. A domain without a
+  // mirror serves every object of its bucket by the key.
   if (site.source?.keysHaveQueries !== true) {
     return { key: path, request: { path, query, instruction: raw }, instruction };
   }
@@ -47,7 +46,7 @@ export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   return { key: keyUnder(route, request), request, instruction };
 }
 
-/** The rule that a URL falls under. `path`: another than the URL's own, such as that of the original of a style. */
+/** The rule that applies to a URL. `path`: replaces the URL's own, such as the path of a style's original. */
 export function routeOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
   return site.source?.route(path === url.path ? url : { ...url, path });
 }
@@ -60,8 +59,8 @@ export interface AliasName {
 }
 
 /**
- * Undefined where the path ends in no alias, and where the rule of the path or of what it would be made of says `everything`: there an
- * alias is a name like any other.
+ * Undefined if the path ends in no alias. Undefined too if the rule of the path, or of the alias's original, says
+ * `everything`: there an alias is part of the name.
  */
 export function aliasIn(site: Site, url: ObjectUrl, path = url.path): AliasName | undefined {
   const alias = aliasAtEnd(site, path);
@@ -70,7 +69,7 @@ export function aliasIn(site: Site, url: ObjectUrl, path = url.path): AliasName 
   return isName ? undefined : alias;
 }
 
-/** Whatever the rules say. */
+/** Ignores the rules. */
 function aliasAtEnd(site: Site, path: Key): AliasName | undefined {
   if (site.aliases.size === 0) return undefined;
   const styled = splitStyle(path, site.separators);
@@ -79,14 +78,14 @@ function aliasAtEnd(site: Site, path: Key): AliasName | undefined {
 }
 
 /**
- * The rule by which an origin is asked for what the bucket lacks. Undefined: none is asked. A name that ends in an alias is no
- * object's unless somebody has uploaded it: what an origin gave for it would be shown in the alias's place for good. So where the name is
- * an alias for another host or method of the domain, which has the same bucket, the answer is passed on alone.
+ * The rule by which a missing object is fetched. Undefined: no origin is asked. A name that ends in an alias is never
+ * fetched, because the stored object would replace the alias's image for good. If the name is an alias only for another
+ * host or method with the same bucket, the object is passed on without being stored.
  */
 export function missRouteOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
   if (aliasIn(site, url, path) !== undefined) return undefined;
   const route = routeOf(site, url, path);
-  return route !== undefined && mayBeAlias(site, path) ? { ...route, isPassedOn: true } : route;
+  return route !== undefined && mayBeAlias(site, path) ? { ...route, isNeverStored: true } : route;
 }
 
 function mayBeAlias(site: Site, path: Key): boolean {

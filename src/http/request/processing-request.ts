@@ -1,4 +1,5 @@
-// What a URL asks to be made, and of which original: by an instruction in its query, or by an alias behind its name. No I/O.
+// Reads which image a URL wants processed and how: by an instruction in its query, or by an alias at the end of its
+// path. No I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { ignoresErrors, parseInstruction } from "../../image/grammar/grammar.ts";
@@ -11,21 +12,21 @@ import { remember } from "./remember.ts";
 import type { Site } from "./site.ts";
 import { percentDecoded } from "./target.ts";
 
-/** An image to be made. */
+/** A request for a processed image. */
 export interface ProcessingRequest {
   readonly named: NamedRecipe;
   /** The path of the original's own URL. */
   readonly path: Key;
   readonly original: NamedObject;
-  /** What the URL's path has more: separator and alias; empty for an instruction. */
+  /** Separator and alias at the end of the URL's path; empty for an instruction. */
   readonly suffix: string;
-  /** The operator's own choice of what is made. */
+  /** True if an alias, which the operator defines, names the recipe. */
   readonly isAlias: boolean;
 }
 
 /**
- * What the instruction of the query asks for; undefined where there is none, and where it cannot be read and says itself that
- * the original will do then. Throws processing_invalid.
+ * Reads the instruction of the query. Undefined: there is none, or it is invalid and has `ignore-error`, so that the
+ * original is served. Throws processing_invalid.
  */
 export function processingOfQuery(site: Site, { path }: ObjectUrl, object: NamedObject): ProcessingRequest | undefined {
   const { instruction } = object;
@@ -40,8 +41,8 @@ export function processingOfQuery(site: Site, { path }: ObjectUrl, object: Named
 }
 
 /**
- * What the alias at the end of the path asks for, unless an object is really named so; of a protected bucket also the alias
- * that is the whole query. Undefined where there is none.
+ * Reads the alias at the end of the path. An object of exactly that name takes precedence; the caller checks that. In a
+ * protected bucket the whole query may be an alias too. Undefined: there is no alias.
  */
 export function processingOfAlias(site: Site, url: ObjectUrl): ProcessingRequest | undefined {
   const { aliases, originalAuthorizer } = site;
@@ -52,7 +53,7 @@ export function processingOfAlias(site: Site, url: ObjectUrl): ProcessingRequest
   return alias === undefined ? undefined : aliasOf(site, url, { named: alias.named, path: alias.base });
 }
 
-/** What cannot be decoded names no alias. */
+/** An undecodable query is returned as it is: it names no alias. */
 function decodedQuery(query: string): string {
   try {
     return percentDecoded(query);
@@ -61,7 +62,7 @@ function decodedQuery(query: string): string {
   }
 }
 
-/** Under `everything` an alias is a name like any other. */
+/** Undefined under `everything`, where an alias is part of the name. */
 function aliasOf(
   site: Site,
   url: ObjectUrl,
@@ -75,7 +76,10 @@ function aliasOf(
   return { named, path, original, suffix: url.path.slice(path.length), isAlias: true };
 }
 
-/** Throws where a URL has an alias and behind it an instruction or one more, which nobody has said what to make of. */
+/**
+ * Throws processing_invalid for a URL with an alias and an instruction, or with two aliases: the manuals define
+ * neither.
+ */
 export function refuseBoth({ path, isAlias }: Pick<ProcessingRequest, "path" | "isAlias">): never {
   const more = isAlias ? "another one" : "an instruction";
   const message = `Cannot process "${path}": it has an alias and ${more}, wanted one of them`;
@@ -86,12 +90,12 @@ export function refuseBoth({ path, isAlias }: Pick<ProcessingRequest, "path" | "
 }
 
 /** The recipe for a client with this Accept header. */
-export function settledFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
-  return named.settled?.(formatOf(accept ?? "")) ?? named;
+export function negotiatedFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
+  return named.negotiated?.(formatOf(accept ?? "")) ?? named;
 }
 
 const formatOf = remember(acceptedFormat);
-/** Forty steps are some 8 KB. */
+/** A recipe of forty steps takes about 8 KB. */
 const MAX_RECIPES = 1_024;
 const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })), MAX_RECIPES);
 const readRecipe = { 2015: readIn(2015), later: readIn("later") } as const satisfies Record<Era, unknown>;

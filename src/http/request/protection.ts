@@ -1,4 +1,5 @@
-// 原图保护: of a protected bucket aliases are shown and nothing else, but for an original that a signed URL asks for by name.
+// 原图保护: a protected bucket serves only aliases. An original is served only if a signed URL asks for it by
+// `ci-process=originImage`.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { NamedObject } from "./object-name.ts";
 import type { ProcessingRequest } from "./processing-request.ts";
@@ -6,7 +7,7 @@ import type { Authorizer, Site } from "./site.ts";
 
 const FOR_ORIGINAL = "ci-process=originImage";
 
-/** What the bucket's own rules see of a query. */
+/** The query without the request for an original; the bucket's rules never see that part. */
 export function queryWithoutEscape({ originalAuthorizer }: Site, query: string): string {
   if (originalAuthorizer === undefined || !query.includes(FOR_ORIGINAL)) return query;
   return query
@@ -15,7 +16,7 @@ export function queryWithoutEscape({ originalAuthorizer }: Site, query: string):
     .join("&");
 }
 
-/** The door that a URL has to pass for an original, whoever sends it; undefined: it asks for none. Throws original_protected. */
+/** The authorizer that checks a URL for an original; undefined if the URL names an alias. Throws original_protected. */
 export function authorizerOfOriginal(
   authorizer: Authorizer,
   url: {

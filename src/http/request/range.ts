@@ -1,18 +1,18 @@
-// The Range header against a body of known size (RFC 9110 §14). Pure.
+// Evaluates the Range header against a body of known size (RFC 9110 §14). Pure.
 import type { ByteRange } from "../../core/object.ts";
 
 export type RangeSet =
   | { readonly kind: "unsatisfiable" }
-  /** At least one, in the order asked for, none overlapping another. */
+  /** One or more, in the order of the header, without overlaps. */
   | { readonly kind: "ranges"; readonly ranges: readonly ByteRange[] };
 
 const MAX_RANGES = 16;
 const SPEC = /^(\d*)-(\d*)$/;
 
 /**
- * Undefined: answer the whole body. So for another unit, for a malformed set (RFC 9110 §14.2 lets a server ignore it),
- * for more than 16 ranges, for overlapping ones, and for a set that adds up to the whole: asking for the same bytes many
- * times is an attack, not a wish.
+ * Undefined: the whole body is served. That is so for another unit, for a malformed set (RFC 9110 §14.2 lets a server
+ * ignore it), for more than 16 ranges, for overlapping ones, and for a set that adds up to the whole. Requests for the
+ * same bytes many times are attacks.
  */
 export function parseRange(header: string, size: number): RangeSet | undefined {
   const set = /^bytes=(.*)$/i.exec(header.trim())?.[1];

@@ -1,4 +1,4 @@
-// Referer anti-leech (域名防盗链). Only the host of the Referer counts, whole and case-insensitive. Pure.
+// Evaluates Referer lists (域名防盗链). Only the host of the Referer counts, whole and case-insensitive. Pure.
 
 export interface RefererRules {
   readonly mode: "off" | "allow" | "deny";
@@ -8,14 +8,14 @@ export interface RefererRules {
   readonly allowEmpty: boolean;
 }
 
-/** `listed`: on the white list, so that no token is needed. */
+/** `listed`: the host is on an `allow` list, so no token is needed. */
 export type RefererVerdict = "allowed" | "listed" | "refused";
 
 export function refererVerdict(header: string | undefined, rules: RefererRules): RefererVerdict {
   if (rules.mode === "off") return "allowed";
   if (header === undefined || header.trim() === "") return rules.allowEmpty ? "allowed" : "refused";
   const host = hostOfReferer(header);
-  // What cannot be read is on no list: refused where only the listed pass.
+  // An unreadable Referer is on no list, so `allow` refuses it and `deny` accepts it.
   const isListed = host !== undefined && rules.domains.some((domain) => covers(domain, host));
   if (rules.mode === "allow") return isListed ? "listed" : "refused";
   return isListed ? "refused" : "allowed";

@@ -1,14 +1,14 @@
-// Remembers what a pure reader of texts has said, within bounds: hot pictures are asked for with the same URL, host and
-// query over and over. It remembers how a text reads, never what it was answered with.
+// Caches the results of a pure function of a text, within bounds: popular images are requested with the same URL, host
+// and query again and again. It caches how a text is parsed, never a response.
 
-/** Longer texts are read anew each time: a bound on length is a bound on memory. Characters. */
+/** Longer texts are not cached: a bound on length is a bound on memory. Characters. */
 const MAX_TEXT_CHARACTERS = 512;
-/** Texts in each of the two halves, where nothing else is said. */
+/** The default number of texts in each of the two generations. */
 const MAX_TEXTS = 4_096;
 
 /**
- * `read` must depend on its text alone, and its results are shared: never change one. What it throws is not remembered. The
- * older half is forgotten whole when the younger has `maxTexts`.
+ * `read` must depend on its text alone. Its results are shared, so callers must not change them; exceptions are not
+ * cached. When the young generation has `maxTexts`, the old one is dropped and the young one becomes old.
  */
 export function remember<Result>(read: (text: string) => Result, maxTexts = MAX_TEXTS): (text: string) => Result {
   let young = new Map<string, Result>();
@@ -16,7 +16,7 @@ export function remember<Result>(read: (text: string) => Result, maxTexts = MAX_
 
   function learn(text: string): Result {
     if (text.length > MAX_TEXT_CHARACTERS) return read(text);
-    // A text of its own: cut out of a request head, it would keep the whole head.
+    // A copy: V8 keeps the whole request head for a text that was cut out of it.
     const own = Buffer.from(text).toString();
     const result = old.get(own) ?? read(own);
     if (young.size >= maxTexts) {

@@ -11,31 +11,31 @@ export interface Target extends RequestTarget {
 }
 
 export interface RequestTarget extends PathAndQuery {
-  /** Lower case, without port and trailing dot; empty where the request has no Host, or an empty one. */
+  /** Lower case, without port and trailing dot; empty if the request has no Host or an empty one. */
   readonly host: string;
 }
 
 interface PathAndQuery {
   /** Undefined if the path is `/`. */
   readonly key: Key | undefined;
-  /** Without `?`; empty where there is none. */
+  /** Without `?`; empty if there is none. */
   readonly rawQuery: string;
 }
 
 const MAX_TARGET_CHARACTERS = 8_192;
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 const MAX_HOST_CHARACTERS = 253;
-// A name, perhaps with the root's dot, or an IPv6 address in brackets; then perhaps a port.
+// A name, optionally with the root's dot, or an IPv6 address in brackets; then optionally a port.
 const AUTHORITY = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::\d{0,5})?$/i;
 
-/** As readTarget(), of an object. Throws url_invalid too if the path is `/`. */
+/** As readTarget(), but throws url_invalid if the path is `/`. */
 export function parseTarget(rawTarget: string, hosts: readonly string[]): Target {
   const { key, ...rest } = readTarget(rawTarget, hosts);
   if (key === undefined) throw invalid("it names no object");
   return { ...rest, key };
 }
 
-/** That of a request. Throws as readTarget(), and host_invalid if HTTP/1.1 comes without a Host (RFC 9112 §3.2). */
+/** As readTarget(), for a request. Throws host_invalid too if an HTTP/1.1 request has no Host (RFC 9112 §3.2). */
 export function targetOf({
   url = "",
   rawHeaders,
@@ -52,8 +52,8 @@ export function targetOf({
 }
 
 /**
- * `rawTarget` as node gives it: one character a byte. `hosts`: the value of every Host header. Throws url_invalid,
- * url_too_long, host_invalid (two Hosts, garbage), request_invalid (an absolute target that disagrees with Host).
+ * `rawTarget`: as node gives it, one character a byte. `hosts`: the value of every Host header. Throws url_invalid,
+ * url_too_long, host_invalid (two Hosts, or no host name), request_invalid (the absolute target and Host disagree).
  */
 export function readTarget(rawTarget: string, hosts: readonly string[]): RequestTarget {
   if (rawTarget.length > MAX_TARGET_CHARACTERS) {
@@ -84,10 +84,10 @@ export function readTarget(rawTarget: string, hosts: readonly string[]): Request
 
 const SLASH = 0x2f;
 const PERCENT = 0x25;
-// No control character, blank or DEL, and no fragment, which is not for servers: neither in the path nor in the query.
+// Neither path nor query may contain control characters, spaces, DEL, or a fragment, which clients must not send.
 const ALLOWED = /^[!"$-~\x80-\xff]*$/;
 
-/** Of what begins with the path's first slash. */
+/** Splits a target that begins with the path's first slash. */
 const pathAndQuery = remember((rest): PathAndQuery => {
   if (!ALLOWED.test(rest)) throw invalid("it holds a character that must be escaped");
   const mark = rest.indexOf("?");
@@ -114,8 +114,8 @@ const ENCODED = /[%\x80-\xff]/;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * The key that a raw path without its first slash names. `%XX` is decoded once, `+` stays `+`, slashes are literal.
- * Raw bytes beyond ASCII are taken where they are UTF-8: browsers escape them, some old clients do not.
+ * The key that a raw path without its first slash names. `%XX` is decoded once, `+` stays `+`, slashes are literal. Raw
+ * bytes beyond ASCII are accepted if they are UTF-8: some old clients do not escape them.
  */
 function decodeKey(raw: string): Key {
   return toKey(percentDecoded(raw));
@@ -149,8 +149,8 @@ function readEscape(raw: string, index: number): number {
 }
 
 /**
- * The path of a key, to follow a slash: everything but slashes and the unreserved characters of RFC 3986 is escaped, so
- * that the URL may also stand in quotes in a shell or a page.
+ * The path of a key, without the first slash. All characters except slashes and the unreserved ones of RFC 3986 are
+ * escaped, so that the URL is safe in the quotes of a shell or a page.
  */
 export function encodeKeyForPath(key: Key): string {
   return encodeURIComponent(key)
@@ -158,7 +158,7 @@ export function encodeKeyForPath(key: Key): string {
     .replace(/[!'()*]/g, escapeCharacter);
 }
 
-/** `text` with one character a byte: what is beyond ASCII as `%XX`. */
+/** Percent-encodes all bytes beyond ASCII. `text` has one character a byte. */
 export function escapeBeyondAscii(text: string): string {
   return BEYOND_ASCII.test(text) ? text.replace(/[\x80-\xff]/g, escapeCharacter) : text;
 }

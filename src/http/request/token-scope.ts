@@ -1,5 +1,5 @@
-// Which objects a download's token may be for: the name in the URL, the whole key, or the original that an alias is for. And what
-// two tokens allow together, of an image and of a mark on it.
+// Decides which name a download's token is checked against: the URL's path, the whole key, or the original of an alias.
+// Also combines the rights of two tokens, for an image with an image mark.
 import type { Key } from "../../core/object.ts";
 import type { TokenScope } from "../response/cache-control.ts";
 import type { NamedObject } from "./object-name.ts";
@@ -8,7 +8,7 @@ import type { Admission, Authorizer } from "./site.ts";
 
 export interface Admitting {
   readonly admission: Admission;
-  /** The token is for the original of the alias, and for no object that is really named like the two together. */
+  /** True if the token is bound to the alias's original, so it does not cover an object of the URL's full name. */
   readonly isForOriginal: boolean;
 }
 
@@ -24,7 +24,7 @@ export function admitNamed(
   const { path } = object.request;
   const own: readonly Key[] = [path, object.key];
   const originals: readonly Key[] = alias === undefined ? [] : [alias.path, alias.original.key];
-  // Most URLs have one name, and need not be asked about twice.
+  // Most URLs have one name, and the token is then read only once.
   const isOne = alias === undefined && object.key === path;
   const bound = isOne || sign === undefined ? undefined : authorizer.boundFile(sign);
   const name = bound === undefined ? undefined : [...own, ...originals].find((each) => each === bound);
@@ -32,14 +32,14 @@ export function admitNamed(
   return { admission: authorizer.admit(sign, name ?? path), isForOriginal };
 }
 
-/** What is made of two images goes out under both tokens: caches heed the stricter, and each that works once is spent. */
+/** The rights for an image made from two: the stricter scope counts for caches, and both one-time tokens are spent. */
 export function admittedByBoth(one: Admission, other: Admission): Admission {
   const once = [one, other].filter(({ spend }) => spend !== undefined);
   const scope = stricter(one.scope, other.scope);
   if (once.length === 0) return { scope, spend: undefined };
   const isSpent = () => once.some((each) => each.isSpent?.() === true);
   let spent: Promise<boolean> | undefined;
-  // One that is spent already does not take the other with it.
+  // If one is spent already, the other must not be spent for nothing.
   const spendAll = async () => {
     if (isSpent()) return false;
     for (const { spend } of once) if ((await spend?.()) === false) return false;

@@ -1,9 +1,9 @@
-// Answers a download from a fill that still runs, or that ended without proof. No validators: a resume must never mix
-// two versions. When the fill breaks the connection is broken; all bytes have gone out, only the clean end is withheld. Where none
-// has gone out yet it is an error like any other.
+// Answers a download from a running fill, or from one that ended without proof. Such a response has no validators, so
+// that a resume never mixes two versions. If the fill fails after the head, the connection breaks: the bytes have gone
+// out, and only the clean end is missing. Before the head a failure is an ordinary error response.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, MEDIA_TYPES } from "../../core/object.ts";
-import { damageOf, type FillHead } from "../../mirror/fill/fill.ts";
+import { damageOf, type FillHead } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import type { TransientBody } from "../../mirror/fill/transient.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
@@ -15,20 +15,20 @@ import type { AnswerState } from "./cache-control.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import type { HeaderList } from "./response.ts";
 
-/** Bytes. */
+/** The size of a piece of a transient body. */
 const PIECE_BYTES = 262_144;
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;
 
-/** What the answer carries, once it is known how good the body is. `isProven`: the gate has passed before the head. */
+/** Makes the response's context once the body's state is known. `isProven`: the gate has passed before the head. */
 export type ContextFor = (state: AnswerState, isProven: boolean) => AnswerContext;
 
-/** Sends what arrives as it arrives. The caller releases `filling`, and destroys the response when this throws. */
+/** Sends the body while it arrives. The caller releases `filling`, and destroys the response if this throws. */
 export async function answerFilling(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const { request } = exchange;
   const { size } = filling.head;
   const range = requestedRange(exchange);
-  // Without a length an HTTP/1.0 client could not tell a broken body from a whole one, and a range has no meaning.
+  // Without a length an HTTP/1.0 client cannot tell a broken body from a whole one, and a range has no meaning.
   const needsLength = request.method === "GET" && (range !== undefined || request.httpVersion === "1.0");
   const mustEnd = (size === undefined && needsLength) || isForOneVersion(exchange);
   if (mustEnd) return answerEnded(exchange, filling, contextFor);
@@ -39,28 +39,28 @@ export async function answerFilling(exchange: Exchange, filling: Filling, contex
   return stream(exchange, filling, { contextFor, span: set?.ranges[0] });
 }
 
-/** An answer without validators meets no If-Range. */
+/** Undefined too if the request has If-Range, which a response without validators never satisfies. */
 function requestedRange({ request }: Exchange): string | undefined {
   const { range, "if-range": ifRange } = request.headers;
   return request.method === "GET" && ifRange === undefined ? range : undefined;
 }
 
-/** While the body arrives it is not known which version it is. */
+/** Whether the request names a version; a running fill does not know its version yet. */
 export function isForOneVersion({ request }: Exchange): boolean {
   const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
   return wantsVersion({ ifMatch, ifUnmodifiedSince });
 }
 
 /**
- * Waits for the end of the fill, then answers as from a stored object where it is one. What the disk cannot keep is not there at
- * the end any more: who wanted parts of it gets the whole as it arrives, for ranges need not be heeded (RFC 9110 §14.2), and for who
- * can do nothing with less than all of it, it is gathered.
+ * Waits for the end of the fill, then answers as from a stored object if the fill stored one. A body that the disk
+ * cannot hold is not available at its end. In that case ranges are ignored, and the whole body is sent while it arrives
+ * (RFC 9110 §14.2). If the client can use only the whole body, it is collected in memory instead.
  */
 async function answerEnded(exchange: Exchange, filling: Filling, contextFor: ContextFor): Promise<void> {
   const { reader } = filling;
   const end = await (mayTakeWhole(exchange, filling) ? reader.endOrNotStorable() : reader.whole());
   if (end === "not-storable") return stream(exchange, filling, { contextFor, span: undefined });
-  if (end.kind === "rescued") return answerTransient(exchange, end, contextFor("filling", false));
+  if (end.kind === "transient") return answerTransient(exchange, end, contextFor("filling", false));
   if (end.kind === "failed") throw end.error;
   if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
   const { spool } = end.head;
@@ -74,19 +74,19 @@ async function answerEnded(exchange: Exchange, filling: Filling, contextFor: Con
   const range = requestedRange(exchange);
   const set = range === undefined ? undefined : parseRange(range, spool.received);
   if (set?.kind === "unsatisfiable") throw outside(spool.received);
-  // Several ranges of a body that will not be stored: the whole is allowed, and simple.
+  // For several ranges of a body that will not be stored, the whole body is allowed and simple.
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
-  // What is in memory at the end stays there; no disk has all that came before it.
+  // Only the end of the body is still in memory; the disk does not have all of the rest.
   if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw notStorableError(end.error);
   await stream(exchange, { ...filling, head: end.head, isSuspect: damageOf(end) !== undefined }, { contextFor, span });
 }
 
-/** Without a length an HTTP/1.0 client could not tell a broken body from a whole one. */
+/** False for a request that names a version, and for HTTP/1.0 without a length: see answerFilling(). */
 function mayTakeWhole(exchange: Exchange, { head }: Filling): boolean {
   return !isForOneVersion(exchange) && (head.size !== undefined || exchange.request.httpVersion !== "1.0");
 }
 
-/** Read as from a store, piece by piece: its room is given back when the client has taken nearly all. */
+/** Sends it piece by piece, as from a store: its memory is released when the client has received nearly all. */
 async function answerTransient(
   exchange: Exchange,
   { info, bytes }: TransientBody,
@@ -120,18 +120,18 @@ async function stream(
   const ended = async () => {
     const end = await reader.end();
     if (end.kind === "failed") throw end.error;
-    // What was known when this request came is marked as such; what turns out now is refused, or told by breaking off.
+    // A suspect that was known at the start is marked in the head. Damage that is found now must break the response.
     if (damageOf(end) !== "hash" || isSuspect) return end;
     throw new HuiyuanError("origin_hash_wrong", `Cannot end the answer: ${head.answer.url} declared another digest`);
   };
-  // It may lie far behind the bytes that are there, or before those that a full disk has left: it decides between an
-  // answer and an error. Where nothing would go out before the end, so does the end.
+  // The first bytes decide between a response and an error: they may still be far ahead, or lost because the disk is
+  // full. If they are also the last ones, the end of the fill decides too.
   const first = await firstOf(head, read(part.start, part.end));
   const end = isLast(part.start, first) ? await ended() : undefined;
   const context = contextFor(isSuspect || damageOf(end) !== undefined ? "suspect" : "filling", false);
   await spend(context);
   writeHead(context);
-  // The last piece of a declared length is held until the fill has ended: after it the client takes the body for good.
+  // The last piece of a declared length is held until the fill has ended: with it the client has a whole body.
   const held = async (offset: number, last: number, ready: ReturnType<ReadAt>) => {
     const chunk = await ready;
     if (isLast(offset, chunk)) await ended();
@@ -148,7 +148,7 @@ async function stream(
   response.end();
 }
 
-/** Throws not_kept where others have been too fast. */
+/** Throws not_kept if the first bytes are gone, because faster clients are further on. */
 async function firstOf({ spool }: FillHead, reading: ReturnType<ReadAt>): Promise<Buffer | undefined> {
   try {
     return await reading;
@@ -159,9 +159,9 @@ async function firstOf({ spool }: FillHead, reading: ReturnType<ReadAt>): Promis
   }
 }
 
-/** Whoever reads it from its first byte on, as it arrives, has all of it. */
+/** A retry begins a new fill and reads it from its first byte. */
 function notStorableError(cause: HuiyuanError): HuiyuanError {
-  return new HuiyuanError("not_kept", "Cannot answer from an image that is passed on only: its beginning is gone", {
+  return new HuiyuanError("not_kept", "Cannot answer from an image that is not stored: its first bytes are gone", {
     cause,
     retryAfterSeconds: 1,
   });
@@ -190,8 +190,8 @@ function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {
   return headers;
 }
 
-/** The origin's answer to a HEAD: its type is not proven by any byte, so none is said. */
-export function answerAsked(exchange: Exchange, answer: OriginAnswer, context: AnswerContext): void {
+/** Answers a HEAD by the origin's own answer to a HEAD. It has no Content-Type, because no byte proves the type. */
+export function answerOriginHead(exchange: Exchange, answer: OriginAnswer, context: AnswerContext): void {
   const headers = ["X-Content-Type-Options", "nosniff", "Accept-Ranges", "bytes", "X-Request-Id", exchange.requestId];
   if (answer.size !== undefined) headers.push("Content-Length", String(answer.size));
   exchange.response.writeHead(200, headers, ...context.headers);
@@ -204,7 +204,10 @@ function outside(size: number): HuiyuanError {
   });
 }
 
-/** A part of a version that has no validators fits to no other part. */
+/** The error for a request that names a version, of an image without proof: no validators, so no version matches. */
 function unproven(): HuiyuanError {
-  return new HuiyuanError("precondition_failed", "Cannot answer: a version was asked for, and the image has no proof");
+  return new HuiyuanError(
+    "precondition_failed",
+    "Cannot answer: the request names a version, and the image is not proven whole",
+  );
 }

@@ -1,5 +1,5 @@
-// What an answer says beside the object's own headers: Cache-Control, Cache-Status, CORS and Vary. Laid out once where it
-// is the same for every client of a domain.
+// Makes the response headers that do not depend on the object: Cache-Control, Cache-Status, CORS and Vary. They are
+// built once if they are the same for every client of a domain.
 
 import { remember } from "../request/remember.ts";
 import type { Site } from "../request/site.ts";
@@ -8,14 +8,14 @@ import { corsHeaders } from "./cors.ts";
 import { type HeaderBlock, type HeaderList, type Headers, headerBlock } from "./response.ts";
 
 export interface AnswerFacts {
-  /** The request's Origin. */
+  /** The request's Origin header. */
   readonly origin: string | undefined;
   readonly scope: TokenScope;
   readonly state: AnswerState;
   readonly cacheStatus: string;
-  /** Of what ages; undefined: it does not. */
+  /** The remaining lifetime; undefined if the object never becomes stale. */
   readonly life: AnswerLife | undefined;
-  /** The answer depends on the request's Accept. */
+  /** Whether the response depends on the request's Accept. */
   readonly isByAccept: boolean;
 }
 
@@ -34,7 +34,7 @@ export function answerHeaders(site: Site, facts: AnswerFacts): readonly Headers[
 const cacheControl = remember((text) => headerBlock(["Cache-Control", text]));
 const status = remember((text) => headerBlock(["Cache-Status", text]));
 
-/** Kept as long as the domain's snapshot is. */
+/** Each block lives as long as the domain's snapshot. */
 const siteBlocks = { plain: new WeakMap<Site, HeaderBlock>(), byAccept: new WeakMap<Site, HeaderBlock>() };
 
 function siteBlock(site: Site, isByAccept: boolean): HeaderBlock {
@@ -46,10 +46,10 @@ function siteBlock(site: Site, isByAccept: boolean): HeaderBlock {
   return built;
 }
 
-/** Lists CORS and Vary. Errors and redirects carry them too: a cache may give one visitor's refusal to no other. */
+/** CORS and Vary. Errors and redirects have them too: a cache must not give one visitor's refusal to another. */
 export function siteHeaders(site: Site, origin: string | undefined, isByAccept: boolean): HeaderList {
   const cors = corsHeaders(site.cors, origin);
-  // One Vary line: some caches read only the first.
+  // A single Vary line, because some caches read only the first.
   const at = cors.indexOf("Vary");
   const names = at === -1 ? [] : [cors[at + 1]];
   if (site.referers.mode !== "off") names.push("Referer");

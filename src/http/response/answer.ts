@@ -1,5 +1,5 @@
-// Answers a download with an object whose size and validators are known: conditions, ranges, HEAD, whole. The same
-// function serves memory, bucket and finished spools; what still arrives is answer-filling.ts.
+// Answers a download with an object of known size and validators: conditions, ranges, HEAD, whole. Memory, bucket and
+// finished spools use the same function. Running fills are answered by answer-filling.ts.
 import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../../core/object.ts";
@@ -10,19 +10,19 @@ import { createMultipart } from "./multipart.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "./response.ts";
 
-/** The bytes of an object: whole in memory, or read by offset. `taken`: as in DownloadResponse.end, of the body. */
+/** The bytes of an object: whole in memory, or read by offset. `taken`: see DownloadResponse.end. */
 export type ObjectBytes =
   | { readonly kind: "memory"; readonly body: Buffer; readonly taken?: (() => void) | undefined }
   | { readonly kind: "read"; readonly read: ReadAt };
 
-/** What the answer carries beside the object's own headers. */
+/** The parts of a response that do not depend on the object. */
 export interface AnswerContext {
-  /** Cache-Control, Cache-Status, CORS, Vary: everything that does not depend on the object. */
+  /** Cache-Control, Cache-Status, CORS and Vary. */
   readonly headers: readonly Headers[];
-  /** A token that works once: awaited just before a 2xx head of a GET; false → sign_spent. */
+  /** Spends a one-time token; awaited just before the 2xx head of a GET. False: sign_spent. */
   readonly spend: (() => Promise<boolean>) | undefined;
   readonly client: () => AbortSignal;
-  /** Instead of 200, for an object that is shown for another one; conditions and ranges then mean nothing. */
+  /** Replaces 200 for a fallback object; conditions and ranges are ignored then. */
   readonly status?: 404;
 }
 
@@ -31,23 +31,23 @@ type Plan =
   | { readonly kind: "not-modified" }
   | { readonly kind: "ranges"; readonly ranges: readonly ByteRange[] };
 
-/** Some text, then some bytes of the object; either may be missing. */
+/** A text, then bytes of the object; either may be missing. */
 interface Part {
   readonly before?: Buffer | undefined;
   readonly span?: ByteRange;
 }
 
-/** An answer laid out: what its head says and which parts its body is made of. */
+/** The head and the parts of the body of a planned response. */
 interface Layout {
   readonly status: 200 | 206;
-  /** Bytes of the body. */
+  /** Bytes of the whole body. */
   readonly length: number;
-  /** What depends on the object alone, Content-Length included. */
+  /** The headers that depend on the object alone, Content-Length included. */
   readonly headers: Headers;
   readonly parts: readonly Part[];
 }
 
-/** What answers say of an object whoever asks. Kept for each object in memory, so it is small. */
+/** The facts about an object that are the same for all clients. It is small, because each object in memory has one. */
 interface Prepared {
   readonly etag: string;
   readonly modifiedAt: number;
@@ -60,7 +60,7 @@ const prepared = new WeakMap<ObjectInfo, Prepared>();
 
 const WHOLE: Plan = { kind: "full" };
 
-/** Built once per object and kept as long as the object is. */
+/** Built once for each object; it lives as long as the object. */
 function prepare(info: ObjectInfo): Prepared {
   const known = prepared.get(info);
   if (known !== undefined) return known;
@@ -69,26 +69,26 @@ function prepare(info: ObjectInfo): Prepared {
   const type = ["Content-Type", MEDIA_TYPES[info.image.format]];
   const headers = headerBlock(withLength(type, ownHeaders(info, etag), size));
   const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
-  // Before it was stored nobody had it from here.
+  // No response had this date before the object was stored.
   const isDateStrong = storedAt - modifiedAt >= 1_000;
   const built = { etag, modifiedAt, isDateStrong, isMade: provenance.originUrl === MADE_HERE, whole };
   prepared.set(info, built);
   return built;
 }
 
-/** For a 304. */
+/** The headers of a 304. */
 function validatorsOf({ modifiedAt }: ObjectInfo, etag: string): HeaderList {
   return ["ETag", etag, "Last-Modified", new Date(modifiedAt).toUTCString()];
 }
 
-/** For any part of it. */
+/** The headers of every response with bytes of the object. */
 function ownHeaders(info: ObjectInfo, etag: string): HeaderList {
   const own = [...validatorsOf(info, etag), "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff"];
   for (const name in info.headers) own.push(name, info.headers[name] as string);
   return own;
 }
 
-/** What the request's conditions and Range ask for. Throws range_unsatisfiable, precondition_failed. */
+/** Evaluates the request's conditions and Range. Throws range_unsatisfiable, precondition_failed. */
 function plan(exchange: Exchange, info: ObjectInfo): Plan {
   const { headers, method } = exchange.request;
   const verdict = evaluate(
@@ -117,7 +117,7 @@ function plan(exchange: Exchange, info: ObjectInfo): Plan {
   return range;
 }
 
-/** Sends the object. Synchronous up to the last byte when it is in memory and nothing has to be spent. */
+/** Sends the object. Synchronous to the last byte if it is in memory and no token is spent. */
 export function answerObject(
   exchange: Exchange,
   info: ObjectInfo,
@@ -134,7 +134,7 @@ export function answerObject(
   return sendPlanned(exchange, info, { bytes, context, planned });
 }
 
-/** Before a 2xx head of a GET. Throws sign_spent. */
+/** Must be called before the 2xx head of a GET. Throws sign_spent. */
 export async function spend(context: AnswerContext): Promise<void> {
   if (context.spend === undefined || (await context.spend())) return;
   throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
@@ -205,7 +205,7 @@ function sendParts(
   }
   const last = pieces.pop();
   for (const piece of pieces) response.write(piece);
-  // The usual answer is one piece, and one `end` with the bytes costs least.
+  // The usual response is one piece, and one `end` with the bytes costs least.
   response.end(last, taken);
 }
 
@@ -217,7 +217,7 @@ async function stream(
   response: DownloadResponse,
   { layout, writeHead, read, context }: { layout: Layout; writeHead: () => void; read: ReadAt; context: AnswerContext },
 ): Promise<void> {
-  // The first bytes are read before the head goes out: damage found there is still repaired or told.
+  // The first bytes are read before the head goes out, so that damage there can still be repaired or reported.
   const start = layout.parts.find((part) => part.span !== undefined)?.span;
   const first = start === undefined ? undefined : await read(start.start, start.end);
   await spend(context);

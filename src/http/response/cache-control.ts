@@ -1,26 +1,26 @@
-// What caches are told about an answer. Pure.
+// Makes the Cache-Control of a response. Pure.
 
-/** Under which token an answer is given. */
+/** The kind of token that a response was given for. */
 export type TokenScope =
   | { readonly kind: "none" }
-  /** `shared`: a CDN that checks tokens itself may keep the answer. */
+  /** `shared`: a CDN that checks tokens itself may store the response. */
   | { readonly kind: "signed"; readonly mode: "private" | "shared"; readonly expiresInSeconds: number }
   | { readonly kind: "reusable-one-time" }
   | { readonly kind: "one-time" };
 
 /**
- * `filling`: its end is not proven, or not that it is what the store has. `suspect`: known to be damaged. `unkept`: the origin forbids to keep it. `stand-in`: shown for
- * what could not be made now, and may be soon.
+ * `filling`: the image is not proven whole, or not proven to be the stored one. `suspect`: known to be damaged.
+ * `not-storable`: the origin forbids storing it. `stand-in`: served in place of an image that cannot be processed now.
  */
 export type AnswerState = "stored" | "filling" | "suspect" | "not-storable" | "stand-in";
 
-/** Says how long an image may still be served as it is. It counts from now: nginx ignores `Age`, so none is sent. */
+/** The remaining lifetime of an image, from now on: no `Age` is sent, because nginx ignores it. */
 export interface AnswerLife {
-  /** Whole seconds, rounded down; below 0 if the image is stale. */
+  /** Whole seconds, rounded down; negative if the image is stale. */
   readonly leftSeconds: number;
 }
 
-/** Of what is made of both; undefined: it does not age. */
+/** The remaining lifetime of an image made from two; undefined if neither becomes stale. */
 export function shorterLife(one: AnswerLife | undefined, other: AnswerLife | undefined): AnswerLife | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return other.leftSeconds < one.leftSeconds ? other : one;
@@ -29,10 +29,10 @@ export function shorterLife(one: AnswerLife | undefined, other: AnswerLife | und
 const NO_STORE: ReadonlySet<AnswerState> = new Set(["suspect", "not-storable", "stand-in"]);
 const MAX_UNPROVEN_SECONDS = 60;
 
-/** Says the Cache-Control of a 2xx or 304. No lifetime ends after `life`; undefined: it does not age. */
+/** Returns the Cache-Control of a 2xx or 304. No lifetime in it is longer than `life`, if that is given. */
 export type CacheControl = (scope: TokenScope, state: AnswerState, life?: AnswerLife) => string;
 
-/** `bucket`: the bucket's own text, read once. */
+/** `bucket`: the bucket's `cacheControl`. */
 export function createCacheControl(bucket: string): CacheControl {
   const open = readTemplate(bucket, false);
   const closed = readTemplate(bucket, true);
@@ -47,34 +47,34 @@ export function createCacheControl(bucket: string): CacheControl {
   };
 }
 
-/** Directives as they are sent; a lifetime is a text and the seconds that the bucket gives it. */
+/** The directives in order. A lifetime is its name with `=` and the seconds that the bucket sets. */
 type Template = readonly (string | { readonly before: string; readonly seconds: number })[];
 
-// A name, and perhaps a value, which may hold commas where it is in quotes.
+// A name, optionally with a value, which may contain commas if it is in quotes.
 const DIRECTIVE = /([\w-]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,"]*)))?/g;
 
-/** `isPrivate` turns `public` and `s-maxage`, which are for shared caches, away. */
+/** `isPrivate`: drops `public` and `s-maxage`, which are for shared caches. */
 function readTemplate(bucket: string, isPrivate: boolean): Template {
   const kept: Template[number][] = isPrivate ? ["private"] : [];
   let hasLife = false;
   for (const [directive, name = "", quoted, bare] of bucket.matchAll(DIRECTIVE)) {
     const word = name.toLowerCase();
     if (isPrivate && ["public", "private", "s-maxage"].includes(word)) continue;
-    // Promises about later than the limit cannot be kept.
+    // These make promises about the time after the limit.
     if (word === "immutable" || word.startsWith("stale-")) continue;
     const value = quoted ?? bare;
     const isLife = word === "max-age" || word === "s-maxage";
     if (isLife && !/^\d+$/.test(value ?? "")) continue;
-    // A browser does not read s-maxage, and `no-cache="set-cookie"` speaks of one header only.
+    // Browsers ignore s-maxage, and `no-cache="set-cookie"` concerns a single header.
     hasLife ||= word === "max-age" || (value === undefined && (word === "no-store" || word === "no-cache"));
     kept.push(isLife ? { before: `${word}=`, seconds: Number(value) } : directive);
   }
-  // Without a lifetime a cache may invent one that is longer.
+  // Without a lifetime a cache may assume one that is longer.
   if (!hasLife) kept.push({ before: "max-age=", seconds: Number.POSITIVE_INFINITY });
   return kept;
 }
 
-/** Every lifetime is at most `limit` seconds; below 0 counts as 0. */
+/** Caps every lifetime at `limit` seconds; a negative limit counts as 0. */
 function withLimit(template: Template, limit: number): string {
   let text = "";
   for (const part of template) {

@@ -1,4 +1,4 @@
-// Which other sites' scripts may read downloads. Pure.
+// Decides which scripts of other sites may read downloads (CORS). Pure.
 
 /** Allowed origins, such as `https://example.com`; `*` allows all. */
 export type CorsRules = readonly string[];
@@ -7,23 +7,23 @@ const EXPOSED = "ETag, Content-Length, Content-Range, Accept-Ranges, Cache-Statu
 const NONE: readonly string[] = [];
 const ANY = ["Access-Control-Allow-Origin", "*", "Access-Control-Expose-Headers", EXPOSED];
 
-/** Header names and values in turn, for an answer to a request with this Origin. */
+/** The CORS headers of a response to a request with this Origin: names and values in turn. */
 export function corsHeaders(rules: CorsRules, origin: string | undefined): readonly string[] {
   if (rules.includes("*")) return ANY;
   if (rules.length === 0) return NONE;
   const isAllowed = origin !== undefined && rules.some((rule) => rule.toLowerCase() === origin.toLowerCase());
-  // The answer differs by Origin, also for those who are not allowed.
+  // The response depends on Origin for refused pages too.
   if (!isAllowed) return ["Vary", "Origin"];
   return ["Access-Control-Allow-Origin", origin, "Access-Control-Expose-Headers", EXPOSED, "Vary", "Origin"];
 }
 
-/** Headers of a request that asks what a page may send. */
+/** The headers of a preflight request. */
 export interface PreflightRequest {
   readonly origin?: string | undefined;
   readonly "access-control-request-headers"?: string | undefined;
 }
 
-/** What pages of allowed origins may send: methods, and header names for a request that names none. */
+/** The permissions of allowed pages: methods, and the header names for a preflight that names none. */
 export interface PreflightGrant {
   readonly methods: string;
   readonly headers: string;
@@ -38,8 +38,9 @@ const MAX_ASKED_CHARACTERS = 1_024;
 const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[\t ]*,[\t ]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*$/;
 
 /**
- * The answer to an OPTIONS request, a preflight or not. An allowed origin is granted all headers that it asks for: none of
- * them gives it more than its signature does. Never with credentials.
+ * The headers of the response to OPTIONS, preflight or not. An allowed origin is granted all headers that it requests:
+ * no header gives it more rights than its signature. Credentials are never allowed. OPTIONS is not cacheable (RFC 9110
+ * §9.3.7), so `Vary` does not name Access-Control-Request-Headers.
  */
 export function preflightHeaders(
   rules: CorsRules,
@@ -52,7 +53,7 @@ export function preflightHeaders(
   return [
     "Allow",
     methods,
-    ...(isList ? varyingByHeaders(allowed) : allowed),
+    ...allowed,
     "Access-Control-Allow-Methods",
     methods,
     "Access-Control-Allow-Headers",
@@ -60,11 +61,4 @@ export function preflightHeaders(
     "Access-Control-Max-Age",
     "86400",
   ];
-}
-
-/** One Vary line: some caches read only the first. */
-function varyingByHeaders(allowed: readonly string[]): readonly string[] {
-  const at = allowed.indexOf("Vary");
-  const name = "Access-Control-Request-Headers";
-  return at === -1 ? [...allowed, "Vary", name] : allowed.with(at + 1, `${allowed[at + 1]}, ${name}`);
 }

@@ -1,10 +1,10 @@
-// How a failure reads on the wire: status, X-ErrNo, a request id and a small JSON body; the bucket's own page on a 404.
-// Nothing of the error is ever shown but its code's public text, the name of a faulty processing parameter and what it may be.
+// Sends error responses: status, X-ErrNo, a request id and a small JSON body, or the bucket's own page for a 404. Of
+// the error a client sees only its code's public text, and the name and range of a faulty processing parameter.
 import { errorRow, type HuiyuanError } from "../../core/errors.ts";
 import { type Exchange, sendWhole } from "../request/exchange.ts";
 import { siteHeaders } from "./answer-headers.ts";
 
-/** The body of an error answer. `code` is the X-ErrNo. */
+/** The body of an error response. Its `code` is the X-ErrNo. */
 export function errorBody(error: HuiyuanError, requestId: string): Buffer {
   const { errNo, text } = errorRow(error.code);
   const { parameter, wanted } = error;
@@ -13,7 +13,7 @@ export function errorBody(error: HuiyuanError, requestId: string): Buffer {
   return Buffer.from(`${JSON.stringify({ code: errNo, message, requestId })}\n`);
 }
 
-/** Answers the exchange, whose head has not been sent, with an error. */
+/** Sends an error response. No head may have been sent. */
 export function sendError(exchange: Exchange, error: HuiyuanError): void {
   const { site, request, isByAccept } = exchange;
   const { status: ownStatus, errNo } = errorRow(error.code);
@@ -27,7 +27,8 @@ export function sendError(exchange: Exchange, error: HuiyuanError): void {
     headers.push("Content-Range", `bytes */${error.objectBytes}`);
   if (error.code === "method_not_allowed") headers.push("Allow", "GET, HEAD, OPTIONS");
   if (error.retryAfterSeconds !== undefined) headers.push("Retry-After", String(error.retryAfterSeconds));
-  const page = status === 404 ? site?.notFoundPage : undefined;
+  // A request for `/` mostly comes from a person, and this text says what the server is.
+  const page = status === 404 && error.code !== "path_missing" ? site?.notFoundPage : undefined;
   if (page !== undefined) sendWhole(exchange, status, ["Content-Type", page.mediaType, ...headers], page.body);
   else
     sendWhole(

@@ -1,17 +1,17 @@
-// The frame of a multipart/byteranges answer (RFC 9110 §14.6): part heads, trailer, total length. Pure.
+// Makes the frame of a multipart/byteranges response (RFC 9110 §14.6): part heads, trailer, total length. Pure.
 import type { ByteRange } from "../../core/object.ts";
 
 export interface Multipart {
-  /** For the Content-Type of the whole answer. */
+  /** The Content-Type of the whole response. */
   readonly mediaType: string;
-  /** Goes before each range, in order. */
+  /** The text before each range, in order. */
   readonly heads: readonly Buffer[];
   readonly trailer: Buffer;
   /** Bytes of the whole body. */
   readonly length: number;
 }
 
-/** `size` and `mediaType` are the object's; `boundary` must not occur in its bytes, which 24 random digits see to. */
+/** `size` and `mediaType` are the object's. `boundary` must not occur in its bytes; 24 random digits ensure that. */
 export function createMultipart(
   ranges: readonly ByteRange[],
   { size, mediaType, boundary }: { readonly size: number; readonly mediaType: string; readonly boundary: string },

@@ -1,5 +1,5 @@
-// Makes every public URL of the product: download_url, file_url, the URLs of callbacks, logs and commands. It does not
-// choose the host; publicDomain() of the settings does.
+// Makes every public URL of the product: download_url, file_url, and the URLs in callbacks, logs and commands. It does
+// not choose the host; publicDomain() of the settings does.
 import type { Key } from "../../core/object.ts";
 import { encodeKeyForPath } from "../request/target.ts";
 
@@ -7,38 +7,41 @@ import { encodeKeyForPath } from "../request/target.ts";
 export interface PublicPlace {
   /** Undefined: clients reach the server without a proxy, over http. */
   readonly publicScheme?: "http" | "https" | undefined;
-  /** `auto`: the scheme's own port if `publicScheme` is set, else `port`. */
+  /** `auto`: the scheme's default port (80 or 443) if `publicScheme` is set, else the listening port. */
   readonly publicPort: number | "auto";
-  /** The port that the server listens on; 0 when it is not bound yet. */
+  /** The port that the server listens on; 0 until it is bound if the system chooses it. */
   readonly port: number;
 }
 
 const OWN_PORT = { http: 80, https: 443 } as const;
 
-/** `http://img.example.com:8080`; the scheme's own port is left out. Without a known port the result is of no use. */
-export function publicBase({ publicScheme, publicPort, port }: PublicPlace, host: string): string {
+/**
+ * Such as `http://img.example.com:8080`, without the port if it is the scheme's own. Undefined: the URL would have the
+ * listening port, which is not known yet.
+ */
+export function publicBase({ publicScheme, publicPort, port }: PublicPlace, host: string): string | undefined {
   const scheme = publicScheme ?? "http";
   const own = OWN_PORT[scheme];
   const automatic = publicScheme === undefined ? port : own;
   const shown = publicPort === "auto" ? automatic : publicPort;
+  if (shown === 0) return undefined;
   return `${scheme}://${host}${shown === own ? "" : `:${shown}`}`;
 }
 
-/** The download URL of an object. */
-export function publicUrl(place: PublicPlace, host: string, key: Key): string {
-  return `${publicBase(place, host)}/${encodeKeyForPath(key)}`;
+/** The download URL of an object. Undefined as publicBase() is. */
+export function publicUrl(place: PublicPlace, host: string, key: Key): string | undefined {
+  const base = publicBase(place, host);
+  return base && `${base}/${encodeKeyForPath(key)}`;
 }
 
 /**
- * The REST API's address for a client that names `authority` (host and perhaps port) in its request. Any host may be
- * the API's, so the client's word counts; scheme and port are public ones if the settings write either of them.
+ * The REST API's address for a client whose request names `authority` (a host, optionally with a port). The API answers
+ * on any host, so the client's host is used. Scheme and port are the public ones if either is set. `host` replaces an
+ * empty authority; without both the result is empty. The port must be bound.
  */
-export function apiBase(place: PublicPlace, authority: string): string {
+export function apiBase(place: PublicPlace, authority: string, host = ""): string {
+  const named = authority.replace(/:\d*$/, "");
+  if (named === "") return host === "" ? "" : (publicBase(place, host) ?? "");
   if (place.publicScheme === undefined && place.publicPort === "auto") return `http://${authority}`;
-  return publicBase(place, authority.replace(/:\d*$/, ""));
-}
-
-/** False: the kernel chooses the port when the server starts. */
-export function isPublicPortKnown({ publicScheme, publicPort, port }: PublicPlace): boolean {
-  return publicPort !== "auto" || publicScheme !== undefined || port !== 0;
+  return publicBase(place, named) ?? "";
 }

@@ -1,15 +1,14 @@
-// Moves bytes from a source that is read by offset to a client, at the client's speed. Breaks the connection, never
-// ends it cleanly, when the bytes do not come.
+// Copies bytes from a source that is read by offset to a client, at the client's speed. It never ends the response.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { DownloadResponse } from "./response.ts";
 
-/** Some bytes from `offset` on, up to `end` inclusive where there are so many; undefined at the end of the body. */
+/** Yields one or more bytes from `offset` on, at most up to `end` inclusive; undefined at the end of the body. */
 export type ReadAt = (offset: number, end: number) => Promise<Buffer | undefined> | Buffer | undefined;
 
 /**
- * Writes `start` to `end` (inclusive; Infinity: to the end of the body) without ending the response. Throws what the
- * source throws, and client_gone when the client has left; the caller then destroys the response. A client that takes
- * nothing is let go by the server's own idle limit, which sees whether bytes still move.
+ * Writes the bytes from `start` to `end` (inclusive; Infinity: the end of the body). Throws the errors of the source,
+ * and client_gone if the client leaves; the caller then destroys the response. If a client reads nothing, the server's
+ * idle limit closes the connection.
  */
 export async function pump(
   response: DownloadResponse,
@@ -31,7 +30,7 @@ export async function pump(
   if (offset <= span.end && span.end !== Number.POSITIVE_INFINITY) {
     throw new HuiyuanError(
       "internal",
-      `Cannot go on answering: the source ended at byte ${offset}, byte ${span.end} was wanted`,
+      `Cannot continue the response: the source ended at byte ${offset}, wanted byte ${span.end}`,
     );
   }
 }

@@ -1,42 +1,45 @@
-// What an answer is written to, whoever brought the request: node's http server (here) or the socket lane
-// (lane/response.ts). Header blocks are built once and sent many times. It decides nothing about an answer.
+// The response to a download, as handlers see it: written by node's http server (here) or by the fast path
+// (wire/fast-path/response.ts). Header blocks are built once and sent many times. It decides nothing about a response.
 import type { ServerResponse } from "node:http";
 import { HuiyuanError } from "../../core/errors.ts";
 
-/** Flat name, value, name, value … */
+/** Names and values in turn. */
 export type HeaderList = readonly string[];
 
-/** Headers that are sent again and again: laid out and checked once. */
+/** Headers for many responses, formatted and checked once. */
 export interface HeaderBlock {
   readonly list: HeaderList;
-  /** The lines as they go on the wire, each with its CRLF; one character a byte. */
+  /** The header lines, each with its CRLF; one character a byte. */
   readonly text: string;
-  /** Whether Content-Length is among them. */
+  /** Whether `list` contains Content-Length. */
   readonly hasLength: boolean;
 }
 
 export type Headers = HeaderList | HeaderBlock;
 
-/** The answer to one request. Nothing can be written after `end` or `destroy`. */
+/** The response to one request. Nothing can be written after `end` or `destroy`. */
 export interface DownloadResponse {
-  /** Of the head that was written; 200 before. */
+  /** The status of the written head; 200 before that. */
   readonly statusCode: number;
   readonly headersSent: boolean;
-  /** The connection is gone, or given up. */
+  /** The connection has closed, or was destroyed. */
   readonly destroyed: boolean;
-  /** Goes out with the first bytes or the end. Without Content-Length a body is chunked. Throws internal on CR, LF or NUL. */
+  /**
+   * The head is sent with the first bytes or the end. A body without Content-Length is chunked. Throws internal for CR,
+   * LF or NUL.
+   */
   writeHead(status: number, ...headers: readonly Headers[]): void;
-  /** False: wait for `onceDrained` before the next. */
+  /** False: wait for `onceDrained` before the next write. */
   write(bytes: Buffer): boolean;
-  /** `taken`: called when no byte of the answer is looked at any more; perhaps within `end`, perhaps never. */
+  /** `taken`: called once the buffer is no longer read, perhaps within `end`, perhaps never. */
   end(bytes?: Buffer, taken?: () => void): void;
   /** Breaks the connection: the client sees that the body is not whole. */
   destroy(): void;
-  /** Called once when more may be written; a later call replaces an earlier one. */
+  /** `listener` is called once when more may be written. A later call replaces an earlier one. */
   onceDrained(listener: () => void): void;
-  /** Called once if the connection closes before the answer has gone out. */
+  /** `listener` is called once if the connection closes before the response is complete. */
   onceGone(listener: () => void): void;
-  /** Called once when the last byte is with the kernel, or the connection has closed before. */
+  /** `listener` is called once when the kernel has the last byte, or the connection has closed. */
   onceOver(listener: () => void): void;
 }
 
@@ -50,12 +53,12 @@ export function headerBlock(list: HeaderList): HeaderBlock {
   return { list, text: asOneString(headerLines(list)), hasLength: namesLength(list) };
 }
 
-/** V8 keeps a text that was put together as a tree of its pieces, which is many times its size. */
+/** Flattens a text: V8 stores a concatenated text as a tree of its pieces, which is many times its size. */
 function asOneString(text: string): string {
   return Buffer.from(text, "latin1").toString("latin1");
 }
 
-/** Throws internal where a value could end its line, as node's own writer does. */
+/** Throws internal for a value that could end its line, as node's own writer does. */
 export function headerLines(list: HeaderList): string {
   let lines = "";
   for (let index = 0; index < list.length; index += 2) {
@@ -71,12 +74,12 @@ export function namesLength(list: HeaderList): boolean {
   return false;
 }
 
-/** An answer through node's http server. */
+/** Wraps a response of node's http server. */
 export function nodeResponse(response: ServerResponse): DownloadResponse {
   return new NodeResponse(response);
 }
 
-/** A class: V8 makes a slow object of every literal with a getter, and keeps all that it refers to. */
+/** A class, because V8 makes a slow object of every literal with a getter, and retains all that it refers to. */
 class NodeResponse implements DownloadResponse {
   readonly #response: ServerResponse;
   #drained: (() => void) | undefined;

@@ -4,16 +4,16 @@ import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
-import type { FillLimit } from "../../mirror/fill/slots.ts";
+import type { FillLimit } from "../../mirror/fill/semaphore.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import { joinCallback, type MakeOutboxEntry } from "../../upload/callback/callback.ts";
+import { joinCallback, type MakeOutboxDraft } from "../../upload/callback/callback.ts";
 import type { KnownMd5 } from "../../upload/known-md5.ts";
 import type { Slices } from "../../upload/slices/slices.ts";
 import type { Stored, UploadedFile } from "../../upload/store.ts";
-import type { Prove } from "../../upload/verify-decodable.ts";
+import type { VerifyDecodable } from "../../upload/verify-decodable.ts";
 import { encodeKeyForPath } from "../request/target.ts";
-import { apiBase, type PublicPlace, publicBase, publicUrl } from "../response/public-url.ts";
+import { apiBase, type PublicPlace, publicUrl } from "../response/public-url.ts";
 import { type ApiAnswer, type Links, success, uploadData } from "./answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
@@ -35,8 +35,8 @@ export interface RestApiParts {
   readonly place: () => PublicPlace;
   /** A form is aborted if no byte arrives for `idleMs`, or if it has not ended after `totalMs`. */
   readonly patience: { readonly idleMs: number; readonly totalMs: number };
-  readonly verify: Prove;
-  readonly announce: MakeOutboxEntry;
+  readonly verify: VerifyDecodable;
+  readonly announce: MakeOutboxDraft;
   /** Called for every image that an upload or a copy has stored. Must not throw. */
   readonly stored?: ((bucket: ManagedBucket, key: Key) => void) | undefined;
   readonly log: Log;
@@ -89,10 +89,11 @@ export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: R
   const { target, host, project } = call;
   const { publicDomain } = bucket;
   const place = parts.place();
-  const base = host === "" ? publicBase(place, publicDomain) : apiBase(place, host);
+  const base = apiBase(place, host, publicDomain);
   const path = target.version === 1 ? `v1/${project.appid}/${target.userid}` : `v2/${project.appid}/${bucket.name}/0`;
   const fileidInPath = encodeKeyForPath(fileid).replaceAll("/", "%2F");
-  return { url: `${base}/photos/${path}/${fileidInPath}`, download: publicUrl(place, publicDomain, fileid) };
+  // The port is bound by now.
+  return { url: `${base}/photos/${path}/${fileidInPath}`, download: publicUrl(place, publicDomain, fileid) ?? "" };
 }
 
 /** Enqueues the callback notice of an upload before the image is stored. */
@@ -101,7 +102,7 @@ export function announceUpload(
   bucket: ManagedBucket,
   { fileid, sha1, size, magicContext }: UploadedFile,
   parts: RestApiParts,
-): ReturnType<MakeOutboxEntry> {
+): ReturnType<MakeOutboxDraft> {
   const { project, target, requestId } = call;
   return parts.announce({
     appid: project.appid,
@@ -120,7 +121,7 @@ export function announceUpload(
 export async function answerUploaded(
   call: Call,
   bucket: ManagedBucket,
-  { info, announcement }: Stored,
+  { info, outboxDraft }: Stored,
   parts: RestApiParts,
 ): Promise<ApiAnswer> {
   const { about } = call;
@@ -129,7 +130,7 @@ export async function answerUploaded(
   about.bytes = size;
   parts.stored?.(bucket, key);
   const data = uploadData(info, linksOf(call, bucket, key, parts));
-  const outcome = await announcement?.stored();
+  const outcome = await outboxDraft?.stored();
   if (outcome === undefined) return success(data);
   const joined = joinCallback(data, outcome);
   if (outcome.code === 0) return { code: 0, message: "SUCCESS", data: joined };

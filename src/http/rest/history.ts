@@ -2,10 +2,10 @@
 // and continues when it is stored. It answers no call.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { damageOf } from "../../mirror/fill/fill.ts";
+import { damageOf } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
-import { askedForKey, type OriginRequest } from "../../mirror/rules.ts";
+import { type OriginRequest, originRequestForKey } from "../../mirror/rules.ts";
 import { missRouteOf, nameObject, type ObjectUrl } from "../request/object-name.ts";
 import type { Route, Site } from "../request/site.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -75,7 +75,7 @@ function originFetchOf(site: Site, key: Key): OriginFetch | undefined {
   if (object.key !== key || route === undefined || route.action === "none" || route.action === "redirect") {
     return undefined;
   }
-  const originRequest = askedForKey(route, object.request, {});
+  const originRequest = originRequestForKey(route, object.request, {});
   return originRequest.isStored ? { route, originRequest } : undefined;
 }
 

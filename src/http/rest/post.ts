@@ -10,7 +10,7 @@ import { type Form, type FormFields, isForm, readForm } from "../../upload/form.
 import { type Received, receiveFile } from "../../upload/receive.ts";
 import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";
 import { refuseExisting, storeUpload } from "../../upload/store.ts";
-import { awaitsContinue } from "../wire/continue.ts";
+import { awaitsContinue } from "../request/exchange.ts";
 import { type ApiAnswer, success } from "./answer.ts";
 import { announceUpload, answerUploaded, bucketOf, type Call, type RestApiParts } from "./call.ts";
 import { readFileid } from "./fileid.ts";
@@ -150,13 +150,13 @@ async function whole(
 ): Promise<ApiAnswer> {
   if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
   const stored = await storeUpload({
-    place: bucket.stored,
+    target: bucket.stored,
     fileid: fileid ?? toKey(randomUUID()),
     received,
     fields,
     magicContext: fields.magiccontext ?? "",
     verify: parts.verify,
-    announce: (file) => announceUpload(call, bucket, file, parts),
+    makeOutboxDraft: (file) => announceUpload(call, bucket, file, parts),
     now: parts.now(),
   });
   return answerUploaded(call, bucket, stored, parts);
@@ -171,7 +171,7 @@ async function slice(
   const { stored: place } = bucket;
   const answer = await takePacket(
     {
-      place,
+      target: place,
       appid: call.project.appid,
       bucketId: place.bucketId,
       requested,
@@ -182,7 +182,7 @@ async function slice(
       slices: parts.slices,
       maxImageBytes: parts.maxImageBytes(),
       verify: parts.verify,
-      announce: (file) => announceUpload(call, bucket, file, parts),
+      makeOutboxDraft: (file) => announceUpload(call, bucket, file, parts),
       now: parts.now(),
     },
   );

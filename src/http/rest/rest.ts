@@ -3,8 +3,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { createFailureLog } from "../../mirror/failure-log.ts";
+import { awaitsContinue } from "../request/exchange.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
-import { awaitsContinue } from "../wire/continue.ts";
 import { MAX_READING_AWAY_MS, MAX_UNREAD_BYTES } from "../wire/lingering-close.ts";
 import { type ApiAnswer, failure, sendAnswer } from "./answer.ts";
 import type { Call, CallName, CallNotes, RestApiParts } from "./call.ts";

@@ -1,8 +1,8 @@
-// Connections that have sent far ahead go on one after the other, one in each turn of the event loop: libuv accepts one connection in
-// each, so that five hundred such clients that all went on in one would have everybody else wait for seconds.
+// Resumes connections with much buffered input one at a time, one in each turn of the event loop. libuv accepts one
+// connection a turn: if five hundred such clients resumed in one turn, all others would wait for seconds.
 
 export interface Fairness {
-  /** Calls `next` when its turn has come, in another turn of the loop. */
+  /** Calls `next` in a later turn of the event loop, after the callers before it. */
   wait(next: () => void): void;
 }
 

@@ -1,17 +1,16 @@
-// Whose a request of the download port is: the REST API's, by its path, or the downloads'. Those have no use for a body, so
-// one that comes along is bounded here.
+// Routes requests of the download port: paths of the REST API go to the API, all others to downloads. A download needs
+// no request body, so the time for one is limited here.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { DownloadRequest } from "../request/exchange.ts";
+import { awaitsContinue, type DownloadRequest } from "../request/exchange.ts";
 import { type DownloadResponse, nodeResponse } from "../response/response.ts";
 import type { RestApi } from "../rest/rest.ts";
-import { awaitsContinue } from "./continue.ts";
 
 export interface FrontOptions {
   readonly restApi: RestApi;
   readonly download: (request: DownloadRequest, response: DownloadResponse) => void;
 }
 
-/** For the body of a request that needs none. */
+/** The time limit for the unused body of a download request. Milliseconds. */
 const BODY_MS = 30_000;
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -25,15 +24,15 @@ export function createFront({ restApi, download }: FrontOptions) {
   };
 }
 
-/** Downloads have no method that takes a body: none is invited in order to be refused. */
+/** Sends "100 Continue" for the methods of downloads. Other methods are refused, so their body is not invited. */
 function continueOrNot({ method = "" }: IncomingMessage, response: ServerResponse): void {
   if (BODILESS.has(method)) response.writeContinue();
-  // It may send its body or not now: where the next request begins cannot be known.
+  // The client may send its body or not, so the start of its next request is unknown.
   else response.shouldKeepAlive = false;
 }
 
 function limitBody(request: IncomingMessage): void {
-  // It was read while it waited for its turn, and will not close again.
+  // The body was read while the request waited for its turn, and `close` has been emitted.
   if (request.complete) return;
   const timer = setTimeout(() => request.complete || request.socket.destroy(), BODY_MS);
   request.once("close", () => clearTimeout(timer));

@@ -1,12 +1,12 @@
-// Answers load balancers on the download port: whether the server may be sent traffic. No host, bucket or origin has a
-// part in it. The admin port's /readyz tells an operator more.
-import type { Readiness } from "../admin/admin.ts";
+// Answers health checks of load balancers on the download port: 200 if the server may be sent traffic, else 503. Hosts,
+// buckets and origins play no part. The admin port's /readyz gives an operator the reasons.
+import type { Readiness } from "../admin/readiness.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import { targetOf } from "../request/target.ts";
 import type { DownloadResponse } from "../response/response.ts";
 
 export interface HealthOptions {
-  /** Such as `/.well-known/huiyuan`; empty: there is none. */
+  /** The health path, such as `/.well-known/huiyuan`; empty: health checks are off. */
   readonly path: () => string;
   readonly readiness: () => Promise<Readiness>;
   readonly nextRequestId: () => string;
@@ -14,40 +14,46 @@ export interface HealthOptions {
 
 type Listener = (request: DownloadRequest, response: DownloadResponse) => void;
 
-/** A listener that answers GET and HEAD of the health path, and gives all other requests to `listener`. */
+/** Returns a listener that answers GET and HEAD of the health path and passes all other requests to `listener`. */
 export function withHealth(listener: Listener, { path, readiness, nextRequestId }: HealthOptions): Listener {
   return (request, response) => {
     if (!isHealth(request, path())) return listener(request, response);
     const requestId = nextRequestId();
-    const tell = (isReady: boolean) => answer(isReady, { request, response, requestId });
+    const respond = (isReady: boolean) => answer(isReady, { request, response, requestId });
     readiness().then(
-      ({ isReady }) => tell(isReady),
-      () => tell(false),
+      ({ isReady }) => respond(isReady),
+      () => respond(false),
     );
   };
 }
 
-function isHealth(request: DownloadRequest, path: string): boolean {
+/** Whether a request is a health check; false if `path` is empty. */
+export function isHealth(request: DownloadRequest, path: string): boolean {
   const { method, url = "" } = request;
   if (path === "" || (method !== "GET" && method !== "HEAD")) return false;
-  // Every hit pays for this line.
-  if (!(url.startsWith("/") ? url.startsWith(path) : url.includes(path))) return false;
+  // Every download pays for this line, so it comes before the headers are read.
+  if (!(url.startsWith("/") ? isPathOf(url, path) : url.includes(path))) return false;
   try {
     const { key = "" } = targetOf(request);
     return `/${key}` === path;
   } catch {
-    return false; // Two Hosts, for one: the listener says why.
+    return false; // A bad Host, for example: the listener reports the fault.
   }
 }
 
-interface Asked {
+/** Whether `url`, which begins with a slash, is `path`, with a query or without one. */
+function isPathOf(url: string, path: string): boolean {
+  return url.startsWith(path) && (url.length === path.length || url[path.length] === "?");
+}
+
+interface HealthCheck {
   readonly request: DownloadRequest;
   readonly response: DownloadResponse;
   readonly requestId: string;
 }
 
-/** Says no more than that: everyone may ask. */
-function answer(isReady: boolean, { request, response, requestId }: Asked): void {
+/** The body has no further detail, because everyone may send this request. */
+function answer(isReady: boolean, { request, response, requestId }: HealthCheck): void {
   const body = Buffer.from(`${JSON.stringify({ status: isReady ? "ready" : "not ready" })}\n`);
   response.writeHead(isReady ? 200 : 503, [
     ...["Content-Type", "application/json; charset=utf-8", "Cache-Control", "no-store"],

@@ -1,21 +1,22 @@
-// How a connection ends so that its last answer arrives: what the client still sends is read away, within bounds. Closed with
-// bytes unread, or that come later, it would be reset, and the client lose what it has not read of the answer.
+// Closes a connection so that its last response arrives: the rest of the client's input is read and dropped, within
+// bounds (RFC 9112 §9.6). If a socket is closed with unread input, the kernel resets the connection, and the client
+// loses the part of the response that it has not read yet.
 import type { Socket } from "node:net";
 
 export interface LingeringCloses {
-  /** Whether any connection is being ended. */
+  /** Whether any connection is in its lingering close. */
   readonly isAny: boolean;
   /**
-   * Nothing more is written, and nothing that comes is a request any more: whoever reads the socket is taken off it. It closes
-   * when the client has closed its side, or sends nothing, or too much. A second call does nothing.
+   * Begins the close: nothing more is written, and later input is no request. All `data` listeners are removed. The
+   * socket closes if the client closes its side, stops sending, or exceeds a limit. A second call does nothing.
    */
   end(socket: Socket): void;
 }
 
-/** Three times what may be uploaded: who sends a photograph as it is should see why it was refused. */
+/** Three times the default upload limit, so that a client with a raw photograph still reads why it was refused. */
 export const MAX_UNREAD_BYTES = 67_108_864;
 export const MAX_READING_AWAY_MS = 60_000;
-/** Without a byte; so long nginx waits. */
+/** The socket closes after this time without input; nginx waits as long. Milliseconds. */
 const QUIET_MS = 5_000;
 
 export function createLingeringCloses(): LingeringCloses {
@@ -51,10 +52,10 @@ function readAway(socket: Socket): void {
     if (bytes > MAX_UNREAD_BYTES || performance.now() > until) socket.destroy();
     else quiet?.refresh();
   });
-  // By the request whose body nobody wants, where the parser is still in the middle of a read.
+  // A request with an unread body pauses the socket if the parser is still in the middle of a read.
   socket.on("pause", () => socket.resume());
   socket.resume();
-  // Where node's parser has paused it, resuming alone does not read.
+  // If node's parser has paused the handle, resume() alone does not start a read.
   socket._read(0);
   if (socket.writableFinished) wait();
   else socket.once("finish", wait);

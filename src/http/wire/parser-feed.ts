@@ -1,47 +1,40 @@
-// What a connection sends reaches node's parser in a form that it takes, and a few requests at a time. It makes objects of all that it
-// is given, some 2 KB for each request: 64 KB of small ones sent ahead were 2.5 MB, and six hundred such connections 1.5 GB.
+// Feeds the input of one connection to node's HTTP parser: one slice at a time, and only while few requests wait. The
+// parser makes about 2 KB of objects for each request, so 64 KB of small pipelined requests became 2.5 MB, and six
+// hundred such connections 1.5 GB. Raw bytes in a request line are escaped. request-framing.ts tracks
+// where requests end.
 import type { Socket } from "node:net";
-import { escapeBeyondAscii } from "../request/target.ts";
 import type { Fairness } from "./fairness.ts";
+import { createRequestFraming } from "./request-framing.ts";
 import type { Body } from "./small-chunks.ts";
 
 export interface ParserFeedOptions {
-  /** Has node's server take the connection. */
+  /** Lets node's server take the connection. */
   readonly takeOver: (socket: Socket) => void;
-  /** As many requests as may wait are waiting; `resume` of the socket follows when there are fewer. */
+  /** Whether the maximum of requests is waiting. The socket is resumed when there are fewer. */
   readonly isFull: () => boolean;
-  /** Of all connections. */
+  /** Shared by all connections. */
   readonly fairness: Fairness;
-  /** The newest request that the parser has brought. */
+  /** The body of the newest request that the parser has emitted. */
   readonly newest: () => Body | undefined;
 }
 
-/** Of one connection. */
+/** Belongs to one connection. */
 export interface ParserFeed {
-  /** Has node's server take the connection, from the bytes on that its parser has not seen. */
+  /** Hands the connection to node's server. Its new parser begins at the bytes that the old one has not seen. */
   attach(): void;
-  /** Bytes that were taken from the parser, or from the socket before: they come before all others. */
+  /** Puts back bytes that were read before; they precede all other input. */
   unread(bytes: Buffer): void;
-  /** The first bytes of the request that the parser reads now, or has read last: one character a byte. */
+  /** The first bytes of the current request, or else of the last one; one character a byte. */
   begun(): string;
 }
 
-const HEAD_END = "\r\n\r\n";
-const CR = 0x0d;
-const LF = 0x0a;
-const ZERO = 0x30;
-/** Bytes of a request line that `begun` keeps: the host and path of a call are shorter. */
-const MAX_BEGUN_BYTES = 512;
-/** Of one client; then others have their turn. */
+/** Slices of one connection before others get their turn. */
 const SLICES_AT_ONCE = 4;
-/** How soon a body in too many pieces is looked at again. Milliseconds. */
+/** The delay before a body with too many unread pieces is checked again. Milliseconds. */
 const CROWDED_MS = 20;
 
-/** Where in a request the next byte stands. `between`: before a request line, where empty lines are allowed. */
-type Place = "between" | "line" | "head" | "body";
-
 type Listener = (bytes: Buffer) => void;
-/** Node's server pauses the parser with the socket while much is to be written, and then wants to be given nothing. */
+/** Node's server sets `_paused` while too much output is queued; its parser must get no input then. */
 type Pausing = Socket & { readonly _paused?: boolean };
 
 export function createParserFeed(
@@ -53,15 +46,8 @@ export function createParserFeed(
   let slices = SLICES_AT_ONCE;
   let isYielding = false;
   let hasEnded = false;
-  let place: Place = "between";
-  /** Bytes of the body that are still to come; 0 if it is chunked. */
-  let bodyLeft = 0;
-  /** A chunked body may end at the next empty line. */
-  let mayEnd = false;
-  /** The last characters that the parser was given: an empty line may be cut in two. */
-  let tail = "";
-  let begun = "";
-  /** Node's own listeners. */
+  let framing = createRequestFraming();
+  /** Node's own listeners for `data` and `end`. */
   let parse: Listener | undefined;
   let finish: (() => void) | undefined;
 
@@ -69,77 +55,46 @@ export function createParserFeed(
   const mayFeed = () => !isFull() && (socket as Pausing)._paused !== true && newest()?.isCrowded() !== true;
 
   function feed(): void {
-    // What the parser calls may call for more, and others may have their turn before.
+    // A listener that the parser calls may call this again, and other connections may have their turn first.
     if (isFeeding || isYielding) return;
     isFeeding = true;
     while (held !== undefined && slices > 0 && !isOver() && mayFeed()) feedSlice(held);
     isFeeding = false;
-    // Nothing that still comes is a request any more.
+    // Later input is no request.
     if (isOver()) held = undefined;
-    if (held !== undefined) comeBack();
+    if (held !== undefined) waitForRoom();
     else if (hasEnded) endIfRead();
   }
 
-  /** A slice ends at the latest where its request ends, so that the next request line is recognized. */
+  /** Invariant: no slice reaches beyond its request, so the next request line is recognized and escaped. */
   function feedSlice(given: Buffer): void {
-    const bytes = place === "between" || place === "line" ? readLine(given) : given;
-    // Node takes an empty buffer for the end of the connection.
+    const bytes = framing.escapeLine(given);
+    // Node takes an empty buffer as the end of the connection.
     if (bytes.length === 0) {
       held = undefined;
       return;
     }
-    const slice = bytes.subarray(0, sliceEnd(bytes));
+    const slice = bytes.subarray(0, framing.take(bytes));
     held = slice.length === bytes.length ? undefined : bytes.subarray(slice.length);
-    tail = (tail + slice.toString("latin1", Math.max(0, slice.length - 3))).slice(-3);
     const before = newest();
     parse?.(slice);
     const request = newest();
     request?.flush();
-    if (request !== before) {
-      place = "body";
-      bodyLeft = request?.declaredBytes ?? 0;
-    } else if (bodyLeft > 0) bodyLeft -= slice.length;
-    if (place === "body" && request?.isWhole() === true) place = "between";
+    if (request !== before) framing.beginBody(request?.declaredBytes);
+    if (request?.isWhole() === true) framing.endRequest();
     slices -= 1;
   }
 
-  /** Heads and the ends of chunked bodies have an empty line behind them. */
-  function sliceEnd(bytes: Buffer): number {
-    if (bodyLeft > 0) return Math.min(bodyLeft, bytes.length);
-    if (place !== "body") return emptyLineEnd(bytes, 0, tail) ?? bytes.length;
-    const from = mayEnd ? 0 : lastChunkAt(bytes, tail);
-    if (from < 0) return bytes.length;
-    const end = emptyLineEnd(bytes, from, tail);
-    mayEnd = end === undefined;
-    return end ?? bytes.length;
-  }
-
-  /**
-   * Percent-encodes the raw bytes of a request line: node's parser refuses them, and the lane takes them as if they were
-   * escaped. Drops empty lines before it.
-   */
-  function readLine(given: Buffer): Buffer {
-    const bytes = place === "between" ? withoutBlankLines(given) : given;
-    const end = bytes.indexOf("\n");
-    const line = bytes.toString("latin1", 0, end < 0 ? bytes.length : end);
-    if (place === "between") begun = "";
-    begun += line.slice(0, MAX_BEGUN_BYTES - begun.length);
-    if (end >= 0) place = "head";
-    else if (line !== "") place = "line";
-    const escaped = escapeBeyondAscii(line);
-    return escaped === line ? bytes : Buffer.concat([Buffer.from(escaped, "latin1"), bytes.subarray(line.length)]);
-  }
-
-  /** Whoever makes room resumes the socket, but for what is made sure of here. */
-  function comeBack(): void {
+  /** Pauses the socket. A finished request resumes it; two cases that no event reports are handled here. */
+  function waitForRoom(): void {
     socket.pause();
     if (slices === 0) yieldTo(fairness.wait);
-    // Nothing tells of it: a stream that has asked for more asks no second time.
+    // No event reports the end of crowding: a stream that has asked for more data does not ask twice.
     else if (newest()?.isCrowded() === true) yieldTo((then) => setTimeout(then, CROWDED_MS));
   }
 
   function endIfRead(): void {
-    // What waits to be unread comes first.
+    // Input that waits to be put back comes first.
     if (isFull()) {
       socket.pause();
       return;
@@ -154,7 +109,7 @@ export function createParserFeed(
       isYielding = false;
       slices = SLICES_AT_ONCE;
       feed();
-      // Paused here, it is to go on from here, but where the body waits for its reader.
+      // A socket that was paused here is resumed here, unless the body waits for its reader.
       const mayResume = held === undefined && mayFeed() && newest()?.isFilled() !== true;
       if (mayResume && socket.isPaused()) socket.resume();
     });
@@ -165,7 +120,7 @@ export function createParserFeed(
     feed();
   }
 
-  /** The client has closed its side, behind whatever is held, or waits elsewhere to be unread. */
+  /** The client has closed its side. Held input, and input that is still to be put back, comes first. */
   function end(): void {
     hasEnded = true;
     feed();
@@ -177,10 +132,7 @@ export function createParserFeed(
       const others = { data: socket.listeners("data"), end: socket.listeners("end") };
       takeOver(socket);
       // A new parser expects a request line.
-      place = "between";
-      bodyLeft = 0;
-      mayEnd = false;
-      tail = "";
+      framing = createRequestFraming();
       const own = (event: "data" | "end") => socket.listeners(event).filter((each) => !others[event].includes(each));
       const [parser] = own("data");
       const [finisher] = own("end");
@@ -188,37 +140,13 @@ export function createParserFeed(
       finish = finisher as (() => void) | undefined;
       if (parse !== undefined) socket.off("data", parse);
       if (finish !== undefined) socket.off("end", finish);
-      // A listener for data also ends that the parser reads from the handle itself.
+      // With a `data` listener the parser no longer reads from the handle directly.
       socket.on("data", receive).on("end", end).on("resume", feed);
     },
     unread(bytes) {
       held = held === undefined ? bytes : Buffer.concat([bytes, held]);
       feed();
     },
-    begun: () => begun,
+    begun: () => framing.begun(),
   };
-}
-
-function withoutBlankLines(bytes: Buffer): Buffer {
-  let start = 0;
-  while (bytes[start] === CR || bytes[start] === LF) start += 1;
-  return bytes.subarray(start);
-}
-
-/** Where a line begins with 0, as the last chunk does; -1 if none does. `tail`: the characters before `bytes`. */
-function lastChunkAt(bytes: Buffer, tail: string): number {
-  return tail.endsWith("\n") && bytes[0] === ZERO ? 0 : bytes.indexOf("\n0");
-}
-
-/** The end of the first empty line behind `from`, perhaps begun in `tail`; undefined if there is none. */
-function emptyLineEnd(bytes: Buffer, from: number, tail: string): number | undefined {
-  const isCut = from === 0 && (bytes[0] === CR || bytes[0] === LF);
-  const cutEnd = isCut ? [1, 2, 3].find((length) => isCutAt(length, bytes, tail)) : undefined;
-  if (cutEnd !== undefined) return cutEnd;
-  const at = bytes.indexOf(HEAD_END, from);
-  return at < 0 ? undefined : at + HEAD_END.length;
-}
-
-function isCutAt(length: number, bytes: Buffer, tail: string): boolean {
-  return tail.endsWith(HEAD_END.slice(0, -length)) && bytes.toString("latin1", 0, length) === HEAD_END.slice(-length);
 }

@@ -1,19 +1,23 @@
-// The requests of one connection take turns, as in the lane. Node's server begins all that are sent ahead, and an answer that
-// waits for its socket is never told that the client has gone. What waits when a connection closes never begins.
+// Lets the pipelined requests of one connection begin one after the other, as the fast path does. Node's server would
+// begin all at once, and a response that waits for its socket never hears that the client has gone. Requests that wait
+// when the connection closes never begin.
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** Of one connection. */
+/** Belongs to one connection. */
 export interface Pipelining {
-  /** Calls `begin` when everything before is answered; never if the connection closes first, or will after `refuse`. */
+  /**
+   * Calls `begin` once all earlier requests are answered. Never calls it if the connection closes first, or after
+   * `refuse`.
+   */
   take(response: ServerResponse, begin: () => void): void;
-  /** More requests are not to be begun; the socket is resumed when they are. */
+  /** Whether the parser must get no more requests. The socket is resumed when it may. */
   isFull(): boolean;
-  /** Nothing is read until everything before is answered; then calls `readOn`. */
+  /** Stops reading until all earlier requests are answered, then calls `readOn`. */
   hold(readOn: () => void): void;
   /**
-   * Nothing more is taken. Calls `end` once when everything before is answered. `broken`: the answer to the request in whose
-   * body the fault lies; it may be under way.
+   * Accepts no more requests. Calls `end` once all earlier ones are answered. `broken`: the response to the request
+   * whose body has the fault; it may have begun.
    */
   refuse(end: (broken?: ServerResponse) => void): void;
 }
@@ -23,7 +27,7 @@ interface Turn {
   readonly begin: () => void;
 }
 
-/** Beyond these the connection is not read on. */
+/** Waiting requests; at this number the connection is not read. */
 const MAX_WAITING = 4;
 
 export function createPipelining(socket: Socket): Pipelining {
@@ -33,7 +37,8 @@ export function createPipelining(socket: Socket): Pipelining {
   let isRefused = false;
   let isHeld = false;
 
-  // What a connection that is being ended still brings is read away (endings.ts): a pause would be undone, and done again, for ever.
+  // During a lingering close input is read and dropped (lingering-close.ts): a pause would be undone and done again for
+  // ever.
   const isFull = () => !socket.writableEnded && (isHeld || waiting.length >= MAX_WAITING);
 
   function begin(turn: Turn): void {
@@ -46,8 +51,8 @@ export function createPipelining(socket: Socket): Pipelining {
     current = undefined;
     const turn = waiting.shift();
     if (turn === undefined) return;
-    // The answer before was the last of this connection: node gives the socket to none behind it. Or the client has gone, and
-    // what would be read on is nobody's any more.
+    // Either the previous response was the connection's last, and node gives the socket to no later one; or the client
+    // has gone, and nobody needs further input.
     if (socket.destroyed || turn.response?.socket === null) {
       waiting.length = 0;
       isHeld = false;
@@ -55,7 +60,7 @@ export function createPipelining(socket: Socket): Pipelining {
     if (!isFull() && socket.isPaused()) socket.resume();
   }
 
-  /** Node reads on by itself, after each answer for one. */
+  /** Node resumes the socket by itself, after each response for example. */
   function pauseIfFull(): void {
     if (isFull()) socket.pause();
   }
@@ -88,7 +93,7 @@ export function createPipelining(socket: Socket): Pipelining {
     isFull,
     hold,
     refuse(end) {
-      // Held, nothing is missed: it can only be the time, and of nobody's request.
+      // While held, no input is read: the fault can only be a time-out, and it concerns no request.
       if (isRefused || isHeld) return;
       isRefused = true;
       const broken = latest?.req.complete === false ? latest : undefined;

@@ -1,7 +1,7 @@
-// Request ids: cheap, unique, and telling nothing. Never taken from a client.
+// Makes request ids: cheap, unique, and without meaning for a client. An id is never taken from a request.
 import { randomBytes } from "node:crypto";
 
-/** A source of ids: a random part of the process, then a counter. */
+/** Returns a source of ids; each has the random part of the process, then a counter. */
 export function createRequestIds(): () => string {
   const process = randomBytes(8).toString("hex");
   let count = 0;

@@ -1,20 +1,18 @@
-// A listening HTTP/1.1 socket with the limits that keep hostile clients bounded, and a stop that lets the others
-// finish. Plain requests may be answered in a lane of their own, beside node's server. What is answered is the
-// listener's affair.
+// Listens for HTTP/1.1 with limits against hostile clients, and stops without breaking the requests of others. The fast
+// path may answer plain requests beside node's server. It decides nothing about responses: listeners do.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LiveSet } from "../../async/live-map.ts";
-import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
-import { errorBody } from "../response/error-answer.ts";
-import { bodyOf, failure } from "../rest/answer.ts";
+import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { isCallHead } from "../rest/target.ts";
 import { createFairness } from "./fairness.ts";
 import { createFastPath, type FastPath, type FastPathOptions, HALF_CLOSED_MS } from "./fast-path/fast-path.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
 import { createParserFeed, type ParserFeed } from "./parser-feed.ts";
 import { createPipelining, type Pipelining } from "./pipelining.ts";
+import { headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
 import { type Body, gatherSmallChunks } from "./small-chunks.ts";
 import { ignoreUpgrades } from "./upgrades.ts";
 
@@ -22,25 +20,30 @@ export interface ServerOptions {
   readonly host: string;
   readonly port: number;
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** For plain requests; must answer them as `listener` would. */
+  /** Answers plain requests without node's server, in the same way as `listener`. */
   readonly fastPath?: Pick<FastPathOptions, "listener" | "takes">;
   readonly nextRequestId: () => string;
-  /** True: the listener says "100 Continue" itself, or refuses the body before it comes. */
+  /** True: the listener sends "100 Continue" itself, or refuses the body before it is sent. */
   readonly continues?: boolean;
-  /** How long a request may take to come whole, if the listener lets it. Milliseconds; default 30 s. */
+  /** The time limit for a whole request head. Milliseconds; default 30 s. */
+  readonly headMs?: number;
+  /** The time limit for a whole request, at least `headMs`; listeners may be stricter. Milliseconds; default 30 s. */
   readonly requestMs?: number;
-  /** A socket on which nothing moves for so long is closed. Milliseconds; default 60 s. */
+  /** A socket without traffic for this time is closed. Milliseconds; default 60 s. */
   readonly idleMs?: number;
-  /** Told of what was refused before there was a request. */
+  /** Called for each refusal that no listener sees. */
   readonly refused?: (code: ErrorCode) => void;
 }
 
 export interface HttpServer {
-  /** The port that is really bound; for port 0 the system's choice. */
+  /** The bound port; for port 0 the system's choice. */
   readonly port: number;
-  /** Changes `idleMs` for connections to come. */
+  /** Changes `idleMs` for later connections. */
   setIdle(milliseconds: number): void;
-  /** No new connections; requests under way get `graceMs` to finish, then their sockets are closed. */
+  /**
+   * Accepts no new connection. An idle connection stays open for 1 s; its next request is answered, with `Connection:
+   * close`. Running requests get `graceMs` to finish, then all sockets are closed.
+   */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -48,14 +51,18 @@ const HEAD_MS = 30_000;
 const KEEP_ALIVE_MS = 65_000;
 const MAX_HEAD_BYTES = 16_384;
 const MAX_CONNECTIONS = 20_000;
-/** Clients that come at once while the program is busy; the kernel takes no more than net.core.somaxconn. */
+/** Connections that wait while the program is busy; the kernel caps this at net.core.somaxconn. */
 const BACKLOG = 4_096;
 const IDLE_MS = 60_000;
+/**
+ * Within this time a proxy that reuses connections gets one more response, and a health check its 503. Milliseconds.
+ */
+const IDLE_GRACE_MS = 1_000;
 const SWEEP_MS = 100;
-/** Turns of the loop before a sweep: requests that came while the program was busy have then been read. */
+/** Turns of the event loop before a sweep, so that requests that arrived while the program was busy have been read. */
 const SWEEP_TURNS = 3;
 
-/** Resolves when the port is bound; rejects with settings_invalid when it cannot be. */
+/** Resolves when the port is bound. Throws settings_invalid if it cannot be bound. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const lingeringCloses = createLingeringCloses();
   const connections = new WeakMap<Socket, Connection>();
@@ -80,21 +87,21 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const pipeliningOf = (socket: Socket): Pipelining => connectionOf(socket).pipelining;
   const refuse = (code: ErrorCode, socket: Socket, head = "") => {
     pipeliningOf(socket).refuse((broken) => {
-      // Bytes of an answer are out, and no other can follow.
+      // A part of a response has gone out, so no other response can follow.
       if (broken?.headersSent === true && !broken.writableEnded) return socket.destroy();
       if (broken?.headersSent === true || !socket.writable) return lingeringCloses.end(socket);
       const about = broken === undefined ? head : headOf(broken.req);
       const isCall = isCallHead(about);
-      const told = broken !== undefined && isCall && code === "request_invalid" ? "form_broken" : code;
-      options.refused?.(told);
+      const shown = broken !== undefined && isCall && code === "request_invalid" ? "form_broken" : code;
+      options.refused?.(shown);
       const isHead = about.startsWith("HEAD ");
-      socket.write(refusal(told, { requestId: options.nextRequestId(), isCall, isHead }));
+      socket.write(refusal(shown, { requestId: options.nextRequestId(), isCall, isHead }));
       lingeringCloses.end(socket);
     });
   };
   const takeOver = (socket: Socket) => {
     nodes?.call(server, socket);
-    // Called behind an answer that says it is the last.
+    // Node calls this after a response with `Connection: close`.
     socket.destroySoon = () => lingeringCloses.end(socket);
   };
   const answering = new LiveSet<ServerResponse>();
@@ -110,37 +117,45 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     }
     const connection = connectionOf(request.socket);
     connection.newest = gatherSmallChunks(request);
-    // Nobody reads it, and it would lie there until the request has its turn.
+    // No listener reads such a body, and it would stay in memory until the request has its turn.
     if (request.method === "GET" || request.method === "HEAD") request.resume();
     connection.pipelining.take(response, () => begin(request, response));
   };
   const server = createServer(
     {
       maxHeaderSize: MAX_HEAD_BYTES,
-      headersTimeout: HEAD_MS,
+      headersTimeout: options.headMs ?? HEAD_MS,
       requestTimeout: options.requestMs ?? HEAD_MS,
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // Judged by readTarget, whose refusal has a code and a request id.
+      // readTarget checks the Host, and its refusal has a code and a request id.
       requireHostHeader: false,
       noDelay: true,
     },
     take,
   );
   server.maxConnections = MAX_CONNECTIONS;
-  // Bounded by MAX_HEAD_BYTES; a limit of its own drops what comes after, a second Host among it.
+  // MAX_HEAD_BYTES is the limit. A limit on the count would drop later lines silently, a second Host among them.
   server.maxHeadersCount = 0;
   server.timeout = options.idleMs ?? IDLE_MS;
-  const [nodes] = server.listeners("connection"); // node's own is the only one yet
+  const [nodes] = server.listeners("connection"); // node's own listener is the only one so far
   const attach = (socket: Socket) => connectionOf(socket).parserFeed.attach();
   const unread = (socket: Socket, bytes: Buffer) => connectionOf(socket).parserFeed.unread(bytes);
   const late = (socket: Socket) => refuse("request_timeout", socket);
   const fastPath =
     options.fastPath &&
-    openFastPath(server, { ...options.fastPath, attach, unread, fairness, late, end: lingeringCloses.end });
+    openFastPath(server, {
+      listener: options.fastPath.listener,
+      takes: options.fastPath.takes,
+      end: lingeringCloses.end,
+      attach,
+      unread,
+      fairness,
+      late,
+    });
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
-    // Read once, or it is unknown by the time a client that has left is logged.
+    // Node caches the address on first access; after the client has left it could not be logged.
     void socket.remoteAddress;
     if (fastPath === undefined) attach(socket);
     else fastPath.accept(socket);
@@ -153,24 +168,28 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
-    // A time-out has no packet, and is answered alike to calls and downloads.
-    else refuse(parserFault(error.code), socket, error.rawPacket && connectionOf(socket).parserFeed.begun());
+    else {
+      const code = parserFault(error.code);
+      const begun = connectionOf(socket).parserFeed.begun();
+      // A time-out has the same response for API calls and downloads, so the method is enough.
+      refuse(code, socket, code === "request_timeout" ? begun.slice(0, begun.indexOf(" ") + 1) : begun);
+    }
   });
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    // Some clients send the header empty.
+    // Some clients send an empty Expect header.
     if (request.headers.expect === "") take(request, response);
     else refuse("request_invalid", request.socket, headOf(request));
   });
   await listen(server, options);
   return {
-    port: (server.address() as AddressInfo).port, // bound to TCP above
+    port: (server.address() as AddressInfo).port, // a bound TCP server has one
     setIdle(milliseconds) {
       server.timeout = milliseconds;
     },
     stop(graceMs) {
       isStopping = true;
-      // Clients that keep their connections busy are told, and need not lose a request.
+      // Busy clients see `Connection: close` in their next response and lose no request.
       for (const response of answering) if (!response.headersSent) response.shouldKeepAlive = false;
       fastPath?.retire();
       return stop(server, { fastPath, lingeringCloses, graceMs });
@@ -178,7 +197,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   };
 }
 
-/** A connection that node's server reads. */
+/** The state of a connection that node's server reads. */
 interface Connection {
   readonly pipelining: Pipelining;
   readonly parserFeed: ParserFeed;
@@ -187,18 +206,26 @@ interface Connection {
 }
 
 interface BehindFastPath extends Pick<FastPathOptions, "listener" | "takes" | "fairness" | "late" | "end"> {
-  /** Has node's server take a connection. */
+  /** Lets node's server take a connection. */
   readonly attach: (socket: Socket) => void;
-  /** Gives it bytes as if they came next. */
+  /** Gives the connection bytes as if they came next. */
   readonly unread: (socket: Socket, bytes: Buffer) => void;
 }
 
-/** A lane with node's server behind it. */
-function openFastPath(server: Server, { attach, unread, ...options }: BehindFastPath): FastPath {
-  // Undocumented, and as old as the server: a client that has closed its side gets its answer, as in the lane.
+/** Opens a fast path that hands connections over to node's server. */
+function openFastPath(
+  server: Server,
+  { listener, takes, fairness, late, end, attach, unread }: BehindFastPath,
+): FastPath {
+  // An undocumented option as old as node's server: a client that has closed its side still gets its response, as on
+  // the fast path.
   Object.assign(server, { httpAllowHalfOpen: true });
   return createFastPath({
-    ...options,
+    listener,
+    takes,
+    fairness,
+    late,
+    end,
     headMs: HEAD_MS,
     keepAliveMs: KEEP_ALIVE_MS,
     idleMs: () => server.timeout,
@@ -220,58 +247,6 @@ function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
   });
 }
 
-function headOf({ method, url }: IncomingMessage): string {
-  return `${method} ${url} `;
-}
-
-/**
- * The answer to what never became a request for the listener, behind which the connection ends. `isCall`: whoever sent it reads
- * answers of the REST API. `isHead`: the answer goes out without its body.
- */
-function refusal(
-  code: ErrorCode,
-  { requestId, isCall, isHead }: { readonly requestId: string; readonly isCall: boolean; readonly isHead: boolean },
-): string {
-  const { status: ownStatus, errNo, text } = errorRow(code);
-  const error = new HuiyuanError(code, text);
-  const [status, body] = isCall ? [400, bodyOf(failure(error))] : [ownStatus, errorBody(error, requestId)];
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `Date: ${new Date().toUTCString()}`,
-    "Content-Type: application/json; charset=utf-8",
-    `Content-Length: ${body.byteLength}`,
-    "Cache-Control: no-store",
-    "X-Content-Type-Options: nosniff",
-    `X-ErrNo: ${errNo}`,
-    `X-Request-Id: ${requestId}`,
-    "Connection: close",
-  ];
-  return `${head.join("\r\n")}\r\n\r\n${isHead ? "" : body.toString()}`;
-}
-
-/** The parser also takes HTTP/0.9 and HTTP/2.0 on the line of an HTTP/1 request. */
-function isHttp1({ httpVersionMajor }: IncomingMessage): boolean {
-  return httpVersionMajor === 1;
-}
-
-/** Blanks and tabs alone may stand around it (RFC 9110 §5.6.3): `trim` would take other characters too. */
-const CHUNKED = /^[\t ]*chunked[\t ]*$/i;
-
-/**
- * Any transfer coding but plain `chunked`, and any in HTTP/1.0: where the body ends would be a matter of opinion. The parser lets such
- * a request through and gives up behind it, when it may have been answered.
- */
-function isForeignCoding({ headers, httpVersion }: IncomingMessage): boolean {
-  const coding = headers["transfer-encoding"];
-  return coding !== undefined && (httpVersion !== "1.1" || !CHUNKED.test(coding));
-}
-
-function parserFault(code: string | undefined): ErrorCode {
-  if (code === "HPE_HEADER_OVERFLOW") return "headers_too_large";
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
-  return "request_invalid";
-}
-
 interface Stopping {
   readonly fastPath: FastPath | undefined;
   readonly lingeringCloses: LingeringCloses;
@@ -279,12 +254,14 @@ interface Stopping {
 }
 
 async function stop(server: Server, { fastPath, lingeringCloses, graceMs }: Stopping): Promise<void> {
-  // Not node's own close(), which ends at once what has no answer under way in this instant: whoever asks again and again
-  // would lose a request. Until the first sweep such clients are told; then whatever is kept alive would wait for another.
+  // Not node's own close(): it ends connections that have no running request at this instant, so a busy client would
+  // lose its next one. Until the first sweep, each such client gets a response with `Connection: close`.
+  const idleUntil = performance.now() + IDLE_GRACE_MS;
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   const sweep = setInterval(async () => {
+    if (performance.now() < idleUntil) return;
     for (let left = SWEEP_TURNS; left > 0; left -= 1) await nextTurn();
-    // Those that end are waited for in any case, and node's server would take them for idle.
+    // Lingering closes end by themselves, and node's server would treat them as idle.
     if (!lingeringCloses.isAny) server.closeIdleConnections();
     fastPath?.closeIdle();
   }, SWEEP_MS);
@@ -295,5 +272,5 @@ async function stop(server: Server, { fastPath, lingeringCloses, graceMs }: Stop
   await closed;
   clearInterval(sweep);
   clearTimeout(timer);
-  server.close(); // what node's own has beside
+  server.close(); // clears the rest of node's own state
 }

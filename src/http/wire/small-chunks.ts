@@ -1,15 +1,15 @@
-// The body of a request whose chunks may be a byte each: node's parser makes a buffer of every chunk, which is some 350 bytes beside
-// its own, and a request that nobody reads yet keeps as many as make 16 KB.
+// Merges small chunks of a request body. Node's parser makes a buffer of every chunk, which costs about 350 bytes
+// besides its data; a request that is not read yet buffers 16 KB of data, however many chunks that takes.
 import type { IncomingMessage } from "node:http";
 
 export interface Body {
-  /** What has been gathered goes to whoever reads. To be called when the parser has been given something. */
+  /** Passes merged chunks on to the reader. Call it after each slice for the parser. */
   flush(): void;
-  /** It lies in so many pieces unread that the parser is to be given nothing more. */
+  /** Whether the unread body has so many pieces that the parser must get no more input. */
   isCrowded(): boolean;
-  /** So much of it lies unread that the socket is to be read when it is read. */
+  /** Whether so much of the body is unread that the socket waits for its reader. */
   isFilled(): boolean;
-  /** The parser has read the request to its end. */
+  /** Whether the parser has read the request to its end. */
   isWhole(): boolean;
   /** Content-Length; undefined if the request has none. */
   readonly declaredBytes: number | undefined;
@@ -19,13 +19,13 @@ const SMALL_BYTES = 1_024;
 const GATHER_BYTES = 4_096;
 const MAX_PIECES = 256;
 
-/** Before any of the body has come. */
+/** Must be called before any of the body arrives. */
 export function gatherSmallChunks(request: IncomingMessage): Body {
   const push = request.push.bind(request);
   const declared = request.headers["content-length"];
   let gathered: Buffer[] = [];
   let bytes = 0;
-  /** Since it was read to the end last. */
+  /** Pieces pushed since the reader last emptied the buffer. */
   let pieces = 0;
 
   function pass(chunk: Buffer | null): boolean {

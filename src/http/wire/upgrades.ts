@@ -1,23 +1,23 @@
-// Requests that node's parser gives a connection up for: offers to upgrade it, which are passed over (RFC 9110 §7.8), and
-// CONNECT. Node's server takes the connection anew, since answers under way need it, and what is sent behind is read.
+// Handles requests after which node's parser lets go of a connection: offers to upgrade it, which are ignored (RFC 9110
+// §7.8), and CONNECT, which is refused. Node's server takes the connection again, because running responses need it.
 import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Pipelining } from "./pipelining.ts";
 
 export interface UpgradeOptions {
-  /** Has node's server take a connection. */
+  /** Lets node's server take a connection. */
   readonly attach: (socket: Socket) => void;
-  /** Gives it bytes as if they came next. */
+  /** Gives the connection bytes as if they came next. */
   readonly unread: (socket: Socket, bytes: Buffer) => void;
   readonly pipeliningOf: (socket: Socket) => Pipelining;
-  /** Of a connection that is taken anew; nothing behind the request has been read. */
+  /** Refuses CONNECT on a connection that was taken again; no input after the request has been read. */
   readonly connectAsked: (socket: Socket) => void;
 }
 
 export function ignoreUpgrades(server: Server, { attach, unread, pipeliningOf, connectAsked }: UpgradeOptions): void {
   server.on("upgrade", (request, socket: Socket, rest: Buffer) => {
     attach(socket);
-    // Node's server knows nothing of the answers before, and would write this one among them.
+    // Node's server has forgotten the earlier responses and would write this one between them.
     pipeliningOf(socket).hold(() => unread(socket, Buffer.concat([headWithoutUpgrade(request), rest])));
   });
   server.on("connect", (_request, socket: Socket) => {
@@ -26,7 +26,7 @@ export function ignoreUpgrades(server: Server, { attach, unread, pipeliningOf, c
   });
 }
 
-/** No longer than it was, or it might be too long now. Parsed lines have no line ends within. */
+/** The head is no longer than before, so it stays within the limit. Parsed lines contain no line ends. */
 function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -1,11 +1,12 @@
-// The EXIF items of an AVIF (ISO/IEC 14496-12 §8.11): `infe` names an item, `iloc` says where its bytes are. Boxes are found by
-// their names, so that no decoder's reading of odd nesting finds an item that this one does not.
-import type { ExifPlace } from "./exif-blocks.ts";
+// Finds the EXIF items of an AVIF (ISO/IEC 14496-12 §8.11): `infe` names an item, `iloc` locates its bytes. Boxes are
+// found by searching for their names, so that no decoder finds an item in oddly nested boxes that this file misses. It
+// does not read EXIF.
+import type { ExifPlace } from "./exif.ts";
 
-/** Before the block: how far behind these bytes its head is. libvips passes over nothing else. */
+/** Length of the header offset before the block. libvips skips these bytes only. */
 const OFFSET_BYTES = 4;
 
-/** One whose bytes are not a single piece of the file has no block. */
+/** An item whose bytes are not one contiguous extent has no block. */
 export function* avifExif(file: Buffer): Generator<ExifPlace> {
   for (const meta of metaBoxes(file)) {
     const items = boxesNamed(meta, "infe").flatMap((at) => exifItem(meta, at) ?? []);
@@ -18,7 +19,7 @@ export function* avifExif(file: Buffer): Generator<ExifPlace> {
   }
 }
 
-/** Boxes at the top level, with their heads. */
+/** `meta` boxes at the top level, with their heads. */
 function* metaBoxes(file: Buffer): Generator<Buffer> {
   for (let at = 0; at + 8 <= file.length; ) {
     const size = file.readUInt32BE(at);
@@ -29,7 +30,7 @@ function* metaBoxes(file: Buffer): Generator<Buffer> {
   }
 }
 
-/** Where what is in each begins, behind its name and its size. */
+/** Offsets of the contents of all boxes with this name. */
 function boxesNamed(meta: Buffer, name: string): readonly number[] {
   const found: number[] = [];
   for (let at = meta.indexOf(name, 4, "latin1"); at !== -1; at = meta.indexOf(name, at + 4, "latin1")) {
@@ -39,7 +40,10 @@ function boxesNamed(meta: Buffer, name: string): readonly number[] {
   return found;
 }
 
-/** Its version, its flags, its number, whether it is protected, and its type, which libvips reads in any case. */
+/**
+ * Reads an `infe` entry: version, flags, id, protection index, type. libvips compares the type without case, and so
+ * does this.
+ */
 function exifItem(meta: Buffer, at: number): { readonly id: number; readonly nameAt: number } | undefined {
   const idBytes = meta[at] === 2 ? 2 : 4;
   const nameAt = at + 4 + idBytes + 2;
@@ -55,7 +59,9 @@ interface Piece {
   readonly bytes: number;
 }
 
-/** By number, where `iloc` says it once, of one piece, and counted from where the file begins. */
+/**
+ * Extents by item id. Undefined unless `iloc` lists the item once, with one extent counted from the start of the file.
+ */
 function piecesIn(meta: Buffer): ReadonlyMap<number, Piece | undefined> {
   const found = new Map<number, Piece | undefined>();
   const [start, other] = boxesNamed(meta, "iloc");
@@ -64,7 +70,7 @@ function piecesIn(meta: Buffer): ReadonlyMap<number, Piece | undefined> {
   const sizes = numberAt(meta, start + 4, 2);
   const [offsetBytes, lengthBytes, baseBytes] = [sizes >> 12, (sizes >> 8) & 15, (sizes >> 4) & 15];
   const indexBytes = version === 0 ? 0 : sizes & 15;
-  // Decoders know no other sizes, and pass over nothing for them.
+  // Decoders support no other field sizes and skip nothing for them.
   if (![offsetBytes, lengthBytes, baseBytes, indexBytes].every((bytes) => bytes % 4 === 0 && bytes < 12)) return found;
   const [idBytes, methodBytes] = [version === 2 ? 4 : 2, version === 0 ? 0 : 2];
   let at = start + 6 + idBytes;
@@ -84,7 +90,7 @@ function piecesIn(meta: Buffer): ReadonlyMap<number, Piece | undefined> {
   return found;
 }
 
-/** Big-endian, of up to 8 bytes; NaN where they are not all there. */
+/** A big-endian number of up to 8 bytes; NaN if bytes are missing. */
 function numberAt(bytes: Buffer, at: number, size: number): number {
   if (at + size > bytes.length) return Number.NaN;
   let value = 0;

@@ -1,7 +1,8 @@
-// BMP, which libvips neither reads nor writes: uncompressed and bit-field images of 1 to 32 bits, RLE4 and RLE8, either
-// way up, in; 24 bits, bottom up, out. Embedded JPEG and PNG, and colour profiles, are not read.
+// Reads and writes BMP, which libvips does not support. It reads uncompressed and bit-field images of 1 to 32 bits,
+// RLE4 and RLE8, bottom-up and top-down. It writes 24 bits, bottom-up. Embedded JPEG and PNG, and colour profiles, are
+// not read.
 import { HuiyuanError } from "../../core/errors.ts";
-import { roomFor } from "../pixels/memory.ts";
+import { allocatePixels } from "../pixels/memory.ts";
 import type { Pixels } from "../pixels/pixels.ts";
 
 const FILE_HEAD_BYTES = 14;
@@ -20,15 +21,15 @@ interface Head {
   readonly isTopDown: boolean;
   readonly bits: number;
   readonly compression: number;
-  /** Where the pixels begin. */
+  /** Offset of the pixels. */
   readonly at: number;
-  /** Red, green, blue, alpha of each index; for up to 8 bits. */
+  /** Red, green, blue of each index; only for up to 8 bits. */
   readonly palette: Buffer;
-  /** Of red, green, blue, alpha; for 16 and 32 bits. */
+  /** Bit masks of red, green, blue, alpha; only for 16 and 32 bits. */
   readonly masks: readonly number[];
 }
 
-/** Width, height and top-to-bottom order are checked by the caller's bounds first. Throws image_not_processable. */
+/** The caller must have checked width and height against its limits. Throws image_not_processable. */
 export function readBmp(bytes: Buffer): Pixels {
   try {
     const head = readHead(bytes);
@@ -36,11 +37,11 @@ export function readBmp(bytes: Buffer): Pixels {
     return readRows(bytes, head);
   } catch (error) {
     if (error instanceof HuiyuanError) throw error;
-    throw unreadable("it is cut short", error); // a RangeError of Buffer
+    throw unreadable("it is cut short", error); // a RangeError of Buffer: an offset beyond the end
   }
 }
 
-/** 24 bits, bottom up. */
+/** Writes 24 bits, bottom-up. Drops alpha. */
 export function writeBmp({ data, width, height, channels }: Pixels): Buffer {
   const rowBytes = (width * 3 + 3) & ~3;
   const head = FILE_HEAD_BYTES + INFO_HEAD_BYTES;
@@ -97,7 +98,7 @@ function readMasks(
   const end = FILE_HEAD_BYTES + headBytes;
   if (compression !== BIT_FIELDS && compression !== ALPHA_BIT_FIELDS)
     return { masks: bits === 16 ? [0x7c00, 0x3e0, 0x1f, 0] : [0xff0000, 0xff00, 0xff, 0], afterHead: end };
-  // Inside longer headers, behind the shortest one.
+  // The masks are inside a long header, or follow the shortest one.
   const hasAlpha = headBytes >= 56 || compression === ALPHA_BIT_FIELDS;
   const count = hasAlpha ? 4 : 3;
   const masks = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(54 + index * 4));
@@ -127,8 +128,8 @@ function readRows(bytes: Buffer, head: Head): Pixels {
   const rowBytes = Math.floor((width * bits + 31) / 32) * 4;
   // The last row's padding may be missing.
   if (at + rowBytes * (height - 1) + Math.ceil((width * bits) / 8) > bytes.length) throw unreadable("it is cut short");
-  const channels = hasClearParts(bytes, head, rowBytes) ? 4 : 3;
-  const data = roomFor(width * height * channels);
+  const channels = hasTransparency(bytes, head, rowBytes) ? 4 : 3;
+  const data = allocatePixels(width * height * channels);
   const copyRow = bits <= 8 ? indexedRow(head) : bits === 24 ? trueColourRow : maskedRow(head);
   for (let y = 0; y < height; y += 1) {
     const from = at + (head.isTopDown ? y : height - 1 - y) * rowBytes;
@@ -137,8 +138,11 @@ function readRows(bytes: Buffer, head: Head): Pixels {
   return { data, width, height, channels, frames: 1 };
 }
 
-/** Alpha that is 0 throughout was never written: browsers show such an image, of which nothing would be seen, solid. */
-function hasClearParts(bytes: Buffer, { width, height, bits, at, masks }: Head, rowBytes: number): boolean {
+/**
+ * Whether alpha counts. If all alpha values are 0, it was never written; browsers show such an image opaque, and so
+ * does this.
+ */
+function hasTransparency(bytes: Buffer, { width, height, bits, at, masks }: Head, rowBytes: number): boolean {
   const [, , , mask = 0] = masks;
   if (mask === 0) return false;
   for (let y = 0; y < height; y += 1)
@@ -179,7 +183,7 @@ function trueColourRow({ bytes, from, data, to, width }: RowCopy): void {
   }
 }
 
-/** 16 and 32 bits by masks. */
+/** Rows of 16 or 32 bits, read by masks. */
 function maskedRow({ bits, masks }: Head): (copy: RowCopy) => void {
   const fields = masks.map((mask) => {
     const shift = mask === 0 ? 0 : 31 - Math.clz32(mask & -mask);
@@ -196,11 +200,11 @@ function maskedRow({ bits, masks }: Head): (copy: RowCopy) => void {
   };
 }
 
-/** RLE4 and RLE8; pixels that are skipped have index 0. */
+/** Reads RLE4 and RLE8; skipped pixels have index 0. */
 function readRuns(bytes: Buffer, head: Head): Pixels {
   const { width, height, isTopDown } = head;
   const indexes = decodeRuns(bytes, head);
-  const data = roomFor(width * height * 3);
+  const data = allocatePixels(width * height * 3);
   const copyRow = indexedRow({ ...head, bits: 8 });
   for (let y = 0; y < height; y += 1) {
     const from = (isTopDown ? y : height - 1 - y) * width;
@@ -209,7 +213,7 @@ function readRuns(bytes: Buffer, head: Head): Pixels {
   return { data, width, height, channels: 3, frames: 1 };
 }
 
-/** Indexes in the file's order of rows, a byte each. Runs past the edge are cut, and cost nothing there. */
+/** Indexes in the row order of the file, one byte each. Runs past the right edge are cut without cost. */
 function decodeRuns(bytes: Buffer, { width, height, bits, at }: Head): Buffer {
   const indexes = Buffer.alloc(width * height);
   const isHalf = bits === 4;
@@ -244,7 +248,7 @@ function decodeRuns(bytes: Buffer, { width, height, bits, at }: Head): Buffer {
   return indexes;
 }
 
-/** Two pixels share a byte in RLE4, the first one the higher half of it. */
+/** In RLE4 two pixels share a byte; the first one is the higher half. */
 function putHalves(indexes: Buffer, start: number, count: number, byteAt: (number: number) => number): void {
   for (let number = 0; number < count; number += 1) {
     const byte = byteAt(number >> 1);

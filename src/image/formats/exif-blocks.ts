@@ -1,17 +1,11 @@
-// Where the EXIF blocks of a file are that libvips may read, in every format that has any. Of PNG the texts in which other
-// programs put them are none: it does not look into those.
+// Finds the EXIF blocks that libvips may read, in every format that has them. It ignores the PNG text chunks in which
+// some programs store EXIF, because libvips ignores them, too.
 import { EOI, findMarker, isBare, SOS } from "../../body/formats/jpeg.ts";
 import type { Sniffed } from "../../body/formats/sniff.ts";
 import { avifExif } from "./avif-exif.ts";
+import type { ExifPlace } from "./exif.ts";
 
-export interface ExifPlace {
-  /** Offset of the four letters that it is found by. */
-  readonly nameAt: number;
-  /** With or without its magic; undefined where it is said to be, but not in one piece of the file. */
-  readonly block: Buffer | undefined;
-}
-
-/** `file`: whole. In its order; of formats without EXIF none. */
+/** `file`: a complete file. Places in file order; empty for formats without EXIF. */
 export function exifPlaces(file: Buffer, format: Sniffed): Iterable<ExifPlace> {
   return PLACES[format]?.(file) ?? [];
 }
@@ -25,10 +19,10 @@ const PLACES: Readonly<Partial<Record<Sniffed, (file: Buffer) => Iterable<ExifPl
 
 const APP1 = 0xe1;
 const MAGIC = Buffer.from("Exif\0\0", "latin1");
-/** A marker and a length, which counts itself. */
+/** Bytes of a marker and a length; the length includes itself. */
 const SEGMENT_HEAD_BYTES = 4;
 
-/** All segments before the first scan. */
+/** EXIF in all segments before the first scan. */
 function* jpegExif(jpeg: Buffer): Generator<ExifPlace> {
   for (let at = findMarker(jpeg, 2); at !== -1 && at + SEGMENT_HEAD_BYTES <= jpeg.length; ) {
     const marker = jpeg[at + 1]!;
@@ -49,7 +43,7 @@ const SIGNATURE_BYTES = 8;
 const CHUNK_BYTES = 12;
 const EXIF_NAME = Buffer.from("eXIf", "latin1").readUInt32BE();
 
-/** The chunks of a PNG. */
+/** EXIF chunks of a PNG. */
 export function* pngExif(png: Buffer): Generator<ExifPlace & { readonly block: Buffer }> {
   for (let at = SIGNATURE_BYTES; at + CHUNK_BYTES <= png.length; ) {
     const end = at + CHUNK_BYTES + png.readUInt32BE(at);

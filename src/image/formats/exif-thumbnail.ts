@@ -1,12 +1,12 @@
-// The small picture that cameras put into EXIF. It shows the original: uncut, unturned, without a watermark, and it is often
-// larger than what is made of it. So an image that is processed loses it, while the rest of its EXIF stays.
+// Removes the thumbnail that cameras put into EXIF from an image to be processed. The thumbnail shows the original,
+// uncropped and without a watermark, and is often larger than the result. All other EXIF stays.
 import { crc32 } from "node:zlib";
 
 const EXIF_MAGIC = "Exif\0\0";
 
 /**
- * The same image file, whose EXIF tells of no second directory, which the thumbnail stands in. `block`: its EXIF, with or
- * without the magic. A file with nothing to take out is given back, and so is a PNG that has its EXIF in compressed text.
+ * A copy of the file without the link to the second EXIF directory, which has the thumbnail. `block`: its EXIF, with or
+ * without the magic. Returns the file itself if it has no thumbnail, or if it is a PNG with EXIF in compressed text.
  */
 export function withoutThumbnail(bytes: Buffer, block: Buffer): Buffer {
   const tiff = block.toString("latin1", 0, EXIF_MAGIC.length) === EXIF_MAGIC ? block.subarray(6) : block;
@@ -16,19 +16,19 @@ export function withoutThumbnail(bytes: Buffer, block: Buffer): Buffer {
   const copy = Buffer.from(bytes);
   copy.fill(0, at + link, at + link + 4);
   if (isPngChunk(copy, at, tiff.length)) {
-    // Its sum covers its name and its data.
+    // The checksum covers name and data of the chunk.
     copy.writeUInt32BE(crc32(copy.subarray(at - 4, at + tiff.length)), at + tiff.length);
   }
   return copy;
 }
 
-/** Whether these are the whole data of a PNG's EXIF chunk, with its sum behind it. */
+/** Whether these bytes are all data of a PNG's EXIF chunk, followed by its checksum. */
 function isPngChunk(file: Buffer, at: number, length: number): boolean {
   const head = at < 8 ? "" : file.toString("latin1", at - 4, at);
   return head === "eXIf" && file.readUInt32BE(at - 8) === length && at + length + 4 <= file.length;
 }
 
-/** Where it is said at what offset the second directory begins; undefined where there is none. */
+/** Offset of the link to the second directory; undefined if there is no second directory. */
 function secondDirectoryLink(tiff: Buffer): number | undefined {
   const order = tiff.toString("latin1", 0, 2);
   if (tiff.length < 8 || (order !== "II" && order !== "MM")) return undefined;

@@ -1,5 +1,14 @@
-// Reads an EXIF block (CIPA DC-008) into `{ "Make": { "val": "Canon", "type": 2 }, … }`. Each directory is visited once,
-// entries and texts are bounded, and what lies outside the block is left out: a hostile block costs nothing.
+// Reads an EXIF block (CIPA DC-008) into `{ "Make": { "val": "Canon", "type": 2 }, … }`. Each directory is visited
+// once, entries and texts are bounded, and offsets outside the block are ignored, so that a hostile block costs little.
+// It writes no EXIF.
+
+/** Place of an EXIF block in a file. */
+export interface ExifPlace {
+  /** Offset of the four letters that identify it. */
+  readonly nameAt: number;
+  /** With or without its magic; undefined if the block is announced, but is not contiguous in the file. */
+  readonly block: Buffer | undefined;
+}
 
 /** Text of a value, and its EXIF type number. */
 export interface ExifValue {
@@ -43,7 +52,7 @@ const MAX_ENTRIES = 512;
 const MAX_TEXT_BYTES = 1024;
 const MAX_COMPONENTS = 32;
 
-/** `block`: with or without the leading `Exif\0\0`. Undefined where it is no EXIF, or has no entry that is known. */
+/** `block`: with or without the leading `Exif\0\0`. Undefined if it is not EXIF or has no known entry. */
 export function readExif(block: Buffer): Readonly<Record<string, ExifValue>> | undefined {
   const reader = openBlock(block);
   if (reader === undefined) return undefined;
@@ -54,52 +63,55 @@ export function readExif(block: Buffer): Readonly<Record<string, ExifValue>> | u
   return Object.keys(values).length === 0 ? undefined : values;
 }
 
-/** Whether it may say that the picture is not stored upright. How it lies is the decoder's word: of odd blocks it thinks its own. */
+/**
+ * Whether the block may say that the image is not upright. Only the decoder knows the orientation, because it may read
+ * odd blocks differently.
+ */
 export function mayBeTurned(block: Buffer): boolean {
   const { val = "1" } = readExif(block)?.Orientation ?? {};
   return val !== "1";
 }
 
-/** What a decoder follows from any directory: those of EXIF, GPS and interoperability. */
+/** Tags that decoders follow from any directory: EXIF, GPS and interoperability. */
 const FOLLOWED = new Set([EXIF_DIRECTORY, GPS_DIRECTORY, 40_965]);
-/** Of a camera's block there are some hundred, of one of 64 KiB with a pointer into the void 5461. */
-const MAX_WALKED_ENTRIES = 10_000;
+/** A camera's block has some hundred entries; a block of 64 KiB with a pointer to arbitrary bytes has up to 5461. */
+const MAX_VISITED_ENTRIES = 10_000;
 
 /**
- * Whether libexif, which follows a pointer as often as it meets it, might read more entries of these blocks than any picture
- * needs: of directories that point to each other these are millions in a few hundred bytes, and take seconds. True also where
- * a block is not known.
+ * Whether libexif might read more entries of these blocks than any image needs. It follows a pointer each time it meets
+ * it. Directories that point to each other make millions of entries from a few hundred bytes, which takes seconds. True
+ * also if a block is unknown.
  */
 export function areEndless(blocks: Iterable<Buffer | undefined>): boolean {
-  let left = MAX_WALKED_ENTRIES;
+  let left = MAX_VISITED_ENTRIES;
   for (const block of blocks) {
-    left -= block === undefined ? Number.POSITIVE_INFINITY : 1 + walkedEntries(block, left);
+    left -= block === undefined ? Number.POSITIVE_INFINITY : 1 + visitedEntries(block, left);
     if (left < 0) return true;
   }
   return false;
 }
 
-/** How many entries and directories are met; more than `most` as soon as it is sure. */
-function walkedEntries(block: Buffer, most: number): number {
+/** Number of entries and directories that libexif visits; counting stops above `most`. */
+function visitedEntries(block: Buffer, most: number): number {
   const reader = openBlock(block);
   if (reader === undefined) return 0;
   const first = reader.long(4);
   const second = reader.long(first + 2 + reader.short(first) * ENTRY_BYTES);
   const ahead = second === 0 ? [first] : [first, second];
-  let walked = 0;
-  for (let start = ahead.pop(); start !== undefined && walked <= most; start = ahead.pop()) {
+  let visited = 0;
+  for (let start = ahead.pop(); start !== undefined && visited <= most; start = ahead.pop()) {
     const room = Math.floor((reader.bytes.length - start - 2) / ENTRY_BYTES);
     const end = start + 2 + Math.max(0, Math.min(reader.short(start), room)) * ENTRY_BYTES;
-    walked += 1;
-    for (let at = start + 2; at < end && walked <= most; at += ENTRY_BYTES) {
-      walked += 1;
+    visited += 1;
+    for (let at = start + 2; at < end && visited <= most; at += ENTRY_BYTES) {
+      visited += 1;
       if (FOLLOWED.has(reader.short(at))) ahead.push(reader.long(at + 8));
     }
   }
-  return walked;
+  return visited;
 }
 
-/** Reads numbers; 0 outside the block. */
+/** Reads numbers from a block; a number outside the block is 0. */
 interface Reader {
   readonly bytes: Buffer;
   short(at: number): number;
@@ -107,7 +119,7 @@ interface Reader {
   signed(at: number): number;
 }
 
-/** `block`: with or without its magic. Undefined where it is no EXIF. */
+/** `block`: with or without its magic. Undefined if it is not EXIF. */
 function openBlock(block: Buffer): Reader | undefined {
   const tiff = block.toString("latin1", 0, 6) === "Exif\0\0" ? block.subarray(6) : block;
   const order = tiff.toString("latin1", 0, 2);
@@ -141,7 +153,7 @@ function readDirectory(
     if (tag === GPS_DIRECTORY) gpsAt = reader.long(at + 8);
     const name = tags[tag];
     const value = name === undefined ? undefined : readValue(reader, at);
-    // Of equal tags decoders believe the first.
+    // If a tag is repeated, decoders use the first value.
     if (name !== undefined && value !== undefined) values[name] ??= value;
   }
   return { exifAt, gpsAt };
@@ -155,7 +167,7 @@ function readValue(reader: Reader, entry: number): ExifValue | undefined {
   if (count === 0 || at + bytes > reader.bytes.length) return undefined;
   if (type === 2) return { val: textAt(reader.bytes, at, bytes), type };
   if (type === 7 && bytes > MAX_COMPONENTS) return { val: `${bytes} bytes undefined data`, type };
-  // Versions are undefined by type and digits by custom: "0230".
+  // Versions have the type UNDEFINED, but contain digits: "0230".
   const text = type === 7 ? reader.bytes.toString("latin1", at, at + bytes) : "";
   if (/^[\x20-\x7e]+$/.test(text)) return { val: text, type };
   const size = TYPE_BYTES[type] ?? 1;

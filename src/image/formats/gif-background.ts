@@ -1,24 +1,27 @@
-// The ground of a GIF, which browsers leave clear: what no frame has drawn yet, and what a frame clears behind it. libvips
-// makes it clear only for frames that say they have a transparent colour, and black or the background's colour for others.
+// Makes the background of a GIF transparent, as browsers show it: pixels that no frame has drawn yet, or that a frame
+// clears after it. libvips does so only for frames that announce a transparent colour; for others it uses black or the
+// background colour. Such frames get a transparent colour here. It decodes no pixels.
 import { type GifFrame, gifFramesIn } from "./gif-frames.ts";
 
-/** A colour that no pixel has where the indices are fewer. */
+/** Colour index that no pixel has if the frame uses fewer indices. */
 const UNUSED = 255;
-/** Of the packed byte of a graphic control extension. */
+/** Flag in the packed byte of a graphic control extension. */
 const HAS_TRANSPARENT = 1;
 const [TO_BACKGROUND, TO_PREVIOUS] = [2, 3];
-/** Where nothing is said of a frame, decoders show it for 100 ms. */
+/** Control extension for a frame without one: decoders show such a frame for 100 ms. */
 const CONTROL = Buffer.from([0x21, 0xf9, 4, HAS_TRANSPARENT, 10, 0, UNUSED, 0]);
 
 /**
- * A whole GIF whose frames before clear ground have a transparent colour; the same bytes where there is none, or where the
- * frame uses all 256 colours and has none to spare.
+ * `bytes`: a complete GIF. Returns a copy in which each frame that shows background has a transparent colour. Returns
+ * the same bytes if no frame shows background, or if such a frame uses all 256 colours.
  */
-export function withClearGround(bytes: Buffer): Buffer {
+export function withClearBackground(bytes: Buffer): Buffer {
   const frames = [...gifFramesIn(bytes)];
   const wanting = frames.filter((frame, index) => {
     if (frame.indices > UNUSED || isTransparent(bytes, frame)) return false;
-    return showsGround(bytes, frame, frames[index + 1]) || (index === 0 && showsGroundFirst(bytes, frame, frames));
+    return (
+      showsBackground(bytes, frame, frames[index + 1]) || (index === 0 && showsBackgroundFirst(bytes, frame, frames))
+    );
   });
   if (wanting.length === 0) return bytes;
   const parts: Buffer[] = [];
@@ -30,15 +33,15 @@ export function withClearGround(bytes: Buffer): Buffer {
   return Buffer.concat([...parts, bytes.subarray(from)]);
 }
 
-/** Once it is over. */
-function showsGround(bytes: Buffer, frame: GifFrame, next: GifFrame | undefined): boolean {
+/** Whether the background shows after the frame. */
+function showsBackground(bytes: Buffer, frame: GifFrame, next: GifFrame | undefined): boolean {
   return disposal(bytes, frame) === TO_BACKGROUND && next !== undefined && !hides(bytes, next, frame);
 }
 
-/** Around it, or in its place, since there was nothing before. */
-function showsGroundFirst(bytes: Buffer, first: GifFrame, frames: readonly GifFrame[]): boolean {
+/** Whether the background shows around the first frame, or in its place once it is removed. */
+function showsBackgroundFirst(bytes: Buffer, first: GifFrame, frames: readonly GifFrame[]): boolean {
   const [, next] = frames;
-  // A frame that is larger than the screen enlarges it.
+  // A frame larger than the screen enlarges the screen.
   let [width, height] = [bytes.readUInt16LE(6), bytes.readUInt16LE(8)];
   for (const frame of frames) {
     width = Math.max(width, frame.left + frame.width);
@@ -68,7 +71,7 @@ function isTransparent(bytes: Buffer, { control }: GifFrame): boolean {
   return control !== undefined && ((bytes[control + 3] ?? 0) & HAS_TRANSPARENT) !== 0;
 }
 
-/** The extension at this offset, with a transparent colour. */
+/** A copy of the extension at this offset, with a transparent colour. */
 function transparent(bytes: Buffer, control: number): Buffer {
   const changed = Buffer.from(bytes.subarray(control, control + CONTROL.length));
   changed[3] = changed[3]! | HAS_TRANSPARENT;

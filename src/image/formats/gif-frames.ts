@@ -1,5 +1,5 @@
-// Where the frames of a GIF lie, read in the file without decoding one. The structure has been found whole before (body/formats),
-// so that every walk here ends.
+// Locates the frames of a GIF in the file without decoding them. The structure must have been checked before
+// (body/formats), so that every loop here ends.
 
 const GIF_EXTENSION = 0x21;
 const GIF_CONTROL = 0xf9;
@@ -7,21 +7,21 @@ const GIF_IMAGE = 0x2c;
 const GIF_TRAILER = 0x3b;
 const STRAY_ZERO = 0x00;
 
-/** A frame of a GIF: where it is written and what is said of it. */
+/** A frame of a GIF: its place in the file and its descriptor. */
 export interface GifFrame {
   /** Offset of its image descriptor. */
   readonly at: number;
-  /** Offset of the graphic control extension that is about it. */
+  /** Offset of its graphic control extension, if it has one. */
   readonly control: number | undefined;
   readonly left: number;
   readonly top: number;
   readonly width: number;
   readonly height: number;
-  /** Every pixel is less: of its colour table, or of what its codes can say. */
+  /** Upper bound of its colour indices (exclusive), by its colour table and code size. */
   readonly indices: number;
 }
 
-/** GIF (89a §20): image descriptors between colour tables and sub-blocks. */
+/** All frames in file order (GIF 89a §20). */
 export function* gifFramesIn(bytes: Buffer): Generator<GifFrame> {
   const globalTable = gifTableBytes(bytes[10] ?? 0);
   let control: number | undefined;
@@ -38,8 +38,8 @@ export function* gifFramesIn(bytes: Buffer): Generator<GifFrame> {
 }
 
 /**
- * The same GIF without the zeros that some encoders leave between blocks: browsers pass over them, libvips' decoder stumbles.
- * The file itself where there are none.
+ * The GIF without the zeros that some encoders leave between blocks. Browsers skip them; libvips' decoder fails.
+ * Returns the file itself if it has none.
  */
 export function withoutStrayZeros(file: Buffer): Buffer {
   let copy: Buffer | undefined;
@@ -59,14 +59,14 @@ function isBeforeTrailer(bytes: Buffer, at: number): boolean {
   return at < bytes.length && bytes[at] !== GIF_TRAILER;
 }
 
-/** Where what begins at `at` is over: an extension, a picture, or a byte that belongs to none. */
+/** Offset after the block at `at`: an extension, an image, or a single stray byte. */
 function afterBlock(bytes: Buffer, at: number): number {
   if (bytes[at] === GIF_EXTENSION) return afterSubBlocks(bytes, at + 2);
   if (bytes[at] === GIF_IMAGE) return afterSubBlocks(bytes, at + 11 + gifTableBytes(bytes[at + 9] ?? 0));
   return at + 1;
 }
 
-/** Bytes of the colour table that a flags byte announces. */
+/** Bytes of the colour table announced by a flags byte. */
 export function gifTableBytes(flags: number): number {
   return flags & 0x80 ? 3 << ((flags & 0x07) + 1) : 0;
 }

@@ -1,14 +1,14 @@
-// The screen of a GIF, all of which browsers show. libvips' decoder takes the sizes of old monitors, and sides above 2048, for
-// a mistake, and in their place how far the first frame reaches: what lies beyond would be lost. So it gets a first frame that
-// covers the screen, and of which nothing is to be seen.
+// Makes libvips show the whole screen of a GIF, as browsers do. Its decoder distrusts screens of the size of old
+// monitors and sides above 2048. It uses the extent of the first frame instead, so that pixels outside would be lost.
+// Such a GIF gets an invisible first frame that covers the screen. It changes no other frame.
 
-import { withClearGround } from "./gif-background.ts";
+import { withClearBackground } from "./gif-background.ts";
 import { type GifFrame, gifFramesIn, gifTableBytes, withoutStrayZeros } from "./gif-frames.ts";
 
-/** A GIF as libvips shows what browsers do. */
+/** A GIF that libvips shows as browsers show the original. */
 export interface ReadableGif {
   readonly bytes: Buffer;
-  /** What libvips counts the first frame of the image as: one that is only there for it comes before. */
+  /** Page number of the image's first frame in libvips; 1 if an invisible frame was added before it. */
   readonly firstPage: 0 | 1;
 }
 
@@ -22,19 +22,19 @@ const DISTRUSTED: readonly (readonly [number, number])[] = [
 ];
 const LONGEST_TRUSTED = 2048;
 
-/** `stored`: a whole GIF. */
+/** `stored`: a complete GIF, which is not changed. */
 export function readableGif(stored: Buffer): ReadableGif {
   const file = withoutStrayZeros(stored);
   const screen = screenOf(file);
   const [first] = gifFramesIn(file);
   if (first === undefined || isTrusted(screen) || covers(first, screen))
-    return { bytes: withClearGround(file), firstPage: 0 };
+    return { bytes: withClearBackground(file), firstPage: 0 };
   const head = 13 + gifTableBytes(file[10] ?? 0);
-  // A first frame that is larger than the screen enlarges it.
+  // A first frame larger than the screen enlarges the screen.
   const width = Math.max(screen.width, first.left + first.width);
   const height = Math.max(screen.height, first.top + first.height);
   const whole = Buffer.concat([file.subarray(0, head), clearFrame(width, height), file.subarray(head)]);
-  return { bytes: withClearGround(whole), firstPage: 1 };
+  return { bytes: withClearBackground(whole), firstPage: 1 };
 }
 
 interface Screen {
@@ -55,11 +55,12 @@ function covers(first: GifFrame, { width, height }: Screen): boolean {
   return first.left + first.width >= width && first.top + first.height >= height;
 }
 
-/** Colours of two bits, the first of which is transparent; it stays. */
+/** Codes of the invisible frame: two bits a colour, then the clear code and the end code. */
 const [CODE_BITS, CLEAR, END] = [2, 4, 5] as const;
+/** Its control extension: colour 0 is transparent, and the frame is not disposed of. */
 const CONTROL = [0x21, 0xf9, 4, (1 << 2) | 1, 0, 0, 0, 0] as const;
 const MOST_CODE_BITS = 12;
-/** Pixels of the last code that there is. */
+/** Pixels of the longest code. */
 const LONGEST_RUN = (1 << MOST_CODE_BITS) - END;
 
 function clearFrame(width: number, height: number): Buffer {
@@ -71,7 +72,7 @@ function clearFrame(width: number, height: number): Buffer {
   return Buffer.concat([Buffer.from(CONTROL), place, ...subBlocks(pressedRun(width * height))]);
 }
 
-/** LZW (89a, appendix F) of so many pixels of colour 0: each code stands for one pixel more than the one before. */
+/** LZW (89a, appendix F) of this many pixels of colour 0: each code stands for one pixel more than the previous one. */
 function pressedRun(pixels: number): Buffer {
   const bytes: number[] = [];
   let [waiting, waitingBits] = [0, 0];
@@ -86,7 +87,7 @@ function pressedRun(pixels: number): Buffer {
   for (let left = pixels; left > 0; left -= run) {
     run = Math.min(run + 1, LONGEST_RUN, left);
     put(run === 1 ? 0 : END - 1 + run);
-    // The reader learns a code with each but the first.
+    // The decoder adds a code with each code except the first.
     if (left < pixels && known < 1 << MOST_CODE_BITS) known += 1;
     if (known === 1 << bits && bits < MOST_CODE_BITS) bits += 1;
   }

@@ -1,8 +1,9 @@
-// What the segments before a JPEG's first scan tell: its EXIF block, and the quality that it was written with. Encoders scale
-// the luminance table of ITU-T T.81 annex K.1 by the quality; tables of other makes give the nearest value.
+// Reads the segments before a JPEG's first scan: EXIF block, quality, number of samples, kind of scans. Encoders scale
+// the luminance table of ITU-T T.81 annex K.1 by the quality; for other tables the nearest quality is returned. It
+// decodes nothing.
 import { EOI, FILL, findMarker, isBare, isFrame, SOS } from "../../body/formats/jpeg.ts";
 import { feed, type Input, type Scan } from "../../body/formats/scan.ts";
-import { atOnce, type ScanSteps, walkThrough } from "./yielding-scan.ts";
+import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";
 
 const STANDARD_LUMINANCE = [
   16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61,
@@ -15,40 +16,40 @@ const APP1 = 0xe1;
 const [EXIF, EXIF_END] = [0x4578_6966, 0];
 const EXIF_MAGIC_BYTES = 6;
 
-/** What the head of a JPEG tells beside its claims. */
+/** Facts from the head of a JPEG in addition to its size. */
 export interface JpegHead {
   /** The first EXIF block, with its magic. */
   readonly exif: Buffer | undefined;
-  /** Its pixels have one sample. */
+  /** True if its pixels have one sample. */
   readonly isGrey: boolean;
-  /** 1–100; undefined where there is no luminance table before the first scan. */
+  /** 1–100; undefined if there is no luminance table before the first scan. */
   readonly quality: number | undefined;
-  /** Bytes a pixel that a decoder holds until it has read all scans, where there are several; 0 where one has all of it. */
+  /** Bytes a pixel that a decoder holds until it has read all scans; 0 if there is only one scan. */
   readonly coefficientBytes: number;
 }
 
-/** The walk is over at the first scan. */
-export function* walkJpegHead(bytes: Buffer): ScanSteps<JpegHead> {
+/** Reads the head in steps; stops at the first scan. */
+export function* scanJpegHead(bytes: Buffer): ScanSteps<JpegHead> {
   const found: Found = { exif: undefined, quality: undefined, frame: undefined, scanned: undefined };
-  yield* walkThrough(bytes, feed(scanJpegHead, found));
+  yield* scanBytes(bytes, feed(headScanner, found));
   return { exif: found.exif, quality: found.quality, ...readFrame(found) };
 }
 
-/** The walk of walkJpegHead(), at once. */
+/** scanJpegHead() without yielding. */
 export function readJpegHead(bytes: Buffer): JpegHead {
-  return atOnce(walkJpegHead(bytes));
+  return runScan(scanJpegHead(bytes));
 }
 
 interface Found {
   exif: Buffer | undefined;
   quality: number | undefined;
-  /** The first one, behind its length. */
+  /** The first frame segment, without its length. */
   frame: { readonly marker: number; readonly bytes: Buffer } | undefined;
-  /** How many components of the frame the first scan has. */
+  /** Number of components in the first scan. */
   scanned: number | undefined;
 }
 
-function* scanJpegHead(found: Found, input: Input): Scan {
+function* headScanner(found: Found, input: Input): Scan {
   input.skip(2);
   for (;;) {
     while (!input.find(findMarker, 2)) yield;
@@ -66,7 +67,7 @@ function* scanJpegHead(found: Found, input: Input): Scan {
     while (!input.take(length)) yield;
     noteSegment(found, marker, input);
   }
-  // Behind its length.
+  // Skips the length of the scan header.
   while (!input.take(3)) yield;
   found.scanned = input.byte(2);
 }
@@ -83,9 +84,9 @@ function noteSegment(found: Found, marker: number, input: Input): void {
   else if (input.uint32BE(0) === EXIF && input.uint16BE(4) === EXIF_END) found.exif = Buffer.from(input.taken());
 }
 
-/** Of a frame: how many components it has, and the first of them. */
+/** Offsets in a frame segment: number of components, and first component; bytes of a component. */
 const [COMPONENTS_AT, FIRST_COMPONENT_AT, COMPONENT_BYTES] = [5, 6, 3];
-/** 16 bits each. */
+/** Bytes of a coefficient. */
 const COEFFICIENT_BYTES = 2;
 
 function readFrame({ frame, scanned }: Found): Pick<JpegHead, "isGrey" | "coefficientBytes"> {
@@ -96,7 +97,7 @@ function readFrame({ frame, scanned }: Found): Pick<JpegHead, "isGrey" | "coeffi
 
 function coefficientBytesOf({ marker, bytes }: NonNullable<Found["frame"]>, scanned: number): number {
   const components = bytes[COMPONENTS_AT] ?? 0;
-  // Of progressive frames, with whatever coding, the number ends in 2, 6, 10 or 14 (T.81 B.1.1.3).
+  // For any coding, markers of progressive frames are SOF2, 6, 10 and 14 (T.81 B.1.1.3).
   const isProgressive = (marker & 3) === 2;
   if (!isProgressive && scanned >= components) return 0;
   let [samples, across, down] = [0, 1, 1];
@@ -108,9 +109,9 @@ function coefficientBytesOf({ marker, bytes }: NonNullable<Found["frame"]>, scan
   return (COEFFICIENT_BYTES * samples) / (across * down);
 }
 
-/** Of a table segment, of which only the first table is looked at: that of luminance stands first. */
+/** Quality from a table segment. Only the first table counts, because luminance comes first. */
 function qualityIn(bytes: Buffer): number | undefined {
-  // Half a byte each: whether its values have 16 bits, and its number; that of luminance is 0.
+  // The high half is 1 for values of 16 bits; the low half is the table's number, 0 for luminance.
   const kind = bytes[0];
   if (kind !== 0x00 && kind !== 0x10) return undefined;
   const [size, largest] = kind === 0x00 ? [1, 255] : [2, 32_767];
@@ -119,13 +120,13 @@ function qualityIn(bytes: Buffer): number | undefined {
   for (let index = 0; index < STANDARD_LUMINANCE.length; index += 1) {
     const value = bytes.readUIntBE(1 + index * size, size);
     highest = Math.max(highest, value);
-    // What has reached the largest value says nothing any more.
+    // A value at the maximum was clipped and tells nothing.
     if (value >= largest) continue;
     total += STANDARD_LUMINANCE[index] ?? 0;
     found += value;
   }
   if (total === 0) return 1;
-  // Encoders round all that comes to less than 1 up to it, so that ones throughout are the best there is.
+  // Encoders raise values below 1 to 1, so a table of ones is the best quality.
   if (highest === 1) return 100;
   const perCent = (found * 100) / total;
   const quality = perCent <= 100 ? (200 - perCent) / 2 : 5000 / perCent;

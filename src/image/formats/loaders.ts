@@ -1,5 +1,6 @@
-// Which images are processed at all, and what their heads claim, told from the bytes alone before any decoder sees them:
-// the format by its magic, the structure's wholeness, sides and frames. SVG, PDF and all other kinds are refused here.
+// Checks whether an image may be processed and reads the claims of its head, before any decoder sees it: format by
+// magic bytes, completeness of the structure, sides and frames. It refuses SVG, PDF and all other formats. It decodes
+// nothing.
 import { scanBmp } from "../../body/formats/bmp.ts";
 import { scanGif } from "../../body/formats/gif.ts";
 import { scanAvif } from "../../body/formats/iso-media.ts";
@@ -11,12 +12,12 @@ import { scanWebp } from "../../body/formats/webp.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
 import { mayBeTurned } from "./exif.ts";
-import { walkJpegHead } from "./jpeg-head.ts";
-import { atOnce, type ScanSteps, STEP_BYTES, walkThrough } from "./yielding-scan.ts";
+import { scanJpegHead } from "./jpeg-head.ts";
+import { runScan, type ScanSteps, STEP_BYTES, scanBytes } from "./yielding-scan.ts";
 
-/** What an image is; of a source, what its head claims. */
+/** Format and size of an image; for a source these are claims of its head. */
 export interface RasterFacts {
-  /** Every format that can be read can be written. */
+  /** Every readable format can also be written. */
   readonly format: OutputFormat;
   /** Pixels, as stored. */
   readonly width: number;
@@ -25,16 +26,16 @@ export interface RasterFacts {
   readonly frames: number;
 }
 
-/** What only a file tells besides. */
+/** Facts for the memory estimate; some need the file. */
 export interface WeighedFacts extends RasterFacts {
-  /** Bytes a pixel that a JPEG of several scans is held as until the last of these is read. */
+  /** Bytes a pixel that a decoder holds until the last scan of a JPEG; 0 if it has one scan. */
   readonly coefficientBytes?: number;
 }
 
-/** `bytes`: of the file. */
+/** `bytes`: the file. */
 export function* weighedFacts(facts: RasterFacts, bytes: Buffer): ScanSteps<WeighedFacts> {
   if (facts.format !== "jpeg") return facts;
-  const { coefficientBytes } = yield* walkJpegHead(bytes);
+  const { coefficientBytes } = yield* scanJpegHead(bytes);
   return { ...facts, coefficientBytes };
 }
 
@@ -57,15 +58,15 @@ const SCANNERS: Readonly<Record<OutputFormat, Scanner>> = {
   bmp: scanBmp,
 };
 
-/** What has been found out about images that are still in memory. */
+/** Facts about images that are still in memory. */
 export type KnownFacts = WeakMap<Buffer, RasterFacts>;
 
 /**
- * Allocates nothing that depends on what the image claims. `known`: where it is looked up first, since to find a structure
- * whole takes a walk through all of it. Throws image_too_heavy, image_not_processable (another kind, cut short, no size),
- * image_too_large.
+ * Reads the facts in steps, without allocating memory by the image's claims. `known`: facts found before, because
+ * checking the structure reads the whole file. Throws image_too_heavy, image_not_processable (other format, cut short,
+ * no size), image_too_large.
  */
-export function* walkSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): ScanSteps<RasterFacts> {
+export function* scanSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): ScanSteps<RasterFacts> {
   refuseHeavy(bytes.length, limits);
   const facts = known?.get(bytes) ?? (yield* factsOf(bytes));
   known?.set(bytes, facts);
@@ -73,12 +74,12 @@ export function* walkSource(bytes: Buffer, limits: SourceLimits, known?: KnownFa
   return facts;
 }
 
-/** The walk of walkSource(), at once. */
+/** scanSource() without yielding. */
 export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
-  return atOnce(walkSource(bytes, limits, known));
+  return runScan(scanSource(bytes, limits, known));
 }
 
-/** Throws image_too_heavy. */
+/** Throws image_too_heavy if the file has more bytes than the limit. */
 export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "sourceBytes">): void {
   if (bytes <= sourceBytes) return;
   throw new HuiyuanError("image_too_heavy", `Cannot process: ${bytes} bytes, the limit is ${sourceBytes}`);
@@ -92,7 +93,7 @@ function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
   if (width === undefined || height === undefined) throw unusable(`its ${kind} head has no size`);
   return {
     format: kind,
-    // A frame that is larger than the canvas enlarges it.
+    // A frame larger than the canvas enlarges the canvas.
     width: Math.max(width, found.framesWidth),
     height: Math.max(height, found.framesHeight),
     frames: Math.max(1, found.frames),
@@ -105,19 +106,19 @@ function isAllowed(kind: string): kind is OutputFormat {
 
 function* scanned(format: OutputFormat, bytes: Buffer): ScanSteps<Findings> {
   const findings = nothingFound();
-  yield* walkThrough(bytes, feed(SCANNERS[format], findings));
+  yield* scanBytes(bytes, feed(SCANNERS[format], findings));
   return findings;
 }
 
-/** Frames of a whole image of this format, counted in its file; 1 for a still one. */
+/** Frames of a complete image of this format, counted in its file; 1 for a still image. */
 export function framesIn(format: OutputFormat, bytes: Buffer): number {
-  return Math.max(1, atOnce(scanned(format, bytes)).frames);
+  return Math.max(1, runScan(scanned(format, bytes)).frames);
 }
 
-/** Whether its decoder may show it on its side. Looks through the file, unless it is a JPEG. */
-export function* mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): ScanSteps<boolean> {
+/** Whether the decoder may turn the image by 90 degrees. Searches the whole file, unless it is a JPEG. */
+export function* mayBeStoredSideways({ format }: RasterFacts, bytes: Buffer): ScanSteps<boolean> {
   if (format === "jpeg") {
-    const { exif } = yield* walkJpegHead(bytes);
+    const { exif } = yield* scanJpegHead(bytes);
     return exif !== undefined && mayBeTurned(exif);
   }
   const signs = TURNED_BY[format] ?? [];
@@ -130,14 +131,14 @@ export function* mayLieOnItsSide({ format }: RasterFacts, bytes: Buffer): ScanSt
   return false;
 }
 
-/** What stands in a file that says so: EXIF, or of an AVIF a property. */
+/** Names in a file that may announce a turn: EXIF, or a property of an AVIF. */
 const TURNED_BY: Readonly<Partial<Record<OutputFormat, readonly string[]>>> = {
   png: ["eXIf", "Raw profile type"],
   webp: ["EXIF"],
   avif: ["irot"],
 };
 
-/** What the head of an image claims. Throws image_too_large. */
+/** Throws image_too_large if the claims of an image's head exceed the limits. */
 export function refuseBeyond(
   { width, height, frames }: Omit<RasterFacts, "format">,
   limits: Omit<SourceLimits, "sourceBytes">,

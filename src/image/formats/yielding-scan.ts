@@ -1,20 +1,21 @@
-// Walks through whole files, which may hold millions of segments, blocks or chunks: on the thread that answers clients a few
-// milliseconds at a time, so that nobody waits for the end of one.
+// Runs scans of whole files, which may have millions of segments, blocks or chunks. On the thread that serves clients a
+// scan runs a few milliseconds at a time, so that other requests do not wait for its end. The scanners themselves are
+// in body/formats.
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** Yields now and then, at least once a millisecond or so, and returns what it has found. */
+/** A scan in steps. It yields about once a millisecond, and returns its findings. */
 export type ScanSteps<Found> = Generator<undefined, Found, undefined>;
 
-/** Bytes that are looked at before others may have their turn. */
+/** Bytes scanned in one step. */
 export const STEP_BYTES = 65_536;
 
-/** Gives `push` the bytes in chunks, each good until the next, as long as it wants more. */
-export function* walkThrough(bytes: Buffer, push: (chunk: Buffer) => boolean): ScanSteps<void> {
+/** Passes the bytes to `push` in chunks, until it returns false. Each chunk is valid until the next one. */
+export function* scanBytes(bytes: Buffer, push: (chunk: Buffer) => boolean): ScanSteps<void> {
   if (bytes.length <= STEP_BYTES) {
     push(bytes);
     return;
   }
-  // Memory that could be resized, as that of large bodies, is several times as slow to look at.
+  // Reads from resizable memory, which large bodies have, are several times slower.
   const isSlow = "resizable" in bytes.buffer && bytes.buffer.resizable;
   const step = isSlow ? Buffer.allocUnsafe(STEP_BYTES) : undefined;
   for (let at = 0; at < bytes.length; at += STEP_BYTES) {
@@ -24,24 +25,26 @@ export function* walkThrough(bytes: Buffer, push: (chunk: Buffer) => boolean): S
   }
 }
 
-const STRIDE_MS = 5;
+const SLICE_MS = 5;
 
-/** For the thread that answers clients: others have their turn in between. A short walk takes no turn of its own. */
-export async function yieldingScan<Found>(walk: ScanSteps<Found>): Promise<Found> {
-  let until = performance.now() + STRIDE_MS;
+/**
+ * Runs a scan on the thread that serves clients and yields to other events. A short scan completes without yielding.
+ */
+export async function yieldingScan<Found>(scan: ScanSteps<Found>): Promise<Found> {
+  let until = performance.now() + SLICE_MS;
   for (;;) {
-    const step = walk.next();
+    const step = scan.next();
     if (step.done === true) return step.value;
     if (performance.now() < until) continue;
     await nextTurn();
-    until = performance.now() + STRIDE_MS;
+    until = performance.now() + SLICE_MS;
   }
 }
 
-/** For a process that has nothing else to do. */
-export function atOnce<Found>(walk: ScanSteps<Found>): Found {
+/** Runs a scan without yielding, in a process that has nothing else to do. */
+export function runScan<Found>(scan: ScanSteps<Found>): Found {
   for (;;) {
-    const step = walk.next();
+    const step = scan.next();
     if (step.done === true) return step.value;
   }
 }

@@ -1,7 +1,7 @@
-// The size rules of the manual: how large a scaled image is, where a crop or a mark lies. Pure integers; rounding is half
-// up, and no side is ever shorter than one pixel.
+// The size rules of the manual: the size of an image after a step, and the position of a crop or watermark. Pure: it
+// does no I/O and touches no pixels. Sizes are integers, rounded half up, and no side is shorter than one pixel.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Box, Gravity, SizeRule, StepOf, WatermarkScale } from "../grammar/recipe.ts";
+import type { Box, Gravity, SizeRule, Step, StepOf, WatermarkScale } from "../grammar/recipe.ts";
 
 /** Pixels. */
 export interface Size {
@@ -9,12 +9,12 @@ export interface Size {
   readonly height: number;
 }
 
-/** In pixels. */
+/** Area in pixels. */
 export function areaOf({ width, height }: Size): number {
   return width * height;
 }
 
-/** A part of an image, inside it. */
+/** A part of an image, completely inside it. */
 export interface Window extends Size {
   readonly left: number;
   readonly top: number;
@@ -42,7 +42,9 @@ export function scaledSize(source: Size, rule: SizeRule): Size {
   }
 }
 
-/** Scaling that covers the box, and the part of the scaled image that is kept. An absent side is the source's own. */
+/**
+ * The scaled size that covers the box, and the part of the scaled image that is kept. An absent side is the source's.
+ */
 export function coverWindow(
   source: Size,
   box: Box,
@@ -53,22 +55,22 @@ export function coverWindow(
   return { scaled, window: { ...wanted, ...aligned(scaled, wanted, gravity) } };
 }
 
-/** The sides that the box means for this image, an absent one being the image's. */
-export function boxSize(source: Size, box: Box): Size {
+/** Width and height of the box for this image; an absent side is the image's. */
+function boxSize(source: Size, box: Box): Size {
   const { width, height } = boxSides(source, box);
   return { width: width ?? source.width, height: height ?? source.height };
 }
 
-/** The size after a turn; by other than whole turns of 90 degrees an upper bound. */
+/** The size after a turn; an upper bound unless the turn is a multiple of 90 degrees. */
 export function turnedSize({ width, height }: Size, degrees: number): Size {
-  // The cosine of 90 degrees is not 0 here, and a pixel more would refuse or shrink what fits.
+  // Math.cos of 90 degrees is not exactly 0, and one pixel too many would refuse or shrink an image that fits.
   if (degrees % 90 === 0) return degrees % 180 === 0 ? { width, height } : { width: height, height: width };
   const radians = (degrees * Math.PI) / 180;
   const [cos, sin] = [Math.abs(Math.cos(radians)), Math.abs(Math.sin(radians))];
   return { width: Math.ceil(width * cos + height * sin), height: Math.ceil(width * sin + height * cos) };
 }
 
-/** A plain cut, clipped to the image. Throws processing_invalid where nothing of the image is left. */
+/** A plain crop, clipped to the image. Throws processing_invalid if no part of the image is left. */
 export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">): Window {
   const [left, width] = span(source.width, step.width ?? source.width, step.dx);
   const [top, height] = span(source.height, step.height ?? source.height, step.dy);
@@ -80,7 +82,39 @@ export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">):
   });
 }
 
-/** Throws processing_invalid where the radius is half of a side or more. */
+/** The size after a step by the rules of operations.ts; autoOrient is assumed not to turn. */
+export function sizeAfter(step: Step, size: Size): Size {
+  switch (step.name) {
+    case "resize":
+      return scaledSize(size, step.rule);
+    case "coverCrop":
+      return coverWindow(size, step, step.gravity).window;
+    case "attentionCrop":
+      return boxSize(size, step);
+    case "window":
+      return cutSize(size, step);
+    case "pad":
+      return step;
+    case "circle":
+      return { width: step.radius * 2, height: step.radius * 2 };
+    case "rotate":
+      return turnedSize(size, step.degrees);
+    default:
+      return size;
+  }
+}
+
+function cutSize(size: Size, step: StepOf<"window">): Size {
+  try {
+    return plainWindow(size, step);
+  } catch (error) {
+    // No part is left: the render will refuse it, unless autoOrient turns the image first.
+    if (error instanceof HuiyuanError) return size;
+    throw error;
+  }
+}
+
+/** Throws processing_invalid if the radius is half of a side or more. */
 export function refuseLargeRadius({ name, radius }: StepOf<"circle" | "roundCorners">, { width, height }: Size): void {
   if (radius * 2 < Math.min(width, height)) return;
   const found = `the radius is ${radius} and the image has ${width}×${height} pixels`;
@@ -89,7 +123,7 @@ export function refuseLargeRadius({ name, radius }: StepOf<"circle" | "roundCorn
   throw new HuiyuanError("processing_invalid", `Cannot round: ${found}, wanted ${wanted}`, { parameter, wanted });
 }
 
-/** Where a part of a whole lies by gravity. Negative where the part is larger. */
+/** Position of a part by gravity; negative if the part is larger than the whole. */
 export function aligned(whole: Size, part: Size, gravity: Gravity): { readonly left: number; readonly top: number } {
   const [horizontal, vertical] = [whole.width - part.width, whole.height - part.height];
   const column = gravity.endsWith("west") ? 0 : gravity.endsWith("east") ? 1 : 0.5;
@@ -97,7 +131,7 @@ export function aligned(whole: Size, part: Size, gravity: Gravity): { readonly l
   return { left: Math.floor(horizontal * column), top: Math.floor(vertical * row) };
 }
 
-/** Where a part lies that has this point of the whole in its middle, as nearly as it can inside it. */
+/** Position of a part centred on this point, moved so that the part lies inside the whole. */
 export function centredOn(
   whole: Size,
   part: Size,
@@ -108,7 +142,10 @@ export function centredOn(
   return { left: start(x, part.width, whole.width), top: start(y, part.height, whole.height) };
 }
 
-/** What is repeated of a mark: it and the gaps to the next ones, `dx` and `dy` wider than their part of it. None is larger than the image. */
+/**
+ * Size of a tile: the watermark and its gaps, which are `gapPerCent` of its size plus `dx` and `dy`. At most the
+ * image's size.
+ */
 export function tileSize(
   image: Size,
   watermark: Size,
@@ -119,7 +156,10 @@ export function tileSize(
   return { width: side(watermark.width, dx, image.width), height: side(watermark.height, dy, image.height) };
 }
 
-/** Where a mark lies: `dx` and `dy` are distances from the edges that the gravity names, and ignored where it names none. */
+/**
+ * Position of a watermark. `dx` and `dy` are distances from the edges that the gravity names; without such an edge they
+ * are ignored.
+ */
 export function watermarkPosition(
   image: Size,
   watermark: Size,
@@ -131,7 +171,7 @@ export function watermarkPosition(
   return { left: left + moveRight, top: top + moveDown };
 }
 
-/** How large a mark is by `scatype` and `spcent`. */
+/** Size of a watermark by `scatype` and `spcent`. */
 export function watermarkSize(image: Size, watermark: Size, { by, permille }: WatermarkScale): Size {
   if (by === "width") return scale(watermark, [image.width * permille, 1000 * watermark.width]);
   if (by === "height") return scale(watermark, [image.height * permille, 1000 * watermark.height]);
@@ -139,7 +179,7 @@ export function watermarkSize(image: Size, watermark: Size, { by, permille }: Wa
   return scale(watermark, [factor, 1]);
 }
 
-/** The part of a mark at `left`, `top` that lies on the image, in the mark's own pixels; undefined: none of it. */
+/** The visible part of a watermark at `left`, `top`, in pixels of the watermark; undefined if no part is visible. */
 export function visiblePart(
   image: Size,
   watermark: Size,
@@ -161,7 +201,7 @@ function span(whole: number, length: number, offset: number): readonly [start: n
   return [offset, Math.min(length, whole - offset)];
 }
 
-/** The box as width and height for this image. Where edges are meant, a square image's long edge is its height. */
+/** The box as width and height for this image. The long edge of a square image is its height. */
 function boxSides(
   { width, height }: Size,
   { axes, first, second }: Box,
@@ -171,7 +211,7 @@ function boxSides(
   return { ...(across !== undefined && { width: across }), ...(down !== undefined && { height: down }) };
 }
 
-/** Numerator and denominator: a quotient that is rounded first turns an exact half into something less. */
+/** Numerator and denominator, because a rounded quotient could fall below an exact half. */
 type Ratio = readonly [by: number, over: number];
 
 const WHOLE: Ratio = [1, 1];
@@ -196,7 +236,7 @@ function withinArea(source: Size, pixels: number): Size {
   const factor = Math.min(1, Math.sqrt(pixels / (source.width * source.height)));
   const size = scale(source, [factor, 1]);
   if (size.width * size.height <= pixels) return size;
-  // Rounded up on both sides it may be too much, and a side that is held at one pixel is longer than its share.
+  // Rounding up both sides may exceed the area, and so may a side raised to one pixel.
   const width = Math.max(1, Math.min(pixels, Math.floor(source.width * factor)));
   return { width, height: Math.max(1, Math.min(Math.floor(pixels / width), Math.floor(source.height * factor))) };
 }

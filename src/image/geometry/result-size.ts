@@ -1,10 +1,10 @@
-// How large a result may become, and an image on the way to it, and which parameter is named where it becomes more. Known by
-// sizes alone, so that it can be foreseen. Pure.
+// Limits of the size of a result and of intermediate images, and the parameter named if a limit is exceeded. It needs
+// sizes only, so that the refusal can be predicted. Pure: it does no I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Recipe, Step, StepName } from "../grammar/recipe.ts";
 import type { Size } from "./geometry.ts";
 
-/** Throws output_too_large where an image on the way has more pixels in all of its frames. */
+/** Throws output_too_large if all frames of an intermediate image have more pixels together. */
 export function refuseManyPixels({ width, height }: Size, frames: number, maxPixels: number): void {
   if (width * height * frames <= maxPixels) return;
   const found = `${width}×${height} pixels in ${frames} frames`;
@@ -12,13 +12,13 @@ export function refuseManyPixels({ width, height }: Size, frames: number, maxPix
   throw new HuiyuanError("output_too_large", `Cannot process: ${found}, wanted ${wanted}`, { wanted });
 }
 
-/** Throws output_too_large where a side of the result is longer. */
+/** Throws output_too_large if a side of the result is longer. */
 export function refuseLargeResult({ width, height }: Size, recipe: Recipe, maxSide: number): void {
   if (Math.max(width, height) <= maxSide) return;
   throw tooLarge(`${width}×${height} pixels`, `sides of at most ${maxSide} pixels`, sizedBy(recipe.steps));
 }
 
-/** Throws output_too_large. */
+/** Throws output_too_large if the result has more bytes. */
 export function refuseHeavyResult(bytes: number, recipe: Recipe, maxBytes: number): void {
   if (bytes <= maxBytes) return;
   const { steps, output } = recipe;
@@ -26,7 +26,7 @@ export function refuseHeavyResult(bytes: number, recipe: Recipe, maxBytes: numbe
   throw tooLarge(`${bytes} bytes`, `at most ${maxBytes} bytes`, sizedBy(steps) ?? written);
 }
 
-/** Of either operation. */
+/** The `format` parameter of both operations, as errors name it. */
 export const FORMAT_PARAMETER = "imageView2 or imageMogr2/format";
 
 function tooLarge(found: string, wanted: string, parameter: string | undefined): HuiyuanError {
@@ -34,7 +34,7 @@ function tooLarge(found: string, wanted: string, parameter: string | undefined):
   return new HuiyuanError("output_too_large", message, { parameter, wanted });
 }
 
-/** Names the step's parameter where its image becomes too large. Throws what it is given, or that. */
+/** Returns an error handler that always throws. It adds the step's parameter to output_too_large. */
 export function blameStep(step: Step): (error: unknown) => never {
   const parameter = sizedBy([step]);
   return (error) => {
@@ -44,7 +44,7 @@ export function blameStep(step: Step): (error: unknown) => never {
   };
 }
 
-/** Which parameter says how large the result is, where one of the steps does: the last of these. */
+/** The parameter of the last step that sets the size; undefined if no step does. */
 function sizedBy(steps: readonly Step[]): string | undefined {
   return steps.map(({ name }) => SIZED_BY[name]).findLast((parameter) => parameter !== undefined);
 }

@@ -1,5 +1,5 @@
-// How large a text mark becomes, and may become: known by its letters before it is set, so that renders that set large texts
-// wait for each other, and by its pixels before it is turned. Pure; the text is set in watermark.ts.
+// Size and limits of a text watermark. The size is estimated from its letters before the text is set, so that renders
+// of large texts wait for each other. Pure: it does no I/O; watermark.ts sets the text.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { StepOf } from "../grammar/recipe.ts";
 import { areaOf, type Size, turnedSize, watermarkSize } from "./geometry.ts";
@@ -7,17 +7,19 @@ import { MAX_TURNED_PIXELS } from "./watermark-size.ts";
 
 type TextWatermark = StepOf<"textMark">;
 
-/** Of a text as it is set; all of it is made before it is clipped. */
+/** Pixels of a text as set; the whole text is rendered before it is clipped. */
 const MAX_SET_PIXELS = 16_000_000;
 const LINE_HEIGHT = 1.5;
-/** In place of a text that is too large. */
+/** Wanted value in errors about a text that is too large. */
 export const WANTED_TEXT = "fewer or smaller letters";
-/** Bytes a pixel of a text that is set, that has a shadow besides, and that is turned. */
+/** Bytes a pixel of a text that is set. */
 const SET = 8;
+/** Bytes a pixel of a text with a shadow. */
 const SHADOWED = 12;
+/** Bytes a pixel of a text that is turned. */
 const TURNED = 5;
 
-/** Throws processing_invalid where so much is not set. `parameter`: what gave it its font size. */
+/** Throws processing_invalid if the text is too large to be set. `parameter`: the one that set the font size. */
 export function refuseLargeText(text: string, fontSize: number, parameter: string): void {
   if (areaOf(setSize(text, fontSize)) > MAX_SET_PIXELS) throw tooLargeText(text, fontSize, parameter);
 }
@@ -31,7 +33,7 @@ export function tooLargeText(text: string, fontSize: number, parameter: string, 
   });
 }
 
-/** Bytes to make the text for an image of this size. What is larger than it may be is refused before it takes more. */
+/** Bytes to make the text for an image of this size, capped at the limits, because a larger text is refused early. */
 export function bytesToSet({ text, fontSize, scale, shadow, degrees }: TextWatermark, image: Size): number {
   const first = setSize(text, fontSize);
   const last = sizeBefore(first, scale, image);
@@ -40,17 +42,17 @@ export function bytesToSet({ text, fontSize, scale, shadow, degrees }: TextWater
   return Math.max(pixels * (shadow > 0 ? SHADOWED : SET), turned * TURNED);
 }
 
-/** The size that it has on the image at the most. */
+/** Upper bound of the text's size on the image. */
 export function textSize({ text, fontSize, scale, degrees }: TextWatermark, image: Size): Size {
   return turnedSize(sizeBefore(setSize(text, fontSize), scale, image), degrees);
 }
 
-/** Before it is turned. */
+/** The size before the text is turned. */
 function sizeBefore(set: Size, scale: TextWatermark["scale"], image: Size): Size {
   return scale === undefined ? set : watermarkSize(image, set, scale);
 }
 
-/** Few letters are wider than their font size. */
+/** Estimated size of the set text; few letters are wider than their font size. */
 function setSize(text: string, fontSize: number): Size {
   return { width: [...text].length * fontSize, height: fontSize * LINE_HEIGHT };
 }

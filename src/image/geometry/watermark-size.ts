@@ -1,17 +1,17 @@
-// How large a mark is laid, and may be: known by sizes alone, so that a render is weighed by it, and refused before the mark is
-// worked on. Pure. How large a text becomes that is set: text-size.ts.
+// Size and limits of a watermark on the image. It needs sizes only, so that a render's memory can be estimated and a
+// large watermark refused before work begins. Pure: it does no I/O. The size of a text as set is in text-size.ts.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { StepOf } from "../grammar/recipe.ts";
 import { areaOf, type Size, turnedSize, watermarkSize } from "./geometry.ts";
 
 type ImageWatermark = StepOf<"imageMark">;
 
-/** Of the file of an image mark, and of any mark that is scaled. */
-export const MAX_MARK_PIXELS = 25_000_000;
-/** Of any mark once it is turned; all of it is made before it is clipped. */
+/** Pixels of the file of an image watermark, and of any scaled watermark. */
+export const MAX_WATERMARK_PIXELS = 25_000_000;
+/** Pixels of any turned watermark; the whole watermark is turned before it is clipped. */
 export const MAX_TURNED_PIXELS = 32_000_000;
 
-/** The size that an image mark has on the image before it is turned. Shrinking heeds the room that it takes then. */
+/** Size of an image watermark on the image, before it is turned. With `shrink`, the turned watermark fits the image. */
 export function laidSize(
   image: Size,
   watermark: Size,
@@ -26,30 +26,36 @@ export function laidSize(
   return { width: side(scaled.width), height: side(scaled.height) };
 }
 
-/** Whether a mark that is laid at this size is not refused. */
+/** Whether a watermark of this size will be accepted. */
 export function mayBeLaid(laid: Size, degrees: number): boolean {
-  return areaOf(laid) <= MAX_MARK_PIXELS && areaOf(turnedSize(laid, degrees)) <= MAX_TURNED_PIXELS;
+  return areaOf(laid) <= MAX_WATERMARK_PIXELS && areaOf(turnedSize(laid, degrees)) <= MAX_TURNED_PIXELS;
 }
 
-/** `laid`: the size of an image mark before it is turned. Throws processing_invalid, which names what makes it too large. */
+/**
+ * `laid`: size of an image watermark before it is turned. Throws processing_invalid with the parameter that makes it
+ * too large.
+ */
 export function refuseLargeWatermark(laid: Size, { scale, degrees }: Pick<ImageWatermark, "scale" | "degrees">): void {
-  // One that is not scaled is no larger than its file may be.
+  // Without scaling the limit of the file applies, which was checked before.
   if (scale !== undefined) refuseLargeScale(laid);
   const blamed =
     scale === undefined
-      ? { parameter: "watermark/degree", wanted: "a smaller mark" }
+      ? { parameter: "watermark/degree", wanted: "a smaller watermark" }
       : { parameter: "watermark/spcent", wanted: SMALLER_SHARE };
   refuseLargeTurn(laid, degrees, blamed);
 }
 
-/** `scaled`: what the mark's share of the image gives it. Throws processing_invalid. */
+/** `scaled`: size of the watermark by its share of the image. Throws processing_invalid. */
 export function refuseLargeScale(scaled: Size): void {
-  if (areaOf(scaled) <= MAX_MARK_PIXELS) return;
-  const wanted = `${SMALLER_SHARE}, which gives the mark at most ${MAX_MARK_PIXELS / 1e6} megapixels`;
+  if (areaOf(scaled) <= MAX_WATERMARK_PIXELS) return;
+  const wanted = `${SMALLER_SHARE}, which gives the watermark at most ${MAX_WATERMARK_PIXELS / 1e6} megapixels`;
   throw tooLarge(`it would have ${sidesOf(scaled)} pixels`, { parameter: "watermark/spcent", wanted });
 }
 
-/** `mark`: before it is turned. `blamed`: what makes it too large, and what that should be. Throws processing_invalid. */
+/**
+ * `watermark`: size before the turn. The last argument: the parameter that makes it too large. Throws
+ * processing_invalid.
+ */
 export function refuseLargeTurn(watermark: Size, degrees: number, { parameter, wanted }: Blamed): void {
   const turned = turnedSize(watermark, degrees);
   if (areaOf(turned) <= MAX_TURNED_PIXELS) return;

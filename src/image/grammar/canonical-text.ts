@@ -1,36 +1,41 @@
-// One text for one meaning of a recipe, which names the variant: what nobody heeds in it is left out. Pure.
+// Makes one canonical text for each meaning of a recipe; the name of the variant is its hash. Fields without effect are
+// left out. Pure: it does no I/O. The names of steps and fields are part of the text, so renaming one loses stored
+// variants.
 import type { Output, Recipe, Step, StepOf } from "./recipe.ts";
 
 /**
- * The variant's name, the cache's key. Differs for recipes that may differ in a single pixel; stable across restarts, so that
- * stored variants are found again.
+ * Differs for recipes whose results may differ in a single pixel. Stable across restarts and releases, so that stored
+ * variants are found again.
  */
 export function canonicalText({ steps, output, inspection }: Recipe): string {
-  const parts = steps.map((step) => `${step.name}${fieldsText(step, ["name", ...unheeded(step)])}`);
-  const written = fieldsText(heededOfOutput(output, steps.length > 0));
+  const parts = steps.map((step) => `${step.name}${fieldsText(step, ["name", ...ignoredFields(step)])}`);
+  const written = fieldsText(significantOutput(output, steps.length > 0));
   if (written !== "") parts.push(`output${written}`);
   if (inspection !== undefined) parts.push(inspection);
   return parts.join("|");
 }
 
-/** What is said of a step and makes no difference. */
-function unheeded(step: Step): readonly string[] {
-  // The same mark, whoever was let in to it.
-  if (step.name === "imageMark") return ["signedUrl", ...unheededPlace(step)];
-  if (step.name === "textMark") return [...(step.isTiled ? [] : ["spacing"]), ...unheededPlace(step)];
+/** Fields of a step that have no effect. */
+function ignoredFields(step: Step): readonly string[] {
+  // The token only authorizes the client; the watermark is the same.
+  if (step.name === "imageMark") return ["signedUrl", ...ignoredPlaceFields(step)];
+  if (step.name === "textMark") return [...(step.isTiled ? [] : ["spacing"]), ...ignoredPlaceFields(step)];
   return [];
 }
 
-/** Tiles begin in the upper left corner; a mark that lies once heeds distances from the edges that its gravity names. */
-function unheededPlace({ isTiled, gravity }: Pick<StepOf<"textMark">, "isTiled" | "gravity">): readonly string[] {
+/**
+ * Tiles always begin in the upper left corner. A single watermark uses only distances from edges that its gravity
+ * names.
+ */
+function ignoredPlaceFields({ isTiled, gravity }: Pick<StepOf<"textMark">, "isTiled" | "gravity">): readonly string[] {
   if (isTiled) return ["gravity"];
   const isBeside = gravity.endsWith("west") || gravity.endsWith("east");
   const isAbove = gravity.startsWith("north") || gravity.startsWith("south");
   return [...(isBeside ? [] : ["dx"]), ...(isAbove ? [] : ["dy"])];
 }
 
-/** Whatever is written anew is a baseline JPEG where nobody says otherwise, but for an optimised one. */
-function heededOfOutput({ isProgressive, ...rest }: Output, hasSteps: boolean): Output {
+/** Fields of the output that have an effect: a newly encoded JPEG is baseline by default, unless it is optimised. */
+function significantOutput({ isProgressive, ...rest }: Output, hasSteps: boolean): Output {
   const isBaseline = isProgressive !== true && rest.isOptimised !== true;
   const isWrittenAnyway = hasSteps || Object.keys(rest).length > 0;
   return isBaseline && isWrittenAnyway ? rest : { ...rest, ...(isProgressive !== undefined && { isProgressive }) };
@@ -48,6 +53,6 @@ function fieldsText(record: object, without: readonly string[] = []): string {
 function valueText(value: unknown): string {
   if (typeof value === "object" && value !== null) return `(${fieldsText(value)})`;
   if (typeof value !== "string") return String(value);
-  // Also what encodeURIComponent leaves alone and this text uses itself.
+  // Parentheses, too: encodeURIComponent keeps them, but this text uses them itself.
   return encodeURIComponent(String(value)).replace(/[()]/g, (sign) => (sign === "(" ? "%28" : "%29"));
 }

@@ -1,4 +1,4 @@
-// Colour values of the grammar: `#rrggbb` or one of the CSS colour names (CSS Color Module Level 4 §6.1).
+// Parses colour values of the grammar: `#rrggbb` or a CSS colour name (CSS Color Module Level 4 §6.1).
 
 const NAMED =
   "aliceblue f0f8ff antiquewhite faebd7 aqua 00ffff aquamarine 7fffd4 azure f0ffff beige f5f5dc bisque ffe4c4 " +
@@ -31,7 +31,7 @@ const COLOURS: ReadonlyMap<string, string> = new Map(
   WORDS.flatMap((word, index) => (index % 2 === 0 ? [[word, `#${WORDS[index + 1]}`] as const] : [])),
 );
 
-/** `#rrggbb` in lower case; undefined where the text is neither that nor a name. */
+/** Returns `#rrggbb` in lower case; undefined if the text is neither that nor a colour name. */
 export function parseColour(text: string): string | undefined {
   const lower = text.toLowerCase();
   return /^#[0-9a-f]{6}$/.test(lower) ? lower : COLOURS.get(lower);

@@ -1,5 +1,5 @@
-// A recipe while its instruction is read: the parts that every operation of the grammar may add to, and the readers of what
-// two of them share. It is frozen into a Recipe by grammar.ts.
+// A recipe while its instruction is parsed: the parts that every operation may add to, and the readers of parameters
+// that two operations share. grammar.ts makes the final Recipe of it.
 import type { Era, Output, OutputFormat, QualityRule, Step } from "./recipe.ts";
 import { type Parameter, readInteger, readWord, refuse } from "./values.ts";
 
@@ -24,7 +24,7 @@ const FORMATS: Readonly<Record<string, OutputFormat>> = {
 };
 const FORMAT_WORDS = [...Object.keys(FORMATS), "auto"];
 
-/** `format/<f>`; the last one of an instruction wins. */
+/** Reads `format/<f>`; the last one of an instruction wins. */
 export function readFormat(draft: Draft, parameter: Parameter): void {
   const word = readWord(parameter, FORMAT_WORDS);
   delete draft.output.isOptimised;
@@ -32,7 +32,7 @@ export function readFormat(draft: Draft, parameter: Parameter): void {
   if (word === "yjpeg") draft.output.isOptimised = true;
 }
 
-/** `q/<n>` and `q/<n>!`. */
+/** Reads `q/<n>` and `q/<n>!`. */
 export function readQuality(draft: Draft, parameter: Parameter): void {
   const isForced = parameter.value.endsWith("!");
   const value = isForced ? parameter.value.slice(0, -1) : parameter.value;
@@ -40,7 +40,7 @@ export function readQuality(draft: Draft, parameter: Parameter): void {
   draft.output.quality = { kind: isForced ? "exactly" : "atMost", value: number };
 }
 
-/** `rq/<n>`, `lq/<n>`. */
+/** Reads `rq/<n>` and `lq/<n>`. */
 export function readOtherQuality(draft: Draft, parameter: Parameter, kind: QualityRule["kind"]): void {
   draft.output.quality = { kind, value: readInteger(parameter, 0, 100) };
 }

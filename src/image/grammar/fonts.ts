@@ -1,9 +1,10 @@
-// Font names of the manual (those of Windows, not free) → families that Debian's fonts-noto-cjk and fonts-dejavu-core
-// install. A family that is missing on the machine is replaced by fontconfig, so text never fails for want of a font.
+// Maps font names of the manual (proprietary Windows fonts) to free families, which Debian installs with fonts-noto-cjk
+// and fonts-dejavu-core. fontconfig replaces a family missing on the machine, so text never fails because of its font.
 
 const SANS = "Noto Sans CJK SC";
 const SERIF = "Noto Serif CJK SC";
-// Where a family has no Chinese, the one after it is named: by itself fontconfig takes the Japanese forms of the characters.
+// A family without Chinese is followed by one with it. Otherwise fontconfig chooses the Japanese forms of the
+// characters.
 /** Has the widths of Verdana and Tahoma. */
 const LATIN_SANS = `DejaVu Sans,${SANS}`;
 const LATIN_SERIF = `DejaVu Serif,${SERIF}`;
@@ -37,7 +38,10 @@ const FAMILIES: Readonly<Record<string, string>> = {
 
 export const DEFAULT_FONT = "tahoma.ttf";
 
-/** The free family, or families by preference, for a documented font name, with or without `.ttf`, `.ttc`, in any case; others are set in Noto Sans CJK. */
+/**
+ * The family, or families by preference, for a documented font name, with or without `.ttf`, `.ttc` or `.otf`, in any
+ * case. Unknown names give Noto Sans CJK.
+ */
 export function fontFamily(name: string): string {
   const bare = name
     .trim()

@@ -1,5 +1,5 @@
-// Reads a processing instruction: operations joined by `|`, in the spelling of either era, into a Recipe. Every bound that
-// can be known without the image is checked here. It does not know the image, aliases, or the URL around the text.
+// Parses a processing instruction, operations joined by `|` in the spelling of either era, into a Recipe. It checks
+// every limit that does not depend on the image. It does not know the image, aliases, or the URL around the text.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Draft } from "./draft.ts";
 import { readMogr } from "./mogr.ts";
@@ -7,13 +7,14 @@ import type { Era, Inspection, Recipe } from "./recipe.ts";
 import { readView } from "./view.ts";
 import { readWatermark } from "./watermark.ts";
 
-/** Operations of one pipeline, and steps and image marks of one recipe. */
+/** Operations of one pipeline. */
 const MAX_OPERATIONS = 10;
+/** Steps and image watermarks of one recipe. */
 const MAX_STEPS = 40;
-const MAX_IMAGE_MARKS = 10;
+const MAX_IMAGE_WATERMARKS = 10;
 const MAX_TEXT_LENGTH = 8192;
 
-/** What an operation's reader gets: the segments after its name. */
+/** Reads one operation into the draft; `segments` are the ones after its name. */
 type OperationReader = (draft: Draft, segments: readonly string[]) => void;
 
 const READERS = {
@@ -25,8 +26,8 @@ const READERS = {
 const INSPECTIONS: readonly string[] = ["imageInfo", "exif", "imageAve"] satisfies readonly Inspection[];
 
 /**
- * `text`: the instruction, percent-decoded once, beginning with a known operation. Throws processing_invalid, with the
- * faulty `parameter` as the manual names it.
+ * `text`: the instruction, percent-decoded once; it begins with a known operation. Throws processing_invalid with the
+ * `parameter` as the manual names it.
  */
 export function parseInstruction(text: string, { era }: { readonly era: Era }): Recipe {
   if (text.length > MAX_TEXT_LENGTH) throw fault("the instruction", `at most ${MAX_TEXT_LENGTH} characters`);
@@ -54,7 +55,7 @@ export function parseInstruction(text: string, { era }: { readonly era: Era }): 
   };
 }
 
-/** Whether an instruction that may be faulty anywhere else says, the last time it speaks of it, that the original is to be the answer then. */
+/** Whether the last `ignore-error` of an instruction is 1. The instruction may have faults anywhere else. */
 export function ignoresErrors(text: string): boolean {
   const said = text.split("|").flatMap((operation) => {
     const [name = "", ...segments] = operation.split("/");
@@ -75,7 +76,7 @@ function isReadable(name: string): name is keyof typeof READERS {
 function checkAmounts({ steps }: Draft): void {
   if (steps.length > MAX_STEPS) throw fault("the pipeline", `at most ${MAX_STEPS} steps`);
   const watermarks = steps.filter(({ name }) => name === "imageMark").length;
-  if (watermarks > MAX_IMAGE_MARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_MARKS} of them`);
+  if (watermarks > MAX_IMAGE_WATERMARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_WATERMARKS} of them`);
 }
 
 function fault(parameter: string, wanted: string): HuiyuanError {

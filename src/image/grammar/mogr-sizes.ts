@@ -1,14 +1,15 @@
-// The size texts of imageMogr2: thumbnails, scaling crops and plain crops. Both eras; pure.
+// Parses the sizes of imageMogr2 in both eras: thumbnails, scaling crops and plain crops. Pure: it does no I/O and does
+// not know the image.
 import type { Axes, Box, Era, SizeRule, Step } from "./recipe.ts";
 import { MAX_SIDE, type Parameter, readInteger, readSide, refuse } from "./values.ts";
 
 const MAX_PER_CENT = 1000;
 const MAX_AREA = 999_999_999;
-/** Sides of a scaling crop in the manual of 2015. */
+/** Limits of a scaling crop's sides in the manual of 2015, in pixels. */
 const LEAST_CROP_2015 = 10;
 const MOST_CROP_2015 = 16_383;
 
-/** One form of `thumbnail/…` and the rule that it means. */
+/** One form of `thumbnail/…` and its rule. */
 interface Form {
   readonly pattern: RegExp;
   readonly rule: (parameter: Parameter, parts: readonly string[], axes: Axes) => SizeRule;
@@ -67,7 +68,7 @@ const FORMS: readonly Form[] = [
   },
 ];
 
-/** `thumbnail/…`. `<W>x<H>` and `!<W>x<H>r` mean long and short edge in 2015, width and height later. */
+/** Reads `thumbnail/…`. In 2015 `<W>x<H>` and `!<W>x<H>r` mean long and short edge, later width and height. */
 export function readThumbnail(parameter: Parameter, era: Era): SizeRule {
   for (const { pattern, rule } of FORMS) {
     const match = pattern.exec(parameter.value);
@@ -79,7 +80,7 @@ export function readThumbnail(parameter: Parameter, era: Era): SizeRule {
   );
 }
 
-/** `<W>x`, `x<H>` or `<W>x<H>` of a scaling crop. */
+/** Reads `<W>x`, `x<H>` or `<W>x<H>` of a scaling crop. */
 export function readSizedCrop(parameter: Parameter, era: Era): Box {
   const match = /^(\d*)x(\d*)$/.exec(parameter.value);
   const [least, most] = era === 2015 ? [LEAST_CROP_2015, MOST_CROP_2015] : [1, MAX_SIDE];
@@ -90,8 +91,8 @@ export function readSizedCrop(parameter: Parameter, era: Era): Box {
 }
 
 /**
- * `!<size><offsets>`: `a<n>` shifts right or down, `-<n>` starts at 0 and takes n from that side; without offsets, from
- * the corner.
+ * Reads `!<size><offsets>`. `a<n>` shifts right or down; `-<n>` starts at 0 and shortens that side by n. Without
+ * offsets the window starts at the corner.
  */
 export function readWindow(parameter: Parameter): Step {
   const match = /^!(\d*)x(\d*)(?:([a-])(\d{1,5})([a-])(\d{1,5}))?$/.exec(parameter.value);

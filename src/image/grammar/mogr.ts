@@ -1,11 +1,11 @@
-// imageMogr2: keys that apply from left to right. `gravity` holds for the crops after it; `pad` and `color` belong to the
-// thumbnails of the same operation, wherever they stand.
+// Parses imageMogr2, whose keys apply from left to right. `gravity` applies to the crops after it. `pad` and `color`
+// apply to all thumbnails of the same operation, before or after them. It does not know the image.
 import { type Draft, readFormat, readOtherQuality, readQuality } from "./draft.ts";
 import { readSizedCrop, readThumbnail, readWindow } from "./mogr-sizes.ts";
 import { GRAVITIES, type Gravity, type Step } from "./recipe.ts";
 import { type Parameter, readColour, readInteger, readSwitch, readWord, refuse } from "./values.ts";
 
-/** What one imageMogr2 has said so far. */
+/** The state of one imageMogr2 while its keys are read. */
 interface Mogr {
   readonly draft: Draft;
   readonly steps: Step[];
@@ -68,12 +68,12 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
   },
 };
 
-/** `cgif/1`. */
+/** Frames that `cgif/1` keeps. */
 const LIGHT_GIF_FRAMES = 30;
 const WHITE = "#ffffff";
 const MAX_RADIUS = 25_000;
 
-/** Throws processing_invalid: an unknown key, a value that is missing or outside its bounds. */
+/** Throws processing_invalid: unknown key, missing value, or value outside its limits. */
 export function readMogr(draft: Draft, segments: readonly string[]): void {
   const mogr: Mogr = { draft, steps: [], gravity: "center", isPadded: false, padColour: WHITE };
   if (segments.length === 0) refuse({ name: "imageMogr2", value: "" }, "at least one key");
@@ -91,7 +91,7 @@ export function readMogr(draft: Draft, segments: readonly string[]): void {
   draft.steps.push(...(mogr.isPadded ? padded(mogr) : mogr.steps));
 }
 
-/** After each thumbnail into a box, the ground that fills the box. The box is then width × height in either era. */
+/** Adds to each thumbnail into a box a background that fills the box. The box is width × height in either era then. */
 function padded({ steps, padColour }: Mogr): Step[] {
   let isFilled = false;
   const all = steps.flatMap((step): Step[] => {
@@ -122,7 +122,7 @@ function readCut(parameter: Parameter): Step {
 }
 const MAX_WINDOW = 50_000;
 
-/** That it fits the image is checked when the image is known. */
+/** Whether the radius fits the image is checked later. */
 function readRadius(parameter: Parameter): number {
   return readInteger(parameter, 1, MAX_RADIUS);
 }

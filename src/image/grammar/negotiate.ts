@@ -1,24 +1,25 @@
-// `format/auto`: which format a client takes, told from its Accept header. Few outcomes, so that there are few variants.
+// Chooses the output format of `format/auto` by the Accept header (RFC 9110 §12.5.1). There are only three outcomes, so
+// that there are few variants. It does not rank by quality values.
 import type { AutoFormat, OutputFormat, Recipe } from "./recipe.ts";
 
-/** The recipe with `format/auto` settled: AVIF, else WebP, else JPEG, PNG or GIF. */
-export function settleAs(recipe: Recipe, format: AutoFormat): Recipe {
+/** The recipe with `format/auto` replaced by the negotiated format: AVIF, else WebP, else JPEG, PNG or GIF. */
+export function negotiatedAs(recipe: Recipe, format: AutoFormat): Recipe {
   return { ...recipe, output: { ...recipe.output, format } };
 }
 
-/** What a client with this Accept header takes: only types that it names count, for `*` says nothing about AVIF. */
+/** The best format that this Accept header names. Wildcards do not count, because `*` does not imply AVIF. */
 export function acceptedFormat(accept: string): AutoFormat {
   const names = acceptedTypes(accept);
   if (names.has("image/avif")) return "autoAvif";
   return names.has("image/webp") ? "autoWebp" : "autoPlain";
 }
 
-/** Whether answers differ by Accept, and so need `Vary: Accept`. */
+/** Whether responses differ by Accept and need `Vary: Accept`. */
 export function dependsOnAccept(recipe: Recipe): boolean {
   return recipe.output.format === "auto";
 }
 
-/** What the result is written as. */
+/** The format of the result. */
 export function outputFormat(
   wanted: Recipe["output"]["format"],
   source: { readonly format: OutputFormat; readonly isAnimated: boolean; readonly isOpaque: boolean },
@@ -27,7 +28,7 @@ export function outputFormat(
     case undefined:
       return source.format;
     case "autoAvif":
-      // Whoever takes AVIF takes WebP, which can be written with all its frames.
+      // Clients that accept AVIF accept WebP, and libvips can write all frames only as WebP.
       return source.isAnimated ? "webp" : "avif";
     case "autoWebp":
       return "webp";
@@ -40,12 +41,12 @@ export function outputFormat(
   }
 }
 
-/** Formats that every client takes; a photograph whose corners were cut off stays one, with white ones. */
+/** Formats that every client accepts. A JPEG with round corners stays a JPEG and gets white corners. */
 const PLAIN: readonly OutputFormat[] = ["jpeg", "png", "gif"];
 
 const MAX_ACCEPT_LENGTH = 1024;
 
-/** The types with a quality above 0, in lower case. */
+/** Media types with a quality above 0, in lower case. */
 function acceptedTypes(accept: string): ReadonlySet<string> {
   const types = new Set<string>();
   for (const range of accept.slice(0, MAX_ACCEPT_LENGTH).toLowerCase().split(",")) {

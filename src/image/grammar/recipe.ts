@@ -1,8 +1,9 @@
-// What a processing instruction means once it is read: a bounded list of steps and how the result is written, free of
-// spelling and of the manual's era. No pixels here.
+// The recipe, which is the meaning of a processing instruction: a bounded list of steps and the output, independent of
+// spelling and era. The names of steps and fields are hashed into the names of stored variants, so they must not
+// change. No pixels here.
 import type { HuiyuanError } from "../../core/errors.ts";
 
-/** Which of the two manuals is followed where they differ. */
+/** The manual that applies if the two differ. */
 export type Era = 2015 | "later";
 
 export const GRAVITIES = [
@@ -23,14 +24,14 @@ export type OutputFormat = "jpeg" | "png" | "gif" | "webp" | "avif" | "bmp";
 /** `sides`: first is the width, second the height. `edges`: first is the long edge, second the short one. */
 export type Axes = "sides" | "edges";
 
-/** Pixels; an absent one adapts. */
+/** Pixels. An absent side follows from the other. */
 export interface Box {
   readonly axes: Axes;
   readonly first?: number;
   readonly second?: number;
 }
 
-/** How the scaled size follows from the source's. */
+/** The rule that computes the scaled size from the source's size. */
 export type SizeRule =
   /** At most the box, proportional, never enlarged. */
   | ({ readonly kind: "within" } & Box)
@@ -42,10 +43,10 @@ export type SizeRule =
   | { readonly kind: "exact"; readonly width?: number; readonly height?: number }
   /** Per cent of each side; an absent side is kept. */
   | { readonly kind: "percent"; readonly x?: number; readonly y?: number }
-  /** At most so many pixels in all. */
+  /** At most this many pixels in all. */
   | { readonly kind: "area"; readonly pixels: number };
 
-/** How the size of a watermark follows from the image's: permille of its width, height or area. */
+/** Size of a watermark as a permille of the image's width, height or area. */
 export interface WatermarkScale {
   readonly by: "width" | "height" | "area";
   readonly permille: number;
@@ -60,18 +61,18 @@ interface WatermarkPlace {
   readonly opacity: number;
   /** Clockwise, 0–359. */
   readonly degrees: number;
-  /** Repeated all over the image. */
+  /** Repeated over the whole image. */
   readonly isTiled: boolean;
   readonly scale?: WatermarkScale;
 }
 
-/** Things that are done to pixels, in order. Sizes are pixels of the image as it then is. */
+/** One operation on pixels. Sizes are pixels of the image at that point of the recipe. */
 export type Step =
   | { readonly name: "autoOrient" }
   | { readonly name: "resize"; readonly rule: SizeRule }
   /** Scaled to cover the box, then cut to it; an absent side of the box is the source's. */
   | ({ readonly name: "coverCrop"; readonly gravity: Gravity } & Box)
-  /** The same, keeping what draws the eye. */
+  /** The same, but it keeps the most interesting part. */
   | ({ readonly name: "attentionCrop" } & Box)
   /** A plain cut. Negative offsets start at 0 and shorten that side; an absent side is the source's. */
   | {
@@ -81,7 +82,7 @@ export type Step =
       readonly dx: number;
       readonly dy: number;
     }
-  /** Centred on a ground of this size; colour `#rrggbb`. */
+  /** Centred on a background of this size; colour `#rrggbb`. */
   | { readonly name: "pad"; readonly width: number; readonly height: number; readonly colour: string }
   | { readonly name: "circle"; readonly radius: number }
   | { readonly name: "roundCorners"; readonly radius: number }
@@ -93,55 +94,55 @@ export type Step =
   | ({
       readonly name: "textMark";
       readonly text: string;
-      /** A family that fonts.ts knows. */
+      /** A font family of fonts.ts. */
       readonly family: string;
-      /** Points; at 72 dots an inch these are pixels. */
+      /** Points, which equal pixels at 72 dots an inch. */
       readonly fontSize: number;
       /** `#rrggbb` */
       readonly colour: string;
-      /** 0–100: opacity of the shadow. */
+      /** Opacity of the shadow, 0–100. */
       readonly shadow: number;
-      /** Gap between tiles, per cent of the mark's own size. */
+      /** Gap between tiles in per cent of the watermark's own size. */
       readonly spacing: number;
     } & WatermarkPlace)
   | ({
       readonly name: "imageMark";
-      /** As `markName` has it; the caller of the renderer finds the object in its own bucket. */
+      /** The URL as `watermarkName` returns it; the caller of the renderer finds the object in its own bucket. */
       readonly url: string;
-      /** As written, where that is another. A token is for whoever lets clients in to the mark, and no part of what is made. */
+      /** The URL as written, if different. Its token authorizes the client and has no effect on the result. */
       readonly signedUrl?: string;
-      /** What is done to a mark that is larger than the image. `clip` cuts it where it lies. */
+      /** Treatment of a watermark larger than the image. `clip` cuts off the part outside the image. */
       readonly oversize: "clip" | "shrink";
     } & WatermarkPlace);
 
 export type StepName = Step["name"];
 export type StepOf<Name extends StepName> = Extract<Step, { readonly name: Name }>;
 
-/** 0–100 each; `relative` is per cent of the source's quality. Only lossy formats heed it. */
+/** `value`: 0–100; for `relative` it is per cent of the source's quality. Lossless formats ignore it. */
 export interface QualityRule {
   readonly kind: "atMost" | "exactly" | "relative" | "atLeast";
   readonly value: number;
 }
 
-/** How the result is written. */
+/** Format and encoding of the result. */
 export interface Output {
-  /** Absent: the source's format. `auto` has to be settled with `settleAs` before a variant is named. */
+  /** Absent: the source's format. `auto` must be replaced with `negotiatedAs` before a variant is named. */
   readonly format?: OutputFormat | "auto" | AutoFormat;
-  /** yjpeg: smaller at the same quality, slower. */
+  /** `yjpeg`: a smaller file at the same quality; encoding is slower. */
   readonly isOptimised?: true;
   readonly quality?: QualityRule;
-  /** False is wanted too: it makes a baseline JPEG of a progressive one. */
+  /** False differs from absent: it makes a baseline JPEG of a progressive one. */
   readonly isProgressive?: boolean;
   readonly isStripped?: true;
   /** Bytes; JPEG only. */
   readonly maxBytes?: number;
-  /** With maxBytes: a JPEG that is only written anew is answered as it is where it is the smaller one. */
+  /** With maxBytes: the source JPEG is the answer if it is only encoded again and is smaller than the result. */
   readonly keepsSmaller?: true;
   /** Frames that an animated GIF keeps, with fewer colours. */
   readonly gifFrames?: number;
 }
 
-/** `format/auto` as an Accept header settled it; `autoPlain`: JPEG, PNG or GIF. */
+/** `format/auto` as negotiated by an Accept header; `autoPlain`: JPEG, PNG or GIF. */
 export type AutoFormat = "autoAvif" | "autoWebp" | "autoPlain";
 
 export type Inspection = "imageInfo" | "exif" | "imageAve";
@@ -151,41 +152,41 @@ export interface Recipe {
   readonly output: Output;
   /** The answer is JSON about the result, not the result. */
   readonly inspection?: Inspection;
-  /** `ignore-error/1`: the original is the answer where `mayServeOriginal` says so. */
+  /** `ignore-error/1`: after an error the original is the answer if `mayServeOriginal` allows it. */
   readonly ignoresErrors?: true;
 }
 
-/** Whether the result may have clear parts although the source has none. */
-export function makesClear({ steps }: Recipe): boolean {
+/** Whether the result may be transparent although the source is opaque. */
+export function addsTransparency({ steps }: Recipe): boolean {
   return steps.some(
     (step) =>
       step.name === "circle" || step.name === "roundCorners" || (step.name === "rotate" && step.degrees % 90 !== 0),
   );
 }
 
-/** The URLs of the images that the recipe lays over another, without their tokens. */
+/** URLs of the recipe's image watermarks without tokens, each once. */
 export function watermarkUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.url] : [])))];
 }
 
-/** The same as written: one image under two tokens, or two spellings, is two of these. */
+/** The same URLs as written: one image with two tokens or two spellings counts twice. */
 export function signedWatermarkUrls(recipe: Recipe): readonly string[] {
   return [...new Set(recipe.steps.flatMap((step) => (step.name === "imageMark" ? [step.signedUrl ?? step.url] : [])))];
 }
 
-/** Whether the same may come to something another time: by a busy server, or by the marks that are there by then. */
-export function mayPass({ code, parameter }: HuiyuanError): boolean {
+/** Whether a retry may succeed: on a server that is less busy, or once the watermark's image exists. */
+export function isRetryable({ code, parameter }: HuiyuanError): boolean {
   if (parameter === WATERMARK_PARAMETER) return true;
   return code === "render_timeout" || code === "render_failed";
 }
 
-/** Named by every error that a mark's image is to blame for. */
+/** The parameter of every error caused by the image of a watermark. */
 export const WATERMARK_PARAMETER = "watermark/image";
 
 /** Whether `ignore-error/1` covers this failure: one of the image or of its processing, not of the server's state. */
 export function mayServeOriginal(recipe: Recipe, error: HuiyuanError): boolean {
   if (!recipe.ignoresErrors) return false;
-  // Whatever its origin says: the image itself is there.
+  // For any error of the watermark's image: the original itself exists.
   if (error.parameter === WATERMARK_PARAMETER) return true;
   switch (error.code) {
     case "processing_invalid":

@@ -1,18 +1,18 @@
-// Values of the grammar: numbers, sizes, Base64 text, colours, words. Each reader gives a value inside its bounds or throws
-// processing_invalid with the name of the parameter. Which parameter means what is the grammar's affair.
+// Readers for values of the grammar: numbers, sizes, Base64 text, colours, words. Each returns a value within its
+// limits or throws processing_invalid with the name of the parameter. It does not know the meaning of a parameter.
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseColour } from "./colours.ts";
 
-/** The newest documented limit of a side, pixels; larger numbers are refused while reading. */
+/** The newest documented limit of a side, in pixels; larger numbers are refused by the parser. */
 export const MAX_SIDE = 50_000;
 
-/** One parameter as it stands in the instruction. `name` as in the manual: `imageMogr2/thumbnail`. */
+/** One parameter as written in the instruction. `name` follows the manual: `imageMogr2/thumbnail`. */
 export interface Parameter {
   readonly name: string;
   readonly value: string;
 }
 
-/** The fault of a parameter. Throws processing_invalid. */
+/** Always throws processing_invalid for this parameter. */
 export function refuse({ name, value }: Parameter, wanted: string): never {
   const found = JSON.stringify(value.slice(0, 80));
   throw new HuiyuanError("processing_invalid", `Cannot process: ${name} is ${found}, wanted ${wanted}`, {
@@ -43,10 +43,10 @@ export function readWord<Word extends string>(parameter: Parameter, words: reado
   return words.find((word) => word === lower) ?? refuse(parameter, words.join(", "));
 }
 
-/** Of one character alone in the last four no byte is made, and node would pass over it. */
+/** Refuses a single character in the last group of four: it encodes no byte, and node would ignore it. */
 const BASE64 = /^(?:[\w+-]{4})*[\w+-]{2,4}={0,2}$/;
 
-/** URL-safe Base64 of UTF-8 text with 1 to `maxBytes` bytes; padding and the other alphabet's `+` are accepted. */
+/** URL-safe Base64 of UTF-8 text with 1 to `maxBytes` bytes. Padding and `+` of the standard alphabet are accepted. */
 export function readBase64(parameter: Parameter, maxBytes: number): string {
   const wanted = `URL-safe Base64 of 1 to ${maxBytes} bytes of UTF-8`;
   if (!BASE64.test(parameter.value)) return refuse(parameter, wanted);
@@ -61,7 +61,7 @@ export function readBase64(parameter: Parameter, maxBytes: number): string {
 
 const MAX_COLOUR_BYTES = 32;
 
-/** Base64 of `#RRGGBB` or a colour's name → `#rrggbb`. */
+/** Decodes Base64 of `#RRGGBB` or of a colour name to `#rrggbb`. */
 export function readColour(parameter: Parameter): string {
   const text = readBase64(parameter, MAX_COLOUR_BYTES);
   return parseColour(text) ?? refuse(parameter, "Base64 of #RRGGBB or of a CSS colour name");

@@ -1,11 +1,15 @@
-// imageView2: one scaling mode with its box, and how the result is written. The order of its keys is free.
+// Parses imageView2: one scaling mode with its box, and the output. Its keys may have any order. It does not know the
+// image.
 import { type Draft, readFormat, readOtherQuality, readQuality } from "./draft.ts";
 import type { Box, Step } from "./recipe.ts";
 import { MAX_SIDE, type Parameter, readInteger, readSwitch, refuse } from "./values.ts";
 
 type Sides = { readonly width: number | undefined; readonly height: number | undefined };
 
-/** What a mode does with `w` and `h`, of which one may be absent. Long and short edge where the manual says so. */
+/**
+ * The step of each mode from `w` and `h`; one of them may be absent. By the manual modes 0, 4 and 5 mean long and short
+ * edge.
+ */
 const MODES: Readonly<Record<string, (sides: Sides) => Step>> = {
   "0": ({ width, height }) => ({ name: "resize", rule: { kind: "within", ...box("edges", width, height) } }),
   "1": (sides) => ({ name: "coverCrop", gravity: "center", ...square("sides", sides) }),
@@ -27,7 +31,7 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
   },
 };
 
-/** Throws processing_invalid: no such mode, an unknown or repeated key, a value outside its bounds. */
+/** Throws processing_invalid: unknown mode, unknown or repeated key, or value outside its limits. */
 export function readView(draft: Draft, [mode = "", ...rest]: readonly string[]): void {
   const makeStep = Object.hasOwn(MODES, mode) ? MODES[mode] : undefined;
   if (makeStep === undefined) refuse({ name: "imageView2", value: mode }, "a mode from 0 to 5");
@@ -44,7 +48,7 @@ export function readView(draft: Draft, [mode = "", ...rest]: readonly string[]):
   if (width !== undefined || height !== undefined) draft.steps.push(makeStep({ width, height }));
 }
 
-/** `key/value/key/value…` with each key once. Throws processing_invalid. */
+/** Reads `key/value/key/value…`, each key once. Throws processing_invalid. */
 export function keyedValues(operation: string, segments: readonly string[]): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (let at = 0; at < segments.length; at += 2) {
@@ -61,7 +65,7 @@ function box(axes: Box["axes"], first: number | undefined, second: number | unde
   return { axes, ...(first !== undefined && { first }), ...(second !== undefined && { second }) };
 }
 
-/** An absent side is as long as the other. */
+/** A box whose absent side equals the other. */
 function square(axes: Box["axes"], { width, height }: Sides): Box {
   return box(axes, width ?? height, height ?? width);
 }

@@ -1,5 +1,5 @@
-// watermark/1 (an image) and watermark/2 (text). The order of the keys is free, each stands once. Blind watermarks (3, 4)
-// are not supported.
+// Parses watermark/1 (an image) and watermark/2 (text). Keys may have any order, each at most once. Blind watermarks
+// (3, 4) are not supported.
 import type { Draft } from "./draft.ts";
 import { DEFAULT_FONT, fontFamily } from "./fonts.ts";
 import { type Era, GRAVITIES, type Step, type StepOf, type WatermarkScale } from "./recipe.ts";
@@ -23,7 +23,7 @@ const MAX_FONT_SIZE = 1000;
 const DEFAULT_FONT_SIZE = 13;
 const DEFAULT_COLOUR = "#3d3d3d";
 const DEFAULT_SPACING = 10;
-/** Later manual only: in 2015 marks are opaque. */
+/** Default opacity of the later manual; in 2015 watermarks are opaque. */
 const LATER_OPACITY = 90;
 
 const PLACE_KEYS = ["gravity", "dx", "dy", "dissolve", "batch", "degree", "scatype", "spcent"];
@@ -32,10 +32,10 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   "2": [...PLACE_KEYS, "text", "font", "fontsize", "fill", "shadow", "spacing"],
 };
 
-/** One watermark's parameters by key. */
+/** Returns a parameter of one watermark by its key. */
 type Find = (key: string) => Parameter | undefined;
 
-/** Throws processing_invalid: another type, an unknown or repeated key, no text or image, a value outside its bounds. */
+/** Throws processing_invalid: unknown type, unknown or repeated key, no text or image, or value outside its limits. */
 export function readWatermark(draft: Draft, [type = "", ...rest]: readonly string[]): void {
   const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined;
   if (known === undefined) refuse({ name: "watermark", value: type }, "1 (an image) or 2 (text)");

@@ -1,19 +1,19 @@
-// Which parameter is named when a render needs more memory than it may have: the one without which it would likely have had
-// enough, by the same estimates that it was admitted by. None where the image itself is to blame. Pure.
+// Finds the parameter that an error names when a render needs more memory than it may have. It is the parameter without
+// which the memory would probably have been enough, by the estimates that admitted the render. If the image itself is
+// too large, no parameter is named. Pure: it does no I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { WeighedFacts } from "../formats/loaders.ts";
-import { areaOf, type Size } from "../geometry/geometry.ts";
+import { areaOf, type Size, sizeAfter } from "../geometry/geometry.ts";
 import { FORMAT_PARAMETER } from "../geometry/result-size.ts";
-import { sizeAfter } from "../geometry/step-size.ts";
 import { WANTED_TEXT } from "../geometry/text-size.ts";
 import { type Recipe, type Step, type StepName, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
 import { bytesBeforeWriting, bytesToDecode, bytesToRender, mayBeJpeg } from "./weight.ts";
 
-/** In place of the image of a mark. */
+/** Wanted value of `watermark/image`, named by every error about the file of an image watermark. */
 export const WANTED_WATERMARK =
-  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer where it is scaled or turned";
+  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer if it is scaled or turned";
 
-/** As the manual names them. */
+/** The parameter of each step, as the manual names it. */
 const PARAMETERS: Readonly<Record<StepName, string>> = {
   autoOrient: "imageMogr2/auto-orient",
   resize: "imageView2 or imageMogr2/thumbnail",
@@ -31,68 +31,68 @@ const PARAMETERS: Readonly<Record<StepName, string>> = {
 };
 
 interface Blamed {
-  /** As the manual names it. */
+  /** The name that the manual uses. */
   readonly parameter: string;
-  /** What it should be. */
+  /** The value that would be accepted, in words. */
   readonly wanted: string;
 }
 
 interface RenderWeight {
-  /** Bytes to hold the file. */
+  /** Bytes to keep the file in memory. */
   readonly held: number;
-  /** Bytes to lay the image marks over it. */
+  /** Bytes to lay the image watermarks over the image. */
   readonly laid: number;
-  /** Bytes that it may take of memory. */
+  /** Bytes of memory that the render may use. */
   readonly most: number;
 }
 
-/** Undefined: it is nothing that a parameter says. */
+/** Returns undefined if no parameter of the recipe is to blame. */
 export function blamed(facts: WeighedFacts, recipe: Recipe, { held, laid, most }: RenderWeight): Blamed | undefined {
   const alone = bytesToRender(facts, recipe) + held;
   if (laid > alone || (alone <= most && alone + laid > most))
     return { parameter: WATERMARK_PARAMETER, wanted: WANTED_WATERMARK };
   if (bytesToRender(facts, withoutTexts(recipe)) < bytesToRender(facts, recipe))
     return { parameter: "watermark/fontsize", wanted: WANTED_TEXT };
-  // Estimates are the most that was found: an image that is a little beyond by them may well be read.
+  // Estimates are the highest values measured. An image slightly above the limit can often be decoded nevertheless.
   if (bytesToDecode(facts) * LEAST_OF_ESTIMATE + held > most) return undefined;
   return blamedStep(facts, recipe, most - held) ?? blamedOutput(facts, recipe) ?? heaviest(facts, recipe);
 }
 
 const LEAST_OF_ESTIMATE = 0.85;
 
-/** What takes most beside what it takes to read the image, where nothing is too much by the estimates. */
+/** The parameter that adds the most memory to plain decoding, used if no estimate exceeds the limit. */
 function heaviest(facts: WeighedFacts, recipe: Recipe): Blamed | undefined {
   const read = bytesToDecode(facts);
   const [worked, all] = [bytesBeforeWriting(facts, recipe), bytesToRender(facts, recipe)];
-  // As good as a plain read.
+  // The recipe takes hardly more than decoding.
   if (all <= read * 1.05) return undefined;
   const step = worked > read ? blamedStep(facts, recipe, worked - 1) : undefined;
   return all > worked ? (sizedLast(recipe) ?? step) : step;
 }
 
-/** What has made the result as large as it is. */
+/** The last step that sets the size of the result. */
 function sizedLast({ steps }: Recipe): Blamed | undefined {
   const step = steps.findLast(({ name }) => name === "resize" || name === "coverCrop");
   return step && { parameter: PARAMETERS[step.name], wanted: "fewer pixels to write" };
 }
 
-/** The first for which there is not enough. */
+/** The first step whose estimate exceeds `most`. */
 function blamedStep(facts: WeighedFacts, recipe: Recipe, most: number): Blamed | undefined {
-  // Reading it is no step's doing.
+  // Decoding alone exceeds the limit, so that no step is to blame.
   if (bytesToDecode(facts) > most) return undefined;
   const fits = (steps: readonly Step[]) => bytesBeforeWriting(facts, { ...recipe, steps }) <= most;
   const step = recipe.steps.find((_step, index, steps) => !fits(steps.slice(0, index + 1)));
   return step && { parameter: PARAMETERS[step.name], wanted: "fewer pixels to work on" };
 }
 
-/** How it is written, where that is not just how the image is. */
+/** The output parameter that takes the memory, if the result is not written in the form of the source. */
 function blamedOutput(facts: WeighedFacts, { steps, output }: Recipe): Blamed | undefined {
-  // All of its pixels are held while qualities are tried.
+  // All pixels stay in memory while the encoder tries qualities.
   if (output.maxBytes !== undefined && mayBeJpeg(facts.format, output))
     return { parameter: "imageMogr2/size-limit", wanted: "fewer pixels to write, or no limit of their bytes" };
   if (output.format !== undefined && output.format !== facts.format)
     return { parameter: FORMAT_PARAMETER, wanted: "fewer pixels to write, or another format" };
-  // One of several scans is held whole while it is written.
+  // The encoder keeps a JPEG of several scans in memory as a whole.
   if (output.isOptimised === true && mayBeJpeg(facts.format, output))
     return { parameter: FORMAT_PARAMETER, wanted: "fewer pixels to write, or jpg" };
   if (output.isProgressive === true && mayBeJpeg(facts.format, output))
@@ -112,7 +112,9 @@ function withoutTexts({ steps, ...rest }: Recipe): Recipe {
   return { ...rest, steps: steps.filter(({ name }) => name !== "textMark") };
 }
 
-/** Names what is to blame, if anything is, for a render that has failed for want of memory. Throws whatever it is given, or that. */
+/**
+ * Returns an error handler that always throws. It adds the parameter to image_too_large if the error names none yet.
+ */
 export function blaming(blame: Blamed | undefined): (error: unknown) => never {
   return (error) => {
     const isForMemory = error instanceof HuiyuanError && error.code === "image_too_large";

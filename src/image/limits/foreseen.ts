@@ -1,5 +1,5 @@
-// What a render would be refused for, as far as recipe and size of the image tell. For those who ask what would be answered;
-// whoever renders finds out anyway. Pure.
+// Predicts from the recipe and the image's size whether a render would be refused, without reading the image. It serves
+// previews of an answer; a real render makes the same checks itself. Pure: it does no I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts } from "../../core/object.ts";
 import { refuseBeyond, refuseHeavy, type SourceLimits } from "../formats/loaders.ts";
@@ -9,10 +9,10 @@ import {
   refuseLargeRadius,
   type Size,
   scaledSize,
+  sizeAfter,
   turnedSize,
 } from "../geometry/geometry.ts";
 import { blameStep, refuseHeavyResult, refuseLargeResult, refuseManyPixels } from "../geometry/result-size.ts";
-import { sizeAfter } from "../geometry/step-size.ts";
 import type { Recipe, Step } from "../grammar/recipe.ts";
 import type { PipelineLimits } from "../process/pipeline.ts";
 import { BYTES_PER_PIXEL } from "./weight.ts";
@@ -20,8 +20,9 @@ import { BYTES_PER_PIXEL } from "./weight.ts";
 type Limits = SourceLimits & PipelineLimits;
 
 /**
- * What readSource and renderImage would throw for the size of the image, of what comes on the way or of the result, for a crop
- * that leaves nothing, or a radius that is too large; undefined where nothing is so, or that is not known. Of frames one is reckoned with.
+ * The error that readSource or renderImage would throw: for the size of the image, of an intermediate image or of the
+ * result, for a crop that leaves nothing, or for a radius that is too large. Undefined if none is certain. Counts one
+ * frame only.
  */
 export function foreseenRefusal(
   recipe: Recipe,
@@ -33,7 +34,8 @@ export function foreseenRefusal(
   const { steps, output } = recipe;
   const tooLarge = refusalOf(() => refuseBeyond({ ...image, frames: 1 }, limits));
   if (tooLarge !== undefined) return tooLarge;
-  // What a head says of a GIF its frames may enlarge; and what nothing is done to is no result.
+  // Frames may enlarge a GIF beyond the size in its head. An unprocessed image is not a result, so result limits do not
+  // apply.
   const isUntouched = steps.length === 0 && Object.keys(output).length === 0;
   if (format === "gif" || isUntouched) return undefined;
   const isBmp = (output.format ?? format) === "bmp";
@@ -42,16 +44,16 @@ export function foreseenRefusal(
     if (isBmp) refuseHeavyResult(size.width * size.height * 3, recipe, limits.outputBytes);
   };
   const refusal = refusalBy(steps, image, limits, end);
-  // An AVIF is turned by its decoder.
+  // The decoder may turn an AVIF, so both orientations must be refused.
   return format === "avif" ? refusal && refusalBy(steps, turned(image), limits, end) : refusal;
 }
 
-/** What readSource would throw for so many bytes. */
+/** The error that readSource would throw for a file of this many bytes; undefined if it would accept it. */
 export function foreseenWeight(bytes: number, limits: SourceLimits): HuiyuanError | undefined {
   return refusalOf(() => refuseHeavy(bytes, limits));
 }
 
-/** `end`: throws what is refused of the result. */
+/** `end` checks the size of the result and throws if it is refused. */
 function refusalBy(
   steps: readonly Step[],
   image: Size,
@@ -61,7 +63,8 @@ function refusalBy(
   let size = image;
   for (const [index, step] of steps.entries()) {
     if (step.name === "autoOrient") {
-      // How it lies is not known: it is refused where both ways are. It is set upright once.
+      // The orientation is unknown, so the recipe is refused only if both orientations are. Only the first autoOrient
+      // turns.
       const rest = steps.slice(index + 1).filter(({ name }) => name !== "autoOrient");
       const refusal = refusalBy(rest, size, limits, end);
       return refusal && refusalBy(rest, turned(size), limits, end) && refusal;
@@ -69,14 +72,14 @@ function refusalBy(
     const before = size;
     const refusal = refusalOf(() => refuseStep(step, before, limits));
     if (refusal !== undefined) return refusal;
-    // That is less by some pixels than is reckoned.
+    // The computed size is an upper bound; the real one may be a few pixels smaller.
     if (step.name === "rotate" && step.degrees % 90 !== 0) return undefined;
     size = sizeAfter(step, size);
   }
   return refusalOf(() => end(size));
 }
 
-/** As operations.ts and canvas.ts do. */
+/** Makes the checks of operations.ts and canvas.ts for one step. */
 function refuseStep(step: Step, size: Size, { pixels }: Limits): void {
   if (step.name === "window") plainWindow(size, step);
   if (step.name === "circle" || step.name === "roundCorners") refuseLargeRadius(step, size);
@@ -88,7 +91,7 @@ function refuseStep(step: Step, size: Size, { pixels }: Limits): void {
   }
 }
 
-/** Of what a step makes whole, though not all of it may stay. */
+/** Size of the image that a step makes before it cuts anything off; undefined if the step makes none. */
 function sizeMade(step: Step, size: Size): Size | undefined {
   switch (step.name) {
     case "resize":

@@ -1,10 +1,10 @@
-// In which steps of a recipe an intermediate image is made of a still one: those that come too late for libvips' own order of work.
-// As canvas.ts does it, for who reckons with its memory. Pure.
-import { areaOf, type Size } from "../geometry/geometry.ts";
-import { sizeAfter } from "../geometry/step-size.ts";
+// Predicts which steps of a recipe make an intermediate image of a still image, so that its memory can be estimated. It
+// repeats the rule of canvas.ts: a step that comes too late for libvips' fixed order begins a new pass. Pure: it does
+// no I/O.
+import { areaOf, type Size, sizeAfter } from "../geometry/geometry.ts";
 import type { Step, StepName } from "../grammar/recipe.ts";
 
-/** Sizes of the images that are made before a step and by it. */
+/** Sizes of the intermediate images made before a step and by the step; undefined if none is made. */
 interface Pass {
   readonly before: Size | undefined;
   readonly after: Size | undefined;
@@ -28,22 +28,22 @@ const STAGES: Readonly<Record<StepName, number>> = {
   imageMark: COMPOSE,
 };
 
-/** One for each step. `mayBeClear`: sharpening is done beside clear parts, to pixels. */
-export function passesOf(steps: readonly Step[], image: Size, mayBeClear: boolean): readonly Pass[] {
+/** One entry a step. `mayHaveAlpha`: the image may be transparent, so that sharpening works on pixels of its own. */
+export function passesOf(steps: readonly Step[], image: Size, mayHaveAlpha: boolean): readonly Pass[] {
   let [size, stage] = [image, TURN];
   return steps.map((step) => {
     const [now, next] = [size, sizeAfter(step, size)];
     const begins = beginsAt(step, stage);
     const isLate = begins < stage || (begins === stage && begins !== TURN && begins !== COMPOSE);
     const isEnlarged = STAGES[step.name] === SCALE && areaOf(next) > areaOf(now);
-    const isOfItsOwn = step.name === "rotate" || isEnlarged || (step.name === "sharpen" && mayBeClear);
+    const isOfItsOwn = step.name === "rotate" || isEnlarged || (step.name === "sharpen" && mayHaveAlpha);
     size = next;
     stage = isOfItsOwn ? TURN : endsAt(step, begins);
     return { before: isLate ? now : undefined, after: isOfItsOwn ? next : undefined };
   });
 }
 
-/** What is cut after it was scaled is cut at another stage, and a circle is cut before it is laid. */
+/** libvips cuts a scaled image at another stage than an unscaled one. A circle is cut before its corners are laid. */
 function beginsAt({ name }: Step, stage: number): number {
   if (name === "window" || name === "circle") return stage === TURN ? CUT : CUT_SCALED;
   return STAGES[name];

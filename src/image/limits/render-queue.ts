@@ -1,91 +1,91 @@
-// Who may render now: so many at once, and together never more memory, by estimate, than all processes may have, so that a
-// crowd needs no more than the largest image alone. Those who wait do so in order, a bounded number for a bounded time.
+// Admits renders: a bounded number at once, and together within the estimated memory that all processes may have. A
+// render that takes more than this limit runs alone. The queue is first in, first out, and bounded in length and time.
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { createSemaphore } from "./line.ts";
+import { createSemaphore } from "./semaphore.ts";
 
 export interface RenderQueue {
   /**
-   * Resolves when a place is free. Throws render_overloaded: the line is full, or `waitMs` has passed; and the signal's
-   * reason when it aborts, which frees the place in the line at once.
+   * Resolves when a slot is free. Throws render_overloaded if the queue is full or `waitMs` has passed. Throws the
+   * signal's reason when the signal aborts, and leaves the queue at once.
    */
-  enter(signal: Cancellation): Promise<Place>;
-  /** Another number of places; fewer take effect as places are left. */
-  resize(places: number): void;
-  /** Places that are taken. */
+  enter(signal: Cancellation): Promise<RenderSlot>;
+  /** Changes the number of slots. A lower number takes effect as slots are released. */
+  resize(slots: number): void;
+  /** Slots in use. */
   readonly running: number;
   readonly waiting: number;
 }
 
-/** A place that is taken; `leave` gives it back, once. */
-export interface Place {
-  /** Resolves when so many bytes fit beside those of the others. Throws as `enter` does. */
-  weigh(bytes: number, signal: Cancellation): Promise<void>;
-  leave(): void;
+/** A slot in use. The holder releases it; a second release has no effect. */
+export interface RenderSlot {
+  /** Reserves memory: resolves when this many bytes fit beside those of the other slots. Throws as `enter` does. */
+  reserve(bytes: number, signal: Cancellation): Promise<void>;
+  release(): void;
 }
 
 export interface RenderQueueOptions {
-  readonly places: number;
+  readonly slots: number;
   readonly maxWaiting: number;
   /** Milliseconds. */
   readonly waitMs: number;
-  /** Of all who render together; one alone may have more. */
+  /** Bytes reserved by all slots together; a single render may exceed it. */
   readonly maxBytes: number;
 }
 
 const RETRY_AFTER_SECONDS = 2;
 
 export function createRenderQueue({ maxWaiting, waitMs, maxBytes, ...options }: RenderQueueOptions): RenderQueue {
-  let { places } = options;
+  let { slots } = options;
   let [running, bytesRunning] = [0, 0];
-  const forPlace = createSemaphore({ waitMs, expired: overloaded });
-  const forBytes = createSemaphore({ waitMs, expired: overloaded });
+  const slotSemaphore = createSemaphore({ waitMs, expired: overloaded });
+  const memorySemaphore = createSemaphore({ waitMs, expired: overloaded });
 
   function overloaded(): HuiyuanError {
-    const found = `${running} images are being processed and ${forPlace.length} wait`;
+    const found = `${running} images are being processed and ${slotSemaphore.length} wait`;
     const details = { retryAfterSeconds: RETRY_AFTER_SECONDS };
     return new HuiyuanError("render_overloaded", `Cannot process now: ${found}`, details);
   }
 
-  function takePlace(): Place {
+  function takeSlot(): RenderSlot {
     let [weight, hasLeft] = [0, false];
     running += 1;
     return {
-      weigh: (bytes, signal) =>
-        forBytes.join(signal, {
+      reserve: (bytes, signal) =>
+        memorySemaphore.join(signal, {
           mayTake: () => bytesRunning === 0 || bytesRunning + bytes <= maxBytes,
           take: () => {
             weight += bytes;
             bytesRunning += bytes;
           },
         }),
-      leave: () => {
+      release: () => {
         if (hasLeft) return;
         hasLeft = true;
         running -= 1;
         bytesRunning -= weight;
-        forBytes.admit();
-        forPlace.admit();
+        memorySemaphore.admit();
+        slotSemaphore.admit();
       },
     };
   }
 
   return {
     async enter(signal) {
-      const claim = { mayTake: () => running < places, take: takePlace };
-      if (running >= places && forPlace.length >= maxWaiting) throw overloaded();
-      return forPlace.join(signal, claim);
+      const claim = { mayTake: () => running < slots, take: takeSlot };
+      if (running >= slots && slotSemaphore.length >= maxWaiting) throw overloaded();
+      return slotSemaphore.join(signal, claim);
     },
     resize(next) {
-      places = next;
-      forPlace.admit();
+      slots = next;
+      slotSemaphore.admit();
     },
     get running() {
       return running;
     },
     get waiting() {
-      return forPlace.length;
+      return slotSemaphore.length;
     },
   };
 }

@@ -1,17 +1,16 @@
-// How much memory a render takes, estimated from the image's head and the recipe before anything is decoded, so that renders
-// that together are too much wait for each other. Pure; factors are measured with images of 8 bits a sample, and are the most
-// that was found (docs/performance.md).
+// Estimates the memory of a render from the image's head and the recipe before anything is decoded, so that renders
+// which would exceed the memory together wait for each other. Pure: it does no I/O. The factors are the highest values
+// measured with images of 8 bits a sample (docs/performance.md).
 
-import { mayLieOnItsSide, type RasterFacts, type WeighedFacts, weighedFacts } from "../formats/loaders.ts";
+import { mayBeStoredSideways, type RasterFacts, type WeighedFacts, weighedFacts } from "../formats/loaders.ts";
 import type { ScanSteps } from "../formats/yielding-scan.ts";
-import { areaOf, coverWindow, type Size, tileSize, turnedSize } from "../geometry/geometry.ts";
-import { sizeAfter } from "../geometry/step-size.ts";
+import { areaOf, coverWindow, type Size, sizeAfter, tileSize, turnedSize } from "../geometry/geometry.ts";
 import { bytesToSet, textSize } from "../geometry/text-size.ts";
 import { laidSize, mayBeLaid } from "../geometry/watermark-size.ts";
-import { makesClear, type OutputFormat, type Recipe, type Step, type StepOf } from "../grammar/recipe.ts";
+import { addsTransparency, type OutputFormat, type Recipe, type Step, type StepOf } from "../grammar/recipe.ts";
 import { passesOf } from "./passes.ts";
 
-/** Bytes that decoding takes a pixel: AVIF is held whole in several forms, the others once at the most. */
+/** Bytes a pixel to decode: an AVIF is in memory several times as a whole, other formats at most once. */
 export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
   avif: 20,
   webp: 4,
@@ -20,31 +19,34 @@ export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
   png: 4,
   bmp: 8,
 };
-/** Of a JPEG of several scans, beside what is held of it until the last of these. */
+/** Bytes a pixel to decode a JPEG of several scans, in addition to its coefficients. */
 const BESIDE_COEFFICIENTS = 1;
-/** Bytes a pixel of an image that is worked on, or written, as a whole. */
+/** Bytes a pixel to process an image as a whole. */
 const WORKED_ON = 8;
-/** Beside what the pass is of, where that is held: the coefficients of such a JPEG, or an intermediate image. */
+/** The same if the input stays in memory: coefficients of a JPEG of several scans, or an intermediate image. */
 const WORKED_BESIDE = { coefficients: 4, pixels: 9, pixelsOfJpeg: 6 };
-/** Of an intermediate image. */
+/** Bytes a pixel of an intermediate image. */
 const INTERMEDIATE = 4;
-/** Of a still image that may have clear parts, which is sharpened beside them. */
+/** Bytes a pixel to sharpen a still image that may be transparent. */
 const SHARPENED_CLEAR = 16;
-/** Bytes a pixel of an image that is searched for what draws the eye: before it is enlarged, or after it is made smaller. */
+/** Bytes a pixel of an image searched for its point of attention: before it is enlarged, or after it is reduced. */
 const SEARCHED = 4;
-/** Bytes a pixel of each form that a mark takes on its way: decoded, scaled, turned, clipped. */
+/** Bytes a pixel of each stage of a watermark: decoded, scaled, turned, clipped. */
 const OVERLAY = 4;
+/** Bytes a pixel to encode, the input included. */
 const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 24, webp: 8, gif: 16, jpeg: 8, png: 8, bmp: 8 };
-/** What it takes of that beside what the last pass is of, where that is held. */
+/** Bytes a pixel to encode, in addition to an input that stays in memory. */
 const WRITTEN_BESIDE: typeof WRITTEN = { avif: 22, webp: 6, gif: 15, jpeg: 4, png: 4, bmp: 7 };
-/** Of a WebP that may have clear parts, which are packed without loss. */
+/** The same for a WebP that may be transparent: its alpha channel is compressed without loss. */
 const CLEAR_WEBP = { whole: 24, beside: 21 };
-/** Of a JPEG of several scans, which is held whole. */
+/** The same for a JPEG of several scans, which the encoder keeps in memory as a whole. */
 const SCANS_BESIDE = 7;
-/** Of one that is written within a size, beside the pixels that each quality is tried on. */
+/** Bytes a pixel to encode such a JPEG within a size limit: the pixels stay in memory while qualities are tried. */
 const WRITTEN_WITHIN_SIZE = 13;
 const ALWAYS_OPAQUE: readonly OutputFormat[] = ["jpeg", "bmp"];
-/** Bytes in memory a byte of the file: it is held, and so is what a decoder copies of it, such as a large profile. */
+/**
+ * Bytes in memory a byte of the file: the file itself, and copies of its parts in decoders, such as a large profile.
+ */
 const HELD = 4;
 
 /** Bytes to decode an image. */
@@ -53,25 +55,25 @@ export function bytesToDecode({ format, width, height, frames, coefficientBytes 
   return width * height * frames * Math.max(BYTES_PER_PIXEL[format], ofScans);
 }
 
-/** An image that has been read, not decoded: a mark, or what marks are laid over. */
+/** A loaded image, not yet decoded: a watermark, or the image below it. */
 export interface HeldImage {
   readonly facts: WeighedFacts;
-  /** Whether its decoder may show it on its side. */
-  readonly mayLie: boolean;
+  /** Whether the decoder may turn it by 90 degrees. */
+  readonly mayBeSideways: boolean;
 }
 
 export function* heldImage(facts: RasterFacts, bytes: Buffer): ScanSteps<HeldImage> {
-  return { facts: yield* weighedFacts(facts, bytes), mayLie: yield* mayLieOnItsSide(facts, bytes) };
+  return { facts: yield* weighedFacts(facts, bytes), mayBeSideways: yield* mayBeStoredSideways(facts, bytes) };
 }
 
 /**
- * Bytes to lay the mark of this URL over the image wherever the recipe does so: each form that it takes in a step stays beside
- * the one before, and what is seen of it until the image is written.
+ * Bytes to lay the watermark of this URL over the image in all steps of the recipe that do so. Each stage of the
+ * watermark stays in memory beside the one before. Its visible part stays until the image is encoded.
  */
 export function bytesToLay(watermark: HeldImage, url: string, image: HeldImage, { steps }: Recipe): number {
   const { facts } = watermark;
   const watermarks = isSizedByImage(url, steps) ? withSidesChanged(facts, watermark) : [facts];
-  // An AVIF is turned by its decoder, other formats where that is asked for.
+  // The decoder turns an AVIF; other formats are turned by an autoOrient step.
   let isUpright = image.facts.format === "avif";
   let canvases = isUpright ? withSidesChanged(image.facts, image) : [image.facts];
   let [bytes, kept] = [bytesToDecode(facts), 0];
@@ -94,13 +96,15 @@ function isSizedByImage(url: string, steps: readonly Step[]): boolean {
   );
 }
 
-/** The size as it is and, where the image may lie on its side, as it is then. */
-function withSidesChanged({ width, height }: Size, { mayLie }: HeldImage): readonly Size[] {
+/** The stored size, and the swapped one if the decoder may turn the image by 90 degrees. */
+function withSidesChanged({ width, height }: Size, { mayBeSideways }: HeldImage): readonly Size[] {
   const upright = { width, height };
-  return mayLie ? [upright, { width: height, height: width }] : [upright];
+  return mayBeSideways ? [upright, { width: height, height: width }] : [upright];
 }
 
-/** `worked`: what scaling and turning take, beside what is decoded; what is refused takes nothing. `seen`: what lies on the image. */
+/**
+ * `worked`: bytes to scale and turn the decoded watermark; 0 if it will be refused. `seen`: bytes of the visible part.
+ */
 function bytesOfWatermark(
   image: Size,
   watermark: Size,
@@ -114,7 +118,7 @@ function bytesOfWatermark(
   return { worked: (toScale + toTurn) * OVERLAY, seen: bytesSeen(image, turned, step, 0) };
 }
 
-/** Bytes of what lies on the image of a mark of this size. */
+/** Bytes of the visible part of a watermark of this size. */
 function bytesSeen(
   image: Size,
   watermark: Size,
@@ -125,25 +129,25 @@ function bytesSeen(
   return Math.min(image.width, width) * Math.min(image.height, height) * OVERLAY;
 }
 
-/** Bytes of what a step lays over the image, beside image marks: it stays until the image is worked on or written. */
+/** Bytes of the overlay that a step other than imageMark adds; it stays until the image is processed or encoded. */
 function bytesLaidBy(step: Step, image: Size): number {
   if (step.name === "textMark") return bytesSeen(image, textSize(step, image), step, step.spacing);
   const isRound = step.name === "circle" || step.name === "roundCorners";
   return isRound && step.radius * 2 < Math.min(image.width, image.height) ? 4 * step.radius ** 2 * OVERLAY : 0;
 }
 
-/** Bytes that a file takes while it is processed, whatever its pixels take. */
+/** Bytes that the file itself takes while it is processed, apart from its pixels. */
 export function bytesToHold(fileBytes: number): number {
   return HELD * fileBytes;
 }
 
-/** Bytes to render it by the recipe: the most that any of its parts takes. */
+/** Bytes to render the image by the recipe: the maximum over decoding, each step and encoding. */
 export function bytesToRender(facts: WeighedFacts, recipe: Recipe): number {
   const { bytes, written } = bytesOfParts(facts, recipe);
   return Math.max(bytes, written);
 }
 
-/** Bytes to decode it and to do the steps. */
+/** Bytes to decode the image and to apply the steps. */
 export function bytesBeforeWriting(facts: WeighedFacts, recipe: Recipe): number {
   return bytesOfParts(facts, recipe).bytes;
 }
@@ -155,13 +159,13 @@ function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: nu
   const format = formatOf(facts, output);
   const frames = framesOf(facts, format);
   const pixels = ({ width, height }: Size) => width * height * frames;
-  // A result that knows no transparency has a ground from the start.
-  const mayBeClear = !isOpaque(format) && (!isOpaque(facts.format) || makesClear(recipe));
-  const isBesideClear = frames === 1 && mayBeClear;
-  const passes = frames === 1 ? passesOf(steps, facts, mayBeClear) : [];
+  // For an opaque output format the decoded image is flattened at once.
+  const mayHaveAlpha = !isOpaque(format) && (!isOpaque(facts.format) || addsTransparency(recipe));
+  const isBesideClear = frames === 1 && mayHaveAlpha;
+  const passes = frames === 1 ? passesOf(steps, facts, mayHaveAlpha) : [];
   let size: Size = facts;
   let [bytes, laid] = [bytesToDecode(facts), 0];
-  // What the pass is of, where that stays until its end.
+  // Bytes of the pass's input, if it stays in memory until the pass ends.
   let [held, beside] = [facts.coefficientBytes ? bytes : 0, WORKED_BESIDE.coefficients];
   const besidePixels = facts.format === "jpeg" ? WORKED_BESIDE.pixelsOfJpeg : WORKED_BESIDE.pixels;
   const made = (intermediate: Size | undefined) => {
@@ -172,7 +176,7 @@ function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: nu
     made(passes[index]?.before);
     if (step.name === "textMark") bytes = Math.max(bytes, laid + bytesToSet(step, size));
     laid += bytesLaidBy(step, size);
-    // Frames are gathered whole; a still image that is cut or scaled first comes through in strips.
+    // All frames of an animation are in memory. A still image that is cut or scaled first is decoded in strips.
     const isWhole = !isReducing(step) || frames > 1;
     const worked = [
       isWhole ? Math.max(pixels(size) * WORKED_ON, besideHeld(held, pixels(size) * beside)) : 0,
@@ -183,16 +187,16 @@ function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: nu
     made(passes[index]?.after);
     size = next;
   }
-  const { whole, more } = bytesToWrite(facts.format, format, output, mayBeClear);
+  const { whole, more } = bytesToWrite(facts.format, format, output, mayHaveAlpha);
   return { bytes, written: laid + Math.max(pixels(size) * whole, besideHeld(held, pixels(size) * more)) };
 }
 
-/** Of the result; what a client turns out to take is reckoned with as WebP. */
+/** Format of the result. A format chosen by Accept is estimated as WebP. */
 function formatOf(facts: RasterFacts, { format = facts.format }: Recipe["output"]): OutputFormat {
   return Object.hasOwn(WRITTEN, format) ? (format as OutputFormat) : "webp";
 }
 
-/** Where no animation is written the first frame counts. */
+/** Frames of the result; formats without animation take the first frame only. */
 function framesOf({ frames }: RasterFacts, format: OutputFormat): number {
   return format === "gif" || format === "webp" ? frames : 1;
 }
@@ -201,7 +205,7 @@ function besideHeld(held: number, more: number): number {
   return held > 0 ? held + more : 0;
 }
 
-/** What is cut from it may be a small part. */
+/** Bytes to search the image for its point of attention; the part that stays may be much smaller. */
 function bytesToSearch(step: Step, size: Size, pixels: (size: Size) => number): number {
   if (step.name !== "attentionCrop") return 0;
   return Math.min(pixels(size), pixels(coverWindow(size, step, "center").scaled)) * SEARCHED;
@@ -211,23 +215,23 @@ function isOpaque(format: OutputFormat): boolean {
   return ALWAYS_OPAQUE.includes(format);
 }
 
-/** Bytes a pixel: with what it is made of, and beside that where that is held. */
+/** Bytes a pixel to encode. `whole`: the input included. `more`: in addition to an input that stays in memory. */
 function bytesToWrite(
   source: OutputFormat,
   format: OutputFormat,
   output: Recipe["output"],
-  mayBeClear: boolean,
+  mayHaveAlpha: boolean,
 ): { readonly whole: number; readonly more: number } {
-  if (format === "webp" && mayBeClear) return { whole: CLEAR_WEBP.whole, more: CLEAR_WEBP.beside };
+  if (format === "webp" && mayHaveAlpha) return { whole: CLEAR_WEBP.whole, more: CLEAR_WEBP.beside };
   const [whole, more] = [WRITTEN[format], WRITTEN_BESIDE[format]];
   const hasScans = output.isProgressive === true || output.isOptimised === true;
   if (!hasScans || !mayBeJpeg(source, output)) return { whole, more };
-  // Within a size the pixels are made before, and whatever those are made of has gone.
+  // With a size limit all pixels are rendered first, and the input is released before encoding.
   if (output.maxBytes !== undefined) return { whole: Math.max(whole, WRITTEN_WITHIN_SIZE), more };
   return { whole, more: Math.max(more, SCANS_BESIDE) };
 }
 
-/** Whether the result may be one: a client may turn out to take nothing newer. */
+/** True if the result can be a JPEG. With `format/auto` it can, because some clients accept no newer format. */
 export function mayBeJpeg(source: OutputFormat, { format = source }: Recipe["output"]): boolean {
   return format === "jpeg" || format.startsWith("auto");
 }

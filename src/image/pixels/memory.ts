@@ -1,28 +1,28 @@
-// Memory of pixels in a render process: room for those that are filled by a loop of our own, and what has become of those that are
-// not needed any more. While such a loop runs the process cannot look at its memory, so what does not fit is refused before.
+// Allocates and frees memory of pixels in a render process. Loops of our own fill these buffers, and while a loop runs
+// the process cannot check its memory, so a buffer that does not fit is refused before. It sets no limit itself.
 import { HuiyuanError } from "../../core/errors.ts";
 
 let maxResidentBytes = Number.POSITIVE_INFINITY;
 
-/** For the whole process; it has no limit before. */
+/** Sets the memory limit of the whole process; without a call there is none. */
 export function limitMemory(bytes: number): void {
   maxResidentBytes = bytes;
 }
 
-/** Unfilled. Throws image_too_large where the process would grow beyond its limit. */
-export function roomFor(bytes: number): Buffer {
+/** An uninitialised buffer. Throws image_too_large if the process would grow beyond its limit. */
+export function allocatePixels(bytes: number): Buffer {
   if (process.memoryUsage.rss() + bytes <= maxResidentBytes) return Buffer.allocUnsafe(bytes);
   const found = `it needs more than ${maxResidentBytes} bytes of memory`;
   throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
 }
 
-/** Less than it is not worth the milliseconds. */
-const WORTH_COLLECTING = 8 * 1024 * 1024;
+/** Collecting less is not worth its milliseconds. */
+const MIN_COLLECTED_BYTES = 8 * 1024 * 1024;
 
 /**
- * Gives back the memory of so many bytes of pixels to which nothing refers any more. V8 counts them, but comes for them only when they
- * are many times what it holds itself, which is several large images. Nothing where V8 does not offer it (`--expose-gc`).
+ * Frees pixels of this many bytes that nothing refers to any more. V8 counts external memory, but collects it only when
+ * it is many times its own heap, which means several large images. Has no effect without `--expose-gc`.
  */
 export function collectPixels(bytes: number): void {
-  if (bytes >= WORTH_COLLECTING) globalThis.gc?.();
+  if (bytes >= MIN_COLLECTED_BYTES) globalThis.gc?.();
 }

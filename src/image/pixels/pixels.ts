@@ -1,9 +1,9 @@
-// Uncompressed pixels, and what the room draws by hand: masks of round corners and changes of opacity. Small loops over
-// samples; whatever is large is libvips' work.
+// Uncompressed pixels, their conversion to sRGB, and small loops over samples: masks of round corners, opacity, tiles,
+// thinning of animations. Work on large images is left to libvips.
 import sharp, { type Metadata, type OverlayOptions, type Sharp } from "sharp";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Size, Window } from "../geometry/geometry.ts";
-import { roomFor } from "./memory.ts";
+import { allocatePixels } from "./memory.ts";
 
 /** 8 bits a sample, sRGB, straight alpha, row by row; frames below each other. */
 export interface Pixels extends Size {
@@ -13,12 +13,12 @@ export interface Pixels extends Size {
   readonly frames: number;
 }
 
-/** How the samples of an encoded image are meant. */
+/** Facts of an encoded image that decide how its samples become sRGB. */
 export type Samples = Partial<Pick<Metadata, "depth" | "hasProfile">>;
 
 /**
- * The image as it may be opened for its colours to become sRGB: sharp takes no heed of the profile of grey with 16 bits, so that
- * becomes grey with 8 bits, and keeps its profile.
+ * An image whose colours sharp can convert to sRGB. sharp ignores the profile of 16-bit grey, so such an image becomes
+ * 8-bit grey with the same profile; any other image is returned unchanged.
  */
 export async function withReadableProfile(
   bytes: Buffer,
@@ -32,16 +32,17 @@ export async function withReadableProfile(
 }
 
 /**
- * An image that was just opened, whose colours become sRGB. sharp takes 16 bits with a profile to Display P3, which would be
- * right only where that is written beside them: so they become 8 bits first.
+ * Converts a newly opened image to sRGB. sharp converts 16 bits with a profile to Display P3, which would be correct
+ * only if that profile were written with the result. Such an image becomes 8 bits first.
  */
 export function intoSrgb(image: Sharp, { depth, hasProfile }: Samples): Sharp {
   return depth === "ushort" && hasProfile === true ? image.pipelineColourspace("srgb") : image;
 }
 
 /**
- * What a pipeline gives, as sRGB. `frames`: of which it consists. `known`: the size of one, where it is known: sharp tells
- * another where an image is scaled, cut and then extended. Throws render_failed where the bytes are not so many pixels.
+ * The output of a pipeline in sRGB. `frames`: the frames of its image. `known`: the size of one frame, if known,
+ * because sharp reports a wrong size after scale, cut and extend. Throws render_failed if the number of bytes does not
+ * match.
  */
 export async function toPixels(image: Sharp, frames: number, known?: Size): Promise<Pixels> {
   const { data, info } = await image.toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
@@ -51,14 +52,14 @@ export async function toPixels(image: Sharp, frames: number, known?: Size): Prom
     throw new HuiyuanError("render_failed", `Cannot process: ${data.length} bytes are not ${pixels} pixels`);
   if (info.channels === 3 || info.channels === 4) return { data, ...size, channels: info.channels, frames };
   // One or two channels: grey, with or without alpha.
-  return { data: spread(data, info.channels), ...size, channels: info.channels === 1 ? 3 : 4, frames };
+  return { data: toRgb(data, info.channels), ...size, channels: info.channels === 1 ? 3 : 4, frames };
 }
 
 /** Grey → RGB, grey with alpha → RGBA. */
-function spread(grey: Buffer, channels: number): Buffer {
+function toRgb(grey: Buffer, channels: number): Buffer {
   const pixels = grey.length / channels;
   const wide = channels === 1 ? 3 : 4;
-  const data = roomFor(pixels * wide);
+  const data = allocatePixels(pixels * wide);
   for (let pixel = 0; pixel < pixels; pixel += 1) {
     const value = grey[pixel * channels]!;
     data.fill(value, pixel * wide, pixel * wide + 3);
@@ -67,13 +68,13 @@ function spread(grey: Buffer, channels: number): Buffer {
   return data;
 }
 
-/** What is laid over an image: 4 channels, one frame. */
+/** An image to lay over another: 4 channels, one frame. */
 export type Overlay = Size & { readonly data: Buffer };
 
 /** A part of an overlay. */
 export function cutOut(overlay: Overlay, { left, top, width, height }: Window): Overlay {
   if (width === overlay.width && height === overlay.height) return overlay;
-  const data = roomFor(width * height * 4);
+  const data = allocatePixels(width * height * 4);
   for (let row = 0; row < height; row += 1) {
     const from = ((top + row) * overlay.width + left) * 4;
     overlay.data.copy(data, row * width * 4, from, from + width * 4);
@@ -86,21 +87,21 @@ export function asTile({ data, width, height }: Overlay): OverlayOptions {
   return { input: data, raw: { width, height, channels: 4 }, tile: true, gravity: "northwest" };
 }
 
-/** So large an overlay of nothing but the tile, which is not larger. */
+/** An overlay of this size, filled with the tile, which must not be larger. */
 export async function tiled(tile: Overlay, { width, height }: Size): Promise<Overlay> {
   const background = { r: 0, g: 0, b: 0, alpha: 0 };
-  const ground = sharp({ create: { width, height, channels: 4, background } });
+  const canvas = sharp({ create: { width, height, channels: 4, background } });
   return {
     width,
     height,
-    data: await ground
+    data: await canvas
       .composite([asTile(tile)])
       .raw()
       .toBuffer(),
   };
 }
 
-/** Leaves so many per cent of the overlay's opacity. */
+/** Reduces the opacity of the overlay, in place, to this percentage. */
 export function fade({ data }: Overlay, perCent: number): void {
   if (perCent >= 100) return;
   for (let at = 3; at < data.length; at += 4) data[at] = Math.round((data[at]! * perCent) / 100);
@@ -109,9 +110,9 @@ export function fade({ data }: Overlay, perCent: number): void {
 export const CORNERS = ["northwest", "northeast", "southwest", "southeast"] as const;
 type Corner = (typeof CORNERS)[number];
 
-/** White where a corner of this radius is cut away, clear inside the arc, with a soft edge one pixel wide. */
+/** Mask of a round corner: white outside the arc, transparent inside, with a soft edge of one pixel. */
 export function cornerMask(radius: number, corner: Corner): Overlay {
-  const data = roomFor(radius * radius * 4).fill(0xff);
+  const data = allocatePixels(radius * radius * 4).fill(0xff);
   const isEast = corner.endsWith("east");
   const isSouth = corner.startsWith("south");
   for (let y = 0; y < radius; y += 1) {
@@ -125,10 +126,13 @@ export function cornerMask(radius: number, corner: Corner): Overlay {
   return { data, width: radius, height: radius };
 }
 
-/** Whatever shows an animation takes a frame of at most 10 ms for one without a time, and so do we. Milliseconds. */
-export const shownFor = (delay: number) => (delay <= 10 ? 100 : delay);
+/**
+ * Displayed milliseconds of a frame. Browsers treat a delay of at most 10 ms as unset and show 100 ms, and so does
+ * this.
+ */
+export const displayMs = (delay: number) => (delay <= 10 ? 100 : delay);
 
-/** `count` of the frames, evenly spread, each with the time of those left out after it (milliseconds). */
+/** `count` of the frames, evenly spread. Each also gets the time of the frames left out after it (milliseconds). */
 export function thinned(
   pixels: Pixels,
   delays: readonly number[],
@@ -137,12 +141,12 @@ export function thinned(
   if (count >= pixels.frames) return { pixels, delays };
   const frameBytes = pixels.width * pixels.height * pixels.channels;
   const starts = Array.from({ length: count }, (_, index) => Math.floor((index * pixels.frames) / count));
-  const data = roomFor(count * frameBytes);
+  const data = allocatePixels(count * frameBytes);
   for (const [index, start] of starts.entries())
     pixels.data.copy(data, index * frameBytes, start * frameBytes, (start + 1) * frameBytes);
   const ends = [...starts.slice(1), pixels.frames];
   const summed = starts.map((start, index) =>
-    delays.slice(start, ends[index]).reduce((sum, delay) => sum + shownFor(delay), 0),
+    delays.slice(start, ends[index]).reduce((sum, delay) => sum + displayMs(delay), 0),
   );
   return { pixels: { ...pixels, data, frames: count }, delays: summed };
 }

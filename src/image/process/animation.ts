@@ -1,51 +1,52 @@
-// The frames of an animation, one by one: libvips keeps them below each other as one tall image, and whatever looks around a
-// pixel would see the next frame there. Decodes a part of them at a time, so that memory is that of the results.
+// Applies work to each frame of an animation alone. libvips stores the frames below each other in one tall image, so
+// that a blur, for example, would mix neighbouring frames. A few frames are decoded at a time, so that memory is that
+// of the results.
 import sharp, { type Sharp } from "sharp";
-import { roomFor } from "../pixels/memory.ts";
+import { allocatePixels } from "../pixels/memory.ts";
 import { type Pixels, toPixels } from "../pixels/pixels.ts";
 
-/** What is done to one frame (`frames` is 1); results have one size and one number of channels. */
+/** Work on one frame (`frames` is 1). All results must have the same size and number of channels. */
 export type FrameWork = (frame: Pixels) => Promise<Pixels>;
 
-/** Bytes of decoded frames that wait for their work. A GIF is read from its beginning for each part. */
+/** Bytes of frames decoded at a time. Not less, because a GIF is read from its beginning for each part. */
 const PART_BYTES = 32 * 1024 * 1024;
 
-/** A step of libvips as work on a frame. */
+/** Makes work on a frame of a libvips operation. */
 export function throughLibvips(step: (frame: Sharp) => Sharp): FrameWork {
   return ({ data, width, height, channels }) => toPixels(step(sharp(data, { raw: { width, height, channels } })), 1);
 }
 
-/** The work done on frames that are pixels already. */
+/** Applies the work to decoded frames. */
 export async function eachFrame(pixels: Pixels, work: FrameWork): Promise<Pixels> {
-  const gathered = gather(pixels.frames);
-  for (const frame of framesOf(pixels)) gathered.add(await work(frame));
-  return gathered.all();
+  const buffer = createFrameBuffer(pixels.frames);
+  for (const frame of framesOf(pixels)) buffer.add(await work(frame));
+  return buffer.all();
 }
 
 /** An animation that is still encoded. */
 export interface EncodedFrames {
-  /** Opens some of its frames. */
+  /** Opens a range of its frames. */
   readonly open: (part: { readonly page: number; readonly pages: number }) => Sharp;
-  /** The page of the first one. */
+  /** Page number of the first frame in libvips. */
   readonly firstPage: number;
-  /** Pixels, of one frame. */
+  /** Size of one frame in pixels. */
   readonly size: { readonly width: number; readonly height: number };
   readonly frames: number;
 }
 
-/** The work done on frames as they are decoded. */
+/** Applies the work to encoded frames, which are decoded part by part. */
 export async function eachEncodedFrame(
   { open, firstPage, size, frames }: EncodedFrames,
   work: FrameWork,
 ): Promise<Pixels> {
-  const atOnce = Math.max(1, Math.floor(PART_BYTES / (size.width * size.height * 4)));
-  const gathered = gather(frames);
-  for (let page = 0; page < frames; page += atOnce) {
-    const pages = Math.min(atOnce, frames - page);
+  const partFrames = Math.max(1, Math.floor(PART_BYTES / (size.width * size.height * 4)));
+  const buffer = createFrameBuffer(frames);
+  for (let page = 0; page < frames; page += partFrames) {
+    const pages = Math.min(partFrames, frames - page);
     const part = await toPixels(open({ page: firstPage + page, pages }), pages);
-    for (const frame of framesOf(part)) gathered.add(await work(frame));
+    for (const frame of framesOf(part)) buffer.add(await work(frame));
   }
-  return gathered.all();
+  return buffer.all();
 }
 
 function framesOf({ data, frames, ...rest }: Pixels): Pixels[] {
@@ -57,16 +58,17 @@ function framesOf({ data, frames, ...rest }: Pixels): Pixels[] {
   }));
 }
 
-/** Lays frames below each other in one buffer of their whole size, made when the first one tells it. */
-function gather(frames: number) {
+/** Collects frames below each other in one buffer of the full size, allocated when the first frame tells the size. */
+function createFrameBuffer(frames: number) {
   let [all, filled]: [Pixels | undefined, number] = [undefined, 0];
   return {
     add(frame: Pixels): void {
-      all ??= { ...frame, data: roomFor(frame.data.length * frames), frames };
+      all ??= { ...frame, data: allocatePixels(frame.data.length * frames), frames };
       filled += frame.data.copy(all.data, filled);
     },
     all(): Pixels {
-      if (all === undefined || filled !== all.data.length) throw new RangeError(`${frames} equal frames were awaited`);
+      if (all === undefined || filled !== all.data.length)
+        throw new RangeError(`${frames} frames of equal size expected`);
       return all;
     },
   };

@@ -1,4 +1,4 @@
-// What a canvas is to those who work on one: what it begins with, and what can be done to it. How: canvas.ts.
+// The types of a canvas: its source, its options and its operations. The implementation is canvas.ts.
 import type { Sharp } from "sharp";
 import type { Size, Window } from "../geometry/geometry.ts";
 import type { Overlay, Pixels, Samples } from "../pixels/pixels.ts";
@@ -6,65 +6,65 @@ import type { Blur } from "./kernels.ts";
 
 export interface EncodedSource {
   readonly bytes: Buffer;
-  /** What libvips counts the first of its frames as. */
+  /** Page number of the first frame in libvips. */
   readonly firstPage: number;
   readonly hasExif: boolean;
   readonly isGrey: boolean;
   readonly samples: Samples;
 }
 
-/** What a canvas begins with: an encoded image, or pixels. */
+/** The initial content of a canvas: an encoded image, or pixels. */
 export type CanvasSource = (EncodedSource | { readonly pixels: Pixels }) & {
   readonly size: Size;
   readonly frames: number;
   /** 1–8 (EXIF). */
   readonly orientation: number;
-  /** Nothing of it is clear. */
+  /** True if no pixel is transparent. */
   readonly isOpaque: boolean;
 };
 
 export interface CanvasOptions {
   /** Width × height × frames of the image and of every intermediate one. */
   readonly maxPixels: number;
-  /** `#rrggbb` that shows through what is transparent; absent: transparency is kept. */
-  readonly ground?: string;
+  /** `#rrggbb` below transparent pixels; absent: transparency is kept. */
+  readonly background?: string;
 }
 
-/** Sizes are those of one frame, after the steps so far. */
+/** Sizes are sizes of one frame after the steps so far. Every step is applied to all frames. */
 export interface Canvas {
   readonly size: Size;
   readonly frames: number;
-  /** False once it is of pixels alone. */
+  /** False once the EXIF is lost because the image became plain pixels. */
   readonly hasExif: boolean;
-  /** Upright by EXIF, once; the tag then says so. */
+  /** Turns the image upright by its EXIF and resets the tag. A second call has no effect. */
   autoOrient(): Promise<void>;
-  /** `window`: the part that stays, all of it by default. Throws output_too_large. */
+  /** Scales to `size` and keeps the part `window`, by default the whole. Throws output_too_large. */
   resize(size: Size, window?: Window): Promise<void>;
   crop(window: Window): Promise<void>;
   /**
-   * Scaled and cut to the part of the window's size that draws the eye; of animations the window itself stays. `scaled` covers
-   * the size as closely as may be. Throws output_too_large.
+   * Scales to `scaled`, which must cover the window, and keeps the most interesting part of the window's size. An
+   * animation keeps the window itself. Throws output_too_large.
    */
   attentionCrop(scaled: Size, window: Window): Promise<void>;
-  /** Centred on a ground of this size, which is at least the image's. */
+  /** Centres the image on a background of this size, which is at least the image's. Throws output_too_large. */
   pad(size: Size, colour: string): Promise<void>;
-  /** Clockwise; the corners that appear are `colour`. Throws output_too_large. */
+  /** Turns clockwise and fills the new corners with `colour`. Throws output_too_large. */
   rotate(degrees: number, colour: string): Promise<void>;
   blur(blur: Blur): Promise<void>;
   sharpen(amount: number): Promise<void>;
-  /** Clipped to the image; on every frame. `cut` makes clear what the overlay covers. */
+  /** Lays the overlay on every frame, clipped to the image. `cut` makes the covered pixels transparent. */
   lay(overlay: Overlay, at: { readonly left: number; readonly top: number }, how?: "over" | "cut"): Promise<void>;
-  /** The overlay, repeated from the upper left corner over the whole image. */
+  /** Repeats the overlay over the whole image, starting at the upper left corner. */
   tile(overlay: Overlay): Promise<void>;
-  /** Everything so far as pixels. */
+  /** Applies the steps so far and returns the pixels. */
   pixels(): Promise<Pixels>;
   /**
-   * Does everything so far. What comes opens the result, as often as it is called, to be written each time: a clone of one
-   * pipeline would copy all pixels. The canvas is spent.
+   * Applies the steps so far. Each call of the returned function opens the result for one encoding; a clone of a
+   * pipeline would copy all pixels. The canvas must not be used afterwards.
    */
-  settle(): Promise<() => Sharp>;
-  /** Goes on from other pixels; of the metadata nothing is left. */
+  reopenable(): Promise<() => Sharp>;
+  /** Replaces the content by other pixels; the metadata is lost. */
   replace(pixels: Pixels): void;
-  /** The pipeline with everything so far, to be written in some format. The canvas is spent. */
+  /** The pipeline with the steps so far, ready for one encoding. The canvas must not be used afterwards. */
   finish(): Sharp;
 }

@@ -1,36 +1,36 @@
-// An image while steps are done to it. libvips does the parts of one pipeline in an order of its own (turn, cut, scale,
-// cut, extend, blur, sharpen, compose, opacity): what comes in that order is gathered into one pass over the pixels, and only a step
-// that comes too late for it makes an intermediate image. It knows no recipe and no output format.
+// An image while steps are applied to it. libvips runs the parts of one pipeline in a fixed order (turn, cut, scale,
+// cut, extend, blur, sharpen, compose, opacity). Steps in this order share one pass over the pixels; only a step that
+// comes too late makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
-import { pngWithExif, withExifApart } from "../formats/exif-carried.ts";
+import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "../geometry/geometry.ts";
 import { refuseManyPixels } from "../geometry/result-size.ts";
 import { collectPixels } from "../pixels/memory.ts";
 import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, tiled, toPixels } from "../pixels/pixels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
-import { drawnTo } from "./attention.ts";
+import { attentionPoint } from "./attention.ts";
 import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
 import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
-import { blurOptions, opacityRestored, sharpenBesideClear, sharpenOptions } from "./kernels.ts";
+import { blurOptions, opacityRestored, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
 
-/** A place in libvips' own order of work. */
+/** A position in the fixed order of libvips. */
 type Stage = (typeof STAGES)[number];
 const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose", "opacity"] as const;
 
-export function createCanvas(source: CanvasSource, { maxPixels, ground }: CanvasOptions): Canvas {
+export function createCanvas(source: CanvasSource, { maxPixels, background }: CanvasOptions): Canvas {
   let orientation = source.orientation;
-  // Carried through intermediate images by way of PNG; an animation's would be lost by libvips anyway.
+  // EXIF survives intermediate images because these are PNGs then. libvips loses the EXIF of an animation anyway.
   let carriesExif = "bytes" in source && source.hasExif && source.frames === 1;
   let image: Sharp;
-  /** The pipeline is of the source's own file. */
+  /** True while the pipeline reads the source file itself. */
   let isEncoded: boolean;
-  /** Opens what the pipeline is of anew, without what was gathered: a clone would copy its bytes. */
+  /** Opens the input of the pipeline again, without its pending steps; a clone would copy the bytes. */
   let reopen: () => Sharp;
-  /** The animation's own file, until something is done to it. */
+  /** The file of an animation, until the first step. */
   let untouched = "bytes" in source && source.frames > 1 ? source : undefined;
-  /** So are the pixels of the pipeline. */
+  /** True if the input of the pipeline is grey. */
   let isGrey = "bytes" in source && source.isGrey;
-  let isOpaque = source.isOpaque || ground !== undefined;
+  let isOpaque = source.isOpaque || background !== undefined;
   let stage: Stage = "turn";
   let overlays: OverlayOptions[] = [];
   let bytesHeld = 0;
@@ -40,19 +40,19 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   }
 
   function openEncoded(bytes: Buffer, { samples = {}, firstPage = 0 }: Partial<EncodedSource> = {}): Sharp {
-    return onGround(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1, page: firstPage }), samples));
+    return onBackground(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1, page: firstPage }), samples));
   }
 
-  function onGround(opened: Sharp): Sharp {
-    return ground === undefined ? opened : opened.flatten({ background: ground });
+  function onBackground(opened: Sharp): Sharp {
+    return background === undefined ? opened : opened.flatten({ background });
   }
 
   function openPixels({ data, width, height, channels, frames: count }: Pixels): Sharp {
     const raw = { width, height: height * count, channels, ...(count > 1 && { pageHeight: height }) };
-    return onGround(sharp(data, { limitInputPixels: maxPixels, animated: count > 1, raw }));
+    return onBackground(sharp(data, { limitInputPixels: maxPixels, animated: count > 1, raw }));
   }
 
-  /** `bytes`: of the intermediate image that it is of. */
+  /** Begins a pass. `bytes`: size of the intermediate image that is its input; 0 for the source. */
   function begin(openAnew: () => Sharp, bytes = 0): void {
     reopen = openAnew;
     isEncoded = false;
@@ -61,7 +61,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     collectPixels(bytes);
   }
 
-  /** The pipeline, ready for work of this stage. */
+  /** The pipeline, ready for a step of this stage; begins a new pass if the stage is over. */
   async function at(next: Stage, mayRepeat = false): Promise<Sharp> {
     const [now, wanted] = [STAGES.indexOf(stage), STAGES.indexOf(next)];
     if (now > wanted || (now === wanted && stage !== "turn" && !mayRepeat)) await materialise();
@@ -70,7 +70,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return image;
   }
 
-  /** What was gathered is done now; the next step begins a new pass. `isTurned`: only libvips knows to what size. */
+  /** Runs the pending steps and begins a new pass. `isTurned`: the new size is known only to libvips. */
   async function materialise(isTurned = false): Promise<void> {
     if (carriesExif) {
       const png = await passPng().toBuffer({ resolveWithObject: true });
@@ -96,13 +96,13 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   }
 
   function finishPass(): Sharp {
-    // Who made the image that the pass is of has returned, and refers no more to what that was made of.
+    // The function that made this pass's input has returned, so the input of the previous pass is garbage by now.
     collectPixels(bytesHeld);
     const laid = overlays;
     overlays = [];
     if (laid.length === 0) return image;
     const composed = image.composite(laid);
-    // What is laid over an image makes libvips give it clear parts that it has not.
+    // libvips adds an alpha channel for overlays, although the result is opaque.
     return isOpaque ? composed.removeAlpha() : composed;
   }
 
@@ -114,12 +114,12 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     return toPixels(finishPass(), canvas.frames, known);
   }
 
-  /** What looks around a pixel is done to each frame of an animation alone. */
-  async function eachAlone(work: FrameWork): Promise<void> {
-    if (untouched === undefined) return open(await eachFrame(beginWithout(await passPixels(canvas.size)), work));
+  /** Applies work that reads neighbouring pixels to each frame of an animation alone. */
+  async function perFrame(work: FrameWork): Promise<void> {
+    if (untouched === undefined) return open(await eachFrame(beginWithPixels(await passPixels(canvas.size)), work));
     const { bytes, firstPage } = untouched;
     const encoded = {
-      open: (part: object) => onGround(sharp(bytes, { ...opened(), ...part })),
+      open: (part: object) => onBackground(sharp(bytes, { ...opened(), ...part })),
       firstPage,
       size: canvas.size,
       frames: canvas.frames,
@@ -127,35 +127,35 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     open(await eachEncodedFrame(encoded, work));
   }
 
-  /** What a step of our own makes of the image; EXIF stays. */
-  async function replaceBy(work: FrameWork): Promise<void> {
+  /** Replaces the image by the result of work outside libvips' pipeline; EXIF stays. */
+  async function replaceWith(work: FrameWork): Promise<void> {
     if (!carriesExif) return open(await work(await passPixels(canvas.size)));
-    const { pixels, exif } = await withExifApart(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
-    beginWithout(pixels);
+    const { pixels, exif } = await splitExif(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
+    beginWithPixels(pixels);
     const made = await work(pixels);
     canvas.size = { width: made.width, height: made.height };
-    beginWithout(made);
+    beginWithPixels(made);
     beginWithExif(await pngWithExif(made, exif));
   }
 
-  /** For a while of nothing but pixels: what they were made of goes. */
-  function beginWithout(pixels: Pixels): Pixels {
+  /** Makes the pixels the input for now, so that the memory of the previous input can be freed. */
+  function beginWithPixels(pixels: Pixels): Pixels {
     begin(() => openPixels(pixels), pixels.data.length);
     return pixels;
   }
 
-  /** The window of the image in its new size, which has a longer side. */
+  /** Scales the image to a size with a longer side and keeps the window. */
   async function enlarge(to: Size, window: Window): Promise<void> {
     const from = reducedFirst(canvas.size, to);
     const enlargement = { from, to, window };
     if (canvas.frames > 1) {
       const reduce = throughLibvips((frame) => frame.resize(from.width, from.height, { fit: "fill" }));
-      return eachAlone(async (frame) => enlarged(await reduce(frame), enlargement, { left: 0, top: 0 }));
+      return perFrame(async (frame) => enlarged(await reduce(frame), enlargement, { left: 0, top: 0 }));
     }
     await canvas.resize(from);
     const part = neededPart(enlargement);
     await canvas.crop(part);
-    await replaceBy(async (pixels) => enlarged(pixels, enlargement, part));
+    await replaceWith(async (pixels) => enlarged(pixels, enlargement, part));
   }
 
   function refuseBeyondLimit(size: Size): void {
@@ -169,7 +169,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       overlays.push({ input: overlay.data, raw, left, top: top + frame * canvas.size.height, blend });
   }
 
-  // Fields and no getters: V8 makes a slow object of every literal with a getter, and keeps all that it refers to.
+  // Fields, not getters: V8 makes a slow object of a literal with a getter, and keeps everything alive that it refers
+  // to.
   const canvas: { -readonly [Name in keyof Canvas]: Canvas[Name] } = {
     size: source.size,
     frames: source.frames,
@@ -189,7 +190,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const bytes = window.width * window.height * (isOpaque ? 3 : 4);
       if (isLonger && bytes <= MAX_ENLARGED_BYTES) return enlarge(wanted, window);
       const scale = (from: Sharp) => from.resize(width, height, { fit: "fill" });
-      if (canvas.frames > 1) return eachAlone(throughLibvips((frame) => scale(frame).extract(window)));
+      if (canvas.frames > 1) return perFrame(throughLibvips((frame) => scale(frame).extract(window)));
       scale(await at("scale"));
       canvas.size = wanted;
       return canvas.crop(window);
@@ -204,10 +205,10 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       if (canvas.frames > 1) return canvas.resize(scaled, window);
       refuseBeyondLimit(scaled);
       if (scaled.width * scaled.height > canvas.size.width * canvas.size.height) {
-        // Searched before it is enlarged, when there is much less of it.
+        // The search runs before the enlargement, on far fewer pixels.
         if (stage !== "turn") await materialise();
-        const eye = await drawnTo({ image: reopen(), size: canvas.size }, scaled, { width, height });
-        return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, eye) });
+        const point = await attentionPoint({ image: reopen(), size: canvas.size }, scaled, { width, height });
+        return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, point) });
       }
       (await at("scale")).resize(width, height, { fit: "cover", position: sharp.strategy.attention });
       stage = "cutScaled";
@@ -218,7 +219,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const [left, top] = [(wanted.width - canvas.size.width) >> 1, (wanted.height - canvas.size.height) >> 1];
       const [right, bottom] = [wanted.width - canvas.size.width - left, wanted.height - canvas.size.height - top];
       if (left + right + top + bottom === 0) return;
-      // libvips would make the ground grey, too.
+      // On a grey image libvips would make the background grey, too.
       if (isGrey) await materialise();
       (await at("extend")).extend({ left, top, right, bottom, background: colour });
       canvas.size = wanted;
@@ -226,8 +227,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
     async rotate(degrees, colour) {
       refuseBeyondLimit(turnedSize(canvas.size, degrees));
       const turn = (from: Sharp) => from.rotate(degrees, { background: colour });
-      if (canvas.frames > 1) return eachAlone(throughLibvips(turn));
-      // A pass of its own: where libvips turns depends on what else the pass does.
+      if (canvas.frames > 1) return perFrame(throughLibvips(turn));
+      // A pass of its own, because the stage in which libvips turns depends on the other steps of the pass.
       if (stage !== "turn") await materialise();
       turn(image);
       await materialise(true);
@@ -237,20 +238,20 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       const options = blurOptions(blur, canvas.size.width * canvas.size.height * canvas.frames);
       const restore = isOpaque ? undefined : await opacityRestored(options);
       const soften = (from: Sharp) => from.blur(options);
-      const softenClear = restore === undefined ? soften : (from: Sharp) => restore(soften(from));
+      const softenAlpha = restore === undefined ? soften : (from: Sharp) => restore(soften(from));
       if (canvas.frames > 1)
-        return eachAlone((frame) => throughLibvips(frame.channels === 4 ? softenClear : soften)(frame));
+        return perFrame((frame) => throughLibvips(frame.channels === 4 ? softenAlpha : soften)(frame));
       // Grey with alpha has two channels.
       if (restore && isGrey) await materialise();
-      softenClear(await at("blur"));
+      softenAlpha(await at("blur"));
       if (restore) stage = "opacity";
     },
     async sharpen(amount) {
       const options = sharpenOptions(amount);
       const sharpen = throughLibvips((from) => from.sharpen(options));
-      const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenBesideClear(frame, options) : sharpen(frame));
-      if (canvas.frames > 1 || !(isOpaque || carriesExif)) return eachAlone(work);
-      if (!isOpaque) return replaceBy(work);
+      const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenWithAlpha(frame, options) : sharpen(frame));
+      if (canvas.frames > 1 || !(isOpaque || carriesExif)) return perFrame(work);
+      if (!isOpaque) return replaceWith(work);
       (await at("sharpen")).sharpen(options);
     },
     async lay(overlay, place, how = "over") {
@@ -274,8 +275,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
       open(pixels);
       return pixels;
     },
-    async settle() {
-      // At this stage nothing is gathered, and pixels need not be made of pixels.
+    async reopenable() {
+      // At stage `turn` no steps are pending, and an intermediate image need not be made again.
       if (stage !== "turn" || isEncoded) await materialise();
       return reopen;
     },
@@ -290,8 +291,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, ground }: Canvas
   return canvas;
 }
 
-/** Of pixels that leave room in the memory of a render for any encoder; more are libvips' work, in strips. */
+/** Bytes of an enlarged image that leave enough memory for any encoder; libvips enlarges larger ones in strips. */
 const MAX_ENLARGED_BYTES = 15_000_000;
 
-// Only what is cut short or cannot be read is refused: many good photographs make decoders warn.
+// Only truncated or unreadable images are refused, because decoders warn about many good photographs.
 const OPEN = { failOn: "error", sequentialRead: true, autoOrient: false } as const satisfies SharpOptions;

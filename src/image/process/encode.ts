@@ -1,35 +1,36 @@
-// Writes a finished canvas in the format and quality that the recipe asks for, within a size where it names one.
+// Encodes a finished canvas in the format and quality that the recipe requests, within its size limit if it has one. It
+// does not choose the format.
 import type { Sharp } from "sharp";
 import { HuiyuanError } from "../../core/errors.ts";
 import { writeBmp } from "../formats/bmp.ts";
 import type { Output, OutputFormat, QualityRule } from "../grammar/recipe.ts";
-import { shownFor } from "../pixels/pixels.ts";
+import { displayMs } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
 
 export interface Encoding {
   readonly format: OutputFormat;
   readonly output: Output;
-  /** 1–100; undefined where the source's format has none, or does not tell. */
+  /** 1–100; undefined if the source's format has no quality or the file does not tell it. */
   readonly sourceQuality: number | undefined;
   readonly hasExif: boolean;
-  /** The source's pixels are as they were, and so may the palette of a GIF be. */
+  /** True if no step changed the pixels, so that a GIF may keep its palette. */
   readonly isUnworked: boolean;
-  /** Where time and memory count more than the last byte. */
+  /** True for a large result, where time and memory matter more than the last byte. */
   readonly isLarge: boolean;
-  /** Milliseconds a frame, of an animation. */
+  /** Milliseconds of each frame of an animation; empty for a still image. */
   readonly delays: readonly number[];
-  /** How often an animation is played; 0: for ever. */
+  /** Number of repetitions of an animation; 0 means endless. */
   readonly loop: number;
 }
 
-/** What a picture is saved with when nobody says, and what an unknown source quality is taken for. */
+/** Quality if the recipe sets none, and the assumed quality of a source that does not tell its own. */
 const DEFAULT_QUALITY = 85;
-/** AVIF's scale is another: this looks like a JPEG of 85. */
+/** The scale of AVIF differs: this value looks like a JPEG of quality 85. */
 const DEFAULT_AVIF_QUALITY = 60;
-/** How often a size limit tries another quality: enough to halve 1–100 down to one. */
+/** Qualities tried for a size limit: enough to bisect 1–100 to a single value. */
 const SIZE_TRIES = 7;
 
-/** Sides that a format can hold. */
+/** Longest side that a format can hold, in pixels. */
 const FORMAT_SIDES: Readonly<Partial<Record<OutputFormat, number>>> = {
   webp: 16_383,
   avif: 16_384,
@@ -48,11 +49,11 @@ export async function encode(canvas: Canvas, encoding: Encoding): Promise<Buffer
   }
   if (format === "bmp") return writeBmp(await canvas.pixels());
   if (format === "jpeg" && output.maxBytes !== undefined)
-    return encodeWithin(await canvas.settle(), encoding, output.maxBytes);
+    return encodeWithin(await canvas.reopenable(), encoding, output.maxBytes);
   return write(canvas.finish(), encoding, qualityFor(encoding)).toBuffer();
 }
 
-/** The quality that the rule asks for, 1–100. */
+/** The quality by the recipe's rule, 1–100. */
 function qualityFor({ format, output, sourceQuality }: Pick<Encoding, "format" | "output" | "sourceQuality">): number {
   const standard = format === "avif" ? DEFAULT_AVIF_QUALITY : DEFAULT_QUALITY;
   const known = sourceQuality ?? standard;
@@ -77,15 +78,15 @@ function ruled({ kind, value }: QualityRule, known: number, sourceQuality: numbe
 function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
   const { format, output, hasExif, delays, loop } = encoding;
   const kept = hasExif && output.isStripped === undefined ? image.keepExif() : image;
-  // Encoders make one frame of neighbours that look alike, and add up what they are told.
-  const shown = delays.map((delay) => atMost(shownFor(delay)));
+  // Encoders merge equal neighbouring frames and add up the delays they are given, so these must be the displayed ones.
+  const shown = delays.map((delay) => atMost(displayMs(delay)));
   const animation = delays.length > 0 ? { delay: shown, loop: atMost(loop) } : {};
   switch (format) {
     case "jpeg":
       return kept.jpeg({
         quality,
         progressive: output.isProgressive === true,
-        // Tables of the image's own save 6 % of the bytes, and take three times as long and 6 bytes a pixel.
+        // Optimised Huffman tables save 6 % of the bytes, but take three times as long and 6 bytes of memory a pixel.
         optimiseCoding: !encoding.isLarge,
         ...(output.isOptimised === true && optimised(output.isProgressive ?? true)),
       });
@@ -94,18 +95,18 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
     case "webp":
       return kept.webp({ quality, effort: encoding.isLarge ? 0 : 2, ...animation });
     case "avif":
-      // Colour of half the size, as in JPEG: in its whole size it would take 34 bytes a pixel in place of 22.
+      // Chroma of half the size, as in JPEG: full size would take 34 bytes of memory a pixel instead of 22.
       return kept.avif({ quality, effort: encoding.isLarge ? 0 : 2, ...(encoding.isLarge && HALF_COLOUR) });
     case "gif":
       if (output.gifFrames !== undefined) return withFewColours(kept.gif({ effort: 3, reuse: false, ...animation }));
-      // libvips would press other colours into the palette that the decoder found.
+      // Otherwise libvips would map new colours to the palette that the decoder found.
       return kept.gif({ effort: 3, reuse: encoding.isUnworked, ...animation });
     case "bmp":
       throw new Error("libvips writes no BMP");
   }
 }
 
-/** What sharp's `mozjpeg` means, of which the order of scans makes a progressive JPEG. */
+/** The options behind sharp's `mozjpeg`; optimised scans always make a progressive JPEG. */
 const optimised = (progressive: boolean) => ({
   progressive,
   optimiseScans: progressive,
@@ -114,20 +115,21 @@ const optimised = (progressive: boolean) => ({
   quantisationTable: 3,
 });
 
-/** Milliseconds of a frame, and repetitions, that sharp takes. */
+/** Largest frame delay (milliseconds) and number of repetitions that sharp accepts. */
 const MAX_ANIMATION_VALUE = 65_535;
 const atMost = (value: number) => Math.min(MAX_ANIMATION_VALUE, value);
 
 const HALF_COLOUR = { chromaSubsampling: "4:2:0" };
 
-/** A GIF of 64. Of libvips' depths sharp's own option means but those of a PNG, and would make 16 or 256 of it. */
+/** Limits a GIF to 64 colours. sharp's own option knows only the bit depths of PNG and would make 16 or 256 colours. */
 function withFewColours(gif: Sharp): Sharp {
-  const { options } = gif as Sharp & { readonly options: { gifBitdepth: number } }; // no part of its declared interface
+  // Not part of sharp's declared interface.
+  const { options } = gif as Sharp & { readonly options: { gifBitdepth: number } };
   options.gifBitdepth = 6;
   return gif;
 }
 
-/** The best quality up to the rule's that fits; where none fits, the smallest there is. */
+/** The highest quality up to the rule's that fits; if none fits, the lowest quality. */
 async function encodeWithin(open: () => Sharp, encoding: Encoding, maxBytes: number): Promise<Buffer> {
   const at = (quality: number) => write(open(), encoding, quality).toBuffer();
   let best = await at(qualityFor(encoding));

@@ -1,10 +1,11 @@
-// Makes pictures larger. libvips does so too, but lays everything half a pixel of the result to the lower right, and so blurs a
-// side that keeps its length. The curve is the same (Catmull-Rom): sides one after the other, alpha premultiplied, edges carried on.
+// Enlarges images. libvips would shift the result by half a pixel to the lower right, and so blur a side that keeps its
+// length. The kernel is the same (Catmull-Rom): one axis after the other, premultiplied alpha, edge pixels repeated. It
+// reduces nothing.
 import type { Size, Window } from "../geometry/geometry.ts";
-import { roomFor } from "../pixels/memory.ts";
+import { allocatePixels } from "../pixels/memory.ts";
 import type { Pixels } from "../pixels/pixels.ts";
 
-/** A side of a whole picture and of the larger one, and the part of the latter that is wanted. Pixels. */
+/** One axis: lengths of the source and of the enlarged image, and the requested part of the latter. Pixels. */
 interface Side {
   readonly from: number;
   readonly to: number;
@@ -12,26 +13,29 @@ interface Side {
   readonly length: number;
 }
 
-/** A picture of one size, at least as large in another, and the part of the latter that is wanted. */
+/** Size of the source, size of the enlarged image, and the requested part of the latter. */
 export interface Enlargement {
   readonly from: Size;
   readonly to: Size;
   readonly window: Window;
 }
 
-/** What is reduced before the rest of a scaling makes nothing smaller. */
+/** The size after the shrinking sides are reduced; from there no side becomes shorter. */
 export function reducedFirst(from: Size, to: Size): Size {
   return { width: Math.min(from.width, to.width), height: Math.min(from.height, to.height) };
 }
 
-/** The part of the picture that the wanted part is made of. */
+/** The part of the source from which the requested part is computed. */
 export function neededPart(enlargement: Enlargement): Window {
   const [left, right] = reach(across(enlargement));
   const [top, bottom] = reach(down(enlargement));
   return { left, top, width: right - left, height: bottom - top };
 }
 
-/** `part`: one frame, of at least what is needed, from this corner of the picture on. Throws image_too_large. */
+/**
+ * `part`: one frame that contains the needed part; `left` and `top` are its corner in the source. Throws
+ * image_too_large.
+ */
 export function enlarged(
   part: Pixels,
   enlargement: Enlargement,
@@ -39,14 +43,14 @@ export function enlarged(
 ): Pixels {
   const { window } = enlargement;
   const { channels } = part;
-  const data = roomFor(window.width * window.height * channels);
+  const data = allocatePixels(window.width * window.height * channels);
   const rows = widenedRows(part, taps(across(enlargement), { skipped: left, given: part.width, step: channels }));
   const { at, weights } = taps(down(enlargement), { skipped: top, given: part.height, step: 1 });
   const length = window.width * channels;
-  const join = channels === 4 ? joinClear : joinOpaque;
+  const join = channels === 4 ? joinAlpha : joinOpaque;
   for (let y = 0, tap = 0; y < window.height; y += 1, tap += TAPS) {
     const four = [rows(at[tap]!), rows(at[tap + 1]!), rows(at[tap + 2]!), rows(at[tap + 3]!)] as const;
-    // Rounds, and ends at 0 and 255.
+    // A clamped array rounds and limits values to 0–255.
     join(
       new Uint8ClampedArray(data.buffer, data.byteOffset + y * length, length),
       four,
@@ -66,7 +70,7 @@ function down({ from, to, window }: Enlargement): Side {
   return { from: from.height, to: to.height, start: window.top, length: window.height };
 }
 
-/** Where the middle of a pixel of the result lies, in pixels of the source, whose middles are whole numbers. */
+/** The centre of a result pixel in source pixels; centres of source pixels are whole numbers. */
 function middle({ from, to, start }: Side, index: number): number {
   return ((start + index + 0.5) * from) / to - 0.5;
 }
@@ -78,7 +82,7 @@ function reach(side: Side): readonly [first: number, end: number] {
 }
 
 interface Taps {
-  /** Of each pixel of the result, the four of the source, times the step. */
+  /** For each result pixel its four source pixels, as offsets in units of `step`. */
   readonly at: Int32Array;
   readonly weights: Float32Array;
 }
@@ -103,7 +107,7 @@ function catmullRom(distance: number): number {
   return distance < 2 ? ((-0.5 * distance + 2.5) * distance - 4) * distance + 2 : 0;
 }
 
-/** Rows in their new width, asked for in the order of neighbours: four are kept. */
+/** Rows at their new width. They are read in ascending order, and the last four are cached. */
 function widenedRows({ data, width, channels }: Pixels, { at, weights }: Taps): (y: number) => Float32Array {
   const source = new Float32Array(width * channels);
   const kept = Array.from({ length: TAPS }, () => ({ y: -1, row: new Float32Array((at.length / TAPS) * channels) }));
@@ -125,7 +129,7 @@ function widenedRows({ data, width, channels }: Pixels, { at, weights }: Taps): 
   };
 }
 
-/** Premultiplied where there is alpha. */
+/** Converts a row to floats and premultiplies it by its alpha channel, if it has one. */
 function readRow(row: Float32Array, bytes: Buffer, channels: Pixels["channels"]): void {
   row.set(bytes);
   if (channels === 3) return;
@@ -144,7 +148,7 @@ function joinOpaque(to: Uint8ClampedArray, [one, two, three, four]: FourRows, we
   for (let at = 0; at < to.length; at += 1) to[at] = one[at]! * a + two[at]! * b + three[at]! * c + four[at]! * d;
 }
 
-function joinClear(to: Uint8ClampedArray, [one, two, three, four]: FourRows, weights: Float32Array): void {
+function joinAlpha(to: Uint8ClampedArray, [one, two, three, four]: FourRows, weights: Float32Array): void {
   const [a, b, c, d] = [weights[0]!, weights[1]!, weights[2]!, weights[3]!];
   for (let pixel = 0; pixel < to.length; pixel += 4) {
     const at = pixel + 3;

@@ -1,10 +1,11 @@
-// The JSON answers of imageInfo, exif and imageAve, in the documented shape: every value of imageInfo is a text.
+// Makes the JSON answers of imageInfo, exif and imageAve in the documented form: every value of imageInfo is a string.
+// It decodes only for average colours.
 import { createHash } from "node:crypto";
 import type { Sharp } from "sharp";
 import { readExif } from "../formats/exif.ts";
 import type { Inspection, OutputFormat } from "../grammar/recipe.ts";
 
-/** An encoded image and what is known of it. Sides in pixels, as stored. */
+/** An encoded image and its facts. Sides in pixels, as stored. */
 export interface Inspected {
   readonly bytes: Buffer;
   readonly format: OutputFormat;
@@ -14,10 +15,12 @@ export interface Inspected {
   readonly exif: Buffer | undefined;
 }
 
-/** Either side of the picture whose samples are averaged, at the most. In proportion a thin one would have a row or two. */
+/**
+ * Longest side of the reduced image that is averaged. Not proportional: a thin image would be left with a row or two.
+ */
 const SAMPLED_SIDE = 64;
 
-/** `open`: what sharp opens in place of the bytes, for formats that it does not read; called where pixels are looked at. */
+/** `open` opens the pixels for sharp, also of formats that sharp cannot read; called only if pixels are needed. */
 export async function inspect(inspection: Inspection, image: Inspected, open: () => Sharp): Promise<string> {
   switch (inspection) {
     case "exif":
@@ -37,7 +40,7 @@ export async function inspect(inspection: Inspection, image: Inspected, open: ()
   }
 }
 
-/** `0xrrggbb` of the first frame, on white. */
+/** The average colour of the first frame on white, as `0xrrggbb`. */
 async function averageColour(image: Sharp, { width, height }: Pick<Inspected, "width" | "height">): Promise<string> {
   const { data, info } = await image
     .flatten({ background: "#ffffff" })

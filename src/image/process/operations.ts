@@ -1,5 +1,5 @@
-// The one table of what is done to pixels: a row a step, complete by the compiler's word. Sizes come from geometry.ts, the
-// pixels from canvas.ts; a new operation is a row here and a key in the grammar.
+// The table of image operations: one row a step, and the compiler checks that it is complete. Sizes come from
+// geometry.ts and pixels from canvas.ts. A new operation is a row here and a key in the grammar.
 import { HuiyuanError } from "../../core/errors.ts";
 import { aligned, coverWindow, plainWindow, refuseLargeRadius, scaledSize } from "../geometry/geometry.ts";
 import { blameStep } from "../geometry/result-size.ts";
@@ -8,14 +8,14 @@ import { CORNERS, cornerMask } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { layImage, layText } from "./watermark.ts";
 
-/** What a step may use beside its own parameters. */
+/** The context of a step in addition to its own parameters. */
 export interface Work {
   readonly canvas: Canvas;
-  /** The source is a GIF, for which the manual leaves some operations out. */
+  /** The source is a GIF; by the manual some operations do not apply to GIFs. */
   readonly isGif: boolean;
-  /** The result has no transparency: what would become clear becomes white. */
+  /** The output format has no transparency: white replaces it. */
   readonly isOpaque: boolean;
-  /** The bytes of an image mark by its URL. */
+  /** Bytes of the image watermarks by URL. */
   readonly watermarks: ReadonlyMap<string, Buffer>;
 }
 
@@ -48,7 +48,7 @@ const OPERATIONS = {
   },
   rotate: ({ degrees }, { canvas, isOpaque }) => canvas.rotate(degrees, isOpaque ? "#ffffff" : "#00000000"),
   blur: async ({ radius, sigma }, { canvas, isGif }) => {
-    // Below this libvips has no blur to give, and none would be seen.
+    // 0.3 is the minimum of libvips; a smaller blur would be invisible.
     if (isGif || sigma < 0.3) return;
     await canvas.blur({ radius, sigma });
   },
@@ -66,7 +66,7 @@ const OPERATIONS = {
 /** Throws processing_invalid, image_not_processable, output_too_large. */
 export async function applySteps(steps: readonly Step[], work: Work): Promise<void> {
   for (const step of steps) {
-    // The table's own type says that the row of a step takes that step.
+    // The type of the table guarantees that the row of a step accepts that step.
     const operation = OPERATIONS[step.name] as Operation<StepName>;
     await operation(step, work).catch(blameStep(step));
   }

@@ -1,5 +1,6 @@
-// Bytes and a recipe in, bytes and facts out: decode once, do the steps, encode once. Runs in a render process; bounds on
-// what the head claims are checked before (loaders.ts), time and memory by whoever started the process.
+// Renders an image by a recipe: decode once, apply the steps, encode once. It runs in a render process. Limits on the
+// head's claims were checked before (loaders.ts); the server that started the process limits time, and the process its
+// memory.
 import sharp, { type Metadata, type Sharp } from "sharp";
 import { HuiyuanError } from "../../core/errors.ts";
 import { MEDIA_TYPES } from "../../core/object.ts";
@@ -11,7 +12,7 @@ import { framesIn, type RasterFacts } from "../formats/loaders.ts";
 import { readableFile } from "../formats/readable-file.ts";
 import { refuseHeavyResult, refuseLargeResult } from "../geometry/result-size.ts";
 import { outputFormat } from "../grammar/negotiate.ts";
-import { makesClear, type OutputFormat, type Recipe } from "../grammar/recipe.ts";
+import { addsTransparency, type OutputFormat, type Recipe } from "../grammar/recipe.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "../pixels/pixels.ts";
 import { createCanvas } from "./canvas.ts";
 import type { Canvas, CanvasSource } from "./canvas-shape.ts";
@@ -24,7 +25,7 @@ export interface PipelineLimits {
   readonly pixels: number;
   /** Pixels of a side of the result. */
   readonly outputSide: number;
-  /** Of the result. */
+  /** Bytes of the result. */
   readonly outputBytes: number;
 }
 
@@ -32,36 +33,39 @@ export interface PipelineRequest {
   readonly bytes: Buffer;
   readonly facts: RasterFacts;
   readonly recipe: Recipe;
-  /** The files of the recipe's image marks, by URL, within bounds. */
+  /** Files of the recipe's image watermarks by URL; their limits were checked before. */
   readonly watermarks: ReadonlyMap<string, Buffer>;
   readonly limits: PipelineLimits;
 }
 
-/** What a recipe made. */
+/** The result of a recipe. */
 export interface Rendered {
   readonly bytes: Buffer;
   readonly mediaType: string;
-  /** Of the image, or of the one that the JSON of an inspection is about. Pixels of one frame. */
+  /** Facts of the result or, for the JSON of an inspection, of the inspected image. Pixels of one frame. */
   readonly image: RasterFacts;
 }
 
-/** What the source is besides its claims. */
+/** The opened source and the facts beyond its head's claims. */
 interface Source {
-  /** The file, or a copy that sharp understands the colours, the ground and the screen of, and reads the EXIF of in time. */
+  /**
+   * The file, or a copy corrected for sharp: colour profile, GIF background and screen, and EXIF that would take too
+   * long.
+   */
   readonly bytes: Buffer;
-  /** What sharp counts its first frame as; 0 where nothing is said. */
+  /** Page number of the first frame in sharp; 0 if absent. */
   readonly firstPage?: number;
   readonly facts: RasterFacts;
   readonly pixels: Pixels | undefined;
-  /** With or without alpha. */
+  /** Grey, with or without alpha. */
   readonly isGrey: boolean;
   readonly samples: Samples;
-  /** That a JPEG was written with, 1–100, where it tells. */
+  /** Quality of a JPEG, 1–100; undefined if unknown. */
   readonly quality: number | undefined;
   readonly metadata: Partial<Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">>;
 }
 
-/** Only the decoders of allowed formats, one thread, nothing kept between images. For a process that renders. */
+/** Configures sharp for a render process: decoders of allowed formats only, one thread, no cache between images. */
 export function restrictDecoders(): void {
   sharp.cache(false);
   sharp.concurrency(1);
@@ -93,7 +97,7 @@ function isUntouched({ steps, output }: Recipe): boolean {
   return steps.length === 0 && Object.keys(output).length === 0;
 }
 
-/** Of a JPEG without EXIF. */
+/** Metadata of a JPEG without EXIF. */
 const PLAIN: Source["metadata"] = { hasAlpha: false };
 
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
@@ -104,7 +108,7 @@ async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Pr
     const metadata = { hasAlpha: pixels.channels === 4 };
     return { bytes, facts, pixels, isGrey: false, samples: {}, quality: undefined, metadata };
   }
-  // The head of a JPEG tells nearly all of it; asking libvips takes as long as a hundredth of a thumbnail.
+  // The head of a JPEG has nearly all facts. Reading them by libvips would add 1 % to the time of a thumbnail.
   const head = facts.format === "jpeg" ? readJpegHead(bytes) : undefined;
   const quality = head?.quality;
   if (head !== undefined && !(head.exif && mayBeTurned(head.exif))) {
@@ -114,7 +118,7 @@ async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Pr
   }
   const shown = { limitInputPixels: limits.pixels, animated: facts.frames > 1, page: firstPage };
   const metadata = await sharp(bytes, shown).metadata();
-  // AVIF is turned by its decoder, and what a decoder sees counts in any format.
+  // The decoder turns an AVIF, and the decoder's size is the real one in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
   const isGrey = metadata.channels < 3;
   const known = { facts: { ...facts, width, height }, pixels: undefined, isGrey, quality, metadata };
@@ -131,19 +135,19 @@ async function processImage(
   const shown = {
     format: facts.format,
     isAnimated: facts.frames > 1,
-    isOpaque: isOpaqueSource && !makesClear(recipe),
+    isOpaque: isOpaqueSource && !addsTransparency(recipe),
   };
   const format = outputFormat(recipe.output.format, shown);
   const isOpaque = format === "jpeg" || format === "bmp";
   const canvas = createCanvas(canvasSource(source, format), {
     maxPixels: limits.pixels,
-    ...(isOpaque && !isOpaqueSource && { ground: WHITE }),
+    ...(isOpaque && !isOpaqueSource && { background: WHITE }),
   });
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, watermarks });
   refuseLargeResult(canvas.size, recipe, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
-  // Of a BMP the size is known before it is made.
+  // The size of a BMP is known before it is encoded.
   if (format === "bmp") refuseHeavyResult(pixels * 3, recipe, limits.outputBytes);
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay?.slice(source.firstPage) ?? []);
   const encoded = await encode(canvas, {
@@ -157,14 +161,17 @@ async function processImage(
     loop: metadata.loop ?? 0,
   });
   refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
-  if (mayKeep(recipe, facts, written) && request.bytes.length < encoded.length)
+  if (mayReturnSource(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: source.bytes, image: facts };
   const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
-  // Encoders make one frame of neighbours that look alike.
+  // Encoders merge equal neighbouring frames, so the frames are counted in the result.
   return { bytes: encoded, image: { format: written, ...size, frames: framesIn(written, encoded) } };
 }
 
-/** An AVIF says so outside its metadata, and its decoder turns it. */
+/**
+ * Whether the written AVIF is shown turned by 90 degrees: it stores the orientation outside EXIF, and decoders apply
+ * it.
+ */
 function liesOnItsSide({ steps }: Recipe, { orientation = 1 }: Source["metadata"]): boolean {
   return orientation >= 5 && !steps.some(({ name }) => name === "autoOrient");
 }
@@ -173,20 +180,25 @@ function sidesChanged({ width, height }: Canvas["size"]): Canvas["size"] {
   return { width: height, height: width };
 }
 
-/** `size-limit/<n>!`: nothing is done to the picture, and what it is stored with may stay. */
-function mayKeep({ steps, output }: Recipe, { format }: RasterFacts, written: OutputFormat): boolean {
+/** `size-limit/<n>!`: the source file may be the answer, because no step changes the image and no metadata must go. */
+function mayReturnSource({ steps, output }: Recipe, { format }: RasterFacts, written: OutputFormat): boolean {
   const isOnlyWritten = steps.length === 0 && format === "jpeg" && written === "jpeg" && !output.isStripped;
   return output.keepsSmaller === true && isOnlyWritten;
 }
 
 const NOTHING_KNOWN = { pixels: undefined, isGrey: false, samples: {}, quality: undefined, metadata: {} } as const;
 const WHITE = "#ffffff";
-/** AVIF takes about a second a megapixel of detail: nobody who did not ask for it shall wait so long. */
+/** AVIF takes about a second a megapixel; clients that did not request it should not wait longer than this. */
 const MAX_AUTO_AVIF_PIXELS = 2_000_000;
-/** WebP takes 6 bytes of memory a pixel, 20 where some of it is clear: nobody who did not ask for it shall be refused for that. */
+/**
+ * WebP takes 6 bytes of memory a pixel, transparent WebP 20; larger images use another format rather than be refused.
+ */
 const MAX_AUTO_WEBP_PIXELS = { opaque: 20_000_000, clear: 8_000_000 };
 
-/** What a large picture is written as in place of what its client would take, too. */
+/**
+ * The format that is really written: for `format/auto`, a large image gets a cheaper format that its client accepts,
+ * too.
+ */
 function writtenAs(
   format: OutputFormat,
   wanted: Recipe["output"]["format"],
@@ -210,7 +222,7 @@ function canvasSource(source: Source, format: OutputFormat): CanvasSource {
   return { bytes: file, firstPage, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
 }
 
-/** `cgif`: fewer frames of a GIF that stays one. The delays of the frames that are left. */
+/** `cgif`: drops frames of a GIF that stays a GIF. Returns the delays of the remaining frames. */
 async function keepGifFrames(
   canvas: Canvas,
   format: OutputFormat,
@@ -232,7 +244,7 @@ async function answer(
 ): Promise<Rendered> {
   const { inspection } = recipe;
   if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
-  // What a recipe has made is sRGB with 8 bits.
+  // A rendered result is sRGB with 8 bits a sample.
   const made = isUntouched(recipe) ? source : { bytes, samples: {}, pixels: undefined };
   const exif = isUntouched(recipe) ? source.metadata.exif : await exifOf(bytes, image.format);
   const openShown = () => intoSrgb(readable(made, image.format, limits), made.samples);
@@ -254,7 +266,7 @@ function readable(
   return sharp(data, { raw: { width, height, channels } });
 }
 
-/** libvips throws plain errors; which of its parts failed cannot be told, and it is the image's fault nearly always. */
+/** Translates an error of libvips, which does not tell its cause. The image nearly always is, so that is assumed. */
 export function translated(error: unknown): HuiyuanError {
   if (error instanceof HuiyuanError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,22 +1,22 @@
-// Whether the pixels of an image can be decoded, from the first to the last: all of them are, as coarsely as the decoder can, and
-// thrown away. Runs in a render process.
+// Verifies that an image can be decoded from its first to its last pixel: it decodes all of them as coarsely as the
+// decoder can, and drops them. It runs in a render process.
 import sharp from "sharp";
 import { readBmp } from "../formats/bmp.ts";
 import { type RasterFacts, readSource, type SourceLimits } from "../formats/loaders.ts";
 import { readableFile } from "../formats/readable-file.ts";
 import { translated } from "./pipeline.ts";
 
-/** An image to be proven. `file`: the render process reads it, so that the server need not hold it. */
-export type ProofBody =
+/** An image to verify. `file`: the render process reads the file, so that the server need not hold its bytes. */
+export type VerifyBody =
   | { readonly kind: "buffer"; readonly buffer: Buffer }
   | { readonly kind: "file"; readonly path: string };
 
-/** Of rows that are decoded, so many become one: few are in memory at once. */
+/** Decoded rows and columns that are reduced to one, so that few rows are in memory at once. */
 const COARSE = 32;
-/** Of a file; a camera's padding is far less, the rest of lost pixels far more. */
+/** Share of a file that may be padding. The padding of cameras is far less, and bytes of lost pixels are far more. */
 const MOST_PADDING = 1 / 16;
 
-/** Throws image_not_processable (also kinds that have no decoder here), image_too_large, image_too_heavy. */
+/** Throws image_not_processable (also for formats without a decoder), image_too_large, image_too_heavy. */
 export async function verifyDecodable(bytes: Buffer, limits: SourceLimits): Promise<void> {
   const facts = readSource(bytes, limits);
   try {
@@ -24,7 +24,7 @@ export async function verifyDecodable(bytes: Buffer, limits: SourceLimits): Prom
       readBmp(bytes);
       return;
     }
-    const [warning] = isLenient(facts) ? await decode(bytes, facts, "warning").then(() => [], wordsOf) : [];
+    const [warning] = isLenient(facts) ? await decode(bytes, facts, "warning").then(() => [], messageOf) : [];
     if (warning !== undefined && hasLostPixels(warning, bytes.length)) throw new Error(warning);
     if (warning !== undefined || !isLenient(facts)) await decode(bytes, facts, "error");
   } catch (error) {
@@ -32,7 +32,7 @@ export async function verifyDecodable(bytes: Buffer, limits: SourceLimits): Prom
   }
 }
 
-/** Their decoders make pixels of anything, and warn of it, as of much that is harmless. */
+/** Decoders of these formats make pixels of any bytes and only warn, and they warn about harmless things, too. */
 function isLenient({ format }: RasterFacts): boolean {
   return format === "jpeg" || format === "gif";
 }
@@ -49,7 +49,7 @@ async function decode(
     .toBuffer();
 }
 
-function wordsOf(error: unknown): [string] {
+function messageOf(error: unknown): [string] {
   return [error instanceof Error ? error.message : String(error)];
 }
 

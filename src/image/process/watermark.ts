@@ -1,5 +1,5 @@
-// Makes watermarks: a text set by pango, or an image of the bucket, scaled, turned, faded, with shadow, and laid on a canvas
-// once or as tiles. Where a mark's bytes come from is the caller's affair.
+// Makes watermarks and lays them on a canvas, once or as tiles: a text set by pango, or an image of the bucket, scaled,
+// turned, faded and with a shadow. The caller loads the bytes of an image.
 import sharp, { type Sharp } from "sharp";
 import { sniff } from "../../body/formats/sniff.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -9,7 +9,7 @@ import { type Size, tileSize, watermarkPosition, watermarkSize } from "../geomet
 import { refuseLargeText, tooLargeText, WANTED_TEXT } from "../geometry/text-size.ts";
 import {
   laidSize,
-  MAX_MARK_PIXELS,
+  MAX_WATERMARK_PIXELS,
   refuseLargeScale,
   refuseLargeTurn,
   refuseLargeWatermark,
@@ -23,10 +23,10 @@ import { withShadow } from "./shadow.ts";
 type TextWatermark = StepOf<"textMark">;
 type ImageWatermark = StepOf<"imageMark">;
 
-/** Points and pixels are the same. */
+/** At this resolution a point is a pixel. */
 const DOTS_PER_INCH = 72;
 
-/** Throws processing_invalid: nothing to draw, or too much. */
+/** Lays a text watermark. Throws processing_invalid: nothing to draw, or too large. */
 export async function layText(canvas: Canvas, step: TextWatermark): Promise<void> {
   const draw = async (fontSize: number, isScaled: boolean) => {
     const text = await drawText(step, fontSize, isScaled);
@@ -36,7 +36,7 @@ export async function layText(canvas: Canvas, step: TextWatermark): Promise<void
   if (step.scale !== undefined) {
     const wanted = watermarkSize(canvas.size, watermark, step.scale);
     refuseLargeScale(wanted);
-    // Set anew at the wanted size, since enlarged letters are blurred.
+    // Set again at the final size, because enlarged letters are blurred.
     const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / watermark.width));
     watermark = await resized(await draw(fontSize, true), wanted);
   }
@@ -44,12 +44,15 @@ export async function layText(canvas: Canvas, step: TextWatermark): Promise<void
   await lay(canvas, watermark, step, step.spacing);
 }
 
-/** `bytes`: the mark's file, whose pixels are within bounds already. Throws processing_invalid: too large, or cannot be decoded. */
+/**
+ * Lays an image watermark. `bytes`: its file, whose limits were checked. Throws processing_invalid: too large or not
+ * decodable.
+ */
 export async function layImage(canvas: Canvas, step: ImageWatermark, bytes: Buffer): Promise<void> {
   await lay(canvas, await atLaidSize(canvas.size, step, bytes), step, 0);
 }
 
-/** Nothing holds what was decoded after that. */
+/** A function of its own, so that the decoded watermark becomes garbage when it returns. */
 async function atLaidSize(image: Size, step: ImageWatermark, bytes: Buffer): Promise<Overlay> {
   const watermark = await decoded(bytes, step.url);
   const laid = laidSize(image, watermark, step);
@@ -57,7 +60,7 @@ async function atLaidSize(image: Size, step: ImageWatermark, bytes: Buffer): Pro
   return resized(watermark, laid);
 }
 
-/** The mark is used up. */
+/** Consumes the watermark: its pixels are changed in place. */
 async function lay(
   canvas: Canvas,
   watermark: Overlay,
@@ -75,10 +78,13 @@ async function lay(
   await canvas.tile(await toOverlay(shown.extend({ ...gaps, ...CLEAR })));
 }
 
-/** Throws processing_invalid, which names what made it so large: `watermark/spcent` where it is set anew for that. */
+/**
+ * Throws processing_invalid, which names the parameter that makes the text too large: for a scaled text
+ * `watermark/spcent`.
+ */
 async function drawText(step: TextWatermark, fontSize: number, isScaled: boolean): Promise<Overlay> {
   const sizedBy = isScaled ? "watermark/spcent" : "watermark/fontsize";
-  // One line, since its size is reckoned as one: the separators of lines and paragraphs break it as line feeds do.
+  // One line, because its size is computed for one: line and paragraph separators would break it as line feeds do.
   const text = step.text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ");
   refuseLargeText(text, fontSize, sizedBy);
   const markup = `<span foreground="${step.colour}">${escapeMarkup(text)}</span>`;
@@ -86,15 +92,15 @@ async function drawText(step: TextWatermark, fontSize: number, isScaled: boolean
   try {
     return await toOverlay(sharp({ text: options }));
   } catch (error) {
-    // Cairo draws 32767 pixels across at the most.
+    // Cairo draws at most 32767 pixels across.
     if (String(error).includes("too big")) throw tooLargeText(text, fontSize, sizedBy, error);
-    // Blanks, or characters without a glyph.
+    // The text has only blanks, or characters without a glyph.
     const details = { parameter: "watermark/text", wanted: "letters that can be seen", cause: error };
     throw new HuiyuanError("processing_invalid", "Cannot make a watermark: there is nothing to draw", details);
   }
 }
 
-/** Text, not markup: `<b>` is printed as it stands. */
+/** Escapes text for pango's markup, so that `<b>` is printed as `<b>`. */
 function escapeMarkup(text: string): string {
   const names: Readonly<Record<string, string>> = {
     "&": "&amp;",
@@ -113,7 +119,7 @@ async function decoded(file: Buffer, url: string): Promise<Overlay> {
       const { data, width, height, channels } = readBmp(bytes);
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
     }
-    const open = { limitInputPixels: MAX_MARK_PIXELS, failOn: "error", page: firstPage } as const;
+    const open = { limitInputPixels: MAX_WATERMARK_PIXELS, failOn: "error", page: firstPage } as const;
     const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
     return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
   } catch (error) {

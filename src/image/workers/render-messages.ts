@@ -1,29 +1,29 @@
-// What the server and a render process say to each other, and how it goes over the socket between them: a head in JSON and
-// the bytes behind it as they are, so that an image is copied by the kernel alone.
+// The messages between the server and a render process, and their form on the socket: a head in JSON, followed by the
+// raw bytes, so that only the kernel copies an image. It opens no socket and starts no process.
 import { bodyRoom } from "../../body/body-room.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { RasterFacts, SourceLimits } from "../formats/loaders.ts";
 import type { Recipe } from "../grammar/recipe.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "../process/pipeline.ts";
-import type { ProofBody } from "../process/verify-decodable.ts";
+import type { VerifyBody } from "../process/verify-decodable.ts";
 
-/** One at a time; the next is sent after the answer. */
-export type ToProcess = RenderOrder | VerifyOrder;
+/** One command at a time; the next is sent after the reply. */
+export type ToProcess = RenderCommand | VerifyCommand;
 
-/** The image's bytes follow unless it has them, then those of its marks. */
-interface RenderOrder {
+/** The image's bytes follow, unless the process has them already; then the bytes of the watermarks. */
+interface RenderCommand {
   readonly kind: "render";
   readonly facts: RasterFacts;
   readonly recipe: Recipe;
   readonly limits: PipelineLimits;
   readonly imageBytes: number;
-  /** The image is that of the request before, which was at most SHARED_BYTES long. */
+  /** The process still has the image from the previous command; it has at most SHARED_BYTES. */
   readonly isHeld: boolean;
   readonly watermarks: readonly { readonly url: string; readonly bytes: number }[];
 }
 
 /** The image's bytes follow, unless they are in the file `path`. */
-interface VerifyOrder {
+interface VerifyCommand {
   readonly kind: "verify";
   readonly limits: SourceLimits;
   readonly path: string | undefined;
@@ -31,7 +31,7 @@ interface VerifyOrder {
 
 export type FromProcess =
   | { readonly kind: "ready" }
-  | { readonly kind: "proven"; readonly residentBytes: number }
+  | { readonly kind: "verified"; readonly residentBytes: number }
   /** The result's bytes follow. `residentBytes`: memory of the process afterwards. */
   | { readonly kind: "rendered"; readonly rendered: Omit<Rendered, "bytes">; readonly residentBytes: number }
   | {
@@ -42,22 +42,24 @@ export type FromProcess =
       readonly wanted?: string | undefined;
       readonly residentBytes: number;
     }
-  /** The last word: the render needs more memory than it may. */
+  /** The last message of a process: the render needs more memory than the limit. */
   | { readonly kind: "exhausted" };
 
-/** The argument of the process: bytes of memory that it may have. */
+/** The command-line arguments of a process: bytes of memory that it may have. */
 export type ProcessArguments = readonly [maxResidentBytes: string];
 
 /** The descriptor of the socket in the render process. */
 export const SOCKET = 3;
 
-/** Images up to this size share one buffer of the process, which would be garbage after each otherwise. */
+/**
+ * Bytes of the buffer that a process uses again for each smaller image; a new buffer each time would become garbage.
+ */
 export const SHARED_BYTES = 4 * 1024 * 1024;
 
 /** Lengths of head and body, 4 bytes each, big-endian. */
 export const PREFIX_BYTES = 8;
 
-/** The parts of a message, to be written one after the other. */
+/** The parts of a message, in the order in which they are written. */
 export function frameOf(head: ToProcess | FromProcess, bodies: readonly Buffer[] = []): readonly Buffer[] {
   const text = JSON.stringify(head);
   const headBytes = Buffer.byteLength(text);
@@ -71,7 +73,7 @@ export function frameOf(head: ToProcess | FromProcess, bodies: readonly Buffer[]
   return [first, ...bodies];
 }
 
-/** What is left of the parts when so many bytes of them are written. */
+/** The rest of the parts after this many bytes were written. */
 export function partsAfter(parts: readonly Buffer[], written: number): readonly Buffer[] {
   let passed = written;
   return parts.flatMap((part) => {
@@ -81,12 +83,15 @@ export function partsAfter(parts: readonly Buffer[], written: number): readonly 
   });
 }
 
-/** Puts messages together from what arrives; `said` is called with each whole one. A body is gathered in its own place, once. */
-export function createFrameReader(said: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
+/**
+ * Assembles messages from chunks and calls `onMessage` with each. The bytes of a body are copied once, into a buffer of
+ * their own.
+ */
+export function createFrameReader(onMessage: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
   let begun: Buffer = Buffer.alloc(0);
   let message: { readonly head: FromProcess; readonly body: Buffer; filled: number } | undefined;
 
-  /** Takes what it can use, and gives the rest. */
+  /** Consumes the bytes of the current message and returns the rest. */
   function take(chunk: Buffer): Buffer {
     if (message !== undefined) {
       const copied = chunk.copy(message.body, message.filled);
@@ -100,7 +105,7 @@ export function createFrameReader(said: (head: FromProcess, body: Buffer) => voi
       return all.subarray(all.length);
     }
     begun = Buffer.alloc(0);
-    const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // of our own making
+    const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // our own format
     message = { head, body: bodyRoom(all.readUInt32BE(4)), filled: 0 };
     return all.subarray(bodyAt);
   }
@@ -111,7 +116,7 @@ export function createFrameReader(said: (head: FromProcess, body: Buffer) => voi
       if (message === undefined || message.filled < message.body.length) continue;
       const { head, body } = message;
       message = undefined;
-      said(head, body);
+      onMessage(head, body);
     }
   };
 }
@@ -120,7 +125,7 @@ export function requestFrame(
   { bytes, facts, recipe, limits, watermarks }: PipelineRequest,
   isHeld: boolean,
 ): readonly Buffer[] {
-  const head: RenderOrder = {
+  const head: RenderCommand = {
     kind: "render",
     ...{ facts, recipe, limits, isHeld },
     imageBytes: bytes.length,
@@ -129,14 +134,14 @@ export function requestFrame(
   return frameOf(head, isHeld ? [...watermarks.values()] : [bytes, ...watermarks.values()]);
 }
 
-export function proofFrame(body: ProofBody, limits: SourceLimits): readonly Buffer[] {
+export function verifyFrame(body: VerifyBody, limits: SourceLimits): readonly Buffer[] {
   const path = body.kind === "file" ? body.path : undefined;
-  return frameOf({ kind: "verify", limits, path } satisfies VerifyOrder, body.kind === "file" ? [] : [body.buffer]);
+  return frameOf({ kind: "verify", limits, path } satisfies VerifyCommand, body.kind === "file" ? [] : [body.buffer]);
 }
 
-/** `marksBody`: the bytes of all marks, one behind the other. */
+/** `watermarksBody`: the bytes of all watermarks, one after the other. */
 export function requestOf(
-  { facts, recipe, limits, watermarks }: RenderOrder,
+  { facts, recipe, limits, watermarks }: RenderCommand,
   bytes: Buffer,
   watermarksBody: Buffer,
 ): PipelineRequest {

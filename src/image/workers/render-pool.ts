@@ -1,85 +1,86 @@
-// The processes that render. One is started when it is needed, serves one image at a time, is killed when an image takes too
-// long, replaced when it has grown, and let go when there is nothing to do or its memory is wanted by another. How many run at
-// once is the queue's affair.
+// The pool of render processes. A process starts on demand and serves one image at a time. It is killed if an image
+// takes too long, if it has grown, if it is idle, or if another process needs its memory. The render queue limits how
+// many run at once.
 import type { ChildProcess } from "node:child_process";
 import { Socket } from "node:net";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { SourceLimits } from "../formats/loaders.ts";
 import type { PipelineRequest, Rendered } from "../process/pipeline.ts";
-import type { ProofBody } from "../process/verify-decodable.ts";
+import type { VerifyBody } from "../process/verify-decodable.ts";
 import {
   createFrameReader,
   type FromProcess,
-  proofFrame,
   requestFrame,
   SHARED_BYTES,
   SOCKET,
+  verifyFrame,
 } from "./render-messages.ts";
 import { spawnRenderProcess } from "./render-spawn.ts";
 
 export interface RenderPool {
   /**
-   * `bytes`: what it takes in memory, by estimate, beside a process at rest. Throws what renderImage throws, render_timeout
-   * after `renderMs`, image_too_large when memory was not enough, render_failed when no process could be started, or two have
-   * died of it or were not ready within `startMs` each.
+   * `bytes`: estimated memory in addition to an idle process. Throws as renderImage; render_timeout after `renderMs`;
+   * image_too_large if the memory was not enough; render_failed if no process could be started, or if two processes
+   * ended or were not ready within `startMs` each.
    */
   render(request: PipelineRequest, bytes: number): Promise<Rendered>;
-  /** Resolves when the image can be decoded whole. Throws what proveImage throws, and as `render`. */
-  verify(body: ProofBody, limits: SourceLimits, bytes: number): Promise<void>;
-  /** Another `renderMs` for images to come. */
+  /** Resolves if the whole image can be decoded. Throws as verifyDecodable and as `render`. */
+  verify(body: VerifyBody, limits: SourceLimits, bytes: number): Promise<void>;
+  /** Changes `renderMs` for later images. */
   setDeadline(renderMs: number): void;
-  /** Processes that exist. */
+  /** Running processes. */
   readonly size: number;
-  /** Kills every process; what they render fails with render_failed. */
+  /** Kills all processes; their renders fail with render_failed. */
   close(): Promise<void>;
 }
 
 export interface RenderPoolOptions {
-  /** Milliseconds the start of a process may take; then it is killed. */
+  /** Milliseconds that the start of a process may take; then it is killed. */
   readonly startMs: number;
-  /** Milliseconds an image may take, from when its process is ready; of two that it is given to, both together. */
+  /** Milliseconds that an image may take from when its process is ready; for two attempts, both together. */
   readonly renderMs: number;
-  /** Bytes of memory a process may have. */
+  /** Bytes of memory that a process may have. */
   readonly maxResidentBytes: number;
-  /** Bytes of memory of all of them: those without work are let go when one with work needs theirs. */
+  /** Bytes of memory of all processes; idle ones are killed if a busy one needs their share. */
   readonly maxTotalBytes: number;
-  /** Milliseconds after which a process without work ends; the last one has `lastIdleMs` more. */
+  /** Milliseconds after which an idle process ends. */
   readonly idleMs: number;
+  /** Milliseconds that the last process may be idle in addition. */
   readonly lastIdleMs: number;
 }
 
-/** Bytes of memory of a process at rest. */
+/** Bytes of memory of an idle process. */
 export const PROCESS_BYTES = 64 * 1024 * 1024;
-/** Above it a process is not used again: libvips' memory is never given back whole. */
+/** A larger process is not used again, because libvips never returns all of its memory. */
 const GROWN_BYTES = 2 * PROCESS_BYTES;
 
-/** What a process has said, with the bytes behind it. */
-interface Answer {
-  readonly said: FromProcess;
+/** A message of a process, and the bytes that follow it. */
+interface Reply {
+  readonly head: FromProcess;
   readonly body: Buffer;
 }
 
-/** What it was asked for, done. */
-interface Done extends Answer {
-  readonly said: Extract<FromProcess, { kind: "rendered" | "proven" }>;
+/** The reply of a successful command. */
+interface Success extends Reply {
+  readonly head: Extract<FromProcess, { kind: "rendered" | "verified" }>;
 }
 
-/** The parts of an order, made for the process that gets it. */
-type OrderFor = (renderer: Renderer) => readonly Buffer[];
+/** Makes the parts of a command for the process that gets it. */
+type CommandFor = (renderer: Renderer) => readonly Buffer[];
 
-/** A process and what it does. */
+/** A process and its state. */
 interface Renderer {
   readonly child: ChildProcess;
   readonly socket: Socket;
   readonly ready: Promise<void>;
   readonly ended: Promise<void>;
-  /** Set while it renders; called with its answer, or undefined when it is gone. */
-  answered: ((answer: Answer | undefined) => void) | undefined;
-  /** The image that it has from the last request: one is often wanted in several sizes. */
+  /** Set while it is busy; called with its reply, or with undefined when the process has ended. */
+  onReply: ((reply: Reply | undefined) => void) | undefined;
+  /** The image that it has from the last command, because one image is often requested in several sizes. */
   held: WeakRef<Buffer> | undefined;
-  /** Bytes of memory after the last order. */
+  /** Bytes of memory after the last command. */
   residentBytes: number;
-  /** Of memory, by estimate while it works. */
+  /** Bytes of memory; an estimate while it is busy. */
   bytes: number;
   idle: NodeJS.Timeout | undefined;
 }
@@ -97,7 +98,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());
     });
-    // Without descriptors to spare there are no pipes either, whatever the type says.
+    // If no descriptors are left, `stdio` is undefined, although the type says otherwise.
     const socket = (child.stdio as ChildProcess["stdio"] | undefined)?.[SOCKET];
     if (!(socket instanceof Socket))
       throw new HuiyuanError("render_failed", "Cannot process: no render process could be started");
@@ -109,28 +110,28 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
         isReady = resolve;
       }),
       ended,
-      answered: undefined,
+      onReply: undefined,
       held: undefined,
       residentBytes: PROCESS_BYTES,
       bytes: 0,
       idle: undefined,
     };
     const starting = setTimeout(() => kill(renderer), startMs);
-    const read = createFrameReader((said, body) => {
-      if (said.kind === "ready") {
+    const read = createFrameReader((head, body) => {
+      if (head.kind === "ready") {
         clearTimeout(starting);
         isReady();
-      } else renderer.answered?.({ said, body });
+      } else renderer.onReply?.({ head, body });
     });
     socket.on("data", read);
-    // What could not be sent: the process is ending, which is heard of anyway.
+    // A write failed because the process is ending, which the exit event reports.
     socket.on("error", () => {});
     all.add(renderer);
     void ended.then(() => {
       clearTimeout(starting);
       all.delete(renderer);
       forget(renderer);
-      renderer.answered?.(undefined);
+      renderer.onReply?.(undefined);
     });
     return renderer;
   }
@@ -147,34 +148,36 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
     renderer.child.kill("SIGKILL");
   }
 
-  function keep(renderer: Renderer, residentBytes: number): void {
+  function putBack(renderer: Renderer, residentBytes: number): void {
     renderer.residentBytes = residentBytes;
     renderer.bytes = residentBytes;
-    rest(renderer, idleMs);
-    // A server that is stopping does not wait for it.
+    scheduleEnd(renderer, idleMs);
+    // An idle process must not keep a stopping server alive.
     renderer.child.unref();
     renderer.socket.unref();
     free.push(renderer);
   }
 
-  /** Whoever asks next should not wait for a process to start, and one that has rendered for long does it faster. */
-  function rest(renderer: Renderer, ms: number): void {
+  /**
+   * Keeps an idle process for a while: the next render need not wait for a start, and a warm process renders faster.
+   */
+  function scheduleEnd(renderer: Renderer, ms: number): void {
     renderer.idle = setTimeout(() => {
-      // One that was killed has none.
-      if (ms === idleMs && bytesBeside(renderer) === 0) rest(renderer, lastIdleMs);
+      // The last process stays longer. A killed process has 0 bytes.
+      if (ms === idleMs && bytesBeside(renderer) === 0) scheduleEnd(renderer, lastIdleMs);
       else kill(renderer);
     }, ms);
     renderer.idle.unref();
   }
 
-  /** For work that takes so much memory more. */
+  /** A process for work that takes this many bytes in addition. */
   function take(bytes: number): Renderer {
-    // The one that worked last is the warmest, and lets the others become idle.
+    // The process used last has the warmest caches, and the others can reach their idle timeout.
     let renderer = free.pop() ?? start();
     clearTimeout(renderer.idle);
     while (bytesBeside(renderer) + renderer.residentBytes + bytes > maxTotalBytes && free.length > 0)
       kill(free[0] as Renderer);
-    // What it has kept is wanted, too, where that is worth the start of another.
+    // A grown process is replaced if its own memory is needed; for a small one a new start would cost more.
     const hasGrown = renderer.residentBytes > 1.25 * PROCESS_BYTES;
     if (hasGrown && bytesBeside(renderer) + renderer.residentBytes + bytes > maxTotalBytes) {
       kill(renderer);
@@ -190,73 +193,78 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
     return [...all].reduce((sum, other) => sum + (other === renderer ? 0 : other.bytes), 0);
   }
 
-  /** Undefined: the process has ended. What passes from when it was ready is taken from the time. */
-  function ask(renderer: Renderer, orderFor: OrderFor, time: { leftMs: number }): Promise<Answer | "late" | undefined> {
+  /** Undefined: the process has ended. The time since the process was ready is subtracted from `time.leftMs`. */
+  function attempt(
+    renderer: Renderer,
+    commandFor: CommandFor,
+    time: { leftMs: number },
+  ): Promise<Reply | "late" | undefined> {
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
       let sentAt: number | undefined;
-      const settle = (answer: Answer | "late" | undefined) => {
+      const settle = (reply: Reply | "late" | undefined) => {
         clearTimeout(timer);
-        renderer.answered = undefined;
+        renderer.onReply = undefined;
         if (sentAt !== undefined) time.leftMs -= performance.now() - sentAt;
-        resolve(answer);
+        resolve(reply);
       };
-      renderer.answered = settle;
-      // The start has a bound of its own: by a short time for images no process would ever have started.
+      renderer.onReply = settle;
+      // The start has a limit of its own. With a short image limit no process would ever become ready.
       void renderer.ready.then(() => {
-        if (renderer.answered !== settle) return;
+        if (renderer.onReply !== settle) return;
         sentAt = performance.now();
         timer = setTimeout(() => settle("late"), time.leftMs);
-        send(renderer.socket, orderFor(renderer));
+        send(renderer.socket, commandFor(renderer));
       });
     });
   }
 
-  /** Gives it to a process and takes care of that, whatever becomes of it. */
-  async function order(orderFor: OrderFor, bytes: number): Promise<Done> {
+  /** Runs a command in a process, and afterwards returns the process to the pool or kills it. */
+  async function run(commandFor: CommandFor, bytes: number): Promise<Success> {
     const allowedMs = renderMs;
     const time = { leftMs: allowedMs };
     let renderer = take(bytes);
-    let answer = await ask(renderer, orderFor, time);
-    // Somebody else has killed it, or the image has, or it did not start: a second process tells.
-    if (answer === undefined && !isClosed) {
+    let reply = await attempt(renderer, commandFor, time);
+    // The process was killed, crashed on the image or did not start. A second attempt tells whether the image is the
+    // cause.
+    if (reply === undefined && !isClosed) {
       renderer = take(bytes);
-      answer = await ask(renderer, orderFor, time);
+      reply = await attempt(renderer, commandFor, time);
     }
-    if (answer === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
-    if (answer === "late") {
+    if (reply === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
+    if (reply === "late") {
       kill(renderer);
       throw new HuiyuanError("render_timeout", `Cannot process: it took more than ${allowedMs} ms`);
     }
-    const { said, body } = answer;
-    if (said.kind === "exhausted" || said.kind === "ready") {
+    const { head, body } = reply;
+    if (head.kind === "exhausted" || head.kind === "ready") {
       kill(renderer);
       const found = `it needs more than ${maxResidentBytes} bytes of memory`;
       throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
     }
-    if (said.residentBytes > GROWN_BYTES) kill(renderer);
-    else keep(renderer, said.residentBytes);
-    if (said.kind !== "refused") return { said, body };
-    const { code, message, parameter, wanted } = said;
+    if (head.residentBytes > GROWN_BYTES) kill(renderer);
+    else putBack(renderer, head.residentBytes);
+    if (head.kind !== "refused") return { head, body };
+    const { code, message, parameter, wanted } = head;
     throw new HuiyuanError(code, message, { parameter, wanted });
   }
 
   return {
     async render(request, bytesToRender) {
       const { bytes } = request;
-      const { said, body } = await order((renderer) => {
+      const { head, body } = await run((renderer) => {
         const isHeld = renderer.held?.deref() === bytes;
         if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
         return requestFrame(request, isHeld);
       }, bytesToRender);
-      if (said.kind === "rendered") return { ...said.rendered, bytes: body };
-      throw new HuiyuanError("internal", "Cannot process: the render process has done something else");
+      if (head.kind === "rendered") return { ...head.rendered, bytes: body };
+      throw new HuiyuanError("internal", "Cannot process: unexpected reply of the render process");
     },
-    async verify(body, limits, bytesToProve) {
-      await order((renderer) => {
+    async verify(body, limits, bytesToVerify) {
+      await run((renderer) => {
         renderer.held = undefined;
-        return proofFrame(body, limits);
-      }, bytesToProve);
+        return verifyFrame(body, limits);
+      }, bytesToVerify);
     },
     setDeadline(next) {
       renderMs = next;
@@ -268,7 +276,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
       isClosed = true;
       const ending = [...all];
       for (const renderer of ending) {
-        // Whoever closes waits for the end of those too that nobody waited for.
+        // Idle processes are unreferenced; close() waits for their end, too.
         renderer.child.ref();
         kill(renderer);
       }
@@ -277,7 +285,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
   };
 }
 
-/** In one system call; a single part, which most orders are, needs no list of what is to be written. */
+/** Writes all parts in one system call. A single part, the usual case, needs no corking. */
 function send(socket: Socket, parts: readonly Buffer[]): void {
   if (parts.length > 1) socket.cork();
   for (const part of parts) socket.write(part);

@@ -1,6 +1,6 @@
-// A process that renders: one image after another, for the server that started it. Decoders and encoders cannot be
-// interrupted, so the server kills it when time is up; it watches its memory itself and gives up before the machine does.
-// Between images it waits in a read, since it has nothing else to do.
+// The entry point of a render process: it renders one image after another for the server that started it. Decoders and
+// encoders cannot be interrupted, so the server kills the process on a timeout. The process checks its own memory and
+// ends before the machine runs out. Between images it blocks in a read, because it has nothing else to do.
 import { closeSync, fstatSync, openSync, readSync, writevSync } from "node:fs";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { SourceLimits } from "../formats/loaders.ts";
@@ -19,39 +19,42 @@ import {
 } from "./render-messages.ts";
 import { createResidentMeter } from "./resident.ts";
 
-/** A decoder fills a gigabyte a second. */
-const LOOKS_MS = 10;
+/** Interval of the memory check; short, because a decoder fills a gigabyte a second. */
+const CHECK_MS = 10;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
 const resident = createResidentMeter();
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 let large = Buffer.alloc(0);
 
-/** Nobody is told: whoever could be is gone, or cannot be waited for. */
+/** Ends without a message: the server has gone, or a message would come too late. */
 function endAtOnce(): never {
   // An orderly exit would wait for the thread that is decoding.
   process.kill(process.pid, "SIGKILL");
   throw new Error("unreachable");
 }
 
-/** In one write: the server would wake for each, and take the caches from the next image. */
-function say(message: FromProcess, body?: Buffer): void {
+/**
+ * Sends a message in one write if possible: each write wakes the server, which displaces the CPU caches of the next
+ * image.
+ */
+function sendMessage(message: FromProcess, body?: Buffer): void {
   let left = frameOf(message, body && [body]);
   const write = () => writevSync(SOCKET, left);
-  while (left.length > 0) left = partsAfter(left, attempted(write));
+  while (left.length > 0) left = partsAfter(left, transferred(write));
 }
 
-/** Fills the buffer. */
-function hear(into: Buffer): Buffer {
+/** Fills the buffer from the socket. */
+function readFully(into: Buffer): Buffer {
   for (let at = 0; at < into.length; ) {
-    const count = attempted(() => readSync(SOCKET, into, at, into.length - at, null));
+    const count = transferred(() => readSync(SOCKET, into, at, into.length - at, null));
     if (count === 0) endAtOnce();
     at += count;
   }
   return into;
 }
 
-function attempted(transfer: () => number): number {
+function transferred(transfer: () => number): number {
   try {
     return transfer();
   } catch {
@@ -61,26 +64,26 @@ function attempted(transfer: () => number): number {
 
 type Work = () => Promise<void>;
 
-/** Waits for the next one. */
-function nextOrder(): Work {
-  const prefix = hear(Buffer.alloc(PREFIX_BYTES));
-  const head = JSON.parse(hear(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as ToProcess; // the server's own
+/** Blocks until the next command has arrived. */
+function nextCommand(): Work {
+  const prefix = readFully(Buffer.alloc(PREFIX_BYTES));
+  const head = JSON.parse(readFully(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as ToProcess; // the server's own
   const bodyBytes = prefix.readUInt32BE(4);
   if (head.kind === "verify") {
     const { path, limits } = head;
-    const body = hear(placeFor(bodyBytes));
+    const body = readFully(bufferFor(bodyBytes));
     return () => verify(path === undefined ? body : read(path), limits);
   }
   const { imageBytes, isHeld } = head;
-  const place = placeFor(imageBytes);
-  const image = isHeld ? place : hear(place);
-  const watermarks = hear(Buffer.allocUnsafe(bodyBytes - (isHeld ? 0 : imageBytes)));
+  const buffer = bufferFor(imageBytes);
+  const image = isHeld ? buffer : readFully(buffer);
+  const watermarks = readFully(Buffer.allocUnsafe(bodyBytes - (isHeld ? 0 : imageBytes)));
   const request = requestOf(head, image, watermarks);
   return () => render(request);
 }
 
-/** A place that is used again: what is freed to the garbage collector stays in memory for several large images more. */
-function placeFor(bytes: number): Buffer {
+/** A buffer that is used again. Garbage buffers would stay in memory for several more large images. */
+function bufferFor(bytes: number): Buffer {
   if (bytes <= SHARED_BYTES) return shared.subarray(0, bytes);
   if (bytes > large.length) large = Buffer.allocUnsafeSlow(Math.ceil(bytes / SHARED_BYTES) * SHARED_BYTES);
   return large.subarray(0, bytes);
@@ -88,22 +91,22 @@ function placeFor(bytes: number): Buffer {
 
 async function render(request: PipelineRequest): Promise<void> {
   const { bytes, ...rendered } = await renderImage(request);
-  say({ kind: "rendered", rendered, residentBytes: resident() }, bytes);
+  sendMessage({ kind: "rendered", rendered, residentBytes: resident() }, bytes);
 }
 
 async function verify(bytes: Buffer, limits: SourceLimits): Promise<void> {
   await verifyDecodable(bytes, limits);
-  say({ kind: "proven", residentBytes: resident() });
+  sendMessage({ kind: "verified", residentBytes: resident() });
 }
 
 function read(path: string): Buffer {
   let file: number | undefined;
   try {
     file = openSync(path, "r");
-    const bytes = placeFor(fstatSync(file).size);
+    const bytes = bufferFor(fstatSync(file).size);
     for (let at = 0; at < bytes.length; ) {
       const count = readSync(file, bytes, at, bytes.length - at, null);
-      if (count === 0) throw new Error("it became shorter");
+      if (count === 0) throw new Error("the file became shorter");
       at += count;
     }
     return bytes;
@@ -114,29 +117,29 @@ function read(path: string): Buffer {
   }
 }
 
-async function obey(): Promise<void> {
-  const work = nextOrder();
-  const watch = setInterval(look, LOOKS_MS);
+async function serveOne(): Promise<void> {
+  const work = nextCommand();
+  const watch = setInterval(checkLimits, CHECK_MS);
   try {
     await work();
   } catch (error) {
     const { code, message, parameter, wanted } = asHuiyuanError(error);
-    say({ kind: "refused", code, message, parameter, wanted, residentBytes: resident() });
+    sendMessage({ kind: "refused", code, message, parameter, wanted, residentBytes: resident() });
   } finally {
     clearInterval(watch);
   }
 }
 
-function look(): void {
+function checkLimits(): void {
   if (process.ppid !== server) endAtOnce();
   if (resident() <= maxResidentBytes) return;
-  say({ kind: "exhausted" });
+  sendMessage({ kind: "exhausted" });
   endAtOnce();
 }
 
 restrictDecoders();
 limitMemory(maxResidentBytes);
-// The server's own signals reach the whole group of a terminal; it ends its processes itself.
+// A terminal sends signals to the whole process group; the server ends its processes itself.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
-say({ kind: "ready" });
-for (;;) await obey();
+sendMessage({ kind: "ready" });
+for (;;) await serveOne();

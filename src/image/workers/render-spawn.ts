@@ -1,21 +1,22 @@
-// How a render process is begun: its flags, its environment and its pipe. What it is used for is the pool's affair.
+// Starts a render process: its flags, its environment and its pipe. The pool decides when to start one and uses it.
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { ProcessArguments } from "./render-messages.ts";
 
 /**
- * It computes in libvips, not in JavaScript: no helpers for a heap that stays small. Saves some 10 MB a process. Sharp makes an
- * Error for each image, in case that one fails; nobody reads where it was made. Large pixels are collected between passes (memory.ts).
+ * The process computes in libvips, not in JavaScript, so that V8 needs no helper threads for its small heap; this saves
+ * 10 MB a process. Sharp makes an Error for each image in case it fails, and its stack is never read. `--expose-gc`
+ * lets memory.ts free large pixel buffers between passes.
  */
 const NODE_FLAGS = ["--single-threaded", "--max-semi-space-size=1", "--stack-trace-limit=0", "--expose-gc"];
 
-/** Its pipe is `stdio[SOCKET]`. `maxResidentBytes`: of memory that it may have. */
+/** Its pipe is `stdio[SOCKET]`. `maxResidentBytes`: bytes of memory that it may have. */
 export function spawnRenderProcess(maxResidentBytes: number): ChildProcess {
   const args = [...NODE_FLAGS, processPath(), ...([String(maxResidentBytes)] satisfies ProcessArguments)];
   return spawn(process.execPath, args, { env: processEnvironment(), stdio: ["ignore", "ignore", "ignore", "pipe"] });
 }
 
-/** Processes run the built program: when this file is run from source, that is in dist/. */
+/** Processes run the built program; if this file runs from source, the built program is in dist/. */
 function processPath(): string {
   const isSource = import.meta.url.endsWith(".ts");
   return fileURLToPath(
@@ -23,7 +24,10 @@ function processPath(): string {
   );
 }
 
-/** Nothing secret, two arenas (glibc keeps what threads free), large blocks apart (they leave holes there), and no more threads than one render needs. */
+/**
+ * No secrets. Two malloc arenas, because glibc keeps memory freed by threads. Large blocks by mmap, because they
+ * fragment the arenas. As many threads as one render needs.
+ */
 function processEnvironment(): NodeJS.ProcessEnv {
   const set = INHERITED.filter((name) => process.env[name] !== undefined).map((name) => [name, process.env[name]]);
   return { ...Object.fromEntries(set), ...MALLOC };

@@ -1,12 +1,12 @@
-// How much memory this process has, for one that looks every few milliseconds: node's own answer opens and reads a file that
-// the kernel takes long to write (9 µs; this 2.5).
+// Measures the resident memory of this process cheaply enough for a check every few milliseconds: 2.5 µs. node's own
+// function takes 9 µs, because it opens a file and reads one that the kernel writes slowly.
 import { openSync, readSync } from "node:fs";
 
 /** A line of numbers; the second is the resident pages (proc(5)). */
 const STATM = "/proc/self/statm";
 const LINE_BYTES = 128;
 
-/** Bytes, each time it is called. It keeps a file open for good. */
+/** The returned function measures bytes. It keeps one file open for the life of the process. */
 export function createResidentMeter(): () => number {
   let file: number;
   try {
@@ -16,7 +16,7 @@ export function createResidentMeter(): () => number {
   }
   const line = Buffer.alloc(LINE_BYTES);
   const pages = () => Number(line.toString("latin1", 0, readSync(file, line, 0, LINE_BYTES, 0)).split(" ")[1]);
-  // Nothing tells a page's size; it is a power of two.
+  // The page size is not available, but it is a power of two.
   const pageBytes = 2 ** Math.round(Math.log2(process.memoryUsage.rss() / pages()));
   return () => pages() * pageBytes;
 }

@@ -1,18 +1,17 @@
-// Whether another fetch may begin: the program's own bound on fills, and the mirror's bulkhead before it, so that the
-// fetches that wait for one slow origin take no place of the others.
+// Decides whether another fetch may begin. It takes a place of the mirror first and a slot of the program second. So
+// fetches that wait for one slow origin take no slot of the other mirrors.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { QueuedSemaphore } from "./semaphore.ts";
-import type { FillLimit } from "./slots.ts";
+import type { FillLimit, QueuedSemaphore } from "./semaphore.ts";
 
-/** Resolves with the function that gives the place back, to be called once. Throws overloaded, draining. */
-export type BeginFill = () => Promise<() => void>;
+/** Resolves with the function that frees the place, to be called once. Throws overloaded, draining. */
+export type FillAdmission = () => Promise<() => void>;
 
 export function createAdmission(parts: {
   readonly queue: QueuedSemaphore;
   readonly slots: FillLimit;
   /** Aborted: the program is stopping. */
   readonly signal: AbortSignal;
-}): BeginFill {
+}): FillAdmission {
   const { queue, slots, signal } = parts;
   const leave = () => {
     slots.free();
@@ -33,7 +32,7 @@ export function createAdmission(parts: {
     const waiting = queue.enter();
     if (waiting !== undefined) await waiting;
     try {
-      // Once more: the program may have begun to stop while this one waited.
+      // takeSlot() checks again: the program may have begun to stop during the wait.
       return takeSlot();
     } catch (error) {
       queue.leave();

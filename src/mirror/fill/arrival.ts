@@ -1,30 +1,33 @@
-// The body of one answer on its way into a spool: when its head may go out, and what it was when it has ended.
+// Receives the body of one origin answer into a spool: announces its head once the format is known, and judges the body
+// at its end. It sends no request and stores nothing.
 import type { DeclaredDigests, Gate, Verdict } from "../../body/gate/gate.ts";
 import type { Spool, SpoolEnd } from "../../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import type { Hashes, ImageFacts } from "../../core/object.ts";
+import type { Hashes, ImageFacts, ObjectFormat, ObjectInfo } from "../../core/object.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
-import type { FillEnd, FillHead, FillParts } from "./fill.ts";
+import type { BodyFacts, FillEnd, FillHead } from "./fill-end.ts";
 
 export interface Arrival {
   readonly answer: OriginAnswer;
-  readonly askedAt: FillHead["askedAt"];
+  readonly requestedAt: number;
   readonly spool: Spool;
   readonly gate: Gate;
-  /** Called once the image is known to be one; a body that fails before is nobody's yet. */
+  /** Called once the first bytes show an image; if the body fails before, no client has seen it. */
   readonly announce: (head: FillHead) => void;
-  /** Whoever waited for the head has it. */
+  /** Drops the hold on the first bytes: the requests that waited for the head have it. */
   readonly begin: () => void;
-  readonly describe: FillParts["describe"];
-  readonly formats: FillParts["formats"];
+  /** The description under which a whole body is stored. */
+  readonly describe: (head: FillHead, body: BodyFacts) => ObjectInfo;
+  /** The formats that are accepted; undefined: all. */
+  readonly formats: ReadonlySet<ObjectFormat> | undefined;
 }
 
-/** Takes the body in and says what it was. Throws the reason when it may not be used, after telling the spool. */
-export async function judge(arrival: Arrival): Promise<FillEnd> {
-  const { answer, askedAt, spool, gate } = arrival;
+/** Receives the body and returns how the fill ended. If the body is unusable, fails the spool and throws the reason. */
+export async function receiveBody(arrival: Arrival): Promise<FillEnd> {
+  const { answer, requestedAt, spool, gate } = arrival;
   try {
     await receive(arrival);
-    // What came in the same read behind its end has been seen by now.
+    // Bytes that followed the end in the same read have raised the desync by now.
     if (answer.desync?.isRaised === true) throw desyncedEnd(answer);
   } catch (error) {
     const reason = asHuiyuanError(error);
@@ -33,17 +36,17 @@ export async function judge(arrival: Arrival): Promise<FillEnd> {
   }
   const { framing } = answer;
   const isFramingWhole = framing !== "close";
-  const structural = gate.verdict({ framing, isFramingWhole, isHashRight: true });
-  if (structural.kind === "broken") {
-    const reason = brokenBody(structural, answer);
+  const structure = gate.verdict({ framing, isFramingWhole, isHashRight: true });
+  if (structure.kind === "broken") {
+    const reason = brokenBody(structure, answer);
     spool.fail(reason);
     throw reason;
   }
-  const head: FillHead = { size: spool.received, image: structural.image, answer, askedAt, spool };
+  const head: FillHead = { size: spool.received, image: structure.image, answer, requestedAt, spool };
   const end = await finish(spool);
   const { hashes } = end.kind === "whole" ? end.body : end;
   const isHashRight = matchesDeclared(answer.digests, hashes);
-  const verdict = isHashRight ? structural : gate.verdict({ framing, isFramingWhole, isHashRight });
+  const verdict = isHashRight ? structure : gate.verdict({ framing, isFramingWhole, isHashRight });
   const damage = verdict.kind === "suspect" ? verdict.reason : undefined;
   if (end.kind === "whole" && damage !== undefined) return { kind: "suspect", head, body: end.body, damage };
   const info = arrival.describe(head, { size: spool.received, hashes });
@@ -51,7 +54,7 @@ export async function judge(arrival: Arrival): Promise<FillEnd> {
   return { kind: "unstored", head, error: end.error, info, damage };
 }
 
-/** All bytes have come. What the disk did not keep is judged as any other. */
+/** Called once all bytes have arrived. A body that the disk did not keep is judged like any other. */
 async function finish(spool: Spool): Promise<Exclude<SpoolEnd, { readonly kind: "failed" }>> {
   try {
     return { kind: "whole", body: await spool.finish() };
@@ -61,8 +64,8 @@ async function finish(spool: Spool): Promise<Exclude<SpoolEnd, { readonly kind: 
   }
 }
 
-/** Resolves when the message ended by its own framing; rejects when it broke or is no image. */
-function receive({ answer, askedAt, spool, gate, announce, begin, formats }: Arrival): Promise<void> {
+/** Resolves when the message ended by its own framing; rejects if it broke off or is not an image. */
+function receive({ answer, requestedAt, spool, gate, announce, begin, formats }: Arrival): Promise<void> {
   return new Promise((resolve, reject) => {
     let isAnnounced = false;
     answer.body.start({
@@ -79,19 +82,19 @@ function receive({ answer, askedAt, spool, gate, announce, begin, formats }: Arr
           reject(refusedFormat(image, answer));
           return false;
         }
-        const goOn = spool.write(chunk);
+        const mayContinue = spool.write(chunk);
         if (!isAnnounced && image !== undefined) {
           isAnnounced = true;
-          // A body that ends in the same read is judged before its head goes out, and can be said to be whole.
+          // A body that ends in the same read is judged before its head is announced, and is then known to be whole.
           setImmediate(() => {
-            announce({ size: answer.size, image, answer, askedAt, spool });
+            announce({ size: answer.size, image, answer, requestedAt, spool });
             setImmediate(begin);
           });
         }
-        // So long a beginning that shows no image is waited for by nobody.
-        if (!isAnnounced && !goOn) begin();
-        if (!goOn) void spool.drained().then(() => answer.body.resume());
-        return goOn;
+        // The spool is full and shows no image yet: the first bytes need not be held for readers.
+        if (!isAnnounced && !mayContinue) begin();
+        if (!mayContinue) void spool.drained().then(() => answer.body.resume());
+        return mayContinue;
       },
       end: resolve,
       error: reject,
@@ -100,7 +103,7 @@ function receive({ answer, askedAt, spool, gate, announce, begin, formats }: Arr
 }
 
 function desyncedEnd({ url }: OriginAnswer): HuiyuanError {
-  const found = "more came behind it than was asked for, so that it may belong to another request";
+  const found = "unrequested bytes followed it, so it may belong to another request";
   return new HuiyuanError("origin_unexpected", `Cannot use the body of ${url}: ${found}`);
 }
 

@@ -1,7 +1,8 @@
-// What is recorded of an image that an origin sent: the one place where an origin's answer becomes an ObjectInfo.
+// Turns an origin's answer into the ObjectInfo under which its body is stored. The only place that does so; it stores
+// nothing.
 import { describeObject } from "../../bucket/contract/bucket.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { BodyFacts, FillHead } from "./fill.ts";
+import type { BodyFacts, FillHead } from "./fill-end.ts";
 
 /** `now`: Unix milliseconds. */
 export function describeFetched(parts: {
@@ -12,7 +13,7 @@ export function describeFetched(parts: {
   readonly isSuspect?: boolean;
 }): ObjectInfo {
   const { key, body, now, isSuspect = false } = parts;
-  const { answer, askedAt, image } = parts.head;
+  const { answer, requestedAt, image } = parts.head;
   const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
   const provenance = {
     via: "mirror",
@@ -20,7 +21,7 @@ export function describeFetched(parts: {
     originEtag,
     originLastModified: lastModified,
     fetchedAt: now,
-    validated: { at: askedAt, life },
+    validated: { at: requestedAt, life },
   } as const;
   return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }

@@ -1,23 +1,23 @@
-// Several origins as one: which is asked first, and which failure lets the next one be asked. Nothing is asked again once
-// a head has come. An origin that is left alone is passed over at once; when it is, is decided by origin/breaker.ts.
+// Several origins as one: the order in which they are tried, and the failures after which the next one is tried. Once a
+// head has arrived there is no further attempt. An origin whose breaker is open is skipped; origin/guard decides that.
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
 import { type FailureKind, failureKind } from "../../origin/guard/failure-kind.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, Validators } from "../../origin/origin.ts";
 
-/** One place that may be asked. */
+/** One origin of the list. */
 export interface Candidate {
   readonly origin: Origin;
   /**
-   * Those above 0 share their places in the list: who of them is asked first is drawn by weight, and so are the next. 0:
-   * asked in its own place. Standbys likewise among themselves.
+   * Above 0: these origins share their places in the list, and their order is drawn by weight for each request. 0: the
+   * origin keeps its own place. The same applies to standbys among themselves.
    */
   readonly weight?: number;
-  /** Asked only after every primary. */
+  /** Tried only after every primary. */
   readonly isStandby?: boolean;
 }
 
-/** Settings `failoverOn`: a status, a class of statuses, or a failure without one. 404 stands for 410 too. */
+/** Setting `failoverOn`: a status, a class of statuses, or a failure without a status. 404 includes 410. */
 export type FailoverCause = number | "4xx" | "5xx" | "timeout" | "connect";
 
 export interface FailoverOptions {
@@ -25,11 +25,11 @@ export interface FailoverOptions {
   readonly failoverOn: readonly FailoverCause[];
   /** From 0 to below 1. */
   readonly random: () => number;
-  /** Called each time that a further origin is asked. */
+  /** Called each time a further origin is tried. */
   readonly onFailover?: () => void;
 }
 
-/** Whether a failure of this kind lets the next origin be asked. */
+/** Whether the next origin is tried after a failure of this kind. */
 export function failsOver(kind: FailureKind | undefined, causes: readonly FailoverCause[]): boolean {
   if (kind === undefined) return false;
   if (typeof kind === "string") return causes.includes(kind);
@@ -37,25 +37,26 @@ export function failsOver(kind: FailureKind | undefined, causes: readonly Failov
 }
 
 /**
- * The candidates seen as one origin, whose owner closes them. fetch() gives what the first of them gives whose failure
- * does not fail over, else the last failure. Undefined: those that answered have no such object, and none had failed: one
- * that did not answer may have it. NotModified also where a standby has something older than `unless` names. Throws
- * internal without a candidate.
+ * The candidates as one origin; their owner closes them. fetch() returns the first answer, or throws the first failure
+ * that does not fail over, else the last one. Undefined: all origins that were tried lack the object. If one of them
+ * failed, its error is thrown instead, since it may have the object. NotModified also if a standby's version is older
+ * than `unless`. Throws internal without a candidate.
  */
 export function createFailover({ candidates, failoverOn, random, onFailover }: FailoverOptions): Origin {
   if (candidates.length === 0) throw new HuiyuanError("internal", "Cannot make a mirror: it has no origin");
   const primaries = candidates.filter(({ isStandby }) => isStandby !== true);
   const standbys = candidates.filter(({ isStandby }) => isStandby === true);
-  const isAbsencePassed = failsOver(404, failoverOn);
-  const passes = (error: HuiyuanError) => error.code === "origin_failing" || failsOver(failureKind(error), failoverOn);
+  const failsOverOnAbsence = failsOver(404, failoverOn);
+  const isRetryable = (error: HuiyuanError) =>
+    error.code === "origin_failing" || failsOver(failureKind(error), failoverOn);
 
-  /** Gives the failure that lets the next origin be asked, and throws any other. */
+  /** Returns a failure after which the next origin is tried, and throws any other. */
   async function attempt(origin: Origin, request: OriginRequest) {
     try {
       return { answer: await origin.fetch(request) };
     } catch (error) {
       const failure = asHuiyuanError(error);
-      if (request.signal.aborted || !passes(failure)) throw failure;
+      if (request.signal.aborted || !isRetryable(failure)) throw failure;
       return { failure };
     }
   }
@@ -68,7 +69,7 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
       isFirst = false;
       const { answer, failure } = await attempt(origin, request);
       if (answer !== undefined) return isStandby === true ? orNothingNewer(answer, request.unless) : answer;
-      if (failure === undefined && !isAbsencePassed) break;
+      if (failure === undefined && !failsOverOnAbsence) break;
       last = failure ?? last;
     }
     if (last !== undefined) throw last;
@@ -83,7 +84,7 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
       let last: HuiyuanError | undefined;
       for (const { origin } of candidates) {
         last = origin.refusal?.();
-        if (last === undefined || !passes(last)) return last;
+        if (last === undefined || !isRetryable(last)) return last;
       }
       return last;
     },
@@ -98,7 +99,7 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
   };
 }
 
-/** A standby may lag behind. What it dates before the stored version is as good as a 304, which some servers send for it. */
+/** A standby may lag behind. A version older than the stored one counts as a 304; some servers send a 304 for it. */
 function orNothingNewer(
   answer: OriginAnswer | NotModified,
   unless: Validators | undefined,
@@ -114,20 +115,20 @@ function isBefore(date: string | undefined, other: string | undefined): boolean 
   return at !== undefined && otherAt !== undefined && at < otherAt;
 }
 
-/** As listed, the places of those with a weight filled by drawing one after the other. */
+/** The listed order; the places of weighted origins are filled by drawing one after the other. */
 function drawOrder(candidates: readonly Candidate[], random: () => number): readonly Candidate[] {
   const left = candidates.filter(({ weight = 0 }) => weight > 0);
   if (left.length < 2) return candidates;
   return candidates.map((candidate) => ((candidate.weight ?? 0) > 0 ? (draw(left, random) ?? candidate) : candidate));
 }
 
-/** Takes one out. */
+/** Removes and returns one candidate, drawn by weight. */
 function draw(left: Candidate[], random: () => number): Candidate | undefined {
   let point = random() * left.reduce((sum, { weight = 0 }) => sum + weight, 0);
   const drawn = left.findIndex(({ weight = 0 }) => {
     point -= weight;
     return point < 0;
   });
-  // -1 is the last one: rounding may leave the point at the very end.
+  // -1 removes the last one: rounding may leave the point at the very end.
   return left.splice(drawn, 1)[0];
 }

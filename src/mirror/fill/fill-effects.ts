@@ -1,70 +1,53 @@
-// What becomes of the fill of a missing image once it has ended: it is stored, remembered for a moment, or given up. It
-// asks nobody; mirror.ts does.
+// Handles the end of the fill of a missing image: the image is stored, or the failure is remembered for a short time
+// and logged. It fetches nothing.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { Origin } from "../../origin/origin.ts";
-import type { FailureLog } from "../failure-log.ts";
-import type { MirrorMeter } from "../meter.ts";
-import type { NegativeCache } from "../negative-cache.ts";
-import type { Stored } from "../stored/stored.ts";
+import type { MirrorContext } from "../mirror-context.ts";
 import type { Invalidation, PendingWrite } from "../storing/pending-writes.ts";
 import { createSuspects } from "../storing/suspects.ts";
-import type { WriteBack, WriteBackTask } from "../storing/write-back.ts";
+import type { WriteBackTask } from "../storing/write-back-task.ts";
 import { describeFetched } from "./describe-fetched.ts";
-import type { Fill, FillEnd, FillHead } from "./fill.ts";
+import type { Fill } from "./fill.ts";
+import type { FillEnd, FillHead } from "./fill-end.ts";
 
 export interface FillEffects {
-  /** Resolves when what came is stored or given up; never rejects. Lets the fill's spool go. `askedAt`: Unix milliseconds. */
-  settle(fill: Fill, end: FillEnd, askedAt: number): Promise<void>;
-}
-
-export interface FillEffectsOptions {
-  readonly stored: Stored;
-  readonly origin: Pick<Origin, "refusal">;
-  readonly suspects: "pass" | "keep";
-  /** What a 404 or 410 does to what waits for the store. */
-  readonly onGone: "keep" | "remove";
-  readonly writeBack: WriteBack;
-  readonly invalidate: (told: Invalidation) => void;
-  readonly negativeCache: NegativeCache;
-  readonly failures: FailureLog;
-  readonly meter: MirrorMeter;
-  /** Unix milliseconds, and as performance.now(). */
-  readonly now: () => number;
-  readonly ticks: () => number;
-  /** Whether the origin lets its answer be kept. */
-  readonly isStorable: (head: FillHead) => boolean;
-  /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
-  readonly mayStore: (fill: Fill) => boolean;
+  /**
+   * Resolves once the image is stored or given up; never rejects. Releases the fill's spool. `requestedAt`: Unix
+   * milliseconds.
+   */
+  settle(fill: Fill, end: FillEnd, requestedAt: number): Promise<void>;
 }
 
 type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
 
-export function createFillEffects(options: FillEffectsOptions): FillEffects {
-  const { stored, origin, writeBack, invalidate, negativeCache, failures, meter, now, ticks, isStorable, mayStore } =
-    options;
+/** `mayStore`: for a fill that has ended whole and is storable, whether the bucket accepts it. */
+export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill) => boolean): FillEffects {
+  const { options, parts, ticks, negativeCache, failures, invalidate } = context;
+  const { stored, origin } = options;
+  const { writeBack, meter, now } = parts;
+  const isStorable = ({ answer }: FillHead) => context.isStorable(answer);
   const suspects = createSuspects();
 
-  /** What the end says of an image that waits for the store; undefined: nothing. */
+  /** The effect of this end on a pending write of the key; undefined: none. */
   function fateBy(end: FillEnd): Invalidation["fate"] | undefined {
     if (end.kind === "absent") return options.onGone === "remove" ? "gone" : undefined;
     return end.kind === "whole" && !isStorable(end.head) ? "superseded" : undefined;
   }
 
-  async function keep(fill: Fill, end: Ended<"whole">): Promise<void> {
+  async function storeWhole(fill: Fill, end: Ended<"whole">): Promise<void> {
     const image: PendingWrite = { fill, info: end.info, fate: "wanted" };
-    const kept = store(fill, end, end.info, () => image.fate);
-    stored.waiting.add(image, kept);
-    await kept;
+    const storing = store(fill, end, end.info, () => image.fate);
+    stored.pendingWrites.add(image, storing);
+    await storing;
   }
 
-  /** By the policy of `suspects`. */
+  /** Applies the setting `suspects`. */
   function isGoodEnough({ isStored, key }: Fill, { body }: Ended<"suspect">): boolean {
     return isStored && options.suspects === "keep" && suspects.mayBeStored(key, body.hashes.sha256, ticks());
   }
 
-  async function keepDoubtful(fill: Fill, end: Ended<"suspect">): Promise<void> {
+  async function storeSuspect(fill: Fill, end: Ended<"suspect">): Promise<void> {
     const { head, body } = end;
     await store(fill, end, describeFetched({ key: fill.key, head, body, now: now(), isSuspect: true }), undefined);
   }
@@ -75,54 +58,54 @@ export function createFillEffects(options: FillEffectsOptions): FillEffects {
     info: ObjectInfo,
     fate: WriteBackTask["fate"],
   ): Promise<unknown> {
-    // Name by name: V8 takes microseconds and kilobytes to add to a spread object.
+    // Field by field: V8 takes microseconds and kilobytes to add to a spread object.
     return writeBack.store({ stored, info, epoch, body, spool: head.spool, desync: head.answer.desync, fate });
   }
 
-  function remember(fill: Fill, end: Ended<"absent" | "failed" | "suspect" | "unstored">): void {
+  function report(fill: Fill, end: Ended<"absent" | "failed" | "suspect" | "unstored">): void {
     const { key } = fill;
     if (end.kind === "absent") {
       meter.refused("not_found");
       negativeCache.absent(fill);
     } else if (end.kind === "failed") {
       meter.refused(end.error.code);
-      tellFailure(key, end.error);
+      logFailure(key, end.error);
       negativeCache.failed(fill, end.error);
     } else if (end.kind === "suspect" || end.damage !== undefined) {
       meter.refused("suspect");
       const about = { bucket: stored.bucketId, key, originUrl: end.head.answer.url };
-      failures.warn("suspect", about, "an image is not stored: it came damaged");
+      failures.warn("suspect", about, "an image is not stored: it arrived damaged");
     } else {
       meter.notStored(end.error.code);
       const about = { bucket: stored.bucketId, key, err: end.error };
-      failures.error("not_kept", about, "an image was passed on but could not be kept");
+      failures.error("not_kept", about, "an image was served but could not be stored");
     }
   }
 
-  /** An origin that is left alone has a few lines of its own; one for each image would drown them. */
-  function tellFailure(key: Key, err: HuiyuanError): void {
+  /** While the origin is refused its breaker logs a few lines; a line for each image would drown them. */
+  function logFailure(key: Key, err: HuiyuanError): void {
     if (origin.refusal?.() !== undefined) return;
     const about = { bucket: stored.bucketId, key, code: err.code, err };
     failures.warn(err.code, about, "an image could not be fetched");
   }
 
-  /** After the followers, who were woken in this same turn, have taken their own holds. */
-  function letGo({ spool }: FillHead): void {
+  /** Releases after the readers, which were woken in this same turn, have taken their own holds. */
+  function releaseSoon({ spool }: FillHead): void {
     setImmediate(() => spool.release());
   }
 
   return {
-    async settle(fill, end, askedAt) {
+    async settle(fill, end, requestedAt) {
       const fate = fateBy(end);
-      if (fate !== undefined && fill.isStored) invalidate({ key: fill.key, epoch: fill.epoch, askedAt, fate });
+      if (fate !== undefined && fill.isStored) invalidate({ key: fill.key, epoch: fill.epoch, requestedAt, fate });
       if (end.kind === "whole") {
-        if (isStorable(end.head) && mayStore(fill)) await keep(fill, end);
-        else letGo(end.head);
+        if (isStorable(end.head) && mayStore(fill)) await storeWhole(fill, end);
+        else releaseSoon(end.head);
       } else if (end.kind === "suspect" && isGoodEnough(fill, end)) {
-        await keepDoubtful(fill, end);
+        await storeSuspect(fill, end);
       } else if (end.kind !== "current") {
-        remember(fill, end);
-        if ("head" in end) letGo(end.head);
+        report(fill, end);
+        if ("head" in end) releaseSoon(end.head);
       }
     },
   };

@@ -1,139 +1,89 @@
-// One fetch of one key, shared by everyone who waits for it. It outlives the requests that wait and has the origin's
-// deadlines alone. It proves the body; it does not store it (fill-effects.ts hands the finished spool to write-back.ts).
+// One fetch of one key, shared by all requests that wait for it. It outlives those requests; only the deadlines of the
+// origin end it. It proves the body and stores nothing: fill-effects.ts hands the finished spool to write-back.ts.
 import { createGate, type Gate } from "../../body/gate/gate.ts";
-import type { Spool, WholeBody } from "../../body/spool/spool.ts";
+import type { Spool } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
-import type { DigestName, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../../core/object.ts";
-import type {
-  NotModified,
-  Origin,
-  OriginAnswer,
-  OriginRequest,
-  OriginTarget,
-  Validators,
-} from "../../origin/origin.ts";
+import type { DigestName, Key, ObjectFormat } from "../../core/object.ts";
+import type { Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
-import type { BeginFill } from "./admission.ts";
-import { judge } from "./arrival.ts";
+import type { FillAdmission } from "./admission.ts";
+import { receiveBody } from "./arrival.ts";
+import { describeFetched } from "./describe-fetched.ts";
+import type { FillEnd, FillHead } from "./fill-end.ts";
 import { createTransient, type Transient, type TransientRoom } from "./transient.ts";
 
-/** What is known when the head of the answer may go out: magic seen, first bytes there. */
-export interface FillHead {
-  /** Bytes: exact once the fill has ended, else what the origin declared; undefined when it declared nothing. */
-  readonly size: number | undefined;
-  readonly image: ImageFacts;
-  readonly answer: OriginAnswer;
-  /** Unix milliseconds; the age of the answer counts from it, since that may have taken long. */
-  readonly askedAt: number;
-  readonly spool: Spool;
-}
-
-/**
- * `whole`: proven and complete. `suspect`: complete, but structure or declared hash is wrong. `unstored`: complete, but the spool could
- * not keep it (`info`: what it would be stored as), and it may be suspect too. `absent`: the origin has no such object. `current`: what
- * `unless` named is still the origin's. `failed`: nothing that may be used came.
- */
-export type FillEnd =
-  | { readonly kind: "whole"; readonly head: FillHead; readonly body: WholeBody; readonly info: ObjectInfo }
-  | {
-      readonly kind: "suspect";
-      readonly head: FillHead;
-      readonly body: WholeBody;
-      readonly damage: Damage;
-    }
-  | {
-      readonly kind: "unstored";
-      readonly head: FillHead;
-      readonly error: HuiyuanError;
-      readonly info: ObjectInfo;
-      readonly damage: Damage | undefined;
-    }
-  | { readonly kind: "absent" }
-  | { readonly kind: "current"; readonly answer: NotModified }
-  | { readonly kind: "failed"; readonly error: HuiyuanError };
-
-/** What is wrong about a complete body: its structure, or that it has another hash than its origin declared. */
-export type Damage = "structure" | "hash";
-
-/** Undefined: nothing, or it is not complete. */
-export function damageOf(end: FillEnd | undefined): Damage | undefined {
-  return end !== undefined && "damage" in end ? end.damage : undefined;
-}
-
-/** Whether its bytes may be another's: what came over its connection since has shown that. */
-export function isDesynced(end: FillEnd | undefined): boolean {
-  return end !== undefined && "head" in end && end.head.answer.desync?.isRaised === true;
-}
-
 export interface Fill {
-  /** Equal for requests that share it. */
+  /** Equal for requests that share the fill. */
   readonly id: string;
   readonly key: Key;
   /** False: the answer depends on more than the key, so it is not stored. */
   readonly isStored: boolean;
-  /** The key's epoch when the fill began; it is never stored after that has moved on. */
+  /** The key's epoch when the fill began; the body is not stored once that has moved on. */
   readonly epoch: number;
-  /** Undefined: absent or current. Rejects with the reason why no head will come. */
+  /** Undefined: absent or current. Rejects with the reason if no head will come. */
   readonly head: Promise<FillHead | undefined>;
   /** Never rejects. */
   readonly done: Promise<FillEnd>;
-  /** Undefined while bytes may still come. */
+  /** Undefined while bytes may still arrive. */
   readonly end: FillEnd | undefined;
   /** Undefined before the head. */
   readonly spool: Spool | undefined;
-  /** Undefined until somebody had to gather it. */
+  /** Undefined until a reader needs the whole body in memory. */
   transient: Transient | undefined;
-  /** For a body that the disk does not keep. */
+  /** The shared copy in memory of a body that the disk does not keep. */
   toTransient(head: FillHead): Transient;
 }
 
-/** All that is told of a body beside its bytes. */
-export type BodyFacts = Pick<WholeBody, "size" | "hashes">;
-
-export interface FillParts extends OriginTarget {
+/** One fetch: the key, and the request to the origin. */
+export interface FillRequest extends OriginTarget {
   readonly id: string;
   readonly key: Key;
   readonly isStored: boolean;
-  /** Formats that are taken; undefined: all. */
-  readonly formats?: ReadonlySet<ObjectFormat> | undefined;
-  /** The proof of one body; default: that it is a whole image. */
-  readonly openGate?: (() => Gate) | undefined;
   readonly epoch: number;
-  /** Now, Unix milliseconds. */
-  readonly askedAt: number;
-  /** Entered before the origin is asked, left when the fill has ended. */
-  readonly admission: BeginFill;
+  /** The time of this call, Unix milliseconds. */
+  readonly requestedAt: number;
+  /** The validators of the stored version, if only a newer one is needed. */
+  readonly unless?: Validators | undefined;
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+}
+
+/** The services and settings that all fills of one mirror share. */
+export interface FillContext {
+  /** Entered before the origin is contacted, left when the fill has ended. */
+  readonly admission: FillAdmission;
   readonly origin: Origin;
   readonly spools: SpoolPool;
   readonly transients: TransientRoom;
+  /** Bytes of a body at most. */
   readonly maxBytes: number;
-  /** The validators of what is stored, where only something newer is wanted. */
-  readonly unless?: Validators | undefined;
-  /** The facts under which a body will be stored when it is whole. */
-  readonly describe: (head: FillHead, body: BodyFacts) => ObjectInfo;
+  /** The formats that are accepted; undefined: all. */
+  readonly formats?: ReadonlySet<ObjectFormat> | undefined;
+  /** The proof of one body; default: that it is a whole image. */
+  readonly openGate?: (() => Gate) | undefined;
   readonly meter: MirrorMeter;
-  readonly via: string | undefined;
-  readonly cdnLoop: string | undefined;
-  /** The program's own: a client that leaves never ends a fill, a shutdown does. */
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** The signal of the program: a shutdown ends a fill, a client that leaves does not. */
   readonly signal: AbortSignal;
 }
 
-/** Starts fetching at once. The spool begins with the fill's own hold, which whoever takes `done` releases. */
-export function startFill(parts: FillParts): Fill {
+/** Starts fetching at once. The fill holds its spool; the owner of `done` must release that hold. */
+export function startFill(request: FillRequest, context: FillContext): Fill {
   let resolveHead!: (head: FillHead | undefined) => void;
   let rejectHead!: (reason: HuiyuanError) => void;
   const head = new Promise<FillHead | undefined>((resolve, reject) => {
     resolveHead = resolve;
     rejectHead = reject;
   });
-  // Nobody may be waiting any more when a fill fails.
+  // When a fill fails, perhaps no request waits for it any more.
   head.catch(() => undefined);
   const announce = (known: FillHead) => {
     fill.spool = known.spool;
     resolveHead(known);
   };
-  const done = run(parts, announce).then((outcome) => {
+  const done = run(request, context, announce).then((outcome) => {
     fill.end = outcome;
     if (outcome.kind === "failed") rejectHead(outcome.error);
     else if ("head" in outcome) announce(outcome.head);
@@ -141,7 +91,7 @@ export function startFill(parts: FillParts): Fill {
     return outcome;
   });
   // Fields and no getters: V8 makes a slow object of every literal with a getter.
-  const { id, key, isStored, epoch } = parts;
+  const { id, key, isStored, epoch } = request;
   const fill: { -readonly [Name in keyof Fill]: Fill[Name] } = {
     id,
     key,
@@ -153,22 +103,25 @@ export function startFill(parts: FillParts): Fill {
     spool: undefined,
     transient: undefined,
     toTransient(known) {
-      fill.transient ??= createTransient({ spool: known.spool, done, room: parts.transients });
+      fill.transient ??= createTransient({ spool: known.spool, done, room: context.transients });
       return fill.transient;
     },
   };
   return fill;
 }
 
-async function run(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd> {
+type Announce = (head: FillHead) => void;
+
+async function run(request: FillRequest, context: FillContext, announce: Announce): Promise<FillEnd> {
+  const { admission, meter } = context;
   let leave: (() => void) | undefined;
   try {
-    leave = await parts.admission();
-    parts.meter.fillStarted();
-    const first = await attempt(parts, announce);
+    leave = await admission();
+    meter.fillStarted();
+    const first = await attempt(request, context, announce);
     if (first.kind !== "cut") return first;
-    parts.meter.retried();
-    const second = await attempt(parts, announce);
+    meter.retried();
+    const second = await attempt(request, context, announce);
     return second.kind === "cut" ? { kind: "failed", error: second.error } : second;
   } catch (error) {
     return { kind: "failed", error: asHuiyuanError(error) };
@@ -177,30 +130,40 @@ async function run(parts: FillParts, announce: (head: FillHead) => void): Promis
   }
 }
 
-/** The body broke off before anybody was told of it, so that another may take its place. */
+/** The body broke off before its head was announced, so that a second attempt may replace it. */
 interface Cut {
   readonly kind: "cut";
   readonly error: HuiyuanError;
 }
 
-/** Asks the origin once. Throws why nothing that may be used came. */
-async function attempt(parts: FillParts, announce: (head: FillHead) => void): Promise<FillEnd | Cut> {
-  const answer = await parts.origin.fetch(requestOf(parts));
+/** One request to the origin. Throws the reason if no usable body arrived. */
+async function attempt(request: FillRequest, context: FillContext, announce: Announce): Promise<FillEnd | Cut> {
+  const answer = await context.origin.fetch(originRequestOf(request, context));
   if (answer === undefined) return { kind: "absent" };
-  parts.meter.originAnswered(answer.headMs);
+  context.meter.originAnswered(answer.headMs);
   if (answer.isNotModified) return { kind: "current", answer };
-  const spool = openSpool(parts.spools, answer);
+  const spool = openSpool(context.spools, answer);
   const begin = holdBeginning(spool);
   let isOver = false;
   let isKnown = false;
-  const tell = (head: FillHead) => {
+  const announceOnce = (head: FillHead) => {
     if (isOver) return;
     isKnown = true;
     announce(head);
   };
-  const { askedAt, describe, formats, openGate = createGate } = parts;
+  const { key, requestedAt } = request;
+  const { formats, openGate = createGate, now } = context;
   try {
-    return await judge({ answer, askedAt, spool, gate: openGate(), announce: tell, begin, describe, formats });
+    return await receiveBody({
+      answer,
+      requestedAt,
+      spool,
+      gate: openGate(),
+      announce: announceOnce,
+      begin,
+      describe: (head, body) => describeFetched({ key, head, body, now: now() }),
+      formats,
+    });
   } catch (caught) {
     isOver = true;
     spool.release();
@@ -208,14 +171,14 @@ async function attempt(parts: FillParts, announce: (head: FillHead) => void): Pr
     if (isKnown || error.code !== "origin_truncated") throw error;
     return { kind: "cut", error };
   } finally {
-    // From the end on nothing is let go while the fill holds it.
+    // After the end nothing is dropped while the fill holds the spool.
     begin();
   }
 }
 
 /**
- * Where no disk keeps the body, what has come waits for the readers: they are not there before they have seen the head. The returned
- * function, which may be called again, lets it go when they have taken their own holds.
+ * If no disk keeps the body, the first bytes wait in the spool, because readers open it only once they have seen the
+ * head. The returned function drops this hold after they have taken their own; it may be called twice.
  */
 function holdBeginning(spool: Spool): () => void {
   let isHeld = true;
@@ -226,13 +189,13 @@ function holdBeginning(spool: Spool): () => void {
   };
 }
 
-/** Name by name: V8 takes microseconds and kilobytes to add to a spread object. */
-function requestOf(parts: FillParts): OriginRequest {
-  const { key, path, query, headers, followsRedirects, via, cdnLoop, maxBytes, unless, signal } = parts;
+/** Field by field: V8 takes microseconds and kilobytes to add to a spread object. */
+function originRequestOf(request: FillRequest, { maxBytes, signal }: FillContext): OriginRequest {
+  const { key, path, query, headers, followsRedirects, via, cdnLoop, unless } = request;
   return { key, method: "GET", path, query, headers, followsRedirects, via, cdnLoop, maxBytes, unless, signal };
 }
 
-/** Whoever does not take the body lets it go. Throws draining. */
+/** If no spool can be opened, the body is destroyed. Throws draining. */
 function openSpool(spools: SpoolPool, { body, digests }: OriginAnswer): Spool {
   try {
     return spools.open(DIGESTS.filter((name) => digests[name] !== undefined));

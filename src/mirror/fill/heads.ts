@@ -1,84 +1,60 @@
-// HEADs for keys that the bucket lacks, passed on as HEADs: one for all who ask for a key meanwhile. Nothing is fetched and
-// nothing stored.
+// Forwards a HEAD for a missing key to the origin as a HEAD; concurrent requests for the key share one. It fetches no
+// body and stores nothing.
 
-import { abortable, type Cancellation } from "../../async/cancellation.ts";
+import { abortable } from "../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Origin, OriginAnswer } from "../../origin/origin.ts";
-import type { MirrorMeter } from "../meter.ts";
-import { absent, fetchOf, type NegativeCache } from "../negative-cache.ts";
-import { fillId, type OriginRequest } from "../rules.ts";
-import type { Invalidation } from "../storing/pending-writes.ts";
-import type { BeginFill } from "./admission.ts";
-import type { MissAnswer } from "./join.ts";
-
-/** Of a miss: the bucket said `absent` with this epoch. */
-export interface HeadRequest extends OriginRequest {
-  readonly epoch: number;
-  readonly via: string | undefined;
-  readonly cdnLoop: string | undefined;
-  /** Aborts when the client leaves; what was begun goes on, for it has the origin's deadlines. */
-  readonly signal: Cancellation;
-}
+import type { OriginAnswer } from "../../origin/origin.ts";
+import type { MirrorContext } from "../mirror-context.ts";
+import { absent, fetchOf } from "../negative-cache.ts";
+import { fillId } from "../rules.ts";
+import type { MissAnswer, MissRequest } from "./join.ts";
 
 export interface Heads {
-  /** Undefined: the origin refuses the method, and a fetch may find out what it has. Throws not_found and the codes of Origin.fetch. */
-  ask(request: HeadRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
-  /** Those under way; they may reject. */
+  /** Undefined: the origin refuses the method, so a GET is needed. Throws not_found and the codes of Origin.fetch. */
+  fetch(request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "asked" }> | undefined>;
+  /** The requests that run; they may reject. */
   pending(): Iterable<Promise<unknown>>;
 }
 
-export interface HeadsParts {
-  readonly origin: Origin;
-  readonly admission: BeginFill;
-  readonly negativeCache: NegativeCache;
-  readonly invalidate: (told: Invalidation) => void;
-  /** What a 404 or 410 does to what waits for the store. */
-  readonly onGone: "keep" | "remove";
-  readonly meter: MirrorMeter;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-  readonly signal: AbortSignal;
-  readonly maxBytes: number;
-}
-
-interface AskedHead {
+interface RunningHead {
   readonly epoch: number;
   /** Unix milliseconds. */
-  readonly askedAt: number;
-  readonly asked: Promise<OriginAnswer | undefined>;
+  readonly requestedAt: number;
+  readonly outcome: Promise<OriginAnswer | undefined>;
 }
 
-// Statuses that refuse the method rather than the image.
+// Statuses that refuse the method and not the image.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
-export function createHeads(parts: HeadsParts): Heads {
-  const { origin, admission, negativeCache, invalidate, onGone, meter, now, signal, maxBytes } = parts;
-  const asking = new LiveSet<Promise<OriginAnswer | undefined>>();
-  const heads = new LiveMap<string, AskedHead>();
+export function createHeads({ options, parts, fills, negativeCache, invalidate }: MirrorContext): Heads {
+  const { origin, onGone, maxObjectBytes: maxBytes } = options;
+  const { meter, now, signal } = parts;
+  const requests = new LiveSet<Promise<OriginAnswer | undefined>>();
+  const heads = new LiveMap<string, RunningHead>();
 
-  function begin(id: string, request: HeadRequest): AskedHead {
-    const asked = askOrigin(request).finally(() => {
+  function begin(id: string, request: MissRequest): RunningHead {
+    const outcome = requestOrigin(request).finally(() => {
       answered();
-      if (heads.get(id)?.asked === asked) heads.delete(id);
+      if (heads.get(id)?.outcome === outcome) heads.delete(id);
     });
-    asked.catch(() => undefined); // Perhaps nobody waits any more.
-    const answered = asking.add(asked);
-    const head = { epoch: request.epoch, askedAt: now(), asked };
+    outcome.catch(() => undefined); // Perhaps no client waits any more.
+    const answered = requests.add(outcome);
+    const head = { epoch: request.epoch, requestedAt: now(), outcome };
     heads.set(id, head);
     return head;
   }
 
-  /** Undefined where the method is refused. */
-  async function askOrigin(request: HeadRequest): Promise<OriginAnswer | undefined> {
-    const leave = await admission();
-    const askedAt = now();
+  /** Undefined if the method is refused. */
+  async function requestOrigin(request: MissRequest): Promise<OriginAnswer | undefined> {
+    const leave = await fills.admission();
+    const requestedAt = now();
     let answer: OriginAnswer | undefined;
     try {
-      const said = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
-      // A 304 only answers conditions, and there were none.
-      if (said?.isNotModified) return undefined;
-      answer = said;
+      const response = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
+      // The request had no conditions, so a 304 says nothing.
+      if (response?.isNotModified) return undefined;
+      answer = response;
     } catch (error) {
       if (error instanceof HuiyuanError && REFUSALS.includes(error.originStatus ?? 0)) return undefined;
       throw error;
@@ -88,7 +64,7 @@ export function createHeads(parts: HeadsParts): Heads {
     if (answer === undefined) {
       negativeCache.absent(fetchOf(request));
       const { key, epoch, isStored } = request;
-      if (isStored && onGone === "remove") invalidate({ key, epoch, askedAt, fate: "gone" });
+      if (isStored && onGone === "remove") invalidate({ key, epoch, requestedAt, fate: "gone" });
       throw absent(request.key);
     }
     answer.body.destroy();
@@ -96,15 +72,15 @@ export function createHeads(parts: HeadsParts): Heads {
   }
 
   return {
-    async ask(request) {
+    async fetch(request) {
       const id = fillId(request);
       const running = heads.get(id);
       const isShared = running !== undefined && running.epoch >= request.epoch;
       if (isShared) meter.collapsed();
-      const { askedAt, asked } = isShared ? running : begin(id, request);
-      const answer = await abortable(asked, request.signal);
-      return answer && { kind: "asked", answer, askedAt, how: isShared ? "collapsed" : "first" };
+      const { requestedAt, outcome } = isShared ? running : begin(id, request);
+      const answer = await abortable(outcome, request.signal);
+      return answer && { kind: "asked", answer, requestedAt, how: isShared ? "collapsed" : "first" };
     },
-    pending: () => asking,
+    pending: () => requests,
   };
 }

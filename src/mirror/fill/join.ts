@@ -1,16 +1,34 @@
-// Joining a fill: what one of those who wait for it gets, as soon as it is known how good it is.
+// Joining a fill: the request of one client for a key that the bucket lacks, and the answer it gets as soon as the head
+// is known. It starts no fill and reads no body.
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { absent } from "../negative-cache.ts";
-import { damageOf, type Fill, type FillHead } from "./fill.ts";
-import { type FillReader, followFill } from "./reader.ts";
+import type { OriginRequest } from "../rules.ts";
+import type { Fill } from "./fill.ts";
+import { damageOf, type FillHead } from "./fill-end.ts";
+import { type FillReader, openFillReader } from "./reader.ts";
+
+/** A miss: the bucket has answered `absent` with this epoch. */
+export interface MissRequest extends OriginRequest {
+  readonly method: "GET" | "HEAD";
+  readonly epoch: number;
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+  /** Aborts when the client leaves; a fetch that has begun continues, since it has the deadlines of the origin. */
+  readonly signal: Cancellation;
+  /** The client reads nothing before the end, so a fill that has dropped its first bytes will do. */
+  readonly waitsForEnd?: boolean | undefined;
+  /** The client only calls FillReader.whole(). */
+  readonly needsWholeBody?: boolean | undefined;
+}
 
 /**
- * `finished`: proven whole, on its way into the bucket. `filling`: still arriving, or complete without proof
- * (`isSuspect`: known to be so before the head). `asked`: the origin's answer to a HEAD; nothing is stored.
- * The first two hold the spool until `release`, and `isKept` is false where the origin forbids to keep the answer.
+ * `finished`: the body is proven whole and is being written to the bucket.
+ * `filling`: the body is arriving, or is complete without proof (`isSuspect`: that was known before the head).
+ * `asked`: the origin's answer to a HEAD; nothing is stored.
+ * The first two hold the spool until `release`; `isStorable` is false if the origin forbids to store the answer.
  */
 export type MissAnswer =
   | {
@@ -28,7 +46,7 @@ export type MissAnswer =
       readonly reader: FillReader;
       readonly how: Join;
       readonly isSuspect: boolean;
-      /** To be asked once the follower has seen a whole end. */
+      /** Call it only once the reader has seen a whole end. */
       isStored(): boolean;
       readonly isStorable: boolean;
       release(): void;
@@ -37,13 +55,13 @@ export type MissAnswer =
       readonly kind: "asked";
       readonly answer: OriginAnswer;
       /** As in FillHead. */
-      readonly askedAt: number;
+      readonly requestedAt: number;
       readonly how: "first" | "collapsed";
     };
 
 /**
- * `first` began the fill, or the question; `collapsed` joined it while it ran; `after` came when it had ended. `gone`, `failed`: so too,
- * and the origin, asked again, has none any more, or gave nothing of use.
+ * `first`: this request started the fetch. `collapsed`: it joined a running one. `after`: the fill had ended before.
+ * `gone`, `failed`: as `after`, because a newer fetch found no object, or nothing usable.
  */
 export type Join = "first" | "collapsed" | Late;
 export type Late = "after" | "gone" | "failed";
@@ -52,8 +70,8 @@ export function isLate(how: Join): how is Late {
   return how !== "first" && how !== "collapsed";
 }
 
-/** Milliseconds; each request's own patience, and the deadlines of the origins. */
-export interface Patience {
+/** Milliseconds; they bound each client's own wait, and are the deadlines of the origins. */
+export interface RequestTimeouts {
   readonly connect: number;
   readonly firstByte: number;
   readonly idle: number;
@@ -61,26 +79,27 @@ export interface Patience {
 }
 
 export interface JoinOptions {
-  readonly timeouts: Patience;
+  readonly timeouts: RequestTimeouts;
   readonly client: Cancellation;
-  readonly isStorable: (head: FillHead) => boolean;
-  /** Of a fill that has ended whole and is kept: whether the bucket takes it. */
+  /** Whether the origin allows to store its answer. */
+  readonly isStorable: (answer: OriginAnswer) => boolean;
+  /** For a fill that has ended whole and is storable: whether the bucket accepts it. */
   readonly mayStore: (fill: Fill) => boolean;
 }
 
-/** Throws not_found and what the fill failed with. */
+/** Throws not_found, and the error of a failed fill. */
 export async function joinFill(
   fill: Fill,
   how: Join,
-  { timeouts, client, isStorable, mayStore }: JoinOptions,
+  { timeouts, client, isStorable: allowsStoring, mayStore }: JoinOptions,
 ): Promise<Exclude<MissAnswer, { readonly kind: "asked" }>> {
-  // The first waits as long as its origins may take in turn; their own deadlines end the fill earlier.
-  const patience = {
+  // The first request waits as long as all its origins together may take; their own deadlines end the fill earlier.
+  const readerTimeouts = {
     head: how === "first" ? timeouts.total : timeouts.firstByte,
     idle: timeouts.idle,
     total: timeouts.total,
   };
-  const reader = followFill(fill, patience, client);
+  const reader = openFillReader(fill, readerTimeouts, client);
   try {
     const head = await reader.head();
     if (head === undefined) throw absent(fill.key);
@@ -90,12 +109,11 @@ export async function joinFill(
       head.spool.release();
     };
     const { end } = fill;
-    const kept = isStorable(head);
-    const isStored = () => kept && mayStore(fill);
-    if (end?.kind === "whole")
-      return { kind: "finished", info: end.info, head, how, isStorable: kept, isStored, release };
+    const isStorable = allowsStoring(head.answer);
+    const isStored = () => isStorable && mayStore(fill);
+    if (end?.kind === "whole") return { kind: "finished", info: end.info, head, how, isStorable, isStored, release };
     const isSuspect = damageOf(end) !== undefined;
-    return { kind: "filling", reader, isSuspect, head, how, isStorable: kept, isStored, release };
+    return { kind: "filling", reader, isSuspect, head, how, isStorable, isStored, release };
   } catch (error) {
     reader.close();
     throw error;

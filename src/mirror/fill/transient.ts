@@ -1,34 +1,34 @@
-// A body that no disk keeps, gathered in memory as it arrives for those who can do nothing with less than all of it: one copy for
-// everybody who asks while somebody has it. Its bytes are bounded, all such bodies together.
+// A body that the disk does not keep, collected in memory for readers that need all of it (a render, for example). All
+// readers share one copy, which lives while one of them holds it. The bytes of all such bodies together are bounded.
 
 import { bodyRoom } from "../../body/body-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import type { Damage, FillEnd } from "./fill.ts";
+import type { Damage, FillEnd } from "./fill-end.ts";
 
 export interface TransientBody {
-  readonly kind: "rescued";
+  readonly kind: "transient";
   readonly info: ObjectInfo;
   readonly bytes: Buffer;
 }
 
 export interface Transient {
-  /** Whoever takes it now has all of it, however much of the body has gone by. */
+  /** True: take() gets the whole body, even if the spool has dropped its first bytes. */
   readonly isUnderWay: boolean;
   /**
-   * To be followed by one `release`, also where it rejects. Throws not_kept where there is no room, or (with a cause) where
-   * somebody else has been too fast, and what the body failed with.
+   * Follow each call with one release(), also if it rejects. Throws not_kept if there is no room, or, with a cause, if
+   * the spool has already dropped the first bytes. Throws the error of a failed or damaged body.
    */
   take(): Promise<TransientBody>;
   release(): void;
 }
 
-/** Bytes of all bodies that are gathered at the moment. */
+/** The memory for all transient bodies together. */
 export interface TransientRoom {
-  /** False: there is no room, and nothing was taken. */
+  /** False: there is no room, and none was taken. */
   take(bytes: number): boolean;
-  giveBack(bytes: number): void;
+  release(bytes: number): void;
 }
 
 export interface TransientParts {
@@ -37,10 +37,12 @@ export interface TransientParts {
   readonly room: TransientRoom;
 }
 
-/** At least three of the largest images of the default settings. While a body becomes one piece it is there twice. */
-const MAX_RESCUED_BYTES = 67_108_864;
+/**
+ * At least three of the largest images of the default settings. A body is in memory twice while its chunks are joined.
+ */
+const MAX_TRANSIENT_BYTES = 67_108_864;
 
-export function createTransientRoom(maxBytes = MAX_RESCUED_BYTES): TransientRoom {
+export function createTransientRoom(maxBytes = MAX_TRANSIENT_BYTES): TransientRoom {
   let taken = 0;
   return {
     take(bytes) {
@@ -48,7 +50,7 @@ export function createTransientRoom(maxBytes = MAX_RESCUED_BYTES): TransientRoom
       taken += bytes;
       return true;
     },
-    giveBack(bytes) {
+    release(bytes) {
       taken -= bytes;
     },
   };
@@ -56,7 +58,7 @@ export function createTransientRoom(maxBytes = MAX_RESCUED_BYTES): TransientRoom
 
 const REFUSALS = {
   structure: ["origin_truncated", "it is damaged"],
-  hash: ["origin_hash_wrong", "it declared another digest"],
+  hash: ["origin_hash_wrong", "it differs from its declared digest"],
 } as const satisfies Record<Damage, readonly [ErrorCode, string]>;
 
 interface Collecting {
@@ -68,67 +70,68 @@ interface Collecting {
 export function createTransient({ spool, done, room }: TransientParts): Transient {
   let holders = 0;
   let bytes = 0;
-  let gathering: Collecting | undefined;
+  let collecting: Collecting | undefined;
 
   function begin(): Collecting {
     const stop = new AbortController();
-    const begun: Collecting = { stop, whole: transient(stop.signal), isLost: false };
-    // Perhaps everybody has left.
+    const begun: Collecting = { stop, whole: wholeBody(stop.signal), isLost: false };
+    // Perhaps every reader has left.
     begun.whole.catch(() => {
       begun.isLost = true;
     });
     return begun;
   }
 
-  async function transient(signal: AbortSignal): Promise<TransientBody> {
-    const bytes = await gather(signal);
+  async function wholeBody(signal: AbortSignal): Promise<TransientBody> {
+    const bytes = await collect(signal);
     const end = await done;
     if (end.kind === "failed") throw end.error;
-    if (end.kind !== "unstored") throw new HuiyuanError("internal", `Cannot rescue a body that ended ${end.kind}`);
+    if (end.kind !== "unstored")
+      throw new HuiyuanError("internal", `Cannot use a transient body that ended ${end.kind}`);
     const { info, damage, head } = end;
-    if (damage === undefined) return { kind: "rescued", info, bytes };
+    if (damage === undefined) return { kind: "transient", info, bytes };
     const [code, found] = REFUSALS[damage];
     throw new HuiyuanError(code, `Cannot use the body of ${head.answer.url}: ${found}`);
   }
 
-  async function gather(signal: AbortSignal): Promise<Buffer> {
-    const pieces: Buffer[] = [];
+  async function collect(signal: AbortSignal): Promise<Buffer> {
+    const chunks: Buffer[] = [];
     let size = 0;
     spool.hold();
     try {
       for (;;) {
-        const piece = spool.peek(size) ?? (await next(spool, size, signal));
+        const chunk = spool.peek(size) ?? (await next(spool, size, signal));
         signal.throwIfAborted();
-        if (piece === undefined) break;
-        if (!room.take(piece.length)) throw notStorableError("there is no room to gather it");
-        bytes += piece.length;
-        size += piece.length;
-        pieces.push(piece);
+        if (chunk === undefined) break;
+        if (!room.take(chunk.length)) throw notStorableError("there is no room to collect it");
+        bytes += chunk.length;
+        size += chunk.length;
+        chunks.push(chunk);
       }
     } finally {
       spool.release();
     }
     const all = bodyRoom(size);
     let filled = 0;
-    for (const piece of pieces) filled += piece.copy(all, filled);
+    for (const chunk of chunks) filled += chunk.copy(all, filled);
     return all;
   }
 
   return {
     get isUnderWay() {
-      return gathering?.isLost === false;
+      return collecting?.isLost === false;
     },
     take() {
       holders += 1;
-      gathering ??= begin();
-      return gathering.whole;
+      collecting ??= begin();
+      return collecting.whole;
     },
     release() {
       holders -= 1;
       if (holders > 0) return;
-      gathering?.stop.abort(new Error("nobody wants it any more"));
-      gathering = undefined;
-      room.giveBack(bytes);
+      collecting?.stop.abort(new Error("no reader is left"));
+      collecting = undefined;
+      room.release(bytes);
       bytes = 0;
     },
   };
@@ -139,12 +142,12 @@ async function next(spool: Spool, offset: number, signal: AbortSignal): Promise<
     return await spool.read(offset, signal);
   } catch (error) {
     if (!(error instanceof HuiyuanError) || error.code !== "store_failed" || spool.hasAll()) throw error;
-    throw notStorableError("its beginning is gone", error);
+    throw notStorableError("its first bytes are gone", error);
   }
 }
 
 function notStorableError(found: string, cause?: HuiyuanError): HuiyuanError {
-  return new HuiyuanError("not_kept", `Cannot use an image that is passed on only: ${found}`, {
+  return new HuiyuanError("not_kept", `Cannot use an image that the disk does not keep: ${found}`, {
     ...(cause !== undefined && { cause }),
     retryAfterSeconds: 1,
   });

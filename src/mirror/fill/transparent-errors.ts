@@ -1,19 +1,19 @@
-// `transparentErrors`: an origin whose refusals reach the client under their own status. Only the status: no header and
-// no byte of the origin's answer is passed on, and X-ErrNo stays.
+// Setting `transparentErrors`: an error status of the origin is sent to the client instead of 424. Only the status: no
+// header and no byte of the origin's answer is forwarded, and X-ErrNo stays.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Origin } from "../../origin/origin.ts";
 
-// 404 and 410 would say that there is no such image, which only an answer about the image may say (NoSuchBucket is 404
+// 404 and 410 mean that there is no such image, which only an answer about the image may say (NoSuchBucket is a 404
 // too). 407 would make the client look for a proxy of its own.
-const KEPT_BACK: readonly number[] = [404, 407, 410];
+const NEVER_SHOWN: readonly number[] = [404, 407, 410];
 
-/** The status that a client may be shown instead of 424; undefined where 424 stays. */
+/** The status that a client may get instead of 424; undefined: 424 stays. */
 export function transparentStatus(originStatus: number | undefined): number | undefined {
-  if (originStatus === undefined || KEPT_BACK.includes(originStatus)) return undefined;
+  if (originStatus === undefined || NEVER_SHOWN.includes(originStatus)) return undefined;
   return originStatus >= 400 && originStatus <= 599 ? originStatus : undefined;
 }
 
-/** The origin, its errors marked with the status to be answered. */
+/** The same origin; its errors carry the status for the client. */
 export function withTransparentErrors(origin: Origin): Origin {
   return {
     ...origin,
@@ -26,7 +26,8 @@ export function withTransparentErrors(origin: Origin): Origin {
     },
     refusal() {
       const error = origin.refusal?.();
-      return error === undefined ? undefined : (transparent(error) as HuiyuanError); // a HuiyuanError stays one
+      // transparent() returns a HuiyuanError for a HuiyuanError.
+      return error === undefined ? undefined : (transparent(error) as HuiyuanError);
     },
   };
 }

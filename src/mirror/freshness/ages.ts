@@ -1,34 +1,41 @@
-// How old what a mirror has is now, by freshness.ts and the clock: what is stored, and answers that are not stored yet.
+// The freshness of a mirror's objects now: applies the rules of freshness.ts and the clock to stored objects, and to
+// answers that are not stored yet. It sends no request.
 import type { ObjectInfo, Validation } from "../../core/object.ts";
-import type { FillHead } from "../fill/fill.ts";
+import type { FillHead } from "../fill/fill-end.ts";
 import type { StoredObject } from "../stored/stored.ts";
 import {
+  computeLife,
   createLives,
+  type Freshness,
   type FreshnessRules,
-  isYoung,
+  freshnessOf,
+  isFreshAt,
   type Life,
-  reckonLife,
-  type Standing,
-  standingOf,
-  type ToldLife,
-  tellLife,
+  type RemainingLife,
+  remainingLife,
 } from "./freshness.ts";
 
-/** `askedAt`: as in FillHead. */
-export type AnsweredAt = Pick<FillHead, "answer" | "askedAt">;
+/** An answer and, as in FillHead, when it was requested. */
+export type AnsweredAt = Pick<FillHead, "answer" | "requestedAt">;
 
 type Aging = Pick<StoredObject, "info" | "isStale">;
 
 export interface Ages {
-  /** For the hot path: whether what is in memory may be served as it is. Undefined: all may (`freshness: never`). */
+  /**
+   * For the hot path: whether an object in memory may be served without revalidation. Undefined: always (`freshness:
+   * never`).
+   */
   readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
-  /** What is to be done with a stored object now. */
-  standingOf(object: Aging): Standing;
-  /** What is told of a stored object's life; undefined: it does not age. What is purged has nothing left, whatever the rules. */
-  lifeOf(object: Aging): ToldLife | undefined;
-  /** The same of an answer that is not stored yet. */
-  lifeOfAnswer(answered: AnsweredAt): ToldLife | undefined;
-  /** Whether such an answer may still be passed on without asking again. */
+  /** Whether a stored object may be served now. */
+  freshnessOf(object: Aging): Freshness;
+  /**
+   * The remaining life of a stored object; undefined: it never becomes stale. A purged object has none left, whatever
+   * the rules.
+   */
+  lifeOf(object: Aging): RemainingLife | undefined;
+  /** The same for an answer that is not stored yet. */
+  lifeOfAnswer(answered: AnsweredAt): RemainingLife | undefined;
+  /** Whether such an answer may still be served without revalidation. */
   isFreshAnswer(answered: AnsweredAt): boolean;
 }
 
@@ -37,44 +44,44 @@ export interface AgesParts {
   readonly rules: FreshnessRules | undefined;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** As in RefreshEffects. */
+  /** As in RevalidationEffects. */
   readonly confirmation: (info: ObjectInfo) => Validation | undefined;
 }
 
-/** The life of a purged object under `never` has no end. */
-const livesForGood = createLives({ mode: "ttl", ttlMs: Number.POSITIVE_INFINITY, staleIfErrorMs: 0 });
+/** For purged objects under `freshness: never`: a life without an end. */
+const endlessLife = createLives({ mode: "ttl", ttlMs: Number.POSITIVE_INFINITY, staleIfErrorMs: 0 });
 
 export function createAges({ rules, now, confirmation }: AgesParts): Ages {
   const lives = rules === undefined ? undefined : createLives(rules);
 
   function lifeOf({ info, isStale }: Aging): Life | undefined {
-    const life = lives === undefined && isStale ? livesForGood(info) : lives?.(info);
+    const life = lives === undefined && isStale ? endlessLife(info) : lives?.(info);
     if (life === undefined || rules === undefined || isStale) return life;
     const newest = confirmation(info);
-    return newest === undefined ? life : reckonLife(newest, rules);
+    return newest === undefined ? life : computeLife(newest, rules);
   }
 
-  function lifeOfAnswer({ answer, askedAt }: AnsweredAt): Life | undefined {
-    return rules === undefined ? undefined : reckonLife({ at: askedAt, life: answer.life }, rules);
+  function lifeOfAnswer({ answer, requestedAt }: AnsweredAt): Life | undefined {
+    return rules === undefined ? undefined : computeLife({ at: requestedAt, life: answer.life }, rules);
   }
 
-  const isYoungNow = (life: Life | undefined) => life === undefined || isYoung(life, now());
+  const isFreshNow = (life: Life | undefined) => life === undefined || isFreshAt(life, now());
 
   return {
-    isFresh: lives === undefined ? undefined : (info) => isYoungNow(lives(info)),
-    standingOf(object) {
+    isFresh: lives === undefined ? undefined : (info) => isFreshNow(lives(info)),
+    freshnessOf(object) {
       if (object.info.provenance.via !== "mirror") return "fresh";
       const life = lifeOf(object);
-      return life === undefined ? "fresh" : standingOf(life, now(), object.isStale);
+      return life === undefined ? "fresh" : freshnessOf(life, now(), object.isStale);
     },
     lifeOf(object) {
       const life = lifeOf(object);
-      return life === undefined ? undefined : tellLife(life, now(), object.isStale);
+      return life === undefined ? undefined : remainingLife(life, now(), object.isStale);
     },
     lifeOfAnswer(answered) {
       const life = lifeOfAnswer(answered);
-      return life === undefined ? undefined : tellLife(life, now(), false);
+      return life === undefined ? undefined : remainingLife(life, now(), false);
     },
-    isFreshAnswer: (answered) => isYoungNow(lifeOfAnswer(answered)),
+    isFreshAnswer: (answered) => isFreshNow(lifeOfAnswer(answered)),
   };
 }

@@ -1,23 +1,29 @@
-// How long a stored object's origin is left alone after it gave nothing better: bounded, and only for the epoch at which
-// it was learnt, so that a purge asks at once.
+// Pauses revalidation of an object after one that found no usable newer version. Bounded; a result holds only for the
+// epoch at which it was obtained, so a purge is followed by a request at once.
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
 import { FAILURE_MS } from "../negative-cache.ts";
-import type { Effect } from "./revalidation-effects.ts";
+import type { RevalidationEnd } from "./revalidation-effects.ts";
 
 export interface Backoff {
-  /** What was learnt a moment ago and still holds. `mayHelp`: where the origin has failed, the object is served. */
-  known(at: { readonly key: Key; readonly epoch: number; readonly mayServeStale: boolean }): Effect | undefined;
-  /** Notes outcomes that do not make the object fresh; of others it takes no note. */
-  begin(at: { readonly key: Key; readonly epoch: number }, outcome: Effect): void;
+  /** The last result, if it still holds. `mayServeStale`: the object is served if the origin has failed. */
+  known(at: {
+    readonly key: Key;
+    readonly epoch: number;
+    readonly mayServeStale: boolean;
+  }): RevalidationEnd | undefined;
+  /** Records a result that does not make the object fresh; ignores any other. */
+  record(at: { readonly key: Key; readonly epoch: number }, outcome: RevalidationEnd): void;
 }
 
-// While the object helps out. Where it may not, clients get the failure, and it is forgotten as that of a key never stored.
+// While the stored object is served. If it may not be, clients get the failure, which then expires after FAILURE_MS, as
+// for a key that was never stored.
 const FAILED_MS = 1_000;
-// A new version that is no image stays so for a while, as does a disk that keeps none, and each look costs the origin a whole body.
-const IN_VAIN_MS = 10_000;
-const MAX_RESTING = 10_000;
+// A new version that is not an image, or a disk that keeps none, stays so for a while; each revalidation costs the
+// origin a whole body.
+const USELESS_MS = 10_000;
+const MAX_ENTRIES = 10_000;
 const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "origin_truncated",
   "origin_too_large",
@@ -31,50 +37,50 @@ const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** `ticks`: as performance.now(). */
 export function createBackoff(parts: { readonly negativeTtlMs: number; readonly ticks: () => number }): Backoff {
   const { negativeTtlMs, ticks } = parts;
-  const resting = createExpiring<{ readonly epoch: number; readonly outcome: Effect; readonly since: number }>(
-    MAX_RESTING,
+  const entries = createExpiring<{ readonly epoch: number; readonly outcome: RevalidationEnd; readonly since: number }>(
+    MAX_ENTRIES,
   );
 
-  function restMs(outcome: Effect): number {
+  function pauseMs(outcome: RevalidationEnd): number {
     if (outcome.kind === "gone") return Math.max(negativeTtlMs, FAILED_MS);
-    return isBroken(outcome) || isNotStorable(outcome) ? IN_VAIN_MS : FAILED_MS;
+    return isBroken(outcome) || isNotStorable(outcome) ? USELESS_MS : FAILED_MS;
   }
 
   return {
     known({ key, epoch, mayServeStale }) {
       const at = ticks();
-      const rest = resting.get(key, at);
-      if (rest === undefined || rest.epoch < epoch) return undefined;
+      const entry = entries.get(key, at);
+      if (entry === undefined || entry.epoch < epoch) return undefined;
       const isOver =
         !mayServeStale &&
-        rest.outcome.kind === "failed" &&
-        (isNotStorable(rest.outcome) || at - rest.since >= FAILURE_MS);
-      return isOver ? undefined : rest.outcome;
+        entry.outcome.kind === "failed" &&
+        (isNotStorable(entry.outcome) || at - entry.since >= FAILURE_MS);
+      return isOver ? undefined : entry.outcome;
     },
-    begin({ key, epoch }, outcome) {
+    record({ key, epoch }, outcome) {
       const lasting = lastingOf(key, outcome);
       if (lasting === undefined) return;
       const since = ticks();
-      resting.set(key, { epoch, outcome: lasting, since }, { now: since, ttlMs: restMs(lasting) });
+      entries.set(key, { epoch, outcome: lasting, since }, { now: since, ttlMs: pauseMs(lasting) });
     },
   };
 }
 
-/** Bytes that are not kept are not there for those who come later. Undefined where the object is fresh by it, or will be. */
-function lastingOf(key: Key, outcome: Effect): Effect | undefined {
+/** The result without bytes, which later requests cannot use. Undefined: the object is, or will be, fresh. */
+function lastingOf(key: Key, outcome: RevalidationEnd): RevalidationEnd | undefined {
   if (outcome.kind === "suspect") return { kind: "failed", error: damaged(key) };
   if (outcome.kind === "new" && outcome.fill.end?.kind === "unstored")
     return { kind: "failed", error: outcome.fill.end.error };
   return outcome.kind === "gone" || outcome.kind === "failed" ? outcome : undefined;
 }
 
-/** True where the origin has a new version that is no whole, sound image. */
-export function isBroken(outcome: Effect): boolean {
+/** True: the origin has a new version, but not a whole, sound image. */
+export function isBroken(outcome: RevalidationEnd): boolean {
   return outcome.kind === "suspect" || (outcome.kind === "failed" && BROKEN.has(outcome.error.code));
 }
 
-/** A good version came, and can be passed on as it comes, but the disk does not keep it. */
-function isNotStorable(outcome: Effect): boolean {
+/** True: a sound new version arrived and can be streamed to clients, but the disk does not keep it. */
+function isNotStorable(outcome: RevalidationEnd): boolean {
   return outcome.kind === "failed" && (outcome.error.code === "store_full" || outcome.error.code === "store_failed");
 }
 

@@ -1,42 +1,48 @@
-// How long a stored object is served before its origin is asked again, and what it may still be used for afterwards.
-// Pure: no clock, no I/O; refresh.ts acts on it. Reading RFC 9111 headers is left to http-cache-semantics.
+// The freshness rules: how long a stored object is served without revalidation, and how long it may be served stale.
+// Pure: no clock, no I/O; revalidation.ts acts on it. http-cache-semantics reads the RFC 9111 headers.
 import CachePolicy from "http-cache-semantics";
 import { parseHttpDate } from "../../core/http-date.ts";
 import type { DeclaredLife, ObjectInfo, Validation } from "../../core/object.ts";
 
 /**
- * `ttl`: so long after the origin last confirmed the object, whatever its headers say. `origin`: as its headers say, and
- * `ttlMs` where they say nothing.
+ * `ttl`: fresh for `ttlMs` after the origin last confirmed the object, whatever its headers say. `origin`: fresh as
+ * long as the headers say, or for `ttlMs` if they say nothing.
  */
 export interface FreshnessRules {
   readonly mode: "ttl" | "origin";
   readonly ttlMs: number;
-  /** How long after that the object still helps out. */
+  /** After that a stale object may still be served for this time if the origin fails. */
   readonly staleIfErrorMs: number;
 }
 
-/** The four ages of an object; all are Unix milliseconds and none lies before the one above it. */
+/** Four points of an object's life; Unix milliseconds, each at or after the one above it. */
 export interface Life {
-  /** The origin made its answer then: it is the time of the answer, less the answer's `Age`. */
-  readonly bornAt: number;
-  /** Until then it is served as it is. */
+  /** When the origin generated its answer: the time of the answer, less the answer's `Age`. */
+  readonly generatedAt: number;
+  /** Until then the object is served without revalidation. */
   readonly freshUntil: number;
-  /** Until then it is served at once while the origin is asked behind the client's back. */
+  /** Until then it is served at once, and revalidated in the background. */
   readonly staleWhileRevalidateUntil: number;
-  /** Until then it is served where the origin, asked first, gives nothing better. */
+  /** Until then it is served if a revalidation finds nothing better. */
   readonly staleIfErrorUntil: number;
 }
 
-/** Says how much of a life is left. */
-export interface ToldLife {
+/** The rest of a life. */
+export interface RemainingLife {
   /** Whole seconds, rounded down; below 0 if the object is stale. */
   readonly leftSeconds: number;
 }
 
-/** `must-ask`: without the origin's word there is no answer. */
-export type Standing = "fresh" | "stale" | "ask-first" | "must-ask";
+/**
+ * `stale`: serve it, and revalidate in the background. `revalidate-first`: serve it only after a revalidation, also a
+ * failed one. `must-revalidate`: never serve it without the origin's confirmation.
+ */
+export type Freshness = "fresh" | "stale" | "revalidate-first" | "must-revalidate";
 
-/** The lives of stored objects, reckoned once for each description. Undefined: no mirror brought it, so it never ages. */
+/**
+ * Returns the lives of stored objects, each computed once. Undefined: no mirror fetched the object, so it is always
+ * fresh.
+ */
 export function createLives(rules: FreshnessRules): (info: ObjectInfo) => Life | undefined {
   const lives = new WeakMap<ObjectInfo, Life>();
   return (info) => {
@@ -44,68 +50,68 @@ export function createLives(rules: FreshnessRules): (info: ObjectInfo) => Life |
     const known = lives.get(info);
     if (known !== undefined) return known;
     const { validated, fetchedAt } = info.provenance;
-    const life = reckonLife(validated ?? { at: fetchedAt, life: {} }, rules);
+    const life = computeLife(validated ?? { at: fetchedAt, life: {} }, rules);
     lives.set(info, life);
     return life;
   };
 }
 
-/** What the origin's word of time `at` is worth. */
-export function reckonLife({ at, life }: Validation, rules: FreshnessRules): Life {
+/** The life that follows from the origin's answer of time `at`. */
+export function computeLife({ at, life }: Validation, rules: FreshnessRules): Life {
   if (rules.mode === "ttl") {
     const freshUntil = at + rules.ttlMs;
     const staleIfErrorUntil = freshUntil + rules.staleIfErrorMs;
-    return { bornAt: at, freshUntil, staleWhileRevalidateUntil: staleIfErrorUntil, staleIfErrorUntil };
+    return { generatedAt: at, freshUntil, staleWhileRevalidateUntil: staleIfErrorUntil, staleIfErrorUntil };
   }
   const declared = readDeclared(life, at);
-  const bornAt = at - declared.ageMs;
-  const freshUntil = Math.max(bornAt, bornAt + (declared.lifetimeMs ?? rules.ttlMs));
+  const generatedAt = at - declared.ageMs;
+  const freshUntil = Math.max(generatedAt, generatedAt + (declared.lifetimeMs ?? rules.ttlMs));
   if (declared.forbidsStale)
-    return { bornAt, freshUntil, staleWhileRevalidateUntil: freshUntil, staleIfErrorUntil: freshUntil };
+    return { generatedAt, freshUntil, staleWhileRevalidateUntil: freshUntil, staleIfErrorUntil: freshUntil };
   const staleWhileRevalidateUntil = freshUntil + (declared.staleWhileRevalidateMs ?? rules.staleIfErrorMs);
   const staleIfErrorUntil = Math.max(
     staleWhileRevalidateUntil,
     freshUntil + (declared.staleIfErrorMs ?? rules.staleIfErrorMs),
   );
-  return { bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil };
+  return { generatedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil };
 }
 
-/** Clocks are set right by less than this now and then. */
+/** Clock corrections smaller than this are normal. */
 const SKEW_MS = 60_000;
 
-/** Nothing is known of a life that has not begun: it was told while the clock was ahead, and would be a long one. */
-function isToCome({ bornAt }: Life, now: number): boolean {
-  return now < bornAt - SKEW_MS;
+/** A life that begins in the future was recorded while the clock was ahead; used as it is, it would be too long. */
+function isInFuture({ generatedAt }: Life, now: number): boolean {
+  return now < generatedAt - SKEW_MS;
 }
 
-/** Whether it is served as it is. */
-export function isYoung(life: Life, now: number): boolean {
-  return now < life.freshUntil && !isToCome(life, now);
+/** Whether the object is served without revalidation. */
+export function isFreshAt(life: Life, now: number): boolean {
+  return now < life.freshUntil && !isInFuture(life, now);
 }
 
-/** `isPurged`: an operator wants it asked for again; the last good copy helps out, but is not served unasked. */
-export function standingOf(life: Life, now: number, isPurged: boolean): Standing {
-  if (now >= life.staleIfErrorUntil) return "must-ask";
-  if (isPurged || now >= life.staleWhileRevalidateUntil || isToCome(life, now)) return "ask-first";
+/** `isPurged`: an operator requires a revalidation; the last good copy is served only if that finds nothing better. */
+export function freshnessOf(life: Life, now: number, isPurged: boolean): Freshness {
+  if (now >= life.staleIfErrorUntil) return "must-revalidate";
+  if (isPurged || now >= life.staleWhileRevalidateUntil || isInFuture(life, now)) return "revalidate-first";
   return now < life.freshUntil ? "fresh" : "stale";
 }
 
-/** `isPurged`: nothing is left. */
-export function tellLife(life: Life, now: number, isPurged: boolean): ToldLife {
+/** `isPurged`: no life is left. */
+export function remainingLife(life: Life, now: number, isPurged: boolean): RemainingLife {
   const left = Math.floor((life.freshUntil - now) / 1_000);
-  // An object is stale in the very millisecond in which its life ends (standingOf).
+  // An object is stale from the millisecond in which its life ends, as in freshnessOf().
   const leftSeconds = now < life.freshUntil ? left : Math.min(-1, left);
-  return { leftSeconds: isPurged || isToCome(life, now) ? Math.min(leftSeconds, 0) : leftSeconds };
+  return { leftSeconds: isPurged || isInFuture(life, now) ? Math.min(leftSeconds, 0) : leftSeconds };
 }
 
-/** False where the origin is heeded and lets no shared cache keep its answer (RFC 9111 §3: `no-store`, `private`). */
+/** False in mode `origin` if no shared cache may store the answer (RFC 9111 §3: `no-store`, `private`). */
 export function mayBeStored(life: DeclaredLife, rules: FreshnessRules | undefined): boolean {
   return rules?.mode !== "origin" || readPolicy(life, 0).storable();
 }
 
 /**
- * What a 304 leaves known: it speaks for the stored headers that it does not repeat (RFC 9111 §3.2), but for those that
- * are of its own moment.
+ * The declared life after a 304: it confirms the stored headers that it does not repeat (RFC 9111 §3.2), except Date
+ * and Age, which belong to one answer only.
  */
 export function confirmedLife(stored: DeclaredLife, confirmed: DeclaredLife): DeclaredLife {
   const { date: _date, age: _age, ...lasting } = stored;
@@ -114,14 +120,14 @@ export function confirmedLife(stored: DeclaredLife, confirmed: DeclaredLife): De
 
 interface Declared {
   readonly ageMs: number;
-  /** Undefined: nothing is said. */
+  /** Undefined: the headers say nothing. */
   readonly lifetimeMs: number | undefined;
   readonly staleWhileRevalidateMs: number | undefined;
   readonly staleIfErrorMs: number | undefined;
   readonly forbidsStale: boolean;
 }
 
-// RFC 9111 §1.2.2: larger numbers may be taken for this one.
+// RFC 9111 §1.2.2: larger numbers may be treated as this one.
 const MAX_SECONDS = 2_147_483_648;
 
 function readDeclared(life: DeclaredLife, at: number): Declared {
@@ -133,11 +139,11 @@ function readDeclared(life: DeclaredLife, at: number): Declared {
   const isExplicit = isUnusable || has("s-maxage") || has("max-age") || life.expires !== undefined;
   const staleWhileRevalidateMs = milliseconds("stale-while-revalidate");
   const staleIfErrorMs = milliseconds("stale-if-error");
-  // s-maxage forbids too (§5.2.2.10), but who adds a window to it has said what is wanted.
+  // s-maxage forbids stale answers too (§5.2.2.10), but a window beside it shows that the origin allows them.
   const hasWindow = staleWhileRevalidateMs !== undefined || staleIfErrorMs !== undefined;
   return {
     ageMs: secondsToMs(Number.parseInt(life.age ?? "0", 10)),
-    // Not timeToLive(), which counts the stale windows in.
+    // Not timeToLive(), which includes the stale windows.
     lifetimeMs: isExplicit ? secondsToMs(policy.maxAge()) : undefined,
     staleWhileRevalidateMs: has("s-maxage") ? (staleWhileRevalidateMs ?? 0) : staleWhileRevalidateMs,
     staleIfErrorMs: has("s-maxage") ? (staleIfErrorMs ?? 0) : staleIfErrorMs,
@@ -153,18 +159,18 @@ function secondsToMs(seconds: number): number {
   return Number.isNaN(seconds) ? 0 : Math.round(Math.min(Math.max(seconds, 0), MAX_SECONDS) * 1_000);
 }
 
-// With a list of fields these speak of headers only, none of which is kept.
+// With a list of fields these directives restrict only those headers, and none of them is stored.
 const QUALIFIED = /(?<![\w-])(?:no-cache|private)\s*=\s*"[^"]*"/g;
-// The library takes it for a lifetime of nothing, though it only forbids to serve stale (§5.2.2.8).
+// The library treats it as a lifetime of zero, though it only forbids stale answers (§5.2.2.8).
 const PROXY_REVALIDATE = /(?<![\w-])proxy-revalidate(?![\w-])/gi;
 
 function readPolicy({ cacheControl, expires, date }: DeclaredLife, at: number): CachePolicy {
   const headers: Record<string, string> = {};
-  // Directives have no case (§5.2), which the library overlooks.
+  // Directives are case-insensitive (§5.2), which the library ignores.
   const directives = cacheControl?.toLowerCase().replaceAll(QUALIFIED, "").replaceAll(PROXY_REVALIDATE, "");
   if (directives !== undefined) headers["cache-control"] = directives;
   if (expires !== undefined) headers.expires = expires;
-  // Expires counts from it, and the library would take the real clock instead.
+  // Expires counts from Date; without one the library would use the real clock.
   headers.date = date !== undefined && parseHttpDate(date, at) !== undefined ? date : new Date(at).toUTCString();
   const options = { shared: true, cacheHeuristic: 0, immutableMinTimeToLive: 0 };
   return new CachePolicy({ headers: {} }, { status: 200, headers }, options);

@@ -1,87 +1,82 @@
-// What becomes of a stored object once its origin has been asked again: confirmed, replaced, removed, or left as it is.
-// It asks nobody; refresh.ts does.
+// Applies the result of a revalidation to the stored object: confirms, replaces or removes it, or leaves it as it is.
+// It sends no request; revalidation.ts does.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Entry } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
 import { etagOf, type ObjectInfo, type Validation } from "../../core/object.ts";
 import type { NotModified, OriginAnswer } from "../../origin/origin.ts";
 import { createExpiring } from "../expiring.ts";
-import type { Fill, FillEnd } from "../fill/fill.ts";
-import type { MirrorMeter } from "../meter.ts";
-import type { Stored } from "../stored/stored.ts";
+import type { Fill } from "../fill/fill.ts";
+import type { FillEnd } from "../fill/fill-end.ts";
+import type { MirrorContext } from "../mirror-context.ts";
 import type { Fate } from "../storing/pending-writes.ts";
 import { versionOf } from "../storing/versions.ts";
-import type { WriteBack } from "../storing/write-back.ts";
 import { confirmedLife } from "./freshness.ts";
 
-/** What a question came to. */
-export type Effect =
+/**
+ * The end of a revalidation. `current`: the stored bytes are the origin's. `gone`, `removed`: the origin has no such
+ * object; the stored one was kept, or not.
+ */
+export type RevalidationEnd =
   | { readonly kind: "current" | "gone" | "removed" }
   | { readonly kind: "failed"; readonly error: HuiyuanError }
-  /** Good enough to be passed on where nothing else may be served, never to replace the last good one. */
+  /** A damaged new version: served only if nothing else may be, and never stored over the last good one. */
   | { readonly kind: "suspect"; readonly fill: Fill }
   | { readonly kind: "new"; readonly fill: Fill };
 
-/** The object that was asked about, as it was then. */
+/** The stored object, as it was when the revalidation began. */
 export type StoredEntry = Extract<Entry, { readonly state: "object" }>;
 
 export interface RevalidatedAnswer {
   readonly fill: Fill;
   readonly end: FillEnd;
-  readonly outcome: Effect;
+  readonly outcome: RevalidationEnd;
   /** Unix milliseconds. */
-  readonly askedAt: number;
+  readonly requestedAt: number;
   /** As in WriteBackTask, for a version that is stored. */
   readonly fate: () => Fate;
 }
 
 export interface RevalidationEffects {
   /**
-   * Resolves when it is in effect, or with why a good version could not be stored; never rejects. Lets the fill's spool go.
+   * Resolves once the result is applied; with the reason if a good version could not be stored. Never rejects. Releases
+   * the fill's spool.
    */
   settle(entry: StoredEntry, asked: RevalidatedAnswer): Promise<HuiyuanError | undefined>;
-  /** A confirmation of these bytes that is newer than what their description says, or as new. */
+  /** A confirmation of these bytes that is at least as new as the one in their description. */
   confirmation(info: ObjectInfo): Validation | undefined;
 }
 
-export interface RevalidationEffectsOptions {
-  readonly stored: Stored;
-  readonly writeBack: WriteBack;
-  readonly meter: MirrorMeter;
-  readonly log: Log;
-  /** As performance.now(). */
-  readonly ticks: () => number;
-  /** Whether the origin lets its answer be kept. */
-  readonly isStorable: (answer: OriginAnswer) => boolean;
-}
-
-// A confirmation is written at most so often: an object that lives for seconds would else cost a commit for each life.
+// At most one confirmation in this time is written: an object that is fresh for seconds would else cost many commits.
 const WRITE_EVERY_MS = 60_000;
 const MAX_CONFIRMED = 10_000;
 
-export function createRevalidationEffects(options: RevalidationEffectsOptions): RevalidationEffects {
-  const { stored, ticks, meter, log } = options;
+export function createRevalidationEffects({
+  options: { stored },
+  parts: { writeBack, meter, log },
+  ticks,
+  isStorable,
+}: MirrorContext): RevalidationEffects {
   const confirmed = createExpiring<{ readonly etag: string; readonly validated: Validation }>(MAX_CONFIRMED);
 
   async function effect(entry: StoredEntry, asked: RevalidatedAnswer): Promise<HuiyuanError | undefined> {
     const { end, outcome } = asked;
-    if (outcome.kind === "new" && end.kind === "whole" && options.isStorable(end.head.answer)) {
+    if (outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer)) {
       return replace(entry, end, asked.fate);
     }
     try {
-      await learn(entry, asked);
+      await updateInfo(entry, asked);
       return undefined;
     } finally {
-      // Until then whoever comes is given this outcome; who was given it in this same turn has taken a hold by the next.
+      // Requests join this result until now; those that joined in this turn have taken their holds by the next one.
       if ("head" in end) setImmediate(() => end.head.spool.release());
     }
   }
 
-  /** What is known of the object beside its bytes. */
-  async function learn(entry: StoredEntry, { end, outcome, askedAt }: RevalidatedAnswer): Promise<void> {
-    if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), askedAt);
-    else if (outcome.kind === "removed") await stored.undo(entry.info, entry.epoch, "gone");
+  /** Writes what the answer says about the object, except for new bytes. */
+  async function updateInfo(entry: StoredEntry, { end, outcome, requestedAt }: RevalidatedAnswer): Promise<void> {
+    if (outcome.kind === "current") await confirm(entry, "answer" in end ? end.answer : answerOf(end), requestedAt);
+    else if (outcome.kind === "removed") await stored.invalidateVersion(entry.info, entry.epoch, "gone");
     else if (outcome.kind !== "new") return;
     else if (end.kind === "unstored") meter.notStored(end.error.code);
     else await noteNotStorable(entry, answerOf(end));
@@ -93,39 +88,40 @@ export function createRevalidationEffects(options: RevalidationEffectsOptions): 
     fate: () => Fate,
   ): Promise<HuiyuanError | undefined> {
     confirmed.delete(info.key);
-    // Whoever waits takes a hold within this turn; the store may be done before.
+    // Waiting requests take their holds within this turn; the store may finish before.
     head.spool.hold();
     void nextTurn().then(() => head.spool.release());
     const { spool, answer } = head;
     const { epoch } = entry;
     const replaces = versionOf(entry.info);
-    return options.writeBack.store({ stored, info, body, spool, epoch, replaces, fate, desync: answer.desync });
+    return writeBack.store({ stored, info, body, spool, epoch, replaces, fate, desync: answer.desync });
   }
 
-  async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, askedAt: number): Promise<void> {
+  async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, requestedAt: number): Promise<void> {
     const { key, provenance, hashes } = entry.info;
     const before = provenance.validated ?? { at: provenance.fetchedAt, life: {} };
     const life = answer.isNotModified ? confirmedLife(before.life, answer.life) : answer.life;
-    const validated = { at: askedAt, life };
+    const validated = { at: requestedAt, life };
     const etag = etagOf(hashes);
     confirmed.set(key, { etag, validated }, { now: ticks(), ttlMs: 2 * WRITE_EVERY_MS });
     const {
       etag: originEtag = provenance.originEtag,
       lastModified: originLastModified = provenance.originLastModified,
     } = answer;
-    // Asked under the old one the origin would send the whole body each time. Where it has an ETag its date says nothing.
+    // With an outdated validator the origin would send the whole body each time. If there is an ETag, the date does not
+    // matter.
     const isRenamed =
       originEtag !== provenance.originEtag ||
       (originEtag === undefined && originLastModified !== provenance.originLastModified);
-    // Also what was stored while the clock was ahead.
-    const isDue = Math.abs(askedAt - before.at) >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
+    // The absolute difference also covers objects that were stored while the clock was ahead.
+    const isDue = Math.abs(requestedAt - before.at) >= WRITE_EVERY_MS || life.cacheControl !== before.life.cacheControl;
     if (!isDue && !isRenamed && !entry.isStale) return;
     await stored.renew(key, { etag, epoch: entry.epoch, originEtag, originLastModified, validated });
   }
 
   /**
-   * The origin has something newer that may not be kept: from now on the last good one lives by those words. They are not about its own
-   * bytes, so it is as old as before, and as stale.
+   * The origin has a newer version that may not be stored: from now on its headers apply to the last good version. They
+   * do not confirm those bytes, so the stored object stays as old, and as stale, as before.
    */
   async function noteNotStorable(
     entry: StoredEntry,
@@ -146,20 +142,20 @@ export function createRevalidationEffects(options: RevalidationEffectsOptions): 
         return await effect(entry, asked);
       } catch (err) {
         const { key } = asked.fill;
-        log.warn({ bucket: stored.bucketId, key, err }, "what a refresh has learnt could not be written");
+        log.warn({ bucket: stored.bucketId, key, err }, "the result of a revalidation could not be written");
         return undefined;
       }
     },
     confirmation({ key, hashes, provenance }) {
       const newest = confirmed.get(key, ticks());
       if (newest?.etag !== etagOf(hashes)) return undefined;
-      // The same bytes may have been purged and fetched again since.
+      // An older confirmation does not count: the same bytes may have been purged and fetched again since.
       return newest.validated.at >= (provenance.validated?.at ?? 0) ? newest.validated : undefined;
     },
   };
 }
 
-/** Only ends with a body lead here. */
+/** Called only for ends with a body. */
 function answerOf(end: FillEnd): OriginAnswer {
   if ("head" in end) return end.head.answer;
   throw new Error(`a fill that ended ${end.kind} has no answer`);

@@ -1,25 +1,30 @@
-// What one who asked for something newer than a stored object gets of the question that was put to its origin.
+// Maps the end of a revalidation to what its client is served. It applies nothing to the store.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { Late } from "../fill/join.ts";
 import { absent } from "../negative-cache.ts";
 import type { PendingWrite } from "../storing/pending-writes.ts";
-import type { Effect } from "./revalidation-effects.ts";
+import type { RevalidationEnd } from "./revalidation-effects.ts";
 
-/** What is stored is to be served, looked up again: the origin confirms it, has none any more, or gives nothing of use. */
+/**
+ * The stored object is looked up again and served: the origin confirmed it, has no such object, or sent nothing usable.
+ */
 export interface StaleKept {
   readonly kind: "kept";
   readonly why: "current" | "gone" | "failed";
 }
 
-/** `new`: the fill has ended, with bytes that are to be served; those of an earlier question wait for the store. */
+/**
+ * `new`: the bytes of this fill, which has ended, are served; if `how` is late, they are a pending write of an earlier
+ * one.
+ */
 export type RevalidationOutcome =
   | StaleKept
   | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
 
-/** `mayHelp`: the stored object. */
-export function revalidationOutcome(key: Key, outcome: Effect, mayServeStale: boolean): RevalidationOutcome {
+/** `mayServeStale`: the stored object may be served. */
+export function revalidationOutcome(key: Key, outcome: RevalidationEnd, mayServeStale: boolean): RevalidationOutcome {
   switch (outcome.kind) {
     case "current":
     case "gone":
@@ -36,22 +41,26 @@ export function revalidationOutcome(key: Key, outcome: Effect, mayServeStale: bo
   }
 }
 
-/** What waits for the store, before what is stored. */
+/** Serves the pending write instead of the stored object. */
 export function instead({ fill }: PendingWrite, how: Late): RevalidationOutcome {
   return { kind: "new", fill, how };
 }
 
-export function isNothingNew({ kind }: Effect): boolean {
+export function isNothingNew({ kind }: RevalidationEnd): boolean {
   return kind === "failed" || kind === "suspect" || kind === "gone";
 }
 
-/** The wait of one client; the question goes on. */
-export async function inTime(outcome: Effect | Promise<Effect>, key: Key, patienceMs: number): Promise<Effect> {
+/** Waits with the deadline of one client; the revalidation continues. */
+export async function inTime(
+  outcome: RevalidationEnd | Promise<RevalidationEnd>,
+  key: Key,
+  timeoutMs: number,
+): Promise<RevalidationEnd> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Effect>((resolve) => {
-    const message = `Cannot wait longer for the origin's word on "${key}": none in ${patienceMs} ms`;
+  const late = new Promise<RevalidationEnd>((resolve) => {
+    const message = `Cannot wait longer to revalidate "${key}": no answer in ${timeoutMs} ms`;
     const error = new HuiyuanError("origin_timeout", message);
-    timer = setTimeout(resolve, patienceMs, { kind: "failed", error });
+    timer = setTimeout(resolve, timeoutMs, { kind: "failed", error });
   });
   try {
     return await Promise.race([outcome, late]);

@@ -1,28 +1,21 @@
-// Asks the origin again for what the mirror once brought: one question a key, with the origin's own validators, in the
-// line of all fetches. Only a whole, sound and different image replaces the last good one (put-fetched.ts). When a question is
-// due is decided by freshness.ts.
+// Revalidates stored objects: one conditional request a key, counted like any other fetch. Only a whole, sound and
+// different image replaces the last good one (put-fetched.ts). When a revalidation is due is decided by freshness.ts.
 
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
 import { LiveMap } from "../../async/live-map.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
-import type { Key, ObjectFormat, ObjectInfo } from "../../core/object.ts";
-import type { Origin, OriginAnswer, OriginTarget, Validators } from "../../origin/origin.ts";
-import type { FailureLog } from "../failure-log.ts";
-import type { BeginFill } from "../fill/admission.ts";
-import { describeFetched } from "../fill/describe-fetched.ts";
-import { damageOf, type Fill, type FillEnd, type FillParts, startFill } from "../fill/fill.ts";
-import type { MirrorMeter } from "../meter.ts";
-import type { Stored, StoredObject } from "../stored/stored.ts";
-import { createInvalidation } from "../storing/invalidate.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
+import type { OriginTarget, Validators } from "../../origin/origin.ts";
+import { type Fill, startFill } from "../fill/fill.ts";
+import { damageOf, type FillEnd } from "../fill/fill-end.ts";
+import type { MirrorContext } from "../mirror-context.ts";
+import type { StoredObject } from "../stored/stored.ts";
 import type { Invalidation, PendingWrite } from "../storing/pending-writes.ts";
 import { isLater } from "../storing/versions.ts";
-import type { WriteBack } from "../storing/write-back.ts";
 import { type Ages, createAges } from "./ages.ts";
 import { createBackoff, isBroken } from "./backoff.ts";
-import { type FreshnessRules, mayBeStored, type Standing } from "./freshness.ts";
-import { createRevalidationEffects, type Effect, type StoredEntry } from "./revalidation-effects.ts";
+import type { Freshness } from "./freshness.ts";
+import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";
 import {
   instead,
   inTime,
@@ -31,198 +24,170 @@ import {
   revalidationOutcome,
 } from "./revalidation-outcome.ts";
 
-/** A question about a stored object. */
+/** The request to the origin that revalidates a stored object. */
 export interface RevalidationRequest extends OriginTarget {
   readonly key: Key;
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
 }
 
-export interface Revalidation extends Omit<Ages, "standingOf"> {
-  /** As of Ages, but that nothing is served unasked of which a newer version waits for the store. */
-  standingOf(object: StoredObject): Standing;
-  /** Whether what waits for the store is young enough to help out where the origin has failed. */
+export interface Revalidation extends Omit<Ages, "freshnessOf"> {
+  /** As Ages.freshnessOf, but an object is not served stale while a newer version of it is pending. */
+  freshnessOf(object: StoredObject): Freshness;
+  /** Whether a pending image is young enough to be served after the origin has failed. */
   mayServeStale(image: PendingWrite): boolean;
-  /** Asks behind the client's back, unless that is being done, has just failed, or too much is being asked. */
+  /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
   begin(object: StoredObject, request: RevalidationRequest): void;
   /**
-   * Asks and waits for what comes of it. `mayHelp`: where nothing better comes, the stored object is served; else this
-   * throws the codes of Mirror.fetch. Throws not_found where the origin has the object no more and it was removed.
+   * Revalidates and waits for the result. With `mayServeStale` the stored object is served if nothing better arrives;
+   * else this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one
+   * was removed.
    */
-  ask(object: StoredObject, request: RevalidationRequest, how: AskOptions): Promise<RevalidationOutcome>;
-  /** Whether the object is being asked for, and what is known without asking. Changes nothing. `mayHelp` as in ask(). */
-  lookAt(
+  revalidate(
+    object: StoredObject,
+    request: RevalidationRequest,
+    options: RevalidateOptions,
+  ): Promise<RevalidationOutcome>;
+  /**
+   * Whether a revalidation of the object runs, and its result if that is known without a request. Changes nothing.
+   * `mayServeStale` as in revalidate().
+   */
+  peek(
     object: StoredObject,
     mayServeStale: boolean,
-  ): { readonly isRunning: boolean; readonly outcome: Effect | undefined };
-  /** Questions that have no answer yet. */
+  ): { readonly isRunning: boolean; readonly outcome: RevalidationEnd | undefined };
+  /** Revalidations that have no result yet. */
   pending(): readonly Promise<unknown>[];
 }
 
-export interface AskOptions {
+export interface RevalidateOptions {
   readonly mayServeStale: boolean;
   /** The client's. */
   readonly signal: Cancellation;
-  readonly patienceMs: number;
+  readonly timeoutMs: number;
 }
 
-export interface RevalidationOptions {
-  readonly stored: Stored;
-  readonly origin: Origin;
-  readonly admission: BeginFill;
-  /** Undefined: `never`; only what is purged is asked for again. */
-  readonly rules: FreshnessRules | undefined;
-  /** What a 404 or 410 does to a stored object. */
-  readonly onGone: "keep" | "remove";
-  readonly negativeTtlMs: number;
-  readonly maxObjectBytes: number;
-  /** Formats that are taken; undefined: all. */
-  readonly formats?: ReadonlySet<ObjectFormat> | undefined;
-  /** Questions behind clients' backs at once. */
-  readonly places: number;
-  readonly spools: SpoolPool;
-  readonly transients: FillParts["transients"];
-  readonly writeBack: WriteBack;
-  readonly meter: MirrorMeter;
-  readonly log: Log;
-  readonly failures: FailureLog;
-  /** Unix milliseconds, and as performance.now(). */
-  readonly now: () => number;
-  readonly ticks: () => number;
-  /** The program's own. */
-  readonly signal: AbortSignal;
-}
-
-/** One question. `epoch`: of the object for which it began. */
-interface Revalidating {
+/** A revalidation that runs. `epoch`: of the object when it began. */
+interface Running {
   readonly epoch: number;
-  readonly outcome: Promise<Effect>;
+  readonly outcome: Promise<RevalidationEnd>;
 }
 
-export function createRevalidation(options: RevalidationOptions): Revalidation {
-  const { stored, origin, rules, now, meter, log } = options;
-  const questions = new LiveMap<Key, Revalidating>();
-  const isStorable = ({ life }: OriginAnswer) => mayBeStored(life, rules);
-  const effects = createRevalidationEffects({ ...options, isStorable });
+export function createRevalidation(context: MirrorContext): Revalidation {
+  const { options, ticks, failures, isStorable } = context;
+  const { stored, origin, freshness: rules, onGone, negativeTtlMs } = options;
+  const { now, meter, log } = context.parts;
+  const running = new LiveMap<Key, Running>();
+  const effects = createRevalidationEffects(context);
   const ages = createAges({ rules, now, confirmation: effects.confirmation });
-  const invalidate = createInvalidation(options);
-  const rest = createBackoff(options);
-  let asking = 0;
+  const backoff = createBackoff({ negativeTtlMs, ticks });
+  // Half of the places: clients that wait for a missing object come first.
+  const maxInBackground = Math.max(1, Math.floor(options.connections / 2));
+  let inBackground = 0;
 
-  /** The key's question, unless it began before the key was purged or written. */
-  function questionOf({ info, epoch }: StoredObject): Revalidating | undefined {
-    const question = questions.get(info.key);
-    return question === undefined || question.epoch < epoch ? undefined : question;
+  /** The revalidation of the key, unless it began before the key was purged or written. */
+  function runningFor({ info, epoch }: StoredObject): Running | undefined {
+    const found = running.get(info.key);
+    return found === undefined || found.epoch < epoch ? undefined : found;
   }
 
-  /** Why the origin need not, or may not, be asked now. */
-  function known({ info, epoch }: StoredObject, mayServeStale: boolean): Effect | undefined {
-    const resting = rest.known({ key: info.key, epoch, mayServeStale });
-    if (resting !== undefined) return resting;
+  /** The result if the origin need not, or may not, be contacted now. */
+  function known({ info, epoch }: StoredObject, mayServeStale: boolean): RevalidationEnd | undefined {
+    const recent = backoff.known({ key: info.key, epoch, mayServeStale });
+    if (recent !== undefined) return recent;
     const error = origin.refusal?.();
     return error === undefined ? undefined : { kind: "failed", error };
   }
 
-  function start({ epoch }: StoredObject, request: RevalidationRequest): Revalidating {
+  function start({ epoch }: StoredObject, request: RevalidationRequest): Running {
     let settled: Promise<unknown> = Promise.resolve();
-    const look = async (): Promise<Effect> => {
+    const run = async (): Promise<RevalidationEnd> => {
       try {
         const entry = await stored.bucket.lookup(request.key);
-        // It has changed since it was found: whoever waits looks again.
+        // The object has changed since it was found: the caller looks it up again.
         if (entry.state !== "object" || entry.info.provenance.via !== "mirror") return { kind: "current" };
-        const { outcome, over } = await askFor(entry, request);
+        const { outcome, over } = await fetchNewer(entry, request);
         settled = over;
         return outcome;
       } catch (error) {
         return { kind: "failed", error: asHuiyuanError(error) };
       }
     };
-    const question: Revalidating = { epoch, outcome: look() };
-    questions.set(request.key, question);
-    void question.outcome
+    const begun: Running = { epoch, outcome: run() };
+    running.set(request.key, begun);
+    void begun.outcome
       .then(() => settled)
       .finally(() => {
-        if (questions.get(request.key) === question) questions.delete(request.key);
+        if (running.get(request.key) === begun) running.delete(request.key);
       });
-    return question;
+    return begun;
   }
 
-  /** `over` resolves when the outcome is to be had elsewhere: it is written, or waits for the store. Never rejects. */
-  async function askFor(entry: StoredEntry, request: RevalidationRequest) {
-    const { key } = request;
-    const askedAt = now();
-    const { admission, spools, transients, maxObjectBytes: maxBytes, formats, signal } = options;
-    const fill = startFill({
-      ...request,
-      id: key,
-      isStored: true,
-      formats,
-      epoch: entry.epoch,
-      askedAt,
-      unless: validatorsOf(entry.info),
-      admission,
-      origin,
-      ...{ spools, transients },
-      maxBytes,
-      describe: (head, body) => describeFetched({ key, head, body, now: now() }),
-      meter,
-      signal,
-    });
+  /** `over` resolves once the result can be found elsewhere: it is written, or it is a pending write. Never rejects. */
+  async function fetchNewer(entry: StoredEntry, request: RevalidationRequest) {
+    const { key, path, query, headers, followsRedirects, via, cdnLoop } = request;
+    const { epoch } = entry;
+    const requestedAt = now();
+    const unless = validatorsOf(entry.info);
+    const target = { path, query, headers, followsRedirects, via, cdnLoop };
+    const fill = startFill({ id: key, key, isStored: true, epoch, requestedAt, unless, ...target }, context.fills);
     const end = await fill.done;
-    const outcome = judge(entry, fill, end);
-    tell(fill, outcome);
-    rest.begin(fill, outcome);
+    const outcome = endOf(entry, fill, end);
+    report(fill, outcome);
+    backoff.record(fill, outcome);
     const fate = fateBy(outcome, end);
-    if (fate !== undefined) invalidate({ key, epoch: entry.epoch, askedAt, fate });
+    if (fate !== undefined) context.invalidate({ key, epoch, requestedAt, fate });
     const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
     const image: PendingWrite | undefined = isNew ? { fill, info: end.info, fate: "wanted" } : undefined;
-    const settling = effects.settle(entry, { fill, end, outcome, askedAt, fate: () => image?.fate ?? "wanted" });
-    if (image !== undefined) stored.waiting.add(image, settling);
+    const settling = effects.settle(entry, { fill, end, outcome, requestedAt, fate: () => image?.fate ?? "wanted" });
+    if (image !== undefined) stored.pendingWrites.add(image, settling);
     void settling.then((givenUp) => {
-      if (givenUp !== undefined) rest.begin(fill, { kind: "failed", error: givenUp });
+      if (givenUp !== undefined) backoff.record(fill, { kind: "failed", error: givenUp });
     });
     return { outcome, over: image === undefined ? settling : Promise.resolve() };
   }
 
-  /** What is on its way to replace the object, if that has not happened meanwhile. */
+  /** The pending write that will replace the object, unless the object has been replaced already. */
   function successorOf({ info, epoch }: StoredObject): PendingWrite | undefined {
-    const newest = stored.waiting.newest({ key: info.key, epoch });
+    const newest = stored.pendingWrites.newest({ key: info.key, epoch });
     return newest !== undefined && isLater(newest.info, info) ? newest : undefined;
   }
 
-  const standingOfWaiting = ({ info }: PendingWrite) => ages.standingOf({ info, isStale: false });
-  const mayServeStale = (image: PendingWrite) => standingOfWaiting(image) !== "must-ask";
+  const freshnessOfPending = ({ info }: PendingWrite) => ages.freshnessOf({ info, isStale: false });
+  const mayServeStale = (image: PendingWrite) => freshnessOfPending(image) !== "must-revalidate";
 
   function freshSuccessorOf(object: StoredObject): PendingWrite | undefined {
     const successor = successorOf(object);
-    return successor !== undefined && standingOfWaiting(successor) === "fresh" ? successor : undefined;
+    return successor !== undefined && freshnessOfPending(successor) === "fresh" ? successor : undefined;
   }
 
-  /** Nobody else need ask. */
-  function isAsked(object: StoredObject): boolean {
-    return questionOf(object) !== undefined || freshSuccessorOf(object) !== undefined;
+  /** Whether no further request is needed. */
+  function isUnderWay(object: StoredObject): boolean {
+    return runningFor(object) !== undefined || freshSuccessorOf(object) !== undefined;
   }
 
-  /** What that says of an image that waits for the store: the origin has gone back to what is stored, has none any more, or lets nothing be kept. */
-  function fateBy({ kind }: Effect, end: FillEnd): Invalidation["fate"] | undefined {
+  /**
+   * The effect on a pending write of the key: the origin has returned to the stored version, has no such object, or
+   * forbids to store. Undefined: none.
+   */
+  function fateBy({ kind }: RevalidationEnd, end: FillEnd): Invalidation["fate"] | undefined {
     if (kind === "removed") return "gone";
     return kind === "current" || (end.kind === "whole" && !isStorable(end.head.answer)) ? "superseded" : undefined;
   }
 
-  function tell({ key }: Fill, outcome: Effect): void {
+  function report({ key }: Fill, outcome: RevalidationEnd): void {
     meter.revalidated(outcome.kind);
     const about = { bucket: stored.bucketId, key, ...(outcome.kind === "failed" ? { err: outcome.error } : {}) };
-    if (isBroken(outcome))
-      options.failures.warn("not_replaced", about, "a new version was refused; the last good one stays");
-    else log.debug(about, "asked the origin again for a stored image");
+    if (isBroken(outcome)) failures.warn("not_replaced", about, "a new version was refused; the last good one stays");
+    else log.debug(about, "revalidated a stored image");
   }
 
-  function judge({ info }: StoredEntry, fill: Fill, end: FillEnd): Effect {
+  function endOf({ info }: StoredEntry, fill: Fill, end: FillEnd): RevalidationEnd {
     switch (end.kind) {
       case "current":
         return { kind: "current" };
       case "absent":
-        return { kind: options.onGone === "remove" ? "removed" : "gone" };
+        return { kind: onGone === "remove" ? "removed" : "gone" };
       case "failed":
         return { kind: "failed", error: end.error };
       case "whole":
@@ -237,38 +202,38 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
 
   return {
     ...ages,
-    standingOf(object) {
-      const standing = ages.standingOf(object);
-      return standing === "stale" && successorOf(object) !== undefined ? "ask-first" : standing;
+    freshnessOf(object) {
+      const freshness = ages.freshnessOf(object);
+      return freshness === "stale" && successorOf(object) !== undefined ? "revalidate-first" : freshness;
     },
     mayServeStale,
     begin(object, request) {
-      if (asking >= options.places || isAsked(object) || known(object, true) !== undefined) return;
-      asking += 1;
+      if (inBackground >= maxInBackground || isUnderWay(object) || known(object, true) !== undefined) return;
+      inBackground += 1;
       void start(object, request).outcome.then(() => {
-        asking -= 1;
+        inBackground -= 1;
       });
     },
-    async ask(object, request, { mayServeStale: mayStoredHelp, signal, patienceMs }) {
+    async revalidate(object, request, { mayServeStale: mayServeStored, signal, timeoutMs }) {
       const fresh = freshSuccessorOf(object);
       if (fresh !== undefined) return instead(fresh, "after");
-      const running = questionOf(object);
-      if (running !== undefined) meter.collapsed();
+      const joined = runningFor(object);
+      if (joined !== undefined) meter.collapsed();
       const outcome =
-        running === undefined ? (known(object, mayStoredHelp) ?? start(object, request).outcome) : running.outcome;
-      const answer = await abortable(inTime(outcome, request.key, patienceMs), signal);
+        joined === undefined ? (known(object, mayServeStored) ?? start(object, request).outcome) : joined.outcome;
+      const answer = await abortable(inTime(outcome, request.key, timeoutMs), signal);
       const newest = isNothingNew(answer) ? successorOf(object) : undefined;
       if (newest !== undefined && answer.kind === "gone") return instead(newest, "gone");
       if (newest !== undefined && mayServeStale(newest)) return instead(newest, "failed");
-      // What has been replaced in all but the store helps nobody, by whatever its own words were.
-      return revalidationOutcome(request.key, answer, mayStoredHelp && newest === undefined);
+      // An object whose successor is only not written yet is never served stale, whatever its own headers allow.
+      return revalidationOutcome(request.key, answer, mayServeStored && newest === undefined);
     },
-    lookAt: (object, help) => ({ isRunning: isAsked(object), outcome: known(object, help) }),
-    pending: () => questions.values().map(({ outcome }) => outcome),
+    peek: (object, mayServeStored) => ({ isRunning: isUnderWay(object), outcome: known(object, mayServeStored) }),
+    pending: () => running.values().map(({ outcome }) => outcome),
   };
 }
 
-/** Of what the origin sent last; undefined where it gave none, and the whole is asked for. */
+/** The origin's last validators; undefined if it sent none, so that the whole body is requested. */
 export function validatorsOf({ provenance }: ObjectInfo): Validators | undefined {
   const { originEtag: etag, originLastModified: lastModified } = provenance;
   return etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };

@@ -1,21 +1,21 @@
-// Names of what has been read from the disk once, without its bytes: what comes again soon is worth keeping in memory.
-// It keeps nothing itself; that is hot.ts.
+// Recognises objects that are read from the bucket twice within a short time: those are worth a place in the memory
+// cache. It keeps names only; memory-cache.ts keeps the objects.
 
 export interface AdmissionFilter {
   /**
-   * Notes a read of `bytes`. True the second time, where at most `withinBytes` were read in between, this one included; the name is
-   * then forgotten.
+   * Records a read of `bytes`. True at the second read of the name, if at most `withinBytes` were read since the first,
+   * this read included; the name is then forgotten.
    */
-  again(id: string, bytes: number, withinBytes: number): boolean;
+  isRepeatedRead(id: string, bytes: number, withinBytes: number): boolean;
 }
 
-/** At most `maxNames`, the latest. */
+/** Keeps the latest `maxNames` names. */
 export function createAdmissionFilter(maxNames: number): AdmissionFilter {
-  /** By name: how many bytes had been read before. The oldest first. */
+  /** By name, the oldest first: the bytes that had been read before. */
   const seen = new Map<string, number>();
   let readBytes = 0;
   return {
-    again(id, bytes, withinBytes) {
+    isRepeatedRead(id, bytes, withinBytes) {
       readBytes += bytes;
       const at = seen.get(id);
       seen.delete(id);

@@ -1,5 +1,5 @@
-// The memory tier: whole small objects, bounded by bytes, least recently used first out, and for a moment what a look-up
-// has found. One for all buckets. It holds copies only; what is true is in the bucket, and whoever changes that calls `drop`.
+// The memory cache of all buckets: whole small objects, bounded by bytes with LRU eviction, and the results of recent
+// look-ups. It holds copies only: the bucket decides, and every change of an object there must be followed by drop().
 import { LRUCache } from "lru-cache";
 import { type Chunks, createChunks } from "../../body/chunks.ts";
 import { HEAD_ROOM_BYTES, withHeadRoom } from "../../body/head-room.ts";
@@ -8,42 +8,44 @@ import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
 import { createAdmissionFilter } from "./admission-filter.ts";
 
-/** An object in memory. Never mutated; a new version is a new HotObject. */
+/** An object in memory. Never mutated; a new version is a new CachedObject. */
 export interface CachedObject {
   readonly info: ObjectInfo;
   readonly body: Buffer;
-  /** The key's, as in Entry. */
+  /** The epoch of the key, as in Entry. */
   readonly epoch: number;
 }
 
 export interface MemoryCache {
   /** Synchronous, for the hot path. */
   get(bucketId: string, key: Key): CachedObject | undefined;
-  /** Whether `get` has found it since this was asked last: the disk sees nothing of what memory serves. */
+  /** Whether get() has found the object since the last call; the disk does not see hits in memory. */
   wasUsed(bucketId: string, key: Key): boolean;
   /**
-   * Keeps the object, unless it is larger than the bound or any key was dropped since `generation` was read: what was
-   * read from the bucket before a delete must not come back after it.
+   * Keeps the object, unless it is larger than the bound or any key was dropped since `generation` was read: an object
+   * that was read from the bucket before a delete must not return after it.
    */
   set(bucketId: string, object: CachedObject, generation: number): void;
   /**
-   * Told of each read of an object from the bucket: whether it is worth keeping. It is the second time, while there is room, and then
-   * only where no more bytes were read in between than memory holds: else it would leave again before it is asked for.
+   * Call it for each read of an object from the bucket: returns whether to keep the object. True at the second read
+   * while there is room. Without room only if fewer bytes than the cache holds were read in between: else the object
+   * would be evicted before its next request.
    */
-  wants(bucketId: string, info: ObjectInfo): boolean;
-  /** What a look-up found a moment ago. One of another generation is refused as by `set`, and clears the note. */
+  admits(bucketId: string, info: ObjectInfo): boolean;
+  /** The result of a recent look-up. */
   noted(bucketId: string, key: Key): Note | undefined;
+  /** Keeps a look-up result for a short time. If `generation` is outdated, as in set(), it clears the note instead. */
   note(bucketId: string, key: Key, note: Note, generation: number): void;
   drop(bucketId: string, key: Key): void;
-  /** Read it before reading from the bucket, hand it to `set`. */
+  /** Read it before a read from the bucket, and pass it to set(). */
   readonly generation: number;
-  /** For objects that are read from the bucket and not kept. */
+  /** Buffers for objects that are read from the bucket and not kept. */
   readonly scratch: Scratch;
-  readonly pieces: Chunks;
+  readonly chunks: Chunks;
   /** Largest object kept, bytes. */
   readonly maxObjectBytes: number;
   usage(): { readonly objects: number; readonly bytes: number };
-  /** Objects are evicted until the new bounds hold. */
+  /** Evicts objects until the new bounds hold. */
   resize(bounds: MemoryCacheBounds): void;
 }
 
@@ -52,7 +54,7 @@ interface Kept {
   isUsed: boolean;
 }
 
-/** An object, never a stale one; or that there is none under the key. */
+/** An object that is not purged, or `absent`. */
 export type Note = Pick<CachedObject, "info" | "epoch"> | "absent";
 
 /** Bytes. */
@@ -61,17 +63,17 @@ export interface MemoryCacheBounds {
   readonly maxObjectBytes: number;
 }
 
-// What an entry costs beside its body: key, info, header block, what is known of the requests that it answers, measured with
-// small variants; and the room for a head.
+// The size of an entry without its body: key, info, header block and the facts about its requests, measured with small
+// variants; and the room for a head.
 const ENTRY_OVERHEAD_BYTES = 4_096 + HEAD_ROOM_BYTES;
 
-/** Other servers may change a remote store, so that no note holds for long. Milliseconds. */
+/** Other servers may change a remote store, so a note expires soon. Milliseconds. */
 const NOTE_MS = 10_000;
-/** Some 600 bytes each. */
+/** Each takes about 600 bytes. */
 const MAX_NOTES = 16_384;
-const MAX_SEEN_ONCE = 16_384;
+const MAX_FILTER_NAMES = 16_384;
 
-/** An empty memory tier. `ticks`: as performance.now(). */
+/** An empty memory cache. `ticks`: as performance.now(). */
 export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()): MemoryCache {
   let bounds = initial;
   let generation = 0;
@@ -82,7 +84,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
     });
   let objects = create(bounds.maxBytes);
   const notes = createExpiring<Note>(MAX_NOTES);
-  const admissionFilter = createAdmissionFilter(MAX_SEEN_ONCE);
+  const admissionFilter = createAdmissionFilter(MAX_FILTER_NAMES);
   return {
     get(bucketId, key) {
       const kept = objects.get(`${bucketId}\n${key}`);
@@ -101,9 +103,9 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       const roomy = { info: object.info, body: withHeadRoom(object.body), epoch: object.epoch };
       objects.set(`${bucketId}\n${object.info.key}`, { object: roomy, isUsed: false });
     },
-    wants(bucketId, { key, size }) {
+    admits(bucketId, { key, size }) {
       const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
-      return admissionFilter.again(
+      return admissionFilter.isRepeatedRead(
         `${bucketId}\n${key}`,
         costOf(size),
         hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes,
@@ -116,7 +118,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       else notes.delete(id);
     },
     scratch: createScratch(),
-    pieces: createChunks(),
+    chunks: createChunks(),
     drop(bucketId, key) {
       generation += 1;
       const id = `${bucketId}\n${key}`;

@@ -1,19 +1,20 @@
-// The whole of what was looked up in a bucket, perhaps a while ago: from memory, or read once more.
+// Reads the whole body of an object that was looked up, perhaps some time ago: from memory, or from the bucket. It
+// makes no look-up of its own.
+import { bodyRoom } from "../../body/body-room.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { HeldBytes, ImageBytes } from "../variants/image-bytes.ts";
 import type { MemoryCache } from "./memory-cache.ts";
-import { readAll } from "./read-all.ts";
 
 export interface StoredBytes {
   /**
-   * The whole of an object that was looked up, perhaps a while ago. Throws original_replaced where its bytes are not to be had any
-   * more, store_corrupt where they are damaged, store_failed.
+   * All bytes of an object that was looked up, perhaps some time ago. Throws original_replaced if its bytes are no
+   * longer available, store_corrupt if they are damaged, store_failed.
    */
   load(info: ObjectInfo): Promise<Buffer>;
-  /** The whole of such an object for later, with `bring` where the bucket lies far away. */
+  /** The bytes of such an object for later; with `download` if the bucket is remote. */
   bytesOf(info: ObjectInfo): ImageBytes;
 }
 
@@ -36,7 +37,7 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
     }
   }
 
-  async function bring(info: ObjectInfo): Promise<HeldBytes | undefined> {
+  async function download(info: ObjectInfo): Promise<HeldBytes | undefined> {
     if (inMemory(info) !== undefined) return undefined;
     const generation = memoryCache.generation;
     const reader = await bucket.prefetch?.(info);
@@ -45,19 +46,36 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
 
   async function readWhole(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Buffer> {
     const body = await readAll(reader, info.size);
-    // What has just been looked up and is not stale; an original of many variants is read again and again.
+    // Only if the note confirms this version. An original with many variants is read many times.
     const noted = memoryCache.noted(bucketId, info.key);
     const isCurrent = noted !== undefined && noted !== "absent" && noted.info.hashes.sha256 === info.hashes.sha256;
-    if (isCurrent && memoryCache.wants(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, generation);
+    if (isCurrent && memoryCache.admits(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, generation);
     return body;
   }
 
   return {
     load,
-    bytesOf: (info) => ({ load: () => load(info), bring: bucket.prefetch && (() => bring(info)) }),
+    bytesOf: (info) => ({ load: () => load(info), download: bucket.prefetch && (() => download(info)) }),
   };
 }
 
 function replaced({ key }: ObjectInfo): HuiyuanError {
   return new HuiyuanError("original_replaced", `Cannot read "${key}": it has changed`, { retryAfterSeconds: 1 });
+}
+
+// The largest read of an ObjectReader.
+const MAX_READ_BYTES = 1_048_576;
+
+/** All bytes of an open object. Throws as ObjectReader.read; `into` as there, for an object that one read covers. */
+export async function readAll(reader: ObjectReader, size: number, into?: Buffer): Promise<Buffer> {
+  if (into !== undefined) return reader.read(0, size - 1, into);
+  if (size > 0 && size <= MAX_READ_BYTES) return reader.read(0, size - 1);
+  const whole = bodyRoom(size);
+  for (let start = 0; start < size; start += MAX_READ_BYTES) {
+    const target = whole.subarray(start, start + MAX_READ_BYTES);
+    const chunk = await reader.read(start, start + target.length - 1, target);
+    // A reader need not use the buffer that it is given.
+    if (chunk.buffer !== whole.buffer) chunk.copy(target);
+  }
+  return whole;
 }

@@ -1,70 +1,42 @@
-// What a crash leaves between the end of a fill and its row in the bucket: a finished spool file with a note beside it.
-// At start such files are adopted after their bytes have been hashed again; every other spool file is removed.
-import { readdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
+// Stores, at start, the images that an earlier run left as finished spool files with a note beside them (note.ts).
+// Their bytes are hashed again first. Every other spool file is removed.
+import { readdir, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { hashFile } from "../../body/spool/hashing.ts";
 import { SPOOL_SUFFIX } from "../../body/spool/spool.ts";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Stored } from "../stored/stored.ts";
-import { type Fetched, putFetched } from "./put-fetched.ts";
-import { spokenAt } from "./versions.ts";
-import type { WriteBackTask } from "./write-back.ts";
-
-const NOTE_SUFFIX = ".json";
-const MAX_NOTE_BYTES = 65_536;
-
-interface Note extends Fetched {
-  readonly bucketId: string;
-}
-
-/** Writes the note of a body on disk and returns its path; undefined for a body in memory, which dies with the process. */
-export async function leaveNote(task: WriteBackTask, log: Log): Promise<string | undefined> {
-  if (task.body.content.kind !== "file") return undefined;
-  const path = task.body.content.path + NOTE_SUFFIX;
-  const { epoch, replaces, info } = task;
-  const note: Note = { bucketId: task.stored.bucketId, epoch, replaces, info };
-  try {
-    await writeFile(path, JSON.stringify(note), { flag: "wx", mode: 0o600 });
-    return path;
-  } catch (error) {
-    // Without a note a crash costs one more fetch, nothing else.
-    const found = error instanceof Error ? error.message : String(error);
-    const err = new HuiyuanError("store_failed", `Cannot write "${path}": ${found}`, { cause: error });
-    log.warn({ err }, "cannot leave a note beside a spool file");
-    // A full disk still takes an empty file.
-    await removeNote(path);
-    return undefined;
-  }
-}
-
-export async function removeNote(path: string | undefined): Promise<void> {
-  if (path !== undefined) await rm(path, { force: true }).catch(() => undefined); // A stale note names no file and is removed at the next start.
-}
+import { NOTE_SUFFIX, type Note, readNote, removeNote } from "./note.ts";
+import { putFetched } from "./put-fetched.ts";
+import { validatedAt } from "./versions.ts";
 
 export interface AdoptOptions {
   readonly dir: string;
-  /** The buckets that the settings name; a body for another one is removed. */
+  /** The buckets of the settings; a body for any other bucket is removed. */
   readonly storedOf: (bucketId: string) => Stored | undefined;
   readonly log: Log;
-  /** Of files that the store still does not take, so many bytes are left for the next start; the others are removed. Default: all. */
+  /**
+   * Bytes of files that the store still refuses and that are left for the next start; the others are removed. Default:
+   * all.
+   */
   readonly maxLeftBytes?: () => number;
 }
 
-/** `left`: for the next start; the store may take it then. */
+/** `left`: the file stays for the next start, because the store refused it. */
 type Adopted = "stored" | "dropped" | "left";
 
-/** Of one file. */
+/** The adoption of one file. */
 interface Adoption {
-  /** Never rejects; done once, however often it is called. */
-  readonly bring: () => Promise<Adopted>;
-  /** Nobody waits for it any more. */
-  readonly over: () => void;
+  /** Stores or removes the file. Runs once, however often it is called; never rejects. */
+  readonly finish: () => Promise<Adopted>;
+  /** Unregisters the file, so that look-ups no longer wait for it. */
+  readonly unregister: () => void;
 }
 
 /**
- * Call before the first fill. The returned `removed` is final; `adopting` goes on in the background, one file at a
- * time, and resolves with the number of objects stored. Whoever looks one of them up meanwhile has it stored first.
+ * Call it before the first fill. The returned `removed` is final. `adopting` continues in the background, one file at a
+ * time, and resolves with the number of objects stored. A look-up of one of the objects stores it first.
  */
 export async function adoptSpoolFiles(options: AdoptOptions): Promise<{ removed: number; adopting: Promise<number> }> {
   const names = await readdir(options.dir);
@@ -77,7 +49,7 @@ export async function adoptSpoolFiles(options: AdoptOptions): Promise<{ removed:
   for (const name of names) {
     const path = join(options.dir, name);
     if (name.endsWith(SPOOL_SUFFIX) && noted.has(name)) {
-      adoptions.push(await announce(path, mayBeLeft, options));
+      adoptions.push(await register(path, mayBeLeft, options));
     } else if (
       name.endsWith(SPOOL_SUFFIX) ||
       (name.endsWith(NOTE_SUFFIX) && !names.includes(name.slice(0, -NOTE_SUFFIX.length)))
@@ -89,7 +61,7 @@ export async function adoptSpoolFiles(options: AdoptOptions): Promise<{ removed:
   return { removed, adopting: adoptAll(adoptions) };
 }
 
-/** Whether one more of so many bytes may stay; those that do are counted. */
+/** Whether one more file of so many bytes may stay; the bytes of those that do are counted. */
 function createAllowance(maxBytes = () => Number.POSITIVE_INFINITY): (bytes: number) => boolean {
   let taken = 0;
   return (bytes) => {
@@ -99,57 +71,57 @@ function createAllowance(maxBytes = () => Number.POSITIVE_INFINITY): (bytes: num
   };
 }
 
-async function announce(
+async function register(
   path: string,
-  mayBeLeft: Left["mayBeLeft"],
+  mayBeLeft: LeftFile["mayBeLeft"],
   { storedOf, log }: AdoptOptions,
 ): Promise<Adoption> {
   const note = await readNote(path + NOTE_SUFFIX);
   const stored = note === undefined ? undefined : storedOf(note.bucketId);
   let adopted: Promise<Adopted> | undefined;
-  const bring = () => {
-    adopted ??= settle(path, { note, stored, log, mayBeLeft });
+  const finish = () => {
+    adopted ??= storeOrRemove(path, { note, stored, log, mayBeLeft });
     return adopted;
   };
-  if (note === undefined || stored === undefined) return { bring, over: () => undefined };
-  const over = stored.recovered.add(note.info.key, {
-    bring: async () => (await bring()) === "left",
-    async invalidate({ askedAt, fate }) {
-      if (spokenAt(note.info) > askedAt) return;
-      const outcome = await bring();
-      if (outcome === "stored") await stored.undo(note.info, note.epoch, fate);
+  if (note === undefined || stored === undefined) return { finish, unregister: () => undefined };
+  const unregister = stored.recovered.add(note.info.key, {
+    store: async () => (await finish()) === "left",
+    async invalidate({ requestedAt, fate }) {
+      if (validatedAt(note.info) > requestedAt) return;
+      const outcome = await finish();
+      if (outcome === "stored") await stored.invalidateVersion(note.info, note.epoch, fate);
       if (outcome !== "left") return;
       await discard(path);
-      over();
+      unregister();
     },
   });
-  return { bring, over };
+  return { finish, unregister };
 }
 
 async function discard(path: string): Promise<void> {
-  await rm(path, { force: true }).catch(() => undefined); // A later start tries again.
+  await rm(path, { force: true }).catch(() => undefined); // The next start tries again.
   await removeNote(path + NOTE_SUFFIX);
 }
 
 async function adoptAll(adoptions: readonly Adoption[]): Promise<number> {
   let adopted = 0;
-  for (const { bring, over } of adoptions) {
-    const outcome = await bring();
+  for (const { finish, unregister } of adoptions) {
+    const outcome = await finish();
     if (outcome === "stored") adopted += 1;
-    if (outcome !== "left") over();
+    if (outcome !== "left") unregister();
   }
   return adopted;
 }
 
-interface Left {
+interface LeftFile {
   readonly note: Note | undefined;
   readonly stored: Stored | undefined;
   readonly log: Log;
   readonly mayBeLeft: (bytes: number) => boolean;
 }
 
-/** The file and its note are gone afterwards, unless the disk may be well again at the next start. */
-async function settle(path: string, left: Left): Promise<Adopted> {
+/** Afterwards the file and its note are removed, unless the store may accept them at the next start. */
+async function storeOrRemove(path: string, left: LeftFile): Promise<Adopted> {
   let isAdopted = false;
   try {
     isAdopted = await adopt(path, left);
@@ -158,29 +130,17 @@ async function settle(path: string, left: Left): Promise<Adopted> {
     const isRetryable = failure.code === "store_full" || failure.code === "store_failed";
     const isLeft = isRetryable && left.mayBeLeft(left.note?.info.size ?? 0);
     left.log.warn({ err: failure, isLeft }, "cannot adopt a spool file");
-    // The file is all there is of the image.
+    // The file is the only copy of the image.
     if (isLeft) return "left";
   }
   await discard(path);
   return isAdopted ? "stored" : "dropped";
 }
 
-/** False: nothing to adopt, or the bucket has moved on. Throws where reading or storing fails. */
-async function adopt(path: string, { note, stored }: Left): Promise<boolean> {
+/** False: there is nothing to adopt, or the key has changed since. Throws if reading or storing fails. */
+async function adopt(path: string, { note, stored }: LeftFile): Promise<boolean> {
   if (note === undefined || stored === undefined) return false;
   const body = await hashFile(path);
   if (body.size !== note.info.size || body.hashes.sha256 !== note.info.hashes.sha256) return false;
   return (await putFetched(stored, body, note)) === "stored";
-}
-
-/** Undefined: torn by the crash, and the image is fetched again. */
-async function readNote(path: string): Promise<Note | undefined> {
-  try {
-    if ((await stat(path)).size > MAX_NOTE_BYTES) return undefined;
-    // Written by this program into its own folder; the hash decides whether the file is what the note says.
-    const note = JSON.parse(await readFile(path, "utf8")) as Partial<Note> | null;
-    return typeof note?.info?.key === "string" ? (note as Note) : undefined;
-  } catch {
-    return undefined; // As above.
-  }
 }

@@ -1,5 +1,5 @@
-// Images whose connection brought bytes that nobody asked for, or was reset behind them: each may be another one's. It counts as
-// missing at once, and goes as soon as the store lets it.
+// Removes images that may belong to another request, because their connection later delivered unrequested bytes or was
+// reset. Such an image counts as missing at once, and is purged as soon as the store allows.
 import { setTimeout as delay } from "node:timers/promises";
 import { LiveSet } from "../../async/live-map.ts";
 import type { Log } from "../../core/log.ts";
@@ -10,19 +10,19 @@ import type { Stored } from "../stored/stored.ts";
 
 export interface DesyncedImages {
   /**
-   * A version that has come meanwhile is dropped too, and fetched again. Of the task only its name is kept: a doubt lives as long as
-   * its connection. `raised`: called at once when it is.
+   * Removes the image once the desync is raised; a version that was stored since is removed too, and fetched again.
+   * Keeps only the names of the task, because a desync lives as long as its connection. `raised` is called first.
    */
   watch(desync: Desync, task: { readonly stored: Stored; readonly info: ObjectInfo }, raised: () => void): void;
-  /** Those that are being dropped; they never reject. */
+  /** The removals that run; they never reject. */
   pending(): Iterable<Promise<void>>;
 }
 
 export interface DesyncedImagesOptions {
   readonly log: Log;
-  /** Waits between tries, milliseconds; the last one for ever. */
+  /** Waits between attempts, milliseconds; the last one repeats. */
   readonly retryMs: readonly number[];
-  /** The program is stopping: what waits is tried once more. */
+  /** The program is stopping: each pending removal has one more attempt. */
   readonly signal: AbortSignal;
 }
 
@@ -32,15 +32,15 @@ export function createDesyncedImages({ log, retryMs, signal }: DesyncedImagesOpt
   const failures = createFailureLog(log, {});
   const pending = new LiveSet<Promise<void>>();
 
-  async function drop(stored: Stored, key: Key): Promise<void> {
+  async function remove(stored: Stored, key: Key): Promise<void> {
     const about = { bucket: stored.bucketId, key };
-    const text = "its connection brought bytes that nobody asked for, or was reset behind it";
-    log.warn(about, `dropping an image that may be another one's: ${text}`);
+    const text = "its connection delivered unrequested bytes, or was reset behind it";
+    log.warn(about, `removing an image that may belong to another request: ${text}`);
     const show = stored.hide(key);
     try {
       for (let round = 0; !(await isPurged(stored, key)) && !signal.aborted; round += 1) {
         const waitMs = retryMs[round] ?? retryMs.at(-1) ?? LAST_WAIT_MS;
-        await delay(waitMs, undefined, { ref: false, signal }).catch(() => undefined); // The stop cuts it short.
+        await delay(waitMs, undefined, { ref: false, signal }).catch(() => undefined); // An abort ends the wait.
       }
     } finally {
       show();
@@ -53,8 +53,8 @@ export function createDesyncedImages({ log, retryMs, signal }: DesyncedImagesOpt
       return true;
     } catch (err) {
       const about = { bucket: stored.bucketId, key, err };
-      if (signal.aborted) log.error(about, "could not drop an image that may be another one's; purge it");
-      else failures.warn("not_dropped", about, "will try to drop an image again");
+      if (signal.aborted) log.error(about, "could not remove an image that may belong to another request; purge it");
+      else failures.warn("not_dropped", about, "will retry to remove an image");
       return false;
     }
   }
@@ -63,8 +63,8 @@ export function createDesyncedImages({ log, retryMs, signal }: DesyncedImagesOpt
     watch(desync, { stored, info: { key } }, raised) {
       desync.onRaised(() => {
         raised();
-        const dropped = drop(stored, key).finally(() => over());
-        const over = pending.add(dropped);
+        const removed = remove(stored, key).finally(() => over());
+        const over = pending.add(removed);
       });
     },
     pending: () => pending,

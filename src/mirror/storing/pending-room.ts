@@ -1,26 +1,30 @@
-// How many of the bodies that the store refuses may be held for another try, and how large they may be together.
+// Bounds the bodies that the store has refused and that wait for a retry: their number and their bytes. It holds no
+// body.
 import type { WholeBody } from "../../body/spool/spool.ts";
 
 export interface PendingRoomOptions {
-  /** Bodies held for another try at the most. */
+  /** The largest number of bodies. */
   readonly maxWaiting?: number | undefined;
-  /** Bytes of all that are held, in memory and in files: when there are so many, one more may not wait. */
+  /** Bytes of all that wait, in memory and in files; once reached, no further body may wait. */
   readonly maxWaitingBytes?: number | undefined;
-  /** As SpoolPool.room; default no bound. */
+  /** As SpoolPool.room; default: no bound. */
   readonly room?: (() => number) | undefined;
 }
 
 export interface PendingRoom {
-  /** Asked before every wait: what is free on the disk may have become less. One may always wait where there is any room. `held`: all bodies. */
+  /**
+   * Check it before every wait: free disk space may have shrunk. One body may wait if there is any room. `held`: all
+   * bodies.
+   */
   mayWait(body: WholeBody, held: number): boolean;
-  /** Returns how it is left. */
+  /** Returns the function that ends the wait. */
   enter(body: WholeBody): () => void;
 }
 
 const MAX_WAITING = 1_000;
 const MAX_WAITING_BYTES = 268_435_456;
 
-/** What bodies in files that wait may take of the room for all spool files: the rest is for those that arrive. */
+/** The share of the room for spool files that waiting bodies may take; the rest is for bodies that arrive. */
 export function roomToWait(room: number): number {
   return Math.min(MAX_WAITING_BYTES, room / 2);
 }

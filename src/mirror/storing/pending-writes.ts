@@ -1,15 +1,19 @@
-// Whole images from their end until they are stored: the store may let them wait. Meanwhile they count as what is stored
-// would: they are served, help out where the origin, asked again, gives nothing better, and are given up where it takes them back.
+// The pending writes of one bucket: whole images from the end of their fill until they are stored. They count as
+// stored: they are served, also stale if the origin fails, and are given up if the origin withdraws them. It writes
+// nothing.
 
 import { LiveMap } from "../../async/live-map.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
-import { type Fill, isDesynced } from "../fill/fill.ts";
-import { type FetchedVersion, isEarlier, spokenAt } from "./versions.ts";
+import type { Fill } from "../fill/fill.ts";
+import { isDesynced } from "../fill/fill-end.ts";
+import { type FetchedVersion, isEarlier, validatedAt } from "./versions.ts";
 
 /**
- * `superseded`: the origin has gone back to what is stored, or lets nothing be kept any longer: it is stored no more, and stale where it is
- * stored already. `gone`: the origin has it no more, and it is removed.
+ * `wanted`: the image is to be stored.
+ * `superseded`: the origin has returned to the stored version, or forbids to store. The image is not stored; if it
+ * already is, it becomes stale.
+ * `gone`: the origin no longer has the image; it is removed.
  */
 export type Fate = "wanted" | "superseded" | "gone";
 
@@ -19,36 +23,39 @@ export interface PendingWrite {
   fate: Fate;
 }
 
-/** An answer of the origin about a key that has no image for the store. */
+/** An answer of the origin after which older pending images of the key must not be stored. */
 export interface Invalidation {
   readonly key: Key;
   readonly epoch: number;
-  /** When it was asked, Unix milliseconds: what was asked for later is no concern of it. */
-  readonly askedAt: number;
+  /** When the answer was requested, Unix milliseconds; images that were requested later are not affected. */
+  readonly requestedAt: number;
   readonly fate: Exclude<Fate, "wanted">;
 }
 
-/** Of one bucket, whichever mirror fetched them. */
+/** The pending writes of one bucket, of all its mirrors. */
 export interface PendingWrites {
-  /** `settled` resolves when the image is stored or given up, and never rejects. It is given up where its origin has taken it back while it arrived. */
+  /**
+   * Lists an image as pending until `settled` resolves, when it is stored or given up. `settled` never rejects. If the
+   * key was invalidated during the fetch, that applies to this image too.
+   */
   add(image: PendingWrite, settled: Promise<unknown>): void;
-  /** Gives up those that wait, which it returns, and those that still arrive. */
-  invalidate(told: Invalidation): readonly PendingWrite[];
-  /** The last one that is wanted, but none from before the key was deleted, purged or written. */
+  /** Gives up the pending images, which it returns, and those that still arrive. */
+  invalidate(invalidation: Invalidation): readonly PendingWrite[];
+  /** The newest image that is to be stored, unless it is older than the last delete, purge or write of the key. */
   newest(at: { readonly key: Key; readonly epoch: number }): PendingWrite | undefined;
-  /** Keys. */
+  /** The number of keys. */
   readonly size: number;
 }
 
 const NONE: readonly PendingWrite[] = [];
-/** Some 200 bytes each. */
-const MAX_TAKEN_BACK = 4_096;
+/** Each takes about 200 bytes. */
+const MAX_INVALIDATIONS = 4_096;
 /** Longer than any fetch takes. */
-const TAKEN_BACK_MS = 3_600_000;
+const INVALIDATION_MS = 3_600_000;
 
 /** `ticks`: as performance.now(). */
 export function createPendingWrites(ticks = () => performance.now()): PendingWrites {
-  const invalidated = createExpiring<Invalidation>(MAX_TAKEN_BACK);
+  const invalidated = createExpiring<Invalidation>(MAX_INVALIDATIONS);
   const images = new LiveMap<Key, readonly PendingWrite[]>();
 
   function remove(image: PendingWrite): void {
@@ -62,42 +69,45 @@ export function createPendingWrites(ticks = () => performance.now()): PendingWri
       );
   }
 
-  const isThere = ({ fate, fill }: PendingWrite, epoch: number) =>
+  const isValid = ({ fate, fill }: PendingWrite, epoch: number) =>
     fate === "wanted" && fill.epoch >= epoch && !isDesynced(fill.end);
 
   return {
     add(image, settled) {
       const { key } = image.info;
-      const told = invalidated.get(key, ticks());
-      if (told !== undefined && isWhileArriving(told, image)) image.fate = told.fate;
+      const invalidation = invalidated.get(key, ticks());
+      if (invalidation !== undefined && coversArrival(invalidation, image)) image.fate = invalidation.fate;
       const others = images.get(key);
       images.set(key, others === undefined ? [image] : inOrder(others, image));
       void settled.then(() => remove(image));
     },
-    invalidate(told) {
-      const { key, epoch, askedAt } = told;
-      invalidated.set(key, told, { now: ticks(), ttlMs: TAKEN_BACK_MS });
+    invalidate(invalidation) {
+      const { key, epoch, requestedAt } = invalidation;
+      invalidated.set(key, invalidation, { now: ticks(), ttlMs: INVALIDATION_MS });
       const all = images.get(key) ?? NONE;
-      const given = all.filter((image) => isThere(image, epoch) && spokenAt(image.info) <= askedAt);
-      for (const image of given) image.fate = told.fate;
-      return given;
+      const givenUp = all.filter((image) => isValid(image, epoch) && validatedAt(image.info) <= requestedAt);
+      for (const image of givenUp) image.fate = invalidation.fate;
+      return givenUp;
     },
-    newest: ({ key, epoch }) => images.get(key)?.findLast((image) => isThere(image, epoch)),
+    newest: ({ key, epoch }) => images.get(key)?.findLast((image) => isValid(image, epoch)),
     get size() {
       return images.size;
     },
   };
 }
 
-/** A slow question may end after one that was asked later. */
+/** A slow fetch may end after one that began later. */
 function inOrder(others: readonly PendingWrite[], image: PendingWrite): readonly PendingWrite[] {
   const place = others.findLastIndex((other) => !isEarlier(fetchedVersionOf(image), fetchedVersionOf(other))) + 1;
   return others.toSpliced(place, 0, image);
 }
 
-/** Not by a question that lies ahead of the clock, which has been set back since: it would take back all that comes. */
-function isWhileArriving({ askedAt, epoch }: Invalidation, { info, fill }: PendingWrite): boolean {
-  return fill.epoch >= epoch && spokenAt(info) <= askedAt && askedAt <= info.provenance.fetchedAt;
+/**
+ * Whether the invalidation was requested while the image arrived. One from the future is ignored: the clock was set
+ * back since.
+ */
+function coversArrival({ requestedAt, epoch }: Invalidation, { info, fill }: PendingWrite): boolean {
+  return fill.epoch >= epoch && validatedAt(info) <= requestedAt && requestedAt <= info.provenance.fetchedAt;
 }
 
 function fetchedVersionOf({ fill: { epoch }, info }: PendingWrite): FetchedVersion {

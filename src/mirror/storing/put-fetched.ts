@@ -1,5 +1,5 @@
-// Storing what a mirror has fetched: over nothing, or over an earlier version, so that the last one of which the origin spoke is
-// there in the end, in whatever order the store takes them.
+// Stores a fetched image if the key is absent, or over an earlier version. In the end the version that the origin sent
+// or confirmed last is stored, whatever the order of the writes. It does not retry.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { PutResult } from "../../bucket/contract/driver.ts";
 import { etagOf, type ObjectInfo } from "../../core/object.ts";
@@ -10,11 +10,14 @@ export interface Fetched {
   readonly info: ObjectInfo;
   /** The key's epoch when the fill began. */
   readonly epoch: number;
-  /** What was stored when it was asked for; whatever the clock says, that may be replaced. */
+  /** The version that was stored when the fetch began; it may be replaced, whatever the clock says. */
   readonly replaces?: Version | undefined;
 }
 
-/** As Stored.put(). `exists`: another one is there, of which the origin spoke later, or which is no mirror's. */
+/**
+ * As Stored.put(). `exists`: a version that the origin sent or confirmed later is stored, or one that no mirror
+ * fetched.
+ */
 export async function putFetched(
   stored: Stored,
   body: WholeBody,
@@ -30,6 +33,6 @@ export async function putFetched(
   const mayReplace = isLater(info, there) || (replaces !== undefined && isVersion(there, replaces));
   if (mayReplace && there.hashes.sha256 !== info.hashes.sha256)
     return stored.put(info, body, { when: "etag", etag: etagOf(there.hashes), epoch });
-  await stored.refused(info);
+  await stored.reportRefused(info);
   return "exists";
 }

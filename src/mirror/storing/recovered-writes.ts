@@ -1,29 +1,31 @@
-// Objects that an earlier run has left beside the bucket: whoever asks for one of them has it stored first.
+// The images that an earlier run left unstored beside one bucket. A look-up of such a key stores its images first. It
+// reads no files; adopt.ts does.
 import type { Key } from "../../core/object.ts";
 import type { Invalidation } from "./pending-writes.ts";
 
-export interface LeftObject {
-  /** Stores it if that may be. Resolves with whether it is still left for the next start; called many times, does it once, never rejects. */
-  bring(): Promise<boolean>;
-  /** Its origin, asked later, has taken it back. */
-  invalidate(told: TakenBackLater): Promise<void>;
+export interface RecoveredWrite {
+  /** Stores the image if possible. Resolves with true if it stays for the next start. Runs once; never rejects. */
+  store(): Promise<boolean>;
+  /** Gives the image up, because a later answer of its origin has withdrawn it. */
+  invalidate(invalidation: LaterInvalidation): Promise<void>;
 }
 
-export type TakenBackLater = Pick<Invalidation, "askedAt" | "fate">;
+export type LaterInvalidation = Pick<Invalidation, "requestedAt" | "fate">;
 
 export interface RecoveredWrites {
-  /** Until the returned function is called. */
-  add(key: Key, object: LeftObject): () => void;
-  /** Resolves when what was left for the key has been brought: with whether any of it still waits for the next start. */
-  arrived(key: Key): Promise<boolean>;
-  invalidate(key: Key, told: TakenBackLater): Promise<void>;
-  /** The key has moved on, and nobody waits for it any more. */
+  /** Registers an image until the returned function is called. */
+  add(key: Key, object: RecoveredWrite): () => void;
+  /** Stores the images of the key. Resolves with true if one of them stays for the next start. */
+  storeNow(key: Key): Promise<boolean>;
+  invalidate(key: Key, invalidation: LaterInvalidation): Promise<void>;
+  /** The epoch of the key was raised: look-ups need not wait for its images any more. */
   forget(key: Key): void;
+  /** The number of keys. */
   readonly size: number;
 }
 
 export function createRecoveredWrites(): RecoveredWrites {
-  const recovered = new Map<Key, Set<LeftObject>>();
+  const recovered = new Map<Key, Set<RecoveredWrite>>();
   return {
     add(key, object) {
       const all = recovered.get(key) ?? new Set();
@@ -33,13 +35,13 @@ export function createRecoveredWrites(): RecoveredWrites {
         if (all.size === 0 && recovered.get(key) === all) recovered.delete(key);
       };
     },
-    async arrived(key) {
+    async storeNow(key) {
       let isLeft = false;
-      for (const object of recovered.get(key) ?? []) isLeft = (await object.bring()) || isLeft;
+      for (const object of recovered.get(key) ?? []) isLeft = (await object.store()) || isLeft;
       return isLeft;
     },
-    async invalidate(key, told) {
-      for (const object of recovered.get(key) ?? []) await object.invalidate(told);
+    async invalidate(key, invalidation) {
+      for (const object of recovered.get(key) ?? []) await object.invalidate(invalidation);
     },
     forget(key) {
       recovered.delete(key);

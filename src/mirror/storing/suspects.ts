@@ -1,5 +1,5 @@
-// The policy of `suspects: keep`: an image whose structure or declared hash is wrong may be stored when the origin has
-// sent the very same bytes twice, an hour apart. A restart begins the hour again.
+// Setting `suspects: keep`: an image with a wrong structure or declared hash may be stored once the origin has sent the
+// same bytes twice, an hour apart. A restart begins the hour again.
 import { createExpiring } from "../expiring.ts";
 
 const APART_MS = 3_600_000;
@@ -7,7 +7,9 @@ const FORGET_MS = 7 * 24 * APART_MS;
 const MAX_KEYS = 10_000;
 
 export interface Suspects {
-  /** True when these bytes were seen under this key an hour ago or earlier, and nothing else since. `now`: as performance.now(). */
+  /**
+   * True: these bytes were seen under this key at least an hour ago, and no others since. `now`: as performance.now().
+   */
   mayBeStored(key: string, sha256: string, now: number): boolean;
 }
 

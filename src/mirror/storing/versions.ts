@@ -1,40 +1,41 @@
-// Which of two versions of an image is the later one: that of which its origin spoke later. Pure.
+// Compares versions of an image: the later one is that which its origin sent, or confirmed, later. Pure.
 import type { ObjectInfo } from "../../core/object.ts";
 
 type Described = Pick<ObjectInfo, "hashes" | "provenance">;
 
-/** When the origin was asked for these bytes, or whether they still are its own. Unix milliseconds. */
-export function spokenAt({ provenance: { validated, fetchedAt } }: Described): number {
+/** When these bytes were requested, or last confirmed by a revalidation. Unix milliseconds. */
+export function validatedAt({ provenance: { validated, fetchedAt } }: Described): number {
   return validated?.at ?? fetchedAt;
 }
 
-/** One version as it was seen. */
+/** A version at the time it was looked up. Part of the note's file format (note.ts). */
 export interface Version {
   readonly sha256: string;
+  /** As validatedAt(). */
   readonly spokenAt: number;
 }
 
 export function versionOf(info: Described): Version {
-  return { sha256: info.hashes.sha256, spokenAt: spokenAt(info) };
+  return { sha256: info.hashes.sha256, spokenAt: validatedAt(info) };
 }
 
-/** The same bytes, and nothing has been said of them since. */
+/** Whether these are the same bytes, without a confirmation since. */
 export function isVersion(info: Described, version: Version): boolean {
-  return info.hashes.sha256 === version.sha256 && spokenAt(info) === version.spokenAt;
+  return info.hashes.sha256 === version.sha256 && validatedAt(info) === version.spokenAt;
 }
 
-/** Whether what a mirror has fetched is later than what is there. An upload, or what was moved here, has no later version. */
+/** Whether a fetched version is later than the stored one. An uploaded or migrated object has no later version. */
 export function isLater(fetched: Described, there: Described): boolean {
-  return there.provenance.via === "mirror" && spokenAt(there) < spokenAt(fetched);
+  return there.provenance.via === "mirror" && validatedAt(there) < validatedAt(fetched);
 }
 
-/** What was fetched, and the key's epoch then. */
+/** A fetched version, and the key's epoch when its fetch began. */
 export interface FetchedVersion {
   readonly info: Described;
   readonly epoch: number;
 }
 
-/** Whether one was asked for before the other, or before what has ended that. */
+/** Whether `one` was requested before `other`, or at an earlier epoch. */
 export function isEarlier(one: FetchedVersion, other: FetchedVersion): boolean {
-  return one.epoch < other.epoch || spokenAt(one.info) < spokenAt(other.info);
+  return one.epoch < other.epoch || validatedAt(one.info) < validatedAt(other.info);
 }

@@ -1,5 +1,5 @@
-// Rendering the styles of an image that has just been uploaded, before anybody asks: one render at a time, in the same line as
-// those that clients wait for. What does not come to it is made when it is asked for.
+// Renders the styles of an uploaded image before the first request for them: one render at a time, in the same queue as
+// the renders that clients wait for. A style that is skipped is rendered on its first request.
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
@@ -24,7 +24,7 @@ export interface AheadTask {
 }
 
 export interface RenderAhead {
-  /** What is stored under the key when its turn comes. Never throws; a full line forgets the task. */
+  /** Renders the object that the key has when its turn comes. Never throws; drops the task if the queue is full. */
   begin(task: AheadTask): void;
   /** Images that wait or are being rendered. */
   readonly waiting: number;
@@ -32,23 +32,23 @@ export interface RenderAhead {
 
 export interface RenderAheadOptions {
   readonly log: Log;
-  /** Aborted: begin no more. */
+  /** Once it is aborted, no further render begins. */
   readonly signal: AbortSignal;
 }
 
 const MAX_WAITING = 1_000;
-/** What today's browsers take. */
+/** The format for browsers that accept AVIF. */
 const FORMAT = "autoAvif";
 
 export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAhead {
-  const line: AheadTask[] = [];
+  const queue: AheadTask[] = [];
   let isWorking = false;
 
   async function work(): Promise<void> {
     isWorking = true;
-    for (let task = line[0]; task !== undefined && !signal.aborted; task = line[0]) {
+    for (let task = queue[0]; task !== undefined && !signal.aborted; task = queue[0]) {
       await renderStyles(task);
-      line.shift();
+      queue.shift();
     }
     isWorking = false;
   }
@@ -57,7 +57,7 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     const { stored, key, styles } = task;
     for (const style of styles) {
       try {
-        await renderStyle(task, style.settled?.(FORMAT) ?? style);
+        await renderStyle(task, style.negotiated?.(FORMAT) ?? style);
       } catch (error) {
         const err = asHuiyuanError(error);
         log.debug({ bucket: stored.bucketId, key, code: err.code, err }, "a style was not rendered ahead");
@@ -73,7 +73,9 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     const { watermarks, isStorable, release } = await findWatermarks(named.signedWatermarks, signal);
     try {
       const bytes = stored.bytesOf(info);
-      letGo(await variants.get({ version: info, since, named, watermarks, bytes, isStored: isStorable, signal }));
+      releaseVariant(
+        await variants.get({ version: info, since, named, watermarks, bytes, isStored: isStorable, signal }),
+      );
     } finally {
       release();
     }
@@ -82,23 +84,23 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
   return {
     begin(task) {
       if (task.styles.length === 0 || signal.aborted) return;
-      if (line.length >= MAX_WAITING) {
+      if (queue.length >= MAX_WAITING) {
         log.debug(
           { bucket: task.stored.bucketId, key: task.key },
           "styles are not rendered ahead: too many images wait",
         );
         return;
       }
-      line.push(task);
+      queue.push(task);
       if (!isWorking) void work();
     },
     get waiting() {
-      return line.length;
+      return queue.length;
     },
   };
 }
 
-function letGo(variant: Variant): void {
+function releaseVariant(variant: Variant): void {
   if (variant.kind === "made") variant.release();
   else if (variant.found.state === "large") variant.found.reader.close();
 }

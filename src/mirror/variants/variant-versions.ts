@@ -1,28 +1,34 @@
-// Which versions of originals have gone while a variant of theirs was being made: what was begun before is never stored after,
-// so that nothing of an image stays behind that was deleted meanwhile.
+// Versions of originals that were removed while a variant of them was being made. Such a variant is never stored, so a
+// deleted image leaves none behind.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { BucketDriver, PutCondition, PutResult } from "../../bucket/contract/driver.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { VariantStore } from "./variants.ts";
+
+/** The storage of one bucket's variants. */
+export interface VariantStore {
+  readonly driver: BucketDriver;
+  /** Removes all objects with this prefix, and yields their keys. */
+  forget(prefix: string): AsyncGenerator<Key, void, undefined>;
+}
 
 export interface Versions {
-  /** Taken before a version is looked up, and handed to epochOf(). */
+  /** Call it before a version is looked up, and pass the result to epochOf(). */
   moment(): number;
   /**
-   * Of the version that a variant's key begins with and that was looked up since that moment; to be given to the fetch of that
-   * variant. Where the version has gone meanwhile nothing that is made of it is stored.
+   * The epoch for the fetch of a variant whose original was looked up after the moment `since`. If that version was
+   * removed since, the variant is not stored.
    */
   epochOf(key: Key, since: number): number;
-  /** The version has gone. `sha256`: lower-case hex. */
+  /** Records that the version was removed. `sha256`: lower-case hex. */
   raise(sha256: string): void;
   /**
-   * The driver of the variants, which refuses what was begun at an earlier epoch: `outdated`. `failed`: told of what the disk did
-   * not take.
+   * The driver of the variants; it refuses a variant that was begun at an earlier epoch (`outdated`). `failed` is
+   * called for each variant that the disk did not accept.
    */
   guard(store: VariantStore, failed: (info: ObjectInfo, body: WholeBody) => void): BucketDriver;
 }
 
-/** Of one that is forgotten, what is being made is refused, and all that comes later is taken. */
+/** Once a version is forgotten, variants in progress are refused and later ones are accepted. */
 const MAX_VERSIONS = 10_000;
 
 export function createVersions(): Versions {
@@ -44,14 +50,14 @@ export function createVersions(): Versions {
       throw error;
     });
     if (isCurrent(info.key, condition)) return result;
-    // It has gone while this was written, and was not seen by whoever removed the others.
+    // The version was removed during the write, so its other variants were removed without this one.
     for await (const _ of forget(info.key));
     return "outdated";
   }
 
   return {
     moment: () => latest,
-    // One that rose after that moment is no longer the one that was looked up.
+    // If the version was removed after that moment, its epoch is higher than `since`, and the put is refused.
     epochOf: (key, since) => Math.min(current(key), since),
     raise(sha256) {
       latest += 1;

@@ -1,12 +1,11 @@
-// Variants of a bucket's images: a mirror whose origin is the renderer, with a bucket and a place in memory of its own. A
-// variant is named by the version of its original (the SHA-256), so that one of other bytes is another variant. It knows
-// neither URLs nor where originals come from.
+// The variants of a bucket's images: a mirror whose origin is the renderer, with a bucket of its own. A variant is
+// keyed by the SHA-256 of its original, so other bytes make another variant. It knows neither URLs nor how originals
+// are fetched.
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import { createVariantGate } from "../../body/gate/variant-gate.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import { createBucket } from "../../bucket/contract/bucket.ts";
-import type { BucketDriver } from "../../bucket/contract/driver.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
@@ -16,12 +15,12 @@ import { foreseenRefusal, foreseenWeight } from "../../image/limits/foreseen.ts"
 import { createRenderOrigin, type RenderJob, type RenderMeter } from "../../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../../image/renderer.ts";
 import type { Join, MissAnswer } from "../fill/join.ts";
-import { createMirror, type MirrorParts } from "../mirror.ts";
+import { createMirror } from "../mirror.ts";
+import type { MirrorParts } from "../mirror-context.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found } from "../stored/stored.ts";
-import { bringAll, type ImageBytes } from "./image-bytes.ts";
-import { isOthersFault, watchingReads } from "./joined-render.ts";
-import { createVersions } from "./variant-versions.ts";
+import { downloadAll, type ImageBytes, watchReads } from "./image-bytes.ts";
+import { createVersions, type VariantStore } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
 export interface WatermarkImage {
@@ -31,19 +30,19 @@ export interface WatermarkImage {
 }
 
 export interface VariantRequest {
-  /** Of the original. */
+  /** The original. */
   readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged" | "image">;
-  /** What `moment` said before that was looked up. */
+  /** The result of moment() before the original was looked up. */
   readonly since: number;
-  /** Settled for the client. */
+  /** The recipe, with its output format negotiated for the client. */
   readonly named: NamedRecipe;
-  /** By URL without its token; all that the recipe names. */
+  /** All watermark images of the recipe, by URL without its token. */
   readonly watermarks: ReadonlyMap<string, WatermarkImage>;
-  /** The original's. */
+  /** The bytes of the original. */
   readonly bytes: ImageBytes;
-  /** False: the original may not be kept, and so neither what is made of it. */
+  /** False: the original may not be stored, so its variants may not either. */
   readonly isStored: boolean;
-  /** Aborts when the client leaves: where nobody else waits, the place in the queue is given up. */
+  /** Aborts when the client leaves; if no other client waits, the render leaves the queue. */
   readonly signal: Cancellation;
 }
 
@@ -53,7 +52,7 @@ export type Variant =
   | {
       readonly kind: "made";
       readonly info: ObjectInfo;
-      /** Undefined: on disk, in the spool. */
+      /** Undefined: the body is on disk, in the spool. */
       readonly body: Buffer | undefined;
       readonly spool: Spool;
       readonly how: Join;
@@ -61,26 +60,19 @@ export type Variant =
     };
 
 export interface Variants {
-  /** From memory only; synchronous, for the hot path. Never of a recipe with image marks. */
+  /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
   peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
-  /** To be asked before a version is looked up: what goes after it is nothing that may be kept. */
+  /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
   moment(): number;
   /** Throws the codes of Renderer.render, store_full and store_failed. */
   get(request: VariantRequest): Promise<Variant>;
-  /** What get() would come to now; it makes nothing. Neither: the variant would be made. */
+  /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
   preview(request: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
     readonly found: CachedObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
-  /** Lets go of all that was made of these bytes. Never rejects. */
+  /** Removes all variants of this version. Never rejects. */
   drop(version: ObjectInfo): Promise<void>;
-}
-
-/** A bucket of variants alone. */
-export interface VariantStore {
-  readonly driver: BucketDriver;
-  /** Removes all whose keys begin so, and says which they were. */
-  forget(prefix: string): AsyncGenerator<Key, void, undefined>;
 }
 
 export interface VariantsOptions {
@@ -90,18 +82,18 @@ export interface VariantsOptions {
   readonly memoryCache: MemoryCache;
   readonly renderer: Renderer;
   readonly meter: RenderMeter;
-  /** Of the variants' own: their fetches are renders, and take no place of the others. */
+  /** Its limits are separate from those of other mirrors: the fetches of this one are renders. */
   readonly mirror: MirrorParts;
 }
 
-/** The renderer has its own, shorter deadlines. */
-const PATIENCE_MS = 900_000;
-/** The renderer has its own, shorter line. */
+/** The deadlines of the renderer are shorter. */
+const MAX_WAIT_MS = 900_000;
+/** The queue of the renderer is shorter. */
 const MAX_RENDERS = 4_096;
-const MAX_LOOSE = 4_096;
-/** So long nobody is kept busy again by an image that cannot be processed. Milliseconds. */
-const HOPELESS_MS = 10_000;
-const HOPELESS: readonly ErrorCode[] = [
+const MAX_MEMORY_ONLY = 4_096;
+/** An image that cannot be processed is not rendered again for this time. Milliseconds. */
+const UNPROCESSABLE_MS = 10_000;
+const UNPROCESSABLE: readonly ErrorCode[] = [
   "processing_invalid",
   "image_not_processable",
   "image_too_heavy",
@@ -114,12 +106,12 @@ const HOPELESS: readonly ErrorCode[] = [
 export function createVariants(options: VariantsOptions): Variants {
   const { bucketId, store, memoryCache, renderer, meter, mirror: parts } = options;
   const { log } = parts;
-  // A name that no bucket of the settings has.
+  // No bucket of the settings can have this name.
   const id = `variants/${bucketId}`;
   const versions = createVersions();
-  /** In memory alone. */
-  const loose = new Set<Key>();
-  const driver = versions.guard(store, keepLoose);
+  /** Variants that are in memory but not in the bucket, the oldest first. */
+  const memoryOnly = new Set<Key>();
+  const driver = versions.guard(store, keepInMemory);
   const bucket = createBucket({ driver, now: parts.now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, memoryCache);
   const origin = createRenderOrigin(renderer, meter);
@@ -133,48 +125,49 @@ export function createVariants(options: VariantsOptions): Variants {
       suspects: "pass",
       freshness: undefined,
       onGone: "keep",
-      timeouts: { connect: PATIENCE_MS, firstByte: PATIENCE_MS, idle: PATIENCE_MS, total: PATIENCE_MS },
+      timeouts: { connect: MAX_WAIT_MS, firstByte: MAX_WAIT_MS, idle: MAX_WAIT_MS, total: MAX_WAIT_MS },
       maxObjectBytes: MAX_RESULT_BYTES,
       openGate: createVariantGate,
-      failureMs: ({ code }) => (HOPELESS.includes(code) ? HOPELESS_MS : 0),
+      failureMs: ({ code }) => (UNPROCESSABLE.includes(code) ? UNPROCESSABLE_MS : 0),
     },
-    // What clients ask for in vain is in their answers, and no operator's affair.
+    // A failed render is reported to its client; it is no warning for the operator.
     { ...parts, log: withoutWarnings(log) },
   );
 
-  /** While the disk takes nothing, what is asked for again and again must not be rendered again and again. */
-  function keepLoose(info: ObjectInfo, { content }: WholeBody): void {
+  /** While the disk accepts nothing, a variant that is requested repeatedly must not be rendered each time. */
+  function keepInMemory(info: ObjectInfo, { content }: WholeBody): void {
     if (content.kind !== "buffer") return;
     memoryCache.set(id, { info, body: content.buffer, epoch: 0 }, memoryCache.generation);
-    loose.add(info.key);
-    const [oldest] = loose;
-    if (loose.size > MAX_LOOSE && oldest !== undefined) letGo(oldest);
+    memoryOnly.add(info.key);
+    const [oldest] = memoryOnly;
+    if (memoryOnly.size > MAX_MEMORY_ONLY && oldest !== undefined) dropFromMemory(oldest);
   }
 
-  function letGo(key: Key): void {
-    loose.delete(key);
+  function dropFromMemory(key: Key): void {
+    memoryOnly.delete(key);
     memoryCache.drop(id, key);
   }
 
-  /** Waits for the end, which a render has soon: only a proven variant has an ETag. */
-  async function madeOf(miss: MissAnswer): Promise<Variant> {
-    if (miss.kind === "asked") throw new HuiyuanError("internal", "Cannot make a variant: it was only asked for");
+  /** Waits for the end of the render, because only a proven variant has an ETag. */
+  async function variantFrom(miss: MissAnswer): Promise<Variant> {
+    if (miss.kind === "asked")
+      throw new HuiyuanError("internal", "Cannot make a variant: the renderer answered a HEAD");
     const { head, how, release } = miss;
     const { spool, answer } = head;
     const made = (info: ObjectInfo, body = wholeIn(spool)) =>
       ({ kind: "made", info, body, spool, how, release }) as const;
     if (miss.kind === "finished") {
-      origin.letGo(answer);
+      origin.releaseBytes(answer);
       return made(miss.info);
     }
     try {
       const end = await miss.reader.end();
       if (end.kind === "whole") {
-        origin.letGo(answer);
+        origin.releaseBytes(answer);
         return made(end.info);
       }
       if (end.kind === "unstored" && end.damage === undefined) {
-        // The disk is full: serving goes on.
+        // The disk is full: serve the bytes from memory.
         const bytes = origin.bytesOf(answer);
         if (bytes !== undefined) return made(end.info, bytes);
         throw end.error;
@@ -190,11 +183,11 @@ export function createVariants(options: VariantsOptions): Variants {
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
     const { isStored, signal, since, version } = request;
     refuseHeavy(version.size, renderer.limits);
-    const leave = origin.want(key, jobOf(request));
+    const leave = origin.register(key, jobOf(request));
     try {
-      return await madeOf(await mirror.fetch({ ...fetchOf(key, versions.epochOf(key, since), isStored), signal }));
+      return await variantFrom(await mirror.fetch({ ...fetchOf(key, versions.epochOf(key, since), isStored), signal }));
     } catch (error) {
-      throw ownFault(error);
+      throw asRenderFailure(error);
     } finally {
       leave();
     }
@@ -204,7 +197,8 @@ export function createVariants(options: VariantsOptions): Variants {
     peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
     moment: versions.moment,
     async get(asked) {
-      const { request, isRead } = watchingReads(asked);
+      const { bytes, isRead } = watchReads(asked.bytes);
+      const request = { ...asked, bytes };
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       for (let attempt = 1; ; attempt += 1) {
         const found = await stored.find(key);
@@ -213,7 +207,7 @@ export function createVariants(options: VariantsOptions): Variants {
         try {
           return await make(key, request);
         } catch (error) {
-          if (attempt === 3 || !isOthersFault(error, request, isRead())) throw error;
+          if (attempt === 3 || !isCausedByOthers(error, request.signal, isRead())) throw error;
         }
       }
     },
@@ -233,17 +227,29 @@ export function createVariants(options: VariantsOptions): Variants {
     },
     async drop({ hashes }) {
       versions.raise(hashes.sha256);
-      for (const key of loose) if (key.startsWith(hashes.sha256)) letGo(key);
+      for (const key of memoryOnly) if (key.startsWith(hashes.sha256)) dropFromMemory(key);
       try {
         for await (const key of store.forget(`${hashes.sha256}/`)) memoryCache.drop(id, key);
       } catch (err) {
-        log.warn({ bucket: bucketId, err }, "variants of an image that has gone could not be removed");
+        log.warn({ bucket: bucketId, err }, "variants of a removed image could not be removed");
       }
     },
   };
 }
 
-/** Each method is called on the logger itself: a copy of that has none of its inner ones. */
+/**
+ * Whether a shared render failed because of another client: all others left just before this one joined, or the bytes
+ * of another client's original were gone, while the own ones were not read.
+ */
+function isCausedByOthers(error: unknown, signal: Cancellation, isRead: boolean): boolean {
+  if (!(error instanceof HuiyuanError)) return false;
+  return error.code === "client_gone" ? !signal.aborted : error.code === "original_replaced" && !isRead;
+}
+
+/**
+ * Warnings become debug lines. Each method is called on the logger itself, because a copy of the logger lacks its inner
+ * state.
+ */
 function withoutWarnings(log: Log): Log {
   return {
     debug: (fields, message) => log.debug(fields, message),
@@ -253,8 +259,8 @@ function withoutWarnings(log: Log): Log {
   };
 }
 
-/** No origin has a part in what the gate says of a result. */
-function ownFault(error: unknown): unknown {
+/** Codes of the gate name an origin; for a rendered result they become render_failed. */
+function asRenderFailure(error: unknown): unknown {
   if (!(error instanceof HuiyuanError) || !error.code.startsWith("origin_")) return error;
   return new HuiyuanError("render_failed", `Cannot process: the result is no whole image (${error.code})`, {
     cause: error,
@@ -274,20 +280,21 @@ function keyOf(sha256: string, name: string): Key {
   return `${sha256}/${name}` as Key; // hex digits
 }
 
-/** Other marks make another variant. */
+/** Other watermark images make another variant. */
 function nameOf({ named, watermarks }: Pick<VariantRequest, "named" | "watermarks">): string {
   if (named.watermarks.length === 0) return named.name;
   return shortHash([named.name, ...named.watermarks.map((url) => watermarks.get(url)?.sha256)].join("\n"));
 }
 
 function jobOf({ named, version, watermarks, bytes }: VariantRequest): RenderJob {
-  const isFar = bytes.bring !== undefined || [...watermarks.values()].some((mark) => mark.bytes.bring !== undefined);
+  const isRemote =
+    bytes.download !== undefined || [...watermarks.values()].some((mark) => mark.bytes.download !== undefined);
   return {
     recipe: named.recipe,
     size: version.size,
     image: version.image,
     load: bytes.load,
     loadImage: async (url) => watermarks.get(url)?.bytes.load(),
-    bring: isFar ? () => bringAll(bytes, watermarks) : undefined,
+    prefetch: isRemote ? () => downloadAll(bytes, watermarks) : undefined,
   };
 }

@@ -1,5 +1,5 @@
-// One guarded connection: look the name up, check every address, dial a checked literal, check again who answered.
-// The only place of this program that dials by name. It knows no HTTP and keeps no connection.
+// Opens one guarded connection: resolve the name, check every address, dial a checked literal, check the peer's
+// address. The only place of this program that dials by name. It knows no HTTP and keeps no connection.
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { AddressClass } from "../../core/addresses.ts";
@@ -7,21 +7,21 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { isForbiddenPort } from "../../core/ports.ts";
 import type { Resolve } from "./lookup.ts";
 
-/** Whom to connect to. */
+/** The server to connect to. */
 export interface Endpoint {
   readonly isSecure: boolean;
   /** A name or a literal address, IPv6 without brackets. */
   readonly hostname: string;
   readonly port: number;
-  /** The name that TLS asks for and verifies where `hostname` is a literal address; else it is `hostname` itself. */
+  /** The name for TLS (SNI and verification) if `hostname` is a literal address; otherwise `hostname` is used. */
   readonly servername: string | undefined;
 }
 
-/** What a connection must obey. */
+/** The rules for a connection. */
 export interface ConnectRules {
   readonly resolve: Resolve;
   readonly classify: (address: string) => AddressClass;
-  /** True where private addresses may be dialled for this host (no brackets, no trailing dot) and port. */
+  /** True if private addresses may be dialled for this host (no brackets, no trailing dot) and port. */
   readonly allowPrivate: (hostname: string, port: number) => boolean;
   /** Milliseconds for name, TCP and TLS together. */
   readonly timeoutMs: number;
@@ -32,18 +32,18 @@ export interface ConnectRules {
   readonly onSession: (session: Buffer) => void;
 }
 
-/** Addresses of one name that are dialled at most; each gets an equal part of the time that is left. */
+/** The most addresses of one name that are dialled; each gets an equal part of the remaining time. */
 const MAX_ATTEMPTS = 4;
 
 /**
- * A connected (and for https verified) socket. Throws origin_blocked, origin_name_unknown, origin_dns_timeout,
- * origin_dns_failed, origin_refused, origin_timeout, origin_tls, and overloaded when this process has no descriptor left.
+ * Returns a connected (and for https verified) socket. Throws origin_blocked, origin_name_unknown, origin_dns_timeout,
+ * origin_dns_failed, origin_refused, origin_timeout, origin_tls, and overloaded if this process has no free descriptor.
  */
 export async function connectGuarded(endpoint: Endpoint, rules: ConnectRules): Promise<Socket> {
   const deadline = performance.now() + rules.timeoutMs;
   if (isForbiddenPort(endpoint.port)) throw blocked(endpoint, `port ${endpoint.port} is never dialled`);
   const addresses = await lookUp(endpoint, rules);
-  // One bad address condemns the name: with mixed records the next look-up decides which one a dial would get.
+  // One forbidden address blocks the name: with mixed records, the next lookup would decide which address a dial gets.
   for (const address of addresses) assertAllowed(address, endpoint, rules);
   const candidates = addresses.slice(0, MAX_ATTEMPTS);
   let failure = new HuiyuanError("origin_name_unknown", `Cannot look up "${endpoint.hostname}": it has no address`);
@@ -70,7 +70,7 @@ async function lookUp(endpoint: Endpoint, rules: ConnectRules): Promise<readonly
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(
-        new HuiyuanError("origin_dns_timeout", `Cannot look up "${hostname}": no answer in ${rules.timeoutMs} ms`),
+        new HuiyuanError("origin_dns_timeout", `Cannot look up "${hostname}": no response in ${rules.timeoutMs} ms`),
       );
     }, rules.timeoutMs);
   });
@@ -114,7 +114,8 @@ function dial(address: string, endpoint: Endpoint, rules: ConnectRules, timeoutM
     socket.once("connect", () => {
       isTcpUp = true;
       const { remoteAddress } = socket;
-      // It was closed already: TLS has written behind its end. Of nobody's address nothing can be said.
+      // The socket is closed already, because TLS wrote after the peer's end. Without a peer address it cannot be
+      // checked.
       if (remoteAddress === undefined) {
         const cause = new Error("closed at once");
         fail(translateDialFailure(cause, endpoint.isSecure, `${endpoint.hostname}" at ${address}`));
@@ -129,7 +130,7 @@ function dial(address: string, endpoint: Endpoint, rules: ConnectRules, timeoutM
       if (!endpoint.isSecure) succeed();
     });
     socket.once("secureConnect", succeed);
-    // Stays for good: between here and the socket's next owner an error must not go unheard and end the process.
+    // Stays for good: an error between here and the socket's next owner must have a listener, or it ends the process.
     socket.on("error", (cause) => fail(translateDialFailure(cause, isTcpUp, `${endpoint.hostname}" at ${address}`)));
   });
 }
@@ -140,12 +141,12 @@ function open(address: string, endpoint: Endpoint, rules: ConnectRules): Socket 
   const name = isIP(endpoint.hostname) === 0 ? endpoint.hostname.replace(/\.$/, "") : endpoint.servername;
   const socket = connectTls({
     ...tcp,
-    // Without a name (an address as host) node verifies the certificate for the dialled address.
+    // Without a name (host is an address) node verifies the certificate for the dialled address.
     ...(name === undefined ? {} : { servername: name }),
     ...(rules.ca === undefined ? {} : { ca: rules.ca }),
     ...(rules.session === undefined ? {} : { session: rules.session }),
     ALPNProtocols: ["http/1.1"],
-    rejectUnauthorized: true, // said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED=0 cannot switch it off
+    rejectUnauthorized: true, // explicit, so that NODE_TLS_REJECT_UNAUTHORIZED=0 cannot switch it off
   });
   socket.on("session", rules.onSession);
   return socket;
@@ -156,7 +157,7 @@ function translateDialFailure(cause: Error, isTcpUp: boolean, where: string): Hu
   const message = `Cannot dial "${where}: ${code}`;
   if (isTcpUp) return new HuiyuanError("origin_tls", message, { cause });
   if (code === "ETIMEDOUT") return new HuiyuanError("origin_timeout", message, { cause });
-  // Our own descriptors are exhausted: that says nothing about the origin.
+  // This process has no free descriptors, which is not the origin's fault.
   if (code === "EMFILE" || code === "ENFILE") return new HuiyuanError("overloaded", message, { cause });
   return new HuiyuanError("origin_refused", message, { cause });
 }

@@ -1,29 +1,30 @@
-// Whether the answers of a connection belong to its requests. Bytes that come when nobody has asked (a body behind a 304, a
-// second answer, a length that is too short) may have come earlier too, behind the next request, and passed for its answer.
-// Such an origin gets a connection for each request for a while, and what came over this one is doubted. No I/O.
+// Detects that the responses of a connection may not belong to its requests (desync). Signs are bytes without a
+// request: a body after a 304, a second response, a declared length that is too short. Earlier bytes of this kind may
+// have passed for the response to the next request. The origin then loses keep-alive for a while, and recent responses
+// of the connection are reported. No I/O.
 
-/** So long an origin's connections are used once. Milliseconds. */
+/** The time for which an origin's connections are used once. Milliseconds. */
 export const DISTRUST_MS = 600_000;
-/** After so long without a byte what comes answers nothing: it is the farewell (408) of a server that closes. Milliseconds. */
+/** Bytes after this idle time are no response to anything: servers send 408 before they close. Milliseconds. */
 const CLEAN_MS = 5_000;
-/** Answers of one connection that may still be doubted; those before are believed. */
-const MAX_DOUBTS = 64;
+/** The most recent responses of one connection that are reported; earlier ones are trusted. */
+const MAX_TRACKED_RESPONSES = 64;
 
-/** Whether an answer may be another request's. */
+/** Tells whether a response may be another request's. */
 export interface Desync {
   readonly isRaised: boolean;
-  /** Calls `listener` when it is raised, at once where it has been; one listener. */
+  /** Calls `listener` when the desync is raised, at once if it already was. One listener. */
   onRaised(listener: () => void): void;
 }
 
-/** Of one endpoint. */
+/** The keep-alive trust of one endpoint. */
 export interface Trust {
   readonly isLost: boolean;
   lose(): void;
 }
 
-/** `lost`: called each time that it is lost, which is once in `DISTRUST_MS` at the most. */
-export function createTrust(lost: () => void, now: () => number = () => performance.now()): Trust {
+/** `onLost`: called when trust is lost, at most once in `DISTRUST_MS`. */
+export function createTrust(onLost: () => void, now: () => number = () => performance.now()): Trust {
   let until = Number.NEGATIVE_INFINITY;
   const isLost = () => now() < until;
   return {
@@ -33,7 +34,7 @@ export function createTrust(lost: () => void, now: () => number = () => performa
     lose() {
       const wasLost = isLost();
       until = now() + DISTRUST_MS;
-      if (!wasLost) lost();
+      if (!wasLost) onLost();
     },
   };
 }
@@ -54,14 +55,14 @@ class AnswerDesync implements Desync {
   }
 }
 
-/** One connection, whose requests are told of in turn. A class, since each dial makes one. */
+/** Tracks the requests of one connection in order. A class, because each dial makes one. */
 export class Connection {
   readonly #trust: Trust;
   readonly #now: () => number;
   #answers = 0;
-  /** Or opened. */
+  /** The time of the last response's end, or of the connection's start. */
   #answeredAt: number;
-  #doubts: AnswerDesync[] = [];
+  #tracked: AnswerDesync[] = [];
 
   constructor(trust: Trust, now: () => number = () => performance.now()) {
     this.#trust = trust;
@@ -69,46 +70,49 @@ export class Connection {
     this.#answeredAt = now();
   }
 
-  /** An answer to the request before may have left bytes behind. */
+  /** True if an earlier response may have left bytes behind. */
   get isReused(): boolean {
     return this.#answers > 0;
   }
 
-  /** A final head has come. Undefined for a connection's first: nothing was before it. */
-  begun(): Desync | undefined {
+  /** A final head has arrived. Undefined for a connection's first response: no response preceded it. */
+  responseStarted(): Desync | undefined {
     if (!this.isReused) return undefined;
-    if (this.#isClean()) this.#doubts = [];
-    else if (this.#doubts.length === MAX_DOUBTS) this.#doubts.shift();
+    if (this.#isClean()) this.#tracked = [];
+    else if (this.#tracked.length === MAX_TRACKED_RESPONSES) this.#tracked.shift();
     const desync = new AnswerDesync();
-    this.#doubts.push(desync);
+    this.#tracked.push(desync);
     return desync;
   }
 
-  /** The answer has ended as it should. */
-  ended(): void {
+  /** The response has ended properly. */
+  responseEnded(): void {
     this.#answers += 1;
     this.#answeredAt = this.#now();
   }
 
-  /** Bytes have come while nobody had asked. */
-  unsolicited(): void {
+  /** Bytes have arrived while no request was running. */
+  unsolicitedBytes(): void {
     if (this.#isClean()) return;
-    const desyncs = this.#doubts;
-    this.#doubts = [];
+    const desyncs = this.#tracked;
+    this.#tracked = [];
     this.#trust.lose();
     for (const desync of desyncs) desync.raise();
   }
 
   /**
-   * It was reset while nobody waited for an answer: a request may lie there unread, whose answer was none of it. A server may also have
-   * reset it for no such reason, so nothing but the last answer is doubted.
+   * The connection was reset while no request was running. The server may not have read a request whose response was
+   * another's. Servers also reset for harmless reasons, so only the last response is reported.
    */
-  reset(): void {
-    if (!this.#isClean()) this.#doubts.pop()?.raise();
+  connectionReset(): void {
+    if (!this.#isClean()) this.#tracked.pop()?.raise();
   }
 
-  /** Bytes that are no answer have come in place of one. Where answers were shifted a true one would be there: none is doubted. */
-  foundNoAnswer(): void {
+  /**
+   * Bytes that are not a response have arrived in place of one. If responses had been shifted, a valid one would be
+   * here, so none is reported.
+   */
+  invalidHead(): void {
     this.#trust.lose();
   }
 

@@ -1,18 +1,21 @@
-// How long one fetch may live: until its signal aborts or its total time is over. It covers redirects, the retry and the
-// body alike, and stops whichever exchange is under way. It knows nothing of what it stops.
+// Limits how long one fetch may run: until its signal aborts or its total time is over. It covers redirects, the retry
+// and the body, and stops the exchange that is running. It knows nothing about that exchange.
 
 import type { SharedSignal } from "../../async/shared-signals.ts";
 
 export interface Lifetime {
-  /** Why the fetch must end; undefined while it may live. */
+  /** The reason why the fetch must end; undefined while it may run. */
   readonly failure: Error | undefined;
-  /** What to call when the fetch must end, instead of what was named before; at once where it has failed already. */
+  /**
+   * Sets the function that stops the fetch, in place of the one before. It is called at once if the fetch must end
+   * already.
+   */
   watch(stop: (reason: Error) => void): void;
-  /** The fetch is over: the timer and the listener go. */
+  /** The fetch is over: removes the timer and the listener. */
   end(): void;
 }
 
-/** `totalMs`: from now on. `timeoutError` makes the reason once the time is over; an abort has the signal's own. */
+/** `totalMs`: from now. `timeoutError` makes the reason once the time is over; an abort has the signal's own reason. */
 export function createLifetime(shared: SharedSignal, totalMs: number, timeoutError: () => Error): Lifetime {
   const { signal } = shared;
   let stop: ((reason: Error) => void) | undefined;
@@ -28,7 +31,7 @@ export function createLifetime(shared: SharedSignal, totalMs: number, timeoutErr
     clearTimeout(timer);
     stopListening?.();
   };
-  // `failure` is a field and no getter: V8 makes a slow object of every literal with a getter.
+  // `failure` is a field instead of a getter: V8 makes a slow object of every literal with a getter.
   const lifetime: { -readonly [Name in keyof Lifetime]: Lifetime[Name] } = {
     failure: undefined,
     watch(next) {

@@ -1,78 +1,79 @@
-// Names to addresses for the guarded dialer. The system's resolver is the authority; where it is silent, direct-lookup.ts
-// asks beside it. Nothing is cached: what is dialled is what was just looked up and checked.
+// Resolves names to addresses for the guarded dialer. The system's resolver is the authority; if it does not respond in
+// time, direct-lookup.ts is queried in parallel. Nothing is cached: the dialer dials addresses that were just resolved
+// and checked.
 import { lookup } from "node:dns/promises";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { type Log, SILENT_LOG } from "../../core/log.ts";
 import { createDirectLookup, type DirectLookup } from "./direct-lookup.ts";
 
 /**
- * All addresses of a name, in the order to try them; never empty. Throws origin_name_unknown or origin_dns_failed.
- * The caller keeps the deadline: a resolver may take as long as it likes.
+ * Returns all addresses of a name, in the order to try them; never empty. Throws origin_name_unknown or
+ * origin_dns_failed. The caller keeps the deadline: a resolver may take any time.
  */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;
 
-/** Looked up for one dialer at once. */
+/** The most lookups of one dialer at a time. */
 const MAX_NAMES_IN_FLIGHT = 64;
 /**
- * getaddrinfo cannot be cancelled, and holds one of the process's threads, of which libuv gives two (of four) to names: a silent
- * name server keeps everybody waiting. So many names of one dialer at most wait for a thread; the others do without. One that
- * never ends counts for ever: it leaves the others a thread, and where two do, further names would only wait behind them.
+ * The most names of one dialer that use the system's resolver at a time; further names skip it. getaddrinfo cannot be
+ * cancelled and holds a thread of the process, and libuv gives two (of four) to names. So one silent name server would
+ * block every lookup. A call that never ends counts for ever. One such call leaves a thread to other names; after two,
+ * further names would only wait behind them.
  */
 const MAX_NAMES_ON_THREADS = 8;
-/** A silent name server takes 2 s (main.ts), each that resolv.conf names beside it as long. */
+/** A silent name server takes 2 s (main.ts), and each further one in resolv.conf takes as long. */
 const HELD_MS = 30_000;
-/** Most look-ups take a tenth of it; who waits for an image hardly notices it. */
+/** Most lookups take a tenth of it, and clients hardly notice this delay. */
 const SILENCE_MS = 200;
 
-// Nothing under these codes is a verdict about the name; everything else from getaddrinfo is a failure to ask.
+// Only these codes are a statement about the name; every other failure of getaddrinfo means that it could not query.
 const UNKNOWN_NAME: ReadonlySet<unknown> = new Set(["ENOTFOUND", "ENODATA", "EAI_NODATA", "EAI_NONAME"]);
 
-/** What the system was asked, maybe a while ago. */
+/** A running call of the system's resolver, which may have started earlier. */
 interface SystemCall {
   readonly answer: Promise<readonly string[]>;
-  /** From then on it counts as silent; performance.now(). */
+  /** The time from which it counts as silent; performance.now(). */
   readonly silentAt: number;
 }
 
 export interface SystemResolveOptions {
-  /** Told once of a system that does not answer, until it has answered all that it was asked. */
+  /** Gets one warning when the system's resolver hangs, and no other until all its calls have returned. */
   readonly log?: Log;
-  /** Whom the resolver asks; others only in tests. */
+  /** The resolver to use; replaced only in tests. */
   readonly system?: Resolve;
   readonly direct?: DirectLookup;
 }
 
 /**
- * The system's resolver (hosts file, nsswitch, DNS), and DNS without it where it takes its time. Those who ask for one name at
- * the same time share one look-up. For one dialer: what it may have under way is bounded.
+ * Resolves by the system's resolver (hosts file, nsswitch, DNS), and by DNS without it if it takes too long.
+ * Simultaneous requests for one name share a lookup. Made for one dialer: the number of its running lookups is bounded.
  */
 export function createSystemResolve(options: SystemResolveOptions = {}): Resolve {
-  const { log = SILENT_LOG, system = askSystem, direct = createDirectLookup() } = options;
+  const { log = SILENT_LOG, system = lookUpInSystem, direct = createDirectLookup() } = options;
   const inFlight = new Map<string, Promise<readonly string[]>>();
   const onThreads = new Map<string, SystemCall>();
-  let isTold = false;
+  let isLogged = false;
 
-  const tellHeld = (hostname: string) => {
-    if (isTold) return;
-    isTold = true;
-    const meaning =
-      "while both threads for names are held, names that only other sources than DNS and the hosts file know are not found";
+  const logHeld = (hostname: string) => {
+    if (isLogged) return;
+    isLogged = true;
+    const meaning = "while both resolver threads are blocked, only names in DNS and the hosts file are found";
     log.warn(
       { name: hostname },
-      `the system has not answered for a name in ${HELD_MS / 1_000} s: ${meaning}; a restart frees them`,
+      `the system's resolver has not responded for a name in ${HELD_MS / 1_000} s: ${meaning}; a restart frees them`,
     );
   };
 
-  // One that is still under way is joined, whoever began it: asking again would take another thread.
+  // A running call is joined, because another call would take another thread.
   const call = (hostname: string): SystemCall => {
     const running = onThreads.get(hostname);
     if (running !== undefined) return running;
     if (onThreads.size >= MAX_NAMES_ON_THREADS) return { answer: refusal(hostname, onThreads.size), silentAt: 0 };
-    const held = setTimeout(tellHeld, HELD_MS, hostname).unref();
+    const held = setTimeout(logHeld, HELD_MS, hostname).unref();
     const answer = system(hostname).finally(() => {
       clearTimeout(held);
       onThreads.delete(hostname);
-      if (onThreads.size === 0) isTold = false;
+      if (onThreads.size === 0) isLogged = false;
     });
     const begun = { answer, silentAt: performance.now() + SILENCE_MS };
     onThreads.set(hostname, begun);
@@ -83,24 +84,25 @@ export function createSystemResolve(options: SystemResolveOptions = {}): Resolve
     const running = inFlight.get(hostname);
     if (running !== undefined) return running;
     if (inFlight.size >= MAX_NAMES_IN_FLIGHT) return refusal(hostname, inFlight.size);
-    const leave = () => {
-      if (inFlight.get(hostname) === asked) inFlight.delete(hostname);
+    const forget = () => {
+      if (inFlight.get(hostname) === result) inFlight.delete(hostname);
     };
     const search = async (signal: AbortSignal) => {
       const found = await direct(hostname, signal);
-      // Whoever comes from now on is to search anew: this one waits for the system alone, which may be long.
-      if (found === undefined) leave();
+      // New requests start a new search: this one now waits for the system only, which may take long.
+      if (found === undefined) forget();
       return found;
     };
-    const asked = firstToFind(call(hostname), search).finally(leave);
-    inFlight.set(hostname, asked);
-    return asked;
+    const result = firstToFind(call(hostname), search).finally(forget);
+    inFlight.set(hostname, result);
+    return result;
   };
 }
 
 /**
- * What the system says; where it is silent, what `search` finds, if that is sooner. That nothing is found means nothing: the
- * system may know the name from elsewhere. Where the system could not ask, a search that has begun may still find.
+ * Settles with the system's result, or with the result of `search` if the system is silent and `search` finds the name
+ * first. An empty search proves nothing, because the system may know the name from another source. If the system could
+ * not query, a running search may still find the name.
  */
 function firstToFind(
   { answer, silentAt }: SystemCall,
@@ -129,12 +131,12 @@ function firstToFind(
   });
 }
 
-function refusal(hostname: string, underWay: number): Promise<never> {
-  const message = `Cannot look up "${hostname}": ${underWay} look-ups are under way`;
+function refusal(hostname: string, running: number): Promise<never> {
+  const message = `Cannot look up "${hostname}": ${running} lookups are running already`;
   return Promise.reject(new HuiyuanError("origin_dns_failed", message));
 }
 
-async function askSystem(hostname: string): Promise<readonly string[]> {
+async function lookUpInSystem(hostname: string): Promise<readonly string[]> {
   try {
     const found = await lookup(hostname, { all: true, verbatim: true });
     return found.map((entry) => entry.address);

@@ -1,7 +1,7 @@
-// What the machine's own files say of a name: the hosts file (hosts(5)) and resolv.conf(5), as glibc reads them. Pure.
+// Reads names from the machine's own files: the hosts file (hosts(5)) and resolv.conf(5), as glibc reads them. Pure.
 import { isIP } from "node:net";
 
-/** The addresses that a hosts file gives to a name, in its order. */
+/** Returns the addresses that a hosts file gives to a name, in its order. */
 export function addressesInHosts(text: string, hostname: string): readonly string[] {
   const wanted = hostname.toLowerCase();
   return text.split("\n").flatMap((line) => {
@@ -11,9 +11,9 @@ export function addressesInHosts(text: string, hostname: string): readonly strin
 }
 
 /**
- * The names under which DNS is to be asked, in order; the first that exists counts. A name with fewer dots than `ndots` is
- * looked for in the search domains first, so that `images.shop` of a cluster is not taken for one on the Internet. Empty where
- * these domains are not said: glibc then takes the domain of the machine's name.
+ * Returns the names to query in DNS, in order; the first that exists counts. For a name with fewer dots than `ndots`
+ * the search domains come first. Otherwise a cluster's `images.shop` could be taken for a name on the Internet. Empty
+ * if resolv.conf names no such domains: glibc then uses the domain of the machine's name.
  */
 export function searchOrder(resolvConf: string, hostname: string): readonly string[] {
   let domains: readonly string[] = [];
@@ -27,7 +27,7 @@ export function searchOrder(resolvConf: string, hostname: string): readonly stri
   const dots = hostname.split(".").length - 1;
   if (hostname.endsWith(".") || dots >= neededDots) return [hostname];
   if (domains.length === 0) return [];
-  const below = domains.filter((domain) => domain !== "."); // systemd-resolved writes a root
+  const below = domains.filter((domain) => domain !== "."); // systemd-resolved writes the root
   return [...below.map((domain) => `${hostname}.${domain}`), hostname];
 }
 

@@ -1,39 +1,39 @@
-// So many exchanges of one origin at once; the others wait in order. undici has a queue of its own, but nobody can leave
-// it: after an outage the living would stand behind the dead, each of which costs a dial to find out.
+// Bounds the simultaneous exchanges of one origin; the others wait in order. undici has a queue of its own, but
+// requests cannot leave it. After an outage, live requests would stand behind dead ones, each of which costs a dial.
 import { LiveSet } from "../../async/live-map.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 export interface Semaphore {
   /**
-   * Resolves with the function that gives the slot back, to be called once. Throws the lifetime's failure. The queue is
-   * as long as there are requests, which whoever asks bounds.
+   * Resolves with the function that releases the slot; call it once. Throws the lifetime's failure. The queue is not
+   * bounded here: the caller bounds its requests.
    */
   take(lifetime: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
 }
 
 export function createSemaphore(count: number): Semaphore {
   let free = count;
-  const waiting = new LiveSet<() => void>();
-  const give = () => {
-    const { first } = waiting;
+  const queue = new LiveSet<() => void>();
+  const release = () => {
+    const { first } = queue;
     if (first === undefined) free += 1;
     else first();
   };
   return {
     take(lifetime) {
       return new Promise((resolve, reject) => {
-        let leave: (() => void) | undefined;
+        let leaveQueue: (() => void) | undefined;
         const enter = () => {
-          leave?.();
-          resolve(give);
+          leaveQueue?.();
+          resolve(release);
         };
         lifetime.watch((reason) => {
-          leave?.();
+          leaveQueue?.();
           reject(reason);
         });
         if (lifetime.failure !== undefined) return;
         if (free === 0) {
-          leave = waiting.add(enter);
+          leaveQueue = queue.add(enter);
           return;
         }
         free -= 1;

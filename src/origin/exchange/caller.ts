@@ -1,5 +1,5 @@
-// Plain requests to one endpoint through the guarded dialer, for what is no origin: the S3 store, callbacks. It signs nothing,
-// retries nothing, follows nothing and has no deadline but the caller's signal.
+// Plain requests to one endpoint through the guarded dialer, for services that are not origins: the S3 store,
+// callbacks. It signs nothing, retries nothing and follows nothing; the only deadline is the caller's signal.
 import { Readable } from "node:stream";
 import { createDialer, type Dispatcher } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
@@ -12,16 +12,16 @@ export interface Call {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer | AsyncIterable<Buffer> | undefined;
-  /** Ends the exchange, its body included. What has no connection by then is never sent. */
+  /** Ends the exchange, including its body. A call without a connection by then is never sent. */
   readonly signal: AbortSignal;
 }
 
 export interface CallReply {
   readonly status: number;
-  /** Lower-case name → value; the first where a header came several times. */
+  /** Lower-case name → value; the first if a header was repeated. */
   header(name: string): string | undefined;
   readonly body: AsyncIterable<Buffer>;
-  /** Nobody will read the body: the exchange ends here. */
+  /** Ends the exchange when the body is not needed. */
   discard(): void;
 }
 
@@ -32,26 +32,28 @@ export interface Caller {
 }
 
 export interface CallerOptions {
-  /** Scheme, host and port count; the rest does not. */
+  /** Only scheme, host and port are used. */
   readonly url: string;
   /** True: this host and port may have a private address. */
   readonly allowPrivate: boolean;
   readonly connectTimeoutMs: number;
-  /** At the same time; further calls wait. One is given back when the body of its answer has been read or left. */
+  /**
+   * The most simultaneous calls; further ones wait. A slot is released when the response body was read or discarded.
+   */
   readonly connections: number;
   readonly resolve: Resolve;
 }
 
 export function createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve }: CallerOptions): Caller {
-  const { protocol, hostname: bracketed, port: written } = new URL(url);
+  const { protocol, hostname: bracketed, port: portText } = new URL(url);
   const isSecure = protocol === "https:";
   const hostname = bracketed.replace(/^\[|\]$/g, "");
-  const port = written === "" ? (isSecure ? 443 : 80) : Number(written);
+  const port = portText === "" ? (isSecure ? 443 : 80) : Number(portText);
   const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
 
   const semaphore = createSemaphore(connections);
 
-  async function slotFor(signal: AbortSignal): Promise<() => void> {
+  async function takeSlot(signal: AbortSignal): Promise<() => void> {
     const lifetime = lifetimeOf(signal);
     try {
       return await semaphore.take(lifetime);
@@ -61,7 +63,7 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
   }
 
   async function request({ method, target, headers, body, signal }: Call) {
-    const give = await slotFor(signal);
+    const release = await takeSlot(signal);
     try {
       const reply = await dialer.dispatcher({ isSecure, hostname, port, servername: undefined }).request({
         method,
@@ -69,14 +71,14 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
         headers,
         body: body === undefined || Buffer.isBuffer(body) ? (body ?? null) : Readable.from(body, { objectMode: false }),
         signal,
-        // The signal keeps the time.
+        // The caller's signal is the deadline.
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      reply.body.once("close", give);
+      reply.body.once("close", release);
       return reply;
     } catch (error) {
-      give();
+      release();
       throw error;
     }
   }
@@ -90,7 +92,7 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
         return Array.isArray(value) ? value[0] : value;
       };
       const discard = () => {
-        // That it has been cut short is what is wanted.
+        // Ignores the error of the aborted body, which is expected.
         reply.body.on("error", () => undefined).destroy();
       };
       return { status: reply.statusCode, header, body: reply.body, discard };
@@ -99,7 +101,7 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
   };
 }
 
-/** As far as a wait for a slot needs one. */
+/** Adapts an AbortSignal for the wait for a slot. */
 function lifetimeOf(signal: AbortSignal): Lifetime {
   let onAbort = () => {};
   return {

@@ -1,8 +1,8 @@
-// One request and its response on one connection: the head as a promise, the body pushed by hand with pause and resume.
-// It counts every byte itself and translates every failure. It judges no status and follows nothing.
+// One request and its response on one connection: the head is a promise, the body is pushed to a sink with pause and
+// resume. It counts every byte and translates every failure. It judges no status and follows no redirect.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Desync } from "../dial/desync.ts";
-import type { CarriedRequest, Carrier, Dispatcher } from "../dial/dialer.ts";
+import type { ConnectionHolder, Dispatcher, TrackedRequest } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
 import type { OriginBody, OriginSink } from "../origin.ts";
 import { headFailureCode } from "./head-failure.ts";
@@ -12,18 +12,18 @@ export interface ExchangeRequest {
   readonly method: "GET" | "HEAD";
   /** Path and query, percent-encoded. */
   readonly target: string;
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   readonly headers: string[];
   /** Names the request in messages. */
   readonly label: string;
 }
 
 export interface ExchangeLimits {
-  /** Milliseconds from the request's dispatch on a connection to its response head, 1xx included. */
+  /** Milliseconds from the dispatch on a connection to the final response head. */
   readonly firstByteMs: number;
-  /** Milliseconds between two pieces of the body; what the sink's own pauses take does not count. */
+  /** Milliseconds between two chunks of the body; the sink's own pauses do not count. */
   readonly idleMs: number;
-  /** Bytes of body; more are origin_too_large. */
+  /** Bytes of body; a longer body is origin_too_large. */
   readonly maxBytes: number;
   readonly lifetime: Lifetime;
 }
@@ -33,28 +33,28 @@ export interface Reply {
   readonly status: number;
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
-  /** Undefined: surely the answer to this request. */
+  /** Undefined: certainly the response to this request. */
   readonly desync: Desync | undefined;
 }
 
 export interface ReplyBody extends OriginBody {
-  /** Reads a short body away so that its connection serves again; ends the connection of a long one. */
+  /** Reads a short body to the end to keep its connection; closes the connection of a long one. */
   discard(): void;
-  /** Resolves when the exchange is over, however; never rejects. */
+  /** Resolves when the exchange has ended in any way; never rejects. */
   readonly over: Promise<void>;
 }
 
-/** 1xx heads before the final one; a handful is legal, a flood keeps a fetch busy for nothing. */
+/** 1xx heads before the final one. A few are legal; a flood only keeps the fetch busy. */
 const MAX_INFORMATIONAL = 16;
-/** Bytes of body that are taken in before anybody wants them: those that come with the head, in one read. */
+/** Bytes of body accepted before there is a sink: those that arrive with the head, in one read. */
 const MAX_EARLY_BYTES = 65_536;
-/** Bytes that are worth reading to save a connection. */
+/** The most bytes worth reading to keep a connection. */
 const MAX_DISCARD_BYTES = 65_536;
 
 /**
  * Sends the request. Throws origin_reset, origin_head_invalid, origin_unexpected, origin_timeout, the codes of
  * connectGuarded(), draining after the dialer was closed, and the lifetime's failure. The body's sink gets
- * origin_truncated, origin_timeout, origin_too_large, store_failed where the time ran out during a pause of its own, or the
+ * origin_truncated, origin_timeout, origin_too_large, store_failed if the time ran out during its own pause, or the
  * lifetime's failure.
  */
 export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limits: ExchangeLimits): Promise<Reply> {
@@ -63,9 +63,9 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limit
     limits.lifetime.watch((reason) => handler.expire(reason));
     if (limits.lifetime.failure !== undefined) return;
     const { target: path, method, headers } = request;
-    // Both time-outs are kept here: to the millisecond, and without the time that the sink pauses.
-    const carried: CarriedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, sender: handler };
-    dispatcher.dispatch(carried, handler);
+    // The two timeouts are kept here: exact to the millisecond, and without the sink's pauses.
+    const tracked: TrackedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, sender: handler };
+    dispatcher.dispatch(tracked, handler);
   });
 }
 
@@ -74,7 +74,7 @@ interface HeadWaiter {
   reject(error: Error): void;
 }
 
-/** A class, since undici wants a handler object and one is made for each request. */
+/** A class, because undici requires a handler object and each request makes one. */
 class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly over: Promise<void>;
   readonly #request: ExchangeRequest;
@@ -83,13 +83,16 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #settleOver: () => void = () => {};
   #phase: "head" | "body" | "over" = "head";
   #controller: Dispatcher.DispatchController | undefined;
-  #carrier: Carrier | undefined;
+  #holder: ConnectionHolder | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sink: OriginSink | undefined;
-  /** What came before there was a sink. Pausing there instead would have undici give it back to the socket, and read it again. */
+  /**
+   * Bytes that arrived before there was a sink. A pause instead would make undici put them back into the socket and
+   * read them again.
+   */
   #early: Buffer[] = [];
-  /** How it ended, where nobody has been told yet. */
-  #untold: { readonly error: Error | undefined } | undefined;
+  /** The end of the body while no sink has got it yet. */
+  #pendingEnd: { readonly error: Error | undefined } | undefined;
   #isDiscarding = false;
   #informational = 0;
   #declared: number | undefined;
@@ -104,13 +107,13 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     });
   }
 
-  carriedBy(carrier: Carrier): void {
-    this.#carrier = carrier;
+  setConnectionHolder(holder: ConnectionHolder): void {
+    this.#holder = holder;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Given up while it waited for a connection. A throw here means "not sent" to undici: the connection stays good.
-    if (this.#phase === "over") throw new Error("given up before it was sent");
+    // Stopped while it waited for a connection. A throw here means "not sent" to undici: the connection stays usable.
+    if (this.#phase === "over") throw new Error("the request was stopped before it was sent");
     this.#controller = controller;
     clearTimeout(this.#timer);
     const { firstByteMs } = this.#limits;
@@ -129,11 +132,11 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#timer = undefined;
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
-    this.#head.resolve({ status, headers, body: this, desync: this.#carrier?.connection?.begun() });
+    this.#head.resolve({ status, headers, body: this, desync: this.#holder?.connection?.responseStarted() });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    // After each pause in a body without a length undici gives an empty piece first.
+    // undici pushes an empty chunk after each pause in a body without a length.
     if (this.#phase !== "body" || chunk.length === 0) return;
     this.#received += chunk.length;
     const { maxBytes } = this.#limits;
@@ -151,7 +154,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   onResponseEnd(): void {
-    this.#carrier?.connection?.ended();
+    this.#holder?.connection?.responseEnded();
     const isShort = this.#declared !== undefined && this.#received !== this.#declared;
     this.#finish(isShort ? this.#error("origin_truncated", `${this.#received} of ${this.#declared} bytes`) : undefined);
   }
@@ -159,60 +162,60 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseError(_controller: unknown, cause: Error): void {
     if (this.#phase === "body") this.#finish(this.#truncated(cause));
     else if (cause instanceof HuiyuanError) this.#finish(cause);
-    else this.#finish(this.#error(headFailureCode(cause, this.#carrier?.connection), cause.message, cause));
+    else this.#finish(this.#error(headFailureCode(cause, this.#holder?.connection), cause.message, cause));
   }
 
   start(sink: OriginSink): void {
-    const isWaiting = this.#phase === "over" ? this.#untold !== undefined : this.#phase === "body";
+    const isWaiting = this.#phase === "over" ? this.#pendingEnd !== undefined : this.#phase === "body";
     if (!isWaiting || this.#sink !== undefined) return;
     this.#sink = sink;
-    const goesOn = this.#giveEarly(sink);
-    // It may have wanted no more.
+    const wantsMore = this.#deliverEarly(sink);
+    // The sink may have destroyed the body.
     if (this.#sink !== sink) return;
-    if (goesOn) this.#goOn();
+    if (wantsMore) this.#resumeOrEnd();
     else this.#controller?.pause();
-    // The rest may have come by that.
+    // Resuming may have delivered the rest.
     if (this.#phase === "body") this.#timer = setTimeout(() => this.#onIdle(), this.#limits.idleMs);
   }
 
-  /** False: the sink wants a pause. */
-  #giveEarly(sink: OriginSink): boolean {
+  /** Returns false if the sink wants a pause. */
+  #deliverEarly(sink: OriginSink): boolean {
     const early = this.#early;
     this.#early = [];
-    let goesOn = true;
+    let wantsMore = true;
     for (const chunk of early) {
       if (this.#sink !== sink) break;
-      goesOn = sink.data(chunk);
+      wantsMore = sink.data(chunk);
     }
-    return goesOn;
+    return wantsMore;
   }
 
   resume(): void {
     if (this.#phase === "body" && this.#controller?.paused === true) this.#timer?.refresh();
-    this.#goOn();
+    this.#resumeOrEnd();
   }
 
-  /** The sink takes what comes next: more of the body, or its end. */
-  #goOn(): void {
-    const [sink, untold] = [this.#sink, this.#untold];
-    if (untold === undefined || sink === undefined) {
+  /** The sink is ready: delivers more of the body, or its end. */
+  #resumeOrEnd(): void {
+    const [sink, pendingEnd] = [this.#sink, this.#pendingEnd];
+    if (pendingEnd === undefined || sink === undefined) {
       this.#controller?.resume();
       return;
     }
-    this.#untold = undefined;
+    this.#pendingEnd = undefined;
     this.#sink = undefined;
-    if (untold.error === undefined) sink.end();
-    else sink.error(untold.error);
+    if (pendingEnd.error === undefined) sink.end();
+    else sink.error(pendingEnd.error);
   }
 
   destroy(): void {
-    this.#untold = undefined;
+    this.#pendingEnd = undefined;
     this.#sink = undefined;
     this.#early = [];
     if (this.#phase === "over") return;
     const controller = this.#controller;
     this.#end();
-    controller?.abort(new Error("no longer wanted"));
+    controller?.abort(new Error("the body is no longer needed"));
   }
 
   discard(): void {
@@ -220,7 +223,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       this.destroy();
       return;
     }
-    this.#isDiscarding = true; // one idle time for all of it: nobody waits, and a dripping body must not hold the slot
+    this.#isDiscarding = true; // one idle time for the whole body, because a dripping body must not hold the slot
     this.start({
       data: () => {
         if (this.#received > MAX_DISCARD_BYTES) this.destroy();
@@ -239,7 +242,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     controller?.abort(reason);
   }
 
-  /** Ends the exchange because the fetch must. What ran out of time waiting for its sink is no failure of the origin. */
+  /** If the time ran out while the sink paused, the origin is not to blame. */
   expire(reason: Error): void {
     const isOurs = this.#isHeldUp() && reason instanceof HuiyuanError && reason.code === "origin_timeout";
     this.stop(
@@ -247,24 +250,24 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     );
   }
 
-  /** By a pause of the sink. */
+  /** True while the sink pauses the body. */
   #isHeldUp(): boolean {
     return this.#sink !== undefined && this.#controller?.paused === true && !this.#isDiscarding;
   }
 
   #onIdle(): void {
-    if (this.#isHeldUp()) return; // our own pause; resume() starts the timer anew
+    if (this.#isHeldUp()) return; // the sink pauses; resume() restarts the timer
     this.stop(this.#timeout(`no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
   }
 
-  /** Tells whoever waits: the head's promise, the sink, or the sink to come. */
+  /** Passes the end to its receiver: the head's promise, the sink, or a later sink. */
   #finish(error: Error | undefined): void {
     if (this.#phase === "over") return;
     const wasHead = this.#phase === "head";
     const sink = this.#sink;
     this.#end();
     if (wasHead) this.#head.reject(error ?? this.#error("origin_head_invalid", "no head came"));
-    else if (sink === undefined) this.#untold = { error };
+    else if (sink === undefined) this.#pendingEnd = { error };
     else if (error === undefined) sink.end();
     else sink.error(error);
   }
@@ -272,14 +275,14 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #end(): void {
     this.#phase = "over";
     this.#sink = undefined;
-    // What it holds of the connection goes now: the answer may wait for long to be stored.
+    // Frees everything that refers to the connection now: the response may wait long until it is stored.
     this.#controller = undefined;
-    this.#carrier = undefined;
+    this.#holder = undefined;
     clearTimeout(this.#timer);
     this.#settleOver();
   }
 
-  /** Whatever ends a connection inside the body leaves a cut body; our own reasons came through stop(). */
+  /** Any end of the connection inside the body truncates it. Our own reasons go through stop(). */
   #truncated(cause: Error): HuiyuanError {
     const wanted = this.#declared === undefined ? "its end" : `${this.#declared}`;
     return this.#error("origin_truncated", `${cause.message} after ${this.#received} bytes, ${wanted} wanted`, cause);

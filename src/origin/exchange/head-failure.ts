@@ -1,13 +1,13 @@
-// What it means when an exchange fails before its response head is whole: undici's and node's errors by our codes.
-// Failures to connect never come here; connect.ts names them itself.
+// Maps errors of undici and node to codes, for an exchange that fails before its response head is complete. Failures to
+// connect never get here; connect.ts maps them itself.
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Connection } from "../dial/desync.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   UND_ERR_HEADERS_OVERFLOW: "origin_head_invalid",
-  // Two lengths that differ: undici compares them before it says that the head is wrong.
+  // Two different lengths: undici compares them before it rejects the head.
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: "origin_head_invalid",
-  // Statuses below 100, and more after a bare 101: undici asserts that no origin sends them.
+  // Statuses below 100, and bytes after a bare 101: undici asserts that no origin sends them.
   ERR_ASSERTION: "origin_head_invalid",
   UND_ERR_CLOSED: "draining",
   UND_ERR_DESTROYED: "draining",
@@ -18,19 +18,22 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ETIMEDOUT: "origin_timeout",
 };
 
-/** `internal` for what nobody has named. `connection`: where the head was waited for; told of what answers nothing. */
+/**
+ * Returns `internal` for unknown errors. `connection`: the one that the head was awaited on; it learns of bytes that
+ * are not a response.
+ */
 export function headFailureCode(cause: Error, connection?: Connection): ErrorCode {
   const code = "code" in cause ? String(cause.code) : "";
-  // Its code is undefined in undici 7.
+  // The error has no code in undici 7.
   if (cause.name === "HTTPParserError") {
-    // llhttp's words for bytes that are no head at all.
+    // llhttp's message for bytes that are not a head.
     if (connection?.isReused !== true || !cause.message.includes("Expected HTTP/")) return "origin_head_invalid";
-    // Most likely what the answer before has left behind: another connection mends it, as after a reset.
-    connection.foundNoAnswer();
+    // Most likely bytes left behind by the previous response; another connection helps, as after a reset.
+    connection.invalidHead();
     return "origin_reset";
   }
-  // A senseless head (100, 101) has the same code as a close by the peer; only the text tells them apart.
+  // An invalid head (100, 101) has the same code as a close by the peer; only the text differs.
   if (code === "UND_ERR_SOCKET" && /^bad (response|upgrade)$/.test(cause.message)) return "origin_head_invalid";
-  if (code.startsWith("ERR_SSL_")) return "origin_tls"; // TLS 1.3 may refuse us after its handshake
+  if (code.startsWith("ERR_SSL_")) return "origin_tls"; // in TLS 1.3 the server may refuse us after its handshake
   return CODES[code] ?? "internal";
 }

@@ -1,18 +1,19 @@
-// Which redirects of an origin are followed, and what goes along. Pure; every hop is dialled through the guard as well.
+// Decides which redirects of an origin are followed, and which headers are sent along. Pure; the guard checks every hop
+// as well.
 import { HuiyuanError } from "../../core/errors.ts";
 import { isForbiddenPort } from "../../core/ports.ts";
 import { type Hop, hopOrigin, hopUrl, portOf } from "./hop.ts";
 
-/** Redirects of one fetch at most. */
+/** The most redirects of one fetch. */
 const MAX_REDIRECTS = 5;
 
-/** Statuses that name another place for a GET or HEAD (RFC 9110 §15.4); the method stays. */
+/** Statuses with a new URL for a GET or HEAD (RFC 9110 §15.4); the method stays. */
 export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
- * Where the redirect leads from the last of `hops` (all so far, in order). Throws origin_redirect: no or a bad Location,
- * another scheme than http and https, https → http, userinfo, a port that is never dialled, a place already visited,
- * over five hops; and origin_blocked: a foreign host that sends us back to a private origin.
+ * Returns the target of a redirect of the last of `hops` (all so far, in order). Throws origin_redirect: no Location or
+ * a bad one, a scheme other than http and https, https → http, userinfo, a port that is never dialled, a URL already
+ * visited, over five hops. Throws origin_blocked: a foreign host redirects back to a private origin.
  */
 export function nextHop(
   hops: readonly Hop[],
@@ -36,24 +37,27 @@ export function nextHop(
   const place = { isSecure, hostname: url.hostname, port };
   const hop: Hop = { ...place, target: url.pathname + url.search, isHome: from.isHome && isSamePlace(home.hop, place) };
   if (hops.some((earlier) => addressOf(earlier) === addressOf(hop))) return fail("it leads back to where it came from");
-  // Its path would be a foreign host's choice, and the guard lets the configured host and port through.
+  // A foreign host would choose its path, and the guard allows the configured host and port.
   if (home.isPrivate && !from.isHome && sameHost(hop.hostname, home.hop.hostname) && port === home.hop.port) {
     throw new HuiyuanError(
       "origin_blocked",
-      `Cannot follow "${hopUrl(from)}" to the private origin: a foreign host says so`,
+      `Cannot follow the redirect of "${hopUrl(from)}": a foreign host redirects to the private origin`,
     );
   }
   return hop;
 }
 
 function resolve(location: string, from: Hop): URL | undefined {
-  // Header values arrive as Latin-1; a Location with bytes above ASCII is UTF-8 in practice.
+  // Header values are Latin-1; a Location with bytes above ASCII is UTF-8 in practice.
   const text = Buffer.from(location, "latin1").toString("utf8");
   const base = hopOrigin(from) + from.target;
   return URL.canParse(text, base) ? new URL(text, base) : undefined;
 }
 
-/** The same host and port, or the same host from http to https on their own ports: the operator's Host and headers still fit. */
+/**
+ * True for the same host and port, or the same host from http to https on the default ports: the operator's Host and
+ * headers still fit.
+ */
 function isSamePlace(home: Hop, place: Pick<Hop, "isSecure" | "hostname" | "port">): boolean {
   if (!sameHost(home.hostname, place.hostname)) return false;
   if (home.port === place.port) return home.isSecure === place.isSecure;

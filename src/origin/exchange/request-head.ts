@@ -1,9 +1,10 @@
-// The head of a request to an origin. Nothing of the client's request gets in but Via, CDN-Loop and what rules pass on.
+// Builds the head of a request to an origin. From the client's request it contains only Via, CDN-Loop and headers that
+// rules forward.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Validators } from "../origin.ts";
-import { carryViaHeaders, type ViaHeaders, viaValueOf } from "./via-headers.ts";
+import { appendViaHeaders, type ViaHeaders, viaValueOf } from "./via-headers.ts";
 
-/** What the operator configured for an origin's own host, and no other host gets. */
+/** Settings for an origin's own host; no other host gets them. */
 export interface OwnHeaders {
   /** Sent as Host instead of the URL's own. */
   readonly host?: string | undefined;
@@ -16,21 +17,23 @@ export interface RequestHeadOptions extends OwnHeaders {
   readonly serverId: string;
 }
 
-/** What differs from request to request: the marks of the client's request, which are carried on, and conditions of ours. */
+/**
+ * The parts that differ between requests: the client's Via and CDN-Loop, which are forwarded, and our own conditions.
+ */
 export interface RequestViaHeaders extends ViaHeaders {
   readonly unless?: Validators | undefined;
 }
 
 export interface RequestHead {
   /**
-   * Names and values in turn. `isHome`: the configured host itself, which alone gets Host, Referer, configured headers
-   * and `added` (lower-case names; they replace others, but for those that cannot be configured). Throws origin_loop as
-   * carryMarks() does.
+   * Returns alternating names and values. `isHome`: the configured host itself. Only it gets Host, Referer, configured
+   * headers and `added` (lower-case names; they replace others, except reserved ones). Throws origin_loop as
+   * appendViaHeaders() does.
    */
-  headers(marks: RequestViaHeaders, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
+  headers(request: RequestViaHeaders, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
 }
 
-/** Framing, connection and conditions are this program's own affair; an operator's value would break the proofs. */
+/** Framing, connection and conditions belong to this program; an operator's value would break its checks. */
 const RESERVED =
   /^(host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|expect|range|if-.*|accept-encoding|via|cdn-loop)$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -38,8 +41,8 @@ const VISIBLE = /^[\t\x20-\x7e]*$/;
 
 /** Throws settings_invalid for a header that cannot be sent or may not be configured. */
 export function createRequestHead(options: RequestHeadOptions): RequestHead {
-  const mark = viaValueOf(options.serverId);
-  if (!TOKEN.test(mark)) throw invalid("the server's id", options.serverId);
+  const viaName = viaValueOf(options.serverId);
+  if (!TOKEN.test(viaName)) throw invalid("the server's id", options.serverId);
   const foreign = new Map([
     ["accept", ["Accept", "*/*"]],
     ["accept-encoding", ["Accept-Encoding", "identity"]],
@@ -59,15 +62,15 @@ export function createRequestHead(options: RequestHeadOptions): RequestHead {
   const foreignHeaders = [...foreign.values()].flat();
 
   return {
-    headers(marks, isHome, added = {}) {
-      const { via, cdnLoop } = carryViaHeaders(marks, mark);
+    headers(request, isHome, added = {}) {
+      const { via, cdnLoop } = appendViaHeaders(request, viaName);
       const own = isHome ? withAdded(home, homeHeaders, added) : foreignHeaders;
-      return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(marks.unless)];
+      return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(request.unless)];
     },
   };
 }
 
-/** What a client sent may be among the added ones: what cannot be sent again is left out. */
+/** `added` may contain headers from a client. Values that cannot be sent are omitted. */
 function withAdded(
   home: ReadonlyMap<string, readonly string[]>,
   homeHeaders: readonly string[],
@@ -80,20 +83,20 @@ function withAdded(
   return [...all.values()].flat();
 }
 
-/** Names and values in turn; what is `put` (lower-case names) stands alone under its name. */
+/** Returns alternating names and values; each header of `put` (lower-case names) replaces all of its name. */
 export function withHeaders(headers: readonly string[], put: Readonly<Record<string, string>>): string[] {
-  const kept = headers.filter((_, index) => {
+  const others = headers.filter((_, index) => {
     const name = headers[index - (index % 2)] ?? "";
     return !(name.toLowerCase() in put);
   });
-  return [...kept, ...Object.entries(put).flat()];
+  return [...others, ...Object.entries(put).flat()];
 }
 
 function isSendable(name: string, value: string): boolean {
   return TOKEN.test(name) && VISIBLE.test(value) && !RESERVED.test(name);
 }
 
-/** Of both a server takes the entity tag (RFC 9110 §13.2.2). */
+/** A server that gets both uses the entity tag (RFC 9110 §13.2.2). */
 function conditions(unless: Validators | undefined): string[] {
   const { etag, lastModified } = unless ?? {};
   return [

@@ -1,5 +1,5 @@
-// What an origin's response head means: absent, a redirect, the good answer, or an error by its code. Pure.
-// Whether the body is whole is not judged here.
+// Classifies an origin's response head: absent, a redirect, a successful response, or an error code. Pure. It does not
+// judge whether the body is whole.
 import type { DeclaredDigests, Framing } from "../../body/gate/gate.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
@@ -8,10 +8,10 @@ import type { Validators } from "../origin.ts";
 import { readDigests } from "./digests.ts";
 import { REDIRECT_STATUSES } from "./redirect.ts";
 
-/** Lower-case names; an array where the origin repeated a header. Bytes as Latin-1. */
+/** Lower-case names; an array if the origin repeated a header. Bytes as Latin-1. */
 export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** The facts of a good answer. */
+/** The facts of a successful response. */
 export interface AnswerFacts {
   readonly size: number | undefined;
   readonly framing: Framing;
@@ -32,47 +32,47 @@ const MAX_RETRY_AFTER_S = 86_400;
 const MAX_VALUE_BYTES = 1024;
 const VISIBLE = /^[\x20-\x7e]+$/;
 
-/** What the request was. */
+/** The request that the head responds to. */
 export interface SentRequest {
   readonly maxBytes: number;
   /** Names the request in messages. */
   readonly label: string;
   /** Unix milliseconds. */
   readonly now: number;
-  /** Only then is a 304 an answer. */
+  /** A 304 is valid only to a conditional request. */
   readonly isConditional: boolean;
-  /** What the body of a failing answer says, where it was read; a 404 alone then says nothing. */
+  /** The meaning of an error's body, if it was read; then a 404 alone proves nothing. */
   readonly meaning?: ErrorMeaning | undefined;
 }
 
 export interface ErrorMeaning {
   readonly isAbsent: boolean;
   /** For the message: short, printable, without secrets. */
-  readonly says: string | undefined;
+  readonly detail: string | undefined;
 }
 
 /**
- * Judges a final head (status 200 and above) to an un-ranged request. Throws origin_status,
- * origin_unexpected, origin_encoded, origin_too_large.
+ * Judges a final head (status 200 and above) of a request without a range. Throws origin_status, origin_unexpected,
+ * origin_encoded, origin_too_large.
  */
 export function judgeHead(
   head: { readonly status: number; readonly headers: RawHeaders },
-  asked: SentRequest,
+  sent: SentRequest,
 ): HeadVerdict {
   const { status, headers } = head;
-  if (asked.meaning?.isAbsent ?? (status === 404 || status === 410)) return { kind: "absent" };
+  if (sent.meaning?.isAbsent ?? (status === 404 || status === 410)) return { kind: "absent" };
   if (REDIRECT_STATUSES.has(status)) return { kind: "redirect", location: firstValue(headers, "location") };
-  const found = `Cannot use the answer to "${asked.label}"`;
-  if (status === 304 && asked.isConditional) return { kind: "not-modified", facts: validationFacts(headers) };
+  const found = `Cannot use the response to "${sent.label}"`;
+  if (status === 304 && sent.isConditional) return { kind: "not-modified", facts: validationFacts(headers) };
   if (status !== 200) {
     if (status < 300 || status === 304) {
       throw new HuiyuanError("origin_unexpected", `${found}: status ${status}, 200 is wanted`, {
         originStatus: status,
       });
     }
-    const wait = retryAfterSeconds(firstValue(headers, "retry-after"), asked.now);
-    const says = asked.meaning?.says === undefined ? "" : ` (${asked.meaning.says})`;
-    throw new HuiyuanError("origin_status", `${found}: status ${status}${says}, 200 is wanted`, {
+    const wait = retryAfterSeconds(firstValue(headers, "retry-after"), sent.now);
+    const detail = sent.meaning?.detail === undefined ? "" : ` (${sent.meaning.detail})`;
+    throw new HuiyuanError("origin_status", `${found}: status ${status}${detail}, 200 is wanted`, {
       originStatus: status,
       ...(wait === undefined ? {} : { retryAfterSeconds: wait }),
     });
@@ -80,8 +80,8 @@ export function judgeHead(
   const coding = foreignCoding(headers);
   if (coding !== undefined) throw new HuiyuanError("origin_encoded", `${found}: it is coded as ${coding}`);
   const size = declaredLength(headers);
-  if (size !== undefined && size > asked.maxBytes) {
-    throw new HuiyuanError("origin_too_large", `${found}: ${size} bytes, the limit is ${asked.maxBytes}`);
+  if (size !== undefined && size > sent.maxBytes) {
+    throw new HuiyuanError("origin_too_large", `${found}: ${size} bytes, the limit is ${sent.maxBytes}`);
   }
   const { etag, lastModified, life } = validationFacts(headers);
   return {
@@ -99,10 +99,10 @@ export function judgeHead(
 }
 
 /**
- * Whether a 304 speaks of what the request named. One that names another entity tag does not (RFC 9111 §4.3.4), and comes
- * of servers that judge by the date alone. Compared weakly, as If-None-Match is (RFC 9110 §13.1.2).
+ * Whether a 304 is about the version that the request named. A 304 with another entity tag is not (RFC 9111 §4.3.4);
+ * servers that compare dates only send such. Compared weakly, as If-None-Match is (RFC 9110 §13.1.2).
  */
-export function speaksOf(unless: Validators, { etag }: Pick<AnswerFacts, "etag">): boolean {
+export function confirmsVersion(unless: Validators, { etag }: Pick<AnswerFacts, "etag">): boolean {
   if (etag === undefined || unless.etag === undefined) return true;
   return opaque(etag) === opaque(unless.etag);
 }
@@ -121,9 +121,9 @@ function validationFacts(headers: RawHeaders) {
 
 function declaredLife(headers: RawHeaders): DeclaredLife {
   const life: { -readonly [Name in keyof DeclaredLife]: DeclaredLife[Name] } = {};
-  // A list: a second line may say no-store.
+  // The header is a list: a second line may contain no-store.
   const cacheControl = allValues(headers, "cache-control").join(", ");
-  if (cacheControl !== "" && isKeepable(cacheControl)) life.cacheControl = cacheControl;
+  if (cacheControl !== "" && isStorableValue(cacheControl)) life.cacheControl = cacheControl;
   for (const name of ["expires", "date", "age"] as const) {
     const value = boundedValue(headers, name);
     if (value !== undefined) life[name] = value;
@@ -131,20 +131,23 @@ function declaredLife(headers: RawHeaders): DeclaredLife {
   return life;
 }
 
-/** The declared body length in bytes; undefined without one and where Transfer-Encoding overrules it. */
+/** The declared body length in bytes; undefined if there is none, or if Transfer-Encoding overrides it. */
 export function declaredLength(headers: RawHeaders): number | undefined {
   if (headers["transfer-encoding"] !== undefined) return undefined;
   const text = firstValue(headers, "content-length");
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
-/** How a message with a body is delimited. */
+/** The delimiter of a message with a body. */
 export function framingOf(headers: RawHeaders): Framing {
   if (headers["transfer-encoding"] !== undefined) return "chunked";
   return declaredLength(headers) === undefined ? "close" : "length";
 }
 
-/** Any coding but identity, and any transfer coding but chunked: the bytes would not be the image's own. */
+/**
+ * Returns any content coding except identity, or transfer coding except chunked: the bytes would not be the image's
+ * own.
+ */
 function foreignCoding(headers: RawHeaders): string | undefined {
   const content = allValues(headers, "content-encoding").filter((coding) => coding.toLowerCase() !== "identity");
   const transfer = allValues(headers, "transfer-encoding").filter((coding) => coding.toLowerCase() !== "chunked");
@@ -158,21 +161,21 @@ function retryAfterSeconds(text: string | undefined, now: number): number | unde
 }
 
 function storedHeaders(headers: RawHeaders): Record<string, string> {
-  const kept: Record<string, string> = {};
+  const stored: Record<string, string> = {};
   for (const name of STORED_HEADERS) {
     const value = boundedValue(headers, name);
-    if (value !== undefined) kept[name] = value;
+    if (value !== undefined) stored[name] = value;
   }
-  return kept;
+  return stored;
 }
 
-/** A value that is safe to keep and to send: visible ASCII, at most 1 KiB; else it counts as not sent. */
+/** Returns a value that is safe to store and send: visible ASCII, at most 1 KiB. Other values count as absent. */
 function boundedValue(headers: RawHeaders, name: string): string | undefined {
   const value = firstValue(headers, name);
-  return value !== undefined && isKeepable(value) ? value : undefined;
+  return value !== undefined && isStorableValue(value) ? value : undefined;
 }
 
-function isKeepable(value: string): boolean {
+function isStorableValue(value: string): boolean {
   return value.length <= MAX_VALUE_BYTES && VISIBLE.test(value);
 }
 
@@ -181,7 +184,7 @@ function firstValue(headers: RawHeaders, name: string): string | undefined {
   return typeof value === "object" ? value[0] : value;
 }
 
-/** The members of a comma-separated list header, over all its lines. */
+/** Returns the members of a comma-separated list header, from all its lines. */
 function allValues(headers: RawHeaders, name: string): string[] {
   const value = headers[name];
   if (value === undefined) return [];

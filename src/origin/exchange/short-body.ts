@@ -1,11 +1,11 @@
-// Reads the beginning of an answer's body as text, for answers that say in their body what went wrong.
+// Reads the beginning of a response body as text, for servers that explain an error in the body.
 
 import type { Lifetime } from "../dial/lifetime.ts";
 import type { ReplyBody } from "./exchange.ts";
 
 /**
- * At most `maxBytes` of the body as UTF-8, then the exchange is ended; undefined for a body that breaks off. Throws only
- * the lifetime's failure, the end of the fetch itself.
+ * Returns at most `maxBytes` of the body as UTF-8 and ends the exchange. Undefined for a truncated body. Throws only
+ * the lifetime's failure, which ends the fetch itself.
  */
 export function readShortBody(body: ReplyBody, maxBytes: number, lifetime: Lifetime): Promise<string | undefined> {
   return new Promise((resolve, reject) => {

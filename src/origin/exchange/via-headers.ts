@@ -1,7 +1,8 @@
-// The marks by which servers see that a request has come back to them: Via (RFC 9110 §7.6.3) and CDN-Loop (RFC 8586).
+// The headers by which a server detects that its own request returned to it: Via (RFC 9110 §7.6.3) and CDN-Loop (RFC
+// 8586).
 import { HuiyuanError } from "../../core/errors.ts";
 
-/** What of the client's request is carried on. */
+/** The headers of the client's request that are forwarded. */
 export interface ViaHeaders {
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
@@ -9,34 +10,37 @@ export interface ViaHeaders {
 
 const VISIBLE = /^[\t\x20-\x7e]*$/;
 
-/** Bytes of Via or CDN-Loop; beyond it the chain is taken for a loop. */
-const MAX_WATERMARK_BYTES = 2048;
+/** Bytes of Via or CDN-Loop; a longer chain is taken for a loop. */
+const MAX_CHAIN_BYTES = 2048;
 
-/** How a server of this id calls itself in both. */
+/** The name of a server with this id in both headers. */
 export function viaValueOf(serverId: string): string {
   return `huiyuan-${serverId}`;
 }
 
 /**
- * The marks with this server's own behind them. Throws origin_loop when they name this server or are longer than a chain
- * of servers can be.
+ * Appends this server to the received headers. Throws origin_loop if they name this server, or are longer than a real
+ * chain of servers.
  */
-export function carryViaHeaders(marks: ViaHeaders, mark: string): { readonly via: string; readonly cdnLoop: string } {
+export function appendViaHeaders(
+  received: ViaHeaders,
+  serverName: string,
+): { readonly via: string; readonly cdnLoop: string } {
   return {
-    via: carry("Via", marks.via, `1.1 ${mark}`, (element) => element.split(/\s+/)[1] === mark),
-    cdnLoop: carry("CDN-Loop", marks.cdnLoop, mark, (element) => element.split(/[\s;]/)[0] === mark),
+    via: append("Via", received.via, `1.1 ${serverName}`, (element) => element.split(/\s+/)[1] === serverName),
+    cdnLoop: append("CDN-Loop", received.cdnLoop, serverName, (element) => element.split(/[\s;]/)[0] === serverName),
   };
 }
 
-function carry(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {
-  // What cannot be sent again is not a mark that a server made.
+function append(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {
+  // A value that cannot be sent was not made by a server, so it is dropped.
   if (theirs === undefined || theirs === "" || !VISIBLE.test(theirs)) return ours;
-  if (theirs.length > MAX_WATERMARK_BYTES)
-    throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_WATERMARK_BYTES}`);
+  if (theirs.length > MAX_CHAIN_BYTES)
+    throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_CHAIN_BYTES}`);
   if (theirs.split(",").some((element) => isOurs(element.trim()))) throw loop(`${name} names this server`);
   return `${theirs}, ${ours}`;
 }
 
 function loop(found: string): HuiyuanError {
-  return new HuiyuanError("origin_loop", `Cannot ask the origin: ${found}`);
+  return new HuiyuanError("origin_loop", `Cannot send the request to the origin: ${found}`);
 }

@@ -1,52 +1,52 @@
-// The circuit breaker of one origin, shared by all who ask it: after enough failures the origin is left alone for a
-// while, then one real request finds out whether it is well. It tells the story of an outage in a few log lines.
+// The circuit breaker of one origin, shared by all requests to it. After enough failures it blocks requests for a
+// while, then lets one through as a probe. It logs an outage in a few lines.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createFailureWindow } from "./failure-window.ts";
 
 export interface BreakerRules {
-  /** So many failures open it, when they are at least half of all requests and on three different keys. */
+  /** Opens after this many failures, if they are at least half of all requests and concern three different keys. */
   readonly failures: number;
-  /** Milliseconds in which they are counted. */
+  /** The time in which failures are counted. Milliseconds. */
   readonly withinMs: number;
-  /** Milliseconds for which the origin is left alone. */
+  /** The time without requests before a probe. Milliseconds. */
   readonly openMs: number;
 }
 
 export interface BreakerOptions {
   readonly rules: BreakerRules;
-  /** The origin in the log, without credentials. */
+  /** The origin's name in the log, without credentials. */
   readonly name: string;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly log: Log;
 }
 
-/** What a request was let through as. Only a probe's outcome counts while the breaker is not closed. */
+/** The kind of an admitted request. While the breaker is not closed, only a probe's outcome counts. */
 export type Pass = "request" | "probe";
 
-/** `half-open`: the time is over, and a probe under way or awaited. */
+/** `half-open`: the time is over, and a probe is running or due. */
 export type BreakerState = "closed" | "open" | "half-open";
 
-/** Each pass ends in exactly one of `answered`, `failed` and `left`; after `answered` a body may still fail. */
+/** Each pass ends in exactly one of `answered`, `failed` and `left`; after `answered` the body may still fail. */
 export interface Breaker {
   readonly state: BreakerState;
-  /** Why nobody may ask now (origin_failing); undefined where the next may. */
+  /** The error for requests that are blocked now (origin_failing); undefined if the next one is admitted. */
   refusal(): HuiyuanError | undefined;
   /** Throws the refusal. */
   enter(): Pass;
-  /** The origin has answered, if only to refuse. */
+  /** The origin has responded, even if with a refusal. */
   answered(pass: Pass): void;
-  /** It has not answered, or with its own error. */
+  /** The origin did not respond, or responded with its own error. */
   failed(pass: Pass, failure: { readonly key: string; readonly error: HuiyuanError }): void;
-  /** Its body stopped coming, after `answered`. */
+  /** The body stalled after `answered`. */
   bodyFailed(failure: { readonly key: string; readonly error: HuiyuanError }): void;
-  /** Nothing was learnt. */
+  /** The request ended without information about the origin. */
   left(pass: Pass): void;
 }
 
 const MIN_KEYS = 3;
-// The second line of an outage comes after this time, each further one after twice the time of the one before.
+// An outage is logged again after this time, and then after twice the previous time.
 const FIRST_REMINDER_MS = 120_000;
 
 interface Outage {
@@ -57,7 +57,7 @@ interface Outage {
   remindAfterMs: number;
 }
 
-/** Closed, with nothing counted. */
+/** Returns a closed breaker without counts. */
 export function createBreaker({ rules, name, now, log }: BreakerOptions): Breaker {
   const window = createFailureWindow(rules.withinMs, MIN_KEYS);
   let outage: Outage | undefined;
@@ -66,8 +66,11 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     if (outage === undefined) return undefined;
     const waitMs = outage.until - now();
     if (waitMs <= 0 && !outage.isProbing) return undefined;
-    const found = waitMs > 0 ? `it keeps failing and is left alone for ${Math.ceil(waitMs)} ms` : "it is being tried";
-    return new HuiyuanError("origin_failing", `Cannot ask ${name}: ${found}`, {
+    const found =
+      waitMs > 0
+        ? `it keeps failing, the next request is in ${Math.ceil(waitMs)} ms`
+        : "it keeps failing, a probe is running";
+    return new HuiyuanError("origin_failing", `Cannot send a request to ${name}: ${found}`, {
       retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)),
     });
   }
@@ -80,7 +83,7 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     const until = at + rules.openMs;
     outage = { since: at, until, isProbing: false, probes: 0, remindAfterMs: FIRST_REMINDER_MS };
     const facts = { origin: name, failures, requests, withinMs: rules.withinMs, code: error.code, err: error };
-    log.warn(facts, `an origin keeps failing: it is left alone and tried again every ${rules.openMs} ms`);
+    log.warn(facts, `an origin keeps failing: no requests to it except one probe every ${rules.openMs} ms`);
   }
 
   function probeFailed(down: Outage, error: HuiyuanError): void {
@@ -88,10 +91,10 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     down.until = at + rules.openMs;
     if (at - down.since < down.remindAfterMs) return;
     down.remindAfterMs *= 2;
-    log.warn({ ...storyOf(down), code: error.code, err: error }, "an origin still fails");
+    log.warn({ ...outageFields(down), code: error.code, err: error }, "an origin still fails");
   }
 
-  function storyOf({ since, probes }: Outage): object {
+  function outageFields({ since, probes }: Outage): object {
     return { origin: name, downSeconds: Math.round((now() - since) / 1_000), probes };
   }
 
@@ -112,7 +115,7 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     answered(pass) {
       if (outage === undefined) return window.counted(now());
       if (pass !== "probe") return;
-      log.info(storyOf(outage), "an origin answers again");
+      log.info(outageFields(outage), "an origin answers again");
       outage = undefined;
     },
     failed(pass, { key, error }) {

@@ -1,5 +1,5 @@
-// What kind of failure an error of Origin.fetch is, in the words of `failoverOn`. Pure; what follows from it is decided
-// by the breaker and by the mirror's failover.
+// Maps an error of Origin.fetch to its kind of failure, in the terms of `failoverOn`. Pure; the breaker and the
+// mirror's failover decide what follows.
 import type { ErrorCode, HuiyuanError } from "../../core/errors.ts";
 
 /** A number is the origin's own status. */
@@ -15,7 +15,10 @@ const CONNECT: readonly ErrorCode[] = [
 ];
 const TIMEOUT: readonly ErrorCode[] = ["origin_timeout", "origin_dns_timeout"];
 
-/** Undefined: neither the network nor a status, such as an answer that may not be used, or this server's own affair. */
+/**
+ * Undefined for errors that are neither the network nor a status: a response that may not be used, or an error of this
+ * server.
+ */
 export function failureKind({ code, originStatus }: HuiyuanError): FailureKind | undefined {
   if (code === "origin_status" || code === "origin_busy") return originStatus;
   if (CONNECT.includes(code)) return "connect";

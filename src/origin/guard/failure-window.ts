@@ -1,11 +1,11 @@
-// What became of the requests of the last while: how many, how many of them failed, on how many keys. Constant in size,
-// whatever the load: the time is cut into slices, and a slice remembers no more keys than the rule asks for.
+// Counts the outcomes of recent requests: how many, how many failures, on how many keys. Its size is constant under any
+// load: time is divided into slices, and a slice stores at most `minKeys` keys.
 
 /** Counts of the last `withinMs`, exact to a tenth of it. */
 export interface FailureWindow {
-  /** A request has come to an outcome. */
+  /** A request has ended with an outcome. */
   counted(now: number): void;
-  /** One of those that were counted was a failure. */
+  /** One of the counted requests was a failure. */
   failed(key: string, now: number): void;
   sums(now: number): { readonly requests: number; readonly failures: number; readonly hasEnoughKeys: boolean };
   clear(): void;
@@ -21,7 +21,7 @@ interface Slice {
 
 const SLICES = 10;
 
-/** `now` is in milliseconds and never goes back. `minKeys`: so many different keys are enough. */
+/** `now` is in milliseconds and never goes back. `minKeys`: the number of different keys that suffices. */
 export function createFailureWindow(withinMs: number, minKeys: number): FailureWindow {
   const sliceMs = withinMs / SLICES;
   let slices: Slice[] = [];

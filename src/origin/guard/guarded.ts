@@ -1,13 +1,12 @@
-// An origin behind its breaker and its budget: nobody asks it while it is left alone, and what it answers is noted for
-// the next who asks. Several of them may stand before one origin, one for each kind of traffic.
+// Puts a breaker and a budget in front of an origin: requests are blocked while it fails or is overloaded, and its
+// responses update both. Each kind of traffic has its own guard in front of the same origin.
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import { noticeEnd } from "../exchange/body-end.ts";
-import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
+import type { Origin, OriginBody, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, Pass } from "./breaker.ts";
 import type { Budget, Traffic } from "./budget.ts";
 import { failureKind } from "./failure-kind.ts";
 
-// It lives, whatever one thinks of what it said.
+// The origin responded, although the response may not be used.
 const ANSWERED: readonly ErrorCode[] = [
   "origin_unexpected",
   "origin_head_invalid",
@@ -23,20 +22,20 @@ export interface Guards {
   readonly traffic: Traffic;
 }
 
-/** fetch() throws, beside the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
+/** fetch() throws the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
 export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards): Origin {
-  async function ask(request: OriginRequest, pass: Pass): ReturnType<Origin["fetch"]> {
+  async function fetchOnce(request: OriginRequest, pass: Pass): ReturnType<Origin["fetch"]> {
     try {
       return await origin.fetch(request);
     } catch (caught) {
       budget.leave();
       const error = asHuiyuanError(caught);
-      note(error, pass, request);
-      throw leftAlone(error) ?? error;
+      recordFailure(error, pass, request);
+      throw refusalAfter(error) ?? error;
     }
   }
 
-  function note(error: HuiyuanError, pass: Pass, { key }: OriginRequest): void {
+  function recordFailure(error: HuiyuanError, pass: Pass, { key }: OriginRequest): void {
     const { originStatus = 0, retryAfterSeconds } = error;
     if ((originStatus === 429 || originStatus === 503) && retryAfterSeconds !== undefined)
       budget.pause(originStatus, retryAfterSeconds);
@@ -45,8 +44,8 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
     else breaker.left(pass);
   }
 
-  /** Once the origin is known to be down, all that it fails at reads alike, whether it was asked or not. */
-  function leftAlone(cause: HuiyuanError): HuiyuanError | undefined {
+  /** Once the breaker is open, failed requests get the same error as blocked ones. */
+  function refusalAfter(cause: HuiyuanError): HuiyuanError | undefined {
     const refusal = isFailure(cause) ? breaker.refusal() : undefined;
     if (refusal === undefined) return undefined;
     const { code, message, retryAfterSeconds = 1 } = refusal;
@@ -64,14 +63,14 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
         breaker.left(pass);
         throw error;
       }
-      const answer = await ask(request, pass);
+      const answer = await fetchOnce(request, pass);
       breaker.answered(pass);
       if (answer === undefined || answer.isNotModified) {
         budget.leave();
         return answer;
       }
       const { key } = request;
-      const body = noticeEnd(answer.body, (failure) => {
+      const body = observeEnd(answer.body, (failure) => {
         budget.leave();
         if (failure === undefined) return;
         const error = asHuiyuanError(failure);
@@ -90,7 +89,37 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
   };
 }
 
-/** What counts against an origin: no answer, or its own error. */
+/** Returns the same body; `over` is called once at its end, with the failure if there was one. */
+function observeEnd(body: OriginBody, over: (error: Error | undefined) => void): OriginBody {
+  let isOver = false;
+  const end = (error: Error | undefined) => {
+    if (isOver) return;
+    isOver = true;
+    over(error);
+  };
+  return {
+    start(sink) {
+      body.start({
+        data: (chunk) => sink.data(chunk),
+        end() {
+          end(undefined);
+          sink.end();
+        },
+        error(error) {
+          end(error);
+          sink.error(error);
+        },
+      });
+    },
+    resume: () => body.resume(),
+    destroy() {
+      end(undefined);
+      body.destroy();
+    },
+  };
+}
+
+/** Failures that count against an origin: no response, or its own error (5xx). */
 function isFailure(error: HuiyuanError): boolean {
   const kind = failureKind(error);
   return typeof kind === "string" || (kind ?? 0) >= 500;

@@ -1,21 +1,22 @@
-// How each origin is, for metrics, the admin API and the console. It reads breakers and budgets and changes nothing.
+// The health of each origin, for metrics, the admin API and the console. It reads breakers and budgets and changes
+// nothing.
 import type { Breaker, BreakerState } from "./breaker.ts";
 import type { Budget } from "./budget.ts";
 
-/** One origin. Several of one name (another Host, other headers) are told as one: the worst state, the sums. */
+/** One origin. Several origins of one name (another Host, other headers) are merged: the worst state, the sums. */
 export interface OriginHealth {
   /** Its address, without credentials. */
   readonly name: string;
   readonly state: BreakerState;
   /** Requests whose body has not ended. */
   readonly running: number;
-  /** Requests in line for a connection or for the rate. */
+  /** Requests that wait for a connection or for the rate limit. */
   readonly waiting: number;
-  /** Milliseconds for which it has asked to be left alone. */
+  /** Milliseconds left of the pause that it asked for. */
   readonly pausedMs: number;
 }
 
-/** A breaker or budget, and whose it is. */
+/** A breaker or budget with the name of its origin. */
 export interface Named<Value> {
   readonly name: string;
   readonly value: Value;

@@ -1,13 +1,14 @@
-// So many requests a second, with at most one second's worth saved up. Pure arithmetic over the clock that is passed in.
+// A rate limit in requests a second, which saves up at most one second's worth. Pure arithmetic over the clock that is
+// passed in.
 
 export interface TokenBucket {
-  /** Milliseconds until one may be taken with `spare` left over (as far as the bucket can hold them); 0 for now. */
+  /** Milliseconds until a token may be taken with `spare` tokens left (limited to the bucket's size); 0 means now. */
   readyInMs(now: number, spare: number): number;
-  /** Takes one, also where there is none. */
+  /** Takes a token, even if there is none. */
   take(now: number): void;
 }
 
-/** Full at `now`. `perSecond` above 0; below 1 the bucket still holds one. */
+/** Full at `now`. `perSecond` is above 0; below 1 the bucket still holds one. */
 export function createTokenBucket(perSecond: number, startedAt: number): TokenBucket {
   const size = Math.max(1, perSecond);
   let tokens = size;
@@ -20,7 +21,7 @@ export function createTokenBucket(perSecond: number, startedAt: number): TokenBu
     readyInMs(now, spare) {
       refill(now);
       const missing = Math.min(size, 1 + spare) - tokens;
-      // Below a thousandth: what floating point leaves of a whole one.
+      // Less than a thousandth missing is a rounding error of floating point.
       return missing < 1e-3 ? 0 : (missing * 1_000) / perSecond;
     },
     take(now) {

@@ -1,6 +1,6 @@
-// What every origin over HTTP does alike: the guarded dial, redirects by hand, one retry before the head, one deadline
-// over all, so many requests at once. Where an object is and how a request is signed is the rules' affair: site.ts,
-// qiniu.ts and s3.ts each make some.
+// The common part of all origins over HTTP: guarded dial, redirects, one retry before the head, one deadline, a bound
+// on simultaneous requests. The rules of site.ts, qiniu.ts and s3.ts decide where an object is and how a request is
+// signed.
 
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { AddressClass } from "../../core/addresses.ts";
@@ -15,10 +15,10 @@ import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "../exchange/h
 import { nextHop, sameHost } from "../exchange/redirect.ts";
 import {
   type AnswerFacts,
+  confirmsVersion,
   type HeadVerdict,
   judgeHead,
   type SentRequest,
-  speaksOf,
 } from "../exchange/response-head.ts";
 import { readShortBody } from "../exchange/short-body.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "../origin.ts";
@@ -31,26 +31,29 @@ export interface OriginTimeouts {
   readonly connect: number;
   /** From the request's dispatch on a connection to the response head. */
   readonly firstByte: number;
-  /** Between two pieces of the body, our own pauses left out. */
+  /** Between two chunks of the body, without our own pauses. */
   readonly idle: number;
-  /** From the call to the end of the body, redirects and the retry included. */
+  /** From the call to the end of the body, including redirects and the retry. */
   readonly total: number;
 }
 
-/** What all kinds of origin are given alike. */
+/** Options that all kinds of origin share. */
 export interface HttpOriginOptions {
-  /** Private addresses may be dialled for the origin's host and port, and redirects within them; for nothing else. */
+  /**
+   * Private addresses may be dialled for the origin's host and port, including redirects to them, and for no other
+   * server.
+   */
   readonly allowPrivate: boolean;
-  /** Requests at once, to the origin and to where it redirects; further ones wait in order. */
+  /** The most simultaneous requests, including those to redirect targets; further ones wait in order. */
   readonly connections: number;
   readonly timeouts: OriginTimeouts;
   readonly userAgent: string;
-  /** Names this server in Via and CDN-Loop: a token, the same on every node of one installation. */
+  /** Names this server in Via and CDN-Loop: a token, equal on every node of one installation. */
   readonly serverId: string;
   readonly log: Log;
-  /** Called when a request is sent once more before its head. */
+  /** Called when a request is retried before its head. */
   readonly onRetry?: () => void;
-  /** Default: derived from all that decides what the origin answers. */
+  /** Default: derived from all settings that decide the origin's responses. */
   readonly id?: string | undefined;
   readonly resolve?: Resolve;
   /** PEM of the authorities to trust instead of the system's. */
@@ -59,17 +62,17 @@ export interface HttpOriginOptions {
   readonly classify?: (address: string) => AddressClass;
 }
 
-/** The same place is to be asked in another way. */
-interface AskAgain {
-  readonly kind: "ask-again";
+/** The same server needs a different request. */
+interface Resend {
+  readonly kind: "resend";
   readonly request: OriginRequest;
 }
 
-/** The part of a failing answer that is read for its meaning, bytes. */
+/** Bytes of an error response that are read for its meaning. */
 const MAX_ERROR_BYTES = 16_384;
 
 /**
- * An origin over HTTP/1.1. Throws settings_invalid for headers that cannot be sent. fetch() throws, beside the codes that
+ * An origin over HTTP/1.1. Throws settings_invalid for headers that cannot be sent. fetch() throws the codes that
  * Origin names, origin_loop, overloaded, draining once closed, and the signal's reason.
  */
 export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRules): Origin {
@@ -86,8 +89,8 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     ca: options.ca,
     onUnsolicited({ hostname, port }, ms) {
       const about = { origin: id, host: `${hostname}:${port}` };
-      const text = "an origin sends bytes that nobody asked for, which could pass for other answers";
-      log.warn(about, `${text}; for ${ms / 60_000} minutes each request has a connection of its own`);
+      const text = "an origin sends unrequested bytes, which could pass for the response to another request";
+      log.warn(about, `${text}; for ${ms / 60_000} minutes each request uses its own connection`);
     },
     ...(options.classify === undefined ? {} : { classify: options.classify }),
   });
@@ -97,15 +100,15 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   let running = 0;
   let onIdle: (() => void) | undefined;
 
-  const over = (lifetime: Lifetime) => {
+  const finish = (lifetime: Lifetime) => {
     lifetime.end();
     running -= 1;
     if (running === 0) onIdle?.();
   };
 
-  const ask = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
+  const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const head = maker.head(request, hop);
-    const give = await semaphore.take(lifetime);
+    const release = await semaphore.take(lifetime);
     try {
       const headers = rules.sign === undefined ? head : await maker.signed(head, request.method, hop);
       const reply = await exchange(
@@ -113,24 +116,29 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
         { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
       );
-      void reply.body.over.then(give);
+      void reply.body.over.then(release);
       return reply;
     } catch (error) {
-      give();
+      release();
       throw error;
     }
   };
 
-  /** Spends the fetch's one retry on the first failure that another dial may mend. */
-  const askTwice = async (hop: Hop, request: OriginRequest, lifetime: Lifetime, fetch: { hasRetried: boolean }) => {
+  /** Uses the fetch's one retry for the first failure that another dial may cure. */
+  const sendWithRetry = async (
+    hop: Hop,
+    request: OriginRequest,
+    lifetime: Lifetime,
+    fetch: { hasRetried: boolean },
+  ) => {
     try {
-      return await ask(hop, request, lifetime);
+      return await send(hop, request, lifetime);
     } catch (error) {
       if (fetch.hasRetried || !isWorthRetrying(error)) throw error;
       fetch.hasRetried = true;
       options.onRetry?.();
       log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
-      return await ask(hop, request, lifetime);
+      return await send(hop, request, lifetime);
     }
   };
 
@@ -139,49 +147,49 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     hop: Hop,
     request: OriginRequest,
     lifetime: Lifetime,
-  ): Promise<HeadVerdict | AskAgain> => {
+  ): Promise<HeadVerdict | Resend> => {
     const { maxBytes, unless } = request;
-    const asked = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
+    const sent = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
     const isRefusal = reply.status >= 400 && reply.status < 500;
     if (!isRefusal || rules.readError === undefined || !hop.isHome) {
-      return orWithoutConditions(judgeOrDiscard(reply, asked), request);
+      return resendIfOtherVersion(judgeOrDiscard(reply, sent), request);
     }
     if (reply.status === 404 && request.method === "HEAD") {
-      return { kind: "ask-again", request: { ...request, method: "GET" } };
+      return { kind: "resend", request: { ...request, method: "GET" } };
     }
     const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
-    return judgeOrDiscard(reply, { ...asked, meaning: rules.readError(reply.status, body) });
+    return judgeOrDiscard(reply, { ...sent, meaning: rules.readError(reply.status, body) });
   };
 
-  /** The hop to follow. Throws where the rules or the request follow none. */
+  /** Returns the hop to follow. Throws if the rules or the request follow no redirect. */
   const redirected = (
     hops: readonly [Hop, ...Hop[]],
     location: string | undefined,
     reply: Reply,
-    asked: OriginTarget,
+    target: OriginTarget,
   ) => {
     const from = hops.at(-1) ?? hops[0];
     rules.refuseRedirect?.(hopUrl(from), reply.headers);
     const next = nextHop(hops, location, { hop: hops[0], isPrivate: options.allowPrivate });
-    if (asked.followsRedirects) return next;
+    if (target.followsRedirects) return next;
     throw rules.isQuerySecret === true ? movedInSecret(from) : moved(from, next, reply.status);
   };
 
-  /** Follows redirects to the last reply. */
-  const walk = async (asked: OriginRequest, lifetime: Lifetime) => {
-    const first = homeHop(home, rules.target(asked));
+  /** Follows redirects up to the last reply. */
+  const followRedirects = async (initial: OriginRequest, lifetime: Lifetime) => {
+    const first = homeHop(home, rules.target(initial));
     const hops: [Hop, ...Hop[]] = [first];
     const fetch = { hasRetried: false };
-    let request = asked;
+    let request = initial;
     for (;;) {
       const hop = hops.at(-1) ?? first;
-      const reply = await askTwice(hop, request, lifetime, fetch);
+      const reply = await sendWithRetry(hop, request, lifetime, fetch);
       const verdict = await judge(reply, hop, request, lifetime);
       if (verdict.kind === "answer") {
         return { kind: "answer", hop, reply, facts: verdict.facts } as const;
       }
       reply.body.discard();
-      if (verdict.kind === "ask-again") {
+      if (verdict.kind === "resend") {
         ({ request } = verdict);
         continue;
       }
@@ -213,13 +221,13 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       running += 1;
       let isAnswered = false;
       try {
-        const answer = await walk(request, lifetime);
+        const answer = await followRedirects(request, lifetime);
         if (answer === undefined) return undefined;
         const headMs = performance.now() - startedAt;
         if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
         isAnswered = true;
         const { body, headers, desync } = answer.reply;
-        void body.over.then(() => over(lifetime));
+        void body.over.then(() => finish(lifetime));
         return answerOf(answer.facts, {
           url: hopUrl(answer.hop),
           digests:
@@ -229,7 +237,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
           desync,
         });
       } finally {
-        if (!isAnswered) over(lifetime);
+        if (!isAnswered) finish(lifetime);
       }
     },
     preview: async (request) => [await previewRequest(rules, maker, request)],
@@ -240,7 +248,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 }
 
-/** Name by name: V8 takes microseconds and kilobytes to add to a spread object. */
+/** Field by field: spreading and then adding costs V8 microseconds and kilobytes. */
 function answerOf(
   { size, framing, etag, lastModified, life, headers }: AnswerFacts,
   { url, digests, headMs, body, desync }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body" | "desync">,
@@ -248,16 +256,16 @@ function answerOf(
   return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, desync };
 }
 
-/** What a 304 of another version means is known only to who asks for all of it. */
-function orWithoutConditions(verdict: HeadVerdict, request: OriginRequest): HeadVerdict | AskAgain {
-  const isOfAnother =
-    verdict.kind === "not-modified" && request.unless !== undefined && !speaksOf(request.unless, verdict.facts);
-  return isOfAnother ? { kind: "ask-again", request: { ...request, unless: undefined } } : verdict;
+/** A 304 about another version tells nothing about this one, so the request is repeated without conditions. */
+function resendIfOtherVersion(verdict: HeadVerdict, request: OriginRequest): HeadVerdict | Resend {
+  const isOtherVersion =
+    verdict.kind === "not-modified" && request.unless !== undefined && !confirmsVersion(request.unless, verdict.facts);
+  return isOtherVersion ? { kind: "resend", request: { ...request, unless: undefined } } : verdict;
 }
 
-function judgeOrDiscard(reply: Reply, asked: SentRequest): HeadVerdict {
+function judgeOrDiscard(reply: Reply, sent: SentRequest): HeadVerdict {
   try {
-    return judgeHead(reply, asked);
+    return judgeHead(reply, sent);
   } catch (error) {
     reply.body.discard();
     throw error;
@@ -265,10 +273,14 @@ function judgeOrDiscard(reply: Reply, asked: SentRequest): HeadVerdict {
 }
 
 function moved(from: Hop, to: Hop, status: number): HuiyuanError {
-  return new HuiyuanError("origin_moved", `Cannot fetch "${hopUrl(from)}": it has moved, redirects are passed on`, {
-    originStatus: status,
-    location: hopOrigin(to) + to.target,
-  });
+  return new HuiyuanError(
+    "origin_moved",
+    `Cannot fetch "${hopUrl(from)}": it has moved, redirects are passed to clients`,
+    {
+      originStatus: status,
+      location: hopOrigin(to) + to.target,
+    },
+  );
 }
 
 function movedInSecret(from: Hop): HuiyuanError {

@@ -1,5 +1,5 @@
-// What one kind of origin over HTTP has of its own: where it is, how an object is asked for there, how a request is signed,
-// what its errors mean. site.ts, qiniu.ts and s3.ts each make such rules; http-origin.ts and probe.ts keep to them.
+// The rules of one kind of origin over HTTP: its server, its request targets, its signatures, the meaning of its
+// errors. site.ts, qiniu.ts and s3.ts make such rules; http-origin.ts and probe.ts follow them.
 import { createHash } from "node:crypto";
 import type { DeclaredDigests } from "../../body/gate/gate.ts";
 import { type Home, type Hop, hopOrigin } from "../exchange/hop.ts";
@@ -7,32 +7,35 @@ import { createRequestHead, type OwnHeaders, type RequestViaHeaders, withHeaders
 import type { ErrorMeaning, RawHeaders } from "../exchange/response-head.ts";
 import type { OriginTarget } from "../origin.ts";
 
-/** What one kind of origin has of its own. */
+/** The rules of one kind of origin. */
 export interface HttpOriginRules {
   readonly id: string;
   readonly home: Home;
-  /** Headers for the home alone; a redirect's other host never gets them. */
+  /** Headers for the home only; a redirect to another host never gets them. */
   readonly head: OwnHeaders;
-  /** The name for TLS where the home's host is a literal address. */
+  /** The name for TLS if the home's host is a literal address. */
   readonly tlsName?: string | undefined;
-  /** Path and query that ask for an object, percent-encoded; made once a fetch. A query is secret: never logged nor kept. */
-  target(asked: Pick<OriginTarget, "path" | "query">): string;
-  /** Further headers for a request to the home, made anew for each hop and retry. They may hold a signature. */
+  /** Path and query of an object, percent-encoded; made once a fetch. The query is secret: never logged nor stored. */
+  target(object: Pick<OriginTarget, "path" | "query">): string;
+  /** Further headers for a request to the home, made for each hop and retry. They may contain a signature. */
   sign?(method: "GET" | "HEAD", url: string): Promise<Readonly<Record<string, string>>>;
-  /** Why a redirect is not followed; without it redirects are followed. Throws origin_redirect. */
+  /** Refuses every redirect; if absent, redirects are followed. Throws origin_redirect. */
   refuseRedirect?(url: string, headers: RawHeaders): never;
-  /** True: the query of a target is a credential, so no redirect that may repeat it is shown to a client. */
+  /** True: the query of a target is a credential, so a redirect that may repeat it is never sent to a client. */
   readonly isQuerySecret?: boolean;
   /**
-   * What the body of a 4xx says (its beginning; undefined where it broke off); without it 404 and 410 are absence. A HEAD
-   * has no body, so its 404 is asked again with GET.
+   * Reads the beginning of the body of a 4xx; `body` is undefined if it was truncated. If this method is absent, 404
+   * and 410 mean absent. A HEAD has no body, so its 404 is requested again with GET.
    */
   readError?(status: number, body: string | undefined): ErrorMeaning;
-  /** Digests that this kind of origin declares in ways of its own. Undefined: none. */
+  /** Digests that this kind of origin declares in its own way. Undefined: none. */
   digests?(headers: RawHeaders): DeclaredDigests | undefined;
 }
 
-/** Names and values in turn of what is sent for a hop, in two steps: the second takes time, and its signature ages. */
+/**
+ * Builds the alternating names and values of a hop's headers. There are two steps, because signing takes time and a
+ * signature ages.
+ */
 export interface RequestMaker {
   /** Throws origin_loop. */
   head(request: RequestViaHeaders & Pick<OriginTarget, "headers">, hop: Hop): string[];
@@ -54,7 +57,10 @@ export function createRequestMaker(
   };
 }
 
-/** An id for whatever decides an origin's answers. Hashed: it may hold credentials, and ids are shown in logs and metrics. */
+/**
+ * An id derived from all that decides an origin's responses. Hashed, because it may contain credentials, and ids appear
+ * in logs and metrics.
+ */
 export function hashedId(type: string, facts: readonly unknown[]): string {
   return `${type}:${createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 16)}`;
 }

@@ -1,13 +1,12 @@
-// What an origin would be sent, for people to look at: the very request, with what may be a credential replaced by ***.
-// It sends nothing.
+// Shows the request that an origin would get, with possible credentials replaced by ***. It sends nothing.
 import { homeHop, hopOrigin } from "../exchange/hop.ts";
 import type { OriginPreview, PreviewRequest } from "../origin.ts";
 import type { HttpOriginRules, RequestMaker } from "./http-rules.ts";
 
-/** Stands for what is not shown. */
+/** Replaces a hidden value. */
 export const HIDDEN = "***";
 
-// Every other header may have been configured, and its value may be a credential.
+// Every other header may be configured, and its value may be a credential.
 const OPEN_HEADERS: ReadonlySet<string> = new Set([
   "accept",
   "accept-encoding",
@@ -39,7 +38,7 @@ export async function previewRequest(
   return { method: request.method, url: hopOrigin(hop) + target, headers };
 }
 
-/** What a private bucket adds at the end of a query. */
+/** Hides the token that a private bucket appends to a query. */
 function withoutSignature(target: string): string {
   return target.replace(/([?&]token=)[^&]*$/, `$1${HIDDEN}`);
 }

@@ -1,5 +1,5 @@
-// Single requests to an origin for whoever wants to know what it is like: made, dialled, redirected and judged by the
-// mirror's own rules, but nothing is retried, shared, hidden or kept. What the answers mean for an operator is not said here.
+// Single requests to examine an origin: built, dialled, redirected and judged by the mirror's own rules, but without
+// retry, sharing or storing. It does not interpret the results for operators.
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { createSharedSignals } from "../../async/shared-signals.ts";
@@ -26,7 +26,7 @@ export interface ProbeOptions {
   readonly serverId: string;
   /** Bytes of one body. */
   readonly maxBytes: number;
-  /** Bytes of all bodies together; then overloaded. */
+  /** Bytes of all bodies together; beyond it requests fail as overloaded. */
   readonly maxTotalBytes: number;
   /** Ends everything. */
   readonly signal: AbortSignal;
@@ -44,32 +44,32 @@ export interface ProbeRequest {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What the mirror would make of an answer. `suspect`: passed on but not stored. */
+/** The mirror's verdict on a response. `suspect`: sent to clients but not stored. */
 export type ProbeVerdict = "whole" | "suspect" | "absent" | "not-modified" | ErrorCode;
 
 export interface ProbeReply {
-  /** Every request of the walk; the last one's answer is told here. Without queries. */
+  /** All requests of the redirect chain, without queries; this reply describes the last one's response. */
   readonly hops: readonly { readonly url: string; readonly status: number }[];
   readonly status: number;
   readonly headers: RawHeaders;
   readonly framing: Framing;
   readonly verdict: ProbeVerdict;
-  /** More than the verdict, where that is a code. Names the origin's host. */
+  /** Details, if the verdict is a code. Names the origin's host. */
   readonly message: string | undefined;
   readonly image: ImageFacts | undefined;
-  /** Bytes that came. */
+  /** Bytes received. */
   readonly bytes: number;
   readonly sha256: string;
   /** At most 512 KiB of the body. */
   readonly beginning: Buffer;
-  /** Milliseconds to the last head, redirects included, and from there to the end. */
+  /** Milliseconds to the last head, including redirects, and from there to the end. */
   readonly headMs: number;
   readonly bodyMs: number;
-  /** Nothing had to be dialled. */
+  /** True if no connection had to be dialled. */
   readonly isReused: boolean;
 }
 
-export interface Connection {
+export interface ProbedConnection {
   readonly address: string;
   /** Milliseconds for name, TCP and TLS. */
   readonly milliseconds: number;
@@ -77,13 +77,13 @@ export interface Connection {
 }
 
 export interface Probe {
-  /** As the mirror asks for a key. */
+  /** The target that the mirror requests for a key. */
   target(path: Key, query: string): string;
-  /** A path that no key has, such as one in GBK; percent-encoded, with its slash. */
+  /** A target that no key has, such as a path in GBK; percent-encoded, with a leading slash. */
   rawTarget(path: string): string;
   /** Throws the codes of connectGuarded(). */
-  connect(): Promise<Connection>;
-  /** Throws what keeps a head from coming: the codes of Origin.fetch. What is wrong with an answer is its verdict. */
+  connect(): Promise<ProbedConnection>;
+  /** Throws if no head arrives, with the codes of Origin.fetch. A faulty response is reported by its verdict. */
   ask(request: ProbeRequest): Promise<ProbeReply>;
   close(): Promise<void>;
 }
@@ -92,49 +92,50 @@ const BEGINNING_BYTES = 524_288;
 
 /** Throws settings_invalid for rules that cannot work. */
 export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Probe {
-  const { timeouts, signal, classify: rule = classifyAddress, resolve = createSystemResolve(), ca } = options;
+  const { timeouts, signal, classify: classifyRule = classifyAddress, resolve = createSystemResolve(), ca } = options;
   const { home } = rules;
   const maker = createRequestMaker(rules, options);
   const homeEndpoint = hopEndpoint(homeHop(home, "/"), rules.tlsName);
   const allowPrivate = (hostname: string, port: number) =>
     options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname);
   let dials = 0;
-  // The guard looks at an address whenever one is dialled.
+  // The guard classifies an address whenever it dials one.
   const classify = (address: string) => {
     dials += 1;
-    return rule(address);
+    return classifyRule(address);
   };
   const connectTimeoutMs = timeouts.connect;
   const dialer = createDialer({ allowPrivate, resolve, classify, connectTimeoutMs, connections: 4, ca });
-  let left = options.maxTotalBytes;
+  let remainingBytes = options.maxTotalBytes;
 
   async function send(hop: Hop, request: ProbeRequest, lifetime: Lifetime): Promise<Reply> {
     const head = maker.head({ via: undefined, cdnLoop: undefined, headers: {} }, hop);
     const headers = withHeaders(await maker.signed(head, request.method, hop), request.headers ?? {});
     const dispatcher = dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined));
-    const maxBytes = Math.min(options.maxBytes, left);
-    if (maxBytes <= 0) throw new HuiyuanError("overloaded", "Cannot ask more: enough bytes have been read");
+    const maxBytes = Math.min(options.maxBytes, remainingBytes);
+    if (maxBytes <= 0)
+      throw new HuiyuanError("overloaded", "Cannot send another request: the limit of all bodies is reached");
     const limits = { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes, lifetime };
     return exchange(dispatcher, { method: request.method, target: hop.target, headers, label: hopUrl(hop) }, limits);
   }
 
   /** Follows redirects as the mirror does. */
-  async function walk(request: ProbeRequest, lifetime: Lifetime) {
+  async function followRedirects(request: ProbeRequest, lifetime: Lifetime) {
     const first = homeHop(home, request.target);
     const hops: [Hop, ...Hop[]] = [first];
-    const told: { url: string; status: number }[] = [];
+    const visited: { url: string; status: number }[] = [];
     for (;;) {
       const hop = hops.at(-1) ?? first;
       const reply = await send(hop, request, lifetime);
-      told.push({ url: hopUrl(hop), status: reply.status });
-      if (!REDIRECT_STATUSES.has(reply.status)) return { hop, reply, told };
+      visited.push({ url: hopUrl(hop), status: reply.status });
+      if (!REDIRECT_STATUSES.has(reply.status)) return { hop, reply, visited };
       const { location } = reply.headers;
       try {
         rules.refuseRedirect?.(hopUrl(hop), reply.headers);
         const to = typeof location === "object" ? location[0] : location;
         hops.push(nextHop(hops, to, { hop: first, isPrivate: options.allowPrivate }));
       } catch (error) {
-        return { hop, reply, told, refusal: asHuiyuanError(error) };
+        return { hop, reply, visited, refusal: asHuiyuanError(error) };
       }
       reply.body.discard();
     }
@@ -160,19 +161,19 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     return gated.kind === "broken" ? gated.code : gated.kind;
   }
 
-  async function askOnce(request: ProbeRequest, lifetime: Lifetime): Promise<ProbeReply> {
+  async function probeOnce(request: ProbeRequest, lifetime: Lifetime): Promise<ProbeReply> {
     const before = dials;
     const startedAt = performance.now();
-    const { hop, reply, told, refusal } = await walk(request, lifetime);
+    const { hop, reply, visited, refusal } = await followRedirects(request, lifetime);
     const headAt = performance.now();
     const body = await readBody(reply);
-    left -= body.bytes;
+    remainingBytes -= body.bytes;
     const found = outcomeOf(() => {
       if (refusal !== undefined) throw refusal;
       return judge(reply, body, { hop, request });
     });
     return {
-      hops: told,
+      hops: visited,
       status: reply.status,
       headers: reply.headers,
       framing: framingOf(reply.headers),
@@ -193,7 +194,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     async connect() {
       const startedAt = performance.now();
       const socket = await connectGuarded(homeEndpoint, {
-        ...{ resolve, classify: rule, allowPrivate, timeoutMs: timeouts.connect, ca, session: undefined },
+        ...{ resolve, classify: classifyRule, allowPrivate, timeoutMs: timeouts.connect, ca, session: undefined },
         onSession() {},
       });
       const milliseconds = performance.now() - startedAt;
@@ -207,7 +208,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
         return new HuiyuanError("origin_timeout", `Cannot fetch "${request.target}": not done in ${timeouts.total} ms`);
       });
       try {
-        return await askOnce(request, lifetime);
+        return await probeOnce(request, lifetime);
       } finally {
         lifetime.end();
       }
@@ -216,7 +217,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   };
 }
 
-function tlsFacts(socket: TLSSocket): Connection["tls"] {
+function tlsFacts(socket: TLSSocket): ProbedConnection["tls"] {
   const { issuer, valid_to } = socket.getPeerCertificate();
   return {
     protocol: socket.getProtocol() ?? "unknown",
@@ -240,7 +241,7 @@ interface ReadBody {
   readonly md5: Buffer;
   readonly beginning: Buffer;
   readonly gate: ReturnType<typeof createGate>;
-  /** Why it did not end as its framing says. */
+  /** The reason why the body did not end as its framing says. */
   readonly failure: Error | undefined;
 }
 
@@ -248,15 +249,15 @@ function readBody({ body }: Reply): Promise<ReadBody> {
   return new Promise((resolve) => {
     const gate = createGate();
     const [sha256, md5] = [createHash("sha256"), createHash("md5")];
-    const kept: Buffer[] = [];
+    const chunks: Buffer[] = [];
     let bytes = 0;
     const done = (failure: Error | undefined) => {
-      const beginning = Buffer.concat(kept).subarray(0, BEGINNING_BYTES);
+      const beginning = Buffer.concat(chunks).subarray(0, BEGINNING_BYTES);
       resolve({ bytes, sha256: sha256.digest("hex"), md5: md5.digest(), beginning, gate, failure });
     };
     body.start({
       data(chunk) {
-        if (bytes < BEGINNING_BYTES) kept.push(chunk);
+        if (bytes < BEGINNING_BYTES) chunks.push(chunk);
         bytes += chunk.length;
         gate.push(chunk);
         sha256.update(chunk);

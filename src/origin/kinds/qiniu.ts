@@ -23,7 +23,7 @@ interface QiniuKeys {
   readonly secretKey: string;
 }
 
-/** Long enough for a fetch with its retry and for a clock that is wrong by some minutes. */
+/** Long enough for a fetch with its retry, and for a clock that is wrong by some minutes. */
 const TOKEN_LIFE_S = 3_600;
 
 /** Throws settings_invalid for options that cannot work. */
@@ -50,7 +50,7 @@ export function qiniuRules(options: QiniuOptions): HttpOriginRules {
 }
 
 /**
- * `target` (path and perhaps a query) with `e`, the deadline in Unix seconds, and `token` at its end, where it must stand.
+ * Appends `e`, the deadline in Unix seconds, and `token` to `target` (path and perhaps a query); they must be last.
  * `origin`: scheme and host as the request has them. https://developer.qiniu.com/kodo/1202/download-token
  */
 export function signQiniuTarget(origin: string, target: string, keys: QiniuKeys, deadlineSeconds: number): string {
@@ -58,7 +58,7 @@ export function signQiniuTarget(origin: string, target: string, keys: QiniuKeys,
   const mac = createHmac("sha1", keys.secretKey)
     .update(origin + dated)
     .digest("base64");
-  // URL-safe with its padding, which Node's base64url leaves out.
+  // URL-safe with padding; Node's base64url omits the padding.
   const urlSafe = mac.replaceAll("+", "-").replaceAll("/", "_");
   return `${dated}&token=${keys.accessKey}:${urlSafe}`;
 }

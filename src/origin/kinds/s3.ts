@@ -1,5 +1,5 @@
-// The origin `s3`: a bucket of any S3-compatible store, public or with keys. Where the bucket is says s3-place.ts, and
-// sigv4.ts signs; here is what a store's answers mean.
+// The origin `s3`: a bucket of any S3-compatible store, public or with keys. s3-place.ts locates the bucket and
+// sigv4.ts signs; this file interprets a store's responses.
 import type { DeclaredDigests } from "../../body/gate/gate.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type S3PlaceOptions, s3Place } from "../../core/s3-place.ts";
@@ -11,7 +11,7 @@ import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 
 export interface S3Options extends HttpOriginOptions, S3PlaceOptions {
-  /** Both or none; none is an anonymous request, for a public bucket. */
+  /** Both or none; without them requests are anonymous, for a public bucket. */
   readonly accessKeyId?: string | undefined;
   readonly secretAccessKey?: string | undefined;
   /** Put before every key, such as `images/`. */
@@ -38,7 +38,7 @@ export function s3Rules(options: S3Options): HttpOriginRules {
     id: options.id ?? hashedId("s3", [place, prefix, allowPrivate, accessKeyId, secretAccessKey]),
     home,
     head: {},
-    // Never a query: `?acl` and its like would be asked with the operator's keys.
+    // Never with a query: `?acl` and similar would be requested with the operator's keys.
     target: ({ path }) => `${home.basePath}/${encodeS3Path(prefix + path)}`,
     ...(accessKeyId && secretAccessKey
       ? {
@@ -61,17 +61,20 @@ export function s3Rules(options: S3Options): HttpOriginRules {
 }
 
 /**
- * What a store's error says. Absent is only what the store itself calls a missing key, or a bare 404: a missing bucket, and
- * a page of something else that stands at the endpoint, are a failure.
+ * Interprets a store's error. Absent means that the store itself reports a missing key, or sends a bare 404. A missing
+ * bucket, and an error page of another server at the endpoint, are failures.
  */
 export function readS3Error(status: number, body: string | undefined): ErrorMeaning {
-  if (body === undefined) return { isAbsent: false, says: "its body broke off" };
-  const says = /<Code>\s*([A-Za-z0-9_.-]{1,60})\s*<\/Code>/.exec(body)?.[1];
-  const isAbsent = (status === 404 || status === 410) && (says === "NoSuchKey" || body.trim() === "");
-  return { isAbsent, says };
+  if (body === undefined) return { isAbsent: false, detail: "its body is truncated" };
+  const detail = /<Code>\s*([A-Za-z0-9_.-]{1,60})\s*<\/Code>/.exec(body)?.[1];
+  const isAbsent = (status === 404 || status === 410) && (detail === "NoSuchKey" || body.trim() === "");
+  return { isAbsent, detail };
 }
 
-/** A store redirects when bucket and region do not fit. A signature holds for one host and region: nothing to follow. */
+/**
+ * A store redirects if bucket and region do not match. A signature is valid for one host and region, so nothing can be
+ * followed.
+ */
 function refuseRedirect(url: string, headers: RawHeaders): never {
   const region = headers["x-amz-bucket-region"];
   const where = typeof region === "string" && /^[\w-]{1,40}$/.test(region) ? ` in region ${region}` : " elsewhere";
@@ -82,8 +85,8 @@ function refuseRedirect(url: string, headers: RawHeaders): never {
 }
 
 /**
- * The MD5 in the ETag of an object that was put whole, in stores where it is one. An object of several parts has a dash in
- * it; one encrypted with a key of KMS or the customer has something else that looks alike.
+ * Returns the MD5 in the ETag of an object that was put whole, for stores that document it. The ETag of a multipart
+ * object contains a dash. The ETag of an object encrypted with a KMS or customer key looks like an MD5 but is not.
  */
 function md5OfEtag(headers: RawHeaders): DeclaredDigests | undefined {
   const { etag } = headers;

@@ -1,13 +1,14 @@
-// The origin `site`: any web server that answers GET <base>/<key>. What it shares with the clouds is http-origin.ts.
+// The origin `site`: any web server that serves GET <base>/<key>. http-origin.ts is the part that it shares with the
+// clouds.
 import { keyPath, parseHome } from "../exchange/hop.ts";
 import type { Origin } from "../origin.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 
 export interface SiteOptions extends HttpOriginOptions {
-  /** http or https; a path is put before every key. No userinfo, query or fragment. */
+  /** http or https; a path precedes every key. No userinfo, query or fragment. */
   readonly url: string;
-  /** Sent as Host instead of the URL's own; also the TLS name where the URL has a literal address. */
+  /** Sent as Host instead of the URL's own; also the TLS name if the URL has a literal address. */
   readonly host?: string | undefined;
   readonly referer?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;

@@ -1,20 +1,20 @@
-// Rules that need more than one key of the settings; those of origins and mirror sources are in origin-checks.ts and
+// Checks rules between several keys of the settings. Those of origins and mirror sources are in origin-checks.ts and
 // rule-checks.ts.
 import type { PathFault } from "../faults.ts";
-import { isLoopbackHost } from "../hosts.ts";
+import { isLoopbackHost, normalizeHost } from "../hosts.ts";
 import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
 import { addressFault, callbackUrlFault } from "./origin-rules.ts";
 import { child, isMapping, items, type PathNode, text } from "./path-nodes.ts";
 import { mirrorFaults } from "./rule-checks.ts";
 import { styleFaults } from "./style-checks.ts";
 
-/** Key pairs of one project: two, so that one can be replaced while the other works. */
+/** Key pairs of one project. Two, so that one can be replaced while the other works. */
 export const MAX_KEYS = 2;
 
-/** A port that others reach is asked by whoever guesses. */
+/** Minimum length in characters, because anybody can guess tokens at a reachable port. */
 const MIN_OPEN_TOKEN = 16;
 
-/** Every fault between keys, in no special order. `settings`: as parsed, with defaults. */
+/** Every fault between keys, in no particular order. `settings`: parsed, with defaults. */
 export function crossFaults(settings: unknown): readonly PathFault[] {
   if (!isMapping(settings)) return [];
   const root = { path: [], value: settings };
@@ -73,7 +73,7 @@ function keyFaults(project: PathNode): readonly PathFault[] {
   return [{ path: [...project.path, "keys"], message: "every key pair is disabled, wanted at least one enabled" }];
 }
 
-/** Mappings in which the text of `key` has stood before. */
+/** Faults of mappings whose value of `key` is used before. */
 function duplicates(places: readonly PathNode[], key: string): readonly PathFault[] {
   const seen = new Set<string>();
   return places.flatMap(({ path, value }) => {
@@ -86,12 +86,12 @@ function duplicates(places: readonly PathNode[], key: string): readonly PathFaul
   });
 }
 
-/** What is none has a fault of its own. */
+/** Empty for other values, which the schema reports. */
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-/** The hosts that this file serves, the faults among them, and the bucket of each host and of `*`. */
+/** The hosts that the settings serve, their faults, and the bucket of each host and of `*`. */
 function hostsOf(
   buckets: readonly { readonly project: PathNode; readonly bucket: PathNode }[],
   server: PathNode,
@@ -132,17 +132,19 @@ function hostsOf(
   };
 }
 
-/** `owners`: the bucket of each host that the file names, and of `*`. */
+/** `owners`: the bucket of each host of the settings, and of `*`. */
 function publicDomainFaults(bucket: PathNode, owners: ReadonlyMap<string, PathNode>): readonly PathFault[] {
   const host = text(bucket, "publicDomain");
-  if (host === undefined || (owners.get(host) ?? owners.get("*")) === bucket) return [];
+  // The schema has said what is wrong with a text that is no host.
+  if (host === undefined || normalizeHost(host) !== host) return [];
+  if ((owners.get(host) ?? owners.get("*")) === bucket) return [];
   const message = owners.has(host)
     ? `${host} is a domain of another bucket, wanted one of this bucket`
     : `found "${host}", wanted a host under domains, or the bucket's default domain; only a bucket with "*" has others`;
   return [{ path: [...bucket.path, "publicDomain"], message }];
 }
 
-/** Literal addresses; what a name leads to is seen at each dial. */
+/** Checks literal addresses only; each dial checks the addresses of names. */
 function callbackFaults(callback: PathNode): readonly PathFault[] {
   const url = text(callback, "url");
   if (url === undefined || callbackUrlFault(url) !== undefined) return [];

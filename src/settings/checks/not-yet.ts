@@ -1,34 +1,34 @@
-// THE ONE LIST of what the settings name and this version cannot do yet. A setting is never accepted and then ignored:
-// whatever stands here takes only the values that are given. Whoever builds a part removes its row.
+// THE ONE LIST of settings that this version does not support yet. No setting is accepted and then ignored: a setting
+// in this list accepts only the values of its row. Remove the row when the feature is built.
 import { isDeepStrictEqual } from "node:util";
 import { type PathFault, type SettingsPath, show } from "../faults.ts";
 
-/** `path`: `*` stands for any key or list position. `takes`: as parsed, so durations are milliseconds. */
+/** `path`: `*` stands for any key or list position. `accepts`: parsed values, so durations are milliseconds. */
 export interface NotYet {
   readonly path: readonly string[];
-  readonly takes: readonly unknown[];
+  readonly accepts: readonly unknown[];
 }
 
 export const NOT_YET: readonly NotYet[] = [
-  { path: ["server", "workers"], takes: [1] },
-  { path: ["coordination", "type"], takes: ["local"] },
+  { path: ["server", "workers"], accepts: [1] },
+  { path: ["coordination", "type"], accepts: ["local"] },
 ];
 
-/** A fault for each value that is not supported yet. `settings`: as parsed, perhaps faulty elsewhere. */
+/** A fault for each value that is not supported yet. `settings`: parsed, perhaps with other faults. */
 export function unsupportedFaults(settings: unknown): readonly PathFault[] {
-  return NOT_YET.flatMap(({ path, takes }) =>
+  return NOT_YET.flatMap(({ path, accepts }) =>
     valuesAt(settings, path).flatMap((found) =>
-      found.value === undefined || takes.some((taken) => isDeepStrictEqual(taken, found.value))
+      found.value === undefined || accepts.some((accepted) => isDeepStrictEqual(accepted, found.value))
         ? []
-        : [{ path: found.path, message: notYet(found.value, takes) }],
+        : [{ path: found.path, message: notYet(found.value, accepts) }],
     ),
   );
 }
 
-function notYet(value: unknown, takes: readonly unknown[]): string {
-  const [only] = takes;
-  // A number may be a duration, which its reader wrote in another way.
-  const isShown = takes.length === 1 && (typeof only === "string" || typeof only === "boolean");
+function notYet(value: unknown, accepts: readonly unknown[]): string {
+  const [only] = accepts;
+  // A number may be a parsed duration, which the file writes in another way.
+  const isShown = accepts.length === 1 && (typeof only === "string" || typeof only === "boolean");
   return isShown
     ? `${show(value)} is not supported yet, wanted ${show(only)}`
     : `${typeof value === "number" ? "this value" : show(value)} is not supported yet, leave it out`;

@@ -1,23 +1,22 @@
-// Rules between the keys of one origin, and between an origin and this server. Pure; names are never looked up.
-
+// Checks rules between the keys of one origin, and between an origin and this server. Pure; it resolves no names.
 import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../../core/s3-place.ts";
 import type { PathFault } from "../faults.ts";
 import { isLoopbackHost, isPrivateHost, normalizeHost } from "../hosts.ts";
 import { addressFault, headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault } from "./origin-rules.ts";
 import { child, type PathNode, text } from "./path-nodes.ts";
 
-/** Where this server itself is reached. */
+/** The addresses of this server. */
 export interface OwnAddresses {
-  /** Every host that is served, `*` left out. */
+  /** Every host of the settings, except `*`. */
   readonly served: ReadonlySet<string>;
   readonly baseDomain: string | undefined;
-  /** Literal address that downloads listen on. */
+  /** Literal address of the download port. */
   readonly host: unknown;
-  /** Of downloads and of the admin port. */
+  /** The download port and the admin port. */
   readonly ports: readonly unknown[];
 }
 
-/** The key under which each type of origin has its URL. */
+/** The key of the URL, by type of origin. */
 const URL_KEYS: Readonly<Record<string, string>> = { site: "url", qiniu: "domain", s3: "endpoint" };
 
 export function originFaults(origin: PathNode, own: OwnAddresses): readonly PathFault[] {
@@ -29,7 +28,7 @@ export function originFaults(origin: PathNode, own: OwnAddresses): readonly Path
   ];
 }
 
-/** Of a store: where it is and how it is entered. */
+/** Faults in the address and credentials of a store. */
 export function storeFaults(store: PathNode, own: OwnAddresses): readonly PathFault[] {
   return [...addressFaults(store, own), ...endpointFaults(store)];
 }
@@ -43,8 +42,8 @@ function addressFaults(origin: PathNode, own: OwnAddresses): readonly PathFault[
 }
 
 /**
- * Why a URL would lead back to this server, for ever; undefined where it does not. A loopback name is ours at our own
- * ports only: any service may live there. `url` has passed originUrlFault.
+ * Refuses a URL of this server itself, which would loop; undefined for other URLs. A loopback name counts at this
+ * server's own ports only, because other services may use the same name. `url` has passed originUrlFault().
  */
 export function ownHostFault(url: string, own: OwnAddresses): string | undefined {
   const { hostname, port: written, protocol } = new URL(url);
@@ -58,10 +57,10 @@ export function ownHostFault(url: string, own: OwnAddresses): string | undefined
   const isServed = (isBelowBase || own.served.has(host)) && (!isLoopback || isOwnPort);
   const isListening = isOwnPort && (isLoopback || host === own.host || host === `[${own.host}]`);
   if (!isServed && !isListening) return undefined;
-  return `${host} is served from here, wanted an origin elsewhere`;
+  return `${host} is served by this server, wanted an origin elsewhere`;
 }
 
-/** Faults of headers that are set for requests: `place` is the mapping of them. */
+/** Faults in a mapping of request headers. */
 export function headerFaults({ path, value }: PathNode): readonly PathFault[] {
   const names = Object.keys(value);
   const seen = new Set<string>();
@@ -98,7 +97,7 @@ function credentialFaults(origin: PathNode): readonly PathFault[] {
   return [{ path: [...path, "basicAuth"], message: "headers sets Authorization too, wanted one of them" }];
 }
 
-/** Presets whose endpoint no region tells. */
+/** Presets without an endpoint for a region. */
 const NEED_ENDPOINT: readonly unknown[] = [undefined, "minio", "ceph"];
 /** Presets that work without a region. */
 const NEED_NO_REGION: readonly unknown[] = ["aws", "upyun"];
@@ -124,7 +123,7 @@ function isPreset(value: unknown): value is S3PresetName | undefined {
   return value === undefined || S3_PRESET_NAMES.some((name) => name === value);
 }
 
-/** True where the URL that this origin is asked at is not for clients: it is private, or needs credentials or a name of its own. */
+/** True if clients cannot use the origin's URL: it is private, or needs credentials or its own Host. */
 export function isHiddenOrigin(origin: PathNode): boolean {
   const { value } = origin;
   if (value.allowPrivate === true || value.private === true || value.type === "s3") return true;

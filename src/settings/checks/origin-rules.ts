@@ -1,8 +1,8 @@
-// What the settings of an origin may say: its URL and its extra headers. Pure; it never looks a name up.
+// Checks URLs and extra headers of origins. Pure; it resolves no names.
 import { isForbiddenPort } from "../../core/ports.ts";
 import { isNeverDialled, isPrivateHost } from "../hosts.ts";
 
-/** Why the text cannot be an origin's base URL; undefined when it can. The text is never repeated: it may hold a password. */
+/** Fault of an origin's base URL, or undefined. It never repeats the text, which may hold a password. */
 export function originUrlFault(text: string): string | undefined {
   if (!/^https?:\/\/[^/]/i.test(text)) return "wanted a URL that begins with http:// or https://";
   if (/[\s\\]/.test(text)) return "the URL contains a space or a backslash";
@@ -18,7 +18,7 @@ export function originUrlFault(text: string): string | undefined {
   return undefined;
 }
 
-/** Why the text cannot be a callback's URL; undefined when it can. As of an origin, but a query is allowed. */
+/** Fault of a callback's URL, or undefined. As for an origin, but a query is allowed. */
 export function callbackUrlFault(text: string): string | undefined {
   const [base = "", ...query] = text.split("?");
   if (/[\s\\]/.test(query.join("?"))) return "the URL contains a space or a backslash";
@@ -29,20 +29,20 @@ export function callbackUrlFault(text: string): string | undefined {
   return originUrlFault(base);
 }
 
-/** Why a literal address may not be an origin or told of uploads; undefined when it may. `text` has passed originUrlFault. */
-export function addressFault(text: string, isPrivateMeant: boolean): string | undefined {
+/** Fault of a literal address for an origin or a callback, or undefined. `text` has passed originUrlFault(). */
+export function addressFault(text: string, allowPrivate: boolean): string | undefined {
   const { hostname } = new URL(text);
   if (isNeverDialled(hostname)) return `${hostname} is never dialled, wanted another address`;
-  if (isPrivateMeant || !isPrivateHost(hostname)) return undefined;
+  if (allowPrivate || !isPrivateHost(hostname)) return undefined;
   return `${hostname} is a private address, set allowPrivate: true if that is meant`;
 }
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Extra headers of one origin at most. */
+/** Largest number of extra headers of an origin. */
 export const MAX_ORIGIN_HEADERS = 10;
 
-// Hop-by-hop (RFC 9110 §7.6.1), framing, and what decides whether the answer is the whole object in no encoding.
+// Hop-by-hop headers (RFC 9110 §7.6.1), framing, and headers that could select a part or an encoding of the object.
 const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "accept-encoding",
   "cdn-loop",
@@ -62,7 +62,7 @@ const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "via",
 ]);
 
-/** Why a header of this name cannot be added to requests; undefined when it can. */
+/** Fault of the name of an extra request header, or undefined. */
 export function headerNameFault(name: string): string | undefined {
   if (!HEADER_NAME.test(name)) return "is not a valid header name";
   const lower = name.toLowerCase();
@@ -71,12 +71,12 @@ export function headerNameFault(name: string): string | undefined {
   return undefined;
 }
 
-// What answers are negotiated by would be stored for all, as would what makes some servers answer for another URL;
-// credentials are not the next client's, and signed headers of clouds are ours alone.
+// Never passed, because the answer is stored for all clients: headers of negotiation, credentials, and headers that
+// make some servers answer for another URL. Signed headers of clouds are set by this program only.
 const NEVER_PASSED =
   /^(accept(-.*)?|authorization|cookie2?|content-.*|date|host|want-.*|x-(original|rewrite)-url|x-http-method.*|x-(amz|oss|cos|obs|qiniu)-.*)$/;
 
-/** Why a header of the client's request may not be passed on to an origin; undefined when it may. */
+/** Fault of passing this client header to an origin, or undefined. */
 export function passedHeaderFault(name: string): string | undefined {
   if (!HEADER_NAME.test(name)) return "is not a valid header name";
   const lower = name.toLowerCase();
@@ -84,7 +84,7 @@ export function passedHeaderFault(name: string): string | undefined {
   return isOurs || NEVER_PASSED.test(lower) ? "this header of a client is never passed on" : undefined;
 }
 
-/** True for text that may be the value of a header: printable ASCII, blanks inside only. */
+/** True for a valid header value: printable ASCII, with inner blanks only. */
 export function isHeaderValue(text: string): boolean {
   return /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/.test(text);
 }

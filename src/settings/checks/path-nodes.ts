@@ -1,10 +1,10 @@
-// Walking a tree of settings that may be faulty: whatever does not have the expected shape is passed over, because the
-// schema reports it.
+// Walks a tree of settings that may be faulty. It skips values of an unexpected shape, because the schema reports them.
+// It checks nothing.
 import type { SettingsPath } from "../faults.ts";
 
 type Mapping = Readonly<Record<string, unknown>>;
 
-/** A mapping of the tree and where it stands. */
+/** A mapping of the tree, and its path. */
 export interface PathNode {
   readonly path: SettingsPath;
   readonly value: Mapping;
@@ -14,7 +14,7 @@ export function isMapping(value: unknown): value is Mapping {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The mapping under a key; an empty one where there is none. */
+/** The mapping under a key; empty if there is none. */
 export function child({ path, value }: PathNode, key: string): PathNode {
   const inner = value[key];
   return { path: [...path, key], value: isMapping(inner) ? inner : {} };
@@ -29,7 +29,7 @@ export function items({ path, value }: PathNode, key: string): readonly PathNode
   );
 }
 
-/** The text under a key; undefined where there is something else or nothing. */
+/** The text under a key; undefined for any other value. */
 export function text({ value }: PathNode, key: string): string | undefined {
   const found = value[key];
   return typeof found === "string" ? found : undefined;

@@ -1,4 +1,4 @@
-// Rules between the keys of a mirror source, its rules among them. Pure.
+// Checks rules between the keys of a mirror source, including its rules. Pure.
 import { isKey } from "../../core/object.ts";
 import type { PathFault } from "../faults.ts";
 import { headerFaults, isHiddenOrigin, type OwnAddresses, originFaults, ownHostFault } from "./origin-checks.ts";
@@ -18,7 +18,7 @@ export function mirrorFaults(mirror: PathNode, own: OwnAddresses): readonly Path
   ];
 }
 
-/** What a domain and each rule have alike; `domain` has what the rule leaves out. */
+/** Faults that a domain and its rules share. `domain` has the values that the rule leaves out. */
 function sourceFaults(source: PathNode, domain: PathNode, own: OwnAddresses): readonly PathFault[] {
   const timeouts = child(source, "timeouts");
   const { firstByte, total } = { ...child(domain, "timeouts").value, ...timeouts.value };
@@ -31,8 +31,8 @@ function sourceFaults(source: PathNode, domain: PathNode, own: OwnAddresses): re
     });
   }
   const all = items(source, "origins");
-  const asked = source.value.origins === undefined ? items(domain, "origins") : all;
-  if (source.value.processedMiss === "origin" && asked.some((origin) => origin.value.type === "s3")) {
+  const inForce = source.value.origins === undefined ? items(domain, "origins") : all;
+  if (source.value.processedMiss === "origin" && inForce.some((origin) => origin.value.type === "s3")) {
     faults.push({
       path: [...source.path, "processedMiss"],
       message: "an s3 origin is a store and processes nothing, wanted local",
@@ -47,7 +47,7 @@ function sourceFaults(source: PathNode, domain: PathNode, own: OwnAddresses): re
   return faults;
 }
 
-/** Two keys must never mean one object at the origin, unless `file` says so: else stored keys could not be mapped back. */
+/** Two keys must not name one object at the origin, except by `file`: stored keys must map back to one name. */
 function pathFaults(rule: PathNode): readonly PathFault[] {
   const match = child(rule, "match");
   const path = child(rule, "path");
@@ -103,7 +103,7 @@ function passFaults(rule: PathNode): readonly PathFault[] {
   return [...faults, ...headerFaults(child(pass, "set"))];
 }
 
-/** Nothing that is not for clients is shown to them: where a private origin is, nor this server itself once more. */
+/** Redirects must not show clients a private origin, and must not lead back to this server. */
 function redirectFaults(rule: PathNode, domain: PathNode, own: OwnAddresses): readonly PathFault[] {
   const at = (key: string, message: string): PathFault => ({ path: [...rule.path, key], message });
   const { action, followRedirects } = rule.value;
@@ -112,14 +112,14 @@ function redirectFaults(rule: PathNode, domain: PathNode, own: OwnAddresses): re
   const faults: PathFault[] = [];
   if (followRedirects === false && isHidden) {
     const reason = "the origin is private, or needs credentials or a name of its own";
-    faults.push(at("followRedirects", `its redirects are not for clients: ${reason}`));
+    faults.push(at("followRedirects", `clients cannot follow its redirects: ${reason}`));
   }
   const url = text(rule, "redirectTo");
   const ownFault = url === undefined || originUrlFault(url) !== undefined ? undefined : ownHostFault(url, own);
   if (ownFault !== undefined) faults.push(at("redirectTo", ownFault));
   if (url === undefined && isHidden && (action === "async" || action === "redirect")) {
-    const reason = `${action} would show them a URL that is not for them`;
-    faults.push(at("redirectTo", `is missing, wanted where clients are sent: ${reason}`));
+    const reason = `${action} would send clients to a private URL`;
+    faults.push(at("redirectTo", `is missing, wanted a URL for clients: ${reason}`));
   }
   return faults;
 }

@@ -1,10 +1,10 @@
-// Aliases and styles of a bucket: one namespace, names that separators can split off, and instructions that can be read.
+// Checks aliases and styles of a bucket: one namespace, no separators in names, valid instructions.
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseInstruction } from "../../image/grammar/grammar.ts";
 import type { PathFault } from "../faults.ts";
 import { child, type PathNode } from "./path-nodes.ts";
 
-/** Each is rendered of every uploaded image. */
+/** Every uploaded image is rendered in each style. */
 const MAX_STYLES = 100;
 
 /** Every fault of a bucket's aliases and styles. */

@@ -1,4 +1,4 @@
-// The keys of a bucket's `callback`: whom uploads are told to. How that is done is upload/'s.
+// Schema of a bucket's `callback`: the server that is notified of uploads. Sending is done in upload/.
 import * as z from "zod";
 import { callbackUrlFault } from "../checks/origin-rules.ts";
 import { duration } from "./quantities.ts";
@@ -11,16 +11,16 @@ export const callbackSchema = z.strictObject({
       const message = callbackUrlFault(text);
       if (message !== undefined) context.addIssue({ code: "custom", message });
     })
-    .describe("http:// or https:// URL of your server that is told of each upload; a query is allowed."),
+    .describe("http:// or https:// URL of your server that is notified of each upload; a query is allowed."),
   secret: secret("the secret that notices are signed with, as env:NAME or file:PATH").describe(
-    "Signs the notices, so that your server can verify them (env:NAME or file:PATH).",
+    "Secret that signs the notices, so that your server can verify them (env:NAME or file:PATH).",
   ),
   timeout: duration({ min: "100ms", max: "10s" })
     .prefault("3s")
-    .describe("How long an upload's answer waits for your server; 100ms to 10s. Clients give up after some 5s."),
+    .describe("How long an upload waits for your server's answer; 100ms to 10s. Clients give up after about 5s."),
   onFailure: z
     .enum(["report", "accept"])
     .default("report")
-    .describe("What the uploader is told when your server cannot be: report (-5979, the file stays) or accept (0)."),
+    .describe("Answer to the uploader if the callback fails: report (-5979, the file stays) or accept (0)."),
   allowPrivate: flag().default(false).describe("true: this URL may have a private address."),
 });

@@ -1,34 +1,36 @@
-// The keys of one origin (源站): a web site, Qiniu, or any S3-compatible store. Rules between keys are in
-// cross-checks.ts.
+// Schema of origins (源站), which are web sites, Qiniu or S3-compatible stores, and of the store. Rules between keys are
+// in checks/origin-checks.ts.
 import * as z from "zod";
 import { S3_PRESET_NAMES } from "../../core/s3-place.ts";
 import { wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 import { baseUrl, count, flag, headerValue, optionalHeader, secret } from "./values.ts";
 
-/** What every origin has beside its address. */
+/** Keys that every type of origin has. */
 const common = {
   allowPrivate: flag()
     .default(false)
     .describe("Allows a private or loopback address for this host and port, and redirects within it."),
-  connections: count(1, 4096).default(64).describe("Connections to this origin at the same time."),
+  connections: count(1, 4096).default(64).describe("Concurrent connections to this origin."),
   requestsPerSecond: count(0, 100_000)
     .default(0)
-    .describe("Requests a second at the most, migration included; 0 is no limit."),
-  standby: flag().default(false).describe("true: asked only after the others have failed as failoverOn says."),
+    .describe("Largest number of requests a second, including migration; 0 is no limit."),
+  standby: flag().default(false).describe("true: used only after the other origins have failed as failoverOn says."),
   weight: count(0, 1000)
     .default(0)
-    .describe("Share of the fetches among origins with a weight; 0 leaves the origin in its place of the list."),
+    .describe("Share of the fetches among origins with a weight; 0 keeps the position in the list."),
 };
 
 const siteOriginSchema = z.strictObject({
   type: z.literal("site").describe("An ordinary web site."),
-  url: baseUrl().describe("Base URL, http or https; the object's key is added after a slash. No query, no user name."),
+  url: baseUrl().describe(
+    "Base URL, http or https; a slash and the object's key are appended. No query, no user name.",
+  ),
   host: z
     .string()
     .refine((text) => text === "" || normalizeHost(text) !== undefined, { error: wanted("a host name, or nothing") })
     .default("")
-    .describe("Host header to send; empty for that of the URL."),
+    .describe("Host header to send; empty for the host of the URL."),
   referer: optionalHeader().describe("Referer header to send; empty for none."),
   headers: z
     .record(z.string(), headerValue())
@@ -59,30 +61,30 @@ const qiniuOriginSchema = z.strictObject({
   ...common,
 });
 
-/** Where an S3-compatible bucket is and how it is entered; for origins and for the store. */
+/** Address of a bucket in an S3-compatible store; for origins and for the store. */
 const s3Place = {
   preset: z
     .enum(S3_PRESET_NAMES)
     .optional()
-    .describe("Vendor, which decides what is left out below: aws, oss, cos, obs, kodo, upyun, b2, minio or ceph."),
+    .describe("Vendor, which sets defaults for the keys below: aws, oss, cos, obs, kodo, upyun, b2, minio or ceph."),
   endpoint: z
     .union([z.literal(""), baseUrl()], { error: wanted("a URL such as https://s3.example.com, or nothing") })
     .default("")
-    .describe("URL of the service, without the bucket; empty for that of the preset and region."),
-  region: z.string().max(64).default("").describe("Region, such as cn-hangzhou; empty for the preset's own."),
+    .describe("URL of the service, without the bucket; empty to derive it from preset and region."),
+  region: z.string().max(64).default("").describe("Region, such as cn-hangzhou; empty for the preset's default."),
   bucket: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, {
       error: wanted("the name of a bucket: 2 to 255 letters, digits, dots, - and _, the first a letter or a digit"),
     })
     .describe("Name of the bucket at the vendor."),
-  pathStyle: flag().optional().describe("true: the bucket stands in the path, not in the host; default: the preset's."),
+  pathStyle: flag().optional().describe("true: puts the bucket into the path, not the host; default: the preset's."),
   prefix: z
     .string()
     .max(512)
     .regex(/^[^/\p{Cc}][^\p{Cc}]*$|^$/u, { error: wanted("a beginning of keys that does not start with a slash") })
     .default("")
-    .describe("Put before every key, such as images/."),
+    .describe("Prefix of every key, such as images/."),
 };
 
 const s3OriginSchema = z.strictObject({
@@ -97,7 +99,7 @@ const s3OriginSchema = z.strictObject({
 
 export const originSchema = z.discriminatedUnion("type", [siteOriginSchema, qiniuOriginSchema, s3OriginSchema]);
 
-/** Where objects are kept. */
+/** The store of objects. */
 export const storeSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("fs").describe("A folder below `data`.") }),
   z.strictObject({
@@ -108,6 +110,6 @@ export const storeSchema = z.discriminatedUnion("type", [
       "Secret access key (env:NAME or file:PATH).",
     ),
     allowPrivate: flag().default(false).describe("Allows a private or loopback address for the endpoint."),
-    connections: count(1, 4096).default(64).describe("Connections to the store at the same time."),
+    connections: count(1, 4096).default(64).describe("Concurrent connections to the store."),
   }),
 ]);

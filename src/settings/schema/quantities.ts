@@ -1,4 +1,4 @@
-// Sizes and durations as people write them: "64MiB" → bytes, "30s" → milliseconds. Numbers with units only; no dates.
+// Parses sizes and durations: "64MiB" → bytes, "30s" → milliseconds. It knows no dates.
 import * as z from "zod";
 import { wanted } from "../faults.ts";
 
@@ -39,13 +39,13 @@ function quantity(match: RegExpExecArray | null, units: Readonly<Record<string, 
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** Both ends inclusive, in the same notation as the settings. */
+/** Both bounds inclusive, written as in the settings. */
 interface Bounds {
   readonly min?: string;
   readonly max?: string;
 }
 
-/** A key that holds a size; its value is in bytes. A plain whole number is bytes. */
+/** Schema of a size, in bytes. The file may also have a plain whole number of bytes. */
 export function size(bounds: Bounds = {}) {
   const error = wanted("a size such as 64MB, 64MiB or a whole number of bytes");
   return z
@@ -55,7 +55,7 @@ export function size(bounds: Bounds = {}) {
     );
 }
 
-/** A key that holds a duration; its value is in milliseconds. `0s` is off where the bounds allow it. */
+/** Schema of a duration, in milliseconds. `0s` usually means off, if the bounds allow it. */
 export function duration(bounds: Bounds = {}) {
   const error = wanted("a duration with its unit, such as 500ms, 30s, 5m, 2h or 7d");
   return z

@@ -1,5 +1,5 @@
-// The keys of huiyuan.yaml with their defaults, bounds, descriptions and types; those of mirrors, rules, origins and
-// stores are in the files beside. Rules that need two keys at once are in cross-checks.ts.
+// The keys of huiyuan.yaml with their defaults, bounds, descriptions and types. Mirrors, rules, origins and stores have
+// files of their own beside it. Rules between two keys are in checks/.
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
 import { crossFaults, MAX_KEYS } from "../checks/cross-checks.ts";
@@ -38,8 +38,10 @@ const serverSchema = z.strictObject({
     ),
   adminHosts: z
     .array(hostName("a host name or address, such as admin.example.com"))
-    .default([])
-    .describe("Further names under which the admin port may be asked, such as that of a proxy before it."),
+    .prefault([])
+    .describe(
+      "Further host names of the admin port, such as a proxy's, if adminHost is loopback; any other adminHost accepts every name.",
+    ),
   baseDomain: hostName("a host name, such as image.example.com")
     .prefault("localhost")
     .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),
@@ -50,11 +52,15 @@ const serverSchema = z.strictObject({
   publicPort: z
     .union([z.literal("auto"), z.int().min(1).max(65_535)], { error: wanted("a port from 1 to 65535, or auto") })
     .default("auto")
-    .describe("Port of the same URLs; auto is publicScheme's own if that is set, else server.port."),
+    .describe(
+      "Port of download_url, file_url, callbacks and `huiyuan sign`; auto: publicScheme's own if set, else server.port.",
+    ),
   healthPath: z
     .string()
     .regex(/^(?:(?!.*\/\.{1,2}(?:\/|$))\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]{0,254})?$/, {
-      error: wanted('a path such as /.well-known/huiyuan without % ? and #, or "" for none'),
+      error: wanted(
+        'a path such as /.well-known/huiyuan, of at most 255 characters, without % ? # and without a . or .. segment, or "" for none',
+      ),
     })
     .default("/.well-known/huiyuan")
     .describe('Path on the download port, of any host, that says 200 if ready, else 503; "" is off.'),
@@ -84,8 +90,10 @@ const coordinationSchema = z.discriminatedUnion("type", [
 ]);
 
 const limitsSchema = z.strictObject({
-  memory: size({ min: "1MiB" }).prefault("256MB").describe("Memory of the hot tier; at least 1MiB."),
-  disk: size({ min: "1MiB" }).prefault("20GB").describe("Bounded disk tiers (variants, edge copies); at least 1MiB."),
+  memory: size({ min: "1MiB" }).prefault("256MB").describe("Memory cache of small images; at least 1MiB."),
+  disk: size({ min: "1MiB" })
+    .prefault("20GB")
+    .describe("Disk cache (variants, copies of remote objects); at least 1MiB."),
   objectSize: size({ min: "1KiB", max: "1GiB" })
     .prefault("20MiB")
     .describe("Largest object that is fetched, uploaded or stored; 1KiB to 1GiB."),
@@ -95,17 +103,17 @@ const limitsSchema = z.strictObject({
   imageFrames: count(1, 100_000).default(300).describe("Most frames of an image that is processed."),
   renderTime: duration({ min: "100ms", max: "10m" })
     .prefault("5s")
-    .describe("Deadline of one rendering, from when its process is ready, then 500 with X-ErrNo -901; 100ms to 10m."),
-  fills: count(1, 65_536).default(256).describe("Fetches from origins at the same time."),
+    .describe("Deadline of one render once its process is ready; then 500 with X-ErrNo -901; 100ms to 10m."),
+  fills: count(1, 65_536).default(256).describe("Concurrent fetches from origins."),
   spoolMemory: size()
     .prefault("64MiB")
-    .describe("Memory of all bodies that are arriving, at most 256KiB each, the rest goes to disk; 0 is disk only."),
+    .describe("Memory of all arriving bodies, at most 256KiB each; the rest goes to disk; 0 is disk only."),
   hotObjectSize: size().prefault("2MiB").describe("Larger objects are not kept in memory."),
-  freeDisk: size().prefault("2GB").describe("With less free space than this nothing more is stored; serving goes on."),
+  freeDisk: size().prefault("2GB").describe("Below this free space nothing more is stored; serving goes on."),
   renders: z
     .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
     .default("auto")
-    .describe("Image pipelines at the same time; auto fits the machine."),
+    .describe("Concurrent renders; auto fits the machine."),
 });
 
 // buckets and domains
@@ -114,7 +122,9 @@ const domainSchema = z.strictObject({
   host: hostName('a host name, or "*" for any other host', true).describe(
     'Host name that is served from this bucket; "*" answers every host that nothing else names.',
   ),
-  mirror: mirrorSchema.optional().describe("What a miss does; without it this domain never goes back to an origin."),
+  mirror: mirrorSchema
+    .optional()
+    .describe("The mirror source of a miss; without it this domain never fetches from an origin."),
 });
 
 const refererDomain = z.string().transform((text, context) => {
@@ -148,32 +158,37 @@ const bucketSchema = z.strictObject({
       error: wanted("1 to 64 of a-z, 0-9 and - with no - at either end"),
     })
     .describe("1 to 64 of a-z, 0-9 and -, no - at either end."),
-  access: z.enum(["upload-download", "download"]).default("upload-download").describe("What clients may do."),
+  access: z
+    .enum(["upload-download", "download"])
+    .default("upload-download")
+    .describe("Operations that clients may use."),
   token: z.enum(["off", "required"]).default("off").describe("required: downloads need ?sign= (Token 防盗链)."),
   oneTimeDownloads: z
     .enum(["reuse", "once", "refuse"])
     .default("reuse")
-    .describe("What a one-time token does on a download: any number of times, exactly once, or refused."),
+    .describe("Whether a one-time token may download: any number of times, exactly once, or never."),
   referers: referersSchema.prefault({}).describe("Referer lists (域名防盗链)."),
   cacheControl: headerValue().default("public, max-age=86400").describe("Cache-Control of unsigned downloads."),
   signedCacheControl: z
     .enum(["private", "shared"])
     .default("private")
-    .describe("shared: signed downloads may be kept by a CDN that checks tokens itself."),
+    .describe("shared: a CDN that checks tokens itself may store signed downloads."),
   separators: z
     .array(z.enum(["-", "_", "/", "!"]))
     .default(["!"])
-    .describe("What divides a fileid from an alias: any of - _ / !"),
+    .describe("Separators between a fileid and an alias: any of - _ / !"),
   aliases: z
     .record(styleName, z.string().min(1).max(4096))
     .default({})
     .describe("Download aliases (样式下载别名): name → processing instruction."),
-  grammarEra: z
-    .literal([2015, "later"])
-    .default(2015)
-    .describe("Which of the two manuals is followed where they differ."),
+  grammarEra: z.literal([2015, "later"]).default(2015).describe("Manual to follow where the two differ."),
   originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
-  publicDomain: hostName("a host name, such as img.example.com")
+  publicDomain: z
+    .string()
+    .refine((text) => !/:\d*$/.test(text), {
+      error: wanted("a host name without a port; the port is server.publicPort"),
+    })
+    .pipe(hostName("a host name, such as img.example.com"))
     .optional()
     .describe('Host of download_url, file_url, callbacks and `huiyuan sign`; default: the first listed one but "*".'),
   cors: z
@@ -187,12 +202,12 @@ const bucketSchema = z.strictObject({
   styles: z
     .record(styleName, z.string().min(1).max(4096))
     .default({})
-    .describe("As aliases, and rendered ahead after an upload (空间样式)."),
+    .describe("Like aliases, and rendered right after an upload (空间样式)."),
   notFound: z
     .strictObject({ file: z.string().min(1).describe("Path of an HTML page or image, from this file's folder.") })
     .optional()
     .describe("Body of a 404."),
-  callback: callbackSchema.optional().describe("Tells your server of uploads (回调)."),
+  callback: callbackSchema.optional().describe("Notifies your server of uploads (回调)."),
   domains: z.array(domainSchema).default([]).describe("Host names of this bucket beside its default domain."),
 });
 
@@ -206,7 +221,7 @@ const keySchema = z.strictObject({
     })
     .describe("SecretID: public, named in every token."),
   secretKey: secret("the SecretKey, as env:NAME or file:PATH").describe("SecretKey (env:NAME or file:PATH)."),
-  enabled: flag().default(true).describe("false: its tokens are refused."),
+  enabled: flag().default(true).describe("false: tokens of this key are refused."),
 });
 
 const projectSchema = z.strictObject({
@@ -218,7 +233,7 @@ const projectSchema = z.strictObject({
   acceptV1Signature: flag()
     .default(true)
     .describe("Takes tokens of the first generation, for the project's first bucket."),
-  // No max(): zod would then look no further. cross-checks.ts counts, and editors are told here.
+  // With max() zod would stop here. cross-checks.ts counts them; the meta is for editors.
   keys: z
     .array(keySchema)
     .min(1)
@@ -227,7 +242,7 @@ const projectSchema = z.strictObject({
   buckets: z.array(bucketSchema).default([]).describe("The project's buckets."),
 });
 
-/** The whole file. Its output has secrets as they were given in and paths still relative; load.ts finishes them. */
+/** The whole file. Secrets and paths are still as written; load.ts resolves them. */
 export const settingsSchema = z
   .strictObject({
     server: serverSchema.prefault({}).describe("Where the server listens and what it says."),
@@ -237,7 +252,7 @@ export const settingsSchema = z
     limits: limitsSchema.prefault({}).describe("Every bound."),
     projects: z.array(projectSchema).min(1).describe("Projects (项目) with their keys and buckets."),
   })
-  // Runs over faulty files too, so that one run tells everything.
+  // It also runs on faulty files, so that one run reports every fault.
   .superRefine(
     (settings, context) => {
       for (const { path, message } of [...unsupportedFaults(settings), ...crossFaults(settings)]) {
@@ -249,7 +264,7 @@ export const settingsSchema = z
 
 type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
 
-/** The whole file with every default filled in: sizes in bytes, durations in milliseconds, secrets and paths resolved. */
+/** The whole file with all defaults: sizes in bytes, durations in milliseconds, secrets and paths resolved. */
 export type Settings = DeepReadonly<z.output<typeof settingsSchema>>;
 export type ServerSettings = Settings["server"];
 export type ProjectSettings = Settings["projects"][number];

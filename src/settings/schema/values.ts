@@ -1,4 +1,4 @@
-// Kinds of values that several parts of the settings have in common, with the words for what is wanted of them.
+// Schemas of values that several parts of the settings share, with their error messages.
 import * as z from "zod";
 import { isHeaderValue, originUrlFault } from "../checks/origin-rules.ts";
 import { wanted } from "../faults.ts";
@@ -9,10 +9,10 @@ export const flag = () => z.boolean();
 /** A whole number, both bounds inclusive. */
 export const count = (min: number, max: number) => z.int().min(min).max(max);
 
-/** `words`: what the secret is. Its place must be listed in secrets.ts too. */
+/** `words` describe the secret. Add its path to secret-paths.ts, too. */
 export const secret = (words: string) => z.string({ error: wanted(words) }).min(1);
 
-/** Gives the spelling of normalizeHost(). */
+/** A host name in the spelling of normalizeHost(). */
 export const hostName = (words: string, isStarAllowed = false) =>
   z.string({ error: wanted(words) }).transform((text, context) => {
     const host = isStarAllowed && text === "*" ? text : normalizeHost(text);
@@ -24,7 +24,7 @@ const HEADER_WORDS = "the value of an HTTP header: printable ASCII without outer
 
 export const headerValue = () => z.string().refine(isHeaderValue, { error: wanted(HEADER_WORDS) });
 
-/** The value of a header, or nothing for none. */
+/** The value of a header; empty for no header. */
 export const optionalHeader = () =>
   z
     .string()
@@ -36,6 +36,6 @@ export const baseUrl = () =>
   z.string().transform((text, context) => {
     const fault = originUrlFault(text);
     if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
-    // What is added brings its own slash.
+    // Appended paths begin with a slash.
     return text.replace(/\/+$/, "");
   });

@@ -1,13 +1,13 @@
-// What an upload's answer and the business server's have to do with each other: the words of the callback (回调). Pure; who
-// is called, when, and what is kept for later are notifier.ts and outbox.ts.
+// The types of the callback (回调): the facts of a stored file, the result of its notice, and how the result enters the
+// response to the upload. Pure; notices.ts sends the notices and outbox.ts stores them.
 
-/** A file that has just been stored: by an ordinary upload, a last slice or an instant upload. */
+/** A file that has just been stored by an ordinary upload, a last slice or an instant upload. */
 export interface Uploaded {
   readonly appid: string;
-  /** Its name alone. */
+  /** The bucket's name, without the appid. */
   readonly bucket: string;
   readonly fileid: string;
-  /** As the client sent it; empty where it sent none. */
+  /** As the client sent it; empty if it sent none. */
   readonly magicContext: string;
   /** Lower-case hex. */
   readonly sha1: string;
@@ -16,47 +16,49 @@ export interface Uploaded {
   /** The download URL. */
   readonly url: string;
   readonly userid: string;
-  /** Of the upload's own request. */
+  /** Request id of the upload. */
   readonly requestId: string;
 }
 
-/** The upload is stored and the business server has not taken note of it; outside every range of the original. */
+/**
+ * The upload is stored, but the business server has not confirmed its notice. Not in any code range of the original.
+ */
 export const CALLBACK_FAILED = -5979;
 
-/** Why a notice did not get through; `status` where the business server gave one. */
+/** Why a notice was not delivered; `status` if the business server sent one. */
 export interface CallbackFailure {
   readonly reason: "bad_answer" | "status" | "connect" | "dns" | "tls" | "blocked" | "timeout";
   readonly status?: number;
 }
 
-/** How the uploader is answered. */
+/** The report of the callback in the response to the upload. */
 export interface CallbackOutcome {
-  /** 0 is HTTP 200 with the usual message, the other HTTP 400 with a message of its own. */
+  /** 0: HTTP 200 with the usual message. CALLBACK_FAILED: HTTP 400 with a message of its own. */
   readonly code: 0 | typeof CALLBACK_FAILED;
   /**
-   * The value of `data.callback` as JSON text. Text, because it may be the business server's own: its 64-bit numbers would
-   * not survive being parsed. `joinCallback` puts it in.
+   * The value of `data.callback` as JSON text. It may be the business server's own, and parsing would damage its 64-bit
+   * numbers. `joinCallback` inserts it.
    */
   readonly json: string;
 }
 
-/** An upload whose notice is owed although it is not stored yet. One of its functions is called, once. */
+/** The outbox entry of an upload that is not stored yet. Exactly one of its functions is called, once. */
 export interface OutboxDraft {
-  /** The file is durable now. Waits for the business server as long as the settings let it. Never rejects. */
+  /** The file is durable now. Sends the notice and waits for the business server, up to its timeout. Never rejects. */
   stored(): Promise<CallbackOutcome>;
-  /** It was not stored: there is nothing to tell. */
+  /** The file was not stored, so no notice is sent. */
   withdraw(): void;
-  /** Whether it was stored is not known. That is looked up in a minute. */
-  leave(): void;
+  /** It is unknown whether the file was stored. It is looked up a minute later. */
+  markUnknown(): void;
 }
 
 /**
- * Before a file is stored; never rejects. Undefined where the bucket has no callback: the answer then has no
+ * Called before a file is stored; never rejects. Undefined if the bucket has no callback; the response then has no
  * `data.callback`.
  */
-export type MakeOutboxEntry = (uploaded: Uploaded) => Promise<OutboxDraft | undefined>;
+export type MakeOutboxDraft = (uploaded: Uploaded) => Promise<OutboxDraft | undefined>;
 
-/** `data` with its callback, as JSON text. The other keys are ours and stay. */
+/** `data` as JSON text with the callback's value inserted as `callback`. */
 export function joinCallback(data: Readonly<Record<string, unknown>>, { json }: CallbackOutcome): string {
   const { callback: _, ...rest } = data;
   const text = JSON.stringify(rest).slice(0, -1);

@@ -1,5 +1,5 @@
-// One attempt to deliver a notice: the request, the guarded connection, the deadline, and what may come back. It decides
-// what an answer means, and nothing of what follows from it.
+// Makes one attempt to deliver a notice: request, guarded connection, deadline, and the interpretation of the response.
+// Retries and the result for the uploader are in redelivery.ts and notices.ts.
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, type ErrorCode } from "../../core/errors.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
@@ -7,50 +7,50 @@ import { type CallReply, createCaller } from "../../origin/exchange/caller.ts";
 import { type CallbackNotice, callbackBody } from "../../sign/callback.ts";
 import type { CallbackFailure } from "./callback.ts";
 
-/** Where a bucket's notices go, as its settings say. */
+/** The callback settings of a bucket. */
 export interface CallbackTarget {
   /** http or https, with path and query. */
   readonly url: string;
   readonly secret: string;
-  /** Milliseconds for everything that an uploader waits for. */
+  /** Milliseconds that the uploader waits for the callback. */
   readonly timeoutMs: number;
   readonly onFailure: "report" | "accept";
   /** True: this host and port may have a private address. */
   readonly allowPrivate: boolean;
 }
 
-/** `json`: what the business server answered, as it wrote it. `found`: for the log alone; it may name inner hosts. */
+/** `json`: the business server's response, unchanged. `found`: for the log only, because it may name internal hosts. */
 export type Delivery =
   | { readonly ok: true; readonly json: string }
   | { readonly ok: false; readonly failure: CallbackFailure; readonly found?: string };
 
-export interface Delivering {
+export interface DeliveryRequest {
   readonly notice: CallbackNotice;
-  /** Of the upload. */
+  /** Request id of the upload. */
   readonly requestId: string;
-  /** Aborts when the time is over. */
+  /** Aborts at the deadline. */
   readonly signal: AbortSignal;
 }
 
 export interface Receiver {
   /** Never rejects. */
-  deliver(delivering: Delivering): Promise<Delivery>;
+  deliver(request: DeliveryRequest): Promise<Delivery>;
   close(): Promise<void>;
 }
 
 export interface ReceiverOptions {
   readonly target: Pick<CallbackTarget, "url" | "secret" | "timeoutMs" | "allowPrivate">;
-  /** At the same time. */
+  /** Connections at the same time. */
   readonly connections: number;
   readonly userAgent: string;
   readonly resolve: Resolve;
 }
 
-/** A longer answer is none. Bytes. */
+/** A longer response counts as a bad answer. Bytes. */
 export const MAX_ANSWER_BYTES = 65_536;
-// Dialling ends a little before the time is over, so that a name server that is silent is told from a silent receiver.
+// Dialling ends a little before the deadline, so that a silent name server and a silent receiver differ.
 const DIAL_SHARE = 0.9;
-/** Before the second attempt: a receiver that is restarting gets a moment. */
+/** Before the retry, for a receiver that is restarting. */
 const PAUSE_MS = 250;
 
 export function createReceiver({ target, connections, userAgent, resolve }: ReceiverOptions): Receiver {
@@ -59,7 +59,7 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
   const caller = createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve });
   const { pathname, search } = new URL(url);
 
-  async function attempt({ notice, requestId, signal }: Delivering): Promise<Delivery> {
+  async function attempt({ notice, requestId, signal }: DeliveryRequest): Promise<Delivery> {
     const reply = await caller.call({
       method: "POST",
       target: `${pathname}${search}`,
@@ -69,7 +69,7 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
         "accept-encoding": "identity",
         "user-agent": userAgent,
         "x-request-id": requestId,
-        // A connection kept open may end just as the notice goes out, and nobody could tell whether it arrived.
+        // A kept connection may close just as the notice is sent; then it would be unknown whether the notice arrived.
         connection: "close",
       },
       body: Buffer.from(callbackBody(notice, secret), "latin1"),
@@ -79,15 +79,15 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
   }
 
   return {
-    async deliver(delivering) {
-      const { signal } = delivering;
+    async deliver(request) {
+      const { signal } = request;
       try {
         try {
-          return await attempt(delivering);
+          return await attempt(request);
         } catch (error) {
           if (signal.aborted || !isUnsent(error)) throw error;
           await delay(PAUSE_MS, undefined, { signal });
-          return await attempt(delivering);
+          return await attempt(request);
         }
       } catch (error) {
         if (signal.aborted) return { ok: false, failure: { reason: "timeout" } };
@@ -108,11 +108,11 @@ async function readAnswer({ status, body, discard }: CallReply): Promise<Deliver
   return json === undefined ? { ok: false, failure: { reason: "bad_answer", status } } : { ok: true, json };
 }
 
-/** Undefined where there is more than may be read. */
+/** Undefined if the body exceeds MAX_ANSWER_BYTES. */
 async function readWhole(body: AsyncIterable<Buffer>): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
   let size = 0;
-  // Leaving the loop ends the connection.
+  // Leaving the loop closes the connection.
   for await (const part of body) {
     size += part.byteLength;
     if (size > MAX_ANSWER_BYTES) return undefined;
@@ -121,7 +121,7 @@ async function readWhole(body: AsyncIterable<Buffer>): Promise<Buffer | undefine
   return Buffer.concat(parts);
 }
 
-/** The text of a JSON value, `null` for nothing at all; undefined where it is neither. */
+/** The text of a JSON value, `null` for an empty body; undefined if it is neither. */
 function jsonOf(bytes: Buffer): string | undefined {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes).trim();
@@ -129,7 +129,7 @@ function jsonOf(bytes: Buffer): string | undefined {
     JSON.parse(text);
     return text;
   } catch {
-    return undefined; // Not UTF-8, not JSON, or nested deeper than can be read.
+    return undefined; // Not UTF-8, not JSON, or nested too deeply.
   }
 }
 
@@ -142,7 +142,7 @@ const DIAL_REASONS: Readonly<Partial<Record<ErrorCode, CallbackFailure["reason"]
   origin_timeout: "timeout",
 };
 
-/** undici's words for an answer that is not HTTP, or has a head beyond all measure. */
+/** Error names of undici for a response that is not HTTP or has an oversized head. */
 const NOT_HTTP: ReadonlySet<unknown> = new Set([
   "HTTPParserError",
   "HeadersOverflowError",
@@ -154,7 +154,7 @@ function reasonOf(error: unknown): CallbackFailure["reason"] {
   return DIAL_REASONS[asHuiyuanError(error).code] ?? "connect";
 }
 
-/** What another attempt may not meet. The dialer alone has such codes, so no byte has been sent. */
+/** Failures that a retry may avoid. Only the dialer throws these codes, so no byte has been sent. */
 const UNSENT: readonly ErrorCode[] = ["origin_refused", "origin_dns_failed"];
 
 function isUnsent(error: unknown): boolean {

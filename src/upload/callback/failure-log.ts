@@ -1,48 +1,48 @@
-// What the log says of callbacks that fail: when it begins, once a minute while it goes on, and when it is over. A receiver
-// that is down must not fill the disk with lines.
+// Logs failing callbacks: the first failure, then once a minute, and the recovery. A receiver that is down must not
+// fill the disk with log lines.
 import type { Log } from "../../core/log.ts";
 import type { Delivery } from "./delivery.ts";
 
 export interface FailureLog {
-  /** How an attempt ended. */
+  /** Records the result of an attempt. */
   note(bucketId: string, delivery: Delivery): void;
-  /** A notice could not be kept: should its first attempt fail, it is lost. */
+  /** A notice could not be stored in the outbox; if its first attempt fails, it is lost. */
   notEnqueued(bucketId: string, cause: unknown): void;
 }
 
-interface Trouble {
+interface FailureCount {
   failed: number;
   /** As performance.now(). */
-  saidAt: number;
+  loggedAt: number;
 }
 
-const EVERY_MS = 60_000;
+const LOG_EVERY_MS = 60_000;
 
-/** One entry for each bucket that is in trouble. */
+/** Bounded: one entry for each bucket whose callback fails. */
 export function createFailureLog(log: Log): FailureLog {
-  const troubles = new Map<string, Trouble>();
-  const notEnqueued = new Map<string, Trouble>();
+  const failing = new Map<string, FailureCount>();
+  const notEnqueued = new Map<string, FailureCount>();
 
-  /** How many times since it was said last; undefined: not worth a line now. */
-  function count(all: Map<string, Trouble>, bucketId: string): number | undefined {
-    const trouble = all.get(bucketId) ?? { failed: 0, saidAt: Number.NEGATIVE_INFINITY };
-    all.set(bucketId, trouble);
-    trouble.failed += 1;
-    if (performance.now() < trouble.saidAt + EVERY_MS) return undefined;
-    const { failed } = trouble;
-    trouble.failed = 0;
-    trouble.saidAt = performance.now();
+  /** Counts a failure. Returns the failures since the last log line, or undefined if it is too early for a line. */
+  function count(all: Map<string, FailureCount>, bucketId: string): number | undefined {
+    const entry = all.get(bucketId) ?? { failed: 0, loggedAt: Number.NEGATIVE_INFINITY };
+    all.set(bucketId, entry);
+    entry.failed += 1;
+    if (performance.now() < entry.loggedAt + LOG_EVERY_MS) return undefined;
+    const { failed } = entry;
+    entry.failed = 0;
+    entry.loggedAt = performance.now();
     return failed;
   }
 
   return {
     note(bucket, delivery) {
       if (delivery.ok) {
-        if (troubles.delete(bucket)) log.info({ bucket }, "the callback works again");
+        if (failing.delete(bucket)) log.info({ bucket }, "the callback works again");
         return;
       }
       const { failure, found } = delivery;
-      const failed = count(troubles, bucket);
+      const failed = count(failing, bucket);
       if (failed !== undefined)
         log.warn(
           { bucket, ...failure, ...(found === undefined ? {} : { found }), failed },
@@ -53,10 +53,7 @@ export function createFailureLog(log: Log): FailureLog {
       const failed = count(notEnqueued, bucket);
       if (failed === undefined) return;
       const why = typeof cause === "string" ? { found: cause } : { err: cause };
-      log.error(
-        { bucket, ...why, failed },
-        "notices of uploads are sent once only, since they cannot be kept for later",
-      );
+      log.error({ bucket, ...why, failed }, "cannot store notices of uploads for later; each is sent only once");
     },
   };
 }

@@ -1,5 +1,5 @@
-// Telling business servers of uploads (回调): each notice is owed durably before it is first sent, and until it is delivered.
-// The uploader waits for the first attempt only. Wires delivery, outbox and redelivery for all buckets of the settings.
+// Sends notices of uploads to business servers (回调). Each notice is in the durable outbox before its first attempt and
+// until it is delivered; the uploader waits for the first attempt only. Wires delivery, outbox and redelivery.
 import { createReloadCache } from "../../async/reload-cache.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
@@ -10,7 +10,7 @@ import {
   CALLBACK_FAILED,
   type CallbackFailure,
   type CallbackOutcome,
-  type MakeOutboxEntry,
+  type MakeOutboxDraft,
   type Uploaded,
 } from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
@@ -18,33 +18,36 @@ import { createFailureLog } from "./failure-log.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import { createRedelivery, nextAttempt, REDELIVERIES } from "./redelivery.ts";
 
-/** What happens to notices, as it happens. */
+/** Counts what happens to notices. */
 export interface CallbackMeter {
-  /** One attempt has ended. */
+  /** An attempt has ended. */
   attempted(outcome: "delivered" | CallbackFailure["reason"]): void;
-  /** A notice failed that could not be kept for later. */
+  /** A notice has failed that is not in the outbox, so it is not retried. */
   lost(): void;
 }
 
 export interface Notices {
   /**
-   * Before a file is stored: whatever happens from here on, its notice is sent if and only if the file is there. Never
-   * rejects. Undefined where the bucket has no callback.
+   * To be called before a file is stored. From then on its notice is sent if and only if the file was stored, also
+   * after a crash. Never rejects. Undefined if the bucket has no callback.
    */
-  readonly announce: MakeOutboxEntry;
-  /** By `<appid>/<bucket>`. For what begins from now on; what is owed goes to the new place. */
+  readonly makeOutboxDraft: MakeOutboxDraft;
+  /** Replaces the targets, by `<appid>/<bucket>`. Pending notices are sent to the new target too. */
   apply(targets: ReadonlyMap<string, CallbackTarget>): void;
-  /** Sends what is owed, from now on; again: looks for it at once. Never rejects. Without it only first attempts are made. */
+  /**
+   * Starts redelivery; a further call looks for due notices at once. Without it only first attempts are made. Never
+   * rejects.
+   */
   redeliver(): Promise<void>;
-  /** Whether what is owed is sent: true once redeliver() has been called. */
+  /** True once redeliver() has been called. */
   readonly isRedelivering: boolean;
-  /** Attempts under way are broken off; their notices stay owed. */
+  /** Aborts running attempts; their notices stay in the outbox. */
   close(): Promise<void>;
 }
 
 export interface NoticesOptions {
   readonly outbox: Outbox;
-  /** Whether the file is there, as it was uploaded. Rejects where that cannot be said now. */
+  /** Whether the file is stored as it was uploaded. Rejects if the store does not answer. */
   readonly isStored: (uploaded: Uploaded) => Promise<boolean>;
   readonly userAgent: string;
   readonly resolve: Resolve;
@@ -54,18 +57,19 @@ export interface NoticesOptions {
   readonly log: Log;
 }
 
-/** First attempts to one receiver at the same time; further uploads of its bucket wait, within their time. */
+/** First attempts to one receiver at the same time; further ones wait, within their timeout. */
 const IN_FLIGHT = 32;
 // No uploader waits for these.
 const REDELIVERY_TIMEOUT_MS = 10_000;
-// For storing a file that was announced and the first attempt, and between two looks whether it is stored.
+// The time for storing a file and for its first attempt; also the interval of lookups whether the file was stored.
 const STORING_MS = 60_000;
+/** A notice whose file is not stored after this time is dropped. */
 const STORED_AT_LAST_MS = 600_000;
 
-interface Called {
+interface Recipient {
   readonly target: CallbackTarget;
   readonly receiver: Receiver;
-  readonly slots: Semaphore;
+  readonly firstAttempts: Semaphore;
 }
 
 export function createNotices(options: NoticesOptions): Notices {
@@ -73,25 +77,31 @@ export function createNotices(options: NoticesOptions): Notices {
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
   const receivers = createReloadCache<Receiver>();
-  const slots = createReloadCache<Semaphore>();
+  const semaphores = createReloadCache<Semaphore>();
   const failures = createFailureLog(log);
-  /** Announced, or in their first attempt. */
-  const underWay = new Set<number>();
-  let called: ReadonlyMap<string, Called> = new Map();
-  const redelivery = createRedelivery({ outbox, isCalled: (id) => called.has(id), attempt: sendAgain, now, log });
+  /** Ids of notices whose file is being stored or whose first attempt is running. */
+  const inProgress = new Set<number>();
+  let recipients: ReadonlyMap<string, Recipient> = new Map();
+  const redelivery = createRedelivery({
+    outbox,
+    hasReceiver: (id) => recipients.has(id),
+    attempt: retryDelivery,
+    now,
+    log,
+  });
   let isRedelivering = false;
 
   function wake(): void {
     if (isRedelivering) redelivery.wake();
   }
 
-  /** The notice's id; undefined where it could not be kept. */
+  /** The id of the notice; undefined if it could not be stored. */
   async function enqueue(uploaded: Uploaded): Promise<number | undefined> {
     try {
       const since = now();
       const id = await outbox.enqueue(uploaded, { since, dueAt: since + STORING_MS });
-      if (id === undefined) failures.notEnqueued(bucketIdOf(uploaded), "as many notices are owed as are kept");
-      else underWay.add(id);
+      if (id === undefined) failures.notEnqueued(bucketIdOf(uploaded), "the outbox of this bucket is full");
+      else inProgress.add(id);
       return id;
     } catch (error) {
       failures.notEnqueued(bucketIdOf(uploaded), error);
@@ -102,11 +112,11 @@ export function createNotices(options: NoticesOptions): Notices {
   async function sendFirst(
     id: number | undefined,
     uploaded: Uploaded,
-    { target, receiver, slots }: Called,
+    { target, receiver, firstAttempts }: Recipient,
   ): Promise<CallbackOutcome> {
     const lifetime = createLifetime(shared, target.timeoutMs, () => new Error("the time is over"));
     try {
-      const delivery = await send(uploaded, { receiver, slots, attempt: 1 }, lifetime);
+      const delivery = await send(uploaded, { receiver, semaphore: firstAttempts, attempt: 1 }, lifetime);
       if (id === undefined) {
         if (!delivery.ok) meter.lost();
       } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
@@ -118,22 +128,22 @@ export function createNotices(options: NoticesOptions): Notices {
 
   async function send(
     uploaded: Uploaded,
-    { receiver, slots, attempt }: { receiver: Receiver; slots?: Semaphore; attempt: number },
+    { receiver, semaphore, attempt }: { receiver: Receiver; semaphore?: Semaphore; attempt: number },
     lifetime: ReturnType<typeof createLifetime>,
   ): Promise<Delivery> {
-    let leave: (() => void) | undefined;
+    let release: (() => void) | undefined;
     let delivery: Delivery;
     try {
-      leave = await slots?.take(lifetime);
+      release = await semaphore?.take(lifetime);
       const ending = new AbortController();
       lifetime.watch((reason) => ending.abort(reason));
       const { requestId, ...facts } = uploaded;
       const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt };
       delivery = await receiver.deliver({ notice, requestId, signal: ending.signal });
     } catch {
-      delivery = { ok: false, failure: { reason: "timeout" } }; // No place became free in time.
+      delivery = { ok: false, failure: { reason: "timeout" } }; // Too many first attempts were running.
     } finally {
-      leave?.();
+      release?.();
     }
     if (closing.signal.aborted) return delivery;
     meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
@@ -141,7 +151,7 @@ export function createNotices(options: NoticesOptions): Notices {
     return delivery;
   }
 
-  /** Throws where the outbox cannot be written. */
+  /** Writes the result of an attempt to the outbox. Throws if the outbox cannot be written. */
   async function settle(
     { id, attempts, since }: Pick<OutboxEntry, "id" | "attempts" | "since">,
     delivery: Delivery,
@@ -154,47 +164,44 @@ export function createNotices(options: NoticesOptions): Notices {
       const dueAt = nextAttempt({ since, attempts, at: now() });
       await outbox.postpone(id, { attempts, dueAt, isStored: true, failure: delivery.failure });
     } finally {
-      underWay.delete(id);
+      inProgress.delete(id);
     }
   }
 
   function noteUnsettled(error: unknown): void {
-    log.warn({ err: error }, "cannot note how a notice ended; it may be sent again");
+    log.warn({ err: error }, "cannot update the outbox; a notice may be sent again");
   }
 
-  async function sendAgain(owed: OutboxEntry): Promise<void> {
-    if (!(await isToBeSent(owed))) return;
-    const to = called.get(bucketIdOf(owed));
+  async function retryDelivery(entry: OutboxEntry): Promise<void> {
+    if (!(await mustBeSent(entry))) return;
+    const to = recipients.get(bucketIdOf(entry));
     if (to === undefined) return;
-    const attempts = owed.isStored ? owed.attempts + 1 : owed.attempts;
+    const attempts = entry.isStored ? entry.attempts + 1 : entry.attempts;
     const timeoutMs = Math.max(to.target.timeoutMs, REDELIVERY_TIMEOUT_MS);
     const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
     try {
-      const delivery = await send(owed, { receiver: to.receiver, attempt: attempts }, lifetime);
-      // Broken off by the end of the program: it stays as it is, and due.
-      if (delivery.ok || !closing.signal.aborted) await settle({ ...owed, attempts }, delivery);
+      const delivery = await send(entry, { receiver: to.receiver, attempt: attempts }, lifetime);
+      // An attempt that was aborted by the shutdown leaves the notice due.
+      if (delivery.ok || !closing.signal.aborted) await settle({ ...entry, attempts }, delivery);
     } finally {
       lifetime.end();
     }
   }
 
-  /** False: it has been postponed or forgotten. */
-  async function isToBeSent(owed: OutboxEntry): Promise<boolean> {
-    const { id, attempts, isStored: isThere, failure, since } = owed;
+  /** Whether the notice is to be sent now. If not, it has been postponed or removed. */
+  async function mustBeSent(entry: OutboxEntry): Promise<boolean> {
+    const { id, attempts, isStored: isThere, failure, since } = entry;
     const later = () => outbox.postpone(id, { attempts, isStored: isThere, failure, dueAt: now() + STORING_MS });
-    if (underWay.has(id) && now() < since + STORED_AT_LAST_MS) {
+    if (inProgress.has(id) && now() < since + STORED_AT_LAST_MS) {
       await later();
       return false;
     }
     if (isThere) return true;
     let found: boolean;
     try {
-      found = await isStored(owed);
+      found = await isStored(entry);
     } catch (error) {
-      log.warn(
-        { err: error, bucket: bucketIdOf(owed) },
-        "cannot find out whether an upload was stored; will try again",
-      );
+      log.warn({ err: error, bucket: bucketIdOf(entry) }, "cannot look up whether an upload was stored; will retry");
       await later();
       return false;
     }
@@ -205,39 +212,42 @@ export function createNotices(options: NoticesOptions): Notices {
   }
 
   return {
-    async announce(uploaded) {
-      const to = called.get(bucketIdOf(uploaded));
+    async makeOutboxDraft(uploaded) {
+      const to = recipients.get(bucketIdOf(uploaded));
       if (to === undefined) return undefined;
       const id = await enqueue(uploaded);
       return {
-        stored: () => sendFirst(id, uploaded, called.get(bucketIdOf(uploaded)) ?? to),
+        stored: () => sendFirst(id, uploaded, recipients.get(bucketIdOf(uploaded)) ?? to),
         withdraw() {
           if (id === undefined) return;
-          underWay.delete(id);
+          inProgress.delete(id);
           outbox.forget(id).catch(noteUnsettled);
         },
-        leave() {
-          if (id !== undefined) underWay.delete(id);
+        markUnknown() {
+          if (id !== undefined) inProgress.delete(id);
         },
       };
     },
     apply(targets) {
-      called = new Map(
+      recipients = new Map(
         [...targets].map(([bucketId, target]) => {
           const { url, secret, timeoutMs, allowPrivate } = target;
           const receiver = receivers.take(JSON.stringify([bucketId, url, secret, timeoutMs, allowPrivate]), () =>
             createReceiver({ target, connections: IN_FLIGHT + REDELIVERIES, userAgent, resolve }),
           );
-          return [bucketId, { target, receiver, slots: slots.take(bucketId, () => createSemaphore(IN_FLIGHT)) }];
+          return [
+            bucketId,
+            { target, receiver, firstAttempts: semaphores.take(bucketId, () => createSemaphore(IN_FLIGHT)) },
+          ];
         }),
       );
-      slots.keep();
-      // Each ends when its last notice has.
+      semaphores.keep();
+      // Each receiver closes after its last notice.
       for (const receiver of receivers.keep()) void receiver.close();
       wake();
     },
     async redeliver() {
-      // A process that ended in the midst of an upload has left it to this one to find out what became of it.
+      // An earlier process may have ended during an upload; this one looks up whether the file was stored.
       if (!isRedelivering) await outbox.inherit(now()).catch(noteUnsettled);
       isRedelivering = true;
       wake();

@@ -1,60 +1,60 @@
-// The notices that business servers are owed, durable: one row each, from before the first attempt until it is delivered or
-// dropped. When and how they are sent is notices.ts; this file only remembers.
+// The durable outbox of notices to business servers: one row each, from before the first attempt until it is delivered
+// or dropped. notices.ts sends them; this file only stores them.
 import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
 import type { CallbackFailure, Uploaded } from "./callback.ts";
 
 /** A notice that has not been delivered. Times are Unix milliseconds. */
 export interface OutboxEntry extends Uploaded {
   readonly id: number;
-  /** Since when it is owed. */
+  /** When the entry was created. */
   readonly since: number;
-  /** Begun so far. */
+  /** Attempts started so far. */
   readonly attempts: number;
-  /** When the next attempt may be made; undefined: no more are made unless an operator orders one. */
+  /** Earliest time of the next attempt; undefined: none follows unless an operator requests it. */
   readonly dueAt: number | undefined;
-  /** False while it is not known that the file has been stored. */
+  /** False until the file is known to be stored. */
   readonly isStored: boolean;
-  /** Of the last attempt, where it has ended. */
+  /** Failure of the last attempt, if that has ended. */
   readonly failure: CallbackFailure | undefined;
 }
 
-/** `waiting`: further attempts will be made. `given-up`: none. */
-export const OWED_STATES = ["waiting", "given-up"] as const;
-export type OutboxState = (typeof OWED_STATES)[number];
+/** `waiting`: further attempts follow. `given-up`: none follow. */
+export const OUTBOX_STATES = ["waiting", "given-up"] as const;
+export type OutboxState = (typeof OUTBOX_STATES)[number];
 
 export interface Selection {
-  /** `<appid>/<bucket>`; undefined: every one. */
+  /** `<appid>/<bucket>`; undefined: every bucket. */
   readonly bucketId: string | undefined;
   readonly state: OutboxState | undefined;
-  /** Undefined: all that the rest selects. */
+  /** Undefined: every notice that matches the other fields. */
   readonly ids: readonly number[] | undefined;
 }
 
-/** All throw store_failed, store_full and overloaded; what they change is durable when they resolve. */
+/** All methods throw store_failed, store_full and overloaded. Changes are durable when a method resolves. */
 export interface Outbox {
-  /** The notice's id; undefined where the bucket is owed as many as are kept. */
-  enqueue(uploaded: Uploaded, owing: { readonly since: number; readonly dueAt: number }): Promise<number | undefined>;
-  /** What a process before this one has left behind without knowing that it was stored is due now. */
+  /** Returns the id of the notice; undefined if the bucket has MAX_ENTRIES and none of them is given up. */
+  enqueue(uploaded: Uploaded, times: { readonly since: number; readonly dueAt: number }): Promise<number | undefined>;
+  /** Makes entries of an earlier process due whose file is not known to be stored. */
   inherit(now: number): Promise<void>;
-  /** Delivered, or there is nothing to tell. */
+  /** Removes a notice that was delivered or whose file was not stored. */
   forget(id: number): Promise<void>;
   postpone(id: number, next: Pick<OutboxEntry, "attempts" | "dueAt" | "isStored" | "failure">): Promise<void>;
-  /** Of one bucket, those that have been due longest first. */
+  /** Due notices of one bucket, the longest due first. */
   due(bucketId: string, now: number, limit: number): Promise<readonly OutboxEntry[]>;
-  /** For each bucket to which something is owed, when the first of it is due. */
+  /** The earliest due time of each bucket that has waiting notices. */
   nextDue(): Promise<readonly { readonly bucketId: string; readonly dueAt: number }[]>;
   /** By ascending id. */
   list(selection: Selection, page: { readonly after: number; readonly limit: number }): Promise<readonly OutboxEntry[]>;
-  /** Makes them due. Returns how many. */
+  /** Makes the selected notices due. Returns their number. */
   retry(selection: Selection, now: number): Promise<number>;
   drop(selection: Selection): Promise<number>;
   counts(): Promise<readonly { readonly bucketId: string; readonly state: OutboxState; readonly count: number }[]>;
 }
 
-/** Notices kept for one bucket at most. */
-export const MAX_OWED = 10_000;
+/** Most notices of one bucket. */
+export const MAX_ENTRIES = 10_000;
 
-// What is not known to be stored is nobody's to see: it becomes a notice, or goes, within minutes.
+// Entries whose file is not known to be stored are hidden: within minutes each becomes a notice or is removed.
 const SELECTED = `is_stored = 1 AND (@bucket IS NULL OR bucket = @bucket) AND (@ids IS NULL OR id IN (SELECT value FROM json_each(@ids)))
   AND (@state IS NULL OR (due_at IS NULL) = (@state = 'given-up'))`;
 
@@ -91,7 +91,7 @@ export const OUTBOX_PLAN = {
   statements: {
     enqueue: `INSERT INTO notices (bucket, fileid, magic_context, sha1, size, url, userid, request_id, since, is_stored, attempts, due_at)
       SELECT @bucket, @fileid, @magicContext, @sha1, @size, @url, @userid, @requestId, @since, 0, 1, @dueAt
-      WHERE NOT EXISTS (SELECT 1 FROM totals WHERE bucket = @bucket AND notices >= ${MAX_OWED}) RETURNING id`,
+      WHERE NOT EXISTS (SELECT 1 FROM totals WHERE bucket = @bucket AND notices >= ${MAX_ENTRIES}) RETURNING id`,
     makeRoom: `DELETE FROM notices WHERE id =
       (SELECT id FROM notices WHERE bucket = @bucket AND due_at IS NULL ORDER BY id LIMIT 1)`,
     inherit: "UPDATE notices SET due_at = @now WHERE is_stored = 0 AND due_at > @now",
@@ -109,14 +109,14 @@ export const OUTBOX_PLAN = {
 
 export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>): Outbox {
   return {
-    async enqueue(uploaded, owing) {
+    async enqueue(uploaded, times) {
       const { appid, bucket: name, ...rest } = uploaded;
       const bucket = `${appid}/${name}`;
-      const row = { ...rest, bucket, ...owing };
-      let [owed] = await ledger.read("enqueue", row);
-      if (owed === undefined && (await ledger.write("makeRoom", { bucket })) > 0)
-        [owed] = await ledger.read("enqueue", row);
-      return owed === undefined ? undefined : Number(owed.id);
+      const row = { ...rest, bucket, ...times };
+      let [entry] = await ledger.read("enqueue", row);
+      if (entry === undefined && (await ledger.write("makeRoom", { bucket })) > 0)
+        [entry] = await ledger.read("enqueue", row);
+      return entry === undefined ? undefined : Number(entry.id);
     },
     async inherit(now) {
       await ledger.write("inherit", { now });
@@ -151,7 +151,7 @@ function selected({ bucketId, state, ids }: Selection): LedgerRow {
 function toOutboxEntry(row: LedgerRow): OutboxEntry {
   const text = (name: string) => String(row[name]);
   const [appid = "", bucket = ""] = text("bucket").split("/");
-  // Reasons are written by this program only.
+  // Only this program writes reasons.
   const reason = row.reason as CallbackFailure["reason"] | null;
   return {
     id: Number(row.id),

@@ -1,5 +1,5 @@
-// When notices that did not get through are sent again: the schedule, and the clockwork that follows it, bucket by bucket,
-// so that one receiver's silence is not another's. How one is sent is the caller's.
+// Schedules the redelivery of notices, each bucket on its own, so that a silent receiver does not delay the others. The
+// caller sends them.
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
@@ -7,11 +7,14 @@ import type { Outbox, OutboxEntry } from "./outbox.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** After the first attempt, the second, …; after all others as after the last of these. */
+/** Delay after the first attempt, the second, and so on; the last one repeats. */
 const DELAYS_MS = [10_000, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS];
 const GIVE_UP_AFTER_MS = 24 * HOUR_MS;
 
-/** When the next attempt is due, Unix milliseconds; undefined where there is none. `at`: when the last one, number `attempts`, ended. */
+/**
+ * When the next attempt is due, in Unix milliseconds; undefined if none follows. `at`: end of the last attempt, which
+ * was number `attempts`.
+ */
 export function nextAttempt({
   since,
   attempts,
@@ -27,74 +30,77 @@ export function nextAttempt({
 
 export interface RedeliveryOptions {
   readonly outbox: Pick<Outbox, "nextDue" | "due">;
-  /** False: nobody is told of this bucket's uploads for the time being. */
-  readonly isCalled: (bucketId: string) => boolean;
-  /** Sends it and notes the end in the outbox, so that it is not due any more. Throws where the outbox cannot be written. */
-  readonly attempt: (owed: OutboxEntry) => Promise<void>;
+  /** Whether the bucket has a callback in the current settings. */
+  readonly hasReceiver: (bucketId: string) => boolean;
+  /** Sends a notice and updates the outbox, so that it is no longer due. Throws if the outbox cannot be written. */
+  readonly attempt: (entry: OutboxEntry) => Promise<void>;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly log: Log;
 }
 
 export interface Redelivery {
-  /** Looks now: something may be due earlier than was known. Nothing is looked for before the first call. */
+  /** Looks for due notices now, because one may be due earlier than planned. The first call starts the schedule. */
   wake(): void;
-  /** Resolves when no attempt is under way. */
+  /** Resolves when no attempt is running. */
   close(): Promise<void>;
 }
 
-/** At the same time to one receiver. */
+/** Attempts to one receiver at the same time. */
 export const REDELIVERIES = 4;
-// The clock may be set.
+// Bounded, because the clock may be changed.
 const LONGEST_SLEEP_MS = MINUTE_MS;
 const AFTER_FAULT_MS = 10_000;
 
-export function createRedelivery({ outbox, isCalled, attempt, now, log }: RedeliveryOptions): Redelivery {
+export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: RedeliveryOptions): Redelivery {
   const closing = new AbortController();
   const { signal } = closing;
   setMaxListeners(0, signal);
   const busy = new Map<string, Promise<void>>();
   let timer: NodeJS.Timeout | undefined;
-  let looking: Promise<void> | undefined;
-  let mustLookAgain = false;
+  let scheduling: Promise<void> | undefined;
+  let mustRunAgain = false;
 
   function wake(): void {
-    mustLookAgain = true;
-    if (signal.aborted || looking !== undefined) return;
-    looking = look().finally(() => {
-      looking = undefined;
-      if (mustLookAgain) wake();
+    mustRunAgain = true;
+    if (signal.aborted || scheduling !== undefined) return;
+    scheduling = scheduleDue().finally(() => {
+      scheduling = undefined;
+      if (mustRunAgain) wake();
     });
   }
 
-  async function look(): Promise<void> {
+  async function scheduleDue(): Promise<void> {
     clearTimeout(timer);
-    mustLookAgain = false;
+    mustRunAgain = false;
     let wait = LONGEST_SLEEP_MS;
     try {
       for (const { bucketId, dueAt } of await outbox.nextDue()) {
-        if (!isCalled(bucketId) || busy.has(bucketId)) continue;
-        if (dueAt <= now()) busy.set(bucketId, work(bucketId));
+        if (!hasReceiver(bucketId) || busy.has(bucketId)) continue;
+        if (dueAt <= now()) busy.set(bucketId, deliverDue(bucketId));
         else wait = Math.min(wait, dueAt - now());
       }
     } catch (error) {
-      log.warn({ err: error }, "cannot read which notices are owed; will try again");
+      log.warn({ err: error }, "cannot read due notices from the outbox; will retry");
       wait = AFTER_FAULT_MS;
     }
     if (!signal.aborted) timer = setTimeout(wake, wait).unref();
   }
 
-  async function work(bucketId: string): Promise<void> {
+  async function deliverDue(bucketId: string): Promise<void> {
     try {
       for (;;) {
-        if (signal.aborted || !isCalled(bucketId)) return;
+        if (signal.aborted || !hasReceiver(bucketId)) return;
         const due = await outbox.due(bucketId, now(), REDELIVERIES);
         if (due.length === 0) return;
         await Promise.all(due.map(attempt));
       }
     } catch (error) {
-      log.warn({ err: error, bucket: bucketId }, "cannot keep account of notices; will try again");
-      // What was sent is still due: it must not be sent again and again.
+      log.warn(
+        { err: error, bucket: bucketId },
+        "callbacks were sent, but the outbox cannot be updated; will retry, and may send them again",
+      );
+      // The notices that were sent are still due, so a pause keeps them from being sent again and again.
       await delay(AFTER_FAULT_MS, undefined, { signal, ref: false }).catch(() => undefined); // closing
     } finally {
       busy.delete(bucketId);
@@ -107,7 +113,7 @@ export function createRedelivery({ outbox, isCalled, attempt, now, log }: Redeli
     async close() {
       closing.abort();
       clearTimeout(timer);
-      await looking;
+      await scheduling;
       await Promise.all(busy.values());
       clearTimeout(timer);
     },

@@ -1,32 +1,34 @@
-// Uploads in slices on the disk: for each a note, `<id>.json`, and the bytes that have come, `<id>.part`, while
-// they are being stored as `<id>.lent` too. What is acknowledged is on the disk. Which slice may come when is said in slices.ts.
+// Keeps uploads in slices on the disk: a note `<id>.json` and the received bytes `<id>.part`, with a hard link
+// `<id>.lent` while they are being stored. Acknowledged bytes are durable. slices.ts decides which slice is accepted.
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { storeFailure } from "../../bucket/fs/failure.ts";
 import { readNote, type SliceNote, writeNote } from "./slice-note.ts";
 
-/** A found upload. `bytes`: of its file, which may end in a slice that was never acknowledged; undefined: it has none. */
+/**
+ * An upload of an earlier run. `bytes`: size of its file, which may end in an unacknowledged slice; undefined: no file.
+ */
 export interface FoundSlices {
   readonly id: string;
   readonly note: SliceNote;
   readonly bytes: number | undefined;
 }
 
-/** Everything is durable when it resolves. Throws store_full, store_failed. */
+/** Every change is durable when it resolves. Throws store_full, store_failed. */
 export interface SliceFolder {
-  /** What is there; whatever else is in the folder is removed. */
+  /** Reads all uploads and removes every other file of the folder. */
   read(): Promise<readonly FoundSlices[]>;
   begin(id: string, note: SliceNote): Promise<void>;
   rewrite(id: string, note: SliceNote): Promise<void>;
-  /** Writes `pieces` from byte `from` on, over whatever an attempt that failed has left there. */
-  append(id: string, from: number, pieces: AsyncIterable<Buffer>): Promise<void>;
+  /** Writes `chunks` from byte `from` on, and overwrites bytes of a failed attempt. */
+  append(id: string, from: number, chunks: AsyncIterable<Buffer>): Promise<void>;
   pathOf(id: string): string;
   /**
-   * Another name of the bytes, for whoever takes a file away: should a crash come then, the upload still has its own. Where the
-   * file system knows no second names it is the first.
+   * Path of a hard link to the bytes, for a reader that renames its file away. After a crash the upload then still has
+   * its own. If the file system has no hard links, it is the path of the bytes themselves.
    */
-  lend(id: string): Promise<string>;
-  /** These two are best effort; what stays is removed later. */
+  linkBytes(id: string): Promise<string>;
+  /** Best effort, as `remove`: files that stay are removed at the next start. */
   removeBytes(id: string): Promise<void>;
   remove(id: string): Promise<void>;
 }
@@ -40,11 +42,11 @@ export function createSliceFolder(dir: string): SliceFolder {
   const notePath = (id: string) => join(dir, id + NOTE);
   const bytesPath = (id: string) => join(dir, id + BYTES);
 
-  const lentPath = (id: string) => join(dir, id + LENT);
+  const linkPath = (id: string) => join(dir, id + LENT);
 
   async function removeBytes(id: string): Promise<void> {
-    await removed(bytesPath(id));
-    await removed(lentPath(id));
+    await removeBestEffort(bytesPath(id));
+    await removeBestEffort(linkPath(id));
   }
 
   async function writeWhole(id: string, note: SliceNote): Promise<void> {
@@ -70,14 +72,14 @@ export function createSliceFolder(dir: string): SliceFolder {
 
   return {
     read: () =>
-      translated(`read "${dir}"`, async () => {
+      withStoreFailure(`read "${dir}"`, async () => {
         await mkdir(dir, { recursive: true });
         const names = await readdir(dir);
         const found: FoundSlices[] = [];
         const unreadable: string[] = [];
         for (const name of names.filter((file) => file.endsWith(NOTE))) {
           const id = name.slice(0, -NOTE.length);
-          const slices = await readOne(id).catch(() => "unreadable" as const); // It may be readable the next time.
+          const slices = await readOne(id).catch(() => "unreadable" as const); // It may be readable at the next start.
           if (slices === "unreadable") unreadable.push(id);
           else if (slices !== undefined) found.push(slices);
         }
@@ -86,32 +88,32 @@ export function createSliceFolder(dir: string): SliceFolder {
         return found;
       }),
     begin: (id, note) =>
-      translated(`begin an upload in "${dir}"`, async () => {
+      withStoreFailure(`begin an upload in "${dir}"`, async () => {
         await withFile(bytesPath(id), "wx", async () => {});
         await writeWhole(id, note);
       }),
-    rewrite: (id, note) => translated(`write "${notePath(id)}"`, () => writeWhole(id, note)),
-    append: (id, from, pieces) =>
-      translated(`write "${bytesPath(id)}"`, () =>
+    rewrite: (id, note) => withStoreFailure(`write "${notePath(id)}"`, () => writeWhole(id, note)),
+    append: (id, from, chunks) =>
+      withStoreFailure(`write "${bytesPath(id)}"`, () =>
         withFile(bytesPath(id), "r+", async (file) => {
           await file.truncate(from);
           let at = from;
-          for await (const piece of pieces) at += await writeAll(file, piece, at);
+          for await (const chunk of chunks) at += await writeAll(file, chunk, at);
           await file.datasync();
         }),
       ),
     pathOf: bytesPath,
-    async lend(id) {
-      await removed(lentPath(id)); // An earlier attempt has failed.
-      return link(bytesPath(id), lentPath(id)).then(
-        () => lentPath(id),
+    async linkBytes(id) {
+      await removeBestEffort(linkPath(id)); // An earlier attempt has failed.
+      return link(bytesPath(id), linkPath(id)).then(
+        () => linkPath(id),
         () => bytesPath(id),
       );
     },
     removeBytes,
     async remove(id) {
-      // In this order: bytes without a note are removed at the next start.
-      await removed(notePath(id));
+      // The note first, because the next start removes bytes without a note.
+      await removeBestEffort(notePath(id));
       await removeBytes(id);
     },
   };
@@ -130,10 +132,10 @@ async function withFile<Result>(
   }
 }
 
-async function writeAll(file: FileHandle, piece: Buffer, at: number): Promise<number> {
+async function writeAll(file: FileHandle, chunk: Buffer, at: number): Promise<number> {
   let written = 0;
-  while (written < piece.byteLength) {
-    written += (await file.write(piece, written, piece.byteLength - written, at + written)).bytesWritten;
+  while (written < chunk.byteLength) {
+    written += (await file.write(chunk, written, chunk.byteLength - written, at + written)).bytesWritten;
   }
   return written;
 }
@@ -142,11 +144,11 @@ function syncFolder(dir: string): Promise<void> {
   return withFile(dir, "r", (folder) => folder.sync());
 }
 
-function removed(path: string): Promise<void> {
+function removeBestEffort(path: string): Promise<void> {
   return rm(path, { force: true }).catch(() => undefined); // The next start tries again.
 }
 
-async function translated<Result>(action: string, run: () => Promise<Result>): Promise<Result> {
+async function withStoreFailure<Result>(action: string, run: () => Promise<Result>): Promise<Result> {
   try {
     return await run();
   } catch (error) {

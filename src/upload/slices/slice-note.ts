@@ -1,15 +1,16 @@
-// What is written down of an upload in slices, so that it goes on after a restart: a note beside its bytes. Pure.
+// The note of an upload in slices, which is written beside its bytes so that the upload continues after a restart.
+// Pure.
 import { isKey, type Key } from "../../core/object.ts";
 
-/** What the client announced, and what was agreed. */
+/** The declaration of the client, and the values that the server chose at the start of the upload. */
 export interface SliceOrder {
   readonly appid: string;
   /** `<appid>/<bucket>` */
   readonly bucketId: string;
-  /** As the URL says; undefined: the server makes it. */
+  /** Fileid of the URL; undefined if the server chose one. */
   readonly requested: Key | undefined;
   readonly fileid: Key;
-  /** Of the whole image, lower-case hex. */
+  /** SHA-1 of the whole image, in lower-case hex. */
   readonly sha1: string;
   /** Bytes. */
   readonly size: number;
@@ -20,7 +21,7 @@ export interface SliceOrder {
   readonly startedAt: number;
 }
 
-/** `arriving`; `storing`: the image was given to the bucket, which may have taken it; `stored`: it has. */
+/** `arriving`: slices arrive; `storing`: the image is being put and may be durable; `stored`: it is durable. */
 export type SlicePhase = "arriving" | "storing" | "stored";
 
 export interface SliceNote {
@@ -30,7 +31,7 @@ export interface SliceNote {
 
 const PHASES: readonly string[] = ["arriving", "storing", "stored"] satisfies readonly SlicePhase[];
 
-/** Undefined for what is no note: torn by a crash, or somebody else's. */
+/** Undefined if the text is no valid note, as after a crash or if another program wrote it. */
 export function readNote(text: string): SliceNote | undefined {
   let note: { order: Record<keyof SliceOrder, unknown>; phase: unknown };
   try {
@@ -49,7 +50,7 @@ export function readNote(text: string): SliceNote | undefined {
     /^[0-9a-f]{40}$/.test(String(order.sha1)) &&
     isKey(String(order.fileid)) &&
     (order.requested === undefined || order.requested === order.fileid);
-  // Each field was looked at on the lines above.
+  // The lines above have checked each field.
   return isNote ? (note as unknown as SliceNote) : undefined;
 }
 

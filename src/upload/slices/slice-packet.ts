@@ -1,38 +1,38 @@
-// What one packet of an upload in slices does: a control packet begins one, asks how far it is, or finds that its bucket has
-// the bytes already (秒传); a data packet brings the next slice, or one again that was taken before.
+// Handles one packet of an upload in slices. A control packet starts an upload, asks for its offset, or finishes at
+// once if the bucket has the bytes (秒传). A data packet carries the next slice or repeats an earlier one.
 import { randomUUID } from "node:crypto";
 import type { Spool } from "../../body/spool/spool.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import { storeEqual } from "../equal.ts";
 import type { FormFields } from "../form.ts";
-import { type MakeFileEntry, type Place, refuseExisting, type Stored } from "../store.ts";
-import type { Prove } from "../verify-decodable.ts";
+import { instantUpload } from "../instant-upload.ts";
+import { type MakeFileDraft, refuseExisting, type Stored, type UploadTarget } from "../store.ts";
+import type { VerifyDecodable } from "../verify-decodable.ts";
 import { finishSlices, unknownUpload } from "./slice-finish.ts";
 import type { SliceOrder } from "./slice-note.ts";
 import type { Slices, SliceUpload } from "./slices.ts";
 
-/** `begun`: go on from `offset`. `taken`: the slice at `offset` was. `stored`: there is the image. */
+/** `begun`: continue at `offset`. `taken`: the slice at `offset` was accepted. `stored`: the image is stored. */
 export type SliceAnswer =
   | { readonly kind: "begun"; readonly session: string; readonly offset: number; readonly sliceSize: number }
   | { readonly kind: "taken"; readonly session: string; readonly offset: number }
   | ({ readonly kind: "stored" } & Stored);
 
 export interface SlicePacket {
-  readonly place: Place;
+  readonly target: UploadTarget;
   readonly appid: string;
   readonly bucketId: string;
-  /** Undefined: the server makes it. */
+  /** Undefined: the server chooses one. */
   readonly requested: Key | undefined;
   readonly fields: FormFields;
-  /** Undefined in a control packet. Its spool is the caller's. */
+  /** Undefined in a control packet. The caller owns the spool. */
   readonly slice: { readonly size: number; readonly spool: Spool } | undefined;
 }
 
 export interface SliceParts {
   readonly slices: Slices;
-  readonly verify: Prove;
-  readonly announce: MakeFileEntry;
+  readonly verify: VerifyDecodable;
+  readonly makeOutboxDraft: MakeFileDraft;
   readonly maxImageBytes: number;
   /** Unix milliseconds. */
   readonly now: number;
@@ -49,47 +49,50 @@ const DEFAULT_SLICE_BYTES = 524_288;
  */
 export async function takePacket(packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
   const { fields, slice } = packet;
-  // Some clients send an empty one with their first packet.
+  // Some clients send an empty session with their first packet.
   const session = fields.session?.trim() || undefined;
   if (session === undefined) {
     if (slice === undefined) return begin(packet, parts);
     throw unknownUpload("no session");
   }
   const upload = parts.slices.find(session);
-  if (upload === undefined || !isFor(upload.order, packet)) throw unknownUpload(session.slice(0, 40));
-  return upload.alone(() => (slice === undefined ? resume(upload, packet, parts) : take(upload, slice, packet, parts)));
+  if (upload === undefined || !matchesPacket(upload.order, packet)) throw unknownUpload(session.slice(0, 40));
+  return upload.runExclusive(() =>
+    slice === undefined ? resume(upload, packet, parts) : takeSlice(upload, slice, packet, parts),
+  );
 }
 
 async function begin(packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
-  const { place, appid, bucketId, requested, fields } = packet;
+  const { target, appid, bucketId, requested, fields } = packet;
   const { slices, maxImageBytes } = parts;
-  const { sha1, size, sliceSize } = announced(fields, maxImageBytes);
-  if (requested !== undefined) await refuseExisting(place, requested);
+  const { sha1, size, sliceSize } = readDeclaration(fields, maxImageBytes);
+  if (requested !== undefined) await refuseExisting(target, requested);
   const fileid = requested ?? toKey(randomUUID());
   const magicContext = fields.magiccontext ?? "";
-  const known = await storeEqual(place, { sha1, size, fileid, magicContext }, parts);
+  const known = await instantUpload(target, { sha1, size, fileid, magicContext }, parts);
   if (known !== undefined) return { kind: "stored", ...known };
   const upload = await slices.begin({ appid, bucketId, requested, fileid, sha1, size, sliceSize, magicContext });
   return { kind: "begun", session: upload.id, offset: 0, sliceSize };
 }
 
-function announced(fields: FormFields, maxImageBytes: number): Pick<SliceOrder, "sha1" | "size" | "sliceSize"> {
+function readDeclaration(fields: FormFields, maxImageBytes: number): Pick<SliceOrder, "sha1" | "size" | "sliceSize"> {
   const sha1 = fields.sha?.trim().toLowerCase() ?? "";
   if (!/^[0-9a-f]{40}$/.test(sha1)) throw badValue("sha", "40 hex digits");
   const size = numberIn(fields, "filesize");
   const sliceSize = fields.slice_size?.trim() ? numberIn(fields, "slice_size") : DEFAULT_SLICE_BYTES;
-  if (size === 0) throw new HuiyuanError("upload_size", "Cannot take slices of a file without bytes");
+  if (size === 0)
+    throw new HuiyuanError("upload_size", "Cannot accept slices: the file has 0 bytes, at least 1 is needed");
   if (size > maxImageBytes) throw wrongSize("slices_too_large", size, `at most ${maxImageBytes}`);
   if (sliceSize > MAX_SLICE_BYTES) throw wrongSize("slice_too_large", sliceSize, `at most ${MAX_SLICE_BYTES}`);
   if (sliceSize < MIN_SLICE_BYTES) throw wrongSize("slice_too_small", sliceSize, `at least ${MIN_SLICE_BYTES}`);
   return { sha1, size, sliceSize };
 }
 
-function isFor({ bucketId, requested }: SliceOrder, packet: SlicePacket): boolean {
+function matchesPacket({ bucketId, requested }: SliceOrder, packet: SlicePacket): boolean {
   return bucketId === packet.bucketId && requested === packet.requested;
 }
 
-/** Where a client that has lost count goes on. */
+/** Tells a client at which offset to continue. */
 async function resume(upload: SliceUpload, packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
   const { id: session, order, received } = upload;
   const { sha, filesize } = packet.fields;
@@ -101,7 +104,7 @@ async function resume(upload: SliceUpload, packet: SlicePacket, parts: SlicePart
   return { kind: "begun", session, offset: received, sliceSize: order.sliceSize };
 }
 
-async function take(
+async function takeSlice(
   upload: SliceUpload,
   { size, spool }: NonNullable<SlicePacket["slice"]>,
   packet: SlicePacket,
@@ -114,24 +117,27 @@ async function take(
   const isInPlace = offset <= received && offset < order.size && offset % order.sliceSize === 0;
   if (!isInPlace || size !== wanted) {
     const found = `${size} bytes at ${offset}`;
-    throw new HuiyuanError("slice_size_differs", `Cannot take ${found}: ${received} of ${order.size} have come`);
+    throw new HuiyuanError(
+      "slice_size_differs",
+      `Cannot accept a slice of ${found}: ${received} of ${order.size} bytes received`,
+    );
   }
-  if (offset === received) await upload.append(piecesOf(spool), size);
+  if (offset === received) await upload.append(chunksOf(spool), size);
   const isLast = offset + size === order.size;
   return isLast ? finished(upload, packet, parts) : { kind: "taken", session, offset };
 }
 
-async function finished(upload: SliceUpload, { place }: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
-  return { kind: "stored", ...(await finishSlices(upload, { ...parts, place })) };
+async function finished(upload: SliceUpload, { target }: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
+  return { kind: "stored", ...(await finishSlices(upload, { ...parts, target })) };
 }
 
-async function* piecesOf(spool: Spool): AsyncGenerator<Buffer> {
+async function* chunksOf(spool: Spool): AsyncGenerator<Buffer> {
   const never = new AbortController().signal;
   for (let at = 0; ; ) {
-    const piece = await spool.read(at, never);
-    if (piece === undefined) return;
-    yield piece;
-    at += piece.byteLength;
+    const chunk = await spool.read(at, never);
+    if (chunk === undefined) return;
+    yield chunk;
+    at += chunk.byteLength;
   }
 }
 
@@ -147,5 +153,5 @@ function badValue(name: string, wanted: string): HuiyuanError {
 }
 
 function wrongSize(code: ErrorCode, found: number, wanted: string): HuiyuanError {
-  return new HuiyuanError(code, `Cannot take slices: ${found} bytes, wanted ${wanted}`);
+  return new HuiyuanError(code, `Cannot accept slices: ${found} bytes, wanted ${wanted}`);
 }

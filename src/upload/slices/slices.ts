@@ -1,5 +1,5 @@
-// Uploads in slices (分片上传) that are under way: at most so many of each project, for 24 hours at most, across restarts.
-// A stored one is remembered as long, since a client that missed the answer to its last slice sends that again.
+// Tracks uploads in slices (分片上传): a bounded number for each project, for at most 24 hours, across restarts. A stored
+// upload is remembered that long too, because a client that missed the response to its last slice repeats it.
 import { randomBytes } from "node:crypto";
 import type { FreeSpace } from "../../bucket/fs/free-space.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -7,32 +7,32 @@ import type { Log } from "../../core/log.ts";
 import type { FoundSlices, SliceFolder } from "./slice-folder.ts";
 import type { SliceOrder, SlicePhase } from "./slice-note.ts";
 
-/** One upload in slices. Only whoever holds it may change it. */
+/** One upload in slices. Changes are made inside `runExclusive` only. */
 export interface SliceUpload {
   readonly id: string;
   readonly order: SliceOrder;
   readonly phase: SlicePhase;
-  /** Acknowledged bytes, from the start. */
+  /** Number of acknowledged bytes. */
   readonly received: number;
   readonly path: string;
-  /** As SliceFolder.lend. */
-  lend(): Promise<string>;
-  /** One after the other. */
-  alone<Result>(run: () => Promise<Result>): Promise<Result>;
-  /** The next `size` bytes; acknowledged when it resolves. Throws store_full, store_failed. */
-  append(pieces: AsyncIterable<Buffer>, size: number): Promise<void>;
-  /** To be called before the image is given to the bucket, and when that has it. */
-  enter(phase: "storing" | "stored"): Promise<void>;
-  /** Forgets it. */
+  /** As SliceFolder.linkBytes. */
+  linkBytes(): Promise<string>;
+  /** Runs the functions of one upload one after the other. */
+  runExclusive<Result>(run: () => Promise<Result>): Promise<Result>;
+  /** Appends the next `size` bytes, durable when it resolves. Throws store_full, store_failed. */
+  append(chunks: AsyncIterable<Buffer>, size: number): Promise<void>;
+  /** `storing` before the image is put into the bucket, `stored` afterwards. Throws store_full, store_failed. */
+  setPhase(phase: "storing" | "stored"): Promise<void>;
+  /** Removes the upload and its files. */
   discard(): Promise<void>;
 }
 
 export interface Slices {
   /** Throws overloaded, store_full, store_failed. */
   begin(order: Omit<SliceOrder, "startedAt">): Promise<SliceUpload>;
-  /** Undefined: there is none of this id, or it is over 24 hours old. */
+  /** Undefined if the id is unknown or the upload is older than 24 hours. */
   find(id: string): SliceUpload | undefined;
-  /** Uploads that are not stored yet. */
+  /** Number of uploads that are not stored yet. */
   readonly running: number;
   close(): void;
 }
@@ -48,19 +48,19 @@ export interface SlicesOptions {
 }
 
 const LIFE_MS = 86_400_000;
-/** Not stored yet, of one project; and stored ones that are remembered. */
+/** Bounds for one project: uploads that are not stored yet, and remembered ones. */
 const MAX_RUNNING = 256;
 const MAX_STORED = 1_000;
-/** When there are too many, one that nothing has come for so long makes room. */
+/** If there are too many, an upload that was idle this long is dropped. */
 const IDLE_MS = 3_600_000;
 const SWEEP_MS = 600_000;
 
 interface Running extends SliceUpload {
   /** As performance.now(). */
-  touchedAt: number;
+  lastUsedAt: number;
 }
 
-/** Takes up what the last run left. Throws store_failed. */
+/** Restores the uploads of the last run. Throws store_failed. */
 export async function openSlices(options: SlicesOptions): Promise<Slices> {
   const { folder, freeSpace, log, now, ticks = () => performance.now() } = options;
   const uploads = new Map<string, Running>();
@@ -71,21 +71,21 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
       id,
       order,
       path: folder.pathOf(id),
-      lend: () => folder.lend(id),
-      touchedAt: ticks(),
+      linkBytes: () => folder.linkBytes(id),
+      lastUsedAt: ticks(),
       phase: state.phase,
       received: state.received,
-      alone(run) {
+      runExclusive(run) {
         const result = last.then(run);
-        last = result.catch(() => undefined); // Told to whoever ran it.
+        last = result.catch(() => undefined); // The caller gets the error.
         return result;
       },
-      async append(pieces, size) {
+      async append(chunks, size) {
         await freeSpace.check();
-        await folder.append(id, upload.received, pieces);
+        await folder.append(id, upload.received, chunks);
         upload.received += size;
       },
-      async enter(phase) {
+      async setPhase(phase) {
         await folder.rewrite(id, { order, phase });
         upload.phase = phase;
         if (phase !== "stored") return;
@@ -111,13 +111,13 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
     if (oldest !== undefined && more.length >= MAX_STORED) void drop(oldest.id);
   }
 
-  /** Takes its place at once: others begin in the same moment. */
-  function enter(id: string, order: SliceOrder): Running {
+  /** Registers the upload before any await, because others may begin in the same turn. Throws overloaded. */
+  function admit(id: string, order: SliceOrder): Running {
     const running = ofProject(order.appid, false);
     if (running.length >= MAX_RUNNING) {
-      const [idlest] = running.toSorted((one, other) => one.touchedAt - other.touchedAt);
-      if (idlest === undefined || idlest.touchedAt > ticks() - IDLE_MS) {
-        const message = `Cannot begin another upload in slices: project ${order.appid} has ${running.length} under way`;
+      const [idlest] = running.toSorted((one, other) => one.lastUsedAt - other.lastUsedAt);
+      if (idlest === undefined || idlest.lastUsedAt > ticks() - IDLE_MS) {
+        const message = `Cannot begin another upload in slices: project ${order.appid} has ${running.length} running`;
         throw new HuiyuanError("overloaded", message);
       }
       void drop(idlest.id);
@@ -126,27 +126,27 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
   }
 
   function sweep(): void {
-    for (const { id, order } of uploads.values()) if (isOver(order)) void drop(id);
+    for (const { id, order } of uploads.values()) if (hasExpired(order)) void drop(id);
   }
 
-  const isOver = ({ startedAt }: SliceOrder) => startedAt <= now() - LIFE_MS;
+  const hasExpired = ({ startedAt }: SliceOrder) => startedAt <= now() - LIFE_MS;
 
-  async function takeUp({ id, note: { order, phase }, bytes }: FoundSlices): Promise<void> {
-    // What comes behind the last whole slice was never acknowledged. Without a file the bucket may have the image.
+  async function restore({ id, note: { order, phase }, bytes }: FoundSlices): Promise<void> {
+    // Bytes behind the last whole slice were never acknowledged. Without a file the bucket may have the image.
     const whole = bytes === undefined || bytes >= order.size ? order.size : bytes - (bytes % order.sliceSize);
-    if (isOver(order) || (bytes === undefined && phase === "arriving")) await drop(id);
+    if (hasExpired(order) || (bytes === undefined && phase === "arriving")) await drop(id);
     else track(id, order, { phase, received: whole });
   }
 
-  for (const found of await folder.read()) await takeUp(found);
-  if (uploads.size > 0) log.info({ uploads: uploads.size }, "took up uploads in slices of the last run");
+  for (const found of await folder.read()) await restore(found);
+  if (uploads.size > 0) log.info({ uploads: uploads.size }, "resumed the uploads in slices of the last run");
   const timer = setInterval(sweep, SWEEP_MS).unref();
 
   return {
     async begin(unstarted) {
       const order = { ...unstarted, startedAt: now() };
       const id = randomBytes(16).toString("hex");
-      const upload = enter(id, order);
+      const upload = admit(id, order);
       try {
         await freeSpace.check();
         await folder.begin(id, { order, phase: "arriving" });
@@ -158,8 +158,8 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
     },
     find(id) {
       const upload = uploads.get(id);
-      if (upload === undefined || isOver(upload.order)) return undefined;
-      upload.touchedAt = ticks();
+      if (upload === undefined || hasExpired(upload.order)) return undefined;
+      upload.lastUsedAt = ticks();
       return upload;
     },
     get running() {

@@ -1,5 +1,5 @@
-// Disks that fail under a running program: system calls that answer with an error from now until repaired, and small
-// file systems that fill up.
+// Makes disks fail under a running program: system calls that return an error until repaired, and small file systems
+// that fill up.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,8 +8,8 @@ import { eventually } from "../../helpers/program.ts";
 import type { DiskCall } from "./run-child.ts";
 
 /**
- * Makes the calls of every thread but the main one fail with `errno`; where `files` are named, theirs alone, and the main thread's,
- * too. The returned function repairs the disk.
+ * Makes system calls of every thread but the main one fail with `errno`. If `files` are given, only calls on them fail,
+ * in the main thread too. The returned function repairs the disk.
  */
 export function breakDisk(
   pid: number,
@@ -18,17 +18,20 @@ export function breakDisk(
   return tamper(pid, { calls, ...(files !== undefined && { files }) }, `error=${errno}`);
 }
 
-/** As `breakDisk`, but each of the calls takes `seconds` before it is carried out. Its thread ends no sooner, whatever ends the process. */
+/**
+ * As `breakDisk`, but each call is delayed by `seconds` instead. Its thread cannot end before that, even if the process
+ * is killed.
+ */
 export function slowDisk(pid: number, { calls, seconds }: Tampered & { readonly seconds: number }) {
   return tamper(pid, { calls }, `delay_enter=${seconds * 1_000_000}`);
 }
 
-/** Whether a call that `slowDisk` has slowed is under way. */
+/** Returns whether a call delayed by `slowDisk` is in progress. */
 export function isHeldUp(pid: number): boolean {
   return readdirSync(`/proc/${pid}/task`).some((thread) => /^State:\s+t/m.test(statusOf(pid, thread)));
 }
 
-/** Whether the process has ended, but for calls that are held up. */
+/** Returns whether the process has ended, except for delayed calls. */
 export function hasEnded(pid: number): boolean {
   try {
     return /^State:\s+Z/m.test(statusOf(pid, String(pid)));
@@ -43,7 +46,7 @@ interface Tampered {
 }
 
 async function tamper(pid: number, { calls, files = [] }: Tampered, how: string): Promise<() => Promise<void>> {
-  // The main thread does no writing to the disk, but to the clients' sockets, which must stay well.
+  // The main thread does not write to the disk, but it writes to clients' sockets, which must keep working.
   const isBroken = (thread: string) => files.length > 0 || thread !== String(pid);
   const threads = readdirSync(`/proc/${pid}/task`).filter(isBroken);
   const list = calls.join(",");
@@ -70,14 +73,14 @@ function statusOf(pid: number, thread: string): string {
   return readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
 }
 
-/** A small file system in memory at `folder`, which is made. `unmount` it before the folder is removed. */
+/** Makes `folder` and mounts a small in-memory file system there. Call `unmount` before the folder is removed. */
 export async function mountSmall(folder: string, size: string): Promise<{ unmount(): void }> {
   await mkdir(folder, { recursive: true });
   run("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder]);
   return { unmount: () => run("umount", ["--lazy", folder]) };
 }
 
-/** Of a mounted file system on which no file is open for writing. */
+/** Remounts a file system read-only. No file on it may be open for writing. */
 export function makeReadOnly(folder: string): void {
   run("mount", ["-o", "remount,ro", folder]);
 }
@@ -93,7 +96,7 @@ export async function fillDisk(path: string): Promise<void> {
   try {
     for (;;) await file.write(Buffer.alloc(4_096));
   } catch {
-    // It is full.
+    // The disk is full.
   } finally {
     await file.close();
   }

@@ -1,5 +1,5 @@
-// A catalogue with wrong bytes in it, in every way that a disk may manage: either the start is refused with what to do,
-// or every object that is found has its own bytes and everything else is absent or an error. Never another's bytes.
+// Damages bytes of the catalogue in many ways. Either the start is refused with instructions, or every key returns its
+// own bytes, absent, or an error. No key ever returns another key's bytes.
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,13 +10,13 @@ import { SILENT_LOG } from "../../../src/core/log.ts";
 import { type Key, toKey } from "../../../src/core/object.ts";
 import { infoOf, readAll, wholeBody } from "../../helpers/whole-body.ts";
 import { createRandom, type Random } from "./random.ts";
-import { isLab } from "./sweep.ts";
+import { visitsEveryPoint } from "./sweep.ts";
 
 const OBJECTS = 60;
 const PAGE = 4_096;
 /** Two digits each: one changed bit in a key often makes another key of the set. */
 const KEYS = Array.from({ length: OBJECTS }, (_, index) => toKey(`photos/${index + 10}.jpg`));
-const SEEDS = isLab() ? 1_000 : 8;
+const SEEDS = visitsEveryPoint() ? 1_000 : 8;
 
 let parent: string;
 let pristine: string;
@@ -39,7 +39,7 @@ function bodyOf(key: Key) {
   return wholeBody(Buffer.from(`the bytes of ${key}`));
 }
 
-/** What came of a damaged catalogue. */
+/** The result of opening and reading a damaged catalogue. */
 interface Outcome {
   readonly isRefused: boolean;
   readonly right: number;
@@ -55,7 +55,7 @@ async function outcomeOf(damage: (file: Buffer) => Buffer): Promise<Outcome> {
   writeFileSync(catalogue, damage(readFileSync(catalogue)));
   const store = await open(dir).catch(named);
   if (store instanceof HuiyuanError) {
-    // A changed version number is taken at its word.
+    // If only the version number was damaged, the store believes it.
     if (!store.message.includes("newer huiyuan"))
       expect(store.message).toMatch(/catalogue.*: it is damaged.*restore the data folder from a backup/);
     return { isRefused: true, right: 0, absent: 0, errors: 0 };
@@ -92,13 +92,13 @@ async function read(store: FsStore, key: Key): Promise<Buffer | undefined> {
   return reader === undefined ? undefined : readAll(reader, entry.info.size);
 }
 
-/** An error of the store's own naming, which is an outcome; anything else is a fault of the program. */
+/** Returns a HuiyuanError, which is an allowed outcome; rethrows any other error as a bug of the program. */
 function named(error: unknown): HuiyuanError {
   if (error instanceof HuiyuanError && ["store_failed", "store_corrupt"].includes(error.code)) return error;
   throw error;
 }
 
-/** Some bytes here and there, all in one page, or one bit. */
+/** Damages some bytes here and there, all of one page, or one bit. */
 function scribble(file: Buffer, random: Random): Buffer {
   const page = random.below(file.length / PAGE) * PAGE;
   const kind = random.below(3);
@@ -115,7 +115,7 @@ function scribble(file: Buffer, random: Random): Buffer {
   return file;
 }
 
-/** `text` at byte `at`, by default where it comes last, gives way to another of the same length. */
+/** Replaces `text` at byte `at` (default: its last occurrence) with another text of equal length. */
 function replaced(file: Buffer, text: string, other: string, at = file.lastIndexOf(text, undefined, "latin1")): Buffer {
   expect(file.toString("latin1", at, at + text.length)).toBe(text);
   file.write(other, at, "latin1");
@@ -131,7 +131,7 @@ function older(file: Buffer, version: number): Buffer {
   return file;
 }
 
-test("an undamaged catalogue gives every object", async () => {
+test("an undamaged catalogue returns every object", async () => {
   expect(await outcomeOf((file) => file)).toEqual({ isRefused: false, right: OBJECTS, absent: 0, errors: 0 });
 });
 
@@ -153,7 +153,7 @@ test.each([
 });
 
 test(
-  "a catalogue with wrong bytes anywhere never gives an object the bytes of another",
+  "a catalogue with wrong bytes anywhere never returns another object's bytes",
   async () => {
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       await outcomeOf((file) => scribble(file, createRandom(seed))).catch((error: unknown) => {
@@ -161,13 +161,13 @@ test(
       });
     }
   },
-  isLab() ? 1_800_000 : 60_000,
+  visitsEveryPoint() ? 1_800_000 : 60_000,
 );
 
-test("a key whose digit has changed does not give its bytes to that key", async () => {
+test("a key with one changed digit does not return its bytes under the changed key", async () => {
   const outcome = await outcomeOf((file) => {
     return replaced(file, "photos/69.jpg", "photos/79.jpg");
   });
-  // The order of keys is broken, so the old one is not found; listing meets the changed one.
+  // The order of keys is broken, so the original key is not found, and listing meets the changed one.
   expect(outcome).toEqual({ isRefused: false, right: OBJECTS - 1, absent: 1, errors: 1 });
 });

@@ -1,5 +1,5 @@
-// What must be true of a data folder after anything that may have happened to it: it opens, holds one of the states that
-// are allowed, counts right, has a whole blob for every row and no file without one.
+// Checks the invariants of a data folder after a crash or fault. It opens, is in an allowed state, and counts
+// correctly. Every row has a whole blob, and every file has a row.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -13,10 +13,10 @@ import { type Cell, cellOf, type Model, numberOfBytes, usageOf } from "./store-m
 /** The keys that the crash lab uses. */
 export const STORE_KEYS = ["a", "b", "c", "d", "e", "f"] as const;
 
-/** Opens the store and closes it again; fails unless it is in one of the `allowed` states, which is returned. */
+/** Opens and closes the store; fails unless it is in one of the `allowed` states. Returns that state. */
 export async function checkStore(dir: string, allowed: readonly Model[]): Promise<Model> {
   const model = await checkState(dir, allowed);
-  // Not in a `finally`: what is wrong with the state would hide behind what was not swept because of it.
+  // Not in a `finally`: if the state is wrong, unswept files would hide that failure.
   checkFiles(dir);
   return model;
 }
@@ -37,7 +37,7 @@ async function checkState(dir: string, allowed: readonly Model[]): Promise<Model
   }
 }
 
-/** What the store says of every key, each object read from its first byte to its last. */
+/** Returns the store's content under every key; reads each object from the first byte to the last. */
 async function readModel({ stored: { bucket } }: OpenStore): Promise<Model> {
   const cells = new Map<string, Cell>();
   for (const name of STORE_KEYS) {
@@ -67,7 +67,7 @@ function show(model: Model): string {
   }).join("; ");
 }
 
-/** The folder of a closed store, behind its back. */
+/** Checks the folder of a closed store directly. */
 function checkFiles(dir: string): void {
   for (const name of ["temp", "spool", "quarantine"]) expect(readdirSync(join(dir, name)), name).toEqual([]);
   expect(existsSync(join(dir, "catalogue.db-wal")), "a log that was not folded in").toBe(false);
@@ -81,7 +81,7 @@ function checkFiles(dir: string): void {
       )
       .all();
     for (const blob of blobs) expect(blob.refs, blob.sha256).toBe(blob.used);
-    // The sweep has been: what is left is in use.
+    // The sweep has run, so every remaining blob is in use.
     for (const blob of blobs) expect(blob.unused, blob.sha256).toBeNull();
     const totals = database.prepare<[], { blobs: number }>("SELECT blobs FROM totals").get();
     expect(totals?.blobs).toBe(blobs.length);
@@ -105,7 +105,7 @@ interface PackRow {
   readonly live_bytes: number;
 }
 
-/** The bytes of each blob are where its row says, and no file is without a row. */
+/** Checks that each blob's bytes are at its row's location, and that every file has a row. */
 function checkBytes(dir: string): void {
   const blobs = storedBlobs(dir);
   const own = blobs.filter(({ pack }) => pack === undefined).map(({ sha256 }) => sha256);
@@ -113,7 +113,7 @@ function checkBytes(dir: string): void {
   for (const blob of blobs) expect(readSha256(blob), `from ${blob.at} of ${blob.path}`).toBe(blob.sha256);
 }
 
-/** No pack is mostly dead, none is there without a row but the newest, and the sums are right. */
+/** Checks that no pack is mostly dead, that only the newest may lack a row, and that the sums are right. */
 function checkPackRows(dir: string, packs: readonly PackRow[], blobs: readonly BlobRow[]): void {
   const numbers = readdirSync(join(dir, "packs")).map(Number);
   const newest = Math.max(0, ...numbers);

@@ -1,5 +1,5 @@
-// Stored bytes and the catalogue are damaged while the program is stopped: no wrong byte is served, what the mirror
-// brought heals by itself, and a catalogue that cannot be used ends the start with what to do.
+// Damages stored bytes and the catalogue while the program is stopped. No wrong byte is served, and mirrored objects
+// are fetched again. An unusable catalogue ends the start with instructions.
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +37,7 @@ async function stored(path: string): Promise<void> {
   await eventually(async () => (await downloadRight(program!, path)) === FROM_BUCKET, `${path} is stored`);
 }
 
-/** The file of the blob with these bytes. */
+/** Returns the file of the blob with these bytes. */
 function blobOf(bytes: Buffer): string {
   return blobPath(mirrored.installation.data, createHash("sha256").update(bytes).digest("hex"));
 }
@@ -48,7 +48,7 @@ function flip(path: string, at: number): void {
   writeFileSync(path, bytes);
 }
 
-/** `isLate`: the damage shows when the head of the answer has gone out. */
+/** `isLate`: the damage is found after the response head was sent. */
 interface BlobDamage {
   readonly name: string;
   readonly damage: (path: string) => void;
@@ -69,7 +69,7 @@ const BLOB_DAMAGE: readonly BlobDamage[] = [
 
 const SMALL = ["/small-1", "/small-2"] as const;
 
-/** A bit of the one image's bytes in the pack that both lie in. */
+/** Flips a bit of one image's bytes in the pack that both images share. */
 function damageInPack(path: string): void {
   const pack = packPath(mirrored.installation.data, 1);
   const at = readFileSync(pack).indexOf(bodyOf(path));
@@ -77,7 +77,7 @@ function damageInPack(path: string): void {
   flip(pack, at + 100);
 }
 
-/** Not 0, which has the bytes of PATH. */
+/** Not row 0, which has the bytes of PATH. */
 function pathOfRow(index: number): string {
   return `/large-${index + 1}`;
 }
@@ -96,7 +96,7 @@ beforeAll(async () => {
 });
 
 test.each(BLOB_DAMAGE.map((row, index) => ({ isLate: false, ...row, path: pathOfRow(index) })))(
-  "a damaged blob, $name: no wrong byte, and fetched again",
+  "a damaged blob ($name) is fetched again, and no wrong byte is served",
   async ({ path, isLate }) => {
     const asked = mirrored.origin.requests.length;
     const answer = await get({ port: program!.downloadPort, path });
@@ -109,14 +109,14 @@ test.each(BLOB_DAMAGE.map((row, index) => ({ isLate: false, ...row, path: pathOf
   },
 );
 
-test("a damaged blob in a pack: no wrong byte, fetched again, and its neighbour is served", async () => {
+test("a damaged blob in a pack is fetched again, no wrong byte is served, and its neighbour still is", async () => {
   const asked = mirrored.origin.requests.length;
   await stored(SMALL[0]);
   expect(mirrored.origin.requests.length).toBe(asked + 1);
   expect(await downloadRight(program!, SMALL[1])).toBe(FROM_BUCKET);
 });
 
-test("a pack that is gone: its images are fetched again", async () => {
+test("images of a missing pack are fetched again", async () => {
   await stop();
   rmSync(packPath(mirrored.installation.data, 1));
   await start();
@@ -143,19 +143,19 @@ const HEALED: readonly CatalogueDamage[] = [
   },
 ];
 
-test.each(REFUSED)("a catalogue that is $name: the start ends with 1 and what to do", async ({ damage }) => {
+test.each(REFUSED)("a catalogue that is $name ends the start with code 1 and instructions", async ({ damage }) => {
   if (program !== undefined) await stop();
   const saved = readFileSync(catalogue);
   damage(catalogue);
   const message = /ended \(1\)[\s\S]*the catalogue ".*": it is damaged [\s\S]*restore [\s\S]*from a backup/;
   await expect(start()).rejects.toThrow(message);
-  // Nothing was made worse: with the file restored all is well.
+  // The failed start changed nothing: with the file restored, all is served.
   writeFileSync(catalogue, saved);
   await start();
   expect(await downloadRight(program!, PATH)).toBe(FROM_BUCKET);
 });
 
-test.each(HEALED)("a catalogue with $name: images are served and stored again", async ({ damage }) => {
+test.each(HEALED)("a catalogue with $name is replaced, and images are served and stored again", async ({ damage }) => {
   if (program === undefined) await start();
   await stored(PATH);
   await program!.kill();

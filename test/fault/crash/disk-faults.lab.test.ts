@@ -1,5 +1,6 @@
-// The disk fails under the whole program, or is full: clients get their images all the same, nothing that was stored is
-// lost, and what could not be stored is stored when the disk works again, without a restart.
+// The disk fails under the whole program, or is full: clients still get their images, and no stored object is lost.
+// Images that could not be stored are stored once the disk works again, without a restart. It is long because all disk
+// faults share their set-up.
 import { createHash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -8,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../src/core/log.ts";
-import { leaveNote } from "../../../src/mirror/storing/adopt.ts";
+import { leaveNote } from "../../../src/mirror/storing/note.ts";
 import { get } from "../../helpers/get.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
@@ -27,7 +28,7 @@ import {
   readiness,
 } from "./mirrored.ts";
 import type { DiskCall } from "./run-child.ts";
-import { isLab } from "./sweep.ts";
+import { visitsEveryPoint } from "./sweep.ts";
 
 const clean: (() => unknown)[] = [];
 
@@ -47,7 +48,7 @@ async function start({ installation }: Mirrored): Promise<Program> {
   return program;
 }
 
-/** Until it comes from the bucket; each download on the way is right. */
+/** Downloads the image until it comes from the bucket; each response must be right. */
 async function stored(program: Program, path: string): Promise<void> {
   await eventually(async () => (await downloadRight(program, path)) === FROM_BUCKET, `${path} is stored`);
 }
@@ -66,7 +67,7 @@ const WRITES: readonly DiskCall[] = [
 interface DiskFault {
   readonly calls: readonly DiskCall[];
   readonly errno: string;
-  /** What /readyz says meanwhile; undefined where its own small write does not meet the fault. */
+  /** The code in /readyz during the fault; undefined if its small test write does not use the failing call. */
   readonly code: "store_failed" | "store_full" | undefined;
 }
 
@@ -84,68 +85,62 @@ function codeOf({ errno }: DiskFault): string {
   return errno === "ENOSPC" ? "store_full" : "store_failed";
 }
 
-/** At every commit: each call with one of the errors. */
-const FAULTS = isLab() ? ALL_FAULTS : ALL_FAULTS.filter((_, index) => [0, 3, 5, 6].includes(index));
+/** At every commit: each kind of call with one of the errors. */
+const FAULTS = visitsEveryPoint() ? ALL_FAULTS : ALL_FAULTS.filter((_, index) => [0, 3, 5, 6].includes(index));
 
 describe("system calls that fail", needs("strace"), () => {
-  test.each(FAULTS)(
-    "$errno from $calls.0: clients are served, and all is stored once the disk works",
-    async (fault) => {
-      const mirrored = await begin();
-      const program = await start(mirrored);
-      for (const path of ["/small-before-1", "/large-before-1"]) await stored(program, path);
-
-      const repair = await breakDisk(program.pid, fault);
-      clean.push(repair);
-      for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
-      for (const path of ["/small-before-1", "/large-before-1"])
-        expect(await downloadRight(program, path)).toBe(FROM_BUCKET);
-      const { status, text } = await readiness(program);
-      // Without room it goes on serving, and says so; a store that cannot be written is out of service.
-      expect(status).toBe(fault.code === "store_failed" ? 503 : 200);
-      expect(text).toContain(fault.code ?? "");
-      // The large one: no spool file, or one that must not be trusted any more. All else is tried again.
-      const lost = fault.calls.some((call) => call === "fsync" || call === "pwritev") ? 1 : 0;
-      await eventually(async () => (await notStored(program, codeOf(fault))) === lost, "what is lost is counted");
-
-      await repair();
-      await eventually(async () => !(await readiness(program)).text.includes("store_"), "the store is well again");
-      for (const path of ["/small-during-2", "/large-during-2"]) await stored(program, path);
-      await program.kill();
-
-      const asked = mirrored.origin.requests.length;
-      const next = await start(mirrored);
-      for (const path of ["/small-before-1", "/large-before-1", "/small-during-2", "/large-during-2"]) {
-        expect(await downloadRight(next, path)).toBe(FROM_BUCKET);
-      }
-      expect(mirrored.origin.requests.length).toBe(asked);
-      expect(await next.stop()).toBe(0);
-    },
-  );
-});
-
-test(
-  "EIO from reads: the origin is asked for what the disk does not give, and nothing is lost",
-  needs("strace"),
-  async () => {
+  test.each(FAULTS)("$errno from $calls.0 fails no client, and all is stored once the disk works", async (fault) => {
     const mirrored = await begin();
     const program = await start(mirrored);
-    const paths = ["/small-before-1", "/large-before-1"];
-    for (const path of paths) await stored(program, path);
+    for (const path of ["/small-before-1", "/large-before-1"]) await stored(program, path);
 
-    // They have been read a moment ago, and may be read by any thread.
-    const files = ["packs", "blobs"].flatMap((name) => filesBelow(join(mirrored.installation.data, name)));
-    const repair = await breakDisk(program.pid, { calls: ["pread64"], errno: "EIO", files });
+    const repair = await breakDisk(program.pid, fault);
     clean.push(repair);
-    const asked = mirrored.origin.requests.length;
-    for (const path of paths) expect(await downloadRight(program, path)).toMatch(/fwd=uri-miss/);
-    expect(mirrored.origin.requests.length).toBe(asked + paths.length);
+    for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
+    for (const path of ["/small-before-1", "/large-before-1"])
+      expect(await downloadRight(program, path)).toBe(FROM_BUCKET);
+    const { status, text } = await readiness(program);
+    // With a full disk the program stays ready and reports it; if the store cannot be written, it is not ready.
+    expect(status).toBe(fault.code === "store_failed" ? 503 : 200);
+    expect(text).toContain(fault.code ?? "");
+    // The large image is lost: it has no spool file, or one that must not be trusted any more. All others are
+    // retried.
+    const lost = fault.calls.some((call) => call === "fsync" || call === "pwritev") ? 1 : 0;
+    await eventually(async () => (await notStored(program, codeOf(fault))) === lost, "what is lost is counted");
 
     await repair();
-    for (const path of paths) expect(await downloadRight(program, path)).toBe(FROM_BUCKET);
-    expect(mirrored.origin.requests.length).toBe(asked + paths.length);
-  },
-);
+    await eventually(async () => !(await readiness(program)).text.includes("store_"), "the store is well again");
+    for (const path of ["/small-during-2", "/large-during-2"]) await stored(program, path);
+    await program.kill();
+
+    const asked = mirrored.origin.requests.length;
+    const next = await start(mirrored);
+    for (const path of ["/small-before-1", "/large-before-1", "/small-during-2", "/large-during-2"]) {
+      expect(await downloadRight(next, path)).toBe(FROM_BUCKET);
+    }
+    expect(mirrored.origin.requests.length).toBe(asked);
+    expect(await next.stop()).toBe(0);
+  });
+});
+
+test("EIO from reads makes the program fetch those objects again, and nothing is lost", needs("strace"), async () => {
+  const mirrored = await begin();
+  const program = await start(mirrored);
+  const paths = ["/small-before-1", "/large-before-1"];
+  for (const path of paths) await stored(program, path);
+
+  // The files are open already, because they were just read; any thread may read them.
+  const files = ["packs", "blobs"].flatMap((name) => filesBelow(join(mirrored.installation.data, name)));
+  const repair = await breakDisk(program.pid, { calls: ["pread64"], errno: "EIO", files });
+  clean.push(repair);
+  const asked = mirrored.origin.requests.length;
+  for (const path of paths) expect(await downloadRight(program, path)).toMatch(/fwd=uri-miss/);
+  expect(mirrored.origin.requests.length).toBe(asked + paths.length);
+
+  await repair();
+  for (const path of paths) expect(await downloadRight(program, path)).toBe(FROM_BUCKET);
+  expect(mirrored.origin.requests.length).toBe(asked + paths.length);
+});
 
 describe("a small file system", needs("tmpfs"), () => {
   async function onSmallDisk(limits: object, size = "8m"): Promise<Mirrored> {
@@ -158,7 +153,7 @@ describe("a small file system", needs("tmpfs"), () => {
   test.each([
     ["full to the last byte", { freeDisk: "0MB" }],
     ["fuller than freeDisk allows", { freeDisk: "2MB" }],
-  ])("%s: clients are served, and all is stored once there is room", async (_, limits) => {
+  ])("%s, the disk fails no client, and all is stored once there is room", async (_, limits) => {
     const mirrored = await onSmallDisk(limits);
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
@@ -170,7 +165,7 @@ describe("a small file system", needs("tmpfs"), () => {
     for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
     expect(await downloadRight(program, "/small-before-1")).toBe(FROM_BUCKET);
     await eventually(async () => (await readiness(program)).text.includes("store_full"), "store_full is told");
-    // What memory or a spool file holds is tried again; the large one found no room for its spool file.
+    // Bodies in memory or in a spool file are retried; on a full disk the large image got no spool file.
     const lost = isFull ? 1 : 0;
     await eventually(async () => (await notStored(program, "store_full")) === lost, "what is lost is counted");
 
@@ -180,7 +175,7 @@ describe("a small file system", needs("tmpfs"), () => {
     expect(await program.stop()).toBe(0);
   });
 
-  test("full to the last byte: a note beside a spool file is there or not, and never in part", async () => {
+  test("leaveNote() on a full disk writes the whole note or none", async () => {
     const folder = await mkdtemp(join(tmpdir(), "notes-"));
     const { unmount } = await mountSmall(folder, "64k");
     clean.push(() => rm(folder, { recursive: true }), unmount);
@@ -190,12 +185,12 @@ describe("a small file system", needs("tmpfs"), () => {
     const told: unknown[] = [];
     const log = { ...SILENT_LOG, warn: (about: { readonly err?: unknown }) => void told.push(about.err) };
     expect(await leaveNote(task, log)).toBeUndefined();
-    // Not as node gives it, with its stack.
+    // The error is the store's own, not node's with its stack.
     expect(told).toEqual([expect.objectContaining({ code: "store_failed" })]);
     expect(readdirSync(folder)).not.toContain("one.part.json");
   });
 
-  test("fuller than freeDisk allows: what waits to be stored takes a part of what is left, and is stored once there is room", async () => {
+  test("fuller than freeDisk allows, pending writes use a part of the free space and are stored once there is room", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "20MB" }, "40m");
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
@@ -203,7 +198,7 @@ describe("a small file system", needs("tmpfs"), () => {
     const filler = join(data, "filler");
     await fill(filler, 27_000_000);
     await eventually(async () => (await readiness(program)).text.includes("store_full"), "store_full is told");
-    // 18 MB, of 14 MB that are free.
+    // 18 MB of bodies, 14 MB of free disk.
     const paths = Array.from({ length: 30 }, (_, index) => `/large-during-${index + 2}`);
     for (const path of paths) await downloadRight(program, path);
     const waits = () => filesBelow(join(data, "spool")).filter((path) => path.endsWith(".part"));
@@ -220,18 +215,18 @@ describe("a small file system", needs("tmpfs"), () => {
     expect(await program.stop()).toBe(0);
   }, 120_000);
 
-  test("full: who asks for one version of an image gets it, or is told at once that it is another", async () => {
+  test("on a full disk, If-Match gets the matching version, and 412 at once for another", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
     await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
-    // As many as may be fetched at once.
+    // The maximum number of concurrent fetches.
     const paths = Array.from({ length: 64 }, (_, index) => `/large-whole-${index + 2}`);
     await Promise.all(paths.map((path) => expectOneVersion(program, path)));
     for (const path of ["/small-during-2", "/large-during-2"]) await downloadRight(program, path);
   });
 
-  test("full, with nothing left of the memory for what arrives: a small image has its versions too", async () => {
+  test("on a full disk without spool memory, If-Match works for a small image too", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB", spoolMemory: "0" });
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
@@ -239,12 +234,12 @@ describe("a small file system", needs("tmpfs"), () => {
     for (const path of ["/small-2", "/large-2"]) await expectOneVersion(program, path);
   });
 
-  test("full: a version that there is no room to gather is asked for again later", async () => {
+  test("on a full disk, a request with If-Match gets 503 with Retry-After if memory has no room for the image", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
     await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
-    // 80 MB at once, of which 64 MiB find room.
+    // 80 MB at once, of which 64 MiB fit.
     const paths = Array.from({ length: 10 }, (_, index) => `/wide-${index + 2}`);
     const headers = { "If-Match": '"a-version"' };
     const answers = await Promise.all(paths.map((path) => get({ port: program.downloadPort, path, headers })));
@@ -257,7 +252,7 @@ describe("a small file system", needs("tmpfs"), () => {
     await expectOneVersion(program, "/large-2");
   });
 
-  test("full: an HTTP/1.0 client gets a large image with its length where the origin says none", async () => {
+  test("on a full disk, an HTTP/1.0 client gets a large image with Content-Length although the origin sent none", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
@@ -270,7 +265,7 @@ describe("a small file system", needs("tmpfs"), () => {
     }
   });
 
-  test("full: a large image with the digest of another is never taken for whole", async () => {
+  test("on a full disk, a large image with the digest of another never ends as whole", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
@@ -294,7 +289,7 @@ describe("a small file system", needs("tmpfs"), () => {
     expect(await notStored(program, "store_full")).toBe(0);
   });
 
-  test("full: several ranges of a large image are answered with all of it", async () => {
+  test("on a full disk, a request for several ranges of a large image gets the whole image", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
@@ -306,12 +301,12 @@ describe("a small file system", needs("tmpfs"), () => {
     }
   });
 
-  test("full: whoever joins the fetch of a large image, whenever and for whichever part, is answered with it", async () => {
+  test("on a full disk, every request that joins the fetch of a large image gets its bytes, at any time and for any range", async () => {
     const mirrored = await onSmallDisk({ freeDisk: "0MB" });
     const program = await start(mirrored);
     await stored(program, "/small-before-1");
     await fill(join(mirrored.installation.data, "filler"), Number.POSITIVE_INFINITY);
-    const wishes: Record<string, string>[] = [
+    const requestHeaders: Record<string, string>[] = [
       { Range: "bytes=0-9,20-29" },
       {},
       { Range: "bytes=500000-500099" },
@@ -326,12 +321,14 @@ describe("a small file system", needs("tmpfs"), () => {
       const [, start = 0, end = Number.POSITIVE_INFINITY] =
         /bytes (\d+)-(\d+)\//.exec(said["content-range"] ?? "") ?? [];
       const isRight = body.equals(bodyOf(path).subarray(Number(start), Number(end) + 1));
-      // Somebody else may have been faster, and the connection ended; never an error of this server.
+      // The connection may break if another reader was faster; but the server never responds with an error.
       expect([200, 206]).toContain(status);
       if (isWhole) expect({ path, headers, status, isRight }).toEqual({ path, headers, status, isRight: true });
     };
     for (let round = 2; round < 8; round += 1) {
-      const each = wishes.flatMap((headers) => [0, 2, 5, 9].map((ms) => ask(`/large-race-${round}`, headers, ms)));
+      const each = requestHeaders.flatMap((headers) =>
+        [0, 2, 5, 9].map((ms) => ask(`/large-race-${round}`, headers, ms)),
+      );
       await Promise.all(each);
     }
   });
@@ -340,7 +337,7 @@ describe("a small file system", needs("tmpfs"), () => {
     ["full to the last byte", { freeDisk: "0MB" }, "8m", Number.POSITIVE_INFINITY],
     ["fuller than freeDisk allows, with the room for what passes used up", { freeDisk: "20MB" }, "40m", 40_000_000],
   ])(
-    "%s: what is made of a large image that was not there is made",
+    "%s, the disk does not prevent processing of a large uncached image",
     async (_, limits, size, filled) => {
       const mirrored = await onSmallDisk(limits, size);
       const program = await start(mirrored);
@@ -360,7 +357,7 @@ describe("a small file system", needs("tmpfs"), () => {
         expect.objectContaining({ width: "400" }),
       ]);
 
-      // Whoever comes, and whenever: each is one fetch of its own at the worst.
+      // At the worst, each of these requests makes a fetch of its own.
       const instructions = [
         "imageMogr2/thumbnail/50x",
         "imageMogr2/thumbnail/60x",
@@ -384,7 +381,7 @@ describe("a small file system", needs("tmpfs"), () => {
     60_000,
   );
 
-  test("read-only at the start: refused with words that say so", async () => {
+  test("a start on a read-only disk is refused with a message that says so", async () => {
     const mirrored = await onSmallDisk({});
     await (await start(mirrored)).stop();
     makeReadOnly(mirrored.installation.data);
@@ -392,7 +389,7 @@ describe("a small file system", needs("tmpfs"), () => {
   });
 });
 
-/** Another version is refused, that which it is is not. */
+/** If-Match with another version gets 412; with the image's own version it gets the image. */
 async function expectOneVersion(program: Program, path: string): Promise<void> {
   const ask = (headers: Record<string, string>) =>
     get({ port: program.downloadPort, path, headers, deadlineMs: 20_000 });
@@ -404,19 +401,19 @@ async function expectOneVersion(program: Program, path: string): Promise<void> {
   expect([path, same.status, same.headers.etag, isRight]).toEqual([path, 200, etag, true]);
 }
 
-/** Writes zeros until `room` bytes are taken or the disk takes no more. */
+/** Writes zeros until `room` bytes are written or the disk is full. */
 async function fill(path: string, room: number): Promise<void> {
   const chunk = Buffer.alloc(65_536);
   try {
     for (let written = 0; written < room; written += chunk.length) await writeFile(path, chunk, { flag: "a" });
     return;
   } catch {
-    // Full, to within a chunk.
+    // The disk is full to within a chunk.
   }
   try {
     for (;;) await writeFile(path, Buffer.alloc(512), { flag: "a" });
   } catch {
-    // Full to the last byte.
+    // The disk is full to the last byte.
   }
 }
 

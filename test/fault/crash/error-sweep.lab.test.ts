@@ -1,5 +1,5 @@
-// Each of the system calls by which a store changes the disk fails once, with an I/O error or for want of room: the step
-// says so, changes nothing, and the next one works again.
+// Makes each system call by which a store changes the disk fail once, with EIO or ENOSPC. The step reports the error
+// and changes nothing, and the next step works.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { isLab, pick } from "./sweep.ts";
 
 const CODES: Readonly<Record<string, readonly string[]>> = {
   EIO: ["store_failed"],
-  // SQLite reports want of room in a sync as an I/O error.
+  // SQLite reports ENOSPC in a sync as an I/O error.
   ENOSPC: ["store_full", "store_failed"],
 };
 
@@ -31,7 +31,7 @@ afterAll(() => rm(parent, { recursive: true }));
 function checkReports({ reports }: ChildRun, { what }: Injection): void {
   expect(reports.at(-1)).not.toHaveProperty("begun");
   const failed = reports.filter((report) => "failed" in report);
-  // Once in each thread: the event loop's, the pool's, and the two writers' of the scenario's two starts.
+  // At most one failure per thread: the event loop's, the pool's, and the writers' of the scenario's two starts.
   expect(failed.length, JSON.stringify(failed)).toBeLessThanOrEqual(4);
   for (const { code } of failed) expect(CODES[what], JSON.stringify(failed)).toContain(code);
 }
@@ -39,10 +39,10 @@ function checkReports({ reports }: ChildRun, { what }: Injection): void {
 const SWEEP = { ...needs("strace"), timeout: isLab() ? 1_800_000 : 60_000 };
 
 test.each(["EIO", "ENOSPC"] as const)(
-  "%s once from any call loses nothing acknowledged, and the next step works",
+  "one %s from any call loses no acknowledged step, and the next step works",
   SWEEP,
   async (what) => {
-    // Want of room differs from an I/O error in its code alone.
+    // ENOSPC takes the same code paths as EIO and differs only in the error code.
     const points = pick(calls, 9).filter(({ call }) => isLab() || what === "EIO" || MOST_USED.has(call));
     for (const { call, when } of points) {
       const fault = { call, when, what };
@@ -61,7 +61,7 @@ test.each(["EIO", "ENOSPC"] as const)(
 );
 
 test(
-  "EIO and then kill -9: what had been acknowledged is still there, the failed step may or may not be",
+  "EIO followed by kill -9 keeps every acknowledged step, and the failed step entirely or not at all",
   SWEEP,
   async () => {
     const writes = new Map([...calls].filter(([call]) => ["fsync", "fdatasync", "pwrite64", "rename"].includes(call)));

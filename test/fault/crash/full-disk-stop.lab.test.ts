@@ -1,5 +1,5 @@
-// A stop in the midst of everything that a full disk holds up: fetches that run and are paused, images that wait to be stored,
-// variants that are made, uploads, clients that do not read and clients that leave. It takes its 10 s and no more.
+// Stops the program while a full disk delays everything: running and paused fetches, pending writes, renders, uploads,
+// clients that do not read, and clients that disconnect. The stop ends within its 10 s.
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -13,7 +13,7 @@ import { mirrorOf, oneBucket } from "../../helpers/settings.ts";
 import { fillDisk, mountSmall } from "./broken-disk.ts";
 import { createRandom, type Random } from "./random.ts";
 
-/** `FULL_DISK_STOPS=30` for more of them, `FULL_DISK_FIRST=31` for others. */
+/** `FULL_DISK_STOPS=30` runs more of them, `FULL_DISK_FIRST=31` starts with another seed. */
 const RUNS = Number(process.env.FULL_DISK_STOPS ?? 3);
 const FIRST = Number(process.env.FULL_DISK_FIRST ?? 1);
 const STOP_MS = 10_000;
@@ -26,7 +26,7 @@ afterEach(async () => {
 const large = noisyBmp(900, 1_000);
 const small = noisyBmp(60, 60);
 
-/** Sends an image in one of the ways in which origins do. */
+/** Sends an image in a random framing and pace. */
 async function sendSomehow(connection: ScriptedConnection, target: string, random: Random): Promise<void> {
   const body = target.startsWith("/small") ? small : large;
   const framing: [string, string][] = random.below(3) === 0 ? [] : [["Content-Length", String(body.length)]];
@@ -44,7 +44,7 @@ async function sendSomehow(connection: ScriptedConnection, target: string, rando
   else if (end === 2 || framing.length < 2 || cut < body.length) connection.end();
 }
 
-/** Asks for something, and reads it or does not, or leaves. */
+/** Sends a random request; then reads the response, ignores it, or disconnects. */
 function askSomehow(program: Program, random: Random, sockets: Socket[]): void {
   const name = `/${random.below(3) === 0 ? "small" : "large"}-${random.below(40)}`;
   const instruction = ["", "", "?imageMogr2/thumbnail/50x", "?imageInfo", "?imageMogr2/format/png"][random.below(5)];
@@ -53,7 +53,7 @@ function askSomehow(program: Program, random: Random, sockets: Socket[]): void {
   if (random.below(3) === 0) {
     const socket = connect(program.downloadPort, "127.0.0.1");
     sockets.push(socket);
-    socket.on("error", () => {}); // The stop resets it.
+    socket.on("error", () => {}); // The stop resets this connection.
     socket.write(`GET ${path} HTTP/1.1\r\nHost: any.example\r\n\r\n`);
     if (random.below(2) === 0) setTimeout(() => socket.destroy(), random.below(1_500));
     return;
@@ -70,7 +70,7 @@ async function start(installation: Installation): Promise<Program> {
 
 describe("a full disk", needs("tmpfs"), () => {
   test.each(Array.from({ length: RUNS }, (_, index) => FIRST + index))(
-    "a stop in the midst of it ends in time (seed %i)",
+    "a stop during random load ends in time (seed %i)",
     async (seed) => {
       const random = createRandom(seed);
       const origin = await startScriptedOrigin(({ target }, connection) => sendSomehow(connection, target, random));

@@ -1,4 +1,4 @@
-// kill -9 before any of the system calls by which a store changes the disk, from the first start to the last close.
+// Sends SIGKILL before each system call by which a store changes the disk, from the first start to the last close.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(parent, { recursive: true }));
 
-test("the scenario does what the model says when nothing happens to it", async () => {
+test("the scenario matches the model if nothing fails", async () => {
   const run = await runChild(join(parent, "calm"), SCENARIO);
   expect(run.reports.filter((report) => "failed" in report)).toEqual([]);
   expect(run.reports.at(-1)).toMatchObject({ done: SCENARIO.length - 1 });

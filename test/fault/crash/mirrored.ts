@@ -1,5 +1,5 @@
-// The whole program before an origin of pictures that counts what it is asked, for faults of the disk: what the client
-// got, from where, and how often the origin was asked.
+// Runs the whole program before an origin of pictures that counts its requests, for tests of disk faults. Returns each
+// client's response, its source, and the origin's request count.
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import { get } from "../../helpers/get.ts";
@@ -15,7 +15,7 @@ import {
 } from "../../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../../helpers/settings.ts";
 
-/** Blobs of large pictures have ten blocks, the last of them short. */
+/** Large pictures have blobs of ten blocks, the last of them short. */
 const LARGE_WIDTH = 400;
 const LARGE_HEIGHT = 500;
 
@@ -25,7 +25,7 @@ export interface Mirrored {
   close(): Promise<void>;
 }
 
-/** Nothing is started yet. Memory keeps nothing, so that every hit reads the disk. */
+/** Prepares the installation and starts nothing. The memory tier is empty, so that every hit reads the disk. */
 export async function prepareMirrored(limits: object = {}): Promise<Mirrored> {
   const origin = await startScriptedOrigin((request, connection) => sendBody(request.target, connection));
   const more = { limits: { hotObjectSize: "1KB", ...limits } };
@@ -42,7 +42,7 @@ export async function prepareMirrored(limits: object = {}): Promise<Mirrored> {
 
 const wide = noisyBmp(1_000, 2_667);
 
-/** Of no picture. */
+/** Digests that match no picture. */
 const WRONG_DIGESTS = {
   "wrong-md5": ["Content-MD5", createHash("md5").digest("base64")],
   "wrong-sha256": ["Repr-Digest", `sha-256=:${createHash("sha256").digest("base64")}:`],
@@ -69,10 +69,10 @@ async function sendBody(target: string, connection: ScriptedConnection): Promise
 }
 
 /**
- * The picture of a path. `/small…` stays in memory while it arrives, `/large…` goes through a spool file; a number at the
- * end makes it one of its own. `/wide…` has 8 MB, whose last byte
- * comes 3 s late. What has `chunked` in its name comes without a length, the last
- * part of what has `late` 0.3 s after the rest, and with the digest of another picture what has `wrong-md5` or `wrong-sha256`.
+ * Returns the picture of a path. `/small…` stays in memory while it arrives; `/large…` uses a spool file. A number at
+ * the end makes the picture unique. `/wide…` has 8 MB, whose last byte arrives 3 s late. A name with `chunked` has no
+ * length; with `late` the last part follows after 0.3 s. With `wrong-md5` or `wrong-sha256` the response declares
+ * another picture's digest.
  */
 export function bodyOf(path: string): Buffer {
   const number = Number(/\d*$/.exec(path)?.[0] ?? 0);
@@ -80,7 +80,7 @@ export function bodyOf(path: string): Buffer {
   return path.startsWith("/small") ? noisyBmp(60, 60 + number) : noisyBmp(LARGE_WIDTH, LARGE_HEIGHT + number);
 }
 
-/** Downloads it whole and right, whatever is the matter, and returns its Cache-Status. */
+/** Downloads the picture, checks that it is whole and right, and returns its Cache-Status. */
 export async function downloadRight(program: Program, path: string): Promise<string> {
   const answer = await get({ port: program.downloadPort, path });
   const isRight = answer.isWhole && answer.body.equals(bodyOf(path));
@@ -94,7 +94,7 @@ export async function readiness(program: Program): Promise<{ readonly status: nu
   return { status: answer.status, text: answer.body.toString() };
 }
 
-/** How many images could not be stored for this reason, by the program's own count. */
+/** The program's own count of images that were not stored for this reason. */
 export async function notStored(program: Program, reason: string): Promise<number> {
   const answer = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });
   const found = new RegExp(`not_stored_total\\{reason="${reason}"\\} (\\d+)`).exec(answer.body.toString());

@@ -1,5 +1,5 @@
-// Random operations on a bucket against a map in memory, in this process and in a child that is killed at random moments.
-// What fast-check finds it makes small; the seed in its message brings it back.
+// Compares random operations on a bucket with a map in memory, in this process and in a child that is killed at random
+// moments. fast-check shrinks a failure, and the seed in its message reproduces it.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,10 +11,10 @@ import { createRandom } from "./random.ts";
 import { runChild } from "./run-child.ts";
 import { allowedAfter } from "./scenario.ts";
 import { applyOperation, EMPTY_MODEL, type Model, type StoreOperation } from "./store-model.ts";
-import { isLab } from "./sweep.ts";
+import { visitsEveryPoint } from "./sweep.ts";
 
 const key = fc.constantFrom(...STORE_KEYS);
-// Few bodies, so that equal ones meet under several keys.
+// There are few bodies, so that several keys often have equal bytes.
 const body = fc.integer({ min: 1, max: 6 });
 const operation: fc.Arbitrary<StoreOperation> = fc.oneof(
   {
@@ -65,7 +65,7 @@ async function inFolder(run: (dir: string) => Promise<void>): Promise<void> {
   await rm(dir, { recursive: true, force: true });
 }
 
-/** Does them all, answer by answer as the model says. Returns the model. */
+/** Performs all operations and compares each result to the model. Returns the model. */
 async function performAll(dir: string, operations: readonly StoreOperation[]): Promise<Model> {
   let model = EMPTY_MODEL;
   let open: OpenStore | undefined;
@@ -89,34 +89,34 @@ async function performAll(dir: string, operations: readonly StoreOperation[]): P
 }
 
 test(
-  "a bucket answers any sequence of operations as the model does, and holds what it should at the end",
+  "a bucket answers any sequence of operations as the model does, and ends with the same content",
   async () => {
     const property = fc.asyncProperty(fc.array(operation, { maxLength: 60 }), (operations) =>
       inFolder(async (dir) => {
         await checkStore(dir, [await performAll(dir, operations)]);
       }),
     );
-    await fc.assert(property, { numRuns: isLab() ? 1_000 : 8 });
+    await fc.assert(property, { numRuns: visitsEveryPoint() ? 1_000 : 8 });
   },
-  isLab() ? 1_800_000 : 60_000,
+  visitsEveryPoint() ? 1_800_000 : 60_000,
 );
 
 const LIVES = 3;
 const LONGEST_LIFE_MS = 250;
-const SEEDS = isLab() ? 100 : 2;
+const SEEDS = visitsEveryPoint() ? 100 : 2;
 
 test(
-  "a bucket whose process is killed again and again holds what was acknowledged, and at most one step more",
+  "a bucket whose process is killed repeatedly has all acknowledged steps, and at most one more",
   async () => {
-    // Another day, other sequences: the seed is in the failure.
-    const first = isLab() ? Date.now() % 1_000_000 : 1;
+    // The lab tests new sequences every day; a failure names its seed.
+    const first = visitsEveryPoint() ? Date.now() % 1_000_000 : 1;
     for (let seed = first; seed < first + SEEDS; seed += 1) {
       await liveAndDie(seed).catch((error: unknown) => {
         throw new Error(`seed ${seed}`, { cause: error });
       });
     }
   },
-  isLab() ? 1_800_000 : 60_000,
+  visitsEveryPoint() ? 1_800_000 : 60_000,
 );
 
 async function liveAndDie(seed: number): Promise<void> {

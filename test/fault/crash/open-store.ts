@@ -1,5 +1,5 @@
-// The store with the parts around it that write: adoption at the start, spool and write-back. What the crash lab does to
-// it, in this process or in a child.
+// The store with the parts around it that write: recovery at the start, spool and write-back. It performs the crash
+// lab's operations, in this process or in a child.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSpoolPool } from "../../../src/body/spool/spool-pool.ts";
@@ -19,13 +19,16 @@ import { infoOf, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole
 import { type Condition, numberOfBytes, type StoreOperation } from "./store-model.ts";
 
 const BUCKET_ID = "1/b";
-/** An open store as the program has it: with what the last run left behind taken over. */
+/** An open store as in the program, after it has adopted the last run's pending files. */
 export interface OpenStore {
   readonly store: FsStore;
   readonly stored: Stored;
 }
 
-/** Opens it and waits until the adoption has ended. What nothing uses may be swept at once: each look at the clock is later. */
+/**
+ * Opens the store and waits for the end of the adoption. Unused blobs may be swept at once, because the clock advances
+ * with each reading.
+ */
 export async function openStore(dir: string): Promise<OpenStore> {
   let looks = 0;
   const now = () => {
@@ -65,7 +68,7 @@ async function fill({ store, stored }: OpenStore, key: string, number: number): 
   const log: Log = {
     ...SILENT_LOG,
     error(fields) {
-      failure = (fields as { readonly err: HuiyuanError }).err; // as write-back.ts gives up
+      failure = (fields as { readonly err: HuiyuanError }).err; // write-back.ts logs this when it gives up
     },
   };
   const spools = createSpoolPool({ dir: store.spoolDir, memoryBytes: 0, perSpoolBytes: 0, log: SILENT_LOG });
@@ -83,7 +86,7 @@ async function fill({ store, stored }: OpenStore, key: string, number: number): 
   return true;
 }
 
-/** Does one operation on an open store. `newName` names spool files. */
+/** Performs one operation on an open store. `newName` names spool files. */
 export async function perform(
   open: OpenStore,
   operation: StoreOperation,

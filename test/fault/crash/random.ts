@@ -1,11 +1,11 @@
-// Random numbers that a seed brings back.
+// Random numbers that are reproducible from a seed.
 
 export interface Random {
-  /** A whole number from 0 to `bound` − 1; a fraction in `bound` is dropped. */
+  /** An integer from 0 to `bound` − 1; a fraction in `bound` is ignored. */
   below(bound: number): number;
 }
 
-/** mulberry32: small, and good enough to choose where damage is done. */
+/** mulberry32: short, and good enough to choose positions to damage. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   return {

@@ -1,4 +1,4 @@
-// Runs store-child.ts, under strace where its system calls are to be counted, to kill it or to fail.
+// Runs store-child.ts, under strace if system calls must be counted, killed or made to fail.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -28,13 +28,13 @@ export const DISK_CALLS = [
 ] as const;
 export type DiskCall = (typeof DISK_CALLS)[number];
 
-/** What happens to the `when`-th of these calls, counted in each thread by itself. */
+/** A fault at the `when`-th of these calls, counted separately in each thread. */
 export interface Injection {
   readonly call: DiskCall;
   readonly when: number;
-  /** `KILL`: the process dies before the call is carried out; an errno: the call fails with it, once. */
+  /** `KILL`: the process is killed before the call; an errno: the call fails with it, once. */
   readonly what: "KILL" | "EIO" | "ENOSPC";
-  /** kill -9 as soon as a step has failed. */
+  /** Sends SIGKILL as soon as a step has failed. */
   readonly isFatal?: boolean;
 }
 
@@ -44,7 +44,10 @@ export interface ChildRun {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Resolves when the child has ended: by itself, by its wrapping, or by kill -9 `killAfterMs` after its first word. */
+/**
+ * Resolves once the child has ended: by itself, by its wrapping command, or by SIGKILL `killAfterMs` after its first
+ * output.
+ */
 export async function runChild(
   dir: string,
   operations: readonly StoreOperation[],
@@ -57,7 +60,7 @@ export async function runChild(
     [...before, "--import", "tsx", CHILD, dir, JSON.stringify(operations), isFatal ? "die" : "go on"],
     {
       cwd: ROOT,
-      // One thread for files, so that the calls of the pool are counted in one row.
+      // One file-system thread, so that the pool's calls are counted in one sequence.
       env: { ...process.env, UV_THREADPOOL_SIZE: "1" },
       stdio: ["ignore", "pipe", "pipe"],
     },
@@ -83,23 +86,23 @@ export async function runChild(
   }
 }
 
-/** The last line of a killed child may be cut. */
+/** The last line of a killed child may be incomplete. */
 function reportsIn(said: string): Report[] {
   const lines = said.split("\n").slice(0, -1);
   return lines.map((line) => JSON.parse(line) as Report);
 }
 
-/** The child with one fault. */
+/** Runs the child with one fault. */
 export function runWithFault(dir: string, operations: readonly StoreOperation[], fault: Injection): Promise<ChildRun> {
   const effect = fault.what === "KILL" ? "signal=KILL" : `error=${fault.what}`;
   const inject = `inject=${fault.call}:${effect}:when=${fault.when}`;
-  // Under --seccomp-bpf, which spares the other calls, strace 6 injects no signal.
+  // With --seccomp-bpf, which skips other calls, strace 6 injects no signal.
   const faster = fault.what === "KILL" ? [] : ["--seccomp-bpf"];
   const wrap = ["strace", "-f", ...faster, "-qq", "-o", "/dev/null", "-e", `trace=${fault.call}`, "-e", inject];
   return runChild(dir, operations, { wrap, isFatal: fault.isFatal ?? false });
 }
 
-/** How often each call occurs, in the thread that makes the most of them. */
+/** Counts each call in the thread that makes the most of them. */
 export async function countCalls(
   dir: string,
   operations: readonly StoreOperation[],
@@ -122,7 +125,7 @@ function mostByCall(log: string): Map<DiskCall, number> {
   }
   const most = new Map<DiskCall, number>();
   for (const [name, count] of byThread) {
-    const call = name.split(" ")[0] as DiskCall; // only those were traced
+    const call = name.split(" ")[0] as DiskCall; // only those calls were traced
     most.set(call, Math.max(most.get(call) ?? 0, count));
   }
   return most;

@@ -1,4 +1,4 @@
-// The one sequence of steps that the sweeps go through: every way of changing a store, two starts, and a sweep.
+// The sequence of steps that all sweeps use: every way of changing a store, two starts, and a sweep.
 import { expect } from "vitest";
 import type { ChildRun } from "./run-child.ts";
 import { applyOperation, EMPTY_MODEL, type Model, type StoreOperation } from "./store-model.ts";
@@ -15,10 +15,10 @@ export const SCENARIO: readonly StoreOperation[] = [
   { kind: "fill", key: "e", body: 4 },
   { kind: "read", key: "e" },
   { kind: "delete", key: "b" },
-  // The same bytes again: the blob is there already, and the file is not needed.
+  // The same bytes again: the blob exists, and the spool file is not needed.
   put("d", 2, { form: "file" }),
   put("d", 5, { form: "file", condition: { over: 2 } }),
-  // A copy is an upload, which no purge takes; what the mirror brought goes.
+  // The copy counts as an upload, which a purge keeps; the mirrored object is purged.
   { kind: "purge", key: "c", hard: true },
   { kind: "purge", key: "e", hard: true },
   { kind: "sweep" },
@@ -37,8 +37,8 @@ export const SCENARIO: readonly StoreOperation[] = [
 ];
 
 /**
- * The states that may be found after this run: what was acknowledged; where the process was killed also with the step
- * that was under way, or had failed just then. A failed step has changed nothing for as long as the process lived.
+ * The allowed states after this run: all acknowledged steps. If the process was killed, the current or just failed step
+ * may also be there. While the process lives, a failed step has changed nothing.
  */
 export function allowedAfter(
   operations: readonly StoreOperation[],

@@ -1,5 +1,5 @@
-// A stop while the disk takes longer for one fsync than the whole stop may: it ends in its 10 s all the same, and nothing that was
-// acknowledged is lost.
+// Stops the program while one fsync takes longer than the whole stop may. It still ends within its 10 s, and loses no
+// acknowledged object.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { get } from "../../helpers/get.ts";
@@ -27,7 +27,7 @@ async function start() {
   return { ...mirrored, begin, program: await begin() };
 }
 
-/** Until it comes from the bucket. */
+/** Downloads the image until it comes from the bucket. */
 async function stored(program: Program, path: string): Promise<void> {
   await eventually(async () => (await downloadRight(program, path)) === FROM_BUCKET, `${path} is stored`);
 }
@@ -42,7 +42,7 @@ async function ended({ pid }: Program): Promise<void> {
   while (!hasEnded(pid)) await delay(10);
 }
 
-/** Code null: the signal ended it. */
+/** Code null: a signal ended the process. */
 async function stop(program: Program, mend: () => Promise<void>) {
   const began = performance.now();
   const stopped = program.stop();
@@ -52,9 +52,9 @@ async function stop(program: Program, mend: () => Promise<void>) {
   return { code: await stopped, isInTime: took < STOP_MS + 500 ? true : took };
 }
 
-// They wait for different programs, not for each other.
+// Concurrent, because each test waits for its own program.
 describe.concurrent("a disk that takes 30 s for an fsync", needs("strace"), () => {
-  test("a stop while images are stored ends in time, by the signal, and loses none that was stored", async () => {
+  test("a stop during pending writes ends in time, by the signal, and loses no stored image", async () => {
     const { program, begin, origin } = await start();
     await stored(program, "/small");
     const mend = await slow(program);
@@ -69,7 +69,7 @@ describe.concurrent("a disk that takes 30 s for an fsync", needs("strace"), () =
     for (const path of ["/small1", "/large"]) await stored(again, path);
   }, 40_000);
 
-  test("a stop while only its readiness is tried ends in time, by the signal", async () => {
+  test("a stop during only a readiness check ends in time, by the signal", async () => {
     const { program } = await start();
     const mend = await slow(program);
     get({ port: program.adminPort, path: "/readyz", host: "127.0.0.1" }).catch(() => undefined);

@@ -1,6 +1,6 @@
-// A child process that does operations on a store, one after another, and says before and after each what it does and
-// what came of it; so whoever kills it, or breaks its disk, knows what was acknowledged.
-// argv: data folder, operations as JSON, and `die` to be killed as soon as one of them has failed.
+// A child process that performs operations on a store and prints each one's start and result. A parent that kills it or
+// breaks its disk therefore knows which steps were acknowledged. argv: data folder, operations as JSON, and `die` to be
+// killed as soon as one has failed.
 import { asHuiyuanError } from "../../../src/core/errors.ts";
 import { type OpenStore, openStore, perform } from "./open-store.ts";
 import type { StoreOperation } from "./store-model.ts";
@@ -32,7 +32,7 @@ async function performAll(dir: string, operations: readonly StoreOperation[], is
       const { code, message } = asHuiyuanError(error);
       say({ failed: index, code, message });
       if (isFatal) process.kill(process.pid, "SIGKILL");
-      // As the program does where it cannot start.
+      // The program also exits if the store cannot be opened.
       if (open === undefined) return;
     }
   }
@@ -41,6 +41,6 @@ async function performAll(dir: string, operations: readonly StoreOperation[], is
 const [, script, dir, operations, onFailure] = process.argv;
 if (script?.endsWith("store-child.ts") === true && dir !== undefined && operations !== undefined) {
   await performAll(dir, JSON.parse(operations) as StoreOperation[], onFailure === "die");
-  // A store whose closing failed, or was not asked for, would keep the process.
+  // A store that was not closed, or failed to close, would keep the process running.
   process.exit();
 }

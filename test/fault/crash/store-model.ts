@@ -1,11 +1,14 @@
-// What a bucket is allowed to say, as a plain map: the model that the crash lab holds the real store against. Operations
-// are data, so that another process can be told to do them and a random generator can make them.
+// The allowed results of a bucket, as a plain map: the model to which the crash lab compares the real store. Operations
+// are data, so that a generator can make them and a child process can receive them.
 import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
 
-/** When a put may happen, as PutCondition; `over`: only over the object with the body of that number. */
+/** The condition of a put, as PutCondition; `over`: only over the object with the body of that number. */
 export type Condition = "absent" | "vacant" | "always" | { readonly over: number };
 
-/** `body` numbers the bytes (bytesOfNumber). `fill` is a put as the mirror does it: spool file, note, write-back. */
+/**
+ * `body` is the number of the bytes (bytesOfNumber). `fill` is a put as the mirror does it: spool file, note,
+ * write-back.
+ */
 export type StoreOperation =
   | { readonly kind: "open" | "close" | "sweep" }
   | {
@@ -21,7 +24,7 @@ export type StoreOperation =
   | { readonly kind: "delete" | "undelete" | "read"; readonly key: string }
   | { readonly kind: "purge"; readonly key: string; readonly hard: boolean };
 
-/** What is under a key. */
+/** The state of a key. */
 export interface Cell {
   readonly state: "object" | "tombstone" | "absent";
   readonly epoch: number;
@@ -30,7 +33,7 @@ export interface Cell {
   readonly isStale?: boolean;
 }
 
-/** Key → cell; a key that is not in it has never been touched. */
+/** Key → cell; a missing key has never been touched. */
 export type Model = ReadonlyMap<string, Cell>;
 
 export const EMPTY_MODEL: Model = new Map();
@@ -40,7 +43,10 @@ export function cellOf(model: Model, key: string): Cell {
   return model.get(key) ?? UNTOUCHED;
 }
 
-/** The model after the operation, and what the store must have answered: a put's result, a truth, or a body's number. */
+/**
+ * Returns the model after the operation, and the expected result of the store: a put's result, a boolean, or a body's
+ * number.
+ */
 export function applyOperation(
   model: Model,
   operation: StoreOperation,
@@ -62,7 +68,7 @@ export function applyOperation(
     case "copy": {
       const source = cellOf(model, operation.key);
       if (source.state !== "object") return { model, answer: null };
-      // No origin has it under that key.
+      // A copy has no origin, so it counts as an upload.
       const object = { body: source.body!, via: "upload" } as const;
       return put(model, { key: operation.to, object, condition: operation.condition });
     }
@@ -87,7 +93,7 @@ function put(
   return { model: withCell(model, key, cell), answer: "stored" };
 }
 
-/** An upload (`vacant`, `always`) lifts a tombstone; what the mirror brings never does. */
+/** An upload (`vacant`, `always`) replaces a tombstone; a mirrored object never does. */
 function refusalOf({ state, body }: Cell, condition: Condition): "deleted" | "exists" | undefined {
   if (condition === "always") return undefined;
   if (condition === "vacant") return state === "object" ? "exists" : undefined;
@@ -124,16 +130,16 @@ function withCell(model: Model, key: string, cell: Cell): Model {
   return new Map(model).set(key, cell);
 }
 
-/** Objects of the model and their bytes, as a bucket counts them. */
+/** The model's objects and bytes, counted as a bucket does. */
 export function usageOf(model: Model): { readonly objects: number; readonly bytes: number } {
   const bodies = [...model.values()].flatMap(({ body }) => body ?? []);
   return { objects: bodies.length, bytes: bodies.reduce((sum, body) => sum + bytesOfNumber(body).length, 0) };
 }
 
-/** Bodies that the crash lab uses are numbered from 1 to this. */
+/** The crash lab's bodies are numbered from 1 to this. */
 const BODIES = 40;
 
-/** Which of the numbered bodies these bytes are; -1: none, so they are torn or mixed. */
+/** The number of the body with these bytes; -1 if there is none, so they are torn or mixed. */
 export function numberOfBytes(bytes: Buffer): number {
   for (let number = 1; number <= BODIES; number += 1) {
     if (bytesOfNumber(number).equals(bytes)) return number;

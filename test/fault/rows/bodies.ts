@@ -1,4 +1,5 @@
-// Bodies that are cut, foreign, empty, damaged or mislabelled, and answers whose policy headers say this or that.
+// Rows about bodies that are cut, foreign, empty, damaged or mislabelled, and about responses with various policy
+// headers.
 import { createHash } from "node:crypto";
 import { chunk, head, response } from "../../helpers/scripted-origin.ts";
 import type { FaultGroup } from "../fault.ts";
@@ -35,13 +36,13 @@ const CUTS: readonly MissFault[] = [
   },
   {
     id: "length-fin-at-once-once",
-    what: "a declared length and no body, then FIN; the image when asked again",
+    what: "a declared length and no body, then FIN; the image on retry",
     script: ({ picture }) => ({ inTurn: [[lengthHead(picture.length), "FIN"], [response(picture)]] }),
     expected: { ...GOOD, requests: 2 },
   },
   {
     id: "length-two-bytes",
-    what: "two bytes of the declared length, which show no image, then RST; the image when asked again",
+    what: "two bytes of the declared length, which show no image, then RST; the image on retry",
     script: ({ picture }) => ({
       inTurn: [[lengthHead(picture.length), picture.subarray(0, 2), "RST"], [response(picture)]],
     }),
@@ -161,7 +162,7 @@ const FOREIGN: readonly MissFault[] = [
   },
   {
     id: "too-large-chunks",
-    what: "an image in chunks that goes on beyond the limit of 1 MiB",
+    what: "a chunked image that exceeds the limit of 1 MiB",
     script: ({ picture }) => [
       chunked,
       chunk(picture),
@@ -174,7 +175,7 @@ const FOREIGN: readonly MissFault[] = [
   },
   {
     id: "gzip",
-    what: "Content-Encoding: gzip that was not asked for",
+    what: "Content-Encoding: gzip that was not requested",
     script: ({ picture }) => [response(picture, { headers: { "Content-Encoding": "gzip" } })],
     expected: REFUSED,
   },
@@ -289,6 +290,6 @@ const POLICY: readonly MissFault[] = [
 export const bodies: FaultGroup = {
   title: "Bodies",
   about:
-    "What the origin sends after a good head. `broken`: the connection ended without a clean end, so that no client takes the bytes for an image.",
+    "Faulty bodies after a good response head. `broken`: the connection to the client ended without a clean end, so no client accepts the bytes as an image.",
   faults: [...CUTS, ...FOREIGN, ...DAMAGED, ...POLICY].map(missFault),
 };

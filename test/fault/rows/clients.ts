@@ -1,4 +1,4 @@
-// What clients do on a cold key: leave, ask for parts, come all at once.
+// Rows about clients of an uncached key: they disconnect, request ranges, or arrive all at once.
 import { head, response } from "../../helpers/scripted-origin.ts";
 import type { FaultGroup } from "../fault.ts";
 import { halfOf, type Lab, lengthHead, tell } from "../lab.ts";
@@ -21,11 +21,11 @@ function range(text: string, part: (picture: Buffer) => Buffer): Pick<MissFault,
 
 const ONE = { requests: 1, ...STORED } as const;
 
-/** All of them at once; each different outcome once, with its number. */
+/** Sends all requests at once; returns each different result once, with its count. */
 async function crowd(lab: Lab, path: string, count: number): Promise<string> {
   const seen = await Promise.all(Array.from({ length: count }, () => lab.get({ path })));
-  const told = seen.map((each) => tell(each, lab.picture));
-  return [...new Set(told)].map((text) => `${told.filter((each) => each === text).length} × ${text}`).join("; ");
+  const results = seen.map((each) => tell(each, lab.picture));
+  return [...new Set(results)].map((text) => `${results.filter((each) => each === text).length} × ${text}`).join("; ");
 }
 
 const ROWS: readonly MissFault[] = [
@@ -59,7 +59,7 @@ const ROWS: readonly MissFault[] = [
   },
   {
     id: "range-of-cut",
-    what: "a Range in the half that never comes",
+    what: "a Range in the half that never arrives",
     script: ({ picture }) => [lengthHead(picture.length), halfOf(picture), { pause: 50 }, "FIN"],
     ask: async (lab, path) => tell(await lab.get({ path, headers: { Range: "bytes=-100" } }), lab.picture),
     expected: { client: "424, -120", requests: 1, ...NOT_STORED },
@@ -104,6 +104,6 @@ const ROWS: readonly MissFault[] = [
 
 export const clients: FaultGroup = {
   title: "Clients on a cold key",
-  about: "The origin is well unless the row says otherwise; it never sees a Range.",
+  about: "The origin works unless the row says otherwise; it never receives a Range header.",
   faults: ROWS.map(missFault),
 };

@@ -1,5 +1,5 @@
-// Every way to say "inside" (helpers/inside-hosts.ts) to the SSRF guard: as a redirect, as a name server's answer, in the settings. A listener on
-// loopback counts who gets through.
+// Rows about internal addresses (helpers/inside-hosts.ts) and the SSRF guard: in a redirect, in a DNS response, in the
+// settings. A listener on loopback counts connections.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkCommand } from "../../../src/cli/check.ts";
@@ -11,7 +11,7 @@ import { oneBucket } from "../../helpers/settings.ts";
 import type { Fault, FaultGroup } from "../fault.ts";
 import { type Lab, PATIENT, tell } from "../lab.ts";
 
-/** Whole Locations, `PORT` being the listener's. */
+/** Whole Location values; `PORT` is replaced with the listener's port. */
 const LOCATIONS: readonly (readonly [string, string])[] = [
   ["user name before the host", "http://cdn.example@127.0.0.1:PORT/x.jpg"],
   ["backslash before @", "http://127.0.0.1:PORT\\@cdn.example/x.jpg"],
@@ -32,7 +32,7 @@ const LOCATIONS: readonly (readonly [string, string])[] = [
 
 interface GuardSeen {
   readonly client: string;
-  /** Connections that the listener inside has seen. */
+  /** Connections that the listener inside has accepted. */
   readonly reached: number;
 }
 
@@ -50,7 +50,7 @@ function fault(id: string, what: string, observeClient: (lab: Lab) => Promise<st
 function redirectFault(id: string, what: string, location: (lab: Lab) => string): Fault {
   return fault(id, what, async (lab) => {
     const path = `/${id}.jpg`;
-    // As browsers and servers send it: UTF-8.
+    // UTF-8, as browsers and servers send it.
     const Location = Buffer.from(location(lab).replaceAll("PORT", String(lab.inside.port))).toString("latin1");
     const head = `HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ${Location}\r\n\r\n`;
     lab.script(path, [head]);
@@ -60,7 +60,7 @@ function redirectFault(id: string, what: string, location: (lab: Lab) => string)
 
 const nameDomain = (index: number) => `guarded-${index}.test`;
 
-/** For `LabOptions`. `rebound`: the configured origin's own name, which moves between two look-ups. */
+/** For `LabOptions`. `rebound`: the configured origin's own name, whose address changes between two look-ups. */
 export const GUARD_NAMES: Readonly<Record<string, { readonly answers: NameTable[string]; readonly isHome?: boolean }>> =
   {
     ...Object.fromEntries(INSIDE_ANSWERS.map((answers, index) => [nameDomain(index), { answers }])),
@@ -77,13 +77,13 @@ const rebinding = fault(
   "name-rebound",
   "the origin's name is a private address it may have, then 169.254.169.254",
   async (lab) => {
-    const told: string[] = [];
+    const results: string[] = [];
     for (const path of ["/rebound-1.jpg", "/rebound-2.jpg"]) {
-      // Each on a connection of its own, so that the name is looked up again.
+      // Each request uses a new connection, so that the name is resolved again.
       lab.script(path, [response(lab.picture, { headers: { Connection: "close" } }), "FIN"]);
-      told.push(tell(await lab.get({ path, host: "rebound.test" }), lab.picture));
+      results.push(tell(await lab.get({ path, host: "rebound.test" }), lab.picture));
     }
-    return told.join("; ");
+    return results.join("; ");
   },
   { client: "200 whole; 424, -120", reached: 0 },
 );
@@ -105,7 +105,7 @@ const viaTls = fault("redirect-upgrade-inside", "redirect from http to https to 
   return tell(await lab.get({ path, host: PATIENT }), lab.picture);
 });
 
-/** What `huiyuan check` says of an origin URL: "refused" or "taken". */
+/** The verdict of `huiyuan check` on an origin URL: "refused" or "taken". */
 function settingsFault(id: string, url: string): Fault {
   return fault(
     id,
@@ -146,7 +146,7 @@ const visible = (text: string) => text.replace(/[\r\n\t]/g, (character) => encod
 export const guard: FaultGroup = {
   title: "Addresses that must not be reached",
   about:
-    "Origins, redirects and names that lead to loopback, private and metadata addresses. `connections inside` counts what a listener on loopback saw; the origin itself may be private where its settings say so, its host and port only.",
+    "Origins, redirects and names that lead to loopback, private and metadata addresses. `connections inside` counts the connections to a listener on loopback. If its settings allow it, the origin itself may be private, but only its own host and port.",
   faults: [
     ...INSIDE_HOSTS.map((host, index) =>
       redirectFault(`redirect-host-${index}`, `redirect to ${host}`, () => `http://${host}:PORT/x.jpg`),

@@ -1,11 +1,12 @@
-// Statuses, response heads that are not HTTP, redirects, loops, and connections that end before a head came.
+// Rows about statuses, response heads that are not HTTP, redirects, loops, and connections that end before a head. It
+// is long because it is one table.
 import { get } from "../../helpers/get.ts";
 import { head, response } from "../../helpers/scripted-origin.ts";
 import type { FaultGroup } from "../fault.ts";
 import { lengthHead, OTHER_SINGLE, SECURE, SHORT, SINGLE, tell } from "../lab.ts";
 import { type MissFault, missFault, NOT_STORED, STORED } from "./misses.ts";
 
-/** On a connection that was used before they would be taken for bytes of the answer before: each of a domain of its own. */
+/** On a reused connection these bytes would count as part of the previous response, so each row has its own domain. */
 export const NO_HEAD_DOMAINS = ["no-head.test", "greeting.test"] as const;
 
 const refused = (errNo: number, requests = 1) => ({ client: `424, ${errNo}`, requests, ...NOT_STORED }) as const;
@@ -44,7 +45,7 @@ const STATUSES: readonly MissFault[] = [
   },
   {
     id: "status-206",
-    what: "206 with the whole image, no range was asked for",
+    what: "206 with the whole image, although no range was requested",
     script: ({ picture }) => [
       response(picture, {
         status: "206 Partial Content",
@@ -94,7 +95,7 @@ const HEADS: readonly MissFault[] = [
   },
   {
     id: "switching",
-    what: "101 that was not asked for",
+    what: "101 that was not requested",
     script: () => [
       head("101 Switching", [
         ["Upgrade", "x"],
@@ -236,7 +237,7 @@ const REUSE: readonly MissFault[] = [
   },
   {
     id: "stray-answer",
-    what: "a second answer behind the first, before anybody asked",
+    what: "a second response after the first, before any further request",
     host: OTHER_SINGLE,
     script: ({ picture, otherPicture }) => [Buffer.concat([response(picture), response(otherPicture)])],
     ask: async (lab, path, host) => {
@@ -329,6 +330,6 @@ const LOOPS: readonly MissFault[] = [
 export const heads: FaultGroup = {
   title: "Heads, redirects and loops",
   about:
-    "What the origin answers before a body, or instead of one. A connection lost before the head is tried once more.",
+    "Faulty responses before a body or without one. A request whose connection is lost before the head is retried once.",
   faults: [...STATUSES, ...HEADS, ...REUSE, ...REDIRECTS, ...LOOPS].map(missFault),
 };

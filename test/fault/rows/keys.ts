@@ -1,13 +1,14 @@
-// Awkward names: what the origin is asked for, that each name has bytes of its own, and what is refused before any I/O.
+// Rows about awkward names: the request target at the origin, separate bytes for each name, and names that are refused
+// before any I/O.
 import { response } from "../../helpers/scripted-origin.ts";
 import type { Fault, FaultGroup } from "../fault.ts";
 import { getStored, type Lab, tell } from "../lab.ts";
 
 interface KeySeen {
   readonly client: string;
-  /** The request target at the origin; `–` where it was not asked. */
+  /** The request target at the origin; `–` if the origin got no request. */
   readonly target: string;
-  /** The same URL once more: from the store, with the bytes of its own name. */
+  /** A second request for the same URL: served from the store, with the bytes of its own name. */
   readonly again: string;
 }
 
@@ -15,10 +16,10 @@ const same = (path: string): KeySeen => ({ client: "200 whole", target: path, ag
 const asked = (target: string): KeySeen => ({ client: "200 whole", target, again: "200 whole, hit" });
 const INVALID: KeySeen = { client: "400, -106", target: "–", again: "400, -106" };
 
-/** Below this folder, so that no row of another group is touched. */
+/** All keys are below this folder, so that no other group's row is affected. */
 const ROOT = "/keys/";
 
-/** What, the path below ROOT, and what is seen (`target` below ROOT too). */
+/** Description, path below ROOT, and expected result (`target` is also below ROOT). */
 const ROWS: readonly (readonly [string, string, KeySeen])[] = [
   ["unreserved", "a-b._~1.jpg", same("a-b._~1.jpg")],
   ["sub-delimiters as they are", "a!$&'()*,;=:@.jpg", same("a!$&'()*,;=:@.jpg")],
@@ -67,7 +68,7 @@ const ROWS: readonly (readonly [string, string, KeySeen])[] = [
   [".. at the end", "a/..", INVALID],
 ];
 
-/** A whole JPEG whose trailing bytes are its name: no other key has the same. */
+/** A whole JPEG with its name as trailing bytes, so that each key has different bytes. */
 function pictureOf(lab: Lab, target: string): Buffer {
   return Buffer.concat([lab.picture, Buffer.from(target)]);
 }
@@ -102,6 +103,6 @@ function shorten(text: string): string {
 export const keys: FaultGroup = {
   title: "Names",
   about:
-    "The request path, byte for byte, and the path at the origin. Every name gets an image of its own, so that two names that shared a file would be seen; a name is decoded once, and `+` is a plus.",
+    "The request path, byte for byte, and the path at the origin. Every name has a different image, so two names that share a file would be noticed. A name is decoded once, and `+` is a plus.",
   faults: ROWS.map(keyFault),
 };

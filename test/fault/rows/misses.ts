@@ -1,12 +1,12 @@
-// How a fault on the way from the origin is observed: one bad round, then a good one, then a hit.
+// Observes a fault between the origin and the program: one bad round, then a good one, then a hit.
 import { expect } from "vitest";
 import { response } from "../../helpers/scripted-origin.ts";
 import type { Fault } from "../fault.ts";
 import { getFresh, getStored, type Lab, type LabScript, PATIENT, tell } from "../lab.ts";
 
 /**
- * `stored`: a request after the bad round did not reach the origin. `next`: what the next good answer did, `–` where
- * the bad round was good enough to be stored.
+ * `stored`: a request after the bad round did not reach the origin. `next`: the result of the next good response; `–`
+ * if the bad round was good enough to be stored.
  */
 export interface MissSeen {
   readonly client: string;
@@ -18,13 +18,13 @@ export interface MissSeen {
 export interface MissFault {
   readonly id: string;
   readonly what: string;
-  /** Default: a domain whose origin has time. */
+  /** Default: a domain with long time-outs. */
   readonly host?: string;
-  /** What the origin does until it is well. */
+  /** The origin's responses until it works. */
   readonly script: (lab: Lab) => LabScript;
-  /** The bad round of the client, in words; default one GET. */
+  /** Runs the client's bad round and describes it; default one GET. */
   readonly ask?: (lab: Lab, path: string, host: string) => Promise<string>;
-  /** What the origin sends once it is well; default the lab's picture. */
+  /** The origin's body once it works; default the lab's picture. */
   readonly good?: (lab: Lab) => Buffer;
   /** Domain of the good round; default the same. */
   readonly goodHost?: string;

@@ -1,4 +1,4 @@
-// Faults of the wire, by a proxy between the program and a healthy origin, and of names that do not resolve.
+// Rows about network faults, by a proxy between the program and a healthy origin, and about names that do not resolve.
 
 import type { NameAnswer } from "../../helpers/name-server.ts";
 import { chunk, head, response } from "../../helpers/scripted-origin.ts";
@@ -15,7 +15,7 @@ type Row = Omit<MissFault, "script" | "host" | "goodHost"> & {
 const GOOD = { client: "200 whole", requests: 1, ...STORED } as const;
 const BROKEN = { client: "200 broken", requests: 1, ...NOT_STORED } as const;
 const SILENT = { client: "424, -902", requests: 1, ...NOT_STORED } as const;
-/** Close-delimited, and as much time between its halves as the client needs to see the head. */
+/** A close-delimited body, with enough time between its halves for the client to receive the head. */
 const untilClose: MissFault["script"] = ({ picture }) => [head("200 OK", [["Connection", "close"]]), picture, "FIN"];
 const inChunks: MissFault["script"] = ({ picture }) => [
   head("200 OK", [["Transfer-Encoding", "chunked"]]),
@@ -66,7 +66,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: "wire-blackhole-at-once",
-    what: "the request arrives, nothing comes back",
+    what: "the request arrives, but no response",
     fault: { stop: { after: 0, by: "blackhole" } },
     expected: SILENT,
   },
@@ -142,7 +142,7 @@ const LOST_NAMES: readonly { readonly id: string; readonly what: string; readonl
 const proxiesOf = (rows: readonly Row[]): Readonly<Record<string, ProxyFault>> =>
   Object.fromEntries(rows.map(({ id, fault }) => [domainOf(id), fault]));
 
-/** For `LabOptions`. What does no harm misses no deadline, however busy the machine is. */
+/** For `LabOptions`. Harmless faults use long time-outs, so that a busy machine misses no deadline. */
 export const NETWORK_PROXIES = {
   proxies: proxiesOf(ROWS.filter(({ expected }) => expected !== GOOD)),
   patientProxies: proxiesOf(ROWS.filter(({ expected }) => expected === GOOD)),
@@ -152,15 +152,15 @@ export const NETWORK_PROXIES = {
 export const NETWORK_NAMES = Object.fromEntries(LOST_NAMES.map(({ id, answers }) => [domainOf(id), { answers }]));
 
 export const network: FaultGroup = {
-  title: "The wire and the names",
-  about: "The origin is well; what lies between fails. The good round takes another way to the same bucket.",
+  title: "Network and DNS",
+  about: "The origin works, but the network or DNS fails. The good round uses another domain of the same bucket.",
   faults: [
     ...ROWS.map(({ fault: _, script = ({ picture }) => [response(picture)], ...row }) =>
       missFault({ ...row, script, host: domainOf(row.id), ...(row.expected.stored === "no" && { goodHost: PATIENT }) }),
     ),
     missFault({
       id: "refused",
-      what: "nobody listens at the origin's port",
+      what: "no server listens on the origin's port",
       host: REFUSED,
       goodHost: PATIENT,
       script: ({ picture }) => [response(picture)],

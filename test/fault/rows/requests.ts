@@ -1,4 +1,5 @@
-// What clients send: ranges, conditions, methods, and bytes that are no HTTP or that two parsers would read differently.
+// Rows about client requests: ranges, conditions, methods, and bytes that are not HTTP or that two parsers would read
+// differently. It is long because it is one table.
 
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -17,7 +18,7 @@ async function stored(lab: Lab) {
 
 type Validators = Awaited<ReturnType<typeof stored>>;
 
-/** Id, what, request headers, what the client gets, and the part of the body that is right. */
+/** Id, description, request headers, expected response, and the expected part of the body. */
 const CONDITIONS: readonly (readonly [
   string,
   string,
@@ -201,7 +202,7 @@ const LINE = `GET ${PATH} HTTP/1.1\r\n`;
 const HOST = `Host: ${PATIENT}\r\n`;
 const END = "Connection: close\r\n\r\n";
 
-/** Id, what, the bytes, status and X-ErrNo. */
+/** Id, description, the bytes, expected status and X-ErrNo. */
 const RAW: readonly (readonly [string, string, string, string])[] = [
   [
     "options",
@@ -212,7 +213,7 @@ const RAW: readonly (readonly [string, string, string, string])[] = [
   ["trace", "TRACE", `TRACE ${PATH} HTTP/1.1\r\n${HOST}${END}`, "405, -103"],
   ["post", "POST", `POST ${PATH} HTTP/1.1\r\n${HOST}Content-Length: 0\r\n${END}`, "405, -103"],
   ["connect", "CONNECT", `CONNECT 127.0.0.1:80 HTTP/1.1\r\n${HOST}${END}`, "405, -103"],
-  ["unknown-method", "a method that nobody knows", `BREW ${PATH} HTTP/1.1\r\n${HOST}${END}`, "400, -103"],
+  ["unknown-method", "an unknown method", `BREW ${PATH} HTTP/1.1\r\n${HOST}${END}`, "400, -103"],
   [
     "two-lengths",
     "two Content-Length that differ",
@@ -253,7 +254,7 @@ const RAW: readonly (readonly [string, string, string, string])[] = [
   ],
   ["fragment", "a raw # in the path", `GET ${PATH}#x HTTP/1.1\r\n${HOST}${END}`, "400, -106"],
   ["upgrade", "Upgrade: websocket", `${LINE}${HOST}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n`, "200"],
-  ["expect-unknown", "an Expect that nobody knows", `${LINE}${HOST}Expect: tea\r\n${END}`, "400, -103"],
+  ["expect-unknown", "an unknown Expect", `${LINE}${HOST}Expect: tea\r\n${END}`, "400, -103"],
   [
     "chunked-twice",
     "Transfer-Encoding: chunked, chunked",
@@ -290,15 +291,18 @@ const RAW: readonly (readonly [string, string, string, string])[] = [
   ],
 ];
 
-/** What else may come on a connection whose answer is half sent, its other half still to come. */
+/** Further bytes on a connection whose response is half sent. */
 const BEHIND = [
   ["garbage", "\u0016garbage\r\n\r\n"],
   ["CONNECT", `CONNECT a:1 HTTP/1.1\r\nHost: ${PATIENT}\r\n\r\n`],
-  ["an Expect that nobody knows", `GET ${PATH} HTTP/1.1\r\nHost: ${PATIENT}\r\nExpect: tea\r\n\r\n`],
+  ["an unknown Expect", `GET ${PATH} HTTP/1.1\r\nHost: ${PATIENT}\r\nExpect: tea\r\n\r\n`],
   ["a foreign transfer coding", `GET ${PATH} HTTP/1.1\r\nHost: ${PATIENT}\r\nTransfer-Encoding: gzip\r\n\r\n`],
 ] as const;
 
-/** An empty line before the first request is allowed, and not plain: node's server answers then, else the lane. */
+/**
+ * An empty line before the first request is allowed, but is no plain request: then node's server answers, otherwise the
+ * fast path.
+ */
 const READERS = [
   ["", ""],
   ["-in-node", "\r\n"],
@@ -314,13 +318,13 @@ function behindFault(
 ): Fault {
   return {
     id: `request-behind-${id}`,
-    what: `${what}, behind a request ${before === "" ? "" : "that is not plain and "}whose answer is half sent`,
+    what: `${what}, after a request ${before === "" ? "" : "that is not plain and "}whose response is half sent`,
     expected: { client: "200, 0 bytes that are not the image's" },
     async observe(lab) {
       const path = `/request-behind-${id}.jpg`;
       const half = lab.picture.length >> 1;
       const socket = connect(lab.program.downloadPort, "127.0.0.1");
-      // The program has the time to say something, or to hang up, before the other half is there.
+      // The program has time to respond or to close the connection before the second half arrives.
       const wasHeard = new Promise<void>((resolve) => {
         socket.once("close", () => resolve());
         setTimeout(resolve, 1_000).unref();
@@ -333,10 +337,10 @@ function behindFault(
       });
       const parts: Buffer[] = [];
       let received = 0;
-      socket.on("error", () => {}); // a reset is as good an end; `close` follows
+      socket.on("error", () => {}); // a reset is a valid end too; `close` follows
       socket.on("data", (piece) => {
         parts.push(piece);
-        // Once: the head and the first half are there, whatever the head's length.
+        // Sent once: at half of the picture's length the head has certainly arrived, whatever its length.
         if (received < half && received + piece.length >= half) socket.write(bytes);
         received += piece.length;
       });
@@ -355,7 +359,7 @@ function behindFault(
 const sentAhead: Fault = {
   id: "request-ahead-reset",
   what: "three requests in one piece for images that are not stored, and a reset before the first is whole",
-  expected: { client: "nothing; the origin was asked 1, 0 and 0 times" },
+  expected: { client: "nothing; the origin received 1, 0 and 0 requests" },
   async observe(lab) {
     const paths = ["/ahead-1.jpg", "/ahead-2.jpg", "/ahead-3.jpg"];
     const socket = connect(lab.program.downloadPort, "127.0.0.1");
@@ -364,16 +368,16 @@ const sentAhead: Fault = {
       await connection.send(lengthHead(lab.picture.length));
       socket.resetAndDestroy();
       await wasClosed;
-      // The program has heard of it when the first image is whole.
+      // By the time the first image is whole, the program has noticed the reset.
       await delay(500);
       await connection.send(lab.picture);
     });
     socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: ${PATIENT}\r\n\r\n`).join(""));
     await wasClosed;
-    // Whoever asks now is answered, and by then the others would have been asked for.
+    // After this response, the origin would already have received the other two requests.
     await lab.get({ path: paths[0] as string });
     const [first, second, third] = paths.map((path) => lab.asked(path));
-    return { client: `nothing; the origin was asked ${first}, ${second} and ${third} times` };
+    return { client: `nothing; the origin received ${first}, ${second} and ${third} requests` };
   },
 };
 
@@ -386,14 +390,14 @@ const raw = RAW.map(
       const answer = await sendRaw(lab.program.downloadPort, bytes, 2_500);
       const errNo = /^X-ErrNo: (-\d+)/im.exec(answer.head)?.[1];
       const heads = answer.body.split("HTTP/1.1 ").length;
-      const told = errNo === undefined ? `${answer.status}` : `${answer.status}, ${errNo}`;
-      return { client: heads === 1 ? told : `${told}, ${heads} ANSWERS` };
+      const outcome = errNo === undefined ? `${answer.status}` : `${answer.status}, ${errNo}`;
+      return { client: heads === 1 ? outcome : `${outcome}, ${heads} ANSWERS` };
     },
   }),
 );
 
 export const requests: FaultGroup = {
   title: "Requests",
-  about: "Sent for an object that is stored, as a client or byte for byte on a socket.",
+  about: "Requests for a stored object, by an HTTP client or byte for byte on a socket.",
   faults: [...conditions, originDate, multipart, headLikeGet, hopByHop, ...behind, sentAhead, ...raw],
 };

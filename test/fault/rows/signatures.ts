@@ -1,4 +1,5 @@
-// Tokens (Token 防盗链) that are forged, stale, cut, swollen, replayed or of a pair that is disabled meanwhile.
+// Rows about tokens (Token 防盗链) that are forged, expired, cut, oversized or replayed, or whose key pair has been
+// disabled.
 import { createHmac } from "node:crypto";
 import sharp from "sharp";
 import { makeToken, type TokenFields } from "../../../src/sign/token.ts";
@@ -9,13 +10,13 @@ import { tell } from "../lab.ts";
 import { ONCE, ROTATED, ROTATED_APPID, ROTATED_KEYS, SIGNED } from "../lab-settings.ts";
 
 const FILE = "signed/a b.jpg";
-/** The file as it is asked for, here and at the origin. */
+/** The file's path, both for clients and at the origin. */
 export const SIGNED_PATH = "/signed/a%20b.jpg";
 const [FIRST, SECOND] = KEYS;
 const seconds = () => Math.floor(Date.now() / 1_000);
 let random = 0;
 
-/** Fields of a token that lets FILE in for an hour, with changes. */
+/** Fields of a token that permits FILE for an hour, with changes. */
 function fields(changes: Partial<TokenFields> = {}): TokenFields {
   random += 1;
   return {
@@ -35,7 +36,7 @@ const token = (changes: Partial<TokenFields> = {}, secretKey: string = FIRST.sec
   makeToken(fields(changes), secretKey);
 const query = (sign: string) => `?sign=${encodeURIComponent(sign)}`;
 
-/** A token whose plaintext is any text, under a right MAC. */
+/** A token with any plaintext and a correct MAC. */
 function signText(text: string): string {
   return Buffer.concat([createHmac("sha1", FIRST.secretKey).update(text).digest(), Buffer.from(text)]).toString(
     "base64",
@@ -52,7 +53,7 @@ const flip = (at: number) => (bytes: Buffer) => {
   return copy;
 };
 
-/** A token whose text has a plus, which forms turn into a blank. */
+/** A token whose text contains a plus, which form decoding turns into a blank. */
 function tokenWithPlus(): string {
   for (;;) {
     const sign = token();
@@ -71,7 +72,7 @@ const ALLOWED = "200 whole";
 const REFUSED = "403, -46618";
 const EXPIRED = "403, -46619";
 
-/** Id, what, the query, what the client gets. */
+/** Id, description, the query, expected response. */
 const ROWS: readonly (readonly [string, string, () => string, string])[] = [
   ["none", "no token", () => "", REFUSED],
   ["bound", "bound to the file", () => query(token()), ALLOWED],
@@ -119,7 +120,7 @@ const ROWS: readonly (readonly [string, string, () => string, string])[] = [
   ],
   ["file-with-f", "of a file whose name holds &f=", () => query(token({ fileid: `x&f=${FILE}` })), REFUSED],
   ["wrong-secret", "signed with the other pair's secret", () => query(token({}, SECOND.secretKey)), REFUSED],
-  ["unknown-pair", "of a pair that nobody has", () => query(token({ secretId: "AKIDNOBODY" })), REFUSED],
+  ["unknown-pair", "of an unknown key pair", () => query(token({ secretId: "AKIDNOBODY" })), REFUSED],
   [
     "repeated-field",
     "two f, signed by the right key",
@@ -181,12 +182,12 @@ const race: Fault = {
   async observe(lab) {
     const path = `/once.jpg${query(token({ bucket: "once", expires: 0, fileid: "once.jpg" }))}`;
     const seen = await Promise.all(Array.from({ length: 50 }, () => lab.get({ path, host: ONCE })));
-    const told = seen.map((each) => tell(each, lab.picture));
+    const results = seen.map((each) => tell(each, lab.picture));
     lab.spend(path, ONCE);
     return {
-      client: [...new Set(told)]
+      client: [...new Set(results)]
         .sort()
-        .map((text) => `${told.filter((each) => each === text).length} × ${text}`)
+        .map((text) => `${results.filter((each) => each === text).length} × ${text}`)
         .join("; "),
     };
   },
@@ -201,16 +202,16 @@ const disabled: Fault = {
       query(token({ appid: ROTATED_APPID, bucket: "rotated", secretId, fileid: "" }, secretKey)),
     );
     const ask = (index: number) => lab.get({ path: `/rotated.jpg${made[index]}`, host: ROTATED });
-    const told = [tell(await ask(0), lab.picture)];
+    const results = [tell(await ask(0), lab.picture)];
     await lab.disableFirstKey();
     await eventually(async () => (await ask(0)).status !== 200, "the new settings are in force");
-    told.push(tell(await ask(0), lab.picture), tell(await ask(1), lab.picture));
-    return { client: told.join("; ") };
+    results.push(tell(await ask(0), lab.picture), tell(await ask(1), lab.picture));
+    return { client: results.join("; ") };
   },
 };
 
 export const signatures: FaultGroup = {
   title: "Signatures",
-  about: "Downloads from buckets that require a token. What is refused is refused before any I/O.",
+  about: "Downloads from buckets that require a token. Invalid requests are refused before any I/O.",
   faults: [...signed, otherInstruction, race, disabled],
 };

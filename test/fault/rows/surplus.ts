@@ -1,4 +1,5 @@
-// What an origin sends behind an answer on a connection that is used again. Each row has a domain with one connection of its own.
+// Rows about bytes that an origin sends after a response on a reused connection. Each row has its own domain with one
+// connection.
 
 import { eventually } from "../../helpers/program.ts";
 import { head, response } from "../../helpers/scripted-origin.ts";
@@ -8,9 +9,9 @@ import { type Lab, type LabAnswer, tell } from "../lab.ts";
 interface Row {
   readonly id: string;
   readonly what: string;
-  /** In one piece with the first answer. */
+  /** Sent in one piece with the first response. */
   readonly behind?: (lab: Lab) => Uint8Array;
-  /** When the second request is there, before its answer. */
+  /** Sent after the second request has arrived, before its response. */
   readonly before?: (lab: Lab) => Uint8Array;
   readonly client: string;
 }
@@ -18,31 +19,31 @@ interface Row {
 const ROWS: readonly Row[] = [
   {
     id: "surplus-body-at-once",
-    what: "a body that no length tells of, in one piece with the answer before it",
+    what: "a body beyond Content-Length, in one piece with the first response",
     behind: ({ picture }) => picture,
     client: "200 whole; 200 whole",
   },
   {
     id: "surplus-answer-at-once",
-    what: "a second answer with another image, in one piece with the answer before it",
+    what: "a second response with another image, in one piece with the first",
     behind: ({ picture }) => response(picture),
     client: "200 whole; 200 whole",
   },
   {
     id: "surplus-body-late",
-    what: "a body that no length tells of, when the next request has been sent",
+    what: "a body without a head, after the next request was sent",
     before: ({ picture }) => picture,
     client: "200 whole; 200 whole",
   },
   {
     id: "surplus-answer-late",
-    what: "a second answer with another image, when the next request has been sent",
+    what: "a second response with another image, after the next request was sent",
     before: ({ picture }) => response(picture),
     client: "200 whole; 200 whole, WRONG BYTES",
   },
   {
     id: "surplus-error-late",
-    what: "a second answer of 500, when the next request has been sent",
+    what: "a second response of 500, after the next request was sent",
     before: () => head("500 Oops", [["Content-Length", "0"]]),
     client: "200 whole; 424, -120",
   },
@@ -64,7 +65,7 @@ async function observe(lab: Lab, { id, behind, before }: Row) {
   const trueAnswer = response(lab.otherPicture);
   const late: LabAnswer = async (_request, connection) => {
     if (before !== undefined) await connection.send(before(lab));
-    // Bytes that are no answer end the connection; the others are taken for this one.
+    // Bytes that are no response end the connection; the others are taken for this response.
     if (before !== undefined) await Promise.race([hasSurplus, connection.hang()]);
     await connection.send(trueAnswer);
   };
@@ -82,9 +83,9 @@ async function observe(lab: Lab, { id, behind, before }: Row) {
 }
 
 export const surplus: FaultGroup = {
-  title: "Bytes that nobody asked for",
+  title: "Unexpected bytes on a reused connection",
   about:
-    "What the origin sends behind an answer on a connection that is used again; two images are asked for, one after the other. A well-formed answer that comes when the next request has been sent cannot be told from that one's; it is not kept where what follows shows it: the true answer, or a reset of the idle connection. Where the connection just ends behind it nothing does.",
+    "The origin sends extra bytes after a response on a reused connection; the client requests two images in sequence. A well-formed response that arrives after the next request was sent looks like that request's response. It is removed if a later event reveals it: the true response, or a reset of the idle connection. If the connection just ends after it, nothing reveals it.",
   faults: ROWS.map(
     (row): Fault => ({
       id: row.id,

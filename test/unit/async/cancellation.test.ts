@@ -1,18 +1,18 @@
-// Whoever leaves is heard of, once.
+// Tests of the cheap AbortController.
 import { expect, test } from "vitest";
 import { CancellationSource } from "../../../src/async/cancellation.ts";
 
-test("leave() tells those who listen, once, and why", () => {
-  const departure = new CancellationSource();
+test("cancel() calls each listener once, with the reason set", () => {
+  const source = new CancellationSource();
   const heard: unknown[] = [];
-  const listen = () => heard.push(departure.reason);
+  const listen = () => heard.push(source.reason);
   const other = () => heard.push("other");
-  departure.addEventListener("abort", listen);
-  departure.addEventListener("abort", other);
-  departure.removeEventListener("abort", other);
-  expect([departure.aborted, departure.reason]).toEqual([false, undefined]);
-  departure.cancel("first");
-  departure.cancel("second");
-  departure.addEventListener("abort", listen);
-  expect([departure.aborted, departure.reason, heard]).toEqual([true, "first", ["first"]]);
+  source.addEventListener("abort", listen);
+  source.addEventListener("abort", other);
+  source.removeEventListener("abort", other);
+  expect([source.aborted, source.reason]).toEqual([false, undefined]);
+  source.cancel("first");
+  source.cancel("second");
+  source.addEventListener("abort", listen);
+  expect([source.aborted, source.reason, heard]).toEqual([true, "first", ["first"]]);
 });

@@ -1,9 +1,9 @@
-// Changes of a key wait for each other.
+// Tests of the locks that make changes of one key wait for each other.
 import { expect, test } from "vitest";
 import { createKeyLocks } from "../../../src/async/key-locks.ts";
 import { createLatch } from "../../helpers/spools.ts";
 
-test("hold() runs one after the other for a key, and at once for another", async () => {
+test("hold() runs tasks of one key in turn, and a task of another key at once", async () => {
   const locks = createKeyLocks();
   const latch = createLatch();
   const ran: string[] = [];
@@ -21,7 +21,7 @@ test("hold() runs one after the other for a key, and at once for another", async
   expect(["a", "b", "c"].map(locks.isHeld)).toEqual([false, false, false]);
 });
 
-test("hold() is store_failed where the key is not free in time, and then runs nothing", async () => {
+test("hold() throws store_failed if the key is not free in time, and then runs nothing", async () => {
   const locks = createKeyLocks({ waitMs: 30 });
   const latch = createLatch();
   const ran: string[] = [];
@@ -35,7 +35,7 @@ test("hold() is store_failed where the key is not free in time, and then runs no
   expect(ran).toEqual([]);
 });
 
-test("who has left lets nobody in before those who are still at work", async () => {
+test("a task that timed out does not let later tasks overtake earlier ones", async () => {
   const locks = createKeyLocks({ waitMs: 30 });
   const latch = createLatch();
   const ran: string[] = [];
@@ -50,7 +50,7 @@ test("who has left lets nobody in before those who are still at work", async () 
   expect(ran).toEqual(["first", "third"]);
 });
 
-test("hold() rejects with what the run rejects with, and the next has its turn", async () => {
+test("hold() rejects with the task's error, and the next task runs", async () => {
   const locks = createKeyLocks();
   const failing = locks.hold(["a"], () => Promise.reject(new Error("of the run")));
   const next = locks.hold(["a"], async () => "next");

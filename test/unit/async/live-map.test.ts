@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { LiveMap, LiveSet } from "../../../src/async/live-map.ts";
 
-test("a PassingMap has what was set until it is deleted, in the order of arrival", () => {
+test("a LiveMap holds each value until it is deleted, in insertion order", () => {
   const map = new LiveMap<string, { readonly n: number }>();
   map.set("a", { n: 1 });
   map.set("b", { n: 2 });
@@ -16,28 +16,28 @@ test("a PassingMap has what was set until it is deleted, in the order of arrival
   expect([map.get("a"), map.size, map.values()]).toEqual([undefined, 1, [{ n: 2 }]]);
 });
 
-test("a PassingSet lets anyone leave, once, and keeps the order of the others", () => {
+test("a LiveSet removes any value once, and keeps the order of the others", () => {
   const set = new LiveSet<{ readonly name: string }>();
   const [a, b, c] = ["a", "b", "c"].map((name) => ({ name })) as [{ name: string }, { name: string }, { name: string }];
-  const leave = [a, b, c].map((value) => set.add(value));
+  const remove = [a, b, c].map((value) => set.add(value));
   expect([set.first, set.size, [...set]]).toEqual([a, 3, [a, b, c]]);
-  expect([leave[1]?.(), leave[1]?.()]).toEqual([true, false]);
+  expect([remove[1]?.(), remove[1]?.()]).toEqual([true, false]);
   expect([set.first, set.size, [...set]]).toEqual([a, 2, [a, c]]);
-  leave[0]?.();
+  remove[0]?.();
   expect([set.first, [...set]]).toEqual([c, [c]]);
-  leave[2]?.();
+  remove[2]?.();
   expect([set.first, set.size, [...set]]).toEqual([undefined, 0, []]);
   set.add(b);
   expect([set.first, [...set]]).toEqual([b, [b]]);
 });
 
-test("who leaves a PassingSet while it is gone through is passed over, and who comes is not seen", () => {
+test("iterating a LiveSet skips values removed meanwhile and does not see added ones", () => {
   const set = new LiveSet<{ readonly name: string }>();
-  const leave = ["a", "b", "c"].map((name) => set.add({ name }));
+  const remove = ["a", "b", "c"].map((name) => set.add({ name }));
   const seen: string[] = [];
   for (const { name } of set) {
     seen.push(name);
-    if (name === "a") leave[1]?.();
+    if (name === "a") remove[1]?.();
     set.add({ name: "late" });
   }
   expect(seen).toEqual(["a", "c"]);
@@ -49,7 +49,7 @@ const collectYoung = (() => {
   return () => gc({ type: "minor" });
 })();
 
-/** Of 2,000 that came and went, 16 at a time, with 8 KB each: the bytes that a young collection leaves. */
+/** Returns the bytes that a young collection leaves after 2,000 entries of 8 KB came and went, 16 at a time. */
 async function leftOf(comeAndGo: (value: object) => () => void): Promise<number> {
   const there: (() => void)[] = [];
   const pass = () => {
@@ -62,18 +62,18 @@ async function leftOf(comeAndGo: (value: object) => () => void): Promise<number>
     return process.memoryUsage().heapUsed;
   };
   for (let count = 0; count < 16; count += 1) pass();
-  // Whatever is there now becomes old.
+  // Makes the current tables old.
   for (let round = 0; round < 3; round += 1) await heapUsed();
   const before = await heapUsed();
   for (let count = 0; count < 2_000; count += 1) {
     pass();
-    // Before a young collection comes of itself, and a full one after it.
+    // Runs before a young collection happens by itself; a full one follows.
     if (count % 200 === 0) await heapUsed();
   }
   return (await heapUsed()) - before;
 }
 
-test("what has passed through is gone with the next young collection", async () => {
+test("removed entries are freed by the next young collection", async () => {
   const map = new LiveMap<string, object>();
   const set = new LiveSet();
   let count = 0;
@@ -83,7 +83,7 @@ test("what has passed through is gone with the next young collection", async () 
     map.set(key, value);
     return () => map.delete(key);
   };
-  // A plain Map or Set leaves all of it, 16 MB.
+  // A plain Map or Set retains all 16 MB.
   expect(await leftOf(throughMap)).toBeLessThan(2_000_000);
   expect(await leftOf((value) => set.add(value))).toBeLessThan(2_000_000);
 });

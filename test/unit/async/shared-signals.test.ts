@@ -4,7 +4,7 @@ import { createSharedSignals } from "../../../src/async/shared-signals.ts";
 
 const listenersOn = (signal: AbortSignal) => getEventListeners(signal, "abort").length;
 
-test("many listeners are one on the signal, which goes with the last of them", () => {
+test("many listeners add one listener to the signal, removed with the last of them", () => {
   const share = createSharedSignals();
   const { signal } = new AbortController();
   const listeners = Array.from({ length: 100 }, () => () => {});
@@ -16,32 +16,32 @@ test("many listeners are one on the signal, which goes with the last of them", (
   expect(listenersOn(signal)).toBe(0);
 });
 
-test("an abort is told to each who still listens, once, with the signal's reason", () => {
+test("an abort calls each remaining listener once, with the signal's reason", () => {
   const share = createSharedSignals();
   const controller = new AbortController();
   const { signal } = controller;
-  const told: string[] = [];
-  const leaving = () => told.push("left");
+  const calls: string[] = [];
+  const stopFirst = () => calls.push("left");
   const [first, second] = [share(signal), share(signal)];
-  const stop = first.listen(leaving);
-  // A listener that takes itself back while all are told.
+  const stop = first.listen(stopFirst);
+  // This listener removes itself while all are notified.
   const stopOnce = second.listen(() => {
-    told.push("once");
+    calls.push("once");
     stopOnce();
   });
-  share(signal).listen(() => told.push("stays"));
+  share(signal).listen(() => calls.push("stays"));
   stop();
   controller.abort(new Error("enough"));
-  expect(told).toEqual(["once", "stays"]);
+  expect(calls).toEqual(["once", "stays"]);
   expect(share(signal).signal).toBe(signal);
 });
 
-test("another signal is told of nothing", () => {
+test("an abort does not call listeners of another signal", () => {
   const share = createSharedSignals();
   const [one, other] = [new AbortController(), new AbortController()];
-  const told: string[] = [];
-  share(one.signal).listen(() => told.push("one"));
-  share(other.signal).listen(() => told.push("other"));
+  const calls: string[] = [];
+  share(one.signal).listen(() => calls.push("one"));
+  share(other.signal).listen(() => calls.push("other"));
   one.abort();
-  expect(told).toEqual(["one"]);
+  expect(calls).toEqual(["one"]);
 });

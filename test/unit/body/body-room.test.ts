@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { bodyRoom } from "../../../src/body/body-room.ts";
 
-test.each([0, 1, 1_048_575, 1_048_576, 5_000_000])("room for %i bytes is a Buffer of so many", (bytes) => {
+test.each([0, 1, 1_048_575, 1_048_576, 5_000_000])("bodyRoom(%i) is a Buffer of that size", (bytes) => {
   const room = bodyRoom(bytes);
   expect([Buffer.isBuffer(room), room.length]).toEqual([true, bytes]);
   const body = Buffer.alloc(bytes, "body");
@@ -14,7 +14,10 @@ test.each([0, 1, 1_048_575, 1_048_576, 5_000_000])("room for %i bytes is a Buffe
   expect(sum(room)).toBe(sum(body));
 });
 
-/** In a process of its own: what a program still has of 60 MB after it has given all of them back, in MB, as `allocate` made them. */
+/**
+ * Runs in a process of its own: returns the MB that the process still holds after it made 60 MB with `allocate` and
+ * dropped all of them.
+ */
 function kept(allocate: string): number {
   const script = `
     import { setTimeout as delay } from "node:timers/promises";
@@ -41,7 +44,7 @@ function kept(allocate: string): number {
 const { header } = process.report.getReport() as { readonly header: { readonly glibcVersionRuntime?: string } };
 
 test.runIf(header.glibcVersionRuntime !== undefined)(
-  "large room goes back to the system, where malloc would keep it",
+  "bodyRoom() returns large memory to the system, where malloc would keep it",
   () => {
     expect(kept("bodyRoom")).toBeLessThan(15);
     expect(kept("(bytes) => Buffer.allocUnsafeSlow(bytes)")).toBeGreaterThan(40);

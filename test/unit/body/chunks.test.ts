@@ -1,4 +1,4 @@
-// What clients hold of bodies that are read for them.
+// Tests of the limit on bytes that are read for clients and not sent yet.
 import { expect, test } from "vitest";
 import { type Chunks, createChunks } from "../../../src/body/chunks.ts";
 
@@ -6,7 +6,7 @@ const LARGE = 262_144;
 const BLOCK = 65_536;
 const MB = 1_048_576;
 
-/** The lengths of the pieces of 1 MiB from `start` on, and how many buffers they lay in. */
+/** The lengths of the chunks of 1 MiB from `start` on, and the number of buffers that contained them. */
 async function lengths(pieces: Chunks, start: number): Promise<{ readonly bytes: number[]; readonly rooms: number }> {
   const rooms = new Set<ArrayBufferLike>();
   const opened = pieces.open(async (from, to, into) => {
@@ -21,7 +21,7 @@ async function lengths(pieces: Chunks, start: number): Promise<{ readonly bytes:
   return { bytes, rooms: rooms.size };
 }
 
-test("createPieces() gives large pieces in memory that is used again, and blocks while much is held", async () => {
+test("next() returns large chunks in reused memory, and single blocks while much is held", async () => {
   const pieces = createChunks();
   expect(await lengths(pieces, 0)).toEqual({ bytes: Array(4).fill(LARGE), rooms: 1 });
   const release = pieces.hold(32 * MB);
@@ -35,7 +35,7 @@ test("createPieces() gives large pieces in memory that is used again, and blocks
   expect(pieces.heldBytes).toBe(0);
 });
 
-test("createPieces() counts a piece until the next one is asked for, or the answer is over", async () => {
+test("a chunk counts as held until the next one is read, or the response is closed", async () => {
   const pieces = createChunks();
   const opened = pieces.open(async (from, to) => Buffer.alloc(to - from + 1));
   await opened.next(0, MB);

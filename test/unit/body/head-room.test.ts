@@ -3,19 +3,19 @@ import { HEAD_ROOM_BYTES, lendRoom, placeBehindRoom, returnRoom, withHeadRoom } 
 
 const BODY = Buffer.from("the body");
 
-test("the head stands right before the body, which stays as it was", () => {
+test("lendRoom() writes the head directly before the body, which stays unchanged", () => {
   const body = withHeadRoom(BODY);
   expect(body.equals(BODY)).toBe(true);
   expect(lendRoom(body, "H\xe9ad: ")?.toString("latin1")).toBe("H\xe9ad: the body");
   expect(body.toString()).toBe("the body");
 });
 
-test("room is made once", () => {
+test("withHeadRoom() returns a body that has room as it is", () => {
   const body = withHeadRoom(BODY);
   expect(withHeadRoom(body)).toBe(body);
 });
 
-test("room is lent to one at a time", () => {
+test("lendRoom() lends the room to one borrower at a time", () => {
   const body = withHeadRoom(BODY);
   const first = lendRoom(body, "one ");
   expect(lendRoom(body, "two ")).toBeUndefined();
@@ -25,23 +25,23 @@ test("room is lent to one at a time", () => {
 });
 
 test.each([
-  ["a head as long as the room", HEAD_ROOM_BYTES, true],
-  ["a longer one", HEAD_ROOM_BYTES + 1, false],
-  ["none", 0, true],
+  ["lendRoom() lends for a head as long as the room", HEAD_ROOM_BYTES, true],
+  ["lendRoom() is undefined for a longer head", HEAD_ROOM_BYTES + 1, false],
+  ["lendRoom() lends for an empty head", 0, true],
 ])("%s", (_, length, fits) => {
   const body = withHeadRoom(BODY);
   const head = "h".repeat(length);
   expect(lendRoom(body, head)?.toString()).toBe(fits ? `${head}the body` : undefined);
-  // What was refused is not lent.
+  // A refused loan does not count as lent.
   if (!fits) expect(lendRoom(body, "short ")?.toString()).toBe("short the body");
 });
 
-test("bytes without room lend none, nor does a part of those that have it", () => {
+test("lendRoom() is undefined for bytes without room, and for a part of bytes with room", () => {
   expect(lendRoom(BODY, "head ")).toBeUndefined();
   expect(lendRoom(withHeadRoom(BODY).subarray(1), "head ")).toBeUndefined();
 });
 
-test("a place in larger memory has its room before it", () => {
+test("placeBehindRoom() leaves room in front of the body", () => {
   const memory = Buffer.alloc(HEAD_ROOM_BYTES + 100, ".");
   const place = placeBehindRoom(memory, 4);
   place.write("body");
@@ -49,7 +49,7 @@ test("a place in larger memory has its room before it", () => {
   expect(memory.toString()).toBe(`${".".repeat(HEAD_ROOM_BYTES - 5)}head body${".".repeat(96)}`);
 });
 
-test("a large body keeps its bytes", () => {
+test("withHeadRoom() keeps the bytes of a large body", () => {
   const large = Buffer.alloc(3_000_000, "0123456789");
   expect(withHeadRoom(large).equals(large)).toBe(true);
 });

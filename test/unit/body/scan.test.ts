@@ -1,4 +1,5 @@
-// What scanners find does not depend on cuts, and they make nothing for what they pass over: millions of segments fit into a file.
+// Findings do not depend on chunk boundaries, and scanners allocate nothing for skipped bytes: one file may contain
+// millions of segments.
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { scanGif } from "../../../src/body/formats/gif.ts";
@@ -36,7 +37,7 @@ test.each([
 
 const files = await tinyParts(64 * 1024);
 
-describe("push() makes no view, no copy and no text of what it passes over", () => {
+describe("push() makes no view, copy or text of skipped bytes", () => {
   afterEach(() => vi.restoreAllMocks());
 
   test.each(Object.entries(files))("%s", (_, body) => {
@@ -49,7 +50,7 @@ describe("push() makes no view, no copy and no text of what it passes over", () 
     ];
     gate.push(body);
     expect(gate.isStructureWhole).toBe(true);
-    // Heads are looked at once.
+    // Heads are read once.
     expect(made.reduce((calls, spy) => calls + spy.mock.calls.length, 0)).toBeLessThan(40);
   });
 });

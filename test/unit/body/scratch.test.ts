@@ -9,7 +9,7 @@ function taken(bytes: number, scratch = createScratch()): Lease {
   return lease;
 }
 
-test("take() gives as many bytes as are asked for, and nothing for sizes that are not worth it", () => {
+test("take() returns the requested number of bytes, and undefined for sizes that do not pay off", () => {
   for (const bytes of [16 * KIB, 16 * KIB + 1, 100_000, 128 * KIB, 256 * KIB]) {
     expect(taken(bytes).bytes.length).toBe(bytes);
   }
@@ -18,7 +18,7 @@ test("take() gives as many bytes as are asked for, and nothing for sizes that ar
   }
 });
 
-test("what was given back last is taken first, also for another size of its kind", () => {
+test("take() reuses the most recently freed buffer, also for another size of the same capacity", () => {
   const scratch = createScratch();
   const [first, second] = [taken(100_000, scratch), taken(100_000, scratch)];
   first.free();
@@ -27,7 +27,7 @@ test("what was given back last is taken first, also for another size of its kind
   expect(taken(100_000, scratch).bytes.buffer).toBe(first.bytes.buffer);
 });
 
-test("nothing is taken twice: not before it is given back, nor when it is given back twice", () => {
+test("no buffer is taken twice: neither before it is freed, nor after it was freed twice", () => {
   const scratch = createScratch();
   const lease = taken(100_000, scratch);
   expect(taken(100_000, scratch).bytes.buffer).not.toBe(lease.bytes.buffer);
@@ -38,7 +38,7 @@ test("nothing is taken twice: not before it is given back, nor when it is given 
   expect(taken(100_000, scratch).bytes.buffer).not.toBe(next.bytes.buffer);
 });
 
-test("no more than 4 MiB is kept", () => {
+test("free() keeps at most 4 MiB", () => {
   const scratch = createScratch();
   const sizes = [16, 32, 64, 128, 256].map((size) => size * KIB);
   const leases = sizes.flatMap((size) => Array.from({ length: 50 }, () => taken(size, scratch)));

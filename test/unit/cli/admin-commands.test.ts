@@ -22,7 +22,7 @@ test.each([
   { create: purgeCommand, args: ["a.jpg", "--prefix", "a"], says: "name the objects" },
   { create: undeleteCommand, args: ["--prefix", "a"], says: "unknown option" },
   { create: deleteCommand, args: ["--prefix", "a"], says: "--yes" },
-  { create: deleteCommand, args: ["--prefix", ""], says: "error: nobody can be asked here" },
+  { create: deleteCommand, args: ["--prefix", ""], says: "error: standard input is not a terminal" },
   { create: deleteCommand, args: ["a.jpg", "--expires", "soon"], says: "30d" },
   { create: lsCommand, args: ["--limit", "0"], says: "from 1" },
   { create: lsCommand, args: ["--admin", "localhost:8081"], says: "http://127.0.0.1:8081" },
@@ -54,6 +54,6 @@ test.each([
   ["2015/猫.jpg", "2015/猫.jpg"],
   ["a\u001b[2Jb\n.jpg", "a\\u001b[2Jb\\u000a.jpg"],
   ["gpj.\u202eexe", "gpj.\\u202eexe"],
-])("shown() lets no key speak to the terminal: %j", (key, expected) => {
+])("shown() escapes control characters of a key: %j", (key, expected) => {
   expect(shown(key)).toBe(expected);
 });

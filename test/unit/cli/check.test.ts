@@ -24,7 +24,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Runs the command; what it throws is part of the result. */
+/** Runs the command; the result includes its error. */
 async function run(...args: string[]) {
   const out = new PassThrough();
   const err = new PassThrough();
@@ -36,14 +36,14 @@ async function run(...args: string[]) {
   return { out: textOf(out), err: textOf(err), exitCode: process.exitCode, thrown };
 }
 
-test("check says what a good file holds and ends with 0", async () => {
+test("check summarizes a valid file and ends with 0", async () => {
   await writeFile(file, GOOD);
   const { out, exitCode } = await run("--config", file);
   const text = `${file} is good: 1 project, 1 bucket, 1 domain, 1 origin\n  public address of 1/b: http://b-1.localhost:8080\n`;
   expect([out, exitCode]).toEqual([text, 0]);
 });
 
-test("check says which public address each bucket has", async () => {
+test("check prints the public address of each bucket", async () => {
   const buckets = `      - { name: c, domains: [{ host: try.example.com }] }
       - name: b
         publicDomain: img.example.com
@@ -56,7 +56,16 @@ test("check says which public address each bucket has", async () => {
   ]);
 });
 
-test("check gives no public address while the port is nobody's choice", async () => {
+test("check warns of adminHosts without a token, and still ends with 0", async () => {
+  await writeFile(file, `server: { adminHosts: [admin.example.com] }\n${GOOD}`);
+  const { out, exitCode } = await run("--config", file);
+  expect([out, exitCode]).toEqual([expect.stringMatching(/\n {2}warning: .*server\.adminToken.*\n$/), 0]);
+  expect(JSON.parse((await run("--config", file, "--json")).out).warnings).toHaveLength(1);
+  await writeFile(file, GOOD);
+  expect(JSON.parse((await run("--config", file, "--json")).out).warnings).toEqual([]);
+});
+
+test("check prints no public address if the system chooses the port", async () => {
   await writeFile(file, `server: { port: 0 }\n${GOOD}`);
   expect(JSON.parse((await run("--config", file, "--json")).out).publicAddresses).toEqual([
     { bucket: "1/b", url: null },
@@ -78,12 +87,13 @@ test("check prints every fault with file, line and column and ends with 1", asyn
   expect(exitCode).toBe(1);
 });
 
-test("check --json is one object, good or not", async () => {
+test("check --json prints one object, with faults or without", async () => {
   await writeFile(file, GOOD);
   const good = await run("--config", file, "--json");
   expect(JSON.parse(good.out)).toEqual({
     ...{ ok: true, file, projects: 1, buckets: 1, domains: 1, origins: 1 },
     publicAddresses: [{ bucket: "1/b", url: "http://b-1.localhost:8080" }],
+    warnings: [],
   });
   await writeFile(file, `limits: { fills: 0 }\n${GOOD}`);
   const bad = await run("--config", file, "--json");
@@ -95,13 +105,13 @@ test("check --json is one object, good or not", async () => {
   expect([good.exitCode, bad.exitCode]).toEqual([0, 1]);
 });
 
-test("check ends with 1 for a file that is not there", async () => {
+test("check ends with 1 for a missing file", async () => {
   const { out, exitCode } = await run("--config", file);
   expect(out).toMatch(/^\S+\/huiyuan\.yaml {2}the file cannot be read \(ENOENT\).*--config/);
   expect(exitCode).toBe(1);
 });
 
-test("check ends with 2 for an option that it does not have", async () => {
+test("check ends with 2 for an unknown option", async () => {
   const { thrown, exitCode, err } = await run("--colour");
   expect(thrown).toMatchObject({ code: "commander.unknownOption" });
   expect(exitCode).toBe(2);

@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { keysCommand } from "../../../src/cli/keys.ts";
 import { run } from "../../helpers/run-command.ts";
 
-test("keys new --json prints a pair, another one every time", async () => {
+test("keys new --json prints a new pair every time", async () => {
   const [one, other] = await Promise.all([run(keysCommand, ["new", "--json"]), run(keysCommand, ["new", "--json"])]);
   const pair = JSON.parse(one.out) as Record<string, string>;
   expect(Object.keys(pair)).toEqual(["secretId", "secretKey"]);
@@ -12,7 +12,7 @@ test("keys new --json prints a pair, another one every time", async () => {
   expect(other.out).not.toBe(one.out);
 });
 
-test("keys new prints YAML that can be pasted as it is", async () => {
+test("keys new prints YAML for the settings file", async () => {
   const { out } = await run(keysCommand, ["new"]);
   const yaml = out.slice(out.indexOf("    keys:"));
   expect(parse(yaml)).toEqual({

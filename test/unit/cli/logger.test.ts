@@ -1,4 +1,4 @@
-// The log as a person reads it on a terminal.
+// The log on a terminal.
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
@@ -12,7 +12,7 @@ async function told(tell: (log: ReturnType<typeof createLogger>) => void): Promi
   return text(destination);
 }
 
-test("a line is readable, and nothing in it speaks to the terminal", async () => {
+test("createLogger() writes readable lines without control characters", async () => {
   const key = "猫\n\u001b[31m\u007f\u009b31m\u009d0;x\u202egpj.png";
   const err = new HuiyuanError("origin_timeout", `Cannot fetch "${key}"`);
   const lines = await told((log) => log.warn({ key, err }, "an image could not be fetched"));
@@ -23,7 +23,7 @@ test("a line is readable, and nothing in it speaks to the terminal", async () =>
   expect(lines.endsWith("\n")).toBe(true);
 });
 
-test("a terminal that has gone costs lines, never the program", async () => {
+test("createLogger() drops lines if the terminal is gone, and does not throw", async () => {
   const destination = new PassThrough();
   const log = createLogger({ isInteractive: true, level: "info", destination });
   destination.destroy(new Error("EIO"));
@@ -32,7 +32,7 @@ test("a terminal that has gone costs lines, never the program", async () => {
   await new Promise((resolve) => setImmediate(resolve));
 });
 
-test("a token that a client has written into the name of an image is in no line", async () => {
+test("createLogger() redacts a token in the name of an image", async () => {
   const err = new HuiyuanError("origin_status", 'Cannot use "http://o.example/a.jpg%3Fsign=SECRET": status 500', {
     cause: new Error("http://o.example/a.jpg%3fSIGN=SECRET"),
   });

@@ -25,20 +25,20 @@ async function namesIn(content: string | Buffer): Promise<string[]> {
 test.each([
   ["lines of any system", "a.jpg\nb.jpg\r\nc.jpg", ["a.jpg", "b.jpg", "c.jpg"]],
   ["blank lines", "\n \r\na.jpg\n\t\n", ["a.jpg"]],
-  ["blanks that are of the name", " a.jpg \n", [" a.jpg "]],
-  ["a mark of the byte order before the first", "\ufeffd/9.jpg\r\nb.jpg\r\n", ["d/9.jpg", "b.jpg"]],
+  ["blanks inside a name", " a.jpg \n", [" a.jpg "]],
+  ["a byte order mark", "\ufeffd/9.jpg\r\nb.jpg\r\n", ["d/9.jpg", "b.jpg"]],
   [
     "characters that other programs take for the end of a line",
     "a\u2028b.jpg\nc\u0085d.jpg\n",
     ["a\u2028b.jpg", "c\u0085d.jpg"],
   ],
-  ["nothing", "", []],
+  ["an empty file", "", []],
 ])("linesOf() reads %s", async (_what, content, names) => {
   expect(await namesIn(content)).toEqual(names);
   expect(await countLines(await listOf(content))).toBe(names.length);
 });
 
-test("linesOf() reads characters that lie across its pieces", async () => {
+test("linesOf() reads characters that cross chunk boundaries", async () => {
   const names = Array.from({ length: 20_000 }, (_, index) => `${index}/图片.jpg`);
   expect(await namesIn(names.join("\n"))).toEqual(names);
 });
@@ -59,7 +59,7 @@ test.each([
   });
 });
 
-test("linesOf() says which file cannot be read", async () => {
+test("linesOf() names the file that cannot be read", async () => {
   const file = join(folder, "missing.txt");
   await expect(countLines(file)).rejects.toMatchObject({
     code: "request_invalid",
@@ -67,7 +67,7 @@ test("linesOf() says which file cannot be read", async () => {
   });
 });
 
-test("inBatches() sends no more at once than the server takes", async () => {
+test("inBatches() keeps to the server's limits", async () => {
   const sizes: number[] = [];
   for await (const batch of inBatches(Array.from({ length: 2_500 }, (_, index) => `${index}`)))
     sizes.push(batch.length);

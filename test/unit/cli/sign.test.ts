@@ -47,7 +47,7 @@ afterEach(() => {
 
 const now = () => Math.floor(Date.now() / 1000);
 
-/** What the server would grant for the token, in project 10001234 where nothing else is said. */
+/** The grant that the server would give for the token; the project is 10001234 by default. */
 function granted(token: string, scope: Partial<Scope>) {
   const place = { operation: "delete", appid: "10001234", bucket: "photos", userid: "0", acceptV1: false };
   return verifyToken(token, KEYS, { ...place, oneTimeDownloads: "reuse", ...scope } as Scope, now());

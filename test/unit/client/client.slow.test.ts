@@ -69,7 +69,7 @@ async function failure(promise: Promise<unknown>): Promise<HuiyuanClientError> {
 }
 
 test.each([66_000, 200_000, 1_100_000])(
-  "an answer of %i bytes whose connection ends with it ends nothing else",
+  "an answer of %i bytes that closes its connection fails only its own call",
   async (size) => {
     service.answers((_request, response) => {
       response.setHeader("Connection", "close");
@@ -84,7 +84,7 @@ describe("upload()", () => {
   const bytes = randomBytes(200_000);
   const md5 = createHash("md5").update(bytes).digest("hex");
 
-  test("sends bytes with their MD5 and gives what was stored", async () => {
+  test("sends bytes with their MD5 and returns the stored image", async () => {
     service.answers({ json: UPLOADED });
     const seen: number[] = [];
     const fileid = "图 a+b%/copy";
@@ -116,19 +116,19 @@ describe("upload()", () => {
   });
 
   test.each([
-    ["a path of nothing", () => join(folder, "none.jpg"), "argument_invalid"],
+    ["a path without a file", () => join(folder, "none.jpg"), "argument_invalid"],
     ["a folder", () => folder, "argument_invalid"],
     [
-      "a stream that is shorter than said",
+      "a stream that is shorter than its size",
       () => ({ stream: Readable.from([bytes]), size: 200_001 }),
       "argument_invalid",
     ],
     [
-      "a stream that is longer than said",
+      "a stream that is longer than its size",
       () => ({ stream: Readable.from([bytes]), size: 199_999 }),
       "argument_invalid",
     ],
-    ["a stream of no size", () => ({ stream: Readable.from([bytes]), size: Number.NaN }), "argument_invalid"],
+    ["a stream without a valid size", () => ({ stream: Readable.from([bytes]), size: Number.NaN }), "argument_invalid"],
   ])("refuses %s", async (_, source, name) => {
     service.answers({ json: UPLOADED });
     expect(await failure(client.upload(source()))).toMatchObject({ name, code: -1, httpStatus: undefined });
@@ -143,7 +143,7 @@ describe("upload()", () => {
     },
   );
 
-  test("says that the image is stored when only the callback failed", async () => {
+  test("reports that the image is stored if only the callback failed", async () => {
     const callback = { reason: "status", status: 502 };
     service.answers(refused(-5979, "stored, but the callback failed", { ...UPLOADED.data, callback }));
     expect(await failure(client.upload(bytes))).toMatchObject({
@@ -156,12 +156,12 @@ describe("upload()", () => {
     });
   });
 
-  test("gives what the business server answered", async () => {
+  test("returns the answer of the callback's server", async () => {
     service.answers({ json: { ...UPLOADED, data: { ...UPLOADED.data, callback: null } } });
     expect(await client.upload(bytes)).toEqual({ ...WANTED, callback: null });
   });
 
-  test("is repeated when the service was too busy, not when the connection broke", async () => {
+  test("is retried if the service was too busy, but not if the connection broke", async () => {
     service.answers(refused(-2000), { json: UPLOADED });
     expect(await client.upload(bytes)).toEqual(WANTED);
     expect(service.requests.map(({ parts }) => parts.Md5)).toEqual([md5, md5]);
@@ -179,7 +179,7 @@ describe("uploadSlices()", () => {
   const control = { json: { code: 0, message: "SUCCESS", data: { session: "s1", offset: 0, slice_size: 400 } } };
   const accepted = (offset: number) => ({ json: { code: 0, message: "SUCCESS", data: { session: "s1", offset } } });
 
-  test("announces the image, sends slices, gives what was stored", async () => {
+  test("announces the image, sends slices and returns the stored image", async () => {
     service.answers(control, accepted(0), accepted(400), { json: UPLOADED });
     const seen: unknown[] = [];
     const options = { fileid: "a.jpg", magicContext: "m", sliceBytes: 400, onProgress: (at: unknown) => seen.push(at) };
@@ -200,7 +200,7 @@ describe("uploadSlices()", () => {
     expect(seen).toEqual([0, 400, 800, 1000].map((sentBytes) => ({ sentBytes, totalBytes: 1000, session: "s1" })));
   });
 
-  test("goes on where the service says that a session stands", async () => {
+  test("resumes at the offset that the service names", async () => {
     const resumed = { json: { code: 0, message: "SUCCESS", data: { session: "s1", offset: 800, slice_size: 400 } } };
     service.answers(resumed, { json: UPLOADED });
     await client.uploadSlices(pathOf(bytes), { session: "s1" });
@@ -210,27 +210,30 @@ describe("uploadSlices()", () => {
     ]);
   });
 
-  test("takes an instant upload for the end", async () => {
+  test("ends after an instant upload", async () => {
     service.answers({ json: UPLOADED });
     expect(await client.uploadSlices(bytes)).toEqual(WANTED);
     expect(service.requests).toHaveLength(1);
   });
 
-  test("repeats a slice that broke off", async () => {
+  test("retries a slice whose connection broke", async () => {
     service.answers(control, "RST", accepted(0), accepted(400), { json: UPLOADED });
     expect(await client.uploadSlices(bytes)).toEqual(WANTED);
     expect(service.requests.map(({ parts }) => parts.offset)).toEqual([undefined, "0", "0", "400", "800"]);
   });
 
   test.each([
-    ["asks for more than there is", [control, accepted(0), accepted(400), accepted(800)]],
-    ["has a slice of nothing", [{ json: { code: 0, message: "", data: { session: "s1", offset: 0, slice_size: 0 } } }]],
+    ["requests more bytes than the image has", [control, accepted(0), accepted(400), accepted(800)]],
     [
-      "stands behind the end",
+      "names a slice size of 0",
+      [{ json: { code: 0, message: "", data: { session: "s1", offset: 0, slice_size: 0 } } }],
+    ],
+    [
+      "names an offset past the end",
       [{ json: { code: 0, message: "", data: { session: "s1", offset: 1000, slice_size: 9 } } }],
     ],
     ["forgets the session", [{ json: { code: 0, message: "", data: { offset: 0, slice_size: 9 } } }]],
-  ])("does not go on for ever with a service that %s", async (_, answers) => {
+  ])("does not loop for ever with a service that %s", async (_, answers) => {
     service.answers(...answers);
     expect(await failure(client.uploadSlices(bytes))).toMatchObject({ name: "answer_unreadable", requestId: "req-1" });
   });
@@ -263,12 +266,12 @@ describe("stat()", () => {
     expect(service.requests[0]?.headers.authorization).toBeUndefined();
   });
 
-  test("gives undefined for what is not there", async () => {
+  test("returns undefined for a missing image", async () => {
     service.answers(refused(-197));
     expect(await client.stat("a.jpg")).toBeUndefined();
   });
 
-  test("is repeated when the connection breaks, twice and no more", async () => {
+  test("is retried twice if the connection breaks", async () => {
     service.answers("RST", "RST", { json });
     expect(await client.stat("a.jpg")).toMatchObject({ size: 51_200 });
     service.answers("RST");
@@ -277,22 +280,22 @@ describe("stat()", () => {
   });
 
   test.each<[string, object, string]>([
-    ["a page of a proxy", { status: 502, text: "<html>" }, "answer_unreadable"],
-    ["nothing", { text: "" }, "answer_unreadable"],
+    ["a proxy's error page", { status: 502, text: "<html>" }, "answer_unreadable"],
+    ["an empty body", { text: "" }, "answer_unreadable"],
     ["JSON without a code", { json: {} }, "answer_unreadable"],
-    ["JSON that is no object", { json: [] }, "answer_unreadable"],
+    ["JSON that is not an object", { json: [] }, "answer_unreadable"],
     ["a missing size", { json: { ...json, data: { ...data, file_size: undefined } } }, "answer_unreadable"],
-    ["a size that is none", { json: { ...json, data: { ...data, file_size: "-1" } } }, "answer_unreadable"],
+    ["a negative size", { json: { ...json, data: { ...data, file_size: "-1" } } }, "answer_unreadable"],
     ["an answer without end", { text: "x".repeat(1_048_577) }, "answer_unreadable"],
     ["a redirect", { status: 302, text: "", headers: { Location: "http://127.0.0.1:1/" } }, "network_failed"],
-  ])("does not trust %s", async (_, answer, name) => {
+  ])("refuses %s", async (_, answer, name) => {
     service.answers(answer);
     expect(await failure(clientWith({ retries: 0 }).stat("a.jpg"))).toMatchObject({ name, code: -2 });
   });
 });
 
 describe("copy() and delete()", () => {
-  test("spend a one-time token each, a new one for each attempt", async () => {
+  test("use a new one-time token for each attempt", async () => {
     const json = { code: 0, message: "SUCCESS", data: { url: "http://a/0/b%2Fc", download_url: "http://d/b/c" } };
     service.answers(refused(-2000), { json });
     expect(await client.copy("a/b.jpg")).toEqual({
@@ -310,13 +313,13 @@ describe("copy() and delete()", () => {
     expect(tokenOf(0)).not.toBe(tokenOf(1));
   });
 
-  test("are not repeated when the connection breaks", async () => {
+  test("are not retried if the connection breaks", async () => {
     service.answers("RST");
     expect(await failure(client.delete("a.jpg"))).toMatchObject({ name: "network_failed" });
     expect(service.requests.map(({ target }) => target)).toEqual(["/photos/v2/10001234/photos/0/a.jpg/del"]);
   });
 
-  test("say what was refused", async () => {
+  test("report the refusal", async () => {
     service.answers(refused(-197, "查无此文件"));
     const error = await failure(client.delete("a.jpg"));
     expect(error).toMatchObject({ name: "not_found", code: -197, httpStatus: 400, requestId: "req-1", stored: false });
@@ -327,20 +330,20 @@ describe("copy() and delete()", () => {
 });
 
 describe("deadlines", () => {
-  test("a service that says nothing is given up", async () => {
+  test("a silent service times out", async () => {
     service.answers(() => undefined);
     const impatient = clientWith({ timeoutMs: 500, retries: 1 });
     expect(await failure(impatient.stat("a.jpg"))).toMatchObject({ name: "timed_out", code: -2 });
     expect(service.requests).toHaveLength(2);
   });
 
-  test("a service that stops in the midst of its answer is given up", async () => {
+  test("a service that stalls in its answer times out", async () => {
     service.answers((_, response) => response.writeHead(200, { "X-Request-Id": "req-9" }).write('{"code":'));
     const error = await failure(clientWith({ timeoutMs: 500, retries: 0 }).stat("a.jpg"));
     expect(error).toMatchObject({ name: "timed_out", httpStatus: 200, requestId: "req-9" });
   });
 
-  test("an upload that moves is not given up", async () => {
+  test("an upload with progress does not time out", async () => {
     service.answers({ json: UPLOADED });
     async function* slowly() {
       for (let at = 0; at < 6; at += 1) {
@@ -367,17 +370,17 @@ describe("deadlines", () => {
     expect(service.requests).toHaveLength(1);
   });
 
-  test("where there is no service is tried again even with an upload", async () => {
-    let asked = 0;
+  test("a refused connection is retried, even for an upload", async () => {
+    let attempts = 0;
     const counting: typeof fetch = (...args) => {
-      asked += 1;
+      attempts += 1;
       return fetch(...args);
     };
     const closed = await startService();
     await closed.close();
     const away = clientWith({ endpoint: closed.url, fetch: counting, retries: 1 });
     expect(await failure(away.upload(new Uint8Array(1)))).toMatchObject({ name: "network_failed" });
-    expect(asked).toBe(2);
+    expect(attempts).toBe(2);
   });
 });
 
@@ -398,7 +401,7 @@ describe("url()", () => {
     expect(at().url("a.jpg", { alias: "!small" })).toBe("https://img.example.com/a.jpg!small");
   });
 
-  test("signs for ten minutes or as long as it is told", () => {
+  test("signs for ten minutes or for the given lifetime", () => {
     const url = at().url("a.jpg", { process: processing().info(), sign: true });
     const sign = decodeURIComponent(/^https:\/\/img\.example\.com\/a\.jpg\?imageInfo&sign=(.*)$/.exec(url)?.[1] ?? "");
     const scope = { ...PLACE, operation: "download", fileid: "a.jpg", oneTimeDownloads: "refuse" } as const;
@@ -407,7 +410,7 @@ describe("url()", () => {
     expect(parseToken(longer).fields.expires).toBe(NOW + 60);
   });
 
-  test("finds the default domain of a bucket", () => {
+  test("derives the default domain of a bucket", () => {
     expect(clientWith({ endpoint: "http://localhost:8080/" }).url("a.jpg")).toBe(
       "http://photos-10001234.localhost:8080/a.jpg",
     );
@@ -430,7 +433,7 @@ describe("sign()", () => {
     expect(sign).toThrow(expect.objectContaining({ name: "argument_invalid" }));
   });
 
-  test("refuses an appid that would not be read back", () => {
+  test("refuses an appid that does not survive parsing", () => {
     const sign = () => clientWith({ appid: "1&b=other" }).sign({ operation: "upload" });
     expect(sign).toThrow(expect.objectContaining({ name: "argument_invalid" }));
     try {
@@ -440,7 +443,7 @@ describe("sign()", () => {
     }
   });
 
-  test("binds to a file where one is named", () => {
+  test("binds the token to the named file", () => {
     expect(parseToken(client.sign({ operation: "download", fileid: "a.jpg" })).fields.fileid).toBe("a.jpg");
     expect(parseToken(client.sign({ operation: "delete", fileid: "a.jpg" })).fields.expires).toBe(0);
   });

@@ -26,7 +26,7 @@ const CASES: readonly (readonly [AddressClass, readonly string[]])[] = [
 
 for (const [wanted, addresses] of CASES) {
   for (const address of addresses) {
-    test(`classifyAddress() takes ${JSON.stringify(address)} for ${wanted}`, () => {
+    test(`classifyAddress(${JSON.stringify(address)}) is ${wanted}`, () => {
       expect(classifyAddress(address)).toBe(wanted);
     });
   }

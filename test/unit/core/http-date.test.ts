@@ -48,7 +48,7 @@ test.each([
   expect(parseHttpDate(text, NOW)).toBeUndefined();
 });
 
-test("parseHttpDate() reads back every second that toUTCString() writes", () => {
+test("parseHttpDate() parses every date that toUTCString() formats", () => {
   const min = Date.UTC(1900, 0, 1) / 1_000;
   const max = Date.UTC(9_999, 11, 31) / 1_000;
   fc.assert(

@@ -35,12 +35,12 @@ const PLACES: readonly (readonly [S3PlaceOptions, string, string])[] = [
     "https://b.rgw.example.com",
     "us-east-1",
   ],
-  // No preset: any store, the bucket in the path unless it is said otherwise.
+  // No preset: any store, with the bucket in the path unless pathStyle is false.
   [{ endpoint: "https://s3.example.com/api/", bucket: "b" }, "https://s3.example.com/api/b", "us-east-1"],
   [{ endpoint: "https://s3.example.com", bucket: "b", pathStyle: false }, "https://b.s3.example.com", "us-east-1"],
   [{ endpoint: "http://[::1]:7480", bucket: "b" }, "http://[::1]:7480/b", "us-east-1"],
   [{ endpoint: "https://r2.example.com", region: "auto", bucket: "b" }, "https://r2.example.com/b", "auto"],
-  // An endpoint of one's own within a preset, which tells the region.
+  // A custom endpoint within a preset, which contains the region.
   [
     { preset: "oss", endpoint: "https://oss-cn-hangzhou-internal.aliyuncs.com", bucket: "b" },
     "https://b.oss-cn-hangzhou-internal.aliyuncs.com",
@@ -74,7 +74,7 @@ describe("s3Place()", () => {
     expect(s3Place(options)).toMatchObject({ url, region });
   });
 
-  test("takes empty texts for left out", () => {
+  test("treats an empty text as an absent setting", () => {
     expect(s3Place({ preset: "aws", endpoint: "", region: "", bucket: "b" }).url).toBe(
       "https://b.s3.us-east-1.amazonaws.com",
     );

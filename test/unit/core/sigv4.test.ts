@@ -42,7 +42,7 @@ describe("signS3Request()", () => {
     });
   });
 
-  test("signs alike with a cache of keys, which stays small over the days", async () => {
+  test("signs the same with a key cache, which stays small over many days", async () => {
     const keyCache: S3KeyCache = new Map();
     for (let day = 0; day < 30; day += 1) {
       const request = {
@@ -59,7 +59,7 @@ describe("signS3Request()", () => {
     expect(keyCache.size).toBeLessThanOrEqual(8);
   });
 
-  test("keeps a port in the host, and leaves out the scheme's own", async () => {
+  test("keeps a port in the host header, and omits the scheme's default port", async () => {
     const host = async (url: string) =>
       (await signS3Request({ ...EXAMPLE, method: "GET", url, payloadHash: EMPTY_PAYLOAD })).host;
     expect(await host("http://127.0.0.1:7480/b/a.jpg")).toBe("127.0.0.1:7480");

@@ -38,7 +38,7 @@ test.each([
   expect(withoutToken(url)).toBe(expected);
 });
 
-test("withoutToken() leaves nothing that the server would take for a token", () => {
+test("withoutToken() leaves no token that the server would accept", () => {
   const piece = fc.constantFrom("?", "&", "sign=", "secret", "=", "a", "%26", "/", "#");
   const url = fc.array(piece).map((parts) => `/a${parts.join("")}`);
   fc.assert(
@@ -76,11 +76,11 @@ test.each<
   ["the proxy is IPv6", "2001:db8::5", "2a00:0:0::0009", TRUSTED, "2a00::9"],
   ["the trusted range is IPv6 and the socket not", "203.0.113.1", "198.51.100.1", ["::/0"], "203.0.113.1"],
   ["the socket is gone", "", "203.0.113.9", TRUSTED, ""],
-])("clientAddress() where %s", (_claim, socket, forwarded, trusted, expected) => {
+])("clientAddress() if %s", (_claim, socket, forwarded, trusted, expected) => {
   expect(clientAddress(socket, forwarded, trusted)).toBe(expected);
 });
 
-test("clientAddress() of a stranger is its own address, whatever it sends", () => {
+test("clientAddress() ignores the header of an untrusted client", () => {
   const hop = fc.oneof(fc.ipV4(), fc.ipV6(), anyText(), fc.constant("10.0.0.1"));
   const header = fc.array(hop).map((hops) => hops.join(","));
   fc.assert(

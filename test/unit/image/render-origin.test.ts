@@ -1,4 +1,4 @@
-// The renderer as an origin: what is wanted is rendered, and what nobody wants any more gives up its place.
+// Checks the renderer as an origin: registered jobs are rendered, and a render without jobs leaves the queue.
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/core/errors.ts";
 import { toKey } from "../../../src/core/object.ts";
@@ -16,7 +16,7 @@ const job = (text = "source"): RenderJob => ({
   image: { format: "png", width: 20, height: 10 },
   load: async () => Buffer.from(text),
   loadImage: async () => undefined,
-  bring: undefined,
+  prefetch: undefined,
 });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -30,32 +30,32 @@ function lab() {
   return { renderer, origin, told };
 }
 
-test("fetch() answers with what was rendered, whole and of declared length", async () => {
+test("fetch() returns the whole result with its length", async () => {
   const { renderer, origin, told } = lab();
-  const leave = origin.want(KEY, job());
+  const leave = origin.register(KEY, job());
   const answer = await answerOf(origin.fetch(ask("v/1")));
   leave();
   if (answer === undefined) throw new Error("no answer");
   expect(renderer.begun).toMatchObject([{ size: 6, image: { format: "png", width: 20, height: 10 } }]);
   expect([answer.size, answer.framing, origin.bytesOf(answer)?.toString()]).toEqual([15, "length", "rendered source"]);
   expect((await gather(answer.body)).bytes.toString()).toBe("rendered source");
-  origin.letGo(answer);
+  origin.releaseBytes(answer);
   expect(origin.bytesOf(answer)).toBeUndefined();
   expect(told).toEqual(["rendered"]);
 });
 
-test("fetch() of what nobody wants renders nothing", async () => {
+test("fetch() of a key without a job renders nothing", async () => {
   const { origin, renderer } = lab();
   expect(await codeOf(origin.fetch(ask("v/1")))).toBe("client_gone");
   expect(renderer.begun).toEqual([]);
 });
 
-test("a render in line is left when the last who wanted it leaves, and not before", async () => {
+test("register() lets a waiting render leave the queue when its last job is withdrawn, not before", async () => {
   const { origin, renderer, told } = lab();
   renderer.holds = true;
-  const done = origin.want(OTHER, job());
+  const done = origin.register(OTHER, job());
   const running = origin.fetch(ask("v/2"));
-  const leaves = [origin.want(KEY, job("first")), origin.want(KEY, job("second"))] as const;
+  const leaves = [origin.register(KEY, job("first")), origin.register(KEY, job("second"))] as const;
   const waiting = origin.fetch(ask("v/1"));
   await nextTurn();
   expect([renderer.running, renderer.waiting]).toEqual([1, 1]);
@@ -71,13 +71,13 @@ test("a render in line is left when the last who wanted it leaves, and not befor
   expect(told).toEqual(["client_gone", "rendered"]);
 });
 
-test("a render whose first client has left is made of what another brings", async () => {
+test("fetch() renders from the bytes of another job if the first one is withdrawn", async () => {
   const { origin, renderer } = lab();
   renderer.holds = true;
-  const done = origin.want(OTHER, job());
+  const done = origin.register(OTHER, job());
   const running = origin.fetch(ask("v/2"));
-  const leaveFirst = origin.want(KEY, { ...job(), load: () => Promise.reject(new Error("its bytes are gone")) });
-  const leaveSecond = origin.want(KEY, job("second"));
+  const leaveFirst = origin.register(KEY, { ...job(), load: () => Promise.reject(new Error("its bytes are gone")) });
+  const leaveSecond = origin.register(KEY, job("second"));
   const waiting = origin.fetch(ask("v/1"));
   await nextTurn();
   leaveFirst();
@@ -91,7 +91,7 @@ test("a render whose first client has left is made of what another brings", asyn
   expect(answer && origin.bytesOf(answer)?.toString()).toBe("rendered second");
 });
 
-test("a render that many want is made of the bytes of one who still has them, and is counted once", async () => {
+test("fetch() renders from a job that still has its bytes, and is counted once", async () => {
   const { origin, told } = lab();
   const asked: string[] = [];
   const lost = (name: string): RenderJob => {
@@ -101,42 +101,45 @@ test("a render that many want is made of the bytes of one who still has them, an
     };
     return { ...job(), load: gone };
   };
-  const leaves = [lost("first"), lost("second"), job("third")].map((each) => origin.want(KEY, each));
+  const leaves = [lost("first"), lost("second"), job("third")].map((each) => origin.register(KEY, each));
   const answer = await answerOf(origin.fetch(ask("v/1")));
   for (const leave of leaves) leave();
   expect(answer && origin.bytesOf(answer)?.toString()).toBe("rendered third");
   expect([asked, told]).toEqual([["first", "second"], ["rendered"]]);
 });
 
-test("a render of which all who want it have lost the bytes fails so, and any other failure is nobody else's affair", async () => {
+test("fetch() throws original_replaced if all jobs lost their bytes; any other error is not retried", async () => {
   const { origin } = lab();
   const failing = (code: "original_replaced" | "store_failed"): RenderJob => ({
     ...job(),
     load: () => Promise.reject(new HuiyuanError(code, "its bytes are not to be had")),
   });
-  const leave = [origin.want(KEY, failing("original_replaced")), origin.want(KEY, failing("original_replaced"))];
+  const leave = [
+    origin.register(KEY, failing("original_replaced")),
+    origin.register(KEY, failing("original_replaced")),
+  ];
   expect(await codeOf(origin.fetch(ask("v/1")))).toBe("original_replaced");
   for (const each of leave) each();
-  origin.want(OTHER, failing("store_failed"));
-  origin.want(OTHER, job());
+  origin.register(OTHER, failing("store_failed"));
+  origin.register(OTHER, job());
   expect(await codeOf(origin.fetch(ask("v/2")))).toBe("store_failed");
 });
 
-test("what comes from far away comes by one who can still have it, or is here already", async () => {
+test("fetch() prefetches from a job that still can, unless the images are local", async () => {
   const { origin } = lab();
   const gone = () => Promise.reject(new HuiyuanError("original_replaced", "its bytes have gone"));
-  const far = origin.want(KEY, { ...job(), load: gone, bring: gone });
-  const near = origin.want(KEY, job("near"));
+  const far = origin.register(KEY, { ...job(), load: gone, prefetch: gone });
+  const near = origin.register(KEY, job("near"));
   const answer = await answerOf(origin.fetch(ask("v/1")));
   expect(answer && origin.bytesOf(answer)?.toString()).toBe("rendered near");
   far();
   near();
 });
 
-test("a render that has begun is brought to its end without anybody", async () => {
+test("fetch() finishes a started render without any job", async () => {
   const { origin, renderer, told } = lab();
   renderer.holds = true;
-  const leave = origin.want(KEY, job());
+  const leave = origin.register(KEY, job());
   const running = origin.fetch(ask("v/1"));
   await nextTurn();
   leave();
@@ -145,12 +148,12 @@ test("a render that has begun is brought to its end without anybody", async () =
   expect(told).toEqual(["rendered"]);
 });
 
-test("the program's stop ends a render in line", async () => {
+test("fetch() leaves the queue when the program stops", async () => {
   const { origin, renderer } = lab();
   renderer.holds = true;
-  origin.want(OTHER, job());
+  origin.register(OTHER, job());
   void origin.fetch(ask("v/2"));
-  origin.want(KEY, job());
+  origin.register(KEY, job());
   const stop = new AbortController();
   const waiting = origin.fetch(ask("v/1", { signal: stop.signal }));
   await nextTurn();

@@ -23,7 +23,7 @@ import { needs } from "../../helpers/services.ts";
 import { ask } from "../../helpers/site-under-test.ts";
 
 const OPTIONS = { renders: 1, renderMs: 5000, pixels: 100_000_000, frames: 300 };
-/** Slow enough to be caught at it: forty blurs of megapixels. */
+/** A render slow enough to be observed: forty blurs of megapixels. */
 const SLOW = `imageMogr2${"/blur/50x50".repeat(40)}`;
 
 let renderer: Renderer;
@@ -45,31 +45,33 @@ function request(text: string, more: Partial<RenderRequest> = {}): RenderRequest
   };
 }
 
-/** An image mark. */
-const laid = (look: string) => `watermark/1/image/${b64("http://h/mark.png")}${look}`;
+/** The instruction of an image watermark. */
+const laid = (look: string) => `watermark/1/image/${b64("http://h/watermark.png")}${look}`;
 
-test("render() gives bytes, media type and facts from another process", async () => {
+test("render() returns bytes, media type and facts from another process", async () => {
   const { bytes, mediaType, image } = await renderer.render(request("imageView2/2/w/50/format/webp"));
   expect([mediaType, image]).toEqual(["image/webp", { format: "webp", width: 50, height: 25, frames: 1 }]);
   expect(bytes.toString("latin1", 8, 12)).toBe("WEBP");
 });
 
-test("render() of one image again and of others between gives each its own", async () => {
+test("render() of one image repeatedly, with others between, returns the right result each time", async () => {
   const other = await solid(60, 60, GREEN).png().toBuffer();
   const large = await solid(2000, 1000, RED).png({ compressionLevel: 0 }).toBuffer();
-  const mark = await solid(4, 4, RED).png().toBuffer();
+  const watermark = await solid(4, 4, RED).png().toBuffer();
   const own = createRenderer(OPTIONS);
   const shown: unknown[] = [];
   for (const bytes of [png, png, other, png, large, large, png, other, other]) {
-    const text = `watermark/1/image/${b64("http://h/mark.png")}|imageInfo`;
-    const { bytes: told } = await own.render(request(text, { load: async () => bytes, loadImage: async () => mark }));
+    const text = `watermark/1/image/${b64("http://h/watermark.png")}|imageInfo`;
+    const { bytes: told } = await own.render(
+      request(text, { load: async () => bytes, loadImage: async () => watermark }),
+    );
     shown.push(JSON.parse(told.toString()).width);
   }
   await own.close();
   expect(shown).toEqual(["200", "200", "60", "200", "2000", "2000", "200", "60", "60"]);
 });
 
-test("render() cuts a stripe of much enlarged pixels, with and without an eye for it", async () => {
+test("render() cuts a stripe of a much enlarged image, with and without attention search", async () => {
   const pixel = await solid(1, 1, RED).png().toBuffer();
   for (const text of ["imageMogr2/crop/9999x11", "imageMogr2/scrop/9999x11"]) {
     const { image } = await renderer.render(request(text, { load: async () => pixel }));
@@ -87,10 +89,10 @@ test("render() passes codes and the faulty parameter on", async () => {
   });
 });
 
-test("render() asks for each mark once, and refuses one that is missing, moving or no image", async () => {
+test("render() loads each watermark once, and refuses one that is missing, animated or not an image", async () => {
   const asked: string[] = [];
-  const mark = (name: string) => `watermark/1/image/${b64(`http://h/${name}`)}`;
-  const marks: Record<string, Buffer> = {
+  const watermark = (name: string) => `watermark/1/image/${b64(`http://h/${name}`)}`;
+  const watermarks: Record<string, Buffer> = {
     "http://h/good.png": await solid(10, 10, RED).png().toBuffer(),
     "http://h/page.png": Buffer.from("<html>"),
     "http://h/thin.png": await solid(1, 10_001, GREEN).png().toBuffer(),
@@ -98,21 +100,21 @@ test("render() asks for each mark once, and refuses one that is missing, moving 
   };
   const loadImage = async (url: string) => {
     asked.push(url);
-    return marks[url];
+    return watermarks[url];
   };
-  await renderer.render(request(`${mark("good.png")}|${mark("good.png")}/gravity/north`, { loadImage }));
+  await renderer.render(request(`${watermark("good.png")}|${watermark("good.png")}/gravity/north`, { loadImage }));
   expect(asked).toEqual(["http://h/good.png"]);
   for (const name of ["none.png", "page.png", "thin.png", "moving.gif"])
-    await expect(renderer.render(request(mark(name), { loadImage })), name).rejects.toMatchObject({
+    await expect(renderer.render(request(watermark(name), { loadImage })), name).rejects.toMatchObject({
       code: "processing_invalid",
       parameter: "watermark/image",
       wanted: expect.stringMatching(/sides of at most 10000 pixels/),
     });
-  const signed = renderer.render(request(mark("none.png?sign=secret"), { loadImage }));
+  const signed = renderer.render(request(watermark("none.png?sign=secret"), { loadImage }));
   await expect(signed).rejects.toThrow(/"http:\/\/h\/none\.png"/);
 });
 
-test("a mark that is too large once it is turned is refused by name, scaled or not", async () => {
+test("render() refuses a watermark that is too large once turned, and names the parameter, scaled or not", async () => {
   const square = await solid(5000, 5000, RED, 0.5).png().toBuffer();
   const refused = renderer.render(request(laid("/degree/45"), { loadImage: async () => square }));
   await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/degree" });
@@ -121,21 +123,21 @@ test("a mark that is too large once it is turned is refused by name, scaled or n
   await expect(scaled).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/spcent" });
 });
 
-test("the largest mark that may be laid is enlarged, faded and turned as far as it may be", async () => {
+test("render() accepts the largest watermark, enlarged, faded and turned to the limit", async () => {
   const line = await solid(3999, 1, GREEN).png().toBuffer();
-  const marks = [await solid(10, 10, RED).png().toBuffer(), await solid(3999, 3999, RED, 0.5).png().toBuffer()];
-  for (const mark of marks) {
+  const watermarks = [await solid(10, 10, RED).png().toBuffer(), await solid(3999, 3999, RED, 0.5).png().toBuffer()];
+  for (const watermark of watermarks) {
     const text = laid("/scatype/1/spcent/1000/degree/45/dissolve/50");
-    const more = { load: async () => line, loadImage: async () => mark };
+    const more = { load: async () => line, loadImage: async () => watermark };
     await expect(renderer.render(request(text, more))).resolves.toMatchObject({ image: { format: "png" } });
   }
 });
 
-test("a mark that needs too much memory is to blame, also where it needs less than the image", async () => {
+test("render() names a watermark that needs too much memory, even if it needs less than the image", async () => {
   const tight = createRenderer({ ...OPTIONS, residentBytes: 160 * 1024 * 1024 });
   const image = await quadrants(4000, 4000).png().toBuffer();
-  const mark = await solid(2600, 2600, RED, 0.5).png().toBuffer();
-  const more = { load: async () => image, loadImage: async () => mark };
+  const watermark = await solid(2600, 2600, RED, 0.5).png().toBuffer();
+  const more = { load: async () => image, loadImage: async () => watermark };
   await expect(tight.render(request(`${laid("/degree/45")}|imageMogr2/rotate/180`, more))).rejects.toMatchObject({
     code: "image_too_large",
     parameter: "watermark/image",
@@ -143,14 +145,14 @@ test("a mark that needs too much memory is to blame, also where it needs less th
   await tight.close();
 });
 
-test("the largest text that may be set has a shadow, too, and is turned as far as it may be", async () => {
+test("render() accepts the largest text, with a shadow and turned to the limit", async () => {
   for (const look of ["/fontsize/500/shadow/50", "/fontsize/180/shadow/50/degree/45"]) {
     const text = `watermark/2/text/${b64("字".repeat(40))}${look}`;
     await expect(renderer.render(request(text)), look).resolves.toMatchObject({ image: { format: "png" } });
   }
 });
 
-test("a text that needs too much memory is to blame, and not the image", needs("fonts"), async () => {
+test("render() names a text that needs too much memory, not the image", needs("fonts"), async () => {
   const tight = createRenderer({ ...OPTIONS, residentBytes: 110 * 1024 * 1024 });
   const text = `watermark/2/text/${b64("字".repeat(40))}/fontsize/500/shadow/50`;
   await expect(tight.render(request(text))).rejects.toMatchObject({
@@ -160,7 +162,7 @@ test("a text that needs too much memory is to blame, and not the image", needs("
   await tight.close();
 });
 
-test("a step, a limit of bytes or a format that needs too much memory is to blame, and not the image", async () => {
+test("render() names a step, size limit or format that needs too much memory, not the image", async () => {
   const tight = createRenderer({ ...OPTIONS, residentBytes: 110 * 1024 * 1024 });
   const photo = await quadrants(4000, 2600).jpeg().toBuffer();
   for (const [text, parameter] of [
@@ -174,7 +176,7 @@ test("a step, a limit of bytes or a format that needs too much memory is to blam
   await tight.close();
 });
 
-test("what each step of an image with EXIF leaves behind is gone when the next one is done", async () => {
+test("render() frees the intermediate image of each step of an image with EXIF", async () => {
   const tight = createRenderer({ ...OPTIONS, residentBytes: 240 * 1024 * 1024 });
   const image = await solid(3000, 3000, GREEN, 0.5)
     .withExif({ IFD0: { Make: "x" } })
@@ -185,16 +187,18 @@ test("what each step of an image with EXIF leaves behind is gone when the next o
   await tight.close();
 });
 
-test("render() lays a BMP over the image like any other mark", async () => {
-  const mark = await renderText(await solid(10, 10, RED).png().toBuffer(), "imageMogr2/format/bmp");
+test("render() lays a BMP watermark like any other", async () => {
+  const watermark = await renderText(await solid(10, 10, RED).png().toBuffer(), "imageMogr2/format/bmp");
   const bytes = await solid(40, 40, GREEN).png().toBuffer();
-  const text = `watermark/1/image/${b64("http://h/mark.bmp")}/gravity/northwest/dx/0/dy/0`;
-  const laid = await renderer.render(request(text, { load: async () => bytes, loadImage: async () => mark.bytes }));
+  const text = `watermark/1/image/${b64("http://h/watermark.bmp")}/gravity/northwest/dx/0/dy/0`;
+  const laid = await renderer.render(
+    request(text, { load: async () => bytes, loadImage: async () => watermark.bytes }),
+  );
   expect(difference(await colourAt(laid.bytes, 0.1, 0.1), RED)).toBeLessThan(4);
   expect(difference(await colourAt(laid.bytes, 0.6, 0.6), GREEN)).toBeLessThan(4);
 });
 
-test("a render that takes too long is ended, and the next one works", async () => {
+test("render() kills a render that takes too long, and the next one works", async () => {
   const hasty = createRenderer({ ...OPTIONS, renderMs: 2500 });
   const large = await solid(4000, 4000, RED).png().toBuffer();
   const began = performance.now();
@@ -203,13 +207,13 @@ test("a render that takes too long is ended, and the next one works", async () =
   });
   // Forty blurs of sixteen megapixels are more than that on any machine.
   expect(performance.now() - began).toBeLessThan(6000);
-  // Another process has to start for it.
+  // Another process must start.
   hasty.resize(OPTIONS);
   expect((await hasty.render(request("imageView2/2/w/50"))).image.width).toBe(50);
   await hasty.close();
 });
 
-test("a render that needs too much memory is ended, and the next one works", async () => {
+test("render() kills a render that needs too much memory, and the next one works", async () => {
   const tight = createRenderer({ ...OPTIONS, residentBytes: 110 * 1024 * 1024 });
   const large = await solid(5000, 4000, RED).png().toBuffer();
   const refused = tight.render(request("imageMogr2/rotate/45/rotate/45", { load: async () => large }));
@@ -218,7 +222,7 @@ test("a render that needs too much memory is ended, and the next one works", asy
   await tight.close();
 });
 
-test("a client that leaves frees its turn: its image is never loaded", async () => {
+test("render() leaves the queue on an abort and never loads the image", async () => {
   const client = new AbortController();
   let release = () => {};
   const held = new Promise<void>((resolve) => (release = resolve));
@@ -242,7 +246,7 @@ test("a client that leaves frees its turn: its image is never loaded", async () 
   expect([renderer.running, isLoaded]).toEqual([0, false]);
 });
 
-/** A load that waits until it is let go, and how often it was asked for. */
+/** A load that waits for the test, and the number of its calls. */
 function gatedLoad(bytes: Buffer) {
   let letGo = () => {};
   const held = new Promise<void>((resolve) => (letGo = resolve));
@@ -258,10 +262,10 @@ function gatedLoad(bytes: Buffer) {
   return gated;
 }
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
-/** What takes 200 MiB to work on. */
+/** Claims of an image that takes 200 MiB to process. */
 const LARGE = { format: "png", width: 5000, height: 5000 } as const;
 
-test("of what claims to be large one has a place, the others are not loaded, and small ones go on beside it", async () => {
+test("render() gives one of several large images a slot, loads no others, and runs small ones beside it", async () => {
   const two = createRenderer({ ...OPTIONS, renders: 2 });
   const loads = [gatedLoad(png), gatedLoad(png), gatedLoad(png)] as const;
   const text = "imageMogr2/sharpen/50";
@@ -275,7 +279,7 @@ test("of what claims to be large one has a place, the others are not loaded, and
   await two.close();
 });
 
-test("what only its bytes show to be large gives its place back while there is another large one", async () => {
+test("render() releases the slot of an image found to be large while another large one renders", async () => {
   const two = createRenderer({ ...OPTIONS, renders: 2 });
   const claiming = gatedLoad(png);
   const first = two.render(request("imageMogr2/sharpen/50", { image: LARGE, load: claiming.load }));
@@ -291,13 +295,13 @@ test("what only its bytes show to be large gives its place back while there is a
   claiming.letGo();
   await first;
   expect([(await second).image.width, times]).toEqual([9, 2]);
-  // Alone it need not wait, and is loaded once.
+  // A single one need not wait and is loaded once.
   await two.render(request("imageMogr2/rotate/180/thumbnail/9x", { load: hidden }));
   expect([two.running, times]).toEqual([0, 3]);
   await two.close();
 });
 
-test("what is sent back into line leaves it with the last who wanted it", async () => {
+test("a render that queues again leaves the queue with its last job", async () => {
   const two = createRenderer({ ...OPTIONS, renders: 2 });
   const claiming = gatedLoad(png);
   const first = two.render(request("imageMogr2/sharpen/50", { image: LARGE, load: claiming.load }));
@@ -305,8 +309,8 @@ test("what is sent back into line leaves it with the last who wanted it", async 
   const hidden = gatedLoad(blackPng(3600, 3600));
   hidden.letGo();
   const { size, image, recipe, loadImage } = request("imageMogr2/rotate/90/thumbnail/9x");
-  const job = { size, image, recipe, loadImage, load: hidden.load, bring: undefined };
-  const leave = origin.want(toKey("v/1"), job);
+  const job = { size, image, recipe, loadImage, load: hidden.load, prefetch: undefined };
+  const leave = origin.register(toKey("v/1"), job);
   const second = origin.fetch(ask("v/1"));
   const refused = expect(second).rejects.toMatchObject({ code: "client_gone" });
   for (let turns = 0; turns < 99 && two.waiting === 0; turns += 1) await nextTurn();
@@ -319,7 +323,7 @@ test("what is sent back into line leaves it with the last who wanted it", async 
   await two.close();
 });
 
-test("a client that leaves a running render is let go at once; its place is free when the process is", async () => {
+test("render() rejects at once on an abort; the slot is free once the process is", async () => {
   const client = new AbortController();
   const large = await solid(2000, 2000, RED).png().toBuffer();
   const running = renderer.render(
@@ -333,7 +337,7 @@ test("a client that leaves a running render is let go at once; its place is free
   expect(renderer.running).toBe(0);
 });
 
-test("too many are told to come again", async () => {
+test("render() refuses with Retry-After if too many renders wait", async () => {
   const narrow = createRenderer({ ...OPTIONS, waiting: 0 });
   const first = narrow.render(request("imageView2/2/w/50"));
   await expect(narrow.render(request("imageView2/2/w/50"))).rejects.toMatchObject({
@@ -344,11 +348,11 @@ test("too many are told to come again", async () => {
   await narrow.close();
 });
 
-test("close() is waited for by a program that has nothing else to do", async () => {
+test("close() keeps a program alive that has nothing else to do", async () => {
   const pool = new URL("../../../src/image/renderer.ts", import.meta.url).href;
   const program = `
     const { createRenderer } = await import(${JSON.stringify(pool)});
-    const { parseInstruction } = await import(${JSON.stringify(new URL("./grammar.ts", pool).href)});
+    const { parseInstruction } = await import(${JSON.stringify(new URL("./grammar/grammar.ts", pool).href)});
     const renderer = createRenderer(${JSON.stringify(OPTIONS)});
     const bytes = Buffer.from(${JSON.stringify(png.toString("base64"))}, "base64");
     const recipe = parseInstruction("imageAve", { era: 2015 });
@@ -361,7 +365,7 @@ test("close() is waited for by a program that has nothing else to do", async () 
   expect(stdout).toBe("closed\n");
 });
 
-test("close() fails what still renders", async () => {
+test("close() fails running renders", async () => {
   const closing = createRenderer(OPTIONS);
   const large = await solid(2000, 2000, RED).png().toBuffer();
   let isLoaded = () => {};
@@ -381,7 +385,7 @@ test("close() fails what still renders", async () => {
   await failed;
 });
 
-test("behind a line what is done goes on together, while the next is rendered", async () => {
+test("render() passes on results in batches while the next image is rendered", async () => {
   const own = createRenderer(OPTIONS);
   await own.render(request("imageView2/2/w/50"));
   let [turn, isOver] = [0, false];
@@ -398,6 +402,6 @@ test("behind a line what is done goes on together, while the next is rendered", 
   );
   isOver = true;
   await own.close();
-  // Of twelve that are done one after the other, in as many turns of the loop.
+  // Twelve renders end one after the other, in as many turns of the event loop.
   expect(new Set(turns).size).toBeLessThan(9);
 });

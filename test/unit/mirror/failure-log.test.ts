@@ -18,7 +18,7 @@ function start() {
   return { log, fail };
 }
 
-test("createFailureLog() tells the first of each kind and counts the rest, each minute anew", () => {
+test("createFailureLog() logs the first failures of each kind in a minute and counts the rest", () => {
   const { log, fail } = start();
   fail("timeout", 100);
   fail("status", 3);
@@ -33,7 +33,7 @@ test("createFailureLog() tells the first of each kind and counts the rest, each 
   expect(log.lines).toHaveLength(10);
 });
 
-test("createFailureLog() tells an outage of a day in some fifty lines, one of half an hour in a dozen, and the next anew", () => {
+test("createFailureLog() logs an outage of a day in about fifty lines, one of half an hour in a dozen, and starts again for the next", () => {
   const { log, fail } = start();
   const failFor = (minutes: number) => {
     for (let second = 0; second < minutes * 60; second += 1) {

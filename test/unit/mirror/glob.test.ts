@@ -25,9 +25,9 @@ test.each([
   expect(createGlob(pattern)(text)).toBe(fits);
 });
 
-test("createGlob() takes its time by lengths alone, whatever the pattern", () => {
+test("createGlob() needs a time that only the lengths bound, whatever the pattern", () => {
   const fits = createGlob(`${"*a".repeat(127)}b`);
-  const began = process.cpuUsage(); // a busy machine takes longer, not more of it
+  const began = process.cpuUsage(); // CPU time: a busy machine is slower, but uses no more of it
   expect(fits("a".repeat(1_024))).toBe(false);
   const { user, system } = process.cpuUsage(began);
   expect((user + system) / 1_000).toBeLessThan(500);

@@ -13,22 +13,22 @@ async function budget(maxKeys: number, objects: number) {
   return { take, clock };
 }
 
-/** The bucket is counted behind the first take(). */
+/** The first take() counts the bucket in the background. */
 const counted = () => new Promise((resolve) => setImmediate(resolve));
 
-test("take() lets keys with a query in up to the bound, and every other key", async () => {
+test("take() accepts keys with a query up to the bound, and every other key", async () => {
   const { take } = await budget(2, 0);
   expect([take("a?1"), take("b"), take("a?2"), take("a?3"), take("c")]).toEqual([true, true, true, false, true]);
 });
 
-test("take() counts what the bucket had before", async () => {
+test("take() counts the objects that the bucket had before", async () => {
   const { take } = await budget(5, 4);
   expect(take("a?1")).toBe(true);
   await counted();
   expect(take("a?2")).toBe(false);
 });
 
-test("take() counts the bucket again after an hour: what was removed makes room", async () => {
+test("take() counts the bucket again after an hour, so removed objects make room", async () => {
   const { take, clock } = await budget(1, 0);
   expect([take("a?1"), take("a?2")]).toEqual([true, false]);
   await counted();

@@ -1,4 +1,5 @@
-// The mirror source of a domain: one fetch for all who wait, what is remembered, what is stored, and who may join whom.
+// The mirror of a domain: one fetch for all requests of a key, the negative cache, what is stored, and which fill a
+// request joins.
 import { beforeAll, describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../src/core/errors.ts";
 import { etagOf, toKey } from "../../../src/core/object.ts";
@@ -22,7 +23,7 @@ const MD5_OF_ANOTHER = { digests: { md5: Buffer.alloc(16) } };
 const tally = (told: readonly string[]) =>
   Object.fromEntries(told.map((text) => [text, told.filter((each) => each === text).length]));
 
-/** Deletes the key and lifts the tombstone: what was under way before is of another epoch. */
+/** Deletes the key and lifts the tombstone: fetches that run belong to an earlier epoch afterwards. */
 async function deleteAndUndelete({ stored }: MirrorLab): Promise<void> {
   await stored.delete(KEY, "test");
   await stored.undelete(KEY);
@@ -48,7 +49,7 @@ describe.each([
     for (const bytes of await Promise.all(bodies)) expect(bytes.equals(jpeg)).toBe(true);
     await lab.settled();
     expect(origin.requests).toHaveLength(1);
-    expect(tally(lab.meter.told)).toEqual({
+    expect(tally(lab.meter.events)).toEqual({
       fill: 1,
       collapsed: 19,
       "answered 7": 1,
@@ -59,7 +60,7 @@ describe.each([
     expect(lab.pool.files()).toEqual([]);
   });
 
-  test("a body that is there at once is proven before the first answer, if it needs no disk", async () => {
+  test("a body that arrives at once is proven before the first answer, if it needs no disk", async () => {
     const lab = mirrorLab({ origins: [fakeOrigin(image(jpeg, { size: undefined, framing: "chunked" }))], pool });
     const answers = await Promise.all([lab.miss("a.jpg"), lab.miss("a.jpg"), lab.miss("a.jpg")]);
     for (const answer of answers) {
@@ -70,7 +71,7 @@ describe.each([
     expect((await lab.object("a.jpg"))?.size).toBe(jpeg.byteLength);
   });
 
-  test("all who wait leave, and the object is stored all the same", async () => {
+  test("all clients leave, and the object is stored all the same", async () => {
     const body = arriving({ size: jpeg.byteLength });
     const lab = mirrorLab({ origins: [fakeOrigin((request) => body.reply(request))], pool });
     const leaving = new AbortController();
@@ -117,8 +118,8 @@ describe.each([
   });
 });
 
-describe("what the origin lacks", () => {
-  test("is not asked for again before negativeTtl is over", async () => {
+describe("an object that the origin lacks", () => {
+  test("is not requested again before negativeTtl ends", async () => {
     const origin = fakeOrigin(absent, image(jpeg));
     const lab = mirrorLab({ origins: [origin], mirror: { negativeTtlMs: 1_000 } });
     for (const _time of [1, 2]) expect(await codeOf(lab.fetch("a.jpg"))).toBe("not_found");
@@ -126,10 +127,10 @@ describe("what the origin lacks", () => {
     expect([await codeOf(lab.fetch("a.jpg")), origin.requests.length]).toEqual(["not_found", 1]);
     lab.clock.now += 1;
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
-    expect(lab.meter.told.filter((text) => text === "refused not_found")).toHaveLength(1);
+    expect(lab.meter.events.filter((text) => text === "refused not_found")).toHaveLength(1);
   });
 
-  test("is asked for again in time although the clock was set back", async () => {
+  test("is requested again in time although the clock was set back", async () => {
     const origin = fakeOrigin(absent, image(jpeg));
     const lab = mirrorLab({ origins: [origin], mirror: { negativeTtlMs: 1_000 } });
     expect(await codeOf(lab.fetch("a.jpg"))).toBe("not_found");
@@ -138,7 +139,7 @@ describe("what the origin lacks", () => {
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
   });
 
-  test("is asked for every time with negativeTtl: 0s", async () => {
+  test("is requested every time with negativeTtl: 0s", async () => {
     const origin = fakeOrigin(absent);
     const lab = mirrorLab({ origins: [origin], mirror: { negativeTtlMs: 0 } });
     for (const _time of [1, 2, 3]) expect(await codeOf(lab.fetch("a.jpg"))).toBe("not_found");
@@ -148,7 +149,7 @@ describe("what the origin lacks", () => {
   test.each<[string, (lab: MirrorLab) => Promise<unknown>]>([
     ["a delete that was taken back", deleteAndUndelete],
     ["a purge", ({ stored }) => stored.purge(KEY, { hard: false })],
-  ])("is asked for again after %s", async (_name, change) => {
+  ])("is requested again after %s", async (_name, change) => {
     const origin = fakeOrigin(absent, image(jpeg));
     const lab = mirrorLab({ origins: [origin] });
     expect(await codeOf(lab.fetch("a.jpg"))).toBe("not_found");
@@ -156,7 +157,7 @@ describe("what the origin lacks", () => {
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
   });
 
-  test("a 404 to a fetch that began before a purge says nothing afterwards", async () => {
+  test("a 404 to a fetch that began before a purge does not count after it", async () => {
     const answering = createLatch();
     const origin = fakeOrigin(async () => {
       await answering.opened;
@@ -173,7 +174,7 @@ describe("what the origin lacks", () => {
 });
 
 describe("a failure of the origin", () => {
-  test("is forgotten in time although the clock was set back", async () => {
+  test("expires in time although the clock was set back", async () => {
     const origin = fakeOrigin(failing("origin_refused"), image(jpeg));
     const lab = mirrorLab({ origins: [origin] });
     expect(await codeOf(lab.fetch("a.jpg"))).toBe("origin_refused");
@@ -182,7 +183,7 @@ describe("a failure of the origin", () => {
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
   });
 
-  test("is remembered for half a second, and is no absence", async () => {
+  test("is remembered for half a second, and is not an absence", async () => {
     const origin = fakeOrigin(failing("origin_refused"), image(jpeg));
     const lab = mirrorLab({ origins: [origin] });
     for (const _time of [1, 2]) expect(await codeOf(lab.fetch("a.jpg"))).toBe("origin_refused");
@@ -191,7 +192,7 @@ describe("a failure of the origin", () => {
     lab.clock.now += 1;
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
     await lab.settled();
-    expect(lab.meter.told).toEqual([
+    expect(lab.meter.events).toEqual([
       "fill",
       "refused origin_refused",
       "fill",
@@ -210,7 +211,7 @@ describe("a failure of the origin", () => {
     },
   );
 
-  test("is forgotten with a purge", async () => {
+  test("ends with a purge", async () => {
     const origin = fakeOrigin(failing("origin_refused"), image(jpeg));
     const lab = mirrorLab({ origins: [origin] });
     expect(await codeOf(lab.fetch("a.jpg"))).toBe("origin_refused");
@@ -218,7 +219,7 @@ describe("a failure of the origin", () => {
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
   });
 
-  test("without a free slot a second key is overloaded, and may come again at once", async () => {
+  test("without a free slot a second key is overloaded, and may be requested again at once", async () => {
     const body = arriving({ size: jpeg.byteLength });
     const lab = mirrorLab({ origins: [fakeOrigin((request) => body.reply(request), image(other))], slots: 1 });
     const first = lab.fetch("a.jpg");
@@ -233,7 +234,7 @@ describe("a failure of the origin", () => {
   });
 });
 
-/** What comes of a body, with the code that a client is told. */
+/** The end of a body, with the code that the client gets. */
 const BAD_BODIES: readonly (readonly [string, () => Buffer[], Error | undefined, ErrorCode])[] = [
   ["an HTML page", () => [Buffer.from("<!doctype html><title>Please log in</title>")], undefined, "origin_not_image"],
   ["nothing", () => [], undefined, "origin_empty"],
@@ -257,7 +258,7 @@ test.each(BAD_BODIES)("%s is not stored, and the client gets the code", async (_
   });
   expect(await codeOf(lab.fetch("a.jpg"))).toBe(code);
   await lab.settled();
-  expect([await lab.object("a.jpg"), lab.meter.told.at(-1)]).toEqual([undefined, `refused ${code}`]);
+  expect([await lab.object("a.jpg"), lab.meter.events.at(-1)]).toEqual([undefined, `refused ${code}`]);
 });
 
 /** One origin that answers each request with the next of these bodies. */
@@ -287,20 +288,20 @@ test.each([0, 2])(
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
     await lab.settled();
     expect(await lab.object("a.jpg")).toMatchObject({ size: jpeg.byteLength });
-    expect(lab.meter.told.filter((told) => told === "retried" || told === "fill")).toEqual(["fill", "retried"]);
+    expect(lab.meter.events.filter((told) => told === "retried" || told === "fill")).toEqual(["fill", "retried"]);
     expect(lab.slots.taken).toBe(0);
   },
 );
 
-test("a body that is cut twice is not asked for a third time", async () => {
+test("a body that is cut twice is not requested a third time", async () => {
   const lab = mirrorLab({ origins: [inTurn(cutBehind(0), cutBehind(0), whole)] });
   expect(await codeOf(lab.fetch("a.jpg"))).toBe("origin_truncated");
   await lab.settled();
-  expect([await lab.object("a.jpg"), lab.meter.told.at(-1)]).toEqual([undefined, "refused origin_truncated"]);
+  expect([await lab.object("a.jpg"), lab.meter.events.at(-1)]).toEqual([undefined, "refused origin_truncated"]);
   expect(lab.pool.usage).toEqual({ spools: 0, bytes: 0 });
 });
 
-test("a body that breaks after its head gives its bytes, and then the error", async () => {
+test("a body that breaks after its head delivers its bytes, and then the error", async () => {
   const body = arriving({ size: jpeg.byteLength });
   const lab = mirrorLab({ origins: [fakeOrigin((request) => body.reply(request))] });
   const answer = lab.miss("a.jpg");
@@ -315,7 +316,7 @@ test("a body that breaks after its head gives its bytes, and then the error", as
   expect(await lab.object("a.jpg")).toBeUndefined();
 });
 
-test("a foreign body is not read to its end", async () => {
+test("a body that is not an image is not read to its end", async () => {
   const body = arriving();
   const lab = mirrorLab({ origins: [fakeOrigin((request) => body.reply(request))] });
   body.send(Buffer.from("<!doctype html><title>Please log in</title>"));
@@ -338,7 +339,7 @@ describe("epochs", () => {
     await lab.settled();
     expect(origin.requests).toHaveLength(2);
     expect((await lab.object("a.jpg"))?.size).toBe(other.byteLength);
-    expect(lab.meter.told.filter((text) => text.startsWith("stored"))).toEqual([`stored ${other.byteLength}`]);
+    expect(lab.meter.events.filter((text) => text.startsWith("stored"))).toEqual([`stored ${other.byteLength}`]);
   });
 
   test("a fetch that began before a delete leaves the tombstone alone", async () => {
@@ -354,7 +355,7 @@ describe("epochs", () => {
     expect((await lab.stored.find(KEY)).state).toBe("tombstone");
   });
 
-  test("a request that looked before a delete joins the fetch that began after it", async () => {
+  test("a request whose look-up came before a delete joins the fetch that began after it", async () => {
     const body = arriving({ size: jpeg.byteLength });
     const origin = fakeOrigin((request) => body.reply(request));
     const lab = mirrorLab({ origins: [origin] });
@@ -397,7 +398,7 @@ describe("epochs", () => {
 describe("an image that is damaged at its source", () => {
   const HOUR = 3_600_000;
 
-  test("is passed on each time and never stored", async () => {
+  test("is served each time and never stored", async () => {
     const origin = fakeOrigin(image(jpeg, MD5_OF_ANOTHER));
     const lab = mirrorLab({ origins: [origin] });
     for (const _time of [1, 2, 3]) {
@@ -408,13 +409,13 @@ describe("an image that is damaged at its source", () => {
     }
     await lab.settled();
     expect([origin.requests.length, await lab.object("a.jpg")]).toEqual([3, undefined]);
-    expect(lab.meter.told.filter((text) => text === "refused suspect")).toHaveLength(3);
+    expect(lab.meter.events.filter((text) => text === "refused suspect")).toHaveLength(3);
   });
 
   test.each<[string, () => Reply]>([
     ["hash", () => image(jpeg, MD5_OF_ANOTHER)],
     ["structure", () => image(jpeg.subarray(0, 700))],
-  ])("is known for its %s where no disk keeps it", async (damage, reply) => {
+  ])("is known by its %s if no disk keeps it", async (damage, reply) => {
     const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
     const lab = mirrorLab({ origins: [fakeOrigin(reply())], pool: { perSpoolBytes: 500, disk } });
     const answer = await lab.miss("a.jpg");
@@ -422,7 +423,7 @@ describe("an image that is damaged at its source", () => {
     expect(await answer.reader.end()).toMatchObject({ kind: "unstored", damage });
     answer.release();
     await lab.settled();
-    expect(lab.meter.told.at(-1)).toBe("refused suspect");
+    expect(lab.meter.events.at(-1)).toBe("refused suspect");
   });
 
   test("with suspects: keep it is stored, and marked, the second time after an hour", async () => {
@@ -443,7 +444,7 @@ describe("an image that is damaged at its source", () => {
 });
 
 describe("HEAD of a key that the bucket lacks", () => {
-  test("is asked of the origin as a HEAD, and nothing is stored", async () => {
+  test("is sent to the origin as a HEAD, and nothing is stored", async () => {
     const origin = fakeOrigin(image(jpeg, { etag: '"x"' }));
     const lab = mirrorLab({ origins: [origin] });
     for (const _time of [1, 2]) {
@@ -451,10 +452,10 @@ describe("HEAD of a key that the bucket lacks", () => {
       expect(answer).toMatchObject({ kind: "asked", answer: { size: jpeg.byteLength, etag: '"x"' } });
     }
     expect(origin.requests.map(({ method }) => method)).toEqual(["HEAD", "HEAD"]);
-    expect([lab.meter.told, await lab.object("a.jpg"), lab.slots.taken]).toEqual([[], undefined, 0]);
+    expect([lab.meter.events, await lab.object("a.jpg"), lab.slots.taken]).toEqual([[], undefined, 0]);
   });
 
-  test("is asked once for fifty that come together, and once more for those who come after", async () => {
+  test("is sent once for fifty concurrent requests, and once more for later ones", async () => {
     const origin = fakeOrigin(image(jpeg));
     const lab = mirrorLab({ origins: [origin] });
     const hows: unknown[] = [];
@@ -466,7 +467,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     expect([origin.requests.length, lab.slots.taken]).toEqual([2, 0]);
   });
 
-  test("is asked once for those whom it fails, and one fetch follows where the origin refuses it", async () => {
+  test("is sent once for all requests if it fails, and one fetch follows if the origin refuses it", async () => {
     const ask = async (...replies: readonly Reply[]) => {
       const origin = fakeOrigin(...replies);
       const lab = mirrorLab({ origins: [origin] });
@@ -479,7 +480,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     expect(await ask(failing("origin_status", { originStatus: 405 }), image(jpeg))).toEqual([1, ["HEAD", "GET"]]);
   });
 
-  test("goes on for the others when whoever asked first has left", async () => {
+  test("continues for the other requests when the first client has left", async () => {
     let answer = () => {};
     const asked = new Promise<void>((resolve) => (answer = resolve));
     const origin = fakeOrigin(async (request) => {
@@ -519,14 +520,14 @@ describe("HEAD of a key that the bucket lacks", () => {
     },
   );
 
-  test("another failure is told, without a GET", async () => {
+  test("another failure is thrown, without a GET", async () => {
     const origin = fakeOrigin(failing("origin_status", { originStatus: 500 }));
     const lab = mirrorLab({ origins: [origin] });
     expect(await codeOf(lab.miss("a.jpg", { method: "HEAD" }))).toBe("origin_status");
     expect([origin.requests.length, lab.slots.taken]).toEqual([1, 0]);
   });
 
-  test("with headMiss: store it is a fetch, and the image stored", async () => {
+  test("with headMiss: store it is a fetch, and the image is stored", async () => {
     const origin = fakeOrigin(image(jpeg));
     const lab = mirrorLab({ origins: [origin], mirror: { headMiss: "store" } });
     const answer = await lab.miss("a.jpg", { method: "HEAD" });
@@ -537,7 +538,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     expect((await lab.object("a.jpg"))?.size).toBe(jpeg.byteLength);
   });
 
-  test("it joins a fetch that runs", async () => {
+  test("joins a fetch that runs", async () => {
     const body = arriving({ size: jpeg.byteLength });
     const origin = fakeOrigin((request) => body.reply(request));
     const lab = mirrorLab({ origins: [origin] });
@@ -556,17 +557,17 @@ describe("HEAD of a key that the bucket lacks", () => {
   });
 });
 
-test("a large image that comes all at once and that no disk takes is there for those who wait for it", async () => {
+test("a large image that arrives at once and that no disk keeps reaches the requests that wait for it", async () => {
   const bytes = noisyBmp(800, 600);
   const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
   const lab = mirrorLab({ origins: [fakeOrigin(image(bytes))], pool: { perSpoolBytes: 500, disk } });
   const all = await Promise.all([lab.fetch("a.bmp"), lab.fetch("a.bmp"), lab.fetch("a.bmp")]);
   expect(all.map((body) => body.equals(bytes))).toEqual([true, true, true]);
-  expect(lab.meter.told.filter((told) => told === "fill")).toHaveLength(1);
+  expect(lab.meter.events.filter((told) => told === "fill")).toHaveLength(1);
   await lab.settled();
 });
 
-test("who comes when the beginning is gone begins a fetch of its own, and who reads nothing before the end does not", async () => {
+test("a request that comes after the first bytes are gone starts its own fetch, unless it waits for the end", async () => {
   const bytes = noisyBmp(800, 600);
   const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
   const first = arriving({ size: bytes.byteLength });
@@ -577,14 +578,14 @@ test("who comes when the beginning is gone begins a fetch of its own, and who re
     first.send(bytes.subarray(at, at + 100_000));
     await new Promise(setImmediate);
   }
-  await eventually(() => lab.pool.usage.bytes < 600_000, "its beginning is gone");
+  await eventually(() => lab.pool.usage.bytes < 600_000, "its first bytes are gone");
   const patient = await lab.mirror.fetch({
     ...PLAIN,
     key: toKey("a.bmp"),
     path: toKey("a.bmp"),
     epoch: 0,
     method: "GET",
-    isPatient: true,
+    waitsForEnd: true,
     signal: NEVER,
   });
   expect([origin.requests.length, patient.how]).toEqual([1, "collapsed"]);
@@ -597,7 +598,7 @@ test("who comes when the beginning is gone begins a fetch of its own, and who re
   await lab.settled();
 });
 
-describe("a large image that no disk takes, wanted whole", () => {
+describe("a large image that no disk keeps and that is needed whole", () => {
   const bytes = noisyBmp(800, 600);
   const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
   const labOf = (reply: Reply, more: Partial<MirrorLabOptions> = {}) =>
@@ -605,12 +606,12 @@ describe("a large image that no disk takes, wanted whole", () => {
 
   async function whole(lab: MirrorLab) {
     const asked = { ...PLAIN, key: toKey("a.bmp"), path: toKey("a.bmp"), epoch: 0, signal: NEVER };
-    const answer = await lab.mirror.fetch({ ...asked, method: "GET", wantsWhole: true });
+    const answer = await lab.mirror.fetch({ ...asked, method: "GET", needsWholeBody: true });
     if (answer.kind !== "filling") throw new Error(answer.kind);
     return { answer, end: answer.reader.whole().finally(() => setImmediate(answer.release)) };
   }
 
-  test("is gathered once for all, also for who comes when its beginning has gone by", async () => {
+  test("is collected once for all requests, also for one that comes after its first bytes are gone", async () => {
     const first = arriving({ size: bytes.byteLength });
     const lab = labOf(first.reply);
     const begun = whole(lab);
@@ -624,14 +625,14 @@ describe("a large image that no disk takes, wanted whole", () => {
     first.send(bytes.subarray(1_200_000));
     first.end();
     const [one, other] = await Promise.all([early.end, late.end]);
-    if (one.kind !== "rescued" || other.kind !== "rescued") throw new Error(`${one.kind}, ${other.kind}`);
+    if (one.kind !== "transient" || other.kind !== "transient") throw new Error(`${one.kind}, ${other.kind}`);
     expect([one.bytes.equals(bytes), one.info.size, other.bytes === one.bytes]).toEqual([true, bytes.byteLength, true]);
-    expect(lab.meter.told.filter((told) => told === "fill")).toHaveLength(1);
+    expect(lab.meter.events.filter((told) => told === "fill")).toHaveLength(1);
     await lab.settled();
   });
 
-  test("is not_kept where there is no room to gather it, and the room is free again", async () => {
-    const lab = labOf(image(bytes), { rescuedBytes: bytes.byteLength + 1 });
+  test("is not_kept if there is no room to collect it, and the room is free again", async () => {
+    const lab = labOf(image(bytes), { transientBytes: bytes.byteLength + 1 });
     const asked = { ...PLAIN, epoch: 0, signal: NEVER, method: "GET", wantsWhole: true } as const;
     const answers = await Promise.all(
       ["b.bmp", "c.bmp"].map((name) => lab.mirror.fetch({ ...asked, key: toKey(name), path: toKey(name) })),
@@ -644,18 +645,18 @@ describe("a large image that no disk takes, wanted whole", () => {
     expect([failed.cause, others]).toEqual([undefined, []]);
     for (const answer of answers) if (answer.kind === "filling") answer.release();
     const { end } = await whole(lab);
-    expect((await end).kind).toBe("rescued");
+    expect((await end).kind).toBe("transient");
     await lab.settled();
   });
 
-  test("is nothing that has come damaged", async () => {
+  test("is refused if it arrives damaged", async () => {
     const lab = labOf(image(bytes.subarray(0, bytes.byteLength - 1_000)));
     const { end } = await whole(lab);
     await expect(end).rejects.toMatchObject({ code: "origin_truncated" });
     await lab.settled();
   });
 
-  test("is nothing that its origin has declared another digest of", async () => {
+  test("is refused if its origin declared another digest", async () => {
     const lab = labOf(image(bytes, MD5_OF_ANOTHER));
     const { end } = await whole(lab);
     await expect(end).rejects.toMatchObject({ code: "origin_hash_wrong" });
@@ -663,27 +664,27 @@ describe("a large image that no disk takes, wanted whole", () => {
   });
 });
 
-test("a whole image that the disk cannot keep is passed on, and counted as not stored", async () => {
+test("a whole image that the disk cannot keep is served, and counted as not stored", async () => {
   const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
   const options: MirrorLabOptions = { origins: [fakeOrigin(image(jpeg))], pool: { perSpoolBytes: 500, disk } };
   const lab = mirrorLab(options);
   expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
   await lab.settled();
-  expect([await lab.object("a.jpg"), lab.meter.told.at(-1)]).toEqual([undefined, "not stored store_full"]);
+  expect([await lab.object("a.jpg"), lab.meter.events.at(-1)]).toEqual([undefined, "not stored store_full"]);
 });
 
-test("an image that the bucket refuses for good is passed on, and fetched again for the next", async () => {
+test("an image that the bucket refuses for good is served, and fetched again for the next request", async () => {
   const failed = new HuiyuanError("store_failed", "Cannot store: the test says so");
   const origin = fakeOrigin(image(jpeg));
   const lab = mirrorLab({ origins: [origin], over: () => ({ put: () => Promise.reject(failed) }) });
   for (const count of [1, 2]) {
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
     await lab.settled();
-    expect([origin.requests.length, lab.meter.told.at(-1)]).toEqual([count, "not stored store_failed"]);
+    expect([origin.requests.length, lab.meter.events.at(-1)]).toEqual([count, "not stored store_failed"]);
   }
 });
 
-test("a stop ends every fetch, and no other begins", async () => {
+test("a stop ends every fetch, and no new one begins", async () => {
   const body = arriving({ size: jpeg.byteLength });
   const origin = fakeOrigin((request) => body.reply(request));
   const lab = mirrorLab({ origins: [origin] });
@@ -697,7 +698,7 @@ test("a stop ends every fetch, and no other begins", async () => {
   expect([origin.requests.length, lab.slots.taken, await lab.object("a.jpg")]).toEqual([1, 0, undefined]);
 });
 
-test("an answer that comes when no spool may be opened any more is let go", async () => {
+test("an answer that comes when no spool can be opened is destroyed", async () => {
   const body = arriving({ size: jpeg.byteLength });
   const lab = mirrorLab({ origins: [fakeOrigin((request) => body.reply(request))] });
   await lab.pool.close();
@@ -705,7 +706,7 @@ test("an answer that comes when no spool may be opened any more is let go", asyn
   expect(body.isDestroyed).toBe(true);
 });
 
-test("more fetches than connections wait in line", async () => {
+test("fetches beyond the connections wait in the queue", async () => {
   const bodies = [arriving({ size: jpeg.byteLength }), arriving({ size: jpeg.byteLength })];
   const origin = fakeOrigin(...bodies.map((body) => body.reply));
   const lab = mirrorLab({ origins: [origin], mirror: { connections: 1 } });

@@ -1,4 +1,4 @@
-// What is remembered of keys for a moment, and that it takes little memory whatever clients ask for.
+// The negative cache: what an entry holds for, and that it takes little memory whatever clients request.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
@@ -8,14 +8,14 @@ import { createNegativeCache } from "../../../src/mirror/negative-cache.ts";
 const at = (id: string) => ({ id, key: toKey("a.jpg"), epoch: 0 });
 const recentOf = () => createNegativeCache({ negativeTtlMs: 60_000 }, () => 1_000);
 
-test.each(["a.jpg", `a.jpg\0${"x".repeat(5_000)}`])("an absence is remembered of its own id alone (%#)", (id) => {
+test.each(["a.jpg", `a.jpg\0${"x".repeat(5_000)}`])("absent() is remembered for its own id alone (%#)", (id) => {
   const recent = recentOf();
   recent.absent(at(id));
   expect(() => recent.refuseIfKnown(at(id))).toThrow("the origin has no such image");
   for (const other of [`${id}y`, id.slice(0, -1), "b.jpg"]) expect(() => recent.refuseIfKnown(at(other))).not.toThrow();
 });
 
-test("ids of kilobytes are not kept as they are", () => {
+test("absent() does not keep ids of kilobytes as they are", () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const recent = recentOf();

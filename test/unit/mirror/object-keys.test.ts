@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isKey, type Key, toKey } from "../../../src/core/object.ts";
-import { asciiQuery, filterQuery, keptQuery, keyOfUrl, urlOfKey } from "../../../src/mirror/object-keys.ts";
+import { asciiQuery, filterQuery, keyOfUrl, queryInKey, urlOfKey } from "../../../src/mirror/object-keys.ts";
 
 test.each([
   ["pic_key", "", false, "pic_key"],
@@ -29,7 +29,7 @@ test.each([
   expect(keyOfUrl(toKey(path), query, isStorable)).toBe(key);
 });
 
-test("keyOfUrl() gives no two URLs one key where queries are kept", () => {
+test("keyOfUrl() never gives two URLs one key if keys have queries", () => {
   const text = fc.array(fc.constantFrom("a", "?", "%", "3", "F", "f", "25", "%3F"), { minLength: 1, maxLength: 8 });
   const query = fc.array(fc.constantFrom("a", "=", "?", "%3F", "/", "/..", "/.", ".", "%2E", "%252E"), {
     maxLength: 5,
@@ -45,7 +45,7 @@ test("keyOfUrl() gives no two URLs one key where queries are kept", () => {
   );
 });
 
-test("keyOfUrl() refuses a query with which the key would be too long", () => {
+test("keyOfUrl() refuses a query that makes the key too long", () => {
   const query = `x=${"y".repeat(1_030)}`;
   expect(() => keyOfUrl(toKey("a"), query, true)).toThrow(expect.objectContaining({ code: "url_invalid" }));
 });
@@ -60,14 +60,14 @@ test.each([
   ["", ["a"], ""],
   ["%ff=1", ["%ff"], "%ff=1"],
 ] as const)("keptQuery(%j, %j) is %j", (query, keep, kept) => {
-  expect(keptQuery(query, keep)).toBe(kept);
+  expect(queryInKey(query, keep)).toBe(kept);
 });
 
-test("filterQuery() sees through the spelling of a name", () => {
+test("filterQuery() compares decoded names", () => {
   expect(filterQuery("to%6ben=1&x=2&token=3", (name) => name !== "token")).toBe("x=2");
 });
 
-test("asciiQuery() escapes every byte that may not stand in a request line, and nothing else", () => {
+test("asciiQuery() escapes exactly the bytes that a request line may not contain", () => {
   expect(asciiQuery("a=\xe5\x9b\xbe&b=%20'\"")).toBe("a=%E5%9B%BE&b=%20'\"");
 });
 

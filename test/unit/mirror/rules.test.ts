@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { toKey } from "../../../src/core/object.ts";
 import {
-  askedProcessed,
-  askedUnder,
   createOriginalsFinder,
   createRuleFinder,
   fillId,
   keyUnder,
+  originRequestFor,
+  originRequestForProcessed,
   publicTarget,
   type RuleMatch,
   type RuleOptions,
@@ -30,12 +30,12 @@ const PLAIN: RuleOptions = {
 
 const rule = (changes: Partial<RuleOptions>): RuleOptions => ({ ...PLAIN, ...changes });
 
-/** A request as download URLs spell it; `instruction` is a part of the query. */
+/** A request as a download URL spells it; `instruction` is a part of the query. */
 const url = (path: string, query = "", instruction?: string) => ({ path: toKey(path), query, instruction });
 
 const NO_HEADERS = {};
 
-test("createRuleFinder() takes the first rule that fits", () => {
+test("createRuleFinder() returns the first rule that matches", () => {
   const first = { match: { prefix: "2015/" } };
   const second = { match: { suffix: ".jpg" } };
   const find = createRuleFinder([first, second]);
@@ -43,7 +43,7 @@ test("createRuleFinder() takes the first rule that fits", () => {
   expect([of("2015/a.jpg"), of("2016/a.jpg"), of("2016/a.png")]).toEqual([first, second, undefined]);
 });
 
-test("createOriginalsFinder() says whether any host and method have a path under originals", () => {
+test("createOriginalsFinder() finds paths that a rule of originals has for any host and method", () => {
   const everything = "everything";
   const finds = createOriginalsFinder([
     { match: { prefix: "some/", host: "*", methods: ["HEAD", "GET"] }, type: everything },
@@ -70,12 +70,12 @@ test.each<[RuleMatch, { path?: string; method?: string; host?: string }, boolean
   [{ host: "*.example.com" }, { host: "img.example.com" }, true],
   [{ host: "*.example.com" }, { host: "example.com" }, false],
   [{ prefix: "a", methods: ["GET"], host: "h" }, { path: "a", host: "other" }, false],
-])("the match %j says of %j: %s", (match, request, fits) => {
+])("the match %j gives %j: %s", (match, request, fits) => {
   const found = createRuleFinder([{ match }])({ path: "a", method: "GET", host: "h", ...request });
   expect(found !== undefined).toBe(fits);
 });
 
-// The exact key rules of 万象优图, and what the origin is asked.
+// The exact key rules of 万象优图, and the origin requests.
 test.each<
   [string, Partial<RuleOptions>, ReturnType<typeof url>, { key: string; path: string; query: string; stored: boolean }]
 >([
@@ -150,8 +150,8 @@ test.each<
     url("url", "k%65y=mine&v=1"),
     { key: "url?k%65y=mine&v=1", path: "url", query: "v=1&key=s3cret", stored: true },
   ],
-])("%s: its key and what is asked", (_, changes, request, wanted) => {
-  const asked = askedUnder(rule(changes), request, NO_HEADERS);
+])("%s: the key and the origin request", (_, changes, request, wanted) => {
+  const asked = originRequestFor(rule(changes), request, NO_HEADERS);
   const { key, path, query, isStored } = asked;
   expect({ key, path, query, stored: isStored }).toEqual(wanted);
   expect(keyUnder(rule(changes), request)).toBe(wanted.key);
@@ -165,8 +165,8 @@ test.each<[RuleOptions["path"], string, string, string]>([
   [{ template: "get.php?file={key}&x=1" }, "a/b&c.jpg", "get.php", "file=a%2Fb%26c.jpg&x=1"],
   [{ strip: "p/", template: "{key}" }, "p/$&.jpg", "$&.jpg", ""],
   [{ file: "missing.png" }, "anything", "missing.png", ""],
-])("the path %j makes of %j %j with the query %j", (path, key, wanted, query) => {
-  const asked = askedUnder(rule({ path }), url(key), NO_HEADERS);
+])("the path %j turns %j into %j with the query %j", (path, key, wanted, query) => {
+  const asked = originRequestFor(rule({ path }), url(key), NO_HEADERS);
   expect([asked.key, asked.path, asked.query]).toEqual([key, wanted, query]);
 });
 
@@ -175,41 +175,41 @@ test.each<[RuleOptions["path"], string]>([
   [{ strip: "a" }, "a./secret"],
   [{ strip: "2015/" }, "2015/"],
   [{ add: "x".repeat(1_020) }, "abcdef"],
-])("the path %j refuses %j: what is left is no name", (path, key) => {
-  expect(() => askedUnder(rule({ path }), url(key), NO_HEADERS)).toThrow(
+])("the path %j refuses %j: the rest is not a valid name", (path, key) => {
+  expect(() => originRequestFor(rule({ path }), url(key), NO_HEADERS)).toThrow(
     expect.objectContaining({ code: "url_invalid" }),
   );
 });
 
-test("askedProcessed() sends the instruction and what the key has, and stores nothing", () => {
+test("originRequestForProcessed() sends the instruction and the query of the key, and stores nothing", () => {
   const request = url("url", "x=1&imageView2/1/w/100&v=2", "imageView2/1/w/100");
-  const { key, query, isStored } = askedProcessed(rule({ keyQuery: ["v"] }), request, NO_HEADERS);
+  const { key, query, isStored } = originRequestForProcessed(rule({ keyQuery: ["v"] }), request, NO_HEADERS);
   expect({ key, query, isStored }).toEqual({ key: "url?v=2", query: "imageView2/1/w/100&v=2", isStored: false });
 });
 
-test("askedProcessed() and publicTarget() show nobody the token of a mark", () => {
+test("originRequestForProcessed() and publicTarget() never show the token of a watermark", () => {
   const marked = (mark: string) => `watermark/1/image/${Buffer.from(mark).toString("base64url")}`;
   const instruction = marked("http://a.example/m.png?sign=secret");
   const request = { ...url("a.jpg", instruction), instruction };
   const query = marked("http://a.example/m.png");
-  expect(askedProcessed(rule({}), request, NO_HEADERS).query).toBe(query);
+  expect(originRequestForProcessed(rule({}), request, NO_HEADERS).query).toBe(query);
   expect(publicTarget(rule({}), request).query).toBe(query);
 });
 
-test("publicTarget() shows clients no parameter that is set for the origin", () => {
+test("publicTarget() shows clients no parameter of setQuery", () => {
   const hidden = rule({ setQuery: { token: "s3cret" }, passQuery: true, path: { add: "x/" } });
   expect(publicTarget(hidden, url("a", "v=1"))).toEqual({ path: "x/a", query: "v=1" });
 });
 
-test("askedUnder() passes on what the rule passes, sets what it sets, and nothing that Connection names", () => {
+test("originRequestFor() forwards and sets the headers of the rule, and none that Connection names", () => {
   const passing = rule({ passes: (name) => name.startsWith("x-"), setHeaders: { "x-set": "ours" } });
   const sent = { "x-a": "1", "x-hop": "2", "x-set": "theirs", connection: "keep-alive, X-Hop", cookie: "c" };
-  expect(askedUnder(passing, url("a"), sent).headers).toEqual({ "x-a": "1", "x-set": "ours" });
+  expect(originRequestFor(passing, url("a"), sent).headers).toEqual({ "x-a": "1", "x-set": "ours" });
 });
 
-test("fillId() tells apart what is not stored under the key alone", () => {
+test("fillId() differs for requests whose answers depend on more than the key", () => {
   const id = (query: string, changes: Partial<RuleOptions> = {}) =>
-    fillId(askedUnder(rule(changes), url("a", query), NO_HEADERS));
+    fillId(originRequestFor(rule(changes), url("a", query), NO_HEADERS));
   expect(id("x=1")).toBe(id("x=2"));
   expect(id("x=1", { passQuery: true })).not.toBe(id("x=2", { passQuery: true }));
   expect(id("", { passQuery: true })).toBe(id(""));

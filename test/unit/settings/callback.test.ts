@@ -19,7 +19,7 @@ test("a callback has defaults, and its URL may have a query", () => {
   expect(JSON.stringify(projects) + inspect(projects, { depth: 9 })).not.toContain("of the callback");
 });
 
-test("a callback without URL or secret is a fault", () => {
+test("parseSettings() refuses a callback without URL or secret", () => {
   expect(faultsOf(withBucket("callback: {}")).map(({ path }) => path)).toEqual([`${PATH}.url`, `${PATH}.secret`]);
 });
 
@@ -37,15 +37,18 @@ test.each([
   ["http://[::ffff:10.0.0.1]/"],
   ["http://localhost/uploaded?q=1"],
   ["http://169.254.169.254/latest/"],
-])("a callback to %s is refused", (url) => {
+])("parseSettings() refuses a callback to %s", (url) => {
   const faults = faultsOf(callback(`url: "${url}"`));
   expect(faults.map(({ path }) => path)).toEqual([`${PATH}.url`]);
   expect(faults[0]?.message).not.toContain("hunter2");
 });
 
-test.each(["http://127.0.0.1:9000/uploaded?a=1", "http://app.intranet:8080"])("allowPrivate lets %s through", (url) => {
-  expect(faultsOf(callback(`url: "${url}", allowPrivate: true`))).toEqual([]);
-});
+test.each(["http://127.0.0.1:9000/uploaded?a=1", "http://app.intranet:8080"])(
+  "allowPrivate accepts a callback to %s",
+  (url) => {
+    expect(faultsOf(callback(`url: "${url}", allowPrivate: true`))).toEqual([]);
+  },
+);
 
 test.each([
   ["timeout: 0s", "timeout"],

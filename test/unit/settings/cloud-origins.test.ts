@@ -44,7 +44,7 @@ test.each(INSIDE)("the origin { %s } needs allowPrivate", (keys, key) => {
   expect(faultsOf(withCloud(keys)).map((fault) => fault.path)).toEqual([`${ORIGIN}.${key}`]);
 });
 
-test.each([22, 25, 6379])("neither type may have port %i", (port) => {
+test.each([22, 25, 6379])("parseSettings() refuses port %i for both types", (port) => {
   expect(faultsOf(withCloud(`type: qiniu, domain: "http://x.example:${port}"`))).toHaveLength(1);
   expect(faultsOf(withCloud(`type: s3, endpoint: "http://x.example:${port}", bucket: pictures`))).toHaveLength(1);
 });

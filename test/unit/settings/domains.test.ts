@@ -15,19 +15,19 @@ test("bindDomains() binds the default domain of a bucket without domains, withou
   expect([hosts.get(DEFAULT)?.mirror, star]).toEqual([undefined, undefined]);
 });
 
-test("bindDomains() gives the default domain the mirror of its own entry, before that of *", () => {
+test("bindDomains() prefers the default domain's own mirror to that of *", () => {
   const star = `{ host: "*", ${mirrorOf("https://star.example")} }`;
   const own = `{ host: ${DEFAULT}, ${mirrorOf("https://own.example")} }`;
   expect(urlOf(withBucket(`domains: [${own}, ${star}]`), DEFAULT)).toBe("https://own.example");
   expect(urlOf(withBucket(`domains: [${star}]`), DEFAULT)).toBe("https://star.example");
 });
 
-test("bindDomains() keeps an own entry without a mirror away from the mirror of *", () => {
+test("bindDomains() gives an own entry without a mirror no mirror of *", () => {
   const text = withBucket(`domains: [{ host: ${DEFAULT} }, { host: "*", ${mirrorOf("https://star.example")} }]`);
   expect(urlOf(text, DEFAULT)).toBeUndefined();
 });
 
-test("bindDomains() gives no mirror of one domain to another, nor the * of one bucket to another", () => {
+test("bindDomains() does not share mirrors between domains or the * of a bucket with others", () => {
   const text = withBucket(
     `domains: [{ host: a.example, ${mirrorOf("https://o.example")} }, { host: b.example }, { host: "*", ${mirrorOf("https://star.example")} }] }, { name: other`,
   );
@@ -39,7 +39,7 @@ test("bindDomains() gives no mirror of one domain to another, nor the * of one b
   expect(hosts.has("*")).toBe(false);
 });
 
-test("bindDomains() uses baseDomain in lower case", () => {
+test("bindDomains() writes baseDomain in lower case", () => {
   const { hosts } = bindDomains(parse(`server: { baseDomain: Image.Example.com }\n${withBucket("domains: []")}`));
   expect([...hosts.keys()]).toEqual(["photos-10001234.image.example.com"]);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { formatPath, nearMiss } from "../../../src/settings/faults.ts";
 import { faultsOf, MINIMAL, pathsOf, withBucket } from "./parse.ts";
 
-test("parseSettings() lists every fault of a file at once, in its order, each at its place", () => {
+test("parseSettings() lists every fault of a file in order, with its position", () => {
   const text = `server:
   port: 99999
   prot: 80
@@ -40,12 +40,12 @@ projects:
   ]);
 });
 
-test("an unknown key is named with the key that it nearly is", () => {
+test("parseSettings() suggests the similar key for an unknown one", () => {
   const [fault] = faultsOf(withBucket("cachecontrol: x"));
   expect(fault?.message).toBe('unknown key, did you mean "cacheControl"?');
 });
 
-test("two unknown keys of one mapping are two faults", () => {
+test("parseSettings() reports two unknown keys of one mapping as two faults", () => {
   expect(pathsOf(`server: { wokers: 1, colour: red }\n${MINIMAL}`)).toEqual(["server.wokers", "server.colour"]);
 });
 
@@ -60,7 +60,7 @@ test.each([
   expect(nearMiss(word, ["cacheControl", "port", "host"])).toBe(expected);
 });
 
-test("formatPath() quotes what is not a plain word", () => {
+test("formatPath() quotes parts that are not plain words", () => {
   expect(formatPath(["projects", 0, "buckets", 1, "aliases", "a.b"])).toBe('projects[0].buckets[1].aliases["a.b"]');
 });
 
@@ -69,8 +69,8 @@ test.each([
   ["a comment only", "# nothing\n", "projects"],
   ["a list", "- 1\n", ""],
   ["text", "hello\n", ""],
-  ["a server that is no mapping", `server: 5\n${MINIMAL}`, "server"],
-  ["a section without content", `limits:\n${MINIMAL}`, "limits"],
+  ["a server that is not a mapping", `server: 5\n${MINIMAL}`, "server"],
+  ["an empty section", `limits:\n${MINIMAL}`, "limits"],
   ["an empty project list", "projects: []\n", "projects"],
 ])("parseSettings() refuses %s", (_, text, path) => {
   expect(pathsOf(text)).toEqual([path]);
@@ -87,14 +87,14 @@ test.each([
   expect(faultsOf(text)[0]?.line).toBe(line);
 });
 
-test("a duplicate key does not hide the other faults", () => {
+test("parseSettings() reports other faults beside a duplicate key", () => {
   expect(faultsOf(`data: a\ndata: b\nserver: { port: x }\n${MINIMAL}`)).toMatchObject([
-    { line: 2, message: "this key stands twice in the same mapping" },
+    { line: 2, message: "this key is repeated in the same mapping" },
     { line: 3, path: "server.port" },
   ]);
 });
 
-test("parseSettings() refuses an alias bomb and endless nesting", () => {
+test("parseSettings() refuses an alias bomb and too deep nesting", () => {
   const bomb = ["a: &a [x, x, x, x, x, x, x, x, x, x]"];
   for (const [index, name] of [..."bcdefg"].entries()) {
     const previous = "abcdef"[index];
@@ -104,12 +104,12 @@ test("parseSettings() refuses an alias bomb and endless nesting", () => {
   expect(faultsOf("[".repeat(100_000)).length).toBeGreaterThan(0);
 });
 
-test("a broken text gives one fault a line, and ten at most", () => {
+test("parseSettings() reports broken syntax once a line, at most ten times", () => {
   expect(faultsOf("a: } } }\n").length).toBe(1);
   expect(faultsOf("a: }\n".repeat(50)).length).toBeLessThanOrEqual(10);
 });
 
-test("a bucket's name in S3 that is none is told with what one is", () => {
+test("parseSettings() explains the form of an S3 bucket's name", () => {
   const store = "{ type: s3, endpoint: http://a.example, region: r, bucket: b, accessKeyId: A, secretAccessKey: S }";
   expect(faultsOf(`store: ${store}\n${MINIMAL}`)).toMatchObject([
     { path: "store.bucket", message: expect.stringContaining("2 to 255") },

@@ -4,7 +4,7 @@ import { parse, withOrigin } from "./parse.ts";
 
 const text = withOrigin('url: "https://h", headers: { Authorization: one }');
 
-test("identityOf() is the same for equal settings and shows none of them", () => {
+test("fingerprintOf() is equal for equal settings and reveals none of them", () => {
   expect(fingerprintOf(parse(text))).toBe(fingerprintOf(parse(text)));
   expect(fingerprintOf(parse(text))).toMatch(/^[0-9a-f]{64}$/);
 });
@@ -17,7 +17,7 @@ test.each([
   expect(fingerprintOf(parse(text.replace(from, to)))).not.toBe(fingerprintOf(parse(text)));
 });
 
-test("identityOf() tells several parts from one", () => {
+test("fingerprintOf() distinguishes several parts from one", () => {
   expect(fingerprintOf("a", "b")).not.toBe(fingerprintOf("ab"));
   expect(fingerprintOf(["a", "b"])).not.toBe(fingerprintOf("a", "b"));
 });

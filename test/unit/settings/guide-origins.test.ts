@@ -11,7 +11,7 @@ test("docs/guide-origins.md has examples", () => {
   expect(EXAMPLES.length).toBeGreaterThan(3);
 });
 
-test.each(EXAMPLES)("docs/guide-origins.md shows origins as they work:\n%s", (example) => {
+test.each(EXAMPLES)("parseSettings() accepts this example of docs/guide-origins.md:\n%s", (example) => {
   const origins: unknown = parseYaml(example);
   const text = withMirror("").replace(/origins: \[.*?\]/, () => `origins: ${JSON.stringify(origins)}`);
   expect(faultsOf(text, { env: Object.fromEntries(SECRETS.map((name) => [name, "secret"])) })).toEqual([]);

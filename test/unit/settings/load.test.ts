@@ -134,7 +134,7 @@ test("parseSettings() freezes everything", () => {
   expect(seen.length).toBeGreaterThan(20);
 });
 
-test("parseSettings() takes hosts in one spelling, and an origin URL without its last slash", () => {
+test("parseSettings() normalizes hosts, and removes the last slash of origin URLs", () => {
   const settings = parse(
     withBucket(
       'domains: [{ host: "IMG.Example.com.:8080", mirror: { origins: [{ type: site, url: "https://h/base/" }] } }]',
@@ -144,7 +144,7 @@ test("parseSettings() takes hosts in one spelling, and an origin URL without its
   expect([domain?.host, siteOf(domain?.mirror)?.url]).toEqual(["img.example.com", "https://h/base"]);
 });
 
-test("parseSettings() resolves paths from the folder of the file", () => {
+test("parseSettings() resolves paths relative to the file's folder", () => {
   const settings = parse(`data: ../d\n${withBucket("notFound: { file: ./404.png }")}`, {
     files: { "/etc/huiyuan/404.png": "x" },
   });
@@ -188,7 +188,7 @@ test("parseSettings() resolves a secret under a YAML alias once", () => {
   expect(settings.projects.map((project) => project.keys[0]?.secretKey)).toEqual(["env:not-again", "env:not-again"]);
 });
 
-test("settings show no secret in JSON or inspect, twice over", () => {
+test("settings show no secret in JSON and inspect(), also the second time", () => {
   const text = `server: { adminToken: hush-token }\n${withOrigin('url: "https://h", headers: { Cookie: hush-cookie }').replace("SECRET", "hush-key")}`;
   for (const settings of [parse(text), parse(text)]) {
     expect(JSON.stringify(settings)).not.toContain("hush");
@@ -197,7 +197,7 @@ test("settings show no secret in JSON or inspect, twice over", () => {
   }
 });
 
-test("no fault repeats a secret, whatever is wrong around it", () => {
+test("parseSettings() never repeats a secret in a fault", () => {
   const hush = "hush-hush";
   const texts = [
     `server: { adminToken: "${hush} ${hush}" }\n${MINIMAL}`,
@@ -238,7 +238,7 @@ test.each([
   expect(error).toMatchObject({ code: "settings_invalid", faults: [{ path: "", line: 1, column: 1 }] });
 });
 
-test("loadSettings() of a file that is not there throws SettingsFaults without a place in it, and says where another may be", async () => {
+test("loadSettings() reports a missing file without a position, and hints at other files", async () => {
   const file = join(folder, "huiyuan.yaml");
   const error = await loadSettings(file, { env: {} }).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(SettingsFaults);

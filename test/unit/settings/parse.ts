@@ -1,17 +1,17 @@
-// How the tests of this folder parse settings: nothing of the machine is read.
+// Parses settings for the tests of this folder, without reading the machine's files or environment.
 import type { Fault } from "../../../src/settings/faults.ts";
 import { SettingsFaults } from "../../../src/settings/faults.ts";
 import { parseSettings } from "../../../src/settings/load.ts";
 import type { MirrorSettings, Settings, SiteOriginSettings } from "../../../src/settings/schema/schema.ts";
 
-/** The shortest good file: one project, one bucket, no domain. */
+/** The shortest valid file: one project, one bucket, no domain. */
 export const MINIMAL = `projects:
   - appid: "10001234"
     keys: [{ secretId: AKID, secretKey: SECRET }]
     buckets: [{ name: photos }]
 `;
 
-/** MINIMAL with the bucket's keys, an origin's keys, or the mirror's keys in YAML flow form. */
+/** MINIMAL with further keys of the bucket, in YAML flow form. */
 export function withBucket(keys: string): string {
   return MINIMAL.replace("{ name: photos }", `{ name: photos, ${keys} }`);
 }
@@ -26,7 +26,7 @@ export function withOrigin(keys: string): string {
   return withBucket(`domains: [{ host: img.example.com, mirror: { origins: [{ type: site, ${keys} }] } }]`);
 }
 
-/** The first origin of a mirror; undefined where that is not a site. */
+/** The first origin of a mirror; undefined if it is not a site. */
 export function siteOf(mirror: MirrorSettings | undefined): SiteOriginSettings | undefined {
   const origin = mirror?.origins[0];
   return origin?.type === "site" ? origin : undefined;
@@ -50,7 +50,7 @@ export function parse(text: string, { env = {}, files = {} }: World = {}): Setti
   });
 }
 
-/** Every fault; an empty list when the text is good. */
+/** Every fault; empty if the text is valid. */
 export function faultsOf(text: string, world: World = {}): readonly Fault[] {
   try {
     parse(text, world);

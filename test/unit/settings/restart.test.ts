@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { settingsNeedingRestart } from "../../../src/settings/restart.ts";
 import { MINIMAL, parse, withBucket, withMirror } from "./parse.ts";
 
-test("settingsNeedingRestart() names what a running server keeps, and nothing else", () => {
+test("settingsNeedingRestart() names exactly the settings that a running server cannot apply", () => {
   const next = parse(
     `server: { host: 127.0.0.1, port: 1, adminHost: localhost, adminPort: 2, accessLog: all, healthPath: /up, drainDelay: 5s, adminHosts: [a.example] }\ndata: ./other\n${MINIMAL}`,
   );

@@ -16,7 +16,7 @@ async function bothFailWith(path: string, code: string): Promise<void> {
   await expect(readSmallFile(path)).rejects.toMatchObject({ code });
 }
 
-test("a file of the greatest size is read, one byte more is refused", async () => {
+test("readSmallFile() reads a file of the largest size, and refuses one byte more", async () => {
   const file = join(dir, "secret");
   await writeFile(file, "abc");
   expect(readSmallFileSync(file)).toBe("abc");
@@ -26,14 +26,14 @@ test("a file of the greatest size is read, one byte more is refused", async () =
   await bothFailWith(file, "EFBIG");
 });
 
-test("a device that never ends and a pipe that nobody writes to are not waited for", async () => {
+test("readSmallFile() refuses an endless device and a pipe without a writer", async () => {
   await bothFailWith("/dev/zero", "no plain file");
   const pipe = join(dir, "pipe");
   execFileSync("mkfifo", [pipe]);
   await bothFailWith(pipe, "no plain file");
 });
 
-test("what is not there, and a folder, are said as the system says them", async () => {
+test("readSmallFile() rejects a missing file and a folder with the system's code", async () => {
   await bothFailWith(join(dir, "none"), "ENOENT");
   await bothFailWith(dir, "EISDIR");
 });

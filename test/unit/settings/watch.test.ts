@@ -23,7 +23,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Starts a watch; `next()` resolves at the next change and names what it waited for when none comes. */
+/** Starts a watch. `next()` resolves at the next change; its timeout names the awaited change. */
 async function start(pollMs: number) {
   const changes = new EventEmitter();
   let count = 0;
@@ -41,14 +41,14 @@ async function start(pollMs: number) {
   };
 }
 
-test("watchSettings() sees a file that is written in place", async () => {
+test("watchSettings() reports a file that is written in place", async () => {
   const watch = await start(NEVER_MS);
   const seen = watch.next("write in place");
   await writeFile(file, `${MINIMAL}# new\n`);
   await seen;
 });
 
-test("watchSettings() sees a file that an editor renames over the old one", async () => {
+test("watchSettings() reports a file that an editor renames over the old one", async () => {
   const watch = await start(NEVER_MS);
   const seen = watch.next("rename");
   await writeFile(join(folder, ".tmp"), `${MINIMAL}# new\n`);
@@ -56,7 +56,7 @@ test("watchSettings() sees a file that an editor renames over the old one", asyn
   await seen;
 });
 
-test("watchSettings() sees a config map, whose folder link is swapped", async () => {
+test("watchSettings() reports a config map whose folder link is swapped", async () => {
   for (const name of ["v1", "v2"]) {
     await mkdir(join(folder, name));
     await writeFile(join(folder, name, "huiyuan.yaml"), `${MINIMAL}# ${name}\n`);
@@ -71,7 +71,7 @@ test("watchSettings() sees a config map, whose folder link is swapped", async ()
   await seen;
 });
 
-test("watchSettings() sees by polling what sends no event here", async () => {
+test("watchSettings() finds by polling a change without an event", async () => {
   const elsewhere = join(folder, "elsewhere");
   await mkdir(elsewhere);
   await writeFile(join(elsewhere, "real.yaml"), MINIMAL);
@@ -83,7 +83,7 @@ test("watchSettings() sees by polling what sends no event here", async () => {
   await seen;
 });
 
-test("watchSettings() sees new content of a secret's file", async () => {
+test("watchSettings() reports new content of a secret's file", async () => {
   const secrets = join(folder, "secrets");
   await mkdir(secrets);
   await writeFile(join(secrets, "key"), "one");
@@ -94,7 +94,7 @@ test("watchSettings() sees new content of a secret's file", async () => {
   await seen;
 });
 
-test("watchSettings() sees that the page of a bucket is another, or gone", async () => {
+test("watchSettings() sees that a bucket's page has changed or is gone", async () => {
   const page = join(folder, "404.html");
   await writeFile(page, "one");
   await writeFile(file, MINIMAL.replace("name: photos", "name: photos, notFound: { file: ./404.html }"));
@@ -106,7 +106,7 @@ test("watchSettings() sees that the page of a bucket is another, or gone", async
   }
 });
 
-test("watchSettings() says once that the file is gone, and that it is back", async () => {
+test("watchSettings() reports once that the file is gone, and that it is back", async () => {
   const watch = await start(50);
   const gone = watch.next("gone");
   await unlink(file);
@@ -118,7 +118,7 @@ test("watchSettings() says once that the file is gone, and that it is back", asy
   await back;
 });
 
-test("watchSettings() says nothing for equal content, nor while the file is away for a moment", async () => {
+test("watchSettings() reports no equal content and no short absence of the file", async () => {
   const watch = await start(3_000);
   await unlink(file);
   await writeFile(file, MINIMAL);
@@ -129,7 +129,7 @@ test("watchSettings() says nothing for equal content, nor while the file is away
   expect(watch.count()).toBe(1);
 });
 
-test("watchSettings() tells of a pipe and of a file that is too large, each once, and of a good file after them", async () => {
+test("watchSettings() reports a pipe and a too large file once each, and then a good file", async () => {
   const watch = await start(50);
   const next = join(folder, ".tmp");
   const put = async (what: string) => {

@@ -1,4 +1,4 @@
-// Forms as they arrive: the same whatever pieces they come in, and bounded.
+// Multipart forms as they arrive: the result does not depend on the chunks, and every part is bounded.
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
@@ -49,8 +49,8 @@ const FORM = makeForm([
 ]);
 const READ: Read = { fields: { magiccontext: '{"a":"é&=+ %"}', md5: "ABC" }, file: IMAGE };
 
-/** What no field and no file begins with: such a part is passed over. */
-const PASSED_OVER = {
+/** Heads of parts that are neither a field nor a file, so such parts are skipped. */
+const SKIPPED = {
   "another disposition": 'Content-Disposition: attachment; name="FileContent"\r\n\r\n',
   "no disposition": "Content-Type: image/jpeg\r\n\r\n",
   "no headers": "\r\n",
@@ -58,7 +58,7 @@ const PASSED_OVER = {
 };
 const FIELD = 'Content-Disposition: form-data; name="unknown"\r\n\r\n';
 const FILE = 'Content-Disposition: form-data; name="FileContent"\r\n\r\n';
-/** Around 16 KiB, above which a part fills its buffer at once. */
+/** Sizes around 16 KiB, above which a part fills its buffer at once. */
 const SIZES = [0, 1, 16_300, 16_383, 16_384, 16_385, 20_000, 33_000, 66_000, 140_000];
 
 interface RawPart {
@@ -72,7 +72,7 @@ function rawForm(parts: readonly RawPart[], { preamble = "", epilogue = "" } = {
   return { contentType: "multipart/form-data; boundary=bd", body: Buffer.concat(ends) };
 }
 
-/** All pieces in one turn, as where much has come before it is read. */
+/** Delivers all pieces in one turn, as if they had arrived before the first read. */
 function atOnce(pieces: readonly Buffer[]): Readable {
   const source = new Readable({ read() {} });
   for (const piece of [...pieces, null]) source.push(piece);
@@ -80,7 +80,7 @@ function atOnce(pieces: readonly Buffer[]): Readable {
 }
 
 describe("readForm()", () => {
-  test("gives the same, whatever pieces the form comes in", async () => {
+  test("returns the same for any chunks of the form", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(200_000), { maxLength: 30 }), async (cuts) => {
         const { fields, file } = await readAll(FORM, cuts);
@@ -90,36 +90,33 @@ describe("readForm()", () => {
     );
   });
 
-  test("passes preamble and epilogue over", async () => {
+  test("skips preamble and epilogue", async () => {
     const body = Buffer.concat([Buffer.from("preamble\r\n"), FORM.body, Buffer.from("epilogue")]);
     expect(await readAll({ ...FORM, body })).toEqual(READ);
   });
 
-  test.each(Object.entries(PASSED_OVER))(
-    "passes a part with %s over, whatever its size and the pieces",
-    async (_, head) => {
-      const file = { head: FILE, content: IMAGE };
-      for (const size of SIZES) {
-        const part = { head, content: Buffer.alloc(size, "z") };
-        for (const parts of [[part], [file, part], [part, file], [part, part], [part, { ...part, head: FIELD }]]) {
-          const { contentType, body } = rawForm(parts);
-          const hasFile = parts.includes(file);
-          for (const step of [1_000, 16_384, 65_536, body.length - 1, body.length - 9, body.length]) {
-            const pieces = cutAt(
-              body,
-              Array.from({ length: Math.floor(body.length / step) }, (__, index) => index * step),
-            );
-            for (const source of [atOnce(pieces), Readable.from(pieces, { objectMode: false })]) {
-              const read = await readFrom(source, contentType);
-              expect([size, step, read.file?.equals(IMAGE) ?? false]).toEqual([size, step, hasFile]);
-            }
+  test.each(Object.entries(SKIPPED))("skips a part with %s, for any size and chunks", async (_, head) => {
+    const file = { head: FILE, content: IMAGE };
+    for (const size of SIZES) {
+      const part = { head, content: Buffer.alloc(size, "z") };
+      for (const parts of [[part], [file, part], [part, file], [part, part], [part, { ...part, head: FIELD }]]) {
+        const { contentType, body } = rawForm(parts);
+        const hasFile = parts.includes(file);
+        for (const step of [1_000, 16_384, 65_536, body.length - 1, body.length - 9, body.length]) {
+          const pieces = cutAt(
+            body,
+            Array.from({ length: Math.floor(body.length / step) }, (__, index) => index * step),
+          );
+          for (const source of [atOnce(pieces), Readable.from(pieces, { objectMode: false })]) {
+            const read = await readFrom(source, contentType);
+            expect([size, step, read.file?.equals(IMAGE) ?? false]).toEqual([size, step, hasFile]);
           }
         }
       }
-    },
-  );
+    }
+  });
 
-  test.each([FIELD, ...Object.values(PASSED_OVER)])("loses nothing of a field behind %j", async (head) => {
+  test.each([FIELD, ...Object.values(SKIPPED)])("reads all of a field behind %j", async (head) => {
     const value = "v".repeat(10_000);
     const { contentType, body } = rawForm([
       { head, content: Buffer.alloc(40_000, "z") },
@@ -130,9 +127,9 @@ describe("readForm()", () => {
     expect((await readFrom(atOnce(pieces), contentType)).fields).toEqual({ md5: value });
   });
 
-  test("gives the same of any parts, preamble and epilogue, whatever pieces they come in", async () => {
+  test("returns the same for any parts, preamble and epilogue in any chunks", async () => {
     const size = fc.oneof(fc.constantFrom(...SIZES), fc.nat(80_000));
-    const head = fc.constantFrom(FIELD, ...Object.values(PASSED_OVER));
+    const head = fc.constantFrom(FIELD, ...Object.values(SKIPPED));
     const part = fc.record({ head, content: size.map((length) => Buffer.alloc(length, "\r\n-z")) });
     const text = size.map((length) => "y".repeat(length));
     const cuts = fc.array(fc.nat(900_000), { maxLength: 12 });
@@ -155,7 +152,7 @@ describe("readForm()", () => {
     );
   });
 
-  test("of only a closing boundary has neither file nor fields", async () => {
+  test("returns neither file nor fields for a closing boundary alone", async () => {
     expect(await readAll(makeForm([]))).toEqual({ fields: {}, file: undefined });
   });
 
@@ -169,7 +166,7 @@ describe("readForm()", () => {
     await expect(readAll(form, [], limits)).rejects.toMatchObject({ code });
   });
 
-  test("throws body_late and client_gone, and breaks the file", async () => {
+  test("throws body_late and client_gone, and destroys the file", async () => {
     const source = new Readable({ read() {} });
     const form = readForm(source, { contentType: FORM.contentType, ...LIMITS, idleMs: 30 });
     source.push(FORM.body.subarray(0, 5_000));
@@ -189,7 +186,7 @@ describe("readForm()", () => {
     ["some of", IMAGE, 20_000],
     ["all of", IMAGE, Number.POSITIVE_INFINITY],
     ["all of a small", Buffer.alloc(5_000), Number.POSITIVE_INFINITY],
-  ])("waits for whoever reads the file where %s form has come", async (_, content, end) => {
+  ])("waits for a slow reader of the file after %s form has arrived", async (_, content, end) => {
     const { contentType, body } = makeForm([{ name: "FileContent", content }]);
     const source = new Readable({ read() {} });
     const form = readForm(source, { contentType, ...LIMITS, idleMs: 30 });
@@ -202,14 +199,14 @@ describe("readForm()", () => {
     expect([Buffer.concat(parts ?? []).equals(content), await form.end()]).toEqual([true, {}]);
   });
 
-  test("throws body_late where nothing moves though nobody is waited for, whatever pauses", async () => {
+  test("throws body_late if the source is paused but no file bytes are unread", async () => {
     const paused = atOnce([FORM.body]);
     const form = readForm(paused, { contentType: FORM.contentType, ...PATIENT, idleMs: 30 });
     paused.pause();
     await expect(form.file()).rejects.toMatchObject({ code: "body_late" });
   });
 
-  test.each([true, false])("throws body_late where the parser stands still, its write says %s", async (written) => {
+  test.each([true, false])("throws body_late if the parser stalls and its write() returns %s", async (written) => {
     vi.spyOn(Busboy.prototype, "write").mockReturnValue(written);
     vi.spyOn(Busboy.prototype, "end").mockReturnThis();
     try {

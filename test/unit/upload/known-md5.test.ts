@@ -1,4 +1,4 @@
-// The MD5 that stat tells of what lies in a far store and has to be read for it.
+// The MD5 for stat of an object in a remote store, which has to be read for it.
 import { afterEach, expect, test, vi } from "vitest";
 import { createKnownMd5 } from "../../../src/upload/known-md5.ts";
 import { createLatch } from "../../helpers/spools.ts";
@@ -6,7 +6,7 @@ import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
 
 afterEach(() => void vi.useRealTimers());
 
-test("who asks while the bytes come slowly is told in time, and who asks later has it of the same read", async () => {
+test("of() rejects in time while the bytes are slow, and a later call gets the MD5 of the same read", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const rest = createLatch();
   let reads = 0;

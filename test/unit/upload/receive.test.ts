@@ -1,4 +1,4 @@
-// The file part of a form on its way into a spool, where the form breaks.
+// Receiving the file part of a form into a spool if the form breaks.
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
 import { readForm } from "../../../src/upload/form.ts";
@@ -8,7 +8,7 @@ import { eventually } from "../../helpers/program.ts";
 import { fileForm } from "../../helpers/rest-api.ts";
 import { testPool } from "../../helpers/spools.ts";
 
-test("receiveFile() throws form_broken where the form ends in the middle of a file that is being read", async () => {
+test("receiveFile() throws form_broken if the form ends in the middle of the file", async () => {
   const { contentType, body } = fileForm(await noisyJpeg(640, 480));
   const source = new Readable({ read() {} });
   const form = readForm(source, { contentType, maxBytes: 1_000_000, idleMs: 5_000, totalMs: 5_000 });

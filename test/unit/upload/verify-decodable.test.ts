@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError, restError } from "../../../src/core/errors.ts";
 import { toKey } from "../../../src/core/object.ts";
-import { createProof } from "../../../src/upload/verify-decodable.ts";
+import { createVerifyDecodable } from "../../../src/upload/verify-decodable.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { photosLab } from "../../helpers/photos-lab.ts";
 import { callApi, fileForm, uploadToken } from "../../helpers/rest-api.ts";
 
-/** Uploads an image to a server whose renderer says this of it. */
+/** Uploads an image to a server whose renderer fails with this code. */
 async function uploadWhere(code: ErrorCode) {
   const renderer = { verify: () => Promise.reject(new HuiyuanError(code, "so it is")) };
-  const { port, bucket } = await photosLab({ verify: createProof(renderer) });
+  const { port, bucket } = await photosLab({ verify: createVerifyDecodable(renderer) });
   const form = fileForm(await noisyJpeg(64, 48));
   const answer = await callApi({ port, path: "/a.jpg", sign: uploadToken("a.jpg"), form });
   const { state } = await bucket.stored.bucket.lookup(toKey("a.jpg"));
@@ -18,7 +18,7 @@ async function uploadWhere(code: ErrorCode) {
 
 describe("an upload whose image", () => {
   test.each(["image_too_large", "image_too_heavy", "render_timeout"] as const)(
-    "is beyond the limits (%s) is stored",
+    "exceeds the decoder's limits (%s) is stored",
     async (code) => {
       expect(await uploadWhere(code)).toMatchObject({ code: 0, status: 200, state: "object" });
     },
@@ -28,11 +28,11 @@ describe("an upload whose image", () => {
     ["render_overloaded", -2000],
     ["render_failed", -5989],
     ["store_failed", -5989],
-  ] as const)("cannot be proven (%s) is refused with %i and not stored", async (code, rest) => {
+  ] as const)("cannot be verified (%s) is refused with %i and not stored", async (code, rest) => {
     expect(await uploadWhere(code)).toMatchObject({ code: rest, status: 400, state: "absent" });
   });
 });
 
-test("an overload of the renderer is one of the API", () => {
+test("an overload of the renderer has the overload code of the API", () => {
   expect(restError("render_overloaded").code).toBe(-2000);
 });

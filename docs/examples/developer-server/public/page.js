@@ -1,5 +1,5 @@
-// Uploads from the browser with progress: asks the own server for a permit, sends the file to the image service, then
-// shows what the server says of it. The secret key is nowhere near.
+// Uploads from the browser with progress: gets a permit from the developer's server, sends the file to the image
+// service, then shows the developer's server's record of it. The secret key never reaches the browser.
 const files = document.querySelector("#files");
 const drop = document.querySelector("#upload");
 const transfers = document.querySelector("#transfers");
@@ -7,11 +7,14 @@ const pictures = document.querySelector("#pictures");
 const news = document.querySelector("#news");
 const sure = document.querySelector("#sure");
 
-/** At once; the rest waits. */
+/** Concurrent uploads; further ones wait. */
 const LANES = 2;
-/** Stored, whatever else went wrong: the callback failed, or an earlier attempt had arrived. */
+/**
+ * These codes mean that the file is stored although the upload reports an error: the callback failed, or an earlier
+ * attempt succeeded.
+ */
 const STORED_ALL_THE_SAME = [-5979, -1886];
-/** What a user can do something about. */
+/** Error codes that a user can act on. */
 const REFUSALS = {
   [-1893]: "not a picture that can be read",
   [-5995]: "empty, or larger than 20 MB",
@@ -59,7 +62,7 @@ function enqueue(list) {
 function next() {
   while (busy < LANES && waiting.length > 0) {
     busy += 1;
-    // Never rejects: what goes wrong stands in its row.
+    // Never rejects: errors are shown in the file's row.
     void transfer(waiting.shift()).then(() => {
       busy -= 1;
       next();
@@ -93,7 +96,7 @@ async function askPermit(file) {
   return json;
 }
 
-/** fetch cannot tell how far an upload is, so this is an XMLHttpRequest. */
+/** fetch reports no upload progress, so this uses XMLHttpRequest. */
 function send(file, { url, sign }, row) {
   const form = new FormData();
   form.append("FileContent", file);
@@ -111,7 +114,7 @@ function send(file, { url, sign }, row) {
   });
 }
 
-/** The server's own HTML, so that what users have typed is escaped in one place. */
+/** Fetches HTML from the developer's server, so that user input is escaped in one place. */
 async function showPicture(id) {
   const answer = await fetch(`/pictures/${id}`);
   if (!answer.ok) throw new Error("it is stored and will appear here soon; reload the page");

@@ -76,7 +76,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   const readQueue = createReadQueue();
   const packsOpening = new Map<number, Promise<SharedFile>>();
 
-  /** Opens a file. If no descriptor is left, drops half of the cached ones and retries until none is cached. */
+  /** Opens a file. If no descriptor is left, closes half of the cached files and retries, until none is left. */
   async function openSparing(path: string): Promise<SharedFile> {
     for (;;) {
       try {

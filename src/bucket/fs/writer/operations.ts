@@ -9,7 +9,7 @@ import type { AnswerOf, OperationName, RequestOf, SharedSpan } from "./write-ope
 
 const MAX_MOVED_BLOBS = 256;
 
-/** `now`: Unix milliseconds. `body`: the place of a put's bytes in the shared memory. */
+/** Each operation by its name. `now`: Unix milliseconds; `body`: the bytes of a put, as a span of the shared memory. */
 export type Handlers = {
   [Name in OperationName]: (request: RequestOf<Name>, now: number, body?: SharedSpan) => AnswerOf<Name>;
 };

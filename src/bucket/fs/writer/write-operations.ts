@@ -62,8 +62,8 @@ export interface WriteOperations {
   /** Removes files without a row that are older than `changedBefore` (Unix milliseconds). Returns their number. */
   removeOrphans: [OrphanRequest, number];
   /**
-   * Moves live blobs of a pack to the newest one: at least one blob, and at most `maxBytes` if it moves more. Returns
-   * their SHA-256. An empty answer means that no live blob is left.
+   * Moves live blobs of a pack to the newest one, up to `maxBytes` in total but always at least one. Returns their
+   * SHA-256; an empty answer means that no live blob is left.
    */
   compactPack: [{ readonly pack: number; readonly maxBytes: number }, readonly string[]];
   /** Removes the packs without live blobs. Returns their number. */

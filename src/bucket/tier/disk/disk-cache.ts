@@ -1,5 +1,5 @@
-// The part of this disk that holds what can be had again, copies of remote objects and variants of images: bounded by
-// bytes together, and what was used longest ago goes first. It owns the order of use; who brings what is others' affair.
+// The part of this disk for replaceable data: copies of remote objects and variants of images. One byte limit bounds
+// both together, and the least recently used is removed first. This file owns that order; it stores no objects.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Log } from "../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
@@ -7,41 +7,41 @@ import type { FsStore } from "../../fs/store.ts";
 import { type Copy, createLruIndex, type LruIndex } from "./lru-index.ts";
 
 export interface DiskCache {
-  readonly order: LruIndex;
-  /** Bytes of everything together. */
+  readonly index: LruIndex;
+  /** Limit for copies and variants together. */
   readonly maxBytes: number;
   resize(maxBytes: number): void;
-  /** Something was added to the order. */
-  grown(): void;
-  /** Bytes of the bound that others use, and that give way to nobody. */
+  /** To be called after an object was added to the index; removes others if the limit is exceeded. */
+  noteGrowth(): void;
+  /** Subtracts a changing amount from the limit, for data that must not be removed. Bytes. */
   reserve(bytes: () => number): void;
-  /** Resolves when what an earlier run has left is counted. Never rejects. */
-  readonly takenOver: Promise<void>;
-  /** It is: the order has all that is there. Never so where the counting has failed. */
+  /** Resolves when the objects of an earlier run are in the index. Never rejects. */
+  readonly counted: Promise<void>;
+  /** Whether the index is complete. Stays false if the counting has failed. */
   readonly isCounted: boolean;
-  /** Removes no more. The store is closed after it, by its owner. */
+  /** Stops removals. The owner of the store closes it afterwards. */
   close(): Promise<void>;
 }
 
 export interface DiskCacheOptions {
-  readonly near: Pick<FsStore, "bucket" | "forget" | "listBuckets">;
+  readonly embedded: Pick<FsStore, "bucket" | "forget" | "listBuckets">;
   readonly maxBytes: number;
-  /** Whether memory has served it since this was asked last: that is a use of which nothing comes here. */
+  /** Whether the memory cache has served the object since the last call. Such a use does not reach the index. */
   readonly wasUsed: (bucketId: string, key: Key) => boolean;
   readonly log: Log;
 }
 
-/** How the ids of the embedded store's buckets begin whose objects are bounded here. */
+/** Prefixes of the embedded store's bucket ids whose objects are bounded here. */
 export const EDGE_FOLDER = "edge/";
 export const VARIANT_FOLDER = "variants/";
 
 const PAGE = 1_000;
-/** The writer does nothing else meanwhile. */
+/** Bounds one batch, because the writer does nothing else meanwhile. */
 const REMOVED_AT_ONCE = 256;
-const LOOKED_AT_ONCE = 1_024;
+const EXAMINED_AT_ONCE = 1_024;
 
-export function createDiskCache({ near, maxBytes: initial, wasUsed, log }: DiskCacheOptions): DiskCache {
-  const order = createLruIndex();
+export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: DiskCacheOptions): DiskCache {
+  const index = createLruIndex();
   let maxBytes = initial;
   let reserved = () => 0;
   let isClosed = false;
@@ -56,36 +56,36 @@ export function createDiskCache({ near, maxBytes: initial, wasUsed, log }: DiskC
   async function evictAll(): Promise<void> {
     await nextTurn();
     while (!isClosed) {
-      const { surplus, isAll } = takeSurplus();
-      // Together, so that the writer commits them together: one by one they would go more slowly than others come.
-      if (surplus.length > 0) await Promise.all(surplus.map(remove));
+      const { excess, isAll } = takeExcess();
+      // In parallel, so that the writer commits them together. One by one, removal would be slower than growth.
+      if (excess.length > 0) await Promise.all(excess.map(remove));
       else if (isAll) return;
       else await nextTurn();
     }
   }
 
-  /** From the oldest on. One that memory has served has another turn; by then it must have done so again. */
-  function takeSurplus(): { readonly surplus: readonly Copy[]; readonly isAll: boolean } {
-    const surplus: Copy[] = [];
-    for (let looked = 0; looked < LOOKED_AT_ONCE && surplus.length < REMOVED_AT_ONCE; looked += 1) {
-      const oldest = order.popSurplus(Math.max(0, maxBytes - reserved()));
-      if (oldest === undefined) return { surplus, isAll: true };
-      if (wasUsed(oldest.bucketId, oldest.key)) order.add(oldest);
-      else surplus.push(oldest);
+  /** From the least recently used on. An object that the memory cache has served moves to the end of the order. */
+  function takeExcess(): { readonly excess: readonly Copy[]; readonly isAll: boolean } {
+    const excess: Copy[] = [];
+    for (let examined = 0; examined < EXAMINED_AT_ONCE && excess.length < REMOVED_AT_ONCE; examined += 1) {
+      const oldest = index.popExcess(Math.max(0, maxBytes - reserved()));
+      if (oldest === undefined) return { excess, isAll: true };
+      if (wasUsed(oldest.bucketId, oldest.key)) index.add(oldest);
+      else excess.push(oldest);
     }
-    return { surplus, isAll: false };
+    return { excess, isAll: false };
   }
 
   async function remove({ bucketId, key, sha256 }: Copy): Promise<void> {
-    await near
+    await embedded
       .forget(bucketId, key, sha256)
-      .catch((error: unknown) => log.warn({ err: error }, "a copy could not be removed"));
+      .catch((error: unknown) => log.warn({ err: error }, "cannot remove a cached copy from this disk"));
   }
 
-  /** In the order in which they were stored: uses are not written down. */
-  async function takeOver(): Promise<void> {
+  /** Ordered by the time of storing, because uses are not saved. */
+  async function loadCopies(): Promise<void> {
     const older: { readonly copy: Copy; readonly storedAt: number }[] = [];
-    for (const bucketId of near.listBuckets()) {
+    for (const bucketId of embedded.listBuckets()) {
       if (!bucketId.startsWith(EDGE_FOLDER) && !bucketId.startsWith(VARIANT_FOLDER)) continue;
       for await (const { key, size, hashes, storedAt } of objectsOf(bucketId)) {
         older.push({
@@ -94,13 +94,13 @@ export function createDiskCache({ near, maxBytes: initial, wasUsed, log }: DiskC
         });
       }
     }
-    order.addOlder(older.sort((a, b) => a.storedAt - b.storedAt).map(({ copy }) => copy));
+    index.addOlder(older.sort((a, b) => a.storedAt - b.storedAt).map(({ copy }) => copy));
     evict();
   }
 
   async function* objectsOf(bucketId: string): AsyncGenerator<ObjectInfo, void, undefined> {
     for (let after: Key | undefined; ; ) {
-      const page = await near.bucket(bucketId).list({ prefix: "", after, limit: PAGE });
+      const page = await embedded.bucket(bucketId).list({ prefix: "", after, limit: PAGE });
       yield* page.objects;
       after = page.next;
       if (after === undefined || isClosed) return;
@@ -109,16 +109,16 @@ export function createDiskCache({ near, maxBytes: initial, wasUsed, log }: DiskC
   }
 
   let isCounted = false;
-  const counted = async () => {
-    await takeOver();
+  const countAll = async () => {
+    await loadCopies();
     isCounted = !isClosed;
   };
-  const takenOver = counted().catch((error: unknown) =>
-    log.error({ err: error }, "the copies that the last run has left could not be counted"),
+  const counted = countAll().catch((error: unknown) =>
+    log.error({ err: error }, "cannot count the copies of the last run"),
   );
 
   return {
-    order,
+    index,
     get maxBytes() {
       return maxBytes;
     },
@@ -126,17 +126,17 @@ export function createDiskCache({ near, maxBytes: initial, wasUsed, log }: DiskC
       maxBytes = next;
       evict();
     },
-    grown: evict,
+    noteGrowth: evict,
     reserve(bytes) {
       reserved = bytes;
     },
-    takenOver,
+    counted,
     get isCounted() {
       return isCounted;
     },
     async close() {
       isClosed = true;
-      await takenOver;
+      await counted;
       await evicting;
     },
   };

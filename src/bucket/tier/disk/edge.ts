@@ -1,70 +1,71 @@
-// The copies of one bucket that lie on this disk: the embedded store's rows under a name of their own, with the order of their
-// uses. Its rows also hold the bucket's epochs and tombstones, which outlive the copies.
+// The copies of one bucket on this disk: rows of the embedded store in a bucket of their own, and their order of use.
+// The rows also hold the bucket's epochs and tombstones, which outlive the copies.
 import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Log } from "../../../core/log.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
 import type { BucketDriver, PutCondition } from "../../contract/driver.ts";
 import type { LruIndex } from "./lru-index.ts";
 
-/** Copies never fail what they accompany: a disk that cannot take one has none. Only epochs must be written. */
+/** A copy that cannot be stored fails no change; there is none then. Only the epochs must be written. */
 export interface Edge {
   readonly driver: BucketDriver;
-  /** Larger objects have no copy. Bytes. */
+  /** Larger objects get no copy. Bytes. */
   maxCopyBytes(): number;
-  /** Whether the copy was compared with the remote store lately; counts as a use. */
+  /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
   isTrusted(key: Key): boolean;
   trust(key: Key): void;
-  /** Throws what the disk throws. */
+  /** Throws the error of the disk. */
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<void>;
-  /** After a change of the remote store: this is there now. Throws store_failed where the epoch cannot be raised. */
+  /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
   replace(info: ObjectInfo, body: WholeBody, options: { readonly raisesEpoch: boolean }): Promise<void>;
-  /** The same for a copy; there is one on this disk only if there is one of `from`. */
+  /** Follows a copy in the remote store. The target gets a copy on this disk only if `from` has one. */
   copy(from: Key, to: ObjectInfo, options: { readonly raisesEpoch: boolean }): Promise<void>;
+  /** Removes the copy of exactly this object. */
   forget(info: ObjectInfo): Promise<void>;
-  /** The row has no copy any more. */
-  dropped(key: Key): void;
+  /** To be called after the row has lost its copy. */
+  dropFromIndex(key: Key): void;
 }
 
 export interface EdgeOptions {
   readonly bucketId: string;
   readonly driver: BucketDriver;
-  readonly order: LruIndex;
+  readonly index: LruIndex;
   readonly forgetRow: (key: Key, sha256: string) => Promise<boolean>;
   readonly maxCopyBytes: () => number;
-  /** Copies have been added. */
-  readonly grown: () => void;
+  /** Called after a copy was added. */
+  readonly noteGrowth: () => void;
   readonly log: Log;
   /** As performance.now(). */
   readonly ticks: () => number;
 }
 
-/** For so long a copy is served without asking the remote store, milliseconds; after that it is compared behind an answer. */
+/** A copy is served this long before it is compared with the remote store again, in the background. Milliseconds. */
 const TRUSTED_MS = 60_000;
 
 export function createEdge(options: EdgeOptions): Edge {
-  const { bucketId, driver, order, forgetRow, maxCopyBytes, grown, log, ticks } = options;
+  const { bucketId, driver, index, forgetRow, maxCopyBytes, noteGrowth, log, ticks } = options;
 
-  function added({ key, size, hashes }: ObjectInfo): void {
-    order.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: ticks() });
-    grown();
+  function noteAdded({ key, size, hashes }: ObjectInfo): void {
+    index.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: ticks() });
+    noteGrowth();
   }
 
-  /** No copy and no tombstone; the epoch stands. */
-  async function clear(key: Key): Promise<void> {
+  /** Removes the copy or tombstone and keeps the epoch. */
+  async function clearRow(key: Key): Promise<void> {
     const entry = await driver.lookup(key);
     if (entry.state === "object") await forgetRow(key, entry.info.hashes.sha256);
     else if (entry.state === "tombstone") await driver.undelete(key);
-    order.drop(bucketId, key);
+    index.drop(bucketId, key);
   }
 
-  /** The epoch, come what may; then the copy, if the disk can. */
-  async function change(key: Key, raisesEpoch: boolean, store: () => Promise<void>): Promise<void> {
-    await clear(key);
+  /** Raises the epoch, or throws; then stores the copy if the disk can. */
+  async function replaceCopy(key: Key, raisesEpoch: boolean, store: () => Promise<void>): Promise<void> {
+    await clearRow(key);
     if (raisesEpoch) await driver.purge(key, { hard: false });
     try {
       await store();
     } catch (error) {
-      log.warn({ bucket: bucketId, key, err: error }, "no copy was kept on this disk");
+      log.warn({ bucket: bucketId, key, err: error }, "cannot store a copy on this disk");
     }
   }
 
@@ -72,39 +73,39 @@ export function createEdge(options: EdgeOptions): Edge {
     driver,
     maxCopyBytes,
     isTrusted(key) {
-      const copy = order.use(bucketId, key);
+      const copy = index.use(bucketId, key);
       return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
     },
     trust(key) {
-      const copy = order.use(bucketId, key);
+      const copy = index.use(bucketId, key);
       if (copy !== undefined) copy.checkedAt = ticks();
     },
     async put(info, body, condition) {
       if (info.size > maxCopyBytes()) return;
-      if ((await driver.put(info, body, condition)) === "stored") added(info);
+      if ((await driver.put(info, body, condition)) === "stored") noteAdded(info);
     },
     replace: (info, body, { raisesEpoch }) =>
-      change(info.key, raisesEpoch, async () => {
+      replaceCopy(info.key, raisesEpoch, async () => {
         if (info.size > maxCopyBytes()) return;
-        if ((await driver.put(info, body, { when: "absent" })) === "stored") added(info);
+        if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
       }),
     async copy(from, to, { raisesEpoch }) {
       if (from === to.key) {
-        // The bytes are the same, so the row may stay what it is but for its description.
+        // The bytes are the same, so only the description of the row changes.
         const entry = await driver.lookup(from);
         if (entry.state === "object" && entry.info.hashes.sha256 === to.hashes.sha256) {
           await driver.copy(from, to, raisesEpoch ? { when: "always" } : { when: "etag", etag: etagOf(to.hashes) });
           return;
         }
       }
-      await change(to.key, raisesEpoch, async () => {
-        if ((await driver.copy(from, to, { when: "absent" })) === "stored") added(to);
+      await replaceCopy(to.key, raisesEpoch, async () => {
+        if ((await driver.copy(from, to, { when: "absent" })) === "stored") noteAdded(to);
       });
     },
     async forget({ key, hashes }) {
-      order.drop(bucketId, key);
+      index.drop(bucketId, key);
       await forgetRow(key, hashes.sha256);
     },
-    dropped: (key) => order.drop(bucketId, key),
+    dropFromIndex: (key) => index.drop(bucketId, key),
   };
 }

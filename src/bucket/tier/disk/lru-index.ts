@@ -1,5 +1,5 @@
-// Which copies of remote objects lie on this disk, in the order of their last use, and which of them were compared with the
-// remote store lately. Bounded by bytes and by number. It holds no bytes and removes none: it says which must go.
+// Index of the copies and variants on this disk, ordered by last use, with the time of their last comparison with the
+// remote store. It says which to remove when they exceed a number of bytes or objects; it stores and removes nothing.
 import type { Key } from "../../../core/object.ts";
 
 export interface Copy {
@@ -8,27 +8,27 @@ export interface Copy {
   /** Bytes. */
   readonly size: number;
   readonly sha256: string;
-  /** As performance.now(); -Infinity: not since the start. */
+  /** When it was last compared with the remote store, as performance.now(); -Infinity: not since the start. */
   checkedAt: number;
 }
 
 export interface LruIndex {
   readonly bytes: number;
   readonly count: number;
-  /** A copy that was just made from what the remote store has, or was given. */
+  /** Adds a new copy as the most recently used. */
   add(copy: Copy): void;
-  /** Copies of an earlier run, the oldest first; those known already stay as they are. */
+  /** Adds copies of an earlier run, the oldest first. Copies that are known already stay as they are. */
   addOlder(copies: readonly Copy[]): void;
-  /** Which does not count as a use. */
+  /** Does not count as a use. */
   has(bucketId: string, key: Key): boolean;
-  /** The copy, as the one that was used last; undefined where none is known. */
+  /** Returns the copy and makes it the most recently used; undefined if it is not in the index. */
   use(bucketId: string, key: Key): Copy | undefined;
   drop(bucketId: string, key: Key): void;
-  /** The copy that was used longest ago, while more than the bounds allow is there; it is dropped from here. */
-  popSurplus(maxBytes: number): Copy | undefined;
+  /** Takes the least recently used copy out of the index, as long as the bounds are exceeded. */
+  popExcess(maxBytes: number): Copy | undefined;
 }
 
-/** What so many take in memory is some 50 MB. */
+/** About 50 MB of memory. */
 const MAX_COPIES = 250_000;
 
 export function createLruIndex(maxCopies = MAX_COPIES): LruIndex {
@@ -75,7 +75,7 @@ export function createLruIndex(maxCopies = MAX_COPIES): LruIndex {
       return copy;
     },
     drop: (bucketId, key) => drop(name(bucketId, key)),
-    popSurplus(maxBytes) {
+    popExcess(maxBytes) {
       if (bytes <= maxBytes && copies.size <= maxCopies) return undefined;
       const [oldest] = copies;
       if (oldest === undefined) return undefined;

@@ -1,5 +1,5 @@
-// Where the variants of images lie: buckets of the embedded store under names of their own, which no listing of originals
-// shows and no key of theirs reaches, on the bounded part of the disk. Each can be made again, so each may go.
+// Stores variants of images in separate buckets of the embedded store, within the disk cache. No listing or key of
+// originals reaches them. Each variant can be rendered again, so each may be removed.
 import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { BucketDriver, Entry, PutCondition } from "../../contract/driver.ts";
@@ -8,37 +8,37 @@ import { type DiskCache, VARIANT_FOLDER } from "./disk-cache.ts";
 
 /** The variants of one bucket's images. */
 export interface VariantBucket {
-  /** For a bucket of its own. */
+  /** The driver of the variants' own bucket. */
   readonly driver: BucketDriver;
-  /** Lets go of every variant whose key begins so; their keys, as they go. */
+  /** Removes every variant whose key begins with `prefix`, and yields the removed keys. */
   forget(prefix: string): AsyncGenerator<Key, void, undefined>;
 }
 
 export interface VariantTierOptions {
-  readonly near: Pick<FsStore, "bucket" | "forget">;
+  readonly embedded: Pick<FsStore, "bucket" | "forget">;
   readonly disk: DiskCache;
 }
 
 const PAGE = 1_000;
-/** Variants have no epochs: those of their originals count (mirror/variant-versions.ts). */
+/** Variants have no epochs; those of their originals count (mirror/variants/variant-versions.ts). */
 const ABSENT: Entry = { state: "absent", epoch: 0 };
 
-/** The same variants for the same bucket id. */
-export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId: string) => VariantBucket {
-  const { order } = disk;
+/** The returned function opens the variants of a bucket id. */
+export function createVariantTier({ embedded, disk }: VariantTierOptions): (bucketId: string) => VariantBucket {
+  const { index } = disk;
   return (bucketId) => {
     const id = VARIANT_FOLDER + bucketId;
-    const driver = near.bucket(id);
+    const driver = embedded.bucket(id);
 
     async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition) {
-      // What would push out more than a quarter of the others is made again each time.
+      // A variant of more than a quarter of the cache is never stored: it would push out too many others.
       if (body.size > disk.maxBytes / 4) return "outdated";
       const result = await driver.put(info, body, condition);
       if (result === "stored") {
         const { key, size, hashes } = info;
-        // No remote store has variants.
-        order.add({ bucketId: id, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY });
-        disk.grown();
+        // Variants are in no remote store, so they are never compared.
+        index.add({ bucketId: id, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY });
+        disk.noteGrowth();
       }
       return result;
     }
@@ -48,10 +48,10 @@ export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId
         ...driver,
         put,
         async lookup(key) {
-          // Mostly it is asked for what is about to be made, and the order knows all that is there.
-          if (disk.isCounted && !order.has(id, key)) return ABSENT;
+          // Most lookups are for variants that are not rendered yet. A complete index answers those without a read.
+          if (disk.isCounted && !index.has(id, key)) return ABSENT;
           const entry = await driver.lookup(key);
-          if (entry.state === "object") order.use(id, key);
+          if (entry.state === "object") index.use(id, key);
           return entry;
         },
       },
@@ -60,11 +60,11 @@ export function createVariantTier({ near, disk }: VariantTierOptions): (bucketId
         do {
           const { objects, next } = await driver.list({ prefix, after, limit: PAGE });
           after = next;
-          // Together, so that the writer commits them together.
+          // In parallel, so that the writer commits them together.
           await Promise.all(
             objects.map(({ key, hashes }) => {
-              order.drop(id, key);
-              return near.forget(id, key, hashes.sha256);
+              index.drop(id, key);
+              return embedded.forget(id, key, hashes.sha256);
             }),
           );
           for (const { key } of objects) yield key;

@@ -1,20 +1,21 @@
-// Objects of the remote store that were read wrongly, by key and version: for a while nobody reads them once more.
+// Remembers remote objects whose bytes did not match their hash, by key and version. For a minute they are not read
+// again.
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
 
 export interface DamagedObjects {
   note(key: Key, version: string): void;
-  /** It was read rightly. */
+  /** The object has been read with the right hash. */
   forget(key: Key, version: string): void;
   has(key: Key, version: string): boolean;
-  /** store_failed for one that was read wrongly a short while ago. */
+  /** The store_failed for an object that was damaged within the last minute. */
   failureOf(key: Key, version: string): HuiyuanError | undefined;
 }
 
-/** How many are remembered; what the mirror brought is mended by the next fill. */
+/** Bound. An object of the mirror is replaced by its next fill. */
 const MAX_DAMAGED = 1_000;
-/** So long one rests. The wrong bytes may have come of the way here: then they are right again later. */
-const REST_MS = 60_000;
+/** Then the object is read again, because the bytes may have been damaged on the network only. */
+const FAIL_FAST_MS = 60_000;
 
 /** `ticks`: as performance.now(). */
 export function createDamagedObjects(ticks: () => number): DamagedObjects {
@@ -30,8 +31,8 @@ export function createDamagedObjects(ticks: () => number): DamagedObjects {
     has: (key, version) => since.has(nameOf(key, version)),
     failureOf(key, version) {
       const at = since.get(nameOf(key, version));
-      if (at === undefined || ticks() - at >= REST_MS) return undefined;
-      return new HuiyuanError("store_failed", `Cannot read "${key}": S3 gives other bytes than were stored`);
+      if (at === undefined || ticks() - at >= FAIL_FAST_MS) return undefined;
+      return new HuiyuanError("store_failed", `Cannot read "${key}": S3 sends other bytes than were stored`);
     },
   };
 }

@@ -1,6 +1,5 @@
-// Reading what lies in the remote store only: fetched once for all who ask, readable while it arrives, its hash compared
-// before the last byte is given out, then kept on this disk. What is too large to be kept is large.ts.
-
+// Reads objects that are in the remote store only. Concurrent readers share one download and read it while it arrives.
+// Its hash is compared before the last byte is returned; then a copy is stored. large.ts reads objects without a copy.
 import { createHash, type Hash } from "node:crypto";
 import { LiveMap } from "../../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
@@ -8,55 +7,55 @@ import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
-import { provenInTime } from "../../remote/proof.ts";
+import { withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";
 import { createLargeObjects } from "./large.ts";
 
 export interface Downloads {
-  /** Undefined when the object is not there any more. The caller closes the reader. */
+  /** Undefined if the object is gone. The caller closes the reader. */
   open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /** The same once all of it has come and is right, whatever its size. Throws as its reader. */
-  bring(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /** A body that has just been put: what is too large to be kept is known by its sums. */
-  learn(body: WholeBody): void;
+  /** As `open`, but downloads and verifies the whole object first, whatever its size. Throws as its reader. */
+  downloadWhole(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
+  /** Remembers the block sums of a body that has just been put, if it is too large for a copy. */
+  rememberSums(body: WholeBody): void;
 }
 
 export interface DownloadsOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
-  /** Larger objects are read in ranges and not kept. Bytes. */
-  readonly maxKeptBytes: () => number;
-  /** Rises with every change: read before the remote store is asked, handed to `keep`. */
+  /** Larger objects get no copy and are read in ranges. Bytes. */
+  readonly maxCopyBytes: () => number;
+  /** Rises with every change; read before the request and passed to `storeCopy`. */
   readonly moment: () => number;
-  /** Takes what has come whole and is what it was described as; what it does not take is dropped. */
-  readonly keep: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
-  /** The bytes are not those of the description. */
-  readonly damaged: (info: ObjectInfo, version: string) => void;
+  /** Called with a verified body, which is dropped afterwards. */
+  readonly storeCopy: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
+  /** Called if the bytes do not match the description. */
+  readonly onDamaged: (info: ObjectInfo, version: string) => void;
 }
 
-/** Up to here nothing is given out before all of it is proven. Bytes. */
-const PROVEN_FIRST_BYTES = 2_097_152;
+/** Up to this size no byte is returned before the whole object is verified. Bytes. */
+const VERIFIED_FIRST_BYTES = 2_097_152;
 const NEVER = new AbortController().signal;
 
-interface Running {
+interface Download {
   readonly spool: Spool;
-  /** Resolves when the body has come and its hash is right. */
-  readonly proven: Promise<void>;
+  /** Resolves when the body has arrived and its hash matches. */
+  readonly verified: Promise<void>;
 }
 
 export function createDownloads(options: DownloadsOptions): Downloads {
-  const { remote, spools, maxKeptBytes, keep, damaged } = options;
-  const running = new LiveMap<string, Promise<Running | undefined>>();
-  const large = createLargeObjects({ remote, damaged });
+  const { remote, spools, maxCopyBytes, storeCopy, onDamaged } = options;
+  const running = new LiveMap<string, Promise<Download | undefined>>();
+  const large = createLargeObjects({ remote, onDamaged });
 
-  async function begin(info: ObjectInfo, version: string): Promise<Running | undefined> {
+  async function begin(info: ObjectInfo, version: string): Promise<Download | undefined> {
     const readAt = options.moment();
     const body = await remote.get(info.key, version);
     if (body === undefined) return undefined;
     const spool = spools.open();
-    const proven = receive({ info, version, body, spool, readAt });
-    proven.catch(() => undefined); // Whoever reads is told; perhaps nobody does any more.
-    return { spool, proven };
+    const verified = receive({ info, version, body, spool, readAt });
+    verified.catch(() => undefined); // Readers get the error; there may be none left.
+    return { spool, verified };
   }
 
   async function receive(arrival: {
@@ -79,17 +78,17 @@ export function createDownloads(options: DownloadsOptions): Downloads {
       const found = `${spool.received} bytes with another hash`;
       const failure = new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has ${found}`);
       spool.fail(failure);
-      damaged(info, version);
+      onDamaged(info, version);
       throw failure;
     }
-    // A disk that cannot keep it does not keep it from its readers.
+    // If the disk cannot store the body, readers still get it.
     await spool.finish().then(
-      (whole) => keep(info, whole, readAt),
+      (whole) => storeCopy(info, whole, readAt),
       () => undefined,
     );
   }
 
-  function share(info: ObjectInfo, version: string): Promise<Running | undefined> {
+  function share(info: ObjectInfo, version: string): Promise<Download | undefined> {
     const id = `${info.key}\n${version}\n${info.hashes.sha256}`;
     const shared = running.get(id);
     if (shared !== undefined) return shared;
@@ -98,12 +97,12 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     const over = () => void running.delete(id);
     begun.then((download) => {
       if (download === undefined) return over();
-      // Whoever came while it ran has taken a hold by then.
+      // The next turn, so that readers who joined in this one hold the spool by then.
       const end = () => {
         over();
         setImmediate(() => download.spool.release());
       };
-      download.proven.then(end, end);
+      download.verified.then(end, end);
     }, over);
     return begun;
   }
@@ -116,13 +115,13 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   }
 
   return {
-    learn(body) {
-      if (body.size > maxKeptBytes()) large.learn(body);
+    rememberSums(body) {
+      if (body.size > maxCopyBytes()) large.rememberSums(body);
     },
     async open(info, version) {
-      return info.size > maxKeptBytes() ? large.open(info, version) : openShared(info, version);
+      return info.size > maxCopyBytes() ? large.open(info, version) : openShared(info, version);
     },
-    async bring(info, version) {
+    async downloadWhole(info, version) {
       const reader = await openShared(info, version);
       try {
         await reader?.proven?.();
@@ -135,49 +134,49 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   };
 }
 
-/** Takes no more than the piece that is too many: there may be no end of them. */
+/** Stops at the first chunk beyond `size`, because the body may have no end. */
 async function fill(
   spool: Spool,
   body: AsyncIterable<Buffer>,
   { sha256, size }: { readonly sha256: Hash; readonly size: number },
 ): Promise<void> {
-  for await (const piece of body) {
-    sha256.update(piece);
-    const hasRoom = spool.write(piece);
+  for await (const chunk of body) {
+    sha256.update(chunk);
+    const hasRoom = spool.write(chunk);
     if (spool.received > size) return;
     if (!hasRoom) await spool.drained();
   }
 }
 
-/** `again`: reads it in ranges, for a disk that takes nothing lets go by what is not read at once. */
-function spoolReader(info: ObjectInfo, { spool, proven }: Running, again: () => ObjectReader): ObjectReader {
+/** `openRanges`: for bytes that the spool has dropped, as it does if the disk cannot take them. */
+function spoolReader(info: ObjectInfo, { spool, verified }: Download, openRanges: () => ObjectReader): ObjectReader {
   let isOpen = true;
   let ranges: ObjectReader | undefined;
 
-  /** Nobody may wait for this reader meanwhile, which waits for all of them. */
-  async function untilProven(): Promise<void> {
+  /** The spool must not wait for this reader meanwhile, because the reader waits for the whole body. */
+  async function untilVerified(): Promise<void> {
     const stopWaiting = spool.awaitEnd();
-    await provenInTime(info.key, proven).finally(stopWaiting);
+    await withReadDeadline(info.key, verified).finally(stopWaiting);
   }
 
   return {
     async read(start, end) {
-      if (info.size <= PROVEN_FIRST_BYTES || end === info.size - 1) await untilProven();
+      if (info.size <= VERIFIED_FIRST_BYTES || end === info.size - 1) await untilVerified();
       if (spool.end?.kind === "unstored" && spool.peek(start) === undefined) {
-        ranges ??= again();
+        ranges ??= openRanges();
         return ranges.read(start, end);
       }
-      const pieces: Buffer[] = [];
+      const chunks: Buffer[] = [];
       for (let offset = start; offset <= end; ) {
-        const piece = (await spool.read(offset, NEVER))?.subarray(0, end + 1 - offset);
-        if (piece === undefined) throw unreadable(info, `it ends at byte ${offset}`);
-        pieces.push(piece);
-        offset += piece.length;
+        const chunk = (await spool.read(offset, NEVER))?.subarray(0, end + 1 - offset);
+        if (chunk === undefined) throw unreadable(info, `it ends at byte ${offset}`);
+        chunks.push(chunk);
+        offset += chunk.length;
       }
-      const [only] = pieces;
-      return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
+      const [only] = chunks;
+      return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
     },
-    proven: untilProven,
+    proven: untilVerified,
     close() {
       if (isOpen) spool.release();
       isOpen = false;

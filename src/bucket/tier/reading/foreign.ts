@@ -1,5 +1,5 @@
-// Objects that another tool put into the remote store: they have no description of ours, so each is fetched once, proven to
-// be an image as a fill is, and described. The object itself is left as it is.
+// Describes objects that another tool put into the remote store. They have no metadata of ours, so each is downloaded
+// once and checked to be a whole image, as a fill is. The object itself stays unchanged.
 import { createGate } from "../../../body/gate/gate.ts";
 import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
@@ -13,34 +13,34 @@ export type ForeignEntry = Extract<RemoteEntry, { state: "foreign" }>;
 export interface ForeignOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
-  /** Takes the body and its description; what it does not take is dropped. */
-  readonly keep: (info: ObjectInfo, body: WholeBody) => Promise<void>;
+  /** Called with the body and its description; the body is dropped afterwards. */
+  readonly storeCopy: (info: ObjectInfo, body: WholeBody) => Promise<void>;
 }
 
 /**
- * Its description, as of an upload: it is never refreshed nor purged. `no-image`: it is no whole one. Undefined: it is gone.
- * Throws store_failed, store_full.
+ * Describes the object as an upload, so it is never revalidated or purged. `no-image`: it is no whole image. Undefined:
+ * it is gone. Throws store_failed, store_full.
  */
 export async function describeForeign(
   key: Key,
   { version, modifiedAt, size }: ForeignEntry,
-  { remote, spools, keep }: ForeignOptions,
+  { remote, spools, storeCopy }: ForeignOptions,
 ): Promise<ObjectInfo | "no-image" | undefined> {
   const body = await remote.get(key, version);
   if (body === undefined) return undefined;
   const gate = createGate();
   const spool = spools.open();
   try {
-    for await (const piece of body) {
-      gate.push(piece);
+    for await (const chunk of body) {
+      gate.push(chunk);
       if (gate.head === "foreign") return "no-image";
-      const hasRoom = spool.write(piece);
-      // There may be no end of them.
+      const hasRoom = spool.write(chunk);
+      // The body may have no end.
       if (spool.received > size) break;
       if (!hasRoom) await spool.drained();
     }
     if (spool.received !== size) {
-      throw new HuiyuanError("store_failed", `Cannot read "${key}": S3 gave ${spool.received} bytes of ${size}`);
+      throw new HuiyuanError("store_failed", `Cannot read "${key}": S3 sent ${spool.received} bytes of ${size}`);
     }
     const verdict = gate.verdict({ isFramingWhole: true, framing: "length", isHashRight: true });
     if (verdict.kind !== "whole") return "no-image";
@@ -54,7 +54,7 @@ export async function describeForeign(
       validated: undefined,
     } as const;
     const info = describeObject({ key, body: whole, image: verdict.image, provenance, now: modifiedAt });
-    await keep(info, whole);
+    await storeCopy(info, whole);
     return info;
   } catch (error) {
     spool.fail(asHuiyuanError(error));
@@ -64,7 +64,7 @@ export async function describeForeign(
   }
 }
 
-/** Whether the copy that was described is still what lies there. `version` is the MD5 for what was not put in parts. */
+/** Whether the description still fits the remote object. `version` is an MD5 unless the object was put in parts. */
 export function isSameForeign(info: ObjectInfo, { version, size, modifiedAt }: ForeignEntry): boolean {
   if (info.size !== size) return false;
   const md5 = /^"?([0-9a-f]{32})"?$/i.exec(version)?.[1]?.toLowerCase();

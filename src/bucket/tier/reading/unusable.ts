@@ -1,5 +1,5 @@
-// Objects of other tools that are no images: they lie where an image could, are served to nobody, and nothing of a mirror is
-// stored over them. For a while none is read once more, and the log tells of them in a few lines.
+// Remembers objects of other tools that are no usable images, and logs them at most once a minute. They are not served,
+// and no object of a mirror is stored over them. For ten minutes they are not read again.
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 
@@ -8,11 +8,11 @@ export interface UnusableObjects {
   has(key: Key, version: string): boolean;
 }
 
-/** How many are remembered, the oldest goes first. */
+/** Bound; the oldest is forgotten first. */
 const MAX_UNUSABLE = 1_000;
-/** So long one is. The wrong bytes may have come of the way here. */
+/** Then the object is read again, because the bytes may have been damaged on the network only. */
 const REMEMBERED_MS = 600_000;
-const TELL_EVERY_MS = 60_000;
+const LOG_EVERY_MS = 60_000;
 
 /** `ticks`: as performance.now(). */
 export function createUnusableObjects(parts: {
@@ -22,8 +22,8 @@ export function createUnusableObjects(parts: {
 }): UnusableObjects {
   const { bucketId, log, ticks } = parts;
   const since = new Map<string, number>();
-  let toldAt = Number.NEGATIVE_INFINITY;
-  let untold = 0;
+  let loggedAt = Number.NEGATIVE_INFINITY;
+  let unlogged = 0;
 
   function isRemembered(name: string): boolean {
     const at = since.get(name);
@@ -38,15 +38,14 @@ export function createUnusableObjects(parts: {
       since.set(name, ticks());
       const [oldest] = since.keys();
       if (since.size > MAX_UNUSABLE && oldest !== undefined) since.delete(oldest);
-      if (ticks() - toldAt < TELL_EVERY_MS) {
-        untold += 1;
+      if (ticks() - loggedAt < LOG_EVERY_MS) {
+        unlogged += 1;
         return;
       }
-      toldAt = ticks();
-      const message =
-        "an object of another tool in S3 cannot be served, and nothing of a mirror is stored in its place";
-      log.warn({ bucket: bucketId, key, why, others: untold }, message);
-      untold = 0;
+      loggedAt = ticks();
+      const message = "cannot serve an object of another tool in S3; images of the mirror are not stored under its key";
+      log.warn({ bucket: bucketId, key, why, others: unlogged }, message);
+      unlogged = 0;
     },
     has: (key, version) => isRemembered(nameOf(key, version)),
   };

@@ -6,7 +6,7 @@ import { toKey } from "../../../core/object.ts";
 import type { MissAnswer } from "../../../mirror/fill/join.ts";
 import type { StaleKept } from "../../../mirror/freshness/revalidation-outcome.ts";
 import { urlOfKey } from "../../../mirror/object-keys.ts";
-import { askedForKey } from "../../../mirror/rules.ts";
+import { originRequestForKey } from "../../../mirror/rules.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../../request/object-name.ts";
 import type { Site } from "../../request/site.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
@@ -103,7 +103,7 @@ async function warm({ site, url }: Target, signal: AbortSignal): Promise<Omit<Wa
   if (entry.state === "object" && !entry.isStale) return { result: "present" };
   const route = entry.state === "object" ? routeOf(site, url) : missRouteOf(site, url);
   if (route === undefined || route.action === "none" || route.action === "redirect") return { result: "unmirrored" };
-  const originRequest = askedForKey(route, object.request, {});
+  const originRequest = originRequestForKey(route, object.request, {});
   if (!originRequest.isStored) return { result: "unmirrored" };
   const request = { ...originRequest, via: undefined, cdnLoop: undefined, signal };
   const { mirror } = route;

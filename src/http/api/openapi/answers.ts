@@ -122,6 +122,10 @@ const request = z.object({
 export const explanation = z.object({
   method: z.string(),
   isRestApi: z.boolean().optional().describe("true: a call of the REST API; there are no other fields."),
+  isHealthPath: z
+    .boolean()
+    .optional()
+    .describe("true: a health check (`server.healthPath`); there are no other fields."),
   domain: z.string().optional(),
   bucket: bucketId.optional(),
   isMirrored: z.boolean().optional(),

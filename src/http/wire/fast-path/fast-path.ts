@@ -1,7 +1,7 @@
-// The socket lane: plain requests are read and answered on their sockets, without node's http server, which costs more
-// than all that a hit does (docs/performance.md). Every connection begins here, and stays as long as it brings plain heads.
-// At the first other byte it goes to node's server for good, which sees those bytes as if it had read them. What is sent ahead
-// stays bytes until its turn comes: requests behind an answer that nobody reads cost no more than they are long.
+// The fast path: answers plain requests directly on their sockets, because node's http server costs more than the whole
+// work of a hit (docs/performance.md). A connection stays here as long as its requests are plain. At the first other
+// byte it moves to node's server for good, which sees that input as if it had read it. Pipelined requests stay bytes
+// until their turn, so a client that does not read its responses costs no more than its input.
 
 import type { Socket } from "node:net";
 import { LiveSet } from "../../../async/live-map.ts";
@@ -13,27 +13,29 @@ import { createHeadEnd, FastPathResponse, type FastPathResponseOptions } from ".
 
 export interface FastPathOptions {
   readonly listener: (request: DownloadRequest, response: DownloadResponse) => void;
-  /** Whether the listener is the right one for a request target. */
+  /** Whether the listener serves a request target. */
   readonly takes: (url: string) => boolean;
-  /** Gets connections that leave the lane, with the bytes that were read last; no listener of ours is on the socket. */
+  /**
+   * Receives a connection that leaves the fast path, with its last input. All listeners of the fast path are removed.
+   */
   readonly handOver: (socket: Socket, bytes: Buffer) => void;
-  /** Gets connections that have sent nothing within `headMs`. */
+  /** Receives a connection without any request within `headMs`. */
   readonly late: (socket: Socket) => void;
-  /** Of all connections. */
+  /** Shared by all connections. */
   readonly fairness: Fairness;
-  /** Ends a connection behind its last answer, which is with the kernel. */
+  /** Ends a connection after its last response, which the kernel has. */
   readonly end: (socket: Socket) => void;
   readonly headMs: number;
   readonly keepAliveMs: number;
-  /** How long nothing may move while an answer is under way. Milliseconds. */
+  /** The time limit without traffic while a response is running. Milliseconds. */
   readonly idleMs: () => number;
 }
 
 export interface FastPath {
   accept(socket: Socket): void;
-  /** From now on a connection ends behind its answer, which says so. */
+  /** From now on each response ends its connection, with `Connection: close`. */
   retire(): void;
-  /** Closes connections without an answer under way. */
+  /** Closes connections without a running response. */
   closeIdle(): void;
   closeAll(): void;
 }
@@ -44,16 +46,16 @@ interface Connection {
 }
 
 /**
- * A client that has closed its side may still read: so long it waits for the next byte of its answer. Mostly it is gone, and
- * nothing else says so. Milliseconds.
+ * The time that a client that has closed its side may wait for the next byte of its response. It may still read, but
+ * mostly it is gone, and nothing else reports that. Milliseconds.
  */
 export const HALF_CLOSED_MS = 1_000;
 
 const HEAD_END = "\r\n\r\n";
 
-/** What a client may send ahead while it is being answered; more waits in the kernel. */
+/** Pipelined input that is buffered during a response; more waits in the kernel. */
 const MAX_HELD_BYTES = 16_384;
-/** Of what one client has sent ahead; then others have their turn. */
+/** Pipelined requests of one client before others get their turn. */
 const ANSWERS_AT_ONCE = 16;
 
 export function createFastPath(options: FastPathOptions): FastPath {
@@ -65,7 +67,7 @@ export function createFastPath(options: FastPathOptions): FastPath {
     accept(socket) {
       let leave: (() => boolean) | undefined;
       const left = () => void leave?.();
-      leave = connections.add(drive(socket, { ...options, headEnd, isLast, left }));
+      leave = connections.add(drive(socket, options, { headEnd, isLast, left }));
     },
     retire() {
       isRetired = true;
@@ -79,24 +81,25 @@ export function createFastPath(options: FastPathOptions): FastPath {
   };
 }
 
-/** Serves one connection until it closes or leaves the lane. */
+/** Serves one connection until it closes or leaves the fast path. */
 function drive(
   socket: Socket,
-  options: FastPathOptions & Pick<FastPathResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
+  options: FastPathOptions,
+  { headEnd, isLast, left }: Pick<FastPathResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
 ): Connection {
-  const { listener, takes, headEnd, isLast, keepAliveMs, fairness } = options;
+  const { listener, takes, keepAliveMs, fairness } = options;
   const readHead = createHeadReader(socket);
   let hasAsked = false;
-  /** The answer under way: one at a time. */
+  /** The running response; there is one at a time. */
   let current: FastPathResponse | undefined;
   let held: Buffer | undefined;
-  let isGoingOn = false;
-  /** Others have their turn, and then what is held. */
+  let isAnsweringHeld = false;
+  /** Other connections have their turn; held input comes after them. */
   let isYielding = false;
   let answersLeft = ANSWERS_AT_ONCE;
   let hasLeft = false;
   let isHalfClosed = false;
-  /** The last answer is out. */
+  /** The last response has gone out. */
   let isEnded = false;
 
   function receive(bytes: Buffer): void {
@@ -108,12 +111,15 @@ function drive(
     if (request !== undefined && takes(request.url)) answer(request);
     else if (!receiveFirst(bytes)) {
       leave(() => options.handOver(socket, bytes));
-      // Who takes over has not heard it.
+      // The new owner has missed this event.
       if (isHalfClosed) socket.emit("end");
     }
   }
 
-  /** The first of several heads in one piece; the others are held. False: it is not plain, or not whole. */
+  /**
+   * Answers the first of several heads in one piece and holds the rest. False: the first head is not plain, or not
+   * whole.
+   */
   function receiveFirst(bytes: Buffer): boolean {
     const end = bytes.indexOf(HEAD_END) + HEAD_END.length;
     if (end < HEAD_END.length || end === bytes.byteLength) return false;
@@ -129,7 +135,7 @@ function drive(
     const response = new FastPathResponse(socket, { isHead: request.method === "HEAD", headEnd, isLast, finished });
     current = response;
     listener(request, response);
-    // Mostly it is answered by now, and no timer need be set.
+    // Mostly the response is complete by now, and no timer is needed.
     if (current === response) socket.setTimeout(isHalfClosed ? HALF_CLOSED_MS : options.idleMs());
   }
 
@@ -142,19 +148,19 @@ function drive(
       return;
     }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
-    if (held !== undefined && !isGoingOn) goOn();
+    if (held !== undefined && !isAnsweringHeld) answerHeld();
   }
 
-  /** Whoever is answered at once is no call within the call for the one before: a thousand may come in one piece. */
-  function goOn(): void {
-    isGoingOn = true;
+  /** A loop, because recursion would be a thousand calls deep for a thousand heads in one piece. */
+  function answerHeld(): void {
+    isAnsweringHeld = true;
     while (held !== undefined && current === undefined && !hasLeft && !isEnded && !socket.destroyed) {
       if (answersLeft === 0) {
         isYielding = true;
         fairness.wait(() => {
           isYielding = false;
           answersLeft = ANSWERS_AT_ONCE;
-          goOn();
+          answerHeld();
         });
         return;
       }
@@ -162,10 +168,10 @@ function drive(
       const bytes = held;
       held = undefined;
       socket.resume();
-      // Mostly there are more behind it, which need not be looked at for that.
+      // Mostly more heads follow, and the first is tried alone.
       if (!receiveFirst(bytes)) receive(bytes);
     }
-    isGoingOn = false;
+    isAnsweringHeld = false;
   }
 
   function hold(bytes: Buffer): void {
@@ -176,11 +182,11 @@ function drive(
   function leave(then: () => void): void {
     hasLeft = true;
     for (const [event, listen] of listeners) socket.off(event, listen);
-    options.left();
+    left();
     then();
   }
 
-  /** Nothing more will be asked; what was asked is answered. */
+  /** The client sends no more requests; those it has sent are answered. */
   function halfClosed(): void {
     if (current === undefined && !isYielding) {
       socket.end();
@@ -196,7 +202,7 @@ function drive(
   }
 
   function closed(): void {
-    options.left();
+    left();
     current?.gone();
   }
 
@@ -208,7 +214,7 @@ function drive(
     ["close", closed],
   ] as const;
   for (const [event, listen] of listeners) socket.on(event, listen);
-  // Stays for good; `close` follows.
+  // This listener is never removed; `close` follows an error.
   socket.on("error", () => {});
   socket.setTimeout(options.headMs);
   return { socket, isIdle: () => current === undefined && !isYielding && !isEnded };

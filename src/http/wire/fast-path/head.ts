@@ -1,6 +1,6 @@
-// Reads the plainest kind of request head: `GET` or `HEAD` of a path, header lines without any that concern a body or the
-// connection. Whatever is not surely that is not read at all. A client repeats its header lines from request to request,
-// so each reader, one a connection, remembers the last it has read.
+// Reads plain request heads: `GET` or `HEAD` of a path, without header lines about a body or the connection. Every head
+// that is not surely plain is left to node's parser. A client repeats its header lines from request to request, so each
+// reader, one a connection, remembers the last lines.
 import type { Socket } from "node:net";
 import type { DownloadRequest } from "../../request/exchange.ts";
 import { escapeBeyondAscii } from "../../request/target.ts";
@@ -10,22 +10,22 @@ export interface FastPathRequest extends DownloadRequest {
   readonly url: string;
 }
 
-/** All header lines of a head, read. */
+/** The parsed header lines of a head. */
 interface Fields {
-  /** Their own text, up to and with the empty line. */
+  /** The raw lines, up to and including the empty line. */
   readonly text: string;
   readonly headers: DownloadRequest["headers"];
   readonly rawHeaders: string[];
 }
 
-/** Longer heads are for node's server, which has its own bound. */
+/** Longer heads go to node's server, which has its own limit. */
 const MAX_HEAD_BYTES = 8_192;
 const VERSION = " HTTP/1.1";
-// Raw bytes beyond ASCII too, which node's parser refuses: old browsers send them in queries.
+// Bytes beyond ASCII are included, though node's parser refuses them: old browsers send them in queries.
 const TARGET = /^\/[!-~\x80-\xff]*$/;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-/** Where the request ends, or what becomes of its connection, would depend on these. */
+/** Headers that change where the request ends, or the state of its connection. */
 const NOT_PLAIN: ReadonlySet<string> = new Set([
   "content-length",
   "transfer-encoding",
@@ -36,12 +36,12 @@ const NOT_PLAIN: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Values of Connection that leave it as it is. An offer to upgrade is passed over (RFC 9110 §7.8): Java's client makes it with
- * every request.
+ * Values of Connection that keep the connection as it is. An offer to upgrade is ignored (RFC 9110 §7.8); Java's client
+ * sends it with every request.
  */
 const KEEPING: ReadonlySet<string> = new Set(["keep-alive", "upgrade", "upgrade, http2-settings"]);
 
-/** Undefined unless `bytes` are one whole head, and nothing behind it. */
+/** The reader returns undefined unless `bytes` are exactly one whole plain head. */
 export function createHeadReader(socket: Socket): (bytes: Buffer) => FastPathRequest | undefined {
   let last: Fields | undefined;
   return (bytes) => {
@@ -75,7 +75,7 @@ function readFields(text: string): Fields | undefined {
     const value = withoutBlanks(line.slice(colon + 1));
     if (!NAME.test(name) || !VALUE.test(value)) return undefined;
     const lower = name.toLowerCase();
-    // What a second line of one name means differs from name to name.
+    // The meaning of a repeated header differs from name to name.
     if (lower in headers || NOT_PLAIN.has(lower)) return undefined;
     if (lower === "connection" && !KEEPING.has(value.toLowerCase())) return undefined;
     headers[lower] = value;
@@ -84,7 +84,7 @@ function readFields(text: string): Fields | undefined {
   return headers.host === undefined ? undefined : { text, headers, rawHeaders };
 }
 
-/** Blanks and tabs alone: `trim` would take other characters too. */
+/** Removes spaces and tabs only; `trim` would remove other characters too. */
 function withoutBlanks(text: string): string {
   const isBlank = (code: number) => code === 0x20 || code === 0x09;
   let start = 0;

@@ -1,5 +1,5 @@
-// Writes the answer to a request of the lane straight to its socket, in the same words as node's http server would:
-// head and bytes in one system call, chunked where no length was said. It never waits; backpressure is the writer's.
+// Writes the response to a fast-path request straight to its socket, with the same bytes as node's http server: head
+// and body in one system call, chunked if no length is given. It never waits; backpressure is the caller's task.
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { lendRoom, returnRoom } from "../../../body/head-room.ts";
@@ -7,23 +7,23 @@ import { type DownloadResponse, type Headers, headerLines, namesLength } from ".
 
 export interface FastPathResponseOptions {
   readonly isHead: boolean;
-  /** Ready-made last lines of every head: see `createHeadEnd`. */
+  /** The last lines of every head: see `createHeadEnd`. */
   readonly headEnd: (isLast: boolean) => string;
-  /** Whether the connection is to end behind an answer that begins now. */
+  /** Whether a response that begins now ends the connection. */
   readonly isLast: () => boolean;
-  /** The last byte has been handed to the kernel; called once, perhaps within `end`. */
+  /** Called once when the kernel has the last byte, perhaps within `end`. */
   readonly finished: () => void;
 }
 
-/** One answer on a connection that is used again. A class because a hit would pay for a closure a method. */
+/** One response on a persistent connection. A class, because closures would cost a hit one allocation a method. */
 export class FastPathResponse implements DownloadResponse {
   statusCode = 200;
   headersSent = false;
-  /** The connection ends behind it, and the head says so. */
+  /** This response ends the connection and says so in its head. */
   isLast = false;
   readonly #socket: Socket;
   readonly #options: FastPathResponseOptions;
-  /** Written with the first bytes. */
+  /** The head, until it is written with the first bytes. */
   #head = "";
   #hasBody = true;
   #isChunked = false;
@@ -37,7 +37,7 @@ export class FastPathResponse implements DownloadResponse {
     this.#options = options;
   }
 
-  /** Of an answer that is out, false: the connection is the next one's. */
+  /** False after the end of the response: the connection then belongs to the next one. */
   get destroyed(): boolean {
     return !this.#isFinished && this.#socket.destroyed;
   }
@@ -67,7 +67,7 @@ export class FastPathResponse implements DownloadResponse {
     const lender = bytes !== undefined && this.#sendWhole(bytes) ? bytes : undefined;
     if (lender === undefined) this.#send(bytes, true);
     if (this.#socket.writableLength === 0) this.#finish(lender, taken);
-    // Called back when all before it has been taken, or never will be.
+    // The callback comes when all earlier output is written, or has failed.
     else
       this.#socket.write("", "latin1", (error) => {
         if (!error) this.#finish(lender, taken);
@@ -92,21 +92,21 @@ export class FastPathResponse implements DownloadResponse {
     else this.#onOver = listener;
   }
 
-  /** The connection takes bytes again. */
+  /** Called by the fast path when the socket takes output again. */
   drained(): void {
     const listener = this.#onDrain;
     this.#onDrain = undefined;
     listener?.();
   }
 
-  /** The connection has closed. */
+  /** Called by the fast path when the connection has closed. */
   gone(): void {
     if (this.#isFinished) return;
     this.#onGone?.();
     this.#onOver?.();
   }
 
-  /** Head and body in one piece; false where the body has no room for the head, or that has gone out. */
+  /** Sends head and body in one buffer. False if the body has no room for the head, or the head has gone out. */
   #sendWhole(body: Buffer): boolean {
     if (this.#head === "" || !this.#hasBody || this.#isChunked || !this.#socket.writable) return false;
     const whole = lendRoom(body, this.#head);
@@ -118,7 +118,7 @@ export class FastPathResponse implements DownloadResponse {
 
   #send(bytes: Buffer | undefined, isLast: boolean): void {
     const socket = this.#socket;
-    // A client that has closed its side, or is gone: `close` tells the writer.
+    // The client is gone; `close` reports it to the writer.
     if (!socket.writable) return;
     socket.cork();
     if (this.#head !== "") socket.write(this.#head, "latin1");
@@ -132,7 +132,7 @@ export class FastPathResponse implements DownloadResponse {
     socket.uncork();
   }
 
-  /** The kernel has copied every byte. */
+  /** Ends the response; the kernel has copied every byte. */
   #finish(lender: Buffer | undefined, taken: (() => void) | undefined): void {
     this.#isFinished = true;
     if (lender !== undefined) returnRoom(lender);
@@ -147,13 +147,13 @@ const statusLines = new Map<number, string>();
 function statusLine(status: number): string {
   const known = statusLines.get(status);
   if (known !== undefined) return known;
-  // An origin's own status may be any number; node's server says this of those that it does not know.
+  // An origin's own status may be any number; node's server writes the same word for unknown ones.
   const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
   statusLines.set(status, line);
   return line;
 }
 
-/** The lines that end every head, without the empty one: Date, made anew each second, and what keeps the connection. */
+/** Returns the last lines of every head without the empty one: Date, renewed each second, and Connection. */
 export function createHeadEnd(keepAliveMs: number): (isLast: boolean) => string {
   const keeping = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1_000)}\r\n`;
   let madeAt = Number.NaN;

@@ -1,4 +1,4 @@
-// What is not an image is refused, and no bytes whatever make the gate throw, hang or grow.
+// A body that is not an image is refused, and no bytes make the gate throw, hang or grow.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createGate } from "../../../../src/body/gate/gate.ts";
@@ -48,7 +48,7 @@ describe("foreign bodies", () => {
     expect(gate.head).toBe("foreign");
   });
 
-  test("head is more until the magic is complete, and image is there as soon as it is", () => {
+  test("head is more until the magic is complete, and image is set as soon as it is", () => {
     const gate = createGate();
     gate.push(Buffer.alloc(0));
     gate.push(Buffer.from([0xff, 0xd8]));
@@ -77,10 +77,10 @@ describe("hostile bodies", () => {
     "II*\0",
   ].map((text) => Buffer.from(text, "latin1"));
 
-  test("push() never throws, whatever the bytes, and cuts never change the outcome", () => {
+  test("push() never throws, whatever the bytes, and chunk boundaries never change the outcome", () => {
     const tail = fc.oneof(
       fc.uint8Array({ maxLength: 600 }),
-      // Bytes that mean something to many formats, far more often than chance
+      // Bytes with a meaning in many formats, far more frequent than by chance.
       fc.array(fc.constantFrom(0, 1, 8, 0x2c, 0x21, 0x3b, 0x7f, 0xd9, 0xda, 0xff), { maxLength: 300 }),
     );
     const chunkLengths = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 20 });
@@ -124,7 +124,7 @@ describe("hostile bodies", () => {
     ["bmp, the lowest height there is", "BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01\0\0\0\0\0\0\x80\x01\0\x20\0"],
     ["jpeg that never ends", "\xff\xd8\xff\xda\0\x08\x01\x01\0\0\x3f\0"],
     ["ico", "\0\0\x01\0\xff\xff\0\0\0\0\x01\0\x20\0\xff\xff\xff\xff\xf6\xff\x0f\0"],
-  ])("push() holds no more for huge lengths: %s", (_, head) => {
+  ])("push() does not hold more for huge lengths: %s", (_, head) => {
     const gate = gated(head);
     const chunk = Buffer.alloc(1 << 20, 0x41);
     const before = process.memoryUsage().arrayBuffers;
@@ -134,7 +134,7 @@ describe("hostile bodies", () => {
     expect(gate.isStructureWhole).toBe(false);
   });
 
-  test("push() keeps nothing of a long run of segments, chunks, blocks or boxes", () => {
+  test("push() retains nothing of a long run of segments, chunks, blocks or boxes", () => {
     const bodies = [
       ["\xff\xd8", "\xff\xe1\0\x02"],
       ["\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\0\0\0\0", "\0\0\0\0tEXt\0\0\0\0"],

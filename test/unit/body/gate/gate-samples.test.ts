@@ -1,4 +1,4 @@
-// Real files of every format: whole however they are cut into chunks, never whole before their end.
+// Real files of every format are whole for every division into chunks, and never before their end.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { gatedIn, wholeAfter } from "../../../helpers/gated.ts";
@@ -55,7 +55,7 @@ describe.each([...marked, ...unmarked])("$name", ({ format, width, height, body 
     expect(gatedIn(body, [1]).verdict(WHOLE_END)).toEqual(whole);
   });
 
-  test("verdict() does not depend on where chunks are cut", () => {
+  test("verdict() does not depend on chunk boundaries", () => {
     const lengths = fc.array(fc.oneof(fc.integer({ min: 1, max: 16 }), fc.integer({ min: 1, max: 5000 })), {
       minLength: 1,
     });
@@ -73,11 +73,11 @@ describe.each(marked)("$name", ({ body, format }) => {
     expect(wholeAfter(body)).toBe(body.length);
   });
 
-  test("verdict() is whole when the connection's close ended it", () => {
+  test("verdict() is whole for a body ended by the connection's close", () => {
     expect(gatedIn(body, [4096]).verdict(CLOSED).kind).toBe("whole");
   });
 
-  test("verdict() is truncated at every kilobyte that a close may cut", () => {
+  test("verdict() is truncated for a close at any kilobyte", () => {
     for (let cut = Math.min(1024, body.length - 1); cut < body.length; cut += 1024) {
       const verdict = gatedIn(body.subarray(0, cut), [1000]).verdict(CLOSED);
       expect(verdict).toEqual({ kind: "broken", code: "origin_truncated" });
@@ -96,6 +96,6 @@ describe.each(marked)("$name", ({ body, format }) => {
   );
 });
 
-test.each(unmarked)("verdict() is truncated for $name that a close ended", ({ body }) => {
+test.each(unmarked)("verdict() is truncated for $name ended by a close", ({ body }) => {
   expect(gatedIn(body, [4096]).verdict(CLOSED)).toEqual({ kind: "broken", code: "origin_truncated" });
 });

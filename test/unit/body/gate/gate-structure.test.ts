@@ -1,4 +1,4 @@
-// The corners of each format: what decoders forgive is whole, what they cannot make sense of is not.
+// Edge cases of each format: a file that decoders accept is whole, a file that they cannot decode is not.
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { gated, wholeAfter } from "../../../helpers/gated.ts";
@@ -12,7 +12,7 @@ describe("jpeg", () => {
   const soi = jpeg.subarray(0, 2);
   const rest = jpeg.subarray(2);
   const withoutEnd = jpeg.subarray(0, -2);
-  /** Of 40×30 pixels, one sample each. */
+  /** An image of 40×30 pixels, one sample each. */
   const otherFrame = segment(0xc0, Buffer.from([8, 0, 30, 0, 40, 1, 1, 0x11, 0]));
 
   test.each([
@@ -28,8 +28,8 @@ describe("jpeg", () => {
     ],
     ["an end inside a comment", Buffer.concat([soi, segment(0xfe, Buffer.from([0xff, 0xd9, 0xff, 0xda])), rest])],
     ["an empty segment", Buffer.concat([soi, segment(0xfe, Buffer.alloc(0)), rest])],
-    ["the longest segment there is", Buffer.concat([soi, segment(0xe2, Buffer.alloc(65_533, 0xff)), rest])],
-    ["another frame behind the scan", Buffer.concat([withoutEnd, otherFrame, jpeg.subarray(-2)])],
+    ["the longest possible segment", Buffer.concat([soi, segment(0xe2, Buffer.alloc(65_533, 0xff)), rest])],
+    ["another frame after the scan", Buffer.concat([withoutEnd, otherFrame, jpeg.subarray(-2)])],
     [
       "a second scan",
       Buffer.concat([
@@ -38,7 +38,7 @@ describe("jpeg", () => {
         jpeg.subarray(jpeg.indexOf("\xff\xda", 0, "latin1")),
       ]),
     ],
-  ])("isStructureWhole at the last byte: %s", (_, body) => {
+  ])("isStructureWhole is true at the last byte: %s", (_, body) => {
     expect(wholeAfter(body)).toBe(body.length);
     expect(gated(body).image).toEqual({ format: "jpeg", width: 16, height: 16 });
   });
@@ -48,7 +48,7 @@ describe("jpeg", () => {
     ["an end before any scan", Buffer.concat([soi, segment(0xfe, Buffer.from("a")), Buffer.from([0xff, 0xd9])])],
     ["a stuffed FF before D9", Buffer.concat([withoutEnd, Buffer.from([0xff, 0, 0xd9])])],
     ["a segment shorter than its length", Buffer.concat([soi, Buffer.from([0xff, 0xe0, 0, 1]), rest])],
-    ["an end inside a segment that is cut", Buffer.concat([soi, Buffer.from([0xff, 0xe1, 0xff, 0xff]), rest])],
+    ["an end inside a truncated segment", Buffer.concat([soi, Buffer.from([0xff, 0xe1, 0xff, 0xff]), rest])],
   ])("verdict() is suspect: %s", (_, body) => {
     expect(gated(body).verdict(WHOLE_END)).toMatchObject({ kind: "suspect", reason: "structure" });
   });
@@ -65,7 +65,7 @@ describe("png", () => {
   const data = chunk("IDAT", Buffer.from("IEND IEND IEND"));
   const end = chunk("IEND", Buffer.alloc(0));
 
-  test("isStructureWhole passes over IEND inside a chunk", () => {
+  test("isStructureWhole ignores IEND inside a chunk", () => {
     const body = Buffer.concat([signature, header, data, end]);
     expect(wholeAfter(body)).toBe(body.length);
     expect(gated(body).image).toEqual({ format: "png", width: 9, height: 7 });
@@ -92,15 +92,15 @@ describe("gif", () => {
       "tables of colours",
       `GIF89a\x05\0\x04\0\x80\0\0\x3b\x3b\x3b\x3b\x3b\x3b\x2c\0\0\0\0\x05\0\x04\0\x80\x3b\x3b\x3b\x3b\x3b\x3b\x02\x01\x3b\0\x3b`,
     ],
-    ["a comment that holds a script", `${screen}\x21\xfe\x10*/=1;alert(1);//\0${picture}\x3b`],
+    ["a comment that contains a script", `${screen}\x21\xfe\x10*/=1;alert(1);//\0${picture}\x3b`],
     ["zeros between blocks", `${screen}\0\0${picture}\0\x3b`],
-  ])("isStructureWhole at the trailer: %s", (_, text) => {
+  ])("isStructureWhole is true at the trailer: %s", (_, text) => {
     const body = Buffer.from(text, "latin1");
     expect(wholeAfter(body)).toBe(body.length);
     expect(gated(body).image).toEqual({ format: "gif", width: 5, height: 4 });
   });
 
-  test("head is image for a GIF that is a script as well", () => {
+  test("head is image for a GIF that is also a script", () => {
     expect(gated("GIF89a/*\x04\0\0\0\0*/=1;alert(document.domain)").head).toBe("image");
   });
 
@@ -108,7 +108,7 @@ describe("gif", () => {
     ["no trailer", `${screen}${picture}`],
     ["no picture", `${screen}\x3b`],
     ["no picture, only a comment", `${screen}\x21\xfe\x01a\0\x3b`],
-    ["a block of no known kind", `${screen}\x40${picture}\x3b`],
+    ["a block of unknown type", `${screen}\x40${picture}\x3b`],
     ["a trailer inside a sub-block", `${screen}\x21\xfe\x09\x3b\x3b`],
   ])("verdict() is suspect: %s", (_, text) => {
     expect(gated(text).verdict(WHOLE_END)).toMatchObject({ kind: "suspect", reason: "structure" });
@@ -121,10 +121,10 @@ describe("webp", () => {
     head.writeUInt32LE(size, 4);
     return Buffer.concat([head, Buffer.from(chunks.join(""), "latin1")]);
   };
-  /** Five bytes of payload, the fewest for a size: 3 × 2 pixels. */
+  /** Five bytes of payload, the fewest that contain a size: 3 × 2 pixels. */
   const lossless = "VP8L\x05\0\0\0\x2f\x02\x40\0\0";
 
-  test("isStructureWhole at the pad byte of an odd last chunk, not before", () => {
+  test("isStructureWhole is true at the pad byte of an odd last chunk, not before", () => {
     const body = riff(4 + 14, lossless, "\0");
     expect(wholeAfter(body)).toBe(body.length);
     expect(gated(body).verdict(CLOSED)).toMatchObject({ kind: "whole", image: { width: 3, height: 2 } });
@@ -146,15 +146,15 @@ describe("webp", () => {
 
   test.each([
     ["no chunk", riff(4)],
-    ["a chunk beyond the end, though its bytes come", riff(4 + 14, "VP8L\x20\0\0\0\x2f\x02\x40\0\0", "x".repeat(40))],
-    ["a size of nothing", riff(0, lossless)],
-    ["no pad byte, though announced", riff(4 + 14, lossless)],
+    ["a chunk beyond the end, though its bytes arrive", riff(4 + 14, "VP8L\x20\0\0\0\x2f\x02\x40\0\0", "x".repeat(40))],
+    ["a RIFF size of 0", riff(0, lossless)],
+    ["no pad byte, though the RIFF size includes it", riff(4 + 14, lossless)],
     ["no pad byte, and a RIFF size without it", riff(4 + 13, lossless)],
-    ["a pad byte outside of the RIFF size", riff(4 + 13, lossless, "\0")],
+    ["a pad byte outside the RIFF size", riff(4 + 13, lossless, "\0")],
     ["no pad byte of an odd chunk of metadata", riff(4 + 14 + 9, lossless, "\0EXIF\x01\0\0\0a")],
-    ["bytes inside the RIFF size that are no chunk", riff(4 + 14 + 7, lossless, "\0", "\0".repeat(7))],
+    ["bytes inside the RIFF size that are not a chunk", riff(4 + 14 + 7, lossless, "\0", "\0".repeat(7))],
     ["a chunk beyond the end", riff(4 + 14, "VP8L\xff\xff\0\0\x2f\x02\x40\0\0\0")],
-    ["a first chunk of no known kind", riff(4 + 14, "ALPH\x05\0\0\0\x2f\x02\x40\0\0\0")],
+    ["a first chunk of unknown type", riff(4 + 14, "ALPH\x05\0\0\0\x2f\x02\x40\0\0\0")],
     ["an extended header and no picture", riff(4 + 18, `VP8X\x0a${"\0".repeat(13)}`)],
     ["an extended header and metadata only", riff(4 + 30, `VP8X\x0a${"\0".repeat(13)}`, "EXIF\x04\0\0\0abcd")],
     ["a first chunk too short for a size", riff(4 + 10, "VP8X\x02\0\0\0\0\0")],
@@ -162,7 +162,7 @@ describe("webp", () => {
     expect(gated(body).verdict(WHOLE_END)).toMatchObject({ kind: "suspect", reason: "structure" });
   });
 
-  test.each(["VP8L", "VP8 ", "ANMF"])("isStructureWhole after an extended header and %s", (type) => {
+  test.each(["VP8L", "VP8 ", "ANMF"])("isStructureWhole is true after an extended header and %s", (type) => {
     const body = riff(4 + 30, `VP8X\x0a${"\0".repeat(13)}`, `${type}\x04\0\0\0abcd`);
     expect(wholeAfter(body)).toBe(body.length);
   });
@@ -221,7 +221,7 @@ describe("avif and heic", () => {
     ],
     ["a structural brand that names avif", [ftyp("mif1", "miaf", "avif"), meta(), mdat]],
     ["an image sequence", [ftyp("avis", "avif"), meta(), box("moov", "0123"), mdat]],
-  ])("isStructureWhole at the last byte, size of the largest picture: %s", (_, boxes) => {
+  ])("isStructureWhole is true at the last byte, with the size of the largest image: %s", (_, boxes) => {
     const body = Buffer.concat(boxes);
     expect(wholeAfter(body)).toBe(body.length);
     expect(gated(body).image).toEqual({ format: "avif", width: 640, height: 480 });
@@ -236,7 +236,7 @@ describe("avif and heic", () => {
     expect(gate.isStructureWhole).toBe(true);
   });
 
-  test("verdict() takes data that runs to the end as proven by the framing alone", () => {
+  test("verdict() accepts data that extends to the end as proven by the framing alone", () => {
     const toTheEnd = Buffer.from(mdat);
     toTheEnd.writeUInt32BE(0, 0);
     const gate = gated(ftyp("avif"), meta(), toTheEnd);
@@ -249,7 +249,7 @@ describe("avif and heic", () => {
     ["no data", [ftyp("avif"), meta()]],
     ["no description", [ftyp("avif"), mdat]],
     ["a sequence without its index", [ftyp("avis"), meta(), mdat]],
-    ["something that is no box before the data", [ftyp("avif"), meta(), "\0\0\0\0\0\0\0\0", mdat]],
+    ["bytes before the data that are not a box", [ftyp("avif"), meta(), "\0\0\0\0\0\0\0\0", mdat]],
     ["a box smaller than its own head", [ftyp("avif"), meta(), "\0\0\0\x07mdat"]],
   ])("verdict() is suspect: %s", (_, parts) => {
     expect(gated(...parts).verdict(WHOLE_END)).toMatchObject({ kind: "suspect", reason: "structure" });
@@ -264,25 +264,25 @@ describe("avif and heic", () => {
     },
   );
 
-  test("head is more until all brands are there", () => {
+  test("head is more until all brands have arrived", () => {
     const head = ftyp("mif1", "miaf", "avif");
     expect(gated(head.subarray(0, -1)).head).toBe("more");
     expect(gated(head).image?.format).toBe("avif");
   });
 
-  test("a real file's size is that of its own ispe", async () => {
+  test("the size of a real file is that of its own ispe", async () => {
     expect(gated(await noisyAvif(33, 17)).image).toMatchObject({ width: 33, height: 17 });
   });
 });
 
 describe("bmp", () => {
-  test("isStructureWhole by the file's size where run-length data has none of its own", () => {
+  test("isStructureWhole uses the file's size if run-length data has none of its own", () => {
     const body = runLengthBmp(30, 20);
     body.writeUInt32LE(0, 34);
     expect(wholeAfter(body)).toBe(body.length);
   });
 
-  test("verdict() rests on the framing where no field says how long the data is", () => {
+  test("verdict() relies on the framing if no field contains the length of the data", () => {
     const body = runLengthBmp(30, 20);
     body.writeUInt32LE(0, 34);
     body.writeUInt32LE(0, 2);
@@ -290,7 +290,7 @@ describe("bmp", () => {
     expect(gated(body).verdict(CLOSED)).toEqual({ kind: "broken", code: "origin_truncated" });
   });
 
-  test("isStructureWhole of the oldest header, 3 × 2 pixels of 24 bits", () => {
+  test("isStructureWhole is true for the oldest header, 3 × 2 pixels of 24 bits", () => {
     const body = Buffer.from(
       `BM\0\0\0\0\0\0\0\0\x1a\0\0\0\x0c\0\0\0\x03\0\x02\0\x01\0\x18\0${"x".repeat(24)}`,
       "latin1",
@@ -299,7 +299,7 @@ describe("bmp", () => {
     expect(gated(body).image).toEqual({ format: "bmp", width: 3, height: 2 });
   });
 
-  test("verdict() is suspect where pixels begin inside the header", () => {
+  test("verdict() is suspect if pixels begin inside the header", () => {
     const body = runLengthBmp(30, 20);
     body.writeUInt32LE(20, 10);
     expect(gated(body).verdict(WHOLE_END)).toMatchObject({ kind: "suspect", reason: "structure" });
@@ -316,14 +316,14 @@ describe("tiff and ico", () => {
     expect(gated(text).image).toEqual({ format: "tiff", width: undefined, height: undefined });
   });
 
-  test("image has the size of the largest picture of an icon", () => {
+  test("image has the size of the largest image of an icon", () => {
     const entry = (side: number) => `${String.fromCharCode(side, side)}\0\0\x01\0\x20\0\x10\0\0\0\x46\0\0\0`;
     const icon = `\0\0\x01\0\x03\0${entry(16)}${entry(0)}${entry(32)}`;
     expect(gated(icon).image).toEqual({ format: "ico", width: 256, height: 256 });
   });
 });
 
-test("image of a png is known from its header alone", async () => {
+test("image of a PNG is set from its header alone", async () => {
   const gate = gated((await noisyPng(20, 10)).subarray(0, 29));
   expect(gate.image).toEqual({ format: "png", width: 20, height: 10 });
 });

@@ -1,4 +1,4 @@
-// The table of verdicts: what structure, framing and hash together allow.
+// The table of verdicts for each combination of structure, framing and hash.
 import { expect, test } from "vitest";
 import type { Framing, Gate } from "../../../../src/body/gate/gate.ts";
 import { gated } from "../../../helpers/gated.ts";

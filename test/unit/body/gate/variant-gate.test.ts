@@ -4,7 +4,7 @@ import { noisyJpeg } from "../../../helpers/images.ts";
 
 const END = { framing: "length", isFramingWhole: true, isHashRight: true } as const;
 
-test("createVariantGate() takes JSON as it came, in any pieces", () => {
+test("createVariantGate() accepts JSON as it is, in any chunks", () => {
   const gate = createVariantGate();
   gate.push(Buffer.from("{"));
   expect([gate.head, gate.image?.format]).toEqual(["image", "json"]);
@@ -12,7 +12,7 @@ test("createVariantGate() takes JSON as it came, in any pieces", () => {
   expect([gate.verdict(END), gate.isStructureWhole]).toEqual([{ kind: "whole", image: gate.image }, true]);
 });
 
-test("createVariantGate() judges images as any gate", async () => {
+test("createVariantGate() checks images as any gate does", async () => {
   const jpeg = await noisyJpeg(20, 10);
   const whole = createVariantGate();
   whole.push(jpeg);

@@ -1,4 +1,4 @@
-// When a spool goes to disk, how the disk slows the origin, and what becomes of the body when the disk fails.
+// Tests when a spool goes to disk, how the disk paces the origin, and how the body ends if the disk fails.
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
@@ -21,12 +21,12 @@ import { randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
 const KIB = 1_024;
 const MIB = 1_048_576;
 
-/** Fails soon instead of never. */
+/** Fails soon instead of hanging. */
 function soon(promise: Promise<void>): Promise<void> {
   return Promise.race([promise, after(5_000).then(() => Promise.reject(new Error("it waits for ever")))]);
 }
 
-/** A disk that takes `room` bytes and then fails, which resolves `failed`. */
+/** A disk that accepts `room` bytes and then fails, which resolves `failed`. */
 function failingDisk(room: number, code = "ENOSPC"): Partial<Disk> & { readonly failed: Promise<void> } {
   let left = room;
   const latch = createLatch();
@@ -34,7 +34,7 @@ function failingDisk(room: number, code = "ENOSPC"): Partial<Disk> & { readonly 
     failed: latch.opened,
     async write(descriptor, pieces, position) {
       if (left === 0) {
-        // Once those who asked have been told.
+        // Resolves after the callbacks of the failure ran.
         setImmediate(latch.open);
         throw diskError(code);
       }
@@ -46,7 +46,7 @@ function failingDisk(room: number, code = "ENOSPC"): Partial<Disk> & { readonly 
   };
 }
 
-/** Whether a body has room for a file of its own. */
+/** Whether a body fits into a file of its own. */
 async function isKept(pool: TestPool): Promise<boolean> {
   const spool = pool.open();
   await writeAll(spool, randomBytes(64 * KIB));
@@ -63,7 +63,7 @@ test.each([
   [99, "buffer"],
   [100, "buffer"],
   [101, "file"],
-])("a body of %d bytes ends as a %s where a spool may keep 100 in memory", async (size, kind) => {
+])("a body of %d bytes ends as a %s if a spool may keep 100 in memory", async (size, kind) => {
   const pool = testPool({ perSpoolBytes: 100 });
   const spool = pool.open();
   const bytes = randomBytes(size);
@@ -91,7 +91,7 @@ test("spools go to disk when the pool's memory is used up, and stay in memory be
   expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
 });
 
-test("resize() counts from the next write on", async () => {
+test("resize() applies from the next write", async () => {
   const pool = testPool({ memoryBytes: 250_000 });
   const spool = pool.open();
   spool.write(randomBytes(100_000));
@@ -101,7 +101,7 @@ test("resize() counts from the next write on", async () => {
   spool.release();
 });
 
-test("a spool on disk keeps the latest 256 KiB in memory, and nothing while the pool's memory is used up", async () => {
+test("a spool on disk keeps its latest 256 KiB in memory, and no byte while the pool's memory is used up", async () => {
   const pool = testPool({ perSpoolBytes: 0 });
   const spool = pool.open();
   const bytes = randomBytes(MIB);
@@ -120,7 +120,7 @@ test("a spool on disk keeps the latest 256 KiB in memory, and nothing while the 
   spool.release();
 });
 
-test("write() is false once the disk is behind by over 1 MiB, until drained() resolves", async () => {
+test("write() is false once the disk lags by over 1 MiB, until drained() resolves", async () => {
   const latch = createLatch();
   const pool = testPool({
     perSpoolBytes: 0,
@@ -149,7 +149,7 @@ test("write() is false once the disk is behind by over 1 MiB, until drained() re
   spool.release();
 });
 
-test("write() is false once the disk is behind by over 64 KiB while the pool's memory is used up", async () => {
+test("write() is false once the disk lags by over 64 KiB while the pool's memory is used up", async () => {
   const pool = testPool({ memoryBytes: 0 });
   const spool = pool.open();
   expect(spool.write(randomBytes(64 * KIB))).toBe(true);
@@ -190,7 +190,7 @@ test("short writes of the disk lose nothing", async () => {
   spool.release();
 });
 
-test("the store may rename the file away: readers go on, and the release removes nothing", async () => {
+test("the store may rename the file: readers continue, and the release removes nothing", async () => {
   const pool = testPool({ perSpoolBytes: 0 });
   const spool = pool.open();
   const bytes = randomBytes(300_000);
@@ -204,7 +204,7 @@ test("the store may rename the file away: readers go on, and the release removes
   expect(readFileSync(blob).equals(bytes)).toBe(true);
 });
 
-test("a file that was there before is neither written nor removed", async () => {
+test("a file that existed before is neither written nor removed", async () => {
   let foreign = "";
   const pool = testPool({
     perSpoolBytes: 0,
@@ -229,24 +229,27 @@ test.each([
   ["EDQUOT", "store_full"],
   ["EIO", "store_failed"],
   ["EROFS", "store_failed"],
-])("finish() turns %s into %s, and a reader that keeps up gets every byte and a clean end", async (code, expected) => {
-  const pool = testPool({ perSpoolBytes: 0, disk: failingDisk(100_000, code) });
-  const spool = pool.open();
-  const bytes = randomBytes(3 * MIB);
-  spool.hold();
-  const reader = readToEnd(spool).finally(() => spool.release());
-  await writeAll(spool, bytes);
-  await expect(spool.finish()).rejects.toMatchObject({ code: expected, cause: { code } });
-  const { hashes } = wholeBody(bytes);
-  expect(spool.end).toMatchObject({ kind: "unstored", error: { code: expected }, hashes });
-  expect((await reader).equals(bytes)).toBe(true);
-  spool.release();
-  expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
-  await pool.close();
-  expect(pool.files()).toEqual([]);
-});
+])(
+  "finish() translates %s to %s, and a reader that keeps up gets every byte and a clean end",
+  async (code, expected) => {
+    const pool = testPool({ perSpoolBytes: 0, disk: failingDisk(100_000, code) });
+    const spool = pool.open();
+    const bytes = randomBytes(3 * MIB);
+    spool.hold();
+    const reader = readToEnd(spool).finally(() => spool.release());
+    await writeAll(spool, bytes);
+    await expect(spool.finish()).rejects.toMatchObject({ code: expected, cause: { code } });
+    const { hashes } = wholeBody(bytes);
+    expect(spool.end).toMatchObject({ kind: "unstored", error: { code: expected }, hashes });
+    expect((await reader).equals(bytes)).toBe(true);
+    spool.release();
+    expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
+    await pool.close();
+    expect(pool.files()).toEqual([]);
+  },
+);
 
-test("a disk that fails once all has come leaves the hashes", async () => {
+test("a disk that fails after the last byte leaves the hashes", async () => {
   const latch = createLatch();
   const write = () => latch.opened.then(() => Promise.reject(diskError("ENOSPC")));
   const spool = testPool({ perSpoolBytes: 0, disk: { write } }).open();
@@ -259,7 +262,7 @@ test("a disk that fails once all has come leaves the hashes", async () => {
   spool.release();
 });
 
-test("a disk that cannot be opened at all costs a reader nothing", async () => {
+test("a reader gets every byte if the file cannot be created", async () => {
   const pool = testPool({ perSpoolBytes: 0, disk: { open: () => Promise.reject(diskError("EMFILE")) } });
   const spool = pool.open();
   const bytes = randomBytes(MIB);
@@ -273,7 +276,7 @@ test("a disk that cannot be opened at all costs a reader nothing", async () => {
   expect(pool.usage.bytes).toBe(0);
 });
 
-test("files take no more than the room there is; what does not fit is passed on, and may be kept again when files have gone", async () => {
+test("files use at most the given room; a larger body is streamed unstored, and fits again once files are removed", async () => {
   const pool = testPool({ perSpoolBytes: 0, room: () => 2 * MIB });
   const kept = pool.open();
   await writeAll(kept, randomBytes(2 * MIB));
@@ -291,7 +294,7 @@ test("files take no more than the room there is; what does not fit is passed on,
   await eventually(() => isKept(pool), "its room is free again");
 });
 
-test("a file that the store has renamed away leaves its room when the last reader has gone", async () => {
+test("a file that the store has renamed frees its room when the last reader has left", async () => {
   const pool = testPool({ perSpoolBytes: 0, room: () => MIB });
   const spool = pool.open();
   await writeAll(spool, randomBytes(MIB));
@@ -303,7 +306,7 @@ test("a file that the store has renamed away leaves its room when the last reade
   await eventually(() => isKept(pool), "its room is free again");
 });
 
-test("without a disk write() is false until the fastest reader has moved on; the slow one loses its place", async () => {
+test("without a disk write() is false until the fastest reader has advanced; the slow one loses its bytes", async () => {
   const disk = failingDisk(64 * KIB);
   const pool = testPool({ perSpoolBytes: 0, disk });
   const spool = pool.open();
@@ -328,7 +331,7 @@ test("without a disk write() is false until the fastest reader has moved on; the
   spool.release();
 });
 
-test("without a disk a slower reader keeps its place while half of the memory is free", async () => {
+test("without a disk a slower reader keeps its bytes while half of the memory is free", async () => {
   const disk = failingDisk(64 * KIB);
   const pool = testPool({ perSpoolBytes: 0, disk });
   const spool = pool.open();
@@ -345,7 +348,7 @@ test("without a disk a slower reader keeps its place while half of the memory is
   expect(pool.usage.bytes).toBe(0);
 });
 
-test("without a disk slower readers have half of the memory, and the fastest does not wait for them", async () => {
+test("without a disk slower readers may use half of the memory, and the fastest does not wait for them", async () => {
   const disk = failingDisk(64 * KIB);
   const pool = testPool({ perSpoolBytes: 0, disk, memoryBytes: 2 * MIB });
   const spool = pool.open();
@@ -366,7 +369,7 @@ test("without a disk slower readers have half of the memory, and the fastest doe
   for (let user = 0; user < 3; user += 1) spool.release();
 });
 
-test("without a disk what slower readers had is let go when they leave", async () => {
+test("without a disk the bytes of slower readers are freed when they leave", async () => {
   const disk = failingDisk(0);
   const pool = testPool({ perSpoolBytes: 0, disk });
   const spool = pool.open();
@@ -384,7 +387,7 @@ test("without a disk what slower readers had is let go when they leave", async (
   spool.release();
 });
 
-test("hasAll() until a disk that has failed and the fastest reader let bytes go", async () => {
+test("hasAll() is true until the disk has failed and the fastest reader has passed some bytes", async () => {
   const disk = failingDisk(64 * KIB);
   const spool = testPool({ perSpoolBytes: 0, disk }).open();
   expect(spool.hasAll()).toBe(true);
@@ -400,7 +403,7 @@ test("hasAll() until a disk that has failed and the fastest reader let bytes go"
   spool.release();
 });
 
-test("hasAll() of a body on disk, whatever of it is in memory", async () => {
+test("hasAll() is true for a body on disk, whatever part of it is in memory", async () => {
   const spool = testPool({ perSpoolBytes: 0, memoryBytes: 0 }).open();
   await writeAll(spool, randomBytes(MIB));
   expect(spool.hasAll()).toBe(true);
@@ -409,7 +412,7 @@ test("hasAll() of a body on disk, whatever of it is in memory", async () => {
   spool.release();
 });
 
-test("without a disk who waits for the end alone does not stop the origin, and a reader beside it keeps its place", async () => {
+test("without a disk a holder that waits for the end does not pause the origin, and another reader keeps its bytes", async () => {
   const disk = failingDisk(64 * KIB);
   const pool = testPool({ perSpoolBytes: 0, disk });
   const spool = pool.open();
@@ -419,7 +422,7 @@ test("without a disk who waits for the end alone does not stop the origin, and a
   await soon(writeAll(spool, bytes.subarray(0, MIB)));
   await disk.failed;
   expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
-  // It reads from where the window still is.
+  // The reader continues at the window's start.
   spool.hold();
   const rest = readToEnd(spool, MIB);
   await soon(writeAll(spool, bytes.subarray(MIB)));
@@ -430,7 +433,7 @@ test("without a disk who waits for the end alone does not stop the origin, and a
   expect(pool.usage.bytes).toBe(0);
 });
 
-test("without a disk and without readers the origin is not stopped, and memory stays bounded", async () => {
+test("without a disk and without readers the origin is not paused, and memory stays bounded", async () => {
   const disk = failingDisk(0);
   const pool = testPool({ perSpoolBytes: 0, disk });
   const spool = pool.open();
@@ -441,7 +444,7 @@ test("without a disk and without readers the origin is not stopped, and memory s
   spool.release();
 });
 
-test("without a disk the origin goes on when the last reader leaves", async () => {
+test("without a disk the origin resumes when the last reader leaves", async () => {
   const disk = failingDisk(0);
   const pool = testPool({ perSpoolBytes: 0, disk });
   const spool = pool.open();
@@ -475,7 +478,7 @@ test("without a disk the next reader sets the pace when the fastest has left", a
   spool.release();
 });
 
-test("a fast reader takes nothing from a slow one after the end of a body that is on no disk", async () => {
+test("after the end of a body that is not on disk a fast reader costs a slow one no byte", async () => {
   const spool = testPool({ perSpoolBytes: 0, disk: failingDisk(0) }).open();
   const bytes = randomBytes(MIB);
   spool.hold();
@@ -487,7 +490,7 @@ test("a fast reader takes nothing from a slow one after the end of a body that i
   spool.release();
 });
 
-test("a file that cannot be read back gives store_failed", async () => {
+test("read() throws store_failed for a file that cannot be read back", async () => {
   const pool = testPool({ perSpoolBytes: 0, disk: { read: () => Promise.reject(diskError("EIO")) } });
   const spool = pool.open();
   await writeAll(spool, randomBytes(MIB));
@@ -496,7 +499,7 @@ test("a file that cannot be read back gives store_failed", async () => {
   spool.release();
 });
 
-test("the descriptor is closed once, after a read that was under way at the last release", async () => {
+test("the descriptor is closed once, after a read that was running at the last release", async () => {
   const latch = createLatch();
   const steps: string[] = [];
   const pool = testPool({
@@ -526,7 +529,7 @@ test("the descriptor is closed once, after a read that was under way at the last
   expect(steps).toEqual(["read", "close"]);
 });
 
-test("a file whose closing fails is removed all the same", async () => {
+test("a file is removed even if closing it fails", async () => {
   const close: Disk["close"] = async (descriptor) => {
     await REAL_DISK.close(descriptor);
     throw diskError("EIO");
@@ -541,7 +544,7 @@ test("a file whose closing fails is removed all the same", async () => {
   expect(pool.files()).toEqual([]);
 });
 
-test("finish() never resolves for a spool that is released while the disk is behind", async () => {
+test("finish() never resolves for a spool that is released while the disk lags", async () => {
   const latch = createLatch();
   const pool = testPool({
     perSpoolBytes: 0,

@@ -1,4 +1,4 @@
-// Hashes and block sums are those of node:crypto and zlib, however the bytes came and wherever they are.
+// Hashes and block sums equal those of node:crypto and zlib, for every division into chunks, in memory and on disk.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -8,7 +8,7 @@ import type { DigestName } from "../../../../src/core/object.ts";
 import { testPool } from "../../../helpers/spools.ts";
 import { randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
 
-/** Chunk sizes about every bound: single bytes, the gathering of small chunks, blocks. */
+/** Chunk sizes around every bound: single bytes, merged small chunks, blocks. */
 const chunkSizes = fc.array(
   fc.oneof(
     fc.integer({ min: 1, max: 40 }),
@@ -28,7 +28,7 @@ function cut(bytes: Buffer, sizes: readonly number[]): Buffer[] {
 
 const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
 
-test("finish() gives the hashes and block sums of the bytes, in memory and on disk alike", async () => {
+test("finish() returns the hashes and block sums of the bytes, in memory and on disk", async () => {
   const pool = testPool();
   await fc.assert(
     fc.asyncProperty(chunkSizes, async (sizes) => {
@@ -60,7 +60,7 @@ test.each([0, 1, 65_535, 65_536, 65_537, 131_072, 600_000])("digests of %d bytes
 });
 
 test.each([10, 600_000])(
-  "finish() of %d bytes makes the digests of the pool and of the spool, and no others",
+  "finish() of %d bytes computes the digests of the pool and of the spool, and no others",
   async (size) => {
     const bytes = randomBytes(size);
     const { sha256, md5, sha1 } = wholeBody(bytes).hashes;
@@ -78,6 +78,6 @@ test.each([10, 600_000])(
   },
 );
 
-test("hashFile() throws store_failed for a file that is not there", async () => {
+test("hashFile() throws store_failed for a file that does not exist", async () => {
   await expect(hashFile(join(testPool().dir, "none"))).rejects.toMatchObject({ code: "store_failed" });
 });

@@ -1,5 +1,5 @@
-// Whoever stops the origin lets it go on: in whatever order readers come and leave, wait and read on, and the disk is behind, well
-// again or fails, a stopped origin has the disk or a reader that has bytes to take.
+// A paused origin always resumes. Readers come, leave, wait and read on in any order, while the disk lags, recovers or
+// fails. In all cases a paused origin has a disk or a reader that still has bytes to take.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Spool } from "../../../../src/body/spool/spool.ts";
@@ -10,7 +10,7 @@ import { diskError, testPool } from "../../../helpers/spools.ts";
 const KIB = 1_024;
 const turn = () => new Promise(setImmediate);
 
-/** A disk whose writes wait until one says what becomes of them. */
+/** A disk whose writes wait until the test decides their result. */
 function handDisk() {
   let pending: { readonly bytes: number; settle(taken: number): void; fail(): void } | undefined;
   const disk: Partial<Disk> = {
@@ -41,10 +41,10 @@ function handDisk() {
 }
 
 interface TestReader {
-  /** It has asked for more than has come. */
+  /** The reader asks for more than has arrived. */
   readonly isWaiting: boolean;
   readonly isGone: boolean;
-  /** One piece. */
+  /** One chunk. */
   read(): void;
   leave(): void;
 }
@@ -69,7 +69,7 @@ function readerOf(spool: Spool): TestReader {
           if (piece === undefined) reader.leave();
           else at += piece.byteLength;
         },
-        () => reader.leave(), // Too slow for a body without a disk, the end of a broken one, or it has left.
+        () => reader.leave(), // Too slow for a body without a disk, the end of a broken body, or released.
       );
     },
     leave() {
@@ -88,7 +88,7 @@ interface Scene {
   readonly disk: ReturnType<typeof handDisk>;
   readonly readers: TestReader[];
   readonly patient: (() => void)[];
-  /** Held for readers that are to come. */
+  /** Held for readers that come later. */
   letBeginningGo: (() => void) | undefined;
   isStopped: boolean;
 }
@@ -131,7 +131,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       (index): Step =>
         ({ spool, readers }) => {
           const reader = nth(readers, index);
-          // All that is there, and then it waits.
+          // Reads all bytes so far, then waits.
           for (let left = spool.received; left >= 0 && reader?.isWaiting === false && !reader.isGone; left -= KIB)
             reader.read();
         },
@@ -175,14 +175,14 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Step>(({ disk }) => disk.fails()) },
 );
 
-/** Nobody is left who would let the origin go on. */
+/** Nothing is left that would let the origin resume. */
 function isStuck({ isStopped, disk, readers, letBeginningGo }: Scene): boolean {
   const mayTake = readers.some(({ isWaiting, isGone }) => !isWaiting && !isGone);
   return isStopped && !disk.isBusy() && letBeginningGo === undefined && !mayTake;
 }
 
 test.each([64 * 1_024 * KIB, 0])(
-  "a stopped origin always has somebody to wait for, with %d bytes for all spools",
+  "a paused origin always waits for a disk or a reader, with %d bytes for all spools",
   async (memoryBytes) => {
     const walks = fc.array(fc.tuple(steps, fc.boolean()), { minLength: 1, maxLength: 60, size: "max" });
     await fc.assert(
@@ -195,7 +195,7 @@ test.each([64 * 1_024 * KIB, 0])(
         const scene: Scene = { spool, disk, readers: [], patient: [], letBeginningGo, isStopped: false };
         for (const [step, isAlone] of walk) {
           step(scene);
-          // Others fall into the same turn.
+          // Other steps happen in the same turn.
           if (!isAlone) continue;
           await turn();
           if (isStuck(scene)) throw new Error(`stopped after ${spool.received} bytes, and all wait`);
@@ -217,7 +217,7 @@ test.each([64 * 1_024 * KIB, 0])(
   },
 );
 
-test("the origin goes on when the disk fails while a reader waits for more, and another has left meanwhile", async () => {
+test("the origin resumes when the disk fails while a reader waits for more, and another has left", async () => {
   const disk = handDisk();
   const spool = testPool({ disk: disk.disk }).open();
   spool.hold();
@@ -225,7 +225,7 @@ test("the origin goes on when the disk fails while a reader waits for more, and 
   for (let goesOn = true; goesOn; ) goesOn = spool.write(Buffer.alloc(64 * KIB));
   const drained = spool.drained();
   while (!reader.isWaiting) reader.read();
-  await turn(); // The disk has been asked.
+  await turn(); // The disk has a write.
   spool.release();
   disk.fails();
   await drained;

@@ -1,4 +1,4 @@
-// What every spool promises, whether its bytes are in memory or on disk.
+// The guarantees of every spool, whether its bytes are in memory or on disk.
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
@@ -9,12 +9,12 @@ const broken = new HuiyuanError("origin_truncated", "Cannot use the body: it was
 
 describe.each([
   ["in memory", 1_000_000],
-  ["that leaves memory midway", 100_000],
+  ["that leaves memory halfway", 100_000],
   ["on disk from the first byte", 0],
 ])("a spool %s", (_name, perSpoolBytes) => {
   const bytes = randomBytes(300_001);
 
-  test("gives the same bytes to readers of every speed and to one that comes after the end", async () => {
+  test("returns the same bytes to readers of every speed and to one that starts after the end", async () => {
     const spool = testPool({ perSpoolBytes }).open();
     const early = readToEnd(spool);
     await writeAll(spool, bytes.subarray(0, 150_000), 10_000);
@@ -30,7 +30,7 @@ describe.each([
     spool.release();
   });
 
-  test("gives at most 256 KiB at a time, and the bytes that were asked for", async () => {
+  test("returns at most 256 KiB at a time, from the requested offset", async () => {
     const spool = testPool({ perSpoolBytes }).open();
     spool.write(Buffer.from(bytes));
     await spool.finish();
@@ -45,7 +45,7 @@ describe.each([
     spool.release();
   });
 
-  test("fail() lets a reader have the bytes that came, then throws the error", async () => {
+  test("fail() lets a reader get the bytes that arrived, then throws the error", async () => {
     const pool = testPool({ perSpoolBytes });
     const spool = pool.open();
     await writeAll(spool, bytes);
@@ -102,7 +102,7 @@ describe.each([
     spool.release();
   });
 
-  test("the last release() returns memory and files to zero, and not the one before", async () => {
+  test("only the last release() returns memory and files to zero", async () => {
     const pool = testPool({ perSpoolBytes });
     const spool = pool.open();
     await writeAll(spool, bytes);
@@ -131,11 +131,11 @@ describe.each([
   });
 });
 
-test("hold() and release() throw once nobody holds the spool", () => {
+test("hold() and release() throw once the spool has no holds", () => {
   const pool = testPool();
   const spool = pool.open();
   spool.release();
-  expect(() => spool.release()).toThrow("nobody holds it");
+  expect(() => spool.release()).toThrow("it has no holds");
   expect(() => spool.hold()).toThrow("released");
   expect(pool.usage.spools).toBe(0);
 });
@@ -148,7 +148,7 @@ test("write() and finish() throw after finish()", async () => {
   spool.release();
 });
 
-test("peek() gives a chunk as it came, without copying", async () => {
+test("peek() returns a chunk as it arrived, without copying", async () => {
   const spool = testPool().open();
   const chunk = randomBytes(20_000);
   spool.write(chunk);
@@ -161,7 +161,7 @@ test("peek() gives a chunk as it came, without copying", async () => {
   spool.release();
 });
 
-test("write() keeps what readers were given unchanged when small chunks follow", async () => {
+test("write() leaves bytes given to readers unchanged when small chunks follow", async () => {
   const pool = testPool();
   const spool = pool.open();
   const bytes = randomBytes(20_000);

@@ -1,4 +1,4 @@
-// Responses of S3, or of a proxy before it, that lack required data or claim more than S3 has.
+// Incomplete or wrong responses, from S3 or from a proxy in front of it.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
 import { createS3Client, type S3Client } from "../../../../src/bucket/s3/client.ts";
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const BEGUN = "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>";
 
-/** A client of an S3 that always answers 200 with the given body. */
+/** A client of an S3 that answers every request with 200 and the given document. */
 function clientOf(replyTo: (call: HttpCall) => { readonly xml: string; readonly etag?: string }) {
   return createS3Client({
     url: "http://127.0.0.1:1/b",
@@ -50,7 +50,7 @@ function clientOf(replyTo: (call: HttpCall) => { readonly xml: string; readonly 
 function putOneInParts(client: S3Client): Promise<boolean> {
   const { size, hashes } = wholeBody(Buffer.from("one"));
   const source = { size, hashes, read: async () => Buffer.from("one") };
-  return putInParts(client, source, { name: "a.jpg", headers: {}, condition: {}, holds: async () => true });
+  return putInParts(client, source, { name: "a.jpg", headers: {}, condition: {}, isConditionMet: async () => true });
 }
 
 async function put(text: string): Promise<boolean> {
@@ -60,43 +60,43 @@ async function put(text: string): Promise<boolean> {
   return bucket.put(infoOf("a.jpg", body), source, { condition: { when: "always" }, isStale: false });
 }
 
-test("head() takes the size from the description if the response has no Content-Length", async () => {
+test("head() takes the size from the description if there is no Content-Length", async () => {
   await put("one");
   s3.lacks = ["content-length"];
   expect(await bucket.head(A)).toMatchObject({ state: "object", info: { size: 3 } });
 });
 
-test("head() needs no Content-Length for a tombstone", async () => {
+test("head() finds a tombstone without a Content-Length", async () => {
   await bucket.putTombstone(A, { deletedAt: 1, reason: "wanted" }, { when: "absent" });
   s3.lacks = ["content-length"];
   expect(await bucket.head(A)).toMatchObject({ state: "tombstone", reason: "wanted" });
 });
 
-test("head() throws for another tool's object without Content-Length, rather than report no bytes", async () => {
+test("head() of another tool's object throws without a Content-Length, and does not report it as empty", async () => {
   s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
   s3.lacks = ["content-length"];
   await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
 });
 
 describe("a HEAD response with Content-Length 0", () => {
-  test("counts as one without a length if the ETag is not that of no bytes: the description has the size", async () => {
+  test("counts as one without a length if the ETag is not that of an empty body", async () => {
     await put("one");
     s3.saysLength0 = true;
     expect(await bucket.head(A)).toMatchObject({ state: "object", info: { size: 3 } });
   });
 
-  test("is no size for another tool's object", async () => {
+  test("leaves the size of another tool's object unknown", async () => {
     s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
     s3.saysLength0 = true;
     await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
   });
 
-  test("is accepted for another tool's object without bytes", async () => {
+  test("is trusted for an empty object of another tool", async () => {
     s3.objects.set(NAME, { bytes: Buffer.alloc(0), headers: {} });
     expect(await bucket.head(A)).toMatchObject({ state: "foreign", size: 0 });
   });
 
-  test("does not make a key free that has our description but has lost its bytes", async () => {
+  test("does not make the key of a described object vacant if the object has lost its bytes", async () => {
     await put("one");
     const { headers = {} } = s3.objects.get(NAME) ?? {};
     s3.objects.set(NAME, { bytes: Buffer.alloc(0), headers });
@@ -104,13 +104,13 @@ describe("a HEAD response with Content-Length 0", () => {
   });
 });
 
-test.each([409, 412])("head() throws with the status for a %i response", async (status) => {
+test.each([409, 412])("head() throws the status %i and returns no object", async (status) => {
   s3.failure = () => ({ status, code: "" });
-  const failure = { code: "store_failed", message: expect.stringContaining(`${status}`) };
-  await expect(bucket.head(A)).rejects.toMatchObject(failure);
+  const told = { code: "store_failed", message: expect.stringContaining(`${status}`) };
+  await expect(bucket.head(A)).rejects.toMatchObject(told);
 });
 
-test("a response without an ETag is store_failed, because no condition can be made of it", async () => {
+test("head() throws without an ETag, because no condition could be made of it", async () => {
   await put("one");
   s3.lacks = ["etag"];
   await expect(bucket.head(A)).rejects.toMatchObject({
@@ -119,7 +119,7 @@ test("a response without an ETag is store_failed, because no condition can be ma
   });
 });
 
-test("a part without an ETag is store_failed, and the upload is aborted", async () => {
+test("putInParts() throws and aborts the upload if a part has no ETag", async () => {
   const asked: string[] = [];
   const replyTo = ({ method, target }: HttpCall) => {
     asked.push(`${method} ${target.replace(/^.*\?/, "")}`);
@@ -134,7 +134,7 @@ test("a part without an ETag is store_failed, and the upload is aborted", async 
   client.close();
 });
 
-describe("a page with status 200 from a proxy before S3", () => {
+describe("a page of a proxy with status 200", () => {
   const version = async () => {
     const found = await bucket.head(A);
     return "version" in found ? found.version : "";
@@ -145,7 +145,7 @@ describe("a page with status 200 from a proxy before S3", () => {
   const isFailure = (change: Promise<unknown>) => expect(change).rejects.toMatchObject({ code: "store_failed" });
   const there = () => s3.objects.get(NAME)?.bytes.toString();
 
-  test("stores nothing: put()", async () => {
+  test("is not taken for a stored object: put()", async () => {
     pageFor("PUT");
     await isFailure(put("one"));
     expect(there()).toBeUndefined();
@@ -153,16 +153,16 @@ describe("a page with status 200 from a proxy before S3", () => {
     expect(await put("one")).toBe(true);
   });
 
-  test("removes nothing: putTombstone() and removeTombstone()", async () => {
+  test("removes nothing: putTombstone() and removeVersion()", async () => {
     await put("one");
     const seen = await version();
     pageFor("PUT");
     await isFailure(bucket.putTombstone(A, { deletedAt: 1, reason: "" }, { when: "version", version: seen }));
-    await isFailure(bucket.removeTombstone(A, seen));
+    await isFailure(bucket.removeVersion(A, seen));
     expect(there()).toBe("one");
   });
 
-  test("removes nothing: removeTombstone() if S3 ignores conditions", async () => {
+  test("removes nothing: removeVersion() if S3 obeys no conditions", async () => {
     await store.close();
     s3.obeysConditions = false;
     store = await openTestS3(s3, { bucket: "b" });
@@ -170,13 +170,13 @@ describe("a page with status 200 from a proxy before S3", () => {
     await put("one");
     const seen = await version();
     pageFor("DELETE");
-    expect(await bucket.removeTombstone(A, seen)).toBe(false);
+    expect(await bucket.removeVersion(A, seen)).toBe(false);
     s3.failure = () => undefined;
-    expect(await bucket.removeTombstone(A, seen)).toBe(true);
+    expect(await bucket.removeVersion(A, seen)).toBe(true);
     expect(there()).toBeUndefined();
   });
 
-  test("is no result of copy(), list() or get()", async () => {
+  test("is not taken for a copy, a listing or an object: copy(), list() and get()", async () => {
     await put("one");
     const seen = await version();
     const to = infoOf("b.jpg", wholeBody(Buffer.from("one")));
@@ -187,7 +187,7 @@ describe("a page with status 200 from a proxy before S3", () => {
     await isFailure(bucket.get(A, seen));
   });
 
-  test("tells nothing about support of conditions", async () => {
+  test("proves nothing about conditions", async () => {
     await store.close();
     pageFor("PUT");
     const warned: string[] = [];
@@ -197,7 +197,7 @@ describe("a page with status 200 from a proxy before S3", () => {
   });
 });
 
-test("a 404 means absent if S3 sent it, and store_failed if a proxy did", async () => {
+test("a 404 means absent if it comes from S3, and is a failure if it comes from a proxy", async () => {
   expect(await bucket.head(A)).toEqual({ state: "absent" });
   await put("one");
   const seen = await bucket.head(A);
@@ -205,15 +205,15 @@ test("a 404 means absent if S3 sent it, and store_failed if a proxy did", async 
   const asks = [
     bucket.head(A),
     bucket.get(A, undefined),
-    bucket.removeTombstone(A, "version" in seen ? seen.version : ""),
+    bucket.removeVersion(A, "version" in seen ? seen.version : ""),
   ];
-  // All are awaited together: the last may reject before the first.
+  // Handled together, because the last may reject before the first.
   await Promise.all(asks.map((ask) => expect(ask).rejects.toMatchObject({ code: "store_failed" })));
   s3.failure = () => undefined;
   expect(await bucket.head(A)).toEqual(seen);
 });
 
-test("head() recognises the 404 of S3 from the start on", async () => {
+test("a proxy's 404 is not trusted even before the first 404 of S3", async () => {
   s3.failure = () => ({ page: 404 });
   await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
 });
@@ -232,12 +232,8 @@ test.each([
   ["a page", "<html>maintenance</html>", false],
   ["an error", "<Error><Code>InternalError</Code></Error>", false],
   ["the result", "<CompleteMultipartUploadResult><Key>a</Key></CompleteMultipartUploadResult>", true],
-  [
-    "the result in a namespace",
-    '\n \n<?xml version="1.0"?>\n<s:CompleteMultipartUploadResult xmlns:s="http://s3">',
-    true,
-  ],
-])("an upload in parts succeeds only if the response is its result: %s", async (_what, xml, isJoined) => {
+  ["one in a namespace", '\n \n<?xml version="1.0"?>\n<s:CompleteMultipartUploadResult xmlns:s="http://s3">', true],
+])("putInParts() succeeds only if the completion returns its result document: %s", async (_what, xml, isJoined) => {
   const client = clientOf(({ method, target }) => {
     if (target.endsWith("uploads=")) return { xml: BEGUN };
     return method === "POST" ? { xml } : { xml: "", etag: '"1"' };

@@ -1,4 +1,4 @@
-// Responses of S3 whose bodies break off or never end.
+// Responses of S3 whose bodies break off, are slow or have no end.
 import { afterEach, expect, test, vi } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
 import type { HttpCall } from "../../../../src/bucket/s3/http-call.ts";
@@ -48,14 +48,14 @@ async function open(
   return store;
 }
 
-/** Yields `chunk` without end, each `ms` after the last. Calls `left` when its reader stops. */
-function endless(chunk: string, ms: number, left: () => void = () => undefined): Body {
+/** Yields `piece` for ever, every `ms` milliseconds. `left` is called when reading stops. */
+function endless(piece: string, ms: number, left: () => void = () => undefined): Body {
   return async function* () {
     let now = performance.now();
     vi.spyOn(performance, "now").mockImplementation(() => now);
     try {
       for (;;) {
-        yield Buffer.from(chunk);
+        yield Buffer.from(piece);
         now += ms;
       }
     } finally {
@@ -64,27 +64,27 @@ function endless(chunk: string, ms: number, left: () => void = () => undefined):
   };
 }
 
-test("a first listing that breaks off does not end the start: S3 counts as down", async () => {
+test("openS3Store() opens with S3 down if the first listing breaks off", async () => {
   const { isDown } = await open(({ method }) => (method === "GET" ? broken : whole));
   expect(isDown).toBe(true);
 });
 
-test("a capability probe that breaks off does not end the start either, and tells nothing about conditions", async () => {
+test("openS3Store() opens with S3 down if the capability probe breaks off", async () => {
   const { isDown } = await open(({ method }) => (method === "PUT" ? broken : whole));
   expect(isDown).toBe(true);
 });
 
 test.each([
-  ["trickles", " ", 200],
+  ["is slow", " ", 200],
   ["is long", "0".repeat(1_000_000), 0],
-])("a first listing that %s without end is aborted and does not delay the start", async (_what, chunk, ms) => {
+])("openS3Store() aborts a first listing that %s and has no end", async (_what, piece, ms) => {
   const left = vi.fn();
-  const { isDown } = await open(({ method }) => (method === "GET" ? endless(chunk, ms, left) : whole));
+  const { isDown } = await open(({ method }) => (method === "GET" ? endless(piece, ms, left) : whole));
   expect(isDown).toBe(true);
   expect(left).toHaveBeenCalledOnce();
 });
 
-test("a refusal with an endless body is handled by its status", async () => {
+test("a refusal whose body has no end is classified by its status", async () => {
   await expect(
     open(
       () => endless(" ", 200),
@@ -93,72 +93,72 @@ test("a refusal with an endless body is handled by its status", async () => {
   ).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test("an object's body that breaks off is store_failed, with the cause", async () => {
+test("get() throws store_failed with the cause if the body breaks off", async () => {
   const remote = await open(({ target }) => (target.endsWith("a.jpg") ? broken : whole));
   const body = (await remote.bucket("10001234/photos").get(A, undefined)) ?? [];
   const read = async () => {
-    for await (const _chunk of body);
+    for await (const _piece of body);
   };
   await expect(read()).rejects.toMatchObject({ code: "store_failed", message: expect.stringContaining("terminated") });
 });
 
 interface Run {
-  readonly chunks: number;
-  /** Size of each chunk. Bytes. */
+  readonly pieces: number;
+  /** Size of each piece. */
   readonly bytes: number;
-  /** Delay of each chunk. Milliseconds. */
+  /** Milliseconds before each piece arrives. */
   readonly ms: number;
 }
 
-/** Reads an object whose body arrives in these runs. Returns the received bytes. */
-async function readInChunks(runs: readonly Run[], readerMs = 0): Promise<number> {
-  // Whole milliseconds, so that sums are exact.
+/** Reads an object's body that arrives in these runs. Returns the received bytes. */
+async function readInPieces(runs: readonly Run[], readerMs = 0): Promise<number> {
+  // Whole milliseconds, so that their sums are exact.
   let now = Math.round(performance.now());
-  async function* trickle(): AsyncGenerator<Buffer> {
-    for (const { chunks, bytes, ms } of runs) {
-      for (let sent = 0; sent < chunks; sent += 1) {
+  async function* drips(): AsyncGenerator<Buffer> {
+    for (const { pieces, bytes, ms } of runs) {
+      for (let sent = 0; sent < pieces; sent += 1) {
         now += ms;
         yield Buffer.alloc(bytes);
       }
     }
   }
-  const remote = await open(({ target }) => (target.endsWith("a.jpg") ? trickle : whole));
+  const remote = await open(({ target }) => (target.endsWith("a.jpg") ? drips : whole));
   vi.spyOn(performance, "now").mockImplementation(() => now);
   let received = 0;
-  for await (const chunk of (await remote.bucket("10001234/photos").get(A, undefined)) ?? []) {
-    received += chunk.length;
+  for await (const piece of (await remote.bucket("10001234/photos").get(A, undefined)) ?? []) {
+    received += piece.length;
     now += readerMs;
   }
   return received;
 }
 
-test("an object's body that trickles is aborted after 15 s", async () => {
-  await expect(readInChunks([{ chunks: 1_000, bytes: 1, ms: 1_000 }])).rejects.toMatchObject({
+test("get() aborts a body that trickles, after 15 s", async () => {
+  await expect(readInPieces([{ pieces: 1_000, bytes: 1, ms: 1_000 }])).rejects.toMatchObject({
     code: "store_failed",
     message: expect.stringContaining("15 bytes in 15 s"),
   });
 });
 
-test("a body that is fast first and then trickles is aborted as soon", async () => {
-  const fast = { chunks: 160, bytes: 1_000_000, ms: 100 };
-  // The second run lasts longer than the rest of the window with the 160 MB, and one window more.
-  const drops = { chunks: 30, bytes: 1, ms: 1_000 };
-  await expect(readInChunks([fast, drops])).rejects.toMatchObject({ code: "store_failed" });
+test("get() aborts as soon if the trickle follows a fast start", async () => {
+  const fast = { pieces: 160, bytes: 1_000_000, ms: 100 };
+  // The rest of the window that received 160 MB, and one more window.
+  const drops = { pieces: 30, bytes: 1, ms: 1_000 };
+  await expect(readInPieces([fast, drops])).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test("a slow but steady body of minutes is read to its end", async () => {
-  expect(await readInChunks([{ chunks: 300, bytes: 20_000, ms: 1_000 }])).toBe(6_000_000);
+test("get() reads a body of several minutes at a modest rate to its end", async () => {
+  expect(await readInPieces([{ pieces: 300, bytes: 20_000, ms: 1_000 }])).toBe(6_000_000);
 });
 
-test("a slow reader does not count against the store", async () => {
-  expect(await readInChunks([{ chunks: 300, bytes: 100, ms: 10 }], 5_000)).toBe(30_000);
+test("get() does not count the time of a slow reader", async () => {
+  expect(await readInPieces([{ pieces: 300, bytes: 100, ms: 10 }], 5_000)).toBe(30_000);
 });
 
 test.each([
   ["200 to a range", 200, (bucket: RemoteBucket) => bucket.getRange(A, '"1"', { start: 0, end: 1 })],
   ["206 to a whole object", 206, (bucket: RemoteBucket) => bucket.get(A, undefined)],
   ["304 to a HEAD", 304, (bucket: RemoteBucket) => bucket.head(A)],
-])("the body of an unexpected response, %s, is read to its end or aborted", async (_what, status, ask) => {
+])("the body of an answer that is none, %s, is read to its end or left", async (_what, status, ask) => {
   const left = vi.fn();
   async function* long(): AsyncGenerator<Buffer> {
     try {

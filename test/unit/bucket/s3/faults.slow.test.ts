@@ -1,4 +1,4 @@
-// The S3 bucket when a server ignores conditions, fails, or loses a response.
+// The S3 bucket with a server that ignores conditions, fails, or loses a response.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
@@ -42,7 +42,7 @@ function put(text: string, when: "absent" | "always" = "absent") {
   return bucket.put(infoOf("a.jpg", body), source, { condition: { when }, isStale: false });
 }
 
-/** Fails this many requests of the method, then none. */
+/** Fails the given number of requests with this method, then none. */
 function failTimes(method: string, times: number, failure: Failure): void {
   let left = times;
   s3.failure = (asked, name) => {
@@ -64,7 +64,7 @@ describe("a server that accepts conditions and ignores them", () => {
     expect([...s3.objects.keys()]).toEqual([]);
   });
 
-  test("gets a HEAD before each put, so that put() when absent replaces nothing", async () => {
+  test("gets a HEAD before each put, so put() when absent replaces nothing", async () => {
     expect(await put("one")).toBe(true);
     expect(await put("two")).toBe(false);
     expect(s3.objects.get(NAME)?.bytes.toString()).toBe("one");
@@ -79,7 +79,7 @@ test("a server that obeys conditions gets one request per put, and nothing is lo
   expect(warned).toEqual([]);
 });
 
-const PASSING: readonly [what: string, failure: Failure][] = [
+const RETRYABLE: readonly [what: string, failure: Failure][] = [
   ["500", { status: 500, code: "InternalError" }],
   ["503 SlowDown", { status: 503, code: "SlowDown" }],
   ["429", { status: 429, code: "TooManyRequests" }],
@@ -87,14 +87,14 @@ const PASSING: readonly [what: string, failure: Failure][] = [
   ["409 ConditionalRequestConflict", { status: 409, code: "ConditionalRequestConflict" }],
   ["a reset", "reset"],
 ];
-test.each(PASSING)("put() retries after %s", async (_what, failure) => {
+test.each(RETRYABLE)("put() retries after %s and stores", async (_what, failure) => {
   await open();
   failTimes("PUT", 2, failure);
   expect(await put("one")).toBe(true);
   expect(s3.asked).toEqual([`PUT ${NAME}`, `PUT ${NAME}`, `PUT ${NAME}`]);
 });
 
-test("put() succeeds although its response was lost, because the stored object is its own", async () => {
+test("put() recognizes its own object if the response was lost", async () => {
   await open();
   failTimes("PUT", 1, "reset-after");
   expect(await put("one")).toBe(true);
@@ -102,21 +102,21 @@ test("put() succeeds although its response was lost, because the stored object i
   expect(await put("two")).toBe(false);
 });
 
-const FINAL: readonly [status: number, code: string, expected: string][] = [
+const NOT_RETRYABLE: readonly [status: number, code: string, expected: string][] = [
   [403, "AccessDenied", "store_failed"],
   [403, "QuotaExceeded", "store_full"],
   [507, "InsufficientStorage", "store_full"],
   [404, "NoSuchBucket", "store_failed"],
   [501, "NotImplemented", "store_failed"],
 ];
-test.each(FINAL)("put() does not retry after %i %s and throws %s", async (status, code, expected) => {
+test.each(NOT_RETRYABLE)("put() does not retry after %i %s and throws %s", async (status, code, expected) => {
   await open();
   failTimes("PUT", 9, { status, code });
   await expect(put("one", "always")).rejects.toMatchObject({ code: expected });
   expect(s3.asked).toEqual([`PUT ${NAME}`]);
 });
 
-test("many requests that get SlowDown succeed on the next try, and S3 does not count as down", async () => {
+test("many requests that get one 503 each succeed at the retry, and S3 does not count as down", async () => {
   await open();
   const tried = new Map<string, number>();
   s3.failure = (method, name) => {
@@ -130,7 +130,7 @@ test("many requests that get SlowDown succeed on the next try, and S3 does not c
   expect([store.isDown, store.outageSince()]).toEqual([false, undefined]);
 });
 
-test("a server that is too busy for the capability probe is probed again", async () => {
+test("the capability probe runs again if the server was too busy for it", async () => {
   let probes = 0;
   s3.failure = (method, name) => {
     if (method !== "PUT" || !name.includes("probe")) return undefined;
@@ -138,11 +138,11 @@ test("a server that is too busy for the capability probe is probed again", async
     return probes > 1 && probes < 5 ? { status: 503, code: "SlowDown" } : undefined;
   };
   await open();
-  await new Promise<void>((resolve) => store.onReturn(resolve));
+  await new Promise<void>((resolve) => store.onRecovery(resolve));
   expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
 });
 
-test("a server that lists fast and puts slowly delays the start by some seconds, and the first put waits for the probe", async () => {
+test("openS3Store() waits a few seconds for a slow probe, and the first put waits for its end", async () => {
   const latch = createLatch();
   s3.failure = async (method, name) => {
     if (method === "PUT" && name.includes("probe")) await latch.opened;
@@ -155,11 +155,11 @@ test("a server that lists fast and puts slowly delays the start by some seconds,
   const first = put("one");
   latch.open();
   expect([await first, await put("two"), warned]).toEqual([true, false, []]);
-  // No HEAD before the first put: the probe has shown that conditions are obeyed.
+  // No HEAD before the put, because the probe has shown that conditions are obeyed.
   expect(s3.asked.filter((line) => line.endsWith(NAME))).toEqual([`PUT ${NAME}`, `PUT ${NAME}`, `HEAD ${NAME}`]);
 });
 
-test("three requests with nothing but 503 count as unanswered", async () => {
+test("three requests whose attempts all get 503 count as three failures", async () => {
   await open();
   s3.failure = () => ({ status: 503, code: "SlowDown" });
   for (const isDown of [false, false, true]) {
@@ -168,9 +168,9 @@ test("three requests with nothing but 503 count as unanswered", async () => {
   }
 });
 
-test("after three unanswered requests the next fail at once, until S3 answers again", async () => {
+test("after three requests without a response further ones fail at once until S3 answers", async () => {
   await open();
-  const returned = new Promise<void>((resolve) => store.onReturn(resolve));
+  const returned = new Promise<void>((resolve) => store.onRecovery(resolve));
   s3.failure = () => "reset";
   await expect(put("one")).rejects.toMatchObject({ code: "store_failed" });
   expect(store.isDown).toBe(true);
@@ -184,17 +184,17 @@ test("after three unanswered requests the next fail at once, until S3 answers ag
   expect(await put("one")).toBe(true);
 });
 
-test("bodies that are read late are complete if each connection ends with its response", async () => {
+test("get() returns whole bodies to slow readers if S3 closes each connection after its response", async () => {
   await open();
-  // Just above the read-ahead, so that the end arrives while the body is paused.
+  // Just above the read-ahead, so that the connection ends while the body is paused.
   const text = "0123456789".repeat(6_600);
   expect(await put(text)).toBe(true);
   s3.hangsUp = true;
   const readLate = async () => {
-    const chunks = (await bucket.get(A, undefined)) ?? [];
+    const pieces = (await bucket.get(A, undefined)) ?? [];
     await delay(80);
     let read = "";
-    for await (const chunk of chunks) read += chunk.toString();
+    for await (const piece of pieces) read += piece.toString();
     return read === text;
   };
   const all = await Promise.all(Array.from({ length: 24 }, readLate));

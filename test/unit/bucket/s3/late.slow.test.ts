@@ -1,4 +1,4 @@
-// Requests that S3 executes late: after their retry and after other changes, all of them acknowledged.
+// Requests that S3 carries out late: after their retry, and after other changes that were acknowledged.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,7 +45,7 @@ function upload(text: string) {
   return bucket.put(infoOf("a.jpg", body, "upload"), body, { when: "vacant" });
 }
 
-/** Loses the next PUT. The returned function executes it. */
+/** Loses the next PUT. The returned function carries it out. */
 function losePut(): () => Promise<void> {
   const latch = createLatch();
   let isLost = false;
@@ -72,7 +72,7 @@ test("a late tombstone does not replace an upload that followed it", async () =>
   expect(there()?.bytes.toString()).toBe("two");
 });
 
-test("a late tombstone does not replace it either if the key was absent before", async () => {
+test("a late tombstone for an absent key does not replace an upload either", async () => {
   const carryOut = losePut();
   expect(await bucket.delete(A, TOMBSTONE)).toBe(false);
   expect(await upload("two")).toBe("stored");
@@ -89,7 +89,7 @@ test("a late upload over a tombstone does not replace the next tombstone", async
   expect(isTombstone()).toBe(true);
 });
 
-test("a late upload does not replace the result of an undelete", async () => {
+test("a late upload does not replace the state after an undelete", async () => {
   await bucket.delete(A, TOMBSTONE);
   const carryOut = losePut();
   await upload("one");
@@ -99,7 +99,7 @@ test("a late upload does not replace the result of an undelete", async () => {
   expect(isTombstone()).toBe(true);
 });
 
-test("delete() succeeds although its response was lost, because the tombstone is its own", async () => {
+test("delete() recognizes its own tombstone if the response was lost", async () => {
   await upload("one");
   let left = 1;
   s3.failure = (method) => (method === "PUT" && left-- > 0 ? "reset-after" : undefined);
@@ -118,7 +118,7 @@ test("an upload, a delete and an undelete that a proxy repeats take effect once"
   expect(there()?.bytes.toString()).toBe("two");
 });
 
-test("delete() removes an object that another writer has put since the lookup", async () => {
+test("delete() removes an object that another writer put after the lookup", async () => {
   await upload("one");
   let isPut = false;
   s3.failure = (method) => {
@@ -130,7 +130,7 @@ test("delete() removes an object that another writer has put since the lookup", 
   expect(isTombstone()).toBe(true);
 });
 
-test("delete() of a key that keeps changing fails and changes nothing", async () => {
+test("delete() of an object that keeps changing fails and changes nothing on this server", async () => {
   await upload("one");
   let puts = 0;
   s3.failure = (method) => {
@@ -148,7 +148,7 @@ test("delete() of a key that keeps changing fails and changes nothing", async ()
   expect((await bucket.lookup(A)).state).toBe("object");
 });
 
-test("delete() and undelete() succeed if S3 ignores conditions", async () => {
+test("delete() and undelete() work if S3 ignores conditions", async () => {
   await lab.store.close();
   s3.obeysConditions = false;
   await open();
@@ -159,7 +159,7 @@ test("delete() and undelete() succeed if S3 ignores conditions", async () => {
   expect(there()).toBeUndefined();
 });
 
-test("an empty tombstone of an earlier version is one, and an upload replaces it", async () => {
+test("an empty tombstone of an earlier version counts as one, and an upload replaces it", async () => {
   const headers = { "x-amz-meta-huiyuan": "1", "x-amz-meta-deleted-at": "5" };
   s3.objects.set(NAME, { bytes: Buffer.alloc(0), headers });
   expect(await bucket.lookup(A)).toMatchObject({
@@ -170,7 +170,7 @@ test("an empty tombstone of an earlier version is one, and an upload replaces it
   expect(await upload("one")).toBe("stored");
 });
 
-test("tombstones are not listed, and have bytes of their own", async () => {
+test("tombstones are not listed, and each has bytes of its own", async () => {
   const laid = new Set<string>();
   for (let count = 0; count < 3; count += 1) {
     await bucket.delete(A, TOMBSTONE);

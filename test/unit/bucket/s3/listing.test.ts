@@ -1,4 +1,4 @@
-// Listings of an S3 bucket that has almost only tombstones, or that never end by themselves.
+// Listings of an S3 bucket that consist mostly of tombstones, or that a server would repeat for ever.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { CancellationSource } from "../../../../src/async/cancellation.ts";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
@@ -23,7 +23,7 @@ afterEach(async () => {
 
 const nameOf = (index: number) => `${String(index).padStart(5, "0")}.jpg`;
 
-/** Adds objects with `text`; without bytes they are tombstones. */
+/** Creates objects with the content `text`; empty ones are tombstones. */
 function fill(count: number, text: string): void {
   for (let index = 0; index < count; index += 1) {
     s3.objects.set(FOLDER + nameOf(index), { bytes: Buffer.from(text), headers: {} });
@@ -32,17 +32,17 @@ function fill(count: number, text: string): void {
 
 const FIRST = { prefix: "", after: undefined, limit: 10 };
 
-test("list() of a few names skips tombstones in full pages", async () => {
+test("list() of a few names reads whole pages of tombstones", async () => {
   fill(4_500, "");
   s3.objects.set(`${FOLDER}z.jpg`, { bytes: Buffer.from("z"), headers: {} });
   s3.asked.length = 0;
   const { names, isEnd } = await bucket.list(FIRST);
   expect([names.map(({ key }) => key), isEnd]).toEqual([["z.jpg"], true]);
-  // One page of long names, one of eleven names, five of a thousand.
+  // One request for long names, one for eleven names, five for a thousand.
   expect(s3.asked).toHaveLength(7);
 });
 
-test("list() requests no more names than are wanted if there are objects", async () => {
+test("list() requests no more names than needed if there are objects", async () => {
   fill(100, "x");
   s3.asked.length = 0;
   const page = await bucket.list(FIRST);
@@ -52,14 +52,14 @@ test("list() requests no more names than are wanted if there are objects", async
 test.each([
   ["tombstones", ""],
   ["objects", "x"],
-])("list() throws store_failed if S3 ignores start-after, among %s", async (_what, text) => {
+])("list() throws store_failed if S3 ignores start-after, with %s", async (_what, text) => {
   fill(2_100, text);
   s3.knowsStartAfter = false;
   await expect(bucket.list({ ...FIRST, limit: 1_500 })).rejects.toMatchObject({ code: "store_failed" });
   await expect(bucket.list({ ...FIRST, after: toKey(nameOf(9)) })).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test("list() throws client_gone when the client has left, and sends no further request", async () => {
+test("list() throws client_gone when its signal aborts, and sends no further request", async () => {
   fill(9_000, "");
   const client = new CancellationSource();
   s3.failure = () => {

@@ -1,5 +1,4 @@
-// The start of the S3 store when a proxy before S3 answers in its place: that tells nothing about S3, which then counts
-// as down.
+// The start of the S3 store if a proxy answers in place of S3. This proves nothing about S3, which counts as down then.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
@@ -40,7 +39,7 @@ async function open(failure: ScriptedS3["failure"]): Promise<void> {
 }
 
 async function returned(): Promise<void> {
-  const back = new Promise<void>((resolve) => store?.onReturn(resolve));
+  const back = new Promise<void>((resolve) => store?.onRecovery(resolve));
   s3.failure = () => undefined;
   await back;
 }
@@ -51,7 +50,7 @@ const put = async (text: string) => {
   return bucket.put(infoOf("a.jpg", body), source, { condition: { when: "absent" }, isStale: false });
 };
 
-const nthProbePut = (nth: number, failure: Failure): ScriptedS3["failure"] => {
+const nthTrialPut = (nth: number, failure: Failure): ScriptedS3["failure"] => {
   let puts = 0;
   return (method, name) => {
     if (method !== "PUT" || !name.includes("probe")) return undefined;
@@ -64,20 +63,17 @@ test.each([
   ["404", { page: 404 }],
   ["403", { page: 403 }],
   ["200", { page: 200 }],
-] as const)(
-  "a page with status %s is no answer of S3 to the first listing: S3 counts as down",
-  async (_status, page) => {
-    await open(() => page);
-    expect([store?.isDown, warned]).toEqual([true, []]);
-  },
-);
+] as const)("a proxy's page with status %s as the first listing means that S3 is down", async (_status, page) => {
+  await open(() => page);
+  expect([store?.isDown, warned]).toEqual([true, []]);
+});
 
-test("a bucket that S3 does not have ends the start", async () => {
+test("openS3Store() throws if S3 has no such bucket", async () => {
   const failing = open(() => ({ status: 404, code: "NoSuchBucket" }));
   await expect(failing).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test.each([true, false])("an answer in S3's place tells nothing about conditions (obeyed: %s)", async (isObeyed) => {
+test.each([true, false])("a proxy's responses prove nothing about conditions (obeyed: %s)", async (isObeyed) => {
   s3.obeysConditions = isObeyed;
   s3.objects.set(NAME, { bytes: Buffer.from("one"), headers: {} });
   await open(() => ({ page: 404 }));
@@ -86,26 +82,23 @@ test.each([true, false])("an answer in S3's place tells nothing about conditions
   expect(warned).toHaveLength(isObeyed ? 0 : 1);
 });
 
-test.each([1, 2, 4])(
-  "a 404 to put %i of the probe tells nothing either: S3 counts as down until the probe succeeds",
-  async (nth) => {
-    s3.saysRequestId = false;
-    await open(nthProbePut(nth, { page: 404 }));
-    expect([store?.isDown, warned]).toEqual([true, []]);
-    await returned();
-    expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
-  },
-);
+test.each([1, 2, 4])("after a 404 to put %i of the probe S3 is down until the probe succeeds", async (nth) => {
+  s3.saysRequestId = false;
+  await open(nthTrialPut(nth, { page: 404 }));
+  expect([store?.isDown, warned]).toEqual([true, []]);
+  await returned();
+  expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
+});
 
 test("a condition that S3 refuses is replaced by a HEAD", async () => {
-  await open(nthProbePut(2, { status: 501, code: "NotImplemented" }));
+  await open(nthTrialPut(2, { status: 501, code: "NotImplemented" }));
   expect(warned).toHaveLength(1);
   s3.asked.length = 0;
   expect([await put("one"), await put("two")]).toEqual([true, false]);
   expect(s3.asked).toEqual([`HEAD ${NAME}`, `PUT ${NAME}`, `HEAD ${NAME}`]);
 });
 
-test("the 404 of S3 is learnt when S3 is back, before the first request", async () => {
+test("the probe runs when S3 is back, before any request needs it", async () => {
   await open(() => ({ page: 404 }));
   await returned();
   await vi.waitFor(() => expect(s3.asked.some((line) => /^DELETE .*probe/.test(line))).toBe(true));
@@ -116,12 +109,12 @@ test("the 404 of S3 is learnt when S3 is back, before the first request", async 
 test.each([
   ["a page with status 404", { page: 404 }],
   ["503", { status: 503, code: "SlowDown" }],
-] as const)("%s to the first HEAD of the probe does not make a proxy's 404 mean absent", async (_what, failure) => {
-  let heads = 0;
+] as const)("%s to the probe's first HEAD does not make a proxy's 404 trusted", async (_what, failure) => {
+  let looks = 0;
   await open((method, name) => {
     if (method !== "HEAD" || !name.includes("probe")) return undefined;
-    heads += 1;
-    return heads === 1 ? failure : undefined;
+    looks += 1;
+    return looks === 1 ? failure : undefined;
   });
   s3.failure = () => ({ page: 404 });
   await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
@@ -135,7 +128,7 @@ test("a proxy's 404 does not mean absent before S3 has answered", async () => {
 
 const head = () => bucket.head(toKey("a.jpg"));
 
-const toProbePuts =
+const toTrialPuts =
   (failure: Failure): ScriptedS3["failure"] =>
   (method, name) =>
     method === "PUT" && name.includes("probe") ? failure : undefined;
@@ -145,12 +138,12 @@ test.each([
   ["507", 1, { status: 507, code: "InsufficientStorage" }],
   ["a reset", 3, "reset"],
 ] as const)(
-  "an S3 without request ids whose probe gets %s when it is back is trusted within seconds",
+  "404s of an S3 without request ids are trusted seconds after it failed a probe with %s",
   async (_what, times, failure) => {
     s3.saysRequestId = false;
     await open(() => ({ page: 404 }));
-    const back = new Promise<void>((resolve) => store?.onReturn(resolve));
-    s3.failure = toProbePuts(failure);
+    const back = new Promise<void>((resolve) => store?.onRecovery(resolve));
+    s3.failure = toTrialPuts(failure);
     await back;
     const puts = () => s3.asked.filter((line) => /^PUT .*probe/.test(line)).length;
     await vi.waitFor(() => expect(puts()).toBe(times), 5_000);
@@ -160,7 +153,7 @@ test.each([
   },
 );
 
-test("an S3 that sent a request id with one 404 and none since is trusted again within seconds", async () => {
+test("404s are trusted again within seconds if S3 sent one request id and then none", async () => {
   s3.saysRequestId = false;
   await open(() => undefined);
   s3.saysRequestId = true;
@@ -170,23 +163,23 @@ test("an S3 that sent a request id with one 404 and none since is trusted again 
   await vi.waitFor(async () => expect(await head()).toEqual({ state: "absent" }), { timeout: 4_000, interval: 200 });
 });
 
-test("a probe during which S3 sends a request id does not make a proxy's 404 mean absent", async () => {
-  let heads = 0;
+test("a probe during which S3 sends a request id does not make a proxy's 404 trusted", async () => {
+  let looks = 0;
   await open(() => undefined);
   s3.failure = (method, name) => {
     if (method !== "HEAD") return undefined;
     if (!name.includes("probe")) return { page: 404 };
-    heads += 1;
-    return heads % 5 === 3 ? undefined : { page: 404 };
+    looks += 1;
+    return looks % 5 === 3 ? undefined : { page: 404 };
   };
   for (const _time of [1, 2, 3]) {
     await expect(head()).rejects.toMatchObject({ code: "store_failed" });
     await delay(1_200);
   }
-  expect(heads).toBeGreaterThan(3);
+  expect(looks).toBeGreaterThan(3);
 });
 
-test("the probe is repeated at most once a second, one at a time, and is logged once", async () => {
+test("the probe repeats at most once a second, one at a time, and logs nothing twice", async () => {
   s3.obeysConditions = false;
   await open(() => undefined);
   s3.asked.length = 0;
@@ -196,9 +189,9 @@ test("the probe is repeated at most once a second, one at a time, and is logged 
     await head().catch(() => undefined);
     await delay(20);
   }
-  const probes = s3.asked.filter((line) => /^DELETE .*probe/.test(line)).length;
-  expect(probes).toBeGreaterThan(0);
-  expect(probes).toBeLessThan(4);
+  const trials = s3.asked.filter((line) => /^DELETE .*probe/.test(line)).length;
+  expect(trials).toBeGreaterThan(0);
+  expect(trials).toBeLessThan(4);
   expect(warned).toHaveLength(1);
 });
 
@@ -209,7 +202,7 @@ test.each([
   [501, "NotImplemented", "store_failed"],
   [400, "InvalidRequest", "store_failed"],
 ])(
-  "an S3 that lists and refuses every put with %i %s is read from, and written to once it accepts puts",
+  "an S3 that lists and refuses puts with %i %s is read, and written once it accepts puts",
   async (status, code, errorCode) => {
     s3.objects.set("10001234/photos/b.jpg", { bytes: Buffer.from("one"), headers: {} });
     await open((method) => (method === "PUT" ? { status, code } : undefined));
@@ -222,13 +215,13 @@ test.each([
 );
 
 test("an S3 that becomes full during the probe does not count as one that refuses conditions", async () => {
-  await open(nthProbePut(2, { status: 507, code: "XMinioStorageFull" }));
+  await open(nthTrialPut(2, { status: 507, code: "XMinioStorageFull" }));
   expect([warned, failed.length]).toEqual([[], 1]);
   expect([await put("one"), await put("two"), warned]).toEqual([true, false, []]);
 });
 
 test.each(["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"])(
-  "a listing that S3 refuses with 403 %s ends the start",
+  "openS3Store() throws if S3 refuses the listing with 403 %s",
   async (code) => {
     await expect(open((method) => (method === "GET" ? { status: 403, code } : undefined))).rejects.toMatchObject({
       code: "store_failed",

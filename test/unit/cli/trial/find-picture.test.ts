@@ -20,7 +20,7 @@ test.each<[claim: string, page: string, key: string | undefined]>([
   ["quotes of the other kind inside", `<img src="/it's.jpg">`, "it's.jpg"],
   ["blanks inside quotes", '<img src="/two words.jpg">', "two words.jpg"],
   ["an escaped name", '<img src="/%E5%9B%BE%20%25.jpg">', "图 %.jpg"],
-  ["a name in its own letters", '<img src="/图.jpg">', "图.jpg"],
+  ["an unescaped Chinese name", '<img src="/图.jpg">', "图.jpg"],
   ["an ampersand", '<img src="/a&amp;b.jpg">', "a&b.jpg"],
   ["a fragment", '<img src="/a.jpg#x">', "a.jpg"],
   ["dots in the middle", '<img src="/x/../a.jpg">', "a.jpg"],
@@ -29,19 +29,19 @@ test.each<[claim: string, page: string, key: string | undefined]>([
     '<img src="data:image/png;base64,x"><img src="/b.svg"><img src="/c.png"><img src="/d.png">',
     "c.png",
   ],
-  ["an image after one that waits for a script", '<img data-src="/lazy.jpg"><img src="/a.jpg">', "a.jpg"],
-  ["the source, not what a script will put there", '<img data-src="/lazy.jpg" src="/a.jpg">', "a.jpg"],
+  ["an image after a lazy-loaded one", '<img data-src="/lazy.jpg"><img src="/a.jpg">', "a.jpg"],
+  ["src instead of data-src", '<img data-src="/lazy.jpg" src="/a.jpg">', "a.jpg"],
   ["another host", '<img src="https://cdn.example/a.jpg">', undefined],
   ["another port", '<img src="https://site.example:8443/a.jpg">', undefined],
-  ["a query, which the key would lose", '<img src="/a.jpg?v=2">', undefined],
-  ["no picture by its name", '<img src="/image">', undefined],
-  ["no key", '<img src="/%00.jpg">', undefined],
-  ["no UTF-8", '<img src="/%ff.jpg">', undefined],
+  ["a query, which is not part of the key", '<img src="/a.jpg?v=2">', undefined],
+  ["a path that does not look like an image", '<img src="/image">', undefined],
+  ["an invalid key", '<img src="/%00.jpg">', undefined],
+  ["a name that is not UTF-8", '<img src="/%ff.jpg">', undefined],
   ["a broken URL", '<img src="https://:99999/a.jpg">', undefined],
   ["an empty source", '<img src="">', undefined],
   ["a tag that never ends", '<img src="/a.jpg"', undefined],
   ["another tag", '<image src="/a.jpg"><video src="/b.jpg">', undefined],
-  ["nothing", "", undefined],
+  ["an empty page", "", undefined],
 ])("pictureOn(): %s", (_claim, page, key) => {
   expect(pictureOn(page, `${SITE}/`, SITE)).toBe(key);
 });
@@ -56,7 +56,7 @@ test.each<[claim: string, source: string, key: string | undefined]>([
   expect(pictureOn(`<img src="${source}">`, `${SITE}/blog/`, `${SITE}/blog`)).toBe(key);
 });
 
-test("pictureOn() gives a checked key or nothing for any page", () => {
+test("pictureOn() returns a valid key or undefined for any page", () => {
   const piece = fc.constantFrom(
     "<img ",
     " src=",
@@ -106,7 +106,7 @@ test("findPicture() reads the page that the home page redirects to", async () =>
   expect(await findPicture(url, true)).toEqual({ picture: "en/a.jpg", trouble: undefined });
 });
 
-test("findPicture() does not wait for the end of a page that has none, and leaves it", async () => {
+test("findPicture() does not wait for the end of an endless page, and closes it", async () => {
   const url = await serve((_request, response) => response.write(`<img src="/a.jpg">${" ".repeat(600_000)}`));
   const asked = once(server!, "request");
   const found = findPicture(url, true);
@@ -116,7 +116,7 @@ test("findPicture() does not wait for the end of a page that has none, and leave
   await left;
 });
 
-test("findPicture() says what is wrong with a site that does not answer", async () => {
+test("findPicture() describes why a site does not answer", async () => {
   const url = await serve((request) => request.socket.destroy());
   const { picture, trouble } = await findPicture(url, true);
   expect(picture).toBeUndefined();
@@ -127,12 +127,12 @@ test("findPicture() says what is wrong with a site that does not answer", async 
   expect((await findPicture(url, true)).trouble).toMatch(/^127\.0\.0\.1:\d+ refuses connections/);
 });
 
-test("findPicture() takes an error page for an answer", async () => {
+test("findPicture() treats an error page as an answer", async () => {
   const url = await serve((_request, response) => response.writeHead(500).end("no"));
   expect(await findPicture(url, true)).toEqual({ picture: undefined, trouble: undefined });
 });
 
-test("findPicture() goes nowhere inside that was not named", async () => {
+test("findPicture() reaches no private address that the user did not name", async () => {
   const inside = createServer(() => {}).listen(0, "127.0.0.1");
   await once(inside, "listening");
   let connections = 0;
@@ -140,8 +140,8 @@ test("findPicture() goes nowhere inside that was not named", async () => {
   const url = await serve((_request, response) => {
     response.writeHead(302, { Location: `http://127.0.0.1:${(inside.address() as AddressInfo).port}/` }).end();
   });
-  expect((await findPicture(url, true)).trouble).toMatch(/never asks/);
-  expect((await findPicture(url, false)).trouble).toMatch(/never asks/);
+  expect((await findPicture(url, true)).trouble).toMatch(/never allowed/);
+  expect((await findPicture(url, false)).trouble).toMatch(/never allowed/);
   expect(connections).toBe(0);
   inside.close();
 });

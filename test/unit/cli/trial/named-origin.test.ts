@@ -12,14 +12,14 @@ test.each([
   expect(await lookAtOrigin(url)).toEqual({ isPrivate: true, trouble: undefined });
 });
 
-test("lookAtOrigin() of a public address is neither private nor in trouble", async () => {
+test("lookAtOrigin() finds no trouble with a public address", async () => {
   expect(await lookAtOrigin("https://8.8.8.8")).toEqual({ isPrivate: false, trouble: undefined });
 });
 
-test("lookAtOrigin() of a metadata service is not private: nothing may be asked there", async () => {
+test("lookAtOrigin() reports a metadata service as never allowed, not as private", async () => {
   const { isPrivate, trouble } = await lookAtOrigin("http://169.254.169.254");
   expect(isPrivate).toBe(false);
-  expect(trouble).toMatch(/never asks/);
+  expect(trouble).toMatch(/never allowed/);
 });
 
 const failed = (cause: object) => new TypeError("fetch failed", { cause: Object.assign(new Error("x"), cause) });

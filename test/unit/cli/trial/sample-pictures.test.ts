@@ -15,7 +15,7 @@ test("readSamplePictures() reads every file of config/samples/, each once", () =
   expect(new Set(pictures.map(({ bytes }) => bytes.toString("base64"))).size).toBe(15);
 });
 
-test("readSamplePictures() states the true type and size of whole images", () => {
+test("readSamplePictures() states the actual type and size of whole images", () => {
   const found = pictures.map(({ name, bytes }) => {
     const gate = createGate();
     gate.push(bytes);
@@ -29,7 +29,7 @@ test("readSamplePictures() states the true type and size of whole images", () =>
   expect(found).toEqual(stated);
 });
 
-test("readSamplePictures() covers the formats and the names that real sites have", () => {
+test("readSamplePictures() has formats and names like those of real sites", () => {
   const types = new Set(pictures.map(({ mediaType }) => mediaType));
   expect([...types].sort()).toEqual(["image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"]);
   const names = pictures.map(({ name }) => name);
@@ -44,7 +44,7 @@ test("readSamplePictures() keeps every picture between 40 and 400 kB", () => {
   }
 });
 
-test("readSamplePictures() has pictures that decode whole, and one that moves", async () => {
+test("readSamplePictures() has pictures that decode completely, one of them animated", async () => {
   const pages = await Promise.all(
     pictures.map(async ({ bytes }) => {
       const image = sharp(bytes, { failOn: "warning", animated: true });

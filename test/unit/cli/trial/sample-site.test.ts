@@ -115,7 +115,7 @@ test("startSampleSite() refuses other methods", async () => {
   expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
 });
 
-test("the page addresses every picture to the mirror and escapes what it is given", async () => {
+test("the page links every picture to the mirror and escapes its texts", async () => {
   const answer = await get("/");
   const html = await answer.text();
   const sources = [...html.matchAll(/<img src="([^"]*)"/g)].map((match) => match[1]);
@@ -128,12 +128,12 @@ test("the page addresses every picture to the mirror and escapes what it is give
   expect(answer.headers.get("content-security-policy")).toContain(`script-src 'nonce-${nonce}'`);
 });
 
-test("each view of the page asks under new URLs, so that the browser's cache hides nothing", async () => {
+test("each view of the page uses new URLs, so that the browser's cache is bypassed", async () => {
   await get("/");
   expect(await (await get("/")).text()).toContain("visit=2");
 });
 
-test("close() breaks off an answer that is still delayed", async () => {
+test("close() aborts a delayed answer", async () => {
   const slow = await startSampleSite({
     pictures: PICTURES,
     host: "127.0.0.1",

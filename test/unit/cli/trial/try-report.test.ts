@@ -33,7 +33,7 @@ const UNKNOWN: TrialReport = {
   requests: undefined,
 };
 
-test("describeTrial() of the sample site names every address once where it is introduced", () => {
+test("describeTrial() introduces every address of the sample site once", () => {
   const text = describeTrial(SAMPLE, false);
   expect(text).toMatch(/^ {2}Gallery {6}http:\/\/127\.0\.0\.1:4000\/$/m);
   expect(text).toMatch(/^ {2}Mirror URL {3}http:\/\/localhost:8080\/images\/a\.jpg$/m);
@@ -42,7 +42,7 @@ test("describeTrial() of the sample site names every address once where it is in
   expect(text.endsWith("Ctrl-C stops it and removes everything.\n\n")).toBe(true);
 });
 
-test("describeTrial() says of both requests where they were answered, how fast and with how much", () => {
+test("describeTrial() prints source, time and size of both answers", () => {
   const lines = describeTrial(SAMPLE, false).split("\n");
   expect(lines.find((line) => line.startsWith("  1st"))).toMatch(
     /origin +81\.3 ms +1,234,567 bytes +200 +Cache-Status: huiyuan; fwd=uri-miss$/,
@@ -52,15 +52,15 @@ test("describeTrial() says of both requests where they were answered, how fast a
   );
 });
 
-test("describeTrial() says so when the origin gave no image", () => {
+test("describeTrial() reports that the origin sent no image", () => {
   const failed = { ...MISS, status: 424, bytes: 90, cacheStatus: "huiyuan; detail=error" };
   const text = describeTrial({ ...OWN, requests: { first: failed, second: failed } }, false);
-  expect(text).toMatch(/the origin gave no image/);
+  expect(text).toMatch(/the origin sent no image/);
   expect(text).toMatch(/ 424 /);
-  expect(describeTrial(OWN, false)).not.toMatch(/the origin gave no image/);
+  expect(describeTrial(OWN, false)).not.toMatch(/the origin sent no image/);
 });
 
-test("describeTrial() offers commands that work as they stand", () => {
+test("describeTrial() prints commands that work unchanged", () => {
   const commands = describeTrial(SAMPLE, false)
     .split("\n")
     .filter((line) => line.startsWith("  curl"));
@@ -71,31 +71,31 @@ test("describeTrial() offers commands that work as they stand", () => {
   ]);
 });
 
-test("describeTrial() of one's own site speaks of that site, and of no gallery", () => {
+test("describeTrial() names the user's site, and no gallery", () => {
   const text = describeTrial(OWN, false);
   expect(text).toMatch(/a mirror in front of https:\/\/your\.site$/m);
   expect(text).not.toMatch(/Gallery|Stop the origin|npm start/);
 });
 
-test("describeTrial() without a known picture shows what to fill in, and asks for nothing that is an error", () => {
+test("describeTrial() shows a placeholder without a known picture, and no failing command", () => {
   const text = describeTrial(UNKNOWN, false);
   expect(text).toMatch(/^ {2}Mirror URL {3}http:\/\/localhost:8080\/<path of an image>$/m);
   expect(text).toMatch(/^ {2}Signed URL {3}\S+\/<path of an image>\?sign=abc%3D$/m);
   expect(text).toMatch(/no picture was found on the home page/);
-  expect(text).toMatch(/this one fits every image/);
+  expect(text).toMatch(/this token is for every image/);
   expect(text).not.toMatch(/1st|undefined|curl -I '[^<]*\/'/);
 });
 
-test("describeTrial() warns of an origin that does not answer, instead of cheering", () => {
+test("describeTrial() warns of an origin that does not answer", () => {
   const text = describeTrial({ ...UNKNOWN, trouble: "the name your.site does not exist" }, false);
   expect(text).toMatch(/is running, but its origin https:\/\/your\.site does not answer$/m);
   expect(text).toMatch(/^ {2}Warning {6}the name your\.site does not exist$/m);
   expect(text).not.toMatch(/in front of|no picture was found/);
 });
 
-test("describeTrial() says which port it took instead of one that is taken", () => {
+test("describeTrial() names the port that replaces a used one", () => {
   const text = describeTrial({ ...SAMPLE, replacedPorts: [{ wanted: 8080, used: 41234 }] }, false);
-  expect(text).toMatch(/port 8080 is taken, using 41234$/m);
+  expect(text).toMatch(/port 8080 is in use, using 41234$/m);
 });
 
 test.each([
@@ -110,12 +110,14 @@ test.each([
   expect(text).toContain(`  2nd  ${tier} `);
 });
 
-test("describeTrial() says so when the first answer was broken off", () => {
+test("describeTrial() reports a truncated first answer", () => {
   const broken = { ...MISS, isWhole: false };
-  expect(describeTrial({ ...OWN, requests: { first: broken, second: broken } }, false)).toMatch(/broke its answer off/);
+  expect(describeTrial({ ...OWN, requests: { first: broken, second: broken } }, false)).toMatch(
+    /closed the connection early/,
+  );
 });
 
-test("describeTrial() writes escape sequences to a terminal alone", () => {
+test("describeTrial() writes escape sequences only to a terminal", () => {
   const plain = describeTrial(SAMPLE, false);
   const shown = describeTrial(SAMPLE, true);
   expect(plain.includes("\u001b")).toBe(false);

@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { type Key, toKey } from "../../../../src/core/object.ts";
 import { type AuthorizerOptions, createAuthorizer } from "../../../../src/http/request/authorizer.ts";
 
-/** A door at the given moment whose tokens all live until second 100. */
-function doorAt(now: number) {
+/** An authorizer at the given time; all its tokens expire at second 100. */
+function authorizerAt(now: number) {
   const tokens = { verify: () => ({ kind: "multi-use", expires: 100 }) } as unknown as AuthorizerOptions["tokens"];
-  const once = {} as AuthorizerOptions["once"]; // Nothing is spent here.
+  const once = {} as AuthorizerOptions["once"]; // No token is spent here.
   const rules = { acceptV1: false, oneTimeDownloads: "once", mode: "private" } as const;
   return createAuthorizer({ appid: "1", bucket: "b", ...rules, tokens, once, now: () => now });
 }
@@ -19,6 +19,6 @@ test.each([
   [99_000, 1],
   [99_001, 0],
   [99_999, 0],
-])("admit() at %i ms lets caches keep the answer for no part of a second more than the token lives", (now, seconds) => {
-  expect(doorAt(now).admit("token", KEY).scope).toMatchObject({ kind: "signed", expiresInSeconds: seconds });
+])("admit() at %i ms lets no cache store the response beyond the life of the token", (now, seconds) => {
+  expect(authorizerAt(now).admit("token", KEY).scope).toMatchObject({ kind: "signed", expiresInSeconds: seconds });
 });

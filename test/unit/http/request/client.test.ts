@@ -3,7 +3,7 @@ import { abortable } from "../../../../src/async/cancellation.ts";
 import { Client } from "../../../../src/http/request/client.ts";
 import type { DownloadResponse } from "../../../../src/http/response/response.ts";
 
-/** As much of a response as a client is known by. */
+/** The part of a response that Client uses. */
 function connection(isGone = false) {
   let leave = () => {};
   const response = {
@@ -15,7 +15,7 @@ function connection(isGone = false) {
   return { client: new Client(response), leave: () => leave() };
 }
 
-test("Client tells each listener once that it has left, and those that were taken back nothing", () => {
+test("Client calls each listener once when it leaves, and removed listeners never", () => {
   const { client, leave } = connection();
   const told: string[] = [];
   const back = () => told.push("taken back");
@@ -29,7 +29,7 @@ test("Client tells each listener once that it has left, and those that were take
   expect([client.aborted, client.reason?.code]).toEqual([true, "client_gone"]);
 });
 
-test("Client gives one signal, made before or after it has left, with the same reason", () => {
+test("Client has one signal with the same reason, whether it is made before or after the client leaves", () => {
   const { client, leave } = connection();
   const { signal } = client;
   expect([signal.aborted, client.signal]).toEqual([false, signal]);
@@ -41,7 +41,7 @@ test("Client gives one signal, made before or after it has left, with the same r
   expect(connection(true).client.aborted).toBe(true);
 });
 
-test("abortable() takes a Client as it takes a signal", async () => {
+test("abortable() accepts a Client in place of a signal", async () => {
   const { client, leave } = connection();
   const never = abortable(new Promise(() => {}), client);
   leave();

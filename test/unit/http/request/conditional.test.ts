@@ -9,7 +9,7 @@ import {
 import { anyText } from "../../../helpers/texts.ts";
 
 const ETAG = '"0123456789abcdef0123456789abcdef"';
-// With milliseconds, which no HTTP date can carry.
+// An object with milliseconds, which HTTP dates do not have.
 const OBJECT = { etag: ETAG, modifiedAt: Date.UTC(1994, 10, 6, 8, 49, 37, 750), isDateStrong: true, isMade: false };
 const SAME = "Sun, 06 Nov 1994 08:49:37 GMT";
 const BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT";
@@ -27,7 +27,7 @@ const NO_CONDITIONS: Conditions = {
 type Row = [claim: string, conditions: Partial<Conditions>, verdict: ConditionVerdict];
 const verdictOf = (conditions: Partial<Conditions>) => evaluate({ ...NO_CONDITIONS, ...conditions }, OBJECT);
 
-describe("evaluate() judges If-None-Match by weak comparison", () => {
+describe("evaluate() compares If-None-Match weakly", () => {
   test.each<Row>([
     ["the tag", { ifNoneMatch: ETAG }, "not-modified"],
     ["the tag made weak on the way", { ifNoneMatch: `W/${ETAG}` }, "not-modified"],
@@ -50,7 +50,7 @@ describe("evaluate() judges If-None-Match by weak comparison", () => {
   });
 });
 
-describe("evaluate() judges If-Modified-Since to the second", () => {
+describe("evaluate() compares If-Modified-Since to the second", () => {
   test.each<Row>([
     ["the object's own date", { ifModifiedSince: SAME }, "not-modified"],
     ["a later date", { ifModifiedSince: AFTER }, "not-modified"],
@@ -71,11 +71,11 @@ test.each<[string, Partial<Conditions>, ConditionVerdict]>([
   ["its own date, that a range must be of", { ifUnmodifiedSince: SAME, range: "bytes=0-1" }, "range"],
   ["a later date, that a range must be of", { ifUnmodifiedSince: AFTER, range: "bytes=0-1" }, "precondition-failed"],
   ["an earlier date, that a range must be of", { ifUnmodifiedSince: BEFORE }, "precondition-failed"],
-])("evaluate() takes of what was made here %s for what it is", (_claim, conditions, verdict) => {
+])("evaluate() accepts only the exact date of an image processed here: %s", (_claim, conditions, verdict) => {
   expect(evaluate({ ...NO_CONDITIONS, ...conditions }, { ...OBJECT, isMade: true })).toBe(verdict);
 });
 
-describe("evaluate() refuses what If-Match and If-Unmodified-Since do not allow", () => {
+describe("evaluate() heeds If-Match and If-Unmodified-Since", () => {
   test.each<Row>([
     ["the tag", { ifMatch: ETAG }, "full"],
     ["any", { ifMatch: "*" }, "full"],
@@ -96,7 +96,7 @@ describe("evaluate() refuses what If-Match and If-Unmodified-Since do not allow"
   });
 });
 
-describe("evaluate() applies a range only where If-Range lets it", () => {
+describe("evaluate() applies a range only if If-Range allows it", () => {
   const range = "bytes=0-1";
   test.each<Row>([
     ["no range", {}, "full"],
@@ -118,12 +118,12 @@ describe("evaluate() applies a range only where If-Range lets it", () => {
   });
 });
 
-test("a date that another version of the same second may have had is no condition for a range", () => {
+test("evaluate() refuses a weak date in If-Range", () => {
   const conditions = { ...NO_CONDITIONS, range: "bytes=0-1", ifRange: SAME };
   expect(evaluate(conditions, { ...OBJECT, isDateStrong: false })).toBe("full");
 });
 
-test("evaluate() takes any texts", () => {
+test("evaluate() accepts any texts", () => {
   const text = fc.option(
     fc.oneof(
       anyText(),

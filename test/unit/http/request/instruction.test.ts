@@ -49,7 +49,7 @@ test.each([
   "%ffexif",
   "%2569mageInfo",
   "?imageInfo",
-])("readInstruction(%j) is unknown: the plain original", (query) => {
+])("readInstruction(%j) is unknown, so the original is served", (query) => {
   expect(readInstruction(query)).toEqual({ kind: "unknown" });
 });
 
@@ -66,7 +66,7 @@ test.each([
   expect(readInstruction(tokenFromQuery(query).rest)).toMatchObject(instruction);
 });
 
-test("readInstruction() takes any text", () => {
+test("readInstruction() accepts any text", () => {
   const piece = fc.constantFrom("imageView2", "exif", "/", "|", "&", "=", "%", "%2F", "%ff", "%E5%9B", "sign=", "a");
   const query = fc.oneof(
     anyText(),
@@ -101,7 +101,7 @@ test.each<[string, string[], { base: string; style: string } | undefined]>([
   expect(splitStyle(toKey(key), separators)).toEqual(split);
 });
 
-test("splitStyle() gives a checked base and a style without separators, and joins up again", () => {
+test("splitStyle() returns a valid base and a style without separators, which together are the key", () => {
   const key = fc.array(fc.constantFrom("a", "!", "-", "_", "/", ".", "图", "😀"), { minLength: 1, maxLength: 12 });
   fc.assert(
     fc.property(key, fc.subarray(["!", "-", "_", "/"]), (parts, separators) => {

@@ -2,14 +2,14 @@ import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl } from "../../../../src/http/request/object-name.ts";
 import type { MirrorSource, Route, Site } from "../../../../src/http/request/site.ts";
-import { askedUnder, createOriginalsFinder, createRuleFinder } from "../../../../src/mirror/rules.ts";
+import { createOriginalsFinder, createRuleFinder, originRequestFor } from "../../../../src/mirror/rules.ts";
 
 const route = (type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true) => {
   const rest = { match: {}, denyQuery: [], setQuery: {}, passQuery: false, path: {} };
   return { ...rest, type, keyQuery, keysHaveQueries } as unknown as Route;
 };
 
-/** A site whose only rule keys so; `keysHaveQueries`: of this rule or another one of its bucket. */
+/** A site with one rule; `keysHaveQueries`: this rule, or another one of its bucket, keeps queries. */
 function siteWith(type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true): Site {
   const source: MirrorSource = {
     keysHaveQueries,
@@ -37,7 +37,7 @@ test.each([
 const ORIGINALS = route("originals", "drop");
 const EVERYTHING = route("everything", "drop");
 
-/** With the aliases `small` and `big`; `.png` and what begins with `all/` is a name like any other. */
+/** A site with the aliases `small` and `big`, except for `.png` and paths below `all/`. */
 const aliased = {
   aliases: new Map(["small", "big"].map((name) => [name, { key: name }])),
   separators: ["!", "-"],
@@ -57,7 +57,7 @@ const METHODS_AND_HOSTS = [
   { match: {}, type: "originals" },
 ] as const;
 
-/** What is an alias depends on host and method. */
+/** A site whose aliases depend on host and method. */
 const mixed = (): Site => {
   const routes = METHODS_AND_HOSTS.map((rule) => ({ ...route(rule.type, "drop"), match: rule.match }));
   const find = createRuleFinder(routes);
@@ -82,7 +82,7 @@ test.each([
   const asked: ObjectUrl = { host, path: toKey(path), query: "", method };
   const site = mixed();
   const found = missRouteOf(site, asked);
-  const isStored = found && askedUnder(found, nameObject(site, asked).request, {}).isStored;
+  const isStored = found && originRequestFor(found, nameObject(site, asked).request, {}).isStored;
   const name = isStored === undefined ? "alias" : isStored ? "stored" : "passed on";
   expect(name).toBe(expected);
   expect(aliasIn(site, asked) !== undefined).toBe(expected === "alias");
@@ -100,7 +100,7 @@ test.each([
   ["!small", undefined],
   ["all/a.jpg!small", undefined],
   ["a.png!small", undefined],
-])("aliasIn() and missRouteOf(): %s is an alias of %s, else asked for", (path, base) => {
+])("aliasIn() and missRouteOf(): %s is an alias of %s, else it is fetched", (path, base) => {
   expect(aliasIn(aliased, url(path))?.base).toBe(base);
   expect(missRouteOf(aliased, url(path)) === undefined).toBe(base !== undefined);
   expect(missRouteOf({ ...aliased, aliases: new Map() }, url(path))).toBeDefined();

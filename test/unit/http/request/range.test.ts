@@ -72,27 +72,27 @@ test.each([
   ["everything in parts", "bytes=0-4999,5000-"],
   ["17 ranges", `bytes=${Array.from({ length: 17 }, (_, index) => `${index * 10}-${index * 10}`).join(",")}`],
   ["a long set", `bytes=0-1${",".repeat(600)}`],
-])("parseRange() returns undefined, so the whole is sent, for %s", (_name, header) => {
+])("parseRange() returns undefined, so the whole body is sent, for %s", (_name, header) => {
   expect(parseRange(header, 10_000)).toBeUndefined();
 });
 
-test("parseRange() takes 16 ranges", () => {
+test("parseRange() accepts 16 ranges", () => {
   const specs = Array.from({ length: 16 }, (_, index) => `${index * 10}-${index * 10}`);
   expect(parseRange(`bytes=${specs.join(",")}`, 10_000)).toMatchObject({ kind: "ranges", ranges: { length: 16 } });
 });
 
-test("parseRange() finds nothing satisfiable in an empty body", () => {
+test("parseRange() satisfies no range of an empty body", () => {
   for (const header of ["bytes=0-", "bytes=0-0", "bytes=-5"]) expect(parseRange(header, 0)).toEqual(UNSATISFIABLE);
 });
 
-/** What one spec asks of a body, byte by byte, straight from the words of RFC 9110 §14.1.2. */
+/** The bytes that one spec means, one by one, straight from the words of RFC 9110 §14.1.2. */
 function askedFor(first: number | undefined, last: number | undefined, size: number): readonly number[] {
   const positions = Array.from({ length: size }, (_, index) => index);
   if (first === undefined) return positions.filter((position) => position >= size - (last ?? 0));
   return positions.filter((position) => position >= first && (last === undefined || position <= last));
 }
 
-test("parseRange() of a single spec means the bytes that the RFC means", () => {
+test("parseRange() of a single spec selects the bytes that the RFC defines", () => {
   const number = fc.option(fc.nat({ max: 30 }), { nil: undefined });
   fc.assert(
     fc.property(number, number, fc.integer({ min: 1, max: 25 }), (first, last, size) => {
@@ -106,7 +106,7 @@ test("parseRange() of a single spec means the bytes that the RFC means", () => {
   );
 });
 
-test("parseRange() gives ranges within the size that never overlap, or nothing, for any text", () => {
+test("parseRange() returns ranges within the size that never overlap, or undefined, for any text", () => {
   const spec = fc
     .tuple(fc.option(fc.nat({ max: 120 })), fc.option(fc.nat({ max: 120 })))
     .map(([first, last]) => `${first ?? ""}-${last ?? ""}`);

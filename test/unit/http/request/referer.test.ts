@@ -68,7 +68,7 @@ describe.each<[RefererRules["mode"], string, readonly string[], RefererVerdict]>
 
 test.each<[RefererRules["mode"], allowEmpty: boolean, RefererVerdict]>([
   ["allow", false, "refused"],
-  // Not `listed`: whoever sends no Referer still needs a token.
+  // Not `listed`: a client without a Referer still needs a token.
   ["allow", true, "allowed"],
   ["deny", false, "refused"],
   ["deny", true, "allowed"],
@@ -77,12 +77,12 @@ test.each<[RefererRules["mode"], allowEmpty: boolean, RefererVerdict]>([
   for (const header of [undefined, "", "  "]) expect(refererVerdict(header, rulesOf(mode, allowEmpty))).toBe(verdict);
 });
 
-test("refererVerdict() of an empty list: allow refuses everyone, deny nobody", () => {
+test("refererVerdict() with an empty list refuses all under allow and none under deny", () => {
   expect(refererVerdict("https://shop.example/", { mode: "allow", domains: [], allowEmpty: false })).toBe("refused");
   expect(refererVerdict("https://shop.example/", { mode: "deny", domains: [], allowEmpty: false })).toBe("allowed");
 });
 
-test("refererVerdict() takes any text, and whatever stands behind the host changes nothing", () => {
+test("refererVerdict() accepts any text, and text after the host changes nothing", () => {
   const tail = fc.oneof(
     fc.webPath(),
     anyText().map((text) => `/${text}`),

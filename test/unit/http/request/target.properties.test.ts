@@ -9,7 +9,7 @@ import { anyText } from "../../../helpers/texts.ts";
 const RUNS = { numRuns: 1_000 };
 const HOSTS = ["img.example"];
 
-/** Names as people and attackers choose them. */
+/** Keys as people and attackers choose them. */
 const key = fc
   .array(
     fc.oneof(
@@ -38,7 +38,7 @@ const key = fc
   .map((parts) => parts.join(""))
   .filter(isKey);
 
-/** One of the spellings of a byte: raw where it may stand so, else escaped in either case. */
+/** One of the spellings of a byte: raw if that is allowed, else escaped in upper or lower case. */
 const spellings = fc.infiniteStream(fc.constantFrom("raw", "upper", "lower"));
 
 function spell(name: Key, choices: Iterable<string>): string {
@@ -55,7 +55,7 @@ function spell(name: Key, choices: Iterable<string>): string {
     .join("");
 }
 
-test("key → path → key is the same key", () => {
+test("a key survives encoding and decoding", () => {
   fc.assert(
     fc.property(key, (name) => {
       expect(parseTarget(`/${encodeKeyForPath(name)}`, HOSTS)).toEqual({
@@ -68,7 +68,7 @@ test("key → path → key is the same key", () => {
   );
 });
 
-test("every spelling of a key's bytes is that key, with its query left alone", () => {
+test("every spelling of a key's bytes is that key, and its query stays as it is", () => {
   fc.assert(
     fc.property(key, spellings, fc.constantFrom("", "?", "?a=%zz&b=+"), (name, choices, query) => {
       const target = parseTarget(`/${spell(name, choices)}${query}`, HOSTS);
@@ -88,7 +88,7 @@ test("two keys never share a path", () => {
   );
 });
 
-test("whatever is sent, the answer is a checked key or a 4xx", () => {
+test("any input yields a valid key or a 4xx", () => {
   const piece = fc.constantFrom(
     "/",
     "//",
@@ -124,7 +124,7 @@ test("whatever is sent, the answer is a checked key or a 4xx", () => {
   );
 });
 
-test("a host that the settings take is found under the spelling that they keep", () => {
+test("a host that the settings accept is found under their spelling of it", () => {
   const label = fc.stringMatching(/^[a-zA-Z0-9_-]{1,10}$/);
   const name = fc.oneof(
     fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join(".")),

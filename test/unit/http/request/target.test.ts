@@ -53,14 +53,14 @@ describe("parseTarget() decodes the key once and exactly", () => {
     expect(parseTarget(target, HOSTS).key).toBe(key);
   });
 
-  test("composed and decomposed letters stay different names", () => {
+  test("composed and decomposed letters stay different keys", () => {
     const composed = parseTarget("/caf%C3%A9", HOSTS).key;
     const decomposed = parseTarget("/cafe%CC%81", HOSTS).key;
     expect([composed, decomposed]).toEqual(["caf\u00e9", "cafe\u0301"]);
     expect(composed).not.toBe(decomposed);
   });
 
-  test("1,024 bytes are the longest key, counted after decoding", () => {
+  test("a key has at most 1,024 bytes, counted after decoding", () => {
     expect(parseTarget(`/${"%61".repeat(1_024)}`, HOSTS).key).toBe("a".repeat(1_024));
     expect(parseTarget(`/${"%E5%9B%BE".repeat(341)}a`, HOSTS).key).toHaveLength(342);
     expect(codeOf(() => parseTarget(`/${"a".repeat(1_025)}`, HOSTS))).toBe("url_invalid");
@@ -68,7 +68,7 @@ describe("parseTarget() decodes the key once and exactly", () => {
   });
 });
 
-describe("parseTarget() refuses what names no key", () => {
+describe("parseTarget() refuses a target without a valid key", () => {
   test.each<[string, string]>([
     ["no key", "/"],
     ["no key before the query", "/?imageInfo"],
@@ -114,7 +114,7 @@ describe("parseTarget() refuses what names no key", () => {
     expect(codeOf(() => parseTarget(target, HOSTS))).toBe("url_invalid");
   });
 
-  test("8,192 characters are the longest target", () => {
+  test("a target has at most 8,192 characters", () => {
     expect(parseTarget(`/a?${"x".repeat(8_189)}`, HOSTS).rawQuery).toHaveLength(8_189);
     expect(codeOf(() => parseTarget(`/a?${"x".repeat(8_190)}`, HOSTS))).toBe("url_too_long");
   });
@@ -128,7 +128,7 @@ test.each([
   ["/a?x=%2F+%zz&&sign=", "x=%2F+%zz&&sign="],
   ['/a?"<>|\\^`{}\u00e9', '"<>|\\^`{}\u00e9'],
   ["http://img.example/a?b=1", "b=1"],
-])("parseTarget(%j) leaves the query as it came: %j", (target, rawQuery) => {
+])("parseTarget(%j) keeps the raw query: %j", (target, rawQuery) => {
   expect(parseTarget(target, HOSTS).rawQuery).toBe(rawQuery);
 });
 
@@ -141,7 +141,7 @@ test.each([
   expect(readTarget(target, HOSTS)).toEqual({ host: "img.example", key: undefined, rawQuery });
 });
 
-describe("parseTarget() takes the host", () => {
+describe("parseTarget() reads the host", () => {
   test.each<[string, string, string[], string]>([
     ["from the header", "/a", ["IMG.Example:8080"], "img.example"],
     ["from an absolute target that agrees", "http://img.example/a", ["img.example"], "img.example"],

@@ -1,4 +1,4 @@
-// Which names a token may be for, and that nothing but the one it names is shown for it.
+// The names that a token may be bound to, and that it opens only the object that it names.
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Key, toKey } from "../../../../src/core/object.ts";
@@ -9,8 +9,8 @@ import { admitNamed, admittedByBoth } from "../../../../src/http/request/token-s
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 
-/** Takes tokens that are the name of the file that they are for; empty: any. */
-function door() {
+/** An authorizer whose tokens are the names of their files; an empty one is for all files. */
+function authorizer() {
   const asked: string[] = [];
   return {
     asked,
@@ -51,7 +51,7 @@ test.each([
   ["a", named("a!small"), alias(named("a")), true],
   ["a?x=1", named("a!small", "a!small?x=1"), alias(named("a", "a?x=1")), true],
 ] as const)("admitNamed() takes a token for %j", (sign, object, wish, isForOriginal) => {
-  const at = door();
+  const at = authorizer();
   expect(admitNamed(at, sign, { object, alias: wish }).isForOriginal).toBe(isForOriginal);
   expect(at.asked.length).toBe(1);
 });
@@ -63,7 +63,7 @@ test.each([
   ["forged", named("a!small"), alias(named("a")), "sign_mismatch"],
   ["forged", named("a", "a?x=1"), undefined, "sign_mismatch"],
 ] as const)("admitNamed() refuses a token for %j", (sign, object, wish, code) => {
-  const at = door();
+  const at = authorizer();
   expect(() => admitNamed(at, sign, { object, alias: wish })).toThrow(expect.objectContaining({ code }));
   expect(at.asked).toEqual([object.request.path]);
 });
@@ -73,7 +73,7 @@ const forSeconds = (expiresInSeconds: number, mode: "private" | "shared" = "priv
   spend: undefined,
 });
 
-/** As the door makes it, over a ledger of the test's own. */
+/** An admission as the authorizer makes it, with a ledger of the test's own. */
 function forOnce(spent = new Set<string>(), token = "t") {
   let paid: Promise<boolean> | undefined;
   const pay = async () => !spent.has(token) && spent.add(token).has(token);
@@ -91,18 +91,18 @@ test.each<[Admission, Admission, Admission["scope"]]>([
   [forSeconds(9, "shared"), forSeconds(5, "shared"), forSeconds(5, "shared").scope],
   [forSeconds(9), { scope: { kind: "reusable-one-time" }, spend: undefined }, { kind: "reusable-one-time" }],
   [forOnce().admission, forSeconds(9), { kind: "one-time" }],
-])("what two tokens allow together is what the stricter allows (%#)", (one, other, scope) => {
+])("admittedByBoth() has the stricter scope (%#)", (one, other, scope) => {
   expect(admittedByBoth(one, other).scope).toEqual(scope);
 });
 
-test("two tokens that work once are both spent, once for an answer that is begun twice", async () => {
+test("admittedByBoth() spends two one-time tokens, and only once for a response that restarts", async () => {
   const [image, mark] = [forOnce(), forOnce()];
   const both = admittedByBoth(image.admission, mark.admission);
   expect([both.isSpent?.(), await both.spend?.(), await both.spend?.()]).toEqual([false, true, true]);
   expect([image.spent.size, mark.spent.size, both.isSpent?.()]).toEqual([1, 1, true]);
 });
 
-test("a token is not spent where the other has been", async () => {
+test("admittedByBoth() does not spend a token if the other one is spent", async () => {
   const [image, mark] = [forOnce(), forOnce(new Set(["t"]))];
   expect(await admittedByBoth(image.admission, mark.admission).spend?.()).toBe(false);
   expect(image.spent.size).toBe(0);

@@ -15,7 +15,7 @@ const ONE_TIME: TokenScope = { kind: "one-time" };
 const REUSABLE: TokenScope = { kind: "reusable-one-time" };
 
 test.each<[bucket: string, scope: TokenScope, state: AnswerState, expected: string]>([
-  // No token: the bucket's own words; an unproven answer lives for a minute.
+  // Without a token: the bucket's own text; an unproven response lives for a minute at most.
   [DAY, NONE, "stored", DAY],
   ["no-cache", NONE, "stored", "no-cache"],
   [DAY, NONE, "filling", "public, max-age=60"],
@@ -26,7 +26,7 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, expected: stri
   ["public", NONE, "filling", "public, max-age=60"],
   ["no-store", NONE, "filling", "no-store"],
   ["", NONE, "filling", "max-age=60"],
-  // A token: never longer than it lives, and private unless the bucket says otherwise.
+  // With a token: never longer than the token is valid, and private unless the bucket says otherwise.
   [DAY, privately(600), "stored", "private, max-age=600"],
   [DAY, privately(7_948_800), "stored", "private, max-age=86400"],
   [DAY, privately(1), "stored", "private, max-age=1"],
@@ -44,15 +44,15 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, expected: stri
   [DAY, shared(600), "filling", "public, max-age=60"],
   ["public, max-age=60, s-maxage=86400", shared(600), "stored", "public, max-age=60, s-maxage=600"],
   ["private, max-age=86400", shared(600), "stored", "private, max-age=600"],
-  // A browser does not read s-maxage, and a cache without a lifetime invents one.
+  // Browsers ignore s-maxage, and a cache without a lifetime assumes one.
   ["s-maxage=86400", shared(600), "stored", "s-maxage=600, max-age=600"],
   ["public, s-maxage=86400", NONE, "filling", "public, s-maxage=60, max-age=60"],
-  // A lifetime that browsers do not read is none for them, and what speaks of one header is not said of the answer.
+  // Browsers need a lifetime that they read, and a directive about one header does not concern the response.
   ["s-maxage=99", shared(600), "stored", "s-maxage=99, max-age=600"],
   ["s-maxage=99", NONE, "filling", "s-maxage=60, max-age=60"],
   ['no-cache="set-cookie, x-a"', shared(600), "stored", 'no-cache="set-cookie, x-a", max-age=600'],
   ['private="a, max-age=9999", max-age=700', privately(600), "stored", "private, max-age=600"],
-  // Spellings.
+  // Other spellings.
   ["Public,Max-Age=86400", privately(600), "stored", "private, max-age=600"],
   ['max-age="86400"', privately(600), "stored", "private, max-age=600"],
   ["max-age = 86400", privately(600), "stored", "private, max-age=600"],
@@ -61,7 +61,7 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, expected: stri
   ['no-cache="x-one"', privately(600), "stored", 'private, no-cache="x-one", max-age=600'],
   ["max-age=soon", privately(600), "stored", "private, max-age=600"],
   ["max-age=99999999999999999999", privately(600), "stored", "private, max-age=600"],
-  // What works once must not be answered again by a cache; damage must not be kept.
+  // No cache may reuse the response to a one-time token, or store a damaged image.
   [DAY, REUSABLE, "stored", "private, no-cache"],
   [DAY, REUSABLE, "filling", "private, no-cache"],
   [DAY, ONE_TIME, "stored", "no-store"],
@@ -74,7 +74,7 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, expected: stri
   expect(createCacheControl(bucket)(scope, state)).toBe(expected);
 });
 
-test("no cache is ever told a life longer than the token's or, unproven, than a minute", () => {
+test("createCacheControl() gives no lifetime beyond the token's or, for an unproven image, beyond a minute", () => {
   const directive = fc.constantFrom(
     "public",
     "private",
@@ -108,7 +108,7 @@ test("no cache is ever told a life longer than the token's or, unproven, than a 
 });
 
 test.each<[bucket: string, scope: TokenScope, state: AnswerState, left: number, expected: string]>([
-  // Fresh: never longer than the bucket, the token or the image allows.
+  // A fresh image: never longer than bucket, token or image allow.
   [DAY, NONE, "stored", 40, "public, max-age=40"],
   [DAY, NONE, "stored", 604_800, DAY],
   [DAY, NONE, "stored", 0, "public, max-age=0"],
@@ -120,7 +120,7 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, left: number, 
   [DAY, privately(10), "stored", 40, "private, max-age=10"],
   [DAY, privately(600), "stored", 40, "private, max-age=40"],
   [DAY, shared(600), "stored", 40, "public, max-age=40"],
-  // Stale: no lifetime at all; every other directive stays.
+  // A stale image: no lifetime; every other directive stays.
   [DAY, NONE, "stored", -1, "public, max-age=0"],
   [DAY, NONE, "stored", -86_400, "public, max-age=0"],
   [DAY, NONE, "filling", -10, "public, max-age=0"],
@@ -141,7 +141,7 @@ test.each<[bucket: string, scope: TokenScope, state: AnswerState, left: number, 
   expect(createCacheControl(bucket)(scope, state, { leftSeconds })).toBe(expected);
 });
 
-test("shorterLife() is the life that ends first, and that of what ages where one does not", () => {
+test("shorterLife() returns the shorter lifetime, or the only one", () => {
   const long = { leftSeconds: 9 };
   const short = { leftSeconds: -1 };
   expect([shorterLife(long, short), shorterLife(short, long)]).toEqual([short, short]);

@@ -4,7 +4,7 @@ import { type CorsRules, corsHeaders, preflightHeaders } from "../../../../src/h
 const SHOP = "https://shop.example";
 const RULES: CorsRules = [SHOP, "http://localhost:3000"];
 
-/** The list as pairs by lower-case name, which must be there once each. */
+/** The list as pairs by lower-case name; each name must occur once. */
 function fields(list: readonly string[]): Record<string, string> {
   const pairs: Record<string, string> = {};
   for (let index = 0; index < list.length; index += 2) {
@@ -39,14 +39,14 @@ test.each<[string, CorsRules, string | undefined, allowed: string | undefined, v
   expect(headers["access-control-allow-credentials"]).toBeUndefined();
 });
 
-test("corsHeaders() shows scripts what a picture's answer says beside its safe headers", () => {
+test("corsHeaders() exposes the response headers that scripts cannot read by default", () => {
   const exposed = fields(corsHeaders(["*"], SHOP))["access-control-expose-headers"]?.split(", ") ?? [];
   for (const name of ["ETag", "Content-Range", "Accept-Ranges", "Cache-Status", "X-ErrNo", "X-Request-Id"]) {
     expect(exposed).toContain(name);
   }
 });
 
-test("preflightHeaders() lets allowed origins ask for ranges and with conditions", () => {
+test("preflightHeaders() lets allowed origins send ranges and conditions", () => {
   for (const rules of [["*"], RULES]) {
     const headers = fields(preflightHeaders(rules, { origin: SHOP }));
     expect(headers).toMatchObject({
@@ -69,10 +69,10 @@ test.each<[string, CorsRules, string | undefined, Record<string, string>]>([
 
 const ASKED = "access-control-request-headers";
 
-test.each<[string, CorsRules, vary: string]>([
-  ["everyone is allowed", ["*"], "Access-Control-Request-Headers"],
-  ["it is listed", RULES, "Origin, Access-Control-Request-Headers"],
-])("preflightHeaders() grants a page the headers that it asks for where %s", (_claim, rules, vary) => {
+test.each<[string, CorsRules, vary: string | undefined]>([
+  ["everyone is allowed", ["*"], undefined],
+  ["it is listed", RULES, "Origin"],
+])("preflightHeaders() grants a page the headers that it requests if %s", (_claim, rules, vary) => {
   const longest = `x-${"a".repeat(1_022)}`;
   for (const asked of [
     "cache-control,x-requested-with",
@@ -82,7 +82,8 @@ test.each<[string, CorsRules, vary: string]>([
   ]) {
     for (const grant of [undefined, { methods: "GET, POST, OPTIONS", headers: "Authorization" }]) {
       const headers = fields(preflightHeaders(rules, { origin: SHOP, [ASKED]: asked }, grant));
-      expect(headers).toMatchObject({ "access-control-allow-headers": asked, vary });
+      expect(headers["access-control-allow-headers"]).toBe(asked);
+      expect(headers.vary).toBe(vary);
       expect(headers["access-control-allow-credentials"]).toBeUndefined();
     }
   }
@@ -97,13 +98,13 @@ test.each([
   ["a raw byte", "x-\xe9"],
   ["a line end", "x-a\r\nSet-Cookie: a=b"],
   ["a name that is too long", "x".repeat(1_025)],
-])("preflightHeaders() grants what it always does to a request for %s", (_claim, asked) => {
+])("preflightHeaders() grants its default headers to a request for %s", (_claim, asked) => {
   const headers = fields(preflightHeaders(["*"], { origin: SHOP, [ASKED]: asked }));
   expect(headers["access-control-allow-headers"]).toMatch(/^Range, If-Range, /);
   expect(headers.vary).toBeUndefined();
 });
 
-test("preflightHeaders() grants nothing that an unlisted page asks for", () => {
+test("preflightHeaders() grants no header to an unlisted page", () => {
   const headers = fields(preflightHeaders(RULES, { origin: "https://other.example", [ASKED]: "x-requested-with" }));
   expect(headers).toEqual({ allow: "GET, HEAD, OPTIONS", vary: "Origin" });
 });

@@ -5,9 +5,9 @@ import { readInteger } from "../../../../src/image/grammar/values.ts";
 
 const told = (error: HuiyuanError) => JSON.parse(errorBody(error, "request-1").toString());
 
-test("errorBody() tells the code's public text, never the error's own message", () => {
+test("errorBody() contains the code's public text, never the error's own message", () => {
   const error = new HuiyuanError("origin_timeout", "Cannot fetch from http://10.0.0.7/secret");
-  expect(told(error)).toEqual({ code: -902, message: "the origin did not answer in time", requestId: "request-1" });
+  expect(told(error)).toEqual({ code: -902, message: "the origin did not respond in time", requestId: "request-1" });
 });
 
 test("errorBody() names the faulty parameter of a processing instruction", () => {
@@ -15,7 +15,7 @@ test("errorBody() names the faulty parameter of a processing instruction", () =>
   expect(told(error).message).toBe("the processing instruction is not valid: imageMogr2/thumbnail");
 });
 
-test("errorBody() says what the faulty parameter may be, and nothing of what was sent", () => {
+test("errorBody() names the values that the parameter may have, and not the one that was sent", () => {
   let thrown: unknown;
   try {
     readInteger({ name: "imageMogr2/quality", value: "<b>101</b>" }, 1, 100);

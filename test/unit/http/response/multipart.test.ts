@@ -11,7 +11,7 @@ function write({ heads, trailer }: Multipart, ranges: readonly ByteRange[]): Buf
   return Buffer.concat([...parts, trailer]);
 }
 
-test("createMultipart() frames each range with its type and place, as RFC 9110 §14.6 shows it", () => {
+test("createMultipart() frames each range with its type and position, as in RFC 9110 §14.6", () => {
   const ranges = [
     { start: 65, end: 66 },
     { start: 68, end: 68 },
@@ -25,7 +25,7 @@ test("createMultipart() frames each range with its type and place, as RFC 9110 �
   );
 });
 
-/** Reads a body back as a client does: by its boundary and its blank lines. */
+/** Parses a body as a client does, by its boundary and its empty lines. */
 function readParts(body: Buffer, boundary: string): { readonly place: string; readonly bytes: Buffer }[] {
   const text = body.toString("latin1");
   expect(text.endsWith(`\r\n--${boundary}--\r\n`)).toBe(true);
@@ -38,7 +38,7 @@ function readParts(body: Buffer, boundary: string): { readonly place: string; re
   });
 }
 
-test("the announced length is that of the bytes written, and a client reads the ranges back", () => {
+test("createMultipart() declares the length of the bytes written, and a client can parse the ranges", () => {
   const range = fc.tuple(fc.nat({ max: 199 }), fc.nat({ max: 199 })).map(([one, other]) => ({
     start: Math.min(one, other),
     end: Math.max(one, other),

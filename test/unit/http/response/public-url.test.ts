@@ -1,12 +1,6 @@
 import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import {
-  apiBase,
-  isPublicPortKnown,
-  type PublicPlace,
-  publicBase,
-  publicUrl,
-} from "../../../../src/http/response/public-url.ts";
+import { apiBase, type PublicPlace, publicBase, publicUrl } from "../../../../src/http/response/public-url.ts";
 
 const HOST = "img.example.com";
 const PLAIN: PublicPlace = { publicScheme: undefined, publicPort: "auto", port: 8080 };
@@ -43,11 +37,21 @@ test.each<[string, Partial<PublicPlace>, string, string]>([
   expect(apiBase({ ...PLAIN, ...place }, authority)).toBe(base);
 });
 
-test.each<[Partial<PublicPlace>, boolean]>([
-  [{}, true],
-  [{ port: 0 }, false],
-  [{ port: 0, publicScheme: "http" }, true],
-  [{ port: 0, publicPort: 8080 }, true],
-])("isPublicPortKnown(%j) is %s", (place, isKnown) => {
-  expect(isPublicPortKnown({ ...PLAIN, ...place })).toBe(isKnown);
+test.each<[Partial<PublicPlace>, string | undefined]>([
+  [{ port: 0 }, undefined],
+  [{ port: 0, publicScheme: "http" }, `http://${HOST}`],
+  [{ port: 0, publicPort: 8080 }, `http://${HOST}:8080`],
+])("publicBase() and publicUrl() with %j, before the port is bound", (place, base) => {
+  expect(publicBase({ ...PLAIN, ...place }, HOST)).toBe(base);
+  expect(publicUrl({ ...PLAIN, ...place }, HOST, toKey("a.jpg"))).toBe(base && `${base}/a.jpg`);
+});
+
+test.each<[string, Partial<PublicPlace>, string, string]>([
+  ["", {}, HOST, `http://${HOST}:8080`],
+  ["", { publicScheme: "https" }, HOST, `https://${HOST}`],
+  [":9000", { publicPort: 8000 }, HOST, `http://${HOST}:8000`],
+  ["", {}, "", ""],
+  ["", { publicPort: 8000 }, "", ""],
+])("apiBase() for a client that names %j, with %j and the host %j", (authority, place, host, base) => {
+  expect(apiBase({ ...PLAIN, ...place }, authority, host)).toBe(base);
 });

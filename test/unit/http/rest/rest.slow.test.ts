@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ERROR_CODES, restError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import { createFillLimit } from "../../../../src/mirror/fill/slots.ts";
+import { createFillLimit } from "../../../../src/mirror/fill/semaphore.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { type PhotosLab, photosLab } from "../../../helpers/photos-lab.ts";
 import { eventually } from "../../../helpers/program.ts";

@@ -6,7 +6,7 @@ import { sendRaw } from "../../../helpers/raw.ts";
 
 const REQUESTS = 40;
 
-test("a request with a body that has been read while it waited for its turn leaves no timer behind", async () => {
+test("createFront() leaves no timer for a body that was read while its request waited", async () => {
   const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length;
   const waiting: DownloadResponse[] = [];
   const server = await startServer({

@@ -1,11 +1,12 @@
-// The health path in front of downloads: which requests it takes, and what it says.
+// The health path in front of downloads: which requests it answers, and how.
 import { afterEach, expect, test } from "vitest";
+import type { DownloadResponse } from "../../../../src/http/response/response.ts";
 import { withHealth } from "../../../../src/http/wire/health.ts";
-import { converse, type LaneLab, startLaneLab } from "../../../helpers/lane-lab.ts";
+import { converse, type FastPathLab, startFastPathLab } from "../../../helpers/fast-path-lab.ts";
 
 const PATH = "/.well-known/huiyuan";
 
-let lab: LaneLab | undefined;
+let lab: FastPathLab | undefined;
 afterEach(async () => {
   await lab?.stop();
   lab = undefined;
@@ -16,8 +17,8 @@ interface State {
   isReady: boolean | Error;
 }
 
-/** Downloads answer 204. */
-async function serve(given: Partial<State> = {}): Promise<{ readonly lab: LaneLab; readonly state: State }> {
+/** Starts the lab; downloads answer 204. */
+async function serve(given: Partial<State> = {}): Promise<{ readonly lab: FastPathLab; readonly state: State }> {
   const state: State = { path: PATH, isReady: true, ...given };
   const download = withHealth(
     (_request, response) => {
@@ -33,16 +34,16 @@ async function serve(given: Partial<State> = {}): Promise<{ readonly lab: LaneLa
       },
     },
   );
-  lab = await startLaneLab(download);
+  lab = await startFastPathLab(download);
   return { lab, state };
 }
 
 const ask = (target: string, { method = "GET", version = "1.1", hosts = ["Host: any.example"] } = {}) =>
   [`${method} ${target} HTTP/${version}`, ...hosts, "", ""].join("\r\n");
 
-/** The answer, which must be the same from the lane and from node's server. */
-async function answerOf({ laned, plain }: LaneLab, bytes: string): Promise<string> {
-  const [answer = ""] = await converse(laned, [bytes], 1);
+/** The response, which must be the same from the fast path and from node's server. */
+async function answerOf({ fast, plain }: FastPathLab, bytes: string): Promise<string> {
+  const [answer = ""] = await converse(fast, [bytes], 1);
   expect((await converse(plain, [bytes], 1))[0]?.split("\r\n").sort()).toEqual(answer.split("\r\n").sort());
   return answer;
 }
@@ -51,7 +52,7 @@ test.each([
   ["ready", true, 200, "ready"],
   ["not ready", false, 503, "not ready"],
   ["unable to say", new Error("as planned"), 503, "not ready"],
-])("withHealth() tells whoever asks that the server is %s, and no more", async (_what, isReady, status, text) => {
+])("withHealth() says that the server is %s, and nothing else", async (_what, isReady, status, text) => {
   const { lab } = await serve({ isReady });
   const answer = await answerOf(lab, ask(PATH));
   expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -76,7 +77,7 @@ test.each([
   ["other letters", ask(PATH.toUpperCase()), 204],
   ["POST", ask(PATH, { method: "POST" }), 204],
   ["OPTIONS", ask(PATH, { method: "OPTIONS" }), 204],
-])("withHealth() takes what is its own and passes the rest on: %s", async (_what, bytes, status) => {
+])("withHealth() answers health checks and passes other requests on: %s", async (_what, bytes, status) => {
   const { lab } = await serve();
   expect(await answerOf(lab, bytes)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
 });
@@ -92,6 +93,27 @@ test("withHealth() follows the settings: another path, the root, or none", async
   expect(await statuses()).toEqual(["204", "200", "204"]);
   state.path = "/";
   expect(await statuses()).toEqual(["200", "204", "204"]);
+  expect(await answerOf(lab, ask("/?a=b"))).toMatch(/^HTTP\/1\.1 200 /);
   state.path = "";
   expect(await statuses()).toEqual(["204", "204", "204"]);
+});
+
+test.each([
+  ["/", "/a.jpg"],
+  [PATH, `${PATH}.jpg`],
+])("withHealth() with the path %s does not read the headers of a request for %s", (path, url) => {
+  let passed = 0;
+  const listener = withHealth(() => (passed += 1), {
+    path: () => path,
+    nextRequestId: () => "id",
+    readiness: async () => ({ isReady: true, notes: [] }),
+  });
+  const headless = {
+    ...{ method: "GET", url, httpVersion: "1.1", headers: {}, socket: {} },
+    get rawHeaders(): string[] {
+      throw new Error("the headers are read");
+    },
+  };
+  listener(headless, {} as DownloadResponse);
+  expect(passed).toBe(1);
 });

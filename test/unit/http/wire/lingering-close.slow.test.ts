@@ -1,5 +1,6 @@
-// Answers behind which a connection ends, or which a client does not read before it has sent all of its own: none may be
-// lost. A connection that is closed while bytes of the client are unread is reset, and takes with it what the client has not read.
+// Last responses of connections, and clients that send everything before they read: no byte of a response may be lost.
+// If a connection is closed with unread input, the kernel resets it, and the client loses the part that it has not
+// read.
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -22,13 +23,13 @@ afterEach(async () => {
 });
 
 interface Served extends HttpServer {
-  /** Method, path and number of body bytes of each request. */
+  /** The method, path and number of body bytes of each request. */
   readonly begun: string[];
   release(): void;
 }
 
-/** `/20000` is answered with so many bytes, `/held/20000` when released, `/early/9` before the body has come. */
-async function serve({ hasLane = true } = {}): Promise<Served> {
+/** `/20000` is answered with so many bytes, `/held/20000` when released, `/early/9` before the body arrives. */
+async function serve({ hasFastPath = true } = {}): Promise<Served> {
   const begun: string[] = [];
   let release = () => {};
   const released = new Promise<void>((resolve) => {
@@ -50,7 +51,7 @@ async function serve({ hasLane = true } = {}): Promise<Served> {
     port: 0,
     nextRequestId: () => "id",
     listener: (request, response) => void answer(request, response).catch(() => response.destroy()),
-    ...(hasLane && { fastPath: { listener: () => {}, takes: () => false } }),
+    ...(hasFastPath && { fastPath: { listener: () => {}, takes: () => false } }),
   });
   open.push(() => server.stop(0));
   return { ...server, begun, release };
@@ -61,7 +62,7 @@ interface Client extends Socket {
   failure: string | undefined;
 }
 
-/** Reads nothing until told to. */
+/** A client that does not read until the test says so. */
 function client({ port }: HttpServer): Client {
   const socket: Client = Object.assign(connect({ port, host: "127.0.0.1", noDelay: true }), {
     received: "",
@@ -78,14 +79,14 @@ function client({ port }: HttpServer): Client {
   return socket;
 }
 
-/** As a client that sends all it has before it reads, and takes its time. */
+/** Acts as a client that slowly sends everything before it reads. */
 async function sendAll(socket: Client, bytes: string): Promise<void> {
   await within(
     new Promise<void>((resolve) => socket.write(bytes, "latin1", () => resolve())),
     5_000,
     () => "the server does not read",
   );
-  // What a server does wrong it has done by then.
+  // By now a faulty server has made its mistake.
   await delay(200);
 }
 
@@ -96,7 +97,7 @@ async function readAll(socket: Client): Promise<readonly string[]> {
   return answersIn(socket.received);
 }
 
-/** Each as its status and the number of body bytes, which must be all. */
+/** The status and the number of body bytes of each response; all must be whole. */
 function answersIn(received: string): readonly string[] {
   const answers: string[] = [];
   let rest = received;
@@ -115,15 +116,15 @@ function answersIn(received: string): readonly string[] {
 const statuses = (answers: readonly string[]) => answers.map((answer) => answer.slice(0, 3));
 
 describe.each([
-  ["behind the lane", true],
-  ["without a lane", false],
-])("startServer() %s", (_where, hasLane) => {
+  ["behind the fast path", true],
+  ["without the fast path", false],
+])("startServer() %s", (_where, hasFastPath) => {
   test.each([
     ["websocket", ["Connection: Upgrade", "Upgrade: websocket"]],
     ["h2c, as Java's client does", OFFER],
     ["two at once", ["Connection: keep-alive", "Upgrade: h2c", "Connection: upgrade", "Upgrade: websocket"]],
-  ])("answers what offers an upgrade as any other, and what is sent behind it: %s", async (_what, offer) => {
-    const server = await serve({ hasLane });
+  ])("ignores an offer to upgrade, and answers the requests after it: %s", async (_what, offer) => {
+    const server = await serve({ hasFastPath });
     const socket = client(server);
     const many = Array.from({ length: 200 }, () => get("/1000", ...offer));
     await sendAll(
@@ -146,8 +147,8 @@ describe.each([
     expect(server.begun.slice(0, 3)).toEqual(["GET /20000 0", "POST /20000 1000000", "POST /1000000 0"]);
   });
 
-  test("answers a chunked upload with an offer, which comes in pieces", async () => {
-    const server = await serve({ hasLane });
+  test("answers a chunked upload that offers an upgrade and arrives in pieces", async () => {
+    const server = await serve({ hasFastPath });
     const socket = client(server);
     socket.resume();
     const request = lines("POST /9 HTTP/1.1", "Host:a.example", "Transfer-Encoding: chunked", ...OFFER);
@@ -159,61 +160,61 @@ describe.each([
     expect(server.begun).toEqual(["POST /9 5", "GET /8 0"]);
   });
 
-  test("gives an answer to the end that is under way when an offer comes behind it", async () => {
-    const server = await serve({ hasLane });
+  test("completes a running response when an offer to upgrade arrives after it", async () => {
+    const server = await serve({ hasFastPath });
     const socket = client(server);
-    // More than the kernel holds: the answer waits for the client.
+    // More than the kernel buffers, so the response waits for the client.
     await sendAll(socket, post("/16000000", "") + get("/20000", ...OFFER) + post("/9", ahead(), "Connection: close"));
     expect(await readAll(socket)).toEqual(["200 16000000", "200 20000", "200 9"]);
   });
 
-  test.each([20_000, MEGABYTE])("loses no byte of a last answer, whatever is sent behind: %i bytes", async (size) => {
-    const server = await serve({ hasLane });
-    for (const bytes of [
-      get(`/${size}`, "Connection: close") + get("/1").repeat(20_000),
-      get(`/${size}`, "Connection: close") + ahead(),
-      `GET /${size} HTTP/1.0\r\n\r\n${ahead()}`,
-      `POST /early/${size} HTTP/1.0\r\nContent-Length: 1000000\r\n\r\n${ahead()}`,
-      post(`/early/${size}`, ahead(), "Connection: close") + ahead(),
-    ]) {
-      const socket = client(server);
-      await sendAll(socket, bytes);
-      expect(await readAll(socket)).toEqual([`200 ${size}`]);
-    }
-  });
+  test.each([20_000, MEGABYTE])(
+    "loses no byte of a last response, whatever the client sends after it: %i bytes",
+    async (size) => {
+      const server = await serve({ hasFastPath });
+      for (const bytes of [
+        get(`/${size}`, "Connection: close") + get("/1").repeat(20_000),
+        get(`/${size}`, "Connection: close") + ahead(),
+        `GET /${size} HTTP/1.0\r\n\r\n${ahead()}`,
+        `POST /early/${size} HTTP/1.0\r\nContent-Length: 1000000\r\n\r\n${ahead()}`,
+        post(`/early/${size}`, ahead(), "Connection: close") + ahead(),
+      ]) {
+        const socket = client(server);
+        await sendAll(socket, bytes);
+        expect(await readAll(socket)).toEqual([`200 ${size}`]);
+      }
+    },
+  );
 
   test.each([
     ["no HTTP", `${ahead()}\r\n\r\n`, ["400"]],
     ["a second Content-Length", post("/9", ahead(), "Content-Length: 3"), ["400"]],
     ["a head that is too large", get("/9", `X-A: ${ahead()}`), ["431"]],
     ["CONNECT", lines("CONNECT a.example:443 HTTP/1.1", "Host: a.example:443") + ahead(), ["405"]],
-    ["a coding that nobody knows", lines("POST /9 HTTP/1.1", "Host: a", "Transfer-Encoding: gzip") + ahead(), ["400"]],
-    ["an Expect that nobody knows", post("/9", ahead(), "Expect: tea"), ["400"]],
+    ["an unknown coding", lines("POST /9 HTTP/1.1", "Host: a", "Transfer-Encoding: gzip") + ahead(), ["400"]],
+    ["an unknown Expect", post("/9", ahead(), "Expect: tea"), ["400"]],
     ["a broken body", `${lines("POST /9 HTTP/1.1", "Host: a", "Transfer-Encoding: chunked")}${ahead()}`, ["400"]],
     ["a preface of HTTP/2", `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${ahead()}`, ["400"]],
-  ])(
-    "loses no refusal of what is sent at once, alone and behind a large answer: %s",
-    async (_what, bytes, expected) => {
-      const server = await serve({ hasLane });
-      const alone = client(server);
-      await sendAll(alone, bytes);
-      expect(statuses(await readAll(alone))).toEqual(expected);
-      const behind = client(server);
-      await sendAll(behind, post("/16000000", "") + bytes);
-      expect(statuses(await readAll(behind))).toEqual(["200", ...expected]);
-    },
-  );
+  ])("loses no refusal of pipelined input, alone and after a large response: %s", async (_what, bytes, expected) => {
+    const server = await serve({ hasFastPath });
+    const alone = client(server);
+    await sendAll(alone, bytes);
+    expect(statuses(await readAll(alone))).toEqual(expected);
+    const behind = client(server);
+    await sendAll(behind, post("/16000000", "") + bytes);
+    expect(statuses(await readAll(behind))).toEqual(["200", ...expected]);
+  });
 
-  test("keeps an answer whose request turns out broken behind it", async () => {
-    const server = await serve({ hasLane });
+  test("keeps a response whose request body turns out broken afterwards", async () => {
+    const server = await serve({ hasFastPath });
     const socket = client(server);
     await sendAll(socket, lines("POST /early/1000000 HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"));
     await sendAll(socket, `no size\r\n${ahead()}`);
     expect(await readAll(socket)).toEqual(["200 1000000"]);
   });
 
-  test("stop() lets clients read what they have asked for, and passes over what they send behind", async () => {
-    const server = await serve({ hasLane });
+  test("stop() lets clients read their responses, and ignores later input", async () => {
+    const server = await serve({ hasFastPath });
     const socket = client(server);
     await sendAll(socket, post("/held/1000000", "") + get("/1").repeat(20_000));
     const stopped = server.stop(8_000);
@@ -226,8 +227,8 @@ describe.each([
   test.each([
     ["with a last answer", () => get("/16000000", "Connection: close")],
     ["with the refusal of what is behind its answer", () => `${post("/16000000", "")}nothing\r\n\r\n`],
-  ])("stop() waits no longer than it may for a client that reads nothing and is left %s", async (_what, bytes) => {
-    const server = await serve({ hasLane });
+  ])("stop() waits no longer than its grace for a client that reads nothing and is left %s", async (_what, bytes) => {
+    const server = await serve({ hasFastPath });
     const socket = connect({ port: server.port, host: "127.0.0.1" });
     open.push(() => void socket.destroy());
     socket.pause();
@@ -243,8 +244,8 @@ describe.each([
     ["an offer that was passed over", get("/20000", "Connection: Upgrade, close", "Upgrade: h2c")],
     ["a broken request", "nothing\r\n\r\n"],
     ["a last answer", get("/20000", "Connection: close")],
-  ])("stop() waits no longer than it may for a client that sends on behind %s", async (_what, bytes) => {
-    const server = await serve({ hasLane });
+  ])("stop() waits no longer than its grace for a client that keeps sending after %s", async (_what, bytes) => {
+    const server = await serve({ hasFastPath });
     const socket = connect({ port: server.port, host: "127.0.0.1" });
     socket.on("error", () => {}); // The stop resets it.
     socket.write(bytes);

@@ -1,4 +1,4 @@
-// Requests that are sent ahead where node's server reads them: one at a time, and none that nobody waits for.
+// Pipelined requests at node's server: they run one at a time, and none runs for a client that has gone.
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { EventEmitter, once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -44,7 +44,7 @@ function answer(response: DownloadResponse | ServerResponse, text: string): void
 }
 
 test.each(["resetAndDestroy", "destroy"] as const)(
-  "createTurns() begins nothing for a client that has gone, and tells the answer under way (%s)",
+  "createPipelining() begins no request for a client that has gone, and notifies the running response (%s)",
   async (leave) => {
     const begun: string[] = [];
     const gone = vi.fn();
@@ -59,13 +59,13 @@ test.each(["resetAndDestroy", "destroy"] as const)(
     socket.write(get("/first") + get("/second") + get("/third"));
     await eventually(() => begun.length > 0, "the first has begun");
     socket[leave]();
-    await eventually(() => gone.mock.calls.length > 0, "the answer is told");
+    await eventually(() => gone.mock.calls.length > 0, "the response is notified");
     await turn();
     expect([begun, gone.mock.calls.length]).toEqual([["/first"], 1]);
   },
 );
 
-test("createTurns() answers in the order of the requests, one at a time, however many were sent", async () => {
+test("createPipelining() answers in the order of the requests, one at a time, however many were sent", async () => {
   const paths = Array.from({ length: 3_000 }, (_, index) => `/${index}`);
   let running = 0;
   let most = 0;
@@ -83,7 +83,7 @@ test("createTurns() answers in the order of the requests, one at a time, however
   expect([...socket.received.matchAll(/\r\n\r\n(\/\d+)/g)].map(([, path]) => path)).toEqual(paths);
 });
 
-test("createTurns() stops reading while many requests wait", async () => {
+test("createPipelining() stops reading while many requests wait", async () => {
   let first: ServerResponse | undefined;
   const server = await serve(({ url = "" }, response) => {
     if (url === "/0") first = response;
@@ -106,7 +106,7 @@ test("createTurns() stops reading while many requests wait", async () => {
   await eventually(() => socket.received.split("HTTP/1.1 200").length === 4_002, "all are answered", 30_000);
 });
 
-test("startServer() has node's parser read a few requests ahead, of however many came", async () => {
+test("startServer() lets node's parser read only a few requests ahead", async () => {
   let parsed = 0;
   const count = () => {
     parsed += 1;
@@ -130,7 +130,7 @@ test("startServer() has node's parser read a few requests ahead, of however many
   expect(most).toBeLessThanOrEqual(9);
 });
 
-test("startServer() lets others have their turn before all is answered that one has sent ahead", async () => {
+test("startServer() serves other clients between the pipelined requests of one", async () => {
   let answered = 0;
   const server = await serve((_request, response) => {
     answered += 1;
@@ -147,7 +147,7 @@ test("startServer() lets others have their turn before all is answered that one 
   await eventually(() => greedy.received.split("200 OK").length === 1_501, "all are answered", 30_000);
 });
 
-test("createTurns() begins nothing behind an answer that closes the connection", async () => {
+test("createPipelining() begins no request after a response that closes the connection", async () => {
   const begun: string[] = [];
   const server = await serve(({ url = "" }, response) => {
     begun.push(url);
@@ -181,7 +181,7 @@ test.each([
     [200, 200, 405],
     ["/a", "/b"],
   ],
-])("startServer() refuses in turn and closes: %s", async (_what, bytes, statuses, expected) => {
+])("startServer() refuses in order and closes: %s", async (_what, bytes, statuses, expected) => {
   const begun: string[] = [];
   const server = await serve(({ url = "" }, response) => {
     begun.push(url);
@@ -194,7 +194,7 @@ test.each([
   expect(begun).toEqual(expected);
 });
 
-test("hold() has nothing read before its turn, in which nobody is late", async () => {
+test("hold() stops reading until its turn, and no time-out counts meanwhile", async () => {
   const socket = new Socket();
   const turns = createPipelining(socket);
   const told: string[] = [];
@@ -210,7 +210,7 @@ test("hold() has nothing read before its turn, in which nobody is late", async (
   expect([told, socket.isPaused()]).toEqual([["first", "read on", "refused"], false]);
 });
 
-test("startServer() breaks an answer off whose request turns out broken", async () => {
+test("startServer() breaks a response whose request body turns out broken", async () => {
   const server = await serve((request, response) => {
     request.resume();
     response.writeHead(200, { "Content-Length": 9 });

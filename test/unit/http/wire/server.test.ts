@@ -1,4 +1,4 @@
-// The listening socket itself; what is answered on it is tested with the whole program.
+// The listening socket itself. Responses are tested with the whole program.
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -13,7 +13,10 @@ const SOCKETS = "/proc/net/tcp";
 const KERNEL_BOUND = "/proc/sys/net/core/somaxconn";
 const isTold = existsSync(SOCKETS) && existsSync(KERNEL_BOUND) && Number(readFileSync(KERNEL_BOUND, "latin1")) >= BURST;
 
-/** Connections that the kernel has taken and the program not yet: the receive queue of a listening socket. */
+/**
+ * The number of connections that the kernel has accepted and the program has not: the receive queue of a listening
+ * socket.
+ */
 function waitingAt(port: number): number {
   const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const listening = readFileSync(SOCKETS, "latin1")
@@ -23,12 +26,12 @@ function waitingAt(port: number): number {
   return Number.parseInt(listening?.[4]?.split(":")[1] ?? "", 16);
 }
 
-// Beyond its backlog the kernel drops a connection's first packet, and the client tries again after 1, 3 and 7 s.
-test.runIf(isTold)(`startServer() has room for ${BURST} clients that come back at once`, async () => {
+// Beyond the backlog the kernel drops a connection's first packet, and the client retries after 1, 3 and 7 s.
+test.runIf(isTold)(`startServer() has room for ${BURST} clients that connect at once`, async () => {
   const server = await startServer({ host: "127.0.0.1", port: 0, listener: () => {}, nextRequestId: () => "test" });
   const clients = Array.from({ length: BURST }, () => connect(server.port, "127.0.0.1"));
   try {
-    // Connecting is done in earlier callbacks of this kind, accepting only when this turn of the loop is over.
+    // The connects happen in earlier callbacks of this kind, and accepting happens after this turn of the event loop.
     await new Promise<void>((resolve) => process.nextTick(resolve));
     expect(waitingAt(server.port)).toBe(BURST);
     await Promise.all(clients.map((client) => once(client, "connect")));
@@ -38,7 +41,7 @@ test.runIf(isTold)(`startServer() has room for ${BURST} clients that come back a
   }
 });
 
-/** Serves every request without a lane; `bodies` gets what each had for a body. */
+/** Serves every request without the fast path; `bodies` receives the body of each. */
 function serveBodies(bodies: string[]) {
   return startServer({
     host: "127.0.0.1",
@@ -53,7 +56,7 @@ function serveBodies(bodies: string[]) {
   });
 }
 
-// Beyond ASCII in what looks like a request line, a last chunk, and an end of a head.
+// Bytes beyond ASCII in text that looks like a request line, a last chunk, and the end of a head.
 const BODY = "GET /\xe5\x9b\xbe HTTP/1.1\r\n\r\n0\r\n\r\n\xe5\r\n\r\n\n0\r\n\xe9\r\n\r\n";
 
 test.each([
@@ -79,7 +82,7 @@ test.each([
   }
 });
 
-/** All that is answered until the server closes. */
+/** All output of the server until it closes. */
 async function sendPieces(port: number, pieces: readonly string[]): Promise<string> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   let received = "";
@@ -116,7 +119,7 @@ test.each([
   ["HTTP/2.0", "HEAD /a HTTP/2.0\r\nHost: a.example\r\n\r\n", 400],
   ["a call with two lengths", "HEAD /photos/v2/1 HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
   ["a large head", `HEAD /a HTTP/1.1\r\nHost: a.example\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
-])("startServer() refuses a HEAD with %s in a head without a body, however it is cut", async (_what, bytes, status) => {
+])("startServer() refuses a HEAD with %s without a body, however the request is cut", async (_what, bytes, status) => {
   const server = await serveBodies([]);
   const ask = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
   try {
@@ -131,10 +134,30 @@ test.each([
   }
 });
 
+test.each([
+  ["HEAD", ["HEAD /a HTTP/1.1\r\nHost: a.ex"], false],
+  ["HEAD in the middle of its line", ["\r\nHE", "AD /a"], false],
+  ["HEAD of a call", ["HEAD /photos/v2/1 HTTP/1.1\r\n"], false],
+  ["GET", ["GET /a HTTP/1.1\r\nHost: a.ex"], true],
+  ["GET of a call", ["GET /photos/v2/1 HTTP/1.1\r\n"], true],
+  ["method that has not come whole", ["HEA"], true],
+  ["request that has not begun", [], true],
+])("startServer() answers 408 to a late %s", { concurrent: true }, async (_what, pieces, hasBody) => {
+  const options = { host: "127.0.0.1", port: 0, listener: () => {}, nextRequestId: () => "test", headMs: 200 };
+  const server = await startServer(options);
+  try {
+    const answer = await sendPieces(server.port, pieces);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 .*\r\nContent-Length: [1-9].*\r\nX-ErrNo: -103\r\n/s);
+    expect(answer).toMatch(hasBody ? /\r\n\r\n\{"code":-103,.*\}\n$/ : /\r\n\r\n$/);
+  } finally {
+    await server.stop(0);
+  }
+});
+
 describe.each([
-  ["in the lane", ""],
-  // An empty line before the request is allowed, and not plain.
-  ["where node's server answers", "\r\n"],
+  ["on the fast path", ""],
+  // An empty line before the request is allowed, but not plain.
+  ["at node's server", "\r\n"],
 ])("stop() %s", (_where, before) => {
   const request = `${before}GET / HTTP/1.1\r\nHost: a.example\r\n\r\n`;
 
@@ -153,7 +176,7 @@ describe.each([
     });
   }
 
-  /** Asks again as soon as it is answered, until it is told that the connection ends. `answered`: each time. */
+  /** Sends a request after each response, until one has `Connection: close`. `answered`: called after each response. */
   async function busyClient(port: number, answered: () => void): Promise<string> {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true });
     let last = "";
@@ -165,29 +188,62 @@ describe.each([
       socket.write(request);
     });
     socket.write(request);
-    // Rejects with ECONNRESET where the connection is reset.
+    // Rejects with ECONNRESET if the connection is reset.
     await once(socket, "end");
     return last;
   }
 
   test.each([
     ["", 0],
-    [", nor one that has come while the program was busy until the first sweep", 150],
-  ])("tells busy clients that the connection ends, and loses no request of theirs%s", async (_what, busyMs) => {
-    const server = await serve(() => delay(1));
-    const busy = new Set<number>();
-    const clients = Array.from({ length: 20 }, (_, index) => busyClient(server.port, () => busy.add(index)));
-    // What the kernel alone has accepted is reset with the listening socket.
-    await eventually(() => busy.size === clients.length, "all are busy");
+    [", nor one that arrived while the program was busy", 150],
+  ])(
+    "ends the connections of busy clients with `Connection: close`, and loses no request of theirs%s",
+    async (_what, busyMs) => {
+      const server = await serve(() => delay(1));
+      const busy = new Set<number>();
+      const clients = Array.from({ length: 20 }, (_, index) => busyClient(server.port, () => busy.add(index)));
+      // Connections that only the kernel has accepted are reset with the listening socket.
+      await eventually(() => busy.size === clients.length, "all are busy");
+      const stopped = server.stop(5_000);
+      for (const until = performance.now() + busyMs; performance.now() < until; );
+      for (const last of await within(Promise.all(clients), 5_000, () => "a connection did not end")) {
+        expect(last).toMatch(/^HTTP\/1\.1 200 OK\r\n.*^Connection: close\r\n\r\nok$/ms);
+      }
+      await within(stopped, 2_000, () => "it did not stop");
+    },
+  );
+
+  test("answers one more request of an idle connection within a second", async () => {
+    const server = await serve(async () => {});
+    const socket = connect({ port: server.port, host: "127.0.0.1", noDelay: true });
+    let received = "";
+    socket.on("data", (bytes: Buffer) => {
+      received += bytes.toString("latin1");
+    });
+    socket.write(request);
+    await eventually(() => received.endsWith("ok"), "the first answer");
+    received = "";
     const stopped = server.stop(5_000);
-    for (const until = performance.now() + busyMs; performance.now() < until; );
-    for (const last of await within(Promise.all(clients), 5_000, () => "a connection did not end")) {
-      expect(last).toMatch(/^HTTP\/1\.1 200 OK\r\n.*^Connection: close\r\n\r\nok$/ms);
-    }
-    await within(stopped, 2_000, () => "it did not stop");
+    await delay(300);
+    const closed = once(socket, "close");
+    socket.write(request);
+    await within(Promise.all([stopped, closed]), 2_000, () => "it did not stop");
+    expect(received).toMatch(/^HTTP\/1\.1 200 OK\r\n.*^Connection: close\r\n\r\nok$/ms);
   });
 
-  test("passes over what is sent behind the last answer, and waits for nobody who sends on", async () => {
+  test("closes idle connections after a second, and ends at once without connections", async () => {
+    const server = await serve(async () => {});
+    const socket = connect({ port: server.port, host: "127.0.0.1" });
+    socket.write(request);
+    await once(socket, "data");
+    const began = performance.now();
+    await within(Promise.all([server.stop(5_000), once(socket, "close")]), 3_000, () => "it did not stop");
+    expect(performance.now() - began).toBeGreaterThan(900);
+    const alone = await serve(async () => {});
+    await within(alone.stop(5_000), 900, () => "it waited for nobody");
+  });
+
+  test("ignores input after the last response, and does not wait for a client that keeps sending", async () => {
     let release = () => {};
     const released = new Promise<void>((resolve) => {
       release = resolve;

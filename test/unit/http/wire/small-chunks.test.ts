@@ -1,4 +1,4 @@
-// Bodies in chunks of a byte: how many pieces a request keeps of them, and that none is lost.
+// Bodies in chunks of a byte: a request buffers few pieces of them, and no byte is lost.
 import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import { expect, test } from "vitest";
@@ -30,7 +30,7 @@ test("gatherSmallChunks() makes few pieces of many small chunks, and loses no by
   expect(read.length).toBeLessThan(5);
 });
 
-test("gatherSmallChunks() passes large chunks on as they are, behind what is small before them", async () => {
+test("gatherSmallChunks() passes large chunks on unchanged, after the small ones before them", async () => {
   const { message, pieces } = request();
   gatherSmallChunks(message);
   const large = Buffer.alloc(5_000, "b");
@@ -41,7 +41,7 @@ test("gatherSmallChunks() passes large chunks on as they are, behind what is sma
   expect(read[1]).toBe(large);
 });
 
-test("gatherSmallChunks() tells when what came in drops lies unread in many pieces, until it is read", async () => {
+test("gatherSmallChunks() reports a crowded body until it is read", async () => {
   const { message } = request();
   const body = gatherSmallChunks(message);
   for (let piece = 0; piece < 300; piece += 1) {

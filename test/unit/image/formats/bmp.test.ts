@@ -6,9 +6,9 @@ interface Parts {
   readonly height: number;
   readonly bits: number;
   readonly compression?: number;
-  /** Bytes of the head behind that of the file. */
+  /** Bytes of the image header, after the file header. */
   readonly headBytes?: number;
-  /** After the head: masks, palette. */
+  /** Bytes after the header: masks, palette. */
   readonly between?: Buffer;
   readonly pixels: Buffer;
 }
@@ -35,7 +35,7 @@ function bmp({
   return Buffer.concat([head, between, pixels]);
 }
 
-/** Blue, green, red, unused: black, red, green, blue, then black. */
+/** A palette of blue, green, red, unused a colour: black, red, green, blue, then black. */
 function palette(size: number): Buffer {
   const entries = Buffer.alloc(size * 4);
   entries.set([0, 0, 0, 0, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0].slice(0, size * 4));
@@ -173,7 +173,7 @@ test.each([
   ["V4", withAlpha(V4, 32, [3, 2, 1, 0, 6, 5, 4, 0]), [4, 5, 6, 1, 2, 3]],
   ["V5", withAlpha(V5, 32, [3, 2, 1, 0, 6, 5, 4, 0]), [4, 5, 6, 1, 2, 3]],
   ["V5 with 16 bits", withAlpha(V5, 16, [0x00, 0x7c, 0, 0, 0x1f, 0, 0, 0]), [...B, ...R]],
-])("readBmp() takes an image for solid where all alpha is 0: %s", (_what, bytes, expected) => {
+])("readBmp() treats an image as opaque if all alpha is 0: %s", (_what, bytes, expected) => {
   const { channels, data } = readBmp(bytes);
   expect([channels, ...data]).toEqual([3, ...expected]);
 });
@@ -201,7 +201,7 @@ test.each([
   expect(() => readBmp(bytes)).toThrow(expect.objectContaining({ code: "image_not_processable" }));
 });
 
-test("writeBmp() writes what readBmp() reads", () => {
+test("writeBmp() writes a BMP that readBmp() reads", () => {
   const pixels = {
     data: Buffer.from([...R, ...G, ...B, ...K, 1, 2, 3, 4, 5, 6]),
     width: 3,

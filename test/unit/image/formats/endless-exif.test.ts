@@ -6,14 +6,14 @@ import { type ExifEntry, exifBlock, loopedExif } from "../../../helpers/exif-fil
 const MOST = 10_000;
 const POINTERS = [0x8769, 0x8825, 0xa005];
 
-test("areEndless() is false for what cameras write", () => {
+test("areEndless() is false for EXIF of cameras", () => {
   const values = Array.from({ length: 300 }, (_, index): ExifEntry => [0x9000 + index, 3, 1, 1]);
   expect(areEndless([exifBlock(values)])).toBe(false);
   expect(areEndless([Buffer.concat([Buffer.from("Exif\0\0"), exifBlock([[0x0112, 3, 1, 6]])])])).toBe(false);
   expect(areEndless([])).toBe(false);
 });
 
-test("areEndless() is false for one pointer into the void, and for bytes that are no EXIF", () => {
+test("areEndless() is false for one pointer to arbitrary bytes, and for bytes that are not EXIF", () => {
   const broken = Buffer.concat([exifBlock([[0x8825, 4, 1, 26]]), Buffer.alloc(64_000, 0xee)]);
   expect(areEndless([broken])).toBe(false);
   expect(areEndless([Buffer.alloc(0), Buffer.from("II"), Buffer.from("Exif\0\0"), Buffer.alloc(64_000, 0x49)])).toBe(
@@ -25,7 +25,7 @@ test.each([1, 5, 100, 5000])("areEndless() is true for a directory of %i entries
   expect(areEndless([loopedExif(entries)])).toBe(true);
 });
 
-test("areEndless() is true for two that point to each other, and for one that is met too often", () => {
+test("areEndless() is true for two directories that point to each other, and for one visited too often", () => {
   const second = exifBlock([[0x8825, 4, 1, 8]]).subarray(8);
   expect(areEndless([Buffer.concat([exifBlock([[0x8769, 4, 1, 26]]), second])])).toBe(true);
   const often = Array.from({ length: 100 }, (): ExifEntry => [0x8769, 4, 1, 8 + 2 + 100 * 12 + 4]);
@@ -33,7 +33,7 @@ test("areEndless() is true for two that point to each other, and for one that is
   expect(areEndless([Buffer.concat([exifBlock(often), exifBlock(long).subarray(8)])])).toBe(true);
 });
 
-test("areEndless() counts the blocks of a file together, and is true where one is not known", () => {
+test("areEndless() counts the blocks of a file together, and is true if one is unknown", () => {
   const block = exifBlock(Array.from({ length: 1000 }, (): ExifEntry => [0x9000, 3, 1, 1]));
   expect(areEndless(Array(9).fill(block))).toBe(false);
   expect(areEndless(Array(11).fill(block))).toBe(true);
@@ -41,7 +41,7 @@ test("areEndless() counts the blocks of a file together, and is true where one i
   expect(areEndless([undefined])).toBe(true);
 });
 
-test("areEndless() takes no more than its budget of any bytes, and is true for all that libexif would take more of", () => {
+test("areEndless() visits no more than its budget, and is true if libexif would visit more", () => {
   const entry = fc.tuple(
     fc.constantFrom(...POINTERS, 0x010f, 0x9000),
     fc.constant(4),
@@ -63,7 +63,10 @@ test("areEndless() takes no more than its budget of any bytes, and is true for a
   );
 });
 
-/** What libexif reads: it passes over a pointer to the kind of directory that it is in, and goes so deep as entries are few. */
+/**
+ * Number of entries that libexif reads. It skips a pointer to the kind of directory it is in, and limits its depth by
+ * entries.
+ */
 function entriesMet(block: Buffer): number {
   const isLittle = block[0] === 0x49;
   const short = (at: number) => (isLittle ? block.readUInt16LE(at) : block.readUInt16BE(at));

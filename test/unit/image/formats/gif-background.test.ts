@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { withClearGround } from "../../../../src/image/formats/gif-background.ts";
+import { withClearBackground } from "../../../../src/image/formats/gif-background.ts";
 import { type HandFrame, handGif, PALETTE } from "../../../helpers/gif.ts";
 import { b64, colourAt, difference, renderText, solid, WHITE } from "../../../helpers/rendering.ts";
 
@@ -10,7 +10,7 @@ const CORNER = [0, 0, 5, 5] as const;
 const [RED, GREEN, BLUE, YELLOW] = [0, 1, 2, 3] as const;
 const NAMES = ["red", "green", "blue", "yellow"];
 
-/** `corner middle` of each frame, as Chromium's ImageDecoder shows them. */
+/** Corner and middle of each frame, as shown by Chromium's ImageDecoder. */
 const CASES: readonly (readonly [string, readonly HandFrame[], readonly string[]])[] = [
   ["a small frame of which nothing is said", [{ at: MIDDLE, colour: RED }], ["clear red"]],
   ["a small frame", [{ at: MIDDLE, colour: RED, disposal: 1 }], ["clear red"]],
@@ -68,7 +68,7 @@ async function seen(bytes: Buffer, page: number): Promise<string> {
   return `${await at(0.9, 0.9)} ${await at(0.5, 0.5)}`;
 }
 
-describe.each(CASES)("%s has a clear ground", (_what, frames, expected) => {
+describe.each(CASES)("%s has a transparent background", (_what, frames, expected) => {
   test.each(["imageView2/2/q/90", "imageMogr2/thumbnail/20x", "imageMogr2/format/webp"])("after %s", async (steps) => {
     const { bytes, image } = await renderText(handGif(40, 40, frames), steps);
     expect(image.frames).toBe(expected.length);
@@ -76,17 +76,19 @@ describe.each(CASES)("%s has a clear ground", (_what, frames, expected) => {
   });
 });
 
-test("the ground of a GIF is white in a JPEG, and clear in a mark", async () => {
+test("the background of a GIF is white in a JPEG and transparent in a watermark", async () => {
   const small = handGif(40, 40, [{ at: MIDDLE, colour: RED }]);
   const jpeg = await renderText(small, "imageMogr2/format/jpg");
   expect(difference(await colourAt(jpeg.bytes, 0.1, 0.1), WHITE)).toBeLessThan(8);
   const ground = await solid(40, 40, PALETTE[BLUE]).png().toBuffer();
-  const url = "http://h/mark.gif";
-  const marked = await renderText(ground, `watermark/1/image/${b64(url)}/dissolve/100`, { marks: { [url]: small } });
+  const url = "http://h/watermark.gif";
+  const marked = await renderText(ground, `watermark/1/image/${b64(url)}/dissolve/100`, {
+    watermarks: { [url]: small },
+  });
   expect(await seen(marked.bytes, 0)).toBe("blue red");
 });
 
-test("withClearGround() changes neither times nor frames, and leaves a GIF without clear ground as it is", async () => {
+test("withClearBackground() keeps delays and frames, and returns a GIF without visible background unchanged", async () => {
   const going = handGif(40, 40, [
     { at: MIDDLE, colour: RED },
     { at: MIDDLE, colour: GREEN, disposal: 2 },
@@ -96,15 +98,15 @@ test("withClearGround() changes neither times nor frames, and leaves a GIF witho
     const { pages, delay, width, height } = await sharp(bytes, { animated: true }).metadata();
     return { pages, delay, width, height };
   };
-  expect(await facts(withClearGround(going))).toEqual(await facts(going));
+  expect(await facts(withClearBackground(going))).toEqual(await facts(going));
   const covered = handGif(40, 40, [
     { at: WHOLE, colour: RED, disposal: 2 },
     { at: WHOLE, colour: GREEN, disposal: 2 },
   ]);
-  expect(withClearGround(covered)).toBe(covered);
+  expect(withClearBackground(covered)).toBe(covered);
 });
 
-test("withClearGround() leaves a frame that may use every index as it is", () => {
+test("withClearBackground() does not change a frame that may use every index", () => {
   const full = handGif(40, 40, [{ at: MIDDLE, colour: RED }], { bits: 8 });
-  expect(withClearGround(full)).toBe(full);
+  expect(withClearBackground(full)).toBe(full);
 });

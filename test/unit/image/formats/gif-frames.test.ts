@@ -1,4 +1,4 @@
-// Zeros between the blocks of a GIF, which browsers pass over.
+// Checks zeros between the blocks of a GIF, which browsers skip.
 import { expect, test } from "vitest";
 import { gifFramesIn, withoutStrayZeros } from "../../../../src/image/formats/gif-frames.ts";
 import { verifyDecodable } from "../../../../src/image/process/verify-decodable.ts";
@@ -8,7 +8,7 @@ import { LIMITS, renderText } from "../../../helpers/rendering.ts";
 
 const gif = await animatedGif(24, 16);
 const frames = [...gifFramesIn(gif)];
-/** By what stands behind the zeros. */
+/** Places of the zeros, named by the block after them. */
 const PLACES: Readonly<Record<string, readonly number[]>> = {
   "the first frame": [frames[0]?.control ?? 0],
   "the last frame": [frames.at(-1)?.control ?? 0],
@@ -23,18 +23,21 @@ function withZeros(places: readonly number[], zeros: number): Buffer {
   return Buffer.concat(pieces.flatMap((piece, index) => (index === 0 ? [piece] : [Buffer.alloc(zeros), piece])));
 }
 
-test.each(Object.entries(PLACES))("a GIF with zeros before %s is processed as without them", async (_, places) => {
-  const plain = await renderText(gif, "imageView2/2/w/12");
-  for (const zeros of [1, 3, 1000]) {
-    const file = withZeros(places, zeros);
-    expect(gated(file).isStructureWhole).toBe(true);
-    expect(withoutStrayZeros(file).equals(gif)).toBe(true);
-    await verifyDecodable(file, LIMITS);
-    expect((await renderText(file, "imageView2/2/w/12")).bytes.equals(plain.bytes)).toBe(true);
-  }
-});
+test.each(Object.entries(PLACES))(
+  "a GIF with zeros before %s is processed like the GIF without them",
+  async (_, places) => {
+    const plain = await renderText(gif, "imageView2/2/w/12");
+    for (const zeros of [1, 3, 1000]) {
+      const file = withZeros(places, zeros);
+      expect(gated(file).isStructureWhole).toBe(true);
+      expect(withoutStrayZeros(file).equals(gif)).toBe(true);
+      await verifyDecodable(file, LIMITS);
+      expect((await renderText(file, "imageView2/2/w/12")).bytes.equals(plain.bytes)).toBe(true);
+    }
+  },
+);
 
-test("withoutStrayZeros() gives back a GIF that has none, and keeps what is behind the trailer", () => {
+test("withoutStrayZeros() returns a GIF without zeros unchanged and keeps bytes after the trailer", () => {
   expect(withoutStrayZeros(gif)).toBe(gif);
   const tail = Buffer.alloc(9);
   const longer = Buffer.concat([withZeros(PLACES["all of these"] ?? [], 2), tail]);

@@ -8,7 +8,7 @@ import { b64, colourAt, difference, LIMITS, renderText, solid, WHITE } from "../
 const [RED, GREEN, BLUE] = [0, 1, 2] as const;
 const NAMES = ["red", "green", "blue", "yellow"];
 
-/** Sides that libvips' decoder does not believe. */
+/** Screen sizes that libvips' decoder distrusts. */
 const DISTRUSTED = [
   [640, 480],
   [640, 512],
@@ -21,7 +21,7 @@ const DISTRUSTED = [
   [3000, 300],
 ] as const;
 
-/** A frame in the upper left, one in the lower right, both small. */
+/** A small frame in the upper left and one in the lower right. */
 function moving(width: number, height: number, options = {}): Buffer {
   const frames: HandFrame[] = [
     { at: [0, 0, 20, 10], colour: RED, disposal: 1, delay: 7 },
@@ -46,7 +46,7 @@ const MIDDLE = [0.5, 0.5] as const;
 const LAST = [0.999, 0.999] as const;
 
 describe.each(DISTRUSTED)("a GIF whose screen is %ix%i", (width, height) => {
-  test("keeps all of it where its first frame covers a part", async () => {
+  test("keeps the whole screen if its first frame covers a part", async () => {
     const { bytes, image } = await renderText(moving(width, height), "imageMogr2/strip");
     const size = `${width}x${height}`;
     expect([image.width, image.height, image.frames]).toEqual([width, height, 2]);
@@ -73,7 +73,7 @@ describe("a GIF of 640x480 whose first frame covers a part", () => {
     expect(found).toEqual({ size, pages, ...(pages > 1 && { delay: [70, 300], loop: 1 }) });
   });
 
-  test("shows its first frame where one counts, its later ones where they lie", async () => {
+  test("shows its first frame as a still image and later frames in place", async () => {
     const png = await renderText(moving(640, 480), "imageMogr2/format/png");
     expect([await seen(png.bytes, ...FIRST), await seen(png.bytes, ...LAST)]).toEqual(["red", "clear"]);
     const jpeg = await renderText(moving(640, 480), "imageMogr2/format/jpg");
@@ -82,39 +82,39 @@ describe("a GIF of 640x480 whose first frame covers a part", () => {
     expect([await seen(corner.bytes, ...MIDDLE), await seen(corner.bytes, ...MIDDLE, 1)]).toEqual(["clear", "blue"]);
   });
 
-  test("is told of as large as its screen", async () => {
+  test("is reported with the size of its screen", async () => {
     const { bytes } = await renderText(moving(640, 480), "imageInfo");
     const { width, height, frame_count, photo_rgb } = JSON.parse(bytes.toString());
     expect([width, height, frame_count]).toEqual(["640", "480", "2"]);
-    // A small red mark on white.
+    // A small red watermark on white.
     expect(photo_rgb).toMatch(/^0xf[ef]f[ef]f[ef]$/);
   });
 
-  test("stays one of one frame, and so does a still one", async () => {
+  test("keeps its number of frames, and so does a still GIF", async () => {
     const still = handGif(640, 480, [{ at: [300, 220, 40, 40], colour: RED }]);
     const { bytes, image } = await renderText(still, "imageMogr2/strip");
     expect([image.frames, await facts(bytes)]).toEqual([1, { size: "640x480", pages: 1 }]);
     expect([await seen(bytes, ...MIDDLE), await seen(bytes, ...FIRST)]).toEqual(["red", "clear"]);
   });
 
-  test("has clear ground although its frames leave no colour for it", async () => {
+  test("has a transparent background although its frames leave no colour for it", async () => {
     for (const text of ["imageMogr2/strip", "imageMogr2/format/webp"]) {
       const { bytes } = await renderText(moving(640, 480, { bits: 8 }), text);
       expect([await seen(bytes, ...FIRST), await seen(bytes, ...LAST)], text).toEqual(["red", "clear"]);
     }
   });
 
-  test("is as large when it is a mark", async () => {
-    const mark = handGif(640, 480, [{ at: [600, 460, 40, 20], colour: GREEN }]);
-    const url = "http://h/mark.gif";
+  test("has the same size as a watermark", async () => {
+    const watermark = handGif(640, 480, [{ at: [600, 460, 40, 20], colour: GREEN }]);
+    const url = "http://h/watermark.gif";
     const ground = await solid(640, 480, PALETTE[RED]).png().toBuffer();
     const { bytes } = await renderText(ground, `watermark/1/image/${b64(url)}/dissolve/100`, {
-      marks: { [url]: mark },
+      watermarks: { [url]: watermark },
     });
     expect([await seen(bytes, ...MIDDLE), await seen(bytes, ...LAST)]).toEqual(["red", "green"]);
   });
 
-  test("is proven to its last frame", async () => {
+  test("is verified to its last frame", async () => {
     await verifyDecodable(moving(640, 480), LIMITS);
     const damaged = moving(640, 480);
     damaged.fill(0xff, damaged.length - 60, damaged.length - 3);
@@ -128,7 +128,7 @@ test("a first frame that is larger than a distrusted screen enlarges it", async 
   expect([image.width, image.height]).toEqual([700, 480]);
 });
 
-test("readableGif() leaves a GIF as it is that the decoder sees as browsers do", () => {
+test("readableGif() does not change a GIF that the decoder shows as browsers do", () => {
   const others = [
     handGif(641, 480, [{ at: [0, 0, 641, 480], colour: RED }]),
     handGif(640, 480, [{ at: [0, 0, 640, 480], colour: RED }]),
@@ -140,7 +140,7 @@ test("readableGif() leaves a GIF as it is that the decoder sees as browsers do",
   }
 });
 
-// Where codes grow by a bit, where there are no more of them, and beyond.
+// Sizes at which codes grow by a bit, at which the code table is full, and beyond.
 const SCREENS: readonly (readonly [number, number])[] = [
   ...[1, 2, 3, 7, 100, 1000].flatMap((side) => [[2049, side] as const, [side, 2050] as const]),
   [2049, 4085],

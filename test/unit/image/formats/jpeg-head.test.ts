@@ -12,11 +12,11 @@ beforeAll(async () => {
     .toBuffer();
 });
 
-/** Behind the start of the image. */
+/** Inserts bytes after the start-of-image marker. */
 const withBytes = (...bytes: readonly number[]) =>
   Buffer.concat([photo.subarray(0, 2), Buffer.from(bytes), photo.subarray(2)]);
 
-/** The same values in tables of 16 bits. */
+/** The same values as tables of 16 bits. */
 function withWideTables(bytes: Buffer): Buffer {
   const parts: Buffer[] = [];
   let from = 0;
@@ -37,10 +37,10 @@ function withWideTables(bytes: Buffer): Buffer {
 }
 
 describe("readJpegHead()", () => {
-  test("tells the same wherever the head lies in a large file", () => {
+  test("returns the same wherever the head is in a large file", () => {
     const head = readJpegHead(photo);
     const scan = photo.indexOf("\xff\xda", 0, "latin1");
-    // It is walked through in steps of 64 KiB.
+    // The scan has steps of 64 KiB.
     for (let at = 65_536 - scan - 8; at <= 65_536; at += 1) {
       const padding = Array.from({ length: 2 }, (_, index) =>
         segment(0xfe, Buffer.alloc(index === 0 ? 40_000 : at - 40_010)),
@@ -50,7 +50,7 @@ describe("readJpegHead()", () => {
     }
   });
 
-  test("tells EXIF, colour and quality", async () => {
+  test("returns EXIF, colour and quality", async () => {
     expect(readJpegHead(photo)).toMatchObject({ isGrey: false, quality: 70 });
     expect(readJpegHead(photo).exif?.toString("latin1")).toMatch(/^Exif\0\0.*Somebody/s);
     const grey = await sharp(photo).toColourspace("b-w").jpeg({ quality: 40 }).toBuffer();
@@ -60,7 +60,7 @@ describe("readJpegHead()", () => {
   test.each([
     ["4:2:0", { chromaSubsampling: "4:2:0" }, 3],
     ["4:4:4", { chromaSubsampling: "4:4:4" }, 6],
-  ])("tells what is held of %s while its scans are read", async (_, options, expected) => {
+  ])("returns the bytes held of %s while its scans are read", async (_, options, expected) => {
     const [one, several] = await Promise.all(
       [false, true].map((progressive) =>
         sharp(photo)
@@ -73,7 +73,7 @@ describe("readJpegHead()", () => {
     expect(readJpegHead(cmyk).coefficientBytes).toBe(8);
     const grey = await sharp(photo).toColourspace("b-w").jpeg({ progressive: true }).toBuffer();
     expect(readJpegHead(grey).coefficientBytes).toBe(2);
-    // A baseline JPEG whose first scan has but some of its components.
+    // A baseline JPEG whose first scan has only some of its components.
     const scan = (one as Buffer).indexOf(Buffer.from([0xff, 0xda]));
     expect(readJpegHead(Buffer.from(one as Buffer).fill(1, scan + 4, scan + 5)).coefficientBytes).toBe(expected);
   });
@@ -82,15 +82,15 @@ describe("readJpegHead()", () => {
     ["fill bytes", [0xff, 0xff]],
     ["a marker without a length", [0xff, 0x01, 0xff, 0xd0]],
     ["bytes that are no marker", [0, 0, 0, 0xff, 0]],
-  ])("passes over %s, as decoders do", (_, bytes) => {
+  ])("skips %s, as decoders do", (_, bytes) => {
     expect(readJpegHead(withBytes(...bytes))).toEqual(readJpegHead(photo));
   });
 
-  test("reads each quality as it was written, of tables of 8 and of 16 bits", async () => {
+  test("reads each quality as written, from tables of 8 and 16 bits", async () => {
     const qualities = Array.from({ length: 100 }, (_, index) => index + 1);
     const written = await Promise.all(qualities.map((quality) => sharp(photo).jpeg({ quality }).toBuffer()));
     expect(written.map((bytes) => readJpegHead(bytes).quality)).toEqual(qualities);
-    // What ended at 255 there says nothing of it here: below, the nearest is found.
+    // Values clipped at 255 tell nothing; for the others the nearest quality is found.
     const wide = qualities.filter((quality) => quality >= 25);
     expect(wide.map((quality) => readJpegHead(withWideTables(written[quality - 1] as Buffer)).quality)).toEqual(wide);
   });
@@ -107,7 +107,7 @@ describe("readJpegHead()", () => {
     expect(readJpegHead(bytes).quality).toBe(quality);
   });
 
-  test.each([0, 2, 3, 5])("of a file that ends after %i bytes it tells nothing", (length) => {
+  test.each([0, 2, 3, 5])("returns nothing for a file that ends after %i bytes", (length) => {
     expect(readJpegHead(photo.subarray(0, length))).toEqual({
       exif: undefined,
       isGrey: false,

@@ -1,13 +1,13 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { type KnownFacts, mayLieOnItsSide, readSource } from "../../../../src/image/formats/loaders.ts";
-import { atOnce } from "../../../../src/image/formats/yielding-scan.ts";
+import { type KnownFacts, mayBeStoredSideways, readSource } from "../../../../src/image/formats/loaders.ts";
+import { runScan } from "../../../../src/image/formats/yielding-scan.ts";
 import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../../helpers/hostile-images.ts";
 import { noisyJpeg, noisyPng, noisyWebp } from "../../../helpers/images.ts";
 import { animation, BLUE, GREEN, LIMITS, quadrants, RED, renderText } from "../../../helpers/rendering.ts";
 
-/** `png 10x20x1`, or the code of the refusal. */
+/** The facts as `png 10x20x1`, or the error code. */
 function verdict(bytes: Buffer, limits = LIMITS): string {
   try {
     const { format, width, height, frames } = readSource(bytes, limits);
@@ -26,8 +26,8 @@ test.each(["gif", "webp"] as const)("readSource() counts the frames of a %s", as
   expect(verdict(bytes)).toBe(`${format} 30x20x3`);
 });
 
-describe("readSource() counts of a WebP the frames that its decoder shows", () => {
-  /** The chunks of an animation by their type. */
+describe("readSource() counts the frames of a WebP that its decoder shows", () => {
+  /** Chunks of an animation by type. */
   const chunksOf = async (colours: readonly (typeof RED)[]) => {
     const bytes = await animation(30, 20, colours).webp().toBuffer();
     const chunks: [string, Buffer][] = [];
@@ -72,21 +72,24 @@ describe("readSource() counts of a WebP the frames that its decoder shows", () =
   });
 });
 
-test.each(["jpeg", "png", "webp"] as const)("mayLieOnItsSide() is what the EXIF of a %s may say", async (format) => {
-  const plain = quadrants(64, 48);
-  const tagged = quadrants(64, 48).withMetadata({ orientation: 6 });
-  const lies = [plain, tagged].map(async (image) => {
-    const bytes = await image.toFormat(format).toBuffer();
-    return atOnce(mayLieOnItsSide(readSource(bytes, LIMITS), bytes));
-  });
-  expect(await Promise.all(lies)).toEqual([false, true]);
-});
+test.each(["jpeg", "png", "webp"] as const)(
+  "mayBeStoredSideways() is true if the EXIF of a %s may announce a turn",
+  async (format) => {
+    const plain = quadrants(64, 48);
+    const tagged = quadrants(64, 48).withMetadata({ orientation: 6 });
+    const lies = [plain, tagged].map(async (image) => {
+      const bytes = await image.toFormat(format).toBuffer();
+      return runScan(mayBeStoredSideways(readSource(bytes, LIMITS), bytes));
+    });
+    expect(await Promise.all(lies)).toEqual([false, true]);
+  },
+);
 
 test("readSource() measures frames that are larger than their canvas", () => {
   expect(verdict(framesGif(1, 500, 2))).toBe("gif 500x500x2");
 });
 
-describe("readSource() refuses by what is claimed, and at the bound it does not", () => {
+describe("readSource() refuses claims above a limit and accepts them at the limit", () => {
   test.each([
     ["pixels", claimingPng(10_001, 10_000), "image_too_large"],
     ["pixels at the bound", claimingPng(10_000, 10_000), "png 10000x10000x1"],
@@ -124,7 +127,7 @@ test.each([
   expect(verdict(Buffer.from(text, "latin1"))).toBe("image_not_processable");
 });
 
-test("readSource() refuses what is cut short anywhere, and forgives what follows the end", async () => {
+test("readSource() refuses a file cut short anywhere and accepts bytes after the end", async () => {
   for (const bytes of [await noisyJpeg(120, 90), await noisyPng(120, 90), await noisyWebp(120, 90)]) {
     for (let end = 0; end < bytes.length; end += 1024)
       expect(verdict(bytes.subarray(0, end)), `${end} bytes`).toBe("image_not_processable");
@@ -132,7 +135,7 @@ test("readSource() refuses what is cut short anywhere, and forgives what follows
   }
 });
 
-test("readSource() walks through an image that is known only once, and judges it each time", async () => {
+test("readSource() scans a known image only once and checks limits each time", async () => {
   const bytes = await noisyPng(120, 90);
   const known: KnownFacts = new WeakMap();
   const facts = readSource(bytes, LIMITS, known);

@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 describe.each(FORMATS)("readableFile() of %s", (format) => {
-  test("takes endless EXIF out of a copy, and nothing else", async () => {
+  test("removes endless EXIF from a copy, and nothing else", async () => {
     const before = Buffer.from(looped[format]);
     const { bytes } = readableFile(looped[format], format);
     expect(looped[format].equals(before)).toBe(true);
@@ -31,15 +31,15 @@ describe.each(FORMATS)("readableFile() of %s", (format) => {
     expect((await pixelsOf(bytes)).equals(await pixelsOf(turned[format]))).toBe(true);
   });
 
-  test("leaves a file with other EXIF as it is", async () => {
+  test("returns a file with other EXIF unchanged", async () => {
     const { bytes } = readableFile(turned[format], format);
     expect(bytes).toBe(turned[format]);
-    // The helper's block is one that the decoder reads.
+    // The decoder reads the block that the helper makes.
     expect(readExif((await sharp(bytes).metadata()).exif!)).toMatchObject({ Orientation: { val: "6" } });
   });
 });
 
-test("readableFile() leaves no EXIF in a JPEG with one endless block of several, wherever that stands", async () => {
+test("readableFile() removes all EXIF of a JPEG if one of its blocks is endless, wherever that is", async () => {
   const plain = await sharp({ create: { width: 16, height: 16, channels: 3, background: "#808080" } })
     .jpeg()
     .toBuffer();
@@ -50,8 +50,10 @@ test("readableFile() leaves no EXIF in a JPEG with one endless block of several,
     expect((await sharp(readableFile(jpegWithExif(plain, ...blocks), "jpeg").bytes).metadata()).exif).toBeUndefined();
 });
 
-describe("readableFile() of an AVIF whose EXIF cannot be told takes it out", () => {
-  /** Where `iloc` tells of its second item, which is the EXIF: number, file, offset, how many pieces, and of each offset and length. */
+describe("readableFile() removes EXIF of an AVIF that cannot be located", () => {
+  /**
+   * Offset of the second `iloc` item, the EXIF: id, file, offset, number of extents, then offset and length of each.
+   */
   const itemAt = (avif: Buffer) => avif.indexOf("iloc", 0, "latin1") + 12 + ITEM_BYTES;
   const ITEM_BYTES = 18;
   const changes: Readonly<Record<string, (avif: Buffer) => void>> = {
@@ -77,7 +79,7 @@ describe("readableFile() of an AVIF whose EXIF cannot be told takes it out", () 
   });
 });
 
-test("readableFile() gives a file back that is cut anywhere in its head", () => {
+test("readableFile() returns a file that is cut anywhere in its head", () => {
   for (const format of FORMATS)
     for (let end = 12; end < 400; end += 1) {
       const cut = looped[format].subarray(0, end);

@@ -1,16 +1,16 @@
-// A file of a million parts is read in the time that some looks at each of its bytes take.
+// Checks that a file of a million parts is scanned in time proportional to its bytes.
 import { expect, test } from "vitest";
 import { bodyRoom } from "../../../../src/body/body-room.ts";
-import { walkSource, weighedFacts } from "../../../../src/image/formats/loaders.ts";
-import { atOnce } from "../../../../src/image/formats/yielding-scan.ts";
+import { scanSource, weighedFacts } from "../../../../src/image/formats/loaders.ts";
+import { runScan } from "../../../../src/image/formats/yielding-scan.ts";
 import { tinyParts } from "../../../helpers/hostile-images.ts";
 import { LIMITS } from "../../../helpers/rendering.ts";
 
 const BYTES = 3_000_000;
-/** So many times what one look at each byte takes: a few are enough, and whatever is made for each part takes hundreds. */
+/** Allowed multiple of reading each byte once. A few suffice; an allocation for each part would take hundreds. */
 const MOST_LOOKS = 80;
 
-/** Milliseconds of CPU, the least of several tries, since others run beside. */
+/** Milliseconds of CPU time: the minimum of several tries, because other tests run at the same time. */
 function cpuMs(work: () => void): number {
   const tries = Array.from({ length: 3 }, () => {
     const before = process.cpuUsage();
@@ -32,11 +32,11 @@ const oneLookMs = cpuMs(() => sumOf(Buffer.alloc(BYTES, 1)));
 test.each(Object.entries(await tinyParts(BYTES)))(
   "walkSource() and weighedFacts() make nothing for each part: %s",
   (_, file) => {
-    // As the memory tier and the spools hold large ones.
+    // Memory cache and spools keep large bodies in such memory.
     const bytes = bodyRoom(file.length);
     file.copy(bytes);
     const limits = { ...LIMITS, frames: Number.POSITIVE_INFINITY, pixels: Number.POSITIVE_INFINITY };
-    const readMs = cpuMs(() => atOnce(weighedFacts(atOnce(walkSource(bytes, limits)), bytes)));
+    const readMs = cpuMs(() => runScan(weighedFacts(runScan(scanSource(bytes, limits)), bytes)));
     expect(readMs / oneLookMs).toBeLessThan(MOST_LOOKS);
   },
 );

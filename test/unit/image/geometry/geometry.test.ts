@@ -14,13 +14,13 @@ import {
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { type Era, GRAVITIES } from "../../../../src/image/grammar/recipe.ts";
 
-/** `1000x500` → size. */
+/** Parses `1000x500`. */
 function size(text: string): Size {
   const [width, height] = text.split("x").map(Number);
   return { width: width!, height: height! };
 }
 
-/** The size that an instruction of one sizing operation gives. */
+/** The size after an instruction of one sizing operation. */
 function sized(source: string, instruction: string, era: Era = 2015): string {
   const [step] = parseInstruction(instruction, { era }).steps;
   const given = size(source);
@@ -97,7 +97,7 @@ describe("the worked examples of the manual", () => {
   });
 });
 
-describe("what the manual leaves open", () => {
+describe("cases that the manual leaves open", () => {
   test.each([
     ["at most never enlarges", "100x50", "imageView2/2/w/500/h/500", "100x50"],
     ["nor does mode 0", "100x50", "imageView2/0/w/500", "100x50"],
@@ -128,7 +128,7 @@ describe("what the manual leaves open", () => {
     expect(sized(source, instruction)).toBe(expected);
   });
 
-  test("thumbnails by edges in 2015, by sides later", () => {
+  test("thumbnails are measured by edges in 2015, by sides later", () => {
     expect(sized("500x1000", "imageMogr2/thumbnail/400x200", 2015)).toBe("200x400");
     expect(sized("500x1000", "imageMogr2/thumbnail/400x200", "later")).toBe("100x200");
     expect(sized("500x1000", "imageMogr2/thumbnail/!400x200r", 2015)).toBe("200x400");
@@ -189,25 +189,25 @@ test.each([
   expect(turnedSize(size("300x200"), degrees)).toEqual(size(expected));
 });
 
-test("turnedSize() by other degrees is as large as the corners reach", () => {
+test("turnedSize() by other degrees includes the corners", () => {
   expect(turnedSize(size("100x100"), 45)).toEqual(size("142x142"));
   expect(turnedSize(size("300x200"), 1)).toEqual(size("304x206"));
 });
 
-test("visiblePart() clips a mark to the image", () => {
-  const [image, mark] = [size("100x50"), size("30x20")];
-  expect(visiblePart(image, mark, { left: 10, top: 10 })).toEqual({ left: 0, top: 0, width: 30, height: 20 });
-  expect(visiblePart(image, mark, { left: -10, top: 40 })).toEqual({ left: 10, top: 0, width: 20, height: 10 });
+test("visiblePart() clips a watermark to the image", () => {
+  const [image, watermark] = [size("100x50"), size("30x20")];
+  expect(visiblePart(image, watermark, { left: 10, top: 10 })).toEqual({ left: 0, top: 0, width: 30, height: 20 });
+  expect(visiblePart(image, watermark, { left: -10, top: 40 })).toEqual({ left: 10, top: 0, width: 20, height: 10 });
   expect(visiblePart(image, size("300x200"), { left: -100, top: -75 })).toEqual({
     left: 100,
     top: 75,
     width: 100,
     height: 50,
   });
-  expect(visiblePart(image, mark, { left: 100, top: 0 })).toBeUndefined();
+  expect(visiblePart(image, watermark, { left: 100, top: 0 })).toBeUndefined();
 });
 
-test("whatever the sizes, at most is at most, at least is at least, and a crop lies inside", () => {
+test("scaledSize() and coverWindow() respect their bounds for all sizes", () => {
   const side = fc.integer({ min: 1, max: 30_000 });
   fc.assert(
     fc.property(side, side, side, side, fc.constantFrom(...GRAVITIES), (width, height, first, second, gravity) => {

@@ -27,8 +27,8 @@ test.each<[string, Size, Partial<Look>, Size]>([
   ["scaled beyond the image", size(10, 100), { scale: share("width", 1000) }, size(200, 2000)],
   ["scaled, then shrunk", size(10, 100), { scale: share("width", 1000), oversize: "shrink" }, size(10, 100)],
   ["never without a pixel", size(1, 10_000), { oversize: "shrink" }, size(1, 100)],
-])("laidSize() is that of a mark %s", (_how, mark, look, expected) => {
-  expect(laidSize(IMAGE, mark, { oversize: "clip", degrees: 0, ...look })).toEqual(expected);
+])("laidSize() of a watermark %s", (_how, watermark, look, expected) => {
+  expect(laidSize(IMAGE, watermark, { oversize: "clip", degrees: 0, ...look })).toEqual(expected);
 });
 
 const SCALED = share("width", 1000);
@@ -38,18 +38,18 @@ test.each<[Size, Partial<Look>, string | undefined]>([
   [size(5000, 5000), { scale: SCALED }, undefined],
   [size(5000, 5001), { scale: SCALED }, "watermark/spcent"],
   [size(5001, 5000), { scale: SCALED, degrees: 90 }, "watermark/spcent"],
-  // Whole turns make it no larger.
+  // Multiples of 90 degrees make it no larger.
   [size(5000, 5000), { degrees: 90 }, undefined],
   [size(5000, 5000), { degrees: 180, scale: SCALED }, undefined],
   [size(3999, 3999), { degrees: 45 }, undefined],
   [size(4001, 4001), { degrees: 45 }, "watermark/degree"],
   [size(3999, 3999), { degrees: 45, scale: SCALED }, undefined],
   [size(4001, 4001), { degrees: 45, scale: SCALED }, "watermark/spcent"],
-  // Long and thin: few pixels before it is turned.
+  // A long, thin watermark has few pixels before the turn.
   [size(9000, 10), { degrees: 1 }, undefined],
   [size(9000, 10), { degrees: 45 }, "watermark/degree"],
   [size(9000, 10), { degrees: 45, scale: SCALED }, "watermark/spcent"],
-])("refuseLargeMark() of %o, %o names %s", (laid, look, parameter) => {
+])("refuseLargeWatermark() of %o, %o names %s", (laid, look, parameter) => {
   const { degrees = 0, scale } = look;
   const refusal = thrownBy(() => refuseLargeWatermark(laid, { degrees, ...(scale && { scale }) }));
   expect(refusal?.parameter).toBe(parameter);
@@ -58,12 +58,12 @@ test.each<[Size, Partial<Look>, string | undefined]>([
   expect(refusal).toMatchObject({ code: "processing_invalid", wanted: expect.stringMatching(/\d+ megapixels$/) });
 });
 
-test("refuseLargeScale() takes 25 megapixels, and says so", () => {
+test("refuseLargeScale() accepts 25 megapixels and names this limit", () => {
   expect(thrownBy(() => refuseLargeScale(size(5000, 5000)))).toBeUndefined();
   expect(thrownBy(() => refuseLargeScale(size(5000, 5001)))).toMatchObject({
     code: "processing_invalid",
     parameter: "watermark/spcent",
-    wanted: "a smaller share of the image, which gives the mark at most 25 megapixels",
+    wanted: "a smaller share of the image, which gives the watermark at most 25 megapixels",
   });
 });
 

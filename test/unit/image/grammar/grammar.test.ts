@@ -5,7 +5,7 @@ import { canonicalText } from "../../../../src/image/grammar/canonical-text.ts";
 import { ignoresErrors, parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import {
   type Era,
-  mayPass,
+  isRetryable,
   mayServeOriginal,
   WATERMARK_PARAMETER,
   watermarkUrls,
@@ -14,7 +14,7 @@ import {
 const b64 = (text: string) => Buffer.from(text).toString("base64url");
 const meaning = (text: string, era: Era = 2015) => canonicalText(parseInstruction(text, { era }));
 
-/** The parameter that is refused, or the meaning when none is. */
+/** The refused parameter, or the meaning if none is refused. */
 function verdict(text: string, era: Era = 2015): string {
   try {
     return `accepted: ${meaning(text, era)}`;
@@ -24,7 +24,7 @@ function verdict(text: string, era: Era = 2015): string {
   }
 }
 
-describe("parseInstruction() gives the meaning", () => {
+describe("parseInstruction() returns the meaning", () => {
   test.each([
     // imageView2
     ["imageView2/0/w/200/h/100", "resize/rule=(/axes=edges/first=200/kind=within/second=100)"],
@@ -90,7 +90,7 @@ describe("parseInstruction() gives the meaning", () => {
       `imageMogr2/thumbnail/30x20/pad/1/color/${b64("#FF0080")}`,
       "resize/rule=(/axes=sides/first=30/kind=within/second=20)|pad/colour=%23ff0080/height=20/width=30",
     ],
-    // Order, and what wins
+    // Order and precedence
     ["imageMogr2/rotate/90/thumbnail/40x", "rotate/degrees=90|resize/rule=(/kind=exact/width=40)"],
     ["imageMogr2/thumbnail/40x/rotate/90", "resize/rule=(/kind=exact/width=40)|rotate/degrees=90"],
     ["imageMogr2/format/png|imageMogr2/format/webp", "output/format=webp"],
@@ -103,13 +103,13 @@ describe("parseInstruction() gives the meaning", () => {
     expect(meaning(text)).toBe(expected);
   });
 
-  test("of the later era: thumbnails by width and height", () => {
+  test("reads thumbnails of the later era by width and height", () => {
     expect(meaning("imageMogr2/thumbnail/400x300", "later")).toContain("axes=sides");
     expect(meaning("imageMogr2/thumbnail/!400x300r", "later")).toContain("axes=sides");
     expect(meaning("imageView2/0/w/400/h/300", "later")).toContain("axes=edges");
   });
 
-  test("of a text watermark with its defaults, and of the later era's opacity", () => {
+  test("reads a text watermark with its defaults and the opacity of the later era", () => {
     const text = `watermark/2/text/${b64("数据万象")}`;
     const { steps } = parseInstruction(text, { era: 2015 });
     expect(steps).toEqual([
@@ -132,14 +132,21 @@ describe("parseInstruction() gives the meaning", () => {
     expect(meaning(text, "later")).toContain("opacity=90");
   });
 
-  test("of the manual's own pipeline, padding and all", () => {
+  test("reads the pipeline of the manual, including padding", () => {
     const text =
       "imageMogr2/thumbnail/!50p|watermark/2/text/5pWw5o2u5LiH6LGh/fill/I0ZGRkZGRg==/fontsize/30/dx/20/dy/20";
-    const [, mark] = parseInstruction(text, { era: 2015 }).steps;
-    expect(mark).toMatchObject({ name: "textMark", text: "数据万象", colour: "#ffffff", fontSize: 30, dx: 20, dy: 20 });
+    const [, watermark] = parseInstruction(text, { era: 2015 }).steps;
+    expect(watermark).toMatchObject({
+      name: "textMark",
+      text: "数据万象",
+      colour: "#ffffff",
+      fontSize: 30,
+      dx: 20,
+      dy: 20,
+    });
   });
 
-  test("of an image watermark with scale, tiling and rotation", () => {
+  test("reads an image watermark with scale, tiling and rotation", () => {
     const url = "http://photos-10001234.image.example.com/logo.png";
     const recipe = parseInstruction(
       `watermark/1/image/${b64(url)}/scatype/3/spcent/250/batch/1/degree/45/dissolve/50/blogo/1/gravity/North`,
@@ -163,7 +170,7 @@ describe("parseInstruction() gives the meaning", () => {
   });
 });
 
-describe("parseInstruction() takes each parameter at its bounds and refuses it beyond them", () => {
+describe("parseInstruction() accepts each parameter at its limits and refuses it beyond", () => {
   const text = `watermark/2/text/${b64("x")}`;
   const image = `watermark/1/image/${b64("http://h/a.png")}`;
   test.each([
@@ -241,7 +248,7 @@ describe("parseInstruction() takes each parameter at its bounds and refuses it b
     [
       "watermark/2/text/",
       ["eA", "eA==", "eA=", b64("x".repeat(1024))],
-      // A character that is left over is no byte, with or without padding.
+      // A single character in the last group encodes no byte, with or without padding.
       ["", "=", "!", "e", "_w", "aGVsb", "aGVsb===", "eAAAA=", b64("x".repeat(1025))],
       "watermark/text",
     ],
@@ -292,7 +299,7 @@ describe("parseInstruction() refuses", () => {
     expect(verdict(text)).toBe(parameter);
   });
 
-  test("nothing but with processing_invalid, whatever the text", () => {
+  test("any text only with processing_invalid", () => {
     const word = fc.constantFrom(
       "imageView2",
       "imageMogr2",
@@ -319,13 +326,13 @@ describe("parseInstruction() refuses", () => {
   });
 });
 
-test("canonicalText() has no token of a mark", () => {
+test("canonicalText() contains no watermark token", () => {
   const marked = (url: string) => meaning(`watermark/1/image/${b64(url)}`);
   expect(marked("http://a.example/m.png?sign=one")).toBe(marked("http://a.example/m.png"));
   expect(marked("http://a.example/m.png?v=2&sign=one")).not.toBe(marked("http://a.example/m.png"));
 });
 
-test("canonicalText() is one for all spellings, and keeps different recipes apart", () => {
+test("canonicalText() is equal for all spellings and differs for different recipes", () => {
   expect(meaning("imageView2/2/h/9/w/8/q/50")).toBe(meaning("imageView2/2/q/50/w/8/h/9"));
   expect(meaning("imageView2/0/w/9/h/8")).toBe(meaning("imageMogr2/thumbnail/9x8"));
   expect(meaning("imageView2/1/w/20/h/30")).toBe(meaning("imageMogr2/crop/20x30"));
@@ -340,9 +347,9 @@ test("canonicalText() is one for all spellings, and keeps different recipes apar
   expect(new Set(texts.map((text) => meaning(text))).size).toBe(texts.length);
 });
 
-describe("canonicalText() is one for recipes that make the same bytes", () => {
+describe("canonicalText() of recipes that make the same bytes", () => {
   const text = (look: string) => `watermark/2/text/${b64("a")}${look}`;
-  const mark = (url: string) => `watermark/1/image/${b64(url)}`;
+  const watermark = (url: string) => `watermark/1/image/${b64(url)}`;
   test.each([
     ["whatever is done where it fails", "imageView2/2/w/9", "imageView2/2/w/9/ignore-error/1"],
     ["distances from edges that the gravity does not name", text("/gravity/center"), text("/gravity/center/dx/5/dy/6")],
@@ -350,7 +357,7 @@ describe("canonicalText() is one for recipes that make the same bytes", () => {
     ["a distance down", text("/gravity/west/dx/6"), text("/gravity/west/dx/6/dy/5")],
     ["the gravity of tiles", text("/batch/1/dx/5"), text("/batch/1/dx/5/gravity/center")],
     ["the gap between tiles where there are none", text(""), text("/spacing/50")],
-    ["one mark under several URLs", mark("http://h/m.png"), mark("https://H.:80/m.png")],
+    ["one watermark under several URLs", watermark("http://h/m.png"), watermark("https://H.:80/m.png")],
     ["a JPEG that is baseline anyway", "imageMogr2/thumbnail/9x", "imageMogr2/thumbnail/9x/interlace/0"],
     ["a JPEG that is written anew anyway", "imageMogr2/strip", "imageMogr2/strip/interlace/0"],
   ])("%s", (_what, one, other) => {
@@ -360,16 +367,16 @@ describe("canonicalText() is one for recipes that make the same bytes", () => {
   test.each([
     ["a distance that counts", text("/gravity/north"), text("/gravity/north/dy/6")],
     ["a distance of a corner", text("/dx/5"), text("/dx/6")],
-    ["the place of a mark", text(""), text("/gravity/north")],
+    ["the place of a watermark", text(""), text("/gravity/north")],
     ["tiles that lie apart", text("/batch/1/gravity/center"), text("/batch/1/gravity/center/dx/5")],
     ["texts that lie apart", text("/batch/1"), text("/batch/1/spacing/50")],
-    ["marks of other queries", mark("http://h/m.png"), mark("http://h/m.png?v=1")],
-    ["marks of other hosts", mark("http://h/m.png"), mark("http://i/m.png")],
-    ["marks of other names", mark("http://h/m.png"), mark("http://h/M.png")],
+    ["watermarks of other queries", watermark("http://h/m.png"), watermark("http://h/m.png?v=1")],
+    ["watermarks of other hosts", watermark("http://h/m.png"), watermark("http://i/m.png")],
+    ["watermarks of other names", watermark("http://h/m.png"), watermark("http://h/M.png")],
     ["a JPEG that is written anew for it", "imageMogr2/ignore-error/0", "imageMogr2/interlace/0"],
     ["a JPEG that would be progressive", "imageMogr2/format/yjpeg", "imageMogr2/format/yjpeg/interlace/0"],
     ["a progressive JPEG", "imageMogr2/thumbnail/9x", "imageMogr2/thumbnail/9x/interlace/1"],
-  ])("and another for %s", (_what, one, other) => {
+  ])("differs for %s", (_what, one, other) => {
     expect(meaning(other)).not.toBe(meaning(one));
   });
 });
@@ -381,13 +388,13 @@ test.each([
   ["imageMogr2/ignore-error/1|imageView2/2/w/9", true],
   ["imageMogr2/ignore-error/1|imageView2/2/w/9/ignore-error/0", false],
   ["imageView2/2/w/9", false],
-])("the last ignore-error of %s counts, also where the instruction is faulty", (text, expected) => {
+])("ignoresErrors() uses the last ignore-error of %s, even in a faulty instruction", (text, expected) => {
   expect(parseInstruction(text, { era: 2015 }).ignoresErrors ?? false).toBe(expected);
   expect(ignoresErrors(`${text}/foo`)).toBe(expected);
   expect(ignoresErrors(`${text}|watermark/9`)).toBe(expected);
 });
 
-test("mayServeOriginal() covers faults of the image, never the server's own state, and only when asked", () => {
+test("mayServeOriginal() covers faults of the image, never of the server's state, and only with ignore-error/1", () => {
   const careless = parseInstruction("imageView2/2/w/9/ignore-error/1", { era: 2015 });
   const strict = parseInstruction("imageView2/2/w/9", { era: 2015 });
   const broken = new HuiyuanError("image_not_processable", "x");
@@ -397,8 +404,8 @@ test("mayServeOriginal() covers faults of the image, never the server's own stat
   expect(mayServeOriginal(careless, new HuiyuanError("client_gone", "x"))).toBe(false);
 });
 
-test("mayPass() is true of time, breakage and marks, and of nothing that image and instruction always have", () => {
-  const passes = (code: ErrorCode, parameter?: string) => mayPass(new HuiyuanError(code, "x", { parameter }));
+test("isRetryable() is true for timeouts, crashes and watermarks, and false for faults of image or instruction", () => {
+  const passes = (code: ErrorCode, parameter?: string) => isRetryable(new HuiyuanError(code, "x", { parameter }));
   expect([passes("render_timeout"), passes("render_failed")]).toEqual([true, true]);
   expect(passes("processing_invalid", WATERMARK_PARAMETER)).toBe(true);
   expect([passes("processing_invalid", "imageMogr2/crop"), passes("image_not_processable")]).toEqual([false, false]);

@@ -1,6 +1,11 @@
 import { expect, test } from "vitest";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
-import { acceptedFormat, dependsOnAccept, outputFormat, settleAs } from "../../../../src/image/grammar/negotiate.ts";
+import {
+  acceptedFormat,
+  dependsOnAccept,
+  negotiatedAs,
+  outputFormat,
+} from "../../../../src/image/grammar/negotiate.ts";
 
 const AUTO = parseInstruction("imageView2/2/w/9/format/auto", { era: 2015 });
 
@@ -18,10 +23,10 @@ test.each([
   expect(acceptedFormat(accept)).toBe(format);
 });
 
-test("dependsOnAccept() until the format is settled", () => {
+test("dependsOnAccept() is true until the format is negotiated", () => {
   const fixed = parseInstruction("imageView2/2/w/9/format/png", { era: 2015 });
   expect([dependsOnAccept(fixed), dependsOnAccept(AUTO)]).toEqual([false, true]);
-  expect(dependsOnAccept(settleAs(AUTO, "autoAvif"))).toBe(false);
+  expect(dependsOnAccept(negotiatedAs(AUTO, "autoAvif"))).toBe(false);
 });
 
 const source = (format: "jpeg" | "png" | "gif" | "webp" | "avif" | "bmp", more = {}) => ({
@@ -38,7 +43,7 @@ test.each([
   ["autoAvif", source("gif", { isAnimated: true }), "webp"],
   ["autoWebp", source("gif", { isAnimated: true }), "webp"],
   ["autoPlain", source("jpeg"), "jpeg"],
-  // A JPEG whose corners are cut off: the manual gives the source's own format.
+  // A JPEG with round corners: the manual keeps the source's format.
   ["autoPlain", source("jpeg", { isOpaque: false }), "jpeg"],
   ["autoPlain", source("png"), "png"],
   ["autoPlain", source("gif", { isAnimated: true }), "gif"],

@@ -18,16 +18,16 @@ test.each<[string, ImageFacts, string | undefined]>([
   ["imageMogr2/rradius/50", jpeg, "imageMogr2/rradius"],
   ["imageMogr2/iradius/49/rradius/49", jpeg, "imageMogr2/rradius"],
   ["imageMogr2/rotate/90/crop/!50x50a200a10", jpeg, "imageMogr2/crop or cut"],
-  // What is left of a turn is not known to the pixel.
+  // The size after a turn is not known to the pixel.
   ["imageMogr2/rotate/45/iradius/400", jpeg, undefined],
-  // Nor how the image lies.
+  // The orientation of the image is unknown.
   ["imageMogr2/auto-orient/crop/!50x50a200a10", jpeg, undefined],
   ["imageMogr2/auto-orient/crop/!50x50a400a400", jpeg, "imageMogr2/crop or cut"],
   [`imageMogr2${"/auto-orient".repeat(35)}/crop/!50x50a400a400`, jpeg, "imageMogr2/crop or cut"],
   ["imageMogr2/crop/!50x50a200a10", { ...jpeg, format: "avif" }, undefined],
   ["imageMogr2/crop/!50x50a10a200", { ...jpeg, format: "avif" }, undefined],
   ["imageMogr2/iradius/50", { ...jpeg, format: "avif" }, "imageMogr2/iradius"],
-  // A radius leaves a GIF as it is, and other kinds are refused for what they are.
+  // A radius does not apply to a GIF, and unknown formats are refused elsewhere.
   ["imageMogr2/iradius/50", { ...jpeg, format: "gif" }, undefined],
   ["imageMogr2/iradius/50", { ...jpeg, format: "tiff" }, undefined],
   ["imageMogr2/iradius/50", { ...jpeg, width: undefined }, undefined],
@@ -40,15 +40,15 @@ const RESULT = "output_too_large";
 const THUMBNAIL = "imageView2 or imageMogr2/thumbnail";
 
 test.each<[string, ImageFacts, [string, string?] | undefined]>([
-  // Of the image as it is.
+  // Limits of the source.
   ["imageInfo", { ...jpeg, width: 10_000, height: 10_000 }, undefined],
   ["imageInfo", { ...jpeg, width: 10_001, height: 10_000 }, ["image_too_large"]],
   ["imageView2/2/w/9", { ...jpeg, width: 30_001 }, ["image_too_large"]],
   ["imageView2/2/w/9", { ...jpeg, format: "gif", width: 30_001 }, ["image_too_large"]],
-  // What nothing is done to may be larger than a result.
+  // An unprocessed image may be larger than a result.
   ["imageView2/2", { ...jpeg, width: 20_000 }, undefined],
   ["imageView2/2/format/png", { ...jpeg, width: 20_000 }, [RESULT]],
-  // Of the result.
+  // Limits of the result.
   ["imageMogr2/thumbnail/9999x", jpeg, undefined],
   ["imageMogr2/thumbnail/10000x", jpeg, [RESULT, THUMBNAIL]],
   ["imageMogr2/thumbnail/10000x|imageView2/2/w/9", jpeg, undefined],
@@ -59,7 +59,7 @@ test.each<[string, ImageFacts, [string, string?] | undefined]>([
   ["imageMogr2/thumbnail/4000x4000!/format/bmp", jpeg, undefined],
   ["imageMogr2/thumbnail/5000x5000!/format/bmp", jpeg, [RESULT, THUMBNAIL]],
   ["imageMogr2/format/bmp", { ...jpeg, width: 5000, height: 5000 }, [RESULT, "imageView2 or imageMogr2/format"]],
-  // Of what comes on the way.
+  // Limits of intermediate images.
   ["imageMogr2/thumbnail/20000x20000!/thumbnail/9x", jpeg, [RESULT, THUMBNAIL]],
   ["imageMogr2/crop/8000x8000|imageView2/2/w/9", jpeg, [RESULT, "imageView2 or imageMogr2/crop"]],
   ["imageMogr2/scrop/8000x8000|imageView2/2/w/9", jpeg, [RESULT, "imageMogr2/scrop"]],

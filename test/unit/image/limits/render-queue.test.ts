@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
 import { createRenderQueue, type RenderQueueOptions } from "../../../../src/image/limits/render-queue.ts";
 
-const OPTIONS: RenderQueueOptions = { places: 2, maxWaiting: 2, waitMs: 60_000, maxBytes: 100 };
+const OPTIONS: RenderQueueOptions = { slots: 2, maxWaiting: 2, waitMs: 60_000, maxBytes: 100 };
 const NEVER = new AbortController().signal;
 
-/** What has happened by the time all that can happen at once has. */
+/** Runs all pending microtasks and returns the events so far. */
 async function settled<Value>(promise: Promise<Value>): Promise<Value | "waits"> {
   return Promise.race([promise, new Promise<"waits">((resolve) => setImmediate(resolve, "waits"))]);
 }
 
-test("enter() gives places, then keeps the order of those who wait", async () => {
+test("enter() takes free slots, then admits waiting renders in order", async () => {
   const queue = createRenderQueue(OPTIONS);
   const [first, second] = [await queue.enter(NEVER), await queue.enter(NEVER)];
   const order: number[] = [];
@@ -19,17 +19,17 @@ test("enter() gives places, then keeps the order of those who wait", async () =>
   });
   const fourth = queue.enter(NEVER).then(() => order.push(4));
   expect([queue.running, queue.waiting, await settled(third)]).toEqual([2, 2, "waits"]);
-  first.leave();
-  first.leave();
+  first.release();
+  first.release();
   await third;
   expect([order, queue.running, queue.waiting]).toEqual([[3], 2, 1]);
-  second.leave();
+  second.release();
   await fourth;
   expect(order).toEqual([3, 4]);
 });
 
-test("enter() refuses with Retry-After when the line is full, and when the wait was too long", async () => {
-  const queue = createRenderQueue({ ...OPTIONS, places: 1, maxWaiting: 1, waitMs: 1 });
+test("enter() refuses with Retry-After if the queue is full or the wait was too long", async () => {
+  const queue = createRenderQueue({ ...OPTIONS, slots: 1, maxWaiting: 1, waitMs: 1 });
   await queue.enter(NEVER);
   const waiting = queue.enter(NEVER);
   await expect(queue.enter(NEVER)).rejects.toMatchObject({ code: "render_overloaded", retryAfterSeconds: 2 });
@@ -37,8 +37,8 @@ test("enter() refuses with Retry-After when the line is full, and when the wait 
   expect(queue.waiting).toBe(0);
 });
 
-test("an abort leaves the line at once and takes no place", async () => {
-  const queue = createRenderQueue({ ...OPTIONS, places: 1 });
+test("enter() leaves the queue at once on an abort and takes no slot", async () => {
+  const queue = createRenderQueue({ ...OPTIONS, slots: 1 });
   const place = await queue.enter(NEVER);
   const client = new AbortController();
   const waiting = queue.enter(client.signal);
@@ -46,14 +46,14 @@ test("an abort leaves the line at once and takes no place", async () => {
   client.abort(new Error("gone"));
   await expect(waiting).rejects.toThrow("gone");
   expect(queue.waiting).toBe(1);
-  place.leave();
+  place.release();
   await patient;
   await expect(queue.enter(client.signal)).rejects.toThrow("gone");
   expect(queue.running).toBe(1);
 });
 
-test("weigh() lets together only what fits, and one alone whatever it needs", async () => {
-  const queue = createRenderQueue({ ...OPTIONS, places: 4 });
+test("reserve() admits together only renders that fit, and a single render whatever its size", async () => {
+  const queue = createRenderQueue({ ...OPTIONS, slots: 4 });
   const places = await Promise.all([1, 2, 3, 4].map(() => queue.enter(NEVER)));
   const [huge, small, large, late] = places as [
     (typeof places)[0],
@@ -61,29 +61,29 @@ test("weigh() lets together only what fits, and one alone whatever it needs", as
     (typeof places)[0],
     (typeof places)[0],
   ];
-  await huge.weigh(1000, NEVER);
-  const smallOne = small.weigh(1, NEVER);
-  const largeOne = large.weigh(100, NEVER);
+  await huge.reserve(1000, NEVER);
+  const smallOne = small.reserve(1, NEVER);
+  const largeOne = large.reserve(100, NEVER);
   expect(await settled(smallOne)).toBe("waits");
-  huge.leave();
+  huge.release();
   await smallOne;
   expect(await settled(largeOne)).toBe("waits");
-  // Nobody overtakes, else a large one would wait for ever.
-  const lateOne = late.weigh(1, NEVER);
+  // No render overtakes another; otherwise a large one would wait for ever.
+  const lateOne = late.reserve(1, NEVER);
   expect(await settled(lateOne)).toBe("waits");
-  small.leave();
+  small.release();
   await largeOne;
-  large.leave();
+  large.release();
   await lateOne;
 });
 
-test("when the first of the line gives up, those behind get their chance", async () => {
-  const queue = createRenderQueue({ ...OPTIONS, places: 3 });
+test("reserve() admits the next waiting renders when the first one is aborted", async () => {
+  const queue = createRenderQueue({ ...OPTIONS, slots: 3 });
   const [one, two, three] = await Promise.all([queue.enter(NEVER), queue.enter(NEVER), queue.enter(NEVER)]);
-  await one.weigh(50, NEVER);
+  await one.reserve(50, NEVER);
   const client = new AbortController();
-  const tooLarge = two.weigh(90, client.signal);
-  const fitting = three.weigh(10, NEVER);
+  const tooLarge = two.reserve(90, client.signal);
+  const fitting = three.reserve(10, NEVER);
   client.abort(new Error("gone"));
   await expect(tooLarge).rejects.toThrow("gone");
   await fitting;

@@ -1,15 +1,15 @@
 import { afterEach, expect, test } from "vitest";
-import { limitMemory, roomFor } from "../../../../src/image/pixels/memory.ts";
+import { allocatePixels, limitMemory } from "../../../../src/image/pixels/memory.ts";
 
 afterEach(() => limitMemory(Number.POSITIVE_INFINITY));
 
-test("roomFor() gives room of the asked size", () => {
-  expect(roomFor(1000)).toHaveLength(1000);
+test("allocatePixels() returns a buffer of the given size", () => {
+  expect(allocatePixels(1000)).toHaveLength(1000);
 });
 
-test("roomFor() refuses what the process has no room for, before it takes it", () => {
+test("allocatePixels() refuses a buffer beyond the limit before it allocates", () => {
   const { rss } = process.memoryUsage();
   limitMemory(rss + 100_000_000);
-  expect(roomFor(1000)).toHaveLength(1000);
-  expect(() => roomFor(200_000_000)).toThrow(expect.objectContaining({ code: "image_too_large" }));
+  expect(allocatePixels(1000)).toHaveLength(1000);
+  expect(() => allocatePixels(200_000_000)).toThrow(expect.objectContaining({ code: "image_too_large" }));
 });

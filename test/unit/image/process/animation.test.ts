@@ -6,7 +6,9 @@ import { renderText } from "../../../helpers/rendering.ts";
 
 const [WIDTH, HEIGHT, FRAMES] = [120, 90, 4];
 
-/** Dark above, light below, so that the end of a frame differs from the beginning of the next; a bar tells frames apart. */
+/**
+ * Dark above and light below, so that the end of a frame differs from the start of the next; a bar identifies frames.
+ */
 function frame(index: number): Buffer {
   const data = Buffer.alloc(WIDTH * HEIGHT * 3);
   for (let at = 0; at < data.length; at += 3) {
@@ -48,19 +50,19 @@ test.each([
   "imageMogr2/blur/10x5",
   "imageMogr2/sharpen/300",
   "imageMogr2/thumbnail/60x/blur/10x5",
-])("%s does to each frame of an animation what it does to the frame alone", async (instruction) => {
+])("%s gives each frame of an animation the same result as the frame alone", async (instruction) => {
   const all = await renderText(await moving(), `${instruction}|imageMogr2/quality/100!`);
   expect(all.image.frames).toBe(FRAMES);
   for (let page = 0; page < FRAMES; page += 1) {
     const alone = await column((await renderText(await still(page), `${instruction}|imageMogr2/format/png`)).bytes);
     const together = await column(all.bytes, page);
     const furthest = Math.max(...alone.map((value, at) => Math.abs(value - (together[at] ?? -1000))));
-    // WebP loses a little; a frame that saw the next one would be off by tens.
+    // WebP loses a little; a frame mixed with the next one would differ by tens.
     expect(furthest).toBeLessThan(14);
   }
 });
 
-test("eachEncodedFrame() gives the same however many frames it opens at a time", async () => {
+test("eachEncodedFrame() gives the same result for any number of frames opened at a time", async () => {
   const bytes = await moving();
   const opened: number[] = [];
   const encoded = {
@@ -73,14 +75,14 @@ test("eachEncodedFrame() gives the same however many frames it opens at a time",
   };
   const work = throughLibvips((image) => image.resize(30));
   const together = await eachEncodedFrame({ ...encoded, size: { width: WIDTH, height: HEIGHT } }, work);
-  // As if frames were so large that three fill a part.
+  // Simulates frames so large that three fill a part.
   const inParts = await eachEncodedFrame({ ...encoded, size: { width: 1000, height: 2796 } }, work);
   expect(opened).toEqual([4, 3, 1]);
   expect(inParts.data.equals(together.data)).toBe(true);
   expect([inParts.width, inParts.frames]).toEqual([30, FRAMES]);
 });
 
-describe("frames that look alike and become one", () => {
+describe("equal neighbouring frames that are merged", () => {
   const [RED, GREEN] = [0, 1];
   const frames = (delays: readonly number[]) =>
     handGif(
@@ -113,7 +115,7 @@ describe("frames that look alike and become one", () => {
     }
   });
 
-  test("quick frames of a WebP stay quick in a GIF", async () => {
+  test("short delays of a WebP stay short in a GIF", async () => {
     const raw = { width: 8, height: 16, channels: 3, pageHeight: 8 } as const;
     const two = Buffer.alloc(8 * 16 * 3).fill(200, 8 * 8 * 3);
     const webp = await sharp(two, { raw })

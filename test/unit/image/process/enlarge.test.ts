@@ -7,7 +7,7 @@ import { b64, renderText } from "../../../helpers/rendering.ts";
 
 const CORNER = { left: 0, top: 0 };
 
-/** Smooth, and different everywhere. */
+/** A smooth image that differs everywhere. */
 function waves(width: number, height: number, channels: 3 | 4): Pixels {
   const data = Buffer.alloc(width * height * channels);
   for (let at = 0; at < data.length; at += 1) {
@@ -17,7 +17,7 @@ function waves(width: number, height: number, channels: 3 | 4): Pixels {
   return { data, width, height, channels, frames: 1 };
 }
 
-/** One sample by the book: the sixteen around it, the middle of a pixel at a half. */
+/** One sample by definition: the sixteen pixels around it, with pixel centres at a half. */
 function byTheBook({ data, width, height, channels }: Pixels, to: Size, x: number, y: number, channel: number): number {
   const curve = (d: number) =>
     d < 1 ? 1.5 * d ** 3 - 2.5 * d ** 2 + 1 : d < 2 ? -0.5 * d ** 3 + 2.5 * d ** 2 - 4 * d + 2 : 0;
@@ -57,7 +57,7 @@ describe("enlarged()", () => {
     { left: 70, top: 40, width: 20, height: 30 },
     { left: 99, top: 0, width: 1, height: 75 },
     { left: 3, top: 74, width: 97, height: 1 },
-  ])("makes the window %o of what is needed for it as of the whole", (window) => {
+  ])("makes the window %o from the needed part as from the whole", (window) => {
     const picture = waves(20, 15, 4);
     const to = { width: 100, height: 75 };
     const whole = enlarged(picture, { from: picture, to, window: { ...CORNER, ...to } }, CORNER);
@@ -67,13 +67,13 @@ describe("enlarged()", () => {
     expect(enlarged(cut, { from: picture, to, window }, part).data).toEqual(cutOut(whole, window).data);
   });
 
-  test("leaves a side that keeps its length as it is", () => {
+  test("does not change an axis that keeps its length", () => {
     const picture = waves(20, 15, 3);
     const to = { width: 20, height: 15 };
     expect(enlarged(picture, { from: picture, to, window: { ...CORNER, ...to } }, CORNER).data).toEqual(picture.data);
   });
 
-  test("the colour of what is clear does not show", () => {
+  test("ignores the colour of transparent pixels", () => {
     const data = Buffer.alloc(10 * 10 * 4);
     for (let at = 0; at < data.length; at += 4) data.fill(at % 40 < 20 ? 0xff : 0, at, at + 4);
     const picture = { data, width: 10, height: 10, channels: 4, frames: 1 } as const;
@@ -83,13 +83,13 @@ describe("enlarged()", () => {
   });
 });
 
-/** Black, with a white bar or field in the middle. */
+/** A black image with a white bar or field in the middle. */
 function bar(width: number, height: number, across: number, down: number, frames = 1) {
   const data = Buffer.alloc(width * height * frames * 3);
   for (let at = 0; at < data.length; at += 3) {
     const [x, y] = [(at / 3) % width, Math.floor(at / 3 / width) % height];
     const isLight = Math.abs(x + 0.5 - width / 2) * 2 < across && Math.abs(y + 0.5 - height / 2) * 2 < down;
-    // So that no encoder makes one frame of two.
+    // Prevents encoders from merging the two frames.
     if (isLight) data.fill(frames > 1 && at > data.length / 2 ? 0xc0 : 0xff, at, at + 3);
   }
   return sharp(data, {
@@ -97,7 +97,7 @@ function bar(width: number, height: number, across: number, down: number, frames
   });
 }
 
-/** How far what is light lies from the middle of a page, in pixels. */
+/** Distance of the light area from the middle of a page, in pixels. */
 async function offTheMiddle(bytes: Buffer, page = 0): Promise<readonly [x: number, y: number]> {
   const { data, info } = await sharp(bytes, { page }).flatten().greyscale().raw().toBuffer({ resolveWithObject: true });
   let [sum, x, y] = [0, 0, 0];
@@ -109,7 +109,7 @@ async function offTheMiddle(bytes: Buffer, page = 0): Promise<readonly [x: numbe
   return [x / sum - info.width / 2, y / sum - info.height / 2];
 }
 
-describe("what is enlarged stays where it is", () => {
+describe("an enlarged image is not shifted", () => {
   const SIZES = ["402x82", "402x41", "202x41", "804x164", "402x20", "100x82"] as const;
   const instructions = SIZES.map((size) => `imageMogr2/thumbnail/${size}!`);
   const covered = ["imageMogr2/crop/301x300", "imageMogr2/gravity/center/crop/501x11", "imageView2/1/w/501/h/82"];
@@ -133,12 +133,12 @@ describe("what is enlarged stays where it is", () => {
     await expectMiddle(await bar(201, 41, 11, 5, 2).webp({ lossless: true }).toBuffer(), instruction, 2);
   });
 
-  test("a mark that is made larger", async () => {
-    const url = "http://h/mark.png";
-    const mark = await bar(51, 51, 11, 11).png().toBuffer();
+  test("by an enlarged watermark", async () => {
+    const url = "http://h/watermark.png";
+    const watermark = await bar(51, 51, 11, 11).png().toBuffer();
     const ground = await bar(102, 102, 0, 0).png().toBuffer();
     const steps = `watermark/1/image/${b64(url)}/scatype/1/spcent/1000/dissolve/100`;
-    const { bytes } = await renderText(ground, steps, { marks: { [url]: mark } });
+    const { bytes } = await renderText(ground, steps, { watermarks: { [url]: watermark } });
     for (const off of await offTheMiddle(bytes)) expect(Math.abs(off)).toBeLessThan(0.12);
   });
 });
@@ -161,7 +161,7 @@ test.each(["imageMogr2/thumbnail/200x40!", "imageMogr2/thumbnail/101x40!", "imag
   },
 );
 
-test("a picture that is enlarged keeps its EXIF and how it is turned, and a JPEG its colours", async () => {
+test("an enlarged image keeps its EXIF and orientation, and a JPEG its colours", async () => {
   const tagged = bar(60, 40, 20, 20)
     .withExif({ IFD0: { Make: "Canon" } })
     .withMetadata({ orientation: 6 });

@@ -1,4 +1,4 @@
-// How often a BMP is decoded. With its reader watched, which only a process of its own can do from the beginning.
+// Counts how often a BMP is decoded. It mocks the reader, which needs a test file of its own.
 import { expect, test, vi } from "vitest";
 import { readBmp } from "../../../../src/image/formats/bmp.ts";
 import { RED, renderText, solid } from "../../../helpers/rendering.ts";

@@ -16,7 +16,7 @@ import {
   WHITE,
 } from "../../../helpers/rendering.ts";
 
-const MARK = "http://h/mark.png";
+const WATERMARK = "http://h/watermark.png";
 
 async function told(bytes: Buffer, text: string, options?: RenderOptions): Promise<unknown> {
   const rendered = await renderText(bytes, text, options);
@@ -27,7 +27,7 @@ async function told(bytes: Buffer, text: string, options?: RenderOptions): Promi
 const RED_TEXT = "0xdc2828";
 
 describe("imageInfo", () => {
-  test.each(["jpeg", "png", "gif", "webp", "avif"] as const)("of a %s: all values are texts", async (format) => {
+  test.each(["jpeg", "png", "gif", "webp", "avif"] as const)("of a %s has only strings as values", async (format) => {
     const bytes = await solid(96, 54, RED)
       .toFormat(format, format === "jpeg" ? { quality: 100 } : {})
       .toBuffer();
@@ -44,14 +44,14 @@ describe("imageInfo", () => {
     if (format === "png") expect(info.photo_rgb).toBe(RED_TEXT);
   });
 
-  test("of a BMP, and of an animation", async () => {
+  test("reads a BMP and an animation", async () => {
     const bmp = (await renderText(await solid(9, 5, RED).png().toBuffer(), "imageView2/2/format/bmp")).bytes;
     expect(await told(bmp, "imageInfo")).toMatchObject({ format: "bmp", width: "9", photo_rgb: RED_TEXT });
     const gif = await animation(20, 10, [RED, GREEN, BLUE]).gif().toBuffer();
     expect(await told(gif, "imageInfo")).toMatchObject({ width: "20", height: "10", frame_count: "3" });
   });
 
-  test("reports stored sizes, and the result of a pipeline before it", async () => {
+  test("reports stored sizes, or the result of the operations before it", async () => {
     const bytes = await quadrants(100, 50).withMetadata({ orientation: 6 }).jpeg().toBuffer();
     expect(await told(bytes, "imageInfo")).toMatchObject({ width: "100", height: "50", format: "jpeg" });
     const piped = { width: "40", height: "20", format: "webp" };
@@ -62,18 +62,18 @@ describe("imageInfo", () => {
     "of a %s counts the frames that were written, not those that were equal",
     async (format) => {
       const source = await animation(20, 10, [RED, GREEN, BLUE]).webp({ lossless: true }).toBuffer();
-      const cover = `watermark/1/image/${b64(MARK)}/scatype/1/spcent/600/dissolve/100|imageMogr2/crop/!8x5a12a5/format/${format}`;
-      const marks = { [MARK]: await solid(10, 10, WHITE).png().toBuffer() };
-      const made = await renderText(source, cover, { marks });
+      const cover = `watermark/1/image/${b64(WATERMARK)}/scatype/1/spcent/600/dissolve/100|imageMogr2/crop/!8x5a12a5/format/${format}`;
+      const watermarks = { [WATERMARK]: await solid(10, 10, WHITE).png().toBuffer() };
+      const made = await renderText(source, cover, { watermarks });
       const asked = await told(made.bytes, "imageInfo");
-      const piped = await told(source, `${cover}|imageInfo`, { marks });
+      const piped = await told(source, `${cover}|imageInfo`, { watermarks });
       expect(asked).toMatchObject({ frame_count: "1" });
       expect(piped).toEqual(asked);
     },
   );
 });
 
-test.each(["png", "jpeg"] as const)("imageAve of a thin %s is that of all its pixels", async (format) => {
+test.each(["png", "jpeg"] as const)("imageAve of a thin %s averages all its pixels", async (format) => {
   for (const [width, height] of [
     [300, 3000],
     [5000, 3],
@@ -89,7 +89,7 @@ test.each(["png", "jpeg"] as const)("imageAve of a thin %s is that of all its pi
   }
 });
 
-test("imageAve averages, on white where it is clear", async () => {
+test("imageAve averages transparent pixels on white", async () => {
   expect(await told(await solid(10, 10, RED).png().toBuffer(), "imageAve")).toEqual({ RGB: RED_TEXT });
   expect(await told(await solid(10, 10, RED, 0).png().toBuffer(), "imageAve")).toEqual({ RGB: "0xffffff" });
   const { data, info } = await quadrants(300, 200).raw().toBuffer({ resolveWithObject: true });
@@ -101,7 +101,7 @@ test("imageAve averages, on white where it is clear", async () => {
 });
 
 describe("exif", () => {
-  test("gives each value with its type", async () => {
+  test("returns each value with its type", async () => {
     const exif = {
       IFD0: { Make: "Canon", Model: "EOS" },
       IFD2: { ExposureTime: "1/125", FNumber: "28/10" },
@@ -118,19 +118,19 @@ describe("exif", () => {
     expect(await told(bytes, "imageMogr2/strip|exif")).toEqual({ error: "no exif data" });
   });
 
-  test("says so where there is none", async () => {
+  test("returns an error member for an image without EXIF", async () => {
     expect(await told(await solid(9, 9, RED).png().toBuffer(), "exif")).toEqual({ error: "no exif data" });
     const bmp = (await renderText(await solid(9, 5, RED).png().toBuffer(), "imageView2/2/format/bmp")).bytes;
     expect(await told(bmp, "exif")).toEqual({ error: "no exif data" });
   });
 
-  test("reads over a thumbnail", async () => {
+  test("ignores a thumbnail", async () => {
     expect(await told(await jpegWithThumbnail(64, 48), "exif")).toEqual({ Orientation: { val: "1", type: 3 } });
   });
 });
 
 describe("readExif() ends on a hostile block", () => {
-  /** Little-endian, the first directory at 8 with these entries: tag, type, count, value. */
+  /** A little-endian block whose first directory, at 8, has these entries: tag, type, count, value. */
   function block(entries: readonly (readonly [number, number, number, number])[], count = entries.length): Buffer {
     const bytes = Buffer.alloc(10 + entries.length * 12 + 4);
     bytes.write("II*\0", 0, "latin1");

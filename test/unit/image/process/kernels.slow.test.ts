@@ -23,17 +23,17 @@ describe("blur", () => {
     },
   );
 
-  test("a large image with a wide blur gets the quick kernel", () => {
+  test("a large image with a wide blur uses the fast kernel", () => {
     expect(blurOptions({ radius: 2, sigma: 1 }, 2_000_000).precision).toBe("float");
     expect(blurOptions({ radius: 50, sigma: 50 }, 240_000).precision).toBe("float");
     expect(blurOptions({ radius: 50, sigma: 50 }, 2_000_000).precision).toBe("integer");
-    // The sigma ends a curve too.
+    // Sigma ends a curve, too.
     expect(blurOptions({ radius: 50, sigma: 1 }, 2_000_000).precision).toBe("float");
   });
 
   describe("of a large image with alpha", () => {
     const SIDE = 1200;
-    /** Its quick kernel makes 251 of 255. */
+    /** The fast kernel makes 251 of 255 here. */
     const WIDE = "imageMogr2/blur/20x5";
     const opaque = () => solid(SIDE, SIDE, [250, 128, 10], 1);
     const alphas = async (bytes: Buffer, page = 0) => {
@@ -59,7 +59,7 @@ describe("blur", () => {
     test("leaves the frames of an animation solid", async () => {
       const frame = await opaque().raw().toBuffer();
       const raw = { width: SIDE, height: SIDE * 2, channels: 4, pageHeight: SIDE } as const;
-      // A clear corner, or WebP would leave the alpha out.
+      // A transparent corner, because WebP drops alpha of an opaque image.
       const other = Buffer.from(frame).fill(90).fill(0, 0, 4);
       const webp = await sharp(Buffer.concat([frame, other]), { raw })
         .webp({ quality: 90 })
@@ -68,7 +68,7 @@ describe("blur", () => {
       expect([image.frames, await alphas(bytes)]).toEqual([2, [255, 255]]);
     });
 
-    test("keeps what is half clear, and what is clear", async () => {
+    test("keeps half and fully transparent pixels", async () => {
       const data = Buffer.alloc(SIDE * SIDE * 4, 128);
       data.fill(0, SIDE * 800 * 4);
       data.fill(255, 0, SIDE * 400 * 4);
@@ -80,8 +80,8 @@ describe("blur", () => {
       expect([found[0], Math.abs(found[1]! - 128) <= 1, found[2]]).toEqual([255, true, 0]);
     });
 
-    test("takes what is laid on it afterwards", needs("fonts"), async () => {
-      const text = `${WIDE}|watermark/2/text/${b64("mark")}/fontsize/200/gravity/center`;
+    test("accepts an overlay afterwards", needs("fonts"), async () => {
+      const text = `${WIDE}|watermark/2/text/${b64("watermark")}/fontsize/200/gravity/center`;
       const { bytes } = await renderText(await opaque().png().toBuffer(), text);
       const plain = await renderText(await opaque().png().toBuffer(), WIDE);
       expect(await alphas(bytes)).toEqual([255, 255]);
@@ -89,7 +89,7 @@ describe("blur", () => {
     });
   });
 
-  test("a white edge beside clear parts stays white", async () => {
+  test("keeps a white edge beside transparent pixels white", async () => {
     const disc = `<svg width="100" height="100"><circle cx="50" cy="50" r="30" fill="#fff"/></svg>`;
     const { data } = await samples(await sharp(Buffer.from(disc)).png().toBuffer(), "imageMogr2/blur/10x4");
     for (let at = 0; at < data.length; at += 4) if (data[at + 3]! > 16) expect(data[at]).toBeGreaterThan(235);
@@ -97,11 +97,11 @@ describe("blur", () => {
 });
 
 describe("sharpen", () => {
-  /** A dark disc with a soft edge on nothing. */
+  /** A dark disc with a soft edge on a transparent background. */
   const disc = (more = "") =>
     sharp(Buffer.from(`<svg width="100" height="100"><circle cx="50" cy="50" r="30" fill="#a02020"/>${more}</svg>`));
 
-  test("does not change a colour at the edge to what is clear", async () => {
+  test("does not change a colour at an edge to transparent pixels", async () => {
     const { data } = await samples(await disc().png().toBuffer(), "imageMogr2/sharpen/300");
     for (let at = 0; at < data.length; at += 4) {
       if (data[at + 3]! < 128) continue;
@@ -110,7 +110,7 @@ describe("sharpen", () => {
     }
   });
 
-  test("leaves what is clear as clear as it was, and sharpens edges within", async () => {
+  test("does not change alpha, and sharpens edges inside", async () => {
     const source = await disc('<rect x="40" y="40" width="20" height="20" fill="#c86464"/>').png().toBuffer();
     const before = await sharp(source).raw().toBuffer();
     const { data } = await samples(source, "imageMogr2/sharpen/200");

@@ -35,7 +35,7 @@ const NAMES = [
   [WHITE, "white"],
 ] as const;
 
-/** `red green blue yellow`: the colours in the middle of the four quadrants. */
+/** The colours in the centres of the four quadrants: `red green blue yellow`. */
 async function seen(bytes: Buffer, page = 0): Promise<string> {
   const colours = await Promise.all(CORNERS.map(([x, y]) => colourAt(bytes, x, y, page)));
   return colours
@@ -73,7 +73,7 @@ describe("sizes of real images", () => {
   });
 });
 
-describe("what is where", () => {
+describe("orientation and position", () => {
   test.each([
     ["imageMogr2/gravity/northwest/crop/100x100", 200, "red red red red"],
     ["imageMogr2/crop/!90x90a5a5", 200, "red red red red"],
@@ -89,7 +89,7 @@ describe("what is where", () => {
     ["imageMogr2/crop/!90x90a5a105/thumbnail/20x/crop/!10x10a5a5", 200, "blue blue blue blue"],
   ])("%s shows %s", async (instruction, side, expected) => {
     const source = await quadrants(side, side).png().toBuffer();
-    // A scaling crop of the same shape would show everything.
+    // A scaling crop of the same proportions would show everything.
     const start = instruction.includes("gravity") ? "imageMogr2/crop/!200x100a0a0|" : "";
     const { bytes } = await renderText(source, start + instruction);
     expect(await seen(bytes)).toBe(expected);
@@ -120,7 +120,7 @@ describe("what is where", () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     "auto-orient turns orientation %i upright, also before a crop",
     async (orientation) => {
-      // Stored so that its viewer sees red green blue yellow.
+      // Stored so that a viewer sees red green blue yellow.
       const source = await stored(200, 100, orientation);
       const upright = await renderText(source, "imageMogr2/auto-orient");
       expect([size(upright), await seen(upright.bytes)]).toEqual(["200x100", "red green blue yellow"]);
@@ -171,7 +171,7 @@ describe("what is where", () => {
     }
   });
 
-  test("without auto-orient the stored pixels count and the tag stays, unless strip", async () => {
+  test("without auto-orient the stored pixels count and the tag stays, unless strip is given", async () => {
     const source = await stored(200, 100, 6);
     const { bytes, image } = await renderText(source, "imageView2/2/w/50");
     expect([image.width, image.height]).toEqual([50, 100]);
@@ -182,10 +182,10 @@ describe("what is where", () => {
     expect((await sharp(passes.bytes).metadata()).orientation).toBe(6);
   });
 
-  test("an AVIF of a photograph that lies on its side is seen as its JPEG is", async () => {
+  test("an AVIF of a photograph stored sideways is shown like its JPEG", async () => {
     const source = await stored(200, 100, 6);
     const { bytes, image } = await renderText(source, "imageMogr2/format/avif");
-    // Decoders of AVIF turn it themselves.
+    // AVIF decoders turn the image themselves.
     const { width, height } = await sharp(bytes).metadata();
     expect([width, height, await seen(bytes)]).toEqual([200, 100, "red green blue yellow"]);
     expect(image).toMatchObject({ width: 200, height: 100 });
@@ -196,7 +196,7 @@ describe("what is where", () => {
     }
   });
 
-  test("fill bytes before a marker hide neither EXIF nor how the image is turned", async () => {
+  test("fill bytes before a marker hide neither EXIF nor orientation", async () => {
     const source = await stored(200, 100, 6);
     const padded = Buffer.concat([source.subarray(0, 2), Buffer.from([0xff, 0xff, 0xff]), source.subarray(2)]);
     const { image, bytes } = await renderText(padded, "imageMogr2/auto-orient/thumbnail/50x");
@@ -228,13 +228,13 @@ describe("what is where", () => {
     },
   );
 
-  test("the original is given back with all of its bytes where it is the smaller one", async () => {
+  test("size-limit with ! returns the bytes of the original if it is smaller", async () => {
     const source = await jpegWithThumbnail(64, 48);
     const { bytes } = await renderText(source, "imageMogr2/quality/100!/size-limit/9m!");
     expect(bytes.equals(source)).toBe(true);
   });
 
-  test("size-limit keeps EXIF and how the image is turned, unless strip says otherwise", async () => {
+  test("size-limit keeps EXIF and orientation, unless strip is given", async () => {
     const source = await sharp(await noisyJpeg(200, 100))
       .withExif({ IFD0: { Copyright: "Huiyuan", Make: "Camera" } })
       .withMetadata({ orientation: 6 })
@@ -254,20 +254,23 @@ describe("what is where", () => {
     ["format/webp/quality/100!/size-limit/1m!", "webp", "64x48"],
     ["thumbnail/640x/size-limit/1m!", "jpeg", "640x480"],
     ["quality/100!/size-limit/9m!|watermark/2/text/QUJD", "jpeg", "64x48"],
-  ])("of what is more than written anew the original is no smaller version: %s", async (text, format, sides) => {
-    const source = await sharp(await noisyJpeg(64, 48))
-      .jpeg({ quality: 20 })
-      .toBuffer();
-    const rendered = await renderText(source, `imageMogr2/${text}`);
-    expect([rendered.image.format, size(rendered), rendered.bytes.equals(source)]).toEqual([format, sides, false]);
-  });
+  ])(
+    "size-limit with ! does not return the original of an image that is more than encoded again: %s",
+    async (text, format, sides) => {
+      const source = await sharp(await noisyJpeg(64, 48))
+        .jpeg({ quality: 20 })
+        .toBuffer();
+      const rendered = await renderText(source, `imageMogr2/${text}`);
+      expect([rendered.image.format, size(rendered), rendered.bytes.equals(source)]).toEqual([format, sides, false]);
+    },
+  );
 
   test("interlace/0 alone makes a baseline JPEG", async () => {
     const { bytes } = await renderText(await progressiveJpeg(64, 48), "imageMogr2/interlace/0");
     expect((await sharp(bytes).metadata()).isProgressive).toBe(false);
   });
 
-  test("a mark on an opaque image leaves it opaque", async () => {
+  test("a watermark on an opaque image leaves it opaque", async () => {
     const source = await solid(200, 100, BLUE).jpeg().toBuffer();
     for (const format of ["png", "webp", "avif"]) {
       const text = `watermark/2/text/${b64("opaque")}/fontsize/30|imageMogr2/format/${format}`;
@@ -290,7 +293,7 @@ describe("what is where", () => {
     ["a PNG", (grey: Sharp) => grey.png().toBuffer()],
     ["a PNG that may be clear", (grey: Sharp) => grey.ensureAlpha(1).png().toBuffer()],
     ["a JPEG with EXIF", async (grey: Sharp) => withExifEntries(await grey.jpeg().toBuffer(), [[274, 3, 1, 6]])],
-  ])("pad gives a grey image a ground of its colour: %s", async (_what, written) => {
+  ])("pad gives a grey image a coloured background: %s", async (_what, written) => {
     const source = await written(solid(200, 100, [128, 128, 128]).toColourspace("b-w"));
     expect((await sharp(source).metadata()).channels).toBeLessThan(3);
     for (const text of ["thumbnail/100x100", "thumbnail/300x300!/thumbnail/100x100", "cut/50x50x0x0/blur/2x2"]) {
@@ -310,9 +313,9 @@ describe("what is where", () => {
     ["imageMogr2/crop/200x150", "imageMogr2/thumbnail/300x300/pad/1", "imageMogr2/crop/100x100"],
     ["imageMogr2/crop/200x150", "imageMogr2/thumbnail/300x200/pad/1", "imageMogr2/blur/3x2/rradius/20"],
     ["imageMogr2/thumbnail/400x/cut/200x150x10x10", "imageMogr2/thumbnail/300x200/pad/1", "imageMogr2/iradius/50"],
-  ])("a cut of a scaled image, padded and worked on: %s|%s|%s is what the three make alone", async (...parts) => {
+  ])("steps in one pass equal the same steps in three requests: %s|%s|%s", async (...parts) => {
     const picture = () => quadrants(1000, 800).png();
-    // Without EXIF an intermediate image is pixels, with it a file.
+    // An intermediate image is plain pixels without EXIF, and a PNG with it.
     for (const source of [await picture().toBuffer(), await picture().withMetadata({ orientation: 6 }).toBuffer()]) {
       const atOnce = await renderText(source, `${parts.join("|")}|imageMogr2/format/png`);
       let bytes: Buffer = source;
@@ -323,7 +326,7 @@ describe("what is where", () => {
     }
   });
 
-  test("scrop keeps what draws the eye", async () => {
+  test("scrop keeps the point of attention", async () => {
     const detail = await solid(60, 60, RED).png().toBuffer();
     const source = await sharp({ create: { width: 600, height: 100, channels: 3, background: "#808080" } })
       .composite([{ input: detail, left: 520, top: 20 }])
@@ -343,7 +346,7 @@ describe("what is where", () => {
   });
 });
 
-/** A JPEG that a viewer who heeds its tag sees as quadrants of this size. */
+/** A JPEG that viewers show, by its orientation tag, as quadrants of this size. */
 async function stored(width: number, height: number, orientation: number): Promise<Buffer> {
   const shown = quadrants(width, height);
   const undo: Record<number, (image: Sharp) => Promise<Buffer>> = {
@@ -371,7 +374,7 @@ async function stored(width: number, height: number, orientation: number): Promi
 }
 
 describe("transparency", () => {
-  test("iradius and rradius clear the corners, and whiten them where the format has no alpha", async () => {
+  test("iradius and rradius make corners transparent, or white if the format has no alpha", async () => {
     for (const operation of ["iradius/40", "rradius/40"]) {
       const png = await quadrants(100, 100).png().toBuffer();
       const clear = await renderText(png, `imageMogr2/${operation}`);
@@ -397,7 +400,7 @@ describe("transparency", () => {
     expect(Math.abs((await colourAt(bytes, 0.5, 0.5))[3]! - 128)).toBeLessThan(4);
   });
 
-  test("rotation by any angle leaves clear corners, white ones in a JPEG", async () => {
+  test("rotate by any angle makes transparent corners, in a JPEG white ones", async () => {
     const source = await solid(100, 100, BLUE).png().toBuffer();
     const png = await renderText(source, "imageMogr2/rotate/45");
     expect(png.image.width).toBeGreaterThan(139);
@@ -423,7 +426,7 @@ describe("formats", () => {
     expect(await distance(bytes, source)).toBeLessThan(6);
   });
 
-  test("BMP goes out and comes in again", async () => {
+  test("BMP can be written and read again", async () => {
     const source = await quadrants(31, 17).png().toBuffer();
     const { bytes, mediaType } = await renderText(source, "imageView2/2/format/bmp");
     expect([mediaType, bytes.toString("latin1", 0, 2)]).toEqual(["image/bmp", "BM"]);
@@ -432,7 +435,7 @@ describe("formats", () => {
     expect((await renderText(bytes, "imageView2/2/w/10")).mediaType).toBe("image/bmp");
   });
 
-  test("without format the source's own is kept, and without any wish its very bytes", async () => {
+  test("without format the source's format is kept, and without any step its bytes", async () => {
     for (const format of ["jpeg", "png", "gif", "webp", "avif"] as const) {
       const source = await quadrants(64, 64).toFormat(format).toBuffer();
       expect((await renderText(source, "imageView2/2/w/32")).image.format).toBe(format);
@@ -440,7 +443,7 @@ describe("formats", () => {
     }
   });
 
-  test("interlace makes a progressive JPEG, and nothing of a PNG", async () => {
+  test("interlace makes a progressive JPEG and does not affect a PNG", async () => {
     const source = await quadrants(100, 100).jpeg().toBuffer();
     const progressive = await renderText(source, "imageMogr2/interlace/1");
     expect((await sharp(progressive.bytes).metadata()).isProgressive).toBe(true);
@@ -532,17 +535,17 @@ describe("formats", () => {
     const average = JSON.parse((await renderText(source, "imageAve")).bytes.toString()).RGB;
     const samples = [2, 4, 6].map((at) => Number.parseInt(average.slice(at, at + 2), 16));
     expect(difference(samples, RED)).toBeLessThan(4);
-    const mark = "http://h/mark.png";
-    const text = `watermark/1/image/${b64(mark)}/gravity/center/dissolve/100`;
+    const watermark = "http://h/watermark.png";
+    const text = `watermark/1/image/${b64(watermark)}/gravity/center/dissolve/100`;
     const plain = await solid(40, 40, WHITE).png().toBuffer();
-    const { bytes } = await renderText(plain, text, { marks: { [mark]: source } });
+    const { bytes } = await renderText(plain, text, { watermarks: { [watermark]: source } });
     expect(difference(await colourAt(bytes, 0.5, 0.5), RED)).toBeLessThan(4);
   });
 });
 
 describe("animations", () => {
   const FRAMES = [RED, GREEN, BLUE, YELLOW];
-  test.each(["gif", "webp"] as const)("%s stays animated through every step, with its times", async (format) => {
+  test.each(["gif", "webp"] as const)("%s stays animated through every step and keeps its delays", async (format) => {
     const source = await animation(60, 40, FRAMES)
       .toFormat(format, { delay: [100, 200, 300, 400], loop: 2 })
       .toBuffer();
@@ -570,7 +573,7 @@ describe("animations", () => {
     }
   });
 
-  test("a GIF becomes an animated WebP, and a still picture elsewhere", async () => {
+  test("a GIF becomes an animated WebP, and a still image in other formats", async () => {
     const source = await animation(40, 40, FRAMES)
       .gif({ delay: [100, 200, 300, 400] })
       .toBuffer();
@@ -582,13 +585,13 @@ describe("animations", () => {
     }
   });
 
-  test("a watermark lies on every frame", async () => {
+  test("a watermark is laid on every frame", async () => {
     const source = await animation(40, 40, FRAMES).gif().toBuffer();
     const logo = await solid(10, 10, WHITE).png().toBuffer();
     const url = "http://h/logo.png";
     for (const more of ["", "/batch/1/dx/5"]) {
       const { bytes } = await renderText(source, `watermark/1/image/${b64(url)}/gravity/northwest${more}`, {
-        marks: { [url]: logo },
+        watermarks: { [url]: logo },
       });
       for (const page of [0, 1, 2, 3])
         expect(difference(await colourAt(bytes, 0.1, 0.1, page), WHITE)).toBeLessThan(12);
@@ -598,7 +601,7 @@ describe("animations", () => {
   test.each([
     ["a still one", [BLUE]],
     ["an animation", [BLUE, YELLOW]],
-  ])("a GIF gets the colours that steps bring, whatever its own palette has: %s", async (_what, colours) => {
+  ])("a GIF gets colours added by steps, whatever its own palette has: %s", async (_what, colours) => {
     const source = await animation(40, 20, colours).gif().toBuffer();
     const ground = `imageMogr2/thumbnail/40x40/pad/1/color/${b64("#DC2828")}`;
     const { bytes } = await renderText(source, ground);
@@ -618,7 +621,7 @@ describe("animations", () => {
     expect([await shades(source), (await shades(bytes)) > 8]).toEqual([4, true]);
   });
 
-  test("EXIF of an animation stays while its frames do, and none is made up", async () => {
+  test("EXIF of an animation stays with its frames, and no EXIF is added", async () => {
     const source = await animation(20, 20, FRAMES)
       .withExif({ IFD0: { Copyright: "somebody" } })
       .webp()
@@ -638,7 +641,7 @@ describe("animations", () => {
     expect([paletteSize(source), paletteSize(light.bytes)]).toEqual([256, 64]);
   });
 
-  test("cgif keeps so many frames, and the whole time", async () => {
+  test("cgif keeps this many frames and the total time", async () => {
     const source = await animation(20, 20, FRAMES)
       .gif({ delay: [100, 200, 300, 400] })
       .toBuffer();
@@ -649,7 +652,7 @@ describe("animations", () => {
     expect((await renderText(source, "imageMogr2/cgif/1")).image.frames).toBe(4);
   });
 
-  test("cgif counts frames that are too quick to be seen as they are shown, 100 ms each", async () => {
+  test("cgif counts frames with too short a delay as 100 ms, as they are displayed", async () => {
     const source = await animation(20, 20, FRAMES)
       .gif({ delay: [10, 0, 10, 10] })
       .toBuffer();
@@ -663,7 +666,7 @@ describe("animations", () => {
       const source = await animation(20, 20, FRAMES)
         .webp({ delay: [100, 100, 100, 65_000], loop: 65_535 })
         .toBuffer();
-      // The last frame's 65,000 are the file's only ones.
+      // The last frame has the only 65,000 of the file.
       const at = source.lastIndexOf(Buffer.from([0xe8, 0xfd, 0]));
       source.writeUIntLE(100_000, at, 3);
       const { bytes } = await renderText(source, `imageView2/2/w/10/format/${format}`);
@@ -674,7 +677,7 @@ describe("animations", () => {
     },
   );
 
-  test("blur and round corners leave a GIF alone", async () => {
+  test("blur and round corners do not change a GIF", async () => {
     const source = await quadrants(40, 40).gif().toBuffer();
     const { bytes } = await renderText(source, "imageMogr2/blur/50x10/rradius/10/iradius/10");
     expect(await distance(bytes, source)).toBeLessThan(1);
@@ -682,7 +685,7 @@ describe("animations", () => {
 });
 
 describe("quality", () => {
-  /** A picture with detail at every scale. */
+  /** An image with detail at every scale. */
   const detailed = (quality: number) =>
     sharp({
       create: {
@@ -729,7 +732,7 @@ describe("quality", () => {
     expect(roomy.bytes.length).toBeGreaterThan(bytes.length);
   });
 
-  test("size-limit with ! gives the original where that is smaller", async () => {
+  test("size-limit with ! returns the original if it is smaller", async () => {
     const source = await detailed(30);
     const bigger = "imageMogr2/quality/100!/size-limit/9m";
     expect((await renderText(source, `${bigger}!`)).bytes).toBe(source);
@@ -746,13 +749,13 @@ describe("refused", () => {
     ["an intermediate image that is too large", "imageMogr2/thumbnail/50000x50000!/thumbnail/10x", "output_too_large"],
     ["what is scaled too large for a cut", "imageMogr2/cut/2x100x0x0/crop/9999x10", "output_too_large"],
     ["the same to what draws the eye", "imageMogr2/cut/2x100x0x0/scrop/9999x10", "output_too_large"],
-    ["a mark that was not loaded", `watermark/1/image/${b64("http://h/none.png")}`, "processing_invalid"],
+    ["a watermark that was not loaded", `watermark/1/image/${b64("http://h/none.png")}`, "processing_invalid"],
   ])("%s", async (_what, instruction, code) => {
     const source = await quadrants(100, 100).png().toBuffer();
     await expect(renderText(source, instruction)).rejects.toMatchObject({ code });
   });
 
-  // Without a font, a blank is drawn as a box.
+  // Without a font a blank would be drawn as a box.
   test("a text of blanks", needs("fonts"), async () => {
     const source = await quadrants(100, 100).png().toBuffer();
     const rendered = renderText(source, `watermark/2/text/${b64("   ")}`);
@@ -766,7 +769,7 @@ describe("refused", () => {
     ["imageMogr2/thumbnail/50000x50000!/rotate/7", "imageView2 or imageMogr2/thumbnail", /100000000 pixels/],
     ["imageMogr2/thumbnail/9000x9000!/rotate/45", "imageMogr2/rotate", /at most 100000000 pixels/],
     ["imageMogr2/format/bmp/thumbnail/9999x9999!", "imageView2 or imageMogr2/thumbnail", /at most 67108864 bytes/],
-  ])("%s names what made it too large, and how large it may be", async (instruction, parameter, wanted) => {
+  ])("%s names the parameter that made it too large, and the limit", async (instruction, parameter, wanted) => {
     const source = await quadrants(100, 100).png().toBuffer();
     const refusal = { code: "output_too_large", parameter, wanted: expect.stringMatching(wanted) };
     await expect(renderText(source, instruction)).rejects.toMatchObject(refusal);
@@ -778,14 +781,14 @@ describe("refused", () => {
     await expect(renderText(source, "imageMogr2/format/jpg")).rejects.toMatchObject(refusal);
   });
 
-  test("the largest result passes", async () => {
+  test("the largest result is accepted", async () => {
     const source = await quadrants(10, 10).png().toBuffer();
     expect(size(await renderText(source, "imageMogr2/thumbnail/9999x1!"))).toBe("9999x1");
     expect(size(await renderText(source, "imageMogr2/iradius/4"))).toBe("8x8");
   });
 });
 
-test.each(["png", "bmp", "webp"])("renderImage() gives no %s of more bytes than it may", async (format) => {
+test.each(["png", "bmp", "webp"])("renderImage() refuses a %s of more bytes than the limit", async (format) => {
   const source = await quadrants(300, 200).png().toBuffer();
   const { bytes } = await renderText(source, `imageView2/2/format/${format}`);
   const atLimit = { limits: { outputBytes: bytes.length } };

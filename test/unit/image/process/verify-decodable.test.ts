@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createGate } from "../../../../src/body/gate/gate.ts";
 import { writeBmp } from "../../../../src/image/formats/bmp.ts";
-import type { ProofBody } from "../../../../src/image/process/verify-decodable.ts";
+import type { VerifyBody } from "../../../../src/image/process/verify-decodable.ts";
 import { createRenderer, type Renderer } from "../../../../src/image/renderer.ts";
 import { claimingPng } from "../../../helpers/hostile-images.ts";
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => renderer.close());
 
-function prove(bytes: Buffer, body: ProofBody = { kind: "buffer", buffer: bytes }): Promise<void> {
+function prove(bytes: Buffer, body: VerifyBody = { kind: "buffer", buffer: bytes }): Promise<void> {
   const gate = createGate();
   gate.push(bytes);
   const { image } = gate;
@@ -47,12 +47,12 @@ function prove(bytes: Buffer, body: ProofBody = { kind: "buffer", buffer: bytes 
   return renderer.verify({ size: bytes.length, image, load: async () => body, signal: new AbortController().signal });
 }
 
-/** The same head and end, and nothing between that makes sense. */
+/** The same head and end with random bytes between. */
 function hollow(bytes: Buffer): Buffer {
   return Buffer.from(bytes).fill(0, Math.floor(bytes.length / 3), Math.floor((bytes.length * 9) / 10));
 }
 
-test("an image that decodes is proven, of every kind, in memory and in a file", async () => {
+test("verify() accepts a decodable image of every format, in memory and in a file", async () => {
   const dir = mkdtempSync(join(tmpdir(), "huiyuan-"));
   onTestFinished(() => rmSync(dir, { recursive: true }));
   for (const [name, bytes] of Object.entries(whole)) {
@@ -63,35 +63,35 @@ test("an image that decodes is proven, of every kind, in memory and in a file", 
   }
 });
 
-describe("an image without its pixels is refused", () => {
+describe("verify() refuses an image without its pixels", () => {
   test.each(["jpeg", "progressive jpeg", "png", "interlaced png", "gif", "avif"])("%s", async (name) => {
     await expect(prove(hollow(whole[name]!))).rejects.toMatchObject({ code: "image_not_processable" });
   });
-  // Its decoder makes pixels of any bits; only what cannot be their beginning is told.
+  // The WebP decoder makes pixels of any bits; it fails only on an impossible beginning.
   test.each(["webp", "moving webp"])("%s", async (name) => {
     const bytes = Buffer.from(whole[name]!);
     const pixelsAt = bytes.indexOf("VP8") + 18;
     bytes.fill(0x55, pixelsAt, bytes.length - 2);
     await expect(prove(bytes)).rejects.toMatchObject({ code: "image_not_processable" });
   });
-  test("a BMP that says it is larger", async () => {
+  test("a BMP that claims to be larger", async () => {
     const bytes = Buffer.from(whole.bmp!);
     bytes.writeUInt32LE(3000, 18);
     await expect(prove(bytes)).rejects.toMatchObject({ code: "image_not_processable" });
   });
-  test("a PNG that holds a few of its pixels", async () => {
+  test("a PNG with few of its pixels", async () => {
     await expect(prove(claimingPng(1000, 1000))).rejects.toMatchObject({ code: "image_not_processable" });
   });
 });
 
-test("what a camera pads its pixels with does no harm", async () => {
+test("verify() accepts the padding of cameras", async () => {
   const jpeg = whole.jpeg!;
   const end = jpeg.lastIndexOf(Buffer.from([0xff, 0xd9]));
   const padded = Buffer.concat([jpeg.subarray(0, end), Buffer.alloc(200), jpeg.subarray(end)]);
   await expect(prove(padded)).resolves.toBeUndefined();
 });
 
-test("kinds that have no decoder are refused, and what is beyond the limits is said so, without a process", async () => {
+test("verify() refuses formats without a decoder and images beyond the limits without a process", async () => {
   const image = (format: "tiff" | "png", width: number) => ({
     size: 100,
     image: { format, width, height: 3000 },
@@ -105,12 +105,12 @@ test("kinds that have no decoder are refused, and what is beyond the limits is s
   });
 });
 
-test("a file that is gone is a fault of the store", async () => {
+test("verify() throws store_failed for a missing file", async () => {
   const gone = prove(whole.png!, { kind: "file", path: "/nonexistent/a.png" });
   await expect(gone).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test("large files are proven one at a time, and nothing is held while they wait", async () => {
+test("verify() checks large files one at a time and loads none while they wait", async () => {
   let [loading, most] = [0, 0];
   const bytes = whole.png!;
   const one = async () => {

@@ -6,11 +6,11 @@ import { claimingPng } from "../../../helpers/hostile-images.ts";
 import { BLUE, b64, distance, quadrants, RED, renderText, solid, WHITE } from "../../../helpers/rendering.ts";
 import { needs } from "../../../helpers/services.ts";
 
-const URL_OF_MARK = "http://photos-10001234.localhost/logo.png";
-const IMAGE = `watermark/1/image/${b64(URL_OF_MARK)}`;
+const WATERMARK_URL = "http://photos-10001234.localhost/logo.png";
+const IMAGE = `watermark/1/image/${b64(WATERMARK_URL)}`;
 
 interface Found {
-  /** Where pixels differ from the ground. */
+  /** Extent of the pixels that differ from the background. */
   readonly left: number;
   readonly top: number;
   readonly right: number;
@@ -20,7 +20,7 @@ interface Found {
   readonly strongest: number;
 }
 
-/** What lies on a ground of one colour. Right and bottom are inclusive; everything -1 where nothing does. */
+/** Extent of the content on a background of one colour. Right and bottom are inclusive; all are -1 if there is none. */
 async function found(bytes: Buffer, ground: readonly number[] = WHITE): Promise<Found> {
   const { data, info } = await sharp(bytes).removeAlpha().raw().toBuffer({ resolveWithObject: true });
   let [left, top, right, bottom, count, strongest] = [info.width, info.height, -1, -1, 0, 0];
@@ -37,10 +37,10 @@ async function found(bytes: Buffer, ground: readonly number[] = WHITE): Promise<
 
 const place = ({ left, top, right, bottom }: Found) => [left, top, right, bottom];
 
-async function marked(parameters: string, mark: readonly [number, number] = [20, 10]): Promise<Found> {
+async function marked(parameters: string, watermark: readonly [number, number] = [20, 10]): Promise<Found> {
   const ground = await solid(200, 100, WHITE).png().toBuffer();
-  const logo = await solid(mark[0], mark[1], RED).png().toBuffer();
-  const { bytes } = await renderText(ground, IMAGE + parameters, { marks: { [URL_OF_MARK]: logo } });
+  const logo = await solid(watermark[0], watermark[1], RED).png().toBuffer();
+  const { bytes } = await renderText(ground, IMAGE + parameters, { watermarks: { [WATERMARK_URL]: logo } });
   return found(bytes);
 }
 
@@ -77,18 +77,19 @@ describe("an image watermark", () => {
     ["turned by 90°", "/gravity/northwest/degree/90", [20, 10], [0, 0, 9, 19]],
     ["scaled, then shrunk to fit", "/gravity/northwest/scatype/1/spcent/1000/blogo/1", [10, 40], [0, 0, 24, 99]],
     ["shrunk from what may not be laid", "/gravity/northwest/scatype/1/spcent/1000/blogo/1", [1, 2000], [0, 0, 0, 99]],
-  ] as const)("%s", async (_what, parameters, mark, expected) => {
-    expect(place(await marked(parameters, mark))).toEqual(expected);
+  ] as const)("%s", async (_what, parameters, watermark, expected) => {
+    expect(place(await marked(parameters, watermark))).toEqual(expected);
   });
 
-  test("pushed out altogether leaves the image as it is", async () => {
+  test("outside the image leaves the image unchanged", async () => {
     expect((await marked("/dx/300")).count).toBe(0);
   });
 
-  test("scaled and shrunk to the size that it has is laid as it is", async () => {
+  test("scaled to its own size is laid unchanged", async () => {
     const ground = await solid(200, 100, WHITE).png().toBuffer();
     const logo = await quadrants(20, 100).png().toBuffer();
-    const look = (parameters: string) => renderText(ground, IMAGE + parameters, { marks: { [URL_OF_MARK]: logo } });
+    const look = (parameters: string) =>
+      renderText(ground, IMAGE + parameters, { watermarks: { [WATERMARK_URL]: logo } });
     const [plain, scaled] = await Promise.all([look(""), look("/scatype/1/spcent/1000/blogo/1")]);
     expect(await distance(scaled.bytes, plain.bytes)).toBe(0);
   });
@@ -97,18 +98,18 @@ describe("an image watermark", () => {
     ["scaled to too much", "/scatype/1/spcent/1000", [1, 3], "watermark/spcent"],
     ["scaled to what is too much once it is turned", "/scatype/1/spcent/520/degree/45", [1, 3], "watermark/spcent"],
     ["too large to be turned as it is", "/degree/45", [1, 8100], "watermark/degree"],
-  ] as const)("%s is refused by the name of what made it so", async (_what, parameters, mark, parameter) => {
+  ] as const)("%s is refused by the name of what made it so", async (_what, parameters, watermark, parameter) => {
     const ground = await solid(4000, 1, WHITE).png().toBuffer();
-    const logo = await solid(mark[0], mark[1], RED).png().toBuffer();
-    const refused = renderText(ground, IMAGE + parameters, { marks: { [URL_OF_MARK]: logo } });
+    const logo = await solid(watermark[0], watermark[1], RED).png().toBuffer();
+    const refused = renderText(ground, IMAGE + parameters, { watermarks: { [WATERMARK_URL]: logo } });
     await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter });
   });
 
-  test("of whole structure without pixels is refused as a mark, not as the image", async () => {
+  test("with a complete structure but without pixels is refused as a watermark, not as the image", async () => {
     const ground = await solid(40, 20, WHITE).png().toBuffer();
-    const refused = renderText(ground, IMAGE, { marks: { [URL_OF_MARK]: claimingPng(30, 30) } });
+    const refused = renderText(ground, IMAGE, { watermarks: { [WATERMARK_URL]: claimingPng(30, 30) } });
     await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/image" });
-    await expect(refused).rejects.toThrow(URL_OF_MARK);
+    await expect(refused).rejects.toThrow(WATERMARK_URL);
   });
 
   test("dissolve fades it", async () => {
@@ -122,12 +123,12 @@ describe("an image watermark", () => {
     expect([tiles.left, tiles.top, tiles.count]).toEqual([0, 0, 5 * 5 * 20 * 10]);
   });
 
-  test("several lie on one image, and its transparency shows the ground", async () => {
+  test("can be laid several times, and its transparency shows the image", async () => {
     const ground = await solid(100, 100, WHITE).png().toBuffer();
     const logo = await solid(10, 10, BLUE, 0.5).png().toBuffer();
     const operation = (gravity: string) => `${IMAGE}/gravity/${gravity}`;
     const pipeline = `${operation("northwest")}|${operation("southeast")}|imageMogr2/thumbnail/50x`;
-    const { bytes } = await renderText(ground, pipeline, { marks: { [URL_OF_MARK]: logo } });
+    const { bytes } = await renderText(ground, pipeline, { watermarks: { [WATERMARK_URL]: logo } });
     const { strongest, count } = await found(bytes);
     expect(Math.abs(strongest - 215 / 2)).toBeLessThan(8);
     expect(Math.abs(count - 50)).toBeLessThan(16);
@@ -139,7 +140,7 @@ describe("a text watermark", needs("fonts"), () => {
     ["tahoma.ttf", "msyh"],
     ["times", "simsun"],
     ["courier", "msyh"],
-  ])("in %s has the Chinese forms of %s, not the Japanese ones", async (font, chinese) => {
+  ])("in %s uses the Chinese forms of %s, not the Japanese ones", async (font, chinese) => {
     const ground = await solid(400, 100, WHITE).png().toBuffer();
     const written = (name: string) =>
       renderText(ground, `watermark/2/text/${b64("骨直刃令")}/fontsize/60/gravity/center/font/${b64(name)}`);
@@ -153,7 +154,7 @@ describe("a text watermark", needs("fonts"), () => {
     return found((await renderText(ground, text(value, parameters))).bytes);
   }
 
-  test("is written in Chinese, each character its own glyph", async () => {
+  test("draws each Chinese character with its own glyph", async () => {
     const ground = await solid(200, 100, WHITE).png().toBuffer();
     const [one, other] = await Promise.all(
       ["数据万象", "回源镜像"].map(async (value) => (await renderText(ground, text(value, "/fontsize/30"))).bytes),
@@ -169,7 +170,7 @@ describe("a text watermark", needs("fonts"), () => {
   test("grows with its font size and lies dx and dy from the edge", async () => {
     const small = await written("Huiyuan", "/fontsize/20/gravity/northwest/dx/11/dy/7");
     const large = await written("Huiyuan", "/fontsize/40/gravity/northwest/dx/11/dy/7");
-    // A glyph's soft edge is too faint to be seen.
+    // The soft edge of a glyph is too faint to count.
     expect(small.left - 11).toBeLessThanOrEqual(1);
     expect(small.top - 7).toBeLessThanOrEqual(1);
     expect(Math.min(small.left - 11, small.top - 7)).toBeGreaterThanOrEqual(0);
@@ -177,18 +178,18 @@ describe("a text watermark", needs("fonts"), () => {
     expect(Math.abs(ratio - 2)).toBeLessThan(0.15);
   });
 
-  test("markup is printed as it stands", async () => {
+  test("prints markup literally", async () => {
     const plain = await written("b", "/fontsize/30");
     const markup = await written("<b>b</b>&amp;", "/fontsize/30");
     expect(markup.right - markup.left).toBeGreaterThan((plain.right - plain.left) * 6);
   });
 
-  test("a text from right to left, and one of many lines, are drawn", async () => {
+  test("draws a right-to-left text and a text of many lines", async () => {
     expect((await written("שלום עולם", "/fontsize/30")).count).toBeGreaterThan(100);
     expect((await written("a\nb\tc", "/fontsize/30")).count).toBeGreaterThan(100);
   });
 
-  test.each(["\u2028", "\u2029", "\n"])("%j in it is a blank, and breaks no line", async (sign) => {
+  test.each(["\u2028", "\u2029", "\n"])("treats %j as a blank, which breaks no line", async (sign) => {
     const look = "/fontsize/30/gravity/northwest";
     expect(await written(`a${sign.repeat(3)}b`, look)).toEqual(await written("a b", look));
   });
@@ -221,7 +222,7 @@ describe("a text watermark", needs("fonts"), () => {
     expect([left < 30, top < 30, right > 370, bottom > 170]).toEqual([true, true, true, true]);
   });
 
-  test("the share of a text is that of its shadow, too", async () => {
+  test("scales its shadow by the same share", async () => {
     const ground = await solid(400, 300, WHITE).png().toBuffer();
     for (const more of ["", "/shadow/100"]) {
       const { bytes } = await renderText(ground, text("███", `/scatype/1/spcent/500/gravity/center${more}`));
@@ -231,7 +232,7 @@ describe("a text watermark", needs("fonts"), () => {
     }
   });
 
-  test("what is too large to be drawn is refused, not tried", async () => {
+  test("refuses a text that is too large without drawing it", async () => {
     const ground = await solid(20, 20, WHITE).png().toBuffer();
     const refused = renderText(ground, text("x".repeat(1000), "/fontsize/1000"));
     await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/fontsize" });
@@ -243,7 +244,7 @@ describe("a text watermark", needs("fonts"), () => {
     ["without anything that can be seen", " ", "/fontsize/20", "watermark/text"],
     ["turned when it is too large for that", "字".repeat(40), "/fontsize/500/degree/45", "watermark/degree"],
     ["turned with its shadow", "字".repeat(20), "/fontsize/700/shadow/50/degree/30", "watermark/degree"],
-  ])("the error of a text %s names what made it so", async (_what, words, more, parameter) => {
+  ])("names the parameter that made a text %s", async (_what, words, more, parameter) => {
     const ground = await solid(9_999, 20, WHITE).png().toBuffer();
     const refused = renderText(ground, text(words, more));
     await expect(refused).rejects.toMatchObject({

@@ -42,7 +42,7 @@ test.each([1, 2, 7, 64, 100_000])("createFrameReader() finds the messages in chu
   ]);
 });
 
-test("what the server asks for arrives as it was, with the bytes of every mark", () => {
+test("requestOf() returns the request of requestFrame(), with the bytes of every watermark", () => {
   const request = {
     bytes: Buffer.from("the image"),
     facts: { format: "png", width: 3, height: 2, frames: 1 } as const,
@@ -71,7 +71,7 @@ test.each([
   [3, ["de"]],
   [4, ["e"]],
   [5, []],
-])("partsAfter() gives what is left after %i bytes", (written, left) => {
+])("partsAfter() returns the rest after %i bytes", (written, left) => {
   const parts = ["abc", "", "de"].map((text) => Buffer.from(text));
   const found = partsAfter(parts, written).map(String);
   expect(found.filter((text) => text !== "")).toEqual(left);

@@ -11,7 +11,7 @@ import { LIMITS, RED, solid } from "../../../helpers/rendering.ts";
 const MAX_BYTES = 320 * 1024 * 1024;
 const IDLE = { idleMs: 30_000, lastIdleMs: 60_000 };
 const OPTIONS = { startMs: 10_000, renderMs: 5000, maxResidentBytes: MAX_BYTES, maxTotalBytes: MAX_BYTES, ...IDLE };
-/** Takes a second or more. */
+/** A recipe that takes a second or more. */
 const SLOW = `imageMogr2${"/blur/50x50".repeat(8)}`;
 
 let [small, large]: Buffer[] = [];
@@ -30,7 +30,7 @@ function request(bytes: Buffer | undefined, text: string): PipelineRequest {
 
 const thumbnail = () => request(small, "imageView2/2/w/50");
 
-test("processes without work are let go when one with work needs their memory", async () => {
+test("idle processes are killed if a busy one needs their memory", async () => {
   pool = createRenderPool(OPTIONS);
   const both = () => Promise.all([pool?.render(thumbnail(), 0), pool?.render(thumbnail(), 0)]);
   await both();
@@ -41,7 +41,7 @@ test("processes without work are let go when one with work needs their memory", 
   await eventually(() => pool?.size === 1, "one process alone is left");
 });
 
-test("of processes without work one stays longer, and goes in the end", async () => {
+test("the last idle process stays longer and ends at last", async () => {
   pool = createRenderPool({ ...OPTIONS, idleMs: 200, lastIdleMs: 1_500 });
   await Promise.all([pool.render(thumbnail(), 0), pool.render(thumbnail(), 0)]);
   await eventually(() => pool?.size === 1, "one process is left");
@@ -50,8 +50,8 @@ test("of processes without work one stays longer, and goes in the end", async ()
   await eventually(() => pool?.size === 0, "no process is left");
 });
 
-describe.skipIf(process.platform !== "linux")("what befalls a process", () => {
-  /** Render processes of this one, by number. */
+describe.skipIf(process.platform !== "linux")("faults of a process", () => {
+  /** Process ids of the render processes of this process. */
   function processes(): number[] {
     const numbers = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
     return numbers.map(Number).filter((pid) => {
@@ -72,14 +72,14 @@ describe.skipIf(process.platform !== "linux")("what befalls a process", () => {
     return pid;
   }
 
-  /** The one that has just been started, before it is ready. */
+  /** The process that was just started, before it is ready. */
   function stopProcess(): number {
     const [pid = 0] = processes();
     process.kill(pid, "SIGSTOP");
     return pid;
   }
 
-  test("what the start of a process takes is not taken from the time of the image", async () => {
+  test("the start of a process does not count as time of the image", async () => {
     pool = createRenderPool({ ...OPTIONS, renderMs: 1_000 });
     const rendered = pool.render(thumbnail(), 0);
     const pid = stopProcess();
@@ -89,7 +89,7 @@ describe.skipIf(process.platform !== "linux")("what befalls a process", () => {
     expect(processes()).toEqual([pid]);
   });
 
-  test("a process whose start does not end is ended, and another renders", async () => {
+  test("a process that does not become ready is killed, and another one renders", async () => {
     pool = createRenderPool({ ...OPTIONS, startMs: 2_000 });
     const rendered = pool.render(thumbnail(), 0);
     const pid = stopProcess();
@@ -97,20 +97,20 @@ describe.skipIf(process.platform !== "linux")("what befalls a process", () => {
     expect(processes()).not.toContain(pid);
   });
 
-  test("an image that takes longer than it may is refused, and its process is ended", async () => {
+  test("an image that takes too long is refused, and its process is killed", async () => {
     pool = createRenderPool({ ...OPTIONS, renderMs: 200 });
     await expect(pool.render(request(large, SLOW), 0)).rejects.toMatchObject({ code: "render_timeout" });
     await eventually(() => pool?.size === 0, "no process is left");
   });
 
-  test("an image whose process somebody has killed is rendered by another", async () => {
+  test("an image whose process was killed from outside is rendered by another one", async () => {
     pool = createRenderPool({ ...OPTIONS, renderMs: 20_000 });
     const rendered = pool.render(request(large, SLOW), 0);
     await signalTo("SIGKILL");
     expect((await rendered).image.width).toBe(3000);
   });
 
-  test("an image of which two processes have died is refused", async () => {
+  test("an image that ended two processes is refused", async () => {
     pool = createRenderPool({ ...OPTIONS, renderMs: 20_000 });
     const failed = expect(pool.render(request(large, SLOW), 0)).rejects.toMatchObject({ code: "render_failed" });
     await signalTo("SIGKILL", await signalTo("SIGKILL"));

@@ -1,11 +1,11 @@
-// The memory of this process, as it is told by the meter and by node.
+// Compares the memory of this process by the meter and by node.
 import { expect, test } from "vitest";
 import { createResidentMeter } from "../../../../src/image/workers/resident.ts";
 
 const MB = 1_000_000;
 const near = (bytes: number) => [bytes - 20 * MB, bytes + 20 * MB] as const;
 
-test("createResidentMeter() tells what node tells, and each time anew", () => {
+test("createResidentMeter() measures what node reports, at each call", () => {
   const resident = createResidentMeter();
   const before = resident();
   const [least, most] = near(process.memoryUsage.rss());

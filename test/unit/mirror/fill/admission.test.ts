@@ -1,9 +1,8 @@
-// Who may fetch, who waits and who is told to come again: slots, the bulkhead, and one before the other.
+// Which fetches may begin, wait or are refused: fill slots, the queued semaphore, and both in order.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { createAdmission } from "../../../../src/mirror/fill/admission.ts";
-import { createQueuedSemaphore } from "../../../../src/mirror/fill/semaphore.ts";
-import { createFillLimit } from "../../../../src/mirror/fill/slots.ts";
+import { createFillLimit, createQueuedSemaphore } from "../../../../src/mirror/fill/semaphore.ts";
 import { NEVER } from "../../../helpers/spools.ts";
 
 beforeEach(() => {
@@ -13,18 +12,18 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Everything that is waiting on promises alone goes on. */
+/** Lets everything continue that waits for promises alone. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-describe("slots", () => {
-  test("take() says no when all are taken, and yes again after free()", () => {
+describe("createFillLimit()", () => {
+  test("take() is false when all slots are taken, and true again after free()", () => {
     const slots = createFillLimit(2);
     expect([slots.take(), slots.take(), slots.take(), slots.taken]).toEqual([true, true, false, 2]);
     slots.free();
     expect([slots.take(), slots.take()]).toEqual([true, false]);
   });
 
-  test("resize() to fewer takes none away, and none are given until enough are free", () => {
+  test("resize() to fewer slots revokes none, and take() is false until enough are free", () => {
     const slots = createFillLimit(3);
     for (let count = 0; count < 3; count += 1) slots.take();
     slots.resize(1);
@@ -38,7 +37,7 @@ describe("slots", () => {
     expect(slots.take()).toBe(true);
   });
 
-  test("empty() resolves when the last is freed, and at once where none is taken", async () => {
+  test("empty() resolves when the last slot is freed, and at once if none is taken", async () => {
     const slots = createFillLimit(2);
     await slots.empty();
     slots.take();
@@ -55,10 +54,10 @@ describe("slots", () => {
   });
 });
 
-describe("a bulkhead", () => {
+describe("createQueuedSemaphore()", () => {
   const options = { places: 1, maxWaiting: 2, waitMs: 1_000 };
 
-  test("enter() takes a free place at once, and leave() gives it to whoever has waited longest", async () => {
+  test("enter() takes a free place at once, and leave() passes it to the longest waiter", async () => {
     const bulkhead = createQueuedSemaphore(options);
     expect(bulkhead.enter()).toBeUndefined();
     const order: string[] = [];
@@ -75,7 +74,7 @@ describe("a bulkhead", () => {
     expect(bulkhead.enter()).toBeUndefined();
   });
 
-  test("enter() rejects with overloaded and Retry-After when the wait is over; the place goes to the next", async () => {
+  test("enter() rejects with overloaded and Retry-After when its wait ends; the next waiter gets the place", async () => {
     const bulkhead = createQueuedSemaphore(options);
     expect(bulkhead.enter()).toBeUndefined();
     const late = bulkhead.enter();
@@ -88,7 +87,7 @@ describe("a bulkhead", () => {
     expect([bulkhead.waiting, vi.getTimerCount()]).toEqual([0, 0]);
   });
 
-  test("enter() rejects with overloaded at once when the line is full", async () => {
+  test("enter() rejects with overloaded at once when the queue is full", async () => {
     const bulkhead = createQueuedSemaphore(options);
     expect(bulkhead.enter()).toBeUndefined();
     const waiting = [bulkhead.enter(), bulkhead.enter()];
@@ -101,10 +100,10 @@ describe("a bulkhead", () => {
   });
 });
 
-describe("admission", () => {
+describe("createAdmission()", () => {
   const options = { places: 1, maxWaiting: 10, waitMs: 1_000 };
 
-  test("what waits at the bulkhead takes no slot", async () => {
+  test("a fetch that waits for a place takes no slot", async () => {
     const bulkhead = createQueuedSemaphore(options);
     const slots = createFillLimit(10);
     const admission = createAdmission({ queue: bulkhead, slots, signal: NEVER });
@@ -117,7 +116,7 @@ describe("admission", () => {
     expect([slots.taken, bulkhead.waiting, bulkhead.enter()]).toEqual([0, 0, undefined]);
   });
 
-  test("without a free slot it is overloaded, and the bulkhead's place is given back", async () => {
+  test("without a free slot it throws overloaded, and the place is free again", async () => {
     const bulkhead = createQueuedSemaphore(options);
     const slots = createFillLimit(1);
     slots.take();
@@ -126,7 +125,7 @@ describe("admission", () => {
     expect(bulkhead.enter()).toBeUndefined();
   });
 
-  test("nobody is let in while the program stops, nor who was waiting then", async () => {
+  test("admits no fetch while the program stops, nor one that was waiting then", async () => {
     const stopping = new AbortController();
     const bulkhead = createQueuedSemaphore(options);
     const slots = createFillLimit(10);

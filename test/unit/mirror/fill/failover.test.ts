@@ -1,4 +1,4 @@
-// Which failure lets the next origin be asked, and in which order they are.
+// Which failures make the next origin be tried, and the order of the origins.
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Candidate, createFailover, type FailoverCause, failsOver } from "../../../../src/mirror/fill/failover.ts";
@@ -30,13 +30,13 @@ test.each([
   expect(failsOver(kind, causes)).toBe(expected);
 });
 
-/** A failover over `origins`, asked as listed. */
+/** A failover over `origins` in the listed order. */
 function inOrder(origins: readonly Candidate["origin"][], failoverOn = DEFAULT) {
   return createFailover({ candidates: origins.map((origin) => ({ origin })), failoverOn, random: () => 0 });
 }
 
 describe("createFailover()", () => {
-  test("asks the next origin after a failure that fails over, and no further than an answer", async () => {
+  test("tries the next origin after a failure that fails over, and stops at an answer", async () => {
     const origins = [
       fakeOrigin(failing("origin_refused")),
       fakeOrigin(failing("origin_status", { originStatus: 502 })),
@@ -58,23 +58,26 @@ describe("createFailover()", () => {
     expect(further).toBe(2);
   });
 
-  test("takes an absence for an answer", async () => {
+  test("treats an absence as an answer", async () => {
     const origins = [fakeOrigin(absent), fakeOrigin(image(bytes))];
     expect(await inOrder(origins).fetch(ask("a.jpg"))).toBeUndefined();
     expect(origins[1]?.requests).toHaveLength(0);
   });
 
-  test.each([[[404] as const], [["4xx"] as const]])("asks further after an absence with %j", async (causes) => {
-    const found = await inOrder([fakeOrigin(absent), fakeOrigin(image(bytes))], causes).fetch(ask("a.jpg"));
-    expect(found).toMatchObject({ size: bytes.byteLength });
-    expect(await inOrder([fakeOrigin(absent), fakeOrigin(absent)], causes).fetch(ask("a.jpg"))).toBeUndefined();
-  });
+  test.each([[[404] as const], [["4xx"] as const]])(
+    "tries the next origin after an absence with %j",
+    async (causes) => {
+      const found = await inOrder([fakeOrigin(absent), fakeOrigin(image(bytes))], causes).fetch(ask("a.jpg"));
+      expect(found).toMatchObject({ size: bytes.byteLength });
+      expect(await inOrder([fakeOrigin(absent), fakeOrigin(absent)], causes).fetch(ask("a.jpg"))).toBeUndefined();
+    },
+  );
 
   test.each([
     ["an absence behind a failure", DEFAULT, [failing("origin_refused"), absent]],
     ["a failure behind an absence", [404, "connect"] as const, [absent, failing("origin_refused")]],
     ["an absence behind an origin that is left alone", [] as const, [failing("origin_failing"), absent]],
-  ])("never says absent for %s", async (_, causes, replies) => {
+  ])("never reports an absence for %s", async (_, causes, replies) => {
     const failover = inOrder(
       replies.map((reply) => fakeOrigin(reply)),
       causes,
@@ -97,19 +100,19 @@ describe("createFailover()", () => {
     expect(next.requests).toHaveLength(0);
   });
 
-  test("passes over an origin that is left alone, whatever failoverOn says", async () => {
+  test("skips an origin that is refused for now, whatever failoverOn says", async () => {
     const answer = await inOrder([fakeOrigin(failing("origin_failing")), fakeOrigin(image(bytes))], []).fetch(
       ask("a.jpg"),
     );
     expect(answer).toMatchObject({ size: bytes.byteLength });
   });
 
-  test("throws the last origin's failure when all have failed", async () => {
+  test("throws the failure of the last origin when all have failed", async () => {
     const origins = [fakeOrigin(failing("origin_refused")), fakeOrigin(failing("origin_timeout"))];
     await expect(inOrder(origins).fetch(ask("a.jpg"))).rejects.toMatchObject({ code: "origin_timeout" });
   });
 
-  test("asks nobody else once it is aborted", async () => {
+  test("tries no other origin once it is aborted", async () => {
     const stopping = new AbortController();
     const first = fakeOrigin((request) => {
       stopping.abort();
@@ -132,7 +135,7 @@ describe("createFailover()", () => {
     ["one with a date that cannot be read for new", { lastModified: "5" }, JUNE, true, false],
     ["an older one for new, where the stored one has no date", { lastModified: MAY }, undefined, true, false],
     ["an older one of an origin that is no standby for new", { lastModified: MAY }, JUNE, false, false],
-  ])("takes %s", async (_what, facts, lastModified, isStandby, isNotModified) => {
+  ])("handles %s", async (_what, facts, lastModified, isStandby, isNotModified) => {
     const body = arriving({ etag: '"old"', life: { cacheControl: "max-age=9" }, ...facts });
     const candidates = [
       { origin: fakeOrigin(failing("origin_refused")) },
@@ -145,13 +148,13 @@ describe("createFailover()", () => {
     expect(body.isDestroyed).toBe(isNotModified);
   });
 
-  test("throws internal where there is no origin", () => {
+  test("throws internal without an origin", () => {
     expect(() => inOrder([])).toThrow(expect.objectContaining({ code: "internal" }));
   });
 });
 
 describe("the order", () => {
-  /** Names in the order in which they are asked when all fail. */
+  /** The names in the order in which they are tried when all fail. */
   async function order(
     random: () => number,
     candidates: readonly (Omit<Candidate, "origin"> & { readonly name: string })[],
@@ -193,7 +196,7 @@ describe("the order", () => {
     expect(await order(() => point, candidates)).toBe(expected);
   });
 
-  test("keeps origins without a weight in their places", async () => {
+  test("keeps origins without a weight in their listed places", async () => {
     const candidates = [{ name: "a", weight: 1 }, { name: "x" }, { name: "b", weight: 1 }, { name: "y", weight: 0 }];
     expect(await order(() => 0, candidates)).toBe("axby");
     expect(await order(() => 0.99, candidates)).toBe("bxay");

@@ -1,10 +1,9 @@
-// One request's view of a fill: its own deadlines, and that the fill goes on without it.
+// Reading a fill for one request: its own deadlines, and that the fill continues without it.
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { describeObject } from "../../../../src/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../../src/mirror/fill/fill.ts";
-import { type FillReaderTimeouts, followFill } from "../../../../src/mirror/fill/reader.ts";
+import { type FillReaderTimeouts, openFillReader } from "../../../../src/mirror/fill/reader.ts";
 import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { SILENT_METER } from "../../../../src/mirror/meter.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../../helpers/fake-origins.ts";
@@ -38,95 +37,85 @@ afterEach(async () => {
 });
 
 function fillOf(arrives: Arriving, spools: TestPool): Fill {
-  return startFill({
-    id: "a.jpg",
-    key: toKey("a.jpg"),
-    isStored: true,
-    epoch: 0,
-    askedAt: 0,
-    path: toKey("a.jpg"),
-    query: "",
-    headers: {},
-    followsRedirects: true,
-    admission: async () => () => {},
-    origin: fakeOrigin((request) => arrives.reply(request)),
-    spools,
-    transients: createTransientRoom(),
-    maxBytes: 2_000_000,
-    describe: (head, whole) =>
-      describeObject({
-        key: toKey("a.jpg"),
-        body: whole,
-        image: head.image,
-        provenance: {
-          via: "mirror",
-          originUrl: head.answer.url,
-          originEtag: undefined,
-          originLastModified: undefined,
-          fetchedAt: 0,
-          validated: undefined,
-        },
-        now: 0,
-      }),
-    meter: SILENT_METER,
-    via: undefined,
-    cdnLoop: undefined,
-    signal: NEVER,
-  });
+  return startFill(
+    {
+      id: "a.jpg",
+      key: toKey("a.jpg"),
+      isStored: true,
+      epoch: 0,
+      requestedAt: 0,
+      path: toKey("a.jpg"),
+      query: "",
+      headers: {},
+      followsRedirects: true,
+      via: undefined,
+      cdnLoop: undefined,
+    },
+    {
+      admission: async () => () => {},
+      origin: fakeOrigin((request) => arrives.reply(request)),
+      spools,
+      transients: createTransientRoom(),
+      maxBytes: 2_000_000,
+      meter: SILENT_METER,
+      now: () => 0,
+      signal: NEVER,
+    },
+  );
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** The first 1,000 bytes are there, and the fill has said its head. */
+/** The first 1,000 bytes have arrived, and the fill has announced its head. */
 async function begun(): Promise<void> {
   body.send(jpeg.subarray(0, 1_000));
   await fill.head;
 }
 
 describe("head()", () => {
-  test("no head in time: the request leaves, and the fill goes on to its end", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
-    const head = follower.head();
+  test("rejects if no head comes in time, and the fill continues to its end", async () => {
+    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const head = reader.head();
     vi.advanceTimersByTime(99);
     await turn();
     vi.advanceTimersByTime(1);
     await expect(head).rejects.toMatchObject(late);
-    follower.close();
+    reader.close();
     body.send(jpeg);
     body.end();
     expect((await fill.done).kind).toBe("whole");
   });
 
-  test("a head just in time stops that clock", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
-    const head = follower.head();
+  test("stops its timer for a head that comes just in time", async () => {
+    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const head = reader.head();
     vi.advanceTimersByTime(99);
     await begun();
     expect((await head)?.size).toBe(jpeg.byteLength);
     vi.advanceTimersByTime(500);
-    const said = await follower.head();
+    const said = await reader.head();
     expect(said?.image.format).toBe("jpeg");
-    follower.close();
+    reader.close();
   });
 
-  test("the fill's own failure is thrown, and not a late one of this request", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
-    const head = follower.head();
+  test("throws the fill's own failure, and no deadline of this request", async () => {
+    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const head = reader.head();
     await turn();
     body.fail(new HuiyuanError("origin_too_large", "large"));
     await expect(head).rejects.toMatchObject({ code: "origin_too_large" });
-    follower.close();
+    reader.close();
   });
 
-  test("a client that leaves, or has left already, gets its own reason", async () => {
+  test("rejects with the client's own reason if it leaves or has left", async () => {
     const reason = new HuiyuanError("client_gone", "left");
     const leaving = new AbortController();
-    const follower = followFill(fill, TIMEOUTS, leaving.signal);
-    const head = follower.head();
+    const reader = openFillReader(fill, TIMEOUTS, leaving.signal);
+    const head = reader.head();
     leaving.abort(reason);
     await expect(head).rejects.toBe(reason);
-    follower.close();
-    const gone = followFill(fill, TIMEOUTS, leaving.signal);
+    reader.close();
+    const gone = openFillReader(fill, TIMEOUTS, leaving.signal);
     await expect(gone.head()).rejects.toBe(reason);
     gone.close();
     await begun();
@@ -135,83 +124,83 @@ describe("head()", () => {
 });
 
 describe("read()", () => {
-  test("a silence as long as idle ends the request, and each byte begins it anew", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+  test("rejects after a silence as long as idle, which each byte restarts", async () => {
+    const reader = openFillReader(fill, TIMEOUTS, NEVER);
     await begun();
-    const head = await follower.head();
+    const head = await reader.head();
     if (head === undefined) throw new Error("no head");
-    expect((await follower.read(head, 0))?.byteLength).toBe(1_000);
+    expect((await reader.read(head, 0))?.byteLength).toBe(1_000);
     for (const at of [1_000, 1_010]) {
-      const next = follower.read(head, at);
+      const next = reader.read(head, at);
       vi.advanceTimersByTime(49);
       body.send(jpeg.subarray(at, at + 10));
       expect((await next)?.byteLength).toBe(10);
     }
-    // A client that takes its time between two reads is not the origin's silence.
+    // A client that pauses between two reads is no silence of the origin.
     vi.advanceTimersByTime(60);
-    const last = follower.read(head, 1_020);
+    const last = reader.read(head, 1_020);
     vi.advanceTimersByTime(50);
     await expect(last).rejects.toMatchObject(late);
-    follower.close();
+    reader.close();
     body.send(jpeg.subarray(1_020));
     body.end();
     expect((await fill.done).kind).toBe("whole");
   });
 
-  test("who waits far ahead waits as long as bytes come", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+  test("far ahead of the received bytes waits as long as bytes arrive", async () => {
+    const reader = openFillReader(fill, TIMEOUTS, NEVER);
     await begun();
-    const head = await follower.head();
+    const head = await reader.head();
     if (head === undefined) throw new Error("no head");
-    const far = follower.read(head, 1_200);
+    const far = reader.read(head, 1_200);
     for (let at = 1_000; at < 1_200; at += 20) {
       vi.advanceTimersByTime(40);
       body.send(jpeg.subarray(at, at + 20));
     }
     body.send(jpeg.subarray(1_200, 1_210));
     expect((await far)?.equals(jpeg.subarray(1_200, 1_210))).toBe(true);
-    const silent = follower.read(head, 1_300);
+    const silent = reader.read(head, 1_300);
     vi.advanceTimersByTime(50);
     await expect(silent).rejects.toMatchObject(late);
-    follower.close();
+    reader.close();
     body.send(jpeg.subarray(1_210));
     body.end();
     await fill.done;
   });
 
-  test("the origin is not blamed for a silence while the disk is behind", async () => {
+  test("does not blame the origin for a silence while the disk is behind", async () => {
     const bytes = noisyBmp(800, 600);
     const arrives = arriving({ size: bytes.byteLength });
     const disk = createLatch();
     const slow = testPool({ perSpoolBytes: 0, disk: { open: () => disk.opened.then(() => Promise.reject(full)) } });
     const full = diskError("ENOSPC");
     const slowly = fillOf(arrives, slow);
-    const follower = followFill(slowly, TIMEOUTS, NEVER);
+    const reader = openFillReader(slowly, TIMEOUTS, NEVER);
     arrives.send(bytes.subarray(0, 1_200_000));
-    const head = await follower.head();
+    const head = await reader.head();
     if (head === undefined) throw new Error("no head");
     head.spool.hold();
     let at = 0;
     for (let piece = head.spool.peek(0); piece !== undefined; piece = head.spool.peek(at)) at += piece.byteLength;
-    const next = follower.read(head, at);
+    const next = reader.read(head, at);
     vi.advanceTimersByTime(50);
     await expect(next).rejects.toMatchObject({ code: "store_failed" });
-    follower.close();
+    reader.close();
     head.spool.release();
     disk.open();
     arrives.fail(new HuiyuanError("origin_timeout", "the test is over"));
     await slowly.done;
   });
 
-  test("bytes that drip on for longer than total end the request", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+  test("rejects if bytes trickle for longer than total", async () => {
+    const reader = openFillReader(fill, TIMEOUTS, NEVER);
     await begun();
-    const head = await follower.head();
+    const head = await reader.head();
     if (head === undefined) throw new Error("no head");
     let offset = 1_000;
     const drip = async () => {
       for (;;) {
-        const next = follower.read(head, offset);
+        const next = reader.read(head, offset);
         vi.advanceTimersByTime(40);
         body.send(jpeg.subarray(offset, offset + 1));
         await next;
@@ -220,26 +209,26 @@ describe("read()", () => {
     };
     await expect(drip()).rejects.toMatchObject(late);
     expect(offset).toBe(1_000 + 24);
-    follower.close();
+    reader.close();
   });
 
-  test("once the fill has ended, the client may take as long as it likes", async () => {
-    const follower = followFill(fill, TIMEOUTS, NEVER);
+  test("has no deadline once the fill has ended", async () => {
+    const reader = openFillReader(fill, TIMEOUTS, NEVER);
     body.send(jpeg);
     body.end();
-    const head = await follower.head();
+    const head = await reader.head();
     if (head === undefined) throw new Error("no head");
     await fill.done;
     vi.advanceTimersByTime(60_000);
-    expect((await follower.read(head, 0))?.equals(jpeg)).toBe(true);
-    expect(await follower.read(head, jpeg.byteLength)).toBeUndefined();
-    follower.close();
+    expect((await reader.read(head, 0))?.equals(jpeg)).toBe(true);
+    expect(await reader.read(head, jpeg.byteLength)).toBeUndefined();
+    reader.close();
   });
 });
 
-test("end() waits for the fill, as long as the request may wait", async () => {
-  const patient = followFill(fill, { ...TIMEOUTS, head: 10_000, total: 10_000 }, NEVER);
-  const hasty = followFill(fill, TIMEOUTS, NEVER);
+test("end() waits for the fill, but no longer than the deadline of the request", async () => {
+  const patient = openFillReader(fill, { ...TIMEOUTS, head: 10_000, total: 10_000 }, NEVER);
+  const hasty = openFillReader(fill, TIMEOUTS, NEVER);
   await begun();
   await Promise.all([patient.head(), hasty.head()]);
   const ends = [patient.end(), hasty.end()];
@@ -252,56 +241,56 @@ test("end() waits for the fill, as long as the request may wait", async () => {
   hasty.close();
 });
 
-/** Of a large body that no disk takes; its first bytes have arrived. */
+/** A fill of a large body that no disk keeps; its first bytes have arrived. */
 function followUnkept() {
   const bytes = noisyBmp(800, 600);
   const arrives = arriving({ size: bytes.byteLength });
   const full = testPool({ perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } });
-  const follower = followFill(fillOf(arrives, full), TIMEOUTS, NEVER);
+  const reader = openFillReader(fillOf(arrives, full), TIMEOUTS, NEVER);
   arrives.send(bytes.subarray(0, 65_536));
-  return { bytes, arrives, full, follower };
+  return { bytes, arrives, full, reader };
 }
 
-test("endOrUnkept() of a body that no disk takes comes in time to read all of it", async () => {
-  const { bytes, arrives, full, follower } = followUnkept();
-  const head = await follower.head();
+test("endOrNotStorable() of a body that no disk keeps resolves in time to read all of it", async () => {
+  const { bytes, arrives, full, reader } = followUnkept();
+  const head = await reader.head();
   head?.spool.hold();
   for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
   arrives.end();
-  expect(await follower.endOrNotStorable()).toBe("not-storable");
+  expect(await reader.endOrNotStorable()).toBe("not-storable");
   const pieces: Buffer[] = [];
   for (let at = 0; at < bytes.byteLength; at += pieces.at(-1)?.byteLength ?? 0) {
-    pieces.push((await follower.read(head!, at))!);
+    pieces.push((await reader.read(head!, at))!);
   }
   expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
-  expect(await follower.end()).toMatchObject({ kind: "unstored" });
-  follower.close();
+  expect(await reader.end()).toMatchObject({ kind: "unstored" });
+  reader.close();
   // Its own and the fill's.
   head?.spool.release();
   head?.spool.release();
   expect(full.usage).toEqual({ spools: 0, bytes: 0 });
 });
 
-test("endOrUnkept() of a body that is kept is the end of it", async () => {
-  const follower = followFill(fill, TIMEOUTS, NEVER);
+test("endOrNotStorable() of a body that the disk keeps resolves with its end", async () => {
+  const reader = openFillReader(fill, TIMEOUTS, NEVER);
   await begun();
-  await follower.head();
-  const end = follower.endOrNotStorable();
+  await reader.head();
+  const end = reader.endOrNotStorable();
   body.send(jpeg.subarray(1_000));
   body.end();
   expect(await end).toMatchObject({ kind: "whole" });
-  follower.close();
+  reader.close();
 });
 
-test("end() of a body that no disk takes does not make the origin wait for the one that waits for it", async () => {
-  const { bytes, arrives, full, follower } = followUnkept();
-  const spool = (await follower.head())?.spool;
+test("end() of a body that no disk keeps does not pause the origin for its own reader", async () => {
+  const { bytes, arrives, full, reader } = followUnkept();
+  const spool = (await reader.head())?.spool;
   spool?.hold();
   for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
   arrives.end();
-  // It would wait for ever: the deadlines' clock stands still.
-  expect(await follower.end()).toMatchObject({ kind: "unstored", error: { code: "store_full" } });
-  follower.close();
+  // Else it would wait for ever: the clock of the deadlines stands still.
+  expect(await reader.end()).toMatchObject({ kind: "unstored", error: { code: "store_full" } });
+  reader.close();
   // Its own and the fill's.
   spool?.release();
   spool?.release();

@@ -1,4 +1,4 @@
-// Which of an origin's statuses a client may see, and that it sees nothing else of its answer.
+// Which statuses of an origin a client may see, and that it sees nothing else of the answer.
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { transparentStatus, withTransparentErrors } from "../../../../src/mirror/fill/transparent-errors.ts";
@@ -30,7 +30,7 @@ test.each([
   expect(transparentStatus(originStatus)).toBe(expected);
 });
 
-test("withTransparentErrors() marks the status and keeps the rest of the error", async () => {
+test("withTransparentErrors() adds the status and keeps the rest of the error", async () => {
   const details = { originStatus: 503, retryAfterSeconds: 7 };
   const origin = withTransparentErrors(fakeOrigin(failing("origin_status", details)));
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({
@@ -40,13 +40,13 @@ test("withTransparentErrors() marks the status and keeps the rest of the error",
   });
 });
 
-test("withTransparentErrors() marks what an origin that is left alone had answered", () => {
+test("withTransparentErrors() adds the last status of an origin that is refused for now", () => {
   const refusal = () => new HuiyuanError("origin_busy", "left alone", { originStatus: 429, retryAfterSeconds: 3 });
   const origin = withTransparentErrors({ ...fakeOrigin(), refusal });
   expect(origin.refusal?.()).toMatchObject({ code: "origin_busy", answerStatus: 429, retryAfterSeconds: 3 });
 });
 
-test("withTransparentErrors() leaves failures without a status alone", async () => {
+test("withTransparentErrors() does not change failures without a status", async () => {
   const origin = withTransparentErrors(fakeOrigin(failing("origin_timeout")));
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({ code: "origin_timeout", answerStatus: undefined });
   expect(origin.refusal?.()).toBeUndefined();

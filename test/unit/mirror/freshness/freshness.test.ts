@@ -1,44 +1,47 @@
 import { describe, expect, test } from "vitest";
 import type { DeclaredLife } from "../../../../src/core/object.ts";
 import {
+  computeLife,
   confirmedLife,
   createLives,
+  type Freshness,
   type FreshnessRules,
-  isYoung,
+  freshnessOf,
+  isFreshAt,
   mayBeStored,
-  reckonLife,
-  type Standing,
-  standingOf,
-  tellLife,
+  remainingLife,
 } from "../../../../src/mirror/freshness/freshness.ts";
 import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const S = 1_000;
-/** Every answer of these tests came at this second. */
+/** The second of every answer in these tests. */
 const AT = Date.parse("2026-01-01T00:00:00Z");
 const TTL: FreshnessRules = { mode: "ttl", ttlMs: 100 * S, staleIfErrorMs: 1_000 * S };
 const ORIGIN: FreshnessRules = { mode: "origin", ttlMs: 100 * S, staleIfErrorMs: 1_000 * S };
 const BODY = wholeBody(Buffer.from("one"));
 
-/** Seconds from the answer to the end of each age. */
+/** Seconds from the answer to the end of each period. */
 function seconds(life: DeclaredLife, rules = ORIGIN): number[] {
-  const { bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil } = reckonLife({ at: AT, life }, rules);
-  return [bornAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil].map((at) => (at - AT) / S);
+  const { generatedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil } = computeLife(
+    { at: AT, life },
+    rules,
+  );
+  return [generatedAt, freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil].map((at) => (at - AT) / S);
 }
 
 const cc = (cacheControl: string): DeclaredLife => ({ cacheControl });
 
-describe("reckonLife()", () => {
+describe("computeLife()", () => {
   test.each<[string, DeclaredLife]>([
     ["nothing", {}],
     ["a lifetime", cc("max-age=5")],
     ["no-store", cc("no-store")],
-  ])("goes by the clock alone under mode ttl, where the origin says %s", (_what, life) => {
+  ])("uses the clock alone in mode ttl, if the origin says %s", (_what, life) => {
     expect(seconds(life, TTL)).toEqual([0, 100, 1_100, 1_100]);
   });
 
   const table: readonly [life: DeclaredLife, born: number, fresh: number, stale: number, help: number][] = [
-    // Nothing said: the settings decide.
+    // No information: the settings decide.
     [{}, 0, 100, 1_100, 1_100],
     [cc("public"), 0, 100, 1_100, 1_100],
     [cc("immutable"), 0, 100, 1_100, 1_100],
@@ -56,7 +59,7 @@ describe("reckonLife()", () => {
     [{ expires: "Thu, 01 Jan 2026 00:00:30 GMT", date: "Thu, 01 Jan 2026 00:00:10 GMT" }, 0, 20, 1_020, 1_020],
     [{ expires: "Thu, 01 Jan 2026 00:00:30 GMT", date: "soon" }, 0, 30, 1_030, 1_030],
     [{ expires: "0" }, 0, 0, 1_000, 1_000],
-    // Age has passed already
+    // Age has already passed
     [{ cacheControl: "max-age=60", age: "50" }, -50, 10, 1_010, 1_010],
     [{ cacheControl: "max-age=60", age: "90" }, -90, -30, 970, 970],
     [{ cacheControl: "max-age=60", age: "old" }, 0, 60, 1_060, 1_060],
@@ -69,7 +72,7 @@ describe("reckonLife()", () => {
     // For shared caches
     [cc("max-age=60, s-maxage=20"), 0, 20, 20, 20],
     [cc("s-maxage=20, stale-while-revalidate=5"), 0, 20, 25, 25],
-    // What forbids to serve stale
+    // Directives that forbid stale answers
     [cc("max-age=60, must-revalidate"), 0, 60, 60, 60],
     [cc("max-age=60, Proxy-Revalidate"), 0, 60, 60, 60],
     [cc("max-age=60, must-revalidate, stale-if-error=7"), 0, 60, 60, 60],
@@ -77,40 +80,40 @@ describe("reckonLife()", () => {
     [cc("no-cache, max-age=60"), 0, 0, 0, 0],
     [cc("No-Store"), 0, 0, 0, 0],
     [cc("private, max-age=60"), 0, 0, 0, 0],
-    // With a list of fields they speak of those fields only
+    // With a list of fields they apply to those fields only
     [cc('no-cache="set-cookie, x", max-age=60'), 0, 60, 1_060, 1_060],
     [cc('private="set-cookie", max-age=60'), 0, 60, 1_060, 1_060],
   ];
-  test.each(table)("takes %j under mode origin", (life, ...ends) => {
+  test.each(table)("reads %j in mode origin", (life, ...ends) => {
     expect(seconds(life)).toEqual(ends);
   });
 
-  test("takes a header that is hostile for one that says nothing of use", () => {
+  test("treats a hostile header as one without information", () => {
     for (const text of ["__proto__=1", "=,=,=", "constructor, toString=5", "max-age".repeat(30)]) {
       expect(seconds(cc(text)), text).toEqual([0, 100, 1_100, 1_100]);
     }
   });
 });
 
-test("standingOf() goes from age to age, and asks first for what was purged", () => {
-  const life = { bornAt: 0, freshUntil: 10, staleWhileRevalidateUntil: 20, staleIfErrorUntil: 30 };
-  const table: readonly [now: number, standing: Standing, ifPurged: Standing][] = [
-    [0, "fresh", "ask-first"],
-    [9, "fresh", "ask-first"],
-    [10, "stale", "ask-first"],
-    [19, "stale", "ask-first"],
-    [20, "ask-first", "ask-first"],
-    [29, "ask-first", "ask-first"],
-    [30, "must-ask", "must-ask"],
+test("freshnessOf() moves through all states, and revalidates a purged object first", () => {
+  const life = { generatedAt: 0, freshUntil: 10, staleWhileRevalidateUntil: 20, staleIfErrorUntil: 30 };
+  const table: readonly [now: number, standing: Freshness, ifPurged: Freshness][] = [
+    [0, "fresh", "revalidate-first"],
+    [9, "fresh", "revalidate-first"],
+    [10, "stale", "revalidate-first"],
+    [19, "stale", "revalidate-first"],
+    [20, "revalidate-first", "revalidate-first"],
+    [29, "revalidate-first", "revalidate-first"],
+    [30, "must-revalidate", "must-revalidate"],
   ];
   for (const [now, standing, ifPurged] of table) {
-    expect([standingOf(life, now, false), standingOf(life, now, true)], `at ${now}`).toEqual([standing, ifPurged]);
+    expect([freshnessOf(life, now, false), freshnessOf(life, now, true)], `at ${now}`).toEqual([standing, ifPurged]);
   }
 });
 
-test("a life that was told while the clock was ahead is asked about first, and nothing is left of it", () => {
+test("a life from a clock that was ahead is revalidated first, and none of it is left", () => {
   const life = {
-    bornAt: 1_000_000,
+    generatedAt: 1_000_000,
     freshUntil: 2_000_000,
     staleWhileRevalidateUntil: 3_000_000,
     staleIfErrorUntil: 4_000_000,
@@ -119,14 +122,14 @@ test("a life that was told while the clock was ahead is asked about first, and n
     [940_000, true],
     [939_999, false],
   ] as const) {
-    const { leftSeconds } = tellLife(life, now, false);
-    expect([isYoung(life, now), standingOf(life, now, false), leftSeconds]).toEqual(
-      isTold ? [true, "fresh", 1_060] : [false, "ask-first", 0],
+    const { leftSeconds } = remainingLife(life, now, false);
+    expect([isFreshAt(life, now), freshnessOf(life, now, false), leftSeconds]).toEqual(
+      isTold ? [true, "fresh", 1_060] : [false, "revalidate-first", 0],
     );
   }
 });
 
-test("mayBeKept() is false for no-store and private alone, and where the origin is heeded", () => {
+test("mayBeStored() is false for no-store and private alone, in mode origin alone", () => {
   const kept = [
     "",
     "public",
@@ -146,7 +149,7 @@ test("mayBeKept() is false for no-store and private alone, and where the origin 
   expect(mayBeStored({}, ORIGIN)).toBe(true);
 });
 
-test("confirmedLife() keeps what a 304 does not repeat, but for what was of its moment", () => {
+test("confirmedLife() keeps headers that a 304 does not repeat, except Date and Age", () => {
   const stored = { cacheControl: "max-age=60", expires: "then", date: "then", age: "7" };
   expect(confirmedLife(stored, {})).toEqual({ cacheControl: "max-age=60", expires: "then" });
   expect(confirmedLife(stored, { cacheControl: "no-cache", date: "now" })).toEqual({
@@ -156,9 +159,9 @@ test("confirmedLife() keeps what a 304 does not repeat, but for what was of its 
   });
 });
 
-test("tellLife() rounds down, is below 0 from the end of the life on, and leaves nothing of a purged object", () => {
-  const life = { bornAt: 1_000, freshUntil: 61_000, staleWhileRevalidateUntil: 61_000, staleIfErrorUntil: 61_000 };
-  const left = (now: number, isPurged = false) => tellLife(life, now, isPurged).leftSeconds;
+test("remainingLife() rounds down, is below 0 from the end of the life on, and is 0 for a purged object", () => {
+  const life = { generatedAt: 1_000, freshUntil: 61_000, staleWhileRevalidateUntil: 61_000, staleIfErrorUntil: 61_000 };
+  const left = (now: number, isPurged = false) => remainingLife(life, now, isPurged).leftSeconds;
   expect([0, 1_000, 1_001, 2_000, 59_999].map((now) => left(now))).toEqual([61, 60, 59, 59, 1]);
   expect([60_000, 60_001, 60_999].map((now) => left(now))).toEqual([1, 0, 0]);
   expect([61_000, 61_001, 62_000, 62_001].map((now) => left(now))).toEqual([-1, -1, -1, -2]);
@@ -166,16 +169,16 @@ test("tellLife() rounds down, is below 0 from the end of the life on, and leaves
 });
 
 describe("createLives()", () => {
-  test("knows no life of what no mirror brought", () => {
+  test("has no life for an object that no mirror fetched", () => {
     const lifeOf = createLives(TTL);
     expect(lifeOf(infoOf("a", BODY, "upload"))).toBeUndefined();
     expect(lifeOf(infoOf("a", BODY, "migration"))).toBeUndefined();
   });
 
-  test("counts from the fetch where nothing newer is recorded, as in a catalogue of earlier days", () => {
+  test("counts from the fetch if no confirmation is recorded, as in older catalogues", () => {
     const info = infoOf("a", BODY);
     const old = { ...info, provenance: { ...info.provenance, fetchedAt: 5_000, validated: undefined } };
-    expect(createLives(TTL)(old)).toMatchObject({ bornAt: 5_000, freshUntil: 105_000 });
-    expect(createLives(ORIGIN)(info)).toMatchObject({ bornAt: -4_000, freshUntil: 56_000 });
+    expect(createLives(TTL)(old)).toMatchObject({ generatedAt: 5_000, freshUntil: 105_000 });
+    expect(createLives(ORIGIN)(info)).toMatchObject({ generatedAt: -4_000, freshUntil: 56_000 });
   });
 });

@@ -1,4 +1,4 @@
-// What the mirror once brought is asked for again: when, how often, and what may replace what.
+// Revalidation of stored objects: when, how often, and which version may replace which.
 import { beforeAll, describe, expect, test } from "vitest";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
@@ -37,17 +37,17 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 const turns = async (count = 20) => {
   for (let index = 0; index < count; index += 1) await turn();
 };
-/** A reply with bytes that only exist once the tests run. */
+/** A reply whose bytes exist only once the tests run. */
 const later =
   (bytes: () => Buffer, facts: HeadFacts = {}): Reply =>
   (request) =>
     image(bytes(), facts)(request);
 
-/** A mirror that has stored `jpeg`, and then gives the replies. */
+/** A mirror that has stored `jpeg`, and whose origin then sends the replies. */
 async function stocked(
   replies: readonly Reply[],
   options: Partial<MirrorLabOptions> & { readonly first?: HeadFacts } = {},
-): Promise<MirrorLab & { readonly asked: () => number; readonly origin: ReturnType<typeof fakeOrigin> }> {
+): Promise<MirrorLab & { readonly requestCount: () => number; readonly origin: ReturnType<typeof fakeOrigin> }> {
   const origin = fakeOrigin(
     later(() => jpeg, options.first ?? FIRST),
     ...replies,
@@ -55,7 +55,7 @@ async function stocked(
   const lab = mirrorLab({ ...options, origins: [origin], mirror: { freshness: TTL, ...options.mirror } });
   await lab.fetch("a.jpg");
   await lab.settled();
-  return Object.assign(lab, { asked: () => origin.requests.length - 1, origin });
+  return Object.assign(lab, { requestCount: () => origin.requests.length - 1, origin });
 }
 
 async function found({ stored }: MirrorLab) {
@@ -64,14 +64,14 @@ async function found({ stored }: MirrorLab) {
   return entry;
 }
 
-/** As a download finds it there. */
+/** Finds the object as a download does. */
 function inMemory({ stored }: MirrorLab) {
   const object = stored.peek(KEY);
   if (object === undefined) throw new Error("it is not in memory");
   return { info: object.info, isStale: false, epoch: object.epoch };
 }
 
-const question = {
+const REQUEST = {
   key: KEY,
   path: KEY,
   query: "",
@@ -82,18 +82,18 @@ const question = {
   signal: NEVER,
 };
 
-const standing = async (lab: MirrorLab) => lab.mirror.revalidation.standingOf(await found(lab));
+const standing = async (lab: MirrorLab) => lab.mirror.revalidation.freshnessOf(await found(lab));
 
-/** Behind the client's back, to its end. */
-async function refresh(lab: MirrorLab): Promise<void> {
-  lab.mirror.revalidation.begin(await found(lab), question);
+/** Revalidates in the background, and waits for the end. */
+async function revalidateInBackground(lab: MirrorLab): Promise<void> {
+  lab.mirror.revalidation.begin(await found(lab), REQUEST);
   await lab.mirror.idle();
   await turns();
   await lab.settled();
 }
 
 async function revalidate(lab: MirrorLab, mayServeStale = true) {
-  const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: mayServeStale });
+  const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: mayServeStale });
   return answer.kind === "kept" ? answer.why : bodyOf(answer);
 }
 
@@ -101,66 +101,69 @@ const stored = async (lab: MirrorLab) => etagOf((await found(lab)).info.hashes);
 const isStill = async (lab: MirrorLab, bytes: Buffer) =>
   expect(await stored(lab)).toBe(etagOf(wholeBody(bytes).hashes));
 
-describe("refresh.standingOf()", () => {
-  test("an object is fresh for its ttl, then stale, and beyond staleIfError the origin must be asked", async () => {
+describe("revalidation.freshnessOf()", () => {
+  test("is fresh for the ttl, then stale, and beyond staleIfError must-revalidate", async () => {
     const lab = await stocked([]);
     const seen: string[] = [];
     for (const second of [0, 99, 100, 1_099, 1_100]) {
       lab.clock.now = 1_700_000_000_000 + second * S;
       seen.push(await standing(lab));
     }
-    expect(seen).toEqual(["fresh", "fresh", "stale", "stale", "must-ask"]);
+    expect(seen).toEqual(["fresh", "fresh", "stale", "stale", "must-revalidate"]);
   });
 
-  test.each(["upload", "migration"] as const)("what came by %s never ages, and is not purged", async (via) => {
-    const lab = await stocked([]);
-    const body = wholeBody(other);
-    await lab.stored.put(infoOf("a.jpg", body, via), body, { when: "always" });
-    await lab.stored.purge(KEY, { hard: false });
-    lab.clock.now += 10_000 * S;
-    const object = await found(lab);
-    expect(lab.mirror.revalidation.standingOf(object)).toBe("fresh");
-    expect(lab.mirror.revalidation.lifeOf(object)).toBeUndefined();
-  });
+  test.each(["upload", "migration"] as const)(
+    "is always fresh for an object that came by %s, which is not purged either",
+    async (via) => {
+      const lab = await stocked([]);
+      const body = wholeBody(other);
+      await lab.stored.put(infoOf("a.jpg", body, via), body, { when: "always" });
+      await lab.stored.purge(KEY, { hard: false });
+      lab.clock.now += 10_000 * S;
+      const object = await found(lab);
+      expect(lab.mirror.revalidation.freshnessOf(object)).toBe("fresh");
+      expect(lab.mirror.revalidation.lifeOf(object)).toBeUndefined();
+    },
+  );
 
-  test("under freshness: never an object never ages, and a purge alone makes the origin be asked", async () => {
+  test("is always fresh under freshness: never, and a purge alone causes a revalidation", async () => {
     const lab = await stocked([notModified()], { mirror: { freshness: undefined } });
     lab.clock.now += 1_000_000 * S;
     expect([await standing(lab), lab.mirror.revalidation.isFresh]).toEqual(["fresh", undefined]);
     await lab.stored.purge(KEY, { hard: false });
-    expect(await standing(lab)).toBe("ask-first");
+    expect(await standing(lab)).toBe("revalidate-first");
     expect(await revalidate(lab)).toBe("current");
     await turns();
-    expect([await standing(lab), lab.asked()]).toEqual(["fresh", 1]);
+    expect([await standing(lab), lab.requestCount()]).toEqual(["fresh", 1]);
   });
 });
 
-describe("a question", () => {
-  test("carries the origin's own validators, and none where it gave none", async () => {
+describe("a revalidation", () => {
+  test("sends the origin's own validators, and none if it gave none", async () => {
     const lab = await stocked([notModified()]);
     lab.clock.now += 100 * S;
-    await refresh(lab);
+    await revalidateInBackground(lab);
     expect(lab.origin.requests[1]?.unless).toEqual({ etag: '"1"', lastModified: "Wed, 01 Jan 2020 00:00:00 GMT" });
     const bare = await stocked([later(() => other)], { first: {} });
     bare.clock.now += 100 * S;
-    await refresh(bare);
+    await revalidateInBackground(bare);
     expect(bare.origin.requests[1]?.unless).toBeUndefined();
   });
 
-  test("is one for all who find the object stale, in the background or waiting", async () => {
+  test("is shared by all requests that find the object stale, in the background or waiting", async () => {
     const body = arriving({ size: 1 });
     const lab = await stocked([(request) => body.reply(request)]);
     lab.clock.now += 1_100 * S;
     const object = await found(lab);
-    for (let index = 0; index < 50; index += 1) lab.mirror.revalidation.begin(object, question);
+    for (let index = 0; index < 50; index += 1) lab.mirror.revalidation.begin(object, REQUEST);
     const waiting = Array.from({ length: 50 }, () => revalidate(lab, false));
     await turns();
-    expect(lab.asked()).toBe(1);
+    expect(lab.requestCount()).toBe(1);
     body.fail(new Error("gone"));
     for (const outcome of waiting) await expect(outcome).rejects.toThrow("gone");
   });
 
-  test("is not asked beyond half of the connections; what waits in front has the rest", async () => {
+  test("in the background uses at most half of the connections; requests that wait have the rest", async () => {
     const latch = createLatch();
     const origin = fakeOrigin(async (request) => {
       if (request.unless !== undefined) await latch.opened;
@@ -174,7 +177,7 @@ describe("a question", () => {
     for (const key of keys) {
       const entry = await lab.stored.bucket.lookup(toKey(key));
       if (entry.state === "object")
-        lab.mirror.revalidation.begin(entry, { ...question, key: toKey(key), path: toKey(key) });
+        lab.mirror.revalidation.begin(entry, { ...REQUEST, key: toKey(key), path: toKey(key) });
     }
     await turns();
     expect(origin.requests).toHaveLength(9 + 2);
@@ -183,11 +186,11 @@ describe("a question", () => {
     await lab.settled();
   });
 
-  test("that began before a purge does not answer who comes after it", async () => {
+  test("that began before a purge does not answer requests after it", async () => {
     const old = arriving({ size: 1 });
     const lab = await stocked([(request) => old.reply(request), later(() => third)]);
     lab.clock.now += 100 * S;
-    lab.mirror.revalidation.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), REQUEST);
     await turns();
     await lab.stored.purge(KEY, { hard: false });
     const answer = await revalidate(lab);
@@ -195,7 +198,7 @@ describe("a question", () => {
     old.fail(new Error("late"));
     await turns();
     await lab.settled();
-    expect(lab.asked()).toBe(2);
+    expect(lab.requestCount()).toBe(2);
     await isStill(lab, third);
   });
 
@@ -217,7 +220,7 @@ describe("a question", () => {
           },
         );
         lab.clock.now += 1_100 * S;
-        lab.mirror.revalidation.begin(inMemory(lab), question);
+        lab.mirror.revalidation.begin(inMemory(lab), REQUEST);
         await turns();
         await act(lab);
         expect((await lab.fetch("a.jpg")).equals(third)).toBe(true);
@@ -225,9 +228,9 @@ describe("a question", () => {
         lab.clock.now += 1_100 * S;
         const { why } = {
           why: "",
-          ...(await lab.mirror.revalidate(inMemory(lab), { ...question, mayServeStale: false })),
+          ...(await lab.mirror.revalidate(inMemory(lab), { ...REQUEST, mayServeStale: false })),
         };
-        expect([why, lab.asked()]).toEqual(["current", 3]);
+        expect([why, lab.requestCount()]).toEqual(["current", 3]);
         latch.open();
         await turns();
         await lab.settled();
@@ -238,7 +241,7 @@ describe("a question", () => {
 });
 
 describe("304", () => {
-  test("makes the object fresh, and is written once a minute at the most", async () => {
+  test("makes the object fresh, and is written at most once a minute", async () => {
     let writes = 0;
     const count = (driver: BucketDriver) => ({
       renew: (...args: Parameters<BucketDriver["renew"]>) => {
@@ -253,29 +256,29 @@ describe("304", () => {
     for (let second = 0; second < 120; second += 10) {
       lab.clock.now += 10 * S;
       expect(await standing(lab)).toBe("stale");
-      await refresh(lab);
+      await revalidateInBackground(lab);
       expect(await standing(lab)).toBe("fresh");
     }
-    expect([lab.asked(), writes]).toEqual([12, 2]);
+    expect([lab.requestCount(), writes]).toEqual([12, 2]);
   });
 
-  test("leaves what is in memory there, with its new age", async () => {
+  test("leaves the object in memory, with its new age", async () => {
     const lab = await stocked([notModified({ etag: '"1b"' })]);
     lab.clock.now += 100 * S;
     expect(lab.mirror.revalidation.isFresh?.((await lab.stored.peek(KEY))!.info)).toBe(false);
-    await refresh(lab);
-    const hot = lab.stored.peek(KEY);
-    expect(hot?.body.equals(jpeg)).toBe(true);
-    expect(hot?.info.provenance).toMatchObject({ originEtag: '"1b"', originLastModified: FIRST.lastModified });
-    expect(lab.mirror.revalidation.isFresh?.(hot!.info)).toBe(true);
+    await revalidateInBackground(lab);
+    const memoryCache = lab.stored.peek(KEY);
+    expect(memoryCache?.body.equals(jpeg)).toBe(true);
+    expect(memoryCache?.info.provenance).toMatchObject({ originEtag: '"1b"', originLastModified: FIRST.lastModified });
+    expect(lab.mirror.revalidation.isFresh?.(memoryCache!.info)).toBe(true);
   });
 
-  test("that came before a purge says nothing of the same bytes fetched after it", async () => {
+  test("that came before a purge does not confirm the same bytes fetched after it", async () => {
     const lasting = { life: { cacheControl: "max-age=3600" } };
     const brief = later(() => jpeg, { life: { cacheControl: "max-age=1" } });
     const lab = await stocked([notModified(lasting), brief], { mirror: { freshness: ORIGIN } });
     lab.clock.now += 100 * S;
-    await refresh(lab);
+    await revalidateInBackground(lab);
     await lab.stored.purge(KEY, { hard: true });
     lab.clock.now += 1 * S;
     await lab.fetch("a.jpg");
@@ -284,46 +287,46 @@ describe("304", () => {
     expect(await standing(lab)).toBe("stale");
   });
 
-  test("with another Cache-Control is written at once, and the old one stands where it says none", async () => {
+  test("with another Cache-Control is written at once, and without one the old one stays", async () => {
     const first = { ...FIRST, life: { cacheControl: "max-age=10", age: "3" } };
     const lab = await stocked([notModified({ life: { cacheControl: "max-age=20" } }), notModified()], {
       first,
       mirror: { freshness: ORIGIN },
     });
     lab.clock.now += 7 * S;
-    await refresh(lab);
+    await revalidateInBackground(lab);
     expect((await found(lab)).info.provenance.validated).toEqual({
       at: lab.clock.now,
       life: { cacheControl: "max-age=20" },
     });
     lab.clock.now += 20 * S;
     expect(await standing(lab)).toBe("stale");
-    await refresh(lab);
+    await revalidateInBackground(lab);
     lab.clock.now += 19 * S;
     expect(await standing(lab)).toBe("fresh");
   });
 
-  test("the same bytes with another ETag are fetched once, and asked for under that one from then on", async () => {
+  test("the same bytes with another ETag are fetched once, and revalidated with that one from then on", async () => {
     const short = { mode: "ttl", ttlMs: 5 * S, staleIfErrorMs: 1_000 * S } as const;
     const renamed = later(() => jpeg, { etag: '"2"', lastModified: FIRST.lastModified });
     const lab = await stocked([renamed, notModified({ etag: '"2"' }), notModified()], { mirror: { freshness: short } });
     const asked: unknown[] = [];
     for (let count = 1; count <= 3; count += 1) {
       lab.clock.now += 5 * S;
-      await refresh(lab);
+      await revalidateInBackground(lab);
       asked.push(lab.origin.requests[count]?.unless?.etag);
     }
     expect(asked).toEqual(['"1"', '"2"', '"2"']);
     await isStill(lab, jpeg);
   });
 
-  test("the same bytes sent whole are as good as a 304", async () => {
+  test("the same bytes sent whole count as a 304", async () => {
     const lab = await stocked([later(() => jpeg, { etag: '"2"' })]);
     lab.clock.now += 100 * S;
     expect(await revalidate(lab)).toBe("current");
     await lab.settled();
     expect([await standing(lab), (await found(lab)).info.provenance.originEtag]).toEqual(["fresh", '"2"']);
-    expect(lab.meter.told.filter((text) => text.startsWith("stored"))).toHaveLength(1);
+    expect(lab.meter.events.filter((text) => text.startsWith("stored"))).toHaveLength(1);
   });
 });
 
@@ -331,12 +334,12 @@ describe("a new version", () => {
   test("replaces the old one, in memory too", async () => {
     const lab = await stocked([later(() => other, { etag: '"2"' })]);
     lab.clock.now += 100 * S;
-    await refresh(lab);
+    await revalidateInBackground(lab);
     await isStill(lab, other);
     expect([await standing(lab), lab.stored.peek(KEY)]).toEqual(["fresh", undefined]);
   });
 
-  test("is what whoever waited gets, before it is stored", async () => {
+  test("is served to the requests that waited, before it is stored", async () => {
     const storing = createLatch();
     const hold = (driver: BucketDriver) => ({
       async put(...[info, body, condition]: Parameters<BucketDriver["put"]>) {
@@ -354,7 +357,7 @@ describe("a new version", () => {
     storing.open();
     await lab.settled();
     await isStill(lab, other);
-    expect(lab.asked()).toBe(1);
+    expect(lab.requestCount()).toBe(1);
   });
 
   const broken: readonly [what: string, reply: () => Reply, code: string][] = [
@@ -375,19 +378,19 @@ describe("a new version", () => {
       return body.reply(request);
     };
   }
-  test.each(broken)("%s never replaces the last good one, which helps out while it may", async (_what, reply) => {
+  test.each(broken)("%s never replaces the last good one, which is served while it may be", async (_what, reply) => {
     const lab = await stocked([(request) => reply()(request)]);
     lab.clock.now += 100 * S;
-    await refresh(lab);
+    await revalidateInBackground(lab);
     await isStill(lab, jpeg);
     expect([await standing(lab), await revalidate(lab)]).toEqual(["stale", "failed"]);
     await isStill(lab, jpeg);
   });
 
-  test("that is damaged is passed on where nothing stored may be served", async () => {
+  test("that is damaged is served if nothing stored may be", async () => {
     const lab = await stocked([(request) => image(other.subarray(0, -20))(request)]);
     lab.clock.now += 1_100 * S;
-    const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: false });
+    const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: false });
     expect(answer).toMatchObject({ kind: "filling", isSuspect: true });
     if (answer.kind === "filling") answer.release();
     await lab.settled();
@@ -414,7 +417,7 @@ describe("a new version", () => {
     const body = arriving({ size: other.byteLength });
     const lab = await stocked([(request) => body.reply(request)]);
     lab.clock.now += 100 * S;
-    lab.mirror.revalidation.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), REQUEST);
     await turns();
     body.send(other.subarray(0, 600));
     await act(lab);
@@ -431,7 +434,7 @@ describe("a new version", () => {
 
 describe("an answer that no disk keeps", () => {
   const full = { perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } };
-  /** As `stocked`, by one whose disk was well. */
+  /** As `stocked`, by a mirror whose disk worked. */
   async function unkept(...replies: readonly Reply[]) {
     const origin = fakeOrigin(...replies);
     const lab = mirrorLab({ origins: [origin], mirror: { freshness: TTL }, pool: full });
@@ -441,44 +444,44 @@ describe("an answer that no disk keeps", () => {
     return Object.assign(lab, { origin });
   }
 
-  test("is as good as a 304 when its bytes are the stored ones", async () => {
+  test("counts as a 304 if its bytes are the stored ones", async () => {
     const lab = await unkept(later(() => jpeg));
     expect(await revalidate(lab)).toBe("current");
     await lab.settled();
     expect([lab.origin.requests.length, await standing(lab)]).toEqual([1, "fresh"]);
   });
 
-  test("is not shown in place of the stored one when it is damaged", async () => {
+  test("is not served in place of the stored one if it is damaged", async () => {
     const lab = await unkept(later(() => other, { digests: { md5: Buffer.alloc(16) } }));
     expect(await revalidate(lab)).toBe("failed");
     await lab.settled();
-    expect(lab.meter.told.filter((told) => !told.startsWith("answered"))).toEqual(["fill", "refreshed suspect"]);
+    expect(lab.meter.events.filter((told) => !told.startsWith("answered"))).toEqual(["fill", "revalidated suspect"]);
     await isStill(lab, jpeg);
   });
 
-  test("is not asked for again behind each answer, for each costs a whole body", async () => {
+  test("is not revalidated behind each answer, because each costs a whole body", async () => {
     const lab = await unkept(later(() => other));
-    for (const _time of [1, 2, 3]) await refresh(lab);
+    for (const _time of [1, 2, 3]) await revalidateInBackground(lab);
     expect(lab.origin.requests.length).toBe(1);
     lab.clock.now += 10 * S;
-    await refresh(lab);
+    await revalidateInBackground(lab);
     expect(lab.origin.requests.length).toBe(2);
   });
 });
 
 describe("404", () => {
-  test("with onGone: keep the object stays and is served, and the origin is left alone for negativeTtl", async () => {
+  test("with onGone: keep the object stays and is served, without a request for negativeTtl", async () => {
     const lab = await stocked([absent], { mirror: { negativeTtlMs: 30 * S } });
     lab.clock.now += 1_100 * S;
     expect(await revalidate(lab, false)).toBe("gone");
     lab.clock.now += 29 * S;
-    expect([await revalidate(lab, false), lab.asked()]).toEqual(["gone", 1]);
+    expect([await revalidate(lab, false), lab.requestCount()]).toEqual(["gone", 1]);
     lab.clock.now += 1 * S;
-    expect([await revalidate(lab, false), lab.asked()]).toEqual(["gone", 2]);
+    expect([await revalidate(lab, false), lab.requestCount()]).toEqual(["gone", 2]);
     await isStill(lab, jpeg);
   });
 
-  test("with onGone: remove the object goes, without a tombstone", async () => {
+  test("with onGone: remove the object is removed, without a tombstone", async () => {
     const lab = await stocked([absent], { mirror: { onGone: "remove" } });
     lab.clock.now += 100 * S;
     expect(await codeOf(revalidate(lab))).toBe("not_found");
@@ -487,7 +490,7 @@ describe("404", () => {
     expect(lab.stored.peek(KEY)).toBeUndefined();
   });
 
-  test("is forgotten with a purge, also of what is in memory", async () => {
+  test("ends with a purge, also of an object in memory", async () => {
     const lab = await stocked([absent, later(() => third, FIRST), notModified()], {
       mirror: { negativeTtlMs: 3_600 * S },
     });
@@ -497,7 +500,7 @@ describe("404", () => {
     await lab.fetch("a.jpg");
     await turns();
     lab.clock.now += 1_100 * S;
-    const answer = await lab.mirror.revalidate(inMemory(lab), { ...question, mayServeStale: false });
+    const answer = await lab.mirror.revalidate(inMemory(lab), { ...REQUEST, mayServeStale: false });
     expect(answer).toEqual({ kind: "kept", why: "current" });
   });
 
@@ -507,7 +510,7 @@ describe("404", () => {
       mirror: { onGone: "remove" },
     });
     lab.clock.now += 100 * S;
-    lab.mirror.revalidation.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), REQUEST);
     await turns();
     await lab.stored.purge(KEY, { hard: true });
     await lab.fetch("a.jpg");
@@ -522,7 +525,7 @@ describe("404", () => {
     const latch = createLatch();
     const lab = await stocked([async () => latch.opened.then(() => undefined)], { mirror: { onGone: "remove" } });
     lab.clock.now += 100 * S;
-    lab.mirror.revalidation.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), REQUEST);
     await turns();
     const body = wholeBody(third);
     await lab.stored.put(infoOf("a.jpg", body, "upload"), body, { when: "always" });
@@ -534,27 +537,27 @@ describe("404", () => {
 });
 
 describe("a failing origin", () => {
-  test("is asked once a second for a key, and the error is told where the object may not help", async () => {
+  test("gets one request a second for a key, and the error is thrown if the object may not be served", async () => {
     const lab = await stocked([failing("origin_timeout")]);
     lab.clock.now += 1_100 * S;
     for (const _time of [1, 2, 3]) expect(await codeOf(revalidate(lab, false))).toBe("origin_timeout");
-    await refresh(lab);
-    expect(lab.asked()).toBe(1);
+    await revalidateInBackground(lab);
+    expect(lab.requestCount()).toBe(1);
     lab.clock.now += 1 * S;
-    await refresh(lab);
-    expect(lab.asked()).toBe(2);
+    await revalidateInBackground(lab);
+    expect(lab.requestCount()).toBe(2);
   });
 
-  test("a broken version is not asked for again within ten seconds", async () => {
+  test("is not asked for a broken version again within ten seconds", async () => {
     const lab = await stocked([failing("origin_not_image")]);
     lab.clock.now += 100 * S;
-    await refresh(lab);
+    await revalidateInBackground(lab);
     lab.clock.now += 9 * S;
-    await refresh(lab);
-    expect(lab.asked()).toBe(1);
+    await revalidateInBackground(lab);
+    expect(lab.requestCount()).toBe(1);
     lab.clock.now += 1 * S;
-    await refresh(lab);
-    expect(lab.asked()).toBe(2);
+    await revalidateInBackground(lab);
+    expect(lab.requestCount()).toBe(2);
   });
 
   test.each(["origin_not_image", "origin_truncated", "origin_status"] as const)(
@@ -564,23 +567,23 @@ describe("a failing origin", () => {
       lab.clock.now += 1_100 * S;
       expect(await codeOf(revalidate(lab, false))).toBe(code);
       lab.clock.now += 499;
-      expect([await codeOf(revalidate(lab, false)), lab.asked()]).toEqual([code, 1]);
+      expect([await codeOf(revalidate(lab, false)), lab.requestCount()]).toEqual([code, 1]);
       lab.clock.now += 1;
-      expect([await revalidate(lab, false), lab.asked()]).toEqual(["current", 2]);
+      expect([await revalidate(lab, false), lab.requestCount()]).toEqual(["current", 2]);
     },
   );
 
-  test("is asked again in time although the clock was set back", async () => {
+  test("gets a request in time although the clock was set back", async () => {
     const lab = await stocked([failing("origin_timeout")], { mirror: { freshness: { ...TTL, ttlMs: 1 } } });
     lab.clock.now += 1_100_000 * S;
     await codeOf(revalidate(lab, false));
     lab.clock.setMs = -3_600 * S;
     lab.clock.now += 1 * S;
     await codeOf(revalidate(lab, false));
-    expect(lab.asked()).toBe(2);
+    expect(lab.requestCount()).toBe(2);
   });
 
-  test("keeps nobody waiting beyond the deadline of the mirror", async () => {
+  test("makes no request wait beyond the deadline of the mirror", async () => {
     const latch = createLatch();
     const timeouts = { connect: 300, firstByte: 300, idle: 300, total: 300 };
     const lab = await stocked([async () => latch.opened.then(() => undefined)], { mirror: { timeouts } });
@@ -588,18 +591,18 @@ describe("a failing origin", () => {
     expect(await revalidate(lab)).toBe("failed");
     expect(await codeOf(revalidate(lab, false))).toBe("origin_timeout");
     const leaving = new AbortController();
-    const left = lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: true, signal: leaving.signal });
+    const left = lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: true, signal: leaving.signal });
     leaving.abort(new Error("left"));
     await expect(left).rejects.toThrow("left");
     latch.open();
     await lab.mirror.idle();
-    expect(lab.asked()).toBe(1);
+    expect(lab.requestCount()).toBe(1);
   });
 });
 
 describe("under mode origin", () => {
   const unkept = ["no-store", "private, max-age=60"];
-  test.each(unkept)("an image with %s is passed on and never stored", async (cacheControl) => {
+  test.each(unkept)("an image with %s is served and never stored", async (cacheControl) => {
     const lab = mirrorLab({
       origins: [fakeOrigin(image(jpeg, { life: { cacheControl } }))],
       mirror: { freshness: ORIGIN },
@@ -613,14 +616,14 @@ describe("under mode origin", () => {
     expect([await lab.object("a.jpg"), lab.stored.peek(KEY)]).toEqual([undefined, undefined]);
   });
 
-  test("a new version with no-store leaves the last good one, which is not served unasked from then on", async () => {
+  test("a new version with no-store leaves the last good one, which is revalidated first from then on", async () => {
     const lab = await stocked([later(() => other, { life: { cacheControl: "no-store" } })], {
       mirror: { freshness: ORIGIN },
     });
     lab.clock.now += 100 * S;
-    await refresh(lab);
+    await revalidateInBackground(lab);
     await isStill(lab, jpeg);
-    expect(await standing(lab)).toBe("must-ask");
+    expect(await standing(lab)).toBe("must-revalidate");
     for (const _time of [1, 2]) {
       const bytes = await revalidate(lab, false);
       expect(Buffer.isBuffer(bytes) && bytes.equals(other)).toBe(true);
@@ -630,7 +633,7 @@ describe("under mode origin", () => {
     expect(lab.origin.requests.at(-1)?.unless).toEqual({ etag: '"1"', lastModified: FIRST.lastModified });
   });
 
-  test("what the origin says of such a version is not about the bytes of the last good one, which stays as old, and purged, as it was", async () => {
+  test("the headers of such a version do not confirm the last good one, which stays as old, and purged, as it was", async () => {
     const unkept = later(() => other, { life: { cacheControl: "no-store", age: "50", date: "then" } });
     const lab = await stocked([unkept], { mirror: { freshness: ORIGIN } });
     const { provenance } = (await found(lab)).info;
@@ -643,7 +646,7 @@ describe("under mode origin", () => {
     expect([info.provenance.validated, isStale]).toEqual([validated, true]);
   });
 
-  test("a new version that may not be kept is there for who comes while its words are being written", async () => {
+  test("a new version that may not be stored is served to requests that come while its headers are written", async () => {
     const writing = createLatch();
     const hold = (driver: BucketDriver) => ({
       async renew(...[key, renewal]: Parameters<BucketDriver["renew"]>) {
@@ -661,7 +664,7 @@ describe("under mode origin", () => {
       expect(Buffer.isBuffer(bytes) && bytes.equals(other)).toBe(true);
       await turns();
     }
-    expect(lab.asked()).toBe(1);
+    expect(lab.requestCount()).toBe(1);
     writing.open();
     await lab.settled();
     await isStill(lab, jpeg);
@@ -677,10 +680,10 @@ describe("under mode origin", () => {
     expect((await lab.object("a.jpg"))?.size).toBe(jpeg.byteLength);
   });
 
-  test("an age counts from the question, since the answer may have taken long", async () => {
+  test("an age counts from the request, since the answer may be slow", async () => {
     const body = arriving({ size: jpeg.byteLength, life: { cacheControl: "max-age=10" } });
     const lab = mirrorLab({ origins: [fakeOrigin((request) => body.reply(request))], mirror: { freshness: ORIGIN } });
-    const askedAt = lab.clock.now;
+    const requestedAt = lab.clock.now;
     const answer = lab.miss("a.jpg");
     await turns();
     lab.clock.now += 7 * S;
@@ -689,16 +692,16 @@ describe("under mode origin", () => {
     await bodyOf(await answer);
     await lab.settled();
     expect((await found(lab)).info.provenance).toMatchObject({
-      fetchedAt: askedAt + 7 * S,
-      validated: { at: askedAt },
+      fetchedAt: requestedAt + 7 * S,
+      validated: { at: requestedAt },
     });
   });
 });
 
-describe("what waits for a store that refuses it", () => {
+describe("a pending write that the store refuses", () => {
   const AN_HOUR = 3_600 * S;
 
-  /** A mirror whose store takes `taken` bodies and no more, and whose origin gives the replies; the last one for ever. */
+  /** A mirror whose store accepts `taken` bodies, and whose origin sends the replies; the last one repeats. */
   function full(
     replies: readonly Reply[],
     options: MirrorLabOptions["mirror"] = {},
@@ -722,68 +725,68 @@ describe("what waits for a store that refuses it", () => {
     const takeAll = () => {
       left = Number.POSITIVE_INFINITY;
     };
-    return Object.assign(lab, { asked: () => origin.requests.length, end, takeAll });
+    return Object.assign(lab, { requestCount: () => origin.requests.length, end, takeAll });
   }
 
-  /** The bytes of a miss, and what clients are told of its age. */
-  async function told(lab: MirrorLab) {
+  /** The bytes of a miss, and the age that clients see. */
+  async function missWithLife(lab: MirrorLab) {
     const answer = await lab.miss("a.jpg");
-    if (answer.kind === "asked") throw new Error("it was only asked for");
+    if (answer.kind === "asked") throw new Error("the answer is one to a HEAD");
     const life = lab.mirror.revalidation.lifeOfAnswer(answer.head);
     const bytes = await bodyOf(answer);
     await turns();
     return { bytes, life };
   }
 
-  test("is served with its true age, and asked for anew when it is no longer fresh", async () => {
+  test("is served with its true age, and fetched again when it is no longer fresh", async () => {
     const lab = full([later(() => jpeg), later(() => other)]);
-    await told(lab);
+    await missWithLife(lab);
     lab.clock.now += 99 * S;
-    expect(await told(lab)).toEqual({ bytes: jpeg, life: { leftSeconds: 1 } });
-    expect(lab.asked()).toBe(1);
+    expect(await missWithLife(lab)).toEqual({ bytes: jpeg, life: { leftSeconds: 1 } });
+    expect(lab.requestCount()).toBe(1);
     lab.clock.now += 1 * S;
-    expect(await told(lab)).toEqual({ bytes: other, life: { leftSeconds: 100 } });
-    expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([2, 1]);
+    expect(await missWithLife(lab)).toEqual({ bytes: other, life: { leftSeconds: 100 } });
+    expect([lab.requestCount(), lab.writeBack.backlog().depth]).toEqual([2, 1]);
     await lab.end();
   });
 
-  test("is asked for anew each time where the origin says no-cache", async () => {
+  test("is fetched again each time if the origin says no-cache", async () => {
     const life = { life: { cacheControl: "no-cache" } };
     const lab = full([later(() => jpeg, life), later(() => other, life), later(() => third, life)], {
       freshness: ORIGIN,
     });
-    for (const bytes of [jpeg, other, third]) expect((await told(lab)).bytes.equals(bytes)).toBe(true);
-    expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([3, 1]);
+    for (const bytes of [jpeg, other, third]) expect((await missWithLife(lab)).bytes.equals(bytes)).toBe(true);
+    expect([lab.requestCount(), lab.writeBack.backlog().depth]).toEqual([3, 1]);
     await lab.end();
   });
 
-  test("is a new version that is asked for anew like any other", async () => {
+  test("is a new version that is fetched again like any other", async () => {
     const lab = full([later(() => jpeg, FIRST), later(() => other), later(() => third)], {}, 1);
-    await told(lab);
+    await missWithLife(lab);
     await lab.settled();
     lab.clock.now += 1_100 * S;
     const newest: unknown[] = [];
     for (const seconds of [0, 99, 1]) {
       lab.clock.now += seconds * S;
-      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: false });
+      const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: false });
       if (answer.kind !== "finished") throw new Error(`it is ${answer.kind}`);
       newest.push(lab.mirror.revalidation.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer));
       await turns();
     }
     expect(newest).toEqual([100, other, 1, other, 100, third]);
-    expect([lab.asked(), lab.writeBack.backlog().depth]).toEqual([3, 1]);
+    expect([lab.requestCount(), lab.writeBack.backlog().depth]).toEqual([3, 1]);
     await lab.end();
   });
 
-  test("is a new version that helps out before the older one that is stored", async () => {
+  test("is a new version that is served stale before the older one that is stored", async () => {
     const lab = full([later(() => jpeg, FIRST), later(() => other), failing("origin_timeout")], {}, 1);
-    await told(lab);
+    await missWithLife(lab);
     await lab.settled();
     lab.clock.now += 1_100 * S;
-    await bodyOf((await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: false })) as MissAnswer);
+    await bodyOf((await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: false })) as MissAnswer);
     await turns();
     const given = async (mayServeStale: boolean) => {
-      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: mayServeStale });
+      const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: mayServeStale });
       if (answer.kind === "kept" || answer.kind === "asked") return answer.kind;
       return [answer.how, lab.mirror.revalidation.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer)];
     };
@@ -800,17 +803,17 @@ describe("what waits for a store that refuses it", () => {
     ["a 404", absent, "keep", 1_099, "helps"],
     ["a 404, however old", absent, "keep", 1_100, "helps"],
     ["a 404", absent, "remove", 1_099, "not_found"],
-  ])("helps out after %s as what is stored does", async (_what, reply, onGone, seconds, outcome) => {
+  ])("is served after %s as a stored object is", async (_what, reply, onGone, seconds, outcome) => {
     const lab = full([later(() => jpeg), reply], { onGone });
-    await told(lab);
+    await missWithLife(lab);
     lab.clock.now += seconds * S;
     for (const _time of [1, 2]) {
-      const answer = await told(lab).catch((error: HuiyuanError) => error.code);
+      const answer = await missWithLife(lab).catch((error: HuiyuanError) => error.code);
       if (outcome === "helps") {
         expect(answer).toEqual({ bytes: jpeg, life: { leftSeconds: 100 - seconds } });
       } else expect(answer).toBe(outcome);
     }
-    expect(lab.asked()).toBe(2);
+    expect(lab.requestCount()).toBe(2);
     await lab.end();
   });
 
@@ -823,18 +826,18 @@ describe("what waits for a store that refuses it", () => {
     ],
   ])("is not stored once its origin %s", async (_what, reply, options) => {
     const lab = full([later(() => jpeg), reply, failing("origin_timeout")], options);
-    await told(lab);
+    await missWithLife(lab);
     lab.clock.now += 200 * S;
-    await told(lab).catch(() => undefined);
-    // Nor does it help out any more.
+    await missWithLife(lab).catch(() => undefined);
+    // It is not served stale any more either.
     lab.clock.now += 50 * S;
-    expect(await told(lab).catch((error: HuiyuanError) => error.code)).toMatch(/^(not_found|origin_timeout)$/);
+    expect(await missWithLife(lab).catch((error: HuiyuanError) => error.code)).toMatch(/^(not_found|origin_timeout)$/);
     lab.takeAll();
     await lab.end();
     expect((await lab.stored.bucket.lookup(KEY)).state).toBe("absent");
   });
 
-  /** V1 is stored, V2 has come and waits; then the rest of the replies. What a client is given who may be helped. */
+  /** V1 is stored, V2 is pending; then the other replies. Returns the answer for a client that accepts stale. */
   async function replaced(
     v1: Reply,
     v2: Reply,
@@ -842,11 +845,11 @@ describe("what waits for a store that refuses it", () => {
     options: MirrorLabOptions["mirror"] = {},
   ): Promise<{ lab: ReturnType<typeof full>; given: (mayServeStale: boolean) => Promise<unknown> }> {
     const lab = full([v1, v2, ...replies], options, 1);
-    await told(lab);
+    await missWithLife(lab);
     await lab.settled();
     lab.clock.now += 1_100 * S;
     const given = async (mayServeStale: boolean) => {
-      const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: mayServeStale });
+      const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: mayServeStale });
       if (answer.kind === "kept" || answer.kind === "asked") return answer;
       const bytes = await bodyOf(answer);
       await turns();
@@ -866,10 +869,10 @@ describe("what waits for a store that refuses it", () => {
   const v1 = later(() => jpeg, FIRST);
   const v2 = later(() => other);
 
-  test("is a new version that helps out where the origin has none any more, before the older one", async () => {
+  test("is a new version that is served before the older one if the origin no longer has any", async () => {
     const { lab, given } = await replaced(v1, v2, [absent], { onGone: "keep" });
     for (const _time of [1, 2]) expect(await given(true)).toEqual(other);
-    expect(lab.asked()).toBe(3);
+    expect(lab.requestCount()).toBe(3);
     await isStoredInTheEnd(lab, other);
   });
 
@@ -884,14 +887,14 @@ describe("what waits for a store that refuses it", () => {
       },
     });
     const lab = mirrorLab({ origins: [fakeOrigin(v1, v2)], over: slowly, mirror: { freshness: TTL } });
-    await told(lab);
+    await missWithLife(lab);
     await lab.settled();
     lab.clock.now += 200 * S;
     expect(await standing(lab)).toBe("stale");
-    lab.mirror.revalidation.begin(await found(lab), question);
+    lab.mirror.revalidation.begin(await found(lab), REQUEST);
     await turns();
-    expect(await standing(lab)).toBe("ask-first");
-    const answer = await lab.mirror.revalidate(await found(lab), { ...question, mayServeStale: true });
+    expect(await standing(lab)).toBe("revalidate-first");
+    const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: true });
     expect(answer).toMatchObject({ kind: "finished", how: "after" });
     expect(await bodyOf(answer as MissAnswer)).toEqual(other);
     latch.open();
@@ -900,21 +903,21 @@ describe("what waits for a store that refuses it", () => {
     expect(await standing(lab)).toBe("fresh");
   });
 
-  test("is a new version that is given up where the origin goes back to the one before", async () => {
+  test("is a new version that is given up if the origin returns to the one before", async () => {
     const { lab, given } = await replaced(v1, v2, [notModified()]);
     expect(await given(true)).toMatchObject({ kind: "kept", why: "current" });
     await isStoredInTheEnd(lab, jpeg);
   });
 
-  test("is a new version that is given up where the next one may not be kept", async () => {
+  test("is a new version that is given up if the next one may not be stored", async () => {
     const unkept = later(() => third, { life: { cacheControl: "no-store" } });
     const { lab, given } = await replaced(v1, v2, [unkept], { freshness: ORIGIN });
     expect(await given(true)).toEqual(third);
     await isStoredInTheEnd(lab, jpeg);
-    expect(await standing(lab)).toBe("must-ask");
+    expect(await standing(lab)).toBe("must-revalidate");
   });
 
-  test("is a new version by whose words the older one helps out no more", async () => {
+  test("is a new version whose headers forbid to serve the older one stale", async () => {
     const hour = { ...FIRST, life: { cacheControl: "max-age=10, stale-if-error=3600" } };
     const strict = { life: { cacheControl: "max-age=10, must-revalidate" } };
     const { lab, given } = await replaced(
@@ -923,14 +926,14 @@ describe("what waits for a store that refuses it", () => {
       [failing("origin_timeout")],
       { freshness: ORIGIN },
     );
-    expect(await standing(lab)).toBe("ask-first");
+    expect(await standing(lab)).toBe("revalidate-first");
     expect(await codeOf(given(true))).toBe("origin_timeout");
     await lab.end();
   });
 
-  test("is asked for no more for ten seconds where the store lets it not even wait", async () => {
+  test("is not fetched for ten seconds if the store does not even let it wait", async () => {
     const lab = full([later(() => jpeg, FIRST), later(() => other)], {}, 1, []);
-    await told(lab);
+    await missWithLife(lab);
     await lab.settled();
     lab.clock.now += 200 * S;
     for (const [asked, seconds] of [
@@ -939,22 +942,22 @@ describe("what waits for a store that refuses it", () => {
       [3, 1],
     ] as const) {
       lab.clock.now += seconds * S;
-      await refresh(lab);
-      expect(lab.asked()).toBe(asked);
+      await revalidateInBackground(lab);
+      expect(lab.requestCount()).toBe(asked);
     }
-    expect(lab.meter.told.filter((line) => line.startsWith("not stored"))).toHaveLength(2);
+    expect(lab.meter.events.filter((line) => line.startsWith("not stored"))).toHaveLength(2);
     await isStill(lab, jpeg);
   });
 
-  test("is not purged softly while it waits, for it would be the last good copy that goes", async () => {
+  test("is not purged softly while it waits, because the last good copy would be lost", async () => {
     const lab = full([later(() => jpeg), failing("origin_timeout")]);
-    await told(lab);
+    await missWithLife(lab);
     expect(await codeOf(lab.stored.purge(KEY, { hard: false }))).toBe("store_full");
     lab.clock.now += 200 * S;
-    expect((await told(lab)).bytes).toEqual(jpeg);
+    expect((await missWithLife(lab)).bytes).toEqual(jpeg);
     await lab.stored.purge(KEY, { hard: true });
-    expect(await codeOf(told(lab))).toBe("origin_timeout");
-    // Of what the hard purge has ended nothing is to be lost.
+    expect(await codeOf(missWithLife(lab))).toBe("origin_timeout");
+    // The hard purge has dropped the pending version, so a soft one loses nothing.
     await lab.stored.purge(KEY, { hard: false });
     await lab.end();
   });
@@ -964,7 +967,7 @@ describe("what waits for a store that refuses it", () => {
     ["keep", "object"],
   ] as const)("with onGone: %s its origin has none any more, says a HEAD, and is %s", async (onGone, state) => {
     const lab = full([later(() => jpeg), absent], { onGone });
-    await told(lab);
+    await missWithLife(lab);
     lab.clock.now += 200 * S;
     const answer = lab.miss("a.jpg", { method: "HEAD" });
     if (onGone === "keep") expect((await bodyOf(await answer)).equals(jpeg)).toBe(true);
@@ -991,7 +994,7 @@ describe("what waits for a store that refuses it", () => {
         const object = await lab.stored.lookup(KEY);
         const answer =
           object.state === "object"
-            ? await lab.mirror.revalidate(object, { ...question, mayServeStale: false })
+            ? await lab.mirror.revalidate(object, { ...REQUEST, mayServeStale: false })
             : await lab.miss("a.jpg");
         if (answer.kind === "kept") throw new Error("it is kept");
         const bytes = await bodyOf(answer);
@@ -1007,7 +1010,7 @@ describe("what waits for a store that refuses it", () => {
     },
   );
 
-  test("is removed again where it is being stored while its origin says that it has none any more", async () => {
+  test("is removed again if it is being stored while its origin says that it no longer has it", async () => {
     const latch = createLatch();
     const slowly = (driver: BucketDriver) => ({
       async put(...put: Parameters<BucketDriver["put"]>) {
@@ -1022,9 +1025,9 @@ describe("what waits for a store that refuses it", () => {
       ),
     ];
     const lab = mirrorLab({ origins, over: slowly, mirror: { freshness: TTL, onGone: "remove" } });
-    await told(lab);
+    await missWithLife(lab);
     lab.clock.now += 200 * S;
-    expect(await told(lab).catch((error: HuiyuanError) => error.code)).toBe("not_found");
+    expect(await missWithLife(lab).catch((error: HuiyuanError) => error.code)).toBe("not_found");
     latch.open();
     await lab.settled();
     await turns();

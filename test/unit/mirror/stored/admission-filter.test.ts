@@ -1,22 +1,22 @@
 import { expect, test } from "vitest";
 import { createAdmissionFilter } from "../../../../src/mirror/stored/admission-filter.ts";
 
-test("again() is true the second time, and begins anew then", () => {
+test("isRepeatedRead() is true the second time, and starts again then", () => {
   const seen = createAdmissionFilter(10);
-  expect(["a", "a", "a", "a"].map((id) => seen.again(id, 1, 1))).toEqual([false, true, false, true]);
+  expect(["a", "a", "a", "a"].map((id) => seen.isRepeatedRead(id, 1, 1))).toEqual([false, true, false, true]);
 });
 
-test("again() counts what was read in between, and the read itself", () => {
+test("isRepeatedRead() counts the bytes read in between, and the read itself", () => {
   const seen = createAdmissionFilter(10);
-  seen.again("a", 5, 100);
-  seen.again("b", 90, 100);
-  expect(seen.again("a", 11, 100)).toBe(false);
-  seen.again("b", 90, 100);
-  expect(seen.again("a", 10, 100)).toBe(true);
+  seen.isRepeatedRead("a", 5, 100);
+  seen.isRepeatedRead("b", 90, 100);
+  expect(seen.isRepeatedRead("a", 11, 100)).toBe(false);
+  seen.isRepeatedRead("b", 90, 100);
+  expect(seen.isRepeatedRead("a", 10, 100)).toBe(true);
 });
 
-test("again() forgets the oldest beyond its bound", () => {
+test("isRepeatedRead() forgets the oldest name beyond its bound", () => {
   const seen = createAdmissionFilter(2);
-  for (const id of ["a", "b", "c"]) seen.again(id, 1, 100);
-  expect(["b", "a"].map((id) => seen.again(id, 1, 100))).toEqual([true, false]);
+  for (const id of ["a", "b", "c"]) seen.isRepeatedRead(id, 1, 100);
+  expect(["b", "a"].map((id) => seen.isRepeatedRead(id, 1, 100))).toEqual([true, false]);
 });

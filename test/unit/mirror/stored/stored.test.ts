@@ -1,4 +1,4 @@
-// The bucket with the memory tier before it: where an object is found, and that memory never outlives the bucket.
+// A bucket behind the memory cache: where an object is found, and that memory never holds what the bucket has lost.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createBucket } from "../../../../src/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
@@ -14,7 +14,7 @@ const ALWAYS = { when: "always" } as const;
 
 afterEach(() => void vi.useRealTimers());
 
-/** Into the bucket, past the memory. */
+/** Puts an object into the bucket, past the memory cache. */
 async function putBehind({ bucket }: Stored, bytes: Buffer): Promise<ObjectInfo> {
   const body = wholeBody(bytes);
   const info = infoOf(KEY, body);
@@ -22,7 +22,7 @@ async function putBehind({ bucket }: Stored, bytes: Buffer): Promise<ObjectInfo>
   return info;
 }
 
-/** Puts what is read where it is wanted, as the store's own readers do. */
+/** Fills the buffer that a read is given, as the store's own readers do. */
 const readingInto = (driver: BucketDriver): Partial<BucketDriver> => ({
   async open(info) {
     const reader = await driver.open(info);
@@ -39,8 +39,8 @@ const readingInto = (driver: BucketDriver): Partial<BucketDriver> => ({
 const bytesOf = (found: Found) => ("object" in found ? found.object.body : undefined);
 
 describe("find()", () => {
-  test("an object of the bucket is loaded, and in memory from the second time on", async () => {
-    const { stored, hot } = storedLab();
+  test("loads an object of the bucket, and serves it from memory from the second time on", async () => {
+    const { stored, memoryCache } = storedLab();
     const bytes = randomBytes(50_000);
     await putBehind(stored, bytes);
     const states: string[] = [];
@@ -50,10 +50,10 @@ describe("find()", () => {
       expect(bytesOf(found)?.equals(bytes)).toBe(true);
     }
     expect(states).toEqual(["loaded", "loaded", "memory"]);
-    expect([stored.peek(KEY)?.body.equals(bytes), hot.usage().objects]).toEqual([true, 1]);
+    expect([stored.peek(KEY)?.body.equals(bytes), memoryCache.usage().objects]).toEqual([true, 1]);
   });
 
-  test("what memory does not keep lies where it may be used again, and what it keeps does not", async () => {
+  test("loads an object that memory does not keep into a reusable buffer, and any other into its own", async () => {
     const { stored } = storedLab({ over: readingInto });
     const bytes = randomBytes(50_000);
     await putBehind(stored, bytes);
@@ -78,7 +78,7 @@ describe("find()", () => {
     expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
   });
 
-  test("who waits for all of what a far store gives slowly is told in time, and memory has it when it has come", async () => {
+  test("fails in time for a slow remote store, and memory has the object once it has arrived", async () => {
     const [wanted, rest] = [createLatch(), createLatch()];
     const { stored } = storedLab({
       over: (driver) => ({
@@ -112,8 +112,8 @@ describe("find()", () => {
     await expect.poll(() => stored.peek(KEY)?.body.equals(bytes)).toBe(true);
   });
 
-  test("an object above the memory's bound is given to be read, every time", async () => {
-    const { stored, hot } = storedLab({ maxHotObjectBytes: 49_999 });
+  test("returns a reader for an object above the memory's bound, every time", async () => {
+    const { stored, memoryCache } = storedLab({ maxCachedObjectBytes: 49_999 });
     const bytes = randomBytes(50_000);
     await putBehind(stored, bytes);
     for (let time = 0; time < 3; time += 1) {
@@ -121,17 +121,17 @@ describe("find()", () => {
       if (found.state !== "large") throw new Error(found.state);
       expect((await readAll(found.reader, bytes.byteLength)).equals(bytes)).toBe(true);
     }
-    expect(hot.usage().objects).toBe(0);
+    expect(memoryCache.usage().objects).toBe(0);
   });
 
-  test("an object of more than one read is loaded whole", async () => {
-    const { stored } = storedLab({ maxHotObjectBytes: 3_000_000 });
+  test("loads an object of more than one read whole", async () => {
+    const { stored } = storedLab({ maxCachedObjectBytes: 3_000_000 });
     const bytes = randomBytes(2_500_001);
     await putBehind(stored, bytes);
     expect(bytesOf(await stored.find(KEY))?.equals(bytes)).toBe(true);
   });
 
-  test("a purged object is told to be stale every time, and never gets into memory", async () => {
+  test("reports a purged object as stale every time, and never caches it", async () => {
     const { stored } = storedLab();
     await stored.put(infoOf(KEY, wholeBody(Buffer.from("x"))), wholeBody(Buffer.from("x")), {
       when: "absent",
@@ -145,7 +145,7 @@ describe("find()", () => {
     expect(stored.peek(KEY)).toBeUndefined();
   });
 
-  test("what is absent has its epoch, and what was deleted is a tombstone", async () => {
+  test("returns the epoch of an absent key, and a tombstone for a deleted one", async () => {
     const { stored } = storedLab();
     expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 0 });
     await stored.delete(KEY, "test");
@@ -154,7 +154,7 @@ describe("find()", () => {
     expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 1 });
   });
 
-  test("a damaged object, which the store sets aside, is absent and its reader closed", async () => {
+  test("finds a damaged object, which the store quarantines, absent, and closes its reader", async () => {
     let opened = 0;
     const { stored } = storedLab({
       over: (driver) => ({
@@ -179,7 +179,7 @@ describe("find()", () => {
     expect(opened).toBe(0);
   });
 
-  test("an object that vanishes before it is opened is looked up again, and a key that never holds still is a failure", async () => {
+  test("looks an object up again if it vanishes before it is opened, and fails if that repeats", async () => {
     let vanishings = 2;
     const { stored } = storedLab({
       over: (driver) => ({ open: async (info) => (vanishings-- > 0 ? undefined : driver.open(info)) }),
@@ -191,7 +191,7 @@ describe("find()", () => {
     await expect(stored.find(KEY)).rejects.toMatchObject({ code: "store_failed" });
   });
 
-  test("a failure of the store is thrown", async () => {
+  test("throws a failure of the store", async () => {
     const failed = new HuiyuanError("store_failed", "Cannot look up: the test says so");
     const { stored } = storedLab({ over: () => ({ lookup: () => Promise.reject(failed) }) });
     await expect(stored.find(KEY)).rejects.toBe(failed);
@@ -199,7 +199,7 @@ describe("find()", () => {
 });
 
 describe("put()", () => {
-  test("a body in memory is kept there at once, if the bucket took it", async () => {
+  test("caches a body in memory at once, if the bucket stored it", async () => {
     const { stored } = storedLab();
     const first = wholeBody(randomBytes(100));
     const second = wholeBody(randomBytes(100));
@@ -208,12 +208,12 @@ describe("put()", () => {
     expect(stored.peek(KEY)?.info.hashes).toEqual(first.hashes);
   });
 
-  test("memory lets go of an object that another replaces", async () => {
-    const { stored } = storedLab({ maxHotObjectBytes: 1_000 });
+  test("drops an object from memory if another one replaces it", async () => {
+    const { stored } = storedLab({ maxCachedObjectBytes: 1_000 });
     const old = wholeBody(randomBytes(100));
     await stored.put(infoOf(KEY, old), old, { when: "absent", epoch: 0 });
     expect(stored.peek(KEY)).toBeDefined();
-    // Too large for memory, so nothing takes the place of what was there.
+    // Too large for memory, so nothing replaces the cached object.
     const next = wholeBody(randomBytes(2_000));
     await stored.put(infoOf(KEY, next), next, ALWAYS);
     expect(stored.peek(KEY)).toBeUndefined();
@@ -222,7 +222,7 @@ describe("put()", () => {
   });
 });
 
-/** The three ways in which an object stops being what it was. */
+/** The three changes that end a version of an object. */
 const CHANGES: readonly (readonly [string, (stored: Stored) => Promise<boolean>, Found["state"]])[] = [
   ["delete()", (stored) => stored.delete(KEY, "test"), "tombstone"],
   ["purge() hard", (stored) => stored.purge(KEY, { hard: true }), "absent"],
@@ -230,7 +230,7 @@ const CHANGES: readonly (readonly [string, (stored: Stored) => Promise<boolean>,
 ];
 
 describe.each(CHANGES)("%s", (_name, change, after) => {
-  /** A bucket whose reads wait for `reading`, with the object in it. */
+  /** A bucket with the object, whose reads wait for `reading`. */
   async function slowBucket() {
     const reading = createLatch();
     const lab = storedLab({
@@ -250,7 +250,7 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
     return { ...lab, reading };
   }
 
-  test("memory lets go of the object", async () => {
+  test("drops the object from memory", async () => {
     const { stored } = storedLab();
     const body = wholeBody(randomBytes(100));
     await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
@@ -260,9 +260,9 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
     expect((await stored.find(KEY)).state).toBe(after);
   });
 
-  test("a reader that began before does not bring it back into memory", async () => {
+  test("a read that began before does not return it into memory", async () => {
     const { stored, reading } = await slowBucket();
-    // Two of them: the second would keep it.
+    // Two reads: the second one would cache it.
     const readers = [stored.find(KEY), stored.find(KEY)];
     await new Promise((resolve) => setImmediate(resolve));
     await change(stored);
@@ -271,7 +271,7 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
     expect(stored.peek(KEY)).toBeUndefined();
   });
 
-  test("memory lets go also when the store fails in it: nobody knows then whether it was done", async () => {
+  test("drops the object from memory even if the store fails, because the change may have been made", async () => {
     const failed = new HuiyuanError("store_failed", "Cannot delete: the test says so");
     const fail = () => Promise.reject(failed);
     const { stored } = storedLab({ over: () => ({ delete: fail, purge: fail }) });
@@ -282,8 +282,8 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
   });
 });
 
-describe("what is known without asking the bucket", () => {
-  test("is what a look-up found, until it changes", async () => {
+describe("peekInfo()", () => {
+  test("returns the result of a look-up, until the object changes", async () => {
     const { stored } = storedLab();
     expect(stored.peekInfo(KEY)).toBeUndefined();
     await stored.lookup(KEY);
@@ -292,7 +292,7 @@ describe("what is known without asking the bucket", () => {
     expect(stored.peekInfo(KEY)).toEqual(info);
     await stored.purge(KEY, { hard: false });
     expect(stored.peekInfo(KEY)).toBeUndefined();
-    // A stale object is never known so: the origin is to be asked.
+    // A stale object is never noted: it needs a revalidation.
     await stored.lookup(KEY);
     expect(stored.peekInfo(KEY)).toBeUndefined();
     await stored.delete(KEY, "test");
@@ -300,8 +300,8 @@ describe("what is known without asking the bucket", () => {
     expect(stored.peekInfo(KEY)).toBeUndefined();
   });
 
-  test("is renewed with the object", async () => {
-    const { stored } = storedLab({ hotBytes: 0 });
+  test("is updated when the object is renewed", async () => {
+    const { stored } = storedLab({ cacheBytes: 0 });
     const { hashes } = await put(stored, "first");
     await stored.lookup(KEY);
     const validated = { at: 5_000, life: {} };
@@ -324,8 +324,8 @@ describe("what is known without asking the bucket", () => {
 });
 
 describe("load()", () => {
-  test("gives the whole of what was looked up, and nothing else of the same name", async () => {
-    const { stored } = storedLab({ hotBytes: 0 });
+  test("returns all bytes of the version that was looked up, and of no other", async () => {
+    const { stored } = storedLab({ cacheBytes: 0 });
     const bytes = randomBytes(2_500_001);
     const info = await putBehind(stored, bytes);
     expect((await stored.load(info)).equals(bytes)).toBe(true);
@@ -333,49 +333,49 @@ describe("load()", () => {
     await expect(stored.load(info)).rejects.toMatchObject({ code: "original_replaced", retryAfterSeconds: 1 });
   });
 
-  test("gives what has been replaced while its bytes are there", async () => {
+  test("returns a replaced version while its bytes exist", async () => {
     const bytes = randomBytes(50_000);
     const reader = { read: async (start: number, end: number) => bytes.subarray(start, end + 1), close() {} };
     const open: BucketDriver["open"] = async (_info, options) => (options?.mayBeReplaced ? reader : undefined);
-    const { stored } = storedLab({ hotBytes: 0, over: () => ({ open }) });
+    const { stored } = storedLab({ cacheBytes: 0, over: () => ({ open }) });
     const info = await putBehind(stored, bytes);
     await putBehind(stored, randomBytes(10));
     expect((await stored.load(info)).equals(bytes)).toBe(true);
   });
 
-  test("what has been looked up is in memory from the second time on", async () => {
-    const { stored, hot } = storedLab();
+  test("caches a version that was looked up from the second time on", async () => {
+    const { stored, memoryCache } = storedLab();
     const info = await putBehind(stored, randomBytes(50_000));
     const held: number[] = [];
     for (let time = 0; time < 3; time += 1) {
       await stored.lookup(KEY);
       expect((await stored.load(info)).length).toBe(50_000);
-      held.push(hot.usage().objects);
+      held.push(memoryCache.usage().objects);
     }
     expect(held).toEqual([0, 1, 1]);
   });
 
-  test("a version that is stale, or another than was looked up, never gets into memory", async () => {
-    const { stored, hot } = storedLab();
+  test("never caches a stale version, or another one than was looked up", async () => {
+    const { stored, memoryCache } = storedLab();
     const info = await putBehind(stored, randomBytes(50_000));
     await stored.purge(KEY, { hard: false });
     for (let time = 0; time < 3; time += 1) {
       await stored.lookup(KEY);
       await stored.load(info);
     }
-    expect(hot.usage().objects).toBe(0);
+    expect(memoryCache.usage().objects).toBe(0);
   });
 });
 
 describe("bytesOf()", () => {
-  test("of a bucket that lies here loads and brings nothing", async () => {
+  test("of a local bucket loads, and has no download", async () => {
     const { stored } = storedLab();
     const bytes = randomBytes(1_000);
-    const { load, bring } = stored.bytesOf(await putBehind(stored, bytes));
-    expect([bring, (await load()).equals(bytes)]).toEqual([undefined, true]);
+    const { load, download } = stored.bytesOf(await putBehind(stored, bytes));
+    expect([download, (await load()).equals(bytes)]).toEqual([undefined, true]);
   });
 
-  test("of one that lies far away brings what memory has not, and closes it when it is released", async () => {
+  test("of a remote bucket downloads objects that memory lacks, and closes them on release", async () => {
     const told: string[] = [];
     const { stored } = storedLab({
       over: (driver) => ({
@@ -390,28 +390,28 @@ describe("bytesOf()", () => {
     const info = await putBehind(stored, bytes);
     for (let time = 0; time < 2; time += 1) {
       await stored.lookup(KEY);
-      const held = await stored.bytesOf(info).bring?.();
+      const held = await stored.bytesOf(info).download?.();
       expect((await held?.load())?.equals(bytes)).toBe(true);
       held?.release();
     }
     expect(told).toEqual(["brought", "closed", "brought", "closed"]);
-    // It was asked for twice, and is in memory by now.
-    expect(await stored.bytesOf(info).bring?.()).toBeUndefined();
+    // It was read twice, so it is in memory by now.
+    expect(await stored.bytesOf(info).download?.()).toBeUndefined();
   });
 });
 
-/** A tier, and the versions that it has told to have gone. */
+/** A bucket behind memory, and the versions that it has reported as gone. */
 function noting() {
-  const { driver, hot } = storedLab();
+  const { driver, memoryCache } = storedLab();
   const gone: string[] = [];
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
-  const stored = createStored("10001234/photos", bucket, hot, {
-    gone: async ({ hashes }) => void gone.push(hashes.sha256),
+  const stored = createStored("10001234/photos", bucket, memoryCache, {
+    onVersionGone: async ({ hashes }) => void gone.push(hashes.sha256),
   });
   return { stored, gone };
 }
 
-test("whoever changes an object is told which version has gone, before the change ends", async () => {
+test("onVersionGone is called for each version that a change removes, before the change ends", async () => {
   const { stored, gone } = noting();
   const [first, second] = ["first", "second"].map((text) => wholeBody(Buffer.from(text)));
   if (first === undefined || second === undefined) throw new Error("no bodies");
@@ -426,12 +426,12 @@ test("whoever changes an object is told which version has gone, before the chang
   expect(gone).toEqual([first.hashes.sha256, second.hashes.sha256, second.hashes.sha256]);
 });
 
-test("memory has let go of a version before anybody is told that it has gone", async () => {
-  const { driver, hot } = storedLab();
+test("onVersionGone is called after memory has dropped the version", async () => {
+  const { driver, memoryCache } = storedLab();
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
   const found: unknown[] = [];
-  const stored: Stored = createStored("10001234/photos", bucket, hot, {
-    async gone() {
+  const stored: Stored = createStored("10001234/photos", bucket, memoryCache, {
+    async onVersionGone() {
       found.push(stored.peek(KEY), stored.peekInfo(KEY));
     },
   });
@@ -443,7 +443,7 @@ test("memory has let go of a version before anybody is told that it has gone", a
   expect(found).toEqual([undefined, undefined]);
 });
 
-test("what memory has knows its epoch, whether it was put, read or loaded for something that is made of it", async () => {
+test("an object in memory has its epoch, whether it was put, found or loaded", async () => {
   const { stored } = storedLab();
   const body = wholeBody(randomBytes(100));
   const info = infoOf(KEY, body);
@@ -460,7 +460,7 @@ test("what memory has knows its epoch, whether it was put, read or loaded for so
   }
 });
 
-test("undo() is of one version: of another nothing goes, and nobody is told", async () => {
+test("invalidateVersion() changes and reports nothing if another version is stored", async () => {
   const { stored, gone } = noting();
   const body = wholeBody(Buffer.from("old"));
   const info = infoOf(KEY, body);
@@ -473,25 +473,25 @@ test("undo() is of one version: of another nothing goes, and nobody is told", as
     [info, 0],
     [said, 1],
   ] as const) {
-    expect([await stored.undo(version, epoch, "gone"), gone, (await stored.find(KEY)).state]).toEqual([
+    expect([await stored.invalidateVersion(version, epoch, "gone"), gone, (await stored.find(KEY)).state]).toEqual([
       false,
       [],
       "loaded",
     ]);
   }
-  expect([await stored.undo(info, 1, "superseded"), gone]).toEqual([true, []]);
+  expect([await stored.invalidateVersion(info, 1, "superseded"), gone]).toEqual([true, []]);
   expect([await stored.lookup(KEY), stored.peek(KEY)]).toMatchObject([{ isStale: true, epoch: 2 }, undefined]);
-  expect([await stored.undo(info, 2, "gone"), gone]).toEqual([true, [info.hashes.sha256]]);
+  expect([await stored.invalidateVersion(info, 2, "gone"), gone]).toEqual([true, [info.hashes.sha256]]);
   expect([(await stored.find(KEY)).state, stored.peek(KEY)]).toEqual(["absent", undefined]);
 });
 
-test("undo() of what has not come in tells of it, for something may have been made of it", async () => {
+test("invalidateVersion() reports a version that was never stored, since variants of it may exist", async () => {
   const { stored, gone } = noting();
   const info = infoOf(KEY, wholeBody(Buffer.from("old")));
-  expect([await stored.undo(info, 0, "gone"), gone]).toEqual([false, [info.hashes.sha256]]);
+  expect([await stored.invalidateVersion(info, 0, "gone"), gone]).toEqual([false, [info.hashes.sha256]]);
 });
 
-test("whoever changes an object meanwhile is told of what came too late, of which something may have been made", async () => {
+test("put() reports a version that came too late, since variants of it may exist", async () => {
   const { stored, gone } = noting();
   const [late, uploaded] = ["late", "uploaded"].map((text) => wholeBody(Buffer.from(text)));
   if (late === undefined || uploaded === undefined) throw new Error("no bodies");
@@ -503,12 +503,12 @@ test("whoever changes an object meanwhile is told of what came too late, of whic
   expect([await putLate(), gone]).toEqual(["deleted", [sha256, sha256]]);
   await stored.put(infoOf(KEY, uploaded), uploaded, ALWAYS);
   expect([await putLate(), gone]).toEqual(["exists", [sha256, sha256, sha256]]);
-  // Which a refresh would have put in the place of another.
+  // A revalidation would have stored it over another one.
   expect([await stored.put(infoOf(KEY, late), late, { when: "etag", etag: '"other"' }), gone.at(-1)]).toEqual([
     "exists",
     sha256,
   ]);
-  // The same bytes have come by another way.
+  // The same bytes were stored by another request.
   await stored.put(infoOf(KEY, late), late, ALWAYS);
   gone.length = 0;
   expect([await putLate(), gone]).toEqual(["exists", []]);

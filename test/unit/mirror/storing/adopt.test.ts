@@ -1,4 +1,4 @@
-// What a crash leaves in the spool folder, and what the next start makes of it.
+// The files that a crash leaves in the spool folder, and how the next start handles them.
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,8 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type ObjectInfo, toKey } from "../../../../src/core/object.ts";
 import type { Stored } from "../../../../src/mirror/stored/stored.ts";
-import { adoptSpoolFiles, leaveNote } from "../../../../src/mirror/storing/adopt.ts";
+import { adoptSpoolFiles } from "../../../../src/mirror/storing/adopt.ts";
+import { leaveNote } from "../../../../src/mirror/storing/note.ts";
 import { type Version, versionOf } from "../../../../src/mirror/storing/versions.ts";
 import { BUCKET_ID, storedLab } from "../../../helpers/mirror-lab.ts";
 import { testPool } from "../../../helpers/spools.ts";
@@ -45,14 +46,14 @@ async function leave(
   return path;
 }
 
-/** The origin has said it at this moment. */
+/** The origin sent it at this moment. */
 function saidAt(info: ObjectInfo, at: number): ObjectInfo {
   return { ...info, provenance: { ...info.provenance, via: "mirror", validated: { at, life: {} } } };
 }
 
 const knowing = (known: Stored | undefined) => (bucketId: string) => (bucketId === BUCKET_ID ? known : undefined);
 
-/** A start; resolves when it is done with the folder. */
+/** A start; resolves once the folder is handled. */
 async function start(storedOf = knowing(stored)): Promise<{ removed: number; adopted: number; left: string[] }> {
   const { removed, adopting } = await adoptSpoolFiles({ dir, storedOf, log: SILENT_LOG });
   return { removed, adopted: await adopting, left: readdirSync(dir) };
@@ -68,7 +69,7 @@ test("a finished file with its note is stored, under its own description", async
   expect((await found.reader.read(0, bytes.byteLength - 1)).equals(bytes)).toBe(true);
 });
 
-test("a new version replaces the one that it was fetched for, whatever the clock said, and none that was confirmed later", async () => {
+test("a new version replaces the one that it was fetched for, whatever the clock, and none that was confirmed later", async () => {
   const [first, second] = [randomBytes(100), randomBytes(200)];
   const old = saidAt(infoOf(KEY, wholeBody(first)), 9);
   await stored.put(old, wholeBody(first), { when: "absent" });
@@ -79,7 +80,7 @@ test("a new version replaces the one that it was fetched for, whatever the clock
   expect(await stored.bucket.lookup(KEY)).toMatchObject({ info: { size: 200 } });
 });
 
-test("nothing that was fetched replaces an upload", async () => {
+test("a fetched image never replaces an upload", async () => {
   const body = wholeBody(randomBytes(100));
   await stored.put(infoOf(KEY, body, "upload"), body, { when: "absent" });
   await leave("one", randomBytes(200), { at: 5 });
@@ -90,7 +91,7 @@ test("nothing that was fetched replaces an upload", async () => {
 test.each([
   ["an empty key", undefined],
   ["an older version", randomBytes(50)],
-])("of two versions that were on their way to %s the later one stays", async (_what, oldest) => {
+])("of two versions that were to be written to %s the later one stays", async (_what, oldest) => {
   const [earlier, later] = [randomBytes(100), randomBytes(200)];
   const old = oldest && saidAt(infoOf(KEY, wholeBody(oldest)), 1);
   const replaces = old && { replaces: versionOf(old) };
@@ -109,7 +110,7 @@ test.each([
   }
 });
 
-test("a purge has what was left stored first, and is refused while the store does not take it", async () => {
+test("a purge stores the left image first, and is refused while the store refuses that", async () => {
   const bytes = randomBytes(200);
   await leave("one", bytes);
   const first = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
@@ -132,25 +133,25 @@ test("a purge has what was left stored first, and is refused while the store doe
 test.each([
   ["is taken back goes, file and note", 5, 5, []],
   ["was asked for later stays", 4, 5, ["one.part", "one.part.json"]],
-])("what is left for the next start and %s", async (_what, askedAt, at, left) => {
+])("an image that is left for the next start and %s", async (_what, requestedAt, at, left) => {
   const full = storedLab({
     over: () => ({ put: () => Promise.reject(new HuiyuanError("store_full", "the test says so")) }),
   }).stored;
   await leave("one", randomBytes(200), { at });
   await (await adoptSpoolFiles({ dir, storedOf: knowing(full), log: SILENT_LOG })).adopting;
-  await full.recovered.invalidate(KEY, { askedAt, fate: "superseded" });
+  await full.recovered.invalidate(KEY, { requestedAt, fate: "superseded" });
   expect(readdirSync(dir)).toEqual(left);
   expect(full.recovered.size).toBe(left.length / 2);
 });
 
-test("whoever asks for an image that has not been adopted yet gets that, and no other is fetched", async () => {
+test("a request for an image that is not adopted yet gets it without a fetch", async () => {
   const keys = Array.from({ length: 8 }, (_, index) => toKey(`${index}.jpg`));
   for (const key of keys) {
     const path = join(dir, `${key}.part`);
     const bytes = randomBytes(3_000_000);
     writeFileSync(path, bytes);
     const body = wholeBodyInFile(bytes, path);
-    await leaveNote({ stored, info: infoOf(key, body), body, spool: testPool().open(), epoch: 0 }, SILENT_LOG);
+    await leaveNote({ stored, info: infoOf(key, body), body, epoch: 0 }, SILENT_LOG);
   }
   const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
   const looked = await Promise.all(keys.map((key) => stored.lookup(key)));
@@ -162,7 +163,7 @@ test("whoever asks for an image that has not been adopted yet gets that, and no 
   expect([await adopting, readdirSync(dir)]).toEqual([8, []]);
 });
 
-test("what cannot be adopted now keeps nobody from asking the origin", async () => {
+test("an image that cannot be adopted now does not prevent a fetch", async () => {
   const full = () => Promise.reject(new HuiyuanError("store_full", "no room"));
   ({ stored } = storedLab({ over: () => ({ put: full }) }));
   await leave("one", randomBytes(1_000));
@@ -171,7 +172,7 @@ test("what cannot be adopted now keeps nobody from asking the origin", async () 
   expect([await adopting, readdirSync(dir).length]).toEqual([0, 2]);
 });
 
-test("an unfinished file and a note without a file are removed; what is neither stays", async () => {
+test("an unfinished file and a note without a file are removed; other files stay", async () => {
   for (const name of ["unfinished.part", "alone.part.json", "other.txt"]) writeFileSync(join(dir, name), "x");
   expect(await start()).toEqual({ removed: 2, adopted: 0, left: ["other.txt"] });
 });
@@ -190,7 +191,7 @@ test.each<[string, (path: string) => void]>([
   expect((await stored.find(KEY)).state).toBe("absent");
 });
 
-test("a bucket that the settings no longer name gets nothing", async () => {
+test("a bucket that the settings no longer name gets no image", async () => {
   await leave("one", randomBytes(1_000));
   expect(await start(knowing(undefined))).toEqual({ removed: 0, adopted: 0, left: [] });
   expect((await stored.find(KEY)).state).toBe("absent");
@@ -199,20 +200,20 @@ test("a bucket that the settings no longer name gets nothing", async () => {
 test.each<[string, () => Promise<unknown>, string]>([
   ["deleted", () => stored.delete(KEY, "test"), "tombstone"],
   ["purged", () => stored.purge(KEY, { hard: true }), "absent"],
-])("a key that was %s after the fetch began gets nothing", async (_name, change, state) => {
+])("a key that was %s after the fetch began gets no image", async (_name, change, state) => {
   await leave("one", randomBytes(1_000));
   await change();
   expect(await start()).toEqual({ removed: 0, adopted: 0, left: [] });
   expect((await stored.find(KEY)).state).toBe(state);
 });
 
-test("of files that the store does not take so many bytes are left as may be, and the others are removed", async () => {
+test("files that the store refuses are left up to maxLeftBytes, and the others are removed", async () => {
   const full = () => Promise.reject(new HuiyuanError("store_full", "no room"));
   ({ stored } = storedLab({ over: () => ({ put: full }) }));
   for (const name of ["one", "two", "three"]) await leave(name, randomBytes(1_000));
   const maxLeftBytes = () => 2_000;
   const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG, maxLeftBytes });
-  // Two, each with its note.
+  // Two files, each with its note.
   expect([await adopting, readdirSync(dir).length]).toEqual([0, 4]);
 });
 
@@ -229,11 +230,11 @@ test("a file that cannot be stored now is left for the next start, and does not 
   await leave("one", randomBytes(1_000));
   await leave("two", randomBytes(1_000));
   expect(await start()).toEqual({ removed: 0, adopted: 1, left: ["one.part", "one.part.json"] });
-  // The second file of the same key finds it taken.
+  // The second file of the same key finds an object there.
   expect(await start()).toEqual({ removed: 0, adopted: 0, left: [] });
 });
 
-test("leaveNote() leaves none for a body in memory, and tells a folder that takes none by undefined", async () => {
+test("leaveNote() writes none for a body in memory, and returns undefined if the folder accepts none", async () => {
   const body = wholeBody(randomBytes(100));
   const task = { stored, info: infoOf(KEY, body), spool: testPool().open(), epoch: 0 };
   expect(await leaveNote({ ...task, body }, SILENT_LOG)).toBeUndefined();

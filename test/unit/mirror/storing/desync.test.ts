@@ -1,4 +1,4 @@
-// What becomes of images that may be another one's while the store takes no change.
+// Images that may belong to another request are hidden and removed, also while the store accepts no changes.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeAll, expect, test } from "vitest";
@@ -35,7 +35,7 @@ function createDoubt(): Desync & { raise(): void } {
   };
 }
 
-/** A store that takes no changes while it is away, or no puts but others'; its origin gives the alien image first, then the right one. */
+/** A store that is unavailable, or refuses only puts; its origin sends the wrong image first, then the right one. */
 function labOf(doubt: Desync, takesPuts = false) {
   const store = { isAway: false, refused: 0 };
   const check = () => {
@@ -68,7 +68,7 @@ function labOf(doubt: Desync, takesPuts = false) {
   return { lab, store, origin, bytesOf, isTriedAgain };
 }
 
-test("what waits for the store is given to nobody once it is doubted, and never stored", async () => {
+test("a pending image is neither served nor stored once its connection has a desync", async () => {
   const doubt = createDoubt();
   const { lab, store, origin, bytesOf, isTriedAgain } = labOf(doubt);
   store.isAway = true;
@@ -85,7 +85,7 @@ test("what waits for the store is given to nobody once it is doubted, and never 
   expect(origin.requests.length).toBeLessThanOrEqual(3);
 });
 
-test("what is stored counts as missing once it is doubted, until the store lets it go", async () => {
+test("a stored image counts as missing once its connection has a desync, until the store removes it", async () => {
   const doubt = createDoubt();
   const { lab, store, bytesOf, isTriedAgain } = labOf(doubt);
   expect(await bytesOf()).toEqual(alien);
@@ -108,7 +108,7 @@ test("what is stored counts as missing once it is doubted, until the store lets 
   expect((await lab.stored.lookup(KEY)).state).toBe("object");
 });
 
-test("an upload under its key is seen all the time", async () => {
+test("an upload under its key is visible all the time", async () => {
   const doubt = createDoubt();
   const { lab, store, bytesOf, isTriedAgain } = labOf(doubt, true);
   expect(await bytesOf()).toEqual(alien);
@@ -125,7 +125,7 @@ test("an upload under its key is seen all the time", async () => {
   expect(await bytesOf()).toEqual(right);
 });
 
-test("a doubt that lives on keeps no body of what was stored", async () => {
+test("a connection that lives on keeps no stored body in memory", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const doubt = createDoubt();
@@ -142,7 +142,7 @@ test("a doubt that lives on keeps no body of what was stored", async () => {
       spool,
       desync: doubt,
     });
-    lab.hot.drop(lab.stored.bucketId, toKey("b.jpg"));
+    lab.memoryCache.drop(lab.stored.bucketId, toKey("b.jpg"));
     await lab.driver.purge(toKey("b.jpg"), { hard: true });
     return new WeakRef(body);
   };

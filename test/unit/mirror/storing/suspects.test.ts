@@ -1,11 +1,11 @@
-// When a damaged image may be kept after all.
+// When a damaged image may be stored after all.
 import { expect, test } from "vitest";
 import { createSuspects } from "../../../../src/mirror/storing/suspects.ts";
 
 const HOUR = 3_600_000;
 const WEEK = 7 * 24 * HOUR;
 
-/** What is said of each sighting: [key, hash, time]. */
+/** The result for each sighting: [key, hash, time]. */
 function verdicts(...seen: readonly (readonly [string, string, number])[]): boolean[] {
   const suspects = createSuspects();
   return seen.map(([key, sha256, at]) => suspects.mayBeStored(key, sha256, at));

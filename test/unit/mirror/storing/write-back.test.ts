@@ -1,4 +1,4 @@
-// Storing behind the client's back: tried again, given up in the end, and what a stop leaves for the next start.
+// Writes in the background: retries, giving up, and what a stop leaves for the next start.
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
@@ -8,11 +8,8 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import type { Fate } from "../../../../src/mirror/storing/pending-writes.ts";
-import {
-  createWriteBack,
-  type WriteBackOptions,
-  type WriteBackTask,
-} from "../../../../src/mirror/storing/write-back.ts";
+import { createWriteBack, type WriteBackOptions } from "../../../../src/mirror/storing/write-back.ts";
+import type { WriteBackTask } from "../../../../src/mirror/storing/write-back-task.ts";
 import { countingMeter, storedLab } from "../../../helpers/mirror-lab.ts";
 import { createLatch, type TestPool, testPool, writeAll } from "../../../helpers/spools.ts";
 import { infoOf, randomBytes } from "../../../helpers/whole-body.ts";
@@ -26,7 +23,7 @@ interface Lab {
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
 }
 
-/** A write-back over an empty bucket, and `store()` for a new body, under KEY where no other is named. */
+/** A write-back over an empty bucket, and `store()` for a new body, by default under KEY. */
 function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
   const pool = testPool({ perSpoolBytes });
   const { stored, driver } = storedLab(over === undefined ? {} : { over });
@@ -46,7 +43,7 @@ function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
     const done = writeBack.store({ stored, info, body, spool, epoch, ...more });
     return { done, body, spool };
   };
-  /** Resolves when the first try has failed and another will follow. */
+  /** Resolves when the first attempt has failed and a retry will follow. */
   const isWaiting = waiting.opened;
   return { pool, stored, driver, meter, clock, writeBack, store, isWaiting };
 }
@@ -71,20 +68,20 @@ const refusing = (count: number) => {
 test.each([
   ["in memory", 262_144],
   ["on disk", 0],
-])("store() of a body %s puts it into the bucket, and lets go of the spool", async (_name, perSpoolBytes) => {
+])("store() of a body %s puts it into the bucket, and releases the spool", async (_name, perSpoolBytes) => {
   const { store, driver, meter, pool } = writeBackLab({ perSpoolBytes });
   const { done, body } = await store();
   await done;
   expect(await driver.lookup(KEY)).toMatchObject({ state: "object", info: { hashes: body.hashes } });
-  expect(meter.told).toEqual(["stored 10000"]);
+  expect(meter.events).toEqual(["stored 10000"]);
   await pool.close();
   expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
 });
 
-test("bodies that come while others gather are put together, when the time is over", async () => {
+test("bodies that arrive during a batch are put together at its end", async () => {
   let puts = 0;
   const gathering = writeBackLab({
-    options: { gatherMs: 400 },
+    options: { batchMs: 400 },
     over: (driver) => ({
       put(...put) {
         puts += 1;
@@ -96,19 +93,19 @@ test("bodies that come while others gather are put together, when the time is ov
   const second = await gathering.store();
   expect([puts, gathering.writeBack.backlog().depth]).toEqual([0, 2]);
   await first.done;
-  // Put in one turn, so that the bucket commits them in one.
+  // Put in one turn, so that the bucket commits them together.
   expect(puts).toBe(2);
   await second.done;
 });
 
-test("who has waited alone for a while does not wait to the end", async () => {
-  const { store, driver } = writeBackLab({ options: { gatherMs: AN_HOUR, quietMs: 20 } });
+test("a body that has waited alone for quietMs does not wait for batchMs", async () => {
+  const { store, driver } = writeBackLab({ options: { batchMs: AN_HOUR, quietMs: 20 } });
   await (await store()).done;
   expect((await driver.lookup(KEY)).state).toBe("object");
 });
 
-test("as long as others come, all wait, but not beyond the time", async () => {
-  const { store, writeBack } = writeBackLab({ options: { gatherMs: 1_000, quietMs: 600 } });
+test("bodies wait as long as others arrive, but not beyond batchMs", async () => {
+  const { store, writeBack } = writeBackLab({ options: { batchMs: 1_000, quietMs: 600 } });
   const began = performance.now();
   const first = await store();
   let isOver = false;
@@ -124,32 +121,32 @@ test("as long as others come, all wait, but not beyond the time", async () => {
   await writeBack.drain(5_000);
 });
 
-test("tried() resolves when what is on its way to the key has been stored, or refused for the first time", async () => {
-  const one = writeBackLab({ options: { gatherMs: 50 } });
+test("waitForTries() resolves when every body of the key was stored, or refused for the first time", async () => {
+  const one = writeBackLab({ options: { batchMs: 50 } });
   await one.store();
-  await one.writeBack.tried(one.stored.bucketId, toKey("other.jpg"));
-  await one.writeBack.tried("10001234/other", KEY);
+  await one.writeBack.waitForTries(one.stored.bucketId, toKey("other.jpg"));
+  await one.writeBack.waitForTries("10001234/other", KEY);
   expect((await one.driver.lookup(KEY)).state).toBe("absent");
-  await one.writeBack.tried(one.stored.bucketId, KEY);
+  await one.writeBack.waitForTries(one.stored.bucketId, KEY);
   expect((await one.driver.lookup(KEY)).state).toBe("object");
 
   const other = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   await other.store(3);
   for (const _time of [1, 2])
-    expect(await other.writeBack.tried(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
+    expect(await other.writeBack.waitForTries(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
   expect((await other.driver.lookup(KEY)).state).toBe("absent");
   await other.writeBack.drain(1_000);
 });
 
-test("what is no longer wanted is let go of at once, its file and note too", async () => {
+test("a body that is no longer wanted is released at once, its file and note too", async () => {
   let fate: Fate = "wanted";
   const lab = writeBackLab({ perSpoolBytes: 0, over: refusing(1), options: { retryMs: [AN_HOUR] } });
   const { done } = await lab.store(0, KEY, { fate: () => fate });
-  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
   expect(lab.pool.files().length).toBe(2);
   fate = "gone";
-  lab.writeBack.tryAgain(lab.stored.bucketId, toKey("other.jpg"));
-  lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
+  lab.writeBack.retryNow(lab.stored.bucketId, toKey("other.jpg"));
+  lab.writeBack.retryNow(lab.stored.bucketId, KEY);
   expect(await done).toBeUndefined();
   await lab.pool.close();
   expect([lab.pool.files(), (await lab.driver.lookup(KEY)).state]).toEqual([[], "absent"]);
@@ -177,7 +174,7 @@ test.each([
   expect(await lab.driver.lookup(KEY)).toMatchObject({ state, ...(state === "object" && { isStale: true }) });
 });
 
-test("what is taken back while it is tried does not wait for another try", async () => {
+test("a body that is withdrawn during an attempt does not wait for a retry", async () => {
   let fate: Fate = "wanted";
   const lab = writeBackLab({
     perSpoolBytes: 0,
@@ -194,27 +191,27 @@ test("what is taken back while it is tried does not wait for another try", async
   expect(lab.pool.files()).toEqual([]);
 });
 
-test("an earlier version that waits is let go of when a later one is stored", async () => {
+test("an earlier version that waits is released when a later one is stored", async () => {
   const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   const earlier = await lab.store(0);
-  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
   const later = await lab.store(0);
   await Promise.all([earlier.done, later.done]);
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
 });
 
-test("of two versions that wait the one that was asked for later stays, whichever comes last", async () => {
+test("of two versions that wait the one that was requested later stays, whichever comes last", async () => {
   const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   const later = await lab.store(0, KEY, { at: 9 });
-  await lab.writeBack.tried(lab.stored.bucketId, KEY);
+  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
   const earlier = await lab.store(0, KEY, { at: 8 });
   await earlier.done;
-  lab.writeBack.tryAgain(lab.stored.bucketId, KEY);
+  lab.writeBack.retryNow(lab.stored.bucketId, KEY);
   await later.done;
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
 });
 
-test("of versions that come one after another while the store is busy the last alone is put", async () => {
+test("of versions that come while the store is busy only the last one is put", async () => {
   const latch = createLatch();
   let puts = 0;
   const lab = writeBackLab({
@@ -234,57 +231,57 @@ test("of versions that come one after another while the store is busy the last a
   latch.open();
   await Promise.all(all.map(({ done }) => done));
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: all.at(-1)?.body.hashes } });
-  // The first, and the last: over nothing, then over the first.
+  // The first over nothing, then the last over the first.
   expect(puts).toBeLessThanOrEqual(3);
 });
 
-test("store() resolves with why a body was given up", async () => {
+test("store() resolves with the reason why a body was given up", async () => {
   const lab = writeBackLab({ over: refusing(Number.POSITIVE_INFINITY), options: { retryMs: [] } });
   expect(await (await lab.store()).done).toMatchObject({ code: "store_full" });
   const late = writeBackLab({ options: { maxQueued: 0 } });
   expect(await (await late.store()).done).toMatchObject({ code: "overloaded" });
 });
 
-test("a body on disk does not wait for others", async () => {
-  const { store, driver } = writeBackLab({ perSpoolBytes: 0, options: { gatherMs: AN_HOUR } });
+test("a body on disk does not wait for a batch", async () => {
+  const { store, driver } = writeBackLab({ perSpoolBytes: 0, options: { batchMs: AN_HOUR } });
   await (await store()).done;
   expect((await driver.lookup(KEY)).state).toBe("object");
 });
 
-test("a stop does not wait for others to gather", async () => {
-  const { store, driver, writeBack } = writeBackLab({ options: { gatherMs: AN_HOUR } });
+test("drain() does not wait for a batch", async () => {
+  const { store, driver, writeBack } = writeBackLab({ options: { batchMs: AN_HOUR } });
   await store();
   await writeBack.drain(5_000);
   expect((await driver.lookup(KEY)).state).toBe("object");
   await (await store()).done;
 });
 
-test("store() tries again until the bucket takes it", async () => {
+test("store() retries until the bucket stores the body", async () => {
   const { store, driver, meter } = writeBackLab({ over: refusing(2) });
   await (await store()).done;
-  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["object", ["stored 10000"]]);
+  expect([(await driver.lookup(KEY)).state, meter.events]).toEqual(["object", ["stored 10000"]]);
 });
 
-test("store() gives up after the last try, and says why", async () => {
+test("store() gives up after the last retry, and returns the reason", async () => {
   const { store, driver, meter, pool } = writeBackLab({ perSpoolBytes: 0, over: refusing(3) });
   await (await store()).done;
-  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["absent", ["not stored store_full"]]);
+  expect([(await driver.lookup(KEY)).state, meter.events]).toEqual(["absent", ["not stored store_full"]]);
   await pool.close();
   expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
 });
 
-test("store() of a key that has moved on stores nothing, and is no failure", async () => {
+test("store() of a key that has changed since stores nothing, and is not a failure", async () => {
   const { store, stored, driver, meter } = writeBackLab();
   await stored.purge(KEY, { hard: true });
   await (await store(0)).done;
-  expect([(await driver.lookup(KEY)).state, meter.told]).toEqual(["absent", []]);
+  expect([(await driver.lookup(KEY)).state, meter.events]).toEqual(["absent", []]);
   await (await store(1)).done;
   const first = await driver.lookup(KEY);
   await (await store(1)).done;
-  expect([await driver.lookup(KEY), meter.told]).toEqual([first, ["stored 10000"]]);
+  expect([await driver.lookup(KEY), meter.events]).toEqual([first, ["stored 10000"]]);
 });
 
-test("a body on disk has a note beside it while it waits, and one in memory has none", async () => {
+test("store() keeps a note beside a body on disk while it waits, and none for one in memory", async () => {
   for (const [perSpoolBytes, hasNote] of [
     [0, true],
     [262_144, false],
@@ -311,7 +308,7 @@ test("a body on disk has a note beside it while it waits, and one in memory has 
   }
 });
 
-test("backlog() counts what is not stored yet, and how long the oldest has waited", async () => {
+test("backlog() counts the unstored bodies, and how long the oldest has waited", async () => {
   const putting = createLatch();
   const { store, clock, writeBack } = writeBackLab({
     over: (driver) => ({
@@ -332,7 +329,7 @@ test("backlog() counts what is not stored yet, and how long the oldest has waite
   expect(writeBack.backlog()).toEqual({ depth: 0, oldestMs: 0 });
 });
 
-test("above its bound a body is given up at once instead of waiting for another try", async () => {
+test("a body beyond the bound is given up at once instead of waiting for a retry", async () => {
   const { store, meter, writeBack, isWaiting } = writeBackLab({
     options: { maxWaiting: 1, retryMs: [AN_HOUR] },
     over: refusing(Number.POSITIVE_INFINITY),
@@ -340,23 +337,23 @@ test("above its bound a body is given up at once instead of waiting for another 
   await store();
   await isWaiting;
   await (await store()).done;
-  expect([meter.told, writeBack.backlog().depth]).toEqual([["not stored store_full"], 1]);
+  expect([meter.events, writeBack.backlog().depth]).toEqual([["not stored store_full"], 1]);
 });
 
 test.each<[string, number, Partial<WriteBackOptions>]>([
   ["enough bytes in memory wait", 262_144, { maxWaitingBytes: 20_000 }],
   ["enough bytes in files wait", 0, { maxWaitingBytes: 20_000 }],
   ["files that wait take half of the room", 0, { room: () => 40_000 }],
-])("where %s, a body is given up at once, and the others go on waiting", async (_name, perSpoolBytes, options) => {
+])("if %s, a body is given up at once, and the others keep waiting", async (_name, perSpoolBytes, options) => {
   const { store, meter, writeBack, driver, pool } = writeBackLab({
     perSpoolBytes,
     options: { retryMs: [AN_HOUR], ...options },
     over: refusing(3),
   });
   const all = [await store(), await store(0, toKey("b.jpg")), await store(0, toKey("c.jpg"))];
-  // The third of 10000 bytes.
+  // The third body of 10000 bytes.
   await Promise.race(all.map(({ done }) => done));
-  expect([meter.told, writeBack.backlog().depth]).toEqual([["not stored store_full"], 2]);
+  expect([meter.events, writeBack.backlog().depth]).toEqual([["not stored store_full"], 2]);
   await writeBack.drain(5_000);
   expect((await driver.usage()).objects).toBe(2);
   await pool.close();
@@ -366,7 +363,7 @@ test.each<[string, number, Partial<WriteBackOptions>]>([
 test.each([
   ["in memory", 262_144],
   ["on disk", 0],
-])("of several bodies %s for a key that wait, the last one alone goes on waiting", async (_name, perSpoolBytes) => {
+])("of several bodies %s that wait for a key, only the last one keeps waiting", async (_name, perSpoolBytes) => {
   const { store, meter, writeBack, driver, pool } = writeBackLab({
     perSpoolBytes,
     options: { retryMs: [AN_HOUR] },
@@ -376,7 +373,7 @@ test.each([
   const earlier = [await store(), await store()];
   const last = await store();
   await Promise.all(earlier.map(({ done }) => done));
-  expect([meter.told, writeBack.backlog().depth]).toEqual([[], 2]);
+  expect([meter.events, writeBack.backlog().depth]).toEqual([[], 2]);
   await writeBack.drain(5_000);
   expect(await driver.lookup(KEY)).toMatchObject({ info: { hashes: last.body.hashes } });
   expect(await driver.lookup(toKey("b.jpg"))).toMatchObject({ info: { hashes: other.body.hashes } });
@@ -384,7 +381,7 @@ test.each([
   expect([pool.usage, pool.files()]).toEqual([{ spools: 0, bytes: 0 }, []]);
 });
 
-test("a body of an earlier epoch does not take the place of one that waits", async () => {
+test("a body of an earlier epoch does not replace one that waits", async () => {
   const { store, writeBack } = writeBackLab({
     options: { retryMs: [AN_HOUR] },
     over: refusing(Number.POSITIVE_INFINITY),
@@ -402,11 +399,11 @@ test("bodies in memory wait whatever room the disk has", async () => {
   });
   await store();
   await isWaiting;
-  expect([meter.told, writeBack.backlog().depth]).toEqual([[], 1]);
+  expect([meter.events, writeBack.backlog().depth]).toEqual([[], 1]);
   await writeBack.drain(5_000);
 });
 
-test("a body that waits is given up at the next try where the room has become less", async () => {
+test("a body that waits is given up at the next attempt if the room has shrunk", async () => {
   const rooms = [40_000];
   const { store, meter, pool } = writeBackLab({
     perSpoolBytes: 0,
@@ -414,12 +411,12 @@ test("a body that waits is given up at the next try where the room has become le
     over: refusing(Number.POSITIVE_INFINITY),
   });
   await (await store()).done;
-  expect([meter.told, rooms]).toEqual([["not stored store_full"], []]);
+  expect([meter.events, rooms]).toEqual([["not stored store_full"], []]);
   await pool.close();
   expect(pool.files()).toEqual([]);
 });
 
-test("drain() tries at once what waits for another try, and resolves when all is stored", async () => {
+test("drain() retries waiting bodies at once, and resolves when all are stored", async () => {
   const { store, driver, writeBack, meter, isWaiting } = writeBackLab({
     options: { retryMs: [AN_HOUR] },
     over: refusing(1),
@@ -428,18 +425,18 @@ test("drain() tries at once what waits for another try, and resolves when all is
   await isWaiting;
   await writeBack.drain(5_000);
   await done;
-  expect([(await driver.lookup(KEY)).state, meter.told, writeBack.backlog().depth]).toEqual([
+  expect([(await driver.lookup(KEY)).state, meter.events, writeBack.backlog().depth]).toEqual([
     "object",
     ["stored 10000"],
     0,
   ]);
 });
 
-test("drain() also waits for what is handed over in the same turn", async () => {
+test("drain() also waits for a body that is handed over in the same turn", async () => {
   const { pool, stored, driver, writeBack } = writeBackLab({
     over: (driver) => ({
       async put(...put) {
-        // As a store that writes to a disk, not within the turn.
+        // Like a store that writes to a disk, not within the turn.
         await new Promise((resolve) => setImmediate(resolve));
         return driver.put(...put);
       },
@@ -452,7 +449,7 @@ test("drain() also waits for what is handed over in the same turn", async () => 
   expect((await driver.lookup(KEY)).state).toBe("object");
 });
 
-test("what cannot be stored at the stop stays on disk with its note, for the next start", async () => {
+test("drain() leaves a body on disk that cannot be stored, with its note, for the next start", async () => {
   const { store, writeBack, meter, pool, isWaiting } = writeBackLab({
     perSpoolBytes: 0,
     options: { retryMs: [AN_HOUR] },
@@ -464,14 +461,14 @@ test("what cannot be stored at the stop stays on disk with its note, for the nex
   await done;
   await pool.close();
   if (body.content.kind !== "file") throw new Error("the body is not on disk");
-  expect([existsSync(body.content.path), existsSync(`${body.content.path}.json`), meter.told]).toEqual([
+  expect([existsSync(body.content.path), existsSync(`${body.content.path}.json`), meter.events]).toEqual([
     true,
     true,
     [],
   ]);
 });
 
-test("what cannot be stored at the stop and is in memory is counted as not stored", async () => {
+test("drain() counts a body in memory that cannot be stored as not stored", async () => {
   const { store, writeBack, meter, pool, isWaiting } = writeBackLab({
     options: { retryMs: [AN_HOUR] },
     over: refusing(Number.POSITIVE_INFINITY),
@@ -480,29 +477,29 @@ test("what cannot be stored at the stop and is in memory is counted as not store
   await isWaiting;
   await writeBack.drain(5_000);
   await done;
-  expect([meter.told, pool.usage.spools]).toEqual([["not stored store_full"], 0]);
+  expect([meter.events, pool.usage.spools]).toEqual([["not stored store_full"], 0]);
 });
 
-test("store() gives up at once what is beyond maxQueued", async () => {
+test("store() gives up a body beyond maxQueued at once", async () => {
   const { store, writeBack, meter, pool } = writeBackLab({
     options: { maxQueued: 1 },
     over: () => ({ put: () => new Promise(() => {}) }),
   });
   await store();
   await (await store()).done;
-  expect([writeBack.backlog().depth, meter.told]).toEqual([1, ["not stored overloaded"]]);
+  expect([writeBack.backlog().depth, meter.events]).toEqual([1, ["not stored overloaded"]]);
   await new Promise((resolve) => setImmediate(resolve));
   expect(pool.usage.spools).toBe(1);
 });
 
-test("drain() gives up waiting when its time is over", async () => {
+test("drain() stops waiting after its deadline", async () => {
   const { store, writeBack } = writeBackLab({ over: () => ({ put: () => new Promise(() => {}) }) });
   await store();
   await writeBack.drain(1);
   expect(writeBack.backlog().depth).toBe(1);
 });
 
-test("many bodies may wait without a warning of Node", async () => {
+test("store() of many bodies that wait causes no warning of Node", async () => {
   const warned: string[] = [];
   const note = (warning: Error) => warned.push(warning.name);
   process.on("warning", note);

@@ -1,4 +1,5 @@
-// Styles that are rendered before anybody asks: one after the other, of what is there, and never an error.
+// Styles that are rendered before their first request: one after the other, if the object exists, and never with an
+// error.
 import { expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { toKey } from "../../../../src/core/object.ts";
@@ -49,7 +50,7 @@ async function lab(options: { readonly fails?: boolean } = {}) {
   return { made, ahead, begin, idle, stop, most: () => most };
 }
 
-test("begin() renders every style of what is stored, one at a time, those by Accept as browsers take them", async () => {
+test("begin() renders every style of a stored image, one at a time, those by Accept as for browsers", async () => {
   const { begin, idle, made, most } = await lab();
   begin("a.jpg");
   begin("b.jpg");
@@ -58,7 +59,7 @@ test("begin() renders every style of what is stored, one at a time, those by Acc
   expect(most()).toBe(1);
 });
 
-test("begin() passes over what is not there, what fails, and what has no styles", async () => {
+test("begin() skips a missing object, a failing render, and an object without styles", async () => {
   const { begin, idle, made } = await lab({ fails: true });
   begin("none.jpg");
   begin("a.jpg", []);
@@ -67,7 +68,7 @@ test("begin() passes over what is not there, what fails, and what has no styles"
   expect(made).toEqual(["b.jpg 5 undefined", "b.jpg 5 autoAvif"]);
 });
 
-test("begin() forgets what comes to a full line, and begins nothing once the program stops", async () => {
+test("begin() drops tasks beyond its queue, and starts none once the program stops", async () => {
   const { begin, ahead, made, stop } = await lab();
   for (let number = 0; number < 1_100; number += 1) begin("a.jpg");
   expect(ahead.waiting).toBe(1_000);

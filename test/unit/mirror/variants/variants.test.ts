@@ -1,4 +1,5 @@
-// Variants as a mirror of the renderer: one render for all, one name for one version, and what a failure costs.
+// Variants as a mirror of the renderer: one render for all clients, one key for each version, and the handling of
+// failures.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
@@ -9,7 +10,7 @@ import { type Log, SILENT_LOG } from "../../../../src/core/log.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
-import { createFillLimit } from "../../../../src/mirror/fill/slots.ts";
+import { createFillLimit } from "../../../../src/mirror/fill/semaphore.ts";
 import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
@@ -45,7 +46,7 @@ function lab(
   const now = () => clock;
   const memory = createMemoryStore(now).bucket("variants");
   const driver = { ...memory, ...over(memory) };
-  const hot = createMemoryCache({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
+  const memoryCache = createMemoryCache({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
   const meter = countingMeter();
   const variants = createVariants({
     bucketId: "10001234/photos",
@@ -59,7 +60,7 @@ function lab(
         }
       },
     },
-    memoryCache: hot,
+    memoryCache: memoryCache,
     renderer,
     meter: { rendered() {}, failed() {} },
     mirror: {
@@ -77,7 +78,7 @@ function lab(
   });
   const keys = async () =>
     (await driver.list({ prefix: "", after: undefined, limit: 10 })).objects.map(({ key }) => key);
-  return { variants, hot, meter, keys, pool };
+  return { variants, memoryCache, meter, keys, pool };
 }
 
 function request(more: Partial<VariantRequest> = {}): VariantRequest {
@@ -105,7 +106,7 @@ async function bytesOf(variant: Variant): Promise<Buffer> {
   }
 }
 
-test("get() renders once for all who come, and never again", async () => {
+test("get() renders once for all clients, and never again", async () => {
   const renderer = fakeRenderer(() => small);
   const { variants, keys, pool } = lab(renderer);
   const made = await Promise.all(Array.from({ length: 50 }, () => variants.get(request())));
@@ -117,7 +118,7 @@ test("get() renders once for all who come, and never again", async () => {
   await eventually(() => pool.usage.spools === 0, "no spool is held");
 });
 
-test("get() of a result on disk is whole before it is given", async () => {
+test("get() of a result on disk waits until it is whole", async () => {
   const { variants, pool } = lab(fakeRenderer(() => large));
   const variant = await variants.get(request());
   expect(variant).toMatchObject({ kind: "made", body: undefined, info: { size: large.length } });
@@ -125,7 +126,7 @@ test("get() of a result on disk is whole before it is given", async () => {
   await eventually(() => pool.usage.spools === 0, "no spool is held");
 });
 
-test("a result on disk is in nobody's memory while clients read it", async () => {
+test("a result on disk is not in memory while clients read it", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   let rendered: WeakRef<Buffer> | undefined;
@@ -143,7 +144,7 @@ test("a result on disk is in nobody's memory while clients read it", async () =>
   for (const each of all) expect((await bytesOf(each)).equals(large)).toBe(true);
 });
 
-test("get() goes on serving where the disk takes nothing", async () => {
+test("get() continues to serve if the disk accepts nothing", async () => {
   const disk = { open: () => Promise.reject(diskError("ENOSPC")) };
   const { variants, keys, pool } = lab(
     fakeRenderer(() => large),
@@ -155,7 +156,7 @@ test("get() goes on serving where the disk takes nothing", async () => {
   await eventually(() => pool.usage.spools === 0, "no spool is held");
 });
 
-test("another version, another recipe and another mark are other variants", async () => {
+test("get() makes other variants for another version, recipe or watermark", async () => {
   const renderer = fakeRenderer(() => small);
   const { variants, keys } = lab(renderer);
   const url = "http://h/m.png";
@@ -174,8 +175,8 @@ test("another version, another recipe and another mark are other variants", asyn
   for (const key of await keys()) expect(key).toMatch(/^[0-9a-f]{64}\/[0-9a-f]{32}$/);
 });
 
-test("drop() lets go of what was made of one version, and of no other", async () => {
-  const { variants, keys, hot } = lab(fakeRenderer(() => small));
+test("drop() removes the variants of one version, and no others", async () => {
+  const { variants, keys, memoryCache } = lab(fakeRenderer(() => small));
   for (const version of [VERSION, OTHER_VERSION]) await bytesOf(await variants.get(request({ version })));
   await eventually(async () => (await keys()).length === 2, "both are stored");
   await variants.drop(VERSION);
@@ -184,10 +185,10 @@ test("drop() lets go of what was made of one version, and of no other", async ()
     undefined,
     false,
   ]);
-  expect(hot.usage().objects).toBe(1);
+  expect(memoryCache.usage().objects).toBe(1);
 });
 
-test("get() of what may not be kept keeps nothing, and still renders once for all who come", async () => {
+test("get() of an original that may not be stored stores nothing, and still renders once for all clients", async () => {
   const renderer = fakeRenderer(() => small);
   const { variants, keys } = lab(renderer);
   const made = await Promise.all(Array.from({ length: 5 }, () => variants.get(request({ isStored: false }))));
@@ -229,7 +230,7 @@ test.each(["render_overloaded", "store_failed", "store_corrupt"] as const)(
   },
 );
 
-test("whoever joins a render just as it is given up has it made all the same", async () => {
+test("a client that joins a render just as it is given up still gets the variant", async () => {
   const renderer = fakeRenderer(() => small);
   renderer.holds = true;
   const { variants } = lab(renderer);
@@ -246,7 +247,7 @@ test("whoever joins a render just as it is given up has it made all the same", a
   expect((await bytesOf(await joined)).equals(small)).toBe(true);
 });
 
-test("a mark is found for a render whose first client, with a token of its own in the mark's URL, has left", async () => {
+test("a watermark is found for a render whose first client, with its own token in the watermark's URL, has left", async () => {
   const renderer = fakeRenderer(async (bytes, { recipe, loadImage }) => {
     const laid = await Promise.all(watermarkUrls(recipe).map(loadImage));
     return laid.some((mark) => mark === undefined) ? bytes : small;
@@ -273,21 +274,21 @@ test("a mark is found for a render whose first client, with a token of its own i
   expect(renderer.begun.length).toBe(2);
 });
 
-/** Bytes that lie far away until `arrive`. */
+/** Bytes that are remote until `arrive`. */
 function farBytes(bytes: Buffer) {
   const latch = createLatch();
   const told: string[] = [];
   const load = () => Promise.reject(new Error("it is far away"));
-  async function bring() {
+  async function download() {
     told.push("asked for");
     await latch.opened;
     told.push("here");
     return { load: async () => bytes, release: () => void told.push("released") };
   }
-  return { bytes: { load, bring }, told, arrive: () => latch.open() };
+  return { bytes: { load, download }, told, arrive: () => latch.open() };
 }
 
-test("what lies far away comes here before its turn, which others have meanwhile", async () => {
+test("a remote image is downloaded before its render slot, which others use meanwhile", async () => {
   const renderer = fakeRenderer(async (bytes, { recipe, loadImage }) => {
     const laid = await Promise.all(watermarkUrls(recipe).map(loadImage));
     return laid.some((mark) => mark === undefined) || bytes.length === 0 ? Buffer.alloc(0) : small;
@@ -306,7 +307,7 @@ test("what lies far away comes here before its turn, which others have meanwhile
   for (const { told } of [original, mark]) expect(told).toEqual(["asked for", "here", "released"]);
 });
 
-test("whoever leaves while an image comes from far away is let go at once, and the image when it is here", async () => {
+test("a client that leaves during a download is released at once, and the image once it has arrived", async () => {
   const { variants } = lab(fakeRenderer(() => small));
   const original = farBytes(Buffer.from("original"));
   const leaver = new AbortController();
@@ -318,11 +319,11 @@ test("whoever leaves while an image comes from far away is let go at once, and t
   await eventually(() => original.told.at(-1) === "released", "it is let go");
 });
 
-test("of several images from far away of which one cannot be had none is kept waiting", async () => {
+test("if one of several remote images cannot be downloaded, the others are released", async () => {
   const { variants } = lab(fakeRenderer(() => small));
   const original = farBytes(Buffer.from("original"));
   const failure = () => Promise.reject(new HuiyuanError("store_failed", "it cannot be asked"));
-  const marks = new Map([["http://h/m.png", { sha256: "11", bytes: { load: failure, bring: failure } }]]);
+  const marks = new Map([["http://h/m.png", { sha256: "11", bytes: { load: failure, download: failure } }]]);
   const marked = named(`watermark/1/image/${b64("http://h/m.png")}`);
   original.arrive();
   expect(await codeOf(variants.get(request({ named: marked, watermarks: marks, bytes: original.bytes })))).toBe(
@@ -331,7 +332,7 @@ test("of several images from far away of which one cannot be had none is kept wa
   expect(original.told.at(-1)).toBe("released");
 });
 
-test("of those who want one render whoever has lost its bytes has it made of another's, and the others do too", async () => {
+test("a shared render whose first client has lost its bytes is made from those of another one", async () => {
   const renderer = fakeRenderer(() => small);
   const { variants } = lab(renderer);
   const [began, latch] = [createLatch(), createLatch()];
@@ -340,7 +341,7 @@ test("of those who want one render whoever has lost its bytes has it made of ano
     await latch.opened;
     throw new HuiyuanError("original_replaced", "it has gone");
   };
-  // More than one render after another would have found out.
+  // More than one render after another would have shown it.
   const losers = Array.from({ length: 8 }, () => variants.get(request({ bytes: { load } })));
   await began.opened;
   const joined = variants.get(request());
@@ -350,7 +351,7 @@ test("of those who want one render whoever has lost its bytes has it made of ano
   expect(renderer.begun).toHaveLength(1);
 });
 
-test("get() of something that is no image, and no JSON, fails", async () => {
+test("get() fails for a result that is neither an image nor JSON", async () => {
   const { variants, keys } = lab(fakeRenderer(() => Buffer.from("<html>")));
   expect(await codeOf(variants.get(request()))).toBe("render_failed");
   expect(await keys()).toEqual([]);
@@ -365,28 +366,30 @@ test("facts are variants too", async () => {
   await eventually(async () => (await keys()).length === 1, "they are stored");
 });
 
-test("what is being made while its original goes is given to those who wait, and not kept", async () => {
+test("a variant whose original is removed during the render is served to its clients, and not stored", async () => {
   const renderer = fakeRenderer(() => small);
   renderer.holds = true;
   const { variants, keys, meter } = lab(renderer);
   const before = variants.get(request());
   await eventually(() => renderer.running === 1, "it is being made");
   await variants.drop(VERSION);
-  // Whoever comes after the drop does not join what was begun before.
+  // A request after the drop does not join the render that began before.
   const after = variants.get(request());
   await eventually(() => renderer.waiting === 1, "it is made once more");
   renderer.letGo(0);
   expect((await bytesOf(await before)).equals(small)).toBe(true);
   await eventually(() => renderer.running === 1 && renderer.waiting === 0, "the second has its turn");
-  expect([await keys(), variants.peek(VERSION, SMALL), meter.told.filter((text) => text.startsWith("stored"))]).toEqual(
-    [[], undefined, []],
-  );
+  expect([
+    await keys(),
+    variants.peek(VERSION, SMALL),
+    meter.events.filter((text) => text.startsWith("stored")),
+  ]).toEqual([[], undefined, []]);
   renderer.letGo(1);
   expect((await bytesOf(await after)).equals(small)).toBe(true);
   await eventually(async () => (await keys()).length === 1, "the second is kept");
 });
 
-test("what is made of a version that has gone between its look-up and the render is not kept", async () => {
+test("a variant of a version that was removed between look-up and render is not stored", async () => {
   const { variants, keys, meter } = lab(fakeRenderer(() => small));
   const since = variants.moment();
   await variants.drop(VERSION);
@@ -395,10 +398,10 @@ test("what is made of a version that has gone between its look-up and the render
   expect((await bytesOf(await variants.get(others))).equals(small)).toBe(true);
   await eventually(async () => (await keys()).length === 1, "what is made of another version is kept");
   expect(await keys()).toEqual([expect.stringContaining(OTHER_VERSION.hashes.sha256)]);
-  expect(meter.told.filter((text) => text.startsWith("stored"))).toHaveLength(1);
+  expect(meter.events.filter((text) => text.startsWith("stored"))).toHaveLength(1);
 });
 
-test("what is being written while its original goes is taken away again", async () => {
+test("a variant whose original is removed during the write is removed again", async () => {
   const latch = createLatch();
   const { variants, keys } = lab(
     fakeRenderer(() => small),
@@ -420,20 +423,20 @@ test("what is being written while its original goes is taken away again", async 
   expect(variants.peek(VERSION, SMALL)).toBeUndefined();
 });
 
-test("while the disk takes nothing what was made is kept in memory, until its original goes", async () => {
+test("while the disk accepts nothing a variant is kept in memory, until its original is removed", async () => {
   const renderer = fakeRenderer(() => small);
   const full = new HuiyuanError("store_full", "no room");
-  const { variants, hot, keys } = lab(renderer, testPool(), () => ({ put: () => Promise.reject(full) }));
+  const { variants, memoryCache, keys } = lab(renderer, testPool(), () => ({ put: () => Promise.reject(full) }));
   for (let time = 0; time < 3; time += 1) {
     expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
     await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");
   }
   expect([renderer.begun.length, await keys()]).toEqual([1, []]);
   await variants.drop(VERSION);
-  expect([variants.peek(VERSION, SMALL), hot.usage().objects]).toEqual([undefined, 0]);
+  expect([variants.peek(VERSION, SMALL), memoryCache.usage().objects]).toEqual([undefined, 0]);
 });
 
-/** As real loggers are: methods that call others of the same object. */
+/** Like real loggers: methods that call others of the same object. */
 class ListLog implements Log {
   readonly errors: string[] = [];
   #write(level: string, message: string): void {
@@ -453,12 +456,12 @@ class ListLog implements Log {
   }
 }
 
-test("what no disk takes on its way is served, and told in the log", async () => {
+test("a variant that no disk keeps is served, and logged", async () => {
   const renderer = fakeRenderer(() => large);
   const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
   const log = new ListLog();
   const { variants } = lab(renderer, testPool({ perSpoolBytes: 0, disk }), undefined, log);
   expect((await bytesOf(await variants.get(request()))).equals(large)).toBe(true);
   await eventually(() => log.errors.length > 0, "it is told");
-  expect(log.errors).toEqual(["an image was passed on but could not be kept"]);
+  expect(log.errors).toEqual(["an image was served but could not be stored"]);
 });

@@ -1,4 +1,4 @@
-// The SSRF guard and the failures to connect, on real sockets: loopback addresses play the public ones.
+// Tests of the SSRF guard and of failures to connect, on real sockets: loopback addresses stand for public ones.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -28,11 +28,11 @@ function site(...args: Parameters<typeof siteAt>): Origin {
   return created;
 }
 
-/** 127.0.0.2 counts as public; everything else is what it is. */
+/** 127.0.0.2 counts as public; every other address has its real class. */
 const secondIsPublic = (address: string): AddressClass =>
   address === "127.0.0.2" ? "public" : classifyAddress(address);
 
-/** Answers each look-up with the next of `answers`, the last one for ever. */
+/** Answers each lookup with the next of `answers`; the last one repeats for ever. */
 function resolver(...answers: (readonly string[])[]): Resolve & { readonly asked: string[] } {
   const asked: string[] = [];
   return Object.assign(
@@ -55,7 +55,7 @@ for (const host of SPELLINGS) {
   });
 }
 
-test("allowPrivate opens loopback but neither metadata nor link-local addresses", async () => {
+test("allowPrivate permits loopback, but neither metadata nor link-local addresses", async () => {
   for (const address of ["169.254.169.254", "100.100.100.200", "fe80::1", "0.0.0.0", "nonsense"]) {
     const under = site("http://origin.test", { resolve: resolver([address]) });
     expect(await codeOf(under.fetch(ask("a"))), address).toBe("origin_blocked");
@@ -70,7 +70,7 @@ test("one private address among public ones blocks the name", async () => {
   expect(server.connections).toBe(0);
 });
 
-test("every dial looks the name up and checks it again", async () => {
+test("every dial resolves the name and checks it again", async () => {
   const server = await origin({ "*": [response("x"), "FIN"] }, { host: "127.0.0.2" });
   const resolve = resolver(["127.0.0.2"], ["127.0.0.1"]);
   const under = site(`http://origin.test:${server.port}`, { allowPrivate: false, classify: secondIsPublic, resolve });
@@ -80,7 +80,7 @@ test("every dial looks the name up and checks it again", async () => {
   expect(resolve.asked).toEqual(["origin.test", "origin.test"]);
 });
 
-test("the address that answered is checked, not only the one that was dialled", async () => {
+test("the peer's address is checked, not only the dialled one", async () => {
   const server = await origin({ "*": [response("x")] });
   const under = site(`http://origin.test:${server.port}`, {
     allowPrivate: false,
@@ -92,7 +92,7 @@ test("the address that answered is checked, not only the one that was dialled", 
   expect(server.requests).toHaveLength(0);
 });
 
-test("the next address is tried when the first refuses", async () => {
+test("the next address is dialled if the first refuses", async () => {
   const server = await origin({ "*": [response("x")] }, { host: "127.0.0.2" });
   const under = site(`http://origin.test:${server.port}`, { resolve: resolver(["127.0.0.3", "127.0.0.2"]) });
   expect((await fetchWhole(under, "a")).bytes.toString()).toBe("x");
@@ -116,7 +116,7 @@ test("allowPrivate covers the configured host and port, and no other port of it"
   expect(inside.connections).toBe(0);
 });
 
-test("a foreign host cannot send us back to a private origin", async () => {
+test("a foreign host cannot redirect back to a private origin", async () => {
   let back = "";
   const other = await origin(
     (_request, connection) =>
@@ -140,7 +140,7 @@ test("a host with a trailing dot is the same host to allowPrivate", async () => 
   expect(await codeOf(guarded.fetch(ask("a")))).toBe("origin_blocked");
 });
 
-test("look-ups fail with codes of their own, and none of them is retried", async () => {
+test("failed lookups have codes of their own and are not retried", async () => {
   const failing = (code: "origin_name_unknown" | "origin_dns_failed") => async () => {
     throw new HuiyuanError(code, "as the test wants");
   };
@@ -161,7 +161,7 @@ test("look-ups fail with codes of their own, and none of them is retried", async
   }
 });
 
-test("createSystemResolve() knows localhost, and shares a look-up among those who ask at once", async () => {
+test("createSystemResolve() resolves localhost, and simultaneous requests share a lookup", async () => {
   const resolve = createSystemResolve();
   const [one, other] = [resolve("localhost"), resolve("localhost")];
   expect(one).toBe(other);
@@ -185,7 +185,7 @@ test("https works with a name, a literal address, and a Host as the name of a li
   }
 });
 
-test("https reuses its connection and notices a cut body", async () => {
+test("https reuses its connection and detects a truncated body", async () => {
   const cut = [head("200 OK", [["Content-Length", "10"]]), "abc", "FIN"] as const;
   const server = await origin({ "/a": [response("x")], "/cut": cut }, { tls });
   const under = site(server.url, { ca: tls.cert, connections: 1 });
@@ -208,7 +208,7 @@ test("a certificate of an unknown authority or for another name is origin_tls", 
   expect(server.requests).toHaveLength(0);
 });
 
-test("one that closes each connection at once is a lost connection, whose address nobody can tell any more", async () => {
+test("a server that closes each connection at once is a failure to connect, although the peer's address is unknown", async () => {
   const script = `require("node:net").createServer((socket) => socket.on("error", () => {}).destroy())
     .listen(0, "127.0.0.1", function () { console.log(this.address().port); })`;
   const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
@@ -220,7 +220,7 @@ test("one that closes each connection at once is a lost connection, whose addres
   }
 });
 
-test("a server that speaks no TLS or leaves the handshake is origin_tls; one that says nothing is origin_timeout", async () => {
+test("a server without TLS, or one that aborts the handshake, is origin_tls; a silent one is origin_timeout", async () => {
   const rude = (answer: (connection: { send(text: string): Promise<void>; end(): void }) => void) =>
     origin(
       {},
@@ -242,7 +242,7 @@ test("a server that speaks no TLS or leaves the handshake is origin_tls; one tha
   await silent.closedDownTo(0);
 });
 
-test("a lent dispatcher is guarded, and of 20 endpoints at most 16 keep a connection", async () => {
+test("dispatcher() is guarded, and of 20 endpoints at most 16 keep a connection", async () => {
   const server = await origin({ "*": [response("x")] });
   const dialer: Dialer = createDialer({
     allowPrivate: (hostname, port) => hostname !== "closed.test" && port === server.port,
@@ -265,7 +265,7 @@ test("a lent dispatcher is guarded, and of 20 endpoints at most 16 keep a connec
   await server.closedDownTo(0);
 });
 
-test("close() lets requests of pools that had to make room end too", async () => {
+test("close() also waits for requests of evicted pools", async () => {
   const server = await origin({ "/0": [{ pause: 400 }, response("x")], "*": [{ pause: 100 }, response("x")] });
   const dialer = createDialer({ allowPrivate: () => true, resolve, connectTimeoutMs: 1000, connections: 1 });
   const get = async (index: number) => {
@@ -279,7 +279,7 @@ test("close() lets requests of pools that had to make room end too", async () =>
   expect(await Promise.all(all)).toEqual(Array.from({ length: 18 }, () => "x"));
 });
 
-test("what throws while its connection closes ends nothing else, and is told once", async () => {
+test("a throw while a connection closes ends nothing else, and reaches the request once", async () => {
   const told: string[] = [];
   const listen = (warning: Error) => void told.push(warning.message);
   process.on("warning", listen);

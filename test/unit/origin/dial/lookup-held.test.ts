@@ -1,4 +1,4 @@
-// Look-ups of the system that do not end: what an operator is told of them.
+// Tests the warning about system lookups that never end.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { createSystemResolve } from "../../../../src/origin/dial/lookup.ts";
@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** DNS finds every name at once; the system answers for none before `end`. */
+/** DNS finds every name at once; the system answers none before `end`. */
 function heldLab() {
   const told: object[] = [];
   const running: (() => void)[] = [];
@@ -31,18 +31,18 @@ function heldLab() {
   return { told, find, end, held: () => running.length };
 }
 
-test("createSystemResolve() warns once of names that the system holds for 30 s, and finds others directly", async () => {
+test("createSystemResolve() warns once about lookups that hang for 30 s, and finds other names directly", async () => {
   const { told, find, held } = heldLab();
   for (let at = 0; at < 8; at += 1) expect(await find(`n${at}.test`)).toEqual(["192.0.2.1"]);
   await vi.advanceTimersByTimeAsync(28_000);
   expect(told).toEqual([]);
   await vi.advanceTimersByTimeAsync(86_400_000);
   expect(told).toEqual([{ name: "n0.test" }]);
-  // No thread is waited for any more.
+  // Lookups no longer wait for a thread.
   expect([await find("one-more.test"), held()]).toEqual([["192.0.2.1"], 8]);
 });
 
-test("createSystemResolve() says nothing of a system that answers late, and warns anew once it has answered all", async () => {
+test("createSystemResolve() does not warn if the system answers late, and warns again once it has answered all", async () => {
   const { told, find, end } = heldLab();
   await find("late.test");
   await vi.advanceTimersByTimeAsync(29_000);

@@ -1,5 +1,5 @@
-// The resolver with a system that hangs and a real name server. What the system's own threads do with a silent one is
-// test/e2e/silent-names.test.ts.
+// Tests the resolver with a hanging system and a real name server. test/e2e/silent-names.lab.test.ts tests the system's own
+// threads.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,11 +21,11 @@ afterEach(async () => {
 interface Lab {
   readonly resolve: Resolve;
   readonly names: NameServer;
-  /** What the system was asked for, in turn. */
+  /** The names that the system was asked for, in order. */
   readonly onThreads: readonly string[];
 }
 
-/** `system` hangs unless it is said. */
+/** `system` hangs by default. */
 async function lab(
   table: NameTable,
   {
@@ -67,7 +67,7 @@ const after =
 const unasked = new HuiyuanError("origin_dns_failed", "as the test wants");
 const unknown = new HuiyuanError("origin_name_unknown", "as the test wants");
 
-test("a name for which the system is silent is found by asking directly, both families in turns", async () => {
+test("a name is found directly if the system is silent, with both families interleaved", async () => {
   const { resolve } = await lab({ "good.test": ["192.0.2.1", "192.0.2.2", "2001:db8::1"] });
   const began = performance.now();
   expect(await resolve("good.test")).toEqual(["192.0.2.1", "2001:db8::1", "192.0.2.2"]);
@@ -75,20 +75,20 @@ test("a name for which the system is silent is found by asking directly, both fa
   expect(performance.now() - began).toBeLessThan(1_500);
 });
 
-test("nobody is asked directly while the system answers", async () => {
+test("no name server is queried directly while the system answers", async () => {
   const { resolve, names } = await lab({ "good.test": ["192.0.2.1"] }, { system: after(20, ["192.0.2.9"]) });
   expect(await resolve("good.test")).toEqual(["192.0.2.9"]);
   await delay(300);
   expect(names.asked("good.test")).toBe(0);
 });
 
-test.each([unasked, unknown])("a failure of the system that comes at once is told at once: $code", async (failure) => {
+test.each([unasked, unknown])("an immediate failure of the system is thrown at once: $code", async (failure) => {
   const { resolve, names } = await lab({ "good.test": ["192.0.2.1"] }, { system: after(20, failure) });
   expect([await codeOf(resolve("good.test")), names.asked("good.test")]).toEqual([failure.code, 0]);
 });
 
 test.each(["silent", "failing", "unknown"] as const)(
-  "a family that is %s holds up the other for a moment only",
+  "a family that is %s delays the other only briefly",
   async (aaaa) => {
     const { resolve } = await lab({ "good.test": { a: ["192.0.2.1"], aaaa } });
     const began = performance.now();
@@ -98,22 +98,22 @@ test.each(["silent", "failing", "unknown"] as const)(
 );
 
 test.each(["silent", "failing", "unknown"] as const)(
-  "a name server for which the name is %s proves nothing",
+  "a direct query for a name that is %s proves nothing",
   async (answer) => {
     const { resolve } = await lab({ "near.test": answer }, { system: after(600, ["192.0.2.9"]) });
     expect(await resolve("near.test")).toEqual(["192.0.2.9"]);
   },
 );
 
-test("a name that the system calls unknown is unknown, whatever is asked beside it", async () => {
+test("a name that is unknown to the system is unknown, whatever the direct search does", async () => {
   const { resolve } = await lab({ "gone.test": "silent" }, { system: after(400, unknown) });
   const began = performance.now();
   expect(await codeOf(resolve("gone.test"))).toBe("origin_name_unknown");
   expect(performance.now() - began).toBeLessThan(900);
 });
 
-test("a system that gives up does not end a search that has begun", async () => {
-  // The second question is that of the second try, after the system has given up.
+test("a failure of the system does not end a running search", async () => {
+  // The second query is that of the retry, after the system has given up.
   const { resolve } = await lab(
     { "slow.test": { inTurn: ["silent", ["192.0.2.1"]] } },
     { system: after(300, unasked) },
@@ -123,12 +123,12 @@ test("a system that gives up does not end a search that has begun", async () => 
   expect(await codeOf(silent.resolve("dead.test"))).toBe("origin_dns_failed");
 });
 
-test("a name of the hosts file gets what stands there", async () => {
+test("a name in the hosts file gets its addresses from there", async () => {
   const { resolve, names } = await lab({ "good.test": ["192.0.2.1"] }, { hosts: "10.0.0.1 good.test" });
   expect([await resolve("good.test"), names.asked("good.test")]).toEqual([["10.0.0.1"], 0]);
 });
 
-test("search domains come first where the system asks them first, and a failure there ends the search", async () => {
+test("search domains are queried in the system's order, and a failure there ends the search", async () => {
   const table = {
     "db.in.test": "unknown",
     "db.out.test": ["10.0.0.1"],
@@ -143,7 +143,7 @@ test("search domains come first where the system asks them first, and a failure 
 });
 
 test.each(["alias", "failing", "silent"] as const)(
-  "a name with one family, and %s in the other, is no name that is not there, however late its addresses come",
+  "a name with one family, and %s in the other, exists, however late its addresses arrive",
   async (aaaa) => {
     const table = { "db.in.test": { a: ["10.0.0.1"], aMs: 300, aaaa }, db: ["192.0.2.1"] } as const;
     const { resolve } = await lab(table, { resolvConf: "search in.test" });
@@ -151,19 +151,19 @@ test.each(["alias", "failing", "silent"] as const)(
   },
 );
 
-test("an alias without an address is no name that is there", async () => {
+test("an alias without an address does not exist", async () => {
   const { resolve } = await lab({ "db.in.test": "alias", db: ["192.0.2.1"] }, { resolvConf: "search in.test" });
   expect(await resolve("db")).toEqual(["192.0.2.1"]);
 });
 
-test("nothing is kept: every look-up asks again, while the system is asked once", async () => {
+test("nothing is cached: every lookup queries again, while one call of the system is shared", async () => {
   const { resolve, onThreads } = await lab({ "flip.test": { inTurn: [["192.0.2.1"], ["127.0.0.1"], ["192.0.2.2"]] } });
   const found = [await resolve("flip.test"), await resolve("flip.test"), await resolve("flip.test")];
   expect(found).toEqual([["192.0.2.1"], ["127.0.0.1"], ["192.0.2.2"]]);
   expect(onThreads).toEqual(["flip.test"]);
 });
 
-test("each dial checks what was found directly for it", async () => {
+test("each dial checks the addresses that were found directly", async () => {
   const server = await startScriptedOrigin({ "*": [response("x"), "FIN"] }, { host: "127.0.0.2" });
   clean.push(() => server.close());
   const { resolve } = await lab({ "flip.test": { inTurn: [["127.0.0.2"], ["127.0.0.1"], ["127.0.0.2", "::1"]] } });
@@ -178,14 +178,14 @@ test("each dial checks what was found directly for it", async () => {
   expect([codes, server.requests.length]).toEqual([["found", "origin_blocked", "origin_blocked"], 1]);
 });
 
-test("while the system hangs, a search that failed does not keep the next from being made", async () => {
+test("while the system hangs, a failed search does not prevent the next one", async () => {
   const { resolve } = await lab({ "back.test": { inTurn: ["failing", ["192.0.2.1"]] } });
   const first = resolve("back.test");
   expect(await Promise.race([first, delay(600, "nothing")])).toBe("nothing");
   expect(await resolve("back.test")).toEqual(["192.0.2.1"]);
 });
 
-test("of one dialer's names 8 wait for a thread, up to 64 are asked directly, and no more", async () => {
+test("of one dialer's names 8 wait for a thread, up to 64 are looked up directly, and no more", async () => {
   const many = Array.from({ length: 64 }, (_, at) => `n${at}.test`);
   const table = Object.fromEntries(many.map((name, at) => [name, at < 63 ? "silent" : ["192.0.2.1"]] as const));
   const { resolve, onThreads } = await lab(table);

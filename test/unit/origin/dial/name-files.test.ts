@@ -27,7 +27,7 @@ const CLUSTER = "search shop.svc.cluster.local cluster.local\nnameserver 10.0.0.
 test.each([
   ["", "images.example.com", ["images.example.com"]],
   ["nameserver 10.0.0.10\nsearch shop.test", "images.example.com", ["images.example.com"]],
-  // Without search domains glibc takes that of the machine's own name.
+  // Without search domains glibc uses the domain of the machine's own name.
   ["", "images", []],
   ["options ndots:0", "images", ["images"]],
   ["domain shop.test", "images", ["images.shop.test", "images"]],

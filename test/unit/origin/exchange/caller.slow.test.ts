@@ -1,4 +1,4 @@
-// What the S3 store and callbacks get of answers whose connection ends while nobody takes the body.
+// Tests how the S3 store and callbacks see a response whose connection ends while its body is not read.
 import { getEventListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
@@ -39,7 +39,7 @@ async function open(scripts: ScriptTable, connections: number): Promise<{ caller
   return { caller, origin };
 }
 
-/** A body is paused with nothing left to read when its last bytes are those that fill undici's 64 KiB. */
+/** A body is paused with nothing left to read if its last bytes fill undici's 64 KiB. */
 const BODY = Buffer.alloc(66_000, "0123456789");
 const MANY = 24;
 
@@ -51,7 +51,7 @@ async function readLate(caller: Caller): Promise<"whole" | "cut" | "wrong"> {
     body: undefined,
     signal: AbortSignal.timeout(10_000),
   });
-  await delay(80); // So long that the end has come by then.
+  await delay(80); // Long enough for the end to have arrived.
   const parts: Buffer[] = [];
   try {
     for await (const part of body) parts.push(part);
@@ -80,24 +80,24 @@ test.each<[string, "whole" | "cut" | "either", Script]>([
     "whole",
     [head("200 OK", [CHUNKED, CLOSE]), chunk(first), { pause: 20 }, chunk(last), "0\r\n\r\n", "FIN"],
   ],
-  ["cut from a length", "cut", [head("200 OK", [length(70_000)]), first, { pause: 20 }, last, "FIN"]],
+  ["truncated within its length", "cut", [head("200 OK", [length(70_000)]), first, { pause: 20 }, last, "FIN"]],
   [
-    "cut from a length, over a last connection",
+    "truncated within its length, over a last connection",
     "cut",
     [head("200 OK", [length(70_000), CLOSE]), first, { pause: 20 }, last, "FIN"],
   ],
   [
-    "cut from its chunks, over a last connection",
+    "truncated within its chunks, over a last connection",
     "cut",
     [head("200 OK", [CHUNKED, CLOSE]), chunk(first), { pause: 20 }, chunk(last), "FIN"],
   ],
   [
-    "of a length, reset behind it",
+    "of a length, reset after it",
     "either",
     [head("200 OK", [length(66_000)]), first, { pause: 20 }, last, { pause: 20 }, "RST"],
   ],
   [
-    "of a length, reset behind it, over a last connection",
+    "of a length, reset after it, over a last connection",
     "either",
     [head("200 OK", [length(66_000), CLOSE]), first, { pause: 20 }, last, { pause: 20 }, "RST"],
   ],
@@ -107,11 +107,11 @@ test.each<[string, "whole" | "cut" | "either", Script]>([
     [head("200 OK"), first, { pause: 20 }, last, { pause: 20 }, "RST"],
   ],
   [
-    "cut from a length by a reset",
+    "truncated within its length by a reset",
     "cut",
     [head("200 OK", [length(70_000), CLOSE]), first, { pause: 20 }, last, { pause: 20 }, "RST"],
   ],
-])("call() gives a body %s, that is read late, for what it is (%s)", async (_name, wanted, script) => {
+])("call() returns a body %s that is read late as %s", async (_name, wanted, script) => {
   const caller = await callerOf(script);
   const found = new Set(await Promise.all(Array.from({ length: MANY }, () => readLate(caller))));
   if (wanted === "either") expect(found.has("wrong")).toBe(false);
@@ -139,7 +139,7 @@ test("call() rejects when its signal fires before a connection is free, and is n
   expect(origin.connections).toBe(1);
 });
 
-test("call() leaves nothing with its signal: not once the answer is read, nor where it was never sent", async () => {
+test("call() leaves no listener on its signal, neither once the response is read nor if the call was never sent", async () => {
   const slow: Script = [head("200 OK", [length(2)]), "o", { pause: 100 }, "k"];
   const { caller } = await open({ "*": slow }, 1);
   const signals = [new AbortController(), new AbortController(), new AbortController()] as const;
@@ -157,7 +157,7 @@ test("call() leaves nothing with its signal: not once the answer is read, nor wh
   expect(signals.map(({ signal }) => getEventListeners(signal, "abort").length)).toEqual([0, 0, 0]);
 });
 
-test("discard() and an abort, of a body whose connection has ended meanwhile, let go of it", async () => {
+test("discard() and an abort free the connection of a body whose connection has ended", async () => {
   const caller = await callerOf([head("200 OK", [length(66_000), CLOSE]), first, { pause: 20 }, last, "FIN"]);
   const gone = new AbortController();
   const replies = await Promise.all(

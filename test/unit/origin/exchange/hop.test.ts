@@ -36,12 +36,12 @@ const TARGETS = [
 ] as const;
 
 for (const [url, key, target] of TARGETS) {
-  test(`keyPath() asks ${url} for ${JSON.stringify(key)} as ${target}`, () => {
+  test(`keyPath() below ${url} encodes ${JSON.stringify(key)} as ${target}`, () => {
     expect(hopOf(url, key).target).toBe(target);
   });
 }
 
-test("encodeKey() is undone by decodeURIComponent() and leaves nothing that ends a path", () => {
+test("decodeURIComponent() reverses encodeKey(), whose result contains no character that ends a path", () => {
   fc.assert(
     fc.property(anyText({ minLength: 1, maxLength: 60 }), (text) => {
       fc.pre(isKey(text));
@@ -57,7 +57,7 @@ function isKey(text: string): boolean {
     toKey(text);
     return true;
   } catch {
-    return false; // toKey() refuses it, and so it never gets to encodeKey()
+    return false; // toKey() refuses it, so encodeKey() never gets it
   }
 }
 
@@ -84,13 +84,13 @@ for (const url of BAD_HOMES) {
   });
 }
 
-test("hopUrl() leaves out the query and the scheme's own port", () => {
+test("hopUrl() omits the query and the scheme's default port", () => {
   const hop = { isSecure: true, hostname: "h", port: 443, target: "/a?token=1", isHome: true };
   expect(hopUrl(hop)).toBe("https://h/a");
   expect(hopUrl({ ...hop, port: 8443 })).toBe("https://h:8443/a");
 });
 
-test("hopEndpoint() takes an IPv6 literal out of its brackets", () => {
+test("hopEndpoint() removes the brackets of an IPv6 literal", () => {
   const hop = hopOf("http://[::1]:8080/x", "a");
   expect(hopEndpoint(hop, undefined)).toEqual({
     isSecure: false,

@@ -71,7 +71,7 @@ test("nextHop() follows five redirects and refuses the sixth", () => {
   );
 });
 
-test("nextHop() never makes a hop home again after it has left, and none to a private home", () => {
+test("nextHop() never marks a hop as home after a foreign one, and never returns to a private home", () => {
   const hop = hopOf("http://h", "a");
   const away = nextHop([hop], "http://other/", { hop, isPrivate: true });
   expect(nextHop([hop, away], "http://h/b", { hop, isPrivate: false }).isHome).toBe(false);

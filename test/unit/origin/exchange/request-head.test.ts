@@ -4,7 +4,7 @@ import { createRequestHead, type RequestViaHeaders } from "../../../../src/origi
 const OPTIONS = { userAgent: "Huiyuan/1", serverId: "a1", host: undefined, referer: undefined, headers: {} };
 const NONE: RequestViaHeaders = { via: undefined, cdnLoop: undefined };
 
-test("headers() sends its own four headers and the two loop marks, and nothing else", () => {
+test("headers() returns its own four headers, Via and CDN-Loop, and nothing else", () => {
   expect(createRequestHead(OPTIONS).headers(NONE, true)).toEqual(
     [
       ["Accept", "*/*"],
@@ -16,7 +16,7 @@ test("headers() sends its own four headers and the two loop marks, and nothing e
   );
 });
 
-test("headers() sends Host, Referer and configured headers home only, and lets them replace its own", () => {
+test("headers() returns Host, Referer and configured headers only for the home, where they replace its own", () => {
   const head = createRequestHead({
     ...OPTIONS,
     host: "img.example.com",
@@ -29,7 +29,7 @@ test("headers() sends Host, Referer and configured headers home only, and lets t
   expect(head.headers(NONE, false)).toEqual(createRequestHead(OPTIONS).headers(NONE, false));
 });
 
-test("headers() adds itself to the marks that came", () => {
+test("headers() appends this server to received Via and CDN-Loop", () => {
   const headers = createRequestHead(OPTIONS).headers({ via: "1.1 edge (x)", cdnLoop: "cdn; abc" }, true);
   expect(headers.slice(-4)).toEqual(["Via", "1.1 edge (x), 1.1 huiyuan-a1", "CDN-Loop", "cdn; abc, huiyuan-a1"]);
 });
@@ -42,15 +42,15 @@ const LOOPS: readonly RequestViaHeaders[] = [
   { via: "1.1 x".padEnd(3000, ", 1.1 x"), cdnLoop: undefined },
 ];
 
-for (const marks of LOOPS) {
-  test(`headers() refuses ${JSON.stringify(marks).slice(0, 60)} as a loop`, () => {
-    expect(() => createRequestHead(OPTIONS).headers(marks, true)).toThrow(
+for (const received of LOOPS) {
+  test(`headers() refuses ${JSON.stringify(received).slice(0, 60)} as a loop`, () => {
+    expect(() => createRequestHead(OPTIONS).headers(received, true)).toThrow(
       expect.objectContaining({ code: "origin_loop" }),
     );
   });
 }
 
-test("headers() takes another server of the family for no loop, and drops a mark that cannot be sent", () => {
+test("headers() accepts another Huiyuan server in the chain, and drops a value that cannot be sent", () => {
   const head = createRequestHead(OPTIONS);
   expect(head.headers({ via: "1.1 huiyuan-a11", cdnLoop: "huiyuan-a" }, true)).toContain("huiyuan-a, huiyuan-a1");
   expect(head.headers({ via: "1.1 \u00e9", cdnLoop: undefined }, true)).toContain("1.1 huiyuan-a1");
@@ -69,14 +69,14 @@ const BAD_HEADERS = [
 ];
 
 for (const name of BAD_HEADERS) {
-  test(`createRequestHead() refuses to be configured with the header ${JSON.stringify(name)}`, () => {
+  test(`createRequestHead() refuses the configured header ${JSON.stringify(name)}`, () => {
     expect(() => createRequestHead({ ...OPTIONS, headers: { [name]: "x" } })).toThrow(
       expect.objectContaining({ code: "settings_invalid" }),
     );
   });
 }
 
-test("createRequestHead() refuses values that would break out of their line", () => {
+test("createRequestHead() refuses values that would start a new header line", () => {
   for (const change of [{ headers: { X: "a\r\nY: b" } }, { host: "h\r\n" }, { referer: "x\n" }, { serverId: "a b" }]) {
     expect(() => createRequestHead({ ...OPTIONS, ...change })).toThrow(
       expect.objectContaining({ code: "settings_invalid" }),

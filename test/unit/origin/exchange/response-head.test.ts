@@ -14,7 +14,7 @@ function facts(headers: RawHeaders): AnswerFacts {
   return verdict.facts;
 }
 
-test("judgeHead() takes 404 and 410 for absent, and the five redirects for redirects", () => {
+test("judgeHead() returns absent for 404 and 410, and redirect for the five redirect statuses", () => {
   expect([judge(404).kind, judge(410).kind]).toEqual(["absent", "absent"]);
   for (const status of [301, 302, 303, 307, 308]) {
     expect(judge(status, { location: "/b" })).toEqual({ kind: "redirect", location: "/b" });
@@ -44,7 +44,7 @@ for (const [status, headers, code] of REFUSED) {
   });
 }
 
-test("judgeHead() tells the origin's status, and how long it asks to wait", () => {
+test("judgeHead() throws with the origin's status and its Retry-After", () => {
   const waits: readonly (readonly [string, number | undefined])[] = [
     ["7", 7],
     ["Thu, 01 Jan 2026 00:00:30 GMT", 30],
@@ -72,7 +72,7 @@ test("judgeHead() reads size and framing", () => {
   }
 });
 
-test("judgeHead() keeps the listed headers and validators only, and none that is long or not visible ASCII", () => {
+test("judgeHead() returns only listed headers and validators, and none that is long or not visible ASCII", () => {
   const kept = facts({
     "content-disposition": 'inline; filename="a.jpg"',
     "content-language": "x".repeat(1025),
@@ -85,7 +85,7 @@ test("judgeHead() keeps the listed headers and validators only, and none that is
   expect([kept.etag, kept.lastModified]).toEqual(['"v1"', undefined]);
 });
 
-test("judgeHead() takes a 304 for an answer where the request was conditional", () => {
+test("judgeHead() accepts a 304 if the request was conditional", () => {
   const headers = { etag: 'W/"v2"', "cache-control": ["max-age=5", "no-cache"], date: "now", age: "3", expires: "0" };
   expect(judge(304, headers, true)).toEqual({
     kind: "not-modified",
@@ -118,7 +118,7 @@ const DIGESTS: readonly (readonly [string, RawHeaders, object])[] = [
     { sha256: digest("sha256"), md5: digest("md5"), sha1: digest("sha1") },
   ],
   [
-    "the newer of two that differ",
+    "the newer of two different ones",
     { "content-md5": base64("md5"), "content-digest": `md5=:${Buffer.alloc(16).toString("base64")}:` },
     { md5: Buffer.alloc(16) },
   ],

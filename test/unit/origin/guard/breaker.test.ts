@@ -1,4 +1,4 @@
-// When an origin is left alone, when it is tried again, and what is said of it.
+// Tests when the breaker opens and closes, and the lines that it logs.
 import { beforeEach, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Breaker, createBreaker } from "../../../../src/origin/guard/breaker.ts";
@@ -28,7 +28,7 @@ function open(): void {
 }
 
 describe("a closed breaker", () => {
-  // a letter: this key fails; "+": an answer; ">": two seconds pass
+  // a letter: this key fails; "+": a response; ">": two seconds pass
   test.each([
     ["abcd", "open"],
     ["abc", "closed"],
@@ -54,7 +54,7 @@ describe("a closed breaker", () => {
     expect(breaker.state).toBe(state);
   });
 
-  test("opens by bodies that stop coming, each counted once", () => {
+  test("opens by stalled bodies, each counted once", () => {
     for (const key of ["a", "b", "c", "d"]) {
       answer();
       breaker.bodyFailed({ key, error: new HuiyuanError("origin_timeout", "stalled") });
@@ -62,7 +62,7 @@ describe("a closed breaker", () => {
     expect(breaker.state).toBe("open");
   });
 
-  test("learns nothing from a request that was left", () => {
+  test("does not count a request without outcome", () => {
     for (const _ of "abcd") breaker.left(breaker.enter());
     for (const key of ["a", "b", "c"]) fail(key);
     expect(breaker.state).toBe("closed");
@@ -72,13 +72,13 @@ describe("a closed breaker", () => {
 describe("an open breaker", () => {
   beforeEach(open);
 
-  test("refuses with the time that is left", () => {
+  test("refuses with the remaining time", () => {
     expect(breaker.refusal()).toMatchObject({ code: "origin_failing", retryAfterSeconds: 2 });
     clock.now += 1_001;
     expect(() => breaker.enter()).toThrow(expect.objectContaining({ code: "origin_failing", retryAfterSeconds: 1 }));
   });
 
-  test("hears nothing of what was asked before it opened", () => {
+  test("ignores outcomes of requests from before it opened", () => {
     breaker.answered("request");
     breaker.failed("request", { key: "z", error: DOWN });
     breaker.bodyFailed({ key: "z", error: DOWN });
@@ -97,7 +97,7 @@ describe("an open breaker", () => {
     expect(() => breaker.enter()).toThrow(expect.objectContaining({ code: "origin_failing" }));
   });
 
-  test("closes when the probe is answered, with nothing counted", () => {
+  test("closes when the probe succeeds, with no counts", () => {
     clock.now += RULES.openMs;
     breaker.answered(breaker.enter());
     expect(breaker.state).toBe("closed");
@@ -105,7 +105,7 @@ describe("an open breaker", () => {
     expect(breaker.state).toBe("closed");
   });
 
-  test("is open for as long again when the probe fails", () => {
+  test("stays open for the same time again when the probe fails", () => {
     clock.now += RULES.openMs;
     fail("x");
     expect(breaker.state).toBe("open");
@@ -115,14 +115,14 @@ describe("an open breaker", () => {
     expect(breaker.enter()).toBe("probe");
   });
 
-  test("lets another probe through when one was left", () => {
+  test("lets another probe through if one ended without outcome", () => {
     clock.now += RULES.openMs;
     breaker.left(breaker.enter());
     expect(breaker.enter()).toBe("probe");
   });
 });
 
-test("ten minutes of outage are told in five lines", () => {
+test("ten minutes of outage are logged in five lines", () => {
   open();
   const until = clock.now + 600_000;
   while (clock.now < until) {
@@ -131,7 +131,7 @@ test("ten minutes of outage are told in five lines", () => {
   }
   breaker.answered("probe");
   expect(log.lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
-    "warn an origin keeps failing: it is left alone and tried again every 2000 ms",
+    "warn an origin keeps failing: no requests to it except one probe every 2000 ms",
     "warn an origin still fails",
     "warn an origin still fails",
     "warn an origin still fails",

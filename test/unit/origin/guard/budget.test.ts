@@ -1,4 +1,4 @@
-// Who may ask an origin when, by a clock of the test's own.
+// Tests when requests to an origin are admitted, with a fake clock.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Budget, type BudgetRules, createBudget, type Traffic } from "../../../../src/origin/guard/budget.ts";
 import { linesOf } from "../../../helpers/log-lines.ts";
@@ -22,7 +22,7 @@ function budgetOf(rules: Partial<BudgetRules>): Budget {
   });
 }
 
-/** What has become of each request so far: `in`, `waits`, or the code of its failure. */
+/** The state of each request: `in`, `waits`, or the code of its failure. */
 function asking(budget: Budget) {
   const outcomes: string[] = [];
   return {
@@ -46,7 +46,7 @@ function asking(budget: Budget) {
   };
 }
 
-/** Lets promises run, and time pass by so much. */
+/** Lets promises run, and advances the clock. */
 const settle = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 
 describe("connections", () => {
@@ -61,7 +61,7 @@ describe("connections", () => {
     expect(outcomes).toEqual(["in", "in", "in", "waits"]);
   });
 
-  test("are left in part to clients, who go first", async () => {
+  test("are partly reserved for clients, which have priority", async () => {
     const budget = budgetOf({ connections: 4 });
     const { outcomes, ask } = asking(budget);
     for (const _ of "abcd") await ask("bulk");
@@ -71,7 +71,8 @@ describe("connections", () => {
     expect(outcomes.slice(4)).toEqual(["in", "waits"]);
     budget.leave();
     await settle();
-    // Three bulk requests were running, one has left: the client is let in, not the one that came before it.
+    // Three bulk requests were running and one has ended: the client is admitted before the bulk request that came
+    // earlier.
     expect(outcomes).toEqual(["in", "in", "in", "waits", "in", "in"]);
     budget.leave();
     budget.leave();
@@ -79,7 +80,7 @@ describe("connections", () => {
     expect(outcomes[3]).toBe("in");
   });
 
-  test("a single one serves both kinds", async () => {
+  test("with a single one both kinds are served", async () => {
     const budget = budgetOf({ connections: 1 });
     const { outcomes, ask } = asking(budget);
     await ask("bulk");
@@ -105,7 +106,7 @@ describe("waiting", () => {
     expect(outcomes[2]).toBe("in");
   });
 
-  test("ends with the signal, before and while it waits", async () => {
+  test("ends with the signal, before and during the wait", async () => {
     const budget = budgetOf({ connections: 1 });
     const { outcomes, ask } = asking(budget);
     await ask("client");
@@ -122,7 +123,7 @@ describe("waiting", () => {
     expect(budget.usage()).toMatchObject({ running: 1, waiting: 0 });
   });
 
-  test("is refused where a thousand wait", async () => {
+  test("is refused if a thousand wait", async () => {
     const budget = budgetOf({ connections: 1 });
     const { outcomes, ask } = asking(budget);
     for (let index = 0; index < 1_002; index += 1) await ask("client");
@@ -132,7 +133,7 @@ describe("waiting", () => {
 });
 
 describe("requests a second", () => {
-  test("go out at the rate, clients before bulk work", async () => {
+  test("are sent at the rate, clients before bulk work", async () => {
     const budget = budgetOf({ connections: 100, requestsPerSecond: 4, waitMs: 10_000 });
     const { outcomes, ask } = asking(budget);
     for (const traffic of ["bulk", "client", "client", "client", "bulk", "client", "client"] as const)
@@ -152,7 +153,7 @@ describe("requests a second", () => {
 });
 
 describe("pause()", () => {
-  test("refuses clients, those who wait too, and holds bulk work until it is over", async () => {
+  test("refuses clients, including waiting ones, and delays bulk work until it is over", async () => {
     const budget = budgetOf({ connections: 1, waitMs: 60_000 });
     const { outcomes, ask } = asking(budget);
     await ask("client");
@@ -182,7 +183,7 @@ describe("pause()", () => {
     expect(budget.usage().pausedMs).toBe(expected);
   });
 
-  test("is told once, those that follow within a minute with it", async () => {
+  test("is logged once for all pauses within a minute", async () => {
     const budget = budgetOf({});
     for (let second = 0; second < 90; second += 1) {
       budget.pause(429, 1);

@@ -1,4 +1,4 @@
-// What an origin's outcomes mean to its breaker and its budget.
+// Tests how an origin's outcomes change its breaker and its budget.
 import { beforeEach, describe, expect, test } from "vitest";
 import { ERROR_CODES, type ErrorCode, HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
@@ -61,7 +61,7 @@ test.each(ERROR_CODES.map((code) => [code, DOWN.includes(code) ? "open" : "close
   async (code, state) => {
     const origin = guarded(failing(code));
     for (const key of KEYS.slice(1)) await expect(origin.fetch(ask(key))).rejects.toMatchObject({ code });
-    // The one that opens it is told as those that follow.
+    // The failure that opens the breaker reads like those that follow.
     const last = state === "open" ? { code: "origin_failing", retryAfterSeconds: 1, cause: { code } } : { code };
     await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject(last);
     expect(breaker.state).toBe(state);
@@ -81,8 +81,8 @@ test.each([
   expect(breaker.state).toBe(state);
 });
 
-describe("a place", () => {
-  test("is given back when the body ends, breaks or is let go", async () => {
+describe("a slot of the budget", () => {
+  test("is released when the body ends, fails or is destroyed", async () => {
     const bodies = [arriving(), arriving(), arriving()];
     const origin = guarded(...bodies.map((body) => body.reply));
     const [whole, broken] = bodies;
@@ -106,7 +106,7 @@ describe("a place", () => {
     expect(budget.usage().running).toBe(0);
   });
 
-  test("is given back after an answer without a body", async () => {
+  test("is released after a response without a body", async () => {
     expect(await guarded(absent).fetch(ask("a.jpg"))).toBeUndefined();
     expect(await guarded(notModified()).fetch(ask("a.jpg", { unless: VALIDATORS }))).toMatchObject({
       isNotModified: true,
@@ -114,7 +114,7 @@ describe("a place", () => {
     expect(budget.usage().running).toBe(0);
   });
 
-  test("that is not free in time is overloaded, and no failure of the origin", async () => {
+  test("that is not free in time is overloaded, and does not count as a failure of the origin", async () => {
     const hanging = arriving();
     const origin = guarded(hanging.reply);
     await origin.fetch(ask("a.jpg"));
@@ -125,7 +125,7 @@ describe("a place", () => {
   });
 });
 
-test("bodies that stop coming open the breaker, cut ones do not", async () => {
+test("stalled bodies open the breaker, truncated ones do not", async () => {
   for (const [code, state] of [
     ["origin_truncated", "closed"],
     ["origin_timeout", "open"],
@@ -140,7 +140,7 @@ test("bodies that stop coming open the breaker, cut ones do not", async () => {
   }
 });
 
-test("bodies that this side did not take in time are no failures of the origin", async () => {
+test("bodies that this side did not read in time do not count as failures of the origin", async () => {
   for (const key of KEYS) {
     const body = arriving();
     const answer = await fetched(guarded(body.reply), key);
@@ -150,7 +150,7 @@ test("bodies that this side did not take in time are no failures of the origin",
   expect([breaker.state, budget.usage().running]).toEqual(["closed", 0]);
 });
 
-test("the body passes through unchanged, with its pauses", async () => {
+test("the guard passes the body through unchanged, with its pauses", async () => {
   const body = arriving();
   const answer = await fetched(guarded(body.reply), "a.jpg");
   const heard: string[] = [];
@@ -178,18 +178,18 @@ describe("a probe", () => {
     ["an image", image(bytes), "closed"],
     ["an absence", absent, "closed"],
     ["a refusal", failing("origin_status", { originStatus: 403 }), "closed"],
-    ["a useless answer", failing("origin_redirect"), "closed"],
+    ["a response that may not be used", failing("origin_redirect"), "closed"],
     ["its own error", failing("origin_status", { originStatus: 500 }), "open"],
-    ["nothing", failing("origin_timeout"), "open"],
-    ["no word, as this server stops", failing("draining"), "half-open"],
-  ])("that brings %s leaves the breaker %s", async (_, reply, state) => {
+    ["a timeout", failing("origin_timeout"), "open"],
+    ["no outcome, because this server stops", failing("draining"), "half-open"],
+  ])("with the outcome %s leaves the breaker %s", async (_, reply, state) => {
     await guarded(reply)
       .fetch(ask("a.jpg"))
       .catch(() => undefined);
     expect(breaker.state).toBe(state);
   });
 
-  test("is one request, the others are refused at once", async () => {
+  test("is one request; the others are refused at once", async () => {
     const body = arriving();
     let answer!: (value: undefined) => void;
     const origin = guarded(() => new Promise((resolve) => (answer = resolve)), body.reply);
@@ -207,7 +207,7 @@ test.each([
   [500, 3, 0],
   [403, 3, 0],
   [429, undefined, 0],
-])("status %i with Retry-After %s leaves the origin alone for %d ms", async (originStatus, seconds, expected) => {
+])("status %i with Retry-After %s pauses the origin for %d ms", async (originStatus, seconds, expected) => {
   const details = { originStatus, ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }) };
   const fake = fakeOrigin(failing("origin_status", details));
   const origin = guardOrigin(fake, { breaker, budget, traffic: "client" });

@@ -8,13 +8,13 @@ import { ask, codeOf, fetchWhole } from "../../../helpers/site-under-test.ts";
 const KEYS = { accessKey: "MY_ACCESS_KEY", secretKey: "MY_SECRET_KEY" };
 
 describe("signQiniuTarget()", () => {
-  test("makes the token of the documentation", () => {
+  test("returns the token of the documentation", () => {
     expect(signQiniuTarget("http://78re52.com1.z0.glb.clouddn.com", "/resource/flower.jpg", KEYS, 1_451_491_200)).toBe(
       "/resource/flower.jpg?e=1451491200&token=MY_ACCESS_KEY:438dd8pXocjYuF-6dTcKMtETB2g=",
     );
   });
 
-  test("puts e after a query that is there, and signs both", () => {
+  test("appends e to an existing query, and signs both", () => {
     const target = signQiniuTarget("http://h", "/a.jpg?imageView2/1/w/100", KEYS, 1);
     expect(target).toMatch(/^\/a\.jpg\?imageView2\/1\/w\/100&e=1&token=MY_ACCESS_KEY:[\w-]{27}=$/);
     expect(target.split("token=")[1]).not.toBe(signQiniuTarget("http://h", "/a.jpg", KEYS, 1).split("token=")[1]);
@@ -33,7 +33,7 @@ describe("createQiniu()", () => {
     await scripted?.close();
   });
 
-  test("asks a public bucket for the plain path", async () => {
+  test("requests the plain path of a public bucket", async () => {
     await start({ referer: "http://www.example.com/" });
     expect((await fetchWhole(origin, "图/a b+c.jpg")).bytes.toString()).toBe("bytes");
     expect(scripted.requests[0]).toMatchObject({
@@ -42,7 +42,7 @@ describe("createQiniu()", () => {
     });
   });
 
-  test("signs for a private bucket, and keeps the token out of what it tells", async () => {
+  test("signs for a private bucket, and never shows the token", async () => {
     await start({ private: true, ...KEYS });
     const { answer } = await fetchWhole(origin, "图.jpg");
     const target = signQiniuTarget(scripted.url, "/%E5%9B%BE.jpg", KEYS, 1_451_491_200);
@@ -51,14 +51,14 @@ describe("createQiniu()", () => {
     expect(origin.id).not.toMatch(/MY_/);
   });
 
-  test("signs a query that is passed on", async () => {
+  test("signs a forwarded query", async () => {
     await start({ private: true, ...KEYS });
     await fetchWhole(origin, "a.jpg", { query: "imageView2/1/w/100" });
     const target = signQiniuTarget(scripted.url, "/a.jpg?imageView2/1/w/100", KEYS, 1_451_491_200);
     expect(scripted.requests[0]?.target).toBe(target);
   });
 
-  test("passes no redirect on that may repeat the token", async () => {
+  test("does not pass on a redirect that may repeat the token", async () => {
     await start({ private: true, ...KEYS });
     await scripted.close();
     const { port } = scripted;
@@ -78,7 +78,7 @@ describe("createQiniu()", () => {
     }
   });
 
-  test("says which URL failed without its token", async () => {
+  test("names the failed URL without its token", async () => {
     await start({ private: true, ...KEYS });
     const dead = createQiniu({ ...optionsAt(scripted.url), private: true, ...KEYS, allowPrivate: false });
     try {

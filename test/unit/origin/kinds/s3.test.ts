@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 describe("createS3()", () => {
-  test("asks without keys for a public bucket, prefix and key in the encoding of the signature", async () => {
+  test("requests a public bucket without keys, with prefix and key encoded as for a signature", async () => {
     await start([response("bytes")], { prefix: "old/" });
     await fetchWhole(origin, "图/a b+c!(1).jpg");
     expect(scripted.requests[0]?.target).toBe("/pictures/old/%E5%9B%BE/a%20b%2Bc%21%281%29.jpg");
@@ -49,7 +49,7 @@ describe("createS3()", () => {
     expect(origin.id).not.toMatch(/AKID|verysecret/);
   });
 
-  test("dates the retry anew", async () => {
+  test("gives the retry a new date", async () => {
     let time = NOW;
     await start({ inTurn: [["RST"], [response("bytes")]] }, { ...CREDENTIALS, now: () => (time += 1_000) });
     await fetchWhole(origin, "a.jpg");
@@ -63,7 +63,7 @@ describe("createS3()", () => {
     ["301 Moved Permanently", { "x-amz-bucket-region": "eu-west-1" }],
     ["307 Temporary Redirect", { Location: "http://pictures.s3.eu-west-1.amazonaws.com/a.jpg" }],
     ["302 Found", { Location: "/pictures/b.jpg" }],
-  ])("follows no redirect: %s %j", async (status, headers) => {
+  ])("refuses a redirect: %s %j", async (status, headers) => {
     await start([response(xml("PermanentRedirect"), { status, headers })], CREDENTIALS);
     expect(await codeOf(origin.fetch(ask("a.jpg")))).toBe("origin_redirect");
     expect(scripted.requests).toHaveLength(1);
@@ -75,11 +75,11 @@ describe("createS3()", () => {
     ["AccessDenied", "403 Forbidden", "origin_status"],
     ["SignatureDoesNotMatch", "403 Forbidden", "origin_status"],
     ["SlowDown", "503 Slow Down", "origin_status"],
-  ])("%s (%s) is %s, asked with GET and with HEAD", async (code, status, wanted) => {
+  ])("%s (%s) is %s, with GET and with HEAD", async (code, status, wanted) => {
     await start([response(xml(code), { status })], CREDENTIALS);
     expect(await codeOf(origin.fetch(ask("a.jpg")))).toBe(wanted);
     await scripted.close();
-    // A HEAD is answered without a body.
+    // The response to a HEAD has no body.
     scripted = await startScriptedOrigin(({ method }, connection) => {
       const whole = response(xml(code), { status });
       return connection.send(method === "HEAD" ? whole.subarray(0, whole.indexOf("\r\n\r\n") + 4) : whole);
@@ -93,14 +93,14 @@ describe("createS3()", () => {
     );
   });
 
-  test("a 404 that breaks off before it says what is missing is a failure", async () => {
+  test("a 404 whose body is truncated before the code is a failure", async () => {
     const cut = Buffer.from(xml("NoSuchBucket")).subarray(0, 30);
     const whole = response(cut, { status: "404 Not Found", headers: { "Content-Length": "900" } });
     await start([whole, "FIN"], CREDENTIALS);
     expect(await codeOf(origin.fetch(ask("a.jpg")))).toBe("origin_status");
   });
 
-  test("an operator's own Authorization never stands beside the signature", async () => {
+  test("an operator's own Authorization is never sent beside the signature", async () => {
     await start([response("bytes")], CREDENTIALS);
     await fetchWhole(origin, "a.jpg", { headers: { authorization: "Bearer other", "x-more": "yes" } });
     expect(scripted.requests[0]?.headers.authorization).toMatch(
@@ -109,13 +109,13 @@ describe("createS3()", () => {
     expect(scripted.requests[0]?.headers["x-more"]).toBe("yes");
   });
 
-  test("never asks with a query, which would be signed", async () => {
+  test("never sends a query, which would be signed", async () => {
     await start([response("bytes")], CREDENTIALS);
     await fetchWhole(origin, "a.jpg", { query: "acl" });
     expect(scripted.requests[0]?.target).toBe("/pictures/a.jpg");
   });
 
-  test("names the store's own code in the failure", async () => {
+  test("names the store's own code in the error", async () => {
     await start([response(xml("RequestTimeTooSkewed"), { status: "403 Forbidden" })], CREDENTIALS);
     await expect(origin.fetch(ask("a.jpg"))).rejects.toThrow(/403 \(RequestTimeTooSkewed\)/);
   });
@@ -140,7 +140,7 @@ describe("createS3()", () => {
   });
 
   test.each(['"0123456789abcdef0123456789abcdef-2"', 'W/"0123456789abcdef0123456789abcdef"', '"0123"'])(
-    "the ETag %s is no declared MD5",
+    "the ETag %s is not a declared MD5",
     async (etag) => {
       await start([response("bytes", { headers: { ETag: etag } })], { preset: "ceph" });
       expect((await fetchWhole(origin, "a.jpg")).answer.digests).toEqual({});
@@ -167,9 +167,9 @@ test.each([
   [403, "", false, undefined],
   [500, xml("NoSuchKey"), false, "NoSuchKey"],
   [400, xml("evil\ncode"), false, undefined],
-  [404, undefined, false, "its body broke off"],
+  [404, undefined, false, "its body is truncated"],
 ])("readS3Error(%i, %j): absent %s, says %s", (status, body, isAbsent, says) => {
-  expect(readS3Error(status, body)).toEqual({ isAbsent, says });
+  expect(readS3Error(status, body)).toEqual({ isAbsent, detail: says });
 });
 
 function optionsAt(endpoint: string): S3Options {

@@ -1,4 +1,4 @@
-// What a site makes of origins that fail, lie, stall or never stop.
+// Tests sites that fail, send false data, stall or never stop.
 import { afterEach, expect, test } from "vitest";
 import type { OriginTimeouts } from "../../../../src/origin/kinds/http-origin.ts";
 import type { Origin } from "../../../../src/origin/origin.ts";
@@ -50,9 +50,9 @@ const HEAD_FAULTS: readonly (readonly [string, Script, string, number])[] = [
   ["403", [response("x", { status: "403 No" })], "origin_status", 1],
   ["a declared length over the limit", [head("200 OK", [["Content-Length", "1048577"]])], "origin_too_large", 1],
   ["HTTP/0.9", ["just bytes, no head\r\n\r\n"], "origin_head_invalid", 1],
-  ["an unasked 100", [head("100 Continue"), response("x")], "origin_head_invalid", 1],
+  ["an unrequested 100", [head("100 Continue"), response("x")], "origin_head_invalid", 1],
   [
-    "an unasked 101",
+    "an unrequested 101",
     [
       head("101 Switching", [
         ["Upgrade", "x"],
@@ -62,12 +62,12 @@ const HEAD_FAULTS: readonly (readonly [string, Script, string, number])[] = [
     "origin_head_invalid",
     1,
   ],
-  ["an unasked 101 with a 200 behind it", ["HTTP/1.1 101 Switching\r\n\r\n", response("x")], "origin_head_invalid", 1],
+  ["an unrequested 101 followed by a 200", ["HTTP/1.1 101 Switching\r\n\r\n", response("x")], "origin_head_invalid", 1],
   ["the status 000", ["HTTP/1.1 000 X\r\nContent-Length: 0\r\n\r\n"], "origin_head_invalid", 1],
   ["the status 099", ["HTTP/1.1 099 X\r\nContent-Length: 1\r\n\r\nx"], "origin_head_invalid", 1],
   ["two lengths", [`${OK}Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx`], "origin_head_invalid", 1],
   [
-    "a length beside chunks",
+    "a length together with chunks",
     [`${OK}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`],
     "origin_head_invalid",
     1,
@@ -93,7 +93,7 @@ for (const [name, script, code, requests] of HEAD_FAULTS) {
   });
 }
 
-test("fetch() tells the origin's status and Retry-After", async () => {
+test("fetch() throws with the origin's status and Retry-After", async () => {
   const server = await origin({ "*": [response("", { status: "429 Slow down", headers: { "Retry-After": "7" } })] });
   await expect(site(server.url).fetch(ask("a"))).rejects.toMatchObject({
     code: "origin_status",
@@ -102,17 +102,17 @@ test("fetch() tells the origin's status and Retry-After", async () => {
   });
 });
 
-test("fetch() retries once before the head, and a second answer is as good as a first", async () => {
+test("fetch() retries once before the head, and accepts the second response", async () => {
   const server = await origin({ "/a": { inTurn: [["RST"], [response("x")]] } });
   const { bytes, error } = await fetchWhole(site(server.url), "a");
   expect([bytes.toString(), error, server.requests.length]).toEqual(["x", undefined, 2]);
 });
 
-test("fetch() throws origin_refused where nobody listens", async () => {
+test("fetch() throws origin_refused if no server listens", async () => {
   expect(await codeOf(site(`http://127.0.0.1:${await freePort()}`).fetch(ask("a")))).toBe("origin_refused");
 });
 
-/** Name, script, bytes that still arrive, code. 10 bytes are declared where any are. */
+/** Name, script, bytes that still arrive, code. If a length is declared, it is 10 bytes. */
 const BODY_FAULTS: readonly (readonly [string, Script, string, string])[] = [
   [
     "a length not met, then FIN",
@@ -173,7 +173,7 @@ const BODY_FAULTS: readonly (readonly [string, Script, string, string])[] = [
 ];
 
 for (const [name, script, bytes, code] of BODY_FAULTS) {
-  test(`the body ends with ${code} for ${name}, after the bytes that came`, async () => {
+  test(`the body ends with ${code} for ${name}, after the bytes that arrived`, async () => {
     const server = await origin({ "/a": script });
     const heard = await fetchWhole(site(server.url), "a");
     expect(heard.bytes.toString()).toBe(bytes);
@@ -218,7 +218,7 @@ for (const isPaused of [false, true]) {
 }
 
 for (const how of ["reset", "end"] as const) {
-  test(`a close-delimited body of which bytes wait to be read is told by its ${how}`, async () => {
+  test(`a close-delimited body with unread bytes ends according to its ${how}`, async () => {
     const bytes = Buffer.alloc(600_000, "x");
     let resume: (() => void) | undefined;
     const server = await origin(async (_request, connection) => {
@@ -248,7 +248,7 @@ for (const how of ["reset", "end"] as const) {
   });
 }
 
-test("the body ends with origin_too_large when more bytes come than allowed, and the connection with it", async () => {
+test("the body ends with origin_too_large if more bytes arrive than allowed, and so does the connection", async () => {
   const server = await origin({
     "/chunked": [
       head("200 OK", [["Transfer-Encoding", "chunked"]]),
@@ -265,7 +265,7 @@ test("the body ends with origin_too_large when more bytes come than allowed, and
   await server.closedDownTo(0);
 });
 
-test("bytes after the declared length never reach the next answer", async () => {
+test("bytes after the declared length never reach the next response", async () => {
   const stray = Buffer.concat([response("whole"), response("stray")]);
   const server = await origin({ "/a": [stray], "/b": [response("b")] });
   const under = site(server.url, { connections: 1 });
@@ -284,7 +284,7 @@ test("a connection is not used again after a truncated body", async () => {
   expect(server.requests.map((request) => request.connection)).toEqual([0, 1]);
 });
 
-/** A deadline that must be missed; what must come before it has that long on a busy machine. */
+/** A deadline that must be missed. Everything before it has this long on a busy machine. */
 const SHORT_MS = 400;
 
 /** Name, deadline that must fire, script. */
@@ -325,7 +325,7 @@ for (const [name, timeouts, script] of SLOW_BODIES) {
   });
 }
 
-test("a body whose sink does not take it in the total time ends with store_failed: the origin is well", async () => {
+test("a body whose sink does not read it in the total time ends with store_failed: the origin is not to blame", async () => {
   const server = await origin({ "/a": [response(Buffer.alloc(500_000))] });
   const answer = await answerOf(site(server.url, { timeouts: { idle: 60, total: SHORT_MS } }).fetch(ask("a")));
   const error = await new Promise((resolve) => {
@@ -335,7 +335,7 @@ test("a body whose sink does not take it in the total time ends with store_faile
   await server.closedDownTo(0);
 });
 
-test("a body that is never started ends with the total time, and says so when it is", async () => {
+test("a body that is never started ends with the total time, and reports that when started", async () => {
   const server = await origin({ "/a": [response(Buffer.alloc(500_000))] });
   const answer = await answerOf(site(server.url, { timeouts: { total: SHORT_MS } }).fetch(ask("a")));
   await server.closedDownTo(0);
@@ -349,7 +349,7 @@ test("a redirect and its retry share the total time", async () => {
   expect(server.requests).toHaveLength(2);
 });
 
-test("a request that waits for a connection keeps no first-byte time but gives up with the total", async () => {
+test("a request that waits for a connection has no first-byte timeout, but ends with the total time", async () => {
   const server = await origin({ "/a": [{ pause: 150 }, response("a")], "/b": [response("b")] });
   const under = site(server.url, { connections: 1, timeouts: { firstByte: 2_000 } });
   const [first, second] = await Promise.all([fetchWhole(under, "a"), fetchWhole(under, "b")]);
@@ -357,7 +357,7 @@ test("a request that waits for a connection keeps no first-byte time but gives u
   expect(server.connections).toBe(1);
 });
 
-test("fetch() rejects with the signal's reason, before it asks and while it waits", async () => {
+test("fetch() rejects with the signal's reason, before the request and while it waits", async () => {
   const server = await origin({ "/a": ["HANG"] });
   const under = site(server.url);
   const reason = new Error("the fill is not wanted");
@@ -371,7 +371,7 @@ test("fetch() rejects with the signal's reason, before it asks and while it wait
   await server.closedDownTo(0);
 });
 
-test("an abort inside the body gives its reason to the sink and ends the connection", async () => {
+test("an abort inside the body passes its reason to the sink and ends the connection", async () => {
   const server = await origin({ "/a": [head("200 OK", [["Content-Length", "10"]]), "abc", "HANG"] });
   const controller = new AbortController();
   const answer = await answerOf(site(server.url).fetch(ask("a", { signal: controller.signal })));
@@ -390,7 +390,7 @@ test("an abort inside the body gives its reason to the sink and ends the connect
   await server.closedDownTo(0);
 });
 
-test("destroy() frees the connection and the sink hears nothing more, started or not", async () => {
+test("destroy() frees the connection and the sink gets no more calls, started or not", async () => {
   const server = await origin({
     "/a": [head("200 OK", [["Content-Length", "10"]]), "abc", "HANG"],
     "/b": [response("b")],
@@ -416,7 +416,7 @@ test("destroy() frees the connection and the sink hears nothing more, started or
   expect(heard).toEqual(["abc"]);
 });
 
-test("after 100 aborted fetches the pool serves again and no connection stays", async () => {
+test("after 100 aborted fetches the pool works again and no connection stays", async () => {
   const server = await origin({
     "/head": ["HANG"],
     "/body": [head("200 OK", [["Content-Length", "10"]]), "abc", "HANG"],

@@ -1,4 +1,4 @@
-// What a site answers, sends and follows. Broken answers are in site-faults.slow.test.ts.
+// Tests the responses, requests and redirects of a site. Faulty responses are in site-faults.slow.test.ts.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import type { Origin, OriginAnswer, OriginSink } from "../../../../src/origin/origin.ts";
@@ -35,7 +35,7 @@ function site(...args: Parameters<typeof siteAt>): Origin {
   return created;
 }
 
-test("fetch() pushes the body byte for byte and tells the facts of the head", async () => {
+test("fetch() pushes the exact body and returns the facts of the head", async () => {
   const body = Buffer.alloc(300_000, "xyz");
   const headers = { ETag: '"v1"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "Set-Cookie": "a=b" };
   const server = await origin({ "/base/a%20b.jpg": [response(body, { headers })] });
@@ -53,7 +53,7 @@ test("fetch() pushes the body byte for byte and tells the facts of the head", as
   expect(answer.headMs).toBeGreaterThan(0);
 });
 
-test("fetch() sends exactly its own head, whatever the environment says about proxies", async () => {
+test("fetch() sends exactly its own head, whatever proxies the environment names", async () => {
   const server = await origin({ "*": [response("x")] });
   process.env.http_proxy = "http://127.0.0.1:9";
   try {
@@ -75,13 +75,13 @@ test("fetch() sends exactly its own head, whatever the environment says about pr
   ]);
 });
 
-test("fetch() asks nothing and throws origin_loop when the request comes from this server", async () => {
+test("fetch() sends nothing and throws origin_loop if the request came from this server", async () => {
   const server = await origin({ "*": [response("x")] });
   expect(await codeOf(site(server.url).fetch(ask("a", { via: "1.1 huiyuan-test" })))).toBe("origin_loop");
   expect(server.requests).toHaveLength(0);
 });
 
-test("fetch() takes 404 and 410 for absent and keeps the connection", async () => {
+test("fetch() returns undefined for 404 and 410 and keeps the connection", async () => {
   const server = await origin({
     "/gone": [response("gone", { status: "410 Gone" })],
     "/a": [response("x")],
@@ -129,29 +129,29 @@ test("fetch() reads HTTP/1.0 with Content-Length by its length", async () => {
   expect([answer.framing, bytes.toString(), error]).toEqual(["length", "abcd", undefined]);
 });
 
-test("fetch() with HEAD tells the size and ends without a byte", async () => {
+test("fetch() with HEAD returns the size and ends without a byte", async () => {
   const server = await origin({ "/a": [head("200 OK", [["Content-Length", "12345"]])] });
   const { answer, bytes, error } = await fetchWhole(site(server.url), "a", { method: "HEAD" });
   expect([server.requests[0]?.method, answer.size, bytes.length, error]).toEqual(["HEAD", 12345, 0, undefined]);
 });
 
-test("fetch() answers an empty body with its end", async () => {
+test("fetch() ends an empty body at once", async () => {
   const server = await origin({ "/a": [response("")] });
   const { answer, bytes, error } = await fetchWhole(site(server.url), "a");
   expect([answer.size, bytes.length, error]).toEqual([0, 0, undefined]);
 });
 
-test("fetch() passes over a few informational heads", async () => {
+test("fetch() skips a few informational heads", async () => {
   const hint = head("103 Early Hints", [["Link", "</x>"]]);
   const server = await origin({ "/a": [head("102 Processing"), hint, hint, response("x")] });
   expect((await fetchWhole(site(server.url), "a")).bytes.toString()).toBe("x");
 });
 
-/** An idle time that nothing which flows may miss on a busy machine, and longer than that. */
+/** An idle time that a flowing body never misses on a busy machine, and a longer one. */
 const IDLE_MS = 300;
 const PAUSE_MS = 450;
 
-test("the body waits while its sink pauses, without its idle time running, and loses nothing", async () => {
+test("the body waits while its sink pauses, its idle time stops, and no byte is lost", async () => {
   const body = Buffer.alloc(2_000_000, "0123456789");
   const server = await origin({ "/a": [response(body)] });
   const answer = await answerOf(
@@ -165,7 +165,7 @@ test("the body waits while its sink pauses, without its idle time running, and l
         chunks.push(bytes);
         if (pauses === 3) return true;
         pauses += 1;
-        setTimeout(() => answer.body.resume(), PAUSE_MS); // longer than the idle time: that is the claim
+        setTimeout(() => answer.body.resume(), PAUSE_MS); // longer than the idle time, which is the claim
         return false;
       },
       end: resolve,
@@ -185,7 +185,7 @@ test.each<[string, [string, string][]]>([
     ],
   ],
   ["of a declared length", [["Content-Length", "300000"]]],
-])("a body %s is whole where the connection ends while its sink pauses", async (_name, headers) => {
+])("a body %s is whole if the connection ends while its sink pauses", async (_name, headers) => {
   const body = Buffer.alloc(300_000, "0123456789");
   const server = await origin({
     "/a": [head("200 OK", headers), body.subarray(0, 200_000), { pause: 20 }, body.subarray(200_000), "FIN"],
@@ -196,7 +196,7 @@ test.each<[string, [string, string][]]>([
     answer?.body.start({
       data: (bytes) => {
         chunks.push(bytes);
-        setTimeout(() => answer.body.resume(), 40); // So long that the end has come by then.
+        setTimeout(() => answer.body.resume(), 40); // Long enough for the end to have arrived.
         return false;
       },
       end: resolve,
@@ -207,7 +207,7 @@ test.each<[string, [string, string][]]>([
   await server.closedDownTo(0);
 });
 
-test("a body that is no longer wanted, while its sink pauses and its connection has ended, lets the connection go", async () => {
+test("destroy() frees the connection of a paused body whose connection has ended", async () => {
   const server = await origin({ "/a": [head("200 OK"), Buffer.alloc(20_000), "FIN"] });
   const answer = await answerOf(site(server.url).fetch(ask("a")));
   await new Promise<void>((resolve) => {
@@ -225,7 +225,7 @@ test("a body that is no longer wanted, while its sink pauses and its connection 
   await server.closedDownTo(0);
 });
 
-/** A body in a few pieces, some of which have come before anybody takes them. `wants`: what the sink says to each. */
+/** A body in a few chunks, some of which arrive before there is a sink. `wants`: the sink's result for each. */
 async function takenLate(bytes: number, wants: (answer: OriginAnswer) => OriginSink["data"]) {
   const body = Buffer.alloc(bytes, "0123456789");
   const server = await origin({ "/a": [response(body)] });
@@ -246,13 +246,13 @@ async function takenLate(bytes: number, wants: (answer: OriginAnswer) => OriginS
   return { answer, body, heard, received };
 }
 
-test.each([1, 20_000, 2_000_000])("a body of %d bytes that came before anybody took it is whole", async (bytes) => {
+test.each([1, 20_000, 2_000_000])("a body of %d bytes that arrived before start() is whole", async (bytes) => {
   const { heard, received, body } = await takenLate(bytes, () => () => true);
   await eventually(() => heard.at(-1) === "end", "the body ends");
   expect(received().equals(body)).toBe(true);
 });
 
-test("the end of a body that came before anybody took it waits for a sink that pauses", async () => {
+test("the end of a body that arrived before start() waits for a sink that pauses", async () => {
   const { answer, heard, body } = await takenLate(20_000, () => () => false);
   await delay(PAUSE_MS);
   expect(heard).toEqual([body]);
@@ -260,7 +260,7 @@ test("the end of a body that came before anybody took it waits for a sink that p
   expect(heard).toEqual([body, "end"]);
 });
 
-test("a sink that wants no more of what came early hears nothing more", async () => {
+test("a sink that destroys the body during early chunks gets no more calls", async () => {
   const { heard, body } = await takenLate(20_000, ({ body }) => () => {
     body.destroy();
     return true;
@@ -269,7 +269,7 @@ test("a sink that wants no more of what came early hears nothing more", async ()
   expect(heard).toEqual([body]);
 });
 
-test("of a body that nobody takes, little more than the first read comes", async () => {
+test("of a body that is not started, little more than the first read arrives", async () => {
   const { answer, heard, received } = await takenLate(50_000_000, () => () => false);
   await delay(50);
   answer.body.destroy();
@@ -277,14 +277,14 @@ test("of a body that nobody takes, little more than the first read comes", async
   expect(received().length).toBeLessThanOrEqual(4 * 65_536);
 });
 
-test("fetch() uses a connection again, and no more of them than it may", async () => {
+test("fetch() reuses connections, and opens no more than allowed", async () => {
   const server = await origin({ "*": [{ pause: 5 }, response("x")] });
   const under = site(server.url, { connections: 2 });
   await Promise.all(Array.from({ length: 20 }, (_, index) => fetchWhole(under, `${index}`)));
   expect([server.requests.length, server.connections]).toEqual([20, 2]);
 });
 
-test("an idle connection that the origin closed costs nothing but a new one", async () => {
+test("an idle connection that the origin closed only costs a new connection", async () => {
   const server = await origin({ "*": { inTurn: [[response("1"), "FIN"], [response("2")]] } });
   const under = site(server.url, { connections: 1 });
   expect((await fetchWhole(under, "a")).bytes.toString()).toBe("1");
@@ -332,7 +332,7 @@ for (const [what, headers] of REFUSED_REDIRECTS) {
   });
 }
 
-test("fetch() gives up after five redirects", async () => {
+test("fetch() stops after five redirects", async () => {
   const server = await origin(async (request, connection) => {
     await connection.send(response("", { status: "302 Found", headers: { Location: `${request.target}1` } }));
   });
@@ -340,7 +340,7 @@ test("fetch() gives up after five redirects", async () => {
   expect(server.requests).toHaveLength(6);
 });
 
-test("id is the same for equal settings and another where another answer may come", async () => {
+test("id is equal for equal settings and different if responses may differ", async () => {
   const ids = [
     {},
     { timeouts: { total: 1 }, connections: 1 },
@@ -353,7 +353,7 @@ test("id is the same for equal settings and another where another answer may com
   expect(site("http://h", { id: "mine" }).id).toBe("mine");
 });
 
-test("close() lets a body run to its end, closes the connections and refuses what comes later", async () => {
+test("close() lets a body run to its end, closes the connections and refuses later fetches", async () => {
   const server = await origin({ "/a": [response("x".repeat(100_000))] });
   const under = site(server.url);
   const answer = await answerOf(under.fetch(ask("a")));

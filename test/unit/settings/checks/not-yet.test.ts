@@ -11,7 +11,7 @@ test.each([
   expect(faults[0]?.message).toContain("is not supported yet");
 });
 
-test("what is not supported yet may be given with its default, in any spelling", () => {
+test("an unsupported setting accepts its default, in any spelling", () => {
   const mirrorKeys = [
     "type: originals, keyQuery: drop, processedMiss: local, passQuery: false, rules: []",
     "freshness: { mode: never, ttl: 24h, staleIfError: 7d, onGone: keep }",

@@ -12,39 +12,43 @@ test.each([
   ["a long pattern", `match: { pattern: "${"*".repeat(257)}" }`, "match.pattern"],
   ["a method that is never served", "match: { methods: [POST] }", "match.methods[0]"],
   ["a regular expression for a host", 'match: { host: "(a|b).example" }', "match.host"],
-  ["stripping what not every key has", "path: { strip: a/ }", "path.strip"],
+  ["stripping a prefix that not every key has", "path: { strip: a/ }", "path.strip"],
   ["stripping more than the prefix", "match: { prefix: a/ }, path: { strip: a/b }", "path.strip"],
-  ["stripping an ending that is not matched", 'path: { stripSuffix: ".jpg" }', "path.stripSuffix"],
-  ["a file and more", "path: { file: a.png, add: b/ }", "path.file"],
+  ["stripping a suffix that is not matched", 'path: { stripSuffix: ".jpg" }', "path.stripSuffix"],
+  ["a file beside other keys", "path: { file: a.png, add: b/ }", "path.file"],
   ["a template without a key", "path: { template: a/b }", "path.template"],
   ["a template with two keys", 'path: { template: "{key}/{key}" }', "path.template"],
-  ["a template and more", 'path: { template: "{key}", addSuffix: x }', "path.template"],
-  ["a way up in what is added", "path: { add: ../a/ }", "path.add"],
-  ["a way up in the file", "path: { file: a/../b }", "path.file"],
-  ["a way up in the template", 'path: { template: "./{key}" }', "path.template"],
-  ["a fallback that is no key", "fallbackKey: a/../b", "fallbackKey"],
-  ["a fallback status of failure", "fallbackKey: a, fallbackStatus: 500", "fallbackStatus"],
+  ["a template beside other keys", 'path: { template: "{key}", addSuffix: x }', "path.template"],
+  ["a .. segment in the added prefix", "path: { add: ../a/ }", "path.add"],
+  ["a .. segment in the file", "path: { file: a/../b }", "path.file"],
+  ["a . segment in the template", 'path: { template: "./{key}" }', "path.template"],
+  ["a fallback that is not a key", "fallbackKey: a/../b", "fallbackKey"],
+  ["a fallback status of 500", "fallbackKey: a, fallbackStatus: 500", "fallbackStatus"],
   ["the client's cookies", "passHeaders: { allow: [Cookie] }", "passHeaders.allow[0]"],
   ["the client's credentials", "passHeaders: { allow: [x-ok, authorization] }", "passHeaders.allow[1]"],
   ["the client's negotiation", "passHeaders: { allow: [Accept-Language] }", "passHeaders.allow[0]"],
   ["the client's range", "passHeaders: { allow: [Range] }", "passHeaders.allow[0]"],
   ["the client's conditions", "passHeaders: { allow: [If-None-Match] }", "passHeaders.allow[0]"],
-  ["what makes a server answer for another URL", "passHeaders: { allow: [X-Original-URL] }", "passHeaders.allow[0]"],
+  [
+    "a header that makes a server answer for another URL",
+    "passHeaders: { allow: [X-Original-URL] }",
+    "passHeaders.allow[0]",
+  ],
   ["signed headers of a cloud", "passHeaders: { allow: [x-amz-date] }", "passHeaders.allow[0]"],
   [
-    "processing by a store",
+    "processing at an S3 origin",
     "processedMiss: origin, origins: [{ type: s3, preset: oss, region: r, bucket: bb }]",
     "processedMiss",
   ],
-  ["a Host that is set", "passHeaders: { set: { Host: a } }", "passHeaders.set.Host"],
+  ["a set Host header", "passHeaders: { set: { Host: a } }", "passHeaders.set.Host"],
   ["eleven headers", `passHeaders: { set: { ${eleven} } }`, "passHeaders.set"],
   ["eleven parameters", `setQuery: { ${eleven} }`, "setQuery"],
-  ["a parameter of two", "setQuery: { a: b&c=d }", "setQuery.a"],
+  ["a parameter that contains another one", "setQuery: { a: b&c=d }", "setQuery.a"],
   ["another redirect status", "action: redirect, redirectStatus: 200", "redirectStatus"],
-  ["clients sent back here", "action: redirect, redirectTo: http://photos-10001234.localhost:8080", "redirectTo"],
-  ["clients sent elsewhere than by http", "action: redirect, redirectTo: ftp://h", "redirectTo"],
+  ["a redirect to this server", "action: redirect, redirectTo: http://photos-10001234.localhost:8080", "redirectTo"],
+  ["a redirect to an ftp URL", "action: redirect, redirectTo: ftp://h", "redirectTo"],
   ["a total below the domain's firstByte", "timeouts: { total: 9s }", "timeouts.total"],
-  ["an origin of its own that is private", 'origins: [{ type: site, url: "http://10.0.0.1" }]', "origins[0].url"],
+  ["a private origin of its own", 'origins: [{ type: site, url: "http://10.0.0.1" }]', "origins[0].url"],
   ["an unknown action", "action: proxy", "action"],
   ["an unknown key", "prefix: a", "prefix"],
 ])("a rule with %s is a fault", (_, keys, path) => {
@@ -60,15 +64,15 @@ test.each([
   'passHeaders: { allow: ["*"], deny: [X-A], set: { X-B: c } }, setQuery: { token: a%20b }, denyQuery: [utm_source]',
   "type: everything, keyQuery: [v], processedMiss: origin, passQuery: true, allowedTypes: [jpeg], objectSize: 1MB",
   "timeouts: { firstByte: 20s }, negativeTtl: 0s, suspects: keep, followRedirects: false",
-])("the rule { %s } is fine", (keys) => {
+])("the rule { %s } is accepted", (keys) => {
   expect(pathsOf(withRule(keys))).toEqual([]);
 });
 
 test.each([
   ["a private origin", 'url: "http://127.0.0.1:9000", allowPrivate: true'],
-  ["an origin with a Host of its own", 'url: "https://h", host: www.example.com'],
-  ["an origin behind a password", 'url: "https://h", basicAuth: { username: u, password: p }'],
-])("%s is not shown to clients: async and redirect need redirectTo", (_, keys) => {
+  ["an origin with its own Host", 'url: "https://h", host: www.example.com'],
+  ["an origin with a password", 'url: "https://h", basicAuth: { username: u, password: p }'],
+])("%s is not shown to clients, so async and redirect need redirectTo", (_, keys) => {
   const ruleOf = (more: string) =>
     pathsOf(
       withBucket(
@@ -81,7 +85,7 @@ test.each([
   expect(ruleOf("action: async, redirectTo: https://www.example.com")).toEqual([]);
 });
 
-test("standby origins alone are a fault", () => {
+test("standby origins without another origin are a fault", () => {
   expect(pathsOf(withOrigin('url: "https://h", standby: true'))).toEqual([`${mirror}.origins`]);
 });
 
@@ -93,7 +97,7 @@ test.each([
   expect(pathsOf(withOrigin(`url: "${url}", allowPrivate: true`))).toEqual([`${mirror}.origins[0].${key}`]);
 });
 
-test("an address that the server listens on is itself, at its own ports only", () => {
+test("an origin at the listening address is refused at the server's own ports only", () => {
   const at = (url: string) =>
     pathsOf(`server: { host: 10.1.2.3, port: 80, adminPort: 81 }\n${withOrigin(`url: "${url}", allowPrivate: true`)}`);
   expect(at("http://10.1.2.3")).toEqual([`${mirror}.origins[0].url`]);

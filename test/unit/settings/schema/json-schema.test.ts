@@ -26,13 +26,13 @@ test("settingsJsonSchema() describes every key", () => {
   expect(undescribed).toEqual([]);
 });
 
-test("settingsJsonSchema() offers only origins and stores that work", () => {
+test("settingsJsonSchema() offers supported types only", () => {
   const text = JSON.stringify(settingsJsonSchema());
   expect(text).toContain('"site"');
   expect(text).not.toContain('"valkey"');
 });
 
-test("config/huiyuan.yaml is good as it is", () => {
+test("config/huiyuan.yaml is valid without changes", () => {
   const readFile = () => {
     throw new Error("the trial reads no other file");
   };

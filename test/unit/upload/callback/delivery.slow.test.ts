@@ -26,7 +26,7 @@ interface Place {
   readonly resolve?: (hostname: string) => Promise<readonly string[]>;
 }
 
-/** One attempt at a place, with the deadline that its settings would give it. */
+/** Makes one attempt with the deadline of the target. */
 async function deliver({ url, timeoutMs = 3_000, allowPrivate = true, resolve = localhost }: Place): Promise<Delivery> {
   const target = { url, secret: "s3cret", timeoutMs, allowPrivate };
   const receiver = createReceiver({ target, connections: 4, userAgent: "Huiyuan/test", resolve });
@@ -54,7 +54,7 @@ async function withReceiver<Result>(
   }
 }
 
-test("deliver() posts the signed form, and nothing of anybody else", async () => {
+test("deliver() posts the signed form with its own headers only", async () => {
   await withReceiver([response('{"ok":true}')], async (receiver) => {
     expect(await deliver({ url: `${receiver.url}/up?to=images` })).toEqual({ ok: true, json: '{"ok":true}' });
     const [request] = receiver.requests;
@@ -88,9 +88,9 @@ const longText = JSON.stringify("x".repeat(MAX_ANSWER_BYTES - 2));
 test.each<[string, Script, object]>([
   ["any JSON value", json("4711"), good("4711")],
   ["numbers that JavaScript cannot hold", json('{"id":9007199254740993}'), good('{"id":9007199254740993}')],
-  ["JSON with blanks around", json('\r\n {"a": 1}\n'), good('{"a": 1}')],
+  ["JSON with spaces around", json('\r\n {"a": 1}\n'), good('{"a": 1}')],
   ["JSON in UTF-8", json('"一"', "201 Created"), good('"一"')],
-  ["nothing", json(""), good("null")],
+  ["an empty body", json(""), good("null")],
   ["204", [head("204 No Content")], good("null")],
   [
     "chunks",
@@ -109,15 +109,15 @@ test.each<[string, Script, object]>([
   ["404", json("1", "404 Not Found"), failed("status", 404)],
   ["502 with a body that never ends", [head("502 Bad Gateway"), "<html>", "HANG"], failed("status", 502)],
   ["304", [head("304 Not Modified")], failed("status", 304)],
-  ["what is no HTTP", ["SSH-2.0-OpenSSH\r\n\r\n", "FIN"], failed("bad_answer")],
-  ["a head beyond all measure", [`HTTP/1.1 200 OK\r\nX: ${"x".repeat(100_000)}\r\n\r\n`], failed("bad_answer")],
+  ["bytes that are not HTTP", ["SSH-2.0-OpenSSH\r\n\r\n", "FIN"], failed("bad_answer")],
+  ["an oversized head", [`HTTP/1.1 200 OK\r\nX: ${"x".repeat(100_000)}\r\n\r\n`], failed("bad_answer")],
   ["a reset instead of an answer", ["RST"], failed("connect")],
   ["an end instead of an answer", ["FIN"], failed("connect")],
   ["a body cut short", [head("200 OK", [["Content-Length", "9"]]), '{"a":1}', "FIN"], failed("connect")],
-])("deliver() takes %s for what it is", async (_what, script, delivery) => {
+])("deliver() classifies a response: %s", async (_what, script, delivery) => {
   await withReceiver(script, async (receiver) => {
     expect(await deliver({ url: receiver.url })).toEqual(delivery);
-    // Sent once, and the connection is not kept.
+    // One request, and the connection is closed.
     expect(receiver.requests.length).toBe(1);
     await receiver.closedDownTo(0);
   });
@@ -136,21 +136,21 @@ test("deliver() follows no redirect", async () => {
 test.each<[string, Script]>([
   ["never answers", ["HANG"]],
   [
-    "sends its head drop by drop",
+    "trickles its head",
     ["HTTP/1.1 200 OK\r\n", ...Array.from({ length: 40 }, (_, index) => [`X${index}`, { pause: 100 }]).flat()],
   ],
-  ["sends its body drop by drop", [head("200 OK"), ...Array.from({ length: 40 }, () => [" ", { pause: 100 }]).flat()]],
+  ["trickles its body", [head("200 OK"), ...Array.from({ length: 40 }, () => [" ", { pause: 100 }]).flat()]],
 ])("deliver() ends in time when the receiver %s", async (_what, script) => {
   await withReceiver(script, async (receiver) => {
     const began = performance.now();
     expect(await deliver({ url: receiver.url, timeoutMs: 400 })).toEqual(failed("timeout"));
-    // Four seconds, if each drop began its time anew.
+    // It would take four seconds if each byte restarted the timeout.
     expect(performance.now() - began).toBeLessThan(3_000);
     await receiver.closedDownTo(0);
   });
 });
 
-test("deliver() tries again where nothing had been sent", async () => {
+test("deliver() retries if no byte was sent", async () => {
   let asked = 0;
   await withReceiver(json("1"), async (receiver) => {
     const url = `http://app.example.com:${receiver.port}/`;
@@ -164,7 +164,7 @@ test("deliver() tries again where nothing had been sent", async () => {
   });
 });
 
-test("deliver() tries twice where nobody listens", async () => {
+test("deliver() makes two attempts if the connection is refused", async () => {
   const port = await freePort();
   let asked = 0;
   const resolve = async () => {
@@ -175,7 +175,7 @@ test("deliver() tries twice where nobody listens", async () => {
   expect(asked).toBe(2);
 });
 
-test("deliver() tells what a name server said or did not say", async () => {
+test("deliver() reports failures of name servers as dns", async () => {
   const url = "http://app.example.com/";
   const unknown = async () => Promise.reject(new HuiyuanError("origin_name_unknown", "no such name"));
   expect(await deliver({ url, resolve: unknown })).toEqual(failed("dns"));
@@ -183,7 +183,7 @@ test("deliver() tells what a name server said or did not say", async () => {
   expect(await deliver({ url, resolve: silent, timeoutMs: 500 })).toEqual(failed("dns"));
 });
 
-test("deliver() speaks to nobody whose certificate it cannot verify", async () => {
+test("deliver() sends nothing to a receiver with an invalid certificate", async () => {
   const [key, cert] = ["key", "cert"].map((name) =>
     readFileSync(new URL(`../../../fixtures/tls/${name}.pem`, import.meta.url), "utf8"),
   );
@@ -227,7 +227,7 @@ test.each<[string, [string, string][]]>([
     ],
   ],
   ["no length", []],
-])("deliver() takes an answer of %s that is too long for what it is, and so many at once", async (_name, headers) => {
+])("deliver() classifies 24 concurrent responses with %s that are too long", async (_name, headers) => {
   const body = Buffer.alloc(66_000, " ");
   const script = [head("200 OK", headers), body.subarray(0, 60_000), body.subarray(60_000), "FIN"] as const;
   await withReceiver(script, async ({ url }) => {

@@ -81,7 +81,7 @@ function to({ url }: { readonly url: string }, more: Partial<CallbackTarget> = {
   return new Map([[bucketId, target]]);
 }
 
-/** What the receiver was told, in order. Throws where a token is wrong. */
+/** The notices that the receiver got, in order. Throws if a signature is wrong. */
 function told({ requests }: ScriptedOrigin, secret = "one") {
   return requests.map(({ body }) => {
     const now = Number(new URLSearchParams(body.toString()).get("timestamp"));
@@ -92,15 +92,15 @@ function told({ requests }: ScriptedOrigin, secret = "one") {
 }
 
 async function notify(notices: Notices, uploaded: Uploaded): Promise<CallbackOutcome | undefined> {
-  return (await notices.announce(uploaded))?.stored();
+  return (await notices.makeOutboxDraft(uploaded))?.stored();
 }
 
 const owed = () => outbox.list(ALL, { after: 0, limit: 100 });
 const settled = (count: number) => eventually(async () => (await owed()).length === count, `${count} notices are owed`);
-/** The first attempt has ended and is noted. */
+/** Waits until the failure of the first attempt is in the outbox. */
 const noted = () => eventually(async () => (await owed())[0]?.failure !== undefined, "the failure is noted");
 
-test("stored() relays the business server's answer, and owes nothing any more", async () => {
+test("stored() returns the business server's response and empties the outbox", async () => {
   const notices = noticesOf();
   notices.apply(to(await receiver(GOOD)));
   expect(await notify(notices, UPLOADED)).toEqual({ code: 0, json: '{"ok":1}' });
@@ -108,14 +108,14 @@ test("stored() relays the business server's answer, and owes nothing any more", 
   expect(counts).toEqual({ delivered: 1 });
 });
 
-test("announce() has nothing to do without a callback", async () => {
+test("makeOutboxDraft() is undefined without a callback", async () => {
   const notices = noticesOf();
   notices.apply(to({ url: "http://app.example.com" }, {}, "10001234/others"));
-  expect(await notices.announce(UPLOADED)).toBeUndefined();
+  expect(await notices.makeOutboxDraft(UPLOADED)).toBeUndefined();
   expect(await owed()).toEqual([]);
 });
 
-test("the notice is owed before the receiver is asked", async () => {
+test("the notice is in the outbox before the request is sent", async () => {
   let owedThen: number | undefined;
   const asked = await startScriptedOrigin(async (_request, connection) => {
     owedThen = (await outbox.due(BUCKET, clock + HOUR_MS, 9)).length;
@@ -131,17 +131,20 @@ test("the notice is owed before the receiver is asked", async () => {
 test.each([
   ["report", -5979],
   ["accept", 0],
-] as const)("a failure is answered as onFailure: %s says, and the notice stays owed", async (onFailure, code) => {
-  const notices = noticesOf();
-  notices.apply(to(await receiver(BAD), { onFailure }));
-  expect(await notify(notices, UPLOADED)).toEqual({ code, json: '{"reason":"status","status":502}' });
-  await noted();
-  expect(await owed()).toMatchObject([
-    { ...UPLOADED, attempts: 1, dueAt: clock + 10_000, failure: { reason: "status", status: 502 } },
-  ]);
-});
+] as const)(
+  "a failure has the result of onFailure: %s, and the notice stays in the outbox",
+  async (onFailure, code) => {
+    const notices = noticesOf();
+    notices.apply(to(await receiver(BAD), { onFailure }));
+    expect(await notify(notices, UPLOADED)).toEqual({ code, json: '{"reason":"status","status":502}' });
+    await noted();
+    expect(await owed()).toMatchObject([
+      { ...UPLOADED, attempts: 1, dueAt: clock + 10_000, failure: { reason: "status", status: 502 } },
+    ]);
+  },
+);
 
-test("what failed is sent again when it is due, under its number, and not before", async () => {
+test("a failed notice is sent again once it is due, with its attempt number", async () => {
   const business = await receiver(BAD, BAD, GOOD);
   const notices = noticesOf();
   notices.apply(to(business));
@@ -150,7 +153,7 @@ test("what failed is sent again when it is due, under its number, and not before
   await noted();
   clock += 9_999;
   await notices.redeliver();
-  // Anything else that the ledger is asked comes behind what redelivery asked.
+  // The ledger answers in order, so this read follows those of the redelivery.
   await owed();
   expect(business.requests.length).toBe(1);
   clock += 1;
@@ -170,7 +173,7 @@ test("what failed is sent again when it is due, under its number, and not before
   ]);
 });
 
-test("why an attempt failed is in the log, and not in what the uploader is told", async () => {
+test("the cause of a failure is in the log, and not in the result for the uploader", async () => {
   const notices = noticesOf();
   notices.apply(to({ url: "http://127.0.0.1:6379/?key=hidden" }));
   expect(await notify(notices, UPLOADED)).toEqual({ code: -5979, json: '{"reason":"blocked"}' });
@@ -182,14 +185,14 @@ test("why an attempt failed is in the log, and not in what the uploader is told"
   expect(JSON.stringify(log.lines)).not.toMatch(/hidden|"one"/);
 });
 
-test("the clockwork wakes by itself", async () => {
+test("redelivery starts by itself when a notice is due", async () => {
   const business = await receiver(BAD, GOOD);
   const notices = noticesOf();
   notices.apply(to(business));
   await notices.redeliver();
   await notify(notices, UPLOADED);
   await noted();
-  // Due now; whoever looks for it was set to look in 10 s, and is woken by the next failure instead.
+  // The notice is due now. The next look was planned in 10 s; the next failure triggers it earlier.
   clock += 10_000;
   await notify(notices, { ...UPLOADED, fileid: "another.jpg" });
   await business.received(2);
@@ -197,7 +200,7 @@ test("the clockwork wakes by itself", async () => {
   await settled(0);
 });
 
-test("after 24 hours a notice is given up, and an operator may order one more attempt", async () => {
+test("a notice is given up after 24 hours, and an operator can request one more attempt", async () => {
   const business = await receiver(BAD, BAD, GOOD);
   const notices = noticesOf();
   notices.apply(to(business));
@@ -216,7 +219,7 @@ test("after 24 hours a notice is given up, and an operator may order one more at
   expect(told(business).at(-1)).toMatchObject({ attempt: 3 });
 });
 
-test("another process sends what this one owes: URL and secret are those of its settings", async () => {
+test("another process sends the notices of this one, with the URL and secret of its own settings", async () => {
   const [old, next] = [await receiver(BAD), await receiver(GOOD)];
   const first = noticesOf();
   first.apply(to(old));
@@ -234,7 +237,7 @@ test("another process sends what this one owes: URL and secret are those of its 
   expect(old.requests.length).toBe(1);
 });
 
-test("a reload changes where notices go; a bucket without a callback keeps them", async () => {
+test("a reload changes the target of pending notices; without a callback they stay in the outbox", async () => {
   const [old, next] = [await receiver(BAD), await receiver(GOOD)];
   const notices = noticesOf();
   notices.apply(to(old));
@@ -250,7 +253,7 @@ test("a reload changes where notices go; a bucket without a callback keeps them"
   expect([old.requests.length, told(next, "two").length]).toEqual([1, 1]);
 });
 
-test("a notice that another process failed to send keeps its turn", async () => {
+test("a notice that another process failed to send keeps its due time", async () => {
   const business = await receiver(GOOD);
   const id = Number(await outbox.enqueue(UPLOADED, { since: clock, dueAt: clock }));
   await outbox.postpone(id, { attempts: 1, dueAt: clock + 10_000, isStored: true, failure: { reason: "connect" } });
@@ -266,13 +269,13 @@ test("a notice that another process failed to send keeps its turn", async () => 
 });
 
 test.each<[string, boolean | Error, number]>([
-  ["is there: it is told, for the first time", true, 1],
-  ["is not there: nothing is told", false, 0],
-])("of a file that a dead process announced and that %s", async (_what, isThere, count) => {
+  ["sent as the first attempt if the file is stored", true, 1],
+  ["never sent if the file is not stored", false, 0],
+])("a notice of a dead process is %s", async (_what, isThere, count) => {
   const business = await receiver(GOOD);
   await outbox.enqueue(UPLOADED, { since: clock, dueAt: clock + 60_000 });
   stored = isThere;
-  // At once where it is there; it may still come for some minutes where it is not.
+  // A stored file is found at once. A missing one may still arrive for ten minutes.
   if (isThere !== true) clock += 600_000;
   const notices = noticesOf();
   notices.apply(to(business));
@@ -281,7 +284,7 @@ test.each<[string, boolean | Error, number]>([
   expect(told(business).map(({ attempt }) => attempt)).toEqual(Array(count).fill(1));
 });
 
-test("whether an announced file is there is asked again while that cannot be said", async () => {
+test("the lookup of a file is retried while the store does not answer", async () => {
   const business = await receiver(GOOD);
   await outbox.enqueue(UPLOADED, { since: clock, dueAt: clock });
   stored = new HuiyuanError("store_failed", "the store is away");
@@ -294,14 +297,17 @@ test("whether an announced file is there is asked again while that cannot be sai
   await business.received(1);
 });
 
-test("announce(): told once stored, forgotten once withdrawn", async () => {
+test("makeOutboxDraft() sends the notice after stored() and removes it after withdraw()", async () => {
   const business = await receiver(GOOD);
   const notices = noticesOf();
   notices.apply(to(business));
   await notices.redeliver();
-  const [one, two] = [await notices.announce(UPLOADED), await notices.announce({ ...UPLOADED, fileid: "two" })];
+  const [one, two] = [
+    await notices.makeOutboxDraft(UPLOADED),
+    await notices.makeOutboxDraft({ ...UPLOADED, fileid: "two" }),
+  ];
   expect((await outbox.due(BUCKET, clock + HOUR_MS, 9)).length).toBe(2);
-  // Longer than expected, but not forgotten: it is not sent behind the uploader's back.
+  // Storing takes longer than expected; redelivery must not send the notice meanwhile.
   clock += 61_000;
   await notices.redeliver();
   await eventually(async () => (await outbox.due(BUCKET, clock, 9)).length === 0, "they are left alone");
@@ -311,19 +317,19 @@ test("announce(): told once stored, forgotten once withdrawn", async () => {
   expect(told(business)).toMatchObject([{ fileid: UPLOADED.fileid, attempt: 1 }]);
 });
 
-test("an upload of which nobody knows whether it was stored is told if it was", async () => {
+test("the notice of an upload with unknown result is sent if the file was stored", async () => {
   const business = await receiver(GOOD);
   const notices = noticesOf();
   notices.apply(to(business));
   await notices.redeliver();
-  (await notices.announce(UPLOADED))?.leave();
+  (await notices.makeOutboxDraft(UPLOADED))?.markUnknown();
   clock += 60_000;
   await notices.redeliver();
   await business.received(1);
   expect(told(business)).toMatchObject([{ fileid: UPLOADED.fileid, attempt: 1 }]);
 });
 
-test("a receiver that hangs holds its own bucket's uploads for their time, and nobody else's", async () => {
+test("a receiver that hangs delays only the uploads of its own bucket, up to the timeout", async () => {
   const [hanging, business] = [await receiver(["HANG"]), await receiver(GOOD)];
   const notices = noticesOf();
   notices.apply(new Map([...to(hanging, { timeoutMs: 2_000 }), ...to(business, {}, "10001234/others")]));
@@ -343,7 +349,7 @@ test("a receiver that hangs holds its own bucket's uploads for their time, and n
   expect(performance.now() - began).toBeLessThan(6_000);
 });
 
-test("without room in the outbox the receiver is asked all the same, and a failure is said to be lost", async () => {
+test("with a full outbox the first attempt is still made, and its failure counts as lost", async () => {
   const business = await receiver(GOOD, BAD);
   const refusing: Outbox = {
     ...outbox,
@@ -358,7 +364,7 @@ test("without room in the outbox the receiver is asked all the same, and a failu
   expect(lines.length).toBe(1);
 });
 
-test("an outbox that cannot be written does not make redelivery repeat itself", async () => {
+test("redelivery does not resend in a loop if the outbox cannot be written", async () => {
   const business = await receiver(GOOD);
   await outbox.enqueue(UPLOADED, { since: clock, dueAt: clock });
   let forgets = 0;
@@ -382,7 +388,7 @@ test("an outbox that cannot be written does not make redelivery repeat itself", 
   await notices.close();
 });
 
-test("close() breaks attempts off, and they stay owed", async () => {
+test("close() aborts attempts, and their notices stay in the outbox", async () => {
   const hanging = await receiver(["HANG"]);
   const notices = noticesOf();
   notices.apply(to(hanging));

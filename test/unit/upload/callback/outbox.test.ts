@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { MAX_OWED, type Outbox } from "../../../../src/upload/callback/outbox.ts";
+import { MAX_ENTRIES, type Outbox } from "../../../../src/upload/callback/outbox.ts";
 import { openOutbox, UPLOADED } from "../../../helpers/uploaded.ts";
 
 const BUCKET = "10001234/photos";
@@ -20,21 +20,21 @@ beforeEach(async () => {
   };
 });
 
-/** Of a file that is stored. */
+/** Adds a notice of a stored file. */
 async function owe(fileid: string, dueAt: number, bucket = "photos"): Promise<number> {
   const id = Number(await outbox.enqueue({ ...UPLOADED, fileid, bucket }, { since: 1_000, dueAt }));
   await outbox.postpone(id, { attempts: 1, dueAt, isStored: true, failure: undefined });
   return id;
 }
 
-test("owe() keeps every fact of the upload", async () => {
+test("enqueue() stores every fact of the upload", async () => {
   const id = await outbox.enqueue(UPLOADED, { since: 1_000, dueAt: 5_000 });
   const owed = { ...UPLOADED, id, since: 1_000, dueAt: 5_000, attempts: 1, isStored: false, failure: undefined };
   expect(await outbox.due(BUCKET, 4_999, 9)).toEqual([]);
   expect(await outbox.due(BUCKET, 5_000, 9)).toEqual([owed]);
 });
 
-test("due() gives the longest due first, of one bucket", async () => {
+test("due() returns notices of one bucket, the longest due first", async () => {
   const [late, early] = [await owe("late", 30), await owe("early", 20)];
   await owe("other", 10, "others");
   expect((await outbox.due(BUCKET, 100, 9)).map(({ id }) => id)).toEqual([early, late]);
@@ -45,7 +45,7 @@ test("due() gives the longest due first, of one bucket", async () => {
   ]);
 });
 
-test("postpone() keeps why, and a notice without a next attempt has been given up", async () => {
+test("postpone() stores the failure, and a notice without a next attempt is given up", async () => {
   const [one, two] = [await owe("one", 10), await owe("two", 20)];
   const failure = { reason: "status", status: 502 } as const;
   await outbox.postpone(one, { attempts: 2, dueAt: 99, isStored: true, failure });
@@ -64,7 +64,7 @@ test("postpone() keeps why, and a notice without a next attempt has been given u
   expect(await outbox.nextDue()).toEqual([{ bucketId: BUCKET, dueAt: 50 }]);
 });
 
-test("forget() and drop() remove, and no id is given twice", async () => {
+test("forget() and drop() remove notices, and no id is used twice", async () => {
   const ids = [await owe("a", 1), await owe("b", 2), await owe("c", 3, "others")];
   await outbox.forget(ids[0]!);
   expect(await outbox.drop({ ...ALL, bucketId: "10001234/others" })).toBe(1);
@@ -74,13 +74,13 @@ test("forget() and drop() remove, and no id is given twice", async () => {
   expect(ids).not.toContain(await owe("d", 4));
 });
 
-test("list() goes page by page", async () => {
+test("list() returns pages", async () => {
   const ids = [await owe("a", 1), await owe("b", 2), await owe("c", 3)];
   const page = async (after: number) => (await outbox.list(ALL, { after, limit: 2 })).map(({ id }) => id);
   expect([await page(0), await page(ids[1]!)]).toEqual([[ids[0], ids[1]], [ids[2]]]);
 });
 
-test("what is not known to be stored is due, and nobody's to see", async () => {
+test("an entry whose file is not known to be stored is due, but list() and counts() hide it", async () => {
   const id = Number(await outbox.enqueue(UPLOADED, { since: 1, dueAt: 10 }));
   expect(await outbox.list(ALL, PAGE)).toEqual([]);
   expect([await outbox.drop(ALL), await outbox.retry(ALL, 5)]).toEqual([0, 0]);
@@ -92,8 +92,8 @@ test("what is not known to be stored is due, and nobody's to see", async () => {
   expect(await outbox.due(BUCKET, 20, 9)).toMatchObject([{ id }, { id: stored }]);
 });
 
-test("a bucket's outbox is bounded: what was given up makes room, what is waited for does not", async () => {
-  const notices = Array.from({ length: MAX_OWED }, () => outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 }));
+test("the outbox of a bucket is bounded: given-up notices make room, waiting ones do not", async () => {
+  const notices = Array.from({ length: MAX_ENTRIES }, () => outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 }));
   const last = Math.max(...(await Promise.all(notices)).map(Number));
   expect(await outbox.enqueue(UPLOADED, { since: 1, dueAt: 1 })).toBeUndefined();
   expect(await owe("elsewhere", 1, "others")).toBeGreaterThan(last);

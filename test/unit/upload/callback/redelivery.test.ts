@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { nextAttempt } from "../../../../src/upload/callback/redelivery.ts";
 
-test("nextAttempt() is after 10 s, 1 min, 10 min, 1 h, then every hour, until 24 h are over", () => {
+test("nextAttempt() follows after 10 s, 1 min, 10 min, 1 h, then every hour, for 24 h", () => {
   const seconds: number[] = [];
   let at = 0;
   for (let attempts = 1; ; attempts += 1) {

@@ -1,4 +1,4 @@
-// Uploads in slices: what a restart finds in each phase, how long they live, and how many there may be.
+// Uploads in slices: restarts in each phase, lifetime and bounds.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ interface Lab {
   readonly clock: { now: number };
   readonly place: Stored;
   slices: Slices;
-  /** As after kill -9. */
+  /** Restarts as after kill -9. */
   restart(): Promise<void>;
 }
 
@@ -57,7 +57,7 @@ async function packet({ place, slices, clock }: Lab, fields: Record<string, stri
   try {
     return await takePacket(
       {
-        place,
+        target: place,
         appid: "10001234",
         bucketId: BUCKET_ID,
         requested: toKey(fileid),
@@ -68,7 +68,7 @@ async function packet({ place, slices, clock }: Lab, fields: Record<string, stri
         slices,
         maxImageBytes: 20_971_520,
         verify: async () => undefined,
-        announce: async () => undefined,
+        makeOutboxDraft: async () => undefined,
         now: clock.now,
       },
     );
@@ -93,7 +93,7 @@ async function sendFrom(at: Lab, session: string, from = 0) {
 const fileOf = (at: Lab, session: string, end: ".part" | ".json") => join(at.dir, session + end);
 
 describe("after a restart", () => {
-  test("it goes on behind the last slice that was acknowledged; half a slice more is forgotten", async () => {
+  test("an upload continues behind the last acknowledged slice, and half a slice more is dropped", async () => {
     const at = await lab();
     const session = await begin(at);
     await packet(at, { session, offset: "0" }, jpeg.subarray(0, SLICE));
@@ -103,7 +103,7 @@ describe("after a restart", () => {
     expect(await sendFrom(at, session, SLICE)).toMatchObject({ info: { size: jpeg.byteLength } });
   });
 
-  test("an image that was stored without its note being written is found again", async () => {
+  test("an image is found that was stored before its note was written", async () => {
     const at = await lab();
     const session = await begin(at);
     const last = Math.floor(jpeg.byteLength / SLICE) * SLICE;
@@ -112,8 +112,8 @@ describe("after a restart", () => {
     }
     const upload = at.slices.find(session);
     await upload?.append(oneOf(jpeg.subarray(last)), jpeg.byteLength - last);
-    await upload?.enter("storing");
-    // The bucket took the file, and then the power went.
+    await upload?.setPhase("storing");
+    // The bucket has taken the file, and then the power failed.
     const form = { sha: hex(jpeg), filesize: String(jpeg.byteLength) };
     const other = await lab();
     const image = { place: at.place, slices: other.slices };
@@ -126,13 +126,13 @@ describe("after a restart", () => {
   });
 
   test.each(["storing", "stored"] as const)(
-    "in the phase %s it goes on when a store can be asked again that could not",
+    "an upload in the phase %s continues once the store answers again",
     async (phase) => {
       const at = await lab();
       const session = await begin(at);
       await sendFrom(at, session);
       const note = at.slices.find(session);
-      await note?.enter(phase);
+      await note?.setPhase(phase);
       await at.restart();
       const failure = new HuiyuanError("store_failed", "Cannot ask the store");
       const away = storedLab({ over: () => ({ lookup: async () => ({ state: "absent", epoch: 0, failure }) }) });
@@ -142,7 +142,7 @@ describe("after a restart", () => {
     },
   );
 
-  test("an image whose file the bucket had taken, and which it has not, is stored without being sent again", async () => {
+  test("an image is stored without being sent again if the bucket has taken its file but not stored it", async () => {
     const large = await noisyJpeg(1400, 1100);
     const at = await lab();
     const fields = { sha: hex(large), filesize: String(large.byteLength), slice_size: String(large.byteLength) };
@@ -164,16 +164,16 @@ describe("after a restart", () => {
     expect(readdirSync(at.dir)).toEqual([`${session}.json`]);
   });
 
-  test("an image that the bucket was taking, and has not, is to be sent again", async () => {
+  test("an image has to be sent again if its file is gone and the bucket has not stored it", async () => {
     const at = await lab();
     const session = await begin(at);
-    await at.slices.find(session)?.enter("storing");
+    await at.slices.find(session)?.setPhase("storing");
     rmSync(fileOf(at, session, ".part"));
     await at.restart();
     await expect(packet(at, { session })).rejects.toMatchObject({ code: "upload_id_unknown" });
   });
 
-  test("what is no upload is removed: torn notes, bytes without a note, notes without bytes, anything else", async () => {
+  test("files that are no upload are removed: torn notes, bytes without a note, notes without bytes, others", async () => {
     const at = await lab();
     const [kept, torn, lone] = [await begin(at), await begin(at), await begin(at)];
     writeFileSync(fileOf(at, torn, ".json"), '{"order":{"appid"');
@@ -205,7 +205,7 @@ describe("an upload in slices", () => {
     expect(readdirSync(at.dir)).toEqual([]);
   });
 
-  test("that nothing has come for in an hour makes room when there are too many, and no other does", async () => {
+  test("that was idle for an hour makes room if there are too many, and no other does", async () => {
     const at = await lab();
     const first = await begin(at);
     at.clock.now += 1_000;
@@ -218,7 +218,7 @@ describe("an upload in slices", () => {
     expect(at.slices.running).toBe(256);
   });
 
-  test("that was stored and deleted since is over", async () => {
+  test("ends if its image was stored and then deleted", async () => {
     const at = await lab();
     const session = await begin(at);
     await sendFrom(at, session);

@@ -1,4 +1,4 @@
-// The bounded part of the disk with variants on it: what goes first, what a restart finds, what is removed together.
+// The disk cache with variants: order of removal, restarts, and removal in batches.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,14 +19,14 @@ let near: FsStore;
 let disk: DiskCache;
 let variants: VariantBucket;
 let clock: number;
-/** By memory, since the disk asked last. */
+/** Keys that the memory cache has served since the last call of `wasUsed`. */
 let served: Set<string>;
 
 async function open(maxBytes: number): Promise<void> {
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
-  disk = createDiskCache({ near, maxBytes, wasUsed: (_id, key) => served.delete(key), log: SILENT_LOG });
-  variants = createVariantTier({ near, disk })(ID);
-  await disk.takenOver;
+  disk = createDiskCache({ embedded: near, maxBytes, wasUsed: (_id, key) => served.delete(key), log: SILENT_LOG });
+  variants = createVariantTier({ embedded: near, disk })(ID);
+  await disk.counted;
 }
 
 async function close(): Promise<void> {
@@ -56,14 +56,14 @@ const keys = async () =>
 const holds = (...wanted: string[]) =>
   eventually(async () => JSON.stringify(await keys()) === JSON.stringify(wanted), `there are ${wanted.join(", ")}`);
 
-test("beyond the bound what was used longest ago goes first", async () => {
+test("the least recently used variant is removed first if the limit is exceeded", async () => {
   for (const key of ["a", "b", "c", "d"]) await put(key, 2_000);
   await variants.driver.lookup(toKey("a"));
   for (const key of ["e", "f"]) await put(key, 2_000);
   await holds("a", "c", "d", "e", "f");
 });
 
-test("what memory serves has another turn, and goes when it is served no more", async () => {
+test("a variant that the memory cache serves stays until it is no longer served", async () => {
   for (const key of ["a", "b", "c", "d", "e"]) await put(key, 2_000);
   served = new Set(["a", "b"]);
   await put("f", 2_000);
@@ -75,27 +75,27 @@ test("what memory serves has another turn, and goes when it is served no more", 
   await holds("a", "h", "i", "j", "k");
 });
 
-test("a bound holds also where memory has served all that is there", async () => {
+test("the limit holds even if the memory cache has served every variant", async () => {
   for (const key of ["a", "b", "c", "d", "e"]) await put(key, 2_000);
   served = new Set(["a", "b", "c", "d", "e"]);
   disk.resize(4_000);
   await holds("d", "e");
 });
 
-test("what takes more than a quarter of all is not kept", async () => {
+test("a variant of more than a quarter of the limit is not stored", async () => {
   expect([await put("quarter", 2_500), await put("more", 2_501)]).toEqual(["stored", "outdated"]);
   await holds("quarter");
 });
 
-test("a smaller bound holds at once, and what is in order is counted", async () => {
+test("a smaller limit holds at once, and the index counts what is left", async () => {
   for (const key of ["a", "b", "c", "d"]) await put(key, 2_000);
-  expect([disk.order.bytes, disk.order.count]).toEqual([8_000, 4]);
+  expect([disk.index.bytes, disk.index.count]).toEqual([8_000, 4]);
   disk.resize(4_000);
   await holds("c", "d");
-  expect(disk.order.bytes).toBe(4_000);
+  expect(disk.index.bytes).toBe(4_000);
 });
 
-test("what must go is told to the writer together, and no more at a time than it bears", async () => {
+test("variants are removed in parallel batches of bounded size", async () => {
   const latch = createLatch();
   let told = 0;
   const forget = async () => {
@@ -104,47 +104,47 @@ test("what must go is told to the writer together, and no more at a time than it
     return true;
   };
   const slow = createDiskCache({
-    near: { bucket: near.bucket, listBuckets: () => [], forget },
+    embedded: { bucket: near.bucket, listBuckets: () => [], forget },
     maxBytes: 0,
     wasUsed: () => false,
     log: SILENT_LOG,
   });
   for (let index = 0; index < 300; index += 1) {
-    slow.order.add({ bucketId: ID, key: toKey(`k${index}`), size: 1, sha256: "", checkedAt: 0 });
+    slow.index.add({ bucketId: ID, key: toKey(`k${index}`), size: 1, sha256: "", checkedAt: 0 });
   }
-  slow.grown();
+  slow.noteGrowth();
   await eventually(() => told === 256, "the first bunch");
   latch.open();
   await eventually(() => told === 300, "the rest");
   await slow.close();
 });
 
-test("what an earlier run has left is counted, and the oldest of it goes first", async () => {
+test("variants of an earlier run are counted, and the oldest is removed first", async () => {
   for (const key of ["c", "b", "a"]) await put(key, 2_000);
   await close();
   await open(10_000);
-  expect([disk.order.bytes, disk.order.count]).toEqual([6_000, 3]);
+  expect([disk.index.bytes, disk.index.count]).toEqual([6_000, 3]);
   for (const key of ["d", "e", "f"]) await put(key, 2_000);
   await holds("a", "b", "d", "e", "f");
 });
 
-test("a reserve is kept free for others", async () => {
+test("a reserve is subtracted from the limit", async () => {
   disk.reserve(() => 6_000);
   for (const key of ["a", "b", "c"]) await put(key, 2_000);
   await holds("b", "c");
 });
 
-test("forget() lets go of all that begins so, says which, and gives the room back", async () => {
+test("forget() removes all variants with the prefix, yields their keys and frees their room", async () => {
   for (const key of ["v/1", "v/2", "w/1"]) await put(key, 2_000);
   const gone: string[] = [];
   for await (const key of variants.forget("v/")) gone.push(key);
   expect(gone).toEqual(["v/1", "v/2"]);
   await holds("w/1");
-  expect(disk.order.bytes).toBe(2_000);
+  expect(disk.index.bytes).toBe(2_000);
   expect(await put("v/1", 2_000)).toBe("stored");
 });
 
-test("the objects of a bucket proper are neither counted nor moved", async () => {
+test("objects of ordinary buckets are neither counted nor removed", async () => {
   const body = wholeBody(randomBytes(9_000));
   await near.bucket(ID).put(infoOf("a.jpg", body), body, ABSENT);
   await close();
@@ -154,7 +154,7 @@ test("the objects of a bucket proper are neither counted nor moved", async () =>
   expect((await near.bucket(ID).lookup(toKey("a.jpg"))).state).toBe("object");
 });
 
-test("the catalogue is asked for what is counted, and not for what is not there", async () => {
+test("lookup() reads the catalogue only for variants that are in the index", async () => {
   await put("a", 2_000);
   const asked: string[] = [];
   const driver = near.bucket(`variants/${ID}`);
@@ -163,20 +163,20 @@ test("the catalogue is asked for what is counted, and not for what is not there"
     return driver.lookup(key);
   };
   const watched = { bucket: () => ({ ...driver, lookup }), forget: near.forget };
-  const tier = createVariantTier({ near: watched, disk })(ID).driver;
+  const tier = createVariantTier({ embedded: watched, disk })(ID).driver;
   expect((await tier.lookup(toKey("a"))).state).toBe("object");
   expect(await tier.lookup(toKey("b"))).toEqual({ state: "absent", epoch: 0 });
   expect(asked).toEqual(["a"]);
 });
 
-test("what an earlier run has left is found before it is counted", async () => {
+test("lookup() finds variants of an earlier run before they are counted", async () => {
   await put("a", 2_000);
   await close();
   near = await createFsStore({ dir, now: () => clock, log: SILENT_LOG, minFreeBytes: 0, sweepEveryMs: 0 });
-  disk = createDiskCache({ near, maxBytes: 10_000, wasUsed: () => false, log: SILENT_LOG });
-  variants = createVariantTier({ near, disk })(ID);
+  disk = createDiskCache({ embedded: near, maxBytes: 10_000, wasUsed: () => false, log: SILENT_LOG });
+  variants = createVariantTier({ embedded: near, disk })(ID);
   expect(disk.isCounted).toBe(false);
   expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");
-  await disk.takenOver;
+  await disk.counted;
   expect((await variants.driver.lookup(toKey("a"))).state).toBe("object");
 });

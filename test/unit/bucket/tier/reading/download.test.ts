@@ -1,4 +1,4 @@
-// Reading what a far store has by way of this disk, and without it where it takes nothing.
+// Downloads from a remote store, with a working disk and with one that accepts no bytes.
 import { afterEach, expect, test, vi } from "vitest";
 import type { RemoteBucket } from "../../../../../src/bucket/remote/remote.ts";
 import { createDownloads } from "../../../../../src/bucket/tier/reading/download.ts";
@@ -8,7 +8,7 @@ import { infoOf, randomBytes, readAll, wholeBody } from "../../../../helpers/who
 const PIECE_BYTES = 65_536;
 afterEach(() => vi.useRealTimers());
 
-/** `rest`: what the pieces behind the first wait for. */
+/** All chunks but the first wait for `rest`. */
 function lab(bytes: Buffer, disk = {}, rest: Promise<void> = Promise.resolve(), maxKeptBytes = 10_000_000) {
   async function* pieces() {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
@@ -28,22 +28,22 @@ function lab(bytes: Buffer, disk = {}, rest: Promise<void> = Promise.resolve(), 
   };
   const pool = testPool({ disk });
   const downloads = createDownloads({
-    remote: { get, getRange } as unknown as RemoteBucket, // nothing else is asked of it
+    remote: { get, getRange } as unknown as RemoteBucket, // no other method is called
     spools: pool,
-    maxKeptBytes: () => maxKeptBytes,
+    maxCopyBytes: () => maxKeptBytes,
     moment: () => 0,
-    keep: async () => undefined,
-    damaged() {},
+    storeCopy: async () => undefined,
+    onDamaged() {},
   });
   return { downloads, pool, asked, info: infoOf("a.jpg", wholeBody(bytes)) };
 }
 
 const FULL = { open: () => Promise.reject(diskError("ENOSPC")) };
 
-test.each([300_000, 1_500_000, 3_500_000])("%i bytes are read also where the disk takes nothing", async (size) => {
+test.each([300_000, 1_500_000, 3_500_000])("open() and downloadWhole() read %i bytes on a full disk", async (size) => {
   const bytes = randomBytes(size);
   const { downloads, info, pool } = lab(bytes, FULL);
-  for (const open of [downloads.open, downloads.bring]) {
+  for (const open of [downloads.open, downloads.downloadWhole]) {
     const reader = await open(info, "1");
     expect((await readAll(reader, size)).equals(bytes)).toBe(true);
     reader?.close();
@@ -55,10 +55,10 @@ test.each([300_000, 1_500_000, 3_500_000])("%i bytes are read also where the dis
   await expect.poll(() => pool.usage.spools).toBe(0);
 });
 
-test("bring() has all of it on a disk that works, whoever has it read meanwhile", async () => {
+test("downloadWhole() reads the object with one request on a working disk", async () => {
   const bytes = randomBytes(1_500_000);
   const { downloads, info, pool, asked } = lab(bytes);
-  const reader = await downloads.bring(info, "1");
+  const reader = await downloads.downloadWhole(info, "1");
   expect((await readAll(reader, bytes.length)).equals(bytes)).toBe(true);
   reader?.close();
   expect(asked).toEqual(["whole"]);
@@ -66,10 +66,10 @@ test("bring() has all of it on a disk that works, whoever has it read meanwhile"
 });
 
 test.each([
-  ["is kept", 10_000_000],
-  ["is too large to be kept", 100_000],
+  ["that gets a copy", 10_000_000],
+  ["that is too large for a copy", 100_000],
 ])(
-  "who waits for all of what %s is told in time that it comes too slowly, and it comes behind",
+  "proven() of a slow object %s rejects in time, and the download continues in the background",
   async (_what, maxKept) => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const bytes = randomBytes(300_000);
@@ -77,9 +77,9 @@ test.each([
     const { downloads, info, asked, pool } = lab(bytes, {}, rest.opened, maxKept);
     const first = await downloads.open(info, "1");
     const proven = first?.proven?.();
-    const told = expect(proven).rejects.toMatchObject({ code: "store_failed" });
+    const rejected = expect(proven).rejects.toMatchObject({ code: "store_failed" });
     vi.advanceTimersByTime(45_000);
-    await told;
+    await rejected;
     const second = await downloads.open(info, "1");
     rest.open();
     await second?.proven?.();

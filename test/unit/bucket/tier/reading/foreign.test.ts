@@ -1,4 +1,4 @@
-// Another tool's object that cannot be read is not one that is not there.
+// Objects of other tools that cannot be read: they do not count as absent.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-test("a body that breaks off is a failure, and the next that comes whole is the object", async () => {
+test("a body that breaks off is a failure, and the next whole one is the object", async () => {
   const bytes = await noisyJpeg(160, 120);
   s3.objects.set(`${ID}/a.jpg`, { bytes, headers: {} });
   s3.cutAfter = 1_000;
@@ -42,7 +42,7 @@ test("a body that breaks off is a failure, and the next that comes whole is the 
   expect(await bucket.lookup(A)).toMatchObject({ state: "object", info: { size: bytes.length } });
 });
 
-test("one that comes too slowly for whoever waits is a failure, keeps no change of its key waiting, and is there later", async () => {
+test("a body that is too slow is a failure, blocks no change of its key, and is there later", async () => {
   const bytes = await noisyJpeg(160, 120);
   s3.objects.set(`${ID}/a.jpg`, { bytes, headers: {} });
   const rest = createLatch();
@@ -70,7 +70,7 @@ test("one that comes too slowly for whoever waits is a failure, keeps no change 
   expect(await bucket.lookup(A)).toMatchObject({ state: "object", info: { size: bytes.length } });
 });
 
-test("an upload whose length a proxy says is 0 keeps its place, and is served", async () => {
+test("an upload is kept and served if a proxy sends Content-Length 0 for it", async () => {
   const bucket = lab.store.bucket(ID);
   const [upload, image] = [wholeBody(await noisyJpeg(160, 120)), wholeBody(await noisyJpeg(120, 160))];
   expect(await bucket.put(infoOf("a.jpg", upload, "upload"), upload, { when: "always" })).toBe("stored");
@@ -82,7 +82,7 @@ test("an upload whose length a proxy says is 0 keeps its place, and is served", 
   expect(await again.put(infoOf("a.jpg", image), image, { when: "absent", epoch: 0 })).toBe("exists");
 });
 
-test("one that has lost its bytes is damaged: neither served nor replaced by the mirror's, and it can be deleted", async () => {
+test("an upload that has lost its bytes is neither served nor replaced by the mirror, and can be deleted", async () => {
   const bucket = lab.store.bucket(ID);
   const [upload, image] = [wholeBody(await noisyJpeg(160, 120)), wholeBody(await noisyJpeg(120, 160))];
   await bucket.put(infoOf("a.jpg", upload, "upload"), upload, { when: "always" });

@@ -1,4 +1,4 @@
-// What a connection of the lane goes through: silence, clients that do not read or send ahead, leaving, stopping.
+// Connections of the fast path: silent clients, clients that do not read, pipelining, early leaving, and the stop.
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -22,7 +22,7 @@ async function serve(listener: FastPathOptions["listener"], idleMs = 60_000): Pr
     port: 0,
     idleMs,
     nextRequestId: () => "id",
-    listener: () => expect.unreachable("a plain request left the lane"),
+    listener: () => expect.unreachable("a plain request left the fast path"),
     fastPath: { listener, takes: () => true },
   });
   open.push({ stop: () => server.stop(0) });
@@ -44,7 +44,7 @@ function signalled(): { readonly promise: Promise<void>; readonly resolve: () =>
   return { promise, resolve };
 }
 
-/** What `promise` gives, within a time that no sound answer takes. */
+/** The result of `promise`, with a deadline that no sound response needs. */
 const soon = <Value>(promise: Promise<Value>, what: string) => within(promise, 5_000, () => `not in time: ${what}`);
 
 function answer(response: DownloadResponse, text: string): void {
@@ -64,9 +64,9 @@ async function read(socket: Socket, until: string): Promise<string> {
   return text;
 }
 
-test("createLane() gives a connection that says nothing to `late`", async () => {
+test("createFastPath() passes a silent connection to `late`", async () => {
   const late = new Promise<Socket>((resolve) => {
-    const lane = createFastPath({
+    const fastPath = createFastPath({
       listener: () => expect.unreachable("nothing was asked"),
       takes: () => true,
       handOver: () => expect.unreachable("nothing was sent"),
@@ -77,7 +77,7 @@ test("createLane() gives a connection that says nothing to `late`", async () => 
       keepAliveMs: 60_000,
       idleMs: () => 60_000,
     });
-    const server = createServer(lane.accept).listen(0, "127.0.0.1", () => {
+    const server = createServer(fastPath.accept).listen(0, "127.0.0.1", () => {
       const address = server.address();
       client(typeof address === "object" ? (address?.port ?? 0) : 0);
     });
@@ -88,7 +88,7 @@ test("createLane() gives a connection that says nothing to `late`", async () => 
   socket.destroy();
 });
 
-test("createLane() lets a client go that takes nothing of its answer for `idleMs`", async () => {
+test("createFastPath() drops a client that reads nothing for `idleMs`", async () => {
   const gone = signalled();
   const server = await serve((_request, response) => {
     response.onceGone(gone.resolve);
@@ -101,7 +101,7 @@ test("createLane() lets a client go that takes nothing of its answer for `idleMs
   await soon(gone.promise, "the connection is closed");
 });
 
-test("createLane() answers what is sent ahead in its turn", async () => {
+test("createFastPath() answers pipelined requests in order", async () => {
   const waiting: (() => void)[] = [];
   const asked: string[] = [];
   const first = signalled();
@@ -114,7 +114,7 @@ test("createLane() answers what is sent ahead in its turn", async () => {
   socket.write(REQUEST("/1"));
   await soon(first.promise, "the first request is there");
   socket.write(REQUEST("/2"));
-  // Later than the second request, so that it would have been seen.
+  // By now a wrong response to the second request would have been seen.
   const other = client(server.port);
   other.write(REQUEST("/3"));
   await soon(
@@ -132,7 +132,7 @@ test("createLane() answers what is sent ahead in its turn", async () => {
   expect((await text).match(/<.*?>/g)).toEqual(["</1>", "</2>"]);
 });
 
-test("onceGone() is called when the client leaves before the end, not after it", async () => {
+test("onceGone() calls back if the client leaves before the end, and not after it", async () => {
   const gone: string[] = [];
   const left = signalled();
   const server = await serve((request, response) => {
@@ -154,7 +154,7 @@ test("onceGone() is called when the client leaves before the end, not after it",
   expect(gone).toEqual(["/half"]);
 });
 
-test("stop() closes connections that rest and lets the others finish", async () => {
+test("stop() closes idle connections and lets the others finish", async () => {
   let finish = () => {};
   const busy = signalled();
   const server = await serve((request, response) => {
@@ -186,7 +186,10 @@ test("writeHead() refuses a value that would end its line", async () => {
   expect(await read(socket, "sound")).not.toMatch(/X-C/);
 });
 
-/** Asks and closes its side; everything that comes back until the server closes. `first` is asked before, and has arrived then. */
+/**
+ * Sends a request, closes its side, and returns all input until the server closes. `first` is requested and received
+ * before.
+ */
 async function askAndClose(port: number, bytes: string, first?: { bytes: string; arrived: Promise<void> }) {
   const socket = client(port);
   let text = "";
@@ -203,7 +206,7 @@ async function askAndClose(port: number, bytes: string, first?: { bytes: string;
   return text.match(/<.*?>/g);
 }
 
-test.each(["/hot", "/cold"])("a client that has closed its side gets what it asked for: %s", async (path) => {
+test.each(["/hot", "/cold"])("a client that has closed its side gets its response: %s", async (path) => {
   const server = await serve((request, response) => {
     const send = () => answer(response, `<${request.url}>`);
     if (request.url === "/hot") send();
@@ -212,8 +215,8 @@ test.each(["/hot", "/cold"])("a client that has closed its side gets what it ask
   expect(await askAndClose(server.port, REQUEST(path))).toEqual([`<${path}>`]);
 });
 
-test.each(["/lane", "/node"])(
-  "a client that has closed its side gets what it has sent ahead too: %s",
+test.each(["/fast", "/node"])(
+  "a client that has closed its side gets the response to a pipelined request too: %s",
   async (second) => {
     const arrived = signalled();
     const server = await startServer({
@@ -224,7 +227,7 @@ test.each(["/lane", "/node"])(
       fastPath: {
         listener(request, response) {
           arrived.resolve();
-          setTimeout(() => answer(response, `<lane ${request.url}>`), 200);
+          setTimeout(() => answer(response, `<fast ${request.url}>`), 200);
         },
         takes: (url) => url !== "/node",
       },
@@ -234,22 +237,22 @@ test.each(["/lane", "/node"])(
       bytes: REQUEST("/first"),
       arrived: arrived.promise,
     });
-    expect(texts).toEqual(["<lane /first>", `<${second.slice(1)} ${second}>`]);
+    expect(texts).toEqual(["<fast /first>", `<${second.slice(1)} ${second}>`]);
     expect(await askAndClose(server.port, REQUEST("/node"))).toEqual(["<node /node>"]);
   },
 );
 
-test("a client that has closed its side and gets nothing for three seconds counts as gone", async () => {
+test("a client that has closed its side and gets no byte for three seconds counts as gone", async () => {
   const gone = signalled();
   const server = await startServer({
     host: "127.0.0.1",
     port: 0,
     nextRequestId: () => "id",
     listener: () => {},
-    fastPath: { listener: (_request, response) => response.onceGone(gone.resolve), takes: (url) => url === "/lane" },
+    fastPath: { listener: (_request, response) => response.onceGone(gone.resolve), takes: (url) => url === "/fast" },
   });
   open.push({ stop: () => server.stop(0) });
-  expect(await Promise.all(["/lane", "/node"].map((path) => askAndClose(server.port, REQUEST(path))))).toEqual([
+  expect(await Promise.all(["/fast", "/node"].map((path) => askAndClose(server.port, REQUEST(path))))).toEqual([
     null,
     null,
   ]);

@@ -1,4 +1,4 @@
-// The lane beside node's server: the same bytes get the same answers, whichever of the two reads them.
+// The fast path and node's server give the same responses to the same bytes.
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
@@ -11,7 +11,7 @@ import { parseInstruction } from "../../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../../src/image/grammar/named-recipe.ts";
 import { makeToken } from "../../../../../src/sign/token.ts";
 import { createVerifiedTokens } from "../../../../../src/sign/verified.ts";
-import { converse, type LaneLab, startLaneLab } from "../../../../helpers/lane-lab.ts";
+import { converse, type FastPathLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
 import { storedLab } from "../../../../helpers/mirror-lab.ts";
 import { FIELDS, KEYS, NOW, SECRET_KEYS } from "../../../../helpers/tokens.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
@@ -21,7 +21,7 @@ const ON_DISK = "disk.jpg";
 const LARGE = "large.jpg";
 const TOKEN = encodeURIComponent(makeToken(FIELDS, SECRET_KEYS.AKIDONE));
 
-let lab: LaneLab;
+let lab: FastPathLab;
 let etag: string;
 
 beforeAll(async () => {
@@ -33,7 +33,7 @@ beforeAll(async () => {
   ] as const) {
     const body = wholeBody(randomBytes(bytes));
     const info = infoOf(toKey(name), body);
-    // Only what is put where nothing was is taken into memory.
+    // Only an object whose key was absent is taken into memory.
     await stored.put(info, body, { when: name === IN_MEMORY ? "absent" : "always" });
     if (name === IN_MEMORY) etag = `"${info.hashes.sha256.slice(0, 32)}"`;
   }
@@ -92,13 +92,13 @@ beforeAll(async () => {
     log: SILENT_LOG,
     answered: () => {},
   });
-  lab = await startLaneLab(listener);
+  lab = await startFastPathLab(listener);
 });
 afterAll(() => lab.stop());
 
 const head = (line: string, fields: readonly string[]) => [line, ...fields, "", ""].join("\r\n");
 const PLAIN = head(`GET /${IN_MEMORY}?sign=${TOKEN} HTTP/1.1`, ["Host: signed.example", "Accept: */*"]);
-/** As curl and Java's client send it. */
+/** The offer to upgrade that curl and Java's client send. */
 const OFFER = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"];
 
 const line = fc
@@ -163,7 +163,7 @@ const request = fc
     ({ line: first, host, before, after, end }) => `${[first, ...before, `Host: ${host}`, ...after].join(end)}\r\n\r\n`,
   );
 
-/** Half of all, so that conditions and ranges are met. */
+/** Half of the requests name stored objects, so that conditions and ranges are tested. */
 const sensible = fc
   .record({
     method: fc.constantFrom("GET", "HEAD"),
@@ -177,27 +177,27 @@ const sensible = fc
 
 const any = fc.oneof(sensible, request);
 
-describe("the lane and node's server give the same answer", () => {
+describe("the fast path and node's server give the same response", () => {
   test("to any request", async () => {
-    const before = lab.inLane;
+    const before = lab.onFastPath;
     await fc.assert(
       fc.asyncProperty(any, async (bytes) => {
-        expect(await converse(lab.laned, [bytes], 1)).toEqual(await converse(lab.plain, [bytes], 1));
+        expect(await converse(lab.fast, [bytes], 1)).toEqual(await converse(lab.plain, [bytes], 1));
       }),
       { numRuns: 250 },
     );
-    // Else it would have been node's server against itself.
-    expect(lab.inLane - before).toBeGreaterThan(15);
+    // Otherwise node's server would have been compared with itself.
+    expect(lab.onFastPath - before).toBeGreaterThan(15);
   });
 
   test("to any request in any pieces", async () => {
     await fc.assert(
       fc.asyncProperty(any, fc.array(fc.nat(400), { minLength: 1, maxLength: 3 }), async (bytes, cuts) => {
-        // Node shows of a head that it cannot read the last piece alone: a call of the REST API is not known as one by it.
+        // Node reports only the last piece of an unreadable head, so an API call is not recognized.
         fc.pre(!bytes.includes("/photos/"));
         const ends = [...cuts, bytes.length].sort((left, right) => left - right);
         const pieces = ends.map((end, index) => bytes.slice(ends[index - 1] ?? 0, end)).filter((piece) => piece !== "");
-        expect(await converse(lab.laned, pieces, 1)).toEqual(await converse(lab.plain, [bytes], 1));
+        expect(await converse(lab.fast, pieces, 1)).toEqual(await converse(lab.plain, [bytes], 1));
       }),
       { numRuns: 100 },
     );
@@ -208,7 +208,7 @@ describe("the lane and node's server give the same answer", () => {
       const bytes = head(`GET /${IN_MEMORY} HTTP/1.1`, ["Host: open.example", "Expect: 100-continue", ...fields]);
       const [answer, ...more] = await converse(lab.plain, [bytes], 1);
       expect(answer).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
-      expect(await converse(lab.laned, [bytes], 1)).toEqual([answer, ...more]);
+      expect(await converse(lab.fast, [bytes], 1)).toEqual([answer, ...more]);
     }
   });
 
@@ -216,11 +216,11 @@ describe("the lane and node's server give the same answer", () => {
     const whole = await converse(lab.plain, [PLAIN], 1);
     expect(whole[0]).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     for (let at = 1; at < PLAIN.length; at += 1) {
-      expect([at, ...(await converse(lab.laned, [PLAIN.slice(0, at), PLAIN.slice(at)], 1))]).toEqual([at, ...whole]);
+      expect([at, ...(await converse(lab.fast, [PLAIN.slice(0, at), PLAIN.slice(at)], 1))]).toEqual([at, ...whole]);
     }
   });
 
-  test("to requests one behind the other, in one piece or each in its own", async () => {
+  test("to pipelined requests, in one piece or each in its own", async () => {
     const gets = fc.array(
       fc.constantFrom(
         PLAIN,
@@ -237,7 +237,7 @@ describe("the lane and node's server give the same answer", () => {
         const pieces = isOnePiece ? [requests.join("")] : requests;
         const expected = await converse(lab.plain, pieces, requests.length);
         expect(expected).toHaveLength(requests.length);
-        expect(await converse(lab.laned, pieces, requests.length)).toEqual(expected);
+        expect(await converse(lab.fast, pieces, requests.length)).toEqual(expected);
       }),
       { numRuns: 60 },
     );
@@ -249,10 +249,10 @@ test.each([
   ["a path", "/\xe5\x9b\xbe.jpg", "/%E5%9B%BE.jpg", 404],
   ["a path that is no UTF-8", "/\xe5.jpg", "/%E5.jpg", 400],
 ])(
-  "createLane() takes raw bytes beyond ASCII, which node's server refuses, as if they were escaped: %s",
+  "createFastPath() treats raw bytes beyond ASCII, which node's server refuses, as escaped: %s",
   async (_what, raw, escaped, status) => {
     const [answer, expected] = [raw, escaped].map((target) =>
-      converse(lab.laned, [head(`GET ${target} HTTP/1.1`, ["Host: open.example"])], 1),
+      converse(lab.fast, [head(`GET ${target} HTTP/1.1`, ["Host: open.example"])], 1),
     );
     expect(await answer).toEqual(await expected);
     expect((await answer)?.[0]).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -270,17 +270,17 @@ test.each([
   ["a foreign method", (target: string) => head(`PURGE ${target} HTTP/1.1`, ["Host: open.example"])],
   ["an absolute target", (target: string) => head(`GET http://open.example${target} HTTP/1.1`, ["Host: open.example"])],
   ["the REST API", (target: string) => head(`GET /photos/v2${target} HTTP/1.1`, ["Host: open.example"])],
-])("createLane() hands raw bytes beyond ASCII over as if they were escaped: %s", async (_what, requestOf) => {
-  const [answer, expected] = RAW_AND_ESCAPED.map((target) => converse(lab.laned, [requestOf(target)], 1));
+])("createFastPath() escapes raw bytes beyond ASCII: %s", async (_what, requestOf) => {
+  const [answer, expected] = RAW_AND_ESCAPED.map((target) => converse(lab.fast, [requestOf(target)], 1));
   expect(await answer).toEqual(await expected);
   expect((await answer)?.[0]).not.toContain("the request is not valid");
 });
 
-test("createLane() hands raw bytes in a target over as if they were escaped, wherever it is cut", async () => {
+test("createFastPath() escapes raw bytes in a target, wherever it is cut", async () => {
   const [raw, escaped] = RAW_AND_ESCAPED.map((target) => head(`GET ${target} HTTP/1.1`, ["Host: open.example"]));
-  const expected = await converse(lab.laned, [escaped as string], 1);
+  const expected = await converse(lab.fast, [escaped as string], 1);
   for (let at = 1; at < (raw as string).length; at += 1) {
-    expect(await converse(lab.laned, [(raw as string).slice(0, at), (raw as string).slice(at)], 1)).toEqual(expected);
+    expect(await converse(lab.fast, [(raw as string).slice(0, at), (raw as string).slice(at)], 1)).toEqual(expected);
   }
 });
 
@@ -306,12 +306,12 @@ describe.each([
     `${head("POST /x HTTP/1.1", [HOST, "Transfer-Encoding: chunked"])}${CHUNKS}0\r\nA: b\r\n\r\n`,
   ],
   ["an offer to upgrade", head("POST /x HTTP/1.1", [HOST, ...OFFER, "Content-Length: 0"])],
-])("raw bytes in a target behind %s", (_what, before) => {
+])("raw bytes in a target after %s", (_what, before) => {
   const [raw, escaped] = RAW_AND_ESCAPED.map((target) => head(`GET ${target} HTTP/1.1`, [HOST]));
   const answers = before === "" || before === "\r\n" ? 1 : 2;
 
   test.each([
-    ["in the lane", () => lab.laned],
+    ["on the fast path", () => lab.fast],
     ["where node's server answers", () => lab.plain],
   ])("are answered as if they were escaped, %s", async (_where, port) => {
     const expected = await converse(port(), [`${before}${escaped}`], answers);
@@ -324,9 +324,9 @@ describe.each([
   });
 });
 
-test("createLane() hands over a head whose values hold raw bytes as it is", async () => {
+test("createFastPath() hands over a head with raw bytes in its values unchanged", async () => {
   const raw = head("GET /x HTTP/1.0", ["Host: open.example", "X-A: \xe5\x9b\xbe"]);
-  expect(await converse(lab.laned, [raw], 1)).toEqual(await converse(lab.plain, [raw], 1));
+  expect(await converse(lab.fast, [raw], 1)).toEqual(await converse(lab.plain, [raw], 1));
 });
 
 test.each([
@@ -345,13 +345,13 @@ test.each([
   ["two hundred requests in one piece", PLAIN.repeat(200), 200],
   ["a request, and one that is not plain, in one piece", PLAIN + head("GET /x HTTP/1.0", ["Host: open.example"]), 1],
   ["a request and half of another in one piece", PLAIN + PLAIN.slice(0, 20), 1],
-])("createLane() decides whether it is plain: %s", async (_what, bytes, count) => {
-  const before = lab.inLane;
-  await converse(lab.laned, [bytes], Math.max(1, count));
-  expect(lab.inLane - before).toBe(count);
+])("createFastPath() decides whether a request is plain: %s", async (_what, bytes, count) => {
+  const before = lab.onFastPath;
+  await converse(lab.fast, [bytes], Math.max(1, count));
+  expect(lab.onFastPath - before).toBe(count);
 });
 
-test("answers with and without a length, in any pieces, are framed as node's server frames them", async () => {
+test("responses with and without a length, in any pieces, are framed as node's server frames them", async () => {
   const answer = fc.record({
     status: fc.constantFrom(200, 206, 304, 404, 499, 503, 599),
     hasLength: fc.boolean(),
@@ -359,7 +359,7 @@ test("answers with and without a length, in any pieces, are framed as node's ser
     isHead: fc.boolean(),
   });
   let current: { status: number; hasLength: boolean; pieces: number[] };
-  const framing = await startLaneLab((_request, response) => {
+  const framing = await startFastPathLab((_request, response) => {
     const { status, hasLength, pieces } = current;
     const total = pieces.reduce((sum, bytes) => sum + bytes, 0);
     response.writeHead(status, ["X-A", "b"], hasLength ? ["Content-Length", String(total)] : []);
@@ -374,28 +374,28 @@ test("answers with and without a length, in any pieces, are framed as node's ser
         current = rest;
         const bytes = head(`${isHead ? "HEAD" : "GET"} / HTTP/1.1`, ["Host: a.example"]);
         const expected = await converse(framing.plain, [bytes], 1);
-        expect(await converse(framing.laned, [bytes], 1)).toEqual(expected);
+        expect(await converse(framing.fast, [bytes], 1)).toEqual(expected);
       }),
       { numRuns: 100 },
     );
-    expect(framing.inLane).toBeGreaterThan(99);
+    expect(framing.onFastPath).toBeGreaterThan(99);
   } finally {
     await framing.stop();
   }
 });
 
-test("raw bytes beyond ASCII come escaped, from the lane as from node's server", async () => {
+test("raw bytes beyond ASCII arrive escaped, from the fast path and from node's server", async () => {
   const seen: unknown[] = [];
-  const listening = await startLaneLab(({ url }, response) => {
+  const listening = await startFastPathLab(({ url }, response) => {
     seen.push(url);
     response.writeHead(200, ["Content-Length", "0"]);
     response.end();
   });
   try {
     const bytes = head("GET /caf\xc3\xa9?exif%2F\xe9 HTTP/1.1", ["Host: a.example"]);
-    for (const port of [listening.laned, listening.plain]) await converse(port, [bytes], 1);
+    for (const port of [listening.fast, listening.plain]) await converse(port, [bytes], 1);
     expect(seen).toEqual(["/caf%C3%A9?exif%2F%E9", "/caf%C3%A9?exif%2F%E9"]);
-    expect(listening.inLane).toBe(1);
+    expect(listening.onFastPath).toBe(1);
   } finally {
     await listening.stop();
   }

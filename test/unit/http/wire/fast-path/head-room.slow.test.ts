@@ -1,4 +1,4 @@
-// One body with room for a head, which many connections send at once: some read nothing for a while, some leave in the middle.
+// Many connections send one body with room for a head at once; some do not read for a while, some leave early.
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
@@ -15,17 +15,17 @@ afterEach(async () => {
   for (const { stop } of open.splice(0)) await stop();
 });
 
-/** Paths that were asked for. */
+/** The requested paths. */
 const asked = new Set<string>();
 
-/** Every answer has a head of its own, of its own length. */
+/** Every response has its own head, with its own length. */
 async function serve(): Promise<HttpServer> {
   const server = await startServer({
     host: "127.0.0.1",
     port: 0,
     idleMs: 60_000,
     nextRequestId: () => "id",
-    listener: () => expect.unreachable("a plain request left the lane"),
+    listener: () => expect.unreachable("a plain request left the fast path"),
     fastPath: {
       takes: () => true,
       listener: ({ url = "" }, response) => {
@@ -51,7 +51,7 @@ function ask(socket: Socket, path: string, method = "GET"): void {
   socket.write(`${method} ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`);
 }
 
-/** Reads nothing and asks again and again, until an answer stands at some byte because the kernel takes no more; the paths. */
+/** Sends requests without reading until a response stops because the kernel takes no more. Returns the paths. */
 async function askUntilFull(socket: Socket, name: string): Promise<string[]> {
   socket.pause();
   const paths: string[] = [];
@@ -66,7 +66,7 @@ async function askUntilFull(socket: Socket, name: string): Promise<string[]> {
   return paths;
 }
 
-/** Reads on until there are so many answers; what each was to, where it is whole and right. */
+/** Reads until there are so many responses. Returns the path of each one that is whole and right. */
 async function answers(socket: Socket, count: number): Promise<string[]> {
   let received = "";
   const told: string[] = [];
@@ -89,7 +89,7 @@ async function answers(socket: Socket, count: number): Promise<string[]> {
   return told;
 }
 
-test("each answer has its own head, whoever else waits for the kernel to take the same body", async () => {
+test("each response has its own head, even while other clients wait for the same body", async () => {
   const server = await serve();
   const slow = await Promise.all(Array.from({ length: 6 }, () => client(server)));
   const wanted = await Promise.all(slow.map((socket, index) => askUntilFull(socket, `slow-${index}`)));
@@ -106,7 +106,7 @@ test("each answer has its own head, whoever else waits for the kernel to take th
   returnRoom(BODY);
 });
 
-test("who leaves in the middle gives the room back, and an answer without a body leaves it where it is", async () => {
+test("a client that leaves early returns the room, and a response without a body does not take it", async () => {
   const server = await serve();
   const leaver = await client(server);
   await askUntilFull(leaver, "leaver");

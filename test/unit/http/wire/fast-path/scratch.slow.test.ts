@@ -1,30 +1,30 @@
-// Memory that is used again for other answers, and a client that takes its bytes late: what it gets was its own.
+// Reused memory and clients that read late: each client gets the bytes of its own responses.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createScratch } from "../../../../../src/body/scratch.ts";
-import { type LaneLab, startLaneLab } from "../../../../helpers/lane-lab.ts";
+import { type FastPathLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
 import { eventually, within } from "../../../../helpers/program.ts";
 
 const BYTES = 200_000;
-/** More than the kernel holds for a client that does not read. */
+/** More than the kernel buffers for a client that does not read. */
 const ASKED = 200;
 
-/** Another body for each path. */
+/** A different body for each path. */
 function fillFor(path: string, bytes: Buffer): Buffer {
   const pattern = createHash("sha256").update(path).digest();
   return bytes.fill(pattern);
 }
 
-let lab: LaneLab;
+let lab: FastPathLab;
 let answered: number;
 let freed: number;
 let gone: number;
 
 beforeAll(async () => {
   const scratch = createScratch();
-  lab = await startLaneLab((request, response) => {
+  lab = await startFastPathLab((request, response) => {
     const lease = scratch.take(BYTES);
     if (lease === undefined) throw new Error("no scratch");
     fillFor(request.url ?? "", lease.bytes);
@@ -40,10 +40,10 @@ beforeAll(async () => {
 
 afterAll(() => lab.stop());
 
-/** Asks without reading, until no answer goes out any more. */
+/** Sends requests without reading until no response goes out any more. */
 async function stuck(): Promise<Socket> {
   [answered, freed, gone] = [0, 0, 0];
-  const socket = connect({ port: lab.laned, host: "127.0.0.1", noDelay: true });
+  const socket = connect({ port: lab.fast, host: "127.0.0.1", noDelay: true });
   await once(socket, "connect");
   socket.pause();
   for (let count = 0; answered === freed && count < ASKED; count += 1) {
@@ -54,9 +54,9 @@ async function stuck(): Promise<Socket> {
   return socket;
 }
 
-/** Asks for so many over one connection, one after the other: enough to use every piece again. */
+/** Sends so many requests over one connection, one after the other: enough to reuse every piece. */
 async function others(count = 30): Promise<void> {
-  const socket = connect({ port: lab.laned, host: "127.0.0.1", noDelay: true });
+  const socket = connect({ port: lab.fast, host: "127.0.0.1", noDelay: true });
   for (let index = 0; index < count; index += 1) {
     const path = `/other-${index}`;
     socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
@@ -66,7 +66,7 @@ async function others(count = 30): Promise<void> {
   socket.destroy();
 }
 
-/** The bodies of the next answers. */
+/** The bodies of the next responses. */
 function bodiesFrom(socket: Socket, count: number): Promise<Buffer[]> {
   const read = new Promise<Buffer[]>((resolve) => {
     let received: Buffer[] = [];
@@ -94,7 +94,7 @@ function bodiesFrom(socket: Socket, count: number): Promise<Buffer[]> {
   return within(read, 20_000, () => "not all came");
 }
 
-test("a client that reads late gets the bytes of its own answers", async () => {
+test("a client that reads late gets the bytes of its own responses", async () => {
   const socket = await stuck();
   const count = answered;
   await others();
@@ -108,7 +108,7 @@ test("a client that reads late gets the bytes of its own answers", async () => {
   socket.destroy();
 });
 
-test("of a client that leaves in the middle nothing is given back", async () => {
+test("memory is not reused after a client that leaves early", async () => {
   const socket = await stuck();
   socket.resetAndDestroy();
   await eventually(() => gone === 1, "the answer is given up");

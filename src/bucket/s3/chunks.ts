@@ -1,9 +1,0 @@
-// A span of bytes as a sequence of small pieces, so that a request's progress can be seen while it is sent.
-import type { ByteSource } from "../remote/remote.ts";
-
-const PIECE_BYTES = 262_144;
-
-/** Bytes `start` to `end`, both inclusive. */
-export async function* chunksOf(source: ByteSource, start = 0, end = source.size - 1): AsyncGenerator<Buffer> {
-  for (let at = start; at <= end; at += PIECE_BYTES) yield await source.read(at, Math.min(at + PIECE_BYTES - 1, end));
-}

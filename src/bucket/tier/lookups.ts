@@ -1,0 +1,121 @@
+// Looks up entries in the remote store for the rest of the program. An object of another tool is described first.
+import { LiveMap } from "../../async/live-map.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../core/object.ts";
+import { hasExpired } from "../contract/conditions.ts";
+import type { Entry } from "../contract/driver.ts";
+import { withReadDeadline } from "../remote/read-deadline.ts";
+import type { RemoteBucket, RemoteEntry } from "../remote/remote.ts";
+import type { DamagedObjects } from "./reading/damaged.ts";
+import { describeForeign, type ForeignEntry } from "./reading/foreign.ts";
+import type { UnusableObjects } from "./reading/unusable.ts";
+
+export interface LookupsParts {
+  readonly remote: RemoteBucket;
+  readonly spools: SpoolPool;
+  readonly damaged: DamagedObjects;
+  readonly unusable: UnusableObjects;
+  /** Larger objects of other tools are not described. */
+  readonly maxCopyBytes: () => number;
+  /** Called before a read; the returned function stores a copy of what was read. */
+  readonly beginCopy: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
+  /** Removes a tombstone from this disk that the remote store no longer has. */
+  readonly liftTombstone: (key: Key) => Promise<unknown>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+export interface Lookups {
+  /**
+   * `local`: the entry on this disk. If it is a tombstone and the remote store does not answer, it is the result.
+   * Throws store_failed for a damaged upload.
+   */
+  entry(key: Key, local: Entry): Promise<Entry>;
+  /**
+   * Whether another tool's object is no image, so that an upload may replace it. Stores no copy, because the caller
+   * holds the lock of the key. Throws store_failed, store_full.
+   */
+  isNoImage(key: Key, found: ForeignEntry): Promise<boolean>;
+  /** The version at which this description was found. */
+  versionOf(info: ObjectInfo): string | undefined;
+  /** Whether the object is stale in the remote store. A copy on this disk would lose that flag. */
+  isStale(info: ObjectInfo): boolean;
+  markStale(info: ObjectInfo): void;
+}
+
+export function createLookups(parts: LookupsParts): Lookups {
+  const { remote, spools, damaged, unusable, maxCopyBytes, beginCopy, liftTombstone, now } = parts;
+  // Weak, so that entries go with their descriptions.
+  const versions = new WeakMap<ObjectInfo, string>();
+  const stale = new WeakSet<ObjectInfo>();
+  const describing = new LiveMap<string, ReturnType<typeof describeForeign>>();
+
+  function entryOfObject(key: Key, found: RemoteEntry & { state: "object" }, epoch: number): Entry {
+    const { info, version, isStale } = found;
+    const failure = damaged.failureOf(key, version);
+    // A damaged object of the mirror may be fetched again. An upload exists nowhere else, and damaged is not absent.
+    if (failure !== undefined && info.provenance.via !== "mirror") throw failure;
+    if (failure !== undefined) return { state: "absent", epoch, failure };
+    versions.set(info, version);
+    if (isStale) stale.add(info);
+    return { state: "object", info, epoch, isStale };
+  }
+
+  async function entryOfForeign(key: Key, found: ForeignEntry, epoch: number): Promise<Entry> {
+    const { version, size } = found;
+    if (size === 0) return { state: "absent", epoch };
+    if (unusable.has(key, version)) return { state: "absent", epoch, isForeign: true };
+    if (size > maxCopyBytes()) {
+      unusable.note({ key, version, why: `${size} bytes are too many for a copy on this disk` });
+      return { state: "absent", epoch, isForeign: true };
+    }
+    const share = `${key}\n${version}`;
+    const described =
+      describing.get(share) ??
+      describeForeign(key, found, { remote, spools, storeCopy: beginCopy() }).finally(() => describing.delete(share));
+    describing.set(share, described);
+    const info = await withReadDeadline(key, described);
+    if (info === undefined) return { state: "absent", epoch };
+    if (info === "no-image") {
+      unusable.note({ key, version, why: "it is no whole image" });
+      return { state: "absent", epoch, isForeign: true };
+    }
+    versions.set(info, version);
+    return { state: "object", info, epoch, isStale: false };
+  }
+
+  return {
+    async entry(key, local) {
+      const { epoch } = local;
+      let found: RemoteEntry;
+      try {
+        found = await remote.head(key);
+        if (found.state === "foreign") return await entryOfForeign(key, found, epoch);
+      } catch (error) {
+        if (local.state === "tombstone") return local;
+        return { state: "absent", epoch, failure: asHuiyuanError(error) };
+      }
+      if (found.state === "tombstone") {
+        const { version: _, ...tombstone } = found;
+        if (!hasExpired(found, now())) return { ...tombstone, epoch };
+        found = { state: "absent" };
+      }
+      if (local.state === "tombstone") await liftTombstone(key);
+      return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
+    },
+    async isNoImage(key, found) {
+      if (found.size > maxCopyBytes()) return false;
+      return (
+        (await withReadDeadline(key, describeForeign(key, found, { remote, spools, storeCopy: async () => {} }))) ===
+        "no-image"
+      );
+    },
+    versionOf: (info) => versions.get(info),
+    isStale: (info) => stale.has(info),
+    markStale(info) {
+      stale.add(info);
+    },
+  };
+}

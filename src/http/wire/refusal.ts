@@ -1,0 +1,57 @@
+// Decides which requests the server refuses before a listener sees them, and writes the text of the refusal. Pure.
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
+import { errorBody } from "../response/error-answer.ts";
+import { bodyOf, failure } from "../rest/answer.ts";
+
+/**
+ * The response to input that is no request for the listener; the connection ends after it. `isCall`: the client reads
+ * responses of the REST API. `isHead`: the response has no body.
+ */
+export function refusal(
+  code: ErrorCode,
+  { requestId, isCall, isHead }: { readonly requestId: string; readonly isCall: boolean; readonly isHead: boolean },
+): string {
+  const { status: ownStatus, errNo, text } = errorRow(code);
+  const error = new HuiyuanError(code, text);
+  const [status, body] = isCall ? [400, bodyOf(failure(error))] : [ownStatus, errorBody(error, requestId)];
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Date: ${new Date().toUTCString()}`,
+    "Content-Type: application/json; charset=utf-8",
+    `Content-Length: ${body.byteLength}`,
+    "Cache-Control: no-store",
+    "X-Content-Type-Options: nosniff",
+    `X-ErrNo: ${errNo}`,
+    `X-Request-Id: ${requestId}`,
+    "Connection: close",
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${isHead ? "" : body.toString()}`;
+}
+
+export function headOf({ method, url }: IncomingMessage): string {
+  return `${method} ${url} `;
+}
+
+/** The parser also accepts HTTP/0.9 and HTTP/2.0 in a request line. */
+export function isHttp1({ httpVersionMajor }: IncomingMessage): boolean {
+  return httpVersionMajor === 1;
+}
+
+/** Only spaces and tabs may surround the value (RFC 9110 §5.6.3); `trim` would remove other characters too. */
+const CHUNKED = /^[\t ]*chunked[\t ]*$/i;
+
+/**
+ * True for every transfer coding except plain `chunked`, and for any in HTTP/1.0: the end of such a body is ambiguous.
+ * The parser emits such a request and fails only after it, when the response may have gone out.
+ */
+export function isForeignCoding({ headers, httpVersion }: IncomingMessage): boolean {
+  const coding = headers["transfer-encoding"];
+  return coding !== undefined && (httpVersion !== "1.1" || !CHUNKED.test(coding));
+}
+
+export function parserFault(code: string | undefined): ErrorCode {
+  if (code === "HPE_HEADER_OVERFLOW") return "headers_too_large";
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
+  return "request_invalid";
+}

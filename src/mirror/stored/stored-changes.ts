@@ -1,0 +1,159 @@
+// The changes of one bucket's objects: each passes the bucket, then the memory cache, which must never hold an object
+// that the bucket has lost. Reports versions that are gone. It reads no bodies; stored.ts does.
+import type { WholeBody } from "../../body/spool/spool.ts";
+import type { Bucket } from "../../bucket/contract/bucket.ts";
+import type { PutCondition, PutResult, Renewal } from "../../bucket/contract/driver.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { etagOf, type Key, type ObjectInfo } from "../../core/object.ts";
+import type { RecoveredWrites } from "../storing/recovered-writes.ts";
+import { type FetchedVersion, isLater, isVersion, versionOf } from "../storing/versions.ts";
+import type { MemoryCache } from "./memory-cache.ts";
+
+export interface StoredChanges {
+  /** As in Bucket. */
+  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /** As in Bucket; also updates the object in memory. */
+  renew(key: Key, renewal: Renewal): Promise<boolean>;
+  /**
+   * These four as in Bucket. A purge that is not hard throws store_full while the newest version is pending. When they
+   * end, also with an error, memory has dropped the key.
+   */
+  copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
+  delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
+  undelete(key: Key): Promise<boolean>;
+  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  /**
+   * Applies the origin's withdrawal of this version: `gone` removes it, `superseded` makes it stale. False, without a
+   * change, if another version is stored, or if the origin has confirmed this one since.
+   */
+  invalidateVersion(info: ObjectInfo, epoch: number, fate: "superseded" | "gone"): Promise<boolean>;
+  /**
+   * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
+   * stored.
+   */
+  reportRefused(info: ObjectInfo): Promise<void>;
+}
+
+export interface StoredHooks {
+  /** Called for each version that was removed, purged or refused, before that change ends; never rejects. */
+  readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
+  /** As WriteBack.waitForTries, for the keys of this bucket. Never rejects. */
+  readonly waitForTries?: (key: Key) => Promise<FetchedVersion | undefined>;
+}
+
+export interface StoredChangesParts {
+  readonly bucketId: string;
+  readonly bucket: Bucket;
+  readonly memoryCache: MemoryCache;
+  readonly recovered: RecoveredWrites;
+  readonly hooks: StoredHooks;
+}
+
+export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
+  const { bucketId, bucket, memoryCache, recovered } = parts;
+  const { onVersionGone, waitForTries } = parts.hooks;
+
+  /**
+   * Drops the key after the change: what a read cached meanwhile is dropped too, and what it caches later is refused.
+   */
+  async function applyChange<Result>(key: Key, change: () => Promise<Result>, incoming?: ObjectInfo): Promise<Result> {
+    const before = onVersionGone === undefined && recovered.size === 0 ? undefined : await bucket.lookup(key);
+    let result: Result;
+    try {
+      result = await change();
+    } finally {
+      memoryCache.drop(bucketId, key);
+    }
+    // An image that was left at another epoch is never stored.
+    if (recovered.size > 0 && before?.epoch !== (await bucket.lookup(key)).epoch) recovered.forget(key);
+    // Only after memory was dropped: a later hit would take the version for one that still exists.
+    const version = before?.state === "object" ? before.info : undefined;
+    if (version !== undefined && version.hashes.sha256 !== incoming?.hashes.sha256) await onVersionGone?.(version);
+    return result;
+  }
+
+  async function replace(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    const result = await applyChange(info.key, () => bucket.put(info, body, condition), info);
+    if (result !== "stored") await reportRefused(info);
+    return result;
+  }
+
+  /**
+   * The key was deleted, purged or written meanwhile, or has a later version. Variants of this one may exist by now.
+   */
+  async function reportRefused(info: ObjectInfo): Promise<void> {
+    const entry = onVersionGone === undefined ? undefined : await bucket.lookup(info.key);
+    if (entry === undefined || (entry.state === "object" && entry.info.hashes.sha256 === info.hashes.sha256)) return;
+    await onVersionGone?.(info);
+  }
+
+  /** Whether clients have been served a newer version that the store has refused so far. */
+  async function hasNewerPending(key: Key): Promise<boolean> {
+    if (recovered.size > 0 && (await recovered.storeNow(key))) return true;
+    const pending = await waitForTries?.(key);
+    if (pending === undefined) return false;
+    const entry = await bucket.lookup(key);
+    return pending.epoch >= entry.epoch && (entry.state !== "object" || isLater(pending.info, entry.info));
+  }
+
+  return {
+    async put(info, body, condition) {
+      const epoch = condition.when === "absent" ? condition.epoch : undefined;
+      // Without a condition on the epoch the new one is not known here, and memory needs it.
+      if (epoch === undefined) return replace(info, body, condition);
+      const generation = memoryCache.generation;
+      const result = await bucket.put(info, body, condition);
+      if (result !== "stored") {
+        await reportRefused(info);
+        return result;
+      }
+      if (bucket.isUnknown(info.key)) return result;
+      if (memoryCache.noted(bucketId, info.key) !== undefined)
+        memoryCache.note(bucketId, info.key, { info, epoch }, generation);
+      if (body.content.kind === "buffer")
+        memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
+      return result;
+    },
+    async renew(key, renewal) {
+      if (!(await bucket.renew(key, renewal))) return false;
+      const object = memoryCache.get(bucketId, key);
+      const note = memoryCache.noted(bucketId, key);
+      const isSame = ({ hashes }: ObjectInfo) => etagOf(hashes) === renewal.etag;
+      if (note !== undefined && note !== "absent" && isSame(note.info))
+        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.generation);
+      if (object !== undefined && isSame(object.info))
+        memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.generation);
+      return true;
+    },
+    copy: (from, to, condition) => applyChange(to, () => bucket.copy(from, to, condition)),
+    delete: (key, reason, forMs) => applyChange(key, () => bucket.delete(key, reason, forMs)),
+    undelete: (key) => applyChange(key, () => bucket.undelete(key)),
+    async purge(key, options) {
+      // A purged object is served if its revalidation fails: that must be the newest good version, not the one before.
+      if (!options.hard && (await hasNewerPending(key))) throw purgeBlocked(key);
+      return applyChange(key, () => bucket.purge(key, options));
+    },
+    async invalidateVersion(info, epoch, fate) {
+      const { key, hashes } = info;
+      const entry = await bucket.lookup(key);
+      const isSame = entry.state === "object" && isVersion(entry.info, versionOf(info));
+      const only = { etag: etagOf(hashes), epoch };
+      const change =
+        isSame && bucket.purge(key, { hard: fate === "gone", only }).finally(() => memoryCache.drop(bucketId, key));
+      const isDone = await change;
+      if (fate === "gone" && isDone) await onVersionGone?.(info);
+      else if (!isSame) await reportRefused(info);
+      return isDone;
+    },
+    reportRefused,
+  };
+}
+
+function purgeBlocked(key: Key): HuiyuanError {
+  const why = "its newest version waits for the store, which refuses it; a hard purge drops it";
+  return new HuiyuanError("store_full", `Cannot purge "${key}": ${why}`);
+}
+
+function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }: Renewal): ObjectInfo {
+  return { ...info, provenance: { ...info.provenance, originEtag, originLastModified, validated } };
+}
