@@ -11,7 +11,7 @@ export interface Point {
   readonly when: number;
 }
 
-/** Returns about `few` of the points, spread evenly over each call, at least one of each; all if `visitsEveryPoint()`. */
+/** Returns about `few` points, spread evenly over each call, at least one of each; all if `visitsEveryPoint()`. */
 export function pick(calls: ReadonlyMap<DiskCall, number>, few: number): Point[] {
   const points = [...calls].flatMap(([call, count]) =>
     Array.from({ length: count }, (_, index): Point => ({ call, when: index + 1 })),
