@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Several times the longest file. The long sweeps of `npm run lab` need hours. */
+/** Several times the longest file. The sweeps of `npm run lab:full` need hours. */
 const MAX_FILE_MS = process.env.HUIYUAN_LAB === "1" ? 4 * 3_600_000 : 15 * 60_000;
 const LOOK_MS = 5_000;
 const REPORT_MS = 5_000;

@@ -1,4 +1,5 @@
-// The admin API under hostile and clumsy callers: who gets in, what is refused before anything changes, and what is noted.
+// The admin API under hostile and clumsy callers: access control, refusals before anything changes, and the operation
+// log.
 import { request } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
@@ -98,7 +99,7 @@ test("no call of the API is open without the token", async () => {
 
 test.each([
   ["no Host, as HTTP/1.0 allows", "GET /healthz HTTP/1.0\r\n\r\n", 421],
-  ["a Host that is none", "GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400],
+  ["an invalid Host", "GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400],
   ["a target that is no URL", "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 400],
 ])("%s is refused with a code and a request id", async (_what, bytes, status) => {
   const answer = await sendRaw(program.adminPort, bytes);
@@ -108,7 +109,7 @@ test.each([
   expect(answer.head.toLowerCase()).toContain(`x-request-id: ${said.requestId}`);
 });
 
-test("a caller that leaves in the middle of its order is no fault in here", async () => {
+test("a caller that disconnects in the middle of its request causes no error in the log", async () => {
   const head = `POST /api/v1/objects/purge HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer s3cret\r\nContent-Type: application/json\r\n`;
   await sendRaw(program.adminPort, `${head}Content-Length: 200\r\n\r\n{"na`, 200, 200);
   await sendRaw(program.adminPort, `${head}Transfer-Encoding: chunked\r\n\r\nZZ\r\n`, 200, 200);
@@ -140,13 +141,13 @@ test.each([
   { body: JSON.stringify({ names: ["a".repeat(9_000)] }), status: 400 },
   { body: "x".repeat(1_100_000), status: 413 },
   { body: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), status: 400 },
-])("a body that is wrong is refused before anything changes: $status", async ({ body, status }) => {
+])("an invalid body is refused with $status before anything changes", async ({ body, status }) => {
   const answer = await post("/objects/delete", body);
   expect(answer.status).toBe(status);
   expect(JSON.parse(answer.body.toString())).toMatchObject({ code: -103, requestId: expect.any(String) });
 });
 
-test("only JSON is taken, which pages of other sites cannot send unasked", async () => {
+test("the API accepts only JSON, which pages of other sites cannot send without a preflight", async () => {
   const answer = await post("/objects/delete", `{${NAMES}}`, { "content-type": "text/plain" });
   expect(answer.status).toBe(415);
 });
@@ -161,7 +162,7 @@ test.each([
   ["http://any.example/%ff.jpg", "url_invalid"],
   ["http:///x.jpg", "url_invalid"],
   ["http://a b/x.jpg", "host_invalid"],
-])("the name %j changes nothing, and does not keep the others from being changed", async (name, code) => {
+])("the invalid name %j changes nothing, and the other names of the request are still changed", async (name, code) => {
   const answer = await post("/objects/delete", JSON.stringify({ names: [name, "good.jpg"] }));
   const lines = linesOf(answer);
   expect(lines).toContainEqual({ name, code, message: expect.any(String) });
@@ -190,8 +191,8 @@ test.each([
   ["a body of another type", () => post("/objects/purge", "{}", { "content-type": "text/plain" }), 415],
   ["a stream of lines", () => post("/objects/purge", JSON.stringify({ names: ["a.jpg"] })), 200],
   ["the operation log as CSV", () => ask("/api/v1/log.csv", AUTHORIZED), 200],
-  ["a call that is not there", () => ask("/api/v1/nothing", AUTHORIZED), 404],
-])("%s has a request id and is kept by nobody", async (_what, call, status) => {
+  ["an unknown call", () => ask("/api/v1/nothing", AUTHORIZED), 404],
+])("%s has a request id and forbids caching", async (_what, call, status) => {
   const answer = await call();
   expect([answer.status, answer.headers["cache-control"], answer.headers["x-content-type-options"]]).toEqual([
     status,
@@ -202,19 +203,19 @@ test.each([
   if (status >= 400) expect(linesOf(answer)).toMatchObject([{ requestId: answer.headers["x-request-id"] }]);
 });
 
-test("what is not there is 404, what is not served 405", async () => {
+test("an unknown path gets 404, and an unsupported method gets 405", async () => {
   expect((await ask("/api/v1/nothing", AUTHORIZED)).status).toBe(404);
   expect((await post("/nothing", "{}")).status).toBe(405);
 });
 
-test("each order leaves one line in the log, without tokens", async () => {
+test("each change writes one log line, without tokens", async () => {
   const url = "http://any.example/noted.jpg?sign=SECRETTOKEN";
   await post("/objects/purge", JSON.stringify({ names: [url], hard: true }));
   const lines = () => program.output.split("\n").filter((each) => each.includes("noted.jpg"));
-  await eventually(() => lines().length > 0, "the order is noted");
-  // Another line would stand before that of a later order.
+  await eventually(() => lines().length > 0, "the request is logged");
+  // A second line would be logged before the line of a later request.
   await post("/objects/purge", JSON.stringify({ names: ["behind.jpg"], hard: true }));
-  await eventually(() => program.output.includes("behind.jpg"), "the order behind it is noted");
+  await eventually(() => program.output.includes("behind.jpg"), "the later request is logged");
   const line = lines();
   expect(line).toHaveLength(1);
   expect(JSON.parse(line[0] ?? "")).toMatchObject({
@@ -226,10 +227,10 @@ test("each order leaves one line in the log, without tokens", async () => {
   expect(program.output).not.toContain("SECRETTOKEN");
 });
 
-test("a password in the URL of an order is in no line of the log", async () => {
+test("the log never contains a password from the URL of a request", async () => {
   await post("/objects/purge", JSON.stringify({ names: ["http://user:SECRET/WORD@any.example/named.jpg"] }));
   const lines = () => program.output.split("\n").filter((each) => each.includes("named.jpg"));
-  await eventually(() => lines().length > 0, "the order is noted");
+  await eventually(() => lines().length > 0, "the request is logged");
   expect(lines().map((line) => JSON.parse(line))).toMatchObject([
     { audit: { operation: "purge", names: 1, first: "http://…@any.example/named.jpg" }, outcome: "done", failed: 1 },
   ]);
@@ -264,7 +265,7 @@ test("warming ends when its caller leaves", async () => {
   sent.end(JSON.stringify({ names, concurrency: 2 }));
   await origin.received(before + 2);
   sent.destroy();
-  await eventually(() => program.output.includes('"operation":"warm"'), "the order is noted");
+  await eventually(() => program.output.includes('"operation":"warm"'), "the request is logged");
   expect(program.output).toMatch(/"operation":"warm".*"outcome":"left"/);
   expect(origin.requests.length).toBe(before + 2);
 });

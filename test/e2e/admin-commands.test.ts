@@ -1,8 +1,8 @@
-// ls, stat, delete, undelete and purge as an operator runs them: against a running server, and on the data itself where
-// none runs.
+// ls, stat, delete, undelete and purge as an operator runs them: against a running server, and on the data folder when
+// no server runs.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
@@ -22,17 +22,14 @@ beforeAll(async () => {
     const isMissing = target.includes("missing");
     await connection.send(isMissing ? response("", { status: "404 Not Found" }) : response(jpeg));
   });
-});
-afterAll(() => origin.close());
-
-beforeEach(async () => {
   const server = { adminPort: await freePort(), adminToken: "env:TOKEN_OF_THE_TEST" };
   installation = await install(oneBucket(mirrorOf(origin.url), { aliases: { small: "imageView2/2/w/9" } }, { server }));
   program = await installation.start({ env: TOKEN });
-  return async () => {
-    await program?.kill();
-    await installation.remove();
-  };
+});
+afterAll(async () => {
+  await program?.kill();
+  await origin?.close();
+  await installation?.remove();
 });
 
 const TOKEN = { TOKEN_OF_THE_TEST: "s3cret" };
@@ -48,7 +45,7 @@ async function download(key: string) {
   return { status: answer.status, said: String(answer.headers["cache-status"]) };
 }
 
-/** Downloads and waits until the bucket has it. */
+/** Downloads each key and waits until the bucket has stored it. */
 async function store(...keys: string[]): Promise<void> {
   for (const key of keys) {
     expect((await download(key)).status).toBe(200);
@@ -56,9 +53,9 @@ async function store(...keys: string[]): Promise<void> {
   }
 }
 
-const asked = (key: string) => origin.requests.filter(({ target }) => target === `/${key}`).length;
+const requestsFor = (key: string) => origin.requests.filter(({ target }) => target === `/${key}`).length;
 
-test("ls lists by prefix, page by page, and stat tells one object", async () => {
+test("ls lists by prefix and by page, and stat describes one object", async () => {
   await store("a/1.jpg", "a/2.jpg", "b/1.jpg");
   const listed = await command("ls", "a/", "--json");
   expect(listed).toMatchObject({ code: 0, err: "" });
@@ -86,12 +83,12 @@ test("ls lists by prefix, page by page, and stat tells one object", async () => 
 
 test("delete keeps an object away until undelete", async () => {
   await store("cat.jpg");
-  const before = asked("cat.jpg");
+  const before = requestsFor("cat.jpg");
   const deleted = await command("delete", "http://any.example/cat.jpg", "never.jpg", "--reason", "complaint 4711");
   expect(deleted).toMatchObject({ code: 0, out: expect.stringMatching(/^deleted {4}cat\.jpg$/m) });
   expect(await download("cat.jpg")).toMatchObject({ status: 404 });
   expect(await download("never.jpg")).toMatchObject({ status: 404 });
-  expect([asked("cat.jpg"), asked("never.jpg")]).toEqual([before, 0]);
+  expect([requestsFor("cat.jpg"), requestsFor("never.jpg")]).toEqual([before, 0]);
   const stat = await command("stat", "cat.jpg", "--json");
   expect(JSON.parse(stat.out)).toMatchObject({ state: "tombstone", tombstone: { reason: "complaint 4711" } });
   expect(program?.output).toMatch(/"operation":"delete".*"changed":1,"unchanged":1,"failed":0/);
@@ -99,54 +96,56 @@ test("delete keeps an object away until undelete", async () => {
   expect(await download("cat.jpg")).toMatchObject({ status: 200 });
 });
 
-test("delete --expires lifts itself", async () => {
-  expect(await command("delete", "cat.jpg", "--expires", "1ms")).toMatchObject({ code: 0 });
-  await eventually(async () => (await download("cat.jpg")).status === 200, "the tombstone has expired");
+test("a delete with --expires ends by itself", async () => {
+  expect(await command("delete", "brief.jpg", "--expires", "1ms")).toMatchObject({ code: 0 });
+  await eventually(async () => (await download("brief.jpg")).status === 200, "the tombstone has expired");
 });
 
-test("a wide delete asks, and takes --yes", async () => {
-  await store("a/1.jpg", "a/2.jpg", "b/1.jpg");
-  expect(await command("delete", "--prefix", "a/")).toMatchObject({ code: 2, err: expect.stringContaining("--yes") });
-  const deleted = await command("delete", "--prefix", "a/", "--yes", "--json");
+test("a delete by prefix needs --yes", async () => {
+  await store("wide/a/1.jpg", "wide/a/2.jpg", "wide/b/1.jpg");
+  expect(await command("delete", "--prefix", "wide/a/")).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("--yes"),
+  });
+  const deleted = await command("delete", "--prefix", "wide/a/", "--yes", "--json");
   expect(jsonLines(deleted.out).at(-1)).toEqual({ end: { changed: 2, unchanged: 0, failed: 0 } });
-  expect((await command("ls")).out).toMatch(/b\/1\.jpg\n$/);
+  expect((await command("ls", "wide/")).out).toMatch(/^[^\n]* wide\/b\/1\.jpg\n$/);
 });
 
-test("purge asks the origin again; names come from a list, an alias means its original", async () => {
-  await store("a/1.jpg", "a/2.jpg");
-  const counts = [asked("a/1.jpg"), asked("a/2.jpg")];
+test("purge makes the next download fetch again, reads names from a list, and maps an alias to its original", async () => {
+  await store("purged/1.jpg", "purged/2.jpg");
+  const counts = [requestsFor("purged/1.jpg"), requestsFor("purged/2.jpg")];
   const list = join(installation.folder, "list.txt");
-  await writeFile(list, "a/1.jpg\r\n\nhttp://img.example/a/2.jpg!small\n../etc/passwd\n");
+  await writeFile(list, "purged/1.jpg\r\n\nhttp://img.example/purged/2.jpg!small\n../etc/passwd\n");
   const purged = await command("purge", "--list", list);
   expect(purged.code).toBe(1);
   expect(purged.out).toMatch(/^failed {5}\.\.\/etc\/passwd: .*'\.\.' segment/m);
   expect(purged.out).toMatch(/^2 purged, 1 failed$/m);
-  expect(JSON.parse((await command("stat", "a/1.jpg", "--json")).out)).toMatchObject({ isStale: true });
-  const hard = await command("purge", "--hard", "--prefix", "a/", "--yes");
+  expect(JSON.parse((await command("stat", "purged/1.jpg", "--json")).out)).toMatchObject({ isStale: true });
+  const hard = await command("purge", "--hard", "--prefix", "purged/", "--yes");
   expect(hard).toMatchObject({ code: 0, out: expect.stringMatching(/^2 removed$/m) });
-  await store("a/1.jpg", "a/2.jpg");
-  expect([asked("a/1.jpg"), asked("a/2.jpg")].map((count, index) => count > (counts[index] ?? 0))).toEqual([
-    true,
-    true,
-  ]);
+  await store("purged/1.jpg", "purged/2.jpg");
+  expect(
+    [requestsFor("purged/1.jpg"), requestsFor("purged/2.jpg")].map((count, index) => count > (counts[index] ?? 0)),
+  ).toEqual([true, true]);
 });
 
-test("without a server the commands work on the data itself", async () => {
-  await store("a/1.jpg", "a/2.jpg");
+test("the commands work on the data folder when no server runs", async () => {
+  await store("own/1.jpg", "own/2.jpg");
   await program?.stop();
-  const listed = await command("ls");
+  const listed = await command("ls", "own/");
   expect(listed).toMatchObject({ code: 0, err: expect.stringContaining("no server answers") });
-  expect(listed.out.match(/a\/\d\.jpg/g)).toEqual(["a/1.jpg", "a/2.jpg"]);
-  expect(await command("delete", "a/1.jpg")).toMatchObject({ code: 0 });
-  expect(await command("purge", "--hard", "a/2.jpg")).toMatchObject({ code: 0 });
-  expect((await command("ls")).out).toBe("");
-  expect(await command("stat", "a/1.jpg")).toMatchObject({ code: 1, out: expect.stringContaining("deleted") });
+  expect(listed.out.match(/own\/\d\.jpg/g)).toEqual(["own/1.jpg", "own/2.jpg"]);
+  expect(await command("delete", "own/1.jpg")).toMatchObject({ code: 0 });
+  expect(await command("purge", "--hard", "own/2.jpg")).toMatchObject({ code: 0 });
+  expect((await command("ls", "own/")).out).toBe("");
+  expect(await command("stat", "own/1.jpg")).toMatchObject({ code: 1, out: expect.stringContaining("deleted") });
   program = await installation.start({ env: TOKEN });
-  expect(await download("a/1.jpg")).toMatchObject({ status: 404 });
-  expect(await command("undelete", "a/1.jpg")).toMatchObject({ code: 0, err: "" });
+  expect(await download("own/1.jpg")).toMatchObject({ status: 404 });
+  expect(await command("undelete", "own/1.jpg")).toMatchObject({ code: 0, err: "" });
 });
 
-test("what stands in the way is said, with what to do", async () => {
+test("each error message names the obstacle and its remedy", async () => {
   const port = program?.adminPort;
   const admin = ["--admin", `http://127.0.0.1:${port}`];
   expect(await huiyuan(["ls", ...admin])).toMatchObject({

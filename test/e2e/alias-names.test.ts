@@ -1,5 +1,6 @@
-// Names that end in an alias. Of an origin that answers every name no way in stores one under it, where it would be shown in place
-// of what the alias makes; what somebody has uploaded under such a name is an object like any other, until it is deleted.
+// Object names that end in an alias. An origin may answer every name, but no request stores an origin image under such
+// a name, because it would hide the alias's variant. An upload under such a name is an ordinary object until it is
+// deleted.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -20,7 +21,7 @@ let program: Program;
 
 beforeAll(async () => {
   image = await noisyJpeg(320, 240);
-  // As a site that overlooks what it does not know, or a vendor with styles of the same names.
+  // Like a site that ignores an unknown suffix, or a vendor that has styles with the same names.
   origin = await startScriptedOrigin(async ({ method, target }, connection) => {
     const whole = target.startsWith("/none/") ? response("", { status: "404 Not Found" }) : response(image);
     await connection.send(method === "HEAD" ? whole.subarray(0, whole.indexOf("\r\n\r\n") + 4) : whole);
@@ -43,7 +44,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-const asked = () => origin.requests.map(({ target }) => target);
+const requestedTargets = () => origin.requests.map(({ target }) => target);
 const ask = (path: string, method: "GET" | "HEAD" = "GET") => get({ port: program.downloadPort, path, method });
 const api = (path: string, sign?: string) =>
   callApi({ port: program.downloadPort, path, sign, method: sign === undefined ? "GET" : "POST" });
@@ -57,7 +58,7 @@ const upload = (fileid: string, body: Buffer) =>
   });
 const markOf = (name: string) => Buffer.from(`http://photos.example/${name}`).toString("base64url");
 
-/** What each way in answers, as a status and a code. */
+/** Each kind of request that names an alias, with its expected status and code. */
 const WAYS: readonly (readonly [string, (name: string) => Promise<unknown>, unknown])[] = [
   ["a GET with the alias twice", (name) => ask(`/${name}!small!small`).then(said), [400, "-106"]],
   ["a GET with the alias twice, by two separators", (name) => ask(`/${name}!small-small`).then(said), [400, "-106"]],
@@ -88,33 +89,33 @@ async function warm(name: string): Promise<string> {
 test.each(WAYS)("%s stores nothing under the alias's name", async (what, way, answer) => {
   const name = `${WAYS.findIndex(([each]) => each === what)}.jpg`;
   expect(await way(name)).toEqual(answer);
-  expect(asked().filter((target) => /small/.test(target))).toEqual([]);
+  expect(requestedTargets().filter((target) => /small/.test(target))).toEqual([]);
   const made = await ask(`/${name}!small`);
   expect(await sizeOf(made.body)).toEqual(MADE);
-  expect(asked().filter((target) => target === `/${name}`)).toHaveLength(1);
+  expect(requestedTargets().filter((target) => target === `/${name}`)).toHaveLength(1);
 });
 
-test("by a rule for one host the origin's own image of an alias's name is shown there, and nowhere else", async () => {
+test("a rule for one host serves the origin's own image under an alias's name on that host only", async () => {
   const raw = () => get({ port: program.downloadPort, path: "/r.jpg!small", host: "raw.example" });
   const shown = [await raw(), await raw()];
   for (const { status, body, headers } of shown)
     expect([status, body.equals(image), headers["cache-status"]]).toEqual([200, true, "huiyuan; fwd=uri-miss"]);
   expect(await sizeOf((await ask("/r.jpg!small")).body)).toEqual(MADE);
   expect((await raw()).body.equals(image)).toBe(true);
-  expect(asked().filter((target) => target === "/r.jpg!small")).toHaveLength(3);
+  expect(requestedTargets().filter((target) => target === "/r.jpg!small")).toHaveLength(3);
   expect((await api("/r.jpg%21small")).code).toBe(-197);
 });
 
-test("by a rule for HEAD alone nothing is stored under an alias's name", async () => {
+test("a rule for HEAD alone stores nothing under an alias's name", async () => {
   expect((await ask("/heads/a.jpg!small", "HEAD")).status).toBe(200);
-  expect(asked()).toContain("/heads/a.jpg!small");
-  // What came before it would be stored by then.
+  expect(requestedTargets()).toContain("/heads/a.jpg!small");
+  // An earlier response would be stored before a later one.
   const behind = async () => String((await ask("/heads/behind.jpg")).headers["cache-status"]);
-  await eventually(async () => /detail=(?:memory|bucket)/.test(await behind()), "what came behind it is stored");
+  await eventually(async () => /detail=(?:memory|bucket)/.test(await behind()), "the later image is stored");
   expect(await sizeOf((await ask("/heads/a.jpg!small")).body)).toEqual(MADE);
 });
 
-test("what was uploaded under an alias's name comes first, and the alias is made of it as well", async () => {
+test("an upload under an alias's name takes precedence, and the alias applies to it as well", async () => {
   const other = await noisyJpeg(64, 80);
   expect((await upload("u.jpg!small", other)).code).toBe(0);
   expect((await ask("/u.jpg!small")).body.equals(other)).toBe(true);
@@ -122,7 +123,7 @@ test("what was uploaded under an alias's name comes first, and the alias is made
   expect((await api("/u.jpg%21small")).data).toMatchObject({ file_fileid: "u.jpg!small", photo_width: "64" });
 });
 
-test("once such an object is deleted, its name means the alias again", async () => {
+test("the name means the alias again once such an object is deleted", async () => {
   expect((await upload("d.jpg!small", await noisyJpeg(64, 80))).code).toBe(0);
   expect(await sizeOf((await ask("/d.jpg!small")).body)).toEqual(["jpeg", 64, 80]);
   expect((await remove("d.jpg!small")).code).toBe(0);
@@ -130,7 +131,7 @@ test("once such an object is deleted, its name means the alias again", async () 
   expect((await api("/d.jpg%21small")).code).toBe(-197);
 });
 
-test("deleting an alias's name of which there is no object leaves the alias as it is, and the original's own delete ends it", async () => {
+test("deleting an alias's name without an object keeps the alias, and deleting the original ends it", async () => {
   expect(await sizeOf((await ask("/e.jpg!small")).body)).toEqual(MADE);
   expect((await remove("e.jpg!small")).code).toBe(0);
   await changeObjects(program.adminPort, "delete", { bucket: BUCKET, names: ["e.jpg!small"] });
@@ -139,7 +140,7 @@ test("deleting an alias's name of which there is no object leaves the alias as i
   expect(said(await ask("/e.jpg!small"))).toEqual([404, "-6101"]);
 });
 
-test("what was stored before the alias was there stays, and is not fetched again once it is purged for good", async () => {
+test("an object stored before its alias was configured stays, and is not fetched again after a hard purge", async () => {
   const without = oneBucket(mirrorOf(origin.url), { separators: ["!"] });
   const before = await install(without);
   let server = await before.start();

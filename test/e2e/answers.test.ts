@@ -1,5 +1,5 @@
-// Single answers in the corners, on the wire: ranges of what is not proven, damage on disk, old clients, who may keep an
-// answer and where it comes from; and what the log says of them.
+// Edge cases of single responses on the wire: ranges of unverified bodies, damage on disk, old clients, cacheability,
+// and the log lines of these responses.
 import { readdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ let large: Buffer;
 let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
-const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const requestsFor = (target: string) => origin.requests.filter((request) => request.target === target).length;
 
 function settings(): object {
   const mirror = mirrorOf(origin.url);
@@ -100,7 +100,7 @@ afterAll(async () => {
 const ask = (path: string, options: Partial<GetOptions> = {}) => get({ port: program.downloadPort, path, ...options });
 
 let random = 0;
-/** A token; without a life it is good for one use of one file. */
+/** A token; without a lifetime it is valid for one use of one file. */
 function token(bucket: string, fileid: string, lifeSeconds?: number): string {
   const issuedAt = Math.floor(Date.now() / 1_000) - 10;
   random += 1;
@@ -110,7 +110,7 @@ function token(bucket: string, fileid: string, lifeSeconds?: number): string {
 }
 const signed = (path: string, sign: string) => `${path}?sign=${encodeURIComponent(sign)}`;
 
-/** Asks again until the bucket answers. */
+/** Retries until the bucket serves the response. */
 async function stored(path: string, options: Partial<GetOptions> = {}): Promise<void> {
   await eventually(
     async () => /detail=(bucket|memory)/.test(String((await ask(path, options)).headers["cache-status"])),
@@ -119,7 +119,7 @@ async function stored(path: string, options: Partial<GetOptions> = {}): Promise<
 }
 
 describe("garbage behind a request", () => {
-  /** Everything that comes back for `first`, with `then` sent when the first bytes of the answer are there. */
+  /** All bytes received for `first`, when `then` is sent after the first bytes of the response have arrived. */
   function pipelined(first: string, then: string): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const socket = connect(program.downloadPort, "127.0.0.1");
@@ -128,7 +128,7 @@ describe("garbage behind a request", () => {
       socket.on("data", (part) => {
         if (parts.push(part) === 1) socket.write(then);
       });
-      socket.on("error", () => {}); // `close` follows
+      socket.on("error", () => {}); // A `close` event follows.
       socket.on("close", () => resolve(Buffer.concat(parts)));
       socket.write(first);
     });
@@ -137,7 +137,7 @@ describe("garbage behind a request", () => {
   const GARBAGE = "\u0016\u0003 GARBAGE\r\n\r\n";
   const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: ${HOST.any}\r\n\r\n`;
 
-  /** The head, and what came behind it. */
+  /** Splits a response into its head and the bytes after it. */
   function parted(received: Buffer): [string, Buffer] {
     const bodyAt = received.indexOf("\r\n\r\n") + 4;
     return [received.toString("latin1", 0, bodyAt), received.subarray(bodyAt)];
@@ -145,20 +145,20 @@ describe("garbage behind a request", () => {
 
   test.each([
     ["in the lane of plain requests", "/slow-lane.jpg", ""],
-    // An empty line before the request is allowed, and not plain.
+    // An empty line before the request is allowed, but the fast path does not serve it.
     ["where node's server answers", "/slow-garbage.jpg", "\r\n"],
-  ])("is answered behind the image, whole, %s", async (_where, path, before) => {
+  ])("gets its response after the whole image, %s", async (_where, path, before) => {
     const [head, rest] = parted(await pipelined(`${before}${request(path)}`, GARBAGE));
     expect(head).toMatch(/^HTTP\/1\.1 200 /);
     expect(rest.subarray(0, jpeg.length).equals(jpeg)).toBe(true);
     expect(rest.toString("latin1", jpeg.length)).toMatch(/^HTTP\/1\.1 400 .*^Connection: close\r$/ms);
     await stored(path);
-    expect(asked(path)).toBe(1);
+    expect(requestsFor(path)).toBe(1);
   });
 });
 
-describe("ranges of a key that the bucket lacks", () => {
-  test("of a chunked body with a wrong Content-MD5: the bytes, told to be damaged, and not kept", async () => {
+describe("a range request for a key that the bucket lacks", () => {
+  test("gets the bytes of a chunked body with a wrong Content-MD5, marked as damaged and not cacheable", async () => {
     const part = await ask("/md5-one.jpg", { headers: { Range: "bytes=10-19" } });
     expect([part.status, part.headers["content-range"], part.body.equals(jpeg.subarray(10, 20))]).toEqual([
       206,
@@ -171,14 +171,14 @@ describe("ranges of a key that the bucket lacks", () => {
       undefined,
     ]);
     await ask("/md5-one.jpg");
-    expect(asked("/md5-one.jpg")).toBe(2);
+    expect(requestsFor("/md5-one.jpg")).toBe(2);
   });
 
   test.each([
     ["the end, in the lane of plain requests", "end", ""],
     ["a part before the end, in the lane of plain requests", "part", ""],
     ["the end, where node's server answers", "end", "\r\n"],
-  ] as const)("of a body whose Content-MD5 proves wrong: 424, %s", async (_what, which, before) => {
+  ] as const)("gets 424 when the body does not match its Content-MD5, %s", async (_what, which, before) => {
     const path = `/slow-md5-${which}${before.length}.jpg`;
     const range = which === "end" ? "-100" : `${jpeg.length - 200}-${jpeg.length - 101}`;
     const headers = [`Host: ${HOST.any}`, `Origin: ${FRIENDS[0]}`, `Range: bytes=${range}`].join("\r\n");
@@ -193,7 +193,7 @@ describe("ranges of a key that the bucket lacks", () => {
     expect(JSON.parse(line ?? "{}")).toMatchObject({ status: 424, outcome: "error", code: "origin_hash_wrong" });
   });
 
-  test("a HEAD that comes while it arrives is answered from its head; a token that works once is not spent by a 424", async () => {
+  test("lets a concurrent HEAD be answered from the fetched head, and a 424 does not spend a one-time token", async () => {
     const path = "/slow-md5-once.jpg";
     const once = signed(path, token("once", path.slice(1)));
     const options = { host: HOST.once, headers: { Range: "bytes=-100" } };
@@ -205,7 +205,7 @@ describe("ranges of a key that the bucket lacks", () => {
     expect((await ask(once, options)).status).toBe(424);
   });
 
-  test("several of a body that is not proven: the whole of it", async () => {
+  test("for several ranges of an unverified body gets the whole body", async () => {
     const answer = await ask("/md5-several.jpg", { headers: { Range: "bytes=0-9,20-29" } });
     expect([answer.status, answer.isWhole, answer.body.equals(jpeg), answer.headers["cache-control"]]).toEqual([
       200,
@@ -216,7 +216,7 @@ describe("ranges of a key that the bucket lacks", () => {
   });
 
   test.each(["/several.jpg", "/slow-several.jpg", "/chunked-several.jpg"])(
-    "several of %s are answered as from a stored object",
+    "for several ranges of %s gets the same response as from a stored object",
     async (path) => {
       const headers = { Range: "bytes=0-9,-10,20000-20009" };
       const cold = await ask(path, { headers });
@@ -231,19 +231,19 @@ describe("ranges of a key that the bucket lacks", () => {
         warm.headers["content-length"],
       ]);
       expect(plain(cold)).toBe(plain(warm));
-      expect(asked(path)).toBe(1);
+      expect(requestsFor(path)).toBe(1);
     },
   );
 });
 
-describe("conditions on the version of a key that the bucket lacks", () => {
+describe("a conditional request for a key that the bucket lacks", () => {
   const OLD = "Sat, 01 Jan 2000 00:00:00 GMT";
   const range = { Range: "bytes=30000-30009" };
 
   test.each([
     ["If-Match", '"another"'],
     ["If-Unmodified-Since", OLD],
-  ])("%s of another version: 412, and no part of this one", async (name, value) => {
+  ])("gets 412 and no part of this version when %s names another version", async (name, value) => {
     for (const path of ["/slow", "/chunked", "/md5"]) {
       const answer = await ask(`${path}-412-${name}.jpg`, { headers: { ...range, [name]: value } });
       expect([answer.status, answer.headers["x-errno"]]).toEqual([412, "-103"]);
@@ -252,7 +252,7 @@ describe("conditions on the version of a key that the bucket lacks", () => {
     expect(whole.status).toBe(412);
   });
 
-  test("If-Match and If-Unmodified-Since of this version: the part, with its ETag", async () => {
+  test("gets the part with its ETag when If-Match and If-Unmodified-Since name this version", async () => {
     await stored("/match.jpg");
     const { etag } = (await ask("/match.jpg")).headers;
     const later = new Date(Date.now() + 60_000).toUTCString();
@@ -266,11 +266,11 @@ describe("conditions on the version of a key that the bucket lacks", () => {
         etag,
         true,
       ]);
-      expect(asked(path)).toBe(1);
+      expect(requestsFor(path)).toBe(1);
     }
   });
 
-  test("If-Match: * holds at once", async () => {
+  test("succeeds at once with If-Match: *", async () => {
     const headers = { Range: "bytes=0-9", "If-Match": "*", "If-Unmodified-Since": OLD };
     const answer = await ask("/slow-any.jpg", { headers });
     expect([answer.status, answer.headers.etag, answer.body.equals(jpeg.subarray(0, 10))]).toEqual([
@@ -294,31 +294,31 @@ test("an HTTP/1.0 client gets the whole body with its length, whatever the origi
   }
 });
 
-/** Small images lie in packs, large ones in files of their own. */
+/** Small images are stored in packs, large ones in files of their own. */
 const DAMAGED = [
   { where: "in a pack", path: "/other-damaged.jpg", bytes: () => other, isPacked: true },
   { where: "in a file of its own", path: "/large-damaged.jpg", bytes: () => large, isPacked: false },
 ];
 
 test.each(DAMAGED)(
-  "a damaged object $where is fetched again, and a token that works once pays for it once",
+  "a damaged object $where is fetched again, and spends a one-time token only once",
   async ({ path, bytes, isPacked }) => {
     const host = HOST.once;
     const lasting = () => signed(path, token("once", path.slice(1), 60));
     await stored(lasting(), { host });
-    expect(asked(path)).toBe(1);
+    expect(requestsFor(path)).toBe(1);
     const blob = blobWith(installation.data, bytes());
     expect(blob.pack !== undefined).toBe(isPacked);
     damageBlob(blob, 5_000);
     const sign = token("once", path.slice(1));
     const repaired = await ask(signed(path, sign), { host });
     const isRight = repaired.body.equals(bytes());
-    expect([repaired.status, repaired.isWhole, isRight, asked(path)]).toEqual([200, true, true, 2]);
+    expect([repaired.status, repaired.isWhole, isRight, requestsFor(path)]).toEqual([200, true, true, 2]);
     const again = await ask(signed(path, sign), { host });
     expect([again.status, again.headers["x-errno"]]).toEqual([403, "-77"]);
     await stored(lasting(), { host });
-    expect(asked(path)).toBe(2);
-    // The good bytes are where the catalogue says, and the damaged ones are kept for a person to look at.
+    expect(requestsFor(path)).toBe(2);
+    // The catalogue points to the good bytes, and the damaged ones are kept for inspection.
     expect(readSha256(blobWith(installation.data, bytes()))).toBe(blob.sha256);
     const kept = await readdir(join(installation.data, "quarantine"));
     expect(kept.filter((name) => name.startsWith(`${blob.sha256}.`))).toHaveLength(1);
@@ -326,7 +326,7 @@ test.each(DAMAGED)(
 );
 
 describe("settings of a bucket and its domains", () => {
-  test("notFound: the bucket's own page, with the code beside it; a HEAD gets its length", async () => {
+  test("notFound serves the bucket's own page with the error code, and HEAD gets its length", async () => {
     for (const method of ["GET", "HEAD"]) {
       const answer = await ask("/gone-page.jpg", { method });
       expect([answer.status, answer.headers["x-errno"], answer.headers["content-length"]]).toEqual([
@@ -339,12 +339,12 @@ describe("settings of a bucket and its domains", () => {
     }
   });
 
-  test("notFound: a path that names no image says what this is all the same", async () => {
+  test("notFound: GET / still says that this is an image mirror", async () => {
     const { status, body } = await ask("/");
     expect([status, JSON.parse(body.toString()).message]).toEqual([404, expect.stringContaining("image mirror")]);
   });
 
-  test("cors: an origin of the list may read, another may not, and caches are told that answers differ", async () => {
+  test("cors lets a listed origin read and no other, and adds Vary for caches", async () => {
     await stored("/cors.jpg");
     for (const path of ["/cors.jpg", "/gone-cors.jpg"]) {
       const said = async (headers: Record<string, string>, method = "GET") => {
@@ -358,7 +358,7 @@ describe("settings of a bucket and its domains", () => {
     }
   });
 
-  test("signedCacheControl: shared lets a CDN keep what a token opens, for as long as the token lives", async () => {
+  test("signedCacheControl: shared lets a CDN cache a signed response for as long as the token is valid", async () => {
     const path = signed("/shared.jpg", token("shared", "shared.jpg", 600));
     await stored(path, { host: HOST.shared });
     const answer = await ask(path, { host: HOST.shared });
@@ -367,7 +367,7 @@ describe("settings of a bucket and its domains", () => {
     expect(Number(seconds)).toBeLessThanOrEqual(600);
   });
 
-  test("token: off ignores a token, good or bad, and it is no part of the key", async () => {
+  test("token: off ignores a token, valid or not, and keeps it out of the key", async () => {
     await stored("/open.jpg");
     for (const sign of ["garbage", token("once", "another.jpg", -5)]) {
       const answer = await ask(signed("/open.jpg", sign));
@@ -376,27 +376,27 @@ describe("settings of a bucket and its domains", () => {
     expect(origin.requests.filter(({ target }) => target.startsWith("/open.jpg"))).toHaveLength(1);
   });
 
-  test("a domain without a mirror never goes to the origin, and serves what another has brought", async () => {
+  test("a domain without a mirror never fetches, and serves objects that another domain has stored", async () => {
     const host = HOST.mirrorless;
     const missing = await ask("/brought.jpg", { host });
-    expect([missing.status, missing.headers["x-errno"], asked("/brought.jpg")]).toEqual([404, "-6101", 0]);
+    expect([missing.status, missing.headers["x-errno"], requestsFor("/brought.jpg")]).toEqual([404, "-6101", 0]);
     await stored("/brought.jpg");
     expect((await ask("/brought.jpg", { host })).body.equals(jpeg)).toBe(true);
-    expect(asked("/brought.jpg")).toBe(1);
+    expect(requestsFor("/brought.jpg")).toBe(1);
   });
 
-  test("a default domain has the mirror of its bucket's domain for any host, or none", async () => {
+  test("a default domain uses the mirror of its bucket's domain for any host, or none", async () => {
     const photos = await ask("/default.jpg", { host: `photos-${APPID}.localhost` });
     expect([photos.status, photos.body.equals(jpeg)]).toEqual([200, true]);
     const path = signed("/default-once.jpg", token("once", "default-once.jpg", 60));
     const once = await ask(path, { host: `once-${APPID}.localhost` });
-    expect([once.status, once.headers["x-errno"], asked("/default-once.jpg")]).toEqual([404, "-6101", 0]);
+    expect([once.status, once.headers["x-errno"], requestsFor("/default-once.jpg")]).toEqual([404, "-6101", 0]);
   });
 
-  test("negativeTtl: 0s asks the origin every time", async () => {
+  test("negativeTtl: 0s sends every request for a missing image to the origin", async () => {
     for (const count of [1, 2, 3]) {
       expect((await ask("/gone-eager.jpg", { host: HOST.eager })).status).toBe(404);
-      expect(asked("/gone-eager.jpg")).toBe(count);
+      expect(requestsFor("/gone-eager.jpg")).toBe(count);
     }
   });
 });
@@ -413,7 +413,7 @@ describe("the log", () => {
     return find();
   };
 
-  test("a line of access has no token, and names the client also where it has left", async () => {
+  test("an access log line has no token, and names the client even after it has disconnected", async () => {
     const sign = token("shared", "logged.jpg", 60);
     await ask(signed("/logged.jpg", sign), { host: HOST.shared });
     expect(await lineOf("/logged.jpg")).toMatchObject({
@@ -429,7 +429,7 @@ describe("the log", () => {
     expect(secrets.filter((secret) => program.output.includes(secret))).toEqual([]);
   });
 
-  test("forty fetches at once are nothing to warn of", async () => {
+  test("forty concurrent fetches cause no warning", async () => {
     const paths = Array.from({ length: 40 }, (_, index) => `/slow-many-${index}.jpg`);
     const answers = await Promise.all(paths.map((path) => ask(path)));
     expect(answers.every(({ status, isWhole }) => status === 200 && isWhole)).toBe(true);

@@ -1,5 +1,5 @@
-// What a bad answer of the origin does: never stored as good, a clear code or a broken connection for the client, and
-// the next good answer repairs the key.
+// Bad origin responses are never stored as good. The client gets a clear code or a broken connection, and the next good
+// response repairs the key.
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
@@ -19,7 +19,7 @@ import { createLatch } from "../helpers/spools.ts";
 interface Fault {
   readonly name: string;
   readonly script: (jpeg: Buffer) => Script;
-  /** `broken`: no head, or a connection that broke. `passed`: 200, whole, `no-store`. */
+  /** `broken`: no head, or a broken connection. `passed`: 200, whole, `no-store`. */
   readonly client: "broken" | "passed";
 }
 
@@ -69,7 +69,7 @@ const FAULTS: readonly Fault[] = [
     ],
   },
   {
-    name: "gzip that was not asked for",
+    name: "gzip that the request does not accept",
     client: "broken",
     script: (jpeg) => [response(jpeg, { headers: { "Content-Encoding": "gzip" } })],
   },
@@ -90,7 +90,7 @@ const FAULTS: readonly Fault[] = [
   { name: "a JPEG without its end", client: "passed", script: (jpeg) => [response(jpeg.subarray(0, jpeg.length - 2))] },
 ];
 
-/** Each kind of origin with where it asks for a key. */
+/** Each kind of origin with the path that it requests for a key. */
 const KINDS = [
   { kind: "site", origin: (url: string) => ({ type: "site", url }), pathOf: (key: string) => `/${key}` },
   {
@@ -115,8 +115,8 @@ const mirrorOfKind = (origin: object, more: object = {}) => ({ origins: [{ ...or
 const withoutQuery = (target: string) => target.split("?", 1)[0] ?? "";
 
 /**
- * The first answer that is neither the failure before, remembered for half a second at most, nor broken with the fill before, which
- * ends a moment after its client.
+ * Returns the first response that does not stem from the previous failure. That failure is cached for half a second at
+ * most, and its fill ends a moment after its client.
  */
 async function repaired(port: number, path: string): Promise<GetResult> {
   let answer = await get({ port, path });
@@ -125,7 +125,7 @@ async function repaired(port: number, path: string): Promise<GetResult> {
     if (answer.status !== 424 && !isOld) return true;
     answer = await get({ port, path });
     return false;
-  }, `${path} is asked for again`);
+  }, `${path} is fetched again`);
   return answer;
 }
 
@@ -136,7 +136,8 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
   let origin: ScriptedOrigin;
   let installation: Installation;
   let program: Program;
-  const asked = (key: string) => origin.requests.filter(({ target }) => withoutQuery(target) === pathOf(key)).length;
+  const requestsFor = (key: string) =>
+    origin.requests.filter(({ target }) => withoutQuery(target) === pathOf(key)).length;
 
   beforeAll(async () => {
     jpeg = await noisyJpeg(320, 240);
@@ -159,7 +160,7 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
     await installation?.remove();
   });
 
-  test.each(FAULTS)("$name: not stored, and repaired by the next good answer", async ({ name, client }) => {
+  test.each(FAULTS)("$name is not stored, and the next good response repairs the key", async ({ name, client }) => {
     const key = slug(name);
     const bad = await get({ port: program.downloadPort, path: `/${key}` });
     if (client === "passed") {
@@ -179,19 +180,19 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
       ]);
       expect(JSON.parse(bad.body.toString())).toMatchObject({ code: -120, requestId: bad.headers["x-request-id"] });
     }
-    const before = asked(key);
+    const before = requestsFor(key);
     const good = await repaired(program.downloadPort, `/${key}`);
     expect([good.status, good.isWhole, good.body.equals(jpeg)]).toEqual([200, true, true]);
-    expect(asked(key)).toBe(before + 1);
+    expect(requestsFor(key)).toBe(before + 1);
     await eventually(async () => {
       const third = await get({ port: program.downloadPort, path: `/${key}` });
       expect([third.status, third.body.equals(jpeg)]).toEqual([200, true]);
       return /hit/.test(String(third.headers["cache-status"]));
     }, `${key} is stored`);
-    expect(asked(key)).toBe(before + 1);
+    expect(requestsFor(key)).toBe(before + 1);
   });
 
-  test("a wrong MD5 that turns out after the head breaks the connection, and is repaired", async () => {
+  test("a wrong MD5 found after the head was sent breaks the connection, and the next good response repairs the key", async () => {
     const wrong = createHash("md5").update("another").digest("base64");
     const clientHasHead = createLatch();
     const late = await startScriptedOrigin(async (_request, connection) => {
@@ -216,8 +217,8 @@ describe.each(KINDS)("broken origins of kind $kind", ({ origin: originAt, pathOf
   });
 });
 
-describe("a small image of which nothing goes out before all of it is judged, for no memory is left", () => {
-  test("a wrong MD5: 424; a JPEG without its end is passed on, told to be damaged", async () => {
+describe("a small image that is checked whole before the first byte is sent, because no memory is left", () => {
+  test("gets 424 for a wrong MD5, and a truncated JPEG is passed on marked as damaged", async () => {
     const jpeg = await noisyJpeg(64, 48);
     const md5 = createHash("md5").update("another").digest("base64");
     const origin = await startScriptedOrigin({

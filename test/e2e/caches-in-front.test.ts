@@ -17,12 +17,12 @@ const LISTED = "listed.example";
 const FRIEND = { referer: "https://friend.example/page" };
 const STRANGER = { referer: "https://stranger.example/page" };
 
-/** A version of an image, as the origin answers with it. */
+/** A version of an image, as the origin sends it. */
 interface Version {
   readonly bytes: Buffer;
   readonly etag: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** The origin answers when this resolves. */
+  /** Resolves once the origin accepts requests. */
   readonly ready: Promise<void>;
 }
 
@@ -103,7 +103,7 @@ describe("behind a cache", needs("nginx", "varnish"), () => {
     },
   ];
 
-  /** Asks until the answer is such. */
+  /** Retries until the response satisfies `holds`. */
   async function until(ask: () => Promise<GetResult>, holds: (answer: GetResult) => boolean, what: string) {
     let last = await ask();
     await eventually(
@@ -126,7 +126,7 @@ describe("behind a cache", needs("nginx", "varnish"), () => {
       ["ttl", {}],
       // If max-age counted from an Age header, nginx would keep the image for an hour.
       ["origin", { "Cache-Control": "max-age=3603", Age: "3600" }],
-    ])("shows no image longer than its life says, mode %s", async (mode, headers) => {
+    ])("serves no image beyond its lifetime in mode %s", async (mode, headers) => {
       const path = `/${mode}/${name}.jpg`;
       const direct = () => get({ port: program.downloadPort, path });
       const through = () => get({ port: port(), path });
@@ -139,7 +139,7 @@ describe("behind a cache", needs("nginx", "varnish"), () => {
       const latch = createLatch();
       versions.set(path, { bytes: other, etag: '"2"', headers, ready: latch.opened });
       try {
-        const stale = await until(through, isStale, "its life is over, for the cache too");
+        const stale = await until(through, isStale, "the image is stale, for the cache too");
         expect([shows(jpeg)(stale), stale.headers["cache-control"]]).toEqual([true, "public, max-age=0"]);
         expect((await direct()).headers.age).toBeUndefined();
       } finally {
@@ -152,7 +152,7 @@ describe("behind a cache", needs("nginx", "varnish"), () => {
     test.each([
       ["an image", ""],
       ["a variant that goes by Accept", "?imageView2/2/w/160/format/auto"],
-    ])("a refused visitor costs nobody else %s", async (_what, query) => {
+    ])("a refused visitor deprives nobody else of %s", async (_what, query) => {
       const original = `/listed-${name}.jpg`;
       const path = original + query;
       versions.set(original, { bytes: jpeg, etag: '"1"', headers: {}, ready: Promise.resolve() });

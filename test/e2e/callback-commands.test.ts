@@ -1,9 +1,8 @@
-// `huiyuan callbacks` as an operator runs it: against a running server, and on the data where none runs. And the admin
-// API behind it under clumsy callers.
+// `huiyuan callbacks` as an operator runs it: against a running server, and on the data folder when no server runs.
 
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { verifyCallback } from "../../src/sign/callback.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
@@ -22,18 +21,19 @@ let business: Server | undefined;
 
 beforeAll(async () => {
   jpeg = await noisyJpeg(20, 20);
-});
-beforeEach(async () => {
   [port, adminPort] = [await freePort(), await freePort()];
   const callback = { url: `http://127.0.0.1:${port}/?key=hidden`, secret: SECRET, allowPrivate: true };
   installation = await install(oneBucket(undefined, { callback }, { server: { adminPort } }));
   program = await installation.start();
 });
-afterEach(async () => {
-  await program?.kill();
+afterEach(() => {
   business?.close();
+  business?.closeAllConnections();
   business = undefined;
-  await installation.remove();
+});
+afterAll(async () => {
+  await program?.kill();
+  await installation?.remove();
 });
 
 const command = (...args: string[]) => huiyuan(["callbacks", ...args, "--config", installation.file]);
@@ -44,7 +44,7 @@ const jsonLines = (text: string) =>
     .map((line) => JSON.parse(line));
 const listed = async (...args: string[]) => jsonLines((await command("list", "--json", ...args)).out);
 
-/** Nobody hears of them. */
+/** Uploads files while the business server is down. */
 async function uploadUnheard(...fileids: readonly string[]): Promise<void> {
   for (const fileid of fileids) {
     const result = await callApi({
@@ -57,7 +57,7 @@ async function uploadUnheard(...fileids: readonly string[]): Promise<void> {
   }
 }
 
-/** It takes notice of all files, or of this one; what it has taken notice of. */
+/** Starts a business server that accepts notices of all files, or only of `only`; returns the accepted notices. */
 async function openBusiness(only?: string): Promise<readonly string[]> {
   const heard: string[] = [];
   business = createServer(async (request, response) => {
@@ -72,7 +72,16 @@ async function openBusiness(only?: string): Promise<readonly string[]> {
   return heard;
 }
 
-test("list, retry and drop against a running server", async () => {
+test("metrics count attempts and pending notices", async () => {
+  await uploadUnheard("counted.jpg");
+  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  expect(text).toContain('huiyuan_callbacks_total{outcome="connect"} 1');
+  expect(text).toContain('huiyuan_notices_owed{state="waiting"} 1');
+  expect(text).toContain('huiyuan_notices_owed{state="given-up"} 0');
+  await command("drop", "--all", "--yes");
+});
+
+test("list, retry and drop act on a running server", async () => {
   await uploadUnheard("a.jpg", "b\u202e.jpg", "c.jpg");
   const all = await listed();
   expect(all).toMatchObject([
@@ -83,7 +92,10 @@ test("list, retry and drop against a running server", async () => {
   expect(Date.parse(all[0].dueAt)).toBeGreaterThan(Date.parse(all[0].since));
   const human = await command("list");
   expect(human.out).toMatch(
-    /^ +1 {2}waiting {3} 1 {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}connect +10001234\/photos {2}a\.jpg$/m,
+    new RegExp(
+      `^ +${all[0].id} {2}waiting {3} 1 {2}\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d {2}connect +10001234/photos {2}a\\.jpg$`,
+      "m",
+    ),
   );
   expect(human.out).toContain("b\\u202e.jpg");
   expect(human.out + JSON.stringify(all)).not.toMatch(/hidden|between uploader/);
@@ -104,8 +116,8 @@ test("list, retry and drop against a running server", async () => {
   expect(heard.length).toBe(1);
 }, 120_000);
 
-test("without a server nothing is sent, and the next server sends what was ordered", async () => {
-  await uploadUnheard("a.jpg", "b.jpg");
+test("retry without a server sends nothing, and the next server sends the notices", async () => {
+  await uploadUnheard("d.jpg", "e.jpg");
   await program?.stop();
   program = undefined;
   const heard = await openBusiness();
@@ -115,23 +127,15 @@ test("without a server nothing is sent, and the next server sends what was order
   expect(heard).toEqual([]);
   program = await installation.start();
   await eventually(() => heard.length === 2, "the server sends them");
-  expect([...heard].sort()).toEqual(["a.jpg 2", "b.jpg 2"]);
+  expect([...heard].sort()).toEqual(["d.jpg 2", "e.jpg 2"]);
 });
 
-test("notices of a bucket that the settings name no more can be listed and dropped", async () => {
-  await uploadUnheard("a.jpg");
+test("notices of a bucket that was removed from the settings can be listed and dropped", async () => {
+  await uploadUnheard("f.jpg");
   await program?.stop();
   const other = oneBucket(undefined, { name: "others" }, { server: { adminPort } });
   await installation.write(other);
   program = await installation.start();
-  expect(await listed("--bucket", BUCKET)).toMatchObject([{ fileid: "a.jpg" }]);
+  expect(await listed("--bucket", BUCKET)).toMatchObject([{ fileid: "f.jpg" }]);
   expect(await command("drop", "--bucket", BUCKET, "--yes")).toMatchObject({ code: 0, out: "1 dropped\n" });
-});
-
-test("metrics count attempts, and what is owed", async () => {
-  await uploadUnheard("a.jpg");
-  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
-  expect(text).toContain('huiyuan_callbacks_total{outcome="connect"} 1');
-  expect(text).toContain('huiyuan_notices_owed{state="waiting"} 1');
-  expect(text).toContain('huiyuan_notices_owed{state="given-up"} 0');
 });

@@ -1,4 +1,4 @@
-// docs/guide-callback.md: the receiver's check in each language takes what this program sends, and nothing else. A
+// docs/guide-callback.md: the receiver's check in each language accepts notices of this program and nothing else. A
 // language is skipped if this machine lacks it; .ci/run installs all but Java, which takes over 100 MB.
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** The only block of a language. */
+/** Returns the only code block of a language. */
 function snippet(language: string): string {
   const blocks = [...guide.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, "gs"))];
   expect(blocks.length).toBe(1);
@@ -32,7 +32,7 @@ interface Language {
   readonly name: string;
   readonly tools: readonly ServiceName[];
   readonly file: string;
-  /** A program that reads the secret from its argument and the body from its input, and says the fileid or `refused`. */
+  /** A program that reads the secret from its argument and the body from stdin, and prints the fileid or `refused`. */
   readonly program: (code: string) => string;
   readonly command: (file: string) => readonly [string, ...string[]];
 }
@@ -90,10 +90,10 @@ for (const { name, tools, file, program, command } of LANGUAGES) {
       return ended.stdout.trim();
     }
 
-    test("takes a notice", async () => {
+    test("accepts a notice", async () => {
       expect(await check(bodyAt(now()))).toBe(UPLOADED.fileid);
     });
-    test("refuses what was changed, signed with another secret, or not signed", async () => {
+    test("refuses a notice that was altered, signed with another secret, or not signed", async () => {
       const body = bodyAt(now());
       expect(await check(body.replace("size=51200", "size=51201"))).toBe("refused");
       expect(await check(body, "another")).toBe("refused");
@@ -101,14 +101,14 @@ for (const { name, tools, file, program, command } of LANGUAGES) {
       expect(await check(`${body}&token=`)).toBe("refused");
       expect(await check(body.slice(0, body.lastIndexOf("&token=")))).toBe("refused");
     });
-    test("refuses what is older than 15 minutes", async () => {
+    test("refuses a notice older than 15 minutes", async () => {
       expect(await check(bodyAt(now() - 890))).toBe(UPLOADED.fileid);
       expect(await check(bodyAt(now() - 910))).toBe("refused");
     });
   });
 }
 
-test("the shell line makes the token of a body", needs("bash", "openssl"), async () => {
+test("the shell line computes the token of a body", needs("bash", "openssl"), async () => {
   const line = /By hand, for one body in a file:\s+`([^`]+)`/.exec(guide)?.[1] ?? "";
   const body = bodyAt(now());
   await writeFile(join(folder, "body"), body);

@@ -1,18 +1,18 @@
-// Upload callbacks as a business server, an uploader and an operator see them: over HTTP, against the program, with real
-// receivers that answer, fail, hang and come back, and with kill -9 at every moment of an upload.
+// Upload callbacks over HTTP, against the built program. Real receivers answer, fail, hang and recover, and kill -9
+// strikes at every moment of an upload.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type CallbackNotice, verifyCallback } from "../../src/sign/callback.ts";
 import { sharedRgw } from "../helpers/ceph.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
-import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { eventually, install, type Program, type StartOptions } from "../helpers/program.ts";
 import {
   type ApiResult,
   callApi,
@@ -30,198 +30,257 @@ import { oneBucket } from "../helpers/settings.ts";
 const SECRET = "the secret of the callback";
 
 let jpeg: Buffer;
-let port: number;
-let business: Server | undefined;
-let told: { readonly notice: CallbackNotice; readonly requestId: unknown; readonly body: string }[];
-let installation: Installation;
-let program: Program;
+const cleanUp: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   jpeg = await noisyJpeg(320, 240);
 });
+afterAll(() => Promise.all(cleanUp.map((step) => step())));
 
-beforeEach(async () => {
-  [told, port, business] = [[], await freePort(), undefined];
-  installation = await install(settings());
-});
-afterEach(async () => {
-  await program?.kill();
-  await closeBusiness();
-  await installation.remove();
-});
-
-const callback = (more: object = {}) => ({
-  url: `http://127.0.0.1:${port}/uploaded?to=images`,
-  secret: SECRET,
-  allowPrivate: true,
-  ...more,
-});
-const settings = (more: object = {}) => oneBucket(undefined, { callback: callback(more) });
-
-/** A real receiver: it verifies, and answers as it is told to. Undefined: not at all. */
-async function openBusiness(answer: (notice: CallbackNotice) => [number, string] | undefined): Promise<void> {
-  business = createServer((request, response) => {
-    const parts: Buffer[] = [];
-    request.on("data", (part: Buffer) => parts.push(part));
-    request.on("end", () => {
-      const body = Buffer.concat(parts).toString("latin1");
-      const verdict = verifyCallback(body, { secret: SECRET, now: Math.floor(Date.now() / 1_000) });
-      if (!verdict.ok) return void response.writeHead(403).end();
-      told.push({ notice: verdict.notice, requestId: request.headers["x-request-id"], body });
-      const said = answer(verdict.notice);
-      if (said !== undefined) response.writeHead(said[0]).end(said[1]);
-    });
-  }).listen(port, "127.0.0.1");
-  await once(business, "listening");
+interface ReceivedNotice {
+  readonly notice: CallbackNotice;
+  readonly requestId: unknown;
+  readonly body: string;
 }
 
-async function closeBusiness(): Promise<void> {
-  if (business === undefined) return;
-  const closed = once(business, "close");
-  business.close();
-  business.closeAllConnections();
-  await closed;
-  business = undefined;
-}
+type Lab = Awaited<ReturnType<typeof createLab>>;
 
-const upload = (fileid: string, fields: Record<string, string> = {}): Promise<ApiResult> =>
-  callApi({
-    port: program.downloadPort,
-    path: `/${encodeURIComponent(fileid)}`,
-    sign: uploadToken(),
-    form: fileForm(jpeg, fields),
+/** A program that is not started yet, and a business server that is not open yet. */
+async function createLab() {
+  const port = await freePort();
+  const received: ReceivedNotice[] = [];
+  let business: Server | undefined;
+  let program: Program | undefined;
+
+  const callback = (more: object = {}) => ({
+    url: `http://127.0.0.1:${port}/uploaded?to=images`,
+    secret: SECRET,
+    allowPrivate: true,
+    ...more,
   });
-const stat = (fileid: string) => callApi({ port: program.downloadPort, path: `/${encodeURIComponent(fileid)}` });
-const order = (fileid: string, operation: string) =>
-  callApi({
-    port: program.downloadPort,
-    path: `/${encodeURIComponent(fileid)}/${operation}`,
-    method: "POST",
-    sign: onceToken(fileid),
-  });
+  const settings = (more: object = {}) => oneBucket(undefined, { callback: callback(more) });
+  const installation = await install(settings());
 
-test("the business server is told of an upload, and what it says goes to the uploader as it is", async () => {
-  await openBusiness(() => [200, '{"id":9007199254740993,"code":-1,"url":"mine"}']);
-  program = await installation.start();
-  const fileid = "照片/a b&c=+.jpg";
-  const result = await upload(fileid, { MagicContext: '{"user":"甲 & 乙"}' });
-  expect(result).toMatchObject({ status: 200, code: 0, message: "SUCCESS", chunks: 1, data: { fileid } });
-  expect(result.data.callback).toEqual({ id: 9007199254740992, code: -1, url: "mine" });
-  expect(result.data.url).not.toBe("mine");
-  const [{ notice, requestId, body } = { notice: undefined, requestId: undefined, body: "" }] = told;
-  expect(notice).toEqual({
-    appid: "10001234",
-    bucket: "photos",
-    fileid,
-    magicContext: '{"user":"甲 & 乙"}',
-    sha1: createHash("sha1").update(jpeg).digest("hex"),
-    size: jpeg.byteLength,
-    url: result.data.download_url,
-    userid: "0",
-    timestamp: expect.any(Number),
-    attempt: 1,
-  });
-  expect(requestId).toBe(result.headers["x-request-id"]);
-  expect(body).not.toContain("attempt=");
-  const { host, pathname } = new URL(String(result.data.download_url));
-  expect((await get({ port: program.downloadPort, host, path: pathname })).body).toEqual(jpeg);
-});
-
-test("only uploads that were stored are told: no refused one, no copy, no delete", async () => {
-  await openBusiness(() => [200, ""]);
-  program = await installation.start();
-  expect((await upload("a.jpg")).data).toMatchObject({ callback: null });
-  expect(await upload("a.jpg")).toMatchObject({ code: -1886, data: {} });
-  expect(await upload("b.jpg", { Md5: "0".repeat(32) })).toMatchObject({ code: -1898 });
-  expect(await order("a.jpg", "copy")).toMatchObject({ code: 0 });
-  expect(await order("a.jpg", "del")).toMatchObject({ code: 0 });
-  expect((await upload("c.jpg")).code).toBe(0);
-  expect(told.map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
-});
-
-test("the last slice and an instant upload are told, each once, with the first packet's MagicContext", async () => {
-  await openBusiness(({ fileid }) => [200, JSON.stringify(fileid)]);
-  program = await installation.start();
-  const packet = (fileid: string, parts: readonly FormPart[]) =>
-    callApi({
-      port: program.downloadPort,
-      path: `/${fileid}`,
-      sign: uploadToken(),
-      form: makeForm([{ name: "op", content: "upload_slice" }, ...parts]),
-    });
-  const sha = createHash("sha1").update(jpeg).digest("hex");
-  const begin = (fileid: string) =>
-    packet(fileid, [
-      { name: "sha", content: sha },
-      { name: "filesize", content: String(jpeg.byteLength) },
-      { name: "slice_size", content: "16384" },
-      { name: "magicContext", content: `of ${fileid}` },
-    ]);
-  const { session } = (await begin("slices.jpg")).data;
-  let last: ApiResult | undefined;
-  for (let offset = 0; offset < jpeg.byteLength; offset += 16_384) {
-    const content = jpeg.subarray(offset, offset + 16_384);
-    last = await packet("slices.jpg", [
-      { name: "session", content: String(session) },
-      { name: "offset", content: String(offset) },
-      { name: "fileContent", content, filename: "a" },
-    ]);
+  async function start(options: StartOptions = {}): Promise<Program> {
+    program = await installation.start(options);
+    return program;
   }
-  expect(last?.data).toMatchObject({ fileid: "slices.jpg", callback: "slices.jpg" });
-  expect((await begin("instant.jpg")).data).toMatchObject({ fileid: "instant.jpg", callback: "instant.jpg" });
-  expect((await begin("instant.jpg")).code).toBe(-1886);
-  expect(told.map(({ notice: { fileid, magicContext, sha1, size } }) => [fileid, magicContext, sha1, size])).toEqual(
-    ["slices.jpg", "instant.jpg"].map((fileid) => [fileid, `of ${fileid}`, sha, jpeg.byteLength]),
-  );
-});
 
-test("a failed callback is reported, the file stays, and its notice comes when the business server is back", async () => {
-  program = await installation.start();
-  const result = await upload("a.jpg");
-  expect(result).toMatchObject({
-    status: 400,
-    code: -5979,
-    data: { fileid: "a.jpg", info: [{ 0: { width: 320, height: 240 } }], callback: { reason: "connect" } },
+  /** Starts a receiver that verifies each notice and responds as `answer` says; undefined means no response. */
+  async function openBusiness(answer: (notice: CallbackNotice) => [number, string] | undefined): Promise<void> {
+    business = createServer((request, response) => {
+      const parts: Buffer[] = [];
+      request.on("data", (part: Buffer) => parts.push(part));
+      request.on("end", () => {
+        const body = Buffer.concat(parts).toString("latin1");
+        const verdict = verifyCallback(body, { secret: SECRET, now: Math.floor(Date.now() / 1_000) });
+        if (!verdict.ok) return void response.writeHead(403).end();
+        received.push({ notice: verdict.notice, requestId: request.headers["x-request-id"], body });
+        const said = answer(verdict.notice);
+        if (said !== undefined) response.writeHead(said[0]).end(said[1]);
+      });
+    }).listen(port, "127.0.0.1");
+    await once(business, "listening");
+  }
+
+  async function closeBusiness(): Promise<void> {
+    if (business === undefined) return;
+    const closed = once(business, "close");
+    business.close();
+    business.closeAllConnections();
+    await closed;
+    business = undefined;
+  }
+
+  const downloadPort = () => program?.downloadPort ?? 0;
+  const upload = (fileid: string, fields: Record<string, string> = {}): Promise<ApiResult> =>
+    callApi({
+      port: downloadPort(),
+      path: `/${encodeURIComponent(fileid)}`,
+      sign: uploadToken(),
+      form: fileForm(jpeg, fields),
+    });
+  const stat = (fileid: string) => callApi({ port: downloadPort(), path: `/${encodeURIComponent(fileid)}` });
+  const order = (fileid: string, operation: string) =>
+    callApi({
+      port: downloadPort(),
+      path: `/${encodeURIComponent(fileid)}/${operation}`,
+      method: "POST",
+      sign: onceToken(fileid),
+    });
+
+  cleanUp.push(async () => {
+    await program?.kill();
+    await closeBusiness();
+    await installation.remove();
   });
-  expect((await stat("a.jpg")).code).toBe(0);
-  expect((await upload("a.jpg")).code).toBe(-1886);
-  await openBusiness(() => [200, "{}"]);
-  await eventually(() => told.length === 1, "the notice is sent again", 30_000);
-  expect(told[0]).toMatchObject({ notice: { attempt: 2, fileid: "a.jpg" }, requestId: result.headers["x-request-id"] });
-});
+  return { received, settings, installation, start, openBusiness, closeBusiness, upload, stat, order };
+}
 
-test("a receiver that hangs costs the uploader its time, and no other bucket's", async () => {
-  await openBusiness(() => undefined);
-  const two = settings({ timeout: "1s", onFailure: "accept" }) as { projects: { buckets: object[] }[] };
-  two.projects[0]?.buckets.push({ name: "others" });
-  await installation.write(two);
-  program = await installation.start();
-  const began = performance.now();
-  const slow = upload("a.jpg").then((result) => ({ result, ms: performance.now() - began }));
-  const other = await callApi({
-    port: program.downloadPort,
-    target: "/photos/v2/10001234/others/0/a.jpg",
-    sign: uploadToken("", "others"),
-    form: fileForm(jpeg),
+describe("a running program", () => {
+  let lab: Lab;
+  let program: Program;
+
+  beforeAll(async () => {
+    lab = await createLab();
+    program = await lab.start();
   });
-  expect(other).toMatchObject({ code: 0 });
-  expect("callback" in other.data).toBe(false);
-  const { result, ms } = await slow;
-  expect(result).toMatchObject({ status: 200, code: 0, data: { callback: { reason: "timeout" } } });
-  expect(ms).toBeGreaterThanOrEqual(1_000);
-  expect(ms).toBeLessThan(5_000);
+  afterEach(async () => {
+    await lab.closeBusiness();
+    lab.received.length = 0;
+  });
+
+  test("an upload notifies the business server, whose response is passed to the uploader unchanged", async () => {
+    const { received, openBusiness, upload } = lab;
+    await openBusiness(() => [200, '{"id":9007199254740993,"code":-1,"url":"mine"}']);
+    const fileid = "照片/a b&c=+.jpg";
+    const result = await upload(fileid, { MagicContext: '{"user":"甲 & 乙"}' });
+    expect(result).toMatchObject({ status: 200, code: 0, message: "SUCCESS", chunks: 1, data: { fileid } });
+    expect(result.data.callback).toEqual({ id: 9007199254740992, code: -1, url: "mine" });
+    expect(result.data.url).not.toBe("mine");
+    const [{ notice, requestId, body } = { notice: undefined, requestId: undefined, body: "" }] = received;
+    expect(notice).toEqual({
+      appid: "10001234",
+      bucket: "photos",
+      fileid,
+      magicContext: '{"user":"甲 & 乙"}',
+      sha1: createHash("sha1").update(jpeg).digest("hex"),
+      size: jpeg.byteLength,
+      url: result.data.download_url,
+      userid: "0",
+      timestamp: expect.any(Number),
+      attempt: 1,
+    });
+    expect(requestId).toBe(result.headers["x-request-id"]);
+    expect(body).not.toContain("attempt=");
+    const { host, pathname } = new URL(String(result.data.download_url));
+    expect((await get({ port: program.downloadPort, host, path: pathname })).body).toEqual(jpeg);
+  });
+
+  test("only stored uploads are notified; refused uploads, copies and deletes are not", async () => {
+    const { received, openBusiness, upload, order } = lab;
+    await openBusiness(() => [200, ""]);
+    expect((await upload("a.jpg")).data).toMatchObject({ callback: null });
+    expect(await upload("a.jpg")).toMatchObject({ code: -1886, data: {} });
+    expect(await upload("b.jpg", { Md5: "0".repeat(32) })).toMatchObject({ code: -1898 });
+    expect(await order("a.jpg", "copy")).toMatchObject({ code: 0 });
+    expect(await order("a.jpg", "del")).toMatchObject({ code: 0 });
+    expect((await upload("c.jpg")).code).toBe(0);
+    expect(received.map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
+  });
+
+  test("the last slice and an instant upload are each notified once, with the first packet's MagicContext", async () => {
+    const { received, openBusiness } = lab;
+    await openBusiness(({ fileid }) => [200, JSON.stringify(fileid)]);
+    // The bucket has the bytes of the other image already, and would need no slices.
+    const image = await noisyJpeg(330, 240);
+    const packet = (fileid: string, parts: readonly FormPart[]) =>
+      callApi({
+        port: program.downloadPort,
+        path: `/${fileid}`,
+        sign: uploadToken(),
+        form: makeForm([{ name: "op", content: "upload_slice" }, ...parts]),
+      });
+    const sha = createHash("sha1").update(image).digest("hex");
+    const begin = (fileid: string) =>
+      packet(fileid, [
+        { name: "sha", content: sha },
+        { name: "filesize", content: String(image.byteLength) },
+        { name: "slice_size", content: "16384" },
+        { name: "magicContext", content: `of ${fileid}` },
+      ]);
+    const { session } = (await begin("slices.jpg")).data;
+    let last: ApiResult | undefined;
+    for (let offset = 0; offset < image.byteLength; offset += 16_384) {
+      const content = image.subarray(offset, offset + 16_384);
+      last = await packet("slices.jpg", [
+        { name: "session", content: String(session) },
+        { name: "offset", content: String(offset) },
+        { name: "fileContent", content, filename: "a" },
+      ]);
+    }
+    expect(last?.data).toMatchObject({ fileid: "slices.jpg", callback: "slices.jpg" });
+    expect((await begin("instant.jpg")).data).toMatchObject({ fileid: "instant.jpg", callback: "instant.jpg" });
+    expect((await begin("instant.jpg")).code).toBe(-1886);
+    expect(
+      received.map(({ notice: { fileid, magicContext, sha1, size } }) => [fileid, magicContext, sha1, size]),
+    ).toEqual(["slices.jpg", "instant.jpg"].map((fileid) => [fileid, `of ${fileid}`, sha, image.byteLength]));
+  });
 });
 
-test("a name that leads inside is not dialled, first or later", async () => {
+// Concurrent: they wait for timeouts and for the first retry after 10 s, each with a program of its own.
+describe.concurrent("a receiver that fails", () => {
+  test("a failed callback is reported, the file stays, and its notice is sent once the business server recovers", async () => {
+    const { received, start, openBusiness, upload, stat } = await createLab();
+    await start();
+    const result = await upload("a.jpg");
+    expect(result).toMatchObject({
+      status: 400,
+      code: -5979,
+      data: { fileid: "a.jpg", info: [{ 0: { width: 320, height: 240 } }], callback: { reason: "connect" } },
+    });
+    expect((await stat("a.jpg")).code).toBe(0);
+    expect((await upload("a.jpg")).code).toBe(-1886);
+    await openBusiness(() => [200, "{}"]);
+    await eventually(() => received.length === 1, "the notice is sent again", 30_000);
+    expect(received[0]).toMatchObject({
+      notice: { attempt: 2, fileid: "a.jpg" },
+      requestId: result.headers["x-request-id"],
+    });
+  });
+
+  test("a receiver that hangs delays its own uploader until the timeout, and no other bucket", async () => {
+    const { settings, installation, start, openBusiness, upload } = await createLab();
+    await openBusiness(() => undefined);
+    const two = settings({ timeout: "1s", onFailure: "accept" }) as { projects: { buckets: object[] }[] };
+    two.projects[0]?.buckets.push({ name: "others" });
+    await installation.write(two);
+    const program = await start();
+    const began = performance.now();
+    const slow = upload("a.jpg").then((result) => ({ result, ms: performance.now() - began }));
+    const other = await callApi({
+      port: program.downloadPort,
+      target: "/photos/v2/10001234/others/0/a.jpg",
+      sign: uploadToken("", "others"),
+      form: fileForm(jpeg),
+    });
+    expect(other).toMatchObject({ code: 0 });
+    expect("callback" in other.data).toBe(false);
+    const { result, ms } = await slow;
+    expect(result).toMatchObject({ status: 200, code: 0, data: { callback: { reason: "timeout" } } });
+    expect(ms).toBeGreaterThanOrEqual(1_000);
+    expect(ms).toBeLessThan(5_000);
+  });
+
+  test("a reload changes the URL, the secret and the answer, also for pending notices", async () => {
+    const { received, settings, installation, start, openBusiness, upload } = await createLab();
+    await installation.write(settings({ url: `http://127.0.0.1:${await freePort()}/`, secret: "old" }));
+    const program = await start();
+    expect((await upload("a.jpg")).code).toBe(-5979);
+    await openBusiness(() => [200, "1"]);
+    await installation.write(settings());
+    await eventually(() => program.output.includes("new settings are in force"), "the settings are reloaded");
+    expect((await upload("b.jpg")).data.callback).toBe(1);
+    await eventually(() => received.length === 2, "the pending notice is sent to the new URL", 30_000);
+    expect(received.map(({ notice }) => notice.fileid)).toEqual(["b.jpg", "a.jpg"]);
+    await installation.write(oneBucket(undefined));
+    await eventually(() => program.output.split("new settings are in force").length === 3, "the callback is removed");
+    expect("callback" in (await upload("c.jpg")).data).toBe(false);
+  });
+});
+
+test("a host name that resolves to an internal address is never dialled", async () => {
+  const { settings, installation, start, upload } = await createLab();
   const canary = await startScriptedOrigin({});
   await installation.write(settings({ url: `http://${hostname()}:${canary.port}/`, allowPrivate: false }));
-  program = await installation.start();
+  await start();
   expect(await upload("a.jpg")).toMatchObject({ code: -5979, data: { callback: { reason: "blocked" } } });
   expect(canary.connections).toBe(0);
   await canary.close();
 });
 
-test("https: a certificate that the system trusts is taken, another one is not", async () => {
+test("https accepts a certificate that the system trusts, and no other", async () => {
+  const { settings, installation, start, upload } = await createLab();
   const file = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
   const [key, cert] = await Promise.all(["key", "cert"].map((name) => readFile(file(name), "utf8")));
   const secure = await startScriptedOrigin(
@@ -229,46 +288,33 @@ test("https: a certificate that the system trusts is taken, another one is not",
     { tls: { key: key ?? "", cert: cert ?? "" } },
   );
   await installation.write(settings({ url: `${secure.url}/` }));
-  program = await installation.start({ env: { NODE_EXTRA_CA_CERTS: file("cert") } });
+  let program = await start({ env: { NODE_EXTRA_CA_CERTS: file("cert") } });
   expect((await upload("a.jpg")).data.callback).toBe("over TLS");
   await program.stop();
-  program = await installation.start();
+  program = await start();
   expect((await upload("b.jpg")).data.callback).toEqual({ reason: "tls" });
   expect(secure.requests.length).toBe(1);
   await secure.close();
 });
 
-test("a reload changes URL, secret and answer, also of what is owed", async () => {
-  await installation.write(settings({ url: `http://127.0.0.1:${await freePort()}/`, secret: "old" }));
-  program = await installation.start();
-  expect((await upload("a.jpg")).code).toBe(-5979);
-  await openBusiness(() => [200, "1"]);
-  await installation.write(settings());
-  await eventually(() => program.output.includes("new settings are in force"), "the settings are reloaded");
-  expect((await upload("b.jpg")).data.callback).toBe(1);
-  await eventually(() => told.length === 2, "what was owed is sent to the new place", 30_000);
-  expect(told.map(({ notice }) => notice.fileid)).toEqual(["b.jpg", "a.jpg"]);
-  await installation.write(oneBucket(undefined));
-  await eventually(() => program.output.split("new settings are in force").length === 3, "the callback is gone");
-  expect("callback" in (await upload("c.jpg")).data).toBe(false);
-});
-
-test("kill -9 while the business server is asked: the next process tells it", async () => {
+test("after kill -9 during a callback the next process sends the notice", async () => {
+  const { received, start, openBusiness, closeBusiness, upload } = await createLab();
   await openBusiness(() => undefined);
-  program = await installation.start();
+  let program = await start();
   const broken = upload("a.jpg").catch(() => "broken");
-  await eventually(() => told.length === 1, "the business server is asked");
+  await eventually(() => received.length === 1, "the business server has received the callback");
   await program.kill();
   expect(await broken).toBe("broken");
   await closeBusiness();
   await openBusiness(() => [200, "{}"]);
-  program = await installation.start();
-  await eventually(() => told.length === 2, "the notice is sent by the next process");
-  expect(told[1]?.notice).toMatchObject({ fileid: "a.jpg", attempt: 1 });
+  program = await start();
+  await eventually(() => received.length === 2, "the notice is sent by the next process");
+  expect(received[1]?.notice).toMatchObject({ fileid: "a.jpg", attempt: 1 });
 });
 
 describe("store: s3", needs("ceph"), () => {
-  test("kill -9 while the business server is asked: what lies in S3 is told, what does not is not", async () => {
+  test("after kill -9 during a callback the next process notifies objects that are in S3, and no others", async () => {
+    const { received, settings, installation, start, openBusiness, closeBusiness, upload, order } = await createLab();
     const rgw = await sharedRgw();
     const bucket = bucketName();
     await plainS3(rgw).makeBucket(bucket);
@@ -277,27 +323,28 @@ describe("store: s3", needs("ceph"), () => {
     const store = { type: "s3", endpoint, region, bucket, accessKeyId, secretAccessKey, allowPrivate: true };
     await installation.write({ ...settings(), store });
     await openBusiness(() => undefined);
-    program = await installation.start();
+    let program = await start();
     const broken = ["a.jpg", "b.jpg"].map((fileid) => upload(fileid).catch(() => "broken"));
-    await eventually(() => told.length === 2, "the business server is asked");
+    await eventually(() => received.length === 2, "the business server has received the callback");
     expect(await order("b.jpg", "del")).toMatchObject({ code: 0 });
     await program.kill();
     expect(await Promise.all(broken)).toEqual(["broken", "broken"]);
     await closeBusiness();
     await openBusiness(() => [200, "{}"]);
-    program = await installation.start();
-    await eventually(() => told.length === 3, "the notice is sent by the next process");
+    program = await start();
+    await eventually(() => received.length === 3, "the notice is sent by the next process");
     expect((await upload("c.jpg")).code).toBe(0);
-    expect(told.slice(2).map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
+    expect(received.slice(2).map(({ notice }) => notice.fileid)).toEqual(["a.jpg", "c.jpg"]);
   }, 120_000);
 });
 
-test("kill -9 at any moment: what is stored is told, and what is told is stored", async () => {
-  await openBusiness(({ size }) => (told.length % 5 === 0 ? [500, ""] : [200, `{"size":${size}}`]));
+test("kill -9 at any moment leaves every stored upload notified, and every notified upload stored", async () => {
+  const { received, start, openBusiness, closeBusiness, upload, stat } = await createLab();
+  await openBusiness(({ size }) => (received.length % 5 === 0 ? [500, ""] : [200, `{"size":${size}}`]));
   const tried: string[] = [];
   const acknowledged = new Set<string>();
   for (let round = 0; round < 4; round += 1) {
-    program = await installation.start();
+    const program = await start();
     let isKilled = false;
     const lanes = Array.from({ length: 6 }, async (_, lane) => {
       for (let number = 0; !isKilled; number += 1) {
@@ -315,11 +362,11 @@ test("kill -9 at any moment: what is stored is told, and what is told is stored"
   }
   await closeBusiness();
   await openBusiness(() => [200, "{}"]);
-  program = await installation.start();
+  await start();
   const stored: string[] = [];
   for (const fileid of tried) if ((await stat(fileid)).code === 0) stored.push(fileid);
   expect(stored).toEqual(expect.arrayContaining([...acknowledged]));
-  const named = () => new Set(told.map(({ notice }) => notice.fileid));
-  await eventually(() => stored.every((fileid) => named().has(fileid)), "everything that is stored is told", 60_000);
+  const named = () => new Set(received.map(({ notice }) => notice.fileid));
+  await eventually(() => stored.every((fileid) => named().has(fileid)), "every stored upload is notified", 60_000);
   expect([...named()].filter((fileid) => !stored.includes(fileid))).toEqual([]);
 }, 180_000);

@@ -1,4 +1,4 @@
-// The SDK as other people get it: packed, unpacked into an empty project without our dependencies, imported by its name.
+// The packed SDK, unpacked into an empty project without our dependencies and imported by its package name.
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "huiyuan-package-"));
   const installed = join(folder, "node_modules", "huiyuan");
   await mkdir(installed, { recursive: true });
-  // Its scripts would build dist/ anew beneath the tests that run it.
+  // The package's scripts would rebuild dist/ while other tests run it.
   const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: ROOT });
   const tarball = join(folder, stdout.trim().split("\n").at(-1) ?? "");
   await run("tar", ["-xzf", tarball, "-C", installed, "--strip-components=1"]);
@@ -64,7 +64,7 @@ test("a packed huiyuan/client has types that need no other package", async () =>
   });
 });
 
-test("nothing else of the package can be imported by its name", async () => {
+test("no other file of the package can be imported by the package name", async () => {
   const inner = `await import("huiyuan/dist/app.js").then(() => console.log("in"), (error) => console.log(error.code));`;
   const { stdout } = await run(process.execPath, ["--input-type=module", "-e", inner], { cwd: folder });
   expect(stdout.trim()).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED");

@@ -1,4 +1,4 @@
-// The SDK against the program: every call and every name, and the examples of docs/guide-client.md as they stand there.
+// The SDK against the program: every call, names of every kind, and the examples of docs/guide-client.md unmodified.
 import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -103,9 +103,9 @@ describe("huiyuan/client", () => {
     expect((await download(client.url(copied.fileid, { sign: { lifeSeconds: 60 } }))).body.equals(jpeg)).toBe(true);
   });
 
-  test("is told what was refused, and why", async () => {
+  test("reports each refusal with its reason", async () => {
     expect(await client.upload(jpeg, { fileid: "twice.jpg" })).toMatchObject({ fileid: "twice.jpg" });
-    // Large enough that the answer comes while the form is still sent.
+    // Large enough that the response arrives while the form is still being sent.
     const large = Buffer.alloc(10_000_000);
     expect(await failure(client.upload(large, { fileid: "twice.jpg" }))).toMatchObject({
       name: "file_exists",
@@ -127,7 +127,7 @@ describe("huiyuan/client", () => {
 });
 
 describe("uploadSlices()", () => {
-  test("sends an image in slices, goes on after a break, and sends no image twice", async () => {
+  test("sends an image in slices, resumes after an interruption, and sends no image twice", async () => {
     const large = await noisyJpeg(1600, 1200);
     const controller = new AbortController();
     let session = "";
@@ -148,7 +148,7 @@ describe("uploadSlices()", () => {
     expect(stored).toMatchObject({ fileid: "sliced.jpg", width: 1600, height: 1200 });
     expect([seen[0], seen.at(-1)]).toEqual([131_072, large.byteLength]);
     expect((await download(client.url("sliced.jpg", { sign: true }))).body.equals(large)).toBe(true);
-    // Its answer was lost, say: the session still knows.
+    // As if its response was lost: the session still knows the slice.
     expect(await client.uploadSlices(large, { fileid: "sliced.jpg", session })).toEqual(stored);
     seen.length = 0;
     expect(await client.uploadSlices(large, { fileid: "equal.jpg", onProgress })).toMatchObject({ width: 1600 });
@@ -160,8 +160,8 @@ describe("uploadSlices()", () => {
   });
 });
 
-describe("what is made of an image", () => {
-  test("is what the builder says, signed and by alias", async () => {
+describe("the URL of a processed image", () => {
+  test("serves what the builder names, signed and by alias", async () => {
     await client.upload(jpeg, { fileid: "made.jpg" });
     const process = processing().fill({ width: 90, height: 60 }, "north").format("webp");
     const made = await download(client.url("made.jpg", { process, sign: true }));
@@ -174,7 +174,7 @@ describe("what is made of an image", () => {
 });
 
 describe("a bucket with a callback", () => {
-  test("brings what the business server answers, and tells stored from not stored", async () => {
+  test("returns the business server's answer, and tells stored uploads from refused ones", async () => {
     const told = clientOf({ bucket: "told" });
     business.answers({ json: { welcome: 7 } });
     const uploaded = await told.upload(jpeg, { fileid: "one.jpg", magicContext: "a&b=图" });
@@ -197,7 +197,7 @@ describe("a bucket with a callback", () => {
 });
 
 describe("docs/guide-client.md", () => {
-  /** The blocks of JavaScript, by what stands behind the language. */
+  /** The JavaScript code blocks, by the text after the language name. */
   const blocks = async (kind: string) =>
     [...(await readFile(`${ROOT}docs/guide-client.md`, "utf8")).matchAll(/^```js *(\w*)\n(.*?)^```$/gms)]
       .filter((block) => block[1] === kind)
@@ -240,7 +240,7 @@ describe("docs/guide-client.md", () => {
     ]);
   });
 
-  test("the receiver believes what the service signed, and nothing else", async () => {
+  test("the receiver accepts notices that the service signed, and nothing else", async () => {
     const text = (await blocks("receiver"))
       .join("\n")
       .replace(".listen(3000)", ".listen(0, function () { console.log(this.address().port); })");

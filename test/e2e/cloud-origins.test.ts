@@ -1,5 +1,5 @@
-// Other clouds as origins, through the whole program: a private bucket on a real Ceph RGW, and Qiniu's stand-in that
-// checks every token. What was fetched once is served when the cloud has lost it.
+// Other clouds as origins, through the whole program: a private bucket on a real Ceph RGW, and a stand-in for Qiniu
+// that checks every token. An image that was fetched once is served after the cloud has lost it.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CEPH_START_MS, type CephRgw, sharedRgw, startGateway } from "../helpers/ceph.ts";
@@ -9,7 +9,7 @@ import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { type QiniuStandIn, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
 import { needs } from "../helpers/services.ts";
-import { oneBucket } from "../helpers/settings.ts";
+import { APPID, oneBucket, KEYS as SIGNING_KEYS } from "../helpers/settings.ts";
 
 const KEYS: readonly string[] = [
   "a.jpg",
@@ -24,7 +24,7 @@ const KEYS: readonly string[] = [
   "question?hash#.jpg",
 ];
 
-/** Asks until the object is in the bucket, and returns that answer. */
+/** Retries until the bucket serves the object, and returns that response. */
 async function untilStored(program: Program, key: string): Promise<GetResult> {
   let answer = await get({ port: program.downloadPort, path: pathOf(key) });
   await eventually(async () => {
@@ -33,6 +33,16 @@ async function untilStored(program: Program, key: string): Promise<GetResult> {
   }, `${key} is stored`);
   return answer;
 }
+
+/** A mirror of each origin, below a host of its own. They share a breaker, which their failures must not open. */
+const variantsOf = (origins: Readonly<Record<string, object>>) => {
+  const breaker = { failures: 10_000, within: "1s", open: "1s" };
+  const domains = Object.entries(origins).map(([host, origin]) => ({
+    host,
+    mirror: { origins: [origin], negativeTtl: "0s", breaker },
+  }));
+  return { projects: [{ appid: APPID, keys: [SIGNING_KEYS[0]], buckets: [{ name: "photos", domains }] }] };
+};
 
 const errNo = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
 
@@ -73,7 +83,7 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     await installation?.remove();
   });
 
-  test.each(KEYS)("%j is fetched, stored, and served when the store has it no more", async (key) => {
+  test.each(KEYS)("%j is fetched, stored, and served after the origin has lost it", async (key) => {
     const picture = Buffer.concat([jpeg, Buffer.from(key)]);
     await s3.put(bucket, `pictures/${key}`, picture);
     const first = await get({ port: program.downloadPort, path: pathOf(key) });
@@ -85,13 +95,13 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     expect([later.status, later.body.equals(picture)]).toEqual([200, true]);
   });
 
-  test("a key that is not there is 404, with GET and with HEAD", async () => {
+  test("a missing key gets 404, with GET and with HEAD", async () => {
     const path = "/missing.jpg";
     expect(errNo(await get({ port: program.downloadPort, path }))).toEqual([404, "-6101"]);
     expect(errNo(await get({ port: program.downloadPort, path, method: "HEAD" }))).toEqual([404, "-6101"]);
   });
 
-  test("a HEAD of an object that is there answers its size and stores nothing", async () => {
+  test("HEAD of an object returns its size and stores nothing", async () => {
     await s3.put(bucket, "pictures/head.jpg", jpeg);
     const answer = await get({ port: program.downloadPort, path: "/head.jpg", method: "HEAD" });
     expect([answer.status, answer.headers["content-length"]]).toEqual([200, String(jpeg.length)]);
@@ -99,25 +109,44 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     expect(next.headers["cache-status"]).toMatch(/fwd=uri-miss/);
   });
 
-  test.each([
-    ["a bucket that does not exist", { bucket: "no-such-bucket-at-all" }],
-    ["a wrong secret", { secretAccessKey: "wrong" }],
-    ["no keys for a private bucket", { accessKeyId: undefined, secretAccessKey: undefined }],
-  ])("%s is 424 -120, never 404, with GET and with HEAD, and no secret is told", async (_what, change) => {
-    const { made, running } = await start(originOf(change));
-    try {
+  describe("with other settings", () => {
+    let made: Installation;
+    let running: Program;
+
+    beforeAll(async () => {
+      const origins = {
+        "no-bucket.test": originOf({ bucket: "no-such-bucket-at-all" }),
+        "wrong-secret.test": originOf({ secretAccessKey: "wrong" }),
+        "no-keys.test": originOf({ accessKeyId: undefined, secretAccessKey: undefined }),
+      };
+      made = await install(variantsOf(origins));
+      running = await made.start({ env: { RGW_SECRET: rgw.secretAccessKey } });
+    });
+    afterAll(async () => {
+      await running?.stop();
+      await made?.remove();
+    });
+
+    test.each([
+      ["a bucket that does not exist", "no-bucket.test"],
+      ["a wrong secret", "wrong-secret.test"],
+      ["no keys for a private bucket", "no-keys.test"],
+    ])("%s gets 424 -120, never 404, with GET and with HEAD, and no secret is logged", async (_what, host) => {
       for (const method of ["GET", "HEAD"]) {
-        const answer = await get({ port: running.downloadPort, path: "/a.jpg", method });
+        const answer = await get({ port: running.downloadPort, host, path: `/${host}.jpg`, method });
         expect(errNo(answer)).toEqual([424, "-120"]);
       }
       expect(running.output).not.toMatch(/testsecret|Signature=/);
-    } finally {
-      await running.stop();
-      await made.remove();
-    }
+    });
+
+    test("a public object needs no keys", async () => {
+      await s3.put(bucket, "pictures/public.jpg", jpeg, { "x-amz-acl": "public-read" });
+      const answer = await get({ port: running.downloadPort, host: "no-keys.test", path: "/public.jpg" });
+      expect([answer.status, answer.body.equals(jpeg)]).toEqual([200, true]);
+    });
   });
 
-  test("while the store is down what is stored is served and a miss is 424 -902, and it comes back by itself", async () => {
+  test("while the origin is down, stored images are served, a miss gets 424 -902, and fetches resume once it is back", async () => {
     const gateway = await startGateway();
     await s3.put(bucket, "pictures/kept.jpg", jpeg);
     await s3.put(bucket, "pictures/later.jpg", jpeg);
@@ -129,27 +158,15 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
       expect([kept.status, kept.body.equals(jpeg)]).toEqual([200, true]);
       expect(errNo(await get({ port: running.downloadPort, path: "/later.jpg" }))).toEqual([424, "-902"]);
       await gateway.start();
-      // A failure is remembered for half a second at most.
+      // A failure is cached for half a second at most.
       await eventually(async () => {
         const { status } = await get({ port: running.downloadPort, path: "/later.jpg" });
         return status === 200;
-      }, "the store is asked again");
+      }, "the origin is used again");
     } finally {
       await running.stop();
       await made.remove();
       await gateway.stop();
-    }
-  });
-
-  test("a public object needs no keys", async () => {
-    await s3.put(bucket, "pictures/public.jpg", jpeg, { "x-amz-acl": "public-read" });
-    const { made, running } = await start(originOf({ accessKeyId: undefined, secretAccessKey: undefined }));
-    try {
-      const answer = await get({ port: running.downloadPort, path: "/public.jpg" });
-      expect([answer.status, answer.body.equals(jpeg)]).toEqual([200, true]);
-    } finally {
-      await running.stop();
-      await made.remove();
     }
   });
 });
@@ -162,28 +179,24 @@ describe("a private bucket of Qiniu as origin", () => {
   let installation: Installation;
   let program: Program;
 
-  const start = async (change: object) => {
-    const origin = {
-      type: "qiniu",
-      domain: qiniu.url,
-      private: true,
-      accessKey: keys.accessKey,
-      secretKey: "env:QINIU_SECRET",
-      referer: "http://www.example.com/",
-      allowPrivate: true,
-      ...change,
-    };
-    const made = await install(
-      oneBucket({ origins: [origin], negativeTtl: "0s" }, {}, { server: { accessLog: "all" } }),
-    );
-    return { made, running: await made.start({ env: { QINIU_SECRET: keys.secretKey } }) };
-  };
+  const originOf = (change: object) => ({
+    type: "qiniu",
+    domain: qiniu.url,
+    private: true,
+    accessKey: keys.accessKey,
+    secretKey: "env:QINIU_SECRET",
+    referer: "http://www.example.com/",
+    allowPrivate: true,
+    ...change,
+  });
+  const env = { QINIU_SECRET: keys.secretKey };
 
   beforeAll(async () => {
     jpeg = await noisyJpeg(320, 240);
     qiniu = await startQiniuStandIn({ objects, keys, referer: "http://www.example.com/" });
-    const { made, running } = await start({});
-    [installation, program] = [made, running];
+    const mirror = { origins: [originOf({})], negativeTtl: "0s" };
+    installation = await install(oneBucket(mirror, {}, { server: { accessLog: "all" } }));
+    program = await installation.start({ env });
   });
   afterAll(async () => {
     await program?.stop();
@@ -191,7 +204,7 @@ describe("a private bucket of Qiniu as origin", () => {
     await installation?.remove();
   });
 
-  test.each(KEYS)("%j is fetched with a good token, stored under its key, and asked for once", async (key) => {
+  test.each(KEYS)("%j is fetched once with a valid token, and stored under its key", async (key) => {
     const picture = Buffer.concat([jpeg, Buffer.from(key)]);
     objects.set(key, picture);
     const first = await get({ port: program.downloadPort, path: pathOf(key) });
@@ -207,28 +220,43 @@ describe("a private bucket of Qiniu as origin", () => {
     expect(life).toBeLessThanOrEqual(3_600);
   });
 
-  test("a key that is not there is 404", async () => {
+  test("a missing key gets 404", async () => {
     expect(errNo(await get({ port: program.downloadPort, path: "/missing.jpg" }))).toEqual([404, "-6101"]);
   });
 
-  test.each([
-    ["a wrong secret", { secretKey: "wrong" }, 401],
-    ["a wrong access key", { accessKey: "another" }, 401],
-    ["no token", { private: false }, 401],
-    ["a wrong Referer", { referer: "http://evil.example/" }, 403],
-  ])("%s is 424 -120", async (_what, change, status) => {
-    objects.set("refused.jpg", jpeg);
-    const { made, running } = await start(change);
-    try {
-      expect(errNo(await get({ port: running.downloadPort, path: "/refused.jpg" }))).toEqual([424, "-120"]);
-      expect(qiniu.requests.at(-1)).toMatchObject({ key: "refused.jpg", status });
-    } finally {
-      await running.stop();
-      await made.remove();
-    }
+  describe("with other settings", () => {
+    let made: Installation;
+    let running: Program;
+
+    beforeAll(async () => {
+      const origins = {
+        "wrong-secret.test": originOf({ secretKey: "wrong" }),
+        "wrong-access-key.test": originOf({ accessKey: "another" }),
+        "no-token.test": originOf({ private: false }),
+        "wrong-referer.test": originOf({ referer: "http://evil.example/" }),
+      };
+      made = await install(variantsOf(origins));
+      running = await made.start({ env });
+    });
+    afterAll(async () => {
+      await running?.stop();
+      await made?.remove();
+    });
+
+    test.each([
+      ["a wrong secret", "wrong-secret.test", 401],
+      ["a wrong access key", "wrong-access-key.test", 401],
+      ["no token", "no-token.test", 401],
+      ["a wrong Referer", "wrong-referer.test", 403],
+    ])("%s gets 424 -120", async (_what, host, status) => {
+      const key = `${host}.jpg`;
+      objects.set(key, jpeg);
+      expect(errNo(await get({ port: running.downloadPort, host, path: `/${key}` }))).toEqual([424, "-120"]);
+      expect(qiniu.requests.at(-1)).toMatchObject({ key, status });
+    });
   });
 
-  test("neither the log nor an answer ever has a token", async () => {
+  test("neither the log nor a response ever contains a token", async () => {
     objects.set("logged.jpg", jpeg);
     const answer = await get({ port: program.downloadPort, path: "/logged.jpg" });
     expect(JSON.stringify(answer.headers)).not.toMatch(/token|QINIU/);

@@ -1,4 +1,4 @@
-// Many clients, one fill: it serves them all, and goes on when they leave.
+// One fill serves all clients of a cold key, and continues after they disconnect.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -10,7 +10,7 @@ let jpeg: Buffer;
 let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
-const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const requestsFor = (target: string) => origin.requests.filter((request) => request.target === target).length;
 
 beforeAll(async () => {
   jpeg = await noisyJpeg(1200, 900);
@@ -40,31 +40,31 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-test("50 clients on a cold key cost 1 origin request and get 50 whole answers", async () => {
+test("50 clients on a cold key cause 1 origin request and get 50 whole responses", async () => {
   const answers = await Promise.all(
     Array.from({ length: 50 }, () => get({ port: program.downloadPort, path: "/fifty.jpg" })),
   );
   for (const answer of answers) {
     expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
   }
-  expect(asked("/fifty.jpg")).toBe(1);
+  expect(requestsFor("/fifty.jpg")).toBe(1);
   const said = answers.map((answer) => answer.headers["cache-status"]);
   expect(said.filter((status) => status === "huiyuan; fwd=uri-miss")).toHaveLength(1);
   expect(said.filter((status) => status === "huiyuan; fwd=uri-miss; collapsed")).toHaveLength(49);
 });
 
-test("a client that leaves at 10 % does not stop the storing", async () => {
+test("a client that disconnects at 10 % does not stop the image from being stored", async () => {
   const left = await get({ port: program.downloadPort, path: "/left.jpg", leaveAfter: jpeg.length / 10 });
   expect(left.isWhole).toBe(false);
   await eventually(async () => {
     const answer = await get({ port: program.downloadPort, path: "/left.jpg" });
     expect(answer.body.equals(jpeg)).toBe(true);
     return /detail=(bucket|memory)/.test(String(answer.headers["cache-status"]));
-  }, "stored although the client left");
-  expect(asked("/left.jpg")).toBe(1);
+  }, "the image is stored although the client has disconnected");
+  expect(requestsFor("/left.jpg")).toBe(1);
 });
 
-test("a Range on a cold key costs one un-ranged origin request and gets exactly its bytes", async () => {
+test("a Range on a cold key causes one origin request without Range and gets exactly its bytes", async () => {
   const [first, suffix, far] = await Promise.all([
     get({ port: program.downloadPort, path: "/ranged.jpg", headers: { Range: "bytes=0-99" } }),
     get({ port: program.downloadPort, path: "/ranged.jpg", headers: { Range: "bytes=-50" } }),
@@ -77,11 +77,11 @@ test("a Range on a cold key costs one un-ranged origin request and gets exactly 
     `bytes */${jpeg.length}`,
     "-124",
   ]);
-  expect(asked("/ranged.jpg")).toBe(1);
+  expect(requestsFor("/ranged.jpg")).toBe(1);
   expect(origin.requests.every((request) => request.headers.range === undefined)).toBe(true);
 });
 
-test("50 HEADs of a cold key cost 1 origin request, and nothing is stored", async () => {
+test("50 HEADs of a cold key cause 1 origin request and store nothing", async () => {
   const answers = await Promise.all(
     Array.from({ length: 50 }, () => get({ port: program.downloadPort, path: "/heads.jpg", method: "HEAD" })),
   );
@@ -93,7 +93,7 @@ test("50 HEADs of a cold key cost 1 origin request, and nothing is stored", asyn
   expect(origin.requests.filter(({ target }) => target === "/heads.jpg").map(({ method }) => method)).toEqual(["HEAD"]);
 });
 
-test("an origin that refuses HEAD is asked with GET, and the image stored", async () => {
+test("an origin that refuses HEAD gets a GET, and the image is stored", async () => {
   const answer = await get({ port: program.downloadPort, path: "/head.jpg", method: "HEAD" });
   expect([answer.status, answer.headers["content-length"], answer.body.length]).toEqual([200, String(jpeg.length), 0]);
   expect(origin.requests.filter((request) => request.target === "/head.jpg").map((request) => request.method)).toEqual([

@@ -1,5 +1,5 @@
-// An upload whose bytes have changed on the disk, through a domain whose origin has another image under the same name: it
-// is neither missing nor replaced, operators see it, and it is whole again when its client uploads it once more.
+// An upload whose bytes were damaged on the disk, while the origin has another image under the same name. The upload is
+// neither missing nor replaced, operators see the damage, and a repeated upload repairs it.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -37,13 +37,13 @@ const metric = async (name: string) => {
   const { body } = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });
   return new RegExp(`^${name} (\\d+)$`, "m").exec(body.toString())?.[1];
 };
-const asked = () => origin.requests.length;
+const requestCount = () => origin.requests.length;
 
-/** One in a pack, and one in a file of its own. */
+/** One image is stored in a pack, the other one in a file of its own. */
 test.each([
   { name: "small.jpg", width: 300, height: 200 },
   { name: "large.jpg", width: 1_600, height: 1_200 },
-])("$name: 500 with -101 until the same bytes come again", async ({ name, width, height }) => {
+])("$name gets 500 with -101 until the same bytes are uploaded again", async ({ name, width, height }) => {
   const image = await noisyJpeg(width, height);
   expect((await upload(name, image)).code).toBe(0);
   damageBlob(blobWith(installation.data, image), 5_000);
@@ -60,7 +60,7 @@ test.each([
     seen.push([answer.status, answer.headers["x-errno"]]);
   }
   expect(seen).toEqual(Array.from({ length: 5 }, () => [500, "-101"]));
-  expect(asked()).toBe(0);
+  expect(requestCount()).toBe(0);
 
   for (const query of ["", "?imageView2/2/w/50"]) {
     const explained = await command("explain", `http://any.example/${name}${query}`, "--json");
@@ -81,10 +81,10 @@ test.each([
   expect((await upload(name, image)).code).toBe(0);
   const mended = await download(name);
   expect([mended.status, mended.body.equals(image), await metric("huiyuan_damaged_objects")]).toEqual([200, true, "0"]);
-  expect(asked()).toBe(0);
+  expect(requestCount()).toBe(0);
 });
 
-test("it can be deleted, and the name used anew", async () => {
+test("a damaged upload can be deleted, and its name used again", async () => {
   const image = await noisyJpeg(310, 200);
   await upload("gone.jpg", image);
   damageBlob(blobWith(installation.data, image), 5_000);

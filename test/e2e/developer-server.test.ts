@@ -1,5 +1,5 @@
-// docs/examples/developer-server as its reader meets it: `npm run example`, then a browser. The page uploads straight to
-// Huiyuan, the callback makes the row, the picture is shown through processing URLs, and it can be deleted.
+// docs/examples/developer-server as its reader meets it: `npm run example`, then a browser. The page uploads straight
+// to Huiyuan, the callback makes the row, the picture is shown through processing URLs, and it can be deleted.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const SECRETS = { HUIYUAN_SECRET_KEY: "secret-key-of-the-test", CALLBACK_SECRET:
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1280, height: 900 };
 
-/** Every test is one of a browser with the page open, or goes on from such a one. */
+/** Every test uses a browser with the page open, or continues from such a test. */
 const ON_PAGE = needs("chromium");
 
 let folder: string;
@@ -32,7 +32,7 @@ let images: string;
 let browser: Browser;
 let context: BrowserContext;
 let page: Page;
-/** All that our page's server and the image service have answered as text. */
+/** All text responses of the page's server and the image service. */
 const said: string[] = [];
 
 beforeAll(async () => {
@@ -48,7 +48,7 @@ beforeAll(async () => {
   };
   address = `http://127.0.0.1:${port}`;
   images = `http://127.0.0.1:${imagePort}`;
-  // A group of its own: npm, its shell and both servers are ended together, as Ctrl-C does.
+  // A process group of its own: npm, its shell and both servers end together, as with Ctrl-C.
   example = spawn("npm", ["run", "example"], { cwd: ROOT, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   const listen = (text: Buffer) => {
     output += text.toString();
@@ -100,7 +100,7 @@ async function choose(name: string, buffer: Buffer, on = page): Promise<void> {
   await on.locator("#files").setInputFiles({ name, mimeType: "image/jpeg", buffer });
 }
 
-/** Width, height and type of each image of a picture, once all are there. */
+/** Width, height and type of each image of a picture, once all have loaded. */
 async function shown(title: string): Promise<readonly (readonly [number, number, string])[]> {
   const card = page.locator("article", { has: page.getByRole("heading", { name: title, exact: true }) });
   await card.waitFor();
@@ -124,12 +124,12 @@ async function shown(title: string): Promise<readonly (readonly [number, number,
 
 const refusals: string[] = [];
 
-test("a picture is uploaded with progress, its callback believed, and shown in every way", ON_PAGE, async () => {
+test("a picture is uploaded with progress, confirmed by the callback, and shown in every way", ON_PAGE, async () => {
   page.on("console", (message) => message.type() === "error" && refusals.push(message.text()));
   page.on("pageerror", (error) => refusals.push(error.message));
   const jpeg = await noisyJpeg(1600, 1200);
   const network = await context.newCDPSession(page);
-  // Four seconds, which a busy browser may not have for the page; they are cut short as soon as it has moved.
+  // Four seconds, because a busy browser may be slow; the wait ends as soon as the page has moved.
   const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: jpeg.byteLength / 4 };
   await network.send("Network.emulateNetworkConditions", slow);
   await choose("lake.jpg", jpeg);
@@ -166,7 +166,7 @@ test("a picture is uploaded with progress, its callback believed, and shown in e
   expect(refusals).toEqual([]);
 });
 
-test("what a user has typed stays text", ON_PAGE, async () => {
+test("user input is shown as text", ON_PAGE, async () => {
   const title = `"><img src=x onerror="document.title='taken'"><script>document.title='taken'</script>.jpg`;
   await choose(title, await noisyJpeg(300, 200));
   await page.getByRole("heading", { name: title, exact: true }).waitFor();
@@ -175,7 +175,7 @@ test("what a user has typed stays text", ON_PAGE, async () => {
   expect(await page.title()).toBe("Pictures");
 });
 
-test("a page may send the headers that upload libraries add, as Dropzone does", ON_PAGE, async () => {
+test("a page may send the headers that upload libraries such as Dropzone add", ON_PAGE, async () => {
   const target = `${images}/photos/v2/10001234/photos/0/dropzone.jpg`;
   const answer = await page.evaluate(async (url) => {
     const headers = { "X-Requested-With": "XMLHttpRequest", "Cache-Control": "no-cache", Accept: "application/json" };
@@ -183,11 +183,11 @@ test("a page may send the headers that upload libraries add, as Dropzone does", 
     body.append("FileContent", new Blob(["no picture"]));
     return (await (await fetch(url, { method: "POST", headers, body })).json()) as { code: number };
   }, target);
-  // The browser has let the upload through and shows the page its refusal: it has no signature.
+  // The browser has sent the upload and lets the page read its refusal: the signature is missing.
   expect(answer.code).toBe(-81);
 });
 
-test("a file that is no image says so, and leaves no picture", ON_PAGE, async () => {
+test("a file that is no image shows an error and leaves no picture", ON_PAGE, async () => {
   await choose("notes.jpg", Buffer.from("these are no pixels"));
   const row = page.locator("#transfers li", { hasText: "notes.jpg" });
   await row.filter({ hasText: "not a picture that can be read" }).waitFor();
@@ -252,7 +252,7 @@ describe("other people", ON_PAGE, () => {
   });
 });
 
-test("a picture is deleted with the keyboard, after a question", ON_PAGE, async () => {
+test("a picture is deleted with the keyboard, after a confirmation", ON_PAGE, async () => {
   const [row] = rows();
   const source = await page.getByRole("img", { name: "lake.jpg", exact: true }).getAttribute("src");
   expect((await fetch(source ?? "")).status).toBe(200);
@@ -273,7 +273,7 @@ test("a picture is deleted with the keyboard, after a question", ON_PAGE, async 
   expect((await fetch(source ?? "")).status).toBe(404);
 });
 
-test("the keyboard reaches the files first, and sees where it is", ON_PAGE, async () => {
+test("the keyboard focus reaches the file input first, and is visible", ON_PAGE, async () => {
   await page.reload();
   await page.keyboard.press("Tab");
   expect(await page.evaluate("document.activeElement.id")).toBe("files");
@@ -281,7 +281,7 @@ test("the keyboard reaches the files first, and sees where it is", ON_PAGE, asyn
   expect(ring).not.toBe("none");
 });
 
-test("no secret has reached the browser", ON_PAGE, () => {
+test("no secret reaches the browser", ON_PAGE, () => {
   expect(said.length).toBeGreaterThan(5);
   const all = said.join("\n");
   for (const secret of Object.values(SECRETS)) {

@@ -1,5 +1,5 @@
-// `huiyuan doctor` against a real nginx and against scripted origins with one fault each; what it proposes passes the
-// checks of settings, and serves the origin's images.
+// `huiyuan doctor` against a real nginx and against scripted origins with one fault each. The settings that it proposes
+// are valid and serve the origin's images.
 
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -47,13 +47,13 @@ async function examine(args: readonly string[], env: Readonly<Record<string, str
   return { ...said, code: ended.code, of };
 }
 
-/** Throws with every fault, as `huiyuan check` tells them. */
+/** Throws with every fault that `huiyuan check` reports. */
 function check(yaml: string): void {
   const readFile = () => "";
   parseSettings(yaml, { env: ENV, readFile, file: "/nowhere/huiyuan.yaml" });
 }
 
-/** Serves with the proposed settings, and gives what a client gets for the path. */
+/** Starts the program with the proposed settings, and returns its response for the path. */
 async function serveWith(yaml: string, path: string) {
   const { data: _, ...settings } = parse(yaml);
   const installation = await install(settings);
@@ -77,7 +77,7 @@ describe("a healthy nginx", needs("nginx"), () => {
   afterAll(() => site?.close());
   const flags = ["--allow-private", "--host", "img.example.com"];
 
-  test("has no problem, and is served by what is proposed, as it is", async () => {
+  test("has no problem, and the proposed settings serve its image unchanged", async () => {
     const said = await examine([site.url, "2015/a.jpg", "风景 1.jpg", `${site.url}/small.jpg`, ...flags]);
     expect(said.code).toBe(0);
     expect(said.findings.filter(({ severity }) => severity === "problem")).toEqual([]);
@@ -91,19 +91,19 @@ describe("a healthy nginx", needs("nginx"), () => {
     expect([answer.status, answer.body.equals(jpeg)]).toEqual([200, true]);
   });
 
-  test("finds a sample on the home page, and sees that another image comes with a query", async () => {
+  test("provides a sample on its home page, and the doctor notices that a query selects another image", async () => {
     const said = await examine([site.url, ...flags]);
     expect(said.findings.find(({ id }) => id === "image")?.found).toMatch(/^\/2015\/a\.jpg: a whole jpeg of 320 × 240/);
     expect(said.of("query")).toEqual(["good"]);
   });
 
-  test("wants to be asked by its own name", async () => {
+  test("is addressed by its own host name", async () => {
     const said = await examine([site.url, "2015/a.jpg", "--allow-private"]);
     expect(said.code).toBe(1);
     expect(said.findings.find(({ id }) => id === "image")?.found).toMatch(/421, origin_status/);
   });
 
-  test("tells a person what it sees, and says nothing else", async () => {
+  test("gets a report for people on stdout, and nothing on stderr", async () => {
     const { code, out, err } = await huiyuan(["doctor", site.url, "2015/a.jpg", ...flags]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toMatch(/^ok {7}connects to 127\.0\.0\.1 in \d+ ms$/m);
@@ -112,7 +112,7 @@ describe("a healthy nginx", needs("nginx"), () => {
   });
 });
 
-/** A good origin of /a.jpg, but for what `handle` answers itself. */
+/** A good origin of /a.jpg, except for the requests that `handle` answers itself. */
 function origin(handle: (request: ScriptedRequest, connection: ScriptedConnection) => Promise<boolean>): OriginHandler {
   return async (request, connection) => {
     if (await handle(request, connection)) return;
@@ -125,7 +125,7 @@ function origin(handle: (request: ScriptedRequest, connection: ScriptedConnectio
 }
 
 const isImage = ({ target }: ScriptedRequest) => target.startsWith("/a.jpg");
-/** Answers GETs of the image so, each time. */
+/** Answers each GET of the image with these bytes. */
 const imageIs = (answer: (connection: ScriptedConnection, request: ScriptedRequest) => Promise<void>) =>
   origin(async (request, connection) => {
     if (!isImage(request) || request.method !== "GET") return false;
@@ -186,7 +186,7 @@ const ROWS: readonly {
     code: 1,
   },
   {
-    what: "an image that is compressed unasked",
+    what: "an image that is compressed although the request does not accept it",
     handler: () => withHeaders({ "Content-Encoding": "gzip" }),
     id: "image",
     severity: "problem",
@@ -194,7 +194,7 @@ const ROWS: readonly {
   },
   { what: "an endless image", handler: () => imageIs(endless), id: "image", severity: "problem", code: 1 },
   {
-    what: "an image that is nowhere",
+    what: "an image that does not exist",
     handler: () => origin(async () => false),
     samples: ["b.jpg"],
     id: "sample",
@@ -282,14 +282,14 @@ const ROWS: readonly {
     proposes: /headMiss: store/,
   },
   {
-    what: "other bytes each time",
+    what: "different bytes for each request",
     handler: () => imageIs(async (to) => to.send(response(turn++ % 2 === 0 ? jpeg : small))),
     id: "again",
     severity: "warning",
     code: 0,
   },
   {
-    what: "images made from the query",
+    what: "images that depend on the query",
     handler: () => imageIs((to, { target }) => to.send(response(target.includes("width=") ? small : jpeg))),
     id: "query",
     severity: "warning",
@@ -304,14 +304,14 @@ const ROWS: readonly {
     code: 0,
   },
   {
-    what: "another format for who takes it",
+    what: "another format for clients that accept it",
     handler: () => imageIs((to, { headers }) => to.send(response(headers.accept?.includes("webp") ? png : jpeg))),
     id: "negotiation",
     severity: "warning",
     code: 0,
   },
   {
-    what: "gzip for who takes it",
+    what: "gzip for clients that accept it",
     handler: () =>
       imageIs((to, { headers }) =>
         to.send(
@@ -336,21 +336,21 @@ const ROWS: readonly {
     proposes: /referer: "http:/,
   },
   {
-    what: "200 pages for what is missing",
+    what: "a page with 200 for a missing image",
     handler: () => missingIs(html),
     id: "missing",
     severity: "problem",
     code: 1,
   },
   {
-    what: "a picture for what is missing",
+    what: "a picture for a missing image",
     handler: () => missingIs(() => response(small)),
     id: "missing",
     severity: "problem",
     code: 1,
   },
   {
-    what: "403 for what is missing",
+    what: "403 for a missing image",
     handler: () => missingIs(() => response("", { status: "403 Forbidden" })),
     id: "missing",
     severity: "warning",
@@ -406,7 +406,7 @@ test.each(ROWS)("$what: $id, $severity", async ({ handler, id, severity, code, p
   }
 });
 
-test("a Referer that is proposed makes the images come", async () => {
+test("a proposed Referer makes the origin serve its images", async () => {
   const scripted = await startScriptedOrigin(
     imageIs((to, { headers }) =>
       to.send(headers.referer === undefined ? response("", { status: "403 Forbidden" }) : response(jpeg)),
@@ -418,7 +418,7 @@ test("a Referer that is proposed makes the images come", async () => {
   await scripted.close();
 });
 
-test("a redirect to inside is not followed", async () => {
+test("a redirect to an internal address is not followed", async () => {
   const inside = await startScriptedOrigin({ "*": [response("secret")] });
   const scripted = await startScriptedOrigin({
     "*": [response("", { status: "302 Found", headers: { Location: `${inside.url}/a.jpg` } })],
@@ -430,19 +430,23 @@ test("a redirect to inside is not followed", async () => {
 });
 
 test.each([
-  { why: "a private address that is not meant", url: async (open: string) => open, code: "origin_blocked" },
   {
-    why: "a port where nobody listens",
+    why: "the address is private and --allow-private is missing",
+    url: async (open: string) => open,
+    code: "origin_blocked",
+  },
+  {
+    why: "nobody listens on the port",
     url: async () => `http://127.0.0.1:${await freePort()}`,
     code: "origin_refused",
     flags: ["--allow-private"],
   },
   {
-    why: "a name that does not exist",
+    why: "the host name does not exist",
     url: async () => "http://nowhere.invalid",
     code: /origin_(name_unknown|dns_failed)/,
   },
-])("$why: nothing is proposed", async ({ url, code, flags = [] }) => {
+])("nothing is proposed when $why", async ({ url, code, flags = [] }) => {
   const scripted = await startScriptedOrigin({ "*": [response(jpeg)] });
   const said = await examine([await url(scripted.url), "a.jpg", ...flags]);
   expect(said.findings).toHaveLength(1);
@@ -451,7 +455,7 @@ test.each([
   await scripted.close();
 });
 
-test("TLS: a certificate nobody signed is a problem, a trusted one is told with its end", async () => {
+test("TLS: a self-signed certificate is a problem, and a trusted one is reported with its expiry", async () => {
   const pem = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
   const tls = { key: readFileSync(pem("key"), "utf8"), cert: readFileSync(pem("cert"), "utf8") };
   const scripted = await startScriptedOrigin(
@@ -471,7 +475,7 @@ test("TLS: a certificate nobody signed is a problem, a trusted one is told with 
   await scripted.close();
 });
 
-test("it ends in time, whatever the origin does", async () => {
+test("the doctor ends within its time limit, whatever the origin does", async () => {
   const scripted = await startScriptedOrigin(async (_request, connection) => connection.hang());
   const began = Date.now();
   const said = await examine([scripted.url, "a.jpg", "--allow-private", "--seconds", "1"]);
@@ -480,7 +484,7 @@ test("it ends in time, whatever the origin does", async () => {
   await scripted.close();
 });
 
-test("origins with credentials are looked at as a settings file names them, and no secret is shown", async () => {
+test("origins with credentials are checked as the settings file names them, and no secret is shown", async () => {
   const scripted = await startScriptedOrigin(
     imageIs((to, { target, headers }) => {
       const isSigned =
@@ -524,7 +528,7 @@ test.each([
   { args: ["http://x.example", "--header", "novalue"], code: 2 },
   { args: ["http://x.example", "--header", "Range: bytes=0-1"], code: 1 },
   { args: ["http://x.example", ...Array.from({ length: 21 }, (_, index) => `${index}.jpg`)], code: 2 },
-])("$args is refused with exit code $code and a word, no stack", async ({ args, code }) => {
+])("$args is refused with exit code $code and a message without a stack", async ({ args, code }) => {
   const ended = await huiyuan(["doctor", ...args]);
   expect(ended.code).toBe(code);
   expect(ended.err).toMatch(/\S/);

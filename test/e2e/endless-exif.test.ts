@@ -1,5 +1,5 @@
-// Small images whose EXIF directories point to each other, through the whole program: taken in, processed and told about as
-// fast as others, and to the same pixels.
+// Small images whose EXIF directories point to each other, through the whole program. They are stored, processed and
+// described as fast as other images, with the same pixels.
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ExifFormat, exifBlock, filesWithExif, loopedExif, pixelsOf } from "../helpers/exif-files.ts";
@@ -9,7 +9,7 @@ import { b64 } from "../helpers/rendering.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { oneBucket } from "../helpers/settings.ts";
 
-/** libexif would take several times as long for each of them. */
+/** libexif would take several times as long for each image. */
 const LIMITS = { renderTime: "2s" };
 
 let installation: Installation;
@@ -59,7 +59,7 @@ test.each(["jpeg", "png", "webp", "avif"] as const)("%s is processed as if it ha
   expect(JSON.parse((await ask(`/looped.${format}?exif`)).toString())).toEqual({ error: "no exif data" });
 });
 
-test("as a mark, and as what is not made larger, too", async () => {
+test("it is also processed as a watermark, and as an image that must not be enlarged", async () => {
   for (const format of ["jpeg", "png", "webp", "avif"] as const) {
     const mark = b64(`http://any.example/looped.${format}`);
     await ask(`/plain.png?watermark/1/image/${mark}/dx/1`);

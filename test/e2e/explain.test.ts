@@ -1,5 +1,5 @@
-// `explain` held against the download port, URL by URL: what it says would be answered, asked and stored is what then
-// happens. And it does nothing itself.
+// Compares `explain` with the download port, URL by URL: the response, the origin requests and the stored objects are
+// those that `explain` predicted. `explain` itself changes nothing.
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
@@ -76,7 +76,7 @@ afterAll(async () => {
 
 function settingsFor(url: string): { readonly projects: readonly object[] } {
   const site = { type: "site", url, allowPrivate: true };
-  // A breaker that opens would make the order of the rows matter.
+  // An open breaker would make the order of the rows matter.
   const breaker = { failures: 10_000 };
   const mirror = { origins: [site], breaker };
   const bucket = (name: string, domains: readonly object[], more: object = {}) => ({ name, domains, ...more });
@@ -155,14 +155,19 @@ function settingsFor(url: string): { readonly projects: readonly object[] } {
   return { projects };
 }
 
-interface Wish {
+interface ExplainRequest {
   readonly host?: string;
   readonly path: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function explain({ host = "open.example", path, method = "GET", headers = {} }: Wish): Promise<Explained> {
+async function explain({
+  host = "open.example",
+  path,
+  method = "GET",
+  headers = {},
+}: ExplainRequest): Promise<Explained> {
   const answer = await fetch(`http://127.0.0.1:${program.adminPort}/api/v1/explain`, {
     method: "POST",
     headers: { authorization: "Bearer s3cret", "content-type": "application/json" },
@@ -175,31 +180,34 @@ async function explain({ host = "open.example", path, method = "GET", headers = 
   return JSON.parse(text);
 }
 
-const download = ({ host = "open.example", path, method = "GET", headers = {} }: Wish): Promise<GetResult> =>
+const download = ({ host = "open.example", path, method = "GET", headers = {} }: ExplainRequest): Promise<GetResult> =>
   get({ port: program.downloadPort, host, path, method, headers });
 
-/** What may be another thing a second later. */
+/** Masks the values that change from second to second. */
 const steady = (url: string) => url.replace(/([?&]e=)\d+/, "$1*").replace(/([?&](?:token|key|plain)=)[^&]*/g, "$1***");
 const MOMENTARY = /^x-amz-date$/;
-const timeless = (told: Explained): unknown =>
+const timeless = (explained: Explained): unknown =>
   JSON.parse(
-    JSON.stringify(told).replace(/([?&]e=)\d+|("x-amz-date",")\w+|("expiresInSeconds":)\d+|(now is )\d+/g, "$1$2$3$40"),
+    JSON.stringify(explained).replace(
+      /([?&]e=)\d+|("x-amz-date",")\w+|("expiresInSeconds":)\d+|(now is )\d+/g,
+      "$1$2$3$40",
+    ),
   );
 
 const isInMemory = ({ stored }: Explained) => stored !== undefined && "isInMemory" in stored && stored.isInMemory;
 
-function expectSent(sent: ScriptedRequest, told: Explained["origin"][number]["requests"][number]): void {
-  expect([sent.method, steady(`${origin.url}${sent.target}`)]).toEqual([told.method, steady(told.url)]);
-  const toldHeaders = new Map(told.headers.map(([name, value]) => [name.toLowerCase(), value]));
+function expectSent(sent: ScriptedRequest, explained: Explained["origin"][number]["requests"][number]): void {
+  expect([sent.method, steady(`${origin.url}${sent.target}`)]).toEqual([explained.method, steady(explained.url)]);
+  const explainedHeaders = new Map(explained.headers.map(([name, value]) => [name.toLowerCase(), value]));
   const names = Object.keys(sent.headers).filter(
-    (name) => name !== "connection" && (name !== "host" || toldHeaders.has("host")),
+    (name) => name !== "connection" && (name !== "host" || explainedHeaders.has("host")),
   );
-  expect(names.sort()).toEqual([...toldHeaders.keys()].sort());
-  for (const [name, value] of toldHeaders)
+  expect(names.sort()).toEqual([...explainedHeaders.keys()].sort());
+  for (const [name, value] of explainedHeaders)
     if (value !== "***" && !MOMENTARY.test(name)) expect(sent.headers[name]).toBe(value);
 }
 
-/** Nothing of earlier requests is still on its way: neither from the origin, nor into bucket and memory. */
+/** True when no earlier request is still being fetched or stored. */
 async function isAtRest(): Promise<boolean> {
   const headers = { authorization: "Bearer s3cret" };
   const { body } = await get({ port: program.adminPort, host: "127.0.0.1", path: "/metrics", headers });
@@ -209,23 +217,26 @@ async function isAtRest(): Promise<boolean> {
   return counts.length === 2 && counts.every((count) => count === "0");
 }
 
-/** Explains, twice, then asks: all three must be of one mind. */
-async function hold(wish: Wish): Promise<Explained> {
-  await eventually(isAtRest, "all is stored");
+/** Explains a request twice, then sends it: all three results must agree. */
+async function expectAsExplained(request: ExplainRequest): Promise<Explained> {
+  await eventually(isAtRest, "no fetch or write is pending");
   const before = origin.requests.length;
-  let told = await explain(wish);
-  const again = await explain(wish);
-  // What the download before this one put into memory behind its answer may come between the two; once.
-  if (isInMemory(told) !== isInMemory(again)) told = await explain(wish);
-  expect(timeless(again)).toEqual(timeless(told));
+  let explained = await explain(request);
+  const again = await explain(request);
+  // The previous download may enter the memory cache between the two calls, because that happens after its response.
+  if (isInMemory(explained) !== isInMemory(again)) explained = await explain(request);
+  expect(timeless(again)).toEqual(timeless(explained));
   expect(origin.requests.length).toBe(before);
 
-  const asked = told.origin.filter(({ refusal }) => refusal === undefined);
-  const real = await download(wish);
-  await eventually(() => origin.requests.length >= before + asked.length, `${asked.length} requests for ${wish.path}`);
+  const asked = explained.origin.filter(({ refusal }) => refusal === undefined);
+  const real = await download(request);
+  await eventually(
+    () => origin.requests.length >= before + asked.length,
+    `${asked.length} requests for ${request.path}`,
+  );
   const sent = origin.requests.slice(before);
 
-  const { status, errNo, location, cacheStatus } = told.answer;
+  const { status, errNo, location, cacheStatus } = explained.answer;
   if (status !== undefined) {
     expect([real.status, real.headers["x-errno"], real.headers.location]).toEqual([
       status,
@@ -235,7 +246,7 @@ async function hold(wish: Wish): Promise<Explained> {
     if (cacheStatus !== undefined) expect(real.headers["cache-status"]).toBe(cacheStatus);
   } else {
     expect(real.headers["cache-status"]).toMatch(
-      told.answer.from === "renderer" ? /detail=rendered/ : /fwd=|detail=error/,
+      explained.answer.from === "renderer" ? /detail=rendered/ : /fwd=|detail=error/,
     );
   }
   expect(sent.map(({ target, method }) => `${method} ${target}`)).toHaveLength(asked.length);
@@ -246,12 +257,13 @@ async function hold(wish: Wish): Promise<Explained> {
     expectSent(one, first);
     const isGood = !/missing|broken|moved/.test(new URL(first.url).pathname) && first.method === "GET";
     if (isGood && ask.isStored)
-      await eventually(async () => (await stat(told.bucket ?? "", ask.key)) === "object", `${ask.key} is stored`);
+      await eventually(async () => (await stat(explained.bucket ?? "", ask.key)) === "object", `${ask.key} is stored`);
   }
-  // What was made is on its way to the disk.
-  const isMade = told.recipe !== undefined && real.status === 200;
-  if (isMade) await eventually(async () => (await explain(wish)).answer.from !== "renderer", `${wish.path} is kept`);
-  return told;
+  // The variant may still be pending.
+  const isMade = explained.recipe !== undefined && real.status === 200;
+  if (isMade)
+    await eventually(async () => (await explain(request)).answer.from !== "renderer", `${request.path} is kept`);
+  return explained;
 }
 
 async function stat(bucket: string, name: string): Promise<string> {
@@ -262,7 +274,7 @@ async function stat(bucket: string, name: string): Promise<string> {
   return ((await answer.json()) as { state: string }).state;
 }
 
-/** A token of the documented form, made here without the program. */
+/** A token of the documented form, computed here without the program. */
 function token(fields: {
   readonly bucket: string;
   readonly fileid?: string;
@@ -315,7 +327,7 @@ const PREFIXES = [
   "two/",
 ];
 
-describe("hundreds of URLs are answered, asked and stored as explained", () => {
+describe("explain predicts the responses, origin requests and stored objects of hundreds of URLs", () => {
   test.each([
     ["crop/!9x9a40a0", "-106"],
     ["crop/!9x9a39a0", undefined],
@@ -329,21 +341,21 @@ describe("hundreds of URLs are answered, asked and stored as explained", () => {
     ["thumbnail/20000x20000!/thumbnail/9x", "-442"],
     ["thumbnail/5000x5000!/format/bmp", "-442"],
     ["ignore-error/1/thumbnail/10000x", undefined],
-  ])("what the size of a stored image lets %s come to", async (instruction, errNo) => {
-    await hold({ path: "/sized.jpg" });
-    const told = await hold({ path: `/sized.jpg?imageMogr2/${instruction}` });
+  ])("%s has the predicted result for the size of a stored image", async (instruction, errNo) => {
+    await expectAsExplained({ path: "/sized.jpg" });
+    const explained = await expectAsExplained({ path: `/sized.jpg?imageMogr2/${instruction}` });
     const code = errNo === "-442" ? "output_too_large" : "processing_invalid";
     const refusal = errNo && { status: 400, errNo: Number(errNo), code };
-    expect(told.answer).toMatchObject(refusal ?? {});
-    if (refusal === undefined) expect(told.answer.status ?? 200).toBe(200);
+    expect(explained.answer).toMatchObject(refusal ?? {});
+    if (refusal === undefined) expect(explained.answer.status ?? 200).toBe(200);
   });
 
   test.each(PREFIXES)("rules: /%s", async (prefix) => {
-    await hold({ path: "/fallback.jpg" });
+    await expectAsExplained({ path: "/fallback.jpg" });
     for (const name of NAMES) {
       for (const query of QUERIES) {
         const headers = prefix === "headers/" ? { "x-trace": "from-client", "x-other": "theirs", cookie: "a=b" } : {};
-        await hold({ path: `/${prefix}${name}${query}`, headers });
+        await expectAsExplained({ path: `/${prefix}${name}${query}`, headers });
       }
     }
   });
@@ -357,12 +369,12 @@ describe("hundreds of URLs are answered, asked and stored as explained", () => {
     "other.example",
     "open-10001234.localhost",
   ])("domains: %s", async (host) => {
-    for (const name of NAMES) for (const query of QUERIES) await hold({ host, path: `/${name}${query}` });
+    for (const name of NAMES) for (const query of QUERIES) await expectAsExplained({ host, path: `/${name}${query}` });
   });
 
   test.each(["HEAD", "OPTIONS", "POST", "DELETE"])("methods: %s", async (method) => {
     const names = ["a.jpg", "head/h1.jpg", "fresh-1.jpg", "missing-2.jpg", "go/a.jpg", "async/z.jpg"];
-    for (const name of names) await hold({ method, path: `/${name}` });
+    for (const name of names) await expectAsExplained({ method, path: `/${name}` });
   });
 
   test.each([
@@ -376,15 +388,15 @@ describe("hundreds of URLs are answered, asked and stored as explained", () => {
     { "cdn-loop": "other" },
     { origin: "http://page.example" },
   ])("headers: %o", async (headers) => {
-    await hold({ path: "/stored.jpg" });
-    await hold({ path: "/stored.jpg", headers: headers as unknown as Record<string, string> });
+    await expectAsExplained({ path: "/stored.jpg" });
+    await expectAsExplained({ path: "/stored.jpg", headers: headers as unknown as Record<string, string> });
   });
 
-  test("what has gone wrong, and what has been found missing a moment ago", async () => {
-    await hold({ path: "/moved.jpg" });
-    await hold({ path: "/broken-1.jpg" });
-    await hold({ path: "/missing-3.jpg" });
-    const again = await hold({ path: "/missing-3.jpg" });
+  test("recent failures, and images that were just found missing", async () => {
+    await expectAsExplained({ path: "/moved.jpg" });
+    await expectAsExplained({ path: "/broken-1.jpg" });
+    await expectAsExplained({ path: "/missing-3.jpg" });
+    const again = await expectAsExplained({ path: "/missing-3.jpg" });
     expect(again).toMatchObject({
       answer: { status: 404, code: "not_found" },
       origin: [{ refusal: { code: "not_found" } }],
@@ -401,13 +413,14 @@ test.each([
   { why: "no key", path: "/", status: 404 },
   { why: "a disabled project", path: "/a.jpg", host: "off.example", status: 403 },
   { why: "no host name", path: "/a.jpg", headers: { host: "two words" }, status: 400 },
-])("$why is refused with $status before anything is looked at", async ({ path, host, headers, status }) => {
-  const wish = { path, ...(host && { host }), ...(headers && { headers: headers as Record<string, string> }) };
-  const told = await explain(wish);
-  expect(told.answer).toMatchObject({ status });
-  const real = await download(wish).catch(() => undefined); // node's client does not send every Host.
-  if (real !== undefined) expect([real.status, real.headers["x-errno"]]).toEqual([status, String(told.answer.errNo)]);
-  expect(told.origin).toEqual([]);
+])("$why is refused with $status before any look-up", async ({ path, host, headers, status }) => {
+  const request = { path, ...(host && { host }), ...(headers && { headers: headers as Record<string, string> }) };
+  const explained = await explain(request);
+  expect(explained.answer).toMatchObject({ status });
+  const real = await download(request).catch(() => undefined); // Node's client cannot send every Host.
+  if (real !== undefined)
+    expect([real.status, real.headers["x-errno"]]).toEqual([status, String(explained.answer.errNo)]);
+  expect(explained.origin).toEqual([]);
 });
 
 describe("tokens", () => {
@@ -429,28 +442,31 @@ describe("tokens", () => {
       code: "sign_lifetime",
     },
   ])("$why is refused as on the download port: $code", async ({ sign, code }) => {
-    const told = await hold({ host: "signed.example", path: `/t.jpg${sign()}` });
-    expect(told.token).toMatchObject({ verdict: "refused", code });
-    expect(told.answer).toMatchObject({ status: 403, code });
+    const explained = await expectAsExplained({ host: "signed.example", path: `/t.jpg${sign()}` });
+    expect(explained.token).toMatchObject({ verdict: "refused", code });
+    expect(explained.answer).toMatchObject({ status: 403, code });
   });
 
-  test("a good one is good, for the file it names and for all", async () => {
+  test("a valid token is accepted, for one file and for all files", async () => {
     for (const fileid of ["", "t.jpg"]) {
-      const told = await hold({ host: "signed.example", path: `/t.jpg?sign=${token({ bucket: "signed", fileid })}` });
-      expect(told.token).toMatchObject({ verdict: "good", kind: "signed" });
+      const explained = await expectAsExplained({
+        host: "signed.example",
+        path: `/t.jpg?sign=${token({ bucket: "signed", fileid })}`,
+      });
+      expect(explained.token).toMatchObject({ verdict: "good", kind: "signed" });
     }
   });
 
-  test("a one-time token is not spent by being explained, and told to be spent once it is", async () => {
+  test("explain does not spend a one-time token, and reports it as spent once it is", async () => {
     const sign = token({ bucket: "once", fileid: "o.jpg", expires: 0 });
-    const wish = { host: "once.example", path: `/o.jpg?sign=${sign}` };
-    expect((await hold(wish)).token).toMatchObject({ verdict: "good", isSpent: false });
-    const spent = await hold(wish);
+    const request = { host: "once.example", path: `/o.jpg?sign=${sign}` };
+    expect((await expectAsExplained(request)).token).toMatchObject({ verdict: "good", isSpent: false });
+    const spent = await expectAsExplained(request);
     expect(spent.token).toMatchObject({ isSpent: true });
     expect(spent.answer).toMatchObject({ status: 403, code: "sign_spent", errNo: -77 });
     expect(
       (
-        await hold({
+        await expectAsExplained({
           host: "never.example",
           path: `/o.jpg?sign=${token({ bucket: "never", fileid: "o.jpg", expires: 0 })}`,
         })
@@ -465,33 +481,35 @@ describe("tokens", () => {
     { host: "denied.example", referer: "http://bad.example/", verdict: "off" },
     { host: "denied.example", referer: "http://good.example/", verdict: "off" },
   ])("Referer $referer at $host", async ({ host, referer, verdict }) => {
-    const told = await hold({ host, path: "/r.jpg", ...(referer && { headers: { referer } }) });
-    expect(told.token?.verdict).toBe(verdict);
+    const explained = await expectAsExplained({ host, path: "/r.jpg", ...(referer && { headers: { referer } }) });
+    expect(explained.token?.verdict).toBe(verdict);
   });
 });
 
 test("deleted, purged and aged objects", async () => {
   const command = (...args: string[]) => huiyuan([...args, "--config", installation.file]);
-  await hold({ path: "/gone.jpg" });
+  await expectAsExplained({ path: "/gone.jpg" });
   expect((await command("delete", "http://open.example/gone.jpg")).code).toBe(0);
-  expect(await hold({ path: "/gone.jpg" })).toMatchObject({
+  expect(await expectAsExplained({ path: "/gone.jpg" })).toMatchObject({
     stored: { state: "tombstone" },
     answer: { code: "deleted" },
   });
-  await hold({ path: "/purged.jpg" });
+  await expectAsExplained({ path: "/purged.jpg" });
   expect((await command("purge", "http://open.example/purged.jpg")).code).toBe(0);
-  expect((await hold({ path: "/purged.jpg" })).origin).toMatchObject([{ why: "refresh" }]);
-  await hold({ host: "aging.example", path: "/aged.jpg" });
+  expect((await expectAsExplained({ path: "/purged.jpg" })).origin).toMatchObject([{ why: "refresh" }]);
+  await expectAsExplained({ host: "aging.example", path: "/aged.jpg" });
   await eventually(
     async () => (await explain({ host: "aging.example", path: "/aged.jpg" })).origin.length > 0,
     "it is old",
   );
-  expect((await hold({ host: "aging.example", path: "/aged.jpg" })).origin).toMatchObject([{ why: "behind" }]);
+  expect((await expectAsExplained({ host: "aging.example", path: "/aged.jpg" })).origin).toMatchObject([
+    { why: "behind" },
+  ]);
 });
 
-test("a standby origin is told as such", async () => {
-  const told = await explain({ path: "/two/new.jpg" });
-  expect(told.origin[0]?.requests).toMatchObject([
+test("a standby origin is reported as standby", async () => {
+  const explained = await explain({ path: "/two/new.jpg" });
+  expect(explained.origin[0]?.requests).toMatchObject([
     { url: `${origin.url}/base/two/new.jpg` },
     { url: `${origin.url}/two/new.jpg`, isStandby: true },
   ]);
@@ -500,7 +518,7 @@ test("a standby origin is told as such", async () => {
 describe("the command", () => {
   const command = (...args: string[]) => huiyuan(["explain", ...args, "--config", installation.file]);
 
-  test("tells a person each step", async () => {
+  test("describes each step for people", async () => {
     const { code, out, err } = await command("http://open.example/headers/new.jpg?a=1", "--header", "X-Trace: mine");
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toMatch(/^domain {4}open\.example, bucket 10001234\/open$/m);
@@ -512,23 +530,23 @@ describe("the command", () => {
     expect(out).toMatch(/^answer {4}depends on the origin/m);
   });
 
-  test("ends with 1 where the request would be refused", async () => {
+  test("exits with 1 when the request would be refused", async () => {
     const { code, out } = await command("http://signed.example/t.jpg");
     expect(code).toBe(1);
     expect(out).toMatch(/^answer {4}403, X-ErrNo -46618: .*\(sign_missing\)$/m);
   });
 
-  test("a call of the REST API is told apart", async () => {
+  test("a call of the REST API is reported as such", async () => {
     const { out } = await command(`http://web.example/photos/v2/${APPID}/open/0/a.jpg`);
     expect(out).toMatch(/REST API/);
   });
 
-  test("the health path is told apart", async () => {
+  test("explain recognizes the health path", async () => {
     const answer = await command("http://web.example/.well-known/huiyuan?a=b");
     expect(answer).toMatchObject({ out: "health path, no download\n", code: 0 });
   });
 
-  test("without a server it explains by the settings alone, and touches nothing", async () => {
+  test("without a server it explains from the settings alone, and changes nothing", async () => {
     const port = await freePort();
     const other = await install({ ...settingsFor(origin.url), server: { adminPort: port } });
     const before = origin.requests.length;
@@ -562,7 +580,7 @@ describe("the command", () => {
     { args: ["http://open.example/a.jpg", "--method", "two words"], code: 1 },
     { args: ["http://open.example/a.jpg", "--header", "nothing"], code: 2 },
     { args: [], code: 2 },
-  ])("$args is refused with a word", async ({ args, code }) => {
+  ])("$args is refused with a message", async ({ args, code }) => {
     const ended = await command(...args);
     expect(ended.code).toBe(code);
     expect(ended.err).toMatch(/\S/);

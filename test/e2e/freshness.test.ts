@@ -1,5 +1,5 @@
-// Stored images that age, through the whole program: one question for all who come, what may replace what, what is
-// served while the origin fails, and what caches in front are told.
+// Stored images that become stale, through the whole program: one revalidation for all clients, replacement by new
+// versions, stale responses while the origin fails, and Cache-Control for downstream caches.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -22,7 +22,7 @@ type Answer = (request: ScriptedRequest, connection: ScriptedConnection) => void
 const DAY = 86_400;
 let jpeg: Buffer;
 let other: Buffer;
-/** What the origin does with a key now. */
+/** The origin's current behaviour for each path. */
 const answers = new Map<string, Answer>();
 let origin: ScriptedOrigin;
 let installation: Installation;
@@ -36,7 +36,7 @@ beforeAll(async () => {
       ? connection.send(response("", { status: "404 Not Found" }))
       : answer(request, connection);
   });
-  // Long after the life of an object nothing may be served any more; within it everything is.
+  // `brief/` leaves no time for stale responses; everything else leaves an hour.
   const ttl = { mode: "ttl", ttl: "1s", staleIfError: "1h" };
   const rules = [
     { match: { prefix: "brief/" }, freshness: { staleIfError: "1s" } },
@@ -58,12 +58,12 @@ afterAll(async () => {
 
 const fetchPath = (path: string, more: Partial<GetOptions> = {}): Promise<GetResult> =>
   get({ port: program.downloadPort, path, ...more });
-const asked = (path: string) => origin.requests.filter(({ target }) => target === path);
+const requestsFor = (path: string) => origin.requests.filter(({ target }) => target === path);
 const status = (result: GetResult) => String(result.headers["cache-status"]);
 
 const purge = (name: string) => changeObjects(program.adminPort, "purge", { bucket: `${APPID}/photos`, names: [name] });
 
-/** An image with an entity tag, and 304 to whom has it. */
+/** An image with an entity tag; a client that has it gets 304. */
 function version(bytes: Buffer, etag: string, headers: Readonly<Record<string, string>> = {}): Answer {
   return ({ headers: { "if-none-match": has } }, connection) =>
     has === etag
@@ -71,38 +71,38 @@ function version(bytes: Buffer, etag: string, headers: Readonly<Record<string, s
       : connection.send(response(bytes, { headers: { ETag: etag, ...headers } }));
 }
 
-/** Stores the first version of a key; nothing of it is under way when this resolves. */
+/** Stores the first version of a key; no fetch of the key is pending when this resolves. */
 async function store(path: string, headers: Readonly<Record<string, string>> = {}): Promise<void> {
   answers.set(path, version(jpeg, '"1"', headers));
   const first = await fetchPath(path);
   expect([first.status, first.body.equals(jpeg)]).toEqual([200, true]);
-  // Fresh: who finds it stale has it asked for once more, and a test that counts would count that.
+  // Fresh: a request for a stale object would cause one more fetch, which tests that count fetches would see.
   await until(path, (result) => status(result).includes("hit") && !isStale(result), "it is stored");
 }
 
-/** Comes again until the answer is such. */
+/** Retries until the response satisfies `holds`. */
 async function until(path: string, holds: (result: GetResult) => boolean, what: string): Promise<GetResult> {
   let last: GetResult | undefined;
   await eventually(async () => {
     last = await fetchPath(path);
     return holds(last);
   }, `${path}: ${what}`);
-  return last as GetResult; // eventually() has set it
+  return last as GetResult; // Set by eventually().
 }
 
 const isStale = (result: GetResult) => /^huiyuan; hit; ttl=-\d+; detail=(memory|bucket)$/.test(status(result));
 
 describe("mode ttl", () => {
-  test("a stored image is asked for again with the origin's validators once its life is over", async () => {
+  test("a stale image is revalidated with the origin's validators", async () => {
     await store("/a.jpg", { "Last-Modified": "Wed, 01 Jan 2020 00:00:00 GMT" });
     const stale = await until("/a.jpg", isStale, "it is stale");
     expect(stale.body.equals(jpeg)).toBe(true);
-    // Nothing is left, whatever the bucket allows.
+    // No lifetime is left, whatever the bucket allows.
     expect([stale.headers["cache-control"], stale.headers.age]).toEqual(["public, max-age=0", undefined]);
     const fresh = await until("/a.jpg", (result) => !isStale(result), "it is fresh again");
     expect(fresh.headers["cache-control"]).toMatch(/^public, max-age=[01]$/);
     expect(fresh.headers.age).toBeUndefined();
-    const [first, second] = asked("/a.jpg");
+    const [first, second] = requestsFor("/a.jpg");
     expect([first?.headers["if-none-match"], first?.headers["if-modified-since"]]).toEqual([undefined, undefined]);
     expect(second?.headers).toMatchObject({
       "if-none-match": '"1"',
@@ -110,9 +110,9 @@ describe("mode ttl", () => {
     });
   });
 
-  test("a hundred clients who find it stale cost one question, and none of them waits for the answer", async () => {
+  test("a hundred requests for a stale image cause one revalidation, and none waits for it", async () => {
     await store("/many.jpg");
-    const before = asked("/many.jpg").length;
+    const before = requestsFor("/many.jpg").length;
     const latch = createLatch();
     answers.set("/many.jpg", async (request, connection) => {
       await latch.opened;
@@ -121,12 +121,12 @@ describe("mode ttl", () => {
     await until("/many.jpg", isStale, "it is stale");
     const all = await Promise.all(Array.from({ length: 100 }, () => fetchPath("/many.jpg")));
     expect(all.every((result) => isStale(result) && result.body.equals(jpeg))).toBe(true);
-    expect(asked("/many.jpg")).toHaveLength(before + 1);
+    expect(requestsFor("/many.jpg")).toHaveLength(before + 1);
     latch.open();
-    await until("/many.jpg", ({ body }) => body.equals(other), "the new version is there");
+    await until("/many.jpg", ({ body }) => body.equals(other), "the new version is served");
   });
 
-  test("HEAD and ranges are answered from the stale object too, and ask as well", async () => {
+  test("HEAD and range requests are served from the stale object too, and revalidate it", async () => {
     await store("/part.jpg");
     await until("/part.jpg", isStale, "it is stale");
     await until("/part.jpg", (result) => !isStale(result), "it is fresh again");
@@ -155,7 +155,10 @@ describe("mode ttl", () => {
       () => always(response(Buffer.concat([other.subarray(0, -500), Buffer.alloc(500)]))),
     ],
     ["a wrong digest", () => always(response(other, { headers: { "Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA==" } }))],
-    ["an encoding that was not asked for", () => always(response(other, { headers: { "Content-Encoding": "gzip" } }))],
+    [
+      "an encoding that the request does not accept",
+      () => always(response(other, { headers: { "Content-Encoding": "gzip" } })),
+    ],
     ["a part", () => always(response(other, { status: "206 Partial Content" }))],
     ["500", () => always(response("", { status: "500 Internal Server Error" }))],
     ["404", () => always(response("", { status: "404 Not Found" }))],
@@ -184,18 +187,18 @@ describe("mode ttl", () => {
   };
 
   const broken = kinds.map(([name, answer], index) => ({ name, answer, path: `/broken-${index}.jpg` }));
-  test.each(broken)("a new version that is $name never replaces the last good one", async ({ answer, path }) => {
+  test.each(broken)("a new version with $name never replaces the last good one", async ({ answer, path }) => {
     await store(path);
     answers.set(path, answer());
-    const before = asked(path).length;
-    await until(path, () => asked(path).length > before, "the origin is asked again");
+    const before = requestsFor(path).length;
+    await until(path, () => requestsFor(path).length > before, "the origin gets a request");
     for (let times = 0; times < 30; times += 1) {
       const result = await fetchPath(path);
       expect([result.status, result.isWhole, result.body.equals(jpeg)]).toEqual([200, true, true]);
     }
   });
 
-  test("with the origin's 404 and onGone: remove the object goes", async () => {
+  test("the origin's 404 with onGone: remove removes the object", async () => {
     await store("/gone/a.jpg");
     answers.delete("/gone/a.jpg");
     const gone = await until("/gone/a.jpg", (result) => result.status === 404, "it is gone");
@@ -208,10 +211,10 @@ describe("mode ttl", () => {
   ])("a 304 with the tag of another version never confirms an image %s", async (_what, before) => {
     const path = `/never-renamed-${_what.length}.jpg`;
     await store(path);
-    // It judges by the date alone once, as one node of a mixed farm may, and by the tag from then on.
+    // The origin compares only the date at first, as one node of a mixed cluster may, and the tag from then on.
     const right = version(other, '"2"');
     let isFirst = true;
-    const count = asked(path).length;
+    const count = requestsFor(path).length;
     answers.set(path, (request, connection) => {
       if (!isFirst) return right(request, connection);
       isFirst = false;
@@ -220,54 +223,54 @@ describe("mode ttl", () => {
     await before(path.slice(1));
     const now = await until(path, (result) => result.body.equals(other), "it is the new version");
     expect(now.status).toBe(200);
-    const tags = asked(path).map(({ headers }) => headers["if-none-match"]);
+    const tags = requestsFor(path).map(({ headers }) => headers["if-none-match"]);
     expect(tags.slice(count, count + 2)).toEqual(['"1"', undefined]);
   });
 
-  test("past staleIfError the origin's failure is told, and its next good answer is taken", async () => {
+  test("after staleIfError the client gets the origin's failure, and the next good response is stored", async () => {
     await store("/brief/a.jpg");
     answers.set("/brief/a.jpg", (_request, connection) => connection.end());
-    const failed = await until("/brief/a.jpg", (result) => result.status !== 200, "nothing may be served");
+    const failed = await until("/brief/a.jpg", (result) => result.status !== 200, "no stale image may be served");
     expect([failed.status, failed.headers["x-errno"]]).toEqual([424, "-902"]);
     answers.set("/brief/a.jpg", version(other, '"2"'));
-    const next = await until("/brief/a.jpg", (result) => result.status === 200, "the origin is asked again");
+    const next = await until("/brief/a.jpg", (result) => result.status === 200, "the origin gets a request");
     expect([next.body.equals(other), status(next)]).toEqual([true, "huiyuan; fwd=stale; fwd-status=200"]);
   });
 
-  test("under a rule with mode never nothing is asked, and the bucket's text is sent unchanged", async () => {
+  test("a rule with mode never causes no revalidation, and the bucket's Cache-Control is sent unchanged", async () => {
     await store("/never/a.jpg");
     await store("/beside.jpg");
     await until("/beside.jpg", isStale, "its neighbour is stale");
     const result = await fetchPath("/never/a.jpg");
     expect(status(result)).toMatch(/^huiyuan; hit; detail=/);
     expect(result.headers["cache-control"]).toBe(`public, max-age=${DAY}`);
-    expect(asked("/never/a.jpg")).toHaveLength(1);
+    expect(requestsFor("/never/a.jpg")).toHaveLength(1);
   });
 
-  test("what is known of an object's age and validators outlives a restart", async () => {
+  test("an object's age and validators survive a restart", async () => {
     await store("/kept.jpg");
     await program.stop();
     program = await installation.start();
     answers.set("/kept.jpg", version(other, '"2"'));
-    const next = await until("/kept.jpg", ({ body }) => body.equals(other), "the new version is there");
+    const next = await until("/kept.jpg", ({ body }) => body.equals(other), "the new version is served");
     expect(next.status).toBe(200);
-    expect(asked("/kept.jpg")[1]?.headers["if-none-match"]).toBe('"1"');
+    expect(requestsFor("/kept.jpg")[1]?.headers["if-none-match"]).toBe('"1"');
     for (const { path } of broken) expect((await fetchPath(path)).body.equals(jpeg), path).toBe(true);
   });
 });
 
 describe("mode origin", () => {
-  test("caches in front are told what is left of the origin's lifetime", async () => {
+  test("downstream caches get the rest of the origin's lifetime", async () => {
     await store("/origin/life.jpg", { "Cache-Control": "max-age=100", Age: "40" });
     const { headers } = await fetchPath("/origin/life.jpg");
     const left = Number(/^public, max-age=(\d+)$/.exec(String(headers["cache-control"]))?.[1]);
     expect(left).toBeGreaterThan(30);
     expect(left).toBeLessThanOrEqual(60);
     expect(headers.age).toBeUndefined();
-    expect(asked("/origin/life.jpg")).toHaveLength(1);
+    expect(requestsFor("/origin/life.jpg")).toHaveLength(1);
   });
 
-  test("with must-revalidate the origin is asked first, each time, and nothing stale is served when it fails", async () => {
+  test("must-revalidate sends each request to the origin first, and nothing stale is served when it fails", async () => {
     const strict = { "Cache-Control": "max-age=0, must-revalidate" };
     answers.set("/origin/strict.jpg", version(jpeg, '"1"', strict));
     await fetchPath("/origin/strict.jpg");
@@ -285,7 +288,7 @@ describe("mode origin", () => {
     expect([failed.status, failed.headers["x-errno"]]).toEqual([424, "-120"]);
   });
 
-  test.each(["no-store", "private"])("an image with %s is passed on, and no cache is told to keep it", async (word) => {
+  test.each(["no-store", "private"])("an image with %s is passed on, and no cache may store it", async (word) => {
     const path = `/origin/${word}.jpg`;
     answers.set(path, version(jpeg, '"1"', { "Cache-Control": word }));
     for (const time of [1, 2, 3]) {
@@ -296,12 +299,12 @@ describe("mode origin", () => {
         "no-store",
       ]);
       expect(status(result)).toBe("huiyuan; fwd=uri-miss");
-      expect(asked(path)).toHaveLength(time);
+      expect(requestsFor(path)).toHaveLength(time);
     }
   });
 });
 
-test("of a second purge while the new version is being stored, that version helps out where the origin fails", async () => {
+test("after a second purge while the new version is being stored, that version is served when the origin fails", async () => {
   const path = "/never/twice.jpg";
   await store(path);
   answers.set(path, version(other, '"2"'));
@@ -317,7 +320,7 @@ test("of a second purge while the new version is being stored, that version help
   ]);
 });
 
-test("of what is purged and helps out, caches keep nothing, under mode never too", async () => {
+test("a purged image served on an origin failure is not cacheable, not even in mode never", async () => {
   const path = "/never/purged.jpg";
   await store(path);
   const { etag } = (await fetchPath(path)).headers;
@@ -339,7 +342,7 @@ test("of what is purged and helps out, caches keep nothing, under mode never too
   expect(confirmed.headers["cache-control"]).toBe(`public, max-age=${DAY}`);
 });
 
-test("what the disk does not take yet is as old as it is, is asked for anew in time, and helps out", async () => {
+test("an image that waits for the disk has its true age, is revalidated in time, and is served when the origin fails", async () => {
   const full = await install({
     ...oneBucket(mirrorOf(origin.url, { freshness: { mode: "ttl", ttl: "4s", staleIfError: "1h" } })),
     limits: { freeDisk: "900000GB" },
@@ -358,10 +361,10 @@ test("what the disk does not take yet is as old as it is, is asked for anew in t
     answers.set(path, version(other, '"2"'));
     await eventually(async () => (await seen())[1] === true, "it grows older");
     expect(await seen()).toEqual(["first", true, "huiyuan; hit; detail=spool"]);
-    await eventually(async () => (await seen())[0] === "second", "it is asked for anew");
+    await eventually(async () => (await seen())[0] === "second", "it is fetched again");
     answers.set(path, (_request, connection) => connection.send(response("", { status: "503 Service Unavailable" })));
     const helping = ["second", true, "huiyuan; fwd=stale; detail=stale-if-error"];
-    await eventually(async () => String(await seen()) === String(helping), "it helps out");
+    await eventually(async () => String(await seen()) === String(helping), "it is served stale");
   } finally {
     await running.stop();
     await full.remove();

@@ -1,4 +1,4 @@
-// docs/guide-upload.md is true: its commands run as they stand, and its table has the codes that there are.
+// docs/guide-upload.md: its commands run unmodified, and its table lists exactly the codes of the API.
 import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-test("its commands do what it says", needs("bash", "curl"), () => {
+test("the guide's commands do what it says", needs("bash", "curl"), () => {
   const commands = [...guide.matchAll(/^```sh\n(.*?)^```/gms)].map(([, text = ""]) => text);
   expect(commands.length).toBeGreaterThan(3);
   const script = [
@@ -59,7 +59,7 @@ test("its commands do what it says", needs("bash", "curl"), () => {
   expect(deleted.data).toEqual({});
 });
 
-test("its table has every code that the API answers, and no other", () => {
+test("the guide's table has every code of the API, and no other", () => {
   const rows = [...guide.matchAll(/^\| (-\d[-\d, ]*) \|/gm)].flatMap(([, codes = ""]) => codes.split(", ").map(Number));
   const all = new Set([...ERROR_CODES.map((code) => restError(code).code), CALLBACK_FAILED]);
   expect(rows.toSorted()).toEqual([...all].toSorted());

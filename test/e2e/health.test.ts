@@ -1,4 +1,4 @@
-// What load balancers and proxies before the program need: the health path, a stop with a delay, names of the admin port.
+// Features for load balancers and proxies in front: the health path, the drain delay, and host names of the admin port.
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -36,9 +36,9 @@ const health = (program: Program, path = PATH, more: object = {}) =>
 
 const readyz = (program: Program) => get({ port: program.adminPort, path: "/readyz", host: "127.0.0.1" });
 
-test("the health path is answered for any host, and is no download", async () => {
+test("the health path answers for any host, and is no download", async () => {
   const { program } = await start({ accessLog: "misses" });
-  // What a download leaves behind, to know that it would be seen.
+  // A download leaves a line in the log and a count in the metrics, so that their absence below means something.
   expect((await get({ port: program.downloadPort, path: "/one-miss.jpg" })).status).toBe(200);
   const before = origin.requests.length;
   const answer = await health(program);
@@ -50,7 +50,7 @@ test("the health path is answered for any host, and is no download", async () =>
   expect(answer.headers["x-request-id"]).toMatch(/./);
   const head = await health(program, PATH, { method: "HEAD" });
   expect([head.status, head.headers["content-length"], head.body.length]).toEqual([200, String(answer.body.length), 0]);
-  // Not plain: node's server answers it.
+  // The fast path does not serve this request, so node's server does.
   expect((await health(program, PATH, { headers: { "Content-Length": "0" } })).status).toBe(200);
   expect(origin.requests.length).toBe(before);
   const metrics = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });
@@ -83,10 +83,10 @@ test("healthPath and adminHosts of a changed file are in force without a restart
   await program.stop();
 });
 
-test("after SIGTERM it serves on for the drain delay, new connections too, and says that it is not ready", async () => {
+test("after SIGTERM the program serves during the drain delay, also new connections, and reports not ready", async () => {
   const { program } = await start({ drainDelay: "1h" });
   const stopped = program.stop();
-  await eventually(async () => (await health(program)).status === 503, "the health path says so");
+  await eventually(async () => (await health(program)).status === 503, "the health path reports it");
   expect((await health(program)).body.toString()).toBe('{"status":"not ready"}\n');
   expect((await readyz(program)).status).toBe(503);
   const image = await get({ port: program.downloadPort, path: "/while-draining.jpg" });
@@ -101,12 +101,12 @@ test("after SIGTERM it serves on for the drain delay, new connections too, and s
 test("Ctrl-C ends the drain delay too, in order", async () => {
   const { program } = await start({ drainDelay: "1h" });
   const stopped = program.stop();
-  await eventually(async () => (await health(program)).status === 503, "it drains");
+  await eventually(async () => (await health(program)).status === 503, "the drain delay has begun");
   process.kill(program.pid, "SIGINT");
   expect(await within(stopped, 10_000, () => "it did not end")).toBe(0);
 });
 
-test("without a delay, too, an open connection is told that the server is not ready", async () => {
+test("without a drain delay, the next response on an open connection also reports not ready", async () => {
   const { program } = await start({});
   const socket = connect({ port: program.downloadPort, host: "127.0.0.1", noDelay: true });
   const ask = `GET ${PATH} HTTP/1.1\r\nHost: nobody.example\r\n\r\n`;

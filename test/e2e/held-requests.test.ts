@@ -1,5 +1,5 @@
-// Requests that are sent ahead on one connection, an offer to upgrade among them, behind which the client closes its side or the program
-// is stopped: whatever becomes of them, the program goes on for everybody else. Each in a program of its own, which it could hang.
+// Pipelined requests, some with an Upgrade header, after which the client closes its side or the program is stopped.
+// The program must keep serving everybody else. Each test uses a program of its own, because a bug could hang it.
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -18,13 +18,13 @@ const SLOW = request("/slow-NUMBER.jpg");
 const OFFER = request("/a.jpg", "Connection: Upgrade", "Upgrade: websocket");
 
 const SHAPES: readonly (readonly [what: string, bytes: string])[] = [
-  ["a slow one, and an offer", SLOW + OFFER],
-  ["a slow one, a plain one and an offer", SLOW + PLAIN + OFFER],
-  ["a slow one, two plain ones and an offer", SLOW + PLAIN + PLAIN + OFFER],
-  ["a slow one, a plain one and two offers", SLOW + PLAIN + OFFER + OFFER],
-  ["a slow one, an offer and a plain one", SLOW + OFFER + PLAIN],
-  ["a slow one and forty plain ones", SLOW + PLAIN.repeat(40)],
-  ["a slow one, forty plain ones and an offer", SLOW + PLAIN.repeat(40) + OFFER],
+  ["a slow request, and an upgrade", SLOW + OFFER],
+  ["a slow request, a plain one and an upgrade", SLOW + PLAIN + OFFER],
+  ["a slow request, two plain ones and an upgrade", SLOW + PLAIN + PLAIN + OFFER],
+  ["a slow request, a plain one and two upgrades", SLOW + PLAIN + OFFER + OFFER],
+  ["a slow request, an upgrade and a plain one", SLOW + OFFER + PLAIN],
+  ["a slow request and forty plain ones", SLOW + PLAIN.repeat(40)],
+  ["a slow request, forty plain ones and an upgrade", SLOW + PLAIN.repeat(40) + OFFER],
 ];
 
 let origin: ScriptedOrigin;
@@ -40,7 +40,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  // One that hangs would go on for ever.
+  // A hanging program would never stop by itself.
   for (const each of programs) await each.kill();
   await origin?.close();
   for (const installation of installations) await installation.remove();
@@ -54,7 +54,7 @@ async function start(): Promise<Program> {
   return started;
 }
 
-/** Whether it answers on its admin port. */
+/** True when the program answers on its admin port. */
 async function isAlive({ adminPort }: Program): Promise<boolean> {
   const health = get({ port: adminPort, path: "/healthz", host: "localhost", deadlineMs: 3_000 });
   return health.then(
@@ -63,12 +63,12 @@ async function isAlive({ adminPort }: Program): Promise<boolean> {
   );
 }
 
-/** Of the slow image: each is asked for once. */
+/** Number of the next slow image; each is requested once. */
 let number = 0;
 
 async function send({ downloadPort }: Program, bytes: string) {
   const socket = Object.assign(connect(downloadPort, "127.0.0.1"), { received: "" });
-  socket.on("error", () => {}); // `close` follows
+  socket.on("error", () => {}); // A `close` event follows.
   socket.on("data", (chunk: Buffer) => {
     socket.received += chunk.toString("latin1");
   });
@@ -78,7 +78,7 @@ async function send({ downloadPort }: Program, bytes: string) {
   return socket;
 }
 
-describe("the program lives on behind requests that were sent ahead", () => {
+describe("the program keeps serving after pipelined requests", () => {
   test.each(SHAPES)("and a client that has closed its side: %s", async (_what, bytes) => {
     program ??= await start();
     const socket = await send(program, bytes);
@@ -86,7 +86,7 @@ describe("the program lives on behind requests that were sent ahead", () => {
     await eventually(() => socket.received.startsWith("HTTP/1.1 200"), "the first is answered");
     await eventually(() => socket.destroyed, "the connection is closed");
     const lives = await isAlive(program);
-    // Or every other row would wait for it.
+    // Otherwise every later row would wait for it.
     if (!lives) {
       await program.kill();
       program = undefined;
@@ -101,7 +101,7 @@ describe("the program lives on behind requests that were sent ahead", () => {
     ["a slow one and an offer", SLOW + OFFER],
   ])("and a client that resets the connection meanwhile: %s", async (_what, bytes) => {
     program ??= await start();
-    // Stored, so that it is answered at once.
+    // Stored, so that the response is sent at once.
     await get({ port: program.downloadPort, path: "/a.jpg" });
     for (const leave of ["resetAndDestroy", "destroy"] as const) {
       const socket = await send(program, bytes);
@@ -118,7 +118,7 @@ describe("the program lives on behind requests that were sent ahead", () => {
     const stopping = await start();
     const before = origin.requests.length;
     const socket = await send(stopping, bytes);
-    await eventually(() => origin.requests.length > before, "the first is asked for");
+    await eventually(() => origin.requests.length > before, "the first is fetched");
     const began = performance.now();
     expect(await stopping.stop()).toBe(0);
     expect(performance.now() - began).toBeLessThan(8_000);

@@ -1,5 +1,5 @@
-// The main job on real input: a real nginx full of real photographs is mirrored through signed URLs, dies, and nothing
-// is missed. Huiyuan itself is killed in the middle and goes on.
+// The main job on real input: a real nginx with real photographs is mirrored through signed URLs, then stopped, and
+// every image is still served. Huiyuan itself is killed in the middle and restarted.
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -73,12 +73,12 @@ afterAll(async () => {
 
 const SERVICES = needs("nginx", "photographs");
 
-test("hundreds of photographs are mirrored, outlive the origin, and outlive a kill -9", SERVICES, async () => {
+test("hundreds of photographs are mirrored, and survive the origin's end and a kill -9", SERVICES, async () => {
   expect(images.length).toBeGreaterThan(300);
   const half = Math.floor(images.length / 2);
 
   await downloadAll(images.slice(0, half));
-  // In mid-run: downloads and stores are under way when the process is killed.
+  // Downloads and writes are in progress when the process is killed.
   const cut = Promise.allSettled(images.slice(half, half + 40).map((image) => download(image.key)));
   await program.kill();
   await cut;
@@ -107,7 +107,7 @@ function countObjects(): number {
   }
 }
 
-/** Every blob is whole where the catalogue says, in a pack or a file of its own, and there is one for each different image. */
+/** Every blob in the catalogue is whole, in a pack or a file of its own. Each different image has one blob. */
 async function expectNothingTornOrTwice(): Promise<void> {
   const blobs = storedBlobs(installation.data);
   for (const blob of blobs) expect(readSha256(blob), `at ${blob.at} of ${blob.path}`).toBe(blob.sha256);
@@ -116,7 +116,7 @@ async function expectNothingTornOrTwice(): Promise<void> {
   expect(blobs).toHaveLength(different.size);
   const own = blobs.filter(({ pack }) => pack === undefined).map((blob) => blob.sha256);
   expect([...ownFileNames(installation.data)].sort()).toEqual(own.sort());
-  // The corpus has both, or half of this says nothing.
+  // The corpus must have both kinds, or half of this test checks nothing.
   expect([own.length > 0, own.length < blobs.length]).toEqual([true, true]);
   expectNoOverlap(blobs);
 }

@@ -1,5 +1,5 @@
-// The OpenAPI documents against the running program: they are well formed, they name every route and no other, and each call
-// answers as they say, in fields that they know.
+// The OpenAPI documents against the running program: they are well formed and name every route and no other. Each call
+// responds as documented, with documented fields only.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -21,7 +21,7 @@ import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/s
 import { freePort } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
-/** Leaves are no objects; whoever reads one says what it is. */
+/** Leaves are not objects; the reader of a leaf narrows its type. */
 interface Json {
   readonly [name: string]: Json;
 }
@@ -63,7 +63,7 @@ beforeAll(async () => {
     );
   }
   await ask("post", "/objects/delete", { names: ["gone.jpg"], reason: "a test" });
-  // Owed, for nobody listens there.
+  // The notice stays pending, because nobody listens there.
   await callApi({ port: program.downloadPort, path: "/told.jpg", form: fileForm(jpeg), sign: uploadToken("told.jpg") });
   await eventually(async () => (await ask("get", "/log")).text.includes("told.jpg"), "the upload is in the log");
 });
@@ -101,7 +101,7 @@ function resolve(document: Document, node: Json | undefined): Json {
   return found as Json;
 }
 
-/** The schema of an answer; undefined where the document knows no such one. */
+/** The schema of a response; undefined if the document has none. */
 function schemaOf(
   document: Document,
   operation: Json | undefined,
@@ -185,11 +185,11 @@ test("the document of the admin API names every route and no other", () => {
   const served = routes
     .filter(({ method }) => method !== "ALL")
     .map(({ method, path }) => `${method.toLowerCase()} ${path}`);
-  const told = Object.entries(admin.paths).flatMap(([path, methods]) =>
+  const documented = Object.entries(admin.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method} ${path}`),
   );
   const itself = ["get /api/v1/openapi.json", "get /api/v1/openapi-rest.json"];
-  expect([...new Set(served)].sort()).toEqual([...told, ...itself].sort());
+  expect([...new Set(served)].sort()).toEqual([...documented, ...itself].sort());
 });
 
 interface AdminCall {
@@ -237,16 +237,16 @@ const ADMIN_CALLS: readonly AdminCall[] = [
   { method: "get", path: "/usage", query: "?from=2015-07-17&to=2015-07-18" },
 ];
 
-test("every documented call of the admin API is made here", () => {
+test("this file makes every documented call of the admin API", () => {
   const made = new Set(ADMIN_CALLS.map(({ method, path }) => `${method} /api/v1${path}`));
-  const told = Object.entries(admin.paths).flatMap(([path, methods]) =>
+  const documented = Object.entries(admin.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method} ${path}`),
   );
-  expect([...made].sort()).toEqual(told.sort());
+  expect([...made].sort()).toEqual(documented.sort());
 });
 
 test.each(ADMIN_CALLS)(
-  "$method $path $query $body answers as described",
+  "$method $path $query $body responds as documented",
   async ({ method, path, query = "", body }) => {
     const answer = await ask(method, path + query, body);
     expect(answer.status).toBe(200);
@@ -261,7 +261,7 @@ test.each(ADMIN_CALLS)(
   },
 );
 
-test.each(ADMIN_CALLS)("$method $path $query $body is refused as described", async ({ method, path, body }) => {
+test.each(ADMIN_CALLS)("$method $path $query $body is refused as documented", async ({ method, path, body }) => {
   const wrong =
     body === undefined ? await ask(method, `${path}?nonsense=1`) : await ask(method, path, { ...body, nonsense: 1 });
   const unknown = await ask(method, path, body, "wrong");
@@ -283,7 +283,7 @@ test.each([
   },
   { path: "/log", query: "?from=2015-13-40", says: '"from" must be a day' },
   { path: "/usage", query: "?from=2015-02-30", says: "must be a day" },
-])("$path $query is told what is wrong", async ({ path, query, says }) => {
+])("$path $query gets an error that names the fault", async ({ path, query, says }) => {
   const { status, text } = await ask("get", path + query);
   expect([status, JSON.parse(text).message]).toEqual([400, expect.stringContaining(says)]);
 });
@@ -301,10 +301,10 @@ describe("the REST API", () => {
     return { code, data };
   }
 
-  test("every documented call answers as described", async () => {
+  test("every documented call responds as documented", async () => {
     const form = fileForm(jpeg);
     const upload = (fileid: string) => ({ path: pathOf(fileid), form, sign: uploadToken(fileid) });
-    // The callback fails by intent; then the upload is stored all the same.
+    // The callback fails on purpose; the upload is stored all the same.
     await expectDescribed(NAMED, "post", upload("r.jpg"), 400);
     await expectDescribed(UNNAMED, "post", { form, sign: uploadToken() }, 400);
     const sha = createHash("sha1").update("not there yet").digest("hex");
@@ -326,7 +326,7 @@ describe("the REST API", () => {
     );
   });
 
-  test("good uploads too, at once and in slices, where no callback stands in the way", async () => {
+  test("uploads without a callback, whole and in slices, respond as documented", async () => {
     const plain = await install(oneBucket(undefined));
     const other = await plain.start();
     const send = async (fileid: string, form: MadeForm) => {
@@ -350,7 +350,7 @@ describe("the REST API", () => {
     expect(await packet("s.jpg", first)).toEqual({ session, offset: 0 });
     const last = { ...data, offset: String(half), FileContent: jpeg.subarray(half) };
     expect(await packet("s.jpg", last)).toMatchObject({ fileid: "s.jpg" });
-    // The bucket has these bytes by now.
+    // The bucket already has these bytes.
     expect(await packet("t.jpg", order)).toMatchObject({ fileid: "t.jpg" });
     expect(await send("r.jpg", fileForm(jpeg))).toMatchObject({ fileid: "r.jpg" });
     expect(await send("", fileForm(jpeg))).toHaveProperty("fileid");
@@ -359,7 +359,7 @@ describe("the REST API", () => {
   });
 
   test.each([
-    { what: "nothing there", path: "/nowhere-missing.jpg", code: -197 },
+    { what: "a missing object", path: "/nowhere-missing.jpg", code: -197 },
     { what: "no signature", path: "/n.jpg", hasForm: true, code: -81 },
     { what: "a name that is taken", path: "/told.jpg", hasForm: true, fileid: "told.jpg", code: -1886 },
     { what: "no such bucket", target: "/photos/v2/10001234/none/0/a.jpg", code: -1894 },
@@ -368,7 +368,7 @@ describe("the REST API", () => {
   ])("$what: $code is in the document", async ({ code, hasForm, fileid, ...options }) => {
     const form = hasForm ? fileForm(jpeg) : undefined;
     const sign = fileid === undefined ? undefined : uploadToken(fileid);
-    const told = await expectDescribed(NAMED, hasForm ? "post" : "get", { ...options, form, sign }, 400);
-    expect(told.code).toBe(code);
+    const documented = await expectDescribed(NAMED, hasForm ? "post" : "get", { ...options, form, sign }, 400);
+    expect(documented.code).toBe(code);
   });
 });

@@ -1,6 +1,7 @@
-// The operation log and the usage of buckets as an operator reads them: after uploads, queries, copies and deletes of clients
-// and operators, after downloads, a restart and a kill.
-import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+// The operation log and the usage of buckets as an operator reads them: after uploads, queries, copies and deletes by
+// clients and operators, after downloads, and after a kill. One server for all; each test continues after those before
+// it.
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
@@ -18,8 +19,6 @@ let program: Program | undefined;
 
 beforeAll(async () => {
   jpeg = await noisyJpeg(200, 100);
-});
-beforeEach(async () => {
   origin = await startScriptedOrigin(async ({ target }, connection) => {
     const isMissing = target.includes("missing");
     await connection.send(isMissing ? response("", { status: "404 Not Found" }) : response(jpeg));
@@ -28,11 +27,12 @@ beforeEach(async () => {
   const server = { adminPort, trustedProxies: ["127.0.0.1"] };
   installation = await install(oneBucket(mirrorOf(origin.url), {}, { server }));
   program = await installation.start();
-});
-afterEach(async () => {
+  await workOnIt();
+}, 60_000);
+afterAll(async () => {
   await program?.kill();
-  await origin.close();
-  await installation.remove();
+  await origin?.close();
+  await installation?.remove();
 });
 
 const command = (...args: string[]) => huiyuan([...args, "--config", installation.file]);
@@ -70,8 +70,52 @@ async function workOnIt(): Promise<void> {
   expect((await callApi({ ...copy, path: "/a,b.jpg/del", sign: onceToken("a,b.jpg") })).code).toBe(0);
 }
 
-test("log tells what clients and operators did, in which order, with which end", async () => {
-  await workOnIt();
+test("the command and the admin port return the same CSV", async () => {
+  const fromCommand = await command("log", "--csv", "--all");
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/api/v1/log.csv`);
+  expect(answer.headers.get("content-type")).toBe("text/csv; charset=utf-8");
+  expect(fromCommand).toMatchObject({ code: 0, err: "", out: await answer.text() });
+  const lines = fromCommand.out.split("\r\n");
+  expect(lines.length).toBe(8);
+  expect(lines[0]).toMatch(/^reporttime,time,bucketid,appid,fileid,url,op,realclientip,errno,errmsg,/);
+  expect(lines[1]).toContain(',photos,10001234,"a,b.jpg",');
+  expect(lines[1]).toContain(",1,203.0.113.7,0,SUCCESS,upload,");
+  expect(lines[1]).toContain(',"client ""of"" 2016",');
+  const some = await fetch(`http://127.0.0.1:${adminPort}/api/v1/log.csv?operation=copy`);
+  expect((await some.text()).split("\r\n").length).toBe(3);
+});
+
+test("usage counts requests and bytes by day, downloads included, and the stored objects", async () => {
+  await download("/mirrored.jpg");
+  await eventually(
+    async () => String((await download("/mirrored.jpg")).headers["cache-status"]).includes("hit"),
+    "a hit",
+  );
+  await get({ port: port(), path: "/mirrored.jpg", headers: { range: "bytes=0-99" } });
+  await get({ port: port(), path: "/mirrored.jpg", method: "HEAD" });
+  expect((await download("/missing.jpg")).status).toBe(404);
+  const [day, ...others] = await used();
+  expect(others).toEqual([]);
+  expect(day).toMatchObject({
+    day: new Date().toISOString().slice(0, 10),
+    bucket: BUCKET,
+    operations: {
+      upload: { requests: 3, failures: 2, bytes: jpeg.byteLength },
+      query: { requests: 1, failures: 0, bytes: 0 },
+      copy: { requests: 1, failures: 0, bytes: 0 },
+      delete: { requests: 1, failures: 0, bytes: 0 },
+    },
+  });
+  const { requests, failures, bytes } = day.operations.download;
+  // All responses but the range, the HEAD and the missing image were whole.
+  expect({ failures, bytes }).toEqual({ failures: 1, bytes: (requests - 3) * jpeg.byteLength + 100 });
+  await eventually(async () => (await used())[0].stored !== undefined, "the stored objects are counted");
+  const human = await command("usage", "--bucket", "photos");
+  expect(human.out).toMatch(/^day +bucket +downloads +sent +uploads/);
+  expect(human.out.trimEnd().split("\n").length).toBe(2);
+}, 60_000);
+
+test("log lists the operations of clients and operators, in order, with their results", async () => {
   expect((await command("delete", "operator.jpg", "--bucket", BUCKET)).code).toBe(0);
   expect((await command("undelete", "operator.jpg", "--bucket", BUCKET)).code).toBe(0);
   const entries = await logged();
@@ -103,23 +147,10 @@ test("log tells what clients and operators did, in which order, with which end",
   expect(human.out).toMatch(/^\S+ \S+ {2}upload +-97 +0 {2}203\.0\.113\.7 +10001234\/photos {2}forged\.jpg\n$/);
 }, 60_000);
 
-test("CSV is the same from the command and from the admin port", async () => {
-  await workOnIt();
-  const fromCommand = await command("log", "--csv", "--all");
-  const answer = await fetch(`http://127.0.0.1:${adminPort}/api/v1/log.csv`);
-  expect(answer.headers.get("content-type")).toBe("text/csv; charset=utf-8");
-  expect(fromCommand).toMatchObject({ code: 0, err: "", out: await answer.text() });
-  const lines = fromCommand.out.split("\r\n");
-  expect(lines.length).toBe(8);
-  expect(lines[0]).toMatch(/^reporttime,time,bucketid,appid,fileid,url,op,realclientip,errno,errmsg,/);
-  expect(lines[1]).toContain(',photos,10001234,"a,b.jpg",');
-  expect(lines[1]).toContain(",1,203.0.113.7,0,SUCCESS,upload,");
-  expect(lines[1]).toContain(',"client ""of"" 2016",');
-  const some = await fetch(`http://127.0.0.1:${adminPort}/api/v1/log.csv?operation=copy`);
-  expect((await some.text()).split("\r\n").length).toBe(3);
-});
-
-test("slices are one upload, and a copy of equal bytes at once is one too", async () => {
+test("an upload in slices is one operation, and so is a refused slice", async () => {
+  // The bucket has the bytes of the other image already, and would need no slices.
+  const image = await noisyJpeg(220, 100);
+  const before = (await logged("--all")).length;
   const packet = (fields: Record<string, string>, slice?: Buffer) =>
     callApi({
       port: port(),
@@ -131,51 +162,19 @@ test("slices are one upload, and a copy of equal bytes at once is one too", asyn
       ]),
     });
   const { createHash } = await import("node:crypto");
-  const sha = createHash("sha1").update(jpeg).digest("hex");
-  const { session } = (await packet({ sha, filesize: String(jpeg.byteLength), slice_size: "4096" })).data;
-  for (let offset = 0; offset < jpeg.byteLength; offset += 4_096) {
-    await packet({ session: String(session), offset: String(offset) }, jpeg.subarray(offset, offset + 4_096));
+  const sha = createHash("sha1").update(image).digest("hex");
+  const { session } = (await packet({ sha, filesize: String(image.byteLength), slice_size: "4096" })).data;
+  for (let offset = 0; offset < image.byteLength; offset += 4_096) {
+    await packet({ session: String(session), offset: String(offset) }, image.subarray(offset, offset + 4_096));
   }
-  expect((await packet({ session: "wrong", offset: "0" }, jpeg.subarray(0, 10))).code).toBe(-5983);
-  expect(await logged()).toMatchObject([
-    { operation: "upload", fileid: "slices.jpg", code: 0, bytes: jpeg.byteLength },
+  expect((await packet({ session: "wrong", offset: "0" }, image.subarray(0, 10))).code).toBe(-5983);
+  expect((await logged("--all")).slice(before)).toMatchObject([
+    { operation: "upload", fileid: "slices.jpg", code: 0, bytes: image.byteLength },
     { operation: "upload", code: -5983, bytes: 0 },
   ]);
 });
 
-test("usage counts requests and bytes by day, downloads included, and what is held", async () => {
-  await workOnIt();
-  await download("/mirrored.jpg");
-  await eventually(
-    async () => String((await download("/mirrored.jpg")).headers["cache-status"]).includes("hit"),
-    "a hit",
-  );
-  await get({ port: port(), path: "/mirrored.jpg", headers: { range: "bytes=0-99" } });
-  await get({ port: port(), path: "/mirrored.jpg", method: "HEAD" });
-  expect((await download("/missing.jpg")).status).toBe(404);
-  const [day, ...others] = await used();
-  expect(others).toEqual([]);
-  expect(day).toMatchObject({
-    day: new Date().toISOString().slice(0, 10),
-    bucket: BUCKET,
-    operations: {
-      upload: { requests: 3, failures: 2, bytes: jpeg.byteLength },
-      query: { requests: 1, failures: 0, bytes: 0 },
-      copy: { requests: 1, failures: 0, bytes: 0 },
-      delete: { requests: 1, failures: 0, bytes: 0 },
-    },
-  });
-  const { requests, failures, bytes } = day.operations.download;
-  // All but the range, the HEAD and what is missing were whole.
-  expect({ failures, bytes }).toEqual({ failures: 1, bytes: (requests - 3) * jpeg.byteLength + 100 });
-  await eventually(async () => (await used())[0].stored !== undefined, "it is known what is held");
-  const human = await command("usage", "--bucket", "photos");
-  expect(human.out).toMatch(/^day +bucket +downloads +sent +uploads/);
-  expect(human.out.trimEnd().split("\n").length).toBe(2);
-}, 60_000);
-
-test("log and usage outlive a kill, and are read without a server", async () => {
-  await workOnIt();
+test("log and usage survive a kill, and can be read without a server", async () => {
   await download("/mirrored.jpg");
   const before = await logged();
   const [counted] = await used();
@@ -183,7 +182,7 @@ test("log and usage outlive a kill, and are read without a server", async () => 
   program = undefined;
   expect(await logged()).toEqual(before);
   expect((await used())[0].operations).toEqual(counted.operations);
-  const deleted = await command("delete", "operator.jpg", "--bucket", BUCKET);
+  const deleted = await command("delete", "slices.jpg", "--bucket", BUCKET);
   expect(deleted.code).toBe(0);
-  expect((await logged("--latest", "1"))[0]).toMatchObject({ operation: "delete", code: 0 });
+  expect((await logged("--latest", "1"))[0]).toMatchObject({ operation: "delete", fileid: "slices.jpg", code: 0 });
 }, 60_000);

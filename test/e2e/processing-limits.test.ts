@@ -1,5 +1,5 @@
-// Processing under pressure, through the whole program: hostile images, a full line, clients that leave, a small disk, other
-// limits while it runs, and what is left of the render processes when the server ends.
+// Processing under pressure, through the whole program: hostile images, a full render queue, clients that disconnect, a
+// small disk, changed limits, and the end of render processes with the server.
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -24,7 +24,7 @@ import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { keysIn } from "../helpers/stored-keys.ts";
 
 const RENDER_MS = 8_000;
-/** A busy machine's scheduling, on top of a render's own time. */
+/** Allowance for scheduling on a busy machine, on top of a render's own time. */
 const GRACE_MS = 2_000;
 
 let jpeg: Buffer;
@@ -41,7 +41,7 @@ const running = () => metric(program.adminPort, "huiyuan_renders_running");
 const settings = (limits: object) =>
   oneBucket(mirrorOf(origin.url), {}, { limits: { renderTime: `${RENDER_MS}ms`, ...limits } });
 
-/** A picture that takes a second or so to be written as this. */
+/** An instruction that takes about a second to encode. */
 const slowly = (width: number) => `imageMogr2/thumbnail/${width}x/format/avif/quality/90`;
 const SLOW = "/slow.png";
 
@@ -73,13 +73,13 @@ const THUMBNAIL = "imageView2/2/w/200/format/webp";
 const grey = (side: number) =>
   sharp({ create: { width: side, height: side, channels: 3, background: "#808080" }, limitInputPixels: false });
 
-describe("a hostile image is refused or rendered within the time of a render, and never a fault", () => {
+describe("a hostile image is refused or rendered within renderTime, and never causes an internal error", () => {
   test.each<[string, () => Promise<Buffer> | Buffer, string, readonly unknown[][]]>([
     ["a PNG that claims 100 megapixels", () => claimingPng(9999, 9999), THUMBNAIL, [[400, "-441"]]],
     ["a PNG that claims gigapixels", () => claimingPng(60_000, 60_000), THUMBNAIL, [[400, "-447"]]],
     ["a JPEG that claims 65535×65535", () => claimingJpeg(jpeg), THUMBNAIL, [[400, "-447"]]],
     [
-      "a WebP that claims all it can",
+      "a WebP that claims the largest size",
       () => claimingWebp(),
       THUMBNAIL,
       [
@@ -167,7 +167,7 @@ describe("a hostile image is refused or rendered within the time of a render, an
       "thirty slow steps",
       () => grey(4000).png().toBuffer(),
       `imageMogr2${"/rotate/45/crop/3000x3000".repeat(15)}`,
-      // Time or memory is used up first, but a fast core is through in time.
+      // Time or memory runs out first, but a fast core may finish in time.
       [
         [200, undefined],
         [400, "-447"],
@@ -187,12 +187,12 @@ describe("a hostile image is refused or rendered within the time of a render, an
       expect([String(code), requestId]).toEqual([answer.headers["x-errno"], answer.headers["x-request-id"]]);
       expect(message).not.toMatch(/vips|sharp|\/work|at .*:\d/i);
     }
-    // Whatever it was, the next image is served.
+    // Whatever the result was, the next image is served.
     const next = `/good-after-${encodeURIComponent(name)}.jpg`;
     expect(await sizeOf((await ask(`${next}?imageView2/2/w/100`)).body)).toEqual(["jpeg", 100, 75]);
   });
 
-  test("one that has just failed costs no second render", async () => {
+  test("an image that has just failed causes no second render", async () => {
     pictures.set("/again.png", claimingPng(9999, 9999));
     const failures = () => metric(program.adminPort, 'huiyuan_render_failures_total{code="image_not_processable"}');
     await ask(`/again.png?${THUMBNAIL}`);
@@ -204,8 +204,8 @@ describe("a hostile image is refused or rendered within the time of a render, an
   });
 });
 
-describe("the line of renders", () => {
-  test("that is full is answered 503 with Retry-After, and everybody is answered", async () => {
+describe("the render queue", () => {
+  test("responds 503 with Retry-After when it is full, and every request gets a response", async () => {
     await ask(SLOW);
     const answers = await Promise.all(Array.from({ length: 320 }, (_, n) => ask(`${SLOW}?${slowly(1000 + n)}`)));
     const refused = answers.filter(({ status }) => status === 503);
@@ -216,11 +216,11 @@ describe("the line of renders", () => {
     for (const answer of answers) expect([200, 503]).toContain(answer.status);
     expect(answers.some(({ status }) => status === 200)).toBe(true);
     expect(await waiting()).toBe(0);
-    // It was no failure of the image.
+    // The 503 was no failure of the image.
     expect((await ask(`${SLOW}?${slowly(1319)}`)).status).toBe(200);
   });
 
-  test("is left when the client leaves, and not while somebody else waits for the same", async () => {
+  test("drops a render when its client disconnects, but not while another client waits for it", async () => {
     const before = await renders();
     const first = ask(`${SLOW}?${slowly(900)}`);
     await eventually(async () => (await running()) === 1, "the first render runs");
@@ -235,16 +235,16 @@ describe("the line of renders", () => {
     );
     leavers.abort();
     await Promise.all([alone, together]);
-    await eventually(async () => (await waiting()) <= 1, "one has left the line");
+    await eventually(async () => (await waiting()) <= 1, "one render has left the queue");
     expect(await sizeOf((await other).body)).toEqual(["heif", 902, 601]);
     expect((await first).status).toBe(200);
-    await eventually(async () => (await running()) === 0, "all is done");
+    await eventually(async () => (await running()) === 0, "no render is running");
     expect((await renders()) - before).toBe(2);
-    // Whoever asks later gets what nobody had waited for.
+    // A later request still gets the dropped variant.
     expect((await ask(`${SLOW}?${slowly(901)}`)).status).toBe(200);
   });
 
-  /** Resets its connection: one that is only closed may still be read from, and counts as left a second later. */
+  /** Resets the connection: a client that only closes its side may still read, and counts as gone a second later. */
   async function leaving(path: string, signal: AbortSignal): Promise<void> {
     const socket = connect(program.downloadPort, "127.0.0.1");
     socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
@@ -254,7 +254,7 @@ describe("the line of renders", () => {
 });
 
 describe("limits", () => {
-  test("the disk of variants is bounded, and what was used longest ago is made again", async () => {
+  test("the disk space of variants is bounded, and the least recently used ones are rendered again", async () => {
     await restart({ disk: "1MiB", memory: "1MiB" });
     // 60 variants of some 50 KB each.
     for (let width = 401; width <= 460; width += 1) {
@@ -268,11 +268,11 @@ describe("limits", () => {
     const before = await renders();
     expect((await ask("/disk.jpg?imageView2/2/w/401/q/100!")).status).toBe(200);
     expect((await renders()) - before).toBe(1);
-    // Room on the disk is given back by and by.
+    // Disk space is freed gradually.
     expect(keysIn(installation.data, `${APPID}/photos`)).toContain("disk.jpg");
   });
 
-  test("change while it runs", async () => {
+  test("change while the server runs", async () => {
     expect((await ask("/reload.jpg?imageView2/2/w/10")).status).toBe(200);
     await installation.write(settings({ imagePixels: 1000 }));
     await eventually(
@@ -304,7 +304,7 @@ describe.skipIf(process.platform !== "linux")("render processes end with the ser
   });
 });
 
-/** Process ids whose parent this is. */
+/** Process ids of the children of `parent`. */
 function childrenOf(parent: number): string[] {
   return readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && statOf(pid)?.[1] === String(parent));
 }
@@ -319,6 +319,6 @@ function statOf(pid: string): readonly string[] | undefined {
   try {
     return readFileSync(`/proc/${pid}/stat`, "utf8").split(/\) /)[1]?.split(" ");
   } catch {
-    return undefined; // ended
+    return undefined; // The process has ended.
   }
 }

@@ -1,4 +1,4 @@
-// Images that are laid over others, through the whole program: they are stored, age and are asked for again like any original.
+// Image watermarks, through the whole program: they are stored, become stale and are revalidated like any original.
 import { hash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
@@ -14,7 +14,7 @@ import { keysIn } from "../helpers/stored-keys.ts";
 const BUCKET = `${APPID}/photos`;
 const DAY = "public, max-age=86400";
 
-/** What the origin has; a status in place of an image. */
+/** The origin's images by path; a string is a status in place of an image. */
 const pictures = new Map<string, Buffer | string>();
 const headers = new Map<string, Readonly<Record<string, string>>>();
 let white: Buffer;
@@ -31,7 +31,7 @@ const status = ({ headers }: GetResult) => String(headers["cache-status"]);
 const isIn = async ({ body }: GetResult, colour: typeof RED) => difference(await colourAt(body, 0.5, 0.5), colour) < 8;
 const purge = (key: string) => changeObjects(program.adminPort, "purge", { bucket: BUCKET, names: [key] });
 
-/** A red mark that is stored, and what is made with it, found in memory or bucket. */
+/** Stores a red watermark and a variant with it; resolves once memory or bucket serve the variant. */
 async function settle(key: string): Promise<GetResult> {
   pictures.set(`/${key}`, red);
   const first = await askMarked(key);
@@ -71,8 +71,8 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-describe("an image mark", () => {
-  test("that is purged is asked for first, and its next version is laid over", async () => {
+describe("an image watermark", () => {
+  test("that is purged is fetched first, and its next version is applied", async () => {
     const before = await settle("purged.png");
     pictures.set("/purged.png", blue);
     await purge("purged.png");
@@ -82,12 +82,12 @@ describe("an image mark", () => {
       true,
       false,
     ]);
-    await eventually(async () => isIn(await ask("/purged.png"), BLUE), "the new mark is stored");
+    await eventually(async () => isIn(await ask("/purged.png"), BLUE), "the new watermark is stored");
     expect(await isIn(await askMarked("purged.png"), BLUE)).toBe(true);
     expect(after.headers["cache-control"]).toBe(DAY);
   });
 
-  test("that is purged serves on while the origin fails", async () => {
+  test("that is purged is still applied while the origin fails", async () => {
     const before = await settle("failing.png");
     pictures.set("/failing.png", "500 Internal Server Error");
     await purge("failing.png");
@@ -95,38 +95,38 @@ describe("an image mark", () => {
     expect([after.status, after.headers.etag]).toEqual([200, before.headers.etag]);
   });
 
-  test("that has aged is laid over at once while its next version is fetched, and caches are told", async () => {
+  test("that is stale is applied at once while its next version is fetched, and the response's max-age says so", async () => {
     const first = await settle("aging/logo.png");
-    // Of the image below, which does not age, nothing would be told.
+    // The max-age comes from the watermark: the image below it never becomes stale.
     expect(first.headers["cache-control"]).toMatch(/^public, max-age=[01]$/);
     pictures.set("/aging/logo.png", blue);
     let last = first;
     await eventually(async () => {
       last = await askMarked("aging/logo.png");
       return status(last).includes("ttl=-");
-    }, "the mark is stale");
+    }, "the watermark is stale");
     expect([await isIn(last, RED), status(last)]).toEqual([
       true,
       expect.stringMatching(/^huiyuan; hit; ttl=-\d+; detail=\w+$/),
     ]);
     expect(last.headers["cache-control"]).toBe("public, max-age=0");
-    await eventually(async () => isIn(await askMarked("aging/logo.png"), BLUE), "the new mark is laid over");
+    await eventually(async () => isIn(await askMarked("aging/logo.png"), BLUE), "the new watermark is applied");
   });
 
-  test("that may not be used any more is asked for first", async () => {
+  test("that is too stale to be used is fetched first", async () => {
     await settle("brief/logo.png");
     pictures.set("/brief/logo.png", blue);
-    await eventually(async () => isIn(await askMarked("brief/logo.png"), BLUE), "the new mark is laid over");
+    await eventually(async () => isIn(await askMarked("brief/logo.png"), BLUE), "the new watermark is applied");
   });
 
-  test("that the origin has no more goes where that is wanted", async () => {
+  test("that the origin has lost is removed if onGone says so", async () => {
     await settle("removed/logo.png");
     pictures.set("/removed/logo.png", "404 Not Found");
-    await eventually(async () => (await askMarked("removed/logo.png")).status === 400, "the mark has gone");
+    await eventually(async () => (await askMarked("removed/logo.png")).status === 400, "the watermark is removed");
     expect((await askMarked("removed/logo.png")).headers["x-errno"]).toBe("-106");
   });
 
-  test("that the origin forbids to keep is kept in nothing that is made with it", async () => {
+  test("that the origin forbids to store makes its variants not storable", async () => {
     headers.set("/declared/logo.png", { "Cache-Control": "no-store" });
     pictures.set("/declared/logo.png", await solid(100, 60, GREEN).png().toBuffer());
     const answer = await askMarked("declared/logo.png");
@@ -136,7 +136,7 @@ describe("an image mark", () => {
     expect(kept).not.toContain(hash("sha256", answer.body));
   });
 
-  test("is not needed for this: what may not be kept is asked for once, also where it is shown unprocessed", async () => {
+  test("does not matter here: an image that may not be stored is fetched once, also when it is served unprocessed", async () => {
     const icon = await noisyIco(16, 16);
     headers.set("/declared/once.ico", { "Cache-Control": "no-store" });
     pictures.set("/declared/once.ico", icon);
@@ -153,7 +153,7 @@ describe("an image mark", () => {
     ["whole but without pixels", (): Buffer | string => claimingPng(60, 60), 400, "-106"],
     ["an error", (): Buffer | string => "500 Internal Server Error", 424, "-120"],
   ] as const)(
-    "of which the origin gives %s is named, and with ignore-error left out",
+    "for which the origin returns %s is named in the error, and left out with ignore-error",
     async (what, body, status, errNo) => {
       const key = `bad-${what.replaceAll(" ", "-")}.png`;
       pictures.set(`/${key}`, body());
@@ -174,7 +174,7 @@ describe("an image mark", () => {
     ["scaled and turned", [1, 40], "/scatype/1/spcent/1000/degree/45", "watermark/spcent"],
     ["turned as it is", [5000, 5000], "/degree/45", "watermark/degree"],
   ] as const)(
-    "that is too large when it is %s is refused by the name of what makes it so",
+    "that is too large when it is %s is refused with the name of the parameter that makes it so",
     async (how, size, look, parameter) => {
       const key = `large-${how.replaceAll(" ", "-")}.png`;
       pictures.set(`/${key}`, await solid(size[0], size[1], RED).png().toBuffer());
@@ -182,12 +182,12 @@ describe("an image mark", () => {
       expect([answer.status, answer.headers["x-errno"]]).toEqual([400, "-106"]);
       expect(JSON.parse(answer.body.toString()).message).toMatch(/: .*, wanted .* megapixels/);
       expect(answer.body.toString()).toContain(parameter);
-      // Shrunk to the image it is small enough.
+      // Scaled down to the image, the watermark is small enough.
       expect((await ask(`/white.png?${markedWith(key)}${look}/blogo/1`)).status).toBe(200);
     },
   );
 
-  test("that is not there yet leaves with ignore-error the original, which no cache keeps", async () => {
+  test("that is missing yields the original with ignore-error, which no cache may store", async () => {
     const askLate = () => ask(`/white.png?imageMogr2/thumbnail/300x/ignore-error/1|${markedWith("late.png")}`);
     const before = await askLate();
     expect([before.status, before.body.equals(white)]).toEqual([200, true]);
@@ -197,7 +197,7 @@ describe("an image mark", () => {
     await eventually(async () => {
       after = await askLate();
       return !after.body.equals(white);
-    }, "the mark is found");
+    }, "the watermark is found");
     expect([await isIn(after, RED), after.headers["cache-control"]]).toEqual([true, DAY]);
   });
 });

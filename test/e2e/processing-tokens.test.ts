@@ -1,5 +1,5 @@
-// Who may have what made: tokens that cover processed images, protected originals, image watermarks of the same bucket, and
-// styles that are rendered when an image is uploaded.
+// Access to processed images: tokens that cover variants, protected originals, image watermarks of the same bucket, and
+// styles that are rendered on upload.
 import { hash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetOptions, type GetResult, get } from "../helpers/get.ts";
@@ -23,7 +23,7 @@ let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
 
-const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const requestsFor = (target: string) => origin.requests.filter((request) => request.target === target).length;
 const statusOf = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
 const token = (bucket: string, fileid = "") => encodeURIComponent(tokenFor({ bucket, fileid, life: 600 }));
 const ask = (bucket: string, path: string, more: Partial<GetOptions> = {}) =>
@@ -72,7 +72,7 @@ afterAll(async () => {
 });
 
 describe("a token", () => {
-  test("that is bound to an image covers what is made of it, by alias and by instruction, and of no other", async () => {
+  test("that is bound to an image covers its variants, by alias and by instruction, and no other image's", async () => {
     const sign = token("signed", "a.jpg");
     for (const path of ["/a.jpg", "/a.jpg!small", "/a.jpg?imageView2/2/w/200", "/a.jpg?imageInfo"]) {
       const joint = path.includes("?") ? "&" : "?";
@@ -84,13 +84,13 @@ describe("a token", () => {
     expect(statusOf(await ask("signed", `/b.jpg?imageView2/2/w/200&sign=${sign}`))).toEqual([403, "-46618"]);
     expect(statusOf(await ask("signed", "/a.jpg!small"))).toEqual([403, "-46618"]);
     expect(statusOf(await ask("signed", "/a.jpg?imageView2/2/w/200"))).toEqual([403, "-46618"]);
-    // From memory too.
+    // The same holds for a response from memory.
     expect((await ask("signed", `/a.jpg?sign=${sign}&imageView2/2/w/200`)).status).toBe(200);
     expect(statusOf(await ask("signed", "/a.jpg?imageView2/2/w/200"))).toEqual([403, "-46618"]);
   });
 
-  test("for an image does not show an object that is really named like its alias", async () => {
-    // Of the name as a whole, which no alias is part of while nothing of that name is there.
+  test("for an image does not open an object that has the name of its alias", async () => {
+    // The token names the whole name; while no such object exists, the name means the alias.
     const path = "/real.jpg!small";
     pictures.set(path, red);
     const form = fileForm(red);
@@ -104,17 +104,17 @@ describe("a token", () => {
     expect(byAny.body.equals(red)).toBe(true);
   });
 
-  test("that works once is spent by a processed image as by any other", async () => {
+  test("for one use is spent by a processed image as by any other", async () => {
     const sign = encodeURIComponent(tokenFor({ bucket: "once", fileid: "a.jpg" }));
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask("once", `/a.jpg!small?sign=${sign}`)));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(403)]);
     expect(answers.find(({ status }) => status === 200)?.headers["cache-control"]).toBe("no-store");
   });
 
-  test("that works once is spent by the mark that it opens, as by the image itself", async () => {
+  test("for one use is spent by the watermark that it opens, as by the image itself", async () => {
     const page = token("once", "paper.jpg");
     let quality = 50;
-    // Another picture each time, which no cache has.
+    // A different picture each time, which no cache has.
     const marked = (sign: string) => {
       const url = `http://once.example/marks/once.png?sign=${sign}`;
       quality += 1;
@@ -128,7 +128,7 @@ describe("a token", () => {
     expect(statusOf(await ask("once", `/marks/once.png?sign=${sign}`))).toEqual([403, "-77"]);
   });
 
-  test("that works once opens two marks of one image", async () => {
+  test("for one use opens two watermarks of one image", async () => {
     const sign = encodeURIComponent(tokenFor({ bucket: "once", fileid: "marks/once.png" }));
     const mark = (query: string) =>
       `watermark/1/image/${b64(`http://once.example/marks/once.png?${query}sign=${sign}`)}`;
@@ -137,7 +137,7 @@ describe("a token", () => {
     expect((await Promise.all(answers)).map(({ status }) => status).sort()).toEqual([200, 403]);
   });
 
-  test("of a mark ends the life of what is made with it", async () => {
+  test("of a watermark limits the lifetime of variants with it", async () => {
     const brief = encodeURIComponent(tokenFor({ bucket: "signed", fileid: "marks/once.png", life: 60 }));
     const url = `http://signed.example/marks/once.png?sign=${brief}`;
     const answer = await ask("signed", `/paper.jpg?watermark/1/image/${b64(url)}&sign=${token("signed", "paper.jpg")}`);
@@ -161,14 +161,14 @@ describe("original protection", () => {
     expect(statusOf(await ask("guarded", path))).toEqual([status, errNo]);
   });
 
-  test("aliases are served, from the cold and from memory", async () => {
+  test("aliases are served, on a miss and from memory", async () => {
     for (let time = 0; time < 3; time += 1) {
       expect(await sizeOf((await ask("guarded", "/b.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
     }
-    expect(asked("/b.jpg!small")).toBe(0);
+    expect(requestsFor("/b.jpg!small")).toBe(0);
   });
 
-  test("an original is served to a signed URL that asks for it by name", async () => {
+  test("an original is served to a signed URL that names it", async () => {
     const sign = token("guarded", "o.jpg");
     const signed = await ask("guarded", `/o.jpg?ci-process=originImage&sign=${sign}`);
     expect([signed.status, signed.body.equals(jpeg)]).toEqual([200, true]);
@@ -192,18 +192,18 @@ describe("original protection", () => {
     expect(await sizeOf((await ask("guarded", "/q.jpg?%E5%B0%8F%E5%9B%BE")).body)).toEqual(["jpeg", 100, 75]);
     expect(await sizeOf((await ask("guarded", "/q.jpg?%73mall")).body)).toEqual(["jpeg", 200, 150]);
     expect(statusOf(await ask("guarded", "/q.jpg?%E5%B0"))).toEqual([403, "-154"]);
-    // Of other buckets it is an unknown query.
+    // In other buckets it is an unknown query.
     expect((await ask("open", "/q.jpg?small")).body.equals(jpeg)).toBe(true);
   });
 
-  test("an object that is named like an original with its alias is protected as well", async () => {
+  test("an object that has the name of an original with its alias is protected as well", async () => {
     await upload("guarded", "c.jpg!small", fileForm(red));
     expect(await sizeOf((await ask("guarded", "/c.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
   });
 });
 
-describe("where nothing is mirrored", () => {
-  test("-105 is an unknown style of an image that is there, -6101 one of an image that is not", async () => {
+describe("a bucket without a mirror", () => {
+  test("answers an unknown style with -105 if the image exists, and with -6101 if it does not", async () => {
     await upload("plain", "a.jpg", fileForm(jpeg));
     expect(statusOf(await ask("plain", "/a.jpg!none"))).toEqual([400, "-105"]);
     expect(statusOf(await ask("plain", "/b.jpg!none"))).toEqual([404, "-6101"]);
@@ -212,7 +212,7 @@ describe("where nothing is mirrored", () => {
     expect(await sizeOf((await ask("plain", "/a.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
   });
 
-  test("an image that takes the place of a deleted one is what is processed", async () => {
+  test("processes the image that has replaced a deleted one", async () => {
     await upload("plain", "again.jpg", fileForm(jpeg));
     const before = await ask("plain", "/again.jpg!small");
     expect(await sizeOf(before.body)).toEqual(["jpeg", 200, 150]);
@@ -223,13 +223,13 @@ describe("where nothing is mirrored", () => {
     expect([await sizeOf(after.body), after.headers.etag === before.headers.etag]).toEqual([["jpeg", 100, 200], false]);
   });
 
-  test("grammarEra says by which manual instructions are read", async () => {
+  test("parses instructions by the manual that grammarEra names", async () => {
     const tiny = "/a.jpg?imageMogr2/crop/5x5";
     expect(await sizeOf((await ask("plain", tiny)).body)).toEqual(["jpeg", 5, 5]);
     expect(statusOf(await ask("open", tiny))).toEqual([400, "-106"]);
   });
 
-  test("styles are rendered when an image is uploaded, before anybody asks", async () => {
+  test("renders styles when an image is uploaded, before any request", async () => {
     const bucketId = `variants/${APPID}/plain`;
     const image = await noisyJpeg(640, 480);
     await upload("plain", "styled.jpg", fileForm(image));
@@ -249,23 +249,26 @@ describe("where nothing is mirrored", () => {
 describe("an image watermark", () => {
   const marked = (url: string) => `watermark/1/image/${b64(url)}/gravity/center/dissolve/100`;
 
-  test("is fetched like an original where the bucket lacks it, and laid over", async () => {
+  test("is fetched like an original if the bucket lacks it, and applied", async () => {
     const answer = await ask("open", "/white.png!marked");
     expect(answer.status).toBe(200);
     expect(difference(await colourAt(answer.body, 0.5, 0.5), RED)).toBeLessThan(8);
     expect(difference(await colourAt(answer.body, 0.05, 0.05), WHITE)).toBeLessThan(8);
-    await eventually(() => keysIn(installation.data, `${APPID}/open`).includes("marks/own.png"), "the mark is stored");
+    await eventually(
+      () => keysIn(installation.data, `${APPID}/open`).includes("marks/own.png"),
+      "the watermark is stored",
+    );
     expect((await ask("open", "/white.png!marked")).headers.etag).toBe(answer.headers.etag);
-    expect([asked("/marks/own.png"), asked("/white.png")]).toEqual([1, 1]);
+    expect([requestsFor("/marks/own.png"), requestsFor("/white.png")]).toEqual([1, 1]);
   });
 
-  test("that is replaced makes another variant, and that is deleted none", async () => {
+  test("makes another variant once it is replaced, and none once it is deleted", async () => {
     const names = ["marks/other.png"];
     const bucket = `${APPID}/open`;
     const query = marked("http://open.example/marks/other.png");
     const before = await ask("open", `/white.png?${query}`);
     expect(difference(await colourAt(before.body, 0.5, 0.5), RED)).toBeLessThan(8);
-    await eventually(() => keysIn(installation.data, bucket).includes("marks/other.png"), "the mark is stored");
+    await eventually(() => keysIn(installation.data, bucket).includes("marks/other.png"), "the watermark is stored");
     pictures.set("/marks/other.png", white);
     await changeObjects(program.adminPort, "purge", { names, bucket, hard: true });
     const after = await ask("open", `/white.png?${query}`);
@@ -276,7 +279,7 @@ describe("an image watermark", () => {
 
   test.each([
     ["of another bucket", "http://guarded.example/marks/own.png"],
-    ["of nobody", "http://elsewhere.test/marks/own.png"],
+    ["of an unknown host", "http://elsewhere.test/marks/own.png"],
     ["of this machine", "http://127.0.0.1:1/marks/own.png"],
     ["of a metadata service", "http://169.254.169.254/latest/meta-data"],
     ["that is missing", "http://open.example/none.png"],
@@ -293,15 +296,15 @@ describe("an image watermark", () => {
     expect(origin.requests.length - before).toBe(url.endsWith("none.png") ? 1 : 0);
   });
 
-  test("needs a token too, for a token of one image would show any other: the request's, or one of its own", async () => {
+  test("needs a token, the request's or one of its own, because a token of one image would otherwise show any other", async () => {
     const sign = token("signed", "white.png");
     const url = "http://signed.example/marks/own.png";
     const withSign = (mark: string) => `/white.png?${marked(mark)}&sign=${sign}`;
     expect(statusOf(await ask("signed", withSign(url)))).toEqual([403, "-46618"]);
-    expect(asked("/marks/own.png")).toBe(1);
+    expect(requestsFor("/marks/own.png")).toBe(1);
     const own = token("signed", "marks/own.png");
     expect((await ask("signed", withSign(`${url}?sign=${own}`))).status).toBe(200);
-    // Not from memory either.
+    // The same holds once it is in memory.
     expect(statusOf(await ask("signed", withSign(url)))).toEqual([403, "-46618"]);
     expect((await ask("signed", `/white.png?${marked(url)}&sign=${token("signed")}`)).status).toBe(200);
   });

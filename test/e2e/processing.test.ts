@@ -1,5 +1,5 @@
-// Processed images over HTTP, through the whole program: what they cost the origin, what they are as objects of HTTP, and that
-// they live and die with their originals.
+// Processed images over HTTP, through the whole program: the origin requests that they cause, their validators and
+// ranges, and that they change and vanish with their originals.
 import { hash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,23 +23,23 @@ const ALIASES = {
 let jpeg: Buffer;
 let other: Buffer;
 let png: Buffer;
-/** What the origin has; everything that is not here is `jpeg`. */
+/** The origin's images by path; every other path is `jpeg`. */
 const pictures = new Map<string, Buffer | "broken" | "none">();
 let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
 
-const asked = (target: string) => origin.requests.filter((request) => request.target === target).length;
+const requestsFor = (target: string) => origin.requests.filter((request) => request.target === target).length;
 const ask = (path: string, more: Partial<GetOptions> = {}) => get({ port: program.downloadPort, path, ...more });
 const statusOf = ({ status, headers }: GetResult) => [status, headers["x-errno"]];
 const change = (what: "delete" | "undelete" | "purge", key: string, hard?: boolean) =>
   changeObjects(program.adminPort, what, { bucket: BUCKET, names: [key], ...(hard === undefined ? {} : { hard }) });
-/** Whether some variant on the disk has the bytes of this answer. */
+/** True if a variant on the disk has the bytes of this response. */
 const isVariantStored = ({ body }: GetResult) =>
   storedObjects(installation.data, `variants/${BUCKET}`).some(({ sha256 }) => sha256 === hash("sha256", body));
 const renders = () => metric(program.adminPort, "huiyuan_render_seconds_count");
 
-/** From memory or bucket. */
+/** Retries until memory or bucket serve the response. */
 async function settled(path: string, more: Partial<GetOptions> = {}): Promise<GetResult> {
   let answer = await ask(path, more);
   await eventually(async () => {
@@ -76,7 +76,7 @@ afterAll(async () => {
 });
 
 describe("a cold processed URL", () => {
-  test("costs one origin request; the original and the variant are kept", async () => {
+  test("causes one origin request, and the original and the variant are stored", async () => {
     const first = await ask("/cold.jpg?imageView2/2/w/300");
     expect([first.status, await sizeOf(first.body)]).toEqual([200, ["jpeg", 300, 225]]);
     expect(first.headers).toMatchObject({
@@ -90,10 +90,10 @@ describe("a cold processed URL", () => {
     expect(again.body.equals(first.body)).toBe(true);
     expect(again.headers.etag).toBe(first.headers.etag);
     expect((await settled("/cold.jpg")).body.equals(jpeg)).toBe(true);
-    expect(asked("/cold.jpg")).toBe(1);
+    expect(requestsFor("/cold.jpg")).toBe(1);
   });
 
-  test("asked for by 100 clients costs 1 origin request and 1 render", async () => {
+  test("requested by 100 clients causes 1 origin request and 1 render", async () => {
     const before = await renders();
     const answers = await Promise.all(Array.from({ length: 100 }, () => ask("/hundred.jpg!small")));
     expect(await sizeOf(answers[0]?.body ?? jpeg)).toEqual(["jpeg", 200, 150]);
@@ -104,22 +104,22 @@ describe("a cold processed URL", () => {
         answers[0]?.headers.etag,
       ]);
     }
-    expect(asked("/hundred.jpg")).toBe(1);
+    expect(requestsFor("/hundred.jpg")).toBe(1);
     expect(origin.requests.filter(({ target }) => target.includes("small"))).toEqual([]);
     expect((await renders()) - before).toBe(1);
   });
 
-  test("asked for by HEAD is answered with the head of a GET", async () => {
+  test("requested by HEAD gets the head of a GET", async () => {
     const head = await ask("/head.jpg?imageView2/2/w/120", { method: "HEAD" });
     expect([head.status, head.body.length]).toEqual([200, 0]);
     const whole = await settled("/head.jpg?imageView2/2/w/120");
     for (const name of ["content-type", "content-length", "etag", "last-modified"]) {
       expect([name, head.headers[name]]).toEqual([name, whole.headers[name]]);
     }
-    expect(asked("/head.jpg")).toBe(1);
+    expect(requestsFor("/head.jpg")).toBe(1);
   });
 
-  test("in ranges gets exactly its bytes", async () => {
+  test("requested in ranges returns exactly its bytes", async () => {
     const [first, last] = await Promise.all([
       ask("/ranges.jpg?imageView2/2/w/200", { headers: { Range: "bytes=0-99" } }),
       ask("/ranges.jpg?imageView2/2/w/200", { headers: { Range: "bytes=-50" } }),
@@ -128,10 +128,10 @@ describe("a cold processed URL", () => {
     expect([first.status, first.body.equals(body.subarray(0, 100))]).toEqual([206, true]);
     expect([last.status, last.body.equals(body.subarray(-50))]).toEqual([206, true]);
     expect(first.headers["content-range"]).toBe(`bytes 0-99/${body.length}`);
-    expect(asked("/ranges.jpg")).toBe(1);
+    expect(requestsFor("/ranges.jpg")).toBe(1);
   });
 
-  test("whose original the origin lacks is 404, and breaks off is 424: nothing is made of it", async () => {
+  test("gets 404 if the origin lacks the original, and 424 if its body is cut; no variant is rendered", async () => {
     pictures.set("/none.jpg", "none");
     pictures.set("/broken.jpg", "broken");
     expect(statusOf(await ask("/none.jpg?imageView2/2/w/20"))).toEqual([404, "-6101"]);
@@ -153,7 +153,7 @@ describe("a variant", () => {
     expect([unchanged.status, unchanged.headers.etag, unchanged.body.length]).toEqual([304, etag, 0]);
     const since = String(whole.headers["last-modified"]);
     expect((await ask(path, { headers: { "If-Modified-Since": since } })).status).toBe(304);
-    // Of what this URL showed before, perhaps: a variant that is shown in its place may be older.
+    // The client's date may belong to an earlier response of this URL, and the current variant may be older.
     const later = new Date(Date.parse(since) + 60_000).toUTCString();
     expect((await ask(path, { headers: { "If-Modified-Since": later } })).status).toBe(200);
     expect(statusOf(await ask(path, { headers: { "If-Unmodified-Since": later } }))).toEqual([412, "-103"]);
@@ -173,7 +173,7 @@ describe("a variant", () => {
     expect([cors.headers["access-control-allow-origin"], cors.headers.vary]).toEqual(["https://a.example", "Origin"]);
   });
 
-  test("of equal meaning is one, however it is spelled", async () => {
+  test("is shared by all spellings of its instruction", async () => {
     const first = await settled("/spelled.jpg?imageView2/2/w/90/h/80");
     const before = await renders();
     for (const query of [
@@ -194,7 +194,7 @@ describe("a variant", () => {
     expect(await renders()).toBe(before);
   });
 
-  test("survives a restart, and is neither listed among the originals nor reachable as one", async () => {
+  test("survives a restart, and is neither listed nor reachable as an original", async () => {
     const path = "/restart.jpg?imageView2/2/w/201";
     const before = await settled(path);
     await program.stop();
@@ -218,9 +218,9 @@ describe("a variant", () => {
   });
 });
 
-test("a stored original that is found damaged is fetched again, and processed then", async () => {
+test("whose stored original is found damaged is rendered after a new fetch", async () => {
   await settled("/damaged.jpg");
-  expect(asked("/damaged.jpg")).toBe(1);
+  expect(requestsFor("/damaged.jpg")).toBe(1);
   await program.stop();
   const sha256 = hash("sha256", jpeg);
   const file = join(installation.data, "blobs", sha256.slice(0, 2), sha256.slice(2, 4), sha256);
@@ -229,21 +229,21 @@ test("a stored original that is found damaged is fetched again, and processed th
   await writeFile(file, bytes);
   program = await installation.start();
   expect(await sizeOf((await ask("/damaged.jpg?imageView2/2/w/77")).body)).toEqual(["jpeg", 77, 58]);
-  expect(asked("/damaged.jpg")).toBe(2);
+  expect(requestsFor("/damaged.jpg")).toBe(2);
   expect((await settled("/damaged.jpg")).body.equals(jpeg)).toBe(true);
 });
 
 describe("an alias", () => {
-  test("means its instruction, and an object that is really named so comes first", async () => {
+  test("means its instruction, but an object of that name takes precedence", async () => {
     const [byAlias, byQuery] = [await settled("/alias.jpg!small"), await settled(`/alias.jpg?${ALIASES.small}`)];
     expect(byAlias.headers.etag).toBe(byQuery.headers.etag);
     pictures.set("/named.jpg!smaller", other);
-    // Brought under its whole name, which no alias has.
+    // Stored under its whole name, which no alias has.
     expect((await ask("/named.jpg!smaller")).body.equals(other)).toBe(true);
     expect(await sizeOf((await ask("/named.jpg!small")).body)).toEqual(["jpeg", 200, 150]);
   });
 
-  test("with an unknown query is what it is without", async () => {
+  test("ignores an unknown query", async () => {
     expect(await sizeOf((await ask("/alias.jpg!small?v=3")).body)).toEqual(["jpeg", 200, 150]);
   });
 
@@ -253,10 +253,10 @@ describe("an alias", () => {
     expect(answer.body.toString()).toContain("together");
   });
 
-  test("that the bucket does not have is part of the name", async () => {
+  test("unknown to the bucket is part of the name", async () => {
     pictures.set("/alias.jpg!none", "none");
     expect(statusOf(await ask("/alias.jpg!none"))).toEqual([404, "-6101"]);
-    expect(asked("/alias.jpg!none")).toBe(1);
+    expect(requestsFor("/alias.jpg!none")).toBe(1);
   });
 });
 
@@ -274,7 +274,7 @@ describe("an instruction", () => {
     ["imageInfo%7CimageView2/2/w/1", "imageInfo"],
     ["imageView2/2/w/1|nothing", "nothing"],
     [Array(11).fill("imageView2/2/w/9").join("|"), "pipeline"],
-  ])("%s is refused with the parameter's name, before the origin is asked", async (query, parameter) => {
+  ])("%s is refused with the parameter's name, before any fetch", async (query, parameter) => {
     const answer = await ask(`/never.jpg?${query}`);
     expect(statusOf(answer)).toEqual([400, "-106"]);
     const { code, message, requestId } = JSON.parse(answer.body.toString());
@@ -283,7 +283,7 @@ describe("an instruction", () => {
       expect.stringContaining(parameter),
       answer.headers["x-request-id"],
     ]);
-    expect(asked("/never.jpg")).toBe(0);
+    expect(requestsFor("/never.jpg")).toBe(0);
   });
 
   test("that does not fit the image is refused with the parameter's name", async () => {
@@ -295,34 +295,34 @@ describe("an instruction", () => {
     expect(large.body.toString()).toContain("imageMogr2/thumbnail, wanted ");
   });
 
-  test("of an unknown operation is no instruction: the original is the answer", async () => {
+  test("of an unknown operation is no instruction, so the original is served", async () => {
     for (const query of ["imageView3/2/w/10", "x-oss-process=image/resize,w_100", "imageView2x", "w=100"]) {
       expect([query, (await ask(`/unknown.jpg?${query}`)).body.equals(jpeg)]).toEqual([query, true]);
     }
   });
 
-  test("with ignore-error gives the original where the image cannot be processed", async () => {
+  test("with ignore-error returns the original if the image cannot be processed", async () => {
     const icon = await noisyIco(16, 16);
     pictures.set("/icon.ico", icon);
     expect(statusOf(await ask("/icon.ico?imageView2/2/w/10"))).toEqual([400, "-441"]);
     const answer = await ask("/icon.ico?imageView2/2/w/10/ignore-error/1");
     expect([answer.status, answer.headers["content-type"]]).toEqual([200, "image/x-icon"]);
     expect(answer.body.equals(icon)).toBe(true);
-    // An ICO is not processed, now or later: caches keep it as any other.
+    // An ICO is never processed, so caches may store the original as any other.
     const later = await settled("/icon.ico?imageView2/2/w/10/ignore-error/1");
     expect(later.headers["cache-control"]).toBe((await settled("/icon.ico")).headers["cache-control"]);
     expect(later.headers["cache-control"]).toMatch(/max-age=\d{3}/);
   });
 
-  test("with ignore-error gives an original that has just been fetched without asking for it again", async () => {
+  test("with ignore-error returns an original that has just been fetched without another fetch", async () => {
     const icon = await noisyIco(16, 16);
     pictures.set("/cold.ico", icon);
     const answer = await ask("/cold.ico?imageView2/2/w/10/ignore-error/1");
-    expect([answer.status, answer.body.equals(icon), asked("/cold.ico")]).toEqual([200, true, 1]);
+    expect([answer.status, answer.body.equals(icon), requestsFor("/cold.ico")]).toEqual([200, true, 1]);
     expect(answer.headers["cache-status"]).toMatch(/^huiyuan; fwd=uri-miss/);
   });
 
-  test("with ignore-error gives a damaged original as its own URL does, and makes nothing of it", async () => {
+  test("with ignore-error returns a damaged original as its own URL does, and stores no variant", async () => {
     const cut = jpeg.subarray(0, jpeg.length - 2);
     pictures.set("/cut.jpg", cut);
     const plain = await ask("/cut.jpg");
@@ -333,7 +333,7 @@ describe("an instruction", () => {
     expect((await ask("/cut.jpg?imageView2/2/w/10")).status).toBe(424);
   });
 
-  test("with ignore-error gives the original where a parameter is wrong", async () => {
+  test("with ignore-error returns the original if a parameter is wrong", async () => {
     for (const query of [
       "imageMogr2/thumbnail/abc/ignore-error/1",
       "imageView2/9/w/10/ignore-error/1",
@@ -345,7 +345,7 @@ describe("an instruction", () => {
     expect(statusOf(await ask("/wrong.jpg?imageMogr2/thumbnail/abc/ignore-error/0"))).toEqual([400, "-106"]);
   });
 
-  test("about facts is answered with JSON that has validators too", async () => {
+  test("for image facts returns JSON with validators", async () => {
     const info = await ask("/facts.jpg?imageInfo");
     expect(info.headers).toMatchObject({ "content-type": "application/json", etag: expect.any(String) });
     expect(JSON.parse(info.body.toString())).toMatchObject({
@@ -364,12 +364,12 @@ describe("an instruction", () => {
     expect(
       (await ask("/facts.jpg?imageInfo", { headers: { "If-None-Match": String(info.headers.etag) } })).status,
     ).toBe(304);
-    expect(asked("/facts.jpg")).toBe(1);
+    expect(requestsFor("/facts.jpg")).toBe(1);
   });
 });
 
 describe("format/auto", () => {
-  test("gives what Accept names, says so in Vary, and makes three variants at the most", async () => {
+  test("returns the format that Accept names, with Vary, and makes at most three variants", async () => {
     const before = await renders();
     const accepts = [
       "image/avif,image/webp,*/*",
@@ -405,8 +405,8 @@ describe("format/auto", () => {
   });
 });
 
-describe("with its original", () => {
-  test("a variant goes when that is deleted, and comes again when that does", async () => {
+describe("together with its original", () => {
+  test("a variant vanishes when the original is deleted, and is back when it is undeleted", async () => {
     const path = "/deleted.jpg?imageView2/2/w/210";
     const before = await settled(path);
     expect(isVariantStored(before)).toBe(true);
@@ -416,10 +416,10 @@ describe("with its original", () => {
     expect(statusOf(await ask("/deleted.jpg!small"))).toEqual([404, "-6101"]);
     await change("undelete", "deleted.jpg");
     expect((await ask(path)).body.equals(before.body)).toBe(true);
-    expect(asked("/deleted.jpg")).toBe(2);
+    expect(requestsFor("/deleted.jpg")).toBe(2);
   });
 
-  test("a variant changes when that is purged and the origin has another", async () => {
+  test("a variant changes when the original is purged and the origin has another", async () => {
     const path = "/purged.jpg?imageView2/2/w/220";
     const before = await settled(path);
     pictures.set("/purged.jpg", other);
@@ -432,7 +432,7 @@ describe("with its original", () => {
     expect(await sizeOf((await ask(path)).body)).toEqual(["jpeg", 220, 293]);
   });
 
-  test("a purged one that the origin still has is served, and made of the same bytes", async () => {
+  test("a variant of a purged original that the origin still has is served with the same bytes", async () => {
     const path = "/same.jpg?imageView2/2/w/230";
     const before = await settled(path);
     await change("purge", "same.jpg", false);
@@ -440,7 +440,7 @@ describe("with its original", () => {
     expect([after.status, after.headers.etag]).toEqual([200, before.headers.etag]);
   });
 
-  test("a variant is made of one that was there where that is replaced while the variant waits in line", async () => {
+  test("a variant is made of the earlier original if that is replaced while the render is queued", async () => {
     await settled("/busy.jpg");
     await settled("/waits.jpg");
     let [isOver, angle] = [false, 0];
@@ -471,12 +471,12 @@ describe("with its original", () => {
     await Promise.all(busy);
   });
 
-  test("a variant ages", async () => {
+  test("a variant becomes stale", async () => {
     const path = "/aging/a.jpg?imageView2/2/w/240";
     const began = performance.now();
     for (const { headers } of [await ask(path), await settled(path)]) {
       const left = Number(/max-age=(\d+)$/.exec(String(headers["cache-control"]))?.[1]);
-      // The original was not there before.
+      // The original was not stored before.
       const seconds = (performance.now() - began) / 1_000;
       expect(left).toBeGreaterThanOrEqual(Math.floor(3_600 - seconds) - 1);
       expect(left).toBeLessThanOrEqual(3_600);

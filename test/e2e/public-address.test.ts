@@ -1,5 +1,5 @@
-// The address that clients are told: with a real nginx that ends TLS in front, as docs/guide-switch.md has it, and in
-// settings that change while the server runs.
+// The public address in responses: behind a real nginx that terminates TLS, as in docs/guide-switch.md, and after the
+// settings change while the server runs.
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { Agent, buildConnector, fetch as fetchThrough } from "undici";
@@ -62,7 +62,7 @@ describe("behind nginx with TLS", needs("nginx"), () => {
   const clientOf = (bucket: string): Client =>
     createClient({
       ...{ endpoint: `https://${API_HOST}`, appid: APPID, bucket, ...KEYS[0] },
-      fetch: through as unknown as typeof fetch, // undici's own types differ from those of the same fetch in node
+      fetch: through as unknown as typeof fetch, // undici's own types differ from those of node's fetch.
     });
   const through = (url: string, init = {}) => fetchThrough(url, { ...init, dispatcher: agent });
   const answerOf = async (url: string) => {
@@ -74,7 +74,7 @@ describe("behind nginx with TLS", needs("nginx"), () => {
     return (await huiyuan(args)).out.trim();
   };
 
-  test("the URLs of an upload, a stat, a callback and `huiyuan sign` are one, and answer there", async () => {
+  test("an upload, a stat, a callback and `huiyuan sign` return the same URL, and nginx serves it", async () => {
     const fileid = "2016/图 1.jpg";
     const client = clientOf("photos");
     const { downloadUrl } = await client.upload(jpeg, { fileid });
@@ -95,7 +95,7 @@ describe("behind nginx with TLS", needs("nginx"), () => {
     expect(await answerOf(await signed("members", "a.jpg"))).toEqual({ status: 200, body: jpeg });
   });
 
-  test("the API's own URL of an image answers too", async () => {
+  test("the API's own URL of an image works too", async () => {
     const { url } = await clientOf("photos").upload(jpeg, { fileid: "2016/2.jpg" });
     expect(url).toBe(`https://${API_HOST}/photos/v2/${APPID}/photos/0/2016%2F2.jpg`);
     const { status, body } = await answerOf(url);
@@ -107,7 +107,7 @@ describe("behind nginx with TLS", needs("nginx"), () => {
     expect(out).toContain(`public address of ${APPID}/photos: https://${HOST}\n`);
   });
 
-  /** The location of the guide, with the port of this server. */
+  /** The guide's `location` block, with the port of this server. */
   async function guideProxy(port: number): Promise<string> {
     const text = await readFile(new URL("../../docs/guide-switch.md", import.meta.url), "utf8");
     const [, block = ""] = /```nginx\n(.*?)```/s.exec(text) ?? [];
@@ -115,7 +115,7 @@ describe("behind nginx with TLS", needs("nginx"), () => {
     return block.replace("127.0.0.1:8080", `127.0.0.1:${port}`);
   }
 
-  /** Dials nginx for every https URL without a port, whatever its host. */
+  /** Dials nginx for every https URL without a port, whatever the host. */
   async function agentFor(port: number): Promise<Agent> {
     // The certificate is for another name. The answers show that nginx passes the right host on.
     const dial = buildConnector({ ca: await readFile(CERTIFICATE), checkServerIdentity: () => undefined });
@@ -142,7 +142,7 @@ describe("a server that clients reach directly", () => {
   const call = (path: string) => callApi({ port: program.downloadPort, path, host: `${API_HOST}:8080` });
   const fileUrl = async () => (await call("/a.jpg")).data.file_url;
 
-  test("says the port that it has bound, and takes up another public address without a restart", async () => {
+  test("returns URLs with its bound port, and applies a new public address without a restart", async () => {
     const { data } = await callApi({
       port: program.downloadPort,
       path: "/a.jpg",
@@ -164,7 +164,7 @@ describe("a server that clients reach directly", () => {
       await installation.write(settingsWith(server, bucket));
       await eventually(async () => (await fileUrl()) === url, `file_url is ${url}`);
     }
-    // Only the listening port waits for a restart.
+    // Only a new listening port needs a restart.
     const notes = [...program.output.matchAll(/"restartNeededFor":(\[.*?\])/g)].map(([, keys]) => keys);
     expect(notes).toEqual(["[]", "[]", "[]", '["server.port"]']);
   });

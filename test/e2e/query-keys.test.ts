@@ -1,5 +1,5 @@
-// Buckets where one rule or domain makes queries a part of keys and another drops them: a ? of the path is never taken for the
-// beginning of a query, whichever of them stored what is there.
+// Buckets in which one rule or domain makes queries a part of keys and another drops them. A `?` in the path is never
+// taken for the start of a query, whichever rule stored the object.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -15,7 +15,7 @@ let program: Program;
 
 beforeAll(async () => {
   image = await noisyJpeg(60, 40);
-  // What is behind the image's end says which target it was.
+  // The bytes behind the image's end name the request target.
   origin = await startScriptedOrigin(async ({ target }, connection) => {
     if (target === "/none.png") return connection.send(response("", { status: "404 Not Found" }));
     await connection.send(response(Buffer.concat([image, Buffer.from(target)])));
@@ -48,7 +48,7 @@ afterAll(async () => {
 });
 
 const ask = (host: string, path: string) => get({ port: program.downloadPort, host: `${host}.example`, path });
-/** The target whose answer is shown, fresh and once it is stored. */
+/** The request target whose image is served, on the miss and once it is stored. */
 async function shown(host: string, path: string): Promise<readonly string[]> {
   const targets: string[] = [];
   const look = async () => {
@@ -67,7 +67,7 @@ test.each([
   ["rules", "/v/c?v=1", "/v/c%3Fv=1"],
   ["rules", "/v/d%3Fv=1", "/v/d?v=1"],
   ["rules", "/e.gif%253Fb", "/e.gif%3Fb"],
-])("%s: %s and then %s show what the origin has under each", async (host, ...paths) => {
+])("%s: %s and then %s serve the origin's image of each URL", async (host, ...paths) => {
   for (const path of paths) expect(await shown(host, path)).toEqual([path]);
 });
 
@@ -79,14 +79,14 @@ test.each([
   expect(await shown(second, other)).toEqual([other]);
 });
 
-test("two domains share what the same path means to both", async () => {
+test("two domains share an object if a path means the same key to both", async () => {
   expect(await shown("every", "/c%3Fb")).toEqual(["/c%3Fb"]);
   const before = origin.requests.length;
   expect(await shown("originals", "/c%3Fb?x=1")).toEqual(["/c%3Fb"]);
   expect(origin.requests).toHaveLength(before);
 });
 
-test("a stat fetches what the key means", async () => {
+test("a stat fetches the URL that the key stands for", async () => {
   const stat = (fileid: string) =>
     callApi({
       port: program.downloadPort,
@@ -96,19 +96,19 @@ test("a stat fetches what the key means", async () => {
   expect(await shown("rules", "/s.png%3Fb")).toEqual(["/s.png%3Fb"]);
   expect((await stat("s.gif?b")).code).toBe(0);
   expect(await shown("rules", "/s.gif?b")).toEqual(["/s.gif?b"]);
-  // No URL means it.
+  // No URL maps to this key.
   expect((await stat("t.png?b")).code).toBe(-197);
   expect(origin.requests.filter(({ target }) => target.startsWith("/t."))).toEqual([]);
 });
 
-test("a fallback is the object of its key", async () => {
+test("a fallback serves the object of its key", async () => {
   const missing = await ask("rules", "/none.png");
   expect([missing.status, missing.body.subarray(image.length).toString()]).toEqual([404, "/instead.gif?v=2"]);
   expect(await shown("rules", "/instead.gif?v=2")).toEqual(["/instead.gif?v=2"]);
   expect(origin.requests.filter(({ target }) => target.startsWith("/instead"))).toHaveLength(1);
 });
 
-test("a domain without a mirror shows an upload whose name has a ?, and so does one where no rule keeps queries", async () => {
+test("an upload with a ? in its name is served by a domain without a mirror, and by one whose rules drop queries", async () => {
   for (const [bucket, host] of [
     ["domains", "uploads"],
     ["plain", "plain"],

@@ -1,4 +1,4 @@
-// Requests as the SDKs of Python 2 and 3, PHP, Java and Go write them, byte for byte, and those of browsers.
+// Requests of browsers and of the SDKs for Python 2 and 3, PHP, Java and Go, byte for byte.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -178,7 +178,7 @@ describe("PHP (image-php-sdk 2.0.1)", () => {
     expect(answer).toMatchObject({ ...uploadedAs("php a.jpg"), before: "HTTP/1.1 100 Continue\r\n\r\n" });
   });
 
-  test("is told no at once, without a 100, where the signature is not good", async () => {
+  test("gets a refusal at once, without a 100, if the signature is invalid", async () => {
     const head = [
       `POST ${BASE}/refused.jpg HTTP/1.1`,
       HOST,
@@ -207,7 +207,7 @@ describe("PHP (image-php-sdk 2.0.1)", () => {
     }
   });
 
-  test("through http_proxy: an absolute target decides, whatever the Host header says; slices with an empty Expect", async () => {
+  test("sends an absolute target through http_proxy, which overrides Host, and slices with an empty Expect", async () => {
     const form = makeForm([
       { name: "op", content: "upload_slice" },
       { name: "filesize", content: String(jpeg.byteLength) },
@@ -361,7 +361,7 @@ describe("browsers", () => {
     );
   });
 
-  test("are answered to a preflight, and may read what is answered to them", async () => {
+  test("get an answer to a preflight, and may read the responses", async () => {
     const preflight = await get({
       port: program.downloadPort,
       method: "OPTIONS",
@@ -398,7 +398,7 @@ describe("paths", () => {
       ...(host === undefined ? {} : { host }),
     });
 
-  test("V1 ones mean the project's first bucket, and their userid counts", async () => {
+  test("V1 paths mean the project's first bucket, and their userid counts", async () => {
     const sign = tokenFor({ bucket: undefined, fileid: "v1.jpg", life: 600, userid: "42" });
     const answer = await upload(`/photos/v1/${APPID}/42/v1.jpg`, sign);
     expect(answer).toMatchObject(uploadedAs("v1.jpg"));
@@ -411,14 +411,14 @@ describe("paths", () => {
     });
   });
 
-  test("V2 ones take any userid as 0, and V1 tokens", async () => {
+  test("V2 paths treat any userid as 0, and accept V1 tokens", async () => {
     const sign = tokenFor({ bucket: undefined, fileid: "user.jpg", life: 600, userid: "" });
     expect(await upload(`/photos/v2/${APPID}/photos/4711/user.jpg`, sign)).toMatchObject(uploadedAs("user.jpg"));
     const other = tokenFor({ fileid: "user2.jpg", life: 600, userid: "4711" });
     expect(await upload(`/photos/v2/${APPID}/photos/4711/user2.jpg`, other)).toMatchObject({ code: -70 });
   });
 
-  test("a stat takes one slash away from the end, unless there is such a name", async () => {
+  test("a stat drops one trailing slash, unless an object has that name", async () => {
     const stat = async (path: string) => (await callApi({ port: program.downloadPort, path })).data.file_fileid;
     await upload(`${BASE}/slash.jpg`, uploadToken());
     expect(await stat("/slash.jpg/")).toBe("slash.jpg");
@@ -427,7 +427,7 @@ describe("paths", () => {
     expect(await stat("/slash.jpg")).toBe("slash.jpg");
   });
 
-  test("on hosts that serve downloads belong to them; every other host, and none, is the API's", async () => {
+  test("paths on download hosts are downloads; any other host, or none, belongs to the API", async () => {
     const target = `${BASE}/host.jpg`;
     const domain = await get({
       port: program.downloadPort,
@@ -443,7 +443,7 @@ describe("paths", () => {
     expect(old).toMatchObject({ status: 400, code: -197 });
   });
 
-  test("of images below /photos/ are downloads of the * domain", async () => {
+  test("paths of images below /photos/ are downloads of the * domain", async () => {
     const answer = await get({ port: program.downloadPort, host: "any.example", path: "/photos/v3/a.jpg" });
     expect([answer.status, answer.headers["x-errno"]]).toEqual([404, "-6101"]);
   });

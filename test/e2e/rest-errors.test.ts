@@ -1,5 +1,5 @@
-// Every code that the REST API can answer, made to occur: here those that a request alone can cause; the others, which need
-// a failing disk, origin or clock, are named with the test that causes them.
+// Provokes every code of the REST API that a request alone can cause. The other codes need a failing disk, origin or
+// clock, and are listed with the test that causes them.
 import { createHash } from "node:crypto";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
@@ -80,7 +80,7 @@ type Case = readonly [code: number, name: string, make: () => Promise<{ status: 
 
 const chunked = (body: Buffer) => `${body.length.toString(16)}\r\n${body.toString("latin1")}\r\n0\r\n`;
 
-/** Bodies that node's parser gives up, in it or behind it: who sent them is told before the connection is closed. */
+/** Bodies that node's parser rejects: the client gets the code before the connection is closed. */
 const BROKEN = [
   [
     "a length beside a trailer",
@@ -134,7 +134,7 @@ const CASES: readonly Case[] = [
   [-5995, "an empty file", () => upload("a.jpg", { form: fileForm(Buffer.alloc(0)) })],
   [-5995, "a file of 20 MB and a byte", () => upload("a.jpg", { form: fileForm(Buffer.alloc(20_971_521, jpeg)) })],
   [-5995, "a body that announces 30 MB", () => upload("a.jpg", { form: fileForm(Buffer.alloc(31_457_280)) })],
-  [-5994, "an operation that there is not", () => upload("a.jpg", { form: form({ op: "move", FileContent: jpeg }) })],
+  [-5994, "an unknown operation", () => upload("a.jpg", { form: form({ op: "move", FileContent: jpeg }) })],
   [-5993, "no form at all", () => upload("a.jpg", { form: { contentType: "image/jpeg", body: jpeg } })],
   [-5993, "no body", () => call({ path: "/a.jpg", method: "POST", sign: uploadToken() })],
   [-5993, "no boundary", () => upload("a.jpg", { form: { contentType: "multipart/form-data", body: jpeg } })],
@@ -207,9 +207,9 @@ const CASES: readonly Case[] = [
   ],
   [-1887, "another SHA-1", () => upload("a.jpg", { form: fileForm(jpeg, { sha: "0".repeat(40) }) })],
   [-1886, "a fileid that exists", () => upload("there.jpg")],
-  [-197, "a stat of what is not there", () => call({ path: "/none.jpg" })],
-  [-197, "a copy of what is not there", () => operate("copy", onceToken("none.jpg"), "none.jpg")],
-  [-197, "a delete of what is not there", () => operate("del", onceToken("none.jpg"), "none.jpg")],
+  [-197, "a stat of a missing file", () => call({ path: "/none.jpg" })],
+  [-197, "a copy of a missing file", () => operate("copy", onceToken("none.jpg"), "none.jpg")],
+  [-197, "a delete of a missing file", () => operate("del", onceToken("none.jpg"), "none.jpg")],
   [
     -97,
     "a key that is not the project's own",
@@ -252,7 +252,7 @@ const CASES: readonly Case[] = [
   ],
   [
     -77,
-    "a one-time signature that found no file",
+    "a one-time signature that was spent on a missing file",
     async () => {
       const sign = onceToken("none.jpg");
       expect(await operate("del", sign, "none.jpg")).toMatchObject({ code: -197 });
@@ -307,9 +307,9 @@ async function lastSlice(bytes: Buffer, sha: string) {
   return call({ path: "/s.jpg", form: form(parts), sign: uploadToken() });
 }
 
-/** Where the other codes are made to occur. */
+/** The tests that provoke the other codes. */
 const ELSEWHERE: Readonly<Record<number, string>> = {
-  [-5989]: "test/fault/uploads.test.ts: a full disk; test/unit/http/photos.test.ts: a body that comes too late",
+  [-5989]: "test/fault/uploads.test.ts: a full disk; test/unit/http/rest/rest.slow.test.ts: a body that comes too late",
   [-2000]: "test/e2e/rest-slices.test.ts: too many uploads in slices",
   [-199]: "test/fault/uploads.test.ts: a full disk",
   [-190]: "test/fault/uploads.test.ts: a full disk",
@@ -328,7 +328,7 @@ describe("the REST API", () => {
     expect([...all].filter((code) => !covered.has(code))).toEqual([]);
   });
 
-  test("tells the documented words, a request id, and nothing of its inside", async () => {
+  test("returns the documented texts and a request id, and no internals", async () => {
     const { headers, message, chunks } = await upload("there.jpg");
     expect(message).toBe("图片fileid已经存在");
     expect(headers).toMatchObject({
@@ -341,7 +341,7 @@ describe("the REST API", () => {
     expect(program.output).not.toContain("0123456789abcdefghijABCDEFGHIJKL");
   });
 
-  test("spends a one-time signature exactly once in a race of 50, whatever its spelling, and for good", async () => {
+  test("spends a one-time signature exactly once in a race of 50, in any spelling, and permanently", async () => {
     const sign = onceToken("there.jpg");
     const spellings = [sign, sign.replace(/=+$/, "")];
     const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => operate("copy", spellings[index % 2])));
@@ -353,7 +353,7 @@ describe("the REST API", () => {
     expect(await operate("del", sign)).toMatchObject({ code: -77 });
   });
 
-  test("takes the header before the query, and several equal signatures for one", async () => {
+  test("prefers the header to the query, and treats several equal signatures as one", async () => {
     const [good, other] = [uploadToken("carried.jpg"), uploadToken("other.jpg")].map(encodeURIComponent);
     const target = (query: string) => `/photos/v2/${APPID}/photos/0/carried.jpg?${query}`;
     const ask = (query: string, sign?: string) => call({ target: target(query), form: fileForm(jpeg), sign });
@@ -362,7 +362,7 @@ describe("the REST API", () => {
     expect(await ask(`sign=${good}&x=1&sign=${good}`)).toMatchObject({ code: 0 });
   });
 
-  test("passes a large part over that is neither field nor file", async () => {
+  test("skips a large part that is neither field nor file", async () => {
     const boundary = "passed-over";
     const { contentType, body } = makeForm([{ name: "FileContent", content: jpeg }], boundary);
     const end = Buffer.from(`--${boundary}--\r\n`);
@@ -382,7 +382,7 @@ describe("the REST API", () => {
     expect(seen).toEqual([-5990, 0, 0, -5990, 0, 0, -5990, 0, 0]);
   });
 
-  test("answers before the file has come, reads it away, and goes on with the connection", async () => {
+  test("responds before the file has arrived, discards it, and keeps the connection", async () => {
     const refused = fileForm(Buffer.alloc(1_000_000));
     const head = [
       `POST /photos/v2/${APPID}/photos/0/early.jpg HTTP/1.1`,
@@ -402,7 +402,7 @@ describe("the REST API", () => {
     ["HTTP/1.1", "Connection: close"],
     ["HTTP/1.0", "X-A: b"],
     ["HTTP/1.1", "Expect: 100-continue"],
-  ])("tells why a large upload is refused where its connection ends too: %s, %s", async (version, field) => {
+  ])("reports why a large upload is refused even if the connection ends: %s, %s", async (version, field) => {
     const refused = fileForm(Buffer.alloc(10_000_000));
     const head = [
       `POST /photos/v2/${APPID}/photos/0/early.jpg ${version}`,
@@ -414,7 +414,7 @@ describe("the REST API", () => {
     ];
     const socket = connect(program.downloadPort, "127.0.0.1");
     socket.write(`${head.join("\r\n")}\r\n\r\n`);
-    // Reads nothing before all is sent, as many a client.
+    // Like many clients, reads nothing before everything is sent.
     await new Promise<void>((resolve, reject) =>
       socket.write(refused.body, (error) => (error ? reject(error) : resolve())),
     );

@@ -1,5 +1,5 @@
-// The real npm package tencentyun@2.0.4, unmodified but for its endpoint, against the program: uploads, stats, copies and
-// deletes, with every name that its encoding makes interesting.
+// The real npm package tencentyun@2.0.4, unmodified except for its endpoint, against the program: uploads, stats,
+// copies and deletes, with names that its encoding treats specially.
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -120,7 +120,7 @@ describe("tencentyun@2.0.4", () => {
     expect((await download(copied.data.downloadUrl)).body.equals(jpeg)).toBe(true);
   });
 
-  test("uploads a file of the disk without a name, and is told the one that was made", async () => {
+  test("uploads a file from the disk without a name, and gets the generated one", async () => {
     const path = join(installation.folder, "picture.jpg");
     await writeFile(path, jpeg);
     const { code, data } = await upload(path, "");
@@ -128,7 +128,7 @@ describe("tencentyun@2.0.4", () => {
     expect((await download(data.downloadUrl)).body.equals(jpeg)).toBe(true);
   });
 
-  test("is refused with the code of each failure, and an empty data", async () => {
+  test("gets the code of each failure, and empty data", async () => {
     expect(await upload(jpeg, "twice.jpg")).toMatchObject({ code: 0 });
     expect(await upload(jpeg, "twice.jpg")).toEqual({
       httpcode: 400,

@@ -1,4 +1,5 @@
-// The REST API over a real S3 store (Ceph): what is acknowledged lies in S3, and an S3 that is away is told with a code.
+// The REST API over a real S3 store (Ceph): acknowledged changes are in S3, and an unreachable S3 is reported with a
+// code.
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CEPH_START_MS, sharedRgw } from "../helpers/ceph.ts";
@@ -67,7 +68,7 @@ describe("the REST API with store: s3", needs("ceph"), () => {
     const copied = await operate("copy", fileid);
     expect((await inS3(String(copied.data.fileid)))?.equals(jpeg)).toBe(true);
     expect(await operate("del", fileid)).toMatchObject({ code: 0 });
-    // What stays is the mark of the delete.
+    // The tombstone stays in S3.
     expect((await inS3(fileid))?.byteLength).toBe(16);
     expect([(await stat(fileid)).code, (await download(fileid)).status]).toEqual([-197, 404]);
     expect(await upload(fileid)).toMatchObject({ code: 0 });
@@ -86,7 +87,7 @@ describe("the REST API with store: s3", needs("ceph"), () => {
     expect((await inS3("race.jpg"))?.equals(images[winners[0] ?? -1] ?? Buffer.alloc(0))).toBe(true);
   });
 
-  test("slices end in S3", async () => {
+  test("an upload in slices is stored in S3", async () => {
     const image = Buffer.concat([jpeg, Buffer.from("slices")]);
     const packet = (fields: Readonly<Record<string, string | Buffer>>) =>
       callApi({
@@ -106,7 +107,7 @@ describe("the REST API with store: s3", needs("ceph"), () => {
     expect((await inS3("slices.jpg"))?.equals(image)).toBe(true);
   });
 
-  test("while S3 is away each operation has its code, nothing changes, and it goes on afterwards", async () => {
+  test("while S3 is unreachable each operation returns its code and changes nothing, and works again afterwards", async () => {
     expect(await upload("away.jpg")).toMatchObject({ code: 0 });
     proxy.turn("refuse");
     try {

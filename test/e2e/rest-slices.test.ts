@@ -1,5 +1,5 @@
-// Uploads in slices over HTTP: in the shapes of the PHP and the Java SDK, across a restart, sent twice, out of order, and
-// not at all where the bucket has the bytes already.
+// Uploads in slices over HTTP: in the formats of the PHP and the Java SDK, across a restart, sent twice, out of order,
+// and without any slice if the bucket already has the bytes.
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -59,7 +59,7 @@ async function begin(path: string, image: Buffer, sliceSize: number): Promise<st
 const send = (path: string, session: string, offset: number, fileContent: Buffer) =>
   packet(path, { op: "upload_slice", session, offset: String(offset), fileContent });
 
-/** As every client loops: until there is a url. */
+/** Sends slices until the response has a url, as every client does. */
 async function sendAll(path: string, session: string, image: Buffer, { from = 0, size = 65_536 } = {}) {
   for (let offset = from; offset < image.byteLength; offset += size) {
     const answer = await send(path, session, offset, sliceOf(image, offset, size));
@@ -82,7 +82,7 @@ const stored = (fileid: string, width = 1_200, height = 900) => ({
 });
 
 describe("slices", () => {
-  test("in the shape of the PHP SDK: 16384 bytes each, every field in every packet", async () => {
+  test("are accepted from the PHP SDK: 16384 bytes each, every field in every packet", async () => {
     const common = { op: "upload_slice", filesize: String(small.byteLength), sha: sha1(small), slice_size: "2048" };
     const begun = await packet("/php.jpg", { ...common, magicContext: "context" });
     expect(begun).toMatchObject({ status: 200, code: 0, data: { offset: 0, slice_size: 2_048 } });
@@ -97,7 +97,7 @@ describe("slices", () => {
     expect((await download("php.jpg"))?.equals(small)).toBe(true);
   });
 
-  test("in the shape of the Java SDK: an empty session first, each part text/plain in US-ASCII", async () => {
+  test("are accepted from the Java SDK: an empty session first, each part text/plain in US-ASCII", async () => {
     const image = await noisyJpeg(333, 222);
     const headers = ["Content-Type: text/plain; charset=US-ASCII", "Content-Transfer-Encoding: 8bit"];
     const fields = {
@@ -135,7 +135,7 @@ describe("slices", () => {
     expect(answer).toMatchObject(stored("java.jpg", 333, 222));
   });
 
-  test("go on after a kill -9, from the slice that the server names", async () => {
+  test("continue after a kill -9, from the slice that the server names", async () => {
     const session = await begin("/restart.jpg", jpeg, 65_536);
     for (const offset of [0, 65_536]) await send("/restart.jpg", session, offset, sliceOf(jpeg, offset, 65_536));
     await program.kill();
@@ -144,7 +144,7 @@ describe("slices", () => {
     expect(asked).toMatchObject({ code: 0, data: { session, offset: 131_072, slice_size: 65_536 } });
     expect(await sendAll("/restart.jpg", session, jpeg, { from: 131_072 })).toMatchObject(stored("restart.jpg"));
     expect((await download("restart.jpg"))?.equals(jpeg)).toBe(true);
-    // The answer was lost on its way: the last slice comes again, in another life of the server too.
+    // As if the response was lost: the last slice is sent again, also after a restart of the server.
     const last = Math.floor(jpeg.byteLength / 65_536) * 65_536;
     const again = () => send("/restart.jpg", session, last, sliceOf(jpeg, last, 65_536));
     expect(await again()).toMatchObject(stored("restart.jpg"));
@@ -156,7 +156,7 @@ describe("slices", () => {
     );
   });
 
-  test("that were taken before are taken again, and those ahead are refused", async () => {
+  test("that were accepted before are accepted again, and those ahead are refused", async () => {
     const image = await noisyJpeg(300, 200);
     const session = await begin("/again.jpg", image, 4_096);
     const first = sliceOf(image, 0, 4_096);
@@ -171,7 +171,7 @@ describe("slices", () => {
     expect(answer).toMatchObject(stored("again.jpg", 300, 200));
   });
 
-  test("of one session that are sent at once make one image", async () => {
+  test("of one session that are sent concurrently make one image", async () => {
     const image = await noisyJpeg(310, 210);
     const session = await begin("/race.jpg", image, 8_192);
     const offsets = Array.from({ length: Math.ceil(image.byteLength / 8_192) }, (_, index) => index * 8_192);
@@ -184,7 +184,7 @@ describe("slices", () => {
     expect((await download("race.jpg"))?.equals(image)).toBe(true);
   });
 
-  test("are not needed for bytes that the bucket has: only its own, and only with the right size", async () => {
+  test("are not needed for bytes that this very bucket has, if the announced size is right", async () => {
     const image = await noisyJpeg(320, 200);
     const whole = makeForm([{ name: "FileContent", content: image }]);
     expect(
@@ -212,7 +212,7 @@ describe("slices", () => {
     expect([otherBucket.code, otherBucket.data.url]).toEqual([0, undefined]);
   });
 
-  test("to a URL without a fileid make one, which all packets share", async () => {
+  test("to a URL without a fileid get one, which all packets share", async () => {
     const image = await noisyJpeg(200, 210);
     const session = await begin("", image, 16_384);
     const { code, data } = await sendAll("/", session, image, { size: 16_384 });
@@ -222,9 +222,9 @@ describe("slices", () => {
 
   test.each<[string, Record<string, string>, number]>([
     ["no sha", { filesize: "100" }, -5992],
-    ["a sha that is none", { sha: "xyz", filesize: "100" }, -5992],
+    ["an invalid sha", { sha: "xyz", filesize: "100" }, -5992],
     ["no filesize", { sha: "0".repeat(40) }, -5992],
-    ["a filesize that is no number", { sha: "0".repeat(40), filesize: "-1" }, -5992],
+    ["an invalid filesize", { sha: "0".repeat(40), filesize: "-1" }, -5992],
     ["a filesize of 0", { sha: "0".repeat(40), filesize: "0" }, -5995],
     ["a filesize over the limit", { sha: "0".repeat(40), filesize: "20971521" }, -285],
     ["a slice size over 3 MB", { sha: "0".repeat(40), filesize: "9999999", slice_size: "3145729" }, -5991],
@@ -234,7 +234,7 @@ describe("slices", () => {
     expect(await packet("/bad.jpg", { op: "upload_slice", ...fields })).toMatchObject({ status: 400, code, data: {} });
   });
 
-  test("data packets are refused with a code for each fault, and the upload goes on", async () => {
+  test("get a code for each fault of a data packet, and the upload continues", async () => {
     const image = await noisyJpeg(210, 220);
     const session = await begin("/faults.jpg", image, 4_096);
     const first = sliceOf(image, 0, 4_096);
@@ -252,12 +252,12 @@ describe("slices", () => {
     for (const [fields, code] of refusals) {
       expect(await packet("/faults.jpg", { op: "upload_slice", ...fields })).toMatchObject({ status: 400, code });
     }
-    // Another file's URL, and another project's.
+    // The URL of another file, and of another project.
     expect(await send("/other.jpg", session, 0, first)).toMatchObject({ code: -5983 });
     expect(await sendAll("/faults.jpg", session, image, { size: 4_096 })).toMatchObject(stored("faults.jpg", 210, 220));
   });
 
-  test("that make another file than was announced, or none that is an image, end their upload", async () => {
+  test("end their upload if they make another file than announced, or no image", async () => {
     const image = await noisyJpeg(100, 110);
     const changed = Buffer.from(image);
     changed[300] = (changed[300] ?? 0) ^ 1;
@@ -274,7 +274,7 @@ describe("slices", () => {
     expect(await download("text.jpg")).toBeUndefined();
   });
 
-  test("lose against an upload of the same fileid that was there first", async () => {
+  test("lose against an earlier upload of the same fileid", async () => {
     const image = await noisyJpeg(120, 110);
     const session = await begin("/taken.jpg", image, 16_384);
     const form = makeForm([{ name: "FileContent", content: small }]);
@@ -285,7 +285,7 @@ describe("slices", () => {
     expect((await download("taken.jpg"))?.equals(small)).toBe(true);
   });
 
-  test("under way are bounded for a project, and other projects are not concerned", async () => {
+  test("in progress are bounded for each project, without effect on other projects", async () => {
     const open = (index: number) =>
       packet(`/many-${index}.jpg`, {
         op: "upload_slice",

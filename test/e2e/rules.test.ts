@@ -1,4 +1,4 @@
-// Mirror types, keys and rules against a real nginx: its access log says what was asked, the catalogue what is stored.
+// Mirror types, keys and rules against a real nginx. Its access log shows the requests, and the catalogue the objects.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -28,7 +28,7 @@ const NGINX = `
   location = /query.jpg { if ($arg_token = "s3cret") { rewrite ^ /a.jpg break; } return 403; }
 `;
 
-/** A bucket of each name with a domain `<name>.example`. */
+/** A bucket for each name, with a domain `<name>.example`. */
 function buckets(mirrors: Readonly<Record<string, object>>): object {
   const all = Object.entries(mirrors).map(([name, mirror]) => ({
     name,
@@ -107,23 +107,23 @@ const storedKeys = (bucket: string) => keysIn(installation.data, `${APPID}/${buc
 const stored = (bucket: string, keys: readonly string[]) =>
   eventually(() => JSON.stringify(storedKeys(bucket)) === JSON.stringify(keys), `${bucket} holds ${keys.join(", ")}`);
 
-/** What nginx is asked while `run` goes on. nginx writes its line when its own answer has ended. */
-async function asked(count: number, run: () => Promise<void>): Promise<string[]> {
+/** The requests to nginx during `run`, at least `count`. nginx logs a request once its own response has ended. */
+async function requestsDuring(count: number, run: () => Promise<void>): Promise<string[]> {
   const before = (await nginx.accessLog()).length;
   await run();
   let lines: string[] = [];
   await eventually(async () => {
     lines = (await nginx.accessLog()).slice(before);
     return lines.length >= count;
-  }, `nginx has been asked ${count} times`);
+  }, `nginx has got ${count} requests`);
   return lines.map((line) => line.split(" ").slice(0, 2).join(" "));
 }
 
 test(
-  "originals: query and token never matter for the key, an unknown suffix does, processing waits for its original",
+  "originals: query and token are no part of the key, an unknown suffix is, and processing waits for its original",
   ON_NGINX,
   async () => {
-    const lines = await asked(4, async () => {
+    const lines = await requestsDuring(4, async () => {
       expect((await ask("originals", "/url?a=1&sign=abc")).body).toEqual(original);
       await stored("originals", ["url"]);
       expect((await ask("originals", "/url?b=2")).headers["cache-status"]).toContain("hit");
@@ -139,10 +139,10 @@ test(
 );
 
 test(
-  "processedMiss origin: the origin's own answer is passed on, a second fetch stores the original",
+  "processedMiss origin: the origin's own response is passed on, and a second fetch stores the original",
   ON_NGINX,
   async () => {
-    const lines = await asked(4, async () => {
+    const lines = await requestsDuring(4, async () => {
       const byQuery = await ask("passed", "/processed/p.jpg?imageView2/1/w/20&sign=x");
       expect([byQuery.status, byQuery.body.equals(thumb), byQuery.headers["cache-status"]]).toEqual([
         200,
@@ -164,7 +164,7 @@ test(
 );
 
 test(
-  "processedMiss origin: facts are told here, by whichever name, and no origin is asked for them",
+  "processedMiss origin: image facts are computed locally, in any spelling, and never fetched",
   ON_NGINX,
   async () => {
     const paths = [
@@ -173,7 +173,7 @@ test(
       "/processed/f3.jpg!facts",
     ];
     for (const name of ["f1", "f2", "f3"]) await writeFile(join(root, `processed/${name}.jpg`), original);
-    const lines = await asked(3, async () => {
+    const lines = await requestsDuring(3, async () => {
       for (const path of paths) {
         const { status, headers } = await ask("passed", path);
         expect([path, status, headers["content-type"]]).toEqual([path, 200, "application/json"]);
@@ -183,9 +183,9 @@ test(
   },
 );
 
-test("processedMiss origin: many who ask at once cause one fetch of each", ON_NGINX, async () => {
+test("processedMiss origin: many concurrent requests cause one fetch of each", ON_NGINX, async () => {
   await writeFile(join(root, "processed/many.jpg"), original);
-  const lines = await asked(2, async () => {
+  const lines = await requestsDuring(2, async () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => ask("passed", "/processed/many.jpg?imageView2/1/w/20")),
     );
@@ -195,8 +195,8 @@ test("processedMiss origin: many who ask at once cause one fetch of each", ON_NG
   expect(lines.filter((line) => line === "GET /processed/many.jpg")).toHaveLength(1);
 });
 
-test("everything: what looks like a path in a query is only text", ON_NGINX, async () => {
-  const lines = await asked(2, async () => {
+test("everything: a path inside a query is only text", ON_NGINX, async () => {
+  const lines = await requestsDuring(2, async () => {
     for (const path of ["/a.jpg?../../x", "/a.jpg?../%2E%2E/x"]) {
       expect((await ask("dots", path)).body).toEqual(original);
     }
@@ -207,7 +207,7 @@ test("everything: what looks like a path in a query is only text", ON_NGINX, asy
 });
 
 test("everything: each URL with its query is an object of its own", ON_NGINX, async () => {
-  const lines = await asked(4, async () => {
+  const lines = await requestsDuring(4, async () => {
     for (const path of ["/pic_key?a=xxx&b=xxx", "/pic_key", "/pic_key?imageView2/1/w/20", "/pic_key2?a=xxx&sign=abc"]) {
       expect((await ask("everything", path)).body).toEqual(original);
     }
@@ -222,8 +222,8 @@ test("everything: each URL with its query is an object of its own", ON_NGINX, as
   ]);
 });
 
-test("keyQuery as a list: these parameters belong to the key and are sent, others do neither", ON_NGINX, async () => {
-  const lines = await asked(2, async () => {
+test("keyQuery as a list: listed parameters belong to the key and are sent, others are dropped", ON_NGINX, async () => {
+  const lines = await requestsDuring(2, async () => {
     await ask("listed", "/a.jpg?v=1&x=2");
     await ask("listed", "/a.jpg?x=3");
     await stored("listed", ["a.jpg", "a.jpg?v=1"]);
@@ -247,18 +247,18 @@ test("maxKeys: URLs with further queries are passed on, not stored, and counted"
 });
 
 test("paths are rewritten for the origin, keys are not", ON_NGINX, async () => {
-  const lines = await asked(2, async () => {
+  const lines = await requestsDuring(2, async () => {
     expect((await ask("paths", "/2015/new.jpg")).status).toBe(200);
     expect((await ask("paths", "/cgi/x%26y.jpg?drop=1")).body).toEqual(original);
-    await eventually(() => storedKeys("paths").includes("cgi/x&y.jpg"), "it is stored under the URL's path");
+    await eventually(() => storedKeys("paths").includes("cgi/x&y.jpg"), "the image is stored under the URL's path");
   });
   expect(lines).toEqual(["GET /old/new.jpg", "GET /query.jpg?file=x%26y.jpg&token=s3cret"]);
   expect(storedKeys("paths")).toContain("2015/new.jpg");
   expect((await ask("paths", "/2015/..%2fnew.jpg")).status).toBe(400);
 });
 
-test("redirect and async send the client to where it may go, and only async stores", ON_NGINX, async () => {
-  const lines = await asked(1, async () => {
+test("redirect and async send the client to the origin's public URL, and only async stores", ON_NGINX, async () => {
+  const lines = await requestsDuring(1, async () => {
     const away = await ask("paths", "/away/%E5%9B%BE%20b.jpg?sign=abc");
     expect([away.status, away.headers.location, away.headers["cache-control"]]).toEqual([
       302,
@@ -267,14 +267,14 @@ test("redirect and async send the client to where it may go, and only async stor
     ]);
     const behind = await ask("paths", "/async/e.jpg");
     expect([behind.status, behind.headers.location]).toEqual([302, "https://www.example.com/pictures/e.jpg"]);
-    await eventually(() => storedKeys("paths").includes("async/e.jpg"), "it is stored behind the redirect");
+    await eventually(() => storedKeys("paths").includes("async/e.jpg"), "the image is stored after the redirect");
   });
   expect(lines).toEqual(["GET /e.jpg"]);
   expect((await ask("paths", "/async/e.jpg")).body).toEqual(original);
 });
 
 test("a rule may close a prefix, a method, a type or a size", ON_NGINX, async () => {
-  const lines = await asked(2, async () => {
+  const lines = await requestsDuring(2, async () => {
     expect((await ask("paths", "/none/a.jpg")).status).toBe(404);
     expect((await ask("paths", "/get/a.jpg", { method: "HEAD" })).status).toBe(404);
     const type = await ask("paths", "/png/h.png");
@@ -285,18 +285,18 @@ test("a rule may close a prefix, a method, a type or a size", ON_NGINX, async ()
   expect(lines).toEqual(["GET /h.png", "GET /f.jpg"]);
 });
 
-test("passQuery sends the query, and that answer is not stored", ON_NGINX, async () => {
-  const lines = await asked(3, async () => {
+test("passQuery sends the query, and the response is not stored", ON_NGINX, async () => {
+  const lines = await requestsDuring(3, async () => {
     expect((await ask("paths", "/pass/g.jpg?x=1")).headers["cache-status"]).toBe("huiyuan; fwd=uri-miss");
     expect((await ask("paths", "/pass/g.jpg?x=1")).headers["cache-status"]).toBe("huiyuan; fwd=uri-miss");
     expect(storedKeys("paths")).not.toContain("pass/g.jpg");
     await ask("paths", "/pass/g.jpg");
-    await eventually(() => storedKeys("paths").includes("pass/g.jpg"), "what needs no query is stored");
+    await eventually(() => storedKeys("paths").includes("pass/g.jpg"), "the image without a query is stored");
   });
   expect(lines).toEqual(["GET /g.jpg?x=1", "GET /g.jpg?x=1", "GET /g.jpg"]);
 });
 
-test("a fallback is shown where the origin has none, never under the requested key", ON_NGINX, async () => {
+test("a fallback is served if the origin lacks the image, never under the requested key", ON_NGINX, async () => {
   const gone = await ask("paths", "/fall404/no.jpg", { headers: { range: "bytes=0-9" } });
   expect([gone.status, gone.headers["x-errno"], gone.headers["cache-control"]]).toEqual([404, "-6101", "no-store"]);
   expect(gone.body).toEqual(thumb);
@@ -315,7 +315,7 @@ test("a fallback is shown where the origin has none, never under the requested k
 });
 
 test(
-  "headers of the client are passed on as the rule says, and never credentials or negotiation",
+  "client headers are passed on as the rule says, but never credentials or content negotiation",
   ON_NGINX,
   async () => {
     await ask("headers", "/x.jpg", {
@@ -349,7 +349,7 @@ test(
   },
 );
 
-test("two mirrors of each other find the loop at once", async () => {
+test("two mirrors of each other detect the loop at once", async () => {
   const ports = [await freePort(), await freePort()] as const;
   const make = (own: number, other: number) => {
     const bucket = {
@@ -368,7 +368,7 @@ test("two mirrors of each other find the loop at once", async () => {
     const began = performance.now();
     const answer = await get({ port: ports[0], path: "/a.jpg" });
     expect([answer.status, answer.headers["x-errno"]]).toEqual([424, "-120"]);
-    // The request that has come back must not wait for the fill that sent it.
+    // The request that has returned must not wait for the fill that sent it.
     expect(performance.now() - began).toBeLessThan(5_000);
   } finally {
     for (const one of programs) await one.stop();

@@ -1,5 +1,5 @@
-// S3 away: what the log says while clients go on asking for what only S3 could have (a few lines, not one for each), and what
-// becomes of an image when it goes between the look-up and the read.
+// S3 is unreachable: the log has a few lines for many requests that only S3 could answer, and an image is served from
+// the origin if S3 goes down between look-up and read.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -39,7 +39,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-test(`${DOWNLOADS} downloads and ${CALLS} calls that fail for it are told in a dozen lines`, async () => {
+test(`${DOWNLOADS} downloads and ${CALLS} calls that fail while S3 is down write a dozen log lines`, async () => {
   const linesBefore = program.output.split("\n").length;
   s3.failure = () => "reset";
   const statuses = new Set<unknown>();
@@ -65,7 +65,7 @@ test(`${DOWNLOADS} downloads and ${CALLS} calls that fail for it are told in a d
 test.each([
   ["downloaded", "/a.jpg"],
   ["processed", "/a.jpg?imageView2/2/w/50"],
-])("an image %s at the moment when S3 goes comes from the origin", async (_what, path) => {
+])("an image %s when S3 goes down is served from the origin", async (_what, path) => {
   s3.failure = () => undefined;
   const settings = oneBucket(mirrorOf(origin.url), {}, storeIn(s3));
   const before = await install(settings);
@@ -74,9 +74,9 @@ test.each([
   try {
     expect((await get({ port: storing.downloadPort, path: "/a.jpg" })).status).toBe(200);
     const names = () => [...s3.objects.keys()].filter((name) => name.endsWith("a.jpg"));
-    await eventually(() => names().length > 0, "it is in S3");
+    await eventually(() => names().length > 0, "the image is in S3");
     expect(await storing.stop()).toBe(0);
-    // Another machine, or this one when the copy has left its disk.
+    // Like another machine, or this one after its local copy was evicted.
     const fresh = await after.start();
     try {
       let isAway = false;
@@ -100,7 +100,7 @@ test.each([
   }
 });
 
-test("nobody is told that there is no such image while S3 cannot be asked, whatever the origin lacks", async () => {
+test("no request gets 404 while S3 is unreachable, even if the origin lacks the image", async () => {
   const rules = [{ match: { prefix: "none/" }, fallbackKey: "fall.jpg" }];
   const away = await install(oneBucket(mirrorOf(origin.url, { rules }), {}, storeIn(s3)));
   const { downloadPort: port, kill } = await away.start();
@@ -120,7 +120,7 @@ test("nobody is told that there is no such image while S3 cannot be asked, whate
   }
 });
 
-test("what S3 may have another of is soon asked for again, and what S3 has wins when it is back", async () => {
+test("an image fetched while S3 is down is soon revalidated, and the object in S3 wins once it is back", async () => {
   s3.failure = () => undefined;
   const settings = oneBucket(mirrorOf(origin.url), {}, storeIn(s3));
   const before = await install(settings);

@@ -1,5 +1,5 @@
-// What another tool has put into S3 and is no image, under a name that a mirrored domain has too: what clients are told of it,
-// and what becomes of it.
+// An object that another tool has put into S3 and that is no image, under a name that a mirrored domain has too: the
+// responses that clients get, and the object's end.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -43,8 +43,8 @@ const told = (path: string) =>
 
 test.each([
   ["the image itself", "a.jpg", ""],
-  ["what is made of it", "b.jpg", "?imageView2/2/w/50"],
-])("the origin's image is passed on and not said to be stored: %s", async (_what, fileid, query) => {
+  ["a variant", "b.jpg", "?imageView2/2/w/50"],
+])("the origin's image is passed on and not reported as stored: %s", async (_what, fileid, query) => {
   put(fileid);
   for (const _time of [1, 2]) {
     expect(await told(`/${fileid}${query}`)).toEqual([200, "huiyuan; fwd=uri-miss", "public, max-age=60"]);
@@ -52,13 +52,13 @@ test.each([
   expect(s3.objects.get(nameOf(fileid))?.bytes.toString()).toBe("not an image");
 });
 
-test("the log tells of it, in one line for all of a minute", async () => {
+test("the log reports it in one line a minute", async () => {
   put("c.jpg");
   await told("/c.jpg");
   expect(program.output.split("\n").filter((line) => line.includes("another tool"))).toHaveLength(1);
 });
 
-test("to the REST API there is no such file, and an upload takes its place", async () => {
+test("the REST API reports no such file, and an upload replaces it", async () => {
   put("d.jpg");
   const { downloadPort: port } = program;
   expect((await callApi({ port, path: "/d.jpg" })).code).toBe(-197);

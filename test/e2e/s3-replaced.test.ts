@@ -1,4 +1,4 @@
-// What has no copy on this disk and is replaced or deleted in S3 between the look-up of a request and its first byte.
+// Images without a local copy that are replaced or deleted in S3 between a request's look-up and its first byte.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -45,11 +45,11 @@ async function remove(fileid: string): Promise<void> {
 const RANGE = { range: "bytes=100-199" };
 
 test.each([
-  ["deleted is not there", "a.jpg", {}, 404],
-  ["deleted is not there, nor is a part of it", "b.jpg", RANGE, 404],
-  ["replaced is the new one", "c.jpg", {}, 200],
-  ["replaced is the new one, in part", "d.jpg", RANGE, 206],
-] as const)("an image that has been %s", async (_what, fileid, headers, status) => {
+  ["deleted gets 404", "a.jpg", {}, 404],
+  ["deleted gets 404, also for a range", "b.jpg", RANGE, 404],
+  ["replaced gets the new one", "c.jpg", {}, 200],
+  ["replaced gets the new one, also for a range", "d.jpg", RANGE, 206],
+] as const)("a request for an image that was %s", async (_what, fileid, headers, status) => {
   await upload(fileid, first);
   const [asked, changed] = [createLatch(), createLatch()];
   s3.failure = async (method, name) => {

@@ -1,4 +1,4 @@
-// What S3 has and cannot be asked about is not taken to be missing: nothing else is changed, shown or told in its place.
+// An object is not treated as missing while S3 cannot be reached: no other object is changed or served in its place.
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -14,7 +14,7 @@ const BUCKET = `${APPID}/photos`;
 let s3: ScriptedS3;
 let installations: Installation[];
 let uploader: Program;
-/** Another machine, which has no copies. */
+/** Another machine, without local copies. */
 let fresh: Program;
 let jpeg: Buffer;
 
@@ -53,19 +53,19 @@ async function ask(path: string) {
   return { body, told: [status, headers["x-errno"] ?? headers["cache-control"]] };
 }
 
-/** Resolves when S3, which may have counted as away, is asked again. */
+/** Resolves once the program sends requests to S3 again, which may have counted as down. */
 async function showAll(): Promise<void> {
   s3.failure = () => undefined;
   await eventually(async () => (await ask("/never.jpg")).told[0] === 404, "S3 is asked again");
 }
 
-/** S3 does not say what it has under the name. */
+/** S3 does not answer look-ups of the name. */
 function hide(key: string): void {
   s3.failure = (method, name) =>
     method === "HEAD" && name === `${BUCKET}/${key}` ? { status: 500, code: "InternalError" } : undefined;
 }
 
-test("a delete fails, and is carried out when it can be", async () => {
+test("a delete fails while S3 is unsure, and succeeds afterwards", async () => {
   await upload("d.jpg");
   hide("d.jpg");
   expect((await remove("d.jpg")).code).toBe(-190);
@@ -75,7 +75,7 @@ test("a delete fails, and is carried out when it can be", async () => {
   expect([(await remove("d.jpg")).code, (await remove("never.jpg")).code]).toEqual([-197, -197]);
 });
 
-test("an order for an object that is named like another with an alias does not fall upon that", async () => {
+test("a change of an object whose name ends in an alias does not affect the original instead", async () => {
   await upload("o.jpg");
   await upload("o.jpg!small");
   const names = ["http://any.example/o.jpg!small"];
@@ -88,7 +88,7 @@ test("an order for an object that is named like another with an alias does not f
   expect(await sizeOf((await ask("/o.jpg!small")).body)).toEqual(["jpeg", 40, 30]);
 });
 
-test("what an alias makes is shown for a minute at most while an object may be named so", async () => {
+test("an alias's variant may be cached for a minute at most while an object of that name may exist", async () => {
   const named = await noisyJpeg(64, 80);
   await upload("a.jpg");
   await upload("a.jpg!small", named);
@@ -102,7 +102,7 @@ test("what an alias makes is shown for a minute at most while an object may be n
   expect((await ask("/a.jpg!small")).body.equals(named)).toBe(true);
 });
 
-test("nor is it said to be missing for want of an original", async () => {
+test("an alias's name does not get 404 because the original is missing", async () => {
   hide("none.jpg!small");
   expect((await ask("/none.jpg!small")).told).toEqual([500, "-101"]);
   expect((await ask("/none.jpg!small?imageView2/2/w/9")).told).toEqual([500, "-101"]);
@@ -112,7 +112,7 @@ test("nor is it said to be missing for want of an original", async () => {
   expect((await ask("/style.jpg!other")).told).toEqual([500, "-101"]);
 });
 
-test("a mark that may be there is no fault of the instruction", async () => {
+test("a watermark that may exist is not reported as a fault of the instruction", async () => {
   await upload("ground.jpg");
   await upload("m.jpg", await noisyJpeg(40, 30));
   const url = Buffer.from("http://any.example/m.jpg").toString("base64url");

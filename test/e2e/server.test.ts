@@ -1,4 +1,4 @@
-// The server around the downloads: bad requests, reload, health, metrics, stopping.
+// The server around downloads: bad requests, reload, health, metrics, stopping.
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -92,7 +92,7 @@ describe("bad requests get a 4xx, a code and a request id", () => {
     expect(answer.body).not.toMatch(/at .*\.js|node_modules/);
   });
 
-  test("a path without a name says what this is, and takes no other method", async () => {
+  test("a path without a name describes the service, and allows GET and HEAD only", async () => {
     for (const path of ["/", "/?v=1"]) {
       const root = await get({ port: program.downloadPort, path });
       expect([root.status, root.headers["x-errno"]]).toEqual([404, "-6101"]);
@@ -106,24 +106,24 @@ describe("bad requests get a 4xx, a code and a request id", () => {
     }
   });
 
-  test("nothing of them reached the origin", () => {
+  test("no bad request reaches the origin", () => {
     expect(origin.requests).toHaveLength(0);
   });
 
-  test("an HTTP/1.0 request may leave Host out: the domain for any host answers it", async () => {
+  test("an HTTP/1.0 request without Host is served by the domain for any host", async () => {
     const answer = await sendRaw(program.downloadPort, "GET /no-host.jpg HTTP/1.0\r\n\r\n");
     expect(answer.status).toBe(200);
     expect(answer.head).toMatch(new RegExp(`^Content-Length: ${jpeg.length}\r?$`, "im"));
   });
 
-  test("an instruction that cannot be read is answered 400 before the origin is asked, never with the original", async () => {
+  test("an invalid instruction gets 400 before any fetch, never the original", async () => {
     for (const path of ["/p.jpg?imageView2/9/w/100", "/p.jpg?imageMogr2%2Fthumbnail%2F50y", "/p.jpg?watermark/2"]) {
       const answer = await get({ port: program.downloadPort, path });
       expect([path, answer.status, answer.headers["x-errno"]]).toEqual([path, 400, "-106"]);
     }
   });
 
-  test("an unknown host is 404 where no domain answers any other", async () => {
+  test("an unknown host gets 404 if no domain serves any host", async () => {
     const other = await install({
       projects: [{ appid: APPID, keys: [{ secretId: "A", secretKey: "B" }], buckets: [{ name: "photos" }] }],
     });
@@ -142,7 +142,7 @@ describe("bad requests get a 4xx, a code and a request id", () => {
   });
 });
 
-test("a stored answer has validators and no cookie, and conditions and ranges hold", async () => {
+test("a stored image has validators and no cookie, and conditions and ranges work", async () => {
   const path = "/plain.jpg";
   const first = await get({ port: program.downloadPort, path });
   expect([first.status, first.headers["set-cookie"]]).toEqual([200, undefined]);
@@ -193,7 +193,7 @@ test("a stored answer has validators and no cookie, and conditions and ranges ho
   expect(headHeaders).toEqual(getHeaders);
 });
 
-test("a 404 of the origin is remembered, and is no failure", async () => {
+test("a 404 of the origin is cached, and counts as no failure", async () => {
   for (let time = 0; time < 3; time += 1) {
     const answer = await get({ port: program.downloadPort, path: "/gone.jpg" });
     expect([answer.status, answer.headers["x-errno"], answer.headers["cache-control"]]).toEqual([
@@ -205,7 +205,7 @@ test("a 404 of the origin is remembered, and is no failure", async () => {
   expect(origin.requests.filter((one) => one.target === "/gone.jpg")).toHaveLength(1);
 });
 
-test("health, readiness and metrics answer on the admin port, and only under its own names", async () => {
+test("health, readiness and metrics are served on the admin port, and only under its own host names", async () => {
   const admin = (path: string, host = "localhost", headers = {}) =>
     get({ port: program.adminPort, path, host, headers });
   expect((await admin("/healthz")).status).toBe(200);
@@ -220,7 +220,7 @@ test("health, readiness and metrics answer on the admin port, and only under its
   expect((await admin("/nothing")).status).toBe(404);
 });
 
-test("a faulty settings file is refused and told; a good one takes effect without dropping a request", async () => {
+test("a faulty settings file is refused and reported, and a valid one takes effect without dropping a request", async () => {
   const slow = get({ port: program.downloadPort, path: "/slow-reload.jpg" });
   await eventually(
     () => origin.requests.some((one) => one.target === "/slow-reload.jpg"),
@@ -230,11 +230,11 @@ test("a faulty settings file is refused and told; a good one takes effect withou
   await eventually(
     async () =>
       /is refused/.test((await get({ port: program.adminPort, path: "/readyz", host: "localhost" })).body.toString()),
-    "the fault is told",
+    "the fault is reported",
   );
   expect((await get({ port: program.downloadPort, path: "/plain.jpg" })).status).toBe(200);
   expect(program.output).toMatch(/faults/);
-  // The best of three: a machine that has stopped for a moment says nothing of the program.
+  // The best of three, because a pause of the machine says nothing about the program.
   const took: number[] = [];
   for (const seconds of [5, 6, 7]) {
     const cacheControl = `public, max-age=${seconds}`;
@@ -252,34 +252,34 @@ test("a faulty settings file is refused and told; a good one takes effect withou
   expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
 });
 
-test("SIGHUP has the settings read again, changed or not, and ends nothing", async () => {
+test("SIGHUP reloads the settings, changed or not, and interrupts no request", async () => {
   const inForce = () => program.output.split("new settings are in force").length;
   const before = inForce();
   process.kill(program.pid, "SIGHUP");
-  await eventually(() => inForce() > before, "they are read again");
+  await eventually(() => inForce() > before, "the settings are reloaded");
   expect((await get({ port: program.downloadPort, path: "/plain.jpg" })).status).toBe(200);
 });
 
-test("an edited notFound page is taken up, and a settings file that is gone is told until it is back", async () => {
+test("an edited notFound page is reloaded, and a missing settings file is reported until it is back", async () => {
   const readyz = async () =>
     (await get({ port: program.adminPort, path: "/readyz", host: "localhost" })).body.toString();
   const page = async () => (await get({ port: program.downloadPort, path: "/gone-page.jpg" })).body.toString();
   await writeFile(join(installation.folder, "404.html"), "<p>one");
   await installation.write(oneBucket(mirrorOf(origin.url), { notFound: { file: "./404.html" } }));
-  await eventually(async () => (await page()) === "<p>one", "the page is shown");
+  await eventually(async () => (await page()) === "<p>one", "the page is served");
   await writeFile(join(installation.folder, "404.html"), "<p>another");
-  await eventually(async () => (await page()) === "<p>another", "the new page is shown");
+  await eventually(async () => (await page()) === "<p>another", "the new page is served");
 
   const text = await readFile(installation.file);
   await rm(installation.file);
-  await eventually(async () => /settings file .*cannot be read/s.test(await readyz()), "it is told");
+  await eventually(async () => /settings file .*cannot be read/s.test(await readyz()), "the fault is reported");
   expect(program.output).toMatch(/faults[^\n]*cannot be read \(ENOENT\)/);
   expect((await page()) === "<p>another").toBe(true);
   await writeFile(installation.file, text);
-  await eventually(async () => !/settings file/.test(await readyz()), "it is told no more");
+  await eventually(async () => !/settings file/.test(await readyz()), "the fault is no longer reported");
 });
 
-test.skipIf(process.platform !== "linux")("a data folder where none can be made ends the start at once", async () => {
+test.skipIf(process.platform !== "linux")("a data folder that cannot be created stops the start at once", async () => {
   const other = await install({ ...oneBucket(undefined) });
   try {
     await writeFile(other.file, (await readFile(other.file, "utf8")).replace(other.data, "/proc/huiyuan/data"));
@@ -290,7 +290,7 @@ test.skipIf(process.platform !== "linux")("a data folder where none can be made 
   }
 });
 
-test("a reload drops no request that waits for the origin's connections", async () => {
+test("a reload drops no request that waits for a connection to the origin", async () => {
   const waiting = await startScriptedOrigin(async (_request, connection) => {
     await connection.pause(700);
     await connection.send(response(jpeg));
@@ -316,7 +316,7 @@ test("a reload drops no request that waits for the origin's connections", async 
   }
 });
 
-test("SIGTERM lets a running download end, and exits 0", async () => {
+test("SIGTERM lets a running download finish, and exits 0", async () => {
   const slow = get({ port: program.downloadPort, path: "/slow-stop.jpg" });
   await eventually(
     () => origin.requests.some((one) => one.target === "/slow-stop.jpg"),

@@ -1,5 +1,5 @@
-// docs/examples/signing: each language makes the tokens of the known answers, and any token as this program reads it.
-// A language is skipped if this machine lacks it; .ci/run installs all but Go and Java, which take over 100 MB.
+// docs/examples/signing: each language computes the tokens of the test vectors, and tokens that this program accepts. A
+// language is skipped if this machine lacks it; .ci/run installs all but Go and Java, which take over 100 MB.
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,7 +23,7 @@ const VECTORS = fixture.vectors.filter(({ u }) => u === "0");
 interface Language {
   readonly name: string;
   readonly tools: readonly ServiceName[];
-  /** Once, into `built`. */
+  /** Compiles the example once, into `built`. */
   readonly build?: (built: string) => readonly [string, ...string[]];
   readonly command: (built: string) => readonly [string, ...string[]];
 }
@@ -52,7 +52,7 @@ const LANGUAGES: readonly Language[] = [
   },
 ];
 
-/** What shells, forms, URLs and the token itself could mistake for something of theirs, and the longest. */
+/** A fileid with characters that shells, forms, URLs and the token treat specially, and the longest fileid. */
 const FILEIDS = ["/a//b+c %2F&?#=&f=d'\"`$(id)\\~!*()图😀.jpg", "x".repeat(128)];
 const PLACE = {
   appid: "10001234",
@@ -68,7 +68,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(built, { recursive: true, force: true }));
 
-test("there are known answers", () => expect(VECTORS).toHaveLength(4));
+test("the test vectors exist", () => expect(VECTORS).toHaveLength(4));
 
 for (const { name, tools, build, command } of LANGUAGES) {
   describe(`${name} (needs ${tools.join(", ")})`, needs(...tools), () => {

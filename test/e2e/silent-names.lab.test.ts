@@ -1,5 +1,5 @@
-// Names whose server says nothing, with the real getaddrinfo: they hold the threads that look names up, and neither the origins of
-// others nor a stop wait for them.
+// Host names whose DNS server never answers, with the real getaddrinfo. They block look-up threads, but neither other
+// origins nor a stop wait for them.
 import { randomInt } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/s
 import { needs } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 
-/** More than one dialer may have on threads. */
+/** More names than one dialer may look up on threads at once. */
 const REDIRECTS = 30;
 const SILENT = [
   "one.silent.test",
@@ -34,13 +34,16 @@ interface Lab {
   readonly program: Program;
   readonly names: NameServer;
   readonly redirecting: ScriptedOrigin;
-  /** The status of a new image of that domain. */
+  /** The status of a request for a new image of that domain. */
   status(host: string): Promise<number>;
 }
 
-/** Domains: `named` and `in-hosts` lead to a good origin, `one` and `two` to silent names, `redirecting` to as many as are asked for. */
+/**
+ * Domains: `named` and `in-hosts` have a good origin, and `one` and `two` have silent names. The origin of
+ * `redirecting` redirects each request to another silent name.
+ */
 async function start(): Promise<Lab> {
-  // glibc knows no other port. Loopback has many addresses, and others on this machine may be testing too.
+  // glibc uses port 53 only. A random loopback address avoids a clash with other tests on this machine.
   const host = `127.53.${randomInt(256)}.${randomInt(1, 255)}`;
   const silent = Object.fromEntries(SILENT.map((name) => [name, "silent"] as const));
   const names = await startNameServer({ "good.test": ["127.0.0.1"], ...silent }, { host, port: 53 });
@@ -90,28 +93,28 @@ async function withNameServer(address: string): Promise<readonly string[]> {
 }
 
 describe("names whose server is silent", needs("an /etc of its own"), () => {
-  test("do not keep the origins of others from being asked", async () => {
+  test("do not block other origins", async () => {
     const { names, status } = await start();
     const silent = [status("one"), status("two")];
-    await eventually(() => SILENT.slice(0, 2).every((name) => names.asked(name) > 0), "both threads are held");
+    await eventually(() => SILENT.slice(0, 2).every((name) => names.asked(name) > 0), "both threads are blocked");
     expect([await status("named"), await status("in-hosts"), await status("named")]).toEqual([200, 200, 200]);
     expect(await Promise.all(silent)).toEqual([424, 424]);
   });
 
-  test("do not either when one origin redirects to many of them", async () => {
+  test("do not block other origins when one origin redirects to many of them", async () => {
     const { redirecting, status } = await start();
     const silent = Array.from({ length: REDIRECTS }, () => status("redirecting"));
-    await eventually(() => redirecting.requests.length === REDIRECTS, "all are sent elsewhere");
+    await eventually(() => redirecting.requests.length === REDIRECTS, "all requests are redirected");
     expect([await status("named"), await status("in-hosts"), await status("named")]).toEqual([200, 200, 200]);
     expect(new Set(await Promise.all(silent))).toEqual(new Set([424]));
-    // For those that wait for a thread still, before 4 times 2 s are over.
+    // Some requests still wait for a thread, because 4 times 2 s are not over.
     expect([await status("named"), await status("in-hosts")]).toEqual([200, 200]);
   });
 
-  test("hold up a stop for 2 s", async () => {
+  test("delay a stop by 2 s", async () => {
     const { program, names, status } = await start();
     const silent = [status("one"), status("two")];
-    await eventually(() => SILENT.slice(0, 2).every((name) => names.asked(name) > 0), "both threads are held");
+    await eventually(() => SILENT.slice(0, 2).every((name) => names.asked(name) > 0), "both threads are blocked");
     expect(await Promise.all(silent)).toEqual([424, 424]);
     const began = performance.now();
     expect(await program.stop()).toBe(0);

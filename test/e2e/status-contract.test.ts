@@ -1,5 +1,5 @@
-// The status contract: what each result of an origin is to the client (status, X-ErrNo), under transparentErrors too, and
-// whether it is stored. Nothing of a failing answer but its status ever reaches a client.
+// The status contract: the client's status and X-ErrNo for each result of an origin, also under transparentErrors, and
+// whether it is stored. Only the status of a failing response ever reaches a client.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -18,13 +18,13 @@ import { APPID, KEYS } from "../helpers/settings.ts";
 const PLAIN = "plain.test";
 const TRANSPARENT = "transparent.test";
 const DEAD = "dead.test";
-/** In every failing answer of the origin; no client may see it. */
+/** Part of every failing response of the origin; no client may see it. */
 const SECRET = "the-origin-says";
 
 interface Row {
   readonly result: string;
   readonly script: (jpeg: Buffer) => Script;
-  /** `<status>[ <X-ErrNo>]`; `broken` where the connection breaks after a 200. */
+  /** `<status>[ <X-ErrNo>]`; `broken` if the connection breaks after a 200. */
   readonly plain: string;
   /** Default: as `plain`. */
   readonly transparent?: string;
@@ -120,14 +120,14 @@ function told({ status, headers, body, isWhole }: GetResult): string {
 }
 
 beforeAll(async () => {
-  // Larger than the kernels' first window, so that half of it is on its way before the end.
+  // Larger than the kernel's first window, so that half of it is sent before the end.
   jpeg = await noisyJpeg(640, 480);
   origin = await startScriptedOrigin(
     Object.fromEntries(ROWS.map(({ result, script }) => [pathOf(result), script(jpeg)])),
   );
   const mirror = {
     timeouts: { connect: "1s", firstByte: "1s", idle: "1s", total: "5s" },
-    // Each failure is asked for on its own.
+    // Each failure is requested on its own.
     breaker: { failures: 10_000 },
     origins: [{ type: "site", url: origin.url, allowPrivate: true }],
   };
@@ -164,11 +164,11 @@ describe.each([PLAIN, TRANSPARENT])("%s", (host) => {
   });
 });
 
-test("an origin that cannot be reached is 424, transparent or not", async () => {
+test("an unreachable origin gives 424, transparent or not", async () => {
   expect(told(await ask(DEAD, "/a.jpg"))).toBe("424 -902");
 });
 
-test("a HEAD is told what a GET is", async () => {
+test("HEAD gets the same result as GET", async () => {
   expect(told(await ask(PLAIN, pathOf("503"), "HEAD"))).toBe("424 -120");
   expect(told(await ask(TRANSPARENT, pathOf("503"), "HEAD"))).toBe("503 -120");
 });

@@ -1,4 +1,4 @@
-// How long a stop may take: nobody idle is waited for, a client that does not read gets 5 s, a fetch that hangs 10 s.
+// The duration of a stop: it does not wait for idle clients, and gives a client that does not read 5 s, a fetch 10 s.
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { eventually, type Installation, install, type Program, type StartOptions
 import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
-// More than any socket takes in; bytes behind a whole image are fine.
+// More than any socket buffers; bytes behind a whole image are allowed.
 const LARGE_BYTES = 16_000_000;
 
 let jpeg: Buffer;
@@ -43,7 +43,7 @@ async function stopTime(program: Program): Promise<number> {
   return performance.now() - began;
 }
 
-/** A client that asks and takes nothing of the answer; resolves when the first bytes of it are on their way. */
+/** A client that sends a request and reads nothing of the response. */
 function askWithoutReading(port: number, path: string) {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {}); // The stop resets it.
@@ -51,9 +51,9 @@ function askWithoutReading(port: number, path: string) {
   return socket;
 }
 
-// They wait for different programs, not for each other.
+// Concurrent: each test stops a program of its own.
 describe.concurrent("a stop", () => {
-  test("takes less than 2 s while a client keeps a connection that it does not use", async () => {
+  test("takes less than 2 s while a client keeps an idle connection", async () => {
     const program = await start();
     const agent = new Agent({ keepAlive: true });
     const options = { host: "127.0.0.1", port: program.downloadPort, path: "/a.jpg", agent };
@@ -67,13 +67,13 @@ describe.concurrent("a stop", () => {
     agent.destroy();
   });
 
-  test("takes 5 s while a client does not read its answer", async () => {
+  test("takes 5 s while a client does not read its response", async () => {
     const program = await start();
     const before = origin.requests.length;
     const socket = askWithoutReading(program.downloadPort, "/large.jpg");
     await eventually(
       () => origin.requests.slice(before).some(({ target }) => target === "/large.jpg"),
-      "the image is asked for",
+      "the image is fetched",
     );
     const milliseconds = await stopTime(program);
     expect(milliseconds).toBeGreaterThan(4_500);
@@ -81,24 +81,21 @@ describe.concurrent("a stop", () => {
     socket.destroy();
   });
 
-  test("gives a fetch its time and takes less than 10 s while an origin goes on and on", async () => {
+  test("waits for a fetch and takes less than 10 s while an origin hangs", async () => {
     const program = await start();
     const socket = askWithoutReading(program.downloadPort, "/hanging.jpg");
-    await eventually(() => origin.requests.some(({ target }) => target === "/hanging.jpg"), "the image is asked for");
+    await eventually(() => origin.requests.some(({ target }) => target === "/hanging.jpg"), "the image is fetched");
     const milliseconds = await stopTime(program);
     expect(milliseconds).toBeGreaterThan(7_000);
     expect(milliseconds).toBeLessThan(10_000);
     socket.destroy();
   });
 
-  test("takes less than 10 s also when the clock is set back meanwhile", async () => {
+  test("takes less than 10 s even if the clock is set back meanwhile", async () => {
     const preload = new URL("../helpers/clock-set-back.mjs", import.meta.url).href;
     const program = await start({ nodeFlags: ["--import", preload] });
     const socket = askWithoutReading(program.downloadPort, "/hanging-on.jpg");
-    await eventually(
-      () => origin.requests.some(({ target }) => target === "/hanging-on.jpg"),
-      "the image is asked for",
-    );
+    await eventually(() => origin.requests.some(({ target }) => target === "/hanging-on.jpg"), "the image is fetched");
     expect(await stopTime(program)).toBeLessThan(10_000);
     socket.destroy();
   });

@@ -1,58 +1,77 @@
-// What an origin takes back while an older version still arrives through another domain of the bucket.
-import { expect, onTestFinished, test } from "vitest";
+// An image that the origin withdraws while an older version is still being fetched through another domain of the
+// bucket.
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, install } from "../helpers/program.ts";
-import { head, response, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
-test.each([
-  ["has none any more", head("404 Not Found", [["Content-Length", "0"]]), 404],
-  ["lets nothing be kept", undefined, 200],
-] as const)(
-  "once its origin %s, what arrives is given to who asked for it, and not stored",
-  async (_what, gone, status) => {
-    const [old, fresh] = await Promise.all([noisyJpeg(640, 480), noisyJpeg(64, 48)]);
-    const taken = gone ?? response(fresh, { headers: { "Cache-Control": "no-store" } });
-    let goOn = () => {};
-    const origin = await startScriptedOrigin(async (_request, connection) => {
-      if (origin.requests.length > 1) return connection.send(taken);
-      await connection.send(head("200 OK", [["Content-Length", String(old.length)]]));
-      await connection.send(old.subarray(0, old.length / 2));
-      await new Promise<void>((resolve) => {
-        goOn = resolve;
-      });
-      await connection.send(old.subarray(old.length / 2));
-    });
-    onTestFinished(() => origin.close());
-    const mirror = {
-      negativeTtl: "0s",
-      freshness: { mode: "origin", ttl: "60s", staleIfError: "0s", onGone: "remove" },
-    };
-    const source = { type: "site", url: origin.url, allowPrivate: true };
-    // Alike in all they would share one mirror, and so the fetch.
-    const domains = ["one.test", "other.test"].map((host, index) => ({
-      host,
-      mirror: { ...mirror, origins: [{ ...source, connections: 8 + index }] },
-    }));
-    const buckets = [{ name: "photos", domains }];
-    const installation = await install({ projects: [{ appid: APPID, keys: [KEYS[0]], buckets }] });
-    onTestFinished(() => installation.remove());
-    const program = await installation.start();
-    onTestFinished(async () => void (await program.stop()));
-    const ask = (host: string) => get({ port: program.downloadPort, host, path: "/a.jpg" });
+/** The origin's second response to each path, and the status that clients get from then on. */
+const ROWS = [
+  { why: "has lost the image", path: "/lost.jpg", status: 404 },
+  { why: "forbids to store it", path: "/unstorable.jpg", status: 200 },
+] as const;
 
-    const first = ask("one.test");
-    await eventually(() => origin.requests.length === 1, "the first question");
-    // Questions are told apart by their milliseconds.
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect((await ask("other.test")).status).toBe(status);
-    goOn();
-    expect((await first).body.equals(old)).toBe(true);
-    await program.stop();
-    const again = await installation.start();
-    onTestFinished(async () => void (await again.stop()));
-    const later = await get({ port: again.downloadPort, host: "one.test", path: "/a.jpg" });
-    expect([later.status, later.body.equals(old)]).toEqual([status, false]);
-  },
-);
+let old: Buffer;
+let origin: ScriptedOrigin;
+let installation: Installation;
+let program: Program;
+let goOn = () => {};
+
+const requests = (path: string) => origin.requests.filter(({ target }) => target === path).length;
+const ask = (host: string, path: string) => get({ port: program.downloadPort, host, path });
+
+beforeAll(async () => {
+  const images = await Promise.all([noisyJpeg(640, 480), noisyJpeg(64, 48)]);
+  old = images[0];
+  const unstorable = response(images[1], { headers: { "Cache-Control": "no-store" } });
+  const lost = head("404 Not Found", [["Content-Length", "0"]]);
+  origin = await startScriptedOrigin(async ({ target }, connection) => {
+    if (requests(target) > 1) return connection.send(target === "/lost.jpg" ? lost : unstorable);
+    await connection.send(head("200 OK", [["Content-Length", String(old.length)]]));
+    await connection.send(old.subarray(0, old.length / 2));
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    await connection.send(old.subarray(old.length / 2));
+  });
+  const mirror = {
+    negativeTtl: "0s",
+    freshness: { mode: "origin", ttl: "60s", staleIfError: "0s", onGone: "remove" },
+  };
+  const source = { type: "site", url: origin.url, allowPrivate: true };
+  // With equal settings they would share one mirror, and so the fetch.
+  const domains = ["one.test", "other.test"].map((host, index) => ({
+    host,
+    mirror: { ...mirror, origins: [{ ...source, connections: 8 + index }] },
+  }));
+  const buckets = [{ name: "photos", domains }];
+  installation = await install({ projects: [{ appid: APPID, keys: [KEYS[0]], buckets }] });
+  program = await installation.start();
+});
+afterAll(async () => {
+  goOn();
+  await program?.stop();
+  await origin?.close();
+  await installation?.remove();
+});
+
+test.each(ROWS)("once its origin $why, a pending fetch is served to its client", async ({ path, status }) => {
+  const first = ask("one.test", path);
+  await eventually(() => requests(path) === 1, "the first fetch");
+  // The order of fetches is decided by their milliseconds.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect((await ask("other.test", path)).status).toBe(status);
+  goOn();
+  expect((await first).body.equals(old)).toBe(true);
+});
+
+test("no such fetch is stored", async () => {
+  await program.stop();
+  program = await installation.start();
+  for (const { path, status } of ROWS) {
+    const later = await ask("one.test", path);
+    expect([path, later.status, later.body.equals(old)]).toEqual([path, status, false]);
+  }
+});

@@ -1,4 +1,4 @@
-// Token 防盗链 and Referer lists through the socket: who gets in, with which codes, and what caches are told.
+// Token 防盗链 (hotlink protection) and Referer lists on the wire: access, codes, and Cache-Control and Vary for caches.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeToken } from "../../src/sign/token.ts";
 import { get } from "../helpers/get.ts";
@@ -75,7 +75,7 @@ afterAll(async () => {
 });
 
 describe("tokens", () => {
-  test("a bound and an unbound token let in, privately and no longer than they live", async () => {
+  test("a bound and an unbound token give access, with private caching no longer than their lifetime", async () => {
     const bound = await ask(
       HOSTS.reuse,
       "/a b.jpg".replace(" ", "%20"),
@@ -126,7 +126,7 @@ describe("tokens", () => {
     expect((await ask(HOSTS.once, "/once.jpg", sign)).headers["x-errno"]).toBe("-77");
   });
 
-  test("oneTimeDownloads: reuse serves again and again, refuse never", async () => {
+  test("oneTimeDownloads: reuse serves every time, and refuse never", async () => {
     const sign = token({ bucket: "reuse", fileid: "again.jpg" });
     for (let time = 0; time < 3; time += 1) {
       const answer = await ask(HOSTS.reuse, "/again.jpg", sign);
@@ -137,7 +137,7 @@ describe("tokens", () => {
     );
   });
 
-  test("a white-listed Referer needs no token; another, or none, is refused", async () => {
+  test("a white-listed Referer needs no token, and any other, or none, is refused", async () => {
     const friend = await ask(HOSTS.listed, "/r.jpg", undefined, { Referer: "https://www.friend.example/page" });
     expect([friend.status, friend.headers.vary]).toEqual([200, expect.stringMatching(/Referer/)]);
     for (const headers of [{}, { Referer: "https://friend.example.evil.example/" }]) {
@@ -185,7 +185,7 @@ describe("tokens", () => {
     expect((await old()).status).toBe(200);
     await installation.write(settings([{ ...KEYS[0], enabled: false }, KEYS[1]]));
     await until(403, old);
-    // The very token that was remembered as good before.
+    // The very token that was cached as valid before.
     expect((await ask(HOSTS.reuse, "/rotate.jpg", sameOld)).status).toBe(403);
     expect((await fresh()).status).toBe(200);
   });

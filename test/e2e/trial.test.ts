@@ -1,4 +1,4 @@
-// `huiyuan try` as its own process: what it says of the site that is named, and that nothing of it stays.
+// `huiyuan try` as its own process: its report on the given site, and that it leaves no files behind.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
@@ -31,7 +31,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A site with one image at /a.jpg and this home page, which answers from when `opened` resolves. Returns its port. */
+/** A site with one image at /a.jpg and this home page, which responds once `opened` resolves. Returns its port. */
 async function startSite(page: string, opened = Promise.resolve()): Promise<number> {
   const image = await noisyJpeg(64, 64);
   site = createServer(async (request, response) => {
@@ -44,7 +44,7 @@ async function startSite(page: string, opened = Promise.resolve()): Promise<numb
   return (site.address() as AddressInfo).port;
 }
 
-/** Its temporary folder lies in `folder`. */
+/** Starts `huiyuan try`; its temporary folder is inside `folder`. */
 function startTrial(...args: string[]): ChildProcess {
   trial = spawn(process.execPath, [MAIN, "try", "--admin-port", "0", ...args], {
     env: { ...process.env, TMPDIR: folder },
@@ -72,7 +72,7 @@ async function ended(child: ChildProcess): Promise<number | null> {
   return child.exitCode;
 }
 
-test("every picture of the trial's own page is served, those that are processed too, and costs the site one request", async () => {
+test("every picture of the trial's own page is served, also processed ones, and causes one site request", async () => {
   const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json"), "{"));
   const page = await (await fetch(report.galleryUrl)).text();
   const sources = [...page.matchAll(/<img src="([^"]*)"/g)].map((match) => (match[1] ?? "").replaceAll("&amp;", "&"));
@@ -92,9 +92,9 @@ test("every picture of the trial's own page is served, those that are processed 
   expect(total).toBe(sources.length - 4);
 });
 
-test("try of a local site answers the first picture from it and then from the bucket, and leaves nothing", async () => {
+test("try of a local site serves the first picture from the site and then from the bucket, and leaves no files", async () => {
   const port = await startSite('<img src="/a.jpg">');
-  // Its own wish for a port is the site's.
+  // The port of --port is already the site's own.
   const child = startTrial("--port", `${port}`, "--json", `http://localhost:${port}`);
   const report = JSON.parse(await lineOf(child, "{"));
   expect(report.requests.first).toMatchObject({ status: 200, isWhole: true });
@@ -106,7 +106,7 @@ test("try of a local site answers the first picture from it and then from the bu
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("try of a site without pictures gives a token that fits every image", async () => {
+test("try of a site without pictures prints a token that is valid for every image", async () => {
   const port = await startSite("<p>none");
   const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json", `http://127.0.0.1:${port}`), "{"));
   expect(report.trouble).toBeUndefined();
@@ -117,7 +117,7 @@ test("try of a site without pictures gives a token that fits every image", async
   expect((await ask("")).status).toBe(403);
 });
 
-test("try of a site that is down says so", async () => {
+test("try of a site that is down reports it", async () => {
   const port = await startSite("");
   const closed = once(site!, "close");
   site?.close();
@@ -126,7 +126,7 @@ test("try of a site that is down says so", async () => {
   expect(report.trouble).toMatch(/refuses connections/);
 });
 
-test("try of an address that is never dialled says so, and names no file that nobody has written", async () => {
+test("try of an address that is never dialled reports it, and names no settings file", async () => {
   const child = startTrial("--port", "0", "http://169.254.169.254");
   let said = "";
   child.stderr?.on("data", (chunk: Buffer) => {
@@ -138,7 +138,7 @@ test("try of an address that is never dialled says so, and names no file that no
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("try is stopped in order by Ctrl-C while it still starts", async () => {
+test("try stops cleanly on Ctrl-C while it is starting", async () => {
   const child = startTrial("--port", "0");
   await lineOf(child, "Starting the trial");
   child.kill("SIGINT");
@@ -146,7 +146,7 @@ test("try is stopped in order by Ctrl-C while it still starts", async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("try is stopped in order when its terminal is closed", async () => {
+test("try stops cleanly when its terminal is closed", async () => {
   const child = startTrial("--port", "0");
   await lineOf(child, "Starting the trial");
   child.kill("SIGHUP");
@@ -154,13 +154,13 @@ test("try is stopped in order when its terminal is closed", async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("try ends in order when nobody reads its words any more", async () => {
+test("try stops cleanly when its output is no longer read", async () => {
   const latch = createLatch();
   const port = await startSite('<img src="/a.jpg">', latch.opened);
   const child = startTrial("--port", "0", `http://127.0.0.1:${port}`);
   await lineOf(child, "Looking at");
   child.stdout?.destroy();
-  // Not before: what is said while somebody reads fails nowhere.
+  // Not earlier: output fails only after the reader has gone.
   latch.open();
   expect(await ended(child)).toBe(0);
   expect(await readdir(folder)).toEqual([]);

@@ -1,7 +1,8 @@
-// `huiyuan warm`: a list is fetched through the mirror, once, as slowly as asked for, and stored.
+// `huiyuan warm`: fetches each name of a list through the mirror once, within its rate, and stores it. One server for
+// all tests.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
@@ -20,11 +21,12 @@ let installation: Installation;
 let settings: Settings;
 let program: Program;
 let most: number;
+/** The number of origin requests before the current test. */
+let before: number;
 
-beforeEach(async () => {
+beforeAll(async () => {
   const jpeg = await noisyJpeg(30, 30);
   let running = 0;
-  most = 0;
   origin = await startScriptedOrigin(async ({ target }, connection) => {
     running += 1;
     most = Math.max(most, running);
@@ -49,10 +51,14 @@ beforeEach(async () => {
   installation = await install(settings);
   program = await installation.start();
 });
-afterEach(async () => {
-  await program.kill();
-  await installation.remove();
-  await origin.close();
+afterAll(async () => {
+  await program?.kill();
+  await installation?.remove();
+  await origin?.close();
+});
+beforeEach(() => {
+  most = 0;
+  before = origin.requests.length;
 });
 
 const command = (args: readonly string[], input = "") => huiyuan([...args, "--config", installation.file], { input });
@@ -61,7 +67,7 @@ const lines = (text: string) =>
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line));
-const targets = () => origin.requests.map(({ target }) => target);
+const targets = () => origin.requests.slice(before).map(({ target }) => target);
 
 async function list(...names: string[]): Promise<string> {
   const file = join(installation.folder, "list.txt");
@@ -111,7 +117,7 @@ test("warm fetches each name once and stores it; a second run has nothing to do"
   expect(targets()).toHaveLength(7);
 });
 
-test("warm keeps to its concurrency and rate", async () => {
+test("warm respects its concurrency and rate", async () => {
   const names = Array.from({ length: 30 }, (_, index) => `many/${index}.jpg`);
   expect(await command(["warm", await list(...names), "--concurrency", "3"])).toMatchObject({ out: "30 fetched\n" });
   expect(most).toBe(3);
@@ -127,35 +133,45 @@ test("warm keeps to its concurrency and rate", async () => {
   expect(performance.now() - began).toBeGreaterThan(900);
 });
 
-test("what was purged is asked for again, what was deleted stays away", async () => {
-  await command(["warm", await list("a.jpg", "b.jpg")]);
-  await command(["purge", "a.jpg"]);
-  await command(["delete", "b.jpg"]);
-  const warmed = await command(["warm", await list("a.jpg", "b.jpg"), "--json"]);
+test("warm fetches a purged image again, and leaves a deleted one deleted", async () => {
+  await command(["warm", await list("again.jpg", "deleted.jpg")]);
+  await command(["purge", "again.jpg"]);
+  await command(["delete", "deleted.jpg"]);
+  const warmed = await command(["warm", await list("again.jpg", "deleted.jpg"), "--json"]);
   expect(
     lines(warmed.out)
       .slice(0, 2)
       .map(({ name, result }) => `${name} ${result}`)
       .sort(),
-  ).toEqual([expect.stringMatching(/^a\.jpg (fetched|confirmed)$/), "b.jpg deleted"]);
-  expect(targets().filter((target) => target === "/a.jpg")).toHaveLength(2);
-  expect((await get({ port: program.downloadPort, path: "/b.jpg", host: "img.example" })).status).toBe(404);
+  ).toEqual([expect.stringMatching(/^again\.jpg (fetched|confirmed)$/), "deleted.jpg deleted"]);
+  expect(targets().filter((target) => target === "/again.jpg")).toHaveLength(2);
+  expect((await get({ port: program.downloadPort, path: "/deleted.jpg", host: "img.example" })).status).toBe(404);
 });
 
-test("without a server warm stores all the same", async () => {
-  await program.stop();
-  expect(await command(["warm", await list("a.jpg", "b.jpg")])).toMatchObject({ code: 0, out: "2 fetched\n" });
-  const { out } = await command(["ls", "--json"]);
-  expect(lines(out).map(({ key }) => key)).toEqual(["a.jpg", "b.jpg"]);
-});
-
-test("what the bucket does not take is not said to be fetched", async () => {
-  const file = await list("http://few.example/a.jpg?1", "http://few.example/a.jpg?2");
+test("warm does not report an image as fetched if the bucket does not store it", async () => {
+  const file = await list("http://few.example/few.jpg?1", "http://few.example/few.jpg?2");
   const { out } = await command(["warm", file, "--json", "--concurrency", "1"]);
   expect(lines(out).map(({ result }) => result)).toEqual(["fetched", "unstored", undefined]);
 });
 
-test("a bucket and the domain of another one contradict each other", async () => {
+test("warm reports a list that cannot be read, and an unknown domain", async () => {
+  expect(await command(["warm", join(installation.folder, "none.txt")])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("Cannot read the list"),
+  });
+  const wrong = await command(["warm", "-", "--domain", "nowhere.example"], "a.jpg\n");
+  expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining("img.example") });
+  expect(targets()).toEqual([]);
+});
+
+test("warm stores images when no server runs", async () => {
+  await program.stop();
+  expect(await command(["warm", await list("own/a.jpg", "own/b.jpg")])).toMatchObject({ code: 0, out: "2 fetched\n" });
+  const { out } = await command(["ls", "own/", "--json"]);
+  expect(lines(out).map(({ key }) => key)).toEqual(["own/a.jpg", "own/b.jpg"]);
+});
+
+test("warm refuses a domain that belongs to another bucket", async () => {
   await program.stop();
   await installation.write({
     ...settings,
@@ -163,15 +179,5 @@ test("a bucket and the domain of another one contradict each other", async () =>
   });
   const wrong = await command(["warm", "-", "--domain", "img.example", "--bucket", "other"], "a.jpg\n");
   expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining("belongs to the bucket 10001234/photos") });
-  expect(targets()).toEqual([]);
-});
-
-test("a list that cannot be read, and a domain that is not there, are said", async () => {
-  expect(await command(["warm", join(installation.folder, "none.txt")])).toMatchObject({
-    code: 1,
-    err: expect.stringContaining("Cannot read the list"),
-  });
-  const wrong = await command(["warm", "-", "--domain", "nowhere.example"], "a.jpg\n");
-  expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining("img.example") });
   expect(targets()).toEqual([]);
 });

@@ -1,6 +1,6 @@
 // Every format with every framing, cut at many places and sent over every faulty network path. A partial image is never
-// served as whole and never stored, and the next good response repairs it. It takes minutes, so it runs only with
-// HUIYUAN_LAB=1 (`npm run lab`) or CI; LAB_SEED changes the places.
+// served as whole and never stored, and the next good response repairs it. LAB_SEED changes the
+// places.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   animatedGif,

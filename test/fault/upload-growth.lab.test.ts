@@ -1,5 +1,5 @@
 // Sends thousands of uploads through one server, stored and refused. Afterwards it holds no more memory and descriptors
-// than after fewer of them. Runs the whole built program; HUIYUAN_LAB=1 (`npm run lab`) sends at least 10,000 of each.
+// than after fewer of them. Runs the whole built program; `npm run lab:full` sends at least 10,000 of each.
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -118,7 +118,7 @@ const FILES: readonly SourceFile[] = readdirSync(`${ROOT}src`, { recursive: true
     return { path, text, imports: importsIn(text) };
   });
 
-/** `http/server.ts` → `http`, `app.ts` → `app`. */
+/** `http/wire/server.ts` → `http`, `app.ts` → `app`. */
 const roomOf = (path: string) => path.split("/")[0]?.replace(/\.ts$/, "") ?? "";
 const layerOf = (room: string) => LAYERS.findIndex((rooms) => rooms.includes(room));
 const isRelative = (specifier: string) => specifier.startsWith(".");

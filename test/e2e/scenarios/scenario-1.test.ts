@@ -1,5 +1,5 @@
-// docs/scenario-1.md step by step: Qiniu behind a stand-in that checks every token, and a real Ceph RGW where the guide
-// names another store. What was asked stands in the origin's own log.
+// docs/scenario-1.md step by step: a stand-in for Qiniu that checks every token, and a real Ceph RGW where the guide
+// names another store. The origin's own log shows the requests.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CEPH_START_MS, sharedRgw } from "../../helpers/ceph.ts";
@@ -39,8 +39,8 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
     await qiniu?.close();
   });
 
-  /** What Qiniu is asked while `work` goes on, as `GET key?query`. */
-  async function asked(work: () => Promise<void>): Promise<readonly string[]> {
+  /** The requests to Qiniu during `work`, as `GET key?query`. */
+  async function requestsDuring(work: () => Promise<void>): Promise<readonly string[]> {
     const before = qiniu.requests.length;
     await work();
     return qiniu.requests
@@ -48,8 +48,8 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
       .map(({ method, key, query, status }) => `${method} ${key}${query === "" ? "" : `?${query}`} ${status}`);
   }
 
-  test("before the switch: the default domain fetches with a good token, stores, and asks once", async () => {
-    const requests = await asked(async () => {
+  test("before the switch: the default domain fetches once, with a valid token, and stores", async () => {
+    const requests = await requestsDuring(async () => {
       const first = await run.get(DEFAULT_DOMAIN, "/a.jpg");
       expect([first.status, first.body.equals(original), first.headers["content-type"]]).toEqual([
         200,
@@ -65,8 +65,8 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
     expect(requests).toEqual(["GET a.jpg 200"]);
   });
 
-  test("after the switch: what either domain has brought both serve", async () => {
-    const requests = await asked(async () => {
+  test("after the switch: both domains serve the objects that either has stored", async () => {
+    const requests = await requestsDuring(async () => {
       expect((await run.get(DOMAIN, "/a.jpg")).body).toEqual(original);
       expect((await run.get(DOMAIN, "/2015/%E9%A3%8E%E6%99%AF%201.jpg")).body).toEqual(original);
       await run.holds("photos", ["2015/风景 1.jpg", "a.jpg"]);
@@ -74,8 +74,8 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
     expect(requests).toEqual(["GET 2015/风景 1.jpg 200"]);
   });
 
-  test("the key: parameters and signed links of old are dropped, an unknown suffix is kept", async () => {
-    const requests = await asked(async () => {
+  test("the key: parameters and old signed links are dropped, and an unknown suffix is kept", async () => {
+    const requests = await requestsDuring(async () => {
       expect((await run.get(DOMAIN, "/b.jpg?e=1451491200&token=AK:b2xk")).body).toEqual(original);
       await run.holds("photos", ["2015/风景 1.jpg", "a.jpg", "b.jpg"]);
       expect((await run.get(DOMAIN, "/b.jpg?v=2")).headers["cache-status"]).toMatch(/hit/);
@@ -85,8 +85,8 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
     expect(requests).toEqual(["GET b.jpg 200", "GET c.jpg!a=1 200"]);
   });
 
-  test("an alias and a processed URL bring the original, once each, and nothing else is stored", async () => {
-    const requests = await asked(async () => {
+  test("an alias and a processed URL each fetch the original once, and nothing else is stored", async () => {
+    const requests = await requestsDuring(async () => {
       await run.get(DOMAIN, "/d.jpg!small");
       await run.get(DOMAIN, `/e.jpg?${SMALL}`);
       await eventually(() => run.keys("photos").includes("e.jpg"), "the originals are stored");
@@ -97,25 +97,25 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
     await run.holds("photos", ["2015/风景 1.jpg", "a.jpg", "b.jpg", "c.jpg!a=1", "d.jpg", "e.jpg"]);
   });
 
-  test("a domain that has no mirror never goes to the origin, nor does a host that nobody knows", async () => {
-    const requests = await asked(async () => {
+  test("a domain without a mirror never fetches, and neither does an unknown host", async () => {
+    const requests = await requestsDuring(async () => {
       const unknown = await run.get("other.example.com", "/unknown.jpg");
       expect([unknown.status, unknown.headers["x-errno"]]).toEqual([404, "-104"]);
     });
     expect(requests).toEqual([]);
   });
 
-  test("what Qiniu lacks is a 404, and is not stored", async () => {
+  test("an image that Qiniu lacks gets 404, and is not stored", async () => {
     const missing = await run.get(DOMAIN, "/missing.jpg");
     expect([missing.status, missing.headers["x-errno"]]).toEqual([404, "-6101"]);
     expect(run.keys("photos")).not.toContain("missing.jpg");
   });
 
-  test("Qiniu is only ever read", () => {
+  test("Qiniu receives read requests only", () => {
     expect(new Set(qiniu.requests.map(({ method }) => method))).toEqual(new Set(["GET"]));
   });
 
-  test("with Qiniu gone and the server killed, what is stored is served and the rest is told apart from absence", async () => {
+  test("with Qiniu down and the server killed, stored images are served and other images do not get 404", async () => {
     await qiniu.close();
     await run.restart();
     for (const path of ["/a.jpg", "/2015/%E9%A3%8E%E6%99%AF%201.jpg", "/b.jpg?v=3", "/d.jpg"]) {
@@ -158,7 +158,7 @@ test("scenario 1, Qiniu answers the first request for a processed image: two req
 
 describe("scenario 1 with another store, as its guide says", needs("ceph"), () => {
   test(
-    "the origin of the guide fetches, stores, and may go",
+    "the guide's origin is fetched from, and its images are served once it is down",
     async () => {
       const rgw = await sharedRgw();
       const s3 = plainS3(rgw);

@@ -1,5 +1,5 @@
-// docs/scenario-2.md step by step against a real nginx, which answers to its own name only. Its access log says what was
-// asked, the catalogue what is stored.
+// docs/scenario-2.md step by step against a real nginx, which serves its own host name only. Its access log shows the
+// requests, and the catalogue the objects.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { type OwnSite, startOwnSite } from "../../helpers/own-site.ts";
@@ -46,7 +46,7 @@ describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
     expect(requests).toEqual(["GET /pic_key?size=small&b=xxx", "GET /pic_key"]);
   });
 
-  test("after the switch: what the default domain has brought needs no request", async () => {
+  test("after the switch: images that the default domain has stored cause no request", async () => {
     const requests = await site.asked(0, async () => {
       expect(await pictureAt(DOMAIN, "/pic_key?size=small&b=xxx")).toBe("small");
       expect(await pictureAt(DOMAIN, "/pic_key")).toBe("original");
@@ -54,7 +54,7 @@ describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
     expect(requests).toEqual([]);
   });
 
-  test("the key is the URL as it is: order and spelling of parameters, instructions, aliases; never sign", async () => {
+  test("the key is the URL unchanged, with parameters in order and spelling, instructions and aliases, but without sign", async () => {
     const before = run.keys("photos");
     const paths = [
       "/a.jpg?a=1&b=2",
@@ -83,7 +83,7 @@ describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
     expect(requests).toEqual([...paths, "/%E9%A3%8E%E6%99%AF%201.jpg"].map((path) => `GET ${path}`));
   });
 
-  test("HEAD is passed on and stores nothing, a missing image is a 404", async () => {
+  test("HEAD is passed on and stores nothing, and a missing image gets 404", async () => {
     const before = run.keys("photos");
     const requests = await site.asked(2, async () => {
       const head = await run.get(DOMAIN, "/later.jpg", { method: "HEAD" });
@@ -94,7 +94,7 @@ describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
     expect(run.keys("photos")).toEqual(before);
   });
 
-  test("the site is only ever read", async () => {
+  test("the site receives read requests only", async () => {
     expect(new Set((await site.requests()).map((line) => line.split(" ")[0]))).toEqual(new Set(["GET", "HEAD"]));
   });
 
@@ -104,7 +104,7 @@ describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
     expect(requests).toEqual([]);
   });
 
-  test("with the site dead and the server killed, each stored URL is served and the rest is told apart from absence", async () => {
+  test("with the site down and the server killed, each stored URL is served and other URLs do not get 404", async () => {
     await site.stop();
     await run.restart();
     expect(await pictureAt(DOMAIN, "/pic_key")).toBe("original");

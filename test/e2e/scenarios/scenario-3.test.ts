@@ -1,5 +1,5 @@
-// docs/scenario-3.md step by step: the history lies in a private bucket on a real Ceph RGW, where the file has OSS. Ceph's
-// own log says what was asked.
+// docs/scenario-3.md step by step: the old images are in a private bucket on a real Ceph RGW, where the file has OSS.
+// Ceph's own log shows the requests.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BusinessServer, startBusinessServer } from "../../helpers/business-server.ts";
@@ -64,20 +64,20 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
     await business?.close();
   });
 
-  /** What the store is asked while `work` goes on; `count` requests are awaited. */
-  async function asked(count: number, work: () => Promise<void>): Promise<readonly string[]> {
+  /** The requests to the store during `work`; waits for `count` of them. */
+  async function requestsDuring(count: number, work: () => Promise<void>): Promise<readonly string[]> {
     const before = (await rgw.accessLog()).length;
     await work();
     await eventually(
       async () => (await rgw.accessLog()).length >= before + count,
-      `the store was asked ${count} times`,
+      `the store has got ${count} requests`,
     );
     return (await rgw.accessLog()).slice(before);
   }
   const read = (path: string, status = 200) => `test GET /${bucket}/${path} ${status}`;
 
-  test("before the switch: history comes by the default domain, signed, once, under its own keys", async () => {
-    const requests = await asked(2, async () => {
+  test("before the switch: the default domain fetches old images once, signed, under their own keys", async () => {
+    const requests = await requestsDuring(2, async () => {
       expect((await run.get(DEFAULT_DOMAIN, "/2015/a.jpg")).body).toEqual(original);
       expect((await run.get(DEFAULT_DOMAIN, "/2015/%E9%A3%8E%E6%99%AF%201.jpg")).body).toEqual(original);
       await run.holds("photos", ["2015/a.jpg", "2015/风景 1.jpg"]);
@@ -87,7 +87,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
   });
 
   test("after the switch: queries and processing never reach the store, an unknown suffix does", async () => {
-    const requests = await asked(3, async () => {
+    const requests = await requestsDuring(3, async () => {
       expect((await run.get(DOMAIN, "/b.jpg?Expires=1451491200&OSSAccessKeyId=AK&Signature=b2xk")).body).toEqual(
         original,
       );
@@ -98,8 +98,8 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
     expect(requests).toEqual([read("b.jpg"), read("c.jpg"), read("d.jpg%21a%3D1")]);
   });
 
-  test("what the store lacks is a 404, for a key that may list", async () => {
-    const requests = await asked(1, async () => {
+  test("an image that the store lacks gets 404, if the access key may list", async () => {
+    const requests = await requestsDuring(1, async () => {
       const missing = await run.get(DOMAIN, "/missing.jpg");
       expect([missing.status, missing.headers["x-errno"]]).toEqual([404, "-6101"]);
     });
@@ -124,8 +124,8 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
     expect([ended.code, ended.out.includes(rgw.secretAccessKey)]).toEqual([0, false]);
   });
 
-  test("an upload is served at once under both domains, processed too, and the store is not asked", async () => {
-    const requests = await asked(0, async () => {
+  test("an upload is served at once under both domains, also processed, without a request to the store", async () => {
+    const requests = await requestsDuring(0, async () => {
       const { code, data } = await run.upload("photos", "2016/new.jpg", uploaded);
       expect([code, data.download_url]).toEqual([0, expect.stringContaining("2016/new.jpg")]);
       for (const host of [DEFAULT_DOMAIN, DOMAIN]) {
@@ -140,14 +140,14 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
     expect(requests).toEqual([]);
   });
 
-  test("the business server is told of it, and the uploader of its answer", async () => {
+  test("an upload notifies the business server, and the uploader gets its answer", async () => {
     const { code, data } = await run.upload("photos", "2016/told.jpg", uploaded);
     expect([code, data.callback]).toEqual([0, { noted: true }]);
     expect(business.told.at(-1)).toMatchObject({ bucket: "photos", fileid: "2016/told.jpg", size: uploaded.length });
   });
 
-  test("an upload under a name of the store wins before it was fetched, and is refused after", async () => {
-    const requests = await asked(0, async () => {
+  test("an upload under a name that the store has wins before that is fetched, and is refused afterwards", async () => {
+    const requests = await requestsDuring(0, async () => {
       expect((await run.upload("photos", "e.jpg", uploaded)).code).toBe(0);
       expect((await run.get(DOMAIN, "/e.jpg")).body).toEqual(uploaded);
       expect((await run.upload("photos", "b.jpg", uploaded)).code).toBe(-1886);
@@ -155,8 +155,8 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
     expect(requests).toEqual([]);
   });
 
-  test("what is deleted stays away, uploaded or history, until it is undeleted or uploaded anew", async () => {
-    const requests = await asked(1, async () => {
+  test("a deleted image, uploaded or old, stays deleted until it is undeleted or uploaded again", async () => {
+    const requests = await requestsDuring(1, async () => {
       for (const fileid of ["2016/told.jpg", "b.jpg", "f.jpg", "e.jpg"]) {
         expect([fileid, (await run.delete("photos", fileid)).code]).toEqual([fileid, 0]);
         expect([fileid, (await run.get(DOMAIN, `/${fileid}`)).status]).toEqual([fileid, 404]);
@@ -175,12 +175,13 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
     expect(requests).toEqual([read("f.jpg")]);
   });
 
-  test("the other cloud is only ever read", async () => {
-    const ours = (await rgw.accessLog()).slice(8); // one bucket made and seven objects put by this test
+  test("the other cloud receives read requests only", async () => {
+    // Without the bucket and the seven objects that this test has created.
+    const ours = (await rgw.accessLog()).slice(8);
     expect(new Set(ours.map((line) => line.split(" ")[1]))).toEqual(new Set(["GET", "HEAD"]));
   });
 
-  test("with the other cloud gone and the server killed, history that was asked for is served", async () => {
+  test("with the other cloud down and the server killed, old images that were requested before are served", async () => {
     await rgw.stop();
     await run.restart();
     for (const path of ["/2015/a.jpg", "/c.jpg", "/d.jpg!a=1", "/f.jpg"]) {

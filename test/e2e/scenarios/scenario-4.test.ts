@@ -1,4 +1,4 @@
-// docs/scenario-4.md step by step: two buckets that never mix, history on a real nginx.
+// docs/scenario-4.md step by step: two separate buckets, and the old images on a real nginx.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BusinessServer, startBusinessServer } from "../../helpers/business-server.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
@@ -51,7 +51,7 @@ describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
     await business?.close();
   });
 
-  test("history: each URL of its domains is fetched once and stored with its query, in the bucket old", async () => {
+  test("each old URL is fetched once and stored with its query, in the bucket old", async () => {
     const requests = await site.asked(2, async () => {
       expect((await run.get(OLD_DEFAULT, "/a.jpg?size=small")).body).toEqual(small);
       expect((await run.get(OLD, "/a.jpg")).body).toEqual(original);
@@ -61,7 +61,7 @@ describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
     expect(requests).toEqual(["GET /a.jpg?size=small", "GET /a.jpg"]);
   });
 
-  test.each([NEW, NEW_DEFAULT])("%s never asks the site, and does not see the history", async (host) => {
+  test.each([NEW, NEW_DEFAULT])("%s never sends a request to the site, and does not serve old images", async (host) => {
     const requests = await site.asked(0, async () => {
       for (const path of ["/a.jpg", "/b.jpg", "/b.jpg?size=small", "/b.jpg!small", "/b.jpg?imageView2/1/w/10"]) {
         const answer = await run.get(host, path);
@@ -80,7 +80,7 @@ describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
     expect(ended.code).toBe(0);
   });
 
-  test("an upload into new is served by its domains, processed here, and told of; the site is not asked", async () => {
+  test("an upload into new is served by its domains, processed, and notified, without a request to the site", async () => {
     const requests = await site.asked(0, async () => {
       const { code, data } = await run.upload("new", "2016/new.jpg", uploaded);
       expect([code, data.callback]).toEqual([0, { noted: true }]);
@@ -95,7 +95,7 @@ describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
     expect(run.keys("old").filter((key) => key.includes("new"))).toEqual([]);
   });
 
-  test("the two never mix: nobody uploads into old, and its domain asks the site for what is in new", async () => {
+  test("the buckets stay separate: old accepts no uploads, and its domain does not serve images of new", async () => {
     expect((await run.upload("old", "2016/x.jpg", uploaded)).code).toBe(-75);
     const requests = await site.asked(1, async () => {
       expect((await run.get(OLD, "/2016/new.jpg")).status).toBe(404);
@@ -103,7 +103,7 @@ describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
     expect(requests).toEqual(["GET /2016/new.jpg"]);
   });
 
-  test("what is deleted stays away, uploaded or history", async () => {
+  test("a deleted image, uploaded or old, stays deleted", async () => {
     expect((await run.upload("new", "2016/gone.jpg", uploaded)).code).toBe(0);
     expect((await run.delete("new", "2016/gone.jpg")).code).toBe(0);
     expect((await run.delete("old", "b.jpg")).code).toBe(0);
@@ -117,7 +117,7 @@ describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
     expect(requests).toEqual([]);
   });
 
-  test("with the site dead and the server killed, history that was asked for is served", async () => {
+  test("with the site down and the server killed, old images that were requested before are served", async () => {
     await site.stop();
     await run.restart();
     expect((await run.get(OLD, "/a.jpg")).body).toEqual(original);

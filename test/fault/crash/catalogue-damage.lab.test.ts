@@ -10,13 +10,13 @@ import { SILENT_LOG } from "../../../src/core/log.ts";
 import { type Key, toKey } from "../../../src/core/object.ts";
 import { infoOf, readAll, wholeBody } from "../../helpers/whole-body.ts";
 import { createRandom, type Random } from "./random.ts";
-import { isLab } from "./sweep.ts";
+import { visitsEveryPoint } from "./sweep.ts";
 
 const OBJECTS = 60;
 const PAGE = 4_096;
 /** Two digits each: one changed bit in a key often makes another key of the set. */
 const KEYS = Array.from({ length: OBJECTS }, (_, index) => toKey(`photos/${index + 10}.jpg`));
-const SEEDS = isLab() ? 1_000 : 8;
+const SEEDS = visitsEveryPoint() ? 1_000 : 8;
 
 let parent: string;
 let pristine: string;
@@ -161,7 +161,7 @@ test(
       });
     }
   },
-  isLab() ? 1_800_000 : 60_000,
+  visitsEveryPoint() ? 1_800_000 : 60_000,
 );
 
 test("a key with one changed digit does not return its bytes under the changed key", async () => {

@@ -28,7 +28,7 @@ import {
   readiness,
 } from "./mirrored.ts";
 import type { DiskCall } from "./run-child.ts";
-import { isLab } from "./sweep.ts";
+import { visitsEveryPoint } from "./sweep.ts";
 
 const clean: (() => unknown)[] = [];
 
@@ -86,7 +86,7 @@ function codeOf({ errno }: DiskFault): string {
 }
 
 /** At every commit: each kind of call with one of the errors. */
-const FAULTS = isLab() ? ALL_FAULTS : ALL_FAULTS.filter((_, index) => [0, 3, 5, 6].includes(index));
+const FAULTS = visitsEveryPoint() ? ALL_FAULTS : ALL_FAULTS.filter((_, index) => [0, 3, 5, 6].includes(index));
 
 describe("system calls that fail", needs("strace"), () => {
   test.each(FAULTS)("$errno from $calls.0 fails no client, and all is stored once the disk works", async (fault) => {

@@ -8,7 +8,7 @@ import { needs } from "../../helpers/services.ts";
 import { checkStore } from "./check-store.ts";
 import { type ChildRun, countCalls, type DiskCall, type Injection, runWithFault } from "./run-child.ts";
 import { allowedAfter, SCENARIO } from "./scenario.ts";
-import { isLab, pick } from "./sweep.ts";
+import { pick, visitsEveryPoint } from "./sweep.ts";
 
 const CODES: Readonly<Record<string, readonly string[]>> = {
   EIO: ["store_failed"],
@@ -36,14 +36,14 @@ function checkReports({ reports }: ChildRun, { what }: Injection): void {
   for (const { code } of failed) expect(CODES[what], JSON.stringify(failed)).toContain(code);
 }
 
-const SWEEP = { ...needs("strace"), timeout: isLab() ? 1_800_000 : 60_000 };
+const SWEEP = { ...needs("strace"), timeout: visitsEveryPoint() ? 1_800_000 : 60_000 };
 
 test.each(["EIO", "ENOSPC"] as const)(
   "one %s from any call loses no acknowledged step, and the next step works",
   SWEEP,
   async (what) => {
     // ENOSPC takes the same code paths as EIO and differs only in the error code.
-    const points = pick(calls, 9).filter(({ call }) => isLab() || what === "EIO" || MOST_USED.has(call));
+    const points = pick(calls, 9).filter(({ call }) => visitsEveryPoint() || what === "EIO" || MOST_USED.has(call));
     for (const { call, when } of points) {
       const fault = { call, when, what };
       const dir = join(parent, `${what}-${call}-${when}`);

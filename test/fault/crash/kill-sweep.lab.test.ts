@@ -7,7 +7,7 @@ import { needs, serviceAvailable } from "../../helpers/services.ts";
 import { checkStore } from "./check-store.ts";
 import { countCalls, type DiskCall, runChild, runWithFault } from "./run-child.ts";
 import { allowedAfter, SCENARIO } from "./scenario.ts";
-import { isLab, pick } from "./sweep.ts";
+import { pick, visitsEveryPoint } from "./sweep.ts";
 
 let parent: string;
 let calls: ReadonlyMap<DiskCall, number>;
@@ -28,7 +28,7 @@ test("the scenario matches the model if nothing fails", async () => {
 
 test("kill -9 at any step of a put, overwrite, delete, copy, fill, sweep and start loses and tears nothing", {
   ...needs("strace"),
-  timeout: isLab() ? 1_800_000 : 60_000,
+  timeout: visitsEveryPoint() ? 1_800_000 : 60_000,
 }, async () => {
   const points = pick(calls, 12);
   expect(points.length).toBeGreaterThanOrEqual(12);

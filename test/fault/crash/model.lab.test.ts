@@ -11,7 +11,7 @@ import { createRandom } from "./random.ts";
 import { runChild } from "./run-child.ts";
 import { allowedAfter } from "./scenario.ts";
 import { applyOperation, EMPTY_MODEL, type Model, type StoreOperation } from "./store-model.ts";
-import { isLab } from "./sweep.ts";
+import { visitsEveryPoint } from "./sweep.ts";
 
 const key = fc.constantFrom(...STORE_KEYS);
 // There are few bodies, so that several keys often have equal bytes.
@@ -96,27 +96,27 @@ test(
         await checkStore(dir, [await performAll(dir, operations)]);
       }),
     );
-    await fc.assert(property, { numRuns: isLab() ? 1_000 : 8 });
+    await fc.assert(property, { numRuns: visitsEveryPoint() ? 1_000 : 8 });
   },
-  isLab() ? 1_800_000 : 60_000,
+  visitsEveryPoint() ? 1_800_000 : 60_000,
 );
 
 const LIVES = 3;
 const LONGEST_LIFE_MS = 250;
-const SEEDS = isLab() ? 100 : 2;
+const SEEDS = visitsEveryPoint() ? 100 : 2;
 
 test(
   "a bucket whose process is killed repeatedly has all acknowledged steps, and at most one more",
   async () => {
     // The lab tests new sequences every day; a failure names its seed.
-    const first = isLab() ? Date.now() % 1_000_000 : 1;
+    const first = visitsEveryPoint() ? Date.now() % 1_000_000 : 1;
     for (let seed = first; seed < first + SEEDS; seed += 1) {
       await liveAndDie(seed).catch((error: unknown) => {
         throw new Error(`seed ${seed}`, { cause: error });
       });
     }
   },
-  isLab() ? 1_800_000 : 60_000,
+  visitsEveryPoint() ? 1_800_000 : 60_000,
 );
 
 async function liveAndDie(seed: number): Promise<void> {

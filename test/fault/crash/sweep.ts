@@ -1,8 +1,8 @@
-// Chooses the points that a sweep visits: all of them in the lab, a few spread evenly at every commit.
+// Chooses the points that a sweep visits: a few that are spread evenly with `npm run lab`, all with `npm run lab:full`.
 import type { DiskCall } from "./run-child.ts";
 
-/** True in `npm run lab`. */
-export function isLab(): boolean {
+/** True with `npm run lab:full`. */
+export function visitsEveryPoint(): boolean {
   return process.env.HUIYUAN_LAB === "1";
 }
 
@@ -11,12 +11,12 @@ export interface Point {
   readonly when: number;
 }
 
-/** Returns about `few` of the points, spread evenly over each call, at least one of each; in the lab all of them. */
+/** Returns about `few` points, spread evenly over each call, at least one of each; all if `visitsEveryPoint()`. */
 export function pick(calls: ReadonlyMap<DiskCall, number>, few: number): Point[] {
   const points = [...calls].flatMap(([call, count]) =>
     Array.from({ length: count }, (_, index): Point => ({ call, when: index + 1 })),
   );
-  if (isLab()) return points;
+  if (visitsEveryPoint()) return points;
   const share = Math.max(1, Math.ceil(few / calls.size));
   return [...calls].flatMap(([call, count]) =>
     Array.from({ length: Math.min(share, count) }, (_, index): Point => {

@@ -1,5 +1,5 @@
-// Tests the resolver with a hanging system and a real name server. test/e2e/silent-names.test.ts tests the system's own
-// threads.
+// Tests the resolver with a hanging system and a real name server. The threads of the system resolver are tested by
+// test/e2e/silent-names.lab.test.ts.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
