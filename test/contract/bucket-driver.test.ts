@@ -3,7 +3,7 @@ import { createFsStore } from "../../src/bucket/fs/store.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { bucketDriverContract, type OpenStore } from "./bucket-driver.ts";
-import { s3DriverContract } from "./s3-driver.ts";
+import { scriptedS3DriverContract } from "./s3-driver.ts";
 
 const DRIVERS: readonly [name: string, open: OpenStore][] = [
   ["memory", async (_dir, now) => createMemoryStore(now)],
@@ -12,4 +12,4 @@ const DRIVERS: readonly [name: string, open: OpenStore][] = [
 
 for (const [name, open] of DRIVERS) bucketDriverContract(name, open);
 
-s3DriverContract("S3, with no copy left,", { keepsCopies: false });
+scriptedS3DriverContract();

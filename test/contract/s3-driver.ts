@@ -1,44 +1,70 @@
-// Opens the S3 store on a real Ceph RGW for the contract of bucket drivers.
+// Opens the S3 store for the contract of bucket drivers: on a small S3 in this process, or on a real Ceph RGW.
 import { randomUUID } from "node:crypto";
-import { beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import type { BucketDriver, Store } from "../../src/bucket/contract/driver.ts";
 import type { FsStore } from "../../src/bucket/fs/store.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
 import { eventually } from "../helpers/program.ts";
-import { bucketName, openTestS3 } from "../helpers/s3-store.ts";
+import { bucketName, openTestS3, type S3Place } from "../helpers/s3-store.ts";
+import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
 import { needs } from "../helpers/services.ts";
 import { openTiered } from "../helpers/tiered-store.ts";
 import { bucketDriverContract } from "./bucket-driver.ts";
 
-/** Runs the contract on S3. `keepsCopies` false: each read fetches from S3. */
-export function s3DriverContract(name: string, { keepsCopies }: { readonly keepsCopies: boolean }): void {
+interface S3Passes {
+  /** False: each read fetches from S3. */
+  readonly keepsCopies: boolean;
+}
+
+/** Runs the contract on a small S3 in this process, without copies. The lab runs it on a real S3, with and without. */
+export function scriptedS3DriverContract(): void {
+  let s3: ScriptedS3;
+  beforeAll(async () => {
+    s3 = await startScriptedS3();
+  });
+  afterAll(() => s3.close());
+  const open = (dir: string, now: () => number) => openS3(s3, { bucket: "images", dir, now, keepsCopies: false });
+  bucketDriverContract(nameOf("a scripted S3", false), open, { isRemote: true });
+}
+
+/** Runs the contract on a real Ceph RGW. */
+export function cephDriverContract({ keepsCopies }: S3Passes): void {
   describe("on a real Ceph RGW", needs("ceph"), () => {
-    const s3Bucket = bucketName();
+    const bucket = bucketName();
     let rgw: CephRgw;
     beforeAll(async () => {
       rgw = await sharedRgw();
-      await plainS3(rgw).makeBucket(s3Bucket);
+      await plainS3(rgw).makeBucket(bucket);
     }, CEPH_START_MS);
-
-    /** Waits until every change is in S3, so that the tests see a settled store. */
-    const openS3 = async (dir: string, now: () => number): Promise<Store> => {
-      const remote = await openTestS3(rgw, { bucket: s3Bucket, prefix: `${randomUUID()}/` });
-      const { store, near, disk } = await openTiered(dir, remote, { now });
-      const changesEnd = async () => {
-        await store.uploads.idle();
-        if (keepsCopies) return;
-        disk.resize(0);
-        await eventually(
-          async () => (await Promise.all(copiesIn(near))).every((objects) => objects === 0),
-          "no copies",
-        );
-        disk.resize(1_000_000_000);
-      };
-      return { ...store, bucket: waitingForChanges(store, changesEnd) };
-    };
-    bucketDriverContract(name, openS3, { isRemote: !keepsCopies });
+    bucketDriverContract(nameOf("S3", keepsCopies), (dir, now) => openS3(rgw, { bucket, dir, now, keepsCopies }), {
+      isRemote: !keepsCopies,
+    });
   });
+}
+
+function nameOf(store: string, keepsCopies: boolean): string {
+  return keepsCopies ? `${store}, with copies on the disk,` : `${store}, with no copy left,`;
+}
+
+interface OpenS3Options extends S3Passes {
+  readonly bucket: string;
+  readonly dir: string;
+  readonly now: () => number;
+}
+
+/** Each change waits until it is in S3, so that the tests see a settled store. */
+async function openS3(place: S3Place, { bucket, dir, now, keepsCopies }: OpenS3Options): Promise<Store> {
+  const remote = await openTestS3(place, { bucket, prefix: `${randomUUID()}/` });
+  const { store, near, disk } = await openTiered(dir, remote, { now });
+  const changesEnd = async () => {
+    await store.uploads.idle();
+    if (keepsCopies) return;
+    disk.resize(0);
+    await eventually(async () => (await Promise.all(copiesIn(near))).every((objects) => objects === 0), "no copies");
+    disk.resize(1_000_000_000);
+  };
+  return { ...store, bucket: waitingForChanges(store, changesEnd) };
 }
 
 /** The number of copies in each bucket. */

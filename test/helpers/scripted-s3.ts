@@ -178,7 +178,9 @@ function listing(s3: ScriptedS3, query: URLSearchParams): string {
   const prefix = query.get("prefix") ?? "";
   const after = (s3.knowsStartAfter ? query.get("start-after") : undefined) ?? "";
   const limit = Math.min(1_000, Number(query.get("max-keys") ?? 1_000));
-  const names = [...objects.keys()].filter((name) => name.startsWith(prefix) && name > after).sort();
+  // S3 sorts by UTF-8 bytes.
+  const byBytes = (one: string, other: string) => Buffer.compare(Buffer.from(one), Buffer.from(other));
+  const names = [...objects.keys()].filter((name) => name.startsWith(prefix) && byBytes(name, after) > 0).sort(byBytes);
   const contents = names.slice(0, limit).map((name) => {
     const { bytes } = objects.get(name) ?? { bytes: Buffer.alloc(0) };
     return `<Contents><Key>${encodeURIComponent(name)}</Key><ETag>${etagOf(bytes)}</ETag><Size>${bytes.length}</Size></Contents>`;
