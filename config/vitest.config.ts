@@ -30,8 +30,8 @@ export default defineConfig({
   test: {
     globalSetup: ["./name-missing.ts", "./build-first.ts", "./shared-services.ts", "./watch-workers.ts"].map(here),
     pool: "forks",
-    // One more than the build machines have cores: a third of the time tests wait for deadlines and other processes.
-    maxWorkers: 3,
+    // Twice the cores of a build machine: half of the time, tests wait for deadlines and other processes.
+    maxWorkers: 4,
     // `npm run check` runs `unit`, which stays below half a minute; tests that take seconds are named `*.slow.test.ts`.
     // `npm test` runs all but `lab`. `npm run lab` runs the sweeps, which take minutes and are named `*.lab.test.ts`.
     projects: [
