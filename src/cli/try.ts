@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
+import { abortable } from "../async/cancellation.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
@@ -76,7 +77,7 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
     const clear = flags.json ? () => {} : announce(terminal, originUrl);
     let bound: PublicPlace | undefined;
     const mirrorUrl = (name: string) => (bound && publicUrl(bound, MIRROR_HOST, toKey(`images/${name}`))) ?? "";
-    const origin = await unlessAborted(signal, openOrigin(originUrl, mirrorUrl));
+    const origin = await abortable(openOrigin(originUrl, mirrorUrl), signal);
     undo.push(async () => origin.sample?.close());
     const keys = makeTrialKeys();
     const parts = { folder, originUrl: origin.url, isPrivate: origin.isPrivate, keys };
@@ -94,11 +95,11 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
       signedUrl: `${publicBase(place, MEMBERS_HOST)}/${path}?sign=${token}`,
       adminUrl: `http://127.0.0.1:${app.adminPort}/`,
       replacedPorts,
-      requests: picture === undefined ? undefined : await unlessAborted(signal, firstRequests(app, picture)),
+      requests: picture === undefined ? undefined : await abortable(firstRequests(app, picture), signal),
     };
     clear();
     terminal.out.write(flags.json ? `${JSON.stringify(report)}\n` : describeTrial(report, terminal.isInteractive));
-    await unlessAborted(signal, new Promise(() => {}));
+    await abortable(new Promise(() => {}), signal);
   } catch (error) {
     if (!signal.aborted) throw error;
     if (!flags.json) terminal.out.write("\nStopping; the trial's images are removed.\n");
@@ -112,15 +113,6 @@ function announce({ out, isInteractive }: Terminal, originUrl: string | undefine
   const text = originUrl === undefined ? "Starting the trial …" : `Looking at ${originUrl} …`;
   out.write(isInteractive ? text : `${text}\n`);
   return () => void (isInteractive && out.write("\r\u001b[K"));
-}
-
-/** Settles as `work` does, or rejects once the signal aborts. `work` continues then. */
-async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    work.then(resolve, reject);
-  });
 }
 
 async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: string) => string): Promise<TrialOrigin> {

@@ -6,6 +6,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
@@ -138,9 +139,10 @@ test("try of an address that is never dialled reports it, and names no settings 
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("try stops cleanly on Ctrl-C while it is starting", async () => {
+test.each([0, 150, 300, 450])("try stops cleanly on Ctrl-C %i ms into its start", async (milliseconds) => {
   const child = startTrial("--port", "0");
   await lineOf(child, "Starting the trial");
+  await delay(milliseconds);
   child.kill("SIGINT");
   expect(await ended(child)).toBe(0);
   expect(await readdir(folder)).toEqual([]);
