@@ -173,7 +173,10 @@ function urlOf(settings: OriginSettings, given: string): string {
   return settings.type === "site" ? settings.url : settings.type === "qiniu" ? settings.domain : given;
 }
 
-/** For an origin of a file, proposes only the keys beside it, because the origin may hold secrets. */
+/**
+ * Proposes settings as text. If the origin came from a settings file or is a cloud, the text leaves the origin out,
+ * because it may hold secrets.
+ */
 function propose(settings: OriginSettings, hints: Hints, isFromFile: boolean): string {
   if (isFromFile || settings.type !== "site") return `${mirrorLines(hints).join("\n")}\n`;
   const { url: originUrl, host, referer, headers, allowPrivate } = settings;

@@ -113,7 +113,7 @@ export function openSpool(parts: SpoolParts): Spool {
     if (diskError !== undefined) onReaderChange();
   }
 
-  /** Without a disk: a reader has advanced or left. */
+  /** Called if the body is in memory only and a reader has advanced or left: frees bytes that nobody needs. */
   function onReaderChange(): void {
     // After the end no more bytes arrive, so slow readers may keep the rest.
     if (spool.end === undefined) trim();

@@ -34,13 +34,13 @@ export interface Lookups {
    */
   entry(key: Key, local: Entry): Promise<Entry>;
   /**
-   * Whether another tool's object is no image, so that an upload may replace it. Stores no copy, because the caller
-   * holds the lock of the key. Throws store_failed, store_full.
+   * True if an object that another tool has put there is not an image, so that an upload may replace it. Stores no
+   * copy, because the caller holds the lock of the key. Throws store_failed, store_full.
    */
   isNoImage(key: Key, found: ForeignEntry): Promise<boolean>;
   /** The version at which this description was found. */
   versionOf(info: ObjectInfo): string | undefined;
-  /** Whether the object is stale in the remote store. A copy on this disk would lose that flag. */
+  /** True if the object is stale in the remote store. It is not copied then, because the copy would look fresh. */
   isStale(info: ObjectInfo): boolean;
   markStale(info: ObjectInfo): void;
 }

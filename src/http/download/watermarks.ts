@@ -115,7 +115,10 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   }
 }
 
-/** The rights that the watermark's own token gives; undefined: it has none, or needs none. Throws the sign_* codes. */
+/**
+ * The rights that the watermark's own token gives. Undefined if its URL has no token of its own or needs none. Throws
+ * the sign_* codes if neither that token nor the client's covers the watermark.
+ */
 function admitWatermark(
   client: WatermarkSearch["client"],
   {

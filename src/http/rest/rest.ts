@@ -94,7 +94,7 @@ export function createRestApi(options: RestApiOptions): RestApi {
   };
 }
 
-// The original service refused OPTIONS; forms with `?sign=` need no preflight.
+// Lets scripts send `Authorization`. Forms with `?sign=` need no preflight.
 const PREFLIGHT = { methods: "GET, POST, OPTIONS", headers: "Authorization" };
 
 type Begun = Omit<Call, "target" | "project"> & { readonly target: ApiTarget; readonly project: Project | undefined };

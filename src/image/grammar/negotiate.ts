@@ -1,5 +1,5 @@
-// Chooses the output format of `format/auto` by the Accept header (RFC 9110 §12.5.1). There are only three outcomes, so
-// that there are few variants. It does not rank by quality values.
+// Chooses the format of `format/auto` by the Accept header (RFC 9110 §12.5.1): AVIF, WebP or neither. If neither,
+// the image decides between JPEG, PNG and GIF. Quality values do not rank them, so that there are few variants.
 import type { AutoFormat, OutputFormat, Recipe } from "./recipe.ts";
 
 /** The recipe with `format/auto` replaced by the negotiated format: AVIF, else WebP, else JPEG, PNG or GIF. */

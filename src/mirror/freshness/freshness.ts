@@ -159,7 +159,7 @@ function secondsToMs(seconds: number): number {
   return Number.isNaN(seconds) ? 0 : Math.round(Math.min(Math.max(seconds, 0), MAX_SECONDS) * 1_000);
 }
 
-// With a list of fields these directives restrict only those headers, and none of them is stored.
+// With a list of names these directives restrict only those headers, none of which is stored.
 const QUALIFIED = /(?<![\w-])(?:no-cache|private)\s*=\s*"[^"]*"/g;
 // The library treats it as a lifetime of zero, though it only forbids stale answers (§5.2.2.8).
 const PROXY_REVALIDATE = /(?<![\w-])proxy-revalidate(?![\w-])/gi;

@@ -53,7 +53,10 @@ export function createFailureLog(log: Log): FailureLog {
       const failed = count(notEnqueued, bucket);
       if (failed === undefined) return;
       const why = typeof cause === "string" ? { found: cause } : { err: cause };
-      log.error({ bucket, ...why, failed }, "cannot store notices of uploads for later; each is sent only once");
+      log.error(
+        { bucket, ...why, failed },
+        "cannot save callbacks of uploads to the outbox; each is tried once and not retried",
+      );
     },
   };
 }
