@@ -217,10 +217,16 @@ async function isAtRest(): Promise<boolean> {
   return counts.length === 2 && counts.every((count) => count === "0");
 }
 
+/** Splits a Cache-Status into its text and its ttl in seconds. */
+function splitTtl(text: string): { readonly rest: string; readonly ttl: number } {
+  return { rest: text.replace(/ttl=-?\d+/, "ttl"), ttl: Number(/ttl=(-?\d+)/.exec(text)?.[1] ?? 0) };
+}
+
 /** Explains a request twice, then sends it: all three results must agree. */
 async function expectAsExplained(request: ExplainRequest): Promise<Explained> {
   await eventually(isAtRest, "no fetch or write is pending");
   const before = origin.requests.length;
+  const begun = performance.now();
   let explained = await explain(request);
   const again = await explain(request);
   // The previous download may enter the memory cache between the two calls, because that happens after its response.
@@ -243,7 +249,14 @@ async function expectAsExplained(request: ExplainRequest): Promise<Explained> {
       errNo && String(errNo),
       location,
     ]);
-    if (cacheStatus !== undefined) expect(real.headers["cache-status"]).toBe(cacheStatus);
+    if (cacheStatus !== undefined) {
+      const [now, then] = [String(real.headers["cache-status"]), cacheStatus].map(splitTtl);
+      expect(now?.rest).toBe(then?.rest);
+      // The ttl counts on between the two, so it may differ by the seconds that have passed.
+      const elapsed = (then?.ttl ?? 0) - (now?.ttl ?? 0);
+      expect(elapsed).toBeGreaterThanOrEqual(0);
+      expect(elapsed).toBeLessThanOrEqual(Math.ceil((performance.now() - begun) / 1_000));
+    }
   } else {
     expect(real.headers["cache-status"]).toMatch(
       explained.answer.from === "renderer" ? /detail=rendered/ : /fwd=|detail=error/,
