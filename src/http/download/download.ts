@@ -20,7 +20,7 @@ import type { DownloadResponse } from "../response/response.ts";
 import { CACHE_STATUS, contextOf, type DownloadContext, FROM_MEMORY, withUnknownStore } from "./download-context.ts";
 import { freshLife } from "./freshness.ts";
 import { serveLocated, serveUnreadable } from "./located.ts";
-import { serveProcessed } from "./processed.ts";
+import { type MemoryHit, serveProcessed, variantInMemory } from "./processed.ts";
 import { isTransientGone } from "./whole-original.ts";
 
 export interface DownloadOptions {
@@ -68,11 +68,9 @@ export function createDownloads(
     else sendError(exchange, known);
   };
 
-  /** Undefined: answered synchronously. */
   const begin = (exchange: DownloadExchange): void | Promise<void> => {
     try {
-      const download = admit(exchange, options.sites());
-      return download === undefined ? undefined : serve(download);
+      return serveDownload(exchange, options.sites());
     } catch (error) {
       return fail(exchange, error);
     }
@@ -84,6 +82,27 @@ export function createDownloads(
     if (rest === undefined) answered(exchange);
     else void rest.catch((error: unknown) => fail(exchange, error)).then(() => answered(exchange));
   };
+}
+
+/** Undefined: answered in this turn of the event loop. Throws or rejects with an error that has no answer yet. */
+export function serveDownload(exchange: DownloadExchange, sites: Sites): void | Promise<void> {
+  const download = admit(exchange, sites);
+  if (download === undefined || answerFromMemory(download)) return undefined;
+  return serve(download);
+}
+
+/**
+ * Answers a hit in memory in this turn of the event loop. False: nothing was written, and serveDownload() must answer,
+ * perhaps with an error. Never throws.
+ */
+export function serveFromMemory(exchange: DownloadExchange, sites: Sites): boolean {
+  if (exchange.request.method === "OPTIONS") return false;
+  try {
+    const download = admit(exchange, sites);
+    return download !== undefined && answerFromMemory(download);
+  } catch {
+    return false;
+  }
 }
 
 /** Checks the request. Undefined: it was a CORS preflight, which is answered. Throws the 4xx codes; no I/O. */
@@ -133,23 +152,44 @@ function admit(exchange: DownloadExchange, sites: Sites): DownloadContext | unde
   return { exchange, sites, site, url, object, token, grant, processing, isNameFirst };
 }
 
-/** Undefined: answered synchronously, from memory. */
-function serve(download: DownloadContext): void | Promise<void> {
-  const { key } = download.object;
-  const { processing } = download;
-  if (processing !== undefined && !download.isNameFirst) return serveProcessed(download, processing);
-  const object = download.site.stored.peek(key);
-  if (processing !== undefined && object === undefined) return serveAlias(download, processing);
-  const fresh = object === undefined ? undefined : freshLife(download, object.info);
-  if (object === undefined || fresh === undefined) return serveCold(download);
+/** False: nothing was written. Memory has no fresh image for the download, or its token must be spent first. */
+function answerFromMemory(download: DownloadContext): boolean {
+  if (download.grant.spend !== undefined) return false;
+  const hit = findInMemory(download);
+  if (hit === undefined) return false;
   const { exchange } = download;
-  exchange.outcome = FROM_MEMORY;
-  return answerObject(
+  const { info, body } = hit.object;
+  // Synchronous, since no token is spent.
+  void answerObject(
     exchange,
-    object.info,
-    { kind: "memory", body: object.body },
-    contextOf(download, "stored", CACHE_STATUS.memory, fresh.life),
+    info,
+    { kind: "memory", body },
+    contextOf(download, "stored", CACHE_STATUS.memory, hit.life),
   );
+  exchange.outcome = FROM_MEMORY;
+  return true;
+}
+
+/** The image of the download, if memory alone shows that it is the right one and fresh. */
+function findInMemory(download: DownloadContext): MemoryHit | undefined {
+  const { site, object, processing, isNameFirst } = download;
+  const named = processing === undefined || isNameFirst === true ? site.stored.peek(object.key) : undefined;
+  if (named !== undefined) {
+    const fresh = freshLife(download, named.info);
+    return fresh && { object: named, life: fresh.life };
+  }
+  if (processing === undefined) return undefined;
+  if (isNameFirst === true && site.stored.peekInfo(object.key) !== "absent") return undefined;
+  return variantInMemory(download, processing);
+}
+
+async function serve(download: DownloadContext): Promise<void> {
+  const { processing } = download;
+  if (processing === undefined) return serveCold(download);
+  if (download.isNameFirst !== true) return serveProcessed(download, processing);
+  return download.site.stored.peek(download.object.key) === undefined
+    ? serveAlias(download, processing)
+    : serveCold(download);
 }
 
 /** Serves the object with exactly this name if there is one, else the variant. A deleted object does not count. */

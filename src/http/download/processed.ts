@@ -4,18 +4,19 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { type ObjectInfo, toKey } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/fill/join.ts";
 import { originRequestFor, originRequestForProcessed } from "../../mirror/rules.ts";
+import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import { aliasIn, missRouteOf } from "../request/object-name.ts";
 import { negotiatedFor, type ProcessingRequest, refuseBoth } from "../request/processing-request.ts";
 import type { Route } from "../request/site.ts";
 import { answerObject, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling } from "../response/answer-filling.ts";
+import type { AnswerLife } from "../response/cache-control.ts";
 import {
   CACHE_STATUS,
   clientSignal,
   contextOf,
   type DownloadContext,
-  FROM_MEMORY,
   withLookupOf,
   withUnknownStore,
 } from "./download-context.ts";
@@ -33,8 +34,26 @@ import {
 import { isOriginalFree, serveVariant, type VariantSource } from "./serve-variant.ts";
 import { isTransientGone, suspectOriginalError, wholeOf } from "./whole-original.ts";
 
-/** Undefined: answered synchronously, from memory. */
-export function serveProcessed(download: DownloadContext, processing: ProcessingRequest): void | Promise<void> {
+/** An image in memory, and its remaining life; undefined: it never becomes stale. */
+export interface MemoryHit {
+  readonly object: CachedObject;
+  readonly life: AnswerLife | undefined;
+}
+
+/** The variant, if it and a fresh original are known without a look-up. */
+export function variantInMemory(
+  { site, url, exchange }: DownloadContext,
+  processing: ProcessingRequest,
+): MemoryHit | undefined {
+  const info = site.stored.peekInfo(processing.original.key);
+  const named = negotiatedFor(processing.named, exchange.request.headers.accept);
+  if (info === undefined || info === "absent" || named.watermarks.length > 0) return undefined;
+  const fresh = freshLife({ site, url: { ...url, path: processing.path } }, info);
+  const object = fresh && site.variants.peek(info, named);
+  return object && { object, life: fresh?.life };
+}
+
+export function serveProcessed(download: DownloadContext, processing: ProcessingRequest): Promise<void> {
   const { site, exchange } = download;
   const original = originalOf(download, processing);
   const info = site.stored.peekInfo(processing.original.key);
@@ -42,11 +61,7 @@ export function serveProcessed(download: DownloadContext, processing: Processing
   if (info === undefined || info === "absent" || named.watermarks.length > 0) return serveCold(original, processing);
   const fresh = freshLife(original, info);
   if (fresh === undefined) return serveCold(original, processing);
-  const variant = site.variants.peek(info, named);
-  if (variant === undefined) return serveKnown(original, processing, { info, life: fresh.life });
-  exchange.outcome = FROM_MEMORY;
-  const context = contextOf(original, "stored", CACHE_STATUS.memory, fresh.life);
-  return answerObject(exchange, variant.info, { kind: "memory", body: variant.body }, context);
+  return serveKnown(original, processing, { info, life: fresh.life });
 }
 
 /** The context of a download of the original. */
