@@ -13,7 +13,7 @@ import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror } from "../../src/mirror/mirror.ts";
 import type { MirrorOptions } from "../../src/mirror/mirror-context.ts";
 import { createMemoryCache, type MemoryCache } from "../../src/mirror/stored/memory-cache.ts";
-import { createStored, type Found, type Stored } from "../../src/mirror/stored/stored.ts";
+import { createStored, type Found, type NoObject, type Stored } from "../../src/mirror/stored/stored.ts";
 import type { StoredHooks } from "../../src/mirror/stored/stored-changes.ts";
 import { createWriteBack, type WriteBack } from "../../src/mirror/storing/write-back.ts";
 import type { Origin } from "../../src/origin/origin.ts";
@@ -90,7 +90,7 @@ export interface MirrorLab extends StoredLab {
   /** A test advances `now`; `setMs`: the shift of the time of day (Unix milliseconds) against it. */
   readonly clock: { now: number; setMs: number };
   /** Looks into the bucket first, then calls the mirror. */
-  ask(key: string, options?: AskOptions): Promise<MissAnswer | Exclude<Found, { state: "absent" }>>;
+  ask(key: string, options?: AskOptions): Promise<MissAnswer | Exclude<Found | NoObject, { state: "absent" }>>;
   /** As `ask`, for a key that the bucket lacks. */
   miss(key: string, options?: AskOptions): Promise<MissAnswer>;
   /** Calls the mirror without a look-up, with the given epoch. */

@@ -8,11 +8,15 @@ import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo, Validation } from "../../core/object.ts";
 
 /**
+ * The certainty that the object, or its absence, is the state of the store. `pending`: the object still waits for its
+ * upload to a remote store. `foreign`: another tool's object lies under the key; it cannot be served, and no mirrored
+ * object is stored over it. `unknown`: the remote store did not answer, so it may hold another object or a tombstone.
+ */
+export type Certainty = "confirmed" | "pending" | "foreign" | "unknown";
+
+/**
  * The state of a key. `epoch` is raised by upload, delete and purge; 0 for a key that had none of these.
- * - `isPending`: the object still waits for its upload to a remote store.
- * - `failure`: the remote store did not answer; by local knowledge there is no object.
- * - `isForeign`: another tool's object lies under the key. It cannot be served, and no mirrored object is stored over
- *   it.
+ * `certainty` is absent if the store has confirmed the entry.
  */
 export type Entry =
   | {
@@ -20,14 +24,15 @@ export type Entry =
       readonly info: ObjectInfo;
       readonly epoch: number;
       readonly isStale: boolean;
-      readonly isPending?: boolean;
+      readonly certainty?: "pending" | "unknown";
     }
   | ({ readonly state: "tombstone"; readonly epoch: number } & Tombstone)
   | {
       readonly state: "absent";
       readonly epoch: number;
+      readonly certainty?: "foreign" | "unknown";
+      /** The reason of `unknown`. */
       readonly failure?: HuiyuanError;
-      readonly isForeign?: boolean;
     };
 
 /** The record that a delete leaves. Times are Unix milliseconds. An expired one counts as absent and may be swept. */

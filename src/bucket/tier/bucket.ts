@@ -176,7 +176,9 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   async function localEntry(key: Key): Promise<Entry> {
     const queued = await queue.lookup(key);
     const local = await edge.driver.lookup(key);
-    return queued.state === "object" ? { ...queued, epoch: local.epoch, isPending: true } : local;
+    return queued.state === "object"
+      ? { ...queued, epoch: local.epoch, certainty: unconfirmed.has(key) ? "unknown" : "pending" }
+      : local;
   }
 
   async function openLocal(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined> {
@@ -197,7 +199,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     async lookup(key) {
       const local = await localEntry(key);
       if (local.state === "object") {
-        if (local.isPending !== true && !edge.isTrusted(key)) checkInBackground(local.info);
+        if (local.certainty === undefined && !edge.isTrusted(key)) checkInBackground(local.info);
         return local;
       }
       if (local.state === "tombstone" && isDown()) return local;

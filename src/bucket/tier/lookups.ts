@@ -57,7 +57,7 @@ export function createLookups(parts: LookupsParts): Lookups {
     const failure = damaged.failureOf(key, version);
     // A damaged object of the mirror may be fetched again. An upload exists nowhere else, and damaged is not absent.
     if (failure !== undefined && info.provenance.via !== "mirror") throw failure;
-    if (failure !== undefined) return { state: "absent", epoch, failure };
+    if (failure !== undefined) return { state: "absent", epoch, certainty: "unknown", failure };
     versions.set(info, version);
     if (isStale) stale.add(info);
     return { state: "object", info, epoch, isStale };
@@ -66,10 +66,10 @@ export function createLookups(parts: LookupsParts): Lookups {
   async function entryOfForeign(key: Key, found: ForeignEntry, epoch: number): Promise<Entry> {
     const { version, size } = found;
     if (size === 0) return { state: "absent", epoch };
-    if (unusable.has(key, version)) return { state: "absent", epoch, isForeign: true };
+    if (unusable.has(key, version)) return { state: "absent", epoch, certainty: "foreign" };
     if (size > maxCopyBytes()) {
       unusable.note({ key, version, why: `${size} bytes are too many for a copy on this disk` });
-      return { state: "absent", epoch, isForeign: true };
+      return { state: "absent", epoch, certainty: "foreign" };
     }
     const share = `${key}\n${version}`;
     const described =
@@ -80,7 +80,7 @@ export function createLookups(parts: LookupsParts): Lookups {
     if (info === undefined) return { state: "absent", epoch };
     if (info === "no-image") {
       unusable.note({ key, version, why: "it is no whole image" });
-      return { state: "absent", epoch, isForeign: true };
+      return { state: "absent", epoch, certainty: "foreign" };
     }
     versions.set(info, version);
     return { state: "object", info, epoch, isStale: false };
@@ -95,7 +95,7 @@ export function createLookups(parts: LookupsParts): Lookups {
         if (found.state === "foreign") return await entryOfForeign(key, found, epoch);
       } catch (error) {
         if (local.state === "tombstone") return local;
-        return { state: "absent", epoch, failure: asHuiyuanError(error) };
+        return { state: "absent", epoch, certainty: "unknown", failure: asHuiyuanError(error) };
       }
       if (found.state === "tombstone") {
         const { version: _, ...tombstone } = found;

@@ -1,13 +1,20 @@
-// The context of one download that passed the checks, and the headers that its answer carries beside the object's own.
-// It looks nothing up and fetches nothing.
+// The context of one download that passed the checks, the image that it found, and the headers that its answer carries
+// beside the object's own. Types and small functions; it looks nothing up.
+import type { Cancellation } from "../../async/cancellation.ts";
+import type { Certainty } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
-import type { Found } from "../../mirror/stored/stored.ts";
+import type { ObjectInfo } from "../../core/object.ts";
+import type { MissAnswer } from "../../mirror/fill/join.ts";
+import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
+import type { StoredObject } from "../../mirror/stored/stored.ts";
+import type { Variant } from "../../mirror/variants/variants.ts";
+import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
 import { Client } from "../request/client.ts";
-import type { DownloadExchange, DownloadOutcome } from "../request/exchange.ts";
+import type { DownloadExchange, DownloadRequest } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl } from "../request/object-name.ts";
 import type { ProcessingRequest } from "../request/processing-request.ts";
-import type { DownloadGrant, Site, Sites } from "../request/site.ts";
-import { type AnswerContext, answerObject } from "../response/answer.ts";
+import type { DownloadGrant, Route, Site, Sites } from "../request/site.ts";
+import type { AnswerContext, ObjectBytes } from "../response/answer.ts";
 import { answerHeaders } from "../response/answer-headers.ts";
 import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
 
@@ -23,38 +30,103 @@ export interface DownloadContext {
   readonly grant: DownloadGrant;
   readonly exchange: DownloadExchange;
   /** The variant that the URL requests; undefined: it requests the object itself. */
-  readonly processing?: ProcessingRequest | undefined;
+  readonly processing: ProcessingRequest | undefined;
   /** True: the URL ends in an alias, and an object with exactly this name is served before the variant. */
-  readonly isNameFirst?: boolean | undefined;
+  readonly isNameFirst: boolean;
+}
+
+/** The image that is wanted, and the request that it is wanted for. */
+export interface LocateRequest extends Pick<DownloadContext, "site" | "url" | "object">, ViaHeaders {
+  /** The client's headers; the origin receives those that the rule passes on. */
+  readonly headers: DownloadRequest["headers"];
+  readonly cancellation: () => Cancellation;
+  /** Set if the image is the original of a variant; only its whole body is of use then. */
+  readonly processing: ProcessingRequest | undefined;
+  /** True: the client named a version, so a body without proof is of no use. */
+  readonly isForOneVersion: boolean;
+  /** True: a watermark or a fallback image. Only its whole body is of use, and no redirect. */
+  readonly isExtra: boolean;
+}
+
+/** The image of a download, or the reason why there is none. */
+export type Located = LocatedStored | LocatedFetch | LocatedWhole | LocatedVariant | LocatedRedirect | LocatedAbsent;
+
+interface LocatedImage {
+  /** `foreign`: the origin's answer is passed on and not stored. `foreign` and `unknown` never enter memory. */
+  readonly certainty: Certainty;
+  /** Remaining freshness; undefined: the image never becomes stale. */
+  readonly life: AnswerLife | undefined;
   /** True: the original replaces a variant that a retry may render, so this answer must not be cached. */
-  readonly isStandIn?: boolean | undefined;
-  /** True: the store did not answer, so it may hold another object or a tombstone. */
-  readonly isUnknown?: boolean | undefined;
-  /** As in Entry: the origin's answer is passed on and not stored. */
-  readonly isForeign?: boolean | undefined;
+  readonly isStandIn?: boolean;
 }
 
-/** The same download with a short cache lifetime, whose answer does not claim that the object is stored. */
-export function withUnknownStore(download: DownloadContext): DownloadContext {
-  return { ...download, isUnknown: true };
+/** In memory or in the bucket, and to be served. Its bytes are opened when it is answered. */
+export interface LocatedStored extends LocatedImage {
+  readonly kind: "stored";
+  readonly object: StoredObject;
+  /** The bytes, if the memory cache has them. */
+  readonly body: Buffer | undefined;
+  /** Stored.moment() before the look-up. */
+  readonly since: number;
+  /** The result of a revalidation that was made first, and gave nothing newer. */
+  readonly revalidated: StaleKept["why"] | undefined;
 }
 
-/** The download after its key was found absent: `failure` makes the store unknown, `isForeign` also forbids storing. */
-export function withLookupOf(
-  download: DownloadContext,
-  { failure, isForeign }: { readonly failure?: HuiyuanError | undefined; readonly isForeign?: boolean | undefined },
-): DownloadContext {
-  if (isForeign === true) return { ...withUnknownStore(download), isForeign };
-  return failure === undefined ? download : withUnknownStore(download);
+/** Arriving from the origin, or just arrived. */
+export interface LocatedFetch extends LocatedImage {
+  readonly kind: "fetch";
+  readonly answer: MissAnswer;
+  /** True: it is a newer version of a stored object. */
+  readonly isNewer: boolean;
+  /** True: the origin has processed the image already. */
+  readonly isProcessed: boolean;
 }
 
-export const FROM_MEMORY: DownloadOutcome = { kind: "hit", tier: "memory" };
+/** Proven whole, at hand, and not in the bucket yet. */
+export interface LocatedWhole extends LocatedImage {
+  readonly kind: "whole";
+  readonly info: ObjectInfo;
+  readonly bytes: ObjectBytes;
+  load(): Promise<Buffer>;
+  readonly isStorable: boolean;
+  readonly status: string;
+}
+
+export interface LocatedVariant extends LocatedImage {
+  readonly kind: "variant";
+  readonly variant: Variant;
+  readonly isStorable: boolean;
+  /** The Cache-Status if the origin was asked for the original; undefined: the variant's tier decides. */
+  readonly status: string | undefined;
+  /** True: the original came from the origin. */
+  readonly isMiss: boolean;
+  /** The rights of the download, together with those of its watermarks' tokens. */
+  readonly grant: DownloadGrant;
+}
+
+export interface LocatedRedirect {
+  readonly kind: "redirect";
+  readonly status: number;
+  readonly location: string;
+}
+
+export interface LocatedAbsent {
+  readonly kind: "absent";
+  readonly error: HuiyuanError;
+  /** The image that the rule serves instead. */
+  readonly fallback: Route["fallback"];
+}
+
+/** Whether the store is known to have the object, or to get it. */
+export function isProven(certainty: Certainty): boolean {
+  return certainty === "confirmed" || certainty === "pending";
+}
 
 export const CACHE_STATUS = {
   memory: "huiyuan; hit; detail=memory",
   bucket: "huiyuan; hit; detail=bucket",
   spool: "huiyuan; hit; detail=spool",
-  rendered: "huiyuan; hit; detail=rendered",
+  renderer: "huiyuan; hit; detail=rendered",
   missed: "huiyuan; fwd=uri-miss",
   stored: "huiyuan; fwd=uri-miss; stored",
   collapsed: "huiyuan; fwd=uri-miss; collapsed",
@@ -67,56 +139,32 @@ export const CACHE_STATUS = {
   },
 };
 
-/** `life`: remaining freshness; undefined: the object never becomes stale. */
+/** The facts about the image that the answer's own headers tell. */
+export interface AnswerNotes {
+  readonly state: AnswerState;
+  readonly cacheStatus: string;
+  readonly life: AnswerLife | undefined;
+}
+
+/** `grant`: replaces the download's own. */
 export function contextOf(
-  download: DownloadContext,
-  state: AnswerState,
-  cacheStatus: string,
-  life?: AnswerLife,
+  { site, exchange, grant: own }: Pick<DownloadContext, "site" | "exchange" | "grant">,
+  { state, cacheStatus, life }: AnswerNotes,
+  grant = own,
 ): AnswerContext {
-  const { site, exchange, grant, isStandIn, isUnknown } = download;
-  const proven = isUnknown === true && state === "stored" ? "filling" : state;
-  const shown = isStandIn === true && state !== "suspect" ? "stand-in" : proven;
   const { origin } = exchange.request.headers;
   const { isByAccept } = exchange;
   return {
-    headers: answerHeaders(site, { origin, scope: grant.scope, state: shown, cacheStatus, life, isByAccept }),
+    headers: answerHeaders(site, { origin, scope: grant.scope, state, cacheStatus, life, isByAccept }),
     spend: grant.spend,
     client: () => clientSignal(exchange),
   };
 }
 
-/** Answers with an object of the bucket, and closes the reader of a large one. */
-export async function answerLocated(
-  exchange: DownloadExchange,
-  found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }>,
-  context: AnswerContext,
-): Promise<void> {
-  // Only a known site has objects.
-  const { chunks } = (exchange.site as Site).stored;
-  if (found.state !== "large") {
-    const { info, body } = found.object;
-    // A body of the memory cache is shared by all requests and is not counted here.
-    if (found.state === "loaded") exchange.response.onceOver(chunks.hold(body.byteLength));
-    const taken = found.state === "loaded" ? found.free : undefined;
-    return answerObject(exchange, info, { kind: "memory", body, taken }, context);
-  }
-  const { info, reader } = found;
-  const opened = chunks.open((start, end, into) => reader.read(start, end, into));
-  exchange.response.onceOver(opened.close);
-  try {
-    const read = async (offset: number, end: number) => {
-      // Only the read of the last byte waits for the checksum; a range that ends earlier waits for the proof here.
-      if (end < info.size - 1) await reader.proven?.();
-      return opened.next(offset, end);
-    };
-    await answerObject(exchange, info, { kind: "read", read }, context);
-  } catch (error) {
-    opened.close();
-    throw error;
-  } finally {
-    reader.close();
-  }
+/** The state that an answer tells caches, for an image of this certainty. */
+export function stateFor({ certainty, isStandIn }: LocatedImage, state: AnswerState): AnswerState {
+  const proven = state === "stored" && !isProven(certainty) ? "filling" : state;
+  return isStandIn === true && state !== "suspect" ? "stand-in" : proven;
 }
 
 /** Created on first use: a memory hit needs none. */
@@ -128,4 +176,9 @@ export function clientOf(exchange: DownloadExchange): Client {
 /** Aborts when the client disconnects before its answer has ended. */
 export function clientSignal(exchange: DownloadExchange): AbortSignal {
   return clientOf(exchange).signal;
+}
+
+/** The loop-protection headers that the origin receives (RFC 9110 §7.6.3, RFC 8586). */
+export function viaHeadersOf({ request }: Pick<DownloadExchange, "request">): ViaHeaders {
+  return { via: request.headers.via, cdnLoop: request.headers["cdn-loop"] as string | undefined };
 }

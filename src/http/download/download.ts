@@ -1,27 +1,36 @@
-// Serves one download, top to bottom: host → Referer and token → key and instruction → memory → bucket → origin.
-// A memory hit takes the same path, synchronously. How bytes are fetched, rendered and sent is in the files beside.
+// Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory takes the same steps without
+// waiting. Each step is a function in a file beside; the loop here is the only place that begins again.
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createFailureLog } from "../../mirror/failure-log.ts";
-import { tokenFromQuery } from "../../sign/token.ts";
+import { urlOfKey } from "../../mirror/object-keys.ts";
+import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
 import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
-import { nameObject } from "../request/object-name.ts";
-import { type ProcessingRequest, processingOfAlias, processingOfQuery } from "../request/processing-request.ts";
-import { authorizerOfOriginal, queryWithoutEscape } from "../request/protection.ts";
-import { refererVerdict } from "../request/referer.ts";
-import { remember } from "../request/remember.ts";
+import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
 import type { Sites } from "../request/site.ts";
-import { targetOf } from "../request/target.ts";
-import { type Admitting, admitNamed } from "../request/token-scope.ts";
 import { answerObject } from "../response/answer.ts";
+import { isForOneVersion } from "../response/answer-filling.ts";
+import type { AnswerLife } from "../response/cache-control.ts";
 import { preflightHeaders } from "../response/cors.ts";
 import { sendError } from "../response/error-answer.ts";
 import type { DownloadResponse } from "../response/response.ts";
-import { CACHE_STATUS, contextOf, type DownloadContext, FROM_MEMORY, withUnknownStore } from "./download-context.ts";
+import { admit, siteOf } from "./admit.ts";
+import { answer, answerFallback } from "./answer.ts";
+import {
+  CACHE_STATUS,
+  clientOf,
+  clientSignal,
+  contextOf,
+  type DownloadContext,
+  type Located,
+  type LocatedAbsent,
+  type LocateRequest,
+  viaHeadersOf,
+} from "./download-context.ts";
 import { freshLife } from "./freshness.ts";
-import { serveLocated, serveUnreadable } from "./located.ts";
-import { type MemoryHit, serveProcessed, variantInMemory } from "./processed.ts";
-import { isTransientGone } from "./whole-original.ts";
+import { type Doubt, locate, NO_DOUBT } from "./locate.ts";
+import { transform } from "./transform.ts";
+import { isTransientGone, wholeOf } from "./whole-original.ts";
 
 export interface DownloadOptions {
   /** The current snapshot; a reload replaces it. */
@@ -33,17 +42,6 @@ export interface DownloadOptions {
   /** Called with each error before its error answer is sent. */
   readonly failed?: (error: HuiyuanError) => void;
 }
-
-const queryOf = remember(tokenFromQuery);
-
-/** Fetches for one request of a body that the disk refuses, if other readers are faster each time. */
-const MAX_TRANSIENT_FETCHES = 3;
-/** Retries if the object was replaced between look-up and first byte. */
-const MAX_REPLACED = 3;
-/** The catalogue lists the object, but the store cannot read it. */
-const UNREADABLE: ReadonlySet<string> = new Set(["store_failed", "original_replaced"]);
-
-const OPEN: Admitting = { grant: { scope: { kind: "none" }, spend: undefined }, isForOriginal: false };
 
 /** Creates the handler of the download port. The fast path and the HTTP server call the same one. */
 export function createDownloads(
@@ -86,9 +84,9 @@ export function createDownloads(
 
 /** Undefined: answered in this turn of the event loop. Throws or rejects with an error that has no answer yet. */
 export function serveDownload(exchange: DownloadExchange, sites: Sites): void | Promise<void> {
-  const download = admit(exchange, sites);
-  if (download === undefined || answerFromMemory(download)) return undefined;
-  return serve(download);
+  if (exchange.request.method === "OPTIONS") return answerPreflight(exchange, sites);
+  const context = admit(exchange, sites);
+  return answerFromMemory(context) ? undefined : walk(context);
 }
 
 /**
@@ -96,171 +94,168 @@ export function serveDownload(exchange: DownloadExchange, sites: Sites): void | 
  * perhaps with an error. Never throws.
  */
 export function serveFromMemory(exchange: DownloadExchange, sites: Sites): boolean {
-  if (exchange.request.method === "OPTIONS") return false;
   try {
-    const download = admit(exchange, sites);
-    return download !== undefined && answerFromMemory(download);
+    return answerFromMemory(admit(exchange, sites));
   } catch {
     return false;
   }
 }
 
-/** Checks the request. Undefined: it was a CORS preflight, which is answered. Throws the 4xx codes; no I/O. */
-function admit(exchange: DownloadExchange, sites: Sites): DownloadContext | undefined {
-  const { request } = exchange;
-  const target = targetOf(request);
-  const site = sites.find(target.host);
-  if (site === undefined)
-    throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);
-  exchange.site = site;
-  if (request.method === "OPTIONS") {
-    exchange.response.writeHead(204, [
-      ...preflightHeaders(site.cors, request.headers),
-      "X-Request-Id",
-      exchange.requestId,
-    ]);
-    exchange.response.end();
-    return undefined;
-  }
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new HuiyuanError(
-      "method_not_allowed",
-      `Cannot serve ${request.method}: only GET, HEAD and OPTIONS are allowed`,
-    );
-  }
-  if (!site.isProjectEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
-  const { key: path } = target;
-  if (path === undefined) throw new HuiyuanError("path_missing", "Cannot serve: the URL names no image");
-  const { sign, rest } = queryOf(target.rawQuery);
-  const referer = refererVerdict(request.headers.referer, site.referers);
-  const query = queryWithoutEscape(site, rest);
-  const url = { host: target.host, path, query, method: request.method } as const;
-  const object = nameObject(site, url);
-  const processing = processingOfQuery(site, url, object) ?? processingOfAlias(site, url);
-  exchange.isByAccept = processing?.named.negotiated !== undefined;
-  // After the URL was read, so that the refusal has the Vary header of the image.
-  if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
-  const asksForOriginal = query !== rest;
-  const ownAuthorizer =
-    site.originalAuthorizer && authorizerOfOriginal(site.originalAuthorizer, { object, processing, asksForOriginal });
-  const authorizer = ownAuthorizer ?? (referer === "listed" ? undefined : site.authorizer);
-  const alias = processing?.isAlias === true ? processing : undefined;
-  const { grant, isForOriginal } = authorizer === undefined ? OPEN : admitNamed(authorizer, sign, { object, alias });
-  // A protected bucket never serves an object as it is. A token for the original asks for the variant.
-  const isNameFirst = alias !== undefined && !isForOriginal && site.originalAuthorizer === undefined;
-  const token = authorizer === undefined ? undefined : { sign };
-  return { exchange, sites, site, url, object, token, grant, processing, isNameFirst };
+function answerPreflight(exchange: DownloadExchange, sites: Sites): void {
+  const { request, response, requestId } = exchange;
+  const { site } = siteOf(exchange, sites);
+  response.writeHead(204, [...preflightHeaders(site.cors, request.headers), "X-Request-Id", requestId]);
+  response.end();
 }
 
 /** False: nothing was written. Memory has no fresh image for the download, or its token must be spent first. */
-function answerFromMemory(download: DownloadContext): boolean {
-  if (download.grant.spend !== undefined) return false;
-  const hit = findInMemory(download);
+function answerFromMemory(context: DownloadContext): boolean {
+  if (context.grant.spend !== undefined) return false;
+  const hit = findInMemory(context);
   if (hit === undefined) return false;
-  const { exchange } = download;
+  const { exchange } = context;
   const { info, body } = hit.object;
+  const headers = contextOf(context, { state: "stored", cacheStatus: CACHE_STATUS.memory, life: hit.life });
   // Synchronous, since no token is spent.
-  void answerObject(
-    exchange,
-    info,
-    { kind: "memory", body },
-    contextOf(download, "stored", CACHE_STATUS.memory, hit.life),
-  );
+  void answerObject(exchange, info, { kind: "memory", body }, headers);
   exchange.outcome = FROM_MEMORY;
   return true;
 }
 
+const FROM_MEMORY = { kind: "hit", tier: "memory" } as const;
+
+interface MemoryHit {
+  readonly object: CachedObject;
+  /** Undefined: the image never becomes stale. */
+  readonly life: AnswerLife | undefined;
+}
+
 /** The image of the download, if memory alone shows that it is the right one and fresh. */
-function findInMemory(download: DownloadContext): MemoryHit | undefined {
-  const { site, object, processing, isNameFirst } = download;
-  const named = processing === undefined || isNameFirst === true ? site.stored.peek(object.key) : undefined;
+function findInMemory(context: DownloadContext): MemoryHit | undefined {
+  const { site, object, processing, isNameFirst } = context;
+  const named = processing === undefined || isNameFirst ? site.stored.peek(object.key) : undefined;
   if (named !== undefined) {
-    const fresh = freshLife(download, named.info);
+    const fresh = freshLife(context, named.info);
     return fresh && { object: named, life: fresh.life };
   }
-  if (processing === undefined) return undefined;
-  if (isNameFirst === true && site.stored.peekInfo(object.key) !== "absent") return undefined;
-  return variantInMemory(download, processing);
+  if (processing === undefined || (isNameFirst && site.stored.peekNote(object.key) !== "absent")) return undefined;
+  return variantInMemory(context, processing);
 }
 
-async function serve(download: DownloadContext): Promise<void> {
-  const { processing } = download;
-  if (processing === undefined) return serveCold(download);
-  if (download.isNameFirst !== true) return serveProcessed(download, processing);
-  return download.site.stored.peek(download.object.key) === undefined
-    ? serveAlias(download, processing)
-    : serveCold(download);
-}
-
-/** Serves the object with exactly this name if there is one, else the variant. A deleted object does not count. */
-function serveAlias(download: DownloadContext, processing: ProcessingRequest): void | Promise<void> {
-  const { stored } = download.site;
-  const { key } = download.object;
-  if (stored.peekInfo(key) === "absent") return serveProcessed(download, processing);
-  return stored.lookup(key).then((entry) => {
-    if (entry.state === "object") return serveCold(download);
-    const failure = entry.state === "absent" ? entry.failure : undefined;
-    return failure === undefined
-      ? serveProcessed(download, processing)
-      : serveAliasUnsurely(download, processing, failure);
-  });
-}
-
-/** Serves the variant although the store, which did not answer, may have an object with exactly this name. */
-async function serveAliasUnsurely(
-  download: DownloadContext,
+/** The variant, if it and a fresh original are known without a look-up. */
+function variantInMemory(
+  { site, url, exchange }: DownloadContext,
   processing: ProcessingRequest,
-  failure: HuiyuanError,
+): MemoryHit | undefined {
+  const original = site.stored.peekNote(processing.original.key);
+  const named = negotiatedFor(processing.named, exchange.request.headers.accept);
+  if (original === undefined || original === "absent" || named.watermarks.length > 0) return undefined;
+  const fresh = freshLife({ site, url: { ...url, path: processing.path } }, original.info);
+  const object = fresh && site.variants.peek(original.info, named);
+  return object && { object, life: fresh?.life };
+}
+
+/** Rounds of one download: its object may be replaced, damaged or used up while it is read. */
+const MAX_ROUNDS = 3;
+/** A look-up turns out wrong when the object is read; the next one finds the object that is there now, or none. */
+const RETRYABLE: ReadonlySet<string> = new Set(["original_replaced", "store_corrupt"]);
+
+/** Begins again from locate() if the object was replaced or damaged meanwhile, and nothing of it was sent. */
+async function walk(context: DownloadContext): Promise<void> {
+  let doubt = NO_DOUBT;
+  for (let round = 1; ; round += 1) {
+    try {
+      return await serveRound(context, doubt);
+    } catch (error) {
+      if (!(error instanceof HuiyuanError) || round === MAX_ROUNDS || context.exchange.response.headersSent)
+        throw error;
+      const isGone = RETRYABLE.has(error.code) || isTransientGone(error);
+      const isUnreadable = error.code === "store_failed" && !doubt.isUnreadable;
+      if (!isGone && !isUnreadable) throw error;
+      const isLast = round + 1 === MAX_ROUNDS && error.code === "original_replaced";
+      doubt = isUnreadable || isLast ? unreadable(error) : { ...doubt, mayUseNotes: false };
+    }
+  }
+}
+
+function unreadable(failure: HuiyuanError): Doubt {
+  return { failure, isUnreadable: true, mayUseNotes: false };
+}
+
+async function serveRound(context: DownloadContext, doubt: Doubt): Promise<void> {
+  if (!context.isNameFirst || context.processing === undefined) return serveImage(context, context.processing, doubt);
+  const { stored } = context.site;
+  const { key } = context.object;
+  const entry = stored.peekNote(key) === "absent" ? undefined : await stored.lookup(key);
+  if (entry?.state === "object") return serveImage(context, undefined, doubt);
+  // If the store did not answer, it may have an object with exactly this name.
+  const failure = entry?.state === "absent" ? entry.failure : undefined;
+  return serveImage(context, context.processing, failure === undefined ? doubt : { ...doubt, failure });
+}
+
+/** `processing`: undefined if the object itself is served. */
+async function serveImage(
+  context: DownloadContext,
+  processing: ProcessingRequest | undefined,
+  doubt: Doubt,
 ): Promise<void> {
+  const since = context.site.variants.moment();
+  const located = await locate(requestOf(context, processing), doubt);
   try {
-    await serveProcessed(withUnknownStore(download), processing);
-  } catch (error) {
-    throw isAbsent(error) ? failure : error;
+    if (located.kind === "absent" && located.fallback !== undefined)
+      return await serveFallback(context, located, located.fallback);
+    const shown = processing === undefined ? located : await transform(context, processing, { located, since });
+    try {
+      await answer(context, shown);
+    } finally {
+      if (shown !== located) release(shown);
+    }
+  } finally {
+    release(located);
   }
 }
 
-async function serveCold(download: DownloadContext): Promise<void> {
-  try {
-    await serveNamed(download);
-  } catch (error) {
-    const { processing, exchange } = download;
-    // The object was removed since its look-up, so the name means the alias again.
-    if (processing === undefined || !isAbsent(error) || exchange.response.headersSent) throw error;
-    await serveProcessed(download, processing);
-  }
+function requestOf(context: DownloadContext, processing: ProcessingRequest | undefined): LocateRequest {
+  const { site, url, object, exchange } = context;
+  const { via, cdnLoop } = viaHeadersOf(exchange);
+  return {
+    site,
+    url: processing === undefined ? url : { ...url, path: processing.path },
+    object: processing === undefined ? object : processing.original,
+    headers: exchange.request.headers,
+    via,
+    cdnLoop,
+    cancellation: () => clientOf(exchange),
+    processing,
+    isForOneVersion: isForOneVersion(exchange),
+    isExtra: false,
+  };
 }
 
-function isAbsent(error: unknown): boolean {
-  return error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
-}
-
-async function serveNamed(download: DownloadContext, repeats = MAX_REPLACED): Promise<void> {
-  const { stored } = download.site;
-  const { key } = download.object;
-  try {
-    await serveLocated(download, await stored.find(key));
-  } catch (error) {
-    if (!(error instanceof HuiyuanError) || download.exchange.response.headersSent) throw error;
-    // A remote store replaced the object after the look-up; nothing of it was sent yet.
-    if (error.code === "original_replaced" && repeats > 0) return serveNamed(download, repeats - 1);
-    // The store has quarantined the damaged object; the origin may still have it.
-    if (error.code === "store_corrupt") return serveLocated(download, await stored.find(key));
-    if (UNREADABLE.has(error.code) || isTransientGone(error)) return serveFromOrigin(download, error);
-    throw error;
-  }
-}
-
-/** Fetches the object from the origin instead. Retries while faster readers use up a body that the disk refused. */
-async function serveFromOrigin(
-  download: DownloadContext,
-  failure: HuiyuanError,
-  repeats = MAX_TRANSIENT_FETCHES,
+/** Serves the fallback image of a rule; throws the absence if there is none. */
+async function serveFallback(
+  context: DownloadContext,
+  { error: missing }: LocatedAbsent,
+  { key, status }: NonNullable<LocatedAbsent["fallback"]>,
 ): Promise<void> {
+  const { site, url, exchange } = context;
+  const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
+  const object = { key, request: { path, query, instruction: undefined }, instruction: undefined };
+  const request = { ...requestOf(context, undefined), url: { ...url, path, query }, object, isExtra: true };
+  const located = await locate(request, NO_DOUBT).catch((cause: unknown) => {
+    throw new HuiyuanError(missing.code, missing.message, { cause });
+  });
   try {
-    await serveUnreadable(download, failure);
-  } catch (error) {
-    const isOver = repeats === 1 || download.exchange.response.headersSent;
-    if (isOver || !isTransientGone(error)) throw error;
-    await serveFromOrigin(download, error, repeats - 1);
+    const found =
+      located.kind === "fetch" ? await wholeOf(located, () => clientSignal(exchange)).catch(() => undefined) : located;
+    if (found?.kind !== "stored" && found?.kind !== "whole") throw missing;
+    await answerFallback(context, found, { status, missing });
+  } finally {
+    release(located);
   }
+}
+
+function release(located: Located): void {
+  if (located.kind === "fetch" && located.answer.kind !== "head") located.answer.release();
+  else if (located.kind === "variant" && located.variant.kind === "made") located.variant.release();
 }

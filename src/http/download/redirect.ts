@@ -2,10 +2,13 @@
 // no-store, because the object may be in the bucket a moment later. This file does not choose the target.
 
 import { classifyAddress } from "../../core/addresses.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
 import { encodeKey } from "../../origin/exchange/hop.ts";
 import { type DownloadExchange, sendWhole } from "../request/exchange.ts";
 import { siteHeaders } from "../response/answer-headers.ts";
+import type { LocatedRedirect } from "./download-context.ts";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -23,8 +26,17 @@ export function isForClients(location: string): boolean {
   return !isLiteral || classifyAddress(host) === "public";
 }
 
+/** The origin's own redirect, passed on to the client. Throws origin_redirect if its host is internal. */
+export function redirectOfOrigin(key: Key, error: HuiyuanError): LocatedRedirect {
+  const { location = "", originStatus = 302 } = error;
+  if (isForClients(location)) return { kind: "redirect", status: originStatus, location };
+  throw new HuiyuanError("origin_redirect", `Cannot pass on the redirect of "${key}": its host is internal`, {
+    cause: error,
+  });
+}
+
 /** `location`: an absolute URL in printable ASCII. */
-export function sendRedirect(exchange: DownloadExchange, status: number, location: string): void {
+export function sendRedirect(exchange: DownloadExchange, { status, location }: LocatedRedirect): void {
   const { site, request, isByAccept } = exchange;
   exchange.outcome = { kind: "other", tier: "none" };
   const headers = [

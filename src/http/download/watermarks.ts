@@ -7,20 +7,17 @@ import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
 import { WANTED_WATERMARK } from "../../image/limits/blame.ts";
 import { MAX_WATERMARK_BYTES } from "../../image/watermark-files.ts";
-import { absent } from "../../mirror/negative-cache.ts";
-import { originRequestFor } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { WatermarkImage } from "../../mirror/variants/variants.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
-import { missRouteOf, type NamedObject, nameObject, type ObjectUrl } from "../request/object-name.ts";
+import { type NamedObject, nameObject, type ObjectUrl } from "../request/object-name.ts";
 import type { Authorizer, DownloadGrant, Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { admitNamed, admittedByBoth } from "../request/token-scope.ts";
 import { type AnswerLife, shorterLife } from "../response/cache-control.ts";
 import type { DownloadContext } from "./download-context.ts";
-import { type CurrentVersion, currentVersionOf, type RevalidationContext } from "./freshness.ts";
-import { preferStoreFailure } from "./located.ts";
+import { locate, NO_DOUBT } from "./locate.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 export interface WatermarkSearch {
@@ -85,35 +82,32 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   const { via, cdnLoop, signal } = search;
   const grant = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
   // No client headers: they are about the image of the URL, not about the watermark.
-  const context = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal };
-  const version = await versionOf(context).catch((error: unknown) => {
+  const request = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal, ...EXTRA };
+  const located = await locate(request, NO_DOUBT).catch((error: unknown) => {
     throw faultOfWatermark(text, error);
   });
-  if (version.kind === "stored") {
-    const { info, life } = version;
+  if (located.kind === "stored") {
+    const { info } = located.object;
     refuseTooLarge(text, info.size);
-    return {
-      watermark: { sha256: info.hashes.sha256, bytes: site.stored.bytesOf(info) },
-      life,
-      isStorable: true,
-      grant,
-    };
+    const watermark = { sha256: info.hashes.sha256, bytes: site.stored.bytesOf(info) };
+    return { watermark, life: located.life, isStorable: true, grant };
   }
-  const { answer, route } = version;
-  if (answer.kind === "head") throw badWatermark(text, NOT_THERE);
-  const { head, isStorable, release } = answer;
+  if (located.kind === "absent") throw faultOfWatermark(text, located.error);
+  if (located.kind !== "fetch" || located.answer.kind === "head") throw badWatermark(text, NOT_THERE);
+  const { release } = located.answer;
   try {
-    const bytes = await wholeOf(answer);
-    if (bytes === undefined) throw suspectOriginalError();
-    const { info } = bytes;
+    const whole = await wholeOf(located, () => new AbortController().signal);
+    if (whole === undefined) throw suspectOriginalError();
+    const { info, life, isStorable } = whole;
     refuseTooLarge(text, info.size);
-    const life = route.mirror.revalidation.lifeOfAnswer(head);
-    return { watermark: { sha256: info.hashes.sha256, bytes }, life, isStorable, grant, release };
+    return { watermark: { sha256: info.hashes.sha256, bytes: whole }, life, isStorable, grant, release };
   } catch (error) {
     release();
     throw faultOfWatermark(text, error);
   }
 }
+
+const EXTRA = { processing: undefined, isForOneVersion: false, isExtra: true } as const;
 
 /**
  * The rights that the watermark's own token gives. Undefined if its URL has no token of its own or needs none. Throws
@@ -143,27 +137,7 @@ function admitWatermark(
   return grant;
 }
 
-/** The stored watermark, fresh like any original, or a fetched one. Throws the codes of Mirror.fetch, store_failed. */
-async function versionOf(context: RevalidationContext): Promise<Exclude<CurrentVersion, { readonly kind: "gone" }>> {
-  const { site, url, object, headers, via, cdnLoop } = context;
-  const entry = await site.stored.lookup(object.key);
-  if (entry.state === "object") {
-    const current = await currentVersionOf(context, entry);
-    return current.kind === "gone" ? versionOf(context) : current;
-  }
-  const route = entry.state === "tombstone" ? undefined : missRouteOf(site, url);
-  const failure = entry.state === "absent" ? entry.failure : undefined;
-  if (route?.action !== "mirror") throw failure ?? absent(object.key);
-  const { epoch } = entry;
-  const originRequest = originRequestFor(route, object.request, headers);
-  const signal = context.cancellation();
-  const request = { ...originRequest, method: "GET", needsWholeBody: true, via, cdnLoop, signal, epoch } as const;
-  const answer = await route.mirror.fetch(request).catch((error: unknown) => {
-    throw preferStoreFailure(error, failure);
-  });
-  return { kind: "fetched", answer, route };
-}
-
+const ABSENT: readonly ErrorCode[] = ["not_found", "deleted", "style_unknown"];
 const NOT_THERE = "this bucket has no such image";
 /** The origin's object is not usable as a watermark. */
 const UNUSABLE: readonly ErrorCode[] = [
@@ -175,7 +149,7 @@ const UNUSABLE: readonly ErrorCode[] = [
 function faultOfWatermark(text: string, error: unknown): unknown {
   if (!(error instanceof HuiyuanError) || error.parameter !== undefined) return error;
   const { code, message, retryAfterSeconds } = error;
-  if (code === "not_found") return badWatermark(text, NOT_THERE, error);
+  if (ABSENT.includes(code)) return badWatermark(text, NOT_THERE, error);
   if (UNUSABLE.includes(code)) return badWatermark(text, message, error);
   if (!code.startsWith("origin_")) return error;
   const found = `Cannot lay "${redactTarget(text)}" over the image: ${message}`;

@@ -1,29 +1,34 @@
-// Waits for a fetched original until it is proven whole, because only a whole image is processed. It renders nothing.
-
+// Waits for a fetched image until it is proven whole, because only a whole image is processed. It renders nothing.
 import { bodyRoom } from "../../body/body-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import type { MissAnswer } from "../../mirror/fill/join.ts";
+import { bytesOfFetch, missStatus } from "./answer.ts";
+import type { LocatedFetch, LocatedWhole } from "./download-context.ts";
 
-type Fetched = Exclude<MissAnswer, { readonly kind: "head" }>;
-
-/** Valid until the answer is released. */
-export interface WholeOriginal {
-  readonly info: ObjectInfo;
-  load(): Promise<Buffer>;
-  /** The whole body if the disk refused it, so that it is in memory and no longer in the spool. */
-  readonly notStorable: Buffer | undefined;
-}
-
-/** Undefined: the body is suspect. Throws the error of a broken body, and not_kept as FillReader.whole does. */
-export async function wholeOf(answer: Fetched): Promise<WholeOriginal | undefined> {
-  const { spool } = answer.head;
-  const fromSpool = (info: ObjectInfo) => ({ info, load: () => readSpool(spool, info.size), notStorable: undefined });
-  if (answer.kind === "finished") return fromSpool(answer.info);
+/**
+ * The image once all of it has arrived; valid until the fetch is released. Undefined: it is damaged, or the fetch was a
+ * HEAD.
+ * Throws the error of a broken body, and not_kept as FillReader.whole does.
+ */
+export async function wholeOf(located: LocatedFetch, client: () => AbortSignal): Promise<LocatedWhole | undefined> {
+  const { answer, life, certainty } = located;
+  if (answer.kind === "head") return undefined;
+  const whole = (info: ObjectInfo, body?: Buffer): LocatedWhole => ({
+    kind: "whole",
+    info,
+    bytes: body === undefined ? bytesOfFetch(answer, client) : { kind: "memory", body },
+    load: async () => body ?? readSpool(answer.head.spool, info.size),
+    isStorable: answer.isStorable,
+    // A body that the disk refused is not stored.
+    status: missStatus(located, body === undefined && answer.isStored()),
+    life,
+    certainty,
+  });
+  if (answer.kind === "finished") return whole(answer.info);
   const end = await answer.reader.whole();
-  if (end.kind === "transient") return { info: end.info, load: async () => end.bytes, notStorable: end.bytes };
-  if (end.kind === "whole") return fromSpool(end.info);
+  if (end.kind === "transient") return whole(end.info, end.bytes);
+  if (end.kind === "whole") return whole(end.info);
   if (end.kind === "failed") throw end.error;
   return undefined;
 }

@@ -8,7 +8,7 @@ import type { Recipe } from "../../image/grammar/recipe.ts";
 import type { Mirror } from "../../mirror/mirror.ts";
 import type { MirrorPreview } from "../../mirror/preview.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
-import type { Found, Stored } from "../../mirror/stored/stored.ts";
+import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Variants } from "../../mirror/variants/variants.ts";
 import { HIDDEN } from "../../origin/kinds/preview.ts";
 import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
@@ -87,17 +87,10 @@ function dryRunStored(stored: Stored, notes: DryRunNotes): Stored {
     bytesOf: () => ({ load: refuse }),
     lookup,
     bucket: { ...stored.bucket, ...changes, copy: refuse, lookup },
-    async find(key): Promise<Found> {
-      const object = stored.peek(key);
-      if (object !== undefined) return { state: "memory", object };
-      const entry = await lookup(key);
-      if (entry.state === "tombstone") return { state: "tombstone" };
-      if (entry.state === "absent") {
-        const { epoch, failure, isForeign } = entry;
-        return { state: "absent", epoch, failure, isForeign };
-      }
-      refuseDamaged(entry.info);
-      return { ...entry, state: "large", reader: ZEROS };
+    find: refuse,
+    async open({ info }) {
+      refuseDamaged(info);
+      return { state: "large", info, reader: ZEROS };
     },
   };
 }
@@ -122,7 +115,7 @@ function dryRunVariants(variants: Variants, notes: DryRunNotes): Variants {
         throw new HuiyuanError("internal", "Cannot make a variant: this is a dry run");
       }
       if ("body" in found) return { kind: "found", found: { state: "memory", object: found } };
-      return { kind: "found", found: { state: "large", info: found, reader: ZEROS, isStale: false, epoch: 0 } };
+      return { kind: "found", found: { state: "large", info: found, reader: ZEROS } };
     },
     async drop() {},
   };

@@ -45,7 +45,7 @@ async function findOrFetch(
   const before = await stored.bucket.lookup(key);
   if (before.state === "object") return before.info;
   // A foreign object blocks the key, so a fetched image could not be stored.
-  if (before.state === "tombstone" || before.isForeign === true) return undefined;
+  if (before.state === "tombstone" || before.certainty === "foreign") return undefined;
   const fetch = mirrored === undefined ? undefined : originFetchOf(mirrored, key);
   if (fetch === undefined || !(await fetchAndStore(fetch, before.epoch, signal))) {
     // The store did not answer, so it may have the object.
@@ -55,7 +55,7 @@ async function findOrFetch(
   const after = await stored.bucket.lookup(key);
   if (after.state === "object") return after.info;
   // Nothing intervened, so the write failed: the disk is full, for example.
-  if (after.state === "absent" && after.isForeign !== true && after.epoch === before.epoch) {
+  if (after.state === "absent" && after.certainty !== "foreign" && after.epoch === before.epoch) {
     throw new HuiyuanError("store_failed", `Cannot use "${key}": it was fetched, but the store did not take it`);
   }
   return "overtaken";

@@ -8,7 +8,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
 import { createRecoveredWrites, type RecoveredWrites } from "../storing/recovered-writes.ts";
-import type { CachedObject, MemoryCache } from "./memory-cache.ts";
+import type { CachedObject, MemoryCache, Note } from "./memory-cache.ts";
 import { createStoredBytes, readAll, type StoredBytes } from "./stored-bytes.ts";
 import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
 
@@ -19,31 +19,25 @@ export interface StoredObject {
   readonly isStale: boolean;
   readonly epoch: number;
   /** As in Entry. */
-  readonly isPending?: boolean;
+  readonly certainty?: "pending" | "unknown" | undefined;
 }
 
 /**
- * `memory`: in the memory cache.
+ * An object whose bytes are at hand. `memory`: in the memory cache.
  * `loaded`: small, read whole from the bucket. `free` reuses the memory of the body; call it only after the body was
  * sent, if no other code holds it.
  * `large`: to be read in parts; the caller closes the reader.
- * `absent`: `failure` and `isForeign` as in Entry.
  */
 export type Found =
-  | { readonly state: "memory"; readonly object: CachedObject }
-  | ({
-      readonly state: "loaded";
-      readonly object: CachedObject;
-      readonly free: (() => void) | undefined;
-    } & Pick<StoredObject, "isStale" | "isPending">)
-  | ({ readonly state: "large"; readonly reader: ObjectReader } & StoredObject)
-  | { readonly state: "tombstone" }
+  | { readonly state: "memory"; readonly object: Pick<CachedObject, "info" | "body"> }
   | {
-      readonly state: "absent";
-      readonly epoch: number;
-      readonly failure: HuiyuanError | undefined;
-      readonly isForeign: boolean | undefined;
-    };
+      readonly state: "loaded";
+      readonly object: Pick<CachedObject, "info" | "body">;
+      readonly free: (() => void) | undefined;
+    }
+  | { readonly state: "large"; readonly info: ObjectInfo; readonly reader: ObjectReader };
+
+export type NoObject = Exclude<Entry, { readonly state: "object" }>;
 
 export interface Stored extends StoredBytes, StoredChanges {
   /** `<appid>/<bucket>` */
@@ -54,11 +48,18 @@ export interface Stored extends StoredBytes, StoredChanges {
   /** From memory only; synchronous, for the hot path. */
   peek(key: Key): CachedObject | undefined;
   /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
-  peekInfo(key: Key): ObjectInfo | "absent" | undefined;
+  peekNote(key: Key): Note | undefined;
   /** As in Bucket; the result is kept for a short time. */
   lookup(key: Key): Promise<Entry>;
-  /** Throws store_failed. The store quarantines a damaged object, which is then absent. */
-  find(key: Key): Promise<Found>;
+  /** Call it before lookup(), and pass it to open(). */
+  moment(): number;
+  /**
+   * Opens an object that was looked up after `moment`. Undefined: it has been replaced or removed since. Throws
+   * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
+   */
+  open(object: StoredObject, moment: number): Promise<Exclude<Found, { readonly state: "memory" }> | undefined>;
+  /** Looks up and opens. Throws store_failed. */
+  find(key: Key): Promise<Found | NoObject>;
   /** The images that are still to be written to this bucket. */
   readonly pendingWrites: PendingWrites;
   /** The images that an earlier run left unstored; look-ups wait for them. */
@@ -87,55 +88,46 @@ export function createStored(
     return isHidden ? { state: "absent", epoch: entry.epoch } : entry;
   }
 
-  async function loadObject(
-    { info, isStale, epoch, isPending = false }: Extract<Entry, { readonly state: "object" }>,
-    reader: ObjectReader,
-    generation: number,
-  ): Promise<Found> {
-    try {
-      // An object in memory is served without a look-up, which would show that it is stale or unknown.
-      const isStorable = !isStale && !isUnknown(info.key, isPending) && memoryCache.admits(bucketId, info);
-      const lease = isStorable ? undefined : memoryCache.scratch.take(info.size);
-      const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
-      if (isStorable) memoryCache.set(bucketId, object, generation);
-      return { state: "loaded", object, isStale, isPending, free: lease?.free };
-    } finally {
-      reader.close();
-    }
-  }
-
-  function isUnknown(key: Key, isPending: boolean | undefined): boolean {
-    return isPending === true && bucket.isUnknown(key);
-  }
-
   async function lookup(key: Key): Promise<Entry> {
     if (recovered.size > 0) await recovered.storeNow(key);
     const generation = memoryCache.generation;
     const entry = await lookupVisible(key);
-    if (entry.state === "object" && !entry.isStale && !isUnknown(key, entry.isPending))
+    if (entry.state === "object" && !entry.isStale && entry.certainty !== "unknown")
       memoryCache.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, generation);
     else if (entry.state === "absent" && entry.failure === undefined)
       memoryCache.note(bucketId, key, "absent", generation);
     return entry;
   }
 
-  async function findOnce(key: Key): Promise<Found | "retry"> {
-    if (recovered.size > 0) await recovered.storeNow(key);
-    const generation = memoryCache.generation;
-    const entry = await lookupVisible(key);
-    if (entry.state === "tombstone") return { state: "tombstone" };
-    if (entry.state === "absent") {
-      const { epoch, failure, isForeign } = entry;
-      return { state: "absent", epoch, failure, isForeign };
-    }
-    const reader = await bucket.open(entry.info);
-    if (reader === undefined) return "retry";
-    const { size } = entry.info;
-    if (size > memoryCache.maxObjectBytes || !memoryCache.chunks.mayBeWhole(size))
-      return { ...entry, state: "large", reader };
+  async function open(object: StoredObject, moment: number) {
+    const { info } = object;
+    const reader = await bucket.open(info);
+    if (reader === undefined) return undefined;
+    if (info.size > memoryCache.maxObjectBytes || !memoryCache.chunks.mayBeWhole(info.size))
+      return { state: "large", info, reader } as const;
+    const loading = loadObject(object, reader, moment);
+    return reader.proven === undefined ? loading : withReadDeadline(info.key, loading);
+  }
+
+  async function loadObject({ info, isStale, epoch, certainty }: StoredObject, reader: ObjectReader, moment: number) {
     try {
-      const loading = loadObject(entry, reader, generation);
-      return await (reader.proven === undefined ? loading : withReadDeadline(key, loading));
+      // An object in memory is served without a look-up, which would show that it is stale or unknown.
+      const isStorable = !isStale && certainty !== "unknown" && memoryCache.admits(bucketId, info);
+      const lease = isStorable ? undefined : memoryCache.scratch.take(info.size);
+      const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
+      if (isStorable) memoryCache.set(bucketId, object, moment);
+      return { state: "loaded", object, free: lease?.free } as const;
+    } finally {
+      reader.close();
+    }
+  }
+
+  async function findOnce(key: Key): Promise<Found | NoObject | "retry"> {
+    const moment = memoryCache.generation;
+    const entry = await lookup(key);
+    if (entry.state !== "object") return entry;
+    try {
+      return (await open(entry, moment)) ?? "retry";
     } catch (error) {
       if (error instanceof HuiyuanError && RETRYABLE.has(error.code)) return "retry";
       throw error;
@@ -147,11 +139,10 @@ export function createStored(
     bucket,
     chunks: memoryCache.chunks,
     peek: (key) => memoryCache.get(bucketId, key),
-    peekInfo(key) {
-      const known = memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key);
-      return known === "absent" ? known : known?.info;
-    },
-    lookup: (key) => lookup(key),
+    peekNote: (key) => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
+    lookup,
+    moment: () => memoryCache.generation,
+    open,
     ...createStoredBytes(bucketId, bucket, memoryCache),
     ...createStoredChanges({ bucketId, bucket, memoryCache, recovered, hooks }),
     async find(key) {

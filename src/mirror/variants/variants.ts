@@ -48,7 +48,7 @@ export interface VariantRequest {
 
 /** The caller closes the reader, or calls `release`. */
 export type Variant =
-  | { readonly kind: "found"; readonly found: Extract<Found, { readonly state: "memory" | "loaded" | "large" }> }
+  | { readonly kind: "found"; readonly found: Found }
   | {
       readonly kind: "made";
       readonly info: ObjectInfo;
@@ -201,8 +201,7 @@ export function createVariants(options: VariantsOptions): Variants {
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       for (let attempt = 1; ; attempt += 1) {
         const found = await stored.find(key);
-        if (found.state === "tombstone") throw new HuiyuanError("internal", `Cannot make "${key}": it was deleted`);
-        if (found.state !== "absent") return { kind: "found", found };
+        if (found.state !== "absent" && found.state !== "tombstone") return { kind: "found", found };
         try {
           return await make(key, request);
         } catch (error) {

@@ -36,8 +36,8 @@ export function objectView(info: ObjectInfo): object {
 export function entryView(entry: Entry): object {
   const { state, epoch } = entry;
   if (state === "object") {
-    const { info, isStale, isPending = false } = entry;
-    return { state, epoch, isStale, isQueued: isPending, object: objectView(info) };
+    const { info, isStale, certainty } = entry;
+    return { state, epoch, isStale, isQueued: certainty !== undefined, object: objectView(info) };
   }
   if (state === "tombstone") return { state, epoch, tombstone: tombstoneView(entry) };
   return { state, epoch, failure: entry.failure?.code };

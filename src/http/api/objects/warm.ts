@@ -99,7 +99,7 @@ async function warm({ site, url }: Target, signal: AbortSignal): Promise<Omit<Wa
   const object = nameObject(site, url);
   const entry = await stored.bucket.lookup(object.key);
   if (entry.state === "tombstone") return { result: "deleted" };
-  if (entry.state === "absent" && entry.isForeign === true) return { result: "unstored" };
+  if (entry.state === "absent" && entry.certainty === "foreign") return { result: "unstored" };
   if (entry.state === "object" && !entry.isStale) return { result: "present" };
   const route = entry.state === "object" ? routeOf(site, url) : missRouteOf(site, url);
   if (route === undefined || route.action === "none" || route.action === "redirect") return { result: "unmirrored" };

@@ -112,21 +112,21 @@ test("lookup() finds an object that this disk received during the lookup", async
   await eventually(() => looks === 1, "S3 is asked");
   await put("a.jpg", randomBytes(100));
   latch.open();
-  expect(await found).toMatchObject({ state: "object", isPending: true });
+  expect(await found).toMatchObject({ state: "object", certainty: "pending" });
 });
 
 test("put() when absent is durable on this disk, and in S3 afterwards", async () => {
   s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
   const bytes = randomBytes(100_000);
   expect(await put("a.jpg", bytes)).toBe("stored");
-  expect(await bucket.lookup(A)).toMatchObject({ state: "object", isPending: true });
+  expect(await bucket.lookup(A)).toMatchObject({ state: "object", certainty: "pending" });
   expect(lab.store.uploads.backlog()).toMatchObject({ depth: 1, bytes: 100_000 });
   expect((await bytesAt(A)).equals(bytes)).toBe(true);
   await reopen();
   s3.failure = () => undefined;
   await lab.store.uploads.idle();
   expect(s3.objects.get(NAME)?.bytes.equals(bytes)).toBe(true);
-  expect(await bucket.lookup(A)).not.toHaveProperty("isPending");
+  expect(await bucket.lookup(A)).not.toHaveProperty("certainty");
 });
 
 test("copies are served without a request to S3, also after a restart", async () => {
@@ -545,7 +545,7 @@ test("an image of another tool is described once, served, and stays unchanged", 
 
 test("another tool's object that is no image is absent, and the mirror does not replace it", async () => {
   s3.objects.set(NAME, { bytes: Buffer.from("<html>"), headers: {} });
-  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isForeign: true });
+  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, certainty: "foreign" });
   expect(await put("a.jpg", randomBytes(10))).toBe("exists");
   expect(await put("a.jpg", Buffer.from("ours"), { when: "always" })).toBe("stored");
   expect(s3.objects.get(NAME)?.bytes.toString()).toBe("ours");
@@ -585,7 +585,7 @@ test("another tool's object that is too large for a copy is absent, and nothing 
   await open({ maxCopyBytes: 1_000 });
   const jpeg = await noisyJpeg(64, 48);
   s3.objects.set(NAME, { bytes: jpeg, headers: {} });
-  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, isForeign: true });
+  expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, certainty: "foreign" });
   expect(await put("a.jpg", randomBytes(10))).toBe("exists");
   expect(await put("a.jpg", randomBytes(10), { when: "vacant" })).toBe("exists");
   expect(s3.objects.get(NAME)?.bytes.equals(jpeg)).toBe(true);

@@ -4,7 +4,7 @@ import { createBucket } from "../../../../src/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../../../src/core/object.ts";
-import { createStored, type Found, type Stored } from "../../../../src/mirror/stored/stored.ts";
+import { createStored, type Found, type NoObject, type Stored } from "../../../../src/mirror/stored/stored.ts";
 import { storedLab } from "../../../helpers/mirror-lab.ts";
 import { createLatch } from "../../../helpers/spools.ts";
 import { infoOf, randomBytes, readAll, wholeBody } from "../../../helpers/whole-body.ts";
@@ -36,7 +36,7 @@ const readingInto = (driver: BucketDriver): Partial<BucketDriver> => ({
   },
 });
 
-const bytesOf = (found: Found) => ("object" in found ? found.object.body : undefined);
+const bytesOf = (found: Found | NoObject) => ("object" in found ? found.object.body : undefined);
 
 describe("find()", () => {
   test("loads an object of the bucket, and serves it from memory from the second time on", async () => {
@@ -140,7 +140,7 @@ describe("find()", () => {
     expect(stored.peek(KEY)).toBeDefined();
     await stored.purge(KEY, { hard: false });
     for (let time = 0; time < 4; time += 1) {
-      expect(await stored.find(KEY)).toMatchObject({ state: "loaded", isStale: true, object: { epoch: 1 } });
+      expect(await stored.find(KEY)).toMatchObject({ state: "loaded", object: { epoch: 1 } });
     }
     expect(stored.peek(KEY)).toBeUndefined();
   });
@@ -149,7 +149,7 @@ describe("find()", () => {
     const { stored } = storedLab();
     expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 0 });
     await stored.delete(KEY, "test");
-    expect(await stored.find(KEY)).toEqual({ state: "tombstone" });
+    expect(await stored.find(KEY)).toMatchObject({ state: "tombstone" });
     await stored.undelete(KEY);
     expect(await stored.find(KEY)).toEqual({ state: "absent", epoch: 1 });
   });
@@ -223,7 +223,7 @@ describe("put()", () => {
 });
 
 /** The three changes that end a version of an object. */
-const CHANGES: readonly (readonly [string, (stored: Stored) => Promise<boolean>, Found["state"]])[] = [
+const CHANGES: readonly (readonly [string, (stored: Stored) => Promise<boolean>, (Found | NoObject)["state"]])[] = [
   ["delete()", (stored) => stored.delete(KEY, "test"), "tombstone"],
   ["purge() hard", (stored) => stored.purge(KEY, { hard: true }), "absent"],
   ["purge() soft", (stored) => stored.purge(KEY, { hard: false }), "loaded"],
@@ -282,22 +282,22 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
   });
 });
 
-describe("peekInfo()", () => {
+describe("peekNote()", () => {
   test("returns the result of a look-up, until the object changes", async () => {
     const { stored } = storedLab();
-    expect(stored.peekInfo(KEY)).toBeUndefined();
+    expect(stored.peekNote(KEY)).toBeUndefined();
     await stored.lookup(KEY);
-    expect(stored.peekInfo(KEY)).toBe("absent");
+    expect(stored.peekNote(KEY)).toBe("absent");
     const info = await put(stored, "first");
-    expect(stored.peekInfo(KEY)).toEqual(info);
+    expect(stored.peekNote(KEY)).toMatchObject({ info });
     await stored.purge(KEY, { hard: false });
-    expect(stored.peekInfo(KEY)).toBeUndefined();
+    expect(stored.peekNote(KEY)).toBeUndefined();
     // A stale object is never noted: it needs a revalidation.
     await stored.lookup(KEY);
-    expect(stored.peekInfo(KEY)).toBeUndefined();
+    expect(stored.peekNote(KEY)).toBeUndefined();
     await stored.delete(KEY, "test");
     await stored.lookup(KEY);
-    expect(stored.peekInfo(KEY)).toBeUndefined();
+    expect(stored.peekNote(KEY)).toBeUndefined();
   });
 
   test("is updated when the object is renewed", async () => {
@@ -312,7 +312,7 @@ describe("peekInfo()", () => {
       originLastModified: undefined,
       validated,
     });
-    expect(stored.peekInfo(KEY)).toMatchObject({ provenance: { validated } });
+    expect(stored.peekNote(KEY)).toMatchObject({ info: { provenance: { validated } } });
   });
 
   async function put(stored: Stored, text: string): Promise<ObjectInfo> {
@@ -432,13 +432,13 @@ test("onVersionGone is called after memory has dropped the version", async () =>
   const found: unknown[] = [];
   const stored: Stored = createStored("10001234/photos", bucket, memoryCache, {
     async onVersionGone() {
-      found.push(stored.peek(KEY), stored.peekInfo(KEY));
+      found.push(stored.peek(KEY), stored.peekNote(KEY));
     },
   });
   const body = wholeBody(Buffer.from("first"));
   await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
   await stored.lookup(KEY);
-  expect(stored.peekInfo(KEY)).toBeDefined();
+  expect(stored.peekNote(KEY)).toBeDefined();
   await stored.delete(KEY, "test");
   expect(found).toEqual([undefined, undefined]);
 });

@@ -1,0 +1,125 @@
+// Makes the variant of a located original: finds its watermark images, looks the variant up, or has it rendered.
+// locate.ts finds the original; answer.ts sends the result.
+import { HuiyuanError } from "../../core/errors.ts";
+import type { ObjectInfo } from "../../core/object.ts";
+import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
+import type { VariantRequest } from "../../mirror/variants/variants.ts";
+import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
+import { admittedByBoth } from "../request/token-scope.ts";
+import { shorterLife } from "../response/cache-control.ts";
+import {
+  CACHE_STATUS,
+  clientOf,
+  clientSignal,
+  type DownloadContext,
+  type Located,
+  type LocatedStored,
+  type LocatedVariant,
+  type LocatedWhole,
+  viaHeadersOf,
+} from "./download-context.ts";
+import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
+import { suspectOriginalError, wholeOf } from "./whole-original.ts";
+
+/** The original, whole, and the image that is served if the variant cannot be rendered and the recipe allows that. */
+interface Source extends Pick<VariantRequest, "bytes"> {
+  readonly info: ObjectInfo;
+  readonly isStorable: boolean;
+  /** The Cache-Status if the origin was asked; undefined: the variant's tier decides. */
+  readonly status: string | undefined;
+  readonly original: LocatedStored | LocatedWhole;
+}
+
+/**
+ * `since`: the moment of the variants before the original was located. A redirect, an absence, and an image that the
+ * origin has processed are returned as they are. Throws the codes of Variants.get and of findWatermarks.
+ */
+export async function transform(
+  context: DownloadContext,
+  processing: ProcessingRequest,
+  { located, since }: { readonly located: Located; readonly since: number },
+): Promise<Located> {
+  const source = await sourceOf(context, processing, located);
+  if ("kind" in source) return source;
+  const named = negotiatedFor(processing.named, context.exchange.request.headers.accept);
+  try {
+    return await makeVariant(context, processing, { source, since, named });
+  } catch (error) {
+    if (!(error instanceof HuiyuanError)) throw error;
+    if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(context)) throw error;
+    return { ...source.original, isStandIn: isRetryable(error) };
+  }
+}
+
+/** A located image is served as it is. Waits until a fetched original is proven whole. */
+async function sourceOf(
+  context: DownloadContext,
+  { named }: ProcessingRequest,
+  located: Located,
+): Promise<Source | Located> {
+  if (located.kind === "stored") {
+    const { object, revalidated } = located;
+    const status = revalidated && CACHE_STATUS.revalidated[revalidated];
+    const bytes = context.site.stored.bytesOf(object.info);
+    return { info: object.info, bytes, isStorable: true, status, original: located };
+  }
+  if (located.kind !== "fetch" || located.isProcessed) return located;
+  const whole = await wholeOf(located, () => clientSignal(context.exchange));
+  if (whole !== undefined) {
+    return { info: whole.info, bytes: whole, isStorable: whole.isStorable, status: whole.status, original: whole };
+  }
+  // With ignore-error the client gets the damaged original.
+  const { answer } = located;
+  if (answer.kind !== "filling" || !named.recipe.ignoresErrors || !isOriginalFree(context))
+    throw suspectOriginalError();
+  return { ...located, answer: { ...answer, isSuspect: true } };
+}
+
+async function makeVariant(
+  { site, sites, exchange, token, grant: own }: DownloadContext,
+  { isAlias }: ProcessingRequest,
+  { source, since, named }: { readonly source: Source } & Pick<VariantRequest, "since" | "named">,
+): Promise<LocatedVariant> {
+  const { info: version, bytes, status, original } = source;
+  const signal = clientOf(exchange);
+  const urls = named.signedWatermarks;
+  // The watermarks of an alias are the operator's choice and need no token of the client.
+  const client = isAlias ? undefined : token;
+  const found =
+    urls.length === 0
+      ? NO_WATERMARKS
+      : await findWatermarks(urls, {
+          ...{ sites, stored: site.stored, client, signal },
+          ...viaHeadersOf(exchange),
+        });
+  const { watermarks, grant } = found;
+  const isStorable = source.isStorable && found.isStorable;
+  try {
+    const variant = await site.variants.get({ version, since, named, watermarks, bytes, isStored: isStorable, signal });
+    return {
+      kind: "variant",
+      variant,
+      isStorable,
+      status,
+      isMiss: original.kind === "whole",
+      certainty: original.certainty,
+      life: shorterLife(original.life, found.life),
+      grant: grant === undefined ? own : admittedByBoth(own, grant),
+    };
+  } finally {
+    found.release();
+  }
+}
+
+const NO_WATERMARKS: FoundWatermarks = {
+  watermarks: new Map(),
+  life: undefined,
+  isStorable: true,
+  grant: undefined,
+  release() {},
+};
+
+/** True: clients may see the original, because the bucket does not protect originals. */
+function isOriginalFree({ site }: DownloadContext): boolean {
+  return site.originalAuthorizer === undefined;
+}
