@@ -1,15 +1,14 @@
 // Admits a download: host, method, Referer, token, key and instruction. It performs no I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
+import { type Admitting, admitNamed, authorizerOfOriginal, queryWithoutEscape } from "../request/authorizer.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { nameObject } from "../request/object-name.ts";
 import { processingOfAlias, processingOfQuery } from "../request/processing-request.ts";
-import { authorizerOfOriginal, queryWithoutEscape } from "../request/protection.ts";
 import { refererVerdict } from "../request/referer.ts";
 import { remember } from "../request/remember.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { type RequestTarget, targetOf } from "../request/target.ts";
-import { type Admitting, admitNamed } from "../request/token-scope.ts";
 import type { DownloadContext } from "./download-context.ts";
 
 const queryOf = remember(tokenFromQuery);

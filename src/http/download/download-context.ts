@@ -9,8 +9,8 @@ import type { StaleKept } from "../../mirror/freshness/revalidation-outcome.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
-import { Client } from "../request/client.ts";
-import type { DownloadExchange, DownloadRequest } from "../request/exchange.ts";
+
+import { Client, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl } from "../request/object-name.ts";
 import type { ProcessingRequest } from "../request/processing-request.ts";
 import type { DownloadGrant, Route, Site, Sites } from "../request/site.ts";

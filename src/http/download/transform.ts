@@ -4,8 +4,8 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { VariantRequest } from "../../mirror/variants/variants.ts";
+import { admittedByBoth } from "../request/authorizer.ts";
 import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
-import { admittedByBoth } from "../request/token-scope.ts";
 import { shorterLife } from "../response/cache-control.ts";
 import {
   CACHE_STATUS,

@@ -1,10 +1,14 @@
-// Checks the token of a download from one bucket (Token 防盗链): what it allows, and whether the download spends it.
+// Decides whether a client may have an image: by the token of its URL (Token 防盗链), and in a protected bucket (原图保护)
+// by an alias. Also says which name a token is checked against, and combines the rights of two tokens.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { OneTimeDownloads } from "../../sign/token.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import type { Authorizer, DownloadGrant } from "./site.ts";
+import type { TokenScope } from "../response/cache-control.ts";
+import type { NamedObject } from "./object-name.ts";
+import type { ProcessingRequest } from "./processing-request.ts";
+import type { Authorizer, DownloadGrant, Site } from "./site.ts";
 
 export interface AuthorizerOptions {
   readonly appid: string;
@@ -49,4 +53,94 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     },
     boundFile: tokens.boundFile,
   };
+}
+
+export interface Admitting {
+  readonly grant: DownloadGrant;
+  /** True if the token is bound to the alias's original, so it does not cover an object of the URL's full name. */
+  readonly isForOriginal: boolean;
+}
+
+/** Throws the sign_* codes. */
+export function admitNamed(
+  authorizer: Authorizer,
+  sign: string | undefined,
+  {
+    object,
+    alias,
+  }: { readonly object: Pick<NamedObject, "key" | "request">; readonly alias?: ProcessingRequest | undefined },
+): Admitting {
+  const { path } = object.request;
+  const own: readonly Key[] = [path, object.key];
+  const originals: readonly Key[] = alias === undefined ? [] : [alias.path, alias.original.key];
+  // Most URLs have one name, and the token is then read only once.
+  const isOne = alias === undefined && object.key === path;
+  const bound = isOne || sign === undefined ? undefined : authorizer.boundFile(sign);
+  const name = bound === undefined ? undefined : [...own, ...originals].find((each) => each === bound);
+  const isForOriginal = name !== undefined && !own.includes(name);
+  return { grant: authorizer.admit(sign, name ?? path), isForOriginal };
+}
+
+/** The rights for an image made from two: the stricter scope counts for caches, and both one-time tokens are spent. */
+export function admittedByBoth(one: DownloadGrant, other: DownloadGrant): DownloadGrant {
+  const once = [one, other].filter(({ spend }) => spend !== undefined);
+  const scope = stricter(one.scope, other.scope);
+  if (once.length === 0) return { scope, spend: undefined };
+  const isSpent = () => once.some((each) => each.isSpent?.() === true);
+  let spent: Promise<boolean> | undefined;
+  // If one is spent already, the other must not be spent for nothing.
+  const spendAll = async () => {
+    if (isSpent()) return false;
+    for (const { spend } of once) if ((await spend?.()) === false) return false;
+    return true;
+  };
+  const spend = () => {
+    spent ??= spendAll();
+    return spent;
+  };
+  return { scope, spend, isSpent };
+}
+
+const STRICTNESS: Readonly<Record<TokenScope["kind"], number>> = {
+  none: 0,
+  signed: 1,
+  "reusable-one-time": 2,
+  "one-time": 3,
+};
+
+function stricter(one: TokenScope, other: TokenScope): TokenScope {
+  if (one.kind !== "signed" || other.kind !== "signed")
+    return STRICTNESS[other.kind] > STRICTNESS[one.kind] ? other : one;
+  return {
+    kind: "signed",
+    mode: one.mode === "shared" ? other.mode : one.mode,
+    expiresInSeconds: Math.min(one.expiresInSeconds, other.expiresInSeconds),
+  };
+}
+
+// Protected buckets serve only aliases. An original is served only if a signed URL asks for it by this parameter.
+const FOR_ORIGINAL = "ci-process=originImage";
+
+/** The query without the request for an original; the bucket's rules never see that part. */
+export function queryWithoutEscape({ originalAuthorizer }: Site, query: string): string {
+  if (originalAuthorizer === undefined || !query.includes(FOR_ORIGINAL)) return query;
+  return query
+    .split("&")
+    .filter((part) => part !== FOR_ORIGINAL)
+    .join("&");
+}
+
+/** The authorizer that checks a URL for an original; undefined if the URL names an alias. Throws original_protected. */
+export function authorizerOfOriginal(
+  authorizer: Authorizer,
+  url: {
+    readonly object: NamedObject;
+    readonly processing: ProcessingRequest | undefined;
+    readonly asksForOriginal: boolean;
+  },
+): Authorizer | undefined {
+  const { object, processing, asksForOriginal } = url;
+  if (processing?.isAlias === true) return undefined;
+  if (processing === undefined && asksForOriginal) return authorizer;
+  throw new HuiyuanError("original_protected", `Cannot serve "${object.key}": of this bucket only aliases are served`);
 }

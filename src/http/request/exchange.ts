@@ -1,8 +1,9 @@
 // One request with its response, and the facts about them that all handlers share. No policy.
 import type { IncomingMessage } from "node:http";
 import { performance } from "node:perf_hooks";
+import { CancellationSource } from "../../async/cancellation.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import type { DownloadResponse, HeaderList } from "../response/response.ts";
-import type { Client } from "./client.ts";
 import type { Site } from "./site.ts";
 
 /** A request of node's server or of the fast path. Header names are in lower case; texts have one character a byte. */
@@ -72,4 +73,33 @@ export function sendWhole(exchange: DownloadExchange, status: number, headers: H
  */
 export function awaitsContinue({ headers, httpVersion }: Pick<IncomingMessage, "headers" | "httpVersion">): boolean {
   return (headers.expect ?? "") !== "" && httpVersion === "1.1";
+}
+
+/**
+ * Cancelled with client_gone when the client leaves. A request that waits for a fill listens here: a true AbortSignal
+ * costs ten times as much, so it is made only for streams.
+ */
+export class Client extends CancellationSource<HuiyuanError> {
+  #controller: AbortController | undefined;
+
+  constructor(response: DownloadResponse) {
+    super();
+    if (response.destroyed) this.cancel(clientGone());
+    else response.onceGone(() => this.cancel(clientGone()));
+  }
+
+  /** The same as an AbortSignal, made on first use. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      if (this.aborted) controller.abort(this.reason);
+      else this.addEventListener("abort", () => controller.abort(this.reason));
+    }
+    return this.#controller.signal;
+  }
+}
+
+function clientGone(): HuiyuanError {
+  return new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection");
 }

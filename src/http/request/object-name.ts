@@ -62,10 +62,10 @@ export interface AliasName {
  * Undefined if the path ends in no alias. Undefined too if the rule of the path, or of the alias's original, says
  * `everything`: there an alias is part of the name.
  */
-export function aliasIn(site: Site, url: ObjectUrl, path = url.path): AliasName | undefined {
-  const alias = aliasAtEnd(site, path);
+export function aliasIn(site: Site, url: ObjectUrl): AliasName | undefined {
+  const alias = aliasAtEnd(site, url.path);
   const isName =
-    alias !== undefined && [alias.base, path].some((each) => routeOf(site, url, each)?.type === "everything");
+    alias !== undefined && [alias.base, url.path].some((each) => routeOf(site, url, each)?.type === "everything");
   return isName ? undefined : alias;
 }
 
@@ -82,10 +82,11 @@ function aliasAtEnd(site: Site, path: Key): AliasName | undefined {
  * fetched, because the stored object would replace the alias's image for good. If the name is an alias only for another
  * host or method with the same bucket, the object is passed on without being stored.
  */
-export function missRouteOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
-  if (aliasIn(site, url, path) !== undefined) return undefined;
-  const route = routeOf(site, url, path);
-  return route !== undefined && mayBeAlias(site, path) ? { ...route, isNeverStored: true } : route;
+export function missRouteOf(site: Site, url: ObjectUrl): Route | undefined {
+  if (site.aliases.size === 0) return site.source?.route(url);
+  if (aliasIn(site, url) !== undefined) return undefined;
+  const route = routeOf(site, url);
+  return route !== undefined && mayBeAlias(site, url.path) ? { ...route, isNeverStored: true } : route;
 }
 
 function mayBeAlias(site: Site, path: Key): boolean {

@@ -2,10 +2,10 @@
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Key, toKey } from "../../../../src/core/object.ts";
+import { admitNamed, admittedByBoth } from "../../../../src/http/request/authorizer.ts";
 import type { NamedObject } from "../../../../src/http/request/object-name.ts";
 import type { ProcessingRequest } from "../../../../src/http/request/processing-request.ts";
 import type { DownloadGrant } from "../../../../src/http/request/site.ts";
-import { admitNamed, admittedByBoth } from "../../../../src/http/request/token-scope.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { abortable } from "../../../../src/async/cancellation.ts";
-import { Client } from "../../../../src/http/request/client.ts";
+import { Client } from "../../../../src/http/request/exchange.ts";
 import type { DownloadResponse } from "../../../../src/http/response/response.ts";
 
 /** The part of a response that Client uses. */
