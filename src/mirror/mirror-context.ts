@@ -10,28 +10,23 @@ import type { FillContext } from "./fill/fill.ts";
 import { createQueuedSemaphore, type FillLimit } from "./fill/fill-limit.ts";
 import type { RequestTimeouts } from "./fill/join.ts";
 import type { TransientRoom } from "./fill/transient.ts";
-import { type FreshnessRules, mayBeStored } from "./freshness/freshness.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createNegativeCache, type NegativeCache, type NegativeCacheRules } from "./negative-cache.ts";
+import { isStorable, type PolicyRules } from "./policy.ts";
 import type { Stored } from "./stored/stored.ts";
 import { createInvalidation } from "./storing/invalidate.ts";
 import type { Invalidation } from "./storing/pending-writes.ts";
 import type { WriteBack } from "./storing/write-back.ts";
 
 /** The bucket, the origin and the settings of one mirror. */
-export interface MirrorOptions extends Pick<FillContext, "formats" | "openGate">, NegativeCacheRules {
+export interface MirrorOptions extends Pick<FillContext, "formats" | "openGate">, NegativeCacheRules, PolicyRules {
   readonly stored: Stored;
   /** One origin, or several as one (failover.ts). Its owner closes it. */
   readonly origin: Origin;
   /** Concurrent fetches of this mirror; further ones wait for at most `timeouts.firstByte`. */
   readonly connections: number;
   readonly headMiss: "origin" | "store";
-  readonly suspects: "pass" | "keep";
-  /** Undefined: stored objects never become stale. */
-  readonly freshness: FreshnessRules | undefined;
-  /** Whether a 404 or 410 removes a stored object. */
-  readonly onGone: "keep" | "remove";
   readonly timeouts: RequestTimeouts;
   readonly maxObjectBytes: number;
   /** Consulted before an object is stored; undefined if no key has a query. */
@@ -75,7 +70,7 @@ export interface MirrorContext {
 const MAX_WAITING = 1_000;
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
-  const { stored, origin, connections, timeouts, freshness, maxObjectBytes: maxBytes, formats, openGate } = options;
+  const { stored, origin, connections, timeouts, maxObjectBytes: maxBytes, formats, openGate } = options;
   const { spools, transients, writeBack, fillLimit, meter, log, now, ticks = () => performance.now(), signal } = parts;
   const queue = createQueuedSemaphore({ slots: connections, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ queue, fillLimit, signal });
@@ -88,6 +83,6 @@ export function createMirrorContext(options: MirrorOptions, parts: MirrorParts):
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
     invalidate: createInvalidation({ stored, writeBack, log }),
-    isStorable: ({ life }) => mayBeStored(life, freshness),
+    isStorable: (answer) => isStorable(answer, options),
   };
 }

@@ -9,11 +9,12 @@ import { createFillEffects } from "./fill/fill-effects.ts";
 import { createHeads } from "./fill/heads.ts";
 import { type Join, joinFill, type MissAnswer, type MissRequest } from "./fill/join.ts";
 import { createRunningFills } from "./fill/running-fills.ts";
+import type { RevalidationOutcome, StaleKept } from "./freshness/revalidation.ts";
 import { createRevalidation, type Revalidation, type RevalidationRequest } from "./freshness/revalidation.ts";
-import type { RevalidationOutcome, StaleKept } from "./freshness/revalidation-outcome.ts";
 import { createStoreDecision } from "./key-budget.ts";
 import { createMirrorContext, type MirrorOptions, type MirrorParts } from "./mirror-context.ts";
 import { fetchOf } from "./negative-cache.ts";
+import { mayServePending } from "./policy.ts";
 import { createPreviews, type Previews } from "./preview.ts";
 import type { OriginRequest } from "./rules.ts";
 import type { StoredObject } from "./stored/stored.ts";
@@ -47,7 +48,7 @@ export interface RevalidateRequest extends RevalidationRequest {
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const context = createMirrorContext(options, parts);
-  const { stored, origin, timeouts, headMiss, onGone } = options;
+  const { stored, origin, timeouts, headMiss } = options;
   const { meter, log, signal } = parts;
   const { viaValue, negativeCache, isStorable } = context;
   const revalidation = createRevalidation(context);
@@ -110,10 +111,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const isPossible = request.isStored && !request.signal.aborted;
     const pendingWrite = isPossible ? stored.pendingWrites.newest(request) : undefined;
     if (pendingWrite === undefined) throw error;
-    const isGone = asHuiyuanError(error).code === "not_found";
-    const mayServe = isGone ? onGone === "keep" : revalidation.mayServeStale(pendingWrite);
-    if (!mayServe) throw error;
-    return join(pendingWrite.fill, isGone ? "gone" : "failed", request.signal);
+    const { code } = asHuiyuanError(error);
+    if (!mayServePending(code, revalidation.mayServeStale(pendingWrite), options)) throw error;
+    return join(pendingWrite.fill, code === "not_found" ? "gone" : "failed", request.signal);
   }
 
   return {

@@ -1,9 +1,10 @@
 // The negative cache of one mirror: keys that the origin lacks, or whose fetch has just failed. Bounded. An entry holds
 // only for the epoch at which it was made, so a delete, purge or upload of the key ends it.
 import { hash } from "node:crypto";
-import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import type { Key } from "../core/object.ts";
 import { createExpiring } from "./expiring.ts";
+import { FAILURE_MS, isRemembered } from "./policy.ts";
 import { fillId, type OriginRequest } from "./rules.ts";
 
 /** A fetch at an epoch of its key. */
@@ -25,20 +26,11 @@ export interface NegativeCache {
   failed(at: FetchAt, error: HuiyuanError): void;
 }
 
-/** A failed fetch that a client waits for is remembered for this time. Milliseconds. */
-export const FAILURE_MS = 500;
 const MAX_ABSENT = 100_000;
 /** Each holds an error message with a URL. */
 const MAX_FAILED = 2_000;
 /** An id may contain some kilobytes that a client sent; longer ones are replaced by their digest. Characters. */
 const MAX_ID = 64;
-// Failures that say nothing about the key. This server had no room or is stopping, or its disk or readers were too
-// slow. Or the request was in a loop, or the origin is refused for now, which may end at any moment.
-const NOT_OF_THE_KEY: readonly ErrorCode[] = [
-  ...(["overloaded", "draining", "store_failed", "origin_loop", "origin_failing", "origin_busy"] as const),
-  // The renderer had no room, or all its clients left.
-  ...(["render_overloaded", "client_gone"] as const),
-];
 
 /** Times are milliseconds. */
 export interface NegativeCacheRules {
@@ -67,7 +59,7 @@ export function createNegativeCache(
       absences.set(short(id), epoch, { now: ticks(), ttlMs: negativeTtlMs });
     },
     failed({ id, epoch }, error) {
-      if (NOT_OF_THE_KEY.includes(error.code)) return;
+      if (!isRemembered(error)) return;
       failures.set(short(id), { epoch, error }, { now: ticks(), ttlMs: failureMs(error) });
     },
   };

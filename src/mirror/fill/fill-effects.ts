@@ -4,7 +4,8 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { MirrorContext } from "../mirror-context.ts";
-import type { Invalidation, PendingWrite } from "../storing/pending-writes.ts";
+import { storingOf, withdrawalBy } from "../policy.ts";
+import type { PendingWrite } from "../storing/pending-writes.ts";
 import { createSuspects } from "../storing/suspects.ts";
 import type { WriteBackTask } from "../storing/write-back-task.ts";
 import { describeFetched } from "./describe-fetched.ts";
@@ -26,25 +27,15 @@ export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill)
   const { options, parts, ticks, negativeCache, failures, invalidate } = context;
   const { stored, origin } = options;
   const { writeBack, meter, now } = parts;
-  const isStorable = ({ answer }: FillHead) => context.isStorable(answer);
   const suspects = createSuspects();
-
-  /** The effect of this end on a pending write of the key; undefined: none. */
-  function fateBy(end: FillEnd): Invalidation["fate"] | undefined {
-    if (end.kind === "absent") return options.onGone === "remove" ? "gone" : undefined;
-    return end.kind === "whole" && !isStorable(end.head) ? "superseded" : undefined;
-  }
+  const isRepeated = ({ isStored, key }: Fill, { body }: Ended<"suspect">) =>
+    isStored && suspects.mayBeStored(key, body.hashes.sha256, ticks());
 
   async function storeWhole(fill: Fill, end: Ended<"whole">): Promise<void> {
     const image: PendingWrite = { fill, info: end.info, fate: "wanted" };
     const storing = store(fill, end, end.info, () => image.fate);
     stored.pendingWrites.add(image, storing);
     await storing;
-  }
-
-  /** Applies the setting `suspects`. */
-  function isGoodEnough({ isStored, key }: Fill, { body }: Ended<"suspect">): boolean {
-    return isStored && options.suspects === "keep" && suspects.mayBeStored(key, body.hashes.sha256, ticks());
   }
 
   async function storeSuspect(fill: Fill, end: Ended<"suspect">): Promise<void> {
@@ -96,12 +87,13 @@ export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill)
 
   return {
     async settle(fill, end, requestedAt) {
-      const fate = fateBy(end);
+      const fate = withdrawalBy(end, options);
+      const storing = storingOf(end, options);
       if (fate !== undefined && fill.isStored) invalidate({ key: fill.key, epoch: fill.epoch, requestedAt, fate });
       if (end.kind === "whole") {
-        if (isStorable(end.head) && mayStore(fill)) await storeWhole(fill, end);
+        if (storing === "store" && mayStore(fill)) await storeWhole(fill, end);
         else releaseSoon(end.head);
-      } else if (end.kind === "suspect" && isGoodEnough(fill, end)) {
+      } else if (end.kind === "suspect" && storing === "if-repeated" && isRepeated(fill, end)) {
         await storeSuspect(fill, end);
       } else if (end.kind !== "current") {
         report(fill, end);

@@ -7,6 +7,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { absent, fetchOf } from "../negative-cache.ts";
+import { withdrawalBy } from "../policy.ts";
 import { fillId } from "../rules.ts";
 import type { MissAnswer, MissRequest } from "./join.ts";
 
@@ -28,7 +29,7 @@ interface RunningHead {
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
 export function createHeads({ options, parts, fills, negativeCache, invalidate }: MirrorContext): Heads {
-  const { origin, onGone, maxObjectBytes: maxBytes } = options;
+  const { origin, maxObjectBytes: maxBytes } = options;
   const { meter, now, signal } = parts;
   const requests = new LiveSet<Promise<OriginAnswer | undefined>>();
   const heads = new LiveMap<string, RunningHead>();
@@ -64,7 +65,8 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
     if (answer === undefined) {
       negativeCache.absent(fetchOf(request));
       const { key, epoch, isStored } = request;
-      if (isStored && onGone === "remove") invalidate({ key, epoch, requestedAt, fate: "gone" });
+      const fate = withdrawalBy({ kind: "absent" }, options);
+      if (isStored && fate !== undefined) invalidate({ key, epoch, requestedAt, fate });
       throw absent(request.key);
     }
     answer.body.destroy();

@@ -13,16 +13,11 @@ import type { Fate } from "../storing/pending-writes.ts";
 import { versionOf } from "../storing/versions.ts";
 import { confirmedLife } from "./freshness.ts";
 
-/**
- * The end of a revalidation. `current`: the stored bytes are the origin's. `gone`, `removed`: the origin has no such
- * object; the stored one was kept, or not.
- */
+/** The kinds are those of RevalidationKind. */
 export type RevalidationEnd =
   | { readonly kind: "current" | "gone" | "removed" }
   | { readonly kind: "failed"; readonly error: HuiyuanError }
-  /** A damaged new version: served only if nothing else may be, and never stored over the last good one. */
-  | { readonly kind: "suspect"; readonly fill: Fill }
-  | { readonly kind: "new"; readonly fill: Fill };
+  | { readonly kind: "suspect" | "new"; readonly fill: Fill };
 
 /** The stored object, as it was when the revalidation began. */
 export type StoredEntry = Extract<Entry, { readonly state: "object" }>;

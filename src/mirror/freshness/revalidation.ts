@@ -3,26 +3,22 @@
 
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
 import { LiveMap } from "../../async/live-map.ts";
-import { asHuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { OriginTarget, Validators } from "../../origin/origin.ts";
 import { type Fill, startFill } from "../fill/fill.ts";
-import { damageOf, type FillEnd } from "../fill/fill-end.ts";
+import type { FillEnd } from "../fill/fill-end.ts";
+import type { Late } from "../fill/join.ts";
 import type { MirrorContext } from "../mirror-context.ts";
+import { absent } from "../negative-cache.ts";
+import { type Fruitless, isBroken, revalidationKind, servedAfter, withdrawalBy } from "../policy.ts";
 import type { StoredObject } from "../stored/stored.ts";
-import type { Invalidation, PendingWrite } from "../storing/pending-writes.ts";
+import type { PendingWrite } from "../storing/pending-writes.ts";
 import { isLater } from "../storing/versions.ts";
 import { type Ages, createAges } from "./ages.ts";
-import { createBackoff, isBroken } from "./backoff.ts";
+import { createBackoff } from "./backoff.ts";
 import type { Freshness } from "./freshness.ts";
 import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";
-import {
-  instead,
-  inTime,
-  isNothingNew,
-  type RevalidationOutcome,
-  revalidationOutcome,
-} from "./revalidation-outcome.ts";
 
 /** The request to the origin that revalidates a stored object. */
 export interface RevalidationRequest extends OriginTarget {
@@ -30,6 +26,22 @@ export interface RevalidationRequest extends OriginTarget {
   readonly via: string | undefined;
   readonly cdnLoop: string | undefined;
 }
+
+/**
+ * The stored object is looked up again and served: the origin confirmed it, has no such object, or sent nothing usable.
+ */
+export interface StaleKept {
+  readonly kind: "kept";
+  readonly why: "current" | "gone" | "failed";
+}
+
+/**
+ * `new`: the bytes of this fill, which has ended, are served; if `how` is late, they are a pending write of an earlier
+ * one.
+ */
+export type RevalidationOutcome =
+  | StaleKept
+  | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
 
 export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   /** As Ages.freshnessOf, but an object is not served stale while a newer version of it is pending. */
@@ -75,12 +87,12 @@ interface Running {
 
 export function createRevalidation(context: MirrorContext): Revalidation {
   const { options, ticks, failures, isStorable } = context;
-  const { stored, origin, freshness: rules, onGone, negativeTtlMs } = options;
+  const { stored, origin, freshness: rules } = options;
   const { now, meter, log } = context.parts;
   const running = new LiveMap<Key, Running>();
   const effects = createRevalidationEffects(context);
   const ages = createAges({ rules, now, confirmation: effects.confirmation });
-  const backoff = createBackoff({ negativeTtlMs, ticks });
+  const backoff = createBackoff(options, ticks);
   // Half of the places: clients that wait for a missing object come first.
   const maxInBackground = Math.max(1, Math.floor(options.connections / 2));
   let inBackground = 0;
@@ -135,8 +147,9 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);
     report(fill, outcome);
-    backoff.record(fill, outcome);
-    const fate = fateBy(outcome, end);
+    const fruitless = fruitlessOf(outcome, key);
+    if (fruitless !== undefined) backoff.record(fill, fruitless);
+    const fate = withdrawalBy(end, options, outcome.kind === "current");
     if (fate !== undefined) context.invalidate({ key, epoch, requestedAt, fate });
     const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
     const image: PendingWrite | undefined = isNew ? { fill, info: end.info, fate: "wanted" } : undefined;
@@ -167,38 +180,18 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     return runningFor(object) !== undefined || freshSuccessorOf(object) !== undefined;
   }
 
-  /**
-   * The effect on a pending write of the key: the origin has returned to the stored version, has no such object, or
-   * forbids to store. Undefined: none.
-   */
-  function fateBy({ kind }: RevalidationEnd, end: FillEnd): Invalidation["fate"] | undefined {
-    if (kind === "removed") return "gone";
-    return kind === "current" || (end.kind === "whole" && !isStorable(end.head.answer)) ? "superseded" : undefined;
-  }
-
   function report({ key }: Fill, outcome: RevalidationEnd): void {
     meter.revalidated(outcome.kind);
     const about = { bucket: stored.bucketId, key, ...(outcome.kind === "failed" ? { err: outcome.error } : {}) };
-    if (isBroken(outcome)) failures.warn("not_replaced", about, "a new version was refused; the last good one stays");
+    const isRefused = outcome.kind === "suspect" || (outcome.kind === "failed" && isBroken(outcome.error));
+    if (isRefused) failures.warn("not_replaced", about, "a new version was refused; the last good one stays");
     else log.debug(about, "revalidated a stored image");
   }
 
   function endOf({ info }: StoredEntry, fill: Fill, end: FillEnd): RevalidationEnd {
-    switch (end.kind) {
-      case "current":
-        return { kind: "current" };
-      case "absent":
-        return { kind: onGone === "remove" ? "removed" : "gone" };
-      case "failed":
-        return { kind: "failed", error: end.error };
-      case "whole":
-      case "suspect":
-      case "unstored": {
-        const { hashes } = "body" in end ? end.body : end.info;
-        if (hashes.sha256 === info.hashes.sha256) return { kind: "current" };
-        return { kind: damageOf(end) === undefined ? "new" : "suspect", fill };
-      }
-    }
+    if (end.kind === "failed") return end;
+    const kind = revalidationKind(end, info.hashes.sha256, options);
+    return kind === "new" || kind === "suspect" ? { kind, fill } : ({ kind } as RevalidationEnd);
   }
 
   return {
@@ -223,11 +216,11 @@ export function createRevalidation(context: MirrorContext): Revalidation {
       const outcome =
         joined === undefined ? (known(object, mayServeStored) ?? start(object, request).outcome) : joined.outcome;
       const answer = await abortable(inTime(outcome, request.key, timeoutMs), signal);
-      const newest = isNothingNew(answer) ? successorOf(object) : undefined;
+      const newest = ["failed", "suspect", "gone"].includes(answer.kind) ? successorOf(object) : undefined;
       if (newest !== undefined && answer.kind === "gone") return instead(newest, "gone");
       if (newest !== undefined && mayServeStale(newest)) return instead(newest, "failed");
       // An object whose successor is only not written yet is never served stale, whatever its own headers allow.
-      return revalidationOutcome(request.key, answer, mayServeStored && newest === undefined);
+      return outcomeOf(request.key, answer, mayServeStored && newest === undefined);
     },
     peek: (object, mayServeStored) => ({ isRunning: isUnderWay(object), outcome: known(object, mayServeStored) }),
     pending: () => running.values().map(({ outcome }) => outcome),
@@ -238,4 +231,45 @@ export function createRevalidation(context: MirrorContext): Revalidation {
 export function validatorsOf({ provenance }: ObjectInfo): Validators | undefined {
   const { originEtag: etag, originLastModified: lastModified } = provenance;
   return etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };
+}
+
+/** The end without bytes, which later requests cannot use. Undefined: the object is, or will be, fresh. */
+function fruitlessOf(end: RevalidationEnd, key: Key): Fruitless | undefined {
+  if (end.kind === "suspect") {
+    const error = new HuiyuanError("origin_truncated", `Cannot use the new version of "${key}": it is damaged`);
+    return { kind: "failed", error };
+  }
+  if (end.kind === "new" && end.fill.end?.kind === "unstored") return { kind: "failed", error: end.fill.end.error };
+  return end.kind === "failed" || end.kind === "gone" ? (end as Fruitless) : undefined;
+}
+
+function outcomeOf(key: Key, end: RevalidationEnd, mayServeStale: boolean): RevalidationOutcome {
+  const served = servedAfter(end.kind, mayServeStale);
+  if (served === "new" && "fill" in end) return { kind: "new", fill: end.fill, how: "first" };
+  if (served === "error") throw end.kind === "failed" ? end.error : absent(key);
+  return { kind: "kept", why: end.kind === "current" || end.kind === "gone" ? end.kind : "failed" };
+}
+
+/** Serves the pending write instead of the stored object. */
+function instead({ fill }: PendingWrite, how: Late): RevalidationOutcome {
+  return { kind: "new", fill, how };
+}
+
+/** Waits with the deadline of one client; the revalidation continues. */
+async function inTime(
+  outcome: RevalidationEnd | Promise<RevalidationEnd>,
+  key: Key,
+  timeoutMs: number,
+): Promise<RevalidationEnd> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<RevalidationEnd>((resolve) => {
+    const message = `Cannot wait longer to revalidate "${key}": no answer in ${timeoutMs} ms`;
+    const error = new HuiyuanError("origin_timeout", message);
+    timer = setTimeout(resolve, timeoutMs, { kind: "failed", error });
+  });
+  try {
+    return await Promise.race([outcome, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -7,15 +7,11 @@ import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
 import type { Fill } from "../fill/fill.ts";
 import { isDesynced } from "../fill/fill-end.ts";
+import type { Withdrawal } from "../policy.ts";
 import { type FetchedVersion, isEarlier, validatedAt } from "./versions.ts";
 
-/**
- * `wanted`: the image is to be stored.
- * `superseded`: the origin has returned to the stored version, or forbids to store. The image is not stored; if it
- * already is, it becomes stale.
- * `gone`: the origin no longer has the image; it is removed.
- */
-export type Fate = "wanted" | "superseded" | "gone";
+/** `wanted`: the image is to be stored. */
+export type Fate = "wanted" | Withdrawal;
 
 export interface PendingWrite {
   readonly fill: Fill;
@@ -29,7 +25,7 @@ export interface Invalidation {
   readonly epoch: number;
   /** When the answer was requested, Unix milliseconds; images that were requested later are not affected. */
   readonly requestedAt: number;
-  readonly fate: Exclude<Fate, "wanted">;
+  readonly fate: Withdrawal;
 }
 
 /** The pending writes of one bucket, of all its mirrors. */
