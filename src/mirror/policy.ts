@@ -18,11 +18,11 @@ export interface PolicyRules {
   readonly negativeTtlMs: number;
 }
 
-// May it be stored?
+// The right to store.
 
 /**
- * False if the origin forbids it by `no-store` or `private`, in mode `origin` (RFC 9111 §3). The image is served all the
- * same.
+ * False if the origin forbids it by `no-store` or `private`, in mode `origin` (RFC 9111 §3). The image is served all
+ * the same.
  */
 export function isStorable({ life }: OriginAnswer, { freshness }: Pick<PolicyRules, "freshness">): boolean {
   return mayBeStored(life, freshness);
@@ -37,7 +37,7 @@ export function storingOf(end: FillEnd, rules: PolicyRules): "store" | "if-repea
   return end.kind === "suspect" && rules.suspects === "keep" ? "if-repeated" : "pass";
 }
 
-// What does the origin's answer do to images that are pending or stored?
+// The effect of an answer on pending and stored images.
 
 /**
  * `superseded`: the pending images of the key are not stored; if one already is, it becomes stale. `gone`: they are
@@ -71,7 +71,7 @@ export function revalidationKind(end: FillEnd, sha256: string, { onGone }: Polic
   return damageOf(end) === undefined ? "new" : "suspect";
 }
 
-// What is served?
+// The choice between the stored image, the new one, and an error.
 
 /**
  * The image for the client of a revalidation: the stored image, the new one, or the error (not_found for `removed`).
@@ -90,7 +90,7 @@ export function mayServePending(code: ErrorCode, isYoung: boolean, { onGone }: P
   return code === "not_found" ? onGone === "keep" : isYoung;
 }
 
-// For how long is a failure remembered?
+// The memory of failures.
 
 /** A failed fetch that a client waits for; clients get the same error meanwhile. Milliseconds. */
 export const FAILURE_MS = 500;
