@@ -8,7 +8,7 @@ import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import { createAdmission } from "./fill/admission.ts";
 import type { FillContext } from "./fill/fill.ts";
 import { createQueuedSemaphore, type FillLimit } from "./fill/fill-limit.ts";
-import type { RequestTimeouts } from "./fill/join.ts";
+import type { RequestTimeouts } from "./fill/reader.ts";
 import type { TransientRoom } from "./fill/transient.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";

@@ -2,21 +2,21 @@
 // fetch serves all requests for a key. It does not look into the bucket first: the caller has done so (stored.ts).
 
 import type { Cancellation } from "../async/cancellation.ts";
+import { LiveMap } from "../async/live-map.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import { appendViaHeaders } from "../origin/exchange/via-headers.ts";
-import type { Fill } from "./fill/fill.ts";
+import { type Fill, startFill } from "./fill/fill.ts";
 import { createFillEffects } from "./fill/fill-effects.ts";
+import { isDesynced } from "./fill/fill-end.ts";
 import { createHeads } from "./fill/heads.ts";
-import { type Join, joinFill, type MissAnswer, type MissRequest } from "./fill/join.ts";
-import { createRunningFills } from "./fill/running-fills.ts";
+import { type Join, joinFill, type MissAnswer, type MissRequest } from "./fill/reader.ts";
 import type { RevalidationOutcome, StaleKept } from "./freshness/revalidation.ts";
 import { createRevalidation, type Revalidation, type RevalidationRequest } from "./freshness/revalidation.ts";
 import { createStoreDecision } from "./key-budget.ts";
 import { createMirrorContext, type MirrorOptions, type MirrorParts } from "./mirror-context.ts";
-import { fetchOf } from "./negative-cache.ts";
 import { mayServePending } from "./policy.ts";
 import { createPreviews, type Previews } from "./preview.ts";
-import type { OriginRequest } from "./rules.ts";
+import { fillId, type OriginRequest } from "./rules.ts";
 import type { StoredObject } from "./stored/stored.ts";
 
 export interface Mirror {
@@ -49,21 +49,57 @@ export interface RevalidateRequest extends RevalidationRequest {
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const context = createMirrorContext(options, parts);
   const { stored, origin, timeouts, headMiss } = options;
-  const { meter, log, signal } = parts;
+  const { meter, log, now, signal } = parts;
   const { viaValue, negativeCache, isStorable } = context;
   const revalidation = createRevalidation(context);
   const heads = createHeads(context);
   const mayStore = createStoreDecision(options.keyBudget, meter);
   const effects = createFillEffects(context, mayStore);
-  const fills = createRunningFills(context, { effects, isFreshAnswer: revalidation.isFreshAnswer });
+  /** The fills that run, or whose images are not stored yet. `whenStored` resolves once they are, or are given up. */
+  const fills = new LiveMap<string, { readonly fill: Fill; readonly whenStored: Promise<void> }>();
   const preview = createPreviews(context, {
-    isRunning: (request) => fills.find(request) !== undefined,
+    isRunning: (request) => runningFor(fillId(request), request) !== undefined,
     peek: revalidation.peek,
   });
 
-  function refuseIfKnown(request: MissRequest): void {
-    negativeCache.refuseIfKnown(fetchOf(request));
-    // Before the semaphore: requests that wait for a dead origin would hold all its slots.
+  /**
+   * Undefined if there is no fill, or if it began before the key was deleted, purged or written, or if its answer has
+   * become stale or may belong to another request.
+   */
+  function runningFor(id: string, { epoch }: Pick<MissRequest, "epoch">): Fill | undefined {
+    const fill = fills.get(id)?.fill;
+    if (fill === undefined || fill.epoch < epoch) return undefined;
+    const { end } = fill;
+    if (isDesynced(end)) return undefined;
+    return end === undefined || !("head" in end) || revalidation.isFreshAnswer(end.head) ? fill : undefined;
+  }
+
+  /** As runningFor(), if the fill still has all bytes that the request will read. */
+  function joinable(id: string, request: MissRequest): Fill | undefined {
+    const fill = runningFor(id, request);
+    const isEnough = request.needsWholeBody && fill?.transient?.isUnderWay;
+    return isEnough || fill?.spool?.hasAll() !== false ? fill : undefined;
+  }
+
+  /** Starts a fill and takes care of its result. */
+  function start(id: string, request: MissRequest): Fill {
+    const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
+    const requestedAt = now();
+    const fill = startFill(
+      { id, key, isStored, epoch, requestedAt, path, query, headers, followsRedirects, via, cdnLoop },
+      context.fills,
+    );
+    const settle = async () => {
+      await effects.settle(fill, await fill.done, requestedAt);
+      if (fills.get(id)?.fill === fill) fills.delete(id);
+    };
+    fills.set(id, { fill, whenStored: settle() });
+    return fill;
+  }
+
+  function refuseIfKnown(id: string, { key, epoch }: MissRequest): void {
+    negativeCache.refuseIfKnown({ id, key, epoch });
+    // Before a place is taken: requests that wait for a dead origin would hold all of them.
     const refusal = origin.refusal?.();
     if (refusal === undefined) return;
     meter.refused(refusal.code);
@@ -86,21 +122,23 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   }
 
   /** All requests to the origin that run or wait now. */
-  const pending = (): Promise<unknown>[] => [...fills.pending(), ...heads.pending(), ...revalidation.pending()];
+  const pending = (): Promise<unknown>[] => {
+    const filling = fills.values().filter(({ fill }) => fill.end === undefined);
+    return [...filling.map(({ fill }) => fill.done), ...heads.pending(), ...revalidation.pending()];
+  };
 
   async function fetchOnce(request: MissRequest): Promise<MissAnswer> {
-    const running = fills.joinable(request);
+    const id = fillId(request);
+    const running = joinable(id, request);
     if (running !== undefined) return joinRunning(running, request.signal);
-    refuseIfKnown(request);
+    refuseIfKnown(id, request);
     if (request.method === "HEAD" && headMiss === "origin") {
-      const answer = await heads.fetch(request);
+      const answer = await heads.fetch(id, request);
       if (answer !== undefined) return answer;
     }
     // Another request may have started the fill during the HEAD.
-    const begun = fills.joinable(request);
-    return begun === undefined
-      ? join(fills.start(request), "first", request.signal)
-      : joinRunning(begun, request.signal);
+    const begun = joinable(id, request);
+    return begun === undefined ? join(start(id, request), "first", request.signal) : joinRunning(begun, request.signal);
   }
 
   /**
@@ -135,14 +173,17 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       });
       return outcome.kind === "kept" ? outcome : joinRevalidation(outcome, client);
     },
-    whenStored: (request) => fills.whenStored(request),
+    async whenStored(request) {
+      await fills.get(fillId(request))?.whenStored;
+    },
     begin(request) {
       const miss = { ...request, method: "GET", signal } as const;
       try {
         appendViaHeaders(miss, viaValue);
-        if (fills.find(miss) !== undefined) return;
-        refuseIfKnown(miss);
-        fills.start(miss);
+        const id = fillId(miss);
+        if (runningFor(id, miss) !== undefined) return;
+        refuseIfKnown(id, miss);
+        start(id, miss);
       } catch (err) {
         log.debug({ bucket: stored.bucketId, key: request.key, err }, "an image was not fetched in the background");
       }

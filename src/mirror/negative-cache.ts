@@ -5,23 +5,16 @@ import { HuiyuanError } from "../core/errors.ts";
 import type { Key } from "../core/object.ts";
 import { createExpiring } from "./expiring.ts";
 import { FAILURE_MS, isRemembered } from "./policy.ts";
-import { fillId, type OriginRequest } from "./rules.ts";
 
-/** A fetch at an epoch of its key. */
+/** A fetch at an epoch of its key. `id`: fillId(). */
 export interface FetchAt {
-  /** Equal for requests that share a fill: the key, and everything else that the answer depends on. */
   readonly id: string;
-  readonly key: Key;
   readonly epoch: number;
-}
-
-export function fetchOf(request: OriginRequest & Pick<FetchAt, "epoch">): FetchAt {
-  return { id: fillId(request), key: request.key, epoch: request.epoch };
 }
 
 export interface NegativeCache {
   /** Throws not_found, or the recent failure, while the origin need not be contacted again. */
-  refuseIfKnown(at: FetchAt): void;
+  refuseIfKnown(at: FetchAt & { readonly key: Key }): void;
   absent(at: FetchAt): void;
   failed(at: FetchAt, error: HuiyuanError): void;
 }

@@ -3,7 +3,7 @@
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
 import { appendViaHeaders } from "../origin/exchange/via-headers.ts";
 import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
-import type { MissRequest } from "./fill/join.ts";
+import type { MissRequest } from "./fill/reader.ts";
 import type { StaleKept } from "./freshness/revalidation.ts";
 import { type Revalidation, type RevalidationRequest, validatorsOf } from "./freshness/revalidation.ts";
 import type { MirrorContext } from "./mirror-context.ts";

@@ -7,7 +7,7 @@ import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";
 import { createFillLimit, type FillLimit } from "../../src/mirror/fill/fill-limit.ts";
-import type { MissAnswer } from "../../src/mirror/fill/join.ts";
+import type { MissAnswer } from "../../src/mirror/fill/reader.ts";
 import { createTransientRoom } from "../../src/mirror/fill/transient.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror } from "../../src/mirror/mirror.ts";

@@ -1,7 +1,7 @@
 // Answers a download with the image that was located: its headers, its conditions and ranges, its bytes. It looks
 // nothing up.
 import { HuiyuanError } from "../../core/errors.ts";
-import { isLate, type Join, type MissAnswer } from "../../mirror/fill/join.ts";
+import { isLate, type Join, type MissAnswer } from "../../mirror/fill/reader.ts";
 import type { Found, Stored } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import type { DownloadExchange, DownloadOutcome } from "../request/exchange.ts";

@@ -4,7 +4,7 @@ import type { Cancellation } from "../../async/cancellation.ts";
 import type { Certainty } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import type { MissAnswer } from "../../mirror/fill/join.ts";
+import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";

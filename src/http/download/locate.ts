@@ -4,7 +4,7 @@
 import type { Certainty } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import type { MissAnswer, MissRequest } from "../../mirror/fill/join.ts";
+import type { MissAnswer, MissRequest } from "../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation.ts";
 import {
   type OriginRequest,

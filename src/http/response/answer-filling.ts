@@ -4,7 +4,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, MEDIA_TYPES } from "../../core/object.ts";
 import { damageOf, type FillHead } from "../../mirror/fill/fill-end.ts";
-import type { MissAnswer } from "../../mirror/fill/join.ts";
+import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import type { TransientBody } from "../../mirror/fill/transient.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";

@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";
-import type { MissAnswer } from "../../mirror/fill/join.ts";
+import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { type OriginRequest, originRequestForKey } from "../../mirror/rules.ts";
 import { missRouteOf, nameObject, type ObjectUrl } from "../request/object-name.ts";

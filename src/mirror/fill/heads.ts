@@ -6,14 +6,16 @@ import { LiveMap, LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import type { MirrorContext } from "../mirror-context.ts";
-import { absent, fetchOf } from "../negative-cache.ts";
+import { absent } from "../negative-cache.ts";
 import { withdrawalBy } from "../policy.ts";
-import { fillId } from "../rules.ts";
-import type { MissAnswer, MissRequest } from "./join.ts";
+import type { MissAnswer, MissRequest } from "./reader.ts";
 
 export interface Heads {
-  /** Undefined: the origin refuses the method, so a GET is needed. Throws not_found and the codes of Origin.fetch. */
-  fetch(request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "head" }> | undefined>;
+  /**
+   * `id`: fillId(). Undefined: the origin refuses the method, so a GET is needed. Throws not_found and the codes of
+   * Origin.fetch.
+   */
+  fetch(id: string, request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "head" }> | undefined>;
   /** The requests that run; they may reject. */
   pending(): Iterable<Promise<unknown>>;
 }
@@ -35,7 +37,7 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
   const heads = new LiveMap<string, RunningHead>();
 
   function begin(id: string, request: MissRequest): RunningHead {
-    const outcome = requestOrigin(request).finally(() => {
+    const outcome = requestOrigin(id, request).finally(() => {
       answered();
       if (heads.get(id)?.outcome === outcome) heads.delete(id);
     });
@@ -47,7 +49,7 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
   }
 
   /** Undefined if the method is refused. */
-  async function requestOrigin(request: MissRequest): Promise<OriginAnswer | undefined> {
+  async function requestOrigin(id: string, request: MissRequest): Promise<OriginAnswer | undefined> {
     const leave = await fills.admission();
     const requestedAt = now();
     let answer: OriginAnswer | undefined;
@@ -63,8 +65,8 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
       leave();
     }
     if (answer === undefined) {
-      negativeCache.absent(fetchOf(request));
       const { key, epoch, isStored } = request;
+      negativeCache.absent({ id, epoch });
       const fate = withdrawalBy({ kind: "absent" }, options);
       if (isStored && fate !== undefined) invalidate({ key, epoch, requestedAt, fate });
       throw absent(request.key);
@@ -74,8 +76,7 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
   }
 
   return {
-    async fetch(request) {
-      const id = fillId(request);
+    async fetch(id, request) {
       const running = heads.get(id);
       const isShared = running !== undefined && running.epoch >= request.epoch;
       if (isShared) meter.collapsed();

@@ -1,11 +1,124 @@
-// Reads a fill for one request, with the request's own deadlines. When they pass the request fails; the fill continues.
+// One client's part in a fill: its request for a key that the bucket lacks, the answer that it gets as soon as the head
+// is known, and its reads of the body with its own deadlines. When they pass the request fails; the fill continues.
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import type { ObjectInfo } from "../../core/object.ts";
+import type { OriginAnswer } from "../../origin/origin.ts";
+import { absent } from "../negative-cache.ts";
+import type { OriginRequest } from "../rules.ts";
 import type { Fill } from "./fill.ts";
-import type { FillEnd, FillHead } from "./fill-end.ts";
+import { damageOf, type FillEnd, type FillHead } from "./fill-end.ts";
 import type { Transient, TransientBody } from "./transient.ts";
+
+/** A miss: the bucket has answered `absent` with this epoch. */
+export interface MissRequest extends OriginRequest {
+  readonly method: "GET" | "HEAD";
+  readonly epoch: number;
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+  /** Aborts when the client leaves; a fetch that has begun continues, since it has the deadlines of the origin. */
+  readonly signal: Cancellation;
+  /** The client only calls FillReader.whole(). */
+  readonly needsWholeBody?: boolean | undefined;
+}
+
+/**
+ * `finished`: the body is proven whole and is being written to the bucket.
+ * `filling`: the body is arriving, or is complete without proof (`isSuspect`: that was known before the head).
+ * `head`: the origin's answer to a HEAD; nothing is stored.
+ * The first two hold the spool until `release`; `isStorable` is false if the origin forbids to store the answer.
+ */
+export type MissAnswer =
+  | {
+      readonly kind: "finished";
+      readonly info: ObjectInfo;
+      readonly head: FillHead;
+      readonly how: Join;
+      isStored(): boolean;
+      readonly isStorable: boolean;
+      release(): void;
+    }
+  | {
+      readonly kind: "filling";
+      readonly head: FillHead;
+      readonly reader: FillReader;
+      readonly how: Join;
+      readonly isSuspect: boolean;
+      /** Call it only once the reader has seen a whole end. */
+      isStored(): boolean;
+      readonly isStorable: boolean;
+      release(): void;
+    }
+  | {
+      readonly kind: "head";
+      readonly answer: OriginAnswer;
+      /** As in FillHead. */
+      readonly requestedAt: number;
+      readonly how: "first" | "collapsed";
+    };
+
+/**
+ * `first`: this request started the fetch. `collapsed`: it joined a running one. `after`: the fill had ended before.
+ * `gone`, `failed`: as `after`, because a newer fetch found no object, or nothing usable.
+ */
+export type Join = "first" | "collapsed" | Late;
+export type Late = "after" | "gone" | "failed";
+
+export function isLate(how: Join): how is Late {
+  return how !== "first" && how !== "collapsed";
+}
+
+/** Milliseconds; they bound each client's own wait, and are the deadlines of the origins. */
+export interface RequestTimeouts {
+  readonly connect: number;
+  readonly firstByte: number;
+  readonly idle: number;
+  readonly total: number;
+}
+
+export interface JoinOptions {
+  readonly timeouts: RequestTimeouts;
+  readonly client: Cancellation;
+  /** Whether the origin allows to store its answer. */
+  readonly isStorable: (answer: OriginAnswer) => boolean;
+  /** For a fill that has ended whole and is storable: whether the bucket accepts it. */
+  readonly mayStore: (fill: Fill) => boolean;
+}
+
+/** Throws not_found, and the error of a failed fill. */
+export async function joinFill(
+  fill: Fill,
+  how: Join,
+  { timeouts, client, isStorable: allowsStoring, mayStore }: JoinOptions,
+): Promise<Exclude<MissAnswer, { readonly kind: "head" }>> {
+  // The first request waits as long as all its origins together may take; their own deadlines end the fill earlier.
+  const readerTimeouts = {
+    head: how === "first" ? timeouts.total : timeouts.firstByte,
+    idle: timeouts.idle,
+    total: timeouts.total,
+  };
+  const reader = openFillReader(fill, readerTimeouts, client);
+  try {
+    const head = await reader.head();
+    if (head === undefined) throw absent(fill.key);
+    head.spool.hold();
+    const release = () => {
+      reader.close();
+      head.spool.release();
+    };
+    const { end } = fill;
+    const isStorable = allowsStoring(head.answer);
+    const isStored = () => isStorable && mayStore(fill);
+    if (end?.kind === "whole") return { kind: "finished", info: end.info, head, how, isStorable, isStored, release };
+    const isSuspect = damageOf(end) !== undefined;
+    return { kind: "filling", reader, isSuspect, head, how, isStorable, isStored, release };
+  } catch (error) {
+    reader.close();
+    throw error;
+  }
+}
 
 /** Milliseconds, counted from the start of this request, or from the last byte it received (`idle`). */
 export interface FillReaderTimeouts {

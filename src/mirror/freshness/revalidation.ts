@@ -8,7 +8,7 @@ import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { OriginTarget, Validators } from "../../origin/origin.ts";
 import { type Fill, startFill } from "../fill/fill.ts";
 import type { FillEnd } from "../fill/fill-end.ts";
-import type { Late } from "../fill/join.ts";
+import type { Late } from "../fill/reader.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { absent } from "../negative-cache.ts";
 import { type Fruitless, isBroken, revalidationKind, servedAfter, withdrawalBy } from "../policy.ts";

@@ -14,7 +14,7 @@ import { type NamedRecipe, shortHash } from "../../image/grammar/named-recipe.ts
 import { foreseenRefusal, foreseenWeight } from "../../image/limits/foreseen.ts";
 import { createRenderOrigin, type RenderJob, type RenderMeter } from "../../image/render-origin.ts";
 import { MAX_RESULT_BYTES, type Renderer } from "../../image/renderer.ts";
-import type { Join, MissAnswer } from "../fill/join.ts";
+import type { Join, MissAnswer } from "../fill/reader.ts";
 import { createMirror } from "../mirror.ts";
 import type { MirrorParts } from "../mirror-context.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
 import { toKey } from "../../../core/object.ts";
-import type { MissAnswer } from "../../../mirror/fill/join.ts";
+import type { MissAnswer } from "../../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../../mirror/freshness/revalidation.ts";
 import { urlOfKey } from "../../../mirror/object-keys.ts";
 import { originRequestForKey } from "../../../mirror/rules.ts";

@@ -2,7 +2,7 @@
 // requests that loop back.
 import { beforeAll, expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import type { MissRequest } from "../../../../src/mirror/fill/join.ts";
+import type { MissRequest } from "../../../../src/mirror/fill/reader.ts";
 import { arriving, fakeOrigin, image } from "../../../helpers/fake-origins.ts";
 import { noisyJpeg, noisyPng } from "../../../helpers/images.ts";
 import { bodyOf, mirrorLab, PLAIN } from "../../../helpers/mirror-lab.ts";

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { etagOf, toKey } from "../../../../src/core/object.ts";
-import type { MissAnswer } from "../../../../src/mirror/fill/join.ts";
+import type { MissAnswer } from "../../../../src/mirror/fill/reader.ts";
 import {
   absent,
   arriving,
