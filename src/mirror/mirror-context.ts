@@ -20,7 +20,7 @@ import type { Invalidation } from "./storing/pending-writes.ts";
 import type { WriteBack } from "./storing/write-back.ts";
 
 /** The bucket, the origin and the settings of one mirror. */
-export interface MirrorOptions extends Pick<FillContext, "formats" | "openGate">, NegativeCacheRules, PolicyRules {
+export interface MirrorOptions extends Pick<FillContext, "formats">, NegativeCacheRules, PolicyRules {
   readonly stored: Stored;
   /** One origin, or several as one (failover.ts). Its owner closes it. */
   readonly origin: Origin;
@@ -70,7 +70,7 @@ export interface MirrorContext {
 const MAX_WAITING = 1_000;
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
-  const { stored, origin, connections, timeouts, maxObjectBytes: maxBytes, formats, openGate } = options;
+  const { stored, origin, connections, timeouts, maxObjectBytes: maxBytes, formats } = options;
   const { spools, transients, writeBack, fillLimit, meter, log, now, ticks = () => performance.now(), signal } = parts;
   const queue = createQueuedSemaphore({ slots: connections, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ queue, fillLimit, signal });
@@ -79,7 +79,7 @@ export function createMirrorContext(options: MirrorOptions, parts: MirrorParts):
     parts,
     ticks,
     viaValue: viaValueOf(parts.serverId),
-    fills: { admission, origin, spools, transients, maxBytes, formats, openGate, meter, now, signal },
+    fills: { admission, origin, spools, transients, maxBytes, formats, meter, now, signal },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
     invalidate: createInvalidation({ stored, writeBack, log }),

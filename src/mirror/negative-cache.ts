@@ -25,18 +25,13 @@ const MAX_FAILED = 2_000;
 /** An id may contain some kilobytes that a client sent; longer ones are replaced by their digest. Characters. */
 const MAX_ID = 64;
 
-/** Times are milliseconds. */
 export interface NegativeCacheRules {
+  /** Milliseconds. */
   readonly negativeTtlMs: number;
-  /** The time for which a failure is remembered; default 500. */
-  readonly failureMs?: ((error: HuiyuanError) => number) | undefined;
 }
 
 /** `ticks`: as performance.now(). */
-export function createNegativeCache(
-  { negativeTtlMs, failureMs = () => FAILURE_MS }: NegativeCacheRules,
-  ticks: () => number,
-): NegativeCache {
+export function createNegativeCache({ negativeTtlMs }: NegativeCacheRules, ticks: () => number): NegativeCache {
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {
@@ -53,7 +48,7 @@ export function createNegativeCache(
     },
     failed({ id, epoch }, error) {
       if (!isRemembered(error)) return;
-      failures.set(short(id), { epoch, error }, { now: ticks(), ttlMs: failureMs(error) });
+      failures.set(short(id), { epoch, error }, { now: ticks(), ttlMs: FAILURE_MS });
     },
   };
 }

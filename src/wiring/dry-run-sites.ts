@@ -19,28 +19,35 @@ import { createSiteRegistry } from "./sites.ts";
 /** Throws settings_invalid. The sites need no close() as long as nothing is fetched. */
 export function dryRunSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
-  const parts = {
-    spools: createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log }),
-    transients: createTransientRoom(),
-    writeBack: createWriteBack({ now, log, meter }),
-    fillLimit: createFillLimit(1),
-    meter,
-    log,
-    now,
-    signal,
-    serverId: "000000000000",
-  };
+  const transients = createTransientRoom();
+  const writeBack = createWriteBack({ now, log, meter });
+  const fillLimit = createFillLimit(1);
   const registry = createSiteRegistry(settings, {
     store: createMemoryStore(now),
     once: createMemoryOnceLedger(),
     memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
-    mirror: parts,
+    mirror: {
+      spools: createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log }),
+      transients,
+      writeBack,
+      fillLimit,
+      meter,
+      log,
+      now,
+      signal,
+      serverId: "000000000000",
+    },
     variants: {
       renderer: createRenderer({ renders: 1, renderMs: 1, pixels: 1, frames: 1 }),
-      meter: { rendered() {}, failed() {} },
-      store: () => ({ driver: createMemoryStore(now).bucket("variants"), async *forget() {} }),
-      mirror: parts,
+      meter: { ...meter, rendered() {}, failed() {} },
+      writeBack,
+      room: transients,
+      renders: fillLimit,
+      log,
+      now,
+      signal,
     },
+    variantStore: () => ({ driver: createMemoryStore(now).bucket("variants"), async *forget() {} }),
     log,
     now,
     userAgent: `Huiyuan/${readVersion()}`,

@@ -16,6 +16,7 @@ import { keepsQuery } from "../mirror/rules.ts";
 import type { MemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
+import type { VariantParts } from "../mirror/variants/running-renders.ts";
 import { createVariants, type VariantsOptions } from "../mirror/variants/variants.ts";
 import type { OriginHealth } from "../origin/guard/health.ts";
 import type { Origin } from "../origin/origin.ts";
@@ -36,12 +37,8 @@ export interface SiteParts {
   readonly once: OnceLedger;
   readonly memoryCache: MemoryCache;
   readonly mirror: MirrorParts;
-  /**
-   * Shared by the variants of all buckets. `mirror` is not that of the originals, because their fetches are renders.
-   */
-  readonly variants: Pick<VariantsOptions, "renderer" | "meter" | "mirror"> & {
-    store(bucketId: string): VariantsOptions["store"];
-  };
+  readonly variants: VariantParts;
+  readonly variantStore: (bucketId: string) => VariantsOptions["store"];
   readonly log: Log;
   readonly now: () => number;
   readonly userAgent: string;
@@ -193,14 +190,13 @@ const RETIRE_MS = 5_000;
 // The largest objectSize that settings allow. Uploads and fetches have smaller limits, which a reload may change.
 const MAX_STORED_BYTES = 1_073_741_824;
 
-function openBucket(bucketId: string, { store, memoryCache, now, variants: shared, mirror }: SiteParts): OpenBucket {
+function openBucket(bucketId: string, parts: SiteParts): OpenBucket {
+  const { store, memoryCache, now, mirror } = parts;
   const variants = createVariants({
     bucketId,
-    store: shared.store(bucketId),
+    store: parts.variantStore(bucketId),
     memoryCache,
-    renderer: shared.renderer,
-    meter: shared.meter,
-    mirror: shared.mirror,
+    parts: parts.variants,
   });
   const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: MAX_STORED_BYTES });
   const waitForTries = (key: Key) => mirror.writeBack.waitForTries(bucketId, key);

@@ -3,8 +3,8 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ErrorCode } from "../../core/errors.ts";
-import type { RenderMeter } from "../../image/render-origin.ts";
-import { type MirrorMeter, SILENT_METER } from "../../mirror/meter.ts";
+import type { MirrorMeter } from "../../mirror/meter.ts";
+import type { VariantMeter } from "../../mirror/variants/running-renders.ts";
 import type { OriginHealth } from "../../origin/guard/health.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts";
@@ -30,9 +30,7 @@ export interface MetricSources {
 export interface Metrics {
   readonly mirror: MirrorMeter;
   readonly callbacks: CallbackMeter;
-  /** Counts the mirrors whose origin is the renderer. */
-  readonly variants: MirrorMeter;
-  readonly renders: RenderMeter;
+  readonly variants: VariantMeter;
   /** Counts an answered download. */
   answered(exchange: DownloadExchange): void;
   /** Counts an answered call of the REST API. */
@@ -154,12 +152,9 @@ export function createMetrics(): Metrics {
       lost: () => lostNotices.inc(),
     },
     variants: {
-      ...SILENT_METER,
       collapsed: () => rendersCollapsed.inc(),
       stored: () => variantsStored.inc(),
       notStored: () => variantsNotStored.inc(),
-    },
-    renders: {
       rendered: (milliseconds) => renderSeconds.observe(milliseconds / 1_000),
       failed: ({ code }) => renderFailures.inc({ code }),
     },

@@ -139,11 +139,7 @@ async function answerVariant(context: DownloadContext, located: LocatedVariant):
   exchange.outcome = isMiss ? MISS : { kind: "hit", tier };
   const state = stateFor(located, isStorable ? "stored" : "not-storable");
   const headers = contextOf(context, { state, cacheStatus: status ?? hitStatus(tier, life), life }, grant);
-  if (variant.kind === "found") return sendFound(exchange, site.stored, variant.found, headers);
-  const { info, body, spool } = variant;
-  const read = (offset: number) => spool.peek(offset) ?? spool.read(offset, clientSignal(exchange));
-  const bytes: ObjectBytes = body === undefined ? { kind: "read", read } : { kind: "memory", body };
-  await answerObject(exchange, info, bytes, headers);
+  return sendFound(exchange, site.stored, variant.found, headers);
 }
 
 /** Answers with the fallback image of a rule, and says so: a status of 200 would not show it. */

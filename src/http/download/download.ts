@@ -257,5 +257,4 @@ async function serveFallback(
 
 function release(located: Located): void {
   if (located.kind === "fetch" && located.answer.kind !== "head") located.answer.release();
-  else if (located.kind === "variant" && located.variant.kind === "made") located.variant.release();
 }

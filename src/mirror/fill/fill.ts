@@ -1,6 +1,6 @@
 // One fetch of one key, shared by all requests that wait for it. It outlives those requests; only the deadlines of the
 // origin end it. It proves the body and stores nothing: fill-effects.ts hands the finished spool to write-back.ts.
-import { createGate, type Gate } from "../../body/gate/gate.ts";
+import { createGate } from "../../body/gate/gate.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
@@ -60,8 +60,6 @@ export interface FillContext {
   readonly maxBytes: number;
   /** The formats that are accepted; undefined: all. */
   readonly formats?: ReadonlySet<ObjectFormat> | undefined;
-  /** The proof of one body; default: that it is a whole image. */
-  readonly openGate?: (() => Gate) | undefined;
   readonly meter: MirrorMeter;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -152,13 +150,13 @@ async function attempt(request: FillRequest, context: FillContext, announce: Ann
     announce(head);
   };
   const { key, requestedAt } = request;
-  const { formats, openGate = createGate, now } = context;
+  const { formats, now } = context;
   try {
     return await receiveBody({
       answer,
       requestedAt,
       spool,
-      gate: openGate(),
+      gate: createGate(),
       announce: announceOnce,
       begin,
       describe: (head, body) => describeFetched({ key, head, body, now: now() }),

@@ -142,7 +142,6 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const requestedAt = now();
     const unless = validatorsOf(entry.info);
     const target = { path, query, headers, followsRedirects, via, cdnLoop };
-    // `context.fills` may carry an `openGate`. Only the mirror of variants sets one, and it never revalidates.
     const fill = startFill({ id: key, key, isStored: true, epoch, requestedAt, unless, ...target }, context.fills);
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);

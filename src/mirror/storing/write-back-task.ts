@@ -12,7 +12,7 @@ import type { Fetched } from "./put-fetched.ts";
 export interface WriteBackTask extends Fetched {
   readonly stored: Stored;
   readonly body: WholeBody;
-  readonly spool: Spool;
+  readonly spool: Pick<Spool, "release">;
   /** Once raised, the body is not stored any more, and the image stored under the key is removed. */
   readonly desync?: Desync | undefined;
   /** Whether the origin has withdrawn the image since; default: `wanted`. */

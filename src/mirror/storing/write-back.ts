@@ -45,11 +45,11 @@ export interface WriteBack {
 export interface WriteBackOptions extends PendingRoomOptions {
   readonly now: () => number;
   readonly log: Log;
-  readonly meter: MirrorMeter;
+  readonly meter: Pick<MirrorMeter, "stored" | "notStored">;
   /** The largest number of unstored bodies, tried or not; a further one is given up at once. */
   readonly maxQueued?: number;
   /**
-   * Bodies in memory wait for at most this time, to be stored together with one write to the disk. Milliseconds;
+   * Small bodies in memory wait for at most this time, to be stored together with one write to the disk. Milliseconds;
    * default 0.
    */
   readonly batchMs?: number;
@@ -60,6 +60,8 @@ export interface WriteBackOptions extends PendingRoomOptions {
 }
 
 const MAX_QUEUED = 4_096;
+/** A larger body is written to a file of its own, so that waiting for others would spare nothing. */
+const MAX_BATCHED_BYTES = 262_144;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 
 // Failures of the disk, which may recover within a minute. A retry after any other failure would end the same way.
@@ -204,7 +206,9 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     const { task, id } = item;
     // Only bodies in memory wait for a batch: a body in a file needs its note at once. After a crash the others are
     // fetched again.
-    if (batchMs > 0 && task.body.content.kind === "buffer" && !draining.signal.aborted) await nextBatch();
+    const { content, size } = task.body;
+    const isBatched = batchMs > 0 && content.kind === "buffer" && size <= MAX_BATCHED_BYTES;
+    if (isBatched && !draining.signal.aborted) await nextBatch();
     const note = await leaveNote(task, log);
     // Until the release below the hold keeps the file.
     const outcome = await storeWithRetries(item, note !== undefined);

@@ -1,6 +1,5 @@
 // The bytes of images that wait for a render slot: read once they have one. If they are in a remote store, they are
 // downloaded before, so that no slot waits for the network. It renders nothing.
-import type { PrefetchedBytes } from "../../image/render-origin.ts";
 
 /** The bytes of one image that will be read later. */
 export interface ImageBytes {
@@ -18,13 +17,29 @@ export interface HeldBytes {
   release(): void;
 }
 
+/** The images that one client brings to a render. */
+export interface RenderImages {
+  /** The original. */
+  readonly bytes: ImageBytes;
+  /** By URL without its token. */
+  readonly watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>;
+}
+
+/** Downloaded images; they stay on this server until they are released, even if the client leaves. */
+export interface PrefetchedImages extends HeldBytes {
+  /** Undefined: no watermark has this URL. */
+  loadImage(url: string): Promise<Buffer | undefined>;
+}
+
+/** Whether an image has to be downloaded before it can be read. */
+export function isRemote({ bytes, watermarks }: RenderImages): boolean {
+  return bytes.download !== undefined || [...watermarks.values()].some((mark) => mark.bytes.download !== undefined);
+}
+
 /** Downloads the original and its watermarks at the same time. */
-export async function downloadAll(
-  original: ImageBytes,
-  watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>,
-): Promise<PrefetchedBytes> {
+export async function downloadAll({ bytes, watermarks }: RenderImages): Promise<PrefetchedImages> {
   const urls = [...watermarks.keys()];
-  const images = [original, ...[...watermarks.values()].map(({ bytes }) => bytes)];
+  const images = [bytes, ...[...watermarks.values()].map((mark) => mark.bytes)];
   const downloads = await Promise.allSettled(images.map(({ download }) => download?.()));
   const held = downloads.map((result) => (result.status === "fulfilled" ? result.value : undefined));
   const release = () => {
@@ -36,19 +51,6 @@ export async function downloadAll(
     throw failure.reason;
   }
   const loads = images.map(({ load }, index) => held[index]?.load ?? load);
-  const [load = original.load] = loads;
+  const [load = bytes.load] = loads;
   return { load, loadImage: async (url) => loads[urls.indexOf(url) + 1]?.(), release };
-}
-
-/** The same bytes, and whether they have been read: clients that join a render share the bytes of one of them. */
-export function watchReads(watched: ImageBytes): { readonly bytes: ImageBytes; readonly isRead: () => boolean } {
-  let isRead = false;
-  const recording =
-    <Bytes>(read: () => Promise<Bytes>) =>
-    () => {
-      isRead = true;
-      return read();
-    };
-  const { load, download } = watched;
-  return { bytes: { load: recording(load), download: download && recording(download) }, isRead: () => isRead };
 }

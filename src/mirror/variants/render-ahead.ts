@@ -101,6 +101,5 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
 }
 
 function releaseVariant(variant: Variant): void {
-  if (variant.kind === "made") variant.release();
-  else if (variant.found.state === "large") variant.found.reader.close();
+  if (variant.found.state === "large") variant.found.reader.close();
 }

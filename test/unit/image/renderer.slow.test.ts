@@ -2,10 +2,10 @@ import { execFile } from "node:child_process";
 import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { toKey } from "../../../src/core/object.ts";
+import { createSharedSignals } from "../../../src/async/shared-signals.ts";
 import { parseInstruction } from "../../../src/image/grammar/grammar.ts";
-import { createRenderOrigin } from "../../../src/image/render-origin.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
+import { startRender } from "../../../src/mirror/variants/shared-render.ts";
 import { blackPng } from "../../helpers/hostile-images.ts";
 import {
   animation,
@@ -20,7 +20,6 @@ import {
   solid,
 } from "../../helpers/rendering.ts";
 import { needs } from "../../helpers/services.ts";
-import { ask } from "../../helpers/site-under-test.ts";
 
 const OPTIONS = { renders: 1, renderMs: 5000, pixels: 100_000_000, frames: 300 };
 /** A render slow enough to be observed: forty blurs of megapixels. */
@@ -301,18 +300,18 @@ test("render() releases the slot of an image found to be large while another lar
   await two.close();
 });
 
-test("a render that queues again leaves the queue with its last job", async () => {
+test("a render that queues again leaves the queue with its last client", async () => {
   const two = createRenderer({ ...OPTIONS, renders: 2 });
   const claiming = gatedLoad(png);
   const first = two.render(request("imageMogr2/sharpen/50", { image: LARGE, load: claiming.load }));
-  const origin = createRenderOrigin(two, { rendered() {}, failed() {} });
   const hidden = gatedLoad(blackPng(3600, 3600));
   hidden.letGo();
-  const { size, image, recipe, loadImage } = request("imageMogr2/rotate/90/thumbnail/9x");
-  const job = { size, image, recipe, loadImage, load: hidden.load, prefetch: undefined };
-  const leave = origin.register(toKey("v/1"), job);
-  const second = origin.fetch(ask("v/1"));
-  const refused = expect(second).rejects.toMatchObject({ code: "client_gone" });
+  const { size, image, recipe } = request("imageMogr2/rotate/90/thumbnail/9x");
+  const images = { bytes: { load: hidden.load }, watermarks: new Map() };
+  const stop = createSharedSignals()(new AbortController().signal);
+  const second = startRender(two, { size, image, recipe, images }, stop);
+  const leave = second.join(images);
+  const refused = expect(second.result).rejects.toMatchObject({ code: "client_gone" });
   for (let turns = 0; turns < 99 && two.waiting === 0; turns += 1) await nextTurn();
   expect([two.running, two.waiting, hidden.times]).toEqual([1, 1, 1]);
   leave();

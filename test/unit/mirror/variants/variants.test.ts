@@ -1,5 +1,4 @@
-// Variants as a mirror of the renderer: one render for all clients, one key for each version, and the handling of
-// failures.
+// Variants: one render for all clients, one key for each version, and the handling of failures.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
@@ -13,6 +12,7 @@ import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
 import { createFillLimit } from "../../../../src/mirror/fill/fill-limit.ts";
 import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
+import { readAll } from "../../../../src/mirror/stored/stored-bytes.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
 import { createVariants, type Variant, type VariantRequest } from "../../../../src/mirror/variants/variants.ts";
 import { type FakeRenderer, fakeRenderer } from "../../../helpers/fake-renderer.ts";
@@ -21,7 +21,7 @@ import { countingMeter } from "../../../helpers/mirror-lab.ts";
 import { eventually } from "../../../helpers/program.ts";
 import { b64 } from "../../../helpers/rendering.ts";
 import { codeOf } from "../../../helpers/site-under-test.ts";
-import { createLatch, diskError, readToEnd, testPool } from "../../../helpers/spools.ts";
+import { createLatch } from "../../../helpers/spools.ts";
 import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const VERSION = infoOf("a.jpg", wholeBody(Buffer.from("original")));
@@ -37,17 +37,24 @@ beforeEach(async () => {
   clock = 1_700_000_000_000;
 });
 
-function lab(
-  renderer: FakeRenderer,
-  pool = testPool(),
-  over: (driver: BucketDriver) => Partial<BucketDriver> = () => ({}),
-  log: Log = SILENT_LOG,
-) {
+interface LabOptions {
+  readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
+  readonly log?: Log;
+  /** The memory cache keeps no larger objects, so larger results are read from the bucket. */
+  readonly maxObjectBytes?: number;
+  /** Bytes of results whose writes are pending. */
+  readonly room?: number;
+}
+
+function lab(renderer: FakeRenderer, options: LabOptions = {}) {
+  const { over = () => ({}), log = SILENT_LOG, maxObjectBytes = 1_000_000, room } = options;
   const now = () => clock;
   const memory = createMemoryStore(now).bucket("variants");
   const driver = { ...memory, ...over(memory) };
-  const memoryCache = createMemoryCache({ maxBytes: 10_000_000, maxObjectBytes: 1_000_000 });
+  const memoryCache = createMemoryCache({ maxBytes: 10_000_000, maxObjectBytes });
   const meter = countingMeter();
+  const stop = new AbortController();
+  const renders = createFillLimit(100);
   const variants = createVariants({
     bucketId: "10001234/photos",
     store: {
@@ -60,25 +67,22 @@ function lab(
         }
       },
     },
-    memoryCache: memoryCache,
-    renderer,
-    meter: { rendered() {}, failed() {} },
-    mirror: {
-      spools: pool,
-      transients: createTransientRoom(),
-      writeBack: createWriteBack({ now, log: SILENT_LOG, meter, retryMs: [] }),
-      fillLimit: createFillLimit(100),
-      meter,
+    memoryCache,
+    parts: {
+      renderer,
+      meter: { ...meter, rendered() {}, failed() {} },
+      writeBack: createWriteBack({ now, log, meter, retryMs: [] }),
+      room: createTransientRoom(room),
+      renders,
       log,
       now,
       ticks: now,
-      serverId: "lab",
-      signal: new AbortController().signal,
+      signal: stop.signal,
     },
   });
   const keys = async () =>
     (await driver.list({ prefix: "", after: undefined, limit: 10 })).objects.map(({ key }) => key);
-  return { variants, memoryCache, meter, keys, pool };
+  return { variants, memoryCache, meter, keys, renders, stop };
 }
 
 function request(more: Partial<VariantRequest> = {}): VariantRequest {
@@ -94,36 +98,24 @@ function request(more: Partial<VariantRequest> = {}): VariantRequest {
   };
 }
 
-async function bytesOf(variant: Variant): Promise<Buffer> {
-  if (variant.kind === "found") {
-    if (variant.found.state === "large") throw new Error("large");
-    return variant.found.object.body;
-  }
+async function bytesOf({ found }: Variant): Promise<Buffer> {
+  if (found.state !== "large") return found.object.body;
   try {
-    return variant.body ?? (await readToEnd(variant.spool));
+    return await readAll(found.reader, found.info.size);
   } finally {
-    variant.release();
+    found.reader.close();
   }
 }
 
 test("get() renders once for all clients, and never again", async () => {
   const renderer = fakeRenderer(() => small);
-  const { variants, keys, pool } = lab(renderer);
-  const made = await Promise.all(Array.from({ length: 50 }, () => variants.get(request())));
+  const { variants, keys } = lab(renderer);
+  const made = await Promise.all(Array.from({ length: 100 }, () => variants.get(request())));
   for (const variant of made) expect((await bytesOf(variant)).equals(small)).toBe(true);
   await eventually(async () => (await keys()).length === 1, "it is stored");
   const again = await variants.get(request());
   expect([again.kind, (await bytesOf(again)).equals(small), renderer.begun.length]).toEqual(["found", true, 1]);
   expect(variants.peek(VERSION, SMALL)?.body.equals(small)).toBe(true);
-  await eventually(() => pool.usage.spools === 0, "no spool is held");
-});
-
-test("get() of a result on disk waits until it is whole", async () => {
-  const { variants, pool } = lab(fakeRenderer(() => large));
-  const variant = await variants.get(request());
-  expect(variant).toMatchObject({ kind: "made", body: undefined, info: { size: large.length } });
-  expect((await bytesOf(variant)).equals(large)).toBe(true);
-  await eventually(() => pool.usage.spools === 0, "no spool is held");
 });
 
 test("a result on disk is not in memory while clients read it", async () => {
@@ -135,8 +127,9 @@ test("a result on disk is not in memory while clients read it", async () => {
     rendered = new WeakRef(bytes);
     return bytes;
   };
-  const { variants } = lab(fakeRenderer(make));
+  const { variants } = lab(fakeRenderer(make), { maxObjectBytes: 100_000, over: copying });
   const all = await Promise.all([variants.get(request()), variants.get(request())]);
+  expect(all).toMatchObject([{ kind: "made", found: { state: "large", info: { size: large.length } } }, {}]);
   await eventually(() => {
     collect();
     return rendered !== undefined && rendered.deref() === undefined;
@@ -144,16 +137,58 @@ test("a result on disk is not in memory while clients read it", async () => {
   for (const each of all) expect((await bytesOf(each)).equals(large)).toBe(true);
 });
 
+/** A disk: unlike the store in memory, it does not keep the buffer itself. */
+const copying = ({ put }: BucketDriver): Partial<BucketDriver> => ({
+  put: (info, body, condition) =>
+    put(
+      info,
+      body.content.kind === "file"
+        ? body
+        : { ...body, content: { kind: "buffer", buffer: Buffer.from(body.content.buffer) } },
+      condition,
+    ),
+});
+
+test("while slow clients hold much memory, a result is read from the bucket", async () => {
+  const { variants, memoryCache } = lab(fakeRenderer(() => large));
+  const release = memoryCache.chunks.hold(33_554_432);
+  const variant = await variants.get(request());
+  expect(variant.found.state).not.toBe("loaded");
+  expect((await bytesOf(variant)).equals(large)).toBe(true);
+  release();
+});
+
+test("while slow clients hold much memory, a result that may not be stored is refused if it is large", async () => {
+  let result = large;
+  const { variants, memoryCache } = lab(fakeRenderer(() => result));
+  const release = memoryCache.chunks.hold(33_554_432);
+  expect(await codeOf(variants.get(request({ isStored: false })))).toBe("not_kept");
+  result = small;
+  expect((await bytesOf(await variants.get(request({ isStored: false })))).equals(small)).toBe(true);
+  release();
+});
+
 test("get() continues to serve if the disk accepts nothing", async () => {
-  const disk = { open: () => Promise.reject(diskError("ENOSPC")) };
-  const { variants, keys, pool } = lab(
+  const full = () => Promise.reject(new HuiyuanError("store_full", "no room"));
+  const { variants, keys } = lab(
     fakeRenderer(() => large),
-    testPool({ disk }),
+    { over: () => ({ put: full }), maxObjectBytes: 100_000 },
   );
   const variant = await variants.get(request());
   expect((await bytesOf(variant)).equals(large)).toBe(true);
-  expect([variant.kind === "made" && variant.info.size, await keys()]).toEqual([large.length, []]);
-  await eventually(() => pool.usage.spools === 0, "no spool is held");
+  expect([variant.kind, await keys()]).toEqual(["made", []]);
+});
+
+test("a result is served and not stored while too many wait to be written", async () => {
+  const { variants, keys, meter } = lab(
+    fakeRenderer(() => small),
+    { room: 10 },
+  );
+  expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
+  expect([await keys(), meter.events.filter((text) => text.startsWith("not"))]).toEqual([
+    [],
+    ["not stored overloaded"],
+  ]);
 });
 
 test("get() makes other variants for another version, recipe or watermark", async () => {
@@ -245,6 +280,37 @@ test("a client that joins a render just as it is given up still gets the variant
   renderer.letGo(0);
   await bytesOf(await busy);
   expect((await bytesOf(await joined)).equals(small)).toBe(true);
+});
+
+test("a client that joins after all others have lost their bytes gets the variant from its own", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants } = lab(renderer);
+  const gone = () => Promise.reject(new HuiyuanError("original_replaced", "it has gone"));
+  const lost = codeOf(variants.get(request({ bytes: { load: gone } })));
+  // In every microtask until the failure has reached its client, another client joins.
+  const joining: Promise<Variant>[] = [];
+  for (let isLost = false; !isLost; ) {
+    joining.push(variants.get(request()));
+    isLost = await Promise.race([lost.then(() => true), Promise.resolve().then(() => false)]);
+  }
+  for (const each of joining) expect((await bytesOf(await each)).equals(small)).toBe(true);
+});
+
+test("a stop refuses new renders, cancels those that wait, and counts them until they have ended", async () => {
+  const renderer = fakeRenderer(() => small);
+  renderer.holds = true;
+  const { variants, renders, stop } = lab(renderer);
+  const busy = variants.get(request());
+  const waits = codeOf(variants.get(request({ version: OTHER_VERSION })));
+  await eventually(() => renderer.waiting === 1, "one waits");
+  expect(renders.taken).toBe(2);
+  stop.abort(new HuiyuanError("draining", "it stops"));
+  expect(await waits).toBe("draining");
+  expect(await codeOf(variants.get(request({ named: named("imageView2/2/w/8") })))).toBe("draining");
+  expect(renders.taken).toBe(1);
+  renderer.letGo(0);
+  await busy;
+  expect(renders.taken).toBe(0);
 });
 
 test("a watermark is found for a render whose first client, with its own token in the watermark's URL, has left", async () => {
@@ -351,8 +417,12 @@ test("a shared render whose first client has lost its bytes is made from those o
   expect(renderer.begun).toHaveLength(1);
 });
 
-test("get() fails for a result that is neither an image nor JSON", async () => {
-  const { variants, keys } = lab(fakeRenderer(() => Buffer.from("<html>")));
+test.each([
+  ["neither an image nor JSON", () => Buffer.from("<html>{}</html>")],
+  ["half an image", () => small.subarray(0, small.length / 2)],
+  ["empty", () => Buffer.alloc(0)],
+])("get() fails for a result that is %s", async (_, make) => {
+  const { variants, keys } = lab(fakeRenderer(make));
   expect(await codeOf(variants.get(request()))).toBe("render_failed");
   expect(await keys()).toEqual([]);
 });
@@ -362,7 +432,8 @@ test("facts are variants too", async () => {
   const { variants, keys } = lab(fakeRenderer(() => json));
   const facts = named("imageInfo");
   const made = await variants.get(request({ named: facts }));
-  expect([made.kind === "made" && made.info.image.format, (await bytesOf(made)).equals(json)]).toEqual(["json", true]);
+  expect(made).toMatchObject({ kind: "made", found: { object: { info: { image: { format: "json" } } } } });
+  expect((await bytesOf(made)).equals(json)).toBe(true);
   await eventually(async () => (await keys()).length === 1, "they are stored");
 });
 
@@ -405,14 +476,15 @@ test("a variant whose original is removed during the write is removed again", as
   const latch = createLatch();
   const { variants, keys } = lab(
     fakeRenderer(() => small),
-    testPool(),
-    (driver) => ({
-      async put(...parts) {
-        const result = await driver.put(...parts);
-        await latch.opened;
-        return result;
-      },
-    }),
+    {
+      over: (driver) => ({
+        async put(...parts) {
+          const result = await driver.put(...parts);
+          await latch.opened;
+          return result;
+        },
+      }),
+    },
   );
   await bytesOf(await variants.get(request()));
   await eventually(async () => (await keys()).length === 1, "it is being written");
@@ -426,7 +498,7 @@ test("a variant whose original is removed during the write is removed again", as
 test("while the disk accepts nothing a variant is kept in memory, until its original is removed", async () => {
   const renderer = fakeRenderer(() => small);
   const full = new HuiyuanError("store_full", "no room");
-  const { variants, memoryCache, keys } = lab(renderer, testPool(), () => ({ put: () => Promise.reject(full) }));
+  const { variants, memoryCache, keys } = lab(renderer, { over: () => ({ put: () => Promise.reject(full) }) });
   for (let time = 0; time < 3; time += 1) {
     expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
     await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");
@@ -457,11 +529,13 @@ class ListLog implements Log {
 }
 
 test("a variant that no disk keeps is served, and logged", async () => {
-  const renderer = fakeRenderer(() => large);
-  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
+  const put = () => Promise.reject(new HuiyuanError("store_full", "no room"));
   const log = new ListLog();
-  const { variants } = lab(renderer, testPool({ perSpoolBytes: 0, disk }), undefined, log);
+  const { variants } = lab(
+    fakeRenderer(() => large),
+    { over: () => ({ put }), log },
+  );
   expect((await bytesOf(await variants.get(request()))).equals(large)).toBe(true);
   await eventually(() => log.errors.length > 0, "it is told");
-  expect(log.errors).toEqual(["an image was served but could not be stored"]);
+  expect(log.errors).toEqual(["gave up storing an image"]);
 });

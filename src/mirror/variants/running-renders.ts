@@ -1,0 +1,148 @@
+// The variants of one bucket that are being rendered, or whose writes are pending: finds the one that a request may
+// join, starts new ones, and stores their results. A failure of the image is remembered for a short time.
+import { LiveMap } from "../../async/live-map.ts";
+import { createSharedSignals } from "../../async/shared-signals.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Key } from "../../core/object.ts";
+import type { Renderer } from "../../image/renderer.ts";
+import { createExpiring } from "../expiring.ts";
+import type { FillLimit } from "../fill/fill-limit.ts";
+import type { TransientRoom } from "../fill/transient.ts";
+import type { MirrorMeter } from "../meter.ts";
+import type { Stored } from "../stored/stored.ts";
+import type { WriteBack } from "../storing/write-back.ts";
+import { describeResult, type Result } from "./describe-result.ts";
+import { type RenderTask, type SharedRender, startRender } from "./shared-render.ts";
+
+export interface VariantMeter extends Pick<MirrorMeter, "collapsed" | "stored" | "notStored"> {
+  /** `milliseconds`: from the slot to the result. */
+  rendered(milliseconds: number): void;
+  failed(error: HuiyuanError): void;
+}
+
+/** The services that the variants of all buckets share. */
+export interface VariantParts {
+  readonly renderer: Renderer;
+  readonly meter: VariantMeter;
+  /** For variants only. */
+  readonly writeBack: WriteBack;
+  /** The memory for results whose writes are pending. */
+  readonly room: TransientRoom;
+  /** Counts the renders of the program, also those that wait. */
+  readonly renders: FillLimit;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** As in MirrorParts. */
+  readonly ticks?: () => number;
+  /** Ends every render: the program is stopping. */
+  readonly signal: AbortSignal;
+}
+
+/** A variant that a request may join. */
+export interface RunningRender {
+  /** The epoch of the original's version when the render began. */
+  readonly epoch: number;
+  readonly render: SharedRender;
+  /** Rejects with the codes of Renderer.render. */
+  readonly result: Promise<Result>;
+  /** Resolves once the result is stored or given up; never rejects. */
+  readonly settled: Promise<void>;
+  /** The render has ended, and the write of its result is pending. */
+  hasEnded: boolean;
+  /** True if at least one of its requests allows to store the result. */
+  isStored: boolean;
+}
+
+export interface RunningRenders {
+  /** Undefined if none runs that a request at this epoch may join. */
+  find(key: Key, epoch: number): RunningRender | undefined;
+  /** Throws a recent failure of the same variant, overloaded and draining. */
+  start(key: Key, epoch: number, task: RenderTask & Pick<RunningRender, "isStored">): RunningRender;
+  /** The recent failure that start() would throw. */
+  failure(key: Key, epoch: number): HuiyuanError | undefined;
+}
+
+const MAX_FAILED = 2_000;
+/** An image that cannot be processed is not rendered again for this time. Milliseconds. */
+const UNPROCESSABLE_MS = 10_000;
+const UNPROCESSABLE: readonly ErrorCode[] = [
+  "processing_invalid",
+  "image_not_processable",
+  "image_too_heavy",
+  "image_too_large",
+  "output_too_large",
+  "render_timeout",
+  "render_failed",
+];
+
+/** `stored`: the bucket of the variants. */
+export function createRunningRenders(stored: Stored, parts: VariantParts): RunningRenders {
+  const { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal } = parts;
+  const share = createSharedSignals();
+  const running = new LiveMap<Key, RunningRender>();
+  const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
+
+  async function finish(key: Key, epoch: number, render: SharedRender): Promise<Result> {
+    try {
+      const { bytes, milliseconds } = await render.result;
+      meter.rendered(milliseconds);
+      return describeResult(key, bytes, now());
+    } catch (caught) {
+      const error = asHuiyuanError(caught);
+      meter.failed(error);
+      // The client is told; it is no warning for the operator.
+      log.debug({ bucket: stored.bucketId, key, code: error.code, err: error }, "a variant could not be rendered");
+      const ttlMs = UNPROCESSABLE.includes(error.code) ? UNPROCESSABLE_MS : 0;
+      failures.set(key, { epoch, error }, { now: ticks(), ttlMs });
+      throw error;
+    }
+  }
+
+  async function store({ info, body }: Result, epoch: number): Promise<void> {
+    const { size } = info;
+    if (room.take(size))
+      await writeBack.store({ stored, info, epoch, body, spool: { release: () => room.release(size) } });
+    else meter.notStored("overloaded");
+  }
+
+  async function settle(key: Key, item: RunningRender): Promise<void> {
+    const result = await item.result.catch(() => undefined); // Each request that waits gets the failure.
+    item.hasEnded = true;
+    try {
+      // Before the next turn: a stop waits for the renders first, and for the pending writes then.
+      if (result !== undefined && item.isStored) await store(result, item.epoch);
+    } finally {
+      if (running.get(key) === item) running.delete(key);
+    }
+  }
+
+  function failure(key: Key, epoch: number): HuiyuanError | undefined {
+    const known = failures.get(key, ticks());
+    return known !== undefined && known.epoch >= epoch ? known.error : undefined;
+  }
+
+  return {
+    find(key, epoch) {
+      const item = running.get(key);
+      return item !== undefined && item.epoch >= epoch && item.render.isJoinable() ? item : undefined;
+    },
+    start(key, epoch, { isStored, ...task }) {
+      const known = failure(key, epoch);
+      if (known !== undefined) throw known;
+      if (signal.aborted) throw new HuiyuanError("draining", "Cannot render: the server is stopping");
+      if (!renders.take())
+        throw new HuiyuanError("overloaded", `Cannot render: ${renders.taken} renders run or wait`, {
+          retryAfterSeconds: 1,
+        });
+      const render = startRender(renderer, task, share(signal));
+      const result = finish(key, epoch, render).finally(renders.free);
+      const item = { epoch, render, result, hasEnded: false, isStored, settled: Promise.resolve() };
+      item.settled = settle(key, item);
+      running.set(key, item);
+      return item;
+    },
+    failure,
+  };
+}
