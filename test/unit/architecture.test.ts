@@ -52,11 +52,6 @@ const EXCEPTIONS = [
     to: "image/grammar/grammar.ts",
     why: "an invalid alias is a fault of the settings file",
   },
-  {
-    from: "image/render-origin.ts",
-    to: "origin/origin.ts",
-    why: "the renderer is an origin to the mirror of variants",
-  },
   { from: "bucket/fs/", to: "sign/once.ts", why: "a spent one-time token is a row that the one writer commits" },
 ];
 

@@ -77,8 +77,15 @@ const UNPROCESSABLE: readonly ErrorCode[] = [
   "render_failed",
 ];
 
-/** `stored`: the bucket of the variants. */
-export function createRunningRenders(stored: Stored, parts: VariantParts): RunningRenders {
+export interface RunningRendersOptions {
+  /** The bucket of the variants. */
+  readonly stored: Stored;
+  /** Called with a result that could not be stored, and the epoch of its render. */
+  readonly notStored: (result: Result, epoch: number) => void;
+  readonly parts: VariantParts;
+}
+
+export function createRunningRenders({ stored, notStored, parts }: RunningRendersOptions): RunningRenders {
   const { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal } = parts;
   const share = createSharedSignals();
   const running = new LiveMap<Key, RunningRender>();
@@ -100,11 +107,12 @@ export function createRunningRenders(stored: Stored, parts: VariantParts): Runni
     }
   }
 
-  async function store({ info, body }: Result, epoch: number): Promise<void> {
-    const { size } = info;
-    if (room.take(size))
-      await writeBack.store({ stored, info, epoch, body, spool: { release: () => room.release(size) } });
-    else meter.notStored("overloaded");
+  async function store(result: Result, epoch: number): Promise<void> {
+    const { info, body } = result;
+    const release = () => room.release(info.size);
+    if (!room.take(info.size)) meter.notStored("overloaded");
+    else if ((await writeBack.store({ stored, info, epoch, body, spool: { release } })) === undefined) return;
+    notStored(result, epoch);
   }
 
   async function settle(key: Key, item: RunningRender): Promise<void> {

@@ -50,40 +50,31 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
     throw failure;
   }
 
-  async function render(): ReturnType<Renderer["render"]> {
-    const { recipe, size, image, images } = task;
-    const held = isRemote(images) ? await readAny(prefetch) : undefined;
+  const prefetch = async (images: RenderImages) =>
+    isRemote(images) ? releasedLate(downloadAll(images), cancellation) : undefined;
+
+  async function run(): SharedRender["result"] {
+    const { images, ...request } = task;
+    const stopListening = stop.listen(() => cancellation.cancel(stop.signal.reason));
+    let held: PrefetchedImages | undefined;
+    let beganAt = performance.now();
     try {
-      return await renderer.render({
-        recipe,
-        size,
-        image,
+      if (isRemote(images)) held = await readAny(prefetch);
+      const { bytes } = await renderer.render({
+        ...request,
         load() {
           beganAt = performance.now();
-          return held?.load() ?? readAny(({ bytes }) => bytes.load());
+          return held?.load() ?? readAny((client) => client.bytes.load());
         },
-        loadImage: (url) =>
-          held?.loadImage(url) ?? readAny(async ({ watermarks }) => watermarks.get(url)?.bytes.load()),
+        loadImage: (url) => held?.loadImage(url) ?? readAny(async (client) => client.watermarks.get(url)?.bytes.load()),
         begin() {
           hasStarted = true;
         },
         signal: cancellation,
       });
-    } finally {
-      held?.release();
-    }
-  }
-
-  const prefetch = async (images: RenderImages) =>
-    isRemote(images) ? releasedLate(downloadAll(images), cancellation) : undefined;
-
-  let beganAt = performance.now();
-  async function run(): SharedRender["result"] {
-    const stopListening = stop.listen(() => cancellation.cancel(stop.signal.reason));
-    try {
-      const { bytes } = await render();
       return { bytes, milliseconds: performance.now() - beganAt };
     } finally {
+      held?.release();
       stopListening();
     }
   }

@@ -21,11 +21,10 @@ export interface Versions {
   epochOf(key: Key, since: number): number;
   /** Records that the version was removed. `sha256`: lower-case hex. */
   raise(sha256: string): void;
-  /**
-   * The driver of the variants; it refuses a variant that was begun at an earlier epoch (`outdated`). `failed` is
-   * called for each variant that the disk did not accept.
-   */
-  guard(store: VariantStore, failed: (info: ObjectInfo, body: WholeBody) => void): BucketDriver;
+  /** False: the version was removed after this epoch. */
+  isCurrent(key: Key, epoch: number): boolean;
+  /** The driver of the variants; it refuses a variant that was begun at an earlier epoch (`outdated`). */
+  guard(store: VariantStore): BucketDriver;
 }
 
 /** Once a version is forgotten, variants in progress are refused and later ones are accepted. */
@@ -36,20 +35,16 @@ export function createVersions(): Versions {
   let latest = 0;
   const current = (key: Key) => epochs.get(key.slice(0, key.indexOf("/"))) ?? 0;
 
-  function isCurrent(key: Key, condition: PutCondition): boolean {
-    return condition.when !== "absent" || condition.epoch === undefined || condition.epoch === current(key);
-  }
+  const isCurrent = (key: Key, epoch: number | undefined) => epoch === undefined || epoch === current(key);
 
   async function put(
-    { driver, forget, failed }: VariantStore & { readonly failed: Parameters<Versions["guard"]>[1] },
+    { driver, forget }: VariantStore,
     [info, body, condition]: readonly [ObjectInfo, WholeBody, PutCondition],
   ): Promise<PutResult> {
-    if (!isCurrent(info.key, condition)) return "outdated";
-    const result = await driver.put(info, body, { when: "absent" }).catch((error: unknown) => {
-      if (isCurrent(info.key, condition)) failed(info, body);
-      throw error;
-    });
-    if (isCurrent(info.key, condition)) return result;
+    const epoch = condition.when === "absent" ? condition.epoch : undefined;
+    if (!isCurrent(info.key, epoch)) return "outdated";
+    const result = await driver.put(info, body, { when: "absent" });
+    if (isCurrent(info.key, epoch)) return result;
     // The version was removed during the write, so its other variants were removed without this one.
     for await (const _ of forget(info.key));
     return "outdated";
@@ -66,6 +61,7 @@ export function createVersions(): Versions {
       const [oldest] = epochs.keys();
       if (epochs.size > MAX_VERSIONS && oldest !== undefined) epochs.delete(oldest);
     },
-    guard: (store, failed) => ({ ...store.driver, put: (...parts) => put({ ...store, failed }, parts) }),
+    isCurrent,
+    guard: (store) => ({ ...store.driver, put: (...parts) => put(store, parts) }),
   };
 }

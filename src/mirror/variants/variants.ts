@@ -3,7 +3,6 @@
 // originals are fetched.
 
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
-import type { WholeBody } from "../../body/spool/spool.ts";
 import { createBucket } from "../../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
@@ -14,6 +13,7 @@ import { MAX_RESULT_BYTES } from "../../image/renderer.ts";
 import type { Join } from "../fill/reader.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found, type NoObject } from "../stored/stored.ts";
+import type { Result } from "./describe-result.ts";
 import type { ImageBytes } from "./image-bytes.ts";
 import { createRunningRenders, type RunningRender, type VariantParts } from "./running-renders.ts";
 import { createVersions, type VariantStore } from "./variant-versions.ts";
@@ -84,15 +84,14 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
   const versions = createVersions();
   /** Variants that are in memory but not in the bucket, the oldest first. */
   const memoryOnly = new Set<Key>();
-  const driver = versions.guard(store, keepInMemory);
-  const bucket = createBucket({ driver, now, maxObjectBytes: MAX_RESULT_BYTES });
+  const bucket = createBucket({ driver: versions.guard(store), now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, memoryCache);
-  const renders = createRunningRenders(stored, parts);
+  const renders = createRunningRenders({ stored, notStored: keepInMemory, parts });
 
   /** While the disk accepts nothing, a variant that is requested repeatedly must not be rendered each time. */
-  function keepInMemory(info: ObjectInfo, { content }: WholeBody): void {
-    if (content.kind !== "buffer") return;
-    memoryCache.set(id, { info, body: content.buffer, epoch: 0 }, memoryCache.generation);
+  function keepInMemory({ info, bytes }: Result, epoch: number): void {
+    if (!versions.isCurrent(info.key, epoch)) return;
+    memoryCache.set(id, { info, body: bytes, epoch: 0 }, memoryCache.generation);
     memoryOnly.add(info.key);
     const [oldest] = memoryOnly;
     if (memoryOnly.size > MAX_MEMORY_ONLY && oldest !== undefined) dropFromMemory(oldest);

@@ -179,16 +179,15 @@ test("get() continues to serve if the disk accepts nothing", async () => {
   expect([variant.kind, await keys()]).toEqual(["made", []]);
 });
 
-test("a result is served and not stored while too many wait to be written", async () => {
-  const { variants, keys, meter } = lab(
-    fakeRenderer(() => small),
-    { room: 10 },
-  );
-  expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
-  expect([await keys(), meter.events.filter((text) => text.startsWith("not"))]).toEqual([
-    [],
-    ["not stored overloaded"],
-  ]);
+test("while too many results wait to be written, the next one is kept in memory only", async () => {
+  const renderer = fakeRenderer(() => small);
+  const { variants, keys, meter } = lab(renderer, { room: 10 });
+  for (let time = 0; time < 2; time += 1) {
+    expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
+    await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");
+  }
+  expect([renderer.begun.length, await keys()]).toEqual([1, []]);
+  expect(meter.events.filter((text) => text.startsWith("not"))).toEqual(["not stored overloaded"]);
 });
 
 test("get() makes other variants for another version, recipe or watermark", async () => {
