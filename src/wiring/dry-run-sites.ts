@@ -19,6 +19,7 @@ import { createSiteRegistry } from "./sites.ts";
 /** Throws settings_invalid. The sites need no close() as long as nothing is fetched. */
 export function dryRunSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
+  const spools = createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log });
   const transients = createTransientRoom();
   const writeBack = createWriteBack({ now, log, meter });
   const fillLimit = createFillLimit(1);
@@ -26,26 +27,11 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
     store: createMemoryStore(now),
     once: createMemoryOnceLedger(),
     memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
-    mirror: {
-      spools: createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log }),
-      transients,
-      writeBack,
-      fillLimit,
-      meter,
-      log,
-      now,
-      signal,
-      serverId: "000000000000",
-    },
+    mirror: { spools, transients, writeBack, fillLimit, meter, log, now, signal, serverId: "000000000000" },
     variants: {
       renderer: createRenderer({ renders: 1, renderMs: 1, pixels: 1, frames: 1 }),
       meter: { ...meter, rendered() {}, failed() {} },
-      writeBack,
-      room: transients,
-      renders: fillLimit,
-      log,
-      now,
-      signal,
+      ...{ writeBack, room: transients, renders: fillLimit, log, now, signal },
     },
     variantStore: () => ({ driver: createMemoryStore(now).bucket("variants"), async *forget() {} }),
     log,
