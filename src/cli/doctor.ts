@@ -3,7 +3,6 @@
 import { randomBytes } from "node:crypto";
 import { Command, InvalidArgumentError } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
-import { SILENT_LOG } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings, parseSettings } from "../settings/load.ts";
@@ -96,7 +95,6 @@ async function runDoctor(
     maxBytes: MAX_BODY_BYTES,
     maxTotalBytes: MAX_TOTAL_BYTES,
     signal: notes.signal,
-    log: SILENT_LOG,
   });
   let isReached = true;
   try {

@@ -1,6 +1,5 @@
 // Finds one image on the home page of a site: the example of `huiyuan try`, a sample of `huiyuan doctor`. If it finds
 // none, the trial runs without an example.
-import { SILENT_LOG } from "../core/log.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { readVersion } from "../core/version.ts";
 import { createProbe } from "../origin/kinds/probe.ts";
@@ -30,7 +29,7 @@ const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
 export async function findPicture(siteUrl: string, isPrivate: boolean): Promise<HomePage> {
   const site = { url: siteUrl, allowPrivate: isPrivate, timeouts: TIMEOUTS, ...PROGRAM };
   const bounds = { maxBytes: MAX_PAGE_BYTES, maxTotalBytes: MAX_PAGE_BYTES, signal: new AbortController().signal };
-  const probe = createProbe({ ...site, ...bounds }, siteRules({ ...site, connections: 1, log: SILENT_LOG }));
+  const probe = createProbe({ ...site, ...bounds }, siteRules(site));
   try {
     const { beginning, hops } = await probe.ask({ method: "GET", target: probe.rawTarget("/") });
     const pageUrl = hops.at(-1)?.url ?? siteUrl;

@@ -17,7 +17,7 @@ import type { MemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
 import { createVariants, type VariantsOptions } from "../mirror/variants/variants.ts";
-import type { OriginHealth } from "../origin/guard/health.ts";
+import type { OriginHealth } from "../origin/guard/guarded.ts";
 import type { Origin } from "../origin/origin.ts";
 import { type Binding, bindDomains } from "../settings/domains.ts";
 import { fingerprintOf } from "../settings/fingerprint.ts";

@@ -5,7 +5,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { RenderMeter } from "../../image/render-origin.ts";
 import { type MirrorMeter, SILENT_METER } from "../../mirror/meter.ts";
-import type { OriginHealth } from "../../origin/guard/health.ts";
+import type { OriginHealth } from "../../origin/guard/guarded.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts";
 import type { DownloadExchange } from "../request/exchange.ts";

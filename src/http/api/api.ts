@@ -5,7 +5,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { OriginHealth } from "../../origin/guard/health.ts";
+import type { OriginHealth } from "../../origin/guard/guarded.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { createCalls } from "./calls.ts";
 import type { ApiEnv } from "./env.ts";

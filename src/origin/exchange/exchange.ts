@@ -1,11 +1,9 @@
 // One request and its response on one connection: the head is a promise, the body is pushed to a sink with pause and
 // resume. It counts every byte and translates every failure. It judges no status and follows no redirect.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Desync } from "../dial/desync.ts";
-import type { ConnectionHolder, Dispatcher, TrackedRequest } from "../dial/dialer.ts";
+import { type ConnectionHolder, type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
-import type { OriginBody, OriginSink } from "../origin.ts";
-import { headFailureCode } from "./head-failure.ts";
+import type { Desync, OriginBody, OriginSink } from "../origin.ts";
 import { declaredLength, type RawHeaders } from "./response-head.ts";
 
 export interface ExchangeRequest {

@@ -7,23 +7,21 @@ import type { AddressClass } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createDialer } from "../dial/dialer.ts";
-import { createExchangeLimit } from "../dial/exchange-limit.ts";
-import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
+import { createExchangeLimit, createLifetime, type Lifetime } from "../dial/lifetime.ts";
 import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
-import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "../exchange/hop.ts";
-import { nextHop, sameHost } from "../exchange/redirect.ts";
+import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl, nextHop, sameHost } from "../exchange/hop.ts";
+import { createRequestHead } from "../exchange/request-head.ts";
 import {
   type AnswerFacts,
   assessHead,
   confirmsVersion,
   type HeadVerdict,
+  readShortBody,
   type SentRequest,
 } from "../exchange/response-head.ts";
-import { readShortBody } from "../exchange/short-body.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "../origin.ts";
-import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
-import { previewRequest } from "./preview.ts";
+import { type HttpOriginRules, previewRequest, signHeaders } from "./http-rules.ts";
 
 /** Milliseconds. */
 export interface OriginTimeouts {
@@ -53,8 +51,6 @@ export interface HttpOriginOptions {
   readonly log: Log;
   /** Called when a request is retried before its head. */
   readonly onRetry?: () => void;
-  /** Default: derived from all settings that decide the origin's responses. */
-  readonly id?: string | undefined;
   readonly resolve?: Resolve;
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string | undefined;
@@ -78,8 +74,8 @@ const MAX_ERROR_BYTES = 16_384;
 export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRules): Origin {
   const { timeouts, log } = options;
   const { id, home } = rules;
-  const maker = createRequestMaker(rules, options);
-  const homeEndpoint = hopEndpoint({ ...home, target: "/", isHome: true }, undefined);
+  const requestHead = createRequestHead({ ...rules.head, userAgent: options.userAgent, serverId: options.serverId });
+  const homeEndpoint = hopEndpoint(homeHop(home, "/"), undefined);
   const dialer = createDialer({
     allowPrivate: (hostname, port) =>
       options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname),
@@ -107,12 +103,12 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 
   const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
-    const head = maker.head(request, hop);
+    const head = requestHead.headers(request, hop.isHome, request.headers);
     const release = await limit.take(lifetime);
     try {
-      const headers = rules.sign === undefined ? head : await maker.signed(head, request.method, hop);
+      const headers = rules.sign === undefined ? head : await signHeaders(rules, head, request.method, hop);
       const reply = await exchange(
-        dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined)),
+        dialer.dispatcher(hopEndpoint(hop, rules.tlsName)),
         { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
         { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
       );
@@ -240,7 +236,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         if (!isAnswered) finish(lifetime);
       }
     },
-    preview: async (request) => [await previewRequest(rules, maker, request)],
+    preview: async (request) => [await previewRequest(rules, requestHead, request)],
     close() {
       closing ??= closeAll();
       return closing;

@@ -12,12 +12,11 @@ import { createDialer } from "../dial/dialer.ts";
 import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
 import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
-import { type Hop, homeHop, hopEndpoint, hopUrl } from "../exchange/hop.ts";
-import { nextHop, REDIRECT_STATUSES, sameHost } from "../exchange/redirect.ts";
-import { withHeaders } from "../exchange/request-head.ts";
+import { type Hop, homeHop, hopEndpoint, hopUrl, nextHop, REDIRECT_STATUSES, sameHost } from "../exchange/hop.ts";
+import { createRequestHead, withHeaders } from "../exchange/request-head.ts";
 import { assessHead, framingOf, type RawHeaders } from "../exchange/response-head.ts";
 import type { OriginTimeouts } from "./http-origin.ts";
-import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
+import { type HttpOriginRules, signHeaders } from "./http-rules.ts";
 
 export interface ProbeOptions {
   readonly allowPrivate: boolean;
@@ -94,7 +93,7 @@ const BEGINNING_BYTES = 524_288;
 export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Probe {
   const { timeouts, signal, classify: classifyRule = classifyAddress, resolve = createSystemResolve(), ca } = options;
   const { home } = rules;
-  const maker = createRequestMaker(rules, options);
+  const requestHead = createRequestHead({ ...rules.head, userAgent: options.userAgent, serverId: options.serverId });
   const homeEndpoint = hopEndpoint(homeHop(home, "/"), rules.tlsName);
   const allowPrivate = (hostname: string, port: number) =>
     options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname);
@@ -109,9 +108,9 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   let remainingBytes = options.maxTotalBytes;
 
   async function send(hop: Hop, request: ProbeRequest, lifetime: Lifetime): Promise<Reply> {
-    const head = maker.head({ via: undefined, cdnLoop: undefined, headers: {} }, hop);
-    const headers = withHeaders(await maker.signed(head, request.method, hop), request.headers ?? {});
-    const dispatcher = dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined));
+    const head = requestHead.headers({ via: undefined, cdnLoop: undefined }, hop.isHome);
+    const headers = withHeaders(await signHeaders(rules, head, request.method, hop), request.headers ?? {});
+    const dispatcher = dialer.dispatcher(hopEndpoint(hop, rules.tlsName));
     const maxBytes = Math.min(options.maxBytes, remainingBytes);
     if (maxBytes <= 0)
       throw new HuiyuanError("overloaded", "Cannot send another request: the limit of all bodies is reached");

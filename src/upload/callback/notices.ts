@@ -3,8 +3,7 @@
 import { createReloadCache } from "../../async/reload-cache.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
-import { createExchangeLimit, type ExchangeLimit } from "../../origin/dial/exchange-limit.ts";
-import { createLifetime } from "../../origin/dial/lifetime.ts";
+import { createExchangeLimit, createLifetime, type ExchangeLimit } from "../../origin/dial/lifetime.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
 import {
   CALLBACK_FAILED,
