@@ -5,22 +5,17 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
 import { type DeclaredLife, STORED_HEADERS } from "../../core/object.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
-import type { OriginBody, Validators } from "../origin.ts";
+import type { OriginAnswer, OriginBody, Validators } from "../origin.ts";
 import { REDIRECT_STATUSES } from "./hop.ts";
 
 /** Lower-case names; an array if the origin repeated a header. Bytes as Latin-1. */
 export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** The facts of a successful response. */
-export interface AnswerFacts {
-  readonly size: number | undefined;
-  readonly framing: Framing;
-  readonly digests: DeclaredDigests;
-  readonly etag: string | undefined;
-  readonly lastModified: string | undefined;
-  readonly life: DeclaredLife;
-  readonly headers: Readonly<Record<string, string>>;
-}
+/** The facts that the head of a successful response states. */
+export type AnswerFacts = Pick<
+  OriginAnswer,
+  "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "headers"
+>;
 
 export type HeadVerdict =
   | { readonly kind: "absent" }

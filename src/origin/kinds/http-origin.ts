@@ -18,9 +18,8 @@ import {
   confirmsVersion,
   type HeadVerdict,
   readShortBody,
-  type SentRequest,
 } from "../exchange/response-head.ts";
-import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "../origin.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest } from "../origin.ts";
 import { type HttpOriginRules, previewRequest, signHeaders } from "./http-rules.ts";
 
 /** Milliseconds. */
@@ -56,12 +55,6 @@ export interface HttpOriginOptions {
   readonly ca?: string | undefined;
   /** See DialerOptions. */
   readonly classify?: (address: string) => AddressClass;
-}
-
-/** The same server needs a different request. */
-interface Resend {
-  readonly kind: "resend";
-  readonly request: OriginRequest;
 }
 
 /** Bytes of an error response that are read for its meaning. */
@@ -120,78 +113,66 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     }
   };
 
-  /** Uses the fetch's one retry for the first failure that another dial may cure. */
-  const sendWithRetry = async (
-    hop: Hop,
-    request: OriginRequest,
-    lifetime: Lifetime,
-    fetch: { hasRetried: boolean },
-  ) => {
-    try {
-      return await send(hop, request, lifetime);
-    } catch (error) {
-      if (fetch.hasRetried || !isWorthRetrying(error)) throw error;
-      fetch.hasRetried = true;
-      options.onRetry?.();
-      log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
-      return await send(hop, request, lifetime);
-    }
-  };
-
-  const assess = async (
-    reply: Reply,
-    hop: Hop,
-    request: OriginRequest,
-    lifetime: Lifetime,
-  ): Promise<HeadVerdict | Resend> => {
+  const assess = async (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<HeadVerdict> => {
     const { maxBytes, unless } = request;
     const sent = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
-    const isRefusal = reply.status >= 400 && reply.status < 500;
-    if (!isRefusal || rules.readError === undefined || !hop.isHome) {
-      return resendIfOtherVersion(assessOrDiscard(reply, sent), request);
+    try {
+      if (rules.readError === undefined || !isRefusal(reply, hop)) return assessHead(reply, sent);
+      const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
+      return assessHead(reply, { ...sent, meaning: rules.readError(reply.status, body) });
+    } catch (error) {
+      reply.body.discard();
+      throw error;
     }
-    if (reply.status === 404 && request.method === "HEAD") {
-      return { kind: "resend", request: { ...request, method: "GET" } };
-    }
-    const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
-    return assessOrDiscard(reply, { ...sent, meaning: rules.readError(reply.status, body) });
   };
 
   /** Returns the hop to follow. Throws if the rules or the request follow no redirect. */
   const redirected = (
     hops: readonly [Hop, ...Hop[]],
     location: string | undefined,
-    reply: Reply,
-    target: OriginTarget,
+    { status, headers }: Reply,
+    { followsRedirects }: OriginRequest,
   ) => {
     const from = hops.at(-1) ?? hops[0];
-    rules.refuseRedirect?.(hopUrl(from), reply.headers);
+    rules.refuseRedirect?.(hopUrl(from), headers);
     const next = nextHop(hops, location, { hop: hops[0], isPrivate: options.allowPrivate });
-    if (target.followsRedirects) return next;
-    throw rules.isQuerySecret === true ? movedInSecret(from) : moved(from, next, reply.status);
+    if (followsRedirects) return next;
+    throw rules.isQuerySecret === true ? movedInSecret(from) : moved(from, next, status);
   };
 
-  /** Follows redirects up to the last reply. */
-  const followRedirects = async (initial: OriginRequest, lifetime: Lifetime) => {
-    const first = homeHop(home, rules.target(initial));
-    const hops: [Hop, ...Hop[]] = [first];
-    const fetch = { hasRetried: false };
+  /** Sends the request, follows redirects and retries once, up to a reply that is none of these. */
+  const fetchReply = async (initial: OriginRequest, lifetime: Lifetime) => {
+    let hop = homeHop(home, rules.target(initial));
+    const hops: [Hop, ...Hop[]] = [hop];
     let request = initial;
+    let hasRetried = false;
+    /** Retries after the first failure that another dial may cure. */
+    const retry = (error: unknown) => {
+      if (hasRetried || !isWorthRetrying(error)) throw error;
+      hasRetried = true;
+      options.onRetry?.();
+      log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
+      return send(hop, request, lifetime);
+    };
     for (;;) {
-      const hop = hops.at(-1) ?? first;
-      const reply = await sendWithRetry(hop, request, lifetime, fetch);
-      const verdict = await assess(reply, hop, request, lifetime);
-      if (verdict.kind === "answer") {
-        return { kind: "answer", hop, reply, facts: verdict.facts } as const;
-      }
-      reply.body.discard();
-      if (verdict.kind === "resend") {
-        ({ request } = verdict);
+      const reply = await send(hop, request, lifetime).catch(retry);
+      if (reply.status === 404 && request.method === "HEAD" && rules.readError !== undefined && hop.isHome) {
+        reply.body.discard();
+        request = { ...request, method: "GET" };
         continue;
       }
+      const verdict = await assess(reply, hop, request, lifetime);
+      if (verdict.kind === "answer") return { kind: verdict.kind, facts: verdict.facts, hop, reply } as const;
+      reply.body.discard();
       if (verdict.kind === "absent") return undefined;
-      if (verdict.kind === "not-modified") return verdict;
-      hops.push(redirected(hops, verdict.location, reply, request));
+      if (verdict.kind === "not-modified") {
+        if (request.unless === undefined || confirmsVersion(request.unless, verdict.facts)) return verdict;
+        // A 304 about another version tells nothing about this one, so the request is repeated without conditions.
+        request = { ...request, unless: undefined };
+        continue;
+      }
+      hop = redirected(hops, verdict.location, reply, request);
+      hops.push(hop);
     }
   };
 
@@ -217,7 +198,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       running += 1;
       let isAnswered = false;
       try {
-        const answer = await followRedirects(request, lifetime);
+        const answer = await fetchReply(request, lifetime);
         if (answer === undefined) return undefined;
         const headMs = performance.now() - startedAt;
         if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
@@ -252,20 +233,9 @@ function answerOf(
   return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, desync };
 }
 
-/** A 304 about another version tells nothing about this one, so the request is repeated without conditions. */
-function resendIfOtherVersion(verdict: HeadVerdict, request: OriginRequest): HeadVerdict | Resend {
-  const isOtherVersion =
-    verdict.kind === "not-modified" && request.unless !== undefined && !confirmsVersion(request.unless, verdict.facts);
-  return isOtherVersion ? { kind: "resend", request: { ...request, unless: undefined } } : verdict;
-}
-
-function assessOrDiscard(reply: Reply, sent: SentRequest): HeadVerdict {
-  try {
-    return assessHead(reply, sent);
-  } catch (error) {
-    reply.body.discard();
-    throw error;
-  }
+/** A 4xx of the configured host itself, whose body may tell what it means. */
+function isRefusal({ status }: Reply, hop: Hop): boolean {
+  return status >= 400 && status < 500 && hop.isHome;
 }
 
 function moved(from: Hop, to: Hop, status: number): HuiyuanError {
