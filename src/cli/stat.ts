@@ -1,9 +1,8 @@
 // `huiyuan stat`: shows all facts about one object, or that it is deleted or not stored.
 import type { Command } from "commander";
-import { isObject } from "./admin-client.ts";
 import { adminCommand, type BucketFlags, withBucket, withServer } from "./admin-command.ts";
-import { shown } from "./shown.ts";
-import type { Terminal } from "./terminal.ts";
+import { isObject } from "./reach-server.ts";
+import { shown, type Terminal } from "./terminal.ts";
 
 const HELP = `The exit code is 1 if no object is stored under the name.
 

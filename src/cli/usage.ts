@@ -1,9 +1,8 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
-import { isObject } from "./admin-client.ts";
 import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
-import { shown } from "./shown.ts";
-import type { Terminal } from "./terminal.ts";
+import { isObject } from "./reach-server.ts";
+import { shown, type Terminal } from "./terminal.ts";
 
 interface UsageFlags extends AdminFlags {
   readonly bucket?: string;
