@@ -5,16 +5,12 @@ import { Client, type Dispatcher, errors, Pool } from "undici";
 import { LiveSet } from "../../async/live-map.ts";
 import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import { connectGuarded, type Endpoint } from "./connect.ts";
+import { type ConnectRules, connectGuarded, type Endpoint } from "./connect.ts";
 import { ConnectionTrust, createEndHold, createTrust, DISTRUST_MS, reportResets, type Trust } from "./connection.ts";
-import type { Resolve } from "./lookup.ts";
 
 export type { Dispatcher } from "undici";
 
-export interface DialerOptions {
-  /** True if private addresses may be dialled for this host (no brackets, no trailing dot) and port. */
-  readonly allowPrivate: (hostname: string, port: number) => boolean;
-  readonly resolve: Resolve;
+export interface DialerOptions extends Pick<ConnectRules, "allowPrivate" | "resolve"> {
   /** Milliseconds for name, TCP and TLS together. */
   readonly connectTimeoutMs: number;
   /** The most connections to one endpoint; further requests wait in its queue. */

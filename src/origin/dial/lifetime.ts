@@ -53,10 +53,10 @@ function abortReason(signal: AbortSignal): Error {
 
 export interface ExchangeLimit {
   /**
-   * Resolves with the function that releases the slot; call it once. Throws the lifetime's failure. The queue is not
-   * bounded here: the caller bounds its requests.
+   * Resolves with the function that releases the slot; call it once. Throws the lifetime's failure, if one is given.
+   * The queue is not bounded here: the caller bounds its requests.
    */
-  take(lifetime: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
+  take(lifetime?: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
 }
 
 /**
@@ -79,11 +79,11 @@ export function createExchangeLimit(count: number): ExchangeLimit {
           leaveQueue?.();
           resolve(release);
         };
-        lifetime.watch((reason) => {
+        lifetime?.watch((reason) => {
           leaveQueue?.();
           reject(reason);
         });
-        if (lifetime.failure !== undefined) return;
+        if (lifetime?.failure !== undefined) return;
         if (free === 0) {
           leaveQueue = queue.add(enter);
           return;

@@ -115,7 +115,10 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#controller = controller;
     clearTimeout(this.#timer);
     const { firstByteMs } = this.#limits;
-    this.#timer = setTimeout(() => this.stop(this.#timeout(`no response head in ${firstByteMs} ms`)), firstByteMs);
+    this.#timer = setTimeout(
+      () => this.stop(this.#error("origin_timeout", `no response head in ${firstByteMs} ms`)),
+      firstByteMs,
+    );
   }
 
   onResponseStart(_controller: unknown, status: number, headers: RawHeaders): void {
@@ -255,7 +258,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   #onIdle(): void {
     if (this.#isHeldUp()) return; // the sink pauses; resume() restarts the timer
-    this.stop(this.#timeout(`no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
+    this.stop(this.#error("origin_timeout", `no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
   }
 
   /** Passes the end to its receiver: the head's promise, the sink, or a later sink. */
@@ -284,10 +287,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #truncated(cause: Error): HuiyuanError {
     const wanted = this.#declared === undefined ? "its end" : `${this.#declared}`;
     return this.#error("origin_truncated", `${cause.message} after ${this.#received} bytes, ${wanted} wanted`, cause);
-  }
-
-  #timeout(found: string): HuiyuanError {
-    return this.#error("origin_timeout", found);
   }
 
   #error(code: HuiyuanError["code"], found: string, cause?: Error): HuiyuanError {

@@ -14,7 +14,7 @@ export interface BreakerRules {
 
 export interface BreakerOptions {
   readonly rules: BreakerRules;
-  /** The origin's name in the log, without credentials. */
+  /** The origin's name in messages and the log, without credentials. */
   readonly name: string;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;

@@ -2,7 +2,7 @@
 // Clients' requests have priority; bulk work (a migration) gets the rest. One budget per origin.
 import { LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
+import type { BreakerOptions } from "./breaker.ts";
 
 /** `client`: a client waits for the image. `bulk`: no client waits, so the request waits without a limit. */
 export type Traffic = "client" | "bulk";
@@ -16,13 +16,8 @@ export interface BudgetRules {
   readonly waitMs: number;
 }
 
-export interface BudgetOptions {
+export interface BudgetOptions extends Omit<BreakerOptions, "rules"> {
   readonly rules: BudgetRules;
-  /** The origin's name in messages, without credentials. */
-  readonly name: string;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number;
-  readonly log: Log;
 }
 
 export interface Budget {

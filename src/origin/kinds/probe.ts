@@ -4,35 +4,31 @@ import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import { createGate, type Framing } from "../../body/gate/gate.ts";
-import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
+import { classifyAddress } from "../../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key } from "../../core/object.ts";
 import { connectGuarded } from "../dial/connect.ts";
 import { createDialer } from "../dial/dialer.ts";
 import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
-import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
+import { createSystemResolve } from "../dial/lookup.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, hopEndpoint, hopUrl, nextHop, REDIRECT_STATUSES, sameHost } from "../exchange/hop.ts";
 import { createRequestHead, withHeaders } from "../exchange/request-head.ts";
 import { assessHead, framingOf, type RawHeaders } from "../exchange/response-head.ts";
-import type { OriginTimeouts } from "./http-origin.ts";
+import type { HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, signHeaders } from "./http-rules.ts";
 
-export interface ProbeOptions {
-  readonly allowPrivate: boolean;
-  readonly timeouts: OriginTimeouts;
-  readonly userAgent: string;
-  readonly serverId: string;
+export interface ProbeOptions
+  extends Pick<
+    HttpOriginOptions,
+    "allowPrivate" | "timeouts" | "userAgent" | "serverId" | "resolve" | "ca" | "classify"
+  > {
   /** Bytes of one body. */
   readonly maxBytes: number;
   /** Bytes of all bodies together; beyond it requests fail as overloaded. */
   readonly maxTotalBytes: number;
   /** Ends everything. */
   readonly signal: AbortSignal;
-  readonly resolve?: Resolve;
-  /** PEM of the authorities to trust instead of the system's. */
-  readonly ca?: string | undefined;
-  readonly classify?: (address: string) => AddressClass;
 }
 
 export interface ProbeRequest {
