@@ -13,9 +13,8 @@ import {
   type Uploaded,
 } from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
-import { createFailureLog } from "./failure-log.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
-import { createRedelivery, nextAttempt, REDELIVERIES } from "./redelivery.ts";
+import { createFailureLog, createRedelivery, nextAttempt, REDELIVERIES } from "./redelivery.ts";
 
 /** Counts what happens to notices. */
 export interface CallbackMeter {
@@ -113,23 +112,20 @@ export function createNotices(options: NoticesOptions): Notices {
     uploaded: Uploaded,
     { target, receiver, firstAttempts }: Recipient,
   ): Promise<CallbackOutcome> {
-    const lifetime = createLifetime(shared, target.timeoutMs, () => new Error("the time is over"));
-    try {
-      const delivery = await send(uploaded, { receiver, limit: firstAttempts, attempt: 1 }, lifetime);
-      if (id === undefined) {
-        if (!delivery.ok) meter.lost();
-      } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
-      return outcomeOf(delivery, target);
-    } finally {
-      lifetime.end();
-    }
+    const { timeoutMs } = target;
+    const delivery = await send(uploaded, { receiver, limit: firstAttempts, attempt: 1, timeoutMs });
+    if (id === undefined) {
+      if (!delivery.ok) meter.lost();
+    } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
+    return outcomeOf(delivery, target);
   }
 
   async function send(
     uploaded: Uploaded,
-    { receiver, limit, attempt }: { receiver: Receiver; limit?: ExchangeLimit; attempt: number },
-    lifetime: ReturnType<typeof createLifetime>,
+    to: { receiver: Receiver; limit?: ExchangeLimit; attempt: number; timeoutMs: number },
   ): Promise<Delivery> {
+    const { receiver, limit, attempt, timeoutMs } = to;
+    const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
     let release: (() => void) | undefined;
     let delivery: Delivery;
     try {
@@ -143,6 +139,7 @@ export function createNotices(options: NoticesOptions): Notices {
       delivery = { ok: false, failure: { reason: "timeout" } }; // Too many first attempts were running.
     } finally {
       release?.();
+      lifetime.end();
     }
     if (closing.signal.aborted) return delivery;
     meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
@@ -177,14 +174,9 @@ export function createNotices(options: NoticesOptions): Notices {
     if (to === undefined) return;
     const attempts = entry.isStored ? entry.attempts + 1 : entry.attempts;
     const timeoutMs = Math.max(to.target.timeoutMs, REDELIVERY_TIMEOUT_MS);
-    const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
-    try {
-      const delivery = await send(entry, { receiver: to.receiver, attempt: attempts }, lifetime);
-      // An attempt that was aborted by the shutdown leaves the notice due.
-      if (delivery.ok || !closing.signal.aborted) await settle({ ...entry, attempts }, delivery);
-    } finally {
-      lifetime.end();
-    }
+    const delivery = await send(entry, { receiver: to.receiver, attempt: attempts, timeoutMs });
+    // An attempt that was aborted by the shutdown leaves the notice due.
+    if (delivery.ok || !closing.signal.aborted) await settle({ ...entry, attempts }, delivery);
   }
 
   /** Whether the notice is to be sent now. If not, it has been postponed or removed. */
