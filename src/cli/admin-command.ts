@@ -3,7 +3,14 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError } from "commander";
-import { ADMIN_TOKEN_VARIABLE, type AdminClient, isObject, type LocalServer, reachServer } from "./reach-server.ts";
+import {
+  ADMIN_TOKEN_VARIABLE,
+  type AdminClient,
+  type Fields,
+  isObject,
+  type LocalServer,
+  reachServer,
+} from "./reach-server.ts";
 import { type ExitCode, newCommand, stopSignal, type Terminal } from "./terminal.ts";
 
 export interface AdminFlags {
@@ -81,7 +88,7 @@ export async function* pagesOf(
   { client, signal }: Session,
   path: string,
   query: Readonly<Record<string, string | number | undefined>>,
-): AsyncGenerator<Readonly<Record<string, unknown>>, void, undefined> {
+): AsyncGenerator<Fields, void, undefined> {
   for (let after: unknown = 0; after !== undefined && !signal.aborted; ) {
     const page = await client.get(path, { ...query, after: Number(after) });
     if (!isObject(page)) return;

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { asHuiyuanError } from "../core/errors.ts";
 import { loadSettings } from "../settings/load.ts";
 import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
-import { createAdminClient, isObject, type LocalServer } from "./reach-server.ts";
+import { createAdminClient, type Fields, isObject, type LocalServer } from "./reach-server.ts";
 import { shown, type Terminal } from "./terminal.ts";
 
 interface ExplainFlags extends AdminFlags {
@@ -70,8 +70,6 @@ function addHeader(text: string, headers: Readonly<Record<string, string>>): Rea
   if (name === "") throw new InvalidArgumentError('It must be a header such as "Referer: http://a.example/".');
   return { ...headers, [name.toLowerCase()]: value };
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** Writes the answer of /api/v1/explain as lines of text, one a step, in the order of the server. */
 function explanationLines(found: unknown): readonly string[] {

@@ -3,7 +3,7 @@
 import { type Command, Option } from "commander";
 import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../insight/operation.ts";
 import { type AdminFlags, adminCommand, pagesOf, type Session, withServer } from "./admin-command.ts";
-import { isObject } from "./reach-server.ts";
+import { type Fields, isObject } from "./reach-server.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface LogFlags extends AdminFlags {
@@ -64,8 +64,6 @@ async function* entriesOf(session: Session, flags: LogFlags): AsyncGenerator<Fie
   }
   for await (const page of pagesOf(session, "/log", { ...filter, limit: PAGE })) yield* entriesIn(page);
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 function entriesIn(page: unknown): readonly Fields[] {
   return isObject(page) && Array.isArray(page.entries) ? page.entries.filter(isObject) : [];

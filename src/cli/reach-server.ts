@@ -194,7 +194,7 @@ async function refusalOf(response: Response): Promise<HuiyuanError> {
   );
 }
 
-function refusal(body: Readonly<Record<string, unknown>>, status = 0): HuiyuanError {
+function refusal(body: Fields, status = 0): HuiyuanError {
   const hint = status === 401 ? "; put it into HUIYUAN_ADMIN_TOKEN, or name the settings file with --config" : "";
   const id = status >= 500 && typeof body.requestId === "string" ? ` (see the server's log, ${body.requestId})` : "";
   return new HuiyuanError("request_invalid", `${String(body.message)}${hint}${id}`);
@@ -212,6 +212,9 @@ async function* linesOf(response: Response): AsyncGenerator<unknown, void, undef
   }
 }
 
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+/** An object of an answer, whose fields are unknown. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,7 +3,7 @@ import { MultiBar } from "cli-progress";
 import { type Command, InvalidArgumentError } from "commander";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
-import { isObject } from "./reach-server.ts";
+import { type Fields, isObject } from "./reach-server.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface WarmFlags extends BucketFlags {
@@ -76,7 +76,7 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   unstored: "the answer may not be stored (damaged, or no-store), or another tool's object has this name",
 };
 
-function describe({ name, result, message }: Readonly<Record<string, unknown>>): string {
+function describe({ name, result, message }: Fields): string {
   const why = typeof message === "string" ? message : (EXPLAINED[String(result)] ?? "");
   return `${String(result).padEnd(10)} ${shown(String(name))}: ${shown(why)}`;
 }

@@ -9,22 +9,12 @@ const MEANS =
 export async function checkNames(probe: Probe, samples: readonly Sample[], notes: Notes): Promise<Finding | undefined> {
   const gbk = samples.find((sample) => sample.kind === "gbk");
   if (gbk !== undefined)
-    return {
-      id: "names",
-      severity: "problem",
-      found: `${gbk.name} is not UTF-8, but probably GBK`,
-      means: MEANS,
-    };
+    return { id: "names", severity: "problem", found: `${gbk.name} is not UTF-8, but probably GBK`, means: MEANS };
   const keys = samples.filter((sample) => sample.kind === "key");
   const sample = keys.find(({ path }) => /[^\0-\x7f]/.test(path));
   if (sample === undefined) {
     const found = "no sample has a non-ASCII name, so it is unknown if the origin accepts UTF-8 names";
-    return {
-      id: "names",
-      severity: "note",
-      found,
-      means: "Add one if the site has such names: 图片/1.jpg",
-    };
+    return { id: "names", severity: "note", found, means: "Add one if the site has such names: 图片/1.jpg" };
   }
   notes.doing(`GET ${sample.name} in UTF-8 and in GBK`);
   const ask = async (target: string) => {

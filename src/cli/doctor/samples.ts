@@ -90,6 +90,8 @@ export async function checkSamples(
       notes.say({ id: "image", severity: "problem", found: `${message} (${code})`, ...(means && { means }) });
     }
   }
+  const replies = good.map(({ reply }) => reply);
+  if (replies.length === 0) return good;
   for (const summarize of [
     summarizeFraming,
     summarizeTypes,
@@ -100,13 +102,7 @@ export async function checkSamples(
     summarizeValidators,
     summarizeSpeed,
   ]) {
-    const finding =
-      good.length === 0
-        ? undefined
-        : summarize(
-            good.map(({ reply }) => reply),
-            notes.hints,
-          );
+    const finding = summarize(replies, notes.hints);
     if (finding !== undefined) notes.say(finding);
   }
   return good;
@@ -134,7 +130,6 @@ const headerOf = ({ headers }: ProbeReply, name: string) => {
 
 const summarizeFraming: Summarize = (replies) => {
   const framings = [...new Set(replies.map(({ framing }) => framing))];
-  if (framings.length === 0) return undefined;
   const found = `bodies are delimited by ${framings.join(" and ")}`;
   if (!framings.includes("close")) return { id: "framing", severity: "good", found };
   const means =
@@ -186,7 +181,7 @@ const summarizeCacheControl: Summarize = (replies) => {
 };
 
 const summarizeValidators: Summarize = (replies) => {
-  const has = (name: string) => replies.length > 0 && replies.every((reply) => headerOf(reply, name) !== undefined);
+  const has = (name: string) => replies.every((reply) => headerOf(reply, name) !== undefined);
   const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
   const found = `validators and digests: ${there.join(", ") || "none"}`;
   if (has("etag") || has("last-modified")) return { id: "validators", severity: "good", found };

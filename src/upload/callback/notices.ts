@@ -182,23 +182,21 @@ export function createNotices(options: NoticesOptions): Notices {
   /** Whether the notice is to be sent now. If not, it has been postponed or removed. */
   async function mustBeSent(entry: OutboxEntry): Promise<boolean> {
     const { id, attempts, isStored: isThere, failure, since } = entry;
-    const later = () => outbox.postpone(id, { attempts, isStored: isThere, failure, dueAt: now() + STORING_MS });
-    if (inProgress.has(id) && now() < since + STORED_AT_LAST_MS) {
-      await later();
-      return false;
-    }
-    if (isThere) return true;
-    let found: boolean;
-    try {
-      found = await isStored(entry);
-    } catch (error) {
-      log.warn({ err: error, bucket: bucketIdOf(entry) }, "cannot look up whether an upload was stored; will retry");
-      await later();
-      return false;
-    }
-    if (found) return true;
-    if (now() < since + STORED_AT_LAST_MS) await later();
-    else await outbox.forget(id);
+    const isRecent = now() < since + STORED_AT_LAST_MS;
+    const isBusy = inProgress.has(id) && isRecent;
+    if (isThere && !isBusy) return true;
+    const found = isBusy
+      ? "unknown"
+      : await isStored(entry).catch((error: unknown) => {
+          log.warn(
+            { err: error, bucket: bucketIdOf(entry) },
+            "cannot look up whether an upload was stored; will retry",
+          );
+          return "unknown" as const;
+        });
+    if (found === true) return true;
+    if (found === false && !isRecent) await outbox.forget(id);
+    else await outbox.postpone(id, { attempts, isStored: isThere, failure, dueAt: now() + STORING_MS });
     return false;
   }
 
