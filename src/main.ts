@@ -2,8 +2,7 @@
 // Entry point: runs the command of argv. The only file that ends the process.
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
-import { HeldUp } from "./cli/signals.ts";
-import { processTerminal } from "./cli/terminal.ts";
+import { HeldUp, processTerminal } from "./cli/terminal.ts";
 import { HuiyuanError } from "./core/errors.ts";
 import { readVersion } from "./core/version.ts";
 import { SettingsFaults } from "./settings/faults.ts";
@@ -17,9 +16,9 @@ const COMMANDS = {
   sign: async () => (await import("./cli/sign.ts")).signCommand,
   ls: async () => (await import("./cli/ls.ts")).lsCommand,
   stat: async () => (await import("./cli/stat.ts")).statCommand,
-  delete: async () => (await import("./cli/delete.ts")).deleteCommand,
-  undelete: async () => (await import("./cli/undelete.ts")).undeleteCommand,
-  purge: async () => (await import("./cli/purge.ts")).purgeCommand,
+  delete: async () => (await import("./cli/change-objects.ts")).deleteCommand,
+  undelete: async () => (await import("./cli/change-objects.ts")).undeleteCommand,
+  purge: async () => (await import("./cli/change-objects.ts")).purgeCommand,
   log: async () => (await import("./cli/log.ts")).logCommand,
   usage: async () => (await import("./cli/usage.ts")).usageCommand,
   callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,

@@ -2,11 +2,16 @@
 // Each command's own requests are in its own file.
 import { once } from "node:events";
 import type { Writable } from "node:stream";
-import { Command, InvalidArgumentError } from "commander";
-import type { AdminClient } from "./admin-client.ts";
-import { ADMIN_TOKEN_VARIABLE, type LocalServer, reachServer } from "./reach-server.ts";
-import { untilStopped } from "./signals.ts";
-import type { ExitCode, Terminal } from "./terminal.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import {
+  ADMIN_TOKEN_VARIABLE,
+  type AdminClient,
+  type Fields,
+  isObject,
+  type LocalServer,
+  reachServer,
+} from "./reach-server.ts";
+import { type ExitCode, newCommand, stopSignal, type Terminal } from "./terminal.ts";
 
 export interface AdminFlags {
   readonly config: string;
@@ -20,8 +25,7 @@ export interface BucketFlags extends AdminFlags {
 
 /** Makes a command with the common options. */
 export function adminCommand(terminal: Terminal, name: string, description: string, help: string): Command {
-  return new Command(name)
-    .description(description)
+  return newCommand(terminal, name, description)
     .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
     .option(
       "--admin <url>",
@@ -29,9 +33,7 @@ export function adminCommand(terminal: Terminal, name: string, description: stri
       parseUrl,
     )
     .option("--json", "print JSON, one object a line", false)
-    .addHelpText("after", `\n${help}`)
-    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
-    .exitOverride();
+    .addHelpText("after", `\n${help}`);
 }
 
 export function withBucket(command: Command): Command {
@@ -62,11 +64,7 @@ export async function withServer(
   work: (session: Session) => Promise<ExitCode>,
   openLocal?: LocalServer,
 ): Promise<void> {
-  const cancellation = new AbortController();
-  const { signal } = cancellation;
-  void untilStopped().then(() => cancellation.abort());
-  // A reader that closes its end (`| head`) is not an error.
-  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => cancellation.abort());
+  const signal = stopSignal(terminal);
   const reached = await reachServer(flags, terminal, openLocal);
   const print = (line: string) => write(terminal.out, `${line}\n`, signal);
   try {
@@ -83,4 +81,18 @@ export async function withServer(
 async function write(out: Writable, text: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   if (!out.write(text)) await once(out, "drain", { signal });
+}
+
+/** Yields each page of a list, which has a `next` unless it is the last one. Ends early on Ctrl-C. */
+export async function* pagesOf(
+  { client, signal }: Session,
+  path: string,
+  query: Readonly<Record<string, string | number | undefined>>,
+): AsyncGenerator<Fields, void, undefined> {
+  for (let after: unknown = 0; after !== undefined && !signal.aborted; ) {
+    const page = await client.get(path, { ...query, after: Number(after) });
+    if (!isObject(page)) return;
+    yield page;
+    after = page.next;
+  }
 }

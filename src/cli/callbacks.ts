@@ -1,10 +1,9 @@
 // `huiyuan callbacks`: lists, retries and drops pending notices of uploads to business servers.
-import { Command, InvalidArgumentError, Option } from "commander";
-import { isObject } from "./admin-client.ts";
-import { adminCommand, type BucketFlags, type Session, withServer } from "./admin-command.ts";
+import { type Command, Option } from "commander";
+import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "./admin-command.ts";
 import { confirm } from "./change-objects.ts";
-import { shown } from "./shown.ts";
-import type { Terminal } from "./terminal.ts";
+import { isObject } from "./reach-server.ts";
+import { newCommand, shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface ListFlags extends BucketFlags {
   readonly state?: string;
@@ -29,11 +28,10 @@ const CHANGE_HELP = (name: string) => `Examples:
   huiyuan callbacks ${name} --all`;
 
 export function callbacksCommand(terminal: Terminal): Command {
-  const command = new Command("callbacks")
-    .description("pending notices of uploads to your servers")
-    .addHelpText("after", `\n${ABOUT}`)
-    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
-    .exitOverride();
+  const command = newCommand(terminal, "callbacks", "pending notices of uploads to your servers").addHelpText(
+    "after",
+    `\n${ABOUT}`,
+  );
   const list = adminCommand(terminal, "list", "list pending notices", LIST_HELP).action(async (flags: ListFlags) => {
     await withServer(flags, terminal, async (session) => {
       const count = await listAll(session, flags);
@@ -87,15 +85,12 @@ function changing(
 }
 
 /** Returns the number of printed notices. */
-async function listAll({ client, signal, print, printJson }: Session, flags: ListFlags): Promise<number> {
-  const { bucket, state, json } = flags;
+async function listAll(session: Session, { bucket, state, json }: ListFlags): Promise<number> {
   let count = 0;
-  for (let after: number | undefined = 0; after !== undefined && !signal.aborted; ) {
-    const page = await client.get("/callbacks", { bucket, state, after, limit: PAGE });
-    if (!isObject(page) || !Array.isArray(page.notices)) return count;
-    for (const notice of page.notices) await (json ? printJson(notice) : print(describe(notice)));
-    count += page.notices.length;
-    after = typeof page.next === "number" ? page.next : undefined;
+  for await (const { notices } of pagesOf(session, "/callbacks", { bucket, state, limit: PAGE })) {
+    if (!Array.isArray(notices)) return count;
+    for (const notice of notices) await (json ? session.printJson(notice) : session.print(describe(notice)));
+    count += notices.length;
   }
   return count;
 }
@@ -111,7 +106,5 @@ function describe(notice: unknown): string {
 
 /** Commander calls it for each argument, with the ids before. */
 function parseId(text: string, before: readonly number[] = []): readonly number[] {
-  const id = Number(text);
-  if (!/^\d{1,15}$/.test(text) || id < 1) throw new InvalidArgumentError("It must be a whole number from 1.");
-  return [...before, id];
+  return [...before, wholeNumber(text)];
 }

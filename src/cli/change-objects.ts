@@ -1,45 +1,68 @@
-// Shared by `delete`, `undelete` and `purge`: the selection of objects, the confirmation, and the report of changes.
-// The server changes the objects.
+// `huiyuan delete`, `huiyuan undelete` and `huiyuan purge`: the selection of objects, the confirmation, and the report
+// of changes. The server changes the objects.
 import { createInterface } from "node:readline/promises";
-import type { Command } from "commander";
-import { isObject } from "./admin-client.ts";
-import { type BucketFlags, type Session, withBucket } from "./admin-command.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import { parseDuration } from "../settings/schema/quantities.ts";
+import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { inBatches, linesOf } from "./name-list.ts";
-import { shown } from "./shown.ts";
-import type { ExitCode } from "./terminal.ts";
+import { isObject } from "./reach-server.ts";
+import { type ExitCode, shown, type Terminal } from "./terminal.ts";
 
-export interface SelectionFlags extends BucketFlags {
+interface SelectionFlags extends BucketFlags {
   readonly list?: string;
   readonly prefix?: string;
   readonly yes?: boolean;
 }
 
-/** Words for each object in the report. */
-export interface ChangeWords {
-  readonly changed: string;
-  readonly unchanged: string;
+/** The request to the server, and the words for each object in the report. */
+interface Order {
+  readonly operation: string;
+  readonly how: object;
+  readonly words: { readonly changed: string; readonly unchanged: string };
 }
 
-/** Adds the arguments and options that select objects. */
-export function withSelection(command: Command, options: { readonly hasPrefix: boolean }): Command {
-  withBucket(command)
+/** Adds the argument and options that select objects. */
+function withSelection(command: Command): Command {
+  return withBucket(command)
     .argument("[name...]", "URLs of the objects, as clients request them, or keys")
     .option("--list <file>", "read the names from the lines of a file; - is standard input");
-  if (options.hasPrefix) {
-    command.option("--prefix <prefix>", 'all stored objects with this prefix; "" is the whole bucket');
-    command.option("-y, --yes", "change many objects without a question", false);
-  }
-  return command;
 }
 
-/** Ends the command with a usage error unless exactly one way of selection is used. */
-export function checkSelection(names: readonly string[], { list, prefix }: SelectionFlags, command: Command): void {
-  const ways = [names.length > 0, list !== undefined, prefix !== undefined].filter(Boolean).length;
-  if (ways !== 1) command.error("error: name the objects: as arguments, with --list, or with --prefix");
+function withPrefix(command: Command): Command {
+  return command
+    .option("--prefix <prefix>", 'all stored objects with this prefix; "" is the whole bucket')
+    .option("-y, --yes", "change many objects without a question", false);
+}
+
+/**
+ * Sets the action: exactly one way of selection, else a usage error; then `question`, unless it is false; the order.
+ */
+function changing<Flags extends SelectionFlags>(
+  command: Command,
+  terminal: Terminal,
+  {
+    question = () => false,
+    order,
+  }: { readonly question?: (flags: Flags) => string | false; readonly order: (flags: Flags) => Order },
+): Command {
+  return command.action(async (names: readonly string[], flags: Flags, self: Command) => {
+    const ways = [names.length > 0, flags.list !== undefined, flags.prefix !== undefined].filter(Boolean).length;
+    if (ways !== 1) self.error("error: name the objects: as arguments, with --list, or with --prefix");
+    const asked = question(flags);
+    if (asked !== false && !(await confirm(asked, flags, self))) {
+      process.exitCode = 1;
+      return;
+    }
+    await withServer(flags, terminal, (session) => changeObjects(session, order(flags), { ...flags, names }));
+  });
 }
 
 /** Asks for confirmation on a terminal. Ends the command with a usage error if standard input is not a terminal. */
-export async function confirm(question: string, { yes }: SelectionFlags, command: Command): Promise<boolean> {
+export async function confirm(
+  question: string,
+  { yes }: Pick<SelectionFlags, "yes">,
+  command: Command,
+): Promise<boolean> {
   if (yes === true) return true;
   if (process.stdin.isTTY !== true)
     command.error(`error: standard input is not a terminal, use --yes to confirm: ${question}`);
@@ -58,12 +81,11 @@ interface Counts {
 }
 
 /** Sends the change and prints a line for each object. Returns 1 if one has failed. */
-export async function changeObjects(
+async function changeObjects(
   session: Session,
-  order: { readonly operation: string; readonly how: object; readonly words: ChangeWords },
+  { operation, how, words }: Order,
   { names, ...flags }: SelectionFlags & { readonly names: readonly string[] },
 ): Promise<ExitCode> {
-  const { operation, how, words } = order;
   const { bucket, list, prefix, json } = flags;
   const totals: Counts = { changed: 0, unchanged: 0, failed: 0 };
   const selections = prefix === undefined ? namedIn(list === undefined ? names : linesOf(list)) : [{ prefix }];
@@ -84,7 +106,7 @@ async function changeSome(
   { client, signal, print, printJson }: Session,
   path: string,
   body: object,
-  { totals, words, json }: { readonly totals: Counts; readonly words: ChangeWords; readonly json: boolean },
+  { totals, words, json }: { readonly totals: Counts; readonly words: Order["words"]; readonly json: boolean },
 ): Promise<void> {
   for await (const line of client.stream(path, body, signal)) {
     if (json) await printJson(line);
@@ -96,16 +118,87 @@ async function changeSome(
   }
 }
 
-function describe(line: Readonly<Record<string, unknown>>, words: ChangeWords): string {
+function describe(line: Readonly<Record<string, unknown>>, words: Order["words"]): string {
   if ("code" in line) return `failed     ${shown(String(line.name))}: ${shown(String(line.message))}`;
   return `${(line.changed === true ? words.changed : words.unchanged).padEnd(10)} ${shown(String(line.key))}`;
 }
 
-function summary({ changed, unchanged, failed }: Counts, words: ChangeWords): string {
+function summary({ changed, unchanged, failed }: Counts, words: Order["words"]): string {
   const parts = [
     `${changed} ${words.changed}`,
     ...(unchanged > 0 ? [`${unchanged} ${words.unchanged}`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
   ];
   return parts.join(", ");
+}
+
+interface DeleteFlags extends SelectionFlags {
+  readonly reason?: string;
+  /** Milliseconds. */
+  readonly expires?: number;
+}
+
+const DELETE_HELP = `A deleted object gets 404 and is not fetched again until \`huiyuan undelete\`, an upload, or the end of --expires.
+A key that is not stored can be deleted too; it is never fetched then.
+
+Examples:
+  huiyuan delete http://img.example.com/2015/cat.jpg --reason "complaint 4711"
+  huiyuan delete 2015/cat.jpg 2015/dog.jpg --bucket 10001234/photos --expires 30d
+  huiyuan delete --prefix 2015/drafts/ --yes`;
+
+/** Deletes objects so that they stay deleted, even if the origin still has them. */
+export function deleteCommand(terminal: Terminal): Command {
+  const command = adminCommand(terminal, "delete", "delete objects, so that they stay deleted", DELETE_HELP);
+  return changing<DeleteFlags>(withPrefix(withSelection(command)), terminal, {
+    question: ({ prefix }) => prefix !== undefined && `Delete every stored object that begins with "${prefix}"?`,
+    order: ({ reason, expires }) => ({
+      operation: "delete",
+      how: { ...(reason === undefined ? {} : { reason }), ...(expires === undefined ? {} : { forMs: expires }) },
+      words: { changed: "deleted", unchanged: "not stored, will not be fetched" },
+    }),
+  })
+    .option("--reason <text>", "stored with the deletion, and shown by `huiyuan stat`")
+    .option("--expires <duration>", "end the deletion automatically after 12h, 30d, …", parseLife);
+}
+
+function parseLife(text: string): number {
+  const milliseconds = parseDuration(text) ?? 0;
+  if (milliseconds < 1) throw new InvalidArgumentError("Wanted a duration such as 12h or 30d.");
+  return milliseconds;
+}
+
+const UNDELETE_HELP = `The bytes of a deleted object are gone: the next request fetches the object from its origin.
+
+Examples:
+  huiyuan undelete http://img.example.com/2015/cat.jpg
+  huiyuan undelete --list lifted.txt --bucket 10001234/photos`;
+
+/** Ends deletions, so that the next request may fetch the object from its origin again. */
+export function undeleteCommand(terminal: Terminal): Command {
+  const command = adminCommand(terminal, "undelete", "allow deleted objects to be fetched again", UNDELETE_HELP);
+  const words = { changed: "undeleted", unchanged: "was not deleted" };
+  return changing(withSelection(command), terminal, { order: () => ({ operation: "undelete", how: {}, words }) });
+}
+
+const PURGE_HELP = `The next request for a purged object goes to the origin first. If the origin fails, the stored image is still served; --hard
+removes it at once instead. Uploads do not change. A purge also covers an image that is being fetched now, or that was
+missing at the origin a moment ago: it is fetched again.
+
+Examples:
+  huiyuan purge http://img.example.com/2015/cat.jpg
+  huiyuan purge --prefix 2015/ --bucket photos
+  find-changed-images | huiyuan purge --list -`;
+
+/** Makes mirrored objects stale, so that they are fetched again. It never changes uploads. */
+export function purgeCommand(terminal: Terminal): Command {
+  const command = adminCommand(terminal, "purge", "fetch objects again from the origin", PURGE_HELP);
+  return changing<SelectionFlags & { readonly hard: boolean }>(withPrefix(withSelection(command)), terminal, {
+    question: ({ hard, prefix }) =>
+      hard && prefix !== undefined && `Remove the bytes of every mirrored object that begins with "${prefix}"?`,
+    order: ({ hard }) => ({
+      operation: "purge",
+      how: { hard },
+      words: { changed: hard ? "removed" : "purged", unchanged: "nothing to purge" },
+    }),
+  }).option("--hard", "remove the stored bytes at once", false);
 }

@@ -1,9 +1,8 @@
 // `huiyuan doctor`: checks an origin with real requests before it is mirrored, reports problems, and proposes settings.
 // It stores nothing and changes nothing.
 import { randomBytes } from "node:crypto";
-import { Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
-import { SILENT_LOG } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings, parseSettings } from "../settings/load.ts";
@@ -11,12 +10,9 @@ import type { OriginSettings, Settings } from "../settings/schema/schema.ts";
 import { nameOf, probeOrigin } from "../wiring/origins.ts";
 import { examine } from "./doctor/examination.ts";
 import type { Finding, Hints, Notes } from "./doctor/finding.ts";
-import { mirrorLines, proposeSettings } from "./doctor/proposal.ts";
-import { createProgress, describeFinding, describeSummary } from "./doctor/report.ts";
+import { createProgress, describeFinding, describeSummary, mirrorLines, proposeSettings } from "./doctor/report.ts";
 import { readSample } from "./doctor/samples.ts";
-import { shown } from "./shown.ts";
-import { untilStopped } from "./signals.ts";
-import type { Terminal } from "./terminal.ts";
+import { newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface DoctorFlags {
   readonly allowPrivate: boolean;
@@ -46,8 +42,7 @@ const MAX_TOTAL_BYTES = 100_000_000;
 const TIMEOUTS = { connect: 5_000, firstByte: 15_000, idle: 10_000, total: 60_000 };
 
 export function doctorCommand(terminal: Terminal): Command {
-  return new Command("doctor")
-    .description("check an origin before it is mirrored, and propose settings")
+  return newCommand(terminal, "doctor", "check an origin before it is mirrored, and propose settings")
     .argument("<origin-url>", "the site, such as https://www.example.com")
     .argument("[sample...]", "images of the site")
     .option("--allow-private", "allow an origin in a private network", false)
@@ -55,11 +50,9 @@ export function doctorCommand(terminal: Terminal): Command {
     .option("--referer <url>", "Referer header to send", "")
     .option("--header <name: value>", "another header to send; may be repeated", addHeader, {})
     .option("-c, --config <file>", "use the origin with this URL, and its credentials, of a settings file")
-    .option("--seconds <count>", "time limit in seconds, 1 to 3600", parseSeconds, 120)
+    .option("--seconds <count>", "time limit in seconds, 1 to 3600", (text) => wholeNumber(text, 3_600), 120)
     .option("--json", "print one JSON object", false)
     .addHelpText("after", `\n${HELP}`)
-    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
-    .exitOverride()
     .action(async (url: string, samples: readonly string[], flags: DoctorFlags, self: Command) => {
       if (samples.length > MAX_SAMPLES) self.error(`error: at most ${MAX_SAMPLES} samples are allowed`);
       process.exitCode = await runDoctor(url.replace(/\/+$/, ""), samples, { flags, terminal });
@@ -74,14 +67,12 @@ async function runDoctor(
   const settings = await originSettings(url, flags);
   const originUrl = urlOf(settings, url);
   const samples = names.map((name) => readSample(name, originUrl));
-  const cancellation = new AbortController();
-  void untilStopped().then(() => cancellation.abort());
-  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => cancellation.abort());
+  const stopping = stopSignal(terminal);
   const progress = createProgress(terminal, flags.json);
   const findings: Finding[] = [];
   const late = AbortSignal.timeout(flags.seconds * 1_000);
   const notes: Notes = {
-    signal: AbortSignal.any([cancellation.signal, late]),
+    signal: AbortSignal.any([stopping, late]),
     hints: {},
     say(finding) {
       findings.push(finding);
@@ -96,14 +87,13 @@ async function runDoctor(
     maxBytes: MAX_BODY_BYTES,
     maxTotalBytes: MAX_TOTAL_BYTES,
     signal: notes.signal,
-    log: SILENT_LOG,
   });
   let isReached = true;
   try {
     const mayTryReferer = settings.type === "site" && settings.referer === "";
     isReached = await examine(probe, { originUrl, samples, mayTryReferer, maxTotalBytes: MAX_TOTAL_BYTES }, notes);
   } catch (error) {
-    if (cancellation.signal.aborted) return 1;
+    if (stopping.aborted) return 1;
     if (!late.aborted) throw error;
     notes.say({
       id: "time",
@@ -187,11 +177,4 @@ function addHeader(text: string, headers: Readonly<Record<string, string>>): Rea
   const [, name = "", value = ""] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? [];
   if (name === "" || value === "") throw new InvalidArgumentError('It must be a header such as "X-Mirror: 1".');
   return { ...headers, [name]: value };
-}
-
-function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!/^\d{1,4}$/.test(text) || seconds < 1 || seconds > 3_600)
-    throw new InvalidArgumentError("It must be a whole number from 1 to 3600.");
-  return seconds;
 }

@@ -1,7 +1,7 @@
 // `huiyuan keys new`: prints a new key pair. It writes no file.
 import { randomBytes } from "node:crypto";
-import { Command } from "commander";
-import type { Terminal } from "./terminal.ts";
+import type { Command } from "commander";
+import { newCommand, type Terminal } from "./terminal.ts";
 
 /** `secretId` is public: `AKID` and 32 URL-safe characters. `secretKey`: 256 random bits in 43 such characters. */
 interface KeyPair {
@@ -11,10 +11,7 @@ interface KeyPair {
 
 /** Throws CommanderError for wrong usage. */
 export function keysCommand(terminal: Terminal): Command {
-  const keys = new Command("keys")
-    .description("make key pairs, which sign uploads and downloads")
-    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
-    .exitOverride();
+  const keys = newCommand(terminal, "keys", "make key pairs, which sign uploads and downloads");
   keys
     .command("new")
     .description("print a new key pair and its settings")

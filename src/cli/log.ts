@@ -1,11 +1,10 @@
 // `huiyuan log`: prints the operation log (操作日志) of the buckets as text, JSON lines, or CSV with the documented
 // columns.
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../insight/operation.ts";
-import { isObject } from "./admin-client.ts";
-import { type AdminFlags, adminCommand, type Session, withServer } from "./admin-command.ts";
-import { shown } from "./shown.ts";
-import type { Terminal } from "./terminal.ts";
+import { type AdminFlags, adminCommand, pagesOf, type Session, withServer } from "./admin-command.ts";
+import { type Fields, isObject } from "./reach-server.ts";
+import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface LogFlags extends AdminFlags {
   readonly bucket?: string;
@@ -56,21 +55,15 @@ export function logCommand(terminal: Terminal): Command {
     });
 }
 
-async function* entriesOf({ client, signal }: Session, flags: LogFlags): AsyncGenerator<Fields, void, undefined> {
+async function* entriesOf(session: Session, flags: LogFlags): AsyncGenerator<Fields, void, undefined> {
   const { bucket, operation, fileid, from, to, latest, all } = flags;
   const filter = { bucket, operation, fileid, from, to };
   if (!all) {
-    yield* entriesIn(await client.get("/log", { ...filter, latest }));
+    yield* entriesIn(await session.client.get("/log", { ...filter, latest }));
     return;
   }
-  for (let after: number | undefined = 0; after !== undefined && !signal.aborted; ) {
-    const page = await client.get("/log", { ...filter, after, limit: PAGE });
-    yield* entriesIn(page);
-    after = isObject(page) && typeof page.next === "number" ? page.next : undefined;
-  }
+  for await (const page of pagesOf(session, "/log", { ...filter, limit: PAGE })) yield* entriesIn(page);
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 function entriesIn(page: unknown): readonly Fields[] {
   return isObject(page) && Array.isArray(page.entries) ? page.entries.filter(isObject) : [];
@@ -96,9 +89,4 @@ function loggedOf({ time, reportTime, bucket, ...entry }: Fields): LoggedOperati
   return { ...entry, at, reportedAt, bucketId: String(bucket) } as LoggedOperation;
 }
 
-function parseLatest(text: string): number {
-  const count = Number(text);
-  if (!/^\d{1,4}$/.test(text) || count < 1 || count > 1_000)
-    throw new InvalidArgumentError("It must be a whole number from 1 to 1000; --all has no limit.");
-  return count;
-}
+const parseLatest = (text: string) => wholeNumber(text, 1_000, "; --all has no limit.");

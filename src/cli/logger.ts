@@ -5,7 +5,7 @@ import pretty from "pino-pretty";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { redactTarget, redactWords } from "../sign/redact.ts";
-import { shownLines } from "./shown.ts";
+import { shownLines } from "./terminal.ts";
 
 export interface LoggerOptions {
   readonly isInteractive: boolean;

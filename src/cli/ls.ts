@@ -1,9 +1,8 @@
 // `huiyuan ls`: lists the objects of a bucket in the order of their keys, page by page.
-import { type Command, InvalidArgumentError } from "commander";
-import { isObject } from "./admin-client.ts";
+import type { Command } from "commander";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
-import { shown } from "./shown.ts";
-import type { Terminal } from "./terminal.ts";
+import { isObject } from "./reach-server.ts";
+import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface ListFlags extends BucketFlags {
   readonly after?: string;
@@ -22,7 +21,7 @@ export function lsCommand(terminal: Terminal): Command {
   return withBucket(adminCommand(terminal, "ls", "list stored objects", HELP))
     .argument("[prefix]", "only keys with this prefix", "")
     .option("--after <key>", "only keys after this one")
-    .option("--limit <count>", "largest number of objects", parseCount)
+    .option("--limit <count>", "largest number of objects", (text) => wholeNumber(text))
     .action(async (prefix: string, flags: ListFlags) => {
       await withServer(flags, terminal, async (session) => {
         const count = await list(session, prefix, flags);
@@ -56,10 +55,4 @@ function describe(object: unknown): string {
   const via = isDamaged === true ? "damaged" : source;
   const time = String(storedAt).slice(0, 16).replace("T", " ");
   return `${String(size).padStart(10)}  ${String(format).padEnd(4)}  ${time}  ${via.padEnd(9)}  ${shown(String(key))}`;
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!/^\d{1,15}$/.test(text) || count < 1) throw new InvalidArgumentError("It must be a whole number from 1.");
-  return count;
 }

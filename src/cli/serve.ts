@@ -5,8 +5,7 @@ import type { Log } from "../core/log.ts";
 import { loadSettings } from "../settings/load.ts";
 import { watchSettings } from "../settings/watch.ts";
 import { createLogger } from "./logger.ts";
-import { HeldUp, onHangUp, untilStopped } from "./signals.ts";
-import type { Terminal } from "./terminal.ts";
+import { HeldUp, onHangUp, type Terminal, untilStopped } from "./terminal.ts";
 
 interface ServeFlags {
   readonly config: string;

@@ -1,14 +1,16 @@
 // `huiyuan sign …`: prints a token or a signed download URL, for a bucket of a settings file or one named by options.
-// sign-place.ts finds the bucket and its key pair.
 import { randomInt } from "node:crypto";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
 import { type Key, toKey } from "../core/object.ts";
-import { publicUrl } from "../http/response/public-url.ts";
+import { type PublicPlace, publicUrl } from "../http/response/public-url.ts";
+import { defaultDomain, publicDomain } from "../settings/domains.ts";
+import { normalizeHost } from "../settings/hosts.ts";
+import { loadSettings } from "../settings/load.ts";
 import { parseDuration } from "../settings/schema/quantities.ts";
+import type { BucketSettings, ProjectSettings, ServerSettings } from "../settings/schema/schema.ts";
 import { MAX_LIFE_SECONDS, makeToken, tokenFromQuery } from "../sign/token.ts";
-import { findSignPlace, type PlaceOptions, SECRET_KEY_VARIABLE, type SignPlace } from "./sign-place.ts";
-import type { Terminal } from "./terminal.ts";
+import { newCommand, type Terminal } from "./terminal.ts";
 
 interface SignOptions extends PlaceOptions {
   readonly json: boolean;
@@ -37,10 +39,7 @@ interface SignRequest {
 
 /** Wrong usage throws CommanderError, a faulty settings file SettingsFaults. */
 export function signCommand(terminal: Terminal): Command {
-  const sign = new Command("sign")
-    .description("a signature (签名) for one operation")
-    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) })
-    .exitOverride();
+  const sign = newCommand(terminal, "sign", "a signature (签名) for one operation");
 
   multiUse(subcommand(sign, "download", "print a signed download URL"))
     .argument("<url-or-fileid>", "a download URL, or a fileid for a URL of the bucket's public domain", parseTarget)
@@ -171,4 +170,85 @@ function printToken(terminal: Terminal, { json }: SignOptions, issued: { readonl
 
 function line(value: object): string {
   return `${JSON.stringify(value)}\n`;
+}
+
+/** Environment variable of the SecretKey if no settings file is read. */
+const SECRET_KEY_VARIABLE = "HUIYUAN_SECRET_KEY";
+
+/** Options of the command line that select the bucket and the key pair. */
+interface PlaceOptions {
+  readonly config?: string;
+  readonly appid?: string;
+  readonly bucket?: string;
+  readonly secretId?: string;
+}
+
+/** A bucket, and the key pair that signs for it. */
+interface SignPlace {
+  readonly appid: string;
+  readonly bucket: string;
+  readonly secretId: string;
+  readonly secretKey: string;
+  /** Undefined without settings. */
+  readonly downloads: { readonly place: PublicPlace; readonly host: string } | undefined;
+}
+
+interface Candidate {
+  readonly project: ProjectSettings;
+  readonly bucket: BucketSettings;
+}
+
+/**
+ * Finds the bucket by the options and the host of the URL to sign. With appid, bucket and SecretID, and without
+ * --config, it reads no settings file. Ends the command with a usage error unless exactly one bucket matches.
+ */
+async function findSignPlace(options: PlaceOptions, host: string | undefined, command: Command): Promise<SignPlace> {
+  const { appid, bucket: name, secretId } = options;
+  if (options.config === undefined && appid !== undefined && name !== undefined && secretId !== undefined) {
+    const secretKey = process.env[SECRET_KEY_VARIABLE] ?? "";
+    if (secretKey === "") command.error(`error: the environment variable ${SECRET_KEY_VARIABLE} has no SecretKey`);
+    return { appid, bucket: name, secretId, secretKey, downloads: undefined };
+  }
+  const file = options.config ?? "huiyuan.yaml";
+  const { server, projects } = await loadSettings(file, { env: process.env, needs: "keys" });
+  const named = candidates(projects, options);
+  // A named bucket is not checked against the URL, which may be that of a CDN that the settings do not know.
+  const fitting = host === undefined || name !== undefined ? named : servedAt(host, named, server);
+  const [only] = fitting;
+  if (only === undefined)
+    command.error(`error: no bucket in ${file} fits; there are ${list(candidates(projects, {}))}`);
+  if (fitting.length > 1) command.error(`error: choose with --appid and --bucket: ${list(fitting)}`);
+  const { project, bucket } = only;
+  const key = project.keys.find((pair) => pair.enabled && pair.secretId === (secretId ?? pair.secretId));
+  if (key === undefined) command.error(`error: project ${project.appid} in ${file} has no such enabled key pair`);
+  return {
+    appid: project.appid,
+    bucket: bucket.name,
+    secretId: key.secretId,
+    secretKey: key.secretKey,
+    downloads: { place: server, host: publicDomain(server, project, bucket) },
+  };
+}
+
+function candidates(projects: readonly ProjectSettings[], options: PlaceOptions): readonly Candidate[] {
+  const { appid, bucket: name } = options;
+  return projects
+    .filter((project) => appid === undefined || project.appid === appid)
+    .flatMap((project) => project.buckets.map((bucket) => ({ project, bucket })))
+    .filter(({ bucket }) => name === undefined || bucket.name === name);
+}
+
+/** Buckets that serve the host: by default domain or name, and only then by `*`. */
+function servedAt(host: string, places: readonly Candidate[], server: ServerSettings): readonly Candidate[] {
+  const wanted = normalizeHost(host);
+  const isServedAs = (place: Candidate, name: string | undefined) =>
+    place.bucket.domains.some((domain) => domain.host === name);
+  const exact = places.filter(
+    (place) => defaultDomain(server, place.project, place.bucket) === wanted || isServedAs(place, wanted),
+  );
+  return exact.length > 0 ? exact : places.filter((place) => isServedAs(place, "*"));
+}
+
+function list(places: readonly Candidate[]): string {
+  return places.map(({ project, bucket }) => `${project.appid}/${bucket.name}`).join(", ") || "none";
 }

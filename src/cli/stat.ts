@@ -1,17 +1,14 @@
 // `huiyuan stat`: shows all facts about one object, or that it is deleted or not stored.
 import type { Command } from "commander";
-import { isObject } from "./admin-client.ts";
 import { adminCommand, type BucketFlags, withBucket, withServer } from "./admin-command.ts";
-import { shown } from "./shown.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Fields, isObject } from "./reach-server.ts";
+import { shown, type Terminal } from "./terminal.ts";
 
 const HELP = `The exit code is 1 if no object is stored under the name.
 
 Examples:
   huiyuan stat http://img.example.com/2015/cat.jpg
   huiyuan stat 2015/cat.jpg --bucket 10001234/photos --json`;
-
-type Fields = Readonly<Record<string, unknown>>;
 
 export function statCommand(terminal: Terminal): Command {
   return withBucket(adminCommand(terminal, "stat", "show all facts about one object", HELP))

@@ -1,5 +1,6 @@
-// The output streams of a command. No command logic.
+// Shared by all commands: output streams, options, escapes of texts from outside, and signals. No command logic.
 import type { Writable } from "node:stream";
+import { Command, InvalidArgumentError } from "commander";
 
 /** Output of a command. Tests pass their own streams. */
 export interface Terminal {
@@ -18,5 +19,82 @@ export function processTerminal(): Terminal {
   };
 }
 
+/** A command that writes to the terminal, and throws CommanderError for wrong usage. */
+export function newCommand({ out, err }: Terminal, name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .configureOutput({ writeOut: (text) => out.write(text), writeErr: (text) => err.write(text) })
+    .exitOverride();
+}
+
+/** Parses an argument: a whole number from 1 to `most`, both inclusive. `hint` ends the message of its error. */
+export function wholeNumber(text: string, most?: number, hint = "."): number {
+  const value = Number(text);
+  if (/^\d{1,15}$/.test(text) && value >= 1 && value <= (most ?? value)) return value;
+  throw new InvalidArgumentError(`It must be a whole number from 1${most === undefined ? "" : ` to ${most}`}${hint}`);
+}
+
 /** 0: done, 1: failed, 2: wrong usage. */
 export type ExitCode = 0 | 1 | 2;
+
+// DEL and C1, and characters that change the reading direction or end a line.
+const UNSAFE = "\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\u2028\\u2029";
+const IN_TEXT = new RegExp(`[\\x00-\\x1f${UNSAFE}]`, "g");
+const IN_LINES = new RegExp(`[${UNSAFE}]`, "g");
+
+/** Escapes control characters in one text, because a key may hold any and a terminal executes them. */
+export function shown(text: string): string {
+  return text.replace(IN_TEXT, escaped);
+}
+
+/** Escapes whole lines with our own colours. Their texts are JSON, which has escaped C0 already. */
+export function shownLines(lines: string): string {
+  return lines.replace(IN_LINES, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/** Aborts at the first of `signals`, and when the reader of the output has closed it (`| head`). */
+export function stopSignal({ out, err }: Terminal, signals?: readonly NodeJS.Signals[]): AbortSignal {
+  const stopping = new AbortController();
+  void untilStopped(signals).then(() => stopping.abort());
+  // Without a listener the error of a closed output would end the process here.
+  for (const stream of [out, err]) stream.on("error", () => stopping.abort());
+  return stopping.signal;
+}
+
+/**
+ * SIGTERM and Ctrl-C stop the program in order. Resolves with the first of `signals`. A second signal of the same kind
+ * ends the process at once, as users expect. After `over` is aborted it no longer listens, and never resolves.
+ */
+export function untilStopped(
+  signals: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"],
+  over?: AbortSignal,
+): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of signals) {
+      const listener = () => resolve(signal);
+      // Once: without a listener, the second signal has its default effect.
+      process.once(signal, listener);
+      over?.addEventListener("abort", () => process.off(signal, listener));
+    }
+  });
+}
+
+/** Thrown if the stop was not complete in time. The process must end at once, as by a second signal. */
+export class HeldUp extends Error {
+  override readonly name = "HeldUp";
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`Cannot stop in order after ${signal}: not everything was closed in time`);
+    this.signal = signal;
+  }
+}
+
+/** Calls `listener` at each SIGHUP. It is never removed, because a SIGHUP during the stop must not end the process. */
+export function onHangUp(listener: () => void): void {
+  process.on("SIGHUP", listener);
+}

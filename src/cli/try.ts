@@ -11,14 +11,11 @@ import { type Key, toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
-import { findPicture, type HomePage } from "./find-picture.ts";
+import { findPicture, type HomePage, inspectOrigin } from "./find-picture.ts";
 import { createLogger } from "./logger.ts";
-import { untilStopped } from "./signals.ts";
-import type { Terminal } from "./terminal.ts";
-import { inspectOrigin } from "./trial/named-origin.ts";
+import { stopSignal, type Terminal } from "./terminal.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
 import { type SampleSite, startSampleSite } from "./trial/sample-site.ts";
-import { timedGet } from "./trial/timed-get.ts";
 import {
   MEMBERS_HOST,
   MIRROR_HOST,
@@ -27,7 +24,13 @@ import {
   trialSettings,
   trialToken,
 } from "./trial/trial-settings.ts";
-import { describeTrial, type FirstRequests, PATH_OF_AN_IMAGE, type ReplacedPort } from "./trial/try-report.ts";
+import {
+  describeTrial,
+  type FirstRequests,
+  PATH_OF_AN_IMAGE,
+  type ReplacedPort,
+  timedGet,
+} from "./trial/try-report.ts";
 
 interface TryFlags {
   readonly port: number;
@@ -65,12 +68,8 @@ export function tryCommand(terminal: Terminal): Command {
 }
 
 async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal: Terminal): Promise<void> {
-  const stopping = new AbortController();
-  const { signal } = stopping;
   // SIGHUP comes when the terminal is closed.
-  void untilStopped(["SIGTERM", "SIGINT", "SIGHUP"]).then(() => stopping.abort());
-  // The reader of the output may close it (`| head -5`). Without a listener the error would end the process here.
-  for (const stream of [terminal.out, terminal.err]) stream.on("error", () => stopping.abort());
+  const signal = stopSignal(terminal, ["SIGTERM", "SIGINT", "SIGHUP"]);
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-try-"));
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   try {

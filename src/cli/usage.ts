@@ -1,9 +1,8 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
-import { isObject } from "./admin-client.ts";
 import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
-import { shown } from "./shown.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Fields, isObject } from "./reach-server.ts";
+import { shown, type Terminal } from "./terminal.ts";
 
 interface UsageFlags extends AdminFlags {
   readonly bucket?: string;
@@ -37,21 +36,7 @@ export function usageCommand(terminal: Terminal): Command {
     });
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-const TITLES = [
-  "day",
-  "bucket",
-  "downloads",
-  "sent",
-  "uploads",
-  "received",
-  "copies",
-  "queries",
-  "deletes",
-  "objects",
-  "held",
-];
+const TITLES = "day bucket downloads sent uploads received copies queries deletes objects held".split(" ");
 
 function table(days: readonly Fields[]): readonly string[] {
   const rows = [TITLES, ...days.map(rowOf)];
@@ -70,13 +55,8 @@ function rowOf({ day, bucket, operations, stored }: Fields): readonly string[] {
   return [
     String(day),
     shown(String(bucket)),
-    of("download", "requests"),
-    of("download", "bytes"),
-    of("upload", "requests"),
-    of("upload", "bytes"),
-    of("copy", "requests"),
-    of("query", "requests"),
-    of("delete", "requests"),
+    ...["download", "upload"].flatMap((use) => [of(use, "requests"), of(use, "bytes")]),
+    ...["copy", "query", "delete"].map((use) => of(use, "requests")),
     ...held,
   ];
 }

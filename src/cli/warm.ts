@@ -1,11 +1,10 @@
 // `huiyuan warm`: fetches a list of images before clients request them, at a limited rate.
 import { MultiBar } from "cli-progress";
 import { type Command, InvalidArgumentError } from "commander";
-import { isObject } from "./admin-client.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
-import { shown } from "./shown.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Fields, isObject } from "./reach-server.ts";
+import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface WarmFlags extends BucketFlags {
   readonly domain?: string;
@@ -27,7 +26,7 @@ export function warmCommand(terminal: Terminal): Command {
     .argument("<file>", "list of names; - is standard input")
     .option("--domain <host>", "domain whose mirror fetches keys")
     .option("--rate <count>", "largest number of names a second, such as 20 or 0.5", parseRate)
-    .option("--concurrency <count>", "concurrent names, 1 to 64", parsePlaces, 4)
+    .option("--concurrency <count>", "concurrent names, 1 to 64", (text) => wholeNumber(text, 64), 4)
     .action(async (file: string, flags: WarmFlags) => {
       await withServer(flags, terminal, async (session) => {
         const progress = await startProgress(file, flags, terminal);
@@ -77,7 +76,7 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   unstored: "the answer may not be stored (damaged, or no-store), or another tool's object has this name",
 };
 
-function describe({ name, result, message }: Readonly<Record<string, unknown>>): string {
+function describe({ name, result, message }: Fields): string {
   const why = typeof message === "string" ? message : (EXPLAINED[String(result)] ?? "");
   return `${String(result).padEnd(10)} ${shown(String(name))}: ${shown(why)}`;
 }
@@ -124,11 +123,4 @@ function parseRate(text: string): number {
   if (!/^\d+(\.\d+)?$/.test(text) || rate < 0.01 || rate > 10_000)
     throw new InvalidArgumentError("It must be a number from 0.01 to 10000.");
   return rate;
-}
-
-function parsePlaces(text: string): number {
-  const places = Number(text);
-  if (!/^\d+$/.test(text) || places < 1 || places > 64)
-    throw new InvalidArgumentError("It must be a whole number from 1 to 64.");
-  return places;
 }

@@ -17,6 +17,8 @@ interface ErrorRow {
 const REST_DEFAULT = -5989;
 
 const restRow = (rest: number, text: string) => ({ status: 400, errNo: rest, text, rest }) as const;
+const noResponse = (text: string) => ({ status: 424, errNo: -902, text, rest: -5997 }) as const;
+const unusable = (text: string) => ({ status: 424, errNo: -120, text, rest: -5997 }) as const;
 
 const ERROR_ROWS = {
   // The request
@@ -100,65 +102,35 @@ const ERROR_ROWS = {
   },
   deleted: { status: 404, errNo: -6101, text: "the image was deleted", rest: -197 },
   // The origin sent no response
-  origin_timeout: { status: 424, errNo: -902, text: "the origin did not respond in time", rest: -5997 },
-  origin_refused: { status: 424, errNo: -902, text: "the origin refused the connection", rest: -5997 },
-  origin_reset: { status: 424, errNo: -902, text: "the origin closed the connection before it responded", rest: -5997 },
-  origin_tls: { status: 424, errNo: -902, text: "the origin's TLS handshake failed", rest: -5997 },
-  origin_name_unknown: { status: 424, errNo: -902, text: "the origin's name does not exist", rest: -5997 },
-  origin_dns_timeout: {
-    status: 424,
-    errNo: -902,
-    text: "the origin's name could not be looked up in time",
-    rest: -5997,
-  },
-  origin_dns_failed: { status: 424, errNo: -902, text: "the origin's name could not be looked up", rest: -5997 },
-  origin_failing: {
-    status: 424,
-    errNo: -902,
-    text: "the origin keeps failing; no requests are sent to it for now",
-    rest: -5997,
-  },
-  origin_busy: {
-    status: 424,
-    errNo: -902,
-    text: "the origin has asked for a pause; no requests are sent to it for now",
-    rest: -5997,
-  },
+  origin_timeout: noResponse("the origin did not respond in time"),
+  origin_refused: noResponse("the origin refused the connection"),
+  origin_reset: noResponse("the origin closed the connection before it responded"),
+  origin_tls: noResponse("the origin's TLS handshake failed"),
+  origin_name_unknown: noResponse("the origin's name does not exist"),
+  origin_dns_timeout: noResponse("the origin's name could not be looked up in time"),
+  origin_dns_failed: noResponse("the origin's name could not be looked up"),
+  origin_failing: noResponse("the origin keeps failing; no requests are sent to it for now"),
+  origin_busy: noResponse("the origin has asked for a pause; no requests are sent to it for now"),
   // The origin sent a response that may not be used
-  origin_blocked: { status: 424, errNo: -120, text: "the origin's address is not allowed", rest: -5997 },
-  origin_status: { status: 424, errNo: -120, text: "the origin responded with an error", rest: -5997 },
-  origin_unexpected: { status: 424, errNo: -120, text: "the origin's response does not fit the request", rest: -5997 },
-  origin_head_invalid: { status: 424, errNo: -120, text: "the origin's response head is not valid HTTP", rest: -5997 },
+  origin_blocked: unusable("the origin's address is not allowed"),
+  origin_status: unusable("the origin responded with an error"),
+  origin_unexpected: unusable("the origin's response does not fit the request"),
+  origin_head_invalid: unusable("the origin's response head is not valid HTTP"),
   origin_loop: {
     status: 508,
     errNo: -120,
     text: "the request came back to this server: its origins form a loop",
     rest: -5997,
   },
-  origin_redirect: { status: 424, errNo: -120, text: "the origin's redirect may not be followed", rest: -5997 },
+  origin_redirect: unusable("the origin's redirect may not be followed"),
   origin_moved: { status: 302, errNo: -156, text: "the image has moved to another address" },
-  origin_truncated: { status: 424, errNo: -120, text: "the origin's image is truncated", rest: -5997 },
-  origin_too_large: { status: 424, errNo: -120, text: "the origin's image is too large", rest: -5997 },
-  origin_empty: { status: 424, errNo: -120, text: "the origin sent no bytes", rest: -5997 },
-  origin_not_image: { status: 424, errNo: -120, text: "the origin sent data that is not an image", rest: -5997 },
-  origin_type_refused: {
-    status: 424,
-    errNo: -120,
-    text: "the origin's image has a type that is not accepted here",
-    rest: -5997,
-  },
-  origin_hash_wrong: {
-    status: 424,
-    errNo: -120,
-    text: "the origin's image does not match its declared digest",
-    rest: -5997,
-  },
-  origin_encoded: {
-    status: 424,
-    errNo: -120,
-    text: "the origin sent a content encoding that was not requested",
-    rest: -5997,
-  },
+  origin_truncated: unusable("the origin's image is truncated"),
+  origin_too_large: unusable("the origin's image is too large"),
+  origin_empty: unusable("the origin sent no bytes"),
+  origin_not_image: unusable("the origin sent data that is not an image"),
+  origin_type_refused: unusable("the origin's image has a type that is not accepted here"),
+  origin_hash_wrong: unusable("the origin's image does not match its declared digest"),
+  origin_encoded: unusable("the origin sent a content encoding that was not requested"),
   // This server
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
   overloaded: { status: 503, errNo: -902, text: "too many fetches are in progress; try again", rest: -2000 },

@@ -6,15 +6,15 @@ import { HuiyuanError } from "./errors.ts";
 /** Properties that all stores of one vendor share. */
 interface S3Preset {
   /** Default endpoint; `{region}` is replaced. Undefined: the operator must give the endpoint. */
-  readonly endpoint: string | undefined;
+  readonly endpoint?: string;
   /** An example of a region, for messages; undefined if the vendor has no regions or the endpoint alone decides. */
-  readonly regionExample: string | undefined;
+  readonly regionExample?: string;
   /** The region to sign with if none is given; undefined if one must be given. */
-  readonly defaultRegion: string | undefined;
+  readonly defaultRegion?: string;
   /** The position of the bucket's name in the URL. `host-only`: the vendor refuses it in the path. */
   readonly style: "host" | "host-only" | "path";
   /** True if the vendor documents the ETag of an object put whole and unencrypted as its MD5. */
-  readonly isEtagMd5: boolean;
+  readonly isEtagMd5?: boolean;
 }
 
 // Sources: the vendors' pages on S3 compatibility and endpoints.
@@ -28,68 +28,26 @@ const S3_PRESETS = {
     isEtagMd5: true,
   },
   // 阿里云 OSS. Objects uploaded by PostObject have an ETag that looks like an MD5 but is not.
-  oss: {
-    endpoint: "https://s3.oss-{region}.aliyuncs.com",
-    regionExample: "cn-hangzhou",
-    defaultRegion: undefined,
-    style: "host-only",
-    isEtagMd5: false,
-  },
+  oss: { endpoint: "https://s3.oss-{region}.aliyuncs.com", regionExample: "cn-hangzhou", style: "host-only" },
   // 腾讯云 COS. The bucket's name ends in the account's number: example-1250000000.
-  cos: {
-    endpoint: "https://cos.{region}.myqcloud.com",
-    regionExample: "ap-guangzhou",
-    defaultRegion: undefined,
-    style: "host-only",
-    isEtagMd5: false,
-  },
+  cos: { endpoint: "https://cos.{region}.myqcloud.com", regionExample: "ap-guangzhou", style: "host-only" },
   // 华为云 OBS
-  obs: {
-    endpoint: "https://obs.{region}.myhuaweicloud.com",
-    regionExample: "cn-north-4",
-    defaultRegion: undefined,
-    style: "host",
-    isEtagMd5: false,
-  },
+  obs: { endpoint: "https://obs.{region}.myhuaweicloud.com", regionExample: "cn-north-4", style: "host" },
   // 七牛 Kodo through S3. The bucket is its "S3 name", which the console shows. Kodo refuses anonymous requests.
-  kodo: {
-    endpoint: "https://s3.{region}.qiniucs.com",
-    regionExample: "cn-east-1",
-    defaultRegion: undefined,
-    style: "path",
-    isEtagMd5: false,
-  },
+  kodo: { endpoint: "https://s3.{region}.qiniucs.com", regionExample: "cn-east-1", style: "path" },
   // 又拍云
-  upyun: {
-    endpoint: "https://s3.api.upyun.com",
-    regionExample: undefined,
-    defaultRegion: "us-east-1",
-    style: "path",
-    isEtagMd5: false,
-  },
+  upyun: { endpoint: "https://s3.api.upyun.com", defaultRegion: "us-east-1", style: "path" },
   // Backblaze B2
-  b2: {
-    endpoint: "https://s3.{region}.backblazeb2.com",
-    regionExample: "us-west-004",
-    defaultRegion: undefined,
-    style: "path",
-    isEtagMd5: false,
-  },
-  minio: { endpoint: undefined, regionExample: undefined, defaultRegion: "us-east-1", style: "path", isEtagMd5: false },
-  ceph: { endpoint: undefined, regionExample: undefined, defaultRegion: "us-east-1", style: "path", isEtagMd5: true },
+  b2: { endpoint: "https://s3.{region}.backblazeb2.com", regionExample: "us-west-004", style: "path" },
+  minio: { defaultRegion: "us-east-1", style: "path" },
+  ceph: { defaultRegion: "us-east-1", style: "path", isEtagMd5: true },
 } as const satisfies Record<string, S3Preset>;
 
 export type S3PresetName = keyof typeof S3_PRESETS;
 
 export const S3_PRESET_NAMES = Object.keys(S3_PRESETS) as readonly S3PresetName[];
 
-const NO_PRESET: S3Preset = {
-  endpoint: undefined,
-  regionExample: undefined,
-  defaultRegion: "us-east-1",
-  style: "path",
-  isEtagMd5: false,
-};
+const NO_PRESET: S3Preset = { defaultRegion: "us-east-1", style: "path" };
 
 /** The settings of a store, as an operator writes them. An empty text means that the setting is absent. */
 export interface S3PlaceOptions {
@@ -136,7 +94,7 @@ export function s3Place(options: S3PlaceOptions): S3Place {
   return {
     url: `${endpoint.protocol}//${host}${base}${inPath ? `/${bucket}` : ""}`,
     region,
-    isEtagMd5: preset.isEtagMd5,
+    isEtagMd5: preset.isEtagMd5 ?? false,
   };
 }
 

@@ -60,6 +60,10 @@ const MAX_AGENT = 256;
 const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND (@operation IS NULL OR operation = @operation)
   AND (@fileid IS NULL OR fileid = @fileid) AND +at BETWEEN @from AND @to AND id > @after AND id <= @until`;
 
+// The fields of LoggedOperation. Only this program writes the table.
+const COLUMNS = `id, reported_at AS reportedAt, at, bucket AS bucketId, operation, fileid, url, client,
+  user_agent AS userAgent, code, message, bytes, request_id AS requestId`;
+
 export const OPERATIONS_PLAN = {
   name: "operations",
   steps: [
@@ -103,8 +107,8 @@ export const OPERATIONS_PLAN = {
     bounds: `SELECT
         (SELECT id FROM operations WHERE at >= @from ORDER BY at, id LIMIT 1) AS first,
         (SELECT id FROM operations WHERE at <= @to ORDER BY at DESC, id DESC LIMIT 1) AS last`,
-    ascending: `SELECT * FROM operations WHERE ${MATCHES} ORDER BY id LIMIT @limit`,
-    descending: `SELECT * FROM operations WHERE ${MATCHES} ORDER BY id DESC LIMIT @limit`,
+    ascending: `SELECT ${COLUMNS} FROM operations WHERE ${MATCHES} ORDER BY id LIMIT @limit`,
+    descending: `SELECT ${COLUMNS} FROM operations WHERE ${MATCHES} ORDER BY id DESC LIMIT @limit`,
     removeOld: `DELETE FROM operations WHERE id IN
       (SELECT id FROM operations WHERE at < @before ORDER BY at LIMIT ${REMOVED_AT_ONCE})`,
     tooMany: `SELECT bucket, is_failed, entries FROM totals
@@ -210,7 +214,7 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
       for (let window = 0; window < WINDOWS_A_PAGE && at < last && entries.length < limit; window += 1) {
         const range = { after: at, until: at + WINDOW, limit: limit - entries.length };
         const rows = await ledger.read("ascending", { ...matches, ...range });
-        entries.push(...rows.map(toOperation));
+        entries.push(...(rows as unknown as LoggedOperation[])); // as COLUMNS says
         at = entries.length === limit ? entries[limit - 1]!.id : range.until;
       }
       return { entries, next: at < last ? at : undefined };
@@ -224,7 +228,7 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
       for (let until = last; until >= first && entries.length < limit; until -= WINDOW) {
         const range = { after: Math.max(first - 1, until - WINDOW), until, limit: limit - entries.length };
         const rows = await ledger.read("descending", { ...matches, ...range });
-        entries.push(...rows.map(toOperation));
+        entries.push(...(rows as unknown as LoggedOperation[])); // as COLUMNS says
       }
       return entries.reverse();
     },
@@ -269,25 +273,5 @@ function toRow({
     message: message.slice(0, MAX_AGENT),
     bytes,
     requestId: rest.requestId.slice(0, MAX_AGENT),
-  };
-}
-
-function toOperation(row: LedgerRow): LoggedOperation {
-  const text = (name: string) => String(row[name]);
-  return {
-    id: Number(row.id),
-    reportedAt: Number(row.reported_at),
-    at: Number(row.at),
-    bucketId: text("bucket"),
-    // Safe: only this program writes the table.
-    operation: text("operation") as OperationName,
-    fileid: text("fileid"),
-    url: text("url"),
-    client: text("client"),
-    userAgent: text("user_agent"),
-    code: Number(row.code),
-    message: text("message"),
-    bytes: Number(row.bytes),
-    requestId: text("request_id"),
   };
 }

@@ -2,7 +2,7 @@
 // share. Made once for each mirror; it fetches nothing.
 import type { SpoolPool } from "../body/spool/spool-pool.ts";
 import type { Log } from "../core/log.ts";
-import { viaValueOf } from "../origin/exchange/via-headers.ts";
+import { viaValueOf } from "../origin/exchange/request-head.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import { createAdmission } from "./fill/admission.ts";

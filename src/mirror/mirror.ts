@@ -4,7 +4,7 @@
 import type { Cancellation } from "../async/cancellation.ts";
 import { LiveMap } from "../async/live-map.ts";
 import { asHuiyuanError } from "../core/errors.ts";
-import { appendViaHeaders } from "../origin/exchange/via-headers.ts";
+import { appendViaHeaders } from "../origin/exchange/request-head.ts";
 import { type Fill, startFill } from "./fill/fill.ts";
 import { createFillEffects } from "./fill/fill-effects.ts";
 import { isDesynced } from "./fill/fill-end.ts";

@@ -1,7 +1,7 @@
 // Shows how a mirror would handle a request now, by the same checks as fetch() and revalidate(). It contacts no origin,
 // counts nothing and remembers nothing.
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
-import { appendViaHeaders } from "../origin/exchange/via-headers.ts";
+import { appendViaHeaders } from "../origin/exchange/request-head.ts";
 import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
 import type { MissRequest } from "./fill/reader.ts";
 import type { StaleKept } from "./freshness/revalidation.ts";

@@ -3,7 +3,6 @@
 import type { DeclaredDigests, Framing } from "../body/gate/gate.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { DeclaredLife, Key } from "../core/object.ts";
-import type { Desync } from "./dial/desync.ts";
 
 /** The request target at an origin. The rules of the mirror source decide it, never the client alone. */
 export interface OriginTarget {
@@ -73,6 +72,13 @@ export interface OriginAnswer {
   readonly body: OriginBody;
   /** Reports if this may be the response to another request; undefined if that is impossible. */
   readonly desync?: Desync | undefined;
+}
+
+/** Tells whether a response may be another request's. */
+export interface Desync {
+  readonly isRaised: boolean;
+  /** Calls `listener` when the desync is raised, at once if it already was. One listener. */
+  onRaised(listener: () => void): void;
 }
 
 /** A body that is paused until it is started. Its owner calls `start` once, or `destroy`. */

@@ -11,8 +11,8 @@ import {
   storeWithDraft,
   type UploadedFile,
   type UploadTarget,
+  type VerifyDecodable,
 } from "./store.ts";
-import type { VerifyDecodable } from "./verify-decodable.ts";
 
 /**
  * Undefined if the bucket has no such object, or only a damaged one; reading it has quarantined it. Throws

@@ -4,6 +4,7 @@ import type { Bucket } from "../bucket/contract/bucket.ts";
 import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
+import { createExchangeLimit } from "../origin/dial/lifetime.ts";
 
 export interface KnownMd5 {
   /** Lower-case hex; undefined if the object is gone. Throws store_failed, store_corrupt, overloaded. */
@@ -19,27 +20,12 @@ const MAX_WAITING = 1_000;
 export function createKnownMd5(): KnownMd5 {
   const known = new Map<string, string>();
   const running = new Map<string, Promise<string | undefined>>();
-  const waiters: (() => void)[] = [];
-  let active = 0;
-
-  async function acquire(): Promise<void> {
-    if (active < MAX_READS) {
-      active += 1;
-      return;
-    }
-    if (waiters.length >= MAX_WAITING)
-      throw new HuiyuanError("overloaded", "Cannot compute an MD5: too many requests wait for one");
-    await new Promise<void>((resolve) => waiters.push(resolve));
-  }
-
-  function release(): void {
-    const next = waiters.shift();
-    if (next === undefined) active -= 1;
-    else next();
-  }
+  const reads = createExchangeLimit(MAX_READS);
 
   async function make(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined> {
-    await acquire();
+    if (running.size >= MAX_READS + MAX_WAITING)
+      throw new HuiyuanError("overloaded", "Cannot compute an MD5: too many requests wait for one");
+    const release = await reads.take();
     try {
       const md5 = await bucket.digest(info, "md5");
       if (md5 !== undefined) remember(info.hashes.sha256, md5);

@@ -1,13 +1,15 @@
-// Stores a received file in its bucket. Refuses a file that is no image, that differs from the declared digests, or
-// whose name is taken.
-import type { Bucket } from "../bucket/contract/bucket.ts";
-import { describeObject, uploadedAt } from "../bucket/contract/bucket.ts";
-import { HuiyuanError } from "../core/errors.ts";
-import type { Key, ObjectInfo } from "../core/object.ts";
+// Receives a file into a spool, decodes it, and stores it in its bucket. Refuses a file that is no image, that differs
+// from the declared digests, or whose name is taken.
+
+import type { Readable } from "node:stream";
+import { createGate } from "../body/gate/gate.ts";
+import type { Spool, WholeBody } from "../body/spool/spool.ts";
+import { type Bucket, describeObject, uploadedAt } from "../bucket/contract/bucket.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import type { ImageFacts, Key, ObjectInfo } from "../core/object.ts";
+import type { Renderer } from "../image/renderer.ts";
 import type { MakeOutboxDraft, OutboxDraft } from "./callback/callback.ts";
 import type { FormFields } from "./form.ts";
-import type { Received } from "./receive.ts";
-import type { VerifyDecodable } from "./verify-decodable.ts";
 
 /** The bucket of an upload. `put` and `copy` also notify the caches above the bucket. */
 export interface UploadTarget extends Pick<Bucket, "put" | "copy"> {
@@ -108,4 +110,74 @@ export function existsError(fileid: Key): HuiyuanError {
 /** An empty field declares nothing. */
 function differs(declared: string | undefined, found: string | undefined): boolean {
   return declared !== undefined && declared !== "" && declared.trim().toLowerCase() !== found;
+}
+
+/** A received file. Its body belongs to the spool and is gone once nothing holds the spool. */
+export interface Received {
+  readonly body: WholeBody;
+  /** Undefined if the file is no whole image. */
+  readonly image: ImageFacts | undefined;
+}
+
+/**
+ * Receives the file part of a form into a spool and checks the image's structure on the way, without holding the whole
+ * file in memory. Throws `tooLarge` beyond `maxBytes`, the stream's error, store_full and store_failed. The caller owns
+ * the spool.
+ */
+export async function receiveFile(
+  file: Readable,
+  { spool, maxBytes, tooLarge }: { readonly spool: Spool; readonly maxBytes: number; readonly tooLarge: ErrorCode },
+): Promise<Received> {
+  const gate = createGate();
+  try {
+    for await (const chunk of file as AsyncIterable<Buffer>) {
+      if (spool.received + chunk.byteLength > maxBytes) {
+        throw new HuiyuanError(tooLarge, `Cannot accept the file: more than ${maxBytes} bytes`);
+      }
+      gate.push(chunk);
+      if (!spool.write(chunk)) await spool.drained();
+    }
+  } catch (error) {
+    // If the form fails, it destroys the file with a coded error, but the parser's own error may be thrown first.
+    const known = error instanceof HuiyuanError ? error : asHuiyuanError(file.errored ?? error);
+    spool.fail(known);
+    throw known;
+  }
+  // The form's boundary has ended the file, as the last chunk of a chunked body would.
+  const verdict = gate.verdict({ framing: "chunked", isFramingWhole: true, isHashRight: true });
+  return { body: await spool.finish(), image: verdict.kind === "whole" ? verdict.image : undefined };
+}
+
+export interface Candidate {
+  readonly fileid: Key;
+  /** Bytes. */
+  readonly size: number;
+  readonly image: ImageFacts;
+  /** Called once, when a renderer is free. */
+  readonly load: () => Promise<WholeBody["content"]>;
+}
+
+/**
+ * Decodes an uploaded image before it is stored, because magic bytes and structure do not show whether there are
+ * pixels. An image that is too large to be processed is accepted undecoded. Throws upload_not_image, render_overloaded,
+ * render_failed, store_failed and the errors of `load`.
+ */
+export type VerifyDecodable = (candidate: Candidate) => Promise<void>;
+
+/** The image is too large for the decoder or for its time limit, so nothing is known about its pixels. */
+const UNDECIDED: readonly ErrorCode[] = ["image_too_large", "image_too_heavy", "render_timeout"];
+
+export function createVerifyDecodable(renderer: Pick<Renderer, "verify">): VerifyDecodable {
+  return async ({ fileid, ...image }) => {
+    try {
+      // Never aborted: the file is stored even if the client disconnects after sending it.
+      const { signal } = new AbortController();
+      await renderer.verify({ ...image, signal });
+    } catch (error) {
+      const known = asHuiyuanError(error);
+      if (UNDECIDED.includes(known.code)) return;
+      if (known.code !== "image_not_processable") throw known;
+      throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": ${known.message}`, { cause: known });
+    }
+  };
 }

@@ -8,13 +8,13 @@ import { withTransparentErrors } from "../mirror/fill/transparent-errors.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
 import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
 import { type Budget, createBudget, type Traffic } from "../origin/guard/budget.ts";
-import { guardOrigin } from "../origin/guard/guarded.ts";
-import { healthOf, type Named, type OriginHealth } from "../origin/guard/health.ts";
-import type { HttpOriginOptions } from "../origin/kinds/http-origin.ts";
+import { guardOrigin, healthOf, type OriginHealth } from "../origin/guard/guarded.ts";
+import { createHttpOrigin } from "../origin/kinds/http-origin.ts";
+import type { HttpOriginRules } from "../origin/kinds/http-rules.ts";
 import { createProbe, type Probe, type ProbeOptions } from "../origin/kinds/probe.ts";
-import { createQiniu, type QiniuOptions, qiniuRules } from "../origin/kinds/qiniu.ts";
-import { createS3, type S3Options, s3Rules } from "../origin/kinds/s3.ts";
-import { createSite, type SiteOptions, siteRules } from "../origin/kinds/site.ts";
+import { qiniuRules } from "../origin/kinds/qiniu.ts";
+import { s3Rules } from "../origin/kinds/s3.ts";
+import { siteRules } from "../origin/kinds/site.ts";
 import type { Origin } from "../origin/origin.ts";
 import { fingerprintOf } from "../settings/fingerprint.ts";
 import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../settings/schema/schema.ts";
@@ -41,10 +41,11 @@ const BUDGET_WAIT_MS = 5_000;
 
 export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const origins = createReloadCache<Origin>();
-  const budgets = createReloadCache<Named<Budget>>();
-  const breakers = createReloadCache<Named<Breaker>>();
+  const budgets = createReloadCache<Budget>();
+  const breakers = createReloadCache<Breaker>();
   const all: readonly ReloadCache<unknown>[] = [budgets, breakers];
   const now = () => performance.now();
+  const { log } = parts;
 
   function guarded(settings: OriginSettings, source: MirrorSettings, traffic: Traffic): Origin {
     // Standby, weight and request rates do not change the origin itself.
@@ -53,20 +54,18 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const name = nameOf(settings);
     const { breaker: rules, timeouts } = source;
     const origin = origins.take(fingerprintOf(place, bounds, timeouts), () => makeOrigin(settings, source, parts));
-    const budget = budgets.take(fingerprintOf(place, bounds), () => ({
-      name,
-      value: createBudget({ rules: { ...bounds, waitMs: BUDGET_WAIT_MS }, name, now, log: parts.log }),
-    }));
-    const breaker = breakers.take(fingerprintOf(place, rules), () => ({
-      name,
-      value: createBreaker({
+    const budget = budgets.take(fingerprintOf(place, bounds), () =>
+      createBudget({ rules: { ...bounds, waitMs: BUDGET_WAIT_MS }, name, now, log }),
+    );
+    const breaker = breakers.take(fingerprintOf(place, rules), () =>
+      createBreaker({
         rules: { failures: rules.failures, withinMs: rules.within, openMs: rules.open },
         name,
         now,
-        log: parts.log,
+        log,
       }),
-    }));
-    return guardOrigin(origin, { breaker: breaker.value, budget: budget.value, traffic });
+    );
+    return guardOrigin(origin, { breaker, budget, traffic });
   }
 
   return {
@@ -97,57 +96,25 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
 
 function makeOrigin(settings: OriginSettings, { timeouts }: MirrorSettings, parts: OriginParts): Origin {
   const { userAgent, serverId, log, meter } = parts;
-  const http = { timeouts, userAgent, serverId, log, onRetry: meter.retried };
-  switch (settings.type) {
-    case "site":
-      return createSite(siteOptions(settings, http));
-    case "qiniu":
-      return createQiniu(qiniuOptions(settings, http));
-    case "s3":
-      return createS3(s3Options(settings, http));
-  }
+  const { allowPrivate, connections } = settings;
+  const options = { allowPrivate, connections, timeouts, userAgent, serverId, log, onRetry: meter.retried };
+  return createHttpOrigin(options, rulesOf(settings));
 }
 
 /** Sends single requests to an origin of the settings, with its headers and credentials. Throws settings_invalid. */
-export function probeOrigin(
-  settings: OriginSettings,
-  options: Omit<ProbeOptions, "allowPrivate"> & Pick<OriginParts, "log">,
-): Probe {
-  const rules = () => {
-    switch (settings.type) {
-      case "site":
-        return siteRules(siteOptions(settings, options));
-      case "qiniu":
-        return qiniuRules(qiniuOptions(settings, options));
-      case "s3":
-        return s3Rules(s3Options(settings, options));
-    }
-  };
-  return createProbe({ ...options, allowPrivate: settings.allowPrivate }, rules());
+export function probeOrigin(settings: OriginSettings, options: Omit<ProbeOptions, "allowPrivate">): Probe {
+  return createProbe({ ...options, allowPrivate: settings.allowPrivate }, rulesOf(settings));
 }
 
-/** Options that all origins share. */
-type HttpParts = Pick<SiteOptions, "timeouts" | "userAgent" | "serverId" | "log" | "onRetry">;
-
-function siteOptions(settings: SiteOriginSettings, http: HttpParts): SiteOptions {
-  const { url, host, referer } = settings;
-  return { ...httpOptions(settings, http), url, host, referer, headers: siteHeaders(settings) };
-}
-
-function qiniuOptions(settings: Extract<OriginSettings, { type: "qiniu" }>, http: HttpParts): QiniuOptions {
-  const { domain, private: isPrivate, accessKey, secretKey, referer } = settings;
-  return { ...httpOptions(settings, http), domain, private: isPrivate, accessKey, secretKey, referer };
-}
-
-function s3Options(settings: Extract<OriginSettings, { type: "s3" }>, http: HttpParts): S3Options {
-  const { preset, endpoint, region, bucket, pathStyle, prefix, accessKeyId, secretAccessKey } = settings;
-  const place = { preset, endpoint, region, bucket, pathStyle, prefix };
-  return { ...httpOptions(settings, http), ...place, accessKeyId, secretAccessKey };
-}
-
-function httpOptions({ allowPrivate, connections }: OriginSettings, http: HttpParts): HttpOriginOptions {
-  const { timeouts, userAgent, serverId, log, onRetry } = http;
-  return { allowPrivate, connections, timeouts, userAgent, serverId, log, ...(onRetry && { onRetry }) };
+function rulesOf(settings: OriginSettings): HttpOriginRules {
+  switch (settings.type) {
+    case "site":
+      return siteRules({ ...settings, headers: siteHeaders(settings) });
+    case "qiniu":
+      return qiniuRules(settings);
+    case "s3":
+      return s3Rules(settings);
+  }
 }
 
 function siteHeaders({ headers, basicAuth }: SiteOriginSettings): Readonly<Record<string, string>> {

@@ -22,7 +22,7 @@ import type { Settings } from "../settings/schema/schema.ts";
 import { createKnownMd5 } from "../upload/known-md5.ts";
 import { createSliceFolder } from "../upload/slices/slice-folder.ts";
 import { openSlices, type Slices } from "../upload/slices/slices.ts";
-import { createVerifyDecodable } from "../upload/verify-decodable.ts";
+import { createVerifyDecodable } from "../upload/store.ts";
 import { type Accounts, createAccounts } from "./accounts.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";

@@ -18,7 +18,7 @@ import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
 import type { VariantParts } from "../mirror/variants/running-renders.ts";
 import { createVariants, type VariantsOptions } from "../mirror/variants/variants.ts";
-import type { OriginHealth } from "../origin/guard/health.ts";
+import type { OriginHealth } from "../origin/guard/guarded.ts";
 import type { Origin } from "../origin/origin.ts";
 import { type Binding, bindDomains } from "../settings/domains.ts";
 import { fingerprintOf } from "../settings/fingerprint.ts";

@@ -1,10 +1,10 @@
 // The contract of every kind of origin, for any server behaviour. A new kind is one line in the table.
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import type { HttpOriginOptions } from "../../src/origin/kinds/http-origin.ts";
-import { createQiniu } from "../../src/origin/kinds/qiniu.ts";
-import { createS3 } from "../../src/origin/kinds/s3.ts";
-import { createSite } from "../../src/origin/kinds/site.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "../../src/origin/kinds/http-origin.ts";
+import { qiniuRules } from "../../src/origin/kinds/qiniu.ts";
+import { s3Rules } from "../../src/origin/kinds/s3.ts";
+import { siteRules } from "../../src/origin/kinds/site.ts";
 import type { Origin } from "../../src/origin/origin.ts";
 import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../helpers/inside-hosts.ts";
 import {
@@ -30,33 +30,40 @@ interface Kind {
 const KINDS: readonly Kind[] = [
   {
     name: "site",
-    open: (url, options) => createSite({ url, headers: { Authorization: "Basic c2VjcmV0" }, ...options }),
+    open: (url, options) =>
+      createHttpOrigin(options, siteRules({ url, headers: { Authorization: "Basic c2VjcmV0" }, ...options })),
     follows: true,
     secrets: /c2VjcmV0/,
   },
   {
     name: "qiniu, public",
-    open: (domain, options) => createQiniu({ domain, private: false, ...options }),
+    open: (domain, options) => createHttpOrigin(options, qiniuRules({ domain, private: false, ...options })),
     follows: true,
     secrets: /token/,
   },
   {
     name: "qiniu, private",
     open: (domain, options) =>
-      createQiniu({ domain, private: true, accessKey: "QINIU_AK", secretKey: "QINIU_SK", ...options }),
+      createHttpOrigin(
+        options,
+        qiniuRules({ domain, private: true, accessKey: "QINIU_AK", secretKey: "QINIU_SK", ...options }),
+      ),
     follows: true,
     secrets: /token=|QINIU_/,
   },
   {
     name: "s3, public",
-    open: (endpoint, options) => createS3({ endpoint, bucket: "pictures", ...options }),
+    open: (endpoint, options) => createHttpOrigin(options, s3Rules({ endpoint, bucket: "pictures", ...options })),
     follows: false,
     secrets: /Signature/,
   },
   {
     name: "s3, with keys",
     open: (endpoint, options) =>
-      createS3({ endpoint, bucket: "pictures", accessKeyId: "S3_AK", secretAccessKey: "S3_SK", ...options }),
+      createHttpOrigin(
+        options,
+        s3Rules({ endpoint, bucket: "pictures", accessKeyId: "S3_AK", secretAccessKey: "S3_SK", ...options }),
+      ),
     follows: false,
     secrets: /Signature|S3_[AS]K/,
   },

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { gbkPath } from "../../src/cli/doctor/gbk.ts";
+import { gbkPath } from "../../src/cli/doctor/check-names.ts";
 import { parseSettings } from "../../src/settings/load.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg, noisyPng } from "../helpers/images.ts";

@@ -1,8 +1,8 @@
 // An origin `site` with short deadlines in front of a scripted origin, and a sink that collects a body's events.
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
-import type { OriginTimeouts } from "../../src/origin/kinds/http-origin.ts";
-import { createSite, type SiteOptions } from "../../src/origin/kinds/site.ts";
+import { createHttpOrigin, type HttpOriginOptions, type OriginTimeouts } from "../../src/origin/kinds/http-origin.ts";
+import { type SiteOptions, siteRules } from "../../src/origin/kinds/site.ts";
 import type {
   NotModified,
   Origin,
@@ -18,9 +18,11 @@ const PATIENT: OriginTimeouts = { connect: 3000, firstByte: 3000, idle: 3000, to
 /** A site at `url`; private addresses are allowed unless `options` says otherwise. */
 export function siteAt(
   url: string,
-  options: Partial<Omit<SiteOptions, "timeouts">> & { readonly timeouts?: Partial<OriginTimeouts> } = {},
+  options: Partial<Omit<SiteOptions & HttpOriginOptions, "timeouts">> & {
+    readonly timeouts?: Partial<OriginTimeouts>;
+  } = {},
 ): Origin {
-  return createSite({
+  const site = {
     url,
     allowPrivate: true,
     connections: 8,
@@ -29,7 +31,8 @@ export function siteAt(
     log: SILENT_LOG,
     ...options,
     timeouts: { ...PATIENT, ...options.timeouts },
-  });
+  };
+  return createHttpOrigin(site, siteRules(site));
 }
 
 /** A GET request for `key` with a limit of 1 MiB; `changes` override its fields. */

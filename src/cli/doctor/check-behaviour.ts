@@ -1,8 +1,8 @@
 // Checks how the origin answers other requests for one whole image: a repeated GET, HEAD, a range, conditions,
 // compression, a query, and another Accept.
 import type { Probe, ProbeReply, ProbeRequest } from "../../origin/kinds/probe.ts";
-import type { Fetched } from "./check-samples.ts";
 import { type Finding, type Hints, type Notes, originFailure } from "./finding.ts";
+import type { Fetched } from "./samples.ts";
 
 interface Check {
   readonly id: string;

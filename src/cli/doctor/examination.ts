@@ -1,12 +1,12 @@
 // Runs all checks of one origin, within limits of time and bytes. It prints nothing.
-import type { Probe } from "../../origin/kinds/probe.ts";
+
+import { randomBytes } from "node:crypto";
+import { toKey } from "../../core/object.ts";
+import type { Probe, ProbedConnection, ProbeReply } from "../../origin/kinds/probe.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
-import { checkConnection } from "./check-connection.ts";
-import { checkMissing } from "./check-missing.ts";
 import { checkNames } from "./check-names.ts";
-import { checkSamples } from "./check-samples.ts";
-import { formatBytes, type Notes, originFailure } from "./finding.ts";
-import { findSample, type Sample, targetOf } from "./samples.ts";
+import { type Finding, formatBytes, formatMs, meaningOf, type Notes, originFailure } from "./finding.ts";
+import { checkSamples, findSample, type Sample, targetOf } from "./samples.ts";
 
 export interface ExaminationOptions {
   readonly originUrl: string;
@@ -85,4 +85,91 @@ async function samplesOf(
   const means = "Name one or more for a closer check: huiyuan doctor URL images/a.jpg";
   notes.say({ id: "sample", severity: "warning", found: "the home page shows no image below this URL", means });
   return [];
+}
+
+const SOON_MS = 21 * 86_400_000;
+const SLOW_MS = 1_000;
+
+/**
+ * Checks if the origin can be reached, how fast it connects, and its TLS certificate. False if it cannot be reached, so
+ * further checks make no sense.
+ */
+async function checkConnection(probe: Probe, notes: Notes, now: number): Promise<boolean> {
+  notes.doing("connecting");
+  try {
+    const connection = await probe.connect();
+    notes.say(assessConnection(connection));
+    notes.say(assessTls(connection.tls, now));
+    return true;
+  } catch (error) {
+    const { code, message } = originFailure(error, notes);
+    const means = meaningOf(code, 0);
+    notes.say({ id: "connection", severity: "problem", found: `${message} (${code})`, ...(means && { means }) });
+    return false;
+  }
+}
+
+function assessConnection({ address, milliseconds }: ProbedConnection): Finding {
+  const found = `connects to ${address} in ${formatMs(milliseconds)}`;
+  if (milliseconds < SLOW_MS) return { id: "connection", severity: "good", found };
+  const means = "Every new connection takes this time, and timeouts.connect is 3s.";
+  return { id: "connection", severity: "warning", found, means };
+}
+
+function assessTls(tls: ProbedConnection["tls"], now: number): Finding {
+  if (tls === undefined) {
+    const means = "Others on the network path can read and change images. Use https if the origin supports it.";
+    return { id: "tls", severity: "note", found: "plain http, no TLS", means };
+  }
+  const until = Number.isNaN(tls.validTo) ? "an unknown day" : new Date(tls.validTo).toISOString().slice(0, 10);
+  const found = `${tls.protocol}, certificate by ${tls.issuer}, valid until ${until}`;
+  if (tls.validTo - now > SOON_MS) return { id: "tls", severity: "good", found };
+  const means = "After it has expired, every fetch from this origin fails.";
+  return { id: "tls", severity: "warning", found, means };
+}
+
+/** Checks the answer to an image that does not exist. The mirror treats only 404 and 410 as absence. */
+async function checkMissing(probe: Probe, notes: Notes): Promise<void> {
+  const name = `huiyuan-doctor-${randomBytes(6).toString("hex")}.jpg`;
+  notes.doing(`GET /${name}, which does not exist`);
+  try {
+    notes.say(assessMissing(await probe.ask({ method: "GET", target: probe.target(toKey(name), "") })));
+  } catch (error) {
+    const { code } = originFailure(error, notes);
+    const means = "Clients that request a missing image get 424 instead of 404.";
+    notes.say({ id: "missing", severity: "warning", found: `a missing image is not answered (${code})`, means });
+  }
+}
+
+function assessMissing({ status, verdict, hops }: ProbeReply): Finding {
+  const id = "missing";
+  const through = hops.length > 1 ? ` after a redirect to ${hops.at(-1)?.url}` : "";
+  if (verdict === "absent") return { id, severity: "good", found: `a missing image is ${status}${through}` };
+  if (verdict === "whole" || verdict === "suspect") {
+    return {
+      id,
+      severity: "problem",
+      found: `a missing image is answered with ${status} and a picture${through}`,
+      means:
+        "That picture would be stored under every invented name, and new images would never appear. The origin must answer 404; `fallbackKey` serves a picture of your own with it.",
+    };
+  }
+  if (status === 200) {
+    return {
+      id,
+      severity: "problem",
+      found: `a missing image is answered with 200 and a body that is not an image${through}`,
+      means:
+        "Such pages are never stored, but clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.",
+    };
+  }
+  const isGuarded = status === 403;
+  return {
+    id,
+    severity: "warning",
+    found: `a missing image is ${status} (${verdict})${through}`,
+    means: isGuarded
+      ? "Clients get 424 instead of 404. Object stores answer 403 if the key may read but not list: allow it to list the bucket."
+      : "Clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.",
+  };
 }

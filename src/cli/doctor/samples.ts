@@ -1,8 +1,10 @@
-// Reads the sample images of the command line, or finds one on the home page.
+// Reads the sample images of the command line, or finds one on the home page. Fetches each as the mirror does, checks
+// if it is a whole image, and reports peculiarities of the answers.
 import { HuiyuanError } from "../../core/errors.ts";
-import { isKey, type Key, toKey } from "../../core/object.ts";
-import type { Probe } from "../../origin/kinds/probe.ts";
+import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
+import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
 import { pictureOn } from "../find-picture.ts";
+import { type Finding, formatBytes, formatMs, type Hints, meaningOf, type Notes, originFailure } from "./finding.ts";
 
 /** `gbk`: the path is not UTF-8, so no key can have it. */
 export type Sample =
@@ -57,3 +59,146 @@ export async function findSample(probe: Probe, originUrl: string): Promise<Sampl
 export function targetOf(sample: Sample, probe: Probe): string {
   return sample.kind === "key" ? probe.target(sample.path, sample.query) : probe.rawTarget(sample.rawPath);
 }
+
+/** A sample that is a whole image. */
+export interface Fetched {
+  readonly sample: Sample;
+  readonly target: string;
+  readonly reply: ProbeReply;
+}
+
+const SLOW_HEAD_MS = 3_000;
+const LONG_FIRST_BYTE_MS = 30_000;
+
+/** Returns the samples that are whole images, in order. */
+export async function checkSamples(
+  probe: Probe,
+  samples: readonly Sample[],
+  notes: Notes,
+): Promise<readonly Fetched[]> {
+  const good: Fetched[] = [];
+  for (const sample of samples) {
+    const target = targetOf(sample, probe);
+    notes.doing(`GET ${sample.name}`);
+    try {
+      const reply = await probe.ask({ method: "GET", target });
+      notes.say(assessSample(sample, reply));
+      if (reply.verdict === "whole") good.push({ sample, target, reply });
+    } catch (error) {
+      const { code, message } = originFailure(error, notes);
+      const means = meaningOf(code, 0);
+      notes.say({ id: "image", severity: "problem", found: `${message} (${code})`, ...(means && { means }) });
+    }
+  }
+  const replies = good.map(({ reply }) => reply);
+  if (replies.length === 0) return good;
+  for (const summarize of [
+    summarizeFraming,
+    summarizeTypes,
+    summarizeRedirects,
+    summarizeCookies,
+    summarizeVary,
+    summarizeCacheControl,
+    summarizeValidators,
+    summarizeSpeed,
+  ]) {
+    const finding = summarize(replies, notes.hints);
+    if (finding !== undefined) notes.say(finding);
+  }
+  return good;
+}
+
+function assessSample({ name }: Sample, reply: ProbeReply): Finding {
+  const { status, verdict, bytes, image, headMs, bodyMs } = reply;
+  const times = `head in ${formatMs(headMs)}, body in ${formatMs(bodyMs)}`;
+  if (verdict === "whole") {
+    const sides = image?.width === undefined ? "" : ` of ${image.width} × ${image.height}`;
+    const found = `${name}: a whole ${image?.format ?? "image"}${sides}, ${formatBytes(bytes)}; ${times}`;
+    return { id: "image", severity: "good", found };
+  }
+  const means = meaningOf(verdict, status);
+  const severity = verdict === "suspect" || verdict === "absent" ? "warning" : "problem";
+  return { id: "image", severity, found: `${name}: ${status}, ${verdict}; ${times}`, ...(means && { means }) };
+}
+
+type Summarize = (replies: readonly ProbeReply[], hints: Hints) => Finding | undefined;
+
+const headerOf = ({ headers }: ProbeReply, name: string) => {
+  const value = headers[name];
+  return typeof value === "object" ? value.join(", ") : value;
+};
+
+const summarizeFraming: Summarize = (replies) => {
+  const framings = [...new Set(replies.map(({ framing }) => framing))];
+  const found = `bodies are delimited by ${framings.join(" and ")}`;
+  if (!framings.includes("close")) return { id: "framing", severity: "good", found };
+  const means =
+    "If the connection ends a body, a truncated body looks complete. Then only formats with an end marker are stored: no TIFF, HEIC or ICO. A Content-Length solves this.";
+  return { id: "framing", severity: "warning", found, means };
+};
+
+const summarizeTypes: Summarize = (replies) => {
+  const wrong = replies.flatMap((reply) => {
+    const declared = headerOf(reply, "content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+    const right = reply.image === undefined ? undefined : MEDIA_TYPES[reply.image.format];
+    const isSame = declared === right || (declared === "image/jpg" && right === "image/jpeg");
+    return right === undefined || isSame ? [] : [`${declared ?? "nothing"} for ${right}`];
+  });
+  if (wrong.length === 0) return undefined;
+  const means = "Nothing to do: the mirror detects the type from the bytes, and sends the right one.";
+  return { id: "types", severity: "note", found: `wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means };
+};
+
+const summarizeRedirects: Summarize = (replies) => {
+  const moved = replies.find(({ hops }) => hops.length > 1);
+  if (moved === undefined) return undefined;
+  const found = `redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`;
+  const means =
+    "At most five redirects are followed, never from https to http. Set the last URL as the origin to save a round trip each fetch.";
+  return { id: "redirects", severity: "note", found, means };
+};
+
+const summarizeCookies: Summarize = (replies) => {
+  if (!replies.some((reply) => headerOf(reply, "set-cookie") !== undefined)) return undefined;
+  const means = "The image is stored without the cookie. Do not mirror images that differ by cookie.";
+  return { id: "cookies", severity: "warning", found: "images come with Set-Cookie", means };
+};
+
+const summarizeVary: Summarize = (replies) => {
+  const names = replies.flatMap((reply) => (headerOf(reply, "vary") ?? "").toLowerCase().split(/[\s,]+/));
+  const odd = [...new Set(names)].filter((name) => !["", "accept-encoding", "origin"].includes(name));
+  if (odd.length === 0) return undefined;
+  const means = "The answer to `Accept: */*` without cookies is stored for all clients. Other variants are lost.";
+  return { id: "vary", severity: "warning", found: `Vary: ${odd.join(", ")}`, means };
+};
+
+const summarizeCacheControl: Summarize = (replies) => {
+  const values = [...new Set(replies.map((reply) => headerOf(reply, "cache-control")).filter((value) => value))];
+  if (values.length === 0) return undefined;
+  const means =
+    "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guide-freshness.md).";
+  return { id: "life", severity: "note", found: `Cache-Control: ${values.join(" | ").slice(0, 200)}`, means };
+};
+
+const summarizeValidators: Summarize = (replies) => {
+  const has = (name: string) => replies.every((reply) => headerOf(reply, name) !== undefined);
+  const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
+  const found = `validators and digests: ${there.join(", ") || "none"}`;
+  if (has("etag") || has("last-modified")) return { id: "validators", severity: "good", found };
+  const means = "Without ETag and Last-Modified, each revalidation transfers the whole image.";
+  return { id: "validators", severity: "note", found, means };
+};
+
+const summarizeSpeed: Summarize = (replies, hints) => {
+  const heads = replies.map(({ headMs }) => headMs).toSorted((a, b) => a - b);
+  const slowest = heads.at(-1);
+  if (slowest === undefined) return undefined;
+  const large = replies.filter(({ bytes, bodyMs }) => bytes > 50_000 && bodyMs > 0);
+  const rate = Math.max(0, ...large.map(({ bytes, bodyMs }) => (bytes * 1_000) / bodyMs));
+  const median = heads[Math.floor(heads.length / 2)] ?? slowest;
+  const found = `heads in ${formatMs(median)} (median), ${formatMs(slowest)} at most${rate > 0 ? `; ${formatBytes(rate)}/s` : ""}`;
+  if (slowest < SLOW_HEAD_MS) return { id: "speed", severity: "good", found };
+  hints.firstByte = LONG_FIRST_BYTE_MS;
+  const means = "Fetches fail after timeouts.firstByte (10s): the proposal allows more.";
+  return { id: "speed", severity: "warning", found, means };
+};

@@ -1,7 +1,6 @@
 // Renders the page of the sample site: a gallery of pictures from the mirror, and a switch that stops the origin. The
 // HTML is self-contained, in two languages; it works without its script, which only adds figures.
-import type { SamplePicture } from "./sample-pictures.ts";
-import { type Processed, processedSamples } from "./sample-processing.ts";
+import { type Processed, processedSamples, type SamplePicture } from "./sample-pictures.ts";
 
 /** Content of the page. renderSamplePage() escapes all of it. */
 export interface SamplePage {

@@ -1,6 +1,7 @@
 // The sample origin of `huiyuan try`: a small picture site on loopback. Its page can stop it, to show that the mirror
 // still serves the pictures. It knows only the mirror's URLs.
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -54,13 +55,7 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Sampl
 }
 
 async function listen(server: Server, options: SampleSiteOptions): Promise<AddressInfo> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port, options.host, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
+  await once(server.listen(options.port, options.host), "listening"); // an error rejects it
   return server.address() as AddressInfo; // a TCP listener's address is never a string
 }
 

@@ -6,7 +6,7 @@ import { SettingsFaults } from "../../settings/faults.ts";
 import { parseSettings } from "../../settings/load.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
 import { makeToken } from "../../sign/token.ts";
-import { SAMPLE_ALIAS } from "./sample-processing.ts";
+import { SAMPLE_ALIAS } from "./sample-pictures.ts";
 
 export interface TrialKeys {
   readonly secretId: string;

@@ -10,11 +10,7 @@ export interface Uploaded {
   /** Your server's answer to the callback, parsed. Absent without a callback. */ readonly callback?: unknown;
 }
 
-export interface Copied {
-  readonly fileid: string;
-  readonly downloadUrl: string;
-  readonly url: string;
-}
+export type Copied = Pick<Uploaded, "fileid" | "downloadUrl" | "url">;
 
 export interface ImageStat {
   readonly fileid: string;

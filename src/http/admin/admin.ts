@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { Log } from "../../core/log.ts";
-import type { ApiEnv } from "../api/env.ts";
+import type { ApiEnv } from "../api/calls.ts";
 import type { Readiness } from "./readiness.ts";
 
 export interface AdminOptions {

@@ -5,7 +5,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { MirrorMeter } from "../../mirror/meter.ts";
 import type { VariantMeter } from "../../mirror/variants/running-renders.ts";
-import type { OriginHealth } from "../../origin/guard/health.ts";
+import type { OriginHealth } from "../../origin/guard/guarded.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
@@ -58,6 +58,18 @@ export function createMetrics(): Metrics {
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
     new Gauge({ name: `huiyuan_${name}`, help, labelNames, registers });
 
+  let sources: MetricSources | undefined;
+  /** A gauge whose value is read at each scrape. */
+  const read = (name: string, help: string, value: (from: MetricSources) => number) =>
+    new Gauge({
+      name: `huiyuan_${name}`,
+      help,
+      registers,
+      collect() {
+        if (sources !== undefined) this.set(value(sources));
+      },
+    });
+
   const requestSeries = counter("requests_total", "Downloads by outcome and the tier they were answered from", [
     "outcome",
     "tier",
@@ -69,8 +81,8 @@ export function createMetrics(): Metrics {
     "code",
   ]);
   const uploadedBytes = counter("uploaded_bytes_total", "Bytes of images that were uploaded");
-  const uploadsRunning = gauge("uploads_running", "Uploads that are running");
-  const sliceUploads = gauge("slice_uploads", "Slice uploads that are not complete");
+  read("uploads_running", "Uploads that are running", (from) => from.uploads());
+  read("slice_uploads", "Slice uploads that are not complete", (from) => from.sliceUploads());
   const fills = counter("fills_total", "Fetches begun at an origin");
   const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
   const refreshes = counter("refreshes_total", "Revalidations of stored images at their origin, by outcome", [
@@ -113,24 +125,29 @@ export function createMetrics(): Metrics {
   const rendersCollapsed = counter("renders_collapsed_total", "Requests that joined a running render");
   const variantsStored = counter("variants_stored_total", "Processed images stored");
   const variantsNotStored = counter("variants_not_stored_total", "Processed images that could not be stored");
-  const rendersRunning = gauge("renders_running", "Renders that are running");
-  const rendersWaiting = gauge("renders_waiting", "Renders that wait for a slot");
-  const fillsRunning = gauge("fills_running", "Fetches that are running");
-  const storingDepth = gauge("storing_depth", "Images that wait to be stored");
-  const storingAge = gauge("storing_age_seconds", "Age of the oldest image that waits to be stored");
+  read("renders_running", "Renders that are running", (from) => from.renders().running);
+  read("renders_waiting", "Renders that wait for a slot", (from) => from.renders().waiting);
+  read("fills_running", "Fetches that are running", (from) => from.fills());
+  read("storing_depth", "Images that wait to be stored", (from) => from.storing().depth);
+  read(
+    "storing_age_seconds",
+    "Age of the oldest image that waits to be stored",
+    (from) => from.storing().oldestMs / 1_000,
+  );
   const damaged = gauge("damaged_objects", "Uploaded images whose stored bytes are damaged: they are answered 500");
-  const memoryBytes = gauge("memory_tier_bytes", "Bytes in the memory tier");
-  const memoryObjects = gauge("memory_tier_objects", "Images in the memory tier");
-  const spoolBytes = gauge("spool_memory_bytes", "Bytes of arriving images in memory");
-  const spools = gauge("spools", "Arriving images");
+  read("memory_tier_bytes", "Bytes in the memory tier", (from) => from.memory().bytes);
+  read("memory_tier_objects", "Images in the memory tier", (from) => from.memory().objects);
+  read("spool_memory_bytes", "Bytes of arriving images in memory", (from) => from.spool().bytes);
+  read("spools", "Arriving images", (from) => from.spool().spools);
   const loopLag = gauge("event_loop_lag_seconds", "99th percentile of the event loop's delay since the last scrape");
 
   // prom-client's default metrics are not used: their garbage collection observer costs 3 µs a request.
   const processCpu = counter("process_cpu_seconds_total", "User and system CPU time of the process, in seconds");
-  const processMemory = gauge("process_resident_memory_bytes", "Resident memory of the process");
-  const heapUsed = gauge("heap_used_bytes", "JavaScript heap in use");
-  const startTime = gauge("process_start_time_seconds", "Unix time at which the process began");
-  startTime.set(Date.now() / 1_000 - process.uptime());
+  read("process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
+  read("heap_used_bytes", "JavaScript heap in use", () => process.memoryUsage().heapUsed);
+  gauge("process_start_time_seconds", "Unix time at which the process began").set(
+    Date.now() / 1_000 - process.uptime(),
+  );
 
   return {
     mirror: {
@@ -169,7 +186,8 @@ export function createMetrics(): Metrics {
       uploadedBytes.inc(bytes);
     },
     refused: (code) => errors.inc({ code }),
-    async scrape(sources) {
+    async scrape(from) {
+      sources = from;
       requestSeries.reset();
       for (const [label, count] of requests) {
         const [outcome = "", tier = ""] = label.split(" ");
@@ -177,33 +195,18 @@ export function createMetrics(): Metrics {
       }
       savedSeries.reset();
       savedSeries.inc(savedBytes);
-      const memory = sources.memory();
-      memoryBytes.set(memory.bytes);
-      memoryObjects.set(memory.objects);
-      const spool = sources.spool();
-      spoolBytes.set(spool.bytes);
-      spools.set(spool.spools);
-      const storing = sources.storing();
-      storingDepth.set(storing.depth);
-      storingAge.set(storing.oldestMs / 1_000);
       damaged.reset();
-      const damagedObjects = sources.damaged();
+      const damagedObjects = from.damaged();
       if (damagedObjects !== undefined) damaged.set(damagedObjects);
-      fillsRunning.set(sources.fills());
-      uploadsRunning.set(sources.uploads());
-      sliceUploads.set(sources.sliceUploads());
-      const renders = sources.renders();
-      rendersRunning.set(renders.running);
-      rendersWaiting.set(renders.waiting);
       // Origins of earlier settings disappear.
       for (const series of [breakerState, originRunning, originWaiting, originPaused]) series.reset();
-      for (const { name: origin, state, running, waiting, pausedMs } of sources.origins()) {
+      for (const { name: origin, state, running, waiting, pausedMs } of from.origins()) {
         breakerState.set({ origin }, BREAKER_STATES.indexOf(state));
         originRunning.set({ origin }, running);
         originWaiting.set({ origin }, waiting);
         originPaused.set({ origin }, pausedMs / 1_000);
       }
-      const outboxCounts = await sources.outboxCounts();
+      const outboxCounts = await from.outboxCounts();
       outboxNotices.reset();
       for (const state of outboxCounts === undefined ? [] : OUTBOX_STATES) outboxNotices.set({ state }, 0);
       for (const { state, count } of outboxCounts ?? []) outboxNotices.inc({ state }, count);
@@ -213,9 +216,6 @@ export function createMetrics(): Metrics {
       const cpu = process.cpuUsage();
       processCpu.reset();
       processCpu.inc((cpu.user + cpu.system) / 1e6);
-      const memoryUse = process.memoryUsage();
-      processMemory.set(memoryUse.rss);
-      heapUsed.set(memoryUse.heapUsed);
       return { mediaType: registry.contentType, text: await registry.metrics() };
     },
     stop: () => void loopDelay.disable(),

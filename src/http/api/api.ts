@@ -5,20 +5,19 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { OriginHealth } from "../../origin/guard/health.ts";
+import type { OriginHealth } from "../../origin/guard/guarded.ts";
+import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
-import { createCalls } from "./calls.ts";
-import type { ApiEnv } from "./env.ts";
+import { type ApiEnv, createCalls } from "./calls.ts";
 import { explain } from "./explain.ts";
-import { headerFields, text } from "./fields.ts";
+import { headerFields, text } from "./input.ts";
 import { addInsightCalls, type InsightParts } from "./insight.ts";
 import type { Domains } from "./naming.ts";
 import { addObjectCalls } from "./objects/object-calls.ts";
-import { addWarmCall } from "./objects/warm-call.ts";
+import { addWarmCall } from "./objects/warm.ts";
 import { bucketsAnswer, explanation, originsAnswer } from "./openapi/answers.ts";
 import { describeApi } from "./openapi/openapi.ts";
 import { describeRestApi } from "./openapi/rest-openapi.ts";
-import { problemOf } from "./problem.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };

@@ -1,9 +1,10 @@
 // The audit log: one line for each call that changes something, with client, operation and outcome. A line contains no
-// token and no query.
+// token and no query. The answer to a call on many objects is streamed here, so that it is logged however it ends.
 import type { Context } from "hono";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../sign/redact.ts";
-import type { ApiEnv } from "./env.ts";
+import type { ApiEnv } from "./calls.ts";
 
 /** Writes the line; called once a call. `left`: the caller disconnected. */
 export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;
@@ -19,4 +20,99 @@ export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly ope
 export function loggedName(name: string): string {
   const text = redactTarget(name);
   return (/^https?:\/\//i.test(text) ? (text.split("?", 1)[0] ?? "") : text).slice(0, 200);
+}
+
+/**
+ * The error body of the admin API. Operators see the full message, unlike clients of the download port. Internal errors
+ * show only their public text; the log has the details under the request id.
+ */
+export function problemOf(error: HuiyuanError, requestId: string): object {
+  const { errNo, status, text } = errorRow(error.code);
+  return { code: errNo, message: status < 500 ? error.message : text, requestId };
+}
+
+const QUIET_MS = 15_000;
+const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
+
+/**
+ * Streams an answer of many lines, one JSON object each. It produces lines as fast as the client reads, and stops when
+ * the client disconnects. An empty line every 15 s keeps a quiet connection open. `lines` is called once. If the client
+ * disconnects, its signal aborts and the generator is closed. An error of it becomes the last line, as `describe`
+ * returns it.
+ */
+function ndjson(
+  context: Context<ApiEnv>,
+  lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
+  describe: (error: HuiyuanError) => object,
+): Response {
+  const cancellation = new AbortController();
+  const iterator = lines(cancellation.signal);
+  const encoder = new TextEncoder();
+  let next: Promise<IteratorResult<object, void>> | undefined;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        next ??= iterator.next();
+        const result = await orQuiet(next);
+        if (result === "quiet") {
+          controller.enqueue(encoder.encode("\n"));
+          return;
+        }
+        next = undefined;
+        if (result.done === true) controller.close();
+        else controller.enqueue(encoder.encode(`${JSON.stringify(result.value)}\n`));
+      } catch (error) {
+        if (cancellation.signal.aborted) return;
+        controller.enqueue(encoder.encode(`${JSON.stringify(describe(asHuiyuanError(error)))}\n`));
+        controller.close();
+      }
+    },
+    async cancel(reason) {
+      cancellation.abort(reason);
+      await iterator.return().catch(() => undefined); // The client is gone, so no one can receive the error.
+    },
+  });
+  return context.body(body, 200, { "Content-Type": MEDIA_TYPE });
+}
+
+async function orQuiet<Value>(promise: Promise<Value>): Promise<Value | "quiet"> {
+  let timer: NodeJS.Timeout | undefined;
+  const quiet = new Promise<"quiet">((resolve) => {
+    timer = setTimeout(() => resolve("quiet"), QUIET_MS);
+  });
+  try {
+    return await Promise.race([promise, quiet]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Streams the answer to a call on many objects: a line for each object, a last line with the counts, and one line in
+ * the audit log. `counts`: updated by `lines` while they are produced.
+ */
+export function auditedStream(
+  context: Context<ApiEnv>,
+  { audit, counts }: { readonly audit: Audit; readonly counts: object },
+  lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
+): Response {
+  const run = async function* (signal: AbortSignal): AsyncGenerator<object, void, undefined> {
+    let outcome: Parameters<Audit>[0] = "left";
+    try {
+      yield* lines(signal);
+      if (!signal.aborted) outcome = "done";
+    } catch (error) {
+      if (!signal.aborted) outcome = "failed";
+      throw error;
+    } finally {
+      audit(outcome, counts);
+    }
+    yield { end: counts };
+  };
+  return ndjson(context, run, (error) => ({ error: problemOf(error, context.get("requestId")) }));
+}
+
+/** The number of names and the first one, redacted for the log. */
+export function loggedNames(names: readonly string[]): object {
+  return { names: names.length, first: loggedName(names[0] ?? "") };
 }

@@ -6,9 +6,8 @@ import type { Notices } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../upload/callback/outbox.ts";
 import { auditOf } from "./audit.ts";
 import type { Calls } from "./calls.ts";
-import { bucket, flag, ids, whole, word } from "./fields.ts";
-import { invalid } from "./input.ts";
-import { bucketNamed, type Domains } from "./naming.ts";
+import { bucket, flag, ids, invalid, whole, word } from "./input.ts";
+import { bucketIdNamed, type Domains } from "./naming.ts";
 import { noticePage, noticesChanged } from "./openapi/answers.ts";
 
 export interface CallbackParts {
@@ -86,10 +85,7 @@ function selectionOf(
   },
   registry: Domains,
 ): Selection {
-  const { bucket: name, state, ids: chosen } = which;
-  // A bucket that is no longer in the settings may still have notices.
-  const bucketId = name === undefined || name.includes("/") ? name : bucketNamed(name, registry).bucketId;
-  return { bucketId, state, ids: chosen };
+  return { bucketId: bucketIdNamed(which.bucket, registry), state: which.state, ids: which.ids };
 }
 
 /** Omits the magic context, which is private to uploader and business server. */

@@ -1,8 +1,9 @@
 // Registers the calls of the admin API. The schema of a call parses its input and is also its description in
 // openapi.ts.
+
+import type { IncomingMessage } from "node:http";
 import type { Context, Hono } from "hono";
 import type * as z from "zod";
-import type { ApiEnv } from "./env.ts";
 import { bodyReader, queryReader } from "./input.ts";
 
 /** The body of a 200. `lines`: one JSON object a line, the last one `{ end }` or `{ error }`. */
@@ -46,4 +47,11 @@ export function createCalls(api: Hono<ApiEnv>): Calls {
     },
     list,
   };
+}
+
+/** The Hono environment of a request to the admin API. */
+export interface ApiEnv {
+  /** `incoming` is absent if a command calls the API inside its own process. */
+  readonly Bindings: { readonly incoming?: IncomingMessage };
+  readonly Variables: { readonly requestId: string };
 }

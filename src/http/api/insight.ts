@@ -11,11 +11,9 @@ import {
 } from "../../insight/operation.ts";
 import type { OperationFilter, OperationLog } from "../../insight/operation-log.ts";
 import { dayOf, type Usage } from "../../insight/usage.ts";
-import type { Calls } from "./calls.ts";
-import type { ApiEnv } from "./env.ts";
-import { bucket as bucketField, day, text, time, whole, word } from "./fields.ts";
-import { invalid } from "./input.ts";
-import { bucketNamed, type Domains } from "./naming.ts";
+import type { ApiEnv, Calls } from "./calls.ts";
+import { bucket as bucketField, day, invalid, text, time, whole, word } from "./input.ts";
+import { bucketIdNamed, type Domains } from "./naming.ts";
 import type { ChangeLine } from "./objects/changes.ts";
 import { logPage, usageAnswer } from "./openapi/answers.ts";
 
@@ -57,7 +55,7 @@ export function addInsightCalls(
       const to = query.to ?? dayOf(now());
       const from = query.from ?? dayOf(Date.parse(to) - (SHOWN_DAYS - 1) * DAY_MS);
       if (Date.parse(to) - Date.parse(from) > MAX_DAYS * DAY_MS) throw invalid(`at most ${MAX_DAYS} days at once`);
-      const days = await usage.days({ bucketId: bucketIn(query.bucket, registry), from, to });
+      const days = await usage.days({ bucketId: bucketIdNamed(query.bucket, registry), from, to });
       return context.json({ days: days.map(({ bucketId, ...used }) => ({ ...used, bucket: bucketId })) });
     },
   );
@@ -147,12 +145,7 @@ async function* csvOf(operations: OperationLog, filter: OperationFilter): AsyncG
 
 function filterOf({ bucket, ...filter }: z.output<typeof FILTER>, registry: Domains): OperationFilter {
   const { operation, fileid, from, to } = filter;
-  return { bucketId: bucketIn(bucket, registry), operation, fileid, from, to };
-}
-
-/** A full id needs no look-up: a bucket that is no longer in the settings still has its history. */
-function bucketIn(name: string | undefined, registry: Domains): string | undefined {
-  return name === undefined || name.includes("/") ? name : bucketNamed(name, registry).bucketId;
+  return { bucketId: bucketIdNamed(bucket, registry), operation, fileid, from, to };
 }
 
 function entryView({ at, reportedAt, bucketId: bucket, ...entry }: LoggedOperation): object {

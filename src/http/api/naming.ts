@@ -56,6 +56,13 @@ export function bucketNamed(name: string | undefined, { domains }: Domains): Sto
 }
 
 /**
+ * The id of a named bucket; undefined for all. A full id needs no look-up: removed buckets still have their history.
+ */
+export function bucketIdNamed(name: string | undefined, domains: Domains): string | undefined {
+  return name === undefined || name.includes("/") ? name : bucketNamed(name, domains).bucketId;
+}
+
+/**
  * The domain of a host; without a host the first mirrored domain of the bucket, in settings order. Throws
  * request_invalid.
  */

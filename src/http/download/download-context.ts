@@ -8,7 +8,7 @@ import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
-import type { ViaHeaders } from "../../origin/exchange/via-headers.ts";
+import type { ViaHeaders } from "../../origin/exchange/request-head.ts";
 
 import { Client, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl } from "../request/object-name.ts";

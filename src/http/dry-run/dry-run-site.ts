@@ -10,7 +10,7 @@ import type { MirrorPreview } from "../../mirror/preview.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Variants } from "../../mirror/variants/variants.ts";
-import { HIDDEN } from "../../origin/kinds/preview.ts";
+import { HIDDEN } from "../../origin/kinds/http-rules.ts";
 import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import type { Authorizer, DownloadGrant, MirrorSource, Route, Site } from "../request/site.ts";

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LiveSet } from "../../async/live-map.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { Desync } from "../../origin/dial/desync.ts";
+import type { Desync } from "../../origin/origin.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { Stored } from "../stored/stored.ts";
 

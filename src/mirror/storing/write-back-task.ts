@@ -3,7 +3,7 @@
 import { access } from "node:fs/promises";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { Key } from "../../core/object.ts";
-import type { Desync } from "../../origin/dial/desync.ts";
+import type { Desync } from "../../origin/origin.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { Fate } from "./pending-writes.ts";
 import type { Fetched } from "./put-fetched.ts";

@@ -1,22 +1,16 @@
 // The guarded dialer, the only door to undici: HTTP/1.1 pools whose connections all go through connect.ts. Origins,
 // callbacks and S3 use it. It follows no redirect, retries nothing and ignores the environment's proxy variables.
-
 import type { Socket } from "node:net";
 import { Client, type Dispatcher, errors, Pool } from "undici";
 import { LiveSet } from "../../async/live-map.ts";
 import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import { connectGuarded, type Endpoint } from "./connect.ts";
-import { createEndHold, reportResets } from "./connection-end.ts";
-import { ConnectionTrust, createTrust, DISTRUST_MS, type Trust } from "./desync.ts";
-import type { Resolve } from "./lookup.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { type ConnectRules, connectGuarded, type Endpoint } from "./connect.ts";
+import { ConnectionTrust, createEndHold, createTrust, DISTRUST_MS, reportResets, type Trust } from "./connection.ts";
 
 export type { Dispatcher } from "undici";
 
-export interface DialerOptions {
-  /** True if private addresses may be dialled for this host (no brackets, no trailing dot) and port. */
-  readonly allowPrivate: (hostname: string, port: number) => boolean;
-  readonly resolve: Resolve;
+export interface DialerOptions extends Pick<ConnectRules, "allowPrivate" | "resolve"> {
   /** Milliseconds for name, TCP and TLS together. */
   readonly connectTimeoutMs: number;
   /** The most connections to one endpoint; further requests wait in its queue. */
@@ -230,4 +224,40 @@ function endSocket(socket: Socket): Promise<void> {
     // Without an error undici asserts that no body is paused.
     socket.destroy(new errors.SocketError("closed"));
   });
+}
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  UND_ERR_HEADERS_OVERFLOW: "origin_head_invalid",
+  // Two different lengths: undici compares them before it rejects the head.
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: "origin_head_invalid",
+  // Statuses below 100, and bytes after a bare 101: undici asserts that no origin sends them.
+  ERR_ASSERTION: "origin_head_invalid",
+  UND_ERR_CLOSED: "draining",
+  UND_ERR_DESTROYED: "draining",
+  UND_ERR_SOCKET: "origin_reset",
+  ECONNRESET: "origin_reset",
+  ECONNABORTED: "origin_reset",
+  EPIPE: "origin_reset",
+  ETIMEDOUT: "origin_timeout",
+};
+
+/**
+ * Maps an error of undici or node to its code, for an exchange that fails before its response head is complete;
+ * connect.ts maps failures to connect itself. Returns `internal` for unknown errors. `connection`: the one that the
+ * head was awaited on; it learns of bytes that are not a response.
+ */
+export function headFailureCode(cause: Error, connection?: ConnectionTrust): ErrorCode {
+  const code = "code" in cause ? String(cause.code) : "";
+  // The error has no code in undici 7.
+  if (cause.name === "HTTPParserError") {
+    // llhttp's message for bytes that are not a head.
+    if (connection?.isReused !== true || !cause.message.includes("Expected HTTP/")) return "origin_head_invalid";
+    // Most likely bytes left behind by the previous response; another connection helps, as after a reset.
+    connection.invalidHead();
+    return "origin_reset";
+  }
+  // An invalid head (100, 101) has the same code as a close by the peer; only the text differs.
+  if (code === "UND_ERR_SOCKET" && /^bad (response|upgrade)$/.test(cause.message)) return "origin_head_invalid";
+  if (code.startsWith("ERR_SSL_")) return "origin_tls"; // in TLS 1.3 the server may refuse us after its handshake
+  return CODES[code] ?? "internal";
 }

@@ -2,9 +2,9 @@
 // callbacks. It signs nothing, retries nothing and follows nothing; the only deadline is the caller's signal.
 import { Readable } from "node:stream";
 import { createDialer, type Dispatcher } from "../dial/dialer.ts";
-import { createExchangeLimit } from "../dial/exchange-limit.ts";
-import type { Lifetime } from "../dial/lifetime.ts";
+import { createExchangeLimit } from "../dial/lifetime.ts";
 import type { Resolve } from "../dial/lookup.ts";
+import { portOf } from "./hop.ts";
 
 export interface Call {
   readonly method: Dispatcher.HttpMethod;
@@ -45,27 +45,33 @@ export interface CallerOptions {
 }
 
 export function createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve }: CallerOptions): Caller {
-  const { protocol, hostname: bracketed, port: portText } = new URL(url);
-  const isSecure = protocol === "https:";
-  const hostname = bracketed.replace(/^\[|\]$/g, "");
-  const port = portText === "" ? (isSecure ? 443 : 80) : Number(portText);
+  const { protocol, hostname } = new URL(url);
+  const server = {
+    isSecure: protocol === "https:",
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    port: portOf(new URL(url)),
+  };
   const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
-
   const limit = createExchangeLimit(connections);
 
   async function takeSlot(signal: AbortSignal): Promise<() => void> {
-    const lifetime = lifetimeOf(signal);
+    signal.throwIfAborted();
+    let onAbort = () => {};
+    const watch = (stop: (reason: Error) => void) => {
+      onAbort = () => stop(signal.reason);
+      signal.addEventListener("abort", onAbort);
+    };
     try {
-      return await limit.take(lifetime);
+      return await limit.take({ failure: undefined, watch });
     } finally {
-      lifetime.end();
+      signal.removeEventListener("abort", onAbort);
     }
   }
 
   async function request({ method, target, headers, body, signal }: Call) {
     const release = await takeSlot(signal);
     try {
-      const reply = await dialer.dispatcher({ isSecure, hostname, port, servername: undefined }).request({
+      const reply = await dialer.dispatcher({ ...server, servername: undefined }).request({
         method,
         path: target,
         headers,
@@ -85,32 +91,12 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
 
   return {
     async call(call) {
-      const reply = await request(call);
-      const { headers: received } = reply;
-      const header = (name: string) => {
-        const value = received[name];
-        return Array.isArray(value) ? value[0] : value;
-      };
-      const discard = () => {
-        // Ignores the error of the aborted body, which is expected.
-        reply.body.on("error", () => undefined).destroy();
-      };
-      return { status: reply.statusCode, header, body: reply.body, discard };
+      const { statusCode: status, headers, body } = await request(call);
+      const header = (name: string) => [headers[name]].flat()[0];
+      // Ignores the error of the aborted body, which is expected.
+      const discard = () => void body.on("error", () => undefined).destroy();
+      return { status, header, body, discard };
     },
     close: () => dialer.close(),
-  };
-}
-
-/** Adapts an AbortSignal for the wait for a slot. */
-function lifetimeOf(signal: AbortSignal): Lifetime {
-  let onAbort = () => {};
-  return {
-    failure: signal.aborted ? signal.reason : undefined,
-    watch(stop) {
-      onAbort = () => stop(signal.reason);
-      if (signal.aborted) onAbort();
-      else signal.addEventListener("abort", onAbort);
-    },
-    end: () => signal.removeEventListener("abort", onAbort),
   };
 }

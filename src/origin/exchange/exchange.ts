@@ -1,11 +1,9 @@
 // One request and its response on one connection: the head is a promise, the body is pushed to a sink with pause and
 // resume. It counts every byte and translates every failure. It judges no status and follows no redirect.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Desync } from "../dial/desync.ts";
-import type { ConnectionHolder, Dispatcher, TrackedRequest } from "../dial/dialer.ts";
+import { type ConnectionHolder, type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
-import type { OriginBody, OriginSink } from "../origin.ts";
-import { headFailureCode } from "./head-failure.ts";
+import type { Desync, OriginBody, OriginSink } from "../origin.ts";
 import { declaredLength, type RawHeaders } from "./response-head.ts";
 
 export interface ExchangeRequest {
@@ -117,7 +115,10 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#controller = controller;
     clearTimeout(this.#timer);
     const { firstByteMs } = this.#limits;
-    this.#timer = setTimeout(() => this.stop(this.#timeout(`no response head in ${firstByteMs} ms`)), firstByteMs);
+    this.#timer = setTimeout(
+      () => this.stop(this.#error("origin_timeout", `no response head in ${firstByteMs} ms`)),
+      firstByteMs,
+    );
   }
 
   onResponseStart(_controller: unknown, status: number, headers: RawHeaders): void {
@@ -257,7 +258,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   #onIdle(): void {
     if (this.#isHeldUp()) return; // the sink pauses; resume() restarts the timer
-    this.stop(this.#timeout(`no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
+    this.stop(this.#error("origin_timeout", `no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
   }
 
   /** Passes the end to its receiver: the head's promise, the sink, or a later sink. */
@@ -286,10 +287,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #truncated(cause: Error): HuiyuanError {
     const wanted = this.#declared === undefined ? "its end" : `${this.#declared}`;
     return this.#error("origin_truncated", `${cause.message} after ${this.#received} bytes, ${wanted} wanted`, cause);
-  }
-
-  #timeout(found: string): HuiyuanError {
-    return this.#error("origin_timeout", found);
   }
 
   #error(code: HuiyuanError["code"], found: string, cause?: Error): HuiyuanError {

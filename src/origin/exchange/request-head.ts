@@ -1,8 +1,7 @@
 // Builds the head of a request to an origin. From the client's request it contains only Via, CDN-Loop and headers that
-// rules forward.
+// rules forward. By Via (RFC 9110 §7.6.3) and CDN-Loop (RFC 8586) a server detects that its own request returned to it.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Validators } from "../origin.ts";
-import { appendViaHeaders, type ViaHeaders, viaValueOf } from "./via-headers.ts";
 
 /** Settings for an origin's own host; no other host gets them. */
 export interface OwnHeaders {
@@ -107,4 +106,45 @@ function conditions(unless: Validators | undefined): string[] {
 
 function invalid(what: string, value: string): HuiyuanError {
   return new HuiyuanError("settings_invalid", `Cannot send ${what}: ${JSON.stringify(value)} is not allowed there`);
+}
+
+/** The headers of the client's request that are forwarded. */
+export interface ViaHeaders {
+  readonly via: string | undefined;
+  readonly cdnLoop: string | undefined;
+}
+
+/** Bytes of Via or CDN-Loop; a longer chain is taken for a loop. */
+const MAX_CHAIN_BYTES = 2048;
+
+/** The name of a server with this id in both headers. */
+export function viaValueOf(serverId: string): string {
+  return `huiyuan-${serverId}`;
+}
+
+/**
+ * Appends this server to the received headers. Throws origin_loop if they name this server, or are longer than a real
+ * chain of servers.
+ */
+export function appendViaHeaders(
+  received: ViaHeaders,
+  serverName: string,
+): { readonly via: string; readonly cdnLoop: string } {
+  return {
+    via: append("Via", received.via, `1.1 ${serverName}`, (element) => element.split(/\s+/)[1] === serverName),
+    cdnLoop: append("CDN-Loop", received.cdnLoop, serverName, (element) => element.split(/[\s;]/)[0] === serverName),
+  };
+}
+
+function append(name: string, theirs: string | undefined, ours: string, isOurs: (element: string) => boolean): string {
+  // A value that cannot be sent was not made by a server, so it is dropped.
+  if (theirs === undefined || theirs === "" || !VISIBLE.test(theirs)) return ours;
+  if (theirs.length > MAX_CHAIN_BYTES)
+    throw loop(`${name} has ${theirs.length} bytes, the limit is ${MAX_CHAIN_BYTES}`);
+  if (theirs.split(",").some((element) => isOurs(element.trim()))) throw loop(`${name} names this server`);
+  return `${theirs}, ${ours}`;
+}
+
+function loop(found: string): HuiyuanError {
+  return new HuiyuanError("origin_loop", `Cannot send the request to the origin: ${found}`);
 }

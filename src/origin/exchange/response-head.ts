@@ -1,26 +1,21 @@
-// Classifies an origin's response head: absent, a redirect, a successful response, or an error code. Pure. It does not
-// judge whether the body is whole.
+// Classifies an origin's response head: absent, a redirect, a successful response, or an error code. Pure, except that
+// it reads the body of an error. It does not judge whether the body is whole.
 import type { DeclaredDigests, Framing } from "../../body/gate/gate.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
 import { type DeclaredLife, STORED_HEADERS } from "../../core/object.ts";
-import type { Validators } from "../origin.ts";
-import { readDigests } from "./digests.ts";
-import { REDIRECT_STATUSES } from "./redirect.ts";
+import type { Lifetime } from "../dial/lifetime.ts";
+import type { OriginAnswer, OriginBody, Validators } from "../origin.ts";
+import { REDIRECT_STATUSES } from "./hop.ts";
 
 /** Lower-case names; an array if the origin repeated a header. Bytes as Latin-1. */
 export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** The facts of a successful response. */
-export interface AnswerFacts {
-  readonly size: number | undefined;
-  readonly framing: Framing;
-  readonly digests: DeclaredDigests;
-  readonly etag: string | undefined;
-  readonly lastModified: string | undefined;
-  readonly life: DeclaredLife;
-  readonly headers: Readonly<Record<string, string>>;
-}
+/** The facts that the head of a successful response states. */
+export type AnswerFacts = Pick<
+  OriginAnswer,
+  "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "headers"
+>;
 
 export type HeadVerdict =
   | { readonly kind: "absent" }
@@ -190,4 +185,70 @@ function allValues(headers: RawHeaders, name: string): string[] {
   if (value === undefined) return [];
   const lines = typeof value === "object" ? value : [value];
   return lines.flatMap((line) => line.split(",").map((member) => member.trim())).filter((member) => member !== "");
+}
+
+type Algorithm = keyof DeclaredDigests;
+
+const ALGORITHMS: ReadonlyMap<string, Algorithm> = new Map([
+  ["md5", "md5"],
+  ["sha", "sha1"],
+  ["sha-1", "sha1"],
+  ["sha-256", "sha256"],
+]);
+const DIGEST_BYTES: Readonly<Record<Algorithm, number>> = { md5: 16, sha1: 20, sha256: 32 };
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+
+/**
+ * Parses Content-MD5, Digest (RFC 3230), Repr-Digest and Content-Digest (RFC 9530). An ETag is never taken for a
+ * digest, even if it looks like an MD5, because too many sites send false ones. Returns digests of the body, raw bytes.
+ * Digests that are malformed, have a wrong length or an unknown algorithm are ignored. If two headers declare the same
+ * algorithm, the newer kind of header wins. `members`: the members of a list header.
+ */
+function readDigests(members: (name: string) => readonly string[]): DeclaredDigests {
+  const found: Partial<Record<Algorithm, Buffer>> = {};
+  const note = (name: string, base64: string) => {
+    const algorithm = ALGORITHMS.get(name.toLowerCase());
+    if (algorithm === undefined || found[algorithm] !== undefined || !BASE64.test(base64)) return;
+    const bytes = Buffer.from(base64, "base64");
+    if (bytes.length === DIGEST_BYTES[algorithm]) found[algorithm] = bytes;
+  };
+  // Content and representation are the same here: the request has no range, and codings are refused.
+  for (const member of [...members("repr-digest"), ...members("content-digest")]) {
+    const [, name, value] = /^([a-z0-9-]+)=:([^:]*):(?:;.*)?$/.exec(member) ?? [];
+    if (name !== undefined && value !== undefined) note(name, value);
+  }
+  for (const member of members("digest")) {
+    const [, name, value] = /^([A-Za-z0-9-]+)=(.+)$/.exec(member) ?? [];
+    if (name !== undefined && value !== undefined) note(name, value);
+  }
+  for (const member of members("content-md5")) note("md5", member);
+  return found;
+}
+
+/**
+ * Reads a body in which a server explains an error. Returns at most `maxBytes` of the body as UTF-8 and ends the
+ * exchange. Undefined for a truncated body. Throws only the lifetime's failure, which ends the fetch itself.
+ */
+export function readShortBody(body: OriginBody, maxBytes: number, lifetime: Lifetime): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let received = 0;
+    const finish = () => resolve(Buffer.concat(chunks).subarray(0, maxBytes).toString("utf8"));
+    body.start({
+      data(chunk) {
+        chunks.push(chunk);
+        received += chunk.length;
+        if (received > maxBytes) {
+          body.destroy();
+          finish();
+        }
+        return true;
+      },
+      end: finish,
+      error() {
+        if (lifetime.failure === undefined) resolve(undefined);
+        else reject(lifetime.failure);
+      },
+    });
+  });
 }

@@ -2,7 +2,6 @@
 // while, then lets one through as a probe. It logs an outage in a few lines.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import { createFailureWindow } from "./failure-window.ts";
 
 export interface BreakerRules {
   /** Opens after this many failures, if they are at least half of all requests and concern three different keys. */
@@ -15,7 +14,7 @@ export interface BreakerRules {
 
 export interface BreakerOptions {
   readonly rules: BreakerRules;
-  /** The origin's name in the log, without credentials. */
+  /** The origin's name in messages and the log, without credentials. */
   readonly name: string;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
@@ -30,6 +29,8 @@ export type BreakerState = "closed" | "open" | "half-open";
 
 /** Each pass ends in exactly one of `answered`, `failed` and `left`; after `answered` the body may still fail. */
 export interface Breaker {
+  /** The origin's name. */
+  readonly name: string;
   readonly state: BreakerState;
   /** The error for requests that are blocked now (origin_failing); undefined if the next one is admitted. */
   refusal(): HuiyuanError | undefined;
@@ -59,7 +60,7 @@ interface Outage {
 
 /** Returns a closed breaker without counts. */
 export function createBreaker({ rules, name, now, log }: BreakerOptions): Breaker {
-  const window = createFailureWindow(rules.withinMs, MIN_KEYS);
+  const window = createFailureWindow(rules.withinMs);
   let outage: Outage | undefined;
 
   function refusal(): HuiyuanError | undefined {
@@ -99,6 +100,7 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
   }
 
   return {
+    name,
     get state() {
       if (outage === undefined) return "closed";
       return outage.until > now() ? "open" : "half-open";
@@ -135,6 +137,63 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     },
     left(pass) {
       if (pass === "probe" && outage !== undefined) outage.isProbing = false;
+    },
+  };
+}
+
+interface Slice {
+  /** `now` divided by the slice's length. */
+  readonly number: number;
+  requests: number;
+  failures: number;
+  readonly keys: Set<string>;
+}
+
+const SLICES = 10;
+
+/**
+ * Counts the requests of the last `withinMs`, their failures and the keys of these, exact to a tenth of it. Its size is
+ * constant under any load: time is divided into slices, and a slice stores at most `MIN_KEYS` keys.
+ */
+function createFailureWindow(withinMs: number) {
+  const sliceMs = withinMs / SLICES;
+  let slices: Slice[] = [];
+
+  function current(now: number): Slice {
+    const number = Math.floor(now / sliceMs);
+    const last = slices.at(-1);
+    if (last?.number === number) return last;
+    slices = slices.filter((slice) => slice.number > number - SLICES);
+    const next: Slice = { number, requests: 0, failures: 0, keys: new Set() };
+    slices.push(next);
+    return next;
+  }
+
+  return {
+    /** A request has ended with an outcome. */
+    counted(now: number): void {
+      current(now).requests += 1;
+    },
+    /** One of the counted requests was a failure. */
+    failed(key: string, now: number): void {
+      const slice = current(now);
+      slice.failures += 1;
+      if (slice.keys.size < MIN_KEYS) slice.keys.add(key);
+    },
+    sums(now: number) {
+      current(now);
+      let requests = 0;
+      let failures = 0;
+      const keys = new Set<string>();
+      for (const slice of slices) {
+        requests += slice.requests;
+        failures += slice.failures;
+        for (const key of slice.keys) keys.add(key);
+      }
+      return { requests, failures, hasEnoughKeys: keys.size >= MIN_KEYS };
+    },
+    clear(): void {
+      slices = [];
     },
   };
 }

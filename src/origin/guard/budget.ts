@@ -1,10 +1,8 @@
 // Limits the requests to one origin: connections, requests a second, and none during a pause that the origin asked for.
 // Clients' requests have priority; bulk work (a migration) gets the rest. One budget per origin.
-
 import { LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
-import { createTokenBucket } from "./token-bucket.ts";
+import type { BreakerOptions } from "./breaker.ts";
 
 /** `client`: a client waits for the image. `bulk`: no client waits, so the request waits without a limit. */
 export type Traffic = "client" | "bulk";
@@ -18,16 +16,13 @@ export interface BudgetRules {
   readonly waitMs: number;
 }
 
-export interface BudgetOptions {
+export interface BudgetOptions extends Omit<BreakerOptions, "rules"> {
   readonly rules: BudgetRules;
-  /** The origin's name in messages, without credentials. */
-  readonly name: string;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number;
-  readonly log: Log;
 }
 
 export interface Budget {
+  /** The origin's name. */
+  readonly name: string;
   /** origin_busy during a pause that the origin asked for. */
   refusal(): HuiyuanError | undefined;
   /**
@@ -141,6 +136,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   }
 
   return {
+    name,
     refusal,
     enter(traffic, signal) {
       const refused = traffic === "client" ? refusal() : undefined;
@@ -174,5 +170,33 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
       for (const waiter of queues.client) waiter.refuse(refused);
     },
     usage: () => ({ running, waiting: queues.client.size + queues.bulk.size, pausedMs: pausedMs() }),
+  };
+}
+
+/**
+ * A rate limit in requests a second, which saves up at most one second's worth. Full at `startedAt`. `perSecond` is
+ * above 0; below 1 the bucket still holds one.
+ */
+export function createTokenBucket(perSecond: number, startedAt: number) {
+  const size = Math.max(1, perSecond);
+  let tokens = size;
+  let at = startedAt;
+  const refill = (now: number) => {
+    tokens = Math.min(size, tokens + ((now - at) * perSecond) / 1_000);
+    at = now;
+  };
+  return {
+    /** Milliseconds until a token may be taken with `spare` tokens left (limited to the bucket's size); 0 means now. */
+    readyInMs(now: number, spare: number): number {
+      refill(now);
+      const missing = Math.min(size, 1 + spare) - tokens;
+      // Less than a thousandth missing is a rounding error of floating point.
+      return missing < 1e-3 ? 0 : (missing * 1_000) / perSecond;
+    },
+    /** Takes a token, even if there is none. */
+    take(now: number): void {
+      refill(now);
+      tokens -= 1;
+    },
   };
 }

@@ -2,9 +2,8 @@
 // responses update both. Each kind of traffic has its own guard in front of the same origin.
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Origin, OriginBody, OriginRequest, PreviewRequest } from "../origin.ts";
-import type { Breaker, Pass } from "./breaker.ts";
+import type { Breaker, BreakerState, Pass } from "./breaker.ts";
 import type { Budget, Traffic } from "./budget.ts";
-import { failureKind } from "./failure-kind.ts";
 
 // The origin responded, although the response may not be used.
 const ANSWERED: readonly ErrorCode[] = [
@@ -52,6 +51,8 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
     return new HuiyuanError(code, message, { cause, retryAfterSeconds });
   }
 
+  const refusal = () => breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined);
+
   return {
     id: origin.id,
     async fetch(request) {
@@ -78,11 +79,11 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
       });
       return { ...answer, body };
     },
-    refusal: () => breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined),
+    refusal,
     ...(origin.preview && {
       async preview(request: PreviewRequest) {
-        const refusal = breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined);
-        return ((await origin.preview?.(request)) ?? []).map((each) => ({ ...each, refusal }));
+        const refused = refusal();
+        return ((await origin.preview?.(request)) ?? []).map((each) => ({ ...each, refusal: refused }));
       },
     }),
     close: () => origin.close(),
@@ -123,4 +124,57 @@ function observeEnd(body: OriginBody, over: (error: Error | undefined) => void):
 function isFailure(error: HuiyuanError): boolean {
   const kind = failureKind(error);
   return typeof kind === "string" || (kind ?? 0) >= 500;
+}
+
+/** The kind of an error of Origin.fetch, in the terms of `failoverOn`. A number is the origin's own status. */
+export type FailureKind = "connect" | "timeout" | number;
+
+// A reset before the first byte counts as a failure to connect.
+const CONNECT: readonly ErrorCode[] = [
+  "origin_refused",
+  "origin_reset",
+  "origin_tls",
+  "origin_name_unknown",
+  "origin_dns_failed",
+];
+const TIMEOUT: readonly ErrorCode[] = ["origin_timeout", "origin_dns_timeout"];
+
+/**
+ * Undefined for errors that are neither the network nor a status: a response that may not be used, or an error of this
+ * server.
+ */
+export function failureKind({ code, originStatus }: HuiyuanError): FailureKind | undefined {
+  if (code === "origin_status" || code === "origin_busy") return originStatus;
+  if (CONNECT.includes(code)) return "connect";
+  return TIMEOUT.includes(code) ? "timeout" : undefined;
+}
+
+/** One origin. Several origins of one name (another Host, other headers) are merged: the worst state, the sums. */
+export interface OriginHealth {
+  /** Its address, without credentials. */
+  readonly name: string;
+  readonly state: BreakerState;
+  /** Requests whose body has not ended. */
+  readonly running: number;
+  /** Requests that wait for a connection or for the rate limit. */
+  readonly waiting: number;
+  /** Milliseconds left of the pause that it asked for. */
+  readonly pausedMs: number;
+}
+
+const WORSE: readonly BreakerState[] = ["closed", "half-open", "open"];
+
+/** One row for each name, in the order of `budgets`. */
+export function healthOf(budgets: readonly Budget[], breakers: readonly Breaker[]): OriginHealth[] {
+  return [...new Set(budgets.map(({ name }) => name))].map((name) => {
+    const usages = budgets.filter((each) => each.name === name).map((each) => each.usage());
+    const states = breakers.filter((each) => each.name === name).map(({ state }) => WORSE.indexOf(state));
+    return {
+      name,
+      state: WORSE[Math.max(0, ...states)] ?? "closed",
+      running: usages.reduce((sum, { running }) => sum + running, 0),
+      waiting: usages.reduce((sum, { waiting }) => sum + waiting, 0),
+      pausedMs: Math.max(...usages.map(({ pausedMs }) => pausedMs)),
+    };
+  });
 }

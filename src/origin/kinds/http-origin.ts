@@ -7,23 +7,20 @@ import type { AddressClass } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createDialer } from "../dial/dialer.ts";
-import { createExchangeLimit } from "../dial/exchange-limit.ts";
-import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
+import { createExchangeLimit, createLifetime, type Lifetime } from "../dial/lifetime.ts";
 import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
-import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl } from "../exchange/hop.ts";
-import { nextHop, sameHost } from "../exchange/redirect.ts";
+import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl, nextHop, sameHost } from "../exchange/hop.ts";
+import { createRequestHead } from "../exchange/request-head.ts";
 import {
   type AnswerFacts,
   assessHead,
   confirmsVersion,
   type HeadVerdict,
-  type SentRequest,
+  readShortBody,
 } from "../exchange/response-head.ts";
-import { readShortBody } from "../exchange/short-body.ts";
-import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginTarget } from "../origin.ts";
-import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
-import { previewRequest } from "./preview.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest } from "../origin.ts";
+import { type HttpOriginRules, previewRequest, signHeaders } from "./http-rules.ts";
 
 /** Milliseconds. */
 export interface OriginTimeouts {
@@ -53,19 +50,11 @@ export interface HttpOriginOptions {
   readonly log: Log;
   /** Called when a request is retried before its head. */
   readonly onRetry?: () => void;
-  /** Default: derived from all settings that decide the origin's responses. */
-  readonly id?: string | undefined;
   readonly resolve?: Resolve;
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string | undefined;
   /** See DialerOptions. */
   readonly classify?: (address: string) => AddressClass;
-}
-
-/** The same server needs a different request. */
-interface Resend {
-  readonly kind: "resend";
-  readonly request: OriginRequest;
 }
 
 /** Bytes of an error response that are read for its meaning. */
@@ -78,8 +67,8 @@ const MAX_ERROR_BYTES = 16_384;
 export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRules): Origin {
   const { timeouts, log } = options;
   const { id, home } = rules;
-  const maker = createRequestMaker(rules, options);
-  const homeEndpoint = hopEndpoint({ ...home, target: "/", isHome: true }, undefined);
+  const requestHead = createRequestHead({ ...rules.head, userAgent: options.userAgent, serverId: options.serverId });
+  const homeEndpoint = hopEndpoint(homeHop(home, "/"), undefined);
   const dialer = createDialer({
     allowPrivate: (hostname, port) =>
       options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname),
@@ -107,12 +96,12 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 
   const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
-    const head = maker.head(request, hop);
+    const head = requestHead.headers(request, hop.isHome, request.headers);
     const release = await limit.take(lifetime);
     try {
-      const headers = rules.sign === undefined ? head : await maker.signed(head, request.method, hop);
+      const headers = rules.sign === undefined ? head : await signHeaders(rules, head, request.method, hop);
       const reply = await exchange(
-        dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined)),
+        dialer.dispatcher(hopEndpoint(hop, rules.tlsName)),
         { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
         { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
       );
@@ -124,78 +113,93 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     }
   };
 
-  /** Uses the fetch's one retry for the first failure that another dial may cure. */
-  const sendWithRetry = async (
-    hop: Hop,
-    request: OriginRequest,
-    lifetime: Lifetime,
-    fetch: { hasRetried: boolean },
-  ) => {
-    try {
-      return await send(hop, request, lifetime);
-    } catch (error) {
-      if (fetch.hasRetried || !isWorthRetrying(error)) throw error;
-      fetch.hasRetried = true;
-      options.onRetry?.();
-      log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
-      return await send(hop, request, lifetime);
-    }
-  };
-
-  const assess = async (
-    reply: Reply,
-    hop: Hop,
-    request: OriginRequest,
-    lifetime: Lifetime,
-  ): Promise<HeadVerdict | Resend> => {
+  const assess = async (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<HeadVerdict> => {
     const { maxBytes, unless } = request;
     const sent = { maxBytes, label: hopUrl(hop), now: Date.now(), isConditional: unless !== undefined };
-    const isRefusal = reply.status >= 400 && reply.status < 500;
-    if (!isRefusal || rules.readError === undefined || !hop.isHome) {
-      return resendIfOtherVersion(assessOrDiscard(reply, sent), request);
+    try {
+      if (rules.readError === undefined || !isRefusal(reply, hop)) return assessHead(reply, sent);
+      const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
+      return assessHead(reply, { ...sent, meaning: rules.readError(reply.status, body) });
+    } catch (error) {
+      reply.body.discard();
+      throw error;
     }
-    if (reply.status === 404 && request.method === "HEAD") {
-      return { kind: "resend", request: { ...request, method: "GET" } };
-    }
-    const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
-    return assessOrDiscard(reply, { ...sent, meaning: rules.readError(reply.status, body) });
   };
 
   /** Returns the hop to follow. Throws if the rules or the request follow no redirect. */
   const redirected = (
     hops: readonly [Hop, ...Hop[]],
     location: string | undefined,
-    reply: Reply,
-    target: OriginTarget,
+    { status, headers }: Reply,
+    { followsRedirects }: OriginRequest,
   ) => {
     const from = hops.at(-1) ?? hops[0];
-    rules.refuseRedirect?.(hopUrl(from), reply.headers);
+    rules.refuseRedirect?.(hopUrl(from), headers);
     const next = nextHop(hops, location, { hop: hops[0], isPrivate: options.allowPrivate });
-    if (target.followsRedirects) return next;
-    throw rules.isQuerySecret === true ? movedInSecret(from) : moved(from, next, reply.status);
+    if (followsRedirects) return next;
+    const url = hopUrl(from);
+    if (rules.isQuerySecret === true) {
+      const message = `Cannot pass on the redirect of "${url}": the origin is private, and it may repeat a credential`;
+      throw new HuiyuanError("origin_redirect", message);
+    }
+    throw new HuiyuanError("origin_moved", `Cannot fetch "${url}": it has moved, redirects are passed to clients`, {
+      originStatus: status,
+      location: hopOrigin(next) + next.target,
+    });
   };
 
-  /** Follows redirects up to the last reply. */
-  const followRedirects = async (initial: OriginRequest, lifetime: Lifetime) => {
-    const first = homeHop(home, rules.target(initial));
-    const hops: [Hop, ...Hop[]] = [first];
-    const fetch = { hasRetried: false };
+  /** Field by field: spreading and then adding costs V8 microseconds and kilobytes. */
+  const answerOf = (facts: AnswerFacts, hop: Hop, { headers: raw, body, desync }: Reply, headMs: number) => {
+    const { size, framing, etag, lastModified, life, headers } = facts;
+    const url = hopUrl(hop);
+    const digests = rules.digests === undefined ? facts.digests : { ...rules.digests(raw), ...facts.digests };
+    const isNotModified = false as const;
+    return { isNotModified, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, desync };
+  };
+
+  /** Sends the request, follows redirects and retries once, up to a reply that is none of these. */
+  const fetchAnswer = async (
+    initial: OriginRequest,
+    lifetime: Lifetime,
+  ): Promise<OriginAnswer | NotModified | undefined> => {
+    const startedAt = performance.now();
+    let hop = homeHop(home, rules.target(initial));
+    const hops: [Hop, ...Hop[]] = [hop];
     let request = initial;
+    let hasRetried = false;
+    /** Retries after the first failure that another dial may cure. */
+    const retry = (error: unknown) => {
+      if (hasRetried || !isWorthRetrying(error)) throw error;
+      hasRetried = true;
+      options.onRetry?.();
+      log.debug({ origin: id, url: hopUrl(hop), err: error }, "origin: retrying once");
+      return send(hop, request, lifetime);
+    };
     for (;;) {
-      const hop = hops.at(-1) ?? first;
-      const reply = await sendWithRetry(hop, request, lifetime, fetch);
-      const verdict = await assess(reply, hop, request, lifetime);
-      if (verdict.kind === "answer") {
-        return { kind: "answer", hop, reply, facts: verdict.facts } as const;
-      }
-      reply.body.discard();
-      if (verdict.kind === "resend") {
-        ({ request } = verdict);
+      const reply = await send(hop, request, lifetime).catch(retry);
+      if (reply.status === 404 && request.method === "HEAD" && rules.readError !== undefined && hop.isHome) {
+        reply.body.discard();
+        request = { ...request, method: "GET" };
         continue;
       }
+      const verdict = await assess(reply, hop, request, lifetime);
+      const headMs = performance.now() - startedAt;
+      if (verdict.kind === "answer") {
+        const answer = answerOf(verdict.facts, hop, reply, headMs);
+        void reply.body.over.then(() => finish(lifetime));
+        return answer;
+      }
+      reply.body.discard();
       if (verdict.kind === "absent") return undefined;
-      if (verdict.kind === "not-modified") return verdict;
-      hops.push(redirected(hops, verdict.location, reply, request));
+      if (verdict.kind === "not-modified") {
+        if (request.unless === undefined || confirmsVersion(request.unless, verdict.facts))
+          return { isNotModified: true, ...verdict.facts, headMs };
+        // A 304 about another version tells nothing about this one, so the request is repeated without conditions.
+        request = { ...request, unless: undefined };
+        continue;
+      }
+      hop = redirected(hops, verdict.location, reply, request);
+      hops.push(hop);
     }
   };
 
@@ -210,37 +214,24 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 
   return {
     id,
-    async fetch(request): Promise<OriginAnswer | NotModified | undefined> {
+    async fetch(request) {
       if (closing !== undefined)
         throw new HuiyuanError("draining", `Cannot fetch "${request.key}": the origin is closed`);
-      const startedAt = performance.now();
       const lifetime = createLifetime(share(request.signal), timeouts.total, () => {
         const message = `Cannot fetch "${request.key}" from ${hopOrigin(home)}: not done in ${timeouts.total} ms`;
         return new HuiyuanError("origin_timeout", message);
       });
       running += 1;
-      let isAnswered = false;
+      let hasBody = false;
       try {
-        const answer = await followRedirects(request, lifetime);
-        if (answer === undefined) return undefined;
-        const headMs = performance.now() - startedAt;
-        if (answer.kind === "not-modified") return { isNotModified: true, ...answer.facts, headMs };
-        isAnswered = true;
-        const { body, headers, desync } = answer.reply;
-        void body.over.then(() => finish(lifetime));
-        return answerOf(answer.facts, {
-          url: hopUrl(answer.hop),
-          digests:
-            rules.digests === undefined ? answer.facts.digests : { ...rules.digests(headers), ...answer.facts.digests },
-          headMs,
-          body,
-          desync,
-        });
+        const answer = await fetchAnswer(request, lifetime);
+        hasBody = answer?.isNotModified === false;
+        return answer;
       } finally {
-        if (!isAnswered) finish(lifetime);
+        if (!hasBody) finish(lifetime);
       }
     },
-    preview: async (request) => [await previewRequest(rules, maker, request)],
+    preview: async (request) => [await previewRequest(rules, requestHead, request)],
     close() {
       closing ??= closeAll();
       return closing;
@@ -248,44 +239,9 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 }
 
-/** Field by field: spreading and then adding costs V8 microseconds and kilobytes. */
-function answerOf(
-  { size, framing, etag, lastModified, life, headers }: AnswerFacts,
-  { url, digests, headMs, body, desync }: Pick<OriginAnswer, "url" | "digests" | "headMs" | "body" | "desync">,
-): OriginAnswer {
-  return { isNotModified: false, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, desync };
-}
-
-/** A 304 about another version tells nothing about this one, so the request is repeated without conditions. */
-function resendIfOtherVersion(verdict: HeadVerdict, request: OriginRequest): HeadVerdict | Resend {
-  const isOtherVersion =
-    verdict.kind === "not-modified" && request.unless !== undefined && !confirmsVersion(request.unless, verdict.facts);
-  return isOtherVersion ? { kind: "resend", request: { ...request, unless: undefined } } : verdict;
-}
-
-function assessOrDiscard(reply: Reply, sent: SentRequest): HeadVerdict {
-  try {
-    return assessHead(reply, sent);
-  } catch (error) {
-    reply.body.discard();
-    throw error;
-  }
-}
-
-function moved(from: Hop, to: Hop, status: number): HuiyuanError {
-  return new HuiyuanError(
-    "origin_moved",
-    `Cannot fetch "${hopUrl(from)}": it has moved, redirects are passed to clients`,
-    {
-      originStatus: status,
-      location: hopOrigin(to) + to.target,
-    },
-  );
-}
-
-function movedInSecret(from: Hop): HuiyuanError {
-  const message = `Cannot pass on the redirect of "${hopUrl(from)}": the origin is private, and it may repeat a credential`;
-  return new HuiyuanError("origin_redirect", message);
+/** A 4xx of the configured host itself, whose body may tell what it means. */
+function isRefusal({ status }: Reply, hop: Hop): boolean {
+  return status >= 400 && status < 500 && hop.isHome;
 }
 
 function isWorthRetrying(error: unknown): boolean {

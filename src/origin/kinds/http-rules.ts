@@ -2,10 +2,10 @@
 // errors. site.ts, qiniu.ts and s3.ts make such rules; http-origin.ts and probe.ts follow them.
 import { createHash } from "node:crypto";
 import type { DeclaredDigests } from "../../body/gate/gate.ts";
-import { type Home, type Hop, hopOrigin } from "../exchange/hop.ts";
-import { createRequestHead, type OwnHeaders, type RequestViaHeaders, withHeaders } from "../exchange/request-head.ts";
+import { type Home, type Hop, homeHop, hopOrigin } from "../exchange/hop.ts";
+import { type OwnHeaders, type RequestHead, withHeaders } from "../exchange/request-head.ts";
 import type { ErrorMeaning, RawHeaders } from "../exchange/response-head.ts";
-import type { OriginTarget } from "../origin.ts";
+import type { OriginPreview, OriginTarget, PreviewRequest } from "../origin.ts";
 
 /** The rules of one kind of origin. */
 export interface HttpOriginRules {
@@ -33,28 +33,17 @@ export interface HttpOriginRules {
 }
 
 /**
- * Builds the alternating names and values of a hop's headers. There are two steps, because signing takes time and a
- * signature ages.
+ * Adds the signature of a request to its headers (alternating names and values). A separate step, because signing takes
+ * time and a signature ages.
  */
-export interface RequestMaker {
-  /** Throws origin_loop. */
-  head(request: RequestViaHeaders & Pick<OriginTarget, "headers">, hop: Hop): string[];
-  signed(headers: string[], method: "GET" | "HEAD", hop: Hop): Promise<string[]>;
-}
-
-/** Throws settings_invalid for headers that cannot be sent. */
-export function createRequestMaker(
-  rules: HttpOriginRules,
-  server: { readonly userAgent: string; readonly serverId: string },
-): RequestMaker {
-  const requestHead = createRequestHead({ userAgent: server.userAgent, serverId: server.serverId, ...rules.head });
-  return {
-    head: (request, hop) => requestHead.headers(request, hop.isHome, request.headers),
-    async signed(headers, method, hop) {
-      if (!hop.isHome || rules.sign === undefined) return headers;
-      return withHeaders(headers, await rules.sign(method, hopOrigin(hop) + hop.target));
-    },
-  };
+export async function signHeaders(
+  { sign }: HttpOriginRules,
+  headers: string[],
+  method: "GET" | "HEAD",
+  hop: Hop,
+): Promise<string[]> {
+  if (!hop.isHome || sign === undefined) return headers;
+  return withHeaders(headers, await sign(method, hopOrigin(hop) + hop.target));
 }
 
 /**
@@ -63,4 +52,36 @@ export function createRequestMaker(
  */
 export function hashedId(type: string, facts: readonly unknown[]): string {
   return `${type}:${createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 16)}`;
+}
+
+/** Replaces a hidden value. */
+export const HIDDEN = "***";
+
+// Every other header may be configured, and its value may be a credential.
+const OPEN_HEADERS =
+  /^(accept|accept-encoding|cdn-loop|host|if-modified-since|if-none-match|referer|user-agent|via|x-amz-(content-sha256|date))$/;
+
+/**
+ * Shows the request that an origin would get, with possible credentials replaced by ***. It sends nothing. Throws
+ * origin_loop.
+ */
+export async function previewRequest(
+  rules: HttpOriginRules,
+  head: RequestHead,
+  request: PreviewRequest,
+): Promise<OriginPreview> {
+  const hop = homeHop(rules.home, rules.target(request));
+  const flat = await signHeaders(rules, head.headers(request, hop.isHome, request.headers), request.method, hop);
+  const headers: (readonly [string, string])[] = [];
+  for (let index = 0; index < flat.length; index += 2) {
+    const [name = "", value = ""] = flat.slice(index, index + 2);
+    headers.push([name, OPEN_HEADERS.test(name.toLowerCase()) ? value : HIDDEN]);
+  }
+  const target = rules.isQuerySecret === true ? withoutSignature(hop.target) : hop.target;
+  return { method: request.method, url: hopOrigin(hop) + target, headers };
+}
+
+/** Hides the token that a private bucket appends to a query. */
+function withoutSignature(target: string): string {
+  return target.replace(/([?&]token=)[^&]*$/, `$1${HIDDEN}`);
 }

@@ -4,36 +4,31 @@ import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import { createGate, type Framing } from "../../body/gate/gate.ts";
-import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
+import { classifyAddress } from "../../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key } from "../../core/object.ts";
 import { connectGuarded } from "../dial/connect.ts";
 import { createDialer } from "../dial/dialer.ts";
 import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
-import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
+import { createSystemResolve } from "../dial/lookup.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
-import { type Hop, homeHop, hopEndpoint, hopUrl } from "../exchange/hop.ts";
-import { nextHop, REDIRECT_STATUSES, sameHost } from "../exchange/redirect.ts";
-import { withHeaders } from "../exchange/request-head.ts";
+import { type Hop, homeHop, hopEndpoint, hopUrl, nextHop, REDIRECT_STATUSES, sameHost } from "../exchange/hop.ts";
+import { createRequestHead, withHeaders } from "../exchange/request-head.ts";
 import { assessHead, framingOf, type RawHeaders } from "../exchange/response-head.ts";
-import type { OriginTimeouts } from "./http-origin.ts";
-import { createRequestMaker, type HttpOriginRules } from "./http-rules.ts";
+import type { HttpOriginOptions } from "./http-origin.ts";
+import { type HttpOriginRules, signHeaders } from "./http-rules.ts";
 
-export interface ProbeOptions {
-  readonly allowPrivate: boolean;
-  readonly timeouts: OriginTimeouts;
-  readonly userAgent: string;
-  readonly serverId: string;
+export interface ProbeOptions
+  extends Pick<
+    HttpOriginOptions,
+    "allowPrivate" | "timeouts" | "userAgent" | "serverId" | "resolve" | "ca" | "classify"
+  > {
   /** Bytes of one body. */
   readonly maxBytes: number;
   /** Bytes of all bodies together; beyond it requests fail as overloaded. */
   readonly maxTotalBytes: number;
   /** Ends everything. */
   readonly signal: AbortSignal;
-  readonly resolve?: Resolve;
-  /** PEM of the authorities to trust instead of the system's. */
-  readonly ca?: string | undefined;
-  readonly classify?: (address: string) => AddressClass;
 }
 
 export interface ProbeRequest {
@@ -94,7 +89,7 @@ const BEGINNING_BYTES = 524_288;
 export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Probe {
   const { timeouts, signal, classify: classifyRule = classifyAddress, resolve = createSystemResolve(), ca } = options;
   const { home } = rules;
-  const maker = createRequestMaker(rules, options);
+  const requestHead = createRequestHead({ ...rules.head, userAgent: options.userAgent, serverId: options.serverId });
   const homeEndpoint = hopEndpoint(homeHop(home, "/"), rules.tlsName);
   const allowPrivate = (hostname: string, port: number) =>
     options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname);
@@ -109,9 +104,9 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   let remainingBytes = options.maxTotalBytes;
 
   async function send(hop: Hop, request: ProbeRequest, lifetime: Lifetime): Promise<Reply> {
-    const head = maker.head({ via: undefined, cdnLoop: undefined, headers: {} }, hop);
-    const headers = withHeaders(await maker.signed(head, request.method, hop), request.headers ?? {});
-    const dispatcher = dialer.dispatcher(hopEndpoint(hop, hop.isHome ? rules.tlsName : undefined));
+    const head = requestHead.headers({ via: undefined, cdnLoop: undefined }, hop.isHome);
+    const headers = withHeaders(await signHeaders(rules, head, request.method, hop), request.headers ?? {});
+    const dispatcher = dialer.dispatcher(hopEndpoint(hop, rules.tlsName));
     const maxBytes = Math.min(options.maxBytes, remainingBytes);
     if (maxBytes <= 0)
       throw new HuiyuanError("overloaded", "Cannot send another request: the limit of all bodies is reached");

@@ -2,11 +2,9 @@
 import { createHmac } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import { hopOrigin, keyPath, parseHome } from "../exchange/hop.ts";
-import type { Origin } from "../origin.ts";
-import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 
-export interface QiniuOptions extends HttpOriginOptions {
+export interface QiniuOptions {
   /** The download domain as a URL, such as http://x.clouddn.com. */
   readonly domain: string;
   /** Signs every request; needs both keys. */
@@ -14,6 +12,8 @@ export interface QiniuOptions extends HttpOriginOptions {
   readonly accessKey?: string | undefined;
   readonly secretKey?: string | undefined;
   readonly referer?: string | undefined;
+  /** As in HttpOriginOptions. */
+  readonly allowPrivate: boolean;
   /** Unix milliseconds; default Date.now. */
   readonly now?: () => number;
 }
@@ -27,18 +27,13 @@ interface QiniuKeys {
 const TOKEN_LIFE_S = 3_600;
 
 /** Throws settings_invalid for options that cannot work. */
-export function createQiniu(options: QiniuOptions): Origin {
-  return createHttpOrigin(options, qiniuRules(options));
-}
-
-/** Throws settings_invalid. */
 export function qiniuRules(options: QiniuOptions): HttpOriginRules {
   const home = parseHome(options.domain);
   const { accessKey, secretKey, now = Date.now } = options;
   const keys = options.private ? bothKeys(options.domain, accessKey, secretKey) : undefined;
   const { domain, referer, allowPrivate } = options;
   return {
-    id: options.id ?? hashedId("qiniu", [domain, referer || "", allowPrivate, keys?.accessKey, keys?.secretKey]),
+    id: hashedId("qiniu", [domain, referer || "", allowPrivate, keys?.accessKey, keys?.secretKey]),
     home,
     head: { referer: referer || undefined },
     isQuerySecret: keys !== undefined,

@@ -6,26 +6,21 @@ import { type S3PlaceOptions, s3Place } from "../../core/s3-place.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
 import { parseHome } from "../exchange/hop.ts";
 import type { ErrorMeaning, RawHeaders } from "../exchange/response-head.ts";
-import type { Origin } from "../origin.ts";
-import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 
-export interface S3Options extends HttpOriginOptions, S3PlaceOptions {
+export interface S3Options extends S3PlaceOptions {
   /** Both or none; without them requests are anonymous, for a public bucket. */
   readonly accessKeyId?: string | undefined;
   readonly secretAccessKey?: string | undefined;
   /** Put before every key, such as `images/`. */
   readonly prefix?: string | undefined;
+  /** As in HttpOriginOptions. */
+  readonly allowPrivate: boolean;
   /** Unix milliseconds; default Date.now. */
   readonly now?: () => number;
 }
 
 /** Throws settings_invalid for options that cannot work. */
-export function createS3(options: S3Options): Origin {
-  return createHttpOrigin(options, s3Rules(options));
-}
-
-/** Throws settings_invalid. */
 export function s3Rules(options: S3Options): HttpOriginRules {
   const place = s3Place(options);
   const home = parseHome(place.url);
@@ -35,7 +30,7 @@ export function s3Rules(options: S3Options): HttpOriginRules {
   }
   const keyCache: S3KeyCache = new Map();
   return {
-    id: options.id ?? hashedId("s3", [place, prefix, allowPrivate, accessKeyId, secretAccessKey]),
+    id: hashedId("s3", [place, prefix, allowPrivate, accessKeyId, secretAccessKey]),
     home,
     head: {},
     // Never with a query: `?acl` and similar would be requested with the operator's keys.

@@ -1,29 +1,23 @@
-// The origin `site`: any web server that serves GET <base>/<key>. http-origin.ts is the part that it shares with the
-// clouds.
+// The origin `site`: any web server that serves GET <base>/<key>.
 import { keyPath, parseHome } from "../exchange/hop.ts";
-import type { Origin } from "../origin.ts";
-import { createHttpOrigin, type HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 
-export interface SiteOptions extends HttpOriginOptions {
+export interface SiteOptions {
   /** http or https; a path precedes every key. No userinfo, query or fragment. */
   readonly url: string;
   /** Sent as Host instead of the URL's own; also the TLS name if the URL has a literal address. */
   readonly host?: string | undefined;
   readonly referer?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** As in HttpOriginOptions. */
+  readonly allowPrivate: boolean;
 }
 
 /** Throws settings_invalid for options that cannot work. */
-export function createSite(options: SiteOptions): Origin {
-  return createHttpOrigin(options, siteRules(options));
-}
-
-/** Throws settings_invalid. */
 export function siteRules(options: SiteOptions): HttpOriginRules {
   const home = parseHome(options.url);
   return {
-    id: options.id ?? fingerprintOf(options),
+    id: fingerprintOf(options),
     home,
     head: {
       host: options.host || undefined,

@@ -1,21 +1,9 @@
 // The types of the callback (回调): the facts of a stored file, the result of its notice, and how the result enters the
 // response to the upload. Pure; notices.ts sends the notices and outbox.ts stores them.
+import type { CallbackNotice } from "../../sign/callback.ts";
 
 /** A file that has just been stored by an ordinary upload, a last slice or an instant upload. */
-export interface Uploaded {
-  readonly appid: string;
-  /** The bucket's name, without the appid. */
-  readonly bucket: string;
-  readonly fileid: string;
-  /** As the client sent it; empty if it sent none. */
-  readonly magicContext: string;
-  /** Lower-case hex. */
-  readonly sha1: string;
-  /** Bytes. */
-  readonly size: number;
-  /** The download URL. */
-  readonly url: string;
-  readonly userid: string;
+export interface Uploaded extends Omit<CallbackNotice, "timestamp" | "attempt"> {
   /** Request id of the upload. */
   readonly requestId: string;
 }

@@ -3,8 +3,7 @@
 import { createReloadCache } from "../../async/reload-cache.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
-import { createExchangeLimit, type ExchangeLimit } from "../../origin/dial/exchange-limit.ts";
-import { createLifetime } from "../../origin/dial/lifetime.ts";
+import { createExchangeLimit, createLifetime, type ExchangeLimit } from "../../origin/dial/lifetime.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
 import {
   CALLBACK_FAILED,
@@ -14,9 +13,8 @@ import {
   type Uploaded,
 } from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
-import { createFailureLog } from "./failure-log.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
-import { createRedelivery, nextAttempt, REDELIVERIES } from "./redelivery.ts";
+import { createFailureLog, createRedelivery, nextAttempt, REDELIVERIES } from "./redelivery.ts";
 
 /** Counts what happens to notices. */
 export interface CallbackMeter {
@@ -114,23 +112,20 @@ export function createNotices(options: NoticesOptions): Notices {
     uploaded: Uploaded,
     { target, receiver, firstAttempts }: Recipient,
   ): Promise<CallbackOutcome> {
-    const lifetime = createLifetime(shared, target.timeoutMs, () => new Error("the time is over"));
-    try {
-      const delivery = await send(uploaded, { receiver, limit: firstAttempts, attempt: 1 }, lifetime);
-      if (id === undefined) {
-        if (!delivery.ok) meter.lost();
-      } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
-      return outcomeOf(delivery, target);
-    } finally {
-      lifetime.end();
-    }
+    const { timeoutMs } = target;
+    const delivery = await send(uploaded, { receiver, limit: firstAttempts, attempt: 1, timeoutMs });
+    if (id === undefined) {
+      if (!delivery.ok) meter.lost();
+    } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
+    return outcomeOf(delivery, target);
   }
 
   async function send(
     uploaded: Uploaded,
-    { receiver, limit, attempt }: { receiver: Receiver; limit?: ExchangeLimit; attempt: number },
-    lifetime: ReturnType<typeof createLifetime>,
+    to: { receiver: Receiver; limit?: ExchangeLimit; attempt: number; timeoutMs: number },
   ): Promise<Delivery> {
+    const { receiver, limit, attempt, timeoutMs } = to;
+    const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
     let release: (() => void) | undefined;
     let delivery: Delivery;
     try {
@@ -144,6 +139,7 @@ export function createNotices(options: NoticesOptions): Notices {
       delivery = { ok: false, failure: { reason: "timeout" } }; // Too many first attempts were running.
     } finally {
       release?.();
+      lifetime.end();
     }
     if (closing.signal.aborted) return delivery;
     meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
@@ -178,36 +174,29 @@ export function createNotices(options: NoticesOptions): Notices {
     if (to === undefined) return;
     const attempts = entry.isStored ? entry.attempts + 1 : entry.attempts;
     const timeoutMs = Math.max(to.target.timeoutMs, REDELIVERY_TIMEOUT_MS);
-    const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
-    try {
-      const delivery = await send(entry, { receiver: to.receiver, attempt: attempts }, lifetime);
-      // An attempt that was aborted by the shutdown leaves the notice due.
-      if (delivery.ok || !closing.signal.aborted) await settle({ ...entry, attempts }, delivery);
-    } finally {
-      lifetime.end();
-    }
+    const delivery = await send(entry, { receiver: to.receiver, attempt: attempts, timeoutMs });
+    // An attempt that was aborted by the shutdown leaves the notice due.
+    if (delivery.ok || !closing.signal.aborted) await settle({ ...entry, attempts }, delivery);
   }
 
   /** Whether the notice is to be sent now. If not, it has been postponed or removed. */
   async function mustBeSent(entry: OutboxEntry): Promise<boolean> {
     const { id, attempts, isStored: isThere, failure, since } = entry;
-    const later = () => outbox.postpone(id, { attempts, isStored: isThere, failure, dueAt: now() + STORING_MS });
-    if (inProgress.has(id) && now() < since + STORED_AT_LAST_MS) {
-      await later();
-      return false;
-    }
-    if (isThere) return true;
-    let found: boolean;
-    try {
-      found = await isStored(entry);
-    } catch (error) {
-      log.warn({ err: error, bucket: bucketIdOf(entry) }, "cannot look up whether an upload was stored; will retry");
-      await later();
-      return false;
-    }
-    if (found) return true;
-    if (now() < since + STORED_AT_LAST_MS) await later();
-    else await outbox.forget(id);
+    const isRecent = now() < since + STORED_AT_LAST_MS;
+    const isBusy = inProgress.has(id) && isRecent;
+    if (isThere && !isBusy) return true;
+    const found = isBusy
+      ? "unknown"
+      : await isStored(entry).catch((error: unknown) => {
+          log.warn(
+            { err: error, bucket: bucketIdOf(entry) },
+            "cannot look up whether an upload was stored; will retry",
+          );
+          return "unknown" as const;
+        });
+    if (found === true) return true;
+    if (found === false && !isRecent) await outbox.forget(id);
+    else await outbox.postpone(id, { attempts, isStored: isThere, failure, dueAt: now() + STORING_MS });
     return false;
   }
 

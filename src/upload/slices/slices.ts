@@ -4,8 +4,7 @@ import { randomBytes } from "node:crypto";
 import type { FreeSpace } from "../../bucket/fs/free-space.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { FoundSlices, SliceFolder } from "./slice-folder.ts";
-import type { SliceOrder, SlicePhase } from "./slice-note.ts";
+import type { FoundSlices, SliceFolder, SliceOrder, SlicePhase } from "./slice-folder.ts";
 
 /** One upload in slices. Changes are made inside `runExclusive` only. */
 export interface SliceUpload {

@@ -1,12 +1,10 @@
 import { expect, test } from "vitest";
 import { callbacksCommand } from "../../../src/cli/callbacks.ts";
-import { deleteCommand } from "../../../src/cli/delete.ts";
+import { deleteCommand, purgeCommand, undeleteCommand } from "../../../src/cli/change-objects.ts";
 import { logCommand } from "../../../src/cli/log.ts";
 import { lsCommand } from "../../../src/cli/ls.ts";
-import { purgeCommand } from "../../../src/cli/purge.ts";
-import { shown } from "../../../src/cli/shown.ts";
 import { statCommand } from "../../../src/cli/stat.ts";
-import { undeleteCommand } from "../../../src/cli/undelete.ts";
+import { shown } from "../../../src/cli/terminal.ts";
 import { run } from "../../helpers/run-command.ts";
 
 test.each([lsCommand, statCommand, deleteCommand, undeleteCommand, purgeCommand])(

@@ -3,15 +3,12 @@ import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../../core/log.ts";
 import { isKey } from "../../../core/object.ts";
-import { auditOf, loggedName } from "../audit.ts";
-import type { Calls } from "../calls.ts";
-import type { ApiEnv } from "../env.ts";
-import { bucket as bucketField, flag, names, text, whole } from "../fields.ts";
-import { invalid } from "../input.ts";
+import { auditedStream, auditOf, loggedName, loggedNames } from "../audit.ts";
+import type { ApiEnv, Calls } from "../calls.ts";
+import { bucket as bucketField, flag, invalid, names, text, whole } from "../input.ts";
 import { type InsightParts, recordChanges } from "../insight.ts";
 import { bucketNamed, type Domains, findNamed } from "../naming.ts";
 import { changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
-import { auditedStream, loggedNames } from "./audited-stream.ts";
 import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
 import { entryView, objectView } from "./object-view.ts";
 

@@ -1,7 +1,10 @@
 // Fetches objects ahead of requests, through the mirrors that clients would use, at a limited rate. It skips stored
 // objects and revalidates purged ones.
+
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
+import * as z from "zod";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../../../core/errors.ts";
+import type { Log } from "../../../core/log.ts";
 import { toKey } from "../../../core/object.ts";
 import type { MissAnswer } from "../../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../../mirror/freshness/revalidation.ts";
@@ -9,26 +12,22 @@ import { urlOfKey } from "../../../mirror/object-keys.ts";
 import { originRequestForKey } from "../../../mirror/rules.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../../request/object-name.ts";
 import type { Site } from "../../request/site.ts";
+import { auditedStream, auditOf, loggedNames } from "../audit.ts";
+import type { Calls } from "../calls.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
-import { type Domains, readUrl, siteOf, urlOf } from "../naming.ts";
+import { bucket as bucketField, invalid, names, number, text, whole } from "../input.ts";
+import { bucketNamed, type Domains, domainNamed, readUrl, siteOf, urlOf } from "../naming.ts";
+import { warmCounts, warmLine } from "../openapi/answers.ts";
 
 /**
  * `fetched`: whole, and stored or pending. `present`: stored already. `confirmed`: purged, and the origin confirmed it.
  * `missing`: the origin does not have it. `deleted`: there is an operator's tombstone. `unmirrored`: no rule fetches
  * and stores it. `unstored`: the answer of the origin may not be stored.
  */
-export type WarmResult =
-  | "fetched"
-  | "present"
-  | "confirmed"
-  | "missing"
-  | "deleted"
-  | "unmirrored"
-  | "unstored"
-  | "failed";
+type WarmResult = "fetched" | "present" | "confirmed" | "missing" | "deleted" | "unmirrored" | "unstored" | "failed";
 
 /** The result for one name. `code` and `message` are set for `failed`. */
-export interface WarmLine {
+interface WarmLine {
   readonly name: string;
   readonly result: WarmResult;
   /** Size of the fetched object. */
@@ -37,7 +36,7 @@ export interface WarmLine {
   readonly message?: string;
 }
 
-export interface WarmRequest {
+interface WarmRequest {
   /** URLs, or keys of `site`. */
   readonly names: readonly string[];
   readonly site: () => Site;
@@ -48,7 +47,7 @@ export interface WarmRequest {
 }
 
 /** Yields a line for each finished name. Ends early when the signal aborts. */
-export async function* warmAll(
+async function* warmAll(
   { names, site, concurrency, rate }: WarmRequest,
   { domains, signal }: { readonly domains: Domains; readonly signal: AbortSignal },
 ): AsyncGenerator<WarmLine, void, undefined> {
@@ -135,4 +134,55 @@ function failure(error: HuiyuanError): Omit<WarmLine, "name"> {
   const { status, text } = errorRow(error.code);
   // Origin errors show their full message; internal errors only their public text.
   return { result: "failed", code: error.code, message: status === 500 ? text : error.message };
+}
+
+// Low, because the origin serves clients at the same time.
+const WARM_PLACES = 4;
+
+const INPUT = z.object({
+  bucket: bucketField(),
+  domain: text()
+    .optional()
+    .describe("The domain whose mirror fetches keys; default: the first mirrored domain of the bucket."),
+  names: names().describe("Download URLs of the objects, or keys."),
+  concurrency: whole(1, 64).default(WARM_PLACES).describe("Names fetched concurrently."),
+  rate: number(0.01, 10_000).optional().describe("Limit of names a second."),
+});
+
+export function addWarmCall(
+  calls: Calls,
+  { registry, stopping, log }: { readonly registry: Domains; readonly stopping: AbortSignal; readonly log: Log },
+): void {
+  const answer = { kind: "lines", line: warmLine, end: warmCounts } as const;
+  calls.add(
+    { method: "post", path: "/warm", summary: "Fetch objects ahead of requests", input: INPUT, answer },
+    (context, body) => {
+      const warmRequest = warmRequestOf(body, registry);
+      const audit = auditOf(context, log, { operation: "warm", ...loggedNames(warmRequest.names) });
+      const counts: Partial<Record<WarmResult, number>> = {};
+      return auditedStream(context, { audit, counts }, async function* (signal) {
+        for await (const line of warmAll(warmRequest, {
+          domains: registry,
+          signal: AbortSignal.any([signal, stopping]),
+        })) {
+          counts[line.result] = (counts[line.result] ?? 0) + 1;
+          yield line;
+        }
+        if (stopping.aborted) throw new HuiyuanError("draining", "the server is shutting down");
+      });
+    },
+  );
+}
+
+function warmRequestOf({ bucket, domain, ...body }: z.output<typeof INPUT>, domains: Domains): WarmRequest {
+  const site = () => domainNamed(domain, () => bucketNamed(bucket, domains), domains);
+  // Before the first fetch.
+  if (domain !== undefined || bucket !== undefined) refuseMismatch(site(), bucket, domains);
+  return { ...body, rate: body.rate, site };
+}
+
+/** Throws request_invalid if domain and bucket contradict each other: one of them would be ignored. */
+function refuseMismatch({ domain, stored }: Site, bucket: string | undefined, domains: Domains): void {
+  if (bucket === undefined || bucketNamed(bucket, domains) === stored) return;
+  throw invalid(`the domain "${domain}" belongs to the bucket ${stored.bucketId}`);
 }

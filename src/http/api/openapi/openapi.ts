@@ -1,7 +1,7 @@
 // Describes the admin API in OpenAPI 3.1, from the same schemas that parse the input of its calls. Pure.
 import type * as z from "zod";
 import type { Call, CallAnswer } from "../calls.ts";
-import { bareSchemaOf as bare, schemaOf } from "../input.ts";
+import { bareSchemaOf as bare, jsonContent as json, schemaOf } from "../input.ts";
 import { problem } from "./answers.ts";
 
 export function describeApi(calls: readonly Call[], version: string): object {
@@ -73,8 +73,4 @@ function content(answer: CallAnswer): object {
       return { "application/x-ndjson": { schema: { description, anyOf: [line, end, error] } } };
     }
   }
-}
-
-function json(schema: z.ZodType): object {
-  return { "application/json": { schema: bare(schema) } };
 }

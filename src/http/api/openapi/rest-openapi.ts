@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { ERROR_CODES, errorRow, restError } from "../../../core/errors.ts";
 import { CALLBACK_FAILED } from "../../../upload/callback/callback.ts";
-import { bareSchemaOf as bare } from "../input.ts";
+import { bareSchemaOf as bare, jsonContent as json } from "../input.ts";
 
 const size = z.object({ width: z.number(), height: z.number() });
 const callback = z.unknown().optional().describe("Answer of your server, if the bucket has a callback.");
@@ -157,8 +157,4 @@ function failed(): z.ZodType {
 function codeTable(): string {
   const rows = [...failureCodes()].map(([code, message]) => `| ${code} | ${message} |`);
   return ["Refused or failed.", "", "| code | message |", "| --- | --- |", ...rows].join("\n");
-}
-
-function json(schema: z.ZodType): object {
-  return { "application/json": { schema: bare(schema) } };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeTrouble, inspectOrigin } from "../../../../src/cli/trial/named-origin.ts";
+import { describeTrouble, inspectOrigin } from "../../../../src/cli/find-picture.ts";
 
 test.each([
   "http://127.0.0.1:9000",

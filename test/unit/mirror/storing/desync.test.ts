@@ -6,7 +6,7 @@ import type { Spool } from "../../../../src/body/spool/spool.ts";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import type { Desync } from "../../../../src/origin/dial/desync.ts";
+import type { Desync } from "../../../../src/origin/origin.ts";
 import { fakeOrigin, image } from "../../../helpers/fake-origins.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { mirrorLab } from "../../../helpers/mirror-lab.ts";

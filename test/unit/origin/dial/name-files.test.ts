@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { addressesInHosts, searchOrder } from "../../../../src/origin/dial/name-files.ts";
+import { addressesInHosts, searchOrder } from "../../../../src/origin/dial/lookup.ts";
 
 const HOSTS = `
 # 10.0.0.9 images.test

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import { type Hop, homeHop, hopUrl, keyPath, parseHome } from "../../../../src/origin/exchange/hop.ts";
-import { nextHop } from "../../../../src/origin/exchange/redirect.ts";
+import { type Hop, homeHop, hopUrl, keyPath, nextHop, parseHome } from "../../../../src/origin/exchange/hop.ts";
 
 /** The first hop of a fetch of `key` from the site at `url`. */
 function hopOf(url: string, key: string): Hop {

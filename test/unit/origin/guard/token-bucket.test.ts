@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createTokenBucket } from "../../../../src/origin/guard/token-bucket.ts";
+import { createTokenBucket } from "../../../../src/origin/guard/budget.ts";
 
 describe("createTokenBucket()", () => {
   test("allows a second's worth at once, then one each interval", () => {

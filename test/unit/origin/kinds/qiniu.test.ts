@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
-import { createQiniu, type QiniuOptions, signQiniuTarget } from "../../../../src/origin/kinds/qiniu.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "../../../../src/origin/kinds/http-origin.ts";
+import { type QiniuOptions, qiniuRules, signQiniuTarget } from "../../../../src/origin/kinds/qiniu.ts";
 import type { Origin } from "../../../../src/origin/origin.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../../../helpers/scripted-origin.ts";
 import { ask, codeOf, fetchWhole } from "../../../helpers/site-under-test.ts";
@@ -20,6 +21,8 @@ describe("signQiniuTarget()", () => {
     expect(target.split("token=")[1]).not.toBe(signQiniuTarget("http://h", "/a.jpg", KEYS, 1).split("token=")[1]);
   });
 });
+
+const createQiniu = (options: QiniuOptions & HttpOriginOptions) => createHttpOrigin(options, qiniuRules(options));
 
 describe("createQiniu()", () => {
   let scripted: ScriptedOrigin;
@@ -104,7 +107,7 @@ describe("createQiniu()", () => {
   });
 });
 
-function optionsAt(domain: string): QiniuOptions {
+function optionsAt(domain: string): QiniuOptions & HttpOriginOptions {
   return {
     domain,
     private: false,

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { EMPTY_PAYLOAD, signS3Request } from "../../../../src/core/sigv4.ts";
-import { createS3, readS3Error, type S3Options } from "../../../../src/origin/kinds/s3.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "../../../../src/origin/kinds/http-origin.ts";
+import { readS3Error, type S3Options, s3Rules } from "../../../../src/origin/kinds/s3.ts";
 import type { Origin } from "../../../../src/origin/origin.ts";
 import { response, type Script, type ScriptedOrigin, startScriptedOrigin } from "../../../helpers/scripted-origin.ts";
 import { ask, codeOf, fetchWhole } from "../../../helpers/site-under-test.ts";
@@ -10,6 +11,8 @@ import { ask, codeOf, fetchWhole } from "../../../helpers/site-under-test.ts";
 const CREDENTIALS = { accessKeyId: "AKID", secretAccessKey: "verysecret" };
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
 const xml = (code: string) => `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code></Error>`;
+
+const createS3 = (options: S3Options & HttpOriginOptions) => createHttpOrigin(options, s3Rules(options));
 
 let scripted: ScriptedOrigin;
 let origin: Origin;
@@ -172,7 +175,7 @@ test.each([
   expect(readS3Error(status, body)).toEqual({ isAbsent, detail: says });
 });
 
-function optionsAt(endpoint: string): S3Options {
+function optionsAt(endpoint: string): S3Options & HttpOriginOptions {
   return {
     endpoint,
     bucket: "pictures",

@@ -350,7 +350,6 @@ test("id is equal for equal settings and different if responses may differ", asy
   ].map((options) => site("http://h", options).id);
   expect(ids[0]).toBe(ids[1]);
   expect(new Set(ids).size).toBe(4);
-  expect(site("http://h", { id: "mine" }).id).toBe("mine");
 });
 
 test("close() lets a body run to its end, closes the connections and refuses later fetches", async () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
-import { ConnectionTrust, createTrust, DISTRUST_MS } from "../../../../src/origin/dial/desync.ts";
+import { ConnectionTrust, createTrust, DISTRUST_MS } from "../../../../src/origin/dial/connection.ts";
 import type { Origin } from "../../../../src/origin/origin.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { mirrorLab } from "../../../helpers/mirror-lab.ts";
