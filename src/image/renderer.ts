@@ -8,7 +8,6 @@ import type { ImageFacts } from "../core/object.ts";
 import { type KnownFacts, refuseHeavy, type SourceLimits, scanSource, weighedFacts } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
 import type { OutputFormat, Recipe } from "./grammar/recipe.ts";
-import { blamed, blaming } from "./limits/blame.ts";
 import { createRenderQueue } from "./limits/render-queue.ts";
 import { createRenderScheduler, type ScheduledSlot } from "./limits/render-scheduler.ts";
 import { BYTES_PER_PIXEL, bytesToHold, bytesToRender } from "./limits/weight.ts";
@@ -148,8 +147,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     const facts = await yieldingScan(scanSource(bytes, limits, known));
     const weighed = await yieldingScan(weighedFacts(facts, bytes));
     const watermarks = await loadWatermarks(recipe, loadImage, { facts, bytes });
-    const held = bytesToHold(bytes.length);
-    const weight = bytesToRender(weighed, recipe) + held + watermarks.bytesToLay;
+    const weight = bytesToRender(weighed, recipe) + bytesToHold(bytes.length) + watermarks.bytesToLay;
     const allBytes = PROCESS_BYTES + weight;
     if (!(await slot.admits(allBytes, signal))) return { allBytes };
     await slot.reserve(allBytes, signal);
@@ -157,11 +155,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     begin?.();
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, watermarks: watermarks.files, limits: { pixels, outputSide, outputBytes } };
-    const rendered = pool.render(request, weight);
-    const most = residentBytes - PROCESS_BYTES;
-    return rendered.catch((error: unknown) =>
-      blaming(blamed(weighed, recipe, { held, laid: watermarks.bytesToLay, most }))(error),
-    );
+    return pool.render(request, weight);
   }
 
   async function batched(rendered: Rendered | Larger): Promise<Rendered | Larger> {

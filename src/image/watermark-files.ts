@@ -3,9 +3,8 @@
 import { HuiyuanError } from "../core/errors.ts";
 import { type RasterFacts, scanSource } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
-import { MAX_WATERMARK_PIXELS } from "./geometry/watermark-size.ts";
+import { MAX_WATERMARK_PIXELS, WANTED_WATERMARK } from "./geometry/watermark-size.ts";
 import { type Recipe, WATERMARK_PARAMETER, watermarkUrls } from "./grammar/recipe.ts";
-import { WANTED_WATERMARK } from "./limits/blame.ts";
 import { bytesToLay, heldImage } from "./limits/weight.ts";
 
 /** Bytes of the file of an image watermark at most. */

@@ -143,19 +143,9 @@ export function bytesToHold(fileBytes: number): number {
 
 /** Bytes to render the image by the recipe: the maximum over decoding, each step and encoding. */
 export function bytesToRender(facts: WeighedFacts, recipe: Recipe): number {
-  const { bytes, written } = bytesOfParts(facts, recipe);
-  return Math.max(bytes, written);
-}
-
-/** Bytes to decode the image and to apply the steps. */
-export function bytesBeforeWriting(facts: WeighedFacts, recipe: Recipe): number {
-  return bytesOfParts(facts, recipe).bytes;
-}
-
-function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: number; readonly written: number } {
   const { steps, output, inspection } = recipe;
   const isUntouched = steps.length === 0 && Object.keys(output).length === 0;
-  if (isUntouched && inspection !== undefined) return { bytes: bytesToDecode(facts), written: 0 };
+  if (isUntouched && inspection !== undefined) return bytesToDecode(facts);
   const format = formatOf(facts, output);
   const frames = framesOf(facts, format);
   const pixels = ({ width, height }: Size) => width * height * frames;
@@ -188,7 +178,7 @@ function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: nu
     size = next;
   }
   const { whole, more } = bytesToWrite(facts.format, format, output, mayHaveAlpha);
-  return { bytes, written: laid + Math.max(pixels(size) * whole, besideHeld(held, pixels(size) * more)) };
+  return Math.max(bytes, laid + Math.max(pixels(size) * whole, besideHeld(held, pixels(size) * more)));
 }
 
 /** Format of the result. A format chosen by Accept is estimated as WebP. */
@@ -232,7 +222,7 @@ function bytesToWrite(
 }
 
 /** True if the result can be a JPEG. With `format/auto` it can, because some clients accept no newer format. */
-export function mayBeJpeg(source: OutputFormat, { format = source }: Recipe["output"]): boolean {
+function mayBeJpeg(source: OutputFormat, { format = source }: Recipe["output"]): boolean {
   return format === "jpeg" || format.startsWith("auto");
 }
 
