@@ -139,7 +139,7 @@ const TURNED_BY: Readonly<Partial<Record<OutputFormat, readonly string[]>>> = {
 };
 
 /** Throws image_too_large if the claims of an image's head exceed the limits. */
-export function refuseBeyond(
+function refuseBeyond(
   { width, height, frames }: Omit<RasterFacts, "format">,
   limits: Omit<SourceLimits, "sourceBytes">,
 ): void {
