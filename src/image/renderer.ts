@@ -146,8 +146,8 @@ export function createRenderer(options: RendererOptions): Renderer {
     const bytes = await load();
     const facts = await yieldingScan(scanSource(bytes, limits, known));
     const weighed = await yieldingScan(weighedFacts(facts, bytes));
-    const watermarks = await loadWatermarks(recipe, loadImage, { facts, bytes });
-    const weight = bytesToRender(weighed, recipe) + bytesToHold(bytes.length) + watermarks.bytesToLay;
+    const watermarks = await loadWatermarks(recipe, loadImage);
+    const weight = bytesToRender(weighed, recipe, watermarks.facts) + bytesToHold(bytes.length);
     const allBytes = PROCESS_BYTES + weight;
     if (!(await slot.admits(allBytes, signal))) return { allBytes };
     await slot.reserve(allBytes, signal);

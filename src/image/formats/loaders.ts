@@ -11,9 +11,8 @@ import { sniff } from "../../body/formats/sniff.ts";
 import { scanWebp } from "../../body/formats/webp.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
-import { mayBeTurned } from "./exif.ts";
 import { scanJpegHead } from "./jpeg-head.ts";
-import { runScan, type ScanSteps, STEP_BYTES, scanBytes } from "./yielding-scan.ts";
+import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";
 
 /** Format and size of an image; for a source these are claims of its head. */
 export interface RasterFacts {
@@ -114,29 +113,6 @@ function* scanned(format: OutputFormat, bytes: Buffer): ScanSteps<Findings> {
 export function framesIn(format: OutputFormat, bytes: Buffer): number {
   return Math.max(1, runScan(scanned(format, bytes)).frames);
 }
-
-/** Whether the decoder may turn the image by 90 degrees. Searches the whole file, unless it is a JPEG. */
-export function* mayBeStoredSideways({ format }: RasterFacts, bytes: Buffer): ScanSteps<boolean> {
-  if (format === "jpeg") {
-    const { exif } = yield* scanJpegHead(bytes);
-    return exif !== undefined && mayBeTurned(exif);
-  }
-  const signs = TURNED_BY[format] ?? [];
-  const overlap = Math.max(0, ...signs.map(({ length }) => length - 1));
-  for (let at = 0; at < bytes.length && signs.length > 0; at += STEP_BYTES) {
-    const step = bytes.subarray(at, at + STEP_BYTES + overlap);
-    if (signs.some((sign) => step.includes(sign, 0, "latin1"))) return true;
-    yield;
-  }
-  return false;
-}
-
-/** Names in a file that may announce a turn: EXIF, or a property of an AVIF. */
-const TURNED_BY: Readonly<Partial<Record<OutputFormat, readonly string[]>>> = {
-  png: ["eXIf", "Raw profile type"],
-  webp: ["EXIF"],
-  avif: ["irot"],
-};
 
 /** Throws image_too_large if the claims of an image's head exceed the limits. */
 function refuseBeyond(
