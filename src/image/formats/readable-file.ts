@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib";
 import type { Sniffed } from "../../body/formats/sniff.ts";
 import { areEndless, type ExifPlace } from "./exif.ts";
 import { exifPlaces } from "./exif-blocks.ts";
-import { readableGif } from "./gif-screen.ts";
+import { readableGif } from "./readable-gif.ts";
 
 export interface ReadableFile {
   readonly bytes: Buffer;
