@@ -8,8 +8,8 @@ import type { ImageFacts } from "../core/object.ts";
 import { type KnownFacts, refuseHeavy, type SourceLimits, scanSource, weighedFacts } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
 import type { OutputFormat, Recipe } from "./grammar/recipe.ts";
-import { createRenderQueue } from "./limits/render-queue.ts";
-import { createRenderScheduler, type ScheduledSlot } from "./limits/render-scheduler.ts";
+import { createRenderScheduler, type RenderSlot } from "./limits/render-scheduler.ts";
+import { createSemaphore } from "./limits/semaphore.ts";
 import { BYTES_PER_PIXEL, bytesToHold, bytesToRender } from "./limits/weight.ts";
 import type { PipelineLimits, Rendered } from "./process/pipeline.ts";
 import type { VerifyBody } from "./process/verify-decodable.ts";
@@ -128,7 +128,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   const largeSlots = Math.max(1, Math.floor(maxBytes / residentBytes));
   const scheduler = createRenderScheduler({ slots: renders, maxWaiting, waitMs, maxBytes, largeBytes, largeSlots });
   const resultBatches = createResultBatches(() => scheduler.waiting);
-  const largeVerifyQueue = createRenderQueue({ slots: 1, maxWaiting, waitMs: LARGE_VERIFY_WAIT_MS, maxBytes });
+  const largeVerifySlot = createSemaphore({ capacity: 1, maxWaiting, waitMs: LARGE_VERIFY_WAIT_MS });
   const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({
     startMs: START_MS,
@@ -141,7 +141,7 @@ export function createRenderer(options: RendererOptions): Renderer {
 
   async function renderNow(
     { load, begin, recipe, loadImage, signal }: RenderRequest,
-    slot: ScheduledSlot,
+    slot: RenderSlot,
   ): Promise<Rendered | Larger> {
     const bytes = await load();
     const facts = await yieldingScan(scanSource(bytes, limits, known));
@@ -149,8 +149,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     const watermarks = await loadWatermarks(recipe, loadImage);
     const weight = bytesToRender(weighed, recipe, watermarks.facts) + bytesToHold(bytes.length);
     const allBytes = PROCESS_BYTES + weight;
-    if (!(await slot.admits(allBytes, signal))) return { allBytes };
-    await slot.reserve(allBytes, signal);
+    if (!(await slot.reserve(allBytes, signal))) return { allBytes };
     if (signal.aborted) throw signal.reason;
     begin?.();
     const { pixels, outputSide, outputBytes } = limits;
@@ -172,7 +171,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   async function verifyNow(
     { load, signal }: Pick<VerifyRequest, "load" | "signal">,
     weight: number,
-    { reserve }: ScheduledSlot,
+    { reserve }: RenderSlot,
   ): Promise<void> {
     await reserve(PROCESS_BYTES + weight, signal);
     const body = await load();
@@ -185,8 +184,8 @@ export function createRenderer(options: RendererOptions): Renderer {
     async verify(request) {
       refuseUnverifiable(request, limits);
       if (request.size <= LARGE_VERIFY_BYTES) return verifyInTurn(request);
-      const slot = await largeVerifyQueue.enter(request.signal);
-      return verifyInTurn(request).finally(slot.release);
+      const release = await largeVerifySlot.acquire(1, request.signal);
+      return verifyInTurn(request).finally(release);
     },
     async render(request) {
       const { signal } = request;
