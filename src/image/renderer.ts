@@ -5,12 +5,21 @@
 import { abortable, type Cancellation } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
-import { type KnownFacts, refuseHeavy, type SourceLimits, scanSource, weighedFacts } from "./formats/loaders.ts";
+import {
+  isProcessable,
+  type KnownFacts,
+  type RasterFacts,
+  refuseBeyond,
+  refuseHeavy,
+  type SourceLimits,
+  scanSource,
+  weighedFacts,
+} from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
-import type { OutputFormat, Recipe } from "./grammar/recipe.ts";
+import type { Recipe } from "./grammar/recipe.ts";
 import { createRenderScheduler, type RenderSlot } from "./limits/render-scheduler.ts";
 import { createSemaphore } from "./limits/semaphore.ts";
-import { BYTES_PER_PIXEL, bytesToHold, bytesToRender } from "./limits/weight.ts";
+import { bytesToDecode, bytesToHold, bytesToRender } from "./limits/weight.ts";
 import type { PipelineLimits, Rendered } from "./process/pipeline.ts";
 import type { VerifyBody } from "./process/verify-decodable.ts";
 import { loadWatermarks } from "./watermark-files.ts";
@@ -162,8 +171,9 @@ export function createRenderer(options: RendererOptions): Renderer {
     return rendered;
   }
 
-  async function verifyInTurn({ load, image, size, signal }: VerifyRequest): Promise<void> {
-    const weight = bytesToVerify(image) + bytesToHold(size);
+  async function verifyInTurn({ load, size, signal }: VerifyRequest, facts: RasterFacts): Promise<void> {
+    // Frames of an animation are decoded one after the other.
+    const weight = bytesToDecode(facts) + bytesToHold(size);
     const slot = await scheduler.enter(PROCESS_BYTES + weight, signal);
     return abortable(verifyNow({ load, signal }, weight, slot).finally(slot.release), signal);
   }
@@ -182,10 +192,15 @@ export function createRenderer(options: RendererOptions): Renderer {
 
   return {
     async verify(request) {
-      refuseUnverifiable(request, limits);
-      if (request.size <= LARGE_VERIFY_BYTES) return verifyInTurn(request);
+      const { format, width = 0, height = 0 } = request.image;
+      if (!isProcessable(format))
+        throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
+      const facts = { format, width, height, frames: 1 };
+      refuseHeavy(request.size, limits);
+      refuseBeyond(facts, limits);
+      if (request.size <= LARGE_VERIFY_BYTES) return verifyInTurn(request, facts);
       const release = await largeVerifySlot.acquire(1, request.signal);
-      return verifyInTurn(request).finally(release);
+      return verifyInTurn(request, facts).finally(release);
     },
     async render(request) {
       const { signal } = request;
@@ -224,29 +239,9 @@ interface Larger {
   readonly allBytes: number;
 }
 
-/** Refuses images that need no process to be refused: by format, file size or pixels. */
-function refuseUnverifiable({ size, image }: VerifyRequest, limits: SourceLimits): void {
-  const { format, width = 0, height = 0 } = image;
-  if (!isDecoded(format)) throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
-  refuseHeavy(size, limits);
-  if (width * height > limits.pixels) {
-    const found = `${width}×${height} pixels, the limit is ${limits.pixels}`;
-    throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
-  }
-}
-
-function isDecoded(format: ImageFacts["format"]): format is OutputFormat {
-  return Object.hasOwn(BYTES_PER_PIXEL, format);
-}
-
 /** Bytes to render the image by the claims of its head, which do not include frames. */
 function bytesClaimed({ size, image, recipe }: RenderRequest): number {
   const { format, width = 0, height = 0 } = image;
-  if (!isDecoded(format) || width * height === 0) return 0; // will be refused once loaded
+  if (!isProcessable(format) || width * height === 0) return 0; // will be refused once loaded
   return bytesToRender({ format, width, height, frames: 1 }, recipe) + bytesToHold(size);
-}
-
-/** Bytes to decode one frame: frames of an animation are decoded one after the other. */
-function bytesToVerify({ format, width = 0, height = 0 }: ImageFacts): number {
-  return isDecoded(format) ? width * height * BYTES_PER_PIXEL[format] : 0;
 }

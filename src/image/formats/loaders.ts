@@ -86,7 +86,7 @@ export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "
 
 function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
   const kind = sniff(bytes.subarray(0, 64));
-  if (!isAllowed(kind)) throw unusable(`it is ${kind}`);
+  if (!isProcessable(kind)) throw unusable(`it is ${kind}`);
   const { width, height, structure, ...found } = yield* scanned(kind, bytes);
   if (structure === "incomplete") throw unusable(`its ${kind} structure is not whole`);
   if (width === undefined || height === undefined) throw unusable(`its ${kind} head has no size`);
@@ -99,7 +99,8 @@ function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
   };
 }
 
-function isAllowed(kind: string): kind is OutputFormat {
+/** Whether images of this kind can be processed. */
+export function isProcessable(kind: string): kind is OutputFormat {
   return Object.hasOwn(SCANNERS, kind);
 }
 
@@ -115,7 +116,7 @@ export function framesIn(format: OutputFormat, bytes: Buffer): number {
 }
 
 /** Throws image_too_large if the claims of an image's head exceed the limits. */
-function refuseBeyond(
+export function refuseBeyond(
   { width, height, frames }: Omit<RasterFacts, "format">,
   limits: Omit<SourceLimits, "sourceBytes">,
 ): void {

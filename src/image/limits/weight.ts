@@ -6,10 +6,19 @@ import type { WeighedFacts } from "../formats/loaders.ts";
 import { areaOf, type Size, sizeAfter, tileSize, turnedSize } from "../geometry/geometry.ts";
 import { bytesToSet, textSize } from "../geometry/text-size.ts";
 import { laidSize, mayBeLaid } from "../geometry/watermark-size.ts";
-import { addsTransparency, type OutputFormat, type Recipe, type Step, type StepOf } from "../grammar/recipe.ts";
+import {
+  addsTransparency,
+  framesWritten,
+  isAlwaysOpaque,
+  isUntouched,
+  type OutputFormat,
+  type Recipe,
+  type Step,
+  type StepOf,
+} from "../grammar/recipe.ts";
 
 /** Bytes a pixel to decode: an AVIF is in memory several times as a whole, other formats at most once. */
-export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
+const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
   avif: 20,
   webp: 4,
   gif: 4,
@@ -33,7 +42,6 @@ const PIXEL = 4;
 /** Bytes in memory a byte of the file: the file, and copies of its parts in decoders, such as a large profile. */
 const HELD = 4;
 
-const ALWAYS_OPAQUE: readonly OutputFormat[] = ["jpeg", "bmp"];
 /** Steps that libvips runs while it decodes, unless they enlarge: only their result is in memory. */
 const REDUCING: readonly Step["name"][] = ["autoOrient", "resize", "coverCrop", "attentionCrop", "window"];
 
@@ -42,7 +50,8 @@ export function bytesToHold(fileBytes: number): number {
   return HELD * fileBytes;
 }
 
-function bytesToDecode({ format, width, height, frames, coefficientBytes }: WeighedFacts): number {
+/** Bytes to decode all frames at once. */
+export function bytesToDecode({ format, width, height, frames, coefficientBytes }: WeighedFacts): number {
   const ofScans = coefficientBytes ? coefficientBytes + 1 : 0;
   return width * height * frames * Math.max(BYTES_PER_PIXEL[format], ofScans);
 }
@@ -58,11 +67,11 @@ export function bytesToRender(
 ): number {
   const { steps, output, inspection } = recipe;
   const read = bytesToDecode(facts);
-  if (steps.length === 0 && Object.keys(output).length === 0 && inspection !== undefined) return read;
+  if (isUntouched(recipe) && inspection !== undefined) return read;
   const format = formatOf(facts, output);
-  const frames = format === "gif" || format === "webp" ? facts.frames : 1;
+  const frames = framesWritten(format, facts.frames);
   // For an opaque output format the decoded image is flattened at once.
-  const mayHaveAlpha = !isOpaque(format) && (!isOpaque(facts.format) || addsTransparency(recipe));
+  const mayHaveAlpha = !isAlwaysOpaque(format) && (!isAlwaysOpaque(facts.format) || addsTransparency(recipe));
   // Coefficients stay in memory in place of the input until the last scan is read, and so may an intermediate image.
   let held = facts.coefficientBytes ? read : 0;
   const all = (size: Size, bytesPerPixel: number) => {
@@ -151,10 +160,6 @@ function bytesSeen(
 /** Format of the result. A format chosen by Accept is estimated as WebP. */
 function formatOf(facts: WeighedFacts, { format = facts.format }: Recipe["output"]): OutputFormat {
   return Object.hasOwn(ENCODED, format) ? (format as OutputFormat) : "webp";
-}
-
-function isOpaque(format: OutputFormat): boolean {
-  return ALWAYS_OPAQUE.includes(format);
 }
 
 /** Bytes a pixel. With `format/auto` the result can be a JPEG, because some clients accept no newer format. */
