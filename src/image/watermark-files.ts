@@ -1,10 +1,11 @@
 // Loads the image files that a recipe lays over an image as watermarks, within bounds. It decodes nothing and does not
 // know where the files are stored.
 import { HuiyuanError } from "../core/errors.ts";
-import { scanSource, type WeighedFacts, weighedFacts } from "./formats/loaders.ts";
+import { scanSource, weighedFacts } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
 import { MAX_WATERMARK_PIXELS, WANTED_WATERMARK } from "./geometry/watermark-size.ts";
 import { type Recipe, WATERMARK_PARAMETER, watermarkUrls } from "./grammar/recipe.ts";
+import type { WatermarkFacts } from "./limits/weight.ts";
 
 /** Bytes of the file of an image watermark at most. */
 export const MAX_WATERMARK_BYTES = 5 * 1024 * 1024;
@@ -15,6 +16,9 @@ const WATERMARK_LIMITS = {
   frames: 1,
 };
 
+/** Names in a file that may announce a turn: EXIF, or a property of an AVIF. */
+const TURN_SIGNS = ["Exif", "EXIF", "eXIf", "Raw profile type", "irot"];
+
 /** The image of a watermark URL without its token; undefined if the bucket has no such image. */
 type LoadImage = (url: string) => Promise<Buffer | undefined>;
 
@@ -22,9 +26,9 @@ type LoadImage = (url: string) => Promise<Buffer | undefined>;
 export async function loadWatermarks(
   recipe: Recipe,
   loadImage: LoadImage,
-): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly facts: ReadonlyMap<string, WeighedFacts> }> {
+): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly facts: ReadonlyMap<string, WatermarkFacts> }> {
   const files = new Map<string, Buffer>();
-  const facts = new Map<string, WeighedFacts>();
+  const facts = new Map<string, WatermarkFacts>();
   for (const url of watermarkUrls(recipe)) {
     const bytes = await loadImage(url);
     if (bytes === undefined) throw badWatermark(url, "there is no such image in this bucket");
@@ -34,10 +38,11 @@ export async function loadWatermarks(
   return { files, facts };
 }
 
-async function readWatermarkImage(url: string, bytes: Buffer): Promise<WeighedFacts> {
+async function readWatermarkImage(url: string, bytes: Buffer): Promise<WatermarkFacts> {
   try {
     const facts = await yieldingScan(scanSource(bytes, WATERMARK_LIMITS));
-    return await yieldingScan(weighedFacts(facts, bytes));
+    const mayBeTurned = TURN_SIGNS.some((sign) => bytes.includes(sign, 0, "latin1"));
+    return { ...(await yieldingScan(weighedFacts(facts, bytes))), mayBeTurned };
   } catch (error) {
     const found =
       error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";

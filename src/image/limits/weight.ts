@@ -56,6 +56,11 @@ export function bytesToDecode({ format, width, height, frames, coefficientBytes 
   return width * height * frames * Math.max(BYTES_PER_PIXEL[format], ofScans);
 }
 
+export interface WatermarkFacts extends WeighedFacts {
+  /** False if the decoder will not turn it by 90 degrees. */
+  readonly mayBeTurned?: boolean;
+}
+
 /**
  * Bytes to render the image by the recipe: the maximum over decoding, each step and encoding, and the largest overlay
  * while it is made. `watermarks`: facts of the image watermarks by URL; one without facts is not counted.
@@ -63,7 +68,7 @@ export function bytesToDecode({ format, width, height, frames, coefficientBytes 
 export function bytesToRender(
   facts: WeighedFacts,
   recipe: Recipe,
-  watermarks: ReadonlyMap<string, WeighedFacts> = new Map(),
+  watermarks: ReadonlyMap<string, WatermarkFacts> = new Map(),
 ): number {
   const { steps, output, inspection } = recipe;
   const read = bytesToDecode(facts);
@@ -115,7 +120,7 @@ interface OverlayBytes {
 function bytesOfOverlay(
   step: Step,
   canvases: readonly Size[],
-  watermarks: ReadonlyMap<string, WeighedFacts>,
+  watermarks: ReadonlyMap<string, WatermarkFacts>,
 ): OverlayBytes {
   const [image] = canvases as [Size];
   if (step.name === "textMark")
@@ -124,8 +129,9 @@ function bytesOfOverlay(
     return { made: 0, seen: Math.min(areaOf(image), 4 * step.radius ** 2) * PIXEL };
   const facts = step.name === "imageMark" ? watermarks.get(step.url) : undefined;
   if (step.name !== "imageMark" || facts === undefined) return { made: 0, seen: 0 };
+  const marks = facts.mayBeTurned === false ? [facts] : bothWays(facts);
   const ways = canvases.flatMap(bothWays).flatMap((canvas) => {
-    return bothWays(facts).map((mark) => bytesOfWatermark(canvas, mark, step));
+    return marks.map((mark) => bytesOfWatermark(canvas, mark, step));
   });
   const made = bytesToDecode(facts) + Math.max(...ways.map((way) => way.made));
   return { made, seen: Math.max(...ways.map(({ seen }) => seen)) };
@@ -143,7 +149,8 @@ function bytesOfWatermark(image: Size, watermark: Size, step: StepOf<"imageMark"
   const laid = laidSize(image, watermark, step);
   if (!mayBeLaid(laid, step.degrees)) return { made: 0, seen: 0 };
   const turned = turnedSize(laid, step.degrees);
-  const made = areaOf(laid) + (step.degrees === 0 ? 0 : areaOf(turned));
+  const isScaled = areaOf(laid) !== areaOf(watermark);
+  const made = (isScaled ? areaOf(laid) : 0) + (step.degrees === 0 ? 0 : areaOf(turned));
   return { made: made * PIXEL, seen: bytesSeen(image, turned, step, 0) };
 }
 
