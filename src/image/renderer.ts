@@ -5,13 +5,21 @@
 import { abortable, type Cancellation } from "../async/cancellation.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
-import { type KnownFacts, refuseHeavy, type SourceLimits, scanSource, weighedFacts } from "./formats/loaders.ts";
+import {
+  isProcessable,
+  type KnownFacts,
+  type RasterFacts,
+  refuseBeyond,
+  refuseHeavy,
+  type SourceLimits,
+  scanSource,
+  weighedFacts,
+} from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
-import type { OutputFormat, Recipe } from "./grammar/recipe.ts";
-import { blamed, blaming } from "./limits/blame.ts";
-import { createRenderQueue } from "./limits/render-queue.ts";
-import { createRenderScheduler, type ScheduledSlot } from "./limits/render-scheduler.ts";
-import { BYTES_PER_PIXEL, bytesToHold, bytesToRender } from "./limits/weight.ts";
+import type { Recipe } from "./grammar/recipe.ts";
+import { createRenderScheduler, type RenderSlot } from "./limits/render-scheduler.ts";
+import { createSemaphore } from "./limits/semaphore.ts";
+import { bytesToDecode, bytesToHold, bytesToRender } from "./limits/weight.ts";
 import type { PipelineLimits, Rendered } from "./process/pipeline.ts";
 import type { VerifyBody } from "./process/verify-decodable.ts";
 import { loadWatermarks } from "./watermark-files.ts";
@@ -129,7 +137,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   const largeSlots = Math.max(1, Math.floor(maxBytes / residentBytes));
   const scheduler = createRenderScheduler({ slots: renders, maxWaiting, waitMs, maxBytes, largeBytes, largeSlots });
   const resultBatches = createResultBatches(() => scheduler.waiting);
-  const largeVerifyQueue = createRenderQueue({ slots: 1, maxWaiting, waitMs: LARGE_VERIFY_WAIT_MS, maxBytes });
+  const largeVerifySlot = createSemaphore({ capacity: 1, maxWaiting, waitMs: LARGE_VERIFY_WAIT_MS });
   const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({
     startMs: START_MS,
@@ -142,26 +150,20 @@ export function createRenderer(options: RendererOptions): Renderer {
 
   async function renderNow(
     { load, begin, recipe, loadImage, signal }: RenderRequest,
-    slot: ScheduledSlot,
+    slot: RenderSlot,
   ): Promise<Rendered | Larger> {
     const bytes = await load();
     const facts = await yieldingScan(scanSource(bytes, limits, known));
     const weighed = await yieldingScan(weighedFacts(facts, bytes));
-    const watermarks = await loadWatermarks(recipe, loadImage, { facts, bytes });
-    const held = bytesToHold(bytes.length);
-    const weight = bytesToRender(weighed, recipe) + held + watermarks.bytesToLay;
+    const watermarks = await loadWatermarks(recipe, loadImage);
+    const weight = bytesToRender(weighed, recipe, watermarks.facts) + bytesToHold(bytes.length);
     const allBytes = PROCESS_BYTES + weight;
-    if (!(await slot.admits(allBytes, signal))) return { allBytes };
-    await slot.reserve(allBytes, signal);
+    if (!(await slot.reserve(allBytes, signal))) return { allBytes };
     if (signal.aborted) throw signal.reason;
     begin?.();
     const { pixels, outputSide, outputBytes } = limits;
     const request = { bytes, facts, recipe, watermarks: watermarks.files, limits: { pixels, outputSide, outputBytes } };
-    const rendered = pool.render(request, weight);
-    const most = residentBytes - PROCESS_BYTES;
-    return rendered.catch((error: unknown) =>
-      blaming(blamed(weighed, recipe, { held, laid: watermarks.bytesToLay, most }))(error),
-    );
+    return pool.render(request, weight);
   }
 
   async function batched(rendered: Rendered | Larger): Promise<Rendered | Larger> {
@@ -169,8 +171,9 @@ export function createRenderer(options: RendererOptions): Renderer {
     return rendered;
   }
 
-  async function verifyInTurn({ load, image, size, signal }: VerifyRequest): Promise<void> {
-    const weight = bytesToVerify(image) + bytesToHold(size);
+  async function verifyInTurn({ load, size, signal }: VerifyRequest, facts: RasterFacts): Promise<void> {
+    // Frames of an animation are decoded one after the other.
+    const weight = bytesToDecode(facts) + bytesToHold(size);
     const slot = await scheduler.enter(PROCESS_BYTES + weight, signal);
     return abortable(verifyNow({ load, signal }, weight, slot).finally(slot.release), signal);
   }
@@ -178,7 +181,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   async function verifyNow(
     { load, signal }: Pick<VerifyRequest, "load" | "signal">,
     weight: number,
-    { reserve }: ScheduledSlot,
+    { reserve }: RenderSlot,
   ): Promise<void> {
     await reserve(PROCESS_BYTES + weight, signal);
     const body = await load();
@@ -189,10 +192,15 @@ export function createRenderer(options: RendererOptions): Renderer {
 
   return {
     async verify(request) {
-      refuseUnverifiable(request, limits);
-      if (request.size <= LARGE_VERIFY_BYTES) return verifyInTurn(request);
-      const slot = await largeVerifyQueue.enter(request.signal);
-      return verifyInTurn(request).finally(slot.release);
+      const { format, width = 0, height = 0 } = request.image;
+      if (!isProcessable(format))
+        throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
+      const facts = { format, width, height, frames: 1 };
+      refuseHeavy(request.size, limits);
+      refuseBeyond(facts, limits);
+      if (request.size <= LARGE_VERIFY_BYTES) return verifyInTurn(request, facts);
+      const release = await largeVerifySlot.acquire(1, request.signal);
+      return verifyInTurn(request, facts).finally(release);
     },
     async render(request) {
       const { signal } = request;
@@ -231,29 +239,9 @@ interface Larger {
   readonly allBytes: number;
 }
 
-/** Refuses images that need no process to be refused: by format, file size or pixels. */
-function refuseUnverifiable({ size, image }: VerifyRequest, limits: SourceLimits): void {
-  const { format, width = 0, height = 0 } = image;
-  if (!isDecoded(format)) throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
-  refuseHeavy(size, limits);
-  if (width * height > limits.pixels) {
-    const found = `${width}×${height} pixels, the limit is ${limits.pixels}`;
-    throw new HuiyuanError("image_too_large", `Cannot process: ${found}`);
-  }
-}
-
-function isDecoded(format: ImageFacts["format"]): format is OutputFormat {
-  return Object.hasOwn(BYTES_PER_PIXEL, format);
-}
-
 /** Bytes to render the image by the claims of its head, which do not include frames. */
 function bytesClaimed({ size, image, recipe }: RenderRequest): number {
   const { format, width = 0, height = 0 } = image;
-  if (!isDecoded(format) || width * height === 0) return 0; // will be refused once loaded
+  if (!isProcessable(format) || width * height === 0) return 0; // will be refused once loaded
   return bytesToRender({ format, width, height, frames: 1 }, recipe) + bytesToHold(size);
-}
-
-/** Bytes to decode one frame: frames of an animation are decoded one after the other. */
-function bytesToVerify({ format, width = 0, height = 0 }: ImageFacts): number {
-  return isDecoded(format) ? width * height * BYTES_PER_PIXEL[format] : 0;
 }

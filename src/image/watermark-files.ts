@@ -1,12 +1,11 @@
-// Loads the image files that a recipe lays over an image as watermarks, within bounds, and estimates the memory that
-// they take. It decodes nothing and does not know where the files are stored.
+// Loads the image files that a recipe lays over an image as watermarks, within bounds. It decodes nothing and does not
+// know where the files are stored.
 import { HuiyuanError } from "../core/errors.ts";
-import { type RasterFacts, scanSource } from "./formats/loaders.ts";
+import { scanSource, weighedFacts } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
-import { MAX_WATERMARK_PIXELS } from "./geometry/watermark-size.ts";
+import { MAX_WATERMARK_PIXELS, WANTED_WATERMARK } from "./geometry/watermark-size.ts";
 import { type Recipe, WATERMARK_PARAMETER, watermarkUrls } from "./grammar/recipe.ts";
-import { WANTED_WATERMARK } from "./limits/blame.ts";
-import { bytesToLay, heldImage } from "./limits/weight.ts";
+import type { WatermarkFacts } from "./limits/weight.ts";
 
 /** Bytes of the file of an image watermark at most. */
 export const MAX_WATERMARK_BYTES = 5 * 1024 * 1024;
@@ -17,33 +16,33 @@ const WATERMARK_LIMITS = {
   frames: 1,
 };
 
+/** Names in a file that may announce a turn: EXIF, or a property of an AVIF. */
+const TURN_SIGNS = ["Exif", "EXIF", "eXIf", "Raw profile type", "irot"];
+
 /** The image of a watermark URL without its token; undefined if the bucket has no such image. */
 type LoadImage = (url: string) => Promise<Buffer | undefined>;
 
-/** Files by URL, and the bytes of memory to lay them. Throws processing_invalid, and errors of `loadImage`. */
+/** Files and their facts, by URL. Throws processing_invalid, and errors of `loadImage`. */
 export async function loadWatermarks(
   recipe: Recipe,
   loadImage: LoadImage,
-  original: { readonly facts: RasterFacts; readonly bytes: Buffer },
-): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly bytesToLay: number }> {
+): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly facts: ReadonlyMap<string, WatermarkFacts> }> {
   const files = new Map<string, Buffer>();
-  const urls = watermarkUrls(recipe);
-  if (urls.length === 0) return { files, bytesToLay: 0 };
-  const image = await yieldingScan(heldImage(original.facts, original.bytes));
-  let bytesForAll = 0;
-  for (const url of urls) {
+  const facts = new Map<string, WatermarkFacts>();
+  for (const url of watermarkUrls(recipe)) {
     const bytes = await loadImage(url);
     if (bytes === undefined) throw badWatermark(url, "there is no such image in this bucket");
-    const watermark = await yieldingScan(heldImage(await readWatermarkImage(url, bytes), bytes));
-    bytesForAll += bytesToLay(watermark, url, image, recipe);
+    facts.set(url, await readWatermarkImage(url, bytes));
     files.set(url, bytes);
   }
-  return { files, bytesToLay: bytesForAll };
+  return { files, facts };
 }
 
-async function readWatermarkImage(url: string, bytes: Buffer): Promise<RasterFacts> {
+async function readWatermarkImage(url: string, bytes: Buffer): Promise<WatermarkFacts> {
   try {
-    return await yieldingScan(scanSource(bytes, WATERMARK_LIMITS));
+    const facts = await yieldingScan(scanSource(bytes, WATERMARK_LIMITS));
+    const mayBeTurned = TURN_SIGNS.some((sign) => bytes.includes(sign, 0, "latin1"));
+    return { ...(await yieldingScan(weighedFacts(facts, bytes))), mayBeTurned };
   } catch (error) {
     const found =
       error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";

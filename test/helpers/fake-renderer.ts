@@ -1,5 +1,5 @@
 // A renderer without processes: a real queue for one render slot, and results that a test releases. For tests only.
-import { createRenderQueue } from "../../src/image/limits/render-queue.ts";
+import { createSemaphore } from "../../src/image/limits/semaphore.ts";
 import type { Renderer, RenderRequest } from "../../src/image/renderer.ts";
 import { LIMITS } from "./rendering.ts";
 import { createLatch } from "./spools.ts";
@@ -14,7 +14,7 @@ export interface FakeRenderer extends Renderer {
 
 /** `make` returns the result for an image's bytes; it may throw. */
 export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Buffer | Promise<Buffer>): FakeRenderer {
-  const queue = createRenderQueue({ slots: 1, maxWaiting: 4, waitMs: 60_000, maxBytes: 1_000_000 });
+  const queue = createSemaphore({ capacity: 1, maxWaiting: 4, waitMs: 60_000 });
   const begun: RenderRequest[] = [];
   const latches: ReturnType<typeof createLatch>[] = [];
   return {
@@ -31,7 +31,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
     },
     verify: () => Promise.resolve(),
     async render(request) {
-      const place = await queue.enter(request.signal);
+      const release = await queue.acquire(1, request.signal);
       try {
         const latch = createLatch();
         latches.push(latch);
@@ -45,7 +45,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
           image: { format: "png", width: 1, height: 1, frames: 1 },
         };
       } finally {
-        place.release();
+        release();
       }
     },
     close: () => Promise.resolve(),

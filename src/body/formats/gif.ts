@@ -11,7 +11,7 @@ const STRAY_ZERO = 0x00;
 export function* scanGif(findings: Findings, input: Input): Scan {
   while (!input.take(13)) yield;
   noteScreen(findings, input);
-  input.skip(tableBytes(input.byte(10)));
+  input.skip(gifTableBytes(input.byte(10)));
   for (;;) {
     while (!input.take(1)) yield;
     const block = input.byte(0);
@@ -22,7 +22,7 @@ export function* scanGif(findings: Findings, input: Input): Scan {
     } else if (block === IMAGE) {
       while (!input.take(9)) yield;
       noteFrame(findings, input);
-      input.skip(tableBytes(input.byte(8)) + 1); // the code size
+      input.skip(gifTableBytes(input.byte(8)) + 1); // the code size
     } else {
       return;
     }
@@ -51,6 +51,6 @@ function noteFrame(findings: Findings, input: Input): void {
 }
 
 /** Bytes of the colour table that a flags byte announces. */
-function tableBytes(flags: number): number {
+export function gifTableBytes(flags: number): number {
   return flags & 0x80 ? 3 << ((flags & 0x07) + 1) : 0;
 }

@@ -3,9 +3,9 @@
 
 import type { Cancellation } from "../../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { WANTED_WATERMARK } from "../../image/geometry/watermark-size.ts";
 import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
-import { WANTED_WATERMARK } from "../../image/limits/blame.ts";
 import { MAX_WATERMARK_BYTES } from "../../image/watermark-files.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { WatermarkImage } from "../../mirror/variants/variants.ts";

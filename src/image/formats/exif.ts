@@ -111,6 +111,15 @@ function visitedEntries(block: Buffer, most: number): number {
   return visited;
 }
 
+/** The bytes of the link to the second directory, which has the thumbnail; undefined if there is no such directory. */
+export function secondDirectoryLink(block: Buffer): Buffer | undefined {
+  const reader = openBlock(block);
+  if (reader === undefined) return undefined;
+  const first = reader.long(4);
+  const at = first + 2 + reader.short(first) * ENTRY_BYTES;
+  return reader.long(at) === 0 ? undefined : reader.bytes.subarray(at, at + 4);
+}
+
 /** Reads numbers from a block; a number outside the block is 0. */
 interface Reader {
   readonly bytes: Buffer;

@@ -1,5 +1,6 @@
 // Locates the frames of a GIF in the file without decoding them. The structure must have been checked before
 // (body/formats), so that every loop here ends.
+import { gifTableBytes } from "../../body/formats/gif.ts";
 
 const GIF_EXTENSION = 0x21;
 const GIF_CONTROL = 0xf9;
@@ -64,11 +65,6 @@ function afterBlock(bytes: Buffer, at: number): number {
   if (bytes[at] === GIF_EXTENSION) return afterSubBlocks(bytes, at + 2);
   if (bytes[at] === GIF_IMAGE) return afterSubBlocks(bytes, at + 11 + gifTableBytes(bytes[at + 9] ?? 0));
   return at + 1;
-}
-
-/** Bytes of the colour table announced by a flags byte. */
-export function gifTableBytes(flags: number): number {
-  return flags & 0x80 ? 3 << ((flags & 0x07) + 1) : 0;
 }
 
 function afterSubBlocks(bytes: Buffer, from: number): number {

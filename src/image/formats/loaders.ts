@@ -11,9 +11,8 @@ import { sniff } from "../../body/formats/sniff.ts";
 import { scanWebp } from "../../body/formats/webp.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
-import { mayBeTurned } from "./exif.ts";
 import { scanJpegHead } from "./jpeg-head.ts";
-import { runScan, type ScanSteps, STEP_BYTES, scanBytes } from "./yielding-scan.ts";
+import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";
 
 /** Format and size of an image; for a source these are claims of its head. */
 export interface RasterFacts {
@@ -87,7 +86,7 @@ export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "
 
 function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
   const kind = sniff(bytes.subarray(0, 64));
-  if (!isAllowed(kind)) throw unusable(`it is ${kind}`);
+  if (!isProcessable(kind)) throw unusable(`it is ${kind}`);
   const { width, height, structure, ...found } = yield* scanned(kind, bytes);
   if (structure === "incomplete") throw unusable(`its ${kind} structure is not whole`);
   if (width === undefined || height === undefined) throw unusable(`its ${kind} head has no size`);
@@ -100,7 +99,8 @@ function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
   };
 }
 
-function isAllowed(kind: string): kind is OutputFormat {
+/** Whether images of this kind can be processed. */
+export function isProcessable(kind: string): kind is OutputFormat {
   return Object.hasOwn(SCANNERS, kind);
 }
 
@@ -114,29 +114,6 @@ function* scanned(format: OutputFormat, bytes: Buffer): ScanSteps<Findings> {
 export function framesIn(format: OutputFormat, bytes: Buffer): number {
   return Math.max(1, runScan(scanned(format, bytes)).frames);
 }
-
-/** Whether the decoder may turn the image by 90 degrees. Searches the whole file, unless it is a JPEG. */
-export function* mayBeStoredSideways({ format }: RasterFacts, bytes: Buffer): ScanSteps<boolean> {
-  if (format === "jpeg") {
-    const { exif } = yield* scanJpegHead(bytes);
-    return exif !== undefined && mayBeTurned(exif);
-  }
-  const signs = TURNED_BY[format] ?? [];
-  const overlap = Math.max(0, ...signs.map(({ length }) => length - 1));
-  for (let at = 0; at < bytes.length && signs.length > 0; at += STEP_BYTES) {
-    const step = bytes.subarray(at, at + STEP_BYTES + overlap);
-    if (signs.some((sign) => step.includes(sign, 0, "latin1"))) return true;
-    yield;
-  }
-  return false;
-}
-
-/** Names in a file that may announce a turn: EXIF, or a property of an AVIF. */
-const TURNED_BY: Readonly<Partial<Record<OutputFormat, readonly string[]>>> = {
-  png: ["eXIf", "Raw profile type"],
-  webp: ["EXIF"],
-  avif: ["irot"],
-};
 
 /** Throws image_too_large if the claims of an image's head exceed the limits. */
 export function refuseBeyond(

@@ -2,9 +2,9 @@
 // processed, verified or used as a watermark must pass through here. It decodes nothing.
 import { crc32 } from "node:zlib";
 import type { Sniffed } from "../../body/formats/sniff.ts";
-import { areEndless, type ExifPlace } from "./exif.ts";
+import { areEndless, type ExifPlace, secondDirectoryLink } from "./exif.ts";
 import { exifPlaces } from "./exif-blocks.ts";
-import { readableGif } from "./gif-screen.ts";
+import { readableGif } from "./readable-gif.ts";
 
 export interface ReadableFile {
   readonly bytes: Buffer;
@@ -30,6 +30,24 @@ function withoutEndlessExif(file: Buffer, format: Sniffed): Buffer {
     if (format === "png") updateChecksum(copy, place);
   }
   return copy;
+}
+
+/**
+ * A copy of the file without the link to the second EXIF directory. It has the thumbnail that cameras make, which shows
+ * the original, uncropped and without a watermark, and is often larger than the result. Returns the file itself if it
+ * has no thumbnail.
+ */
+export function withoutThumbnail(file: Buffer, format: Sniffed): Buffer {
+  let copy: Buffer | undefined;
+  for (const place of exifPlaces(file, format)) {
+    const link = place.block && secondDirectoryLink(place.block);
+    if (link === undefined) continue;
+    copy ??= Buffer.from(file);
+    const at = link.byteOffset - file.byteOffset;
+    copy.fill(0, at, at + link.length);
+    if (format === "png") updateChecksum(copy, place);
+  }
+  return copy ?? file;
 }
 
 function* exifBlocks(file: Buffer, format: Sniffed): Generator<Buffer | undefined> {

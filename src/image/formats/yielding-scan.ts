@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 export type ScanSteps<Found> = Generator<undefined, Found, undefined>;
 
 /** Bytes scanned in one step. */
-export const STEP_BYTES = 65_536;
+const STEP_BYTES = 65_536;
 
 /** Passes the bytes to `push` in chunks, until it returns false. Each chunk is valid until the next one. */
 export function* scanBytes(bytes: Buffer, push: (chunk: Buffer) => boolean): ScanSteps<void> {

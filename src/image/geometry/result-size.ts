@@ -1,5 +1,5 @@
-// Limits of the size of a result and of intermediate images, and the parameter named if a limit is exceeded. It needs
-// sizes only, so that the refusal can be predicted. Pure: it does no I/O.
+// Limits of the size of a result and of intermediate images, and the parameter named if a limit is exceeded. Pure: it
+// does no I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Recipe, Step, StepName } from "../grammar/recipe.ts";
 import type { Size } from "./geometry.ts";
@@ -22,12 +22,9 @@ export function refuseLargeResult({ width, height }: Size, recipe: Recipe, maxSi
 export function refuseHeavyResult(bytes: number, recipe: Recipe, maxBytes: number): void {
   if (bytes <= maxBytes) return;
   const { steps, output } = recipe;
-  const written = output.format === undefined ? undefined : FORMAT_PARAMETER;
+  const written = output.format === undefined ? undefined : "imageView2 or imageMogr2/format";
   throw tooLarge(`${bytes} bytes`, `at most ${maxBytes} bytes`, sizedBy(steps) ?? written);
 }
-
-/** The `format` parameter of both operations, as errors name it. */
-export const FORMAT_PARAMETER = "imageView2 or imageMogr2/format";
 
 function tooLarge(found: string, wanted: string, parameter: string | undefined): HuiyuanError {
   const message = `Cannot process: the result has ${found}, wanted ${wanted}`;

@@ -12,10 +12,8 @@ const MAX_SET_PIXELS = 16_000_000;
 const LINE_HEIGHT = 1.5;
 /** Wanted value in errors about a text that is too large. */
 export const WANTED_TEXT = "fewer or smaller letters";
-/** Bytes a pixel of a text that is set. */
-const SET = 8;
-/** Bytes a pixel of a text with a shadow. */
-const SHADOWED = 12;
+/** Bytes a pixel of a text that is set, with a shadow or without. */
+const SET = 12;
 /** Bytes a pixel of a text that is turned. */
 const TURNED = 5;
 
@@ -34,12 +32,12 @@ export function tooLargeText(text: string, fontSize: number, parameter: string, 
 }
 
 /** Bytes to make the text for an image of this size, capped at the limits, because a larger text is refused early. */
-export function bytesToSet({ text, fontSize, scale, shadow, degrees }: TextWatermark, image: Size): number {
+export function bytesToSet({ text, fontSize, scale, degrees }: TextWatermark, image: Size): number {
   const first = setSize(text, fontSize);
   const last = sizeBefore(first, scale, image);
   const pixels = Math.min(MAX_SET_PIXELS, Math.max(areaOf(first), areaOf(last)));
   const turned = degrees === 0 ? 0 : Math.min(MAX_TURNED_PIXELS, areaOf(turnedSize(last, degrees)));
-  return Math.max(pixels * (shadow > 0 ? SHADOWED : SET), turned * TURNED);
+  return Math.max(pixels * SET, turned * TURNED);
 }
 
 /** Upper bound of the text's size on the image. */

@@ -10,6 +10,9 @@ type ImageWatermark = StepOf<"imageMark">;
 export const MAX_WATERMARK_PIXELS = 25_000_000;
 /** Pixels of any turned watermark; the whole watermark is turned before it is clipped. */
 export const MAX_TURNED_PIXELS = 32_000_000;
+/** Wanted value of `watermark/image`, named by every error about the file of an image watermark. */
+export const WANTED_WATERMARK =
+  "a still image of this bucket, of at most 5 MiB, with sides of at most 10000 pixels and 25 megapixels, or fewer if it is scaled or turned";
 
 /** Size of an image watermark on the image, before it is turned. With `shrink`, the turned watermark fits the image. */
 export function laidSize(

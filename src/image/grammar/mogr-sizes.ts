@@ -30,34 +30,16 @@ const FORMS: readonly Form[] = [
   },
   {
     pattern: /^(\d+)x(\d+)$/,
-    rule: (parameter, [w, h], axes) => ({
-      kind: "within",
-      axes,
-      first: side(parameter, w),
-      second: side(parameter, h),
-    }),
+    rule: (parameter, parts, axes) => ({ kind: "within", ...sides(parameter, parts, axes) }),
   },
   {
     pattern: /^!(\d+)x(\d+)r$/,
-    rule: (parameter, [w, h], axes) => ({ kind: "cover", axes, first: side(parameter, w), second: side(parameter, h) }),
+    rule: (parameter, parts, axes) => ({ kind: "cover", ...sides(parameter, parts, axes) }),
   },
-  {
-    pattern: /^(\d+)x(\d+)>$/,
-    rule: (parameter, [w, h]) => ({
-      kind: "within",
-      axes: "sides",
-      first: side(parameter, w),
-      second: side(parameter, h),
-    }),
-  },
+  { pattern: /^(\d+)x(\d+)>$/, rule: (parameter, parts) => ({ kind: "within", ...sides(parameter, parts, "sides") }) },
   {
     pattern: /^(\d+)x(\d+)<$/,
-    rule: (parameter, [w, h]) => ({
-      kind: "growWithin",
-      axes: "sides",
-      first: side(parameter, w),
-      second: side(parameter, h),
-    }),
+    rule: (parameter, parts) => ({ kind: "growWithin", ...sides(parameter, parts, "sides") }),
   },
   {
     pattern: /^(\d+)@$/,
@@ -118,4 +100,8 @@ function perCent(parameter: Parameter, digits = ""): number {
 
 function side(parameter: Parameter, digits = ""): number {
   return readInteger({ ...parameter, value: digits }, 1, MAX_SIDE);
+}
+
+function sides(parameter: Parameter, [first, second]: readonly string[], axes: Axes): Box {
+  return { axes, first: side(parameter, first), second: side(parameter, second) };
 }

@@ -156,6 +156,21 @@ export interface Recipe {
   readonly ignoresErrors?: true;
 }
 
+/** Whether nothing is processed: the image is inspected, or answered as it is. */
+export function isUntouched({ steps, output }: Recipe): boolean {
+  return steps.length === 0 && Object.keys(output).length === 0;
+}
+
+/** Whether the format has no transparency. */
+export function isAlwaysOpaque(format: OutputFormat): boolean {
+  return format === "jpeg" || format === "bmp";
+}
+
+/** Frames that are written of an image of so many; formats without animation take the first one only. */
+export function framesWritten(format: OutputFormat, frames: number): number {
+  return format === "gif" || format === "webp" ? frames : 1;
+}
+
 /** Whether the result may be transparent although the source is opaque. */
 export function addsTransparency({ steps }: Recipe): boolean {
   return steps.some(

@@ -1,23 +1,35 @@
-// Decides in which queue an image waits before it is rendered. Large images share few slots, as many as memory allows
-// (one on up to six cores), and wait for them in a queue of their own. Otherwise large images would occupy the common
-// slots while they wait for memory, and small images would wait behind them. It does not estimate memory.
+// Decides in which queue an image waits before it is rendered: a bounded number at once, and together within the
+// estimated memory that all processes may have. Large images share few slots, as many as memory allows (one on up to
+// six cores), and wait for them in a queue of their own. Otherwise large images would occupy the common slots while
+// they wait for memory, and small images would wait behind them. It does not estimate memory.
 import type { Cancellation } from "../../async/cancellation.ts";
-import { createRenderQueue, type RenderQueue, type RenderQueueOptions, type RenderSlot } from "./render-queue.ts";
+import { createSemaphore, type Release, type Semaphore } from "./semaphore.ts";
 
-export interface RenderScheduler extends Pick<RenderQueue, "resize" | "running" | "waiting"> {
-  /** `bytes`: expected memory. Resolves and throws as RenderQueue.enter. An abort leaves both queues at once. */
-  enter(bytes: number, signal: Cancellation): Promise<ScheduledSlot>;
+export interface RenderScheduler extends Pick<Semaphore, "resize" | "running" | "waiting"> {
+  /** `bytes`: expected memory. Throws as Semaphore.acquire. An abort leaves the queues at once. */
+  enter(bytes: number, signal: Cancellation): Promise<RenderSlot>;
 }
 
-export interface ScheduledSlot extends RenderSlot {
+/** A slot in use. The holder releases it; a second release has no effect. */
+export interface RenderSlot {
   /**
-   * Whether the render may continue although it takes this many bytes; called once, before `reserve`. False: it is
-   * large and all large slots are in use. The caller must then release this slot and enter again.
+   * Called once. Resolves to true when this many bytes fit beside those of the other slots; a render that takes more
+   * than all may have runs alone. False: it is large and all large slots are in use. The caller must then release this
+   * slot and enter again. Throws as `enter` does.
    */
-  admits(bytes: number, signal: Cancellation): Promise<boolean>;
+  reserve(bytes: number, signal: Cancellation): Promise<boolean>;
+  release(): void;
 }
 
-export interface RenderSchedulerOptions extends RenderQueueOptions {
+export interface RenderSchedulerOptions {
+  /** Renders at once. */
+  readonly slots: number;
+  /** Renders in each queue. */
+  readonly maxWaiting: number;
+  /** Milliseconds. */
+  readonly waitMs: number;
+  /** Bytes reserved by all slots together. */
+  readonly maxBytes: number;
   /** A render that takes more bytes is large. */
   readonly largeBytes: number;
   /** Large renders at once. */
@@ -26,46 +38,43 @@ export interface RenderSchedulerOptions extends RenderQueueOptions {
 
 export function createRenderScheduler(options: RenderSchedulerOptions): RenderScheduler {
   const { slots, maxWaiting, waitMs, maxBytes, largeBytes, largeSlots } = options;
-  const queue = createRenderQueue({ slots, maxWaiting, waitMs, maxBytes });
-  const largeQueue = createRenderQueue({ slots: largeSlots, maxWaiting, waitMs, maxBytes });
-  const isLarge = (bytes: number) => bytes > largeBytes;
-
-  function scheduledSlot(slot: RenderSlot, largeSlot: RenderSlot | undefined): ScheduledSlot {
-    let held = largeSlot;
-    return {
-      reserve: slot.reserve,
-      async admits(bytes, signal) {
-        if (!isLarge(bytes) || held !== undefined) return true;
-        // Waiting here would keep a common slot from small images.
-        if (largeQueue.running >= largeSlots) return false;
-        held = await largeQueue.enter(signal);
-        return true;
-      },
-      release() {
-        // The common slot first, so that small images already waiting precede the next large one.
-        slot.release();
-        held?.release();
-      },
-    };
-  }
+  const common = createSemaphore({ capacity: slots, maxWaiting, waitMs });
+  const large = createSemaphore({ capacity: largeSlots, maxWaiting, waitMs });
+  // Only holders of a slot wait here, so that the slots bound the queue.
+  const memory = createSemaphore({ capacity: maxBytes, maxWaiting: Number.POSITIVE_INFINITY, waitMs });
 
   return {
     async enter(bytes, signal) {
-      if (!isLarge(bytes)) return scheduledSlot(await queue.enter(signal), undefined);
-      const held = await largeQueue.enter(signal);
-      try {
-        return scheduledSlot(await queue.enter(signal), held);
-      } catch (error) {
-        held.release();
+      let releaseLarge = bytes > largeBytes ? await large.acquire(1, signal) : undefined;
+      const releaseSlot = await common.acquire(1, signal).catch((error: unknown) => {
+        releaseLarge?.();
         throw error;
-      }
+      });
+      let releaseMemory: Release | undefined;
+      return {
+        async reserve(needed, by) {
+          if (needed > largeBytes && releaseLarge === undefined) {
+            // Waiting here would keep a common slot from small images.
+            if (large.running >= largeSlots) return false;
+            releaseLarge = await large.acquire(1, by);
+          }
+          releaseMemory = await memory.acquire(needed, by);
+          return true;
+        },
+        release() {
+          releaseMemory?.();
+          // The common slot first, so that small images already waiting precede the next large one.
+          releaseSlot();
+          releaseLarge?.();
+        },
+      };
     },
-    resize: queue.resize,
+    resize: common.resize,
     get running() {
-      return queue.running;
+      return common.running;
     },
     get waiting() {
-      return queue.waiting + largeQueue.waiting;
+      return common.waiting + large.waiting;
     },
   };
 }

@@ -1,17 +1,24 @@
 // Estimates the memory of a render from the image's head and the recipe before anything is decoded, so that renders
-// which would exceed the memory together wait for each other. Pure: it does no I/O. The factors are the highest values
-// measured with images of 8 bits a sample (docs/performance.md).
+// which would exceed the memory together wait for each other. A few factors, the highest values measured for each kind
+// of work (docs/performance.md), stand for all recipes. Pure: it does no I/O.
 
-import { mayBeStoredSideways, type RasterFacts, type WeighedFacts, weighedFacts } from "../formats/loaders.ts";
-import type { ScanSteps } from "../formats/yielding-scan.ts";
-import { areaOf, coverWindow, type Size, sizeAfter, tileSize, turnedSize } from "../geometry/geometry.ts";
+import type { WeighedFacts } from "../formats/loaders.ts";
+import { areaOf, type Size, sizeAfter, tileSize, turnedSize } from "../geometry/geometry.ts";
 import { bytesToSet, textSize } from "../geometry/text-size.ts";
 import { laidSize, mayBeLaid } from "../geometry/watermark-size.ts";
-import { addsTransparency, type OutputFormat, type Recipe, type Step, type StepOf } from "../grammar/recipe.ts";
-import { passesOf } from "./passes.ts";
+import {
+  addsTransparency,
+  framesWritten,
+  isAlwaysOpaque,
+  isUntouched,
+  type OutputFormat,
+  type Recipe,
+  type Step,
+  type StepOf,
+} from "../grammar/recipe.ts";
 
 /** Bytes a pixel to decode: an AVIF is in memory several times as a whole, other formats at most once. */
-export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
+const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
   avif: 20,
   webp: 4,
   gif: 4,
@@ -19,106 +26,134 @@ export const BYTES_PER_PIXEL: Readonly<Record<OutputFormat, number>> = {
   png: 4,
   bmp: 8,
 };
-/** Bytes a pixel to decode a JPEG of several scans, in addition to its coefficients. */
-const BESIDE_COEFFICIENTS = 1;
-/** Bytes a pixel to process an image as a whole. */
-const WORKED_ON = 8;
-/** The same if the input stays in memory: coefficients of a JPEG of several scans, or an intermediate image. */
-const WORKED_BESIDE = { coefficients: 4, pixels: 9, pixelsOfJpeg: 6 };
-/** Bytes a pixel of an intermediate image. */
-const INTERMEDIATE = 4;
-/** Bytes a pixel to sharpen a still image that may be transparent. */
-const SHARPENED_CLEAR = 16;
-/** Bytes a pixel of an image searched for its point of attention: before it is enlarged, or after it is reduced. */
-const SEARCHED = 4;
-/** Bytes a pixel of each stage of a watermark: decoded, scaled, turned, clipped. */
-const OVERLAY = 4;
 /** Bytes a pixel to encode, the input included. */
-const WRITTEN: Readonly<Record<OutputFormat, number>> = { avif: 24, webp: 8, gif: 16, jpeg: 8, png: 8, bmp: 8 };
-/** Bytes a pixel to encode, in addition to an input that stays in memory. */
-const WRITTEN_BESIDE: typeof WRITTEN = { avif: 22, webp: 6, gif: 15, jpeg: 4, png: 4, bmp: 7 };
+const ENCODED: typeof BYTES_PER_PIXEL = { avif: 26, webp: 10, gif: 19, jpeg: 8, png: 8, bmp: 11 };
 /** The same for a WebP that may be transparent: its alpha channel is compressed without loss. */
-const CLEAR_WEBP = { whole: 24, beside: 21 };
+const ENCODED_CLEAR_WEBP = 25;
 /** The same for a JPEG of several scans, which the encoder keeps in memory as a whole. */
-const SCANS_BESIDE = 7;
-/** Bytes a pixel to encode such a JPEG within a size limit: the pixels stay in memory while qualities are tried. */
-const WRITTEN_WITHIN_SIZE = 13;
-const ALWAYS_OPAQUE: readonly OutputFormat[] = ["jpeg", "bmp"];
-/**
- * Bytes in memory a byte of the file: the file itself, and copies of its parts in decoders, such as a large profile.
- */
+const ENCODED_SCANS = 13;
+/** Bytes a pixel to process an image as a whole, the input included. */
+const PROCESSED = 8;
+/** The same for a step after such a step, whose result may stay in memory, and to sharpen transparent pixels. */
+const PROCESSED_AGAIN = 13;
+const SHARPENED_CLEAR = 16;
+/** Bytes a pixel of the input in all these factors, and of each stage of an overlay: decoded, scaled, turned. */
+const PIXEL = 4;
+/** Bytes in memory a byte of the file: the file, and copies of its parts in decoders, such as a large profile. */
 const HELD = 4;
 
-/** Bytes to decode an image. */
+/** Steps that libvips runs while it decodes, unless they enlarge: only their result is in memory. */
+const REDUCING: readonly Step["name"][] = ["autoOrient", "resize", "coverCrop", "attentionCrop", "window"];
+
+/** Bytes that the file itself takes while it is processed, apart from its pixels. */
+export function bytesToHold(fileBytes: number): number {
+  return HELD * fileBytes;
+}
+
+/** Bytes to decode all frames at once. */
 export function bytesToDecode({ format, width, height, frames, coefficientBytes }: WeighedFacts): number {
-  const ofScans = coefficientBytes ? coefficientBytes + BESIDE_COEFFICIENTS : 0;
+  const ofScans = coefficientBytes ? coefficientBytes + 1 : 0;
   return width * height * frames * Math.max(BYTES_PER_PIXEL[format], ofScans);
 }
 
-/** A loaded image, not yet decoded: a watermark, or the image below it. */
-export interface HeldImage {
-  readonly facts: WeighedFacts;
-  /** Whether the decoder may turn it by 90 degrees. */
-  readonly mayBeSideways: boolean;
-}
-
-export function* heldImage(facts: RasterFacts, bytes: Buffer): ScanSteps<HeldImage> {
-  return { facts: yield* weighedFacts(facts, bytes), mayBeSideways: yield* mayBeStoredSideways(facts, bytes) };
+export interface WatermarkFacts extends WeighedFacts {
+  /** False if the decoder will not turn it by 90 degrees. */
+  readonly mayBeTurned?: boolean;
 }
 
 /**
- * Bytes to lay the watermark of this URL over the image in all steps of the recipe that do so. Each stage of the
- * watermark stays in memory beside the one before. Its visible part stays until the image is encoded.
+ * Bytes to render the image by the recipe: the maximum over decoding, each step and encoding, and the largest overlay
+ * while it is made. `watermarks`: facts of the image watermarks by URL; one without facts is not counted.
  */
-export function bytesToLay(watermark: HeldImage, url: string, image: HeldImage, { steps }: Recipe): number {
-  const { facts } = watermark;
-  const watermarks = isSizedByImage(url, steps) ? withSidesChanged(facts, watermark) : [facts];
-  // The decoder turns an AVIF; other formats are turned by an autoOrient step.
-  let isUpright = image.facts.format === "avif";
-  let canvases = isUpright ? withSidesChanged(image.facts, image) : [image.facts];
-  let [bytes, kept] = [bytesToDecode(facts), 0];
-  for (const step of steps) {
-    if (step.name === "imageMark" && step.url === url) {
-      const ways = canvases.flatMap((canvas) => watermarks.map((size) => bytesOfWatermark(canvas, size, step)));
-      bytes = Math.max(bytes, kept + bytesToDecode(facts) + Math.max(...ways.map(({ worked }) => worked)));
-      kept += Math.max(...ways.map(({ seen }) => seen));
-    }
-    if (step.name !== "autoOrient") canvases = canvases.map((size) => sizeAfter(step, size));
-    else if (!isUpright) canvases = canvases.flatMap((size) => withSidesChanged(size, image));
-    isUpright ||= step.name === "autoOrient";
+export function bytesToRender(
+  facts: WeighedFacts,
+  recipe: Recipe,
+  watermarks: ReadonlyMap<string, WatermarkFacts> = new Map(),
+): number {
+  const { steps, output, inspection } = recipe;
+  const read = bytesToDecode(facts);
+  if (isUntouched(recipe) && inspection !== undefined) return read;
+  const format = formatOf(facts, output);
+  const frames = framesWritten(format, facts.frames);
+  // For an opaque output format the decoded image is flattened at once.
+  const mayHaveAlpha = !isAlwaysOpaque(format) && (!isAlwaysOpaque(facts.format) || addsTransparency(recipe));
+  // Coefficients stay in memory in place of the input until the last scan is read, and so may an intermediate image.
+  let held = facts.coefficientBytes ? read : 0;
+  const all = (size: Size, bytesPerPixel: number) => {
+    const pixels = areaOf(size) * frames;
+    return Math.max(pixels * bytesPerPixel, held && held + pixels * (bytesPerPixel - PIXEL));
+  };
+  // The decoder or autoOrient may turn the image by 90 degrees, which matters for watermarks that are scaled by it.
+  let [size, canvases] = [facts as Size, bothWays(facts)];
+  let [bytes, made, laid, hasPassed] = [read, 0, 0, false];
+  for (const [index, step] of steps.entries()) {
+    const next = sizeAfter(step, size);
+    const overlay = bytesOfOverlay(step, canvases, watermarks);
+    made = Math.max(made, overlay.made);
+    laid += overlay.seen;
+    const isWhole = !REDUCING.includes(step.name) || areaOf(next) > areaOf(size);
+    const largest = (isWhole || frames > 1) && areaOf(size) > areaOf(next) ? size : next;
+    // A late turn has a pass of its own.
+    const isAgain = frames === 1 && (hasPassed || (index > 0 && step.name === "rotate"));
+    bytes = Math.max(bytes, laid + all(largest, bytesToProcess(step, isAgain, mayHaveAlpha)));
+    if (isWhole && frames === 1) held = Math.max(held, areaOf(largest) * PIXEL);
+    hasPassed ||= isWhole || index > 0;
+    [size, canvases] = [next, canvases.map((canvas) => sizeAfter(step, canvas))];
   }
-  return bytes;
+  return Math.max(bytes, laid + all(size, bytesToEncode(facts.format, format, output, mayHaveAlpha))) + made;
 }
 
-function isSizedByImage(url: string, steps: readonly Step[]): boolean {
-  return steps.some(
-    (step) => step.name === "imageMark" && step.url === url && (step.scale !== undefined || step.oversize === "shrink"),
-  );
+/** Bytes a pixel of the larger one of the images before and after the step. */
+function bytesToProcess({ name }: Step, isAgain: boolean, mayHaveAlpha: boolean): number {
+  if (name === "autoOrient") return 0;
+  if (name === "sharpen" && mayHaveAlpha) return SHARPENED_CLEAR;
+  return isAgain ? PROCESSED_AGAIN : PROCESSED;
 }
 
-/** The stored size, and the swapped one if the decoder may turn the image by 90 degrees. */
-function withSidesChanged({ width, height }: Size, { mayBeSideways }: HeldImage): readonly Size[] {
-  const upright = { width, height };
-  return mayBeSideways ? [upright, { width: height, height: width }] : [upright];
+/** `made`: bytes to make an overlay. `seen`: bytes of its visible part, which stays until the image is encoded. */
+interface OverlayBytes {
+  readonly made: number;
+  readonly seen: number;
 }
 
-/**
- * `worked`: bytes to scale and turn the decoded watermark; 0 if it will be refused. `seen`: bytes of the visible part.
- */
-function bytesOfWatermark(
-  image: Size,
-  watermark: Size,
-  step: StepOf<"imageMark">,
-): { readonly worked: number; readonly seen: number } {
+/** `canvases`: possible sizes of the image, the likely one first. */
+function bytesOfOverlay(
+  step: Step,
+  canvases: readonly Size[],
+  watermarks: ReadonlyMap<string, WatermarkFacts>,
+): OverlayBytes {
+  const [image] = canvases as [Size];
+  if (step.name === "textMark")
+    return { made: bytesToSet(step, image), seen: bytesSeen(image, textSize(step, image), step, step.spacing) };
+  if (step.name === "circle" || step.name === "roundCorners")
+    return { made: 0, seen: Math.min(areaOf(image), 4 * step.radius ** 2) * PIXEL };
+  const facts = step.name === "imageMark" ? watermarks.get(step.url) : undefined;
+  if (step.name !== "imageMark" || facts === undefined) return { made: 0, seen: 0 };
+  const marks = facts.mayBeTurned === false ? [facts] : bothWays(facts);
+  const ways = canvases.flatMap(bothWays).flatMap((canvas) => {
+    return marks.map((mark) => bytesOfWatermark(canvas, mark, step));
+  });
+  const made = bytesToDecode(facts) + Math.max(...ways.map((way) => way.made));
+  return { made, seen: Math.max(...ways.map(({ seen }) => seen)) };
+}
+
+function bothWays({ width, height }: Size): readonly Size[] {
+  return [
+    { width, height },
+    { width: height, height: width },
+  ];
+}
+
+/** Bytes to scale and turn the decoded watermark, and of its visible part; 0 if it will be refused. */
+function bytesOfWatermark(image: Size, watermark: Size, step: StepOf<"imageMark">): OverlayBytes {
   const laid = laidSize(image, watermark, step);
-  if (!mayBeLaid(laid, step.degrees)) return { worked: 0, seen: 0 };
+  if (!mayBeLaid(laid, step.degrees)) return { made: 0, seen: 0 };
   const turned = turnedSize(laid, step.degrees);
-  const toScale = laid.width === watermark.width && laid.height === watermark.height ? 0 : areaOf(laid);
-  const toTurn = step.degrees === 0 ? 0 : areaOf(turned);
-  return { worked: (toScale + toTurn) * OVERLAY, seen: bytesSeen(image, turned, step, 0) };
+  const isScaled = areaOf(laid) !== areaOf(watermark);
+  const made = (isScaled ? areaOf(laid) : 0) + (step.degrees === 0 ? 0 : areaOf(turned));
+  return { made: made * PIXEL, seen: bytesSeen(image, turned, step, 0) };
 }
 
-/** Bytes of the visible part of a watermark of this size. */
 function bytesSeen(
   image: Size,
   watermark: Size,
@@ -126,118 +161,23 @@ function bytesSeen(
   gapPerCent: number,
 ): number {
   const { width, height } = isTiled ? tileSize(image, watermark, { dx, dy, gapPerCent }) : watermark;
-  return Math.min(image.width, width) * Math.min(image.height, height) * OVERLAY;
-}
-
-/** Bytes of the overlay that a step other than imageMark adds; it stays until the image is processed or encoded. */
-function bytesLaidBy(step: Step, image: Size): number {
-  if (step.name === "textMark") return bytesSeen(image, textSize(step, image), step, step.spacing);
-  const isRound = step.name === "circle" || step.name === "roundCorners";
-  return isRound && step.radius * 2 < Math.min(image.width, image.height) ? 4 * step.radius ** 2 * OVERLAY : 0;
-}
-
-/** Bytes that the file itself takes while it is processed, apart from its pixels. */
-export function bytesToHold(fileBytes: number): number {
-  return HELD * fileBytes;
-}
-
-/** Bytes to render the image by the recipe: the maximum over decoding, each step and encoding. */
-export function bytesToRender(facts: WeighedFacts, recipe: Recipe): number {
-  const { bytes, written } = bytesOfParts(facts, recipe);
-  return Math.max(bytes, written);
-}
-
-/** Bytes to decode the image and to apply the steps. */
-export function bytesBeforeWriting(facts: WeighedFacts, recipe: Recipe): number {
-  return bytesOfParts(facts, recipe).bytes;
-}
-
-function bytesOfParts(facts: WeighedFacts, recipe: Recipe): { readonly bytes: number; readonly written: number } {
-  const { steps, output, inspection } = recipe;
-  const isUntouched = steps.length === 0 && Object.keys(output).length === 0;
-  if (isUntouched && inspection !== undefined) return { bytes: bytesToDecode(facts), written: 0 };
-  const format = formatOf(facts, output);
-  const frames = framesOf(facts, format);
-  const pixels = ({ width, height }: Size) => width * height * frames;
-  // For an opaque output format the decoded image is flattened at once.
-  const mayHaveAlpha = !isOpaque(format) && (!isOpaque(facts.format) || addsTransparency(recipe));
-  const isBesideClear = frames === 1 && mayHaveAlpha;
-  const passes = frames === 1 ? passesOf(steps, facts, mayHaveAlpha) : [];
-  let size: Size = facts;
-  let [bytes, laid] = [bytesToDecode(facts), 0];
-  // Bytes of the pass's input, if it stays in memory until the pass ends.
-  let [held, beside] = [facts.coefficientBytes ? bytes : 0, WORKED_BESIDE.coefficients];
-  const besidePixels = facts.format === "jpeg" ? WORKED_BESIDE.pixelsOfJpeg : WORKED_BESIDE.pixels;
-  const made = (intermediate: Size | undefined) => {
-    if (intermediate !== undefined) [held, beside] = [areaOf(intermediate) * INTERMEDIATE, besidePixels];
-  };
-  for (const [index, step] of steps.entries()) {
-    const next = sizeAfter(step, size);
-    made(passes[index]?.before);
-    if (step.name === "textMark") bytes = Math.max(bytes, laid + bytesToSet(step, size));
-    laid += bytesLaidBy(step, size);
-    // All frames of an animation are in memory. A still image that is cut or scaled first is decoded in strips.
-    const isWhole = !isReducing(step) || frames > 1;
-    const worked = [
-      isWhole ? Math.max(pixels(size) * WORKED_ON, besideHeld(held, pixels(size) * beside)) : 0,
-      step.name === "autoOrient" ? 0 : pixels(next) * WORKED_ON,
-      step.name === "sharpen" && isBesideClear ? pixels(size) * SHARPENED_CLEAR : 0,
-    ];
-    bytes = Math.max(bytes, laid + Math.max(...worked), bytesToSearch(step, size, pixels));
-    made(passes[index]?.after);
-    size = next;
-  }
-  const { whole, more } = bytesToWrite(facts.format, format, output, mayHaveAlpha);
-  return { bytes, written: laid + Math.max(pixels(size) * whole, besideHeld(held, pixels(size) * more)) };
+  return Math.min(image.width, width) * Math.min(image.height, height) * PIXEL;
 }
 
 /** Format of the result. A format chosen by Accept is estimated as WebP. */
-function formatOf(facts: RasterFacts, { format = facts.format }: Recipe["output"]): OutputFormat {
-  return Object.hasOwn(WRITTEN, format) ? (format as OutputFormat) : "webp";
+function formatOf(facts: WeighedFacts, { format = facts.format }: Recipe["output"]): OutputFormat {
+  return Object.hasOwn(ENCODED, format) ? (format as OutputFormat) : "webp";
 }
 
-/** Frames of the result; formats without animation take the first frame only. */
-function framesOf({ frames }: RasterFacts, format: OutputFormat): number {
-  return format === "gif" || format === "webp" ? frames : 1;
-}
-
-function besideHeld(held: number, more: number): number {
-  return held > 0 ? held + more : 0;
-}
-
-/** Bytes to search the image for its point of attention; the part that stays may be much smaller. */
-function bytesToSearch(step: Step, size: Size, pixels: (size: Size) => number): number {
-  if (step.name !== "attentionCrop") return 0;
-  return Math.min(pixels(size), pixels(coverWindow(size, step, "center").scaled)) * SEARCHED;
-}
-
-function isOpaque(format: OutputFormat): boolean {
-  return ALWAYS_OPAQUE.includes(format);
-}
-
-/** Bytes a pixel to encode. `whole`: the input included. `more`: in addition to an input that stays in memory. */
-function bytesToWrite(
+/** Bytes a pixel. With `format/auto` the result can be a JPEG, because some clients accept no newer format. */
+function bytesToEncode(
   source: OutputFormat,
   format: OutputFormat,
   output: Recipe["output"],
   mayHaveAlpha: boolean,
-): { readonly whole: number; readonly more: number } {
-  if (format === "webp" && mayHaveAlpha) return { whole: CLEAR_WEBP.whole, more: CLEAR_WEBP.beside };
-  const [whole, more] = [WRITTEN[format], WRITTEN_BESIDE[format]];
+): number {
+  if (format === "webp" && mayHaveAlpha) return ENCODED_CLEAR_WEBP;
+  const mayBeJpeg = (output.format ?? source) === "jpeg" || output.format?.startsWith("auto") === true;
   const hasScans = output.isProgressive === true || output.isOptimised === true;
-  if (!hasScans || !mayBeJpeg(source, output)) return { whole, more };
-  // With a size limit all pixels are rendered first, and the input is released before encoding.
-  if (output.maxBytes !== undefined) return { whole: Math.max(whole, WRITTEN_WITHIN_SIZE), more };
-  return { whole, more: Math.max(more, SCANS_BESIDE) };
-}
-
-/** True if the result can be a JPEG. With `format/auto` it can, because some clients accept no newer format. */
-export function mayBeJpeg(source: OutputFormat, { format = source }: Recipe["output"]): boolean {
-  return format === "jpeg" || format.startsWith("auto");
-}
-
-function isReducing({ name }: Step): boolean {
-  return (
-    name === "autoOrient" || name === "resize" || name === "coverCrop" || name === "attentionCrop" || name === "window"
-  );
+  return hasScans && mayBeJpeg ? Math.max(ENCODED[format], ENCODED_SCANS) : ENCODED[format];
 }

@@ -6,13 +6,19 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { MEDIA_TYPES } from "../../core/object.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { mayBeTurned } from "../formats/exif.ts";
-import { withoutThumbnail } from "../formats/exif-thumbnail.ts";
 import { readJpegHead } from "../formats/jpeg-head.ts";
 import { framesIn, type RasterFacts } from "../formats/loaders.ts";
-import { readableFile } from "../formats/readable-file.ts";
+import { readableFile, withoutThumbnail } from "../formats/readable-file.ts";
 import { refuseHeavyResult, refuseLargeResult } from "../geometry/result-size.ts";
 import { outputFormat } from "../grammar/negotiate.ts";
-import { addsTransparency, type OutputFormat, type Recipe } from "../grammar/recipe.ts";
+import {
+  addsTransparency,
+  framesWritten,
+  isAlwaysOpaque,
+  isUntouched,
+  type OutputFormat,
+  type Recipe,
+} from "../grammar/recipe.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "../pixels/pixels.ts";
 import { createCanvas } from "./canvas.ts";
 import type { Canvas, CanvasSource } from "./canvas-shape.ts";
@@ -93,10 +99,6 @@ export async function renderImage(request: PipelineRequest): Promise<Rendered> {
   }
 }
 
-function isUntouched({ steps, output }: Recipe): boolean {
-  return steps.length === 0 && Object.keys(output).length === 0;
-}
-
 /** Metadata of a JPEG without EXIF. */
 const PLAIN: Source["metadata"] = { hasAlpha: false };
 
@@ -138,7 +140,7 @@ async function processImage(
     isOpaque: isOpaqueSource && !addsTransparency(recipe),
   };
   const format = outputFormat(recipe.output.format, shown);
-  const isOpaque = format === "jpeg" || format === "bmp";
+  const isOpaque = isAlwaysOpaque(format);
   const canvas = createCanvas(canvasSource(source, format), {
     maxPixels: limits.pixels,
     ...(isOpaque && !isOpaqueSource && { background: WHITE }),
@@ -216,9 +218,9 @@ function canvasSource(source: Source, format: OutputFormat): CanvasSource {
   const size = { width: facts.width, height: facts.height };
   const isOpaque = !metadata.hasAlpha;
   if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
-  const frames = format === "gif" || format === "webp" ? facts.frames : 1;
+  const frames = framesWritten(format, facts.frames);
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
-  const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, metadata.exif);
+  const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, facts.format);
   return { bytes: file, firstPage, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
 }
 

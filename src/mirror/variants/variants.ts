@@ -8,7 +8,6 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { refuseHeavy } from "../../image/formats/loaders.ts";
 import { type NamedRecipe, shortHash } from "../../image/grammar/named-recipe.ts";
-import { foreseenRefusal, foreseenWeight } from "../../image/limits/foreseen.ts";
 import { MAX_RESULT_BYTES } from "../../image/renderer.ts";
 import type { Join } from "../fill/reader.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
@@ -160,12 +159,10 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
       if (object !== undefined) return { found: object, refusal: undefined };
       const entry = await bucket.lookup(key);
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
-      const { limits } = renderer;
-      const tooHeavy = foreseenWeight(version.size, limits);
-      if (tooHeavy !== undefined) return { found: undefined, refusal: tooHeavy };
+      refuseHeavy(version.size, renderer.limits);
       const epoch = versions.epochOf(key, versions.moment());
-      const failure = renders.find(key, epoch) === undefined ? renders.failure(key, epoch) : undefined;
-      return { found: undefined, refusal: failure ?? foreseenRefusal(request.named.recipe, version.image, limits) };
+      const refusal = renders.find(key, epoch) === undefined ? renders.failure(key, epoch) : undefined;
+      return { found: undefined, refusal };
     },
     async drop({ hashes }) {
       versions.raise(hashes.sha256);

@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { withClearBackground } from "../../../../src/image/formats/gif-background.ts";
+import { withClearBackground } from "../../../../src/image/formats/readable-gif.ts";
 import { type HandFrame, handGif, PALETTE } from "../../../helpers/gif.ts";
 import { b64, colourAt, difference, renderText, solid, WHITE } from "../../../helpers/rendering.ts";
 

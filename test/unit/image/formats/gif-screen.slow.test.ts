@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { readableGif } from "../../../../src/image/formats/gif-screen.ts";
+import { readableGif } from "../../../../src/image/formats/readable-gif.ts";
 import { verifyDecodable } from "../../../../src/image/process/verify-decodable.ts";
 import { type HandFrame, handGif, PALETTE } from "../../../helpers/gif.ts";
 import { b64, colourAt, difference, LIMITS, renderText, solid, WHITE } from "../../../helpers/rendering.ts";

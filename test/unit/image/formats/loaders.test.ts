@@ -1,8 +1,7 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { type KnownFacts, mayBeStoredSideways, readSource } from "../../../../src/image/formats/loaders.ts";
-import { runScan } from "../../../../src/image/formats/yielding-scan.ts";
+import { type KnownFacts, readSource } from "../../../../src/image/formats/loaders.ts";
 import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../../helpers/hostile-images.ts";
 import { noisyJpeg, noisyPng, noisyWebp } from "../../../helpers/images.ts";
 import { animation, BLUE, GREEN, LIMITS, quadrants, RED, renderText } from "../../../helpers/rendering.ts";
@@ -71,19 +70,6 @@ describe("readSource() counts the frames of a WebP that its decoder shows", () =
     expect((await renderText(bytes, "imageView2/2/w/15")).image).toMatchObject({ width: 15, frames: shown });
   });
 });
-
-test.each(["jpeg", "png", "webp"] as const)(
-  "mayBeStoredSideways() is true if the EXIF of a %s may announce a turn",
-  async (format) => {
-    const plain = quadrants(64, 48);
-    const tagged = quadrants(64, 48).withMetadata({ orientation: 6 });
-    const lies = [plain, tagged].map(async (image) => {
-      const bytes = await image.toFormat(format).toBuffer();
-      return runScan(mayBeStoredSideways(readSource(bytes, LIMITS), bytes));
-    });
-    expect(await Promise.all(lies)).toEqual([false, true]);
-  },
-);
 
 test("readSource() measures frames that are larger than their canvas", () => {
   expect(verdict(framesGif(1, 500, 2))).toBe("gif 500x500x2");

@@ -130,15 +130,15 @@ test("enter() frees the large slot of a render that is aborted while it waits fo
   expect([begun, lines.waiting]).toEqual([["small", "large 2"], 0]);
 });
 
-test("admits() lets a render that turns out to be large continue only if it is the only large one", async () => {
+test("reserve() lets a render that turns out to be large continue only if it is the only large one", async () => {
   const { enter } = createRenderScheduler(OPTIONS);
   const [first, second] = [await enter(SMALL, NEVER), await enter(SMALL, NEVER)];
-  expect([await first.admits(SMALL, NEVER), await first.admits(LARGE, NEVER)]).toEqual([true, true]);
-  expect([await second.admits(SMALL, NEVER), await second.admits(LARGE, NEVER)]).toEqual([true, false]);
+  expect(await first.reserve(LARGE, NEVER)).toBe(true);
+  expect(await second.reserve(LARGE, NEVER)).toBe(false);
   second.release();
   const anew = enter(LARGE, NEVER);
   first.release();
-  expect(await (await anew).admits(LARGE, NEVER)).toBe(true);
+  expect(await (await anew).reserve(LARGE, NEVER)).toBe(true);
 });
 
 test("enter() refuses when either queue is full", async () => {

@@ -1,7 +1,7 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { parseColour } from "../../../../src/image/grammar/colours.ts";
 import { fontFamily } from "../../../../src/image/grammar/fonts.ts";
+import { parseColour } from "../../../../src/image/grammar/values.ts";
 import { claimingPng } from "../../../helpers/hostile-images.ts";
 import { BLUE, b64, distance, quadrants, RED, renderText, solid, WHITE } from "../../../helpers/rendering.ts";
 import { needs } from "../../../helpers/services.ts";
