@@ -3,6 +3,7 @@
 // image's URL.
 
 import { abortable, type Cancellation } from "../async/cancellation.ts";
+import { createSemaphore } from "../async/semaphore.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts } from "../core/object.ts";
 import {
@@ -17,8 +18,7 @@ import {
 } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
 import type { Recipe } from "./grammar/recipe.ts";
-import { createRenderScheduler, type RenderSlot } from "./limits/render-scheduler.ts";
-import { createSemaphore } from "./limits/semaphore.ts";
+import { createRenderScheduler, overloaded, type RenderSlot } from "./limits/render-scheduler.ts";
 import { bytesToDecode, bytesToHold, bytesToRender } from "./limits/weight.ts";
 import type { PipelineLimits, Rendered } from "./process/pipeline.ts";
 import type { VerifyBody } from "./process/verify-decodable.ts";
@@ -137,7 +137,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   const largeSlots = Math.max(1, Math.floor(maxBytes / residentBytes));
   const scheduler = createRenderScheduler({ slots: renders, maxWaiting, waitMs, maxBytes, largeBytes, largeSlots });
   const resultBatches = createResultBatches(() => scheduler.waiting);
-  const largeVerifySlot = createSemaphore({ capacity: 1, maxWaiting, waitMs: LARGE_VERIFY_WAIT_MS });
+  const largeVerifySlot = createSemaphore(1, { maxWaiting, waitMs: LARGE_VERIFY_WAIT_MS, overloaded });
   const known: KnownFacts = new WeakMap();
   const pool = createRenderPool({
     startMs: START_MS,
@@ -199,7 +199,7 @@ export function createRenderer(options: RendererOptions): Renderer {
       refuseHeavy(request.size, limits);
       refuseBeyond(facts, limits);
       if (request.size <= LARGE_VERIFY_BYTES) return verifyInTurn(request, facts);
-      const release = await largeVerifySlot.acquire(1, request.signal);
+      const release = await largeVerifySlot.acquire(request.signal);
       return verifyInTurn(request, facts).finally(release);
     },
     async render(request) {

@@ -5,9 +5,7 @@ import type { Log } from "../core/log.ts";
 import { viaValueOf } from "../origin/exchange/request-head.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";
-import { createAdmission } from "./fill/admission.ts";
 import type { FillContext } from "./fill/fill.ts";
-import { createQueuedSemaphore, type FillLimit } from "./fill/fill-limit.ts";
 import type { RequestTimeouts } from "./fill/reader.ts";
 import type { TransientRoom } from "./fill/transient.ts";
 import type { KeyBudget } from "./key-budget.ts";
@@ -24,7 +22,7 @@ export interface MirrorOptions extends Pick<FillContext, "formats">, NegativeCac
   readonly stored: Stored;
   /** One origin, or several as one (failover.ts). Its owner closes it. */
   readonly origin: Origin;
-  /** Concurrent fetches of this mirror; further ones wait for at most `timeouts.firstByte`. */
+  /** The smallest number of connections of its origins. Background revalidations use at most half of it. */
   readonly connections: number;
   readonly headMiss: "origin" | "store";
   readonly timeouts: RequestTimeouts;
@@ -38,7 +36,6 @@ export interface MirrorParts {
   readonly spools: SpoolPool;
   readonly transients: TransientRoom;
   readonly writeBack: WriteBack;
-  readonly fillLimit: FillLimit;
   readonly meter: MirrorMeter;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -67,19 +64,15 @@ export interface MirrorContext {
   readonly isStorable: (answer: OriginAnswer) => boolean;
 }
 
-const MAX_WAITING = 1_000;
-
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
-  const { stored, origin, connections, timeouts, maxObjectBytes: maxBytes, formats } = options;
-  const { spools, transients, writeBack, fillLimit, meter, log, now, ticks = () => performance.now(), signal } = parts;
-  const queue = createQueuedSemaphore({ slots: connections, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
-  const admission = createAdmission({ queue, fillLimit, signal });
+  const { stored, origin, maxObjectBytes: maxBytes, formats } = options;
+  const { spools, transients, writeBack, meter, log, now, ticks = () => performance.now(), signal } = parts;
   return {
     options,
     parts,
     ticks,
     viaValue: viaValueOf(parts.serverId),
-    fills: { admission, origin, spools, transients, maxBytes, formats, meter, now, signal },
+    fills: { origin, spools, transients, maxBytes, formats, meter, now, signal },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
     invalidate: createInvalidation({ stored, writeBack, log }),

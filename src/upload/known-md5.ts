@@ -1,10 +1,11 @@
 // The MD5 of stored images, for stat. Uploads are stored with theirs. That of a fetched image is computed from its
 // bytes on request, a few images at a time, and cached.
+
+import { createSemaphore } from "../async/semaphore.ts";
 import type { Bucket } from "../bucket/contract/bucket.ts";
 import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
-import { createExchangeLimit } from "../origin/dial/lifetime.ts";
 
 export interface KnownMd5 {
   /** Lower-case hex; undefined if the object is gone. Throws store_failed, store_corrupt, overloaded. */
@@ -20,12 +21,12 @@ const MAX_WAITING = 1_000;
 export function createKnownMd5(): KnownMd5 {
   const known = new Map<string, string>();
   const running = new Map<string, Promise<string | undefined>>();
-  const reads = createExchangeLimit(MAX_READS);
+  const reads = createSemaphore(MAX_READS);
 
   async function make(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined> {
     if (running.size >= MAX_READS + MAX_WAITING)
       throw new HuiyuanError("overloaded", "Cannot compute an MD5: too many requests wait for one");
-    const release = await reads.take();
+    const release = await reads.acquire(undefined);
     try {
       const md5 = await bucket.digest(info, "md5");
       if (md5 !== undefined) remember(info.hashes.sha256, md5);

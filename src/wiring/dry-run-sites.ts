@@ -1,13 +1,13 @@
 // Makes the sites of a settings file for commands that only explain how the settings read a request.
 // It opens no data folder and no connection, and stores nothing.
 import { tmpdir } from "node:os";
+import { createSemaphore } from "../async/semaphore.ts";
 import { createSpoolPool } from "../body/spool/spool-pool.ts";
 import { createMemoryStore } from "../bucket/memory.ts";
 import { SILENT_LOG as log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
-import { createFillLimit } from "../mirror/fill/fill-limit.ts";
 import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
@@ -22,16 +22,17 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
   const spools = createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log });
   const transients = createTransientRoom();
   const writeBack = createWriteBack({ now, log, meter });
-  const fillLimit = createFillLimit(1);
+  const fetches = createSemaphore(1);
   const registry = createSiteRegistry(settings, {
     store: createMemoryStore(now),
+    fetches,
     once: createMemoryOnceLedger(),
     memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
-    mirror: { spools, transients, writeBack, fillLimit, meter, log, now, signal, serverId: "000000000000" },
+    mirror: { spools, transients, writeBack, meter, log, now, signal, serverId: "000000000000" },
     variants: {
       renderer: createRenderer({ renders: 1, renderMs: 1, pixels: 1, frames: 1 }),
       meter: { ...meter, rendered() {}, failed() {} },
-      ...{ writeBack, room: transients, renders: fillLimit, log, now, signal },
+      ...{ writeBack, room: transients, renders: fetches, log, now, signal },
     },
     variantStore: () => ({ driver: createMemoryStore(now).bucket("variants"), async *forget() {} }),
     log,

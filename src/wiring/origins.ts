@@ -2,6 +2,7 @@
 // settings share connections, budgets and breakers, and a reload keeps the unchanged ones.
 import { performance } from "node:perf_hooks";
 import { createReloadCache, type ReloadCache } from "../async/reload-cache.ts";
+import type { Semaphore } from "../async/semaphore.ts";
 import type { Log } from "../core/log.ts";
 import { createFailover } from "../mirror/fill/failover.ts";
 import { withTransparentErrors } from "../mirror/fill/transparent-errors.ts";
@@ -25,6 +26,8 @@ export interface OriginParts {
   readonly userAgent: string;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
+  /** As in Guards. */
+  readonly fetches: Semaphore;
 }
 
 export interface OriginRegistry {
@@ -35,9 +38,6 @@ export interface OriginRegistry {
   keep(): readonly Origin[];
   abandon(): readonly Origin[];
 }
-
-// In addition to the time that a request may have waited for a place in its mirror.
-const BUDGET_WAIT_MS = 5_000;
 
 export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const origins = createReloadCache<Origin>();
@@ -54,9 +54,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const name = nameOf(settings);
     const { breaker: rules, timeouts } = source;
     const origin = origins.take(fingerprintOf(place, bounds, timeouts), () => makeOrigin(settings, source, parts));
-    const budget = budgets.take(fingerprintOf(place, bounds), () =>
-      createBudget({ rules: { ...bounds, waitMs: BUDGET_WAIT_MS }, name, now, log }),
-    );
+    const budget = budgets.take(fingerprintOf(place, bounds), () => createBudget({ rules: bounds, name, now, log }));
     const breaker = breakers.take(fingerprintOf(place, rules), () =>
       createBreaker({
         rules: { failures: rules.failures, withinMs: rules.within, openMs: rules.open },
@@ -65,7 +63,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         log,
       }),
     );
-    return guardOrigin(origin, { breaker, budget, traffic });
+    return guardOrigin(origin, { breaker, budget, traffic, waitMs: timeouts.firstByte, fetches: parts.fetches });
   }
 
   return {

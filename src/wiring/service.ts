@@ -6,13 +6,13 @@ import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { createSemaphore } from "../async/semaphore.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
-import { createFillLimit } from "../mirror/fill/fill-limit.ts";
 import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
@@ -68,7 +68,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
   const stores = await openStores(settings, { log, now, changed: memoryCache.drop, wasUsed: memoryCache.wasUsed });
   const { store, spools } = stores;
   const metrics = createMetrics();
-  const fillLimit = createFillLimit(settings.limits.fills);
+  const fetches = createSemaphore(settings.limits.fills);
   const writeBack = createWriteBack({
     now,
     log,
@@ -78,7 +78,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     quietMs: QUIET_MS,
   });
   const renderer = createRenderer(renderLimits(settings));
-  const renders = createFillLimit(MAX_RENDERS);
+  const renders = createSemaphore(MAX_RENDERS);
   // A variant that could not be stored is not retried: the next request renders it again.
   const variantWriteBack = createWriteBack({
     now,
@@ -107,9 +107,10 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     const { signal } = stopping;
     const sites = createSiteRegistry(settings, {
       store,
+      fetches,
       once: stores.once,
       memoryCache,
-      mirror: { spools, transients, writeBack, fillLimit, meter: metrics.mirror, log, now, serverId, signal },
+      mirror: { spools, transients, writeBack, meter: metrics.mirror, log, now, serverId, signal },
       variants: {
         renderer,
         meter: metrics.variants,
@@ -153,7 +154,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       slices,
       verify: createVerifyDecodable(renderer),
       makeOutboxDraft: accounts.notices.makeOutboxDraft,
-      uploads: createFillLimit(UPLOADS),
+      uploads: createSemaphore(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
       log,
@@ -170,8 +171,8 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
           spool: () => spools.usage,
           storing: () => together(writeBack.backlog(), stores.backlog()),
           damaged: stores.damaged,
-          fills: () => fillLimit.taken,
-          uploads: () => restApi.uploads.taken,
+          fills: () => fetches.running,
+          uploads: () => restApi.uploads.running,
           sliceUploads: () => restApi.slices.running,
           origins: sites.originHealth,
           // A failing ledger is logged by the code that writes to it.
@@ -184,7 +185,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
         sites.apply(next);
         accounts.apply(next);
         memoryCache.resize(memoryCacheBounds(next));
-        fillLimit.resize(next.limits.fills);
+        fetches.resize(next.limits.fills);
         objectSize = next.limits.objectSize;
         renderer.resize(renderLimits(next));
         stores.resize(next.limits);
@@ -192,7 +193,7 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       async drain({ fillMs, storeMs }) {
         const began = performance.now();
         await Promise.race([
-          Promise.all([fillLimit.empty(), renders.empty()]),
+          Promise.all([sites.idle(), renders.empty()]),
           delay(Math.max(0, fillMs), undefined, { ref: false }),
         ]);
         stopping.abort(new HuiyuanError("draining", "Cannot continue the fetch: the server is stopping"));

@@ -2,6 +2,7 @@
 // with their memory cache, origins with their connections, and mirrors with their running fills.
 import { setTimeout as delay } from "node:timers/promises";
 import { createReloadCache } from "../async/reload-cache.ts";
+import type { Semaphore } from "../async/semaphore.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import type { Store } from "../bucket/contract/driver.ts";
 import type { Log } from "../core/log.ts";
@@ -34,6 +35,8 @@ import { createSite, type OpenBucket, type TokenChecks } from "./site.ts";
 /** The parts of every snapshot; a reload does not change them. */
 export interface SiteParts {
   readonly store: Store;
+  /** As in Guards. */
+  readonly fetches: Semaphore;
   readonly once: OnceLedger;
   readonly memoryCache: MemoryCache;
   readonly mirror: MirrorParts;
@@ -61,6 +64,8 @@ export interface SiteRegistry {
   domains(): readonly Site[];
   /** The origins of the settings in force. */
   originHealth(): readonly OriginHealth[];
+  /** Resolves when no fetch of the settings in force runs or waits. */
+  idle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -71,6 +76,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     meter: parts.mirror.meter,
     userAgent: parts.userAgent,
     serverId: parts.mirror.serverId,
+    fetches: parts.fetches,
   });
   const mirrors = createReloadCache<Mirror>();
   const budgets = createReloadCache<KeyBudget>();
@@ -84,6 +90,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
 
   // Origins of earlier settings, until the requests that use them have ended.
   const retiring = new Set<Origin>();
+  const retiringMirrors = new Set<Mirror>();
 
   function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
     const { hosts, star } = bindDomains(next);
@@ -148,9 +155,11 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
 
   async function retire(gone: readonly Origin[], users: readonly Mirror[]): Promise<void> {
     for (const origin of gone) retiring.add(origin);
+    for (const mirror of users) retiringMirrors.add(mirror);
     // A request that has its domain may not have reached its mirror yet.
     await delay(RETIRE_MS, undefined, { ref: false });
     await Promise.all(users.map((mirror) => mirror.idle()));
+    for (const mirror of users) retiringMirrors.delete(mirror);
     for (const origin of gone) {
       retiring.delete(origin);
       void origin.close();
@@ -179,6 +188,9 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     storedOf: (id) => buckets.get(id)?.stored,
     domains: () => domains,
     originHealth: origins.health,
+    async idle() {
+      await Promise.all([...mirrors.values(), ...retiringMirrors].map((mirror) => mirror.idle()));
+    },
     async close() {
       await Promise.all([...origins.keep(), ...retiring].map((origin) => origin.close()));
     },

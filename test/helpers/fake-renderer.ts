@@ -1,5 +1,6 @@
 // A renderer without processes: a real queue for one render slot, and results that a test releases. For tests only.
-import { createSemaphore } from "../../src/image/limits/semaphore.ts";
+import { createSemaphore } from "../../src/async/semaphore.ts";
+import { overloaded } from "../../src/image/limits/render-scheduler.ts";
 import type { Renderer, RenderRequest } from "../../src/image/renderer.ts";
 import { LIMITS } from "./rendering.ts";
 import { createLatch } from "./spools.ts";
@@ -14,7 +15,7 @@ export interface FakeRenderer extends Renderer {
 
 /** `make` returns the result for an image's bytes; it may throw. */
 export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Buffer | Promise<Buffer>): FakeRenderer {
-  const queue = createSemaphore({ capacity: 1, maxWaiting: 4, waitMs: 60_000 });
+  const queue = createSemaphore(1, { maxWaiting: 4, waitMs: 60_000, overloaded });
   const begun: RenderRequest[] = [];
   const latches: ReturnType<typeof createLatch>[] = [];
   return {
@@ -31,7 +32,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
     },
     verify: () => Promise.resolve(),
     async render(request) {
-      const release = await queue.acquire(1, request.signal);
+      const release = await queue.acquire(request.signal);
       try {
         const latch = createLatch();
         latches.push(latch);

@@ -1,4 +1,6 @@
 // A mirror over a memory store, a real pool of spools and origins without a network; called as downloads call it.
+
+import { createSemaphore, type Semaphore } from "../../src/async/semaphore.ts";
 import type { Disk } from "../../src/body/spool/spool-file.ts";
 import { createBucket } from "../../src/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
@@ -6,7 +8,6 @@ import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";
-import { createFillLimit, type FillLimit } from "../../src/mirror/fill/fill-limit.ts";
 import type { MissAnswer } from "../../src/mirror/fill/reader.ts";
 import { createTransientRoom } from "../../src/mirror/fill/transient.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
@@ -16,6 +17,9 @@ import { createMemoryCache, type MemoryCache } from "../../src/mirror/stored/mem
 import { createStored, type Found, type NoObject, type Stored } from "../../src/mirror/stored/stored.ts";
 import type { StoredHooks } from "../../src/mirror/stored/stored-changes.ts";
 import { createWriteBack, type WriteBack } from "../../src/mirror/storing/write-back.ts";
+import { createBreaker } from "../../src/origin/guard/breaker.ts";
+import { createBudget } from "../../src/origin/guard/budget.ts";
+import { guardOrigin } from "../../src/origin/guard/guarded.ts";
 import type { Origin } from "../../src/origin/origin.ts";
 import { eventually } from "./program.ts";
 import { NEVER, readToEnd, type TestPool, testPool } from "./spools.ts";
@@ -83,7 +87,8 @@ export interface MirrorLab extends StoredLab {
   readonly mirror: Mirror;
   readonly pool: TestPool;
   readonly meter: ReturnType<typeof countingMeter>;
-  readonly fillLimit: FillLimit;
+  /** The fetches of the program. */
+  readonly fetches: Semaphore;
   readonly writeBack: WriteBack;
   /** Aborted by a test that stops the program. */
   readonly stopping: AbortController;
@@ -122,13 +127,13 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const { stored, memoryCache, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
   const pool = testPool(options.pool);
   const meter = countingMeter();
-  const fillLimit = createFillLimit(options.fills ?? 100);
+  const fetches = createSemaphore(options.fills ?? 100);
   const writeBack = createWriteBack({ now, log: SILENT_LOG, meter, retryMs });
   const stopping = new AbortController();
   const mirror = createMirror(
     {
       stored,
-      origin: inOrder(options.origins),
+      origin: inOrder(options.origins, { fetches, connections: options.mirror?.connections ?? 100 }),
       connections: 100,
       headMiss: "origin",
       negativeTtlMs: 30_000,
@@ -143,7 +148,6 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
       spools: pool,
       transients: createTransientRoom(options.transientBytes),
       writeBack,
-      fillLimit,
       meter,
       log: SILENT_LOG,
       now,
@@ -174,7 +178,7 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     driver,
     pool,
     meter,
-    fillLimit,
+    fetches,
     writeBack,
     stopping,
     clock,
@@ -192,9 +196,19 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
 }
 
 /** Tries the origins in the listed order, with the default `failoverOn`. */
-function inOrder(origins: readonly Origin[]): Origin {
+function inOrder(
+  origins: readonly Origin[],
+  { fetches, connections }: { readonly fetches: Semaphore; readonly connections: number },
+): Origin {
+  const shared = { name: "lab", now: () => performance.now(), log: SILENT_LOG };
+  const guarded = (origin: Origin) =>
+    guardOrigin(origin, {
+      breaker: createBreaker({ rules: { failures: 1_000_000, withinMs: 1, openMs: 1 }, ...shared }),
+      budget: createBudget({ rules: { connections, requestsPerSecond: 0 }, ...shared }),
+      ...({ traffic: "client", waitMs: 5_000, fetches } as const),
+    });
   return createFailover({
-    candidates: origins.map((origin) => ({ origin })),
+    candidates: origins.map((origin) => ({ origin: guarded(origin) })),
     failoverOn: ["5xx", "timeout", "connect"],
     random: () => 0,
   });

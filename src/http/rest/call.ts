@@ -1,10 +1,10 @@
 // The state of one REST API call, the parts that all calls share, and the answer to an upload. It authorizes nothing.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Semaphore } from "../../async/semaphore.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
-import type { FillLimit } from "../../mirror/fill/fill-limit.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
 import { joinCallback, type MakeOutboxDraft } from "../../upload/callback/callback.ts";
@@ -27,7 +27,7 @@ export interface RestApiParts {
   readonly md5: KnownMd5;
   readonly slices: Slices;
   /** Limits concurrent uploads. */
-  readonly uploads: FillLimit;
+  readonly uploads: Semaphore;
   /** The limit of an uploaded image, in bytes. */
   readonly maxImageBytes: () => number;
   /** The public addresses of the server, from the current settings. */

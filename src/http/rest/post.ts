@@ -104,7 +104,8 @@ interface UploadTarget {
 }
 
 async function upload(call: Call, form: Form, uploadTarget: UploadTarget, parts: RestApiParts): Promise<ApiAnswer> {
-  if (!parts.uploads.take()) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are running");
+  const release = parts.uploads.tryAcquire();
+  if (release === undefined) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are running");
   const spool = parts.spools.open(["sha1", "md5"]);
   try {
     const file = await form.file();
@@ -118,7 +119,7 @@ async function upload(call: Call, form: Form, uploadTarget: UploadTarget, parts:
     return await whole(call, receivedUpload, parts);
   } finally {
     spool.release();
-    parts.uploads.free();
+    release();
   }
 }
 

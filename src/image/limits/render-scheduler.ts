@@ -3,7 +3,8 @@
 // six cores), and wait for them in a queue of their own. Otherwise large images would occupy the common slots while
 // they wait for memory, and small images would wait behind them. It does not estimate memory.
 import type { Cancellation } from "../../async/cancellation.ts";
-import { createSemaphore, type Release, type Semaphore } from "./semaphore.ts";
+import { createSemaphore, type Release, type Semaphore } from "../../async/semaphore.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 
 export interface RenderScheduler extends Pick<Semaphore, "resize" | "running" | "waiting"> {
   /** `bytes`: expected memory. Throws as Semaphore.acquire. An abort leaves the queues at once. */
@@ -38,15 +39,15 @@ export interface RenderSchedulerOptions {
 
 export function createRenderScheduler(options: RenderSchedulerOptions): RenderScheduler {
   const { slots, maxWaiting, waitMs, maxBytes, largeBytes, largeSlots } = options;
-  const common = createSemaphore({ capacity: slots, maxWaiting, waitMs });
-  const large = createSemaphore({ capacity: largeSlots, maxWaiting, waitMs });
+  const common = createSemaphore(slots, { maxWaiting, waitMs, overloaded });
+  const large = createSemaphore(largeSlots, { maxWaiting, waitMs, overloaded });
   // Only holders of a slot wait here, so that the slots bound the queue.
-  const memory = createSemaphore({ capacity: maxBytes, maxWaiting: Number.POSITIVE_INFINITY, waitMs });
+  const memory = createSemaphore(maxBytes, { maxWaiting: Number.POSITIVE_INFINITY, waitMs, overloaded });
 
   return {
     async enter(bytes, signal) {
-      let releaseLarge = bytes > largeBytes ? await large.acquire(1, signal) : undefined;
-      const releaseSlot = await common.acquire(1, signal).catch((error: unknown) => {
+      let releaseLarge = bytes > largeBytes ? await large.acquire(signal) : undefined;
+      const releaseSlot = await common.acquire(signal).catch((error: unknown) => {
         releaseLarge?.();
         throw error;
       });
@@ -56,9 +57,9 @@ export function createRenderScheduler(options: RenderSchedulerOptions): RenderSc
           if (needed > largeBytes && releaseLarge === undefined) {
             // Waiting here would keep a common slot from small images.
             if (large.running >= largeSlots) return false;
-            releaseLarge = await large.acquire(1, by);
+            releaseLarge = await large.acquire(by);
           }
-          releaseMemory = await memory.acquire(needed, by);
+          releaseMemory = await memory.acquire(by, needed);
           return true;
         },
         release() {
@@ -77,4 +78,11 @@ export function createRenderScheduler(options: RenderSchedulerOptions): RenderSc
       return common.waiting + large.waiting;
     },
   };
+}
+
+const RETRY_AFTER_SECONDS = 2;
+
+export function overloaded(running: number, waiting: number): HuiyuanError {
+  const message = `Cannot process now: ${running} images are being processed and ${waiting} wait`;
+  return new HuiyuanError("render_overloaded", message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
 }

@@ -3,11 +3,10 @@
 import { createGate } from "../../body/gate/gate.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
-import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { DigestName, Key, ObjectFormat } from "../../core/object.ts";
 import type { Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
-import type { FillAdmission } from "./admission.ts";
 import { receiveBody } from "./arrival.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FillEnd, FillHead } from "./fill-end.ts";
@@ -51,8 +50,6 @@ export interface FillRequest extends OriginTarget {
 
 /** The services and settings that all fills of one mirror share. */
 export interface FillContext {
-  /** Entered before the origin is contacted, left when the fill has ended. */
-  readonly admission: FillAdmission;
   readonly origin: Origin;
   readonly spools: SpoolPool;
   readonly transients: TransientRoom;
@@ -111,10 +108,9 @@ export function startFill(request: FillRequest, context: FillContext): Fill {
 type Announce = (head: FillHead) => void;
 
 async function run(request: FillRequest, context: FillContext, announce: Announce): Promise<FillEnd> {
-  const { admission, meter } = context;
-  let leave: (() => void) | undefined;
+  const { signal, meter } = context;
   try {
-    leave = await admission();
+    if (signal.aborted) throw new HuiyuanError("draining", "Cannot fetch: the server is stopping");
     meter.fillStarted();
     const first = await attempt(request, context, announce);
     if (first.kind !== "cut") return first;
@@ -123,8 +119,6 @@ async function run(request: FillRequest, context: FillContext, announce: Announc
     return second.kind === "cut" ? { kind: "failed", error: second.error } : second;
   } catch (error) {
     return { kind: "failed", error: asHuiyuanError(error) };
-  } finally {
-    leave?.();
   }
 }
 

@@ -30,7 +30,7 @@ interface RunningHead {
 // Statuses that refuse the method and not the image.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
-export function createHeads({ options, parts, fills, negativeCache, invalidate }: MirrorContext): Heads {
+export function createHeads({ options, parts, negativeCache, invalidate }: MirrorContext): Heads {
   const { origin, maxObjectBytes: maxBytes } = options;
   const { meter, now, signal } = parts;
   const requests = new LiveSet<Promise<OriginAnswer | undefined>>();
@@ -50,7 +50,6 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
 
   /** Undefined if the method is refused. */
   async function requestOrigin(id: string, request: MissRequest): Promise<OriginAnswer | undefined> {
-    const leave = await fills.admission();
     const requestedAt = now();
     let answer: OriginAnswer | undefined;
     try {
@@ -61,8 +60,6 @@ export function createHeads({ options, parts, fills, negativeCache, invalidate }
     } catch (error) {
       if (error instanceof HuiyuanError && REFUSALS.includes(error.originStatus ?? 0)) return undefined;
       throw error;
-    } finally {
-      leave();
     }
     if (answer === undefined) {
       const { key, epoch, isStored } = request;

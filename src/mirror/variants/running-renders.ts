@@ -1,13 +1,13 @@
 // The variants of one bucket that are being rendered, or whose writes are pending: finds the one that a request may
 // join, starts new ones, and stores their results. A failure of the image is remembered for a short time.
 import { LiveMap } from "../../async/live-map.ts";
+import type { Semaphore } from "../../async/semaphore.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import type { Renderer } from "../../image/renderer.ts";
 import { createExpiring } from "../expiring.ts";
-import type { FillLimit } from "../fill/fill-limit.ts";
 import type { TransientRoom } from "../fill/transient.ts";
 import type { MirrorMeter } from "../meter.ts";
 import type { Stored } from "../stored/stored.ts";
@@ -30,7 +30,7 @@ export interface VariantParts {
   /** The memory for results whose writes are pending. */
   readonly room: TransientRoom;
   /** Counts the renders of the program, also those that wait. */
-  readonly renders: FillLimit;
+  readonly renders: Semaphore;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -140,12 +140,13 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
       const known = failure(key, epoch);
       if (known !== undefined) throw known;
       if (signal.aborted) throw new HuiyuanError("draining", "Cannot render: the server is stopping");
-      if (!renders.take())
-        throw new HuiyuanError("overloaded", `Cannot render: ${renders.taken} renders run or wait`, {
+      const release = renders.tryAcquire();
+      if (release === undefined)
+        throw new HuiyuanError("overloaded", `Cannot render: ${renders.running} renders run or wait`, {
           retryAfterSeconds: 1,
         });
       const render = startRender(renderer, task, share(signal));
-      const result = finish(key, epoch, render).finally(renders.free);
+      const result = finish(key, epoch, render).finally(release);
       const item = { epoch, render, result, hasEnded: false, isStored, settled: Promise.resolve() };
       item.settled = settle(key, item);
       running.set(key, item);

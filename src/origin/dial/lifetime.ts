@@ -1,7 +1,6 @@
 // Limits how long one fetch may run: until its signal aborts or its total time is over. It covers redirects, the retry
-// and the body, and stops the exchange that is running. It also bounds how many exchanges run at a time.
+// and the body, and stops the exchange that is running.
 
-import { LiveSet } from "../../async/live-map.ts";
 import type { SharedSignal } from "../../async/shared-signals.ts";
 
 export interface Lifetime {
@@ -49,48 +48,4 @@ export function createLifetime(shared: SharedSignal, totalMs: number, timeoutErr
 function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error(`aborted: ${String(reason)}`);
-}
-
-export interface ExchangeLimit {
-  /**
-   * Resolves with the function that releases the slot; call it once. Throws the lifetime's failure, if one is given.
-   * The queue is not bounded here: the caller bounds its requests.
-   */
-  take(lifetime?: Pick<Lifetime, "failure" | "watch">): Promise<() => void>;
-}
-
-/**
- * Bounds the simultaneous exchanges of one origin; the others wait in order. undici has a queue of its own, but
- * requests cannot leave it. After an outage, live requests would stand behind dead ones, each of which costs a dial.
- */
-export function createExchangeLimit(count: number): ExchangeLimit {
-  let free = count;
-  const queue = new LiveSet<() => void>();
-  const release = () => {
-    const { first } = queue;
-    if (first === undefined) free += 1;
-    else first();
-  };
-  return {
-    take(lifetime) {
-      return new Promise((resolve, reject) => {
-        let leaveQueue: (() => void) | undefined;
-        const enter = () => {
-          leaveQueue?.();
-          resolve(release);
-        };
-        lifetime?.watch((reason) => {
-          leaveQueue?.();
-          reject(reason);
-        });
-        if (lifetime?.failure !== undefined) return;
-        if (free === 0) {
-          leaveQueue = queue.add(enter);
-          return;
-        }
-        free -= 1;
-        enter();
-      });
-    },
-  };
 }

@@ -1,8 +1,8 @@
 // Plain requests to one endpoint through the guarded dialer, for services that are not origins: the S3 store,
 // callbacks. It signs nothing, retries nothing and follows nothing; the only deadline is the caller's signal.
 import { Readable } from "node:stream";
+import { createSemaphore } from "../../async/semaphore.ts";
 import { createDialer, type Dispatcher } from "../dial/dialer.ts";
-import { createExchangeLimit } from "../dial/lifetime.ts";
 import type { Resolve } from "../dial/lookup.ts";
 import { portOf } from "./hop.ts";
 
@@ -52,24 +52,12 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
     port: portOf(new URL(url)),
   };
   const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
-  const limit = createExchangeLimit(connections);
-
-  async function takeSlot(signal: AbortSignal): Promise<() => void> {
-    signal.throwIfAborted();
-    let onAbort = () => {};
-    const watch = (stop: (reason: Error) => void) => {
-      onAbort = () => stop(signal.reason);
-      signal.addEventListener("abort", onAbort);
-    };
-    try {
-      return await limit.take({ failure: undefined, watch });
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
-  }
+  // undici has a queue of its own, but requests cannot leave it. After an outage, live requests would stand behind dead
+  // ones, each of which costs a dial.
+  const places = createSemaphore(connections);
 
   async function request({ method, target, headers, body, signal }: Call) {
-    const release = await takeSlot(signal);
+    const release = await places.acquire(signal);
     try {
       const reply = await dialer.dispatcher({ ...server, servername: undefined }).request({
         method,

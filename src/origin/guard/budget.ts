@@ -12,8 +12,6 @@ export interface BudgetRules {
   readonly connections: number;
   /** 0: unlimited. Half a second's worth is reserved for clients. */
   readonly requestsPerSecond: number;
-  /** Milliseconds that a client's request waits before it fails as overloaded. */
-  readonly waitMs: number;
 }
 
 export interface BudgetOptions extends Omit<BreakerOptions, "rules"> {
@@ -27,9 +25,10 @@ export interface Budget {
   refusal(): HuiyuanError | undefined;
   /**
    * Undefined: the request may be sent now. Otherwise resolves when it may. Rejects with origin_busy or overloaded
-   * (clients only), and with the signal's reason. The caller ends every success with `leave`.
+   * (clients only), and with the signal's reason. The caller ends every success with `leave`. A client waits for at
+   * most `waitMs`.
    */
-  enter(traffic: Traffic, signal: AbortSignal): Promise<void> | undefined;
+  enter(traffic: Traffic, signal: AbortSignal, waitMs: number): Promise<void> | undefined;
   leave(): void;
   /** The origin responded 429 or 503 with a Retry-After of this many seconds; at most five minutes are obeyed. */
   pause(status: number, seconds: number): void;
@@ -49,7 +48,7 @@ interface Waiter {
 }
 
 export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
-  const { connections, requestsPerSecond: rate, waitMs } = rules;
+  const { connections, requestsPerSecond: rate } = rules;
   const tokens = rate === 0 ? undefined : createTokenBucket(rate, now());
   const maxRunning: Record<Traffic, number> = { client: connections, bulk: Math.ceil(connections * 0.75) };
   const spare: Record<Traffic, number> = { client: 0, bulk: rate / 2 };
@@ -107,7 +106,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
     }
   }
 
-  function wait(traffic: Traffic, signal: AbortSignal): Promise<void> {
+  function wait(traffic: Traffic, signal: AbortSignal, waitMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const queue = queues[traffic];
       const onAbort = () => waiter.refuse(signal.reason);
@@ -138,7 +137,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   return {
     name,
     refusal,
-    enter(traffic, signal) {
+    enter(traffic, signal, waitMs) {
       const refused = traffic === "client" ? refusal() : undefined;
       if (refused !== undefined) return Promise.reject(refused);
       if (signal.aborted) return Promise.reject(signal.reason);
@@ -149,7 +148,7 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
       }
       if (traffic === "client" && queues.client.size >= MAX_WAITING_CLIENTS)
         return Promise.reject(overloaded(`${queues.client.size} requests wait`));
-      return wait(traffic, signal);
+      return wait(traffic, signal, waitMs);
     },
     leave() {
       running -= 1;

@@ -1,5 +1,7 @@
 // Puts a breaker and a budget in front of an origin: requests are blocked while it fails or is overloaded, and its
 // responses update both. Each kind of traffic has its own guard in front of the same origin.
+
+import type { Semaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Origin, OriginBody, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
@@ -19,15 +21,35 @@ export interface Guards {
   readonly breaker: Breaker;
   readonly budget: Budget;
   readonly traffic: Traffic;
+  /** A client's request waits so long for its turn at the origin. Milliseconds. */
+  readonly waitMs: number;
+  /** The fetches of the program. A place is taken only by a request that has one at its origin, so none waits here. */
+  readonly fetches: Semaphore;
 }
 
 /** fetch() throws the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
-export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards): Origin {
-  async function fetchOnce(request: OriginRequest, pass: Pass): ReturnType<Origin["fetch"]> {
+export function guardOrigin(origin: Origin, { breaker, budget, traffic, waitMs, fetches }: Guards): Origin {
+  /** Takes a place at the origin, then one of the program. Resolves with the function that frees both. */
+  async function enter(signal: AbortSignal): Promise<() => void> {
+    const waiting = budget.enter(traffic, signal, waitMs);
+    if (waiting !== undefined) await waiting;
+    const release = fetches.tryAcquire();
+    if (release === undefined) {
+      budget.leave();
+      const message = `Cannot fetch: ${fetches.running} fetches run, none is free`;
+      throw new HuiyuanError("overloaded", message, { retryAfterSeconds: 1 });
+    }
+    return () => {
+      release();
+      budget.leave();
+    };
+  }
+
+  async function fetchOnce(request: OriginRequest, pass: Pass, leave: () => void): ReturnType<Origin["fetch"]> {
     try {
       return await origin.fetch(request);
     } catch (caught) {
-      budget.leave();
+      leave();
       const error = asHuiyuanError(caught);
       recordFailure(error, pass, request);
       throw refusalAfter(error) ?? error;
@@ -57,22 +79,19 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic }: Guards
     id: origin.id,
     async fetch(request) {
       const pass = breaker.enter();
-      try {
-        const waiting = budget.enter(traffic, request.signal);
-        if (waiting !== undefined) await waiting;
-      } catch (error) {
+      const leave = await enter(request.signal).catch((error: unknown) => {
         breaker.left(pass);
         throw error;
-      }
-      const answer = await fetchOnce(request, pass);
+      });
+      const answer = await fetchOnce(request, pass, leave);
       breaker.answered(pass);
       if (answer === undefined || answer.isNotModified) {
-        budget.leave();
+        leave();
         return answer;
       }
       const { key } = request;
       const body = observeEnd(answer.body, (failure) => {
-        budget.leave();
+        leave();
         if (failure === undefined) return;
         const error = asHuiyuanError(failure);
         if (failureKind(error) === "timeout") breaker.bodyFailed({ key, error });

@@ -7,7 +7,7 @@ import type { AddressClass } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createDialer } from "../dial/dialer.ts";
-import { createExchangeLimit, createLifetime, type Lifetime } from "../dial/lifetime.ts";
+import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
 import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, hopEndpoint, hopOrigin, hopUrl, nextHop, sameHost } from "../exchange/hop.ts";
@@ -83,7 +83,6 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     },
     ...(options.classify === undefined ? {} : { classify: options.classify }),
   });
-  const limit = createExchangeLimit(options.connections);
   const share = createSharedSignals();
   let closing: Promise<void> | undefined;
   let running = 0;
@@ -97,20 +96,12 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 
   const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const head = requestHead.headers(request, hop.isHome, request.headers);
-    const release = await limit.take(lifetime);
-    try {
-      const headers = rules.sign === undefined ? head : await signHeaders(rules, head, request.method, hop);
-      const reply = await exchange(
-        dialer.dispatcher(hopEndpoint(hop, rules.tlsName)),
-        { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
-        { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
-      );
-      void reply.body.over.then(release);
-      return reply;
-    } catch (error) {
-      release();
-      throw error;
-    }
+    const headers = rules.sign === undefined ? head : await signHeaders(rules, head, request.method, hop);
+    return exchange(
+      dialer.dispatcher(hopEndpoint(hop, rules.tlsName)),
+      { method: request.method, target: hop.target, headers, label: hopUrl(hop) },
+      { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes: request.maxBytes, lifetime },
+    );
   };
 
   const assess = async (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<HeadVerdict> => {

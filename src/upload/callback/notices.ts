@@ -1,9 +1,10 @@
 // Sends notices of uploads to business servers (回调). Each notice is in the durable outbox before its first attempt and
 // until it is delivered; the uploader waits for the first attempt only. Wires delivery, outbox and redelivery.
 import { createReloadCache } from "../../async/reload-cache.ts";
+import { createSemaphore, type Semaphore } from "../../async/semaphore.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
-import { createExchangeLimit, createLifetime, type ExchangeLimit } from "../../origin/dial/lifetime.ts";
+import { createLifetime } from "../../origin/dial/lifetime.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
 import {
   CALLBACK_FAILED,
@@ -67,7 +68,7 @@ const STORED_AT_LAST_MS = 600_000;
 interface Recipient {
   readonly target: CallbackTarget;
   readonly receiver: Receiver;
-  readonly firstAttempts: ExchangeLimit;
+  readonly firstAttempts: Semaphore;
 }
 
 export function createNotices(options: NoticesOptions): Notices {
@@ -75,7 +76,7 @@ export function createNotices(options: NoticesOptions): Notices {
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
   const receivers = createReloadCache<Receiver>();
-  const limits = createReloadCache<ExchangeLimit>();
+  const limits = createReloadCache<Semaphore>();
   const failures = createFailureLog(log);
   /** Ids of notices whose file is being stored or whose first attempt is running. */
   const inProgress = new Set<number>();
@@ -122,16 +123,16 @@ export function createNotices(options: NoticesOptions): Notices {
 
   async function send(
     uploaded: Uploaded,
-    to: { receiver: Receiver; limit?: ExchangeLimit; attempt: number; timeoutMs: number },
+    to: { receiver: Receiver; limit?: Semaphore; attempt: number; timeoutMs: number },
   ): Promise<Delivery> {
     const { receiver, limit, attempt, timeoutMs } = to;
     const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
+    const ending = new AbortController();
+    lifetime.watch((reason) => ending.abort(reason));
     let release: (() => void) | undefined;
     let delivery: Delivery;
     try {
-      release = await limit?.take(lifetime);
-      const ending = new AbortController();
-      lifetime.watch((reason) => ending.abort(reason));
+      release = await limit?.acquire(ending.signal);
       const { requestId, ...facts } = uploaded;
       const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt };
       delivery = await receiver.deliver({ notice, requestId, signal: ending.signal });
@@ -226,7 +227,7 @@ export function createNotices(options: NoticesOptions): Notices {
           );
           return [
             bucketId,
-            { target, receiver, firstAttempts: limits.take(bucketId, () => createExchangeLimit(IN_FLIGHT)) },
+            { target, receiver, firstAttempts: limits.take(bucketId, () => createSemaphore(IN_FLIGHT)) },
           ];
         }),
       );

@@ -230,7 +230,7 @@ describe("a failure of the origin", () => {
     await first;
     expect((await lab.fetch("b.jpg")).equals(other)).toBe(true);
     await lab.settled();
-    expect(lab.fillLimit.taken).toBe(0);
+    expect(lab.fetches.running).toBe(0);
   });
 });
 
@@ -289,7 +289,7 @@ test.each([0, 2])(
     await lab.settled();
     expect(await lab.object("a.jpg")).toMatchObject({ size: jpeg.byteLength });
     expect(lab.meter.events.filter((told) => told === "retried" || told === "fill")).toEqual(["fill", "retried"]);
-    expect(lab.fillLimit.taken).toBe(0);
+    expect(lab.fetches.running).toBe(0);
   },
 );
 
@@ -452,7 +452,7 @@ describe("HEAD of a key that the bucket lacks", () => {
       expect(answer).toMatchObject({ kind: "head", answer: { size: jpeg.byteLength, etag: '"x"' } });
     }
     expect(origin.requests.map(({ method }) => method)).toEqual(["HEAD", "HEAD"]);
-    expect([lab.meter.events, await lab.object("a.jpg"), lab.fillLimit.taken]).toEqual([[], undefined, 0]);
+    expect([lab.meter.events, await lab.object("a.jpg"), lab.fetches.running]).toEqual([[], undefined, 0]);
   });
 
   test("is sent once for fifty concurrent requests, and once more for later ones", async () => {
@@ -464,7 +464,7 @@ describe("HEAD of a key that the bucket lacks", () => {
       hows.push(...new Set(answers.map(({ kind, ...answer }) => `${kind} ${"how" in answer ? answer.how : ""}`)));
     }
     expect(hows).toEqual(["head first", "head collapsed", "head first", "head collapsed"]);
-    expect([origin.requests.length, lab.fillLimit.taken]).toEqual([2, 0]);
+    expect([origin.requests.length, lab.fetches.running]).toEqual([2, 0]);
   });
 
   test("is sent once for all requests if it fails, and one fetch follows if the origin refuses it", async () => {
@@ -524,7 +524,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     const origin = fakeOrigin(failing("origin_status", { originStatus: 500 }));
     const lab = mirrorLab({ origins: [origin] });
     expect(await codeOf(lab.miss("a.jpg", { method: "HEAD" }))).toBe("origin_status");
-    expect([origin.requests.length, lab.fillLimit.taken]).toEqual([1, 0]);
+    expect([origin.requests.length, lab.fetches.running]).toEqual([1, 0]);
   });
 
   test("with headMiss: store it is a fetch, and the image is stored", async () => {
@@ -684,7 +684,7 @@ test("a stop ends every fetch, and no new one begins", async () => {
   expect(await codeOf(running)).toBe("draining");
   expect(await codeOf(lab.fetch("b.jpg"))).toBe("draining");
   await lab.settled();
-  expect([origin.requests.length, lab.fillLimit.taken, await lab.object("a.jpg")]).toEqual([1, 0, undefined]);
+  expect([origin.requests.length, lab.fetches.running, await lab.object("a.jpg")]).toEqual([1, 0, undefined]);
 });
 
 test("an answer that comes when no spool can be opened is destroyed", async () => {
@@ -702,7 +702,7 @@ test("fetches beyond the connections wait in the queue", async () => {
   const fetched = [lab.fetch("a.jpg"), lab.fetch("b.jpg")];
   for (const [index, body] of bodies.entries()) {
     await turn();
-    expect([origin.requests.length, lab.fillLimit.taken]).toEqual([index + 1, 1]);
+    expect([origin.requests.length, lab.fetches.running]).toEqual([index + 1, 1]);
     body.send(jpeg);
     body.end();
     await fetched[index];

@@ -1,9 +1,9 @@
 // The REST API in this process: body deadlines, limits, and thousands of hostile requests.
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
+import { createSemaphore } from "../../../../src/async/semaphore.ts";
 import { ERROR_CODES, restError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import { createFillLimit } from "../../../../src/mirror/fill/fill-limit.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { type PhotosLab, photosLab } from "../../../helpers/photos-lab.ts";
 import { eventually } from "../../../helpers/program.ts";
@@ -39,7 +39,7 @@ function headOf(fileid: string, { contentType, body }: MadeForm, more: readonly 
 }
 
 async function settled({ pool, uploads }: PhotosLab): Promise<void> {
-  await eventually(() => pool.usage.spools === 0 && uploads.taken === 0, "no spool and no upload slot is held");
+  await eventually(() => pool.usage.spools === 0 && uploads.running === 0, "no spool and no upload slot is held");
   expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
 }
 
@@ -68,7 +68,7 @@ describe("bodies", () => {
   });
 
   test("beyond the upload limit are refused as overloaded", async () => {
-    const lab = await photosLab({ uploads: createFillLimit(1) });
+    const lab = await photosLab({ uploads: createSemaphore(1) });
     const form = fileForm(jpeg);
     const half = form.body.subarray(0, 500);
     const first = callRaw(lab.port, [headOf("first.jpg", form, ["Expect: 100-continue"]), { when: "100", send: half }]);

@@ -52,7 +52,6 @@ function fillOf(arrives: Arriving, spools: TestPool): Fill {
       cdnLoop: undefined,
     },
     {
-      admission: async () => () => {},
       origin: fakeOrigin((request) => arrives.reply(request)),
       spools,
       transients: createTransientRoom(),

@@ -2,6 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
+import { createSemaphore } from "../../../../src/async/semaphore.ts";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
 import { createMemoryStore } from "../../../../src/bucket/memory.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
@@ -9,7 +10,6 @@ import { type Log, SILENT_LOG } from "../../../../src/core/log.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
-import { createFillLimit } from "../../../../src/mirror/fill/fill-limit.ts";
 import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { readAll } from "../../../../src/mirror/stored/stored-bytes.ts";
@@ -54,7 +54,7 @@ function lab(renderer: FakeRenderer, options: LabOptions = {}) {
   const memoryCache = createMemoryCache({ maxBytes: 10_000_000, maxObjectBytes });
   const meter = countingMeter();
   const stop = new AbortController();
-  const renders = createFillLimit(100);
+  const renders = createSemaphore(100);
   const variants = createVariants({
     bucketId: "10001234/photos",
     store: {
@@ -302,14 +302,14 @@ test("a stop refuses new renders, cancels those that wait, and counts them until
   const busy = variants.get(request());
   const waits = codeOf(variants.get(request({ version: OTHER_VERSION })));
   await eventually(() => renderer.waiting === 1, "one waits");
-  expect(renders.taken).toBe(2);
+  expect(renders.running).toBe(2);
   stop.abort(new HuiyuanError("draining", "it stops"));
   expect(await waits).toBe("draining");
   expect(await codeOf(variants.get(request({ named: named("imageView2/2/w/8") })))).toBe("draining");
-  expect(renders.taken).toBe(1);
+  expect(renders.running).toBe(1);
   renderer.letGo(0);
   await busy;
-  expect(renders.taken).toBe(0);
+  expect(renders.running).toBe(0);
 });
 
 test("a watermark is found for a render whose first client, with its own token in the watermark's URL, has left", async () => {

@@ -15,7 +15,7 @@ afterEach(() => {
 
 function budgetOf(rules: Partial<BudgetRules>): Budget {
   return createBudget({
-    rules: { connections: 8, requestsPerSecond: 0, waitMs: 1_000, ...rules },
+    rules: { connections: 8, requestsPerSecond: 0, ...rules },
     name: "http://a.example",
     now: () => performance.now(),
     log,
@@ -23,13 +23,13 @@ function budgetOf(rules: Partial<BudgetRules>): Budget {
 }
 
 /** The state of each request: `in`, `waits`, or the code of its failure. */
-function asking(budget: Budget) {
+function asking(budget: Budget, waitMs = 1_000) {
   const outcomes: string[] = [];
   return {
     outcomes,
     async ask(traffic: Traffic, signal = new AbortController().signal): Promise<void> {
       const index = outcomes.push("waits") - 1;
-      const entering = budget.enter(traffic, signal);
+      const entering = budget.enter(traffic, signal, waitMs);
       if (entering === undefined) outcomes[index] = "in";
       else {
         void entering.then(
@@ -134,8 +134,8 @@ describe("waiting", () => {
 
 describe("requests a second", () => {
   test("are sent at the rate, clients before bulk work", async () => {
-    const budget = budgetOf({ connections: 100, requestsPerSecond: 4, waitMs: 10_000 });
-    const { outcomes, ask } = asking(budget);
+    const budget = budgetOf({ connections: 100, requestsPerSecond: 4 });
+    const { outcomes, ask } = asking(budget, 10_000);
     for (const traffic of ["bulk", "client", "client", "client", "bulk", "client", "client"] as const)
       await ask(traffic);
     const ins = () => outcomes.flatMap((outcome, index) => (outcome === "in" ? [index] : []));
@@ -154,8 +154,8 @@ describe("requests a second", () => {
 
 describe("pause()", () => {
   test("refuses clients, including waiting ones, and delays bulk work until it is over", async () => {
-    const budget = budgetOf({ connections: 1, waitMs: 60_000 });
-    const { outcomes, ask } = asking(budget);
+    const budget = budgetOf({ connections: 1 });
+    const { outcomes, ask } = asking(budget, 60_000);
     await ask("client");
     await ask("client");
     budget.pause(429, 30);

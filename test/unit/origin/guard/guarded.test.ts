@@ -1,5 +1,7 @@
 // Tests how an origin's outcomes change its breaker and its budget.
+
 import { beforeEach, describe, expect, test } from "vitest";
+import { createSemaphore, type Semaphore } from "../../../../src/async/semaphore.ts";
 import { ERROR_CODES, type ErrorCode, HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type Breaker, createBreaker } from "../../../../src/origin/guard/breaker.ts";
@@ -23,14 +25,16 @@ const KEYS = ["a.jpg", "b.jpg", "c.jpg"];
 let clock: { now: number };
 let breaker: Breaker;
 let budget: Budget;
+let fetches: Semaphore;
 
 beforeEach(() => {
   clock = { now: 0 };
+  fetches = createSemaphore(100);
   const now = () => clock.now;
   const rules = { failures: 3, withinMs: 10_000, openMs: 1_000 };
   breaker = createBreaker({ rules, name: "a", now, log: SILENT_LOG });
   budget = createBudget({
-    rules: { connections: 2, requestsPerSecond: 0, waitMs: 50 },
+    rules: { connections: 2, requestsPerSecond: 0 },
     name: "a",
     now,
     log: SILENT_LOG,
@@ -38,7 +42,7 @@ beforeEach(() => {
 });
 
 const guarded = (...replies: readonly Reply[]): Origin =>
-  guardOrigin(fakeOrigin(...replies), { breaker, budget, traffic: "client" });
+  guardOrigin(fakeOrigin(...replies), { breaker, budget, fetches, traffic: "client", waitMs: 50 });
 
 async function fetched(origin: Origin, key: string): Promise<OriginAnswer> {
   const answer = await origin.fetch(ask(key));
@@ -210,7 +214,7 @@ test.each([
 ])("status %i with Retry-After %s pauses the origin for %d ms", async (originStatus, seconds, expected) => {
   const details = { originStatus, ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }) };
   const fake = fakeOrigin(failing("origin_status", details));
-  const origin = guardOrigin(fake, { breaker, budget, traffic: "client" });
+  const origin = guardOrigin(fake, { breaker, budget, fetches, traffic: "client", waitMs: 50 });
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({ code: "origin_status" });
   expect(budget.usage().pausedMs).toBe(expected);
   const code = expected > 0 ? "origin_busy" : "origin_status";
