@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const LAYERS: readonly (readonly string[])[] = [
   ["core"],
   ["async"],
-  ["sign", "settings"],
+  ["sign", "settings", "sqlite"],
   ["body"],
   ["bucket", "origin", "image"],
   ["ledger"],
@@ -61,7 +61,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   "@hono/node-server": ["http/"],
   "@node-rs/crc32": ["body/spool/crc32.ts"],
   aws4fetch: ["core/sigv4.ts"],
-  "better-sqlite3": ["bucket/fs/", "ledger/database.ts"],
+  "better-sqlite3": ["sqlite/", "bucket/fs/", "ledger/ledger-thread.ts"],
   "cli-progress": ["cli/warm.ts"],
   commander: ["cli/", "main.ts"],
   hono: ["http/"],
