@@ -222,7 +222,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
       return outcomeOf(request.key, answer, mayServeStored && newest === undefined);
     },
     peek: (object, mayServeStored) => ({ isRunning: isUnderWay(object), outcome: known(object, mayServeStored) }),
-    pending: () => running.values().map(({ outcome }) => outcome),
+    pending: () => [...running.values()].map(({ outcome }) => outcome),
   };
 }
 
