@@ -67,7 +67,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   hono: ["http/"],
   "http-cache-semantics": ["mirror/freshness/freshness.ts"],
   "ipaddr.js": ["core/addresses.ts", "origin/", "settings/", "http/"],
-  "lru-cache": ["mirror/stored/memory-cache.ts", "sign/verified.ts", "bucket/fs/"],
+  "lru-cache": ["mirror/stored/", "sign/verified.ts", "bucket/", "upload/known-md5.ts"],
   pino: ["cli/", "main.ts"],
   "pino-pretty": ["cli/", "main.ts"],
   "prom-client": ["http/admin/metrics.ts"],
