@@ -3,8 +3,7 @@
 // right.
 import { LRUCache } from "lru-cache";
 import { createSemaphore } from "../../../async/semaphore.ts";
-import { crc32 } from "../../../body/spool/crc32.ts";
-import { type BodyHasher, createBodyHasher } from "../../../body/spool/hashing.ts";
+import { type BodyHasher, createBodyHasher, firstBadBlock } from "../../../body/spool/hashing.ts";
 import { BLOCK_BYTES, type WholeBody } from "../../../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
@@ -105,7 +104,7 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
             const from = start - (start % BLOCK_BYTES);
             const to = Math.min(info.size, end + BLOCK_BYTES - (end % BLOCK_BYTES)) - 1;
             const bytes = await getRange(info, version, from, to);
-            if (!matchesSums(bytes, sums, from / BLOCK_BYTES)) throw corrupt(info, version);
+            if (firstBadBlock(bytes, sums, from / BLOCK_BYTES) !== undefined) throw corrupt(info, version);
             return bytes.subarray(start - from, end + 1 - from);
           }
           const bytes = await getRange(info, version, start, end);
@@ -120,15 +119,6 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
       };
     },
   };
-}
-
-/** `bytes`: whole blocks, beginning with block number `first`. */
-function matchesSums(bytes: Buffer, sums: Buffer, first: number): boolean {
-  for (let at = 0, block = first; at < bytes.length; at += BLOCK_BYTES, block += 1) {
-    const isKnown = sums.length >= (block + 1) * 4;
-    if (!isKnown || crc32(bytes.subarray(at, at + BLOCK_BYTES)) !== sums.readUInt32BE(block * 4)) return false;
-  }
-  return true;
 }
 
 /** A reader learns of a change only at a read, because a remote object is not held open as a file is. */
