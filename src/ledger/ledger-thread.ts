@@ -3,7 +3,7 @@
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
-import { isDamage, storeFailure } from "../bucket/fs/failure.ts";
+import { errorCodeOf, isDamage, storeFailure } from "../core/disk-failure.ts";
 import { serveBatches } from "../sqlite/batch-thread.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import type { LedgerAnswer, LedgerPlan, LedgerRow, LedgerThreadData, Statement } from "./ledger.ts";
@@ -95,6 +95,6 @@ function renameIfThere(from: string, to: string): void {
   try {
     renameSync(from, to);
   } catch (error) {
-    if ((error as { code?: unknown }).code !== "ENOENT") throw error;
+    if (errorCodeOf(error) !== "ENOENT") throw error;
   }
 }

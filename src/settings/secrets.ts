@@ -3,6 +3,7 @@
 import { resolve } from "node:path";
 import { inspect } from "node:util";
 import * as z from "zod";
+import { errorCodeOf } from "../core/disk-failure.ts";
 import { isMapping } from "./checks/path-nodes.ts";
 import type { PathFault, SettingsPath } from "./faults.ts";
 import { settingsSchema } from "./schema/schema.ts";
@@ -103,7 +104,7 @@ function fromFile(path: string, sources: SecretSources): string | { readonly fau
 
 /** The error code of a failed read: `ENOENT`, `EACCES`, … */
 export function failureCode(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown reason";
+  return errorCodeOf(error) || "unknown reason";
 }
 
 /** Makes JSON.stringify() and util.inspect() print `[secret]`. Code that reads a property still gets the secret. */

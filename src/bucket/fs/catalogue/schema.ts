@@ -3,10 +3,10 @@ import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
+import { errorCodeOf, isDamage, storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { ONCE_SCHEMA } from "../../../sign/once.ts";
 import { openDatabase } from "../../../sqlite/open-database.ts";
-import { errorCodeOf, isDamage, storeFailure } from "../failure.ts";
 
 /** Raised with every change of the tables, together with a new step in `STEPS`. */
 const SCHEMA_VERSION = 6;
