@@ -142,20 +142,11 @@ function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): r
 
 /** Pages have a size limit, because they are held in memory. */
 function pageFault(read: () => string): string | undefined {
-  let length = 0;
-  const failure = failureOf(() => {
-    length = read().length;
-  });
-  if (failure !== undefined) return `the file cannot be read (${failure})`;
-  return length > MAX_PAGE_BYTES ? `the file is larger than 1 MiB, the limit of a notFound page` : undefined;
-}
-
-function failureOf(action: () => unknown): string | undefined {
   try {
-    action();
-    return undefined;
+    const isTooLarge = read().length > MAX_PAGE_BYTES;
+    return isTooLarge ? "the file is larger than 1 MiB, the limit of a notFound page" : undefined;
   } catch (error) {
-    return failureCode(error);
+    return `the file cannot be read (${failureCode(error)})`;
   }
 }
 
