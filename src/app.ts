@@ -1,7 +1,6 @@
 // The composition root: turns Settings into a running server { reload, stop }. It opens the two ports and stops all
 // parts in order. The services behind the ports are wired in wiring/service.ts.
 import { setTimeout as delay } from "node:timers/promises";
-import { pause } from "./async/timeouts.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
 import { createAccessLog } from "./http/access-log.ts";
@@ -177,7 +176,8 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
           { milliseconds: drainDelay },
           "draining: serving continues for the drain delay, and health checks get 503",
         );
-        await pause(drainDelay, hurry);
+        // Rejects if it is hurried.
+        await delay(drainDelay, undefined, { signal: hurry }).catch(() => undefined);
         log.info({}, "the drain delay is over; no new connection is accepted");
       },
       async stop() {

@@ -1,4 +1,6 @@
-// Lets a waiting client cancel, and tells the work that runs for it. Cheaper than an AbortController.
+// Lets a waiting client cancel, and tells the work that runs for it. Cheaper than an AbortController. Also ends a wait
+// for work that continues.
+import { HuiyuanError } from "../core/errors.ts";
 
 /** The part of an AbortSignal that waiting code uses. Every AbortSignal satisfies it. */
 export interface Cancellation {
@@ -16,6 +18,23 @@ export function abortable<Value>(promise: Promise<Value>, signal: Cancellation):
     else signal.addEventListener("abort", cancel);
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", cancel));
   });
+}
+
+/** Settles as `promise` does. Throws store_failed with `message` after the given milliseconds. */
+export async function withTimeout<Result>(
+  milliseconds: number,
+  promise: Promise<Result>,
+  message: string,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new HuiyuanError("store_failed", message)), milliseconds).unref();
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A controller and signal in one, at a tenth of AbortController's cost. A class, because every image makes one. */

@@ -1,6 +1,6 @@
 // Runs one task at a time for each key, first come, first served. It holds one entry for each key in use.
+import { withTimeout } from "./cancellation.ts";
 import { LiveMap } from "./live-map.ts";
-import { withTimeout } from "./timeouts.ts";
 
 export interface KeyLocks {
   /**

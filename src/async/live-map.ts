@@ -7,12 +7,18 @@ interface Cell<Value> {
   value: Value | undefined;
 }
 
-/** The subset of Map that callers need. Keys are small and may survive for a while. */
+/** The subset of Map that callers need, in insertion order. Keys are small and may survive for a while. */
 export class LiveMap<Key, Value extends object> {
   readonly #cells = new Map<Key, Cell<Value>>();
 
   get size(): number {
     return this.#cells.size;
+  }
+
+  /** The oldest value. */
+  get first(): Value | undefined {
+    for (const { value } of this.#cells.values()) return value;
+    return undefined;
   }
 
   get(key: Key): Value | undefined {
@@ -25,68 +31,42 @@ export class LiveMap<Key, Value extends object> {
     else cell.value = value;
   }
 
-  delete(key: Key): void {
+  /** Returns whether the key was present. */
+  delete(key: Key): boolean {
     const cell = this.#cells.get(key);
-    if (cell === undefined) return;
+    if (cell === undefined) return false;
     cell.value = undefined;
-    this.#cells.delete(key);
+    return this.#cells.delete(key);
   }
 
-  /** The current values, in insertion order. */
-  values(): Value[] {
-    return [...this.#cells.values()].flatMap(({ value }) => value ?? []);
+  /** Iterates over the values present at the start; values removed meanwhile are skipped. */
+  *values(): Generator<Value, void, undefined> {
+    for (const { value } of [...this.#cells.values()]) if (value !== undefined) yield value;
   }
 }
 
-interface Node<Value> {
-  /** Undefined once removed. */
-  value: Value | undefined;
-  before: Node<Value> | undefined;
-  after: Node<Value> | undefined;
-}
-
-/** A set in insertion order, with constant-time removal. */
+/** A set of values, each with a key that only the set knows. A value that is added twice is in it twice. */
 export class LiveSet<Value extends object> {
-  #first: Node<Value> | undefined;
-  #last: Node<Value> | undefined;
-  #size = 0;
+  readonly #values = new LiveMap<number, Value>();
+  #added = 0;
 
   get size(): number {
-    return this.#size;
+    return this.#values.size;
   }
 
-  /** The oldest value. */
   get first(): Value | undefined {
-    return this.#first?.value;
+    return this.#values.first;
   }
 
   /** Returns a function that removes the value and reports whether it was still present. */
   add(value: Value): () => boolean {
-    const node: Node<Value> = { value, before: this.#last, after: undefined };
-    if (this.#last === undefined) this.#first = node;
-    else this.#last.after = node;
-    this.#last = node;
-    this.#size += 1;
-    return () => this.#remove(node);
+    const key = this.#added;
+    this.#added += 1;
+    this.#values.set(key, value);
+    return () => this.#values.delete(key);
   }
 
-  /** Iterates over the values present at the start; values removed meanwhile are skipped. */
-  *[Symbol.iterator](): Generator<Value, void, undefined> {
-    const nodes: Node<Value>[] = [];
-    for (let node = this.#first; node !== undefined; node = node.after) nodes.push(node);
-    for (const { value } of nodes) if (value !== undefined) yield value;
-  }
-
-  #remove(node: Node<Value>): boolean {
-    const { before, after } = node;
-    if (node.value === undefined) return false;
-    if (before === undefined) this.#first = after;
-    else before.after = after;
-    if (after === undefined) this.#last = before;
-    else after.before = before;
-    // A removed node that pointed at younger nodes would keep them alive, as an old table does.
-    node.value = node.before = node.after = undefined;
-    this.#size -= 1;
-    return true;
+  [Symbol.iterator](): Generator<Value, void, undefined> {
+    return this.#values.values();
   }
 }

@@ -11,6 +11,8 @@ export interface Semaphore {
    * reason when the signal aborts, and leaves the line at once.
    */
   acquire(signal: Cancellation | undefined, weight?: number): Promise<Release>;
+  /** Acquires a place, runs the task and releases the place. */
+  run<Result>(task: () => Promise<Result>): Promise<Result>;
   /** Changes the capacity. A lower one takes effect as holders release. */
   resize(capacity: number): void;
   /** Resolves when there is no holder. */
@@ -93,13 +95,23 @@ export function createSemaphore(initial: number, line?: SemaphoreOptions): Semap
     });
   }
 
+  async function acquire(signal: Cancellation | undefined, weight = 1): Promise<Release> {
+    if (signal?.aborted === true) throw signal.reason;
+    if (waiters.size === 0 && fits(weight)) return take(weight);
+    if (line !== undefined && waiters.size >= line.maxWaiting) throw line.overloaded(running, waiters.size);
+    return wait(signal, weight);
+  }
+
   return {
     tryAcquire: (weight = 1) => (waiters.size === 0 && fits(weight) ? take(weight) : undefined),
-    async acquire(signal, weight = 1) {
-      if (signal?.aborted === true) throw signal.reason;
-      if (waiters.size === 0 && fits(weight)) return take(weight);
-      if (line !== undefined && waiters.size >= line.maxWaiting) throw line.overloaded(running, waiters.size);
-      return wait(signal, weight);
+    acquire,
+    async run(task) {
+      const release = await acquire(undefined);
+      try {
+        return await task();
+      } finally {
+        release();
+      }
     },
     resize(next) {
       capacity = next;

@@ -1,27 +1,100 @@
-// The only thread that opens the ledgers and waits for their fsyncs. ledger.ts starts it.
-import { parentPort, workerData } from "node:worker_threads";
-import { asHuiyuanError } from "../core/errors.ts";
-import { createDatabase, type LedgerDatabase } from "./database.ts";
-import type { FromLedgers, LedgerThreadData, ToLedgers } from "./ledger.ts";
+// The thread of one ledger, which alone opens its database and waits for its fsyncs. It opens and migrates the file on
+// first use, and quarantines a damaged one. Each batch is one transaction. ledger.ts starts it.
+import { renameSync } from "node:fs";
+import { join } from "node:path";
+import type Database from "better-sqlite3";
+import { errorCodeOf, isDamage, storeFailure } from "../core/disk-failure.ts";
+import { serveBatches } from "../sqlite/batch-thread.ts";
+import { openDatabase } from "../sqlite/open-database.ts";
+import type { LedgerAnswer, LedgerPlan, LedgerRow, LedgerThreadData, Statement } from "./ledger.ts";
 
-function serve(port: NonNullable<typeof parentPort>, { dir, plans }: LedgerThreadData): void {
-  const answer = (message: FromLedgers) => port.postMessage(message);
-  const onDamage = (movedTo: string, found: string) => answer({ kind: "damaged", movedTo, found });
-  const databases: readonly LedgerDatabase[] = plans.map((plan) => createDatabase({ dir, plan, onDamage }));
-  port.on("message", (message: ToLedgers) => {
-    if (message.kind === "close") {
-      for (const database of databases) database.close();
-      port.close();
-      return;
-    }
-    const { ledger, statements } = message;
+type Prepared = Database.Statement<[LedgerRow]>;
+
+const MAX_CHECKED_BYTES = 32 * 1_048_576;
+const MAX_LOG_BYTES = 8 * 1_048_576;
+
+serveBatches<LedgerThreadData, Statement>(({ dir, plan }, { notify }) => {
+  const path = join(dir, `${plan.name}.db`);
+  let opened: ReturnType<typeof open> | undefined;
+
+  function runAll(batch: readonly Statement[]): LedgerAnswer[] {
+    opened ??= open(path, plan);
+    const { database, statements } = opened;
+    return database.transaction(() => batch.map(({ name, request }) => runStatement(statements.get(name)!, request)))();
+  }
+
+  function close(): void {
+    opened?.database.close();
+    opened = undefined;
+  }
+
+  function quarantine(error: unknown): void {
+    close();
+    const movedTo = `${path}.damaged-${Date.now()}`;
+    for (const end of ["-wal", "-shm", ""]) renameIfThere(`${path}${end}`, `${movedTo}${end}`);
+    const found = (error instanceof Error ? error.message : String(error)).replaceAll("\n", " ");
+    // The rows are lost until someone repairs the file. A new one continues.
+    notify({ movedTo, found });
+  }
+
+  function runOrReplace(batch: readonly Statement[]): LedgerAnswer[] {
     try {
-      answer({ kind: "done", ledger, answers: databases[ledger]!.run(statements) });
+      return runAll(batch);
     } catch (error) {
-      const { code, message: text } = asHuiyuanError(error);
-      answer({ kind: "failed", ledger, code, message: text });
+      if (!isDamage(error)) throw error;
+      quarantine(error);
+      return runAll(batch);
     }
-  });
+  }
+
+  return {
+    run({ operations }) {
+      try {
+        return runOrReplace(operations).map((answer) => ({ ok: true, answer }));
+      } catch (error) {
+        const { code, message } = storeFailure(error, `write "${path}"`);
+        return operations.map(() => ({ ok: false, code, message }));
+      }
+    },
+    close,
+  };
+});
+
+function runStatement(statement: Prepared, rows: readonly LedgerRow[]): LedgerAnswer {
+  if (!statement.reader) {
+    let changes = 0;
+    for (const row of rows) changes += statement.run(row).changes;
+    return { changes, rows: [] };
+  }
+  // better-sqlite3 types rows as `unknown`; our own SQL names the columns.
+  const found = rows.flatMap((row) => statement.all(row) as LedgerRow[]);
+  return { changes: 0, rows: found };
 }
 
-if (parentPort !== null) serve(parentPort, workerData as LedgerThreadData);
+function open(path: string, { steps, statements }: LedgerPlan<string>) {
+  const database = openDatabase(path, {
+    name: `"${path}"`,
+    version: steps.length,
+    stepsFrom: (version) => steps.slice(version),
+    maxCheckedBytes: MAX_CHECKED_BYTES,
+    maxLogBytes: MAX_LOG_BYTES,
+  });
+  try {
+    const prepared = Object.entries(statements).map(([name, sql]): [string, Prepared] => [
+      name,
+      database.prepare<[LedgerRow]>(sql),
+    ]);
+    return { database, statements: new Map(prepared) };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function renameIfThere(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (errorCodeOf(error) !== "ENOENT") throw error;
+  }
+}

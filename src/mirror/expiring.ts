@@ -1,6 +1,7 @@
 // A bounded map of entries that expire, for short-lived facts such as "the origin has no such object". It caches no
 // bodies; memory-cache.ts does. Use a clock that never steps: if the time of day were set back an hour, a 404 of half a
 // minute would last an hour.
+// lru-cache would allocate room for all entries at once: 5.8 MB for each mirror.
 
 /** `now` is a clock such as performance.now(). Beyond `maxEntries` the oldest entry is removed. */
 export interface Expiring<Value> {

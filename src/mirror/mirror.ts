@@ -123,7 +123,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   /** All requests to the origin that run or wait now. */
   const pending = (): Promise<unknown>[] => {
-    const filling = fills.values().filter(({ fill }) => fill.end === undefined);
+    const filling = [...fills.values()].filter(({ fill }) => fill.end === undefined);
     return [...filling.map(({ fill }) => fill.done), ...heads.pending(), ...revalidation.pending()];
   };
 

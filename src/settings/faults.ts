@@ -1,7 +1,6 @@
 // Describes the faults of a settings file: each message names the value that was found and the value that is wanted.
 // No message contains a secret.
 import * as z from "zod";
-import { isSecretPath } from "./secret-paths.ts";
 
 /** Keys and list positions from the root of the file. */
 export type SettingsPath = readonly (string | number)[];
@@ -105,13 +104,17 @@ const KINDS: Readonly<Record<string, string>> = {
 function found(issue: RawIssue, wants: string): string {
   const { input } = issue;
   if (input === undefined) return `is missing, wanted ${wants}`;
-  if (isSecretPath(issue.path ?? [])) return `found something else, wanted ${wants}`;
   if (Array.isArray(input) && (issue.code === "too_small" || issue.code === "too_big")) {
     return `found ${amount("array", input.length)}, wanted ${wants}`;
   }
   // Only the kind is shown if a collection is wanted, because the scalar may be a pasted secret.
   const isCollectionWanted = wants === "a list" || wants === "a mapping";
   return `found ${isCollectionWanted && input !== null ? kindOf(input) : quoteHint(input, wants)}, wanted ${wants}`;
+}
+
+/** A message of this file without the value that was found. */
+export function withoutValue(message: string): string {
+  return message.replace(/^found .*, wanted /s, "found something else, wanted ");
 }
 
 function kindOf(value: unknown): string {

@@ -1,9 +1,16 @@
 // Loads huiyuan.yaml into frozen Settings, or throws every fault at once. It does not watch the file: watch.ts does.
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
-import { describeIssue, type Fault, type PathFault, SettingsFaults, type SettingsPath } from "./faults.ts";
+import {
+  describeIssue,
+  type Fault,
+  type PathFault,
+  SettingsFaults,
+  type SettingsPath,
+  withoutValue,
+} from "./faults.ts";
 import { type BucketSettings, type Settings, settingsSchema } from "./schema/schema.ts";
-import { failureCode, hideSecrets, resolveSecrets } from "./secrets.ts";
+import { failureCode, hideSecrets, isSecretPath, resolveSecrets } from "./secrets.ts";
 import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "./small-file.ts";
 
 /** The inputs of parsing beside the text; nothing else of the machine is read. */
@@ -106,7 +113,8 @@ function issueFaults(issue: Issue): readonly PathFault[] {
       message: messages[index] ?? "unknown key",
     }));
   }
-  return [{ path, message: issue.message, at: issue.code === "invalid_key" ? "key" : "value" }];
+  const message = isSecretPath(path) ? withoutValue(issue.message) : issue.message;
+  return [{ path, message, at: issue.code === "invalid_key" ? "key" : "value" }];
 }
 
 function withAbsolutePaths(settings: Settings, folder: string): Settings {
@@ -134,20 +142,11 @@ function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): r
 
 /** Pages have a size limit, because they are held in memory. */
 function pageFault(read: () => string): string | undefined {
-  let length = 0;
-  const failure = failureOf(() => {
-    length = read().length;
-  });
-  if (failure !== undefined) return `the file cannot be read (${failure})`;
-  return length > MAX_PAGE_BYTES ? `the file is larger than 1 MiB, the limit of a notFound page` : undefined;
-}
-
-function failureOf(action: () => unknown): string | undefined {
   try {
-    action();
-    return undefined;
+    const isTooLarge = read().length > MAX_PAGE_BYTES;
+    return isTooLarge ? "the file is larger than 1 MiB, the limit of a notFound page" : undefined;
   } catch (error) {
-    return failureCode(error);
+    return `the file cannot be read (${failureCode(error)})`;
   }
 }
 

@@ -1,9 +1,12 @@
 // Replaces `env:NAME` and `file:PATH` by the secrets that they name, and hides secrets from dumps of the settings.
-// It reads no files itself: the caller passes the functions. The list of secrets is secret-paths.ts.
+// It reads no files itself: the caller passes the functions. The schema says which settings are secrets.
 import { resolve } from "node:path";
 import { inspect } from "node:util";
+import * as z from "zod";
+import { errorCodeOf } from "../core/disk-failure.ts";
+import { isMapping } from "./checks/path-nodes.ts";
 import type { PathFault, SettingsPath } from "./faults.ts";
-import { SECRET_PATHS } from "./secret-paths.ts";
+import { settingsSchema } from "./schema/schema.ts";
 
 /** The environment and the files that secrets are read from. */
 export interface SecretSources {
@@ -12,6 +15,29 @@ export interface SecretSources {
   readonly readFile: (path: string) => string;
   /** Base folder of relative paths. */
   readonly folder: string;
+}
+
+/** Paths of all secrets; `*` stands for any key or list position. */
+const SECRET_PATHS = secretPaths(settingsSchema);
+
+function secretPaths(schema: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
+  if (schema instanceof z.ZodType && schema.meta()?.secret === true) return [path];
+  if (schema instanceof z.ZodObject)
+    return Object.entries(schema.shape).flatMap(([key, inner]) => secretPaths(inner, [...path, key]));
+  if (schema instanceof z.ZodArray) return secretPaths(schema.element, [...path, "*"]);
+  if (schema instanceof z.ZodRecord) return secretPaths(schema.valueType, [...path, "*"]);
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => secretPaths(option, path));
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return secretPaths(schema.unwrap(), path);
+  return [];
+}
+
+/** True if the value at the path must never be shown. */
+export function isSecretPath(path: SettingsPath): boolean {
+  return SECRET_PATHS.some(
+    (pattern) =>
+      pattern.length === path.length && pattern.every((part, index) => part === "*" || part === String(path[index])),
+  );
 }
 
 /** A copy of the tree in which every reference is replaced by its value. */
@@ -78,7 +104,7 @@ function fromFile(path: string, sources: SecretSources): string | { readonly fau
 
 /** The error code of a failed read: `ENOENT`, `EACCES`, … */
 export function failureCode(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown reason";
+  return errorCodeOf(error) || "unknown reason";
 }
 
 /** Makes JSON.stringify() and util.inspect() print `[secret]`. Code that reads a property still gets the secret. */
@@ -103,10 +129,6 @@ function mask(owner: Readonly<Record<string, unknown>>, hidden: ReadonlySet<stri
   return Object.fromEntries(
     Object.entries(owner).map(([key, value]) => [key, isHidden(key, value) ? "[secret]" : value]),
   );
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A copy of the tree in which `change` has replaced the values at the pattern. Unchanged parts are shared. */

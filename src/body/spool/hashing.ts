@@ -1,5 +1,5 @@
 // Computes the hashes and block checksums of a body: from memory at once, from a stream step by step, or from a
-// finished file. It compares them with nothing.
+// finished file. Compares stored blocks with their checksums.
 import { createHash, hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -75,6 +75,18 @@ export async function hashFile(path: string): Promise<WholeBody> {
   } finally {
     await file?.close();
   }
+}
+
+/**
+ * The number of the first block that differs from its checksum, or has none; undefined if all are right. `bytes`: whole
+ * blocks, beginning with number `first`.
+ */
+export function firstBadBlock(bytes: Buffer, blockSums: Buffer, first: number): number | undefined {
+  for (let at = 0, block = first; at < bytes.length; at += BLOCK_BYTES, block += 1) {
+    const isKnown = blockSums.length >= (block + 1) * 4;
+    if (!isKnown || crc32(bytes.subarray(at, at + BLOCK_BYTES)) !== blockSums.readUInt32BE(block * 4)) return block;
+  }
+  return undefined;
 }
 
 /** Computes the CRC-32 of each block in order, in the form of WholeBody.blockSums. */

@@ -1,7 +1,7 @@
 // The file of a spool that left memory. It is appended to in order and readable below `written`. Discarding removes it,
 // unless the store has renamed it. It never retries: after one failure the disk is not used again.
 import { close, open, read, unlink, writev } from "node:fs";
-import { HuiyuanError } from "../../core/errors.ts";
+import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 
 /**
  * The disk operations of a spool, on raw descriptors, because a FileHandle makes each step several times as expensive.
@@ -53,7 +53,7 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
       opening ??= disk.open(path);
       return await run(await opening);
     } catch (error) {
-      throw diskFailure(error, `${action} "${path}"`);
+      throw storeFailure(error, `${action} "${path}"`);
     } finally {
       users -= 1;
       if (users === 0) whenUnused?.();
@@ -96,7 +96,7 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
         }
       } catch (error) {
         // The store has renamed the file; no other file ever gets this name.
-        if (systemCode(error) !== "ENOENT") throw diskFailure(error, `remove "${path}"`);
+        if (errorCodeOf(error) !== "ENOENT") throw storeFailure(error, `remove "${path}"`);
       }
     },
   };
@@ -109,16 +109,4 @@ function step<Result = void>(start: (done: (error: Error | null, result?: Result
     // Functions without a result resolve with undefined, which is their Result.
     start((error, result) => (error === null ? resolve(result as Result) : reject(error)));
   });
-}
-
-const FULL_CODES: readonly string[] = ["ENOSPC", "EDQUOT"];
-
-function diskFailure(error: unknown, action: string): HuiyuanError {
-  const found = error instanceof Error ? error.message : String(error);
-  const code = FULL_CODES.includes(systemCode(error)) ? "store_full" : "store_failed";
-  return new HuiyuanError(code, `Cannot ${action}: ${found}`, { cause: error });
-}
-
-function systemCode(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

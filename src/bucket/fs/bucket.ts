@@ -1,6 +1,7 @@
 // One bucket of the embedded store. Reads use the catalogue on the event loop; every change and every small body passes
 // through the writer thread. Large bodies are first written to files, which the writer only renames.
 import type { WholeBody } from "../../body/spool/spool.ts";
+import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import { decidePut } from "../contract/conditions.ts";
@@ -8,7 +9,6 @@ import type { BucketDriver, Entry, ObjectReader, PutCondition, PutResult } from 
 import { readWhole } from "../contract/read-whole.ts";
 import type { EntryCache } from "./catalogue/entry-cache.ts";
 import type { CatalogueReads } from "./catalogue/reads.ts";
-import { storeFailure } from "./failure.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";

@@ -1,7 +1,7 @@
 // Watches the free space of the disk. Below the minimum no new object is stored, and serving continues.
 import { statfs } from "node:fs/promises";
+import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { storeFailure } from "./failure.ts";
 
 export interface FreeSpace {
   /** Throws store_full if less than the minimum is free. Reads the disk's state at most once a second. */

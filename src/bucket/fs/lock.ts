@@ -4,8 +4,8 @@
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
+import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { errorCodeOf, storeFailure } from "./failure.ts";
 
 export interface DataLock {
   release(): void;

@@ -3,6 +3,7 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type Database from "better-sqlite3";
+import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
@@ -12,7 +13,6 @@ import { createFsBucket } from "./bucket.ts";
 import { createEntryCache, type EntryCache } from "./catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "./catalogue/reads.ts";
 import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
-import { storeFailure } from "./failure.ts";
 import { removeFile, writeSyncedFile } from "./files.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { type DataLock, lockData } from "./lock.ts";

@@ -1,5 +1,5 @@
 // Bounds the wait for objects of a remote store that must be read and verified completely before they are used.
-import { withTimeout } from "../../async/timeouts.ts";
+import { withTimeout } from "../../async/cancellation.ts";
 import type { Key } from "../../core/object.ts";
 
 /** Shorter than a client's connection waits for its response. Milliseconds. */

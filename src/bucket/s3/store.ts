@@ -2,7 +2,7 @@
 // bucket.ts implements the buckets, client.ts the requests.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { withTimeout } from "../../async/timeouts.ts";
+import { withTimeout } from "../../async/cancellation.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { objectNames } from "../remote/names.ts";

@@ -1,6 +1,5 @@
 // Revalidates stored objects: one conditional request a key, counted like any other fetch. Only a whole, sound and
 // different image replaces the last good one (put-fetched.ts). When a revalidation is due is decided by freshness.ts.
-
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
 import { LiveMap } from "../../async/live-map.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
@@ -222,7 +221,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
       return outcomeOf(request.key, answer, mayServeStored && newest === undefined);
     },
     peek: (object, mayServeStored) => ({ isRunning: isUnderWay(object), outcome: known(object, mayServeStored) }),
-    pending: () => running.values().map(({ outcome }) => outcome),
+    pending: () => [...running.values()].map(({ outcome }) => outcome),
   };
 }
 

@@ -1,5 +1,6 @@
 // Recognises objects that are read from the bucket twice within a short time: those are worth a place in the memory
 // cache. It keeps names only; memory-cache.ts keeps the objects.
+import { LRUCache } from "lru-cache";
 
 export interface AdmissionFilter {
   /**
@@ -11,8 +12,8 @@ export interface AdmissionFilter {
 
 /** Keeps the latest `maxNames` names. */
 export function createAdmissionFilter(maxNames: number): AdmissionFilter {
-  /** By name, the oldest first: the bytes that had been read before. */
-  const seen = new Map<string, number>();
+  /** By name: the bytes that had been read before. */
+  const seen = new LRUCache<string, number>({ max: maxNames });
   let readBytes = 0;
   return {
     isRepeatedRead(id, bytes, withinBytes) {
@@ -21,10 +22,6 @@ export function createAdmissionFilter(maxNames: number): AdmissionFilter {
       seen.delete(id);
       if (at !== undefined && readBytes - at <= withinBytes) return true;
       seen.set(id, readBytes);
-      if (seen.size > maxNames) {
-        const oldest = seen.keys().next();
-        if (oldest.done !== true) seen.delete(oldest.value);
-      }
       return false;
     },
   };

@@ -4,7 +4,7 @@ import type { PathFault } from "../faults.ts";
 import { isLoopbackHost, normalizeHost } from "../hosts.ts";
 import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
 import { addressFault, callbackUrlFault } from "./origin-rules.ts";
-import { child, isMapping, items, type PathNode, text } from "./path-nodes.ts";
+import { child, faultAt, isMapping, items, type PathNode, text } from "./path-nodes.ts";
 import { mirrorFaults } from "./rule-checks.ts";
 import { styleFaults } from "./style-checks.ts";
 
@@ -67,10 +67,10 @@ function serverFaults({ path, value }: PathNode): readonly PathFault[] {
 function keyFaults(project: PathNode): readonly PathFault[] {
   const keys = items(project, "keys");
   if (keys.length > MAX_KEYS) {
-    return [{ path: [...project.path, "keys"], message: `found ${keys.length} key pairs, wanted at most ${MAX_KEYS}` }];
+    return [faultAt(project, "keys", `found ${keys.length} key pairs, wanted at most ${MAX_KEYS}`)];
   }
   if (keys.length === 0 || keys.some((key) => key.value.enabled !== false)) return [];
-  return [{ path: [...project.path, "keys"], message: "every key pair is disabled, wanted at least one enabled" }];
+  return [faultAt(project, "keys", "every key pair is disabled, wanted at least one enabled")];
 }
 
 /** Faults of mappings whose value of `key` is used before. */
@@ -141,7 +141,7 @@ function publicDomainFaults(bucket: PathNode, owners: ReadonlyMap<string, PathNo
   const message = owners.has(host)
     ? `${host} is a domain of another bucket, wanted one of this bucket`
     : `found "${host}", wanted a host under domains, or the bucket's default domain; only a bucket with "*" has others`;
-  return [{ path: [...bucket.path, "publicDomain"], message }];
+  return [faultAt(bucket, "publicDomain", message)];
 }
 
 /** Checks literal addresses only; each dial checks the addresses of names. */
@@ -149,5 +149,5 @@ function callbackFaults(callback: PathNode): readonly PathFault[] {
   const url = text(callback, "url");
   if (url === undefined || callbackUrlFault(url) !== undefined) return [];
   const message = addressFault(url, callback.value.allowPrivate === true);
-  return message === undefined ? [] : [{ path: [...callback.path, "url"], message }];
+  return message === undefined ? [] : [faultAt(callback, "url", message)];
 }

@@ -3,7 +3,7 @@ import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../../core/s3-
 import type { PathFault } from "../faults.ts";
 import { isLoopbackHost, isPrivateHost, normalizeHost } from "../hosts.ts";
 import { addressFault, headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault } from "./origin-rules.ts";
-import { child, type PathNode, text } from "./path-nodes.ts";
+import { child, faultAt, type PathNode, text } from "./path-nodes.ts";
 
 /** The addresses of this server. */
 export interface OwnAddresses {
@@ -38,7 +38,7 @@ function addressFaults(origin: PathNode, own: OwnAddresses): readonly PathFault[
   const url = text(origin, key);
   if (url === undefined || originUrlFault(url) !== undefined) return [];
   const message = ownHostFault(url, own) ?? addressFault(url, origin.value.allowPrivate === true);
-  return message === undefined ? [] : [{ path: [...origin.path, key], message }];
+  return message === undefined ? [] : [faultAt(origin, key, message)];
 }
 
 /**

@@ -1,6 +1,6 @@
 // Walks a tree of settings that may be faulty. It skips values of an unexpected shape, because the schema reports them.
 // It checks nothing.
-import type { SettingsPath } from "../faults.ts";
+import type { PathFault, SettingsPath } from "../faults.ts";
 
 type Mapping = Readonly<Record<string, unknown>>;
 
@@ -33,4 +33,9 @@ export function items({ path, value }: PathNode, key: string): readonly PathNode
 export function text({ value }: PathNode, key: string): string | undefined {
   const found = value[key];
   return typeof found === "string" ? found : undefined;
+}
+
+/** The fault of the value under a key. */
+export function faultAt({ path }: PathNode, key: string, message: string): PathFault {
+  return { path: [...path, key], message };
 }

@@ -3,7 +3,7 @@ import { isKey } from "../../core/object.ts";
 import type { PathFault } from "../faults.ts";
 import { headerFaults, isHiddenOrigin, type OwnAddresses, originFaults, ownHostFault } from "./origin-checks.ts";
 import { MAX_ORIGIN_HEADERS, originUrlFault, passedHeaderFault } from "./origin-rules.ts";
-import { child, items, type PathNode, text } from "./path-nodes.ts";
+import { child, faultAt, items, type PathNode, text } from "./path-nodes.ts";
 
 export function mirrorFaults(mirror: PathNode, own: OwnAddresses): readonly PathFault[] {
   return [
@@ -25,24 +25,15 @@ function sourceFaults(source: PathNode, domain: PathNode, own: OwnAddresses): re
   const faults = items(source, "origins").flatMap((origin) => originFaults(origin, own));
   const isWritten = source === domain || Object.keys(timeouts.value).length > 0;
   if (isWritten && typeof firstByte === "number" && typeof total === "number" && total < firstByte) {
-    faults.push({
-      path: [...timeouts.path, "total"],
-      message: `found ${total}ms, wanted at least the ${firstByte}ms of firstByte`,
-    });
+    faults.push(faultAt(timeouts, "total", `found ${total}ms, wanted at least the ${firstByte}ms of firstByte`));
   }
   const all = items(source, "origins");
   const inForce = source.value.origins === undefined ? items(domain, "origins") : all;
   if (source.value.processedMiss === "origin" && inForce.some((origin) => origin.value.type === "s3")) {
-    faults.push({
-      path: [...source.path, "processedMiss"],
-      message: "an s3 origin is a store and processes nothing, wanted local",
-    });
+    faults.push(faultAt(source, "processedMiss", "an s3 origin is a store and processes nothing, wanted local"));
   }
   if (all.length > 0 && all.every((origin) => origin.value.standby === true)) {
-    faults.push({
-      path: [...source.path, "origins"],
-      message: "every origin is standby, wanted at least one that is not",
-    });
+    faults.push(faultAt(source, "origins", "every origin is standby, wanted at least one that is not"));
   }
   return faults;
 }
@@ -52,7 +43,7 @@ function pathFaults(rule: PathNode): readonly PathFault[] {
   const match = child(rule, "match");
   const path = child(rule, "path");
   const { strip, stripSuffix, file, template } = path.value;
-  const at = (key: string, message: string): PathFault => ({ path: [...path.path, key], message });
+  const at = (key: string, message: string): PathFault => faultAt(path, key, message);
   const faults: PathFault[] = [];
   if (typeof strip === "string" && !(text(match, "prefix") ?? "").startsWith(strip)) {
     faults.push(at("strip", "not every key that matches begins with it, wanted match.prefix to begin with it"));
@@ -75,13 +66,13 @@ function pathFaults(rule: PathNode): readonly PathFault[] {
 function dotFault(path: PathNode, key: string): readonly PathFault[] {
   const segments = (text(path, key)?.split("?", 1)[0] ?? "").split("/");
   if (!segments.some((segment) => segment === "." || segment === "..")) return [];
-  return [{ path: [...path.path, key], message: "it has a . or .. segment" }];
+  return [faultAt(path, key, "it has a . or .. segment")];
 }
 
 function keyFault(place: PathNode, key: string): readonly PathFault[] {
   const value = text(place, key);
   if (value === undefined || isKey(value)) return [];
-  return [{ path: [...place.path, key], message: "it is not a key: 1 to 1024 bytes without . and .. segments" }];
+  return [faultAt(place, key, "it is not a key: 1 to 1024 bytes without . and .. segments")];
 }
 
 function passFaults(rule: PathNode): readonly PathFault[] {
@@ -105,7 +96,7 @@ function passFaults(rule: PathNode): readonly PathFault[] {
 
 /** Redirects must not show clients a private origin, and must not lead back to this server. */
 function redirectFaults(rule: PathNode, domain: PathNode, own: OwnAddresses): readonly PathFault[] {
-  const at = (key: string, message: string): PathFault => ({ path: [...rule.path, key], message });
+  const at = (key: string, message: string): PathFault => faultAt(rule, key, message);
   const { action, followRedirects } = rule.value;
   const origins = items(rule.value.origins === undefined ? domain : rule, "origins");
   const isHidden = origins.some(isHiddenOrigin);

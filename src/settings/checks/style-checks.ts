@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseInstruction } from "../../image/grammar/grammar.ts";
 import type { PathFault } from "../faults.ts";
-import { child, type PathNode } from "./path-nodes.ts";
+import { child, faultAt, type PathNode } from "./path-nodes.ts";
 
 /** Every uploaded image is rendered in each style. */
 const MAX_STYLES = 100;
@@ -17,7 +17,7 @@ export function styleFaults(bucket: PathNode): readonly PathFault[] {
   const faults: PathFault[] = [];
   if (all.length > 0 && separators.length === 0) {
     const message = "is empty, wanted a separator because there are aliases";
-    faults.push({ path: [...bucket.path, "separators"], message });
+    faults.push(faultAt(bucket, "separators", message));
   }
   const styleCount = Object.keys(styles.value).length;
   if (styleCount > MAX_STYLES) {

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { S3_PRESET_NAMES } from "../../core/s3-place.ts";
 import { wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
-import { baseUrl, count, flag, headerValue, optionalHeader, secret } from "./values.ts";
+import { baseUrl, count, flag, headerValue, optionalHeader, SECRET, secret } from "./values.ts";
 
 /** Keys that every type of origin has. */
 const common = {
@@ -33,7 +33,7 @@ const siteOriginSchema = z.strictObject({
     .describe("Host header to send; empty for the host of the URL."),
   referer: optionalHeader().describe("Referer header to send; empty for none."),
   headers: z
-    .record(z.string(), headerValue())
+    .record(z.string(), headerValue().meta(SECRET))
     .default({})
     .describe("Up to 10 more request headers, such as Authorization or Cookie; values may be env:NAME or file:PATH."),
   basicAuth: z

@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { wanted } from "../faults.ts";
 import { mirrorShape, ruleOverridesShape } from "./mirror-schema.ts";
-import { baseUrl, count, flag, headerValue } from "./values.ts";
+import { baseUrl, count, flag, headerValue, SECRET } from "./values.ts";
 
 const KEY_PART_WORDS = "a part of a key: up to 1024 characters, no leading slash, no control characters";
 
@@ -64,14 +64,17 @@ const passHeadersSchema = z.strictObject({
   ),
   deny: PASSED_NAMES.default([]).describe("Headers that are not passed on, even if allow names them."),
   set: z
-    .record(z.string(), headerValue())
+    .record(z.string(), headerValue().meta(SECRET))
     .default({})
     .describe("Up to 10 headers to set; values may be env:NAME or file:PATH."),
 });
 
-const queryText = z.string().regex(/^[\x21-\x22\x24-\x25\x27-\x7e]{0,1024}$/, {
-  error: wanted("printable ASCII as written in a URL, without blanks, & and #"),
-});
+const queryText = z
+  .string()
+  .regex(/^[\x21-\x22\x24-\x25\x27-\x7e]{0,1024}$/, {
+    error: wanted("printable ASCII as written in a URL, without blanks, & and #"),
+  })
+  .meta(SECRET);
 
 const ruleSchema = z.strictObject({
   match: matchSchema.prefault({}).describe("Conditions that must all hold; empty matches every request."),

@@ -3,14 +3,13 @@
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
 import { crossFaults, MAX_KEYS } from "../checks/cross-checks.ts";
-import { unsupportedFaults } from "../checks/not-yet.ts";
 import { wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 import { callbackSchema } from "./callback-schema.ts";
 import { storeSchema } from "./origin-schema.ts";
 import { duration, size } from "./quantities.ts";
 import { mirrorSchema } from "./rule-schema.ts";
-import { count, flag, headerValue, hostName, secret } from "./values.ts";
+import { count, flag, headerValue, hostName, notYet, SECRET, secret } from "./values.ts";
 
 const port = () =>
   z
@@ -32,6 +31,7 @@ const serverSchema = z.strictObject({
   adminToken: z
     .string()
     .regex(/^[\x21-\x7e]+$/, { error: wanted("printable ASCII without blanks") })
+    .meta(SECRET)
     .optional()
     .describe(
       "Bearer token of the admin API (env:NAME or file:PATH); required, with 16 characters or more, unless adminHost is loopback.",
@@ -75,16 +75,19 @@ const serverSchema = z.strictObject({
     .enum(["off", "misses", "all"])
     .default("misses")
     .describe("off, misses (all but plain hits) or all; sign is removed from the lines."),
-  workers: z
-    .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
-    .default(1)
-    .describe("Processes; auto is one a core."),
+  workers: notYet(
+    z
+      .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
+      .default(1)
+      .describe("Processes; auto is one a core."),
+    1,
+  ),
 });
 
 const coordinationSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("local").describe("One machine, nothing to coordinate.") }),
   z.strictObject({
-    type: z.literal("valkey").describe("Several machines behind one name agree through Valkey."),
+    type: notYet(z.literal("valkey").describe("Several machines behind one name agree through Valkey."), "local"),
     url: z.string().min(1).describe("redis:// or rediss:// URL."),
   }),
 ]);
@@ -255,7 +258,7 @@ export const settingsSchema = z
   // It also runs on faulty files, so that one run reports every fault.
   .superRefine(
     (settings, context) => {
-      for (const { path, message } of [...unsupportedFaults(settings), ...crossFaults(settings)]) {
+      for (const { path, message } of crossFaults(settings)) {
         context.addIssue({ code: "custom", path: [...path], message });
       }
     },

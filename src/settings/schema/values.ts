@@ -1,7 +1,7 @@
 // Schemas of values that several parts of the settings share, with their error messages.
 import * as z from "zod";
 import { isHeaderValue, originUrlFault } from "../checks/origin-rules.ts";
-import { wanted } from "../faults.ts";
+import { show, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 
 export const flag = () => z.boolean();
@@ -9,8 +9,25 @@ export const flag = () => z.boolean();
 /** A whole number, both bounds inclusive. */
 export const count = (min: number, max: number) => z.int().min(min).max(max);
 
-/** `words` describe the secret. Add its path to secret-paths.ts, too. */
-export const secret = (words: string) => z.string({ error: wanted(words) }).min(1);
+/** Metadata of a text that must never be shown, and that may be written as `env:NAME` or `file:PATH`. */
+export const SECRET = { secret: true } as const;
+
+/** `words` describe the secret. */
+export const secret = (words: string) =>
+  z
+    .string({ error: wanted(words) })
+    .min(1)
+    .meta(SECRET);
+
+/**
+ * Refuses every value but `accepted`, because this version does not support the others yet. No setting is accepted and
+ * then ignored. Editors do not offer the refused values (json-schema.ts).
+ */
+export function notYet<Schema extends z.ZodType>(schema: Schema, accepted: string | number): Schema {
+  const error = ({ input }: { readonly input?: unknown }) =>
+    `${show(input)} is not supported yet, wanted ${show(accepted)}`;
+  return schema.refine((value) => value === accepted, { error }).meta({ accepted });
+}
 
 /** A host name in the spelling of normalizeHost(). */
 export const hostName = (words: string, isStarAllowed = false) =>

@@ -2,7 +2,7 @@
 // `<id>.lent` while they are being stored. Acknowledged bytes are durable. slices.ts decides which slice is accepted.
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { storeFailure } from "../../bucket/fs/failure.ts";
+import { storeFailure } from "../../core/disk-failure.ts";
 import { isKey, type Key } from "../../core/object.ts";
 
 /**

@@ -5,6 +5,7 @@ import { createReadStream } from "node:fs";
 import { createGate } from "../../body/gate/gate.ts";
 import { createBodyHasher } from "../../body/spool/hashing.ts";
 import type { Spool } from "../../body/spool/spool.ts";
+import { errorCodeOf } from "../../core/disk-failure.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { FormFields } from "../form.ts";
@@ -259,7 +260,7 @@ async function readBack(path: string, order: SliceOrder): Promise<Received | und
       if (isSmall) chunks.push(chunk);
     }
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (errorCodeOf(error) === "ENOENT") return undefined;
     throw new HuiyuanError("store_failed", `Cannot read "${path}"`, { cause: error });
   }
   if (size !== order.size) return undefined;

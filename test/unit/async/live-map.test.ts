@@ -10,10 +10,10 @@ test("a LiveMap holds each value until it is deleted, in insertion order", () =>
   map.set("b", { n: 2 });
   map.set("a", { n: 3 });
   expect([map.get("a"), map.get("b"), map.get("c"), map.size]).toEqual([{ n: 3 }, { n: 2 }, undefined, 2]);
-  expect(map.values()).toEqual([{ n: 3 }, { n: 2 }]);
+  expect([...map.values()]).toEqual([{ n: 3 }, { n: 2 }]);
   map.delete("a");
   map.delete("nobody");
-  expect([map.get("a"), map.size, map.values()]).toEqual([undefined, 1, [{ n: 2 }]]);
+  expect([map.get("a"), map.size, [...map.values()]]).toEqual([undefined, 1, [{ n: 2 }]]);
 });
 
 test("a LiveSet removes any value once, and keeps the order of the others", () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createSemaphore } from "../../../src/async/semaphore.ts";
 import { overloaded } from "../../../src/image/limits/render-scheduler.ts";
+import { createLatch } from "../../helpers/spools.ts";
 
 const LINE = { maxWaiting: 2, waitMs: 60_000, overloaded };
 const NEVER = new AbortController().signal;
@@ -115,4 +116,26 @@ test("empty() resolves when the last place is freed, and at once if none is take
   expect(await settled(emptied)).toBe("waits");
   second?.();
   await emptied;
+});
+
+test("a semaphore runs two tasks at once, the next in turn, and refuses the one beyond its line", async () => {
+  const inTurn = createSemaphore(2, { maxWaiting: 1, overloaded: () => new Error("full") });
+  const latch = createLatch();
+  const began: string[] = [];
+  const task = (name: string) =>
+    inTurn.run(async () => {
+      began.push(name);
+      await latch.opened;
+      if (name === "first") throw new Error("of the task");
+      return name;
+    });
+  const results = ["first", "second", "third", "fourth"].map(task);
+  const outcomes = Promise.allSettled(results);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(began).toEqual(["first", "second"]);
+  latch.open();
+  expect(
+    (await outcomes).map((result) => (result.status === "fulfilled" ? result.value : result.reason.message)),
+  ).toEqual(["of the task", "second", "third", "full"]);
+  expect(await task("fifth")).toBe("fifth");
 });

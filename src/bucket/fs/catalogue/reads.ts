@@ -1,11 +1,11 @@
 // Queries of the catalogue for the event loop. The prepared statements run on a read-only connection, take a few
 // microseconds each, and never wait for the writer's fsync.
 import type Database from "better-sqlite3";
+import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../../core/object.ts";
 import { hasExpired } from "../../contract/conditions.ts";
 import type { Entry, ListPage } from "../../contract/driver.ts";
-import { isDamage, storeFailure } from "../failure.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
 import { entrySum } from "./schema.ts";
 

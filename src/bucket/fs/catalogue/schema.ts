@@ -3,9 +3,10 @@ import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
+import { errorCodeOf, isDamage, storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { ONCE_SCHEMA } from "../../../sign/once.ts";
-import { errorCodeOf, isDamage, storeFailure } from "../failure.ts";
+import { openDatabase } from "../../../sqlite/open-database.ts";
 
 /** Raised with every change of the tables, together with a new step in `STEPS`. */
 const SCHEMA_VERSION = 6;
@@ -135,18 +136,17 @@ const CHECKED_AT_START_BYTES = 96 * 1_048_576;
  * the operator's next step, if the file is damaged, newer than this program, or not writable.
  */
 export function openCatalogue(path: string): Database.Database {
-  let database: Database.Database | undefined;
   try {
     refuseEmptied(path);
-    database = new Database(path, { timeout: 1_000 });
-    database.pragma("journal_mode = WAL");
-    database.pragma("synchronous = FULL");
-    database.pragma("journal_size_limit = 67108864");
-    checkWhole(database, path);
-    migrate(database, path);
-    return database;
+    return openDatabase(path, {
+      name: `the catalogue "${path}"`,
+      version: SCHEMA_VERSION,
+      // A new catalogue gets the current tables at once.
+      stepsFrom: (version) => (version === 0 ? STEPS.slice(0, 1) : STEPS.slice(version)),
+      maxCheckedBytes: CHECKED_AT_START_BYTES,
+      maxLogBytes: 67_108_864,
+    });
   } catch (error) {
-    database?.close();
     throw openingFailure(path, error);
   }
 }
@@ -180,28 +180,6 @@ function refuseEmptied(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.size !== 0) return;
   const hasBlobs = ["blobs", "packs"].some((name) => readdirSync(join(dirname(path), name)).length > 0);
   if (hasBlobs) throw damaged(path, new Error("the file is empty, but there are blobs"));
-}
-
-function checkWhole(database: Database.Database, path: string): void {
-  if (statSync(path).size > CHECKED_AT_START_BYTES) return;
-  const verdict = database.pragma("quick_check(1)", { simple: true });
-  if (verdict !== "ok") throw damaged(path, new Error(String(verdict)));
-}
-
-function migrate(database: Database.Database, path: string): void {
-  const version = Number(database.pragma("user_version", { simple: true }));
-  if (version > SCHEMA_VERSION) {
-    throw new HuiyuanError(
-      "store_failed",
-      `Cannot open the catalogue "${path}": it was written by a newer huiyuan (version ${version}, this one knows ${SCHEMA_VERSION}); run the newer one`,
-    );
-  }
-  if (version === SCHEMA_VERSION) return;
-  database.transaction(() => {
-    // A new catalogue gets the current tables at once.
-    for (const step of version === 0 ? STEPS.slice(0, 1) : STEPS.slice(version)) database.exec(step);
-    database.pragma(`user_version = ${SCHEMA_VERSION}`);
-  })();
 }
 
 function damaged(path: string, cause: unknown): HuiyuanError {

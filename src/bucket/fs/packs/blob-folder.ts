@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { errorCodeOf } from "../failure.ts";
+import { errorCodeOf } from "../../../core/disk-failure.ts";
 
 /** Path of a blob's file. `sha256`: lower-case hex. */
 export function blobPath(dataDir: string, sha256: string): string {

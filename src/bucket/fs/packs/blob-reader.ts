@@ -3,12 +3,12 @@
 // (`onDamage`).
 import { fstatSync } from "node:fs";
 import { LRUCache } from "lru-cache";
-import { crc32 } from "../../../body/spool/crc32.ts";
+import { firstBadBlock } from "../../../body/spool/hashing.ts";
 import { BLOCK_BYTES } from "../../../body/spool/spool.ts";
+import { errorCodeOf, storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
 import type { StoredBlob } from "../catalogue/reads.ts";
-import { errorCodeOf, storeFailure } from "../failure.ts";
 import { closeFile, openFile, readInto } from "../files.ts";
 import type { QuarantineRequest } from "../writer/write-operations.ts";
 import { blobPath } from "./blob-folder.ts";
@@ -142,8 +142,10 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     // Only whole blocks can be checked, so `into` is unusable if the range is less.
     const bytes = into?.length === to - from ? into : Buffer.allocUnsafe(to - from);
     const got = await readBlocks(blob, bytes, from);
-    const fault = got < bytes.length ? `it ends at byte ${from + got}` : firstBadBlock(bytes, blob.sums, first);
-    if (fault !== undefined) {
+    const isShort = got < bytes.length;
+    const bad = isShort ? undefined : firstBadBlock(bytes, blob.sums, first);
+    if (isShort || bad !== undefined) {
+      const fault = isShort ? `it ends at byte ${from + got}` : `block ${bad} has changed`;
       idleBlobs.delete(sha256);
       await onDamage({ sha256, place, inode: file.inode, found: fault });
       throw new HuiyuanError("store_corrupt", `Cannot read the blob ${sha256}: ${fault}; it was quarantined`);
@@ -250,17 +252,4 @@ function release(file: SharedFile): void {
 function dropHalf(cache: { readonly size: number; pop(): unknown }): void {
   const target = Math.floor(cache.size / 2);
   while (cache.size > target) cache.pop();
-}
-
-/**
- * Describes the first damaged block; undefined if all are right. `bytes`: whole blocks, beginning with number `first`.
- */
-function firstBadBlock(bytes: Buffer, sums: Buffer, first: number): string | undefined {
-  for (let offset = 0, block = first; offset < bytes.length; offset += BLOCK_BYTES, block += 1) {
-    const isKnown = sums.length >= (block + 1) * 4;
-    if (!isKnown || crc32(bytes.subarray(offset, offset + BLOCK_BYTES)) !== sums.readUInt32BE(block * 4)) {
-      return `block ${block} has changed`;
-    }
-  }
-  return undefined;
 }

@@ -2,7 +2,7 @@
 // itself: the writer decides and removes, under its lock.
 import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { errorCodeOf } from "../failure.ts";
+import { errorCodeOf } from "../../../core/disk-failure.ts";
 import { packNumbers } from "./pack-folder.ts";
 
 export interface OrphanScan {

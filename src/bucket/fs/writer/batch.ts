@@ -2,16 +2,17 @@
 // renamed into place and their folders synced. Then one transaction writes all rows, each operation in its own
 // savepoint; the packs are synced before it commits. It does not know threads.
 import type Database from "better-sqlite3";
+import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
+import type { Batch, OperationResult, SharedSpan } from "../../../sqlite/batch-worker.ts";
 import { prepareBlobRows } from "../catalogue/blob-rows.ts";
 import { prepareCatalogueWrites } from "../catalogue/writes.ts";
-import { isDamage, storeFailure } from "../failure.ts";
 import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
 import { isThere, type OperationContext, operationHandlers } from "./operations.ts";
-import type { Batch, Operation, OperationName, OperationResult, SharedSpan } from "./write-operations.ts";
+import type { Operation, OperationName } from "./write-operations.ts";
 
 /** Runs a batch and returns the outcome of each operation, in order. Never throws. */
-export type RunBatch = (batch: Batch) => OperationResult[];
+export type RunBatch = (batch: Batch<Operation>) => OperationResult[];
 
 export interface BatchParts {
   readonly database: Database.Database;

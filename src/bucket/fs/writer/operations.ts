@@ -1,11 +1,12 @@
 // Implements each operation of the writer, inside the transaction and savepoint of batch.ts. It opens neither.
 import type Database from "better-sqlite3";
 import { pruneSpent, spendOnce } from "../../../sign/once.ts";
+import type { SharedSpan } from "../../../sqlite/batch-worker.ts";
 import type { BlobRow, BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
 import type { BlobFolder } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
-import type { AnswerOf, OperationName, RequestOf, SharedSpan } from "./write-operations.ts";
+import type { AnswerOf, OperationName, RequestOf } from "./write-operations.ts";
 
 const MAX_MOVED_BLOBS = 256;
 

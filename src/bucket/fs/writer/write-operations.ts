@@ -1,8 +1,8 @@
 // The table of the writer's operations: names, requests and answers, for both sides of the thread. Everything in it is
 // small and survives a structured clone. It carries no bodies: those are in files or in the shared memory.
-import type { ErrorCode } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { SpendRequest } from "../../../sign/once.ts";
+import type { OperationOf } from "../../../sqlite/batch-worker.ts";
 import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../../contract/driver.ts";
 
 /** A complete file on the store's file system. A rename makes it the blob. */
@@ -16,12 +16,6 @@ export interface BlobSource {
 export interface PackPlace {
   readonly pack: number;
   readonly at: number;
-}
-
-/** The bytes of a put in the shared memory, while its batch runs. */
-export interface SharedSpan {
-  readonly at: number;
-  readonly size: number;
 }
 
 export interface PutRequest {
@@ -107,18 +101,4 @@ export type OperationName = keyof WriteOperations;
 export type RequestOf<Name extends OperationName> = WriteOperations[Name][0];
 export type AnswerOf<Name extends OperationName> = WriteOperations[Name][1];
 
-/** An operation with its request, as it is sent. `body`: the place of a put's bytes in the shared memory. */
-export type Operation = {
-  [Name in OperationName]: { readonly name: Name; readonly request: RequestOf<Name>; readonly body?: SharedSpan };
-}[OperationName];
-
-/** `now`: Unix milliseconds; the operations write it into rows. */
-export interface Batch {
-  readonly now: number;
-  readonly operations: readonly Operation[];
-}
-
-/** The outcome of one operation. */
-export type OperationResult =
-  | { readonly ok: true; readonly answer: unknown }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
+export type Operation = OperationOf<WriteOperations>;

@@ -1,5 +1,6 @@
 // Index of the copies and variants on this disk, ordered by last use, with the time of their last comparison with the
 // remote store. It says which to remove when they exceed a number of bytes or objects; it stores and removes nothing.
+import { LRUCache } from "lru-cache";
 import type { Key } from "../../../core/object.ts";
 
 export interface Copy {
@@ -32,55 +33,33 @@ export interface LruIndex {
 const MAX_COPIES = 250_000;
 
 export function createLruIndex(maxCopies = MAX_COPIES): LruIndex {
-  let copies = new Map<string, Copy>();
-  let bytes = 0;
-  const name = (bucketId: string, key: Key) => `${bucketId}\n${key}`;
-
-  function drop(id: string): void {
-    bytes -= copies.get(id)?.size ?? 0;
-    copies.delete(id);
-  }
+  // popExcess() alone removes copies, because the row must go with the copy.
+  const copies = new LRUCache<string, Copy>({
+    maxSize: Number.MAX_SAFE_INTEGER,
+    sizeCalculation: ({ size }) => size,
+  });
+  const nameOf = (bucketId: string, key: Key) => `${bucketId}\n${key}`;
+  const add = (copy: Copy) => void copies.set(nameOf(copy.bucketId, copy.key), copy);
 
   return {
     get bytes() {
-      return bytes;
+      return copies.calculatedSize;
     },
     get count() {
       return copies.size;
     },
-    add(copy) {
-      const id = name(copy.bucketId, copy.key);
-      drop(id);
-      copies.set(id, copy);
-      bytes += copy.size;
-    },
+    add,
     addOlder(older) {
-      const newer = copies;
-      copies = new Map();
-      for (const copy of older) {
-        const id = name(copy.bucketId, copy.key);
-        if (newer.has(id) || copies.has(id)) continue;
-        copies.set(id, copy);
-        bytes += copy.size;
-      }
-      for (const [id, copy] of newer) copies.set(id, copy);
+      const newer = [...copies.rkeys()];
+      for (const copy of older) if (!copies.has(nameOf(copy.bucketId, copy.key))) add(copy);
+      for (const name of newer) copies.get(name);
     },
-    has: (bucketId, key) => copies.has(name(bucketId, key)),
-    use(bucketId, key) {
-      const id = name(bucketId, key);
-      const copy = copies.get(id);
-      if (copy === undefined) return undefined;
-      copies.delete(id);
-      copies.set(id, copy);
-      return copy;
-    },
-    drop: (bucketId, key) => drop(name(bucketId, key)),
+    has: (bucketId, key) => copies.has(nameOf(bucketId, key)),
+    use: (bucketId, key) => copies.get(nameOf(bucketId, key)),
+    drop: (bucketId, key) => void copies.delete(nameOf(bucketId, key)),
     popExcess(maxBytes) {
-      if (bytes <= maxBytes && copies.size <= maxCopies) return undefined;
-      const [oldest] = copies;
-      if (oldest === undefined) return undefined;
-      drop(oldest[0]);
-      return oldest[1];
+      const isWithin = copies.calculatedSize <= maxBytes && copies.size <= maxCopies;
+      return isWithin ? undefined : copies.pop();
     },
   };
 }

@@ -1,8 +1,9 @@
 // Reads objects that are too large for a copy on this disk, with one range request per read. A reader from the first
 // byte to the last hashes the bytes as they pass. Any other read is compared with block sums of bytes whose hash was
 // right.
-import { crc32 } from "../../../body/spool/crc32.ts";
-import { type BodyHasher, createBodyHasher } from "../../../body/spool/hashing.ts";
+import { LRUCache } from "lru-cache";
+import { createSemaphore } from "../../../async/semaphore.ts";
+import { type BodyHasher, createBodyHasher, firstBadBlock } from "../../../body/spool/hashing.ts";
 import { BLOCK_BYTES, type WholeBody } from "../../../body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
@@ -30,10 +31,16 @@ const MAX_WAITING = 100;
 const NO_DIGESTS = new Set<never>();
 
 export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): LargeObjects {
-  const knownSums = createSums();
+  /** By SHA-256, which identifies the bytes under any key. */
+  const knownSums = new LRUCache<string, Buffer>({
+    maxSize: MAX_SUM_BYTES,
+    sizeCalculation: ({ byteLength }) => byteLength,
+  });
   const verifying = new Map<string, Promise<Buffer>>();
-  const waiters: (() => void)[] = [];
-  let active = 0;
+  const inTurn = createSemaphore(MAX_READS, {
+    maxWaiting: MAX_WAITING,
+    overloaded: () => new HuiyuanError("overloaded", "Cannot read: too many objects wait to be verified"),
+  });
 
   function corrupt(info: ObjectInfo, version: string): HuiyuanError {
     onDamaged(info, version);
@@ -48,25 +55,8 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
     return blockSums;
   }
 
-  async function acquire(): Promise<void> {
-    if (active < MAX_READS) {
-      active += 1;
-      return;
-    }
-    if (waiters.length >= MAX_WAITING)
-      throw new HuiyuanError("overloaded", "Cannot read: too many objects wait to be verified");
-    await new Promise<void>((resolve) => waiters.push(resolve));
-  }
-
-  function release(): void {
-    const next = waiters.shift();
-    if (next === undefined) active -= 1;
-    else next();
-  }
-
   /** Reads the whole object once and keeps only the sums. */
   async function readThrough(info: ObjectInfo, version: string): Promise<Buffer> {
-    await acquire();
     try {
       const body = await remote.get(info.key, version);
       if (body === undefined) throw changed(info);
@@ -82,8 +72,6 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
     } catch (error) {
       if (error instanceof HuiyuanError) throw error;
       throw unreadable(info, asHuiyuanError(error).message, error);
-    } finally {
-      release();
     }
   }
 
@@ -91,7 +79,7 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
     const sums = knownSums.get(info.hashes.sha256);
     if (sums !== undefined) return Promise.resolve(sums);
     const id = `${info.key}\n${version}\n${info.hashes.sha256}`;
-    const begun = verifying.get(id) ?? readThrough(info, version).finally(() => verifying.delete(id));
+    const begun = verifying.get(id) ?? inTurn.run(() => readThrough(info, version)).finally(() => verifying.delete(id));
     verifying.set(id, begun);
     return withReadDeadline(info.key, begun);
   }
@@ -115,7 +103,7 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
             const from = start - (start % BLOCK_BYTES);
             const to = Math.min(info.size, end + BLOCK_BYTES - (end % BLOCK_BYTES)) - 1;
             const bytes = await getRange(info, version, from, to);
-            if (!matchesSums(bytes, sums, from / BLOCK_BYTES)) throw corrupt(info, version);
+            if (firstBadBlock(bytes, sums, from / BLOCK_BYTES) !== undefined) throw corrupt(info, version);
             return bytes.subarray(start - from, end + 1 - from);
           }
           const bytes = await getRange(info, version, start, end);
@@ -128,43 +116,6 @@ export function createLargeObjects({ remote, onDamaged }: LargeObjectsOptions): 
         proven: () => verify(info, version).then(() => undefined),
         close() {},
       };
-    },
-  };
-}
-
-/** `bytes`: whole blocks, beginning with block number `first`. */
-function matchesSums(bytes: Buffer, sums: Buffer, first: number): boolean {
-  for (let at = 0, block = first; at < bytes.length; at += BLOCK_BYTES, block += 1) {
-    const isKnown = sums.length >= (block + 1) * 4;
-    if (!isKnown || crc32(bytes.subarray(at, at + BLOCK_BYTES)) !== sums.readUInt32BE(block * 4)) return false;
-  }
-  return true;
-}
-
-/** Block sums by SHA-256, which identifies the bytes under any key. */
-function createSums(): { get(sha256: string): Buffer | undefined; set(sha256: string, sums: Buffer): void } {
-  const sumsByHash = new Map<string, Buffer>();
-  let bytes = 0;
-  const drop = (sha256: string) => {
-    bytes -= sumsByHash.get(sha256)?.byteLength ?? 0;
-    sumsByHash.delete(sha256);
-  };
-  return {
-    get(sha256) {
-      const sums = sumsByHash.get(sha256);
-      if (sums === undefined) return undefined;
-      sumsByHash.delete(sha256);
-      sumsByHash.set(sha256, sums);
-      return sums;
-    },
-    set(sha256, sums) {
-      drop(sha256);
-      sumsByHash.set(sha256, sums);
-      bytes += sums.byteLength;
-      for (const oldest of sumsByHash.keys()) {
-        if (bytes <= MAX_SUM_BYTES) return;
-        drop(oldest);
-      }
     },
   };
 }

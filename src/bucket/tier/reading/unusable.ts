@@ -1,5 +1,6 @@
 // Remembers objects of other tools that are no usable images, and logs them at most once a minute. They are not served,
 // and no object of a mirror is stored over them. For ten minutes they are not read again.
+import { LRUCache } from "lru-cache";
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 
@@ -8,7 +9,6 @@ export interface UnusableObjects {
   has(key: Key, version: string): boolean;
 }
 
-/** Bound; the oldest is forgotten first. */
 const MAX_UNUSABLE = 1_000;
 /** Then the object is read again, because the bytes may have been damaged on the network only. */
 const REMEMBERED_MS = 600_000;
@@ -21,23 +21,21 @@ export function createUnusableObjects(parts: {
   readonly ticks: () => number;
 }): UnusableObjects {
   const { bucketId, log, ticks } = parts;
-  const since = new Map<string, number>();
+  const remembered = new LRUCache<string, true>({
+    max: MAX_UNUSABLE,
+    // Inclusive.
+    ttl: REMEMBERED_MS - 1,
+    ttlResolution: 0,
+    perf: { now: ticks },
+  });
   let loggedAt = Number.NEGATIVE_INFINITY;
   let unlogged = 0;
-
-  function isRemembered(name: string): boolean {
-    const at = since.get(name);
-    return at !== undefined && ticks() - at < REMEMBERED_MS;
-  }
 
   return {
     note({ key, version, why }) {
       const name = nameOf(key, version);
-      if (isRemembered(name)) return;
-      since.delete(name);
-      since.set(name, ticks());
-      const [oldest] = since.keys();
-      if (since.size > MAX_UNUSABLE && oldest !== undefined) since.delete(oldest);
+      if (remembered.has(name)) return;
+      remembered.set(name, true);
       if (ticks() - loggedAt < LOG_EVERY_MS) {
         unlogged += 1;
         return;
@@ -47,7 +45,7 @@ export function createUnusableObjects(parts: {
       log.warn({ bucket: bucketId, key, why, others: unlogged }, message);
       unlogged = 0;
     },
-    has: (key, version) => isRemembered(nameOf(key, version)),
+    has: (key, version) => remembered.has(nameOf(key, version)),
   };
 }
 

@@ -1,5 +1,5 @@
 // Translates errors of the disk and of SQLite once into store_full and store_failed.
-import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { type ErrorCode, HuiyuanError } from "./errors.ts";
 
 // A quota and a full disk mean the same to an operator: there is no space left.
 const FULL_CODES = new Set(["ENOSPC", "EDQUOT", "SQLITE_FULL"]);

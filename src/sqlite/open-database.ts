@@ -1,0 +1,51 @@
+// Opens a database for writing: WAL, every commit synced, checked and migrated. A newer version is refused.
+import { statSync } from "node:fs";
+import Database from "better-sqlite3";
+import { HuiyuanError } from "../core/errors.ts";
+
+export interface DatabaseForm {
+  /** Its name in messages, such as `the catalogue "/data/catalogue.db"`. */
+  readonly name: string;
+  /** Stored as user_version; a new file has version 0. */
+  readonly version: number;
+  /** The SQL that migrates the given earlier version, in order. */
+  readonly stepsFrom: (version: number) => readonly string[];
+  /** A larger file is not checked, because a check reads the whole file. Bytes. */
+  readonly maxCheckedBytes: number;
+  /** The log is cut to this size after a checkpoint. Bytes. */
+  readonly maxLogBytes: number;
+}
+
+/** Throws errors of SQLite (SQLITE_CORRUPT also if the check fails), and store_failed if the version is newer. */
+export function openDatabase(path: string, form: DatabaseForm): Database.Database {
+  const database = new Database(path, { timeout: 1_000 });
+  try {
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = FULL");
+    database.pragma(`journal_size_limit = ${form.maxLogBytes}`);
+    if (statSync(path).size <= form.maxCheckedBytes) checkWhole(database);
+    migrate(database, form);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function checkWhole(database: Database.Database): void {
+  const verdict = database.pragma("quick_check(1)", { simple: true });
+  if (verdict !== "ok") throw Object.assign(new Error(String(verdict)), { code: "SQLITE_CORRUPT" });
+}
+
+function migrate(database: Database.Database, { name, version: wanted, stepsFrom }: DatabaseForm): void {
+  const version = Number(database.pragma("user_version", { simple: true }));
+  if (version > wanted) {
+    const found = `it was written by a newer huiyuan (version ${version}, this one knows ${wanted})`;
+    throw new HuiyuanError("store_failed", `Cannot open ${name}: ${found}; run the newer one`);
+  }
+  if (version === wanted) return;
+  database.transaction(() => {
+    for (const step of stepsFrom(version)) database.exec(step);
+    database.pragma(`user_version = ${wanted}`);
+  })();
+}
