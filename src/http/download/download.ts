@@ -199,7 +199,7 @@ async function serveImage(
   processing: ProcessingRequest | undefined,
   doubt: Doubt,
 ): Promise<void> {
-  const since = context.site.variants.moment();
+  const since = processing === undefined ? 0 : context.site.variants.moment();
   const located = await locate(requestOf(context, processing), doubt);
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
