@@ -156,7 +156,6 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       uploads: createFillLimit(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
-      log,
       now,
     };
     return {

@@ -3,9 +3,13 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
-import type { DownloadRequest } from "../../src/http/request/exchange.ts";
+import { createDownloadApp, type DownloadAppOptions } from "../../src/http/app.ts";
+import type { DownloadExchange, DownloadRequest } from "../../src/http/request/exchange.ts";
 import { type DownloadResponse, nodeResponse } from "../../src/http/response/response.ts";
+import { createFastPath } from "../../src/http/wire/fast-path/fast-path.ts";
+import { answerMemoryHits } from "../../src/http/wire/fast-path/memory-hits.ts";
 import { startServer } from "../../src/http/wire/server.ts";
+import { downloadAppOptions } from "./download-app.ts";
 import { within } from "./program.ts";
 
 export type Listener = (request: DownloadRequest, response: DownloadResponse) => void;
@@ -35,9 +39,36 @@ export async function startFastPathLab(listener: Listener, { idleMs = 60_000 } =
   };
   const fast = await startServer({
     ...options,
-    fastPath: { listener: counted, takes: (url) => !url.startsWith("/photos/") },
+    accept: createFastPath({ listener: counted, takes: (url) => !url.startsWith("/photos/") }),
   });
   const plain = await startServer(options);
+  return {
+    fast: fast.port,
+    plain: plain.port,
+    get onFastPath() {
+      return onFastPath;
+    },
+    stop: async () => void (await Promise.all([fast.stop(0), plain.stop(0)])),
+  };
+}
+
+/** The lab of the download port's own application. Without `options` it has no domain, no project and no health path. */
+export async function startDownloadLab(options: Partial<DownloadAppOptions> = {}): Promise<FastPathLab> {
+  const parts = downloadAppOptions(options);
+  const app = createDownloadApp(parts);
+  let onFastPath = 0;
+  const count = () => {
+    onFastPath += 1;
+  };
+  const { sites, healthPath, nextRequestId, answered } = parts;
+  const server = { host: "127.0.0.1", port: 0, nextRequestId, listener: app.listener, continues: true };
+  const serve = (exchange: DownloadExchange) => {
+    count();
+    app.serve(exchange);
+  };
+  const accept = answerMemoryHits({ sites, healthPath, nextRequestId, answered, hit: count, serve });
+  const fast = await startServer({ ...server, accept });
+  const plain = await startServer(server);
   return {
     fast: fast.port,
     plain: plain.port,

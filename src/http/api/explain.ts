@@ -5,6 +5,7 @@ import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.t
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
+import { isHealth } from "../admin/readiness.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DryFetch } from "../dry-run/dry-run-site.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
@@ -19,7 +20,6 @@ import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { readApiRequest } from "../rest/target.ts";
-import { isHealth } from "../wire/health.ts";
 import { invalid } from "./input.ts";
 import { entryView } from "./objects/object-view.ts";
 

@@ -1,5 +1,6 @@
 // Recognizes calls of the REST API and parses their paths. It reads the raw request-target, because a slash inside a
 // fileid is written `%2F` and only literal slashes separate. It decodes no fileid; fileid.ts does. Pure.
+import type { IncomingMessage } from "node:http";
 import { HuiyuanError } from "../../core/errors.ts";
 import { hostOf } from "../request/target.ts";
 
@@ -48,6 +49,17 @@ export function readApiRequest(
   const named = authority ?? hosts[0] ?? "";
   const host = hostOf(named);
   return isDomain(host) ? undefined : { host: named, path };
+}
+
+/** As readApiRequest(), for a request. */
+export function apiRequestOf(
+  { url = "", rawHeaders }: Pick<IncomingMessage, "url" | "rawHeaders">,
+  isDomain: (host: string) => boolean,
+): ApiRequest | undefined {
+  // Every download pays for this line, so it comes before the headers are read.
+  if (!url.includes("/photos/v")) return undefined;
+  const isHost = (_: string, index: number) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "host";
+  return readApiRequest(url, rawHeaders.filter(isHost), isDomain);
 }
 
 /** Throws url_too_long, rest_path_invalid. */

@@ -1,55 +1,27 @@
-// The fast path: answers plain requests directly on their sockets, because node's http server costs more than the whole
-// work of a hit (docs/performance.md). A connection stays here as long as its requests are plain. At the first other
-// byte it moves to node's server for good, which sees that input as if it had read it. Pipelined requests stay bytes
-// until their turn, so a client that does not read its responses costs no more than its input.
+// The connections of the fast path: reads plain requests directly on their sockets, because node's http server costs more
+// than the whole work of a hit (docs/performance.md). A connection stays here as long as its requests are plain. At the
+// first other byte it moves to node's server for good, which sees that input as if it had read it. Pipelined requests
+// stay bytes until their turn, so a client that does not read its responses costs no more than its input.
 
 import type { Socket } from "node:net";
 import { LiveSet } from "../../../async/live-map.ts";
-import type { DownloadRequest } from "../../request/exchange.ts";
 import type { DownloadResponse } from "../../response/response.ts";
-import type { Fairness } from "../fairness.ts";
+import { type Acceptor, type AcceptorParts, HALF_CLOSED_MS } from "../server.ts";
 import { createHeadReader, type FastPathRequest } from "./head.ts";
 import { createHeadEnd, FastPathResponse, type FastPathResponseOptions } from "./response.ts";
 
-export interface FastPathOptions {
-  readonly listener: (request: DownloadRequest, response: DownloadResponse) => void;
-  /** Whether the listener serves a request target. */
+export interface FastPathListener {
+  /** Whether `listener` serves a request target. */
   readonly takes: (url: string) => boolean;
-  /**
-   * Receives a connection that leaves the fast path, with its last input. All listeners of the fast path are removed.
-   */
-  readonly handOver: (socket: Socket, bytes: Buffer) => void;
-  /** Receives a connection without any request within `headMs`. */
-  readonly late: (socket: Socket) => void;
-  /** Shared by all connections. */
-  readonly fairness: Fairness;
-  /** Ends a connection after its last response, which the kernel has. */
-  readonly end: (socket: Socket) => void;
-  readonly headMs: number;
-  readonly keepAliveMs: number;
-  /** The time limit without traffic while a response is running. Milliseconds. */
-  readonly idleMs: () => number;
+  readonly listener: (request: FastPathRequest, response: DownloadResponse) => void;
 }
 
-export interface FastPath {
-  accept(socket: Socket): void;
-  /** From now on each response ends its connection, with `Connection: close`. */
-  retire(): void;
-  /** Closes connections without a running response. */
-  closeIdle(): void;
-  closeAll(): void;
-}
+type FastPathOptions = FastPathListener & AcceptorParts;
 
 interface FastPathConnection {
   readonly socket: Socket;
   readonly isIdle: () => boolean;
 }
-
-/**
- * The time that a client that has closed its side may wait for the next byte of its response. It may still read, but
- * mostly it is gone, and nothing else reports that. Milliseconds.
- */
-export const HALF_CLOSED_MS = 1_000;
 
 const HEAD_END = "\r\n\r\n";
 
@@ -58,7 +30,12 @@ const MAX_HELD_BYTES = 16_384;
 /** Pipelined requests of one client before others get their turn. */
 const ANSWERS_AT_ONCE = 16;
 
-export function createFastPath(options: FastPathOptions): FastPath {
+/** Returns the factory of an acceptor that answers plain requests by `listener`. */
+export function createFastPath(listener: FastPathListener): (server: AcceptorParts) => Acceptor {
+  return (server) => openFastPath({ ...listener, ...server });
+}
+
+function openFastPath(options: FastPathOptions): Acceptor {
   const connections = new LiveSet<FastPathConnection>();
   const headEnd = createHeadEnd(options.keepAliveMs);
   let isRetired = false;

@@ -2,16 +2,14 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
-import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
-import { createDownloads } from "../../../../../src/http/download/download.ts";
 import type { Site } from "../../../../../src/http/request/site.ts";
 import { createCacheControl } from "../../../../../src/http/response/cache-control.ts";
 import { parseInstruction } from "../../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../../src/image/grammar/named-recipe.ts";
 import { makeToken } from "../../../../../src/sign/token.ts";
 import { createVerifiedTokens } from "../../../../../src/sign/verified.ts";
-import { converse, type FastPathLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
+import { converse, type FastPathLab, startDownloadLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
 import { storedLab } from "../../../../helpers/mirror-lab.ts";
 import { FIELDS, KEYS, NOW, SECRET_KEYS } from "../../../../helpers/tokens.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
@@ -86,13 +84,7 @@ beforeAll(async () => {
     },
     "off.example": { ...site, isProjectEnabled: false },
   };
-  const listener = createDownloads({
-    sites: () => ({ find: (host) => sites[host] }),
-    nextRequestId: () => "id",
-    log: SILENT_LOG,
-    answered: () => {},
-  });
-  lab = await startFastPathLab(listener);
+  lab = await startDownloadLab({ sites: () => ({ find: (host) => sites[host] }) });
 });
 afterAll(() => lab.stop());
 
