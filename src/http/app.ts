@@ -9,7 +9,7 @@ import type { Log } from "../core/log.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "./admin/admin.ts";
 import { answerHealth, isHealth, type Readiness } from "./admin/readiness.ts";
-import type { ApiEnv } from "./api/env.ts";
+import type { ApiEnv } from "./api/calls.ts";
 import { serveDownload } from "./download/download.ts";
 import { beginExchange, type DownloadExchange } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";

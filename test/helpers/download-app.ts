@@ -1,7 +1,8 @@
 // The options of the download port's application, for tests of one of its parts.
 import { SILENT_LOG } from "../../src/core/log.ts";
-import type { DownloadAppOptions } from "../../src/http/app.ts";
+import { createDownloadApp, type DownloadAppOptions } from "../../src/http/app.ts";
 import type { RestApiParts } from "../../src/http/rest/call.ts";
+import { type HttpServer, startServer } from "../../src/http/wire/server.ts";
 
 /** Without `given`: no domain, no project, no health path; each request id is `id`. */
 export function downloadAppOptions(given: Partial<DownloadAppOptions> = {}): DownloadAppOptions {
@@ -18,4 +19,11 @@ export function downloadAppOptions(given: Partial<DownloadAppOptions> = {}): Dow
     called: () => {},
     ...given,
   };
+}
+
+/** The application behind node's server, with the port. */
+export async function startDownloadApp(options: Partial<DownloadAppOptions> = {}): Promise<HttpServer> {
+  const { nextRequestId, ...parts } = downloadAppOptions(options);
+  const { listener } = createDownloadApp({ nextRequestId, ...parts });
+  return startServer({ host: "127.0.0.1", port: 0, nextRequestId, listener, continues: true });
 }

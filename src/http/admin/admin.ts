@@ -1,5 +1,5 @@
-// The checks and the first page of the admin port; http/app.ts lists its routes. The port answers only to its own names,
-// so that a web page cannot reach a loopback port by DNS rebinding.
+// The checks and the first page of the admin port; http/app.ts lists its routes. The port answers only to its own
+// names, so that a web page cannot reach a loopback port by DNS rebinding.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import type { Log } from "../../core/log.ts";

@@ -1,16 +1,18 @@
-// The routes of the download port: which requests are health checks, calls or downloads, with and without the fast path.
+// The routes of the download port: which requests are health checks, calls or downloads.
 import { afterEach, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { isHealth } from "../../../src/http/admin/readiness.ts";
 import type { RestApiParts } from "../../../src/http/rest/call.ts";
-import { converse, type FastPathLab, startDownloadLab } from "../../helpers/fast-path-lab.ts";
+import type { HttpServer } from "../../../src/http/wire/server.ts";
+import { converse } from "../../helpers/converse.ts";
+import { startDownloadApp } from "../../helpers/download-app.ts";
 
 const PATH = "/.well-known/huiyuan";
 
-let lab: FastPathLab | undefined;
+let server: HttpServer | undefined;
 afterEach(async () => {
-  await lab?.stop();
-  lab = undefined;
+  await server?.stop(0);
+  server = undefined;
 });
 
 interface State {
@@ -18,26 +20,24 @@ interface State {
   isReady: boolean | Error;
 }
 
-/** Starts the lab; a download is answered 404, because no host has a domain. */
-async function serve(given: Partial<State> = {}): Promise<{ readonly lab: FastPathLab; readonly state: State }> {
+/** A download is answered 404, because no host has a domain. */
+async function serve(given: Partial<State> = {}): Promise<{ readonly port: number; readonly state: State }> {
   const state: State = { path: PATH, isReady: true, ...given };
-  lab = await startDownloadLab({
+  server = await startDownloadApp({
     healthPath: () => state.path,
     async readiness() {
       if (state.isReady instanceof Error) throw state.isReady;
       return { isReady: state.isReady, notes: ["a secret"] };
     },
   });
-  return { lab, state };
+  return { port: server.port, state };
 }
 
 const ask = (target: string, { method = "GET", version = "1.1", hosts = ["Host: any.example"] } = {}) =>
   [`${method} ${target} HTTP/${version}`, ...hosts, "", ""].join("\r\n");
 
-/** The response, which must be the same from the fast path and from node's server. */
-async function answerOf({ fast, plain }: FastPathLab, bytes: string): Promise<string> {
-  const [answer = ""] = await converse(fast, [bytes], 1);
-  expect((await converse(plain, [bytes], 1))[0]?.split("\r\n").sort()).toEqual(answer.split("\r\n").sort());
+async function answerOf(port: number, bytes: string): Promise<string> {
+  const [answer = ""] = await converse(port, [bytes], 1);
   return answer;
 }
 
@@ -46,14 +46,14 @@ test.each([
   ["not ready", false, 503, "not ready"],
   ["unable to say", new Error("as planned"), 503, "not ready"],
 ])("the health path says that the server is %s, and nothing else", async (_what, isReady, status, text) => {
-  const { lab } = await serve({ isReady });
-  const answer = await answerOf(lab, ask(PATH));
+  const { port } = await serve({ isReady });
+  const answer = await answerOf(port, ask(PATH));
   expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   for (const line of ["Cache-Control: no-store", "X-Request-Id: id", "X-Content-Type-Options: nosniff"]) {
     expect(answer).toContain(`\r\n${line}\r\n`);
   }
   expect(answer).toMatch(new RegExp(`\r\n\r\n\\{"status":"${text}"\\}\n$`));
-  const head = await answerOf(lab, ask(PATH, { method: "HEAD" }));
+  const head = await answerOf(port, ask(PATH, { method: "HEAD" }));
   expect(head).toBe(answer.slice(0, answer.indexOf("\r\n\r\n") + 4));
 });
 
@@ -71,14 +71,14 @@ test.each([
   ["POST", ask(PATH, { method: "POST" }), 404],
   ["OPTIONS", ask(PATH, { method: "OPTIONS" }), 404],
 ])("the health path takes health checks only: %s", async (_what, bytes, status) => {
-  const { lab } = await serve();
-  expect(await answerOf(lab, bytes)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  const { port } = await serve();
+  expect(await answerOf(port, bytes)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
 });
 
 test("the health path follows the settings: another path, the root, or none", async () => {
-  const { lab, state } = await serve();
+  const { port, state } = await serve();
   const statuses = async () => {
-    const answers = await Promise.all(["/", "/ready", PATH].map((path) => answerOf(lab, ask(path))));
+    const answers = await Promise.all(["/", "/ready", PATH].map((path) => answerOf(port, ask(path))));
     return answers.map((answer) => answer.slice(9, 12));
   };
   expect(await statuses()).toEqual(["404", "404", "200"]);
@@ -86,7 +86,7 @@ test("the health path follows the settings: another path, the root, or none", as
   expect(await statuses()).toEqual(["404", "200", "404"]);
   state.path = "/";
   expect(await statuses()).toEqual(["200", "404", "404"]);
-  expect(await answerOf(lab, ask("/?a=b"))).toMatch(/^HTTP\/1\.1 200 /);
+  expect(await answerOf(port, ask("/?a=b"))).toMatch(/^HTTP\/1\.1 200 /);
   state.path = "";
   expect(await statuses()).toEqual(["404", "404", "404"]);
 });
@@ -136,18 +136,18 @@ test.each([
 ])("the route of a %s: %s", async (route, _what, bytes) => {
   const finished: string[] = [];
   const projects = { find: () => undefined, isDomain: (host: string) => host === "img.example" };
-  lab = await startDownloadLab({
+  server = await startDownloadApp({
     restApi: { projects: () => projects, tokens: { boundFile: () => undefined } } as unknown as RestApiParts,
     answered: () => void finished.push("download"),
     called: () => void finished.push("call"),
   });
-  expect(await answerOf(lab, bytes)).toMatch(/^HTTP\/1\.1 40[04] .*\r\nX-Request-Id: id\r\n/s);
-  expect(finished).toEqual([route, route]);
+  expect(await answerOf(server.port, bytes)).toMatch(/^HTTP\/1\.1 40[04] .*\r\nX-Request-Id: id\r\n/s);
+  expect(finished).toEqual([route]);
 });
 
 test("an error of the program while it answers cuts the connection, is logged, and ends nothing", async () => {
   const faults: string[] = [];
-  lab = await startDownloadLab({
+  server = await startDownloadApp({
     log: { ...SILENT_LOG, error: (_fields: object, message: string) => void faults.push(message) },
     healthPath: () => PATH,
     readiness() {
@@ -156,7 +156,6 @@ test("an error of the program while it answers cuts the connection, is logged, a
   });
   // node-server refuses the second Host, and the application is called in another way.
   for (const hosts of [["Host: a.example"], ["Host: xn--a"]])
-    for (const port of [lab.fast, lab.plain])
-      expect((await converse(port, [ask(PATH, { hosts })], 1)).at(-1)).toBe("closed");
-  expect(faults).toEqual(Array(4).fill("cannot answer a request"));
+    expect((await converse(server.port, [ask(PATH, { hosts })], 1)).at(-1)).toBe("closed");
+  expect(faults).toEqual(["cannot answer a request", "cannot answer a request"]);
 });
