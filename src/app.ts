@@ -4,13 +4,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pause } from "./async/timeouts.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
-import { createAccessLog } from "./http/access-log.ts";
+import { createAccessLog, createCallLog } from "./http/access-log.ts";
 import { createReadiness } from "./http/admin/readiness.ts";
 import { createApi } from "./http/api/api.ts";
 import { createAdminApp, createDownloadApp } from "./http/app.ts";
 import { noteCall, noteDownload } from "./http/insight.ts";
 import type { DownloadExchange } from "./http/request/exchange.ts";
-import { createCallLog } from "./http/rest/call-log.ts";
 import { answerMemoryHits } from "./http/wire/fast-path/memory-hits.ts";
 import { createRequestIds } from "./http/wire/request-id.ts";
 import { startServer } from "./http/wire/server.ts";
@@ -105,6 +104,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       },
     });
     const hit = metrics.fastPathHit;
+    const usesFastPath = process.env.HUIYUAN_FAST_PATH !== "off";
     const downloads = await startServer({
       host: settings.server.host,
       port: settings.server.port,
@@ -116,7 +116,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       // Uploads have a shorter time limit of their own, with an error response.
       requestMs: UPLOAD_PATIENCE.totalMs + REQUEST_EXTRA_MS,
       // The fast path only saves time: without this line every request goes through node's server.
-      accept: usesFastPath() ? answerMemoryHits({ sites, healthPath, nextRequestId, answered, hit, serve }) : undefined,
+      ...(usesFastPath && { accept: answerMemoryHits({ sites, healthPath, nextRequestId, answered, hit, serve }) }),
     });
     undo.push(() => downloads.stop(0));
     downloadPort = downloads.port;
@@ -198,11 +198,6 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     await closeAll(undo);
     throw error;
   }
-}
-
-/** For measurements, and for operators who suspect the fast path of a fault. */
-function usesFastPath(): boolean {
-  return process.env.HUIYUAN_FAST_PATH !== "off";
 }
 
 function adminNames(adminHost: string, further: readonly string[]): ReadonlySet<string> {

@@ -11,15 +11,14 @@ import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "./a
 import { answerHealth, isHealth, type Readiness } from "./admin/readiness.ts";
 import type { ApiEnv } from "./api/calls.ts";
 import { serveDownload } from "./download/download.ts";
-import { beginExchange, type DownloadExchange } from "./request/exchange.ts";
+import { awaitsContinue, beginExchange, type DownloadExchange } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
 import { nodeResponse } from "./response/response.ts";
 import { failure } from "./rest/answer.ts";
 import type { CallExchange, RestApiParts } from "./rest/call.ts";
 import { type AnsweredCall, beginCall, finishCall, isServerFailure, serveCall } from "./rest/rest.ts";
-import { apiRequestOf } from "./rest/target.ts";
-import { limitUnusedBody } from "./wire/unused-body.ts";
+import { isCall } from "./rest/target.ts";
 
 export interface DownloadAppOptions {
   /** The current snapshot; a reload replaces it. */
@@ -44,11 +43,11 @@ export interface DownloadApp {
 }
 
 /** `incoming` and `outgoing` are node's. The running download or call is kept for onError. */
-interface DownloadEnv {
-  readonly Bindings: HttpBindings & { exchange?: DownloadExchange; call?: CallExchange };
-}
-type Bindings = DownloadEnv["Bindings"];
+type Bindings = HttpBindings & { exchange?: DownloadExchange; call?: CallExchange };
 
+/** The time limit for a body that no handler needs. Milliseconds. */
+const BODY_MS = 30_000;
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Hono reads the method only, and every route here takes all methods: handlers read the request itself. */
 const NO_URL = { method: "GET", url: "http://localhost/" } as Request;
 
@@ -59,7 +58,8 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
   const callFailures = createFailureLog(log, {}, "API calls");
 
   // One handler for each path: with several, Hono would compose them, which costs as much as a hit.
-  const app = new Hono<DownloadEnv>({ getPath: (_request, { env = {} } = {}) => routeOf(env as Bindings) });
+  const app = new Hono<{ Bindings: Bindings }>({ getPath: (_request, { env = {} } = {}) => routeOf(env as Bindings) });
+  // GET and HEAD of `server.healthPath`.
   app.all("/health", async ({ env: { incoming, outgoing } }) => {
     limitUnusedBody(incoming, outgoing);
     const requestId = nextRequestId();
@@ -67,11 +67,13 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
     answerHealth(incoming, outgoing, { isReady, requestId });
     return RESPONSE_ALREADY_SENT;
   });
+  // `/photos/v1/…` and `/photos/v2/…` on every Host that is no configured domain.
   app.all("/photos/*", async ({ env }) => {
     env.call = beginCall(env.incoming, env.outgoing, nextRequestId());
     called(finishCall(env.call, await serveCall(env.call, restApi)));
     return RESPONSE_ALREADY_SENT;
   });
+  // All other requests.
   app.all("/download", async ({ env }) => {
     env.exchange ??= beginDownload(env);
     await serveDownload(env.exchange, sites());
@@ -98,11 +100,7 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
    */
   function routeOf({ incoming, exchange }: Bindings): string {
     if (exchange !== undefined) return "/download";
-    try {
-      if (apiRequestOf(incoming, restApi.projects().isDomain) !== undefined) return "/photos/";
-    } catch {
-      return "/photos/"; // Its Host cannot be read.
-    }
+    if (isCall(incoming, restApi.projects().isDomain)) return "/photos/";
     return isHealth(incoming, healthPath()) ? "/health" : "/download";
   }
 
@@ -124,30 +122,42 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
     response.destroy();
   }
 
-  async function fetchWithoutUrl(env: Bindings): Promise<Response | undefined> {
-    try {
-      return await app.fetch(NO_URL, env);
-    } catch (error) {
-      cut(error, env.exchange?.response ?? env.outgoing);
-      return undefined;
-    }
-  }
+  const fetchWithoutUrl = async (env: Bindings) => app.fetch(NO_URL, env);
 
   return {
     listener(incoming, outgoing) {
       const listen = getRequestListener(app.fetch, {
         overrideGlobalObjects: false,
+        hostname: "localhost", // for HTTP/1.0, which may omit Host
         // It would end the connection of a refused upload before the client has read its answer.
         autoCleanupIncoming: false,
-        // Node-server refuses targets and Hosts that are no URL, some of which downloads and calls may have.
+        // node-server refuses targets and Hosts that are no URL, some of which downloads and calls may have.
         errorHandler: (error) =>
-          error instanceof RequestError ? fetchWithoutUrl({ incoming, outgoing }) : cut(error, outgoing),
+          error instanceof RequestError
+            ? fetchWithoutUrl({ incoming, outgoing }).catch((fault) => cut(fault, outgoing))
+            : cut(error, outgoing),
       });
       void listen(incoming, outgoing);
     },
     // The route of a begun download needs nothing else of the bindings.
-    serve: (exchange) => void fetchWithoutUrl({ exchange } as Bindings),
+    serve: (exchange) => void fetchWithoutUrl({ exchange } as Bindings).catch((fault) => cut(fault, exchange.response)),
   };
+}
+
+/** Sends "100 Continue" where the client waits for it, and ends the connection if the body takes too long. */
+export function limitUnusedBody(request: IncomingMessage, response: ServerResponse): void {
+  const { headers, method = "" } = request;
+  if (awaitsContinue(request)) {
+    // Other methods are refused, so their body is not invited. The client may send it or not, so the start of its next
+    // request is unknown.
+    if (BODILESS.has(method)) response.writeContinue();
+    else response.shouldKeepAlive = false;
+  }
+  if (headers["transfer-encoding"] === undefined && headers["content-length"] === undefined) return;
+  // The body was read while the request waited for its turn, and `close` has been emitted.
+  if (request.complete) return;
+  const timer = setTimeout(() => request.complete || request.socket.destroy(), BODY_MS);
+  request.once("close", () => clearTimeout(timer));
 }
 
 /** Creates the `request` listener of the admin port. */

@@ -24,11 +24,9 @@ export interface AdminOptions {
 }
 
 /** The checks before the routes of the admin port. */
-export function adminGuards(options: Pick<AdminOptions, "allowedHosts" | "token" | "nextRequestId">): {
-  readonly ownNames: MiddlewareHandler<ApiEnv>;
-  readonly token: MiddlewareHandler<ApiEnv>;
-  readonly reads: MiddlewareHandler<ApiEnv>;
-} {
+export function adminGuards(
+  options: Pick<AdminOptions, "allowedHosts" | "token" | "nextRequestId">,
+): Record<"ownNames" | "token" | "reads", MiddlewareHandler<ApiEnv>> {
   return {
     async ownNames(context, next) {
       const requestId = options.nextRequestId();

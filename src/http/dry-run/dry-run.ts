@@ -54,19 +54,10 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
   const { routes, tokens, fetches, renders } = notes;
   const isDecidedLater =
     renders.length > 0 || fetches.some(({ why, refusal }) => why !== "behind" && refusal === undefined);
-  const answer = isDecidedLater ? undefined : { status: response.statusCode, headers: response.headers(), failure };
-  return {
-    site,
-    routes,
-    tokens,
-    fetches,
-    renders,
-    outcome: exchange.outcome,
-    status: undefined,
-    headers: [],
-    failure: undefined,
-    ...answer,
-  };
+  const answer = isDecidedLater
+    ? { status: undefined, headers: [], failure: undefined }
+    : { status: response.statusCode, headers: response.headers(), failure };
+  return { site, routes, tokens, fetches, renders, outcome: exchange.outcome, ...answer };
 }
 
 /** A response that keeps the head and drops the body. */

@@ -62,6 +62,5 @@ export function failDownload(exchange: DownloadExchange, error: HuiyuanError): v
   }
   const { status, headers, body } = errorAnswer(error, exchange);
   response.writeHead(status, headers);
-  if (request.method === "HEAD") response.end();
-  else response.end(body);
+  response.end(request.method === "HEAD" ? undefined : body);
 }

@@ -11,7 +11,7 @@ import { stat } from "./operations.ts";
 import { post } from "./post.ts";
 import type { ManagedBucket, Project } from "./project.ts";
 import { boundFileidOf, signOf } from "./sign.ts";
-import { type ApiRequest, type ApiTarget, apiRequestOf, parseApiPath } from "./target.ts";
+import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
 
 /** A finished call, for counters and logs. */
 export interface AnsweredCall extends Readonly<CallNotes> {
@@ -66,7 +66,7 @@ type Begun = Omit<Call, "target" | "project"> & { readonly target: ApiTarget; re
 function begin(exchange: CallExchange, { projects, tokens }: RestApiParts): Begun {
   const { request, response, requestId, about } = exchange;
   // The route was chosen by the same function in this turn of the event loop.
-  const { host, path } = apiRequestOf(request, projects().isDomain) as ApiRequest;
+  const { host, path } = readApiRequest(request, projects().isDomain) as ApiRequest;
   if (host === "" && request.httpVersion !== "1.0") {
     throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
   }

@@ -28,6 +28,8 @@ export function isCallHead(head: string): boolean {
   return CALL_HEAD.test(head);
 }
 
+type Asked = Pick<IncomingMessage, "url" | "rawHeaders">;
+
 /** `path`: from `/photos/` on, with the query. `host`: the requested host and port, empty if the request names none. */
 export interface ApiRequest {
   readonly host: string;
@@ -39,27 +41,25 @@ export interface ApiRequest {
  * absolute target, else the Host header. Throws host_invalid for an unreadable host, and for several Host headers.
  */
 export function readApiRequest(
-  rawTarget: string,
-  hosts: readonly string[],
+  { url = "", rawHeaders }: Asked,
   isDomain: (host: string) => boolean,
 ): ApiRequest | undefined {
-  const [whole, authority, path = ""] = CALL.exec(rawTarget) ?? [];
+  const [whole, authority, path = ""] = CALL.exec(url) ?? [];
   if (whole === undefined) return undefined;
+  const hosts = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === "host");
   if (hosts.length > 1) throw new HuiyuanError("host_invalid", "Cannot choose between several Host headers");
   const named = authority ?? hosts[0] ?? "";
   const host = hostOf(named);
   return isDomain(host) ? undefined : { host: named, path };
 }
 
-/** As readApiRequest(), for a request. */
-export function apiRequestOf(
-  { url = "", rawHeaders }: Pick<IncomingMessage, "url" | "rawHeaders">,
-  isDomain: (host: string) => boolean,
-): ApiRequest | undefined {
-  // Every download pays for this line, so it comes before the headers are read.
-  if (!url.includes("/photos/v")) return undefined;
-  const isHost = (_: string, index: number) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "host";
-  return readApiRequest(url, rawHeaders.filter(isHost), isDomain);
+/** Whether readApiRequest() yields a call, or throws and the client gets an answer of the API. */
+export function isCall(request: Asked, isDomain: (host: string) => boolean): boolean {
+  try {
+    return readApiRequest(request, isDomain) !== undefined;
+  } catch {
+    return true; // Its Host cannot be read.
+  }
 }
 
 /** Throws url_too_long, rest_path_invalid. */

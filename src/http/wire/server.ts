@@ -20,7 +20,7 @@ export interface ServerOptions {
   readonly port: number;
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
   /** Reads connections before node's server and may answer requests, in the same way as `listener`. */
-  readonly accept?: ((parts: AcceptorParts) => Acceptor) | undefined;
+  readonly accept?: (parts: AcceptorParts) => Acceptor;
   readonly nextRequestId: () => string;
   /** True: the listener sends "100 Continue" itself, or refuses the body before it is sent. */
   readonly continues?: boolean;
@@ -228,7 +228,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       // Busy clients see `Connection: close` in their next response and lose no request.
       for (const response of answering) if (!response.headersSent) response.shouldKeepAlive = false;
       acceptor?.retire();
-      return stop(server, { acceptor, lingeringCloses, graceMs });
+      return stop(server, { acceptor, lingeringCloses }, graceMs);
     },
   };
 }
@@ -251,13 +251,12 @@ function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
   });
 }
 
-interface Stopping {
-  readonly acceptor: Acceptor | undefined;
-  readonly lingeringCloses: LingeringCloses;
-  readonly graceMs: number;
-}
-
-async function stop(server: Server, { acceptor, lingeringCloses, graceMs }: Stopping): Promise<void> {
+async function stop(
+  server: Server,
+  parts: { readonly acceptor: Acceptor | undefined; readonly lingeringCloses: LingeringCloses },
+  graceMs: number,
+): Promise<void> {
+  const { acceptor, lingeringCloses } = parts;
   // Not node's own close(): it ends connections that have no running request at this instant, so a busy client would
   // lose its next one. Until the first sweep, each such client gets a response with `Connection: close`.
   const idleUntil = performance.now() + IDLE_GRACE_MS;

@@ -2,10 +2,12 @@
 import { afterEach, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { isHealth } from "../../../src/http/admin/readiness.ts";
+import { limitUnusedBody } from "../../../src/http/app.ts";
 import type { RestApiParts } from "../../../src/http/rest/call.ts";
-import type { HttpServer } from "../../../src/http/wire/server.ts";
+import { type HttpServer, startServer } from "../../../src/http/wire/server.ts";
 import { converse } from "../../helpers/converse.ts";
 import { startDownloadApp } from "../../helpers/download-app.ts";
+import { sendRaw } from "../../helpers/raw.ts";
 
 const PATH = "/.well-known/huiyuan";
 
@@ -158,4 +160,30 @@ test("an error of the program while it answers cuts the connection, is logged, a
   for (const hosts of [["Host: a.example"], ["Host: xn--a"]])
     expect((await converse(server.port, [ask(PATH, { hosts })], 1)).at(-1)).toBe("closed");
   expect(faults).toEqual(["cannot answer a request", "cannot answer a request"]);
+});
+
+const REQUESTS = 40;
+
+test("limitUnusedBody() leaves no timer for a body that was read while its request waited", async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length;
+  let answered = 0;
+  const server = await startServer({
+    host: "127.0.0.1",
+    port: 0,
+    nextRequestId: () => "id",
+    listener(request, response) {
+      limitUnusedBody(request, response);
+      answered += 1;
+      setImmediate(() => response.end());
+    },
+  });
+  try {
+    const before = timers();
+    const request = "GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
+    await sendRaw(server.port, request.repeat(REQUESTS), 300);
+    expect(answered).toBe(REQUESTS);
+    expect(timers() - before).toBeLessThan(5);
+  } finally {
+    await server.stop(0);
+  }
 });

@@ -16,7 +16,11 @@ export interface FastPathListener {
   readonly listener: (request: FastPathRequest, response: DownloadResponse) => void;
 }
 
-type FastPathOptions = FastPathListener & AcceptorParts;
+interface Drive extends FastPathListener, Pick<FastPathResponseOptions, "headEnd" | "isLast"> {
+  readonly server: AcceptorParts;
+  /** The connection is no longer the fast path's. */
+  readonly left: () => void;
+}
 
 interface FastPathConnection {
   readonly socket: Socket;
@@ -30,41 +34,35 @@ const MAX_HELD_BYTES = 16_384;
 /** Pipelined requests of one client before others get their turn. */
 const ANSWERS_AT_ONCE = 16;
 
-/** Returns the factory of an acceptor that answers plain requests by `listener`. */
-export function createFastPath(listener: FastPathListener): (server: AcceptorParts) => Acceptor {
-  return (server) => openFastPath({ ...listener, ...server });
-}
-
-function openFastPath(options: FastPathOptions): Acceptor {
-  const connections = new LiveSet<FastPathConnection>();
-  const headEnd = createHeadEnd(options.keepAliveMs);
-  let isRetired = false;
-  const isLast = () => isRetired;
-  return {
-    accept(socket) {
-      let leave: (() => boolean) | undefined;
-      const left = () => void leave?.();
-      leave = connections.add(drive(socket, options, { headEnd, isLast, left }));
-    },
-    retire() {
-      isRetired = true;
-    },
-    closeIdle() {
-      for (const { socket, isIdle } of connections) if (isIdle()) socket.destroy();
-    },
-    closeAll() {
-      for (const { socket } of connections) socket.destroy();
-    },
+/** Answers plain requests by `listener`. */
+export const createFastPath =
+  (listener: FastPathListener) =>
+  (server: AcceptorParts): Acceptor => {
+    const connections = new LiveSet<FastPathConnection>();
+    const headEnd = createHeadEnd(server.keepAliveMs);
+    let isRetired = false;
+    const isLast = () => isRetired;
+    return {
+      accept(socket) {
+        let leave: (() => boolean) | undefined;
+        const left = () => void leave?.();
+        leave = connections.add(drive(socket, { ...listener, server, headEnd, isLast, left }));
+      },
+      retire() {
+        isRetired = true;
+      },
+      closeIdle() {
+        for (const { socket, isIdle } of connections) if (isIdle()) socket.destroy();
+      },
+      closeAll() {
+        for (const { socket } of connections) socket.destroy();
+      },
+    };
   };
-}
 
 /** Serves one connection until it closes or leaves the fast path. */
-function drive(
-  socket: Socket,
-  options: FastPathOptions,
-  { headEnd, isLast, left }: Pick<FastPathResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
-): FastPathConnection {
-  const { listener, takes, keepAliveMs, fairness } = options;
+function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left }: Drive): FastPathConnection {
+  const { keepAliveMs, fairness } = server;
   const readHead = createHeadReader(socket);
   let hasRequest = false;
   /** The running response; there is one at a time. */
@@ -87,7 +85,7 @@ function drive(
     const request = readHead(bytes);
     if (request !== undefined && takes(request.url)) answer(request);
     else if (!receiveFirst(bytes)) {
-      leave(() => options.handOver(socket, bytes));
+      leave(() => server.handOver(socket, bytes));
       // The new owner has missed this event.
       if (isHalfClosed) socket.emit("end");
     }
@@ -113,7 +111,7 @@ function drive(
     current = response;
     listener(request, response);
     // Mostly the response is complete by now, and no timer is needed.
-    if (current === response) socket.setTimeout(isHalfClosed ? HALF_CLOSED_MS : options.idleMs());
+    if (current === response) socket.setTimeout(isHalfClosed ? HALF_CLOSED_MS : server.idleMs());
   }
 
   function finished(): void {
@@ -121,7 +119,7 @@ function drive(
     current = undefined;
     if (wasLast || (held === undefined && isHalfClosed)) {
       isEnded = true;
-      options.end(socket);
+      server.end(socket);
       return;
     }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
@@ -175,7 +173,7 @@ function drive(
 
   function expired(): void {
     if (hasRequest) socket.destroy();
-    else leave(() => options.late(socket));
+    else leave(() => server.late(socket));
   }
 
   function closed(): void {
@@ -193,6 +191,6 @@ function drive(
   for (const [event, listen] of listeners) socket.on(event, listen);
   // This listener is never removed; `close` follows an error.
   socket.on("error", () => {});
-  socket.setTimeout(options.headMs);
+  socket.setTimeout(server.headMs);
   return { socket, isIdle: () => current === undefined && !isYielding && !isEnded };
 }

@@ -2,21 +2,17 @@
 // go to the application, with the same request and response objects.
 
 import { isPathOf } from "../../admin/readiness.ts";
+import type { DownloadApp, DownloadAppOptions } from "../../app.ts";
 import { serveFromMemory } from "../../download/download.ts";
-import { beginExchange, type DownloadExchange } from "../../request/exchange.ts";
-import type { Sites } from "../../request/site.ts";
+import { beginExchange } from "../../request/exchange.ts";
 import type { Acceptor, AcceptorParts } from "../server.ts";
 import { createFastPath } from "./fast-path.ts";
 
-export interface MemoryHitsOptions {
-  readonly sites: () => Sites;
-  readonly healthPath: () => string;
-  readonly nextRequestId: () => string;
-  readonly answered: (exchange: DownloadExchange) => void;
+export interface MemoryHitsOptions
+  extends Pick<DownloadAppOptions, "sites" | "healthPath" | "nextRequestId" | "answered">,
+    Pick<DownloadApp, "serve"> {
   /** Called once a memory hit. */
   readonly hit: () => void;
-  /** Serves a request that is no memory hit. */
-  readonly serve: (exchange: DownloadExchange) => void;
 }
 
 export function answerMemoryHits(options: MemoryHitsOptions): (server: AcceptorParts) => Acceptor {
