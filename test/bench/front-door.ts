@@ -11,7 +11,7 @@ import { pictureOf } from "./pictures.ts";
 import { cpuMicros, idle } from "./processes.ts";
 
 const BYTES = 20_000;
-const SECONDS = 3;
+const SECONDS = 1;
 const HIT = `/${BYTES}/hit-0.jpg`;
 const [rounds = "10", main] = process.argv.slice(2);
 
