@@ -1,11 +1,12 @@
-// Writes one log line for each download, as `accessLog` says. Tokens are removed from the URL. The client is the
-// socket's address, or the one that a trusted proxy reports.
+// Writes one log line for each download and each call of the REST API, as `accessLog` says. Tokens are removed from the
+// URL. The client is the socket's address, or the one that a trusted proxy reports.
 import { performance } from "node:perf_hooks";
 import ipaddr from "ipaddr.js";
 import type { Log } from "../core/log.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
 import { redactTarget } from "../sign/redact.ts";
 import type { DownloadExchange } from "./request/exchange.ts";
+import type { AnsweredCall } from "./rest/rest.ts";
 
 export interface AccessLogRules {
   /** `misses`: all except hits and misses at a failing origin, which has log lines of its own. */
@@ -37,6 +38,32 @@ export function createAccessLog(log: Log): (exchange: DownloadExchange, rules: A
         milliseconds,
       },
       "download",
+    );
+  };
+}
+
+/**
+ * Returns a function that writes the line of an answered call unless `accessLog` is `off`; under `misses` too, because no
+ * call is a hit. A line contains neither signature nor content.
+ */
+export function createCallLog(log: Log): (call: AnsweredCall, rules: AccessLogRules) => void {
+  return ({ request, requestId, name, bucketId, fileid, bytes, code, milliseconds }, { accessLog, trustedProxies }) => {
+    if (accessLog === "off") return;
+    const { headers, method, url = "" } = request;
+    log.info(
+      {
+        requestId,
+        client: clientAddress(request.socket.remoteAddress ?? "", headers["x-forwarded-for"], trustedProxies),
+        method,
+        url: withoutToken(url),
+        operation: name,
+        bucket: bucketId,
+        ...(fileid === undefined ? {} : { fileid: redactTarget(fileid) }),
+        ...(bytes === 0 ? {} : { bytes }),
+        code: code ?? "client_gone",
+        milliseconds: Math.round(milliseconds * 10) / 10,
+      },
+      "api call",
     );
   };
 }

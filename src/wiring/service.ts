@@ -157,7 +157,6 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       uploads: createSemaphore(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
-      log,
       now,
     };
     return {

@@ -1,19 +1,15 @@
 // Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory takes the same steps without
 // waiting. Each step is a function in a file beside; the loop here is the only place that begins again.
-import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
-import { createFailureLog } from "../../mirror/failure-log.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
-import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
 import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
 import type { Sites } from "../request/site.ts";
 import { answerObject } from "../response/answer.ts";
 import { isForOneVersion } from "../response/answer-filling.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
 import { preflightHeaders } from "../response/cors.ts";
-import { sendError } from "../response/error-answer.ts";
-import type { DownloadResponse } from "../response/response.ts";
 import { admit, siteOf } from "./admit.ts";
 import { answer, answerFallback } from "./answer.ts";
 import {
@@ -31,56 +27,6 @@ import { freshLife } from "./freshness.ts";
 import { type Doubt, locate, NO_DOUBT } from "./locate.ts";
 import { transform } from "./transform.ts";
 import { isTransientGone, wholeOf } from "./whole-original.ts";
-
-export interface DownloadOptions {
-  /** The current snapshot; a reload replaces it. */
-  readonly sites: () => Sites;
-  readonly nextRequestId: () => string;
-  readonly log: Log;
-  /** Called once a request, after its answer was decided and its head written. */
-  readonly answered: (exchange: DownloadExchange) => void;
-  /** Called with each error before its error answer is sent. */
-  readonly failed?: (error: HuiyuanError) => void;
-}
-
-/** Creates the handler of the download port. The fast path and the HTTP server call the same one. */
-export function createDownloads(
-  options: DownloadOptions,
-): (request: DownloadRequest, response: DownloadResponse) => void {
-  const { answered } = options;
-  // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
-  const failures = createFailureLog(options.log, {}, "requests");
-  const fail = (exchange: DownloadExchange, error: unknown) => {
-    const known = asHuiyuanError(error);
-    options.failed?.(known);
-    const { response, requestId } = exchange;
-    const isGone = known.code === "client_gone";
-    exchange.outcome = { kind: isGone ? "other" : "error", tier: "none" };
-    exchange.errorCode = known.code;
-    const about = { requestId, err: known };
-    if (errorRow(known.code).status === 500) failures.error(known.code, about, "a request failed");
-    else if (response.headersSent && !isGone)
-      failures.warn(known.code, about, "the connection of an unfinished answer was cut");
-    // After the head, cut the connection: a clean end would tell the client that the body is whole.
-    if (response.headersSent || response.destroyed) response.destroy();
-    else sendError(exchange, known);
-  };
-
-  const begin = (exchange: DownloadExchange): void | Promise<void> => {
-    try {
-      return serveDownload(exchange, options.sites());
-    } catch (error) {
-      return fail(exchange, error);
-    }
-  };
-
-  return (request, response) => {
-    const exchange = beginExchange(request, response, options.nextRequestId());
-    const rest = begin(exchange);
-    if (rest === undefined) answered(exchange);
-    else void rest.catch((error: unknown) => fail(exchange, error)).then(() => answered(exchange));
-  };
-}
 
 /** Undefined: answered in this turn of the event loop. Throws or rejects with an error that has no answer yet. */
 export function serveDownload(exchange: DownloadExchange, sites: Sites): void | Promise<void> {

@@ -1,10 +1,10 @@
 // Runs a download without effects, for `explain`: the functions of the download port serve the request on a dry-run
 // site. It contacts no origin, spends no token, reads no image, changes nothing. It returns the answer and the notes.
-import type { HuiyuanError } from "../../core/errors.ts";
-import { SILENT_LOG } from "../../core/log.ts";
-import { createDownloads } from "../download/download.ts";
-import type { DownloadExchange, DownloadRequest } from "../request/exchange.ts";
+import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
+import { serveDownload } from "../download/download.ts";
+import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import type { Site, Sites } from "../request/site.ts";
+import { failDownload } from "../response/error-answer.ts";
 import { type DownloadResponse, flatHeaders, type HeaderList } from "../response/response.ts";
 import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
 
@@ -42,37 +42,22 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
     },
   };
   const response = createDryResponse();
+  const exchange = beginExchange(request, response, "explained");
   let failure: HuiyuanError | undefined;
-  const exchange = await new Promise<DownloadExchange>((resolve) => {
-    const failed = (error: HuiyuanError) => {
-      failure = error;
-    };
-    const options = {
-      sites: () => dryRunSite,
-      nextRequestId: () => "explained",
-      log: SILENT_LOG,
-      answered: resolve,
-      failed,
-    };
-    createDownloads(options)(request, response);
-  });
+  try {
+    await serveDownload(exchange, dryRunSite);
+  } catch (error) {
+    failure = asHuiyuanError(error);
+    failDownload(exchange, failure);
+  }
   while (pending.size > 0) await Promise.allSettled(pending);
   const { routes, tokens, fetches, renders } = notes;
   const isDecidedLater =
     renders.length > 0 || fetches.some(({ why, refusal }) => why !== "behind" && refusal === undefined);
-  const answer = isDecidedLater ? undefined : { status: response.statusCode, headers: response.headers(), failure };
-  return {
-    site,
-    routes,
-    tokens,
-    fetches,
-    renders,
-    outcome: exchange.outcome,
-    status: undefined,
-    headers: [],
-    failure: undefined,
-    ...answer,
-  };
+  const answer = isDecidedLater
+    ? { status: undefined, headers: [], failure: undefined }
+    : { status: response.statusCode, headers: response.headers(), failure };
+  return { site, routes, tokens, fetches, renders, outcome: exchange.outcome, ...answer };
 }
 
 /** A response that keeps the head and drops the body. */
