@@ -43,8 +43,8 @@ export function createAccessLog(log: Log): (exchange: DownloadExchange, rules: A
 }
 
 /**
- * Returns a function that writes the line of an answered call unless `accessLog` is `off`; under `misses` too, because no
- * call is a hit. A line contains neither signature nor content.
+ * Returns a function that writes the line of an answered call unless `accessLog` is `off`; under `misses` too, because
+ * no call is a hit. A line contains neither signature nor content.
  */
 export function createCallLog(log: Log): (call: AnsweredCall, rules: AccessLogRules) => void {
   return ({ request, requestId, name, bucketId, fileid, bytes, code, milliseconds }, { accessLog, trustedProxies }) => {

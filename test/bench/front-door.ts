@@ -1,6 +1,6 @@
 // Measures what a request costs at each front door: `npx tsx test/bench/front-door.ts [ROUNDS] [OTHER_MAIN]`. For
-// decision 1. The front doors are node:http alone, Hono without the fast path, and the fast path. OTHER_MAIN: dist/main.js
-// of another build, which takes part too. Needs wrk and a second core; run `npm run build` before it.
+// decision 1. The front doors are node:http alone, Hono without the fast path, and the fast path. OTHER_MAIN:
+// dist/main.js of another build, which takes part too. Needs wrk and a second core; run `npm run build` before it.
 import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";

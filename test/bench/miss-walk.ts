@@ -1,5 +1,6 @@
-// `npm run walk`: counts the functions and files of the program that one warm miss runs through, from its first byte on
-// the socket until the origin has the request. V8's coverage counts; the origin answers late, so that nothing else runs.
+// `npm run walk`: counts the functions and files of the program that one warm miss runs through, from its first byte
+// on the socket until the origin has the request. V8's coverage counts; the origin answers late, so that nothing else
+// runs.
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, createServer, request } from "node:http";

@@ -1,5 +1,6 @@
-// Decides whether the server may be sent traffic, and answers the health checks of load balancers. It is not ready while
-// it stops, or if the store cannot be written. With a full store it stays ready: serving continues without storing.
+// Decides whether the server may be sent traffic, and answers the health checks of load balancers. It is not ready
+// while it stops, or if the store cannot be written. With a full store it stays ready: serving continues without
+// storing.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { targetOf } from "../request/target.ts";
