@@ -9,7 +9,6 @@ import { createAdmission } from "./fill/admission.ts";
 import type { FillContext } from "./fill/fill.ts";
 import { createQueuedSemaphore, type FillLimit } from "./fill/fill-limit.ts";
 import type { RequestTimeouts } from "./fill/reader.ts";
-import type { TransientRoom } from "./fill/transient.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createNegativeCache, type NegativeCache, type NegativeCacheRules } from "./negative-cache.ts";
@@ -36,7 +35,6 @@ export interface MirrorOptions extends Pick<FillContext, "formats" | "openGate">
 /** The services that all mirrors of a program share. */
 export interface MirrorParts {
   readonly spools: SpoolPool;
-  readonly transients: TransientRoom;
   readonly writeBack: WriteBack;
   readonly fillLimit: FillLimit;
   readonly meter: MirrorMeter;
@@ -71,7 +69,7 @@ const MAX_WAITING = 1_000;
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, connections, timeouts, maxObjectBytes: maxBytes, formats, openGate } = options;
-  const { spools, transients, writeBack, fillLimit, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const { spools, writeBack, fillLimit, meter, log, now, ticks = () => performance.now(), signal } = parts;
   const queue = createQueuedSemaphore({ slots: connections, maxWaiting: MAX_WAITING, waitMs: timeouts.firstByte });
   const admission = createAdmission({ queue, fillLimit, signal });
   return {
@@ -79,7 +77,7 @@ export function createMirrorContext(options: MirrorOptions, parts: MirrorParts):
     parts,
     ticks,
     viaValue: viaValueOf(parts.serverId),
-    fills: { admission, origin, spools, transients, maxBytes, formats, openGate, meter, now, signal },
+    fills: { admission, origin, spools, maxBytes, formats, openGate, meter, now, signal },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
     invalidate: createInvalidation({ stored, writeBack, log }),

@@ -105,7 +105,7 @@ const USELESS_MS = 10_000;
  */
 const NOT_OF_THE_KEY: readonly ErrorCode[] = [
   ...(["overloaded", "draining", "store_failed", "origin_loop", "origin_failing", "origin_busy"] as const),
-  ...(["render_overloaded", "client_gone"] as const),
+  ...(["render_overloaded", "client_gone", "not_kept"] as const),
 ];
 
 /** The origin has a new version, but not a whole, sound image. */

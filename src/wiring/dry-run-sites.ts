@@ -8,7 +8,6 @@ import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
 import { createFillLimit } from "../mirror/fill/fill-limit.ts";
-import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
@@ -21,7 +20,6 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
   const parts = {
     spools: createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log }),
-    transients: createTransientRoom(),
     writeBack: createWriteBack({ now, log, meter }),
     fillLimit: createFillLimit(1),
     meter,

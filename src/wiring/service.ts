@@ -13,7 +13,6 @@ import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
 import { createFillLimit } from "../mirror/fill/fill-limit.ts";
-import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
 import { roomToWait } from "../mirror/storing/pending-room.ts";
@@ -103,20 +102,18 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
 
   try {
     const serverId = await readServerId(settings.data);
-    const transients = createTransientRoom();
     const { signal } = stopping;
     const sites = createSiteRegistry(settings, {
       store,
       once: stores.once,
       memoryCache,
-      mirror: { spools, transients, writeBack, fillLimit, meter: metrics.mirror, log, now, serverId, signal },
+      mirror: { spools, writeBack, fillLimit, meter: metrics.mirror, log, now, serverId, signal },
       variants: {
         renderer,
         meter: metrics.renders,
         store: stores.variants,
         mirror: {
           spools,
-          transients,
           writeBack: variantWriteBack,
           fillLimit: renders,
           meter: metrics.variants,

@@ -7,16 +7,16 @@ import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { DigestName } from "../../core/object.ts";
 import { ALL_DIGESTS } from "./hashing.ts";
-import { openSpool } from "./open-spool.ts";
+import { openSpool, type TransientRoom } from "./open-spool.ts";
 import { SPOOL_SUFFIX, type Spool } from "./spool.ts";
 import { createSpoolFile, type Disk, REAL_DISK } from "./spool-file.ts";
 
 export interface SpoolPool {
   /**
-   * Opens a spool with one hold, the caller's. `digests`: computed in addition to the pool's. Throws draining after
-   * `close`.
+   * Opens a spool with one hold, the caller's. `digests`: computed in addition to the pool's. `failsWithDisk`: the
+   * body fails as soon as the disk refuses bytes, because it is of no use then. Throws draining after `close`.
    */
-  open(digests?: readonly DigestName[]): Spool;
+  open(options?: { readonly digests?: readonly DigestName[]; readonly failsWithDisk?: boolean }): Spool;
   /** Spools that are held, and their bytes in memory. */
   readonly usage: { readonly spools: number; readonly bytes: number };
   /** Bytes that the files of all spools may use together at the moment. */
@@ -39,16 +39,19 @@ export interface SpoolPoolOptions {
   readonly perSpoolBytes?: number;
   /** Computed of every body in addition to SHA-256; default all. */
   readonly digests?: ReadonlySet<DigestName>;
+  /** Bytes of all bodies that the disk has refused; default 64 MiB, three of the largest images of the defaults. */
+  readonly maxTransientBytes?: number;
   readonly log: Log;
   readonly disk?: Disk;
   /**
-   * As SpoolPool.room, checked before each write. A body beyond it is streamed without being stored, as on a full disk.
+   * As SpoolPool.room, checked before each write. A body beyond it is a transient, as on a full disk.
    * Default: no bound.
    */
   readonly room?: () => number;
 }
 
 const PER_SPOOL_BYTES = 262_144;
+const MAX_TRANSIENT_BYTES = 67_108_864;
 const LOG_INTERVAL_MS = 60_000;
 
 export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
@@ -58,6 +61,7 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
     digests: defaultDigests = ALL_DIGESTS,
     log,
     disk = REAL_DISK,
+    maxTransientBytes = MAX_TRANSIENT_BYTES,
   } = options;
   const { room = () => Number.POSITIVE_INFINITY } = options;
   let { memoryBytes } = options;
@@ -69,15 +73,23 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
   let isClosed = false;
   const discards = new LiveSet<Promise<void>>();
 
+  let transientBytes = 0;
+  const transients: TransientRoom = {
+    take(taken) {
+      if (transientBytes + taken > maxTransientBytes) return false;
+      transientBytes += taken;
+      return true;
+    },
+    release(freed) {
+      transientBytes -= freed;
+    },
+  };
   const memory = {
     count(change: number) {
       bytes += change;
     },
     get isUsedUp() {
       return bytes > memoryBytes;
-    },
-    get isHalfUsed() {
-      return bytes > memoryBytes / 2;
     },
   };
 
@@ -92,11 +104,12 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
   };
 
   return {
-    open(digests = []) {
+    open({ digests = [], failsWithDisk = false } = {}) {
       if (isClosed) throw new HuiyuanError("draining", "Cannot open a spool: the server is stopping");
       spools += 1;
       return openSpool({
         memory,
+        transients: failsWithDisk ? undefined : transients,
         perSpoolBytes,
         digests: digests.every((name) => defaultDigests.has(name))
           ? defaultDigests

@@ -9,7 +9,6 @@ import { beginExchange, type DownloadExchange, type DownloadRequest } from "../r
 import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
 import type { Sites } from "../request/site.ts";
 import { answerObject } from "../response/answer.ts";
-import { isForOneVersion } from "../response/answer-filling.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
 import { preflightHeaders } from "../response/cors.ts";
 import { sendError } from "../response/error-answer.ts";
@@ -30,7 +29,7 @@ import {
 import { freshLife } from "./freshness.ts";
 import { type Doubt, locate, NO_DOUBT } from "./locate.ts";
 import { transform } from "./transform.ts";
-import { isTransientGone, wholeOf } from "./whole-original.ts";
+import { wholeOf } from "./whole-original.ts";
 
 export interface DownloadOptions {
   /** The current snapshot; a reload replaces it. */
@@ -155,7 +154,7 @@ function variantInMemory(
   return object && { object, life: fresh?.life };
 }
 
-/** Rounds of one download: its object may be replaced, damaged or used up while it is read. */
+/** Rounds of one download: its object may be replaced or damaged while it is read. */
 const MAX_ROUNDS = 3;
 /** A look-up turns out wrong when the object is read; the next one finds the object that is there now, or none. */
 const RETRYABLE: ReadonlySet<string> = new Set(["original_replaced", "store_corrupt"]);
@@ -169,7 +168,7 @@ async function walk(context: DownloadContext): Promise<void> {
     } catch (error) {
       if (!(error instanceof HuiyuanError) || round === MAX_ROUNDS || context.exchange.response.headersSent)
         throw error;
-      const isGone = RETRYABLE.has(error.code) || isTransientGone(error);
+      const isGone = RETRYABLE.has(error.code);
       const isUnreadable = error.code === "store_failed" && !doubt.isUnreadable;
       if (!isGone && !isUnreadable) throw error;
       const isLast = round + 1 === MAX_ROUNDS && error.code === "original_replaced";
@@ -227,7 +226,6 @@ function requestOf(context: DownloadContext, processing: ProcessingRequest | und
     cdnLoop,
     cancellation: () => clientOf(exchange),
     processing,
-    isForOneVersion: isForOneVersion(exchange),
     isExtra: false,
   };
 }

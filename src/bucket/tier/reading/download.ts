@@ -155,8 +155,7 @@ function spoolReader(info: ObjectInfo, { spool, verified }: Download, openRanges
 
   /** The spool must not wait for this reader meanwhile, because the reader waits for the whole body. */
   async function untilVerified(): Promise<void> {
-    const stopWaiting = spool.awaitEnd();
-    await withReadDeadline(info.key, verified).finally(stopWaiting);
+    await withReadDeadline(info.key, verified);
   }
 
   return {
