@@ -141,5 +141,5 @@ export function isBroken({ code }: HuiyuanError): boolean {
 }
 
 function isRefusedByDisk({ code }: HuiyuanError): boolean {
-  return code === "store_full" || code === "store_failed";
+  return code === "store_full" || code === "store_failed" || code === "not_kept";
 }

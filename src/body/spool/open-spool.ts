@@ -1,5 +1,5 @@
 // One spool. All bytes stay in memory until the body is too large; then they go to a file and only the latest stay. If
-// the disk refuses them, the rest of the body stays in memory as a transient, and is not stored.
+// the disk refuses them, the rest of the body stays in memory as a transient and is not stored.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { DigestName } from "../../core/object.ts";
 import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
@@ -8,17 +8,17 @@ import type { SpoolFile } from "./spool-file.ts";
 import { createSpoolWindow } from "./spool-window.ts";
 import { createWaiters } from "./waiters.ts";
 
-/** The memory of all transients together. */
+/** The room of all transients together. */
 export interface TransientRoom {
-  /** False: there is no room, and none was taken. */
-  take(bytes: number): boolean;
+  /** Throws not_kept if there is not so much room. */
+  take(bytes: number): void;
   release(bytes: number): void;
 }
 
 export interface SpoolParts {
-  /** The account of the pool's memory. `count` takes the change in bytes. */
+  /** The account of the pool's memory, with the bytes of transients. `count` takes the change in bytes. */
   readonly memory: { count(change: number): void; readonly isUsedUp: boolean };
-  /** Takes memory for a transient; false: there is no room. Undefined: the spool fails with its disk. */
+  /** Undefined: the spool fails with its disk. */
   readonly transients: TransientRoom | undefined;
   readonly perSpoolBytes: number;
   /** Computed of the body in addition to SHA-256. */
@@ -66,18 +66,29 @@ export function openSpool(parts: SpoolParts): Spool {
     } catch (error) {
       diskError = error as HuiyuanError; // append throws nothing else
       parts.diskFailed(diskError);
-      keepAsTransient(window.bytes);
+      keepAsTransient(window.bytes, diskError);
     }
     flushing = undefined;
     if (isDrained()) backlog.wake();
   }
 
-  /** From the disk's refusal on all bytes stay in memory. Without room the body fails. */
-  function keepAsTransient(bytes: number): void {
-    const room = parts.transients;
+  /** From the disk's refusal on, all bytes stay in memory. Without room the body fails, and its memory is freed. */
+  function keepAsTransient(bytes: number, refusal: HuiyuanError): void {
     if (spool.end !== undefined || holds === 0) return;
-    if (room?.take(bytes) === true) transientBytes += bytes;
-    else if (diskError !== undefined) spool.fail(room === undefined ? diskError : noRoom(diskError));
+    try {
+      if (parts.transients === undefined) throw refusal;
+      parts.transients.take(bytes);
+      transientBytes += bytes;
+    } catch (error) {
+      spool.fail(error as HuiyuanError); // take throws nothing else
+      freeMemory();
+    }
+  }
+
+  function freeMemory(): void {
+    memory.count(-window.clear());
+    parts.transients?.release(transientBytes);
+    transientBytes = 0;
   }
 
   /** Drops bytes that the disk has. */
@@ -124,27 +135,20 @@ export function openSpool(parts: SpoolParts): Spool {
     return { size: spool.received, hashes, blockSums, content: { kind: "file", path: target.path } };
   }
 
-  async function readBehind(offset: number): Promise<Buffer> {
-    if (file !== undefined && offset < file.written) {
-      return file.read(offset, Math.min(BLOCK_BYTES, file.written - offset));
-    }
-    const message = `Cannot read byte ${offset} of an arriving body: it is neither on disk nor in memory`;
-    throw new HuiyuanError("store_failed", message, { cause: diskError });
-  }
-
   // Two plain fields instead of getters: V8 makes a slow object of every literal with a getter (3 µs against 0.3).
   const spool: { -readonly [Name in keyof Spool]: Spool[Name] } = {
     received: 0,
     end: undefined,
     write(chunk) {
       if (isFinishing) throw new Error("Cannot write to a spool: it was finished");
-      if (spool.end !== undefined || holds === 0) return true;
+      if (spool.end?.kind === "failed") throw spool.end.error;
+      if (holds === 0) return true;
       if (chunk.byteLength === 0) return !isBehind();
       window.append(chunk);
       spool.received += chunk.byteLength;
       memory.count(chunk.byteLength);
       hasher?.update(chunk);
-      if (diskError !== undefined) keepAsTransient(chunk.byteLength);
+      if (diskError !== undefined) keepAsTransient(chunk.byteLength, diskError);
       if (file === undefined && (spool.received > parts.perSpoolBytes || memory.isUsedUp)) spill();
       if (file !== undefined && diskError === undefined) flushing ??= flush(file);
       trim();
@@ -172,8 +176,8 @@ export function openSpool(parts: SpoolParts): Spool {
         if (holds === 0) throw new Error("Cannot read from a spool: it was released");
         const ready = window.at(offset);
         if (ready !== undefined) return ready;
-        if (offset < spool.received) {
-          const bytes = await readBehind(offset);
+        if (file !== undefined && offset < file.written) {
+          const bytes = await file.read(offset, Math.min(BLOCK_BYTES, file.written - offset));
           signal.throwIfAborted();
           return bytes;
         }
@@ -190,19 +194,11 @@ export function openSpool(parts: SpoolParts): Spool {
       if (holds === 0) throw new Error("Cannot release a spool: it has no holds");
       holds -= 1;
       if (holds > 0) return;
-      memory.count(-window.clear());
-      parts.transients?.release(transientBytes);
+      freeMemory();
       backlog.wake();
       arrival.wake();
       parts.released(file);
     },
   };
   return spool;
-}
-
-function noRoom(cause: HuiyuanError): HuiyuanError {
-  return new HuiyuanError("not_kept", "Cannot keep an image that the disk refuses: there is no room in memory", {
-    cause,
-    retryAfterSeconds: 1,
-  });
 }

@@ -13,10 +13,10 @@ import { createSpoolFile, type Disk, REAL_DISK } from "./spool-file.ts";
 
 export interface SpoolPool {
   /**
-   * Opens a spool with one hold, the caller's. `digests`: computed in addition to the pool's. `failsWithDisk`: the
-   * body fails as soon as the disk refuses bytes, because it is of no use then. Throws draining after `close`.
+   * Opens a spool with one hold, the caller's. Throws draining after `close`; not_kept if the disk refuses bytes at the
+   * moment and memory has no room for `size`.
    */
-  open(options?: { readonly digests?: readonly DigestName[]; readonly failsWithDisk?: boolean }): Spool;
+  open(options?: SpoolOptions): Spool;
   /** Spools that are held, and their bytes in memory. */
   readonly usage: { readonly spools: number; readonly bytes: number };
   /** Bytes that the files of all spools may use together at the moment. */
@@ -30,6 +30,15 @@ export interface SpoolPool {
   close(): Promise<void>;
 }
 
+export interface SpoolOptions {
+  /** Computed in addition to the pool's. */
+  readonly digests?: readonly DigestName[];
+  /** The body fails as soon as the disk refuses bytes, because it is of no use then. */
+  readonly failsWithDisk?: boolean;
+  /** Bytes of the body, if they are known. */
+  readonly size?: number | undefined;
+}
+
 export interface SpoolPoolOptions {
   /** An existing directory for spool files, on the store's file system. */
   readonly dir: string;
@@ -39,7 +48,7 @@ export interface SpoolPoolOptions {
   readonly perSpoolBytes?: number;
   /** Computed of every body in addition to SHA-256; default all. */
   readonly digests?: ReadonlySet<DigestName>;
-  /** Bytes of all bodies that the disk has refused; default 64 MiB, three of the largest images of the defaults. */
+  /** Bytes of all transients, beside `memoryBytes`; default 64 MiB, three of the largest images of the defaults. */
   readonly maxTransientBytes?: number;
   readonly log: Log;
   readonly disk?: Disk;
@@ -74,11 +83,12 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
   const discards = new LiveSet<Promise<void>>();
 
   let transientBytes = 0;
+  /** The disk refused the latest write. */
+  let isDiskFailing = false;
   const transients: TransientRoom = {
     take(taken) {
-      if (transientBytes + taken > maxTransientBytes) return false;
+      if (transientBytes + taken > maxTransientBytes) throw noRoom();
       transientBytes += taken;
-      return true;
     },
     release(freed) {
       transientBytes -= freed;
@@ -89,7 +99,7 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
       bytes += change;
     },
     get isUsedUp() {
-      return bytes > memoryBytes;
+      return bytes - transientBytes > memoryBytes;
     },
   };
 
@@ -99,13 +109,17 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
       if (fileBytes >= room()) throw Object.assign(new Error("no room for more spool files"), { code: "ENOSPC" });
       const taken = await disk.write(descriptor, pieces, position);
       fileBytes += taken;
+      isDiskFailing = false;
       return taken;
     },
   };
 
   return {
-    open({ digests = [], failsWithDisk = false } = {}) {
+    open({ digests = [], failsWithDisk = false, size = 0 } = {}) {
       if (isClosed) throw new HuiyuanError("draining", "Cannot open a spool: the server is stopping");
+      // Before a client has got the head. Without transients the disk is tried again.
+      const isLarge = size > perSpoolBytes && transientBytes > 0 && transientBytes + size > maxTransientBytes;
+      if (isDiskFailing && isLarge) throw noRoom();
       spools += 1;
       return openSpool({
         memory,
@@ -116,10 +130,11 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
           : new Set([...defaultDigests, ...digests]),
         newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), boundedDisk),
         diskFailed(error) {
+          isDiskFailing = true;
           // A full disk fails for every large image. A caller that wanted to store one logs that itself.
           if (performance.now() - failureLoggedAt < LOG_INTERVAL_MS) return;
           failureLoggedAt = performance.now();
-          log.error({ err: error }, "cannot write an arriving image to disk; it is sent to clients but not stored");
+          log.error({ err: error }, "cannot write an arriving image to disk, so it is not stored");
         },
         released(file) {
           spools -= 1;
@@ -147,4 +162,9 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
       await Promise.all(discards);
     },
   };
+}
+
+function noRoom(): HuiyuanError {
+  const message = "Cannot hold an image in memory, as the disk refuses it: there is no room";
+  return new HuiyuanError("not_kept", message, { retryAfterSeconds: 1 });
 }

@@ -27,9 +27,9 @@ export const BLOCK_BYTES = 65_536;
 export const SPOOL_SUFFIX = ".part";
 
 /**
- * `whole`: all bytes arrived and are stored in the spool. `unstored`: all bytes arrived, but the disk refused
- * some (store_full, store_failed), which are in memory. `failed`: bytes are missing; not_kept if memory had no room for
- * those that the disk refused.
+ * `whole`: all bytes arrived and are stored in the spool. `unstored`: all bytes arrived, but the disk refused some
+ * (store_full, store_failed); these are in memory. `failed`: bytes are missing; not_kept: the disk refused them, and
+ * memory had no room.
  */
 export type SpoolEnd =
   | { readonly kind: "whole"; readonly body: WholeBody }
@@ -47,8 +47,8 @@ export interface Spool {
   readonly end: SpoolEnd | undefined;
   /**
    * Takes ownership of the chunk. False: pause the origin until `drained()` resolves. Then the disk lags by over 1 MiB
-   * (64 KiB while the pool's memory is used up). Does nothing after a failure; throws after `finish()`, which is a bug
-   * in the caller.
+   * (64 KiB while the pool's memory is used up). Throws the error of a failed body, so that nobody reads the rest of
+   * it; after `finish()` throws too, which is a bug in the caller.
    */
   write(chunk: Buffer): boolean;
   /** Resolves once the backlog is written, or the disk has refused it. Never rejects. */

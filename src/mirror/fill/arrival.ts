@@ -70,13 +70,13 @@ function receive(arrival: Arrival): Promise<void> {
     answer.body.start({
       data(chunk) {
         gate.push(chunk);
-        const mayContinue = spool.write(chunk);
         const refusal = refusalOf(arrival);
         if (refusal !== undefined) {
           answer.body.destroy();
           reject(refusal);
           return false;
         }
+        const mayContinue = spool.write(chunk);
         const { image } = gate;
         if (!isAnnounced && image !== undefined) {
           isAnnounced = true;

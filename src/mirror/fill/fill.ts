@@ -166,10 +166,10 @@ function originRequestOf(request: FillRequest, { maxBytes, signal }: FillContext
   return { key, method: "GET", path, query, headers, followsRedirects, via, cdnLoop, maxBytes, unless, signal };
 }
 
-/** If no spool can be opened, the body is destroyed. Throws draining. */
-function openSpool(spools: SpoolPool, { body, digests }: OriginAnswer): Spool {
+/** If no spool can be opened, the body is destroyed. Throws draining and not_kept. */
+function openSpool(spools: SpoolPool, { body, digests, size }: OriginAnswer): Spool {
   try {
-    return spools.open({ digests: DIGESTS.filter((name) => digests[name] !== undefined) });
+    return spools.open({ size, digests: DIGESTS.filter((name) => digests[name] !== undefined) });
   } catch (error) {
     body.destroy();
     throw error;

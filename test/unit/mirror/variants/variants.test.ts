@@ -11,7 +11,6 @@ import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
 import { createFillLimit } from "../../../../src/mirror/fill/fill-limit.ts";
-import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
 import { createVariants, type Variant, type VariantRequest } from "../../../../src/mirror/variants/variants.ts";
@@ -65,7 +64,6 @@ function lab(
     meter: { rendered() {}, failed() {} },
     mirror: {
       spools: pool,
-      transients: createTransientRoom(),
       writeBack: createWriteBack({ now, log: SILENT_LOG, meter, retryMs: [] }),
       fillLimit: createFillLimit(100),
       meter,
