@@ -3,6 +3,7 @@ import { bodyRoom } from "../../body/body-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
+import { damageOf } from "../../mirror/fill/fill-end.ts";
 import { bytesOfFetch, missStatus } from "./answer.ts";
 import type { LocatedFetch, LocatedWhole } from "./download-context.ts";
 
@@ -27,9 +28,8 @@ export async function wholeOf(located: LocatedFetch, client: () => AbortSignal):
   if (answer.kind === "finished") return whole(answer.info, answer.isStored());
   const end = await answer.reader.end();
   if (end.kind === "failed") throw end.error;
-  if (end.kind === "whole") return whole(end.info, answer.isStored());
-  // The disk has refused it, so it is not stored.
-  return end.kind === "unstored" && end.damage === undefined ? whole(end.info, false) : undefined;
+  if (!("info" in end) || damageOf(end) !== undefined) return undefined;
+  return whole(end.info, end.kind === "whole" && answer.isStored());
 }
 
 export function suspectOriginalError(): HuiyuanError {
