@@ -46,7 +46,7 @@ function requestedRange({ request }: DownloadExchange): string | undefined {
 }
 
 /** Whether the request names a version; a running fill does not know its version yet. */
-export function isForOneVersion({ request }: DownloadExchange): boolean {
+function isForOneVersion({ request }: DownloadExchange): boolean {
   const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
   return wantsVersion({ ifMatch, ifUnmodifiedSince });
 }

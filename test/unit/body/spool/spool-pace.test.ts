@@ -1,5 +1,5 @@
-// A paused origin always resumes, because it waits for nothing but a write of the disk. No reader loses a byte of a body
-// that has not failed. Readers come, leave, wait and read on in any order, while the disk lags, recovers or fails.
+// A paused origin always resumes, because it waits for nothing but a write of the disk. No reader loses a byte of a
+// body that has not failed. Readers come, leave, wait and read on in any order, while the disk lags, recovers or fails.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Spool } from "../../../../src/body/spool/spool.ts";
