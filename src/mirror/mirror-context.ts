@@ -7,7 +7,6 @@ import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import type { FillContext } from "./fill/fill.ts";
 import type { RequestTimeouts } from "./fill/reader.ts";
-import type { TransientRoom } from "./fill/transient.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createNegativeCache, type NegativeCache, type NegativeCacheRules } from "./negative-cache.ts";
@@ -34,7 +33,6 @@ export interface MirrorOptions extends Pick<FillContext, "formats">, NegativeCac
 /** The services that all mirrors of a program share. */
 export interface MirrorParts {
   readonly spools: SpoolPool;
-  readonly transients: TransientRoom;
   readonly writeBack: WriteBack;
   readonly meter: MirrorMeter;
   readonly log: Log;
@@ -66,13 +64,13 @@ export interface MirrorContext {
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, maxObjectBytes: maxBytes, formats } = options;
-  const { spools, transients, writeBack, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const { spools, writeBack, meter, log, now, ticks = () => performance.now(), signal } = parts;
   return {
     options,
     parts,
     ticks,
     viaValue: viaValueOf(parts.serverId),
-    fills: { origin, spools, transients, maxBytes, formats, meter, now, signal },
+    fills: { origin, spools, maxBytes, formats, meter, now, signal },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
     invalidate: createInvalidation({ stored, writeBack, log }),

@@ -74,13 +74,6 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return end === undefined || !("head" in end) || revalidation.isFreshAnswer(end.head) ? fill : undefined;
   }
 
-  /** As runningFor(), if the fill still has all bytes that the request will read. */
-  function joinable(id: string, request: MissRequest): Fill | undefined {
-    const fill = runningFor(id, request);
-    const isEnough = request.needsWholeBody && fill?.transient?.isUnderWay;
-    return isEnough || fill?.spool?.hasAll() !== false ? fill : undefined;
-  }
-
   /** Starts a fill and takes care of its result. */
   function start(id: string, request: MissRequest): Fill {
     const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
@@ -129,7 +122,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   async function fetchOnce(request: MissRequest): Promise<MissAnswer> {
     const id = fillId(request);
-    const running = joinable(id, request);
+    const running = runningFor(id, request);
     if (running !== undefined) return joinRunning(running, request.signal);
     refuseIfKnown(id, request);
     if (request.method === "HEAD" && headMiss === "origin") {
@@ -137,7 +130,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       if (answer !== undefined) return answer;
     }
     // Another request may have started the fill during the HEAD.
-    const begun = joinable(id, request);
+    const begun = runningFor(id, request);
     return begun === undefined ? join(start(id, request), "first", request.signal) : joinRunning(begun, request.signal);
   }
 

@@ -8,7 +8,6 @@ import { SILENT_LOG as log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
-import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
@@ -20,7 +19,6 @@ import { createSiteRegistry } from "./sites.ts";
 export function dryRunSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
   const spools = createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log });
-  const transients = createTransientRoom();
   const writeBack = createWriteBack({ now, log, meter });
   const fetches = createSemaphore(1);
   const registry = createSiteRegistry(settings, {
@@ -28,11 +26,11 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
     fetches,
     once: createMemoryOnceLedger(),
     memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
-    mirror: { spools, transients, writeBack, meter, log, now, signal, serverId: "000000000000" },
+    mirror: { spools, writeBack, meter, log, now, signal, serverId: "000000000000" },
     variants: {
       renderer: createRenderer({ renders: 1, renderMs: 1, pixels: 1, frames: 1 }),
       meter: { ...meter, rendered() {}, failed() {} },
-      ...{ writeBack, room: transients, renders: fetches, log, now, signal },
+      ...{ writeBack, room: fetches, renders: fetches, log, now, signal },
     },
     variantStore: () => ({ driver: createMemoryStore(now).bucket("variants"), async *forget() {} }),
     log,

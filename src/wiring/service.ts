@@ -13,7 +13,6 @@ import { readVersion } from "../core/version.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
-import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
 import { roomToWait } from "../mirror/storing/pending-room.ts";
@@ -103,19 +102,18 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
 
   try {
     const serverId = await readServerId(settings.data);
-    const transients = createTransientRoom();
     const { signal } = stopping;
     const sites = createSiteRegistry(settings, {
       store,
       fetches,
       once: stores.once,
       memoryCache,
-      mirror: { spools, transients, writeBack, meter: metrics.mirror, log, now, serverId, signal },
+      mirror: { spools, writeBack, meter: metrics.mirror, log, now, serverId, signal },
       variants: {
         renderer,
         meter: metrics.variants,
         writeBack: variantWriteBack,
-        room: createTransientRoom(),
+        room: createSemaphore(VARIANT_ROOM_BYTES),
         renders,
         log,
         now,
@@ -219,6 +217,8 @@ function together(one: Backlog, other: Backlog): Backlog {
 /** Effectively no limit, because the renderer's own queue is shorter. */
 const MAX_RENDERS = 100_000;
 const MAX_VARIANTS_QUEUED = 256;
+/** Results of renders whose writes are pending, together. */
+const VARIANT_ROOM_BYTES = 67_108_864;
 /**
  * Pending writes wait to share one commit. A crash may lose them: images are fetched again, variants rendered again.
  */

@@ -9,7 +9,6 @@ import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";
 import type { MissAnswer } from "../../src/mirror/fill/reader.ts";
-import { createTransientRoom } from "../../src/mirror/fill/transient.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror } from "../../src/mirror/mirror.ts";
 import type { MirrorOptions } from "../../src/mirror/mirror-context.ts";
@@ -72,10 +71,14 @@ export interface MirrorLabOptions {
   readonly origins: readonly Origin[];
   readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origin">>;
   readonly fills?: number;
-  readonly transientBytes?: number;
   readonly retryMs?: readonly number[];
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
-  readonly pool?: { readonly memoryBytes?: number; readonly perSpoolBytes?: number; readonly disk?: Partial<Disk> };
+  readonly pool?: {
+    readonly memoryBytes?: number;
+    readonly perSpoolBytes?: number;
+    readonly maxTransientBytes?: number;
+    readonly disk?: Partial<Disk>;
+  };
 }
 
 export interface AskOptions {
@@ -146,7 +149,6 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     },
     {
       spools: pool,
-      transients: createTransientRoom(options.transientBytes),
       writeBack,
       meter,
       log: SILENT_LOG,

@@ -7,7 +7,6 @@ import type { DownloadExchange } from "../request/exchange.ts";
 import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
 import type { Sites } from "../request/site.ts";
 import { answerObject } from "../response/answer.ts";
-import { isForOneVersion } from "../response/answer-filling.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
 import { preflightHeaders } from "../response/cors.ts";
 import { admit, siteOf } from "./admit.ts";
@@ -26,7 +25,7 @@ import {
 import { freshLife } from "./freshness.ts";
 import { type Doubt, locate, NO_DOUBT } from "./locate.ts";
 import { transform } from "./transform.ts";
-import { isTransientGone, wholeOf } from "./whole-original.ts";
+import { wholeOf } from "./whole-original.ts";
 
 /** Undefined: answered in this turn of the event loop. Throws or rejects with an error that has no answer yet. */
 export function serveDownload(exchange: DownloadExchange, sites: Sites): void | Promise<void> {
@@ -101,7 +100,7 @@ function variantInMemory(
   return object && { object, life: fresh?.life };
 }
 
-/** Rounds of one download: its object may be replaced, damaged or used up while it is read. */
+/** Rounds of one download: its object may be replaced or damaged while it is read. */
 const MAX_ROUNDS = 3;
 /** A look-up turns out wrong when the object is read; the next one finds the object that is there now, or none. */
 const RETRYABLE: ReadonlySet<string> = new Set(["original_replaced", "store_corrupt"]);
@@ -115,7 +114,7 @@ async function walk(context: DownloadContext): Promise<void> {
     } catch (error) {
       if (!(error instanceof HuiyuanError) || round === MAX_ROUNDS || context.exchange.response.headersSent)
         throw error;
-      const isGone = RETRYABLE.has(error.code) || isTransientGone(error);
+      const isGone = RETRYABLE.has(error.code);
       const isUnreadable = error.code === "store_failed" && !doubt.isUnreadable;
       if (!isGone && !isUnreadable) throw error;
       const isLast = round + 1 === MAX_ROUNDS && error.code === "original_replaced";
@@ -173,7 +172,6 @@ function requestOf(context: DownloadContext, processing: ProcessingRequest | und
     cdnLoop,
     cancellation: () => clientOf(exchange),
     processing,
-    isForOneVersion: isForOneVersion(exchange),
     isExtra: false,
   };
 }

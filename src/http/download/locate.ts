@@ -204,11 +204,10 @@ function revalidateFirst(request: LocateRequest, object: StoredObject, route: Ro
 
 /** The mirror's request for this download. */
 function missRequestOf(
-  { url, processing, isExtra, isForOneVersion, via, cdnLoop, cancellation }: LocateRequest,
+  { url, processing, isExtra, via, cdnLoop, cancellation }: LocateRequest,
   { key, isStored, path, query, headers, followsRedirects }: OriginRequest,
   { epoch, certainty }: Absence,
 ): MissRequest {
-  const isPart = processing !== undefined || isExtra;
   // Each field by name: a spread plus further fields costs V8 microseconds and kilobytes on every miss.
   return {
     key,
@@ -218,8 +217,7 @@ function missRequestOf(
     headers,
     followsRedirects,
     epoch,
-    method: isPart ? "GET" : url.method,
-    needsWholeBody: isPart || isForOneVersion,
+    method: processing === undefined && !isExtra ? url.method : "GET",
     via,
     cdnLoop,
     signal: cancellation(),

@@ -107,7 +107,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   }
 }
 
-const EXTRA = { processing: undefined, isForOneVersion: false, isExtra: true } as const;
+const EXTRA = { processing: undefined, isExtra: true } as const;
 
 /**
  * The rights that the watermark's own token gives. Undefined if its URL has no token of its own or needs none. Throws

@@ -20,8 +20,8 @@ export interface FillHead {
  * The end of a fill.
  * `whole`: the body is complete and proven.
  * `suspect`: the body is complete, but its structure or its declared hash is wrong.
- * `unstored`: the body is complete, but the spool could not keep it; `info` is its description, `damage` as in
- * `suspect`.
+ * `unstored`: the body is complete, but the disk refused it, so that some of it is in memory only; `info` is its
+ * description, `damage` as in `suspect`.
  * `absent`: the origin has no such object.
  * `current`: the origin confirmed the version that `unless` named (304).
  * `failed`: no usable body arrived.

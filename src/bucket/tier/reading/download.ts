@@ -70,7 +70,9 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     try {
       await fill(spool, body, { sha256, size: info.size });
     } catch (error) {
-      const failure = unreadable(info, asHuiyuanError(error).message, error);
+      const { end } = spool;
+      // If the spool has failed, this disk and memory have no room, and nothing is wrong with the store.
+      const failure = end?.kind === "failed" ? end.error : unreadable(info, asHuiyuanError(error).message, error);
       spool.fail(failure);
       throw failure;
     }
@@ -81,7 +83,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
       onDamaged(info, version);
       throw failure;
     }
-    // If the disk cannot store the body, readers still get it.
+    // If the disk refuses the body, readers still get it from memory.
     await spool.finish().then(
       (whole) => storeCopy(info, whole, readAt),
       () => undefined,
@@ -111,7 +113,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     const download = await share(info, version);
     if (download === undefined) return undefined;
     download.spool.hold();
-    return spoolReader(info, download, () => large.open(info, version));
+    return spoolReader(info, download);
   }
 
   return {
@@ -148,24 +150,12 @@ async function fill(
   }
 }
 
-/** `openRanges`: for bytes that the spool has dropped, as it does if the disk cannot take them. */
-function spoolReader(info: ObjectInfo, { spool, verified }: Download, openRanges: () => ObjectReader): ObjectReader {
+function spoolReader(info: ObjectInfo, { spool, verified }: Download): ObjectReader {
   let isOpen = true;
-  let ranges: ObjectReader | undefined;
-
-  /** The spool must not wait for this reader meanwhile, because the reader waits for the whole body. */
-  async function untilVerified(): Promise<void> {
-    const stopWaiting = spool.awaitEnd();
-    await withReadDeadline(info.key, verified).finally(stopWaiting);
-  }
-
+  const untilVerified = () => withReadDeadline(info.key, verified);
   return {
     async read(start, end) {
       if (info.size <= VERIFIED_FIRST_BYTES || end === info.size - 1) await untilVerified();
-      if (spool.end?.kind === "unstored" && spool.peek(start) === undefined) {
-        ranges ??= openRanges();
-        return ranges.read(start, end);
-      }
       const chunks: Buffer[] = [];
       for (let offset = start; offset <= end; ) {
         const chunk = (await spool.read(offset, NEVER))?.subarray(0, end + 1 - offset);

@@ -29,7 +29,7 @@ export async function describeForeign(
   const body = await remote.get(key, version);
   if (body === undefined) return undefined;
   const gate = createGate();
-  const spool = spools.open();
+  const spool = spools.open({ failsWithDisk: true });
   try {
     for await (const chunk of body) {
       gate.push(chunk);

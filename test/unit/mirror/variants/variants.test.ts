@@ -10,7 +10,6 @@ import { type Log, SILENT_LOG } from "../../../../src/core/log.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
-import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { readAll } from "../../../../src/mirror/stored/stored-bytes.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
@@ -72,7 +71,7 @@ function lab(renderer: FakeRenderer, options: LabOptions = {}) {
       renderer,
       meter: { ...meter, rendered() {}, failed() {} },
       writeBack: createWriteBack({ now, log, meter, retryMs: [] }),
-      room: createTransientRoom(room),
+      room: createSemaphore(room ?? 67_108_864),
       renders,
       log,
       now,

@@ -9,7 +9,12 @@ const PIECE_BYTES = 65_536;
 afterEach(() => vi.useRealTimers());
 
 /** All chunks but the first wait for `rest`. */
-function lab(bytes: Buffer, disk = {}, rest: Promise<void> = Promise.resolve(), maxKeptBytes = 10_000_000) {
+function lab(
+  bytes: Buffer,
+  { disk, maxTransientBytes }: Parameters<typeof testPool>[0] = {},
+  rest: Promise<void> = Promise.resolve(),
+  maxKeptBytes = 10_000_000,
+) {
   async function* pieces() {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       yield bytes.subarray(at, at + PIECE_BYTES);
@@ -18,6 +23,7 @@ function lab(bytes: Buffer, disk = {}, rest: Promise<void> = Promise.resolve(), 
     }
   }
   const asked: string[] = [];
+  const damaged: string[] = [];
   const get: RemoteBucket["get"] = async () => {
     asked.push("whole");
     return pieces();
@@ -26,19 +32,19 @@ function lab(bytes: Buffer, disk = {}, rest: Promise<void> = Promise.resolve(), 
     asked.push("range");
     return bytes.subarray(start, end + 1);
   };
-  const pool = testPool({ disk });
+  const pool = testPool({ ...(disk && { disk }), ...(maxTransientBytes && { maxTransientBytes }) });
   const downloads = createDownloads({
     remote: { get, getRange } as unknown as RemoteBucket, // no other method is called
     spools: pool,
     maxCopyBytes: () => maxKeptBytes,
     moment: () => 0,
     storeCopy: async () => undefined,
-    onDamaged() {},
+    onDamaged: ({ key }) => void damaged.push(key),
   });
-  return { downloads, pool, asked, info: infoOf("a.jpg", wholeBody(bytes)) };
+  return { downloads, pool, asked, damaged, info: infoOf("a.jpg", wholeBody(bytes)) };
 }
 
-const FULL = { open: () => Promise.reject(diskError("ENOSPC")) };
+const FULL = { disk: { open: () => Promise.reject(diskError("ENOSPC")) } };
 
 test.each([300_000, 1_500_000, 3_500_000])("open() and downloadWhole() read %i bytes on a full disk", async (size) => {
   const bytes = randomBytes(size);
@@ -53,6 +59,14 @@ test.each([300_000, 1_500_000, 3_500_000])("open() and downloadWhole() read %i b
   expect((await part?.read(70_000, 79_999))?.equals(bytes.subarray(70_000, 80_000))).toBe(true);
   part?.close();
   await expect.poll(() => pool.usage.spools).toBe(0);
+});
+
+test("a download that neither a full disk nor memory has room for is not_kept, and not taken for damaged", async () => {
+  const bytes = randomBytes(3_500_000);
+  const { downloads, info, pool, damaged } = lab(bytes, { ...FULL, maxTransientBytes: 1_000_000 });
+  await expect(downloads.downloadWhole(info, "1")).rejects.toMatchObject({ code: "not_kept", retryAfterSeconds: 1 });
+  await expect.poll(() => pool.usage).toEqual({ spools: 0, bytes: 0 });
+  expect(damaged).toEqual([]);
 });
 
 test("downloadWhole() reads the object with one request on a working disk", async () => {
