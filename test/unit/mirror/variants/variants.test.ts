@@ -180,7 +180,7 @@ test("get() continues to serve if the disk accepts nothing", async () => {
 
 test("while too many results wait to be written, the next one is kept in memory only", async () => {
   const renderer = fakeRenderer(() => small);
-  const { variants, keys, meter } = lab(renderer, { room: 10 });
+  const { variants, keys, meter } = lab(renderer, { room: 0 });
   for (let time = 0; time < 2; time += 1) {
     expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
     await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");
