@@ -14,7 +14,6 @@ import {
   refuseHeavy,
   type SourceLimits,
   scanSource,
-  weighedFacts,
 } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
 import type { Recipe } from "./grammar/recipe.ts";
@@ -154,9 +153,8 @@ export function createRenderer(options: RendererOptions): Renderer {
   ): Promise<Rendered | Larger> {
     const bytes = await load();
     const facts = await yieldingScan(scanSource(bytes, limits, known));
-    const weighed = await yieldingScan(weighedFacts(facts, bytes));
     const watermarks = await loadWatermarks(recipe, loadImage);
-    const weight = bytesToRender(weighed, recipe, watermarks.facts) + bytesToHold(bytes.length);
+    const weight = bytesToRender(facts, recipe, watermarks.facts) + bytesToHold(bytes.length);
     const allBytes = PROCESS_BYTES + weight;
     if (!(await slot.reserve(allBytes, signal))) return { allBytes };
     if (signal.aborted) throw signal.reason;
