@@ -116,8 +116,7 @@ const DEFAULTS = {
 
 /** A start usually takes 150 ms; on a busy machine it takes longer without hanging. */
 const START_MS = 10_000;
-const IDLE_MS = 30_000;
-const LAST_IDLE_MS = 600_000;
+const IDLE_MS = 300_000;
 
 /** Larger files are verified one at a time, because a process holds the file and its decoded rows. */
 const LARGE_VERIFY_BYTES = 2 * 1024 * 1024;
@@ -144,7 +143,6 @@ export function createRenderer(options: RendererOptions): Renderer {
     maxResidentBytes: residentBytes,
     maxTotalBytes: maxBytes,
     idleMs: IDLE_MS,
-    lastIdleMs: LAST_IDLE_MS,
   });
 
   async function renderNow(
