@@ -82,22 +82,19 @@ const COEFFICIENT_BYTES = 2;
 
 function readFrame({ frame, scanned }: Found): Pick<JpegHead, "isGrey" | "coefficientBytes"> {
   if (frame === undefined || scanned === undefined) return { isGrey: false, coefficientBytes: 0 };
-  const isGrey = frame.bytes[COMPONENTS_AT] === 1;
-  return { isGrey, coefficientBytes: coefficientBytesOf(frame, scanned) };
-}
-
-function coefficientBytesOf({ marker, bytes }: NonNullable<Found["frame"]>, scanned: number): number {
+  const { marker, bytes } = frame;
   const components = bytes[COMPONENTS_AT] ?? 0;
+  const isGrey = components === 1;
   // For any coding, markers of progressive frames are SOF2, 6, 10 and 14 (T.81 B.1.1.3).
   const isProgressive = (marker & 3) === 2;
-  if (!isProgressive && scanned >= components) return 0;
+  if (!isProgressive && scanned >= components) return { isGrey, coefficientBytes: 0 };
   let [samples, across, down] = [0, 1, 1];
   for (let index = 0; index < components; index += 1) {
     const factors = bytes[FIRST_COMPONENT_AT + index * COMPONENT_BYTES + 1] ?? 0x11;
     samples += (factors >> 4) * (factors & 15);
     [across, down] = [Math.max(across, factors >> 4), Math.max(down, factors & 15)];
   }
-  return (COEFFICIENT_BYTES * samples) / (across * down);
+  return { isGrey, coefficientBytes: (COEFFICIENT_BYTES * samples) / (across * down) };
 }
 
 /** Quality from a table segment. Only the first table counts, because luminance comes first. */
