@@ -82,8 +82,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       { id, key, isStored, epoch, requestedAt, path, query, headers, followsRedirects, via, cdnLoop },
       context.fills,
     );
+    const fetch = stored.pendingWrites.begin(key);
     const settle = async () => {
-      await effects.settle(fill, await fill.done, requestedAt);
+      await effects.settle(fill, await fill.done, fetch);
+      stored.pendingWrites.end(fetch);
       if (fills.get(id)?.fill === fill) fills.delete(id);
     };
     fills.set(id, { fill, whenStored: settle() });

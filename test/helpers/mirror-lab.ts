@@ -126,8 +126,10 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const now = () => clock.now + clock.setMs;
   const ticks = () => clock.now;
   const { over, retryMs = [1, 1] } = options;
-  const hooks: StoredHooks = { waitForTries: (key) => writeBack.waitForTries(BUCKET_ID, key) };
-  const { stored, memoryCache, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
+  const { stored, memoryCache, driver } = storedLab({
+    now,
+    ...(over === undefined ? {} : { over }),
+  });
   const pool = testPool(options.pool);
   const meter = countingMeter();
   const fetches = createSemaphore(options.fills ?? 100);
