@@ -47,6 +47,8 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   freshnessOf(object: StoredObject): Freshness;
   /** Whether a pending image is young enough to be served after the origin has failed. */
   mayServeStale(image: ServableWrite): boolean;
+  /** The pending image of a key, if it may be served without a request to the origin. */
+  freshPending(at: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined;
   /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
   begin(object: StoredObject, request: RevalidationRequest): void;
   /**
@@ -199,6 +201,10 @@ export function createRevalidation(context: MirrorContext): Revalidation {
       return freshness === "stale" && successorOf(object) !== undefined ? "revalidate-first" : freshness;
     },
     mayServeStale,
+    freshPending(at) {
+      const write = stored.pendingWrites.newest(at);
+      return write !== undefined && freshnessOfPending(write) === "fresh" ? write : undefined;
+    },
     begin(object, request) {
       if (inBackground >= maxInBackground || isUnderWay(object) || known(object, true) !== undefined) return;
       inBackground += 1;
