@@ -12,8 +12,6 @@ import type { MirrorMeter } from "./meter.ts";
 import { createNegativeCache, type NegativeCache, type NegativeCacheRules } from "./negative-cache.ts";
 import { isStorable, type PolicyRules } from "./policy.ts";
 import type { Stored } from "./stored/stored.ts";
-import { createInvalidation } from "./storing/invalidate.ts";
-import type { Invalidation } from "./storing/pending-writes.ts";
 import type { WriteBack } from "./storing/write-back.ts";
 
 /** The bucket, the origin and the settings of one mirror. */
@@ -56,15 +54,13 @@ export interface MirrorContext {
   readonly fills: FillContext;
   readonly negativeCache: NegativeCache;
   readonly failures: FailureLog;
-  /** Gives up the pending writes of a key that the origin has withdrawn. Never throws. */
-  readonly invalidate: (invalidation: Invalidation) => void;
   /** Whether the origin allows to store its answer. */
   readonly isStorable: (answer: OriginAnswer) => boolean;
 }
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, maxObjectBytes: maxBytes, formats } = options;
-  const { spools, writeBack, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const { spools, meter, log, now, ticks = () => performance.now(), signal } = parts;
   return {
     options,
     parts,
@@ -73,7 +69,6 @@ export function createMirrorContext(options: MirrorOptions, parts: MirrorParts):
     fills: { origin, spools, maxBytes, formats, meter, now, signal },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
-    invalidate: createInvalidation({ stored, writeBack, log }),
     isStorable: (answer) => isStorable(answer, options),
   };
 }

@@ -15,7 +15,6 @@ import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
-import { roomToWait } from "../mirror/storing/pending-room.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import { createKnownMd5 } from "../upload/known-md5.ts";
@@ -126,19 +125,9 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     });
     registry = sites;
     accounts.apply(settings);
-    const { adopting, removed } = await adoptSpoolFiles({
-      dir: stores.spoolDir,
-      storedOf: sites.storedOf,
-      log,
-      maxLeftBytes: () => roomToWait(spools.room()),
-    });
-    void adopting.then((adopted) => {
-      if (adopted + removed > 0)
-        log.info(
-          { adopted, removed },
-          "recovered whole images that the last run had not stored, and removed unfinished files",
-        );
-    });
+    const { adopted, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: sites.storedOf, writeBack });
+    const recovered = "recovered whole images that the last run had not stored, and removed unfinished files";
+    if (adopted + removed > 0) log.info({ adopted, removed }, recovered);
     const folder = createSliceFolder(join(settings.data, "slices"));
     slices = await openSlices({ folder, freeSpace: stores.freeSpace, log, now });
     let { objectSize } = settings.limits;

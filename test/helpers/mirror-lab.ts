@@ -73,6 +73,8 @@ export interface MirrorLabOptions {
   readonly fills?: number;
   readonly retryMs?: readonly number[];
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
+  /** Another mirror of the same bucket. */
+  readonly beside?: StoredLab;
   readonly pool?: {
     readonly memoryBytes?: number;
     readonly perSpoolBytes?: number;
@@ -126,8 +128,8 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const now = () => clock.now + clock.setMs;
   const ticks = () => clock.now;
   const { over, retryMs = [1, 1] } = options;
-  const hooks: StoredHooks = { waitForTries: (key) => writeBack.waitForTries(BUCKET_ID, key) };
-  const { stored, memoryCache, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
+  const bucket = options.beside ?? storedLab({ now, ...(over === undefined ? {} : { over }) });
+  const { stored, memoryCache, driver } = bucket;
   const pool = testPool(options.pool);
   const meter = countingMeter();
   const fetches = createSemaphore(options.fills ?? 100);
