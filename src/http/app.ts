@@ -29,9 +29,9 @@ export interface DownloadAppOptions {
   readonly readiness: () => Promise<Readiness>;
   readonly nextRequestId: () => string;
   readonly log: Log;
-  /** Called once a download, after its answer was decided and its head written. */
+  /** Called once for each download, after its answer was decided and its head written. */
   readonly answered: (exchange: DownloadExchange) => void;
-  /** Called once a call of the REST API, after its answer was sent. */
+  /** Called once for each call of the REST API, after its answer was sent. */
   readonly called: (call: AnsweredCall) => void;
 }
 
@@ -43,7 +43,7 @@ export interface DownloadApp {
 }
 
 /** `incoming` and `outgoing` are node's. The running download or call is kept for onError. */
-type Bindings = HttpBindings & { exchange?: DownloadExchange; call?: CallExchange };
+type Bindings = HttpBindings & { exchange?: DownloadExchange | undefined; call?: CallExchange | undefined };
 
 /** The time limit for a body that no handler needs. Milliseconds. */
 const BODY_MS = 30_000;
@@ -69,15 +69,21 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
   });
   // `/photos/v1/…` and `/photos/v2/…` on every Host that is no configured domain.
   app.all("/photos/*", async ({ env }) => {
-    env.call = beginCall(env.incoming, env.outgoing, nextRequestId());
-    called(finishCall(env.call, await serveCall(env.call, restApi)));
+    const call = beginCall(env.incoming, env.outgoing, nextRequestId());
+    env.call = call;
+    const finished = finishCall(call, await serveCall(call, restApi));
+    // From here on an error cannot become an answer.
+    env.call = undefined;
+    called(finished);
     return RESPONSE_ALREADY_SENT;
   });
   // All other requests.
   app.all("/download", async ({ env }) => {
-    env.exchange ??= beginDownload(env);
-    await serveDownload(env.exchange, sites());
-    answered(env.exchange);
+    const exchange = env.exchange ?? beginDownload(env);
+    env.exchange = exchange;
+    await serveDownload(exchange, sites());
+    env.exchange = undefined;
+    answered(exchange);
     return RESPONSE_ALREADY_SENT;
   });
   app.onError((thrown, { env }) => {

@@ -121,6 +121,7 @@ export function createBatchWorker<Table extends OperationTable<Table>>(
   /** When an operation last entered an empty queue. By performance.now(). */
   let queuedSince = 0;
   let refusal: HuiyuanError | undefined;
+  let closing: Promise<void> | undefined;
   let becameIdle: (() => void) | undefined;
 
   function schedule(): void {
@@ -209,6 +210,14 @@ export function createBatchWorker<Table extends OperationTable<Table>>(
   // Not every starter waits for it.
   ready.catch(() => undefined);
 
+  async function closeThread(): Promise<void> {
+    refusal ??= new HuiyuanError("store_failed", `${failure}: it is closed`);
+    schedule();
+    if (queued.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
+    worker.postMessage({ kind: "close" } satisfies ToThread<Operation>);
+    await ended;
+  }
+
   return {
     ready,
     submit(name, request, body) {
@@ -225,12 +234,9 @@ export function createBatchWorker<Table extends OperationTable<Table>>(
         schedule();
       });
     },
-    async close() {
-      refusal ??= new HuiyuanError("store_failed", `${failure}: it is closed`);
-      schedule();
-      if (queued.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
-      worker.postMessage({ kind: "close" } satisfies ToThread<Operation>);
-      await ended;
+    close() {
+      closing ??= closeThread();
+      return closing;
     },
   };
 }

@@ -101,7 +101,10 @@ export async function joinFill(
     const head = await reader.head();
     if (head === undefined) throw absent(fill.key);
     head.spool.hold();
+    let isReleased = false;
     const release = () => {
+      if (isReleased) return;
+      isReleased = true;
       reader.close();
       head.spool.release();
     };

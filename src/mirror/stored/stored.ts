@@ -122,7 +122,8 @@ export function createStored(
 
   async function findOnce(key: Key): Promise<Found | NoObject | "retry"> {
     const moment = memoryCache.generation;
-    const entry = await lookup(key);
+    // Not lookup(): variants would push the notes of originals out.
+    const entry = await lookupVisible(key);
     if (entry.state !== "object") return entry;
     try {
       return (await open(entry, moment)) ?? "retry";

@@ -29,7 +29,8 @@ export interface Budget {
    * most `waitMs`.
    */
   enter(traffic: Traffic, signal: AbortSignal, waitMs: number): Promise<void> | undefined;
-  leave(): void;
+  /** `isUnused`: no request was sent after all. */
+  leave(isUnused?: boolean): void;
   /** The origin responded 429 or 503 with a Retry-After of this many seconds; at most five minutes are obeyed. */
   pause(status: number, seconds: number): void;
   /** `pausedMs`: the rest of the pause. */
@@ -150,8 +151,9 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
         return Promise.reject(overloaded(`${queues.client.size} requests wait`));
       return wait(traffic, signal, waitMs);
     },
-    leave() {
+    leave(isUnused = false) {
       running -= 1;
+      if (isUnused) tokens?.giveBack();
       admitWaiting();
     },
     pause(status, seconds) {
@@ -196,6 +198,10 @@ export function createTokenBucket(perSecond: number, startedAt: number) {
     take(now: number): void {
       refill(now);
       tokens -= 1;
+    },
+    /** A token that was taken for nothing. */
+    giveBack() {
+      tokens = Math.min(size, tokens + 1);
     },
   };
 }
