@@ -1,4 +1,4 @@
-// Reads the few XML documents of S3 that are needed: error codes, listing pages, multipart upload ids, results.
+// Reads the few XML documents of S3 that are needed: error codes, listing pages, results of copies.
 // They are flat and machine-made, so regular expressions do; an element that does not match counts as missing. Pure.
 
 /** `<Code>` of an error document; undefined if the text is no error document. */
@@ -10,7 +10,7 @@ export function errorCode(xml: string): string | undefined {
  * Whether the document confirms that S3 carried out the request. An error document after a 200 and a proxy's page do
  * not.
  */
-export function isResult(xml: string, name: "CompleteMultipartUploadResult" | "CopyObjectResult" | "ListBucketResult") {
+export function isResult(xml: string, name: "CopyObjectResult" | "ListBucketResult"): boolean {
   return new RegExp(`<(?:[\\w.-]+:)?${name}[\\s/>]`).test(xml);
 }
 
@@ -34,11 +34,6 @@ export function listPage(xml: string): { readonly names: readonly ListedName[]; 
     };
   });
   return { names, isTruncated: element(xml, "IsTruncated") === "true" };
-}
-
-/** The id of a multipart upload that S3 has begun. */
-export function uploadId(xml: string): string | undefined {
-  return element(xml, "UploadId");
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };

@@ -14,7 +14,6 @@ import type { Capabilities } from "./capability-probe.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
 import { createS3Listing } from "./listing.ts";
-import { putInParts } from "./multipart.ts";
 import { unexpectedStatus } from "./refusals.ts";
 import { tombstoneBody } from "./tombstone.ts";
 
@@ -24,8 +23,6 @@ export interface S3BucketParts {
   readonly capabilities: () => Promise<Capabilities>;
   /** Name of the S3 bucket, for copies. */
   readonly s3Bucket: string;
-  /** Larger objects are put in parts. Bytes. */
-  readonly partsAboveBytes: number;
 }
 
 const HEAD_TIMEOUT_MS = 2_000;
@@ -39,13 +36,7 @@ const COPY_TIMEOUT_MS = 35_000;
 /** Takes the place of a removed object. It has expired by any server's clock. */
 const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
 
-export function createS3Bucket({
-  client,
-  names,
-  capabilities,
-  s3Bucket,
-  partsAboveBytes,
-}: S3BucketParts): RemoteBucket {
+export function createS3Bucket({ client, names, capabilities, s3Bucket }: S3BucketParts): RemoteBucket {
   const longKey = (key: Key) => (names.isLong(key) ? key : undefined);
 
   async function head(key: Key): Promise<RemoteEntry> {
@@ -113,10 +104,6 @@ export function createS3Bucket({
     const wanted = await conditionHeaders(key, condition);
     if (wanted === undefined) return false;
     const headers = describe(info, { isStale, key: longKey(key) });
-    if (source.size > partsAboveBytes) {
-      const parts = { name, headers, condition: wanted, isConditionMet: () => isConditionMet(key, condition) };
-      return putInParts(client, source, parts);
-    }
     const reply = await client.send({
       method: "PUT",
       name,
@@ -187,7 +174,7 @@ export function createS3Bucket({
       });
       if (reply.status === 404 || reply.status === 412) return false;
       if (reply.status >= 300) throw unexpectedStatus("copy to", name, reply.status);
-      // As with a multipart upload, a copy may fail after its 200.
+      // A copy may fail after its 200.
       const result = await client.text(reply);
       if (!isResult(result, "CopyObjectResult")) throw unexpectedStatus("copy to", name, reply.status);
       return true;

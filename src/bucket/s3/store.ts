@@ -22,11 +22,8 @@ export interface S3StoreOptions extends S3Access {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Larger objects are put in parts. Bytes. */
-  readonly partsAboveBytes?: number;
 }
 
-const PARTS_ABOVE_BYTES = 67_108_864;
 const CHECK_TIMEOUT_MS = 5_000;
 /** The start waits this long for the capability probe, which then continues in the background. */
 const START_PROBE_WAIT_MS = 3_000;
@@ -39,7 +36,7 @@ const PUT_PROBE_WAIT_MS = 8_000;
  * too.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
-  const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
+  const { prefix, log, bucket: s3Bucket } = options;
   // This S3 may send no request ids, and no probe may have shown that yet.
   const { url, region, accessKeyId, secretAccessKey, call, now } = options;
   const client = createS3Client({
@@ -95,13 +92,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     bucket(id) {
       const known =
         buckets.get(id) ??
-        createS3Bucket({
-          client,
-          names: objectNames(prefix, id),
-          capabilities: capabilitiesInTime,
-          s3Bucket,
-          partsAboveBytes,
-        });
+        createS3Bucket({ client, names: objectNames(prefix, id), capabilities: capabilitiesInTime, s3Bucket });
       buckets.set(id, known);
       return known;
     },

@@ -1,9 +1,6 @@
 // Incomplete or wrong responses, from S3 or from a proxy in front of it.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
-import { createS3Client, type S3Client } from "../../../../src/bucket/s3/client.ts";
-import type { HttpCall } from "../../../../src/bucket/s3/http-call.ts";
-import { putInParts } from "../../../../src/bucket/s3/multipart.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { openTestS3 } from "../../../helpers/s3-store.ts";
@@ -25,33 +22,6 @@ afterEach(async () => {
   await store.close();
   await s3.close();
 });
-
-const BEGUN = "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>";
-
-/** A client of an S3 that answers every request with 200 and the given document. */
-function clientOf(replyTo: (call: HttpCall) => { readonly xml: string; readonly etag?: string }) {
-  return createS3Client({
-    url: "http://127.0.0.1:1/b",
-    region: "test",
-    accessKeyId: "key",
-    secretAccessKey: "secret",
-    call: async (call) => {
-      const { xml, etag } = replyTo(call);
-      const body = async function* () {
-        yield Buffer.from(xml);
-      };
-      return { status: 200, header: (name) => (name === "etag" ? etag : undefined), body: body() };
-    },
-    log: SILENT_LOG,
-    now: Date.now,
-  });
-}
-
-function putOneInParts(client: S3Client): Promise<boolean> {
-  const { size, hashes } = wholeBody(Buffer.from("one"));
-  const source = { size, hashes, read: async () => Buffer.from("one") };
-  return putInParts(client, source, { name: "a.jpg", headers: {}, condition: {}, isConditionMet: async () => true });
-}
 
 async function put(text: string): Promise<boolean> {
   const body = wholeBody(Buffer.from(text));
@@ -117,21 +87,6 @@ test("head() throws without an ETag, because no condition could be made of it", 
     code: "store_failed",
     message: expect.stringContaining("no ETag"),
   });
-});
-
-test("putInParts() throws and aborts the upload if a part has no ETag", async () => {
-  const asked: string[] = [];
-  const replyTo = ({ method, target }: HttpCall) => {
-    asked.push(`${method} ${target.replace(/^.*\?/, "")}`);
-    return { xml: target.endsWith("uploads=") ? BEGUN : "" };
-  };
-  const client = clientOf(replyTo);
-  await expect(putOneInParts(client)).rejects.toMatchObject({
-    code: "store_failed",
-    message: expect.stringContaining("no ETag"),
-  });
-  expect(asked).toEqual(["POST uploads=", "PUT partNumber=1&uploadId=7", "DELETE uploadId=7"]);
-  client.close();
 });
 
 describe("a page of a proxy with status 200", () => {
@@ -226,19 +181,4 @@ test("any 404 means absent if S3 sends no request ids", async () => {
   expect(await bucket.head(A)).toEqual({ state: "absent" });
   s3.failure = () => ({ page: 404 });
   expect(await bucket.head(A)).toEqual({ state: "absent" });
-});
-
-test.each([
-  ["a page", "<html>maintenance</html>", false],
-  ["an error", "<Error><Code>InternalError</Code></Error>", false],
-  ["the result", "<CompleteMultipartUploadResult><Key>a</Key></CompleteMultipartUploadResult>", true],
-  ["one in a namespace", '\n \n<?xml version="1.0"?>\n<s:CompleteMultipartUploadResult xmlns:s="http://s3">', true],
-])("putInParts() succeeds only if the completion returns its result document: %s", async (_what, xml, isJoined) => {
-  const client = clientOf(({ method, target }) => {
-    if (target.endsWith("uploads=")) return { xml: BEGUN };
-    return method === "POST" ? { xml } : { xml: "", etag: '"1"' };
-  });
-  if (isJoined) expect(await putOneInParts(client)).toBe(true);
-  else await expect(putOneInParts(client)).rejects.toMatchObject({ code: "store_failed" });
-  client.close();
 });
