@@ -58,7 +58,8 @@ describe("S3 bucket", needs("ceph"), () => {
   }
 
   const KEYS = ["a.jpg", "回源/图 片.jpg", "a+b%20c&d=e?f#g.jpg", "a//b/", "~!'()*@,;:$\\.jpg", "🌄"];
-  KEYS.push("长".repeat(341), `${"s".repeat(300)}/${"t".repeat(723)}`, ".huiyuan-long/x");
+  // The longest that fits behind `images/10001234/b1/`.
+  KEYS.push(`长${"s".repeat(990)}`);
   test.each(KEYS)("put() and get() store and return the key %j", async (key) => {
     newBucket();
     const bytes = randomBytes(1_000);
@@ -191,9 +192,9 @@ describe("S3 bucket", needs("ceph"), () => {
     expect(await bucket.head(toKey("b.jpg"))).toMatchObject({ info: to, isStale: true });
   });
 
-  test("list() orders keys by UTF-8 bytes over pages of any size, including long keys", async () => {
+  test("list() orders keys by UTF-8 bytes over pages of any size", async () => {
     newBucket();
-    const keys = ["a", "a!", "a b", "a+b", "a/～", "a/🌄", "b", `b${"長".repeat(340)}`, "é", "～", "🌄"];
+    const keys = ["a", "a!", "a b", "a+b", "a/～", "a/🌄", "b", `b${"長".repeat(330)}`, "é", "～", "🌄"];
     for (const key of keys) await put(key, Buffer.from("one"));
     await bucket.putTombstone(toKey("a0"), { deletedAt: 1, reason: "" }, ABSENT);
     const sorted = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));

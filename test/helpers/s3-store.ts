@@ -19,6 +19,7 @@ export interface S3StoreOptions {
   /** The S3 bucket, which must exist. */
   readonly bucket: string;
   readonly prefix?: string;
+  readonly bucketIds?: readonly string[];
   readonly log?: Log;
 }
 
@@ -29,7 +30,7 @@ export function bucketName(): string {
 
 /** Opens the store; `close` also ends its connections. */
 export async function openTestS3(place: S3Place, options: S3StoreOptions): Promise<RemoteStore> {
-  const { bucket, prefix = "", log = SILENT_LOG } = options;
+  const { bucket, prefix = "", bucketIds = [], log = SILENT_LOG } = options;
   const { url, ...rest } = place;
   const caller = createCaller({
     url,
@@ -44,6 +45,7 @@ export async function openTestS3(place: S3Place, options: S3StoreOptions): Promi
       url: `${url}/${bucket}`,
       bucket,
       prefix,
+      bucketIds,
       call: caller.call,
       log,
       now: Date.now,

@@ -9,8 +9,9 @@ import type { Key, ObjectInfo, Validation } from "../../core/object.ts";
 
 /**
  * The certainty that the object, or its absence, is the state of the store. `pending`: the object still waits for its
- * upload to a remote store. `foreign`: another tool's object lies under the key; it cannot be served, and no mirrored
- * object is stored over it. `unknown`: the remote store did not answer, so it may hold another object or a tombstone.
+ * upload to a remote store. `foreign`: no mirrored object can be stored under the key, because another tool's object
+ * lies there that cannot be served, or because the key is too long for the remote store. `unknown`: the remote store did
+ * not answer, so it may hold another object or a tombstone.
  */
 export type Certainty = "confirmed" | "pending" | "foreign" | "unknown";
 
@@ -125,6 +126,7 @@ export interface ListPage {
 
 /** One bucket of a store. */
 export interface BucketDriver {
+  /** Throws url_invalid for a key whose name a remote store reserves. Changes throw it for one that is too long too. */
   lookup(key: Key): Promise<Entry>;
   /**
    * Remote stores only: true if the pending object was accepted while the remote store did not answer. The remote store

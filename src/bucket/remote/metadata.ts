@@ -23,8 +23,8 @@ const MARKER_VERSION = "1";
 
 type Fields = [name: string, value: string | number | undefined][];
 
-/** Headers of an object. Pass `key` only if the S3 name does not contain it. */
-export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key | undefined }) {
+/** Headers of an object. */
+export function describe(info: ObjectInfo, options: { readonly isStale: boolean }) {
   const { hashes, image, provenance } = info;
   const needed: Fields = [
     [MARKER, MARKER_VERSION],
@@ -41,7 +41,6 @@ export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key
     ["stored-at", info.storedAt],
     ["suspect", info.isSuspect ? 1 : undefined],
     ["stale", options.isStale ? 1 : undefined],
-    ["key", options.key === undefined ? undefined : Buffer.from(options.key).toString("base64url")],
   ];
   // The most important first: a value that no longer fits is left out completely.
   const optional: Fields = [
@@ -55,14 +54,12 @@ export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key
   return { "content-type": MEDIA_TYPES[image.format], ...pack(needed, optional) };
 }
 
-/** Headers of the small object that marks a deleted key. `key`: as in `describe`. */
-export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
-  const name = key === undefined ? undefined : Buffer.from(key).toString("base64url");
+/** Headers of the small object that marks a deleted key. */
+export function describeTombstone(tombstone: Tombstone) {
   const needed: Fields = [
     [MARKER, MARKER_VERSION],
     ["deleted-at", tombstone.deletedAt],
     ["expires-at", tombstone.expiresAt],
-    ["key", name],
   ];
   return { "content-type": "text/plain", ...pack(needed, [["reason", tombstone.reason]]) };
 }
@@ -154,12 +151,6 @@ function infoOf(key: Key, size: number, { text, number }: FieldReader): ObjectIn
     storedAt,
     isSuspect: text("suspect") === "1",
   };
-}
-
-/** The key of an object whose name does not contain it. */
-export function keyInMetadata(header: ObjectHead["header"]): string | undefined {
-  const value = header(`${PREFIX}key`);
-  return value === undefined ? undefined : Buffer.from(value, "base64url").toString();
 }
 
 function lifeText(life: DeclaredLife = {}): string | undefined {

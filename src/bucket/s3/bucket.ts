@@ -37,8 +37,6 @@ const COPY_TIMEOUT_MS = 35_000;
 const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
 
 export function createS3Bucket({ client, names, capabilities, s3Bucket }: S3BucketParts): RemoteBucket {
-  const longKey = (key: Key) => (names.isLong(key) ? key : undefined);
-
   async function head(key: Key): Promise<RemoteEntry> {
     const name = names.of(key);
     const reply = await client.send({
@@ -89,7 +87,7 @@ export function createS3Bucket({ client, names, capabilities, s3Bucket }: S3Buck
     return client.send({
       method: "PUT",
       name: names.of(key),
-      headers: { ...describeTombstone(tombstone, longKey(key)), ...condition },
+      headers: { ...describeTombstone(tombstone), ...condition },
       body: tombstoneBody(),
       idleTimeoutMs: IDLE_TIMEOUT_MS,
     });
@@ -103,7 +101,7 @@ export function createS3Bucket({ client, names, capabilities, s3Bucket }: S3Buck
     const name = names.of(key);
     const wanted = await conditionHeaders(key, condition);
     if (wanted === undefined) return false;
-    const headers = describe(info, { isStale, key: longKey(key) });
+    const headers = describe(info, { isStale });
     const reply = await client.send({
       method: "PUT",
       name,
@@ -121,6 +119,7 @@ export function createS3Bucket({ client, names, capabilities, s3Bucket }: S3Buck
   };
 
   return {
+    nameFault: names.fault,
     head,
     put,
     async get(key, version) {
@@ -164,7 +163,7 @@ export function createS3Bucket({ client, names, capabilities, s3Bucket }: S3Buck
         method: "PUT",
         name,
         headers: {
-          ...describe(to, { isStale, key: longKey(to.key) }),
+          ...describe(to, { isStale }),
           "x-amz-copy-source": `/${encodeS3Path(`${s3Bucket}/${names.of(from)}`)}`,
           "x-amz-copy-source-if-match": version,
           "x-amz-metadata-directive": "REPLACE",

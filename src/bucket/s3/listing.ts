@@ -1,11 +1,9 @@
 // Lists one bucket of the S3 store. Tombstones are left out; objects of other tools are included.
 import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { isKey } from "../../core/object.ts";
-import { keyInMetadata } from "../remote/metadata.ts";
-import { isAfter, merge, type ObjectNames } from "../remote/names.ts";
+import { isAfter, type ObjectNames } from "../remote/names.ts";
 import type { RemoteBucket, RemoteName } from "../remote/remote.ts";
-import { isResult, type ListedName, listPage } from "./answers.ts";
+import { isResult, listPage } from "./answers.ts";
 import type { S3Client } from "./client.ts";
 import { unexpectedStatus } from "./refusals.ts";
 import { mayBeObject } from "./tombstone.ts";
@@ -17,11 +15,8 @@ interface PageOptions {
   readonly signal: Cancellation | undefined;
 }
 
-const HEAD_TIMEOUT_MS = 2_000;
 const IDLE_TIMEOUT_MS = 15_000;
 const PAGE = 1_000;
-/** Most long keys of a bucket that a listing reads; each costs a HEAD. */
-const MAX_LONG = 10_000;
 
 /** As RemoteBucket.list. */
 export function createS3Listing(client: S3Client, names: ObjectNames): RemoteBucket["list"] {
@@ -45,30 +40,7 @@ export function createS3Listing(client: S3Client, names: ObjectNames): RemoteBuc
     return page;
   }
 
-  /** Objects whose key is in their metadata only. There are hardly ever any. */
-  async function longNames(signal: Cancellation | undefined): Promise<RemoteName[]> {
-    const listed: ListedName[] = [];
-    for (let from: string | undefined; listed.length < MAX_LONG; ) {
-      const page = await pageOf(names.longFolder, { after: from, size: PAGE, signal });
-      listed.push(...page.names.filter(({ size }) => mayBeObject(size)));
-      from = page.names.at(-1)?.name;
-      if (!page.isTruncated || from === undefined) break;
-    }
-    const found: RemoteName[] = [];
-    for (const { name, size, md5 } of listed) {
-      throwIfCancelled(signal);
-      const reply = await client.send({ method: "HEAD", name, idleTimeoutMs: HEAD_TIMEOUT_MS });
-      if (reply.status >= 300) continue;
-      await client.discard(reply);
-      const key = keyInMetadata(reply.header);
-      if (key !== undefined && isKey(key)) found.push({ key, size, md5 });
-    }
-    return found;
-  }
   return async ({ prefix, after, limit, signal }) => {
-    const long = (await longNames(signal)).filter(
-      ({ key }) => key.startsWith(prefix) && (after === undefined || isAfter(key, after)),
-    );
     const found: RemoteName[] = [];
     let from = after === undefined ? undefined : names.folder + after;
     let isEnd = false;
@@ -84,7 +56,7 @@ export function createS3Listing(client: S3Client, names: ObjectNames): RemoteBuc
       from = page.names.at(-1)?.name;
       isEnd = !page.isTruncated || from === undefined;
     }
-    return merge(found, long, { limit, isEnd });
+    return { names: found.slice(0, limit), isEnd: isEnd && found.length <= limit };
   };
 }
 

@@ -5,6 +5,7 @@
 import type { KeyLocks } from "../../async/key-locks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract/driver.ts";
@@ -109,7 +110,19 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   });
 
   const lockName = (key: Key) => `${id}\n${key}`;
-  const withKeyLock = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([lockName(key)], run);
+
+  /** Throws url_invalid if the remote store can have no object under the key. */
+  function checkName(key: Key): void {
+    const fault = remote.nameFault(key);
+    if (fault === undefined) return;
+    const found = fault === "long" ? "its name in the remote store would be too long" : "the name is reserved";
+    throw new HuiyuanError("url_invalid", `Cannot use "${key}" as a key: ${found}`);
+  }
+
+  async function withKeyLock<Result>(key: Key, run: () => Promise<Result>): Promise<Result> {
+    checkName(key);
+    return locks.hold([lockName(key)], run);
+  }
 
   /**
    * Runs a reader's side effect on this disk, or skips it while the key is locked. A change may hold the lock for long,
@@ -132,7 +145,8 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   }
 
   /** Runs a change of the remote store under the locks of its keys. */
-  function lockForChange<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
+  async function lockForChange<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
+    for (const key of keys) checkName(key);
     const names = [...new Set(keys)].map(lockName);
     return locks.hold(names, async () => {
       try {
@@ -197,6 +211,9 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
 
   return {
     async lookup(key) {
+      // As with another tool's object, nothing can be stored here.
+      if (remote.nameFault(key) === "long") return { state: "absent", epoch: 0, certainty: "foreign" };
+      checkName(key);
       const local = await localEntry(key);
       if (local.state === "object") {
         if (local.certainty === undefined && !edge.isTrusted(key)) checkInBackground(local.info);
@@ -235,6 +252,11 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     usage: () => usageMerged(remote, queue),
     markUnconfirmed: (key) => void unconfirmed.add(key),
-    upload: (key) => withKeyLock(key, () => changes.upload(key)),
+    async upload(key) {
+      if (remote.nameFault(key) === undefined) return withKeyLock(key, () => changes.upload(key));
+      log.warn({ bucket: id, key }, "dropped an image that an earlier version queued under an unusable name");
+      const queued = await queue.lookup(key);
+      if (queued.state === "object") await parts.unqueue(queued.info, "nowhere");
+    },
   };
 }
