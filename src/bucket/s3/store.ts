@@ -39,21 +39,11 @@ const PUT_PROBE_WAIT_MS = 8_000;
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket } = options;
-  // This S3 may send no request ids, and no probe may have shown that yet.
   const { url, region, accessKeyId, secretAccessKey, call, now } = options;
-  const client = createS3Client({
-    url,
-    region,
-    accessKeyId,
-    secretAccessKey,
-    call,
-    log,
-    now,
-    onUntrustedNotFound: () => probe.probeAgain(),
-  });
-  const probe = createCapabilityProbe(client, { prefix, log });
+  const client = createS3Client({ url, region, accessKeyId, secretAccessKey, prefix, call, log, now });
+  const capabilities = createCapabilityProbe(client, { prefix, log });
   // As at the start, the probe runs before its result is needed.
-  client.availability.onRecovery(() => void probe.capabilities().catch(() => undefined));
+  client.availability.onRecovery(() => void capabilities().catch(() => undefined));
   const buckets = new Map<string, RemoteBucket>();
   try {
     await checkBucket();
@@ -63,7 +53,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   }
 
   const capabilitiesInTime = () =>
-    withTimeout(PUT_PROBE_WAIT_MS, probe.capabilities(), "Cannot put: the probe of conditional puts has not finished");
+    withTimeout(PUT_PROBE_WAIT_MS, capabilities(), "Cannot put: the probe of conditional puts has not finished");
 
   async function checkBucket(): Promise<void> {
     try {
@@ -72,6 +62,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS, maxAttempts: 1 });
       const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_TIMEOUT_MS), "ListBucketResult");
       if (!isListed) throw client.unexpectedReply("list objects", reply.status);
+      await client.learnRequestIds();
       await firstProbe();
     } catch (error) {
       if (!client.mayRetry(error)) throw error;
@@ -82,7 +73,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   /** An S3 that refuses puts can still serve its objects. Every later put probes again. */
   async function firstProbe(): Promise<void> {
     try {
-      await Promise.race([probe.capabilities(), delay(START_PROBE_WAIT_MS, undefined, { ref: false })]);
+      await Promise.race([capabilities(), delay(START_PROBE_WAIT_MS, undefined, { ref: false })]);
     } catch (error) {
       if (client.mayRetry(error)) throw error;
       log.error({ err: error }, "S3 takes no puts: its objects are served, uploads fail, new images wait on disk");

@@ -173,12 +173,29 @@ test("a proxy's 404 is not trusted even before the first 404 of S3", async () =>
   await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test("any 404 means absent if S3 sends no request ids", async () => {
+test("only NoSuchKey means absent if S3 sends no request ids", async () => {
   await store.close();
   s3.saysRequestId = false;
   store = await openTestS3(s3, { bucket: "b" });
   bucket = store.bucket("10001234/photos");
   expect(await bucket.head(A)).toEqual({ state: "absent" });
+  expect(await bucket.get(A, undefined)).toBeUndefined();
   s3.failure = () => ({ page: 404 });
-  expect(await bucket.head(A)).toEqual({ state: "absent" });
+  await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
+  await expect(bucket.get(A, undefined)).rejects.toMatchObject({ code: "store_failed" });
+});
+
+test("a 404 without a request id stays a failure if S3 sent one at the start", async () => {
+  s3.saysRequestId = false;
+  for (const _time of [1, 2]) await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
+});
+
+test("a proxy's 404 to HEAD is a failure if the object is there, also from an S3 without request ids", async () => {
+  await store.close();
+  s3.saysRequestId = false;
+  store = await openTestS3(s3, { bucket: "b" });
+  bucket = store.bucket("10001234/photos");
+  await put("one");
+  s3.failure = (method) => (method === "HEAD" ? { page: 404 } : undefined);
+  await expect(bucket.head(A)).rejects.toMatchObject({ code: "store_failed" });
 });

@@ -26,6 +26,9 @@ async function* broken(): AsyncGenerator<Buffer> {
   throw new TypeError("terminated");
 }
 
+/** The probe's GET of an object that is not there. */
+const isForAbsent = ({ method, target }: HttpCall) => method === "GET" && target.includes(".huiyuan-probe");
+
 async function open(
   bodyOf: (call: HttpCall) => Body,
   statusOf: (call: HttpCall) => number = () => 200,
@@ -38,8 +41,8 @@ async function open(
     bucket: "b",
     prefix: "",
     call: async (call) => ({
-      status: statusOf(call),
-      header: (name) => (name === "etag" ? '"1"' : undefined),
+      status: isForAbsent(call) ? 404 : statusOf(call),
+      header: (name) => ({ etag: '"1"', "x-amz-request-id": "1" })[name],
       body: bodyOf(call)(),
     }),
     log: SILENT_LOG,

@@ -79,7 +79,11 @@ async function copying(answer: (call: HttpCall) => Promise<HttpReply>) {
     ...ACCESS,
     bucket: "b",
     prefix: "",
-    call: async (call) => ("x-amz-copy-source" in call.headers ? answer(call) : replyOf("<ListBucketResult/>")),
+    call: async (call) => {
+      if ("x-amz-copy-source" in call.headers) return answer(call);
+      const isForAbsent = call.method === "GET" && call.target.includes(".huiyuan-probe");
+      return { ...replyOf("<ListBucketResult/>"), ...(isForAbsent && { status: 404, header: () => "1" }) };
+    },
     log: SILENT_LOG,
     now: Date.now,
   });
