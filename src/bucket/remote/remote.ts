@@ -44,8 +44,6 @@ export interface RemoteBucket {
   head(key: Key): Promise<RemoteEntry>;
   /** The bytes as they arrive; undefined if the key is vacant or has another version. */
   get(key: Key, version: string | undefined): Promise<AsyncIterable<Buffer> | undefined>;
-  /** Bytes `start` to `end`, both inclusive, at most 1 MiB and two blocks. Undefined as `get`. */
-  getRange(key: Key, version: string, range: { start: number; end: number }): Promise<Buffer | undefined>;
   /** False: the condition does not hold, and nothing has changed. */
   put(
     info: ObjectInfo,

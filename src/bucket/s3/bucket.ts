@@ -9,7 +9,7 @@ import { describe, describeTombstone, entryOf } from "../remote/metadata.ts";
 import type { ObjectNames } from "../remote/names.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote/remote.ts";
 import { isResult } from "./answers.ts";
-import { chunksOf, readBody } from "./bodies.ts";
+import { chunksOf } from "./bodies.ts";
 import type { Capabilities } from "./capability-probe.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
@@ -132,20 +132,6 @@ export function createS3Bucket({ client, names, capabilities, s3Bucket }: S3Buck
       if (reply.status === 404 || reply.status === 412) return undefined;
       if (reply.status !== 200) throw discardAndFail("get", names.of(key), reply);
       return reply.body;
-    },
-    async getRange(key, version, { start, end }) {
-      const reply = await client.send({
-        method: "GET",
-        name: names.of(key),
-        headers: { range: `bytes=${start}-${end}`, "if-match": version },
-        idleTimeoutMs: IDLE_TIMEOUT_MS,
-      });
-      if (reply.status === 404 || reply.status === 412 || reply.status === 416) return undefined;
-      if (reply.status !== 206) throw discardAndFail("get a range of", names.of(key), reply);
-      const wanted = end - start + 1;
-      const bytes = await readBody(reply, { bytes: wanted });
-      if (bytes.length !== wanted) throw unexpectedStatus("get a range of", names.of(key), reply.status);
-      return bytes;
     },
     async putTombstone(key, tombstone, condition) {
       const reply = await putTombstone(key, tombstone, await headersAfterLookup(condition));

@@ -46,8 +46,8 @@ export interface S3Client {
   readonly availability: Availability;
   /**
    * Resolves with a response that the caller interprets: 2xx (with an ETag after a put or get of bytes), 304, 404, 409,
-   * 412, 416. A 404 means that S3 has no such object. A 412 may result from an earlier attempt that succeeded and lost its response. Throws store_failed,
-   * store_full; the body throws store_failed.
+   * 412, 416. A 404 means that S3 has no such object. A 412 may result from an earlier attempt that succeeded and lost
+   * its response. Throws store_failed, store_full; the body throws store_failed.
    */
   send(request: S3Request): Promise<HttpReply>;
   /** Whether the same request may succeed later, after this error. */

@@ -1,10 +1,9 @@
 // Decides whether a 404 comes from S3, and so means that there is no such object. Any other 404 is a failure.
 import { randomUUID } from "node:crypto";
 import type { HuiyuanError } from "../../core/errors.ts";
-import type { S3Request } from "./client.ts";
 import { isRetryable } from "./refusals.ts";
 
-/** What the response to a GET for the first byte of an object shows. */
+/** The response to a GET for the first byte of an object. */
 export interface FirstByte {
   readonly status: number;
   /** Undefined if the body is no error document. */
@@ -27,7 +26,10 @@ export interface NotFoundRule {
    */
   learn(): Promise<boolean>;
   /** True with a request id. An S3 that sends none must say NoSuchKey. Throws as `learn`. */
-  isFromS3(request: S3Request, reply: { readonly hasId: boolean; readonly code: string }): Promise<boolean>;
+  isFromS3(
+    request: { readonly method: string; readonly name?: string },
+    reply: { readonly hasId: boolean; readonly code: string },
+  ): Promise<boolean>;
 }
 
 export function createNotFoundRule({ firstByte, prefix, unexpectedReply }: NotFoundParts): NotFoundRule {

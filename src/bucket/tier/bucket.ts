@@ -69,7 +69,6 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   const downloads = createDownloads({
     remote,
     spools,
-    maxCopyBytes: () => edge.maxCopyBytes(),
     moment: () => changedKeys.moment,
     storeCopy,
     onDamaged(info, version) {
@@ -103,7 +102,6 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     uploads: parts.uploads,
     unqueue: parts.unqueue,
     checkRoom: parts.checkRoom,
-    rememberSums: downloads.rememberSums,
     changed,
     log,
     now,
@@ -210,6 +208,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   }
 
   return {
+    isRemote: true,
     async lookup(key) {
       // As with another tool's object, nothing can be stored here.
       if (remote.nameFault(key) === "long") return { state: "absent", epoch: 0, certainty: "foreign" };
@@ -232,12 +231,6 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       if (localReader !== undefined) return localReader;
       const version = await remoteVersion(info);
       return version === undefined ? undefined : downloads.open(info, version);
-    },
-    async prefetch(info) {
-      const localReader = await openLocal(info, { mayBeReplaced: true });
-      localReader?.close();
-      const version = localReader === undefined ? await remoteVersion(info) : undefined;
-      return version === undefined ? undefined : downloads.downloadWhole(info, version);
     },
     put: (info, body, condition) =>
       condition.when === "absent"

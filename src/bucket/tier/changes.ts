@@ -38,8 +38,6 @@ export interface ChangesParts {
   readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
   /** Throws store_full if the queue has no room for so many more bytes. */
   readonly checkRoom: (bytes: number) => void;
-  /** Called with each body that is put. */
-  readonly rememberSums: (body: WholeBody) => void;
   /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (key: Key) => void;
   readonly log: Log;
@@ -60,22 +58,8 @@ export interface Changes extends Pick<BucketDriver, "copy" | "delete" | "undelet
 }
 
 export function createChanges(parts: ChangesParts): Changes {
-  const {
-    id,
-    remote,
-    queue,
-    edge,
-    damaged,
-    unconfirmed,
-    isDown,
-    isNoImage,
-    uploads,
-    checkRoom,
-    rememberSums,
-    changed,
-    log,
-    now,
-  } = parts;
+  const { id, remote, queue, edge, damaged, unconfirmed, isDown, isNoImage, uploads, checkRoom, changed, log, now } =
+    parts;
 
   async function unqueue(info: ObjectInfo, to: "edge" | "nowhere"): Promise<void> {
     await parts.unqueue(info, to);
@@ -107,7 +91,6 @@ export function createChanges(parts: ChangesParts): Changes {
     const stored = await queue.put(info, body, { when: "absent" });
     if (stored === "stored") {
       if (isUnknown) unconfirmed.add(key);
-      rememberSums(body);
       uploads.add({ bucketId: id, key, size: info.size, since: now() });
     }
     return stored;
@@ -120,7 +103,6 @@ export function createChanges(parts: ChangesParts): Changes {
       remote.put(info, source, { condition: remoteCondition, isStale: false }),
     );
     if (!isPut) return "exists";
-    rememberSums(body);
     if (queued !== undefined) await unqueue(queued, "nowhere");
     await edge.replace(info, body, { raisesEpoch: raisesEpoch(condition) });
     return "stored";

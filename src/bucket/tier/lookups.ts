@@ -17,7 +17,7 @@ export interface LookupsParts {
   readonly spools: SpoolPool;
   readonly damaged: DamagedObjects;
   readonly unusable: UnusableObjects;
-  /** Larger objects of other tools are not described. */
+  /** Larger objects get no copy. */
   readonly maxCopyBytes: () => number;
   /** Called before a read; the returned function stores a copy of what was read. */
   readonly beginCopy: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
@@ -45,8 +45,12 @@ export interface Lookups {
   markStale(info: ObjectInfo): void;
 }
 
+/** Larger objects of other tools are not described, because each is downloaded and verified first. */
+const MAX_FOREIGN_BYTES = 67_108_864;
+
 export function createLookups(parts: LookupsParts): Lookups {
-  const { remote, spools, damaged, unusable, maxCopyBytes, beginCopy, liftTombstone, now } = parts;
+  const { remote, spools, damaged, unusable, beginCopy, liftTombstone, now } = parts;
+  const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, parts.maxCopyBytes());
   // Weak, so that entries go with their descriptions.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
@@ -67,8 +71,8 @@ export function createLookups(parts: LookupsParts): Lookups {
     const { version, size } = found;
     if (size === 0) return { state: "absent", epoch };
     if (unusable.has(key, version)) return { state: "absent", epoch, certainty: "foreign" };
-    if (size > maxCopyBytes()) {
-      unusable.note({ key, version, why: `${size} bytes are too many for a copy on this disk` });
+    if (size > maxBytes()) {
+      unusable.note({ key, version, why: `${size} bytes are too many` });
       return { state: "absent", epoch, certainty: "foreign" };
     }
     const share = `${key}\n${version}`;
@@ -106,7 +110,7 @@ export function createLookups(parts: LookupsParts): Lookups {
       return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
     },
     async isNoImage(key, found) {
-      if (found.size > maxCopyBytes()) return false;
+      if (found.size > maxBytes()) return false;
       return (
         (await withReadDeadline(key, describeForeign(key, found, { remote, spools, storeCopy: async () => {} }))) ===
         "no-image"

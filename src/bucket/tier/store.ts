@@ -22,8 +22,6 @@ export interface TieredStoreOptions {
   readonly spools: SpoolPool;
   /** Holds the copies and counts the queue. The caller closes it, after the tier. */
   readonly disk: DiskCache;
-  /** Larger objects get no copy and are read in ranges. Bytes; never more than a quarter of the disk cache. */
-  readonly maxCopyBytes?: number;
   /** Reports that an object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (bucketId: string, key: Key) => void;
   readonly log: Log;
@@ -39,7 +37,6 @@ export interface TieredStore extends Store {
   notes(): string[];
 }
 
-const MAX_COPY_BYTES = 67_108_864;
 /** Each takes about 300 bytes of memory. */
 const MAX_QUEUED = 100_000;
 const STOP_MS = 3_000;
@@ -48,17 +45,7 @@ const KEY_WAIT_MS = 10_000;
 const PAGE = 1_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const {
-    embedded,
-    remote,
-    disk,
-    spools,
-    changed,
-    log,
-    now,
-    ticks = () => performance.now(),
-    maxCopyBytes = MAX_COPY_BYTES,
-  } = options;
+  const { embedded, remote, disk, spools, changed, log, now, ticks = () => performance.now() } = options;
   const { index } = disk;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
@@ -89,7 +76,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       driver: embedded.bucket(edgeId),
       index,
       forgetRow: (key, sha256) => embedded.forget(edgeId, key, sha256),
-      maxCopyBytes: () => Math.min(maxCopyBytes, Math.floor(disk.maxBytes / 4)),
+      maxCopyBytes: () => Math.floor(disk.maxBytes / 4),
       noteGrowth: disk.noteGrowth,
       log,
       ticks,

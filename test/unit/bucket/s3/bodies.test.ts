@@ -158,7 +158,6 @@ test("get() does not count the time of a slow reader", async () => {
 });
 
 test.each([
-  ["200 to a range", 200, (bucket: RemoteBucket) => bucket.getRange(A, '"1"', { start: 0, end: 1 })],
   ["206 to a whole object", 206, (bucket: RemoteBucket) => bucket.get(A, undefined)],
   ["304 to a HEAD", 304, (bucket: RemoteBucket) => bucket.head(A)],
 ])("the body of an answer that is none, %s, is read to its end or left", async (_what, status, ask) => {
