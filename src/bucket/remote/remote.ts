@@ -27,12 +27,15 @@ export interface ByteSource {
   read(start: number, end: number): Promise<Buffer>;
 }
 
-/** One row of a listing. `md5`: of the body, in lower-case hex; undefined if the store does not send it. */
-export interface RemoteName {
-  readonly key: Key;
+/** One row of a store's listing. `md5`: of the body, in lower-case hex; undefined if the store does not send it. */
+export interface ListedObject {
+  readonly name: string;
   readonly size: number;
   readonly md5: string | undefined;
 }
+
+/** One row of a bucket's listing. */
+export type RemoteName = Omit<ListedObject, "name"> & { readonly key: Key };
 
 /**
  * One bucket of a remote store. The caller holds the lock of the key within this process. Between processes the
@@ -76,6 +79,8 @@ export interface RemoteBucket {
 export interface RemoteStore {
   /** A short text that identifies this store, so that copies of one store are never used for another. */
   readonly id: string;
+  /** For messages, such as `S3`. */
+  readonly name: string;
   bucket(id: string): RemoteBucket;
   /** True while the store does not answer; requests then fail at once. */
   readonly isDown: boolean;

@@ -1,17 +1,11 @@
 // Finds out with a temporary object whether this S3 obeys conditional puts, because some servers accept the headers and
-// ignore them. bucket.ts replaces a missing condition by a HEAD.
+// ignore them. remote/bucket.ts replaces a missing condition by a HEAD.
 import { createHash, randomUUID } from "node:crypto";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import type { ObeyedConditions } from "../remote/requests.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
-
-export interface Capabilities {
-  /** `If-None-Match: *` */
-  readonly absent: boolean;
-  /** `If-Match: <etag>` */
-  readonly version: boolean;
-}
 
 export interface CapabilityProbeOptions {
   /** Prefix of the temporary object's name. */
@@ -25,8 +19,11 @@ const IDLE_TIMEOUT_MS = 10_000;
 type ProbeResult = "stored" | "condition failed" | "refused";
 
 /** The result is cached. If the probe fails, throws store_failed or store_full, and the next call probes again. */
-export function createCapabilityProbe(client: S3Client, options: CapabilityProbeOptions): () => Promise<Capabilities> {
-  let probe: Promise<Capabilities> | undefined;
+export function createCapabilityProbe(
+  client: S3Client,
+  options: CapabilityProbeOptions,
+): () => Promise<ObeyedConditions> {
+  let probe: Promise<ObeyedConditions> | undefined;
   return () => {
     probe ??= probeS3(client, options).then(
       (found) => {
@@ -42,7 +39,7 @@ export function createCapabilityProbe(client: S3Client, options: CapabilityProbe
   };
 }
 
-function logMissing({ absent, version }: Capabilities, log: Log): void {
+function logMissing({ absent, version }: ObeyedConditions, log: Log): void {
   if (absent && version) return;
   const missing = [absent ? "" : "If-None-Match", version ? "" : "If-Match"].filter(Boolean).join(" and ");
   log.warn(
@@ -51,7 +48,7 @@ function logMissing({ absent, version }: Capabilities, log: Log): void {
   );
 }
 
-async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Promise<Capabilities> {
+async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Promise<ObeyedConditions> {
   const name = `${prefix}.huiyuan-probe/${randomUUID()}`;
   const putText = (text: string, headers: Record<string, string>) => {
     const bytes = Buffer.from(text);

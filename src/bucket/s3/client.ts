@@ -97,7 +97,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const keyCache: S3KeyCache = new Map();
   const closing = new AbortController();
   const sharedClosing = createSharedSignals()(closing.signal);
-  const availability = createAvailability({ probe: probeBucket, log });
+  const availability = createAvailability({ name: "S3", probe: probeBucket, log });
   const retryable = new WeakSet<HuiyuanError>();
   const notFound = createNotFoundRule({ firstByte, prefix: options.prefix ?? "", unexpectedReply });
 

@@ -1,17 +1,18 @@
 // The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file opens and checks it;
-// bucket.ts implements the buckets, client.ts the requests.
+// requests.ts has its requests, and remote/ makes buckets of them.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../async/cancellation.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { objectNames } from "../remote/names.ts";
-import type { RemoteBucket, RemoteStore } from "../remote/remote.ts";
+import type { RemoteStore } from "../remote/remote.ts";
+import { createRemoteStore } from "../remote/store.ts";
 import { isResult, listPage } from "./answers.ts";
-import { createS3Bucket } from "./bucket.ts";
 import { createCapabilityProbe } from "./capability-probe.ts";
 import { createS3Client, type S3Access } from "./client.ts";
 import type { HttpCaller } from "./http-call.ts";
+import { createS3Requests } from "./requests.ts";
 
 export interface S3StoreOptions extends S3Access {
   /** Name of the S3 bucket, for copies. */
@@ -44,7 +45,6 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   const capabilities = createCapabilityProbe(client, { prefix, log });
   // As at the start, the probe runs before its result is needed.
   client.availability.onRecovery(() => void capabilities().catch(() => undefined));
-  const buckets = new Map<string, RemoteBucket>();
   try {
     await checkBucket();
   } catch (error) {
@@ -94,22 +94,12 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     log.debug({ err: error }, "cannot look for objects with hashed names in S3"),
   );
 
-  return {
+  return createRemoteStore({
     id: createHash("sha256").update(`${options.url}\n${prefix}`).digest("hex").slice(0, 12),
-    bucket(id) {
-      const known =
-        buckets.get(id) ??
-        createS3Bucket({ client, names: objectNames(prefix, id), capabilities: capabilitiesInTime, s3Bucket });
-      buckets.set(id, known);
-      return known;
-    },
-    get isDown() {
-      return client.availability.isDown;
-    },
-    outageSince: () => client.availability.since,
-    onRecovery: (listener) => client.availability.onRecovery(listener),
-    async close() {
-      client.close();
-    },
-  };
+    name: "S3",
+    prefix,
+    requests: createS3Requests({ client, conditions: capabilitiesInTime, s3Bucket }),
+    availability: client.availability,
+    close: client.close,
+  });
 }

@@ -72,7 +72,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     moment: () => changedKeys.moment,
     storeCopy,
     onDamaged(info, version) {
-      log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in S3 is damaged");
+      log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in the remote store is damaged");
       damaged.note(info.key, version);
     },
   });
@@ -161,7 +161,9 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     if (isDown() || checking.has(key) || checking.size >= MAX_CHECKING) return;
     checking.add(key);
     void check(info)
-      .catch((error: unknown) => log.debug({ bucket: id, key, err: error }, "cannot compare a copy with S3"))
+      .catch((error: unknown) =>
+        log.debug({ bucket: id, key, err: error }, "cannot compare a copy with the remote store"),
+      )
       .finally(() => checking.delete(key));
   }
 
@@ -178,7 +180,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       if (local.state !== "object" || local.info.hashes.sha256 !== info.hashes.sha256) return;
       await edge.forget(info);
       changed(key);
-      log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in S3");
+      log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in the remote store");
     });
   }
 

@@ -187,7 +187,7 @@ export function createChanges(parts: ChangesParts): Changes {
     const isDone = !isMirrored || (await (hard ? removeObject : markStale)(key, remoteEntry, queued));
     // Another writer may just have put an upload, so look up once more.
     if (!isDone && mayRetry) return purge(key, options, false);
-    if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": the object in S3 keeps changing`);
+    if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": the remote object keeps changing`);
     await edge.driver.purge(key, { hard });
     return isMirrored;
   }
@@ -198,7 +198,7 @@ export function createChanges(parts: ChangesParts): Changes {
     // Replace only the version that was seen: a request that is carried out late would delete a newer upload.
     if (!(await remote.putTombstone(key, tombstone, conditionFor(remoteEntry)))) {
       if (mayRetry) return putTombstone(key, tombstone, false);
-      throw new HuiyuanError("store_failed", `Cannot delete "${key}": the object in S3 keeps changing`);
+      throw new HuiyuanError("store_failed", `Cannot delete "${key}": the remote object keeps changing`);
     }
     if (queued !== undefined) await unqueue(queued, "nowhere");
     await edge.driver.delete(key, tombstone);
@@ -228,7 +228,7 @@ export function createChanges(parts: ChangesParts): Changes {
     const remoteEntry = await remote.head(key);
     if (!(await confirmQueued(info, remoteEntry))) return;
     if ((await putQueued(info, info, conditionFor(remoteEntry), isStale)) === true) return unqueue(info, "edge");
-    throw new HuiyuanError("store_failed", `Cannot upload "${key}": the object in S3 keeps changing`);
+    throw new HuiyuanError("store_failed", `Cannot upload "${key}": the remote object keeps changing`);
   }
 
   return {

@@ -157,7 +157,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       if (since === undefined || !remote.isDown) return [];
       const { depth } = uploads.backlog();
       return [
-        `S3 has not answered for ${Math.round((performance.now() - since) / 1_000)} s; ${depth} images wait for upload`,
+        `${remote.name} has not answered for ${Math.round((performance.now() - since) / 1_000)} s; ${depth} images wait for upload`,
       ];
     },
     async probe() {
