@@ -2,47 +2,17 @@
 // copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the
 // authority except for queued objects. This file has lookups and reads; changes.ts has the writes.
 
-import type { KeyLocks } from "../../async/key-locks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract/driver.ts";
-import type { RemoteBucket } from "../remote/remote.ts";
 import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";
-import type { Edge } from "./disk/edge.ts";
+import type { TierContext } from "./context.ts";
 import { listMerged, usageMerged } from "./listing.ts";
 import { createLookups } from "./lookups.ts";
-import { createDamagedObjects } from "./reading/damaged.ts";
 import { createDownloads } from "./reading/download.ts";
 import { isSameForeign } from "./reading/foreign.ts";
-import { createUnusableObjects } from "./reading/unusable.ts";
-import type { Uploads } from "./uploads.ts";
-
-export interface TieredBucketParts {
-  readonly id: string;
-  readonly remote: RemoteBucket;
-  /** Objects on this disk that wait for upload. Its rows have no epochs. */
-  readonly queue: BucketDriver;
-  readonly edge: Edge;
-  readonly isDown: () => boolean;
-  readonly locks: KeyLocks;
-  readonly uploads: Uploads;
-  /** Removes an object from the queue: drops it, or turns it into an edge copy. */
-  readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
-  /** Throws store_full if the queue has no room for so many more bytes. */
-  readonly checkRoom: (bytes: number) => void;
-  readonly spools: SpoolPool;
-  /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
-  readonly changed: (key: Key) => void;
-  readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-  /** As performance.now(). */
-  readonly ticks: () => number;
-}
 
 export interface TieredBucket extends BucketDriver {
   /** Notes that an earlier run queued the key, perhaps while the remote store was down. */
@@ -54,17 +24,11 @@ export interface TieredBucket extends BucketDriver {
 /** Copies that are compared with the remote store in the background at the same time. */
 const MAX_CHECKING = 16;
 
-export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
-  const { id, remote, queue, edge, isDown, locks, spools, changed, log, now } = parts;
+export function createTieredBucket(context: TierContext): TieredBucket {
+  const { id, remote, queue, edge, damaged, unconfirmed, isDown, locks, spools, changed, log } = context;
   /** Keys whose remote object has changed. */
   const changedKeys = createChangedKeys();
   const checking = new Set<Key>();
-  /**
-   * Keys that were queued while the remote store was down; it may have another object or a tombstone there. Bounded by
-   * the queue.
-   */
-  const unconfirmed = new Set<Key>();
-  const damaged = createDamagedObjects(parts.ticks);
 
   const downloads = createDownloads({
     remote,
@@ -76,36 +40,14 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       damaged.note(info.key, version);
     },
   });
-  const lookups = createLookups({
-    remote,
-    spools,
-    damaged,
-    unusable: createUnusableObjects({ bucketId: id, log, ticks: parts.ticks }),
-    maxCopyBytes: () => edge.maxCopyBytes(),
+  const lookups = createLookups(context, {
     beginCopy() {
       const readAt = changedKeys.moment;
       return (info, body) => storeCopy(info, body, readAt);
     },
     liftTombstone: (key) => unlessLocked(key, () => edge.driver.undelete(key)),
-    now,
   });
-
-  const changes = createChanges({
-    id,
-    remote,
-    queue,
-    edge,
-    damaged,
-    unconfirmed,
-    isNoImage: lookups.isNoImage,
-    isDown,
-    uploads: parts.uploads,
-    unqueue: parts.unqueue,
-    checkRoom: parts.checkRoom,
-    changed,
-    log,
-    now,
-  });
+  const changes = createChanges(context, lookups.isNoImage);
 
   const lockName = (key: Key) => `${id}\n${key}`;
 
@@ -251,7 +193,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       if (remote.nameFault(key) === undefined) return withKeyLock(key, () => changes.upload(key));
       log.warn({ bucket: id, key }, "dropped an image that an earlier version queued under an unusable name");
       const queued = await queue.lookup(key);
-      if (queued.state === "object") await parts.unqueue(queued.info, "nowhere");
+      if (queued.state === "object") await context.unqueue(queued.info, "nowhere");
     },
   };
 }

@@ -1,30 +1,21 @@
 // Looks up entries in the remote store for the rest of the program. An object of another tool is described first.
 import { LiveMap } from "../../async/live-map.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { hasExpired } from "../contract/conditions.ts";
 import type { Entry } from "../contract/driver.ts";
 import { withReadDeadline } from "../remote/read-deadline.ts";
-import type { RemoteBucket, RemoteEntry } from "../remote/remote.ts";
-import type { DamagedObjects } from "./reading/damaged.ts";
+import type { RemoteEntry } from "../remote/remote.ts";
+import type { TierContext } from "./context.ts";
 import { describeForeign, type ForeignEntry } from "./reading/foreign.ts";
-import type { UnusableObjects } from "./reading/unusable.ts";
+import { createUnusableObjects } from "./reading/unusable.ts";
 
 export interface LookupsParts {
-  readonly remote: RemoteBucket;
-  readonly spools: SpoolPool;
-  readonly damaged: DamagedObjects;
-  readonly unusable: UnusableObjects;
-  /** Larger objects get no copy. */
-  readonly maxCopyBytes: () => number;
   /** Called before a read; the returned function stores a copy of what was read. */
   readonly beginCopy: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
   /** Removes a tombstone from this disk that the remote store no longer has. */
   readonly liftTombstone: (key: Key) => Promise<unknown>;
-  /** Unix milliseconds. */
-  readonly now: () => number;
 }
 
 export interface Lookups {
@@ -48,9 +39,10 @@ export interface Lookups {
 /** Larger objects of other tools are not described, because each is downloaded and verified first. */
 const MAX_FOREIGN_BYTES = 67_108_864;
 
-export function createLookups(parts: LookupsParts): Lookups {
-  const { remote, spools, damaged, unusable, beginCopy, liftTombstone, now } = parts;
-  const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, parts.maxCopyBytes());
+export function createLookups(context: TierContext, { beginCopy, liftTombstone }: LookupsParts): Lookups {
+  const { id, remote, spools, edge, damaged, log, now, ticks } = context;
+  const unusable = createUnusableObjects({ bucketId: id, log, ticks });
+  const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, edge.maxCopyBytes());
   // Weak, so that entries go with their descriptions.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();

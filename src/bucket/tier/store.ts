@@ -12,6 +12,7 @@ import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
 import { type DiskCache, EDGE_FOLDER } from "./disk/disk-cache.ts";
 import { createEdge } from "./disk/edge.ts";
+import { createDamagedObjects } from "./reading/damaged.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
 
 export interface TieredStoreOptions {
@@ -81,19 +82,25 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       log,
       ticks,
     });
+    const unconfirmed = new Set<Key>();
     return createTieredBucket({
       id,
       remote: remote.bucket(id),
       queue: embedded.bucket(queueId),
       edge,
       isDown: () => remote.isDown,
+      damaged: createDamagedObjects(ticks),
+      unconfirmed,
       locks,
-      uploads,
+      addUpload: ({ key, size }) => uploads.add({ bucketId: id, key, size, since: now() }),
       async unqueue({ key, size, hashes: { sha256 } }, to) {
-        if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await embedded.forget(queueId, key, sha256));
-        await embedded.move(queueId, edgeId, key, sha256);
-        index.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
-        disk.noteGrowth();
+        if (to === "nowhere" || size > edge.maxCopyBytes()) await embedded.forget(queueId, key, sha256);
+        else {
+          await embedded.move(queueId, edgeId, key, sha256);
+          index.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
+          disk.noteGrowth();
+        }
+        unconfirmed.delete(key);
       },
       checkRoom,
       spools,
