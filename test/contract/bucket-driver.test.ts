@@ -3,7 +3,7 @@ import { createFsStore } from "../../src/bucket/fs/store.ts";
 import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { bucketDriverContract, type OpenStore } from "./bucket-driver.ts";
-import { scriptedS3DriverContract } from "./s3-driver.ts";
+import { memoryRemoteDriverContract, scriptedS3DriverContract } from "./s3-driver.ts";
 
 const DRIVERS: readonly [name: string, open: OpenStore][] = [
   ["memory", async (_dir, now) => createMemoryStore(now)],
@@ -13,3 +13,4 @@ const DRIVERS: readonly [name: string, open: OpenStore][] = [
 for (const [name, open] of DRIVERS) bucketDriverContract(name, open);
 
 scriptedS3DriverContract();
+memoryRemoteDriverContract();

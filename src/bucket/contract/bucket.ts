@@ -35,6 +35,8 @@ import { readWhole } from "./read-whole.ts";
  * named.
  */
 export interface Bucket {
+  /** As in BucketDriver. */
+  readonly isRemote: boolean;
   lookup(key: Key): Promise<Entry>;
   /** As in BucketDriver. */
   isUnknown(key: Key): boolean;
@@ -43,8 +45,6 @@ export interface Bucket {
    * reader.
    */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
-  /** As in BucketDriver. */
-  readonly prefetch: ((info: ObjectInfo) => Promise<ObjectReader | undefined>) | undefined;
   /**
    * Lower-case hex. Reads the whole object if the digest is not known yet. Undefined as `open`; throws as its reader
    * does.
@@ -135,10 +135,10 @@ const COPY_ATTEMPTS = 3;
 
 export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bucket {
   return {
+    isRemote: driver.isRemote === true,
     lookup: (key) => driver.lookup(key),
     isUnknown: (key) => driver.isUnknown?.(key) === true,
     open: (info, options) => driver.open(info, options),
-    prefetch: driver.prefetch && ((info) => driver.prefetch?.(info) ?? Promise.resolve(undefined)),
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
     async put(info, body, condition) {
       checkBody(info, body, maxObjectBytes);

@@ -1,5 +1,5 @@
 // Reads objects that are in the remote store only. Concurrent readers share one download and read it while it arrives.
-// Its hash is compared before the last byte is returned; then a copy is stored. large.ts reads objects without a copy.
+// Its hash is compared before the last byte is returned; then a copy is stored.
 import { createHash, type Hash } from "node:crypto";
 import { LiveMap } from "../../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
@@ -9,22 +9,15 @@ import type { ObjectInfo } from "../../../core/object.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
 import { withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";
-import { createLargeObjects } from "./large.ts";
 
 export interface Downloads {
   /** Undefined if the object is gone. The caller closes the reader. */
   open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /** As `open`, but downloads and verifies the whole object first, whatever its size. Throws as its reader. */
-  downloadWhole(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /** Remembers the block sums of a body that has just been put, if it is too large for a copy. */
-  rememberSums(body: WholeBody): void;
 }
 
 export interface DownloadsOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
-  /** Larger objects get no copy and are read in ranges. Bytes. */
-  readonly maxCopyBytes: () => number;
   /** Rises with every change; read before the request and passed to `storeCopy`. */
   readonly moment: () => number;
   /** Called with a verified body, which is dropped afterwards. */
@@ -44,9 +37,8 @@ interface Download {
 }
 
 export function createDownloads(options: DownloadsOptions): Downloads {
-  const { remote, spools, maxCopyBytes, storeCopy, onDamaged } = options;
+  const { remote, spools, storeCopy, onDamaged } = options;
   const running = new LiveMap<string, Promise<Download | undefined>>();
-  const large = createLargeObjects({ remote, onDamaged });
 
   async function begin(info: ObjectInfo, version: string): Promise<Download | undefined> {
     const readAt = options.moment();
@@ -109,29 +101,12 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     return begun;
   }
 
-  async function openShared(info: ObjectInfo, version: string): Promise<ObjectReader | undefined> {
-    const download = await share(info, version);
-    if (download === undefined) return undefined;
-    download.spool.hold();
-    return spoolReader(info, download);
-  }
-
   return {
-    rememberSums(body) {
-      if (body.size > maxCopyBytes()) large.rememberSums(body);
-    },
     async open(info, version) {
-      return info.size > maxCopyBytes() ? large.open(info, version) : openShared(info, version);
-    },
-    async downloadWhole(info, version) {
-      const reader = await openShared(info, version);
-      try {
-        await reader?.proven?.();
-        return reader;
-      } catch (error) {
-        reader?.close();
-        throw error;
-      }
+      const download = await share(info, version);
+      if (download === undefined) return undefined;
+      download.spool.hold();
+      return spoolReader(info, download);
     },
   };
 }

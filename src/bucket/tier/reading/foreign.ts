@@ -40,7 +40,10 @@ export async function describeForeign(
       if (!hasRoom) await spool.drained();
     }
     if (spool.received !== size) {
-      throw new HuiyuanError("store_failed", `Cannot read "${key}": S3 sent ${spool.received} bytes of ${size}`);
+      throw new HuiyuanError(
+        "store_failed",
+        `Cannot read "${key}": the remote store sent ${spool.received} bytes of ${size}`,
+      );
     }
     const verdict = gate.verdict({ isFramingWhole: true, framing: "length", isHashRight: true });
     if (verdict.kind !== "whole") return "no-image";
