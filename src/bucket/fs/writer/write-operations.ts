@@ -2,7 +2,7 @@
 // small and survives a structured clone. It carries no bodies: those are in files or in the shared memory.
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { SpendRequest } from "../../../sign/once.ts";
-import type { OperationOf } from "../../../sqlite/batch-worker.ts";
+import type { OperationOf, SharedSpan } from "../../../sqlite/batch-worker.ts";
 import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../../contract/driver.ts";
 
 /** A complete file on the store's file system. A rename makes it the blob. */
@@ -100,5 +100,13 @@ export interface SweptBlob {
 export type OperationName = keyof WriteOperations;
 export type RequestOf<Name extends OperationName> = WriteOperations[Name][0];
 export type AnswerOf<Name extends OperationName> = WriteOperations[Name][1];
+
+/**
+ * The implementation of each operation. `now`: Unix milliseconds; `body`: the bytes of a put, as a span of the shared
+ * memory.
+ */
+export type Handlers = {
+  [Name in OperationName]: (request: RequestOf<Name>, now: number, body?: SharedSpan) => AnswerOf<Name>;
+};
 
 export type Operation = OperationOf<WriteOperations>;
