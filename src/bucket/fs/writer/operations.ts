@@ -18,8 +18,8 @@ export interface OperationContext {
   readonly blobs: BlobFolder;
   readonly packs: PackFolder;
   readonly shared: SharedArrayBuffer;
-  /** True after a failed commit that recovery may still apply; until the next commit no pack can be called empty. */
-  readonly hasFailedCommit: () => boolean;
+  /** Removals of files, which follow the commit: recovery after a crash may still apply an earlier commit that failed. */
+  readonly afterCommit: (() => void)[];
 }
 
 /** True if both the catalogue and the disk have the blob. */
@@ -69,8 +69,8 @@ export function operationHandlers(context: OperationContext): Handlers {
       return moved;
     },
     removeEmptyPacks() {
-      const empty = context.hasFailedCommit() ? [] : rows.forgetEmptyPacks(packs.newest);
-      for (const pack of empty) packs.remove(pack);
+      const empty = rows.forgetEmptyPacks(packs.newest);
+      for (const pack of empty) context.afterCommit.push(() => packs.remove(pack));
       return empty.length;
     },
   };
