@@ -27,7 +27,7 @@ export function createReadQueue(maxReads = MAX_READS): ReadQueue {
   let free = maxReads;
   let turns = 0;
 
-  /** Of equal ranks the first to come. */
+  /** Of equal ranks the one that has waited longest is next. */
   function next(): (() => void) | undefined {
     turns += 1;
     const sign = turns % LONGEST_EVERY === 0 ? -1 : 1;

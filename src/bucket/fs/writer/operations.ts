@@ -18,7 +18,7 @@ export interface OperationContext {
   readonly blobs: BlobFolder;
   readonly packs: PackFolder;
   readonly shared: SharedArrayBuffer;
-  /** Removals of files, which follow the commit: recovery after a crash may still apply an earlier commit that failed. */
+  /** Removals of files. They follow the commit, because recovery may still apply an earlier commit that failed. */
   readonly afterCommit: (() => void)[];
 }
 
