@@ -8,8 +8,8 @@ import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 
 /**
- * `dir`: the data folder, created if it is missing. Throws data_locked, or store_failed if it cannot be written. Returns
- * a function that releases the lock.
+ * `dir`: the data folder, created if it is missing. Throws data_locked, or store_failed if it cannot be written. The
+ * returned function releases the lock.
  */
 export function lockData(dir: string): () => void {
   const path = join(dir, "lock");

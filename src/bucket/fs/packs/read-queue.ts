@@ -27,7 +27,7 @@ export function createReadQueue(maxReads = MAX_READS): ReadQueue {
   let free = maxReads;
   let turns = 0;
 
-  /** Of equal ranks the one that has waited longest is next. */
+  /** If several have the same rank, the longest wait ends first. */
   function next(): (() => void) | undefined {
     turns += 1;
     const sign = turns % LONGEST_EVERY === 0 ? -1 : 1;
