@@ -1,7 +1,8 @@
 // Instant upload (秒传): if the bucket already has these bytes under another name, they are copied instead of sent again.
 // The stored bytes are read and checked first.
+
+import { readWhole } from "../bucket/contract/bucket.ts";
 import type { ObjectReader } from "../bucket/contract/driver.ts";
-import { readWhole } from "../bucket/contract/read-whole.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 import {

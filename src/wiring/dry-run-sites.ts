@@ -3,7 +3,8 @@
 import { tmpdir } from "node:os";
 import { createSemaphore } from "../async/semaphore.ts";
 import { createSpoolPool } from "../body/spool/spool-pool.ts";
-import { createMemoryStore } from "../bucket/memory.ts";
+import type { BucketDriver } from "../bucket/contract/driver.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { SILENT_LOG as log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
@@ -15,6 +16,16 @@ import type { Settings } from "../settings/schema/schema.ts";
 import { createMemoryOnceLedger } from "../sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
 
+/** A bucket without objects. */
+const NO_OBJECTS: BucketDriver = {
+  lookup: async () => ({ state: "absent", epoch: 0 }),
+  open: async () => undefined,
+  findBySha1: async () => undefined,
+  list: async () => ({ objects: [], next: undefined }),
+  usage: async () => ({ objects: 0, bytes: 0 }),
+  ...{ put: refuse, copy: refuse, delete: refuse, undelete: refuse, renew: refuse, purge: refuse },
+};
+
 /** Throws settings_invalid. The sites need no close() as long as nothing is fetched. */
 export function dryRunSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
@@ -22,7 +33,7 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
   const writeBack = createWriteBack({ now, log, meter });
   const fetches = createSemaphore(1);
   const registry = createSiteRegistry(settings, {
-    store: createMemoryStore(now),
+    store: { bucket: () => NO_OBJECTS, async probe() {}, async close() {} },
     fetches,
     once: createMemoryOnceLedger(),
     memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
@@ -32,10 +43,14 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
       meter: { ...meter, rendered() {}, failed() {} },
       ...{ writeBack, room: fetches, renders: fetches, log, now, signal },
     },
-    variantStore: () => ({ driver: createMemoryStore(now).bucket("variants"), async *forget() {} }),
+    variantStore: () => ({ driver: NO_OBJECTS, async *forget() {} }),
     log,
     now,
     userAgent: `Huiyuan/${readVersion()}`,
   });
   return registry.sites;
+}
+
+async function refuse(): Promise<never> {
+  throw new HuiyuanError("internal", "Cannot change an object: a dry run stores nothing");
 }

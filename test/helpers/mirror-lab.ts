@@ -4,7 +4,6 @@ import { createSemaphore, type Semaphore } from "../../src/async/semaphore.ts";
 import type { Disk } from "../../src/body/spool/spool-file.ts";
 import { createBucket } from "../../src/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
-import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";
@@ -20,6 +19,7 @@ import { createBreaker } from "../../src/origin/guard/breaker.ts";
 import { createBudget } from "../../src/origin/guard/budget.ts";
 import { guardOrigin } from "../../src/origin/guard/guarded.ts";
 import type { Origin } from "../../src/origin/origin.ts";
+import { createMemoryStore } from "./memory-store.ts";
 import { eventually } from "./program.ts";
 import { NEVER, readToEnd, type TestPool, testPool } from "./spools.ts";
 

@@ -36,7 +36,7 @@ export interface PhotosLab {
 
 /** Open slices over a folder that is removed after the test. */
 export async function slicesLab(now: () => number = Date.now, dir = temporaryFolder()): Promise<Slices> {
-  const freeSpace = createFreeSpace({ dir, minFreeBytes: 0 });
+  const freeSpace = createFreeSpace(dir, 0);
   const slices = await openSlices({ folder: createSliceFolder(dir), freeSpace, log: SILENT_LOG, now, ticks: now });
   onTestFinished(() => slices.close());
   return slices;

@@ -127,25 +127,31 @@ export interface ListPage {
 /** One bucket of a store. */
 export interface BucketDriver {
   /** True if `open` may have to download the object; its reader then has `proven`. */
-  readonly isRemote?: boolean;
+  readonly isRemote?: boolean | undefined;
   /** Throws url_invalid for a key whose name a remote store reserves. Changes throw it for one that is too long too. */
   lookup(key: Key): Promise<Entry>;
   /**
    * Remote stores only: true if the pending object was accepted while the remote store did not answer. The remote store
    * may then have another object or a tombstone, which will win.
    */
-  isUnknown?(key: Key): boolean;
+  readonly isUnknown?: ((key: Key) => boolean) | undefined;
   /**
-   * Undefined if the object is not there any more. Throws store_corrupt if it `isDamaged`. `mayBeReplaced`: open its
-   * bytes even if the key has another object by now, as long as they are still on the disk.
+   * Undefined if the object is not there any more: look it up again. Throws store_corrupt if it `isDamaged`.
+   * `mayBeReplaced`: open its bytes even if the key has another object by now, as long as they are still on the disk.
+   * The caller closes the reader.
    */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
+  /**
+   * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away by
+   * then, whatever the result. A bucket throws url_invalid (key), origin_too_large, origin_empty, internal (`info`
+   * describes another body).
+   */
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** Makes a new object with the source's bytes, without moving them. Undefined if the source is not there. */
   copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined>;
   /** Removes the object, if there is one, and leaves a tombstone. True if there was an object. */
   delete(key: Key, tombstone: Tombstone): Promise<boolean>;
-  /** Lifts a tombstone. True if one was in force. */
+  /** Lifts a tombstone, so that the next miss may fetch from the origin again. True if one was in force. */
   undelete(key: Key): Promise<boolean>;
   /**
    * Raises the epoch and makes a mirrored object stale; with `hard` removes it. True if there was a mirrored object.

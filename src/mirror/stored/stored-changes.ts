@@ -102,7 +102,7 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
         await reportRefused(info);
         return result;
       }
-      if (bucket.isUnknown(info.key)) return result;
+      if (bucket.isUnknown?.(info.key)) return result;
       if (memoryCache.noted(bucketId, info.key) !== undefined)
         memoryCache.note(bucketId, info.key, { info, epoch }, generation);
       if (body.content.kind === "buffer")
