@@ -24,23 +24,20 @@ async function cost(contender: Contender, drive: Drive): Promise<number> {
   return (cpuMicros(contender.pid) - before) / requests;
 }
 
-/** Loads all in turn, in the opposite order each other round, and prints each one's ratio to the last one. */
-async function compare(what: string, contenders: readonly Contender[], drive: Drive): Promise<void> {
-  const costs = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]));
-  for (const contender of contenders) await drive(contender, SECONDS);
-  for (let round = 0; round < Number(rounds); round += 1) {
-    const order = round % 2 === 0 ? contenders : [...contenders].reverse();
-    for (const contender of order) costs.get(contender)?.push(await cost(contender, drive));
-  }
-  const last = costs.get(contenders.at(-1) as Contender) ?? [];
-  for (const [{ name }, list] of costs) {
-    const ratios = list.map((each, round) => each / (last[round] ?? Number.NaN));
-    const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
-    const deviation = Math.sqrt(ratios.reduce((sum, ratio) => sum + (ratio - mean) ** 2, 0) / (ratios.length - 1));
-    // Student's t for about ten rounds.
-    const half = (2.26 * deviation) / Math.sqrt(ratios.length);
-    const interval = `${(mean - half).toFixed(3)}–${(mean + half).toFixed(3)}`;
-    console.log(`${what}, ${name}: ${median(list).toFixed(2)} µs, ratio ${mean.toFixed(3)} (95 %: ${interval})`);
+/** Loads each one together with the first, so that other work on the machine slows both down, and prints the ratios. */
+async function compare(what: string, [first, ...others]: readonly Contender[], drive: Drive): Promise<void> {
+  if (first === undefined) return;
+  for (const contender of [first, ...others]) await drive(contender, SECONDS);
+  for (const other of others) {
+    const pairs: (readonly [number, number])[] = [];
+    while (pairs.length < Number(rounds)) pairs.push(await Promise.all([cost(first, drive), cost(other, drive)]));
+    const ratios = pairs.map(([base, each]) => each / base).sort((left, right) => left - right);
+    // The interval of a median by ranks: it needs no normal distribution, and a busy machine makes none.
+    const rank = Math.max(0, Math.floor((ratios.length - 1.96 * Math.sqrt(ratios.length)) / 2) - 1);
+    const [from, to] = [ratios[rank], ratios.at(-1 - rank)].map((ratio) => ratio?.toFixed(3));
+    const [base, each] = [0, 1].map((at) => median(pairs.map((pair) => pair[at] as number)).toFixed(1)); // two each
+    console.log(`${what}, ${other.name} ÷ ${first.name}: ${each} ÷ ${base} µs`);
+    console.log(`  ratio ${median(ratios).toFixed(3)} (95 %: ${from} to ${to})`);
   }
 }
 
@@ -52,14 +49,14 @@ try {
   const off = { HUIYUAN_FAST_PATH: "off" };
   await among(
     [
-      () => startBareNode(HIT),
-      () => startHuiyuan({ ...place, name: "Hono", env: off }),
       () => startHuiyuan({ ...place, name: "fast path" }),
+      () => startHuiyuan({ ...place, name: "Hono", env: off }),
       ...(main === undefined ? [] : [() => startHuiyuan({ ...place, name: "the other build", main })]),
+      () => startBareNode(HIT),
     ],
     async (contenders) => {
       const picture = await pictureOf(BYTES);
-      const [, ...servers] = contenders;
+      const servers = contenders.slice(0, -1);
       for (const server of servers) {
         const isHit = async () => (await verify(server, HIT, picture.for(HIT))).includes("detail=memory");
         await eventually(isHit, `a hit of ${server.name} from memory`);
