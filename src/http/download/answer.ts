@@ -47,24 +47,26 @@ export function answer(context: DownloadContext, located: Located): void | Promi
 /** Synchronous if memory has the object and no token is spent. */
 function answerStored(context: DownloadContext, located: LocatedStored): void | Promise<void> {
   const { exchange } = context;
-  const { life, revalidated, body, object } = located;
+  const { life, revalidated } = located;
   const tier = tierOf(located);
   exchange.outcome = { kind: "hit", tier };
   const cacheStatus = revalidated === undefined ? hitStatus(tier, life) : CACHE_STATUS.revalidated[revalidated];
-  const headers = contextOf(context, { state: stateFor(located, "stored"), cacheStatus, life });
-  if (body !== undefined) return answerObject(exchange, object.info, { kind: "memory", body }, headers);
-  return answerOpened(context, located, headers);
+  return send(context, located, contextOf(context, { state: stateFor(located, "stored"), cacheStatus, life }));
 }
 
-async function answerOpened(
+/** Sends an image with these headers. Throws original_replaced if a stored one is gone. */
+function send(
   { site, exchange }: DownloadContext,
-  { object, since }: LocatedStored,
-  context: AnswerContext,
-): Promise<void> {
-  const opened = await site.stored.open(object, since);
-  if (opened === undefined)
+  located: LocatedStored | LocatedWhole,
+  headers: AnswerContext,
+): void | Promise<void> {
+  if (located.kind === "whole") return answerObject(exchange, located.info, located.bytes, headers);
+  const { body, object, since } = located;
+  if (body !== undefined) return answerObject(exchange, object.info, { kind: "memory", body }, headers);
+  return site.stored.open(object, since).then((opened) => {
+    if (opened !== undefined) return sendFound(exchange, site.stored, opened, headers);
     throw new HuiyuanError("original_replaced", `Cannot read "${object.info.key}": it has changed`);
-  await sendFound(exchange, site.stored, opened, context);
+  });
 }
 
 /** Sends an object of the bucket, and closes the reader of a large one. */
@@ -125,11 +127,10 @@ async function answerFetch(context: DownloadContext, located: LocatedFetch): Pro
 }
 
 async function answerWhole(context: DownloadContext, located: LocatedWhole): Promise<void> {
-  const { exchange } = context;
-  const { info, bytes, status, isStorable, life } = located;
-  exchange.outcome = MISS;
+  const { status, isStorable, life } = located;
+  context.exchange.outcome = MISS;
   const state = stateFor(located, isStorable ? "stored" : "not-storable");
-  await answerObject(exchange, info, bytes, contextOf(context, { state, cacheStatus: status, life }));
+  await send(context, located, contextOf(context, { state, cacheStatus: status, life }));
 }
 
 async function answerVariant(context: DownloadContext, located: LocatedVariant): Promise<void> {
@@ -148,7 +149,7 @@ export async function answerFallback(
   located: LocatedStored | LocatedWhole,
   { status, missing }: { readonly status: 200 | 404; readonly missing: HuiyuanError },
 ): Promise<void> {
-  const { exchange, site } = context;
+  const { exchange } = context;
   const plain = contextOf(context, { state: "filling", cacheStatus: CACHE_STATUS.fallback, life: undefined });
   const headers: AnswerContext = {
     ...plain,
@@ -157,12 +158,7 @@ export async function answerFallback(
   };
   exchange.outcome = { kind: "other", tier: "none" };
   exchange.errorCode = missing.code;
-  if (located.kind === "whole") return answerObject(exchange, located.info, located.bytes, headers);
-  const { body, object } = located;
-  if (body !== undefined) return answerObject(exchange, object.info, { kind: "memory", body }, headers);
-  const opened = await site.stored.open(object, located.since);
-  if (opened === undefined) throw missing;
-  await sendFound(exchange, site.stored, opened, headers);
+  await send(context, located, headers);
 }
 
 function fallbackHeaders(headers: HeaderList, status: 200 | 404): HeaderList {

@@ -42,7 +42,7 @@ export interface LocateRequest extends Pick<DownloadContext, "site" | "url" | "o
   readonly cancellation: () => Cancellation;
   /** Set if the image is the original of a variant; only its whole body is of use then. */
   readonly processing: ProcessingRequest | undefined;
-  /** Of a watermark or a fallback image only the whole body is of use, and no redirect. */
+  /** Watermark and fallback images are of use only whole, and a redirect is of no use for them. */
   readonly role: "image" | "watermark" | "fallback";
 }
 
