@@ -3,13 +3,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
-import { createAccessLog } from "./http/access-log.ts";
 import { createAdmin } from "./http/admin/admin.ts";
 import { createReadiness } from "./http/admin/readiness.ts";
 import { createApi } from "./http/api/api.ts";
+import { logCall, logDownload, noteCall, noteDownload } from "./http/answered.ts";
 import { createDownloads } from "./http/download/download.ts";
-import { noteCall, noteDownload } from "./http/insight.ts";
-import { createCallLog } from "./http/rest/call-log.ts";
 import { createRestApi } from "./http/rest/rest.ts";
 import { createFront } from "./http/wire/front.ts";
 import { withHealth } from "./http/wire/health.ts";
@@ -76,7 +74,6 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     undo.push(service.close);
     const { registry, metrics } = service;
     const nextRequestId = createRequestIds();
-    const accessLog = createAccessLog(log);
     const download = createDownloads({
       sites: () => registry.sites,
       nextRequestId,
@@ -84,7 +81,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       answered(exchange) {
         metrics.answered(exchange);
         noteDownload(exchange, service.accounts);
-        accessLog(exchange, settings.server);
+        logDownload(exchange, settings.server, log);
       },
     });
     const readiness = createReadiness({
@@ -99,7 +96,6 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       const { publicScheme, publicPort } = settings.server;
       return { publicScheme, publicPort, port: downloadPort };
     };
-    const callLog = createCallLog(log);
     const restApi = createRestApi({
       ...service.restApi,
       place,
@@ -107,7 +103,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       answered(call) {
         metrics.called(call);
         noteCall(call, { place: place(), trustedProxies: settings.server.trustedProxies }, service.accounts, now());
-        callLog(call, settings.server);
+        logCall(call, settings.server, log);
       },
     });
     const downloads = await startServer({
