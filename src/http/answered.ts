@@ -101,7 +101,11 @@ export function noteCall(
 }
 
 /** Undefined if the call concerns no bucket, or is one of the many slices of an upload. */
-function operationOf(call: AnsweredCall, { place, trustedProxies }: Parameters<typeof noteCall>[1], at: number): Operation | undefined {
+function operationOf(
+  call: AnsweredCall,
+  { place, trustedProxies }: Parameters<typeof noteCall>[1],
+  at: number,
+): Operation | undefined {
   const { request, requestId, name, bucketId, fileid = "", bytes, code, message = "" } = call;
   const operation = OPERATION_OF[name];
   if (operation === undefined || bucketId === undefined) return undefined;

@@ -88,6 +88,8 @@ export interface OriginBody {
   resume(): void;
   /** Ends the exchange and frees the connection; the sink gets no more calls. */
   destroy(): void;
+  /** Resolves when no more bytes come from the origin, with the error that the sink gets. Never rejects. */
+  readonly over: Promise<Error | undefined>;
 }
 
 /** The receiver of a body. Exactly one of `end` and `error` is called, once, last. */

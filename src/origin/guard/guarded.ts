@@ -2,7 +2,7 @@
 // responses update both.
 import type { Semaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import type { Origin, OriginBody, OriginRequest, PreviewRequest } from "../origin.ts";
+import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
 import type { Budget } from "./budget.ts";
 
@@ -87,14 +87,13 @@ export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }
         leave();
         return answer;
       }
-      const { key } = request;
-      const body = observeEnd(answer.body, (failure) => {
+      void answer.body.over.then((failure) => {
         leave();
         if (failure === undefined) return;
         const error = asHuiyuanError(failure);
-        if (failureKind(error) === "timeout") breaker.bodyFailed({ key, error });
+        if (failureKind(error) === "timeout") breaker.bodyFailed({ key: request.key, error });
       });
-      return { ...answer, body };
+      return answer;
     },
     refusal,
     ...(origin.preview && {
@@ -104,36 +103,6 @@ export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }
       },
     }),
     close: () => origin.close(),
-  };
-}
-
-/** Returns the same body; `over` is called once at its end, with the failure if there was one. */
-function observeEnd(body: OriginBody, over: (error: Error | undefined) => void): OriginBody {
-  let isOver = false;
-  const end = (error: Error | undefined) => {
-    if (isOver) return;
-    isOver = true;
-    over(error);
-  };
-  return {
-    start(sink) {
-      body.start({
-        data: (chunk) => sink.data(chunk),
-        end() {
-          end(undefined);
-          sink.end();
-        },
-        error(error) {
-          end(error);
-          sink.error(error);
-        },
-      });
-    },
-    resume: () => body.resume(),
-    destroy() {
-      end(undefined);
-      body.destroy();
-    },
   };
 }
 

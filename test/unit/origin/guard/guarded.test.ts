@@ -107,6 +107,7 @@ describe("a slot of the budget", () => {
     expect(budget.usage().running).toBe(1);
     third.body.destroy();
     third.body.destroy();
+    await third.body.over;
     expect(budget.usage().running).toBe(0);
   });
 
