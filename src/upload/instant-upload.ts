@@ -28,7 +28,12 @@ export async function instantUpload(
   if (equal === undefined || equal.size !== size || !(await isReadable(target, equal))) return undefined;
   // Uploads were decoded when they were stored; of fetched images only the structure was checked.
   if (equal.provenance.via !== "upload") {
-    const load = async () => ({ kind: "buffer", buffer: await bytesOf(target, equal) }) as const;
+    const load = async () => {
+      const chunks: Buffer[] = [];
+      if (await isReadable(target, equal, (chunk) => void chunks.push(chunk)))
+        return { kind: "buffer", buffer: Buffer.concat(chunks) } as const;
+      throw new HuiyuanError("store_failed", `Cannot read "${equal.key}": it was deleted during the upload`);
+    };
     await verify({ fileid, size, image: equal.image, load });
   }
   const outboxDraft = await makeOutboxDraft(file);
@@ -43,26 +48,13 @@ export async function instantUpload(
   return undefined;
 }
 
-/** Throws store_failed, also if the object was deleted just now. */
-async function bytesOf({ bucket }: UploadTarget, info: ObjectInfo): Promise<Buffer> {
-  const reader = await bucket.open(info);
-  if (reader === undefined)
-    throw new HuiyuanError("store_failed", `Cannot read "${info.key}": it was deleted during the upload`);
-  try {
-    const chunks: Buffer[] = [];
-    await readWhole(reader, info.size, (chunk) => void chunks.push(chunk));
-    return Buffer.concat(chunks);
-  } finally {
-    reader.close();
-  }
-}
-
-async function isReadable(target: UploadTarget, info: ObjectInfo): Promise<boolean> {
+/** Reads all bytes. False if the object is gone or damaged. */
+async function isReadable(target: UploadTarget, info: ObjectInfo, onChunk?: (chunk: Buffer) => void): Promise<boolean> {
   let reader: ObjectReader | undefined;
   try {
     reader = await target.bucket.open(info);
     if (reader === undefined) return false;
-    await readWhole(reader, info.size);
+    await readWhole(reader, info.size, onChunk);
     return true;
   } catch (error) {
     const isNone = error instanceof HuiyuanError && ["store_corrupt", "original_replaced"].includes(error.code);

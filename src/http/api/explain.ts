@@ -4,7 +4,6 @@
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
-import { tokenFromQuery } from "../../sign/token.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DryFetch } from "../dry-run/dry-run-site.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
@@ -21,6 +20,7 @@ import { parseTarget } from "../request/target.ts";
 import { readApiRequest } from "../rest/target.ts";
 import { isHealth } from "../wire/health.ts";
 import { invalid } from "./input.ts";
+import { urlOf as urlOfTarget } from "./naming.ts";
 import { entryView } from "./objects/object-view.ts";
 
 export interface ExplainRequest {
@@ -93,8 +93,7 @@ function requestOf({ url, method, headers }: ExplainRequest): WireRequest {
 /** Undefined: the URL is not readable, and the answer says why. */
 function urlOf({ url = "", method, hosts }: WireRequest): ObjectUrl | undefined {
   try {
-    const { host, key, rawQuery } = parseTarget(url, hosts);
-    return { host, path: key, query: tokenFromQuery(rawQuery).rest, method: method === "HEAD" ? "HEAD" : "GET" };
+    return { ...urlOfTarget(parseTarget(url, hosts)), method: method === "HEAD" ? "HEAD" : "GET" };
   } catch {
     return undefined;
   }
