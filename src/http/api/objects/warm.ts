@@ -17,22 +17,7 @@ import { bucket as bucketField, invalid, names, number, text, whole } from "../i
 import { bucketNamed, type Domains, domainNamed, readUrl, siteOf, urlOf } from "../naming.ts";
 import { warmCounts, warmLine } from "../openapi/answers.ts";
 
-/**
- * `fetched`: whole, and stored or pending. `present`: stored already. `confirmed`: purged, and the origin confirmed it.
- * `missing`: the origin does not have it. `deleted`: there is an operator's tombstone. `unmirrored`: no rule fetches
- * and stores it. `unstored`: the answer of the origin may not be stored.
- */
-type WarmResult = "fetched" | "present" | "confirmed" | "missing" | "deleted" | "unmirrored" | "unstored" | "failed";
-
-/** The result for one name. `code` and `message` are set for `failed`. */
-interface WarmLine {
-  readonly name: string;
-  readonly result: WarmResult;
-  /** Size of the fetched object. */
-  readonly bytes?: number;
-  readonly code?: string;
-  readonly message?: string;
-}
+type WarmLine = z.infer<typeof warmLine>;
 
 interface WarmRequest {
   /** URLs, or keys of `site`. */
@@ -152,7 +137,7 @@ export function addWarmCall(
     (context, body) => {
       const warmRequest = warmRequestOf(body, registry);
       const audit = auditOf(context, log, { operation: "warm", ...loggedNames(warmRequest.names) });
-      const counts: Partial<Record<WarmResult, number>> = {};
+      const counts: Partial<z.infer<typeof warmCounts>> = {};
       return auditedStream(context, { audit, counts }, async function* (signal) {
         for await (const line of warmAll(warmRequest, {
           domains: registry,
