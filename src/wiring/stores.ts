@@ -143,7 +143,7 @@ async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, 
     allowPrivate,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     connections,
-    resolve: createSystemResolve({ log }),
+    resolve: createSystemResolve(),
   });
   try {
     const { url, region } = place;

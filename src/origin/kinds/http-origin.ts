@@ -73,7 +73,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   const dialer = createDialer({
     allowPrivate: (hostname, port) =>
       options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname),
-    resolve: options.resolve ?? createSystemResolve({ log }),
+    resolve: options.resolve ?? createSystemResolve(),
     connectTimeoutMs: timeouts.connect,
     connections: options.connections,
     ca: options.ca,
