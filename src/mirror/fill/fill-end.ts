@@ -58,5 +58,5 @@ export function damageOf(end: FillEnd | undefined): Damage | undefined {
 
 /** Whether the bytes may belong to another request, because their connection has since delivered unrequested bytes. */
 export function isDesynced(end: FillEnd | undefined): boolean {
-  return end !== undefined && "head" in end && end.head.answer.desync?.isRaised === true;
+  return end !== undefined && "head" in end && end.head.answer.desync?.aborted === true;
 }

@@ -3,7 +3,7 @@
 import { access } from "node:fs/promises";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { Key } from "../../core/object.ts";
-import type { Desync } from "../../origin/origin.ts";
+import type { OriginAnswer } from "../../origin/origin.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { Fate } from "./pending-writes.ts";
 import type { Fetched } from "./put-fetched.ts";
@@ -14,7 +14,7 @@ export interface WriteBackTask extends Fetched {
   readonly body: WholeBody;
   readonly spool: Pick<Spool, "release">;
   /** Once raised, the body is not stored any more, and the image stored under the key is removed. */
-  readonly desync?: Desync | undefined;
+  readonly desync?: OriginAnswer["desync"];
   /** Whether the origin has withdrawn the image since; default: `wanted`. */
   readonly fate?: (() => Fate) | undefined;
 }
@@ -26,7 +26,7 @@ export function idOf(bucketId: string, key: Key): string {
 
 /** The fate of the body now: by its connection, else by its origin. */
 export function fateOf({ desync, fate }: WriteBackTask): Fate {
-  return desync?.isRaised === true ? "gone" : (fate?.() ?? "wanted");
+  return desync?.aborted === true ? "gone" : (fate?.() ?? "wanted");
 }
 
 /** False: the store has removed the file, because the disk had refused its bytes; they must be fetched again. */

@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ConnectionHolder, type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
-import type { Desync, OriginBody, OriginSink } from "../origin.ts";
+import type { OriginAnswer, OriginBody, OriginSink } from "../origin.ts";
 import { declaredLength, type RawHeaders } from "./response-head.ts";
 
 export interface ExchangeRequest {
@@ -31,8 +31,7 @@ export interface Reply {
   readonly status: number;
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
-  /** Undefined: certainly the response to this request. */
-  readonly desync: Desync | undefined;
+  readonly desync: OriginAnswer["desync"];
 }
 
 export interface ReplyBody extends OriginBody {
