@@ -232,30 +232,17 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   };
 }
 
-function toRow({
-  at,
-  bucketId: bucket,
-  operation,
-  url,
-  userAgent,
-  code,
-  message,
-  bytes,
-  ...rest
-}: Operation): LedgerRow {
+function toRow({ bucketId, fileid, url, client, userAgent, message, requestId, ...rest }: Operation): LedgerRow {
   return {
-    at,
-    bucket,
-    operation,
-    fileid: rest.fileid.slice(0, MAX_TEXT),
+    ...rest, // at, operation, code, bytes
+    bucket: bucketId,
+    fileid: fileid.slice(0, MAX_TEXT),
     url: withoutSign(url).slice(0, MAX_TEXT),
-    client: rest.client.slice(0, MAX_AGENT),
+    client: client.slice(0, MAX_AGENT),
     userAgent: userAgent.slice(0, MAX_AGENT),
-    code,
     // An upload whose callback failed has bytes: it is stored and counts as done.
-    isFailed: Number(code !== 0 && bytes === 0),
+    isFailed: Number(rest.code !== 0 && rest.bytes === 0),
     message: message.slice(0, MAX_AGENT),
-    bytes,
-    requestId: rest.requestId.slice(0, MAX_AGENT),
+    requestId: requestId.slice(0, MAX_AGENT),
   };
 }

@@ -50,17 +50,9 @@ export interface Stored {
  * Durable when it resolves. Throws upload_size (no bytes), upload_md5_wrong, upload_sha1_wrong, upload_not_image,
  * upload_exists, store_full, store_failed, render_overloaded, render_failed.
  */
-export async function storeUpload({
-  target,
-  fileid,
-  received,
-  fields,
-  magicContext,
-  verify,
-  makeOutboxDraft,
-  now,
-}: StoreOptions): Promise<Stored> {
-  const { body, image } = received;
+export async function storeUpload(options: StoreOptions): Promise<Stored> {
+  const { target, fileid, fields, magicContext, verify, makeOutboxDraft, now } = options;
+  const { body, image } = options.received;
   if (body.size === 0) throw new HuiyuanError("upload_size", `Cannot store "${fileid}": the file is empty`);
   if (differs(fields.md5, body.hashes.md5)) {
     throw new HuiyuanError("upload_md5_wrong", `Cannot store "${fileid}": its MD5 is ${body.hashes.md5}`);

@@ -44,35 +44,25 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
   const response = createDryResponse();
   let failure: HuiyuanError | undefined;
   const exchange = await new Promise<DownloadExchange>((resolve) => {
-    const failed = (error: HuiyuanError) => {
-      failure = error;
-    };
-    const options = {
+    createDownloads({
       sites: () => dryRunSite,
       nextRequestId: () => "explained",
       log: SILENT_LOG,
       answered: resolve,
-      failed,
-    };
-    createDownloads(options)(request, response);
+      failed(error) {
+        failure = error;
+      },
+    })(request, response);
   });
   while (pending.size > 0) await Promise.allSettled(pending);
-  const { routes, tokens, fetches, renders } = notes;
+  const { track: _, ...noted } = notes;
+  const { renders, fetches } = noted;
   const isDecidedLater =
     renders.length > 0 || fetches.some(({ why, refusal }) => why !== "behind" && refusal === undefined);
-  const answer = isDecidedLater ? undefined : { status: response.statusCode, headers: response.headers(), failure };
-  return {
-    site,
-    routes,
-    tokens,
-    fetches,
-    renders,
-    outcome: exchange.outcome,
-    status: undefined,
-    headers: [],
-    failure: undefined,
-    ...answer,
-  };
+  const answer = isDecidedLater
+    ? { status: undefined, headers: [], failure: undefined }
+    : { status: response.statusCode, headers: response.headers(), failure };
+  return { ...noted, ...answer, site, outcome: exchange.outcome };
 }
 
 /** A response that keeps the head and drops the body. */

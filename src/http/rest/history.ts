@@ -1,5 +1,6 @@
 // Lets stat and copy use an image that only the origin has: fetches it through the bucket's first domain with a mirror,
 // and continues when it is stored. It answers no call.
+import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";
@@ -92,7 +93,9 @@ async function fetchAndStore({ mirror, request }: OriginFetch, epoch: number, si
   } finally {
     answer.release();
   }
-  await untilStored(mirror.whenStored(request), signal);
+  // An abort ends the wait; the write may continue.
+  const waited = delay(STORING_MS, undefined, { signal, ref: false }).catch(() => undefined);
+  await Promise.race([mirror.whenStored(request), waited]);
   signal.throwIfAborted();
   return true;
 }
@@ -103,22 +106,4 @@ function notStorable(key: Key, why: string): HuiyuanError {
     "not_found",
     `Cannot use "${key}": the origin has it, but it must not be stored here: ${why}`,
   );
-}
-
-/**
- * Resolves once the image is stored, after STORING_MS, or when `signal` aborts; the write may continue. It has a timer
- * of its own, because node garbage-collects an AbortSignal.timeout() that only AbortSignal.any() refers to.
- */
-function untilStored(stored: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, STORING_MS);
-    signal.addEventListener("abort", end);
-    void stored.then(end);
-    if (signal.aborted) end();
-  });
 }
