@@ -1,5 +1,5 @@
-// Records answered requests: in the log, in the operation log and in the usage of buckets. Called once for each request.
-// Tokens are removed from URLs. The client is the socket's address, or the one that a trusted proxy reports.
+// Records answered requests: in the log, in the operation log and in the usage of buckets. Called once for each
+// request. Tokens are removed from URLs. The client is the socket's address, or the one that a trusted proxy reports.
 import { performance } from "node:perf_hooks";
 import ipaddr from "ipaddr.js";
 import type { Log } from "../core/log.ts";

@@ -107,9 +107,9 @@ function differs(declared: string | undefined, found: string | undefined): boole
 }
 
 /**
- * Instant upload (秒传): if the bucket has these bytes under another name, they are copied instead of sent again. The stored
- * bytes are read and checked first. Undefined if the bucket has no such object, or only a damaged one; reading it has quarantined it. Throws
- * upload_exists, upload_not_image, render_overloaded, render_failed, store_failed.
+ * Instant upload (秒传): if the bucket has these bytes under another name, they are copied instead of sent again. The
+ * stored bytes are read and checked first. Undefined if the bucket has no such object, or only a damaged one; reading
+ * it has quarantined it. Throws upload_exists, upload_not_image, render_overloaded, render_failed, store_failed.
  */
 export async function instantUpload(
   target: UploadTarget,

@@ -102,7 +102,7 @@ export function urlTo({ domain, source }: Site, key: Key): ObjectUrl {
 }
 
 /**
- * How an object is fetched without a client's request. Undefined: the domain's rules fetch no such object, or would not
+ * The fetch of an object without a client's request. Undefined: the domain's rules fetch no such object, or would not
  * store the answer. `isStored`: it is revalidated.
  */
 export function storableFetchOf(site: Site, url: ObjectUrl, isStored = false) {

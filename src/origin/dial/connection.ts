@@ -59,8 +59,8 @@ export class ConnectionTrust {
   }
 
   /**
-   * A final head has arrived. Returns `desync` of OriginAnswer. Undefined for a connection's first response: no response
-   * preceded it.
+   * A final head has arrived. Returns `desync` of OriginAnswer. Undefined for a connection's first response: no
+   * response preceded it.
    */
   responseStarted(): Cancellation | undefined {
     if (!this.isReused) return undefined;
