@@ -4,14 +4,24 @@ import { defineConfig } from "vitest/config";
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 const SLOW = "test/unit/**/*.slow.test.ts";
 const LAB = "test/**/*.lab.test.ts";
+/** The tests of downloads with the whole program. `npm run lab` repeats them without the fast path. */
+const DOWNLOADS =
+  "test/{e2e/{alias-names,answers,caches-in-front,coalescing,endless-exif,explain,failover,freshness,health,processing*," +
+  "query-keys,reloaded-limits,rules,s3-*,server,status-contract,stopping,taken-back,tokens},fault/faults}.test.ts";
 
 interface Suite {
   readonly include?: string;
   /** If false, all files of a process share its loaded modules, which saves loading the program for every file. */
   readonly isolate?: boolean;
+  /** Environment of the tests and of the programs that they start. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-const suite = (name: string, timeoutMs: number, { include = `test/${name}/**/*.test.ts`, isolate }: Suite = {}) => ({
+const suite = (
+  name: string,
+  timeoutMs: number,
+  { include = `test/${name}/**/*.test.ts`, isolate, env }: Suite = {},
+) => ({
   test: {
     name,
     root: fileURLToPath(new URL("..", import.meta.url)),
@@ -23,6 +33,7 @@ const suite = (name: string, timeoutMs: number, { include = `test/${name}/**/*.t
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     ...(isolate !== undefined && { isolate }),
+    ...(env !== undefined && { env }),
   },
 });
 
@@ -33,7 +44,7 @@ export default defineConfig({
     // Twice the cores of a build machine: half of the time, tests wait for deadlines and other processes.
     maxWorkers: 4,
     // `npm run check` runs `unit`, which stays below half a minute; tests that take seconds are named `*.slow.test.ts`.
-    // `npm test` runs all but `lab`. `npm run lab` runs the sweeps, which take minutes and are named `*.lab.test.ts`.
+    // `npm test` runs all but `lab*`. `npm run lab` runs the sweeps, which take minutes and are named `*.lab.test.ts`.
     projects: [
       suite("unit", 10_000, { isolate: false }),
       suite("slow", 30_000, { include: SLOW }),
@@ -41,6 +52,7 @@ export default defineConfig({
       suite("e2e", 120_000),
       suite("fault", 60_000),
       suite("lab", 120_000, { include: LAB }),
+      suite("lab without the fast path", 120_000, { include: DOWNLOADS, env: { HUIYUAN_FAST_PATH: "off" } }),
     ],
   },
 });

@@ -137,7 +137,7 @@ const ERROR_ROWS = {
   not_kept: {
     status: 503,
     errNo: -902,
-    text: "the image is being sent to other clients, and there is no room to keep it; try again",
+    text: "the disk has no room for the image, and neither has memory; try again",
     rest: -2000,
   },
   draining: { status: 503, errNo: -100, text: "the server is shutting down; try again", rest: -2000 },

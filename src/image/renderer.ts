@@ -14,7 +14,6 @@ import {
   refuseHeavy,
   type SourceLimits,
   scanSource,
-  weighedFacts,
 } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
 import type { Recipe } from "./grammar/recipe.ts";
@@ -117,8 +116,7 @@ const DEFAULTS = {
 
 /** A start usually takes 150 ms; on a busy machine it takes longer without hanging. */
 const START_MS = 10_000;
-const IDLE_MS = 30_000;
-const LAST_IDLE_MS = 600_000;
+const IDLE_MS = 300_000;
 
 /** Larger files are verified one at a time, because a process holds the file and its decoded rows. */
 const LARGE_VERIFY_BYTES = 2 * 1024 * 1024;
@@ -145,7 +143,6 @@ export function createRenderer(options: RendererOptions): Renderer {
     maxResidentBytes: residentBytes,
     maxTotalBytes: maxBytes,
     idleMs: IDLE_MS,
-    lastIdleMs: LAST_IDLE_MS,
   });
 
   async function renderNow(
@@ -154,9 +151,8 @@ export function createRenderer(options: RendererOptions): Renderer {
   ): Promise<Rendered | Larger> {
     const bytes = await load();
     const facts = await yieldingScan(scanSource(bytes, limits, known));
-    const weighed = await yieldingScan(weighedFacts(facts, bytes));
     const watermarks = await loadWatermarks(recipe, loadImage);
-    const weight = bytesToRender(weighed, recipe, watermarks.facts) + bytesToHold(bytes.length);
+    const weight = bytesToRender(facts, recipe, watermarks.facts) + bytesToHold(bytes.length);
     const allBytes = PROCESS_BYTES + weight;
     if (!(await slot.reserve(allBytes, signal))) return { allBytes };
     if (signal.aborted) throw signal.reason;

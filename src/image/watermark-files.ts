@@ -1,11 +1,10 @@
 // Loads the image files that a recipe lays over an image as watermarks, within bounds. It decodes nothing and does not
 // know where the files are stored.
 import { HuiyuanError } from "../core/errors.ts";
-import { scanSource, weighedFacts } from "./formats/loaders.ts";
+import { type RasterFacts, scanSource } from "./formats/loaders.ts";
 import { yieldingScan } from "./formats/yielding-scan.ts";
 import { MAX_WATERMARK_PIXELS, WANTED_WATERMARK } from "./geometry/watermark-size.ts";
 import { type Recipe, WATERMARK_PARAMETER, watermarkUrls } from "./grammar/recipe.ts";
-import type { WatermarkFacts } from "./limits/weight.ts";
 
 /** Bytes of the file of an image watermark at most. */
 export const MAX_WATERMARK_BYTES = 5 * 1024 * 1024;
@@ -16,9 +15,6 @@ const WATERMARK_LIMITS = {
   frames: 1,
 };
 
-/** Names in a file that may announce a turn: EXIF, or a property of an AVIF. */
-const TURN_SIGNS = ["Exif", "EXIF", "eXIf", "Raw profile type", "irot"];
-
 /** The image of a watermark URL without its token; undefined if the bucket has no such image. */
 type LoadImage = (url: string) => Promise<Buffer | undefined>;
 
@@ -26,9 +22,9 @@ type LoadImage = (url: string) => Promise<Buffer | undefined>;
 export async function loadWatermarks(
   recipe: Recipe,
   loadImage: LoadImage,
-): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly facts: ReadonlyMap<string, WatermarkFacts> }> {
+): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly facts: ReadonlyMap<string, RasterFacts> }> {
   const files = new Map<string, Buffer>();
-  const facts = new Map<string, WatermarkFacts>();
+  const facts = new Map<string, RasterFacts>();
   for (const url of watermarkUrls(recipe)) {
     const bytes = await loadImage(url);
     if (bytes === undefined) throw badWatermark(url, "there is no such image in this bucket");
@@ -38,11 +34,9 @@ export async function loadWatermarks(
   return { files, facts };
 }
 
-async function readWatermarkImage(url: string, bytes: Buffer): Promise<WatermarkFacts> {
+async function readWatermarkImage(url: string, bytes: Buffer): Promise<RasterFacts> {
   try {
-    const facts = await yieldingScan(scanSource(bytes, WATERMARK_LIMITS));
-    const mayBeTurned = TURN_SIGNS.some((sign) => bytes.includes(sign, 0, "latin1"));
-    return { ...(await yieldingScan(weighedFacts(facts, bytes))), mayBeTurned };
+    return await yieldingScan(scanSource(bytes, WATERMARK_LIMITS));
   } catch (error) {
     const found =
       error instanceof HuiyuanError ? error.message.replace(/^Cannot process[^:]*: /, "") : "it is unreadable";

@@ -60,7 +60,7 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
   const opened: OpenLedger<string>[] = [];
   return {
     open<Name extends string>(plan: LedgerPlan<Name>) {
-      const ledger = openLedger({ dir, plan, log });
+      const ledger = openLedger(dir, plan, log);
       opened.push(ledger);
       return ledger;
     },
@@ -70,12 +70,7 @@ export function createLedgers({ dir, log }: { readonly dir: string; readonly log
   };
 }
 
-function openLedger<Name extends string>(parts: {
-  readonly dir: string;
-  readonly plan: LedgerPlan<Name>;
-  readonly log: Log;
-}): OpenLedger<Name> {
-  const { dir, plan, log } = parts;
+function openLedger<Name extends string>(dir: string, plan: LedgerPlan<Name>, log: Log): OpenLedger<Name> {
   const file = `${plan.name}.db`;
   let worker: BatchWorker<Statements> | undefined;
   let isClosed = false;

@@ -7,14 +7,11 @@ import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import type { FillContext } from "./fill/fill.ts";
 import type { RequestTimeouts } from "./fill/reader.ts";
-import type { TransientRoom } from "./fill/transient.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createNegativeCache, type NegativeCache, type NegativeCacheRules } from "./negative-cache.ts";
 import { isStorable, type PolicyRules } from "./policy.ts";
 import type { Stored } from "./stored/stored.ts";
-import { createInvalidation } from "./storing/invalidate.ts";
-import type { Invalidation } from "./storing/pending-writes.ts";
 import type { WriteBack } from "./storing/write-back.ts";
 
 /** The bucket, the origin and the settings of one mirror. */
@@ -34,7 +31,6 @@ export interface MirrorOptions extends Pick<FillContext, "formats">, NegativeCac
 /** The services that all mirrors of a program share. */
 export interface MirrorParts {
   readonly spools: SpoolPool;
-  readonly transients: TransientRoom;
   readonly writeBack: WriteBack;
   readonly meter: MirrorMeter;
   readonly log: Log;
@@ -58,24 +54,21 @@ export interface MirrorContext {
   readonly fills: FillContext;
   readonly negativeCache: NegativeCache;
   readonly failures: FailureLog;
-  /** Gives up the pending writes of a key that the origin has withdrawn. Never throws. */
-  readonly invalidate: (invalidation: Invalidation) => void;
   /** Whether the origin allows to store its answer. */
   readonly isStorable: (answer: OriginAnswer) => boolean;
 }
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, maxObjectBytes: maxBytes, formats } = options;
-  const { spools, transients, writeBack, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const { spools, meter, log, now, ticks = () => performance.now(), signal } = parts;
   return {
     options,
     parts,
     ticks,
     viaValue: viaValueOf(parts.serverId),
-    fills: { origin, spools, transients, maxBytes, formats, meter, now, signal },
+    fills: { origin, spools, maxBytes, formats, meter, now, signal },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
-    invalidate: createInvalidation({ stored, writeBack, log }),
     isStorable: (answer) => isStorable(answer, options),
   };
 }

@@ -7,7 +7,6 @@ import { asHuiyuanError } from "../core/errors.ts";
 import { appendViaHeaders } from "../origin/exchange/request-head.ts";
 import { type Fill, startFill } from "./fill/fill.ts";
 import { createFillEffects } from "./fill/fill-effects.ts";
-import { isDesynced } from "./fill/fill-end.ts";
 import { createHeads } from "./fill/heads.ts";
 import { type Join, joinFill, type MissAnswer, type MissRequest } from "./fill/reader.ts";
 import type { RevalidationOutcome, StaleKept } from "./freshness/revalidation.ts";
@@ -23,7 +22,7 @@ export interface Mirror {
   /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
   fetch(request: MissRequest): Promise<MissAnswer>;
   /** Whether stored objects are fresh, and revalidation in the background. */
-  readonly revalidation: Omit<Revalidation, "revalidate" | "pending" | "peek" | "mayServeStale">;
+  readonly revalidation: Omit<Revalidation, "revalidate" | "pending" | "peek" | "mayServeStale" | "freshPending">;
   /** Shows how fetch() and revalidate() would handle a request. */
   readonly preview: Previews;
   /**
@@ -63,22 +62,14 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   });
 
   /**
-   * Undefined if there is no fill, or if it began before the key was deleted, purged or written, or if its answer has
-   * become stale or may belong to another request.
+   * The fill of a fresh pending image, whichever mirror of the bucket fetched it; else the fill that runs. Undefined if
+   * it began before the key was deleted, purged or written.
    */
-  function runningFor(id: string, { epoch }: Pick<MissRequest, "epoch">): Fill | undefined {
+  function runningFor(id: string, { key, epoch, isStored }: Omit<MissRequest, "method" | "signal">): Fill | undefined {
+    const pending = isStored ? revalidation.freshPending({ key, epoch }) : undefined;
+    if (pending !== undefined) return pending.fill;
     const fill = fills.get(id)?.fill;
-    if (fill === undefined || fill.epoch < epoch) return undefined;
-    const { end } = fill;
-    if (isDesynced(end)) return undefined;
-    return end === undefined || !("head" in end) || revalidation.isFreshAnswer(end.head) ? fill : undefined;
-  }
-
-  /** As runningFor(), if the fill still has all bytes that the request will read. */
-  function joinable(id: string, request: MissRequest): Fill | undefined {
-    const fill = runningFor(id, request);
-    const isEnough = request.needsWholeBody && fill?.transient?.isUnderWay;
-    return isEnough || fill?.spool?.hasAll() !== false ? fill : undefined;
+    return fill === undefined || fill.epoch < epoch || fill.end !== undefined ? undefined : fill;
   }
 
   /** Starts a fill and takes care of its result. */
@@ -89,8 +80,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       { id, key, isStored, epoch, requestedAt, path, query, headers, followsRedirects, via, cdnLoop },
       context.fills,
     );
+    const fetch = stored.pendingWrites.begin(key);
     const settle = async () => {
-      await effects.settle(fill, await fill.done, requestedAt);
+      await effects.settle(fill, await fill.done, fetch);
+      stored.pendingWrites.end(fetch);
       if (fills.get(id)?.fill === fill) fills.delete(id);
     };
     fills.set(id, { fill, whenStored: settle() });
@@ -129,7 +122,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
 
   async function fetchOnce(request: MissRequest): Promise<MissAnswer> {
     const id = fillId(request);
-    const running = joinable(id, request);
+    const running = runningFor(id, request);
     if (running !== undefined) return joinRunning(running, request.signal);
     refuseIfKnown(id, request);
     if (request.method === "HEAD" && headMiss === "origin") {
@@ -137,7 +130,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       if (answer !== undefined) return answer;
     }
     // Another request may have started the fill during the HEAD.
-    const begun = joinable(id, request);
+    const begun = runningFor(id, request);
     return begun === undefined ? join(start(id, request), "first", request.signal) : joinRunning(begun, request.signal);
   }
 

@@ -105,6 +105,7 @@ const USELESS_MS = 10_000;
  */
 const NOT_OF_THE_KEY: readonly ErrorCode[] = [
   ...(["overloaded", "draining", "store_failed", "origin_loop", "origin_failing", "origin_busy"] as const),
+  "not_kept",
 ];
 
 /** The origin has a new version, but not a whole, sound image. */
@@ -140,5 +141,5 @@ export function isBroken({ code }: HuiyuanError): boolean {
 }
 
 function isRefusedByDisk({ code }: HuiyuanError): boolean {
-  return code === "store_full" || code === "store_failed";
+  return code === "store_full" || code === "store_failed" || code === "not_kept";
 }

@@ -138,7 +138,7 @@ export function originRequestFor(
     key: keyOfUrl(request.path, kept, rule.keysHaveQueries),
     isStored,
     path: place.path,
-    query: joinQueries(place.query, withoutSet(sent, rule.setQuery), setQuery(rule.setQuery)),
+    query: place.query === "" ? withSet(sent, rule.setQuery) : joinQueries(place.query, withSet(sent, rule.setQuery)),
     headers: { ...passedHeaders(rule.passes, clientHeaders), ...rule.setHeaders },
     followsRedirects: rule.followRedirects,
   };
@@ -200,15 +200,12 @@ function withoutPart(query: string, part: string): string {
   return at === -1 ? query : parts.toSpliced(at, 1).join("&");
 }
 
-/** The query without the parameters that the operator sets, which replace those of a client. */
-function withoutSet(query: string, set: RuleOptions["setQuery"]): string {
-  return Object.keys(set).length === 0 ? query : filterQuery(query, (name) => !Object.hasOwn(set, name));
-}
-
-function setQuery(set: RuleOptions["setQuery"]): string {
-  return Object.entries(set)
-    .map(([name, value]) => `${name}=${value}`)
-    .join("&");
+/** The query with the parameters that the operator sets, which replace those of a client. */
+function withSet(query: string, set: RuleOptions["setQuery"]): string {
+  const own = Object.entries(set);
+  if (own.length === 0) return query;
+  const others = filterQuery(query, (name) => !Object.hasOwn(set, name));
+  return joinQueries(others, ...own.map(([name, value]) => `${name}=${value}`));
 }
 
 function joinQueries(...parts: readonly string[]): string {

@@ -33,6 +33,8 @@ export interface OriginRequest extends OriginTarget {
   readonly unless?: Validators | undefined;
   /** The fill's own signal: aborting ends the request and frees its connection. */
   readonly signal: AbortSignal;
+  /** Called when the request has its place at an origin and is sent; with several origins perhaps once for each. */
+  readonly onSend?: (() => void) | undefined;
 }
 
 /** The origin's own validators of a stored object, as received. At least one is present. */

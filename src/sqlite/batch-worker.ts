@@ -70,9 +70,8 @@ export interface BatchWorkerOptions<Table extends OperationTable<Table>> {
   /** Bytes of all bodies of one batch. It takes address space only, until it is used. */
   readonly sharedBytes?: number;
   /**
-   * Batches start at least this far apart, so that more operations share an fsync under load. Bodies always wait this
-   * long for other bodies, because their fsync is the expensive one. Any other operation is sent at once if the last
-   * batch is old enough, together with the queued bodies. 0: an idle thread gets an operation at once.
+   * Batches start at least this far apart, so that more operations share an fsync under load. If the last batch is
+   * older, an operation is sent at the end of its turn of the event loop. 0: an idle thread gets it at once.
    */
   readonly delayMs?: number;
   readonly maxBatch: number;
@@ -89,8 +88,6 @@ export interface BatchWorkerOptions<Table extends OperationTable<Table>> {
 }
 
 const CAPACITY = 10_000;
-/** With this many queued bodies the next batch does not wait for more. */
-const MAX_DELAYED_BODIES = 32;
 
 /** Starts the thread. Operations wait until it is ready. */
 export function createBatchWorker<Table extends OperationTable<Table>>(
@@ -114,37 +111,27 @@ export function createBatchWorker<Table extends OperationTable<Table>>(
   let isReady = false;
   let queued: Queued[] = [];
   let running: Queued[] = [];
-  /** Set while a send is scheduled, for `dueAt`. */
-  let cancelSend: (() => void) | undefined;
-  let dueAt = 0;
+  let isSendScheduled = false;
+  /** By performance.now(). */
   let lastSentAt = 0;
-  /** When an operation last entered an empty queue. By performance.now(). */
-  let queuedSince = 0;
   let refusal: HuiyuanError | undefined;
+  let closing: Promise<void> | undefined;
   let becameIdle: (() => void) | undefined;
 
   function schedule(): void {
-    if (!isReady || running.length > 0 || queued.length === 0) return;
+    if (!isReady || isSendScheduled || running.length > 0 || queued.length === 0) return;
     if (delayMs === 0) {
       send();
       return;
     }
-    const due = (mayDelay() ? queuedSince : lastSentAt) + delayMs;
-    if (cancelSend !== undefined && dueAt <= due) return;
-    cancelSend?.();
-    dueAt = due;
-    cancelSend = callAt(due, send);
-  }
-
-  /** True while only bodies are queued, and few of them. */
-  function mayDelay(): boolean {
-    return (
-      refusal === undefined && queued.length < MAX_DELAYED_BODIES && queued.every(({ body }) => body !== undefined)
-    );
+    isSendScheduled = true;
+    const waitMs = lastSentAt + delayMs - performance.now();
+    if (waitMs > 0) setTimeout(send, waitMs);
+    else setImmediate(send);
   }
 
   function send(): void {
-    cancelSend = undefined;
+    isSendScheduled = false;
     if (queued.length === 0) return;
     lastSentAt = performance.now();
     const operations: Operation[] = [];
@@ -209,6 +196,14 @@ export function createBatchWorker<Table extends OperationTable<Table>>(
   // Not every starter waits for it.
   ready.catch(() => undefined);
 
+  async function closeThread(): Promise<void> {
+    refusal ??= new HuiyuanError("store_failed", `${failure}: it is closed`);
+    schedule();
+    if (queued.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
+    worker.postMessage({ kind: "close" } satisfies ToThread<Operation>);
+    await ended;
+  }
+
   return {
     ready,
     submit(name, request, body) {
@@ -220,31 +215,15 @@ export function createBatchWorker<Table extends OperationTable<Table>>(
       return new Promise((resolve, reject) => {
         // The signature ties the name to the request, and the table ties both to the answer.
         const operation = { name, request } as Operation;
-        if (queued.length === 0) queuedSince = performance.now();
         queued.push({ operation, body, resolve: resolve as (answer: unknown) => void, reject });
         schedule();
       });
     },
-    async close() {
-      refusal ??= new HuiyuanError("store_failed", `${failure}: it is closed`);
-      schedule();
-      if (queued.length + running.length > 0) await new Promise<void>((resolve) => (becameIdle = resolve));
-      worker.postMessage({ kind: "close" } satisfies ToThread<Operation>);
-      await ended;
+    close() {
+      closing ??= closeThread();
+      return closing;
     },
   };
-}
-
-/** `at`: by performance.now(). Returns a function that cancels the call. */
-function callAt(at: number, run: () => void): () => void {
-  const waitMs = at - performance.now();
-  if (waitMs > 0) {
-    const timer = setTimeout(run, waitMs);
-    return () => clearTimeout(timer);
-  }
-  // At the end of this turn, so that operations of all its callbacks share the batch.
-  const immediate = setImmediate(run);
-  return () => clearImmediate(immediate);
 }
 
 /** Threads run the compiled program, which is in dist/ if this file runs from source. */

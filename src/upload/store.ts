@@ -4,9 +4,8 @@
 import type { Readable } from "node:stream";
 import { createGate } from "../body/gate/gate.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
-import { type Bucket, describeObject, uploadedAt } from "../bucket/contract/bucket.ts";
+import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/contract/bucket.ts";
 import type { ObjectReader } from "../bucket/contract/driver.ts";
-import { readWhole } from "../bucket/contract/read-whole.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../core/object.ts";
 import type { Renderer } from "../image/renderer.ts";

@@ -3,12 +3,12 @@
 import { tmpdir } from "node:os";
 import { createSemaphore } from "../async/semaphore.ts";
 import { createSpoolPool } from "../body/spool/spool-pool.ts";
-import { createMemoryStore } from "../bucket/memory.ts";
+import type { BucketDriver } from "../bucket/contract/driver.ts";
+import { HuiyuanError } from "../core/errors.ts";
 import { SILENT_LOG as log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
-import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
@@ -16,28 +16,41 @@ import type { Settings } from "../settings/schema/schema.ts";
 import { createMemoryOnceLedger } from "../sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
 
+/** A bucket without objects. */
+const NO_OBJECTS: BucketDriver = {
+  lookup: async () => ({ state: "absent", epoch: 0 }),
+  open: async () => undefined,
+  findBySha1: async () => undefined,
+  list: async () => ({ objects: [], next: undefined }),
+  usage: async () => ({ objects: 0, bytes: 0 }),
+  ...{ put: refuse, copy: refuse, delete: refuse, undelete: refuse, renew: refuse, purge: refuse },
+};
+
 /** Throws settings_invalid. The sites need no close() as long as nothing is fetched. */
 export function dryRunSites(settings: Settings, now: () => number): Sites {
   const { signal } = new AbortController();
   const spools = createSpoolPool({ dir: tmpdir(), memoryBytes: 0, log });
-  const transients = createTransientRoom();
   const writeBack = createWriteBack({ now, log, meter });
   const fetches = createSemaphore(1);
   const registry = createSiteRegistry(settings, {
-    store: createMemoryStore(now),
+    store: { bucket: () => NO_OBJECTS, async probe() {}, async close() {} },
     fetches,
     once: createMemoryOnceLedger(),
     memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
-    mirror: { spools, transients, writeBack, meter, log, now, signal, serverId: "000000000000" },
+    mirror: { spools, writeBack, meter, log, now, signal, serverId: "000000000000" },
     variants: {
       renderer: createRenderer({ renders: 1, renderMs: 1, pixels: 1, frames: 1 }),
       meter: { ...meter, rendered() {}, failed() {} },
-      ...{ writeBack, room: transients, renders: fetches, log, now, signal },
+      ...{ writeBack, room: fetches, renders: fetches, log, now, signal },
     },
-    variantStore: () => ({ driver: createMemoryStore(now).bucket("variants"), async *forget() {} }),
+    variantStore: () => ({ driver: NO_OBJECTS, async *forget() {} }),
     log,
     now,
     userAgent: `Huiyuan/${readVersion()}`,
   });
   return registry.sites;
+}
+
+async function refuse(): Promise<never> {
+  throw new HuiyuanError("internal", "Cannot change an object: a dry run stores nothing");
 }

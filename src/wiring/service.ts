@@ -13,10 +13,8 @@ import { readVersion } from "../core/version.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
-import { createTransientRoom } from "../mirror/fill/transient.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
-import { roomToWait } from "../mirror/storing/pending-room.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import { createKnownMd5 } from "../upload/known-md5.ts";
@@ -103,19 +101,18 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
 
   try {
     const serverId = await readServerId(settings.data);
-    const transients = createTransientRoom();
     const { signal } = stopping;
     const sites = createSiteRegistry(settings, {
       store,
       fetches,
       once: stores.once,
       memoryCache,
-      mirror: { spools, transients, writeBack, meter: metrics.mirror, log, now, serverId, signal },
+      mirror: { spools, writeBack, meter: metrics.mirror, log, now, serverId, signal },
       variants: {
         renderer,
         meter: metrics.variants,
         writeBack: variantWriteBack,
-        room: createTransientRoom(),
+        room: createSemaphore(VARIANT_ROOM_BYTES),
         renders,
         log,
         now,
@@ -128,19 +125,9 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     });
     registry = sites;
     accounts.apply(settings);
-    const { adopting, removed } = await adoptSpoolFiles({
-      dir: stores.spoolDir,
-      storedOf: sites.storedOf,
-      log,
-      maxLeftBytes: () => roomToWait(spools.room()),
-    });
-    void adopting.then((adopted) => {
-      if (adopted + removed > 0)
-        log.info(
-          { adopted, removed },
-          "recovered whole images that the last run had not stored, and removed unfinished files",
-        );
-    });
+    const { adopted, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: sites.storedOf, writeBack });
+    const recovered = "recovered whole images that the last run had not stored, and removed unfinished files";
+    if (adopted + removed > 0) log.info({ adopted, removed }, recovered);
     const folder = createSliceFolder(join(settings.data, "slices"));
     slices = await openSlices({ folder, freeSpace: stores.freeSpace, log, now });
     let { objectSize } = settings.limits;
@@ -157,7 +144,6 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
       uploads: createSemaphore(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
-      log,
       now,
     };
     return {
@@ -220,6 +206,8 @@ function together(one: Backlog, other: Backlog): Backlog {
 /** Effectively no limit, because the renderer's own queue is shorter. */
 const MAX_RENDERS = 100_000;
 const MAX_VARIANTS_QUEUED = 256;
+/** Results of renders whose writes are pending, together. */
+const VARIANT_ROOM_BYTES = 67_108_864;
 /**
  * Pending writes wait to share one commit. A crash may lose them: images are fetched again, variants rendered again.
  */

@@ -203,7 +203,7 @@ const RETIRE_MS = 5_000;
 const MAX_STORED_BYTES = 1_073_741_824;
 
 function openBucket(bucketId: string, parts: SiteParts): OpenBucket {
-  const { store, memoryCache, now, mirror } = parts;
+  const { store, memoryCache, now } = parts;
   const variants = createVariants({
     bucketId,
     store: parts.variantStore(bucketId),
@@ -211,10 +211,11 @@ function openBucket(bucketId: string, parts: SiteParts): OpenBucket {
     parts: parts.variants,
   });
   const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: MAX_STORED_BYTES });
-  const waitForTries = (key: Key) => mirror.writeBack.waitForTries(bucketId, key);
   return {
     variants,
-    stored: createStored(bucketId, bucket, memoryCache, { onVersionGone: variants.drop, waitForTries }),
+    stored: createStored(bucketId, bucket, memoryCache, {
+      onVersionGone: variants.drop,
+    }),
   };
 }
 

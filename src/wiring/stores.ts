@@ -103,7 +103,10 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   let tier: TieredStore | undefined;
   if (place.type === "s3") {
     try {
-      const remote = await openRemote(place, { log, now });
+      const bucketIds = settings.projects.flatMap(({ appid, buckets }) =>
+        buckets.map(({ name }) => `${appid}/${name}`),
+      );
+      const remote = await openRemote(place, { bucketIds, log, now });
       tier = createTieredStore({ embedded: near, remote, disk, spools, changed, log, now });
     } catch (error) {
       await closeNear();
@@ -135,7 +138,10 @@ function nameInMemory(id: string): string {
 
 type S3Settings = Extract<Settings["store"], { type: "s3" }>;
 
-async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, "log" | "now">) {
+async function openRemote(
+  settings: S3Settings,
+  { bucketIds, log, now }: Pick<StoresParts, "log" | "now"> & { readonly bucketIds: readonly string[] },
+) {
   const place = s3Place(settings);
   const { bucket, prefix, accessKeyId, secretAccessKey, allowPrivate, connections } = settings;
   const caller = createCaller({
@@ -154,6 +160,7 @@ async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, 
       accessKeyId,
       secretAccessKey,
       prefix,
+      bucketIds,
       call: caller.call,
       log,
       now,

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeToken } from "../../src/sign/token.ts";
 import { get } from "../helpers/get.ts";
-import { eventually, install } from "../helpers/program.ts";
+import { eventually, install, type StartOptions } from "../helpers/program.ts";
 import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { end, firstLine, LOAD_CORE, pinnedTo, SERVER_CORE, spawnOn } from "./processes.ts";
@@ -75,16 +75,16 @@ export async function startHuiyuan(
     readonly data?: string;
     readonly limits?: object;
     readonly mirror?: object;
-    readonly nodeFlags?: readonly string[];
-  },
+  } & Pick<StartOptions, "env" | "main" | "nodeFlags">,
 ): Promise<HuiyuanContender> {
-  const { folder, originPort, isSigned = false, name = "Huiyuan", limits = {}, mirror = {}, nodeFlags = [] } = options;
+  const { folder, originPort, isSigned = false, name = "Huiyuan", limits = {}, mirror = {} } = options;
+  const { env = {}, main, nodeFlags = [] } = options;
   const source = mirrorOf(`http://127.0.0.1:${originPort}`, mirror);
   const data = options.data ?? join(folder, `huiyuan-${process.hrtime.bigint()}`);
   const installation = await install(
     oneBucket(source, { token: isSigned ? "required" : "off" }, { limits: { freeDisk: "0", ...limits }, data }),
   );
-  const program = await installation.start({ wrap: pinnedTo(SERVER_CORE), nodeFlags });
+  const program = await installation.start({ wrap: pinnedTo(SERVER_CORE), env, main, nodeFlags });
   return {
     name,
     port: program.downloadPort,

@@ -1,9 +1,9 @@
 // Runs the contract of bucket drivers. A new driver is one line in the table.
 import { createFsStore } from "../../src/bucket/fs/store.ts";
-import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
+import { createMemoryStore } from "../helpers/memory-store.ts";
 import { bucketDriverContract, type OpenStore } from "./bucket-driver.ts";
-import { scriptedS3DriverContract } from "./s3-driver.ts";
+import { memoryRemoteDriverContract, scriptedS3DriverContract } from "./s3-driver.ts";
 
 const DRIVERS: readonly [name: string, open: OpenStore][] = [
   ["memory", async (_dir, now) => createMemoryStore(now)],
@@ -13,3 +13,4 @@ const DRIVERS: readonly [name: string, open: OpenStore][] = [
 for (const [name, open] of DRIVERS) bucketDriverContract(name, open);
 
 scriptedS3DriverContract();
+memoryRemoteDriverContract();

@@ -1,222 +1,54 @@
-// The contract of the S3 bucket, tested on a real Ceph RGW. An independent client reads the stored objects.
+// The contract of a bucket in a remote store on a real Ceph RGW, and what only S3 has. An independent client reads the
+// stored objects.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ByteSource, RemoteBucket, RemoteCondition, RemoteStore } from "../../src/bucket/remote/remote.ts";
-import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
+import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { bucketName, openTestS3 } from "../helpers/s3-store.ts";
 import { needs } from "../helpers/services.ts";
 import { infoOf, randomBytes, wholeBody } from "../helpers/whole-body.ts";
+import { remoteBucketContract } from "./remote-bucket.ts";
 
-const ABSENT: RemoteCondition = { when: "absent" };
-const PARTS_ABOVE = 5_242_880;
-
-function sourceOf(bytes: Buffer): ByteSource {
-  const { size, hashes } = wholeBody(bytes);
-  return { size, hashes, read: async (start, end) => bytes.subarray(start, end + 1) };
-}
-
-describe("S3 bucket", needs("ceph"), () => {
+describe("S3 on a real Ceph RGW", needs("ceph"), () => {
   const s3Bucket = bucketName();
   let rgw: CephRgw;
   let plain: PlainS3;
   let store: RemoteStore;
-  let bucket: RemoteBucket;
-  let buckets = 0;
 
   beforeAll(async () => {
     rgw = await sharedRgw();
     plain = plainS3(rgw);
     await plain.makeBucket(s3Bucket);
-    store = await openTestS3(rgw, { bucket: s3Bucket, prefix: "images/", partsAboveBytes: PARTS_ABOVE });
+    store = await openTestS3(rgw, { bucket: s3Bucket, prefix: "images/" });
   }, CEPH_START_MS);
   afterAll(() => store?.close());
 
-  /** Opens an empty bucket and returns its folder in the S3 bucket. */
-  function newBucket(): string {
-    buckets += 1;
-    const id = `10001234/b${buckets}`;
-    bucket = store.bucket(id);
-    return `images/${id}/`;
+  remoteBucketContract("S3", async () => ({
+    store,
+    putForeign: (name, bytes) => plain.put(s3Bucket, name, bytes),
+    close: async () => undefined,
+  }));
+
+  function putMirrored(bucketId: string, key: string, bytes: Buffer) {
+    const body = wholeBody(bytes);
+    const source = { ...body, read: async (start: number, end: number) => bytes.subarray(start, end + 1) };
+    const options = { condition: { when: "absent" }, isStale: false } as const;
+    return store.bucket(bucketId).put(infoOf(key, body), source, options);
   }
 
-  function put(key: string, bytes: Buffer, condition: RemoteCondition = ABSENT, more: Partial<ObjectInfo> = {}) {
-    const source = sourceOf(bytes);
-    return bucket.put({ ...infoOf(key, wholeBody(bytes)), ...more }, source, { condition, isStale: false });
-  }
-
-  async function removeSeen(key: string): Promise<boolean> {
-    const seen = await bucket.head(toKey(key));
-    return bucket.removeVersion(toKey(key), "version" in seen ? seen.version : "");
-  }
-
-  async function get(key: Key): Promise<Buffer | undefined> {
-    const body = await bucket.get(key, undefined);
-    if (body === undefined) return undefined;
-    const pieces: Buffer[] = [];
-    for await (const piece of body) pieces.push(piece);
-    return Buffer.concat(pieces);
-  }
-
-  const KEYS = ["a.jpg", "回源/图 片.jpg", "a+b%20c&d=e?f#g.jpg", "a//b/", "~!'()*@,;:$\\.jpg", "🌄"];
-  KEYS.push("长".repeat(341), `${"s".repeat(300)}/${"t".repeat(723)}`, ".huiyuan-long/x");
-  test.each(KEYS)("put() and get() store and return the key %j", async (key) => {
-    newBucket();
-    const bytes = randomBytes(1_000);
-    expect(await put(key, bytes)).toBe(true);
-    expect((await get(toKey(key)))?.equals(bytes)).toBe(true);
-    const info = infoOf(key, wholeBody(bytes));
-    expect(await bucket.head(toKey(key))).toMatchObject({ state: "object", info, isStale: false });
-    const { names } = await bucket.list({ prefix: "", after: undefined, limit: 10 });
-    expect(names).toEqual([{ key, size: 1_000, md5: info.hashes.md5 }]);
-    expect(await removeSeen(key)).toBe(true);
-    const left = await bucket.head(toKey(key));
-    expect(left.state === "absent" || (left.state === "tombstone" && left.expiresAt === 0)).toBe(true);
-  });
-
-  test("removeVersion() removes only the version that was seen", async () => {
-    newBucket();
-    const key = toKey("a.jpg");
-    await put(key, randomBytes(100));
-    const seen = await bucket.head(key);
-    await put(key, randomBytes(100), { when: "always" });
-    const later = await bucket.head(key);
-    expect(await bucket.removeVersion(key, "version" in seen ? seen.version : "")).toBe(false);
-    expect(await bucket.head(key)).toEqual(later);
-    expect(await removeSeen(key)).toBe(true);
-    expect((await bucket.list({ prefix: "", after: undefined, limit: 10 })).names).toEqual([]);
+  test("put() stores an object of 80 MiB with one request", async () => {
+    const bytes = randomBytes(83_886_080);
+    expect(await putMirrored("10001234/tools", "big.jpg", bytes)).toBe(true);
+    expect((await plain.get(s3Bucket, "images/10001234/tools/big.jpg"))?.body.equals(bytes)).toBe(true);
+    expect(await putMirrored("10001234/tools", "big.jpg", randomBytes(10))).toBe(false);
   });
 
   test("put() stores the object under prefix, bucket and key with its media type, for any S3 tool", async () => {
-    const folder = newBucket();
     const bytes = randomBytes(10_000);
-    await put("2015/海.jpg", bytes);
-    const answer = await plain.get(s3Bucket, `${folder}2015/海.jpg`);
+    await putMirrored("10001234/tools", "2015/海.jpg", bytes);
+    const answer = await plain.get(s3Bucket, "images/10001234/tools/2015/海.jpg");
     expect(answer?.body.equals(bytes)).toBe(true);
     expect(answer?.headers).toMatchObject({ "content-type": "image/jpeg", "x-amz-meta-via": "mirror" });
-  });
-
-  test("head() returns every field of a description with any characters", async () => {
-    newBucket();
-    const bytes = randomBytes(10);
-    const provenance = {
-      via: "mirror",
-      originUrl: "http://源站.example/a%20b.jpg?x=1&y='2'",
-      originEtag: 'W/"  two blanks  "',
-      originLastModified: "Tue, 03 Jun 2014 10:00:00 GMT",
-      fetchedAt: 5,
-      validated: { at: 6, life: { cacheControl: "max-age=1, 私", age: "3" } },
-    } as const;
-    const headers = { "content-disposition": 'attachment; filename="图 片\t.jpg"', "content-language": "zh" };
-    const odd = { provenance, headers, isSuspect: true, modifiedAt: 7, storedAt: 8 };
-    await put("a.jpg", bytes, ABSENT, odd);
-    const info = { ...infoOf("a.jpg", wholeBody(bytes)), ...odd };
-    expect(await bucket.head(toKey("a.jpg"))).toMatchObject({ state: "object", info });
-  });
-
-  test("put() stores an object without metadata that is too long for S3", async () => {
-    newBucket();
-    const bytes = randomBytes(10);
-    const info = infoOf("a.jpg", wholeBody(bytes));
-    const provenance = { ...info.provenance, originUrl: `http://o.example/${"长".repeat(2_000)}` };
-    expect(await put("a.jpg", bytes, ABSENT, { provenance })).toBe(true);
-    const found = await bucket.head(toKey("a.jpg"));
-    expect(found).toMatchObject({ state: "object", info: { provenance: { ...provenance, originUrl: undefined } } });
-  });
-
-  test("put() when absent stores exactly one of 8 concurrent bodies", async () => {
-    newBucket();
-    const bodies = Array.from({ length: 8 }, () => randomBytes(1_000));
-    const results = await Promise.all(bodies.map((bytes) => put("a.jpg", bytes)));
-    expect(results.filter(Boolean)).toHaveLength(1);
-    expect((await get(toKey("a.jpg")))?.equals(bodies[results.indexOf(true)] as Buffer)).toBe(true);
-  });
-
-  test("put() with a version replaces only that version", async () => {
-    newBucket();
-    await put("a.jpg", Buffer.from("one"));
-    const first = await bucket.head(toKey("a.jpg"));
-    const over: RemoteCondition = { when: "version", version: first.state === "object" ? first.version : "" };
-    expect(await put("a.jpg", Buffer.from("two"), over)).toBe(true);
-    expect(await put("a.jpg", Buffer.from("three"), over)).toBe(false);
-    expect((await get(toKey("a.jpg")))?.toString()).toBe("two");
-  });
-
-  test("putTombstone() stores a tombstone that stops a put when absent and that list() omits", async () => {
-    newBucket();
-    await put("a.jpg", Buffer.from("one"));
-    const one = await bucket.head(toKey("a.jpg"));
-    const over: RemoteCondition = { when: "version", version: one.state === "object" ? one.version : "" };
-    const tombstone = { deletedAt: 5, reason: "不要了" };
-    expect(await bucket.putTombstone(toKey("a.jpg"), tombstone, ABSENT)).toBe(false);
-    expect(await bucket.putTombstone(toKey("a.jpg"), tombstone, over)).toBe(true);
-    expect(await bucket.head(toKey("a.jpg"))).toMatchObject({ state: "tombstone", deletedAt: 5, reason: "不要了" });
-    expect(await put("a.jpg", Buffer.from("one"))).toBe(false);
-    expect(await bucket.list({ prefix: "", after: undefined, limit: 10 })).toEqual({ names: [], isEnd: true });
-  });
-
-  test("put() in parts stores the whole body, obeys conditions and leaves no parts behind", async () => {
-    const folder = newBucket();
-    const bytes = randomBytes(PARTS_ABOVE * 4 + 1);
-    expect(await put("big.jpg", bytes)).toBe(true);
-    expect((await get(toKey("big.jpg")))?.equals(bytes)).toBe(true);
-    expect(await bucket.head(toKey("big.jpg"))).toMatchObject({ info: infoOf("big.jpg", wholeBody(bytes)) });
-    expect(await put("big.jpg", randomBytes(PARTS_ABOVE + 1))).toBe(false);
-    const uploads = await plain.send("GET", s3Bucket, undefined, { query: { uploads: "", prefix: folder } });
-    expect(uploads.body.toString()).not.toContain("<Upload>");
-  });
-
-  test("getRange() returns exactly the requested bytes, of that version only", async () => {
-    newBucket();
-    const bytes = randomBytes(5_000);
-    await put("a.jpg", bytes);
-    const found = await bucket.head(toKey("a.jpg"));
-    const version = found.state === "object" ? found.version : "";
-    const part = await bucket.getRange(toKey("a.jpg"), version, { start: 10, end: 4_999 });
-    expect(part?.equals(bytes.subarray(10))).toBe(true);
-    await put("a.jpg", randomBytes(5_000), { when: "always" });
-    expect(await bucket.getRange(toKey("a.jpg"), version, { start: 0, end: 9 })).toBeUndefined();
-  });
-
-  test("copy() copies one version inside S3", async () => {
-    newBucket();
-    const bytes = randomBytes(1_000);
-    await put("图 a+b.jpg", bytes);
-    const found = await bucket.head(toKey("图 a+b.jpg"));
-    const version = found.state === "object" ? found.version : "";
-    const to = infoOf("b.jpg", wholeBody(bytes), "upload");
-    expect(await bucket.copy(toKey("图 a+b.jpg"), version, to, { isStale: false })).toBe(true);
-    expect(await bucket.head(toKey("b.jpg"))).toMatchObject({ state: "object", info: to });
-    expect(await bucket.copy(toKey("图 a+b.jpg"), '"other"', to, { isStale: false })).toBe(false);
-    expect(await bucket.copy(toKey("never.jpg"), version, to, { isStale: false })).toBe(false);
-    // A copy onto itself changes only the description.
-    expect(await bucket.copy(toKey("b.jpg"), version, to, { isStale: true })).toBe(true);
-    expect(await bucket.head(toKey("b.jpg"))).toMatchObject({ info: to, isStale: true });
-  });
-
-  test("list() orders keys by UTF-8 bytes over pages of any size, including long keys", async () => {
-    newBucket();
-    const keys = ["a", "a!", "a b", "a+b", "a/～", "a/🌄", "b", `b${"長".repeat(340)}`, "é", "～", "🌄"];
-    for (const key of keys) await put(key, Buffer.from("one"));
-    await bucket.putTombstone(toKey("a0"), { deletedAt: 1, reason: "" }, ABSENT);
-    const sorted = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-    for (const limit of [1, 3, sorted.length, 100]) {
-      const seen: Key[] = [];
-      for (let isEnd = false; !isEnd; ) {
-        const page = await bucket.list({ prefix: "", after: seen.at(-1), limit });
-        expect(page.names.length).toBeLessThanOrEqual(limit);
-        seen.push(...page.names.map(({ key }) => key));
-        isEnd = page.isEnd;
-      }
-      expect(seen).toEqual(sorted);
-    }
-  });
-
-  test("head() reports an object of another tool as foreign, and put() when absent keeps it", async () => {
-    const folder = newBucket();
-    await plain.put(s3Bucket, `${folder}theirs.jpg`, Buffer.from("theirs"));
-    expect(await bucket.head(toKey("theirs.jpg"))).toMatchObject({ state: "foreign", size: 6 });
-    expect(await put("theirs.jpg", Buffer.from("ours"))).toBe(false);
   });
 
   test("openS3Store() throws the error of S3 for wrong keys and for a missing bucket", async () => {

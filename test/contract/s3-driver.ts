@@ -1,9 +1,12 @@
-// Opens the S3 store for the contract of bucket drivers: on a small S3 in this process, or on a real Ceph RGW.
+// Opens tiered stores for the contract of bucket drivers: before a small S3 in this process, a real Ceph RGW, or a
+// remote store in memory.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { BucketDriver, Store } from "../../src/bucket/contract/driver.ts";
 import type { FsStore } from "../../src/bucket/fs/store.ts";
+import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
+import { createMemoryRemote } from "../helpers/memory-remote.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
 import { eventually } from "../helpers/program.ts";
 import { bucketName, openTestS3, type S3Place } from "../helpers/s3-store.ts";
@@ -11,6 +14,9 @@ import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
 import { needs } from "../helpers/services.ts";
 import { openTiered } from "../helpers/tiered-store.ts";
 import { bucketDriverContract } from "./bucket-driver.ts";
+
+/** The name has the prefix, a UUID, and the bucket before the key. */
+const MAX_KEY_BYTES = 900;
 
 interface S3Passes {
   /** False: each read fetches from S3. */
@@ -25,7 +31,14 @@ export function scriptedS3DriverContract(): void {
   });
   afterAll(() => s3.close());
   const open = (dir: string, now: () => number) => openS3(s3, { bucket: "images", dir, now, keepsCopies: false });
-  bucketDriverContract(nameOf("a scripted S3", false), open, { isRemote: true });
+  bucketDriverContract(nameOf("a scripted S3", false), open, { isRemote: true, maxKeyBytes: MAX_KEY_BYTES });
+}
+
+/** Runs the contract on a remote store in memory, without copies. */
+export function memoryRemoteDriverContract(): void {
+  const open = (dir: string, now: () => number) =>
+    openSettled(dir, createMemoryRemote().store(), { now, keepsCopies: false });
+  bucketDriverContract(nameOf("a remote store in memory", false), open, { isRemote: true, maxKeyBytes: MAX_KEY_BYTES });
 }
 
 /** Runs the contract on a real Ceph RGW. */
@@ -39,6 +52,7 @@ export function cephDriverContract({ keepsCopies }: S3Passes): void {
     }, CEPH_START_MS);
     bucketDriverContract(nameOf("S3", keepsCopies), (dir, now) => openS3(rgw, { bucket, dir, now, keepsCopies }), {
       isRemote: !keepsCopies,
+      maxKeyBytes: MAX_KEY_BYTES,
     });
   });
 }
@@ -53,9 +67,17 @@ interface OpenS3Options extends S3Passes {
   readonly now: () => number;
 }
 
-/** Each change waits until it is in S3, so that the tests see a settled store. */
 async function openS3(place: S3Place, { bucket, dir, now, keepsCopies }: OpenS3Options): Promise<Store> {
   const remote = await openTestS3(place, { bucket, prefix: `${randomUUID()}/` });
+  return openSettled(dir, remote, { now, keepsCopies });
+}
+
+/** Each change waits until it is in the remote store, so that the tests see a settled store. */
+async function openSettled(
+  dir: string,
+  remote: RemoteStore,
+  { now, keepsCopies }: Pick<OpenS3Options, "now" | "keepsCopies">,
+): Promise<Store> {
   const { store, near, disk } = await openTiered(dir, remote, { now });
   const changesEnd = async () => {
     await store.uploads.idle();

@@ -2,6 +2,7 @@
 // ranges, and that they change and vanish with their originals.
 import { hash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -331,6 +332,24 @@ describe("an instruction", () => {
     expect(answer.headers["content-type"]).toBe(plain.headers["content-type"]);
     expect(answer.headers["cache-control"]).toBe("no-store");
     expect((await ask("/cut.jpg?imageView2/2/w/10")).status).toBe(424);
+  });
+
+  test("with ignore-error returns a damaged original, and costs another client that reads it slowly no byte", async () => {
+    const whole = await noisyJpeg(7600, 5600);
+    const cut = whole.subarray(0, whole.length - 2);
+    pictures.set("/slow-cut.jpg", cut);
+    const socket = connect(program.downloadPort, "127.0.0.1");
+    socket.write("GET /slow-cut.jpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    socket.pause();
+    const answer = await ask("/slow-cut.jpg?imageView2/2/w/10/ignore-error/1");
+    expect([answer.status, answer.body.length]).toEqual([200, cut.length]);
+    let bytes = 0;
+    socket.on("data", (chunk) => {
+      bytes += chunk.length;
+    });
+    socket.resume();
+    await eventually(() => bytes > cut.length, "the slow client has the whole image");
+    socket.destroy();
   });
 
   test("with ignore-error returns the original if a parameter is wrong", async () => {

@@ -58,6 +58,23 @@ test("the log reports it in one line a minute", async () => {
   expect(program.output.split("\n").filter((line) => line.includes("another tool"))).toHaveLength(1);
 });
 
+test("an image whose name is too long for S3 is passed on unstored each time", async () => {
+  const fileid = `${"e".repeat(1_010)}.jpg`;
+  for (const _time of [1, 2]) {
+    expect(await told(`/${fileid}`)).toEqual([200, "huiyuan; fwd=uri-miss", "public, max-age=60"]);
+  }
+  expect(s3.asked.some((line) => line.includes(fileid))).toBe(false);
+});
+
+test("the names of an earlier version's long keys are refused", async () => {
+  const fileid = ".huiyuan-long/f.jpg";
+  const { downloadPort: port } = program;
+  const { status, headers } = await get({ port, path: `/${fileid}` });
+  expect([status, headers["x-errno"]]).toEqual([400, "-106"]);
+  const upload = { form: fileForm(jpeg), path: `/${encodeURIComponent(fileid)}`, sign: uploadToken(fileid) };
+  expect((await callApi({ port, ...upload })).code).toBe(-5999);
+});
+
 test("the REST API reports no such file, and an upload replaces it", async () => {
   put("d.jpg");
   const { downloadPort: port } = program;

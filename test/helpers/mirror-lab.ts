@@ -4,12 +4,10 @@ import { createSemaphore, type Semaphore } from "../../src/async/semaphore.ts";
 import type { Disk } from "../../src/body/spool/spool-file.ts";
 import { createBucket } from "../../src/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
-import { createMemoryStore } from "../../src/bucket/memory.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";
 import type { MissAnswer } from "../../src/mirror/fill/reader.ts";
-import { createTransientRoom } from "../../src/mirror/fill/transient.ts";
 import type { MirrorMeter } from "../../src/mirror/meter.ts";
 import { createMirror, type Mirror } from "../../src/mirror/mirror.ts";
 import type { MirrorOptions } from "../../src/mirror/mirror-context.ts";
@@ -21,6 +19,7 @@ import { createBreaker } from "../../src/origin/guard/breaker.ts";
 import { createBudget } from "../../src/origin/guard/budget.ts";
 import { guardOrigin } from "../../src/origin/guard/guarded.ts";
 import type { Origin } from "../../src/origin/origin.ts";
+import { createMemoryStore } from "./memory-store.ts";
 import { eventually } from "./program.ts";
 import { NEVER, readToEnd, type TestPool, testPool } from "./spools.ts";
 
@@ -72,10 +71,16 @@ export interface MirrorLabOptions {
   readonly origins: readonly Origin[];
   readonly mirror?: Partial<Omit<MirrorOptions, "stored" | "origin">>;
   readonly fills?: number;
-  readonly transientBytes?: number;
   readonly retryMs?: readonly number[];
   readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
-  readonly pool?: { readonly memoryBytes?: number; readonly perSpoolBytes?: number; readonly disk?: Partial<Disk> };
+  /** Another mirror of the same bucket. */
+  readonly beside?: StoredLab;
+  readonly pool?: {
+    readonly memoryBytes?: number;
+    readonly perSpoolBytes?: number;
+    readonly maxTransientBytes?: number;
+    readonly disk?: Partial<Disk>;
+  };
 }
 
 export interface AskOptions {
@@ -123,8 +128,8 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
   const now = () => clock.now + clock.setMs;
   const ticks = () => clock.now;
   const { over, retryMs = [1, 1] } = options;
-  const hooks: StoredHooks = { waitForTries: (key) => writeBack.waitForTries(BUCKET_ID, key) };
-  const { stored, memoryCache, driver } = storedLab({ now, hooks, ...(over === undefined ? {} : { over }) });
+  const bucket = options.beside ?? storedLab({ now, ...(over === undefined ? {} : { over }) });
+  const { stored, memoryCache, driver } = bucket;
   const pool = testPool(options.pool);
   const meter = countingMeter();
   const fetches = createSemaphore(options.fills ?? 100);
@@ -146,7 +151,6 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
     },
     {
       spools: pool,
-      transients: createTransientRoom(options.transientBytes),
       writeBack,
       meter,
       log: SILENT_LOG,

@@ -7,10 +7,10 @@ import { onTestFinished } from "vitest";
 import { createSemaphore } from "../../src/async/semaphore.ts";
 import { createFreeSpace } from "../../src/bucket/fs/free-space.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
+import { createDownloadApp } from "../../src/http/app.ts";
 import type { RestApiParts } from "../../src/http/rest/call.ts";
 import type { ManagedBucket } from "../../src/http/rest/project.ts";
-import { type AnsweredCall, createRestApi } from "../../src/http/rest/rest.ts";
-import { createFront } from "../../src/http/wire/front.ts";
+import type { AnsweredCall } from "../../src/http/rest/rest.ts";
 import { createRequestIds } from "../../src/http/wire/request-id.ts";
 import { startServer } from "../../src/http/wire/server.ts";
 import { createMemoryOnceLedger } from "../../src/sign/once.ts";
@@ -18,6 +18,7 @@ import { createVerifiedTokens } from "../../src/sign/verified.ts";
 import { createKnownMd5 } from "../../src/upload/known-md5.ts";
 import { createSliceFolder } from "../../src/upload/slices/slice-folder.ts";
 import { openSlices, type Slices } from "../../src/upload/slices/slices.ts";
+import { downloadAppOptions } from "./download-app.ts";
 import { storedLab } from "./mirror-lab.ts";
 import { APPID, KEYS } from "./settings.ts";
 import { type TestPool, testPool } from "./spools.ts";
@@ -35,7 +36,7 @@ export interface PhotosLab {
 
 /** Open slices over a folder that is removed after the test. */
 export async function slicesLab(now: () => number = Date.now, dir = temporaryFolder()): Promise<Slices> {
-  const freeSpace = createFreeSpace({ dir, minFreeBytes: 0 });
+  const freeSpace = createFreeSpace(dir, 0);
   const slices = await openSlices({ folder: createSliceFolder(dir), freeSpace, log: SILENT_LOG, now, ticks: now });
   onTestFinished(() => slices.close());
   return slices;
@@ -67,7 +68,7 @@ export async function photosLab(options: Partial<RestApiParts> = {}): Promise<Ph
   const faults: object[] = [];
   const nextRequestId = createRequestIds();
   const [key] = KEYS;
-  const photos = createRestApi({
+  const restApi: RestApiParts = {
     projects: () => ({ find: (appid) => (appid === APPID ? project : undefined), isDomain: () => false }),
     tokens: createVerifiedTokens({
       keys: (secretId, appid) =>
@@ -84,19 +85,24 @@ export async function photosLab(options: Partial<RestApiParts> = {}): Promise<Ph
     // Tests of the renderer cover image verification; this lab tests the API.
     verify: () => Promise.resolve(),
     makeOutboxDraft: async () => undefined,
-    log: { ...SILENT_LOG, error: (fields) => void faults.push(fields) },
     now: Date.now,
-    nextRequestId,
-    answered: (call) => void calls.push(call),
     ...options,
-  });
+  };
+  const { listener } = createDownloadApp(
+    downloadAppOptions({
+      restApi,
+      nextRequestId,
+      log: { ...SILENT_LOG, error: (fields) => void faults.push(fields) },
+      called: (call) => void calls.push(call),
+    }),
+  );
   const server = await startServer({
     host: "127.0.0.1",
     port: 0,
     nextRequestId,
     continues: true,
     requestMs: 60_000,
-    listener: createFront({ restApi: photos, download: (_, response) => response.destroy() }),
+    listener,
   });
   onTestFinished(() => server.stop(0));
   return { port: server.port, bucket, pool, slices, uploads, calls, faults };

@@ -43,6 +43,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that runs the program, such as `taskset -c 0`. */
   readonly wrap?: readonly string[];
+  /** Another build of the program, for comparisons; default: this one. */
+  readonly main?: string | undefined;
   /** Flags for node itself, such as --cpu-prof. */
   readonly nodeFlags?: readonly string[];
 }
@@ -77,9 +79,12 @@ function filledIn(settings: object, data: string): object {
   };
 }
 
-async function start(file: string, { env = {}, wrap = [], nodeFlags = [] }: StartOptions): Promise<Program> {
+async function start(
+  file: string,
+  { env = {}, wrap = [], main = PROGRAM, nodeFlags = [] }: StartOptions,
+): Promise<Program> {
   const [command = process.execPath, ...before] = [...wrap, process.execPath, ...nodeFlags];
-  const child = spawn(command, [...before, PROGRAM, "serve", "--config", file], {
+  const child = spawn(command, [...before, main, "serve", "--config", file], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -29,7 +29,7 @@ export interface ScriptedS3 extends S3Place {
   readonly objects: Map<string, ScriptedObject>;
   /** `METHOD name` of every request, without query. */
   readonly asked: string[];
-  /** False: conditional headers are accepted and ignored. */
+  /** False: conditional headers of changes are accepted and ignored. */
   obeysConditions: boolean;
   /** Called before each request; undefined: the request takes effect. */
   failure: (method: string, name: string) => Failure | undefined | Promise<Failure | undefined>;
@@ -99,7 +99,8 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   if (name === "") return void response.end(listing(s3, url.searchParams));
   const found = s3.objects.get(name);
   const etag = found === undefined ? undefined : etagOf(found.bytes);
-  if (s3.obeysConditions && !holds(headers, etag)) return void refuse(response, 412, "PreconditionFailed");
+  if ((s3.obeysConditions || method === "GET") && !holds(headers, etag))
+    return void refuse(response, 412, "PreconditionFailed");
   if (method === "PUT") return put(s3, { name, body, failure }, request, response);
   if (method === "DELETE") {
     s3.objects.delete(name);
@@ -119,6 +120,9 @@ function put(
   const source = headers["x-amz-copy-source"];
   const from =
     typeof source === "string" ? s3.objects.get(decodeURIComponent(source.replace(/^\/[^/]+\//, ""))) : undefined;
+  if (source !== undefined && from === undefined) return void refuse(response, 404, "NoSuchKey");
+  const wanted = headers["x-amz-copy-source-if-match"];
+  if (from !== undefined && wanted !== etagOf(from.bytes)) return void refuse(response, 412, "PreconditionFailed");
   const etag = etagOf(from?.bytes ?? body);
   s3.objects.set(name, { bytes: from?.bytes ?? body, headers: kept(headers) });
   if (failure === "reset-after") return void request.socket.resetAndDestroy();

@@ -25,13 +25,14 @@ export function testPool(
     readonly digests?: ReadonlySet<DigestName>;
     readonly disk?: Partial<Disk>;
     readonly room?: () => number;
+    readonly maxTransientBytes?: number;
   } = {},
 ): TestPool {
   const dir = mkdtempSync(join(tmpdir(), "spool-"));
   onTestFinished(() => rmSync(dir, { recursive: true }));
-  const { memoryBytes = 67_108_864, perSpoolBytes = 262_144, digests = ALL_DIGESTS, disk, room } = options;
-  const bounds = { memoryBytes, perSpoolBytes, ...(room !== undefined && { room }) };
-  const pool = createSpoolPool({ dir, ...bounds, digests, log: SILENT_LOG, disk: { ...REAL_DISK, ...disk } });
+  const { memoryBytes = 67_108_864, perSpoolBytes = 262_144, digests = ALL_DIGESTS, disk, ...bounds } = options;
+  const parts = { ...bounds, digests, log: SILENT_LOG, disk: { ...REAL_DISK, ...disk } };
+  const pool = createSpoolPool({ dir, memoryBytes, perSpoolBytes, ...parts });
   return {
     dir,
     files: () => readdirSync(dir),

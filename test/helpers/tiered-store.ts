@@ -21,7 +21,7 @@ export async function openTiered(
   {
     maxBytes = 1_000_000_000,
     ...options
-  }: Partial<Pick<TieredStoreOptions, "maxCopyBytes" | "now" | "ticks" | "log"> & { readonly maxBytes: number }> = {},
+  }: Partial<Pick<TieredStoreOptions, "now" | "ticks" | "log"> & { readonly maxBytes: number }> = {},
 ): Promise<TieredLab> {
   const { now = () => 1_000, log = SILENT_LOG } = options;
   const near = await createFsStore({ dir, now, log, minFreeBytes: 0, sweepEveryMs: 0 });

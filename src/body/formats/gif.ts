@@ -4,7 +4,7 @@ import type { Findings, Input, Scan } from "./scan.ts";
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
-/** Some encoders leave a zero between blocks. Browsers skip it; libvips does not (image/formats/gif-frames.ts). */
+/** Some encoders leave a zero between blocks. Browsers skip it; libvips does not (image/formats/readable-gif.ts). */
 const STRAY_ZERO = 0x00;
 
 /** Complete at the trailer if there was an image block. */

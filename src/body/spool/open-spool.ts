@@ -1,17 +1,25 @@
 // One spool. All bytes stay in memory until the body is too large; then they go to a file and only the latest stay. If
-// the disk fails, the body is streamed without being stored: the fastest reader sets the pace, and slower readers share
-// the spare memory.
+// the disk refuses them, the rest of the body stays in memory as a transient and is not stored.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { DigestName } from "../../core/object.ts";
 import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
 import { BLOCK_BYTES, type Spool, type SpoolEnd, type WholeBody } from "./spool.ts";
 import type { SpoolFile } from "./spool-file.ts";
 import { createSpoolWindow } from "./spool-window.ts";
-import { createWaiters, type Waiters } from "./waiters.ts";
+import { createWaiters } from "./waiters.ts";
+
+/** The room of all transients together. */
+export interface TransientRoom {
+  /** Throws not_kept if there is not so much room. */
+  take(bytes: number): void;
+  release(bytes: number): void;
+}
 
 export interface SpoolParts {
-  /** The account of the pool's memory. `count` takes the change in bytes. */
-  readonly memory: { count(change: number): void; readonly isUsedUp: boolean; readonly isHalfUsed: boolean };
+  /** The account of the pool's memory, with the bytes of transients. `count` takes the change in bytes. */
+  readonly memory: { count(change: number): void; readonly isUsedUp: boolean };
+  /** Undefined: the spool fails with its disk. */
+  readonly transients: TransientRoom | undefined;
   readonly perSpoolBytes: number;
   /** Computed of the body in addition to SHA-256. */
   readonly digests: ReadonlySet<DigestName>;
@@ -39,12 +47,8 @@ export function openSpool(parts: SpoolParts): Spool {
   let hasher: BodyHasher | undefined;
   let flushing: Promise<void> | undefined;
   let diskError: HuiyuanError | undefined;
-  /** Made on first use, because almost no caller waits for it. */
-  let failure: Waiters | undefined;
-  /** The fastest present reader has received every byte before this offset. */
-  let fastestOffset = 0;
-  /** The number of holds whose users read nothing before the end. */
-  let endWaiters = 0;
+  /** Bytes taken from the room of transients. */
+  let transientBytes = 0;
 
   function spill(): void {
     file = parts.newFile();
@@ -62,62 +66,45 @@ export function openSpool(parts: SpoolParts): Spool {
     } catch (error) {
       diskError = error as HuiyuanError; // append throws nothing else
       parts.diskFailed(diskError);
-      trim();
-      failure?.wake();
+      keepAsTransient(window.bytes, diskError);
     }
     flushing = undefined;
     if (isDrained()) backlog.wake();
   }
 
-  /** Drops bytes that are no longer needed in memory. */
+  /** From the disk's refusal on, all bytes stay in memory. Without room the body fails, and its memory is freed. */
+  function keepAsTransient(bytes: number, refusal: HuiyuanError): void {
+    if (spool.end !== undefined || holds === 0) return;
+    try {
+      if (parts.transients === undefined) throw refusal;
+      parts.transients.take(bytes);
+      transientBytes += bytes;
+    } catch (error) {
+      spool.fail(error as HuiyuanError); // take throws nothing else
+      freeMemory();
+    }
+  }
+
+  function freeMemory(): void {
+    memory.count(-window.clear());
+    parts.transients?.release(transientBytes);
+    transientBytes = 0;
+  }
+
+  /** Drops bytes that the disk has. */
   function trim(): void {
-    if (file === undefined) return;
-    memory.count(-window.trim(keepBytes(), Math.max(file.written, consumedOffset())));
-  }
-
-  function keepBytes(): number {
-    if (diskError === undefined) return memory.isUsedUp ? 0 : LATEST_BYTES;
-    // Without a disk, readers depend on memory, so it is not given up for other spools. More than two holds (fill and
-    // one reader) mean that slower readers exist.
-    return holds - endWaiters > 2 && !memory.isHalfUsed ? Number.POSITIVE_INFINITY : LATEST_BYTES;
-  }
-
-  /** The offset up to which no reader needs the bytes, if the disk failed; 0 while the disk works. */
-  function consumedOffset(): number {
-    if (diskError === undefined) return 0;
-    return holds - endWaiters > 1 ? fastestOffset : spool.received;
-  }
-
-  /** Bytes in memory that the fastest reader has not received. */
-  function unconsumedBytes(): number {
-    return Math.min(window.bytes, spool.received - consumedOffset());
+    if (file === undefined || diskError !== undefined) return;
+    memory.count(-window.trim(memory.isUsedUp ? 0 : LATEST_BYTES, file.written));
   }
 
   function isBehind(): boolean {
-    if (file === undefined || spool.end !== undefined) return false;
-    if (diskError !== undefined) return unconsumedBytes() > LATEST_BYTES;
+    if (isDrained() || file === undefined) return false;
     return spool.received - file.written > (memory.isUsedUp ? BLOCK_BYTES : BACKLOG_BYTES);
   }
 
   function isDrained(): boolean {
-    if (file === undefined || spool.end !== undefined || holds === 0) return true;
-    return diskError === undefined ? file.written === spool.received : unconsumedBytes() <= LATEST_BYTES;
-  }
-
-  /**
-   * A reader asks for `offset`, so it has all earlier bytes. A reader that waits beyond the end has all bytes so far.
-   */
-  function noteReader(offset: number): void {
-    const reached = Math.min(offset, spool.received);
-    if (reached > fastestOffset) fastestOffset = reached;
-    if (diskError !== undefined) onReaderChange();
-  }
-
-  /** Called if the body is in memory only and a reader has advanced or left: frees bytes that nobody needs. */
-  function onReaderChange(): void {
-    // After the end no more bytes arrive, so slow readers may keep the rest.
-    if (spool.end === undefined) trim();
-    if (isDrained()) backlog.wake();
+    const isOver = spool.end !== undefined || holds === 0 || diskError !== undefined;
+    return isOver || file === undefined || file.written === spool.received;
   }
 
   function setEnd(outcome: SpoolEnd): void {
@@ -148,26 +135,20 @@ export function openSpool(parts: SpoolParts): Spool {
     return { size: spool.received, hashes, blockSums, content: { kind: "file", path: target.path } };
   }
 
-  async function readBehind(offset: number): Promise<Buffer> {
-    if (file !== undefined && offset < file.written) {
-      return file.read(offset, Math.min(BLOCK_BYTES, file.written - offset));
-    }
-    const message = `Cannot read byte ${offset} of an arriving body: it is neither on disk nor in memory`;
-    throw new HuiyuanError("store_failed", message, { cause: diskError });
-  }
-
   // Two plain fields instead of getters: V8 makes a slow object of every literal with a getter (3 µs against 0.3).
   const spool: { -readonly [Name in keyof Spool]: Spool[Name] } = {
     received: 0,
     end: undefined,
     write(chunk) {
       if (isFinishing) throw new Error("Cannot write to a spool: it was finished");
-      if (spool.end !== undefined || holds === 0) return true;
+      if (spool.end?.kind === "failed") throw spool.end.error;
+      if (holds === 0) return true;
       if (chunk.byteLength === 0) return !isBehind();
       window.append(chunk);
       spool.received += chunk.byteLength;
       memory.count(chunk.byteLength);
       hasher?.update(chunk);
+      if (diskError !== undefined) keepAsTransient(chunk.byteLength, diskError);
       if (file === undefined && (spool.received > parts.perSpoolBytes || memory.isUsedUp)) spill();
       if (file !== undefined && diskError === undefined) flushing ??= flush(file);
       trim();
@@ -188,19 +169,15 @@ export function openSpool(parts: SpoolParts): Spool {
     fail(error) {
       if (spool.end === undefined) setEnd({ kind: "failed", error });
     },
-    peek(offset) {
-      noteReader(offset);
-      return window.at(offset);
-    },
+    peek: (offset) => window.at(offset),
     async read(offset, signal) {
       for (;;) {
         signal.throwIfAborted();
         if (holds === 0) throw new Error("Cannot read from a spool: it was released");
-        noteReader(offset);
         const ready = window.at(offset);
         if (ready !== undefined) return ready;
-        if (offset < spool.received) {
-          const bytes = await readBehind(offset);
+        if (file !== undefined && offset < file.written) {
+          const bytes = await file.read(offset, Math.min(BLOCK_BYTES, file.written - offset));
           signal.throwIfAborted();
           return bytes;
         }
@@ -209,32 +186,15 @@ export function openSpool(parts: SpoolParts): Spool {
         await arrival.wait(signal);
       }
     },
-    notStorable() {
-      if (diskError !== undefined) return Promise.resolve();
-      failure ??= createWaiters();
-      return failure.wait();
-    },
-    hasAll: () => spool.received - window.bytes <= (file?.written ?? 0),
     hold() {
       if (holds === 0) throw new Error("Cannot hold a spool: it was released");
       holds += 1;
     },
-    awaitEnd() {
-      endWaiters += 1;
-      if (diskError !== undefined) onReaderChange();
-      return () => {
-        endWaiters -= 1;
-      };
-    },
     release() {
       if (holds === 0) throw new Error("Cannot release a spool: it has no holds");
       holds -= 1;
-      // The fastest reader may have left. A waiting reader has received all bytes so far and reports nothing before
-      // more arrive. The others report when they read on.
-      fastestOffset = arrival.isAwaited() ? spool.received : 0;
-      if (diskError !== undefined) onReaderChange();
       if (holds > 0) return;
-      memory.count(-window.clear());
+      freeMemory();
       backlog.wake();
       arrival.wake();
       parts.released(file);

@@ -7,16 +7,16 @@ import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { DigestName } from "../../core/object.ts";
 import { ALL_DIGESTS } from "./hashing.ts";
-import { openSpool } from "./open-spool.ts";
+import { openSpool, type TransientRoom } from "./open-spool.ts";
 import { SPOOL_SUFFIX, type Spool } from "./spool.ts";
 import { createSpoolFile, type Disk, REAL_DISK } from "./spool-file.ts";
 
 export interface SpoolPool {
   /**
-   * Opens a spool with one hold, the caller's. `digests`: computed in addition to the pool's. Throws draining after
-   * `close`.
+   * Opens a spool with one hold, the caller's. Throws draining after `close`; not_kept if the disk refuses bytes at the
+   * moment and memory has no room for `size`.
    */
-  open(digests?: readonly DigestName[]): Spool;
+  open(options?: SpoolOptions): Spool;
   /** Spools that are held, and their bytes in memory. */
   readonly usage: { readonly spools: number; readonly bytes: number };
   /** Bytes that the files of all spools may use together at the moment. */
@@ -30,6 +30,15 @@ export interface SpoolPool {
   close(): Promise<void>;
 }
 
+export interface SpoolOptions {
+  /** Computed in addition to the pool's. */
+  readonly digests?: readonly DigestName[];
+  /** The body fails as soon as the disk refuses bytes, because it is of no use then. */
+  readonly failsWithDisk?: boolean;
+  /** Bytes of the body, if they are known. */
+  readonly size?: number | undefined;
+}
+
 export interface SpoolPoolOptions {
   /** An existing directory for spool files, on the store's file system. */
   readonly dir: string;
@@ -39,16 +48,19 @@ export interface SpoolPoolOptions {
   readonly perSpoolBytes?: number;
   /** Computed of every body in addition to SHA-256; default all. */
   readonly digests?: ReadonlySet<DigestName>;
+  /** Bytes of all transients, beside `memoryBytes`; default 64 MiB, three of the largest images of the defaults. */
+  readonly maxTransientBytes?: number;
   readonly log: Log;
   readonly disk?: Disk;
   /**
-   * As SpoolPool.room, checked before each write. A body beyond it is streamed without being stored, as on a full disk.
+   * As SpoolPool.room, checked before each write. A body beyond it is a transient, as on a full disk.
    * Default: no bound.
    */
   readonly room?: () => number;
 }
 
 const PER_SPOOL_BYTES = 262_144;
+const MAX_TRANSIENT_BYTES = 67_108_864;
 const LOG_INTERVAL_MS = 60_000;
 
 export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
@@ -58,6 +70,7 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
     digests: defaultDigests = ALL_DIGESTS,
     log,
     disk = REAL_DISK,
+    maxTransientBytes = MAX_TRANSIENT_BYTES,
   } = options;
   const { room = () => Number.POSITIVE_INFINITY } = options;
   let { memoryBytes } = options;
@@ -69,15 +82,24 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
   let isClosed = false;
   const discards = new LiveSet<Promise<void>>();
 
+  let transientBytes = 0;
+  /** The disk refused the latest write. */
+  let isDiskFailing = false;
+  const transients: TransientRoom = {
+    take(taken) {
+      if (transientBytes + taken > maxTransientBytes) throw noRoom();
+      transientBytes += taken;
+    },
+    release(freed) {
+      transientBytes -= freed;
+    },
+  };
   const memory = {
     count(change: number) {
       bytes += change;
     },
     get isUsedUp() {
-      return bytes > memoryBytes;
-    },
-    get isHalfUsed() {
-      return bytes > memoryBytes / 2;
+      return bytes - transientBytes > memoryBytes;
     },
   };
 
@@ -87,26 +109,32 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
       if (fileBytes >= room()) throw Object.assign(new Error("no room for more spool files"), { code: "ENOSPC" });
       const taken = await disk.write(descriptor, pieces, position);
       fileBytes += taken;
+      isDiskFailing = false;
       return taken;
     },
   };
 
   return {
-    open(digests = []) {
+    open({ digests = [], failsWithDisk = false, size = 0 } = {}) {
       if (isClosed) throw new HuiyuanError("draining", "Cannot open a spool: the server is stopping");
+      // Before a client has got the head. Without transients the disk is tried again.
+      const isLarge = size > perSpoolBytes && transientBytes > 0 && transientBytes + size > maxTransientBytes;
+      if (isDiskFailing && isLarge) throw noRoom();
       spools += 1;
       return openSpool({
         memory,
+        transients: failsWithDisk ? undefined : transients,
         perSpoolBytes,
         digests: digests.every((name) => defaultDigests.has(name))
           ? defaultDigests
           : new Set([...defaultDigests, ...digests]),
         newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), boundedDisk),
         diskFailed(error) {
+          isDiskFailing = true;
           // A full disk fails for every large image. A caller that wanted to store one logs that itself.
           if (performance.now() - failureLoggedAt < LOG_INTERVAL_MS) return;
           failureLoggedAt = performance.now();
-          log.error({ err: error }, "cannot write an arriving image to disk; it is sent to clients but not stored");
+          log.error({ err: error }, "cannot write an arriving image to disk, so it is not stored");
         },
         released(file) {
           spools -= 1;
@@ -134,4 +162,9 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
       await Promise.all(discards);
     },
   };
+}
+
+function noRoom(): HuiyuanError {
+  const message = "Cannot hold an image in memory, as the disk refuses it: there is no room";
+  return new HuiyuanError("not_kept", message, { retryAfterSeconds: 1 });
 }

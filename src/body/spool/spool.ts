@@ -27,8 +27,9 @@ export const BLOCK_BYTES = 65_536;
 export const SPOOL_SUFFIX = ".part";
 
 /**
- * `whole`: all bytes arrived and are stored in the spool. `unstored`: all bytes arrived, but the disk failed
- * (store_full, store_failed). Readers still end cleanly, and the hashes cover all bytes. `failed`: bytes are missing.
+ * `whole`: all bytes arrived and are stored in the spool. `unstored`: all bytes arrived, but the disk refused some
+ * (store_full, store_failed); these are in memory. `failed`: bytes are missing; not_kept: the disk refused them, and
+ * memory had no room.
  */
 export type SpoolEnd =
   | { readonly kind: "whole"; readonly body: WholeBody }
@@ -46,13 +47,11 @@ export interface Spool {
   readonly end: SpoolEnd | undefined;
   /**
    * Takes ownership of the chunk. False: pause the origin until `drained()` resolves. Then the disk lags by over 1 MiB
-   * (64 KiB while the pool's memory is used up). After a disk failure it means that the fastest reader lags by over 256
-   * KiB. Does nothing after `fail()`; throws after `finish()`, which is a bug in the caller.
+   * (64 KiB while the pool's memory is used up). Throws the error of a failed body, so that nobody reads the rest of
+   * it; after `finish()` throws too, which is a bug in the caller.
    */
   write(chunk: Buffer): boolean;
-  /**
-   * Resolves once the backlog is written; if the disk failed, once the fastest reader has received it. Never rejects.
-   */
+  /** Resolves once the backlog is written, or the disk has refused it. Never rejects. */
   drained(): Promise<void>;
   /** True while the writer waits for `drained()`: then a missing byte is not the origin's fault. */
   isHeldUp(): boolean;
@@ -74,18 +73,6 @@ export interface Spool {
    * store_failed if the disk cannot read the bytes back, and the signal's reason when aborted.
    */
   read(offset: number, signal: AbortSignal): Promise<Buffer | undefined>;
-  /**
-   * Declares that one holder reads nothing before the end, so that after a disk failure the origin does not wait for
-   * it. The returned function ends the declaration; call it once.
-   */
-  awaitEnd(): () => void;
-  /**
-   * Resolves when the disk has failed. From then on bytes are kept only until the fastest reader has received them. A
-   * reader that starts at once may still get the whole body. Never rejects, and never resolves while the disk works.
-   */
-  notStorable(): Promise<void>;
-  /** False once received bytes have been lost: the disk failed, and memory did not suffice for slower readers. */
-  hasAll(): boolean;
   /** Adds one user of the spool. */
   hold(): void;
   /** Removes one user of the spool. */

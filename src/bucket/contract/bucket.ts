@@ -1,13 +1,11 @@
 // The portable bucket: the interface that all callers use, over the driver of one store. It validates input, bounds
 // sizes and describes bodies. It makes no decision about replacing an object: the driver does that in one atomic step.
 import { createHash } from "node:crypto";
-import type { Cancellation } from "../../async/cancellation.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
 import {
   DECLARED_LIFE,
-  type DeclaredLife,
   type DigestName,
   type ImageFacts,
   type Key,
@@ -17,75 +15,30 @@ import {
   toKey,
   type Validation,
 } from "../../core/object.ts";
-import type {
-  BucketDriver,
-  Entry,
-  ListPage,
-  ObjectReader,
-  OpenOptions,
-  PurgeOptions,
-  PutCondition,
-  PutResult,
-  Renewal,
-} from "./driver.ts";
-import { readWhole } from "./read-whole.ts";
+import type { BucketDriver, ListOptions, ListPage, ObjectReader, PutCondition, PutResult, Renewal } from "./driver.ts";
 
 /**
  * One bucket, as every caller above the drivers sees it. Each method throws store_failed or store_full, and the codes
  * named.
  */
-export interface Bucket {
-  lookup(key: Key): Promise<Entry>;
-  /** As in BucketDriver. */
-  isUnknown(key: Key): boolean;
-  /**
-   * Undefined if the object is not there any more: look it up again. Options as in BucketDriver. The caller closes the
-   * reader.
-   */
-  open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
-  /** As in BucketDriver. */
-  readonly prefetch: ((info: ObjectInfo) => Promise<ObjectReader | undefined>) | undefined;
+export interface Bucket extends Omit<BucketDriver, "copy" | "delete" | "list"> {
   /**
    * Lower-case hex. Reads the whole object if the digest is not known yet. Undefined as `open`; throws as its reader
    * does.
    */
   digest(info: ObjectInfo, name: DigestName): Promise<string | undefined>;
   /**
-   * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away by
-   * then, whatever the result. Throws url_invalid (key), origin_too_large, origin_empty, internal (`info` describes
-   * another body).
-   */
-  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /**
    * Stores the same bytes under another key, with the source's facts. The copy counts as an upload, because no origin
    * has it. Undefined if the source is not there. Throws store_corrupt if the source is damaged.
    */
   copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
-  /** As in BucketDriver. */
-  findBySha1(sha1: string): Promise<ObjectInfo | undefined>;
   /**
    * Removes the object, if there is one, and leaves a tombstone. The tombstone lasts `forMs` milliseconds, or until it
    * is lifted. True if there was an object.
    */
   delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
-  /** Lifts a tombstone, so that the next miss may fetch from the origin again. True if there was one. */
-  undelete(key: Key): Promise<boolean>;
-  /** Records a successful revalidation of the stored bytes. False if the key now has another object, or none. */
-  renew(key: Key, renewal: Renewal): Promise<boolean>;
-  /** Raises the epoch and makes a mirrored object stale (`hard`: removes it). True if there was a mirrored object. */
-  purge(key: Key, options: PurgeOptions): Promise<boolean>;
-  /**
-   * Objects whose key begins with `prefix`, in ascending order of UTF-8 bytes, starting behind `after`. At most
-   * `limit`, and at most 1,000. `signal`: see ListOptions.
-   */
-  list(options: {
-    readonly prefix?: string;
-    readonly after?: Key | undefined;
-    readonly limit?: number;
-    readonly signal?: Cancellation;
-  }): Promise<ListPage>;
-  /** Number of objects, and their total bytes; equal bytes count once for each object. */
-  usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
+  /** At most 1,000 objects, whatever the `limit`. */
+  list(options: Partial<ListOptions>): Promise<ListPage>;
 }
 
 /** The parts of a description that cannot be computed from the body. */
@@ -130,15 +83,19 @@ const MAX_LIFE_CHARACTERS = 256;
 const MAX_ORIGIN_URL_CHARACTERS = 8_192;
 const MAX_REASON_CHARACTERS = 256;
 const MAX_PAGE = 1_000;
+const READ_BYTES = 262_144;
 // The source may change between lookup and copy. A key that changes on every attempt is treated as absent.
 const COPY_ATTEMPTS = 3;
 
 export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bucket {
   return {
-    lookup: (key) => driver.lookup(key),
-    isUnknown: (key) => driver.isUnknown?.(key) === true,
-    open: (info, options) => driver.open(info, options),
-    prefetch: driver.prefetch && ((info) => driver.prefetch?.(info) ?? Promise.resolve(undefined)),
+    isRemote: driver.isRemote,
+    lookup: driver.lookup,
+    isUnknown: driver.isUnknown,
+    open: driver.open,
+    findBySha1: driver.findBySha1,
+    undelete: driver.undelete,
+    usage: driver.usage,
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
     async put(info, body, condition) {
       checkBody(info, body, maxObjectBytes);
@@ -157,18 +114,15 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
       }
       return undefined;
     },
-    findBySha1: (sha1) => driver.findBySha1(sha1),
     async delete(key, reason, forMs) {
       const deletedAt = now();
       const expiresAt = forMs === undefined ? undefined : deletedAt + forMs;
       return driver.delete(toKey(key), { deletedAt, expiresAt, reason: reason.slice(0, MAX_REASON_CHARACTERS) });
     },
-    undelete: (key) => driver.undelete(key),
     renew: (key, renewal) => driver.renew(key, boundedRenewal(renewal)),
     purge: (key, options) => driver.purge(toKey(key), options),
     list: ({ prefix = "", after, limit = MAX_PAGE, signal }) =>
       driver.list({ prefix, after, limit: Math.min(Math.max(1, Math.trunc(limit)), MAX_PAGE), signal }),
-    usage: () => driver.usage(),
   };
 }
 
@@ -188,6 +142,7 @@ export function uploadedAt(now: number): Provenance {
   };
 }
 
+/** Closes the reader. */
 async function digestOf(reader: ObjectReader | undefined, size: number, name: DigestName) {
   if (reader === undefined) return undefined;
   try {
@@ -196,6 +151,20 @@ async function digestOf(reader: ObjectReader | undefined, size: number, name: Di
     return hash.digest("hex");
   } finally {
     reader.close();
+  }
+}
+
+/**
+ * Reads an object from its first byte to its last, so that every block is checked. Passes each chunk to `take`, in
+ * order. Throws as the reader does. Does not close the reader.
+ */
+export async function readWhole(
+  reader: ObjectReader,
+  size: number,
+  take: (chunk: Buffer) => void = () => {},
+): Promise<void> {
+  for (let start = 0; start < size; start += READ_BYTES) {
+    take(await reader.read(start, Math.min(start + READ_BYTES, size) - 1));
   }
 }
 
@@ -217,7 +186,7 @@ function bounded(info: ObjectInfo): ObjectInfo {
   const { provenance } = info;
   return {
     ...info,
-    headers: storedHeaders(info.headers),
+    headers: fieldsWithin(info.headers, STORED_HEADERS, MAX_HEADER_CHARACTERS),
     provenance: {
       ...provenance,
       originUrl: within(provenance.originUrl, MAX_ORIGIN_URL_CHARACTERS),
@@ -239,18 +208,18 @@ function boundedRenewal(renewal: Renewal): Renewal {
 
 /** The bound per header keeps all of them together below the metadata limit of an S3 store. */
 function boundedValidation({ at, life }: Validation): Validation {
-  const result: { -readonly [Name in keyof DeclaredLife]: DeclaredLife[Name] } = {};
-  for (const name of DECLARED_LIFE) {
-    const value = within(life[name], MAX_LIFE_CHARACTERS);
-    if (value !== undefined) result[name] = value;
-  }
-  return { at, life: result };
+  return { at, life: fieldsWithin(life, DECLARED_LIFE, MAX_LIFE_CHARACTERS) };
 }
 
-function storedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const result: Record<string, string> = {};
-  for (const name of STORED_HEADERS) {
-    const value = within(headers[name], MAX_HEADER_CHARACTERS);
+/** The named fields, without those that are missing or too long. */
+function fieldsWithin<Name extends string>(
+  values: { readonly [Field in Name]?: string | undefined },
+  names: readonly Name[],
+  maxCharacters: number,
+): { [Field in Name]?: string } {
+  const result: { [Field in Name]?: string } = {};
+  for (const name of names) {
+    const value = within(values[name], maxCharacters);
     if (value !== undefined) result[name] = value;
   }
   return result;

@@ -9,8 +9,9 @@ import type { Key, ObjectInfo, Validation } from "../../core/object.ts";
 
 /**
  * The certainty that the object, or its absence, is the state of the store. `pending`: the object still waits for its
- * upload to a remote store. `foreign`: another tool's object lies under the key; it cannot be served, and no mirrored
- * object is stored over it. `unknown`: the remote store did not answer, so it may hold another object or a tombstone.
+ * upload to a remote store. `foreign`: no mirrored object can be stored under the key, because another tool's object
+ * lies there that cannot be served, or because the key is too long for the remote store. `unknown`: the remote store
+ * did not answer, so it may hold another object or a tombstone.
  */
 export type Certainty = "confirmed" | "pending" | "foreign" | "unknown";
 
@@ -91,8 +92,8 @@ export interface ObjectReader {
    */
   read(start: number, end: number, into?: Buffer): Promise<Buffer>;
   /**
-   * For readers of a part. Present if single blocks are not checked, so that only the read of the last byte waits for
-   * the proof. Resolves once every byte is known to be right. Throws as read() does.
+   * Present while the object is downloaded: single blocks are not checked, so that only the read of the last byte waits
+   * for the proof. Resolves once every byte is known to be right and is on this machine. Throws as read() does.
    */
   proven?(): Promise<void>;
   close(): void;
@@ -125,29 +126,32 @@ export interface ListPage {
 
 /** One bucket of a store. */
 export interface BucketDriver {
+  /** True if `open` may have to download the object; its reader then has `proven`. */
+  readonly isRemote?: boolean | undefined;
+  /** Throws url_invalid for a key whose name a remote store reserves. Changes throw it for one that is too long too. */
   lookup(key: Key): Promise<Entry>;
   /**
    * Remote stores only: true if the pending object was accepted while the remote store did not answer. The remote store
    * may then have another object or a tombstone, which will win.
    */
-  isUnknown?(key: Key): boolean;
+  readonly isUnknown?: ((key: Key) => boolean) | undefined;
   /**
-   * Undefined if the object is not there any more. Throws store_corrupt if it `isDamaged`. `mayBeReplaced`: open its
-   * bytes even if the key has another object by now, as long as they are still on the disk.
+   * Undefined if the object is not there any more: look it up again. Throws store_corrupt if it `isDamaged`.
+   * `mayBeReplaced`: open its bytes even if the key has another object by now, as long as they are still on the disk.
+   * The caller closes the reader.
    */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
   /**
-   * Downloads the whole object to this machine, whatever its size, so that its reader does not wait for a remote store.
-   * The caller closes the reader. Undefined if the object is here already or cannot be downloaded: `open` tells which.
-   * Absent if every object is local.
+   * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away by
+   * then, whatever the result. A bucket throws url_invalid (key), origin_too_large, origin_empty, internal (`info`
+   * describes another body).
    */
-  prefetch?(info: ObjectInfo): Promise<ObjectReader | undefined>;
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** Makes a new object with the source's bytes, without moving them. Undefined if the source is not there. */
   copy(from: Key, to: ObjectInfo, condition: PutCondition): Promise<PutResult | undefined>;
   /** Removes the object, if there is one, and leaves a tombstone. True if there was an object. */
   delete(key: Key, tombstone: Tombstone): Promise<boolean>;
-  /** Lifts a tombstone. True if one was in force. */
+  /** Lifts a tombstone, so that the next miss may fetch from the origin again. True if one was in force. */
   undelete(key: Key): Promise<boolean>;
   /**
    * Raises the epoch and makes a mirrored object stale; with `hard` removes it. True if there was a mirrored object.

@@ -4,15 +4,14 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
+import { readWhole } from "../contract/bucket.ts";
 import { decidePut } from "../contract/conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
-import { readWhole } from "../contract/read-whole.ts";
 import type { EntryCache } from "./catalogue/entry-cache.ts";
 import type { CatalogueReads } from "./catalogue/reads.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
-import type { BlobSource } from "./writer/write-operations.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
 
 /** The parts that all buckets of a store share. */
@@ -54,45 +53,31 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
   async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     if (info.provenance.via === "upload") await verifyEqualBlob(info);
     const blockSums = body.blockSums.toString("latin1");
-    const submit = (source: BlobSource | undefined, bytes?: Buffer) =>
-      writer.submit("put", { bucket, info, blockSums, condition, source }, bytes);
+    const { sha256 } = info.hashes;
     const { content } = body;
-    if (content.kind === "buffer" && content.buffer.byteLength <= MAX_PACKED_BYTES) {
-      await freeSpace.check().catch((error: unknown) => {
-        // Bytes that are stored already need no space.
-        if (reads.blob(info.hashes.sha256)?.isDamaged !== false) throw error;
-      });
-      return neverMissing(await submit(undefined, content.buffer), info);
-    }
+    const isPacked = content.kind === "buffer" && content.buffer.byteLength <= MAX_PACKED_BYTES;
+    const submit = (source: string | undefined, bytes?: Buffer) =>
+      writer.submit("put", { bucket, info, blockSums, condition, source }, bytes);
 
-    // The writer decides. This check avoids a disk write for a body that the writer would refuse.
-    const early = decidePut(occupantOf(reads.entry(bucket, info.key)), condition);
-    const known = reads.blob(info.hashes.sha256);
-    // Good bytes repair every object that has the damaged ones, even if this put is refused.
-    if (early !== "stored" && known?.isDamaged !== true) return early;
-    if (known?.isDamaged === false) {
-      const source = content.kind === "file" ? { path: content.path, isSynced: false } : undefined;
-      const result = await submit(source);
-      if (result !== "blob-missing") return result;
+    if (!isPacked) {
+      // The writer decides. This check avoids a disk write for a body that the writer would refuse.
+      const early = decidePut(occupantOf(reads.entry(bucket, info.key)), condition);
+      // Good bytes repair every object that has the damaged ones, even if this put is refused.
+      if (early !== "stored" && reads.blob(sha256)?.isDamaged !== true) return early;
     }
-    await freeSpace.check();
-    if (content.kind === "file") {
-      await syncFile(content.path).catch((error: unknown) => {
-        throw storeFailure(error, `write "${content.path}" to the disk`);
-      });
-      return neverMissing(await submit({ path: content.path, isSynced: true }), info);
-    }
-    return putBuffer(content.buffer, async (path) => neverMissing(await submit({ path, isSynced: true }), info));
-  }
-
-  async function putBuffer(bytes: Buffer, submit: (path: string) => Promise<PutResult>): Promise<PutResult> {
-    const path = newFilePath();
+    await freeSpace.check().catch((error: unknown) => {
+      // Bytes that are stored already need no space.
+      if (reads.blob(sha256)?.isDamaged !== false) throw error;
+    });
+    if (isPacked) return submit(undefined, content.buffer);
+    const path = content.kind === "file" ? content.path : newFilePath();
     try {
-      await writeSyncedFile(path, bytes);
+      if (content.kind === "file") await syncFile(path);
+      else await writeSyncedFile(path, content.buffer);
       return await submit(path);
     } catch (error) {
-      await removeFile(path);
-      throw storeFailure(error, `write "${path}"`);
+      if (content.kind === "buffer") await removeFile(path);
+      throw storeFailure(error, `write "${path}" to the disk`);
     }
   }
 
@@ -121,12 +106,6 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     list: async (options) => reads.list(bucket, options),
     usage: async () => reads.usage(bucket),
   };
-}
-
-/** The writer places every source that is synced, so only a bug of ours leads to the error. */
-function neverMissing(result: PutResult | "blob-missing", info: ObjectInfo): PutResult {
-  if (result === "blob-missing") throw new Error(`the writer did not place the body of "${info.key}"`);
-  return result;
 }
 
 function occupantOf(entry: Entry) {

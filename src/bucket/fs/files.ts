@@ -1,13 +1,14 @@
 // The few asynchronous file operations of the store. They use raw descriptors, because a FileHandle costs several times
 // as much per operation and every miss pays for it.
 import { close, closeSync, fsync, open, read, unlink, write } from "node:fs";
+import { promisify } from "node:util";
+
+const readBytes = promisify(read);
+const writeBytes = promisify(write);
+const sync = promisify(fsync);
 
 /** `flags` as for `fs.open`. The caller closes the descriptor. */
-export function openFile(path: string, flags: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    open(path, flags, 0o600, (error, descriptor) => (error === null ? resolve(descriptor) : reject(error)));
-  });
-}
+export const openFile = (path: string, flags: string) => promisify(open)(path, flags, 0o600);
 
 /**
  * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the file.
@@ -15,26 +16,20 @@ export function openFile(path: string, flags: string): Promise<number> {
 export async function readInto(descriptor: number, target: Buffer, position: number): Promise<number> {
   let filled = 0;
   while (filled < target.length) {
-    const got = await readOnce(descriptor, target, filled, position + filled);
-    if (got === 0) break;
-    filled += got;
+    const { bytesRead } = await readBytes(descriptor, target, filled, target.length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
   }
   return filled;
 }
 
 /** Creates a new file with these bytes and syncs it. Throws if the file exists. Leaves no file behind if it throws. */
 export async function writeSyncedFile(path: string, bytes: Buffer): Promise<void> {
-  const descriptor = await openFile(path, "wx");
-  try {
-    let written = 0;
-    while (written < bytes.length) written += await writeOnce(descriptor, bytes, written);
-    await sync(descriptor);
-  } catch (error) {
-    await removeFile(path);
-    throw error;
-  } finally {
-    closeSynced(descriptor);
-  }
+  await openAndSync(path, "wx", async (descriptor) => {
+    for (let at = 0; at < bytes.length; ) {
+      at += (await writeBytes(descriptor, bytes, at, bytes.length - at, at)).bytesWritten;
+    }
+  });
 }
 
 /**
@@ -42,8 +37,13 @@ export async function writeSyncedFile(path: string, bytes: Buffer): Promise<void
  * forgets it, so a second fsync would succeed although the bytes are lost.
  */
 export async function syncFile(path: string): Promise<void> {
-  const descriptor = await openFile(path, "r+");
+  await openAndSync(path, "r+", async () => {});
+}
+
+async function openAndSync(path: string, flags: string, fill: (descriptor: number) => Promise<void>): Promise<void> {
+  const descriptor = await openFile(path, flags);
   try {
+    await fill(descriptor);
     await sync(descriptor);
   } catch (error) {
     await removeFile(path);
@@ -70,26 +70,4 @@ export function removeFile(path: string): Promise<void> {
 /** Ignores errors, because a reader can do nothing about them. */
 export function closeFile(descriptor: number): void {
   close(descriptor, () => {});
-}
-
-function readOnce(descriptor: number, target: Buffer, offset: number, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    read(descriptor, target, offset, target.length - offset, position, (error, got) =>
-      error === null ? resolve(got) : reject(error),
-    );
-  });
-}
-
-function writeOnce(descriptor: number, bytes: Buffer, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(descriptor, bytes, offset, bytes.length - offset, offset, (error, written) =>
-      error === null ? resolve(written) : reject(error),
-    );
-  });
-}
-
-function sync(descriptor: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    fsync(descriptor, (error) => (error === null ? resolve() : reject(error)));
-  });
 }

@@ -15,16 +15,10 @@ export interface FreeSpace {
   resize(minFreeBytes: number): void;
 }
 
-export interface FreeSpaceOptions {
-  readonly dir: string;
-  readonly minFreeBytes: number;
-}
-
 const CHECK_EVERY_MS = 1_000;
 const MAX_ALLOWANCE_BYTES = 536_870_912;
 
-export function createFreeSpace({ dir, ...options }: FreeSpaceOptions): FreeSpace {
-  let { minFreeBytes } = options;
+export function createFreeSpace(dir: string, minFreeBytes: number): FreeSpace {
   let checkedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
   let lastFree = Number.POSITIVE_INFINITY;
@@ -61,8 +55,8 @@ export function createFreeSpace({ dir, ...options }: FreeSpaceOptions): FreeSpac
       updateIfDue();
       return lastFree < minFreeBytes ? Math.min(lastFree, MAX_ALLOWANCE_BYTES) : Number.POSITIVE_INFINITY;
     },
-    resize(next) {
-      minFreeBytes = next;
+    resize(bytes) {
+      minFreeBytes = bytes;
     },
   };
 }

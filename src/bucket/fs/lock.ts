@@ -7,12 +7,11 @@ import Database from "better-sqlite3";
 import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 
-export interface DataLock {
-  release(): void;
-}
-
-/** `dir`: the data folder, created if it is missing. Throws data_locked, or store_failed if it cannot be written. */
-export function lockData(dir: string): DataLock {
+/**
+ * `dir`: the data folder, created if it is missing. Throws data_locked, or store_failed if it cannot be written. The
+ * returned function releases the lock.
+ */
+export function lockData(dir: string): () => void {
   const path = join(dir, "lock");
   let database: Database.Database | undefined;
   try {
@@ -35,7 +34,7 @@ export function lockData(dir: string): DataLock {
     throw storeFailure(error, `use the data folder "${dir}", it must be a folder that this user may write to`);
   }
   const locked = database;
-  return { release: () => locked.close() };
+  return () => void locked.close();
 }
 
 /**

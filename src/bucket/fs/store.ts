@@ -15,7 +15,7 @@ import { prepareCatalogueReads } from "./catalogue/reads.ts";
 import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
 import { removeFile, writeSyncedFile } from "./files.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
-import { type DataLock, lockData } from "./lock.ts";
+import { lockData } from "./lock.ts";
 import { syncDirectory } from "./packs/blob-folder.ts";
 import { createBlobReaders, type Damage } from "./packs/blob-reader.ts";
 import { removeOrphans } from "./packs/orphans.ts";
@@ -91,7 +91,7 @@ const PRUNE_EVERY_MS = 24 * HOUR_MS;
  */
 export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
   const dir = resolve(options.dir);
-  const lock = lockData(dir);
+  const unlock = lockData(dir);
   let writer: Writer | undefined;
   let database: Database.Database | undefined;
   try {
@@ -101,11 +101,11 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
     writer = await startWriter({ dataDir: dir, now, packBytes, onEnded: entryCache.invalidate });
     database = openCatalogueForReading(join(dir, "catalogue.db"));
     syncDirectory(dir);
-    return wireStore({ ...options, dir, lock, writer, entryCache, database });
+    return wireStore({ ...options, dir, unlock, writer, entryCache, database });
   } catch (error) {
     database?.close();
     await writer?.close();
-    lock.release();
+    unlock();
     throw storeFailure(error, `open the store in "${dir}"`);
   }
 }
@@ -126,17 +126,17 @@ function prepareFolders(dir: string): void {
 }
 
 interface StoreParts extends FsStoreOptions {
-  readonly lock: DataLock;
+  readonly unlock: () => void;
   readonly writer: Writer;
   readonly entryCache: EntryCache;
   readonly database: Database.Database;
 }
 
 function wireStore(parts: StoreParts): FsStore {
-  const { dir, now, log, minFreeBytes, lock, writer, entryCache, database, cacheBucketPrefixes = [] } = parts;
+  const { dir, now, log, minFreeBytes, unlock, writer, entryCache, database, cacheBucketPrefixes = [] } = parts;
   const { graceMs = GRACE_MS, blobGraceMs = graceMs } = parts;
   const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
-  const freeSpace = createFreeSpace({ dir, minFreeBytes });
+  const freeSpace = createFreeSpace(dir, minFreeBytes);
   const buckets = new Map<string, BucketDriver>();
   const closing = new AbortController();
   let filesMade = 0;
@@ -205,11 +205,7 @@ function wireStore(parts: StoreParts): FsStore {
   function scanOrphans(): Promise<number> {
     return removeOrphans({
       dataDir: dir,
-      hasFile(sha256) {
-        const blob = reads.blob(sha256);
-        return blob !== undefined && blob.place === undefined;
-      },
-      hasPack: (pack) => reads.hasPack(pack),
+      reads,
       remove: (found) => writer.submit("removeOrphans", { ...found, changedBefore: now() - graceMs }),
       signal: closing.signal,
     });
@@ -264,7 +260,7 @@ function wireStore(parts: StoreParts): FsStore {
       // The last connection that closes checkpoints the log into the catalogue. That must be the writer's.
       database.close();
       await writer.close();
-      lock.release();
+      unlock();
     },
   };
 }

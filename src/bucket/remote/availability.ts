@@ -1,5 +1,5 @@
-// Tracks whether S3 answers. While it does not, lookups fail at once and uploads pause; one probe request a second
-// finds out when it is back. This file sends no request itself.
+// Tracks whether a remote store answers. While it does not, lookups fail at once and uploads pause; one probe request a
+// second finds out when it is back. This file sends no request itself.
 import type { Log } from "../../core/log.ts";
 
 export interface Availability {
@@ -7,18 +7,20 @@ export interface Availability {
   /** Start of the current run of failures, as performance.now(); undefined if the last request was answered. */
   readonly since: number | undefined;
   answered(): void;
-  /** One request got no answer. `isCertain`: S3 counts as down after this single failure. */
+  /** One request got no answer. `isCertain`: the store counts as down after this single failure. */
   failed(reason: Error, isCertain?: boolean): void;
-  /** Called each time S3 answers again after it was down. */
+  /** Called each time the store answers again after it was down. */
   onRecovery(listener: () => void): void;
   close(): void;
 }
 
 export interface AvailabilityOptions {
-  /** Sends one cheap request; rejects if S3 does not answer. */
+  /** The store's name for the log, such as `S3`. */
+  readonly name: string;
+  /** Sends one cheap request; rejects if the store does not answer. */
   readonly probe: () => Promise<void>;
   readonly log: Log;
-  /** Milliseconds between two probes while S3 is down. */
+  /** Milliseconds between two probes while the store is down. */
   readonly probeEveryMs?: number;
 }
 
@@ -26,7 +28,12 @@ export interface AvailabilityOptions {
 const FAILURES_UNTIL_DOWN = 3;
 const PROBE_EVERY_MS = 1_000;
 
-export function createAvailability({ probe, log, probeEveryMs = PROBE_EVERY_MS }: AvailabilityOptions): Availability {
+export function createAvailability({
+  name,
+  probe,
+  log,
+  probeEveryMs = PROBE_EVERY_MS,
+}: AvailabilityOptions): Availability {
   const listeners: (() => void)[] = [];
   let failures = 0;
   let since: number | undefined;
@@ -36,7 +43,7 @@ export function createAvailability({ probe, log, probeEveryMs = PROBE_EVERY_MS }
   function answered(): void {
     failures = 0;
     if (timer !== undefined && since !== undefined) {
-      log.info({ downMs: Math.round(performance.now() - since) }, "S3 answers again");
+      log.info({ downMs: Math.round(performance.now() - since) }, `${name} answers again`);
       clearTimeout(timer);
       timer = undefined;
       since = undefined;
@@ -49,7 +56,7 @@ export function createAvailability({ probe, log, probeEveryMs = PROBE_EVERY_MS }
     failures += 1;
     since ??= performance.now();
     if ((failures < FAILURES_UNTIL_DOWN && !isCertain) || timer !== undefined || isClosed) return;
-    log.error({ err: reason }, "S3 does not answer: cached images are served, new images wait on disk");
+    log.error({ err: reason }, `${name} does not answer: cached images are served, new images wait on disk`);
     probeLater();
   }
 

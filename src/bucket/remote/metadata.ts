@@ -1,5 +1,5 @@
-// Writes an object's description as x-amz-meta-* headers and reads it back: at most 2 KB, the limit of S3, in ASCII.
-// Operators see these names and values in any S3 tool. Pure.
+// Writes an object's description as metadata fields and reads it back: at most 2 KB, the limit of S3, in ASCII.
+// Operators see these names and values in any tool of the store. Pure.
 import { HuiyuanError } from "../../core/errors.ts";
 import {
   DECLARED_LIFE,
@@ -13,18 +13,17 @@ import {
 } from "../../core/object.ts";
 import type { Tombstone } from "../contract/driver.ts";
 import type { RemoteEntry } from "./remote.ts";
+import type { Description, RemoteHead } from "./requests.ts";
 
-/** The limit of S3 less a margin for proxies. Bytes of all names (without x-amz-meta-) and values together. */
+/** The limit of S3 less a margin for proxies. Bytes of all names (without a store's prefix) and values together. */
 const MAX_BYTES = 2_000;
-const PREFIX = "x-amz-meta-";
 /** Present on every object that this program wrote. Its value is the version of the names below. */
 const MARKER = "huiyuan";
 const MARKER_VERSION = "1";
 
 type Fields = [name: string, value: string | number | undefined][];
 
-/** Headers of an object. Pass `key` only if the S3 name does not contain it. */
-export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key | undefined }) {
+export function describe(info: ObjectInfo, options: { readonly isStale: boolean }): Description {
   const { hashes, image, provenance } = info;
   const needed: Fields = [
     [MARKER, MARKER_VERSION],
@@ -41,7 +40,6 @@ export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key
     ["stored-at", info.storedAt],
     ["suspect", info.isSuspect ? 1 : undefined],
     ["stale", options.isStale ? 1 : undefined],
-    ["key", options.key === undefined ? undefined : Buffer.from(options.key).toString("base64url")],
   ];
   // The most important first: a value that no longer fits is left out completely.
   const optional: Fields = [
@@ -52,69 +50,47 @@ export function describe(info: ObjectInfo, options: { isStale: boolean; key: Key
     ...STORED_HEADERS.map((name): Fields[number] => [name, info.headers[name]]),
     ["origin-url", provenance.originUrl],
   ];
-  return { "content-type": MEDIA_TYPES[image.format], ...pack(needed, optional) };
+  return { contentType: MEDIA_TYPES[image.format], fields: pack(needed, optional) };
 }
 
-/** Headers of the small object that marks a deleted key. `key`: as in `describe`. */
-export function describeTombstone(tombstone: Tombstone, key: Key | undefined) {
-  const name = key === undefined ? undefined : Buffer.from(key).toString("base64url");
+/** Describes the small object that marks a deleted key. */
+export function describeTombstone(tombstone: Tombstone): Description {
   const needed: Fields = [
     [MARKER, MARKER_VERSION],
     ["deleted-at", tombstone.deletedAt],
     ["expires-at", tombstone.expiresAt],
-    ["key", name],
   ];
-  return { "content-type": "text/plain", ...pack(needed, [["reason", tombstone.reason]]) };
+  return { contentType: "text/plain", fields: pack(needed, [["reason", tombstone.reason]]) };
 }
-
-/** Head of a HEAD response. `size` is undefined if S3 did not send it. */
-export interface ObjectHead {
-  header(name: string): string | undefined;
-  readonly size: number | undefined;
-  readonly version: string;
-}
-
-/** The MD5 of an empty body, which S3 sends as the ETag of an empty object. */
-const EMPTY_MD5_ETAG = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
 
 /**
  * The entry that the head describes. Throws store_failed if the size of another tool's object is unknown: it would
  * count as an empty object, and those may be replaced.
  */
-export function entryOf(key: Key, head: ObjectHead): RemoteEntry {
-  const { version } = head;
-  // Some proxies send Content-Length: 0 with every HEAD response, because it has no body.
-  const size = head.size === 0 && !EMPTY_MD5_ETAG.test(version) ? undefined : head.size;
+export function entryOf(key: Key, head: RemoteHead): RemoteEntry {
+  const { version, size, modifiedAt } = head;
   const fields = readFields(head);
   const { text, number } = fields;
   if (text(MARKER) === MARKER_VERSION) {
     if (text("deleted-at") !== undefined) return { ...tombstoneOf(fields), version };
     // An object that lost its bytes still occupies the key; a reader then finds it damaged.
-    const info = infoOf(key, size || number("size"), fields);
+    const info = infoOf(key, { size: size || number("size"), modifiedAt }, fields);
     if (info !== undefined) return { state: "object", info, isStale: text("stale") === "1", version };
   }
-  if (size === undefined) {
-    throw new HuiyuanError("store_failed", `Cannot look up "${key}": S3 sends no size of the object`);
-  }
-  return { state: "foreign", size, modifiedAt: number("last-modified"), version };
+  if (size === undefined)
+    throw new HuiyuanError("store_failed", `Cannot look up "${key}": the store sends no size of the object`);
+  return { state: "foreign", size, modifiedAt, version };
 }
 
 interface FieldReader {
   text(name: string): string | undefined;
-  /**
-   * NaN if the field is missing or not a number. `last-modified` reads the header of S3 instead: Unix milliseconds,
-   * 0 if it cannot be parsed.
-   */
+  /** NaN if the field is missing or not a number. */
   number(name: string): number;
 }
 
-function readFields({ header }: ObjectHead): FieldReader {
-  const text = (name: string) => fromAscii(header(PREFIX + name));
-  return {
-    text,
-    number: (name) =>
-      name === "last-modified" ? Date.parse(header(name) ?? "") || 0 : Number(text(name) ?? Number.NaN),
-  };
+function readFields({ field }: RemoteHead): FieldReader {
+  const text = (name: string) => fromAscii(field(name));
+  return { text, number: (name) => Number(text(name) ?? Number.NaN) };
 }
 
 function tombstoneOf({ text, number }: FieldReader) {
@@ -123,12 +99,16 @@ function tombstoneOf({ text, number }: FieldReader) {
 }
 
 /** Undefined if the description belongs to other bytes: some tools replace the bytes and keep the metadata. */
-function infoOf(key: Key, size: number, { text, number }: FieldReader): ObjectInfo | undefined {
+function infoOf(
+  key: Key,
+  { size, modifiedAt }: { readonly size: number; readonly modifiedAt: number },
+  { text, number }: FieldReader,
+): ObjectInfo | undefined {
   const hashes = { sha256: text("sha256") ?? "", sha1: text("sha1"), md5: text("md5") };
   const format = text("format") ?? "";
   const via = text("via") ?? "";
   if (number("size") !== size || hashes.sha256.length !== 64 || !isFormat(format) || !isVia(via)) return undefined;
-  const storedAt = number("stored-at") || number("last-modified");
+  const storedAt = number("stored-at") || modifiedAt;
   const optional = (name: string) => (text(name) === undefined ? undefined : number(name));
   const validatedAt = optional("validated-at");
   return {
@@ -154,12 +134,6 @@ function infoOf(key: Key, size: number, { text, number }: FieldReader): ObjectIn
     storedAt,
     isSuspect: text("suspect") === "1",
   };
-}
-
-/** The key of an object whose name does not contain it. */
-export function keyInMetadata(header: ObjectHead["header"]): string | undefined {
-  const value = header(`${PREFIX}key`);
-  return value === undefined ? undefined : Buffer.from(value, "base64url").toString();
 }
 
 function lifeText(life: DeclaredLife = {}): string | undefined {
@@ -189,7 +163,7 @@ function pack(needed: Fields, optional: Fields): Record<string, string> {
       const text = toAscii(String(value));
       const bytes = name.length + text.length;
       if (bytes > left && !isNeeded) continue;
-      packed[PREFIX + name] = text;
+      packed[name] = text;
       left -= bytes;
     }
   }

@@ -27,23 +27,26 @@ export interface ByteSource {
   read(start: number, end: number): Promise<Buffer>;
 }
 
-/** One row of a listing. `md5`: of the body, in lower-case hex; undefined if the store does not send it. */
-export interface RemoteName {
-  readonly key: Key;
+/** One row of a store's listing. `md5`: of the body, in lower-case hex; undefined if the store does not send it. */
+export interface ListedObject {
+  readonly name: string;
   readonly size: number;
   readonly md5: string | undefined;
 }
+
+/** One row of a bucket's listing. */
+export type RemoteName = Omit<ListedObject, "name"> & { readonly key: Key };
 
 /**
  * One bucket of a remote store. The caller holds the lock of the key within this process. Between processes the
  * conditions decide, if the store supports them. Throws store_failed and store_full.
  */
 export interface RemoteBucket {
+  /** Why the store has no object under this key and takes none; such a key is passed to no other method. */
+  nameFault(key: Key): "long" | "reserved" | undefined;
   head(key: Key): Promise<RemoteEntry>;
   /** The bytes as they arrive; undefined if the key is vacant or has another version. */
   get(key: Key, version: string | undefined): Promise<AsyncIterable<Buffer> | undefined>;
-  /** Bytes `start` to `end`, both inclusive, at most 1 MiB and two blocks. Undefined as `get`. */
-  getRange(key: Key, version: string, range: { start: number; end: number }): Promise<Buffer | undefined>;
   /** False: the condition does not hold, and nothing has changed. */
   put(
     info: ObjectInfo,
@@ -76,6 +79,8 @@ export interface RemoteBucket {
 export interface RemoteStore {
   /** A short text that identifies this store, so that copies of one store are never used for another. */
   readonly id: string;
+  /** For messages, such as `S3`. */
+  readonly name: string;
   bucket(id: string): RemoteBucket;
   /** True while the store does not answer; requests then fail at once. */
   readonly isDown: boolean;

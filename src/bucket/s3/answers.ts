@@ -1,5 +1,6 @@
-// Reads the few XML documents of S3 that are needed: error codes, listing pages, multipart upload ids, results.
+// Reads the few XML documents of S3 that are needed: error codes, listing pages, results of copies.
 // They are flat and machine-made, so regular expressions do; an element that does not match counts as missing. Pure.
+import type { ListedObject } from "../remote/remote.ts";
 
 /** `<Code>` of an error document; undefined if the text is no error document. */
 export function errorCode(xml: string): string | undefined {
@@ -10,35 +11,24 @@ export function errorCode(xml: string): string | undefined {
  * Whether the document confirms that S3 carried out the request. An error document after a 200 and a proxy's page do
  * not.
  */
-export function isResult(xml: string, name: "CompleteMultipartUploadResult" | "CopyObjectResult" | "ListBucketResult") {
+export function isResult(xml: string, name: "CopyObjectResult" | "ListBucketResult"): boolean {
   return new RegExp(`<(?:[\\w.-]+:)?${name}[\\s/>]`).test(xml);
 }
 
-export interface ListedName {
-  readonly name: string;
-  readonly size: number;
-  /** Lower-case hex; undefined if the ETag is no MD5, as after a multipart upload. */
-  readonly md5: string | undefined;
-}
-
 /** A ListObjectsV2 page that was requested with encoding-type=url. */
-export function listPage(xml: string): { readonly names: readonly ListedName[]; readonly isTruncated: boolean } {
+export function listPage(xml: string): { readonly names: readonly ListedObject[]; readonly isTruncated: boolean } {
   const isEncoded = element(xml, "EncodingType") === "url";
-  const names = [...xml.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g)].map(([, content = ""]): ListedName => {
+  const names = [...xml.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g)].map(([, content = ""]): ListedObject => {
     const name = element(content, "Key") ?? "";
     const etag = (element(content, "ETag") ?? "").replaceAll('"', "").toLowerCase();
     return {
       name: isEncoded ? decodeName(name) : name,
       size: Number(element(content, "Size") ?? 0),
+      // Any other ETag is no MD5, as after a multipart upload of another tool.
       md5: /^[0-9a-f]{32}$/.test(etag) ? etag : undefined,
     };
   });
   return { names, isTruncated: element(xml, "IsTruncated") === "true" };
-}
-
-/** The id of a multipart upload that S3 has begun. */
-export function uploadId(xml: string): string | undefined {
-  return element(xml, "UploadId");
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };

@@ -130,7 +130,8 @@ function boundsError(found: string): HuiyuanError {
   return new HuiyuanError("store_failed", `Cannot read a response of S3: ${found}`);
 }
 
-/** Bytes `start` to `end` of the source, both inclusive, in chunks of at most 256 KiB. */
-export async function* chunksOf(source: ByteSource, start = 0, end = source.size - 1): AsyncGenerator<Buffer> {
-  for (let at = start; at <= end; at += CHUNK_BYTES) yield await source.read(at, Math.min(at + CHUNK_BYTES - 1, end));
+/** All bytes of the source, in chunks of at most 256 KiB. */
+export async function* chunksOf(source: ByteSource): AsyncGenerator<Buffer> {
+  const end = source.size - 1;
+  for (let at = 0; at <= end; at += CHUNK_BYTES) yield await source.read(at, Math.min(at + CHUNK_BYTES - 1, end));
 }

@@ -1,18 +1,11 @@
 // Finds out with a temporary object whether this S3 obeys conditional puts, because some servers accept the headers and
-// ignore them. It also finds out whether a 404 carries a request id. bucket.ts replaces a missing condition by a HEAD.
+// ignore them. remote/bucket.ts replaces a missing condition by a HEAD.
 import { createHash, randomUUID } from "node:crypto";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import type { ObeyedConditions } from "../remote/requests.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
-import { hasRequestId } from "./refusals.ts";
-
-export interface Capabilities {
-  /** `If-None-Match: *` */
-  readonly absent: boolean;
-  /** `If-Match: <etag>` */
-  readonly version: boolean;
-}
 
 export interface CapabilityProbeOptions {
   /** Prefix of the temporary object's name. */
@@ -21,53 +14,32 @@ export interface CapabilityProbeOptions {
 }
 
 const IDLE_TIMEOUT_MS = 10_000;
-/** Between the end of a probe and the start of the next. */
-const MIN_INTERVAL_MS = 1_000;
-/** HEADs of an absent object: one before the puts, the others after them. */
-const NOT_FOUND_CHECKS = 5;
 
 /** Result of a put. `refused`: S3 does not accept such a request. */
 type ProbeResult = "stored" | "condition failed" | "refused";
 
-export interface CapabilityProbe {
-  /** The result is cached. If the probe fails, throws store_failed or store_full, and the next call probes again. */
-  capabilities(): Promise<Capabilities>;
-  /**
-   * Probes in the background, at most once a second, because S3 may behave differently by now. The cached result stays
-   * in use until then.
-   */
-  probeAgain(): void;
-}
-
-export function createCapabilityProbe(client: S3Client, options: CapabilityProbeOptions): CapabilityProbe {
-  let known: Capabilities | undefined;
-  let running: Promise<Capabilities> | undefined;
-  let endedAt = Number.NEGATIVE_INFINITY;
-
-  async function probeOnce(): Promise<Capabilities> {
-    const found = await probeS3(client, options);
-    if (found.absent !== known?.absent || found.version !== known?.version) logMissing(found, options.log);
-    known = found;
-    return found;
-  }
-
-  function start(): Promise<Capabilities> {
-    running ??= probeOnce().finally(() => {
-      running = undefined;
-      endedAt = performance.now();
-    });
-    return running;
-  }
-
-  return {
-    capabilities: async () => known ?? start(),
-    probeAgain() {
-      if (performance.now() - endedAt >= MIN_INTERVAL_MS) void start().catch(() => undefined);
-    },
+/** The result is cached. If the probe fails, throws store_failed or store_full, and the next call probes again. */
+export function createCapabilityProbe(
+  client: S3Client,
+  options: CapabilityProbeOptions,
+): () => Promise<ObeyedConditions> {
+  let probe: Promise<ObeyedConditions> | undefined;
+  return () => {
+    probe ??= probeS3(client, options).then(
+      (found) => {
+        logMissing(found, options.log);
+        return found;
+      },
+      (error: unknown) => {
+        probe = undefined;
+        throw error;
+      },
+    );
+    return probe;
   };
 }
 
-function logMissing({ absent, version }: Capabilities, log: Log): void {
+function logMissing({ absent, version }: ObeyedConditions, log: Log): void {
   if (absent && version) return;
   const missing = [absent ? "" : "If-None-Match", version ? "" : "If-Match"].filter(Boolean).join(" and ");
   log.warn(
@@ -76,7 +48,7 @@ function logMissing({ absent, version }: Capabilities, log: Log): void {
   );
 }
 
-async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Promise<Capabilities> {
+async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Promise<ObeyedConditions> {
   const name = `${prefix}.huiyuan-probe/${randomUUID()}`;
   const putText = (text: string, headers: Record<string, string>) => {
     const bytes = Buffer.from(text);
@@ -107,25 +79,6 @@ async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Pr
     await expectStored(reply);
     return "stored";
   }
-  /** Whether a 404 for an absent object has no request id. A permanent refusal shows in the puts instead. */
-  async function lacksRequestId(): Promise<boolean> {
-    const nothing = `${name}-nothing`;
-    try {
-      const reply = await client.send({
-        method: "HEAD",
-        name: nothing,
-        idleTimeoutMs: IDLE_TIMEOUT_MS,
-        isCapabilityProbe: true,
-      });
-      await client.discard(reply);
-      return reply.status === 404 && !hasRequestId(reply);
-    } catch (error) {
-      if (client.mayRetry(error)) throw error;
-      return false;
-    }
-  }
-  const withRequestIdBefore = client.notFoundRule.withRequestId;
-  let allLackRequestId = await lacksRequestId();
   try {
     await expectStored(await putText("first", {}));
     // Each conditional put would change the object if S3 ignored the condition. The last shows that If-Match is obeyed.
@@ -134,10 +87,6 @@ async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Pr
     const wrong = `"${createHash("md5").update("another").digest("hex")}"`;
     const rejectsWrongEtag = absent && (await tryPut("third", { "if-match": wrong })) === "condition failed";
     const version = rejectsWrongEtag && (await tryPut("first", { "if-match": etag })) === "stored";
-    // Several responses are needed, because a proxy in front of S3 may have sent some of them.
-    for (let check = 1; check < NOT_FOUND_CHECKS; check += 1) allLackRequestId &&= await lacksRequestId();
-    if (allLackRequestId && client.notFoundRule.withRequestId === withRequestIdBefore)
-      client.notFoundRule.trustWithoutRequestId();
     return { absent, version };
   } finally {
     await client

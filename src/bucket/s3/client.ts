@@ -9,7 +9,8 @@ import { type Availability, createAvailability } from "../remote/availability.ts
 import { errorCode } from "./answers.ts";
 import { type BodyBounds, createIdleTimeout, discardBody, IdleTimeoutError, readBody } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
-import { createNotFoundRule, isAboutObject, isFull, isRetryable, type NotFoundRule } from "./refusals.ts";
+import { createNotFoundRule, type FirstByte } from "./not-found.ts";
+import { hasRequestId, isAboutObject, isFull, isRetryable } from "./refusals.ts";
 
 /** Location of the S3 bucket, as from s3Place(), and the credentials. */
 export interface S3Access {
@@ -39,16 +40,14 @@ export interface S3Request {
   readonly maxAttempts?: number;
   /** True: sent even while S3 is down. */
   readonly isProbe?: boolean;
-  /** True: returns a 404 even if it may not come from S3. */
-  readonly isCapabilityProbe?: boolean;
 }
 
 export interface S3Client {
   readonly availability: Availability;
   /**
    * Resolves with a response that the caller interprets: 2xx (with an ETag after a put or get of bytes), 304, 404, 409,
-   * 412, 416. A 412 may result from an earlier attempt that succeeded and lost its response. Throws store_failed,
-   * store_full; the body throws store_failed.
+   * 412, 416. A 404 means that S3 has no such object. A 412 may result from an earlier attempt that succeeded and lost
+   * its response. Throws store_failed, store_full; the body throws store_failed.
    */
   send(request: S3Request): Promise<HttpReply>;
   /** Whether the same request may succeed later, after this error. */
@@ -59,15 +58,16 @@ export interface S3Client {
   text(reply: HttpReply, ms?: number): Promise<string>;
   /** Reads and drops a body, so that its connection can be reused. Throws store_failed if the body does not end. */
   discard(reply: HttpReply): Promise<void>;
-  readonly notFoundRule: Pick<NotFoundRule, "trustWithoutRequestId" | "withRequestId">;
+  /** As NotFoundRule.learn. */
+  learnRequestIds(): Promise<boolean>;
   /** Aborts the requests in progress. */
   close(): void;
 }
 
 export interface S3ClientOptions extends S3Access {
   readonly call: HttpCaller;
-  /** Called for each 404 that is not trusted. */
-  readonly onUntrustedNotFound?: () => void;
+  /** Prefix of the names of all objects. */
+  readonly prefix?: string;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -97,9 +97,9 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const keyCache: S3KeyCache = new Map();
   const closing = new AbortController();
   const sharedClosing = createSharedSignals()(closing.signal);
-  const availability = createAvailability({ probe: probeBucket, log });
+  const availability = createAvailability({ name: "S3", probe: probeBucket, log });
   const retryable = new WeakSet<HuiyuanError>();
-  const notFoundRule = createNotFoundRule();
+  const notFound = createNotFoundRule({ firstByte, prefix: options.prefix ?? "", unexpectedReply });
 
   async function probeBucket(): Promise<void> {
     const reply = await send({ method: "HEAD", idleTimeoutMs: PROBE_TIMEOUT_MS, maxAttempts: 1, isProbe: true });
@@ -193,12 +193,10 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   /** As attempt(), for an error status. */
   async function onErrorStatus(request: S3Request, reply: HttpReply): Promise<HttpReply | Retryable> {
     const { status } = reply;
-    if (status === 404 && !notFoundRule.isTrusted(reply) && request.isCapabilityProbe !== true) {
-      options.onUntrustedNotFound?.();
-      throw await notFromS3(request, reply, "404 with no request id");
-    }
     const text = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
     const code = errorCode(text ?? "") ?? "";
+    if (status === 404 && !(await notFound.isFromS3(request, { hasId: hasRequestId(reply), code })))
+      throw await notFromS3(request, reply, "404 with no request id");
     const failure = refused(request, status, code);
     const mayRetry = isRetryable(status, code);
     if (!mayRetry || status < 500) availability.answered();
@@ -207,6 +205,19 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     // S3 sends an error code except to a HEAD. A page without one comes from a proxy.
     const isPage = text !== undefined && code === "" && request.method !== "HEAD";
     throw isPage ? markRetryable(failure) : failure;
+  }
+
+  /** Sends one GET for the first byte of an object. Throws a retryable store_failed without a response. */
+  async function firstByte(name: string): Promise<FirstByte> {
+    const headers = { range: "bytes=0-0" };
+    const request = { method: "GET", name, headers, idleTimeoutMs: PROBE_TIMEOUT_MS } as const;
+    try {
+      const reply = await sendOnce(request);
+      const code = errorCode(await readText(reply, SHORT_BOUNDS));
+      return { status: reply.status, code, hasId: hasRequestId(reply) };
+    } catch (error) {
+      throw markRetryable(failed(request, messageOf(error), error));
+    }
   }
 
   async function send(request: S3Request): Promise<HttpReply> {
@@ -256,7 +267,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   const mayRetry = (error: unknown) => error instanceof HuiyuanError && retryable.has(error);
-  return { availability, send, mayRetry, unexpectedReply, text, discard, notFoundRule, close };
+  return { availability, send, mayRetry, unexpectedReply, text, discard, learnRequestIds: notFound.learn, close };
 }
 
 function maxAttemptsOf({ maxAttempts = MAX_ATTEMPTS, isProbe = false }: S3Request, { status }: Retryable): number {

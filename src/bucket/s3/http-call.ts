@@ -2,7 +2,7 @@
 // root provides it, because bucket/ must not import origin/.
 
 export interface HttpCall {
-  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
   /** Path and query, percent-encoded. */
   readonly target: string;
   /** Lower-case names; includes `host`, and `content-length` if there is a body. */

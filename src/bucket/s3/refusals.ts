@@ -1,5 +1,4 @@
-// Classifies error responses of S3 by status and error code, and decides whether a 404 means that an object is absent.
-// A 404 of S3 carries a request id; one without may come from a proxy. Sends no requests.
+// Classifies error responses of S3 by status, error code and request id. Sends no requests.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { HttpReply } from "./http-call.ts";
 
@@ -38,34 +37,7 @@ export function unexpectedStatus(action: string, name: string, status: number): 
 /** Request id headers that AWS, OSS, COS, OBS and Kodo send with every response. */
 const REQUEST_IDS = ["x-amz-request-id", "x-oss-request-id", "x-cos-request-id", "x-obs-request-id", "x-reqid"];
 
-export interface NotFoundRule {
-  /** Number of 404s so far that had a request id. */
-  readonly withRequestId: number;
-  /** Whether this 404 comes from S3. */
-  isTrusted(reply: HttpReply): boolean;
-  /** This S3 sends no request ids, so any 404 is trusted. The next 404 with a request id revokes this. */
-  trustWithoutRequestId(): void;
-}
-
+/** A proxy in front of S3 sends none. */
 export function hasRequestId(reply: HttpReply): boolean {
   return REQUEST_IDS.some((name) => reply.header(name) !== undefined);
-}
-
-export function createNotFoundRule(): NotFoundRule {
-  let trustsWithoutRequestId = false;
-  let withRequestId = 0;
-  return {
-    get withRequestId() {
-      return withRequestId;
-    },
-    isTrusted(reply) {
-      if (!hasRequestId(reply)) return trustsWithoutRequestId;
-      trustsWithoutRequestId = false;
-      withRequestId += 1;
-      return true;
-    },
-    trustWithoutRequestId() {
-      trustsWithoutRequestId = true;
-    },
-  };
 }

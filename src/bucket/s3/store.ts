@@ -1,32 +1,32 @@
 // The S3 store: one S3 bucket that holds all buckets of this program under a prefix. This file opens and checks it;
-// bucket.ts implements the buckets, client.ts the requests.
+// requests.ts has its requests, and remote/ makes buckets of them.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../async/cancellation.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { objectNames } from "../remote/names.ts";
-import type { RemoteBucket, RemoteStore } from "../remote/remote.ts";
-import { isResult } from "./answers.ts";
-import { createS3Bucket } from "./bucket.ts";
+import type { RemoteStore } from "../remote/remote.ts";
+import { createRemoteStore } from "../remote/store.ts";
+import { isResult, listPage } from "./answers.ts";
 import { createCapabilityProbe } from "./capability-probe.ts";
 import { createS3Client, type S3Access } from "./client.ts";
 import type { HttpCaller } from "./http-call.ts";
+import { createS3Requests } from "./requests.ts";
 
 export interface S3StoreOptions extends S3Access {
   /** Name of the S3 bucket, for copies. */
   readonly bucket: string;
   /** Prepended to every object's name, such as `images/`. */
   readonly prefix: string;
+  /** Buckets in which objects with hashed names of an earlier version are looked for, and reported. */
+  readonly bucketIds?: readonly string[];
   readonly call: HttpCaller;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Larger objects are put in parts. Bytes. */
-  readonly partsAboveBytes?: number;
 }
 
-const PARTS_ABOVE_BYTES = 67_108_864;
 const CHECK_TIMEOUT_MS = 5_000;
 /** The start waits this long for the capability probe, which then continues in the background. */
 const START_PROBE_WAIT_MS = 3_000;
@@ -39,23 +39,12 @@ const PUT_PROBE_WAIT_MS = 8_000;
  * too.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
-  const { prefix, log, bucket: s3Bucket, partsAboveBytes = PARTS_ABOVE_BYTES } = options;
-  // This S3 may send no request ids, and no probe may have shown that yet.
+  const { prefix, log, bucket: s3Bucket } = options;
   const { url, region, accessKeyId, secretAccessKey, call, now } = options;
-  const client = createS3Client({
-    url,
-    region,
-    accessKeyId,
-    secretAccessKey,
-    call,
-    log,
-    now,
-    onUntrustedNotFound: () => probe.probeAgain(),
-  });
-  const probe = createCapabilityProbe(client, { prefix, log });
+  const client = createS3Client({ url, region, accessKeyId, secretAccessKey, prefix, call, log, now });
+  const capabilities = createCapabilityProbe(client, { prefix, log });
   // As at the start, the probe runs before its result is needed.
-  client.availability.onRecovery(() => void probe.capabilities().catch(() => undefined));
-  const buckets = new Map<string, RemoteBucket>();
+  client.availability.onRecovery(() => void capabilities().catch(() => undefined));
   try {
     await checkBucket();
   } catch (error) {
@@ -64,7 +53,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   }
 
   const capabilitiesInTime = () =>
-    withTimeout(PUT_PROBE_WAIT_MS, probe.capabilities(), "Cannot put: the probe of conditional puts has not finished");
+    withTimeout(PUT_PROBE_WAIT_MS, capabilities(), "Cannot put: the probe of conditional puts has not finished");
 
   async function checkBucket(): Promise<void> {
     try {
@@ -73,6 +62,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS, maxAttempts: 1 });
       const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_TIMEOUT_MS), "ListBucketResult");
       if (!isListed) throw client.unexpectedReply("list objects", reply.status);
+      await client.learnRequestIds();
       await firstProbe();
     } catch (error) {
       if (!client.mayRetry(error)) throw error;
@@ -83,35 +73,33 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
   /** An S3 that refuses puts can still serve its objects. Every later put probes again. */
   async function firstProbe(): Promise<void> {
     try {
-      await Promise.race([probe.capabilities(), delay(START_PROBE_WAIT_MS, undefined, { ref: false })]);
+      await Promise.race([capabilities(), delay(START_PROBE_WAIT_MS, undefined, { ref: false })]);
     } catch (error) {
       if (client.mayRetry(error)) throw error;
       log.error({ err: error }, "S3 takes no puts: its objects are served, uploads fail, new images wait on disk");
     }
   }
 
-  return {
+  async function reportReserved(): Promise<void> {
+    for (const id of options.bucketIds ?? []) {
+      const folder = objectNames(prefix, id).reservedFolder;
+      const query = { "list-type": "2", "max-keys": "1", prefix: folder };
+      const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS });
+      if (listPage(await client.text(reply)).names.length > 0)
+        log.warn({ folder }, "S3 has objects with hashed names of an earlier version; they are not served");
+    }
+  }
+
+  reportReserved().catch((error: unknown) =>
+    log.debug({ err: error }, "cannot look for objects with hashed names in S3"),
+  );
+
+  return createRemoteStore({
     id: createHash("sha256").update(`${options.url}\n${prefix}`).digest("hex").slice(0, 12),
-    bucket(id) {
-      const known =
-        buckets.get(id) ??
-        createS3Bucket({
-          client,
-          names: objectNames(prefix, id),
-          capabilities: capabilitiesInTime,
-          s3Bucket,
-          partsAboveBytes,
-        });
-      buckets.set(id, known);
-      return known;
-    },
-    get isDown() {
-      return client.availability.isDown;
-    },
-    outageSince: () => client.availability.since,
-    onRecovery: (listener) => client.availability.onRecovery(listener),
-    async close() {
-      client.close();
-    },
-  };
+    name: "S3",
+    prefix,
+    requests: createS3Requests({ client, conditions: capabilitiesInTime, s3Bucket }),
+    availability: client.availability,
+    close: client.close,
+  });
 }

@@ -2,46 +2,17 @@
 // copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the
 // authority except for queued objects. This file has lookups and reads; changes.ts has the writes.
 
-import type { KeyLocks } from "../../async/key-locks.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
-import type { Log } from "../../core/log.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract/driver.ts";
-import type { RemoteBucket } from "../remote/remote.ts";
 import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";
-import type { Edge } from "./disk/edge.ts";
+import type { TierContext } from "./context.ts";
 import { listMerged, usageMerged } from "./listing.ts";
 import { createLookups } from "./lookups.ts";
-import { createDamagedObjects } from "./reading/damaged.ts";
 import { createDownloads } from "./reading/download.ts";
 import { isSameForeign } from "./reading/foreign.ts";
-import { createUnusableObjects } from "./reading/unusable.ts";
-import type { Uploads } from "./uploads.ts";
-
-export interface TieredBucketParts {
-  readonly id: string;
-  readonly remote: RemoteBucket;
-  /** Objects on this disk that wait for upload. Its rows have no epochs. */
-  readonly queue: BucketDriver;
-  readonly edge: Edge;
-  readonly isDown: () => boolean;
-  readonly locks: KeyLocks;
-  readonly uploads: Uploads;
-  /** Removes an object from the queue: drops it, or turns it into an edge copy. */
-  readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
-  /** Throws store_full if the queue has no room for so many more bytes. */
-  readonly checkRoom: (bytes: number) => void;
-  readonly spools: SpoolPool;
-  /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
-  readonly changed: (key: Key) => void;
-  readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-  /** As performance.now(). */
-  readonly ticks: () => number;
-}
 
 export interface TieredBucket extends BucketDriver {
   /** Notes that an earlier run queued the key, perhaps while the remote store was down. */
@@ -53,63 +24,45 @@ export interface TieredBucket extends BucketDriver {
 /** Copies that are compared with the remote store in the background at the same time. */
 const MAX_CHECKING = 16;
 
-export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
-  const { id, remote, queue, edge, isDown, locks, spools, changed, log, now } = parts;
+export function createTieredBucket(context: TierContext): TieredBucket {
+  const { id, remote, queue, edge, damaged, unconfirmed, isDown, locks, spools, changed, log } = context;
   /** Keys whose remote object has changed. */
   const changedKeys = createChangedKeys();
   const checking = new Set<Key>();
-  /**
-   * Keys that were queued while the remote store was down; it may have another object or a tombstone there. Bounded by
-   * the queue.
-   */
-  const unconfirmed = new Set<Key>();
-  const damaged = createDamagedObjects(parts.ticks);
 
   const downloads = createDownloads({
     remote,
     spools,
-    maxCopyBytes: () => edge.maxCopyBytes(),
     moment: () => changedKeys.moment,
     storeCopy,
     onDamaged(info, version) {
-      log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in S3 is damaged");
+      log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in the remote store is damaged");
       damaged.note(info.key, version);
     },
   });
-  const lookups = createLookups({
-    remote,
-    spools,
-    damaged,
-    unusable: createUnusableObjects({ bucketId: id, log, ticks: parts.ticks }),
-    maxCopyBytes: () => edge.maxCopyBytes(),
+  const lookups = createLookups(context, {
     beginCopy() {
       const readAt = changedKeys.moment;
       return (info, body) => storeCopy(info, body, readAt);
     },
     liftTombstone: (key) => unlessLocked(key, () => edge.driver.undelete(key)),
-    now,
   });
-
-  const changes = createChanges({
-    id,
-    remote,
-    queue,
-    edge,
-    damaged,
-    unconfirmed,
-    isNoImage: lookups.isNoImage,
-    isDown,
-    uploads: parts.uploads,
-    unqueue: parts.unqueue,
-    checkRoom: parts.checkRoom,
-    rememberSums: downloads.rememberSums,
-    changed,
-    log,
-    now,
-  });
+  const changes = createChanges(context, lookups.isNoImage);
 
   const lockName = (key: Key) => `${id}\n${key}`;
-  const withKeyLock = <Result>(key: Key, run: () => Promise<Result>) => locks.hold([lockName(key)], run);
+
+  /** Throws url_invalid if the remote store can have no object under the key. */
+  function checkName(key: Key): void {
+    const fault = remote.nameFault(key);
+    if (fault === undefined) return;
+    const found = fault === "long" ? "its name in the remote store would be too long" : "the name is reserved";
+    throw new HuiyuanError("url_invalid", `Cannot use "${key}" as a key: ${found}`);
+  }
+
+  async function withKeyLock<Result>(key: Key, run: () => Promise<Result>): Promise<Result> {
+    checkName(key);
+    return locks.hold([lockName(key)], run);
+  }
 
   /**
    * Runs a reader's side effect on this disk, or skips it while the key is locked. A change may hold the lock for long,
@@ -132,7 +85,8 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   }
 
   /** Runs a change of the remote store under the locks of its keys. */
-  function lockForChange<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
+  async function lockForChange<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
+    for (const key of keys) checkName(key);
     const names = [...new Set(keys)].map(lockName);
     return locks.hold(names, async () => {
       try {
@@ -149,7 +103,9 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     if (isDown() || checking.has(key) || checking.size >= MAX_CHECKING) return;
     checking.add(key);
     void check(info)
-      .catch((error: unknown) => log.debug({ bucket: id, key, err: error }, "cannot compare a copy with S3"))
+      .catch((error: unknown) =>
+        log.debug({ bucket: id, key, err: error }, "cannot compare a copy with the remote store"),
+      )
       .finally(() => checking.delete(key));
   }
 
@@ -166,7 +122,7 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       if (local.state !== "object" || local.info.hashes.sha256 !== info.hashes.sha256) return;
       await edge.forget(info);
       changed(key);
-      log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in S3");
+      log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in the remote store");
     });
   }
 
@@ -196,7 +152,11 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
   }
 
   return {
+    isRemote: true,
     async lookup(key) {
+      // As with another tool's object, nothing can be stored here.
+      if (remote.nameFault(key) === "long") return { state: "absent", epoch: 0, certainty: "foreign" };
+      checkName(key);
       const local = await localEntry(key);
       if (local.state === "object") {
         if (local.certainty === undefined && !edge.isTrusted(key)) checkInBackground(local.info);
@@ -216,12 +176,6 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
       const version = await remoteVersion(info);
       return version === undefined ? undefined : downloads.open(info, version);
     },
-    async prefetch(info) {
-      const localReader = await openLocal(info, { mayBeReplaced: true });
-      localReader?.close();
-      const version = localReader === undefined ? await remoteVersion(info) : undefined;
-      return version === undefined ? undefined : downloads.downloadWhole(info, version);
-    },
     put: (info, body, condition) =>
       condition.when === "absent"
         ? withKeyLock(info.key, () => changes.enqueuePut(info, body, condition))
@@ -235,6 +189,11 @@ export function createTieredBucket(parts: TieredBucketParts): TieredBucket {
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     usage: () => usageMerged(remote, queue),
     markUnconfirmed: (key) => void unconfirmed.add(key),
-    upload: (key) => withKeyLock(key, () => changes.upload(key)),
+    async upload(key) {
+      if (remote.nameFault(key) === undefined) return withKeyLock(key, () => changes.upload(key));
+      log.warn({ bucket: id, key }, "dropped an image that an earlier version queued under an unusable name");
+      const queued = await queue.lookup(key);
+      if (queued.state === "object") await context.unqueue(queued.info, "nowhere");
+    },
   };
 }

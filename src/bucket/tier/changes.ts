@@ -2,7 +2,6 @@
 // exactly the version it saw. The caller holds the lock of the key.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { decidePut, hasExpired, holdsVersion, raisesEpoch } from "../contract/conditions.ts";
 import type {
@@ -14,38 +13,11 @@ import type {
   Renewal,
   Tombstone,
 } from "../contract/driver.ts";
-import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote/remote.ts";
-import type { Edge } from "./disk/edge.ts";
+import type { RemoteCondition, RemoteEntry } from "../remote/remote.ts";
+import type { TierContext } from "./context.ts";
 import { conditionFor, createOccupancy } from "./occupancy.ts";
-import type { DamagedObjects } from "./reading/damaged.ts";
 import type { ForeignEntry } from "./reading/foreign.ts";
 import { readerSource, withSource } from "./sources.ts";
-import type { Uploads } from "./uploads.ts";
-
-export interface ChangesParts {
-  readonly id: string;
-  readonly remote: RemoteBucket;
-  readonly queue: BucketDriver;
-  readonly edge: Edge;
-  readonly damaged: DamagedObjects;
-  /** Keys that were queued while the remote store was down. */
-  readonly unconfirmed: Set<Key>;
-  readonly isDown: () => boolean;
-  /** Whether another tool's object is no image. Throws store_failed, store_full. */
-  readonly isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>;
-  readonly uploads: Uploads;
-  /** Removes an object from the queue: drops it, or turns it into an edge copy. */
-  readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
-  /** Throws store_full if the queue has no room for so many more bytes. */
-  readonly checkRoom: (bytes: number) => void;
-  /** Called with each body that is put. */
-  readonly rememberSums: (body: WholeBody) => void;
-  /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
-  readonly changed: (key: Key) => void;
-  readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-}
 
 /** As in BucketDriver, with the differences described here. */
 export interface Changes extends Pick<BucketDriver, "copy" | "delete" | "undelete" | "renew"> {
@@ -59,41 +31,13 @@ export interface Changes extends Pick<BucketDriver, "copy" | "delete" | "undelet
   upload(key: Key): Promise<void>;
 }
 
-export function createChanges(parts: ChangesParts): Changes {
-  const {
-    id,
-    remote,
-    queue,
-    edge,
-    damaged,
-    unconfirmed,
-    isDown,
-    isNoImage,
-    uploads,
-    checkRoom,
-    rememberSums,
-    changed,
-    log,
-    now,
-  } = parts;
-
-  async function unqueue(info: ObjectInfo, to: "edge" | "nowhere"): Promise<void> {
-    await parts.unqueue(info, to);
-    unconfirmed.delete(info.key);
-  }
-
-  const { localOccupant, lookUp, confirmQueued, remoteState, decide } = createOccupancy({
-    id,
-    remote,
-    queue,
-    edge: edge.driver,
-    damaged,
-    isNoImage,
-    unqueue,
-    changed,
-    log,
-    now,
-  });
+/** `isNoImage`: as for createOccupancy(). */
+export function createChanges(
+  context: TierContext,
+  isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>,
+): Changes {
+  const { remote, queue, edge, unconfirmed, isDown, addUpload, unqueue, checkRoom, now } = context;
+  const { localOccupant, lookUp, confirmQueued, remoteState, decide } = createOccupancy(context, isNoImage);
 
   async function enqueuePut(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     const { key } = info;
@@ -107,8 +51,7 @@ export function createChanges(parts: ChangesParts): Changes {
     const stored = await queue.put(info, body, { when: "absent" });
     if (stored === "stored") {
       if (isUnknown) unconfirmed.add(key);
-      rememberSums(body);
-      uploads.add({ bucketId: id, key, size: info.size, since: now() });
+      addUpload(info);
     }
     return stored;
   }
@@ -120,7 +63,6 @@ export function createChanges(parts: ChangesParts): Changes {
       remote.put(info, source, { condition: remoteCondition, isStale: false }),
     );
     if (!isPut) return "exists";
-    rememberSums(body);
     if (queued !== undefined) await unqueue(queued, "nowhere");
     await edge.replace(info, body, { raisesEpoch: raisesEpoch(condition) });
     return "stored";
@@ -205,7 +147,7 @@ export function createChanges(parts: ChangesParts): Changes {
     const isDone = !isMirrored || (await (hard ? removeObject : markStale)(key, remoteEntry, queued));
     // Another writer may just have put an upload, so look up once more.
     if (!isDone && mayRetry) return purge(key, options, false);
-    if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": the object in S3 keeps changing`);
+    if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": the remote object keeps changing`);
     await edge.driver.purge(key, { hard });
     return isMirrored;
   }
@@ -216,7 +158,7 @@ export function createChanges(parts: ChangesParts): Changes {
     // Replace only the version that was seen: a request that is carried out late would delete a newer upload.
     if (!(await remote.putTombstone(key, tombstone, conditionFor(remoteEntry)))) {
       if (mayRetry) return putTombstone(key, tombstone, false);
-      throw new HuiyuanError("store_failed", `Cannot delete "${key}": the object in S3 keeps changing`);
+      throw new HuiyuanError("store_failed", `Cannot delete "${key}": the remote object keeps changing`);
     }
     if (queued !== undefined) await unqueue(queued, "nowhere");
     await edge.driver.delete(key, tombstone);
@@ -246,7 +188,7 @@ export function createChanges(parts: ChangesParts): Changes {
     const remoteEntry = await remote.head(key);
     if (!(await confirmQueued(info, remoteEntry))) return;
     if ((await putQueued(info, info, conditionFor(remoteEntry), isStale)) === true) return unqueue(info, "edge");
-    throw new HuiyuanError("store_failed", `Cannot upload "${key}": the object in S3 keeps changing`);
+    throw new HuiyuanError("store_failed", `Cannot upload "${key}": the remote object keeps changing`);
   }
 
   return {

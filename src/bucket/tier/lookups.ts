@@ -1,30 +1,21 @@
 // Looks up entries in the remote store for the rest of the program. An object of another tool is described first.
 import { LiveMap } from "../../async/live-map.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { hasExpired } from "../contract/conditions.ts";
 import type { Entry } from "../contract/driver.ts";
 import { withReadDeadline } from "../remote/read-deadline.ts";
-import type { RemoteBucket, RemoteEntry } from "../remote/remote.ts";
-import type { DamagedObjects } from "./reading/damaged.ts";
+import type { RemoteEntry } from "../remote/remote.ts";
+import type { TierContext } from "./context.ts";
 import { describeForeign, type ForeignEntry } from "./reading/foreign.ts";
-import type { UnusableObjects } from "./reading/unusable.ts";
+import { createUnusableObjects } from "./reading/unusable.ts";
 
 export interface LookupsParts {
-  readonly remote: RemoteBucket;
-  readonly spools: SpoolPool;
-  readonly damaged: DamagedObjects;
-  readonly unusable: UnusableObjects;
-  /** Larger objects of other tools are not described. */
-  readonly maxCopyBytes: () => number;
   /** Called before a read; the returned function stores a copy of what was read. */
   readonly beginCopy: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
   /** Removes a tombstone from this disk that the remote store no longer has. */
   readonly liftTombstone: (key: Key) => Promise<unknown>;
-  /** Unix milliseconds. */
-  readonly now: () => number;
 }
 
 export interface Lookups {
@@ -45,8 +36,13 @@ export interface Lookups {
   markStale(info: ObjectInfo): void;
 }
 
-export function createLookups(parts: LookupsParts): Lookups {
-  const { remote, spools, damaged, unusable, maxCopyBytes, beginCopy, liftTombstone, now } = parts;
+/** Larger objects of other tools are not described, because each is downloaded and verified first. */
+const MAX_FOREIGN_BYTES = 67_108_864;
+
+export function createLookups(context: TierContext, { beginCopy, liftTombstone }: LookupsParts): Lookups {
+  const { id, remote, spools, edge, damaged, log, now, ticks } = context;
+  const unusable = createUnusableObjects({ bucketId: id, log, ticks });
+  const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, edge.maxCopyBytes());
   // Weak, so that entries go with their descriptions.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
@@ -67,8 +63,8 @@ export function createLookups(parts: LookupsParts): Lookups {
     const { version, size } = found;
     if (size === 0) return { state: "absent", epoch };
     if (unusable.has(key, version)) return { state: "absent", epoch, certainty: "foreign" };
-    if (size > maxCopyBytes()) {
-      unusable.note({ key, version, why: `${size} bytes are too many for a copy on this disk` });
+    if (size > maxBytes()) {
+      unusable.note({ key, version, why: `${size} bytes are too many` });
       return { state: "absent", epoch, certainty: "foreign" };
     }
     const share = `${key}\n${version}`;
@@ -106,7 +102,7 @@ export function createLookups(parts: LookupsParts): Lookups {
       return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
     },
     async isNoImage(key, found) {
-      if (found.size > maxCopyBytes()) return false;
+      if (found.size > maxBytes()) return false;
       return (
         (await withReadDeadline(key, describeForeign(key, found, { remote, spools, storeCopy: async () => {} }))) ===
         "no-image"

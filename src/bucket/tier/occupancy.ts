@@ -1,36 +1,20 @@
 // Looks up a key on this disk and in the remote store, and decides whether a change may replace what is there. It drops
 // queued objects that another writer has overtaken, and makes no other change.
-import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { decidePut, hasExpired } from "../contract/conditions.ts";
-import type { BucketDriver, Entry, PutCondition } from "../contract/driver.ts";
-import type { RemoteBucket, RemoteCondition, RemoteEntry } from "../remote/remote.ts";
-import type { DamagedObjects } from "./reading/damaged.ts";
+import type { Entry, PutCondition } from "../contract/driver.ts";
+import type { RemoteCondition, RemoteEntry } from "../remote/remote.ts";
+import type { TierContext } from "./context.ts";
 import type { ForeignEntry } from "./reading/foreign.ts";
 
-export interface OccupancyParts {
-  readonly id: string;
-  readonly remote: RemoteBucket;
-  readonly queue: BucketDriver;
-  readonly edge: BucketDriver;
-  readonly damaged: DamagedObjects;
-  /** Whether another tool's object is no image. Throws store_failed, store_full. */
-  readonly isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>;
-  /** Removes an object from the queue: drops it, or turns it into an edge copy. */
-  readonly unqueue: (info: ObjectInfo, to: "edge" | "nowhere") => Promise<void>;
-  /** Reports that the object differs from what this server has served, so that the memory cache drops it. */
-  readonly changed: (key: Key) => void;
-  readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-}
-
-export function createOccupancy(parts: OccupancyParts) {
-  const { id, remote, queue, edge, damaged, isNoImage, unqueue, changed, log, now } = parts;
-
+/** `isNoImage`: whether another tool's object is no image. Throws store_failed, store_full. */
+export function createOccupancy(
+  { id, remote, queue, edge, damaged, unqueue, changed, log, now }: TierContext,
+  isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>,
+) {
   async function localOccupant(key: Key): Promise<{ queued: ObjectInfo | undefined; local: Entry }> {
     const queued = await queue.lookup(key);
-    return { queued: queued.state === "object" ? queued.info : undefined, local: await edge.lookup(key) };
+    return { queued: queued.state === "object" ? queued.info : undefined, local: await edge.driver.lookup(key) };
   }
 
   /** The entries on this disk and in the remote store. A queued object that may no longer be uploaded is dropped. */

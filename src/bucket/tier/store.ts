@@ -12,6 +12,7 @@ import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
 import { type DiskCache, EDGE_FOLDER } from "./disk/disk-cache.ts";
 import { createEdge } from "./disk/edge.ts";
+import { createDamagedObjects } from "./reading/damaged.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
 
 export interface TieredStoreOptions {
@@ -22,8 +23,6 @@ export interface TieredStoreOptions {
   readonly spools: SpoolPool;
   /** Holds the copies and counts the queue. The caller closes it, after the tier. */
   readonly disk: DiskCache;
-  /** Larger objects get no copy and are read in ranges. Bytes; never more than a quarter of the disk cache. */
-  readonly maxCopyBytes?: number;
   /** Reports that an object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (bucketId: string, key: Key) => void;
   readonly log: Log;
@@ -39,7 +38,6 @@ export interface TieredStore extends Store {
   notes(): string[];
 }
 
-const MAX_COPY_BYTES = 67_108_864;
 /** Each takes about 300 bytes of memory. */
 const MAX_QUEUED = 100_000;
 const STOP_MS = 3_000;
@@ -48,17 +46,7 @@ const KEY_WAIT_MS = 10_000;
 const PAGE = 1_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const {
-    embedded,
-    remote,
-    disk,
-    spools,
-    changed,
-    log,
-    now,
-    ticks = () => performance.now(),
-    maxCopyBytes = MAX_COPY_BYTES,
-  } = options;
+  const { embedded, remote, disk, spools, changed, log, now, ticks = () => performance.now() } = options;
   const { index } = disk;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
@@ -89,24 +77,30 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       driver: embedded.bucket(edgeId),
       index,
       forgetRow: (key, sha256) => embedded.forget(edgeId, key, sha256),
-      maxCopyBytes: () => Math.min(maxCopyBytes, Math.floor(disk.maxBytes / 4)),
+      maxCopyBytes: () => Math.floor(disk.maxBytes / 4),
       noteGrowth: disk.noteGrowth,
       log,
       ticks,
     });
+    const unconfirmed = new Set<Key>();
     return createTieredBucket({
       id,
       remote: remote.bucket(id),
       queue: embedded.bucket(queueId),
       edge,
       isDown: () => remote.isDown,
+      damaged: createDamagedObjects(ticks),
+      unconfirmed,
       locks,
-      uploads,
+      addUpload: ({ key, size }) => uploads.add({ bucketId: id, key, size, since: now() }),
       async unqueue({ key, size, hashes: { sha256 } }, to) {
-        if (to === "nowhere" || size > edge.maxCopyBytes()) return void (await embedded.forget(queueId, key, sha256));
-        await embedded.move(queueId, edgeId, key, sha256);
-        index.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
-        disk.noteGrowth();
+        if (to === "nowhere" || size > edge.maxCopyBytes()) await embedded.forget(queueId, key, sha256);
+        else {
+          await embedded.move(queueId, edgeId, key, sha256);
+          index.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
+          disk.noteGrowth();
+        }
+        unconfirmed.delete(key);
       },
       checkRoom,
       spools,
@@ -170,7 +164,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       if (since === undefined || !remote.isDown) return [];
       const { depth } = uploads.backlog();
       return [
-        `S3 has not answered for ${Math.round((performance.now() - since) / 1_000)} s; ${depth} images wait for upload`,
+        `${remote.name} has not answered for ${Math.round((performance.now() - since) / 1_000)} s; ${depth} images wait for upload`,
       ];
     },
     async probe() {

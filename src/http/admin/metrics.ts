@@ -33,6 +33,8 @@ export interface Metrics {
   readonly variants: VariantMeter;
   /** Counts an answered download. */
   answered(exchange: DownloadExchange): void;
+  /** Counts a download that the fast path answered from memory; answered() counts it too. */
+  fastPathHit(): void;
   /** Counts an answered call of the REST API. */
   called(call: AnsweredCall): void;
   /** Counts input that was refused before any listener saw a request. */
@@ -53,6 +55,7 @@ export function createMetrics(): Metrics {
 
   const requests = new Map<string, number>();
   let savedBytes = 0;
+  let fastPathHits = 0;
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `huiyuan_${name}`, help, labelNames, registers });
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
@@ -75,6 +78,7 @@ export function createMetrics(): Metrics {
     "tier",
   ]);
   const savedSeries = counter("saved_bytes_total", "Bytes answered without asking an origin");
+  const fastPathSeries = counter("fast_path_hits_total", "Downloads that the fast path answered from memory");
   const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
   const calls = counter("api_calls_total", "Calls of the REST API by operation and the code of the answer", [
     "operation",
@@ -181,6 +185,9 @@ export function createMetrics(): Metrics {
       if (errorCode !== undefined) errors.inc({ code: errorCode });
       if (outcome.kind === "hit") savedBytes += bodyBytes;
     },
+    fastPathHit() {
+      fastPathHits += 1;
+    },
     called({ name, code, bytes }) {
       calls.inc({ operation: name, code: code ?? "client_gone" });
       uploadedBytes.inc(bytes);
@@ -195,6 +202,8 @@ export function createMetrics(): Metrics {
       }
       savedSeries.reset();
       savedSeries.inc(savedBytes);
+      fastPathSeries.reset();
+      fastPathSeries.inc(fastPathHits);
       damaged.reset();
       const damagedObjects = from.damaged();
       if (damagedObjects !== undefined) damaged.set(damagedObjects);

@@ -4,6 +4,7 @@
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
+import { isHealth } from "../admin/readiness.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DryFetch } from "../dry-run/dry-run-site.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
@@ -17,8 +18,7 @@ import {
 import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
-import { readApiRequest } from "../rest/target.ts";
-import { isHealth } from "../wire/health.ts";
+import { isCall } from "../rest/target.ts";
 import { invalid } from "./input.ts";
 import { urlOf as urlOfTarget } from "./naming.ts";
 import { entryView } from "./objects/object-view.ts";
@@ -42,9 +42,8 @@ export interface ExplainParts {
  */
 export async function explain(input: ExplainRequest, { sites, healthPath }: ExplainParts): Promise<object> {
   const request = requestOf(input);
-  const { hosts } = request;
   const isDomain = (host: string) => (sites.find(host)?.domain ?? "*") !== "*";
-  if (isCall(request.url ?? "", hosts, isDomain)) return { method: input.method, isRestApi: true };
+  if (isCall(request, isDomain)) return { method: input.method, isRestApi: true };
   if (isHealth(request, healthPath)) return { method: input.method, isHealthPath: true };
   const run = await runDry(request, sites);
   const { site } = run;
@@ -59,22 +58,10 @@ export async function explain(input: ExplainRequest, { sites, healthPath }: Expl
   };
 }
 
-function isCall(target: string, hosts: readonly string[], isDomain: (host: string) => boolean): boolean {
-  try {
-    return readApiRequest(target, hosts, isDomain) !== undefined;
-  } catch {
-    return false; // The dry run reports the fault of such a Host.
-  }
-}
-
-interface WireRequest extends DownloadRequest {
-  readonly hosts: readonly string[];
-}
-
 /**
  * The request as it would arrive on a connection, one character a byte. The fragment is dropped, as every client does.
  */
-function requestOf({ url, method, headers }: ExplainRequest): WireRequest {
+function requestOf({ url, method, headers }: ExplainRequest): DownloadRequest {
   const [, authority = "", rest = ""] = /^https?:\/\/([^/?#]*)([^#]*)/is.exec(url) ?? [];
   if (authority === "") throw invalid('"url" must be a whole URL, such as http://img.example.com/a.jpg');
   const all = { ...headers, host: headers.host ?? authority };
@@ -86,20 +73,20 @@ function requestOf({ url, method, headers }: ExplainRequest): WireRequest {
     headers: all,
     rawHeaders: Object.entries(all).flat(),
     socket: {},
-    hosts: [all.host],
   };
 }
 
 /** Undefined: the URL is not readable, and the answer says why. */
-function urlOf({ url = "", method, hosts }: WireRequest): ObjectUrl | undefined {
+function urlOf({ url = "", method, headers }: DownloadRequest): ObjectUrl | undefined {
   try {
-    return { ...urlOfTarget(parseTarget(url, hosts)), method: method === "HEAD" ? "HEAD" : "GET" };
+    const target = parseTarget(url, [headers.host ?? ""]);
+    return { ...urlOfTarget(target), method: method === "HEAD" ? "HEAD" : "GET" };
   } catch {
     return undefined;
   }
 }
 
-async function objectOf(site: Site, request: WireRequest): Promise<object> {
+async function objectOf(site: Site, request: DownloadRequest): Promise<object> {
   const url = urlOf(request);
   if (url === undefined) return {};
   const { path, query } = url;
@@ -132,7 +119,7 @@ function readUrl(
   }
 }
 
-function processingView({ named, suffix, original }: ProcessingRequest, { headers }: WireRequest): object {
+function processingView({ named, suffix, original }: ProcessingRequest, { headers }: DownloadRequest): object {
   const { recipe } = negotiatedFor(named, headers.accept);
   const parts = [canonicalText(recipe), ...(recipe.ignoresErrors === true ? ["ignoreErrors"] : [])];
   return {
@@ -142,7 +129,7 @@ function processingView({ named, suffix, original }: ProcessingRequest, { header
   };
 }
 
-function refererOf({ referers }: Site, { headers }: WireRequest): string {
+function refererOf({ referers }: Site, { headers }: DownloadRequest): string {
   return referers.mode === "off" ? "off" : refererVerdict(headers.referer, referers);
 }
 
@@ -160,7 +147,7 @@ function tokenOf({ authorizer }: Site, { tokens }: DryRun): object {
 }
 
 /** The rule that decided. If the object is stored and no rule had to, the rule that would. */
-function ruleOf(site: Site, request: WireRequest, { fetches, routes }: DryRun): object {
+function ruleOf(site: Site, request: DownloadRequest, { fetches, routes }: DryRun): object {
   const url = urlOf(request);
   const route = fetches[0]?.route ?? routes[0] ?? (url && routeOf(site, url));
   if (route === undefined) return {};

@@ -42,10 +42,8 @@ export interface LocateRequest extends Pick<DownloadContext, "site" | "url" | "o
   readonly cancellation: () => Cancellation;
   /** Set if the image is the original of a variant; only its whole body is of use then. */
   readonly processing: ProcessingRequest | undefined;
-  /** True: the client named a version, so a body without proof is of no use. */
-  readonly isForOneVersion: boolean;
-  /** True: a watermark or a fallback image. Only its whole body is of use, and no redirect. */
-  readonly isExtra: boolean;
+  /** Of a watermark or a fallback image only the whole body is of use, and no redirect. */
+  readonly role: "image" | "watermark" | "fallback";
 }
 
 /** The image of a download, or the reason why there is none. */

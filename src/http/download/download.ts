@@ -1,19 +1,14 @@
 // Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory takes the same steps without
-// waiting. Each step is a function in a file beside; the loop here is the only place that begins again.
-import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
-import { createFailureLog } from "../../mirror/failure-log.ts";
+// waiting. Each step is a function in a file of this folder. Only walk() begins a download again.
+import { HuiyuanError } from "../../core/errors.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
-import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
 import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
 import type { Sites } from "../request/site.ts";
 import { answerObject } from "../response/answer.ts";
-import { isForOneVersion } from "../response/answer-filling.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
 import { preflightHeaders } from "../response/cors.ts";
-import { sendError } from "../response/error-answer.ts";
-import type { DownloadResponse } from "../response/response.ts";
 import { admit, siteOf } from "./admit.ts";
 import { answer, answerFallback } from "./answer.ts";
 import {
@@ -28,64 +23,26 @@ import {
   viaHeadersOf,
 } from "./download-context.ts";
 import { freshLife } from "./freshness.ts";
-import { type Doubt, locate, NO_DOUBT } from "./locate.ts";
+import { locate, NOTHING_KNOWN, type StoreFacts } from "./locate.ts";
 import { transform } from "./transform.ts";
-import { isTransientGone, wholeOf } from "./whole-original.ts";
+import { wholeOf } from "./whole-original.ts";
 
-export interface DownloadOptions {
-  /** The current snapshot; a reload replaces it. */
-  readonly sites: () => Sites;
-  readonly nextRequestId: () => string;
-  readonly log: Log;
-  /** Called once a request, after its answer was decided and its head written. */
-  readonly answered: (exchange: DownloadExchange) => void;
-  /** Called with each error before its error answer is sent. */
-  readonly failed?: (error: HuiyuanError) => void;
-}
+type Admitted = { readonly context: DownloadContext } | { readonly error: unknown };
 
-/** Creates the handler of the download port. The fast path and the HTTP server call the same one. */
-export function createDownloads(
-  options: DownloadOptions,
-): (request: DownloadRequest, response: DownloadResponse) => void {
-  const { answered } = options;
-  // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
-  const failures = createFailureLog(options.log, {}, "requests");
-  const fail = (exchange: DownloadExchange, error: unknown) => {
-    const known = asHuiyuanError(error);
-    options.failed?.(known);
-    const { response, requestId } = exchange;
-    const isGone = known.code === "client_gone";
-    exchange.outcome = { kind: isGone ? "other" : "error", tier: "none" };
-    exchange.errorCode = known.code;
-    const about = { requestId, err: known };
-    if (errorRow(known.code).status === 500) failures.error(known.code, about, "a request failed");
-    else if (response.headersSent && !isGone)
-      failures.warn(known.code, about, "the connection of an unfinished answer was cut");
-    // After the head, cut the connection: a clean end would tell the client that the body is whole.
-    if (response.headersSent || response.destroyed) response.destroy();
-    else sendError(exchange, known);
-  };
+/** The admissions of requests that the fast path could not answer, so that none is made twice. */
+const admissions = new WeakMap<DownloadExchange, Admitted>();
 
-  const begin = (exchange: DownloadExchange): void | Promise<void> => {
-    try {
-      return serveDownload(exchange, options.sites());
-    } catch (error) {
-      return fail(exchange, error);
-    }
-  };
-
-  return (request, response) => {
-    const exchange = beginExchange(request, response, options.nextRequestId());
-    const rest = begin(exchange);
-    if (rest === undefined) answered(exchange);
-    else void rest.catch((error: unknown) => fail(exchange, error)).then(() => answered(exchange));
-  };
+function admitOnce(exchange: DownloadExchange, sites: Sites): DownloadContext {
+  const admitted = admissions.get(exchange);
+  if (admitted === undefined) return admit(exchange, sites);
+  if ("error" in admitted) throw admitted.error;
+  return admitted.context;
 }
 
 /** Undefined: answered in this turn of the event loop. Throws or rejects with an error that has no answer yet. */
 export function serveDownload(exchange: DownloadExchange, sites: Sites): void | Promise<void> {
   if (exchange.request.method === "OPTIONS") return answerPreflight(exchange, sites);
-  const context = admit(exchange, sites);
+  const context = admitOnce(exchange, sites);
   return answerFromMemory(context) ? undefined : walk(context);
 }
 
@@ -95,10 +52,18 @@ export function serveDownload(exchange: DownloadExchange, sites: Sites): void | 
  */
 export function serveFromMemory(exchange: DownloadExchange, sites: Sites): boolean {
   try {
-    return answerFromMemory(admit(exchange, sites));
-  } catch {
-    return false;
+    const context = admit(exchange, sites);
+    if (answerFromMemory(context)) return true;
+    admissions.set(exchange, { context });
+  } catch (error) {
+    // A begun answer cannot become another one.
+    if (exchange.response.headersSent) {
+      exchange.response.destroy();
+      return true;
+    }
+    admissions.set(exchange, { error });
   }
+  return false;
 }
 
 function answerPreflight(exchange: DownloadExchange, sites: Sites): void {
@@ -155,61 +120,68 @@ function variantInMemory(
   return object && { object, life: fresh?.life };
 }
 
-/** Rounds of one download: its object may be replaced, damaged or used up while it is read. */
+/** Rounds of one download: its object may be replaced or damaged while it is read. */
 const MAX_ROUNDS = 3;
 /** A look-up turns out wrong when the object is read; the next one finds the object that is there now, or none. */
 const RETRYABLE: ReadonlySet<string> = new Set(["original_replaced", "store_corrupt"]);
 
 /** Begins again from locate() if the object was replaced or damaged meanwhile, and nothing of it was sent. */
 async function walk(context: DownloadContext): Promise<void> {
-  let doubt = NO_DOUBT;
+  let facts = NOTHING_KNOWN;
   for (let round = 1; ; round += 1) {
     try {
-      return await serveRound(context, doubt);
+      return await serveRound(context, facts);
     } catch (error) {
       if (!(error instanceof HuiyuanError) || round === MAX_ROUNDS || context.exchange.response.headersSent)
         throw error;
-      const isGone = RETRYABLE.has(error.code) || isTransientGone(error);
-      const isUnreadable = error.code === "store_failed" && !doubt.isUnreadable;
+      const isGone = RETRYABLE.has(error.code);
+      const isUnreadable = error.code === "store_failed" && !facts.isUnreadable;
       if (!isGone && !isUnreadable) throw error;
       const isLast = round + 1 === MAX_ROUNDS && error.code === "original_replaced";
-      doubt = isUnreadable || isLast ? unreadable(error) : { ...doubt, mayUseNotes: false };
+      facts = isUnreadable || isLast ? unreadable(error) : { ...facts, mayUseNotes: false };
     }
   }
 }
 
-function unreadable(failure: HuiyuanError): Doubt {
+function unreadable(failure: HuiyuanError): StoreFacts {
   return { failure, isUnreadable: true, mayUseNotes: false };
 }
 
-async function serveRound(context: DownloadContext, doubt: Doubt): Promise<void> {
-  if (!context.isNameFirst || context.processing === undefined) return serveImage(context, context.processing, doubt);
+async function serveRound(context: DownloadContext, facts: StoreFacts): Promise<void> {
+  if (!context.isNameFirst || context.processing === undefined) return serveImage(context, context.processing, facts);
   const { stored } = context.site;
   const { key } = context.object;
   const entry = stored.peekNote(key) === "absent" ? undefined : await stored.lookup(key);
-  if (entry?.state === "object") return serveImage(context, undefined, doubt);
+  if (entry?.state === "object") {
+    try {
+      return await serveImage(context, undefined, facts);
+    } catch (error) {
+      // The object was removed since its look-up, so the name means the alias again.
+      if (!isAbsent(error) || context.exchange.response.headersSent) throw error;
+    }
+  }
   // If the store did not answer, it may have an object with exactly this name.
   const failure = entry?.state === "absent" ? entry.failure : undefined;
-  return serveImage(context, context.processing, failure === undefined ? doubt : { ...doubt, failure });
+  return serveImage(context, context.processing, failure === undefined ? facts : { ...facts, failure });
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
 }
 
 /** `processing`: undefined if the object itself is served. */
 async function serveImage(
   context: DownloadContext,
   processing: ProcessingRequest | undefined,
-  doubt: Doubt,
+  facts: StoreFacts,
 ): Promise<void> {
-  const since = context.site.variants.moment();
-  const located = await locate(requestOf(context, processing), doubt);
+  const since = processing === undefined ? 0 : context.site.variants.moment();
+  const located = await locate(requestOf(context, processing), facts);
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
       return await serveFallback(context, located, located.fallback);
     const shown = processing === undefined ? located : await transform(context, processing, { located, since });
-    try {
-      await answer(context, shown);
-    } finally {
-      if (shown !== located) release(shown);
-    }
+    await answer(context, shown);
   } finally {
     release(located);
   }
@@ -227,8 +199,7 @@ function requestOf(context: DownloadContext, processing: ProcessingRequest | und
     cdnLoop,
     cancellation: () => clientOf(exchange),
     processing,
-    isForOneVersion: isForOneVersion(exchange),
-    isExtra: false,
+    role: "image",
   };
 }
 
@@ -241,8 +212,8 @@ async function serveFallback(
   const { site, url, exchange } = context;
   const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
   const object = { key, request: { path, query, instruction: undefined }, instruction: undefined };
-  const request = { ...requestOf(context, undefined), url: { ...url, path, query }, object, isExtra: true };
-  const located = await locate(request, NO_DOUBT).catch((cause: unknown) => {
+  const request = { ...requestOf(context, undefined), url: { ...url, path, query }, object, role: "fallback" } as const;
+  const located = await locate(request, NOTHING_KNOWN).catch((cause: unknown) => {
     throw new HuiyuanError(missing.code, missing.message, { cause });
   });
   try {

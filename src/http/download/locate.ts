@@ -15,7 +15,7 @@ import {
 } from "../../mirror/rules.ts";
 import type { NoObject, Stored, StoredObject } from "../../mirror/stored/stored.ts";
 import { splitStyle } from "../request/instruction.ts";
-import { aliasIn, missRouteOf } from "../request/object-name.ts";
+import { aliasIn, missRouteOf, routeOf } from "../request/object-name.ts";
 import { refuseBoth } from "../request/processing-request.ts";
 import type { Route } from "../request/site.ts";
 import type { Located, LocatedAbsent, LocatedFetch, LocateRequest } from "./download-context.ts";
@@ -23,7 +23,7 @@ import { checkFreshness } from "./freshness.ts";
 import { locationOf, redirectOfOrigin } from "./redirect.ts";
 
 /** Facts about the store that earlier steps of the same download have found. */
-export interface Doubt {
+export interface StoreFacts {
   /** The store did not answer, or not with the object's bytes: an image that the origin lacks may be there. */
   readonly failure: HuiyuanError | undefined;
   /** True: the store cannot read the object, so that only the origin can replace it. */
@@ -32,21 +32,23 @@ export interface Doubt {
   readonly mayUseNotes: boolean;
 }
 
-export const NO_DOUBT: Doubt = { failure: undefined, isUnreadable: false, mayUseNotes: true };
+export const NOTHING_KNOWN: StoreFacts = { failure: undefined, isUnreadable: false, mayUseNotes: true };
 
 /** Throws the codes of Mirror.fetch and of the store. */
-export async function locate(request: LocateRequest, doubt: Doubt): Promise<Located> {
+export async function locate(request: LocateRequest, facts: StoreFacts): Promise<Located> {
   const { stored } = request.site;
   const { key } = request.object;
-  if (doubt.isUnreadable) return locateInstead(request, doubt);
+  if (facts.isUnreadable) return locateInstead(request, facts);
   let kept: { readonly why: StaleKept["why"]; readonly route: Route } | undefined;
   for (;;) {
     const since = stored.moment();
-    const known = peek(stored, key, request.processing !== undefined && doubt.mayUseNotes && kept === undefined);
+    const known = peek(stored, key, request.processing !== undefined && facts.mayUseNotes && kept === undefined);
     const entry = known ?? (await stored.lookup(key));
-    if (entry.state !== "object") return locateMissing(request, entry, doubt);
-    const certainty = doubt.failure === undefined ? (entry.certainty ?? "confirmed") : "unknown";
+    if (entry.state !== "object") return locateMissing(request, entry, facts);
+    const certainty = facts.failure === undefined ? (entry.certainty ?? "confirmed") : "unknown";
     const found = { kind: "stored", object: entry, body: known?.body, since, certainty } as const;
+    // A fallback image is served as it is stored.
+    if (request.role === "fallback") return { ...found, life: undefined, revalidated: undefined };
     if (kept !== undefined) {
       const life = kept.route.mirror.revalidation.lifeOf(entry);
       return { ...found, life, revalidated: kept.why };
@@ -62,11 +64,11 @@ export async function locate(request: LocateRequest, doubt: Doubt): Promise<Loca
 }
 
 /** The image of a key that has no object. A tombstone is final. */
-async function locateMissing(request: LocateRequest, entry: NoObject, doubt: Doubt): Promise<Located> {
+async function locateMissing(request: LocateRequest, entry: NoObject, facts: StoreFacts): Promise<Located> {
   const { key } = request.object;
   if (entry.state === "tombstone")
-    return absentBecause(new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`));
-  const { epoch, failure = doubt.failure, certainty = failure === undefined ? "confirmed" : "unknown" } = entry;
+    return absentBecause(facts.failure ?? new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`));
+  const { epoch, failure = facts.failure, certainty = failure === undefined ? "confirmed" : "unknown" } = entry;
   return locateAtOrigin(request, { epoch, failure, certainty });
 }
 
@@ -86,12 +88,14 @@ function peek(stored: Stored, key: Key, usesNotes: boolean): Known | undefined {
 }
 
 /** The origin's image in place of one that the store cannot read. An uploaded image has no origin. */
-async function locateInstead(request: LocateRequest, { failure }: Doubt): Promise<Located> {
+async function locateInstead(request: LocateRequest, { failure }: StoreFacts): Promise<Located> {
   const { site, object } = request;
   const entry = await site.stored.bucket.lookup(object.key);
   // Absent: the remote store is unavailable by now, or the object was deleted there.
   const mayHave = entry.state === "absent" || (entry.state === "object" && entry.info.provenance.via === "mirror");
-  if (failure !== undefined && !mayHave) return absentBecause(failure);
+  const action = routeOf(site, request.url)?.action;
+  const isFetched = action === "mirror" || action === "async" || request.processing !== undefined;
+  if (failure !== undefined && !(mayHave && isFetched)) return absentBecause(failure);
   return locateAtOrigin(request, { epoch: entry.epoch, failure, certainty: "unknown" });
 }
 
@@ -104,17 +108,17 @@ interface Absence {
 
 /** The rule of the URL decides: fetch from the origin, redirect the client, or nothing. */
 async function locateAtOrigin(request: LocateRequest, absence: Absence): Promise<Located> {
-  const { site, url, object, processing, headers, isExtra } = request;
+  const { site, url, object, processing, headers, role } = request;
   const { certainty, failure } = absence;
   // If the store did not answer, an original with an alias in its name may exist.
   if (processing !== undefined && certainty === "confirmed" && aliasIn(site, url) !== undefined) refuseBoth(processing);
   const route = missRouteOf(site, url);
-  if (route === undefined || route.action === "none" || (isExtra && route.action !== "mirror")) {
+  if (route === undefined || route.action === "none" || (role !== "image" && route.action !== "mirror")) {
     return absentBecause(failure ?? (await unmirrored(request)));
   }
   const originRequest = originRequestFor(route, object.request, headers);
   // A fallback key that the rules never make.
-  if (isExtra && originRequest.key !== object.key) return absentBecause(await unmirrored(request));
+  if (role === "fallback" && originRequest.key !== object.key) return absentBecause(await unmirrored(request));
   if (route.action !== "mirror") return redirectToOrigin(request, { route, originRequest, absence });
   // imageInfo and exif return facts, no image, so they are never left to the origin.
   const isProcessed = processing?.named.recipe.inspection === undefined && route.processedMiss === "origin";
@@ -152,7 +156,7 @@ async function fetchFrom(request: LocateRequest, { route, originRequest, absence
     answer = await route.mirror.fetch(missRequestOf(request, originRequest, absence));
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
-    if (error.code === "origin_moved" && !request.isExtra) return redirectOfOrigin(request.object.key, error);
+    if (error.code === "origin_moved" && request.role === "image") return redirectOfOrigin(request.object.key, error);
     if (error.code !== "not_found") throw error;
     const { fallback } = route;
     const isFallback = fallback !== undefined && fallback.key !== originRequest.key && certainty !== "unknown";
@@ -204,11 +208,10 @@ function revalidateFirst(request: LocateRequest, object: StoredObject, route: Ro
 
 /** The mirror's request for this download. */
 function missRequestOf(
-  { url, processing, isExtra, isForOneVersion, via, cdnLoop, cancellation }: LocateRequest,
+  { url, processing, role, via, cdnLoop, cancellation }: LocateRequest,
   { key, isStored, path, query, headers, followsRedirects }: OriginRequest,
   { epoch, certainty }: Absence,
 ): MissRequest {
-  const isPart = processing !== undefined || isExtra;
   // Each field by name: a spread plus further fields costs V8 microseconds and kilobytes on every miss.
   return {
     key,
@@ -218,8 +221,7 @@ function missRequestOf(
     headers,
     followsRedirects,
     epoch,
-    method: isPart ? "GET" : url.method,
-    needsWholeBody: isPart || isForOneVersion,
+    method: processing === undefined && role === "image" ? url.method : "GET",
     via,
     cdnLoop,
     signal: cancellation(),

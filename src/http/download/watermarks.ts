@@ -17,7 +17,7 @@ import type { Authorizer, DownloadGrant, Site, Sites } from "../request/site.ts"
 import { parseTarget } from "../request/target.ts";
 import { type AnswerLife, shorterLife } from "../response/cache-control.ts";
 import type { DownloadContext } from "./download-context.ts";
-import { locate, NO_DOUBT } from "./locate.ts";
+import { locate, NOTHING_KNOWN } from "./locate.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 export interface WatermarkSearch {
@@ -82,8 +82,8 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   const { via, cdnLoop, signal } = search;
   const grant = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
   // No client headers: they are about the image of the URL, not about the watermark.
-  const request = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal, ...EXTRA };
-  const located = await locate(request, NO_DOUBT).catch((error: unknown) => {
+  const request = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal, ...WATERMARK };
+  const located = await locate(request, NOTHING_KNOWN).catch((error: unknown) => {
     throw faultOfWatermark(text, error);
   });
   if (located.kind === "stored") {
@@ -107,7 +107,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   }
 }
 
-const EXTRA = { processing: undefined, isForOneVersion: false, isExtra: true } as const;
+const WATERMARK = { processing: undefined, role: "watermark" } as const;
 
 /**
  * The rights that the watermark's own token gives. Undefined if its URL has no token of its own or needs none. Throws

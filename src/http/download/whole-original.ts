@@ -3,39 +3,33 @@ import { bodyRoom } from "../../body/body-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
+import { damageOf } from "../../mirror/fill/fill-end.ts";
 import { bytesOfFetch, missStatus } from "./answer.ts";
 import type { LocatedFetch, LocatedWhole } from "./download-context.ts";
 
 /**
  * The image once all of it has arrived; valid until the fetch is released. Undefined: it is damaged, or the fetch was a
  * HEAD.
- * Throws the error of a broken body, and not_kept as FillReader.whole does.
+ * Throws the error of a broken body.
  */
 export async function wholeOf(located: LocatedFetch, client: () => AbortSignal): Promise<LocatedWhole | undefined> {
   const { answer, life, certainty } = located;
   if (answer.kind === "head") return undefined;
-  const whole = (info: ObjectInfo, body?: Buffer): LocatedWhole => ({
+  const whole = (info: ObjectInfo, isStored: boolean): LocatedWhole => ({
     kind: "whole",
     info,
-    bytes: body === undefined ? bytesOfFetch(answer, client) : { kind: "memory", body },
-    load: async () => body ?? readSpool(answer.head.spool, info.size),
+    bytes: bytesOfFetch(answer, client),
+    load: () => readSpool(answer.head.spool, info.size),
     isStorable: answer.isStorable,
-    // A body that the disk refused is not stored.
-    status: missStatus(located, body === undefined && answer.isStored()),
+    status: missStatus(located, isStored),
     life,
     certainty,
   });
-  if (answer.kind === "finished") return whole(answer.info);
-  const end = await answer.reader.whole();
-  if (end.kind === "transient") return whole(end.info, end.bytes);
-  if (end.kind === "whole") return whole(end.info);
+  if (answer.kind === "finished") return whole(answer.info, answer.isStored());
+  const end = await answer.reader.end();
   if (end.kind === "failed") throw end.error;
-  return undefined;
-}
-
-/** The disk refused the body and faster readers used it up. Without room (no cause) a retry would fail again. */
-export function isTransientGone(error: unknown): error is HuiyuanError {
-  return error instanceof HuiyuanError && error.code === "not_kept" && error.cause !== undefined;
+  if (!("info" in end) || damageOf(end) !== undefined) return undefined;
+  return whole(end.info, end.kind === "whole" && answer.isStored());
 }
 
 export function suspectOriginalError(): HuiyuanError {

@@ -1,10 +1,10 @@
 // Runs a download without effects, for `explain`: the functions of the download port serve the request on a dry-run
 // site. It contacts no origin, spends no token, reads no image, changes nothing. It returns the answer and the notes.
-import type { HuiyuanError } from "../../core/errors.ts";
-import { SILENT_LOG } from "../../core/log.ts";
-import { createDownloads } from "../download/download.ts";
-import type { DownloadExchange, DownloadRequest } from "../request/exchange.ts";
+import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
+import { serveDownload } from "../download/download.ts";
+import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import type { Site, Sites } from "../request/site.ts";
+import { failDownload } from "../response/error-answer.ts";
 import { type DownloadResponse, flatHeaders, type HeaderList } from "../response/response.ts";
 import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
 
@@ -42,18 +42,14 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
     },
   };
   const response = createDryResponse();
+  const exchange = beginExchange(request, response, "explained");
   let failure: HuiyuanError | undefined;
-  const exchange = await new Promise<DownloadExchange>((resolve) => {
-    createDownloads({
-      sites: () => dryRunSite,
-      nextRequestId: () => "explained",
-      log: SILENT_LOG,
-      answered: resolve,
-      failed(error) {
-        failure = error;
-      },
-    })(request, response);
-  });
+  try {
+    await serveDownload(exchange, dryRunSite);
+  } catch (error) {
+    failure = asHuiyuanError(error);
+    failDownload(exchange, failure);
+  }
   while (pending.size > 0) await Promise.allSettled(pending);
   const { track: _, ...noted } = notes;
   const { renders, fetches } = noted;

@@ -5,7 +5,6 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, MEDIA_TYPES } from "../../core/object.ts";
 import { damageOf, type FillHead } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
-import type { TransientBody } from "../../mirror/fill/transient.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
@@ -14,9 +13,6 @@ import { type AnswerContext, answerObject, spend } from "./answer.ts";
 import type { AnswerState } from "./cache-control.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import type { HeaderList } from "./response.ts";
-
-/** The size of a piece of a transient body. */
-const PIECE_BYTES = 262_144;
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;
 
@@ -50,29 +46,22 @@ function requestedRange({ request }: DownloadExchange): string | undefined {
 }
 
 /** Whether the request names a version; a running fill does not know its version yet. */
-export function isForOneVersion({ request }: DownloadExchange): boolean {
+function isForOneVersion({ request }: DownloadExchange): boolean {
   const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
   return wantsVersion({ ifMatch, ifUnmodifiedSince });
 }
 
-/**
- * Waits for the end of the fill, then answers as from a stored object if the fill stored one. A body that the disk
- * cannot hold is not available at its end. In that case ranges are ignored, and the whole body is sent while it arrives
- * (RFC 9110 §14.2). If the client can use only the whole body, it is collected in memory instead.
- */
+/** Waits for the end of the fill, then answers a sound body as a stored object, also if the disk has refused it. */
 async function answerEnded(exchange: DownloadExchange, filling: Filling, contextFor: ContextFor): Promise<void> {
-  const { reader } = filling;
-  const end = await (mayTakeWhole(exchange, filling) ? reader.endOrNotStorable() : reader.whole());
-  if (end === "not-storable") return stream(exchange, filling, { contextFor, span: undefined });
-  if (end.kind === "transient") return answerTransient(exchange, end, contextFor("filling", false));
+  const end = await filling.reader.end();
   if (end.kind === "failed") throw end.error;
   if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
   const { spool } = end.head;
-  if (end.kind === "whole") {
-    const context = contextFor("stored", true);
+  if ("info" in end && damageOf(end) === undefined) {
+    const isWhole = end.kind === "whole";
+    const context = contextFor(isWhole ? "stored" : "filling", isWhole);
     const read: ReadAt = (offset) => spool.peek(offset) ?? spool.read(offset, context.client());
-    await answerObject(exchange, end.info, { kind: "read", read }, context);
-    return;
+    return answerObject(exchange, end.info, { kind: "read", read }, context);
   }
   if (isForOneVersion(exchange)) throw unproven();
   const range = requestedRange(exchange);
@@ -80,24 +69,7 @@ async function answerEnded(exchange: DownloadExchange, filling: Filling, context
   if (set?.kind === "unsatisfiable") throw outside(spool.received);
   // For several ranges of a body that will not be stored, the whole body is allowed and simple.
   const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
-  // Only the end of the body is still in memory; the disk does not have all of the rest.
-  if (end.kind === "unstored" && spool.peek(span?.start ?? 0) === undefined) throw notStorableError(end.error);
-  await stream(exchange, { ...filling, head: end.head, isSuspect: damageOf(end) !== undefined }, { contextFor, span });
-}
-
-/** False for a request that names a version, and for HTTP/1.0 without a length: see answerFilling(). */
-function mayTakeWhole(exchange: DownloadExchange, { head }: Filling): boolean {
-  return !isForOneVersion(exchange) && (head.size !== undefined || exchange.request.httpVersion !== "1.0");
-}
-
-/** Sends it piece by piece, as from a store: its memory is released when the client has received nearly all. */
-async function answerTransient(
-  exchange: DownloadExchange,
-  { info, bytes }: TransientBody,
-  context: AnswerContext,
-): Promise<void> {
-  const read: ReadAt = (offset) => bytes.subarray(offset, offset + PIECE_BYTES);
-  await answerObject(exchange, info, { kind: "read", read }, context);
+  await stream(exchange, { ...filling, head: end.head, isSuspect: true }, { contextFor, span });
 }
 
 async function stream(
@@ -128,9 +100,9 @@ async function stream(
     if (damageOf(end) !== "hash" || isSuspect) return end;
     throw new HuiyuanError("origin_hash_wrong", `Cannot end the answer: ${head.answer.url} declared another digest`);
   };
-  // The first bytes decide between a response and an error: they may still be far ahead, or lost because the disk is
-  // full. If they are also the last ones, the end of the fill decides too.
-  const first = await firstOf(head, read(part.start, part.end));
+  // The first bytes decide between a response and an error: they may still be far ahead. If they are also the last
+  // ones, the end of the fill decides too.
+  const first = await read(part.start, part.end);
   const end = isLast(part.start, first) ? await ended() : undefined;
   const context = contextFor(isSuspect || damageOf(end) !== undefined ? "suspect" : "filling", false);
   await spend(context);
@@ -150,25 +122,6 @@ async function stream(
   );
   if (head.size === undefined) await ended();
   response.end();
-}
-
-/** Throws not_kept if the first bytes are gone, because faster clients are further on. */
-async function firstOf({ spool }: FillHead, reading: ReturnType<ReadAt>): Promise<Buffer | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    throw error instanceof HuiyuanError && error.code === "store_failed" && !spool.hasAll()
-      ? notStorableError(error)
-      : error;
-  }
-}
-
-/** A retry begins a new fill and reads it from its first byte. */
-function notStorableError(cause: HuiyuanError): HuiyuanError {
-  return new HuiyuanError("not_kept", "Cannot answer from an image that is not stored: its first bytes are gone", {
-    cause,
-    retryAfterSeconds: 1,
-  });
 }
 
 function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {

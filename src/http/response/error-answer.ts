@@ -1,26 +1,37 @@
-// Sends error responses: status, X-ErrNo, a request id and a small JSON body, or the bucket's own page for a 404. Of
-// the error a client sees only its code's public text, and the name and range of a faulty processing parameter.
+// Error answers to downloads: status, X-ErrNo, a request id and a small JSON body, or the bucket's own page for a 404.
+// Of the error a client sees only its code's public text, and the name and range of a faulty processing parameter.
 import { errorRow, type HuiyuanError } from "../../core/errors.ts";
-import { type DownloadExchange, sendWhole } from "../request/exchange.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
 import { siteHeaders } from "./answer-headers.ts";
+import type { HeaderList } from "./response.ts";
 
-/** The body of an error response. Its `code` is the X-ErrNo. */
-export function errorBody(error: HuiyuanError, requestId: string): Buffer {
-  const { errNo, text } = errorRow(error.code);
-  const { parameter, wanted } = error;
+/** An answer that is known before its head is sent. */
+export interface WholeAnswer {
+  readonly status: number;
+  readonly headers: HeaderList;
+  readonly body: Buffer;
+}
+
+/** The body of an error answer. Its `code` is the X-ErrNo. */
+export function errorBody({ code, parameter, wanted }: HuiyuanError, requestId: string): Buffer {
+  const { errNo, text } = errorRow(code);
   const named = parameter === undefined ? text : `${text}: ${parameter}`;
   const message = wanted === undefined ? named : `${named}, wanted ${wanted}`;
   return Buffer.from(`${JSON.stringify({ code: errNo, message, requestId })}\n`);
 }
 
-/** Sends an error response. No head may have been sent. */
-export function sendError(exchange: DownloadExchange, error: HuiyuanError): void {
-  const { site, request, isByAccept } = exchange;
+type Failed = Pick<DownloadExchange, "requestId"> & Partial<Pick<DownloadExchange, "site" | "request" | "isByAccept">>;
+
+/** The answer to a failed download, or to input that is no request. Pure. */
+export function errorAnswer(
+  error: HuiyuanError,
+  { requestId, site, request, isByAccept = false }: Failed,
+): WholeAnswer {
   const { status: ownStatus, errNo } = errorRow(error.code);
   const status = error.answerStatus ?? ownStatus;
   const headers = ["Cache-Control", "no-store", "X-ErrNo", String(errNo), "X-Content-Type-Options", "nosniff"];
   if (site !== undefined) {
-    headers.push(...siteHeaders(site, request.headers.origin, isByAccept));
+    headers.push(...siteHeaders(site, request?.headers.origin, isByAccept));
     headers.push("Cache-Status", "huiyuan; detail=error");
   }
   if (error.code === "range_unsatisfiable" && error.objectBytes !== undefined)
@@ -29,12 +40,27 @@ export function sendError(exchange: DownloadExchange, error: HuiyuanError): void
   if (error.retryAfterSeconds !== undefined) headers.push("Retry-After", String(error.retryAfterSeconds));
   // A request for `/` mostly comes from a person, and this text says what the server is.
   const page = status === 404 && error.code !== "path_missing" ? site?.notFoundPage : undefined;
-  if (page !== undefined) sendWhole(exchange, status, ["Content-Type", page.mediaType, ...headers], page.body);
-  else
-    sendWhole(
-      exchange,
-      status,
-      ["Content-Type", "application/json; charset=utf-8", ...headers],
-      errorBody(error, exchange.requestId),
-    );
+  const body = page?.body ?? errorBody(error, requestId);
+  const mediaType = page?.mediaType ?? "application/json; charset=utf-8";
+  const length = String(body.byteLength);
+  return {
+    status,
+    headers: ["Content-Type", mediaType, ...headers, "Content-Length", length, "X-Request-Id", requestId],
+    body,
+  };
+}
+
+/** Ends a failed download: sends its error answer, or cuts the connection if the head has gone out. */
+export function failDownload(exchange: DownloadExchange, error: HuiyuanError): void {
+  const { request, response } = exchange;
+  exchange.outcome = { kind: error.code === "client_gone" ? "other" : "error", tier: "none" };
+  exchange.errorCode = error.code;
+  // After the head, cut the connection: a clean end would tell the client that the body is whole.
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const { status, headers, body } = errorAnswer(error, exchange);
+  response.writeHead(status, headers);
+  response.end(request.method === "HEAD" ? undefined : body);
 }

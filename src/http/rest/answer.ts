@@ -1,8 +1,8 @@
 // Builds and sends the answer to a REST API call: one JSON document with the fields and types of the original service.
 // Success is status 200, every failure 400.
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { type HuiyuanError, restError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
+import type { WholeAnswer } from "../response/error-answer.ts";
 
 export interface ApiAnswer {
   readonly code: number;
@@ -20,30 +20,12 @@ export function failure(error: HuiyuanError): ApiAnswer {
   return { ...restError(error.code), data: "{}" };
 }
 
-export function bodyOf({ code, message, data }: ApiAnswer): Buffer {
-  return Buffer.from(`{"code":${code},"message":${JSON.stringify(message)},"data":${data}}`);
-}
-
-/** Sends head and body in one write, a HEAD without the body. `headers`: additional names and values in turn. */
-export function sendAnswer(
-  { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
-  answer: ApiAnswer,
-  headers: readonly string[],
-): void {
-  const body = bodyOf(answer);
-  response.writeHead(answer.code === 0 ? 200 : 400, [
-    "Content-Type",
-    "application/json; charset=utf-8",
-    "Content-Length",
-    String(body.byteLength),
-    "Cache-Control",
-    "no-store",
-    "X-Content-Type-Options",
-    "nosniff",
-    ...headers,
-  ]);
-  if (request.method === "HEAD") response.end();
-  else response.end(body);
+/** `more`: headers after its own ones, names and values in turn. Pure. */
+export function wholeAnswer({ code, message, data }: ApiAnswer, more: readonly string[]): WholeAnswer {
+  const body = Buffer.from(`{"code":${code},"message":${JSON.stringify(message)},"data":${data}}`);
+  const headers = ["Content-Type", "application/json; charset=utf-8", "Content-Length", String(body.byteLength)];
+  headers.push("Cache-Control", "no-store", "X-Content-Type-Options", "nosniff", ...more);
+  return { status: code === 0 ? 200 : 400, headers, body };
 }
 
 /** The URLs of one file. */

@@ -3,7 +3,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Semaphore } from "../../async/semaphore.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
@@ -38,7 +37,6 @@ export interface RestApiParts {
   readonly makeOutboxDraft: MakeOutboxDraft;
   /** Called for every image that an upload or a copy has stored. Must not throw. */
   readonly stored?: ((bucket: ManagedBucket, key: Key) => void) | undefined;
-  readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
@@ -46,10 +44,20 @@ export interface RestApiParts {
 /** The call's name in counters and logs. */
 export type CallName = "upload" | "slice" | "stat" | "copy" | "delete" | "preflight" | "unknown";
 
-export interface Call {
+/** The request and response of one call, from its arrival to its answer. */
+export interface CallExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
+  /** Milliseconds of the monotonic clock. */
+  readonly startedAt: number;
+  /** Facts for counters and logs, filled in while the call runs. */
+  readonly about: CallNotes;
+  /** The CORS headers of the answer: names and values in turn. Empty until the bucket is known. */
+  cors: readonly string[];
+}
+
+export interface Call extends Omit<CallExchange, "startedAt" | "cors"> {
   /** Host and port as the client named them; may be empty. */
   readonly host: string;
   readonly target: ApiTarget;
@@ -63,8 +71,6 @@ export interface Call {
   readonly bound: string | undefined;
   /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
-  /** Facts for counters and logs, filled in while the call runs. */
-  readonly about: CallNotes;
 }
 
 export interface CallNotes {

@@ -106,7 +106,7 @@ interface UploadTarget {
 async function upload(call: Call, form: Form, uploadTarget: UploadTarget, parts: RestApiParts): Promise<ApiAnswer> {
   const release = parts.uploads.tryAcquire();
   if (release === undefined) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are running");
-  const spool = parts.spools.open(["sha1", "md5"]);
+  const spool = parts.spools.open({ digests: ["sha1", "md5"], failsWithDisk: true });
   try {
     const file = await form.file();
     const received = file === undefined ? undefined : await receive(file, form, { ...uploadTarget, spool }, parts);

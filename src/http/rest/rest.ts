@@ -1,24 +1,17 @@
 // Serves one call of the REST API for uploads (万象优图 V2, `/photos/v1/` and `/photos/v2/`), top to bottom. Every host
 // that serves no downloads by name has the API. The operations themselves are in the files beside.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
-import { createFailureLog } from "../../mirror/failure-log.ts";
+import { errorRow, HuiyuanError } from "../../core/errors.ts";
 import { awaitsContinue } from "../request/exchange.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
 import { MAX_DISCARD_MS, MAX_UNREAD_BYTES } from "../wire/lingering-close.ts";
-import { type ApiAnswer, failure, sendAnswer } from "./answer.ts";
-import type { Call, CallName, CallNotes, RestApiParts } from "./call.ts";
+import { type ApiAnswer, wholeAnswer } from "./answer.ts";
+import type { Call, CallExchange, CallName, CallNotes, RestApiParts } from "./call.ts";
 import { stat } from "./operations.ts";
 import { post } from "./post.ts";
 import type { ManagedBucket, Project } from "./project.ts";
 import { boundFileidOf, signOf } from "./sign.ts";
 import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
-
-export interface RestApiOptions extends RestApiParts {
-  readonly nextRequestId: () => string;
-  /** Called once for every call, after its answer was sent. */
-  readonly answered: (call: AnsweredCall) => void;
-}
 
 /** A finished call, for counters and logs. */
 export interface AnsweredCall extends Readonly<CallNotes> {
@@ -32,66 +25,36 @@ export interface AnsweredCall extends Readonly<CallNotes> {
   readonly milliseconds: number;
 }
 
-export interface RestApi {
-  /** False: the request is not an API call, and nothing was done. */
-  answer(request: IncomingMessage, response: ServerResponse): boolean;
+export function beginCall(request: IncomingMessage, response: ServerResponse, requestId: string): CallExchange {
+  const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0, hasContinued: false };
+  return { request, response, requestId, startedAt: performance.now(), about, cors: [] };
 }
 
-export function createRestApi(options: RestApiOptions): RestApi {
-  const { log, nextRequestId } = options;
-  const failures = createFailureLog(log, {}, "API calls");
+/** Undefined: the answer was sent. Rejects with the error to answer with. */
+export async function serveCall(exchange: CallExchange, parts: RestApiParts): Promise<ApiAnswer | undefined> {
+  const begun = begin(exchange, parts);
+  if (begun.known !== undefined) exchange.cors = corsHeaders(begun.known.cors, exchange.request.headers.origin);
+  return serve(begun, parts);
+}
 
-  async function run(request: IncomingMessage, response: ServerResponse, apiRequest: () => ApiRequest): Promise<void> {
-    const startedAt = performance.now();
-    const requestId = nextRequestId();
-    const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0, hasContinued: false };
-    const exchange = { request, response, requestId, about };
-    let cors: readonly string[] = [];
-    let answer: ApiAnswer | undefined;
-    try {
-      const begun = begin(exchange, apiRequest(), options);
-      cors = begun.known === undefined ? [] : corsHeaders(begun.known.cors, request.headers.origin);
-      answer = await serve(begun, options);
-    } catch (error) {
-      const known = asHuiyuanError(error);
-      logFailure(known, requestId);
-      if (known.code !== "client_gone") answer = failure(known);
-    }
-    if (answer !== undefined && !response.headersSent) {
-      sendAnswer(exchange, answer, [...cors, "X-Request-Id", requestId, ...connectionAfter(exchange)]);
-    }
-    discardRest(request);
-    const code = about.name === "preflight" ? 0 : answer?.code;
-    const milliseconds = performance.now() - startedAt;
-    options.answered({ ...about, request, requestId, code, message: answer?.message, milliseconds });
+/** Sends the answer, if there is one and none was sent, and drops the rest of the request. */
+export function finishCall(exchange: CallExchange, answer: ApiAnswer | undefined): AnsweredCall {
+  const { request, response, requestId, startedAt, about, cors } = exchange;
+  if (answer !== undefined && !response.headersSent) {
+    const more = [...cors, "X-Request-Id", requestId, ...connectionAfter(exchange)];
+    const { status, headers, body } = wholeAnswer(answer, more);
+    response.writeHead(status, [...headers]);
+    response.end(request.method === "HEAD" ? undefined : body);
   }
+  discardRest(request);
+  const code = about.name === "preflight" ? 0 : answer?.code;
+  const milliseconds = performance.now() - startedAt;
+  return { ...about, request, requestId, code, message: answer?.message, milliseconds };
+}
 
-  function logFailure(error: HuiyuanError, requestId: string): void {
-    const isOurs = errorRow(error.code).status === 500 || SERVER_FAILURES.has(error.code);
-    if (isOurs) failures.error(error.code, { requestId, err: error }, "an API call failed");
-  }
-
-  return {
-    answer(request, response) {
-      const { isDomain } = options.projects();
-      let apiRequest: () => ApiRequest;
-      try {
-        const found = readApiRequest(request.url ?? "", hostsOf(request), isDomain);
-        if (found === undefined) return false;
-        apiRequest = () => found;
-      } catch (error) {
-        apiRequest = () => {
-          throw error;
-        };
-      }
-      run(request, response, apiRequest).catch((error: unknown) => {
-        // A bug of ours while answering must not end the program.
-        log.error({ err: asHuiyuanError(error) }, "cannot answer an API call");
-        response.destroy();
-      });
-      return true;
-    },
-  };
+/** Whether a failed call is the server's fault, although its status is 400. */
+export function isServerFailure({ code }: HuiyuanError): boolean {
+  return errorRow(code).status === 500 || code === "delete_failed" || code === "copy_failed";
 }
 
 // Lets scripts send `Authorization`. Forms with `?sign=` need no preflight.
@@ -100,12 +63,10 @@ const PREFLIGHT = { methods: "GET, POST, OPTIONS", headers: "Authorization" };
 type Begun = Omit<Call, "target" | "project"> & { readonly target: ApiTarget; readonly project: Project | undefined };
 
 /** Throws rest_path_invalid, url_too_long, host_invalid. */
-function begin(
-  exchange: Pick<Call, "request" | "response" | "requestId" | "about">,
-  { host, path }: ApiRequest,
-  { projects, tokens }: RestApiParts,
-): Begun {
-  const { request, response, about } = exchange;
+function begin(exchange: CallExchange, { projects, tokens }: RestApiParts): Begun {
+  const { request, response, requestId, about } = exchange;
+  // The route was chosen by the same function in this turn of the event loop.
+  const { host, path } = readApiRequest(request, projects().isDomain) as ApiRequest;
   if (host === "" && request.httpVersion !== "1.0") {
     throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
   }
@@ -118,7 +79,7 @@ function begin(
   const bound = boundFileidOf(sign, tokens);
   const signal = cancellationOf(response);
   const bucketName = known?.name ?? target.bucket ?? "";
-  return { ...exchange, host, target, project, bucketName, known, sign, bound, signal };
+  return { request, response, requestId, about, host, target, project, bucketName, known, sign, bound, signal };
 }
 
 async function serve(begun: Begun, parts: RestApiParts): Promise<ApiAnswer | undefined> {
@@ -146,16 +107,9 @@ async function serve(begun: Begun, parts: RestApiParts): Promise<ApiAnswer | und
   return request.method === "GET" ? stat(call, parts) : post(call, parts);
 }
 
-/** Failures of the server, although their status is 400. */
-const SERVER_FAILURES: ReadonlySet<string> = new Set(["delete_failed", "copy_failed"]);
-
 /** A client that got no "100 Continue" may send its body or not, so the start of a next request is unknown. */
-function connectionAfter({ request, about }: Pick<Call, "request" | "about">): readonly string[] {
+function connectionAfter({ request, about }: CallExchange): readonly string[] {
   return awaitsContinue(request) && !about.hasContinued ? ["Connection", "close"] : [];
-}
-
-function hostsOf({ rawHeaders }: IncomingMessage): readonly string[] {
-  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === "host");
 }
 
 /** Aborts when the response closes early. The request shows nothing: a pipelined one is read and destroyed by now. */

@@ -1,5 +1,6 @@
 // Recognizes calls of the REST API and parses their paths. It reads the raw request-target, because a slash inside a
 // fileid is written `%2F` and only literal slashes separate. It decodes no fileid; fileid.ts does. Pure.
+import type { IncomingMessage } from "node:http";
 import { HuiyuanError } from "../../core/errors.ts";
 import { hostOf } from "../request/target.ts";
 
@@ -27,6 +28,8 @@ export function isCallHead(head: string): boolean {
   return CALL_HEAD.test(head);
 }
 
+type Asked = Pick<IncomingMessage, "url" | "rawHeaders">;
+
 /** `path`: from `/photos/` on, with the query. `host`: the requested host and port, empty if the request names none. */
 export interface ApiRequest {
   readonly host: string;
@@ -38,16 +41,25 @@ export interface ApiRequest {
  * absolute target, else the Host header. Throws host_invalid for an unreadable host, and for several Host headers.
  */
 export function readApiRequest(
-  rawTarget: string,
-  hosts: readonly string[],
+  { url = "", rawHeaders }: Asked,
   isDomain: (host: string) => boolean,
 ): ApiRequest | undefined {
-  const [whole, authority, path = ""] = CALL.exec(rawTarget) ?? [];
+  const [whole, authority, path = ""] = CALL.exec(url) ?? [];
   if (whole === undefined) return undefined;
+  const hosts = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === "host");
   if (hosts.length > 1) throw new HuiyuanError("host_invalid", "Cannot choose between several Host headers");
   const named = authority ?? hosts[0] ?? "";
   const host = hostOf(named);
   return isDomain(host) ? undefined : { host: named, path };
+}
+
+/** Whether readApiRequest() yields a call, or throws and the client gets an answer of the API. */
+export function isCall(request: Asked, isDomain: (host: string) => boolean): boolean {
+  try {
+    return readApiRequest(request, isDomain) !== undefined;
+  } catch {
+    return true; // Its Host cannot be read.
+  }
 }
 
 /** Throws url_too_long, rest_path_invalid. */

@@ -1,8 +1,9 @@
 // Decides which requests the server refuses before a listener sees them, and writes the text of the refusal. Pure.
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
-import { errorBody } from "../response/error-answer.ts";
-import { bodyOf, failure } from "../rest/answer.ts";
+import { errorAnswer } from "../response/error-answer.ts";
+import { headerLines } from "../response/response.ts";
+import { failure, wholeAnswer } from "../rest/answer.ts";
 
 /**
  * The response to input that is no request for the listener; the connection ends after it. `isCall`: the client reads
@@ -12,21 +13,14 @@ export function refusal(
   code: ErrorCode,
   { requestId, isCall, isHead }: { readonly requestId: string; readonly isCall: boolean; readonly isHead: boolean },
 ): string {
-  const { status: ownStatus, errNo, text } = errorRow(code);
+  const { errNo, text } = errorRow(code);
   const error = new HuiyuanError(code, text);
-  const [status, body] = isCall ? [400, bodyOf(failure(error))] : [ownStatus, errorBody(error, requestId)];
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `Date: ${new Date().toUTCString()}`,
-    "Content-Type: application/json; charset=utf-8",
-    `Content-Length: ${body.byteLength}`,
-    "Cache-Control: no-store",
-    "X-Content-Type-Options: nosniff",
-    `X-ErrNo: ${errNo}`,
-    `X-Request-Id: ${requestId}`,
-    "Connection: close",
-  ];
-  return `${head.join("\r\n")}\r\n\r\n${isHead ? "" : body.toString()}`;
+  const { status, headers, body } = isCall
+    ? wholeAnswer(failure(error), ["X-ErrNo", String(errNo), "X-Request-Id", requestId])
+    : errorAnswer(error, { requestId });
+  const date = new Date().toUTCString();
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${date}\r\n${headerLines(headers)}`;
+  return `${head}Connection: close\r\n\r\n${isHead ? "" : body.toString()}`;
 }
 
 export function headOf({ method, url }: IncomingMessage): string {

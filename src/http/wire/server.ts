@@ -1,5 +1,5 @@
-// Listens for HTTP/1.1 with limits against hostile clients, and stops without breaking the requests of others. The fast
-// path may answer plain requests beside node's server. It decides nothing about responses: listeners do.
+// Listens for HTTP/1.1 with limits against hostile clients, and stops without breaking the requests of others. An
+// acceptor may read connections before node's server does. It decides nothing about responses: listeners do.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
@@ -7,8 +7,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { LiveSet } from "../../async/live-map.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { isCallHead } from "../rest/target.ts";
-import { createFairness } from "./fairness.ts";
-import { createFastPath, type FastPath, type FastPathOptions, HALF_CLOSED_MS } from "./fast-path/fast-path.ts";
+import { createFairness, type Fairness } from "./fairness.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
 import { createParserFeed, type ParserFeed } from "./parser-feed.ts";
 import { createPipelining, type Pipelining } from "./pipelining.ts";
@@ -20,8 +19,8 @@ export interface ServerOptions {
   readonly host: string;
   readonly port: number;
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Answers plain requests without node's server, in the same way as `listener`. */
-  readonly fastPath?: Pick<FastPathOptions, "listener" | "takes">;
+  /** Reads connections before node's server and may answer requests, in the same way as `listener`. */
+  readonly accept?: (parts: AcceptorParts) => Acceptor;
   readonly nextRequestId: () => string;
   /** True: the listener sends "100 Continue" itself, or refuses the body before it is sent. */
   readonly continues?: boolean;
@@ -33,6 +32,31 @@ export interface ServerOptions {
   readonly idleMs?: number;
   /** Called for each refusal that no listener sees. */
   readonly refused?: (code: ErrorCode) => void;
+}
+
+/** The server's side of an acceptor. */
+export interface AcceptorParts {
+  /** Gives a connection to node's server, with its last input. The acceptor has removed its listeners. */
+  readonly handOver: (socket: Socket, bytes: Buffer) => void;
+  /** Refuses a connection that sent no request within `headMs`. */
+  readonly late: (socket: Socket) => void;
+  /** Ends a connection after its last response, which the kernel has. */
+  readonly end: (socket: Socket) => void;
+  /** Shared by all connections. */
+  readonly fairness: Fairness;
+  readonly headMs: number;
+  readonly keepAliveMs: number;
+  /** The time limit without traffic while a response is running. Milliseconds. */
+  readonly idleMs: () => number;
+}
+
+export interface Acceptor {
+  accept(socket: Socket): void;
+  /** From now on each response ends its connection, with `Connection: close`. */
+  retire(): void;
+  /** Closes connections without a running response. */
+  closeIdle(): void;
+  closeAll(): void;
 }
 
 export interface HttpServer {
@@ -49,6 +73,11 @@ export interface HttpServer {
 
 const HEAD_MS = 30_000;
 const KEEP_ALIVE_MS = 65_000;
+/**
+ * The time that a client that has closed its side may wait for the next byte of its response. It may still read, but
+ * mostly it is gone, and nothing else reports that. Milliseconds.
+ */
+export const HALF_CLOSED_MS = 1_000;
 const MAX_HEAD_BYTES = 16_384;
 const MAX_CONNECTIONS = 20_000;
 /** Connections that wait while the program is busy; the kernel caps this at net.core.somaxconn. */
@@ -140,27 +169,32 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   server.maxHeadersCount = 0;
   server.timeout = options.idleMs ?? IDLE_MS;
   const [nodes] = server.listeners("connection"); // node's own listener is the only one so far
+  // An undocumented option as old as node's server: a client that has closed its side still gets its response.
+  Object.assign(server, { httpAllowHalfOpen: true });
   const attach = (socket: Socket) => connectionOf(socket).parserFeed.attach();
   const unread = (socket: Socket, bytes: Buffer) => connectionOf(socket).parserFeed.unread(bytes);
-  const late = (socket: Socket) => refuse("request_timeout", socket);
-  const fastPath =
-    options.fastPath &&
-    openFastPath(server, {
-      listener: options.fastPath.listener,
-      takes: options.fastPath.takes,
-      end: lingeringCloses.end,
-      attach,
-      unread,
-      fairness,
-      late,
-      headMs,
-    });
+  const adopt = (socket: Socket) => {
+    attach(socket);
+    socket.once("end", () => socket.setTimeout(HALF_CLOSED_MS));
+  };
+  const acceptor = options.accept?.({
+    handOver(socket, bytes) {
+      adopt(socket);
+      unread(socket, bytes);
+    },
+    late: (socket) => refuse("request_timeout", socket),
+    end: lingeringCloses.end,
+    fairness,
+    headMs,
+    keepAliveMs: KEEP_ALIVE_MS,
+    idleMs: () => server.timeout,
+  });
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
     // Node caches the address on first access; after the client has left it could not be logged.
     void socket.remoteAddress;
-    if (fastPath === undefined) attach(socket);
-    else fastPath.accept(socket);
+    if (acceptor === undefined) adopt(socket);
+    else acceptor.accept(socket);
   });
   ignoreUpgrades(server, {
     attach,
@@ -193,8 +227,8 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       isStopping = true;
       // Busy clients see `Connection: close` in their next response and lose no request.
       for (const response of answering) if (!response.headersSent) response.shouldKeepAlive = false;
-      fastPath?.retire();
-      return stop(server, { fastPath, lingeringCloses, graceMs });
+      acceptor?.retire();
+      return stop(server, { acceptor, lingeringCloses }, graceMs);
     },
   };
 }
@@ -207,39 +241,6 @@ interface NodeConnection {
   newest: Body | undefined;
 }
 
-interface FastPathFallback
-  extends Pick<FastPathOptions, "listener" | "takes" | "fairness" | "late" | "end" | "headMs"> {
-  /** Lets node's server take a connection. */
-  readonly attach: (socket: Socket) => void;
-  /** Gives the connection bytes as if they came next. */
-  readonly unread: (socket: Socket, bytes: Buffer) => void;
-}
-
-/** Opens a fast path that hands connections over to node's server. */
-function openFastPath(
-  server: Server,
-  { listener, takes, fairness, late, end, headMs, attach, unread }: FastPathFallback,
-): FastPath {
-  // An undocumented option as old as node's server: a client that has closed its side still gets its response, as on
-  // the fast path.
-  Object.assign(server, { httpAllowHalfOpen: true });
-  return createFastPath({
-    listener,
-    takes,
-    fairness,
-    late,
-    end,
-    headMs,
-    keepAliveMs: KEEP_ALIVE_MS,
-    idleMs: () => server.timeout,
-    handOver(socket, bytes) {
-      attach(socket);
-      socket.once("end", () => socket.setTimeout(HALF_CLOSED_MS));
-      unread(socket, bytes);
-    },
-  });
-}
-
 function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -250,13 +251,12 @@ function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
   });
 }
 
-interface Stopping {
-  readonly fastPath: FastPath | undefined;
-  readonly lingeringCloses: LingeringCloses;
-  readonly graceMs: number;
-}
-
-async function stop(server: Server, { fastPath, lingeringCloses, graceMs }: Stopping): Promise<void> {
+async function stop(
+  server: Server,
+  parts: { readonly acceptor: Acceptor | undefined; readonly lingeringCloses: LingeringCloses },
+  graceMs: number,
+): Promise<void> {
+  const { acceptor, lingeringCloses } = parts;
   // Not node's own close(): it ends connections that have no running request at this instant, so a busy client would
   // lose its next one. Until the first sweep, each such client gets a response with `Connection: close`.
   const idleUntil = performance.now() + IDLE_GRACE_MS;
@@ -266,11 +266,11 @@ async function stop(server: Server, { fastPath, lingeringCloses, graceMs }: Stop
     for (let left = SWEEP_TURNS; left > 0; left -= 1) await nextTurn();
     // Lingering closes end by themselves, and node's server would treat them as idle.
     if (!lingeringCloses.isAny) server.closeIdleConnections();
-    fastPath?.closeIdle();
+    acceptor?.closeIdle();
   }, SWEEP_MS);
   const timer = setTimeout(() => {
     server.closeAllConnections();
-    fastPath?.closeAll();
+    acceptor?.closeAll();
   }, graceMs);
   await closed;
   clearInterval(sweep);

@@ -1,6 +1,5 @@
 // Reads and writes BMP, which libvips does not support. It reads uncompressed and bit-field images of 1 to 32 bits,
-// RLE4 and RLE8, bottom-up and top-down. It writes 24 bits, bottom-up. Embedded JPEG and PNG, and colour profiles, are
-// not read.
+// bottom-up and top-down. It writes 24 bits, bottom-up. RLE, embedded JPEG and PNG, and colour profiles are not read.
 import { HuiyuanError } from "../../core/errors.ts";
 import { allocatePixels } from "../pixels/memory.ts";
 import type { Pixels } from "../pixels/pixels.ts";
@@ -10,8 +9,6 @@ const CORE_HEAD_BYTES = 12;
 const INFO_HEAD_BYTES = 40;
 
 const RGB = 0;
-const RLE8 = 1;
-const RLE4 = 2;
 const BIT_FIELDS = 3;
 const ALPHA_BIT_FIELDS = 6;
 
@@ -20,7 +17,6 @@ interface Head {
   readonly height: number;
   readonly isTopDown: boolean;
   readonly bits: number;
-  readonly compression: number;
   /** Offset of the pixels. */
   readonly at: number;
   /** Red, green, blue of each index; only for up to 8 bits. */
@@ -32,9 +28,7 @@ interface Head {
 /** The caller must have checked width and height against its limits. Throws image_not_processable. */
 export function readBmp(bytes: Buffer): Pixels {
   try {
-    const head = readHead(bytes);
-    if (head.compression === RLE4 || head.compression === RLE8) return readRuns(bytes, head);
-    return readRows(bytes, head);
+    return readRows(bytes, readHead(bytes));
   } catch (error) {
     if (error instanceof HuiyuanError) throw error;
     throw unreadable("it is cut short", error); // a RangeError of Buffer: an offset beyond the end
@@ -81,12 +75,10 @@ function readHead(bytes: Buffer): Head {
   const colours = isCore ? 0 : bytes.readUInt32LE(46);
   const palette = bits <= 8 ? readPalette(bytes, afterHead, { bits, colours, entryBytes: isCore ? 3 : 4 }) : NOTHING;
   const height = Math.abs(signedHeight);
-  return { width, height, isTopDown: signedHeight < 0, bits, compression, at: bytes.readUInt32LE(10), palette, masks };
+  return { width, height, isTopDown: signedHeight < 0, bits, at: bytes.readUInt32LE(10), palette, masks };
 }
 
 function isKnown(bits: number, compression: number): boolean {
-  if (compression === RLE8) return bits === 8;
-  if (compression === RLE4) return bits === 4;
   if (compression === BIT_FIELDS || compression === ALPHA_BIT_FIELDS) return bits === 16 || bits === 32;
   return compression === RGB && [1, 2, 4, 8, 16, 24, 32].includes(bits);
 }
@@ -200,65 +192,6 @@ function maskedRow({ bits, masks }: Head): (copy: RowCopy) => void {
   };
 }
 
-/** Reads RLE4 and RLE8; skipped pixels have index 0. */
-function readRuns(bytes: Buffer, head: Head): Pixels {
-  const { width, height, isTopDown } = head;
-  const indexes = decodeRuns(bytes, head);
-  const data = allocatePixels(width * height * 3);
-  const copyRow = indexedRow({ ...head, bits: 8 });
-  for (let y = 0; y < height; y += 1) {
-    const from = (isTopDown ? y : height - 1 - y) * width;
-    copyRow({ bytes: indexes, from, data, to: y * width * 3, width, channels: 3 });
-  }
-  return { data, width, height, channels: 3, frames: 1 };
-}
-
-/** Indexes in the row order of the file, one byte each. Runs past the right edge are cut without cost. */
-function decodeRuns(bytes: Buffer, { width, height, bits, at }: Head): Buffer {
-  const indexes = Buffer.alloc(width * height);
-  const isHalf = bits === 4;
-  let [from, x, y] = [at, 0, 0];
-
-  while (y < height) {
-    const [count, value] = [bytes.readUInt8(from), bytes.readUInt8(from + 1)];
-    from += 2;
-    const start = y * width + Math.min(x, width);
-    const left = Math.max(0, width - x);
-    if (count > 0) {
-      if (isHalf) putHalves(indexes, start, Math.min(count, left), () => value);
-      else indexes.fill(value, start, start + Math.min(count, left));
-      x += count;
-    } else if (value === END_OF_LINE) {
-      [x, y] = [0, y + 1];
-    } else if (value === END_OF_IMAGE) {
-      break;
-    } else if (value === MOVE) {
-      x += bytes.readUInt8(from);
-      y += bytes.readUInt8(from + 1);
-      from += 2;
-    } else {
-      const used = isHalf ? (value + 1) >> 1 : value;
-      const literal = bytes.subarray(from, from + used);
-      if (isHalf) putHalves(indexes, start, Math.min(value, left), (byte) => literal[byte] ?? 0);
-      else literal.copy(indexes, start, 0, Math.min(value, left));
-      x += value;
-      from += used + (used & 1);
-    }
-  }
-  return indexes;
-}
-
-/** In RLE4 two pixels share a byte; the first one is the higher half. */
-function putHalves(indexes: Buffer, start: number, count: number, byteAt: (number: number) => number): void {
-  for (let number = 0; number < count; number += 1) {
-    const byte = byteAt(number >> 1);
-    indexes[start + number] = number % 2 === 0 ? byte >> 4 : byte & 15;
-  }
-}
-
-const END_OF_LINE = 0;
-const END_OF_IMAGE = 1;
-const MOVE = 2;
 const NOTHING = Buffer.alloc(0);
 
 function unreadable(found: string, cause?: unknown): HuiyuanError {

@@ -1,8 +1,7 @@
-// Finds the EXIF blocks that libvips may read, in every format that has them. It ignores the PNG text chunks in which
-// some programs store EXIF, because libvips ignores them, too.
+// Finds the EXIF that libvips may read, in every format that has it. It ignores the PNG text chunks in which some
+// programs store EXIF, because libvips ignores them, too.
 import { EOI, findMarker, isBare, SOS } from "../../body/formats/jpeg.ts";
 import type { Sniffed } from "../../body/formats/sniff.ts";
-import { avifExif } from "./avif-exif.ts";
 import type { ExifPlace } from "./exif.ts";
 
 /** `file`: a complete file. Places in file order; empty for formats without EXIF. */
@@ -60,5 +59,17 @@ function* webpExif(webp: Buffer): Generator<ExifPlace> {
     if (webp.toString("latin1", at, at + 4) === "EXIF")
       yield { nameAt: at, block: webp.subarray(at + 8, Math.min(end, at + 8 + length)) };
     at += 8 + length + (length & 1);
+  }
+}
+
+/**
+ * EXIF items of an AVIF (ISO/IEC 14496-12 §8.11.6), wherever their boxes are. An `infe` box has version, flags, id,
+ * protection index and type; libvips compares the type without case. Their bytes are not located.
+ */
+function* avifExif(avif: Buffer): Generator<ExifPlace> {
+  for (let at = avif.indexOf("infe", 4, "latin1"); at !== -1; at = avif.indexOf("infe", at + 4, "latin1")) {
+    const start = at + (avif.readUInt32BE(at - 4) === 1 ? 12 : 4);
+    const nameAt = start + (avif[start] === 2 ? 8 : 10);
+    if (avif.toString("latin1", nameAt, nameAt + 4).toLowerCase() === "exif") yield { nameAt, block: undefined };
   }
 }

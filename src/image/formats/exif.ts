@@ -6,7 +6,7 @@
 export interface ExifPlace {
   /** Offset of the four letters that identify it. */
   readonly nameAt: number;
-  /** With or without its magic; undefined if the block is announced, but is not contiguous in the file. */
+  /** With or without its magic; undefined for an AVIF, whose EXIF may lie in several pieces of the file. */
   readonly block: Buffer | undefined;
 }
 

@@ -1,4 +1,4 @@
-// Reads the segments before a JPEG's first scan: EXIF block, quality, number of samples, kind of scans. Encoders scale
+// Reads the segments before a JPEG's first scan: quality, number of samples, kind of scans, but no EXIF. Encoders scale
 // the luminance table of ITU-T T.81 annex K.1 by the quality; for other tables the nearest quality is returned. It
 // decodes nothing.
 import { EOI, FILL, findMarker, isBare, isFrame, SOS } from "../../body/formats/jpeg.ts";
@@ -11,15 +11,9 @@ const STANDARD_LUMINANCE = [
   112, 100, 120, 92, 101, 103, 99,
 ]; // in the file's zigzag order
 const DQT = 0xdb;
-const APP1 = 0xe1;
-/** `Exif\0\0`, the first four bytes and the last two. */
-const [EXIF, EXIF_END] = [0x4578_6966, 0];
-const EXIF_MAGIC_BYTES = 6;
 
 /** Facts from the head of a JPEG in addition to its size. */
 export interface JpegHead {
-  /** The first EXIF block, with its magic. */
-  readonly exif: Buffer | undefined;
   /** True if its pixels have one sample. */
   readonly isGrey: boolean;
   /** 1–100; undefined if there is no luminance table before the first scan. */
@@ -30,9 +24,9 @@ export interface JpegHead {
 
 /** Reads the head in steps; stops at the first scan. */
 export function* scanJpegHead(bytes: Buffer): ScanSteps<JpegHead> {
-  const found: Found = { exif: undefined, quality: undefined, frame: undefined, scanned: undefined };
+  const found: Found = { quality: undefined, frame: undefined, scanned: undefined };
   yield* scanBytes(bytes, feed(headScanner, found));
-  return { exif: found.exif, quality: found.quality, ...readFrame(found) };
+  return { quality: found.quality, ...readFrame(found) };
 }
 
 /** scanJpegHead() without yielding. */
@@ -41,7 +35,6 @@ export function readJpegHead(bytes: Buffer): JpegHead {
 }
 
 interface Found {
-  exif: Buffer | undefined;
   quality: number | undefined;
   /** The first frame segment, without its length. */
   frame: { readonly marker: number; readonly bytes: Buffer } | undefined;
@@ -65,23 +58,21 @@ function* headScanner(found: Found, input: Input): Scan {
       continue;
     }
     while (!input.take(length)) yield;
-    noteSegment(found, marker, input);
+    noteSegment(found, marker, input.taken());
   }
   // Skips the length of the scan header.
   while (!input.take(3)) yield;
   found.scanned = input.byte(2);
 }
 
-function isWanted({ exif, quality, frame }: Found, marker: number, length: number): boolean {
-  if (marker === APP1) return exif === undefined && length >= EXIF_MAGIC_BYTES;
+function isWanted({ quality, frame }: Found, marker: number, length: number): boolean {
   if (marker === DQT) return quality === undefined && length > STANDARD_LUMINANCE.length;
   return frame === undefined && isFrame(marker);
 }
 
-function noteSegment(found: Found, marker: number, input: Input): void {
-  if (marker === DQT) found.quality = qualityIn(input.taken());
-  else if (marker !== APP1) found.frame = { marker, bytes: Buffer.from(input.taken()) };
-  else if (input.uint32BE(0) === EXIF && input.uint16BE(4) === EXIF_END) found.exif = Buffer.from(input.taken());
+function noteSegment(found: Found, marker: number, bytes: Buffer): void {
+  if (marker === DQT) found.quality = qualityIn(bytes);
+  else found.frame = { marker, bytes: Buffer.from(bytes) };
 }
 
 /** Offsets in a frame segment: number of components, and first component; bytes of a component. */
@@ -91,22 +82,19 @@ const COEFFICIENT_BYTES = 2;
 
 function readFrame({ frame, scanned }: Found): Pick<JpegHead, "isGrey" | "coefficientBytes"> {
   if (frame === undefined || scanned === undefined) return { isGrey: false, coefficientBytes: 0 };
-  const isGrey = frame.bytes[COMPONENTS_AT] === 1;
-  return { isGrey, coefficientBytes: coefficientBytesOf(frame, scanned) };
-}
-
-function coefficientBytesOf({ marker, bytes }: NonNullable<Found["frame"]>, scanned: number): number {
+  const { marker, bytes } = frame;
   const components = bytes[COMPONENTS_AT] ?? 0;
+  const isGrey = components === 1;
   // For any coding, markers of progressive frames are SOF2, 6, 10 and 14 (T.81 B.1.1.3).
   const isProgressive = (marker & 3) === 2;
-  if (!isProgressive && scanned >= components) return 0;
+  if (!isProgressive && scanned >= components) return { isGrey, coefficientBytes: 0 };
   let [samples, across, down] = [0, 1, 1];
   for (let index = 0; index < components; index += 1) {
     const factors = bytes[FIRST_COMPONENT_AT + index * COMPONENT_BYTES + 1] ?? 0x11;
     samples += (factors >> 4) * (factors & 15);
     [across, down] = [Math.max(across, factors >> 4), Math.max(down, factors & 15)];
   }
-  return (COEFFICIENT_BYTES * samples) / (across * down);
+  return { isGrey, coefficientBytes: (COEFFICIENT_BYTES * samples) / (across * down) };
 }
 
 /** Quality from a table segment. Only the first table counts, because luminance comes first. */

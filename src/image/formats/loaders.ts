@@ -23,19 +23,8 @@ export interface RasterFacts {
   readonly height: number;
   /** 1 for a still image. */
   readonly frames: number;
-}
-
-/** Facts for the memory estimate; some need the file. */
-export interface WeighedFacts extends RasterFacts {
-  /** Bytes a pixel that a decoder holds until the last scan of a JPEG; 0 if it has one scan. */
+  /** Bytes a pixel that a decoder holds until the last scan of a JPEG; 0 or absent if it has one scan. */
   readonly coefficientBytes?: number;
-}
-
-/** `bytes`: the file. */
-export function* weighedFacts(facts: RasterFacts, bytes: Buffer): ScanSteps<WeighedFacts> {
-  if (facts.format !== "jpeg") return facts;
-  const { coefficientBytes } = yield* scanJpegHead(bytes);
-  return { ...facts, coefficientBytes };
 }
 
 export interface SourceLimits {
@@ -96,6 +85,7 @@ function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
     width: Math.max(width, found.framesWidth),
     height: Math.max(height, found.framesHeight),
     frames: Math.max(1, found.frames),
+    ...(kind === "jpeg" && { coefficientBytes: (yield* scanJpegHead(bytes)).coefficientBytes }),
   };
 }
 

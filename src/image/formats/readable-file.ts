@@ -4,13 +4,7 @@ import { crc32 } from "node:zlib";
 import type { Sniffed } from "../../body/formats/sniff.ts";
 import { areEndless, type ExifPlace, secondDirectoryLink } from "./exif.ts";
 import { exifPlaces } from "./exif-blocks.ts";
-import { readableGif } from "./readable-gif.ts";
-
-export interface ReadableFile {
-  readonly bytes: Buffer;
-  /** Page number of the image's first frame in libvips. */
-  readonly firstPage: 0 | 1;
-}
+import { type ReadableFile, readableGif } from "./readable-gif.ts";
 
 /** `file`: a complete image, which is never changed. */
 export function readableFile(file: Buffer, format: Sniffed): ReadableFile {

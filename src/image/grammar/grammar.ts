@@ -1,9 +1,9 @@
 // Parses a processing instruction, operations joined by `|` in the spelling of either era, into a Recipe. It checks
 // every limit that does not depend on the image. It does not know the image, aliases, or the URL around the text.
-import { HuiyuanError } from "../../core/errors.ts";
 import type { Draft } from "./draft.ts";
 import { readMogr } from "./mogr.ts";
 import type { Era, Inspection, Recipe } from "./recipe.ts";
+import { refuse } from "./values.ts";
 import { readView } from "./view.ts";
 import { readWatermark } from "./watermark.ts";
 
@@ -30,22 +30,27 @@ const INSPECTIONS: readonly string[] = ["imageInfo", "exif", "imageAve"] satisfi
  * `parameter` as the manual names it.
  */
 export function parseInstruction(text: string, { era }: { readonly era: Era }): Recipe {
-  if (text.length > MAX_TEXT_LENGTH) throw fault("the instruction", `at most ${MAX_TEXT_LENGTH} characters`);
+  if (text.length > MAX_TEXT_LENGTH)
+    refuse({ name: "the instruction", value: text }, `at most ${MAX_TEXT_LENGTH} characters`);
   const operations = text.split("|");
-  if (operations.length > MAX_OPERATIONS) throw fault("the pipeline", `at most ${MAX_OPERATIONS} operations`);
+  if (operations.length > MAX_OPERATIONS)
+    refuse({ name: "the pipeline", value: text }, `at most ${MAX_OPERATIONS} operations`);
   const draft: Draft = { era, steps: [], output: {}, ignoresErrors: false };
   let inspection: Inspection | undefined;
   operations.forEach((operation, index) => {
     const [name = "", ...segments] = operation.split("/");
     if (isInspection(name)) {
-      if (segments.length > 0) throw fault(name, "no parameters");
-      if (index < operations.length - 1) throw fault(name, "as the last operation");
+      if (segments.length > 0) refuse({ name, value: operation }, "no parameters");
+      if (index < operations.length - 1) refuse({ name, value: operation }, "as the last operation");
       inspection = name;
     } else if (isReadable(name)) READERS[name](draft, segments);
     else
-      throw fault(JSON.stringify(name.slice(0, 40)), `one of ${[...Object.keys(READERS), ...INSPECTIONS].join(", ")}`);
+      refuse(
+        { name: JSON.stringify(name.slice(0, 40)), value: operation },
+        `one of ${[...Object.keys(READERS), ...INSPECTIONS].join(", ")}`,
+      );
   });
-  checkAmounts(draft);
+  checkAmounts(draft, text);
   const { steps, output } = draft;
   return {
     steps,
@@ -73,15 +78,9 @@ function isReadable(name: string): name is keyof typeof READERS {
   return Object.hasOwn(READERS, name);
 }
 
-function checkAmounts({ steps }: Draft): void {
-  if (steps.length > MAX_STEPS) throw fault("the pipeline", `at most ${MAX_STEPS} steps`);
+function checkAmounts({ steps }: Draft, value: string): void {
+  if (steps.length > MAX_STEPS) refuse({ name: "the pipeline", value }, `at most ${MAX_STEPS} steps`);
   const watermarks = steps.filter(({ name }) => name === "imageMark").length;
-  if (watermarks > MAX_IMAGE_WATERMARKS) throw fault("watermark/1", `at most ${MAX_IMAGE_WATERMARKS} of them`);
-}
-
-function fault(parameter: string, wanted: string): HuiyuanError {
-  return new HuiyuanError("processing_invalid", `Cannot process: ${parameter}, wanted ${wanted}`, {
-    parameter,
-    wanted,
-  });
+  if (watermarks > MAX_IMAGE_WATERMARKS)
+    refuse({ name: "watermark/1", value }, `at most ${MAX_IMAGE_WATERMARKS} of them`);
 }

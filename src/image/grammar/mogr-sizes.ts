@@ -9,50 +9,26 @@ const MAX_AREA = 999_999_999;
 const LEAST_CROP_2015 = 10;
 const MOST_CROP_2015 = 16_383;
 
-/** One form of `thumbnail/…` and its rule. */
-interface Form {
-  readonly pattern: RegExp;
-  readonly rule: (parameter: Parameter, parts: readonly string[], axes: Axes) => SizeRule;
-}
+type Rule = (parameter: Parameter, parts: readonly string[], axes: Axes) => SizeRule;
 
-const FORMS: readonly Form[] = [
-  {
-    pattern: /^!(\d+)p$/,
-    rule: (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s), y: perCent(parameter, s) }),
-  },
-  { pattern: /^!(\d+)px$/, rule: (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s) }) },
-  { pattern: /^!x(\d+)p$/, rule: (parameter, [s]) => ({ kind: "percent", y: perCent(parameter, s) }) },
-  { pattern: /^(\d+)x$/, rule: (parameter, [w]) => ({ kind: "exact", width: side(parameter, w) }) },
-  { pattern: /^x(\d+)$/, rule: (parameter, [h]) => ({ kind: "exact", height: side(parameter, h) }) },
-  {
-    pattern: /^(\d+)x(\d+)!$/,
-    rule: (parameter, [w, h]) => ({ kind: "exact", width: side(parameter, w), height: side(parameter, h) }),
-  },
-  {
-    pattern: /^(\d+)x(\d+)$/,
-    rule: (parameter, parts, axes) => ({ kind: "within", ...sides(parameter, parts, axes) }),
-  },
-  {
-    pattern: /^!(\d+)x(\d+)r$/,
-    rule: (parameter, parts, axes) => ({ kind: "cover", ...sides(parameter, parts, axes) }),
-  },
-  { pattern: /^(\d+)x(\d+)>$/, rule: (parameter, parts) => ({ kind: "within", ...sides(parameter, parts, "sides") }) },
-  {
-    pattern: /^(\d+)x(\d+)<$/,
-    rule: (parameter, parts) => ({ kind: "growWithin", ...sides(parameter, parts, "sides") }),
-  },
-  {
-    pattern: /^(\d+)@$/,
-    rule: (parameter, [area = ""]) => ({
-      kind: "area",
-      pixels: readInteger({ ...parameter, value: area }, 1, MAX_AREA),
-    }),
-  },
+/** The forms of `thumbnail/…`. */
+const FORMS: readonly (readonly [pattern: RegExp, rule: Rule])[] = [
+  [/^!(\d+)p$/, (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s), y: perCent(parameter, s) })],
+  [/^!(\d+)px$/, (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s) })],
+  [/^!x(\d+)p$/, (parameter, [s]) => ({ kind: "percent", y: perCent(parameter, s) })],
+  [/^(\d+)x$/, (parameter, [w]) => ({ kind: "exact", width: side(parameter, w) })],
+  [/^x(\d+)$/, (parameter, [h]) => ({ kind: "exact", height: side(parameter, h) })],
+  [/^(\d+)x(\d+)!$/, (parameter, [w, h]) => ({ kind: "exact", width: side(parameter, w), height: side(parameter, h) })],
+  [/^(\d+)x(\d+)$/, (parameter, parts, axes) => ({ kind: "within", ...sides(parameter, parts, axes) })],
+  [/^!(\d+)x(\d+)r$/, (parameter, parts, axes) => ({ kind: "cover", ...sides(parameter, parts, axes) })],
+  [/^(\d+)x(\d+)>$/, (parameter, parts) => ({ kind: "within", ...sides(parameter, parts, "sides") })],
+  [/^(\d+)x(\d+)<$/, (parameter, parts) => ({ kind: "growWithin", ...sides(parameter, parts, "sides") })],
+  [/^(\d+)@$/, (parameter, [area = ""]) => ({ kind: "area", pixels: readPart(parameter, area, MAX_AREA) })],
 ];
 
 /** Reads `thumbnail/…`. In 2015 `<W>x<H>` and `!<W>x<H>r` mean long and short edge, later width and height. */
 export function readThumbnail(parameter: Parameter, era: Era): SizeRule {
-  for (const { pattern, rule } of FORMS) {
+  for (const [pattern, rule] of FORMS) {
     const match = pattern.exec(parameter.value);
     if (match !== null) return rule(parameter, match.slice(1), era === 2015 ? "edges" : "sides");
   }
@@ -94,12 +70,17 @@ function offset(sign: string | undefined, digits: string): number {
   return sign === "-" && number > 0 ? -number : number;
 }
 
+/** Reads a part of the value, from 1. */
+function readPart(parameter: Parameter, digits: string, most: number): number {
+  return readInteger({ ...parameter, value: digits }, 1, most);
+}
+
 function perCent(parameter: Parameter, digits = ""): number {
-  return readInteger({ ...parameter, value: digits }, 1, MAX_PER_CENT);
+  return readPart(parameter, digits, MAX_PER_CENT);
 }
 
 function side(parameter: Parameter, digits = ""): number {
-  return readInteger({ ...parameter, value: digits }, 1, MAX_SIDE);
+  return readPart(parameter, digits, MAX_SIDE);
 }
 
 function sides(parameter: Parameter, [first, second]: readonly string[], axes: Axes): Box {

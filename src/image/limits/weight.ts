@@ -2,10 +2,9 @@
 // which would exceed the memory together wait for each other. A few factors, the highest values measured for each kind
 // of work (docs/performance.md), stand for all recipes. Pure: it does no I/O.
 
-import type { WeighedFacts } from "../formats/loaders.ts";
+import type { RasterFacts } from "../formats/loaders.ts";
 import { areaOf, type Size, sizeAfter, tileSize, turnedSize } from "../geometry/geometry.ts";
-import { bytesToSet, textSize } from "../geometry/text-size.ts";
-import { laidSize, mayBeLaid } from "../geometry/watermark-size.ts";
+import { bytesToSet, laidSize, MAX_TURNED_PIXELS, MAX_WATERMARK_PIXELS, textSize } from "../geometry/watermark-size.ts";
 import {
   addsTransparency,
   framesWritten,
@@ -51,14 +50,9 @@ export function bytesToHold(fileBytes: number): number {
 }
 
 /** Bytes to decode all frames at once. */
-export function bytesToDecode({ format, width, height, frames, coefficientBytes }: WeighedFacts): number {
+export function bytesToDecode({ format, width, height, frames, coefficientBytes }: RasterFacts): number {
   const ofScans = coefficientBytes ? coefficientBytes + 1 : 0;
   return width * height * frames * Math.max(BYTES_PER_PIXEL[format], ofScans);
-}
-
-export interface WatermarkFacts extends WeighedFacts {
-  /** False if the decoder will not turn it by 90 degrees. */
-  readonly mayBeTurned?: boolean;
 }
 
 /**
@@ -66,9 +60,9 @@ export interface WatermarkFacts extends WeighedFacts {
  * while it is made. `watermarks`: facts of the image watermarks by URL; one without facts is not counted.
  */
 export function bytesToRender(
-  facts: WeighedFacts,
+  facts: RasterFacts,
   recipe: Recipe,
-  watermarks: ReadonlyMap<string, WatermarkFacts> = new Map(),
+  watermarks: ReadonlyMap<string, RasterFacts> = new Map(),
 ): number {
   const { steps, output, inspection } = recipe;
   const read = bytesToDecode(facts);
@@ -83,12 +77,11 @@ export function bytesToRender(
     const pixels = areaOf(size) * frames;
     return Math.max(pixels * bytesPerPixel, held && held + pixels * (bytesPerPixel - PIXEL));
   };
-  // The decoder or autoOrient may turn the image by 90 degrees, which matters for watermarks that are scaled by it.
-  let [size, canvases] = [facts as Size, bothWays(facts)];
+  let size: Size = facts;
   let [bytes, made, laid, hasPassed] = [read, 0, 0, false];
   for (const [index, step] of steps.entries()) {
     const next = sizeAfter(step, size);
-    const overlay = bytesOfOverlay(step, canvases, watermarks);
+    const overlay = bytesOfOverlay(step, size, watermarks);
     made = Math.max(made, overlay.made);
     laid += overlay.seen;
     const isWhole = !REDUCING.includes(step.name) || areaOf(next) > areaOf(size);
@@ -98,7 +91,7 @@ export function bytesToRender(
     bytes = Math.max(bytes, laid + all(largest, bytesToProcess(step, isAgain, mayHaveAlpha)));
     if (isWhole && frames === 1) held = Math.max(held, areaOf(largest) * PIXEL);
     hasPassed ||= isWhole || index > 0;
-    [size, canvases] = [next, canvases.map((canvas) => sizeAfter(step, canvas))];
+    size = next;
   }
   return Math.max(bytes, laid + all(size, bytesToEncode(facts.format, format, output, mayHaveAlpha))) + made;
 }
@@ -116,42 +109,32 @@ interface OverlayBytes {
   readonly seen: number;
 }
 
-/** `canvases`: possible sizes of the image, the likely one first. */
-function bytesOfOverlay(
-  step: Step,
-  canvases: readonly Size[],
-  watermarks: ReadonlyMap<string, WatermarkFacts>,
-): OverlayBytes {
-  const [image] = canvases as [Size];
+function bytesOfOverlay(step: Step, image: Size, watermarks: ReadonlyMap<string, RasterFacts>): OverlayBytes {
   if (step.name === "textMark")
     return { made: bytesToSet(step, image), seen: bytesSeen(image, textSize(step, image), step, step.spacing) };
   if (step.name === "circle" || step.name === "roundCorners")
     return { made: 0, seen: Math.min(areaOf(image), 4 * step.radius ** 2) * PIXEL };
   const facts = step.name === "imageMark" ? watermarks.get(step.url) : undefined;
-  if (step.name !== "imageMark" || facts === undefined) return { made: 0, seen: 0 };
-  const marks = facts.mayBeTurned === false ? [facts] : bothWays(facts);
-  const ways = canvases.flatMap(bothWays).flatMap((canvas) => {
-    return marks.map((mark) => bytesOfWatermark(canvas, mark, step));
-  });
-  const made = bytesToDecode(facts) + Math.max(...ways.map((way) => way.made));
-  return { made, seen: Math.max(...ways.map(({ seen }) => seen)) };
+  return step.name === "imageMark" && facts ? bytesOfWatermark(image, facts, step) : { made: 0, seen: 0 };
 }
 
-function bothWays({ width, height }: Size): readonly Size[] {
-  return [
-    { width, height },
-    { width: height, height: width },
-  ];
-}
-
-/** Bytes to scale and turn the decoded watermark, and of its visible part; 0 if it will be refused. */
-function bytesOfWatermark(image: Size, watermark: Size, step: StepOf<"imageMark">): OverlayBytes {
-  const laid = laidSize(image, watermark, step);
-  if (!mayBeLaid(laid, step.degrees)) return { made: 0, seen: 0 };
-  const turned = turnedSize(laid, step.degrees);
-  const isScaled = areaOf(laid) !== areaOf(watermark);
-  const made = (isScaled ? areaOf(laid) : 0) + (step.degrees === 0 ? 0 : areaOf(turned));
-  return { made: made * PIXEL, seen: bytesSeen(image, turned, step, 0) };
+/** Bytes to decode, scale and turn an image watermark, and of its visible part. */
+function bytesOfWatermark(image: Size, watermark: RasterFacts, step: StepOf<"imageMark">): OverlayBytes {
+  // Decoders may turn the image or the watermark by 90 degrees; a square of the longer side covers both canvases.
+  const side = Math.max(image.width, image.height);
+  const canvas = { width: side, height: side };
+  const { width, height } = watermark;
+  const ways = [watermark, { width: height, height: width }].map((mark) => laidSize(canvas, mark, step));
+  const turned = ways.map((laid) => turnedSize(laid, step.degrees));
+  const largest = (sizes: readonly Size[], most: number) => Math.min(most, Math.max(...sizes.map(areaOf)));
+  const laidPixels = largest(ways, MAX_WATERMARK_PIXELS);
+  const scaledPixels = laidPixels === width * height ? 0 : laidPixels;
+  const turnedPixels = step.degrees === 0 ? 0 : largest(turned, MAX_TURNED_PIXELS);
+  const seen = Math.max(...turned.map((one) => bytesSeen(canvas, one, step, 0)));
+  return {
+    made: bytesToDecode(watermark) + (scaledPixels + turnedPixels) * PIXEL,
+    seen: Math.min(seen, areaOf(image) * PIXEL),
+  };
 }
 
 function bytesSeen(
@@ -165,7 +148,7 @@ function bytesSeen(
 }
 
 /** Format of the result. A format chosen by Accept is estimated as WebP. */
-function formatOf(facts: WeighedFacts, { format = facts.format }: Recipe["output"]): OutputFormat {
+function formatOf(facts: RasterFacts, { format = facts.format }: Recipe["output"]): OutputFormat {
   return Object.hasOwn(ENCODED, format) ? (format as OutputFormat) : "webp";
 }
 

@@ -1,9 +1,8 @@
 // The table of image operations: one row a step, and the compiler checks that it is complete. Sizes come from
 // geometry.ts and pixels from canvas.ts. A new operation is a row here and a key in the grammar.
-import { HuiyuanError } from "../../core/errors.ts";
 import { aligned, coverWindow, plainWindow, refuseLargeRadius, scaledSize } from "../geometry/geometry.ts";
 import { blameStep } from "../geometry/result-size.ts";
-import { type Step, type StepName, type StepOf, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
+import type { Step, StepName, StepOf } from "../grammar/recipe.ts";
 import { CORNERS, cornerMask } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
 import { layImage, layText } from "./watermark.ts";
@@ -15,7 +14,7 @@ export interface Work {
   readonly isGif: boolean;
   /** The output format has no transparency: white replaces it. */
   readonly isOpaque: boolean;
-  /** Bytes of the image watermarks by URL. */
+  /** Files of all image watermarks of the recipe by URL. */
   readonly watermarks: ReadonlyMap<string, Buffer>;
 }
 
@@ -54,13 +53,7 @@ const OPERATIONS = {
   },
   sharpen: ({ amount }, { canvas }) => canvas.sharpen(amount),
   textMark: (step, { canvas }) => layText(canvas, step),
-  imageMark: async (step, { canvas, watermarks }) => {
-    const bytes = watermarks.get(step.url);
-    if (bytes !== undefined) return layImage(canvas, step, bytes);
-    throw new HuiyuanError("processing_invalid", `Cannot lay "${step.url}" over the image: it was not loaded`, {
-      parameter: WATERMARK_PARAMETER,
-    });
-  },
+  imageMark: (step, { canvas, watermarks }) => layImage(canvas, step, watermarks.get(step.url)!),
 } as const satisfies { readonly [Name in StepName]: Operation<Name> };
 
 /** Throws processing_invalid, image_not_processable, output_too_large. */

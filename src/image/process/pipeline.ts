@@ -6,6 +6,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { MEDIA_TYPES } from "../../core/object.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { mayBeTurned } from "../formats/exif.ts";
+import { exifPlaces } from "../formats/exif-blocks.ts";
 import { readJpegHead } from "../formats/jpeg-head.ts";
 import { framesIn, type RasterFacts } from "../formats/loaders.ts";
 import { readableFile, withoutThumbnail } from "../formats/readable-file.ts";
@@ -113,8 +114,9 @@ async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Pr
   // The head of a JPEG has nearly all facts. Reading them by libvips would add 1 % to the time of a thumbnail.
   const head = facts.format === "jpeg" ? readJpegHead(bytes) : undefined;
   const quality = head?.quality;
-  if (head !== undefined && !(head.exif && mayBeTurned(head.exif))) {
-    const { exif, isGrey } = head;
+  const [{ block: exif } = {}] = head === undefined ? [] : exifPlaces(bytes, "jpeg");
+  if (head !== undefined && !(exif && mayBeTurned(exif))) {
+    const { isGrey } = head;
     const metadata = exif === undefined ? PLAIN : { hasAlpha: false, exif };
     return { bytes, facts, pixels: undefined, isGrey, samples: {}, quality, metadata };
   }

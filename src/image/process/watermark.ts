@@ -6,13 +6,12 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { readableFile } from "../formats/readable-file.ts";
 import { type Size, tileSize, watermarkPosition, watermarkSize } from "../geometry/geometry.ts";
-import { refuseLargeText, tooLargeText, WANTED_TEXT } from "../geometry/text-size.ts";
 import {
   laidSize,
   MAX_WATERMARK_PIXELS,
-  refuseLargeScale,
-  refuseLargeTurn,
+  refuseLargeText,
   refuseLargeWatermark,
+  tooLargeText,
 } from "../geometry/watermark-size.ts";
 import { type StepOf, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
 import { allocatePixels } from "../pixels/memory.ts";
@@ -35,12 +34,12 @@ export async function layText(canvas: Canvas, step: TextWatermark): Promise<void
   let watermark = await draw(step.fontSize, false);
   if (step.scale !== undefined) {
     const wanted = watermarkSize(canvas.size, watermark, step.scale);
-    refuseLargeScale(wanted);
+    refuseLargeWatermark(wanted, step);
     // Set again at the final size, because enlarged letters are blurred.
     const fontSize = Math.max(1, Math.round((step.fontSize * wanted.width) / watermark.width));
     watermark = await resized(await draw(fontSize, true), wanted);
   }
-  refuseLargeTurn(watermark, step.degrees, { parameter: "watermark/degree", wanted: WANTED_TEXT });
+  refuseLargeWatermark(watermark, step);
   await lay(canvas, watermark, step, step.spacing);
 }
 
@@ -151,43 +150,15 @@ async function toOverlay(image: Sharp): Promise<Overlay> {
   return { data, width: info.width, height: info.height };
 }
 
-/**
- * Puts a soft black copy behind the watermark, a twentieth of the font size to the lower right. Only its opacity, a
- * single channel, is blurred.
- */
+/** Puts a soft black copy behind the watermark, a twentieth of the font size to the lower right. */
 async function withShadow(watermark: Overlay, perCent: number, fontSize: number): Promise<Overlay> {
   const distance = Math.max(1, Math.round(fontSize / 20));
-  const width = watermark.width + distance * 3;
-  const height = watermark.height + distance * 3;
-  const data = allocatePixels(width * height * 4);
-  const dark = await blurred(silhouette(watermark, perCent), watermark, distance);
-  for (let y = 0, at = 0; y < height; y += 1)
-    for (let x = 0; x < width; x += 1, at += 4) {
-      const from = x < watermark.width && y < watermark.height ? (y * watermark.width + x) * 4 : -1;
-      const opacity = from === -1 ? 0 : watermark.data[from + 3]!;
-      // The watermark composed over black.
-      const both = opacity + (dark[at / 4]! * (255 - opacity)) / 255;
-      data[at + 3] = Math.round(both);
-      for (let channel = 0; channel < 3; channel += 1)
-        data[at + channel] = opacity === 0 ? 0 : Math.round((watermark.data[from + channel]! * opacity) / both);
-    }
-  return { data, width, height };
-}
-
-/** The opacity of each pixel, reduced to this percentage. */
-function silhouette({ data, width, height }: Overlay, perCent: number): Buffer {
-  const opacity = allocatePixels(width * height);
-  for (let at = 0; at < opacity.length; at += 1) opacity[at] = Math.round((data[at * 4 + 3]! * perCent) / 100);
-  return opacity;
-}
-
-/** The blurred opacity, moved to the lower right, with space for the blur around it. */
-async function blurred(opacity: Buffer, { width, height }: Overlay, distance: number): Promise<Buffer> {
   const [near, far] = [distance, distance * 2];
-  return sharp(opacity, { raw: { width, height, channels: 1 } })
-    .extend({ top: near, left: near, bottom: far, right: far, background: "#000000" })
-    .blur(0.3 + distance / 2)
-    .toColourspace("b-w")
-    .raw()
-    .toBuffer();
+  const dark = { ...watermark, data: allocatePixels(watermark.data.length).fill(0) };
+  for (let at = 3; at < dark.data.length; at += 4) dark.data[at] = watermark.data[at]!;
+  fade(dark, perCent);
+  const shadow = fromOverlay(dark).extend({ top: near, left: near, bottom: far, right: far, ...CLEAR });
+  const { width, height } = watermark;
+  const above = { input: watermark.data, raw: { width, height, channels: 4 }, left: 0, top: 0 } as const;
+  return toOverlay(shadow.blur(0.3 + distance / 2).composite([above]));
 }

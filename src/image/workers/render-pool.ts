@@ -45,8 +45,6 @@ export interface RenderPoolOptions {
   readonly maxTotalBytes: number;
   /** Milliseconds after which an idle process ends. */
   readonly idleMs: number;
-  /** Milliseconds that the last process may be idle in addition. */
-  readonly lastIdleMs: number;
 }
 
 /** Bytes of memory of an idle process. */
@@ -86,7 +84,7 @@ interface Renderer {
 }
 
 export function createRenderPool(options: RenderPoolOptions): RenderPool {
-  const { startMs, maxResidentBytes, maxTotalBytes, idleMs, lastIdleMs } = options;
+  const { startMs, maxResidentBytes, maxTotalBytes, idleMs } = options;
   let { renderMs } = options;
   let isClosed = false;
   const free: Renderer[] = [];
@@ -151,23 +149,12 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
   function putBack(renderer: Renderer, residentBytes: number): void {
     renderer.residentBytes = residentBytes;
     renderer.bytes = residentBytes;
-    scheduleEnd(renderer, idleMs);
+    // Until then the next render need not wait for a start, and a warm process renders faster.
+    renderer.idle = setTimeout(() => kill(renderer), idleMs).unref();
     // An idle process must not keep a stopping server alive.
     renderer.child.unref();
     renderer.socket.unref();
     free.push(renderer);
-  }
-
-  /**
-   * Keeps an idle process for a while: the next render need not wait for a start, and a warm process renders faster.
-   */
-  function scheduleEnd(renderer: Renderer, ms: number): void {
-    renderer.idle = setTimeout(() => {
-      // The last process stays longer. A killed process has 0 bytes.
-      if (ms === idleMs && bytesBeside(renderer) === 0) scheduleEnd(renderer, lastIdleMs);
-      else kill(renderer);
-    }, ms);
-    renderer.idle.unref();
   }
 
   /** A process for work that takes this many bytes in addition. */

@@ -17,13 +17,12 @@ import {
   SOCKET,
   type ToProcess,
 } from "./render-messages.ts";
-import { createResidentMeter } from "./resident.ts";
 
 /** Interval of the memory check; short, because a decoder fills a gigabyte a second. */
 const CHECK_MS = 10;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
-const resident = createResidentMeter();
+const resident = process.memoryUsage.rss;
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 let large = Buffer.alloc(0);
 

@@ -14,8 +14,6 @@ export interface Arrival {
   readonly gate: Gate;
   /** Called once the first bytes show an image; if the body fails before, no client has seen it. */
   readonly announce: (head: FillHead) => void;
-  /** Drops the hold on the first bytes: the requests that waited for the head have it. */
-  readonly begin: () => void;
   /** The description under which a whole body is stored. */
   readonly describe: (head: FillHead, body: BodyFacts) => ObjectInfo;
   /** The formats that are accepted; undefined: all. */
@@ -64,35 +62,27 @@ async function finish(spool: Spool): Promise<Exclude<SpoolEnd, { readonly kind: 
   }
 }
 
-/** Resolves when the message ended by its own framing; rejects if it broke off or is not an image. */
-function receive({ answer, requestedAt, spool, gate, announce, begin, formats }: Arrival): Promise<void> {
+/** Resolves when the message ended by its own framing; rejects if it broke off or cannot be used. */
+function receive(arrival: Arrival): Promise<void> {
+  const { answer, requestedAt, spool, gate, announce } = arrival;
   return new Promise((resolve, reject) => {
     let isAnnounced = false;
     answer.body.start({
       data(chunk) {
         gate.push(chunk);
-        if (gate.head === "foreign") {
+        const refusal = refusalOf(arrival);
+        if (refusal !== undefined) {
           answer.body.destroy();
-          reject(brokenBody({ kind: "broken", code: "origin_not_image" }, answer));
-          return false;
-        }
-        const image = gate.image;
-        if (image !== undefined && formats?.has(image.format) === false) {
-          answer.body.destroy();
-          reject(refusedFormat(image, answer));
+          reject(refusal);
           return false;
         }
         const mayContinue = spool.write(chunk);
+        const { image } = gate;
         if (!isAnnounced && image !== undefined) {
           isAnnounced = true;
           // A body that ends in the same read is judged before its head is announced, and is then known to be whole.
-          setImmediate(() => {
-            announce({ size: answer.size, image, answer, requestedAt, spool });
-            setImmediate(begin);
-          });
+          setImmediate(() => announce({ size: answer.size, image, answer, requestedAt, spool }));
         }
-        // The spool is full and shows no image yet: the first bytes need not be held for readers.
-        if (!isAnnounced && !mayContinue) begin();
         if (!mayContinue) void spool.drained().then(() => answer.body.resume());
         return mayContinue;
       },
@@ -100,6 +90,15 @@ function receive({ answer, requestedAt, spool, gate, announce, begin, formats }:
       error: reject,
     });
   });
+}
+
+/** The reason why the rest of the body is of no use; undefined: none so far. */
+function refusalOf({ answer, gate, spool, formats }: Arrival): HuiyuanError | undefined {
+  if (gate.head === "foreign") return brokenBody({ kind: "broken", code: "origin_not_image" }, answer);
+  const { image } = gate;
+  if (image !== undefined && formats?.has(image.format) === false) return refusedFormat(image, answer);
+  // The disk refuses the body, and memory has no room for it.
+  return spool.end?.kind === "failed" ? spool.end.error : undefined;
 }
 
 function desyncedEnd({ url }: OriginAnswer): HuiyuanError {

@@ -1,56 +1,41 @@
 // Handles the end of the fill of a missing image: the image is stored, or the failure is remembered for a short time
 // and logged. It fetches nothing.
-import type { WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
-import type { Key, ObjectInfo } from "../../core/object.ts";
+import type { Key } from "../../core/object.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { storingOf, withdrawalBy } from "../policy.ts";
-import type { PendingWrite } from "../storing/pending-writes.ts";
+import type { TrackedFetch } from "../storing/pending-writes.ts";
 import { createSuspects } from "../storing/suspects.ts";
-import type { WriteBackTask } from "../storing/write-back-task.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { Fill } from "./fill.ts";
 import type { FillEnd, FillHead } from "./fill-end.ts";
 
 export interface FillEffects {
-  /**
-   * Resolves once the image is stored or given up; never rejects. Releases the fill's spool. `requestedAt`: Unix
-   * milliseconds.
-   */
-  settle(fill: Fill, end: FillEnd, requestedAt: number): Promise<void>;
+  /** Resolves once the image is stored or given up; never rejects. Releases the fill's spool. */
+  settle(fill: Fill, end: FillEnd, fetch: TrackedFetch): Promise<void>;
 }
 
 type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
 
 /** `mayStore`: for a fill that has ended whole and is storable, whether the bucket accepts it. */
 export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill) => boolean): FillEffects {
-  const { options, parts, ticks, negativeCache, failures, invalidate } = context;
+  const { options, parts, ticks, negativeCache, failures } = context;
   const { stored, origin } = options;
   const { writeBack, meter, now } = parts;
   const suspects = createSuspects();
   const isRepeated = ({ isStored, key }: Fill, { body }: Ended<"suspect">) =>
     isStored && suspects.mayBeStored(key, body.hashes.sha256, ticks());
 
-  async function storeWhole(fill: Fill, end: Ended<"whole">): Promise<void> {
-    const image: PendingWrite = { fill, info: end.info, fate: "wanted" };
-    const storing = store(fill, end, end.info, () => image.fate);
-    stored.pendingWrites.add(image, storing);
-    await storing;
-  }
-
-  async function storeSuspect(fill: Fill, end: Ended<"suspect">): Promise<void> {
-    const { head, body } = end;
-    await store(fill, end, describeFetched({ key: fill.key, head, body, now: now(), isSuspect: true }), undefined);
-  }
-
-  function store(
-    { epoch }: Fill,
-    { body, head }: { readonly body: WholeBody; readonly head: FillHead },
-    info: ObjectInfo,
-    fate: WriteBackTask["fate"],
-  ): Promise<unknown> {
+  /** A damaged image is not served while its write is pending. */
+  async function store(fill: Fill, end: Ended<"whole" | "suspect">, fetch: TrackedFetch): Promise<void> {
+    const { body, head } = end;
+    const isWhole = end.kind === "whole";
+    const { key, epoch } = fill;
+    const info = isWhole ? end.info : describeFetched({ key, head, body, now: now(), isSuspect: true });
+    const { spool, answer } = head;
+    const served = isWhole ? fill : undefined;
     // Field by field: V8 takes microseconds and kilobytes to add to a spread object.
-    return writeBack.store({ stored, info, epoch, body, spool: head.spool, desync: head.answer.desync, fate });
+    await writeBack.store({ stored, info, epoch, body, spool, desync: answer.desync, fill: served, fetch });
   }
 
   function report(fill: Fill, end: Ended<"absent" | "failed" | "suspect" | "unstored">): void {
@@ -86,15 +71,15 @@ export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill)
   }
 
   return {
-    async settle(fill, end, requestedAt) {
+    async settle(fill, end, fetch) {
       const fate = withdrawalBy(end, options);
       const storing = storingOf(end, options);
-      if (fate !== undefined && fill.isStored) invalidate({ key: fill.key, epoch: fill.epoch, requestedAt, fate });
+      if (fate !== undefined && fill.isStored) stored.pendingWrites.withdraw(fetch, fate);
       if (end.kind === "whole") {
-        if (storing === "store" && mayStore(fill)) await storeWhole(fill, end);
+        if (storing === "store" && mayStore(fill)) await store(fill, end, fetch);
         else releaseSoon(end.head);
       } else if (end.kind === "suspect" && storing === "if-repeated" && isRepeated(fill, end)) {
-        await storeSuspect(fill, end);
+        await store(fill, end, fetch);
       } else if (end.kind !== "current") {
         report(fill, end);
         if ("head" in end) releaseSoon(end.head);

@@ -1,5 +1,5 @@
 // The head and the end of a fill: what is known of an origin's image when its head arrives, and when its body is
-// complete. Types and two small readings of them; it fetches nothing.
+// complete. Types and one small reading of them; it fetches nothing.
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, ObjectInfo } from "../../core/object.ts";
@@ -20,8 +20,8 @@ export interface FillHead {
  * The end of a fill.
  * `whole`: the body is complete and proven.
  * `suspect`: the body is complete, but its structure or its declared hash is wrong.
- * `unstored`: the body is complete, but the spool could not keep it; `info` is its description, `damage` as in
- * `suspect`.
+ * `unstored`: the body is complete, but the disk refused it, so that some of it is in memory only; `info` is its
+ * description, `damage` as in `suspect`.
  * `absent`: the origin has no such object.
  * `current`: the origin confirmed the version that `unless` named (304).
  * `failed`: no usable body arrived.
@@ -54,9 +54,4 @@ export type BodyFacts = Pick<WholeBody, "size" | "hashes">;
 /** Undefined: the body is sound, or it is not complete. */
 export function damageOf(end: FillEnd | undefined): Damage | undefined {
   return end !== undefined && "damage" in end ? end.damage : undefined;
-}
-
-/** Whether the bytes may belong to another request, because their connection has since delivered unrequested bytes. */
-export function isDesynced(end: FillEnd | undefined): boolean {
-  return end !== undefined && "head" in end && end.head.answer.desync?.aborted === true;
 }

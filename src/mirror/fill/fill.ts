@@ -5,12 +5,11 @@ import type { Spool } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { DigestName, Key, ObjectFormat } from "../../core/object.ts";
-import type { Origin, OriginAnswer, OriginRequest, OriginTarget, Validators } from "../../origin/origin.ts";
+import type { Origin, OriginAnswer, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
 import { receiveBody } from "./arrival.ts";
 import { describeFetched } from "./describe-fetched.ts";
 import type { FillEnd, FillHead } from "./fill-end.ts";
-import { createTransient, type Transient, type TransientRoom } from "./transient.ts";
 
 export interface Fill {
   /** Equal for requests that share the fill. */
@@ -28,10 +27,6 @@ export interface Fill {
   readonly end: FillEnd | undefined;
   /** Undefined before the head. */
   readonly spool: Spool | undefined;
-  /** Undefined until a reader needs the whole body in memory. */
-  transient: Transient | undefined;
-  /** The shared copy in memory of a body that the disk does not keep. */
-  toTransient(head: FillHead): Transient;
 }
 
 /** One fetch: the key, and the request to the origin. */
@@ -52,7 +47,6 @@ export interface FillRequest extends OriginTarget {
 export interface FillContext {
   readonly origin: Origin;
   readonly spools: SpoolPool;
-  readonly transients: TransientRoom;
   /** Bytes of a body at most. */
   readonly maxBytes: number;
   /** The formats that are accepted; undefined: all. */
@@ -96,11 +90,6 @@ export function startFill(request: FillRequest, context: FillContext): Fill {
     done,
     end: undefined,
     spool: undefined,
-    transient: undefined,
-    toTransient(known) {
-      fill.transient ??= createTransient({ spool: known.spool, done, room: context.transients });
-      return fill.transient;
-    },
   };
   return fill;
 }
@@ -111,11 +100,15 @@ async function run(request: FillRequest, context: FillContext, announce: Announc
   const { signal, meter } = context;
   try {
     if (signal.aborted) throw new HuiyuanError("draining", "Cannot fetch: the server is stopping");
-    meter.fillStarted();
-    const first = await attempt(request, context, announce);
+    let isStarted = false;
+    const onSend = () => {
+      if (!isStarted) meter.fillStarted();
+      isStarted = true;
+    };
+    const first = await attempt(request, context, { announce, onSend });
     if (first.kind !== "cut") return first;
     meter.retried();
-    const second = await attempt(request, context, announce);
+    const second = await attempt(request, context, { announce, onSend });
     return second.kind === "cut" ? { kind: "failed", error: second.error } : second;
   } catch (error) {
     return { kind: "failed", error: asHuiyuanError(error) };
@@ -129,13 +122,32 @@ interface Cut {
 }
 
 /** One request to the origin. Throws the reason if no usable body arrived. */
-async function attempt(request: FillRequest, context: FillContext, announce: Announce): Promise<FillEnd | Cut> {
-  const answer = await context.origin.fetch(originRequestOf(request, context));
+async function attempt(
+  request: FillRequest,
+  context: FillContext,
+  { announce, onSend }: { readonly announce: Announce; readonly onSend: () => void },
+): Promise<FillEnd | Cut> {
+  const { maxBytes, signal, origin } = context;
+  const { key, requestedAt, path, query, headers, followsRedirects, via, cdnLoop, unless } = request;
+  // Field by field: V8 takes microseconds and kilobytes to add to a spread object.
+  const answer = await origin.fetch({
+    key,
+    method: "GET",
+    path,
+    query,
+    headers,
+    followsRedirects,
+    via,
+    cdnLoop,
+    maxBytes,
+    unless,
+    signal,
+    onSend,
+  });
   if (answer === undefined) return { kind: "absent" };
   context.meter.originAnswered(answer.headMs);
   if (answer.isNotModified) return { kind: "current", answer };
   const spool = openSpool(context.spools, answer);
-  const begin = holdBeginning(spool);
   let isOver = false;
   let isKnown = false;
   const announceOnce = (head: FillHead) => {
@@ -143,7 +155,6 @@ async function attempt(request: FillRequest, context: FillContext, announce: Ann
     isKnown = true;
     announce(head);
   };
-  const { key, requestedAt } = request;
   const { formats, now } = context;
   try {
     return await receiveBody({
@@ -152,7 +163,6 @@ async function attempt(request: FillRequest, context: FillContext, announce: Ann
       spool,
       gate: createGate(),
       announce: announceOnce,
-      begin,
       describe: (head, body) => describeFetched({ key, head, body, now: now() }),
       formats,
     });
@@ -162,35 +172,13 @@ async function attempt(request: FillRequest, context: FillContext, announce: Ann
     const error = asHuiyuanError(caught);
     if (isKnown || error.code !== "origin_truncated") throw error;
     return { kind: "cut", error };
-  } finally {
-    // After the end nothing is dropped while the fill holds the spool.
-    begin();
   }
 }
 
-/**
- * If no disk keeps the body, the first bytes wait in the spool, because readers open it only once they have seen the
- * head. The returned function drops this hold after they have taken their own; it may be called twice.
- */
-function holdBeginning(spool: Spool): () => void {
-  let isHeld = true;
-  spool.hold();
-  return () => {
-    if (isHeld) spool.release();
-    isHeld = false;
-  };
-}
-
-/** Field by field: V8 takes microseconds and kilobytes to add to a spread object. */
-function originRequestOf(request: FillRequest, { maxBytes, signal }: FillContext): OriginRequest {
-  const { key, path, query, headers, followsRedirects, via, cdnLoop, unless } = request;
-  return { key, method: "GET", path, query, headers, followsRedirects, via, cdnLoop, maxBytes, unless, signal };
-}
-
-/** If no spool can be opened, the body is destroyed. Throws draining. */
-function openSpool(spools: SpoolPool, { body, digests }: OriginAnswer): Spool {
+/** If no spool can be opened, the body is destroyed. Throws draining and not_kept. */
+function openSpool(spools: SpoolPool, { body, digests, size }: OriginAnswer): Spool {
   try {
-    return spools.open(DIGESTS.filter((name) => digests[name] !== undefined));
+    return spools.open({ size, digests: DIGESTS.filter((name) => digests[name] !== undefined) });
   } catch (error) {
     body.destroy();
     throw error;

@@ -30,8 +30,9 @@ interface RunningHead {
 // Statuses that refuse the method and not the image.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
-export function createHeads({ options, parts, negativeCache, invalidate }: MirrorContext): Heads {
-  const { origin, maxObjectBytes: maxBytes } = options;
+export function createHeads({ options, parts, negativeCache }: MirrorContext): Heads {
+  const { stored, origin, maxObjectBytes: maxBytes } = options;
+  const { pendingWrites } = stored;
   const { meter, now, signal } = parts;
   const requests = new LiveSet<Promise<OriginAnswer | undefined>>();
   const heads = new LiveMap<string, RunningHead>();
@@ -50,7 +51,7 @@ export function createHeads({ options, parts, negativeCache, invalidate }: Mirro
 
   /** Undefined if the method is refused. */
   async function requestOrigin(id: string, request: MissRequest): Promise<OriginAnswer | undefined> {
-    const requestedAt = now();
+    const fetch = pendingWrites.begin(request.key);
     let answer: OriginAnswer | undefined;
     try {
       const response = await origin.fetch({ ...request, method: "HEAD", signal, maxBytes });
@@ -60,12 +61,14 @@ export function createHeads({ options, parts, negativeCache, invalidate }: Mirro
     } catch (error) {
       if (error instanceof HuiyuanError && REFUSALS.includes(error.originStatus ?? 0)) return undefined;
       throw error;
+    } finally {
+      pendingWrites.end(fetch);
     }
     if (answer === undefined) {
-      const { key, epoch, isStored } = request;
+      const { epoch, isStored } = request;
       negativeCache.absent({ id, epoch });
       const fate = withdrawalBy({ kind: "absent" }, options);
-      if (isStored && fate !== undefined) invalidate({ key, epoch, requestedAt, fate });
+      if (isStored && fate !== undefined) pendingWrites.withdraw(fetch, fate);
       throw absent(request.key);
     }
     answer.body.destroy();

@@ -10,7 +10,6 @@ import { absent } from "../negative-cache.ts";
 import type { OriginRequest } from "../rules.ts";
 import type { Fill } from "./fill.ts";
 import { damageOf, type FillEnd, type FillHead } from "./fill-end.ts";
-import type { Transient, TransientBody } from "./transient.ts";
 
 /** A miss: the bucket has answered `absent` with this epoch. */
 export interface MissRequest extends OriginRequest {
@@ -20,8 +19,6 @@ export interface MissRequest extends OriginRequest {
   readonly cdnLoop: string | undefined;
   /** Aborts when the client leaves; a fetch that has begun continues, since it has the deadlines of the origin. */
   readonly signal: Cancellation;
-  /** The client only calls FillReader.whole(). */
-  readonly needsWholeBody?: boolean | undefined;
 }
 
 /**
@@ -104,7 +101,10 @@ export async function joinFill(
     const head = await reader.head();
     if (head === undefined) throw absent(fill.key);
     head.spool.hold();
+    let isReleased = false;
     const release = () => {
+      if (isReleased) return;
+      isReleased = true;
       reader.close();
       head.spool.release();
     };
@@ -137,16 +137,6 @@ export interface FillReader {
   read(head: FillHead, offset: number): Promise<Buffer | undefined>;
   /** Waits for the end of the fill without reading. */
   end(): Promise<FillEnd>;
-  /**
-   * As end(), but resolves with `not-storable` once the disk cannot keep the body; reading at once still gets all
-   * bytes.
-   */
-  endOrNotStorable(): Promise<FillEnd | "not-storable">;
-  /**
-   * As end() if the disk keeps the body; else the whole body in memory, valid until close(). Throws not_kept as
-   * Transient.take(). Call it once, after head().
-   */
-  whole(): Promise<Exclude<FillEnd, { readonly kind: "unstored" }> | TransientBody>;
   /** Clears the timers. The caller releases its own hold on the spool. */
   close(): void;
 }
@@ -161,8 +151,6 @@ export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client:
   let rejectWait: ((reason: unknown) => void) | undefined;
   // Created only when a read has to wait: most bodies are complete with their head, and an abort signal is expensive.
   let readAbort: AbortController | undefined;
-  let known: FillHead | undefined;
-  let transient: Transient | undefined;
 
   const abort = (reason: unknown) => {
     aborted ??= { reason };
@@ -211,16 +199,10 @@ export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client:
     return readAbort.signal;
   }
 
-  function endOrNotStorable(): Promise<FillEnd | "not-storable"> {
-    const notStorable = known?.spool.notStorable().then(() => "not-storable" as const);
-    return unlessAborted(notStorable === undefined ? fill.done : Promise.race([fill.done, notStorable]));
-  }
-
   return {
     async head() {
       const head = await unlessAborted(fill.head);
       clearTimeout(headTimer);
-      known = head;
       if (fill.end === undefined && total === undefined) startTotal();
       return head;
     },
@@ -233,31 +215,12 @@ export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client:
       idle = undefined;
       return chunk;
     },
-    async end() {
-      // If the disk has failed, the fill waits for its readers. Without this it would wait for this reader, which waits
-      // for it.
-      const ended = known?.spool.awaitEnd();
-      try {
-        return await unlessAborted(fill.done);
-      } finally {
-        ended?.();
-      }
-    },
-    endOrNotStorable,
-    async whole() {
-      const end = await endOrNotStorable();
-      if (end !== "not-storable" && end.kind !== "unstored") return end;
-      if (known === undefined) throw new HuiyuanError("internal", "Cannot collect a body before its head");
-      transient = fill.toTransient(known);
-      return unlessAborted(transient.take());
-    },
+    end: () => unlessAborted(fill.done),
     close() {
       client.removeEventListener("abort", clientLeft);
       clearTimeout(total);
       clearTimeout(headTimer);
       clearTimeout(idle);
-      transient?.release();
-      transient = undefined;
     },
   };
 }

@@ -35,8 +35,6 @@ export interface Ages {
   lifeOf(object: Aging): RemainingLife | undefined;
   /** The same for an answer that is not stored yet. */
   lifeOfAnswer(answered: AnsweredAt): RemainingLife | undefined;
-  /** Whether such an answer may still be served without revalidation. */
-  isFreshAnswer(answered: AnsweredAt): boolean;
 }
 
 export interface AgesParts {
@@ -65,10 +63,13 @@ export function createAges({ rules, now, confirmation }: AgesParts): Ages {
     return rules === undefined ? undefined : computeLife({ at: requestedAt, life: answer.life }, rules);
   }
 
-  const isFreshNow = (life: Life | undefined) => life === undefined || isFreshAt(life, now());
+  function isFresh(info: ObjectInfo): boolean {
+    const life = lives?.(info);
+    return life === undefined || isFreshAt(life, now());
+  }
 
   return {
-    isFresh: lives === undefined ? undefined : (info) => isFreshNow(lives(info)),
+    isFresh: lives && isFresh,
     freshnessOf(object) {
       if (object.info.provenance.via !== "mirror") return "fresh";
       const life = lifeOf(object);
@@ -82,6 +83,5 @@ export function createAges({ rules, now, confirmation }: AgesParts): Ages {
       const life = lifeOfAnswer(answered);
       return life === undefined ? undefined : remainingLife(life, now(), false);
     },
-    isFreshAnswer: (answered) => isFreshNow(lifeOfAnswer(answered)),
   };
 }

@@ -9,7 +9,7 @@ import { createExpiring } from "../expiring.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { FillEnd } from "../fill/fill-end.ts";
 import type { MirrorContext } from "../mirror-context.ts";
-import type { Fate } from "../storing/pending-writes.ts";
+import type { TrackedFetch } from "../storing/pending-writes.ts";
 import { versionOf } from "../storing/versions.ts";
 import { confirmedLife } from "./freshness.ts";
 
@@ -28,8 +28,7 @@ export interface RevalidatedAnswer {
   readonly outcome: RevalidationEnd;
   /** Unix milliseconds. */
   readonly requestedAt: number;
-  /** As in WriteBackTask, for a version that is stored. */
-  readonly fate: () => Fate;
+  readonly fetch: TrackedFetch;
 }
 
 export interface RevalidationEffects {
@@ -57,7 +56,7 @@ export function createRevalidationEffects({
   async function effect(entry: StoredEntry, answer: RevalidatedAnswer): Promise<HuiyuanError | undefined> {
     const { end, outcome } = answer;
     if (outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer)) {
-      return replace(entry, end, answer.fate);
+      return replace(entry, end, answer);
     }
     try {
       await updateInfo(entry, answer);
@@ -80,7 +79,7 @@ export function createRevalidationEffects({
   async function replace(
     entry: StoredEntry,
     { info, body, head }: Extract<FillEnd, { readonly kind: "whole" }>,
-    fate: () => Fate,
+    { fill, fetch }: RevalidatedAnswer,
   ): Promise<HuiyuanError | undefined> {
     confirmed.delete(info.key);
     // Waiting requests take their holds within this turn; the store may finish before.
@@ -89,7 +88,7 @@ export function createRevalidationEffects({
     const { spool, answer } = head;
     const { epoch } = entry;
     const replaces = versionOf(entry.info);
-    return writeBack.store({ stored, info, body, spool, epoch, replaces, fate, desync: answer.desync });
+    return writeBack.store({ stored, info, body, spool, epoch, replaces, fill, fetch, desync: answer.desync });
   }
 
   async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, requestedAt: number): Promise<void> {

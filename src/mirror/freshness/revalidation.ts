@@ -12,7 +12,7 @@ import type { MirrorContext } from "../mirror-context.ts";
 import { absent } from "../negative-cache.ts";
 import { type Fruitless, isBroken, revalidationKind, servedAfter, withdrawalBy } from "../policy.ts";
 import type { StoredObject } from "../stored/stored.ts";
-import type { PendingWrite } from "../storing/pending-writes.ts";
+import type { ServableWrite } from "../storing/pending-writes.ts";
 import { isLater } from "../storing/versions.ts";
 import { type Ages, createAges } from "./ages.ts";
 import { createBackoff } from "./backoff.ts";
@@ -46,7 +46,9 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   /** As Ages.freshnessOf, but an object is not served stale while a newer version of it is pending. */
   freshnessOf(object: StoredObject): Freshness;
   /** Whether a pending image is young enough to be served after the origin has failed. */
-  mayServeStale(image: PendingWrite): boolean;
+  mayServeStale(image: ServableWrite): boolean;
+  /** The pending image of a key, if it may be served without a request to the origin. */
+  freshPending(at: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined;
   /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
   begin(object: StoredObject, request: RevalidationRequest): void;
   /**
@@ -141,6 +143,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const requestedAt = now();
     const unless = validatorsOf(entry.info);
     const target = { path, query, headers, followsRedirects, via, cdnLoop };
+    const fetch = stored.pendingWrites.begin(key);
     const fill = startFill({ id: key, key, isStored: true, epoch, requestedAt, unless, ...target }, context.fills);
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);
@@ -148,27 +151,26 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const fruitless = fruitlessOf(outcome, key);
     if (fruitless !== undefined) backoff.record(fill, fruitless);
     const fate = withdrawalBy(end, options, outcome.kind === "current");
-    if (fate !== undefined) context.invalidate({ key, epoch, requestedAt, fate });
+    if (fate !== undefined) stored.pendingWrites.withdraw(fetch, fate);
     const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
-    const image: PendingWrite | undefined = isNew ? { fill, info: end.info, fate: "wanted" } : undefined;
-    const settling = effects.settle(entry, { fill, end, outcome, requestedAt, fate: () => image?.fate ?? "wanted" });
-    if (image !== undefined) stored.pendingWrites.add(image, settling);
+    const settling = effects.settle(entry, { fill, end, outcome, requestedAt, fetch });
     void settling.then((givenUp) => {
+      stored.pendingWrites.end(fetch);
       if (givenUp !== undefined) backoff.record(fill, { kind: "failed", error: givenUp });
     });
-    return { outcome, over: image === undefined ? settling : Promise.resolve() };
+    return { outcome, over: isNew ? Promise.resolve() : settling };
   }
 
   /** The pending write that will replace the object, unless the object has been replaced already. */
-  function successorOf({ info, epoch }: StoredObject): PendingWrite | undefined {
+  function successorOf({ info, epoch }: StoredObject): ServableWrite | undefined {
     const newest = stored.pendingWrites.newest({ key: info.key, epoch });
     return newest !== undefined && isLater(newest.info, info) ? newest : undefined;
   }
 
-  const freshnessOfPending = ({ info }: PendingWrite) => ages.freshnessOf({ info, isStale: false });
-  const mayServeStale = (image: PendingWrite) => freshnessOfPending(image) !== "must-revalidate";
+  const freshnessOfPending = ({ info }: ServableWrite) => ages.freshnessOf({ info, isStale: false });
+  const mayServeStale = (image: ServableWrite) => freshnessOfPending(image) !== "must-revalidate";
 
-  function freshSuccessorOf(object: StoredObject): PendingWrite | undefined {
+  function freshSuccessorOf(object: StoredObject): ServableWrite | undefined {
     const successor = successorOf(object);
     return successor !== undefined && freshnessOfPending(successor) === "fresh" ? successor : undefined;
   }
@@ -199,6 +201,10 @@ export function createRevalidation(context: MirrorContext): Revalidation {
       return freshness === "stale" && successorOf(object) !== undefined ? "revalidate-first" : freshness;
     },
     mayServeStale,
+    freshPending(at) {
+      const write = stored.pendingWrites.newest(at);
+      return write !== undefined && freshnessOfPending(write) === "fresh" ? write : undefined;
+    },
     begin(object, request) {
       if (inBackground >= maxInBackground || isUnderWay(object) || known(object, true) !== undefined) return;
       inBackground += 1;
@@ -249,7 +255,7 @@ function outcomeOf(key: Key, end: RevalidationEnd, mayServeStale: boolean): Reva
 }
 
 /** Serves the pending write instead of the stored object. */
-function instead({ fill }: PendingWrite, how: Late): RevalidationOutcome {
+function instead({ fill }: ServableWrite, how: Late): RevalidationOutcome {
   return { kind: "new", fill, how };
 }
 

@@ -40,8 +40,16 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
   async function download(info: ObjectInfo): Promise<HeldBytes | undefined> {
     if (inMemory(info) !== undefined) return undefined;
     const generation = memoryCache.generation;
-    const reader = await bucket.prefetch?.(info);
-    return reader && { load: () => readWhole(info, reader, generation), release: () => reader.close() };
+    const reader = await bucket.open(info, { mayBeReplaced: true });
+    // Without `proven` it is on this machine already, and `load` opens it again.
+    if (reader?.proven === undefined) return void reader?.close();
+    try {
+      await reader.proven();
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
+    return { load: () => readWhole(info, reader, generation), release: () => reader.close() };
   }
 
   async function readWhole(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Buffer> {
@@ -55,7 +63,7 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
 
   return {
     load,
-    bytesOf: (info) => ({ load: () => load(info), download: bucket.prefetch && (() => download(info)) }),
+    bytesOf: (info) => ({ load: () => load(info), download: bucket.isRemote ? () => download(info) : undefined }),
   };
 }
 

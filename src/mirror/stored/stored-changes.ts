@@ -5,8 +5,9 @@ import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { PutCondition, PutResult, Renewal } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../core/object.ts";
-import type { RecoveredWrites } from "../storing/recovered-writes.ts";
-import { type FetchedVersion, isLater, isVersion, versionOf } from "../storing/versions.ts";
+import type { Withdrawal } from "../policy.ts";
+import type { PendingWrites } from "../storing/pending-writes.ts";
+import { isVersion, versionOf } from "../storing/versions.ts";
 import type { MemoryCache } from "./memory-cache.ts";
 
 export interface StoredChanges {
@@ -26,7 +27,7 @@ export interface StoredChanges {
    * Applies the origin's withdrawal of this version: `gone` removes it, `superseded` makes it stale. False, without a
    * change, if another version is stored, or if the origin has confirmed this one since.
    */
-  invalidateVersion(info: ObjectInfo, epoch: number, fate: "superseded" | "gone"): Promise<boolean>;
+  invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean>;
   /**
    * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
    * stored.
@@ -37,35 +38,31 @@ export interface StoredChanges {
 export interface StoredHooks {
   /** Called for each version that was removed, purged or refused, before that change ends; never rejects. */
   readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
-  /** As WriteBack.waitForTries, for the keys of this bucket. Never rejects. */
-  readonly waitForTries?: (key: Key) => Promise<FetchedVersion | undefined>;
 }
 
 export interface StoredChangesParts {
   readonly bucketId: string;
   readonly bucket: Bucket;
   readonly memoryCache: MemoryCache;
-  readonly recovered: RecoveredWrites;
+  readonly pendingWrites: PendingWrites;
   readonly hooks: StoredHooks;
 }
 
 export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
-  const { bucketId, bucket, memoryCache, recovered } = parts;
-  const { onVersionGone, waitForTries } = parts.hooks;
+  const { bucketId, bucket, memoryCache, pendingWrites } = parts;
+  const { onVersionGone } = parts.hooks;
 
   /**
    * Drops the key after the change: what a read cached meanwhile is dropped too, and what it caches later is refused.
    */
   async function applyChange<Result>(key: Key, change: () => Promise<Result>, incoming?: ObjectInfo): Promise<Result> {
-    const before = onVersionGone === undefined && recovered.size === 0 ? undefined : await bucket.lookup(key);
+    const before = onVersionGone === undefined ? undefined : await bucket.lookup(key);
     let result: Result;
     try {
       result = await change();
     } finally {
       memoryCache.drop(bucketId, key);
     }
-    // An image that was left at another epoch is never stored.
-    if (recovered.size > 0 && before?.epoch !== (await bucket.lookup(key)).epoch) recovered.forget(key);
     // Only after memory was dropped: a later hit would take the version for one that still exists.
     const version = before?.state === "object" ? before.info : undefined;
     if (version !== undefined && version.hashes.sha256 !== incoming?.hashes.sha256) await onVersionGone?.(version);
@@ -87,13 +84,11 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
     await onVersionGone?.(info);
   }
 
-  /** Whether clients have been served a newer version that the store has refused so far. */
-  async function hasNewerPending(key: Key): Promise<boolean> {
-    if (recovered.size > 0 && (await recovered.storeNow(key))) return true;
-    const pending = await waitForTries?.(key);
-    if (pending === undefined) return false;
-    const entry = await bucket.lookup(key);
-    return pending.epoch >= entry.epoch && (entry.state !== "object" || isLater(pending.info, entry.info));
+  /** Stores the pending image of the key, if there is one. True if the store refuses it. */
+  async function isPending(key: Key): Promise<boolean> {
+    const write = pendingWrites.find(key);
+    await write?.tryNow();
+    return write !== undefined && pendingWrites.has(write) && write.epoch >= (await bucket.lookup(key)).epoch;
   }
 
   return {
@@ -107,7 +102,7 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
         await reportRefused(info);
         return result;
       }
-      if (bucket.isUnknown(info.key)) return result;
+      if (bucket.isUnknown?.(info.key)) return result;
       if (memoryCache.noted(bucketId, info.key) !== undefined)
         memoryCache.note(bucketId, info.key, { info, epoch }, generation);
       if (body.content.kind === "buffer")
@@ -130,7 +125,7 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
     undelete: (key) => applyChange(key, () => bucket.undelete(key)),
     async purge(key, options) {
       // A purged object is served if its revalidation fails: that must be the newest good version, not the one before.
-      if (!options.hard && (await hasNewerPending(key))) throw purgeBlocked(key);
+      if (!options.hard && (await isPending(key))) throw purgeBlocked(key);
       return applyChange(key, () => bucket.purge(key, options));
     },
     async invalidateVersion(info, epoch, fate) {

@@ -7,7 +7,6 @@ import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
-import { createRecoveredWrites, type RecoveredWrites } from "../storing/recovered-writes.ts";
 import type { CachedObject, MemoryCache, Note } from "./memory-cache.ts";
 import { createStoredBytes, readAll, type StoredBytes } from "./stored-bytes.ts";
 import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
@@ -62,9 +61,10 @@ export interface Stored extends StoredBytes, StoredChanges {
   find(key: Key): Promise<Found | NoObject>;
   /** The images that are still to be written to this bucket. */
   readonly pendingWrites: PendingWrites;
-  /** The images that an earlier run left unstored; look-ups wait for them. */
-  readonly recovered: RecoveredWrites;
-  /** Objects that a mirror fetched under the key count as missing until the returned function is called. */
+  /**
+   * Gives up the pending write of the key. Objects that a mirror fetched count as missing until the returned function
+   * is called.
+   */
   hide(key: Key): () => void;
 }
 
@@ -79,7 +79,6 @@ export function createStored(
   hooks: StoredHooks = {},
 ): Stored {
   const pendingWrites = createPendingWrites();
-  const recovered = createRecoveredWrites();
   const hidden = new Map<Key, number>();
 
   async function lookupVisible(key: Key): Promise<Entry> {
@@ -89,7 +88,6 @@ export function createStored(
   }
 
   async function lookup(key: Key): Promise<Entry> {
-    if (recovered.size > 0) await recovered.storeNow(key);
     const generation = memoryCache.generation;
     const entry = await lookupVisible(key);
     if (entry.state === "object" && !entry.isStale && entry.certainty !== "unknown")
@@ -124,7 +122,8 @@ export function createStored(
 
   async function findOnce(key: Key): Promise<Found | NoObject | "retry"> {
     const moment = memoryCache.generation;
-    const entry = await lookup(key);
+    // Not lookup(): variants would push the notes of originals out.
+    const entry = await lookupVisible(key);
     if (entry.state !== "object") return entry;
     try {
       return (await open(entry, moment)) ?? "retry";
@@ -144,7 +143,7 @@ export function createStored(
     moment: () => memoryCache.generation,
     open,
     ...createStoredBytes(bucketId, bucket, memoryCache),
-    ...createStoredChanges({ bucketId, bucket, memoryCache, recovered, hooks }),
+    ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, hooks }),
     async find(key) {
       const object = memoryCache.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
@@ -156,8 +155,8 @@ export function createStored(
       throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
     },
     pendingWrites,
-    recovered,
     hide(key) {
+      pendingWrites.drop(key);
       hidden.set(key, (hidden.get(key) ?? 0) + 1);
       memoryCache.drop(bucketId, key);
       return () => {

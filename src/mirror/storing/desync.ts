@@ -11,9 +11,9 @@ import type { Stored } from "../stored/stored.ts";
 export interface DesyncedImages {
   /**
    * Removes the image once the desync is raised; a version that was stored since is removed too, and fetched again.
-   * Keeps only the names of the task, because a desync lives as long as its connection. `raised` is called first.
+   * Keeps only the names of the task, because a desync lives as long as its connection.
    */
-  watch(desync: Cancellation, task: { readonly stored: Stored; readonly info: ObjectInfo }, raised: () => void): void;
+  watch(desync: Cancellation, task: { readonly stored: Stored; readonly info: ObjectInfo }): void;
   /** The removals that run; they never reject. */
   pending(): Iterable<Promise<void>>;
 }
@@ -60,9 +60,8 @@ export function createDesyncedImages({ log, retryMs, signal }: DesyncedImagesOpt
   }
 
   return {
-    watch(desync, { stored, info: { key } }, raised) {
+    watch(desync, { stored, info: { key } }) {
       const onRaised = () => {
-        raised();
         const removed = remove(stored, key).finally(() => over());
         const over = pending.add(removed);
       };

@@ -1,10 +1,11 @@
 // The note beside a spool file: the description of a whole body that is not stored yet. After a crash adopt.ts stores
 // the body by its note. A body in memory has none, since it dies with the process.
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import type { Stored } from "../stored/stored.ts";
 import type { Fetched } from "./put-fetched.ts";
-import type { WriteBackTask } from "./write-back-task.ts";
 
 export const NOTE_SUFFIX = ".json";
 const MAX_NOTE_BYTES = 65_536;
@@ -13,8 +14,13 @@ export interface Note extends Fetched {
   readonly bucketId: string;
 }
 
+interface Notable extends Fetched {
+  readonly stored: Pick<Stored, "bucketId">;
+  readonly body: WholeBody;
+}
+
 /** Writes the note of a body on disk and returns its path; undefined for a body in memory. */
-export async function leaveNote(task: Omit<WriteBackTask, "spool">, log: Log): Promise<string | undefined> {
+export async function leaveNote(task: Notable, log: Log): Promise<string | undefined> {
   if (task.body.content.kind !== "file") return undefined;
   const path = task.body.content.path + NOTE_SUFFIX;
   const { epoch, replaces, info } = task;

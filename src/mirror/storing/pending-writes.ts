@@ -1,111 +1,117 @@
-// The pending writes of one bucket: whole images from the end of their fill until they are stored. They count as
-// stored: they are served, also stale if the origin fails, and are given up if the origin withdraws them. It writes
-// nothing.
-
+// The pending writes of one bucket: at most one whole image for each key, from the end of its fetch until it is stored.
+// The one requested last wins. Pending images count as stored: they are served, also stale if the origin fails, and
+// are given up if the origin withdraws them. It writes nothing.
 import { LiveMap } from "../../async/live-map.ts";
+import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { createExpiring } from "../expiring.ts";
 import type { Fill } from "../fill/fill.ts";
-import { isDesynced } from "../fill/fill-end.ts";
 import type { Withdrawal } from "../policy.ts";
-import { type FetchedVersion, isEarlier, validatedAt } from "./versions.ts";
 
-/** `wanted`: the image is to be stored. */
-export type Fate = "wanted" | Withdrawal;
+/** One request to the origin, until its image is stored or given up. */
+export interface TrackedFetch {
+  readonly key: Key;
+  /** Higher for a fetch that began later. */
+  readonly order: number;
+  /** Set once the answer to a later request has withdrawn the image. */
+  withdrawn: Withdrawal | undefined;
+}
+
+/** A pending image that can be served. */
+export interface ServableWrite {
+  readonly info: ObjectInfo;
+  readonly fill: Fill;
+}
 
 export interface PendingWrite {
-  readonly fill: Fill;
   readonly info: ObjectInfo;
-  fate: Fate;
-}
-
-/** An answer of the origin after which older pending images of the key must not be stored. */
-export interface Invalidation {
-  readonly key: Key;
+  /** The key's epoch when the fetch began. */
   readonly epoch: number;
-  /** When the answer was requested, Unix milliseconds; images that were requested later are not affected. */
-  readonly requestedAt: number;
-  readonly fate: Withdrawal;
+  readonly fetch: TrackedFetch;
+  /** Undefined: the image is served only once it is stored, because it is damaged, or an earlier run fetched it. */
+  readonly fill: Fill | undefined;
+  /** Writes it now, after the write of the key that runs. Resolves with the reason of a failure; never rejects. */
+  tryNow(): Promise<HuiyuanError | undefined>;
+  /** It has left the table: removes its note and ends its wait for a retry. */
+  giveUp(): void;
 }
 
-/** The pending writes of one bucket, of all its mirrors. */
+/** The table of one bucket, for all its mirrors. */
 export interface PendingWrites {
-  /**
-   * Lists an image as pending until `settled` resolves, when it is stored or given up. `settled` never rejects. If the
-   * key was invalidated during the fetch, that applies to this image too.
-   */
-  add(image: PendingWrite, settled: Promise<unknown>): void;
-  /** Gives up the pending images, which it returns, and those that still arrive. */
-  invalidate(invalidation: Invalidation): readonly PendingWrite[];
-  /** The newest image that is to be stored, unless it is older than the last delete, purge or write of the key. */
-  newest(at: { readonly key: Key; readonly epoch: number }): PendingWrite | undefined;
-  /** The number of keys. */
+  /** Call it before a request to the origin, and end() after its image was stored or given up. */
+  begin(key: Key): TrackedFetch;
+  end(fetch: TrackedFetch): void;
+  /** The answer to `by` withdraws the images of all earlier fetches of the key: pending ones, and those that arrive. */
+  withdraw(by: TrackedFetch, fate: Withdrawal): void;
+  /** False: the image was withdrawn, or one that was requested later is pending. An earlier one is given up. */
+  add(write: PendingWrite): boolean;
+  has(write: PendingWrite): boolean;
+  /** Call it once the image is stored, or is given up. */
+  remove(write: PendingWrite): void;
+  /** Gives up the pending write of the key. */
+  drop(key: Key): void;
+  find(key: Key): PendingWrite | undefined;
+  /** The pending image of a key, unless it was requested before the last delete, purge or upload of the key. */
+  newest(at: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined;
+  /** The number of pending writes. */
   readonly size: number;
 }
 
-const NONE: readonly PendingWrite[] = [];
-/** Each takes about 200 bytes. */
-const MAX_INVALIDATIONS = 4_096;
-/** Longer than any fetch takes. */
-const INVALIDATION_MS = 3_600_000;
+export function createPendingWrites(): PendingWrites {
+  const fetches = new LiveMap<Key, readonly TrackedFetch[]>();
+  const pending = new LiveMap<Key, PendingWrite>();
+  let begun = 0;
 
-/** `ticks`: as performance.now(). */
-export function createPendingWrites(ticks = () => performance.now()): PendingWrites {
-  const invalidated = createExpiring<Invalidation>(MAX_INVALIDATIONS);
-  const images = new LiveMap<Key, readonly PendingWrite[]>();
+  const has = (write: PendingWrite) => pending.get(write.info.key) === write;
 
-  function remove(image: PendingWrite): void {
-    const { key } = image.info;
-    const all = images.get(key) ?? NONE;
-    if (all.length === 1 && all[0] === image) images.delete(key);
-    else
-      images.set(
-        key,
-        all.filter((other) => other !== image),
-      );
+  function drop(key: Key): void {
+    const write = pending.get(key);
+    pending.delete(key);
+    write?.giveUp();
   }
 
-  const isValid = ({ fate, fill }: PendingWrite, epoch: number) =>
-    fate === "wanted" && fill.epoch >= epoch && !isDesynced(fill.end);
-
   return {
-    add(image, settled) {
-      const { key } = image.info;
-      const invalidation = invalidated.get(key, ticks());
-      if (invalidation !== undefined && coversArrival(invalidation, image)) image.fate = invalidation.fate;
-      const others = images.get(key);
-      images.set(key, others === undefined ? [image] : inOrder(others, image));
-      void settled.then(() => remove(image));
+    begin(key) {
+      begun += 1;
+      const fetch = { key, order: begun, withdrawn: undefined };
+      const others = fetches.get(key);
+      fetches.set(key, others === undefined ? [fetch] : [...others, fetch]);
+      return fetch;
     },
-    invalidate(invalidation) {
-      const { key, epoch, requestedAt } = invalidation;
-      invalidated.set(key, invalidation, { now: ticks(), ttlMs: INVALIDATION_MS });
-      const all = images.get(key) ?? NONE;
-      const givenUp = all.filter((image) => isValid(image, epoch) && validatedAt(image.info) <= requestedAt);
-      for (const image of givenUp) image.fate = invalidation.fate;
-      return givenUp;
+    end(fetch) {
+      const others = fetches.get(fetch.key)?.filter((other) => other !== fetch) ?? [];
+      if (others.length === 0) fetches.delete(fetch.key);
+      else fetches.set(fetch.key, others);
     },
-    newest: ({ key, epoch }) => images.get(key)?.findLast((image) => isValid(image, epoch)),
+    withdraw({ key, order }, fate) {
+      for (const fetch of fetches.get(key) ?? []) if (fetch.order < order) fetch.withdrawn = fate;
+      if (pending.get(key)?.fetch.withdrawn !== undefined) drop(key);
+    },
+    add(write) {
+      const { info, fetch } = write;
+      const other = pending.get(info.key);
+      if (fetch.withdrawn !== undefined) return false;
+      if (other !== undefined && (info.isSuspect || isEarlier(write, other))) return false;
+      pending.set(info.key, write);
+      other?.giveUp();
+      return true;
+    },
+    has,
+    remove(write) {
+      if (has(write)) pending.delete(write.info.key);
+    },
+    drop,
+    find: (key) => pending.get(key),
+    newest({ key, epoch }) {
+      const write = pending.get(key);
+      return write?.fill !== undefined && write.epoch >= epoch ? { info: write.info, fill: write.fill } : undefined;
+    },
     get size() {
-      return images.size;
+      return pending.size;
     },
   };
 }
 
-/** A slow fetch may end after one that began later. */
-function inOrder(others: readonly PendingWrite[], image: PendingWrite): readonly PendingWrite[] {
-  const place = others.findLastIndex((other) => !isEarlier(fetchedVersionOf(image), fetchedVersionOf(other))) + 1;
-  return others.toSpliced(place, 0, image);
-}
-
-/**
- * Whether the invalidation was requested while the image arrived. One from the future is ignored: the clock was set
- * back since.
- */
-function coversArrival({ requestedAt, epoch }: Invalidation, { info, fill }: PendingWrite): boolean {
-  return fill.epoch >= epoch && validatedAt(info) <= requestedAt && requestedAt <= info.provenance.fetchedAt;
-}
-
-function fetchedVersionOf({ fill: { epoch }, info }: PendingWrite): FetchedVersion {
-  return { info, epoch };
+/** The epoch counts first: a body of an earlier epoch can no longer be stored. */
+function isEarlier(one: PendingWrite, other: PendingWrite): boolean {
+  return one.epoch === other.epoch ? one.fetch.order < other.fetch.order : one.epoch < other.epoch;
 }

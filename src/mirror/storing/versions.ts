@@ -28,14 +28,3 @@ export function isVersion(info: Described, version: Version): boolean {
 export function isLater(fetched: Described, there: Described): boolean {
   return there.provenance.via === "mirror" && validatedAt(there) < validatedAt(fetched);
 }
-
-/** A fetched version, and the key's epoch when its fetch began. */
-export interface FetchedVersion {
-  readonly info: Described;
-  readonly epoch: number;
-}
-
-/** Whether `one` was requested before `other`, or at an earlier epoch. */
-export function isEarlier(one: FetchedVersion, other: FetchedVersion): boolean {
-  return one.epoch < other.epoch || validatedAt(one.info) < validatedAt(other.info);
-}

@@ -3,22 +3,40 @@
 // nothing.
 
 import { setMaxListeners } from "node:events";
+import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
-import { LiveMap, LiveSet } from "../../async/live-map.ts";
-import type { PutResult } from "../../bucket/contract/driver.ts";
+import { LiveSet } from "../../async/live-map.ts";
+import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { Key } from "../../core/object.ts";
+import type { OriginAnswer } from "../../origin/origin.ts";
 import { createFailureLog } from "../failure-log.ts";
+import type { Fill } from "../fill/fill.ts";
 import type { MirrorMeter } from "../meter.ts";
+import type { Stored } from "../stored/stored.ts";
 import { createBatching } from "./batching.ts";
 import { createDesyncedImages } from "./desync.ts";
 import { leaveNote, removeNote } from "./note.ts";
-import { createPendingRoom, type PendingRoomOptions } from "./pending-room.ts";
-import { putFetched } from "./put-fetched.ts";
-import { type FetchedVersion, isEarlier } from "./versions.ts";
-import { fateOf, idOf, isStillThere, type WriteBackTask } from "./write-back-task.ts";
+import type { PendingWrite, TrackedFetch } from "./pending-writes.ts";
+import { type Fetched, putFetched } from "./put-fetched.ts";
+
+/** One finished body that is to be written to a bucket. */
+export interface WriteBackTask extends Fetched {
+  readonly stored: Stored;
+  readonly body: WholeBody;
+  readonly spool: Pick<Spool, "release">;
+  /** Once raised, the body is not stored any more, and the image stored under the key is removed. */
+  readonly desync?: OriginAnswer["desync"];
+  /** Serves the image while its write is pending. */
+  readonly fill?: Fill | undefined;
+  /** Default: one that begins now. */
+  readonly fetch?: TrackedFetch | undefined;
+  /** The path of a note that exists already. */
+  readonly note?: string | undefined;
+  /** Checks a body of an earlier run, and returns it with its block sums; undefined if it is damaged. */
+  readonly prove?: (() => Promise<WholeBody | undefined>) | undefined;
+}
 
 export interface WriteBack {
   /**
@@ -26,13 +44,6 @@ export interface WriteBack {
    * wanted; with the reason if it was given up.
    */
   store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
-  /**
-   * Resolves once every body of this key was tried at least once; with the one that the store refused and that waits
-   * for a retry.
-   */
-  waitForTries(bucketId: string, key: Key): Promise<FetchedVersion | undefined>;
-  /** Retries the waiting body of this key at once. */
-  retryNow(bucketId: string, key: Key): void;
   /** The bodies that are not stored yet, and the age of the oldest in milliseconds. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
   /**
@@ -42,7 +53,7 @@ export interface WriteBack {
   drain(deadlineMs: number): Promise<void>;
 }
 
-export interface WriteBackOptions extends PendingRoomOptions {
+export interface WriteBackOptions {
   readonly now: () => number;
   readonly log: Log;
   readonly meter: Pick<MirrorMeter, "stored" | "notStored">;
@@ -57,9 +68,17 @@ export interface WriteBackOptions extends PendingRoomOptions {
   readonly quietMs?: number;
   /** Waits between attempts, milliseconds; after the last the body is given up and counted as not stored. */
   readonly retryMs?: readonly number[];
+  /** While more bodies are unstored, none waits for a retry. */
+  readonly maxWaiting?: number;
+  /** Bytes of all that wait for a retry, in memory and in files; once reached, no further body may wait. */
+  readonly maxWaitingBytes?: number;
+  /** As SpoolPool.room, half of which files may take; the rest is for bodies that arrive. Default: no bound. */
+  readonly room?: () => number;
 }
 
 const MAX_QUEUED = 4_096;
+const MAX_WAITING = 1_000;
+const MAX_WAITING_BYTES = 268_435_456;
 /** A larger body is written to a file of its own, so that waiting for others would spare nothing. */
 const MAX_BATCHED_BYTES = 262_144;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
@@ -67,165 +86,171 @@ const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 // Failures of the disk, which may recover within a minute. A retry after any other failure would end the same way.
 const RETRYABLE: readonly ErrorCode[] = ["store_full", "store_failed"];
 
-interface Running {
-  /** Names its bucket and key. */
-  readonly id: string;
+interface Running extends PendingWrite {
+  readonly task: WriteBackTask;
+  readonly since: number;
   /** As store(). */
   done: Promise<HuiyuanError | undefined>;
-  readonly since: number;
-  readonly task: WriteBackTask;
-  wasTried: boolean;
-  /** The store has also refused a later body of its key, which is retried in its place. */
-  isSuperseded: boolean;
-  /** Ends the wait for the next attempt. */
+  /** The path of its note. */
+  note: string | undefined;
+  /** The next wait for a retry ends at once. */
+  isWoken: boolean;
+  /** Ends the wait for a retry that runs. */
   wake: (() => void) | undefined;
-  /** Called after the first attempt; almost always empty. */
-  waiting: (() => void)[] | undefined;
-}
-
-/** Field by field: V8 takes microseconds to add to a spread object. */
-function newItem(id: string, task: WriteBackTask, since: number): Running {
-  const done = Promise.resolve(undefined);
-  return { id, done, since, task, wasTried: false, isSuperseded: false, wake: undefined, waiting: undefined };
 }
 
 export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxQueued = MAX_QUEUED, retryMs = RETRY_MS, batchMs = 0, quietMs = batchMs } = options;
+  const { maxWaiting = MAX_WAITING, maxWaitingBytes = MAX_WAITING_BYTES, room = () => Infinity } = options;
   const failures = createFailureLog(log, {});
   const running = new LiveSet<Running>();
   const locks = createKeyLocks();
-  /** By key: the body that was requested last. */
-  const latest = new LiveMap<string, Running>();
-  /** By key: the one body that the store refused and that is retried. */
-  const refused = new LiveMap<string, Running>();
   const draining = new AbortController();
   const nextBatch = createBatching({ batchMs, quietMs, signal: draining.signal });
   const desynced = createDesyncedImages({ log, retryMs, signal: draining.signal });
-  const pendingRoom = createPendingRoom(options);
+  let waitingBytes = 0;
   // Every waiting body adds a listener; Node 20 warns of a leak above ten.
   setMaxListeners(0, draining.signal);
 
-  /** Undefined: stored, or not needed, since the bucket has a later version or the origin has withdrawn this one. */
-  async function attempt({ id, task }: Running): Promise<HuiyuanError | undefined> {
-    const { stored, info, epoch } = task;
+  /** Field by field: V8 takes microseconds to add to a spread object. */
+  function newItem(task: WriteBackTask): Running {
+    const { stored, info, epoch, fill, fetch = stored.pendingWrites.begin(info.key), note } = task;
+    const id = `${stored.bucketId}\n${info.key}`;
+    const item: Running = {
+      task,
+      since: now(),
+      done: Promise.resolve(undefined),
+      info,
+      epoch,
+      fill,
+      fetch,
+      note,
+      isWoken: false,
+      wake: undefined,
+      // One write of a key at a time, so that a later version replaces the earlier one.
+      tryNow: () => locks.hold([id], () => attempt(item)),
+      giveUp() {
+        void removeNote(item.note);
+        wake(item);
+      },
+    };
+    return item;
+  }
+
+  function wake(item: Running): void {
+    item.isWoken = true;
+    item.wake?.();
+  }
+
+  const isWanted = (item: Running) => item.task.stored.pendingWrites.has(item);
+
+  /** Undefined: stored, or given up because a later version is pending or the origin has withdrawn this one. */
+  async function attempt(item: Running): Promise<HuiyuanError | undefined> {
+    const { info, epoch, fetch } = item;
+    const { stored } = item.task;
     try {
-      const result = fateOf(task) === "wanted" ? await putUnlessOvertaken(id, task) : undefined;
-      if (result !== undefined) report(task, result);
-      const fate = fateOf(task);
-      if (fate !== "wanted") await stored.invalidateVersion(info, epoch, fate);
-      // An earlier version that waits for a retry need not wait any longer.
-      if (result === "stored") refused.get(id)?.wake?.();
+      if (isWanted(item)) await put(item);
+      else await dismiss(item);
+      if (fetch.withdrawn !== undefined) await stored.invalidateVersion(info, epoch, fetch.withdrawn);
       return undefined;
     } catch (error) {
       return asHuiyuanError(error);
     }
   }
 
-  /**
-   * Skips a version that a later one has overtaken: else many versions of a key would wait for the disk one after
-   * another.
-   */
-  function putUnlessOvertaken(id: string, task: WriteBackTask): Promise<PutResult> {
-    const { stored, body, info } = task;
-    const last = latest.get(id)?.task;
-    if (last === undefined || last === task || !isEarlier(task, last)) return putFetched(stored, body, task);
-    return stored.reportRefused(info).then(() => "outdated");
+  async function put(item: Running): Promise<void> {
+    const { task, info } = item;
+    const { stored } = task;
+    const about = { bucket: stored.bucketId, key: info.key };
+    const body = task.prove === undefined ? task.body : await task.prove();
+    const result = body && (await putFetched(stored, body, task));
+    if (result === "stored") meter.stored(info.size);
+    else if (result === undefined) log.warn(about, "the file of an unstored image is damaged: it is fetched again");
+    else log.debug({ ...about, result }, "not stored: the key has changed since");
+    stored.pendingWrites.remove(item);
+    wake(item);
   }
 
-  function report(task: WriteBackTask, result: PutResult): void {
-    if (result === "stored") meter.stored(task.info.size);
-    else
-      log.debug({ bucket: task.stored.bucketId, key: task.info.key, result }, "not stored: the key has changed since");
+  /** The note goes first: the next start would store the body. */
+  async function dismiss({ note, info, fetch, task: { stored } }: Running): Promise<void> {
+    await removeNote(note);
+    if (fetch.withdrawn === undefined) await stored.reportRefused(info);
   }
 
   /** `left`: the body stays on disk with its note. An error: the reason why it was given up. */
-  async function storeWithRetries(item: Running, hasNote: boolean): Promise<"settled" | "left" | HuiyuanError> {
-    const { task } = item;
-    const about = { bucket: task.stored.bucketId, key: task.info.key };
+  async function storeWithRetries(item: Running): Promise<"settled" | "left" | HuiyuanError> {
+    const { task, info } = item;
+    const about = { bucket: task.stored.bucketId, key: info.key };
     for (const waitMs of [...retryMs, undefined]) {
-      // One write of a key at a time, so that a later version replaces the earlier one.
-      const failure = await locks.hold([item.id], () => attempt(item));
+      const failure = await item.tryNow();
       if (failure === undefined) return "settled";
-      const isThere = await isStillThere(task.body);
-      if (draining.signal.aborted && hasNote && isThere) {
+      const isPossible = !isWanted(item) || (await isStillThere(task.body));
+      const { aborted: isDraining } = draining.signal;
+      if (isDraining && item.note !== undefined && isPossible && isWanted(item)) {
         log.warn({ ...about, err: failure }, "left an image for the next start to store");
         return "left";
       }
-      const isRetryable = RETRYABLE.includes(failure.code) && isThere;
-      if (
-        waitMs === undefined ||
-        draining.signal.aborted ||
-        !isRetryable ||
-        !pendingRoom.mayWait(task.body, running.size)
-      ) {
+      const isRetryable = isPossible && RETRYABLE.includes(failure.code) && mayWait(task.body);
+      if (waitMs === undefined || isDraining || !isRetryable) {
         meter.notStored(failure.code);
         failures.error("given_up", { ...about, err: failure }, "gave up storing an image");
         return failure;
       }
       failures.warn("tried_again", { ...about, err: failure, waitMs }, "will retry to store an image");
-      if (!(await untilNextTry(item, waitMs))) return "settled";
+      await untilNextTry(item, waitMs);
     }
     return "settled";
   }
 
-  /**
-   * False: another body is retried in its place. A stale image is fetched again while it waits, so a key may have many
-   * bodies.
-   */
-  async function untilNextTry(item: Running, waitMs: number): Promise<boolean> {
-    if (item.isSuperseded) return false;
-    const { task, id } = item;
-    const other = refused.get(id);
-    if (other !== undefined && other !== item) {
-      if (isEarlier(task, other.task) || task.info.isSuspect) return false;
-      other.isSuperseded = true;
-      other.wake?.();
+  /** Checked before every wait: free disk space may have shrunk. One body may wait if there is any room. */
+  function mayWait({ content }: WholeBody): boolean {
+    const maxBytes = content.kind === "file" ? Math.min(maxWaitingBytes, room() / 2) : maxWaitingBytes;
+    return running.size <= maxWaiting && waitingBytes < maxBytes;
+  }
+
+  async function untilNextTry(item: Running, waitMs: number): Promise<void> {
+    if (!item.isWoken) {
+      const { size } = item.info;
+      waitingBytes += size;
+      const woken = new Promise<void>((resolve) => {
+        item.wake = resolve;
+      });
+      // drain() ends the wait.
+      const waited = delay(waitMs, undefined, {
+        ref: false,
+        signal: draining.signal,
+      }).catch(() => undefined);
+      await Promise.race([waited, woken]);
+      waitingBytes -= size;
     }
-    refused.set(id, item);
-    markTried(item);
-    // The origin has withdrawn it during the attempt: the next one removes it at once.
-    if (fateOf(task) !== "wanted") return true;
-    const woken = new Promise<void>((resolve) => {
-      item.wake = resolve;
-    });
-    const leave = pendingRoom.enter(task.body);
-    // drain() ends the wait.
-    const waited = delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined);
-    await Promise.race([waited, woken]);
-    leave();
-    return !item.isSuperseded;
+    item.isWoken = false;
   }
 
-  function markTried(item: Running): void {
-    item.wasTried = true;
-    for (const resolve of item.waiting ?? []) resolve();
-    item.waiting = undefined;
-  }
-
-  async function run(item: Running): Promise<HuiyuanError | undefined> {
-    const { task, id } = item;
-    // Only bodies in memory wait for a batch: a body in a file needs its note at once. After a crash the others are
-    // fetched again.
-    const { content, size } = task.body;
-    const isBatched = batchMs > 0 && content.kind === "buffer" && size <= MAX_BATCHED_BYTES;
-    if (isBatched && !draining.signal.aborted) await nextBatch();
-    const note = await leaveNote(task, log);
+  async function run(item: Running, isAdded: boolean): Promise<HuiyuanError | undefined> {
+    const { task } = item;
+    const { pendingWrites } = task.stored;
+    if (isAdded) await prepare(item);
+    // Readers of the body have holds of their own by the end of this turn.
+    else await nextTurn();
     // Until the release below the hold keeps the file.
-    const outcome = await storeWithRetries(item, note !== undefined);
-    markTried(item);
-    if (refused.size > 0 && refused.get(id) === item) refused.delete(id);
+    const outcome = await storeWithRetries(item);
+    pendingWrites.remove(item);
+    pendingWrites.end(item.fetch);
     if (outcome === "left") return undefined;
-    await removeNote(note);
+    await removeNote(item.note);
     task.spool.release();
     return outcome === "settled" ? undefined : outcome;
   }
 
   /**
-   * A closure over the id alone: a desync lives as long as its connection, and would else keep the whole task in
-   * memory.
+   * Only bodies in memory wait for a batch: a body in a file needs its note at once. After a crash the others are
+   * fetched again.
    */
-  function waker(id: string): () => void {
-    return () => refused.get(id)?.wake?.();
+  async function prepare(item: Running): Promise<void> {
+    const { content, size } = item.task.body;
+    const isBatched = batchMs > 0 && content.kind === "buffer" && size <= MAX_BATCHED_BYTES;
+    if (isBatched && !draining.signal.aborted) await nextBatch();
+    item.note ??= await leaveNote(item.task, log);
   }
 
   async function whenIdle(): Promise<void> {
@@ -245,35 +270,14 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   return {
     store(task) {
-      const id = idOf(task.stored.bucketId, task.info.key);
-      if (task.desync !== undefined) desynced.watch(task.desync, task, waker(id));
+      const { desync, stored } = task;
+      if (desync !== undefined) desynced.watch(desync, task);
       if (running.size >= maxQueued) return giveUp(task);
-      const item = newItem(id, task, now());
+      const item = newItem(task);
       const leave = running.add(item);
-      const before = latest.get(id);
-      if (!task.info.isSuspect && (before === undefined || !isEarlier(task, before.task))) latest.set(id, item);
-      item.done = run(item).finally(() => {
-        leave();
-        if (latest.get(id) === item) latest.delete(id);
-      });
+      item.done = run(item, desync?.aborted !== true && stored.pendingWrites.add(item)).finally(leave);
       return item.done;
     },
-    async waitForTries(bucketId, key) {
-      const all: Promise<void>[] = [];
-      for (const item of running) {
-        const { stored, info } = item.task;
-        if (item.wasTried || info.key !== key || stored.bucketId !== bucketId) continue;
-        all.push(
-          new Promise((resolve) => {
-            item.waiting = [...(item.waiting ?? []), resolve];
-          }),
-        );
-      }
-      await Promise.all(all);
-      const task = refused.get(idOf(bucketId, key))?.task;
-      return task !== undefined && fateOf(task) === "wanted" ? task : undefined;
-    },
-    retryNow: (bucketId, key) => waker(idOf(bucketId, key))(),
     backlog() {
       const { first, size } = running;
       return { depth: size, oldestMs: first === undefined ? 0 : now() - first.since };
@@ -283,4 +287,13 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       await Promise.race([whenIdle(), delay(deadlineMs, undefined, { ref: false })]);
     },
   };
+}
+
+/** False: the store has removed the file, because the disk had refused its bytes; they must be fetched again. */
+async function isStillThere({ content }: WholeBody): Promise<boolean> {
+  if (content.kind === "buffer") return true;
+  return access(content.path).then(
+    () => true,
+    () => false,
+  );
 }

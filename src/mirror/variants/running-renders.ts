@@ -8,7 +8,6 @@ import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import type { Renderer } from "../../image/renderer.ts";
 import { createExpiring } from "../expiring.ts";
-import type { TransientRoom } from "../fill/transient.ts";
 import type { MirrorMeter } from "../meter.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { WriteBack } from "../storing/write-back.ts";
@@ -28,7 +27,7 @@ export interface VariantParts {
   /** For variants only. */
   readonly writeBack: WriteBack;
   /** The memory for results whose writes are pending. */
-  readonly room: TransientRoom;
+  readonly room: Semaphore;
   /** Counts the renders of the program, also those that wait. */
   readonly renders: Semaphore;
   readonly log: Log;
@@ -109,8 +108,8 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
 
   async function store(result: Result, epoch: number): Promise<void> {
     const { info, body } = result;
-    const release = () => room.release(info.size);
-    if (!room.take(info.size)) meter.notStored("overloaded");
+    const release = room.tryAcquire(info.size);
+    if (release === undefined) meter.notStored("overloaded");
     else if ((await writeBack.store({ stored, info, epoch, body, spool: { release } })) === undefined) return;
     notStored(result, epoch);
   }

@@ -24,7 +24,8 @@ export interface Budget {
    * overloaded and the signal's reason. The caller ends every success with `leave`.
    */
   enter(signal: AbortSignal, waitMs: number): Promise<void> | undefined;
-  leave(): void;
+  /** `isUnused`: no request was sent after all. */
+  leave(isUnused?: boolean): void;
   /** The origin responded 429 or 503 with a Retry-After of this many seconds; at most five minutes are obeyed. */
   pause(status: number, seconds: number): void;
   /** `pausedMs`: the rest of the pause. */
@@ -137,8 +138,9 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
       if (queue.size >= MAX_WAITING) return Promise.reject(overloaded(`${queue.size} requests wait`));
       return wait(signal, waitMs);
     },
-    leave() {
+    leave(isUnused = false) {
       running -= 1;
+      if (isUnused) tokens?.giveBack();
       admitWaiting();
     },
     pause(status, seconds) {
@@ -183,6 +185,10 @@ export function createTokenBucket(perSecond: number, startedAt: number) {
     take(now: number): void {
       refill(now);
       tokens -= 1;
+    },
+    /** A token that was taken for nothing. */
+    giveBack() {
+      tokens = Math.min(size, tokens + 1);
     },
   };
 }

@@ -33,7 +33,7 @@ export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }
     if (waiting !== undefined) await waiting;
     const release = fetches.tryAcquire();
     if (release === undefined) {
-      budget.leave();
+      budget.leave(true);
       const message = `Cannot fetch: ${fetches.running} fetches run, none is free`;
       throw new HuiyuanError("overloaded", message, { retryAfterSeconds: 1 });
     }
@@ -81,6 +81,7 @@ export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }
         breaker.left(pass);
         throw error;
       });
+      request.onSend?.();
       const answer = await fetchOnce(request, pass, leave);
       breaker.answered(pass);
       if (answer === undefined || answer.isNotModified) {

@@ -14,6 +14,7 @@ import {
   startScriptedOrigin,
 } from "../../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../../helpers/settings.ts";
+import { createLatch } from "../../helpers/spools.ts";
 
 /** Large pictures have blobs of ten blocks, the last of them short. */
 const LARGE_WIDTH = 400;
@@ -22,18 +23,23 @@ const LARGE_HEIGHT = 500;
 export interface Mirrored {
   readonly installation: Installation;
   readonly origin: ScriptedOrigin;
+  /** Lets the origin send the last bytes of the `/wide-held…` pictures. */
+  sendHeld(): void;
   close(): Promise<void>;
 }
 
 /** Prepares the installation and starts nothing. The memory tier is empty, so that every hit reads the disk. */
 export async function prepareMirrored(limits: object = {}): Promise<Mirrored> {
-  const origin = await startScriptedOrigin((request, connection) => sendBody(request.target, connection));
+  const held = createLatch();
+  const origin = await startScriptedOrigin((request, connection) => sendBody(request.target, connection, held.opened));
   const more = { limits: { hotObjectSize: "1KB", ...limits } };
   const installation = await install(oneBucket(mirrorOf(origin.url), {}, more));
   return {
     installation,
     origin,
+    sendHeld: held.open,
     async close() {
+      held.open();
       await origin.close();
       await installation.remove();
     },
@@ -48,7 +54,7 @@ const WRONG_DIGESTS = {
   "wrong-sha256": ["Repr-Digest", `sha-256=:${createHash("sha256").digest("base64")}:`],
 } as const;
 
-async function sendBody(target: string, connection: ScriptedConnection): Promise<void> {
+async function sendBody(target: string, connection: ScriptedConnection, held: Promise<void>): Promise<void> {
   const body = bodyOf(target);
   const digests = Object.entries(WRONG_DIGESTS).flatMap(([name, header]) => (target.includes(name) ? [header] : []));
   if (target.includes("chunked")) {
@@ -64,15 +70,15 @@ async function sendBody(target: string, connection: ScriptedConnection): Promise
   }
   if (!target.startsWith("/wide")) return connection.send(all);
   await connection.send(all.subarray(0, -1));
-  await connection.pause(3_000);
+  await (target.startsWith("/wide-held") ? held : connection.pause(3_000));
   await connection.send(all.subarray(-1));
 }
 
 /**
  * Returns the picture of a path. `/small…` stays in memory while it arrives; `/large…` uses a spool file. A number at
- * the end makes the picture unique. `/wide…` has 8 MB, whose last byte arrives 3 s late. A name with `chunked` has no
- * length; with `late` the last part follows after 0.3 s. With `wrong-md5` or `wrong-sha256` the response declares
- * another picture's digest.
+ * the end makes the picture unique. `/wide…` has 8 MB, whose last byte arrives 3 s late; that of `/wide-held…` waits
+ * for `sendHeld()`. A name with `chunked` has no length; with `late` the last part follows after 0.3 s. With
+ * `wrong-md5` or `wrong-sha256` the response declares another picture's digest.
  */
 export function bodyOf(path: string): Buffer {
   const number = Number(/\d*$/.exec(path)?.[0] ?? 0);

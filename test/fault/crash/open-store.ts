@@ -48,8 +48,9 @@ export async function openStore(dir: string): Promise<OpenStore> {
     const bucket = createBucket({ driver: store.bucket(BUCKET_ID), now, maxObjectBytes: 1_000_000 });
     const stored = createStored(BUCKET_ID, bucket, createMemoryCache({ maxBytes: 0, maxObjectBytes: 0 }));
     const storedOf = (id: string) => (id === BUCKET_ID ? stored : undefined);
-    const { adopting } = await adoptSpoolFiles({ dir: store.spoolDir, storedOf, log: SILENT_LOG });
-    await adopting;
+    const writeBack = createWriteBack({ now, log: SILENT_LOG, meter: SILENT_METER });
+    await adoptSpoolFiles({ dir: store.spoolDir, storedOf, writeBack });
+    await writeBack.drain(60_000);
     return { store, stored };
   } catch (error) {
     await store.close();

@@ -5,10 +5,10 @@ import { type ErrorCode, HuiyuanError } from "../../../src/core/errors.ts";
 import { etagOf, toKey } from "../../../src/core/object.ts";
 import { type Arriving, absent, arriving, failing, fakeOrigin, image, type Reply } from "../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../helpers/images.ts";
-import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab, PLAIN } from "../../helpers/mirror-lab.ts";
+import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab } from "../../helpers/mirror-lab.ts";
 import { eventually } from "../../helpers/program.ts";
 import { codeOf } from "../../helpers/site-under-test.ts";
-import { createLatch, diskError, NEVER } from "../../helpers/spools.ts";
+import { createLatch, diskError } from "../../helpers/spools.ts";
 
 let jpeg: Buffer;
 let other: Buffer;
@@ -557,99 +557,93 @@ describe("HEAD of a key that the bucket lacks", () => {
   });
 });
 
-test("a large image that arrives at once and that no disk keeps reaches the requests that wait for it", async () => {
+describe("a large image that the disk refuses", () => {
   const bytes = noisyBmp(800, 600);
   const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
-  const lab = mirrorLab({ origins: [fakeOrigin(image(bytes))], pool: { perSpoolBytes: 500, disk } });
-  const all = await Promise.all([lab.fetch("a.bmp"), lab.fetch("a.bmp"), lab.fetch("a.bmp")]);
-  expect(all.map((body) => body.equals(bytes))).toEqual([true, true, true]);
-  expect(lab.meter.events.filter((told) => told === "fill")).toHaveLength(1);
-  await lab.settled();
-});
+  const labOf = (replies: Reply[], maxTransientBytes = 67_108_864) =>
+    mirrorLab({ origins: [fakeOrigin(...replies)], pool: { perSpoolBytes: 65_536, disk, maxTransientBytes } });
+  const fetches = ({ meter }: MirrorLab) => meter.events.filter((event) => event === "fill").length;
 
-test("a request that comes after the first bytes are gone starts its own fetch", async () => {
-  const bytes = noisyBmp(800, 600);
-  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
-  const first = arriving({ size: bytes.byteLength });
-  const origin = fakeOrigin(first.reply, image(bytes));
-  const lab = mirrorLab({ origins: [origin], pool: { perSpoolBytes: 500, disk } });
-  const asked = lab.fetch("a.bmp");
-  for (let at = 0; at < 1_200_000; at += 100_000) {
-    first.send(bytes.subarray(at, at + 100_000));
-    await new Promise(setImmediate);
-  }
-  await eventually(() => lab.pool.usage.bytes < 600_000, "its first bytes are gone");
-  expect((await lab.fetch("a.bmp")).equals(bytes)).toBe(true);
-  expect(origin.requests.length).toBe(2);
-  first.send(bytes.subarray(1_200_000));
-  first.end();
-  expect((await asked).equals(bytes)).toBe(true);
-  await lab.settled();
-});
+  test("that arrives at once reaches the requests that wait for it", async () => {
+    const lab = labOf([image(bytes)]);
+    const all = await Promise.all([lab.fetch("a.bmp"), lab.fetch("a.bmp"), lab.fetch("a.bmp")]);
+    expect(all.map((body) => body.equals(bytes))).toEqual([true, true, true]);
+    expect(fetches(lab)).toBe(1);
+    await lab.settled();
+    expect(lab.pool.usage.bytes).toBe(0);
+  });
 
-describe("a large image that no disk keeps and that is needed whole", () => {
-  const bytes = noisyBmp(800, 600);
-  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
-  const labOf = (reply: Reply, more: Partial<MirrorLabOptions> = {}) =>
-    mirrorLab({ origins: [fakeOrigin(reply)], pool: { perSpoolBytes: 500, disk }, ...more });
-
-  async function whole(lab: MirrorLab) {
-    const asked = { ...PLAIN, key: toKey("a.bmp"), path: toKey("a.bmp"), epoch: 0, signal: NEVER };
-    const answer = await lab.mirror.fetch({ ...asked, method: "GET", needsWholeBody: true });
-    if (answer.kind !== "filling") throw new Error(answer.kind);
-    return { answer, end: answer.reader.whole().finally(() => setImmediate(answer.release)) };
-  }
-
-  test("is collected once for all requests, also for one that comes after its first bytes are gone", async () => {
+  test("reaches a request that comes while its last bytes arrive, from the same fetch", async () => {
     const first = arriving({ size: bytes.byteLength });
-    const lab = labOf(first.reply);
-    const begun = whole(lab);
-    first.send(bytes.subarray(0, 1_000));
-    const early = await begun;
-    for (let at = 1_000; at < 1_200_000; at += 100_000) {
-      first.send(bytes.subarray(at, Math.min(at + 100_000, 1_200_000)));
+    const lab = labOf([first.reply]);
+    const early = lab.fetch("a.bmp");
+    for (let at = 0; at < 1_200_000; at += 100_000) {
+      first.send(bytes.subarray(at, at + 100_000));
       await turn();
     }
-    const late = await whole(lab);
+    const late = lab.fetch("a.bmp");
     first.send(bytes.subarray(1_200_000));
     first.end();
-    const [one, other] = await Promise.all([early.end, late.end]);
-    if (one.kind !== "transient" || other.kind !== "transient") throw new Error(`${one.kind}, ${other.kind}`);
-    expect([one.bytes.equals(bytes), one.info.size, other.bytes === one.bytes]).toEqual([true, bytes.byteLength, true]);
-    expect(lab.meter.events.filter((told) => told === "fill")).toHaveLength(1);
+    for (const body of await Promise.all([early, late])) expect(body.equals(bytes)).toBe(true);
+    expect(fetches(lab)).toBe(1);
+    await lab.settled();
+    expect([lab.pool.usage.bytes, await lab.object("a.bmp")]).toEqual([0, undefined]);
+  });
+
+  test("is not_kept without room in memory, before a client has its head, until the others have left", async () => {
+    const held = arriving({ size: bytes.byteLength });
+    const lab = labOf([held.reply, image(bytes), image(bytes)], bytes.byteLength + 1_000);
+    const reading = lab.fetch("a.bmp");
+    for (let at = 0; at < 1_200_000; at += 100_000) {
+      held.send(bytes.subarray(at, at + 100_000));
+      await turn();
+    }
+    await expect(lab.miss("b.bmp")).rejects.toMatchObject({ code: "not_kept", retryAfterSeconds: 1 });
+    held.send(bytes.subarray(1_200_000));
+    held.end();
+    expect((await reading).equals(bytes)).toBe(true);
+    await eventually(() => lab.pool.usage.spools === 0, "its memory is free again");
+    // The failure is not remembered.
+    expect((await lab.fetch("b.bmp")).equals(bytes)).toBe(true);
     await lab.settled();
   });
 
-  test("is not_kept if there is no room to collect it, and the room is free again", async () => {
-    const lab = labOf(image(bytes), { transientBytes: bytes.byteLength + 1 });
-    const asked = { ...PLAIN, epoch: 0, signal: NEVER, method: "GET", wantsWhole: true } as const;
-    const answers = await Promise.all(
-      ["b.bmp", "c.bmp"].map((name) => lab.mirror.fetch({ ...asked, key: toKey(name), path: toKey(name) })),
-    );
-    const ends = await Promise.allSettled(
-      answers.map((answer) => (answer.kind === "filling" ? answer.reader.whole() : Promise.resolve(undefined))),
-    );
-    const [failed, ...others] = ends.filter((end) => end.status === "rejected").map(({ reason }) => reason);
-    expect(failed).toMatchObject({ code: "not_kept", retryAfterSeconds: 1 });
-    expect([failed.cause, others]).toEqual([undefined, []]);
-    for (const answer of answers) if (answer.kind === "filling") answer.release();
-    const { end } = await whole(lab);
-    expect((await end).kind).toBe("transient");
+  test("fails with not_kept once its bytes do not fit into memory, and the origin sends no more", async () => {
+    const body = arriving({ size: bytes.byteLength });
+    const lab = labOf([body.reply], 600_000);
+    body.send(bytes.subarray(0, 100_000));
+    const answer = await lab.miss("a.bmp");
+    if (answer.kind !== "filling") throw new Error(answer.kind);
+    for (let at = 100_000; at < 1_000_000; at += 100_000) {
+      body.send(bytes.subarray(at, at + 100_000));
+      await turn();
+    }
+    expect(await answer.reader.end()).toMatchObject({ kind: "failed", error: { code: "not_kept" } });
+    await expect(bodyOf(answer)).rejects.toMatchObject({ code: "not_kept", retryAfterSeconds: 1 });
+    expect(body.isDestroyed).toBe(true);
     await lab.settled();
+    expect(lab.pool.usage.bytes).toBe(0);
   });
 
-  test("is refused if it arrives damaged", async () => {
-    const lab = labOf(image(bytes.subarray(0, bytes.byteLength - 1_000)));
-    const { end } = await whole(lab);
-    await expect(end).rejects.toMatchObject({ code: "origin_truncated" });
+  test("and has no declared length is refused at its bound as well", async () => {
+    const lab = labOf([image(bytes, { size: undefined })], bytes.byteLength - 1);
+    await expect(lab.fetch("a.bmp")).rejects.toMatchObject({ code: "not_kept" });
     await lab.settled();
+    expect(lab.pool.usage.bytes).toBe(0);
   });
 
-  test("is refused if its origin declared another digest", async () => {
-    const lab = labOf(image(bytes, MD5_OF_ANOTHER));
-    const { end } = await whole(lab);
-    await expect(end).rejects.toMatchObject({ code: "origin_hash_wrong" });
+  test("leaves room for small ones", async () => {
+    const held = arriving({ size: bytes.byteLength });
+    const lab = labOf([held.reply, image(jpeg)], bytes.byteLength);
+    const reading = lab.fetch("a.bmp");
+    held.send(bytes.subarray(0, 1_400_000));
+    await turn();
+    expect((await lab.fetch("b.jpg")).equals(jpeg)).toBe(true);
+    held.send(bytes.subarray(1_400_000));
+    held.end();
+    expect((await reading).equals(bytes)).toBe(true);
     await lab.settled();
+    expect(await lab.object("b.jpg")).toMatchObject({ size: jpeg.byteLength });
   });
 });
 

@@ -4,34 +4,7 @@
 import type Database from "better-sqlite3";
 import type { PackPlace, PutRequest, RequestOf, SweptBlob } from "../writer/write-operations.ts";
 
-/** `now` is in Unix milliseconds everywhere. */
-export interface BlobRows {
-  /** The blob's row. Only the folders know whether the bytes really are at that place. */
-  find(sha256: string): BlobRow | undefined;
-  /** True if the blob has a row that names a file of its own. */
-  hasFile(sha256: string): boolean;
-  /** Id of the blob's row. A new row has no entry yet, so its unused time begins at `now`. */
-  ensure(put: BlobFacts, place: NewPlace, now: number): number;
-  /** As `ensure` and `use` together, in fewer statements. */
-  take(put: BlobFacts, place: NewPlace): number;
-  /** Counts one more entry that uses the blob. Returns the id. */
-  use(id: number): number;
-  /** Counts one entry less. At zero, the blob's unused time begins. */
-  unuse(id: number, now: number): void;
-  /** Records that the blob's bytes are damaged and that it has no place. `refs` entries still use it. */
-  markDamaged(id: number, refs: number, now: number): void;
-  remove(id: number): void;
-  /** Removes rows of blobs that are unused since before `unusedBefore`, oldest first. */
-  forgetUnused(request: RequestOf<"sweep">): SweptBlob[];
-  /** The live blobs of a pack, oldest first. */
-  inPack(pack: number, limit: number): PackedBlob[];
-  move(id: number, to: PackPlace): void;
-  /** Removes rows of packs that are older than `newest` and have no live blob. Returns the packs. */
-  forgetEmptyPacks(newest: number): number[];
-  hasPack(pack: number): boolean;
-  /** The highest pack number; 0 if there is no pack. */
-  newestPack(): number;
-}
+export type BlobRows = ReturnType<typeof prepareBlobRows>;
 
 /** `place`: undefined if the blob has a file of its own, or if it `isDamaged` and has no bytes. */
 export interface BlobRow {
@@ -61,7 +34,8 @@ interface PackedBlob extends SweptBlob {
   readonly at: number;
 }
 
-export function prepareBlobRows(database: Database.Database): BlobRows {
+/** `now` is in Unix milliseconds everywhere. */
+export function prepareBlobRows(database: Database.Database) {
   const statements = {
     find: database.prepare<
       [string],
@@ -116,47 +90,50 @@ export function prepareBlobRows(database: Database.Database): BlobRows {
   }
 
   return {
-    find(sha256) {
+    /** The blob's row. Only the folders know whether the bytes really are at that place. */
+    find(sha256: string): BlobRow | undefined {
       const row = statements.find.get(sha256);
       if (row === undefined) return undefined;
       const { id, size, pack, at } = row;
       return { id, size, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
     },
-    hasFile: (sha256) => statements.find.get(sha256)?.pack === null,
-    ensure: (put, place, now) => writeRow(put, place, { refs: 0, unusedSince: now }),
-    take(put, place) {
+    /** True if the blob has a row that names a file of its own. */
+    hasFile: (sha256: string) => statements.find.get(sha256)?.pack === null,
+    /** Id of the blob's row. A new row has no entry yet, so its unused time begins at `now`. */
+    ensure: (put: BlobFacts, place: NewPlace, now: number) => writeRow(put, place, { refs: 0, unusedSince: now }),
+    /** As `ensure` and `use` together, in fewer statements. */
+    take(put: BlobFacts, place: NewPlace): number {
       const id = writeRow(put, place, { refs: 1, unusedSince: null });
       if (place.id !== undefined) statements.use.run(id);
       return id;
     },
-    use(id) {
+    /** Counts one more entry that uses the blob. Returns the id. */
+    use(id: number): number {
       statements.use.run(id);
       return id;
     },
-    unuse(id, now) {
-      statements.unuse.run(now, id);
-    },
-    markDamaged(id, refs, now) {
-      statements.markDamaged.run(now, refs, id);
-    },
-    remove(id) {
-      statements.remove.run(id);
-    },
-    forgetUnused({ unusedBefore, limit }) {
+    /** Counts one entry less. At zero, the blob's unused time begins. */
+    unuse: (id: number, now: number) => void statements.unuse.run(now, id),
+    /** Records that the blob's bytes are damaged and that it has no place. `refs` entries still use it. */
+    markDamaged: (id: number, refs: number, now: number) => void statements.markDamaged.run(now, refs, id),
+    remove: (id: number) => void statements.remove.run(id),
+    /** Removes rows of blobs that are unused since before `unusedBefore`, oldest first. */
+    forgetUnused({ unusedBefore, limit }: RequestOf<"sweep">): SweptBlob[] {
       const blobs = statements.unused.all(unusedBefore, limit);
       for (const { id } of blobs) statements.remove.run(id);
       return blobs.map(({ sha256, size }) => ({ sha256, size }));
     },
-    inPack: (pack, limit) => statements.inPack.all(pack, limit),
-    move(id, { pack, at }) {
-      statements.move.run(pack, at, id);
-    },
-    forgetEmptyPacks(newest) {
+    /** The live blobs of a pack, oldest first. */
+    inPack: (pack: number, limit: number) => statements.inPack.all(pack, limit),
+    move: (id: number, { pack, at }: PackPlace) => void statements.move.run(pack, at, id),
+    /** Removes rows of packs that are older than `newest` and have no live blob. Returns the packs. */
+    forgetEmptyPacks(newest: number): number[] {
       const packs = statements.emptyPacks.all(newest).map(({ id }) => id);
       for (const pack of packs) statements.removePack.run(pack);
       return packs;
     },
-    hasPack: (pack) => statements.pack.get(pack) !== undefined,
+    hasPack: (pack: number) => statements.pack.get(pack) !== undefined,
+    /** The highest pack number; 0 if there is no pack. */
     newestPack: () => statements.newestPack.get()?.id ?? 0,
   };
 }

@@ -25,42 +25,14 @@ export function createEntryCache(): EntryCache {
   const drop = (bucket: string, key: Key) => void entries.delete(nameOf(bucket, key));
 
   function invalidate({ name, request }: Operation): void {
-    switch (name) {
-      // A put may also add digests to equal bytes under other keys. Their cached descriptions stay true without them.
-      case "put":
-        drop(request.bucket, request.info.key);
-        break;
-      case "copy":
-        drop(request.bucket, request.to.key);
-        break;
-      case "delete":
-      case "undelete":
-      case "renew":
-      case "purge":
-      case "forget":
-        drop(request.bucket, request.key);
-        break;
-      case "move":
-        drop(request.from, request.key);
-        drop(request.to, request.key);
-        break;
-      // It names a blob, and any entry may use that.
-      case "quarantine":
-        entries.clear();
-        break;
-      // These change no entry that holds an object.
-      case "spend":
-      case "pruneSpent":
-      case "probe":
-      case "sweep":
-      case "forgetTombstones":
-      case "removeOrphans":
-      case "compactPack":
-      case "removeEmptyPacks":
-        break;
-      default:
-        name satisfies never;
-    }
+    // A put may also add digests to equal bytes under other keys. Their cached descriptions stay true without them.
+    if (name === "put") drop(request.bucket, request.info.key);
+    else if (name === "copy") drop(request.bucket, request.to.key);
+    else if (name === "move") for (const bucket of [request.from, request.to]) drop(bucket, request.key);
+    // It names a blob, and any entry may use that.
+    else if (name === "quarantine") entries.clear();
+    // Operations without a key change no entry that holds an object.
+    else if ("key" in request) drop(request.bucket, request.key);
   }
 
   return {

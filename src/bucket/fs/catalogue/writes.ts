@@ -4,29 +4,23 @@ import type Database from "better-sqlite3";
 import type { DeclaredLife, Key, ObjectInfo } from "../../../core/object.ts";
 import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
 import type { PutCondition, PutResult } from "../../contract/driver.ts";
-import type { PutRequest, QuarantinedEntry, RequestOf } from "../writer/write-operations.ts";
+import type { Handlers, PutRequest, QuarantinedEntry, RequestOf } from "../writer/write-operations.ts";
 import type { BlobRows, NewPlace } from "./blob-rows.ts";
 import { entrySum } from "./schema.ts";
 
-/** `now` is in Unix milliseconds everywhere. */
-export interface CatalogueWrites {
+/** The operations of the writer that change nothing but rows of entries, and two that the others need. */
+export interface CatalogueWrites
+  extends Pick<
+    Handlers,
+    "copy" | "delete" | "undelete" | "renew" | "purge" | "forget" | "move" | "forgetTombstones" | "probe"
+  > {
   /** If a put is refused after its blob was placed, the blob stays for the sweep. */
   put(request: Omit<PutRequest, "source">, place: NewPlace, now: number): PutResult;
-  copy(request: RequestOf<"copy">, now: number): PutResult | undefined;
-  delete(request: RequestOf<"delete">, now: number): boolean;
-  undelete(request: RequestOf<"undelete">, now: number): boolean;
-  renew(request: RequestOf<"renew">, now: number): boolean;
-  purge(request: RequestOf<"purge">, now: number): boolean;
-  forget(request: RequestOf<"forget">, now: number): boolean;
-  move(request: RequestOf<"move">, now: number): boolean;
   /**
    * Makes entries of the blob absent if they can be fetched again: mirrored objects, and all of cache buckets. The
    * other entries keep the blob, which is marked as damaged. If none is left, the blob is removed.
    */
   quarantine(request: Pick<RequestOf<"quarantine">, "sha256" | "cacheBucketPrefixes">, now: number): QuarantinedEntry[];
-  /** Removes the rows of tombstones that expired before `expiredBefore`. Returns their number. */
-  forgetTombstones(request: RequestOf<"forgetTombstones">): number;
-  probe(at: number): void;
 }
 
 interface EntryRow extends Occupant {
@@ -222,8 +216,9 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
       return entries.map(({ bucket, key, via, isOnlyCopy }) => ({ bucket, key, via, isOnlyCopy }));
     },
     forgetTombstones: ({ expiredBefore, limit }) => statements.forgetTombstones.run(expiredBefore, limit).changes,
-    probe(at) {
+    probe({ at }) {
       statements.probe.run(at);
+      return true;
     },
   };
 

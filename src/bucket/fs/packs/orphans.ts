@@ -3,13 +3,12 @@
 import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorCodeOf } from "../../../core/disk-failure.ts";
+import type { CatalogueReads } from "../catalogue/reads.ts";
 import { packNumbers } from "./pack-folder.ts";
 
 export interface OrphanScan {
   readonly dataDir: string;
-  /** True if the blob's row names a file of its own. */
-  readonly hasFile: (sha256: string) => boolean;
-  readonly hasPack: (pack: number) => boolean;
+  readonly reads: Pick<CatalogueReads, "blob" | "hasPack">;
   /** Removes the files that are old enough and still have no row. Returns their number. */
   readonly remove: (found: {
     readonly sha256s: readonly string[];
@@ -17,7 +16,6 @@ export interface OrphanScan {
   }) => Promise<number>;
   /** Ends the scan early. */
   readonly signal: AbortSignal;
-  readonly pauseMs?: number;
 }
 
 const PAUSE_MS = 2;
@@ -26,15 +24,13 @@ const PACK_NAME = /^\d+$/;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 
 /** Returns the number of removed orphans. Resolves early if aborted. */
-export async function removeOrphans({
-  dataDir,
-  hasFile,
-  hasPack,
-  remove,
-  signal,
-  pauseMs = PAUSE_MS,
-}: OrphanScan): Promise<number> {
-  const packs = packNumbers(await namesIn(`${dataDir}/packs`, PACK_NAME)).filter((pack) => !hasPack(pack));
+export async function removeOrphans({ dataDir, reads, remove, signal }: OrphanScan): Promise<number> {
+  function hasFile(sha256: string): boolean {
+    const blob = reads.blob(sha256);
+    return blob !== undefined && blob.place === undefined;
+  }
+
+  const packs = packNumbers(await namesIn(`${dataDir}/packs`, PACK_NAME)).filter((pack) => !reads.hasPack(pack));
   let removed = packs.length === 0 ? 0 : await remove({ sha256s: [], packs });
   const root = `${dataDir}/blobs`;
   for (const outer of await namesIn(root, SHARD_NAME)) {
@@ -43,7 +39,7 @@ export async function removeOrphans({
       const names = await namesIn(`${root}/${outer}/${inner}`, BLOB_NAME);
       const withoutRow = names.filter((sha256) => !hasFile(sha256));
       if (withoutRow.length > 0) removed += await remove({ sha256s: withoutRow, packs: [] });
-      await pause(pauseMs);
+      await pause(PAUSE_MS);
     }
   }
   return removed;

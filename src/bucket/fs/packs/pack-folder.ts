@@ -1,4 +1,4 @@
-// The folder of packs, `packs/<number>`: files of many small blobs, which so share one write and one fsync. Packs are
+// The folder of packs, `packs/<number>`: files of many small blobs, which so share one fsync. Packs are
 // only appended to. Dead bytes are reclaimed by moving the live blobs out and removing the pack. Synchronous, for the
 // writer thread. It does not read the catalogue, whose rows say where each blob is.
 import {
@@ -29,13 +29,13 @@ export function packNumbers(names: readonly string[]): number[] {
 export interface PackFolder {
   /** The pack with the highest number, the only one that may grow. 0 if there is none. */
   readonly newest: number;
-  /** Returns the place that the bytes have after `flush`. They are not copied, so they must not change before. */
+  /** Writes the bytes and returns their place. They are durable after `flush`. */
   append(bytes: Uint8Array): PackPlace;
-  /** Writes and syncs the bytes that were appended since the last flush. If it throws, none of them is stored. */
+  /** Syncs the bytes that were appended since the last flush. If it throws, none of them is stored. */
   flush(): void;
-  /** Drops the bytes that were appended since the last flush. */
+  /** Frees the places of the bytes that were appended since the last flush. */
   dropAppended(): void;
-  /** True if the pack exists and is long enough, appended bytes included. */
+  /** True if the pack exists and is long enough. */
   has(place: PackPlace, size: number): boolean;
   /** Throws if the pack is missing or ends too early. */
   read(place: PackPlace, size: number): Buffer;
@@ -63,8 +63,8 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
   const folder = `${dataDir}/packs`;
   let newest = Math.max(newestKnown, ...packNumbers(readdirSync(folder)));
   let growing: GrowingPack | undefined;
-  let appended: Uint8Array[] = [];
-  let appendedBytes = 0;
+  /** Bytes written behind the growing pack's `end`. */
+  let appended = 0;
 
   function stat(pack: number): Stats | undefined {
     return statSync(packPath(dataDir, pack), { throwIfNoEntry: false });
@@ -84,23 +84,6 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
     return { pack, descriptor, end: 0, isNameSynced: false };
   }
 
-  function dropAppended(): void {
-    appended = [];
-    appendedBytes = 0;
-  }
-
-  function write(pack: GrowingPack): void {
-    let at = pack.end;
-    for (const bytes of joinAdjacent(appended)) {
-      writeAll(pack.descriptor, bytes, at);
-      at += bytes.byteLength;
-    }
-    fdatasyncSync(pack.descriptor);
-    if (!pack.isNameSynced) syncDirectory(folder);
-    pack.isNameSynced = true;
-    pack.end = pageAfter(at);
-  }
-
   /** The descriptor must not be used after close, even if close reports an error: another file may have its number. */
   function closeGrowing({ descriptor }: GrowingPack): void {
     growing = undefined;
@@ -113,28 +96,24 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
     },
     append(bytes) {
       growing ??= openGrowing();
-      const place = { pack: growing.pack, at: growing.end + appendedBytes };
-      appended.push(bytes);
-      appendedBytes += bytes.byteLength;
-      return place;
+      const at = growing.end + appended;
+      writeAll(growing.descriptor, bytes, at);
+      appended += bytes.byteLength;
+      return { pack: growing.pack, at };
     },
     flush() {
-      if (growing === undefined || appended.length === 0) return;
-      try {
-        write(growing);
-      } catch (error) {
-        truncate(growing);
-        throw error;
-      } finally {
-        dropAppended();
-      }
+      if (growing === undefined || appended === 0) return;
+      fdatasyncSync(growing.descriptor);
+      if (!growing.isNameSynced) syncDirectory(folder);
+      growing.isNameSynced = true;
+      growing.end = pageAfter(growing.end + appended);
+      appended = 0;
       if (growing.end >= packBytes) closeGrowing(growing);
     },
-    dropAppended,
-    has({ pack, at }, size) {
-      if (pack === growing?.pack && at + size <= growing.end + appendedBytes) return true;
-      return (stat(pack)?.size ?? 0) >= at + size;
+    dropAppended() {
+      appended = 0;
     },
+    has: ({ pack, at }, size) => (stat(pack)?.size ?? 0) >= at + size,
     read({ pack, at }, size) {
       const descriptor = openSync(packPath(dataDir, pack), "r");
       try {
@@ -164,30 +143,21 @@ function pageAfter(offset: number): number {
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array, at: number): void {
-  for (let written = 0; written < bytes.byteLength; ) {
-    written += writeSync(descriptor, bytes, written, bytes.byteLength - written, at + written);
+  try {
+    for (let written = 0; written < bytes.byteLength; ) {
+      written += writeSync(descriptor, bytes, written, bytes.byteLength - written, at + written);
+    }
+  } catch (error) {
+    truncate(descriptor, at);
+    throw error;
   }
 }
 
 /** After a failed write: frees the space on a full disk. The next write begins at the same offset. */
-function truncate({ descriptor, end }: GrowingPack): void {
+function truncate(descriptor: number, end: number): void {
   try {
     ftruncateSync(descriptor, end);
   } catch {
     // The disk is failing. The bytes have no row and will be overwritten.
   }
-}
-
-/** Bodies that are adjacent in memory are joined, so that one call writes them. */
-function joinAdjacent(chunks: readonly Uint8Array[]): Uint8Array[] {
-  const joined: Uint8Array[] = [];
-  for (const chunk of chunks) {
-    const last = joined.at(-1);
-    if (last?.buffer === chunk.buffer && last.byteOffset + last.byteLength === chunk.byteOffset) {
-      joined[joined.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.byteLength + chunk.byteLength);
-    } else {
-      joined.push(chunk);
-    }
-  }
-  return joined;
 }

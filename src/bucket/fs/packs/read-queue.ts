@@ -17,33 +17,35 @@ export interface ReadQueue {
 
 /** Reads at the same time. The thread pool has one thread more. */
 const MAX_READS = 3;
-/** Queue 0 is for small blobs, queue 1 for readers without bytes so far. Each further queue covers twice the bytes. */
-const QUEUES = 8;
-const CLASS_BYTES = 262_144;
+/** Blobs of up to this size go before all others. Bytes. */
 const SHORT_BYTES = 1_048_576;
 /** Every fourth turn is for the readers with the most bytes, so that long downloads continue under constant load. */
 const LONGEST_EVERY = 4;
 
 export function createReadQueue(maxReads = MAX_READS): ReadQueue {
-  const queues: (() => void)[][] = Array.from({ length: QUEUES }, () => []);
+  const waiting: { readonly rank: number; readonly wake: () => void }[] = [];
   let free = maxReads;
   let turns = 0;
 
-  const next = () => {
+  /** If several have the same rank, the longest wait ends first. */
+  function next(): (() => void) | undefined {
     turns += 1;
-    const takesLongest = turns % LONGEST_EVERY === 0;
-    const queue = takesLongest ? queues.findLast(isFilled) : queues.find(isFilled);
-    return queue?.shift();
-  };
+    const sign = turns % LONGEST_EVERY === 0 ? -1 : 1;
+    let best = 0;
+    for (let index = 1; index < waiting.length; index += 1) {
+      if (sign * waiting[index]!.rank < sign * waiting[best]!.rank) best = index;
+    }
+    return waiting.splice(best, 1)[0]?.wake;
+  }
 
   return {
-    enter(part) {
+    enter({ size, hadBytes }) {
       if (free > 0) {
         free -= 1;
         return undefined;
       }
-      const queue = queues[classOf(part)];
-      return new Promise((resolve) => queue?.push(resolve));
+      const rank = size <= SHORT_BYTES ? -1 : hadBytes;
+      return new Promise((wake) => void waiting.push({ rank, wake }));
     },
     leave() {
       const wake = next();
@@ -51,13 +53,4 @@ export function createReadQueue(maxReads = MAX_READS): ReadQueue {
       else wake();
     },
   };
-}
-
-function classOf({ size, hadBytes }: PartRead): number {
-  if (size <= SHORT_BYTES) return 0;
-  return Math.min(QUEUES - 1, 1 + Math.ceil(Math.log2(1 + hadBytes / CLASS_BYTES)));
-}
-
-function isFilled(queue: readonly unknown[]): boolean {
-  return queue.length > 0;
 }

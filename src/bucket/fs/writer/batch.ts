@@ -35,15 +35,8 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   const rows = prepareBlobRows(database);
   const writes = prepareCatalogueWrites(database, rows);
   const packs = openPacks(rows.newestPack());
-  const context: OperationContext = {
-    database,
-    writes,
-    rows,
-    blobs,
-    packs,
-    shared,
-    hasFailedCommit: () => hasFailedCommit,
-  };
+  const afterCommit: (() => void)[] = [];
+  const context: OperationContext = { database, writes, rows, blobs, packs, shared, afterCommit };
   const handlers = operationHandlers(context);
   const begin = database.prepare("BEGIN IMMEDIATE");
   const commit = database.prepare("COMMIT");
@@ -51,10 +44,6 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   const save = database.prepare("SAVEPOINT operation");
   const keep = database.prepare("RELEASE operation");
   const undo = database.prepare("ROLLBACK TO operation");
-  const changes = database.prepare<[], { count: number }>("SELECT total_changes() AS count");
-  /** Blobs of failed commits, until the next commit that succeeds. Bounded by the number of their files. */
-  const blobsOfFailedCommits = new Set<string>();
-  let hasFailedCommit = false;
 
   function runOne({ name, request, body }: Operation, now: number): OperationResult {
     save.run();
@@ -74,59 +63,28 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   }
 
   function runGroup(group: readonly Operation[], now: number): OperationResult[] {
-    const files = placeFiles(group, context);
-    let step: "rows" | "pack" | "commit" = "rows";
-    let outcomes: OperationResult[];
+    const { outcomes: early, placements } = placeFiles(group, context);
+    let isCommitting = false;
     try {
-      const changesBefore = hasFailedCommit ? changes.get()?.count : 0;
       begin.run();
-      outcomes = group.map((operation, index) => files.outcomes[index] ?? runOne(operation, now));
-      step = "pack";
+      const outcomes = group.map((operation, index) => early[index] ?? runOne(operation, now));
       packs.flush();
-      step = "commit";
+      isCommitting = true;
       commit.run();
-      if (hasFailedCommit && changes.get()?.count !== changesBefore) removeBlobsOfFailedCommits();
+      for (const remove of afterCommit) attempt(remove);
+      return outcomes;
     } catch (error) {
       if (database.inTransaction) rollback.run();
       packs.dropAppended();
-      if (step === "commit") leaveInPlace(files.placements);
-      else undoPlace(files.placements, blobs);
+      // The log may hold the whole transaction although its fsync failed, and recovery after a crash would then apply
+      // it. So its blobs stay where its rows name them, and the scan for orphans removes those without a row.
+      if (isCommitting) for (const placement of placements) attempt(() => blobs.relinkSource(placement));
+      else undoPlace(placements, blobs);
       const outcome = failure(error);
-      if (step !== "pack") return group.map(() => outcome);
-      // Operations without packed bytes do not depend on the pack that failed.
-      const others = runGroup(
-        group.filter((operation) => !isPacked(operation)),
-        now,
-      );
-      return group.map((operation) => (isPacked(operation) ? outcome : others.shift()!));
+      return group.map(() => outcome);
+    } finally {
+      afterCommit.length = 0;
     }
-    for (const path of files.leftOver) dropLeftOver(path);
-    return outcomes;
-  }
-
-  /**
-   * The log may hold the whole transaction although its fsync failed, and recovery after a crash would then apply it.
-   * So its blobs stay where its rows name them.
-   */
-  function leaveInPlace(placements: readonly Placement[]): void {
-    hasFailedCommit = true;
-    for (const placement of placements) {
-      relinkSource(placement, blobs);
-      blobsOfFailedCommits.add(placement.sha256);
-    }
-  }
-
-  /** The commit has overwritten the failed ones in the log, so a blob without a row will never get one. */
-  function removeBlobsOfFailedCommits(): void {
-    for (const sha256 of blobsOfFailedCommits) {
-      try {
-        if (!rows.hasFile(sha256)) blobs.remove(sha256);
-      } catch {
-        // The commit stands without this. The scan for orphans removes the file.
-      }
-    }
-    blobsOfFailedCommits.clear();
-    hasFailedCommit = false;
   }
 
   return ({ now, operations }) => {
@@ -146,34 +104,23 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
 interface PlacedFiles {
   readonly outcomes: (OperationResult | undefined)[];
   readonly placements: readonly Placement[];
-  /** Source files that were not needed; removed after the rows are written. */
-  readonly leftOver: readonly string[];
-}
-
-/** True if the operation appends bytes to a pack. */
-function isPacked({ name, body }: Operation): boolean {
-  return body !== undefined || name === "compactPack";
 }
 
 function placeFiles(group: readonly Operation[], context: OperationContext): PlacedFiles {
-  const { blobs } = context;
+  const { blobs, afterCommit } = context;
   const outcomes: (OperationResult | undefined)[] = group.map(() => undefined);
   const placedBy = new Map<string, Placement>();
-  const leftOver: string[] = [];
   const placed: [index: number, sha256: string][] = [];
-  group.forEach(({ name, request, body }, index) => {
-    if (name !== "put" || body !== undefined) return;
-    const { source, info } = request;
-    const { sha256 } = info.hashes;
+  group.forEach(({ name, request }, index) => {
+    if (name !== "put" || request.source === undefined) return;
+    const { source } = request;
+    const { sha256 } = request.info.hashes;
     try {
       if (placedBy.has(sha256) || isThere(sha256, context)) {
-        if (source !== undefined) leftOver.push(source.path);
-      } else if (source?.isSynced === true) {
-        // This may replace a file without a row, which an earlier crash left.
-        placedBy.set(sha256, blobs.place(sha256, source.path));
+        afterCommit.push(() => unlinkIfThere(source));
       } else {
-        outcomes[index] = { ok: true, answer: "blob-missing" };
-        return;
+        // This may replace a file without a row, which an earlier crash left.
+        placedBy.set(sha256, blobs.place(sha256, source));
       }
       placed.push([index, sha256]);
     } catch (error) {
@@ -186,33 +133,23 @@ function placeFiles(group: readonly Operation[], context: OperationContext): Pla
     const placement = placedBy.get(sha256);
     if (placement !== undefined && failed.has(placement)) outcomes[index] = failure(failed.get(placement));
   }
-  return { outcomes, placements: [...placedBy.values()].filter((placement) => !failed.has(placement)), leftOver };
+  return { outcomes, placements: [...placedBy.values()].filter((placement) => !failed.has(placement)) };
 }
 
 /** Returns the files to the callers, who can then retry. */
 function undoPlace(placements: readonly Placement[], blobs: BlobFolder): void {
-  for (const placement of placements) {
-    try {
-      blobs.undoPlace(placement);
-    } catch {
-      // The disk is failing. The file stays without a row, and the scan for orphans removes it.
-    }
-  }
+  for (const placement of placements) attempt(() => blobs.undoPlace(placement));
 }
 
-function relinkSource(placement: Placement, blobs: BlobFolder): void {
+/**
+ * For files only. If the disk is failing, or cannot link, a file without a row stays for the scan for orphans, or a
+ * caller loses its file and the image is fetched again.
+ */
+function attempt(change: () => void): void {
   try {
-    blobs.relinkSource(placement);
+    change();
   } catch {
-    // On a file system without hard links the caller has lost its file, and the image is fetched again.
-  }
-}
-
-function dropLeftOver(path: string): void {
-  try {
-    unlinkIfThere(path);
-  } catch {
-    // The rows are written. A file that stays is removed at the next start.
+    // As described above.
   }
 }
 

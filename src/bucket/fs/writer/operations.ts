@@ -6,14 +6,9 @@ import type { BlobRow, BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
 import type { BlobFolder } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
-import type { AnswerOf, OperationName, RequestOf } from "./write-operations.ts";
+import type { AnswerOf, Handlers, RequestOf } from "./write-operations.ts";
 
 const MAX_MOVED_BLOBS = 256;
-
-/** Each operation by its name. `now`: Unix milliseconds; `body`: the bytes of a put, as a span of the shared memory. */
-export type Handlers = {
-  [Name in OperationName]: (request: RequestOf<Name>, now: number, body?: SharedSpan) => AnswerOf<Name>;
-};
 
 /** The database and the folders that the operations change. */
 export interface OperationContext {
@@ -23,8 +18,8 @@ export interface OperationContext {
   readonly blobs: BlobFolder;
   readonly packs: PackFolder;
   readonly shared: SharedArrayBuffer;
-  /** True after a failed commit that recovery may still apply; until the next commit no pack can be called empty. */
-  readonly hasFailedCommit: () => boolean;
+  /** Removals of files. They follow the commit, because recovery may still apply an earlier commit that failed. */
+  readonly afterCommit: (() => void)[];
 }
 
 /** True if both the catalogue and the disk have the blob. */
@@ -50,21 +45,10 @@ export function operationHandlers(context: OperationContext): Handlers {
   }
 
   return {
+    ...writes,
     put: (request, now, body) => writes.put(request, placeOf(request.info.hashes.sha256, body), now),
-    copy: (request, now) => writes.copy(request, now),
-    delete: (request, now) => writes.delete(request, now),
-    undelete: (request, now) => writes.undelete(request, now),
-    renew: (request, now) => writes.renew(request, now),
-    purge: (request, now) => writes.purge(request, now),
-    forget: (request, now) => writes.forget(request, now),
-    move: (request, now) => writes.move(request, now),
     spend: (request) => spendOnce(database, request),
     pruneSpent: ({ now }) => pruneSpent(database, now),
-    forgetTombstones: (request) => writes.forgetTombstones(request),
-    probe({ at: time }) {
-      writes.probe(time);
-      return true;
-    },
     quarantine: (request, now) => quarantine(request, now, context),
     sweep(request) {
       const swept = rows.forgetUnused(request);
@@ -85,8 +69,8 @@ export function operationHandlers(context: OperationContext): Handlers {
       return moved;
     },
     removeEmptyPacks() {
-      const empty = context.hasFailedCommit() ? [] : rows.forgetEmptyPacks(packs.newest);
-      for (const pack of empty) packs.remove(pack);
+      const empty = rows.forgetEmptyPacks(packs.newest);
+      for (const pack of empty) context.afterCommit.push(() => packs.remove(pack));
       return empty.length;
     },
   };

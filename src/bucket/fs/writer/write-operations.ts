@@ -2,15 +2,8 @@
 // small and survives a structured clone. It carries no bodies: those are in files or in the shared memory.
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { SpendRequest } from "../../../sign/once.ts";
-import type { OperationOf } from "../../../sqlite/batch-worker.ts";
+import type { OperationOf, SharedSpan } from "../../../sqlite/batch-worker.ts";
 import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../../contract/driver.ts";
-
-/** A complete file on the store's file system. A rename makes it the blob. */
-export interface BlobSource {
-  readonly path: string;
-  /** False: the bytes may not be synced, so the file is only good for dropping, if the blob is there already. */
-  readonly isSynced: boolean;
-}
 
 /** The place of a small blob: it begins at byte `at` of a pack. */
 export interface PackPlace {
@@ -24,14 +17,16 @@ export interface PutRequest {
   /** Block sums as a latin-1 string, because the clone of a small Buffer copies its whole pool. */
   readonly blockSums: string;
   readonly condition: PutCondition;
-  /** Undefined: the bytes come with the operation, or the blob is there already. */
-  readonly source: BlobSource | undefined;
+  /**
+   * Path of a complete, synced file on the store's file system. A rename makes it the blob; it is removed if the blob
+   * is there already. Undefined: the bytes come with the operation.
+   */
+  readonly source: string | undefined;
 }
 
 /** `[request, answer]` by name. */
 export interface WriteOperations {
-  /** `blob-missing`: nothing changed; retry with a synced source. */
-  put: [PutRequest, PutResult | "blob-missing"];
+  put: [PutRequest, PutResult];
   copy: [
     { readonly bucket: string; readonly from: Key; readonly to: ObjectInfo; readonly condition: PutCondition },
     PutResult | undefined,
@@ -100,5 +95,13 @@ export interface SweptBlob {
 export type OperationName = keyof WriteOperations;
 export type RequestOf<Name extends OperationName> = WriteOperations[Name][0];
 export type AnswerOf<Name extends OperationName> = WriteOperations[Name][1];
+
+/**
+ * The implementation of each operation. `now`: Unix milliseconds; `body`: the bytes of a put, as a span of the shared
+ * memory.
+ */
+export type Handlers = {
+  [Name in OperationName]: (request: RequestOf<Name>, now: number, body?: SharedSpan) => AnswerOf<Name>;
+};
 
 export type Operation = OperationOf<WriteOperations>;

@@ -1,5 +1,5 @@
 // Reads objects that are in the remote store only. Concurrent readers share one download and read it while it arrives.
-// Its hash is compared before the last byte is returned; then a copy is stored. large.ts reads objects without a copy.
+// Its hash is compared before the last byte is returned; then a copy is stored.
 import { createHash, type Hash } from "node:crypto";
 import { LiveMap } from "../../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
@@ -9,22 +9,15 @@ import type { ObjectInfo } from "../../../core/object.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
 import { withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";
-import { createLargeObjects } from "./large.ts";
 
 export interface Downloads {
   /** Undefined if the object is gone. The caller closes the reader. */
   open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /** As `open`, but downloads and verifies the whole object first, whatever its size. Throws as its reader. */
-  downloadWhole(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-  /** Remembers the block sums of a body that has just been put, if it is too large for a copy. */
-  rememberSums(body: WholeBody): void;
 }
 
 export interface DownloadsOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
-  /** Larger objects get no copy and are read in ranges. Bytes. */
-  readonly maxCopyBytes: () => number;
   /** Rises with every change; read before the request and passed to `storeCopy`. */
   readonly moment: () => number;
   /** Called with a verified body, which is dropped afterwards. */
@@ -44,9 +37,8 @@ interface Download {
 }
 
 export function createDownloads(options: DownloadsOptions): Downloads {
-  const { remote, spools, maxCopyBytes, storeCopy, onDamaged } = options;
+  const { remote, spools, storeCopy, onDamaged } = options;
   const running = new LiveMap<string, Promise<Download | undefined>>();
-  const large = createLargeObjects({ remote, onDamaged });
 
   async function begin(info: ObjectInfo, version: string): Promise<Download | undefined> {
     const readAt = options.moment();
@@ -70,7 +62,9 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     try {
       await fill(spool, body, { sha256, size: info.size });
     } catch (error) {
-      const failure = unreadable(info, asHuiyuanError(error).message, error);
+      const { end } = spool;
+      // If the spool has failed, this disk and memory have no room, and nothing is wrong with the store.
+      const failure = end?.kind === "failed" ? end.error : unreadable(info, asHuiyuanError(error).message, error);
       spool.fail(failure);
       throw failure;
     }
@@ -81,7 +75,7 @@ export function createDownloads(options: DownloadsOptions): Downloads {
       onDamaged(info, version);
       throw failure;
     }
-    // If the disk cannot store the body, readers still get it.
+    // If the disk refuses the body, readers still get it from memory.
     await spool.finish().then(
       (whole) => storeCopy(info, whole, readAt),
       () => undefined,
@@ -107,29 +101,12 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     return begun;
   }
 
-  async function openShared(info: ObjectInfo, version: string): Promise<ObjectReader | undefined> {
-    const download = await share(info, version);
-    if (download === undefined) return undefined;
-    download.spool.hold();
-    return spoolReader(info, download, () => large.open(info, version));
-  }
-
   return {
-    rememberSums(body) {
-      if (body.size > maxCopyBytes()) large.rememberSums(body);
-    },
     async open(info, version) {
-      return info.size > maxCopyBytes() ? large.open(info, version) : openShared(info, version);
-    },
-    async downloadWhole(info, version) {
-      const reader = await openShared(info, version);
-      try {
-        await reader?.proven?.();
-        return reader;
-      } catch (error) {
-        reader?.close();
-        throw error;
-      }
+      const download = await share(info, version);
+      if (download === undefined) return undefined;
+      download.spool.hold();
+      return spoolReader(info, download);
     },
   };
 }
@@ -148,24 +125,12 @@ async function fill(
   }
 }
 
-/** `openRanges`: for bytes that the spool has dropped, as it does if the disk cannot take them. */
-function spoolReader(info: ObjectInfo, { spool, verified }: Download, openRanges: () => ObjectReader): ObjectReader {
+function spoolReader(info: ObjectInfo, { spool, verified }: Download): ObjectReader {
   let isOpen = true;
-  let ranges: ObjectReader | undefined;
-
-  /** The spool must not wait for this reader meanwhile, because the reader waits for the whole body. */
-  async function untilVerified(): Promise<void> {
-    const stopWaiting = spool.awaitEnd();
-    await withReadDeadline(info.key, verified).finally(stopWaiting);
-  }
-
+  const untilVerified = () => withReadDeadline(info.key, verified);
   return {
     async read(start, end) {
       if (info.size <= VERIFIED_FIRST_BYTES || end === info.size - 1) await untilVerified();
-      if (spool.end?.kind === "unstored" && spool.peek(start) === undefined) {
-        ranges ??= openRanges();
-        return ranges.read(start, end);
-      }
       const chunks: Buffer[] = [];
       for (let offset = start; offset <= end; ) {
         const chunk = (await spool.read(offset, NEVER))?.subarray(0, end + 1 - offset);

@@ -29,7 +29,7 @@ export async function describeForeign(
   const body = await remote.get(key, version);
   if (body === undefined) return undefined;
   const gate = createGate();
-  const spool = spools.open();
+  const spool = spools.open({ failsWithDisk: true });
   try {
     for await (const chunk of body) {
       gate.push(chunk);
@@ -40,7 +40,10 @@ export async function describeForeign(
       if (!hasRoom) await spool.drained();
     }
     if (spool.received !== size) {
-      throw new HuiyuanError("store_failed", `Cannot read "${key}": S3 sent ${spool.received} bytes of ${size}`);
+      throw new HuiyuanError(
+        "store_failed",
+        `Cannot read "${key}": the remote store sent ${spool.received} bytes of ${size}`,
+      );
     }
     const verdict = gate.verdict({ isFramingWhole: true, framing: "length", isHashRight: true });
     if (verdict.kind !== "whole") return "no-image";

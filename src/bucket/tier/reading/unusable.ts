@@ -41,7 +41,7 @@ export function createUnusableObjects(parts: {
         return;
       }
       loggedAt = ticks();
-      const message = "cannot serve an object of another tool in S3; images of the mirror are not stored under its key";
+      const message = "cannot serve an object of another tool; images of the mirror are not stored under its key";
       log.warn({ bucket: bucketId, key, why, others: unlogged }, message);
       unlogged = 0;
     },

@@ -1,55 +1,31 @@
-// The fast path: answers plain requests directly on their sockets, because node's http server costs more than the whole
-// work of a hit (docs/performance.md). A connection stays here as long as its requests are plain. At the first other
-// byte it moves to node's server for good, which sees that input as if it had read it. Pipelined requests stay bytes
-// until their turn, so a client that does not read its responses costs no more than its input.
+// The fast path's connections: plain requests are read directly on their sockets, because node's http server costs more
+// than the whole work of a hit (docs/performance.md). A connection stays here as long as its requests are plain. At the
+// first other byte it moves to node's server for good, which sees that input as if it had read it. Pipelined requests
+// stay bytes until their turn, so a client that does not read its responses costs no more than its input.
 
 import type { Socket } from "node:net";
 import { LiveSet } from "../../../async/live-map.ts";
-import type { DownloadRequest } from "../../request/exchange.ts";
 import type { DownloadResponse } from "../../response/response.ts";
-import type { Fairness } from "../fairness.ts";
+import { type Acceptor, type AcceptorParts, HALF_CLOSED_MS } from "../server.ts";
 import { createHeadReader, type FastPathRequest } from "./head.ts";
 import { createHeadEnd, FastPathResponse, type FastPathResponseOptions } from "./response.ts";
 
-export interface FastPathOptions {
-  readonly listener: (request: DownloadRequest, response: DownloadResponse) => void;
-  /** Whether the listener serves a request target. */
+export interface FastPathListener {
+  /** Whether `listener` serves a request target. */
   readonly takes: (url: string) => boolean;
-  /**
-   * Receives a connection that leaves the fast path, with its last input. All listeners of the fast path are removed.
-   */
-  readonly handOver: (socket: Socket, bytes: Buffer) => void;
-  /** Receives a connection without any request within `headMs`. */
-  readonly late: (socket: Socket) => void;
-  /** Shared by all connections. */
-  readonly fairness: Fairness;
-  /** Ends a connection after its last response, which the kernel has. */
-  readonly end: (socket: Socket) => void;
-  readonly headMs: number;
-  readonly keepAliveMs: number;
-  /** The time limit without traffic while a response is running. Milliseconds. */
-  readonly idleMs: () => number;
+  readonly listener: (request: FastPathRequest, response: DownloadResponse) => void;
 }
 
-export interface FastPath {
-  accept(socket: Socket): void;
-  /** From now on each response ends its connection, with `Connection: close`. */
-  retire(): void;
-  /** Closes connections without a running response. */
-  closeIdle(): void;
-  closeAll(): void;
+interface Drive extends FastPathListener, Pick<FastPathResponseOptions, "headEnd" | "isLast"> {
+  readonly server: AcceptorParts;
+  /** The connection is no longer the fast path's. */
+  readonly left: () => void;
 }
 
 interface FastPathConnection {
   readonly socket: Socket;
   readonly isIdle: () => boolean;
 }
-
-/**
- * The time that a client that has closed its side may wait for the next byte of its response. It may still read, but
- * mostly it is gone, and nothing else reports that. Milliseconds.
- */
-export const HALF_CLOSED_MS = 1_000;
 
 const HEAD_END = "\r\n\r\n";
 
@@ -58,36 +34,35 @@ const MAX_HELD_BYTES = 16_384;
 /** Pipelined requests of one client before others get their turn. */
 const ANSWERS_AT_ONCE = 16;
 
-export function createFastPath(options: FastPathOptions): FastPath {
-  const connections = new LiveSet<FastPathConnection>();
-  const headEnd = createHeadEnd(options.keepAliveMs);
-  let isRetired = false;
-  const isLast = () => isRetired;
-  return {
-    accept(socket) {
-      let leave: (() => boolean) | undefined;
-      const left = () => void leave?.();
-      leave = connections.add(drive(socket, options, { headEnd, isLast, left }));
-    },
-    retire() {
-      isRetired = true;
-    },
-    closeIdle() {
-      for (const { socket, isIdle } of connections) if (isIdle()) socket.destroy();
-    },
-    closeAll() {
-      for (const { socket } of connections) socket.destroy();
-    },
+/** Answers plain requests by `listener`. */
+export const createFastPath =
+  (listener: FastPathListener) =>
+  (server: AcceptorParts): Acceptor => {
+    const connections = new LiveSet<FastPathConnection>();
+    const headEnd = createHeadEnd(server.keepAliveMs);
+    let isRetired = false;
+    const isLast = () => isRetired;
+    return {
+      accept(socket) {
+        let leave: (() => boolean) | undefined;
+        const left = () => void leave?.();
+        leave = connections.add(drive(socket, { ...listener, server, headEnd, isLast, left }));
+      },
+      retire() {
+        isRetired = true;
+      },
+      closeIdle() {
+        for (const { socket, isIdle } of connections) if (isIdle()) socket.destroy();
+      },
+      closeAll() {
+        for (const { socket } of connections) socket.destroy();
+      },
+    };
   };
-}
 
 /** Serves one connection until it closes or leaves the fast path. */
-function drive(
-  socket: Socket,
-  options: FastPathOptions,
-  { headEnd, isLast, left }: Pick<FastPathResponseOptions, "headEnd" | "isLast"> & { readonly left: () => void },
-): FastPathConnection {
-  const { listener, takes, keepAliveMs, fairness } = options;
+function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left }: Drive): FastPathConnection {
+  const { keepAliveMs, fairness } = server;
   const readHead = createHeadReader(socket);
   let hasRequest = false;
   /** The running response; there is one at a time. */
@@ -110,7 +85,7 @@ function drive(
     const request = readHead(bytes);
     if (request !== undefined && takes(request.url)) answer(request);
     else if (!receiveFirst(bytes)) {
-      leave(() => options.handOver(socket, bytes));
+      leave(() => server.handOver(socket, bytes));
       // The new owner has missed this event.
       if (isHalfClosed) socket.emit("end");
     }
@@ -136,7 +111,7 @@ function drive(
     current = response;
     listener(request, response);
     // Mostly the response is complete by now, and no timer is needed.
-    if (current === response) socket.setTimeout(isHalfClosed ? HALF_CLOSED_MS : options.idleMs());
+    if (current === response) socket.setTimeout(isHalfClosed ? HALF_CLOSED_MS : server.idleMs());
   }
 
   function finished(): void {
@@ -144,7 +119,7 @@ function drive(
     current = undefined;
     if (wasLast || (held === undefined && isHalfClosed)) {
       isEnded = true;
-      options.end(socket);
+      server.end(socket);
       return;
     }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
@@ -198,7 +173,7 @@ function drive(
 
   function expired(): void {
     if (hasRequest) socket.destroy();
-    else leave(() => options.late(socket));
+    else leave(() => server.late(socket));
   }
 
   function closed(): void {
@@ -216,6 +191,6 @@ function drive(
   for (const [event, listen] of listeners) socket.on(event, listen);
   // This listener is never removed; `close` follows an error.
   socket.on("error", () => {});
-  socket.setTimeout(options.headMs);
+  socket.setTimeout(server.headMs);
   return { socket, isIdle: () => current === undefined && !isYielding && !isEnded };
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Spool } from "../../../../src/body/spool/spool.ts";
 import { type Disk, REAL_DISK } from "../../../../src/body/spool/spool-file.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
@@ -306,188 +306,127 @@ test("a file that the store has renamed frees its room when the last reader has 
   await eventually(() => isKept(pool), "its room is free again");
 });
 
-test("without a disk write() is false until the fastest reader has advanced; the slow one loses its bytes", async () => {
-  const disk = failingDisk(64 * KIB);
-  const pool = testPool({ perSpoolBytes: 0, disk });
-  const spool = pool.open();
-  const bytes = randomBytes(MIB);
-  spool.hold();
-  await writeAll(spool, bytes.subarray(0, 320 * KIB));
-  await disk.failed;
-  expect(spool.write(bytes.subarray(320 * KIB, 384 * KIB))).toBe(false);
-  let isDrained = false;
-  const drained = spool.drained().then(() => {
-    isDrained = true;
-  });
-  await new Promise(setImmediate);
-  expect(isDrained).toBe(false);
-  expect((await spool.read(64 * KIB, NEVER))?.equals(bytes.subarray(64 * KIB, 128 * KIB))).toBe(true);
-  spool.peek(128 * KIB);
-  await drained;
-  await expect(spool.read(64 * KIB, NEVER)).rejects.toMatchObject({ code: "store_failed" });
-  expect((await spool.read(0, NEVER))?.equals(bytes.subarray(0, 64 * KIB))).toBe(true);
-  expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
-  spool.release();
-  spool.release();
-});
-
-test("without a disk a slower reader keeps its bytes while half of the memory is free", async () => {
-  const disk = failingDisk(64 * KIB);
-  const pool = testPool({ perSpoolBytes: 0, disk });
-  const spool = pool.open();
-  const bytes = randomBytes(4 * MIB);
-  spool.hold();
-  spool.hold();
-  const fast = readToEnd(spool);
-  await soon(writeAll(spool, bytes));
-  await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
-  expect((await fast).equals(bytes)).toBe(true);
-  expect(spool.hasAll()).toBe(true);
-  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
-  for (let user = 0; user < 3; user += 1) spool.release();
-  expect(pool.usage.bytes).toBe(0);
-});
-
-test("without a disk slower readers may use half of the memory, and the fastest does not wait for them", async () => {
-  const disk = failingDisk(64 * KIB);
-  const pool = testPool({ perSpoolBytes: 0, disk, memoryBytes: 2 * MIB });
-  const spool = pool.open();
-  const bytes = randomBytes(4 * MIB);
-  spool.hold();
-  spool.hold();
-  const fast = readToEnd(spool);
-  let most = 0;
-  for (let at = 0; at < bytes.byteLength; at += 64 * KIB) {
-    await soon(writeAll(spool, bytes.subarray(at, at + 64 * KIB)));
-    most = Math.max(most, pool.usage.bytes);
+describe("a transient", () => {
+  /** A pool whose disk takes 64 KiB. */
+  function poolWithFullDisk(bounds: { memoryBytes?: number; maxTransientBytes?: number } = {}) {
+    const disk = failingDisk(64 * KIB);
+    return { pool: testPool({ perSpoolBytes: 4 * KIB, disk, ...bounds }), disk };
   }
-  expect(most).toBeGreaterThan(MIB - 64 * KIB);
-  expect(most).toBeLessThanOrEqual(MIB + 64 * KIB);
-  await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
-  expect((await fast).equals(bytes)).toBe(true);
-  await expect(spool.read(64 * KIB, NEVER)).rejects.toMatchObject({ code: "store_failed" });
-  for (let user = 0; user < 3; user += 1) spool.release();
-});
+  /** A body that the disk refuses; it holds `size` bytes in memory. */
+  async function transientOf({ pool, disk }: ReturnType<typeof poolWithFullDisk>, size: number): Promise<Spool> {
+    const spool = pool.open();
+    await soon(writeAll(spool, randomBytes(64 * KIB)));
+    await soon(writeAll(spool, randomBytes(size), 100_000));
+    await disk.failed;
+    return spool;
+  }
 
-test("without a disk the bytes of slower readers are freed when they leave", async () => {
-  const disk = failingDisk(0);
-  const pool = testPool({ perSpoolBytes: 0, disk });
-  const spool = pool.open();
-  spool.hold();
-  spool.hold();
-  const fast = readToEnd(spool);
-  await soon(writeAll(spool, randomBytes(4 * MIB)));
-  expect(pool.usage.bytes).toBe(4 * MIB);
-  spool.release();
-  await soon(writeAll(spool, randomBytes(64 * KIB)));
-  expect(pool.usage.bytes).toBeLessThanOrEqual(320 * KIB);
-  spool.fail(new HuiyuanError("origin_truncated", "the test is over"));
-  await expect(fast).rejects.toMatchObject({ code: "origin_truncated" });
-  spool.release();
-  spool.release();
-});
+  test("gives all bytes to every reader, whatever its speed, and never pauses the origin", async () => {
+    const { pool, disk } = poolWithFullDisk({ memoryBytes: 0 });
+    const spool = pool.open();
+    const bytes = randomBytes(4 * MIB);
+    for (let user = 0; user < 3; user += 1) spool.hold();
+    const fast = readToEnd(spool);
+    const late = spool.read(0, NEVER);
+    await soon(writeAll(spool, bytes.subarray(0, 128 * KIB)));
+    await disk.failed;
+    for (let at = 128 * KIB; at < 4 * MIB; at += 64 * KIB) {
+      expect(spool.write(bytes.subarray(at, at + 64 * KIB))).toBe(true);
+    }
+    await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
+    expect((await fast).equals(bytes)).toBe(true);
+    expect((await late)?.equals(bytes.subarray(0, 64 * KIB))).toBe(true);
+    expect((await readToEnd(spool)).equals(bytes)).toBe(true);
+    for (let user = 0; user < 3; user += 1) spool.release();
+    expect(pool.usage.bytes).toBeGreaterThanOrEqual(4 * MIB - 64 * KIB);
+    spool.release();
+    expect(pool.usage).toEqual({ spools: 0, bytes: 0 });
+  });
 
-test("hasAll() is true until the disk has failed and the fastest reader has passed some bytes", async () => {
-  const disk = failingDisk(64 * KIB);
-  const spool = testPool({ perSpoolBytes: 0, disk }).open();
-  expect(spool.hasAll()).toBe(true);
-  spool.hold();
-  await writeAll(spool, randomBytes(640 * KIB).subarray(0, 320 * KIB));
-  await disk.failed;
-  expect(spool.hasAll()).toBe(true);
-  spool.peek(192 * KIB);
-  spool.write(randomBytes(64 * KIB));
-  expect(spool.hasAll()).toBe(false);
-  spool.fail(new HuiyuanError("origin_truncated", "the test is over"));
-  spool.release();
-  spool.release();
-});
+  test("leaves the memory of other spools alone", async () => {
+    const lab = poolWithFullDisk({ memoryBytes: MIB });
+    const spool = await transientOf(lab, 3 * MIB);
+    const small = lab.pool.open();
+    small.write(Buffer.from("small"));
+    expect((await small.finish()).content.kind).toBe("buffer");
+    small.release();
+    spool.release();
+  });
 
-test("hasAll() is true for a body on disk, whatever part of it is in memory", async () => {
-  const spool = testPool({ perSpoolBytes: 0, memoryBytes: 0 }).open();
-  await writeAll(spool, randomBytes(MIB));
-  expect(spool.hasAll()).toBe(true);
-  await spool.finish();
-  expect(spool.hasAll()).toBe(true);
-  spool.release();
-});
+  test("fails with not_kept beyond the room of all, and its memory is free at once", async () => {
+    const lab = poolWithFullDisk({ maxTransientBytes: MIB });
+    const first = await transientOf(lab, 700_000);
+    const before = lab.pool.usage.bytes;
+    const second = lab.pool.open();
+    second.hold();
+    const reading = readToEnd(second);
+    const refused = { code: "not_kept", retryAfterSeconds: 1 };
+    second.write(randomBytes(600_000));
+    await expect(reading).rejects.toMatchObject(refused);
+    expect(second.end).toMatchObject({ kind: "failed", error: refused });
+    expect(() => second.write(randomBytes(10))).toThrow(HuiyuanError);
+    await expect(second.finish()).rejects.toMatchObject(refused);
+    expect(lab.pool.usage.bytes).toBe(before);
+    await soon(writeAll(first, randomBytes(200_000)));
+    expect(first.end).toBeUndefined();
+    for (const spool of [first, second, second]) spool.release();
+    expect(lab.pool.usage).toEqual({ spools: 0, bytes: 0 });
+  });
 
-test("without a disk a holder that waits for the end does not pause the origin, and another reader keeps its bytes", async () => {
-  const disk = failingDisk(64 * KIB);
-  const pool = testPool({ perSpoolBytes: 0, disk });
-  const spool = pool.open();
-  const bytes = randomBytes(2 * MIB);
-  spool.hold();
-  const ended = spool.awaitEnd();
-  await soon(writeAll(spool, bytes.subarray(0, MIB)));
-  await disk.failed;
-  expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
-  // The reader continues at the window's start.
-  spool.hold();
-  const rest = readToEnd(spool, MIB);
-  await soon(writeAll(spool, bytes.subarray(MIB)));
-  await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
-  expect((await rest).equals(bytes.subarray(MIB))).toBe(true);
-  ended();
-  for (let user = 0; user < 3; user += 1) spool.release();
-  expect(pool.usage.bytes).toBe(0);
-});
+  test("fails with not_kept also if the disk refuses the last bytes while the body ends", async () => {
+    const latch = createLatch();
+    const write = () => latch.opened.then(() => Promise.reject(diskError("EIO")));
+    const pool = testPool({ perSpoolBytes: 0, disk: { write }, maxTransientBytes: 99_999 });
+    const spool = pool.open();
+    spool.write(randomBytes(100_000));
+    const finished = expect(spool.finish()).rejects.toMatchObject({ code: "not_kept" });
+    latch.open();
+    await finished;
+    expect([spool.end?.kind, pool.usage.bytes]).toEqual(["failed", 0]);
+    spool.release();
+  });
 
-test("without a disk and without readers the origin is not paused, and memory stays bounded", async () => {
-  const disk = failingDisk(0);
-  const pool = testPool({ perSpoolBytes: 0, disk });
-  const spool = pool.open();
-  spool.write(randomBytes(10));
-  await disk.failed;
-  for (let round = 0; round < 20; round += 1) expect(spool.write(randomBytes(100_000))).toBe(true);
-  expect(pool.usage.bytes).toBeLessThanOrEqual(256 * KIB);
-  spool.release();
-});
+  test("does not begin if memory has no room for its known size, until the last one is gone", async () => {
+    const lab = poolWithFullDisk({ maxTransientBytes: MIB });
+    const spool = await transientOf(lab, 700_000);
+    expect(() => lab.pool.open({ size: 600_000 })).toThrow(HuiyuanError);
+    // Small, unknown, or with room.
+    for (const size of [4 * KIB, undefined, 200_000]) lab.pool.open({ size }).release();
+    spool.release();
+    lab.pool.open({ size: 2 * MIB }).release();
+    expect(lab.pool.usage).toEqual({ spools: 0, bytes: 0 });
+  });
 
-test("without a disk the origin resumes when the last reader leaves", async () => {
-  const disk = failingDisk(0);
-  const pool = testPool({ perSpoolBytes: 0, disk });
-  const spool = pool.open();
-  spool.hold();
-  spool.write(randomBytes(600_000));
-  await disk.failed;
-  expect(spool.write(randomBytes(10))).toBe(false);
-  const drained = spool.drained();
-  spool.release();
-  await drained;
-  expect(spool.write(randomBytes(10))).toBe(true);
-  spool.release();
-});
+  test("does not keep the next bodies from a disk that works again", async () => {
+    const full = failingDisk(0);
+    let isFull = true;
+    const write: Disk["write"] = (...step) => (isFull ? full.write!(...step) : REAL_DISK.write(...step));
+    const pool = testPool({ perSpoolBytes: 4 * KIB, disk: { write }, maxTransientBytes: MIB });
+    const held = pool.open();
+    await soon(writeAll(held, randomBytes(700_000)));
+    await full.failed;
+    expect(() => pool.open({ size: 600_000 })).toThrow(HuiyuanError);
+    isFull = false;
+    expect(await isKept(pool)).toBe(true);
+    const large = pool.open({ size: 2 * MIB });
+    await soon(writeAll(large, randomBytes(2 * MIB)));
+    expect((await large.finish()).content.kind).toBe("file");
+    for (const spool of [held, large]) spool.release();
+  });
 
-test("without a disk the next reader sets the pace when the fastest has left", async () => {
-  const disk = failingDisk(0);
-  const pool = testPool({ perSpoolBytes: 0, disk });
-  const spool = pool.open();
-  const bytes = randomBytes(320 * KIB);
-  spool.hold();
-  spool.hold();
-  spool.write(bytes.subarray(0, 64 * KIB));
-  await disk.failed;
-  for (let at = 64 * KIB; at < 256 * KIB; at += 64 * KIB) spool.write(bytes.subarray(at, at + 64 * KIB));
-  spool.peek(256 * KIB);
-  spool.release();
-  expect(spool.write(bytes.subarray(256 * KIB))).toBe(false);
-  await spool.finish().catch(() => undefined);
-  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
-  spool.release();
-  spool.release();
-});
-
-test("after the end of a body that is not on disk a fast reader costs a slow one no byte", async () => {
-  const spool = testPool({ perSpoolBytes: 0, disk: failingDisk(0) }).open();
-  const bytes = randomBytes(MIB);
-  spool.hold();
-  for (let at = 0; at < MIB; at += 64 * KIB) spool.write(bytes.subarray(at, at + 64 * KIB));
-  await expect(spool.finish()).rejects.toMatchObject({ code: "store_full" });
-  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
-  expect((await readToEnd(spool)).equals(bytes)).toBe(true);
-  spool.release();
-  spool.release();
+  test("does not arise with failsWithDisk: the body fails with the disk's error, and write() throws it", async () => {
+    const disk = failingDisk(0);
+    const pool = testPool({ perSpoolBytes: 0, disk });
+    const spool = pool.open({ failsWithDisk: true });
+    spool.write(randomBytes(10));
+    await disk.failed;
+    const refused = { code: "store_full" };
+    expect(spool.end).toMatchObject({ kind: "failed", error: refused });
+    expect(() => spool.write(randomBytes(10))).toThrow(HuiyuanError);
+    await expect(spool.finish()).rejects.toMatchObject(refused);
+    expect(pool.usage.bytes).toBe(0);
+    spool.release();
+  });
 });
 
 test("read() throws store_failed for a file that cannot be read back", async () => {

@@ -65,7 +65,7 @@ test.each([10, 600_000])(
     const bytes = randomBytes(size);
     const { sha256, md5, sha1 } = wholeBody(bytes).hashes;
     const finish = async (always: readonly DigestName[], more: readonly DigestName[]) => {
-      const spool = testPool({ digests: new Set(always) }).open(more);
+      const spool = testPool({ digests: new Set(always) }).open({ digests: more });
       if (!spool.write(bytes)) await spool.drained();
       const { hashes } = await spool.finish();
       spool.release();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createBucket, describeObject, uploadedAt } from "../../../../src/bucket/contract/bucket.ts";
-import { createMemoryStore } from "../../../../src/bucket/memory.ts";
 import { type Key, toKey } from "../../../../src/core/object.ts";
+import { createMemoryStore } from "../../../helpers/memory-store.ts";
 import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const A = toKey("a.jpg");

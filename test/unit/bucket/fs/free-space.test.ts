@@ -8,8 +8,8 @@ const dir = tmpdir();
 const MIB = 1_048_576;
 
 test("check() throws store_full if less than the minimum is free", async () => {
-  await createFreeSpace({ dir, minFreeBytes: 1 }).check();
-  const full = createFreeSpace({ dir, minFreeBytes: Number.MAX_SAFE_INTEGER });
+  await createFreeSpace(dir, 1).check();
+  const full = createFreeSpace(dir, Number.MAX_SAFE_INTEGER);
   await expect(full.check()).rejects.toMatchObject({ code: "store_full" });
 });
 
@@ -17,13 +17,13 @@ test.each([
   ["there is no minimum", 0],
   ["more is free", 1],
 ])("spoolAllowance() is unbounded if %s", async (_name, minFreeBytes) => {
-  const space = createFreeSpace({ dir, minFreeBytes });
+  const space = createFreeSpace(dir, minFreeBytes);
   await space.check();
   expect(space.spoolAllowance()).toBe(Number.POSITIVE_INFINITY);
 });
 
 test("spoolAllowance() is the free space below the minimum, at most 512 MiB", async () => {
-  const space = createFreeSpace({ dir, minFreeBytes: Number.MAX_SAFE_INTEGER });
+  const space = createFreeSpace(dir, Number.MAX_SAFE_INTEGER);
   await space.check().catch(() => undefined); // It throws store_full; now the disk's state is known.
   const { bavail, bsize } = await statfs(dir);
   // Other processes write to the disk too.
@@ -32,14 +32,14 @@ test("spoolAllowance() is the free space below the minimum, at most 512 MiB", as
 });
 
 test("spoolAllowance() does not wait for the disk, and is unbounded until it has answered", async () => {
-  const space = createFreeSpace({ dir, minFreeBytes: Number.MAX_SAFE_INTEGER });
+  const space = createFreeSpace(dir, Number.MAX_SAFE_INTEGER);
   expect(space.spoolAllowance()).toBe(Number.POSITIVE_INFINITY);
   await space.check().catch(() => undefined); // store_full
   expect(space.spoolAllowance()).toBeLessThanOrEqual(512 * MIB);
 });
 
 test("spoolAllowance() is unbounded, and does not throw, if the disk cannot be read", async () => {
-  const space = createFreeSpace({ dir: "/nowhere/at/all", minFreeBytes: 1 });
+  const space = createFreeSpace("/nowhere/at/all", 1);
   expect(space.spoolAllowance()).toBe(Number.POSITIVE_INFINITY);
   await expect(space.check()).rejects.toMatchObject({ code: "store_failed" });
 });

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { BucketDriver, ObjectReader, PutCondition } from "../../../../src/bucket/contract/driver.ts";
-import { etagOf, type Key, type ObjectInfo, type Provenance, toKey } from "../../../../src/core/object.ts";
+import type { BucketDriver, PutCondition } from "../../../../src/bucket/contract/driver.ts";
+import { etagOf, type Key, type Provenance, toKey } from "../../../../src/core/object.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { linesOf } from "../../../helpers/log-lines.ts";
 import { eventually } from "../../../helpers/program.ts";
@@ -395,136 +395,53 @@ test("ten readers of an object in S3 share one request", async () => {
 });
 
 test.each([
-  ["that gets a copy", 1_000_000],
-  ["that is too large for a copy", 1_000],
-])("bring() downloads an object %s once for all readers, which then send no request", async (_claim, maxCopyBytes) => {
-  await reopen({ maxCopyBytes });
+  ["that gets a copy", 1_000_000_000],
+  ["that is too large for a copy", 4_000],
+])("proven() downloads an object %s once for all readers, which then send no request", async (_claim, maxBytes) => {
   const bytes = randomBytes(600_000);
   await onlyInS3(bytes);
+  await reopen({ maxBytes });
   const entry = await bucket.lookup(A);
   const info = entry.state === "object" ? entry.info : infoOf("a.jpg", wholeBody(bytes));
   s3.asked.length = 0;
-  const readers = await Promise.all([bucket.prefetch?.(info), bucket.prefetch?.(info)]);
+  const readers = await Promise.all([bucket.open(info), bucket.open(info)]);
+  await Promise.all(readers.map((reader) => reader?.proven?.()));
   expect(s3.asked).toEqual([`GET ${NAME}`]);
   s3.failure = () => "reset";
   for (const reader of readers) expect((await readAll(reader, info.size)).equals(bytes)).toBe(true);
 });
 
-test("bring() of an object on this disk downloads nothing", async () => {
+test("open() of an object on this disk needs no download", async () => {
   await put("a.jpg", randomBytes(1_000));
   const entry = await bucket.lookup(A);
   if (entry.state !== "object") throw new Error("it is not there");
-  expect(await bucket.prefetch?.(entry.info)).toBeUndefined();
+  expect([bucket.isRemote, (await bucket.open(entry.info))?.proven]).toEqual([true, undefined]);
 });
 
-test("bring() of a damaged object throws store_corrupt", async () => {
-  await onlyInS3(randomBytes(300_000));
-  const entry = await bucket.lookup(A);
-  if (entry.state !== "object") throw new Error("it is not there");
-  s3.spoils = true;
-  await expect(bucket.prefetch?.(entry.info)).rejects.toMatchObject({ code: "store_corrupt" });
-});
-
-test("an object that is too large for a copy is read in ranges", async () => {
-  await reopen({ maxCopyBytes: 1_000_000 });
+test("a copy may take a quarter of the disk cache; a larger object is downloaded each time", async () => {
+  await reopen({ maxBytes: 10_000_000 });
   const bytes = randomBytes(2_500_000);
-  await put("a.jpg", bytes);
-  await lab.store.uploads.idle();
-  expect(await copies()).toBe(0);
-  s3.asked.length = 0;
-  expect((await bytesAt(A)).equals(bytes)).toBe(true);
-  expect(s3.asked).toEqual([`HEAD ${NAME}`, `GET ${NAME}`, `GET ${NAME}`, `GET ${NAME}`]);
-});
-
-/** Restarts the store with `a.jpg` in S3 only and too large for a copy. */
-async function largeInS3(): Promise<{ bytes: Buffer; reader: ObjectReader; restart: () => Promise<ObjectReader> }> {
-  await reopen({ maxCopyBytes: 1_000_000 });
-  const bytes = randomBytes(2_500_000);
-  await put("a.jpg", bytes);
-  await lab.store.uploads.idle();
-  const openIt = async () => {
+  await onlyInS3(bytes);
+  lab.disk.resize(10_000_000);
+  for (const count of [1, 0]) {
+    s3.asked.length = 0;
+    expect((await bytesAt(A)).equals(bytes)).toBe(true);
+    await eventually(async () => (await copies()) === 1, "a copy is stored");
+    expect(s3.asked.filter((line) => line === `GET ${NAME}`)).toHaveLength(count);
+  }
+  await reopen({ maxBytes: 9_000_000 });
+  await onlyInS3(bytes, { when: { when: "always" } });
+  lab.disk.resize(9_000_000);
+  for (const _time of [1, 2]) {
+    s3.asked.length = 0;
     const entry = await bucket.lookup(A);
     const reader = entry.state === "object" ? await bucket.open(entry.info) : undefined;
-    if (reader === undefined) throw new Error("it could not be opened");
-    s3.asked.length = 0;
-    return reader;
-  };
-  const restart = async () => {
-    await reopen({ maxCopyBytes: 1_000_000 });
-    return openIt();
-  };
-  return { bytes, reader: await openIt(), restart };
-}
-
-describe("a part of an object that is too large for a copy", () => {
-  test("is compared with block sums; without them the whole object is read once before", async () => {
-    const { bytes, reader, restart } = await largeInS3();
-    const inTurn = async (from: ObjectReader) => {
-      for (const [start, end] of [
-        [1_000_000, 1_000_099],
-        [0, 9],
-        [2_499_990, 2_499_999],
-        [65_530, 65_540],
-      ] as const) {
-        expect((await from.read(start, end)).equals(bytes.subarray(start, end + 1))).toBe(true);
-      }
-    };
-    await inTurn(reader);
-    expect(s3.asked).toHaveLength(4);
-    const other = await restart();
-    await inTurn(other);
-    expect(s3.asked).toHaveLength(5);
-  });
-
-  test("throws store_corrupt if its bytes are damaged, with and without known sums", async () => {
-    const { reader, restart } = await largeInS3();
-    s3.spoils = true;
-    await expect(reader.read(1_000_000, 1_000_099)).rejects.toMatchObject({ code: "store_corrupt" });
-    s3.spoils = false;
-    const other = await restart();
-    s3.spoils = true;
-    await expect(other.read(1_000_000, 1_000_099)).rejects.toMatchObject({ code: "store_corrupt" });
-    expect(await bucket.lookup(A)).toMatchObject({ state: "absent", failure: { code: "store_failed" } });
-  });
-
-  test("throws store_corrupt if the object's bytes have changed in S3, and so does proven()", async () => {
-    const { bytes, restart } = await largeInS3();
-    const stored = s3.objects.get(NAME)!;
-    stored.bytes = Buffer.concat([bytes.subarray(0, 2_499_999), Buffer.from([bytes.at(-1)! ^ 1])]);
-    for (const read of [(from: ObjectReader) => from.read(5, 9), (from: ObjectReader) => from.proven?.()]) {
-      await expect(read(await restart())).rejects.toMatchObject({ code: "store_corrupt" });
-    }
-  });
-
-  test("throws store_failed if the body breaks off, and is right the next time", async () => {
-    const { bytes, restart } = await largeInS3();
-    const reader = await restart();
-    s3.cutAfter = 1_000_000;
-    await expect(reader.read(1_500_000, 1_500_009)).rejects.toMatchObject({ code: "store_failed" });
-    s3.cutAfter = 1_000;
-    await expect(reader.read(0, 99_999)).rejects.toMatchObject({ code: "store_failed" });
-    s3.cutAfter = undefined;
-    expect((await reader.read(1_500_000, 1_500_009)).equals(bytes.subarray(1_500_000, 1_500_010))).toBe(true);
-  });
-
-  test("is read by fifty readers at once with one read of the whole object", async () => {
-    const { bytes, restart } = await largeInS3();
-    const reader = await restart();
-    const starts = Array.from({ length: 50 }, (_, index) => 10 + index);
-    const parts = await Promise.all(starts.map((start) => reader.read(start, start + 9)));
-    expect(parts.every((part, index) => part.equals(bytes.subarray(10 + index, 20 + index)))).toBe(true);
-    expect(s3.asked).toHaveLength(51);
-  });
-
-  test("needs no further verification after a read from the first byte to the last", async () => {
-    const { bytes, restart } = await largeInS3();
-    await restart();
-    expect((await bytesAt(A)).equals(bytes)).toBe(true);
-    const reader = await bucket.open(((await bucket.lookup(A)) as { info: ObjectInfo }).info);
-    s3.asked.length = 0;
-    await reader?.read(7, 8);
-    expect(s3.asked).toHaveLength(1);
-  });
+    expect((await reader?.read(1_000_000, 1_000_099))?.equals(bytes.subarray(1_000_000, 1_000_100))).toBe(true);
+    await reader?.proven?.();
+    reader?.close();
+    expect(s3.asked).toEqual([`HEAD ${NAME}`, `GET ${NAME}`]);
+  }
+  expect(await copies()).toBe(0);
 });
 
 test("an image of another tool is described once, served, and stays unchanged", async () => {
@@ -582,13 +499,41 @@ test("another tool's object that is no image is read once in ten minutes and log
 
 test("another tool's object that is too large for a copy is absent, and nothing replaces it", async () => {
   await lab.store.close();
-  await open({ maxCopyBytes: 1_000 });
+  await open({ maxBytes: 4_000 });
   const jpeg = await noisyJpeg(64, 48);
   s3.objects.set(NAME, { bytes: jpeg, headers: {} });
   expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 0, certainty: "foreign" });
   expect(await put("a.jpg", randomBytes(10))).toBe("exists");
   expect(await put("a.jpg", randomBytes(10), { when: "vacant" })).toBe("exists");
   expect(s3.objects.get(NAME)?.bytes.equals(jpeg)).toBe(true);
+});
+
+test("a key whose name is too long for S3 is refused, and one of the reserved folder is no key", async () => {
+  const long = `${"a".repeat(1_010)}.jpg`;
+  s3.asked.length = 0;
+  expect(await bucket.lookup(toKey(long))).toEqual({ state: "absent", epoch: 0, certainty: "foreign" });
+  const reserved = toKey(".huiyuan-long/a.jpg");
+  const refused = { code: "url_invalid" };
+  await expect(bucket.lookup(reserved)).rejects.toMatchObject(refused);
+  for (const key of [long, reserved]) {
+    await expect(put(key, randomBytes(10), { when: "vacant" }, "upload")).rejects.toMatchObject(refused);
+    await expect(put(key, randomBytes(10))).rejects.toMatchObject(refused);
+    await expect(bucket.delete(toKey(key), { deletedAt: 1, reason: "" })).rejects.toMatchObject(refused);
+    await expect(bucket.purge(toKey(key), { hard: true })).rejects.toMatchObject(refused);
+  }
+  expect(s3.asked).toEqual([]);
+});
+
+test("the start reports objects with hashed names of an earlier version", async () => {
+  s3.objects.set(`${ID}/.huiyuan-long/0123`, { bytes: Buffer.from("x"), headers: {} });
+  const log = linesOf();
+  await lab.store.close();
+  lab = await openTiered(join(dir, "data"), await openTestS3(s3, { bucket: "b", bucketIds: [ID], log }));
+  const { objects } = await lab.store.bucket(ID).list({ prefix: "", after: undefined, limit: 10 });
+  expect(objects).toEqual([]);
+  const reported = () => log.lines.filter(({ message }) => /hashed names/.test(message));
+  await eventually(() => reported().length > 0, "the log reports them");
+  expect(reported()).toMatchObject([{ level: "warn", fields: { folder: `${ID}/.huiyuan-long/` } }]);
 });
 
 test("a store with another id uses none of the copies, and leaves the other's queue alone", async () => {

@@ -98,6 +98,7 @@ describe("paths", () => {
     ["/x/photos/v2/1", ["any.example"], undefined],
     ["*", ["any.example"], undefined],
   ])("readApiRequest(%j, %j)", (target, hosts, wanted) => {
-    expect(readApiRequest(target, hosts, (host) => host === "served.example")).toEqual(wanted);
+    const rawHeaders = hosts.flatMap((host) => ["Host", host]);
+    expect(readApiRequest({ url: target, rawHeaders }, (host) => host === "served.example")).toEqual(wanted);
   });
 });

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
-import { type HttpServer, startServer } from "../../../../src/http/wire/server.ts";
+import { type Acceptor, type AcceptorParts, type HttpServer, startServer } from "../../../../src/http/wire/server.ts";
 import { eventually, within } from "../../../helpers/program.ts";
 
 const MEGABYTE = 1_000_000;
@@ -28,8 +28,16 @@ interface Served extends HttpServer {
   release(): void;
 }
 
+/** Gives each connection to node's server with its first input. */
+const handOverAtOnce = ({ handOver }: AcceptorParts): Acceptor => ({
+  accept: (socket) => void socket.once("data", (bytes: Buffer) => handOver(socket, bytes)).once("error", () => {}),
+  retire() {},
+  closeIdle() {},
+  closeAll() {},
+});
+
 /** `/20000` is answered with so many bytes, `/held/20000` when released, `/early/9` before the body arrives. */
-async function serve({ hasFastPath = true } = {}): Promise<Served> {
+async function serve({ hasAcceptor = true } = {}): Promise<Served> {
   const begun: string[] = [];
   let release = () => {};
   const released = new Promise<void>((resolve) => {
@@ -51,7 +59,7 @@ async function serve({ hasFastPath = true } = {}): Promise<Served> {
     port: 0,
     nextRequestId: () => "id",
     listener: (request, response) => void answer(request, response).catch(() => response.destroy()),
-    ...(hasFastPath && { fastPath: { listener: () => {}, takes: () => false } }),
+    ...(hasAcceptor && { accept: handOverAtOnce }),
   });
   open.push(() => server.stop(0));
   return { ...server, begun, release };
@@ -116,15 +124,15 @@ function answersIn(received: string): readonly string[] {
 const statuses = (answers: readonly string[]) => answers.map((answer) => answer.slice(0, 3));
 
 describe.each([
-  ["behind the fast path", true],
-  ["without the fast path", false],
-])("startServer() %s", (_where, hasFastPath) => {
+  ["behind an acceptor", true],
+  ["without an acceptor", false],
+])("startServer() %s", (_where, hasAcceptor) => {
   test.each([
     ["websocket", ["Connection: Upgrade", "Upgrade: websocket"]],
     ["h2c, as Java's client does", OFFER],
     ["two at once", ["Connection: keep-alive", "Upgrade: h2c", "Connection: upgrade", "Upgrade: websocket"]],
   ])("ignores an offer to upgrade, and answers the requests after it: %s", async (_what, offer) => {
-    const server = await serve({ hasFastPath });
+    const server = await serve({ hasAcceptor });
     const socket = client(server);
     const many = Array.from({ length: 200 }, () => get("/1000", ...offer));
     await sendAll(
@@ -148,7 +156,7 @@ describe.each([
   });
 
   test("answers a chunked upload that offers an upgrade and arrives in pieces", async () => {
-    const server = await serve({ hasFastPath });
+    const server = await serve({ hasAcceptor });
     const socket = client(server);
     socket.resume();
     const request = lines("POST /9 HTTP/1.1", "Host:a.example", "Transfer-Encoding: chunked", ...OFFER);
@@ -161,7 +169,7 @@ describe.each([
   });
 
   test("completes a running response when an offer to upgrade arrives after it", async () => {
-    const server = await serve({ hasFastPath });
+    const server = await serve({ hasAcceptor });
     const socket = client(server);
     // More than the kernel buffers, so the response waits for the client.
     await sendAll(socket, post("/16000000", "") + get("/20000", ...OFFER) + post("/9", ahead(), "Connection: close"));
@@ -171,7 +179,7 @@ describe.each([
   test.each([20_000, MEGABYTE])(
     "loses no byte of a last response, whatever the client sends after it: %i bytes",
     async (size) => {
-      const server = await serve({ hasFastPath });
+      const server = await serve({ hasAcceptor });
       for (const bytes of [
         get(`/${size}`, "Connection: close") + get("/1").repeat(20_000),
         get(`/${size}`, "Connection: close") + ahead(),
@@ -196,7 +204,7 @@ describe.each([
     ["a broken body", `${lines("POST /9 HTTP/1.1", "Host: a", "Transfer-Encoding: chunked")}${ahead()}`, ["400"]],
     ["a preface of HTTP/2", `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${ahead()}`, ["400"]],
   ])("loses no refusal of pipelined input, alone and after a large response: %s", async (_what, bytes, expected) => {
-    const server = await serve({ hasFastPath });
+    const server = await serve({ hasAcceptor });
     const alone = client(server);
     await sendAll(alone, bytes);
     expect(statuses(await readAll(alone))).toEqual(expected);
@@ -206,7 +214,7 @@ describe.each([
   });
 
   test("keeps a response whose request body turns out broken afterwards", async () => {
-    const server = await serve({ hasFastPath });
+    const server = await serve({ hasAcceptor });
     const socket = client(server);
     await sendAll(socket, lines("POST /early/1000000 HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"));
     await sendAll(socket, `no size\r\n${ahead()}`);
@@ -214,7 +222,7 @@ describe.each([
   });
 
   test("stop() lets clients read their responses, and ignores later input", async () => {
-    const server = await serve({ hasFastPath });
+    const server = await serve({ hasAcceptor });
     const socket = client(server);
     await sendAll(socket, post("/held/1000000", "") + get("/1").repeat(20_000));
     const stopped = server.stop(8_000);
@@ -228,7 +236,7 @@ describe.each([
     ["with a last answer", () => get("/16000000", "Connection: close")],
     ["with the refusal of what is behind its answer", () => `${post("/16000000", "")}nothing\r\n\r\n`],
   ])("stop() waits no longer than its grace for a client that reads nothing and is left %s", async (_what, bytes) => {
-    const server = await serve({ hasFastPath });
+    const server = await serve({ hasAcceptor });
     const socket = connect({ port: server.port, host: "127.0.0.1" });
     open.push(() => void socket.destroy());
     socket.pause();
@@ -245,7 +253,7 @@ describe.each([
     ["a broken request", "nothing\r\n\r\n"],
     ["a last answer", get("/20000", "Connection: close")],
   ])("stop() waits no longer than its grace for a client that keeps sending after %s", async (_what, bytes) => {
-    const server = await serve({ hasFastPath });
+    const server = await serve({ hasAcceptor });
     const socket = connect({ port: server.port, host: "127.0.0.1" });
     socket.on("error", () => {}); // The stop resets it.
     socket.write(bytes);

@@ -85,66 +85,6 @@ test.each([
     }),
     [R, B],
   ],
-  [
-    "RLE8: run, literal, end of line, move",
-    bmp({
-      width: 4,
-      height: 2,
-      bits: 8,
-      compression: 1,
-      between: palette(256),
-      pixels: Buffer.from([2, 1, 0, 0, 0, 2, 1, 0, 0, 3, 1, 2, 3, 0, 0, 1]),
-    }),
-    [K, R, G, B, R, R, K, K],
-  ],
-  [
-    "RLE4: run and literal",
-    bmp({
-      width: 4,
-      height: 1,
-      bits: 4,
-      compression: 2,
-      between: palette(16),
-      pixels: Buffer.from([2, 0x12, 0, 0, 0, 1]),
-    }),
-    [R, G, K, K],
-  ],
-  [
-    "RLE8 past the edges",
-    bmp({
-      width: 2,
-      height: 1,
-      bits: 8,
-      compression: 1,
-      between: palette(256),
-      pixels: Buffer.from([255, 1, 255, 2, 0, 2, 200, 200]),
-    }),
-    [R, R],
-  ],
-  [
-    "RLE8: a literal past the edge, and below the last row",
-    bmp({
-      width: 2,
-      height: 2,
-      bits: 8,
-      compression: 1,
-      between: palette(256),
-      pixels: Buffer.from([1, 2, 0, 3, 1, 3, 2, 0, 0, 2, 3, 1, 1, 1, 0, 2, 0, 9]),
-    }),
-    [K, K, G, R],
-  ],
-  [
-    "RLE4: odd runs and literals past the edge",
-    bmp({
-      width: 4,
-      height: 1,
-      bits: 4,
-      compression: 2,
-      between: palette(16),
-      pixels: Buffer.from([1, 0x12, 0, 5, 0x23, 0x12, 0x30, 0, 3, 0x11, 0, 1]),
-    }),
-    [R, G, B, R],
-  ],
 ])("readBmp() reads %s", (_what, bytes, expected) => {
   expect([...readBmp(bytes).data]).toEqual(expected.flat());
 });
@@ -190,10 +130,8 @@ test.each([
 test.each([
   ["a head that is cut short", Buffer.from("BM")],
   ["pixels that are cut short", bmp({ width: 9, height: 9, bits: 24, pixels: Buffer.alloc(9) })],
-  [
-    "runs that are cut short",
-    bmp({ width: 9, height: 9, bits: 8, compression: 1, between: palette(256), pixels: Buffer.from([3]) }),
-  ],
+  ["RLE8", bmp({ width: 2, height: 1, bits: 8, compression: 1, between: palette(256), pixels: Buffer.alloc(9) })],
+  ["RLE4", bmp({ width: 2, height: 1, bits: 4, compression: 2, between: palette(16), pixels: Buffer.alloc(9) })],
   ["an embedded JPEG", bmp({ width: 9, height: 9, bits: 24, compression: 4, pixels: Buffer.alloc(300) })],
   ["7 bits", bmp({ width: 1, height: 1, bits: 7, pixels: Buffer.alloc(9) })],
   ["a negative width", bmp({ width: -1, height: 1, bits: 24, pixels: Buffer.alloc(9) })],

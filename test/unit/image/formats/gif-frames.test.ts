@@ -1,6 +1,6 @@
 // Checks zeros between the blocks of a GIF, which browsers skip.
 import { expect, test } from "vitest";
-import { gifFramesIn, withoutStrayZeros } from "../../../../src/image/formats/gif-frames.ts";
+import { gifFramesIn, withoutStrayZeros } from "../../../../src/image/formats/readable-gif.ts";
 import { verifyDecodable } from "../../../../src/image/process/verify-decodable.ts";
 import { gated } from "../../../helpers/gated.ts";
 import { animatedGif } from "../../../helpers/images.ts";

@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
 import type { Size } from "../../../../src/image/geometry/geometry.ts";
-import {
-  laidSize,
-  mayBeLaid,
-  refuseLargeScale,
-  refuseLargeWatermark,
-} from "../../../../src/image/geometry/watermark-size.ts";
+import { laidSize, refuseLargeWatermark } from "../../../../src/image/geometry/watermark-size.ts";
 import type { StepOf, WatermarkScale } from "../../../../src/image/grammar/recipe.ts";
 
 type Look = Pick<StepOf<"imageMark">, "scale" | "oversize" | "degrees">;
@@ -53,18 +48,8 @@ test.each<[Size, Partial<Look>, string | undefined]>([
   const { degrees = 0, scale } = look;
   const refusal = thrownBy(() => refuseLargeWatermark(laid, { degrees, ...(scale && { scale }) }));
   expect(refusal?.parameter).toBe(parameter);
-  expect(mayBeLaid(laid, degrees)).toBe(parameter === undefined);
   if (parameter === undefined) return;
   expect(refusal).toMatchObject({ code: "processing_invalid", wanted: expect.stringMatching(/\d+ megapixels$/) });
-});
-
-test("refuseLargeScale() accepts 25 megapixels and names this limit", () => {
-  expect(thrownBy(() => refuseLargeScale(size(5000, 5000)))).toBeUndefined();
-  expect(thrownBy(() => refuseLargeScale(size(5000, 5001)))).toMatchObject({
-    code: "processing_invalid",
-    parameter: "watermark/spcent",
-    wanted: "a smaller share of the image, which gives the watermark at most 25 megapixels",
-  });
 });
 
 function thrownBy(work: () => void): { readonly parameter?: string } | undefined {

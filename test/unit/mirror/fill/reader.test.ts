@@ -4,11 +4,10 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../../src/mirror/fill/fill.ts";
 import { type FillReaderTimeouts, openFillReader } from "../../../../src/mirror/fill/reader.ts";
-import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { SILENT_METER } from "../../../../src/mirror/meter.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../../helpers/images.ts";
-import { createLatch, diskError, NEVER, type TestPool, testPool } from "../../../helpers/spools.ts";
+import { createLatch, diskError, NEVER, readToEnd, type TestPool, testPool } from "../../../helpers/spools.ts";
 
 const TIMEOUTS: FillReaderTimeouts = { head: 100, idle: 50, total: 1_000 };
 const late = { code: "origin_timeout" };
@@ -54,7 +53,6 @@ function fillOf(arrives: Arriving, spools: TestPool): Fill {
     {
       origin: fakeOrigin((request) => arrives.reply(request)),
       spools,
-      transients: createTransientRoom(),
       maxBytes: 2_000_000,
       meter: SILENT_METER,
       now: () => 0,
@@ -240,58 +238,22 @@ test("end() waits for the fill, but no longer than the deadline of the request",
   hasty.close();
 });
 
-/** A fill of a large body that no disk keeps; its first bytes have arrived. */
-function followUnkept() {
+test("a body that the disk refuses does not pause its origin, whatever its reader does", async () => {
   const bytes = noisyBmp(800, 600);
   const arrives = arriving({ size: bytes.byteLength });
   const full = testPool({ perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } });
   const reader = openFillReader(fillOf(arrives, full), TIMEOUTS, NEVER);
   arrives.send(bytes.subarray(0, 65_536));
-  return { bytes, arrives, full, reader };
-}
-
-test("endOrNotStorable() of a body that no disk keeps resolves in time to read all of it", async () => {
-  const { bytes, arrives, full, reader } = followUnkept();
-  const head = await reader.head();
-  head?.spool.hold();
-  for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
-  arrives.end();
-  expect(await reader.endOrNotStorable()).toBe("not-storable");
-  const pieces: Buffer[] = [];
-  for (let at = 0; at < bytes.byteLength; at += pieces.at(-1)?.byteLength ?? 0) {
-    pieces.push((await reader.read(head!, at))!);
-  }
-  expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
-  expect(await reader.end()).toMatchObject({ kind: "unstored" });
-  reader.close();
-  // Its own and the fill's.
-  head?.spool.release();
-  head?.spool.release();
-  expect(full.usage).toEqual({ spools: 0, bytes: 0 });
-});
-
-test("endOrNotStorable() of a body that the disk keeps resolves with its end", async () => {
-  const reader = openFillReader(fill, TIMEOUTS, NEVER);
-  await begun();
-  await reader.head();
-  const end = reader.endOrNotStorable();
-  body.send(jpeg.subarray(1_000));
-  body.end();
-  expect(await end).toMatchObject({ kind: "whole" });
-  reader.close();
-});
-
-test("end() of a body that no disk keeps does not pause the origin for its own reader", async () => {
-  const { bytes, arrives, full, reader } = followUnkept();
-  const spool = (await reader.head())?.spool;
-  spool?.hold();
+  const head = (await reader.head())!;
+  head.spool.hold();
   for (let at = 65_536; at < bytes.byteLength; at += 65_536) arrives.send(bytes.subarray(at, at + 65_536));
   arrives.end();
   // Else it would wait for ever: the clock of the deadlines stands still.
   expect(await reader.end()).toMatchObject({ kind: "unstored", error: { code: "store_full" } });
+  expect((await readToEnd(head.spool)).equals(bytes)).toBe(true);
   reader.close();
   // Its own and the fill's.
-  spool?.release();
-  spool?.release();
+  head.spool.release();
+  head.spool.release();
   expect(full.usage).toEqual({ spools: 0, bytes: 0 });
 });

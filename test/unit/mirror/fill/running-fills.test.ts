@@ -1,6 +1,7 @@
 // Fills beyond the plain key: answers that depend on more than the key, fills in the background, refused formats, and
 // requests that loop back.
 import { beforeAll, expect, test } from "vitest";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import type { MissRequest } from "../../../../src/mirror/fill/reader.ts";
 import { arriving, fakeOrigin, image } from "../../../helpers/fake-origins.ts";
@@ -60,6 +61,19 @@ test("begin() fetches and stores once in the background", async () => {
   await lab.settled();
   expect((await lab.object("a.jpg"))?.size).toBe(jpeg.byteLength);
   expect(origin.requests).toHaveLength(1);
+});
+
+test("fetch() serves an image that is pending for another mirror of the bucket, until the key changes", async () => {
+  const over = () => ({ put: () => Promise.reject(new HuiyuanError("store_full", "the test says so")) });
+  const retryMs = [3_600_000];
+  const lab = mirrorLab({ origins: [fakeOrigin(image(jpeg))], retryMs, over });
+  await lab.fetch("a.jpg");
+  const origin = fakeOrigin(image(png));
+  const other = mirrorLab({ origins: [origin], retryMs, beside: lab });
+  expect([await other.fetch("a.jpg"), origin.requests.length]).toEqual([jpeg, 0]);
+  await lab.stored.purge(toKey("a.jpg"), { hard: true });
+  expect([await other.fetch("a.jpg"), origin.requests.length]).toEqual([png, 1]);
+  await Promise.all([lab.writeBack.drain(1_000), other.writeBack.drain(1_000)]);
 });
 
 test("fetch() refuses a request that loops back before it can join the fill that sent it", async () => {

@@ -379,10 +379,12 @@ describe("bytesOf()", () => {
     const told: string[] = [];
     const { stored } = storedLab({
       over: (driver) => ({
-        async prefetch(info) {
-          told.push("brought");
+        isRemote: true,
+        async open(info) {
           const reader = await driver.open(info);
-          return reader && { ...reader, close: () => void told.push("closed") };
+          return (
+            reader && { ...reader, proven: async () => void told.push("proven"), close: () => void told.push("closed") }
+          );
         },
       }),
     });
@@ -394,7 +396,7 @@ describe("bytesOf()", () => {
       expect((await held?.load())?.equals(bytes)).toBe(true);
       held?.release();
     }
-    expect(told).toEqual(["brought", "closed", "brought", "closed"]);
+    expect(told).toEqual(["proven", "closed", "proven", "closed"]);
     // It was read twice, so it is in memory by now.
     expect(await stored.bytesOf(info).download?.()).toBeUndefined();
   });

@@ -10,11 +10,13 @@ import type { Stored } from "../../../../src/mirror/stored/stored.ts";
 import { adoptSpoolFiles } from "../../../../src/mirror/storing/adopt.ts";
 import { leaveNote } from "../../../../src/mirror/storing/note.ts";
 import { type Version, versionOf } from "../../../../src/mirror/storing/versions.ts";
-import { BUCKET_ID, storedLab } from "../../../helpers/mirror-lab.ts";
+import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
+import { BUCKET_ID, countingMeter, storedLab } from "../../../helpers/mirror-lab.ts";
 import { testPool } from "../../../helpers/spools.ts";
 import { infoOf, randomBytes, wholeBody, wholeBodyInFile } from "../../../helpers/whole-body.ts";
 
 const KEY = toKey("a.jpg");
+const AN_HOUR = 3_600_000;
 let dir: string;
 let stored: Stored;
 
@@ -53,11 +55,22 @@ function saidAt(info: ObjectInfo, at: number): ObjectInfo {
 
 const knowing = (known: Stored | undefined) => (bucketId: string) => (bucketId === BUCKET_ID ? known : undefined);
 
-/** A start; resolves once the folder is handled. */
-async function start(storedOf = knowing(stored)): Promise<{ removed: number; adopted: number; left: string[] }> {
-  const { removed, adopting } = await adoptSpoolFiles({ dir, storedOf, log: SILENT_LOG });
-  return { removed, adopted: await adopting, left: readdirSync(dir) };
+/** A start: hands the files over to a new write-back. */
+async function adopt(retryMs: readonly number[] = [1, 1], storedOf = knowing(stored)) {
+  const meter = countingMeter();
+  const writeBack = createWriteBack({ now: () => 1_000, log: SILENT_LOG, meter, retryMs });
+  return { ...(await adoptSpoolFiles({ dir, storedOf, writeBack })), writeBack, meter };
 }
+
+/** A start; resolves once the folder is handled. `adopted`: images that were stored. */
+async function start(storedOf = knowing(stored)): Promise<{ removed: number; adopted: number; left: string[] }> {
+  const { removed, done, meter } = await adopt([1, 1], storedOf);
+  await done;
+  return { removed, adopted: meter.events.length, left: readdirSync(dir) };
+}
+
+const refuse = () => Promise.reject(new HuiyuanError("store_full", "the test says so"));
+const fullStored = () => storedLab({ over: () => ({ put: refuse }) }).stored;
 
 test("a finished file with its note is stored, under its own description", async () => {
   const bytes = randomBytes(200_000);
@@ -113,38 +126,42 @@ test.each([
 test("a purge stores the left image first, and is refused while the store refuses that", async () => {
   const bytes = randomBytes(200);
   await leave("one", bytes);
-  const first = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
+  const first = await adopt();
   await stored.purge(KEY, { hard: false });
   expect(await stored.bucket.lookup(KEY)).toMatchObject({ state: "object", isStale: true });
-  await first.adopting;
+  await first.done;
 
-  const full = storedLab({
-    over: () => ({ put: () => Promise.reject(new HuiyuanError("store_full", "the test says so")) }),
-  }).stored;
+  stored = fullStored();
   await leave("two", bytes);
-  await (await adoptSpoolFiles({ dir, storedOf: knowing(full), log: SILENT_LOG })).adopting;
-  await expect(full.purge(KEY, { hard: false })).rejects.toMatchObject({ code: "store_full" });
-  await full.undelete(KEY);
-  await expect(full.purge(KEY, { hard: false })).rejects.toMatchObject({ code: "store_full" });
-  await full.purge(KEY, { hard: true });
-  await full.purge(KEY, { hard: false });
+  const { writeBack } = await adopt([AN_HOUR]);
+  await expect(stored.purge(KEY, { hard: false })).rejects.toMatchObject({ code: "store_full" });
+  await stored.undelete(KEY);
+  await expect(stored.purge(KEY, { hard: false })).rejects.toMatchObject({ code: "store_full" });
+  await stored.purge(KEY, { hard: true });
+  await stored.purge(KEY, { hard: false });
+  await writeBack.drain(1_000);
 });
 
-test.each([
-  ["is taken back goes, file and note", 5, 5, []],
-  ["was asked for later stays", 4, 5, ["one.part", "one.part.json"]],
-])("an image that is left for the next start and %s", async (_what, requestedAt, at, left) => {
-  const full = storedLab({
-    over: () => ({ put: () => Promise.reject(new HuiyuanError("store_full", "the test says so")) }),
-  }).stored;
-  await leave("one", randomBytes(200), { at });
-  await (await adoptSpoolFiles({ dir, storedOf: knowing(full), log: SILENT_LOG })).adopting;
-  await full.recovered.invalidate(KEY, { requestedAt, fate: "superseded" });
-  expect(readdirSync(dir)).toEqual(left);
-  expect(full.recovered.size).toBe(left.length / 2);
+test("a left image that the origin withdraws goes, file and note", async () => {
+  stored = fullStored();
+  await leave("one", randomBytes(200));
+  const { done } = await adopt([AN_HOUR]);
+  stored.pendingWrites.withdraw(stored.pendingWrites.begin(KEY), "superseded");
+  await done;
+  expect([readdirSync(dir), stored.pendingWrites.size]).toEqual([[], 0]);
 });
 
-test("a request for an image that is not adopted yet gets it without a fetch", async () => {
+test("a left image gives way to one that is fetched meanwhile", async () => {
+  await leave("one", randomBytes(200));
+  const { done, writeBack } = await adopt();
+  const body = wholeBody(randomBytes(300));
+  const fetched = saidAt(infoOf(KEY, body), 2_000);
+  await writeBack.store({ stored, info: fetched, epoch: 0, body, spool: { release: () => undefined } });
+  await done;
+  expect([await stored.bucket.lookup(KEY), readdirSync(dir)]).toMatchObject([{ info: { size: 300 } }, []]);
+});
+
+test("look-ups do not wait for left images, which are stored soon", async () => {
   const keys = Array.from({ length: 8 }, (_, index) => toKey(`${index}.jpg`));
   for (const key of keys) {
     const path = join(dir, `${key}.part`);
@@ -153,23 +170,23 @@ test("a request for an image that is not adopted yet gets it without a fetch", a
     const body = wholeBodyInFile(bytes, path);
     await leaveNote({ stored, info: infoOf(key, body), body, epoch: 0 }, SILENT_LOG);
   }
-  const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
-  const looked = await Promise.all(keys.map((key) => stored.lookup(key)));
-  const found = await Promise.all(keys.map((key) => stored.find(key)));
-  expect([...looked, ...found].map(({ state }) => state)).toEqual([
-    ...keys.map(() => "object"),
-    ...keys.map(() => "large"),
-  ]);
-  expect([await adopting, readdirSync(dir)]).toEqual([8, []]);
+  const { adopted, done } = await adopt();
+  const last = keys.at(-1) ?? KEY;
+  expect([adopted, stored.pendingWrites.size, (await stored.find(last)).state]).toEqual([8, 8, "absent"]);
+  await done;
+  const found = await Promise.all(keys.map((key) => stored.lookup(key)));
+  expect(found.map(({ state }) => state)).toEqual(keys.map(() => "object"));
+  expect([readdirSync(dir), stored.pendingWrites.size]).toEqual([[], 0]);
 });
 
-test("an image that cannot be adopted now does not prevent a fetch", async () => {
-  const full = () => Promise.reject(new HuiyuanError("store_full", "no room"));
-  ({ stored } = storedLab({ over: () => ({ put: full }) }));
+test("an image that cannot be stored until the stop does not prevent a fetch, and stays for the next start", async () => {
+  stored = fullStored();
   await leave("one", randomBytes(1_000));
-  const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG });
+  const { done, writeBack } = await adopt([AN_HOUR]);
   expect((await stored.find(KEY)).state).toBe("absent");
-  expect([await adopting, readdirSync(dir).length]).toEqual([0, 2]);
+  await writeBack.drain(1_000);
+  await done;
+  expect(readdirSync(dir)).toEqual(["one.part", "one.part.json"]);
 });
 
 test("an unfinished file and a note without a file are removed; other files stay", async () => {
@@ -187,13 +204,13 @@ test.each<[string, (path: string) => void]>([
   ["a file that lost its end", (path) => writeFileSync(path, randomBytes(999))],
 ])("%s: not stored, and both are removed", async (_name, damage) => {
   damage(await leave("one", randomBytes(1_000)));
-  expect(await start()).toEqual({ removed: 0, adopted: 0, left: [] });
+  expect(await start()).toMatchObject({ adopted: 0, left: [] });
   expect((await stored.find(KEY)).state).toBe("absent");
 });
 
 test("a bucket that the settings no longer name gets no image", async () => {
   await leave("one", randomBytes(1_000));
-  expect(await start(knowing(undefined))).toEqual({ removed: 0, adopted: 0, left: [] });
+  expect(await start(knowing(undefined))).toEqual({ removed: 2, adopted: 0, left: [] });
   expect((await stored.find(KEY)).state).toBe("absent");
 });
 
@@ -207,31 +224,19 @@ test.each<[string, () => Promise<unknown>, string]>([
   expect((await stored.find(KEY)).state).toBe(state);
 });
 
-test("files that the store refuses are left up to maxLeftBytes, and the others are removed", async () => {
-  const full = () => Promise.reject(new HuiyuanError("store_full", "no room"));
-  ({ stored } = storedLab({ over: () => ({ put: full }) }));
-  for (const name of ["one", "two", "three"]) await leave(name, randomBytes(1_000));
-  const maxLeftBytes = () => 2_000;
-  const { adopting } = await adoptSpoolFiles({ dir, storedOf: knowing(stored), log: SILENT_LOG, maxLeftBytes });
-  // Two files, each with its note.
-  expect([await adopting, readdirSync(dir).length]).toEqual([0, 4]);
-});
-
-test("a file that cannot be stored now is left for the next start, and does not stop the others", async () => {
-  let failures = 1;
+test("a file that cannot be stored now is retried, and given up after the last retry", async () => {
+  let failures = 2;
   ({ stored } = storedLab({
-    over: (driver) => ({
-      put: (...put) =>
-        failures-- > 0
-          ? Promise.reject(new HuiyuanError("store_failed", "Cannot store: the test says so"))
-          : driver.put(...put),
-    }),
+    over: (driver) => ({ put: (...put) => (failures-- > 0 ? refuse() : driver.put(...put)) }),
   }));
   await leave("one", randomBytes(1_000));
+  expect(await start()).toEqual({ removed: 0, adopted: 1, left: [] });
+
+  stored = fullStored();
   await leave("two", randomBytes(1_000));
-  expect(await start()).toEqual({ removed: 0, adopted: 1, left: ["one.part", "one.part.json"] });
-  // The second file of the same key finds an object there.
-  expect(await start()).toEqual({ removed: 0, adopted: 0, left: [] });
+  const { done, meter } = await adopt();
+  await done;
+  expect([meter.events, readdirSync(dir)]).toEqual([["not stored store_full"], []]);
 });
 
 test("leaveNote() writes none for a body in memory, and returns undefined if the folder accepts none", async () => {

@@ -61,6 +61,7 @@ test("a pending image is neither served nor stored once its connection has a des
   expect(await bytesOf()).toEqual(alien);
   await isTriedAgain();
   desync.cancel(undefined);
+  expect(lab.stored.pendingWrites.size).toBe(0);
   expect(await bytesOf()).toEqual(right);
   await isTriedAgain();
   store.isAway = false;

@@ -1,115 +1,105 @@
-// Pending writes, and their fate when the origin withdraws them.
+// The table of pending writes: the image requested last wins, and the origin withdraws images that it sent before.
 import { expect, test } from "vitest";
-import { SILENT_LOG } from "../../../../src/core/log.ts";
-import { type ObjectInfo, toKey } from "../../../../src/core/object.ts";
+import { toKey } from "../../../../src/core/object.ts";
 import type { Fill } from "../../../../src/mirror/fill/fill.ts";
-import { createInvalidation } from "../../../../src/mirror/storing/invalidate.ts";
-import { createPendingWrites, type PendingWrite } from "../../../../src/mirror/storing/pending-writes.ts";
-import { storedLab } from "../../../helpers/mirror-lab.ts";
+import {
+  createPendingWrites,
+  type PendingWrite,
+  type TrackedFetch,
+} from "../../../../src/mirror/storing/pending-writes.ts";
 import { infoOf, wholeBody } from "../../../helpers/whole-body.ts";
 
 const KEY = toKey("a.jpg");
 const INFO = infoOf(KEY, wholeBody(Buffer.from("bytes")));
 
-/** `at`: when it was requested. */
-function image(epoch: number, at: number): PendingWrite {
-  const info: ObjectInfo = { ...INFO, provenance: { ...INFO.provenance, validated: { at, life: {} } } };
-  return { fill: { epoch } as Fill, info, fate: "wanted" };
+function tableLab() {
+  const table = createPendingWrites();
+  const givenUp: PendingWrite[] = [];
+  const image = (epoch: number, fetch = table.begin(KEY), more: Partial<PendingWrite> = {}): PendingWrite => {
+    const write: PendingWrite = {
+      ...{ info: INFO, epoch, fetch, fill: { epoch } as Fill, tryNow: async () => undefined },
+      giveUp: () => void givenUp.push(write),
+      ...more,
+    };
+    return write;
+  };
+  const withdraw = (by: TrackedFetch = table.begin(KEY)) => table.withdraw(by, "gone");
+  return { table, givenUp, image, withdraw };
 }
 
-function settling() {
-  let settle: () => void = () => undefined;
-  const settled = new Promise<void>((resolve) => {
-    settle = resolve;
-  });
-  return { settled, settle };
-}
-
-test.each<[string, PendingWrite, number, boolean]>([
-  ["is there for those who found the key as it was when it was asked for", image(1, 0), 1, true],
-  ["is there for those who found the key before its last change", image(2, 0), 1, true],
-  ["is not there where the key has changed since", image(1, 0), 2, false],
-  ["is not there where it has been taken back", { ...image(1, 0), fate: "gone" }, 1, false],
-])("newest() of an image %s", (_name, waits, epoch, isThere) => {
-  const pendingWrites = createPendingWrites();
-  pendingWrites.add(waits, settling().settled);
-  expect(pendingWrites.newest({ key: KEY, epoch })).toBe(isThere ? waits : undefined);
-  expect(pendingWrites.newest({ key: toKey("b.jpg"), epoch })).toBeUndefined();
+test.each<[string, number, number, boolean]>([
+  ["is served to requests that found the key as it was when the image was requested", 1, 1, true],
+  ["is served to requests that found the key before its last change", 2, 1, true],
+  ["is not served if the key has changed since", 1, 2, false],
+])("newest(): an image %s", (_name, its, epoch, isThere) => {
+  const { table, image } = tableLab();
+  const write = image(its);
+  table.add(write);
+  expect(table.newest({ key: KEY, epoch })?.fill).toBe(isThere ? write.fill : undefined);
+  expect(table.newest({ key: toKey("b.jpg"), epoch })).toBeUndefined();
 });
 
-test("a stored image is no longer pending, and its end does not end a later one", async () => {
-  const pendingWrites = createPendingWrites();
-  const [one, other] = [settling(), settling()];
-  const later = image(1, 2);
-  pendingWrites.add(image(1, 1), one.settled);
-  pendingWrites.add(later, other.settled);
-  one.settle();
-  await Promise.resolve();
-  expect([pendingWrites.newest({ key: KEY, epoch: 1 }), pendingWrites.size]).toEqual([later, 1]);
-  other.settle();
-  await Promise.resolve();
-  expect([pendingWrites.newest({ key: KEY, epoch: 1 }), pendingWrites.size]).toEqual([undefined, 0]);
+test("newest() returns no image without a fill, which is damaged or not proven yet", () => {
+  const { table, image } = tableLab();
+  const write = image(1, undefined, { fill: undefined });
+  expect([table.add(write), table.find(KEY), table.newest({ key: KEY, epoch: 1 })]).toEqual([true, write, undefined]);
 });
 
-test("newest() is the image that was requested last, whichever ends last", () => {
-  const pendingWrites = createPendingWrites();
-  const later = image(1, 2);
-  pendingWrites.add(later, settling().settled);
-  pendingWrites.add(image(1, 1), settling().settled);
-  expect(pendingWrites.newest({ key: KEY, epoch: 1 })).toBe(later);
+test("add() gives up an image that was requested earlier, whichever ends last", () => {
+  const { table, image, givenUp } = tableLab();
+  const [slow, quick] = [table.begin(KEY), table.begin(KEY)];
+  const later = image(1, quick);
+  expect([table.add(later), table.add(image(1, slow)), table.find(KEY)]).toEqual([true, false, later]);
+  const latest = image(1);
+  expect([table.add(latest), table.find(KEY), givenUp, table.size]).toEqual([true, latest, [later], 1]);
 });
 
-test("invalidate() gives up all earlier images, and the image before an invalid one is the newest again", async () => {
-  const { stored } = storedLab();
-  const { pendingWrites } = stored;
-  const [one, other] = [image(0, 1), image(0, 2)];
-  const ends = [settling(), settling(), settling()] as const;
-  pendingWrites.add(one, ends[0].settled);
-  pendingWrites.add(other, ends[1].settled);
-  pendingWrites.add(image(0, 3), ends[2].settled);
-  ends[2].settle();
-  await Promise.resolve();
-  expect([pendingWrites.newest({ key: KEY, epoch: 0 }), pendingWrites.size]).toEqual([other, 1]);
-  createInvalidation({ stored, writeBack: { retryNow: () => undefined }, log: SILENT_LOG })({
-    key: KEY,
-    epoch: 0,
-    requestedAt: 2,
-    fate: "superseded",
-  });
-  expect([one.fate, other.fate, pendingWrites.newest({ key: KEY, epoch: 0 })]).toEqual([
-    "superseded",
-    "superseded",
-    undefined,
-  ]);
+test("add() refuses an image of an earlier epoch, and a damaged one if another is pending", () => {
+  const { table, image } = tableLab();
+  const write = image(1);
+  table.add(write);
+  const damaged = image(1, undefined, { info: { ...INFO, isSuspect: true } });
+  expect([table.add(image(0)), table.add(damaged), table.find(KEY)]).toEqual([false, false, write]);
 });
 
-test.each([
-  [4, false],
-  [5, true],
-])("an answer requested in second %d withdraws an image requested in second 5: %s", async (requestedAt, isTaken) => {
-  const { stored } = storedLab();
-  const told: string[] = [];
-  const writeBack = { retryNow: (bucketId: string, key: string) => void told.push(`${bucketId} ${key}`) };
-  const invalidate = createInvalidation({ stored, writeBack, log: SILENT_LOG });
-  const waits = image(0, 5);
-  stored.pendingWrites.add(waits, settling().settled);
-  invalidate({ key: KEY, epoch: 0, requestedAt, fate: "gone" });
-  expect([waits.fate, told]).toEqual(isTaken ? ["gone", [`${stored.bucketId} a.jpg`]] : ["wanted", []]);
+test("remove() of an image that has left the table does not remove the later one", () => {
+  const { table, image } = tableLab();
+  const [one, other] = [image(1), image(1)];
+  table.add(one);
+  table.add(other);
+  table.remove(one);
+  expect([table.find(KEY), table.size]).toEqual([other, 1]);
+  table.remove(other);
+  expect([table.find(KEY), table.size]).toEqual([undefined, 0]);
 });
 
-// The image was described in second 1,000.
-test.each<[string, { readonly requestedAt: number; readonly epoch: number }, PendingWrite["fate"]]>([
-  ["asked before it", { requestedAt: 4, epoch: 0 }, "wanted"],
-  ["asked while it arrived", { requestedAt: 5, epoch: 0 }, "gone"],
-  ["asked at its end", { requestedAt: 1_000, epoch: 0 }, "gone"],
-  ["ahead of the clock, which has been set back", { requestedAt: 1_001, epoch: 0 }, "wanted"],
-  ["about another state of the key", { requestedAt: 5, epoch: 1 }, "wanted"],
-])("add() of an image applies an invalidation %s: %j, %s", (_when, told, fate) => {
-  const pendingWrites = createPendingWrites();
-  expect(pendingWrites.invalidate({ key: KEY, fate: "gone", ...told })).toEqual([]);
-  const arrived = image(0, 5);
-  pendingWrites.add(arrived, settling().settled);
-  const another = { ...image(0, 5), info: { ...arrived.info, key: toKey("b.jpg") } };
-  pendingWrites.add(another, settling().settled);
-  expect([arrived.fate, another.fate]).toEqual([fate, "wanted"]);
+test("withdraw() gives up the pending image if it was requested before, and marks its fetch", () => {
+  const { table, image, givenUp, withdraw } = tableLab();
+  const early = table.begin(KEY);
+  const write = image(1);
+  table.add(write);
+  withdraw(early);
+  expect([table.find(KEY), givenUp]).toEqual([write, []]);
+  withdraw();
+  expect([table.size, givenUp, write.fetch.withdrawn]).toEqual([0, [write], "gone"]);
+});
+
+test.each<[string, (lab: ReturnType<typeof tableLab>, fetch: TrackedFetch) => void, boolean]>([
+  ["by the answer to a later request", ({ withdraw }) => withdraw(), false],
+  ["by its own answer", ({ withdraw }, fetch) => withdraw(fetch), true],
+  ["of another key", ({ table, withdraw }) => withdraw(table.begin(toKey("b.jpg"))), true],
+])("an image that still arrives and a withdrawal %s", (_name, happens, isAdded) => {
+  const lab = tableLab();
+  const fetch = lab.table.begin(KEY);
+  happens(lab, fetch);
+  expect(lab.table.add(lab.image(1, fetch))).toBe(isAdded);
+});
+
+test("a fetch that began after a withdrawal is not withdrawn, nor one that has ended", () => {
+  const { table, image, withdraw } = tableLab();
+  const ended = table.begin(KEY);
+  table.end(ended);
+  table.end(ended);
+  withdraw();
+  expect([ended.withdrawn, table.add(image(1))]).toEqual([undefined, true]);
 });

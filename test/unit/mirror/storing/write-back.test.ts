@@ -7,10 +7,14 @@ import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import type { Fate } from "../../../../src/mirror/storing/pending-writes.ts";
-import { createWriteBack, type WriteBackOptions } from "../../../../src/mirror/storing/write-back.ts";
-import type { WriteBackTask } from "../../../../src/mirror/storing/write-back-task.ts";
+import type { Withdrawal } from "../../../../src/mirror/policy.ts";
+import {
+  createWriteBack,
+  type WriteBackOptions,
+  type WriteBackTask,
+} from "../../../../src/mirror/storing/write-back.ts";
 import { countingMeter, storedLab } from "../../../helpers/mirror-lab.ts";
+import { eventually } from "../../../helpers/program.ts";
 import { createLatch, type TestPool, testPool, writeAll } from "../../../helpers/spools.ts";
 import { infoOf, randomBytes } from "../../../helpers/whole-body.ts";
 
@@ -35,17 +39,23 @@ function writeBackLab({ perSpoolBytes = 262_144, options, over }: Lab = {}) {
   const store = async (
     epoch = 0,
     key = KEY,
-    { at = 1_000, ...more }: Pick<WriteBackTask, "fate"> & { readonly at?: number } = {},
+    { at = 1_000, fetch }: Pick<WriteBackTask, "fetch"> & { readonly at?: number } = {},
   ) => {
     const { spool, body } = await finished(pool);
     const described = infoOf(key, body);
     const info = { ...described, provenance: { ...described.provenance, validated: { at, life: {} } } };
-    const done = writeBack.store({ stored, info, body, spool, epoch, ...more });
+    const done = writeBack.store({ stored, info, body, spool, epoch, fetch });
     return { done, body, spool };
   };
   /** Resolves when the first attempt has failed and a retry will follow. */
   const isWaiting = waiting.opened;
-  return { pool, stored, driver, meter, clock, writeBack, store, isWaiting };
+  /** The answer to a request that begins now withdraws the image. */
+  const withdraw = (fate: Withdrawal, key = KEY) => {
+    const fetch = stored.pendingWrites.begin(key);
+    stored.pendingWrites.withdraw(fetch, fate);
+    stored.pendingWrites.end(fetch);
+  };
+  return { pool, stored, driver, meter, clock, writeBack, store, isWaiting, withdraw };
 }
 
 async function finished(pool: TestPool): Promise<{ spool: Spool; body: WholeBody }> {
@@ -90,7 +100,7 @@ test("bodies that arrive during a batch are put together at its end", async () =
     }),
   });
   const first = await gathering.store();
-  const second = await gathering.store();
+  const second = await gathering.store(0, toKey("b.jpg"));
   expect([puts, gathering.writeBack.backlog().depth]).toEqual([0, 2]);
   await first.done;
   // Put in one turn, so that the bucket commits them together.
@@ -121,72 +131,110 @@ test("bodies wait as long as others arrive, but not beyond batchMs", async () =>
   await writeBack.drain(5_000);
 });
 
-test("waitForTries() resolves when every body of the key was stored, or refused for the first time", async () => {
-  const one = writeBackLab({ options: { batchMs: 50 } });
-  await one.store();
-  await one.writeBack.waitForTries(one.stored.bucketId, toKey("other.jpg"));
-  await one.writeBack.waitForTries("10001234/other", KEY);
-  expect((await one.driver.lookup(KEY)).state).toBe("absent");
-  await one.writeBack.waitForTries(one.stored.bucketId, KEY);
-  expect((await one.driver.lookup(KEY)).state).toBe("object");
+test("a soft purge stores the pending image of its key first, and is refused while the store refuses that", async () => {
+  const one = writeBackLab({ options: { batchMs: AN_HOUR } });
+  const first = await one.store();
+  const other = await one.store(0, toKey("other.jpg"));
+  await one.stored.purge(KEY, { hard: false });
+  expect(await one.driver.lookup(KEY)).toMatchObject({ state: "object", isStale: true });
+  expect((await one.driver.lookup(toKey("other.jpg"))).state).toBe("absent");
+  await one.writeBack.drain(1_000);
+  await Promise.all([first.done, other.done]);
 
-  const other = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
-  await other.store(3);
+  const full = writeBackLab({ over: refusing(Number.POSITIVE_INFINITY), options: { retryMs: [AN_HOUR] } });
+  await full.store();
   for (const _time of [1, 2])
-    expect(await other.writeBack.waitForTries(other.stored.bucketId, KEY)).toMatchObject({ epoch: 3 });
-  expect((await other.driver.lookup(KEY)).state).toBe("absent");
-  await other.writeBack.drain(1_000);
+    await expect(full.stored.purge(KEY, { hard: false })).rejects.toMatchObject({ code: "store_full" });
+  await full.stored.purge(KEY, { hard: true });
+  await full.stored.purge(KEY, { hard: false });
+  await full.writeBack.drain(1_000);
 });
 
-test("a body that is no longer wanted is released at once, its file and note too", async () => {
-  let fate: Fate = "wanted";
+test("a withdrawn body is given up at once, its file and note too", async () => {
   const lab = writeBackLab({ perSpoolBytes: 0, over: refusing(1), options: { retryMs: [AN_HOUR] } });
-  const { done } = await lab.store(0, KEY, { fate: () => fate });
-  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
+  const { done } = await lab.store();
+  await lab.isWaiting;
   expect(lab.pool.files().length).toBe(2);
-  fate = "gone";
-  lab.writeBack.retryNow(lab.stored.bucketId, toKey("other.jpg"));
-  lab.writeBack.retryNow(lab.stored.bucketId, KEY);
+  lab.withdraw("gone", toKey("other.jpg"));
+  expect(lab.stored.pendingWrites.size).toBe(1);
+  lab.withdraw("gone");
+  expect(lab.stored.pendingWrites.size).toBe(0);
   expect(await done).toBeUndefined();
   await lab.pool.close();
   expect([lab.pool.files(), (await lab.driver.lookup(KEY)).state]).toEqual([[], "absent"]);
+});
+
+test("the note of a withdrawn body goes while its put hangs", async () => {
+  const begun = createLatch();
+  const lab = writeBackLab({
+    perSpoolBytes: 0,
+    over: () => ({
+      put() {
+        begun.open();
+        return new Promise(() => {});
+      },
+    }),
+  });
+  await lab.store();
+  await begun.opened;
+  expect(lab.pool.files().length).toBe(2);
+  lab.withdraw("gone");
+  await eventually(() => lab.pool.files().length === 1, "the note has gone");
 });
 
 test.each([
   ["gone", "absent"],
   ["superseded", "object"],
 ] as const)("what becomes %s while it is put is undone, also where that is refused at first", async (fate, state) => {
-  let now: Fate = "wanted";
   let refusals = 1;
   const lab = writeBackLab({
     options: { retryMs: [1, 1] },
     over: (driver) => ({
       async put(...put) {
         const result = await driver.put(...put);
-        now = fate;
+        lab.withdraw(fate);
         return result;
       },
       purge: (...purge) =>
         refusals-- > 0 ? Promise.reject(new HuiyuanError("store_full", "the test says so")) : driver.purge(...purge),
     }),
   });
-  await (await lab.store(0, KEY, { fate: () => now })).done;
+  await (await lab.store()).done;
   expect(await lab.driver.lookup(KEY)).toMatchObject({ state, ...(state === "object" && { isStale: true }) });
 });
 
+test("a version that is withdrawn while it is put, and a later one waits behind it, is not stored", async () => {
+  const [begun, latch] = [createLatch(), createLatch()];
+  const lab = writeBackLab({
+    over: (driver) => ({
+      async put(...put) {
+        begun.open();
+        await latch.opened;
+        return driver.put(...put);
+      },
+    }),
+  });
+  const earlier = await lab.store();
+  await begun.opened;
+  const later = await lab.store();
+  lab.withdraw("gone");
+  latch.open();
+  await Promise.all([earlier.done, later.done]);
+  expect((await lab.driver.lookup(KEY)).state).toBe("absent");
+});
+
 test("a body that is withdrawn during an attempt does not wait for a retry", async () => {
-  let fate: Fate = "wanted";
   const lab = writeBackLab({
     perSpoolBytes: 0,
     options: { retryMs: [AN_HOUR] },
     over: () => ({
       async put() {
-        fate = "gone";
+        lab.withdraw("gone");
         throw new HuiyuanError("store_full", "the test says so");
       },
     }),
   });
-  expect(await (await lab.store(0, KEY, { fate: () => fate })).done).toBeUndefined();
+  expect(await (await lab.store()).done).toBeUndefined();
   await lab.pool.close();
   expect(lab.pool.files()).toEqual([]);
 });
@@ -194,7 +242,7 @@ test("a body that is withdrawn during an attempt does not wait for a retry", asy
 test("an earlier version that waits is released when a later one is stored", async () => {
   const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
   const earlier = await lab.store(0);
-  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
+  await lab.isWaiting;
   const later = await lab.store(0);
   await Promise.all([earlier.done, later.done]);
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
@@ -202,11 +250,12 @@ test("an earlier version that waits is released when a later one is stored", asy
 
 test("of two versions that wait the one that was requested later stays, whichever comes last", async () => {
   const lab = writeBackLab({ over: refusing(1), options: { retryMs: [AN_HOUR] } });
+  const fetch = lab.stored.pendingWrites.begin(KEY);
   const later = await lab.store(0, KEY, { at: 9 });
-  await lab.writeBack.waitForTries(lab.stored.bucketId, KEY);
-  const earlier = await lab.store(0, KEY, { at: 8 });
+  await lab.isWaiting;
+  const earlier = await lab.store(0, KEY, { at: 8, fetch });
   await earlier.done;
-  lab.writeBack.retryNow(lab.stored.bucketId, KEY);
+  await lab.stored.pendingWrites.find(KEY)?.tryNow();
   await later.done;
   expect(await lab.driver.lookup(KEY)).toMatchObject({ info: { hashes: later.body.hashes } });
 });
@@ -364,16 +413,21 @@ test.each([
   ["in memory", 262_144],
   ["on disk", 0],
 ])("of several bodies %s that wait for a key, only the last one keeps waiting", async (_name, perSpoolBytes) => {
+  let isFull = true;
   const { store, meter, writeBack, driver, pool } = writeBackLab({
     perSpoolBytes,
     options: { retryMs: [AN_HOUR] },
-    over: refusing(4),
+    over: (driver) => ({
+      put: (...put) =>
+        isFull ? Promise.reject(new HuiyuanError("store_full", "the test says so")) : driver.put(...put),
+    }),
   });
   const other = await store(0, toKey("b.jpg"));
   const earlier = [await store(), await store()];
   const last = await store();
   await Promise.all(earlier.map(({ done }) => done));
   expect([meter.events, writeBack.backlog().depth]).toEqual([[], 2]);
+  isFull = false;
   await writeBack.drain(5_000);
   expect(await driver.lookup(KEY)).toMatchObject({ info: { hashes: last.body.hashes } });
   expect(await driver.lookup(toKey("b.jpg"))).toMatchObject({ info: { hashes: other.body.hashes } });

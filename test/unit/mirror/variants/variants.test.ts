@@ -4,19 +4,18 @@ import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
 import { createSemaphore } from "../../../../src/async/semaphore.ts";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
-import { createMemoryStore } from "../../../../src/bucket/memory.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../../src/core/log.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
-import { createTransientRoom } from "../../../../src/mirror/fill/transient.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { readAll } from "../../../../src/mirror/stored/stored-bytes.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
 import { createVariants, type Variant, type VariantRequest } from "../../../../src/mirror/variants/variants.ts";
 import { type FakeRenderer, fakeRenderer } from "../../../helpers/fake-renderer.ts";
 import { noisyPng } from "../../../helpers/images.ts";
+import { createMemoryStore } from "../../../helpers/memory-store.ts";
 import { countingMeter } from "../../../helpers/mirror-lab.ts";
 import { eventually } from "../../../helpers/program.ts";
 import { b64 } from "../../../helpers/rendering.ts";
@@ -72,7 +71,7 @@ function lab(renderer: FakeRenderer, options: LabOptions = {}) {
       renderer,
       meter: { ...meter, rendered() {}, failed() {} },
       writeBack: createWriteBack({ now, log, meter, retryMs: [] }),
-      room: createTransientRoom(room),
+      room: createSemaphore(room ?? 67_108_864),
       renders,
       log,
       now,
@@ -181,7 +180,7 @@ test("get() continues to serve if the disk accepts nothing", async () => {
 
 test("while too many results wait to be written, the next one is kept in memory only", async () => {
   const renderer = fakeRenderer(() => small);
-  const { variants, keys, meter } = lab(renderer, { room: 10 });
+  const { variants, keys, meter } = lab(renderer, { room: 0 });
   for (let time = 0; time < 2; time += 1) {
     expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
     await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");

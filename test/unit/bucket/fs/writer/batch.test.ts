@@ -36,7 +36,7 @@ afterEach(async () => {
 });
 
 /** A put whose source lies in temp/ under the key's name. */
-function putOf(key: string, bytes: Buffer, isSynced = true): Operation {
+function putOf(key: string, bytes: Buffer): Operation {
   const body = wholeBody(bytes);
   const path = join(dir, "temp", key);
   writeFileSync(path, bytes);
@@ -45,7 +45,7 @@ function putOf(key: string, bytes: Buffer, isSynced = true): Operation {
     info: infoOf(key, body),
     blockSums: body.blockSums.toString("latin1"),
     condition: { when: "always" },
-    source: { path, isSynced },
+    source: path,
   } as const;
   return { name: "put", request };
 }
@@ -99,19 +99,9 @@ test("runBatch() stores nothing and returns every body if the catalogue is full;
   expect(rows("blobs")).toBe(201);
 });
 
-test("runBatch() returns blob-missing, and changes nothing, for an unsynced source of unknown bytes", () => {
-  const bytes = Buffer.from("bytes");
-  expect(answers([putOf("a", bytes, false)])).toEqual(["blob-missing"]);
-  expect([rows("entries"), rows("blobs"), existsSync(join(dir, "temp", "a"))]).toEqual([0, 0, true]);
-});
-
 test("runBatch() places equal bytes of one batch once and removes the other source", () => {
   const bytes = Buffer.from("equal");
-  expect(answers([putOf("a", bytes), putOf("b", bytes), putOf("c", bytes, false)])).toEqual([
-    "stored",
-    "stored",
-    "stored",
-  ]);
+  expect(answers([putOf("a", bytes), putOf("b", bytes), putOf("c", bytes)])).toEqual(["stored", "stored", "stored"]);
   expect([rows("entries"), rows("blobs"), existsSync(pathOf(bytes))]).toEqual([3, 1, true]);
   for (const key of ["a", "b", "c"]) expect(existsSync(join(dir, "temp", key))).toBe(false);
 });
@@ -121,10 +111,11 @@ test("runBatch() runs a sweep before the puts of the same batch, so that a put f
   answers([putOf("a", bytes)]);
   answers([{ name: "delete", request: { bucket: BUCKET, key: toKey("a"), deletedAt: 1, reason: "x" } }]);
   const sweep: Operation = { name: "sweep", request: { unusedBefore: 2_000, limit: 9 } };
-  const [put, swept] = answers([putOf("b", bytes, false), sweep]);
-  expect(put).toBe("blob-missing");
+  const [put, swept] = answers([putOf("b", bytes), sweep]);
+  expect(put).toBe("stored");
   expect(swept).toHaveLength(1);
-  expect(answers([putOf("b", bytes), sweep])).toEqual(["stored", []]);
+  expect(existsSync(pathOf(bytes))).toBe(true);
+  expect(answers([putOf("c", bytes), sweep])).toEqual(["stored", []]);
   expect(existsSync(pathOf(bytes))).toBe(true);
 });
 

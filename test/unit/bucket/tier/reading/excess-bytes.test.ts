@@ -3,7 +3,6 @@ import { expect, test } from "vitest";
 import type { RemoteBucket } from "../../../../../src/bucket/remote/remote.ts";
 import { createDownloads } from "../../../../../src/bucket/tier/reading/download.ts";
 import { describeForeign } from "../../../../../src/bucket/tier/reading/foreign.ts";
-import { createLargeObjects } from "../../../../../src/bucket/tier/reading/large.ts";
 import { toKey } from "../../../../../src/core/object.ts";
 import { noisyJpeg } from "../../../../helpers/images.ts";
 import { testPool } from "../../../../helpers/spools.ts";
@@ -28,14 +27,13 @@ function endless(bytes: Buffer) {
   return { remote, sent };
 }
 
-function downloadsOf(remote: RemoteBucket, maxKeptBytes: number) {
+function downloadsOf(remote: RemoteBucket) {
   const pool = testPool();
   const damaged: string[] = [];
   const kept: string[] = [];
   const downloads = createDownloads({
     remote,
     spools: pool,
-    maxCopyBytes: () => maxKeptBytes,
     moment: () => 0,
     storeCopy: async ({ key }) => void kept.push(key),
     onDamaged: ({ key }) => void damaged.push(key),
@@ -43,27 +41,16 @@ function downloadsOf(remote: RemoteBucket, maxKeptBytes: number) {
   return { downloads, pool, damaged, kept };
 }
 
-test.each([300_000, 3_500_000])("downloadWhole() of %i bytes throws store_corrupt and stores no copy", async (size) => {
+test.each([300_000, 3_500_000])("proven() of %i bytes throws store_corrupt and stores no copy", async (size) => {
   const bytes = randomBytes(size);
   const { remote, sent } = endless(bytes);
-  const { downloads, pool, damaged, kept } = downloadsOf(remote, 10_000_000);
-  await expect(downloads.downloadWhole(infoOf("a.jpg", wholeBody(bytes)), "1")).rejects.toMatchObject({
-    code: "store_corrupt",
-  });
+  const { downloads, pool, damaged, kept } = downloadsOf(remote);
+  const reader = await downloads.open(infoOf("a.jpg", wholeBody(bytes)), "1");
+  await expect(reader?.proven?.()).rejects.toMatchObject({ code: "store_corrupt" });
+  reader?.close();
   expect(sent).toEqual({ pieces: 0, isLeft: true });
   expect([damaged, kept]).toEqual([["a.jpg"], []]);
   await expect.poll(() => pool.usage.spools).toBe(0);
-});
-
-test("proven() of an object that is too large for a copy throws store_corrupt", async () => {
-  const bytes = randomBytes(300_000);
-  const { remote, sent } = endless(bytes);
-  const damaged: string[] = [];
-  const large = createLargeObjects({ remote, onDamaged: ({ key }) => void damaged.push(key) });
-  const reader = large.open(infoOf("a.jpg", wholeBody(bytes)), "1");
-  await expect(reader.proven?.()).rejects.toMatchObject({ code: "store_corrupt" });
-  expect(sent).toEqual({ pieces: 0, isLeft: true });
-  expect(damaged).toEqual(["a.jpg"]);
 });
 
 test("describeForeign() throws store_failed", async () => {

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { DownloadResponse } from "../../../../../src/http/response/response.ts";
 import { createFairness } from "../../../../../src/http/wire/fairness.ts";
-import { createFastPath, type FastPathOptions } from "../../../../../src/http/wire/fast-path/fast-path.ts";
+import { createFastPath, type FastPathListener } from "../../../../../src/http/wire/fast-path/fast-path.ts";
 import { type HttpServer, startServer } from "../../../../../src/http/wire/server.ts";
 import { within } from "../../../../helpers/program.ts";
 
@@ -16,14 +16,14 @@ afterEach(async () => {
   for (const { stop } of open.splice(0)) await stop();
 });
 
-async function serve(listener: FastPathOptions["listener"], idleMs = 60_000): Promise<HttpServer> {
+async function serve(listener: FastPathListener["listener"], idleMs = 60_000): Promise<HttpServer> {
   const server = await startServer({
     host: "127.0.0.1",
     port: 0,
     idleMs,
     nextRequestId: () => "id",
     listener: () => expect.unreachable("a plain request left the fast path"),
-    fastPath: { listener, takes: () => true },
+    accept: createFastPath({ listener, takes: () => true }),
   });
   open.push({ stop: () => server.stop(0) });
   return server;
@@ -69,6 +69,7 @@ test("createFastPath() passes a silent connection to `late`", async () => {
     const fastPath = createFastPath({
       listener: () => expect.unreachable("nothing was asked"),
       takes: () => true,
+    })({
       handOver: () => expect.unreachable("nothing was sent"),
       late: resolve,
       end: () => expect.unreachable("nothing was answered"),
@@ -224,13 +225,13 @@ test.each(["/fast", "/node"])(
       port: 0,
       nextRequestId: () => "id",
       listener: ({ url }, response) => void setTimeout(() => response.end(`<node ${url}>`), 200),
-      fastPath: {
+      accept: createFastPath({
         listener(request, response) {
           arrived.resolve();
           setTimeout(() => answer(response, `<fast ${request.url}>`), 200);
         },
         takes: (url) => url !== "/node",
-      },
+      }),
     });
     open.push({ stop: () => server.stop(0) });
     const texts = await askAndClose(server.port, REQUEST(second), {
@@ -249,7 +250,10 @@ test("a client that has closed its side and gets no byte for three seconds count
     port: 0,
     nextRequestId: () => "id",
     listener: () => {},
-    fastPath: { listener: (_request, response) => response.onceGone(gone.resolve), takes: (url) => url === "/fast" },
+    accept: createFastPath({
+      listener: (_request, response) => response.onceGone(gone.resolve),
+      takes: (url) => url === "/fast",
+    }),
   });
   open.push({ stop: () => server.stop(0) });
   expect(await Promise.all(["/fast", "/node"].map((path) => askAndClose(server.port, REQUEST(path))))).toEqual([

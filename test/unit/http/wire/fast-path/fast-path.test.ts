@@ -2,16 +2,15 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
-import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
-import { createDownloads } from "../../../../../src/http/download/download.ts";
 import type { Site } from "../../../../../src/http/request/site.ts";
 import { createCacheControl } from "../../../../../src/http/response/cache-control.ts";
 import { parseInstruction } from "../../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../../src/image/grammar/named-recipe.ts";
 import { makeToken } from "../../../../../src/sign/token.ts";
 import { createVerifiedTokens } from "../../../../../src/sign/verified.ts";
-import { converse, type FastPathLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
+import { converse } from "../../../../helpers/converse.ts";
+import { type FastPathLab, startDownloadLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
 import { storedLab } from "../../../../helpers/mirror-lab.ts";
 import { FIELDS, KEYS, NOW, SECRET_KEYS } from "../../../../helpers/tokens.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
@@ -86,13 +85,10 @@ beforeAll(async () => {
     },
     "off.example": { ...site, isProjectEnabled: false },
   };
-  const listener = createDownloads({
+  lab = await startDownloadLab({
     sites: () => ({ find: (host) => sites[host] }),
-    nextRequestId: () => "id",
-    log: SILENT_LOG,
-    answered: () => {},
+    healthPath: () => "/health",
   });
-  lab = await startFastPathLab(listener);
 });
 afterAll(() => lab.stop());
 
@@ -340,6 +336,8 @@ test.each([
   ["HTTP/1.0", head("GET /x HTTP/1.0", ["Host: open.example"]), 0],
   ["no Host", head("GET /x HTTP/1.1", ["Accept: */*"]), 0],
   ["a path of the REST API", head("GET /photos/v2/1 HTTP/1.1", ["Host: open.example"]), 0],
+  ["a health check", head("GET /health?x HTTP/1.1", ["Host: open.example"]), 0],
+  ["a path like the health path", head("GET /healthy HTTP/1.1", ["Host: open.example"]), 1],
   ["a body", `${head("GET /x HTTP/1.1", ["Host: open.example", "Content-Length: 1"])}x`, 0],
   ["two requests in one piece", PLAIN + PLAIN, 2],
   ["two hundred requests in one piece", PLAIN.repeat(200), 200],

@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { lendRoom, returnRoom, withHeadRoom } from "../../../../../src/body/head-room.ts";
+import { createFastPath } from "../../../../../src/http/wire/fast-path/fast-path.ts";
 import { type HttpServer, startServer } from "../../../../../src/http/wire/server.ts";
 import { eventually, within } from "../../../../helpers/program.ts";
 
@@ -26,14 +27,14 @@ async function serve(): Promise<HttpServer> {
     idleMs: 60_000,
     nextRequestId: () => "id",
     listener: () => expect.unreachable("a plain request left the fast path"),
-    fastPath: {
+    accept: createFastPath({
       takes: () => true,
       listener: ({ url = "" }, response) => {
         asked.add(url);
         response.writeHead(200, ["Content-Length", String(BODY.length), "X-Asked", url]);
         response.end(BODY);
       },
-    },
+    }),
   });
   open.push({ stop: () => server.stop(0) });
   return server;

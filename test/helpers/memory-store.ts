@@ -1,10 +1,15 @@
-// A store in memory, for tests. It makes the same promises as the embedded store except durability. It has no bounds;
-// servers use fs/.
+// A store in memory. It makes the same promises as the embedded store except durability, and has no bounds.
 import { readFile, unlink } from "node:fs/promises";
-import type { WholeBody } from "../body/spool/spool.ts";
-import type { Key, ObjectInfo } from "../core/object.ts";
-import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "./contract/conditions.ts";
-import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "./contract/driver.ts";
+import type { WholeBody } from "../../src/body/spool/spool.ts";
+import {
+  decidePut,
+  epochAfterPut,
+  hasExpired,
+  holdsVersion,
+  type Occupant,
+} from "../../src/bucket/contract/conditions.ts";
+import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "../../src/bucket/contract/driver.ts";
+import type { Key, ObjectInfo } from "../../src/core/object.ts";
 
 type StoredEntry =
   | (Extract<Entry, { state: "object" }> & { readonly bytes: Buffer })

@@ -1,0 +1,201 @@
+// Every route of the product: the Hono application of the download port, and the one of the admin port. Each has one
+// onError, the only place where an error becomes an answer. Handlers of the download port write to node's response.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { type Context, Hono } from "hono";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { createFailureLog } from "../mirror/failure-log.ts";
+import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "./admin/admin.ts";
+import { answerHealth, isHealth, type Readiness } from "./admin/readiness.ts";
+import type { ApiEnv } from "./api/calls.ts";
+import { serveDownload } from "./download/download.ts";
+import { awaitsContinue, beginExchange, type DownloadExchange } from "./request/exchange.ts";
+import type { Sites } from "./request/site.ts";
+import { failDownload } from "./response/error-answer.ts";
+import { nodeResponse } from "./response/response.ts";
+import { failure } from "./rest/answer.ts";
+import type { CallExchange, RestApiParts } from "./rest/call.ts";
+import { type AnsweredCall, beginCall, finishCall, isServerFailure, serveCall } from "./rest/rest.ts";
+import { isCall } from "./rest/target.ts";
+
+export interface DownloadAppOptions {
+  /** The current snapshot; a reload replaces it. */
+  readonly sites: () => Sites;
+  readonly restApi: RestApiParts;
+  /** The path of health checks, such as `/.well-known/huiyuan`; empty: there are none. */
+  readonly healthPath: () => string;
+  readonly readiness: () => Promise<Readiness>;
+  readonly nextRequestId: () => string;
+  readonly log: Log;
+  /** Called once for each download, after its answer was decided and its head written. */
+  readonly answered: (exchange: DownloadExchange) => void;
+  /** Called once for each call of the REST API, after its answer was sent. */
+  readonly called: (call: AnsweredCall) => void;
+}
+
+export interface DownloadApp {
+  /** The `request` listener of the download port. */
+  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Serves a download that was begun elsewhere and has no answer yet. */
+  readonly serve: (exchange: DownloadExchange) => void;
+}
+
+/** `incoming` and `outgoing` are node's. The running download or call is kept for onError. */
+type Bindings = HttpBindings & { exchange?: DownloadExchange | undefined; call?: CallExchange | undefined };
+
+/** The time limit for a body that no handler needs. Milliseconds. */
+const BODY_MS = 30_000;
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+/** Hono reads the method only, and every route here takes all methods: handlers read the request itself. */
+const NO_URL = { method: "GET", url: "http://localhost/" } as Request;
+
+export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
+  const { sites, restApi, healthPath, readiness, nextRequestId, log, answered, called } = options;
+  // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
+  const failures = createFailureLog(log, {}, "requests");
+  const callFailures = createFailureLog(log, {}, "API calls");
+
+  // One handler for each path: with several, Hono would compose them, which costs as much as a hit.
+  const app = new Hono<{ Bindings: Bindings }>({ getPath: (_request, { env = {} } = {}) => routeOf(env as Bindings) });
+  // GET and HEAD of `server.healthPath`.
+  app.all("/health", async ({ env: { incoming, outgoing } }) => {
+    limitUnusedBody(incoming, outgoing);
+    const requestId = nextRequestId();
+    const { isReady } = await readiness().catch(() => ({ isReady: false }));
+    answerHealth(incoming, outgoing, { isReady, requestId });
+    return RESPONSE_ALREADY_SENT;
+  });
+  // `/photos/v1/…` and `/photos/v2/…` on every Host that is no configured domain.
+  app.all("/photos/*", async ({ env }) => {
+    const call = beginCall(env.incoming, env.outgoing, nextRequestId());
+    env.call = call;
+    const finished = finishCall(call, await serveCall(call, restApi));
+    // From here on an error cannot become an answer.
+    env.call = undefined;
+    called(finished);
+    return RESPONSE_ALREADY_SENT;
+  });
+  // All other requests.
+  app.all("/download", async ({ env }) => {
+    const exchange = env.exchange ?? beginDownload(env);
+    env.exchange = exchange;
+    await serveDownload(exchange, sites());
+    env.exchange = undefined;
+    answered(exchange);
+    return RESPONSE_ALREADY_SENT;
+  });
+  app.onError((thrown, { env }) => {
+    const error = asHuiyuanError(thrown);
+    if (env.call !== undefined) {
+      const { requestId } = env.call;
+      if (isServerFailure(error)) callFailures.error(error.code, { requestId, err: error }, "an API call failed");
+      called(finishCall(env.call, error.code === "client_gone" ? undefined : failure(error)));
+    } else if (env.exchange !== undefined) {
+      logFailure(env.exchange, error);
+      failDownload(env.exchange, error);
+      answered(env.exchange);
+    } else throw error; // cut() ends the connection.
+    return RESPONSE_ALREADY_SENT;
+  });
+
+  /**
+   * The route of a request. Download keys are no part of it: our own parser reads the raw target later, and its errors
+   * reach onError.
+   */
+  function routeOf({ incoming, exchange }: Bindings): string {
+    if (exchange !== undefined) return "/download";
+    if (isCall(incoming, restApi.projects().isDomain)) return "/photos/";
+    return isHealth(incoming, healthPath()) ? "/health" : "/download";
+  }
+
+  function beginDownload({ incoming, outgoing }: Bindings): DownloadExchange {
+    limitUnusedBody(incoming, outgoing);
+    return beginExchange(incoming, nodeResponse(outgoing), nextRequestId());
+  }
+
+  function logFailure({ response, requestId }: DownloadExchange, error: HuiyuanError): void {
+    const about = { requestId, err: error };
+    if (errorRow(error.code).status === 500) failures.error(error.code, about, "a request failed");
+    else if (response.headersSent && error.code !== "client_gone")
+      failures.warn(error.code, about, "the connection of an unfinished answer was cut");
+  }
+
+  /** A bug of ours while answering must not end the program. */
+  function cut(error: unknown, response: { destroy(): void }): void {
+    log.error({ err: asHuiyuanError(error) }, "cannot answer a request");
+    response.destroy();
+  }
+
+  const fetchWithoutUrl = async (env: Bindings) => app.fetch(NO_URL, env);
+
+  return {
+    listener(incoming, outgoing) {
+      const listen = getRequestListener(app.fetch, {
+        overrideGlobalObjects: false,
+        hostname: "localhost", // for HTTP/1.0, which may omit Host
+        // It would end the connection of a refused upload before the client has read its answer.
+        autoCleanupIncoming: false,
+        // node-server refuses targets and Hosts that are no URL, some of which downloads and calls may have.
+        errorHandler: (error) =>
+          error instanceof RequestError
+            ? fetchWithoutUrl({ incoming, outgoing }).catch((fault) => cut(fault, outgoing))
+            : cut(error, outgoing),
+      });
+      void listen(incoming, outgoing);
+    },
+    // The route of a begun download needs nothing else of the bindings.
+    serve: (exchange) => void fetchWithoutUrl({ exchange } as Bindings).catch((fault) => cut(fault, exchange.response)),
+  };
+}
+
+/** Sends "100 Continue" where the client waits for it, and ends the connection if the body takes too long. */
+export function limitUnusedBody(request: IncomingMessage, response: ServerResponse): void {
+  const { headers, method = "" } = request;
+  if (awaitsContinue(request)) {
+    // Other methods are refused, so their body is not invited. The client may send it or not, so the start of its next
+    // request is unknown.
+    if (BODILESS.has(method)) response.writeContinue();
+    else response.shouldKeepAlive = false;
+  }
+  if (headers["transfer-encoding"] === undefined && headers["content-length"] === undefined) return;
+  // The body was read while the request waited for its turn, and `close` has been emitted.
+  if (request.complete) return;
+  const timer = setTimeout(() => request.complete || request.socket.destroy(), BODY_MS);
+  request.once("close", () => clearTimeout(timer));
+}
+
+/** Creates the `request` listener of the admin port. */
+export function createAdminApp(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {
+  const { api, readiness, metrics, version, nextRequestId, log } = options;
+  const { ownNames, token, reads } = adminGuards(options);
+  const app = new Hono<ApiEnv>();
+  app.use(ownNames);
+  app.use("/metrics", token);
+  app.use("/api/*", token);
+  app.route("/", api);
+  app.use(reads);
+  app.get("/healthz", (context) => context.json({ status: "alive", version }));
+  app.get("/readyz", async (context) => {
+    const { isReady, notes } = await readiness();
+    return context.json({ status: isReady ? "ready" : "not ready", notes }, isReady ? 200 : 503);
+  });
+  app.get("/metrics", async (context) => {
+    const { mediaType, text } = await metrics();
+    return context.body(text, 200, { "Content-Type": mediaType });
+  });
+  app.get("/", (context) => context.html(page(version)));
+  app.notFound((context: Context<ApiEnv>) => context.json(refusalOf(context, -106, "no such page; see /"), 404));
+  app.onError((error, context) => {
+    log.error({ err: error, requestId: context.get("requestId") }, "an admin request failed");
+    return context.json(refusalOf(context, -100, "internal server error"), 500);
+  });
+  return getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    // HTTP/1.0 may omit Host, as health checks of load balancers do. The guards check such a request too.
+    hostname: "localhost",
+    // The only errors here are a Host or a target that is no valid URL.
+    errorHandler: () => unreadable(nextRequestId()),
+  });
+}
