@@ -3,11 +3,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
-import { createAccessLog, createCallLog } from "./http/access-log.ts";
 import { createReadiness } from "./http/admin/readiness.ts";
+import { logCall, logDownload, noteCall, noteDownload } from "./http/answered.ts";
 import { createApi } from "./http/api/api.ts";
 import { createAdminApp, createDownloadApp } from "./http/app.ts";
-import { noteCall, noteDownload } from "./http/insight.ts";
 import type { DownloadExchange } from "./http/request/exchange.ts";
 import { answerMemoryHits } from "./http/wire/fast-path/memory-hits.ts";
 import { createRequestIds } from "./http/wire/request-id.ts";
@@ -73,11 +72,10 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     undo.push(service.close);
     const { registry, metrics } = service;
     const nextRequestId = createRequestIds();
-    const accessLog = createAccessLog(log);
     const answered = (exchange: DownloadExchange) => {
       metrics.answered(exchange);
       noteDownload(exchange, service.accounts);
-      accessLog(exchange, settings.server);
+      logDownload(exchange, settings.server, log);
     };
     const readiness = createReadiness({
       probe: service.probe,
@@ -90,7 +88,6 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       const { publicScheme, publicPort } = settings.server;
       return { publicScheme, publicPort, port: downloadPort };
     };
-    const callLog = createCallLog(log);
     const sites = () => registry.sites;
     const healthPath = () => settings.server.healthPath;
     const { listener, serve } = createDownloadApp({
@@ -99,7 +96,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       called(call) {
         metrics.called(call);
         noteCall(call, { place: place(), trustedProxies: settings.server.trustedProxies }, service.accounts, now());
-        callLog(call, settings.server);
+        logCall(call, settings.server, log);
       },
     });
     const hit = metrics.fastPathHit;

@@ -1,5 +1,5 @@
-// Decides which IP addresses may be dialled: the pure rules of the SSRF guard. It resolves nothing and dials nothing;
-// connect.ts applies it before and after every dial. Ports are in ports.ts.
+// Decides which IP addresses and ports may be dialled: the pure rules of the SSRF guard. It resolves nothing and dials
+// nothing; connect.ts applies it before and after every dial. The settings check uses the ports too.
 import ipaddr from "ipaddr.js";
 
 /**
@@ -50,4 +50,19 @@ function classifyV6(address: ipaddr.IPv6): AddressClass {
   // Teredo, ::/96, documentation and others: global unicast lies only inside 2000::/3, and not all of that range is
   // global.
   return address.match(GLOBAL_UNICAST_V6) && address.range() === "unicast" ? "public" : "forbidden";
+}
+
+// The ports that browsers block (https://fetch.spec.whatwg.org/#port-blocking), then the ports of common data stores,
+// because such a service may read a request line as a command.
+const FORBIDDEN_PORTS: ReadonlySet<number> = new Set([
+  ...[1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109],
+  ...[110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530],
+  ...[531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190],
+  ...[5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080],
+  ...[1433, 1521, 2375, 2379, 3306, 3389, 5432, 5672, 6379, 6380, 9042, 9092, 11211, 27017],
+]);
+
+/** True for a port that is never dialled, even for a private origin. */
+export function isForbiddenPort(port: number): boolean {
+  return port === 0 || FORBIDDEN_PORTS.has(port);
 }

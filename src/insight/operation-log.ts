@@ -50,9 +50,8 @@ const FLUSH_MS = 1_000;
 const AFTER_FAULT_MS = 5_000;
 const SWEEP_MS = 60_000;
 const REMOVED_AT_ONCE = 2_000;
-// Rows that one statement scans, so that a search does not block the other work of the ledger thread.
-const WINDOW = 10_000;
-const WINDOWS_A_PAGE = 50;
+// Ids that one statement scans, so that a search does not delay the writes of the log for long.
+const WINDOW = 500_000;
 const MAX_TEXT = 2_048;
 const MAX_AGENT = 256;
 
@@ -121,18 +120,10 @@ export const OPERATIONS_PLAN = {
 export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: OperationLogOptions): OperationLog {
   let unwritten: LedgerRow[] = [];
   let lost = 0;
-  let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> | undefined;
   let sweptAt = Number.NEGATIVE_INFINITY;
-  let isClosed = false;
-
-  function schedule(ms: number): void {
-    if (isClosed || timer !== undefined || unwritten.length === 0) return;
-    timer = setTimeout(() => {
-      timer = undefined;
-      void flush();
-    }, ms).unref();
-  }
+  /** As performance.now(). */
+  let retryAt = Number.NEGATIVE_INFINITY;
 
   function flush(): Promise<void> {
     flushing ??= writeAll().finally(() => {
@@ -154,10 +145,9 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
       lost += Math.max(0, unwritten.length - MAX_UNWRITTEN);
       unwritten.length = Math.min(unwritten.length, MAX_UNWRITTEN);
       log.warn({ err: error, waiting: unwritten.length, lost }, "cannot write the operation log; will retry");
-      schedule(AFTER_FAULT_MS);
+      retryAt = performance.now() + AFTER_FAULT_MS;
       return;
     }
-    schedule(FLUSH_MS);
     await sweep();
   }
 
@@ -183,59 +173,53 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     }
   }
 
-  // A timer, because old entries must go even if no new ones arrive.
-  const sweeping = setInterval(() => {
-    void sweep();
-  }, 3_600_000).unref();
+  const writing = setInterval(() => {
+    if (unwritten.length > 0 && performance.now() >= retryAt) void flush();
+  }, FLUSH_MS).unref();
+  // Old entries must go even if no new ones arrive.
+  const sweeping = setInterval(() => void sweep(), 3_600_000).unref();
 
-  async function search(filter: OperationFilter) {
+  /** The ids of the period, and how to read matching entries of an id range. Undefined: the period has no entries. */
+  async function search(filter: OperationFilter, statement: "ascending" | "descending") {
     const { bucketId: bucket = null, operation = null, fileid = null } = filter;
     const from = Math.max(filter.from ?? 0, now() - RETENTION_MS);
     const to = filter.to ?? Number.MAX_SAFE_INTEGER;
     const [bounds] = await ledger.read("bounds", { from, to });
-    // No entries in this period.
     if (typeof bounds?.first !== "number" || typeof bounds.last !== "number") return undefined;
-    return { first: bounds.first, last: bounds.last, matches: { bucket, operation, fileid, from, to } };
+    const read = async (range: { readonly after: number; readonly until: number; readonly limit: number }) =>
+      // As COLUMNS says.
+      (await ledger.read(statement, { bucket, operation, fileid, from, to, ...range })) as unknown as LoggedOperation[];
+    return { first: bounds.first, last: bounds.last, read };
   }
 
   return {
     record(operation) {
       if (unwritten.length >= MAX_UNWRITTEN) lost += 1;
       else unwritten.push(toRow(operation));
-      schedule(FLUSH_MS);
     },
     async page(filter, { after, limit }) {
       await flush();
-      const found = await search(filter);
+      const found = await search(filter, "ascending");
       if (found === undefined) return { entries: [], next: undefined };
-      const { first, last, matches } = found;
-      const entries: LoggedOperation[] = [];
-      let at = Math.max(after, first - 1);
-      for (let window = 0; window < WINDOWS_A_PAGE && at < last && entries.length < limit; window += 1) {
-        const range = { after: at, until: at + WINDOW, limit: limit - entries.length };
-        const rows = await ledger.read("ascending", { ...matches, ...range });
-        entries.push(...(rows as unknown as LoggedOperation[])); // as COLUMNS says
-        at = entries.length === limit ? entries[limit - 1]!.id : range.until;
-      }
-      return { entries, next: at < last ? at : undefined };
+      const from = Math.max(after, found.first - 1);
+      const entries = await found.read({ after: from, until: from + WINDOW, limit });
+      const next = entries.length === limit ? entries.at(-1)!.id : from + WINDOW;
+      return { entries, next: next < found.last ? next : undefined };
     },
     async latest(filter, limit) {
       await flush();
-      const found = await search(filter);
-      if (found === undefined) return [];
-      const { first, last, matches } = found;
+      const found = await search(filter, "descending");
       const entries: LoggedOperation[] = [];
-      for (let until = last; until >= first && entries.length < limit; until -= WINDOW) {
-        const range = { after: Math.max(first - 1, until - WINDOW), until, limit: limit - entries.length };
-        const rows = await ledger.read("descending", { ...matches, ...range });
-        entries.push(...(rows as unknown as LoggedOperation[])); // as COLUMNS says
+      if (found === undefined) return entries;
+      for (let until = found.last; until >= found.first && entries.length < limit; until -= WINDOW) {
+        const after = Math.max(found.first - 1, until - WINDOW);
+        entries.push(...(await found.read({ after, until, limit: limit - entries.length })));
       }
       return entries.reverse();
     },
     flush,
     async close() {
-      isClosed = true;
-      clearTimeout(timer);
+      clearInterval(writing);
       clearInterval(sweeping);
       await flush();
       if (unwritten.length > 0) await flush();
@@ -248,30 +232,17 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   };
 }
 
-function toRow({
-  at,
-  bucketId: bucket,
-  operation,
-  url,
-  userAgent,
-  code,
-  message,
-  bytes,
-  ...rest
-}: Operation): LedgerRow {
+function toRow({ bucketId, fileid, url, client, userAgent, message, requestId, ...rest }: Operation): LedgerRow {
   return {
-    at,
-    bucket,
-    operation,
-    fileid: rest.fileid.slice(0, MAX_TEXT),
+    ...rest, // at, operation, code, bytes
+    bucket: bucketId,
+    fileid: fileid.slice(0, MAX_TEXT),
     url: withoutSign(url).slice(0, MAX_TEXT),
-    client: rest.client.slice(0, MAX_AGENT),
+    client: client.slice(0, MAX_AGENT),
     userAgent: userAgent.slice(0, MAX_AGENT),
-    code,
     // An upload whose callback failed has bytes: it is stored and counts as done.
-    isFailed: Number(code !== 0 && bytes === 0),
+    isFailed: Number(rest.code !== 0 && rest.bytes === 0),
     message: message.slice(0, MAX_AGENT),
-    bytes,
-    requestId: rest.requestId.slice(0, MAX_AGENT),
+    requestId: requestId.slice(0, MAX_AGENT),
   };
 }

@@ -109,11 +109,15 @@ export function createUsage({ ledger, bucketSizes, measureEveryMs, log, now }: U
   let isMeasuring = false;
   let isClosed = false;
 
-  function countsOf(bucketId: string, use: UseName): Counts {
-    const ofBucket = counted.get(bucketId) ?? new Map<UseName, Counts>();
-    const counts = ofBucket.get(use) ?? { requests: 0, failures: 0, bytes: 0 };
-    counted.set(bucketId, ofBucket.set(use, counts));
-    return counts;
+  function add(bucketId: string, use: UseName, { requests, failures, bytes }: Counts): void {
+    let counts = counted.get(bucketId)?.get(use);
+    if (counts === undefined) {
+      counts = { requests: 0, failures: 0, bytes: 0 };
+      counted.set(bucketId, (counted.get(bucketId) ?? new Map<UseName, Counts>()).set(use, counts));
+    }
+    counts.requests += requests;
+    counts.failures += failures;
+    counts.bytes += bytes;
   }
 
   async function flush(): Promise<void> {
@@ -128,7 +132,7 @@ export function createUsage({ ledger, bucketSizes, measureEveryMs, log, now }: U
       await ledger.write("count", ...rows);
     } catch (error) {
       log.warn({ err: error }, "cannot write the usage of the buckets; will retry");
-      for (const [bucketId, uses] of taken) for (const [use, counts] of uses) add(countsOf(bucketId, use), counts);
+      for (const [bucketId, uses] of taken) for (const [use, counts] of uses) add(bucketId, use, counts);
       return;
     }
     measureLater(day);
@@ -178,10 +182,7 @@ export function createUsage({ ledger, bucketSizes, measureEveryMs, log, now }: U
 
   return {
     count(bucketId, use, { isFailed, bytes }) {
-      const counts = counted.get(bucketId)?.get(use) ?? countsOf(bucketId, use);
-      counts.requests += 1;
-      if (isFailed) counts.failures += 1;
-      counts.bytes += bytes;
+      add(bucketId, use, { requests: 1, failures: Number(isFailed), bytes });
     },
     async days({ bucketId, from, to }) {
       await flushOnce();
@@ -197,36 +198,26 @@ export function createUsage({ ledger, bucketSizes, measureEveryMs, log, now }: U
   };
 }
 
-function add(counts: Counts, { requests, failures, bytes }: Counts): void {
-  counts.requests += requests;
-  counts.failures += failures;
-  counts.bytes += bytes;
-}
-
 /** `2015-07-17`, UTC. */
 export function dayOf(at: number): string {
   return new Date(at).toISOString().slice(0, 10);
 }
 
+/** `uses`, `held`: rows of the tables, which only this program writes. */
 function merged(uses: readonly LedgerRow[], held: readonly LedgerRow[]): readonly DayOfUse[] {
-  const days = new Map<string, { operations: Partial<Record<UseName, Counts>>; stored: DayOfUse["stored"] }>();
-  const dayAt = ({ day, bucket }: LedgerRow) => {
-    const key = `${day} ${bucket}`;
-    const known = days.get(key) ?? { operations: {}, stored: undefined };
-    days.set(key, known);
+  type Day = { -readonly [Name in keyof DayOfUse]: DayOfUse[Name] } & { operations: Partial<Record<UseName, Counts>> };
+  const days = new Map<string, Day>();
+  const dayAt = (row: LedgerRow): Day => {
+    const [day, bucketId] = [String(row.day), String(row.bucket)];
+    const known = days.get(`${day} ${bucketId}`) ?? { day, bucketId, operations: {}, stored: undefined };
+    days.set(`${day} ${bucketId}`, known);
     return known;
   };
   for (const row of uses) {
     const { requests, failures, bytes } = row;
-    // Safe: only this program writes the table.
-    const use = row.operation as UseName;
-    dayAt(row).operations[use] = { requests: Number(requests), failures: Number(failures), bytes: Number(bytes) };
+    const counts = { requests: Number(requests), failures: Number(failures), bytes: Number(bytes) };
+    dayAt(row).operations[row.operation as UseName] = counts;
   }
   for (const row of held) dayAt(row).stored = { objects: Number(row.objects), bytes: Number(row.bytes) };
-  return [...days]
-    .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([key, value]) => {
-      const [day = "", bucketId = ""] = key.split(" ");
-      return { day, bucketId, ...value };
-    });
+  return [...days].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, day]) => day);
 }

@@ -1,5 +1,6 @@
 // The interface of an origin: it gets a request for one key and responds with a body that is still arriving. Sites,
 // clouds and mirrors implement it. Nothing here depends on a protocol.
+import type { Cancellation } from "../async/cancellation.ts";
 import type { DeclaredDigests, Framing } from "../body/gate/gate.ts";
 import type { HuiyuanError } from "../core/errors.ts";
 import type { DeclaredLife, Key } from "../core/object.ts";
@@ -72,15 +73,8 @@ export interface OriginAnswer {
   /** Milliseconds from the first dial to the response head. */
   readonly headMs: number;
   readonly body: OriginBody;
-  /** Reports if this may be the response to another request; undefined if that is impossible. */
-  readonly desync?: Desync | undefined;
-}
-
-/** Tells whether a response may be another request's. */
-export interface Desync {
-  readonly isRaised: boolean;
-  /** Calls `listener` when the desync is raised, at once if it already was. One listener. */
-  onRaised(listener: () => void): void;
+  /** Aborts if this may be the response to another request; undefined if that is impossible. */
+  readonly desync?: Cancellation | undefined;
 }
 
 /** A body that is paused until it is started. Its owner calls `start` once, or `destroy`. */
@@ -90,6 +84,8 @@ export interface OriginBody {
   resume(): void;
   /** Ends the exchange and frees the connection; the sink gets no more calls. */
   destroy(): void;
+  /** Resolves when no more bytes come from the origin, with the error that the sink gets. Never rejects. */
+  readonly over: Promise<Error | undefined>;
 }
 
 /** The receiver of a body. Exactly one of `end` and `error` is called, once, last. */

@@ -4,7 +4,8 @@
 import type { Readable } from "node:stream";
 import { createGate } from "../body/gate/gate.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
-import { type Bucket, describeObject, uploadedAt } from "../bucket/contract/bucket.ts";
+import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/contract/bucket.ts";
+import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../core/object.ts";
 import type { Renderer } from "../image/renderer.ts";
@@ -50,17 +51,9 @@ export interface Stored {
  * Durable when it resolves. Throws upload_size (no bytes), upload_md5_wrong, upload_sha1_wrong, upload_not_image,
  * upload_exists, store_full, store_failed, render_overloaded, render_failed.
  */
-export async function storeUpload({
-  target,
-  fileid,
-  received,
-  fields,
-  magicContext,
-  verify,
-  makeOutboxDraft,
-  now,
-}: StoreOptions): Promise<Stored> {
-  const { body, image } = received;
+export async function storeUpload(options: StoreOptions): Promise<Stored> {
+  const { target, fileid, fields, magicContext, verify, makeOutboxDraft, now } = options;
+  const { body, image } = options.received;
   if (body.size === 0) throw new HuiyuanError("upload_size", `Cannot store "${fileid}": the file is empty`);
   if (differs(fields.md5, body.hashes.md5)) {
     throw new HuiyuanError("upload_md5_wrong", `Cannot store "${fileid}": its MD5 is ${body.hashes.md5}`);
@@ -79,7 +72,7 @@ export async function storeUpload({
 }
 
 /** Resolves as `store`. Withdraws the draft unless the result is `stored`; marks it unknown if `store` throws. */
-export async function storeWithDraft<Result>(
+async function storeWithDraft<Result>(
   outboxDraft: OutboxDraft | undefined,
   store: () => Promise<Result>,
 ): Promise<Result> {
@@ -103,13 +96,65 @@ export async function refuseExisting(target: UploadTarget, fileid: Key): Promise
   if (entry.state === "object" && entry.info.isDamaged !== true) throw existsError(fileid);
 }
 
-export function existsError(fileid: Key): HuiyuanError {
+function existsError(fileid: Key): HuiyuanError {
   return new HuiyuanError("upload_exists", `Cannot store "${fileid}": an object of this name exists`);
 }
 
 /** An empty field declares nothing. */
 function differs(declared: string | undefined, found: string | undefined): boolean {
   return declared !== undefined && declared !== "" && declared.trim().toLowerCase() !== found;
+}
+
+/**
+ * Instant upload (秒传): if the bucket has these bytes under another name, they are copied instead of sent again. The
+ * stored bytes are read and checked first. Undefined if the bucket has no such object, or only a damaged one; reading
+ * it has quarantined it. Throws upload_exists, upload_not_image, render_overloaded, render_failed, store_failed.
+ */
+export async function instantUpload(
+  target: UploadTarget,
+  file: UploadedFile,
+  { makeOutboxDraft, verify }: { readonly makeOutboxDraft: MakeFileDraft; readonly verify: VerifyDecodable },
+): Promise<Stored | undefined> {
+  const { sha1, size, fileid } = file;
+  const equal = await target.bucket.findBySha1(sha1);
+  if (equal === undefined || equal.size !== size || !(await isReadable(target, equal))) return undefined;
+  // Uploads were decoded when they were stored; of fetched images only the structure was checked.
+  if (equal.provenance.via !== "upload") {
+    const load = async () => {
+      const chunks: Buffer[] = [];
+      if (await isReadable(target, equal, (chunk) => void chunks.push(chunk)))
+        return { kind: "buffer", buffer: Buffer.concat(chunks) } as const;
+      throw new HuiyuanError("store_failed", `Cannot read "${equal.key}": it was deleted during the upload`);
+    };
+    await verify({ fileid, size, image: equal.image, load });
+  }
+  const outboxDraft = await makeOutboxDraft(file);
+  const result = await storeWithDraft(outboxDraft, () => target.copy(equal.key, fileid, { when: "vacant" }));
+  if (result === "exists") throw existsError(fileid);
+  if (result !== "stored") return undefined;
+  const entry = await target.bucket.lookup(fileid);
+  if (entry.state === "object") return { info: entry.info, outboxDraft };
+  outboxDraft?.markUnknown();
+  if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
+  // The object was deleted or quarantined just now.
+  return undefined;
+}
+
+/** Reads all bytes. False if the object is gone or damaged. */
+async function isReadable(target: UploadTarget, info: ObjectInfo, onChunk?: (chunk: Buffer) => void): Promise<boolean> {
+  let reader: ObjectReader | undefined;
+  try {
+    reader = await target.bucket.open(info);
+    if (reader === undefined) return false;
+    await readWhole(reader, info.size, onChunk);
+    return true;
+  } catch (error) {
+    const isNone = error instanceof HuiyuanError && ["store_corrupt", "original_replaced"].includes(error.code);
+    if (isNone) return false;
+    throw error;
+  } finally {
+    reader?.close();
+  }
 }
 
 /** A received file. Its body belongs to the spool and is gone once nothing holds the spool. */

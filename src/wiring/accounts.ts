@@ -56,7 +56,7 @@ export function createAccounts({ data, store }: Settings, { registry, meter, log
     outbox,
     isStored: (uploaded) => isStored(uploaded, registry()),
     userAgent: `Huiyuan/${readVersion()}`,
-    resolve: createSystemResolve({ log }),
+    resolve: createSystemResolve(),
     meter,
     now,
     log,

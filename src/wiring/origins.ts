@@ -8,7 +8,7 @@ import { createFailover } from "../mirror/fill/failover.ts";
 import { withTransparentErrors } from "../mirror/fill/transparent-errors.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
 import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
-import { type Budget, createBudget, type Traffic } from "../origin/guard/budget.ts";
+import { type Budget, createBudget } from "../origin/guard/budget.ts";
 import { guardOrigin, healthOf, type OriginHealth } from "../origin/guard/guarded.ts";
 import { createHttpOrigin } from "../origin/kinds/http-origin.ts";
 import type { HttpOriginRules } from "../origin/kinds/http-rules.ts";
@@ -32,7 +32,7 @@ export interface OriginParts {
 
 export interface OriginRegistry {
   /** The origins of a mirror source as one Origin. Call it at every reload, also for an unchanged mirror. */
-  originOf(source: MirrorSettings, traffic: Traffic): Origin;
+  originOf(source: MirrorSettings): Origin;
   health(): readonly OriginHealth[];
   /** As in ReloadCache. The caller closes the returned origins, once no request uses them. */
   keep(): readonly Origin[];
@@ -47,7 +47,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const now = () => performance.now();
   const { log } = parts;
 
-  function guarded(settings: OriginSettings, source: MirrorSettings, traffic: Traffic): Origin {
+  function guarded(settings: OriginSettings, source: MirrorSettings): Origin {
     // Standby, weight and request rates do not change the origin itself.
     const { standby: _, weight: __, connections, requestsPerSecond, ...place } = settings;
     const bounds = { connections, requestsPerSecond };
@@ -63,14 +63,14 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         log,
       }),
     );
-    return guardOrigin(origin, { breaker, budget, traffic, waitMs: timeouts.firstByte, fetches: parts.fetches });
+    return guardOrigin(origin, { breaker, budget, waitMs: timeouts.firstByte, fetches: parts.fetches });
   }
 
   return {
-    originOf(source, traffic) {
+    originOf(source) {
       const failover = createFailover({
         candidates: source.origins.map((settings) => ({
-          origin: guarded(settings, source, traffic),
+          origin: guarded(settings, source),
           weight: settings.weight,
           isStandby: settings.standby,
         })),

@@ -109,7 +109,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       return createSite(domain, binding, bucket, source, checks);
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
-      const origin = origins.originOf(source, "client");
+      const origin = origins.originOf(source);
       const { bucketId: id } = bucket;
       const { maxKeys } = source;
       const keyBudget = budgets.take(fingerprintOf(id, maxKeys), () =>

@@ -149,7 +149,7 @@ async function openRemote(
     allowPrivate,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     connections,
-    resolve: createSystemResolve({ log }),
+    resolve: createSystemResolve(),
   });
   try {
     const { url, region } = place;

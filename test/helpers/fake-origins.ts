@@ -85,6 +85,10 @@ export function arriving(facts: HeadFacts = {}): Arriving {
   let request: OriginRequest | undefined;
   const aborted = () => fail(request?.signal.reason as Error);
   const waiting: ((to: OriginSink) => void)[] = [];
+  let settleEnd!: (error: Error | undefined) => void;
+  const ended = new Promise<Error | undefined>((resolve) => {
+    settleEnd = resolve;
+  });
 
   function flow(): void {
     while (sink !== undefined && !isPaused && !isDestroyed) {
@@ -97,13 +101,14 @@ export function arriving(facts: HeadFacts = {}): Arriving {
     waiting.push(step);
     flow();
   }
-  function over(): void {
+  function over(error?: Error): void {
     isOver = true;
+    settleEnd(error);
     request?.signal.removeEventListener("abort", aborted);
   }
   function fail(error: Error): void {
     if (isOver) return;
-    over();
+    over(error);
     then((to) => to.error(error));
   }
 
@@ -149,6 +154,7 @@ export function arriving(facts: HeadFacts = {}): Arriving {
             isDestroyed = true;
             over();
           },
+          over: ended,
         },
       };
     },

@@ -209,7 +209,7 @@ function inOrder(
     guardOrigin(origin, {
       breaker: createBreaker({ rules: { failures: 1_000_000, withinMs: 1, openMs: 1 }, ...shared }),
       budget: createBudget({ rules: { connections, requestsPerSecond: 0 }, ...shared }),
-      ...({ traffic: "client", waitMs: 5_000, fetches } as const),
+      ...{ waitMs: 5_000, fetches },
     });
   return createFailover({
     candidates: origins.map((origin) => ({ origin: guarded(origin) })),

@@ -319,7 +319,7 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Origins may use every port from here on (src/core/ports.ts refuses some below). The kernel's own range begins at
+ * Origins may use every port from here on (src/core/addresses.ts refuses some below). The kernel's own range begins at
  * 32768 on Linux.
  */
 const LOWEST_PORT = 12_000;

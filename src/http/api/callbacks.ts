@@ -89,29 +89,11 @@ function selectionOf(
 }
 
 /** Omits the magic context, which is private to uploader and business server. */
-function noticeView({
-  id,
-  appid,
-  bucket,
-  fileid,
-  size,
-  sha1,
-  requestId,
-  since,
-  attempts,
-  dueAt,
-  failure,
-}: OutboxEntry): object {
+function noticeView({ appid, bucket, since, dueAt, failure, ...entry }: OutboxEntry): object {
+  const { id, fileid, size, sha1, requestId, attempts } = entry;
   return {
-    id,
-    bucket: `${appid}/${bucket}`,
-    fileid,
-    size,
-    sha1,
-    requestId,
-    state: dueAt === undefined ? "given-up" : "waiting",
-    attempts,
-    since: new Date(since).toISOString(),
+    ...{ id, bucket: `${appid}/${bucket}`, fileid, size, sha1, requestId },
+    ...{ state: dueAt === undefined ? "given-up" : "waiting", attempts, since: new Date(since).toISOString() },
     ...(dueAt === undefined ? {} : { dueAt: new Date(dueAt).toISOString() }),
     ...failure,
   };

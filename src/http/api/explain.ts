@@ -4,7 +4,6 @@
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
-import { tokenFromQuery } from "../../sign/token.ts";
 import { isHealth } from "../admin/readiness.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DryFetch } from "../dry-run/dry-run-site.ts";
@@ -21,6 +20,7 @@ import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { isCall } from "../rest/target.ts";
 import { invalid } from "./input.ts";
+import { urlOf as urlOfTarget } from "./naming.ts";
 import { entryView } from "./objects/object-view.ts";
 
 export interface ExplainRequest {
@@ -79,8 +79,8 @@ function requestOf({ url, method, headers }: ExplainRequest): DownloadRequest {
 /** Undefined: the URL is not readable, and the answer says why. */
 function urlOf({ url = "", method, headers }: DownloadRequest): ObjectUrl | undefined {
   try {
-    const { host, key, rawQuery } = parseTarget(url, [headers.host ?? ""]);
-    return { host, path: key, query: tokenFromQuery(rawQuery).rest, method: method === "HEAD" ? "HEAD" : "GET" };
+    const target = parseTarget(url, [headers.host ?? ""]);
+    return { ...urlOfTarget(target), method: method === "HEAD" ? "HEAD" : "GET" };
   } catch {
     return undefined;
   }

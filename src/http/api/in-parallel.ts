@@ -10,10 +10,6 @@ export interface ParallelOptions<Item, Result> {
   readonly pace?: () => Promise<void>;
 }
 
-type Event<Item, Result> =
-  | { readonly kind: "next"; readonly next: IteratorResult<Item, void> }
-  | { readonly kind: "done"; readonly place: Promise<Result>; readonly result: Result };
-
 /**
  * Yields in the order in which the work ends. An error of `items` or `pace` is thrown after all started work has ended.
  */
@@ -21,38 +17,37 @@ export async function* inParallel<Item, Result>(
   items: AsyncGenerator<Item, void, undefined>,
   { places, work, pace }: ParallelOptions<Item, Result>,
 ): AsyncGenerator<Result, void, undefined> {
-  const running = new Set<Promise<Result>>();
-  let upcoming: Promise<Event<Item, Result>> | undefined;
+  /** Each event resolves with the function that applies it and returns the results to yield. */
+  type Event = Promise<() => readonly Result[]>;
+  const running = new Set<Event>();
+  let upcoming: Event | undefined;
   let isEnd = false;
 
-  async function takeNext(): Promise<Event<Item, Result>> {
+  function start(item: Item): void {
+    const event: Event = work(item).then((result) => () => {
+      running.delete(event);
+      return [result];
+    });
+    running.add(event);
+  }
+  async function takeNext(): Promise<() => readonly Result[]> {
     const next = await items.next();
     if (next.done !== true) await pace?.();
-    return { kind: "next", next };
+    return () => {
+      upcoming = undefined;
+      if (next.done === true) isEnd = true;
+      else start(next.value);
+      return [];
+    };
   }
-  const endOf = async (place: Promise<Result>): Promise<Event<Item, Result>> => ({
-    kind: "done",
-    place,
-    result: await place,
-  });
 
   try {
     for (;;) {
-      const events = [...running].map(endOf);
-      if (!isEnd && running.size < places) {
-        upcoming ??= takeNext();
-        events.push(upcoming);
-      }
+      if (!isEnd && running.size < places) upcoming ??= takeNext();
+      const events = upcoming === undefined ? [...running] : [...running, upcoming];
       if (events.length === 0) return;
-      const event = await Promise.race(events);
-      if (event.kind === "done") {
-        running.delete(event.place);
-        yield event.result;
-        continue;
-      }
-      upcoming = undefined;
-      if (event.next.done === true) isEnd = true;
-      else running.add(work(event.next.value));
+      const apply = await Promise.race(events);
+      yield* apply();
     }
   } finally {
     await Promise.allSettled([...running, upcoming]);

@@ -103,18 +103,12 @@ function addLogCalls(calls: Calls, { operations, registry }: InsightParts & { re
   );
 }
 
-export interface ChangeRecording extends Pick<InsightParts, "usage" | "operations"> {
-  readonly operation: OperationName;
-  readonly context: Context<ApiEnv>;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-}
-
-/** Passes the lines on, and records each change in operation log and usage. */
+/** Passes the lines on, and records each change in operation log and usage. `now`: Unix milliseconds. */
 export async function* recordChanges(
   lines: AsyncGenerator<ChangeLine, void, undefined>,
-  { operations, usage, operation, context, now }: ChangeRecording,
+  parts: InsightParts & { operation: OperationName; context: Context<ApiEnv>; now: () => number },
 ): AsyncGenerator<ChangeLine, void, undefined> {
+  const { operations, usage, operation, context, now } = parts;
   const common = {
     operation,
     url: context.req.path,

@@ -187,7 +187,7 @@ const UNKNOWN_ANSWER: OriginAnswer = {
   life: {},
   headers: {},
   headMs: 0,
-  body: { start() {}, resume() {}, destroy() {} },
+  body: { start() {}, resume() {}, destroy() {}, over: Promise.resolve(undefined) },
 };
 
 /** Hides query values that the operator adds, and shows header values that the client sent itself. */

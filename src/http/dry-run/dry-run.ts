@@ -51,13 +51,14 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
     failDownload(exchange, failure);
   }
   while (pending.size > 0) await Promise.allSettled(pending);
-  const { routes, tokens, fetches, renders } = notes;
+  const { track: _, ...noted } = notes;
+  const { renders, fetches } = noted;
   const isDecidedLater =
     renders.length > 0 || fetches.some(({ why, refusal }) => why !== "behind" && refusal === undefined);
   const answer = isDecidedLater
     ? { status: undefined, headers: [], failure: undefined }
     : { status: response.statusCode, headers: response.headers(), failure };
-  return { site, routes, tokens, fetches, renders, outcome: exchange.outcome, ...answer };
+  return { ...noted, ...answer, site, outcome: exchange.outcome };
 }
 
 /** A response that keeps the head and drops the body. */

@@ -2,7 +2,8 @@
 
 import type { Key } from "../../core/object.ts";
 import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
-import { keyUnder, type ObjectRequest } from "../../mirror/rules.ts";
+import { urlOfKey } from "../../mirror/object-keys.ts";
+import { keyUnder, type ObjectRequest, originRequestForKey } from "../../mirror/rules.ts";
 import { readInstruction, splitStyle } from "./instruction.ts";
 import type { Route, Site } from "./site.ts";
 
@@ -92,4 +93,22 @@ export function missRouteOf(site: Site, url: ObjectUrl): Route | undefined {
 function mayBeAlias(site: Site, path: Key): boolean {
   const alias = aliasAtEnd(site, path);
   return alias !== undefined && [alias.base, path].every((each) => site.source?.processes(each) === true);
+}
+
+/** The URL by which clients get a key. Throws url_invalid: its path would be empty or too long. */
+export function urlTo({ domain, source }: Site, key: Key): ObjectUrl {
+  const { path, query } = urlOfKey(key, source?.keysHaveQueries === true);
+  return { host: domain === "*" ? "" : domain, path, query, method: "GET" };
+}
+
+/**
+ * The fetch of an object without a client's request. Undefined: the domain's rules fetch no such object, or would not
+ * store the answer. `isStored`: it is revalidated.
+ */
+export function storableFetchOf(site: Site, url: ObjectUrl, isStored = false) {
+  const route = isStored ? routeOf(site, url) : missRouteOf(site, url);
+  if (route === undefined || route.action === "none" || route.action === "redirect") return undefined;
+  const request = originRequestForKey(route, nameObject(site, url).request, {});
+  if (!request.isStored) return undefined;
+  return { mirror: route.mirror, request: { ...request, via: undefined, cdnLoop: undefined } };
 }

@@ -12,9 +12,7 @@ const MAX_FILEID_BYTES = 128;
  * one of the three readings. Throws rest_path_invalid.
  */
 export function readFileid(raw: string, bound: string | undefined): Key {
-  const asForm = formDecoded(raw);
-  const byToken = [asForm, plainDecoded(raw), undecoded(raw)].find((name) => name !== undefined && name === bound);
-  const fileid = byToken ?? asForm;
+  const [fileid] = readings(raw, bound);
   if (fileid === undefined) throw invalidPath("its fileid is not valid");
   return fileid;
 }
@@ -28,6 +26,7 @@ export function statFileids(raw: string, bound: string | undefined): readonly Ke
   return [...all];
 }
 
+/** The likeliest first: the token's, as a form, percent-encoded. */
 function readings(raw: string, bound: string | undefined): readonly Key[] {
   const decoded = [formDecoded(raw), plainDecoded(raw)];
   const byToken = [...decoded, undecoded(raw)].filter((name) => name !== undefined && name === bound);

@@ -1,13 +1,12 @@
 // Lets stat and copy use an image that only the origin has: fetches it through the bucket's first domain with a mirror,
 // and continues when it is stored. It answers no call.
+import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
-import { urlOfKey } from "../../mirror/object-keys.ts";
-import { type OriginRequest, originRequestForKey } from "../../mirror/rules.ts";
-import { missRouteOf, nameObject, type ObjectUrl } from "../request/object-name.ts";
-import type { Route, Site } from "../request/site.ts";
+import { storableFetchOf, urlTo } from "../request/object-name.ts";
+import type { Site } from "../request/site.ts";
 import type { ManagedBucket } from "./project.ts";
 
 /** A call waits so long for the store after the image has arrived. Milliseconds. */
@@ -15,6 +14,8 @@ const STORING_MS = 10_000;
 
 /** After a concurrent purge, or a delete and undelete, the call retries once; then the client must retry. */
 const MAX_TRIES = 2;
+
+type OriginFetch = NonNullable<ReturnType<typeof storableFetchOf>>;
 
 /**
  * Calls `use` with the object of a key, after a fetch if the bucket lacks it. Returns the result of `use`, or undefined
@@ -61,44 +62,21 @@ async function findOrFetch(
   return "overtaken";
 }
 
-interface OriginFetch {
-  readonly route: Route;
-  readonly originRequest: OriginRequest;
-}
-
 /** Undefined: the domain's rules fetch no such key, or would not store the answer. */
 function originFetchOf(site: Site, key: Key): OriginFetch | undefined {
-  const url = urlTo(site, key);
-  if (url === undefined) return undefined;
-  const object = nameObject(site, url);
-  const route = missRouteOf(site, url);
-  if (object.key !== key || route === undefined || route.action === "none" || route.action === "redirect") {
-    return undefined;
-  }
-  const originRequest = originRequestForKey(route, object.request, {});
-  return originRequest.isStored ? { route, originRequest } : undefined;
-}
-
-/** Undefined: no URL of the domain has this key. */
-function urlTo(site: Site, key: Key): ObjectUrl | undefined {
   try {
-    const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
-    return { host: site.domain === "*" ? "" : site.domain, path, query, method: "GET" };
+    const fetch = storableFetchOf(site, urlTo(site, key));
+    return fetch?.request.key === key ? fetch : undefined;
   } catch {
-    return undefined; // Its path would be empty or too long.
+    return undefined; // No URL of the domain has this key.
   }
 }
 
 /** False: the origin has no such image. Throws not_found if it has one that must not be stored. */
-async function fetchAndStore(
-  { route: { mirror }, originRequest }: OriginFetch,
-  epoch: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const request = { ...originRequest, epoch, method: "GET", via: undefined, cdnLoop: undefined, signal } as const;
+async function fetchAndStore({ mirror, request }: OriginFetch, epoch: number, signal: AbortSignal): Promise<boolean> {
   let answer: MissAnswer;
   try {
-    answer = await mirror.fetch(request);
+    answer = await mirror.fetch({ ...request, epoch, method: "GET", signal });
   } catch (error) {
     if (error instanceof HuiyuanError && error.code === "not_found") return false;
     throw error;
@@ -107,18 +85,17 @@ async function fetchAndStore(
   try {
     const end = answer.kind === "finished" ? undefined : await answer.reader.end();
     if (damageOf(end) !== undefined) {
-      throw new HuiyuanError("origin_truncated", `Cannot use "${originRequest.key}": the origin's image is damaged`);
+      throw new HuiyuanError("origin_truncated", `Cannot use "${request.key}": the origin's image is damaged`);
     }
     if (end?.kind === "failed" || end?.kind === "unstored") throw end.error;
     if (!answer.isStored())
-      throw notStorable(
-        originRequest.key,
-        answer.isStorable ? "the mirror has reached maxKeys" : "the origin forbids it",
-      );
+      throw notStorable(request.key, answer.isStorable ? "the mirror has reached maxKeys" : "the origin forbids it");
   } finally {
     answer.release();
   }
-  await untilStored(mirror.whenStored(originRequest), signal);
+  // An abort ends the wait; the write may continue.
+  const waited = delay(STORING_MS, undefined, { signal, ref: false }).catch(() => undefined);
+  await Promise.race([mirror.whenStored(request), waited]);
   signal.throwIfAborted();
   return true;
 }
@@ -129,22 +106,4 @@ function notStorable(key: Key, why: string): HuiyuanError {
     "not_found",
     `Cannot use "${key}": the origin has it, but it must not be stored here: ${why}`,
   );
-}
-
-/**
- * Resolves once the image is stored, after STORING_MS, or when `signal` aborts; the write may continue. It has a timer
- * of its own, because node garbage-collects an AbortSignal.timeout() that only AbortSignal.any() refers to.
- */
-function untilStored(stored: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, STORING_MS);
-    signal.addEventListener("abort", end);
-    void stored.then(end);
-    if (signal.aborted) end();
-  });
 }

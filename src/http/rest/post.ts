@@ -6,9 +6,9 @@ import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { Authentic } from "../../sign/token.ts";
-import { type Form, type FormFields, isForm, readForm } from "../../upload/form.ts";
+import { type Form, isForm, readForm } from "../../upload/form.ts";
 import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";
-import { type Received, receiveFile, refuseExisting, storeUpload } from "../../upload/store.ts";
+import { type MakeFileDraft, type Received, receiveFile, refuseExisting, storeUpload } from "../../upload/store.ts";
 import { awaitsContinue } from "../request/exchange.ts";
 import { type ApiAnswer, success } from "./answer.ts";
 import { announceUpload, answerUploaded, bucketOf, type Call, type RestApiParts } from "./call.ts";
@@ -111,12 +111,30 @@ async function upload(call: Call, form: Form, uploadTarget: UploadTarget, parts:
     const file = await form.file();
     const received = file === undefined ? undefined : await receive(file, form, { ...uploadTarget, spool }, parts);
     const fields = await form.end();
-    const receivedUpload = { ...uploadTarget, fields, spool, received };
-    if (fields.op === SLICES) return await slice(call, receivedUpload, parts);
+    const { bucket, fileid } = uploadTarget;
+    const { verify } = parts;
+    const makeOutboxDraft: MakeFileDraft = (each) => announceUpload(call, bucket, each, parts);
+    const common = { target: bucket.stored, fields, verify, makeOutboxDraft, now: parts.now() };
+    if (fields.op === SLICES) {
+      call.about.name = "slice";
+      const data = received && { size: received.body.size, spool };
+      const { appid } = call.project;
+      const packet = { ...common, appid, bucketId: bucket.stored.bucketId, requested: fileid, slice: data };
+      const answer = await takePacket(packet, {
+        ...common,
+        slices: parts.slices,
+        maxImageBytes: parts.maxImageBytes(),
+      });
+      if (answer.kind === "stored") return await answerUploaded(call, bucket, answer, parts);
+      const { session, offset } = answer;
+      return success(answer.kind === "begun" ? { session, offset, slice_size: answer.sliceSize } : { session, offset });
+    }
     if (fields.op !== undefined && fields.op !== "") {
       throw new HuiyuanError("rest_route_unknown", `Cannot do "${fields.op.slice(0, 40)}": the operation is unknown`);
     }
-    return await whole(call, receivedUpload, parts);
+    if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
+    const name = { fileid: fileid ?? toKey(randomUUID()), magicContext: fields.magiccontext ?? "" };
+    return await answerUploaded(call, bucket, await storeUpload({ ...common, ...name, received }), parts);
   } finally {
     spool.release();
     release();
@@ -135,58 +153,4 @@ async function receive(
   }
   if (fileid !== undefined) await refuseExisting(bucket.stored, fileid);
   return receiveFile(file, { spool, maxBytes: maxImageBytes(), tooLarge: "upload_size" });
-}
-
-interface ReceivedUpload extends UploadTarget {
-  readonly fields: FormFields;
-  readonly spool: Spool;
-  readonly received: Received | undefined;
-}
-
-async function whole(
-  call: Call,
-  { bucket, fileid, fields, received }: ReceivedUpload,
-  parts: RestApiParts,
-): Promise<ApiAnswer> {
-  if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
-  const stored = await storeUpload({
-    target: bucket.stored,
-    fileid: fileid ?? toKey(randomUUID()),
-    received,
-    fields,
-    magicContext: fields.magiccontext ?? "",
-    verify: parts.verify,
-    makeOutboxDraft: (file) => announceUpload(call, bucket, file, parts),
-    now: parts.now(),
-  });
-  return answerUploaded(call, bucket, stored, parts);
-}
-
-async function slice(
-  call: Call,
-  { bucket, fileid: requested, fields, spool, received }: ReceivedUpload,
-  parts: RestApiParts,
-): Promise<ApiAnswer> {
-  call.about.name = "slice";
-  const { stored: place } = bucket;
-  const answer = await takePacket(
-    {
-      target: place,
-      appid: call.project.appid,
-      bucketId: place.bucketId,
-      requested,
-      fields,
-      slice: received === undefined ? undefined : { size: received.body.size, spool },
-    },
-    {
-      slices: parts.slices,
-      maxImageBytes: parts.maxImageBytes(),
-      verify: parts.verify,
-      makeOutboxDraft: (file) => announceUpload(call, bucket, file, parts),
-      now: parts.now(),
-    },
-  );
-  if (answer.kind === "stored") return answerUploaded(call, bucket, answer, parts);
-  const { session, offset } = answer;
-  return success(answer.kind === "begun" ? { session, offset, slice_size: answer.sliceSize } : { session, offset });
 }

@@ -1,10 +1,10 @@
 // Removes images that may belong to another request, because their connection later delivered unrequested bytes or was
 // reset. Such an image counts as missing at once, and is purged as soon as the store allows.
 import { setTimeout as delay } from "node:timers/promises";
+import type { Cancellation } from "../../async/cancellation.ts";
 import { LiveSet } from "../../async/live-map.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { Desync } from "../../origin/origin.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { Stored } from "../stored/stored.ts";
 
@@ -13,7 +13,7 @@ export interface DesyncedImages {
    * Removes the image once the desync is raised; a version that was stored since is removed too, and fetched again.
    * Keeps only the names of the task, because a desync lives as long as its connection.
    */
-  watch(desync: Desync, task: { readonly stored: Stored; readonly info: ObjectInfo }): void;
+  watch(desync: Cancellation, task: { readonly stored: Stored; readonly info: ObjectInfo }): void;
   /** The removals that run; they never reject. */
   pending(): Iterable<Promise<void>>;
 }
@@ -61,10 +61,12 @@ export function createDesyncedImages({ log, retryMs, signal }: DesyncedImagesOpt
 
   return {
     watch(desync, { stored, info: { key } }) {
-      desync.onRaised(() => {
+      const onRaised = () => {
         const removed = remove(stored, key).finally(() => over());
         const over = pending.add(removed);
-      });
+      };
+      if (desync.aborted) onRaised();
+      else desync.addEventListener("abort", onRaised);
     },
     pending: () => pending,
   };

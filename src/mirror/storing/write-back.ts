@@ -10,7 +10,7 @@ import { LiveSet } from "../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { Desync } from "../../origin/origin.ts";
+import type { OriginAnswer } from "../../origin/origin.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { MirrorMeter } from "../meter.ts";
@@ -27,7 +27,7 @@ export interface WriteBackTask extends Fetched {
   readonly body: WholeBody;
   readonly spool: Pick<Spool, "release">;
   /** Once raised, the body is not stored any more, and the image stored under the key is removed. */
-  readonly desync?: Desync | undefined;
+  readonly desync?: OriginAnswer["desync"];
   /** Serves the image while its write is pending. */
   readonly fill?: Fill | undefined;
   /** Default: one that begins now. */
@@ -275,7 +275,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       if (running.size >= maxQueued) return giveUp(task);
       const item = newItem(task);
       const leave = running.add(item);
-      item.done = run(item, desync?.isRaised !== true && stored.pendingWrites.add(item)).finally(leave);
+      item.done = run(item, desync?.aborted !== true && stored.pendingWrites.add(item)).finally(leave);
       return item.done;
     },
     backlog() {

@@ -2,9 +2,8 @@
 // address. The only place of this program that dials by name. It knows no HTTP and keeps no connection.
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { AddressClass } from "../../core/addresses.ts";
+import { type AddressClass, isForbiddenPort } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { isForbiddenPort } from "../../core/ports.ts";
 import type { Resolve } from "./lookup.ts";
 
 /** The server to connect to. */

@@ -2,7 +2,7 @@
 // its requests (desync). createEndHold() delays its end while a body is paused, and reportResets() turns a false end
 // into ECONNRESET.
 import type { Socket } from "node:net";
-import type { Desync } from "../origin.ts";
+import { type Cancellation, CancellationSource } from "../../async/cancellation.ts";
 
 /** The time for which an origin's connections are used once. Milliseconds. */
 export const DISTRUST_MS = 600_000;
@@ -33,22 +33,6 @@ export function createTrust(onLost: () => void, now: () => number = () => perfor
   };
 }
 
-class AnswerDesync implements Desync {
-  isRaised = false;
-  #listener: (() => void) | undefined;
-
-  onRaised(listener: () => void): void {
-    if (this.isRaised) listener();
-    else this.#listener = listener;
-  }
-
-  raise(): void {
-    this.isRaised = true;
-    this.#listener?.();
-    this.#listener = undefined;
-  }
-}
-
 /**
  * Tracks the requests of one connection in order. Signs of a desync are bytes without a request: a body after a 304, a
  * second response, a declared length that is too short. Earlier bytes of this kind may have passed for the response to
@@ -61,7 +45,7 @@ export class ConnectionTrust {
   #answers = 0;
   /** The time of the last response's end, or of the connection's start. */
   #answeredAt: number;
-  #tracked: AnswerDesync[] = [];
+  #tracked: CancellationSource[] = [];
 
   constructor(trust: Trust, now: () => number = () => performance.now()) {
     this.#trust = trust;
@@ -74,12 +58,15 @@ export class ConnectionTrust {
     return this.#answers > 0;
   }
 
-  /** A final head has arrived. Undefined for a connection's first response: no response preceded it. */
-  responseStarted(): Desync | undefined {
+  /**
+   * A final head has arrived. Returns `desync` of OriginAnswer. Undefined for a connection's first response: no
+   * response preceded it.
+   */
+  responseStarted(): Cancellation | undefined {
     if (!this.isReused) return undefined;
     if (this.#isClean()) this.#tracked = [];
     else if (this.#tracked.length === MAX_TRACKED_RESPONSES) this.#tracked.shift();
-    const desync = new AnswerDesync();
+    const desync = new CancellationSource();
     this.#tracked.push(desync);
     return desync;
   }
@@ -96,7 +83,7 @@ export class ConnectionTrust {
     const desyncs = this.#tracked;
     this.#tracked = [];
     this.#trust.lose();
-    for (const desync of desyncs) desync.raise();
+    for (const desync of desyncs) desync.cancel(undefined);
   }
 
   /**
@@ -104,7 +91,7 @@ export class ConnectionTrust {
    * another's. Servers also reset for harmless reasons, so only the last response is reported.
    */
   connectionReset(): void {
-    if (!this.#isClean()) this.#tracked.pop()?.raise();
+    if (!this.#isClean()) this.#tracked.pop()?.cancel(undefined);
   }
 
   /**

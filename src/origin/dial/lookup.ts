@@ -6,7 +6,6 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import { type Log, SILENT_LOG } from "../../core/log.ts";
 
 /**
  * Returns all addresses of a name, in the order to try them; never empty. Throws origin_name_unknown or
@@ -23,8 +22,6 @@ const MAX_NAMES_IN_FLIGHT = 64;
  * further names would only wait behind them.
  */
 const MAX_NAMES_ON_THREADS = 8;
-/** A silent name server takes 2 s (main.ts), and each further one in resolv.conf takes as long. */
-const HELD_MS = 30_000;
 /** Most lookups take a tenth of it, and clients hardly notice this delay. */
 const SILENCE_MS = 200;
 
@@ -39,8 +36,6 @@ interface SystemCall {
 }
 
 export interface SystemResolveOptions {
-  /** Gets one warning when the system's resolver hangs, and no other until all its calls have returned. */
-  readonly log?: Log;
   /** The resolver to use; replaced only in tests. */
   readonly system?: Resolve;
   readonly direct?: DirectLookup;
@@ -51,32 +46,16 @@ export interface SystemResolveOptions {
  * Simultaneous requests for one name share a lookup. Made for one dialer: the number of its running lookups is bounded.
  */
 export function createSystemResolve(options: SystemResolveOptions = {}): Resolve {
-  const { log = SILENT_LOG, system = lookUpInSystem, direct = createDirectLookup() } = options;
+  const { system = lookUpInSystem, direct = createDirectLookup() } = options;
   const inFlight = new Map<string, Promise<readonly string[]>>();
   const onThreads = new Map<string, SystemCall>();
-  let isLogged = false;
-
-  const logHeld = (hostname: string) => {
-    if (isLogged) return;
-    isLogged = true;
-    const meaning = "while both resolver threads are blocked, only names in DNS and the hosts file are found";
-    log.warn(
-      { name: hostname },
-      `the system's resolver has not responded for a name in ${HELD_MS / 1_000} s: ${meaning}; a restart frees them`,
-    );
-  };
 
   // A running call is joined, because another call would take another thread.
   const call = (hostname: string): SystemCall => {
     const running = onThreads.get(hostname);
     if (running !== undefined) return running;
     if (onThreads.size >= MAX_NAMES_ON_THREADS) return { answer: refusal(hostname, onThreads.size), silentAt: 0 };
-    const held = setTimeout(logHeld, HELD_MS, hostname).unref();
-    const answer = system(hostname).finally(() => {
-      clearTimeout(held);
-      onThreads.delete(hostname);
-      if (onThreads.size === 0) isLogged = false;
-    });
+    const answer = system(hostname).finally(() => onThreads.delete(hostname));
     const begun = { answer, silentAt: performance.now() + SILENCE_MS };
     onThreads.set(hostname, begun);
     return begun;

@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ConnectionHolder, type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
-import type { Desync, OriginBody, OriginSink } from "../origin.ts";
+import type { OriginAnswer, OriginBody, OriginSink } from "../origin.ts";
 import { declaredLength, type RawHeaders } from "./response-head.ts";
 
 export interface ExchangeRequest {
@@ -31,15 +31,12 @@ export interface Reply {
   readonly status: number;
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
-  /** Undefined: certainly the response to this request. */
-  readonly desync: Desync | undefined;
+  readonly desync: OriginAnswer["desync"];
 }
 
 export interface ReplyBody extends OriginBody {
   /** Reads a short body to the end to keep its connection; closes the connection of a long one. */
   discard(): void;
-  /** Resolves when the exchange has ended in any way; never rejects. */
-  readonly over: Promise<void>;
 }
 
 /** 1xx heads before the final one. A few are legal; a flood only keeps the fetch busy. */
@@ -74,11 +71,11 @@ interface HeadWaiter {
 
 /** A class, because undici requires a handler object and each request makes one. */
 class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
-  readonly over: Promise<void>;
+  readonly over: Promise<Error | undefined>;
   readonly #request: ExchangeRequest;
   readonly #limits: ExchangeLimits;
   readonly #head: HeadWaiter;
-  #settleOver: () => void = () => {};
+  #settleOver: (error: Error | undefined) => void = () => {};
   #phase: "head" | "body" | "over" = "head";
   #controller: Dispatcher.DispatchController | undefined;
   #holder: ConnectionHolder | undefined;
@@ -215,7 +212,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#early = [];
     if (this.#phase === "over") return;
     const controller = this.#controller;
-    this.#end();
+    this.#end(undefined);
     controller?.abort(new Error("the body is no longer needed"));
   }
 
@@ -266,21 +263,21 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (this.#phase === "over") return;
     const wasHead = this.#phase === "head";
     const sink = this.#sink;
-    this.#end();
+    this.#end(error);
     if (wasHead) this.#head.reject(error ?? this.#error("origin_head_invalid", "no head came"));
     else if (sink === undefined) this.#pendingEnd = { error };
     else if (error === undefined) sink.end();
     else sink.error(error);
   }
 
-  #end(): void {
+  #end(error: Error | undefined): void {
     this.#phase = "over";
     this.#sink = undefined;
     // Frees everything that refers to the connection now: the response may wait long until it is stored.
     this.#controller = undefined;
     this.#holder = undefined;
     clearTimeout(this.#timer);
-    this.#settleOver();
+    this.#settleOver(error);
   }
 
   /** Any end of the connection inside the body truncates it. Our own reasons go through stop(). */

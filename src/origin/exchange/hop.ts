@@ -1,8 +1,9 @@
 // The request targets of one fetch, server and path: the configured origin, then the redirects that are followed. It
 // also decides which headers are sent along. Pure; the dialer checks every hop as well.
+
+import { isForbiddenPort } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import { isForbiddenPort } from "../../core/ports.ts";
 import type { Endpoint } from "../dial/connect.ts";
 
 /** The configured origin. */

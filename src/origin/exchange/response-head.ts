@@ -79,18 +79,10 @@ export function assessHead(
     throw new HuiyuanError("origin_too_large", `${found}: ${size} bytes, the limit is ${sent.maxBytes}`);
   }
   const { etag, lastModified, life } = validationFacts(headers);
-  return {
-    kind: "answer",
-    facts: {
-      size,
-      framing: framingOf(headers),
-      digests: readDigests((name) => allValues(headers, name)),
-      headers: storedHeaders(headers),
-      etag,
-      lastModified,
-      life,
-    },
-  };
+  const digests = readDigests((name) => allValues(headers, name));
+  const stored = storedHeaders(headers);
+  const facts = { size, framing: framingOf(headers), digests, headers: stored, etag, lastModified, life };
+  return { kind: "answer", facts };
 }
 
 /**

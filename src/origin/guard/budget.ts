@@ -1,16 +1,12 @@
 // Limits the requests to one origin: connections, requests a second, and none during a pause that the origin asked for.
-// Clients' requests have priority; bulk work (a migration) gets the rest. One budget per origin.
 import { LiveSet } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { BreakerOptions } from "./breaker.ts";
 
-/** `client`: a client waits for the image. `bulk`: no client waits, so the request waits without a limit. */
-export type Traffic = "client" | "bulk";
-
 export interface BudgetRules {
-  /** The most requests whose body has not ended. Bulk work gets three quarters of them. */
+  /** The most requests whose body has not ended. */
   readonly connections: number;
-  /** 0: unlimited. Half a second's worth is reserved for clients. */
+  /** 0: unlimited. */
   readonly requestsPerSecond: number;
 }
 
@@ -24,11 +20,10 @@ export interface Budget {
   /** origin_busy during a pause that the origin asked for. */
   refusal(): HuiyuanError | undefined;
   /**
-   * Undefined: the request may be sent now. Otherwise resolves when it may. Rejects with origin_busy or overloaded
-   * (clients only), and with the signal's reason. The caller ends every success with `leave`. A client waits for at
-   * most `waitMs`.
+   * Undefined: the request may be sent now. Otherwise resolves when it may, within `waitMs`. Rejects with origin_busy,
+   * overloaded and the signal's reason. The caller ends every success with `leave`.
    */
-  enter(traffic: Traffic, signal: AbortSignal, waitMs: number): Promise<void> | undefined;
+  enter(signal: AbortSignal, waitMs: number): Promise<void> | undefined;
   /** `isUnused`: no request was sent after all. */
   leave(isUnused?: boolean): void;
   /** The origin responded 429 or 503 with a Retry-After of this many seconds; at most five minutes are obeyed. */
@@ -38,7 +33,7 @@ export interface Budget {
 }
 
 const MAX_PAUSE_MS = 300_000;
-const MAX_WAITING_CLIENTS = 1_000;
+const MAX_WAITING = 1_000;
 const RETRY_AFTER_SECONDS = 2;
 // Consecutive pauses are logged once.
 const LOG_AGAIN_MS = 60_000;
@@ -51,9 +46,7 @@ interface Waiter {
 export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   const { connections, requestsPerSecond: rate } = rules;
   const tokens = rate === 0 ? undefined : createTokenBucket(rate, now());
-  const maxRunning: Record<Traffic, number> = { client: connections, bulk: Math.ceil(connections * 0.75) };
-  const spare: Record<Traffic, number> = { client: 0, bulk: rate / 2 };
-  const queues: Record<Traffic, LiveSet<Waiter>> = { client: new LiveSet(), bulk: new LiveSet() };
+  const queue = new LiveSet<Waiter>();
   let running = 0;
   let pause: { readonly status: number; readonly until: number } | undefined;
   let loggedAt = Number.NEGATIVE_INFINITY;
@@ -79,10 +72,10 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
     });
   }
 
-  /** Milliseconds until a request of this kind may be sent; Infinity if it depends on a `leave`. */
-  function readyInMs(traffic: Traffic): number {
-    if (running >= maxRunning[traffic]) return Number.POSITIVE_INFINITY;
-    return Math.max(pausedMs(), tokens?.readyInMs(now(), spare[traffic]) ?? 0);
+  /** Milliseconds until a request may be sent; Infinity if it depends on a `leave`. */
+  function readyInMs(): number {
+    if (running >= connections) return Number.POSITIVE_INFINITY;
+    return Math.max(pausedMs(), tokens?.readyInMs(now()) ?? 0);
   }
 
   function start(): void {
@@ -90,29 +83,25 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
     tokens?.take(now());
   }
 
-  /** Admits waiting requests, clients first, and sets a timer for the next one. */
+  /** Admits waiting requests, and sets a timer for the next one. */
   function admitWaiting(): void {
     clearTimeout(timer);
-    for (;;) {
-      const traffic = queues.client.size > 0 ? "client" : "bulk";
-      const { first: next } = queues[traffic];
-      if (next === undefined) return;
-      const inMs = readyInMs(traffic);
+    for (let { first } = queue; first !== undefined; { first } = queue) {
+      const inMs = readyInMs();
       if (inMs > 0) {
         if (inMs !== Number.POSITIVE_INFINITY) timer = setTimeout(admitWaiting, Math.ceil(inMs));
         return;
       }
       start();
-      next.admit();
+      first.admit();
     }
   }
 
-  function wait(traffic: Traffic, signal: AbortSignal, waitMs: number): Promise<void> {
+  function wait(signal: AbortSignal, waitMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const queue = queues[traffic];
       const onAbort = () => waiter.refuse(signal.reason);
       const expire = () => waiter.refuse(overloaded(`${running} requests run and ${queue.size} wait`));
-      const timeout = traffic === "client" ? setTimeout(expire, waitMs) : undefined;
+      const timeout = setTimeout(expire, waitMs);
       const cleanUp = () => {
         leaveQueue();
         clearTimeout(timeout);
@@ -138,18 +127,16 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   return {
     name,
     refusal,
-    enter(traffic, signal, waitMs) {
-      const refused = traffic === "client" ? refusal() : undefined;
+    enter(signal, waitMs) {
+      const refused = refusal();
       if (refused !== undefined) return Promise.reject(refused);
       if (signal.aborted) return Promise.reject(signal.reason);
-      const isFirst = queues.client.size === 0 && (traffic === "client" || queues.bulk.size === 0);
-      if (isFirst && readyInMs(traffic) === 0) {
+      if (queue.size === 0 && readyInMs() === 0) {
         start();
         return undefined;
       }
-      if (traffic === "client" && queues.client.size >= MAX_WAITING_CLIENTS)
-        return Promise.reject(overloaded(`${queues.client.size} requests wait`));
-      return wait(traffic, signal, waitMs);
+      if (queue.size >= MAX_WAITING) return Promise.reject(overloaded(`${queue.size} requests wait`));
+      return wait(signal, waitMs);
     },
     leave(isUnused = false) {
       running -= 1;
@@ -168,9 +155,9 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
         );
       }
       const refused = refusal();
-      for (const waiter of queues.client) waiter.refuse(refused);
+      for (const waiter of queue) waiter.refuse(refused);
     },
-    usage: () => ({ running, waiting: queues.client.size + queues.bulk.size, pausedMs: pausedMs() }),
+    usage: () => ({ running, waiting: queue.size, pausedMs: pausedMs() }),
   };
 }
 
@@ -187,10 +174,10 @@ export function createTokenBucket(perSecond: number, startedAt: number) {
     at = now;
   };
   return {
-    /** Milliseconds until a token may be taken with `spare` tokens left (limited to the bucket's size); 0 means now. */
-    readyInMs(now: number, spare: number): number {
+    /** Milliseconds until a token may be taken; 0 means now. */
+    readyInMs(now: number): number {
       refill(now);
-      const missing = Math.min(size, 1 + spare) - tokens;
+      const missing = 1 - tokens;
       // Less than a thousandth missing is a rounding error of floating point.
       return missing < 1e-3 ? 0 : (missing * 1_000) / perSecond;
     },

@@ -1,11 +1,10 @@
 // Puts a breaker and a budget in front of an origin: requests are blocked while it fails or is overloaded, and its
-// responses update both. Each kind of traffic has its own guard in front of the same origin.
-
+// responses update both.
 import type { Semaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import type { Origin, OriginBody, OriginRequest, PreviewRequest } from "../origin.ts";
+import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
-import type { Budget, Traffic } from "./budget.ts";
+import type { Budget } from "./budget.ts";
 
 // The origin responded, although the response may not be used.
 const ANSWERED: readonly ErrorCode[] = [
@@ -20,7 +19,6 @@ const ANSWERED: readonly ErrorCode[] = [
 export interface Guards {
   readonly breaker: Breaker;
   readonly budget: Budget;
-  readonly traffic: Traffic;
   /** A client's request waits so long for its turn at the origin. Milliseconds. */
   readonly waitMs: number;
   /** The fetches of the program. A place is taken only by a request that has one at its origin, so none waits here. */
@@ -28,10 +26,10 @@ export interface Guards {
 }
 
 /** fetch() throws the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
-export function guardOrigin(origin: Origin, { breaker, budget, traffic, waitMs, fetches }: Guards): Origin {
+export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }: Guards): Origin {
   /** Takes a place at the origin, then one of the program. Resolves with the function that frees both. */
   async function enter(signal: AbortSignal): Promise<() => void> {
-    const waiting = budget.enter(traffic, signal, waitMs);
+    const waiting = budget.enter(signal, waitMs);
     if (waiting !== undefined) await waiting;
     const release = fetches.tryAcquire();
     if (release === undefined) {
@@ -73,7 +71,7 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic, waitMs, 
     return new HuiyuanError(code, message, { cause, retryAfterSeconds });
   }
 
-  const refusal = () => breaker.refusal() ?? (traffic === "client" ? budget.refusal() : undefined);
+  const refusal = () => breaker.refusal() ?? budget.refusal();
 
   return {
     id: origin.id,
@@ -90,14 +88,13 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic, waitMs, 
         leave();
         return answer;
       }
-      const { key } = request;
-      const body = observeEnd(answer.body, (failure) => {
+      void answer.body.over.then((failure) => {
         leave();
         if (failure === undefined) return;
         const error = asHuiyuanError(failure);
-        if (failureKind(error) === "timeout") breaker.bodyFailed({ key, error });
+        if (failureKind(error) === "timeout") breaker.bodyFailed({ key: request.key, error });
       });
-      return { ...answer, body };
+      return answer;
     },
     refusal,
     ...(origin.preview && {
@@ -107,36 +104,6 @@ export function guardOrigin(origin: Origin, { breaker, budget, traffic, waitMs, 
       },
     }),
     close: () => origin.close(),
-  };
-}
-
-/** Returns the same body; `over` is called once at its end, with the failure if there was one. */
-function observeEnd(body: OriginBody, over: (error: Error | undefined) => void): OriginBody {
-  let isOver = false;
-  const end = (error: Error | undefined) => {
-    if (isOver) return;
-    isOver = true;
-    over(error);
-  };
-  return {
-    start(sink) {
-      body.start({
-        data: (chunk) => sink.data(chunk),
-        end() {
-          end(undefined);
-          sink.end();
-        },
-        error(error) {
-          end(error);
-          sink.error(error);
-        },
-      });
-    },
-    resume: () => body.resume(),
-    destroy() {
-      end(undefined);
-      body.destroy();
-    },
   };
 }
 

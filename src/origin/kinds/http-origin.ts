@@ -2,6 +2,7 @@
 // on simultaneous requests. The rules of site.ts, qiniu.ts and s3.ts decide where an object is and how a request is
 // signed.
 
+import { createSemaphore } from "../../async/semaphore.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { AddressClass } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -72,7 +73,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   const dialer = createDialer({
     allowPrivate: (hostname, port) =>
       options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname),
-    resolve: options.resolve ?? createSystemResolve({ log }),
+    resolve: options.resolve ?? createSystemResolve(),
     connectTimeoutMs: timeouts.connect,
     connections: options.connections,
     ca: options.ca,
@@ -85,14 +86,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   });
   const share = createSharedSignals();
   let closing: Promise<void> | undefined;
-  let running = 0;
-  let onIdle: (() => void) | undefined;
-
-  const finish = (lifetime: Lifetime) => {
-    lifetime.end();
-    running -= 1;
-    if (running === 0) onIdle?.();
-  };
+  const running = createSemaphore(Number.POSITIVE_INFINITY);
 
   const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const head = requestHead.headers(request, hop.isHome, request.headers);
@@ -175,11 +169,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       }
       const verdict = await assess(reply, hop, request, lifetime);
       const headMs = performance.now() - startedAt;
-      if (verdict.kind === "answer") {
-        const answer = answerOf(verdict.facts, hop, reply, headMs);
-        void reply.body.over.then(() => finish(lifetime));
-        return answer;
-      }
+      if (verdict.kind === "answer") return answerOf(verdict.facts, hop, reply, headMs);
       reply.body.discard();
       if (verdict.kind === "absent") return undefined;
       if (verdict.kind === "not-modified") {
@@ -194,15 +184,6 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     }
   };
 
-  const closeAll = async () => {
-    if (running > 0) {
-      await new Promise<void>((resolve) => {
-        onIdle = resolve;
-      });
-    }
-    await dialer.close();
-  };
-
   return {
     id,
     async fetch(request) {
@@ -212,19 +193,24 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
         const message = `Cannot fetch "${request.key}" from ${hopOrigin(home)}: not done in ${timeouts.total} ms`;
         return new HuiyuanError("origin_timeout", message);
       });
-      running += 1;
-      let hasBody = false;
+      const release = running.tryAcquire();
+      const finish = () => {
+        lifetime.end();
+        release?.();
+      };
       try {
         const answer = await fetchAnswer(request, lifetime);
-        hasBody = answer?.isNotModified === false;
+        if (answer?.isNotModified === false) void answer.body.over.then(finish);
+        else finish();
         return answer;
-      } finally {
-        if (!hasBody) finish(lifetime);
+      } catch (error) {
+        finish();
+        throw error;
       }
     },
     preview: async (request) => [await previewRequest(rules, requestHead, request)],
     close() {
-      closing ??= closeAll();
+      closing ??= running.empty().then(dialer.close);
       return closing;
     },
   };

@@ -1,5 +1,5 @@
 // Checks URLs and extra headers of origins. Pure; it resolves no names.
-import { isForbiddenPort } from "../../core/ports.ts";
+import { isForbiddenPort } from "../../core/addresses.ts";
 import { isNeverDialled, isPrivateHost } from "../hosts.ts";
 
 /** Fault of an origin's base URL, or undefined. It never repeats the text, which may hold a password. */

@@ -1,7 +1,6 @@
 // Sends notices of uploads to business servers (回调). Each notice is in the durable outbox before its first attempt and
 // until it is delivered; the uploader waits for the first attempt only. Wires delivery, outbox and redelivery.
 import { createReloadCache } from "../../async/reload-cache.ts";
-import { createSemaphore, type Semaphore } from "../../async/semaphore.ts";
 import { createSharedSignals } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
 import { createLifetime } from "../../origin/dial/lifetime.ts";
@@ -15,7 +14,7 @@ import {
 } from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
-import { createFailureLog, createRedelivery, nextAttempt, REDELIVERIES } from "./redelivery.ts";
+import { createFailureLog, createRedelivery, nextAttempt } from "./redelivery.ts";
 
 /** Counts what happens to notices. */
 export interface CallbackMeter {
@@ -56,7 +55,7 @@ export interface NoticesOptions {
   readonly log: Log;
 }
 
-/** First attempts to one receiver at the same time; further ones wait, within their timeout. */
+/** Attempts to one receiver at the same time; further ones wait, within their timeout. */
 const IN_FLIGHT = 32;
 // No uploader waits for these.
 const REDELIVERY_TIMEOUT_MS = 10_000;
@@ -68,7 +67,6 @@ const STORED_AT_LAST_MS = 600_000;
 interface Recipient {
   readonly target: CallbackTarget;
   readonly receiver: Receiver;
-  readonly firstAttempts: Semaphore;
 }
 
 export function createNotices(options: NoticesOptions): Notices {
@@ -76,7 +74,6 @@ export function createNotices(options: NoticesOptions): Notices {
   const closing = new AbortController();
   const shared = createSharedSignals()(closing.signal);
   const receivers = createReloadCache<Receiver>();
-  const limits = createReloadCache<Semaphore>();
   const failures = createFailureLog(log);
   /** Ids of notices whose file is being stored or whose first attempt is running. */
   const inProgress = new Set<number>();
@@ -111,10 +108,9 @@ export function createNotices(options: NoticesOptions): Notices {
   async function sendFirst(
     id: number | undefined,
     uploaded: Uploaded,
-    { target, receiver, firstAttempts }: Recipient,
+    { target, receiver }: Recipient,
   ): Promise<CallbackOutcome> {
-    const { timeoutMs } = target;
-    const delivery = await send(uploaded, { receiver, limit: firstAttempts, attempt: 1, timeoutMs });
+    const delivery = await send(uploaded, { receiver, attempt: 1, timeoutMs: target.timeoutMs });
     if (id === undefined) {
       if (!delivery.ok) meter.lost();
     } else void settle({ id, attempts: 1, since: now() }, delivery).then(wake, noteUnsettled);
@@ -122,29 +118,18 @@ export function createNotices(options: NoticesOptions): Notices {
   }
 
   async function send(
-    uploaded: Uploaded,
-    to: { receiver: Receiver; limit?: Semaphore; attempt: number; timeoutMs: number },
+    { requestId, ...facts }: Uploaded,
+    { receiver, attempt, timeoutMs }: { receiver: Receiver; attempt: number; timeoutMs: number },
   ): Promise<Delivery> {
-    const { receiver, limit, attempt, timeoutMs } = to;
     const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
     const ending = new AbortController();
     lifetime.watch((reason) => ending.abort(reason));
-    let release: (() => void) | undefined;
-    let delivery: Delivery;
-    try {
-      release = await limit?.acquire(ending.signal);
-      const { requestId, ...facts } = uploaded;
-      const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt };
-      delivery = await receiver.deliver({ notice, requestId, signal: ending.signal });
-    } catch {
-      delivery = { ok: false, failure: { reason: "timeout" } }; // Too many first attempts were running.
-    } finally {
-      release?.();
-      lifetime.end();
-    }
+    const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt };
+    const delivery = await receiver.deliver({ notice, requestId, signal: ending.signal });
+    lifetime.end();
     if (closing.signal.aborted) return delivery;
     meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
-    failures.note(bucketIdOf(uploaded), delivery);
+    failures.note(bucketIdOf(facts), delivery);
     return delivery;
   }
 
@@ -158,7 +143,7 @@ export function createNotices(options: NoticesOptions): Notices {
         await outbox.forget(id);
         return;
       }
-      const dueAt = nextAttempt({ since, attempts, at: now() });
+      const dueAt = nextAttempt({ since, attempts }, now());
       await outbox.postpone(id, { attempts, dueAt, isStored: true, failure: delivery.failure });
     } finally {
       inProgress.delete(id);
@@ -223,15 +208,11 @@ export function createNotices(options: NoticesOptions): Notices {
         [...targets].map(([bucketId, target]) => {
           const { url, secret, timeoutMs, allowPrivate } = target;
           const receiver = receivers.take(JSON.stringify([bucketId, url, secret, timeoutMs, allowPrivate]), () =>
-            createReceiver({ target, connections: IN_FLIGHT + REDELIVERIES, userAgent, resolve }),
+            createReceiver({ target, connections: IN_FLIGHT, userAgent, resolve }),
           );
-          return [
-            bucketId,
-            { target, receiver, firstAttempts: limits.take(bucketId, () => createSemaphore(IN_FLIGHT)) },
-          ];
+          return [bucketId, { target, receiver }];
         }),
       );
-      limits.keep();
       // Each receiver closes after its last notice.
       for (const receiver of receivers.keep()) void receiver.close();
       wake();
@@ -253,7 +234,7 @@ export function createNotices(options: NoticesOptions): Notices {
   };
 }
 
-function bucketIdOf({ appid, bucket }: Uploaded): string {
+function bucketIdOf({ appid, bucket }: Pick<Uploaded, "appid" | "bucket">): string {
   return `${appid}/${bucket}`;
 }
 

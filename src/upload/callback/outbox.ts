@@ -58,6 +58,10 @@ export const MAX_ENTRIES = 10_000;
 const SELECTED = `is_stored = 1 AND (@bucket IS NULL OR bucket = @bucket) AND (@ids IS NULL OR id IN (SELECT value FROM json_each(@ids)))
   AND (@state IS NULL OR (due_at IS NULL) = (@state = 'given-up'))`;
 
+// The fields of OutboxEntry.
+const COLUMNS = `id, bucket, fileid, magic_context AS magicContext, sha1, size, url, userid, request_id AS requestId, since,
+  attempts, due_at AS dueAt, is_stored AS isStored, reason, status`;
+
 export const OUTBOX_PLAN = {
   name: "outbox",
   steps: [
@@ -98,9 +102,9 @@ export const OUTBOX_PLAN = {
     forget: "DELETE FROM notices WHERE id = @id",
     postpone: `UPDATE notices SET attempts = @attempts, due_at = @dueAt, is_stored = @isStored, reason = @reason, status = @status
       WHERE id = @id`,
-    due: `SELECT * FROM notices WHERE bucket = @bucket AND due_at <= @now ORDER BY due_at, id LIMIT @limit`,
+    due: `SELECT ${COLUMNS} FROM notices WHERE bucket = @bucket AND due_at <= @now ORDER BY due_at, id LIMIT @limit`,
     nextDue: "SELECT bucket, min(due_at) AS due_at FROM notices WHERE due_at IS NOT NULL GROUP BY bucket",
-    list: `SELECT * FROM notices WHERE ${SELECTED} AND id > @after ORDER BY id LIMIT @limit`,
+    list: `SELECT ${COLUMNS} FROM notices WHERE ${SELECTED} AND id > @after ORDER BY id LIMIT @limit`,
     retry: `UPDATE notices SET due_at = @now WHERE ${SELECTED}`,
     drop: `DELETE FROM notices WHERE ${SELECTED}`,
     counts: `SELECT bucket, due_at IS NULL AS is_given_up, count(*) AS count FROM notices WHERE is_stored = 1 GROUP BY bucket, due_at IS NULL`,
@@ -148,26 +152,9 @@ function selected({ bucketId, state, ids }: Selection): LedgerRow {
   return { bucket: bucketId ?? null, state: state ?? null, ids: ids === undefined ? null : JSON.stringify(ids) };
 }
 
-function toOutboxEntry(row: LedgerRow): OutboxEntry {
-  const text = (name: string) => String(row[name]);
-  const [appid = "", bucket = ""] = text("bucket").split("/");
-  // Only this program writes reasons.
-  const reason = row.reason as CallbackFailure["reason"] | null;
-  return {
-    id: Number(row.id),
-    appid,
-    bucket,
-    fileid: text("fileid"),
-    magicContext: text("magic_context"),
-    sha1: text("sha1"),
-    size: Number(row.size),
-    url: text("url"),
-    userid: text("userid"),
-    requestId: text("request_id"),
-    since: Number(row.since),
-    attempts: Number(row.attempts),
-    dueAt: row.due_at === null ? undefined : Number(row.due_at),
-    isStored: row.is_stored === 1,
-    failure: reason === null ? undefined : { reason, ...(row.status === null ? {} : { status: Number(row.status) }) },
-  };
+/** `row`: as COLUMNS says; only this program writes the table. */
+function toOutboxEntry({ bucket, dueAt, isStored, reason, status, ...row }: LedgerRow): OutboxEntry {
+  const [appid, name] = String(bucket).split("/");
+  const failure = reason === null ? undefined : { reason, ...(status === null ? {} : { status }) };
+  return { ...row, appid, bucket: name, dueAt: dueAt ?? undefined, isStored: isStored === 1, failure } as OutboxEntry;
 }

@@ -16,15 +16,7 @@ const GIVE_UP_AFTER_MS = 24 * HOUR_MS;
  * When the next attempt is due, in Unix milliseconds; undefined if none follows. `at`: end of the last attempt, which
  * was number `attempts`.
  */
-export function nextAttempt({
-  since,
-  attempts,
-  at,
-}: {
-  readonly since: number;
-  readonly attempts: number;
-  readonly at: number;
-}) {
+export function nextAttempt({ since, attempts }: Pick<OutboxEntry, "since" | "attempts">, at: number) {
   const dueAt = at + (DELAYS_MS[attempts - 1] ?? HOUR_MS);
   return dueAt > since + GIVE_UP_AFTER_MS ? undefined : dueAt;
 }
@@ -48,7 +40,7 @@ export interface Redelivery {
 }
 
 /** Attempts to one receiver at the same time. */
-export const REDELIVERIES = 4;
+const REDELIVERIES = 4;
 // Bounded, because the clock may be changed.
 const LONGEST_SLEEP_MS = MINUTE_MS;
 const AFTER_FAULT_MS = 10_000;
@@ -59,21 +51,18 @@ export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: Red
   setMaxListeners(0, signal);
   const busy = new Map<string, Promise<void>>();
   let timer: NodeJS.Timeout | undefined;
-  let scheduling: Promise<void> | undefined;
-  let mustRunAgain = false;
+  let scheduled = Promise.resolve();
+  let isQueued = false;
 
   function wake(): void {
-    mustRunAgain = true;
-    if (signal.aborted || scheduling !== undefined) return;
-    scheduling = scheduleDue().finally(() => {
-      scheduling = undefined;
-      if (mustRunAgain) wake();
-    });
+    if (signal.aborted || isQueued) return;
+    isQueued = true;
+    scheduled = scheduled.then(scheduleDue);
   }
 
   async function scheduleDue(): Promise<void> {
     clearTimeout(timer);
-    mustRunAgain = false;
+    isQueued = false;
     let wait = LONGEST_SLEEP_MS;
     try {
       for (const { bucketId, dueAt } of await outbox.nextDue()) {
@@ -114,70 +103,51 @@ export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: Red
     async close() {
       closing.abort();
       clearTimeout(timer);
-      await scheduling;
+      await scheduled;
       await Promise.all(busy.values());
       clearTimeout(timer);
     },
   };
 }
 
-export interface FailureLog {
-  /** Records the result of an attempt. */
-  note(bucketId: string, delivery: Delivery): void;
-  /** A notice could not be stored in the outbox; if its first attempt fails, it is lost. */
-  notEnqueued(bucketId: string, cause: unknown): void;
-}
-
-interface FailureCount {
-  failed: number;
-  /** As performance.now(). */
-  loggedAt: number;
-}
-
 const LOG_EVERY_MS = 60_000;
 
 /**
  * Logs failing callbacks: the first failure, then once a minute, and the recovery. A receiver that is down must not
- * fill the disk with log lines. Bounded: one entry for each bucket whose callback fails.
+ * fill the disk with log lines. Bounded: two entries for each bucket whose callback fails.
  */
-export function createFailureLog(log: Log): FailureLog {
-  const failing = new Map<string, FailureCount>();
-  const notEnqueued = new Map<string, FailureCount>();
+export function createFailureLog(log: Log) {
+  /** `loggedAt`: as performance.now(). */
+  const failing = new Map<string, { failed: number; loggedAt: number }>();
 
   /** Counts a failure. Returns the failures since the last log line, or undefined if it is too early for a line. */
-  function count(all: Map<string, FailureCount>, bucketId: string): number | undefined {
-    const entry = all.get(bucketId) ?? { failed: 0, loggedAt: Number.NEGATIVE_INFINITY };
-    all.set(bucketId, entry);
-    entry.failed += 1;
-    if (performance.now() < entry.loggedAt + LOG_EVERY_MS) return undefined;
-    const { failed } = entry;
-    entry.failed = 0;
-    entry.loggedAt = performance.now();
-    return failed;
+  function count(what: string): number | undefined {
+    const { failed, loggedAt } = failing.get(what) ?? { failed: 0, loggedAt: Number.NEGATIVE_INFINITY };
+    const isDue = performance.now() >= loggedAt + LOG_EVERY_MS;
+    failing.set(what, isDue ? { failed: 0, loggedAt: performance.now() } : { failed: failed + 1, loggedAt });
+    return isDue ? failed + 1 : undefined;
   }
 
   return {
-    note(bucket, delivery) {
+    /** Records the result of an attempt. */
+    note(bucket: string, delivery: Delivery): void {
       if (delivery.ok) {
         if (failing.delete(bucket)) log.info({ bucket }, "the callback works again");
         return;
       }
       const { failure, found } = delivery;
-      const failed = count(failing, bucket);
-      if (failed !== undefined)
-        log.warn(
-          { bucket, ...failure, ...(found === undefined ? {} : { found }), failed },
-          "the callback fails; see `huiyuan callbacks list`",
-        );
+      const failed = count(bucket);
+      if (failed === undefined) return;
+      const about = { bucket, ...failure, ...(found !== undefined && { found }), failed };
+      log.warn(about, "the callback fails; see `huiyuan callbacks list`");
     },
-    notEnqueued(bucket, cause) {
-      const failed = count(notEnqueued, bucket);
+    /** A notice could not be stored in the outbox; if its first attempt fails, it is lost. */
+    notEnqueued(bucket: string, cause: unknown): void {
+      const failed = count(`outbox of ${bucket}`);
       if (failed === undefined) return;
       const why = typeof cause === "string" ? { found: cause } : { err: cause };
-      log.error(
-        { bucket, ...why, failed },
-        "cannot save callbacks of uploads to the outbox; each is tried once and not retried",
-      );
+      const text = "cannot save callbacks of uploads to the outbox; each is tried once and not retried";
+      log.error({ bucket, ...why, failed }, text);
     },
   };
 }

@@ -9,8 +9,8 @@ import { errorCodeOf } from "../../core/disk-failure.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { FormFields } from "../form.ts";
-import { instantUpload } from "../instant-upload.ts";
 import {
+  instantUpload,
   type MakeFileDraft,
   type Received,
   refuseExisting,

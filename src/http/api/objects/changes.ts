@@ -1,10 +1,12 @@
 // Deletes, undeletes or purges many objects: named ones, or all of a prefix. It yields one line for each and counts
 // them. A key that cannot be changed does not stop the others.
+import type * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
 import type { Stored } from "../../../mirror/stored/stored.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
 import { type Domains, findNamed, type NamedObject } from "../naming.ts";
+import type { changeCounts, changeLine } from "../openapi/answers.ts";
 
 /** `forMs`: lifetime of the tombstone; undefined: until it is removed. */
 export type Change =
@@ -17,17 +19,9 @@ export type Selection =
   | { readonly names: readonly string[]; readonly bucket: () => Stored }
   | { readonly prefix: string; readonly bucket: () => Stored };
 
-/** `changed` false: there was nothing to delete, undelete or purge. */
-export type ChangeLine =
-  | { readonly bucket: string; readonly key: Key; readonly changed: boolean }
-  | { readonly name: string; readonly code: string; readonly message: string };
-
+export type ChangeLine = z.infer<typeof changeLine>;
 /** Numbers of lines by outcome. */
-export interface ChangeCounts {
-  changed: number;
-  unchanged: number;
-  failed: number;
-}
+export type ChangeCounts = z.infer<typeof changeCounts>;
 
 // The store commits concurrent changes as one group.
 const PLACES = 32;

@@ -1,10 +1,9 @@
 // Admin API calls for stored objects: list, stat, delete, undelete, purge. changes.ts makes the changes.
-import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../../core/log.ts";
 import { isKey } from "../../../core/object.ts";
 import { auditedStream, auditOf, loggedName, loggedNames } from "../audit.ts";
-import type { ApiEnv, Calls } from "../calls.ts";
+import type { Calls } from "../calls.ts";
 import { bucket as bucketField, flag, invalid, names, text, whole } from "../input.ts";
 import { type InsightParts, recordChanges } from "../insight.ts";
 import { bucketNamed, type Domains, findNamed } from "../naming.ts";
@@ -111,19 +110,14 @@ function addChange<Fields extends z.ZodRawShape>(
     // TypeScript cannot infer that the output of the joined shape is the output of each part.
     const selection = selectionOf(body as z.output<z.ZodObject<typeof SELECTION>>, registry);
     const change = read(body as z.output<z.ZodObject<Fields>>);
-    return changeStream(context, selection, change);
-  });
-
-  function changeStream(context: Context<ApiEnv>, selection: Selection, change: Change): Response {
     const counts: ChangeCounts = { changed: 0, unchanged: 0, failed: 0 };
     const { kind: operation, ...how } = change;
     const audit = auditOf(context, log, { operation, ...how, ...loggedSelection(selection) });
-    return auditedStream(context, { audit, counts }, (signal) =>
-      recordChanges(changeAll(selection, change, { domains: registry, counts, signal }), {
-        ...{ operations, usage, operation, context, now },
-      }),
-    );
-  }
+    return auditedStream(context, { audit, counts }, (signal) => {
+      const lines = changeAll(selection, change, { domains: registry, counts, signal });
+      return recordChanges(lines, { operations, usage, operation, context, now });
+    });
+  });
 }
 
 /** Throws request_invalid before any change: unknown bucket, or not exactly one of names and prefix. */

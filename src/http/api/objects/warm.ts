@@ -8,9 +8,7 @@ import type { Log } from "../../../core/log.ts";
 import { toKey } from "../../../core/object.ts";
 import type { MissAnswer } from "../../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../../mirror/freshness/revalidation.ts";
-import { urlOfKey } from "../../../mirror/object-keys.ts";
-import { originRequestForKey } from "../../../mirror/rules.ts";
-import { aliasIn, missRouteOf, nameObject, type ObjectUrl, routeOf } from "../../request/object-name.ts";
+import { aliasIn, nameObject, type ObjectUrl, storableFetchOf, urlTo } from "../../request/object-name.ts";
 import type { Site } from "../../request/site.ts";
 import { auditedStream, auditOf, loggedNames } from "../audit.ts";
 import type { Calls } from "../calls.ts";
@@ -19,22 +17,7 @@ import { bucket as bucketField, invalid, names, number, text, whole } from "../i
 import { bucketNamed, type Domains, domainNamed, readUrl, siteOf, urlOf } from "../naming.ts";
 import { warmCounts, warmLine } from "../openapi/answers.ts";
 
-/**
- * `fetched`: whole, and stored or pending. `present`: stored already. `confirmed`: purged, and the origin confirmed it.
- * `missing`: the origin does not have it. `deleted`: there is an operator's tombstone. `unmirrored`: no rule fetches
- * and stores it. `unstored`: the answer of the origin may not be stored.
- */
-type WarmResult = "fetched" | "present" | "confirmed" | "missing" | "deleted" | "unmirrored" | "unstored" | "failed";
-
-/** The result for one name. `code` and `message` are set for `failed`. */
-interface WarmLine {
-  readonly name: string;
-  readonly result: WarmResult;
-  /** Size of the fetched object. */
-  readonly bytes?: number;
-  readonly code?: string;
-  readonly message?: string;
-}
+type WarmLine = z.infer<typeof warmLine>;
 
 interface WarmRequest {
   /** URLs, or keys of `site`. */
@@ -84,8 +67,7 @@ function targetOf(name: string, site: () => Site, { sites }: Domains): Target {
   const target = readUrl(name);
   if (target === undefined) {
     const own = site();
-    const { path, query } = urlOfKey(toKey(name), own.source?.keysHaveQueries === true);
-    return { site: own, url: { host: own.domain === "*" ? "" : own.domain, path, query, method: "GET" } };
+    return { site: own, url: urlTo(own, toKey(name)) };
   }
   const named = siteOf(target, sites);
   const url = urlOf(target);
@@ -94,18 +76,14 @@ function targetOf(name: string, site: () => Site, { sites }: Domains): Target {
 }
 
 async function warm({ site, url }: Target, signal: AbortSignal): Promise<Omit<WarmLine, "name">> {
-  const { stored } = site;
-  const object = nameObject(site, url);
-  const entry = await stored.bucket.lookup(object.key);
+  const entry = await site.stored.bucket.lookup(nameObject(site, url).key);
   if (entry.state === "tombstone") return { result: "deleted" };
   if (entry.state === "absent" && entry.certainty === "foreign") return { result: "unstored" };
   if (entry.state === "object" && !entry.isStale) return { result: "present" };
-  const route = entry.state === "object" ? routeOf(site, url) : missRouteOf(site, url);
-  if (route === undefined || route.action === "none" || route.action === "redirect") return { result: "unmirrored" };
-  const originRequest = originRequestForKey(route, object.request, {});
-  if (!originRequest.isStored) return { result: "unmirrored" };
-  const request = { ...originRequest, via: undefined, cdnLoop: undefined, signal };
-  const { mirror } = route;
+  const fetch = storableFetchOf(site, url, entry.state === "object");
+  if (fetch === undefined) return { result: "unmirrored" };
+  const { mirror } = fetch;
+  const request = { ...fetch.request, signal };
   const answer =
     entry.state === "object"
       ? await mirror.revalidate(entry, { ...request, mayServeStale: false })
@@ -159,7 +137,7 @@ export function addWarmCall(
     (context, body) => {
       const warmRequest = warmRequestOf(body, registry);
       const audit = auditOf(context, log, { operation: "warm", ...loggedNames(warmRequest.names) });
-      const counts: Partial<Record<WarmResult, number>> = {};
+      const counts: Partial<z.infer<typeof warmCounts>> = {};
       return auditedStream(context, { audit, counts }, async function* (signal) {
         for await (const line of warmAll(warmRequest, {
           domains: registry,

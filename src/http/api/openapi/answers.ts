@@ -89,19 +89,24 @@ export const changeLine = z.union([
 
 export const changeCounts = z.object({ changed: z.int(), unchanged: z.int(), failed: z.int() });
 
-const WARM_RESULTS = [
+/**
+ * `fetched`: whole, and stored or pending. `present`: stored already. `confirmed`: purged, and the origin confirmed it.
+ * `missing`: the origin does not have it. `deleted`: there is an operator's tombstone. `unmirrored`: no rule fetches
+ * and stores it. `unstored`: the answer of the origin may not be stored. `code` and `message` are set for `failed`.
+ */
+const warmResult = z.enum([
   ...["fetched", "present", "confirmed", "missing", "deleted", "unmirrored", "unstored", "failed"],
-] as const;
+] as const);
 
 export const warmLine = z.object({
   name: z.string(),
-  result: z.enum(WARM_RESULTS),
+  result: warmResult,
   bytes: z.int().optional(),
   code: z.string().optional(),
   message: z.string().optional(),
 });
 
-export const warmCounts = z.record(z.enum(WARM_RESULTS), z.int());
+export const warmCounts = z.record(warmResult, z.int());
 
 const refusal = z.object({
   code: z.string(),

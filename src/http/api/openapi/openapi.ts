@@ -62,15 +62,14 @@ function content(answer: CallAnswer): object {
       return { [answer.mediaType]: { schema: { type: "string" } } };
     case "lines": {
       const line = bare(answer.line);
-      const last = ["end", "error"] as const;
-      const [end, error] = last.map((name) => ({
-        type: "object",
-        properties: { [name]: bare(name === "end" ? answer.end : problem) },
-        required: [name],
-      }));
+      const last = (properties: object) => ({ type: "object", properties, required: Object.keys(properties) });
       const description =
         "One line. The last is `end` with the counts, or `error`; without either the answer is incomplete.";
-      return { "application/x-ndjson": { schema: { description, anyOf: [line, end, error] } } };
+      return {
+        "application/x-ndjson": {
+          schema: { description, anyOf: [line, last({ end: bare(answer.end) }), last({ error: bare(problem) })] },
+        },
+      };
     }
   }
 }

@@ -48,15 +48,13 @@ const uploadForm = z.object({
   offset: z.string().optional(),
 });
 
+const BUCKET = "/photos/v2/{appid}/{bucket}/{userid}";
+const IMAGE = `${BUCKET}/{fileid}`;
+
 export function describeRestApi(version: string): object {
   const paths = {
-    "/photos/v2/{appid}/{bucket}/{userid}": {
-      post: {
-        ...upload("uploadUnnamed", "Upload an image; the server generates its fileid"),
-        parameters: named(false),
-      },
-    },
-    "/photos/v2/{appid}/{bucket}/{userid}/{fileid}": {
+    [BUCKET]: { post: upload("uploadUnnamed", "Upload an image; the server generates its fileid", false) },
+    [IMAGE]: {
       get: {
         operationId: "stat",
         summary: "Show the properties of an image",
@@ -64,17 +62,10 @@ export function describeRestApi(version: string): object {
         parameters: named(true),
         responses: answers(described),
       },
-      post: { ...upload("upload", "Upload an image, at once or in slices"), parameters: named(true) },
+      post: upload("upload", "Upload an image, at once or in slices", true),
     },
-    "/photos/v2/{appid}/{bucket}/{userid}/{fileid}/copy": {
-      post: { ...once("copy", "Copy to a new fileid, which the server generates"), responses: answers(copied) },
-    },
-    "/photos/v2/{appid}/{bucket}/{userid}/{fileid}/del": {
-      post: {
-        ...once("delete", "Delete; the image is not fetched from an origin again"),
-        responses: answers(z.object({})),
-      },
-    },
+    [`${IMAGE}/copy`]: { post: once("copy", "Copy to a new fileid, which the server generates", copied) },
+    [`${IMAGE}/del`]: { post: once("delete", "Delete; the image is not fetched from an origin again", z.object({})) },
   };
   return {
     openapi: "3.1.0",
@@ -100,22 +91,24 @@ export function describeRestApi(version: string): object {
   };
 }
 
-function upload(operationId: string, summary: string): object {
+function upload(operationId: string, summary: string, hasFileid: boolean): object {
   const content = { "multipart/form-data": { schema: bare(uploadForm) } };
   return {
     operationId,
     summary,
     requestBody: { required: true, content },
+    parameters: named(hasFileid),
     responses: answers(z.union([uploaded, begun, taken])),
   };
 }
 
-function once(operationId: string, summary: string): object {
+function once(operationId: string, summary: string, data: z.ZodType): object {
   return {
     operationId,
     summary,
     description: "The signature is one-time and bound to the fileid.",
     parameters: named(true),
+    responses: answers(data),
   };
 }
 

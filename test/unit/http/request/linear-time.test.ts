@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { pictureOn } from "../../../../src/cli/find-picture.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { clientAddress, withoutToken } from "../../../../src/http/access-log.ts";
+import { clientAddress, withoutToken } from "../../../../src/http/answered.ts";
 import { evaluate } from "../../../../src/http/request/conditional.ts";
 import { readInstruction } from "../../../../src/http/request/instruction.ts";
 import { parseRange } from "../../../../src/http/request/range.ts";

@@ -2,11 +2,11 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeAll, expect, test } from "vitest";
+import { CancellationSource } from "../../../../src/async/cancellation.ts";
 import type { Spool } from "../../../../src/body/spool/spool.ts";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import type { Desync } from "../../../../src/origin/origin.ts";
 import { fakeOrigin, image } from "../../../helpers/fake-origins.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { mirrorLab } from "../../../helpers/mirror-lab.ts";
@@ -21,22 +21,8 @@ beforeAll(async () => {
   [alien, right] = await Promise.all([noisyJpeg(64, 48), noisyJpeg(48, 64)]);
 });
 
-function createDoubt(): Desync & { raise(): void } {
-  let listener = () => {};
-  return {
-    isRaised: false,
-    onRaised(next) {
-      listener = next;
-    },
-    raise() {
-      Object.assign(this, { isRaised: true });
-      listener();
-    },
-  };
-}
-
 /** A store that is unavailable, or refuses only puts; its origin sends the wrong image first, then the right one. */
-function labOf(doubt: Desync, takesPuts = false) {
+function labOf(desync: CancellationSource, takesPuts = false) {
   const store = { isAway: false, refused: 0 };
   const check = () => {
     if (!store.isAway) return;
@@ -53,7 +39,7 @@ function labOf(doubt: Desync, takesPuts = false) {
       return driver.purge(...purge);
     },
   });
-  const origin = fakeOrigin(image(alien, { desync: doubt }), image(right));
+  const origin = fakeOrigin(image(alien, { desync }), image(right));
   const lab = mirrorLab({ origins: [origin], over, retryMs: Array.from({ length: 400 }, () => 5) });
   const bytesOf = async () => {
     const found = await lab.stored.find(KEY);
@@ -69,12 +55,12 @@ function labOf(doubt: Desync, takesPuts = false) {
 }
 
 test("a pending image is neither served nor stored once its connection has a desync", async () => {
-  const doubt = createDoubt();
-  const { lab, store, origin, bytesOf, isTriedAgain } = labOf(doubt);
+  const desync = new CancellationSource();
+  const { lab, store, origin, bytesOf, isTriedAgain } = labOf(desync);
   store.isAway = true;
   expect(await bytesOf()).toEqual(alien);
   await isTriedAgain();
-  doubt.raise();
+  desync.cancel(undefined);
   expect(lab.stored.pendingWrites.size).toBe(0);
   expect(await bytesOf()).toEqual(right);
   await isTriedAgain();
@@ -87,13 +73,13 @@ test("a pending image is neither served nor stored once its connection has a des
 });
 
 test("a stored image counts as missing once its connection has a desync, until the store removes it", async () => {
-  const doubt = createDoubt();
-  const { lab, store, bytesOf, isTriedAgain } = labOf(doubt);
+  const desync = new CancellationSource();
+  const { lab, store, bytesOf, isTriedAgain } = labOf(desync);
   expect(await bytesOf()).toEqual(alien);
   await lab.settled();
   expect(await bytesOf()).toEqual(alien);
   store.isAway = true;
-  doubt.raise();
+  desync.cancel(undefined);
   for (let round = 0; round < 3; round += 1) {
     expect(await bytesOf()).toEqual(right);
     expect((await lab.stored.lookup(KEY)).state).toBe("absent");
@@ -110,12 +96,12 @@ test("a stored image counts as missing once its connection has a desync, until t
 });
 
 test("an upload under its key is visible all the time", async () => {
-  const doubt = createDoubt();
-  const { lab, store, bytesOf, isTriedAgain } = labOf(doubt, true);
+  const desync = new CancellationSource();
+  const { lab, store, bytesOf, isTriedAgain } = labOf(desync, true);
   expect(await bytesOf()).toEqual(alien);
   await lab.settled();
   store.isAway = true;
-  doubt.raise();
+  desync.cancel(undefined);
   await isTriedAgain();
   const body = wholeBody(right);
   await lab.stored.put(infoOf("a.jpg", body, "upload"), body, { when: "always" });
@@ -129,8 +115,8 @@ test("an upload under its key is visible all the time", async () => {
 test("a connection that lives on keeps no stored body in memory", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  const doubt = createDoubt();
-  const { lab } = labOf(doubt);
+  const desync = new CancellationSource();
+  const { lab } = labOf(desync);
   const store = async () => {
     const bytes = await noisyJpeg(80, 60);
     const body = wholeBody(bytes);
@@ -141,7 +127,7 @@ test("a connection that lives on keeps no stored body in memory", async () => {
       epoch: 0,
       body,
       spool,
-      desync: doubt,
+      desync,
     });
     lab.memoryCache.drop(lab.stored.bucketId, toKey("b.jpg"));
     await lab.driver.purge(toKey("b.jpg"), { hard: true });
@@ -153,5 +139,5 @@ test("a connection that lives on keeps no stored body in memory", async () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     return body.deref() === undefined;
   }, "the body has gone");
-  doubt.raise();
+  desync.cancel(undefined);
 });

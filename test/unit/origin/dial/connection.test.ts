@@ -191,9 +191,9 @@ test("ConnectionTrust reports the responses since its last long idle time, excep
   );
   const connection = new ConnectionTrust(trust, () => clock.now);
   const answer = () => {
-    const doubt = connection.responseStarted();
+    const desync = connection.responseStarted();
     connection.responseEnded();
-    return doubt;
+    return desync;
   };
   expect(answer()).toBeUndefined();
   const early = answer();
@@ -204,7 +204,7 @@ test("ConnectionTrust reports the responses since its last long idle time, excep
   expect(trust.isLost).toBe(false);
   late.push(answer());
   connection.unsolicitedBytes();
-  expect([early, ...late].map((doubt) => doubt?.isRaised)).toEqual([false, false, false, true]);
+  expect([early, ...late].map((desync) => desync?.aborted)).toEqual([false, false, false, true]);
   expect([trust.isLost, lost]).toEqual([true, 1]);
   clock.now += DISTRUST_MS;
   expect(trust.isLost).toBe(false);

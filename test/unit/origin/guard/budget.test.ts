@@ -1,6 +1,6 @@
 // Tests when requests to an origin are admitted, with a fake clock.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Budget, type BudgetRules, createBudget, type Traffic } from "../../../../src/origin/guard/budget.ts";
+import { type Budget, type BudgetRules, createBudget } from "../../../../src/origin/guard/budget.ts";
 import { linesOf } from "../../../helpers/log-lines.ts";
 
 let log: ReturnType<typeof linesOf>;
@@ -27,9 +27,9 @@ function asking(budget: Budget, waitMs = 1_000) {
   const outcomes: string[] = [];
   return {
     outcomes,
-    async ask(traffic: Traffic, signal = new AbortController().signal): Promise<void> {
+    async ask(signal = new AbortController().signal): Promise<void> {
       const index = outcomes.push("waits") - 1;
-      const entering = budget.enter(traffic, signal, waitMs);
+      const entering = budget.enter(signal, waitMs);
       if (entering === undefined) outcomes[index] = "in";
       else {
         void entering.then(
@@ -53,69 +53,39 @@ describe("connections", () => {
   test("are taken in order of arrival", async () => {
     const budget = budgetOf({ connections: 2 });
     const { outcomes, ask } = asking(budget);
-    for (const _ of "abcd") await ask("client");
+    for (const _ of "abcd") await ask();
     expect(outcomes).toEqual(["in", "in", "waits", "waits"]);
     expect(budget.usage()).toMatchObject({ running: 2, waiting: 2 });
     budget.leave();
     await settle();
     expect(outcomes).toEqual(["in", "in", "in", "waits"]);
   });
-
-  test("are partly reserved for clients, which have priority", async () => {
-    const budget = budgetOf({ connections: 4 });
-    const { outcomes, ask } = asking(budget);
-    for (const _ of "abcd") await ask("bulk");
-    expect(outcomes).toEqual(["in", "in", "in", "waits"]);
-    await ask("client");
-    await ask("client");
-    expect(outcomes.slice(4)).toEqual(["in", "waits"]);
-    budget.leave();
-    await settle();
-    // Three bulk requests were running and one has ended: the client is admitted before the bulk request that came
-    // earlier.
-    expect(outcomes).toEqual(["in", "in", "in", "waits", "in", "in"]);
-    budget.leave();
-    budget.leave();
-    await settle();
-    expect(outcomes[3]).toBe("in");
-  });
-
-  test("with a single one both kinds are served", async () => {
-    const budget = budgetOf({ connections: 1 });
-    const { outcomes, ask } = asking(budget);
-    await ask("bulk");
-    budget.leave();
-    await ask("client");
-    expect(outcomes).toEqual(["in", "in"]);
-  });
 });
 
 describe("waiting", () => {
-  test("ends overloaded for a client, never for bulk work", async () => {
+  test("ends overloaded in time", async () => {
     const budget = budgetOf({ connections: 1 });
     const { outcomes, ask } = asking(budget);
-    for (const traffic of ["client", "client", "bulk"] as const) await ask(traffic);
+    for (const _ of "ab") await ask();
     await settle(999);
-    expect(outcomes).toEqual(["in", "waits", "waits"]);
+    expect(outcomes).toEqual(["in", "waits"]);
     await settle(1);
-    expect(outcomes).toEqual(["in", "overloaded", "waits"]);
-    await settle(3_600_000);
-    expect(outcomes[2]).toBe("waits");
+    expect(outcomes).toEqual(["in", "overloaded"]);
     budget.leave();
-    await settle();
+    await ask();
     expect(outcomes[2]).toBe("in");
   });
 
   test("ends with the signal, before and during the wait", async () => {
     const budget = budgetOf({ connections: 1 });
     const { outcomes, ask } = asking(budget);
-    await ask("client");
+    await ask();
     const leaving = new AbortController();
-    await ask("client", leaving.signal);
-    await ask("client");
+    await ask(leaving.signal);
+    await ask();
     leaving.abort("left");
     await settle();
-    await ask("client", AbortSignal.abort("gone"));
+    await ask(AbortSignal.abort("gone"));
     expect(outcomes).toEqual(["in", "left", "waits", "gone"]);
     budget.leave();
     await settle();
@@ -126,47 +96,41 @@ describe("waiting", () => {
   test("is refused if a thousand wait", async () => {
     const budget = budgetOf({ connections: 1 });
     const { outcomes, ask } = asking(budget);
-    for (let index = 0; index < 1_002; index += 1) await ask("client");
+    for (let index = 0; index < 1_002; index += 1) await ask();
     expect(outcomes.filter((outcome) => outcome === "waits")).toHaveLength(1_000);
     expect(outcomes.at(-1)).toBe("overloaded");
   });
 });
 
 describe("requests a second", () => {
-  test("are sent at the rate, clients before bulk work", async () => {
+  test("are sent at the rate, in order of arrival", async () => {
     const budget = budgetOf({ connections: 100, requestsPerSecond: 4 });
     const { outcomes, ask } = asking(budget, 10_000);
-    for (const traffic of ["bulk", "client", "client", "client", "bulk", "client", "client"] as const)
-      await ask(traffic);
+    for (const _ of "abcdef") await ask();
     const ins = () => outcomes.flatMap((outcome, index) => (outcome === "in" ? [index] : []));
     expect(ins()).toEqual([0, 1, 2, 3]);
     await settle(251);
-    expect(ins()).toEqual([0, 1, 2, 3, 5]);
+    expect(ins()).toEqual([0, 1, 2, 3, 4]);
     await settle(250);
-    expect(ins()).toEqual([0, 1, 2, 3, 5, 6]);
-    // Bulk work leaves half a second's worth to clients.
-    await settle(500);
-    expect(ins()).toHaveLength(6);
-    await settle(251);
-    expect(ins()).toHaveLength(7);
+    expect(ins()).toEqual([0, 1, 2, 3, 4, 5]);
   });
 });
 
 describe("pause()", () => {
-  test("refuses clients, including waiting ones, and delays bulk work until it is over", async () => {
+  test("refuses requests, including waiting ones, until it is over", async () => {
     const budget = budgetOf({ connections: 1 });
     const { outcomes, ask } = asking(budget, 60_000);
-    await ask("client");
-    await ask("client");
+    await ask();
+    await ask();
     budget.pause(429, 30);
     await settle();
     expect(budget.refusal()).toMatchObject({ code: "origin_busy", originStatus: 429, retryAfterSeconds: 30 });
     expect(budget.usage().pausedMs).toBe(30_000);
     budget.leave();
-    await ask("client");
-    await ask("bulk");
-    expect(outcomes).toEqual(["in", "origin_busy", "origin_busy", "waits"]);
+    await ask();
+    expect(outcomes).toEqual(["in", "origin_busy", "origin_busy"]);
     await settle(30_000);
+    await ask();
     expect(outcomes[3]).toBe("in");
     expect(budget.refusal()).toBeUndefined();
   });

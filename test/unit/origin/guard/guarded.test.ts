@@ -42,7 +42,7 @@ beforeEach(() => {
 });
 
 const guarded = (...replies: readonly Reply[]): Origin =>
-  guardOrigin(fakeOrigin(...replies), { breaker, budget, fetches, traffic: "client", waitMs: 50 });
+  guardOrigin(fakeOrigin(...replies), { breaker, budget, fetches, waitMs: 50 });
 
 async function fetched(origin: Origin, key: string): Promise<OriginAnswer> {
   const answer = await origin.fetch(ask(key));
@@ -107,6 +107,7 @@ describe("a slot of the budget", () => {
     expect(budget.usage().running).toBe(1);
     third.body.destroy();
     third.body.destroy();
+    await third.body.over;
     expect(budget.usage().running).toBe(0);
   });
 
@@ -214,7 +215,7 @@ test.each([
 ])("status %i with Retry-After %s pauses the origin for %d ms", async (originStatus, seconds, expected) => {
   const details = { originStatus, ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }) };
   const fake = fakeOrigin(failing("origin_status", details));
-  const origin = guardOrigin(fake, { breaker, budget, fetches, traffic: "client", waitMs: 50 });
+  const origin = guardOrigin(fake, { breaker, budget, fetches, waitMs: 50 });
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({ code: "origin_status" });
   expect(budget.usage().pausedMs).toBe(expected);
   const code = expected > 0 ? "origin_busy" : "origin_status";

@@ -5,7 +5,7 @@ test("nextAttempt() follows after 10 s, 1 min, 10 min, 1 h, then every hour, for
   const seconds: number[] = [];
   let at = 0;
   for (let attempts = 1; ; attempts += 1) {
-    const dueAt = nextAttempt({ since: 0, attempts, at });
+    const dueAt = nextAttempt({ since: 0, attempts }, at);
     if (dueAt === undefined) break;
     seconds.push((dueAt - at) / 1_000);
     at = dueAt;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { clientAddress, withoutToken } from "../../../src/http/access-log.ts";
+import { clientAddress, withoutToken } from "../../../src/http/answered.ts";
 import { tokenFromQuery } from "../../../src/sign/token.ts";
 import { b64 } from "../../helpers/rendering.ts";
 import { anyText } from "../../helpers/texts.ts";

@@ -1,0 +1,176 @@
+// Records answered requests: in the log, in the operation log and in the usage of buckets. Called once for each
+// request. Tokens are removed from URLs. The client is the socket's address, or the one that a trusted proxy reports.
+import { performance } from "node:perf_hooks";
+import ipaddr from "ipaddr.js";
+import type { Log } from "../core/log.ts";
+import type { Operation, OperationName } from "../insight/operation.ts";
+import type { OperationLog } from "../insight/operation-log.ts";
+import type { Usage } from "../insight/usage.ts";
+import { asciiQuery } from "../mirror/object-keys.ts";
+import { redactTarget } from "../sign/redact.ts";
+import type { DownloadExchange } from "./request/exchange.ts";
+import { apiBase, type PublicPlace } from "./response/public-url.ts";
+import type { AnsweredCall } from "./rest/rest.ts";
+
+export interface LogRules {
+  /**
+   * `misses`: all except hits and misses at a failing origin, which has log lines of its own. Calls of the REST API are
+   * never hits.
+   */
+  readonly accessLog: "off" | "misses" | "all";
+  /** Addresses or CIDR ranges whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+}
+
+/** Writes the line of a download. */
+export function logDownload(exchange: DownloadExchange, { accessLog, trustedProxies }: LogRules, log: Log): void {
+  const { request, response, outcome, errorCode, requestId, startedAt, site } = exchange;
+  if (accessLog === "off") return;
+  if (accessLog === "misses" && (outcome.kind === "hit" || errorCode === "origin_failing")) return;
+  const fields = {
+    requestId,
+    client: clientOf(request, trustedProxies),
+    method: request.method,
+    host: request.headers.host && withoutToken(`//${request.headers.host}`).slice(2),
+    url: withoutToken(request.url ?? ""),
+    bucket: site?.stored.bucketId,
+    status: response.statusCode,
+    outcome: outcome.kind,
+    tier: outcome.tier,
+    ...(errorCode === undefined ? {} : { code: errorCode }),
+    milliseconds: rounded(performance.now() - startedAt),
+  };
+  log.info(fields, "download");
+}
+
+/** Writes the line of a REST API call, without signature and content. */
+export function logCall(call: AnsweredCall, { accessLog, trustedProxies }: LogRules, log: Log): void {
+  if (accessLog === "off") return;
+  const { request, requestId, name, bucketId, fileid, bytes, code, milliseconds } = call;
+  const fields = {
+    requestId,
+    client: clientOf(request, trustedProxies),
+    method: request.method,
+    url: withoutToken(request.url ?? ""),
+    operation: name,
+    bucket: bucketId,
+    ...(fileid === undefined ? {} : { fileid: redactTarget(fileid) }),
+    ...(bytes === 0 ? {} : { bytes }),
+    code: code ?? "client_gone",
+    milliseconds: rounded(milliseconds),
+  };
+  log.info(fields, "api call");
+}
+
+const rounded = (milliseconds: number) => Math.round(milliseconds * 10) / 10;
+
+export interface InsightParts {
+  readonly operations: Pick<OperationLog, "record">;
+  readonly usage: Pick<Usage, "count">;
+}
+
+const OPERATION_OF: Readonly<Partial<Record<AnsweredCall["name"], OperationName>>> = {
+  upload: "upload",
+  slice: "upload",
+  stat: "query",
+  copy: "copy",
+  delete: "delete",
+};
+
+/** The code of the original service for a client that left before its response. */
+const CLIENT_LEFT = { code: -5997, message: "the client has left before its answer" };
+
+export function noteDownload({ site, bodyBytes, errorCode }: DownloadExchange, { usage }: InsightParts): void {
+  // Without a domain the request belongs to no bucket.
+  if (site === undefined) return;
+  usage.count(site.stored.bucketId, "download", { isFailed: errorCode !== undefined, bytes: bodyBytes });
+}
+
+/** `place`: the public addresses of the server. `now`: Unix milliseconds. */
+export function noteCall(
+  call: AnsweredCall,
+  rules: Pick<LogRules, "trustedProxies"> & { readonly place: PublicPlace },
+  { operations, usage }: InsightParts,
+  now: number,
+): void {
+  const operation = operationOf(call, rules, now);
+  if (operation === undefined) return;
+  operations.record(operation);
+  const { bucketId, operation: use, code, bytes } = operation;
+  usage.count(bucketId, use, { isFailed: code !== 0 && bytes === 0, bytes });
+}
+
+/** Undefined if the call concerns no bucket, or is one of the many slices of an upload. */
+function operationOf(
+  call: AnsweredCall,
+  { place, trustedProxies }: Parameters<typeof noteCall>[1],
+  at: number,
+): Operation | undefined {
+  const { request, requestId, name, bucketId, fileid = "", bytes, code, message = "" } = call;
+  const operation = OPERATION_OF[name];
+  if (operation === undefined || bucketId === undefined) return undefined;
+  if (name === "slice" && code === 0 && bytes === 0) return undefined;
+  const { headers, url = "" } = request;
+  return {
+    at,
+    bucketId,
+    operation,
+    fileid: redactTarget(fileid),
+    // Base and target are redacted apart: `host:port` in front could be mistaken for a user name and password.
+    url: (url.startsWith("/") ? apiBase(place, headers.host ?? "") : "") + redactTarget(url),
+    client: clientOf(request, trustedProxies),
+    userAgent: headers["user-agent"] ?? "",
+    ...(code === undefined ? CLIENT_LEFT : { code, message }),
+    bytes,
+    requestId,
+  };
+}
+
+/** Replaces secrets, as redactTarget() finds them, and escapes raw bytes, because terminals execute some of them. */
+export function withoutToken(url: string): string {
+  return redactTarget(asciiQuery(url));
+}
+
+function clientOf({ socket, headers }: DownloadExchange["request"], trusted: readonly string[]): string {
+  return clientAddress(socket.remoteAddress ?? "", headers["x-forwarded-for"], trusted);
+}
+
+/**
+ * The client's address. If the socket's address is trusted, it is the last address of X-Forwarded-For that is not a
+ * trusted proxy's; else it is the socket's. Entries that an untrusted client wrote are never believed.
+ */
+export function clientAddress(
+  socketAddress: string,
+  forwarded: string | string[] | undefined,
+  trusted: readonly string[],
+): string {
+  let address = plain(socketAddress);
+  if (trusted.length === 0 || forwarded === undefined) return address;
+  const hops = String(forwarded).split(",");
+  while (isTrusted(address, trusted)) {
+    const next = withoutPort(hops.pop() ?? "");
+    if (!ipaddr.isValid(next)) break;
+    address = plain(next);
+  }
+  return address;
+}
+
+/** Removes a port: some balancers write `192.0.2.1:4711` or `[2001:db8::1]:4711`. */
+function withoutPort(hop: string): string {
+  const text = hop.trim();
+  return /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? text;
+}
+
+function plain(address: string): string {
+  return ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
+}
+
+function isTrusted(address: string, trusted: readonly string[]): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  return trusted.some((entry) => {
+    const [range, bits] = ipaddr.isValidCIDR(entry) ? ipaddr.parseCIDR(entry) : [ipaddr.process(entry), undefined];
+    if (range.kind() !== parsed.kind()) return false;
+    return parsed.match(range, bits ?? (range.kind() === "ipv4" ? 32 : 128));
+  });
+}
