@@ -17,8 +17,8 @@ import { qiniuRules } from "../origin/kinds/qiniu.ts";
 import { s3Rules } from "../origin/kinds/s3.ts";
 import { siteRules } from "../origin/kinds/site.ts";
 import type { Origin } from "../origin/origin.ts";
-import { fingerprintOf } from "../settings/fingerprint.ts";
 import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../settings/schema/schema.ts";
+import { fingerprintOf } from "../settings/secrets.ts";
 
 export interface OriginParts {
   readonly log: Log;

@@ -5,7 +5,7 @@ import type { MirrorSource, Route } from "../http/request/site.ts";
 import type { Mirror } from "../mirror/mirror.ts";
 import { createOriginalsFinder, createRuleFinder, keepsQuery } from "../mirror/rules.ts";
 import { passedHeaderFault } from "../settings/checks/origin-rules.ts";
-import { mergeRule } from "../settings/merge-rule.ts";
+import { mergeRule } from "../settings/domains.ts";
 import { ruleSchema } from "../settings/schema/rule-schema.ts";
 import type { MirrorSettings, OriginSettings, RuleSettings } from "../settings/schema/schema.ts";
 

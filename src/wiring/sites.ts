@@ -22,8 +22,8 @@ import { createVariants, type VariantsOptions } from "../mirror/variants/variant
 import type { OriginHealth } from "../origin/guard/guarded.ts";
 import type { Origin } from "../origin/origin.ts";
 import { type Binding, bindDomains } from "../settings/domains.ts";
-import { fingerprintOf } from "../settings/fingerprint.ts";
 import type { MirrorSettings, Settings } from "../settings/schema/schema.ts";
+import { fingerprintOf } from "../settings/secrets.ts";
 import type { OnceLedger } from "../sign/once.ts";
 import type { KeyLookup, SigningKey } from "../sign/token.ts";
 import { createVerifiedTokens, type VerifiedTokens } from "../sign/verified.ts";
