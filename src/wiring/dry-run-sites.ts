@@ -13,7 +13,7 @@ import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
 import type { Settings } from "../settings/schema/schema.ts";
-import { createMemoryOnceLedger } from "../sign/once.ts";
+import { createOnceLedger } from "../sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
 
 /** A bucket without objects. */
@@ -35,7 +35,10 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
   const registry = createSiteRegistry(settings, {
     store: { bucket: () => NO_OBJECTS, async probe() {}, async close() {} },
     fetches,
-    once: createMemoryOnceLedger(),
+    once: createOnceLedger(
+      async () => false,
+      () => false,
+    ),
     memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
     mirror: { spools, writeBack, meter, log, now, signal, serverId: "000000000000" },
     variants: {
