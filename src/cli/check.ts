@@ -1,12 +1,12 @@
 // `huiyuan check`: validates a settings file; prints every fault with its line, or the public address of each bucket.
-import { Command } from "commander";
+import type { Command } from "commander";
 import { publicBase } from "../http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import { settingsWarnings } from "../settings/warnings.ts";
-import type { ExitCode, Terminal } from "./terminal.ts";
+import { type ExitCode, newCommand, type Terminal } from "./terminal.ts";
 
 interface CheckOptions {
   readonly config: string;
@@ -15,14 +15,9 @@ interface CheckOptions {
 
 /** The command. Sets process.exitCode: 0 good, 1 faults; wrong usage throws CommanderError after setting 2. */
 export function checkCommand(terminal: Terminal): Command {
-  return new Command("check")
-    .description("validate a settings file and list every fault with its line")
+  return newCommand(terminal, "check", "validate a settings file and list every fault with its line")
     .option("-c, --config <file>", "settings file", "huiyuan.yaml")
     .option("--json", "print one JSON object", false)
-    .configureOutput({
-      writeOut: (text) => terminal.out.write(text),
-      writeErr: (text) => terminal.err.write(text),
-    })
     .exitOverride((error) => {
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       throw error;

@@ -6,7 +6,6 @@ import { createSpoolPool } from "../body/spool/spool-pool.ts";
 import type { BucketDriver } from "../bucket/contract/driver.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { SILENT_LOG as log } from "../core/log.ts";
-import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
@@ -47,9 +46,6 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
       ...{ writeBack, room: fetches, renders: fetches, log, now, signal },
     },
     variantStore: () => ({ driver: NO_OBJECTS, async *forget() {} }),
-    log,
-    now,
-    userAgent: `Huiyuan/${readVersion()}`,
   });
   return registry.sites;
 }
