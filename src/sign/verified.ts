@@ -9,7 +9,7 @@ const MAX_CACHED_CHARS = 512;
 
 /** Verifies tokens, with a bounded cache. */
 export interface VerifiedTokens {
-  /** As `verifyToken` of token.ts; `now` in Unix seconds. Refused tokens are never cached. */
+  /** As `authenticateToken` and `authorize`; `now` in Unix seconds. Refused tokens are never cached. */
   verify(text: string, scope: Scope, now: number): Grant;
   /** As `authenticateToken`, for callers that do not know the scope yet. */
   authenticate(text: string): Authentic;

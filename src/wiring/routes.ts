@@ -24,8 +24,19 @@ export function createMirrorSource(
   toMirror: (source: MirrorSettings) => Mirror,
 ): MirrorSource {
   const routeOf = (rule: RuleSettings, index?: number): Route => {
+    const { match, action, path, setQuery, denyQuery, followRedirects, redirectStatus, fallbackKey } = rule;
     const source = mergeRule(domain, rule);
-    return { ...toRoute(source, rule, toMirror(source)), keysHaveQueries, rule: index };
+    const { type, keyQuery, passQuery, processedMiss, origins } = source;
+    return {
+      ...{ match, action, path, setQuery, denyQuery, followRedirects, type, keyQuery, passQuery, processedMiss },
+      keysHaveQueries,
+      rule: index,
+      passes: createHeaderFilter(rule.passHeaders, origins),
+      setHeaders: lowerCaseNames(rule.passHeaders.set),
+      mirror: toMirror(source),
+      redirect: { base: rule.redirectTo ?? publicBase(origins), status: redirectStatus },
+      fallback: fallbackKey === undefined ? undefined : { key: toKey(fallbackKey), status: rule.fallbackStatus },
+    };
   };
   const routes = domain.rules.map(routeOf);
   const own = routeOf(ruleSchema.parse({}));
@@ -36,28 +47,6 @@ export function createMirrorSource(
     ages: all.some(({ mirror: { revalidation } }) => revalidation.isFresh !== undefined),
     route: (request) => find(request) ?? own,
     processes: createOriginalsFinder(all),
-  };
-}
-
-function toRoute(source: MirrorSettings, rule: RuleSettings, mirror: Mirror): Omit<Route, "rule" | "keysHaveQueries"> {
-  const { match, action, path, setQuery, denyQuery, followRedirects, redirectStatus, fallbackKey } = rule;
-  const { type, keyQuery, passQuery, processedMiss, origins } = source;
-  return {
-    match,
-    action,
-    type,
-    keyQuery,
-    passQuery,
-    processedMiss,
-    path,
-    setQuery,
-    denyQuery,
-    followRedirects,
-    passes: createHeaderFilter(rule.passHeaders, origins),
-    setHeaders: lowerCaseNames(rule.passHeaders.set),
-    mirror,
-    redirect: { base: rule.redirectTo ?? publicBase(origins), status: redirectStatus },
-    fallback: fallbackKey === undefined ? undefined : { key: toKey(fallbackKey), status: rule.fallbackStatus },
   };
 }
 

@@ -78,9 +78,8 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   let domains: readonly Site[];
   let projects: Projects;
 
-  // Origins of earlier settings, until the requests that use them have ended.
-  const retiring = new Set<Origin>();
-  const retiringMirrors = new Set<Mirror>();
+  // Of earlier settings, until the requests that use them have ended.
+  const retiring = new Set<{ readonly gone: readonly Origin[]; readonly users: readonly Mirror[] }>();
 
   function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
     const { hosts, star } = bindDomains(next);
@@ -133,16 +132,13 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   }
 
   async function retire(gone: readonly Origin[], users: readonly Mirror[]): Promise<void> {
-    for (const origin of gone) retiring.add(origin);
-    for (const mirror of users) retiringMirrors.add(mirror);
+    const round = { gone, users };
+    retiring.add(round);
     // A request that has its domain may not have reached its mirror yet.
     await delay(RETIRE_MS, undefined, { ref: false });
     await Promise.all(users.map((mirror) => mirror.idle()));
-    for (const mirror of users) retiringMirrors.delete(mirror);
-    for (const origin of gone) {
-      retiring.delete(origin);
-      void origin.close();
-    }
+    retiring.delete(round);
+    for (const origin of gone) void origin.close();
   }
 
   apply(settings);
@@ -168,10 +164,14 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     domains: () => domains,
     originHealth: origins.health,
     async idle() {
-      await Promise.all([...mirrors.values(), ...retiringMirrors].map((mirror) => mirror.idle()));
+      await Promise.all(
+        [...mirrors.values(), ...[...retiring].flatMap(({ users }) => users)].map((mirror) => mirror.idle()),
+      );
     },
     async close() {
-      await Promise.all([...origins.keep(), ...retiring].map((origin) => origin.close()));
+      await Promise.all(
+        [...origins.keep(), ...[...retiring].flatMap(({ gone }) => gone)].map((origin) => origin.close()),
+      );
     },
   };
 }

@@ -22,9 +22,14 @@ function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => escapes[character as keyof typeof escapes]);
 }
 
+/** The number of picture requests. */
+export function totalOf(requests: SamplePage["requests"]): number {
+  return [...requests.values()].reduce((sum, count) => sum + count, 0);
+}
+
 /** The whole document. */
 export function renderSamplePage(page: SamplePage): string {
-  const total = [...page.requests.values()].reduce((sum, count) => sum + count, 0);
+  const total = totalOf(page.requests);
   return `<!doctype html>
 <html lang="en">
 <head>

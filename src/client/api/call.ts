@@ -149,7 +149,10 @@ function requestIdOf(response: Response): string | undefined {
   return response.headers.get("x-request-id") ?? undefined;
 }
 
-/** `lateMs`: the deadline that has passed. fetch wraps errors of the request body, and reports every network failure as the same TypeError. */
+/**
+ * fetch wraps errors of the request body, and reports every network failure as the same TypeError. `lateMs`: the
+ * deadline, if it has passed.
+ */
 function translated(error: unknown, response: Response | undefined, lateMs: number | undefined): unknown {
   const details = { cause: error, ...(response && { httpStatus: response.status, requestId: requestIdOf(response) }) };
   if (lateMs !== undefined)

@@ -1,6 +1,6 @@
-// The SDK's one error class, for refusals of the service, transport failures and bad arguments, and the one table of the
-// REST API's codes: number → name that a program acts on, and its meaning in English. The server's own message (often in
-// Chinese) becomes a part of the error's message and is not in this table.
+// The SDK's one error class, for refusals of the service, transport failures and bad arguments, and the one table of
+// the REST API's codes: number → name that a program acts on, and its meaning in English. The server's own message
+// (often in Chinese) becomes a part of the error's message and is not in this table.
 import type { Uploaded } from "./results.ts";
 
 /** `isRefusedUnprocessed`: the busy service refused the request before it did anything, so a retry is safe. */

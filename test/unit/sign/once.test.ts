@@ -12,8 +12,8 @@ import {
   type SpendRequest,
   spendOnce,
 } from "../../../src/sign/once.ts";
-import { MAX_LIFE_SECONDS, type OneTimeToken, verifyToken } from "../../../src/sign/token.ts";
-import { DOWNLOAD, KEYS, NOW, sampleToken } from "../../helpers/tokens.ts";
+import { MAX_LIFE_SECONDS, type OneTimeToken } from "../../../src/sign/token.ts";
+import { DOWNLOAD, KEYS, NOW, sampleToken, verifyToken } from "../../helpers/tokens.ts";
 
 const DAY = 86_400;
 
