@@ -47,15 +47,8 @@ async function check({ config, json }: CheckOptions, terminal: Terminal): Promis
   }
 }
 
-interface Counts {
-  readonly projects: number;
-  readonly buckets: number;
-  readonly domains: number;
-  readonly origins: number;
-}
-
 /** `domains` counts the listed domains, not the default domain that every bucket has. */
-function countParts({ projects }: Settings): Counts {
+function countParts({ projects }: Settings) {
   const buckets = projects.flatMap((project) => project.buckets);
   const domains = buckets.flatMap((bucket) => bucket.domains);
   const origins = domains.flatMap((domain) => domain.mirror?.origins ?? []);
@@ -82,7 +75,7 @@ function describeAddress({ bucket, url }: PublicAddress): string {
   return `  public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}\n`;
 }
 
-function summary(counts: Counts): string {
+function summary(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([plural, count]) => `${count} ${count === 1 ? plural.slice(0, -1) : plural}`)
     .join(", ");

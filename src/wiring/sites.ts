@@ -78,7 +78,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   let domains: readonly Site[];
   let projects: Projects;
 
-  // Of earlier settings, until the requests that use them have ended.
+  // Origins and mirrors of earlier settings, until the requests that use them have ended.
   const retiring = new Set<{ readonly gone: readonly Origin[]; readonly users: readonly Mirror[] }>();
 
   function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
@@ -101,18 +101,10 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const origin = origins.originOf(source, "client");
       const { bucketId: id } = bucket;
       const { maxKeys } = source;
-      const keyBudget = budgets.take(fingerprintOf(id, maxKeys), () =>
-        createKeyBudget({ bucket: bucket.bucket, bucketId: id, maxKeys, log }),
-      );
+      const makeBudget = () => createKeyBudget({ bucket: bucket.bucket, bucketId: id, maxKeys, log });
+      const keyBudget = keepsQuery(source) ? budgets.take(fingerprintOf(id, maxKeys), makeBudget) : undefined;
       return mirrors.take(fingerprintOf(id, limits.objectSize, source), () =>
-        createMirror(
-          mirrorOptions(source, limits, {
-            stored: bucket,
-            origin,
-            keyBudget: keepsQuery(source) ? keyBudget : undefined,
-          }),
-          parts.mirror,
-        ),
+        createMirror(mirrorOptions(source, limits, { stored: bucket, origin, keyBudget }), parts.mirror),
       );
     };
     const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(host, binding)]));
