@@ -6,8 +6,6 @@ export interface ReloadCache<Value> {
   take(identity: string, make: () => Value): Value;
   /** Ends a round: values not taken in it are dropped and returned. */
   keep(): Value[];
-  /** Cancels a round: values made in it are dropped and returned. */
-  abandon(): Value[];
   /** The values of the last round that ended with keep(). */
   values(): readonly Value[];
 }
@@ -27,11 +25,6 @@ export function createReloadCache<Value>(): ReloadCache<Value> {
       old = current;
       current = new Map();
       return forgotten;
-    },
-    abandon() {
-      const made = [...current].filter(([identity]) => !old.has(identity)).map(([, value]) => value);
-      current = new Map();
-      return made;
     },
     values: () => [...old.values()],
   };

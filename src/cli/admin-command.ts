@@ -6,18 +6,13 @@ import { type Command, InvalidArgumentError } from "commander";
 import {
   ADMIN_TOKEN_VARIABLE,
   type AdminClient,
+  type AdminFlags,
   type Fields,
   isObject,
   type LocalServer,
   reachServer,
 } from "./reach-server.ts";
 import { type ExitCode, newCommand, stopSignal, type Terminal } from "./terminal.ts";
-
-export interface AdminFlags {
-  readonly config: string;
-  readonly admin?: string;
-  readonly json: boolean;
-}
 
 export interface BucketFlags extends AdminFlags {
   readonly bucket?: string;

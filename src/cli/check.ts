@@ -1,12 +1,12 @@
 // `huiyuan check`: validates a settings file; prints every fault with its line, or the public address of each bucket.
-import { Command } from "commander";
+import type { Command } from "commander";
 import { publicBase } from "../http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import { settingsWarnings } from "../settings/warnings.ts";
-import type { ExitCode, Terminal } from "./terminal.ts";
+import { type ExitCode, newCommand, type Terminal } from "./terminal.ts";
 
 interface CheckOptions {
   readonly config: string;
@@ -15,14 +15,9 @@ interface CheckOptions {
 
 /** The command. Sets process.exitCode: 0 good, 1 faults; wrong usage throws CommanderError after setting 2. */
 export function checkCommand(terminal: Terminal): Command {
-  return new Command("check")
-    .description("validate a settings file and list every fault with its line")
+  return newCommand(terminal, "check", "validate a settings file and list every fault with its line")
     .option("-c, --config <file>", "settings file", "huiyuan.yaml")
     .option("--json", "print one JSON object", false)
-    .configureOutput({
-      writeOut: (text) => terminal.out.write(text),
-      writeErr: (text) => terminal.err.write(text),
-    })
     .exitOverride((error) => {
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       throw error;
@@ -52,15 +47,8 @@ async function check({ config, json }: CheckOptions, terminal: Terminal): Promis
   }
 }
 
-interface Counts {
-  readonly projects: number;
-  readonly buckets: number;
-  readonly domains: number;
-  readonly origins: number;
-}
-
 /** `domains` counts the listed domains, not the default domain that every bucket has. */
-function countParts({ projects }: Settings): Counts {
+function countParts({ projects }: Settings) {
   const buckets = projects.flatMap((project) => project.buckets);
   const domains = buckets.flatMap((bucket) => bucket.domains);
   const origins = domains.flatMap((domain) => domain.mirror?.origins ?? []);
@@ -87,7 +75,7 @@ function describeAddress({ bucket, url }: PublicAddress): string {
   return `  public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}\n`;
 }
 
-function summary(counts: Counts): string {
+function summary(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([plural, count]) => `${count} ${count === 1 ? plural.slice(0, -1) : plural}`)
     .join(", ");

@@ -9,7 +9,7 @@ import { loadSettings, parseSettings } from "../settings/load.ts";
 import type { OriginSettings, Settings } from "../settings/schema/schema.ts";
 import { nameOf, probeOrigin } from "../wiring/origins.ts";
 import { examine } from "./doctor/examination.ts";
-import type { Finding, Hints, Notes } from "./doctor/finding.ts";
+import { type Finding, finding, type Hints, type Notes } from "./doctor/finding.ts";
 import { createProgress, describeFinding, describeSummary, mirrorLines, proposeSettings } from "./doctor/report.ts";
 import { readSample } from "./doctor/samples.ts";
 import { newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
@@ -74,9 +74,9 @@ async function runDoctor(
   const notes: Notes = {
     signal: AbortSignal.any([stopping, late]),
     hints: {},
-    say(finding) {
-      findings.push(finding);
-      progress.say(describeFinding(finding, terminal.isInteractive));
+    say(found) {
+      findings.push(found);
+      progress.say(describeFinding(found, terminal.isInteractive));
     },
     doing: progress.doing,
   };
@@ -95,11 +95,7 @@ async function runDoctor(
   } catch (error) {
     if (stopping.aborted) return 1;
     if (!late.aborted) throw error;
-    notes.say({
-      id: "time",
-      severity: "warning",
-      found: `stopped after ${flags.seconds} s; the rest was not checked`,
-    });
+    notes.say(finding.warning("time", `stopped after ${flags.seconds} s; the rest was not checked`));
   } finally {
     progress.stop();
     void probe.close();

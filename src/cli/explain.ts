@@ -3,8 +3,8 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { asHuiyuanError } from "../core/errors.ts";
 import { loadSettings } from "../settings/load.ts";
-import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
-import { createAdminClient, type Fields, isObject, type LocalServer } from "./reach-server.ts";
+import { adminCommand, withServer } from "./admin-command.ts";
+import { type AdminFlags, createAdminClient, type Fields, isObject, type LocalServer } from "./reach-server.ts";
 import { shown, type Terminal } from "./terminal.ts";
 
 interface ExplainFlags extends AdminFlags {

@@ -2,12 +2,11 @@
 // columns.
 import { type Command, Option } from "commander";
 import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../insight/operation.ts";
-import { type AdminFlags, adminCommand, pagesOf, type Session, withServer } from "./admin-command.ts";
+import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "./admin-command.ts";
 import { type Fields, isObject } from "./reach-server.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
-interface LogFlags extends AdminFlags {
-  readonly bucket?: string;
+interface LogFlags extends BucketFlags {
   readonly operation?: string;
   readonly fileid?: string;
   readonly from?: string;

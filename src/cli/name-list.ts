@@ -47,8 +47,10 @@ export async function* linesOf(file: string): AsyncGenerator<string, void, undef
     if (last.trim() !== "") yield last;
   } catch (error) {
     if (error instanceof HuiyuanError) throw error;
-    if (isNotUtf8(error)) throw invalid(`the list is not UTF-8 after line ${number}; save it as UTF-8`);
-    throw unreadable(file, error);
+    const code = codeOf(error);
+    if (code === "ERR_ENCODING_INVALID_ENCODED_DATA")
+      throw invalid(`the list is not UTF-8 after line ${number}; save it as UTF-8`);
+    throw invalid(`Cannot read the list "${file}": ${code}`, error);
   } finally {
     if (input !== process.stdin) input.destroy();
   }
@@ -68,15 +70,10 @@ export async function countLines(file: string): Promise<number> {
   return count;
 }
 
-function isNotUtf8(error: unknown): boolean {
-  return error instanceof TypeError && "code" in error && error.code === "ERR_ENCODING_INVALID_ENCODED_DATA";
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
-function invalid(message: string): HuiyuanError {
-  return new HuiyuanError("request_invalid", message);
-}
-
-function unreadable(file: string, cause: unknown): HuiyuanError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-  return new HuiyuanError("request_invalid", `Cannot read the list "${file}": ${code}`, { cause });
+function invalid(message: string, cause?: unknown): HuiyuanError {
+  return new HuiyuanError("request_invalid", message, { cause });
 }

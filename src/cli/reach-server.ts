@@ -16,10 +16,11 @@ export interface Reached {
   close(): Promise<void>;
 }
 
-export interface ReachOptions {
+export interface AdminFlags {
   readonly config: string;
   /** URL of an admin port. With it, the settings file is not read. */
-  readonly admin?: string | undefined;
+  readonly admin?: string;
+  readonly json: boolean;
 }
 
 const PROBE_MS = 3_000;
@@ -28,7 +29,7 @@ const DRAIN_MS = 60_000;
 
 /** Throws SettingsFaults, request_invalid if another program answers, and the codes of openService(). */
 export async function reachServer(
-  { config, admin }: ReachOptions,
+  { config, admin }: AdminFlags,
   terminal: Terminal,
   openLocal: LocalServer = openData,
 ): Promise<Reached> {

@@ -31,12 +31,6 @@ interface DownloadTarget {
   readonly url: { readonly base: string; readonly host: string; readonly query: string } | undefined;
 }
 
-/** The fields of a token. `lifeSeconds` undefined: one use only; `fileid` empty: any file. */
-interface SignRequest {
-  readonly fileid: string;
-  readonly lifeSeconds: number | undefined;
-}
-
 /** Wrong usage throws CommanderError, a faulty settings file SettingsFaults. */
 export function signCommand(terminal: Terminal): Command {
   const sign = newCommand(terminal, "sign", "a signature (签名) for one operation");
@@ -53,10 +47,7 @@ export function signCommand(terminal: Terminal): Command {
       const unsigned = unsignedUrl(target, place);
       if (unsigned === undefined)
         command.error("error: give the whole URL to sign, because no settings file is read or its server.port is 0");
-      const request = options.once
-        ? { fileid: target.fileid, lifeSeconds: undefined }
-        : multiUseRequest(target.fileid, options);
-      const { token, ...facts } = issue(place, request);
+      const { token, ...facts } = issue(place, target.fileid, options.once ? undefined : options);
       const url = `${unsigned}sign=${encodeURIComponent(token)}`;
       terminal.out.write(options.json ? line({ url, token, ...facts }) : `${url}\n`);
     });
@@ -65,7 +56,7 @@ export function signCommand(terminal: Terminal): Command {
     .argument("[fileid]", "name of the upload; without it the server chooses one", parseFileid)
     .action(async (fileid: Key | undefined, options: MultiUseOptions, command: Command) => {
       const place = await findSignPlace(options, undefined, command);
-      printToken(terminal, options, issue(place, multiUseRequest(fileid ?? "", options)));
+      printToken(terminal, options, issue(place, fileid ?? "", options));
     });
 
   for (const [operation, object] of [
@@ -76,7 +67,7 @@ export function signCommand(terminal: Terminal): Command {
       .argument("<fileid>", object, parseFileid)
       .action(async (fileid: Key, options: SignOptions, command: Command) => {
         const place = await findSignPlace(options, undefined, command);
-        printToken(terminal, options, issue(place, { fileid, lifeSeconds: undefined }));
+        printToken(terminal, options, issue(place, fileid));
       });
   }
   return sign;
@@ -152,13 +143,12 @@ function unsignedUrl({ fileid, url }: DownloadTarget, { downloads }: SignPlace):
   return `${url.base}/${path}?${instruction === "" ? "" : `${instruction}&`}`;
 }
 
-function multiUseRequest(fileid: string, { expires, unbound }: MultiUseOptions): SignRequest {
-  return { fileid: unbound ? "" : fileid, lifeSeconds: expires };
-}
-
-function issue({ appid, bucket, secretId, secretKey }: SignPlace, { fileid, lifeSeconds }: SignRequest) {
+/** Without `life`, the token is for one use. An empty fileid stands for any file. */
+function issue(place: SignPlace, name: string, life?: MultiUseOptions) {
+  const { appid, bucket, secretId, secretKey } = place;
+  const fileid = life?.unbound ? "" : name;
   const issuedAt = Math.floor(Date.now() / 1000);
-  const expires = lifeSeconds === undefined ? 0 : issuedAt + lifeSeconds;
+  const expires = life === undefined ? 0 : issuedAt + life.expires;
   const fields = { appid, bucket, secretId, expires, issuedAt, random: randomInt(2 ** 32), userid: "0", fileid };
   const token = makeToken(fields, secretKey);
   return { token, kind: expires === 0 ? "one-time" : "multi-use", appid, bucket, secretId, fileid, issuedAt, expires };

@@ -1,11 +1,10 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
-import { type AdminFlags, adminCommand, withServer } from "./admin-command.ts";
+import { adminCommand, type BucketFlags, withServer } from "./admin-command.ts";
 import { type Fields, isObject } from "./reach-server.ts";
 import { shown, type Terminal } from "./terminal.ts";
 
-interface UsageFlags extends AdminFlags {
-  readonly bucket?: string;
+interface UsageFlags extends BucketFlags {
   readonly from?: string;
   readonly to?: string;
 }

@@ -6,15 +6,13 @@ import { createCaller } from "./api/call.ts";
 import { argumentError, HuiyuanClientError } from "./api/client-error.ts";
 import { makeForm } from "./api/form.ts";
 import type { Copied, ImageStat, Uploaded } from "./api/results.ts";
-import { checkFileid, fileidInPath } from "./fileid.ts";
-import { type SigningContext, type SignRequest, signFor } from "./signing.ts";
+import { checkFileid, type SigningContext, type SignRequest, signFor } from "./signing.ts";
 import { type SliceProgress, uploadSlices } from "./upload/slices.ts";
 import { type ImageSource, openSource, type RepeatableSource } from "./upload/source.ts";
 import { downloadUrl, type UrlOptions } from "./url.ts";
 
 export type { CallbackNotice, CallbackRefusal, CallbackVerdict } from "../sign/callback.ts";
-export { HuiyuanClientError } from "./api/client-error.ts";
-export type { ErrorName } from "./api/codes.ts";
+export { type ErrorName, HuiyuanClientError } from "./api/client-error.ts";
 export { type Processing, processing } from "./processing/processing.ts";
 export type { Copied, ImageSource, ImageStat, RepeatableSource, SignRequest, SliceProgress, Uploaded, UrlOptions };
 
@@ -88,7 +86,8 @@ export function createClient(options: ClientOptions): Client {
   const bucketPath = `/photos/v2/${encodeURIComponent(appid)}/${encodeURIComponent(bucket)}/0`;
   const pathOf = (fileid: string, operation = "") => {
     checkFileid(fileid);
-    return `${bucketPath}/${fileidInPath(fileid)}${operation}`;
+    // Slashes become `%2F`, so that a name that ends in `/copy` is not an operation.
+    return `${bucketPath}/${encodeURIComponent(fileid)}${operation}`;
   };
   const uploadPlace = (fileid: string | undefined) => ({
     path: fileid === undefined ? bucketPath : pathOf(fileid),

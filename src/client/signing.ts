@@ -1,8 +1,8 @@
-// Signs operations with the project's key pair: multi-use for uploads and downloads, one-time for copies and deletes.
+// Signs operations on fileids with the project's key pair: multi-use for uploads and downloads, one-time for copies and
+// deletes. Also checks fileids.
 import { randomInt } from "node:crypto";
 import { MAX_LIFE_SECONDS, makeToken } from "../sign/token.ts";
 import { argumentError } from "./api/client-error.ts";
-import { checkFileid } from "./fileid.ts";
 
 /**
  * The operation that a signature allows. For `upload` and `download` it is multi-use until it expires, and is valid for
@@ -44,4 +44,17 @@ export function signFor(place: SigningContext, request: SignRequest): string {
   } catch (error) {
     throw argumentError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Limit of the REST API, in bytes of UTF-8. */
+const MAX_FILEID_BYTES = 128;
+
+/** Throws argument_invalid for a name that every service refuses. */
+export function checkFileid(fileid: string): void {
+  const bytes = new TextEncoder().encode(fileid).length;
+  const isSized = bytes >= 1 && bytes <= MAX_FILEID_BYTES;
+  const hasDots = fileid.split("/").some((segment) => segment === "." || segment === "..");
+  if (isSized && !hasDots && fileid.isWellFormed() && !fileid.includes("\0")) return;
+  const wanted = `1 to ${MAX_FILEID_BYTES} bytes of UTF-8, no NUL, no "." or ".." between slashes`;
+  throw argumentError(`Cannot use ${JSON.stringify(fileid.slice(0, 200))} as a fileid: wanted ${wanted}`);
 }

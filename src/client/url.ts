@@ -1,8 +1,7 @@
 // Makes download URLs from the bucket's address, the fileid, an alias or an instruction, and a signature.
 import { isIP } from "node:net";
 import { argumentError } from "./api/client-error.ts";
-import { checkFileid, fileidInUrl } from "./fileid.ts";
-import { type SigningContext, signFor } from "./signing.ts";
+import { checkFileid, type SigningContext, signFor } from "./signing.ts";
 
 export interface UrlOptions {
   /** Processing of the image: `processing().fit({ width: 200 })`, or an instruction as text. */
@@ -23,14 +22,14 @@ export interface UrlContext extends SigningContext {
 export function downloadUrl(place: UrlContext, fileid: string, { process, alias = "", sign }: UrlOptions): string {
   checkFileid(fileid);
   if (alias !== "" && process !== undefined) throw argumentError("Cannot use an alias and an instruction in one URL");
-  const name = fileid + alias;
   const instruction = typeof process === "string" ? process : (process?.text ?? "");
   const query = instruction === "" ? [] : [instructionInUrl(instruction)];
   if (sign !== undefined && sign !== false) {
     const lifeSeconds = sign === true ? undefined : sign.lifeSeconds;
     query.push(`sign=${encodeURIComponent(signFor(place, { operation: "download", fileid, lifeSeconds }))}`);
   }
-  return `${baseOf(place)}/${fileidInUrl(name)}${query.length === 0 ? "" : `?${query.join("&")}`}`;
+  const path = `${fileid}${alias}`.split("/").map(encodeURIComponent).join("/");
+  return `${baseOf(place)}/${path}${query.length === 0 ? "" : `?${query.join("&")}`}`;
 }
 
 /** Escapes an instruction for a query: only the characters that a URL cannot hold. */

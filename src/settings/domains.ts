@@ -1,5 +1,14 @@
-// Builds the table of hosts: which bucket answers a host, and with which mirror source. Pure.
-import type { BucketSettings, MirrorSettings, ProjectSettings, ServerSettings, Settings } from "./schema/schema.ts";
+// Builds the table of hosts: which bucket answers a host, and with which mirror source; and merges rules into it. Pure.
+import { isMapping } from "./checks/path-nodes.ts";
+import { mirrorShape } from "./schema/mirror-schema.ts";
+import type {
+  BucketSettings,
+  MirrorSettings,
+  ProjectSettings,
+  RuleSettings,
+  ServerSettings,
+  Settings,
+} from "./schema/schema.ts";
 
 /** The bucket and the mirror source of a host. */
 export interface Binding {
@@ -55,4 +64,15 @@ export function publicDomain(
 ): string {
   const listed = bucket.domains.find(({ host }) => host !== "*");
   return bucket.publicDomain ?? listed?.host ?? defaultDomain(server, project, bucket);
+}
+
+/** The mirror source of a rule. Scalars and lists of the rule replace the domain's; mappings are merged key by key. */
+export function mergeRule(mirror: MirrorSettings, rule: RuleSettings): MirrorSettings {
+  const keys = Object.keys(mirrorShape) as (keyof typeof mirrorShape)[];
+  const own = keys.flatMap((key) => {
+    const [whole, part] = [mirror[key], rule[key]];
+    if (part === undefined) return [];
+    return [[key, isMapping(whole) && isMapping(part) ? { ...whole, ...part } : part]];
+  });
+  return { ...mirror, ...Object.fromEntries(own), rules: [] };
 }

@@ -1,4 +1,6 @@
 // Loads huiyuan.yaml into frozen Settings, or throws every fault at once. It does not watch the file: watch.ts does.
+import { readFileSync, type Stats, statSync } from "node:fs";
+import { readFile as readFileOf, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
 import {
@@ -11,7 +13,6 @@ import {
 } from "./faults.ts";
 import { type BucketSettings, type Settings, settingsSchema } from "./schema/schema.ts";
 import { failureCode, hideSecrets, isSecretPath, resolveSecrets } from "./secrets.ts";
-import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "./small-file.ts";
 
 /** The inputs of parsing beside the text; nothing else of the machine is read. */
 export interface ParseOptions {
@@ -127,27 +128,40 @@ function withAbsolutePaths(settings: Settings, folder: string): Settings {
   };
 }
 
-/** Bytes. */
-export const MAX_PAGE_BYTES = MAX_FILE_BYTES;
-
 function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): readonly PathFault[] {
-  return settings.projects.flatMap((project, projectIndex) =>
-    project.buckets.flatMap(({ notFound }, bucketIndex) => {
-      const fault = notFound === undefined ? undefined : pageFault(() => readFile(notFound.file));
-      if (fault === undefined) return [];
-      return [{ path: ["projects", projectIndex, "buckets", bucketIndex, "notFound", "file"], message: fault }];
+  return settings.projects.flatMap(({ buckets }, project) =>
+    buckets.flatMap(({ notFound }, bucket) => {
+      try {
+        if (notFound !== undefined) readFile(notFound.file);
+        return [];
+      } catch (error) {
+        const message = `the file cannot be read (${failureCode(error)})`;
+        return [{ path: ["projects", project, "buckets", bucket, "notFound", "file"], message }];
+      }
     }),
   );
 }
 
-/** Pages have a size limit, because they are held in memory. */
-function pageFault(read: () => string): string | undefined {
-  try {
-    const isTooLarge = read().length > MAX_PAGE_BYTES;
-    return isTooLarge ? "the file is larger than 1 MiB, the limit of a notFound page" : undefined;
-  } catch (error) {
-    return `the file cannot be read (${failureCode(error)})`;
-  }
+/** Largest settings file, secret's file and 404 page. Bytes, inclusive. */
+export const MAX_FILE_BYTES = 1_048_576;
+
+/** The file as UTF-8 text. Throws as readFileSync() does, or an error with the code `EFBIG` or `no plain file`. */
+export function readSmallFileSync(path: string): string {
+  refuse(statSync(path));
+  return readFileSync(path, "utf8");
+}
+
+/** The file as bytes. Rejects with the errors of readSmallFileSync(). */
+export async function readSmallFile(path: string): Promise<Buffer> {
+  refuse(await stat(path));
+  return readFileOf(path);
+}
+
+/** A device may never end, and a pipe may block its reader. Folders pass, because reading them fails with EISDIR. */
+function refuse(stats: Stats): void {
+  const isPlain = stats.isFile() || stats.isDirectory();
+  const code = isPlain ? "EFBIG" : "no plain file";
+  if (!isPlain || stats.size > MAX_FILE_BYTES) throw Object.assign(new Error(`Cannot read: ${code}`), { code });
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,5 +1,6 @@
 // Replaces `env:NAME` and `file:PATH` by the secrets that they name, and hides secrets from dumps of the settings.
 // It reads no files itself: the caller passes the functions. The schema says which settings are secrets.
+import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { inspect } from "node:util";
 import * as z from "zod";
@@ -129,6 +130,20 @@ function mask(owner: Readonly<Record<string, unknown>>, hidden: ReadonlySet<stri
   return Object.fromEntries(
     Object.entries(owner).map(([key, value]) => [key, isHidden(key, value) ? "[secret]" : value]),
   );
+}
+
+/**
+ * Compares parts of the settings: equal for equal values; differs if any value, secret or the order of keys differs. A
+ * SHA-256 in hex, which may be logged. JSON.stringify() alone hides secrets.
+ */
+export function fingerprintOf(...parts: readonly unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(parts, withSecrets)).digest("hex");
+}
+
+function withSecrets(this: unknown, key: string, masked: unknown): unknown {
+  const value = (this as Record<string, unknown>)[key];
+  // The copy lacks the toJSON() that hides secrets.
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : masked;
 }
 
 /** A copy of the tree in which `change` has replaced the values at the pattern. Unchanged parts are shared. */

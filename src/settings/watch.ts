@@ -1,15 +1,12 @@
-// Watches the settings file, the files of its secrets and the 404 pages that it names, and reports each change.
+// Follows the settings file, the files of its secrets and the 404 pages that it names, and reports each change.
 // It also reports if the settings file is gone or unreadable. It does not check the settings and does not apply them.
 import { createHash } from "node:crypto";
-import { type FSWatcher, watch } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { readDocument } from "./document.ts";
+import { readSmallFile } from "./load.ts";
 import { failureCode, pageFiles, secretFiles } from "./secrets.ts";
-import { readSmallFile } from "./small-file.ts";
-
-/** Editors write in several steps, so one check after the last event is enough. Milliseconds. */
-const DEBOUNCE_MS = 50;
 
 export interface WatchOptions {
   /** Path of the settings file. */
@@ -19,105 +16,48 @@ export interface WatchOptions {
    * never overlap. Must not reject.
    */
   readonly onChange: () => void | Promise<void>;
-  /**
-   * Interval of reading the content without an event, in milliseconds, because links and network folders send no
-   * events. A file that is unreadable for this long is reported as such.
-   */
+  /** Interval of reading the files, in milliseconds. */
   readonly pollMs?: number;
   /** Aborting ends the watch. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Resolves when the watch has begun. Load the settings afterwards, so that no change between the two is missed. A file
- * that is absent for a moment, as during a replacement, is not reported. Holds one watcher and one timer, and does not
- * keep the process alive.
+ * Resolves when the watch has begun. Load the settings afterwards, so that no change between the two is missed. It
+ * reads the files at an interval, because links, mounts and network folders send no events. A change is reported once
+ * two readings agree, so a half-written file, and one that is absent for a moment, are not. Does not keep the process
+ * alive.
  */
-export async function watchSettings({ file, onChange, pollMs = 2000, signal }: WatchOptions): Promise<void> {
+export async function watchSettings({ file, onChange, pollMs = 400, signal }: WatchOptions): Promise<void> {
   const readDigest = createDigest(resolve(file));
-  let { digest } = await readDigest();
-  /** Time of performance.now(); undefined while the file is readable. */
-  let unreadableSince: number | undefined;
-  if (signal.aborted) return;
-  let isChecking = false;
-  let isCheckDue = false;
+  let reported = await readDigest();
+  let last = reported;
+  const isTime = () => delay(pollMs, true, { ref: false, signal }).catch(() => false); // aborted
 
-  async function check(): Promise<void> {
-    isCheckDue = true;
-    if (isChecking) return;
-    isChecking = true;
-    while (isCheckDue && !signal.aborted) {
-      isCheckDue = false;
+  async function follow(): Promise<void> {
+    while (await isTime()) {
       const found = await readDigest();
-      unreadableSince = found.isReadable ? undefined : (unreadableSince ?? performance.now());
-      const isInGrace = unreadableSince !== undefined && performance.now() - unreadableSince < pollMs;
-      if (isInGrace || found.digest === digest || signal.aborted) continue;
-      digest = found.digest;
+      const isSettled = found === last;
+      last = found;
+      if (!isSettled || found === reported || signal.aborted) continue;
+      reported = found;
       await onChange();
     }
-    isChecking = false;
   }
-
-  const events = watchFolder(dirname(resolve(file)), check);
-  const timer = setInterval(() => {
-    events.ensure();
-    void check();
-  }, pollMs).unref();
-  signal.addEventListener(
-    "abort",
-    () => {
-      clearInterval(timer);
-      events.close();
-    },
-    { once: true },
-  );
+  void follow();
 }
 
-/** Watches the folder, because config maps swap links and editors rename files. */
-function watchFolder(folder: string, check: () => Promise<void>) {
-  let watcher: FSWatcher | undefined;
-  let debounce: NodeJS.Timeout | undefined;
-  const onEvent = () => {
-    clearTimeout(debounce);
-    debounce = setTimeout(() => void check(), DEBOUNCE_MS).unref();
-  };
-  const drop = () => {
-    watcher?.close();
-    watcher = undefined;
-  };
-  /** Watches again after the folder was gone; polling finds changes in between. */
-  const ensure = () => {
-    if (watcher !== undefined) return;
-    try {
-      watcher = watch(folder, { persistent: false }, onEvent).on("error", drop);
-    } catch {
-      // No folder, or the machine has no watches left: polling finds every change too.
-    }
-  };
-  ensure();
-  return {
-    ensure,
-    close() {
-      clearTimeout(debounce);
-      drop();
-    },
-  };
-}
-
-interface Snapshot {
-  /** Digest of all files; if the settings file cannot be read, the error code, such as ENOENT. */
-  readonly digest: string;
-  readonly isReadable: boolean;
-}
-
-/** Returns a function that hashes the settings file, its secret files, and inode, size and time of its pages. */
-function createDigest(file: string): () => Promise<Snapshot> {
+/**
+ * Returns a function that hashes the settings file, its secret files, and inode, size and time of its pages. If the
+ * settings file cannot be read, it resolves with the error code, such as ENOENT.
+ */
+function createDigest(file: string): () => Promise<string> {
   let known:
     | { readonly text: string; readonly files: readonly string[]; readonly pages: readonly string[] }
     | undefined;
   return async () => {
     const read = await readSmallFile(file).catch(failureCode);
-    if (typeof read === "string") return { digest: read, isReadable: false };
+    if (typeof read === "string") return read;
     const text = read.toString("utf8");
     if (known?.text !== text) {
       const { tree } = readDocument(text);
@@ -133,6 +73,6 @@ function createDigest(file: string): () => Promise<Snapshot> {
       const page = await stat(path).catch(() => undefined);
       hash.update(page === undefined ? "absent" : `${page.ino} ${page.size} ${page.mtimeMs}`).update("\0");
     }
-    return { digest: hash.digest("hex"), isReadable: true };
+    return hash.digest("hex");
   };
 }

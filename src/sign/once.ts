@@ -78,21 +78,6 @@ export function createOnceLedger(
   };
 }
 
-/** A ledger in memory, for tests and trials. Unbounded; lost with the process. */
-export function createMemoryOnceLedger(): OnceLedger {
-  const spent = new Set<string>();
-  const idOf = ({ secretId, mac }: OneTimeToken) => `${secretId}\0${Buffer.from(mac).toString("hex")}`;
-  const isSpent = (token: OneTimeToken, now: number) => isForgotten(token.issuedAt, now) || spent.has(idOf(token));
-  return {
-    isSpent,
-    async spend(token, now) {
-      if (isSpent(token, now)) return false;
-      spent.add(idOf(token));
-      return true;
-    },
-  };
-}
-
 function isForgotten(issuedAt: number, now: number): boolean {
   return issuedAt < now - MAX_LIFE_SECONDS;
 }

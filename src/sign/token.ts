@@ -273,11 +273,6 @@ function requireFile(fields: TokenFields, scope: Scope): void {
   if (fields.fileid !== scope.fileid) throw refused("sign_scope", "it is for another file");
 }
 
-/** Runs both parts. Throws as `authenticateToken` and `authorize` do. verified.ts does the same with a cache. */
-export function verifyToken(text: string, keys: KeyLookup, scope: Scope, now: number): Grant {
-  return authorize(authenticateToken(text, keys), scope, now);
-}
-
 function malformed(found: string, cause?: unknown): HuiyuanError {
   return new HuiyuanError(
     "sign_malformed",

@@ -9,14 +9,12 @@ const MAX_CACHED_CHARS = 512;
 
 /** Verifies tokens, with a bounded cache. */
 export interface VerifiedTokens {
-  /** As `verifyToken` of token.ts; `now` in Unix seconds. Refused tokens are never cached. */
+  /** As `authenticateToken` and `authorize`; `now` in Unix seconds. Refused tokens are never cached. */
   verify(text: string, scope: Scope, now: number): Grant;
   /** As `authenticateToken`, for callers that do not know the scope yet. */
   authenticate(text: string): Authentic;
   /** The fileid of an authentic token, empty if it has none; undefined if it is not authentic. Never throws. */
   boundFile(text: string): string | undefined;
-  /** Empties the cache. Must be called when keys have changed. */
-  clear(): void;
   /** Number of cached tokens. */
   readonly size: number;
 }
@@ -38,7 +36,7 @@ export function createVerifiedTokens(options: {
     return fresh;
   }
 
-  // Needed between a change of keys and the clear() that follows it.
+  // Keys may have changed since.
   function isKeyCurrent({ fields, key }: Authentic): boolean {
     const current = keys(fields.secretId, fields.appid);
     return current?.enabled === true && current.secretKey === key.secretKey;
@@ -55,7 +53,6 @@ export function createVerifiedTokens(options: {
         throw error;
       }
     },
-    clear: () => cached.clear(),
     get size() {
       return cached.size;
     },

@@ -6,14 +6,13 @@ import { createSpoolPool } from "../body/spool/spool-pool.ts";
 import type { BucketDriver } from "../bucket/contract/driver.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { SILENT_LOG as log } from "../core/log.ts";
-import { readVersion } from "../core/version.ts";
 import type { Sites } from "../http/request/site.ts";
 import { createRenderer } from "../image/renderer.ts";
 import { SILENT_METER as meter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
 import type { Settings } from "../settings/schema/schema.ts";
-import { createMemoryOnceLedger } from "../sign/once.ts";
+import { createOnceLedger } from "../sign/once.ts";
 import { createSiteRegistry } from "./sites.ts";
 
 /** A bucket without objects. */
@@ -35,7 +34,10 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
   const registry = createSiteRegistry(settings, {
     store: { bucket: () => NO_OBJECTS, async probe() {}, async close() {} },
     fetches,
-    once: createMemoryOnceLedger(),
+    once: createOnceLedger(
+      async () => false,
+      () => false,
+    ),
     memoryCache: createMemoryCache({ maxBytes: 1, maxObjectBytes: 1 }),
     mirror: { spools, writeBack, meter, log, now, signal, serverId: "000000000000" },
     variants: {
@@ -44,9 +46,6 @@ export function dryRunSites(settings: Settings, now: () => number): Sites {
       ...{ writeBack, room: fetches, renders: fetches, log, now, signal },
     },
     variantStore: () => ({ driver: NO_OBJECTS, async *forget() {} }),
-    log,
-    now,
-    userAgent: `Huiyuan/${readVersion()}`,
   });
   return registry.sites;
 }

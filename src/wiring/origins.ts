@@ -1,9 +1,10 @@
 // Part of the composition root: turns the origin settings into the Origins of mirrors. Mirrors with equal origin
 // settings share connections, budgets and breakers, and a reload keeps the unchanged ones.
 import { performance } from "node:perf_hooks";
-import { createReloadCache, type ReloadCache } from "../async/reload-cache.ts";
+import { createReloadCache } from "../async/reload-cache.ts";
 import type { Semaphore } from "../async/semaphore.ts";
 import type { Log } from "../core/log.ts";
+import { readVersion } from "../core/version.ts";
 import { createFailover } from "../mirror/fill/failover.ts";
 import { withTransparentErrors } from "../mirror/fill/transparent-errors.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
@@ -17,13 +18,12 @@ import { qiniuRules } from "../origin/kinds/qiniu.ts";
 import { s3Rules } from "../origin/kinds/s3.ts";
 import { siteRules } from "../origin/kinds/site.ts";
 import type { Origin } from "../origin/origin.ts";
-import { fingerprintOf } from "../settings/fingerprint.ts";
 import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../settings/schema/schema.ts";
+import { fingerprintOf } from "../settings/secrets.ts";
 
 export interface OriginParts {
   readonly log: Log;
   readonly meter: MirrorMeter;
-  readonly userAgent: string;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
   /** As in Guards. */
@@ -36,14 +36,12 @@ export interface OriginRegistry {
   health(): readonly OriginHealth[];
   /** As in ReloadCache. The caller closes the returned origins, once no request uses them. */
   keep(): readonly Origin[];
-  abandon(): readonly Origin[];
 }
 
 export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const origins = createReloadCache<Origin>();
   const budgets = createReloadCache<Budget>();
   const breakers = createReloadCache<Breaker>();
-  const all: readonly ReloadCache<unknown>[] = [budgets, breakers];
   const now = () => performance.now();
   const { log } = parts;
 
@@ -82,18 +80,16 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     },
     health: () => healthOf(budgets.values(), breakers.values()),
     keep() {
-      for (const each of all) each.keep();
+      budgets.keep();
+      breakers.keep();
       return origins.keep();
-    },
-    abandon() {
-      for (const each of all) each.abandon();
-      return origins.abandon();
     },
   };
 }
 
 function makeOrigin(settings: OriginSettings, { timeouts }: MirrorSettings, parts: OriginParts): Origin {
-  const { userAgent, serverId, log, meter } = parts;
+  const { serverId, log, meter } = parts;
+  const userAgent = `Huiyuan/${readVersion()}`;
   const { allowPrivate, connections } = settings;
   const options = { allowPrivate, connections, timeouts, userAgent, serverId, log, onRetry: meter.retried };
   return createHttpOrigin(options, rulesOf(settings));

@@ -5,7 +5,8 @@ import type { MirrorSource, Route } from "../http/request/site.ts";
 import type { Mirror } from "../mirror/mirror.ts";
 import { createOriginalsFinder, createRuleFinder, keepsQuery } from "../mirror/rules.ts";
 import { passedHeaderFault } from "../settings/checks/origin-rules.ts";
-import { mergeRule } from "../settings/merge-rule.ts";
+import { mergeRule } from "../settings/domains.ts";
+import { ruleSchema } from "../settings/schema/rule-schema.ts";
 import type { MirrorSettings, OriginSettings, RuleSettings } from "../settings/schema/schema.ts";
 
 /** True if the mirror source, or one of its rules, makes queries a part of keys. */
@@ -22,12 +23,23 @@ export function createMirrorSource(
   keysHaveQueries: boolean,
   toMirror: (source: MirrorSettings) => Mirror,
 ): MirrorSource {
-  const routes = domain.rules.map((rule, index): Route => {
+  const routeOf = (rule: RuleSettings, index?: number): Route => {
+    const { match, action, path, setQuery, denyQuery, followRedirects, redirectStatus, fallbackKey } = rule;
     const source = mergeRule(domain, rule);
-    return { ...toRoute(source, rule, toMirror(source)), keysHaveQueries, rule: index };
-  });
-  const plain = { ...domain, rules: [] };
-  const own: Route = { ...toRoute(plain, NO_RULE, toMirror(plain)), keysHaveQueries, rule: undefined };
+    const { type, keyQuery, passQuery, processedMiss, origins } = source;
+    return {
+      ...{ match, action, path, setQuery, denyQuery, followRedirects, type, keyQuery, passQuery, processedMiss },
+      keysHaveQueries,
+      rule: index,
+      passes: createHeaderFilter(rule.passHeaders, origins),
+      setHeaders: lowerCaseNames(rule.passHeaders.set),
+      mirror: toMirror(source),
+      redirect: { base: rule.redirectTo ?? publicBase(origins), status: redirectStatus },
+      fallback: fallbackKey === undefined ? undefined : { key: toKey(fallbackKey), status: rule.fallbackStatus },
+    };
+  };
+  const routes = domain.rules.map(routeOf);
+  const own = routeOf(ruleSchema.parse({}));
   const find = createRuleFinder(routes);
   const all = [...routes, own];
   return {
@@ -35,59 +47,6 @@ export function createMirrorSource(
     ages: all.some(({ mirror: { revalidation } }) => revalidation.isFresh !== undefined),
     route: (request) => find(request) ?? own,
     processes: createOriginalsFinder(all),
-  };
-}
-
-/** The rule of a request that matches no rule. */
-const NO_RULE: Pick<
-  RuleSettings,
-  | "match"
-  | "action"
-  | "path"
-  | "passHeaders"
-  | "setQuery"
-  | "denyQuery"
-  | "followRedirects"
-  | "redirectTo"
-  | "redirectStatus"
-  | "fallbackKey"
-  | "fallbackStatus"
-> = {
-  match: {},
-  action: "mirror",
-  path: {},
-  passHeaders: { allow: [], deny: [], set: {} },
-  setQuery: {},
-  denyQuery: [],
-  followRedirects: true,
-  redirectStatus: 302,
-  fallbackStatus: 404,
-};
-
-function toRoute(
-  source: MirrorSettings,
-  rule: typeof NO_RULE,
-  mirror: Mirror,
-): Omit<Route, "rule" | "keysHaveQueries"> {
-  const { match, action, path, setQuery, denyQuery, followRedirects, redirectStatus, fallbackKey, fallbackStatus } =
-    rule;
-  const { type, keyQuery, passQuery, processedMiss, origins } = source;
-  return {
-    match,
-    action,
-    type,
-    keyQuery,
-    passQuery,
-    processedMiss,
-    path,
-    setQuery,
-    denyQuery,
-    followRedirects,
-    passes: createHeaderFilter(rule.passHeaders, origins),
-    setHeaders: lowerCaseNames(rule.passHeaders.set),
-    mirror,
-    redirect: { base: rule.redirectTo ?? publicBase(origins), status: redirectStatus },
-    fallback: fallbackKey === undefined ? undefined : { key: toKey(fallbackKey), status: fallbackStatus },
   };
 }
 

@@ -9,7 +9,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createSemaphore } from "../async/semaphore.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { readVersion } from "../core/version.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
@@ -119,9 +118,6 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
         signal,
       },
       variantStore: stores.variants,
-      log,
-      now,
-      userAgent: `Huiyuan/${readVersion()}`,
     });
     registry = sites;
     accounts.apply(settings);

@@ -10,7 +10,7 @@ import { nameRecipe } from "../image/grammar/named-recipe.ts";
 import type { Stored } from "../mirror/stored/stored.ts";
 import type { Variants } from "../mirror/variants/variants.ts";
 import type { Binding } from "../settings/domains.ts";
-import { MAX_PAGE_BYTES } from "../settings/load.ts";
+import { MAX_FILE_BYTES } from "../settings/load.ts";
 
 /** An open bucket: its objects, and the variants that are made from them. */
 export interface OpenBucket {
@@ -64,10 +64,10 @@ export function createSite(
 /** Reads the bucket's own 404 page into memory, because it must be served even if the disk fails. */
 function readPage(file: string): NonNullable<Site["notFoundPage"]> {
   const body = readFileSync(file);
-  if (body.byteLength > MAX_PAGE_BYTES) {
+  if (body.byteLength > MAX_FILE_BYTES) {
     throw new HuiyuanError(
       "settings_invalid",
-      `Cannot use "${file}" as notFound page: ${body.byteLength} bytes, the limit is ${MAX_PAGE_BYTES}`,
+      `Cannot use "${file}" as notFound page: ${body.byteLength} bytes, the limit is ${MAX_FILE_BYTES}`,
     );
   }
   return { body, mediaType: PAGE_TYPES[extname(file).toLowerCase()] ?? "application/octet-stream" };

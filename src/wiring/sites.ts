@@ -5,11 +5,10 @@ import { createReloadCache } from "../async/reload-cache.ts";
 import type { Semaphore } from "../async/semaphore.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import type { Store } from "../bucket/contract/driver.ts";
-import type { Log } from "../core/log.ts";
 import type { ImageFormat, Key } from "../core/object.ts";
 import { findWatermarks } from "../http/download/watermarks.ts";
 import type { Site, Sites } from "../http/request/site.ts";
-import type { Projects } from "../http/rest/project.ts";
+import type { ManagedBucket, Project, Projects } from "../http/rest/project.ts";
 import { createKeyBudget, type KeyBudget } from "../mirror/key-budget.ts";
 import { createMirror, type Mirror } from "../mirror/mirror.ts";
 import type { MirrorOptions, MirrorParts } from "../mirror/mirror-context.ts";
@@ -21,14 +20,13 @@ import type { VariantParts } from "../mirror/variants/running-renders.ts";
 import { createVariants, type VariantsOptions } from "../mirror/variants/variants.ts";
 import type { OriginHealth } from "../origin/guard/guarded.ts";
 import type { Origin } from "../origin/origin.ts";
-import { type Binding, bindDomains } from "../settings/domains.ts";
-import { fingerprintOf } from "../settings/fingerprint.ts";
-import type { MirrorSettings, Settings } from "../settings/schema/schema.ts";
+import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
+import type { MirrorSettings, ProjectSettings, ServerSettings, Settings } from "../settings/schema/schema.ts";
+import { fingerprintOf } from "../settings/secrets.ts";
 import type { OnceLedger } from "../sign/once.ts";
 import type { KeyLookup, SigningKey } from "../sign/token.ts";
 import { createVerifiedTokens, type VerifiedTokens } from "../sign/verified.ts";
 import { createOriginRegistry } from "./origins.ts";
-import { createProjects } from "./projects.ts";
 import { createMirrorSource, keepsQueries } from "./routes.ts";
 import { createSite, type OpenBucket, type TokenChecks } from "./site.ts";
 
@@ -42,9 +40,6 @@ export interface SiteParts {
   readonly mirror: MirrorParts;
   readonly variants: VariantParts;
   readonly variantStore: (bucketId: string) => VariantsOptions["store"];
-  readonly log: Log;
-  readonly now: () => number;
-  readonly userAgent: string;
 }
 
 export interface SiteRegistry {
@@ -70,27 +65,21 @@ export interface SiteRegistry {
 }
 
 export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRegistry {
+  const { log, now, meter, serverId, signal } = parts.mirror;
   const buckets = createReloadCache<OpenBucket>();
-  const origins = createOriginRegistry({
-    log: parts.log,
-    meter: parts.mirror.meter,
-    userAgent: parts.userAgent,
-    serverId: parts.mirror.serverId,
-    fetches: parts.fetches,
-  });
+  const origins = createOriginRegistry({ log, meter, serverId, fetches: parts.fetches });
   const mirrors = createReloadCache<Mirror>();
   const budgets = createReloadCache<KeyBudget>();
-  const ahead = createRenderAhead({ log: parts.log, signal: parts.mirror.signal });
+  const ahead = createRenderAhead({ log, signal });
   let keys: KeyLookup = () => undefined;
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
-  const checks: TokenChecks = { tokens, once: parts.once, now: parts.now };
+  const checks: TokenChecks = { tokens, once: parts.once, now };
   let sites: Sites;
   let domains: readonly Site[];
   let projects: Projects;
 
-  // Origins of earlier settings, until the requests that use them have ended.
-  const retiring = new Set<Origin>();
-  const retiringMirrors = new Set<Mirror>();
+  // Origins and mirrors of earlier settings, until the requests that use them have ended.
+  const retiring = new Set<{ readonly gone: readonly Origin[]; readonly users: readonly Mirror[] }>();
 
   function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
     const { hosts, star } = bindDomains(next);
@@ -112,18 +101,10 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const origin = origins.originOf(source);
       const { bucketId: id } = bucket;
       const { maxKeys } = source;
-      const keyBudget = budgets.take(fingerprintOf(id, maxKeys), () =>
-        createKeyBudget({ bucket: bucket.bucket, bucketId: id, maxKeys, log: parts.log }),
-      );
+      const makeBudget = () => createKeyBudget({ bucket: bucket.bucket, bucketId: id, maxKeys, log });
+      const keyBudget = keepsQuery(source) ? budgets.take(fingerprintOf(id, maxKeys), makeBudget) : undefined;
       return mirrors.take(fingerprintOf(id, limits.objectSize, source), () =>
-        createMirror(
-          mirrorOptions(source, limits, {
-            stored: bucket,
-            origin,
-            keyBudget: keepsQuery(source) ? keyBudget : undefined,
-          }),
-          parts.mirror,
-        ),
+        createMirror(mirrorOptions(source, limits, { stored: bucket, origin, keyBudget }), parts.mirror),
       );
     };
     const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(host, binding)]));
@@ -133,20 +114,9 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   }
 
   function apply(next: Settings): void {
-    let built: ReturnType<typeof build>;
-    try {
-      built = build(next);
-    } catch (error) {
-      // A refused file must have no effect.
-      buckets.abandon();
-      mirrors.abandon();
-      budgets.abandon();
-      for (const origin of origins.abandon()) void origin.close();
-      throw error;
-    }
+    // A refused file throws here and replaces nothing. Its unused parts are dropped by a later reload.
+    ({ sites, domains } = build(next));
     keys = keyLookup(next);
-    tokens.clear();
-    ({ sites, domains } = built);
     projects = createProjects(next, domains);
     buckets.keep();
     budgets.keep();
@@ -154,16 +124,13 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   }
 
   async function retire(gone: readonly Origin[], users: readonly Mirror[]): Promise<void> {
-    for (const origin of gone) retiring.add(origin);
-    for (const mirror of users) retiringMirrors.add(mirror);
+    const round = { gone, users };
+    retiring.add(round);
     // A request that has its domain may not have reached its mirror yet.
     await delay(RETIRE_MS, undefined, { ref: false });
     await Promise.all(users.map((mirror) => mirror.idle()));
-    for (const mirror of users) retiringMirrors.delete(mirror);
-    for (const origin of gone) {
-      retiring.delete(origin);
-      void origin.close();
-    }
+    retiring.delete(round);
+    for (const origin of gone) void origin.close();
   }
 
   apply(settings);
@@ -189,10 +156,14 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     domains: () => domains,
     originHealth: origins.health,
     async idle() {
-      await Promise.all([...mirrors.values(), ...retiringMirrors].map((mirror) => mirror.idle()));
+      await Promise.all(
+        [...mirrors.values(), ...[...retiring].flatMap(({ users }) => users)].map((mirror) => mirror.idle()),
+      );
     },
     async close() {
-      await Promise.all([...origins.keep(), ...retiring].map((origin) => origin.close()));
+      await Promise.all(
+        [...origins.keep(), ...[...retiring].flatMap(({ gone }) => gone)].map((origin) => origin.close()),
+      );
     },
   };
 }
@@ -203,19 +174,17 @@ const RETIRE_MS = 5_000;
 const MAX_STORED_BYTES = 1_073_741_824;
 
 function openBucket(bucketId: string, parts: SiteParts): OpenBucket {
-  const { store, memoryCache, now } = parts;
+  const { store, memoryCache, mirror } = parts;
   const variants = createVariants({
     bucketId,
     store: parts.variantStore(bucketId),
     memoryCache,
     parts: parts.variants,
   });
-  const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: MAX_STORED_BYTES });
+  const bucket = createBucket({ driver: store.bucket(bucketId), now: mirror.now, maxObjectBytes: MAX_STORED_BYTES });
   return {
     variants,
-    stored: createStored(bucketId, bucket, memoryCache, {
-      onVersionGone: variants.drop,
-    }),
+    stored: createStored(bucketId, bucket, memoryCache, { onVersionGone: variants.drop }),
   };
 }
 
@@ -251,4 +220,32 @@ function keyLookup(settings: Settings): KeyLookup {
   const projects = new Map<string, ReadonlyMap<string, SigningKey>>();
   for (const { appid, keys } of settings.projects) projects.set(appid, new Map(keys.map((key) => [key.secretId, key])));
   return (secretId, appid) => projects.get(appid)?.get(secretId);
+}
+
+/** `domains`: every site of the settings, `*` last. Each bucket has at least one, for its default domain. */
+function createProjects({ server, projects }: Settings, domains: readonly Site[]): Projects {
+  const hosts = new Set(domains.map(({ domain }) => domain));
+  const byAppid = new Map(projects.map((project) => [project.appid, toProject(project, server, domains)]));
+  return { find: (appid) => byAppid.get(appid), isDomain: (host) => host !== "*" && hosts.has(host) };
+}
+
+function toProject(project: ProjectSettings, server: ServerSettings, domains: readonly Site[]): Project {
+  const { appid, enabled: isEnabled, acceptV1Signature: acceptV1 } = project;
+  const buckets = project.buckets.flatMap((bucket): ManagedBucket[] => {
+    const own = domains.filter(({ stored }) => stored.bucketId === `${appid}/${bucket.name}`);
+    const [first] = own;
+    if (first === undefined) return [];
+    return [
+      {
+        name: bucket.name,
+        stored: first.stored,
+        takesUploads: bucket.access === "upload-download",
+        cors: bucket.cors,
+        publicDomain: publicDomain(server, project, bucket),
+        mirrored: own.find(({ source }) => source !== undefined),
+      },
+    ];
+  });
+  const byName = new Map(buckets.map((bucket) => [bucket.name, bucket]));
+  return { appid, isEnabled, acceptV1, buckets: byName, firstBucket: buckets[0] };
 }

@@ -96,9 +96,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   };
   const damageNotes = () => {
     const count = damaged() ?? 0;
-    return count === 0
-      ? []
-      : [`uploaded images that are damaged and that no origin has: ${count}; see the log and "ls"`];
+    return count > 0 ? [`uploaded images that are damaged and that no origin has: ${count}; see the log and "ls"`] : [];
   };
   let tier: TieredStore | undefined;
   if (place.type === "s3") {
@@ -153,25 +151,11 @@ async function openRemote(
   });
   try {
     const { url, region } = place;
-    const remote = await openS3Store({
-      url,
-      region,
-      bucket,
-      accessKeyId,
-      secretAccessKey,
-      prefix,
-      bucketIds,
-      call: caller.call,
-      log,
-      now,
-    });
+    const keys = { accessKeyId, secretAccessKey };
+    const options = { url, region, bucket, prefix, bucketIds, log, now };
+    const remote = await openS3Store({ ...options, ...keys, call: caller.call });
     const { close } = remote;
-    return Object.assign(remote, {
-      async close() {
-        await close();
-        await caller.close();
-      },
-    });
+    return Object.assign(remote, { close: () => close().then(caller.close) });
   } catch (error) {
     await caller.close();
     throw error;

@@ -13,7 +13,7 @@ import type { ManagedBucket } from "../../src/http/rest/project.ts";
 import type { AnsweredCall } from "../../src/http/rest/rest.ts";
 import { createRequestIds } from "../../src/http/wire/request-id.ts";
 import { startServer } from "../../src/http/wire/server.ts";
-import { createMemoryOnceLedger } from "../../src/sign/once.ts";
+import { createOnceLedger, type OnceLedger } from "../../src/sign/once.ts";
 import { createVerifiedTokens } from "../../src/sign/verified.ts";
 import { createKnownMd5 } from "../../src/upload/known-md5.ts";
 import { createSliceFolder } from "../../src/upload/slices/slice-folder.ts";
@@ -74,7 +74,7 @@ export async function photosLab(options: Partial<RestApiParts> = {}): Promise<Ph
       keys: (secretId, appid) =>
         secretId === key.secretId && appid === APPID ? { secretKey: key.secretKey, enabled: true } : undefined,
     }),
-    once: createMemoryOnceLedger(),
+    once: memoryLedger(),
     spools: pool,
     md5: createKnownMd5(),
     slices,
@@ -106,4 +106,15 @@ export async function photosLab(options: Partial<RestApiParts> = {}): Promise<Ph
   });
   onTestFinished(() => server.stop(0));
   return { port: server.port, bucket, pool, slices, uploads, calls, faults };
+}
+
+/** A ledger of spent tokens that is lost with the test. */
+function memoryLedger(): OnceLedger {
+  const spent = new Set<string>();
+  const idOf = ({ secretId, mac }: { readonly secretId: string; readonly mac: Uint8Array }) =>
+    `${secretId}\0${Buffer.from(mac).toString("hex")}`;
+  return createOnceLedger(
+    async (token) => !spent.has(idOf(token)) && Boolean(spent.add(idOf(token))),
+    (token) => spent.has(idOf(token)),
+  );
 }

@@ -1,7 +1,16 @@
 // A project with two enabled key pairs and a disabled one, and tokens for it.
 import { createHmac } from "node:crypto";
 import { HuiyuanError } from "../../src/core/errors.ts";
-import { type KeyLookup, makeToken, type Scope, type SigningKey, type TokenFields } from "../../src/sign/token.ts";
+import {
+  authenticateToken,
+  authorize,
+  type Grant,
+  type KeyLookup,
+  makeToken,
+  type Scope,
+  type SigningKey,
+  type TokenFields,
+} from "../../src/sign/token.ts";
 
 /** The tests' current time, Unix seconds. */
 export const NOW = 1_450_000_000;
@@ -59,4 +68,9 @@ export function codeOf(action: () => unknown): string {
     if (error instanceof HuiyuanError) return error.code;
     throw error;
   }
+}
+
+/** Runs both parts of verifying, without a cache. */
+export function verifyToken(text: string, keys: KeyLookup, scope: Scope, now: number): Grant {
+  return authorize(authenticateToken(text, keys), scope, now);
 }

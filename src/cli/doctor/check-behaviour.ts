@@ -1,7 +1,7 @@
 // Checks how the origin answers other requests for one whole image: a repeated GET, HEAD, a range, conditions,
 // compression, a query, and another Accept.
 import type { Probe, ProbeReply, ProbeRequest } from "../../origin/kinds/probe.ts";
-import { type Finding, type Hints, type Notes, originFailure } from "./finding.ts";
+import { type Finding, finding, type Hints, type Notes, noReply } from "./finding.ts";
 import type { Fetched } from "./samples.ts";
 
 interface Check {
@@ -25,12 +25,9 @@ export async function checkBehaviour(
     if (query !== undefined && !isSteady) continue;
     notes.doing(`${id}: ${request.method} ${sample.name}`);
     const url = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
-    const answer = await probe.ask({ ...request, target: url }).catch((error: unknown) => {
-      originFailure(error, notes);
-      return undefined;
-    });
-    const finding = assess(answer, first, notes.hints);
-    if (finding !== undefined) notes.say(finding);
+    const answer = await probe.ask({ ...request, target: url }).catch(noReply(notes));
+    const verdict = assess(answer, first, notes.hints);
+    if (verdict !== undefined) notes.say(verdict);
     if (id !== "again" || answer === undefined) continue;
     isSteady = answer.sha256 === first.sha256;
     notes.say(assessReuse(answer));
@@ -65,33 +62,33 @@ function textOf({ headers }: ProbeReply, name: string): string | undefined {
 const assessAgain: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole") {
     const found = `the second GET is ${answer === undefined ? "not answered" : `${answer.status}, ${answer.verdict}`}`;
-    return { id: "again", severity: "problem", found, means: "The origin does not answer reliably." };
+    return finding.problem("again", found, "The origin does not answer reliably.");
   }
   if (answer.sha256 === first.sha256) {
-    return { id: "again", severity: "good", found: "the second GET returns the same bytes" };
+    return finding.good("again", "the second GET returns the same bytes");
   }
   const means =
     "The first version is stored for all clients. Do not mirror images that are generated for each visitor.";
-  return { id: "again", severity: "warning", found: "the second GET returns other bytes", means };
+  return finding.warning("again", "the second GET returns other bytes", means);
 };
 
 const assessHead: Check["assess"] = (answer, first, hints) => {
   const length = answer && textOf(answer, "content-length");
   const isRight = answer?.status === 200 && (length === undefined || Number(length) === first.bytes);
-  if (isRight) return { id: "head", severity: "good", found: "HEAD answers like GET, without the body" };
+  if (isRight) return finding.good("head", "HEAD answers like GET, without the body");
   hints.headMiss = "store";
   const what =
     answer === undefined ? "not answered" : answer.status === 200 ? "answered with another length" : answer.status;
   const means = "The proposal sets `headMiss: store`: a HEAD for a missing image fetches and stores the image.";
-  return { id: "head", severity: "warning", found: `HEAD is ${what}`, means };
+  return finding.warning("head", `HEAD is ${what}`, means);
 };
 
 const assessRange: Check["assess"] = (answer, first) => {
   if (answer?.status === 206 && answer.bytes === Math.min(100, first.bytes))
-    return { id: "range", severity: "good", found: "ranges are answered with 206" };
+    return finding.good("range", "ranges are answered with 206");
   const found = `a range is answered with ${answer?.status ?? "nothing"}`;
   const means = "Nothing to do: the mirror always fetches whole images, and answers clients' ranges itself.";
-  return { id: "range", severity: "note", found, means };
+  return finding.note("range", found, means);
 };
 
 function condition(name: "If-None-Match" | "If-Modified-Since", value: string): Check {
@@ -100,9 +97,9 @@ function condition(name: "If-None-Match" | "If-Modified-Since", value: string): 
     id,
     request: { method: "GET", headers: { [id]: value } },
     assess(answer) {
-      if (answer?.status === 304) return { id, severity: "good", found: `${name} is answered with 304` };
+      if (answer?.status === 304) return finding.good(id, `${name} is answered with 304`);
       const found = `${name} with the image's own value is answered with ${answer?.status ?? "nothing"}`;
-      return { id, severity: "note", found, means: "Each revalidation of such images transfers all their bytes." };
+      return finding.note(id, found, "Each revalidation of such images transfers all their bytes.");
     },
   };
 }
@@ -111,41 +108,27 @@ const assessGzip: Check["assess"] = (answer) => {
   const coding = answer && textOf(answer, "content-encoding");
   if (coding === undefined || coding === "identity") return undefined;
   const means = "Nothing to do: the mirror requests no compression, and the origin respects that.";
-  return {
-    id: "compression",
-    severity: "note",
-    found: `images are sent as ${coding} to clients that accept it`,
-    means,
-  };
+  return finding.note("compression", `images are sent as ${coding} to clients that accept it`, means);
 };
 
 const assessAccept: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole" || answer.image?.format === first.image?.format) return undefined;
   const found = `browsers that accept it get ${answer.image?.format} instead of ${first.image?.format}`;
   const means = "The mirror sends `Accept: */*` and stores that answer for all clients.";
-  return { id: "negotiation", severity: "warning", found, means };
+  return finding.warning("negotiation", found, means);
 };
 
 const assessQuery: Check["assess"] = (answer, first, hints) => {
   if (answer?.verdict === "whole" && answer.sha256 === first.sha256)
-    return {
-      id: "query",
-      severity: "good",
-      found: "an unknown query changes nothing: mirror type `originals` is right",
-    };
+    return finding.good("query", "an unknown query changes nothing: mirror type `originals` is right");
   if (answer?.verdict === "whole") {
     hints.type = "everything";
     const means =
       "The site makes images from the query: the proposal sets `type: everything`, which stores each URL as its own object.";
-    return { id: "query", severity: "warning", found: "a query (width=32) returns another image", means };
+    return finding.warning("query", "a query (width=32) returns another image", means);
   }
   const found = `a query is answered with ${answer === undefined ? "nothing" : `${answer.status}, ${answer.verdict}`}`;
-  return {
-    id: "query",
-    severity: "note",
-    found,
-    means: "Under `originals`, queries of clients are not sent to the origin.",
-  };
+  return finding.note("query", found, "Under `originals`, queries of clients are not sent to the origin.");
 };
 
 const assessProcessing: Check["assess"] = (answer, first) => {
@@ -154,11 +137,11 @@ const assessProcessing: Check["assess"] = (answer, first) => {
   if (!isMade || (first.image?.width ?? 0) <= 32) return undefined;
   const means =
     "It processes images by the same URLs as this program: `processedMiss: origin` passes its results on until the original is stored.";
-  return { id: "processing", severity: "note", found: "?imageView2/2/w/32 returns a smaller image", means };
+  return finding.note("processing", "?imageView2/2/w/32 returns a smaller image", means);
 };
 
 function assessReuse({ isReused }: ProbeReply): Finding {
-  if (isReused) return { id: "keep-alive", severity: "good", found: "connections are reused for the next request" };
+  if (isReused) return finding.good("keep-alive", "connections are reused for the next request");
   const means = "Every fetch needs a new connection. Switch HTTP keep-alive on at the origin.";
-  return { id: "keep-alive", severity: "note", found: "each request needs a new connection", means };
+  return finding.note("keep-alive", "each request needs a new connection", means);
 }

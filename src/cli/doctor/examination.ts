@@ -5,7 +5,16 @@ import { toKey } from "../../core/object.ts";
 import type { Probe, ProbedConnection, ProbeReply } from "../../origin/kinds/probe.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
 import { checkNames } from "./check-names.ts";
-import { type Finding, formatBytes, formatMs, meaningOf, type Notes, originFailure } from "./finding.ts";
+import {
+  type Finding,
+  finding,
+  formatBytes,
+  formatMs,
+  meaningOf,
+  type Notes,
+  noReply,
+  originFailure,
+} from "./finding.ts";
 import { checkSamples, findSample, type Sample, targetOf } from "./samples.ts";
 
 export interface ExaminationOptions {
@@ -27,7 +36,8 @@ export async function examine(probe: Probe, options: ExaminationOptions, notes: 
     if (!(await checkConnection(probe, notes, Date.now()))) return false;
     const samples = await samplesOf(probe, options, notes);
     const good = await checkSamples(probe, samples, notes);
-    if (good.length === 0) await reportNoImage(probe, samples, options, notes);
+    if (good.length === 0 && samples.length > 0) notes.say(finding.problem("sample", "no sample is a whole image"));
+    if (good.length === 0 && options.mayTryReferer) await checkReferer(probe, samples, options.originUrl, notes);
     await checkMissing(probe, notes);
     const names = samples.length === 0 ? undefined : await checkNames(probe, samples, notes);
     if (names !== undefined) notes.say(names);
@@ -37,19 +47,9 @@ export async function examine(probe: Probe, options: ExaminationOptions, notes: 
     notes.signal.throwIfAborted();
     if (!(error instanceof Error && "code" in error && error.code === "overloaded")) throw error;
     const found = `stopped after ${formatBytes(options.maxTotalBytes)}: give smaller or fewer samples for the rest`;
-    notes.say({ id: "bytes", severity: "warning", found });
+    notes.say(finding.warning("bytes", found));
   }
   return true;
-}
-
-async function reportNoImage(
-  probe: Probe,
-  samples: readonly Sample[],
-  { originUrl, mayTryReferer }: ExaminationOptions,
-  notes: Notes,
-): Promise<void> {
-  if (samples.length > 0) notes.say({ id: "sample", severity: "problem", found: "no sample is a whole image" });
-  if (mayTryReferer) await checkReferer(probe, samples, originUrl, notes);
 }
 
 /** Checks if the origin serves the image with a Referer of its own pages (Referer 防盗链). No sample was whole before. */
@@ -58,16 +58,13 @@ async function checkReferer(probe: Probe, [sample]: readonly Sample[], originUrl
   const referer = `${new URL(originUrl).origin}/`;
   notes.doing(`GET ${sample.name} with Referer`);
   const request = { method: "GET", target: targetOf(sample, probe), headers: { referer } } as const;
-  const answer = await probe.ask(request).catch((error: unknown) => {
-    originFailure(error, notes);
-    return undefined;
-  });
+  const answer = await probe.ask(request).catch(noReply(notes));
   if (answer?.verdict !== "whole") return;
   notes.hints.referer = referer;
   const found = `with Referer ${referer} the image is whole`;
   const means =
     "The origin has a Referer list: the proposal sends this one. Run the doctor again with --referer for more checks.";
-  notes.say({ id: "referer", severity: "warning", found, means });
+  notes.say(finding.warning("referer", found, means));
 }
 
 async function samplesOf(
@@ -77,13 +74,10 @@ async function samplesOf(
 ): Promise<readonly Sample[]> {
   if (samples.length > 0) return samples;
   notes.doing("looking for an image on the home page");
-  const found = await findSample(probe, originUrl).catch((error: unknown) => {
-    originFailure(error, notes);
-    return undefined;
-  });
+  const found = await findSample(probe, originUrl).catch(noReply(notes));
   if (found !== undefined) return [found];
   const means = "Name one or more for a closer check: huiyuan doctor URL images/a.jpg";
-  notes.say({ id: "sample", severity: "warning", found: "the home page shows no image below this URL", means });
+  notes.say(finding.warning("sample", "the home page shows no image below this URL", means));
   return [];
 }
 
@@ -103,29 +97,28 @@ async function checkConnection(probe: Probe, notes: Notes, now: number): Promise
     return true;
   } catch (error) {
     const { code, message } = originFailure(error, notes);
-    const means = meaningOf(code, 0);
-    notes.say({ id: "connection", severity: "problem", found: `${message} (${code})`, ...(means && { means }) });
+    notes.say(finding.problem("connection", `${message} (${code})`, meaningOf(code, 0)));
     return false;
   }
 }
 
 function assessConnection({ address, milliseconds }: ProbedConnection): Finding {
   const found = `connects to ${address} in ${formatMs(milliseconds)}`;
-  if (milliseconds < SLOW_MS) return { id: "connection", severity: "good", found };
+  if (milliseconds < SLOW_MS) return finding.good("connection", found);
   const means = "Every new connection takes this time, and timeouts.connect is 3s.";
-  return { id: "connection", severity: "warning", found, means };
+  return finding.warning("connection", found, means);
 }
 
 function assessTls(tls: ProbedConnection["tls"], now: number): Finding {
   if (tls === undefined) {
     const means = "Others on the network path can read and change images. Use https if the origin supports it.";
-    return { id: "tls", severity: "note", found: "plain http, no TLS", means };
+    return finding.note("tls", "plain http, no TLS", means);
   }
   const until = Number.isNaN(tls.validTo) ? "an unknown day" : new Date(tls.validTo).toISOString().slice(0, 10);
   const found = `${tls.protocol}, certificate by ${tls.issuer}, valid until ${until}`;
-  if (tls.validTo - now > SOON_MS) return { id: "tls", severity: "good", found };
+  if (tls.validTo - now > SOON_MS) return finding.good("tls", found);
   const means = "After it has expired, every fetch from this origin fails.";
-  return { id: "tls", severity: "warning", found, means };
+  return finding.warning("tls", found, means);
 }
 
 /** Checks the answer to an image that does not exist. The mirror treats only 404 and 410 as absence. */
@@ -137,39 +130,28 @@ async function checkMissing(probe: Probe, notes: Notes): Promise<void> {
   } catch (error) {
     const { code } = originFailure(error, notes);
     const means = "Clients that request a missing image get 424 instead of 404.";
-    notes.say({ id: "missing", severity: "warning", found: `a missing image is not answered (${code})`, means });
+    notes.say(finding.warning("missing", `a missing image is not answered (${code})`, means));
   }
 }
 
 function assessMissing({ status, verdict, hops }: ProbeReply): Finding {
-  const id = "missing";
   const through = hops.length > 1 ? ` after a redirect to ${hops.at(-1)?.url}` : "";
-  if (verdict === "absent") return { id, severity: "good", found: `a missing image is ${status}${through}` };
+  const found = `a missing image is ${status}`;
+  if (verdict === "absent") return finding.good("missing", `${found}${through}`);
   if (verdict === "whole" || verdict === "suspect") {
-    return {
-      id,
-      severity: "problem",
-      found: `a missing image is answered with ${status} and a picture${through}`,
-      means:
-        "That picture would be stored under every invented name, and new images would never appear. The origin must answer 404; `fallbackKey` serves a picture of your own with it.",
-    };
+    const means =
+      "That picture would be stored under every invented name, and new images would never appear. The origin must answer 404; `fallbackKey` serves a picture of your own with it.";
+    return finding.problem("missing", `a missing image is answered with ${status} and a picture${through}`, means);
   }
   if (status === 200) {
-    return {
-      id,
-      severity: "problem",
-      found: `a missing image is answered with 200 and a body that is not an image${through}`,
-      means:
-        "Such pages are never stored, but clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.",
-    };
+    const means =
+      "Such pages are never stored, but clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.";
+    const what = "a missing image is answered with 200 and a body that is not an image";
+    return finding.problem("missing", `${what}${through}`, means);
   }
-  const isGuarded = status === 403;
-  return {
-    id,
-    severity: "warning",
-    found: `a missing image is ${status} (${verdict})${through}`,
-    means: isGuarded
+  const means =
+    status === 403
       ? "Clients get 424 instead of 404. Object stores answer 403 if the key may read but not list: allow it to list the bucket."
-      : "Clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.",
-  };
+      : "Clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.";
+  return finding.warning("missing", `${found} (${verdict})${through}`, means);
 }

@@ -15,6 +15,13 @@ export interface Finding {
   readonly means?: string;
 }
 
+const made = (severity: Severity) => {
+  return (id: string, found: string, means?: string): Finding => ({ id, severity, found, ...(means && { means }) });
+};
+
+/** Make a finding of each severity. */
+export const finding = { good: made("good"), note: made("note"), warning: made("warning"), problem: made("problem") };
+
 /** Settings that should differ from the defaults, beside the origin's address. */
 export interface Hints {
   type?: "everything";
@@ -41,6 +48,9 @@ export function originFailure(error: unknown, { signal }: Notes): HuiyuanError {
   if (known.code === "internal" || known.code === "overloaded") throw error;
   return known;
 }
+
+/** For catch(): undefined after a failure of the origin. Rethrows as originFailure() does. */
+export const noReply = (notes: Notes) => (error: unknown) => void originFailure(error, notes);
 
 /** Writes a duration as `12 ms` or `1.3 s`. */
 export function formatMs(milliseconds: number): string {

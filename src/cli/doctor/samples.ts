@@ -4,7 +4,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
 import { pictureOn } from "../find-picture.ts";
-import { type Finding, formatBytes, formatMs, type Hints, meaningOf, type Notes, originFailure } from "./finding.ts";
+import { type Finding, finding, formatBytes, formatMs, meaningOf, type Notes, originFailure } from "./finding.ts";
 
 /** `gbk`: the path is not UTF-8, so no key can have it. */
 export type Sample =
@@ -86,8 +86,7 @@ export async function checkSamples(
       if (reply.verdict === "whole") good.push({ sample, target, reply });
     } catch (error) {
       const { code, message } = originFailure(error, notes);
-      const means = meaningOf(code, 0);
-      notes.say({ id: "image", severity: "problem", found: `${message} (${code})`, ...(means && { means }) });
+      notes.say(finding.problem("image", `${message} (${code})`, meaningOf(code, 0)));
     }
   }
   const replies = good.map(({ reply }) => reply);
@@ -102,8 +101,8 @@ export async function checkSamples(
     summarizeValidators,
     summarizeSpeed,
   ]) {
-    const finding = summarize(replies, notes.hints);
-    if (finding !== undefined) notes.say(finding);
+    const summary = summarize(replies, notes);
+    if (summary !== undefined) notes.say(summary);
   }
   return good;
 }
@@ -114,14 +113,13 @@ function assessSample({ name }: Sample, reply: ProbeReply): Finding {
   if (verdict === "whole") {
     const sides = image?.width === undefined ? "" : ` of ${image.width} × ${image.height}`;
     const found = `${name}: a whole ${image?.format ?? "image"}${sides}, ${formatBytes(bytes)}; ${times}`;
-    return { id: "image", severity: "good", found };
+    return finding.good("image", found);
   }
-  const means = meaningOf(verdict, status);
   const severity = verdict === "suspect" || verdict === "absent" ? "warning" : "problem";
-  return { id: "image", severity, found: `${name}: ${status}, ${verdict}; ${times}`, ...(means && { means }) };
+  return finding[severity]("image", `${name}: ${status}, ${verdict}; ${times}`, meaningOf(verdict, status));
 }
 
-type Summarize = (replies: readonly ProbeReply[], hints: Hints) => Finding | undefined;
+type Summarize = (replies: readonly ProbeReply[], notes: Notes) => Finding | undefined;
 
 const headerOf = ({ headers }: ProbeReply, name: string) => {
   const value = headers[name];
@@ -131,10 +129,10 @@ const headerOf = ({ headers }: ProbeReply, name: string) => {
 const summarizeFraming: Summarize = (replies) => {
   const framings = [...new Set(replies.map(({ framing }) => framing))];
   const found = `bodies are delimited by ${framings.join(" and ")}`;
-  if (!framings.includes("close")) return { id: "framing", severity: "good", found };
+  if (!framings.includes("close")) return finding.good("framing", found);
   const means =
     "If the connection ends a body, a truncated body looks complete. Then only formats with an end marker are stored: no TIFF, HEIC or ICO. A Content-Length solves this.";
-  return { id: "framing", severity: "warning", found, means };
+  return finding.warning("framing", found, means);
 };
 
 const summarizeTypes: Summarize = (replies) => {
@@ -146,7 +144,7 @@ const summarizeTypes: Summarize = (replies) => {
   });
   if (wrong.length === 0) return undefined;
   const means = "Nothing to do: the mirror detects the type from the bytes, and sends the right one.";
-  return { id: "types", severity: "note", found: `wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means };
+  return finding.note("types", `wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means);
 };
 
 const summarizeRedirects: Summarize = (replies) => {
@@ -155,13 +153,13 @@ const summarizeRedirects: Summarize = (replies) => {
   const found = `redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`;
   const means =
     "At most five redirects are followed, never from https to http. Set the last URL as the origin to save a round trip each fetch.";
-  return { id: "redirects", severity: "note", found, means };
+  return finding.note("redirects", found, means);
 };
 
 const summarizeCookies: Summarize = (replies) => {
   if (!replies.some((reply) => headerOf(reply, "set-cookie") !== undefined)) return undefined;
   const means = "The image is stored without the cookie. Do not mirror images that differ by cookie.";
-  return { id: "cookies", severity: "warning", found: "images come with Set-Cookie", means };
+  return finding.warning("cookies", "images come with Set-Cookie", means);
 };
 
 const summarizeVary: Summarize = (replies) => {
@@ -169,7 +167,7 @@ const summarizeVary: Summarize = (replies) => {
   const odd = [...new Set(names)].filter((name) => !["", "accept-encoding", "origin"].includes(name));
   if (odd.length === 0) return undefined;
   const means = "The answer to `Accept: */*` without cookies is stored for all clients. Other variants are lost.";
-  return { id: "vary", severity: "warning", found: `Vary: ${odd.join(", ")}`, means };
+  return finding.warning("vary", `Vary: ${odd.join(", ")}`, means);
 };
 
 const summarizeCacheControl: Summarize = (replies) => {
@@ -177,19 +175,19 @@ const summarizeCacheControl: Summarize = (replies) => {
   if (values.length === 0) return undefined;
   const means =
     "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guide-freshness.md).";
-  return { id: "life", severity: "note", found: `Cache-Control: ${values.join(" | ").slice(0, 200)}`, means };
+  return finding.note("life", `Cache-Control: ${values.join(" | ").slice(0, 200)}`, means);
 };
 
 const summarizeValidators: Summarize = (replies) => {
   const has = (name: string) => replies.every((reply) => headerOf(reply, name) !== undefined);
   const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
   const found = `validators and digests: ${there.join(", ") || "none"}`;
-  if (has("etag") || has("last-modified")) return { id: "validators", severity: "good", found };
+  if (has("etag") || has("last-modified")) return finding.good("validators", found);
   const means = "Without ETag and Last-Modified, each revalidation transfers the whole image.";
-  return { id: "validators", severity: "note", found, means };
+  return finding.note("validators", found, means);
 };
 
-const summarizeSpeed: Summarize = (replies, hints) => {
+const summarizeSpeed: Summarize = (replies, { hints }) => {
   const heads = replies.map(({ headMs }) => headMs).toSorted((a, b) => a - b);
   const slowest = heads.at(-1);
   if (slowest === undefined) return undefined;
@@ -197,8 +195,8 @@ const summarizeSpeed: Summarize = (replies, hints) => {
   const rate = Math.max(0, ...large.map(({ bytes, bodyMs }) => (bytes * 1_000) / bodyMs));
   const median = heads[Math.floor(heads.length / 2)] ?? slowest;
   const found = `heads in ${formatMs(median)} (median), ${formatMs(slowest)} at most${rate > 0 ? `; ${formatBytes(rate)}/s` : ""}`;
-  if (slowest < SLOW_HEAD_MS) return { id: "speed", severity: "good", found };
+  if (slowest < SLOW_HEAD_MS) return finding.good("speed", found);
   hints.firstByte = LONG_FIRST_BYTE_MS;
   const means = "Fetches fail after timeouts.firstByte (10s): the proposal allows more.";
-  return { id: "speed", severity: "warning", found, means };
+  return finding.warning("speed", found, means);
 };

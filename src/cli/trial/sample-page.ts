@@ -18,19 +18,18 @@ export interface SamplePage {
 
 /** Escapes text for HTML, also for quoted attributes. */
 function escapeHtml(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
+  const escapes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  return text.replace(/[&<>"']/g, (character) => escapes[character as keyof typeof escapes]);
+}
+
+/** The number of picture requests. */
+export function totalOf(requests: SamplePage["requests"]): number {
+  return [...requests.values()].reduce((sum, count) => sum + count, 0);
 }
 
 /** The whole document. */
 export function renderSamplePage(page: SamplePage): string {
-  const total = [...page.requests.values()].reduce((sum, count) => sum + count, 0);
+  const total = totalOf(page.requests);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -73,28 +72,16 @@ ${processedSamples(page.pictures, page.mirrorUrl)
 }
 
 function renderSwitch(isServing: boolean, total: number): string {
-  const state = isServing
-    ? {
-        action: "stop-serving",
-        label: "Stop the origin",
-        labelZh: "停止源站",
-        text: "Serving pictures",
-        textZh: "源站正常",
-      }
-    : {
-        action: "resume-serving",
-        label: "Start it again",
-        labelZh: "恢复源站",
-        text: "Stopped: answers 503",
-        textZh: "源站已停",
-      };
+  const [action, label, labelZh, state, stateZh] = isServing
+    ? ["stop-serving", "Stop the origin", "停止源站", "Serving pictures", "源站正常"]
+    : ["resume-serving", "Start it again", "恢复源站", "Stopped: answers 503", "源站已停"];
   const hint = isServing
     ? "Stop the origin and reload: the pictures stay."
     : "The origin is down, and the pictures are still served. Reload as often as you like.";
   return `<aside class="${isServing ? "up" : "down"}">
-    <p class="state"><i></i>${state.text} · <span lang="zh-Hans">${state.textZh}</span></p>
+    <p class="state"><i></i>${state} · <span lang="zh-Hans">${stateZh}</span></p>
     <p class="count"><output id="total">${total}</output> picture requests have reached this site<br><span class="zh" lang="zh-Hans">次图片请求到达过源站</span></p>
-    <form method="post" action="/${state.action}"><button>${state.label} · <span lang="zh-Hans">${state.labelZh}</span></button></form>
+    <form method="post" action="/${action}"><button>${label} · <span lang="zh-Hans">${labelZh}</span></button></form>
     <p class="hint">${hint}</p>
   </aside>`;
 }

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { renderSamplePage } from "./sample-page.ts";
+import { renderSamplePage, totalOf } from "./sample-page.ts";
 import type { SamplePicture } from "./sample-pictures.ts";
 
 export interface SampleSiteOptions {
@@ -22,8 +22,6 @@ export interface SampleSiteOptions {
 export interface SampleSite {
   /** `http://host:port`, without a final slash. The gallery is at `/`, a picture at `/images/<encoded name>`. */
   readonly url: string;
-  /** Number of requests for existing pictures, including those that were refused while stopped. */
-  requests(): number;
   /** Closes open connections; resolves when the port is free. */
   close(): Promise<void>;
 }
@@ -33,9 +31,9 @@ const PICTURES_PATH = "/images/";
 /** Resolves when the site listens. Rejects with the listener's error, such as a port in use. */
 export async function startSampleSite(options: SampleSiteOptions): Promise<SampleSite> {
   const closing = new AbortController();
-  const site = createHandler(options, closing.signal);
+  const answer = createHandler(options, closing.signal);
   const server = createServer((request, response) => {
-    site.answer(request, response).catch(() => response.destroy()); // the client left, or the site is closing
+    answer(request, response).catch(() => response.destroy()); // the client left, or the site is closing
   });
   server.headersTimeout = 10_000;
   server.requestTimeout = 20_000;
@@ -44,7 +42,6 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Sampl
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return {
     url: `http://${host}:${port}`,
-    requests: () => sum(site.requests),
     close: () =>
       new Promise((resolve) => {
         closing.abort();
@@ -59,14 +56,9 @@ async function listen(server: Server, options: SampleSiteOptions): Promise<Addre
   return server.address() as AddressInfo; // a TCP listener's address is never a string
 }
 
-interface Handler {
-  readonly requests: ReadonlyMap<string, number>;
-  answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
-}
-
-function createHandler(options: SampleSiteOptions, closing: AbortSignal): Handler {
+function createHandler(options: SampleSiteOptions, closing: AbortSignal) {
   const pictures = new Map(options.pictures.map((picture) => [picture.name, withValidators(picture)]));
-  // By the names of the pictures alone, so it cannot grow.
+  // Requests for existing pictures, also those that are refused while stopped. By their names alone: it cannot grow.
   const requests = new Map<string, number>();
   let isServing = true;
   let visit = 0;
@@ -108,7 +100,7 @@ function createHandler(options: SampleSiteOptions, closing: AbortSignal): Handle
 
   function answerState(response: ServerResponse): void {
     response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" });
-    response.end(JSON.stringify({ isServing, total: sum(requests), requests: Object.fromEntries(requests) }));
+    response.end(JSON.stringify({ isServing, total: totalOf(requests), requests: Object.fromEntries(requests) }));
   }
 
   function answerSwitch(request: IncomingMessage, response: ServerResponse, serving: boolean): void {
@@ -133,7 +125,7 @@ function createHandler(options: SampleSiteOptions, closing: AbortSignal): Handle
     else answerText(response, 404, "nothing here");
   }
 
-  return { requests, answer };
+  return answer;
 }
 
 interface ValidatedPicture extends SamplePicture {
@@ -170,10 +162,4 @@ function answerText(
 ): void {
   response.writeHead(status, { ...headers, "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" });
   response.end(`${text}\n`);
-}
-
-function sum(counts: ReadonlyMap<string, number>): number {
-  let total = 0;
-  for (const count of counts.values()) total += count;
-  return total;
 }

@@ -1,5 +1,6 @@
 // Measures the first requests of `huiyuan try`, and writes its report after the start. It prints nothing.
-import { request } from "node:http";
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { performance } from "node:perf_hooks";
 
 export interface FirstRequests {
@@ -126,7 +127,7 @@ const DEADLINE_MS = 60_000;
  * Sends one request to this machine; of the body it keeps only the length. Rejects if there is no complete answer
  * within 60 s.
  */
-export function timedGet(target: {
+export async function timedGet(target: {
   readonly port: number;
   readonly path: string;
   readonly host: string;
@@ -135,25 +136,19 @@ export function timedGet(target: {
 }): Promise<TimedAnswer> {
   const { port, path, host, method = "GET" } = target;
   const startedAt = performance.now();
-  return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(DEADLINE_MS);
-    const sent = request(
-      { host: "127.0.0.1", port, path, method, headers: { host }, agent: false, signal },
-      (response) => {
-        let bytes = 0;
-        response.on("data", (chunk: Buffer) => {
-          bytes += chunk.byteLength;
-        });
-        const finish = (isWhole: boolean) => {
-          const milliseconds = performance.now() - startedAt;
-          const cacheStatus = String(response.headers["cache-status"] ?? "");
-          resolve({ status: response.statusCode ?? 0, isWhole, bytes, milliseconds, cacheStatus });
-        };
-        response.on("error", (error) => (signal.aborted ? reject(error) : finish(false)));
-        response.on("end", () => finish(true));
-      },
-    );
-    sent.on("error", reject);
-    sent.end();
-  });
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const sent = request({ host: "127.0.0.1", port, path, method, headers: { host }, agent: false, signal }).end();
+  const [response] = (await once(sent, "response")) as [IncomingMessage]; // rejects with an error of the request
+  sent.on("error", () => {}); // from here on, the body reports errors
+  let bytes = 0;
+  let isWhole = true;
+  try {
+    for await (const chunk of response) bytes += (chunk as Buffer).byteLength;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    isWhole = false;
+  }
+  const milliseconds = performance.now() - startedAt;
+  const cacheStatus = String(response.headers["cache-status"] ?? "");
+  return { status: response.statusCode ?? 0, isWhole, bytes, milliseconds, cacheStatus };
 }

@@ -2,8 +2,13 @@
 // It does not know the operations: client.ts makes the requests, answers.ts reads the results.
 import { setTimeout as setTimer } from "node:timers/promises";
 import { type Answer, isRecord, readUploaded } from "./answers.ts";
-import { HuiyuanClientError, refusedError, transportError } from "./client-error.ts";
-import { isRefusedUnprocessed, STORED_CALLBACK_FAILED } from "./codes.ts";
+import {
+  HuiyuanClientError,
+  isRefusedUnprocessed,
+  refusedError,
+  STORED_CALLBACK_FAILED,
+  transportError,
+} from "./client-error.ts";
 import type { Form } from "./form.ts";
 
 export interface Caller {
@@ -74,13 +79,11 @@ async function attemptOnce(options: CallerOptions, request: ApiRequest): Promise
   const deadline = startDeadline(options.timeoutMs, request.signal);
   let response: Response | undefined;
   try {
-    response = await options.fetch(options.endpoint + request.path, {
-      ...init(request, deadline),
-      signal: deadline.signal,
-    });
+    response = await options.fetch(options.endpoint + request.path, init(request, deadline));
     return readAnswer(response, await readBounded(response, deadline));
   } catch (error) {
-    throw translated(error, { deadline, request, response, timeoutMs: options.timeoutMs });
+    request.signal?.throwIfAborted();
+    throw translated(error, response, deadline.isOver() ? options.timeoutMs : undefined);
   } finally {
     deadline.end();
   }
@@ -89,7 +92,7 @@ async function attemptOnce(options: CallerOptions, request: ApiRequest): Promise
 function init({ method, sign, form, onFile }: ApiRequest, deadline: Deadline): RequestInit {
   const headers: Record<string, string> = { ...(sign !== undefined && { Authorization: `QCloud ${sign()}` }) };
   // Redirects are refused, because they would send the signature to another host.
-  const common = { method, headers, redirect: "error" } as const;
+  const common = { method, headers, redirect: "error", signal: deadline.signal } as const;
   if (form === undefined) return common;
   headers["Content-Type"] = form.contentType;
   headers["Content-Length"] = String(form.size);
@@ -146,21 +149,16 @@ function requestIdOf(response: Response): string | undefined {
   return response.headers.get("x-request-id") ?? undefined;
 }
 
-interface Attempt {
-  readonly deadline: Deadline;
-  readonly request: ApiRequest;
-  readonly response: Response | undefined;
-  readonly timeoutMs: number;
-}
-
-/** fetch wraps errors of the request body, and reports every network failure as the same TypeError. */
-function translated(error: unknown, { deadline, request, response, timeoutMs }: Attempt): unknown {
-  if (request.signal?.aborted) return request.signal.reason;
+/**
+ * fetch wraps errors of the request body, and reports every network failure as the same TypeError. `lateMs`: the
+ * deadline, if it has passed.
+ */
+function translated(error: unknown, response: Response | undefined, lateMs: number | undefined): unknown {
   const details = { cause: error, ...(response && { httpStatus: response.status, requestId: requestIdOf(response) }) };
-  if (deadline.isOver())
+  if (lateMs !== undefined)
     return transportError(
       "timed_out",
-      `Cannot finish the call: no bytes were sent or received for ${timeoutMs} ms`,
+      `Cannot finish the call: no bytes were sent or received for ${lateMs} ms`,
       details,
     );
   for (let inner = error; inner instanceof Error; inner = inner.cause) {

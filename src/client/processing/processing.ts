@@ -116,10 +116,8 @@ function build(operations: readonly Operation[]): Processing {
     },
     fillSmartly: (box) => mogr(`scrop/${cropSize(box)}`),
     resize: ({ width, height }) => {
-      const [w, h] = [
-        width === undefined ? "" : side("width", width),
-        height === undefined ? "" : side("height", height),
-      ];
+      const w = width === undefined ? "" : side("width", width);
+      const h = height === undefined ? "" : side("height", height);
       if (w === "" && h === "") throw argumentError("Cannot resize to nothing: wanted a width or a height");
       return mogr(`thumbnail/${w}x${h}${w !== "" && h !== "" ? "!" : ""}`);
     },

@@ -1,5 +1,5 @@
 // Types of the projects and buckets that the REST API serves: one snapshot of the settings, which a reload replaces as
-// a whole. wiring/projects.ts builds it.
+// a whole. wiring/sites.ts builds it.
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Site } from "../request/site.ts";
 import type { CorsRules } from "../response/cors.ts";

@@ -86,11 +86,6 @@ function duplicates(places: readonly PathNode[], key: string): readonly PathFaul
   });
 }
 
-/** Empty for other values, which the schema reports. */
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
 /** The hosts that the settings serve, their faults, and the bucket of each host and of `*`. */
 function hostsOf(
   buckets: readonly { readonly project: PathNode; readonly bucket: PathNode }[],
@@ -100,10 +95,11 @@ function hostsOf(
   readonly owners: ReadonlyMap<string, PathNode>;
   readonly own: OwnAddresses;
 } {
-  const baseDomain = typeof server.value.baseDomain === "string" ? server.value.baseDomain : undefined;
+  const baseDomain = text(server, "baseDomain");
   const defaults = new Map<string, PathNode>();
   for (const { project, bucket } of buckets) {
-    defaults.set(`${textOf(bucket.value.name)}-${textOf(project.value.appid)}.${baseDomain}`, bucket);
+    // The schema reports other values than texts.
+    defaults.set(`${text(bucket, "name") ?? ""}-${text(project, "appid") ?? ""}.${baseDomain}`, bucket);
   }
   const bound = new Map<string, PathNode>();
   const faults: PathFault[] = [];

@@ -6,36 +6,6 @@ import { originSchema } from "./origin-schema.ts";
 import { duration, size } from "./quantities.ts";
 import { count, flag } from "./values.ts";
 
-const timeout = () => duration({ min: "1ms", max: "1h" });
-
-const TIMEOUTS = {
-  connect: timeout().describe("Until the connection is made, including name lookup and TLS."),
-  firstByte: timeout().describe("Until the response head."),
-  idle: timeout().describe("Between two chunks of the body."),
-  total: timeout().describe("The whole fetch; not shorter than firstByte."),
-};
-
-const FRESHNESS = {
-  mode: z
-    .enum(["never", "ttl", "origin"])
-    .describe("When a stored object is revalidated: never, after ttl, or by the origin's headers (RFC 9111)."),
-  ttl: duration({ min: "1s" }).describe(
-    "Freshness lifetime under mode ttl, and under mode origin if the origin sends none.",
-  ),
-  staleIfError: duration().describe("How long a stale object is served while the origin fails."),
-  onGone: z.enum(["keep", "remove"]).describe("On a 404 or 410 of the origin: keep or remove the stored object."),
-};
-
-const BREAKER = {
-  failures: count(1, 10_000).describe(
-    "Failures that open the breaker, if they are of at least three keys and half of all fetches.",
-  ),
-  within: duration({ min: "100ms", max: "1h" }).describe("Time window of these failures."),
-  open: duration({ min: "100ms", max: "1h" }).describe(
-    "How long the origin gets no fetches; then one fetch probes it.",
-  ),
-};
-
 const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "connect"])], {
   error: wanted("a status such as 503, 4xx, 5xx, timeout or connect"),
 });
@@ -46,39 +16,51 @@ const queryName = z.string().regex(/^[\x21-\x25\x27-\x3c\x3e-\x7e]{1,128}$/, {
   error: wanted("the name of a parameter as written in the URL, without & and ="),
 });
 
-/** Settings that a rule may replace as a whole, lists and scalars alike. */
-const REPLACEABLE = {
+const timeout = () => duration({ min: "1ms", max: "1h" });
+
+/** The keys that a rule may override. */
+export const mirrorShape = {
   type: z
     .enum(["originals", "everything"])
     .describe(
       "Mirror type (镜像源类型). originals: stores the original and processes images here; everything: stores each URL with its query as its own object.",
-    ),
+    )
+    .default("originals"),
   keyQuery: z
     .union([z.enum(["drop", "keep"]), z.array(queryName).max(100)], { error: wanted("drop, keep or a list of names") })
     .describe(
       "Which parameters of a query, other than processing, belong to the key: drop (none), keep (all), or these. Under everything: all.",
-    ),
+    )
+    .default("drop"),
   processedMiss: z
     .enum(["local", "origin"])
     .describe(
       "Processing of an image whose original is not stored. local: fetches the original and processes it here; origin: passes on the origin's answer, and stores the original by a second fetch.",
-    ),
+    )
+    .default("local"),
   headMiss: z
     .enum(["origin", "store"])
-    .describe("HEAD of a missing object: origin sends HEAD and stores nothing; store fetches the object."),
-  transparentErrors: flag().describe("true: passes on the origin's error status instead of 424."),
-  negativeTtl: duration({ max: "1d" }).describe("How long a 404 of the origin is cached; 0s is off, at most 1d."),
-  passQuery: flag().describe("true: sends query parameters outside the key too, and does not store such answers."),
+    .describe("HEAD of a missing object: origin sends HEAD and stores nothing; store fetches the object.")
+    .default("origin"),
+  transparentErrors: flag().describe("true: passes on the origin's error status instead of 424.").default(false),
+  negativeTtl: duration({ max: "1d" })
+    .describe("How long a 404 of the origin is cached; 0s is off, at most 1d.")
+    .prefault("30s"),
+  passQuery: flag()
+    .describe("true: sends query parameters outside the key too, and does not store such answers.")
+    .default(false),
   suspects: z
     .enum(["pass", "keep"])
     .describe(
       "A damaged image of the origin: pass (served, not stored) or keep (stored after two equal fetches an hour apart).",
-    ),
+    )
+    .default("pass"),
   origins: z.array(originSchema).min(1).describe("Origins in the order of use; standby ones last."),
   failoverOn: z
     .array(failureKind)
     .max(50)
-    .describe("Failures after which the next origin is used: statuses, 4xx, 5xx, timeout, connect."),
+    .describe("Failures after which the next origin is used: statuses, 4xx, 5xx, timeout, connect.")
+    .default(["5xx", "timeout", "connect"]),
   allowedTypes: z
     .array(z.enum(FORMATS))
     .min(1)
@@ -87,57 +69,67 @@ const REPLACEABLE = {
   objectSize: size({ min: "1KiB", max: "1GiB" })
     .optional()
     .describe("Largest object of this mirror source, if less than limits.objectSize."),
-};
-
-export const mirrorShape = {
-  type: REPLACEABLE.type.default("originals"),
-  keyQuery: REPLACEABLE.keyQuery.default("drop"),
-  processedMiss: REPLACEABLE.processedMiss.default("local"),
-  headMiss: REPLACEABLE.headMiss.default("origin"),
-  transparentErrors: REPLACEABLE.transparentErrors.default(false),
-  negativeTtl: REPLACEABLE.negativeTtl.prefault("30s"),
-  passQuery: REPLACEABLE.passQuery.default(false),
-  suspects: REPLACEABLE.suspects.default("pass"),
-  origins: REPLACEABLE.origins,
-  failoverOn: REPLACEABLE.failoverOn.default(["5xx", "timeout", "connect"]),
-  allowedTypes: REPLACEABLE.allowedTypes,
-  objectSize: REPLACEABLE.objectSize,
   freshness: z
     .strictObject({
-      mode: FRESHNESS.mode.default("never"),
-      ttl: FRESHNESS.ttl.prefault("1d"),
-      staleIfError: FRESHNESS.staleIfError.prefault("7d"),
-      onGone: FRESHNESS.onGone.default("keep"),
+      mode: z
+        .enum(["never", "ttl", "origin"])
+        .describe("When a stored object is revalidated: never, after ttl, or by the origin's headers (RFC 9111).")
+        .default("never"),
+      ttl: duration({ min: "1s" })
+        .describe("Freshness lifetime under mode ttl, and under mode origin if the origin sends none.")
+        .prefault("1d"),
+      staleIfError: duration().describe("How long a stale object is served while the origin fails.").prefault("7d"),
+      onGone: z
+        .enum(["keep", "remove"])
+        .describe("On a 404 or 410 of the origin: keep or remove the stored object.")
+        .default("keep"),
     })
     .prefault({})
     .describe("Revalidation of stored objects."),
   timeouts: z
     .strictObject({
-      connect: TIMEOUTS.connect.prefault("3s"),
-      firstByte: TIMEOUTS.firstByte.prefault("10s"),
-      idle: TIMEOUTS.idle.prefault("10s"),
-      total: TIMEOUTS.total.prefault("60s"),
+      connect: timeout().describe("Until the connection is made, including name lookup and TLS.").prefault("3s"),
+      firstByte: timeout().describe("Until the response head.").prefault("10s"),
+      idle: timeout().describe("Between two chunks of the body.").prefault("10s"),
+      total: timeout().describe("The whole fetch; not shorter than firstByte.").prefault("60s"),
     })
     .prefault({})
     .describe("Deadlines of one fetch from an origin."),
   breaker: z
     .strictObject({
-      failures: BREAKER.failures.default(5),
-      within: BREAKER.within.prefault("10s"),
-      open: BREAKER.open.prefault("10s"),
+      failures: count(1, 10_000)
+        .describe("Failures that open the breaker, if they are of at least three keys and half of all fetches.")
+        .default(5),
+      within: duration({ min: "100ms", max: "1h" }).describe("Time window of these failures.").prefault("10s"),
+      open: duration({ min: "100ms", max: "1h" })
+        .describe("How long the origin gets no fetches; then one fetch probes it.")
+        .prefault("10s"),
     })
     .prefault({})
     .describe("Circuit breaker: stops fetches from an origin that keeps failing."),
 };
 
 /** The same keys without defaults. A rule inherits the keys that it leaves out, also inside mappings. */
-export const ruleOverridesShape = {
-  ...z.strictObject(REPLACEABLE).partial().shape,
-  freshness: z.strictObject(FRESHNESS).partial().optional().describe("Revalidation of stored objects."),
-  timeouts: z.strictObject(TIMEOUTS).partial().optional().describe("Deadlines of one fetch from an origin."),
-  breaker: z
-    .strictObject(BREAKER)
-    .partial()
-    .optional()
-    .describe("Circuit breaker: stops fetches from an origin that keeps failing."),
-};
+export const ruleOverridesShape = withoutDefaults(mirrorShape);
+
+type Bare<Schema> = Schema extends z.ZodDefault<infer Inner> | z.ZodPrefault<infer Inner> | z.ZodOptional<infer Inner>
+  ? Bare<Inner>
+  : Schema extends z.ZodObject<infer Shape>
+    ? z.ZodObject<Overrides<Shape>, z.core.$strict>
+    : Extract<Schema, z.ZodType>;
+type Overrides<Shape> = { [Key in keyof Shape]: z.ZodOptional<Bare<Shape[Key]>> };
+
+function withoutDefaults<Shape extends object>(shape: Shape): Overrides<Shape> {
+  const optional = ([key, schema]: [string, z.ZodType]) => {
+    const [bare, words] = [bareSchema(schema), schema.description];
+    // Defaults of mappings have the description outside, which goes to the outside again.
+    return [key, bare.description === undefined && words ? bare.optional().describe(words) : bare.optional()];
+  };
+  return Object.fromEntries(Object.entries(shape).map(optional)); // Overrides says in types what bareSchema() does.
+}
+
+function bareSchema(schema: unknown): z.ZodType {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional)
+    return bareSchema(schema.unwrap());
+  return schema instanceof z.ZodObject ? z.strictObject(withoutDefaults(schema.shape)) : (schema as z.ZodType);
+}

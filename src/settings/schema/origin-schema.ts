@@ -1,9 +1,11 @@
-// Schema of origins (源站), which are web sites, Qiniu or S3-compatible stores, and of the store. Rules between keys are
-// in checks/origin-checks.ts.
+// Schema of what this server connects to: origins (源站), which are web sites, Qiniu or S3-compatible stores, the store,
+// and callbacks. Rules between keys are in checks/origin-checks.ts.
 import * as z from "zod";
 import { S3_PRESET_NAMES } from "../../core/s3-place.ts";
+import { callbackUrlFault } from "../checks/origin-rules.ts";
 import { wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
+import { duration } from "./quantities.ts";
 import { baseUrl, count, flag, headerValue, optionalHeader, SECRET, secret } from "./values.ts";
 
 /** Keys that every type of origin has. */
@@ -113,3 +115,25 @@ export const storeSchema = z.discriminatedUnion("type", [
     connections: count(1, 4096).default(64).describe("Concurrent connections to the store."),
   }),
 ]);
+
+/** A bucket's `callback`: the server that is notified of uploads. */
+export const callbackSchema = z.strictObject({
+  url: z
+    .string()
+    .superRefine((text, context) => {
+      const message = callbackUrlFault(text);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    })
+    .describe("http:// or https:// URL of your server that is notified of each upload; a query is allowed."),
+  secret: secret("the secret that notices are signed with, as env:NAME or file:PATH").describe(
+    "Secret that signs the notices, so that your server can verify them (env:NAME or file:PATH).",
+  ),
+  timeout: duration({ min: "100ms", max: "10s" })
+    .prefault("3s")
+    .describe("How long an upload waits for your server's answer; 100ms to 10s. Clients give up after about 5s."),
+  onFailure: z
+    .enum(["report", "accept"])
+    .default("report")
+    .describe("Answer to the uploader if the callback fails: report (-5979, the file stays) or accept (0)."),
+  allowPrivate: flag().default(false).describe("true: this URL may have a private address."),
+});

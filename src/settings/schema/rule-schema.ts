@@ -76,7 +76,8 @@ const queryText = z
   })
   .meta(SECRET);
 
-const ruleSchema = z.strictObject({
+/** Parses an empty mapping into a rule that matches every request and overrides nothing. */
+export const ruleSchema = z.strictObject({
   match: matchSchema.prefault({}).describe("Conditions that must all hold; empty matches every request."),
   action: z
     .enum(["mirror", "async", "redirect", "none"])

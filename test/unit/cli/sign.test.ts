@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { signCommand } from "../../../src/cli/sign.ts";
-import { type KeyLookup, type Scope, tokenFromQuery, verifyToken } from "../../../src/sign/token.ts";
+import { type KeyLookup, type Scope, tokenFromQuery } from "../../../src/sign/token.ts";
 import { run } from "../../helpers/run-command.ts";
+import { verifyToken } from "../../helpers/tokens.ts";
 
 const SETTINGS = `
 server: { baseDomain: image.example.com, port: 8080 }

@@ -11,8 +11,9 @@ import {
   HuiyuanClientError,
   processing,
 } from "../../../src/client/client.ts";
-import { type KeyLookup, parseToken, verifyToken } from "../../../src/sign/token.ts";
+import { type KeyLookup, parseToken } from "../../../src/sign/token.ts";
 import { type ScriptedService, startService } from "../../helpers/scripted-service.ts";
+import { verifyToken } from "../../helpers/tokens.ts";
 
 const SECRET = "a secret of the tests";
 const NOW = 1_450_000_000;

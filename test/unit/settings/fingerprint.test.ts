@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fingerprintOf } from "../../../src/settings/fingerprint.ts";
+import { fingerprintOf } from "../../../src/settings/secrets.ts";
 import { parse, withOrigin } from "./parse.ts";
 
 const text = withOrigin('url: "https://h", headers: { Authorization: one }');

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mergeRule } from "../../../src/settings/merge-rule.ts";
+import { mergeRule } from "../../../src/settings/domains.ts";
 import type { MirrorSettings } from "../../../src/settings/schema/schema.ts";
 import { parse, withMirror } from "./parse.ts";
 

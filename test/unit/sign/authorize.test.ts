@@ -6,9 +6,8 @@ import {
   parseToken,
   type Scope,
   type TokenFields,
-  verifyToken,
 } from "../../../src/sign/token.ts";
-import { codeOf, DOWNLOAD, FIELDS, KEYS, NOW, sampleToken, signBytes } from "../../helpers/tokens.ts";
+import { codeOf, DOWNLOAD, FIELDS, KEYS, NOW, sampleToken, signBytes, verifyToken } from "../../helpers/tokens.ts";
 
 const { oneTimeDownloads: _, ...PLACE } = DOWNLOAD;
 const UPLOAD: Scope = { ...PLACE, operation: "upload" };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { codeMeaning } from "../../../../src/client/api/codes.ts";
+import { codeMeaning } from "../../../../src/client/api/client-error.ts";
 import { ERROR_CODES, errorRow, restError } from "../../../../src/core/errors.ts";
 
 test("codeMeaning() knows every code that the REST API sends", () => {
