@@ -9,7 +9,7 @@ import { type Fill, startFill } from "./fill/fill.ts";
 import { createFillEffects } from "./fill/fill-effects.ts";
 import { createHeads } from "./fill/heads.ts";
 import { type Join, joinFill, type MissAnswer, type MissRequest } from "./fill/reader.ts";
-import type { RevalidationOutcome, StaleKept } from "./freshness/revalidation.ts";
+import type { StaleKept } from "./freshness/revalidation.ts";
 import { createRevalidation, type Revalidation, type RevalidationRequest } from "./freshness/revalidation.ts";
 import { createStoreDecision } from "./key-budget.ts";
 import { createMirrorContext, type MirrorOptions, type MirrorParts } from "./mirror-context.ts";
@@ -47,7 +47,7 @@ export interface RevalidateRequest extends RevalidationRequest {
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const context = createMirrorContext(options, parts);
-  const { stored, origin, timeouts, headMiss } = options;
+  const { stored, timeouts, headMiss } = options;
   const { meter, log, now, signal } = parts;
   const { viaValue, negativeCache, isStorable } = context;
   const revalidation = createRevalidation(context);
@@ -90,23 +90,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     return fill;
   }
 
-  function refuseIfKnown(id: string, { key, epoch }: MissRequest): void {
-    negativeCache.refuseIfKnown({ id, key, epoch });
-    // Before a place is taken: requests that wait for a dead origin would hold all of them.
-    const refusal = origin.refusal?.();
-    if (refusal === undefined) return;
-    meter.refused(refusal.code);
-    throw refusal;
-  }
-
-  const join = (fill: Fill, how: Join, client: Cancellation) =>
-    joinFill(fill, how, { timeouts, client, isStorable, mayStore });
-
-  /** The key is stored already, so the key budget does not apply. */
-  const joinRevalidation = (
-    { fill, how }: Extract<RevalidationOutcome, { readonly kind: "new" }>,
-    client: Cancellation,
-  ) => joinFill(fill, how, { timeouts, client, isStorable, mayStore: () => true });
+  const join = (fill: Fill, how: Join, client: Cancellation, mayStoreFill = mayStore) =>
+    joinFill(fill, how, { timeouts, client, isStorable, mayStore: mayStoreFill });
 
   function joinRunning(fill: Fill, client: Cancellation): Promise<MissAnswer> {
     if (fill.end !== undefined) return join(fill, "after", client);
@@ -124,7 +109,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     const id = fillId(request);
     const running = runningFor(id, request);
     if (running !== undefined) return joinRunning(running, request.signal);
-    refuseIfKnown(id, request);
+    negativeCache.refuseIfKnown({ id, key: request.key, epoch: request.epoch });
     if (request.method === "HEAD" && headMiss === "origin") {
       const answer = await heads.fetch(id, request);
       if (answer !== undefined) return answer;
@@ -164,7 +149,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
         signal: client,
         timeoutMs: timeouts.total,
       });
-      return outcome.kind === "kept" ? outcome : joinRevalidation(outcome, client);
+      if (outcome.kind === "kept") return outcome;
+      // The key is stored already, so the key budget does not apply.
+      return join(outcome.fill, outcome.how, client, () => true);
     },
     async whenStored(request) {
       await fills.get(fillId(request))?.whenStored;
@@ -175,7 +162,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
         appendViaHeaders(miss, viaValue);
         const id = fillId(miss);
         if (runningFor(id, miss) !== undefined) return;
-        refuseIfKnown(id, miss);
+        negativeCache.refuseIfKnown({ id, ...miss });
         start(id, miss);
       } catch (err) {
         log.debug({ bucket: stored.bucketId, key: request.key, err }, "an image was not fetched in the background");

@@ -6,8 +6,7 @@ import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from 
 import { evaluate } from "../request/conditional.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";
-import { createMultipart } from "./multipart.ts";
-import { pump, type ReadAt } from "./pump.ts";
+import { createMultipart, pump, type ReadAt } from "./pump.ts";
 import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "./response.ts";
 
 /** The bytes of an object: whole in memory, or read by offset. `taken`: see DownloadResponse.end. */

@@ -2,13 +2,12 @@
 // and logged. It fetches nothing.
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
+import { createExpiring } from "../expiring.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { storingOf, withdrawalBy } from "../policy.ts";
 import type { TrackedFetch } from "../storing/pending-writes.ts";
-import { createSuspects } from "../storing/suspects.ts";
-import { describeFetched } from "./describe-fetched.ts";
 import type { Fill } from "./fill.ts";
-import type { FillEnd, FillHead } from "./fill-end.ts";
+import { describeFetched, type FillEnd, type FillHead } from "./fill-end.ts";
 
 export interface FillEffects {
   /** Resolves once the image is stored or given up; never rejects. Releases the fill's spool. */
@@ -84,6 +83,33 @@ export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill)
         report(fill, end);
         if ("head" in end) releaseSoon(end.head);
       }
+    },
+  };
+}
+
+const APART_MS = 3_600_000;
+const FORGET_MS = 7 * 24 * APART_MS;
+const MAX_KEYS = 10_000;
+
+/**
+ * Setting `suspects: keep`: an image with a wrong structure or declared hash may be stored once the origin has sent the
+ * same bytes twice, an hour apart. A restart begins the hour again.
+ */
+export interface Suspects {
+  /**
+   * True: these bytes were seen under this key at least an hour ago, and no others since. `now`: as performance.now().
+   */
+  mayBeStored(key: string, sha256: string, now: number): boolean;
+}
+
+export function createSuspects(): Suspects {
+  const firstSeen = createExpiring<{ readonly sha256: string; readonly at: number }>(MAX_KEYS);
+  return {
+    mayBeStored(key, sha256, now) {
+      const seen = firstSeen.get(key, now);
+      if (seen?.sha256 === sha256) return now - seen.at >= APART_MS;
+      firstSeen.set(key, { sha256, at: now }, { now, ttlMs: FORGET_MS });
+      return false;
     },
   };
 }

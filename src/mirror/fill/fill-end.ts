@@ -1,8 +1,9 @@
 // The head and the end of a fill: what is known of an origin's image when its head arrives, and when its body is
 // complete. Types and one small reading of them; it fetches nothing.
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
+import { describeObject } from "../../bucket/contract/bucket.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
-import type { ImageFacts, ObjectInfo } from "../../core/object.ts";
+import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
 import type { NotModified, OriginAnswer } from "../../origin/origin.ts";
 
 /** The head of a fill, once the first bytes have shown an image format: from then on a client can be answered. */
@@ -54,4 +55,26 @@ export type BodyFacts = Pick<WholeBody, "size" | "hashes">;
 /** Undefined: the body is sound, or it is not complete. */
 export function damageOf(end: FillEnd | undefined): Damage | undefined {
   return end !== undefined && "damage" in end ? end.damage : undefined;
+}
+
+/** The description under which a fetched body is stored. `now`: Unix milliseconds. */
+export function describeFetched(parts: {
+  readonly key: Key;
+  readonly head: FillHead;
+  readonly body: BodyFacts;
+  readonly now: number;
+  readonly isSuspect?: boolean;
+}): ObjectInfo {
+  const { key, body, now, isSuspect = false } = parts;
+  const { answer, requestedAt, image } = parts.head;
+  const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
+  const provenance = {
+    via: "mirror",
+    originUrl,
+    originEtag,
+    originLastModified: lastModified,
+    fetchedAt: now,
+    validated: { at: requestedAt, life },
+  } as const;
+  return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }

@@ -8,8 +8,7 @@ import type { DigestName, Key, ObjectFormat } from "../../core/object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
 import { receiveBody } from "./arrival.ts";
-import { describeFetched } from "./describe-fetched.ts";
-import type { FillEnd, FillHead } from "./fill-end.ts";
+import { describeFetched, type FillEnd, type FillHead } from "./fill-end.ts";
 
 export interface Fill {
   /** Equal for requests that share the fill. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ByteRange } from "../../../../src/core/object.ts";
-import { createMultipart, type Multipart } from "../../../../src/http/response/multipart.ts";
+import { createMultipart, type Multipart } from "../../../../src/http/response/pump.ts";
 
 const BODY = Buffer.from(Array.from({ length: 200 }, (_, index) => (index * 7) % 251));
 const SHAPE = { size: BODY.byteLength, mediaType: "image/png", boundary: "0123456789abcdef01234567" };
