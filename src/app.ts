@@ -12,8 +12,8 @@ import { answerMemoryHits } from "./http/wire/fast-path/memory-hits.ts";
 import { createRequestIds } from "./http/wire/request-id.ts";
 import { startServer } from "./http/wire/server.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
+import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
-import { settingsNeedingRestart, settingsWarnings } from "./settings/warnings.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 
 export interface AppOptions {

@@ -3,9 +3,8 @@ import type { Command } from "commander";
 import { publicBase } from "../http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
-import { loadSettings } from "../settings/load.ts";
+import { loadSettings, settingsWarnings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema/schema.ts";
-import { settingsWarnings } from "../settings/warnings.ts";
 import { type ExitCode, newCommand, type Terminal } from "./terminal.ts";
 
 interface CheckOptions {

@@ -3,9 +3,8 @@
 import { type CallbackVerdict, verifyCallback as verify } from "../sign/callback.ts";
 import { readCopied, readStat, readUploaded } from "./api/answers.ts";
 import { createCaller } from "./api/call.ts";
-import { argumentError, HuiyuanClientError } from "./api/client-error.ts";
+import { argumentError, type Copied, HuiyuanClientError, type ImageStat, type Uploaded } from "./api/client-error.ts";
 import { makeForm } from "./api/form.ts";
-import type { Copied, ImageStat, Uploaded } from "./api/results.ts";
 import { checkFileid, type SigningContext, type SignRequest, signFor } from "./signing.ts";
 import { type SliceProgress, uploadSlices } from "./upload/slices.ts";
 import { type ImageSource, openSource, type RepeatableSource } from "./upload/source.ts";

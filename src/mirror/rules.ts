@@ -1,10 +1,8 @@
 // The rules of a mirror: finds the rule of a request, the key of its object, and the request to the origin. Pure. The
 // settings have been checked; client input has not.
-
 import { type Key, toKey } from "../core/object.ts";
 import { withoutWatermarkTokens } from "../image/grammar/watermark-token.ts";
 import type { OriginTarget } from "../origin/origin.ts";
-import { createGlob } from "./glob.ts";
 import { asciiQuery, filterQuery, type KeyQuery, keyOfUrl, queryInKey } from "./object-keys.ts";
 
 /** The requests that a rule matches; an absent field matches everything. */
@@ -242,4 +240,35 @@ function passedHeaders(
     if (typeof value === "string" && passes(name) && !hopNames.includes(name)) passed[name] = value;
   }
   return passed;
+}
+
+/** Matches the whole text. A character is a Unicode code point; `*` also matches slashes, and the empty string. */
+export function createGlob(pattern: string): (text: string) => boolean {
+  const characters = [...pattern];
+  return (text) => matches(characters, [...text]);
+}
+
+function matches(characters: readonly string[], text: readonly string[]): boolean {
+  let at = 0;
+  // The place of the last star, and the end of the text that it matches so far.
+  let star = -1;
+  let reached = 0;
+  for (let index = 0; index < text.length; ) {
+    if (characters[at] === "*") {
+      star = at;
+      at += 1;
+      reached = index;
+    } else if (at < characters.length && (characters[at] === "?" || characters[at] === text[index])) {
+      at += 1;
+      index += 1;
+    } else if (star >= 0) {
+      // The part between two stars matches at its first possible place, so only the last star has to match more.
+      at = star + 1;
+      reached += 1;
+      index = reached;
+    } else {
+      return false;
+    }
+  }
+  return characters.slice(at).every((character) => character === "*");
 }

@@ -2,6 +2,7 @@
 import { readFileSync, type Stats, statSync } from "node:fs";
 import { readFile as readFileOf, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { readDocument } from "./document.ts";
 import {
   describeIssue,
@@ -11,7 +12,7 @@ import {
   type SettingsPath,
   withoutValue,
 } from "./faults.ts";
-import { type BucketSettings, type Settings, settingsSchema } from "./schema/schema.ts";
+import { type BucketSettings, type ServerSettings, type Settings, settingsSchema } from "./schema/schema.ts";
 import { failureCode, hideSecrets, isSecretPath, resolveSecrets } from "./secrets.ts";
 
 /** The inputs of parsing beside the text; nothing else of the machine is read. */
@@ -169,4 +170,24 @@ function deepFreeze<T>(value: T): T {
   Object.freeze(value);
   for (const inner of Object.values(value)) deepFreeze(inner);
   return value;
+}
+
+/** One line each, for operators. */
+export function settingsWarnings({ server }: Pick<Settings, "server">): readonly string[] {
+  const { adminHosts, adminToken } = server;
+  if (adminHosts.length === 0 || adminToken !== undefined) return [];
+  return [
+    "server.adminHosts is set without server.adminToken: everyone who reaches the proxy before the admin port may delete and purge",
+  ];
+}
+
+const SERVER_KEYS = ["host", "port", "adminHost", "adminPort", "workers"] as const satisfies (keyof ServerSettings)[];
+const ROOT_KEYS = ["data", "store"] as const satisfies (keyof Settings)[];
+
+/** Dotted paths (`server.port`, `data`, …) of changed settings that take effect only at the next start. */
+export function settingsNeedingRestart(old: Settings, next: Settings): readonly string[] {
+  return [
+    ...SERVER_KEYS.filter((key) => old.server[key] !== next.server[key]).map((key) => `server.${key}`),
+    ...ROOT_KEYS.filter((key) => !isDeepStrictEqual(old[key], next[key])),
+  ];
 }

@@ -3,12 +3,10 @@
 // lock.
 import type { Key } from "../../core/object.ts";
 import type { Tombstone } from "../contract/driver.ts";
-import { createRemoteListing } from "./listing.ts";
-import { describe, describeTombstone, entryOf } from "./metadata.ts";
-import type { ObjectNames } from "./names.ts";
+import { createRemoteListing, type ObjectNames } from "./listing.ts";
+import { describe, describeTombstone, entryOf, tombstoneBody } from "./metadata.ts";
 import type { RemoteBucket, RemoteCondition, RemoteEntry } from "./remote.ts";
 import type { RemoteRequests } from "./requests.ts";
-import { tombstoneBody } from "./tombstone.ts";
 
 /** Takes the place of a removed object. It has expired by any server's clock. */
 const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };

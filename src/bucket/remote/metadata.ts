@@ -1,5 +1,7 @@
 // Writes an object's description as metadata fields and reads it back: at most 2 KB, the limit of S3, in ASCII.
 // Operators see these names and values in any tool of the store. Pure.
+
+import { createHash, randomBytes } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import {
   DECLARED_LIFE,
@@ -12,7 +14,7 @@ import {
   STORED_HEADERS,
 } from "../../core/object.ts";
 import type { Tombstone } from "../contract/driver.ts";
-import type { RemoteEntry } from "./remote.ts";
+import type { ByteSource, RemoteEntry } from "./remote.ts";
 import type { Description, RemoteHead } from "./requests.ts";
 
 /** The limit of S3 less a margin for proxies. Bytes of all names (without a store's prefix) and values together. */
@@ -189,3 +191,18 @@ function fromAscii(text: string | undefined): string | undefined {
 
 const isFormat = (text: string): text is ImageFormat => text !== "json" && Object.hasOwn(MEDIA_TYPES, text);
 const isVia = (text: string): text is Provenance["via"] => ["upload", "mirror", "migration"].includes(text);
+
+const BYTES = 16;
+
+/** All attempts of one request send the same bytes. */
+export function tombstoneBody(): ByteSource {
+  // 96 bits as text, so that the object is readable in other tools.
+  const bytes = Buffer.from(randomBytes(12).toString("base64url"));
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { size: BYTES, hashes: { sha256, sha1: undefined, md5: undefined }, read: async () => bytes };
+}
+
+/** False for the size of a tombstone, and for empty objects: old tombstones and the folders of S3 consoles. */
+export function mayBeObject(size: number): boolean {
+  return size > 0 && size !== BYTES;
+}

@@ -1,7 +1,7 @@
 // A remote store that holds all buckets of this program under a prefix, made of the requests of one backend.
 import type { Availability } from "./availability.ts";
 import { createRemoteBucket } from "./bucket.ts";
-import { objectNames } from "./names.ts";
+import { objectNames } from "./listing.ts";
 import type { RemoteBucket, RemoteStore } from "./remote.ts";
 import type { RemoteRequests } from "./requests.ts";
 

@@ -6,11 +6,10 @@ import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
 import { type Availability, createAvailability } from "../remote/availability.ts";
-import { errorCode } from "./answers.ts";
+import { errorCode, hasRequestId, isAboutObject, isFull, isRetryable } from "./answers.ts";
 import { type BodyBounds, createIdleTimeout, discardBody, IdleTimeoutError, readBody } from "./bodies.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
 import { createNotFoundRule, type FirstByte } from "./not-found.ts";
-import { hasRequestId, isAboutObject, isFull, isRetryable } from "./refusals.ts";
 
 /** Location of the S3 bucket, as from s3Place(), and the credentials. */
 export interface S3Access {

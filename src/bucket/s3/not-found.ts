@@ -1,7 +1,7 @@
 // Decides whether a 404 comes from S3, and so means that there is no such object. Any other 404 is a failure.
 import { randomUUID } from "node:crypto";
 import type { HuiyuanError } from "../../core/errors.ts";
-import { isRetryable } from "./refusals.ts";
+import { isRetryable } from "./answers.ts";
 
 /** The response to a GET for the first byte of an object. */
 export interface FirstByte {

@@ -4,11 +4,10 @@ import type { Hashes } from "../../core/object.ts";
 import { encodeS3Path } from "../../core/sigv4.ts";
 import type { RemoteCondition } from "../remote/remote.ts";
 import type { Description, ObeyedConditions, RemoteRequests } from "../remote/requests.ts";
-import { isResult, listPage } from "./answers.ts";
+import { isResult, listPage, unexpectedStatus } from "./answers.ts";
 import { chunksOf } from "./bodies.ts";
 import type { S3Client } from "./client.ts";
 import type { HttpReply } from "./http-call.ts";
-import { unexpectedStatus } from "./refusals.ts";
 
 export interface S3RequestsParts {
   readonly client: S3Client;

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../async/cancellation.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import { objectNames } from "../remote/names.ts";
+import { objectNames } from "../remote/listing.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { createRemoteStore } from "../remote/store.ts";
 import { isResult, listPage } from "./answers.ts";

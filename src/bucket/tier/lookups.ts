@@ -8,8 +8,8 @@ import type { Entry } from "../contract/driver.ts";
 import { withReadDeadline } from "../remote/read-deadline.ts";
 import type { RemoteEntry } from "../remote/remote.ts";
 import type { TierContext } from "./context.ts";
+import { createUnusableObjects } from "./reading/damaged.ts";
 import { describeForeign, type ForeignEntry } from "./reading/foreign.ts";
-import { createUnusableObjects } from "./reading/unusable.ts";
 
 export interface LookupsParts {
   /** Called before a read; the returned function stores a copy of what was read. */

@@ -1,6 +1,5 @@
 // Reads the JSON answers of the REST API into typed results. The service writes some numbers as text.
-import { transportError } from "./client-error.ts";
-import type { Copied, ImageStat, Uploaded } from "./results.ts";
+import { type Copied, type ImageStat, transportError, type Uploaded } from "./client-error.ts";
 
 /** An answer whose code is 0: its `data`, its status and the id of its request. */
 export interface Answer {

@@ -1,7 +1,6 @@
 // The SDK's one error class, for refusals of the service, transport failures and bad arguments, and the one table of
 // the REST API's codes: number → name that a program acts on, and its meaning in English. The server's own message
 // (often in Chinese) becomes a part of the error's message and is not in this table.
-import type { Uploaded } from "./results.ts";
 
 /** `isRefusedUnprocessed`: the busy service refused the request before it did anything, so a retry is safe. */
 interface CodeRow {
@@ -139,4 +138,26 @@ export function transportError(
   details: { readonly cause?: unknown; readonly httpStatus?: number; readonly requestId?: string | undefined } = {},
 ): HuiyuanClientError {
   return new HuiyuanClientError(name, message, { code: OWN_CODES[name], ...details });
+}
+
+/** An image that was just stored. */
+export interface Uploaded {
+  readonly fileid: string;
+  /** Download URL without a signature. */ readonly downloadUrl: string;
+  /** Its address in the REST API. */ readonly url: string;
+  /** Pixels; undefined if the service did not say. */ readonly width: number | undefined;
+  readonly height: number | undefined;
+  /** Your server's answer to the callback, parsed. Absent without a callback. */ readonly callback?: unknown;
+}
+
+export type Copied = Pick<Uploaded, "fileid" | "downloadUrl" | "url">;
+
+export interface ImageStat {
+  readonly fileid: string;
+  readonly downloadUrl: string;
+  readonly uploadedAt: Date;
+  /** Bytes. */ readonly size: number;
+  /** Lower-case hex. */ readonly md5: string;
+  /** Pixels; 0 if the service does not know them. */ readonly width: number;
+  readonly height: number;
 }

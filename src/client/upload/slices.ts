@@ -3,9 +3,8 @@
 import { createHash } from "node:crypto";
 import { type Answer, number, readUploaded, text } from "../api/answers.ts";
 import type { ApiRequest, Caller } from "../api/call.ts";
-import { transportError } from "../api/client-error.ts";
+import { transportError, type Uploaded } from "../api/client-error.ts";
 import { makeForm } from "../api/form.ts";
-import type { Uploaded } from "../api/results.ts";
 import type { OpenSource } from "./source.ts";
 
 export interface SliceProgress {

@@ -122,8 +122,6 @@ function variantInMemory(
 
 /** Rounds of one download: its object may be replaced or damaged while it is read. */
 const MAX_ROUNDS = 3;
-/** A look-up turns out wrong when the object is read; the next one finds the object that is there now, or none. */
-const RETRYABLE: ReadonlySet<string> = new Set(["original_replaced", "store_corrupt"]);
 
 /** Begins again from locate() if the object was replaced or damaged meanwhile, and nothing of it was sent. */
 async function walk(context: DownloadContext): Promise<void> {
@@ -134,17 +132,15 @@ async function walk(context: DownloadContext): Promise<void> {
     } catch (error) {
       if (!(error instanceof HuiyuanError) || round === MAX_ROUNDS || context.exchange.response.headersSent)
         throw error;
-      const isGone = RETRYABLE.has(error.code);
-      const isUnreadable = error.code === "store_failed" && !facts.isUnreadable;
+      const { code } = error;
+      // The next look-up finds the object that is there now, or none.
+      const isGone = code === "original_replaced" || code === "store_corrupt";
+      const isLast = code === "original_replaced" && round === MAX_ROUNDS - 1;
+      const isUnreadable = isLast || (code === "store_failed" && !facts.isUnreadable);
       if (!isGone && !isUnreadable) throw error;
-      const isLast = round + 1 === MAX_ROUNDS && error.code === "original_replaced";
-      facts = isUnreadable || isLast ? unreadable(error) : { ...facts, mayUseNotes: false };
+      facts = { ...facts, ...(isUnreadable && { failure: error, isUnreadable }), mayUseNotes: false };
     }
   }
-}
-
-function unreadable(failure: HuiyuanError): StoreFacts {
-  return { failure, isUnreadable: true, mayUseNotes: false };
 }
 
 async function serveRound(context: DownloadContext, facts: StoreFacts): Promise<void> {

@@ -3,7 +3,6 @@
 // hundred such connections 1.5 GB. Raw bytes in a request line are escaped. request-framing.ts tracks
 // where requests end.
 import type { Socket } from "node:net";
-import type { Fairness } from "./fairness.ts";
 import { createRequestFraming } from "./request-framing.ts";
 import type { Body } from "./small-chunks.ts";
 
@@ -148,5 +147,29 @@ export function createParserFeed(
       feed();
     },
     begun: () => framing.begun(),
+  };
+}
+
+export interface Fairness {
+  /** Calls `next` in a later turn of the event loop, after the callers before it. */
+  wait(next: () => void): void;
+}
+
+export function createFairness(): Fairness {
+  const waiting = new Set<() => void>();
+
+  function run(): void {
+    const [next] = waiting;
+    if (next === undefined) return;
+    waiting.delete(next);
+    if (waiting.size > 0) setImmediate(run);
+    next();
+  }
+
+  return {
+    wait(next) {
+      waiting.add(next);
+      if (waiting.size === 1) setImmediate(run);
+    },
   };
 }

@@ -1,7 +1,7 @@
 // Lets the pipelined requests of one connection begin one after the other, as the fast path does. Node's server would
 // begin all at once, and a response that waits for its socket never hears that the client has gone. Requests that wait
 // when the connection closes never begin.
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /** Belongs to one connection. */
@@ -102,4 +102,36 @@ export function createPipelining(socket: Socket): Pipelining {
       hold(() => end(broken));
     },
   };
+}
+
+export interface UpgradeOptions {
+  /** Lets node's server take a connection. */
+  readonly attach: (socket: Socket) => void;
+  /** Gives the connection bytes as if they came next. */
+  readonly unread: (socket: Socket, bytes: Buffer) => void;
+  readonly pipeliningOf: (socket: Socket) => Pipelining;
+  /** Refuses CONNECT on a connection that was taken again; no input after the request has been read. */
+  readonly onConnect: (socket: Socket) => void;
+}
+
+export function ignoreUpgrades(server: Server, { attach, unread, pipeliningOf, onConnect }: UpgradeOptions): void {
+  server.on("upgrade", (request, socket: Socket, rest: Buffer) => {
+    attach(socket);
+    // Node's server has forgotten the earlier responses and would write this one between them.
+    pipeliningOf(socket).hold(() => unread(socket, Buffer.concat([headWithoutUpgrade(request), rest])));
+  });
+  server.on("connect", (_request, socket: Socket) => {
+    attach(socket);
+    onConnect(socket);
+  });
+}
+
+/** The head is no longer than before, so it stays within the limit. Parsed lines contain no line ends. */
+function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string; // names and values in turn
+    if (name.toLowerCase() !== "upgrade") head += `${name}:${rawHeaders[index + 1]}\r\n`;
+  }
+  return Buffer.from(`${head}\r\n`, "latin1");
 }

@@ -1,19 +1,16 @@
 // Listens for HTTP/1.1 with limits against hostile clients, and stops without breaking the requests of others. An
 // acceptor may read connections before node's server does. It decides nothing about responses: listeners do.
-
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LiveSet } from "../../async/live-map.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { isCallHead } from "../rest/target.ts";
-import { createFairness, type Fairness } from "./fairness.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
-import { createParserFeed, type ParserFeed } from "./parser-feed.ts";
-import { createPipelining, type Pipelining } from "./pipelining.ts";
+import { createFairness, createParserFeed, type Fairness, type ParserFeed } from "./parser-feed.ts";
+import { createPipelining, ignoreUpgrades, type Pipelining } from "./pipelining.ts";
 import { headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
 import { type Body, gatherSmallChunks } from "./small-chunks.ts";
-import { ignoreUpgrades } from "./upgrades.ts";
 
 export interface ServerOptions {
   readonly host: string;

@@ -2,7 +2,7 @@
 // body and stores nothing.
 
 import { abortable } from "../../async/cancellation.ts";
-import { LiveMap, LiveSet } from "../../async/live-map.ts";
+import { LiveMap } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import type { MirrorContext } from "../mirror-context.ts";
@@ -34,16 +34,13 @@ export function createHeads({ options, parts, negativeCache }: MirrorContext): H
   const { stored, origin, maxObjectBytes: maxBytes } = options;
   const { pendingWrites } = stored;
   const { meter, now, signal } = parts;
-  const requests = new LiveSet<Promise<OriginAnswer | undefined>>();
   const heads = new LiveMap<string, RunningHead>();
 
   function begin(id: string, request: MissRequest): RunningHead {
     const outcome = requestOrigin(id, request).finally(() => {
-      answered();
       if (heads.get(id)?.outcome === outcome) heads.delete(id);
     });
     outcome.catch(() => undefined); // Perhaps no client waits any more.
-    const answered = requests.add(outcome);
     const head = { epoch: request.epoch, requestedAt: now(), outcome };
     heads.set(id, head);
     return head;
@@ -84,6 +81,6 @@ export function createHeads({ options, parts, negativeCache }: MirrorContext): H
       const answer = await abortable(outcome, request.signal);
       return answer && { kind: "head", answer, requestedAt, how: isShared ? "collapsed" : "first" };
     },
-    pending: () => requests,
+    pending: () => [...heads.values()].map(({ outcome }) => outcome),
   };
 }

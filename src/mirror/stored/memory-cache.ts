@@ -6,7 +6,6 @@ import { HEAD_ROOM_BYTES, withHeadRoom } from "../../body/head-room.ts";
 import { createScratch, type Scratch } from "../../body/scratch.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
-import { createAdmissionFilter } from "./admission-filter.ts";
 
 /** An object in memory. Never mutated; a new version is a new CachedObject. */
 export interface CachedObject {
@@ -147,4 +146,29 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
 
 function costOf(bodyBytes: number): number {
   return bodyBytes + ENTRY_OVERHEAD_BYTES;
+}
+
+export interface AdmissionFilter {
+  /**
+   * Records a read of `bytes`. True at the second read of the name, if at most `withinBytes` were read since the first,
+   * this read included; the name is then forgotten.
+   */
+  isRepeatedRead(id: string, bytes: number, withinBytes: number): boolean;
+}
+
+/** Keeps the latest `maxNames` names. */
+export function createAdmissionFilter(maxNames: number): AdmissionFilter {
+  /** By name: the bytes that had been read before. */
+  const seen = new LRUCache<string, number>({ max: maxNames });
+  let readBytes = 0;
+  return {
+    isRepeatedRead(id, bytes, withinBytes) {
+      readBytes += bytes;
+      const at = seen.get(id);
+      seen.delete(id);
+      if (at !== undefined && readBytes - at <= withinBytes) return true;
+      seen.set(id, readBytes);
+      return false;
+    },
+  };
 }

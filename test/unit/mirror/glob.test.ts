@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createGlob } from "../../../src/mirror/glob.ts";
+import { createGlob } from "../../../src/mirror/rules.ts";
 
 test.each([
   ["", "", true],

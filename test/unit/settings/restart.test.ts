@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { settingsNeedingRestart } from "../../../src/settings/warnings.ts";
+import { settingsNeedingRestart } from "../../../src/settings/load.ts";
 import { MINIMAL, parse, withBucket, withMirror } from "./parse.ts";
 
 test("settingsNeedingRestart() names exactly the settings that a running server cannot apply", () => {

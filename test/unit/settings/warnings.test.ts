@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { settingsWarnings } from "../../../src/settings/warnings.ts";
+import { settingsWarnings } from "../../../src/settings/load.ts";
 import { MINIMAL, parse } from "./parse.ts";
 
 test.each([

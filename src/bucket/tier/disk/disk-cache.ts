@@ -1,10 +1,10 @@
 // The part of this disk for replaceable data: copies of remote objects and variants of images. One byte limit bounds
 // both together, and the least recently used is removed first. This file owns that order; it stores no objects.
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { LRUCache } from "lru-cache";
 import type { Log } from "../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { FsStore } from "../../fs/store.ts";
-import { type Copy, createLruIndex, type LruIndex } from "./lru-index.ts";
 
 export interface DiskCache {
   readonly index: LruIndex;
@@ -138,6 +138,67 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
       isClosed = true;
       await counted;
       await evicting;
+    },
+  };
+}
+
+export interface Copy {
+  readonly bucketId: string;
+  readonly key: Key;
+  /** Bytes. */
+  readonly size: number;
+  readonly sha256: string;
+  /** When it was last compared with the remote store, as performance.now(); -Infinity: not since the start. */
+  checkedAt: number;
+}
+
+export interface LruIndex {
+  readonly bytes: number;
+  readonly count: number;
+  /** Adds a new copy as the most recently used. */
+  add(copy: Copy): void;
+  /** Adds copies of an earlier run, the oldest first. Copies that are known already stay as they are. */
+  addOlder(copies: readonly Copy[]): void;
+  /** Does not count as a use. */
+  has(bucketId: string, key: Key): boolean;
+  /** Returns the copy and makes it the most recently used; undefined if it is not in the index. */
+  use(bucketId: string, key: Key): Copy | undefined;
+  drop(bucketId: string, key: Key): void;
+  /** Takes the least recently used copy out of the index, as long as the bounds are exceeded. */
+  popExcess(maxBytes: number): Copy | undefined;
+}
+
+/** About 50 MB of memory. */
+const MAX_COPIES = 250_000;
+
+function createLruIndex(maxCopies = MAX_COPIES): LruIndex {
+  // popExcess() alone removes copies, because the row must go with the copy.
+  const copies = new LRUCache<string, Copy>({
+    maxSize: Number.MAX_SAFE_INTEGER,
+    sizeCalculation: ({ size }) => size,
+  });
+  const nameOf = (bucketId: string, key: Key) => `${bucketId}\n${key}`;
+  const add = (copy: Copy) => void copies.set(nameOf(copy.bucketId, copy.key), copy);
+
+  return {
+    get bytes() {
+      return copies.calculatedSize;
+    },
+    get count() {
+      return copies.size;
+    },
+    add,
+    addOlder(older) {
+      const newer = [...copies.rkeys()];
+      for (const copy of older) if (!copies.has(nameOf(copy.bucketId, copy.key))) add(copy);
+      for (const name of newer) copies.get(name);
+    },
+    has: (bucketId, key) => copies.has(nameOf(bucketId, key)),
+    use: (bucketId, key) => copies.get(nameOf(bucketId, key)),
+    drop: (bucketId, key) => void copies.delete(nameOf(bucketId, key)),
+    popExcess(maxBytes) {
+      const isWithin = copies.calculatedSize <= maxBytes && copies.size <= maxCopies;
+      return isWithin ? undefined : copies.pop();
     },
   };
 }

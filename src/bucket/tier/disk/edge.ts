@@ -4,7 +4,7 @@ import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Log } from "../../../core/log.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
 import type { BucketDriver, PutCondition } from "../../contract/driver.ts";
-import type { LruIndex } from "./lru-index.ts";
+import type { LruIndex } from "./disk-cache.ts";
 
 /** A copy that cannot be stored fails no change; there is none then. Only the epochs must be written. */
 export interface Edge {

@@ -1,7 +1,7 @@
 // Which statuses of an origin a client may see, and that it sees nothing else of the answer.
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { transparentStatus, withTransparentErrors } from "../../../../src/mirror/fill/transparent-errors.ts";
+import { transparentStatus, withTransparentErrors } from "../../../../src/mirror/fill/failover.ts";
 import { failing, fakeOrigin } from "../../../helpers/fake-origins.ts";
 import { ask } from "../../../helpers/site-under-test.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createAdmissionFilter } from "../../../../src/mirror/stored/admission-filter.ts";
+import { createAdmissionFilter } from "../../../../src/mirror/stored/memory-cache.ts";
 
 test("isRepeatedRead() is true the second time, and starts again then", () => {
   const seen = createAdmissionFilter(10);

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { DownloadResponse } from "../../../../../src/http/response/response.ts";
-import { createFairness } from "../../../../../src/http/wire/fairness.ts";
 import { createFastPath, type FastPathListener } from "../../../../../src/http/wire/fast-path/fast-path.ts";
+import { createFairness } from "../../../../../src/http/wire/parser-feed.ts";
 import { type HttpServer, startServer } from "../../../../../src/http/wire/server.ts";
 import { within } from "../../../../helpers/program.ts";
 
