@@ -100,6 +100,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     });
     const hit = metrics.fastPathHit;
     const usesFastPath = process.env.HUIYUAN_FAST_PATH !== "off";
+    if (!usesFastPath) log.info({}, "the fast path is off (HUIYUAN_FAST_PATH)");
     const downloads = await startServer({
       host: settings.server.host,
       port: settings.server.port,
