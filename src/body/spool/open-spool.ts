@@ -80,8 +80,10 @@ export function openSpool(parts: SpoolParts): Spool {
       parts.transients.take(bytes);
       transientBytes += bytes;
     } catch (error) {
-      spool.fail(error as HuiyuanError); // take throws nothing else
+      const reason = error as HuiyuanError; // take throws nothing else
+      spool.fail(reason);
       freeMemory();
+      spool.onRefused?.(reason);
     }
   }
 
@@ -139,6 +141,7 @@ export function openSpool(parts: SpoolParts): Spool {
   const spool: { -readonly [Name in keyof Spool]: Spool[Name] } = {
     received: 0,
     end: undefined,
+    onRefused: undefined,
     write(chunk) {
       if (isFinishing) throw new Error("Cannot write to a spool: it was finished");
       if (spool.end?.kind === "failed") throw spool.end.error;

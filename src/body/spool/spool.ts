@@ -43,6 +43,8 @@ export type SpoolEnd =
 export interface Spool {
   /** Bytes that have arrived so far. */
   readonly received: number;
+  /** Set by the writer. Called once if the disk refuses the body and memory has no room, also while no byte arrives. */
+  onRefused: ((reason: HuiyuanError) => void) | undefined;
   /** Undefined while more bytes may arrive. */
   readonly end: SpoolEnd | undefined;
   /**

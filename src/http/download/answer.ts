@@ -1,7 +1,7 @@
 // Answers a download with the image that was located: its headers, its conditions and ranges, its bytes. It looks
 // nothing up.
 import { HuiyuanError } from "../../core/errors.ts";
-import { isLate, type Join, type MissAnswer } from "../../mirror/fill/reader.ts";
+import { isLate, type MissAnswer } from "../../mirror/fill/reader.ts";
 import type { Found, Stored } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import type { DownloadExchange, DownloadOutcome } from "../request/exchange.ts";
@@ -181,14 +181,10 @@ export function bytesOfFetch(
 export function missStatus({ answer: { how }, isNewer, certainty }: LocatedFetch, isStored: boolean): string {
   // A newer version from an earlier fetch has the status of a miss.
   if (isNewer && !isLate(how)) return CACHE_STATUS.replaced;
-  return statusOfJoin(how, isStored && isProven(certainty));
-}
-
-function statusOfJoin(how: Join, isStored: boolean): string {
   if (how === "collapsed") return CACHE_STATUS.collapsed;
   if (how === "gone" || how === "failed") return CACHE_STATUS.revalidated[how];
-  if (how === "after" && isStored) return CACHE_STATUS.spool;
-  return isStored ? CACHE_STATUS.stored : CACHE_STATUS.missed;
+  if (!isStored || !isProven(certainty)) return CACHE_STATUS.missed;
+  return how === "after" ? CACHE_STATUS.spool : CACHE_STATUS.stored;
 }
 
 type Tier = Extract<DownloadOutcome["tier"], "memory" | "bucket" | "spool" | "renderer">;

@@ -67,15 +67,17 @@ function receive(arrival: Arrival): Promise<void> {
   const { answer, requestedAt, spool, gate, announce } = arrival;
   return new Promise((resolve, reject) => {
     let isAnnounced = false;
+    const refuse = (reason: HuiyuanError) => {
+      answer.body.destroy();
+      reject(reason);
+      return false;
+    };
+    spool.onRefused = refuse;
     answer.body.start({
       data(chunk) {
         gate.push(chunk);
         const refusal = refusalOf(arrival);
-        if (refusal !== undefined) {
-          answer.body.destroy();
-          reject(refusal);
-          return false;
-        }
+        if (refusal !== undefined) return refuse(refusal);
         const mayContinue = spool.write(chunk);
         const { image } = gate;
         if (!isAnnounced && image !== undefined) {
@@ -97,7 +99,6 @@ function refusalOf({ answer, gate, spool, formats }: Arrival): HuiyuanError | un
   if (gate.head === "foreign") return brokenBody({ kind: "broken", code: "origin_not_image" }, answer);
   const { image } = gate;
   if (image !== undefined && formats?.has(image.format) === false) return refusedFormat(image, answer);
-  // The disk refuses the body, and memory has no room for it.
   return spool.end?.kind === "failed" ? spool.end.error : undefined;
 }
 

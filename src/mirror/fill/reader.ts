@@ -141,8 +141,6 @@ export interface FillReader {
   close(): void;
 }
 
-const IN_TIME = ["origin_timeout", ""] as const;
-
 /** Joins a fill. `client` aborts when the client leaves. Call one method at a time. */
 export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client: Cancellation): FillReader {
   const startedAt = performance.now();
@@ -158,8 +156,9 @@ export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client:
     readAbort?.abort(reason);
   };
   const expire = (phase: string) => () => {
-    const [code, why] = fill.spool?.isHeldUp() ? (["store_failed", ", because the disk is behind"] as const) : IN_TIME;
-    abort(new HuiyuanError(code, `Cannot wait longer for "${fill.key}": no ${phase} in time${why}`));
+    // Held up: the disk is behind, so a missing byte is not the origin's fault.
+    const code = fill.spool?.isHeldUp() ? "store_failed" : "origin_timeout";
+    abort(new HuiyuanError(code, `Cannot wait longer for "${fill.key}": no ${phase} in time`));
   };
   const clientLeft = () => abort(client.reason);
   client.addEventListener("abort", clientLeft);

@@ -559,7 +559,13 @@ describe("HEAD of a key that the bucket lacks", () => {
 
 describe("a large image that the disk refuses", () => {
   const bytes = noisyBmp(800, 600);
-  const disk = { write: () => Promise.reject(diskError("ENOSPC")) };
+  let refusals = 0;
+  const disk = {
+    write: () => {
+      refusals += 1;
+      return Promise.reject(diskError("ENOSPC"));
+    },
+  };
   const labOf = (replies: Reply[], maxTransientBytes = 67_108_864) =>
     mirrorLab({ origins: [fakeOrigin(...replies)], pool: { perSpoolBytes: 65_536, disk, maxTransientBytes } });
   const fetches = ({ meter }: MirrorLab) => meter.events.filter((event) => event === "fill").length;
@@ -593,11 +599,14 @@ describe("a large image that the disk refuses", () => {
   test("is not_kept without room in memory, before a client has its head, until the others have left", async () => {
     const held = arriving({ size: bytes.byteLength });
     const lab = labOf([held.reply, image(bytes), image(bytes)], bytes.byteLength + 1_000);
+    const before = refusals;
     const reading = lab.fetch("a.bmp");
     for (let at = 0; at < 1_200_000; at += 100_000) {
       held.send(bytes.subarray(at, at + 100_000));
       await turn();
     }
+    await eventually(() => refusals > before, "the disk has refused it");
+    await turn();
     await expect(lab.miss("b.bmp")).rejects.toMatchObject({ code: "not_kept", retryAfterSeconds: 1 });
     held.send(bytes.subarray(1_200_000));
     held.end();
@@ -623,6 +632,24 @@ describe("a large image that the disk refuses", () => {
     expect(body.isDestroyed).toBe(true);
     await lab.settled();
     expect(lab.pool.usage.bytes).toBe(0);
+  });
+
+  test("fails with not_kept also if the disk refuses it while its origin sends nothing", async () => {
+    const body = arriving({ size: bytes.byteLength });
+    const latch = createLatch();
+    const write = () => latch.opened.then(() => Promise.reject(diskError("ENOSPC")));
+    const lab = mirrorLab({
+      origins: [fakeOrigin(body.reply)],
+      pool: { perSpoolBytes: 65_536, disk: { write }, maxTransientBytes: 600_000 },
+    });
+    body.send(bytes.subarray(0, 700_000));
+    const answer = await lab.miss("a.bmp");
+    if (answer.kind !== "filling") throw new Error(answer.kind);
+    latch.open();
+    expect(await answer.reader.end()).toMatchObject({ kind: "failed", error: { code: "not_kept" } });
+    expect(body.isDestroyed).toBe(true);
+    answer.release();
+    await lab.settled();
   });
 
   test("and has no declared length is refused at its bound as well", async () => {
