@@ -1,5 +1,5 @@
 // Error answers to downloads: status, X-ErrNo, a request id and a small JSON body, or the bucket's own page for a 404.
-// Of the error a client sees only its code's public text, and the name and range of a faulty processing parameter.
+// A client sees only the public text of the error's code, and the name and range of a faulty processing parameter.
 import { errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { siteHeaders } from "./answer-headers.ts";
