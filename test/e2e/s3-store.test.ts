@@ -10,6 +10,7 @@ import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { type GetResult, get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
+import { metric } from "../helpers/processing.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { bucketName } from "../helpers/s3-store.ts";
 import { needs } from "../helpers/services.ts";
@@ -201,6 +202,9 @@ describe("store: s3", needs("ceph"), () => {
     expect((await readyz()).status).toBe(200);
     const [hitsBefore, freshBefore] = [hits, fresh.length];
 
+    // A small image is written within a fraction of a second after its answer; before that a kill may lose it.
+    const isWritten = async () => (await metric(program.adminPort, "huiyuan_storing_depth")) === 0;
+    await eventually(isWritten, "all fetched images are in the queue on the disk");
     await program.kill();
     program = await installation.start();
     const isEnough = async () => hits > hitsBefore + 100 && fresh.length > freshBefore + 8 && (await isReported());
