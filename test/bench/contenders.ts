@@ -201,11 +201,23 @@ sub vcl_backend_response { set beresp.ttl = 24h; }
 }
 
 /** Node's http server alone, with the picture of one path: see bare.ts. */
-export async function startBareNode(path: string): Promise<Contender> {
-  const file = fileURLToPath(new URL("bare.ts", import.meta.url));
-  const child = spawnOn(SERVER_CORE, process.execPath, ["--import", "tsx", file, path]);
+export function startBareNode(path: string): Promise<Contender> {
+  return startProgram("node:http, bare", "bare.ts", [path]);
+}
+
+/** The least that a stored miss costs on this runtime: see miss-floor.ts. */
+export async function startMissFloor({ folder, originPort }: ContenderOptions): Promise<Contender> {
+  await mkdir(folder, { recursive: true });
+  return startProgram(MISS_FLOOR, "miss-floor.ts", [String(originPort), join(folder, "floor")]);
+}
+
+export const MISS_FLOOR = "Node alone, without checks";
+
+async function startProgram(name: string, script: string, args: readonly string[]): Promise<Contender> {
+  const file = fileURLToPath(new URL(script, import.meta.url));
+  const child = spawnOn(SERVER_CORE, process.execPath, ["--import", "tsx", file, ...args]);
   const port = Number(await firstLine(child));
-  return { name: "node:http, bare", port, pid: child.pid ?? 0, target: (path) => path, stop: () => end(child) };
+  return { name, port, pid: child.pid ?? 0, target: (path) => path, stop: () => end(child) };
 }
 
 /** Resolves once the port answers anything; `name` is used in the error. */
