@@ -1,7 +1,15 @@
 // Origins without a network, for tests of the mirror: each answers its requests in turn. A body is whole at once, or a
 // test delivers it step by step. They follow the contract in origin.ts.
+import { CancellationSource } from "../../src/async/cancellation.ts";
 import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/core/errors.ts";
-import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
+import type {
+  NotModified,
+  Origin,
+  OriginAnswer,
+  OriginBody,
+  OriginRequest,
+  OriginSink,
+} from "../../src/origin/origin.ts";
 
 /** An origin's response to one request. */
 export type Reply = (request: OriginRequest) => Answered | Promise<Answered>;
@@ -31,7 +39,7 @@ export function fakeOrigin(...replies: readonly Reply[]): FakeOrigin {
 
 /** Fields of a response head other than its length. */
 export type HeadFacts = Partial<
-  Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "desync">
+  Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life"> & Pick<OriginBody, "desync">
 >;
 
 /** 200 with a whole body of declared length, unless `facts` say otherwise. */
@@ -77,7 +85,7 @@ export interface Arriving {
  * Holds its bytes until the body is started, and while its reader has paused it. Fails with the abort reason if the
  * request is aborted.
  */
-export function arriving(facts: HeadFacts = {}): Arriving {
+export function arriving({ desync = new CancellationSource(), ...facts }: HeadFacts = {}): Arriving {
   let sink: OriginSink | undefined;
   let isPaused = false;
   let isDestroyed = false;
@@ -155,6 +163,7 @@ export function arriving(facts: HeadFacts = {}): Arriving {
             over();
           },
           over: ended,
+          desync,
         },
       };
     },

@@ -26,7 +26,7 @@ export async function receiveBody(arrival: Arrival): Promise<FillEnd> {
   try {
     await receive(arrival);
     // Bytes that followed the end in the same read have raised the desync by now.
-    if (answer.desync?.aborted === true) throw desyncedEnd(answer);
+    if (answer.body.desync.aborted) throw desyncedEnd(answer);
   } catch (error) {
     const reason = asHuiyuanError(error);
     spool.fail(reason);

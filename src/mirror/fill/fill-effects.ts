@@ -34,7 +34,7 @@ export function createFillEffects(context: MirrorContext, mayStore: (fill: Fill)
     const { spool, answer } = head;
     const served = isWhole ? fill : undefined;
     // Field by field: V8 takes microseconds and kilobytes to add to a spread object.
-    await writeBack.store({ stored, info, epoch, body, spool, desync: answer.desync, fill: served, fetch });
+    await writeBack.store({ stored, info, epoch, body, spool, desync: answer.body.desync, fill: served, fetch });
   }
 
   function report(fill: Fill, end: Ended<"absent" | "failed" | "suspect" | "unstored">): void {

@@ -88,7 +88,7 @@ export function createRevalidationEffects({
     const { spool, answer } = head;
     const { epoch } = entry;
     const replaces = versionOf(entry.info);
-    return writeBack.store({ stored, info, body, spool, epoch, replaces, fill, fetch, desync: answer.desync });
+    return writeBack.store({ stored, info, body, spool, epoch, replaces, fill, fetch, desync: answer.body.desync });
   }
 
   async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, requestedAt: number): Promise<void> {

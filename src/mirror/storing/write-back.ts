@@ -5,12 +5,12 @@
 import { setMaxListeners } from "node:events";
 import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
+import type { Cancellation } from "../../async/cancellation.ts";
 import { createKeyLocks } from "../../async/key-locks.ts";
 import { LiveSet } from "../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { OriginAnswer } from "../../origin/origin.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { MirrorMeter } from "../meter.ts";
@@ -27,7 +27,7 @@ export interface WriteBackTask extends Fetched {
   readonly body: WholeBody;
   readonly spool: Pick<Spool, "release">;
   /** Once raised, the body is not stored any more, and the image stored under the key is removed. */
-  readonly desync?: OriginAnswer["desync"];
+  readonly desync?: Cancellation | undefined;
   /** Serves the image while its write is pending. */
   readonly fill?: Fill | undefined;
   /** Default: one that begins now. */

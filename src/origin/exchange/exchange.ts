@@ -1,9 +1,10 @@
 // One request and its response on one connection: the head is a promise, the body is pushed to a sink with pause and
 // resume. It counts every byte and translates every failure. It judges no status and follows no redirect.
+import { CancellationSource } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { type ConnectionHolder, type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
+import { type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
 import type { Lifetime } from "../dial/lifetime.ts";
-import type { OriginAnswer, OriginBody, OriginSink } from "../origin.ts";
+import type { OriginBody, OriginSink } from "../origin.ts";
 import { declaredLength, type RawHeaders } from "./response-head.ts";
 
 export interface ExchangeRequest {
@@ -31,7 +32,6 @@ export interface Reply {
   readonly status: number;
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
-  readonly desync: OriginAnswer["desync"];
 }
 
 export interface ReplyBody extends OriginBody {
@@ -58,8 +58,9 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limit
     limits.lifetime.watch((reason) => handler.expire(reason));
     if (limits.lifetime.failure !== undefined) return;
     const { target: path, method, headers } = request;
+    const { desync } = handler;
     // The two timeouts are kept here: exact to the millisecond, and without the sink's pauses.
-    const tracked: TrackedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, sender: handler };
+    const tracked: TrackedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, desync };
     dispatcher.dispatch(tracked, handler);
   });
 }
@@ -72,13 +73,13 @@ interface HeadWaiter {
 /** A class, because undici requires a handler object and each request makes one. */
 class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly over: Promise<Error | undefined>;
+  readonly desync = new CancellationSource();
   readonly #request: ExchangeRequest;
   readonly #limits: ExchangeLimits;
   readonly #head: HeadWaiter;
   #settleOver: (error: Error | undefined) => void = () => {};
   #phase: "head" | "body" | "over" = "head";
   #controller: Dispatcher.DispatchController | undefined;
-  #holder: ConnectionHolder | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sink: OriginSink | undefined;
   /**
@@ -100,10 +101,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.over = new Promise((resolve) => {
       this.#settleOver = resolve;
     });
-  }
-
-  setConnectionHolder(holder: ConnectionHolder): void {
-    this.#holder = holder;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -130,7 +127,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#timer = undefined;
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
-    this.#head.resolve({ status, headers, body: this, desync: this.#holder?.connection?.responseStarted() });
+    this.#head.resolve({ status, headers, body: this });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -152,7 +149,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   onResponseEnd(): void {
-    this.#holder?.connection?.responseEnded();
     const isShort = this.#declared !== undefined && this.#received !== this.#declared;
     this.#finish(isShort ? this.#error("origin_truncated", `${this.#received} of ${this.#declared} bytes`) : undefined);
   }
@@ -160,7 +156,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseError(_controller: unknown, cause: Error): void {
     if (this.#phase === "body") this.#finish(this.#truncated(cause));
     else if (cause instanceof HuiyuanError) this.#finish(cause);
-    else this.#finish(this.#error(headFailureCode(cause, this.#holder?.connection), cause.message, cause));
+    else this.#finish(this.#error(headFailureCode(cause), cause.message, cause));
   }
 
   start(sink: OriginSink): void {
@@ -275,7 +271,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#sink = undefined;
     // Frees everything that refers to the connection now: the response may wait long until it is stored.
     this.#controller = undefined;
-    this.#holder = undefined;
     clearTimeout(this.#timer);
     this.#settleOver(error);
   }
