@@ -260,22 +260,23 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     await Promise.all(desynced.pending());
   }
 
-  /** The store is far behind: the image is not stored, and the next request fetches it again. */
-  async function giveUp({ spool, info: { key } }: WriteBackTask): Promise<HuiyuanError> {
-    meter.notStored("overloaded");
+  /** The image is not stored, and the next request fetches it again. */
+  async function giveUp({ spool, info: { key } }: WriteBackTask, code: ErrorCode, why: string): Promise<HuiyuanError> {
+    meter.notStored(code);
     // Readers of the body have holds of their own by the end of this turn.
     setImmediate(() => spool.release());
-    return new HuiyuanError("overloaded", `Cannot store "${key}": too many images wait for the store`);
+    return new HuiyuanError(code, `Cannot store "${key}": ${why}`);
   }
 
   return {
     store(task) {
       const { desync, stored } = task;
+      if (desync?.aborted === true) return giveUp(task, "origin_unexpected", "it may belong to another request");
+      if (running.size >= maxQueued) return giveUp(task, "overloaded", "too many images wait for the store");
       if (desync !== undefined) desynced.watch(desync, task);
-      if (running.size >= maxQueued) return giveUp(task);
       const item = newItem(task);
       const leave = running.add(item);
-      item.done = run(item, desync?.aborted !== true && stored.pendingWrites.add(item)).finally(leave);
+      item.done = run(item, stored.pendingWrites.add(item)).finally(leave);
       return item.done;
     },
     backlog() {

@@ -103,6 +103,18 @@ test("bytes that are not a response cost the next request one retry", async () =
   expect(both.map(({ bytes }) => bytes)).toEqual([picture("first"), picture("second")]);
 });
 
+test("a malformed first response costs its request an error, and its origin no keep-alive", async () => {
+  const malformed = await startScriptedOrigin((_request, connection) => connection.send("just bytes, no head\r\n\r\n"));
+  const warned: string[] = [];
+  const site = siteAt(malformed.url, { log: { ...SILENT_LOG, warn: (_about, text) => void warned.push(text) } });
+  closers.push(
+    () => site.close(),
+    () => malformed.close(),
+  );
+  expect(await codeOf(site.fetch(ask("a.jpg")))).toBe("origin_head_invalid");
+  expect(warned).toEqual([]);
+});
+
 test("the retry gets a new connection, whatever other requests wait for one", async () => {
   const origin = await startScriptedOrigin(({ target }, connection) => {
     if (target === "/no-http.jpg") return connection.send("just bytes, no head\r\n\r\n");
@@ -219,6 +231,13 @@ describe("ConnectionTrust", () => {
     expect([isLost(), lost()]).toEqual([true, 1]);
     vi.advanceTimersByTime(DISTRUST_MS);
     expect(isLost()).toBe(false);
+  });
+
+  test("does not report a connection's first response, which nothing preceded", () => {
+    const { connection, answer } = watched();
+    const answers = [answer(), answer()];
+    connection.brokeWhileIdle(surplus);
+    expect(reported(answers)).toEqual([false, true]);
   });
 
   test("reports at most the last 64 responses", () => {
