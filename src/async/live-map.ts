@@ -47,12 +47,10 @@ export class LiveMap<Key, Value extends object> {
 
 /** A set of values, each with a key that only the set knows. A value that is added twice is in it twice. */
 export class LiveSet<Value extends object> {
+  /** Read only, as that of LiveMap. */
+  size = 0;
   readonly #values = new LiveMap<number, Value>();
   #added = 0;
-
-  get size(): number {
-    return this.#values.size;
-  }
 
   get first(): Value | undefined {
     return this.#values.first;
@@ -63,7 +61,12 @@ export class LiveSet<Value extends object> {
     const key = this.#added;
     this.#added += 1;
     this.#values.set(key, value);
-    return () => this.#values.delete(key);
+    this.size += 1;
+    return () => {
+      const wasPresent = this.#values.delete(key);
+      if (wasPresent) this.size -= 1;
+      return wasPresent;
+    };
   }
 
   [Symbol.iterator](): Generator<Value, void, undefined> {
