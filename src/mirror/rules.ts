@@ -38,8 +38,8 @@ export interface RuleOptions {
   readonly path: RulePath;
   readonly setQuery: Readonly<Record<string, string>>;
   readonly denyQuery: readonly string[];
-  /** Whether a header of the client is forwarded; lower-case name. */
-  readonly passes: (name: string) => boolean;
+  /** Whether a header of the client is forwarded; lower-case name. Undefined: none is. */
+  readonly passes: ((name: string) => boolean) | undefined;
   /** Lower-case names. */
   readonly setHeaders: Readonly<Record<string, string>>;
   readonly followRedirects: boolean;
@@ -130,14 +130,14 @@ export function originRequestFor(
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): OriginRequest {
   const { kept, sent } = queries(rule, request);
-  const isStored = sent === kept && rule.isNeverStored !== true;
-  const place = rewrite(rule.path, request.path);
+  const { path, query } = rewrite(rule.path, request.path);
+  const { passes, setHeaders } = rule;
   return {
     key: keyOfUrl(request.path, kept, rule.keysHaveQueries),
-    isStored,
-    path: place.path,
-    query: place.query === "" ? withSet(sent, rule.setQuery) : joinQueries(place.query, withSet(sent, rule.setQuery)),
-    headers: { ...passedHeaders(rule.passes, clientHeaders), ...rule.setHeaders },
+    isStored: sent === kept && rule.isNeverStored !== true,
+    path,
+    query: joinQueries(query, withSet(sent, rule.setQuery)),
+    headers: passes === undefined ? setHeaders : { ...passedHeaders(passes, clientHeaders), ...setHeaders },
     followsRedirects: rule.followRedirects,
   };
 }
@@ -230,7 +230,7 @@ function rewrite(path: RulePath, key: Key): { readonly path: Key; readonly query
 
 /** Headers that `Connection` names are for this hop alone, so they are not forwarded (RFC 9110 §7.6.1). */
 function passedHeaders(
-  passes: RuleOptions["passes"],
+  passes: (name: string) => boolean,
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): Record<string, string> {
   const hop = String(headers.connection ?? "").toLowerCase();

@@ -79,7 +79,7 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
   const [only] = candidates.length === 1 ? candidates : [];
   return {
     id: candidates.map(({ origin }) => origin.id).join(" "),
-    fetch: only === undefined ? fetch : (request) => only.origin.fetch(request),
+    fetch: only?.origin.fetch ?? fetch,
     refusal() {
       let last: HuiyuanError | undefined;
       for (const { origin } of candidates) {

@@ -2,7 +2,7 @@
 // join, starts new ones, and stores their results. A failure of the image is remembered for a short time.
 import { LiveMap } from "../../async/live-map.ts";
 import type { Semaphore } from "../../async/semaphore.ts";
-import { createSharedSignals } from "../../async/shared-signals.ts";
+import { shareSignal } from "../../async/shared-signals.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
@@ -86,7 +86,7 @@ export interface RunningRendersOptions {
 
 export function createRunningRenders({ stored, notStored, parts }: RunningRendersOptions): RunningRenders {
   const { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal } = parts;
-  const share = createSharedSignals();
+  const stop = shareSignal(signal);
   const running = new LiveMap<Key, RunningRender>();
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
 
@@ -144,7 +144,7 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
         throw new HuiyuanError("overloaded", `Cannot render: ${renders.running} renders run or wait`, {
           retryAfterSeconds: 1,
         });
-      const render = startRender(renderer, task, share(signal));
+      const render = startRender(renderer, task, stop);
       const result = finish(key, epoch, render).finally(release);
       const item = { epoch, render, result, hasEnded: false, isStored, settled: Promise.resolve() };
       item.settled = settle(key, item);

@@ -3,25 +3,18 @@
 import { CancellationSource } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
-import type { Lifetime } from "../dial/lifetime.ts";
 import type { OriginBody, OriginSink } from "../origin.ts";
+import type { Hop } from "./hop.ts";
+import type { Lifetime } from "./lifetime.ts";
 import { declaredLength, type RawHeaders } from "./response-head.ts";
 
 export interface ExchangeRequest {
   readonly method: "GET" | "HEAD";
-  /** Path and query, percent-encoded. */
-  readonly target: string;
+  readonly hop: Hop;
   /** Alternating names and values. */
   readonly headers: string[];
-  /** Names the request in messages. */
-  readonly label: string;
-}
-
-export interface ExchangeLimits {
-  /** Milliseconds from the dispatch on a connection to the final response head. */
-  readonly firstByteMs: number;
-  /** Milliseconds between two chunks of the body; the sink's own pauses do not count. */
-  readonly idleMs: number;
+  /** Milliseconds: from the dispatch on a connection to the final head; between two chunks, without the sink's pauses. */
+  readonly timeouts: { readonly firstByte: number; readonly idle: number };
   /** Bytes of body; a longer body is origin_too_large. */
   readonly maxBytes: number;
   readonly lifetime: Lifetime;
@@ -52,22 +45,17 @@ const MAX_DISCARD_BYTES = 65_536;
  * origin_truncated, origin_timeout, origin_too_large, store_failed if the time ran out during its own pause, or the
  * lifetime's failure.
  */
-export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limits: ExchangeLimits): Promise<Reply> {
+export function exchange(dispatcher: Dispatcher, request: ExchangeRequest): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const handler = new Exchange(request, limits, { resolve, reject });
-    limits.lifetime.watch((reason) => handler.expire(reason));
-    if (limits.lifetime.failure !== undefined) return;
-    const { target: path, method, headers } = request;
+    const { lifetime, hop, method, headers } = request;
+    const handler = new Exchange(request, resolve, reject);
+    lifetime.exchange = handler;
+    if (lifetime.failure !== undefined) return handler.stop(lifetime.failure);
     const { desync } = handler;
     // The two timeouts are kept here: exact to the millisecond, and without the sink's pauses.
-    const tracked: TrackedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, desync };
+    const tracked: TrackedRequest = { path: hop.target, method, headers, headersTimeout: 0, bodyTimeout: 0, desync };
     dispatcher.dispatch(tracked, handler);
   });
-}
-
-interface HeadWaiter {
-  resolve(reply: Reply): void;
-  reject(error: Error): void;
 }
 
 /** A class, because undici requires a handler object and each request makes one. */
@@ -75,8 +63,8 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly over: Promise<Error | undefined>;
   readonly desync = new CancellationSource();
   readonly #request: ExchangeRequest;
-  readonly #limits: ExchangeLimits;
-  readonly #head: HeadWaiter;
+  readonly #resolveHead: (reply: Reply) => void;
+  readonly #rejectHead: (error: Error) => void;
   #settleOver: (error: Error | undefined) => void = () => {};
   #phase: "head" | "body" | "over" = "head";
   #controller: Dispatcher.DispatchController | undefined;
@@ -94,10 +82,10 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #declared: number | undefined;
   #received = 0;
 
-  constructor(request: ExchangeRequest, limits: ExchangeLimits, head: HeadWaiter) {
+  constructor(request: ExchangeRequest, resolveHead: (reply: Reply) => void, rejectHead: (error: Error) => void) {
     this.#request = request;
-    this.#limits = limits;
-    this.#head = head;
+    this.#resolveHead = resolveHead;
+    this.#rejectHead = rejectHead;
     this.over = new Promise((resolve) => {
       this.#settleOver = resolve;
     });
@@ -108,11 +96,9 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (this.#phase === "over") throw new Error("the request was stopped before it was sent");
     this.#controller = controller;
     clearTimeout(this.#timer);
-    const { firstByteMs } = this.#limits;
-    this.#timer = setTimeout(
-      () => this.stop(this.#error("origin_timeout", `no response head in ${firstByteMs} ms`)),
-      firstByteMs,
-    );
+    const { firstByte } = this.#request.timeouts;
+    const onLate = () => this.stop(this.#error("origin_timeout", `no response head in ${firstByte} ms`));
+    this.#timer = setTimeout(onLate, firstByte);
   }
 
   onResponseStart(_controller: unknown, status: number, headers: RawHeaders): void {
@@ -127,14 +113,14 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#timer = undefined;
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
-    this.#head.resolve({ status, headers, body: this });
+    this.#resolveHead({ status, headers, body: this });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // undici pushes an empty chunk after each pause in a body without a length.
     if (this.#phase !== "body" || chunk.length === 0) return;
     this.#received += chunk.length;
-    const { maxBytes } = this.#limits;
+    const { maxBytes } = this.#request;
     if (this.#received > maxBytes && !this.#isDiscarding) {
       this.stop(this.#error("origin_too_large", `over ${maxBytes} bytes`));
       return;
@@ -169,7 +155,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (wantsMore) this.#resumeOrEnd();
     else this.#controller?.pause();
     // Resuming may have delivered the rest.
-    if (this.#phase === "body") this.#timer = setTimeout(() => this.#onIdle(), this.#limits.idleMs);
+    if (this.#phase === "body") this.#timer = setTimeout(() => this.#onIdle(), this.#request.timeouts.idle);
   }
 
   /** Returns false if the sink wants a pause. */
@@ -251,7 +237,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   #onIdle(): void {
     if (this.#isHeldUp()) return; // the sink pauses; resume() restarts the timer
-    this.stop(this.#error("origin_timeout", `no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
+    this.stop(this.#error("origin_timeout", `no byte in ${this.#request.timeouts.idle} ms, ${this.#received} so far`));
   }
 
   /** Passes the end to its receiver: the head's promise, the sink, or a later sink. */
@@ -260,7 +246,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     const wasHead = this.#phase === "head";
     const sink = this.#sink;
     this.#end(error);
-    if (wasHead) this.#head.reject(error ?? this.#error("origin_head_invalid", "no head came"));
+    if (wasHead) this.#rejectHead(error ?? this.#error("origin_head_invalid", "no head came"));
     else if (sink === undefined) this.#pendingEnd = { error };
     else if (error === undefined) sink.end();
     else sink.error(error);
@@ -282,7 +268,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   #error(code: HuiyuanError["code"], found: string, cause?: Error): HuiyuanError {
-    const message = `Cannot fetch "${this.#request.label}": ${found}`;
+    const message = `Cannot fetch "${this.#request.hop.url}": ${found}`;
     return new HuiyuanError(code, message, cause === undefined ? {} : { cause });
   }
 }

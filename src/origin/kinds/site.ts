@@ -15,7 +15,7 @@ export interface SiteOptions {
 
 /** Throws settings_invalid for options that cannot work. */
 export function siteRules(options: SiteOptions): HttpOriginRules {
-  const home = parseHome(options.url);
+  const home = parseHome(options.url, options.host?.replace(/:\d+$/, "") || undefined);
   return {
     id: fingerprintOf(options),
     home,
@@ -24,7 +24,6 @@ export function siteRules(options: SiteOptions): HttpOriginRules {
       referer: options.referer || undefined,
       headers: options.headers,
     },
-    tlsName: options.host?.replace(/:\d+$/, "") || undefined,
     target: ({ path, query }) => keyPath(home, path) + (query === "" ? "" : `?${query}`),
   };
 }
