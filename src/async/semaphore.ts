@@ -11,8 +11,6 @@ export interface Semaphore {
    * the options. Throws the signal's reason when the signal aborts, and leaves the line at once.
    */
   acquire(signal: Cancellation | undefined, weight?: number, waitMs?: number): Promise<Release>;
-  /** Acquires a place, runs the task and releases the place. */
-  run<Result>(task: () => Promise<Result>): Promise<Result>;
   /** Rejects all waits with this reason. */
   refuseWaiting(reason: unknown): void;
   /** Changes the capacity. A lower one takes effect as holders release. */
@@ -114,14 +112,6 @@ export function createSemaphore(initial: number, line?: SemaphoreOptions): Semap
   return {
     tryAcquire,
     acquire,
-    async run(task) {
-      const release = await acquire(undefined);
-      try {
-        return await task();
-      } finally {
-        release();
-      }
-    },
     refuseWaiting(reason) {
       for (const waiter of waiters) waiter.refuse(reason);
     },

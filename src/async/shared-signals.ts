@@ -5,8 +5,8 @@ import { LiveSet } from "./live-map.ts";
 
 export interface SharedSignal {
   readonly signal: AbortSignal;
-  /** Returns a function that removes the listener. */
-  listen(listener: () => void): () => void;
+  /** Called when the signal aborts. */
+  readonly listeners: Pick<LiveSet<() => void>, "add">;
 }
 
 /** Its own listener stays on the signal. */
@@ -17,5 +17,5 @@ export function shareSignal(signal: AbortSignal): SharedSignal {
   };
   setMaxListeners(0, signal);
   signal.addEventListener("abort", notifyAll, { once: true });
-  return { signal, listen: (listener) => listeners.add(listener) };
+  return { signal, listeners };
 }

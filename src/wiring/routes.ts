@@ -50,7 +50,7 @@ export function createMirrorSource(
   };
 }
 
-/** Decides which client headers reach the origin; undefined: none. A client never replaces a header that the operator has set. */
+/** Decides which client headers reach the origin, if any. A client never replaces a header that the operator set. */
 function createHeaderFilter(
   { allow, deny, set }: RuleSettings["passHeaders"],
   origins: readonly OriginSettings[],

@@ -13,7 +13,7 @@ export interface ExchangeRequest {
   readonly hop: Hop;
   /** Alternating names and values. */
   readonly headers: string[];
-  /** Milliseconds: from the dispatch on a connection to the final head; between two chunks, without the sink's pauses. */
+  /** Milliseconds: from the dispatch on a connection to the final head, and between two chunks without our pauses. */
   readonly timeouts: { readonly firstByte: number; readonly idle: number };
   /** Bytes of body; a longer body is origin_too_large. */
   readonly maxBytes: number;

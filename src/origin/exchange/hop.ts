@@ -16,7 +16,10 @@ interface Server {
 
 /** The configured origin. */
 export interface Home extends Server {
-  /** Path before the key: empty, or with a leading and without a trailing slash. */
+  /**
+   * Path before the key: empty, or with a leading and without a trailing slash. Keys are appended: URL resolution would
+   * collapse `//` and interpret `?`.
+   */
   readonly basePath: string;
 }
 
@@ -66,14 +69,6 @@ export function homeHop({ endpoint, origin }: Home, target: string): Hop {
   return { endpoint, origin, target, url: origin + target.split("?", 1)[0], isHome: true };
 }
 
-/**
- * Returns the path of a key below the home's own. By concatenation, because URL resolution would collapse `//` and
- * interpret `?`.
- */
-export function keyPath(home: Home, key: Key): string {
-  return `${home.basePath}/${encodeKey(key)}`;
-}
-
 const PLAIN_KEY = /^[A-Za-z0-9\-._~!$&'()*,;=:@/]*$/;
 const KEPT_IN_PATHS = /%(?:2F|24|26|2C|3B|3D|3A|40)/g;
 
@@ -93,7 +88,7 @@ const MAX_REDIRECTS = 5;
 export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
- * Returns the target of a redirect of the last of `hops` (all so far, in order; the first one is the home). Throws origin_redirect: no Location or
+ * Returns the target of a redirect of the last of `hops` (all so far, in order). Throws origin_redirect: no Location or
  * a bad one, a scheme other than http and https, https → http, userinfo, a port that is never dialled, a URL already
  * visited, over five hops. Throws origin_blocked: a foreign host redirects back to a private origin.
  */

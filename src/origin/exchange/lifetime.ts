@@ -11,14 +11,14 @@ export class Lifetime {
   readonly #timer: NodeJS.Timeout;
   readonly #stopListening: () => void;
 
-  /** `totalMs`: from now. `timeoutError` makes the reason once the time is over; an abort has the signal's own reason. */
-  constructor({ signal, listen }: SharedSignal, totalMs: number, timeoutError: () => Error) {
+  /** `totalMs`: from now. `timeoutError` makes the reason once the time is over. An abort has the signal's reason. */
+  constructor({ signal, listeners }: SharedSignal, totalMs: number, timeoutError: () => Error) {
     const onAbort = () => {
       const reason: unknown = signal.reason;
       this.#fail(reason instanceof Error ? reason : new Error(`aborted: ${String(reason)}`));
     };
     this.#timer = setTimeout(() => this.#fail(timeoutError()), totalMs);
-    this.#stopListening = listen(onAbort);
+    this.#stopListening = listeners.add(onAbort);
     if (signal.aborted) onAbort();
   }
 

@@ -1,5 +1,5 @@
 // The origin `site`: any web server that serves GET <base>/<key>.
-import { keyPath, parseHome } from "../exchange/hop.ts";
+import { encodeKey, parseHome } from "../exchange/hop.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 
 export interface SiteOptions {
@@ -24,7 +24,7 @@ export function siteRules(options: SiteOptions): HttpOriginRules {
       referer: options.referer || undefined,
       headers: options.headers,
     },
-    target: ({ path, query }) => keyPath(home, path) + (query === "" ? "" : `?${query}`),
+    target: ({ path, query }) => `${home.basePath}/${encodeKey(path)}${query === "" ? "" : `?${query}`}`,
   };
 }
 

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import { encodeKey, type Hop, homeHop, keyPath, parseHome } from "../../../../src/origin/exchange/hop.ts";
+import { encodeKey, type Hop, homeHop, parseHome } from "../../../../src/origin/exchange/hop.ts";
 import { anyText } from "../../../helpers/texts.ts";
 
 /** The first hop of a fetch of `key` from the site at `url`. */
 function hopOf(url: string, key: string): Hop {
   const home = parseHome(url);
-  return homeHop(home, keyPath(home, toKey(key)));
+  return homeHop(home, `${home.basePath}/${encodeKey(toKey(key))}`);
 }
 
 const TARGETS = [
@@ -28,7 +28,7 @@ const TARGETS = [
 ] as const;
 
 for (const [url, key, target] of TARGETS) {
-  test(`keyPath() below ${url} encodes ${JSON.stringify(key)} as ${target}`, () => {
+  test(`encodeKey() below ${url} writes ${JSON.stringify(key)} as ${target}`, () => {
     expect(hopOf(url, key).target).toBe(target);
   });
 }

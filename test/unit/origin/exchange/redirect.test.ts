@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import { type Hop, homeHop, keyPath, nextHop, parseHome } from "../../../../src/origin/exchange/hop.ts";
+import { encodeKey, type Hop, homeHop, nextHop, parseHome } from "../../../../src/origin/exchange/hop.ts";
 
 /** The first hop of a fetch of `key` from the site at `url`. */
 function hopOf(url: string, key: string): Hop {
   const home = parseHome(url);
-  return homeHop(home, keyPath(home, toKey(key)));
+  return homeHop(home, `${home.basePath}/${encodeKey(toKey(key))}`);
 }
 
 function follow(base: string, location: string | undefined, isPrivate = false): Hop {
