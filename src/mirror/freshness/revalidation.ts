@@ -47,8 +47,8 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   freshnessOf(object: StoredObject): Freshness;
   /** Whether a pending image is young enough to be served after the origin has failed. */
   mayServeStale(image: ServableWrite): boolean;
-  /** The pending image of a key, if it may be served without a request to the origin. */
-  freshPending(at: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined;
+  /** Whether a pending image may be served without a request to the origin. */
+  isFreshPending(image: ServableWrite): boolean;
   /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
   begin(object: StoredObject, request: RevalidationRequest): void;
   /**
@@ -145,6 +145,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const target = { path, query, headers, followsRedirects, via, cdnLoop };
     const fetch = stored.pendingWrites.begin(key);
     const fill = startFill({ id: key, key, isStored: true, epoch, requestedAt, unless, ...target }, context.fills);
+    fill.isAccepted = true; // The key is stored already, so the key budget does not apply.
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);
     report(fill, outcome);
@@ -168,11 +169,12 @@ export function createRevalidation(context: MirrorContext): Revalidation {
   }
 
   const freshnessOfPending = ({ info }: ServableWrite) => ages.freshnessOf({ info, isStale: false });
+  const isFreshPending = (image: ServableWrite) => freshnessOfPending(image) === "fresh";
   const mayServeStale = (image: ServableWrite) => freshnessOfPending(image) !== "must-revalidate";
 
   function freshSuccessorOf(object: StoredObject): ServableWrite | undefined {
     const successor = successorOf(object);
-    return successor !== undefined && freshnessOfPending(successor) === "fresh" ? successor : undefined;
+    return successor !== undefined && isFreshPending(successor) ? successor : undefined;
   }
 
   /** Whether no further request is needed. */
@@ -201,10 +203,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
       return freshness === "stale" && successorOf(object) !== undefined ? "revalidate-first" : freshness;
     },
     mayServeStale,
-    freshPending(at) {
-      const write = stored.pendingWrites.newest(at);
-      return write !== undefined && freshnessOfPending(write) === "fresh" ? write : undefined;
-    },
+    isFreshPending,
     begin(object, request) {
       if (inBackground >= maxInBackground || isUnderWay(object) || known(object, true) !== undefined) return;
       inBackground += 1;
