@@ -75,7 +75,7 @@ export interface RequestTimeouts {
   readonly total: number;
 }
 
-/** What all requests of one mirror have in common. */
+/** The rules that all requests of one mirror share. */
 export interface JoinRules {
   readonly timeouts: RequestTimeouts;
   /** Whether the origin allows to store its answer. */

@@ -1,5 +1,5 @@
 // Revalidates stored objects: one conditional request a key, counted like any other fetch. Only a whole, sound and
-// different image replaces the last good one (put-fetched.ts). When a revalidation is due is decided by freshness.ts.
+// different image replaces the last good one (stored-changes.ts). freshness.ts decides when a revalidation is due.
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
 import { LiveMap } from "../../async/live-map.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
