@@ -55,7 +55,7 @@ export interface MirrorContext {
   readonly negativeCache: NegativeCache;
   readonly failures: FailureLog;
   /** Whether the origin allows to store its answer. */
-  readonly isStorable: (answer: OriginAnswer) => boolean;
+  readonly isStorable: (answer: Pick<OriginAnswer, "life">) => boolean;
 }
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {

@@ -79,7 +79,7 @@ export interface RequestTimeouts {
 export interface JoinRules {
   readonly timeouts: RequestTimeouts;
   /** Whether the origin allows to store its answer. */
-  readonly isStorable: (answer: OriginAnswer) => boolean;
+  readonly isStorable: (answer: Pick<OriginAnswer, "life">) => boolean;
   /** For a fill that has ended whole and is storable: whether the bucket accepts it. */
   readonly mayStore: (fill: Fill) => boolean;
 }
@@ -93,7 +93,7 @@ export async function joinFill(
 ): Promise<Exclude<MissAnswer, { readonly kind: "head" }>> {
   const { firstByte, idle, total } = timeouts;
   // The first request waits as long as all its origins together may take; their own deadlines end the fill earlier.
-  const reader = openFillReader(fill, { head: how === "first" ? total : firstByte, idle, total }, client);
+  const reader = new FillReader(fill, { head: how === "first" ? total : firstByte, idle, total }, client);
   try {
     const head = await reader.head();
     if (head === undefined) throw absent(fill.key);
@@ -124,32 +124,16 @@ export interface FillReaderTimeouts {
   readonly total: number;
 }
 
-export interface FillReader {
-  /**
-   * Undefined: the origin has no such object. Throws the fill's error. After the deadline throws origin_timeout, or
-   * store_failed if the fill was paused because the disk is behind.
-   */
-  head(): Promise<FillHead | undefined>;
-  /** The next bytes of the spool from `offset`; undefined at the end of a complete body. Throws as head(). */
-  read(head: FillHead, offset: number): Promise<Buffer | undefined>;
-  /** Waits for the end of the fill without reading. */
-  end(): Promise<FillEnd>;
-  /** Clears the timers. The caller releases its own hold on the spool. */
-  close(): void;
-}
-
-/** Joins a fill. `client` aborts when the client leaves. Call one method at a time. */
-export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client: Cancellation): FillReader {
-  return new Reader(fill, timeouts, client);
-}
-
-/** A class, because every miss makes one: closures cost more. */
-class Reader implements FillReader {
+/**
+ * One client's reads of a fill. Call one method at a time. A class, because every miss makes one, and closures cost
+ * more.
+ */
+export class FillReader {
   readonly #fill: Fill;
   readonly #timeouts: FillReaderTimeouts;
   readonly #client: Cancellation;
-  readonly #clientLeft = () => this.#abort(this.#client.reason);
-  readonly #startedAt = performance.now();
+  readonly #clientLeft: () => void;
+  readonly #startedAt: number;
   /** The deadline for the head, then the one for the end. */
   #timer: NodeJS.Timeout;
   #hasHead = false;
@@ -160,15 +144,22 @@ class Reader implements FillReader {
   /** Made only when a read has to wait: most bodies are complete with their head, and an abort signal is expensive. */
   #readAbort: AbortController | undefined;
 
+  /** Joins a fill. `client` aborts when the client leaves. */
   constructor(fill: Fill, timeouts: FillReaderTimeouts, client: Cancellation) {
     this.#fill = fill;
     this.#timeouts = timeouts;
     this.#client = client;
+    this.#clientLeft = () => this.#abort(client.reason);
+    this.#startedAt = performance.now();
     client.addEventListener("abort", this.#clientLeft);
     if (client.aborted) this.#clientLeft();
     this.#timer = setTimeout(() => this.#expire("first byte"), timeouts.head);
   }
 
+  /**
+   * Undefined: the origin has no such object. Throws the fill's error. After the deadline throws origin_timeout, or
+   * store_failed if the fill was paused because the disk is behind.
+   */
   async head(): Promise<FillHead | undefined> {
     const fill = this.#fill;
     const head = await this.#unlessAborted(fill.head);
@@ -182,6 +173,7 @@ class Reader implements FillReader {
     return head;
   }
 
+  /** The next bytes of the spool from `offset`; undefined at the end of a complete body. Throws as head(). */
   async read({ spool }: FillHead, offset: number): Promise<Buffer | undefined> {
     const ready = spool.peek(offset);
     if (ready !== undefined) return ready;
@@ -193,10 +185,12 @@ class Reader implements FillReader {
     return chunk;
   }
 
+  /** Waits for the end of the fill without reading. */
   end(): Promise<FillEnd> {
     return this.#unlessAborted(this.#fill.done);
   }
 
+  /** Clears the timers. The caller releases its own hold on the spool. */
   close(): void {
     this.#client.removeEventListener("abort", this.#clientLeft);
     clearTimeout(this.#timer);
