@@ -40,7 +40,7 @@ export interface MirrorParts {
   readonly ticks?: () => number;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
-  /** Ends every fill: the program is stopping. */
+  /** Ends every fill and render: the program is stopping. */
   readonly signal: AbortSignal;
 }
 

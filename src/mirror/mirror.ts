@@ -8,8 +8,12 @@ import type { Fill } from "./fill/fill.ts";
 import { createFills } from "./fill/fills.ts";
 import { createHeads } from "./fill/heads.ts";
 import { type JoinRules, joinFill, type MissAnswer, type MissRequest } from "./fill/reader.ts";
-import type { StaleKept } from "./freshness/revalidation.ts";
-import { createRevalidation, type Revalidation, type RevalidationRequest } from "./freshness/revalidation.ts";
+import {
+  createRevalidation,
+  type RevalidateRequest,
+  type Revalidation,
+  type StaleKept,
+} from "./freshness/revalidation.ts";
 import { createStoreDecision } from "./key-budget.ts";
 import { createMirrorContext, type MirrorOptions, type MirrorParts } from "./mirror-context.ts";
 import { mayServePending } from "./policy.ts";
@@ -37,11 +41,6 @@ export interface Mirror {
   readonly running: number;
   /** Resolves when no request to the origin runs or waits; requests that arrive in the meantime are included. */
   idle(): Promise<void>;
-}
-
-export interface RevalidateRequest extends RevalidationRequest {
-  readonly signal: Cancellation;
-  readonly mayServeStale: boolean;
 }
 
 export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
@@ -106,14 +105,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
     preview,
     async revalidate(object, request) {
       appendViaHeaders(request, viaValue);
-      const { mayServeStale, signal: client } = request;
-      const outcome = await revalidation.revalidate(object, request, {
-        mayServeStale,
-        signal: client,
-        timeoutMs: timeouts.total,
-      });
+      const outcome = await revalidation.revalidate(object, request);
       if (outcome.kind === "kept") return outcome;
-      return joinFill(outcome.fill, outcome.how, client, rules);
+      return joinFill(outcome.fill, outcome.how, request.signal, rules);
     },
     async whenStored(request) {
       await fills.whenStored(fillId(request));

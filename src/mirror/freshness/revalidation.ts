@@ -14,9 +14,8 @@ import { type Fruitless, isBroken, revalidationKind, servedAfter, withdrawalBy }
 import type { StoredObject } from "../stored/stored.ts";
 import type { ServableWrite } from "../storing/pending-writes.ts";
 import { isLater } from "../storing/versions.ts";
-import { type Ages, createAges } from "./ages.ts";
 import { createBackoff } from "./backoff.ts";
-import type { Freshness } from "./freshness.ts";
+import { type Ages, createAges, type Freshness } from "./freshness.ts";
 import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";
 
 /** The request to the origin that revalidates a stored object. */
@@ -56,11 +55,7 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
    * else this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one
    * was removed.
    */
-  revalidate(
-    object: StoredObject,
-    request: RevalidationRequest,
-    options: RevalidateOptions,
-  ): Promise<RevalidationOutcome>;
+  revalidate(object: StoredObject, request: RevalidateRequest): Promise<RevalidationOutcome>;
   /**
    * Whether a revalidation of the object runs, and its result if that is known without a request. Changes nothing.
    * `mayServeStale` as in revalidate().
@@ -73,11 +68,10 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   pending(): readonly Promise<unknown>[];
 }
 
-export interface RevalidateOptions {
-  readonly mayServeStale: boolean;
-  /** The client's. */
+export interface RevalidateRequest extends RevalidationRequest {
+  /** Aborts when the client leaves. */
   readonly signal: Cancellation;
-  readonly timeoutMs: number;
+  readonly mayServeStale: boolean;
 }
 
 /** A revalidation that runs. `epoch`: of the object when it began. */
@@ -211,14 +205,15 @@ export function createRevalidation(context: MirrorContext): Revalidation {
         inBackground -= 1;
       });
     },
-    async revalidate(object, request, { mayServeStale: mayServeStored, signal, timeoutMs }) {
+    async revalidate(object, request) {
+      const { mayServeStale: mayServeStored, signal } = request;
       const fresh = freshSuccessorOf(object);
       if (fresh !== undefined) return instead(fresh, "after");
       const joined = runningFor(object);
       if (joined !== undefined) meter.collapsed();
       const outcome =
         joined === undefined ? (known(object, mayServeStored) ?? start(object, request).outcome) : joined.outcome;
-      const answer = await abortable(inTime(outcome, request.key, timeoutMs), signal);
+      const answer = await abortable(inTime(outcome, request.key, options.timeouts.total), signal);
       const newest = ["failed", "suspect", "gone"].includes(answer.kind) ? successorOf(object) : undefined;
       if (newest !== undefined && answer.kind === "gone") return instead(newest, "gone");
       if (newest !== undefined && mayServeStale(newest)) return instead(newest, "failed");
