@@ -60,7 +60,7 @@ export interface MirrorContext {
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, maxObjectBytes: maxBytes, formats } = options;
-  const { spools, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const { spools, meter, log, now, ticks = performance.now.bind(performance), signal } = parts;
   return {
     options,
     parts,
