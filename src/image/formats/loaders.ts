@@ -62,11 +62,6 @@ export function* scanSource(bytes: Buffer, limits: SourceLimits, known?: KnownFa
   return facts;
 }
 
-/** scanSource() without yielding. */
-export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
-  return runScan(scanSource(bytes, limits, known));
-}
-
 /** Throws image_too_heavy if the file has more bytes than the limit. */
 export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "sourceBytes">): void {
   if (bytes <= sourceBytes) return;

@@ -1,9 +1,10 @@
 // Makes the JSON answers of imageInfo, exif and imageAve in the documented form: every value of imageInfo is a string.
-// It decodes only for average colours.
+// It decodes only for average colours, and to verify an upload.
 import { createHash } from "node:crypto";
 import type { Sharp } from "sharp";
 import { readExif } from "../formats/exif.ts";
 import type { Inspection, OutputFormat } from "../grammar/recipe.ts";
+import { verifyDecodable } from "./verify-decodable.ts";
 
 /** An encoded image and its facts. Sides in pixels, as stored. */
 export interface Inspected {
@@ -23,6 +24,9 @@ const SAMPLED_SIDE = 64;
 /** `open` opens the pixels for sharp, also of formats that sharp cannot read; called only if pixels are needed. */
 export async function inspect(inspection: Inspection, image: Inspected, open: () => Sharp): Promise<string> {
   switch (inspection) {
+    case "decodable":
+      await verifyDecodable(image.bytes, image);
+      return "";
     case "exif":
       return JSON.stringify((image.exif && readExif(image.exif)) ?? { error: "no exif data" });
     case "imageAve":

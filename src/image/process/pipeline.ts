@@ -105,6 +105,7 @@ const PLAIN: Source["metadata"] = { hasAlpha: false };
 
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
   const { bytes, firstPage } = readableFile(file, facts.format);
+  if (recipe.inspection === "decodable") return { ...NOTHING_KNOWN, bytes, facts };
   if (facts.format === "bmp") {
     if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);
@@ -271,7 +272,7 @@ function readable(
 }
 
 /** Translates an error of libvips, which does not tell its cause. The image nearly always is, so that is assumed. */
-export function translated(error: unknown): HuiyuanError {
+function translated(error: unknown): HuiyuanError {
   if (error instanceof HuiyuanError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const isOurs = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;

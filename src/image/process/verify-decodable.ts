@@ -2,34 +2,20 @@
 // decoder can, and drops them. It runs in a render process.
 import sharp from "sharp";
 import { readBmp } from "../formats/bmp.ts";
-import { type RasterFacts, readSource, type SourceLimits } from "../formats/loaders.ts";
+import type { RasterFacts } from "../formats/loaders.ts";
 import { readableFile } from "../formats/readable-file.ts";
-import { translated } from "./pipeline.ts";
-
-/** An image to verify. `file`: the render process reads the file, so that the server need not hold its bytes. */
-export type VerifyBody =
-  | { readonly kind: "buffer"; readonly buffer: Buffer }
-  | { readonly kind: "file"; readonly path: string };
 
 /** Decoded rows and columns that are reduced to one, so that few rows are in memory at once. */
 const COARSE = 32;
 /** Share of a file that may be padding. The padding of cameras is far less, and bytes of lost pixels are far more. */
 const MOST_PADDING = 1 / 16;
 
-/** Throws image_not_processable (also for formats without a decoder), image_too_large, image_too_heavy. */
-export async function verifyDecodable(bytes: Buffer, limits: SourceLimits): Promise<void> {
-  const facts = readSource(bytes, limits);
-  try {
-    if (facts.format === "bmp") {
-      readBmp(bytes);
-      return;
-    }
-    const [warning] = isLenient(facts) ? await decode(bytes, facts, "warning").then(() => [], messageOf) : [];
-    if (warning !== undefined && hasLostPixels(warning, bytes.length)) throw new Error(warning);
-    if (warning !== undefined || !isLenient(facts)) await decode(bytes, facts, "error");
-  } catch (error) {
-    throw translated(error);
-  }
+/** Throws image_not_processable, and errors of libvips. */
+export async function verifyDecodable(bytes: Buffer, facts: RasterFacts): Promise<void> {
+  if (facts.format === "bmp") return void readBmp(bytes);
+  const [warning] = isLenient(facts) ? await decode(bytes, facts, "warning").then(() => [], messageOf) : [];
+  if (warning !== undefined && hasLostPixels(warning, bytes.length)) throw new Error(warning);
+  if (warning !== undefined || !isLenient(facts)) await decode(bytes, facts, "error");
 }
 
 /** Decoders of these formats make pixels of any bytes and only warn, and they warn about harmless things, too. */

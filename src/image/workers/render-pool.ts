@@ -4,17 +4,8 @@
 import type { ChildProcess } from "node:child_process";
 import { Socket } from "node:net";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { SourceLimits } from "../formats/loaders.ts";
 import type { PipelineRequest, Rendered } from "../process/pipeline.ts";
-import type { VerifyBody } from "../process/verify-decodable.ts";
-import {
-  createFrameReader,
-  type FromProcess,
-  requestFrame,
-  SHARED_BYTES,
-  SOCKET,
-  verifyFrame,
-} from "./render-messages.ts";
+import { createFrameReader, type FromProcess, requestFrame, SHARED_BYTES, SOCKET } from "./render-messages.ts";
 import { spawnRenderProcess } from "./render-spawn.ts";
 
 export interface RenderPool {
@@ -24,8 +15,6 @@ export interface RenderPool {
    * ended or were not ready within `startMs` each.
    */
   render(request: PipelineRequest, bytes: number): Promise<Rendered>;
-  /** Resolves if the whole image can be decoded. Throws as verifyDecodable and as `render`. */
-  verify(body: VerifyBody, limits: SourceLimits, bytes: number): Promise<void>;
   /** Changes `renderMs` for later images. */
   setDeadline(renderMs: number): void;
   /** Running processes. */
@@ -57,14 +46,6 @@ interface Reply {
   readonly head: FromProcess;
   readonly body: Buffer;
 }
-
-/** The reply of a successful command. */
-interface Success extends Reply {
-  readonly head: Extract<FromProcess, { kind: "rendered" | "verified" }>;
-}
-
-/** Makes the parts of a command for the process that gets it. */
-type CommandFor = (renderer: Renderer) => readonly Buffer[];
 
 /** A process and its state. */
 interface Renderer {
@@ -183,7 +164,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
   /** Undefined: the process has ended. The time since the process was ready is subtracted from `time.leftMs`. */
   function attempt(
     renderer: Renderer,
-    commandFor: CommandFor,
+    request: PipelineRequest,
     time: { leftMs: number },
   ): Promise<Reply | "late" | undefined> {
     return new Promise((resolve) => {
@@ -201,22 +182,22 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
         if (renderer.onReply !== settle) return;
         sentAt = performance.now();
         timer = setTimeout(() => settle("late"), time.leftMs);
-        send(renderer.socket, commandFor(renderer));
+        send(renderer, request);
       });
     });
   }
 
-  /** Runs a command in a process, and afterwards returns the process to the pool or kills it. */
-  async function run(commandFor: CommandFor, bytes: number): Promise<Success> {
+  /** Renders in a process, and afterwards returns the process to the pool or kills it. */
+  async function render(request: PipelineRequest, bytes: number): Promise<Rendered> {
     const allowedMs = renderMs;
     const time = { leftMs: allowedMs };
     let renderer = take(bytes);
-    let reply = await attempt(renderer, commandFor, time);
+    let reply = await attempt(renderer, request, time);
     // The process was killed, crashed on the image or did not start. A second attempt tells whether the image is the
     // cause.
     if (reply === undefined && !isClosed) {
       renderer = take(bytes);
-      reply = await attempt(renderer, commandFor, time);
+      reply = await attempt(renderer, request, time);
     }
     if (reply === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
     if (reply === "late") {
@@ -231,28 +212,13 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
     }
     if (head.residentBytes > GROWN_BYTES) kill(renderer);
     else putBack(renderer, head.residentBytes);
-    if (head.kind !== "refused") return { head, body };
+    if (head.kind === "rendered") return { ...head.rendered, bytes: body };
     const { code, message, parameter, wanted } = head;
     throw new HuiyuanError(code, message, { parameter, wanted });
   }
 
   return {
-    async render(request, bytesToRender) {
-      const { bytes } = request;
-      const { head, body } = await run((renderer) => {
-        const isHeld = renderer.held?.deref() === bytes;
-        if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
-        return requestFrame(request, isHeld);
-      }, bytesToRender);
-      if (head.kind === "rendered") return { ...head.rendered, bytes: body };
-      throw new HuiyuanError("internal", "Cannot process: unexpected reply of the render process");
-    },
-    async verify(body, limits, bytesToVerify) {
-      await run((renderer) => {
-        renderer.held = undefined;
-        return verifyFrame(body, limits);
-      }, bytesToVerify);
-    },
+    render,
     setDeadline(next) {
       renderMs = next;
     },
@@ -273,7 +239,12 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
 }
 
 /** Writes all parts in one system call. A single part, the usual case, needs no corking. */
-function send(socket: Socket, parts: readonly Buffer[]): void {
+function send(renderer: Renderer, request: PipelineRequest): void {
+  const { socket } = renderer;
+  const { bytes } = request;
+  const isHeld = renderer.held?.deref() === bytes;
+  if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
+  const parts = requestFrame(request, isHeld);
   if (parts.length > 1) socket.cork();
   for (const part of parts) socket.write(part);
   if (parts.length > 1) socket.uncork();
