@@ -1,8 +1,8 @@
 // Finds the EXIF that libvips may read, in every format that has it. It ignores the PNG text chunks in which some
 // programs store EXIF, because libvips ignores them, too.
-import { EOI, findMarker, isBare, SOS } from "../../body/formats/jpeg.ts";
 import type { Sniffed } from "../../body/formats/sniff.ts";
 import type { ExifPlace } from "./exif.ts";
+import { jpegSegments, segmentAt } from "./jpeg-head.ts";
 
 /** `file`: a complete file. Places in file order; empty for formats without EXIF. */
 export function exifPlaces(file: Buffer, format: Sniffed): Iterable<ExifPlace> {
@@ -17,24 +17,15 @@ const PLACES: Readonly<Partial<Record<Sniffed, (file: Buffer) => Iterable<ExifPl
 };
 
 const APP1 = 0xe1;
-const MAGIC = Buffer.from("Exif\0\0", "latin1");
-/** Bytes of a marker and a length; the length includes itself. */
-const SEGMENT_HEAD_BYTES = 4;
+const MAGIC = "Exif\0\0";
 
 /** EXIF in all segments before the first scan. */
 function* jpegExif(jpeg: Buffer): Generator<ExifPlace> {
-  for (let at = findMarker(jpeg, 2); at !== -1 && at + SEGMENT_HEAD_BYTES <= jpeg.length; ) {
-    const marker = jpeg[at + 1]!;
-    if (marker === SOS || marker === EOI) return;
-    const [begin, end] = [at + SEGMENT_HEAD_BYTES, at + 2 + Math.max(2, jpeg.readUInt16BE(at + 2))];
-    if (marker === APP1 && end >= begin + MAGIC.length && hasMagic(jpeg, begin))
-      yield { nameAt: begin, block: jpeg.subarray(begin, end) };
-    at = findMarker(jpeg, isBare(marker) ? at + 2 : end);
+  for (const at of jpegSegments(jpeg)) {
+    if (jpeg[at + 1] !== APP1) continue;
+    const block = segmentAt(jpeg, at);
+    if (block.toString("latin1", 0, MAGIC.length) === MAGIC) yield { nameAt: at + 4, block };
   }
-}
-
-function hasMagic(jpeg: Buffer, at: number): boolean {
-  return jpeg.compare(MAGIC, 0, MAGIC.length, at, Math.min(jpeg.length, at + MAGIC.length)) === 0;
 }
 
 const SIGNATURE_BYTES = 8;

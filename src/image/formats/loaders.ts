@@ -11,7 +11,7 @@ import { sniff } from "../../body/formats/sniff.ts";
 import { scanWebp } from "../../body/formats/webp.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
-import { scanJpegHead } from "./jpeg-head.ts";
+import { readJpegHead } from "./jpeg-head.ts";
 import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";
 
 /** Format and size of an image; for a source these are claims of its head. */
@@ -80,7 +80,7 @@ function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
     width: Math.max(width, found.framesWidth),
     height: Math.max(height, found.framesHeight),
     frames: Math.max(1, found.frames),
-    ...(kind === "jpeg" && { coefficientBytes: (yield* scanJpegHead(bytes)).coefficientBytes }),
+    ...(kind === "jpeg" && { coefficientBytes: readJpegHead(bytes).coefficientBytes }),
   };
 }
 
