@@ -6,10 +6,9 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { MEDIA_TYPES } from "../../core/object.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { mayBeTurned } from "../formats/exif.ts";
-import { exifPlaces } from "../formats/exif-blocks.ts";
 import { readJpegHead } from "../formats/jpeg-head.ts";
 import { framesIn, type RasterFacts } from "../formats/loaders.ts";
-import { readableFile, withoutThumbnail } from "../formats/readable-file.ts";
+import { exifPlaces, readableFile, withoutThumbnail } from "../formats/readable-file.ts";
 import { refuseHeavyResult, refuseLargeResult } from "../geometry/result-size.ts";
 import { outputFormat } from "../grammar/negotiate.ts";
 import {
