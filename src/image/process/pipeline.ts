@@ -148,6 +148,8 @@ async function processImage(
     ...(isOpaque && !isOpaqueSource && { background: WHITE }),
   });
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, watermarks });
+  // An AVIF stores the orientation outside EXIF, and some decoders ignore it.
+  if (format === "avif") await canvas.autoOrient();
   refuseLargeResult(canvas.size, recipe, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
@@ -167,21 +169,8 @@ async function processImage(
   refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
   if (mayReturnSource(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: source.bytes, image: facts };
-  const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
   // Encoders merge equal neighbouring frames, so the frames are counted in the result.
-  return { bytes: encoded, image: { format: written, ...size, frames: framesIn(written, encoded) } };
-}
-
-/**
- * Whether the written AVIF is shown turned by 90 degrees: it stores the orientation outside EXIF, and decoders apply
- * it.
- */
-function liesOnItsSide({ steps }: Recipe, { orientation = 1 }: Source["metadata"]): boolean {
-  return orientation >= 5 && !steps.some(({ name }) => name === "autoOrient");
-}
-
-function sidesChanged({ width, height }: Canvas["size"]): Canvas["size"] {
-  return { width: height, height: width };
+  return { bytes: encoded, image: { format: written, ...canvas.size, frames: framesIn(written, encoded) } };
 }
 
 /** `size-limit/<n>!`: the source file may be the answer, because no step changes the image and no metadata must go. */
