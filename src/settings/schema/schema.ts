@@ -254,6 +254,17 @@ export const settingsSchema = z
     { when: () => true },
   );
 
+/** JSON Schema (draft 2020-12) of the file for editors and the console, with descriptions and defaults. It cannot express rules between keys. */
+export function settingsJsonSchema(): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(settingsSchema, {
+    io: "input",
+    override({ jsonSchema }) {
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      delete jsonSchema.secret;
+    },
+  });
+}
+
 type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
 
 /** The whole file with all defaults: sizes in bytes, durations in milliseconds, secrets and paths resolved. */
