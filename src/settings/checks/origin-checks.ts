@@ -19,13 +19,10 @@ export interface OwnAddresses {
 /** The key of the URL, by type of origin. */
 const URL_KEYS: Readonly<Record<string, string>> = { site: "url", qiniu: "domain", s3: "endpoint" };
 
-export function originFaults(origin: PathNode, own: OwnAddresses): readonly PathFault[] {
-  return [
-    ...addressFaults(origin, own),
-    ...headerFaults(child(origin, "headers")),
-    ...credentialFaults(origin),
-    ...endpointFaults(origin),
-  ];
+export function* originFaults(origin: PathNode, own: OwnAddresses): Generator<PathFault> {
+  yield* storeFaults(origin, own);
+  yield* headerFaults(child(origin, "headers"));
+  yield* credentialFaults(origin);
 }
 
 /** Faults in the address and credentials of a store. */
@@ -61,20 +58,17 @@ export function ownHostFault(url: string, own: OwnAddresses): string | undefined
 }
 
 /** Faults in a mapping of request headers. */
-export function headerFaults({ path, value }: PathNode): readonly PathFault[] {
+export function* headerFaults({ path, value }: PathNode): Generator<PathFault> {
   const names = Object.keys(value);
   const seen = new Set<string>();
-  const faults: PathFault[] = [];
-  if (names.length > MAX_ORIGIN_HEADERS) {
-    faults.push({ path, message: `found ${names.length} headers, wanted at most ${MAX_ORIGIN_HEADERS}` });
-  }
+  if (names.length > MAX_ORIGIN_HEADERS)
+    yield { path, message: `found ${names.length} headers, wanted at most ${MAX_ORIGIN_HEADERS}` };
   for (const name of names) {
     const isRepeated = seen.has(name.toLowerCase());
     const message = headerNameFault(name) ?? (isRepeated ? "this header is set before" : undefined);
-    if (message !== undefined) faults.push({ path: [...path, name], at: "key", message });
+    if (message !== undefined) yield { path: [...path, name], at: "key", message };
     seen.add(name.toLowerCase());
   }
-  return faults;
 }
 
 function credentialFaults(origin: PathNode): readonly PathFault[] {

@@ -254,7 +254,10 @@ export const settingsSchema = z
     { when: () => true },
   );
 
-/** JSON Schema (draft 2020-12) of the file for editors and the console, with descriptions and defaults. It cannot express rules between keys. */
+/**
+ * JSON Schema (draft 2020-12) of the file for editors and the console, with descriptions and defaults. It cannot
+ * express rules between keys.
+ */
 export function settingsJsonSchema(): z.core.JSONSchema.BaseSchema {
   return z.toJSONSchema(settingsSchema, {
     io: "input",
