@@ -73,15 +73,13 @@ export interface Renderer {
 }
 
 /** Options set by the operator. The others have defaults; queue and process sizes do not change after the start. */
-export interface RendererOptions extends Partial<RendererLimits> {
-  /** Renders at once. */
-  readonly renders: number;
-  /** Milliseconds that one render may take. */
-  readonly renderMs: number;
-  /** Width × height × frames of a source and of every intermediate image. */
-  readonly pixels: number;
-  readonly frames: number;
-}
+export type RendererOptions = Partial<RendererLimits> &
+  Pick<RendererLimits, "pixels" | "frames"> & {
+    /** Renders at once. */
+    readonly renders: number;
+    /** Milliseconds that one render may take. */
+    readonly renderMs: number;
+  };
 
 export interface RendererLimits extends SourceLimits, PipelineLimits {
   /** Renders that may wait in each queue. */

@@ -10,7 +10,7 @@ import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../core/object.ts";
 import type { Renderer, VerifyRequest } from "../image/renderer.ts";
-import type { MakeOutboxDraft, OutboxDraft } from "./callback/callback.ts";
+import type { MakeOutboxDraft, OutboxDraft, Uploaded } from "./callback/callback.ts";
 import type { FormFields } from "./form.ts";
 
 /** The bucket of an upload. `put` and `copy` also notify the caches above the bucket. */
@@ -31,13 +31,7 @@ export interface StoreOptions {
 }
 
 /** The part of a callback notice that describes the file. */
-export interface UploadedFile {
-  readonly fileid: Key;
-  /** Lower-case hex. */
-  readonly sha1: string;
-  readonly size: number;
-  readonly magicContext: string;
-}
+export type UploadedFile = Pick<Uploaded, "sha1" | "size" | "magicContext"> & { readonly fileid: Key };
 
 /** As MakeOutboxDraft. Called once only the store can still refuse the file. */
 export type MakeFileDraft = (file: UploadedFile) => ReturnType<MakeOutboxDraft>;
