@@ -3,6 +3,8 @@
 // does.
 import { MAX_LIFE_SECONDS, type OneTimeToken } from "./token.ts";
 
+export type { OneTimeToken };
+
 /** Spends one-time tokens. */
 export interface OnceLedger {
   /**

@@ -1,6 +1,6 @@
 // Prepares a file for libvips: a copy avoids known faults of its decoders and of libexif. Every image that is
-// processed, verified or used as a watermark must pass through here. It decodes nothing, and ignores the PNG text chunks
-// in which some programs store EXIF, because libvips ignores them, too.
+// processed, verified or used as a watermark must pass through here. It decodes nothing. It ignores EXIF in the text
+// chunks of a PNG, because libvips ignores it, too.
 import { crc32 } from "node:zlib";
 import type { Sniffed } from "../../body/formats/sniff.ts";
 import { areEndless, secondDirectoryLink } from "./exif.ts";
