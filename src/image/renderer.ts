@@ -139,16 +139,17 @@ export function createRenderer(options: RendererOptions): Renderer {
     idleMs: IDLE_MS,
   });
 
+  /** A number: the render needs these bytes, more than its head claims, and must wait among the large ones. */
   async function renderNow(
     { load, begin, recipe, loadImage, signal }: RenderRequest,
     slot: RenderSlot,
-  ): Promise<Rendered | Larger> {
+  ): Promise<Rendered | number> {
     const bytes = await load();
     const facts = await yieldingScan(scanSource(bytes, limits, known));
     const watermarks = await loadWatermarks(recipe, loadImage);
     const weight = bytesToRender(facts, recipe, watermarks.facts) + bytesToHold(bytes.length);
     const allBytes = PROCESS_BYTES + weight;
-    if (!(await slot.reserve(allBytes, signal))) return { allBytes };
+    if (!(await slot.reserve(allBytes, signal))) return allBytes;
     if (signal.aborted) throw signal.reason;
     begin?.();
     const { pixels, outputSide, outputBytes } = limits;
@@ -163,8 +164,8 @@ export function createRenderer(options: RendererOptions): Renderer {
       const slot = await scheduler.enter(allBytes, signal);
       // The slot stays in use until the process is free again, even if the client has gone.
       const rendered = await abortable(renderNow(request, slot).finally(slot.release), signal);
-      if (!("allBytes" in rendered)) return rendered;
-      allBytes = rendered.allBytes;
+      if (typeof rendered !== "number") return rendered;
+      allBytes = rendered;
     }
   }
 
@@ -199,13 +200,6 @@ export function createRenderer(options: RendererOptions): Renderer {
     },
     close: () => pool.close(),
   };
-}
-
-/**
- * The render needs more memory than estimated and must wait among the large ones. Bytes, including the process's own.
- */
-interface Larger {
-  readonly allBytes: number;
 }
 
 /** Bytes to render the image by the claims of its head, which do not include frames. */

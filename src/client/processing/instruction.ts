@@ -1,5 +1,5 @@
 // Builds an instruction from operations, which `|` joins, and writes their values within the bounds that the service
-// checks too. Steps share one operation if they can, because a pipeline has at most ten. Their meaning is not known here.
+// checks too. Steps share one operation if they can, because a pipeline has at most ten. It knows no step.
 import { argumentError } from "../api/client-error.ts";
 
 /** `closed`: takes no more keys. `written`: the output keys of an imageView2, each once. */

@@ -72,11 +72,8 @@ export function* headerFaults({ path, value }: PathNode): Generator<PathFault> {
 }
 
 function credentialFaults(origin: PathNode): readonly PathFault[] {
-  const { path, value } = origin;
-  const missing = (key: string, reason: string): PathFault => ({
-    path: [...path, key],
-    message: `is missing, wanted it because ${reason}`,
-  });
+  const { value } = origin;
+  const missing = (key: string, reason: string) => faultAt(origin, key, `is missing, wanted it because ${reason}`);
   if (value.type === "qiniu") {
     const keys = ["accessKey", "secretKey"].filter((key) => value[key] === undefined);
     return value.private === true ? keys.map((key) => missing(key, "private is true")) : [];
@@ -88,7 +85,7 @@ function credentialFaults(origin: PathNode): readonly PathFault[] {
   }
   const headers = Object.keys(child(origin, "headers").value);
   if (value.basicAuth === undefined || !headers.some((name) => name.toLowerCase() === "authorization")) return [];
-  return [{ path: [...path, "basicAuth"], message: "headers sets Authorization too, wanted one of them" }];
+  return [faultAt(origin, "basicAuth", "headers sets Authorization too, wanted one of them")];
 }
 
 /** Presets without an endpoint for a region. */
@@ -96,21 +93,20 @@ const NEED_ENDPOINT: readonly unknown[] = [undefined, "minio", "ceph"];
 /** Presets that work without a region. */
 const NEED_NO_REGION: readonly unknown[] = ["aws", "upyun"];
 
-function endpointFaults({ path, value }: PathNode): readonly PathFault[] {
-  const { preset, endpoint, region, bucket, pathStyle } = value;
-  if (value.type !== "s3" || typeof bucket !== "string" || !isPreset(preset)) return [];
+function endpointFaults(origin: PathNode): readonly PathFault[] {
+  const { type, preset, endpoint, region, bucket, pathStyle } = origin.value;
+  if (type !== "s3" || typeof bucket !== "string" || !isPreset(preset)) return [];
   if (endpoint === "" && NEED_ENDPOINT.includes(preset)) {
     const whose = preset === undefined ? "there is no preset" : `the preset ${preset} has none`;
-    return [{ path: [...path, "endpoint"], message: `is missing, wanted the URL of the service because ${whose}` }];
+    return [faultAt(origin, "endpoint", `is missing, wanted the URL of the service because ${whose}`)];
   }
-  if (endpoint === "" && region === "" && !NEED_NO_REGION.includes(preset)) {
-    return [{ path: [...path, "region"], message: `is missing, wanted it or endpoint for the preset ${preset}` }];
-  }
+  if (endpoint === "" && region === "" && !NEED_NO_REGION.includes(preset))
+    return [faultAt(origin, "region", `is missing, wanted it or endpoint for the preset ${preset}`)];
   if (typeof endpoint !== "string" || typeof region !== "string") return [];
   if (endpoint !== "" && originUrlFault(endpoint) !== undefined) return [];
   const isInPath = typeof pathStyle === "boolean" ? pathStyle : undefined;
   const message = s3PlaceFault({ preset, endpoint, region, bucket, pathStyle: isInPath });
-  return message === undefined ? [] : [{ path: [...path, "bucket"], message }];
+  return message === undefined ? [] : [faultAt(origin, "bucket", message)];
 }
 
 function isPreset(value: unknown): value is S3PresetName | undefined {
