@@ -99,34 +99,28 @@ export async function renderImage(request: PipelineRequest): Promise<Rendered> {
   }
 }
 
-/** Metadata of a JPEG without EXIF. */
-const PLAIN: Source["metadata"] = { hasAlpha: false };
-
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
   const { bytes, firstPage } = readableFile(file, facts.format);
   if (recipe.inspection === "decodable") return { ...NOTHING_KNOWN, bytes, facts };
   if (facts.format === "bmp") {
     if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);
-    const metadata = { hasAlpha: pixels.channels === 4 };
-    return { bytes, facts, pixels, isGrey: false, samples: {}, quality: undefined, metadata };
+    return { ...NOTHING_KNOWN, bytes, facts, pixels, metadata: { hasAlpha: pixels.channels === 4 } };
   }
   // The head of a JPEG has nearly all facts. Reading them by libvips would add 1 % to the time of a thumbnail.
   const head = facts.format === "jpeg" ? readJpegHead(bytes) : undefined;
   const quality = head?.quality;
   const [{ block: exif } = {}] = head === undefined ? [] : exifPlaces(bytes, "jpeg");
   if (head !== undefined && !(exif && mayBeTurned(exif))) {
-    const { isGrey } = head;
-    const metadata = exif === undefined ? PLAIN : { hasAlpha: false, exif };
-    return { bytes, facts, pixels: undefined, isGrey, samples: {}, quality, metadata };
+    const metadata = { hasAlpha: false, ...(exif && { exif }) };
+    return { ...NOTHING_KNOWN, bytes, facts, isGrey: head.isGrey, quality, metadata };
   }
   const shown = { limitInputPixels: limits.pixels, animated: facts.frames > 1, page: firstPage };
   const metadata = await sharp(bytes, shown).metadata();
   // The decoder turns an AVIF, and the decoder's size is the real one in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
-  const isGrey = metadata.channels < 3;
-  const known = { facts: { ...facts, width, height }, pixels: undefined, isGrey, quality, metadata };
-  return { ...known, firstPage, ...(await withReadableProfile(bytes, metadata)) };
+  const known = { facts: { ...facts, width, height }, isGrey: metadata.channels < 3, quality, metadata };
+  return { ...NOTHING_KNOWN, ...known, firstPage, ...(await withReadableProfile(bytes, metadata)) };
 }
 
 async function processImage(

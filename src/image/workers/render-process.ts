@@ -62,7 +62,7 @@ function transferred(transfer: () => number): number {
 /** Blocks until the next command has arrived. */
 function nextRequest(): PipelineRequest {
   const prefix = readFully(Buffer.alloc(PREFIX_BYTES));
-  const head = JSON.parse(readFully(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as RenderCommand; // the server's
+  const head: RenderCommand = JSON.parse(readFully(Buffer.alloc(prefix.readUInt32BE(0))).toString());
   const { imageBytes, isHeld } = head;
   const buffer = bufferFor(imageBytes);
   const image = isHeld ? buffer : readFully(buffer);
