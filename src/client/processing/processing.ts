@@ -1,21 +1,8 @@
 // An immutable builder of processing instructions for download URLs: each call returns a new value. Its text is in the
 // grammar of imageView2, imageMogr2 and watermark, and means the same in both eras of the grammar.
 import { argumentError } from "../api/client-error.ts";
-import {
-  appendClosed,
-  appendMogr,
-  appendView,
-  base64Url,
-  FORMATS,
-  type Format,
-  GRAVITIES,
-  type Gravity,
-  instructionText,
-  integer,
-  type Operation,
-  setOutput,
-  word,
-} from "./instruction.ts";
+import { appendClosed, appendMogr, appendView, instructionText, type Operation, setOutput } from "./instruction.ts";
+import { base64Url, FORMATS, type Format, GRAVITIES, type Gravity, integer, word } from "./values.ts";
 import { type ImageWatermark, imageWatermark, type TextWatermark, textWatermark } from "./watermarks.ts";
 
 /** Pixels. If one side is absent, it follows from the proportions. */

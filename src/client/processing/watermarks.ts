@@ -1,6 +1,6 @@
 // Writes text and image watermarks as operations of an instruction. Draws nothing.
 import { argumentError } from "../api/client-error.ts";
-import { base64Url, GRAVITIES, type Gravity, integer, word } from "./instruction.ts";
+import { base64Url, GRAVITIES, type Gravity, integer, word } from "./values.ts";
 
 interface WatermarkPlace {
   /** Default southeast. */ readonly gravity?: Gravity;
