@@ -35,8 +35,8 @@ export interface BlobFolder {
   stat(sha256: string): Stats | undefined;
   /** Renames a synced file to the blob's path. Durable only after `sync`. */
   place(sha256: string, sourcePath: string): Placement;
-  /** Syncs each folder once. Returns the placements that failed, with their errors. */
-  sync(placements: readonly Placement[]): ReadonlyMap<Placement, unknown>;
+  /** Makes the names durable; syncs each folder once. */
+  sync(placements: readonly Placement[]): void;
   /** Renames the file back to its source path. */
   undoPlace(placement: Placement): void;
   /** Links the file to its source path as well. */
@@ -86,15 +86,10 @@ export function openBlobFolder(dataDir: string): BlobFolder {
       return { sha256, sourcePath, unsynced: [...unsynced, folder] };
     },
     sync(placements) {
-      const faults = syncEach(new Set(placements.flatMap(({ unsynced }) => unsynced)));
-      const failed = new Map<Placement, unknown>();
-      for (const placement of placements) {
-        const broken = placement.unsynced.find((folder) => faults.has(folder));
-        if (broken !== undefined) failed.set(placement, faults.get(broken));
-        // The parent of each folder was synced now or before, the outermost one's included.
-        else for (const folder of placement.unsynced) syncedFolders.add(folder);
-      }
-      return failed;
+      const folders = new Set(placements.flatMap(({ unsynced }) => unsynced));
+      for (const folder of folders) syncDirectory(folder);
+      // The parent of each folder was synced now or before, the outermost one's included.
+      for (const folder of folders) syncedFolders.add(folder);
     },
     undoPlace({ sha256, sourcePath }) {
       renameSync(blobPath(dataDir, sha256), sourcePath);
@@ -122,18 +117,6 @@ export function openBlobFolder(dataDir: string): BlobFolder {
       }
     },
   };
-}
-
-function syncEach(folders: ReadonlySet<string>): Map<string, unknown> {
-  const faults = new Map<string, unknown>();
-  for (const folder of folders) {
-    try {
-      syncDirectory(folder);
-    } catch (error) {
-      faults.set(folder, error);
-    }
-  }
-  return faults;
 }
 
 /** Makes the names in a folder durable. */
