@@ -18,8 +18,8 @@ export interface BlobRow {
 export type BlobFacts = Pick<PutRequest, "info" | "blockSums">;
 
 /**
- * The place of a put's bytes. `id`: of the blob's row; undefined if there is none yet. `move`: moves the bytes to a pack,
- * or to a file of their own (undefined). It is missing if the bytes are where the row says.
+ * The place of a put's bytes. `id`: of the blob's row; undefined if there is none yet. `move`: moves the bytes to a
+ * pack, or to a file of their own (undefined). It is missing if the bytes are where the row says.
  */
 export type NewPlace =
   | { readonly id: number; readonly move?: undefined }

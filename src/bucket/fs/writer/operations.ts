@@ -27,7 +27,7 @@ export interface OperationContext {
 export function operationHandlers(context: OperationContext): Handlers {
   const { database, writes, rows, blobs, packs, shared, placements, afterCommit } = context;
 
-  /** Where the bytes of a put are, or will be. */
+  /** Returns the place of a put's bytes. */
   function placeOf({ info, source }: PutRequest, body: SharedSpan | undefined): NewPlace {
     const { sha256 } = info.hashes;
     const known = rows.find(sha256);
