@@ -136,8 +136,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     try {
       const sent = body === undefined ? undefined : idleTimeout.watch(body.open());
       const reply = await call({ method, target, headers, body: sent, signal: idleTimeout.signal });
-      const chunks =
-        request.isTotalTimeout === true ? idleTimeout.watchWhole(reply.body) : idleTimeout.watchReply(reply.body);
+      const chunks = idleTimeout.watchReply(reply.body, request.isTotalTimeout === true);
       return { status: reply.status, header: reply.header, body: replyBody(request, chunks) };
     } catch (error) {
       idleTimeout.end();

@@ -40,9 +40,9 @@ export interface Lookups {
 const MAX_FOREIGN_BYTES = 67_108_864;
 
 export function createLookups(context: TierContext, { beginCopy, liftTombstone }: LookupsParts): Lookups {
-  const { id, remote, spools, edge, damaged, log, now, ticks } = context;
+  const { id, remote, spools, maxCopyBytes, damaged, log, now, ticks } = context;
   const unusable = createUnusableObjects({ bucketId: id, log, ticks });
-  const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, edge.maxCopyBytes());
+  const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, maxCopyBytes());
   // Weak, so that entries go with their descriptions.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
