@@ -57,7 +57,7 @@ export interface S3Client {
   text(reply: HttpReply, ms?: number): Promise<string>;
   /** Reads and drops a body, so that its connection can be reused. Throws store_failed if the body does not end. */
   discard(reply: HttpReply): Promise<void>;
-  /** As NotFoundRule.learn. */
+  /** Finds out once whether this S3 sends a request id with a 404. Throws a retryable store_failed. */
   learnRequestIds(): Promise<boolean>;
   /** Aborts the requests in progress. */
   close(): void;

@@ -22,8 +22,8 @@ export interface LookupsParts {
 const MAX_FOREIGN_BYTES = 67_108_864;
 
 export function createLookups(context: TierContext, { beginCopy, liftTombstone }: LookupsParts) {
-  const { id, remote, spools, maxCopyBytes, damaged, log, now, ticks } = context;
-  const unusable = createUnusableObjects({ bucketId: id, log, ticks });
+  const { remote, spools, maxCopyBytes, damaged, now } = context;
+  const unusable = createUnusableObjects(context);
   const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, maxCopyBytes());
   // Weak, so that entries go with their descriptions.
   const versions = new WeakMap<ObjectInfo, string>();
@@ -46,7 +46,7 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
     if (size === 0) return { state: "absent", epoch };
     if (unusable.has(key, version)) return { state: "absent", epoch, certainty: "foreign" };
     if (size > maxBytes()) {
-      unusable.note({ key, version, why: `${size} bytes are too many` });
+      unusable.note(key, version, `${size} bytes are too many`);
       return { state: "absent", epoch, certainty: "foreign" };
     }
     const share = `${key}\n${version}`;
@@ -57,7 +57,7 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
     const info = await withReadDeadline(key, described);
     if (info === undefined) return { state: "absent", epoch };
     if (info === "no-image") {
-      unusable.note({ key, version, why: "it is no whole image" });
+      unusable.note(key, version, "it is no whole image");
       return { state: "absent", epoch, certainty: "foreign" };
     }
     versions.set(info, version);

@@ -9,11 +9,6 @@ import type { ObjectReader } from "../../contract/driver.ts";
 import { withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";
 
-export interface Downloads {
-  /** Undefined if the object is gone. The caller closes the reader. */
-  open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-}
-
 export interface DownloadsOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
@@ -35,7 +30,7 @@ interface Download {
   readonly verified: Promise<void>;
 }
 
-export function createDownloads(options: DownloadsOptions): Downloads {
+export function createDownloads(options: DownloadsOptions) {
   const { remote, spools, storeCopy, onDamaged } = options;
   const running = new LiveMap<string, Promise<Download | undefined>>();
 
@@ -99,7 +94,8 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   }
 
   return {
-    async open(info, version) {
+    /** Undefined if the object is gone. The caller closes the reader. */
+    async open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined> {
       const download = await share(info, version);
       if (download === undefined) return undefined;
       download.spool.hold();
