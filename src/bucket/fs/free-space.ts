@@ -42,8 +42,8 @@ export function createFreeSpace(dir: string, minFreeBytes: number) {
       }
     },
     /**
-     * The bytes that temporary files may take together. Unbounded while more than the minimum is free; otherwise the free
-     * bytes, at most 512 MiB. The value is up to a second old, because it does not wait for the disk.
+     * The bytes that temporary files may take together. Unbounded while more than the minimum is free; otherwise the
+     * free bytes, at most 512 MiB. The value is up to a second old, because it does not wait for the disk.
      */
     spoolAllowance(): number {
       if (minFreeBytes === 0) return Number.POSITIVE_INFINITY;

@@ -33,7 +33,8 @@ export function createQuickReads(now: () => number = () => performance.now()) {
       return allowanceMs > 0 && at - readAt < RECENT_MS;
     },
     /**
-     * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the file.
+     * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the
+     * file.
      */
     read(descriptor: number, target: Buffer, position: number): number {
       const began = now();
