@@ -19,7 +19,7 @@ export interface PutRequest {
   readonly condition: PutCondition;
   /**
    * Path of a complete, synced file on the store's file system. A rename makes it the blob; it is removed if the blob
-   * is there already. Undefined: the bytes come with the operation.
+   * is there already or the put is refused. Undefined: the bytes come with the operation.
    */
   readonly source: string | undefined;
 }
