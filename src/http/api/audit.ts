@@ -23,12 +23,17 @@ export function loggedName(name: string): string {
 }
 
 /**
- * The error body of the admin API. Operators see the full message, unlike clients of the download port. Internal errors
- * show only their public text; the log has the details under the request id.
+ * Operators see the full message, unlike clients of the download port. Internal errors show only their public text; the
+ * log has the details.
  */
+export function messageOf({ code, message }: HuiyuanError): string {
+  const { status, text } = errorRow(code);
+  return status === 500 ? text : message;
+}
+
+/** The error body of the admin API. */
 export function problemOf(error: HuiyuanError, requestId: string): object {
-  const { errNo, status, text } = errorRow(error.code);
-  return { code: errNo, message: status < 500 ? error.message : text, requestId };
+  return { code: errorRow(error.code).errNo, message: messageOf(error), requestId };
 }
 
 const QUIET_MS = 15_000;

@@ -19,6 +19,7 @@ import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { isCall } from "../rest/target.ts";
+import { messageOf } from "./audit.ts";
 import { invalid } from "./input.ts";
 import { urlOf as urlOfTarget } from "./naming.ts";
 import { entryView } from "./objects/object-view.ts";
@@ -185,9 +186,7 @@ function answerOf({ status, headers, failure, outcome, renders }: DryRun): objec
   };
 }
 
-/** Operators see the full message, except for internal errors: those show their public text. */
-function problemOf({ code, message, retryAfterSeconds }: HuiyuanError): object {
-  const { errNo, status, text } = errorRow(code);
-  const shown = status === 500 ? text : message;
-  return { code, errNo, message: shown, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
+function problemOf(error: HuiyuanError): object {
+  const { code, retryAfterSeconds } = error;
+  return { code, errNo: errorRow(code).errNo, message: messageOf(error), retryAfterSeconds };
 }

@@ -7,7 +7,7 @@ export interface ParallelOptions<Item, Result> {
   /** Must not throw: a failure is a result. */
   readonly work: (item: Item) => Promise<Result>;
   /** Resolves when the next item may start. */
-  readonly pace?: () => Promise<void>;
+  readonly pace?: (() => Promise<void>) | undefined;
 }
 
 /**
