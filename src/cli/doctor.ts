@@ -1,7 +1,7 @@
 // `huiyuan doctor`: checks an origin with real requests before it is mirrored, reports problems, and proposes settings.
 // It stores nothing and changes nothing.
 import { randomBytes } from "node:crypto";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
 import { SettingsFaults } from "../settings/faults.ts";
@@ -12,7 +12,7 @@ import { examine } from "./doctor/examination.ts";
 import { type Finding, finding, type Hints, type Notes } from "./doctor/finding.ts";
 import { createProgress, describeFinding, describeSummary, mirrorLines, proposeSettings } from "./doctor/report.ts";
 import { readSample } from "./doctor/samples.ts";
-import { newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
+import { addHeader, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface DoctorFlags {
   readonly allowPrivate: boolean;
@@ -167,10 +167,4 @@ function propose(settings: OriginSettings, hints: Hints, isFromFile: boolean): s
   if (isFromFile || settings.type !== "site") return `${mirrorLines(hints).join("\n")}\n`;
   const { url: originUrl, host, referer, headers, allowPrivate } = settings;
   return proposeSettings({ originUrl, host, referer, headers, allowPrivate, hints });
-}
-
-function addHeader(text: string, headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const [, name = "", value = ""] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? [];
-  if (name === "" || value === "") throw new InvalidArgumentError('It must be a header such as "X-Mirror: 1".');
-  return { ...headers, [name]: value };
 }

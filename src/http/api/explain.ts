@@ -28,7 +28,7 @@ export interface ExplainRequest {
   /** http or https, with a host. */
   readonly url: string;
   readonly method: string;
-  /** Lower-case names; a `host` replaces the host of the URL. */
+  /** A `host` replaces the host of the URL. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -65,7 +65,8 @@ export async function explain(input: ExplainRequest, { sites, healthPath }: Expl
 function requestOf({ url, method, headers }: ExplainRequest): DownloadRequest {
   const [, authority = "", rest = ""] = /^https?:\/\/([^/?#]*)([^#]*)/is.exec(url) ?? [];
   if (authority === "") throw invalid('"url" must be a whole URL, such as http://img.example.com/a.jpg');
-  const all = { ...headers, host: headers.host ?? authority };
+  const own = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  const all: Readonly<Record<string, string>> = { host: authority, ...Object.fromEntries(own) };
   const target = rest.startsWith("/") ? rest : `/${rest}`;
   return {
     method,

@@ -159,7 +159,7 @@ export function ids() {
   return z.array(z.int({ error }).min(1, { error }), { error }).min(1, { error }).max(MAX_NAMES, { error });
 }
 
-/** Header fields: names and values. Names come back in lower case. */
+/** Header fields: names and values. */
 export function headerFields() {
   const error = `must be an object of at most ${MAX_HEADERS} header names and values`;
   const name = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}$/, { error });
@@ -167,10 +167,7 @@ export function headerFields() {
     .string({ error })
     .max(MAX_TEXT_CHARACTERS, { error })
     .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error });
-  return z
-    .record(name, value, { error })
-    .refine((fields) => Object.keys(fields).length <= MAX_HEADERS, { error })
-    .transform((fields) => Object.fromEntries(Object.entries(fields).map(([key, each]) => [key.toLowerCase(), each])));
+  return z.record(name, value, { error }).refine((fields) => Object.keys(fields).length <= MAX_HEADERS, { error });
 }
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
