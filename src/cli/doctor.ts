@@ -4,14 +4,14 @@ import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
-import { SettingsFaults } from "../settings/faults.ts";
-import { loadSettings, parseSettings } from "../settings/load.ts";
+import { loadSettings } from "../settings/load.ts";
 import type { OriginSettings, Settings } from "../settings/schema/schema.ts";
 import { nameOf, probeOrigin } from "../wiring/origins.ts";
 import { examine } from "./doctor/examination.ts";
 import { type Finding, finding, type Hints, type Notes } from "./doctor/finding.ts";
 import { createProgress, describeFinding, describeSummary, mirrorLines, proposeSettings } from "./doctor/report.ts";
 import { readSample } from "./doctor/samples.ts";
+import { makeSettings } from "./made-settings.ts";
 import { addHeader, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface DoctorFlags {
@@ -117,26 +117,10 @@ async function originSettings(url: string, flags: DoctorFlags): Promise<OriginSe
     server: { port: 0, adminPort: 0 },
     projects: [{ appid: "1", keys, buckets: [{ name: "doctor", domains }] }],
   };
-  const readFile = (path: string) => {
-    throw new HuiyuanError("request_invalid", `Cannot read "${path}": the doctor reads no files`);
-  };
-  const [first] = originsOf(
-    withPlainFaults(url, () => parseSettings(JSON.stringify(file), { env: {}, readFile, file: "" })),
-  );
+  const [first] = originsOf(makeSettings(file, `Cannot check "${url}"`));
   if (first === undefined) throw new HuiyuanError("internal", "Cannot read the origin that was just written");
   // The dialer checks private addresses, so that names and literal addresses are treated alike.
   return { ...first, allowPrivate };
-}
-
-/** Reports faults without positions, because options have no line in a file. */
-function withPlainFaults(url: string, parse: () => Settings): Settings {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof SettingsFaults)) throw error;
-    const found = error.faults.map(({ message }) => message).join("; ");
-    throw new HuiyuanError("request_invalid", `Cannot check "${url}": ${found}`, { cause: error });
-  }
 }
 
 async function namedIn(file: string, name: string): Promise<OriginSettings> {

@@ -86,7 +86,7 @@ const openData: LocalServer = async ({ config, base, data }, terminal) => {
   ]);
   const settings = await loadSettings(config, { env: process.env });
   const log = createLogger({ isInteractive: false, level: "warn", destination: terminal.err });
-  const service = await openService({ settings, log, now: Date.now }).catch((error: unknown) => {
+  const service = await openService({ settings, log }).catch((error: unknown) => {
     if (!(error instanceof HuiyuanError) || error.code !== "data_locked") throw error;
     const where = base === undefined ? "adminPort is 0, so its address is not known" : `it does not answer at ${base}`;
     const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
