@@ -74,7 +74,9 @@ async function runDoctor(
   const notes: Notes = {
     signal: AbortSignal.any([stopping, late]),
     hints: {},
-    say(found) {
+    say(id, verdict) {
+      if (verdict === undefined) return;
+      const found = { id, ...verdict };
       findings.push(found);
       progress.say(describeFinding(found, terminal.isInteractive));
     },
@@ -95,7 +97,7 @@ async function runDoctor(
   } catch (error) {
     if (stopping.aborted) return 1;
     if (!late.aborted) throw error;
-    notes.say(finding.warning("time", `stopped after ${flags.seconds} s; the rest was not checked`));
+    notes.say("time", finding.warning(`stopped after ${flags.seconds} s; the rest was not checked`));
   } finally {
     progress.stop();
     void probe.close();
