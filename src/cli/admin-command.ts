@@ -3,7 +3,6 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError } from "commander";
-import type * as z from "zod";
 import {
   ADMIN_TOKEN_VARIABLE,
   type AdminClient,
@@ -81,13 +80,13 @@ async function write(out: Writable, text: string, signal: AbortSignal): Promise<
 }
 
 /** Yields each page of a list, which has a `next` unless it is the last one. Ends early on Ctrl-C. */
-export async function* pagesOf<Schema extends z.ZodType<{ readonly next?: string | number | undefined }>>(
+export async function* pagesOf<Page extends { readonly next?: string | number | undefined }>(
   { client, signal }: Session,
   path: string,
   { after, ...query }: Readonly<Record<string, string | number | undefined>>,
-): AsyncGenerator<z.output<Schema>, void, undefined> {
+): AsyncGenerator<Page, void, undefined> {
   for (let from = after; !signal.aborted; ) {
-    const page = await client.get<Schema>(path, { ...query, after: from });
+    const page = await client.get<Page>(path, { ...query, after: from });
     yield page;
     if (page.next === undefined) return;
     from = page.next;

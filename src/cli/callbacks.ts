@@ -1,7 +1,6 @@
 // `huiyuan callbacks`: lists, retries and drops pending notices of uploads to business servers.
 import { type Command, Option } from "commander";
-import type * as z from "zod";
-import type { noticePage, noticesChanged } from "../http/api/openapi/answers.ts";
+import type { NoticePage, NoticesChanged } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withServer } from "./admin-command.ts";
 import { confirm } from "./change-objects.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "./terminal.ts";
@@ -38,7 +37,7 @@ export function callbacksCommand(terminal: Terminal): Command {
       const { bucket, state, json } = flags;
       let count = 0;
       const query = { bucket, state, limit: PAGE };
-      for await (const { notices } of pagesOf<typeof noticePage>(session, "/callbacks", query)) {
+      for await (const { notices } of pagesOf<NoticePage>(session, "/callbacks", query)) {
         for (const notice of notices) await session.show(notice, describe(notice));
         count += notices.length;
       }
@@ -82,7 +81,7 @@ function changing(
         return;
       }
       await withServer(flags, terminal, async ({ client, show }) => {
-        const answer = await client.post<typeof noticesChanged>(`/callbacks/${name}`, { ids, bucket, state, all });
+        const answer = await client.post<NoticesChanged>(`/callbacks/${name}`, { ids, bucket, state, all });
         const { changed, isSending } = answer;
         await show(answer, `${changed} ${done}${name === "retry" && !isSending ? " when the server runs" : ""}`);
         return ids !== undefined && changed !== new Set(ids).size ? 1 : 0;
@@ -90,7 +89,7 @@ function changing(
     });
 }
 
-function describe(notice: z.output<typeof noticePage>["notices"][number]): string {
+function describe(notice: NoticePage["notices"][number]): string {
   const { id, state, attempts, dueAt, reason, status, bucket, fileid } = notice;
   const next = dueAt?.slice(0, 19).replace("T", " ") ?? "-";
   const why = [reason, status].filter((part) => part !== undefined).join(" ") || "-";

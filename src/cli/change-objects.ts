@@ -2,8 +2,7 @@
 // of changes. The server changes the objects.
 import { createInterface } from "node:readline/promises";
 import { type Command, InvalidArgumentError } from "commander";
-import type * as z from "zod";
-import type { changeCounts, changeLine } from "../http/api/openapi/answers.ts";
+import type { ChangeCounts, ChangeLine } from "../http/api/openapi/answers.ts";
 import { parseDuration } from "../settings/schema/quantities.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { inBatches, linesOf } from "./name-list.ts";
@@ -85,7 +84,7 @@ async function changeObjects(
   const selections = prefix === undefined ? namedIn(list === undefined ? names : linesOf(list)) : [{ prefix }];
   for await (const selection of selections) {
     const body = { bucket, ...selection, ...how };
-    for await (const line of client.stream<typeof changeLine>(`/objects/${operation}`, body, signal)) {
+    for await (const line of client.stream<ChangeLine>(`/objects/${operation}`, body, signal)) {
       await show(line, describe(line, words));
       totals["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
     }
@@ -98,12 +97,12 @@ async function* namedIn(names: Iterable<string> | AsyncIterable<string>) {
   for await (const batch of inBatches(names)) yield { names: batch };
 }
 
-function describe(line: z.output<typeof changeLine>, words: Order["words"]): string {
+function describe(line: ChangeLine, words: Order["words"]): string {
   if ("code" in line) return `failed     ${shown(line.name)}: ${shown(line.message)}`;
   return `${(line.changed ? words.changed : words.unchanged).padEnd(10)} ${shown(line.key)}`;
 }
 
-function summary({ changed, unchanged, failed }: z.output<typeof changeCounts>, words: Order["words"]): string {
+function summary({ changed, unchanged, failed }: ChangeCounts, words: Order["words"]): string {
   const parts = [`${changed} ${words.changed}`];
   if (unchanged > 0) parts.push(`${unchanged} ${words.unchanged}`);
   if (failed > 0) parts.push(`${failed} failed`);

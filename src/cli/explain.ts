@@ -1,8 +1,7 @@
 // `huiyuan explain`: shows how the server reads a download URL, step by step, and how it would answer.
 // It sends no request to an origin, spends no token and changes nothing.
 import type { Command } from "commander";
-import type * as z from "zod";
-import type { explanation } from "../http/api/openapi/answers.ts";
+import type { Explanation } from "../http/api/openapi/answers.ts";
 import { loadSettings } from "../settings/load.ts";
 import { adminCommand, type Session, withServer } from "./admin-command.ts";
 import { type AdminFlags, createAdminClient, type LocalServer } from "./reach-server.ts";
@@ -31,7 +30,7 @@ export function explainCommand(terminal: Terminal): Command {
     .action(async (url: string, { method, header: headers, ...flags }: ExplainFlags) => {
       const work = async ({ client, show }: Session): Promise<ExitCode> => {
         const body = { url, method: method.toUpperCase(), headers };
-        const found: Explained = await client.post<typeof explanation>("/explain", body);
+        const found: Explained = await client.post<Explanation>("/explain", body);
         await show(found, explanationLines(found).map(shown).join("\n"));
         return (found.answer?.status ?? 0) >= 400 ? 1 : 0;
       };
@@ -40,7 +39,7 @@ export function explainCommand(terminal: Terminal): Command {
 }
 
 /** `isFromSettings`: without a server. */
-type Explained = z.output<typeof explanation> & { readonly isFromSettings?: true };
+type Explained = Explanation & { readonly isFromSettings?: true };
 
 /** Explains from the settings alone. The only secrets that it needs are the key pairs, for tokens. */
 const openSettings: LocalServer = async ({ config }) => {

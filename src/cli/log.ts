@@ -1,8 +1,7 @@
 // `huiyuan log`: prints the operation log (操作日志) of the buckets as text, JSON lines, or CSV with the documented
 // columns.
 import { type Command, Option } from "commander";
-import type * as z from "zod";
-import type { logPage } from "../http/api/openapi/answers.ts";
+import type { LogPage } from "../http/api/openapi/answers.ts";
 import {
   CSV_HEADER,
   csvLine,
@@ -23,7 +22,7 @@ interface LogFlags extends BucketFlags {
   readonly csv: boolean;
 }
 
-type Entry = z.output<typeof logPage>["entries"][number];
+type Entry = LogPage["entries"][number];
 
 const PAGE = 1_000;
 const HELP = `Uploads, copies, queries and deletes of the last 30 days, by the REST API and by operators. Downloads are only counted
@@ -65,10 +64,8 @@ export function logCommand(terminal: Terminal): Command {
 async function* entriesOf(session: Session, flags: LogFlags): AsyncGenerator<Entry, void, undefined> {
   const { bucket, operation, fileid, from, to, latest, all } = flags;
   const filter = { bucket, operation, fileid, from, to };
-  if (!all) yield* (await session.client.get<typeof logPage>("/log", { ...filter, latest })).entries;
-  else
-    for await (const { entries } of pagesOf<typeof logPage>(session, "/log", { ...filter, limit: PAGE }))
-      yield* entries;
+  if (!all) yield* (await session.client.get<LogPage>("/log", { ...filter, latest })).entries;
+  else for await (const { entries } of pagesOf<LogPage>(session, "/log", { ...filter, limit: PAGE })) yield* entries;
 }
 
 function describe({ time, operation, code, bytes, client, bucket, fileid }: Entry): string {
@@ -81,7 +78,7 @@ function describe({ time, operation, code, bytes, client, bucket, fileid }: Entr
 
 /** Converts an entry of the admin API back into its logged form. */
 function loggedOf({ time, reportTime, bucket: bucketId, ...entry }: Entry): LoggedOperation {
-  const operation = entry.operation as OperationName; // What the server has logged.
+  const operation = entry.operation as OperationName; // The server logs no others.
   return { ...entry, operation, at: Date.parse(time), reportedAt: Date.parse(reportTime), bucketId };
 }
 

@@ -1,7 +1,6 @@
 // `huiyuan ls`: lists the objects of a bucket in the order of their keys, page by page.
 import type { Command } from "commander";
-import type * as z from "zod";
-import type { objectPage } from "../http/api/openapi/answers.ts";
+import type { ObjectPage } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withBucket, withServer } from "./admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
@@ -10,7 +9,7 @@ interface ListFlags extends BucketFlags {
   readonly limit?: number;
 }
 
-type ListedObject = z.output<typeof objectPage>["objects"][number];
+type ListedObject = ObjectPage["objects"][number];
 
 const PAGE = 1_000;
 const HELP = `Columns: bytes, format, time of storing (UTC), source (or damaged), key.
@@ -30,7 +29,7 @@ export function lsCommand(terminal: Terminal): Command {
         const { bucket, json, after, limit = Number.POSITIVE_INFINITY } = flags;
         let left = limit;
         const query = { bucket, prefix, after, limit: Math.min(PAGE, limit) };
-        for await (const { objects } of pagesOf<typeof objectPage>(session, "/objects", query)) {
+        for await (const { objects } of pagesOf<ObjectPage>(session, "/objects", query)) {
           for (const object of objects.slice(0, left)) await session.show(object, describe(object));
           left -= objects.length;
           if (left <= 0) return 0;

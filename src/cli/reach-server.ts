@@ -1,10 +1,9 @@
 // Finds the server of a command: the one of --admin, or the one of the settings file. If none answers, it opens the
 // data folder in this process, under its lock. Also the client of the admin API: JSON answers, and streams of JSON
 // lines.
-import type * as z from "zod";
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
-import type { problem } from "../http/api/openapi/answers.ts";
+import type { Problem } from "../http/api/openapi/answers.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { ServerSettings } from "../settings/schema/schema.ts";
@@ -145,25 +144,18 @@ function isRefused(error: unknown): boolean {
 export type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
 
 /**
- * A client of the admin API. `Schema`: the answer as openapi/answers.ts describes it, which is not checked here. All
+ * A client of the admin API. `Answer`, `Line`: a type of openapi/answers.ts; the answer is not checked against it. All
  * methods throw request_invalid with the server's message if it refuses.
  */
 export interface AdminClient {
   /** Leaves out undefined parameters. */
-  get<Schema extends z.ZodType>(
-    path: string,
-    query: Readonly<Record<string, string | number | undefined>>,
-  ): Promise<z.output<Schema>>;
-  post<Schema extends z.ZodType>(path: string, body: object): Promise<z.output<Schema>>;
+  get<Answer>(path: string, query: Readonly<Record<string, string | number | undefined>>): Promise<Answer>;
+  post<Answer>(path: string, body: object): Promise<Answer>;
   /**
    * Yields every line except the last. Throws request_invalid too if the stream ends before its last line; the yielded
    * lines say what was done until then.
    */
-  stream<Schema extends z.ZodType>(
-    path: string,
-    body: object,
-    signal: AbortSignal,
-  ): AsyncGenerator<z.output<Schema>, void, undefined>;
+  stream<Line>(path: string, body: object, signal: AbortSignal): AsyncGenerator<Line, void, undefined>;
 }
 
 const API = "/api/v1";
@@ -192,8 +184,6 @@ export function createAdminClient(send: SendRequest): AdminClient {
   };
 }
 
-type Problem = z.output<typeof problem>;
-
 async function answerOf(answer: Promise<Response>): Promise<never> {
   // Unchecked, as AdminClient says.
   return (await (await accepted(answer)).json()) as never;
@@ -203,7 +193,8 @@ async function accepted(answer: Promise<Response>): Promise<Response> {
   const response = await answer;
   if (response.ok) return response;
   const { status } = response;
-  const body = (await response.json().catch(() => undefined)) as Partial<Problem> | undefined; // Not JSON: another program.
+  // Not JSON: another program.
+  const body = (await response.json().catch(() => undefined)) as Partial<Problem> | undefined;
   if (typeof body?.message === "string") throw refusal(body, status);
   throw new HuiyuanError("request_invalid", `the admin port answered ${status}: is it the admin port of huiyuan?`);
 }

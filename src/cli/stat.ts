@@ -1,7 +1,6 @@
 // `huiyuan stat`: shows all facts about one object, or that it is deleted or not stored.
 import type { Command } from "commander";
-import type * as z from "zod";
-import type { statAnswer } from "../http/api/openapi/answers.ts";
+import type { StatAnswer } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, withBucket, withServer } from "./admin-command.ts";
 import { shown, type Terminal } from "./terminal.ts";
 
@@ -11,14 +10,12 @@ Examples:
   huiyuan stat http://img.example.com/2015/cat.jpg
   huiyuan stat 2015/cat.jpg --bucket 10001234/photos --json`;
 
-type Found = z.output<typeof statAnswer>;
-
 export function statCommand(terminal: Terminal): Command {
   return withBucket(adminCommand(terminal, "stat", "show all facts about one object", HELP))
     .argument("<name>", "URL of the object, as clients request it, or a key")
     .action(async (name: string, flags: BucketFlags) => {
       await withServer(flags, terminal, async ({ client, show }) => {
-        const found = await client.get<typeof statAnswer>("/objects/stat", { bucket: flags.bucket, name });
+        const found = await client.get<StatAnswer>("/objects/stat", { bucket: flags.bucket, name });
         const rows = rowsOf(found).filter(([, value]) => value !== undefined);
         await show(found, rows.map(([label, value]) => `${label.padEnd(14)} ${shown(String(value))}`).join("\n"));
         return found.state === "object" ? 0 : 1;
@@ -26,7 +23,7 @@ export function statCommand(terminal: Terminal): Command {
     });
 }
 
-function rowsOf(found: Found): readonly (readonly [string, unknown])[] {
+function rowsOf(found: StatAnswer): readonly (readonly [string, unknown])[] {
   const { bucket, key, object, tombstone } = found;
   return [
     ["bucket", bucket],
@@ -39,7 +36,7 @@ function rowsOf(found: Found): readonly (readonly [string, unknown])[] {
   ];
 }
 
-function stateOf({ state, isStale, isQueued, isInMemory, failure, object }: Found): string {
+function stateOf({ state, isStale, isQueued, isInMemory, failure, object }: StatAnswer): string {
   if (state === "tombstone") return "deleted";
   if (state !== "object") return failure === undefined ? "not stored" : `unknown: the store failed (${failure})`;
   const more = [
@@ -51,7 +48,7 @@ function stateOf({ state, isStale, isQueued, isInMemory, failure, object }: Foun
   return ["stored", ...more.filter((part) => part !== false)].join(", ");
 }
 
-function objectRows(object: NonNullable<Found["object"]>): readonly (readonly [string, unknown])[] {
+function objectRows(object: NonNullable<StatAnswer["object"]>): readonly (readonly [string, unknown])[] {
   const { provenance: origin, width, height } = object;
   const pixels = width === undefined || height === undefined ? "" : `, ${width} × ${height}`;
   return [

@@ -9,11 +9,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
 import { abortable } from "../async/cancellation.ts";
-import { type Key, toKey } from "../core/object.ts";
+import { toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
-import { findPicture, type HomePage, inspectOrigin } from "./find-picture.ts";
+import { findPicture, type HomePage, isPrivateOrigin } from "./find-picture.ts";
 import { createLogger } from "./logger.ts";
 import { stopSignal, type Terminal } from "./terminal.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
@@ -31,7 +31,7 @@ import {
   type FirstRequests,
   PATH_OF_AN_IMAGE,
   type ReplacedPort,
-  timedGet,
+  timedRequest,
 } from "./trial/try-report.ts";
 
 interface TryFlags {
@@ -90,15 +90,16 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
     const { picture, trouble } = origin;
     const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
     const token = encodeURIComponent(trialToken(picture ?? "", keys));
+    const url = `${publicBase(place, MIRROR_HOST)}/${path}`;
     const report = {
       originUrl: origin.url,
       trouble,
       galleryUrl: origin.sample === undefined ? undefined : `${origin.sample.url}/`,
-      mirrorUrl: `${publicBase(place, MIRROR_HOST)}/${path}`,
+      mirrorUrl: url,
       signedUrl: `${publicBase(place, MEMBERS_HOST)}/${path}?sign=${token}`,
       adminUrl: `http://127.0.0.1:${app.adminPort}/`,
       replacedPorts,
-      requests: picture === undefined ? undefined : await abortable(firstRequests(app, picture), signal),
+      requests: picture === undefined ? undefined : await abortable(firstRequests(url), signal),
     };
     terminal.out.write(flags.json ? `${JSON.stringify(report)}\n` : describeTrial(report, terminal.isInteractive));
     await abortable(new Promise(() => {}), signal);
@@ -112,9 +113,8 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
 
 async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: string) => string): Promise<TrialOrigin> {
   if (originUrl !== undefined) {
-    const { isPrivate, trouble } = await inspectOrigin(originUrl);
-    const page = trouble === undefined ? await findPicture(originUrl, isPrivate) : { picture: undefined, trouble };
-    return { url: originUrl, isPrivate, ...page, sample: undefined };
+    const isPrivate = await isPrivateOrigin(originUrl);
+    return { url: originUrl, isPrivate, ...(await findPicture(originUrl, isPrivate)), sample: undefined };
   }
   const pictures = await readSamplePictures();
   const sample = await startSampleSite({ pictures, mirrorUrl, delayMs: SAMPLE_DELAY_MS });
@@ -162,15 +162,14 @@ function loopbackPort(originUrl: string): number | undefined {
 }
 
 /** Sends one miss and one hit over HTTP. In between it waits for the image to be stored, half a second at most. */
-async function firstRequests(app: App, picture: Key): Promise<FirstRequests> {
-  const target = { port: app.downloadPort, path: `/${encodeKeyForPath(picture)}`, host: MIRROR_HOST };
-  const first = await timedGet(target);
+async function firstRequests(url: string): Promise<FirstRequests> {
+  const first = await timedRequest(url);
   for (let left = STORED_TRIES; first.status === 200 && left > 0; left -= 1) {
-    const { cacheStatus } = await timedGet({ ...target, method: "HEAD" });
+    const { cacheStatus } = await timedRequest(url, "HEAD");
     if (/detail=(?:memory|bucket)/.test(cacheStatus)) break;
     await delay(STORED_EVERY_MS);
   }
-  return { first, second: await timedGet(target) };
+  return { first, second: await timedRequest(url) };
 }
 
 function parseOrigin(text: string): string {

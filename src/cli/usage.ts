@@ -1,7 +1,6 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
-import type * as z from "zod";
-import type { usageAnswer } from "../http/api/openapi/answers.ts";
+import type { UsageAnswer } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, withServer } from "./admin-command.ts";
 import { shown, type Terminal } from "./terminal.ts";
 
@@ -26,7 +25,7 @@ export function usageCommand(terminal: Terminal): Command {
     .action(async (flags: UsageFlags) => {
       const { bucket, from, to, json } = flags;
       await withServer(flags, terminal, async ({ client, print, show }) => {
-        const { days } = await client.get<typeof usageAnswer>("/usage", { bucket, from, to });
+        const { days } = await client.get<UsageAnswer>("/usage", { bucket, from, to });
         if (json) for (const day of days) await show(day, undefined);
         else if (days.length === 0) terminal.err.write("no usage in this time\n");
         else for (const line of table(days)) await print(line);
@@ -35,7 +34,7 @@ export function usageCommand(terminal: Terminal): Command {
     });
 }
 
-type Day = z.output<typeof usageAnswer>["days"][number];
+type Day = UsageAnswer["days"][number];
 
 const TITLES = "day bucket downloads sent uploads received copies queries deletes objects held".split(" ");
 

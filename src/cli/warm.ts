@@ -1,8 +1,7 @@
 // `huiyuan warm`: fetches a list of images before clients request them, at a limited rate.
 import { MultiBar } from "cli-progress";
 import { type Command, InvalidArgumentError } from "commander";
-import type * as z from "zod";
-import type { warmCounts, warmLine } from "../http/api/openapi/answers.ts";
+import type { WarmCounts, WarmLine } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
@@ -43,8 +42,7 @@ export function warmCommand(terminal: Terminal): Command {
     });
 }
 
-type Line = z.output<typeof warmLine>;
-type Counts = Partial<z.output<typeof warmCounts>>;
+type Counts = Partial<WarmCounts>;
 
 async function warm(
   { client, signal, show }: Session,
@@ -55,7 +53,7 @@ async function warm(
   const counts: Counts = {};
   for await (const names of inBatches(linesOf(file))) {
     const body = { names, bucket, domain, rate, concurrency };
-    for await (const line of client.stream<typeof warmLine>("/warm", body, signal)) {
+    for await (const line of client.stream<WarmLine>("/warm", body, signal)) {
       counts[line.result] = (counts[line.result] ?? 0) + 1;
       progress.step(counts);
       const text = describe(line);
@@ -67,7 +65,7 @@ async function warm(
 }
 
 /** The text for each result; undefined: it has no line of its own. */
-const EXPLAINED: Readonly<Record<Line["result"], string | undefined>> = {
+const EXPLAINED: Readonly<Record<WarmLine["result"], string | undefined>> = {
   ...{ fetched: undefined, present: undefined, confirmed: undefined },
   missing: "the origin does not have it",
   deleted: "deleted by an operator; see `huiyuan undelete`",
@@ -76,7 +74,7 @@ const EXPLAINED: Readonly<Record<Line["result"], string | undefined>> = {
   failed: "",
 };
 
-function describe({ name, result, message }: Line): string | undefined {
+function describe({ name, result, message }: WarmLine): string | undefined {
   const why = message ?? EXPLAINED[result];
   return why === undefined ? undefined : `${result.padEnd(10)} ${shown(name)}: ${shown(why)}`;
 }

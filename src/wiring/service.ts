@@ -151,7 +151,10 @@ export async function openService({
         metrics.scrape({
           memory: memoryCache.usage,
           spool: () => spools.usage,
-          storing: () => together(writeBack.backlog(), stores.backlog()),
+          storing: () => {
+            const [here, remote] = [writeBack.backlog(), stores.backlog()];
+            return { depth: here.depth + remote.depth, oldestMs: Math.max(here.oldestMs, remote.oldestMs) };
+          },
           damaged: stores.damaged,
           fills: () => fetches.running,
           uploads: () => restApi.uploads.running,
@@ -188,15 +191,6 @@ export async function openService({
     await close();
     throw error;
   }
-}
-
-interface Backlog {
-  readonly depth: number;
-  readonly oldestMs: number;
-}
-
-function together(one: Backlog, other: Backlog): Backlog {
-  return { depth: one.depth + other.depth, oldestMs: Math.max(one.oldestMs, other.oldestMs) };
 }
 
 /** Effectively no limit, because the renderer's own queue is shorter. */

@@ -2,7 +2,6 @@
 // the answer. The answer comes from a dry run of the download itself, so that the two cannot disagree. It has no
 // effects.
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
-import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { isHealth } from "../admin/readiness.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
@@ -78,21 +77,30 @@ function requestOf({ url, method, headers }: ExplainRequest): DownloadRequest {
   };
 }
 
-/** Undefined: the URL is not readable, and the answer says why. */
-function urlOf({ url = "", method, headers }: DownloadRequest): ObjectUrl | undefined {
+/** Undefined if the URL or its instruction is not readable: then the answer says why. */
+function attempt<Value>(read: () => Value): Value | undefined {
   try {
-    const target = parseTarget(url, [headers.host ?? ""]);
-    return { ...urlOfTarget(target), method: method === "HEAD" ? "HEAD" : "GET" };
+    return read();
   } catch {
     return undefined;
   }
+}
+
+function urlOf({ url = "", method, headers }: DownloadRequest): ObjectUrl | undefined {
+  return attempt(() => ({
+    ...urlOfTarget(parseTarget(url, [headers.host ?? ""])),
+    method: method === "HEAD" ? "HEAD" : "GET",
+  }));
 }
 
 async function objectOf(site: Site, request: DownloadRequest): Promise<object> {
   const url = urlOf(request);
   if (url === undefined) return {};
   const { path, query } = url;
-  const read = readUrl(site, url);
+  const read = attempt(() => {
+    const object = nameObject(site, url);
+    return { key: object.key, processing: processingOfQuery(site, url, object) ?? processingOfAlias(site, url) };
+  });
   if (read === undefined) return { path, query };
   const { key, processing } = read;
   const entry = await site.stored.bucket.lookup(key).catch((error: unknown) => ({
@@ -106,19 +114,6 @@ async function objectOf(site: Site, request: DownloadRequest): Promise<object> {
     key,
     stored: { ...entryView(entry), isInMemory: site.stored.peek(key) !== undefined },
   };
-}
-
-/** Undefined: the instruction is not readable, and the answer says why. */
-function readUrl(
-  site: Site,
-  url: ObjectUrl,
-): { readonly key: Key; readonly processing: ProcessingRequest | undefined } | undefined {
-  try {
-    const object = nameObject(site, url);
-    return { key: object.key, processing: processingOfQuery(site, url, object) ?? processingOfAlias(site, url) };
-  } catch {
-    return undefined;
-  }
 }
 
 function processingView({ named, suffix, original }: ProcessingRequest, { headers }: DownloadRequest): object {

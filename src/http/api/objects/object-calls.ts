@@ -11,7 +11,7 @@ import { inParallel, untilAborted } from "../in-parallel.ts";
 import { bucket as bucketField, flag, invalid, names, text, whole } from "../input.ts";
 import type { InsightParts } from "../insight.ts";
 import { bucketNamed, type Domains, findNamed, type NamedObject } from "../naming.ts";
-import { changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
+import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
 import { entryView, objectView } from "./object-view.ts";
 
 export interface ObjectParts extends InsightParts {
@@ -120,7 +120,7 @@ function addChange<Fields extends z.ZodRawShape>(
       userAgent: context.req.header("user-agent") ?? "",
       ...{ code: 0, message: "SUCCESS", bytes: 0, requestId: context.get("requestId") },
     };
-    const work = async ({ name, find }: Target): Promise<z.infer<typeof changeLine>> => {
+    const work = async ({ name, find }: Target): Promise<ChangeLine> => {
       try {
         const { stored, key } = await find();
         const changed = await change(stored, key, how as InputOf<Fields>);

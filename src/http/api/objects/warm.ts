@@ -2,7 +2,6 @@
 // objects and revalidates purged ones.
 
 import { setTimeout as delay } from "node:timers/promises";
-import type * as z from "zod";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import { toKey } from "../../../core/object.ts";
@@ -15,9 +14,7 @@ import type { Calls } from "../calls.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
 import { bucket as bucketField, invalid, names, number, text, whole } from "../input.ts";
 import { bucketNamed, type Domains, domainNamed, readUrl, siteOf, urlOf } from "../naming.ts";
-import { warmCounts, warmLine } from "../openapi/answers.ts";
-
-type WarmLine = z.infer<typeof warmLine>;
+import { type WarmCounts, type WarmLine, warmCounts, warmLine } from "../openapi/answers.ts";
 
 /** Spaces starts evenly, at most `rate` a second. */
 function createPace(rate: number, signal: AbortSignal): () => Promise<void> {
@@ -66,13 +63,11 @@ async function outcome(answer: MissAnswer | StaleKept): Promise<Omit<WarmLine, "
   if (answer.kind === "kept") return { result: answer.why === "gone" ? "missing" : "confirmed" };
   if (answer.kind === "head") return { result: "unstored" }; // Cannot happen: only a HEAD is answered so.
   try {
-    if (answer.kind === "finished") {
-      return { result: answer.isStored() ? "fetched" : "unstored", bytes: answer.info.size };
-    }
-    const end = await answer.reader.end();
+    const end =
+      answer.kind === "finished" ? ({ kind: "whole", info: answer.info } as const) : await answer.reader.end();
     if (end.kind === "failed") return failure(end.error);
-    if (end.kind === "whole") return { result: answer.isStored() ? "fetched" : "unstored", bytes: end.info.size };
-    return { result: "unstored" };
+    if (end.kind !== "whole") return { result: "unstored" };
+    return { result: answer.isStored() ? "fetched" : "unstored", bytes: end.info.size };
   } finally {
     answer.release();
   }
@@ -107,7 +102,7 @@ export function addWarmCall(
     // Before the first fetch.
     if (body.domain !== undefined || body.bucket !== undefined) refuseMismatch(site(), body.bucket, registry);
     const audit = auditOf(context, log, { operation: "warm", ...loggedNames(body.names) });
-    const counts: Partial<z.infer<typeof warmCounts>> = {};
+    const counts: Partial<WarmCounts> = {};
     return auditedStream(context, { audit, counts }, async function* (gone) {
       const signal = AbortSignal.any([gone, stopping]);
       const work = async (name: string): Promise<WarmLine> => {
