@@ -31,16 +31,14 @@ export interface ExplainRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface ExplainParts {
-  readonly sites: Sites;
-  /** `server.healthPath`; empty if there is none. */
-  readonly healthPath: string;
-}
-
 /**
- * The explanation for JSON; unknown and meaningless fields are left out. Throws request_invalid if `url` is not a URL.
+ * The explanation for JSON; unknown and meaningless fields are left out. `healthPath`: of the settings; may be empty.
+ * Throws request_invalid if `url` is not a URL.
  */
-export async function explain(input: ExplainRequest, { sites, healthPath }: ExplainParts): Promise<object> {
+export async function explain(
+  input: ExplainRequest,
+  { sites, healthPath }: { readonly sites: Sites; readonly healthPath: string },
+): Promise<object> {
   const request = requestOf(input);
   const isDomain = (host: string) => (sites.find(host)?.domain ?? "*") !== "*";
   if (isCall(request, isDomain)) return { method: input.method, isRestApi: true };
