@@ -1,5 +1,5 @@
 // `npm run bench`: measures the cost of a request beside nginx and Varnish on the same machine in the same run, and
-// reports whether the targets hold. docs/performance-record.md describes the method. Needs nginx, varnish, wrk and a second
+// reports whether the targets hold. docs/performance.md describes the method. Needs nginx, varnish, wrk and a second
 // core.
 
 import { execFileSync } from "node:child_process";
