@@ -1,6 +1,7 @@
 // The composition root: turns Settings into a running server { reload, stop }. It opens the two ports and stops all
 // parts in order. The services behind the ports are wired in wiring/service.ts.
 import { setTimeout as delay } from "node:timers/promises";
+import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
 import { createReadiness } from "./http/admin/readiness.ts";
@@ -19,8 +20,6 @@ import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 export interface AppOptions {
   readonly settings: Settings;
   readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now?: () => number;
 }
 
 /** A running server. */
@@ -58,7 +57,7 @@ const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
  * Opens the store, wires all parts and listens. Throws data_locked, store_failed, settings_invalid, and then leaves
  * nothing open.
  */
-export async function startApp({ settings: initial, log, now = Date.now }: AppOptions): Promise<App> {
+export async function startApp({ settings: initial, log }: AppOptions): Promise<App> {
   let settings = initial;
   let fault: string | undefined;
   let restartNote: string | undefined;
@@ -67,7 +66,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
   const undo: (() => Promise<void> | void)[] = [];
 
   try {
-    const service = await openService({ settings, log, now });
+    const service = await openService({ settings, log });
     undo.push(service.close);
     const { registry, metrics } = service;
     const nextRequestId = createRequestIds();
@@ -94,12 +93,17 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
       restApi: { ...service.restApi, place },
       called(call) {
         metrics.called(call);
-        noteCall(call, { place: place(), trustedProxies: settings.server.trustedProxies }, service.accounts, now());
+        noteCall(
+          call,
+          { place: place(), trustedProxies: settings.server.trustedProxies },
+          service.accounts,
+          Date.now(),
+        );
         logCall(call, settings.server, log);
       },
     });
     const hit = metrics.fastPathHit;
-    const usesFastPath = process.env.HUIYUAN_FAST_PATH !== "off";
+    const usesFastPath = isFastPathOn(process.env.HUIYUAN_FAST_PATH);
     if (!usesFastPath) log.info({}, "the fast path is off (HUIYUAN_FAST_PATH)");
     const downloads = await startServer({
       host: settings.server.host,
@@ -128,7 +132,7 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
         readiness,
         metrics: service.scrape,
         api: createApi({
-          ...{ registry, accounts: service.accounts, now, nextRequestId, stopping: stopping.signal, log },
+          ...{ registry, accounts: service.accounts, now: Date.now, nextRequestId, stopping: stopping.signal, log },
           healthPath,
           version: readVersion(),
         }),
@@ -195,6 +199,15 @@ export async function startApp({ settings: initial, log, now = Date.now }: AppOp
     await closeAll(undo);
     throw error;
   }
+}
+
+/** Throws settings_invalid for another value than `off`. */
+function isFastPathOn(value = ""): boolean {
+  if (value === "" || value === "off") return value === "";
+  throw new HuiyuanError(
+    "settings_invalid",
+    `Cannot use HUIYUAN_FAST_PATH=${JSON.stringify(value)}: wanted off or nothing`,
+  );
 }
 
 function adminNames(adminHost: string, further: readonly string[]): ReadonlySet<string> {

@@ -7,8 +7,6 @@ import {
   ADMIN_TOKEN_VARIABLE,
   type AdminClient,
   type AdminFlags,
-  type Fields,
-  isObject,
   type LocalServer,
   reachServer,
 } from "./reach-server.ts";
@@ -48,8 +46,8 @@ export interface Session {
   readonly signal: AbortSignal;
   /** Writes a line; resolves once the output accepts more (backpressure). */
   print(line: string): Promise<void>;
-  /** Writes a value as one line of JSON. */
-  printJson(value: unknown): Promise<void>;
+  /** Writes a value as one line of JSON with --json, else as `text`; an undefined text writes nothing. */
+  show(value: unknown, text: string | undefined): Promise<void>;
 }
 
 /** Connects to the server, does the work and sets the exit code; 1 after Ctrl-C. */
@@ -63,8 +61,11 @@ export async function withServer(
   const reached = await reachServer(flags, terminal, openLocal);
   const print = (line: string) => write(terminal.out, `${line}\n`, signal);
   try {
-    const printJson = (value: unknown) => print(JSON.stringify(value));
-    process.exitCode = await work({ client: reached.client, signal, print, printJson });
+    const show: Session["show"] = async (value, text) => {
+      const line = flags.json ? JSON.stringify(value) : text;
+      if (line !== undefined) await print(line);
+    };
+    process.exitCode = await work({ client: reached.client, signal, print, show });
   } catch (error) {
     if (!signal.aborted) throw error;
     process.exitCode = 1;
@@ -79,15 +80,15 @@ async function write(out: Writable, text: string, signal: AbortSignal): Promise<
 }
 
 /** Yields each page of a list, which has a `next` unless it is the last one. Ends early on Ctrl-C. */
-export async function* pagesOf(
+export async function* pagesOf<Page extends { readonly next?: string | number | undefined }>(
   { client, signal }: Session,
   path: string,
-  query: Readonly<Record<string, string | number | undefined>>,
-): AsyncGenerator<Fields, void, undefined> {
-  for (let after: unknown = 0; after !== undefined && !signal.aborted; ) {
-    const page = await client.get(path, { ...query, after: Number(after) });
-    if (!isObject(page)) return;
+  { after, ...query }: Readonly<Record<string, string | number | undefined>>,
+): AsyncGenerator<Page, void, undefined> {
+  for (let from = after; !signal.aborted; ) {
+    const page = await client.get<Page>(path, { ...query, after: from });
     yield page;
-    after = page.next;
+    if (page.next === undefined) return;
+    from = page.next;
   }
 }

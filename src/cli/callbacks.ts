@@ -1,8 +1,8 @@
 // `huiyuan callbacks`: lists, retries and drops pending notices of uploads to business servers.
 import { type Command, Option } from "commander";
-import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "./admin-command.ts";
+import type { NoticePage, NoticesChanged } from "../http/api/openapi/answers.ts";
+import { adminCommand, type BucketFlags, pagesOf, withServer } from "./admin-command.ts";
 import { confirm } from "./change-objects.ts";
-import { isObject } from "./reach-server.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface ListFlags extends BucketFlags {
@@ -34,8 +34,14 @@ export function callbacksCommand(terminal: Terminal): Command {
   );
   const list = adminCommand(terminal, "list", "list pending notices", LIST_HELP).action(async (flags: ListFlags) => {
     await withServer(flags, terminal, async (session) => {
-      const count = await listAll(session, flags);
-      if (count === 0 && !flags.json) terminal.err.write("no notices are pending\n");
+      const { bucket, state, json } = flags;
+      let count = 0;
+      const query = { bucket, state, limit: PAGE };
+      for await (const { notices } of pagesOf<NoticePage>(session, "/callbacks", query)) {
+        for (const notice of notices) await session.show(notice, describe(notice));
+        count += notices.length;
+      }
+      if (count === 0 && !json) terminal.err.write("no notices are pending\n");
       return 0;
     });
   });
@@ -65,7 +71,7 @@ function changing(
     .option("--all", "every notice", false)
     .option("-y, --yes", "drop many notices without a question", false)
     .action(async (named: readonly number[], flags: ChangeFlags, self: Command) => {
-      const { bucket, state, all, json } = flags;
+      const { bucket, state, all } = flags;
       const ids = named.length === 0 ? undefined : named;
       const isNarrowed = ids !== undefined || bucket !== undefined || state !== undefined;
       if (isNarrowed === all) self.error("error: name notices: by their ids, with --bucket and --state, or --all");
@@ -74,34 +80,21 @@ function changing(
         process.exitCode = 1;
         return;
       }
-      await withServer(flags, terminal, async ({ client, print, printJson }) => {
-        const answer = await client.post(`/callbacks/${name}`, { ids, bucket, state, all });
-        const { changed = 0, isSending = true } = isObject(answer) ? answer : {};
-        if (json) await printJson(answer);
-        else await print(`${changed} ${done}${name === "retry" && isSending === false ? " when the server runs" : ""}`);
+      await withServer(flags, terminal, async ({ client, show }) => {
+        const answer = await client.post<NoticesChanged>(`/callbacks/${name}`, { ids, bucket, state, all });
+        const { changed, isSending } = answer;
+        await show(answer, `${changed} ${done}${name === "retry" && !isSending ? " when the server runs" : ""}`);
         return ids !== undefined && changed !== new Set(ids).size ? 1 : 0;
       });
     });
 }
 
-/** Returns the number of printed notices. */
-async function listAll(session: Session, { bucket, state, json }: ListFlags): Promise<number> {
-  let count = 0;
-  for await (const { notices } of pagesOf(session, "/callbacks", { bucket, state, limit: PAGE })) {
-    if (!Array.isArray(notices)) return count;
-    for (const notice of notices) await (json ? session.printJson(notice) : session.print(describe(notice)));
-    count += notices.length;
-  }
-  return count;
-}
-
-function describe(notice: unknown): string {
-  if (!isObject(notice)) return "";
+function describe(notice: NoticePage["notices"][number]): string {
   const { id, state, attempts, dueAt, reason, status, bucket, fileid } = notice;
-  const next = typeof dueAt === "string" ? dueAt.slice(0, 19).replace("T", " ") : "-";
+  const next = dueAt?.slice(0, 19).replace("T", " ") ?? "-";
   const why = [reason, status].filter((part) => part !== undefined).join(" ") || "-";
-  const columns = [String(id).padStart(6), String(state).padEnd(8), String(attempts).padStart(2), next.padEnd(19)];
-  return [...columns, why.padEnd(14), shown(String(bucket)), shown(String(fileid))].join("  ");
+  const columns = [String(id).padStart(6), state.padEnd(8), String(attempts).padStart(2), next.padEnd(19)];
+  return [...columns, why.padEnd(14), shown(bucket), shown(fileid)].join("  ");
 }
 
 /** Commander calls it for each argument, with the ids before. */

@@ -2,10 +2,10 @@
 // of changes. The server changes the objects.
 import { createInterface } from "node:readline/promises";
 import { type Command, InvalidArgumentError } from "commander";
+import type { ChangeCounts, ChangeLine } from "../http/api/openapi/answers.ts";
 import { parseDuration } from "../settings/schema/quantities.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { inBatches, linesOf } from "./name-list.ts";
-import { isObject } from "./reach-server.ts";
 import { type ExitCode, shown, type Terminal } from "./terminal.ts";
 
 interface SelectionFlags extends BucketFlags {
@@ -74,27 +74,22 @@ export async function confirm(
   }
 }
 
-interface Counts {
-  changed: number;
-  unchanged: number;
-  failed: number;
-}
-
 /** Sends the change and prints a line for each object. Returns 1 if one has failed. */
 async function changeObjects(
-  session: Session,
+  { client, signal, show }: Session,
   { operation, how, words }: Order,
-  { names, ...flags }: SelectionFlags & { readonly names: readonly string[] },
+  { names, bucket, list, prefix }: SelectionFlags & { readonly names: readonly string[] },
 ): Promise<ExitCode> {
-  const { bucket, list, prefix, json } = flags;
-  const totals: Counts = { changed: 0, unchanged: 0, failed: 0 };
+  const totals = { changed: 0, unchanged: 0, failed: 0 };
   const selections = prefix === undefined ? namedIn(list === undefined ? names : linesOf(list)) : [{ prefix }];
   for await (const selection of selections) {
-    const body = { ...(bucket === undefined ? {} : { bucket }), ...selection, ...how };
-    await changeSome(session, `/objects/${operation}`, body, { totals, words, json });
+    const body = { bucket, ...selection, ...how };
+    for await (const line of client.stream<ChangeLine>(`/objects/${operation}`, body, signal)) {
+      await show(line, describe(line, words));
+      totals["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
+    }
   }
-  if (json) await session.printJson({ end: totals });
-  else await session.print(summary(totals, words));
+  await show({ end: totals }, summary(totals, words));
   return totals.failed > 0 ? 1 : 0;
 }
 
@@ -102,33 +97,15 @@ async function* namedIn(names: Iterable<string> | AsyncIterable<string>) {
   for await (const batch of inBatches(names)) yield { names: batch };
 }
 
-async function changeSome(
-  { client, signal, print, printJson }: Session,
-  path: string,
-  body: object,
-  { totals, words, json }: { readonly totals: Counts; readonly words: Order["words"]; readonly json: boolean },
-): Promise<void> {
-  for await (const line of client.stream(path, body, signal)) {
-    if (json) await printJson(line);
-    else if (isObject(line)) await print(describe(line, words));
-    if (!isObject(line)) continue;
-    if ("code" in line) totals.failed += 1;
-    else if (line.changed === true) totals.changed += 1;
-    else totals.unchanged += 1;
-  }
+function describe(line: ChangeLine, words: Order["words"]): string {
+  if ("code" in line) return `failed     ${shown(line.name)}: ${shown(line.message)}`;
+  return `${(line.changed ? words.changed : words.unchanged).padEnd(10)} ${shown(line.key)}`;
 }
 
-function describe(line: Readonly<Record<string, unknown>>, words: Order["words"]): string {
-  if ("code" in line) return `failed     ${shown(String(line.name))}: ${shown(String(line.message))}`;
-  return `${(line.changed === true ? words.changed : words.unchanged).padEnd(10)} ${shown(String(line.key))}`;
-}
-
-function summary({ changed, unchanged, failed }: Counts, words: Order["words"]): string {
-  const parts = [
-    `${changed} ${words.changed}`,
-    ...(unchanged > 0 ? [`${unchanged} ${words.unchanged}`] : []),
-    ...(failed > 0 ? [`${failed} failed`] : []),
-  ];
+function summary({ changed, unchanged, failed }: ChangeCounts, words: Order["words"]): string {
+  const parts = [`${changed} ${words.changed}`];
+  if (unchanged > 0) parts.push(`${unchanged} ${words.unchanged}`);
+  if (failed > 0) parts.push(`${failed} failed`);
   return parts.join(", ");
 }
 
@@ -153,7 +130,7 @@ export function deleteCommand(terminal: Terminal): Command {
     question: ({ prefix }) => prefix !== undefined && `Delete every stored object that begins with "${prefix}"?`,
     order: ({ reason, expires }) => ({
       operation: "delete",
-      how: { ...(reason === undefined ? {} : { reason }), ...(expires === undefined ? {} : { forMs: expires }) },
+      how: { reason, forMs: expires },
       words: { changed: "deleted", unchanged: "not stored, will not be fetched" },
     }),
   })

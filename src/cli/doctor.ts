@@ -1,18 +1,18 @@
 // `huiyuan doctor`: checks an origin with real requests before it is mirrored, reports problems, and proposes settings.
 // It stores nothing and changes nothing.
 import { randomBytes } from "node:crypto";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
-import { SettingsFaults } from "../settings/faults.ts";
-import { loadSettings, parseSettings } from "../settings/load.ts";
+import { loadSettings } from "../settings/load.ts";
 import type { OriginSettings, Settings } from "../settings/schema/schema.ts";
 import { nameOf, probeOrigin } from "../wiring/origins.ts";
 import { examine } from "./doctor/examination.ts";
 import { type Finding, finding, type Hints, type Notes } from "./doctor/finding.ts";
 import { createProgress, describeFinding, describeSummary, mirrorLines, proposeSettings } from "./doctor/report.ts";
 import { readSample } from "./doctor/samples.ts";
-import { newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
+import { makeSettings } from "./made-settings.ts";
+import { addHeader, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface DoctorFlags {
   readonly allowPrivate: boolean;
@@ -74,7 +74,9 @@ async function runDoctor(
   const notes: Notes = {
     signal: AbortSignal.any([stopping, late]),
     hints: {},
-    say(found) {
+    say(id, verdict) {
+      if (verdict === undefined) return;
+      const found = { id, ...verdict };
       findings.push(found);
       progress.say(describeFinding(found, terminal.isInteractive));
     },
@@ -95,7 +97,7 @@ async function runDoctor(
   } catch (error) {
     if (stopping.aborted) return 1;
     if (!late.aborted) throw error;
-    notes.say(finding.warning("time", `stopped after ${flags.seconds} s; the rest was not checked`));
+    notes.say("time", finding.warning(`stopped after ${flags.seconds} s; the rest was not checked`));
   } finally {
     progress.stop();
     void probe.close();
@@ -117,26 +119,10 @@ async function originSettings(url: string, flags: DoctorFlags): Promise<OriginSe
     server: { port: 0, adminPort: 0 },
     projects: [{ appid: "1", keys, buckets: [{ name: "doctor", domains }] }],
   };
-  const readFile = (path: string) => {
-    throw new HuiyuanError("request_invalid", `Cannot read "${path}": the doctor reads no files`);
-  };
-  const [first] = originsOf(
-    withPlainFaults(url, () => parseSettings(JSON.stringify(file), { env: {}, readFile, file: "" })),
-  );
+  const [first] = originsOf(makeSettings(file, `Cannot check "${url}"`));
   if (first === undefined) throw new HuiyuanError("internal", "Cannot read the origin that was just written");
   // The dialer checks private addresses, so that names and literal addresses are treated alike.
   return { ...first, allowPrivate };
-}
-
-/** Reports faults without positions, because options have no line in a file. */
-function withPlainFaults(url: string, parse: () => Settings): Settings {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof SettingsFaults)) throw error;
-    const found = error.faults.map(({ message }) => message).join("; ");
-    throw new HuiyuanError("request_invalid", `Cannot check "${url}": ${found}`, { cause: error });
-  }
 }
 
 async function namedIn(file: string, name: string): Promise<OriginSettings> {
@@ -167,10 +153,4 @@ function propose(settings: OriginSettings, hints: Hints, isFromFile: boolean): s
   if (isFromFile || settings.type !== "site") return `${mirrorLines(hints).join("\n")}\n`;
   const { url: originUrl, host, referer, headers, allowPrivate } = settings;
   return proposeSettings({ originUrl, host, referer, headers, allowPrivate, hints });
-}
-
-function addHeader(text: string, headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const [, name = "", value = ""] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? [];
-  if (name === "" || value === "") throw new InvalidArgumentError('It must be a header such as "X-Mirror: 1".');
-  return { ...headers, [name]: value };
 }

@@ -1,9 +1,15 @@
 // `huiyuan log`: prints the operation log (操作日志) of the buckets as text, JSON lines, or CSV with the documented
 // columns.
 import { type Command, Option } from "commander";
-import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../insight/operation.ts";
+import type { LogPage } from "../http/api/openapi/answers.ts";
+import {
+  CSV_HEADER,
+  csvLine,
+  type LoggedOperation,
+  OPERATION_NAMES,
+  type OperationName,
+} from "../insight/operation.ts";
 import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "./admin-command.ts";
-import { type Fields, isObject } from "./reach-server.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface LogFlags extends BucketFlags {
@@ -15,6 +21,8 @@ interface LogFlags extends BucketFlags {
   readonly all: boolean;
   readonly csv: boolean;
 }
+
+type Entry = LogPage["entries"][number];
 
 const PAGE = 1_000;
 const HELP = `Uploads, copies, queries and deletes of the last 30 days, by the REST API and by operators. Downloads are only counted
@@ -45,8 +53,7 @@ export function logCommand(terminal: Terminal): Command {
         let count = 0;
         for await (const entry of entriesOf(session, flags)) {
           count += 1;
-          if (json) await session.printJson(entry);
-          else await session.print(csv ? `${csvLine(loggedOf(entry))}\r` : describe(entry));
+          await session.show(entry, csv ? `${csvLine(loggedOf(entry))}\r` : describe(entry));
         }
         if (count === 0 && !json && !csv) terminal.err.write("no matching entries in the log\n");
         return 0;
@@ -54,38 +61,25 @@ export function logCommand(terminal: Terminal): Command {
     });
 }
 
-async function* entriesOf(session: Session, flags: LogFlags): AsyncGenerator<Fields, void, undefined> {
+async function* entriesOf(session: Session, flags: LogFlags): AsyncGenerator<Entry, void, undefined> {
   const { bucket, operation, fileid, from, to, latest, all } = flags;
   const filter = { bucket, operation, fileid, from, to };
-  if (!all) {
-    yield* entriesIn(await session.client.get("/log", { ...filter, latest }));
-    return;
-  }
-  for await (const page of pagesOf(session, "/log", { ...filter, limit: PAGE })) yield* entriesIn(page);
+  if (!all) yield* (await session.client.get<LogPage>("/log", { ...filter, latest })).entries;
+  else for await (const { entries } of pagesOf<LogPage>(session, "/log", { ...filter, limit: PAGE })) yield* entries;
 }
 
-function entriesIn(page: unknown): readonly Fields[] {
-  return isObject(page) && Array.isArray(page.entries) ? page.entries.filter(isObject) : [];
-}
-
-function describe({ time, operation, code, bytes, client, bucket, fileid }: Fields): string {
+function describe({ time, operation, code, bytes, client, bucket, fileid }: Entry): string {
   const columns = [
-    String(time).slice(0, 19).replace("T", " "),
-    String(operation).padEnd(8),
-    String(code).padStart(5),
-    String(bytes).padStart(9),
-    shown(String(client)).padEnd(15),
-    shown(String(bucket)),
-    shown(String(fileid)),
+    ...[time.slice(0, 19).replace("T", " "), operation.padEnd(8), String(code).padStart(5), String(bytes).padStart(9)],
+    ...[shown(client).padEnd(15), shown(bucket), shown(fileid)],
   ];
   return columns.join("  ");
 }
 
 /** Converts an entry of the admin API back into its logged form. */
-function loggedOf({ time, reportTime, bucket, ...entry }: Fields): LoggedOperation {
-  const [at, reportedAt] = [Date.parse(String(time)), Date.parse(String(reportTime))];
-  // The cast trusts the server; a missing field would print as `undefined`.
-  return { ...entry, at, reportedAt, bucketId: String(bucket) } as LoggedOperation;
+function loggedOf({ time, reportTime, bucket: bucketId, ...entry }: Entry): LoggedOperation {
+  const operation = entry.operation as OperationName; // The server logs no others.
+  return { ...entry, operation, at: Date.parse(time), reportedAt: Date.parse(reportTime), bucketId };
 }
 
 const parseLatest = (text: string) => wholeNumber(text, 1_000, "; --all has no limit.");

@@ -3,6 +3,8 @@
 // lines.
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
+import type { Problem } from "../http/api/openapi/answers.ts";
+import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { ServerSettings } from "../settings/schema/schema.ts";
 import type { Terminal } from "./terminal.ts";
@@ -39,7 +41,15 @@ export async function reachServer(
       throw new HuiyuanError("request_invalid", `no server answers at ${base}: is it running?`);
     return over(base, process.env[ADMIN_TOKEN_VARIABLE]);
   }
-  const { server, data } = await loadSettings(config, { env: process.env, needs: "address" });
+  const { server, data } = await loadSettings(config, { env: process.env, needs: "address" }).catch(
+    (error: unknown) => {
+      if (error instanceof SettingsFaults)
+        terminal.err.write(
+          "a running server can be reached without this settings file: name its admin port with --admin URL\n",
+        );
+      throw error;
+    },
+  );
   const base = baseOf(server);
   if (base !== undefined && (await isAnswering(base))) return over(base, server.adminToken);
   return openLocal({ config, base, data }, terminal);
@@ -52,10 +62,10 @@ export type LocalServer = (
 ) => Promise<Reached>;
 
 function over(base: string, token: string | undefined): Reached {
-  const headers = token === undefined || token === "" ? undefined : { Authorization: `Bearer ${token}` };
+  const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
   const send: SendRequest = async (path, init) => {
     try {
-      return await fetch(`${base}${path}`, { ...init, headers: { ...init.headers, ...headers }, redirect: "error" });
+      return await fetch(`${base}${path}`, { ...init, headers, redirect: "error" });
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
       throw new HuiyuanError("request_invalid", `the server at ${base} no longer answers`, { cause });
@@ -75,27 +85,23 @@ const openData: LocalServer = async ({ config, base, data }, terminal) => {
   ]);
   const settings = await loadSettings(config, { env: process.env });
   const log = createLogger({ isInteractive: false, level: "warn", destination: terminal.err });
-  const service = await openService({ settings, log, now: Date.now }).catch((error: unknown) => {
+  const service = await openService({ settings, log }).catch((error: unknown) => {
     if (!(error instanceof HuiyuanError) || error.code !== "data_locked") throw error;
     const where = base === undefined ? "adminPort is 0, so its address is not known" : `it does not answer at ${base}`;
     const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
     throw new HuiyuanError("data_locked", message, { cause: error });
   });
-  const { registry } = service;
-  // Never aborted: Ctrl-C aborts the command's own requests.
-  const { signal: stopping } = new AbortController();
+  const { registry, accounts } = service;
   const api = createApi({
-    registry,
-    accounts: service.accounts,
+    ...{ registry, accounts, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
     healthPath: () => settings.server.healthPath,
-    now: Date.now,
-    nextRequestId: createRequestIds(),
-    stopping,
-    version: readVersion(),
-    log,
+    // Never aborted: Ctrl-C aborts the command's own requests.
+    stopping: new AbortController().signal,
   });
   return {
-    client: createAdminClient(async (path, init) => api.request(path, init, {})),
+    client: createAdminClient(async (path, init) =>
+      api.request(path, { ...init, headers: { "Content-Type": "application/json" } }, {}),
+    ),
     async close() {
       await service.drain({ fillMs: DRAIN_MS, storeMs: DRAIN_MS });
       await service.close();
@@ -134,19 +140,22 @@ function isRefused(error: unknown): boolean {
   return causes.every((each) => (each as { code?: unknown } | undefined)?.code === "ECONNREFUSED");
 }
 
-/** Sends one request; `path` begins with /api/v1. */
+/** Sends one request; `path` begins with /api/v1. A body is JSON. */
 export type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
 
-/** A client of the admin API. */
+/**
+ * A client of the admin API. `Answer`, `Line`: a type of openapi/answers.ts; the answer is not checked against it. All
+ * methods throw request_invalid with the server's message if it refuses.
+ */
 export interface AdminClient {
-  /** Leaves out undefined parameters. Throws request_invalid with the server's message. */
-  get(path: string, query?: Readonly<Record<string, string | number | undefined>>): Promise<unknown>;
-  post(path: string, body: object): Promise<unknown>;
+  /** Leaves out undefined parameters. */
+  get<Answer>(path: string, query: Readonly<Record<string, string | number | undefined>>): Promise<Answer>;
+  post<Answer>(path: string, body: object): Promise<Answer>;
   /**
-   * Yields every line except the last, which it returns. Throws request_invalid if the server refuses, or if the stream
-   * ends before its last line; the yielded lines say what was done until then.
+   * Yields every line except the last. Throws request_invalid too if the stream ends before its last line; the yielded
+   * lines say what was done until then.
    */
-  stream(path: string, body: object, signal: AbortSignal): AsyncGenerator<unknown, unknown, undefined>;
+  stream<Line>(path: string, body: object, signal: AbortSignal): AsyncGenerator<Line, void, undefined>;
 }
 
 const API = "/api/v1";
@@ -155,53 +164,48 @@ const MAX_LINE_CHARACTERS = 65_536;
 
 export function createAdminClient(send: SendRequest): AdminClient {
   const post = (path: string, body: object, init: RequestInit = {}) =>
-    send(`${API}${path}`, {
-      ...init,
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
+    send(`${API}${path}`, { ...init, method: "POST", body: JSON.stringify(body) });
   return {
-    async get(path, query = {}) {
+    async get(path, query) {
       const parameters = new URLSearchParams();
       for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
-      return answerOf(await send(`${API}${path}?${parameters}`, { method: "GET" }));
+      return answerOf(send(`${API}${path}?${parameters}`, { method: "GET" }));
     },
-    post: async (path, body) => answerOf(await post(path, body)),
+    post: (path, body) => answerOf(post(path, body)),
     async *stream(path, body, signal) {
-      const response = await post(path, body, { signal });
-      if (!response.ok) throw await refusalOf(response);
-      for await (const line of linesOf(response)) {
-        if (isObject(line) && isObject(line.error)) throw refusal(line.error);
-        if (isObject(line) && "end" in line) return line.end;
-        yield line;
+      for await (const line of linesOf(await accepted(post(path, body, { signal })))) {
+        if (line.error !== undefined) throw refusal(line.error);
+        if (line.end !== undefined) return;
+        // Unchecked, as AdminClient says.
+        yield line as never;
       }
       throw new HuiyuanError("request_invalid", "the server closed the stream before it was done");
     },
   };
 }
 
-async function answerOf(response: Response): Promise<unknown> {
-  if (!response.ok) throw await refusalOf(response);
-  return response.json();
+async function answerOf(answer: Promise<Response>): Promise<never> {
+  // Unchecked, as AdminClient says.
+  return (await (await accepted(answer)).json()) as never;
 }
 
-async function refusalOf(response: Response): Promise<HuiyuanError> {
-  const body: unknown = await response.json().catch(() => undefined); // Not JSON: only its status is known.
-  if (isObject(body) && typeof body.message === "string") return refusal(body, response.status);
-  return new HuiyuanError(
-    "request_invalid",
-    `the admin port answered ${response.status}: is it the admin port of huiyuan?`,
-  );
+async function accepted(answer: Promise<Response>): Promise<Response> {
+  const response = await answer;
+  if (response.ok) return response;
+  const { status } = response;
+  // Not JSON: another program.
+  const body = (await response.json().catch(() => undefined)) as Partial<Problem> | undefined;
+  if (typeof body?.message === "string") throw refusal(body, status);
+  throw new HuiyuanError("request_invalid", `the admin port answered ${status}: is it the admin port of huiyuan?`);
 }
 
-function refusal(body: Fields, status = 0): HuiyuanError {
+function refusal({ message, requestId }: Partial<Problem>, status = 0): HuiyuanError {
   const hint = status === 401 ? "; put it into HUIYUAN_ADMIN_TOKEN, or name the settings file with --config" : "";
-  const id = status >= 500 && typeof body.requestId === "string" ? ` (see the server's log, ${body.requestId})` : "";
-  return new HuiyuanError("request_invalid", `${String(body.message)}${hint}${id}`);
+  const id = status >= 500 && requestId !== undefined ? ` (see the server's log, ${requestId})` : "";
+  return new HuiyuanError("request_invalid", `${message}${hint}${id}`);
 }
 
-async function* linesOf(response: Response): AsyncGenerator<unknown, void, undefined> {
+async function* linesOf(response: Response): AsyncGenerator<{ readonly error?: Problem; readonly end?: object }> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const part of response.body ?? []) {
@@ -211,11 +215,4 @@ async function* linesOf(response: Response): AsyncGenerator<unknown, void, undef
       throw new HuiyuanError("request_invalid", "the server sends a line that is too long");
     for (const line of lines) if (line !== "") yield JSON.parse(line);
   }
-}
-
-/** An object of an answer, whose fields are unknown. */
-export type Fields = Readonly<Record<string, unknown>>;
-
-export function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,25 +4,25 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { type PublicPlace, publicUrl } from "../http/response/public-url.ts";
-import { defaultDomain, publicDomain } from "../settings/domains.ts";
+import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";
 import { parseDuration } from "../settings/schema/quantities.ts";
-import type { BucketSettings, ProjectSettings, ServerSettings } from "../settings/schema/schema.ts";
 import { MAX_LIFE_SECONDS, makeToken, tokenFromQuery } from "../sign/token.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
 
-interface SignOptions extends PlaceOptions {
+/** Options that select the bucket and the key pair. */
+interface SignOptions {
+  readonly config?: string;
+  readonly appid?: string;
+  readonly bucket?: string;
+  readonly secretId?: string;
   readonly json: boolean;
 }
 
 interface MultiUseOptions extends SignOptions {
   /** Seconds from now. */ readonly expires: number;
   readonly unbound: boolean;
-}
-
-interface DownloadOptions extends MultiUseOptions {
-  readonly once: boolean;
 }
 
 /** The argument of `sign download`: a fileid, or a whole URL whose `base` ends before the slash. */
@@ -42,14 +42,14 @@ export function signCommand(terminal: Terminal): Command {
         .default(false)
         .conflicts(["expires", "unbound"]),
     )
-    .action(async (target: DownloadTarget, options: DownloadOptions, command: Command) => {
+    .action(async (target: DownloadTarget, options: MultiUseOptions & { readonly once: boolean }, command: Command) => {
       const place = await findSignPlace(options, target.url?.host, command);
       const unsigned = unsignedUrl(target, place);
       if (unsigned === undefined)
         command.error("error: give the whole URL to sign, because no settings file is read or its server.port is 0");
-      const { token, ...facts } = issue(place, target.fileid, options.once ? undefined : options);
-      const url = `${unsigned}sign=${encodeURIComponent(token)}`;
-      terminal.out.write(options.json ? line({ url, token, ...facts }) : `${url}\n`);
+      const issued = issue(place, target.fileid, options.once ? undefined : options);
+      const url = `${unsigned}sign=${encodeURIComponent(issued.token)}`;
+      terminal.out.write(`${options.json ? JSON.stringify({ url, ...issued }) : url}\n`);
     });
 
   multiUse(subcommand(sign, "upload", "print a token for an upload, slices too"))
@@ -155,23 +155,11 @@ function issue(place: SignPlace, name: string, life?: MultiUseOptions) {
 }
 
 function printToken(terminal: Terminal, { json }: SignOptions, issued: { readonly token: string }): void {
-  terminal.out.write(json ? line(issued) : `${issued.token}\n`);
-}
-
-function line(value: object): string {
-  return `${JSON.stringify(value)}\n`;
+  terminal.out.write(`${json ? JSON.stringify(issued) : issued.token}\n`);
 }
 
 /** Environment variable of the SecretKey if no settings file is read. */
 const SECRET_KEY_VARIABLE = "HUIYUAN_SECRET_KEY";
-
-/** Options of the command line that select the bucket and the key pair. */
-interface PlaceOptions {
-  readonly config?: string;
-  readonly appid?: string;
-  readonly bucket?: string;
-  readonly secretId?: string;
-}
 
 /** A bucket, and the key pair that signs for it. */
 interface SignPlace {
@@ -183,16 +171,13 @@ interface SignPlace {
   readonly downloads: { readonly place: PublicPlace; readonly host: string } | undefined;
 }
 
-interface Candidate {
-  readonly project: ProjectSettings;
-  readonly bucket: BucketSettings;
-}
+type Candidate = Pick<Binding, "project" | "bucket">;
 
 /**
  * Finds the bucket by the options and the host of the URL to sign. With appid, bucket and SecretID, and without
  * --config, it reads no settings file. Ends the command with a usage error unless exactly one bucket matches.
  */
-async function findSignPlace(options: PlaceOptions, host: string | undefined, command: Command): Promise<SignPlace> {
+async function findSignPlace(options: SignOptions, host: string | undefined, command: Command): Promise<SignPlace> {
   const { appid, bucket: name, secretId } = options;
   if (options.config === undefined && appid !== undefined && name !== undefined && secretId !== undefined) {
     const secretKey = process.env[SECRET_KEY_VARIABLE] ?? "";
@@ -200,13 +185,18 @@ async function findSignPlace(options: PlaceOptions, host: string | undefined, co
     return { appid, bucket: name, secretId, secretKey, downloads: undefined };
   }
   const file = options.config ?? "huiyuan.yaml";
-  const { server, projects } = await loadSettings(file, { env: process.env, needs: "keys" });
-  const named = candidates(projects, options);
+  const settings = await loadSettings(file, { env: process.env, needs: "keys" });
+  const all = settings.projects.flatMap((project) => project.buckets.map((bucket): Candidate => ({ project, bucket })));
   // A named bucket is not checked against the URL, which may be that of a CDN that the settings do not know.
-  const fitting = host === undefined || name !== undefined ? named : servedAt(host, named, server);
+  const { hosts, star } = bindDomains(settings);
+  const bound = host === undefined || name !== undefined ? undefined : (hosts.get(normalizeHost(host) ?? "") ?? star);
+  const fitting = all.filter(
+    ({ project, bucket }) =>
+      (appid === undefined || project.appid === appid) &&
+      (name === undefined ? host === undefined || bucket === bound?.bucket : bucket.name === name),
+  );
   const [only] = fitting;
-  if (only === undefined)
-    command.error(`error: no bucket in ${file} fits; there are ${list(candidates(projects, {}))}`);
+  if (only === undefined) command.error(`error: no bucket in ${file} fits; there are ${list(all)}`);
   if (fitting.length > 1) command.error(`error: choose with --appid and --bucket: ${list(fitting)}`);
   const { project, bucket } = only;
   const key = project.keys.find((pair) => pair.enabled && pair.secretId === (secretId ?? pair.secretId));
@@ -216,27 +206,8 @@ async function findSignPlace(options: PlaceOptions, host: string | undefined, co
     bucket: bucket.name,
     secretId: key.secretId,
     secretKey: key.secretKey,
-    downloads: { place: server, host: publicDomain(server, project, bucket) },
+    downloads: { place: settings.server, host: publicDomain(settings.server, project, bucket) },
   };
-}
-
-function candidates(projects: readonly ProjectSettings[], options: PlaceOptions): readonly Candidate[] {
-  const { appid, bucket: name } = options;
-  return projects
-    .filter((project) => appid === undefined || project.appid === appid)
-    .flatMap((project) => project.buckets.map((bucket) => ({ project, bucket })))
-    .filter(({ bucket }) => name === undefined || bucket.name === name);
-}
-
-/** Buckets that serve the host: by default domain or name, and only then by `*`. */
-function servedAt(host: string, places: readonly Candidate[], server: ServerSettings): readonly Candidate[] {
-  const wanted = normalizeHost(host);
-  const isServedAs = (place: Candidate, name: string | undefined) =>
-    place.bucket.domains.some((domain) => domain.host === name);
-  const exact = places.filter(
-    (place) => defaultDomain(server, place.project, place.bucket) === wanted || isServedAs(place, wanted),
-  );
-  return exact.length > 0 ? exact : places.filter((place) => isServedAs(place, "*"));
 }
 
 function list(places: readonly Candidate[]): string {

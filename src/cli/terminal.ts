@@ -34,6 +34,13 @@ export function wholeNumber(text: string, most?: number, hint = "."): number {
   throw new InvalidArgumentError(`It must be a whole number from 1${most === undefined ? "" : ` to ${most}`}${hint}`);
 }
 
+/** Parses a header of an option that may be repeated, and adds it to the ones before. */
+export function addHeader(text: string, headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const [, name, value = ""] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError('It must be a header such as "Referer: http://a.example/".');
+  return { ...headers, [name]: value };
+}
+
 /** 0: done, 1: failed, 2: wrong usage. */
 export type ExitCode = 0 | 1 | 2;
 

@@ -1,17 +1,19 @@
 // `huiyuan try`: starts a mirror with temporary settings and an embedded bucket. Its origin is a sample site, unless a
 // URL is given. It sends the first two requests itself and reports them.
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
 import { abortable } from "../async/cancellation.ts";
-import { type Key, toKey } from "../core/object.ts";
+import { toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
-import { findPicture, type HomePage, inspectOrigin } from "./find-picture.ts";
+import { findPicture, type HomePage, isPrivateOrigin } from "./find-picture.ts";
 import { createLogger } from "./logger.ts";
 import { stopSignal, type Terminal } from "./terminal.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
@@ -29,7 +31,7 @@ import {
   type FirstRequests,
   PATH_OF_AN_IMAGE,
   type ReplacedPort,
-  timedGet,
+  timedRequest,
 } from "./trial/try-report.ts";
 
 interface TryFlags {
@@ -73,7 +75,9 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-try-"));
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   try {
-    const clear = flags.json ? () => {} : announce(terminal, originUrl);
+    // The screen must not be empty while a distant site is examined.
+    if (!flags.json)
+      terminal.out.write(originUrl === undefined ? "Starting the trial …\n" : `Looking at ${originUrl} …\n`);
     let bound: PublicPlace | undefined;
     const mirrorUrl = (name: string) => (bound && publicUrl(bound, MIRROR_HOST, toKey(`images/${name}`))) ?? "";
     const origin = await abortable(openOrigin(originUrl, mirrorUrl), signal);
@@ -86,17 +90,17 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
     const { picture, trouble } = origin;
     const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
     const token = encodeURIComponent(trialToken(picture ?? "", keys));
+    const url = `${publicBase(place, MIRROR_HOST)}/${path}`;
     const report = {
       originUrl: origin.url,
       trouble,
       galleryUrl: origin.sample === undefined ? undefined : `${origin.sample.url}/`,
-      mirrorUrl: `${publicBase(place, MIRROR_HOST)}/${path}`,
+      mirrorUrl: url,
       signedUrl: `${publicBase(place, MEMBERS_HOST)}/${path}?sign=${token}`,
       adminUrl: `http://127.0.0.1:${app.adminPort}/`,
       replacedPorts,
-      requests: picture === undefined ? undefined : await abortable(firstRequests(app, picture), signal),
+      requests: picture === undefined ? undefined : await abortable(firstRequests(url), signal),
     };
-    clear();
     terminal.out.write(flags.json ? `${JSON.stringify(report)}\n` : describeTrial(report, terminal.isInteractive));
     await abortable(new Promise(() => {}), signal);
   } catch (error) {
@@ -107,21 +111,13 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
   }
 }
 
-/** Writes the first line, so that the screen is not empty during the start. The result wipes it away on a terminal. */
-function announce({ out, isInteractive }: Terminal, originUrl: string | undefined): () => void {
-  const text = originUrl === undefined ? "Starting the trial …" : `Looking at ${originUrl} …`;
-  out.write(isInteractive ? text : `${text}\n`);
-  return () => void (isInteractive && out.write("\r\u001b[K"));
-}
-
 async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: string) => string): Promise<TrialOrigin> {
   if (originUrl !== undefined) {
-    const { isPrivate, trouble } = await inspectOrigin(originUrl);
-    const page = trouble === undefined ? await findPicture(originUrl, isPrivate) : { picture: undefined, trouble };
-    return { url: originUrl, isPrivate, ...page, sample: undefined };
+    const isPrivate = await isPrivateOrigin(originUrl);
+    return { url: originUrl, isPrivate, ...(await findPicture(originUrl, isPrivate)), sample: undefined };
   }
   const pictures = await readSamplePictures();
-  const sample = await startSampleSite({ pictures, host: "127.0.0.1", port: 0, mirrorUrl, delayMs: SAMPLE_DELAY_MS });
+  const sample = await startSampleSite({ pictures, mirrorUrl, delayMs: SAMPLE_DELAY_MS });
   const [first] = pictures;
   const picture = first === undefined ? undefined : toKey(`images/${first.name}`);
   return { url: sample.url, isPrivate: true, picture, trouble: undefined, sample };
@@ -134,51 +130,46 @@ async function startOnFreePorts(
   terminal: Terminal,
 ): Promise<{ readonly app: App; readonly place: PublicPlace; readonly replacedPorts: readonly ReplacedPort[] }> {
   const log = createLogger({ isInteractive: terminal.isInteractive, level: "warn", destination: terminal.err });
-  const ports = { port: wanted.port, adminPort: wanted.adminPort };
-  // A site on this machine uses the port already. Settings that name it would be refused as a mirror of itself.
-  if (loopbackPort(parts.originUrl) === ports.port) ports.port = 0;
-  for (;;) {
-    try {
-      const settings = trialSettings(parts, ports);
-      const app = await startApp({ settings, log });
-      const used = { port: app.downloadPort, adminPort: app.adminPort };
-      const replaced = (["port", "adminPort"] as const).filter((name) => ports[name] !== wanted[name]);
-      const { publicScheme, publicPort } = settings.server;
-      const place = { publicScheme, publicPort, port: app.downloadPort };
-      return { app, place, replacedPorts: replaced.map((name) => ({ wanted: wanted[name], used: used[name] })) };
-    } catch (error) {
-      const taken = takenPort(error);
-      if (taken === undefined) throw error;
-      // Each attempt replaces one of the two ports, so there are at most three.
-      if (taken === ports.port) ports.port = 0;
-      else if (taken === ports.adminPort) ports.adminPort = 0;
-      else throw error;
-    }
+  // Settings that name the port of a site on this machine would be refused as a mirror of itself.
+  const port = loopbackPort(parts.originUrl) === wanted.port ? 0 : await freePort(wanted.port);
+  const ports = { port, adminPort: wanted.adminPort === port ? 0 : await freePort(wanted.adminPort) };
+  const settings = trialSettings(parts, ports);
+  const app = await startApp({ settings, log });
+  const used = { port: app.downloadPort, adminPort: app.adminPort };
+  const replaced = (["port", "adminPort"] as const).filter((name) => ports[name] !== wanted[name]);
+  const { publicScheme, publicPort } = settings.server;
+  const place = { publicScheme, publicPort, port: app.downloadPort };
+  return { app, place, replacedPorts: replaced.map((name) => ({ wanted: wanted[name], used: used[name] })) };
+}
+
+/** The port, or 0 if another program listens there. */
+async function freePort(port: number): Promise<number> {
+  const server = createServer().listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return 0;
+  } finally {
+    server.close();
   }
+  return port; // Another failure, such as a port below 1024, is reported by the start.
 }
 
 /** The port of an origin on this machine; undefined for others. */
 function loopbackPort(originUrl: string): number | undefined {
   const { hostname, port, protocol } = new URL(originUrl);
-  if (!isLoopbackHost(hostname)) return undefined;
-  return Number(port || (protocol === "https:" ? 443 : 80));
-}
-
-function takenPort(error: unknown): number | undefined {
-  const cause = error instanceof Error ? (error.cause as { code?: unknown; port?: unknown } | undefined) : undefined;
-  return cause?.code === "EADDRINUSE" && typeof cause.port === "number" ? cause.port : undefined;
+  return isLoopbackHost(hostname) ? Number(port || (protocol === "https:" ? 443 : 80)) : undefined;
 }
 
 /** Sends one miss and one hit over HTTP. In between it waits for the image to be stored, half a second at most. */
-async function firstRequests(app: App, picture: Key): Promise<FirstRequests> {
-  const target = { port: app.downloadPort, path: `/${encodeKeyForPath(picture)}`, host: MIRROR_HOST };
-  const first = await timedGet(target);
+async function firstRequests(url: string): Promise<FirstRequests> {
+  const first = await timedRequest(url);
   for (let left = STORED_TRIES; first.status === 200 && left > 0; left -= 1) {
-    const { cacheStatus } = await timedGet({ ...target, method: "HEAD" });
+    const { cacheStatus } = await timedRequest(url, "HEAD");
     if (/detail=(?:memory|bucket)/.test(cacheStatus)) break;
     await delay(STORED_EVERY_MS);
   }
-  return { first, second: await timedGet(target) };
+  return { first, second: await timedRequest(url) };
 }
 
 function parseOrigin(text: string): string {

@@ -1,7 +1,7 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
+import type { UsageAnswer } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, withServer } from "./admin-command.ts";
-import { type Fields, isObject } from "./reach-server.ts";
 import { shown, type Terminal } from "./terminal.ts";
 
 interface UsageFlags extends BucketFlags {
@@ -24,10 +24,9 @@ export function usageCommand(terminal: Terminal): Command {
     .option("--to <day>", "last day; default: today")
     .action(async (flags: UsageFlags) => {
       const { bucket, from, to, json } = flags;
-      await withServer(flags, terminal, async ({ client, print, printJson }) => {
-        const answer = await client.get("/usage", { bucket, from, to });
-        const days = isObject(answer) && Array.isArray(answer.days) ? answer.days.filter(isObject) : [];
-        if (json) for (const day of days) await printJson(day);
+      await withServer(flags, terminal, async ({ client, print, show }) => {
+        const { days } = await client.get<UsageAnswer>("/usage", { bucket, from, to });
+        if (json) for (const day of days) await show(day, undefined);
         else if (days.length === 0) terminal.err.write("no usage in this time\n");
         else for (const line of table(days)) await print(line);
         return 0;
@@ -35,9 +34,11 @@ export function usageCommand(terminal: Terminal): Command {
     });
 }
 
+type Day = UsageAnswer["days"][number];
+
 const TITLES = "day bucket downloads sent uploads received copies queries deletes objects held".split(" ");
 
-function table(days: readonly Fields[]): readonly string[] {
+function table(days: readonly Day[]): readonly string[] {
   const rows = [TITLES, ...days.map(rowOf)];
   const widths = TITLES.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
@@ -45,17 +46,12 @@ function table(days: readonly Fields[]): readonly string[] {
   );
 }
 
-function rowOf({ day, bucket, operations, stored }: Fields): readonly string[] {
-  const of = (use: string, what: "requests" | "bytes") => {
-    const counts = isObject(operations) ? operations[use] : undefined;
-    return isObject(counts) ? String(counts[what]) : "0";
-  };
-  const held = isObject(stored) ? [String(stored.objects), String(stored.bytes)] : ["-", "-"];
+function rowOf({ day, bucket, operations, stored }: Day): readonly string[] {
+  const of = (use: string, what: "requests" | "bytes") => String(operations[use]?.[what] ?? 0);
   return [
-    String(day),
-    shown(String(bucket)),
+    ...[day, shown(bucket)],
     ...["download", "upload"].flatMap((use) => [of(use, "requests"), of(use, "bytes")]),
     ...["copy", "query", "delete"].map((use) => of(use, "requests")),
-    ...held,
+    ...(stored === undefined ? ["-", "-"] : [String(stored.objects), String(stored.bytes)]),
   ];
 }

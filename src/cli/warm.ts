@@ -1,9 +1,9 @@
 // `huiyuan warm`: fetches a list of images before clients request them, at a limited rate.
 import { MultiBar } from "cli-progress";
 import { type Command, InvalidArgumentError } from "commander";
+import type { WarmCounts, WarmLine } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
-import { type Fields, isObject } from "./reach-server.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface WarmFlags extends BucketFlags {
@@ -33,8 +33,7 @@ export function warmCommand(terminal: Terminal): Command {
         try {
           const counts = await warm(session, file, { flags, progress });
           progress.stop();
-          if (flags.json) await session.printJson({ end: counts });
-          else await session.print(summary(counts));
+          await session.show({ end: counts }, summary(counts));
           return (counts.failed ?? 0) > 0 ? 1 : 0;
         } finally {
           progress.stop();
@@ -43,42 +42,41 @@ export function warmCommand(terminal: Terminal): Command {
     });
 }
 
-type Counts = Record<string, number>;
+type Counts = Partial<WarmCounts>;
 
 async function warm(
-  { client, signal, print, printJson }: Session,
+  { client, signal, show }: Session,
   file: string,
   { flags, progress }: { readonly flags: WarmFlags; readonly progress: Progress },
 ): Promise<Counts> {
-  const { bucket, domain, rate, concurrency, json } = flags;
+  const { bucket, domain, rate, concurrency } = flags;
   const counts: Counts = {};
   for await (const names of inBatches(linesOf(file))) {
     const body = { names, bucket, domain, rate, concurrency };
-    for await (const line of client.stream("/warm", body, signal)) {
-      if (!isObject(line)) continue;
-      const result = String(line.result);
-      counts[result] = (counts[result] ?? 0) + 1;
+    for await (const line of client.stream<WarmLine>("/warm", body, signal)) {
+      counts[line.result] = (counts[line.result] ?? 0) + 1;
       progress.step(counts);
-      if (json) await printJson(line);
-      else if (!QUIET.has(result)) await (progress.say ?? print)(describe(line));
+      const text = describe(line);
+      if (text !== undefined && progress.say !== undefined) progress.say(text);
+      else await show(line, text);
     }
   }
   return counts;
 }
 
-/** Results without a line of their own. */
-const QUIET: ReadonlySet<string> = new Set(["fetched", "present", "confirmed"]);
-
-const EXPLAINED: Readonly<Record<string, string>> = {
+/** The text for each result; undefined: it has no line of its own. */
+const EXPLAINED: Readonly<Record<WarmLine["result"], string | undefined>> = {
+  ...{ fetched: undefined, present: undefined, confirmed: undefined },
   missing: "the origin does not have it",
   deleted: "deleted by an operator; see `huiyuan undelete`",
   unmirrored: "its domain has no mirror for it",
   unstored: "the answer may not be stored (damaged, or no-store), or another tool's object has this name",
+  failed: "",
 };
 
-function describe({ name, result, message }: Fields): string {
-  const why = typeof message === "string" ? message : (EXPLAINED[String(result)] ?? "");
-  return `${String(result).padEnd(10)} ${shown(String(name))}: ${shown(why)}`;
+function describe({ name, result, message }: WarmLine): string | undefined {
+  const why = message ?? EXPLAINED[result];
+  return why === undefined ? undefined : `${result.padEnd(10)} ${shown(name)}: ${shown(why)}`;
 }
 
 function summary(counts: Counts): string {
@@ -89,7 +87,7 @@ function summary(counts: Counts): string {
 interface Progress {
   step(counts: Counts): void;
   /** Prints above the bar; undefined without one. */
-  readonly say: ((line: string) => Promise<void>) | undefined;
+  readonly say: ((line: string) => void) | undefined;
   stop(): void;
 }
 
@@ -113,7 +111,7 @@ async function startProgress(file: string, { json }: WarmFlags, terminal: Termin
       const speed = Math.round((done * 1_000) / Math.max(1, performance.now() - startedAt));
       bar.update(done, { speed, failed: counts.failed === undefined ? "" : `, ${counts.failed} failed` });
     },
-    say: async (text) => bars.log(`${text}\n`),
+    say: (text) => bars.log(`${text}\n`),
     stop: () => bars.stop(),
   };
 }

@@ -9,7 +9,6 @@ import type { ImageFacts } from "../core/object.ts";
 import {
   isProcessable,
   type KnownFacts,
-  type RasterFacts,
   refuseBeyond,
   refuseHeavy,
   type SourceLimits,
@@ -18,9 +17,8 @@ import {
 import { yieldingScan } from "./formats/yielding-scan.ts";
 import type { Recipe } from "./grammar/recipe.ts";
 import { createRenderScheduler, overloaded, type RenderSlot } from "./limits/render-scheduler.ts";
-import { bytesToDecode, bytesToHold, bytesToRender } from "./limits/weight.ts";
+import { bytesToHold, bytesToRender } from "./limits/weight.ts";
 import type { PipelineLimits, Rendered } from "./process/pipeline.ts";
-import type { VerifyBody } from "./process/verify-decodable.ts";
 import { loadWatermarks } from "./watermark-files.ts";
 import { createRenderPool, PROCESS_BYTES } from "./workers/render-pool.ts";
 import { createResultBatches } from "./workers/result-batches.ts";
@@ -51,11 +49,7 @@ export interface RenderRequest extends Claims {
   readonly signal: Cancellation;
 }
 
-export interface VerifyRequest extends Claims {
-  /** Called once, when the check has a slot. A file must exist until verify() settles. */
-  readonly load: () => Promise<VerifyBody>;
-  readonly signal: Cancellation;
-}
+export type VerifyRequest = Pick<RenderRequest, "size" | "image" | "load" | "signal">;
 
 export interface Renderer {
   /**
@@ -79,15 +73,13 @@ export interface Renderer {
 }
 
 /** Options set by the operator. The others have defaults; queue and process sizes do not change after the start. */
-export interface RendererOptions extends Partial<RendererLimits> {
-  /** Renders at once. */
-  readonly renders: number;
-  /** Milliseconds that one render may take. */
-  readonly renderMs: number;
-  /** Width × height × frames of a source and of every intermediate image. */
-  readonly pixels: number;
-  readonly frames: number;
-}
+export type RendererOptions = Partial<RendererLimits> &
+  Pick<RendererLimits, "pixels" | "frames"> & {
+    /** Renders at once. */
+    readonly renders: number;
+    /** Milliseconds that one render may take. */
+    readonly renderMs: number;
+  };
 
 export interface RendererLimits extends SourceLimits, PipelineLimits {
   /** Renders that may wait in each queue. */
@@ -123,6 +115,8 @@ const LARGE_VERIFY_BYTES = 2 * 1024 * 1024;
 /** Uploads of large files may wait long, because many can arrive at once; an idle socket is closed after 60 s. */
 const LARGE_VERIFY_WAIT_MS = 48_000;
 
+const DECODABLE: Recipe = { steps: [], output: {}, inspection: "decodable" };
+
 /** Processes start with the first render, so that a server without image processing has none. */
 export function createRenderer(options: RendererOptions): Renderer {
   let limits: RendererLimits = { ...DEFAULTS, ...options };
@@ -145,16 +139,17 @@ export function createRenderer(options: RendererOptions): Renderer {
     idleMs: IDLE_MS,
   });
 
+  /** A number: the render needs these bytes, more than its head claims, and must wait among the large ones. */
   async function renderNow(
     { load, begin, recipe, loadImage, signal }: RenderRequest,
     slot: RenderSlot,
-  ): Promise<Rendered | Larger> {
+  ): Promise<Rendered | number> {
     const bytes = await load();
     const facts = await yieldingScan(scanSource(bytes, limits, known));
     const watermarks = await loadWatermarks(recipe, loadImage);
     const weight = bytesToRender(facts, recipe, watermarks.facts) + bytesToHold(bytes.length);
     const allBytes = PROCESS_BYTES + weight;
-    if (!(await slot.reserve(allBytes, signal))) return { allBytes };
+    if (!(await slot.reserve(allBytes, signal))) return allBytes;
     if (signal.aborted) throw signal.reason;
     begin?.();
     const { pixels, outputSide, outputBytes } = limits;
@@ -162,28 +157,16 @@ export function createRenderer(options: RendererOptions): Renderer {
     return pool.render(request, weight);
   }
 
-  async function batched(rendered: Rendered | Larger): Promise<Rendered | Larger> {
-    if (!("allBytes" in rendered)) await resultBatches.join(rendered.bytes.length);
-    return rendered;
-  }
-
-  async function verifyInTurn({ load, size, signal }: VerifyRequest, facts: RasterFacts): Promise<void> {
-    // Frames of an animation are decoded one after the other.
-    const weight = bytesToDecode(facts) + bytesToHold(size);
-    const slot = await scheduler.enter(PROCESS_BYTES + weight, signal);
-    return abortable(verifyNow({ load, signal }, weight, slot).finally(slot.release), signal);
-  }
-
-  async function verifyNow(
-    { load, signal }: Pick<VerifyRequest, "load" | "signal">,
-    weight: number,
-    { reserve }: RenderSlot,
-  ): Promise<void> {
-    await reserve(PROCESS_BYTES + weight, signal);
-    const body = await load();
-    if (signal.aborted) throw signal.reason;
-    const { sourceBytes, sourceSide, pixels, frames } = limits;
-    return pool.verify(body, { sourceBytes, sourceSide, pixels, frames }, weight);
+  async function renderInTurn(request: RenderRequest): Promise<Rendered> {
+    const { signal } = request;
+    let allBytes = PROCESS_BYTES + bytesClaimed(request);
+    for (;;) {
+      const slot = await scheduler.enter(allBytes, signal);
+      // The slot stays in use until the process is free again, even if the client has gone.
+      const rendered = await abortable(renderNow(request, slot).finally(slot.release), signal);
+      if (typeof rendered !== "number") return rendered;
+      allBytes = rendered;
+    }
   }
 
   return {
@@ -191,24 +174,15 @@ export function createRenderer(options: RendererOptions): Renderer {
       const { format, width = 0, height = 0 } = request.image;
       if (!isProcessable(format))
         throw new HuiyuanError("image_not_processable", `Cannot process the image: it is ${format}`);
-      const facts = { format, width, height, frames: 1 };
       refuseHeavy(request.size, limits);
-      refuseBeyond(facts, limits);
-      if (request.size <= LARGE_VERIFY_BYTES) return verifyInTurn(request, facts);
-      const release = await largeVerifySlot.acquire(request.signal);
-      return verifyInTurn(request, facts).finally(release);
+      refuseBeyond({ width, height, frames: 1 }, limits);
+      const release = request.size > LARGE_VERIFY_BYTES ? await largeVerifySlot.acquire(request.signal) : undefined;
+      await renderInTurn({ ...request, recipe: DECODABLE, loadImage: async () => undefined }).finally(release);
     },
     async render(request) {
-      const { signal } = request;
-      let allBytes = PROCESS_BYTES + bytesClaimed(request);
-      for (;;) {
-        const slot = await scheduler.enter(allBytes, signal);
-        // The slot stays in use until the process is free again, even if the client has gone.
-        const done = renderNow(request, slot).finally(slot.release);
-        const rendered = await abortable(done.then(batched), signal);
-        if (!("allBytes" in rendered)) return rendered;
-        allBytes = rendered.allBytes;
-      }
+      const rendered = await renderInTurn(request);
+      await abortable(resultBatches.join(rendered.bytes.length), request.signal);
+      return rendered;
     },
     get limits() {
       return limits;
@@ -226,13 +200,6 @@ export function createRenderer(options: RendererOptions): Renderer {
     },
     close: () => pool.close(),
   };
-}
-
-/**
- * The render needs more memory than estimated and must wait among the large ones. Bytes, including the process's own.
- */
-interface Larger {
-  readonly allBytes: number;
 }
 
 /** Bytes to render the image by the claims of its head, which do not include frames. */

@@ -18,8 +18,8 @@ export interface OperationLog {
   /** Returns at once. Long texts are cut. With 10,000 unwritten entries, further ones are lost and counted. */
   record(operation: Operation): void;
   /**
-   * Matching entries after an id, by ascending ids. `next`: the `after` of the next page; it may be set although this
-   * page is empty. Throws store_failed.
+   * Matching entries after an id, by ascending ids. A full page has a `next`: the `after` of the next one. Throws
+   * store_failed.
    */
   page(
     filter: OperationFilter,
@@ -50,14 +50,14 @@ const FLUSH_MS = 1_000;
 const AFTER_FAULT_MS = 5_000;
 const SWEEP_MS = 60_000;
 const REMOVED_AT_ONCE = 2_000;
-// Ids that one statement scans, so that a search does not delay the writes of the log for long.
-const WINDOW = 500_000;
 const MAX_TEXT = 2_048;
 const MAX_AGENT = 256;
 
-// `+at`: SQLite must use the id window and not the index on `at`.
+// The ids of the period are found by the index on `at`. `+at`: SQLite must then go by ids, in their order.
 const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND (@operation IS NULL OR operation = @operation)
-  AND (@fileid IS NULL OR fileid = @fileid) AND +at BETWEEN @from AND @to AND id > @after AND id <= @until`;
+  AND (@fileid IS NULL OR fileid = @fileid) AND +at BETWEEN @from AND @to AND id > @after
+  AND id >= (SELECT id FROM operations WHERE at >= @from ORDER BY at, id LIMIT 1)
+  AND id <= (SELECT id FROM operations WHERE at <= @to ORDER BY at DESC, id DESC LIMIT 1)`;
 
 // The fields of LoggedOperation. Only this program writes the table.
 const COLUMNS = `id, reported_at AS reportedAt, at, bucket AS bucketId, operation, fileid, url, client,
@@ -103,9 +103,6 @@ export const OPERATIONS_PLAN = {
         (reported_at, at, bucket, operation, fileid, url, client, user_agent, code, is_failed, message, bytes, request_id)
       VALUES (@reportedAt, @at, @bucket, @operation, @fileid, @url, @client, @userAgent, @code, @isFailed, @message, @bytes,
         @requestId)`,
-    bounds: `SELECT
-        (SELECT id FROM operations WHERE at >= @from ORDER BY at, id LIMIT 1) AS first,
-        (SELECT id FROM operations WHERE at <= @to ORDER BY at DESC, id DESC LIMIT 1) AS last`,
     ascending: `SELECT ${COLUMNS} FROM operations WHERE ${MATCHES} ORDER BY id LIMIT @limit`,
     descending: `SELECT ${COLUMNS} FROM operations WHERE ${MATCHES} ORDER BY id DESC LIMIT @limit`,
     removeOld: `DELETE FROM operations WHERE id IN
@@ -179,17 +176,17 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   // Old entries must go even if no new ones arrive.
   const sweeping = setInterval(() => void sweep(), 3_600_000).unref();
 
-  /** The ids of the period, and how to read matching entries of an id range. Undefined: the period has no entries. */
-  async function search(filter: OperationFilter, statement: "ascending" | "descending") {
-    const { bucketId: bucket = null, operation = null, fileid = null } = filter;
+  async function search(
+    statement: "ascending" | "descending",
+    filter: OperationFilter,
+    range: { readonly after: number; readonly limit: number },
+  ): Promise<LoggedOperation[]> {
+    await flush();
+    const { bucketId: bucket = null, operation = null, fileid = null, to = Number.MAX_SAFE_INTEGER } = filter;
     const from = Math.max(filter.from ?? 0, now() - RETENTION_MS);
-    const to = filter.to ?? Number.MAX_SAFE_INTEGER;
-    const [bounds] = await ledger.read("bounds", { from, to });
-    if (typeof bounds?.first !== "number" || typeof bounds.last !== "number") return undefined;
-    const read = async (range: { readonly after: number; readonly until: number; readonly limit: number }) =>
-      // As COLUMNS says.
-      (await ledger.read(statement, { bucket, operation, fileid, from, to, ...range })) as unknown as LoggedOperation[];
-    return { first: bounds.first, last: bounds.last, read };
+    const row = { bucket, operation, fileid, from, to, ...range };
+    // As COLUMNS says.
+    return (await ledger.read(statement, row)) as unknown as LoggedOperation[];
   }
 
   return {
@@ -197,25 +194,12 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
       if (unwritten.length >= MAX_UNWRITTEN) lost += 1;
       else unwritten.push(toRow(operation));
     },
-    async page(filter, { after, limit }) {
-      await flush();
-      const found = await search(filter, "ascending");
-      if (found === undefined) return { entries: [], next: undefined };
-      const from = Math.max(after, found.first - 1);
-      const entries = await found.read({ after: from, until: from + WINDOW, limit });
-      const next = entries.length === limit ? entries.at(-1)!.id : from + WINDOW;
-      return { entries, next: next < found.last ? next : undefined };
+    async page(filter, range) {
+      const entries = await search("ascending", filter, range);
+      return { entries, next: entries.length === range.limit ? entries.at(-1)?.id : undefined };
     },
     async latest(filter, limit) {
-      await flush();
-      const found = await search(filter, "descending");
-      const entries: LoggedOperation[] = [];
-      if (found === undefined) return entries;
-      for (let until = found.last; until >= found.first && entries.length < limit; until -= WINDOW) {
-        const after = Math.max(found.first - 1, until - WINDOW);
-        entries.push(...(await found.read({ after, until, limit: limit - entries.length })));
-      }
-      return entries.reverse();
+      return (await search("descending", filter, { after: 0, limit })).reverse();
     },
     flush,
     async close() {

@@ -9,7 +9,6 @@ export interface Expiring<Value> {
   /** A `ttlMs` of 0 or less keeps nothing. */
   set(key: string, value: Value, until: { readonly now: number; readonly ttlMs: number }): void;
   delete(key: string): void;
-  clear(): void;
 }
 
 export function createExpiring<Value>(maxEntries: number): Expiring<Value> {
@@ -35,6 +34,5 @@ export function createExpiring<Value>(maxEntries: number): Expiring<Value> {
       }
     },
     delete: (key) => void entries.delete(key),
-    clear: () => entries.clear(),
   };
 }

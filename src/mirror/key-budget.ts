@@ -63,13 +63,11 @@ export function createKeyBudget(parts: {
  * so that the answers to clients match the later write.
  */
 export function createStoreDecision(budget: KeyBudget | undefined, meter: MirrorMeter): (fill: Fill) => boolean {
-  const decided = new WeakMap<Fill, boolean>();
   return (fill) => {
-    const known = decided.get(fill);
-    if (known !== undefined) return known;
+    if (fill.isAccepted !== undefined) return fill.isAccepted;
     const isRefused = fill.isStored && budget?.take(fill.key) === false;
     if (isRefused) meter.refused("max_keys");
-    decided.set(fill, fill.isStored && !isRefused);
-    return fill.isStored && !isRefused;
+    fill.isAccepted = fill.isStored && !isRefused;
+    return fill.isAccepted;
   };
 }

@@ -1,6 +1,7 @@
 // The events that a mirror reports to the metrics. http/admin/metrics.ts turns them into Prometheus series; tests count
 // them.
 import type { ErrorCode } from "../core/errors.ts";
+import type { RevalidationKind } from "./policy.ts";
 
 /** Called on misses only, never on a hit. */
 export interface MirrorMeter {
@@ -20,18 +21,12 @@ export interface MirrorMeter {
   /** A fill ended without a storable object, for this reason; includes `not_found`. */
   refused(code: ErrorCode | "suspect" | "max_keys"): void;
   /** A stored object was revalidated, with this result. */
-  revalidated(outcome: RevalidationResult): void;
+  revalidated(outcome: RevalidationKind): void;
   /** An object reached the bucket. */
   stored(bytes: number): void;
   /** A whole object could not be stored. */
   notStored(code: ErrorCode): void;
 }
-
-/**
- * `current`: the stored bytes are the origin's. `new`: other bytes arrived. `gone`, `removed`: the origin no longer has
- * the object; the stored one was kept, or not. `suspect`, `failed`: no version arrived that could replace it.
- */
-export type RevalidationResult = "current" | "new" | "gone" | "removed" | "suspect" | "failed";
 
 /** Counts nothing. */
 export const SILENT_METER: MirrorMeter = {

@@ -40,7 +40,7 @@ export interface MirrorParts {
   readonly ticks?: () => number;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
-  /** Ends every fill: the program is stopping. */
+  /** Ends every fill and render: the program is stopping. */
   readonly signal: AbortSignal;
 }
 
@@ -55,12 +55,12 @@ export interface MirrorContext {
   readonly negativeCache: NegativeCache;
   readonly failures: FailureLog;
   /** Whether the origin allows to store its answer. */
-  readonly isStorable: (answer: OriginAnswer) => boolean;
+  readonly isStorable: (answer: Pick<OriginAnswer, "life">) => boolean;
 }
 
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, maxObjectBytes: maxBytes, formats } = options;
-  const { spools, meter, log, now, ticks = () => performance.now(), signal } = parts;
+  const { spools, meter, log, now, ticks = performance.now.bind(performance), signal } = parts;
   return {
     options,
     parts,

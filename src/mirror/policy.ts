@@ -24,7 +24,10 @@ export interface PolicyRules {
  * False if the origin forbids it by `no-store` or `private`, in mode `origin` (RFC 9111 §3). The image is served all
  * the same.
  */
-export function isStorable({ life }: OriginAnswer, { freshness }: Pick<PolicyRules, "freshness">): boolean {
+export function isStorable(
+  { life }: Pick<OriginAnswer, "life">,
+  { freshness }: Pick<PolicyRules, "freshness">,
+): boolean {
   return mayBeStored(life, freshness);
 }
 

@@ -73,6 +73,8 @@ export interface OriginAnswer {
   /** Milliseconds from the first dial to the response head. */
   readonly headMs: number;
   readonly body: OriginBody;
+  /** Aborts, perhaps long after the end, if this may be the response to another request. */
+  readonly desync: Cancellation;
 }
 
 /** A body that is paused until it is started. Its owner calls `start` once, or `destroy`. */
@@ -84,8 +86,6 @@ export interface OriginBody {
   destroy(): void;
   /** Resolves when no more bytes come from the origin, with the error that the sink gets. Never rejects. */
   readonly over: Promise<Error | undefined>;
-  /** Aborts, perhaps long after the end, if this turns out to be perhaps the response to another request. */
-  readonly desync: Cancellation;
 }
 
 /** The receiver of a body. Exactly one of `end` and `error` is called, once, last. */

@@ -48,7 +48,7 @@ export function bindDomains(settings: Settings): DomainTable {
 }
 
 /** Returns `<bucket>-<appid>.<baseDomain>`. */
-export function defaultDomain(
+function defaultDomain(
   server: Pick<ServerSettings, "baseDomain">,
   project: Pick<ProjectSettings, "appid">,
   bucket: Pick<BucketSettings, "name">,

@@ -13,14 +13,10 @@ import {
   withoutValue,
 } from "./faults.ts";
 import { type BucketSettings, type ServerSettings, type Settings, settingsSchema } from "./schema/schema.ts";
-import { failureCode, hideSecrets, isSecretPath, resolveSecrets } from "./secrets.ts";
+import { failureCode, hideSecrets, isSecretPath, resolveSecrets, type SecretSources } from "./secrets.ts";
 
-/** The inputs of parsing beside the text; nothing else of the machine is read. */
-export interface ParseOptions {
-  /** For `env:NAME`. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** For `file:PATH` and `notFound.file`: UTF-8 text of the file at an absolute path. Throws if it cannot be read. */
-  readonly readFile: (path: string) => string;
+/** The inputs of parsing beside the text; nothing else of the machine is read. `readFile` reads 404 pages, too. */
+export interface ParseOptions extends Omit<SecretSources, "folder"> {
   /** Path of the settings file. Faults name it, and relative paths start from its folder. */
   readonly file: string;
   /**

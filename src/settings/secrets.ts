@@ -12,7 +12,7 @@ import { settingsSchema } from "./schema/schema.ts";
 /** The environment and the files that secrets are read from. */
 export interface SecretSources {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** UTF-8 text of a file; throws when it cannot be read. */
+  /** UTF-8 text of the file at an absolute path. Throws if it cannot be read. */
   readonly readFile: (path: string) => string;
   /** Base folder of relative paths. */
   readonly folder: string;

@@ -3,8 +3,7 @@
 // does.
 import { MAX_LIFE_SECONDS, type OneTimeToken } from "./token.ts";
 
-/** The writer's request to spend a token. Survives a structured clone. */
-export type SpendRequest = OneTimeToken;
+export type { OneTimeToken };
 
 /** Spends one-time tokens. */
 export interface OnceLedger {
@@ -47,12 +46,12 @@ const PRUNE = "DELETE FROM spent WHERE issued_at < ?";
 const KEPT_SECONDS = MAX_LIFE_SECONDS + 86_400;
 
 /** Runs in the writer's transaction. True: this call spent the token; to be reported only after the commit. */
-export function spendOnce(database: OnceDatabase, request: SpendRequest): boolean {
+export function spendOnce(database: OnceDatabase, request: OneTimeToken): boolean {
   return database.prepare(INSERT).run(request.secretId, request.mac, request.issuedAt).changes === 1;
 }
 
 /** Whether the ledger has the token. Works on any connection. */
-export function isInLedger(database: OnceDatabase, { secretId, mac }: SpendRequest): boolean {
+export function isInLedger(database: OnceDatabase, { secretId, mac }: OneTimeToken): boolean {
   return database.prepare(FIND).get(secretId, mac) !== undefined;
 }
 
@@ -66,8 +65,8 @@ export function pruneSpent(database: OnceDatabase, now: number): number {
 
 /** The ledger over a writer. `submit` resolves after the commit with the result of `spendOnce`; `has` reads. */
 export function createOnceLedger(
-  submit: (request: SpendRequest) => Promise<boolean>,
-  has: (request: SpendRequest) => boolean,
+  submit: (request: OneTimeToken) => Promise<boolean>,
+  has: (request: OneTimeToken) => boolean,
 ): OnceLedger {
   return {
     isSpent: (token, now) => isForgotten(token.issuedAt, now) || has(token),

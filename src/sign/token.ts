@@ -124,10 +124,10 @@ function readFields(plaintext: string): TokenFields {
   if (end < 0) throw malformed("it has no f");
   const values = new Map<string, string>();
   for (const part of plaintext.slice(0, end).split("&")) {
-    const [name, value] = splitAt(part, part.indexOf("="));
+    const [name = "", ...value] = part.split("=");
     // An unknown field might be a restriction, so it must not be ignored.
     if (!/^[abkertu]$/.test(name) || values.has(name)) throw malformed("it has an unknown or repeated field");
-    values.set(name, value);
+    values.set(name, value.join("="));
   }
   return {
     appid: required(values, "a"),
@@ -139,10 +139,6 @@ function readFields(plaintext: string): TokenFields {
     userid: required(values, "u"),
     fileid: plaintext.slice(end + "&f=".length),
   };
-}
-
-function splitAt(text: string, index: number): [string, string] {
-  return index < 0 ? [text, ""] : [text.slice(0, index), text.slice(index + 1)];
 }
 
 function required(values: ReadonlyMap<string, string>, name: string): string {

@@ -1,6 +1,7 @@
 // Receives a file into a spool, decodes it, and stores it in its bucket. Refuses a file that is no image, that differs
 // from the declared digests, or whose name is taken.
 
+import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { createGate } from "../body/gate/gate.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
@@ -8,8 +9,8 @@ import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/co
 import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../core/object.ts";
-import type { Renderer } from "../image/renderer.ts";
-import type { MakeOutboxDraft, OutboxDraft } from "./callback/callback.ts";
+import type { Renderer, VerifyRequest } from "../image/renderer.ts";
+import type { MakeOutboxDraft, OutboxDraft, Uploaded } from "./callback/callback.ts";
 import type { FormFields } from "./form.ts";
 
 /** The bucket of an upload. `put` and `copy` also notify the caches above the bucket. */
@@ -30,13 +31,7 @@ export interface StoreOptions {
 }
 
 /** The part of a callback notice that describes the file. */
-export interface UploadedFile {
-  readonly fileid: Key;
-  /** Lower-case hex. */
-  readonly sha1: string;
-  readonly size: number;
-  readonly magicContext: string;
-}
+export type UploadedFile = Pick<Uploaded, "sha1" | "size" | "magicContext"> & { readonly fileid: Key };
 
 /** As MakeOutboxDraft. Called once only the store can still refuse the file. */
 export type MakeFileDraft = (file: UploadedFile) => ReturnType<MakeOutboxDraft>;
@@ -62,7 +57,7 @@ export async function storeUpload(options: StoreOptions): Promise<Stored> {
     throw new HuiyuanError("upload_sha1_wrong", `Cannot store "${fileid}": its SHA-1 is ${body.hashes.sha1}`);
   }
   if (image === undefined) throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": it is no whole image`);
-  await verify({ fileid, size: body.size, image, load: async () => body.content });
+  await verify({ fileid, size: body.size, image, load: () => bytesOf(body) });
   const info = describeObject({ key: fileid, body, image, provenance: uploadedAt(now), now });
   const { size, hashes } = body;
   const outboxDraft = await makeOutboxDraft({ fileid, sha1: hashes.sha1 ?? "", size, magicContext });
@@ -122,8 +117,7 @@ export async function instantUpload(
   if (equal.provenance.via !== "upload") {
     const load = async () => {
       const chunks: Buffer[] = [];
-      if (await isReadable(target, equal, (chunk) => void chunks.push(chunk)))
-        return { kind: "buffer", buffer: Buffer.concat(chunks) } as const;
+      if (await isReadable(target, equal, (chunk) => void chunks.push(chunk))) return Buffer.concat(chunks);
       throw new HuiyuanError("store_failed", `Cannot read "${equal.key}": it was deleted during the upload`);
     };
     await verify({ fileid, size, image: equal.image, load });
@@ -193,13 +187,11 @@ export async function receiveFile(
   return { body: await spool.finish(), image: verdict.kind === "whole" ? verdict.image : undefined };
 }
 
-export interface Candidate {
-  readonly fileid: Key;
-  /** Bytes. */
-  readonly size: number;
-  readonly image: ImageFacts;
-  /** Called once, when a renderer is free. */
-  readonly load: () => Promise<WholeBody["content"]>;
+async function bytesOf({ content }: WholeBody): Promise<Buffer> {
+  if (content.kind === "buffer") return content.buffer;
+  return readFile(content.path).catch((error: unknown) => {
+    throw new HuiyuanError("store_failed", `Cannot read "${content.path}"`, { cause: error });
+  });
 }
 
 /**
@@ -207,7 +199,7 @@ export interface Candidate {
  * pixels. An image that is too large to be processed is accepted undecoded. Throws upload_not_image, render_overloaded,
  * render_failed, store_failed and the errors of `load`.
  */
-export type VerifyDecodable = (candidate: Candidate) => Promise<void>;
+export type VerifyDecodable = (image: Omit<VerifyRequest, "signal"> & { readonly fileid: Key }) => Promise<void>;
 
 /** The image is too large for the decoder or for its time limit, so nothing is known about its pixels. */
 const UNDECIDED: readonly ErrorCode[] = ["image_too_large", "image_too_heavy", "render_timeout"];

@@ -33,8 +33,10 @@ export interface OriginRegistry {
   /** The origins of a mirror source as one Origin. Call it at every reload, also for an unchanged mirror. */
   originOf(source: MirrorSettings): Origin;
   health(): readonly OriginHealth[];
-  /** As in ReloadCache. The caller closes the returned origins, once no request uses them. */
-  keep(): readonly Origin[];
+  /** As in ReloadCache. The connections of forgotten origins end when they have been idle for a while. */
+  keep(): void;
+  /** Waits for running requests. */
+  close(): Promise<void>;
 }
 
 export function createOriginRegistry(parts: OriginParts): OriginRegistry {
@@ -79,9 +81,10 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     },
     health: () => healthOf(budgets.values(), breakers.values()),
     keep() {
-      budgets.keep();
-      breakers.keep();
-      return origins.keep();
+      for (const cache of [origins, budgets, breakers]) cache.keep();
+    },
+    async close() {
+      await Promise.all(origins.values().map((origin) => origin.close()));
     },
   };
 }

@@ -24,13 +24,6 @@ import { type Accounts, createAccounts } from "./accounts.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
 
-export interface ServiceOptions {
-  readonly settings: Settings;
-  readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-}
-
 export interface Service {
   readonly registry: SiteRegistry;
   readonly metrics: Metrics;
@@ -57,7 +50,14 @@ const UPLOADS = 256;
 export const UPLOAD_PATIENCE = { idleMs: 30_000, totalMs: 600_000 };
 
 /** Throws data_locked, store_failed, settings_invalid, and leaves nothing open then. */
-export async function openService({ settings, log, now }: ServiceOptions): Promise<Service> {
+export async function openService({
+  settings,
+  log,
+}: {
+  readonly settings: Settings;
+  readonly log: Log;
+}): Promise<Service> {
+  const now = Date.now;
   const stopping = new AbortController();
   // Every fill adds a listener. Node 20 reports more than ten listeners as a leak on stderr.
   setMaxListeners(0, stopping.signal);
@@ -151,7 +151,10 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
         metrics.scrape({
           memory: memoryCache.usage,
           spool: () => spools.usage,
-          storing: () => together(writeBack.backlog(), stores.backlog()),
+          storing: () => {
+            const [here, remote] = [writeBack.backlog(), stores.backlog()];
+            return { depth: here.depth + remote.depth, oldestMs: Math.max(here.oldestMs, remote.oldestMs) };
+          },
           damaged: stores.damaged,
           fills: () => fetches.running,
           uploads: () => restApi.uploads.running,
@@ -188,15 +191,6 @@ export async function openService({ settings, log, now }: ServiceOptions): Promi
     await close();
     throw error;
   }
-}
-
-interface Backlog {
-  readonly depth: number;
-  readonly oldestMs: number;
-}
-
-function together(one: Backlog, other: Backlog): Backlog {
-  return { depth: one.depth + other.depth, oldestMs: Math.max(one.oldestMs, other.oldestMs) };
 }
 
 /** Effectively no limit, because the renderer's own queue is shorter. */

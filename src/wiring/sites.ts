@@ -1,6 +1,5 @@
 // Part of the composition root: turns settings into the snapshot of served domains. A reload keeps unchanged buckets
 // with their memory cache, origins with their connections, and mirrors with their running fills.
-import { setTimeout as delay } from "node:timers/promises";
 import { createReloadCache } from "../async/reload-cache.ts";
 import type { Semaphore } from "../async/semaphore.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
@@ -19,7 +18,6 @@ import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahe
 import type { VariantParts } from "../mirror/variants/running-renders.ts";
 import { createVariants, type VariantsOptions } from "../mirror/variants/variants.ts";
 import type { OriginHealth } from "../origin/guard/guarded.ts";
-import type { Origin } from "../origin/origin.ts";
 import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
 import type { MirrorSettings, ProjectSettings, ServerSettings, Settings } from "../settings/schema/schema.ts";
 import { fingerprintOf } from "../settings/secrets.ts";
@@ -27,8 +25,7 @@ import type { OnceLedger } from "../sign/once.ts";
 import type { KeyLookup, SigningKey } from "../sign/token.ts";
 import { createVerifiedTokens, type VerifiedTokens } from "../sign/verified.ts";
 import { createOriginRegistry } from "./origins.ts";
-import { createMirrorSource, keepsQueries } from "./routes.ts";
-import { createSite, type OpenBucket, type TokenChecks } from "./site.ts";
+import { createMirrorSource, createSite, keepsQueries, type OpenBucket, type TokenChecks } from "./site.ts";
 
 /** The parts of every snapshot; a reload does not change them. */
 export interface SiteParts {
@@ -49,7 +46,7 @@ export interface SiteRegistry {
   readonly projects: Projects;
   /** Verified tokens of the keys in force. */
   readonly tokens: VerifiedTokens;
-  /** Replaces the snapshot. Running requests keep the old one; unused origins close after them. */
+  /** Replaces the snapshot. Running requests keep the old one. */
   apply(settings: Settings): void;
   /** Renders the styles of an image that was just uploaded or copied, in the background. Never throws. */
   renderAhead(bucketId: string, key: Key): void;
@@ -59,7 +56,7 @@ export interface SiteRegistry {
   domains(): readonly Site[];
   /** The origins of the settings in force. */
   originHealth(): readonly OriginHealth[];
-  /** Resolves when no fetch of the settings in force runs or waits. */
+  /** Resolves when no fetch runs or waits. */
   idle(): Promise<void>;
   close(): Promise<void>;
 }
@@ -78,8 +75,8 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   let domains: readonly Site[];
   let projects: Projects;
 
-  // Origins and mirrors of earlier settings, until the requests that use them have ended.
-  const retiring = new Set<{ readonly gone: readonly Origin[]; readonly users: readonly Mirror[] }>();
+  // Mirrors of earlier settings whose fetches have not ended.
+  const retiring = new Set<Mirror>();
 
   function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
     const { hosts, star } = bindDomains(next);
@@ -120,17 +117,12 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     projects = createProjects(next, domains);
     buckets.keep();
     budgets.keep();
-    void retire(origins.keep(), mirrors.keep());
-  }
-
-  async function retire(gone: readonly Origin[], users: readonly Mirror[]): Promise<void> {
-    const round = { gone, users };
-    retiring.add(round);
-    // A request that has its domain may not have reached its mirror yet.
-    await delay(RETIRE_MS, undefined, { ref: false });
-    await Promise.all(users.map((mirror) => mirror.idle()));
-    retiring.delete(round);
-    for (const origin of gone) void origin.close();
+    // Unused origins need no close: their idle connections end by themselves.
+    origins.keep();
+    for (const mirror of mirrors.keep()) {
+      retiring.add(mirror);
+      void mirror.idle().then(() => retiring.delete(mirror));
+    }
   }
 
   apply(settings);
@@ -156,19 +148,11 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     domains: () => domains,
     originHealth: origins.health,
     async idle() {
-      await Promise.all(
-        [...mirrors.values(), ...[...retiring].flatMap(({ users }) => users)].map((mirror) => mirror.idle()),
-      );
+      await Promise.all([...mirrors.values(), ...retiring].map((mirror) => mirror.idle()));
     },
-    async close() {
-      await Promise.all(
-        [...origins.keep(), ...[...retiring].flatMap(({ gone }) => gone)].map((origin) => origin.close()),
-      );
-    },
+    close: origins.close,
   };
 }
-
-const RETIRE_MS = 5_000;
 
 // The largest objectSize that settings allow. Uploads and fetches have smaller limits, which a reload may change.
 const MAX_STORED_BYTES = 1_073_741_824;

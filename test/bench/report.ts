@@ -1,5 +1,5 @@
-// Formats outcomes as tables for the terminal and for docs/performance.md. It has no side effects; it reads only the
-// machine's description.
+// Formats outcomes as tables for the terminal and for docs/performance-record.md. It has no side effects; it reads only
+// the machine's description.
 import { cpus, totalmem } from "node:os";
 import type { Figures, Outcome, Target, Verdict } from "./case.ts";
 import { outputOf } from "./processes.ts";

@@ -80,3 +80,10 @@ test("huiyuan_fast_path_hits_total counts hits of the fast path, and is 0 withou
   expect(on).toBeGreaterThan(0);
   expect(off).toBe(0);
 });
+
+test("HUIYUAN_FAST_PATH with another value than off is refused at the start", async () => {
+  const installation = await install(oneBucket(mirrorOf(origin.url)));
+  const started = installation.start({ env: { HUIYUAN_FAST_PATH: "false" } });
+  await expect(started).rejects.toThrow(/HUIYUAN_FAST_PATH="false": wanted off/);
+  await installation.remove();
+});

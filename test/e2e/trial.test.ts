@@ -124,7 +124,7 @@ test("try of a site that is down reports it", async () => {
   site?.close();
   await closed;
   const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json", `http://127.0.0.1:${port}`), "{"));
-  expect(report.trouble).toMatch(/refuses connections/);
+  expect(report.trouble).toMatch(/Nothing listens there/);
 });
 
 test("try of an address that is never dialled reports it, and names no settings file", async () => {

@@ -51,7 +51,7 @@ export const ALL_INSPECTIONS = {
   imageInfo: true,
   exif: true,
   imageAve: true,
-} as const satisfies Readonly<Record<Inspection, true>>;
+} as const satisfies Readonly<Record<Exclude<Inspection, "decodable">, true>>;
 
 export const GRAVITIES = [
   "northwest",

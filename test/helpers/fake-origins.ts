@@ -2,14 +2,7 @@
 // test delivers it step by step. They follow the contract in origin.ts.
 import { CancellationSource } from "../../src/async/cancellation.ts";
 import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/core/errors.ts";
-import type {
-  NotModified,
-  Origin,
-  OriginAnswer,
-  OriginBody,
-  OriginRequest,
-  OriginSink,
-} from "../../src/origin/origin.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
 
 /** An origin's response to one request. */
 export type Reply = (request: OriginRequest) => Answered | Promise<Answered>;
@@ -39,7 +32,7 @@ export function fakeOrigin(...replies: readonly Reply[]): FakeOrigin {
 
 /** Fields of a response head other than its length. */
 export type HeadFacts = Partial<
-  Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life"> & Pick<OriginBody, "desync">
+  Pick<OriginAnswer, "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "desync">
 >;
 
 /** 200 with a whole body of declared length, unless `facts` say otherwise. */
@@ -85,7 +78,7 @@ export interface Arriving {
  * Holds its bytes until the body is started, and while its reader has paused it. Fails with the abort reason if the
  * request is aborted.
  */
-export function arriving({ desync = new CancellationSource(), ...facts }: HeadFacts = {}): Arriving {
+export function arriving(facts: HeadFacts = {}): Arriving {
   let sink: OriginSink | undefined;
   let isPaused = false;
   let isDestroyed = false;
@@ -148,6 +141,7 @@ export function arriving({ desync = new CancellationSource(), ...facts }: HeadFa
         life: {},
         headers: {},
         headMs: 7,
+        desync: new CancellationSource(),
         ...facts,
         body: {
           start(to) {
@@ -163,7 +157,6 @@ export function arriving({ desync = new CancellationSource(), ...facts }: HeadFa
             over();
           },
           over: ended,
-          desync,
         },
       };
     },

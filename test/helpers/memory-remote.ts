@@ -2,9 +2,9 @@
 import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Availability, createAvailability } from "../../src/bucket/remote/availability.ts";
+import { createRemoteStore } from "../../src/bucket/remote/bucket.ts";
 import type { RemoteCondition, RemoteStore } from "../../src/bucket/remote/remote.ts";
 import type { Description, ObeyedConditions, RemoteRequests } from "../../src/bucket/remote/requests.ts";
-import { createRemoteStore } from "../../src/bucket/remote/store.ts";
 import { HuiyuanError } from "../../src/core/errors.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 

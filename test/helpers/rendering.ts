@@ -2,7 +2,8 @@
 import sharp, { type Sharp } from "sharp";
 import { createGate } from "../../src/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
-import { readSource } from "../../src/image/formats/loaders.ts";
+import { type KnownFacts, type RasterFacts, type SourceLimits, scanSource } from "../../src/image/formats/loaders.ts";
+import { runScan } from "../../src/image/formats/yielding-scan.ts";
 import { parseInstruction } from "../../src/image/grammar/grammar.ts";
 import { dependsOnAccept, negotiatedAs } from "../../src/image/grammar/negotiate.ts";
 import type { AutoFormat, Era } from "../../src/image/grammar/recipe.ts";
@@ -28,6 +29,11 @@ export interface RenderOptions {
   readonly auto?: AutoFormat;
 }
 
+/** scanSource() without yielding. */
+export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
+  return runScan(scanSource(bytes, limits, known));
+}
+
 /** Renders in this process. */
 export async function renderText(
   bytes: Buffer,
@@ -39,6 +45,12 @@ export async function renderText(
   const limits = { ...LIMITS, ...other };
   const facts = readSource(bytes, limits);
   return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(watermarks)), limits });
+}
+
+/** Verifies in this process that the image can be decoded, as for an upload. */
+export async function verifyHere(bytes: Buffer): Promise<void> {
+  const recipe = { steps: [], output: {}, inspection: "decodable" } as const;
+  await renderImage({ bytes, facts: readSource(bytes, LIMITS), recipe, watermarks: new Map(), limits: LIMITS });
 }
 
 /** The facts that the catalogue would have. */

@@ -1,7 +1,7 @@
 // Scans JPEG (ITU-T T.81 annex B): segments by their lengths, entropy-coded data by its markers, up to the EOI.
 import type { Findings, Input, Scan } from "./scan.ts";
 
-export const FILL = 0xff;
+const FILL = 0xff;
 const STUFFED = 0x00;
 const TEM = 0x01;
 const RST0 = 0xd0;

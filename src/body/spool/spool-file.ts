@@ -1,6 +1,7 @@
 // The file of a spool that left memory. It is appended to in order and readable below `written`. Discarding removes it,
 // unless the store has renamed it. It never retries: after one failure the disk is not used again.
 import { close, open, read, unlink, writev } from "node:fs";
+import { promisify } from "node:util";
 import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 
 /**
@@ -18,12 +19,12 @@ export interface Disk {
 }
 
 export const REAL_DISK: Disk = {
-  open: (path) => step((done) => open(path, "wx+", 0o600, done)),
-  write: (descriptor, pieces, position) => step((done) => writev(descriptor, pieces, position, done)),
-  read: (descriptor, target, position) =>
-    step((done) => read(descriptor, target, 0, target.byteLength, position, done)),
-  close: (descriptor) => step((done) => close(descriptor, done)),
-  unlink: (path) => step((done) => unlink(path, done)),
+  open: (path) => promisify(open)(path, "wx+", 0o600),
+  write: async (descriptor, pieces, position) => (await promisify(writev)(descriptor, pieces, position)).bytesWritten,
+  read: async (descriptor, target, position) =>
+    (await promisify(read)(descriptor, target, 0, target.byteLength, position)).bytesRead,
+  close: promisify(close),
+  unlink: promisify(unlink),
 };
 
 export interface SpoolFile {
@@ -101,12 +102,4 @@ export function createSpoolFile(path: string, disk: Disk): SpoolFile {
     },
   };
   return file;
-}
-
-/** Promisifies a Node function that takes a callback. */
-function step<Result = void>(start: (done: (error: Error | null, result?: Result) => void) => void): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    // Functions without a result resolve with undefined, which is their Result.
-    start((error, result) => (error === null ? resolve(result as Result) : reject(error)));
-  });
 }

@@ -1,26 +1,6 @@
 // The bytes of a spool in memory: one run without gaps that ends at the newest byte. It is appended to at the end and
 // trimmed at the front. The spool decides how much to trim.
 
-export interface SpoolWindow {
-  /** Bytes in memory. */
-  readonly bytes: number;
-  /** Takes ownership of the chunk, which is not empty. */
-  append(chunk: Buffer): void;
-  /** Returns bytes from `offset`, at most MAX_PIECE_BYTES, without copying; undefined outside the window. */
-  at(offset: number): Buffer | undefined;
-  /** Returns all bytes from `offset`, which lies in the window. */
-  from(offset: number): Buffer[];
-  /**
-   * Drops whole chunks that end at or before `offset`, oldest first, until at most `keepBytes` are left. Returns the
-   * number of bytes dropped.
-   */
-  trim(keepBytes: number, offset: number): number;
-  /** Merges all bytes into one Buffer and returns it; copies only if there were several chunks. */
-  join(): Buffer;
-  /** Drops all bytes and returns their number. */
-  clear(): number;
-}
-
 /** The most bytes that one read returns. */
 const MAX_PIECE_BYTES = 262_144;
 
@@ -38,7 +18,7 @@ interface Part {
   coalesced: Buffer | undefined;
 }
 
-export function createSpoolWindow(): SpoolWindow {
+export function createSpoolWindow() {
   let parts: Part[] = [];
   let end = 0;
 
@@ -56,6 +36,7 @@ export function createSpoolWindow(): SpoolWindow {
 
   const isInside = (offset: number) => offset >= end - window.bytes && offset < end;
 
+  /** Drops all bytes and returns their number. */
   function clear(): number {
     const dropped = window.bytes;
     parts = [];
@@ -64,26 +45,34 @@ export function createSpoolWindow(): SpoolWindow {
   }
 
   // `bytes` is a field instead of a getter: see open-spool.ts.
-  const window: { -readonly [Name in keyof SpoolWindow]: SpoolWindow[Name] } = {
+  const window = {
+    /** Bytes in memory. */
     bytes: 0,
-    append(chunk) {
+    /** Takes ownership of the chunk, which is not empty. */
+    append(chunk: Buffer): void {
       const last = parts.at(-1);
       if (last === undefined || !coalesce(last, chunk)) parts.push({ start: end, bytes: chunk, coalesced: undefined });
       end += chunk.byteLength;
       window.bytes += chunk.byteLength;
     },
-    at(offset) {
+    /** Returns bytes from `offset`, at most MAX_PIECE_BYTES, without copying; undefined outside the window. */
+    at(offset: number): Buffer | undefined {
       if (!isInside(offset)) return undefined;
       const { start, bytes } = parts[indexAt(offset)]!;
       const from = offset - start;
       return from === 0 && bytes.byteLength <= MAX_PIECE_BYTES ? bytes : bytes.subarray(from, from + MAX_PIECE_BYTES);
     },
-    from(offset) {
+    /** Returns all bytes from `offset`, which lies in the window. */
+    from(offset: number): Buffer[] {
       if (!isInside(offset)) return [];
       const [first, ...rest] = parts.slice(indexAt(offset));
       return [first!.bytes.subarray(offset - first!.start), ...rest.map(({ bytes }) => bytes)];
     },
-    trim(keepBytes, offset) {
+    /**
+     * Drops whole chunks that end at or before `offset`, oldest first, until at most `keepBytes` are left. Returns the
+     * number of bytes dropped.
+     */
+    trim(keepBytes: number, offset: number): number {
       let count = 0;
       let dropped = 0;
       for (const { start, bytes } of parts) {
@@ -95,7 +84,8 @@ export function createSpoolWindow(): SpoolWindow {
       window.bytes -= dropped;
       return dropped;
     },
-    join() {
+    /** Merges all bytes into one Buffer and returns it; copies only if there were several chunks. */
+    join(): Buffer {
       const bytes = parts.length === 1 ? parts[0]!.bytes : Buffer.concat(parts.map((part) => part.bytes));
       parts = [{ start: end - window.bytes, bytes, coalesced: undefined }];
       return bytes;

@@ -1,21 +1,14 @@
 // Lets any number of callers wait for the same event. Neither a wake-up nor an abort leaves a listener behind.
 
-export interface Waiters {
-  /**
-   * Resolves at the next `wake`. Rejects with the signal's reason if it aborts first; the signal must not be aborted
-   * yet.
-   */
-  wait(signal?: AbortSignal): Promise<void>;
-  wake(): void;
-  /** True while a caller waits. False from `wake` on, even before the woken callers have continued. */
-  isAwaited(): boolean;
-}
-
-export function createWaiters(): Waiters {
+export function createWaiters() {
   let waiters = new Set<() => void>();
   return {
-    wait: (signal) =>
-      new Promise((resolve, reject) => {
+    /**
+     * Resolves at the next `wake`. Rejects with the signal's reason if it aborts first; the signal must not be aborted
+     * yet.
+     */
+    wait: (signal?: AbortSignal) =>
+      new Promise<void>((resolve, reject) => {
         const leave = () => {
           waiters.delete(proceed);
           reject(signal?.reason);
@@ -27,12 +20,13 @@ export function createWaiters(): Waiters {
         waiters.add(proceed);
         signal?.addEventListener("abort", leave, { once: true });
       }),
-    wake() {
+    wake(): void {
       if (waiters.size === 0) return;
       const woken = waiters;
       waiters = new Set();
       for (const proceed of woken) proceed();
     },
+    /** True while a caller waits. False from `wake` on, even before the woken callers have continued. */
     isAwaited: () => waiters.size > 0,
   };
 }

@@ -5,8 +5,7 @@ import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import { readWhole } from "../contract/bucket.ts";
-import { decidePut } from "../contract/conditions.ts";
-import type { BucketDriver, Entry, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
+import type { BucketDriver, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
 import type { EntryCache } from "./catalogue/entry-cache.ts";
 import type { CatalogueReads } from "./catalogue/reads.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
@@ -59,12 +58,6 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     const submit = (source: string | undefined, bytes?: Buffer) =>
       writer.submit("put", { bucket, info, blockSums, condition, source }, bytes);
 
-    if (!isPacked) {
-      // The writer decides. This check avoids a disk write for a body that the writer would refuse.
-      const early = decidePut(occupantOf(reads.entry(bucket, info.key)), condition);
-      // Good bytes repair every object that has the damaged ones, even if this put is refused.
-      if (early !== "stored" && reads.blob(sha256)?.isDamaged !== true) return early;
-    }
     await freeSpace.check().catch((error: unknown) => {
       // Bytes that are stored already need no space.
       if (reads.blob(sha256)?.isDamaged !== false) throw error;
@@ -106,9 +99,4 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     list: async (options) => reads.list(bucket, options),
     usage: async () => reads.usage(bucket),
   };
-}
-
-function occupantOf(entry: Entry) {
-  const { state, epoch } = entry;
-  return { state, epoch, sha256: entry.state === "object" ? entry.info.hashes.sha256 : undefined };
 }

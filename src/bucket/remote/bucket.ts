@@ -1,18 +1,19 @@
-// One bucket of a remote store: translates reads and changes of objects and tombstones into requests. If the store
-// ignores conditions, a lookup checks them first, which is safe within one process only: the caller holds the key's
-// lock.
+// The buckets of a remote store: translates reads and changes of objects and tombstones into the requests of one
+// backend. If the store ignores conditions, a lookup checks them first, which is safe within one process only: the
+// caller holds the key's lock.
 import type { Key } from "../../core/object.ts";
 import type { Tombstone } from "../contract/driver.ts";
-import { createRemoteListing, type ObjectNames } from "./listing.ts";
+import type { Availability } from "./availability.ts";
+import { createRemoteListing, type ObjectNames, objectNames } from "./listing.ts";
 import { describe, describeTombstone, entryOf, tombstoneBody } from "./metadata.ts";
-import type { RemoteBucket, RemoteCondition, RemoteEntry } from "./remote.ts";
+import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteStore } from "./remote.ts";
 import type { RemoteRequests } from "./requests.ts";
 
 /** Takes the place of a removed object. It has expired by any server's clock. */
 const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
 const ALWAYS: RemoteCondition = { when: "always" };
 
-export function createRemoteBucket(requests: RemoteRequests, names: ObjectNames): RemoteBucket {
+function createRemoteBucket(requests: RemoteRequests, names: ObjectNames): RemoteBucket {
   async function head(key: Key): Promise<RemoteEntry> {
     const found = await requests.head(names.of(key));
     return found === undefined ? { state: "absent" } : entryOf(key, found);
@@ -75,5 +76,36 @@ export function createRemoteBucket(requests: RemoteRequests, names: ObjectNames)
       );
     },
     list: createRemoteListing(requests, names),
+  };
+}
+
+export interface RemoteStoreParts extends Pick<RemoteStore, "id" | "name"> {
+  /** Prepended to every object's name, such as `images/`. */
+  readonly prefix: string;
+  readonly requests: RemoteRequests;
+  readonly availability: Availability;
+  /** Aborts the requests in progress. */
+  readonly close: () => void;
+}
+
+/** A remote store that holds all buckets of this program under a prefix. */
+export function createRemoteStore({ id, name, prefix, requests, availability, close }: RemoteStoreParts): RemoteStore {
+  const buckets = new Map<string, RemoteBucket>();
+  return {
+    id,
+    name,
+    bucket(bucketId) {
+      const known = buckets.get(bucketId) ?? createRemoteBucket(requests, objectNames(prefix, bucketId));
+      buckets.set(bucketId, known);
+      return known;
+    },
+    get isDown() {
+      return availability.isDown;
+    },
+    outageSince: () => availability.since,
+    onRecovery: availability.onRecovery,
+    async close() {
+      close();
+    },
   };
 }

@@ -32,7 +32,7 @@ export class IdleTimeoutError extends Error {
 
 /**
  * `signal` aborts with an IdleTimeoutError if no byte moves for `milliseconds`, and when `closing` aborts. The caller
- * calls `end()` or reads the watched reply to its end. `watchWhole` makes the timeout a deadline for the whole reply.
+ * calls `end()` or reads the watched reply to its end.
  */
 export function createIdleTimeout(milliseconds: number, closing: SharedSignal) {
   const controller = new AbortController();
@@ -49,57 +49,46 @@ export function createIdleTimeout(milliseconds: number, closing: SharedSignal) {
     stopListening();
   };
   if (closing.signal.aborted) stop(closing.signal.reason);
-  async function* watch(chunks: AsyncIterable<Buffer>) {
-    for await (const chunk of chunks) {
-      timer.refresh();
-      yield chunk;
-      timer.refresh();
-    }
-  }
-  async function* untilEnd(chunks: AsyncIterable<Buffer>) {
-    try {
-      yield* chunks;
-    } finally {
-      end();
-    }
-  }
-  function watchReply(chunks: AsyncIterable<Buffer>) {
-    timer.refresh();
-    return untilEnd(aboveMinRate(watch(chunks)));
-  }
-  async function* untilAborted(chunks: AsyncIterable<Buffer>) {
-    for await (const chunk of chunks) {
-      signal.throwIfAborted();
-      yield chunk;
-    }
-  }
   return {
     signal,
-    watch,
-    watchReply,
-    watchWhole: (chunks: AsyncIterable<Buffer>) => untilEnd(untilAborted(chunks)),
     end,
+    async *watch(chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        timer.refresh();
+        yield chunk;
+        timer.refresh();
+      }
+    },
+    /**
+     * Throws if the body arrives below the minimum rate; the reader's own time does not count. `isTotal`: there is no
+     * minimum, and the timeout is a deadline for the whole reply.
+     */
+    async *watchReply(chunks: AsyncIterable<Buffer>, isTotal: boolean) {
+      const progress = () => void (isTotal || timer.refresh());
+      let [waitedMs, bytes, since] = [0, 0, performance.now()];
+      progress();
+      try {
+        for await (const chunk of chunks) {
+          signal.throwIfAborted();
+          progress();
+          waitedMs += performance.now() - since;
+          bytes += chunk.length;
+          if (waitedMs >= RATE_WINDOW_MS && !isTotal) {
+            if (bytes < waitedMs * MIN_BYTES_PER_MS)
+              throw new Error(`no more than ${bytes} bytes in ${Math.round(waitedMs / 1_000)} s`);
+            // A new window, because a fast start may be followed by a trickle.
+            waitedMs = 0;
+            bytes = 0;
+          }
+          yield chunk;
+          progress();
+          since = performance.now();
+        }
+      } finally {
+        end();
+      }
+    },
   };
-}
-
-/** Throws if the body arrives below the minimum rate. The reader's own time does not count. */
-async function* aboveMinRate(chunks: AsyncIterable<Buffer>) {
-  let waitedMs = 0;
-  let bytes = 0;
-  let since = performance.now();
-  for await (const chunk of chunks) {
-    waitedMs += performance.now() - since;
-    bytes += chunk.length;
-    if (waitedMs >= RATE_WINDOW_MS) {
-      if (bytes < waitedMs * MIN_BYTES_PER_MS)
-        throw new Error(`no more than ${bytes} bytes in ${Math.round(waitedMs / 1_000)} s`);
-      // A new window, because a fast start may be followed by a trickle.
-      waitedMs = 0;
-      bytes = 0;
-    }
-    yield chunk;
-    since = performance.now();
-  }
 }
 
 /** The chunks of a body. Throws store_failed beyond the bounds; the connection is closed then. */

@@ -57,7 +57,7 @@ export interface S3Client {
   text(reply: HttpReply, ms?: number): Promise<string>;
   /** Reads and drops a body, so that its connection can be reused. Throws store_failed if the body does not end. */
   discard(reply: HttpReply): Promise<void>;
-  /** As NotFoundRule.learn. */
+  /** Finds out once whether this S3 sends a request id with a 404. Throws a retryable store_failed. */
   learnRequestIds(): Promise<boolean>;
   /** Aborts the requests in progress. */
   close(): void;
@@ -136,8 +136,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     try {
       const sent = body === undefined ? undefined : idleTimeout.watch(body.open());
       const reply = await call({ method, target, headers, body: sent, signal: idleTimeout.signal });
-      const chunks =
-        request.isTotalTimeout === true ? idleTimeout.watchWhole(reply.body) : idleTimeout.watchReply(reply.body);
+      const chunks = idleTimeout.watchReply(reply.body, request.isTotalTimeout === true);
       return { status: reply.status, header: reply.header, body: replyBody(request, chunks) };
     } catch (error) {
       idleTimeout.end();

@@ -19,20 +19,7 @@ export interface NotFoundParts {
   readonly unexpectedReply: (action: string, status: number) => HuiyuanError;
 }
 
-export interface NotFoundRule {
-  /**
-   * Finds out once, from an absent object, whether this S3 sends a request id with a 404. Throws a retryable
-   * store_failed if a proxy or nobody answered; then the next call tries again.
-   */
-  learn(): Promise<boolean>;
-  /** True with a request id. An S3 that sends none must say NoSuchKey. Throws as `learn`. */
-  isFromS3(
-    request: { readonly method: string; readonly name?: string },
-    reply: { readonly hasId: boolean; readonly code: string },
-  ): Promise<boolean>;
-}
-
-export function createNotFoundRule({ firstByte, prefix, unexpectedReply }: NotFoundParts): NotFoundRule {
+export function createNotFoundRule({ firstByte, prefix, unexpectedReply }: NotFoundParts) {
   let learning: Promise<boolean> | undefined;
 
   async function findId(): Promise<boolean> {
@@ -43,6 +30,10 @@ export function createNotFoundRule({ firstByte, prefix, unexpectedReply }: NotFo
     return hasId;
   }
 
+  /**
+   * Finds out once, from an absent object, whether this S3 sends a request id with a 404. Throws a retryable
+   * store_failed if a proxy or nobody answered; then the next call tries again.
+   */
   function learn(): Promise<boolean> {
     learning ??= findId().catch((error: unknown) => {
       learning = undefined;
@@ -53,7 +44,11 @@ export function createNotFoundRule({ firstByte, prefix, unexpectedReply }: NotFo
 
   return {
     learn,
-    async isFromS3({ method, name = "" }, { hasId, code }) {
+    /** True with a request id. An S3 that sends none must say NoSuchKey. Throws as `learn`. */
+    async isFromS3(
+      { method, name = "" }: { readonly method: string; readonly name?: string },
+      { hasId, code }: { readonly hasId: boolean; readonly code: string },
+    ): Promise<boolean> {
       if (hasId) return true;
       if (await learn()) return false;
       // The response to a HEAD has no body with a code.

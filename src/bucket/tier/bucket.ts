@@ -78,7 +78,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     if (lookups.isStale(info)) return;
     await unlessLocked(info.key, async () => {
       if (changedKeys.hasChanged(info.key, readAt) || (await queue.lookup(info.key)).state === "object") return;
-      await edge.put(info, body, { when: "absent" });
+      await edge.put(info, body);
     }).catch((error: unknown) =>
       log.debug({ bucket: id, key: info.key, err: error }, "cannot store a copy on this disk"),
     );

@@ -2,28 +2,21 @@
 // no copy. For changes long ago only the moment is kept; then every key counts as changed.
 import type { Key } from "../../core/object.ts";
 
-export interface ChangedKeys {
-  /** Rises with every change. */
-  readonly moment: number;
-  note(keys: readonly Key[]): void;
-  /** Whether the key may have changed since `moment` was read. */
-  hasChanged(key: Key, since: number): boolean;
-}
-
 /** Bound of the remembered keys, the last to change: more than change while a slow image arrives. */
 const MAX_KEYS = 10_000;
 
-export function createChangedKeys(maxKeys = MAX_KEYS): ChangedKeys {
+export function createChangedKeys(maxKeys = MAX_KEYS) {
   /** Ordered by the last change. */
   const changedAt = new Map<Key, number>();
   let moment = 0;
   let forgotten = 0;
 
   return {
-    get moment() {
+    /** Rises with every change. */
+    get moment(): number {
       return moment;
     },
-    note(keys) {
+    note(keys: readonly Key[]): void {
       moment += 1;
       for (const key of keys) {
         changedAt.delete(key);
@@ -35,6 +28,7 @@ export function createChangedKeys(maxKeys = MAX_KEYS): ChangedKeys {
         forgotten = at;
       }
     },
-    hasChanged: (key, since) => (changedAt.get(key) ?? forgotten) > since,
+    /** Whether the key may have changed since `moment` was read. */
+    hasChanged: (key: Key, since: number) => (changedAt.get(key) ?? forgotten) > since,
   };
 }

@@ -4,41 +4,19 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { decidePut, hasExpired, holdsVersion, raisesEpoch } from "../contract/conditions.ts";
-import type {
-  BucketDriver,
-  Entry,
-  PurgeOptions,
-  PutCondition,
-  PutResult,
-  Renewal,
-  Tombstone,
-} from "../contract/driver.ts";
+import type { Entry, PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../contract/driver.ts";
 import type { RemoteCondition, RemoteEntry } from "../remote/remote.ts";
 import type { TierContext } from "./context.ts";
 import { conditionFor, createOccupancy } from "./occupancy.ts";
 import type { ForeignEntry } from "./reading/foreign.ts";
 import { readerSource, withSource } from "./sources.ts";
 
-/** As in BucketDriver, with the differences described here. */
-export interface Changes extends Pick<BucketDriver, "copy" | "delete" | "undelete" | "renew"> {
-  /** Stores an object of the mirror or a migration durably on this disk and queues its upload. */
-  enqueuePut(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /** Stores an upload or a revalidated object in the remote store before it resolves. */
-  putThrough(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /** True if an object of the mirror was there. */
-  purge(key: Key, options: PurgeOptions): Promise<boolean>;
-  /** Uploads a queued object to the remote store. Throws store_failed, store_full; the object then stays queued. */
-  upload(key: Key): Promise<void>;
-}
-
-/** `isNoImage`: as for createOccupancy(). */
-export function createChanges(
-  context: TierContext,
-  isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>,
-): Changes {
+/** The changes are as in BucketDriver, with the differences described here. `isNoImage`: as for createOccupancy(). */
+export function createChanges(context: TierContext, isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>) {
   const { remote, queue, edge, unconfirmed, isDown, addUpload, unqueue, checkRoom, now } = context;
   const { localOccupant, lookUp, confirmQueued, remoteState, decide } = createOccupancy(context, isNoImage);
 
+  /** Stores an object of the mirror or a migration durably on this disk and queues its upload. */
   async function enqueuePut(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     const { key } = info;
     const { queued, local } = await localOccupant(key);
@@ -56,6 +34,7 @@ export function createChanges(
     return stored;
   }
 
+  /** Stores an upload or a revalidated object in the remote store before it resolves. */
   async function putThrough(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     const { result, remoteCondition, queued } = await decide(info.key, condition);
     if (result !== "stored") return result;
@@ -136,6 +115,7 @@ export function createChanges(
     return true;
   }
 
+  /** True if an object of the mirror was there. */
   async function purge(key: Key, options: PurgeOptions, mayRetry = true): Promise<boolean> {
     const { hard, only } = options;
     const { queued, local, remoteEntry } = await lookUp(key);
@@ -178,6 +158,7 @@ export function createChanges(
     return isLifted;
   }
 
+  /** Uploads a queued object to the remote store. Throws store_failed, store_full; the object then stays queued. */
   async function upload(key: Key): Promise<void> {
     const queued = await queue.lookup(key);
     if (queued.state !== "object") return;
@@ -195,7 +176,7 @@ export function createChanges(
     enqueuePut,
     putThrough,
     copy,
-    delete: (key, tombstone) => putTombstone(key, tombstone),
+    delete: (key: Key, tombstone: Tombstone) => putTombstone(key, tombstone),
     undelete,
     renew,
     purge,

@@ -14,6 +14,8 @@ export interface TierContext {
   /** Objects on this disk that wait for upload. Its rows have no epochs. */
   readonly queue: BucketDriver;
   readonly edge: Edge;
+  /** Larger objects get no copy on this disk. Bytes. */
+  readonly maxCopyBytes: () => number;
   readonly damaged: DamagedObjects;
   /**
    * Keys that were queued while the remote store was down; it may have another object or a tombstone there. Bounded by

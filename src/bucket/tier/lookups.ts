@@ -18,31 +18,13 @@ export interface LookupsParts {
   readonly liftTombstone: (key: Key) => Promise<unknown>;
 }
 
-export interface Lookups {
-  /**
-   * `local`: the entry on this disk. If it is a tombstone and the remote store does not answer, it is the result.
-   * Throws store_failed for a damaged upload.
-   */
-  entry(key: Key, local: Entry): Promise<Entry>;
-  /**
-   * True if an object that another tool has put there is not an image, so that an upload may replace it. Stores no
-   * copy, because the caller holds the lock of the key. Throws store_failed, store_full.
-   */
-  isNoImage(key: Key, found: ForeignEntry): Promise<boolean>;
-  /** The version at which this description was found. */
-  versionOf(info: ObjectInfo): string | undefined;
-  /** True if the object is stale in the remote store. It is not copied then, because the copy would look fresh. */
-  isStale(info: ObjectInfo): boolean;
-  markStale(info: ObjectInfo): void;
-}
-
 /** Larger objects of other tools are not described, because each is downloaded and verified first. */
 const MAX_FOREIGN_BYTES = 67_108_864;
 
-export function createLookups(context: TierContext, { beginCopy, liftTombstone }: LookupsParts): Lookups {
-  const { id, remote, spools, edge, damaged, log, now, ticks } = context;
-  const unusable = createUnusableObjects({ bucketId: id, log, ticks });
-  const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, edge.maxCopyBytes());
+export function createLookups(context: TierContext, { beginCopy, liftTombstone }: LookupsParts) {
+  const { remote, spools, maxCopyBytes, damaged, now } = context;
+  const unusable = createUnusableObjects(context);
+  const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, maxCopyBytes());
   // Weak, so that entries go with their descriptions.
   const versions = new WeakMap<ObjectInfo, string>();
   const stale = new WeakSet<ObjectInfo>();
@@ -64,7 +46,7 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
     if (size === 0) return { state: "absent", epoch };
     if (unusable.has(key, version)) return { state: "absent", epoch, certainty: "foreign" };
     if (size > maxBytes()) {
-      unusable.note({ key, version, why: `${size} bytes are too many` });
+      unusable.note(key, version, `${size} bytes are too many`);
       return { state: "absent", epoch, certainty: "foreign" };
     }
     const share = `${key}\n${version}`;
@@ -75,7 +57,7 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
     const info = await withReadDeadline(key, described);
     if (info === undefined) return { state: "absent", epoch };
     if (info === "no-image") {
-      unusable.note({ key, version, why: "it is no whole image" });
+      unusable.note(key, version, "it is no whole image");
       return { state: "absent", epoch, certainty: "foreign" };
     }
     versions.set(info, version);
@@ -83,7 +65,11 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
   }
 
   return {
-    async entry(key, local) {
+    /**
+     * `local`: the entry on this disk. If it is a tombstone and the remote store does not answer, it is the result.
+     * Throws store_failed for a damaged upload.
+     */
+    async entry(key: Key, local: Entry): Promise<Entry> {
       const { epoch } = local;
       let found: RemoteEntry;
       try {
@@ -101,17 +87,21 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
       if (local.state === "tombstone") await liftTombstone(key);
       return found.state === "absent" ? { state: "absent", epoch } : entryOfObject(key, found, epoch);
     },
-    async isNoImage(key, found) {
+    /**
+     * True if an object that another tool has put there is not an image, so that an upload may replace it. Stores no
+     * copy, because the caller holds the lock of the key. Throws store_failed, store_full.
+     */
+    async isNoImage(key: Key, found: ForeignEntry): Promise<boolean> {
       if (found.size > maxBytes()) return false;
       return (
         (await withReadDeadline(key, describeForeign(key, found, { remote, spools, storeCopy: async () => {} }))) ===
         "no-image"
       );
     },
-    versionOf: (info) => versions.get(info),
-    isStale: (info) => stale.has(info),
-    markStale(info) {
-      stale.add(info);
-    },
+    /** The version at which this description was found. */
+    versionOf: (info: ObjectInfo) => versions.get(info),
+    /** True if the object is stale in the remote store. It is not copied then, because the copy would look fresh. */
+    isStale: (info: ObjectInfo) => stale.has(info),
+    markStale: (info: ObjectInfo) => void stale.add(info),
   };
 }

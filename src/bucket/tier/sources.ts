@@ -1,10 +1,9 @@
 // The byte sources of a remote put: a finished body, or an object on this disk.
-import { close, open, read } from "node:fs";
-import { promisify } from "node:util";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { ObjectReader } from "../contract/driver.ts";
+import { closeFile, openFile, readInto } from "../fs/files.ts";
 import type { ByteSource } from "../remote/remote.ts";
 
 /** Opens the body for `run` and closes it afterwards. Throws store_failed if its file cannot be read. */
@@ -19,7 +18,7 @@ export async function withSource<Result>(
   }
   const failed = (cause: unknown) =>
     new HuiyuanError("store_failed", `Cannot read "${content.path}": ${String(cause)}`, { cause });
-  const descriptor = await promisify(open)(content.path, "r").catch((error: unknown) => {
+  const descriptor = await openFile(content.path, "r").catch((error: unknown) => {
     throw failed(error);
   });
   try {
@@ -28,16 +27,12 @@ export async function withSource<Result>(
       hashes,
       async read(start, end) {
         const bytes = Buffer.allocUnsafe(end - start + 1);
-        for (let filled = 0; filled < bytes.length; ) {
-          const { bytesRead } = await promisify(read)(descriptor, bytes, filled, bytes.length - filled, start + filled);
-          if (bytesRead === 0) throw failed("the file is too short");
-          filled += bytesRead;
-        }
+        if ((await readInto(descriptor, bytes, start)) < bytes.length) throw failed("the file is too short");
         return bytes;
       },
     });
   } finally {
-    close(descriptor);
+    closeFile(descriptor);
   }
 }
 

@@ -1,6 +1,5 @@
 // A store that keeps its objects in a remote store and uses a bounded part of this disk in front of it: for copies that
 // are served without a request, and for the upload queue. This file opens, wires and closes the parts.
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -10,7 +9,7 @@ import type { Store } from "../contract/driver.ts";
 import type { FsStore } from "../fs/store.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
-import { type DiskCache, EDGE_FOLDER } from "./disk/disk-cache.ts";
+import { type DiskCache, EDGE_FOLDER, objectsIn } from "./disk/disk-cache.ts";
 import { createEdge } from "./disk/edge.ts";
 import { createDamagedObjects } from "./reading/damaged.ts";
 import { createUploads, type Uploads } from "./uploads.ts";
@@ -43,11 +42,9 @@ const MAX_QUEUED = 100_000;
 const STOP_MS = 3_000;
 /** Wait for the lock of a key. A change may hold it for long, while it waits for the remote store. */
 const KEY_WAIT_MS = 10_000;
-const PAGE = 1_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
   const { embedded, remote, disk, spools, changed, log, now, ticks = () => performance.now() } = options;
-  const { index } = disk;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
   const edgeFolder = `${EDGE_FOLDER}${remote.id}/`;
@@ -72,16 +69,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
   function open(id: string): TieredBucket {
     const [edgeId, queueId] = [edgeFolder + id, queueFolder + id];
-    const edge = createEdge({
-      bucketId: edgeId,
-      driver: embedded.bucket(edgeId),
-      index,
-      forgetRow: (key, sha256) => embedded.forget(edgeId, key, sha256),
-      maxCopyBytes: () => Math.floor(disk.maxBytes / 4),
-      noteGrowth: disk.noteGrowth,
-      log,
-      ticks,
-    });
+    const edge = createEdge({ bucketId: edgeId, embedded, disk, log, ticks });
     const unconfirmed = new Set<Key>();
     return createTieredBucket({
       id,
@@ -93,15 +81,16 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       unconfirmed,
       locks,
       addUpload: ({ key, size }) => uploads.add({ bucketId: id, key, size, since: now() }),
-      async unqueue({ key, size, hashes: { sha256 } }, to) {
-        if (to === "nowhere" || size > edge.maxCopyBytes()) await embedded.forget(queueId, key, sha256);
+      async unqueue(info, to) {
+        const { key, size, hashes } = info;
+        if (to === "nowhere" || size > disk.maxCopyBytes) await embedded.forget(queueId, key, hashes.sha256);
         else {
-          await embedded.move(queueId, edgeId, key, sha256);
-          index.add({ bucketId: edgeId, key, size, sha256, checkedAt: ticks() });
-          disk.noteGrowth();
+          await embedded.move(queueId, edgeId, key, hashes.sha256);
+          edge.noteAdded(info);
         }
         unconfirmed.delete(key);
       },
+      maxCopyBytes: () => disk.maxCopyBytes,
       checkRoom,
       spools,
       changed: (key) => changed(id, key),
@@ -125,21 +114,11 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       if (!id.startsWith(queueFolder)) await logStranded(id);
       else {
         const bucketId = id.slice(queueFolder.length);
-        for await (const { key, size, storedAt } of objectsOf(id)) {
+        for await (const { key, size, storedAt } of objectsIn(embedded.bucket(id), () => isClosed)) {
           bucketOf(bucketId).markUnconfirmed(key);
           uploads.add({ bucketId, key, size, since: storedAt });
         }
       }
-    }
-  }
-
-  async function* objectsOf(id: string) {
-    for (let after: Key | undefined; ; ) {
-      const page = await embedded.bucket(id).list({ prefix: "", after, limit: PAGE });
-      yield* page.objects;
-      after = page.next;
-      if (after === undefined || isClosed) return;
-      await nextTurn();
     }
   }
 

@@ -14,18 +14,7 @@ export interface Upload {
   readonly since: number;
 }
 
-export interface Uploads {
-  /** Schedules an object that is on disk. */
-  add(upload: Upload): void;
-  /** Queued objects and bytes, and the age of the oldest in milliseconds. */
-  backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number };
-  /** Retries everything at once, because the store answers again. */
-  resume(): void;
-  /** Resolves when the queue is empty. */
-  idle(): Promise<void>;
-  /** Starts no further upload and waits up to `deadlineMs` milliseconds for the running ones. */
-  stop(deadlineMs: number): Promise<void>;
-}
+export type Uploads = ReturnType<typeof createUploads>;
 
 export interface UploadsOptions {
   /** Uploads one object, or resolves if that is no longer needed. */
@@ -34,13 +23,11 @@ export interface UploadsOptions {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Uploads at the same time. */
-  readonly maxConcurrent?: number;
-  /** Milliseconds before the first retry; doubled for each further one, up to half a minute. */
-  readonly retryMs?: number;
 }
 
+/** Uploads at the same time. */
 const MAX_CONCURRENT = 4;
+/** Milliseconds before the first retry; doubled for each further one. */
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
 
@@ -51,8 +38,7 @@ interface PendingUpload {
   timer: NodeJS.Timeout | undefined;
 }
 
-export function createUploads(options: UploadsOptions): Uploads {
-  const { uploadOne, isDown, log, now, maxConcurrent = MAX_CONCURRENT, retryMs = RETRY_MS } = options;
+export function createUploads({ uploadOne, isDown, log, now }: UploadsOptions) {
   const all = new Set<PendingUpload>();
   const running = new Set<Promise<void>>();
   let ready: PendingUpload[] = [];
@@ -61,7 +47,7 @@ export function createUploads(options: UploadsOptions): Uploads {
   let idleWaiters: (() => void)[] = [];
 
   function start(): void {
-    while (!isStopped && !isDown() && running.size < maxConcurrent) {
+    while (!isStopped && !isDown() && running.size < MAX_CONCURRENT) {
       const next = ready.shift();
       if (next === undefined) return;
       const promise: Promise<void> = run(next).finally(() => {
@@ -88,7 +74,7 @@ export function createUploads(options: UploadsOptions): Uploads {
       // An outage is logged once, not for each image.
       if (!isDown())
         log.warn({ bucket: bucketId, key, failures: pending.failures, err }, "cannot upload an image; will retry");
-      const waitMs = Math.min(MAX_RETRY_MS, retryMs * 2 ** (pending.failures - 1)) * (0.5 + Math.random());
+      const waitMs = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (pending.failures - 1)) * (0.5 + Math.random());
       pending.timer = setTimeout(() => {
         pending.timer = undefined;
         ready.push(pending);
@@ -98,18 +84,21 @@ export function createUploads(options: UploadsOptions): Uploads {
   }
 
   return {
-    add(upload) {
+    /** Schedules an object that is on disk. */
+    add(upload: Upload): void {
       const pending: PendingUpload = { upload, failures: 0, timer: undefined };
       all.add(pending);
       bytes += upload.size;
       ready.push(pending);
       start();
     },
-    backlog() {
+    /** Queued objects and bytes, and the age of the oldest in milliseconds. */
+    backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number } {
       const oldest = all.values().next();
       return { depth: all.size, bytes, oldestMs: oldest.done === true ? 0 : now() - oldest.value.upload.since };
     },
-    resume() {
+    /** Retries everything at once, because the store answers again. */
+    resume(): void {
       for (const pending of all) {
         if (pending.timer === undefined) continue;
         clearTimeout(pending.timer);
@@ -118,8 +107,10 @@ export function createUploads(options: UploadsOptions): Uploads {
       }
       start();
     },
-    idle: () => (all.size === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve))),
-    async stop(deadlineMs) {
+    /** Resolves when the queue is empty. */
+    idle: () => (all.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idleWaiters.push(resolve))),
+    /** Starts no further upload and waits up to `deadlineMs` milliseconds for the running ones. */
+    async stop(deadlineMs: number): Promise<void> {
       isStopped = true;
       for (const { timer } of all) clearTimeout(timer);
       ready = [];

@@ -1,7 +1,7 @@
 // Checks how the origin answers other requests for one whole image: a repeated GET, HEAD, a range, conditions,
 // compression, a query, and another Accept.
 import type { Probe, ProbeReply, ProbeRequest } from "../../origin/kinds/probe.ts";
-import { type Finding, finding, type Hints, type Notes, noReply } from "./finding.ts";
+import { finding, type Hints, type Notes, noReply, type Verdict } from "./finding.ts";
 import type { Fetched } from "./samples.ts";
 
 interface Check {
@@ -10,7 +10,7 @@ interface Check {
   /** Appended to the target. */
   readonly query?: string;
   /** `answer` is undefined if the request failed. */
-  assess(answer: ProbeReply | undefined, first: ProbeReply, hints: Hints): Finding | undefined;
+  assess(answer: ProbeReply | undefined, first: ProbeReply, hints: Hints): Verdict | undefined;
 }
 
 /** Runs each check in turn. A failed request does not stop the others. */
@@ -26,11 +26,10 @@ export async function checkBehaviour(
     notes.doing(`${id}: ${request.method} ${sample.name}`);
     const url = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
     const answer = await probe.ask({ ...request, target: url }).catch(noReply(notes));
-    const verdict = assess(answer, first, notes.hints);
-    if (verdict !== undefined) notes.say(verdict);
+    notes.say(id, assess(answer, first, notes.hints));
     if (id !== "again" || answer === undefined) continue;
     isSteady = answer.sha256 === first.sha256;
-    notes.say(assessReuse(answer));
+    notes.say("keep-alive", assessReuse(answer));
   }
 }
 
@@ -61,34 +60,30 @@ function textOf({ headers }: ProbeReply, name: string): string | undefined {
 
 const assessAgain: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole") {
-    const found = `the second GET is ${answer === undefined ? "not answered" : `${answer.status}, ${answer.verdict}`}`;
-    return finding.problem("again", found, "The origin does not answer reliably.");
+    const found = answer === undefined ? "not answered" : `${answer.status}, ${answer.verdict}`;
+    return finding.problem(`the second GET is ${found}`, "The origin does not answer reliably.");
   }
-  if (answer.sha256 === first.sha256) {
-    return finding.good("again", "the second GET returns the same bytes");
-  }
+  if (answer.sha256 === first.sha256) return finding.good("the second GET returns the same bytes");
   const means =
     "The first version is stored for all clients. Do not mirror images that are generated for each visitor.";
-  return finding.warning("again", "the second GET returns other bytes", means);
+  return finding.warning("the second GET returns other bytes", means);
 };
 
 const assessHead: Check["assess"] = (answer, first, hints) => {
   const length = answer && textOf(answer, "content-length");
-  const isRight = answer?.status === 200 && (length === undefined || Number(length) === first.bytes);
-  if (isRight) return finding.good("head", "HEAD answers like GET, without the body");
+  if (answer?.status === 200 && (length === undefined || Number(length) === first.bytes))
+    return finding.good("HEAD answers like GET, without the body");
   hints.headMiss = "store";
-  const what =
-    answer === undefined ? "not answered" : answer.status === 200 ? "answered with another length" : answer.status;
+  const found = answer?.status === 200 ? "answered with another length" : (answer?.status ?? "not answered");
   const means = "The proposal sets `headMiss: store`: a HEAD for a missing image fetches and stores the image.";
-  return finding.warning("head", `HEAD is ${what}`, means);
+  return finding.warning(`HEAD is ${found}`, means);
 };
 
 const assessRange: Check["assess"] = (answer, first) => {
   if (answer?.status === 206 && answer.bytes === Math.min(100, first.bytes))
-    return finding.good("range", "ranges are answered with 206");
-  const found = `a range is answered with ${answer?.status ?? "nothing"}`;
+    return finding.good("ranges are answered with 206");
   const means = "Nothing to do: the mirror always fetches whole images, and answers clients' ranges itself.";
-  return finding.note("range", found, means);
+  return finding.note(`a range is answered with ${answer?.status ?? "nothing"}`, means);
 };
 
 function condition(name: "If-None-Match" | "If-Modified-Since", value: string): Check {
@@ -97,9 +92,9 @@ function condition(name: "If-None-Match" | "If-Modified-Since", value: string): 
     id,
     request: { method: "GET", headers: { [id]: value } },
     assess(answer) {
-      if (answer?.status === 304) return finding.good(id, `${name} is answered with 304`);
+      if (answer?.status === 304) return finding.good(`${name} is answered with 304`);
       const found = `${name} with the image's own value is answered with ${answer?.status ?? "nothing"}`;
-      return finding.note(id, found, "Each revalidation of such images transfers all their bytes.");
+      return finding.note(found, "Each revalidation of such images transfers all their bytes.");
     },
   };
 }
@@ -108,27 +103,26 @@ const assessGzip: Check["assess"] = (answer) => {
   const coding = answer && textOf(answer, "content-encoding");
   if (coding === undefined || coding === "identity") return undefined;
   const means = "Nothing to do: the mirror requests no compression, and the origin respects that.";
-  return finding.note("compression", `images are sent as ${coding} to clients that accept it`, means);
+  return finding.note(`images are sent as ${coding} to clients that accept it`, means);
 };
 
 const assessAccept: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole" || answer.image?.format === first.image?.format) return undefined;
   const found = `browsers that accept it get ${answer.image?.format} instead of ${first.image?.format}`;
-  const means = "The mirror sends `Accept: */*` and stores that answer for all clients.";
-  return finding.warning("negotiation", found, means);
+  return finding.warning(found, "The mirror sends `Accept: */*` and stores that answer for all clients.");
 };
 
 const assessQuery: Check["assess"] = (answer, first, hints) => {
   if (answer?.verdict === "whole" && answer.sha256 === first.sha256)
-    return finding.good("query", "an unknown query changes nothing: mirror type `originals` is right");
+    return finding.good("an unknown query changes nothing: mirror type `originals` is right");
   if (answer?.verdict === "whole") {
     hints.type = "everything";
     const means =
       "The site makes images from the query: the proposal sets `type: everything`, which stores each URL as its own object.";
-    return finding.warning("query", "a query (width=32) returns another image", means);
+    return finding.warning("a query (width=32) returns another image", means);
   }
   const found = `a query is answered with ${answer === undefined ? "nothing" : `${answer.status}, ${answer.verdict}`}`;
-  return finding.note("query", found, "Under `originals`, queries of clients are not sent to the origin.");
+  return finding.note(found, "Under `originals`, queries of clients are not sent to the origin.");
 };
 
 const assessProcessing: Check["assess"] = (answer, first) => {
@@ -137,11 +131,11 @@ const assessProcessing: Check["assess"] = (answer, first) => {
   if (!isMade || (first.image?.width ?? 0) <= 32) return undefined;
   const means =
     "It processes images by the same URLs as this program: `processedMiss: origin` passes its results on until the original is stored.";
-  return finding.note("processing", "?imageView2/2/w/32 returns a smaller image", means);
+  return finding.note("?imageView2/2/w/32 returns a smaller image", means);
 };
 
-function assessReuse({ isReused }: ProbeReply): Finding {
-  if (isReused) return finding.good("keep-alive", "connections are reused for the next request");
+function assessReuse({ isReused }: ProbeReply): Verdict {
+  if (isReused) return finding.good("connections are reused for the next request");
   const means = "Every fetch needs a new connection. Switch HTTP keep-alive on at the origin.";
-  return finding.note("keep-alive", "each request needs a new connection", means);
+  return finding.note("each request needs a new connection", means);
 }

@@ -1,19 +1,19 @@
 // Checks non-ASCII names: the mirror requests them in UTF-8, but old Chinese sites may name their files in GBK.
 import type { Probe } from "../../origin/kinds/probe.ts";
-import { type Finding, finding, type Notes, originFailure } from "./finding.ts";
+import { finding, type Notes, originFailure, type Verdict } from "./finding.ts";
 import type { Sample } from "./samples.ts";
 
 const MEANS =
   "Keys are UTF-8, and other URLs get 400. Rename the files at the origin, or make it accept UTF-8 names (nginx: store them so; IIS and Apache: by module).";
 
-export async function checkNames(probe: Probe, samples: readonly Sample[], notes: Notes): Promise<Finding | undefined> {
+export async function checkNames(probe: Probe, samples: readonly Sample[], notes: Notes): Promise<Verdict | undefined> {
   const gbk = samples.find((sample) => sample.kind === "gbk");
-  if (gbk !== undefined) return finding.problem("names", `${gbk.name} is not UTF-8, but probably GBK`, MEANS);
+  if (gbk !== undefined) return finding.problem(`${gbk.name} is not UTF-8, but probably GBK`, MEANS);
   const keys = samples.filter((sample) => sample.kind === "key");
   const sample = keys.find(({ path }) => /[^\0-\x7f]/.test(path));
   if (sample === undefined) {
     const found = "no sample has a non-ASCII name, so it is unknown if the origin accepts UTF-8 names";
-    return finding.note("names", found, "Add one if the site has such names: 图片/1.jpg");
+    return finding.note(found, "Add one if the site has such names: 图片/1.jpg");
   }
   notes.doing(`GET ${sample.name} in UTF-8 and in GBK`);
   const ask = async (target: string) => {
@@ -24,11 +24,11 @@ export async function checkNames(probe: Probe, samples: readonly Sample[], notes
     }
   };
   if ((await ask(probe.target(sample.path, sample.query))) === "whole")
-    return finding.good("names", `${sample.name} is found under its UTF-8 name`);
+    return finding.good(`${sample.name} is found under its UTF-8 name`);
   const raw = gbkPath(sample.path);
   if (raw !== undefined && (await ask(probe.rawTarget(`/${raw}`))) === "whole") {
     const found = `${sample.name} is not found under its UTF-8 name, but under its GBK name`;
-    return finding.problem("names", found, MEANS);
+    return finding.problem(found, MEANS);
   }
   return undefined;
 }

@@ -6,7 +6,6 @@ import type { Probe, ProbedConnection, ProbeReply } from "../../origin/kinds/pro
 import { checkBehaviour } from "./check-behaviour.ts";
 import { checkNames } from "./check-names.ts";
 import {
-  type Finding,
   finding,
   formatBytes,
   formatMs,
@@ -14,6 +13,7 @@ import {
   type Notes,
   noReply,
   originFailure,
+  type Verdict,
 } from "./finding.ts";
 import { checkSamples, findSample, type Sample, targetOf } from "./samples.ts";
 
@@ -35,19 +35,17 @@ export async function examine(probe: Probe, options: ExaminationOptions, notes: 
   try {
     if (!(await checkConnection(probe, notes, Date.now()))) return false;
     const samples = await samplesOf(probe, options, notes);
-    const good = await checkSamples(probe, samples, notes);
-    if (good.length === 0 && samples.length > 0) notes.say(finding.problem("sample", "no sample is a whole image"));
-    if (good.length === 0 && options.mayTryReferer) await checkReferer(probe, samples, options.originUrl, notes);
+    const [first] = await checkSamples(probe, samples, notes);
+    if (first === undefined && samples.length > 0) notes.say("sample", finding.problem("no sample is a whole image"));
+    if (first === undefined && options.mayTryReferer) await checkReferer(probe, samples, options.originUrl, notes);
     await checkMissing(probe, notes);
-    const names = samples.length === 0 ? undefined : await checkNames(probe, samples, notes);
-    if (names !== undefined) notes.say(names);
-    const [first] = good;
+    if (samples.length > 0) notes.say("names", await checkNames(probe, samples, notes));
     if (first !== undefined) await checkBehaviour(probe, first, notes);
   } catch (error) {
     notes.signal.throwIfAborted();
     if (!(error instanceof Error && "code" in error && error.code === "overloaded")) throw error;
     const found = `stopped after ${formatBytes(options.maxTotalBytes)}: give smaller or fewer samples for the rest`;
-    notes.say(finding.warning("bytes", found));
+    notes.say("bytes", finding.warning(found));
   }
   return true;
 }
@@ -61,10 +59,9 @@ async function checkReferer(probe: Probe, [sample]: readonly Sample[], originUrl
   const answer = await probe.ask(request).catch(noReply(notes));
   if (answer?.verdict !== "whole") return;
   notes.hints.referer = referer;
-  const found = `with Referer ${referer} the image is whole`;
   const means =
     "The origin has a Referer list: the proposal sends this one. Run the doctor again with --referer for more checks.";
-  notes.say(finding.warning("referer", found, means));
+  notes.say("referer", finding.warning(`with Referer ${referer} the image is whole`, means));
 }
 
 async function samplesOf(
@@ -77,7 +74,7 @@ async function samplesOf(
   const found = await findSample(probe, originUrl).catch(noReply(notes));
   if (found !== undefined) return [found];
   const means = "Name one or more for a closer check: huiyuan doctor URL images/a.jpg";
-  notes.say(finding.warning("sample", "the home page shows no image below this URL", means));
+  notes.say("sample", finding.warning("the home page shows no image below this URL", means));
   return [];
 }
 
@@ -92,33 +89,31 @@ async function checkConnection(probe: Probe, notes: Notes, now: number): Promise
   notes.doing("connecting");
   try {
     const connection = await probe.connect();
-    notes.say(assessConnection(connection));
-    notes.say(assessTls(connection.tls, now));
+    notes.say("connection", assessConnection(connection));
+    notes.say("tls", assessTls(connection.tls, now));
     return true;
   } catch (error) {
     const { code, message } = originFailure(error, notes);
-    notes.say(finding.problem("connection", `${message} (${code})`, meaningOf(code, 0)));
+    notes.say("connection", finding.problem(`${message} (${code})`, meaningOf(code, 0)));
     return false;
   }
 }
 
-function assessConnection({ address, milliseconds }: ProbedConnection): Finding {
+function assessConnection({ address, milliseconds }: ProbedConnection): Verdict {
   const found = `connects to ${address} in ${formatMs(milliseconds)}`;
-  if (milliseconds < SLOW_MS) return finding.good("connection", found);
-  const means = "Every new connection takes this time, and timeouts.connect is 3s.";
-  return finding.warning("connection", found, means);
+  if (milliseconds < SLOW_MS) return finding.good(found);
+  return finding.warning(found, "Every new connection takes this time, and timeouts.connect is 3s.");
 }
 
-function assessTls(tls: ProbedConnection["tls"], now: number): Finding {
+function assessTls(tls: ProbedConnection["tls"], now: number): Verdict {
   if (tls === undefined) {
     const means = "Others on the network path can read and change images. Use https if the origin supports it.";
-    return finding.note("tls", "plain http, no TLS", means);
+    return finding.note("plain http, no TLS", means);
   }
   const until = Number.isNaN(tls.validTo) ? "an unknown day" : new Date(tls.validTo).toISOString().slice(0, 10);
   const found = `${tls.protocol}, certificate by ${tls.issuer}, valid until ${until}`;
-  if (tls.validTo - now > SOON_MS) return finding.good("tls", found);
-  const means = "After it has expired, every fetch from this origin fails.";
-  return finding.warning("tls", found, means);
+  if (tls.validTo - now > SOON_MS) return finding.good(found);
+  return finding.warning(found, "After it has expired, every fetch from this origin fails.");
 }
 
 /** Checks the answer to an image that does not exist. The mirror treats only 404 and 410 as absence. */
@@ -126,32 +121,32 @@ async function checkMissing(probe: Probe, notes: Notes): Promise<void> {
   const name = `huiyuan-doctor-${randomBytes(6).toString("hex")}.jpg`;
   notes.doing(`GET /${name}, which does not exist`);
   try {
-    notes.say(assessMissing(await probe.ask({ method: "GET", target: probe.target(toKey(name), "") })));
+    notes.say("missing", assessMissing(await probe.ask({ method: "GET", target: probe.target(toKey(name), "") })));
   } catch (error) {
     const { code } = originFailure(error, notes);
-    const means = "Clients that request a missing image get 424 instead of 404.";
-    notes.say(finding.warning("missing", `a missing image is not answered (${code})`, means));
+    const found = `a missing image is not answered (${code})`;
+    notes.say("missing", finding.warning(found, "Clients that request a missing image get 424 instead of 404."));
   }
 }
 
-function assessMissing({ status, verdict, hops }: ProbeReply): Finding {
+function assessMissing({ status, verdict, hops }: ProbeReply): Verdict {
   const through = hops.length > 1 ? ` after a redirect to ${hops.at(-1)?.url}` : "";
   const found = `a missing image is ${status}`;
-  if (verdict === "absent") return finding.good("missing", `${found}${through}`);
+  if (verdict === "absent") return finding.good(`${found}${through}`);
   if (verdict === "whole" || verdict === "suspect") {
     const means =
       "That picture would be stored under every invented name, and new images would never appear. The origin must answer 404; `fallbackKey` serves a picture of your own with it.";
-    return finding.problem("missing", `a missing image is answered with ${status} and a picture${through}`, means);
+    return finding.problem(`a missing image is answered with ${status} and a picture${through}`, means);
   }
   if (status === 200) {
     const means =
       "Such pages are never stored, but clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.";
     const what = "a missing image is answered with 200 and a body that is not an image";
-    return finding.problem("missing", `${what}${through}`, means);
+    return finding.problem(`${what}${through}`, means);
   }
   const means =
     status === 403
       ? "Clients get 424 instead of 404. Object stores answer 403 if the key may read but not list: allow it to list the bucket."
       : "Clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.";
-  return finding.warning("missing", `${found} (${verdict})${through}`, means);
+  return finding.warning(`${found} (${verdict})${through}`, means);
 }

@@ -15,11 +15,14 @@ export interface Finding {
   readonly means?: string;
 }
 
+/** A finding without the name of its check. */
+export type Verdict = Omit<Finding, "id">;
+
 const made = (severity: Severity) => {
-  return (id: string, found: string, means?: string): Finding => ({ id, severity, found, ...(means && { means }) });
+  return (found: string, means?: string): Verdict => ({ severity, found, ...(means && { means }) });
 };
 
-/** Make a finding of each severity. */
+/** Make a verdict of each severity. */
 export const finding = { good: made("good"), note: made("note"), warning: made("warning"), problem: made("problem") };
 
 /** Settings that should differ from the defaults, beside the origin's address. */
@@ -36,7 +39,8 @@ export interface Notes {
   /** Aborting ends the examination. */
   readonly signal: AbortSignal;
   readonly hints: Hints;
-  say(finding: Finding): void;
+  /** `id`: of the check. Nothing is found if the verdict is undefined. */
+  say(id: string, verdict: Verdict | undefined): void;
   /** Shows the current step. */
   doing(text: string): void;
 }

@@ -4,7 +4,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
 import { pictureOn } from "../find-picture.ts";
-import { type Finding, finding, formatBytes, formatMs, meaningOf, type Notes, originFailure } from "./finding.ts";
+import { finding, formatBytes, formatMs, meaningOf, type Notes, originFailure, type Verdict } from "./finding.ts";
 
 /** `gbk`: the path is not UTF-8, so no key can have it. */
 export type Sample =
@@ -76,50 +76,36 @@ export async function checkSamples(
   samples: readonly Sample[],
   notes: Notes,
 ): Promise<readonly Fetched[]> {
-  const good: Fetched[] = [];
+  const whole: Fetched[] = [];
   for (const sample of samples) {
     const target = targetOf(sample, probe);
     notes.doing(`GET ${sample.name}`);
     try {
       const reply = await probe.ask({ method: "GET", target });
-      notes.say(assessSample(sample, reply));
-      if (reply.verdict === "whole") good.push({ sample, target, reply });
+      notes.say("image", assessSample(sample, reply));
+      if (reply.verdict === "whole") whole.push({ sample, target, reply });
     } catch (error) {
       const { code, message } = originFailure(error, notes);
-      notes.say(finding.problem("image", `${message} (${code})`, meaningOf(code, 0)));
+      notes.say("image", finding.problem(`${message} (${code})`, meaningOf(code, 0)));
     }
   }
-  const replies = good.map(({ reply }) => reply);
-  if (replies.length === 0) return good;
-  for (const summarize of [
-    summarizeFraming,
-    summarizeTypes,
-    summarizeRedirects,
-    summarizeCookies,
-    summarizeVary,
-    summarizeCacheControl,
-    summarizeValidators,
-    summarizeSpeed,
-  ]) {
-    const summary = summarize(replies, notes);
-    if (summary !== undefined) notes.say(summary);
-  }
-  return good;
+  const replies = whole.map(({ reply }) => reply);
+  if (replies.length > 0) for (const [id, summarize] of SUMMARIES) notes.say(id, summarize(replies, notes));
+  return whole;
 }
 
-function assessSample({ name }: Sample, reply: ProbeReply): Finding {
+function assessSample({ name }: Sample, reply: ProbeReply): Verdict {
   const { status, verdict, bytes, image, headMs, bodyMs } = reply;
   const times = `head in ${formatMs(headMs)}, body in ${formatMs(bodyMs)}`;
   if (verdict === "whole") {
     const sides = image?.width === undefined ? "" : ` of ${image.width} × ${image.height}`;
-    const found = `${name}: a whole ${image?.format ?? "image"}${sides}, ${formatBytes(bytes)}; ${times}`;
-    return finding.good("image", found);
+    return finding.good(`${name}: a whole ${image?.format ?? "image"}${sides}, ${formatBytes(bytes)}; ${times}`);
   }
-  const severity = verdict === "suspect" || verdict === "absent" ? "warning" : "problem";
-  return finding[severity]("image", `${name}: ${status}, ${verdict}; ${times}`, meaningOf(verdict, status));
+  const make = verdict === "suspect" || verdict === "absent" ? finding.warning : finding.problem;
+  return make(`${name}: ${status}, ${verdict}; ${times}`, meaningOf(verdict, status));
 }
 
-type Summarize = (replies: readonly ProbeReply[], notes: Notes) => Finding | undefined;
+type Summarize = (replies: readonly ProbeReply[], notes: Notes) => Verdict | undefined;
 
 const headerOf = ({ headers }: ProbeReply, name: string) => {
   const value = headers[name];
@@ -129,10 +115,10 @@ const headerOf = ({ headers }: ProbeReply, name: string) => {
 const summarizeFraming: Summarize = (replies) => {
   const framings = [...new Set(replies.map(({ framing }) => framing))];
   const found = `bodies are delimited by ${framings.join(" and ")}`;
-  if (!framings.includes("close")) return finding.good("framing", found);
+  if (!framings.includes("close")) return finding.good(found);
   const means =
     "If the connection ends a body, a truncated body looks complete. Then only formats with an end marker are stored: no TIFF, HEIC or ICO. A Content-Length solves this.";
-  return finding.warning("framing", found, means);
+  return finding.warning(found, means);
 };
 
 const summarizeTypes: Summarize = (replies) => {
@@ -144,22 +130,21 @@ const summarizeTypes: Summarize = (replies) => {
   });
   if (wrong.length === 0) return undefined;
   const means = "Nothing to do: the mirror detects the type from the bytes, and sends the right one.";
-  return finding.note("types", `wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means);
+  return finding.note(`wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means);
 };
 
 const summarizeRedirects: Summarize = (replies) => {
   const moved = replies.find(({ hops }) => hops.length > 1);
   if (moved === undefined) return undefined;
-  const found = `redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`;
   const means =
     "At most five redirects are followed, never from https to http. Set the last URL as the origin to save a round trip each fetch.";
-  return finding.note("redirects", found, means);
+  return finding.note(`redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`, means);
 };
 
 const summarizeCookies: Summarize = (replies) => {
   if (!replies.some((reply) => headerOf(reply, "set-cookie") !== undefined)) return undefined;
   const means = "The image is stored without the cookie. Do not mirror images that differ by cookie.";
-  return finding.warning("cookies", "images come with Set-Cookie", means);
+  return finding.warning("images come with Set-Cookie", means);
 };
 
 const summarizeVary: Summarize = (replies) => {
@@ -167,7 +152,7 @@ const summarizeVary: Summarize = (replies) => {
   const odd = [...new Set(names)].filter((name) => !["", "accept-encoding", "origin"].includes(name));
   if (odd.length === 0) return undefined;
   const means = "The answer to `Accept: */*` without cookies is stored for all clients. Other variants are lost.";
-  return finding.warning("vary", `Vary: ${odd.join(", ")}`, means);
+  return finding.warning(`Vary: ${odd.join(", ")}`, means);
 };
 
 const summarizeCacheControl: Summarize = (replies) => {
@@ -175,28 +160,37 @@ const summarizeCacheControl: Summarize = (replies) => {
   if (values.length === 0) return undefined;
   const means =
     "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guide-freshness.md).";
-  return finding.note("life", `Cache-Control: ${values.join(" | ").slice(0, 200)}`, means);
+  return finding.note(`Cache-Control: ${values.join(" | ").slice(0, 200)}`, means);
 };
 
 const summarizeValidators: Summarize = (replies) => {
   const has = (name: string) => replies.every((reply) => headerOf(reply, name) !== undefined);
   const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
   const found = `validators and digests: ${there.join(", ") || "none"}`;
-  if (has("etag") || has("last-modified")) return finding.good("validators", found);
-  const means = "Without ETag and Last-Modified, each revalidation transfers the whole image.";
-  return finding.note("validators", found, means);
+  if (has("etag") || has("last-modified")) return finding.good(found);
+  return finding.note(found, "Without ETag and Last-Modified, each revalidation transfers the whole image.");
 };
 
 const summarizeSpeed: Summarize = (replies, { hints }) => {
   const heads = replies.map(({ headMs }) => headMs).toSorted((a, b) => a - b);
-  const slowest = heads.at(-1);
-  if (slowest === undefined) return undefined;
+  const slowest = heads.at(-1) ?? 0;
   const large = replies.filter(({ bytes, bodyMs }) => bytes > 50_000 && bodyMs > 0);
   const rate = Math.max(0, ...large.map(({ bytes, bodyMs }) => (bytes * 1_000) / bodyMs));
   const median = heads[Math.floor(heads.length / 2)] ?? slowest;
   const found = `heads in ${formatMs(median)} (median), ${formatMs(slowest)} at most${rate > 0 ? `; ${formatBytes(rate)}/s` : ""}`;
-  if (slowest < SLOW_HEAD_MS) return finding.good("speed", found);
+  if (slowest < SLOW_HEAD_MS) return finding.good(found);
   hints.firstByte = LONG_FIRST_BYTE_MS;
-  const means = "Fetches fail after timeouts.firstByte (10s): the proposal allows more.";
-  return finding.warning("speed", found, means);
+  return finding.warning(found, "Fetches fail after timeouts.firstByte (10s): the proposal allows more.");
 };
+
+/** By the ids of the findings. */
+const SUMMARIES: readonly (readonly [id: string, summarize: Summarize])[] = [
+  ["framing", summarizeFraming],
+  ["types", summarizeTypes],
+  ["redirects", summarizeRedirects],
+  ["cookies", summarizeCookies],
+  ["vary", summarizeVary],
+  ["life", summarizeCacheControl],
+  ["validators", summarizeValidators],
+  ["speed", summarizeSpeed],
+];

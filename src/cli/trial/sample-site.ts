@@ -2,7 +2,7 @@
 // still serves the pictures. It knows only the mirror's URLs.
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { renderSamplePage, totalOf } from "./sample-page.ts";
@@ -10,9 +10,6 @@ import type { SamplePicture } from "./sample-pictures.ts";
 
 export interface SampleSiteOptions {
   readonly pictures: readonly SamplePicture[];
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
   /** Absolute URL of a picture at the mirror. Called for each page view, so the mirror may start later. */
   readonly mirrorUrl: (name: string) => string;
   /** Delay before each picture's answer, like a distant origin. Milliseconds; 0 is none. */
@@ -20,7 +17,7 @@ export interface SampleSiteOptions {
 }
 
 export interface SampleSite {
-  /** `http://host:port`, without a final slash. The gallery is at `/`, a picture at `/images/<encoded name>`. */
+  /** `http://127.0.0.1:port`, without a final slash. The gallery is at `/`, a picture at `/images/<encoded name>`. */
   readonly url: string;
   /** Closes open connections; resolves when the port is free. */
   close(): Promise<void>;
@@ -28,7 +25,7 @@ export interface SampleSite {
 
 const PICTURES_PATH = "/images/";
 
-/** Resolves when the site listens. Rejects with the listener's error, such as a port in use. */
+/** Listens on any free port of this machine. */
 export async function startSampleSite(options: SampleSiteOptions): Promise<SampleSite> {
   const closing = new AbortController();
   const answer = createHandler(options, closing.signal);
@@ -38,10 +35,10 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Sampl
   server.headersTimeout = 10_000;
   server.requestTimeout = 20_000;
   server.maxConnections = 512;
-  const { port } = await listen(server, options);
-  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  await once(server.listen(0, "127.0.0.1"), "listening"); // an error rejects it
+  const { port } = server.address() as AddressInfo; // a TCP listener's address is never a string
   return {
-    url: `http://${host}:${port}`,
+    url: `http://127.0.0.1:${port}`,
     close: () =>
       new Promise((resolve) => {
         closing.abort();
@@ -51,13 +48,8 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Sampl
   };
 }
 
-async function listen(server: Server, options: SampleSiteOptions): Promise<AddressInfo> {
-  await once(server.listen(options.port, options.host), "listening"); // an error rejects it
-  return server.address() as AddressInfo; // a TCP listener's address is never a string
-}
-
 function createHandler(options: SampleSiteOptions, closing: AbortSignal) {
-  const pictures = new Map(options.pictures.map((picture) => [picture.name, withValidators(picture)]));
+  const pictures = new Map(options.pictures.map((picture) => [picture.name, withEtag(picture)]));
   // Requests for existing pictures, also those that are refused while stopped. By their names alone: it cannot grow.
   const requests = new Map<string, number>();
   let isServing = true;
@@ -65,24 +57,16 @@ function createHandler(options: SampleSiteOptions, closing: AbortSignal) {
 
   async function answerPicture(request: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
     const picture = pictures.get(name);
-    if (picture === undefined) {
-      answerText(response, 404, "no such picture");
-      return;
-    }
+    if (picture === undefined) return answerText(response, 404, "no such picture");
     requests.set(name, (requests.get(name) ?? 0) + 1);
     if (options.delayMs > 0) await delay(options.delayMs, undefined, { signal: closing });
-    if (!isServing) {
-      answerText(response, 503, "this site has stopped serving its pictures");
-      return;
-    }
-    const { etag, lastModified, bytes, mediaType } = picture;
-    const validators = { ETag: etag, "Last-Modified": lastModified, "Cache-Control": "public, max-age=3600" };
-    if (request.headers["if-none-match"] === etag) {
-      response.writeHead(304, validators).end();
-      return;
-    }
-    response.writeHead(200, { ...validators, "Content-Type": mediaType, "Content-Length": bytes.length });
-    response.end(request.method === "HEAD" ? undefined : bytes);
+    if (!isServing) return answerText(response, 503, "this site has stopped serving its pictures");
+    const { etag, bytes, mediaType } = picture;
+    const validators = { ETag: etag, "Last-Modified": LAST_MODIFIED, "Cache-Control": "public, max-age=3600" };
+    const isNew = request.headers["if-none-match"] !== etag;
+    const entity = { "Content-Type": mediaType, "Content-Length": bytes.length };
+    response.writeHead(isNew ? 200 : 304, { ...validators, ...(isNew && entity) });
+    response.end(request.method === "HEAD" || !isNew ? undefined : bytes);
   }
 
   function answerPage(response: ServerResponse): void {
@@ -128,15 +112,12 @@ function createHandler(options: SampleSiteOptions, closing: AbortSignal) {
   return answer;
 }
 
-interface ValidatedPicture extends SamplePicture {
-  readonly etag: string;
-  readonly lastModified: string;
-}
+// A fixed date, because the pictures are the same on every run.
+const LAST_MODIFIED = "Wed, 15 Jul 2015 08:00:00 GMT";
 
-function withValidators(picture: SamplePicture): ValidatedPicture {
+function withEtag(picture: SamplePicture): SamplePicture & { readonly etag: string } {
   const digest = createHash("sha256").update(picture.bytes).digest("hex");
-  // A fixed date, because the pictures are the same on every run.
-  return { ...picture, etag: `"${digest.slice(0, 16)}"`, lastModified: "Wed, 15 Jul 2015 08:00:00 GMT" };
+  return { ...picture, etag: `"${digest.slice(0, 16)}"` };
 }
 
 /** The path without its query, decoded once; undefined if it is not valid percent-encoded UTF-8. */

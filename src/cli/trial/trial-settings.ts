@@ -1,11 +1,8 @@
 // Makes the settings of a trial, as an operator would write them, and tokens for them. It starts nothing.
 import { randomBytes, randomInt } from "node:crypto";
-import { join } from "node:path";
-import { HuiyuanError } from "../../core/errors.ts";
-import { SettingsFaults } from "../../settings/faults.ts";
-import { parseSettings } from "../../settings/load.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
 import { makeToken } from "../../sign/token.ts";
+import { makeSettings } from "../made-settings.ts";
 import { SAMPLE_ALIAS } from "./sample-pictures.ts";
 
 export interface TrialKeys {
@@ -59,18 +56,7 @@ export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts
       },
     ],
   };
-  // JSON is YAML, so the trial passes the same checks as every settings file.
-  const readFile = (path: string): never => {
-    throw new Error(`Cannot read "${path}": a trial reads no files`);
-  };
-  try {
-    return parseSettings(JSON.stringify(file), { env: {}, readFile, file: join(folder, "huiyuan.yaml") });
-  } catch (error) {
-    if (!(error instanceof SettingsFaults)) throw error;
-    // The user did not write this file and can correct only the URL, so positions are left out.
-    const faults = new Set(error.faults.map(({ message }) => message));
-    throw new HuiyuanError("settings_invalid", `Cannot mirror ${originUrl}: ${[...faults].join("; ")}`);
-  }
+  return makeSettings(file, `Cannot mirror ${originUrl}`);
 }
 
 /** A token for MEMBERS_HOST, valid for 7 days: for one image, or for every image if `fileid` is empty. */

@@ -1,6 +1,4 @@
 // Measures the first requests of `huiyuan try`, and writes its report after the start. It prints nothing.
-import { once } from "node:events";
-import { type IncomingMessage, request } from "node:http";
 import { performance } from "node:perf_hooks";
 
 export interface FirstRequests {
@@ -16,7 +14,7 @@ export interface ReplacedPort {
 
 export interface TrialReport {
   readonly originUrl: string;
-  /** Why the origin does not answer, as a clause; undefined if it answers. */
+  /** Why the origin does not answer, and what to do; undefined if it answers. */
   readonly trouble: string | undefined;
   /** The page of the sample site; undefined if the user named a site. */
   readonly galleryUrl: string | undefined;
@@ -123,32 +121,19 @@ export interface TimedAnswer {
 
 const DEADLINE_MS = 60_000;
 
-/**
- * Sends one request to this machine; of the body it keeps only the length. Rejects if there is no complete answer
- * within 60 s.
- */
-export async function timedGet(target: {
-  readonly port: number;
-  readonly path: string;
-  readonly host: string;
-  /** Default: GET. */
-  readonly method?: "GET" | "HEAD";
-}): Promise<TimedAnswer> {
-  const { port, path, host, method = "GET" } = target;
+/** Sends one request; of the body it keeps only the length. Rejects if the answer is not complete within 60 s. */
+export async function timedRequest(url: string, method: "GET" | "HEAD" = "GET"): Promise<TimedAnswer> {
   const startedAt = performance.now();
   const signal = AbortSignal.timeout(DEADLINE_MS);
-  const sent = request({ host: "127.0.0.1", port, path, method, headers: { host }, agent: false, signal }).end();
-  const [response] = (await once(sent, "response")) as [IncomingMessage]; // rejects with an error of the request
-  sent.on("error", () => {}); // from here on, the body reports errors
+  const { status, headers, body } = await fetch(url, { method, signal });
   let bytes = 0;
   let isWhole = true;
   try {
-    for await (const chunk of response) bytes += (chunk as Buffer).byteLength;
+    for await (const chunk of body ?? []) bytes += chunk.byteLength;
   } catch (error) {
     if (signal.aborted) throw error;
     isWhole = false;
   }
   const milliseconds = performance.now() - startedAt;
-  const cacheStatus = String(response.headers["cache-status"] ?? "");
-  return { status: response.statusCode ?? 0, isWhole, bytes, milliseconds, cacheStatus };
+  return { status, isWhole, bytes, milliseconds, cacheStatus: headers.get("cache-status") ?? "" };
 }

@@ -47,6 +47,10 @@ export interface Metrics {
 const BREAKER_STATES: readonly OriginHealth["state"][] = ["closed", "half-open", "open"];
 const LOOP_RESOLUTION_MS = 20;
 
+/** Labels and the value of each series. */
+type LabelledNow = readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[];
+type Labelled = LabelledNow | Promise<LabelledNow>;
+
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -58,40 +62,53 @@ export function createMetrics(): Metrics {
   let fastPathHits = 0;
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `huiyuan_${name}`, help, labelNames, registers });
-  const gauge = (name: string, help: string, labelNames: string[] = []) =>
-    new Gauge({ name: `huiyuan_${name}`, help, labelNames, registers });
+  const histogram = (name: string, help: string, buckets: number[]) =>
+    new Histogram({ name: `huiyuan_${name}`, help, buckets, registers });
 
   let sources: MetricSources | undefined;
-  /** A gauge whose value is read at each scrape. */
-  const read = (name: string, help: string, value: (from: MetricSources) => number) =>
+  /** Series whose values are read at each scrape; earlier ones disappear. */
+  const readAll = (name: string, help: string, labelNames: string[], values: (from: MetricSources) => Labelled) =>
     new Gauge({
-      name: `huiyuan_${name}`,
-      help,
-      registers,
+      ...{ name: `huiyuan_${name}`, help, labelNames, registers },
+      async collect() {
+        this.reset();
+        if (sources !== undefined) for (const [labels, value] of await values(sources)) this.set(labels, value);
+      },
+    });
+  const read = (name: string, help: string, value: (from: MetricSources) => number) =>
+    readAll(name, help, [], (from) => [[{}, value(from)]]);
+  const ofOrigin = (name: string, help: string, value: (health: OriginHealth) => number) =>
+    readAll(`origin_${name}`, help, ["origin"], (from) =>
+      from.origins().map((health) => [{ origin: health.name }, value(health)]),
+    );
+  const readCounter = (name: string, help: string, labelNames: string[], values: () => LabelledNow) =>
+    new Counter({
+      ...{ name: `huiyuan_${name}`, help, labelNames, registers },
       collect() {
-        if (sources !== undefined) this.set(value(sources));
+        this.reset();
+        for (const [labels, value] of values()) this.inc(labels, value);
       },
     });
 
-  const requestSeries = counter("requests_total", "Downloads by outcome and the tier they were answered from", [
-    "outcome",
-    "tier",
-  ]);
-  const savedSeries = counter("saved_bytes_total", "Bytes answered without asking an origin");
-  const fastPathSeries = counter("fast_path_hits_total", "Downloads that the fast path answered from memory");
+  readCounter("requests_total", "Downloads by outcome and the tier they were answered from", ["outcome", "tier"], () =>
+    [...requests].map(([label, count]) => {
+      const [outcome = "", tier = ""] = label.split(" ");
+      return [{ outcome, tier }, count];
+    }),
+  );
+  readCounter("saved_bytes_total", "Bytes answered without asking an origin", [], () => [[{}, savedBytes]]);
+  const fastPathHelp = "Downloads that the fast path answered from memory";
+  readCounter("fast_path_hits_total", fastPathHelp, [], () => [[{}, fastPathHits]]);
   const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
-  const calls = counter("api_calls_total", "Calls of the REST API by operation and the code of the answer", [
-    "operation",
-    "code",
-  ]);
+  const callsHelp = "Calls of the REST API by operation and the code of the answer";
+  const calls = counter("api_calls_total", callsHelp, ["operation", "code"]);
   const uploadedBytes = counter("uploaded_bytes_total", "Bytes of images that were uploaded");
   read("uploads_running", "Uploads that are running", (from) => from.uploads());
   read("slice_uploads", "Slice uploads that are not complete", (from) => from.sliceUploads());
   const fills = counter("fills_total", "Fetches begun at an origin");
   const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
-  const refreshes = counter("refreshes_total", "Revalidations of stored images at their origin, by outcome", [
-    "outcome",
-  ]);
+  const refreshesHelp = "Revalidations of stored images at their origin, by outcome";
+  const refreshes = counter("refreshes_total", refreshesHelp, ["outcome"]);
   const failovers = counter("failovers_total", "Further origins asked because the one before had failed");
   const refused = counter("refused_total", "Fetches that ended without an image to store, by reason", ["reason"]);
   const stored = counter("stored_total", "Images stored by the mirror");
@@ -99,32 +116,32 @@ export function createMetrics(): Metrics {
   const notStored = counter("not_stored_total", "Whole images that could not be stored, by reason", ["reason"]);
   const callbacks = counter("callbacks_total", "Attempts to send a callback notice, by outcome", ["outcome"]);
   const lostNotices = counter("notices_lost_total", "Callback notices that failed and could not be stored for a retry");
-  const outboxNotices = gauge(
-    "notices_owed",
-    "Callback notices that are not delivered: waiting for a retry, or given up",
-    ["state"],
-  );
-  const originSeconds = new Histogram({
-    name: "huiyuan_origin_seconds",
-    help: "Seconds from the first dial to the origin's response head",
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers,
+  const owedHelp = "Callback notices that are not delivered: waiting for a retry, or given up";
+  readAll("notices_owed", owedHelp, ["state"], async (from) => {
+    const counts = await from.outboxCounts();
+    if (counts === undefined) return [];
+    const countOf = (state: OutboxState) =>
+      counts.reduce((sum, each) => (each.state === state ? sum + each.count : sum), 0);
+    return OUTBOX_STATES.map((state) => [{ state }, countOf(state)]);
   });
-  const retries = counter(
-    "origin_retries_total",
-    "Requests to an origin that were retried before any byte of the response was used",
+  const originSeconds = histogram(
+    "origin_seconds",
+    "Seconds from the first dial to the origin's response head",
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   );
-  const ofOrigin = (name: string, help: string) => gauge(`origin_${name}`, help, ["origin"]);
-  const breakerState = ofOrigin("breaker", "The breaker of an origin: 0 closed, 1 half-open, 2 open");
-  const originRunning = ofOrigin("running", "Requests to an origin whose body has not ended");
-  const originWaiting = ofOrigin("waiting", "Requests that wait for an origin's connections or rate");
-  const originPaused = ofOrigin("paused_seconds", "How long an origin is paused by its own Retry-After");
-  const renderSeconds = new Histogram({
-    name: "huiyuan_render_seconds",
-    help: "Seconds of a render, from its start to its end",
-    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers,
-  });
+  const retriesHelp = "Requests to an origin that were retried before any byte of the response was used";
+  const retries = counter("origin_retries_total", retriesHelp);
+  ofOrigin("breaker", "The breaker of an origin: 0 closed, 1 half-open, 2 open", ({ state }) =>
+    BREAKER_STATES.indexOf(state),
+  );
+  ofOrigin("running", "Requests to an origin whose body has not ended", ({ running }) => running);
+  ofOrigin("waiting", "Requests that wait for an origin's connections or rate", ({ waiting }) => waiting);
+  ofOrigin("paused_seconds", "How long an origin is paused by its own Retry-After", ({ pausedMs }) => pausedMs / 1_000);
+  const renderSeconds = histogram(
+    "render_seconds",
+    "Seconds of a render, from its start to its end",
+    [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  );
   const renderFailures = counter("render_failures_total", "Renders that failed, by code", ["code"]);
   const rendersCollapsed = counter("renders_collapsed_total", "Requests that joined a running render");
   const variantsStored = counter("variants_stored_total", "Processed images stored");
@@ -133,25 +150,30 @@ export function createMetrics(): Metrics {
   read("renders_waiting", "Renders that wait for a slot", (from) => from.renders().waiting);
   read("fills_running", "Fetches that are running", (from) => from.fills());
   read("storing_depth", "Images that wait to be stored", (from) => from.storing().depth);
-  read(
-    "storing_age_seconds",
-    "Age of the oldest image that waits to be stored",
-    (from) => from.storing().oldestMs / 1_000,
-  );
-  const damaged = gauge("damaged_objects", "Uploaded images whose stored bytes are damaged: they are answered 500");
+  const ageHelp = "Age of the oldest image that waits to be stored";
+  read("storing_age_seconds", ageHelp, (from) => from.storing().oldestMs / 1_000);
+  const damagedHelp = "Uploaded images whose stored bytes are damaged: they are answered 500";
+  read("damaged_objects", damagedHelp, (from) => from.damaged() ?? 0);
   read("memory_tier_bytes", "Bytes in the memory tier", (from) => from.memory().bytes);
   read("memory_tier_objects", "Images in the memory tier", (from) => from.memory().objects);
   read("spool_memory_bytes", "Bytes of arriving images in memory", (from) => from.spool().bytes);
   read("spools", "Arriving images", (from) => from.spool().spools);
-  const loopLag = gauge("event_loop_lag_seconds", "99th percentile of the event loop's delay since the last scrape");
+  read("event_loop_lag_seconds", "99th percentile of the event loop's delay since the last scrape", () => {
+    // The histogram measures from timer to timer, so its own interval is subtracted.
+    const lag = Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000);
+    loopDelay.reset();
+    return lag;
+  });
 
   // prom-client's default metrics are not used: their garbage collection observer costs 3 µs a request.
-  const processCpu = counter("process_cpu_seconds_total", "User and system CPU time of the process, in seconds");
+  readCounter("process_cpu_seconds_total", "User and system CPU time of the process, in seconds", [], () => {
+    const { user, system } = process.cpuUsage();
+    return [[{}, (user + system) / 1e6]];
+  });
   read("process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
   read("heap_used_bytes", "JavaScript heap in use", () => process.memoryUsage().heapUsed);
-  gauge("process_start_time_seconds", "Unix time at which the process began").set(
-    Date.now() / 1_000 - process.uptime(),
-  );
+  const startedAt = Date.now() / 1_000 - process.uptime();
+  read("process_start_time_seconds", "Unix time at which the process began", () => startedAt);
 
   return {
     mirror: {
@@ -195,36 +217,6 @@ export function createMetrics(): Metrics {
     refused: (code) => errors.inc({ code }),
     async scrape(from) {
       sources = from;
-      requestSeries.reset();
-      for (const [label, count] of requests) {
-        const [outcome = "", tier = ""] = label.split(" ");
-        requestSeries.inc({ outcome, tier }, count);
-      }
-      savedSeries.reset();
-      savedSeries.inc(savedBytes);
-      fastPathSeries.reset();
-      fastPathSeries.inc(fastPathHits);
-      damaged.reset();
-      const damagedObjects = from.damaged();
-      if (damagedObjects !== undefined) damaged.set(damagedObjects);
-      // Origins of earlier settings disappear.
-      for (const series of [breakerState, originRunning, originWaiting, originPaused]) series.reset();
-      for (const { name: origin, state, running, waiting, pausedMs } of from.origins()) {
-        breakerState.set({ origin }, BREAKER_STATES.indexOf(state));
-        originRunning.set({ origin }, running);
-        originWaiting.set({ origin }, waiting);
-        originPaused.set({ origin }, pausedMs / 1_000);
-      }
-      const outboxCounts = await from.outboxCounts();
-      outboxNotices.reset();
-      for (const state of outboxCounts === undefined ? [] : OUTBOX_STATES) outboxNotices.set({ state }, 0);
-      for (const { state, count } of outboxCounts ?? []) outboxNotices.inc({ state }, count);
-      // The histogram measures from timer to timer, so its own interval is subtracted.
-      loopLag.set(Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000));
-      loopDelay.reset();
-      const cpu = process.cpuUsage();
-      processCpu.reset();
-      processCpu.inc((cpu.user + cpu.system) / 1e6);
       return { mediaType: registry.contentType, text: await registry.metrics() };
     },
     stop: () => void loopDelay.disable(),

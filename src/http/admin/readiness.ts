@@ -18,8 +18,6 @@ export interface ReadinessParts {
   readonly isDraining: () => boolean;
   /** Further notes for operators. */
   readonly notes: () => readonly string[];
-  /** A monotonic clock in milliseconds; default: performance.now(). */
-  readonly ticks?: () => number;
 }
 
 /** At most one probe in this time: it costs an fsync, and every client can request it. */
@@ -27,14 +25,13 @@ const PROBE_EVERY_MS = 1_000;
 /** The store is not ready if a probe takes longer. */
 const PROBE_DEADLINE_MS = 2_000;
 
-export function createReadiness({ probe, isDraining, notes, ...parts }: ReadinessParts): () => Promise<Readiness> {
-  const { ticks = () => performance.now() } = parts;
+export function createReadiness({ probe, isDraining, notes }: ReadinessParts): () => Promise<Readiness> {
   let latest: { readonly at: number; readonly failure: Promise<HuiyuanError | undefined> } | undefined;
   let isPending = false;
 
   function storeFailure(): Promise<HuiyuanError | undefined> {
-    if (latest === undefined || (!isPending && ticks() - latest.at >= PROBE_EVERY_MS)) {
-      latest = { at: ticks(), failure: failureOfProbe() };
+    if (latest === undefined || (!isPending && performance.now() - latest.at >= PROBE_EVERY_MS)) {
+      latest = { at: performance.now(), failure: failureOfProbe() };
     }
     return latest.failure;
   }

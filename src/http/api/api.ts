@@ -44,43 +44,30 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   });
 
   const calls = createCalls(api);
-  calls.add(
-    {
-      method: "get",
-      path: "/buckets",
-      summary: "List the buckets and their domains",
-      input: z.object({}),
-      answer: { kind: "json", schema: bucketsAnswer },
-    },
+  calls.get(
+    "/buckets",
+    { summary: "List the buckets and their domains", fields: {}, answer: { json: bucketsAnswer } },
     (context) => context.json({ buckets: bucketsOf(registry) }),
   );
-  calls.add(
-    {
-      method: "get",
-      path: "/origins",
-      summary: "State of each origin",
-      input: z.object({}),
-      answer: { kind: "json", schema: originsAnswer },
-    },
-    (context) => context.json({ origins: registry.originHealth() }),
+  calls.get("/origins", { summary: "State of each origin", fields: {}, answer: { json: originsAnswer } }, (context) =>
+    context.json({ origins: registry.originHealth() }),
   );
   addObjectCalls(calls, { registry, operations, usage, log, now });
   addWarmCall(calls, { registry, stopping, log });
-  calls.add(
+  // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
+  calls.post(
+    "/explain",
     {
-      // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
-      method: "post",
-      path: "/explain",
       summary: "Explain a download URL: its object, its rule, and the answer to it",
-      input: z.object({
+      fields: {
         url: text().describe("The URL as a client requests it, with its host."),
         method: z
           .string()
           .regex(/^[A-Z]{1,20}$/, { error: "must be such as GET" })
           .default("GET"),
         headers: headerFields().prefault({}).describe("Headers of the request; `host` replaces the host of the URL."),
-      }),
-      answer: { kind: "json", schema: explanation },
+      },
+      answer: { json: explanation },
     },
     async (context, input) =>
       context.json(await explain(input, { sites: registry.sites, healthPath: options.healthPath() })),
@@ -96,8 +83,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   );
   api.onError((error, context) => {
     const known = asHuiyuanError(error);
-    const { status: usual } = errorRow(known.code);
-    const status = known.answerStatus ?? usual;
+    const status = known.answerStatus ?? errorRow(known.code).status;
     const requestId = context.get("requestId");
     if (status >= 500) log.error({ err: known, requestId }, "an admin request failed");
     // The error table has statuses that the type of Hono lacks.
@@ -107,11 +93,12 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
 }
 
 function bucketsOf({ domains }: Domains): readonly object[] {
-  const buckets = new Map<string, { domain: string; isMirrored: boolean }[]>();
-  for (const { domain, stored, source } of domains()) {
-    const list = buckets.get(stored.bucketId) ?? [];
-    list.push({ domain, isMirrored: source !== undefined });
-    buckets.set(stored.bucketId, list);
-  }
-  return [...buckets].map(([bucket, list]) => ({ bucket, domains: list }));
+  const all = domains();
+  const ids = new Set(all.map(({ stored }) => stored.bucketId));
+  return [...ids].map((bucket) => ({
+    bucket,
+    domains: all
+      .filter(({ stored }) => stored.bucketId === bucket)
+      .map(({ domain, source }) => ({ domain, isMirrored: source !== undefined })),
+  }));
 }

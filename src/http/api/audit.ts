@@ -23,12 +23,17 @@ export function loggedName(name: string): string {
 }
 
 /**
- * The error body of the admin API. Operators see the full message, unlike clients of the download port. Internal errors
- * show only their public text; the log has the details under the request id.
+ * Operators see the full message, unlike clients of the download port. Internal errors show only their public text; the
+ * log has the details.
  */
+export function messageOf({ code, message }: HuiyuanError): string {
+  const { status, text } = errorRow(code);
+  return status === 500 ? text : message;
+}
+
+/** The error body of the admin API. */
 export function problemOf(error: HuiyuanError, requestId: string): object {
-  const { errNo, status, text } = errorRow(error.code);
-  return { code: errNo, message: status < 500 ? error.message : text, requestId };
+  return { code: errorRow(error.code).errNo, message: messageOf(error), requestId };
 }
 
 const QUIET_MS = 15_000;
@@ -37,54 +42,40 @@ const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
 /**
  * Streams an answer of many lines, one JSON object each. It produces lines as fast as the client reads, and stops when
  * the client disconnects. An empty line every 15 s keeps a quiet connection open. `lines` is called once. If the client
- * disconnects, its signal aborts and the generator is closed. An error of it becomes the last line, as `describe`
- * returns it.
+ * disconnects, its signal aborts and the generator is closed. An error of it becomes the last line.
  */
 function ndjson(
   context: Context<ApiEnv>,
   lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
-  describe: (error: HuiyuanError) => object,
 ): Response {
   const cancellation = new AbortController();
   const iterator = lines(cancellation.signal);
   const encoder = new TextEncoder();
-  let next: Promise<IteratorResult<object, void>> | undefined;
+  const encoded = (value: object) => encoder.encode(`${JSON.stringify(value)}\n`);
+  let quiet: NodeJS.Timeout | undefined;
   const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      const isWaiting = () => (controller.desiredSize ?? 0) > 0;
+      quiet = setInterval(() => isWaiting() && controller.enqueue(encoder.encode("\n")), QUIET_MS);
+    },
     async pull(controller) {
       try {
-        next ??= iterator.next();
-        const result = await orQuiet(next);
-        if (result === "quiet") {
-          controller.enqueue(encoder.encode("\n"));
-          return;
-        }
-        next = undefined;
-        if (result.done === true) controller.close();
-        else controller.enqueue(encoder.encode(`${JSON.stringify(result.value)}\n`));
+        const next = await iterator.next();
+        if (next.done !== true) return controller.enqueue(encoded(next.value));
       } catch (error) {
         if (cancellation.signal.aborted) return;
-        controller.enqueue(encoder.encode(`${JSON.stringify(describe(asHuiyuanError(error)))}\n`));
-        controller.close();
+        controller.enqueue(encoded({ error: problemOf(asHuiyuanError(error), context.get("requestId")) }));
       }
+      clearInterval(quiet);
+      controller.close();
     },
     async cancel(reason) {
+      clearInterval(quiet);
       cancellation.abort(reason);
       await iterator.return().catch(() => undefined); // The client is gone, so no one can receive the error.
     },
   });
   return context.body(body, 200, { "Content-Type": MEDIA_TYPE });
-}
-
-async function orQuiet<Value>(promise: Promise<Value>): Promise<Value | "quiet"> {
-  let timer: NodeJS.Timeout | undefined;
-  const quiet = new Promise<"quiet">((resolve) => {
-    timer = setTimeout(() => resolve("quiet"), QUIET_MS);
-  });
-  try {
-    return await Promise.race([promise, quiet]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /**
@@ -109,7 +100,7 @@ export function auditedStream(
     }
     yield { end: counts };
   };
-  return ndjson(context, run, (error) => ({ error: problemOf(error, context.get("requestId")) }));
+  return ndjson(context, run);
 }
 
 /** The number of names and the first one, redacted for the log. */

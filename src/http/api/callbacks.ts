@@ -1,6 +1,5 @@
 // Admin API calls for upload callbacks: list, retry or drop the notices that business servers have not received yet.
 // upload/callback/ stores and delivers them.
-import * as z from "zod";
 import type { Log } from "../../core/log.ts";
 import type { Notices } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../upload/callback/outbox.ts";
@@ -25,41 +24,38 @@ export function addCallbackCalls(
   parts: CallbackParts & { readonly registry: Domains; readonly log: Log; readonly now: () => number },
 ): void {
   const { outbox, notices, registry, log, now } = parts;
-  calls.add(
+  calls.get(
+    "/callbacks",
     {
-      method: "get",
-      path: "/callbacks",
       summary: "List undelivered callback notices",
-      input: z.object({
+      fields: {
         ...SELECTION,
         after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page."),
         limit: whole(1, MAX_LISTED).default(LISTED),
-      }),
-      answer: { kind: "json", schema: noticePage },
+      },
+      answer: { json: noticePage },
     },
-    async (context, { after, limit, ...which }) => {
-      const page = await outbox.list(selectionOf(which, registry), { after, limit });
+    async (context, { after, limit, bucket: name, state }) => {
+      const selection = { bucketId: bucketIdNamed(name, registry), state, ids: undefined };
+      const page = await outbox.list(selection, { after, limit });
       return context.json({ notices: page.map(noticeView), next: page.length < limit ? undefined : page.at(-1)?.id });
     },
   );
 
-  const input = z.object({
+  const fields = {
     ...SELECTION,
     ids: ids().optional(),
     all: flag().default(false).describe("Instead of the other fields: every notice."),
-  });
+  };
   const change = (operation: "retry" | "drop", summary: string, run: (selection: Selection) => Promise<number>) =>
-    calls.add(
-      {
-        ...{ method: "post", path: `/callbacks/${operation}`, summary, input },
-        answer: { kind: "json", schema: noticesChanged },
-      },
-      async (context, { all, ...which }) => {
-        const selection = selectionOf(which, registry);
+    calls.post(
+      `/callbacks/${operation}`,
+      { summary, fields, answer: { json: noticesChanged } },
+      async (context, { all, bucket: name, state, ids: chosen }) => {
+        const selection = { bucketId: bucketIdNamed(name, registry), state, ids: chosen };
         const isNarrowed = Object.values(selection).some((value) => value !== undefined);
         if (isNarrowed === all) throw invalid('give either "all" or some of "ids", "bucket" and "state"');
-        const { ids: chosen, ...rest } = selection;
-        const what = { operation: `callbacks ${operation}`, ...rest, ids: chosen?.length };
+        const what = { operation: `callbacks ${operation}`, ...selection, ids: chosen?.length };
         const audit = auditOf(context, log, what);
         const changed = await run(selection).catch((error: unknown) => {
           audit("failed", {});
@@ -75,17 +71,6 @@ export function addCallbackCalls(
     return changed;
   });
   change("drop", "Drop notices for good", outbox.drop);
-}
-
-function selectionOf(
-  which: {
-    readonly bucket?: string | undefined;
-    readonly state?: Selection["state"];
-    readonly ids?: readonly number[] | undefined;
-  },
-  registry: Domains,
-): Selection {
-  return { bucketId: bucketIdNamed(which.bucket, registry), state: which.state, ids: which.ids };
 }
 
 /** Omits the magic context, which is private to uploader and business server. */

@@ -1,33 +1,39 @@
 // Registers the calls of the admin API. The schema of a call parses its input and is also its description in
 // openapi.ts.
-
 import type { IncomingMessage } from "node:http";
 import type { Context, Hono } from "hono";
-import type * as z from "zod";
-import { bodyReader, queryReader } from "./input.ts";
+import * as z from "zod";
+import { queryReader, readBody } from "./input.ts";
 
-/** The body of a 200. `lines`: one JSON object a line, the last one `{ end }` or `{ error }`. */
+/** The body of a 200: JSON, text, or lines: one JSON object each, the last one `{ end }` or `{ error }`. */
 export type CallAnswer =
-  | { readonly kind: "json"; readonly schema: z.ZodType }
-  | { readonly kind: "lines"; readonly line: z.ZodType; readonly end: z.ZodType }
-  | { readonly kind: "text"; readonly mediaType: string };
+  | { readonly json: z.ZodType }
+  | { readonly line: z.ZodType; readonly end: z.ZodType }
+  | { readonly mediaType: string };
 
 /** `input`: the query of a `get`, the JSON body of a `post`. */
-export interface Call<Schema extends z.ZodObject = z.ZodObject> {
+export interface Call {
   readonly method: "get" | "post";
   /** Below /api/v1. */
   readonly path: string;
   readonly summary: string;
-  readonly input: Schema;
+  readonly input: z.ZodObject;
   readonly answer: CallAnswer;
 }
 
+/** The parsed input of a call with these fields. */
+export type InputOf<Fields extends z.ZodRawShape> = z.output<z.ZodObject<Fields>>;
+
+/** Errors that `handle` throws become error answers. */
+type AddCall = <Fields extends z.ZodRawShape>(
+  path: string,
+  about: { readonly summary: string; readonly fields: Fields; readonly answer: CallAnswer },
+  handle: (context: Context<ApiEnv>, input: InputOf<Fields>) => Response | Promise<Response>,
+) => void;
+
 export interface Calls {
-  /** Errors that `handle` throws become error answers. */
-  add<Schema extends z.ZodObject>(
-    call: Call<Schema>,
-    handle: (context: Context<ApiEnv>, input: z.output<Schema>) => Response | Promise<Response>,
-  ): void;
+  readonly get: AddCall;
+  readonly post: AddCall;
   /** All registered calls. */
   readonly list: readonly Call[];
 }
@@ -35,15 +41,16 @@ export interface Calls {
 export function createCalls(api: Hono<ApiEnv>): Calls {
   const list: Call[] = [];
   return {
-    add(call, handle) {
-      list.push(call);
-      if (call.method === "get") {
-        const read = queryReader(call.input);
-        api.get(call.path, (context) => handle(context, read(context.req)));
-      } else {
-        const read = bodyReader(call.input);
-        api.post(call.path, async (context) => handle(context, await read(context.req)));
-      }
+    get(path, { summary, fields, answer }, handle) {
+      const input = z.object(fields);
+      list.push({ method: "get", path, summary, input, answer });
+      const read = queryReader(input);
+      api.get(path, (context) => handle(context, read(context.req)));
+    },
+    post(path, { summary, fields, answer }, handle) {
+      const input = z.object(fields);
+      list.push({ method: "post", path, summary, input, answer });
+      api.post(path, async (context) => handle(context, await readBody(context.req, input)));
     },
     list,
   };

@@ -2,7 +2,6 @@
 // the answer. The answer comes from a dry run of the download itself, so that the two cannot disagree. It has no
 // effects.
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
-import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { isHealth } from "../admin/readiness.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
@@ -19,6 +18,7 @@ import { refererVerdict } from "../request/referer.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { isCall } from "../rest/target.ts";
+import { messageOf } from "./audit.ts";
 import { invalid } from "./input.ts";
 import { urlOf as urlOfTarget } from "./naming.ts";
 import { entryView } from "./objects/object-view.ts";
@@ -27,20 +27,18 @@ export interface ExplainRequest {
   /** http or https, with a host. */
   readonly url: string;
   readonly method: string;
-  /** Lower-case names; a `host` replaces the host of the URL. */
+  /** A `host` replaces the host of the URL. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface ExplainParts {
-  readonly sites: Sites;
-  /** `server.healthPath`; empty if there is none. */
-  readonly healthPath: string;
-}
-
 /**
- * The explanation for JSON; unknown and meaningless fields are left out. Throws request_invalid if `url` is not a URL.
+ * The explanation for JSON; unknown and meaningless fields are left out. `healthPath`: of the settings; may be empty.
+ * Throws request_invalid if `url` is not a URL.
  */
-export async function explain(input: ExplainRequest, { sites, healthPath }: ExplainParts): Promise<object> {
+export async function explain(
+  input: ExplainRequest,
+  { sites, healthPath }: { readonly sites: Sites; readonly healthPath: string },
+): Promise<object> {
   const request = requestOf(input);
   const isDomain = (host: string) => (sites.find(host)?.domain ?? "*") !== "*";
   if (isCall(request, isDomain)) return { method: input.method, isRestApi: true };
@@ -64,7 +62,8 @@ export async function explain(input: ExplainRequest, { sites, healthPath }: Expl
 function requestOf({ url, method, headers }: ExplainRequest): DownloadRequest {
   const [, authority = "", rest = ""] = /^https?:\/\/([^/?#]*)([^#]*)/is.exec(url) ?? [];
   if (authority === "") throw invalid('"url" must be a whole URL, such as http://img.example.com/a.jpg');
-  const all = { ...headers, host: headers.host ?? authority };
+  const own = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  const all: Readonly<Record<string, string>> = { host: authority, ...Object.fromEntries(own) };
   const target = rest.startsWith("/") ? rest : `/${rest}`;
   return {
     method,
@@ -76,21 +75,30 @@ function requestOf({ url, method, headers }: ExplainRequest): DownloadRequest {
   };
 }
 
-/** Undefined: the URL is not readable, and the answer says why. */
-function urlOf({ url = "", method, headers }: DownloadRequest): ObjectUrl | undefined {
+/** Undefined if the URL or its instruction is not readable: then the answer says why. */
+function attempt<Value>(read: () => Value): Value | undefined {
   try {
-    const target = parseTarget(url, [headers.host ?? ""]);
-    return { ...urlOfTarget(target), method: method === "HEAD" ? "HEAD" : "GET" };
+    return read();
   } catch {
     return undefined;
   }
+}
+
+function urlOf({ url = "", method, headers }: DownloadRequest): ObjectUrl | undefined {
+  return attempt(() => ({
+    ...urlOfTarget(parseTarget(url, [headers.host ?? ""])),
+    method: method === "HEAD" ? "HEAD" : "GET",
+  }));
 }
 
 async function objectOf(site: Site, request: DownloadRequest): Promise<object> {
   const url = urlOf(request);
   if (url === undefined) return {};
   const { path, query } = url;
-  const read = readUrl(site, url);
+  const read = attempt(() => {
+    const object = nameObject(site, url);
+    return { key: object.key, processing: processingOfQuery(site, url, object) ?? processingOfAlias(site, url) };
+  });
   if (read === undefined) return { path, query };
   const { key, processing } = read;
   const entry = await site.stored.bucket.lookup(key).catch((error: unknown) => ({
@@ -104,19 +112,6 @@ async function objectOf(site: Site, request: DownloadRequest): Promise<object> {
     key,
     stored: { ...entryView(entry), isInMemory: site.stored.peek(key) !== undefined },
   };
-}
-
-/** Undefined: the instruction is not readable, and the answer says why. */
-function readUrl(
-  site: Site,
-  url: ObjectUrl,
-): { readonly key: Key; readonly processing: ProcessingRequest | undefined } | undefined {
-  try {
-    const object = nameObject(site, url);
-    return { key: object.key, processing: processingOfQuery(site, url, object) ?? processingOfAlias(site, url) };
-  } catch {
-    return undefined;
-  }
 }
 
 function processingView({ named, suffix, original }: ProcessingRequest, { headers }: DownloadRequest): object {
@@ -185,9 +180,7 @@ function answerOf({ status, headers, failure, outcome, renders }: DryRun): objec
   };
 }
 
-/** Operators see the full message, except for internal errors: those show their public text. */
-function problemOf({ code, message, retryAfterSeconds }: HuiyuanError): object {
-  const { errNo, status, text } = errorRow(code);
-  const shown = status === 500 ? text : message;
-  return { code, errNo, message: shown, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) };
+function problemOf(error: HuiyuanError): object {
+  const { code, retryAfterSeconds } = error;
+  return { code, errNo: errorRow(code).errNo, message: messageOf(error), retryAfterSeconds };
 }

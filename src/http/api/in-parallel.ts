@@ -1,5 +1,5 @@
-// Works on many items concurrently and yields each result when it is ready. It starts no further item while its reader
-// is busy, so that results do not pile up.
+// Works on many items concurrently and yields each result when it is ready. It starts at most one further item while
+// its reader is busy, so that results do not pile up.
 
 export interface ParallelOptions<Item, Result> {
   /** Concurrent items; at least 1. */
@@ -7,7 +7,7 @@ export interface ParallelOptions<Item, Result> {
   /** Must not throw: a failure is a result. */
   readonly work: (item: Item) => Promise<Result>;
   /** Resolves when the next item may start. */
-  readonly pace?: () => Promise<void>;
+  readonly pace?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -17,40 +17,36 @@ export async function* inParallel<Item, Result>(
   items: AsyncGenerator<Item, void, undefined>,
   { places, work, pace }: ParallelOptions<Item, Result>,
 ): AsyncGenerator<Result, void, undefined> {
-  /** Each event resolves with the function that applies it and returns the results to yield. */
-  type Event = Promise<() => readonly Result[]>;
-  const running = new Set<Event>();
-  let upcoming: Event | undefined;
+  const running = new Set<Promise<void>>();
+  const finished: Result[] = [];
+  let upcoming: Promise<void> | undefined;
   let isEnd = false;
 
-  function start(item: Item): void {
-    const event: Event = work(item).then((result) => () => {
-      running.delete(event);
-      return [result];
-    });
-    running.add(event);
-  }
-  async function takeNext(): Promise<() => readonly Result[]> {
+  async function startNext(): Promise<void> {
     const next = await items.next();
-    if (next.done !== true) await pace?.();
-    return () => {
-      upcoming = undefined;
-      if (next.done === true) isEnd = true;
-      else start(next.value);
-      return [];
-    };
+    if (next.done === true) isEnd = true;
+    else {
+      await pace?.();
+      const started = work(next.value).then((result) => {
+        running.delete(started);
+        finished.push(result);
+      });
+      running.add(started);
+    }
+    upcoming = undefined;
   }
 
   try {
     for (;;) {
-      if (!isEnd && running.size < places) upcoming ??= takeNext();
+      while (finished.length > 0) yield finished.shift() as Result;
+      if (!isEnd && running.size < places) upcoming ??= startNext();
       const events = upcoming === undefined ? [...running] : [...running, upcoming];
       if (events.length === 0) return;
-      const apply = await Promise.race(events);
-      yield* apply();
+      await Promise.race(events);
     }
   } finally {
-    await Promise.allSettled([...running, upcoming]);
+    await Promise.allSettled([upcoming]);
+    await Promise.allSettled(running);
     await items.return();
   }
 }

@@ -1,7 +1,7 @@
 // Parses the input of admin API calls, once, into the exact types of the call's schema. Everything is bounded, and
 // unknown fields are refused: a misspelt field of a call that changes something must not be ignored.
 // The schemas of the fields also describe the input in openapi.ts.
-
+import { isUtf8 } from "node:buffer";
 import type { HonoRequest } from "hono";
 import * as z from "zod";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -12,16 +12,15 @@ type Input = Readonly<Record<string, unknown>>;
 const MAX_BODY_BYTES = 1_048_576;
 
 /** Parses the JSON object in a request body. Throws request_invalid, with status 413 or 415 if these say more. */
-export function bodyReader<Schema extends z.ZodObject>(
+export async function readBody<Schema extends z.ZodObject>(
+  request: HonoRequest,
   schema: Schema,
-): (request: HonoRequest) => Promise<z.output<Schema>> {
-  return async (request) => {
-    const type = request.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-    // Protects against CSRF: a page of another site cannot send this type without a preflight.
-    if (type !== "application/json")
-      throw invalid("the body must be JSON, with Content-Type: application/json", { answerStatus: 415 });
-    return readFields(parse(await readText(request.raw.body)), schema);
-  };
+): Promise<z.output<Schema>> {
+  const type = request.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+  // Protects against CSRF: a page of another site cannot send this type without a preflight.
+  if (type !== "application/json")
+    throw invalid("the body must be JSON, with Content-Type: application/json", { answerStatus: 415 });
+  return readFields(await readObject(request.raw.body), schema);
 }
 
 /** Parses the parameters of a query, whose numbers are texts. Throws request_invalid. */
@@ -86,28 +85,21 @@ function shown(name: string): string {
   return JSON.stringify(name.slice(0, 40)).slice(1, -1);
 }
 
-function parse(body: string): Input {
+async function readObject(body: ReadableStream<Uint8Array> | null): Promise<Input> {
+  const bytes = await collect(body).catch((error: unknown) => {
+    // Errors of the stream itself: the caller disconnected, or broke its framing.
+    throw error instanceof HuiyuanError ? error : invalid("the body is incomplete");
+  });
+  if (!isUtf8(bytes)) throw invalid("the body is not UTF-8");
   let value: unknown;
   try {
-    value = JSON.parse(body);
+    value = JSON.parse(bytes.toString());
   } catch {
     throw invalid("the body is not JSON"); // The message of V8 would quote the body.
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw invalid("the body must be a JSON object");
   return value as Input; // An object, by the check above.
-}
-
-async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
-  const bytes = await collect(body).catch((error: unknown) => {
-    // Errors of the stream itself: the caller disconnected, or broke its framing.
-    throw error instanceof HuiyuanError ? error : invalid("the body is incomplete");
-  });
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw invalid("the body is not UTF-8"); // The only way in which decode() fails.
-  }
 }
 
 async function collect(body: ReadableStream<Uint8Array> | null): Promise<Buffer> {
@@ -167,7 +159,7 @@ export function ids() {
   return z.array(z.int({ error }).min(1, { error }), { error }).min(1, { error }).max(MAX_NAMES, { error });
 }
 
-/** Header fields: names and values. Names come back in lower case. */
+/** Header fields: names and values. */
 export function headerFields() {
   const error = `must be an object of at most ${MAX_HEADERS} header names and values`;
   const name = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}$/, { error });
@@ -175,10 +167,7 @@ export function headerFields() {
     .string({ error })
     .max(MAX_TEXT_CHARACTERS, { error })
     .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error });
-  return z
-    .record(name, value, { error })
-    .refine((fields) => Object.keys(fields).length <= MAX_HEADERS, { error })
-    .transform((fields) => Object.fromEntries(Object.entries(fields).map(([key, each]) => [key.toLowerCase(), each])));
+  return z.record(name, value, { error }).refine((fields) => Object.keys(fields).length <= MAX_HEADERS, { error });
 }
 
 const DAY = /^\d{4}-\d\d-\d\d$/;

@@ -43,7 +43,7 @@ export async function locate(request: LocateRequest, facts: StoreFacts): Promise
   for (;;) {
     const since = stored.moment();
     const known = peek(stored, key, request.processing !== undefined && facts.mayUseNotes && kept === undefined);
-    const entry = known ?? (await stored.lookup(key));
+    const entry = known ?? (await (request.processing === undefined ? stored.lookupVisible(key) : stored.lookup(key)));
     if (entry.state !== "object") return locateMissing(request, entry, facts);
     const certainty = facts.failure === undefined ? (entry.certainty ?? "confirmed") : "unknown";
     const found = { kind: "stored", object: entry, body: known?.body, since, certainty } as const;

@@ -188,7 +188,8 @@ const UNKNOWN_ANSWER: OriginAnswer = {
   life: {},
   headers: {},
   headMs: 0,
-  body: { start() {}, resume() {}, destroy() {}, over: Promise.resolve(undefined), desync: new CancellationSource() },
+  body: { start() {}, resume() {}, destroy() {}, over: Promise.resolve(undefined) },
+  desync: new CancellationSource(),
 };
 
 /** Hides query values that the operator adds, and shows header values that the client sent itself. */

@@ -58,6 +58,7 @@ export interface CallExchange {
 }
 
 export interface Call extends Omit<CallExchange, "startedAt" | "cors"> {
+  readonly parts: RestApiParts;
   /** Host and port as the client named them; may be empty. */
   readonly host: string;
   readonly target: ApiTarget;
@@ -90,8 +91,7 @@ export function bucketOf({ known, bucketName }: Call): ManagedBucket {
   return known;
 }
 
-export function linksOf(call: Call, bucket: ManagedBucket, fileid: Key, parts: RestApiParts): Links {
-  const { target, host, project } = call;
+export function linksOf({ target, host, project, parts }: Call, bucket: ManagedBucket, fileid: Key): Links {
   const { publicDomain } = bucket;
   const place = parts.place();
   const base = apiBase(place, host, publicDomain);
@@ -106,19 +106,12 @@ export function announceUpload(
   call: Call,
   bucket: ManagedBucket,
   { fileid, sha1, size, magicContext }: UploadedFile,
-  parts: RestApiParts,
 ): ReturnType<MakeOutboxDraft> {
   const { project, target, requestId } = call;
-  return parts.makeOutboxDraft({
-    appid: project.appid,
-    bucket: bucket.name,
-    fileid,
-    magicContext,
-    sha1,
-    size,
-    url: linksOf(call, bucket, fileid, parts).download,
+  return call.parts.makeOutboxDraft({
+    ...{ appid: project.appid, bucket: bucket.name, fileid, magicContext, sha1, size, requestId },
+    url: linksOf(call, bucket, fileid).download,
     userid: target.version === 1 ? target.userid : "0",
-    requestId,
   });
 }
 
@@ -127,14 +120,13 @@ export async function answerUploaded(
   call: Call,
   bucket: ManagedBucket,
   { info, outboxDraft }: Stored,
-  parts: RestApiParts,
 ): Promise<ApiAnswer> {
-  const { about } = call;
+  const { about, parts } = call;
   const { key, size } = info;
   about.fileid = key;
   about.bytes = size;
   parts.stored?.(bucket, key);
-  const data = uploadData(info, linksOf(call, bucket, key, parts));
+  const data = uploadData(info, linksOf(call, bucket, key));
   const outcome = await outboxDraft?.stored();
   if (outcome === undefined) return success(data);
   const joined = joinCallback(data, outcome);

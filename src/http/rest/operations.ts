@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";
 import { type ApiAnswer, copyData, statData, success } from "./answer.ts";
-import { bucketOf, type Call, linksOf, type RestApiParts } from "./call.ts";
+import { bucketOf, type Call, linksOf } from "./call.ts";
 import { readFileid, statFileids } from "./fileid.ts";
 import { useImage } from "./history.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -11,16 +11,16 @@ import { authenticate, authorizeOnce } from "./sign.ts";
 import type { Operation } from "./target.ts";
 
 /** Needs no signature; one that is sent only shows how the client spells names. Throws not_found. */
-export async function stat(call: Call, parts: RestApiParts): Promise<ApiAnswer> {
+export async function stat(call: Call): Promise<ApiAnswer> {
   call.about.name = "stat";
   const fileids = statFileids(call.target.rest, call.bound);
   call.about.fileid = fileids[0];
   const bucket = bucketOf(call);
   for (const key of await storedFirst(bucket, fileids)) {
-    const found = await useImage(bucket, key, { signal: call.signal, use: (info) => describe(bucket, info, parts) });
+    const found = await useImage(bucket, key, { signal: call.signal, use: (info) => describe(bucket, info, call) });
     if (found === undefined) continue;
     call.about.fileid = key;
-    return success(statData(found.info, linksOf(call, bucket, key, parts), found.md5));
+    return success(statData(found.info, linksOf(call, bucket, key), found.md5));
   }
   throw missing(fileids[0]);
 }
@@ -36,11 +36,11 @@ async function storedFirst({ stored }: ManagedBucket, fileids: readonly Key[]): 
 }
 
 /** Undefined: the object was found damaged, purged or deleted since its look-up. */
-async function describe({ stored }: ManagedBucket, info: ObjectInfo, { md5: known }: RestApiParts) {
+async function describe({ stored }: ManagedBucket, info: ObjectInfo, { parts }: Call) {
   if (info.isDamaged === true) {
     throw new HuiyuanError("store_corrupt", `Cannot describe "${info.key}": its bytes are damaged`);
   }
-  const md5 = await known.of(stored.bucket, info);
+  const md5 = await parts.md5.of(stored.bucket, info);
   return md5 === undefined ? undefined : { info, md5 };
 }
 
@@ -48,8 +48,8 @@ async function describe({ stored }: ManagedBucket, info: ObjectInfo, { md5: know
 export async function operate(
   call: Call,
   { operation, source }: { readonly operation: Operation; readonly source: string },
-  parts: RestApiParts,
 ): Promise<ApiAnswer> {
+  const { parts } = call;
   call.about.name = operation;
   const fileid = readFileid(source, call.bound);
   call.about.fileid = fileid;
@@ -60,11 +60,11 @@ export async function operate(
   const [run, failed] = operation === "copy" ? ([copy, "copy_failed"] as const) : ([remove, "delete_failed"] as const);
   return translating(failed, async () => {
     await spend();
-    return run(call, bucket, fileid, parts);
+    return run(call, bucket, fileid);
   });
 }
 
-async function copy(call: Call, bucket: ManagedBucket, fileid: Key, parts: RestApiParts): Promise<ApiAnswer> {
+async function copy(call: Call, bucket: ManagedBucket, fileid: Key): Promise<ApiAnswer> {
   const target = toKey(randomUUID());
   const result = await useImage(bucket, fileid, {
     signal: call.signal,
@@ -72,8 +72,8 @@ async function copy(call: Call, bucket: ManagedBucket, fileid: Key, parts: RestA
   });
   if (result === undefined) throw missing(fileid);
   if (result !== "stored") throw new HuiyuanError("copy_failed", `Cannot copy "${fileid}": "${target}" exists already`);
-  parts.stored?.(bucket, target);
-  return success(copyData(target, linksOf(call, bucket, target, parts)));
+  call.parts.stored?.(bucket, target);
+  return success(copyData(target, linksOf(call, bucket, target)));
 }
 
 /** Also deletes an image that only the origin has: the tombstone keeps it from being fetched. */

@@ -11,7 +11,7 @@ import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts
 import { type MakeFileDraft, type Received, receiveFile, refuseExisting, storeUpload } from "../../upload/store.ts";
 import { awaitsContinue } from "../request/exchange.ts";
 import { type ApiAnswer, success } from "./answer.ts";
-import { announceUpload, answerUploaded, bucketOf, type Call, type RestApiParts } from "./call.ts";
+import { announceUpload, answerUploaded, bucketOf, type Call } from "./call.ts";
 import { readFileid } from "./fileid.ts";
 import { operate } from "./operations.ts";
 import type { ManagedBucket } from "./project.ts";
@@ -22,23 +22,23 @@ import { splitOperation } from "./target.ts";
 const FORM_EXTRA_BYTES = 1_048_576;
 const SLICES = "upload_slice";
 
-export async function post(call: Call, parts: RestApiParts): Promise<ApiAnswer> {
+export async function post(call: Call): Promise<ApiAnswer> {
   const { headers } = call.request;
   const operation = splitOperation(call.target.rest);
   const hasForm = hasBody(call) && isForm(headers["content-type"]);
-  if (operation !== undefined && !hasForm) return operate(call, operation, parts);
+  if (operation !== undefined && !hasForm) return operate(call, operation);
   call.about.name = "upload";
   const fileid = fileidOf(call);
   call.about.fileid = fileid;
-  const token = authenticate(call.sign, parts.tokens);
-  const earlyBucket = operation === undefined ? admitUpload(call, token, fileid, parts) : undefined;
+  const token = authenticate(call.sign, call.parts.tokens);
+  const earlyBucket = operation === undefined ? admitUpload(call, token, fileid) : undefined;
   if (!hasForm) throw new HuiyuanError("form_broken", "Cannot upload: the body is not a multipart form");
-  refuseTooLong(call, parts);
-  const form = openForm(call, parts);
+  refuseTooLong(call);
+  const form = openForm(call);
   try {
-    if (operation !== undefined && (await isOperation(form))) return await operate(call, operation, parts);
-    const bucket = earlyBucket ?? admitUpload(call, token, fileid, parts);
-    return await upload(call, form, { bucket, fileid }, parts);
+    if (operation !== undefined && (await isOperation(form))) return await operate(call, operation);
+    const bucket = earlyBucket ?? admitUpload(call, token, fileid);
+    return await upload(call, form, { bucket, fileid });
   } finally {
     form.stop();
   }
@@ -54,9 +54,9 @@ function fileidOf({ target: { rest }, bound }: Call): Key | undefined {
 }
 
 /** The bucket that takes the upload. Throws the sign_* codes, bucket_unknown, operation_unsupported. */
-function admitUpload(call: Call, token: Authentic, fileid: Key | undefined, parts: RestApiParts): ManagedBucket {
+function admitUpload(call: Call, token: Authentic, fileid: Key | undefined): ManagedBucket {
   call.about.fileid = fileid;
-  authorizeUpload(token, { ...call, now: Math.floor(parts.now() / 1_000) }, fileid);
+  authorizeUpload(token, { ...call, now: Math.floor(call.parts.now() / 1_000) }, fileid);
   const bucket = bucketOf(call);
   if (!bucket.takesUploads) {
     throw new HuiyuanError(
@@ -68,7 +68,7 @@ function admitUpload(call: Call, token: Authentic, fileid: Key | undefined, part
 }
 
 /** Throws upload_size for a declared length over the limit, before the body is read. */
-function refuseTooLong({ request }: Call, { maxImageBytes }: RestApiParts): void {
+function refuseTooLong({ request, parts: { maxImageBytes } }: Call): void {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > maxImageBytes() + FORM_EXTRA_BYTES) {
     throw new HuiyuanError("upload_size", `Cannot upload ${declared} bytes, the limit is ${maxImageBytes()}`);
@@ -76,11 +76,11 @@ function refuseTooLong({ request }: Call, { maxImageBytes }: RestApiParts): void
 }
 
 /** Starts to read the form, and sends "100 Continue" to a client that waits for it. */
-function openForm({ request, response, about }: Call, { maxImageBytes, patience }: RestApiParts): Form {
+function openForm({ request, response, about, parts }: Call): Form {
   const form = readForm(request, {
     contentType: request.headers["content-type"] ?? "",
-    maxBytes: maxImageBytes() + FORM_EXTRA_BYTES,
-    ...patience,
+    maxBytes: parts.maxImageBytes() + FORM_EXTRA_BYTES,
+    ...parts.patience,
   });
   if (awaitsContinue(request)) response.writeContinue();
   about.hasContinued = true;
@@ -103,17 +103,17 @@ interface UploadTarget {
   readonly fileid: Key | undefined;
 }
 
-async function upload(call: Call, form: Form, uploadTarget: UploadTarget, parts: RestApiParts): Promise<ApiAnswer> {
+async function upload(call: Call, form: Form, { bucket, fileid }: UploadTarget): Promise<ApiAnswer> {
+  const { parts } = call;
   const release = parts.uploads.tryAcquire();
   if (release === undefined) throw new HuiyuanError("overloaded", "Cannot take another upload: too many are running");
   const spool = parts.spools.open({ digests: ["sha1", "md5"], failsWithDisk: true });
   try {
     const file = await form.file();
-    const received = file === undefined ? undefined : await receive(file, form, { ...uploadTarget, spool }, parts);
+    const received = file === undefined ? undefined : await receive(file, form, { bucket, fileid, spool }, call);
     const fields = await form.end();
-    const { bucket, fileid } = uploadTarget;
     const { verify } = parts;
-    const makeOutboxDraft: MakeFileDraft = (each) => announceUpload(call, bucket, each, parts);
+    const makeOutboxDraft: MakeFileDraft = (each) => announceUpload(call, bucket, each);
     const common = { target: bucket.stored, fields, verify, makeOutboxDraft, now: parts.now() };
     if (fields.op === SLICES) {
       call.about.name = "slice";
@@ -125,7 +125,7 @@ async function upload(call: Call, form: Form, uploadTarget: UploadTarget, parts:
         slices: parts.slices,
         maxImageBytes: parts.maxImageBytes(),
       });
-      if (answer.kind === "stored") return await answerUploaded(call, bucket, answer, parts);
+      if (answer.kind === "stored") return await answerUploaded(call, bucket, answer);
       const { session, offset } = answer;
       return success(answer.kind === "begun" ? { session, offset, slice_size: answer.sliceSize } : { session, offset });
     }
@@ -134,7 +134,7 @@ async function upload(call: Call, form: Form, uploadTarget: UploadTarget, parts:
     }
     if (received === undefined) throw new HuiyuanError("file_part_missing", "Cannot upload: the form has no file");
     const name = { fileid: fileid ?? toKey(randomUUID()), magicContext: fields.magiccontext ?? "" };
-    return await answerUploaded(call, bucket, await storeUpload({ ...common, ...name, received }), parts);
+    return await answerUploaded(call, bucket, await storeUpload({ ...common, ...name, received }));
   } finally {
     spool.release();
     release();
@@ -146,7 +146,7 @@ async function receive(
   file: Readable,
   form: Form,
   { bucket, fileid, spool }: UploadTarget & { readonly spool: Spool },
-  { maxImageBytes }: RestApiParts,
+  { parts: { maxImageBytes } }: Call,
 ): Promise<Received> {
   if (form.fields.op === SLICES) {
     return receiveFile(file, { spool, maxBytes: MAX_SLICE_BYTES, tooLarge: "slice_too_large" });

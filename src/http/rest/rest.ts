@@ -34,7 +34,7 @@ export function beginCall(request: IncomingMessage, response: ServerResponse, re
 export async function serveCall(exchange: CallExchange, parts: RestApiParts): Promise<ApiAnswer | undefined> {
   const begun = begin(exchange, parts);
   if (begun.known !== undefined) exchange.cors = corsHeaders(begun.known.cors, exchange.request.headers.origin);
-  return serve(begun, parts);
+  return serve(begun);
 }
 
 /** Sends the answer, if there is one and none was sent, and drops the rest of the request. */
@@ -63,7 +63,8 @@ const PREFLIGHT = { methods: "GET, POST, OPTIONS", headers: "Authorization" };
 type Begun = Omit<Call, "target" | "project"> & { readonly target: ApiTarget; readonly project: Project | undefined };
 
 /** Throws rest_path_invalid, url_too_long, host_invalid. */
-function begin(exchange: CallExchange, { projects, tokens }: RestApiParts): Begun {
+function begin(exchange: CallExchange, parts: RestApiParts): Begun {
+  const { projects, tokens } = parts;
   const { request, response, requestId, about } = exchange;
   // The route was chosen by the same function in this turn of the event loop.
   const { host, path } = readApiRequest(request, projects().isDomain) as ApiRequest;
@@ -79,10 +80,10 @@ function begin(exchange: CallExchange, { projects, tokens }: RestApiParts): Begu
   const bound = boundFileidOf(sign, tokens);
   const signal = cancellationOf(response);
   const bucketName = known?.name ?? target.bucket ?? "";
-  return { request, response, requestId, about, host, target, project, bucketName, known, sign, bound, signal };
+  return { parts, request, response, requestId, about, host, target, project, bucketName, known, sign, bound, signal };
 }
 
-async function serve(begun: Begun, parts: RestApiParts): Promise<ApiAnswer | undefined> {
+async function serve(begun: Begun): Promise<ApiAnswer | undefined> {
   const { request, response, requestId, known, project, target, about } = begun;
   if (request.method === "OPTIONS") {
     about.name = "preflight";
@@ -104,7 +105,7 @@ async function serve(begun: Begun, parts: RestApiParts): Promise<ApiAnswer | und
     throw new HuiyuanError("appid_unknown", `Cannot serve: there is no project ${target.appid}`);
   if (!project.isEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
   const call: Call = { ...begun, project };
-  return request.method === "GET" ? stat(call, parts) : post(call, parts);
+  return request.method === "GET" ? stat(call) : post(call);
 }
 
 /** A client that got no "100 Continue" may send its body or not, so the start of a next request is unknown. */

@@ -122,12 +122,12 @@ function readRows(bytes: Buffer, head: Head): Pixels {
   if (at + rowBytes * (height - 1) + Math.ceil((width * bits) / 8) > bytes.length) throw unreadable("it is cut short");
   const channels = hasTransparency(bytes, head, rowBytes) ? 4 : 3;
   const data = allocatePixels(width * height * channels);
-  const copyRow = bits <= 8 ? indexedRow(head) : bits === 24 ? trueColourRow : maskedRow(head);
-  for (let y = 0; y < height; y += 1) {
-    const from = at + (head.isTopDown ? y : height - 1 - y) * rowBytes;
-    copyRow({ bytes, from, data, to: y * width * channels, width, channels });
-  }
-  return { data, width, height, channels, frames: 1 };
+  const pixels: Pixels = { data, width, height, channels, frames: 1 };
+  const rowsOf = bits <= 8 ? indexedRows : bits === 24 ? trueColourRows : maskedRows;
+  const copyRow = rowsOf(bytes, head, pixels);
+  for (let y = 0; y < height; y += 1)
+    copyRow(at + (head.isTopDown ? y : height - 1 - y) * rowBytes, y * width * channels);
+  return pixels;
 }
 
 /**
@@ -145,18 +145,12 @@ function hasTransparency(bytes: Buffer, { width, height, bits, at, masks }: Head
   return false;
 }
 
-interface RowCopy {
-  readonly bytes: Buffer;
-  readonly from: number;
-  readonly data: Buffer;
-  readonly to: number;
-  readonly width: number;
-  readonly channels: number;
-}
+/** Copies a row from this offset of the file to this offset of the pixels. */
+type CopyRow = (from: number, to: number) => void;
 
-function indexedRow({ bits, palette }: Head): (copy: RowCopy) => void {
+function indexedRows(bytes: Buffer, { bits, palette, width }: Head, { data }: Pixels): CopyRow {
   const mask = (1 << bits) - 1;
-  return ({ bytes, from, data, to, width }) => {
+  return (from, to) => {
     for (let x = 0; x < width; x += 1) {
       const bit = x * bits;
       const index = (bytes[from + (bit >> 3)]! >> (8 - bits - (bit & 7))) & mask;
@@ -167,21 +161,23 @@ function indexedRow({ bits, palette }: Head): (copy: RowCopy) => void {
   };
 }
 
-function trueColourRow({ bytes, from, data, to, width }: RowCopy): void {
-  for (let x = 0; x < width * 3; x += 3) {
-    data[to + x] = bytes[from + x + 2]!;
-    data[to + x + 1] = bytes[from + x + 1]!;
-    data[to + x + 2] = bytes[from + x]!;
-  }
+function trueColourRows(bytes: Buffer, { width }: Head, { data }: Pixels): CopyRow {
+  return (from, to) => {
+    for (let x = 0; x < width * 3; x += 3) {
+      data[to + x] = bytes[from + x + 2]!;
+      data[to + x + 1] = bytes[from + x + 1]!;
+      data[to + x + 2] = bytes[from + x]!;
+    }
+  };
 }
 
 /** Rows of 16 or 32 bits, read by masks. */
-function maskedRow({ bits, masks }: Head): (copy: RowCopy) => void {
+function maskedRows(bytes: Buffer, { bits, masks }: Head, { data, width, channels }: Pixels): CopyRow {
   const fields = masks.map((mask) => {
     const shift = mask === 0 ? 0 : 31 - Math.clz32(mask & -mask);
     return { mask, shift, most: mask >>> shift };
   });
-  return ({ bytes, from, data, to, width, channels }) => {
+  return (from, to) => {
     for (let x = 0; x < width; x += 1) {
       const value = bits === 16 ? bytes.readUInt16LE(from + x * 2) : bytes.readUInt32LE(from + x * 4);
       for (let channel = 0; channel < channels; channel += 1) {

@@ -2,7 +2,7 @@
 // travels as a chunk of an uncompressed PNG. It does not change EXIF.
 import sharp, { type Sharp } from "sharp";
 import type { Pixels } from "../pixels/pixels.ts";
-import { pngExif } from "./exif-blocks.ts";
+import { exifPlaces } from "./readable-file.ts";
 
 const [SIGNATURE_BYTES, HEAD_CHUNK_BYTES] = [8, 25];
 
@@ -25,6 +25,6 @@ export async function splitExif(
 
 /** The whole EXIF chunk; empty if there is none. */
 function exifChunk(png: Buffer): Buffer {
-  const [place] = pngExif(png);
+  const [place] = exifPlaces(png, "png");
   return place === undefined ? Buffer.alloc(0) : png.subarray(place.nameAt - 4, place.nameAt + 8 + place.block.length);
 }

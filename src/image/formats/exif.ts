@@ -2,14 +2,6 @@
 // once, entries and texts are bounded, and offsets outside the block are ignored, so that a hostile block costs little.
 // It writes no EXIF.
 
-/** Place of an EXIF block in a file. */
-export interface ExifPlace {
-  /** Offset of the four letters that identify it. */
-  readonly nameAt: number;
-  /** With or without its magic; undefined for an AVIF, whose EXIF may lie in several pieces of the file. */
-  readonly block: Buffer | undefined;
-}
-
 /** Text of a value, and its EXIF type number. */
 export interface ExifValue {
   readonly val: string;
@@ -79,13 +71,12 @@ const MAX_VISITED_ENTRIES = 10_000;
 
 /**
  * Whether libexif might read more entries of these blocks than any image needs. It follows a pointer each time it meets
- * it. Directories that point to each other make millions of entries from a few hundred bytes, which takes seconds. True
- * also if a block is unknown.
+ * it. Directories that point to each other make millions of entries from a few hundred bytes, which takes seconds.
  */
-export function areEndless(blocks: Iterable<Buffer | undefined>): boolean {
+export function areEndless(blocks: Iterable<Buffer>): boolean {
   let left = MAX_VISITED_ENTRIES;
   for (const block of blocks) {
-    left -= block === undefined ? Number.POSITIVE_INFINITY : 1 + visitedEntries(block, left);
+    left -= 1 + visitedEntries(block, left);
     if (left < 0) return true;
   }
   return false;
@@ -120,13 +111,7 @@ export function secondDirectoryLink(block: Buffer): Buffer | undefined {
   return reader.long(at) === 0 ? undefined : reader.bytes.subarray(at, at + 4);
 }
 
-/** Reads numbers from a block; a number outside the block is 0. */
-interface Reader {
-  readonly bytes: Buffer;
-  short(at: number): number;
-  long(at: number): number;
-  signed(at: number): number;
-}
+type Reader = ReturnType<typeof createReader>;
 
 /** `block`: with or without its magic. Undefined if it is not EXIF. */
 function openBlock(block: Buffer): Reader | undefined {
@@ -136,13 +121,14 @@ function openBlock(block: Buffer): Reader | undefined {
   return createReader(tiff, order === "II");
 }
 
-function createReader(bytes: Buffer, isLittle: boolean): Reader {
+/** Reads numbers from a block; a number outside the block is 0. */
+function createReader(bytes: Buffer, isLittle: boolean) {
   const isInside = (at: number, length: number) => at >= 0 && at + length <= bytes.length;
   return {
     bytes,
-    short: (at) => (isInside(at, 2) ? (isLittle ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at)) : 0),
-    long: (at) => (isInside(at, 4) ? (isLittle ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at)) : 0),
-    signed: (at) => (isInside(at, 4) ? (isLittle ? bytes.readInt32LE(at) : bytes.readInt32BE(at)) : 0),
+    short: (at: number) => (isInside(at, 2) ? (isLittle ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at)) : 0),
+    long: (at: number) => (isInside(at, 4) ? (isLittle ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at)) : 0),
+    signed: (at: number) => (isInside(at, 4) ? (isLittle ? bytes.readInt32LE(at) : bytes.readInt32BE(at)) : 0),
   };
 }
 

@@ -1,9 +1,7 @@
 // Reads the segments before a JPEG's first scan: quality, number of samples, kind of scans, but no EXIF. Encoders scale
 // the luminance table of ITU-T T.81 annex K.1 by the quality; for other tables the nearest quality is returned. It
 // decodes nothing.
-import { EOI, FILL, findMarker, isBare, isFrame, SOS } from "../../body/formats/jpeg.ts";
-import { feed, type Input, type Scan } from "../../body/formats/scan.ts";
-import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";
+import { EOI, findMarker, isBare, isFrame, SOS } from "../../body/formats/jpeg.ts";
 
 const STANDARD_LUMINANCE = [
   16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61,
@@ -22,57 +20,49 @@ export interface JpegHead {
   readonly coefficientBytes: number;
 }
 
-/** Reads the head in steps; stops at the first scan. */
-export function* scanJpegHead(bytes: Buffer): ScanSteps<JpegHead> {
-  const found: Found = { quality: undefined, frame: undefined, scanned: undefined };
-  yield* scanBytes(bytes, feed(headScanner, found));
-  return { quality: found.quality, ...readFrame(found) };
-}
+/** Bytes of a marker and a length; the length includes itself. */
+const SEGMENT_HEAD_BYTES = 4;
+/** A camera's file has less than a hundred. The head of a file with more is not read to its end. */
+const MAX_SEGMENTS = 10_000;
 
-/** scanJpegHead() without yielding. */
-export function readJpegHead(bytes: Buffer): JpegHead {
-  return runScan(scanJpegHead(bytes));
-}
-
-interface Found {
-  quality: number | undefined;
-  /** The first frame segment, without its length. */
-  frame: { readonly marker: number; readonly bytes: Buffer } | undefined;
-  /** Number of components in the first scan. */
-  scanned: number | undefined;
-}
-
-function* headScanner(found: Found, input: Input): Scan {
-  input.skip(2);
-  for (;;) {
-    while (!input.find(findMarker, 2)) yield;
-    const marker = input.byte(1);
-    if (marker === EOI) return;
-    if (marker === SOS) break;
-    if (marker === FILL) input.skip(-1);
-    if (isBare(marker)) continue;
-    while (!input.take(2)) yield;
-    const length = Math.max(0, input.uint16BE(0) - 2);
-    if (!isWanted(found, marker, length)) {
-      input.skip(length);
-      continue;
-    }
-    while (!input.take(length)) yield;
-    noteSegment(found, marker, input.taken());
+export function readJpegHead(jpeg: Buffer): JpegHead {
+  let quality: number | undefined;
+  let frame: Frame | undefined;
+  let segments = 0;
+  for (const at of jpegSegments(jpeg)) {
+    const marker = jpeg[at + 1]!;
+    if (marker === DQT) quality ??= qualityIn(segmentAt(jpeg, at));
+    else if (marker === SOS) return { quality, ...readFrame(frame, segmentAt(jpeg, at)[0]) };
+    else if (isFrame(marker)) frame ??= { marker, bytes: segmentAt(jpeg, at) };
+    segments += 1;
+    if (segments === MAX_SEGMENTS) break;
   }
-  // Skips the length of the scan header.
-  while (!input.take(3)) yield;
-  found.scanned = input.byte(2);
+  return { quality, isGrey: false, coefficientBytes: 0 };
 }
 
-function isWanted({ quality, frame }: Found, marker: number, length: number): boolean {
-  if (marker === DQT) return quality === undefined && length > STANDARD_LUMINANCE.length;
-  return frame === undefined && isFrame(marker);
+/** Offsets of the segments up to the first scan, which is the last of them. */
+export function* jpegSegments(jpeg: Buffer): Generator<number> {
+  for (let at = findMarker(jpeg, 2); at !== -1 && at + SEGMENT_HEAD_BYTES <= jpeg.length; ) {
+    const marker = jpeg[at + 1]!;
+    if (marker === EOI) return;
+    if (!isBare(marker)) yield at;
+    if (marker === SOS) return;
+    at = findMarker(jpeg, isBare(marker) ? at + 2 : segmentEnd(jpeg, at));
+  }
 }
 
-function noteSegment(found: Found, marker: number, bytes: Buffer): void {
-  if (marker === DQT) found.quality = qualityIn(bytes);
-  else found.frame = { marker, bytes: Buffer.from(bytes) };
+/** The segment at this offset without its marker and length; shorter if the file is cut. */
+export function segmentAt(jpeg: Buffer, at: number): Buffer {
+  return jpeg.subarray(at + SEGMENT_HEAD_BYTES, segmentEnd(jpeg, at));
+}
+
+function segmentEnd(jpeg: Buffer, at: number): number {
+  return at + 2 + Math.max(2, jpeg.readUInt16BE(at + 2));
+}
+
+interface Frame {
+  readonly marker: number;
+  readonly bytes: Buffer;
 }
 
 /** Offsets in a frame segment: number of components, and first component; bytes of a component. */
@@ -80,7 +70,8 @@ const [COMPONENTS_AT, FIRST_COMPONENT_AT, COMPONENT_BYTES] = [5, 6, 3];
 /** Bytes of a coefficient. */
 const COEFFICIENT_BYTES = 2;
 
-function readFrame({ frame, scanned }: Found): Pick<JpegHead, "isGrey" | "coefficientBytes"> {
+/** `scanned`: number of components in the first scan. */
+function readFrame(frame: Frame | undefined, scanned: number | undefined): Omit<JpegHead, "quality"> {
   if (frame === undefined || scanned === undefined) return { isGrey: false, coefficientBytes: 0 };
   const { marker, bytes } = frame;
   const components = bytes[COMPONENTS_AT] ?? 0;

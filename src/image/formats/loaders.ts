@@ -11,7 +11,7 @@ import { sniff } from "../../body/formats/sniff.ts";
 import { scanWebp } from "../../body/formats/webp.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
-import { scanJpegHead } from "./jpeg-head.ts";
+import { readJpegHead } from "./jpeg-head.ts";
 import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";
 
 /** Format and size of an image; for a source these are claims of its head. */
@@ -62,11 +62,6 @@ export function* scanSource(bytes: Buffer, limits: SourceLimits, known?: KnownFa
   return facts;
 }
 
-/** scanSource() without yielding. */
-export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFacts): RasterFacts {
-  return runScan(scanSource(bytes, limits, known));
-}
-
 /** Throws image_too_heavy if the file has more bytes than the limit. */
 export function refuseHeavy(bytes: number, { sourceBytes }: Pick<SourceLimits, "sourceBytes">): void {
   if (bytes <= sourceBytes) return;
@@ -85,7 +80,7 @@ function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
     width: Math.max(width, found.framesWidth),
     height: Math.max(height, found.framesHeight),
     frames: Math.max(1, found.frames),
-    ...(kind === "jpeg" && { coefficientBytes: (yield* scanJpegHead(bytes)).coefficientBytes }),
+    ...(kind === "jpeg" && { coefficientBytes: readJpegHead(bytes).coefficientBytes }),
   };
 }
 

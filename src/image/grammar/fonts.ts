@@ -10,30 +10,13 @@ const LATIN_SANS = `DejaVu Sans,${SANS}`;
 const LATIN_SERIF = `DejaVu Serif,${SERIF}`;
 const MONOSPACED = "DejaVu Sans Mono,Noto Sans Mono CJK SC";
 
-const FAMILIES: Readonly<Record<string, string>> = {
-  msyh: SANS,
-  msyhbd: SANS,
-  微软雅黑: SANS,
-  simhei: SANS,
-  黑体: SANS,
-  simsun: SERIF,
-  nsimsun: SERIF,
-  宋体: SERIF,
-  simfang: SERIF,
-  仿宋: SERIF,
-  fangsong: SERIF,
-  simkai: SERIF,
-  楷体: SERIF,
-  kaiti: SERIF,
-  arial: LATIN_SANS,
-  helvetica: LATIN_SANS,
-  tahoma: LATIN_SANS,
-  verdana: LATIN_SANS,
-  times: LATIN_SERIF,
-  "times new roman": LATIN_SERIF,
-  georgia: LATIN_SERIF,
-  courier: MONOSPACED,
-  "courier new": MONOSPACED,
+/** The documented names of each family, in lower case and without an ending. */
+const NAMES: Readonly<Record<string, readonly string[]>> = {
+  [SANS]: ["msyh", "msyhbd", "微软雅黑", "simhei", "黑体"],
+  [SERIF]: ["simsun", "nsimsun", "宋体", "simfang", "仿宋", "fangsong", "simkai", "楷体", "kaiti"],
+  [LATIN_SANS]: ["arial", "helvetica", "tahoma", "verdana"],
+  [LATIN_SERIF]: ["times", "times new roman", "georgia"],
+  [MONOSPACED]: ["courier", "courier new"],
 };
 
 export const DEFAULT_FONT = "tahoma.ttf";
@@ -47,5 +30,5 @@ export function fontFamily(name: string): string {
     .trim()
     .toLowerCase()
     .replace(/\.(ttf|ttc|otf)$/, "");
-  return Object.hasOwn(FAMILIES, bare) ? (FAMILIES[bare] ?? SANS) : SANS;
+  return Object.keys(NAMES).find((family) => NAMES[family]?.includes(bare)) ?? SANS;
 }

@@ -1,6 +1,6 @@
 // Parses imageMogr2, whose keys apply from left to right. `gravity` applies to the crops after it. `pad` and `color`
 // apply to all thumbnails of the same operation, before or after them. It does not know the image.
-import { type Draft, readFormat, readOtherQuality, readQuality } from "./draft.ts";
+import { type Draft, outputKeys } from "./draft.ts";
 import { readSizedCrop, readThumbnail, readWindow } from "./mogr-sizes.ts";
 import { GRAVITIES, type Gravity, type Step } from "./recipe.ts";
 import { type Parameter, readColour, readInteger, readSwitch, readWord, refuse } from "./values.ts";
@@ -51,10 +51,6 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
   },
   blur: ({ steps }, parameter) => steps.push(readBlur(parameter)),
   sharpen: ({ steps }, parameter) => steps.push({ name: "sharpen", amount: readInteger(parameter, 10, 300) }),
-  format: ({ draft }, parameter) => readFormat(draft, parameter),
-  quality: ({ draft }, parameter) => readQuality(draft, parameter),
-  rquality: ({ draft }, parameter) => readOtherQuality(draft, parameter, "relative"),
-  lquality: ({ draft }, parameter) => readOtherQuality(draft, parameter, "atLeast"),
   cgif: ({ draft }, parameter) => {
     const number = readInteger(parameter, 1, 100);
     draft.output.gifFrames = number === 1 ? LIGHT_GIF_FRAMES : number;
@@ -63,10 +59,8 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
     draft.output.isProgressive = readSwitch(parameter);
   },
   "size-limit": ({ draft }, parameter) => readSizeLimit(draft, parameter),
-  "ignore-error": ({ draft }, parameter) => {
-    draft.ignoresErrors = readSwitch(parameter);
-  },
 };
+const OUTPUT_KEYS = outputKeys("quality");
 
 /** Frames that `cgif/1` keeps. */
 const LIGHT_GIF_FRAMES = 30;
@@ -85,8 +79,9 @@ export function readMogr(draft: Draft, segments: readonly string[]): void {
     }
     at += 1;
     const parameter = { name: `imageMogr2/${key.slice(0, 40)}`, value: segments[at] ?? "" };
-    if (!Object.hasOwn(KEYS, key)) refuse(parameter, "a key of imageMogr2");
-    KEYS[key]?.(mogr, parameter);
+    if (Object.hasOwn(KEYS, key)) KEYS[key]?.(mogr, parameter);
+    else if (Object.hasOwn(OUTPUT_KEYS, key)) OUTPUT_KEYS[key]?.(draft, parameter);
+    else refuse(parameter, "a key of imageMogr2");
   }
   draft.steps.push(...(mogr.isPadded ? padded(mogr) : mogr.steps));
 }

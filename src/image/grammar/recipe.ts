@@ -145,7 +145,8 @@ export interface Output {
 /** `format/auto` as negotiated by an Accept header; `autoPlain`: JPEG, PNG or GIF. */
 export type AutoFormat = "autoAvif" | "autoWebp" | "autoPlain";
 
-export type Inspection = "imageInfo" | "exif" | "imageAve";
+/** `decodable`, which no instruction has: an empty answer if the image can be decoded to its last pixel. */
+export type Inspection = "imageInfo" | "exif" | "imageAve" | "decodable";
 
 export interface Recipe {
   readonly steps: readonly Step[];

@@ -1,8 +1,8 @@
 // Parses imageView2: one scaling mode with its box, and the output. Its keys may have any order. It does not know the
 // image.
-import { type Draft, readFormat, readOtherQuality, readQuality } from "./draft.ts";
+import { type Draft, outputKeys } from "./draft.ts";
 import type { Box, Step } from "./recipe.ts";
-import { MAX_SIDE, type Parameter, readInteger, readSwitch, refuse } from "./values.ts";
+import { MAX_SIDE, readInteger, refuse } from "./values.ts";
 
 type Sides = { readonly width: number | undefined; readonly height: number | undefined };
 
@@ -19,17 +19,7 @@ const MODES: Readonly<Record<string, (sides: Sides) => Step>> = {
   "5": (sides) => ({ name: "coverCrop", gravity: "center", ...square("edges", sides) }),
 };
 
-type KeyReader = (draft: Draft, parameter: Parameter) => void;
-
-const KEYS: Readonly<Record<string, KeyReader>> = {
-  format: readFormat,
-  q: readQuality,
-  rq: (draft, parameter) => readOtherQuality(draft, parameter, "relative"),
-  lq: (draft, parameter) => readOtherQuality(draft, parameter, "atLeast"),
-  "ignore-error": (draft, parameter) => {
-    draft.ignoresErrors = readSwitch(parameter);
-  },
-};
+const KEYS = outputKeys("q");
 
 /** Throws processing_invalid: unknown mode, unknown or repeated key, or value outside its limits. */
 export function readView(draft: Draft, [mode = "", ...rest]: readonly string[]): void {

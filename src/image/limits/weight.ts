@@ -50,7 +50,7 @@ export function bytesToHold(fileBytes: number): number {
 }
 
 /** Bytes to decode all frames at once. */
-export function bytesToDecode({ format, width, height, frames, coefficientBytes }: RasterFacts): number {
+function bytesToDecode({ format, width, height, frames, coefficientBytes }: RasterFacts): number {
   const ofScans = coefficientBytes ? coefficientBytes + 1 : 0;
   return width * height * frames * Math.max(BYTES_PER_PIXEL[format], ofScans);
 }
@@ -66,7 +66,8 @@ export function bytesToRender(
 ): number {
   const { steps, output, inspection } = recipe;
   const read = bytesToDecode(facts);
-  if (isUntouched(recipe) && inspection !== undefined) return read;
+  // Frames that are only looked at are decoded one after the other.
+  if (isUntouched(recipe) && inspection !== undefined) return bytesToDecode({ ...facts, frames: 1 });
   const format = formatOf(facts, output);
   const frames = framesWritten(format, facts.frames);
   // For an opaque output format the decoded image is flattened at once.

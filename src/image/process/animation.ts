@@ -17,10 +17,8 @@ export function throughLibvips(step: (frame: Sharp) => Sharp): FrameWork {
 }
 
 /** Applies the work to decoded frames. */
-export async function eachFrame(pixels: Pixels, work: FrameWork): Promise<Pixels> {
-  const buffer = createFrameBuffer(pixels.frames);
-  for (const frame of framesOf(pixels)) buffer.add(await work(frame));
-  return buffer.all();
+export function eachFrame(pixels: Pixels, work: FrameWork): Promise<Pixels> {
+  return joined(framesOf(pixels), pixels.frames, work);
 }
 
 /** An animation that is still encoded. */
@@ -35,18 +33,16 @@ export interface EncodedFrames {
 }
 
 /** Applies the work to encoded frames, which are decoded part by part. */
-export async function eachEncodedFrame(
-  { open, firstPage, size, frames }: EncodedFrames,
-  work: FrameWork,
-): Promise<Pixels> {
+export function eachEncodedFrame(encoded: EncodedFrames, work: FrameWork): Promise<Pixels> {
+  return joined(decodedFrames(encoded), encoded.frames, work);
+}
+
+async function* decodedFrames({ open, firstPage, size, frames }: EncodedFrames): AsyncGenerator<Pixels> {
   const partFrames = Math.max(1, Math.floor(PART_BYTES / (size.width * size.height * 4)));
-  const buffer = createFrameBuffer(frames);
   for (let page = 0; page < frames; page += partFrames) {
     const pages = Math.min(partFrames, frames - page);
-    const part = await toPixels(open({ page: firstPage + page, pages }), pages);
-    for (const frame of framesOf(part)) buffer.add(await work(frame));
+    yield* framesOf(await toPixels(open({ page: firstPage + page, pages }), pages));
   }
-  return buffer.all();
 }
 
 function framesOf({ data, frames, ...rest }: Pixels): Pixels[] {
@@ -58,18 +54,18 @@ function framesOf({ data, frames, ...rest }: Pixels): Pixels[] {
   }));
 }
 
-/** Collects frames below each other in one buffer of the full size, allocated when the first frame tells the size. */
-function createFrameBuffer(frames: number) {
+/** The results below each other in one buffer of the full size, allocated when the first one tells its size. */
+async function joined(
+  source: Iterable<Pixels> | AsyncIterable<Pixels>,
+  frames: number,
+  work: FrameWork,
+): Promise<Pixels> {
   let [all, filled]: [Pixels | undefined, number] = [undefined, 0];
-  return {
-    add(frame: Pixels): void {
-      all ??= { ...frame, data: allocatePixels(frame.data.length * frames), frames };
-      filled += frame.data.copy(all.data, filled);
-    },
-    all(): Pixels {
-      if (all === undefined || filled !== all.data.length)
-        throw new RangeError(`${frames} frames of equal size expected`);
-      return all;
-    },
-  };
+  for await (const frame of source) {
+    const result = await work(frame);
+    all ??= { ...result, data: allocatePixels(result.data.length * frames), frames };
+    filled += result.data.copy(all.data, filled);
+  }
+  if (all !== undefined && filled === all.data.length) return all;
+  throw new RangeError(`${frames} frames of equal size expected`);
 }

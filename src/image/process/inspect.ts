@@ -1,17 +1,16 @@
 // Makes the JSON answers of imageInfo, exif and imageAve in the documented form: every value of imageInfo is a string.
-// It decodes only for average colours.
+// It also verifies that an upload can be decoded. It decodes only for that, and for average colours.
 import { createHash } from "node:crypto";
-import type { Sharp } from "sharp";
+import sharp, { type Sharp } from "sharp";
+import { readBmp } from "../formats/bmp.ts";
 import { readExif } from "../formats/exif.ts";
-import type { Inspection, OutputFormat } from "../grammar/recipe.ts";
+import type { RasterFacts } from "../formats/loaders.ts";
+import { readableFile } from "../formats/readable-file.ts";
+import type { Inspection } from "../grammar/recipe.ts";
 
-/** An encoded image and its facts. Sides in pixels, as stored. */
-export interface Inspected {
+/** An encoded image and its facts. */
+export interface Inspected extends RasterFacts {
   readonly bytes: Buffer;
-  readonly format: OutputFormat;
-  readonly width: number;
-  readonly height: number;
-  readonly frames: number;
   readonly exif: Buffer | undefined;
 }
 
@@ -23,6 +22,9 @@ const SAMPLED_SIDE = 64;
 /** `open` opens the pixels for sharp, also of formats that sharp cannot read; called only if pixels are needed. */
 export async function inspect(inspection: Inspection, image: Inspected, open: () => Sharp): Promise<string> {
   switch (inspection) {
+    case "decodable":
+      await verifyDecodable(image.bytes, image);
+      return "";
     case "exif":
       return JSON.stringify((image.exif && readExif(image.exif)) ?? { error: "no exif data" });
     case "imageAve":
@@ -60,4 +62,44 @@ async function averageColour(image: Sharp, { width, height }: Pick<Inspected, "w
       .padStart(2, "0"),
   );
   return `0x${hex.join("")}`;
+}
+
+/** Decoded rows and columns that are reduced to one, so that few rows are in memory at once. */
+const COARSE = 32;
+/** Share of a file that may be padding. The padding of cameras is far less, and bytes of lost pixels are far more. */
+const MOST_PADDING = 1 / 16;
+
+/** Throws image_not_processable, and errors of libvips. */
+async function verifyDecodable(bytes: Buffer, facts: RasterFacts): Promise<void> {
+  if (facts.format === "bmp") return void readBmp(bytes);
+  const [warning] = isLenient(facts) ? await decode(bytes, facts, "warning").then(() => [], messageOf) : [];
+  if (warning !== undefined && hasLostPixels(warning, bytes.length)) throw new Error(warning);
+  if (warning !== undefined || !isLenient(facts)) await decode(bytes, facts, "error");
+}
+
+/** Decoders of these formats make pixels of any bytes and only warn, and they warn about harmless things, too. */
+function isLenient({ format }: RasterFacts): boolean {
+  return format === "jpeg" || format === "gif";
+}
+
+async function decode(
+  file: Buffer,
+  { format, width, height, frames }: RasterFacts,
+  failOn: "warning" | "error",
+): Promise<void> {
+  const { bytes, firstPage } = readableFile(file, format);
+  await sharp(bytes, { failOn, page: firstPage, sequentialRead: true, limitInputPixels: false, animated: frames > 1 })
+    .resize(Math.ceil(width / COARSE), Math.ceil(height / COARSE), { fit: "fill" })
+    .raw()
+    .toBuffer();
+}
+
+function messageOf(error: unknown): [string] {
+  return [error instanceof Error ? error.message : String(error)];
+}
+
+function hasLostPixels(warning: string, size: number): boolean {
+  if (/premature end of data segment|bad (?:Huffman|arithmetic) code|Invalid frame data/i.test(warning)) return true;
+  const padding = /(\d+) extraneous bytes/.exec(warning);
+  return padding !== null && Number(padding[1]) > size * MOST_PADDING;
 }

@@ -6,10 +6,9 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { MEDIA_TYPES } from "../../core/object.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { mayBeTurned } from "../formats/exif.ts";
-import { exifPlaces } from "../formats/exif-blocks.ts";
 import { readJpegHead } from "../formats/jpeg-head.ts";
 import { framesIn, type RasterFacts } from "../formats/loaders.ts";
-import { readableFile, withoutThumbnail } from "../formats/readable-file.ts";
+import { exifPlaces, readableFile, withoutThumbnail } from "../formats/readable-file.ts";
 import { refuseHeavyResult, refuseLargeResult } from "../geometry/result-size.ts";
 import { outputFormat } from "../grammar/negotiate.ts";
 import {
@@ -100,33 +99,28 @@ export async function renderImage(request: PipelineRequest): Promise<Rendered> {
   }
 }
 
-/** Metadata of a JPEG without EXIF. */
-const PLAIN: Source["metadata"] = { hasAlpha: false };
-
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
   const { bytes, firstPage } = readableFile(file, facts.format);
+  if (recipe.inspection === "decodable") return { ...NOTHING_KNOWN, bytes, facts };
   if (facts.format === "bmp") {
     if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);
-    const metadata = { hasAlpha: pixels.channels === 4 };
-    return { bytes, facts, pixels, isGrey: false, samples: {}, quality: undefined, metadata };
+    return { ...NOTHING_KNOWN, bytes, facts, pixels, metadata: { hasAlpha: pixels.channels === 4 } };
   }
   // The head of a JPEG has nearly all facts. Reading them by libvips would add 1 % to the time of a thumbnail.
   const head = facts.format === "jpeg" ? readJpegHead(bytes) : undefined;
   const quality = head?.quality;
   const [{ block: exif } = {}] = head === undefined ? [] : exifPlaces(bytes, "jpeg");
   if (head !== undefined && !(exif && mayBeTurned(exif))) {
-    const { isGrey } = head;
-    const metadata = exif === undefined ? PLAIN : { hasAlpha: false, exif };
-    return { bytes, facts, pixels: undefined, isGrey, samples: {}, quality, metadata };
+    const metadata = { hasAlpha: false, ...(exif && { exif }) };
+    return { ...NOTHING_KNOWN, bytes, facts, isGrey: head.isGrey, quality, metadata };
   }
   const shown = { limitInputPixels: limits.pixels, animated: facts.frames > 1, page: firstPage };
   const metadata = await sharp(bytes, shown).metadata();
   // The decoder turns an AVIF, and the decoder's size is the real one in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
-  const isGrey = metadata.channels < 3;
-  const known = { facts: { ...facts, width, height }, pixels: undefined, isGrey, quality, metadata };
-  return { ...known, firstPage, ...(await withReadableProfile(bytes, metadata)) };
+  const known = { facts: { ...facts, width, height }, isGrey: metadata.channels < 3, quality, metadata };
+  return { ...NOTHING_KNOWN, ...known, firstPage, ...(await withReadableProfile(bytes, metadata)) };
 }
 
 async function processImage(
@@ -148,6 +142,8 @@ async function processImage(
     ...(isOpaque && !isOpaqueSource && { background: WHITE }),
   });
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, watermarks });
+  // An AVIF stores the orientation outside EXIF, and some decoders ignore it.
+  if (format === "avif") await canvas.autoOrient();
   refuseLargeResult(canvas.size, recipe, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
@@ -167,21 +163,8 @@ async function processImage(
   refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
   if (mayReturnSource(recipe, facts, written) && request.bytes.length < encoded.length)
     return { bytes: source.bytes, image: facts };
-  const size = written === "avif" && liesOnItsSide(recipe, metadata) ? sidesChanged(canvas.size) : canvas.size;
   // Encoders merge equal neighbouring frames, so the frames are counted in the result.
-  return { bytes: encoded, image: { format: written, ...size, frames: framesIn(written, encoded) } };
-}
-
-/**
- * Whether the written AVIF is shown turned by 90 degrees: it stores the orientation outside EXIF, and decoders apply
- * it.
- */
-function liesOnItsSide({ steps }: Recipe, { orientation = 1 }: Source["metadata"]): boolean {
-  return orientation >= 5 && !steps.some(({ name }) => name === "autoOrient");
-}
-
-function sidesChanged({ width, height }: Canvas["size"]): Canvas["size"] {
-  return { width: height, height: width };
+  return { bytes: encoded, image: { format: written, ...canvas.size, frames: framesIn(written, encoded) } };
 }
 
 /** `size-limit/<n>!`: the source file may be the answer, because no step changes the image and no metadata must go. */
@@ -271,7 +254,7 @@ function readable(
 }
 
 /** Translates an error of libvips, which does not tell its cause. The image nearly always is, so that is assumed. */
-export function translated(error: unknown): HuiyuanError {
+function translated(error: unknown): HuiyuanError {
   if (error instanceof HuiyuanError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const isOurs = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;

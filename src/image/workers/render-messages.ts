@@ -2,17 +2,15 @@
 // raw bytes, so that only the kernel copies an image. It opens no socket and starts no process.
 import { bodyRoom } from "../../body/body-room.ts";
 import type { ErrorCode } from "../../core/errors.ts";
-import type { RasterFacts, SourceLimits } from "../formats/loaders.ts";
+import type { RasterFacts } from "../formats/loaders.ts";
 import type { Recipe } from "../grammar/recipe.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "../process/pipeline.ts";
-import type { VerifyBody } from "../process/verify-decodable.ts";
 
-/** One command at a time; the next is sent after the reply. */
-export type ToProcess = RenderCommand | VerifyCommand;
-
-/** The image's bytes follow, unless the process has them already; then the bytes of the watermarks. */
-interface RenderCommand {
-  readonly kind: "render";
+/**
+ * One at a time; the next is sent after the reply. The image's bytes follow, unless the process has them already; then
+ * the bytes of the watermarks.
+ */
+export interface RenderCommand {
   readonly facts: RasterFacts;
   readonly recipe: Recipe;
   readonly limits: PipelineLimits;
@@ -22,16 +20,8 @@ interface RenderCommand {
   readonly watermarks: readonly { readonly url: string; readonly bytes: number }[];
 }
 
-/** The image's bytes follow, unless they are in the file `path`. */
-interface VerifyCommand {
-  readonly kind: "verify";
-  readonly limits: SourceLimits;
-  readonly path: string | undefined;
-}
-
 export type FromProcess =
   | { readonly kind: "ready" }
-  | { readonly kind: "verified"; readonly residentBytes: number }
   /** The result's bytes follow. `residentBytes`: memory of the process afterwards. */
   | { readonly kind: "rendered"; readonly rendered: Omit<Rendered, "bytes">; readonly residentBytes: number }
   | {
@@ -60,7 +50,7 @@ export const SHARED_BYTES = 4 * 1024 * 1024;
 export const PREFIX_BYTES = 8;
 
 /** The parts of a message, in the order in which they are written. */
-export function frameOf(head: ToProcess | FromProcess, bodies: readonly Buffer[] = []): readonly Buffer[] {
+export function frameOf(head: RenderCommand | FromProcess, bodies: readonly Buffer[] = []): readonly Buffer[] {
   const text = JSON.stringify(head);
   const headBytes = Buffer.byteLength(text);
   const first = Buffer.allocUnsafe(PREFIX_BYTES + headBytes);
@@ -126,17 +116,11 @@ export function requestFrame(
   isHeld: boolean,
 ): readonly Buffer[] {
   const head: RenderCommand = {
-    kind: "render",
     ...{ facts, recipe, limits, isHeld },
     imageBytes: bytes.length,
     watermarks: [...watermarks].map(([url, watermark]) => ({ url, bytes: watermark.length })),
   };
   return frameOf(head, isHeld ? [...watermarks.values()] : [bytes, ...watermarks.values()]);
-}
-
-export function verifyFrame(body: VerifyBody, limits: SourceLimits): readonly Buffer[] {
-  const path = body.kind === "file" ? body.path : undefined;
-  return frameOf({ kind: "verify", limits, path } satisfies VerifyCommand, body.kind === "file" ? [] : [body.buffer]);
 }
 
 /** `watermarksBody`: the bytes of all watermarks, one after the other. */

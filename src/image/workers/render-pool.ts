@@ -1,21 +1,19 @@
 // The pool of render processes. A process starts on demand and serves one image at a time. It is killed if an image
 // takes too long, if it has grown, if it is idle, or if another process needs its memory. The render queue limits how
 // many run at once.
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { SourceLimits } from "../formats/loaders.ts";
 import type { PipelineRequest, Rendered } from "../process/pipeline.ts";
-import type { VerifyBody } from "../process/verify-decodable.ts";
 import {
   createFrameReader,
   type FromProcess,
+  type ProcessArguments,
   requestFrame,
   SHARED_BYTES,
   SOCKET,
-  verifyFrame,
 } from "./render-messages.ts";
-import { spawnRenderProcess } from "./render-spawn.ts";
 
 export interface RenderPool {
   /**
@@ -24,8 +22,6 @@ export interface RenderPool {
    * ended or were not ready within `startMs` each.
    */
   render(request: PipelineRequest, bytes: number): Promise<Rendered>;
-  /** Resolves if the whole image can be decoded. Throws as verifyDecodable and as `render`. */
-  verify(body: VerifyBody, limits: SourceLimits, bytes: number): Promise<void>;
   /** Changes `renderMs` for later images. */
   setDeadline(renderMs: number): void;
   /** Running processes. */
@@ -57,14 +53,6 @@ interface Reply {
   readonly head: FromProcess;
   readonly body: Buffer;
 }
-
-/** The reply of a successful command. */
-interface Success extends Reply {
-  readonly head: Extract<FromProcess, { kind: "rendered" | "verified" }>;
-}
-
-/** Makes the parts of a command for the process that gets it. */
-type CommandFor = (renderer: Renderer) => readonly Buffer[];
 
 /** A process and its state. */
 interface Renderer {
@@ -183,7 +171,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
   /** Undefined: the process has ended. The time since the process was ready is subtracted from `time.leftMs`. */
   function attempt(
     renderer: Renderer,
-    commandFor: CommandFor,
+    request: PipelineRequest,
     time: { leftMs: number },
   ): Promise<Reply | "late" | undefined> {
     return new Promise((resolve) => {
@@ -201,22 +189,22 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
         if (renderer.onReply !== settle) return;
         sentAt = performance.now();
         timer = setTimeout(() => settle("late"), time.leftMs);
-        send(renderer.socket, commandFor(renderer));
+        send(renderer, request);
       });
     });
   }
 
-  /** Runs a command in a process, and afterwards returns the process to the pool or kills it. */
-  async function run(commandFor: CommandFor, bytes: number): Promise<Success> {
+  /** Renders in a process, and afterwards returns the process to the pool or kills it. */
+  async function render(request: PipelineRequest, bytes: number): Promise<Rendered> {
     const allowedMs = renderMs;
     const time = { leftMs: allowedMs };
     let renderer = take(bytes);
-    let reply = await attempt(renderer, commandFor, time);
+    let reply = await attempt(renderer, request, time);
     // The process was killed, crashed on the image or did not start. A second attempt tells whether the image is the
     // cause.
     if (reply === undefined && !isClosed) {
       renderer = take(bytes);
-      reply = await attempt(renderer, commandFor, time);
+      reply = await attempt(renderer, request, time);
     }
     if (reply === undefined) throw new HuiyuanError("render_failed", "Cannot process: the render process has ended");
     if (reply === "late") {
@@ -231,28 +219,13 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
     }
     if (head.residentBytes > GROWN_BYTES) kill(renderer);
     else putBack(renderer, head.residentBytes);
-    if (head.kind !== "refused") return { head, body };
+    if (head.kind === "rendered") return { ...head.rendered, bytes: body };
     const { code, message, parameter, wanted } = head;
     throw new HuiyuanError(code, message, { parameter, wanted });
   }
 
   return {
-    async render(request, bytesToRender) {
-      const { bytes } = request;
-      const { head, body } = await run((renderer) => {
-        const isHeld = renderer.held?.deref() === bytes;
-        if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
-        return requestFrame(request, isHeld);
-      }, bytesToRender);
-      if (head.kind === "rendered") return { ...head.rendered, bytes: body };
-      throw new HuiyuanError("internal", "Cannot process: unexpected reply of the render process");
-    },
-    async verify(body, limits, bytesToVerify) {
-      await run((renderer) => {
-        renderer.held = undefined;
-        return verifyFrame(body, limits);
-      }, bytesToVerify);
-    },
+    render,
     setDeadline(next) {
       renderMs = next;
     },
@@ -273,8 +246,45 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
 }
 
 /** Writes all parts in one system call. A single part, the usual case, needs no corking. */
-function send(socket: Socket, parts: readonly Buffer[]): void {
+function send(renderer: Renderer, request: PipelineRequest): void {
+  const { socket } = renderer;
+  const { bytes } = request;
+  const isHeld = renderer.held?.deref() === bytes;
+  if (!isHeld) renderer.held = bytes.length <= SHARED_BYTES ? new WeakRef(bytes) : undefined;
+  const parts = requestFrame(request, isHeld);
   if (parts.length > 1) socket.cork();
   for (const part of parts) socket.write(part);
   if (parts.length > 1) socket.uncork();
 }
+
+/**
+ * The process computes in libvips, not in JavaScript, so that V8 needs no helper threads for its small heap; this saves
+ * 10 MB a process. Sharp makes an Error for each image in case it fails, and its stack is never read. `--expose-gc`
+ * lets memory.ts free large pixel buffers between passes.
+ */
+const NODE_FLAGS = ["--single-threaded", "--max-semi-space-size=1", "--stack-trace-limit=0", "--expose-gc"];
+
+/** Its pipe is `stdio[SOCKET]`. `maxResidentBytes`: bytes of memory that it may have. */
+function spawnRenderProcess(maxResidentBytes: number): ChildProcess {
+  const args = [...NODE_FLAGS, processPath(), ...([String(maxResidentBytes)] satisfies ProcessArguments)];
+  return spawn(process.execPath, args, { env: processEnvironment(), stdio: ["ignore", "ignore", "ignore", "pipe"] });
+}
+
+/** Processes run the built program; if this file runs from source, the built program is in dist/. */
+function processPath(): string {
+  const isSource = import.meta.url.endsWith(".ts");
+  return fileURLToPath(
+    new URL(isSource ? "../../../dist/image/workers/render-process.js" : "./render-process.js", import.meta.url),
+  );
+}
+
+/**
+ * No secrets. Two malloc arenas, because glibc keeps memory freed by threads. Large blocks by mmap, because they
+ * fragment the arenas. As many threads as one render needs.
+ */
+function processEnvironment(): NodeJS.ProcessEnv {
+  const set = INHERITED.filter((name) => process.env[name] !== undefined).map((name) => [name, process.env[name]]);
+  return { ...Object.fromEntries(set), ...MALLOC };
+}
+const INHERITED = ["PATH", "HOME", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "XDG_CACHE_HOME"];
+const MALLOC = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024), UV_THREADPOOL_SIZE: "2" };

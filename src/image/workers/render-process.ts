@@ -1,21 +1,19 @@
 // The entry point of a render process: it renders one image after another for the server that started it. Decoders and
 // encoders cannot be interrupted, so the server kills the process on a timeout. The process checks its own memory and
 // ends before the machine runs out. Between images it blocks in a read, because it has nothing else to do.
-import { closeSync, fstatSync, openSync, readSync, writevSync } from "node:fs";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import type { SourceLimits } from "../formats/loaders.ts";
+import { readSync, writevSync } from "node:fs";
+import { asHuiyuanError } from "../../core/errors.ts";
 import { limitMemory } from "../pixels/memory.ts";
 import { type PipelineRequest, renderImage, restrictDecoders } from "../process/pipeline.ts";
-import { verifyDecodable } from "../process/verify-decodable.ts";
 import {
   type FromProcess,
   frameOf,
   PREFIX_BYTES,
   partsAfter,
+  type RenderCommand,
   requestOf,
   SHARED_BYTES,
   SOCKET,
-  type ToProcess,
 } from "./render-messages.ts";
 
 /** Interval of the memory check; short, because a decoder fills a gigabyte a second. */
@@ -61,24 +59,15 @@ function transferred(transfer: () => number): number {
   }
 }
 
-type Work = () => Promise<void>;
-
 /** Blocks until the next command has arrived. */
-function nextCommand(): Work {
+function nextRequest(): PipelineRequest {
   const prefix = readFully(Buffer.alloc(PREFIX_BYTES));
-  const head = JSON.parse(readFully(Buffer.alloc(prefix.readUInt32BE(0))).toString()) as ToProcess; // the server's own
-  const bodyBytes = prefix.readUInt32BE(4);
-  if (head.kind === "verify") {
-    const { path, limits } = head;
-    const body = readFully(bufferFor(bodyBytes));
-    return () => verify(path === undefined ? body : read(path), limits);
-  }
+  const head: RenderCommand = JSON.parse(readFully(Buffer.alloc(prefix.readUInt32BE(0))).toString());
   const { imageBytes, isHeld } = head;
   const buffer = bufferFor(imageBytes);
   const image = isHeld ? buffer : readFully(buffer);
-  const watermarks = readFully(Buffer.allocUnsafe(bodyBytes - (isHeld ? 0 : imageBytes)));
-  const request = requestOf(head, image, watermarks);
-  return () => render(request);
+  const watermarks = readFully(Buffer.allocUnsafe(prefix.readUInt32BE(4) - (isHeld ? 0 : imageBytes)));
+  return requestOf(head, image, watermarks);
 }
 
 /** A buffer that is used again. Garbage buffers would stay in memory for several more large images. */
@@ -88,39 +77,12 @@ function bufferFor(bytes: number): Buffer {
   return large.subarray(0, bytes);
 }
 
-async function render(request: PipelineRequest): Promise<void> {
-  const { bytes, ...rendered } = await renderImage(request);
-  sendMessage({ kind: "rendered", rendered, residentBytes: resident() }, bytes);
-}
-
-async function verify(bytes: Buffer, limits: SourceLimits): Promise<void> {
-  await verifyDecodable(bytes, limits);
-  sendMessage({ kind: "verified", residentBytes: resident() });
-}
-
-function read(path: string): Buffer {
-  let file: number | undefined;
-  try {
-    file = openSync(path, "r");
-    const bytes = bufferFor(fstatSync(file).size);
-    for (let at = 0; at < bytes.length; ) {
-      const count = readSync(file, bytes, at, bytes.length - at, null);
-      if (count === 0) throw new Error("the file became shorter");
-      at += count;
-    }
-    return bytes;
-  } catch (error) {
-    throw new HuiyuanError("store_failed", `Cannot read "${path}"`, { cause: error });
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
-}
-
 async function serveOne(): Promise<void> {
-  const work = nextCommand();
+  const request = nextRequest();
   const watch = setInterval(checkLimits, CHECK_MS);
   try {
-    await work();
+    const { bytes, ...rendered } = await renderImage(request);
+    sendMessage({ kind: "rendered", rendered, residentBytes: resident() }, bytes);
   } catch (error) {
     const { code, message, parameter, wanted } = asHuiyuanError(error);
     sendMessage({ kind: "refused", code, message, parameter, wanted, residentBytes: resident() });

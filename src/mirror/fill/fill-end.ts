@@ -6,12 +6,15 @@ import type { HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
 import type { NotModified, OriginAnswer } from "../../origin/origin.ts";
 
+/** An answer without its body. A pending write must not keep the exchange behind a body, which is large. */
+export type AnswerHead = Omit<OriginAnswer, "body">;
+
 /** The head of a fill, once the first bytes have shown an image format: from then on a client can be answered. */
 export interface FillHead {
   /** Bytes: exact once the fill has ended, else the origin's Content-Length; undefined if there is none. */
   readonly size: number | undefined;
   readonly image: ImageFacts;
-  readonly answer: OriginAnswer;
+  readonly answer: AnswerHead;
   /** Unix milliseconds, when the request was sent; the age of the answer counts from it, since a fetch may be slow. */
   readonly requestedAt: number;
   readonly spool: Spool;

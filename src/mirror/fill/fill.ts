@@ -1,14 +1,13 @@
 // One fetch of one key, shared by all requests that wait for it. It outlives those requests; only the deadlines of the
-// origin end it. It proves the body and stores nothing: fill-effects.ts hands the finished spool to write-back.ts.
-import { createGate } from "../../body/gate/gate.ts";
-import type { Spool } from "../../body/spool/spool.ts";
+// origin end it. It proves the body and stores nothing: fills.ts hands the finished spool to write-back.ts.
+import { createGate, type DeclaredDigests, type Gate, type Verdict } from "../../body/gate/gate.ts";
+import type { Spool, SpoolEnd } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import type { DigestName, Key, ObjectFormat } from "../../core/object.ts";
+import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat } from "../../core/object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
-import { receiveBody } from "./arrival.ts";
-import { describeFetched, type FillEnd, type FillHead } from "./fill-end.ts";
+import { type AnswerHead, describeFetched, type FillEnd, type FillHead } from "./fill-end.ts";
 
 export interface Fill {
   /** Equal for requests that share the fill. */
@@ -18,7 +17,7 @@ export interface Fill {
   readonly isStored: boolean;
   /** The key's epoch when the fill began; the body is not stored once that has moved on. */
   readonly epoch: number;
-  /** Undefined: absent or current. Rejects with the reason if no head will come. */
+  /** Undefined: no head comes, and `end` says why. Never rejects. */
   readonly head: Promise<FillHead | undefined>;
   /** Never rejects. */
   readonly done: Promise<FillEnd>;
@@ -26,6 +25,8 @@ export interface Fill {
   readonly end: FillEnd | undefined;
   /** Undefined before the head. */
   readonly spool: Spool | undefined;
+  /** Whether the bucket accepts the image (key-budget.ts); undefined until that is decided. */
+  isAccepted: boolean | undefined;
 }
 
 /** One fetch: the key, and the request to the origin. */
@@ -59,75 +60,61 @@ export interface FillContext {
 
 /** Starts fetching at once. The fill holds its spool; the owner of `done` must release that hold. */
 export function startFill(request: FillRequest, context: FillContext): Fill {
-  let resolveHead!: (head: FillHead | undefined) => void;
-  let rejectHead!: (reason: HuiyuanError) => void;
-  const head = new Promise<FillHead | undefined>((resolve, reject) => {
-    resolveHead = resolve;
-    rejectHead = reject;
+  let resolve!: (head: FillHead | undefined) => void;
+  const head = new Promise<FillHead | undefined>((settle) => {
+    resolve = settle;
   });
-  // When a fill fails, perhaps no request waits for it any more.
-  head.catch(() => undefined);
-  const announce = (known: FillHead) => {
-    fill.spool = known.spool;
-    resolveHead(known);
-  };
-  const done = run(request, context, announce).then((outcome) => {
-    fill.end = outcome;
-    if (outcome.kind === "failed") rejectHead(outcome.error);
-    else if ("head" in outcome) announce(outcome.head);
-    else resolveHead(undefined);
-    return outcome;
-  });
-  // Fields and no getters: V8 makes a slow object of every literal with a getter.
   const { id, key, isStored, epoch } = request;
-  const fill: { -readonly [Name in keyof Fill]: Fill[Name] } = {
+  // Fields and no getters: V8 makes a slow object of every literal with a getter.
+  const state: Filling = {
     id,
     key,
     isStored,
     epoch,
     head,
-    done,
+    resolve,
+    isSent: false,
+    hasAnswer: false,
     end: undefined,
     spool: undefined,
+    isAccepted: undefined,
   };
-  return fill;
+  return Object.assign(state, { done: run(state, request, context) });
 }
 
-type Announce = (head: FillHead) => void;
+/** A fill that is starting. */
+type Filling = { -readonly [Name in Exclude<keyof Fill, "done">]: Fill[Name] } & {
+  readonly resolve: (head: FillHead | undefined) => void;
+  /** A request has been sent. */
+  isSent: boolean;
+  /** The origin has begun to send a body. */
+  hasAnswer: boolean;
+};
 
-async function run(request: FillRequest, context: FillContext, announce: Announce): Promise<FillEnd> {
-  const { signal, meter } = context;
-  try {
-    if (signal.aborted) throw new HuiyuanError("draining", "Cannot fetch: the server is stopping");
-    let isStarted = false;
-    const onSend = () => {
-      if (!isStarted) meter.fillStarted();
-      isStarted = true;
-    };
-    const first = await attempt(request, context, { announce, onSend });
-    if (first.kind !== "cut") return first;
-    meter.retried();
-    const second = await attempt(request, context, { announce, onSend });
-    return second.kind === "cut" ? { kind: "failed", error: second.error } : second;
-  } catch (error) {
-    return { kind: "failed", error: asHuiyuanError(error) };
+async function run(fill: Filling, request: FillRequest, context: FillContext): Promise<FillEnd> {
+  let end: FillEnd | undefined;
+  for (let isFirst = true; end === undefined; isFirst = false) {
+    try {
+      end = await attempt(fill, request, context);
+    } catch (caught) {
+      const error = asHuiyuanError(caught);
+      // No client has a byte of a body that broke off before its head was announced.
+      const isCut = fill.hasAnswer && fill.spool === undefined && error.code === "origin_truncated";
+      if (isCut && isFirst) context.meter.retried();
+      else end = { kind: "failed", error };
+    }
   }
-}
-
-/** The body broke off before its head was announced, so that a second attempt may replace it. */
-interface Cut {
-  readonly kind: "cut";
-  readonly error: HuiyuanError;
+  fill.end = end;
+  if ("head" in end) fill.spool = end.head.spool;
+  fill.resolve("head" in end ? end.head : undefined);
+  return end;
 }
 
 /** One request to the origin. Throws the reason if no usable body arrived. */
-async function attempt(
-  request: FillRequest,
-  context: FillContext,
-  { announce, onSend }: { readonly announce: Announce; readonly onSend: () => void },
-): Promise<FillEnd | Cut> {
-  const { maxBytes, signal, origin } = context;
-  const { key, requestedAt, path, query, headers, followsRedirects, via, cdnLoop, unless } = request;
+async function attempt(fill: Filling, request: FillRequest, context: FillContext): Promise<FillEnd> {
+  const { origin, meter, signal, maxBytes } = context;
+  const { key, path, query, headers, followsRedirects, via, cdnLoop, unless } = request;
+  if (signal.aborted) throw new HuiyuanError("draining", "Cannot fetch: the server is stopping");
   // Field by field: V8 takes microseconds and kilobytes to add to a spread object.
   const answer = await origin.fetch({
     key,
@@ -141,36 +128,27 @@ async function attempt(
     maxBytes,
     unless,
     signal,
-    onSend,
+    onSend() {
+      if (!fill.isSent) meter.fillStarted();
+      fill.isSent = true;
+    },
   });
   if (answer === undefined) return { kind: "absent" };
-  context.meter.originAnswered(answer.headMs);
+  meter.originAnswered(answer.headMs);
   if (answer.isNotModified) return { kind: "current", answer };
   const spool = openSpool(context.spools, answer);
-  let isOver = false;
-  let isKnown = false;
-  const announceOnce = (head: FillHead) => {
-    if (isOver) return;
-    isKnown = true;
-    announce(head);
+  fill.hasAnswer = true;
+  const announce = (head: FillHead) => {
+    // A fill that has failed or ended meanwhile has its last word.
+    if (spool.end?.kind === "failed" || fill.spool !== undefined) return;
+    fill.spool = spool;
+    fill.resolve(head);
   };
-  const { formats, now } = context;
   try {
-    return await receiveBody({
-      answer,
-      requestedAt,
-      spool,
-      gate: createGate(),
-      announce: announceOnce,
-      describe: (head, body) => describeFetched({ key, head, body, now: now() }),
-      formats,
-    });
-  } catch (caught) {
-    isOver = true;
+    return await receiveBody({ key, answer, requestedAt: request.requestedAt, spool }, context, announce);
+  } catch (error) {
     spool.release();
-    const error = asHuiyuanError(caught);
-    if (isKnown || error.code !== "origin_truncated") throw error;
-    return { kind: "cut", error };
+    throw error;
   }
 }
 
@@ -185,3 +163,134 @@ function openSpool(spools: SpoolPool, { body, digests, size }: OriginAnswer): Sp
 }
 
 const DIGESTS: readonly DigestName[] = ["md5", "sha1"];
+
+/** One answer of the origin, and the spool that takes its body. */
+interface Arrival {
+  readonly key: Key;
+  readonly answer: OriginAnswer;
+  readonly requestedAt: number;
+  readonly spool: Spool;
+}
+
+/**
+ * Receives the body and returns how the fill ended. `announce` is called once the first bytes show an image, unless the
+ * body is complete by then. If the body is unusable, fails the spool and throws the reason.
+ */
+async function receiveBody(
+  arrival: Arrival,
+  { formats, now }: Pick<FillContext, "formats" | "now">,
+  announce: (head: FillHead) => void,
+): Promise<FillEnd> {
+  const { key, answer, requestedAt, spool } = arrival;
+  const { framing } = answer;
+  const isFramingWhole = framing !== "close";
+  const gate = createGate();
+  let structure: Exclude<Verdict, { readonly kind: "broken" }>;
+  try {
+    await receive(arrival, { gate, formats, announce });
+    spool.onRefused = undefined; // It holds the gate.
+    // Bytes that followed the end in the same read have raised the desync by now.
+    if (answer.desync.aborted) throw desyncedEnd(answer);
+    const verdict = gate.verdict({ framing, isFramingWhole, isHashRight: true });
+    if (verdict.kind === "broken") throw brokenBody(verdict, answer);
+    structure = verdict;
+  } catch (error) {
+    const reason = asHuiyuanError(error);
+    spool.fail(reason);
+    throw reason;
+  }
+  const head: FillHead = { size: spool.received, image: structure.image, answer: headOf(answer), requestedAt, spool };
+  const end = await finish(spool);
+  const { hashes } = end.kind === "whole" ? end.body : end;
+  const isHashRight = matchesDeclared(answer.digests, hashes);
+  const verdict = isHashRight ? structure : gate.verdict({ framing, isFramingWhole, isHashRight });
+  const damage = verdict.kind === "suspect" ? verdict.reason : undefined;
+  if (end.kind === "whole" && damage !== undefined) return { kind: "suspect", head, body: end.body, damage };
+  const info = describeFetched({ key, head, body: { size: spool.received, hashes }, now: now() });
+  if (end.kind === "whole") return { kind: "whole", head, body: end.body, info };
+  return { kind: "unstored", head, error: end.error, info, damage };
+}
+
+/** Field by field: V8 takes microseconds for the rest of an object. */
+function headOf(answer: OriginAnswer): AnswerHead {
+  const { isNotModified, url, size, framing, digests, etag, lastModified, life, headers, headMs, desync } = answer;
+  return { isNotModified, url, size, framing, digests, etag, lastModified, life, headers, headMs, desync };
+}
+
+/** Called once all bytes have arrived. A body that the disk did not keep is judged like any other. */
+async function finish(spool: Spool): Promise<Exclude<SpoolEnd, { readonly kind: "failed" }>> {
+  try {
+    return { kind: "whole", body: await spool.finish() };
+  } catch (error) {
+    if (spool.end?.kind === "unstored") return spool.end;
+    throw error;
+  }
+}
+
+interface Checks extends Pick<FillContext, "formats"> {
+  readonly gate: Gate;
+  readonly announce: (head: FillHead) => void;
+}
+
+/** Resolves when the message ended by its own framing; rejects if it broke off or cannot be used. */
+function receive(arrival: Arrival, { gate, formats, announce }: Checks): Promise<void> {
+  const { answer, requestedAt, spool } = arrival;
+  return new Promise((resolve, reject) => {
+    let isAnnounced = false;
+    const refuse = (reason: HuiyuanError) => {
+      answer.body.destroy();
+      reject(reason);
+      return false;
+    };
+    spool.onRefused = refuse;
+    answer.body.start({
+      data(chunk) {
+        gate.push(chunk);
+        const refusal = refusalOf(arrival, gate, formats);
+        if (refusal !== undefined) return refuse(refusal);
+        const mayContinue = spool.write(chunk);
+        const { image } = gate;
+        if (!isAnnounced && image !== undefined) {
+          isAnnounced = true;
+          // A body that ends in the same read is judged before its head is announced, and is then known to be whole.
+          const { size } = answer;
+          if (spool.received !== size) setImmediate(announce, { size, image, answer, requestedAt, spool });
+        }
+        if (!mayContinue) void spool.drained().then(() => answer.body.resume());
+        return mayContinue;
+      },
+      end: resolve,
+      error: reject,
+    });
+  });
+}
+
+/** The reason why the rest of the body is of no use; undefined: none so far. */
+function refusalOf({ answer, spool }: Arrival, gate: Gate, formats: FillContext["formats"]): HuiyuanError | undefined {
+  if (gate.head === "foreign") return brokenBody({ kind: "broken", code: "origin_not_image" }, answer);
+  const { image } = gate;
+  if (image !== undefined && formats?.has(image.format) === false) return refusedFormat(image, answer);
+  return spool.end?.kind === "failed" ? spool.end.error : undefined;
+}
+
+function desyncedEnd({ url }: OriginAnswer): HuiyuanError {
+  const found = "unrequested bytes followed it, so it may belong to another request";
+  return new HuiyuanError("origin_unexpected", `Cannot use the body of ${url}: ${found}`);
+}
+
+function refusedFormat({ format }: ImageFacts, { url }: OriginAnswer): HuiyuanError {
+  return new HuiyuanError("origin_type_refused", `Cannot use the body of ${url}: ${format} is not among allowedTypes`);
+}
+
+function brokenBody(verdict: Extract<Verdict, { kind: "broken" }>, answer: OriginAnswer): HuiyuanError {
+  return new HuiyuanError(
+    verdict.code,
+    `Cannot use the body of ${answer.url}: ${verdict.code}, a whole image is wanted`,
+  );
+}
+
+function matchesDeclared(declared: DeclaredDigests, hashes: Hashes): boolean {
+  return (["md5", "sha1", "sha256"] as const).every(
+    (name) => declared[name] === undefined || declared[name].toString("hex") === hashes[name],
+  );
+}

@@ -75,28 +75,25 @@ export interface RequestTimeouts {
   readonly total: number;
 }
 
-export interface JoinOptions {
+/** The rules that all requests of one mirror share. */
+export interface JoinRules {
   readonly timeouts: RequestTimeouts;
-  readonly client: Cancellation;
   /** Whether the origin allows to store its answer. */
-  readonly isStorable: (answer: OriginAnswer) => boolean;
+  readonly isStorable: (answer: Pick<OriginAnswer, "life">) => boolean;
   /** For a fill that has ended whole and is storable: whether the bucket accepts it. */
   readonly mayStore: (fill: Fill) => boolean;
 }
 
-/** Throws not_found, and the error of a failed fill. */
+/** `client` aborts when the client leaves. Throws not_found, and the error of a failed fill. */
 export async function joinFill(
   fill: Fill,
   how: Join,
-  { timeouts, client, isStorable: allowsStoring, mayStore }: JoinOptions,
+  client: Cancellation,
+  { timeouts, isStorable: allowsStoring, mayStore }: JoinRules,
 ): Promise<Exclude<MissAnswer, { readonly kind: "head" }>> {
+  const { firstByte, idle, total } = timeouts;
   // The first request waits as long as all its origins together may take; their own deadlines end the fill earlier.
-  const readerTimeouts = {
-    head: how === "first" ? timeouts.total : timeouts.firstByte,
-    idle: timeouts.idle,
-    total: timeouts.total,
-  };
-  const reader = openFillReader(fill, readerTimeouts, client);
+  const reader = new FillReader(fill, { head: how === "first" ? total : firstByte, idle, total }, client);
   try {
     const head = await reader.head();
     if (head === undefined) throw absent(fill.key);
@@ -127,99 +124,108 @@ export interface FillReaderTimeouts {
   readonly total: number;
 }
 
-export interface FillReader {
+/**
+ * One client's reads of a fill. Call one method at a time. A class, because every miss makes one, and closures cost
+ * more.
+ */
+export class FillReader {
+  readonly #fill: Fill;
+  readonly #timeouts: FillReaderTimeouts;
+  readonly #client: Cancellation;
+  readonly #clientLeft: () => void;
+  readonly #startedAt: number;
+  /** The deadline for the head, then the one for the end. */
+  #timer: NodeJS.Timeout;
+  #hasHead = false;
+  #idle: NodeJS.Timeout | undefined;
+  #aborted: { readonly reason: unknown } | undefined;
+  /** Rejects the wait for the fill that is pending. */
+  #rejectWait: ((reason: unknown) => void) | undefined;
+  /** Made only when a read has to wait: most bodies are complete with their head, and an abort signal is expensive. */
+  #readAbort: AbortController | undefined;
+
+  /** Joins a fill. `client` aborts when the client leaves. */
+  constructor(fill: Fill, timeouts: FillReaderTimeouts, client: Cancellation) {
+    this.#fill = fill;
+    this.#timeouts = timeouts;
+    this.#client = client;
+    this.#clientLeft = () => this.#abort(client.reason);
+    this.#startedAt = performance.now();
+    client.addEventListener("abort", this.#clientLeft);
+    if (client.aborted) this.#clientLeft();
+    this.#timer = setTimeout(() => this.#expire("first byte"), timeouts.head);
+  }
+
   /**
    * Undefined: the origin has no such object. Throws the fill's error. After the deadline throws origin_timeout, or
    * store_failed if the fill was paused because the disk is behind.
    */
-  head(): Promise<FillHead | undefined>;
+  async head(): Promise<FillHead | undefined> {
+    const fill = this.#fill;
+    const head = await this.#unlessAborted(fill.head);
+    clearTimeout(this.#timer);
+    if (fill.end?.kind === "failed" && head === undefined) throw fill.end.error;
+    if (fill.end === undefined && !this.#hasHead) {
+      this.#hasHead = true;
+      const leftMs = Math.max(1, this.#timeouts.total - (performance.now() - this.#startedAt));
+      this.#timer = setTimeout(() => this.#expire("end"), leftMs);
+    }
+    return head;
+  }
+
   /** The next bytes of the spool from `offset`; undefined at the end of a complete body. Throws as head(). */
-  read(head: FillHead, offset: number): Promise<Buffer | undefined>;
+  async read({ spool }: FillHead, offset: number): Promise<Buffer | undefined> {
+    const ready = spool.peek(offset);
+    if (ready !== undefined) return ready;
+    if (this.#fill.end === undefined) this.#waitForByte(spool);
+    this.#readAbort ??= new AbortController();
+    if (this.#aborted !== undefined) this.#readAbort.abort(this.#aborted.reason);
+    const chunk = await spool.read(offset, this.#readAbort.signal);
+    clearTimeout(this.#idle);
+    return chunk;
+  }
+
   /** Waits for the end of the fill without reading. */
-  end(): Promise<FillEnd>;
+  end(): Promise<FillEnd> {
+    return this.#unlessAborted(this.#fill.done);
+  }
+
   /** Clears the timers. The caller releases its own hold on the spool. */
-  close(): void;
-}
+  close(): void {
+    this.#client.removeEventListener("abort", this.#clientLeft);
+    clearTimeout(this.#timer);
+    clearTimeout(this.#idle);
+  }
 
-/** Joins a fill. `client` aborts when the client leaves. Call one method at a time. */
-export function openFillReader(fill: Fill, timeouts: FillReaderTimeouts, client: Cancellation): FillReader {
-  const startedAt = performance.now();
-  let aborted: { readonly reason: unknown } | undefined;
-  /** Rejects the wait for the fill that is pending. */
-  let rejectWait: ((reason: unknown) => void) | undefined;
-  // Created only when a read has to wait: most bodies are complete with their head, and an abort signal is expensive.
-  let readAbort: AbortController | undefined;
+  #abort(reason: unknown): void {
+    this.#aborted ??= { reason };
+    this.#rejectWait?.(reason);
+    this.#readAbort?.abort(reason);
+  }
 
-  const abort = (reason: unknown) => {
-    aborted ??= { reason };
-    rejectWait?.(reason);
-    readAbort?.abort(reason);
-  };
-  const expire = (phase: string) => () => {
+  #expire(phase: string): void {
+    const { key, spool, end } = this.#fill;
+    // After the end only the client's own speed matters, which these deadlines do not bound.
+    if (end !== undefined) return;
     // Held up: the disk is behind, so a missing byte is not the origin's fault.
-    const code = fill.spool?.isHeldUp() ? "store_failed" : "origin_timeout";
-    abort(new HuiyuanError(code, `Cannot wait longer for "${fill.key}": no ${phase} in time`));
-  };
-  const clientLeft = () => abort(client.reason);
-  client.addEventListener("abort", clientLeft);
-  if (client.aborted) clientLeft();
-
-  const headTimer = setTimeout(expire("first byte"), timeouts.head);
-  let total: NodeJS.Timeout | undefined;
-  let idle: NodeJS.Timeout | undefined;
-
-  function startTotal(): void {
-    const leftMs = Math.max(1, timeouts.total - (performance.now() - startedAt));
-    total = setTimeout(expire("end"), leftMs);
-    // After the end only the client's own speed matters, which this deadline does not bound.
-    void fill.done.then(() => clearTimeout(total));
+    const code = spool?.isHeldUp() ? "store_failed" : "origin_timeout";
+    this.#abort(new HuiyuanError(code, `Cannot wait longer for "${key}": no ${phase} in time`));
   }
 
   /** A reader may wait far ahead of the received bytes; the origin is not idle as long as any bytes arrive. */
-  function waitForByte(spool: Spool): void {
+  #waitForByte(spool: Spool): void {
     const { received } = spool;
-    idle = setTimeout(() => {
-      if (spool.received > received) waitForByte(spool);
-      else expire("next byte")();
-    }, timeouts.idle);
+    this.#idle = setTimeout(() => {
+      if (spool.received > received) this.#waitForByte(spool);
+      else this.#expire("next byte");
+    }, this.#timeouts.idle);
   }
 
-  function unlessAborted<Value>(promise: Promise<Value>): Promise<Value> {
-    if (aborted !== undefined) return Promise.reject(aborted.reason);
+  #unlessAborted<Value>(promise: Promise<Value>): Promise<Value> {
+    if (this.#aborted !== undefined) return Promise.reject(this.#aborted.reason);
     return new Promise((resolve, reject) => {
-      rejectWait = reject;
+      this.#rejectWait = reject;
       promise.then(resolve, reject);
     });
   }
-
-  function readSignal(): AbortSignal {
-    readAbort ??= new AbortController();
-    if (aborted !== undefined) readAbort.abort(aborted.reason);
-    return readAbort.signal;
-  }
-
-  return {
-    async head() {
-      const head = await unlessAborted(fill.head);
-      clearTimeout(headTimer);
-      if (fill.end === undefined && total === undefined) startTotal();
-      return head;
-    },
-    async read(head, offset) {
-      const ready = head.spool.peek(offset);
-      if (ready !== undefined) return ready;
-      if (fill.end === undefined) waitForByte(head.spool);
-      const chunk = await head.spool.read(offset, readSignal());
-      clearTimeout(idle);
-      idle = undefined;
-      return chunk;
-    },
-    end: () => unlessAborted(fill.done),
-    close() {
-      client.removeEventListener("abort", clientLeft);
-      clearTimeout(total);
-      clearTimeout(headTimer);
-      clearTimeout(idle);
-    },
-  };
 }

@@ -1,8 +1,9 @@
 // The freshness rules: how long a stored object is served without revalidation, and how long it may be served stale.
-// Pure: no clock, no I/O; revalidation.ts acts on it. http-cache-semantics reads the RFC 9111 headers.
+// No I/O, and the clock is an argument; revalidation.ts acts on it. http-cache-semantics reads the RFC 9111 headers.
 import CachePolicy from "http-cache-semantics";
 import { parseHttpDate } from "../../core/http-date.ts";
 import type { DeclaredLife, ObjectInfo, Validation } from "../../core/object.ts";
+import type { FillHead } from "../fill/fill-end.ts";
 
 /**
  * `ttl`: fresh for `ttlMs` after the origin last confirmed the object, whatever its headers say. `origin`: fresh as
@@ -174,4 +175,81 @@ function readPolicy({ cacheControl, expires, date }: DeclaredLife, at: number): 
   headers.date = date !== undefined && parseHttpDate(date, at) !== undefined ? date : new Date(at).toUTCString();
   const options = { shared: true, cacheHeuristic: 0, immutableMinTimeToLive: 0 };
   return new CachePolicy({ headers: {} }, { status: 200, headers }, options);
+}
+
+// The rules applied to stored objects now.
+
+/** An answer and, as in FillHead, when it was requested. */
+export type AnsweredAt = Pick<FillHead, "answer" | "requestedAt">;
+
+/** As StoredObject. */
+interface Aging {
+  readonly info: ObjectInfo;
+  readonly isStale: boolean;
+}
+
+export interface Ages {
+  /**
+   * For the hot path: whether an object in memory may be served without revalidation. Undefined: always (`freshness:
+   * never`).
+   */
+  readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
+  /** Whether a stored object may be served now. */
+  freshnessOf(object: Aging): Freshness;
+  /**
+   * The remaining life of a stored object; undefined: it never becomes stale. A purged object has none left, whatever
+   * the rules.
+   */
+  lifeOf(object: Aging): RemainingLife | undefined;
+  /** The same for an answer that is not stored yet. */
+  lifeOfAnswer(answered: AnsweredAt): RemainingLife | undefined;
+}
+
+export interface AgesParts {
+  /** Undefined: `never`. */
+  readonly rules: FreshnessRules | undefined;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** As in RevalidationEffects. */
+  readonly confirmation: (info: ObjectInfo) => Validation | undefined;
+}
+
+/** For purged objects under `freshness: never`: a life without an end. */
+const endlessLife = createLives({ mode: "ttl", ttlMs: Number.POSITIVE_INFINITY, staleIfErrorMs: 0 });
+
+export function createAges({ rules, now, confirmation }: AgesParts): Ages {
+  const lives = rules === undefined ? undefined : createLives(rules);
+
+  function lifeOf({ info, isStale }: Aging): Life | undefined {
+    const life = lives === undefined && isStale ? endlessLife(info) : lives?.(info);
+    if (life === undefined || rules === undefined || isStale) return life;
+    const newest = confirmation(info);
+    return newest === undefined ? life : computeLife(newest, rules);
+  }
+
+  function lifeOfAnswer({ answer, requestedAt }: AnsweredAt): Life | undefined {
+    return rules === undefined ? undefined : computeLife({ at: requestedAt, life: answer.life }, rules);
+  }
+
+  function isFresh(info: ObjectInfo): boolean {
+    const life = lives?.(info);
+    return life === undefined || isFreshAt(life, now());
+  }
+
+  return {
+    isFresh: lives && isFresh,
+    freshnessOf(object) {
+      if (object.info.provenance.via !== "mirror") return "fresh";
+      const life = lifeOf(object);
+      return life === undefined ? "fresh" : freshnessOf(life, now(), object.isStale);
+    },
+    lifeOf(object) {
+      const life = lifeOf(object);
+      return life === undefined ? undefined : remainingLife(life, now(), object.isStale);
+    },
+    lifeOfAnswer(answered) {
+      const life = lifeOfAnswer(answered);
+      return life === undefined ? undefined : remainingLife(life, now(), false);
+    },
+  };
 }

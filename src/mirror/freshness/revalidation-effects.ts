@@ -4,10 +4,10 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Entry } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type ObjectInfo, type Validation } from "../../core/object.ts";
-import type { NotModified, OriginAnswer } from "../../origin/origin.ts";
+import type { NotModified } from "../../origin/origin.ts";
 import { createExpiring } from "../expiring.ts";
 import type { Fill } from "../fill/fill.ts";
-import type { FillEnd } from "../fill/fill-end.ts";
+import type { AnswerHead, FillEnd } from "../fill/fill-end.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import type { TrackedFetch } from "../storing/pending-writes.ts";
 import { versionOf } from "../storing/versions.ts";
@@ -88,10 +88,10 @@ export function createRevalidationEffects({
     const { spool, answer } = head;
     const { epoch } = entry;
     const replaces = versionOf(entry.info);
-    return writeBack.store({ stored, info, body, spool, epoch, replaces, fill, fetch, desync: answer.body.desync });
+    return writeBack.store({ stored, info, body, spool, epoch, replaces, fill, fetch, desync: answer.desync });
   }
 
-  async function confirm(entry: StoredEntry, answer: NotModified | OriginAnswer, requestedAt: number): Promise<void> {
+  async function confirm(entry: StoredEntry, answer: NotModified | AnswerHead, requestedAt: number): Promise<void> {
     const { key, provenance, hashes } = entry.info;
     const before = provenance.validated ?? { at: provenance.fetchedAt, life: {} };
     const life = answer.isNotModified ? confirmedLife(before.life, answer.life) : answer.life;
@@ -119,7 +119,7 @@ export function createRevalidationEffects({
    */
   async function noteNotStorable(
     entry: StoredEntry,
-    { life: { age: _age, date: _date, ...life } }: OriginAnswer,
+    { life: { age: _age, date: _date, ...life } }: AnswerHead,
   ): Promise<void> {
     const { provenance, key, hashes } = entry.info;
     if (life.cacheControl === provenance.validated?.life.cacheControl) return;
@@ -150,7 +150,7 @@ export function createRevalidationEffects({
 }
 
 /** Called only for ends with a body. */
-function answerOf(end: FillEnd): OriginAnswer {
+function answerOf(end: FillEnd): AnswerHead {
   if ("head" in end) return end.head.answer;
   throw new Error(`a fill that ended ${end.kind} has no answer`);
 }

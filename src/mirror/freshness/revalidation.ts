@@ -1,5 +1,5 @@
 // Revalidates stored objects: one conditional request a key, counted like any other fetch. Only a whole, sound and
-// different image replaces the last good one (put-fetched.ts). When a revalidation is due is decided by freshness.ts.
+// different image replaces the last good one (stored-changes.ts). freshness.ts decides when a revalidation is due.
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
 import { LiveMap } from "../../async/live-map.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
@@ -14,9 +14,8 @@ import { type Fruitless, isBroken, revalidationKind, servedAfter, withdrawalBy }
 import type { StoredObject } from "../stored/stored.ts";
 import type { ServableWrite } from "../storing/pending-writes.ts";
 import { isLater } from "../storing/versions.ts";
-import { type Ages, createAges } from "./ages.ts";
 import { createBackoff } from "./backoff.ts";
-import type { Freshness } from "./freshness.ts";
+import { type Ages, createAges, type Freshness } from "./freshness.ts";
 import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";
 
 /** The request to the origin that revalidates a stored object. */
@@ -47,8 +46,8 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   freshnessOf(object: StoredObject): Freshness;
   /** Whether a pending image is young enough to be served after the origin has failed. */
   mayServeStale(image: ServableWrite): boolean;
-  /** The pending image of a key, if it may be served without a request to the origin. */
-  freshPending(at: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined;
+  /** Whether a pending image may be served without a request to the origin. */
+  isFreshPending(image: ServableWrite): boolean;
   /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
   begin(object: StoredObject, request: RevalidationRequest): void;
   /**
@@ -56,11 +55,7 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
    * else this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one
    * was removed.
    */
-  revalidate(
-    object: StoredObject,
-    request: RevalidationRequest,
-    options: RevalidateOptions,
-  ): Promise<RevalidationOutcome>;
+  revalidate(object: StoredObject, request: RevalidateRequest): Promise<RevalidationOutcome>;
   /**
    * Whether a revalidation of the object runs, and its result if that is known without a request. Changes nothing.
    * `mayServeStale` as in revalidate().
@@ -73,11 +68,10 @@ export interface Revalidation extends Omit<Ages, "freshnessOf"> {
   pending(): readonly Promise<unknown>[];
 }
 
-export interface RevalidateOptions {
-  readonly mayServeStale: boolean;
-  /** The client's. */
+export interface RevalidateRequest extends RevalidationRequest {
+  /** Aborts when the client leaves. */
   readonly signal: Cancellation;
-  readonly timeoutMs: number;
+  readonly mayServeStale: boolean;
 }
 
 /** A revalidation that runs. `epoch`: of the object when it began. */
@@ -145,6 +139,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const target = { path, query, headers, followsRedirects, via, cdnLoop };
     const fetch = stored.pendingWrites.begin(key);
     const fill = startFill({ id: key, key, isStored: true, epoch, requestedAt, unless, ...target }, context.fills);
+    fill.isAccepted = true; // The key is stored already, so the key budget does not apply.
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);
     report(fill, outcome);
@@ -168,11 +163,12 @@ export function createRevalidation(context: MirrorContext): Revalidation {
   }
 
   const freshnessOfPending = ({ info }: ServableWrite) => ages.freshnessOf({ info, isStale: false });
+  const isFreshPending = (image: ServableWrite) => freshnessOfPending(image) === "fresh";
   const mayServeStale = (image: ServableWrite) => freshnessOfPending(image) !== "must-revalidate";
 
   function freshSuccessorOf(object: StoredObject): ServableWrite | undefined {
     const successor = successorOf(object);
-    return successor !== undefined && freshnessOfPending(successor) === "fresh" ? successor : undefined;
+    return successor !== undefined && isFreshPending(successor) ? successor : undefined;
   }
 
   /** Whether no further request is needed. */
@@ -201,10 +197,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
       return freshness === "stale" && successorOf(object) !== undefined ? "revalidate-first" : freshness;
     },
     mayServeStale,
-    freshPending(at) {
-      const write = stored.pendingWrites.newest(at);
-      return write !== undefined && freshnessOfPending(write) === "fresh" ? write : undefined;
-    },
+    isFreshPending,
     begin(object, request) {
       if (inBackground >= maxInBackground || isUnderWay(object) || known(object, true) !== undefined) return;
       inBackground += 1;
@@ -212,14 +205,15 @@ export function createRevalidation(context: MirrorContext): Revalidation {
         inBackground -= 1;
       });
     },
-    async revalidate(object, request, { mayServeStale: mayServeStored, signal, timeoutMs }) {
+    async revalidate(object, request) {
+      const { mayServeStale: mayServeStored, signal } = request;
       const fresh = freshSuccessorOf(object);
       if (fresh !== undefined) return instead(fresh, "after");
       const joined = runningFor(object);
       if (joined !== undefined) meter.collapsed();
       const outcome =
         joined === undefined ? (known(object, mayServeStored) ?? start(object, request).outcome) : joined.outcome;
-      const answer = await abortable(inTime(outcome, request.key, timeoutMs), signal);
+      const answer = await abortable(inTime(outcome, request.key, options.timeouts.total), signal);
       const newest = ["failed", "suspect", "gone"].includes(answer.kind) ? successorOf(object) : undefined;
       if (newest !== undefined && answer.kind === "gone") return instead(newest, "gone");
       if (newest !== undefined && mayServeStale(newest)) return instead(newest, "failed");

@@ -75,7 +75,6 @@ const MAX_FILTER_NAMES = 16_384;
 /** An empty memory cache. `ticks`: as performance.now(). */
 export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()): MemoryCache {
   let bounds = initial;
-  let generation = 0;
   const create = (maxBytes: number) =>
     new LRUCache<string, CacheEntry>({
       maxSize: Math.max(1, maxBytes),
@@ -84,7 +83,8 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
   let objects = create(bounds.maxBytes);
   const notes = createExpiring<Note>(MAX_NOTES);
   const admissionFilter = createAdmissionFilter(MAX_FILTER_NAMES);
-  return {
+  const cache: { -readonly [Name in keyof MemoryCache]: MemoryCache[Name] } = {
+    generation: 0,
     get(bucketId, key) {
       const kept = objects.get(`${bucketId}\n${key}`);
       if (kept === undefined) return undefined;
@@ -98,7 +98,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       return true;
     },
     set(bucketId, object, readAt) {
-      if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
+      if (readAt !== cache.generation || object.body.byteLength > bounds.maxObjectBytes) return;
       const roomy = { info: object.info, body: withHeadRoom(object.body), epoch: object.epoch };
       objects.set(`${bucketId}\n${object.info.key}`, { object: roomy, isUsed: false });
     },
@@ -113,19 +113,16 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
     noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
     note(bucketId, key, note, readAt) {
       const id = `${bucketId}\n${key}`;
-      if (readAt === generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
+      if (readAt === cache.generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
       else notes.delete(id);
     },
     scratch: createScratch(),
     chunks: createChunks(),
     drop(bucketId, key) {
-      generation += 1;
+      cache.generation += 1;
       const id = `${bucketId}\n${key}`;
       objects.delete(id);
       notes.delete(id);
-    },
-    get generation() {
-      return generation;
     },
     get maxObjectBytes() {
       return bounds.maxObjectBytes;
@@ -142,6 +139,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       }
     },
   };
+  return cache;
 }
 
 function costOf(bodyBytes: number): number {

@@ -7,12 +7,27 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../core/object.ts";
 import type { Withdrawal } from "../policy.ts";
 import type { PendingWrites } from "../storing/pending-writes.ts";
-import { isVersion, versionOf } from "../storing/versions.ts";
+import { isLater, isVersion, type Version, versionOf } from "../storing/versions.ts";
 import type { MemoryCache } from "./memory-cache.ts";
+
+/** An image that was fetched for this bucket. */
+export interface Fetched {
+  readonly info: ObjectInfo;
+  /** The key's epoch when the fill began. */
+  readonly epoch: number;
+  /** The version that was stored when the fetch began; it may be replaced, whatever the clock says. */
+  readonly replaces?: Version | undefined;
+}
 
 export interface StoredChanges {
   /** As in Bucket. */
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /**
+   * Stores a fetched image if the key is absent, or over an earlier version. In the end the version that the origin
+   * sent or confirmed last is stored, whatever the order of the writes. As put(); `exists`: a version that the origin
+   * sent or confirmed later is stored, or one that no mirror fetched.
+   */
+  putFetched(body: WholeBody, fetched: Fetched): Promise<PutResult>;
   /** As in Bucket; also updates the object in memory. */
   renew(key: Key, renewal: Renewal): Promise<boolean>;
   /**
@@ -91,23 +106,40 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
     return write !== undefined && pendingWrites.has(write) && write.epoch >= (await bucket.lookup(key)).epoch;
   }
 
-  return {
-    async put(info, body, condition) {
-      const epoch = condition.when === "absent" ? condition.epoch : undefined;
-      // Without a condition on the epoch the new one is not known here, and memory needs it.
-      if (epoch === undefined) return replace(info, body, condition);
-      const generation = memoryCache.generation;
-      const result = await bucket.put(info, body, condition);
-      if (result !== "stored") {
-        await reportRefused(info);
-        return result;
-      }
-      if (bucket.isUnknown?.(info.key)) return result;
-      if (memoryCache.noted(bucketId, info.key) !== undefined)
-        memoryCache.note(bucketId, info.key, { info, epoch }, generation);
-      if (body.content.kind === "buffer")
-        memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
+  /** Under this condition the epoch of the object is known, so that memory may keep it. */
+  async function putIfAbsent(info: ObjectInfo, body: WholeBody, epoch: number): Promise<PutResult> {
+    const { generation } = memoryCache;
+    const result = await bucket.put(info, body, { when: "absent", epoch });
+    if (result !== "stored") {
+      await reportRefused(info);
       return result;
+    }
+    if (bucket.isUnknown?.(info.key)) return result;
+    if (memoryCache.noted(bucketId, info.key) !== undefined)
+      memoryCache.note(bucketId, info.key, { info, epoch }, generation);
+    if (body.content.kind === "buffer")
+      memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
+    return result;
+  }
+
+  return {
+    put(info, body, condition) {
+      const epoch = condition.when === "absent" ? condition.epoch : undefined;
+      return epoch === undefined ? replace(info, body, condition) : putIfAbsent(info, body, epoch);
+    },
+    async putFetched(body, { info, epoch, replaces }) {
+      if (replaces === undefined) {
+        const result = await putIfAbsent(info, body, epoch);
+        if (result !== "exists" || info.isSuspect) return result;
+      }
+      const entry = await bucket.lookup(info.key);
+      if (entry.state !== "object") return putIfAbsent(info, body, epoch);
+      const there = entry.info;
+      const mayReplace = isLater(info, there) || (replaces !== undefined && isVersion(there, replaces));
+      if (mayReplace && there.hashes.sha256 !== info.hashes.sha256)
+        return replace(info, body, { when: "etag", etag: etagOf(there.hashes), epoch });
+      await reportRefused(info);
+      return "exists";
     },
     async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;

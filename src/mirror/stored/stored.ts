@@ -48,7 +48,9 @@ export interface Stored extends StoredBytes, StoredChanges {
   peek(key: Key): CachedObject | undefined;
   /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
   peekNote(key: Key): Note | undefined;
-  /** As in Bucket; the result is kept for a short time. */
+  /** As in Bucket, for a request that needs the bytes. */
+  lookupVisible(key: Key): Promise<Entry>;
+  /** The same for a variant, which needs the description only: the result is kept for a short time. */
   lookup(key: Key): Promise<Entry>;
   /** Call it before lookup(), and pass it to open(). */
   moment(): number;
@@ -139,6 +141,7 @@ export function createStored(
     chunks: memoryCache.chunks,
     peek: (key) => memoryCache.get(bucketId, key),
     peekNote: (key) => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
+    lookupVisible,
     lookup,
     moment: () => memoryCache.generation,
     open,

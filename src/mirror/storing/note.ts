@@ -1,11 +1,11 @@
 // The note beside a spool file: the description of a whole body that is not stored yet. After a crash adopt.ts stores
 // the body by its note. A body in memory has none, since it dies with the process.
-import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { access, readFile, rm, stat, writeFile } from "node:fs/promises";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Stored } from "../stored/stored.ts";
-import type { Fetched } from "./put-fetched.ts";
+import type { Fetched } from "../stored/stored-changes.ts";
 
 export const NOTE_SUFFIX = ".json";
 const MAX_NOTE_BYTES = 65_536;
@@ -54,4 +54,13 @@ export async function readNote(path: string): Promise<Note | undefined> {
   } catch {
     return undefined; // Unreadable, or not JSON: as above.
   }
+}
+
+/** False: the store has removed the file, because the disk had refused its bytes; they must be fetched again. */
+export async function isStillThere({ content }: WholeBody): Promise<boolean> {
+  if (content.kind === "buffer") return true;
+  return access(content.path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -3,23 +3,22 @@
 // nothing.
 
 import { setMaxListeners } from "node:events";
-import { access } from "node:fs/promises";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Cancellation } from "../../async/cancellation.ts";
-import { createKeyLocks } from "../../async/key-locks.ts";
-import { LiveSet } from "../../async/live-map.ts";
+import { LiveMap, LiveSet } from "../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
+import type { PutResult } from "../../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { MirrorMeter } from "../meter.ts";
 import type { Stored } from "../stored/stored.ts";
+import type { Fetched } from "../stored/stored-changes.ts";
 import { createBatching } from "./batching.ts";
 import { createDesyncedImages } from "./desync.ts";
-import { leaveNote, removeNote } from "./note.ts";
+import { isStillThere, leaveNote, removeNote } from "./note.ts";
 import type { PendingWrite, TrackedFetch } from "./pending-writes.ts";
-import { type Fetched, putFetched } from "./put-fetched.ts";
 
 /** One finished body that is to be written to a bucket. */
 export interface WriteBackTask extends Fetched {
@@ -88,6 +87,8 @@ const RETRYABLE: readonly ErrorCode[] = ["store_full", "store_failed"];
 
 interface Running extends PendingWrite {
   readonly task: WriteBackTask;
+  /** Equal for writes of the same key. */
+  readonly id: string;
   readonly since: number;
   /** As store(). */
   done: Promise<HuiyuanError | undefined>;
@@ -104,7 +105,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { maxWaiting = MAX_WAITING, maxWaitingBytes = MAX_WAITING_BYTES, room = () => Infinity } = options;
   const failures = createFailureLog(log, {});
   const running = new LiveSet<Running>();
-  const locks = createKeyLocks();
+  /** The last write of each key. */
+  const writes = new LiveMap<string, Promise<HuiyuanError | undefined>>();
   const draining = new AbortController();
   const nextBatch = createBatching({ batchMs, quietMs, signal: draining.signal });
   const desynced = createDesyncedImages({ log, retryMs, signal: draining.signal });
@@ -115,9 +117,9 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   /** Field by field: V8 takes microseconds to add to a spread object. */
   function newItem(task: WriteBackTask): Running {
     const { stored, info, epoch, fill, fetch = stored.pendingWrites.begin(info.key), note } = task;
-    const id = `${stored.bucketId}\n${info.key}`;
     const item: Running = {
       task,
+      id: `${stored.bucketId}\n${info.key}`,
       since: now(),
       done: Promise.resolve(undefined),
       info,
@@ -127,8 +129,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       note,
       isWoken: false,
       wake: undefined,
-      // One write of a key at a time, so that a later version replaces the earlier one.
-      tryNow: () => locks.hold([id], () => attempt(item)),
+      tryNow: () => tryNow(item),
       giveUp() {
         void removeNote(item.note);
         wake(item);
@@ -144,13 +145,32 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   const isWanted = (item: Running) => item.task.stored.pendingWrites.has(item);
 
+  /** One write of a key at a time, so that a later version replaces the earlier one. */
+  async function tryNow(item: Running): Promise<HuiyuanError | undefined> {
+    const { id } = item;
+    const earlier = writes.get(id);
+    const write = earlier === undefined ? attempt(item) : earlier.then(() => attempt(item));
+    writes.set(id, write);
+    const failure = await write;
+    if (writes.get(id) === write) writes.delete(id);
+    return failure;
+  }
+
   /** Undefined: stored, or given up because a later version is pending or the origin has withdrawn this one. */
   async function attempt(item: Running): Promise<HuiyuanError | undefined> {
-    const { info, epoch, fetch } = item;
-    const { stored } = item.task;
+    const { info, epoch, fetch, task } = item;
+    const { stored } = task;
     try {
-      if (isWanted(item)) await put(item);
-      else await dismiss(item);
+      if (isWanted(item)) {
+        const body = task.prove === undefined ? task.body : await task.prove();
+        report(task, body && (await stored.putFetched(body, task)));
+        stored.pendingWrites.remove(item);
+        wake(item);
+      } else {
+        // The note goes first: the next start would store the body.
+        await removeNote(item.note);
+        if (fetch.withdrawn === undefined) await stored.reportRefused(info);
+      }
       if (fetch.withdrawn !== undefined) await stored.invalidateVersion(info, epoch, fetch.withdrawn);
       return undefined;
     } catch (error) {
@@ -158,32 +178,44 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     }
   }
 
-  async function put(item: Running): Promise<void> {
-    const { task, info } = item;
-    const { stored } = task;
+  function report({ stored, info }: WriteBackTask, result: PutResult | undefined): void {
     const about = { bucket: stored.bucketId, key: info.key };
-    const body = task.prove === undefined ? task.body : await task.prove();
-    const result = body && (await putFetched(stored, body, task));
     if (result === "stored") meter.stored(info.size);
     else if (result === undefined) log.warn(about, "the file of an unstored image is damaged: it is fetched again");
     else log.debug({ ...about, result }, "not stored: the key has changed since");
-    stored.pendingWrites.remove(item);
-    wake(item);
   }
 
-  /** The note goes first: the next start would store the body. */
-  async function dismiss({ note, info, fetch, task: { stored } }: Running): Promise<void> {
-    await removeNote(note);
-    if (fetch.withdrawn === undefined) await stored.reportRefused(info);
+  async function run(item: Running, isAdded: boolean): Promise<HuiyuanError | undefined> {
+    const { task } = item;
+    // Readers of the body have holds of their own by the end of this turn.
+    if (!isAdded) await nextTurn();
+    else if (isBatched(task.body)) await nextBatch();
+    else item.note ??= await leaveNote(task, log);
+    // Until the release below the hold keeps the file.
+    const failure = await tryNow(item);
+    const outcome = failure === undefined ? "settled" : await retry(item, failure);
+    task.stored.pendingWrites.remove(item);
+    task.stored.pendingWrites.end(item.fetch);
+    if (outcome === "left") return undefined;
+    await removeNote(item.note);
+    task.spool.release();
+    return outcome === "settled" ? undefined : outcome;
+  }
+
+  /**
+   * Only bodies in memory wait for a batch: a body in a file needs its note at once. After a crash the others are
+   * fetched again.
+   */
+  function isBatched({ content, size }: WholeBody): boolean {
+    return batchMs > 0 && content.kind === "buffer" && size <= MAX_BATCHED_BYTES && !draining.signal.aborted;
   }
 
   /** `left`: the body stays on disk with its note. An error: the reason why it was given up. */
-  async function storeWithRetries(item: Running): Promise<"settled" | "left" | HuiyuanError> {
+  async function retry(item: Running, first: HuiyuanError): Promise<"settled" | "left" | HuiyuanError> {
     const { task, info } = item;
     const about = { bucket: task.stored.bucketId, key: info.key };
+    let failure: HuiyuanError | undefined = first;
     for (const waitMs of [...retryMs, undefined]) {
-      const failure = await item.tryNow();
-      if (failure === undefined) return "settled";
       const isPossible = !isWanted(item) || (await isStillThere(task.body));
       const { aborted: isDraining } = draining.signal;
       if (isDraining && item.note !== undefined && isPossible && isWanted(item)) {
@@ -198,6 +230,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       }
       failures.warn("tried_again", { ...about, err: failure, waitMs }, "will retry to store an image");
       await untilNextTry(item, waitMs);
+      failure = await tryNow(item);
+      if (failure === undefined) break;
     }
     return "settled";
   }
@@ -216,41 +250,11 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         item.wake = resolve;
       });
       // drain() ends the wait.
-      const waited = delay(waitMs, undefined, {
-        ref: false,
-        signal: draining.signal,
-      }).catch(() => undefined);
+      const waited = delay(waitMs, undefined, { ref: false, signal: draining.signal }).catch(() => undefined);
       await Promise.race([waited, woken]);
       waitingBytes -= size;
     }
     item.isWoken = false;
-  }
-
-  async function run(item: Running, isAdded: boolean): Promise<HuiyuanError | undefined> {
-    const { task } = item;
-    const { pendingWrites } = task.stored;
-    if (isAdded) await prepare(item);
-    // Readers of the body have holds of their own by the end of this turn.
-    else await nextTurn();
-    // Until the release below the hold keeps the file.
-    const outcome = await storeWithRetries(item);
-    pendingWrites.remove(item);
-    pendingWrites.end(item.fetch);
-    if (outcome === "left") return undefined;
-    await removeNote(item.note);
-    task.spool.release();
-    return outcome === "settled" ? undefined : outcome;
-  }
-
-  /**
-   * Only bodies in memory wait for a batch: a body in a file needs its note at once. After a crash the others are
-   * fetched again.
-   */
-  async function prepare(item: Running): Promise<void> {
-    const { content, size } = item.task.body;
-    const isBatched = batchMs > 0 && content.kind === "buffer" && size <= MAX_BATCHED_BYTES;
-    if (isBatched && !draining.signal.aborted) await nextBatch();
-    item.note ??= await leaveNote(item.task, log);
   }
 
   async function whenIdle(): Promise<void> {
@@ -288,13 +292,4 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       await Promise.race([whenIdle(), delay(deadlineMs, undefined, { ref: false })]);
     },
   };
-}
-
-/** False: the store has removed the file, because the disk had refused its bytes; they must be fetched again. */
-async function isStillThere({ content }: WholeBody): Promise<boolean> {
-  if (content.kind === "buffer") return true;
-  return access(content.path).then(
-    () => true,
-    () => false,
-  );
 }

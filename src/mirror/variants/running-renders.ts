@@ -4,11 +4,11 @@ import { LiveMap } from "../../async/live-map.ts";
 import type { Semaphore } from "../../async/semaphore.ts";
 import { shareSignal } from "../../async/shared-signals.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import type { Renderer } from "../../image/renderer.ts";
 import { createExpiring } from "../expiring.ts";
 import type { MirrorMeter } from "../meter.ts";
+import type { MirrorParts } from "../mirror-context.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { WriteBack } from "../storing/write-back.ts";
 import { describeResult, type Result } from "./describe-result.ts";
@@ -21,7 +21,7 @@ export interface VariantMeter extends Pick<MirrorMeter, "collapsed" | "stored" |
 }
 
 /** The services that the variants of all buckets share. */
-export interface VariantParts {
+export interface VariantParts extends Pick<MirrorParts, "log" | "now" | "ticks" | "signal"> {
   readonly renderer: Renderer;
   readonly meter: VariantMeter;
   /** For variants only. */
@@ -30,13 +30,6 @@ export interface VariantParts {
   readonly room: Semaphore;
   /** Counts the renders of the program, also those that wait. */
   readonly renders: Semaphore;
-  readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-  /** As in MirrorParts. */
-  readonly ticks?: () => number;
-  /** Ends every render: the program is stopping. */
-  readonly signal: AbortSignal;
 }
 
 /** A variant that a request may join. */

@@ -1,6 +1,6 @@
 // One request and its response on one connection: the head is a promise, the body is pushed to a sink with pause and
 // resume. It counts every byte and translates every failure. It judges no status and follows no redirect.
-import { CancellationSource } from "../../async/cancellation.ts";
+import { type Cancellation, CancellationSource } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
 import type { OriginBody, OriginSink } from "../origin.ts";
@@ -28,6 +28,8 @@ export interface Reply {
 }
 
 export interface ReplyBody extends OriginBody {
+  /** As in OriginAnswer. */
+  readonly desync: Cancellation;
   /** Reads a short body to the end to keep its connection; closes the connection of a long one. */
   discard(): void;
 }

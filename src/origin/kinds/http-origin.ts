@@ -130,7 +130,8 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     const { size, framing, etag, lastModified, life, headers } = facts;
     const digests = rules.digests === undefined ? facts.digests : { ...rules.digests(raw), ...facts.digests };
     const isNotModified = false as const;
-    return { isNotModified, url, size, framing, digests, etag, lastModified, life, headers, headMs, body };
+    const { desync } = body;
+    return { isNotModified, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, desync };
   };
 
   /** Sends the request, follows redirects and retries once, up to a reply that is none of these. */

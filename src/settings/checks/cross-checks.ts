@@ -15,53 +15,47 @@ export const MAX_KEYS = 2;
 const MIN_OPEN_TOKEN = 16;
 
 /** Every fault between keys, in no particular order. `settings`: parsed, with defaults. */
-export function crossFaults(settings: unknown): readonly PathFault[] {
-  if (!isMapping(settings)) return [];
+export function* crossFaults(settings: unknown): Generator<PathFault> {
+  if (!isMapping(settings)) return;
   const root = { path: [], value: settings };
   const server = child(root, "server");
   const projects = items(root, "projects");
   const buckets = projects.flatMap((project) => items(project, "buckets").map((bucket) => ({ project, bucket })));
   const hosts = hostsOf(buckets, server);
-  return [
-    ...serverFaults(server),
-    ...duplicates(projects, "appid"),
-    ...duplicates(
-      projects.flatMap((project) => items(project, "keys")),
-      "secretId",
-    ),
-    ...projects.flatMap((project) => [...keyFaults(project), ...duplicates(items(project, "buckets"), "name")]),
-    ...storeFaults(child(root, "store"), hosts.own),
-    ...hosts.faults,
-    ...buckets.flatMap(({ bucket }) => [
-      ...publicDomainFaults(bucket, hosts.owners),
-      ...styleFaults(bucket),
-      ...callbackFaults(child(bucket, "callback")),
-    ]),
-    ...buckets
-      .flatMap(({ bucket }) => items(bucket, "domains"))
-      .flatMap((domain) => mirrorFaults(child(domain, "mirror"), hosts.own)),
-  ];
+  const keys = projects.flatMap((project) => items(project, "keys"));
+  yield* serverFaults(server);
+  yield* duplicates(projects, "appid");
+  yield* duplicates(keys, "secretId");
+  for (const project of projects) {
+    yield* keyFaults(project);
+    yield* duplicates(items(project, "buckets"), "name");
+  }
+  yield* storeFaults(child(root, "store"), hosts.own);
+  yield* hosts.faults;
+  for (const { bucket } of buckets) {
+    yield* publicDomainFaults(bucket, hosts.owners);
+    yield* styleFaults(bucket);
+    yield* callbackFaults(child(bucket, "callback"));
+    for (const domain of items(bucket, "domains")) yield* mirrorFaults(child(domain, "mirror"), hosts.own);
+  }
 }
 
-function serverFaults({ path, value }: PathNode): readonly PathFault[] {
-  const { host, port, adminHost, adminPort, adminToken, healthPath } = value;
-  const faults: PathFault[] = [];
+function* serverFaults(server: PathNode): Generator<PathFault> {
+  const { host, port, adminHost, adminPort, adminToken, healthPath } = server.value;
   const isOpen = typeof adminHost === "string" && !isLoopbackHost(adminHost);
   const characters = typeof adminToken === "string" ? adminToken.length : 0;
   if (isOpen && characters < MIN_OPEN_TOKEN) {
     const wanted = `wanted a token of at least ${MIN_OPEN_TOKEN} characters because adminHost ${adminHost} is not loopback`;
     const found = adminToken === undefined ? "is missing" : `has ${characters} characters`;
-    faults.push({ path: [...path, "adminToken"], message: `${found}, ${wanted}` });
+    yield faultAt(server, "adminToken", `${found}, ${wanted}`);
   }
   const isSameHost = host === adminHost || [host, adminHost].some((each) => each === "0.0.0.0" || each === "::");
-  if (typeof port === "number" && port === adminPort && port !== 0 && isSameHost) {
-    faults.push({ path: [...path, "adminPort"], message: `found ${port}, which is server.port; wanted another one` });
-  }
+  if (typeof port === "number" && port === adminPort && port !== 0 && isSameHost)
+    yield faultAt(server, "adminPort", `found ${port}, which is server.port; wanted another one`);
   if (typeof healthPath === "string" && healthPath.startsWith("/photos/")) {
-    const message = `found ${healthPath}, which belongs to the REST API; wanted a path outside of /photos/`;
-    faults.push({ path: [...path, "healthPath"], message });
+    const found = `found ${healthPath}, which belongs to the REST API`;
+    yield faultAt(server, "healthPath", `${found}; wanted a path outside of /photos/`);
   }
-  return faults;
 }
 
 function keyFaults(project: PathNode): readonly PathFault[] {
@@ -74,16 +68,14 @@ function keyFaults(project: PathNode): readonly PathFault[] {
 }
 
 /** Faults of mappings whose value of `key` is used before. */
-function duplicates(places: readonly PathNode[], key: string): readonly PathFault[] {
+function* duplicates(places: readonly PathNode[], key: string): Generator<PathFault> {
   const seen = new Set<string>();
-  return places.flatMap(({ path, value }) => {
-    const text = value[key];
-    if (typeof text !== "string") return [];
-    if (seen.has(text))
-      return [{ path: [...path, key], message: `${JSON.stringify(text)} is used before, wanted another ${key}` }];
-    seen.add(text);
-    return [];
-  });
+  for (const place of places) {
+    const value = text(place, key);
+    if (value === undefined) continue;
+    if (seen.has(value)) yield faultAt(place, key, `${JSON.stringify(value)} is used before, wanted another ${key}`);
+    seen.add(value);
+  }
 }
 
 /** The hosts that the settings serve, their faults, and the bucket of each host and of `*`. */
@@ -104,17 +96,15 @@ function hostsOf(
   const bound = new Map<string, PathNode>();
   const faults: PathFault[] = [];
   for (const { bucket } of buckets) {
-    for (const { path, value } of items(bucket, "domains")) {
-      if (typeof value.host !== "string") continue;
-      const { host } = value;
+    for (const domain of items(bucket, "domains")) {
+      const host = text(domain, "host");
+      if (host === undefined) continue;
       const owner = defaults.get(host);
-      if (bound.has(host)) {
-        const message =
-          host === "*" ? 'a second "*", wanted one in the whole file' : `${host} is bound before, wanted it once`;
-        faults.push({ path: [...path, "host"], message });
-      } else if (owner !== undefined && owner !== bucket) {
-        faults.push({ path: [...path, "host"], message: `${host} is the default domain of another bucket` });
-      }
+      const again =
+        host === "*" ? 'a second "*", wanted one in the whole file' : `${host} is bound before, wanted it once`;
+      if (bound.has(host)) faults.push(faultAt(domain, "host", again));
+      else if (owner !== undefined && owner !== bucket)
+        faults.push(faultAt(domain, "host", `${host} is the default domain of another bucket`));
       bound.set(host, bucket);
     }
   }

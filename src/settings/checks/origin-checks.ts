@@ -19,13 +19,10 @@ export interface OwnAddresses {
 /** The key of the URL, by type of origin. */
 const URL_KEYS: Readonly<Record<string, string>> = { site: "url", qiniu: "domain", s3: "endpoint" };
 
-export function originFaults(origin: PathNode, own: OwnAddresses): readonly PathFault[] {
-  return [
-    ...addressFaults(origin, own),
-    ...headerFaults(child(origin, "headers")),
-    ...credentialFaults(origin),
-    ...endpointFaults(origin),
-  ];
+export function* originFaults(origin: PathNode, own: OwnAddresses): Generator<PathFault> {
+  yield* storeFaults(origin, own);
+  yield* headerFaults(child(origin, "headers"));
+  yield* credentialFaults(origin);
 }
 
 /** Faults in the address and credentials of a store. */
@@ -61,28 +58,22 @@ export function ownHostFault(url: string, own: OwnAddresses): string | undefined
 }
 
 /** Faults in a mapping of request headers. */
-export function headerFaults({ path, value }: PathNode): readonly PathFault[] {
+export function* headerFaults({ path, value }: PathNode): Generator<PathFault> {
   const names = Object.keys(value);
   const seen = new Set<string>();
-  const faults: PathFault[] = [];
-  if (names.length > MAX_ORIGIN_HEADERS) {
-    faults.push({ path, message: `found ${names.length} headers, wanted at most ${MAX_ORIGIN_HEADERS}` });
-  }
+  if (names.length > MAX_ORIGIN_HEADERS)
+    yield { path, message: `found ${names.length} headers, wanted at most ${MAX_ORIGIN_HEADERS}` };
   for (const name of names) {
     const isRepeated = seen.has(name.toLowerCase());
     const message = headerNameFault(name) ?? (isRepeated ? "this header is set before" : undefined);
-    if (message !== undefined) faults.push({ path: [...path, name], at: "key", message });
+    if (message !== undefined) yield { path: [...path, name], at: "key", message };
     seen.add(name.toLowerCase());
   }
-  return faults;
 }
 
 function credentialFaults(origin: PathNode): readonly PathFault[] {
-  const { path, value } = origin;
-  const missing = (key: string, reason: string): PathFault => ({
-    path: [...path, key],
-    message: `is missing, wanted it because ${reason}`,
-  });
+  const { value } = origin;
+  const missing = (key: string, reason: string) => faultAt(origin, key, `is missing, wanted it because ${reason}`);
   if (value.type === "qiniu") {
     const keys = ["accessKey", "secretKey"].filter((key) => value[key] === undefined);
     return value.private === true ? keys.map((key) => missing(key, "private is true")) : [];
@@ -94,7 +85,7 @@ function credentialFaults(origin: PathNode): readonly PathFault[] {
   }
   const headers = Object.keys(child(origin, "headers").value);
   if (value.basicAuth === undefined || !headers.some((name) => name.toLowerCase() === "authorization")) return [];
-  return [{ path: [...path, "basicAuth"], message: "headers sets Authorization too, wanted one of them" }];
+  return [faultAt(origin, "basicAuth", "headers sets Authorization too, wanted one of them")];
 }
 
 /** Presets without an endpoint for a region. */
@@ -102,21 +93,20 @@ const NEED_ENDPOINT: readonly unknown[] = [undefined, "minio", "ceph"];
 /** Presets that work without a region. */
 const NEED_NO_REGION: readonly unknown[] = ["aws", "upyun"];
 
-function endpointFaults({ path, value }: PathNode): readonly PathFault[] {
-  const { preset, endpoint, region, bucket, pathStyle } = value;
-  if (value.type !== "s3" || typeof bucket !== "string" || !isPreset(preset)) return [];
+function endpointFaults(origin: PathNode): readonly PathFault[] {
+  const { type, preset, endpoint, region, bucket, pathStyle } = origin.value;
+  if (type !== "s3" || typeof bucket !== "string" || !isPreset(preset)) return [];
   if (endpoint === "" && NEED_ENDPOINT.includes(preset)) {
     const whose = preset === undefined ? "there is no preset" : `the preset ${preset} has none`;
-    return [{ path: [...path, "endpoint"], message: `is missing, wanted the URL of the service because ${whose}` }];
+    return [faultAt(origin, "endpoint", `is missing, wanted the URL of the service because ${whose}`)];
   }
-  if (endpoint === "" && region === "" && !NEED_NO_REGION.includes(preset)) {
-    return [{ path: [...path, "region"], message: `is missing, wanted it or endpoint for the preset ${preset}` }];
-  }
+  if (endpoint === "" && region === "" && !NEED_NO_REGION.includes(preset))
+    return [faultAt(origin, "region", `is missing, wanted it or endpoint for the preset ${preset}`)];
   if (typeof endpoint !== "string" || typeof region !== "string") return [];
   if (endpoint !== "" && originUrlFault(endpoint) !== undefined) return [];
   const isInPath = typeof pathStyle === "boolean" ? pathStyle : undefined;
   const message = s3PlaceFault({ preset, endpoint, region, bucket, pathStyle: isInPath });
-  return message === undefined ? [] : [{ path: [...path, "bucket"], message }];
+  return message === undefined ? [] : [faultAt(origin, "bucket", message)];
 }
 
 function isPreset(value: unknown): value is S3PresetName | undefined {

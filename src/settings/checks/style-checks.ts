@@ -8,36 +8,28 @@ import { child, faultAt, type PathNode } from "./path-nodes.ts";
 const MAX_STYLES = 100;
 
 /** Every fault of a bucket's aliases and styles. */
-export function styleFaults(bucket: PathNode): readonly PathFault[] {
+export function* styleFaults(bucket: PathNode): Generator<PathFault> {
   const [aliases, styles] = [child(bucket, "aliases"), child(bucket, "styles")];
   const all = [aliases, styles].flatMap((place) =>
     Object.entries(place.value).map(([name, text]) => ({ place, name, text })),
   );
   const separators = Array.isArray(bucket.value.separators) ? bucket.value.separators.map(String) : [];
-  const faults: PathFault[] = [];
-  if (all.length > 0 && separators.length === 0) {
-    const message = "is empty, wanted a separator because there are aliases";
-    faults.push(faultAt(bucket, "separators", message));
-  }
+  if (all.length > 0 && separators.length === 0)
+    yield faultAt(bucket, "separators", "is empty, wanted a separator because there are aliases");
   const styleCount = Object.keys(styles.value).length;
-  if (styleCount > MAX_STYLES) {
-    faults.push({ path: styles.path, at: "key", message: `found ${styleCount} styles, wanted at most ${MAX_STYLES}` });
-  }
+  if (styleCount > MAX_STYLES)
+    yield { path: styles.path, at: "key", message: `found ${styleCount} styles, wanted at most ${MAX_STYLES}` };
   const era = bucket.value.grammarEra === "later" ? "later" : 2015;
   for (const { place, name, text } of all) {
     const path = [...place.path, name];
     const separator = separators.find((each) => name.includes(each));
-    if (separator !== undefined) {
-      const message = `the name contains the separator ${separator}, wanted another name`;
-      faults.push({ path, at: "key", message });
-    }
-    if (place === styles && Object.hasOwn(aliases.value, name)) {
-      faults.push({ path, at: "key", message: "an alias has this name, wanted another name" });
-    }
+    if (separator !== undefined)
+      yield { path, at: "key", message: `the name contains the separator ${separator}, wanted another name` };
+    if (place === styles && Object.hasOwn(aliases.value, name))
+      yield { path, at: "key", message: "an alias has this name, wanted another name" };
     const message = typeof text === "string" ? instructionFault(text, era) : undefined;
-    if (message !== undefined) faults.push({ path, message });
+    if (message !== undefined) yield { path, message };
   }
-  return faults;
 }
 
 function instructionFault(text: string, era: 2015 | "later"): string | undefined {

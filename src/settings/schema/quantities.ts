@@ -50,30 +50,22 @@ export function size(bounds: Bounds = {}) {
   const error = wanted("a size such as 64MB, 64MiB or a whole number of bytes");
   return z
     .union([z.string({ error }).regex(SIZE), z.int({ error }).min(0)], { error })
-    .transform((input, context) =>
-      bounded(input, typeof input === "number" ? input : parseSize(input), { ...bounds, parse: parseSize }, context),
-    );
+    .transform(bounded(parseSize, bounds));
 }
 
 /** Schema of a duration, in milliseconds. `0s` usually means off, if the bounds allow it. */
 export function duration(bounds: Bounds = {}) {
   const error = wanted("a duration with its unit, such as 500ms, 30s, 5m, 2h or 7d");
-  return z
-    .string({ error })
-    .regex(DURATION)
-    .transform((input, context) => bounded(input, parseDuration(input), { ...bounds, parse: parseDuration }, context));
+  return z.string({ error }).regex(DURATION).transform(bounded(parseDuration, bounds));
 }
 
-function bounded(
-  input: string | number,
-  value: number | undefined,
-  bounds: Bounds & { readonly parse: (text: string) => number | undefined },
-  context: { addIssue(issue: { code: "custom"; message: string }): void },
-): number {
-  const { min, max, parse } = bounds;
-  const isTooSmall = min !== undefined && value !== undefined && value < (parse(min) ?? 0);
-  const isTooBig = value === undefined || (max !== undefined && value > (parse(max) ?? 0));
-  if (isTooSmall) context.addIssue({ code: "custom", message: `found ${input}, wanted at least ${min}` });
-  if (isTooBig) context.addIssue({ code: "custom", message: `found ${input}, wanted at most ${max ?? "2^53 - 1"}` });
-  return value ?? 0;
+function bounded(parse: typeof parseSize, { min, max }: Bounds) {
+  return (input: string | number, context: z.core.$RefinementCtx<string | number>): number => {
+    const value = parse(String(input));
+    const isTooSmall = min !== undefined && value !== undefined && value < (parse(min) ?? 0);
+    const isTooBig = value === undefined || (max !== undefined && value > (parse(max) ?? 0));
+    if (isTooSmall) context.addIssue({ code: "custom", message: `found ${input}, wanted at least ${min}` });
+    if (isTooBig) context.addIssue({ code: "custom", message: `found ${input}, wanted at most ${max ?? "2^53 - 1"}` });
+    return value ?? 0;
+  };
 }

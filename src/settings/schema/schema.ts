@@ -8,7 +8,7 @@ import { normalizeHost } from "../hosts.ts";
 import { callbackSchema, storeSchema } from "./origin-schema.ts";
 import { duration, size } from "./quantities.ts";
 import { mirrorSchema } from "./rule-schema.ts";
-import { count, flag, headerValue, hostName, notYet, SECRET, secret } from "./values.ts";
+import { count, flag, headerValue, hostName, onlyYet, SECRET, secret } from "./values.ts";
 
 const port = () =>
   z
@@ -74,22 +74,12 @@ const serverSchema = z.strictObject({
     .enum(["off", "misses", "all"])
     .default("misses")
     .describe("off, misses (all but plain hits) or all; sign is removed from the lines."),
-  workers: notYet(
-    z
-      .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
-      .default(1)
-      .describe("Processes; auto is one a core."),
-    1,
-  ),
+  workers: onlyYet(1).default(1).describe("Processes. More than one are not supported yet."),
 });
 
-const coordinationSchema = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("local").describe("One machine, nothing to coordinate.") }),
-  z.strictObject({
-    type: notYet(z.literal("valkey").describe("Several machines behind one name agree through Valkey."), "local"),
-    url: z.string().min(1).describe("redis:// or rediss:// URL."),
-  }),
-]);
+const coordinationSchema = z.strictObject({
+  type: onlyYet("local").describe("One machine, nothing to coordinate. Several machines are not supported yet."),
+});
 
 const limitsSchema = z.strictObject({
   memory: size({ min: "1MiB" }).prefault("256MB").describe("Memory cache of small images; at least 1MiB."),
@@ -263,6 +253,20 @@ export const settingsSchema = z
     },
     { when: () => true },
   );
+
+/**
+ * JSON Schema (draft 2020-12) of the file for editors and the console, with descriptions and defaults. It cannot
+ * express rules between keys.
+ */
+export function settingsJsonSchema(): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(settingsSchema, {
+    io: "input",
+    override({ jsonSchema }) {
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      delete jsonSchema.secret;
+    },
+  });
+}
 
 type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
 

@@ -19,15 +19,9 @@ export const secret = (words: string) =>
     .min(1)
     .meta(SECRET);
 
-/**
- * Refuses every value but `accepted`, because this version does not support the others yet. No setting is accepted and
- * then ignored. Editors do not offer the refused values (json-schema.ts).
- */
-export function notYet<Schema extends z.ZodType>(schema: Schema, accepted: string | number): Schema {
-  const error = ({ input }: { readonly input?: unknown }) =>
-    `${show(input)} is not supported yet, wanted ${show(accepted)}`;
-  return schema.refine((value) => value === accepted, { error }).meta({ accepted });
-}
+/** The only value that this version supports. No setting is accepted and then ignored. */
+export const onlyYet = <Value extends string | number>(value: Value) =>
+  z.literal(value, { error: ({ input }) => `${show(input)} is not supported yet, wanted ${show(value)}` });
 
 /** A host name in the spelling of normalizeHost(). */
 export const hostName = (words: string, isStarAllowed = false) =>

@@ -1,6 +1,5 @@
 // Makes one attempt to deliver a notice: request, guarded connection, deadline, and the interpretation of the response.
 // Retries and the result for the uploader are in redelivery.ts and notices.ts.
-import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, type ErrorCode } from "../../core/errors.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
 import { type CallReply, createCaller } from "../../origin/exchange/caller.ts";
@@ -50,8 +49,6 @@ export interface ReceiverOptions {
 export const MAX_ANSWER_BYTES = 65_536;
 // Dialling ends a little before the deadline, so that a silent name server and a silent receiver differ.
 const DIAL_SHARE = 0.9;
-/** Before the retry, for a receiver that is restarting. */
-const PAUSE_MS = 250;
 
 export function createReceiver({ target, connections, userAgent, resolve }: ReceiverOptions): Receiver {
   const { url, secret, timeoutMs, allowPrivate } = target;
@@ -82,13 +79,7 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
     async deliver(request) {
       const { signal } = request;
       try {
-        try {
-          return await attempt(request);
-        } catch (error) {
-          if (signal.aborted || !isUnsent(error)) throw error;
-          await delay(PAUSE_MS, undefined, { signal });
-          return await attempt(request);
-        }
+        return await attempt(request);
       } catch (error) {
         if (signal.aborted) return { ok: false, failure: { reason: "timeout" } };
         return { ok: false, failure: { reason: reasonOf(error) }, found: asHuiyuanError(error).message };
@@ -152,11 +143,4 @@ const NOT_HTTP: ReadonlySet<unknown> = new Set([
 function reasonOf(error: unknown): CallbackFailure["reason"] {
   if (error instanceof Error && NOT_HTTP.has(error.name)) return "bad_answer";
   return DIAL_REASONS[asHuiyuanError(error).code] ?? "connect";
-}
-
-/** Failures that a retry may avoid. Only the dialer throws these codes, so no byte has been sent. */
-const UNSENT: readonly ErrorCode[] = ["origin_refused", "origin_dns_failed"];
-
-function isUnsent(error: unknown): boolean {
-  return UNSENT.includes(asHuiyuanError(error).code);
 }

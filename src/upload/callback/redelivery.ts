@@ -117,37 +117,32 @@ const LOG_EVERY_MS = 60_000;
  * fill the disk with log lines. Bounded: two entries for each bucket whose callback fails.
  */
 export function createFailureLog(log: Log) {
-  /** `loggedAt`: as performance.now(). */
-  const failing = new Map<string, { failed: number; loggedAt: number }>();
+  /** Time of the last line, as performance.now(). */
+  const loggedAt = new Map<string, number>();
 
-  /** Counts a failure. Returns the failures since the last log line, or undefined if it is too early for a line. */
-  function count(what: string): number | undefined {
-    const { failed, loggedAt } = failing.get(what) ?? { failed: 0, loggedAt: Number.NEGATIVE_INFINITY };
-    const isDue = performance.now() >= loggedAt + LOG_EVERY_MS;
-    failing.set(what, isDue ? { failed: 0, loggedAt: performance.now() } : { failed: failed + 1, loggedAt });
-    return isDue ? failed + 1 : undefined;
+  function mayLog(what: string): boolean {
+    const isDue = performance.now() >= (loggedAt.get(what) ?? Number.NEGATIVE_INFINITY) + LOG_EVERY_MS;
+    if (isDue) loggedAt.set(what, performance.now());
+    return isDue;
   }
 
   return {
     /** Records the result of an attempt. */
     note(bucket: string, delivery: Delivery): void {
       if (delivery.ok) {
-        if (failing.delete(bucket)) log.info({ bucket }, "the callback works again");
+        if (loggedAt.delete(bucket)) log.info({ bucket }, "the callback works again");
         return;
       }
       const { failure, found } = delivery;
-      const failed = count(bucket);
-      if (failed === undefined) return;
-      const about = { bucket, ...failure, ...(found !== undefined && { found }), failed };
-      log.warn(about, "the callback fails; see `huiyuan callbacks list`");
+      const about = { bucket, ...failure, ...(found !== undefined && { found }) };
+      if (mayLog(bucket)) log.warn(about, "the callback fails; see `huiyuan callbacks list`");
     },
     /** A notice could not be stored in the outbox; if its first attempt fails, it is lost. */
     notEnqueued(bucket: string, cause: unknown): void {
-      const failed = count(`outbox of ${bucket}`);
-      if (failed === undefined) return;
+      if (!mayLog(`outbox of ${bucket}`)) return;
       const why = typeof cause === "string" ? { found: cause } : { err: cause };
       const text = "cannot save callbacks of uploads to the outbox; each is tried once and not retried";
-      log.error({ bucket, ...why, failed }, text);
+      log.error({ bucket, ...why }, text);
     },
   };
 }

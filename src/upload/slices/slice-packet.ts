@@ -168,8 +168,6 @@ function wrongSize(code: ErrorCode, found: number, wanted: string): HuiyuanError
 
 type FinishParts = Pick<SliceParts, "verify" | "makeOutboxDraft" | "now"> & Pick<SlicePacket, "target">;
 
-/** Small images are stored from memory, which is faster. */
-const IN_MEMORY_BYTES = 262_144;
 const READ_BYTES = 262_144;
 /** These errors end the upload, because a retry cannot help. Failures of the store do not. */
 const FINAL_CODES: readonly ErrorCode[] = [
@@ -223,21 +221,16 @@ async function storeNow(upload: SliceUpload, parts: FinishParts): Promise<Stored
     throw new HuiyuanError("slices_hash_wrong", `Cannot store "${fileid}": ${found}`);
   }
   await upload.setPhase("storing");
+  // A hard link, because the bucket renames the file away before the image is durable.
   const stored = await storeUpload({
     ...parts,
     fileid,
-    received: await withLinkedBytes(received, upload),
+    received: { ...received, body: { ...received.body, content: { kind: "file", path: await upload.linkBytes() } } },
     fields: {},
     magicContext,
   });
   await markStored(upload);
   return stored;
-}
-
-/** Gives the bucket a hard link, because it renames the file away before the image is durable. */
-async function withLinkedBytes(received: Received, upload: SliceUpload): Promise<Received> {
-  if (received.body.content.kind === "buffer") return received;
-  return { ...received, body: { ...received.body, content: { kind: "file", path: await upload.linkBytes() } } };
 }
 
 /** The image is durable even if the note cannot be written; the next attempt then looks it up. */
@@ -249,24 +242,19 @@ function markStored(upload: SliceUpload): Promise<void> {
 async function readBack(path: string, order: SliceOrder): Promise<Received | undefined> {
   const gate = createGate();
   const hasher = createBodyHasher();
-  const isSmall = order.size <= IN_MEMORY_BYTES;
-  const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>) {
       gate.push(chunk);
       hasher.update(chunk);
       size += chunk.byteLength;
-      if (isSmall) chunks.push(chunk);
     }
   } catch (error) {
     if (errorCodeOf(error) === "ENOENT") return undefined;
     throw new HuiyuanError("store_failed", `Cannot read "${path}"`, { cause: error });
   }
   if (size !== order.size) return undefined;
-  const content = isSmall
-    ? ({ kind: "buffer", buffer: Buffer.concat(chunks) } as const)
-    : ({ kind: "file", path } as const);
+  const content = { kind: "file", path } as const;
   const verdict = gate.verdict({ framing: "chunked", isFramingWhole: true, isHashRight: true });
   return { body: { size, ...hasher.digest(), content }, image: verdict.kind === "whole" ? verdict.image : undefined };
 }

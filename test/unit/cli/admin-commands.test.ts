@@ -48,6 +48,12 @@ test.each([
   expect(out).toBe("");
 });
 
+test("a command that cannot read its settings file names --admin", async () => {
+  const { err, error } = await run(lsCommand, ["--config", "/nonexistent/huiyuan.yaml"]);
+  expect(error?.name).toBe("SettingsFaults");
+  expect(err).toContain("--admin URL");
+});
+
 test.each([
   ["2015/猫.jpg", "2015/猫.jpg"],
   ["a\u001b[2Jb\n.jpg", "a\\u001b[2Jb\\u000a.jpg"],

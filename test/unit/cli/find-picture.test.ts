@@ -120,11 +120,11 @@ test("findPicture() describes why a site does not answer", async () => {
   const url = await serve((request) => request.socket.destroy());
   const { picture, trouble } = await findPicture(url, true);
   expect(picture).toBeUndefined();
-  expect(trouble).toMatch(/^127\.0\.0\.1:\d+ closed the connection without an answer$/);
+  expect(trouble).toMatch(/The connection was closed before an answer\.$/);
   const closed = once(server!, "close");
   server?.close();
   await closed;
-  expect((await findPicture(url, true)).trouble).toMatch(/^127\.0\.0\.1:\d+ refuses connections/);
+  expect((await findPicture(url, true)).trouble).toMatch(/Nothing listens there/);
 });
 
 test("findPicture() treats an error page as an answer", async () => {
@@ -140,8 +140,8 @@ test("findPicture() reaches no private address that the user did not name", asyn
   const url = await serve((_request, response) => {
     response.writeHead(302, { Location: `http://127.0.0.1:${(inside.address() as AddressInfo).port}/` }).end();
   });
-  expect((await findPicture(url, true)).trouble).toMatch(/never allowed/);
-  expect((await findPicture(url, false)).trouble).toMatch(/never allowed/);
+  expect((await findPicture(url, true)).trouble).toMatch(/Private addresses are dialled only with/);
+  expect((await findPicture(url, false)).trouble).toMatch(/Private addresses are dialled only with/);
   expect(connections).toBe(0);
   inside.close();
 });

@@ -9,7 +9,6 @@ import {
   ONCE_SCHEMA,
   type OnceLedger,
   pruneSpent,
-  type SpendRequest,
   spendOnce,
 } from "../../../src/sign/once.ts";
 import { MAX_LIFE_SECONDS, type OneTimeToken } from "../../../src/sign/token.ts";
@@ -38,7 +37,7 @@ afterEach(() => {
 
 /** The ledger as the writer thread runs it: cloned requests, several per transaction, results after the commit. */
 function databaseLedger(): OnceLedger {
-  let waiting: { request: SpendRequest; settle: (isFirst: boolean) => void }[] = [];
+  let waiting: { request: OneTimeToken; settle: (isFirst: boolean) => void }[] = [];
   const commit = () => {
     const group = waiting;
     waiting = [];

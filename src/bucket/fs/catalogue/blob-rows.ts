@@ -18,15 +18,13 @@ export interface BlobRow {
 export type BlobFacts = Pick<PutRequest, "info" | "blockSums">;
 
 /**
- * The place of a put's bytes. `id`: of the blob's row; undefined if there is none yet.
- * - `there`: the bytes are where the row says.
- * - `file`: the bytes were just renamed to a file of their own.
- * - `pack`: the bytes are appended to a pack if the put is accepted.
+ * The place of a put's bytes. `id`: of the blob's row; undefined if there is none yet. `move`: moves the bytes to a
+ * pack, or to a file of their own (undefined). It is missing if the bytes are where the row says.
  */
 export type NewPlace =
-  | { readonly kind: "there"; readonly id: number }
-  | { readonly kind: "file"; readonly id: number | undefined }
-  | { readonly kind: "pack"; readonly id: number | undefined; readonly append: () => PackPlace };
+  | { readonly id: number; readonly move?: undefined }
+  | { readonly id: number; readonly move: () => PackPlace | undefined }
+  | { readonly id: undefined; readonly move: () => PackPlace | undefined };
 
 interface PackedBlob extends SweptBlob {
   readonly id: number;
@@ -42,8 +40,8 @@ export function prepareBlobRows(database: Database.Database) {
       { id: number; size: number; pack: number | null; at: number; damaged_at: number | null }
     >("SELECT id, size, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?"),
     add: database.prepare(
-      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, refs, unused_since, pack, pack_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO blobs (sha256, sha1, md5, size, format, width, height, block_sums, refs, pack, pack_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)`,
     ),
     learn: database.prepare("UPDATE blobs SET sha1 = ?, md5 = ? WHERE id = ? AND sha1 = ''"),
     move: database.prepare("UPDATE blobs SET pack = ?, pack_at = ?, damaged_at = NULL WHERE id = ?"),
@@ -67,26 +65,12 @@ export function prepareBlobRows(database: Database.Database) {
     newestPack: database.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM packs"),
   };
 
-  /** Writes the place into the row. `fresh`: the use count and unused time of a new row. */
-  function writeRow(
-    { info, blockSums }: BlobFacts,
-    place: NewPlace,
-    fresh: { readonly refs: number; readonly unusedSince: number | null },
-  ): number {
-    const { sha1, md5 } = info.hashes;
-    if (place.id !== undefined && sha1 !== undefined && md5 !== undefined) statements.learn.run(sha1, md5, place.id);
-    if (place.kind === "there") return place.id;
-    const packed = place.kind === "pack" ? place.append() : undefined;
-    const columns = [packed?.pack ?? null, packed?.at ?? null] as const;
-    if (place.id !== undefined) {
-      statements.move.run(...columns, place.id);
-      return place.id;
-    }
+  function add({ info, blockSums }: BlobFacts, place: PackPlace | undefined): number {
     const { hashes, size, image } = info;
     const { width = null, height = null, format } = image;
     const sums = Buffer.from(blockSums, "latin1");
     const facts = [hashes.sha256, hashes.sha1 ?? "", hashes.md5 ?? "", size, format, width, height, sums];
-    return Number(statements.add.run(...facts, fresh.refs, fresh.unusedSince, ...columns).lastInsertRowid);
+    return Number(statements.add.run(...facts, place?.pack ?? null, place?.at ?? null).lastInsertRowid);
   }
 
   return {
@@ -99,12 +83,12 @@ export function prepareBlobRows(database: Database.Database) {
     },
     /** True if the blob has a row that names a file of its own. */
     hasFile: (sha256: string) => statements.find.get(sha256)?.pack === null,
-    /** Id of the blob's row. A new row has no entry yet, so its unused time begins at `now`. */
-    ensure: (put: BlobFacts, place: NewPlace, now: number) => writeRow(put, place, { refs: 0, unusedSince: now }),
-    /** As `ensure` and `use` together, in fewer statements. */
-    take(put: BlobFacts, place: NewPlace): number {
-      const id = writeRow(put, place, { refs: 1, unusedSince: null });
-      if (place.id !== undefined) statements.use.run(id);
+    /** Counts one more entry that uses the blob of a put. Moves its bytes if there is no row yet. Returns the id. */
+    take(put: BlobFacts, { id, move }: NewPlace): number {
+      if (id === undefined) return add(put, move());
+      const { sha1, md5 } = put.info.hashes;
+      if (sha1 !== undefined && md5 !== undefined) statements.learn.run(sha1, md5, id);
+      statements.use.run(id);
       return id;
     },
     /** Counts one more entry that uses the blob. Returns the id. */
@@ -125,7 +109,9 @@ export function prepareBlobRows(database: Database.Database) {
     },
     /** The live blobs of a pack, oldest first. */
     inPack: (pack: number, limit: number) => statements.inPack.all(pack, limit),
-    move: (id: number, { pack, at }: PackPlace) => void statements.move.run(pack, at, id),
+    /** Undefined: to a file of its own. The blob is no longer damaged. */
+    move: (id: number, place: PackPlace | undefined) =>
+      void statements.move.run(place?.pack ?? null, place?.at ?? null, id),
     /** Removes rows of packs that are older than `newest` and have no live blob. Returns the packs. */
     forgetEmptyPacks(newest: number): number[] {
       const packs = statements.emptyPacks.all(newest).map(({ id }) => id);

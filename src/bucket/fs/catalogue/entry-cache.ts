@@ -5,14 +5,7 @@ import type { Key } from "../../../core/object.ts";
 import type { Entry } from "../../contract/driver.ts";
 import type { Operation } from "../writer/write-operations.ts";
 
-export interface EntryCache {
-  /** The entry as it was read. No acknowledged operation has changed it since. */
-  get(bucket: string, key: Key): ObjectEntry | undefined;
-  /** Must be called in the turn that read the entry. Caches undamaged objects only, because other states may expire. */
-  set(bucket: string, key: Key, entry: Entry): void;
-  /** Removes entries that these operations may have changed, even if the operations failed. */
-  invalidate(operations: readonly Operation[]): void;
-}
+export type EntryCache = ReturnType<typeof createEntryCache>;
 
 type ObjectEntry = Extract<Entry, { readonly state: "object" }>;
 
@@ -20,7 +13,7 @@ type ObjectEntry = Extract<Entry, { readonly state: "object" }>;
 const MAX_ENTRIES = 4_096;
 
 /** Starts empty. At most 4,096 entries. */
-export function createEntryCache(): EntryCache {
+export function createEntryCache() {
   const entries = new LRUCache<string, ObjectEntry>({ max: MAX_ENTRIES });
   const drop = (bucket: string, key: Key) => void entries.delete(nameOf(bucket, key));
 
@@ -36,11 +29,16 @@ export function createEntryCache(): EntryCache {
   }
 
   return {
-    get: (bucket, key) => entries.get(nameOf(bucket, key)),
-    set(bucket, key, entry) {
+    /** The entry as it was read. No acknowledged operation has changed it since. */
+    get: (bucket: string, key: Key) => entries.get(nameOf(bucket, key)),
+    /**
+     * Must be called in the turn that read the entry. Caches undamaged objects only, because other states may expire.
+     */
+    set(bucket: string, key: Key, entry: Entry): void {
       if (entry.state === "object" && entry.info.isDamaged !== true) entries.set(nameOf(bucket, key), entry);
     },
-    invalidate(operations) {
+    /** Removes entries that these operations may have changed, even if the operations failed. */
+    invalidate(operations: readonly Operation[]): void {
       for (const operation of operations) invalidate(operation);
     },
   };

@@ -5,30 +5,11 @@ import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../../core/object.ts";
 import { hasExpired } from "../../contract/conditions.ts";
-import type { Entry, ListPage } from "../../contract/driver.ts";
+import type { Entry, ListOptions, ListPage } from "../../contract/driver.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
 import { entrySum } from "./schema.ts";
 
-/** Every method throws store_failed if the catalogue cannot be read. */
-export interface CatalogueReads {
-  entry(bucket: string, key: Key): Entry;
-  /** SHA-256 of the object under the key, lower-case hex; undefined if there is none. */
-  sha256Of(bucket: string, key: Key): string | undefined;
-  /** Any object of the bucket whose blob has this SHA-1 in its row. */
-  findBySha1(bucket: string, sha1: string): ObjectInfo | undefined;
-  list(bucket: string, options: { prefix: string; after: Key | undefined; limit: number }): ListPage;
-  usage(bucket: string): { objects: number; bytes: number };
-  buckets(): string[];
-  /** Undefined if the blob has no row (any more). */
-  blob(sha256: string): StoredBlob | undefined;
-  hasPack(pack: number): boolean;
-  /** Packs with more than a third of their bytes dead, oldest first. May include the newest. */
-  sparsePacks(): number[];
-  /** Number of objects with damaged bytes that cannot be fetched again. */
-  damaged(): number;
-  /** Number of blobs and their bytes on the disk, including unused ones in their grace time. */
-  totals(): { blobs: number; bytes: number };
-}
+export type CatalogueReads = ReturnType<typeof prepareCatalogueReads>;
 
 export interface StoredBlob {
   /** CRC-32 of each block, 4 bytes each, big-endian. */
@@ -39,74 +20,70 @@ export interface StoredBlob {
   readonly isDamaged: boolean;
 }
 
-interface ObjectRow {
-  readonly key: Key;
-  readonly size: number;
-  readonly sha256: string;
-  readonly sha1: string;
-  readonly md5: string;
-  readonly format: ObjectFormat;
-  readonly width: number | null;
-  readonly height: number | null;
-  readonly is_suspect: number;
-  readonly headers: string | null;
-  readonly via: Provenance["via"];
-  readonly origin_url: string | null;
-  readonly origin_etag: string | null;
-  readonly origin_last_modified: string | null;
-  readonly fetched_at: number;
-  readonly validated_at: number | null;
-  readonly life: string | null;
-  readonly modified_at: number;
-  readonly stored_at: number;
-  readonly sum: number | null;
-  readonly damaged_at: number | null;
-}
-
-type EntryRow = { readonly epoch: number } & (
-  | ({ readonly state: "object"; readonly is_stale: number } & ObjectRow)
-  | {
-      readonly state: "tombstone";
-      readonly deleted_at: number;
-      readonly reason: string;
-      readonly expires_at: number | null;
-    }
-  | { readonly state: "absent" }
-);
+/** The values of OBJECT_COLUMNS. Rows are arrays: building objects with names costs more than reading the values. */
+type ObjectRow = [
+  key: Key,
+  size: number,
+  sha256: string,
+  sha1: string,
+  md5: string,
+  format: ObjectFormat,
+  width: number | null,
+  height: number | null,
+  isSuspect: number,
+  headers: string | null,
+  via: Provenance["via"],
+  originUrl: string | null,
+  originEtag: string | null,
+  originLastModified: string | null,
+  fetchedAt: number,
+  validatedAt: number | null,
+  life: string | null,
+  modifiedAt: number,
+  storedAt: number,
+  sum: number | null,
+  damagedAt: number | null,
+];
 
 const OBJECT_COLUMNS = `key, size, sha256, sha1, md5, format, width, height, is_suspect, headers, via,
   origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at, sum, damaged_at`;
+
+type EntryRow =
+  | [state: "object", epoch: number, isStale: number, deletedAt: null, reason: null, expiresAt: null, ...ObjectRow]
+  | [state: "tombstone", epoch: number, isStale: number, deletedAt: number, reason: string, expiresAt: number | null]
+  | [state: "absent", epoch: number];
 
 const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 const NO_LIFE: DeclaredLife = Object.freeze({});
 
-/** `now`: Unix milliseconds. An expired tombstone is read as absent. */
-export function prepareCatalogueReads(database: Database.Database, now: () => number): CatalogueReads {
+/**
+ * `now`: Unix milliseconds. An expired tombstone is read as absent. Every method throws store_failed if the catalogue
+ * cannot be read.
+ */
+export function prepareCatalogueReads(database: Database.Database, now: () => number) {
+  const arrays = <Values extends unknown[], Row>(sql: string) => database.prepare<Values, Row>(sql).raw();
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
     buckets: database.prepare<[], { name: string }>("SELECT name FROM buckets ORDER BY name"),
     usage: database.prepare<[string], { objects: number; bytes: number }>(
       "SELECT objects, bytes FROM buckets WHERE name = ?",
     ),
-    // Rows as arrays: building objects with names costs more than reading the values.
-    entry: database
-      .prepare<[number, string], RowValues>(
-        `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
-         FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
-      )
-      .raw(),
+    entry: arrays<[number, string], EntryRow>(
+      `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
+       FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
+    ),
     sha256: database.prepare<[number, string], { sha256: string }>(
       "SELECT sha256 FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?",
     ),
-    bySha1: database.prepare<[string, number], ObjectRow>(
+    bySha1: arrays<[string, number], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM blobs JOIN entries ON entries.blob = blobs.id
        WHERE sha1 = ? AND sha1 <> '' AND bucket = ? LIMIT 1`,
     ),
-    listFrom: database.prepare<[number, string], ObjectRow>(
+    listFrom: arrays<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key >= ? ORDER BY key`,
     ),
-    listAfter: database.prepare<[number, string], ObjectRow>(
+    listAfter: arrays<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key > ? ORDER BY key`,
     ),
     blob: database.prepare<[string], { sums: Buffer; pack: number | null; at: number; damaged_at: number | null }>(
@@ -131,89 +108,52 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
   }
 
   return {
-    entry: (bucket, key) =>
-      guarded(() => {
+    entry: (bucket: string, key: Key) =>
+      guarded((): Entry => {
         const id = bucketOf(bucket);
         if (id === undefined) return UNTOUCHED;
-        const values = statements.entry.get(id, key);
-        if (values === undefined) return UNTOUCHED;
-        const row = rowOf(values);
-        if (row.state === "object") checkSum(row, id);
-        return entryOf(row, now);
+        const row = statements.entry.get(id, key);
+        return row === undefined ? UNTOUCHED : entryOf(row, id, now);
       }),
-    sha256Of: (bucket, key) =>
+    /** SHA-256 of the object under the key, lower-case hex; undefined if there is none. */
+    sha256Of: (bucket: string, key: Key) =>
       guarded(() => {
         const id = bucketOf(bucket);
         return id === undefined ? undefined : statements.sha256.get(id, key)?.sha256;
       }),
-    findBySha1: (bucket, sha1) =>
+    /** Any object of the bucket whose blob has this SHA-1 in its row. */
+    findBySha1: (bucket: string, sha1: string) =>
       guarded(() => {
         const id = bucketOf(bucket);
         const row = id === undefined ? undefined : statements.bySha1.get(sha1, id);
-        if (id === undefined || row === undefined) return undefined;
-        checkSum(row, id);
-        return infoOf(row);
+        return id === undefined || row === undefined ? undefined : infoOf(row, id);
       }),
-    list: (bucket, { prefix, after, limit }) =>
-      guarded(() => {
+    list: (bucket: string, { prefix, after, limit }: ListOptions) =>
+      guarded((): ListPage => {
         const id = bucketOf(bucket);
         if (id === undefined) return { objects: [], next: undefined };
         const isPastPrefix = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
         const rows = isPastPrefix ? statements.listAfter.iterate(id, after) : statements.listFrom.iterate(id, prefix);
         return pageOf(rows, { bucket: id, prefix, limit });
       }),
-    usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
+    usage: (bucket: string) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
     buckets: () => guarded(() => statements.buckets.all().map(({ name }) => name)),
-    blob: (sha256) =>
-      guarded(() => {
+    /** Undefined if the blob has no row (any more). */
+    blob: (sha256: string) =>
+      guarded((): StoredBlob | undefined => {
         const row = statements.blob.get(sha256);
         if (row === undefined) return undefined;
         const { sums, pack, at } = row;
         return { sums, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
       }),
-    hasPack: (pack) => guarded(() => statements.pack.get(pack) !== undefined),
+    hasPack: (pack: number) => guarded(() => statements.pack.get(pack) !== undefined),
+    /** Packs with more than a third of their bytes dead, oldest first. May include the newest. */
     sparsePacks: () => guarded(() => statements.sparsePacks.all().map(({ id }) => id)),
+    /** Number of objects with damaged bytes that cannot be fetched again. */
     damaged: () => guarded(() => statements.damaged.get()?.count ?? 0),
+    /** Number of blobs and their bytes on the disk, including unused ones in their grace time. */
     totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
   };
-}
-
-type RowValues = readonly (string | number | null)[];
-
-/** `values` have the order of the statement's columns; the tables are STRICT and so enforce their types. */
-function rowOf(values: RowValues): EntryRow {
-  return {
-    state: values[0],
-    epoch: values[1],
-    is_stale: values[2],
-    deleted_at: values[3],
-    reason: values[4],
-    expires_at: values[5],
-    key: values[6],
-    size: values[7],
-    sha256: values[8],
-    sha1: values[9],
-    md5: values[10],
-    format: values[11],
-    width: values[12],
-    height: values[13],
-    is_suspect: values[14],
-    headers: values[15],
-    via: values[16],
-    origin_url: values[17],
-    origin_etag: values[18],
-    origin_last_modified: values[19],
-    fetched_at: values[20],
-    validated_at: values[21],
-    life: values[22],
-    modified_at: values[23],
-    stored_at: values[24],
-    sum: values[25],
-    damaged_at: values[26],
-  } satisfies Record<
-    keyof ObjectRow | "state" | "epoch" | "is_stale" | "deleted_at" | "reason" | "expires_at",
-    unknown
-  > as EntryRow;
 }
 
 /** Keys with the same prefix are adjacent, so the first key without it ends the listing. */
@@ -223,52 +163,51 @@ function pageOf(
 ): ListPage {
   const objects: ObjectInfo[] = [];
   for (const row of rows) {
-    if (!row.key.startsWith(prefix)) break;
+    if (!row[0].startsWith(prefix)) break;
     if (objects.length === limit) return { objects, next: objects.at(-1)?.key };
-    checkSum(row, bucket);
-    objects.push(infoOf(row));
+    objects.push(infoOf(row, bucket));
   }
   return { objects, next: undefined };
 }
 
-function entryOf(row: EntryRow, now: () => number): Entry {
-  const { epoch } = row;
-  if (row.state === "object") return { state: "object", info: infoOf(row), epoch, isStale: row.is_stale === 1 };
-  if (row.state === "absent") return { state: "absent", epoch };
-  const expiresAt = row.expires_at ?? undefined;
+function entryOf(row: EntryRow, bucket: number, now: () => number): Entry {
+  const epoch = row[1];
+  if (row[0] === "absent") return { state: "absent", epoch };
+  if (row[0] === "object") {
+    const [, , isStale, , , , ...object] = row;
+    return { state: "object", info: infoOf(object, bucket), epoch, isStale: isStale === 1 };
+  }
+  const [, , , deletedAt, reason, expires] = row;
+  const expiresAt = expires ?? undefined;
   if (hasExpired({ expiresAt }, now())) return { state: "absent", epoch };
-  return { state: "tombstone", deletedAt: row.deleted_at, reason: row.reason, expiresAt, epoch };
+  return { state: "tombstone", deletedAt, reason, expiresAt, epoch };
 }
 
-function infoOf(row: ObjectRow): ObjectInfo {
-  const info: ObjectInfo = {
-    key: row.key,
-    size: row.size,
-    hashes: { sha256: row.sha256, sha1: row.sha1 || undefined, md5: row.md5 || undefined },
-    image: { format: row.format, width: row.width ?? undefined, height: row.height ?? undefined },
-    headers: row.headers === null ? NO_HEADERS : (JSON.parse(row.headers) as Record<string, string>), // written by us
-    provenance: {
-      via: row.via,
-      originUrl: row.origin_url ?? undefined,
-      originEtag: row.origin_etag ?? undefined,
-      originLastModified: row.origin_last_modified ?? undefined,
-      fetchedAt: row.fetched_at,
-      validated: row.validated_at === null ? undefined : { at: row.validated_at, life: lifeOf(row) },
-    },
-    modifiedAt: row.modified_at,
-    storedAt: row.stored_at,
-    isSuspect: row.is_suspect === 1,
-  };
-  return row.damaged_at === null ? info : { ...info, isDamaged: true };
-}
-
-function lifeOf({ life }: ObjectRow): DeclaredLife {
-  return life === null ? NO_LIFE : (JSON.parse(life) as DeclaredLife); // written by us
-}
-
-/** Throws store_failed if the row names a blob that is not its own. */
-function checkSum({ key, sha256, sum }: ObjectRow, bucket: number): void {
+/** Throws store_failed if the row names a blob that is not its own. The JSON was written by us. */
+function infoOf(row: ObjectRow, bucket: number): ObjectInfo {
+  const [key, size, sha256, sha1, md5, format, width, height, isSuspect, headers, via, originUrl, ...more] = row;
+  const [originEtag, originLastModified, fetchedAt, validatedAt, life, modifiedAt, storedAt, sum, damagedAt] = more;
   if (sum !== null && sum !== entrySum(bucket, key, sha256)) throw damaged(undefined);
+  const declared = life === null ? NO_LIFE : (JSON.parse(life) as DeclaredLife);
+  const info: ObjectInfo = {
+    key,
+    size,
+    hashes: { sha256, sha1: sha1 || undefined, md5: md5 || undefined },
+    image: { format, width: width ?? undefined, height: height ?? undefined },
+    headers: headers === null ? NO_HEADERS : (JSON.parse(headers) as Record<string, string>),
+    provenance: {
+      via,
+      originUrl: originUrl ?? undefined,
+      originEtag: originEtag ?? undefined,
+      originLastModified: originLastModified ?? undefined,
+      fetchedAt,
+      validated: validatedAt === null ? undefined : { at: validatedAt, life: declared },
+    },
+    modifiedAt,
+    storedAt,
+    isSuspect: isSuspect === 1,
+  };
+  return damagedAt === null ? info : { ...info, isDamaged: true };
 }
 
 function guarded<T>(read: () => T): T {

@@ -14,7 +14,6 @@ export interface CatalogueWrites
     Handlers,
     "copy" | "delete" | "undelete" | "renew" | "purge" | "forget" | "move" | "forgetTombstones" | "probe"
   > {
-  /** If a put is refused after its blob was placed, the blob stays for the sweep. */
   put(request: Omit<PutRequest, "source">, place: NewPlace, now: number): PutResult;
   /**
    * Makes entries of the blob absent if they can be fetched again: mirrored objects, and all of cache buckets. The
@@ -127,11 +126,11 @@ export function prepareCatalogueWrites(database: Database.Database, blobs: BlobR
   return {
     put(request, place, now) {
       const { bucket, info, condition } = request;
-      const isRepair = place.kind !== "there" && place.id !== undefined;
-      // A blob in a file of its own needs a row even if the put is refused, so that the sweep finds it. Repeated bytes
-      // repair every entry that uses the damaged blob, even if the put is refused.
-      const placed = place.kind === "file" || isRepair ? blobs.ensure(request, place, now) : undefined;
-      const useBlob = () => (placed === undefined ? blobs.take(request, place) : blobs.use(placed));
+      const { id, move } = place;
+      const isRepair = id !== undefined && move !== undefined;
+      // Repeated bytes repair every entry that uses the damaged blob, even if the put is refused.
+      if (isRepair) blobs.move(id, move());
+      const useBlob = () => blobs.take(request, place);
       return storeObject({ bucket: bucketOf(bucket), info, useBlob, condition, isRepair }, now);
     },
     copy({ bucket, from, to, condition }, now) {

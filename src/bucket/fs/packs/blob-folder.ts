@@ -29,27 +29,9 @@ export interface Placement {
   readonly unsynced: readonly string[];
 }
 
-export interface BlobFolder {
-  /** True if the blob's file exists with this size. */
-  has(sha256: string, size: number): boolean;
-  stat(sha256: string): Stats | undefined;
-  /** Renames a synced file to the blob's path. Durable only after `sync`. */
-  place(sha256: string, sourcePath: string): Placement;
-  /** Syncs each folder once. Returns the placements that failed, with their errors. */
-  sync(placements: readonly Placement[]): ReadonlyMap<Placement, unknown>;
-  /** Renames the file back to its source path. */
-  undoPlace(placement: Placement): void;
-  /** Links the file to its source path as well. */
-  relinkSource(placement: Placement): void;
-  /** Does nothing if the file is missing. */
-  remove(sha256: string): void;
-  /** Moves the file to `quarantine/`, for inspection. False if it is missing. */
-  quarantine(sha256: string, now: number): boolean;
-  /** Copies damaged bytes from elsewhere to `quarantine/`, if they can be read. */
-  keepDamaged(sha256: string, now: number, read: () => Buffer): void;
-}
+export type BlobFolder = ReturnType<typeof openBlobFolder>;
 
-export function openBlobFolder(dataDir: string): BlobFolder {
+export function openBlobFolder(dataDir: string) {
   const root = `${dataDir}/blobs`;
   // Shard folders whose own names are synced. At most 256 + 65,536 of them exist.
   const syncedFolders = new Set<string>([root]);
@@ -74,47 +56,48 @@ export function openBlobFolder(dataDir: string): BlobFolder {
 
   return {
     stat,
-    has(sha256, size) {
+    /** True if the blob's file exists with this size. */
+    has(sha256: string, size: number): boolean {
       const found = stat(sha256);
       return found?.isFile() === true && found.size === size;
     },
-    place(sha256, sourcePath) {
+    /** Renames a synced file to the blob's path. Durable only after `sync`. */
+    place(sha256: string, sourcePath: string): Placement {
       const path = blobPath(dataDir, sha256);
       const folder = dirname(path);
       const unsynced = ensureFolder(folder);
       renameSync(sourcePath, path);
       return { sha256, sourcePath, unsynced: [...unsynced, folder] };
     },
-    sync(placements) {
-      const faults = syncEach(new Set(placements.flatMap(({ unsynced }) => unsynced)));
-      const failed = new Map<Placement, unknown>();
-      for (const placement of placements) {
-        const broken = placement.unsynced.find((folder) => faults.has(folder));
-        if (broken !== undefined) failed.set(placement, faults.get(broken));
-        // The parent of each folder was synced now or before, the outermost one's included.
-        else for (const folder of placement.unsynced) syncedFolders.add(folder);
-      }
-      return failed;
+    /** Makes the names durable; syncs each folder once. */
+    sync(placements: readonly Placement[]): void {
+      const folders = new Set(placements.flatMap(({ unsynced }) => unsynced));
+      for (const folder of folders) syncDirectory(folder);
+      // The parent of each folder was synced now or before, the outermost one's included.
+      for (const folder of folders) syncedFolders.add(folder);
     },
-    undoPlace({ sha256, sourcePath }) {
+    /** Renames the file back to its source path. */
+    undoPlace({ sha256, sourcePath }: Placement): void {
       renameSync(blobPath(dataDir, sha256), sourcePath);
     },
-    relinkSource({ sha256, sourcePath }) {
+    /** Links the file to its source path as well. */
+    relinkSource({ sha256, sourcePath }: Placement): void {
       linkSync(blobPath(dataDir, sha256), sourcePath);
     },
-    remove(sha256) {
+    /** Does nothing if the file is missing. */
+    remove(sha256: string): void {
       unlinkIfThere(blobPath(dataDir, sha256));
     },
-    quarantine(sha256, now) {
+    /** Moves the file to `quarantine/`, for inspection, if there is one. */
+    quarantine(sha256: string, now: number): void {
       try {
         renameSync(blobPath(dataDir, sha256), `${dataDir}/quarantine/${sha256}.${now}`);
-        return true;
       } catch (error) {
-        if (errorCodeOf(error) === "ENOENT") return false;
-        throw error;
+        if (errorCodeOf(error) !== "ENOENT") throw error;
       }
     },
-    keepDamaged(sha256, now, read) {
+    /** Copies damaged bytes from elsewhere to `quarantine/`, for inspection, if they can be read. */
+    keepDamaged(sha256: string, now: number, read: () => Buffer): void {
       try {
         writeFileSync(`${dataDir}/quarantine/${sha256}.${now}`, read(), { mode: 0o600 });
       } catch {
@@ -122,18 +105,6 @@ export function openBlobFolder(dataDir: string): BlobFolder {
       }
     },
   };
-}
-
-function syncEach(folders: ReadonlySet<string>): Map<string, unknown> {
-  const faults = new Map<string, unknown>();
-  for (const folder of folders) {
-    try {
-      syncDirectory(folder);
-    } catch (error) {
-      faults.set(folder, error);
-    }
-  }
-  return faults;
 }
 
 /** Makes the names in a folder durable. */

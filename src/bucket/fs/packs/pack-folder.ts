@@ -10,7 +10,7 @@ import {
   readSync,
   type Stats,
   statSync,
-  writeSync,
+  writevSync,
 } from "node:fs";
 import { closeSynced } from "../files.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
@@ -26,24 +26,7 @@ export function packNumbers(names: readonly string[]): number[] {
   return names.filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
 }
 
-export interface PackFolder {
-  /** The pack with the highest number, the only one that may grow. 0 if there is none. */
-  readonly newest: number;
-  /** Writes the bytes and returns their place. They are durable after `flush`. */
-  append(bytes: Uint8Array): PackPlace;
-  /** Syncs the bytes that were appended since the last flush. If it throws, none of them is stored. */
-  flush(): void;
-  /** Frees the places of the bytes that were appended since the last flush. */
-  dropAppended(): void;
-  /** True if the pack exists and is long enough. */
-  has(place: PackPlace, size: number): boolean;
-  /** Throws if the pack is missing or ends too early. */
-  read(place: PackPlace, size: number): Buffer;
-  stat(pack: number): Stats | undefined;
-  /** Does nothing if the file is missing. */
-  remove(pack: number): void;
-  close(): void;
-}
+export type PackFolder = ReturnType<typeof openPackFolder>;
 
 /** A pack of this size is closed and the next one is begun. Bytes. */
 const PACK_BYTES = 67_108_864;
@@ -59,12 +42,13 @@ interface GrowingPack {
 }
 
 /** `newestKnown`: the highest pack number in the catalogue. No new pack gets it. */
-export function openPackFolder(dataDir: string, newestKnown: number, packBytes = PACK_BYTES): PackFolder {
+export function openPackFolder(dataDir: string, newestKnown: number, packBytes = PACK_BYTES) {
   const folder = `${dataDir}/packs`;
   let newest = Math.max(newestKnown, ...packNumbers(readdirSync(folder)));
   let growing: GrowingPack | undefined;
-  /** Bytes written behind the growing pack's `end`. */
-  let appended = 0;
+  /** Placed behind the growing pack's `end`. */
+  let appended: Uint8Array[] = [];
+  let appendedBytes = 0;
 
   function stat(pack: number): Stats | undefined {
     return statSync(packPath(dataDir, pack), { throwIfNoEntry: false });
@@ -90,31 +74,43 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
     closeSynced(descriptor);
   }
 
+  function dropAppended(): void {
+    appended = [];
+    appendedBytes = 0;
+  }
+
   return {
-    get newest() {
+    /** The pack with the highest number, the only one that may grow. 0 if there is none. */
+    get newest(): number {
       return newest;
     },
-    append(bytes) {
+    /** Returns the place that the bytes get. They must not change before `flush`, which writes them. */
+    append(bytes: Uint8Array): PackPlace {
       growing ??= openGrowing();
-      const at = growing.end + appended;
-      writeAll(growing.descriptor, bytes, at);
-      appended += bytes.byteLength;
+      const at = growing.end + appendedBytes;
+      appended.push(bytes);
+      appendedBytes += bytes.byteLength;
       return { pack: growing.pack, at };
     },
-    flush() {
-      if (growing === undefined || appended === 0) return;
-      fdatasyncSync(growing.descriptor);
+    /** Writes and syncs the bytes that were appended since the last flush. If it throws, none of them is stored. */
+    flush(): void {
+      if (growing === undefined || appendedBytes === 0) return;
+      writeAndSync(growing.descriptor, appended, growing.end);
       if (!growing.isNameSynced) syncDirectory(folder);
       growing.isNameSynced = true;
-      growing.end = pageAfter(growing.end + appended);
-      appended = 0;
+      growing.end = pageAfter(growing.end + appendedBytes);
+      dropAppended();
       if (growing.end >= packBytes) closeGrowing(growing);
     },
-    dropAppended() {
-      appended = 0;
+    /** Frees the places of the bytes that were appended since the last flush. */
+    dropAppended,
+    /** True if the pack exists and is long enough, with the appended bytes. */
+    has({ pack, at }: PackPlace, size: number): boolean {
+      const isAppended = pack === growing?.pack && at >= growing.end && at + size <= growing.end + appendedBytes;
+      return isAppended || (stat(pack)?.size ?? 0) >= at + size;
     },
-    has: ({ pack, at }, size) => (stat(pack)?.size ?? 0) >= at + size,
-    read({ pack, at }, size) {
+    /** Throws if the pack is missing or ends too early. */
+    read({ pack, at }: PackPlace, size: number): Buffer {
       const descriptor = openSync(packPath(dataDir, pack), "r");
       try {
         const bytes = Buffer.allocUnsafe(size);
@@ -129,10 +125,11 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       }
     },
     stat,
-    remove(pack) {
+    /** Does nothing if the file is missing. */
+    remove(pack: number): void {
       unlinkIfThere(packPath(dataDir, pack));
     },
-    close() {
+    close(): void {
       if (growing !== undefined) closeGrowing(growing);
     },
   };
@@ -142,18 +139,20 @@ function pageAfter(offset: number): number {
   return Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES;
 }
 
-function writeAll(descriptor: number, bytes: Uint8Array, at: number): void {
+/** If it throws, the space is free again, and the next write begins at the same offset. */
+function writeAndSync(descriptor: number, pieces: readonly Uint8Array[], at: number): void {
   try {
-    for (let written = 0; written < bytes.byteLength; ) {
-      written += writeSync(descriptor, bytes, written, bytes.byteLength - written, at + written);
-    }
+    const bytes = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const written = writevSync(descriptor, pieces, at);
+    // Only a full disk takes a part.
+    if (written < bytes) throw Object.assign(new Error(`${written} of ${bytes} bytes written`), { code: "ENOSPC" });
+    fdatasyncSync(descriptor);
   } catch (error) {
     truncate(descriptor, at);
     throw error;
   }
 }
 
-/** After a failed write: frees the space on a full disk. The next write begins at the same offset. */
 function truncate(descriptor: number, end: number): void {
   try {
     ftruncateSync(descriptor, end);

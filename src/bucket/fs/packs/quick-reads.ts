@@ -3,15 +3,7 @@
 // read recently qualify, and slow reads use up an allowance: with little memory, few reads block on the disk.
 import { readSync } from "node:fs";
 
-export interface QuickReads {
-  /** `readAt`: time of the last read of the same bytes, by `now`; undefined if there was none. */
-  mayRead(readAt: number | undefined, bytes: number): boolean;
-  /**
-   * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the file.
-   */
-  read(descriptor: number, target: Buffer, position: number): number;
-  readonly now: () => number;
-}
+export type QuickReads = ReturnType<typeof createQuickReads>;
 
 /** A larger read would delay other requests even from memory. Bytes. */
 const MAX_BYTES = 262_144;
@@ -24,13 +16,14 @@ const SLOW_SHARE = 0.05;
 const MAX_ALLOWANCE_MS = 20;
 
 /** `now`: milliseconds with fractions. */
-export function createQuickReads(now: () => number = () => performance.now()): QuickReads {
+export function createQuickReads(now: () => number = () => performance.now()) {
   let allowanceMs = MAX_ALLOWANCE_MS;
   let earnedAt = now();
 
   return {
     now,
-    mayRead(readAt, bytes) {
+    /** `readAt`: time of the last read of the same bytes, by `now`; undefined if there was none. */
+    mayRead(readAt: number | undefined, bytes: number): boolean {
       if (readAt === undefined || bytes > MAX_BYTES) return false;
       const at = now();
       if (allowanceMs < MAX_ALLOWANCE_MS) {
@@ -39,7 +32,11 @@ export function createQuickReads(now: () => number = () => performance.now()): Q
       earnedAt = at;
       return allowanceMs > 0 && at - readAt < RECENT_MS;
     },
-    read(descriptor, target, position) {
+    /**
+     * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the
+     * file.
+     */
+    read(descriptor: number, target: Buffer, position: number): number {
       const began = now();
       let filled = 0;
       while (filled < target.length) {

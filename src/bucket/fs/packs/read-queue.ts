@@ -9,12 +9,6 @@ export interface PartRead {
   readonly hadBytes: number;
 }
 
-export interface ReadQueue {
-  /** Undefined if the read may start at once; otherwise resolves when it may. The caller must then call `leave`. */
-  enter(part: PartRead): Promise<void> | undefined;
-  leave(): void;
-}
-
 /** Reads at the same time. The thread pool has one thread more. */
 const MAX_READS = 3;
 /** Blobs of up to this size go before all others. Bytes. */
@@ -22,7 +16,7 @@ const SHORT_BYTES = 1_048_576;
 /** Every fourth turn is for the readers with the most bytes, so that long downloads continue under constant load. */
 const LONGEST_EVERY = 4;
 
-export function createReadQueue(maxReads = MAX_READS): ReadQueue {
+export function createReadQueue(maxReads = MAX_READS) {
   const waiting: { readonly rank: number; readonly wake: () => void }[] = [];
   let free = maxReads;
   let turns = 0;
@@ -39,7 +33,8 @@ export function createReadQueue(maxReads = MAX_READS): ReadQueue {
   }
 
   return {
-    enter({ size, hadBytes }) {
+    /** Undefined if the read may start at once; otherwise resolves when it may. The caller must then call `leave`. */
+    enter({ size, hadBytes }: PartRead): Promise<void> | undefined {
       if (free > 0) {
         free -= 1;
         return undefined;
@@ -47,7 +42,7 @@ export function createReadQueue(maxReads = MAX_READS): ReadQueue {
       const rank = size <= SHORT_BYTES ? -1 : hadBytes;
       return new Promise((wake) => void waiting.push({ rank, wake }));
     },
-    leave() {
+    leave(): void {
       const wake = next();
       if (wake === undefined) free += 1;
       else wake();

@@ -1,15 +1,15 @@
-// One group commit: many operations share one fsync of the catalogue. Bytes become durable before rows. First files are
-// renamed into place and their folders synced. Then one transaction writes all rows, each operation in its own
-// savepoint; the packs are synced before it commits. It does not know threads.
+// One group commit: many operations share one fsync of the catalogue. One transaction runs all operations, each in its
+// own savepoint. Bytes become durable before rows: files are renamed into place and bodies written to packs, and both
+// are synced before the commit. It does not know threads.
 import type Database from "better-sqlite3";
 import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
 import type { Batch, OperationResult, SharedSpan } from "../../../sqlite/batch-worker.ts";
 import { prepareBlobRows } from "../catalogue/blob-rows.ts";
 import { prepareCatalogueWrites } from "../catalogue/writes.ts";
-import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
+import type { BlobFolder } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
-import { isThere, type OperationContext, operationHandlers } from "./operations.ts";
-import type { Operation, OperationName } from "./write-operations.ts";
+import { type OperationContext, operationHandlers } from "./operations.ts";
+import type { Operation } from "./write-operations.ts";
 
 /** Runs a batch and returns the outcome of each operation, in order. Never throws. */
 export type RunBatch = (batch: Batch<Operation>) => OperationResult[];
@@ -22,21 +22,12 @@ export interface BatchParts {
   readonly shared: SharedArrayBuffer;
 }
 
-// These operations remove files. They run before the others and in a transaction of their own, so that no put of the
-// same batch relies on a vanishing file.
-const TAKES_FILES_AWAY: ReadonlySet<OperationName> = new Set([
-  "sweep",
-  "quarantine",
-  "removeOrphans",
-  "removeEmptyPacks",
-]);
-
 export function prepareBatches({ database, blobs, openPacks, shared }: BatchParts): RunBatch {
   const rows = prepareBlobRows(database);
   const writes = prepareCatalogueWrites(database, rows);
   const packs = openPacks(rows.newestPack());
-  const afterCommit: (() => void)[] = [];
-  const context: OperationContext = { database, writes, rows, blobs, packs, shared, afterCommit };
+  const context: OperationContext = { database, writes, rows, blobs, packs, shared, placements: [], afterCommit: [] };
+  const { placements, afterCommit } = context;
   const handlers = operationHandlers(context);
   const begin = database.prepare("BEGIN IMMEDIATE");
   const commit = database.prepare("COMMIT");
@@ -46,6 +37,7 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
   const undo = database.prepare("ROLLBACK TO operation");
 
   function runOne({ name, request, body }: Operation, now: number): OperationResult {
+    const placed = placements.length;
     save.run();
     try {
       // The type of the table ties the request to the name, but the compiler cannot follow that through a union.
@@ -58,87 +50,47 @@ export function prepareBatches({ database, blobs, openPacks, shared }: BatchPart
       if (!database.inTransaction) throw error;
       undo.run();
       keep.run();
+      for (const placement of placements.splice(placed)) attempt(() => blobs.undoPlace(placement));
       return failure(error);
     }
   }
 
-  function runGroup(group: readonly Operation[], now: number): OperationResult[] {
-    const { outcomes: early, placements } = placeFiles(group, context);
-    let isCommitting = false;
+  /** `refusal`: the error of a disk that takes no bodies. Operations with bytes then fail with it; the others run. */
+  function runAll({ now, operations }: Batch<Operation>, refusal?: unknown): OperationResult[] {
+    placements.length = 0;
+    afterCommit.length = 0;
+    let step: "rows" | "bytes" | "commit" = "rows";
     try {
       begin.run();
-      const outcomes = group.map((operation, index) => early[index] ?? runOne(operation, now));
+      const outcomes = operations.map((operation) =>
+        refusal !== undefined && hasBytes(operation) ? failure(refusal) : runOne(operation, now),
+      );
+      step = "bytes";
+      blobs.sync(placements);
       packs.flush();
-      isCommitting = true;
+      step = "commit";
       commit.run();
       for (const remove of afterCommit) attempt(remove);
       return outcomes;
     } catch (error) {
       if (database.inTransaction) rollback.run();
       packs.dropAppended();
-      // The log may hold the whole transaction although its fsync failed, and recovery after a crash would then apply
-      // it. So its blobs stay where its rows name them, and the scan for orphans removes those without a row.
-      if (isCommitting) for (const placement of placements) attempt(() => blobs.relinkSource(placement));
-      else undoPlace(placements, blobs);
+      // After a failed fsync the log may hold the whole transaction, and recovery after a crash would then apply it. So
+      // its blobs stay where its rows name them, and the scan for orphans removes those without a row.
+      const giveBack = step === "commit" ? blobs.relinkSource : blobs.undoPlace;
+      for (const placement of placements) attempt(() => giveBack(placement));
+      if (step === "bytes" && refusal === undefined) return runAll({ now, operations }, error);
       const outcome = failure(error);
-      return group.map(() => outcome);
-    } finally {
-      afterCommit.length = 0;
+      return operations.map(() => outcome);
     }
   }
 
-  return ({ now, operations }) => {
-    const outcomes = new Map<Operation, OperationResult>();
-    for (const isFirst of [true, false]) {
-      const group = operations.filter(({ name }) => TAKES_FILES_AWAY.has(name) === isFirst);
-      if (group.length === 0) continue;
-      runGroup(group, now).forEach((outcome, index) => {
-        outcomes.set(group[index]!, outcome);
-      });
-    }
-    return operations.map((operation) => outcomes.get(operation)!);
-  };
+  return (batch) => runAll(batch);
 }
 
-/** The files of a batch before any row is written. `outcomes`: set for operations that have ended already. */
-interface PlacedFiles {
-  readonly outcomes: (OperationResult | undefined)[];
-  readonly placements: readonly Placement[];
-}
-
-function placeFiles(group: readonly Operation[], context: OperationContext): PlacedFiles {
-  const { blobs, afterCommit } = context;
-  const outcomes: (OperationResult | undefined)[] = group.map(() => undefined);
-  const placedBy = new Map<string, Placement>();
-  const placed: [index: number, sha256: string][] = [];
-  group.forEach(({ name, request }, index) => {
-    if (name !== "put" || request.source === undefined) return;
-    const { source } = request;
-    const { sha256 } = request.info.hashes;
-    try {
-      if (placedBy.has(sha256) || isThere(sha256, context)) {
-        afterCommit.push(() => unlinkIfThere(source));
-      } else {
-        // This may replace a file without a row, which an earlier crash left.
-        placedBy.set(sha256, blobs.place(sha256, source));
-      }
-      placed.push([index, sha256]);
-    } catch (error) {
-      outcomes[index] = failure(error);
-    }
-  });
-  const failed = blobs.sync([...placedBy.values()]);
-  undoPlace([...failed.keys()], blobs);
-  for (const [index, sha256] of placed) {
-    const placement = placedBy.get(sha256);
-    if (placement !== undefined && failed.has(placement)) outcomes[index] = failure(failed.get(placement));
-  }
-  return { outcomes, placements: [...placedBy.values()].filter((placement) => !failed.has(placement)) };
-}
-
-/** Returns the files to the callers, who can then retry. */
-function undoPlace(placements: readonly Placement[], blobs: BlobFolder): void {
-  for (const placement of placements) attempt(() => blobs.undoPlace(placement));
+/** Whether the operation stores or moves bytes. */
+function hasBytes({ name }: Operation): boolean {
+  return name === "put" || name === "compactPack";
 }
 
 /**

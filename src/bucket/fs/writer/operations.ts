@@ -2,11 +2,11 @@
 import type Database from "better-sqlite3";
 import { pruneSpent, spendOnce } from "../../../sign/once.ts";
 import type { SharedSpan } from "../../../sqlite/batch-worker.ts";
-import type { BlobRow, BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
+import type { BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
-import type { BlobFolder } from "../packs/blob-folder.ts";
+import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
-import type { AnswerOf, Handlers, RequestOf } from "./write-operations.ts";
+import type { AnswerOf, Handlers, PutRequest, RequestOf } from "./write-operations.ts";
 
 const MAX_MOVED_BLOBS = 256;
 
@@ -18,35 +18,41 @@ export interface OperationContext {
   readonly blobs: BlobFolder;
   readonly packs: PackFolder;
   readonly shared: SharedArrayBuffer;
+  /** Files that the batch has renamed into place. */
+  readonly placements: Placement[];
   /** Removals of files. They follow the commit, because recovery may still apply an earlier commit that failed. */
   readonly afterCommit: (() => void)[];
 }
 
-/** True if both the catalogue and the disk have the blob. */
-export function isThere(sha256: string, context: OperationContext): boolean {
-  const known = context.rows.find(sha256);
-  return known !== undefined && hasBytes(sha256, known, context);
-}
-
-function hasBytes(sha256: string, { place, size, isDamaged }: BlobRow, { blobs, packs }: OperationContext): boolean {
-  if (isDamaged) return false;
-  return place === undefined ? blobs.has(sha256, size) : packs.has(place, size);
-}
-
 export function operationHandlers(context: OperationContext): Handlers {
-  const { database, writes, rows, blobs, packs, shared } = context;
-  const viewOf = ({ at: from, size }: SharedSpan) => new Uint8Array(shared, from, size);
+  const { database, writes, rows, blobs, packs, shared, placements, afterCommit } = context;
 
-  function placeOf(sha256: string, body: SharedSpan | undefined): NewPlace {
+  /** Returns the place of a put's bytes. */
+  function placeOf({ info, source }: PutRequest, body: SharedSpan | undefined): NewPlace {
+    const { sha256 } = info.hashes;
     const known = rows.find(sha256);
-    if (known !== undefined && hasBytes(sha256, known, context)) return { kind: "there", id: known.id };
-    if (body === undefined) return { kind: "file", id: known?.id };
-    return { kind: "pack", id: known?.id, append: () => packs.append(viewOf(body)) };
+    if (known !== undefined && !known.isDamaged) {
+      const { place, size } = known;
+      if (place === undefined ? blobs.has(sha256, size) : packs.has(place, size)) return { id: known.id };
+    }
+    const move = () => {
+      if (body !== undefined) return packs.append(new Uint8Array(shared, body.at, body.size));
+      if (source === undefined) throw new Error("the put has no bytes");
+      // This may replace a file without a row, which an earlier crash left.
+      placements.push(blobs.place(sha256, source));
+      return undefined;
+    };
+    return { id: known?.id, move };
   }
 
   return {
     ...writes,
-    put: (request, now, body) => writes.put(request, placeOf(request.info.hashes.sha256, body), now),
+    put(request, now, body) {
+      const result = writes.put(request, placeOf(request, body), now);
+      const { source } = request;
+      if (source !== undefined) afterCommit.push(() => unlinkIfThere(source));
+      return result;
+    },
     spend: (request) => spendOnce(database, request),
     pruneSpent: ({ now }) => pruneSpent(database, now),
     quarantine: (request, now) => quarantine(request, now, context),
@@ -70,7 +76,7 @@ export function operationHandlers(context: OperationContext): Handlers {
     },
     removeEmptyPacks() {
       const empty = rows.forgetEmptyPacks(packs.newest);
-      for (const pack of empty) context.afterCommit.push(() => packs.remove(pack));
+      for (const pack of empty) afterCommit.push(() => packs.remove(pack));
       return empty.length;
     },
   };

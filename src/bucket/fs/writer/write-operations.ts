@@ -1,7 +1,7 @@
 // The table of the writer's operations: names, requests and answers, for both sides of the thread. Everything in it is
 // small and survives a structured clone. It carries no bodies: those are in files or in the shared memory.
 import type { Key, ObjectInfo } from "../../../core/object.ts";
-import type { SpendRequest } from "../../../sign/once.ts";
+import type { OneTimeToken } from "../../../sign/once.ts";
 import type { OperationOf, SharedSpan } from "../../../sqlite/batch-worker.ts";
 import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../../contract/driver.ts";
 
@@ -19,7 +19,7 @@ export interface PutRequest {
   readonly condition: PutCondition;
   /**
    * Path of a complete, synced file on the store's file system. A rename makes it the blob; it is removed if the blob
-   * is there already. Undefined: the bytes come with the operation.
+   * is there already or the put is refused. Undefined: the bytes come with the operation.
    */
   readonly source: string | undefined;
 }
@@ -39,7 +39,7 @@ export interface WriteOperations {
   forget: [{ readonly bucket: string; readonly key: Key; readonly sha256: string }, boolean];
   /** Moves an object to the same key of another bucket, whose epoch stays. False if the object is not there. */
   move: [{ readonly from: string; readonly to: string; readonly key: Key; readonly sha256: string }, boolean];
-  spend: [SpendRequest, boolean];
+  spend: [OneTimeToken, boolean];
   /** `now`: Unix seconds. Returns the number of removed tokens. */
   pruneSpent: [{ readonly now: number }, number];
   probe: [{ readonly at: number }, true];

@@ -4,23 +4,51 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import type { Log } from "../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { BucketDriver } from "../../contract/driver.ts";
 import type { FsStore } from "../../fs/store.ts";
 
 export interface DiskCache {
-  readonly index: LruIndex;
   /** Limit for copies and variants together. */
   readonly maxBytes: number;
+  /** A larger copy is not stored, because it would push out too many others. Bytes. */
+  readonly maxCopyBytes: number;
   resize(maxBytes: number): void;
-  /** To be called after an object was added to the index; removes others if the limit is exceeded. */
-  noteGrowth(): void;
+  /** Adds a stored copy as the most recently used; removes others if the limit is exceeded. */
+  add(copy: Copy): void;
+  /** Does not count as a use. */
+  has(bucketId: string, key: Key): boolean;
+  /** Returns the copy and makes it the most recently used; undefined if it is not known. */
+  use(bucketId: string, key: Key): Copy | undefined;
+  /** To be called after the row has lost its copy. */
+  drop(bucketId: string, key: Key): void;
+  /** All copies and variants. */
+  readonly usage: { readonly count: number; readonly bytes: number };
   /** Subtracts a changing amount from the limit, for data that must not be removed. Bytes. */
   reserve(bytes: () => number): void;
-  /** Resolves when the objects of an earlier run are in the index. Never rejects. */
+  /** Resolves when the objects of an earlier run are known. Never rejects. */
   readonly counted: Promise<void>;
-  /** Whether the index is complete. Stays false if the counting has failed. */
+  /** Whether all copies are known. Stays false if the counting has failed. */
   readonly isCounted: boolean;
   /** Stops removals. The owner of the store closes it afterwards. */
   close(): Promise<void>;
+}
+
+export interface Copy {
+  readonly bucketId: string;
+  readonly key: Key;
+  /** Bytes. */
+  readonly size: number;
+  readonly sha256: string;
+  /** When it was last compared with the remote store, as performance.now(); -Infinity: not since the start. */
+  checkedAt: number;
+}
+
+export function copyOf(
+  bucketId: string,
+  { key, size, hashes }: ObjectInfo,
+  checkedAt = Number.NEGATIVE_INFINITY,
+): Copy {
+  return { bucketId, key, size, sha256: hashes.sha256, checkedAt };
 }
 
 export interface DiskCacheOptions {
@@ -39,9 +67,17 @@ const PAGE = 1_000;
 /** Bounds one batch, because the writer does nothing else meanwhile. */
 const REMOVED_AT_ONCE = 256;
 const EXAMINED_AT_ONCE = 1_024;
+/** About 50 MB of memory. */
+const MAX_COPIES = 250_000;
 
 export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: DiskCacheOptions): DiskCache {
-  const index = createLruIndex();
+  // takeExcess() alone removes copies, because the row must go with the copy.
+  const copies = new LRUCache<string, Copy>({
+    maxSize: Number.MAX_SAFE_INTEGER,
+    sizeCalculation: ({ size }) => size,
+  });
+  const nameOf = (bucketId: string, key: Key) => `${bucketId}\n${key}`;
+  const put = (copy: Copy) => void copies.set(nameOf(copy.bucketId, copy.key), copy);
   let maxBytes = initial;
   let reserved = () => 0;
   let isClosed = false;
@@ -68,9 +104,10 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
   function takeExcess(): { readonly excess: readonly Copy[]; readonly isAll: boolean } {
     const excess: Copy[] = [];
     for (let examined = 0; examined < EXAMINED_AT_ONCE && excess.length < REMOVED_AT_ONCE; examined += 1) {
-      const oldest = index.popExcess(Math.max(0, maxBytes - reserved()));
+      const isWithin = copies.calculatedSize <= Math.max(0, maxBytes - reserved()) && copies.size <= MAX_COPIES;
+      const oldest = isWithin ? undefined : copies.pop();
       if (oldest === undefined) return { excess, isAll: true };
-      if (wasUsed(oldest.bucketId, oldest.key)) index.add(oldest);
+      if (wasUsed(oldest.bucketId, oldest.key)) put(oldest);
       else excess.push(oldest);
     }
     return { excess, isAll: false };
@@ -82,30 +119,19 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
       .catch((error: unknown) => log.warn({ err: error }, "cannot remove a cached copy from this disk"));
   }
 
-  /** Ordered by the time of storing, because uses are not saved. */
+  /** Adds the copies of an earlier run, by the time of storing, because uses are not saved. */
   async function loadCopies(): Promise<void> {
     const older: { readonly copy: Copy; readonly storedAt: number }[] = [];
     for (const bucketId of embedded.listBuckets()) {
       if (!bucketId.startsWith(EDGE_FOLDER) && !bucketId.startsWith(VARIANT_FOLDER)) continue;
-      for await (const { key, size, hashes, storedAt } of objectsOf(bucketId)) {
-        older.push({
-          copy: { bucketId, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY },
-          storedAt,
-        });
-      }
+      for await (const info of objectsIn(embedded.bucket(bucketId), () => isClosed))
+        older.push({ copy: copyOf(bucketId, info), storedAt: info.storedAt });
     }
-    index.addOlder(older.sort((a, b) => a.storedAt - b.storedAt).map(({ copy }) => copy));
+    const newer = [...copies.rkeys()];
+    for (const { copy } of older.sort((a, b) => a.storedAt - b.storedAt))
+      if (!copies.has(nameOf(copy.bucketId, copy.key))) put(copy);
+    for (const name of newer) copies.get(name);
     evict();
-  }
-
-  async function* objectsOf(bucketId: string): AsyncGenerator<ObjectInfo, void, undefined> {
-    for (let after: Key | undefined; ; ) {
-      const page = await embedded.bucket(bucketId).list({ prefix: "", after, limit: PAGE });
-      yield* page.objects;
-      after = page.next;
-      if (after === undefined || isClosed) return;
-      await nextTurn();
-    }
   }
 
   let isCounted = false;
@@ -118,15 +144,26 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
   );
 
   return {
-    index,
     get maxBytes() {
       return maxBytes;
+    },
+    get maxCopyBytes() {
+      return Math.floor(maxBytes / 4);
     },
     resize(next) {
       maxBytes = next;
       evict();
     },
-    noteGrowth: evict,
+    add(copy) {
+      put(copy);
+      evict();
+    },
+    has: (bucketId, key) => copies.has(nameOf(bucketId, key)),
+    use: (bucketId, key) => copies.get(nameOf(bucketId, key)),
+    drop: (bucketId, key) => void copies.delete(nameOf(bucketId, key)),
+    get usage() {
+      return { count: copies.size, bytes: copies.calculatedSize };
+    },
     reserve(bytes) {
       reserved = bytes;
     },
@@ -142,63 +179,16 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
   };
 }
 
-export interface Copy {
-  readonly bucketId: string;
-  readonly key: Key;
-  /** Bytes. */
-  readonly size: number;
-  readonly sha256: string;
-  /** When it was last compared with the remote store, as performance.now(); -Infinity: not since the start. */
-  checkedAt: number;
-}
-
-export interface LruIndex {
-  readonly bytes: number;
-  readonly count: number;
-  /** Adds a new copy as the most recently used. */
-  add(copy: Copy): void;
-  /** Adds copies of an earlier run, the oldest first. Copies that are known already stay as they are. */
-  addOlder(copies: readonly Copy[]): void;
-  /** Does not count as a use. */
-  has(bucketId: string, key: Key): boolean;
-  /** Returns the copy and makes it the most recently used; undefined if it is not in the index. */
-  use(bucketId: string, key: Key): Copy | undefined;
-  drop(bucketId: string, key: Key): void;
-  /** Takes the least recently used copy out of the index, as long as the bounds are exceeded. */
-  popExcess(maxBytes: number): Copy | undefined;
-}
-
-/** About 50 MB of memory. */
-const MAX_COPIES = 250_000;
-
-function createLruIndex(maxCopies = MAX_COPIES): LruIndex {
-  // popExcess() alone removes copies, because the row must go with the copy.
-  const copies = new LRUCache<string, Copy>({
-    maxSize: Number.MAX_SAFE_INTEGER,
-    sizeCalculation: ({ size }) => size,
-  });
-  const nameOf = (bucketId: string, key: Key) => `${bucketId}\n${key}`;
-  const add = (copy: Copy) => void copies.set(nameOf(copy.bucketId, copy.key), copy);
-
-  return {
-    get bytes() {
-      return copies.calculatedSize;
-    },
-    get count() {
-      return copies.size;
-    },
-    add,
-    addOlder(older) {
-      const newer = [...copies.rkeys()];
-      for (const copy of older) if (!copies.has(nameOf(copy.bucketId, copy.key))) add(copy);
-      for (const name of newer) copies.get(name);
-    },
-    has: (bucketId, key) => copies.has(nameOf(bucketId, key)),
-    use: (bucketId, key) => copies.get(nameOf(bucketId, key)),
-    drop: (bucketId, key) => void copies.delete(nameOf(bucketId, key)),
-    popExcess(maxBytes) {
-      const isWithin = copies.calculatedSize <= maxBytes && copies.size <= maxCopies;
-      return isWithin ? undefined : copies.pop();
-    },
-  };
+/** All objects of a bucket, page by page, until `isClosed`. */
+export async function* objectsIn(
+  bucket: Pick<BucketDriver, "list">,
+  isClosed: () => boolean,
+): AsyncGenerator<ObjectInfo, void, undefined> {
+  for (let after: Key | undefined; ; ) {
+    const page = await bucket.list({ prefix: "", after, limit: PAGE });
+    yield* page.objects;
+    after = page.next;
+    if (after === undefined || isClosed()) return;
+    await nextTurn();
+  }
 }

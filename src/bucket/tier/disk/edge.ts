@@ -3,51 +3,37 @@
 import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Log } from "../../../core/log.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
-import type { BucketDriver, PutCondition } from "../../contract/driver.ts";
-import type { LruIndex } from "./disk-cache.ts";
+import type { FsStore } from "../../fs/store.ts";
+import { copyOf, type DiskCache } from "./disk-cache.ts";
 
-/** A copy that cannot be stored fails no change; there is none then. Only the epochs must be written. */
-export interface Edge {
-  readonly driver: BucketDriver;
-  /** Larger objects get no copy. Bytes. */
-  maxCopyBytes(): number;
-  /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
-  isTrusted(key: Key): boolean;
-  trust(key: Key): void;
-  /** Throws the error of the disk. */
-  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<void>;
-  /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
-  replace(info: ObjectInfo, body: WholeBody, options: { readonly raisesEpoch: boolean }): Promise<void>;
-  /** Follows a copy in the remote store. The target gets a copy on this disk only if `from` has one. */
-  copy(from: Key, to: ObjectInfo, options: { readonly raisesEpoch: boolean }): Promise<void>;
-  /** Removes the copy of exactly this object. */
-  forget(info: ObjectInfo): Promise<void>;
-  /** To be called after the row has lost its copy. */
-  dropFromIndex(key: Key): void;
-}
+export type Edge = ReturnType<typeof createEdge>;
 
 export interface EdgeOptions {
   readonly bucketId: string;
-  readonly driver: BucketDriver;
-  readonly index: LruIndex;
-  readonly forgetRow: (key: Key, sha256: string) => Promise<boolean>;
-  readonly maxCopyBytes: () => number;
-  /** Called after a copy was added. */
-  readonly noteGrowth: () => void;
+  readonly embedded: Pick<FsStore, "bucket" | "forget">;
+  readonly disk: DiskCache;
   readonly log: Log;
   /** As performance.now(). */
   readonly ticks: () => number;
 }
 
+interface EpochOption {
+  readonly raisesEpoch: boolean;
+}
+
 /** A copy is served this long before it is compared with the remote store again, in the background. Milliseconds. */
 const TRUSTED_MS = 60_000;
 
-export function createEdge(options: EdgeOptions): Edge {
-  const { bucketId, driver, index, forgetRow, maxCopyBytes, noteGrowth, log, ticks } = options;
+/** A copy that cannot be stored fails no change; there is none then. Only the epochs must be written. */
+export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions) {
+  const driver = embedded.bucket(bucketId);
+  const forgetRow = (key: Key, sha256: string) => embedded.forget(bucketId, key, sha256);
+  const noteAdded = (info: ObjectInfo) => disk.add(copyOf(bucketId, info, ticks()));
 
-  function noteAdded({ key, size, hashes }: ObjectInfo): void {
-    index.add({ bucketId, key, size, sha256: hashes.sha256, checkedAt: ticks() });
-    noteGrowth();
+  /** Stores a copy if the key has no row. Throws the error of the disk. */
+  async function put(info: ObjectInfo, body: WholeBody): Promise<void> {
+    if (info.size > disk.maxCopyBytes) return;
+    if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
   }
 
   /** Removes the copy or tombstone and keeps the epoch. */
@@ -55,7 +41,7 @@ export function createEdge(options: EdgeOptions): Edge {
     const entry = await driver.lookup(key);
     if (entry.state === "object") await forgetRow(key, entry.info.hashes.sha256);
     else if (entry.state === "tombstone") await driver.undelete(key);
-    index.drop(bucketId, key);
+    disk.drop(bucketId, key);
   }
 
   /** Raises the epoch, or throws; then stores the copy if the disk can. */
@@ -71,25 +57,23 @@ export function createEdge(options: EdgeOptions): Edge {
 
   return {
     driver,
-    maxCopyBytes,
-    isTrusted(key) {
-      const copy = index.use(bucketId, key);
+    /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
+    isTrusted(key: Key): boolean {
+      const copy = disk.use(bucketId, key);
       return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
     },
-    trust(key) {
-      const copy = index.use(bucketId, key);
+    trust(key: Key): void {
+      const copy = disk.use(bucketId, key);
       if (copy !== undefined) copy.checkedAt = ticks();
     },
-    async put(info, body, condition) {
-      if (info.size > maxCopyBytes()) return;
-      if ((await driver.put(info, body, condition)) === "stored") noteAdded(info);
-    },
-    replace: (info, body, { raisesEpoch }) =>
-      replaceCopy(info.key, raisesEpoch, async () => {
-        if (info.size > maxCopyBytes()) return;
-        if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
-      }),
-    async copy(from, to, { raisesEpoch }) {
+    put,
+    /** To be called after the row has got a copy in another way. */
+    noteAdded,
+    /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
+    replace: (info: ObjectInfo, body: WholeBody, { raisesEpoch }: EpochOption) =>
+      replaceCopy(info.key, raisesEpoch, () => put(info, body)),
+    /** Follows a copy in the remote store. The target gets a copy on this disk only if `from` has one. */
+    async copy(from: Key, to: ObjectInfo, { raisesEpoch }: EpochOption): Promise<void> {
       if (from === to.key) {
         // The bytes are the same, so only the description of the row changes.
         const entry = await driver.lookup(from);
@@ -102,10 +86,12 @@ export function createEdge(options: EdgeOptions): Edge {
         if ((await driver.copy(from, to, { when: "absent" })) === "stored") noteAdded(to);
       });
     },
-    async forget({ key, hashes }) {
-      index.drop(bucketId, key);
+    /** Removes the copy of exactly this object. */
+    async forget({ key, hashes }: ObjectInfo): Promise<void> {
+      disk.drop(bucketId, key);
       await forgetRow(key, hashes.sha256);
     },
-    dropFromIndex: (key) => index.drop(bucketId, key),
+    /** To be called after the row has lost its copy. */
+    dropFromIndex: (key: Key) => disk.drop(bucketId, key),
   };
 }

@@ -4,7 +4,7 @@ import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { BucketDriver, Entry, PutCondition } from "../../contract/driver.ts";
 import type { FsStore } from "../../fs/store.ts";
-import { type DiskCache, VARIANT_FOLDER } from "./disk-cache.ts";
+import { copyOf, type DiskCache, VARIANT_FOLDER } from "./disk-cache.ts";
 
 /** The variants of one bucket's images. */
 export interface VariantBucket {
@@ -25,21 +25,15 @@ const ABSENT: Entry = { state: "absent", epoch: 0 };
 
 /** The returned function opens the variants of a bucket id. */
 export function createVariantTier({ embedded, disk }: VariantTierOptions): (bucketId: string) => VariantBucket {
-  const { index } = disk;
   return (bucketId) => {
     const id = VARIANT_FOLDER + bucketId;
     const driver = embedded.bucket(id);
 
     async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition) {
-      // A variant of more than a quarter of the cache is never stored: it would push out too many others.
-      if (body.size > disk.maxBytes / 4) return "outdated";
+      if (body.size > disk.maxCopyBytes) return "outdated";
       const result = await driver.put(info, body, condition);
-      if (result === "stored") {
-        const { key, size, hashes } = info;
-        // Variants are in no remote store, so they are never compared.
-        index.add({ bucketId: id, key, size, sha256: hashes.sha256, checkedAt: Number.NEGATIVE_INFINITY });
-        disk.noteGrowth();
-      }
+      // Variants are in no remote store, so they are never compared.
+      if (result === "stored") disk.add(copyOf(id, info));
       return result;
     }
 
@@ -49,9 +43,9 @@ export function createVariantTier({ embedded, disk }: VariantTierOptions): (buck
         put,
         async lookup(key) {
           // Most lookups are for variants that are not rendered yet. A complete index answers those without a read.
-          if (disk.isCounted && !index.has(id, key)) return ABSENT;
+          if (disk.isCounted && !disk.has(id, key)) return ABSENT;
           const entry = await driver.lookup(key);
-          if (entry.state === "object") index.use(id, key);
+          if (entry.state === "object") disk.use(id, key);
           return entry;
         },
       },
@@ -63,7 +57,7 @@ export function createVariantTier({ embedded, disk }: VariantTierOptions): (buck
           // In parallel, so that the writer commits them together.
           await Promise.all(
             objects.map(({ key, hashes }) => {
-              index.drop(id, key);
+              disk.drop(id, key);
               return embedded.forget(id, key, hashes.sha256);
             }),
           );

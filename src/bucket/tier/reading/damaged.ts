@@ -6,14 +6,7 @@ import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 
-export interface DamagedObjects {
-  note(key: Key, version: string): void;
-  /** The object has been read with the right hash. */
-  forget(key: Key, version: string): void;
-  has(key: Key, version: string): boolean;
-  /** The store_failed for an object that was damaged within the last minute. */
-  failureOf(key: Key, version: string): HuiyuanError | undefined;
-}
+export type DamagedObjects = ReturnType<typeof createDamagedObjects>;
 
 /** Bound. An object of the mirror is replaced by its next fill. */
 const MAX_DAMAGED = 1_000;
@@ -21,18 +14,18 @@ const MAX_DAMAGED = 1_000;
 const FAIL_FAST_MS = 60_000;
 
 /** `ticks`: as performance.now(). */
-export function createDamagedObjects(ticks: () => number): DamagedObjects {
+export function createDamagedObjects(ticks: () => number) {
   const since = new Map<string, number>();
   return {
-    note(key, version) {
+    note(key: Key, version: string): void {
       if (since.size >= MAX_DAMAGED) since.clear();
       since.set(nameOf(key, version), ticks());
     },
-    forget(key, version) {
-      since.delete(nameOf(key, version));
-    },
-    has: (key, version) => since.has(nameOf(key, version)),
-    failureOf(key, version) {
+    /** The object has been read with the right hash. */
+    forget: (key: Key, version: string) => void since.delete(nameOf(key, version)),
+    has: (key: Key, version: string) => since.has(nameOf(key, version)),
+    /** The store_failed for an object that was damaged within the last minute. */
+    failureOf(key: Key, version: string): HuiyuanError | undefined {
       const at = since.get(nameOf(key, version));
       if (at === undefined || ticks() - at >= FAIL_FAST_MS) return undefined;
       return new HuiyuanError(
@@ -43,23 +36,21 @@ export function createDamagedObjects(ticks: () => number): DamagedObjects {
   };
 }
 
-export interface UnusableObjects {
-  note(object: { readonly key: Key; readonly version: string; readonly why: string }): void;
-  has(key: Key, version: string): boolean;
-}
-
 const MAX_UNUSABLE = 1_000;
 /** Then the object is read again, because the bytes may have been damaged on the network only. */
 const REMEMBERED_MS = 600_000;
 const LOG_EVERY_MS = 60_000;
 
 /** `ticks`: as performance.now(). */
-export function createUnusableObjects(parts: {
-  readonly bucketId: string;
+export function createUnusableObjects({
+  id,
+  log,
+  ticks,
+}: {
+  readonly id: string;
   readonly log: Log;
   readonly ticks: () => number;
-}): UnusableObjects {
-  const { bucketId, log, ticks } = parts;
+}) {
   const remembered = new LRUCache<string, true>({
     max: MAX_UNUSABLE,
     // Inclusive.
@@ -71,7 +62,7 @@ export function createUnusableObjects(parts: {
   let unlogged = 0;
 
   return {
-    note({ key, version, why }) {
+    note(key: Key, version: string, why: string): void {
       const name = nameOf(key, version);
       if (remembered.has(name)) return;
       remembered.set(name, true);
@@ -81,10 +72,10 @@ export function createUnusableObjects(parts: {
       }
       loggedAt = ticks();
       const message = "cannot serve an object of another tool; images of the mirror are not stored under its key";
-      log.warn({ bucket: bucketId, key, why, others: unlogged }, message);
+      log.warn({ bucket: id, key, why, others: unlogged }, message);
       unlogged = 0;
     },
-    has: (key, version) => remembered.has(nameOf(key, version)),
+    has: (key: Key, version: string) => remembered.has(nameOf(key, version)),
   };
 }
 

@@ -1,6 +1,5 @@
 // Reads objects that are in the remote store only. Concurrent readers share one download and read it while it arrives.
 // Its hash is compared before the last byte is returned; then a copy is stored.
-import { createHash, type Hash } from "node:crypto";
 import { LiveMap } from "../../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
 import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
@@ -9,11 +8,6 @@ import type { ObjectInfo } from "../../../core/object.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
 import { withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";
-
-export interface Downloads {
-  /** Undefined if the object is gone. The caller closes the reader. */
-  open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined>;
-}
 
 export interface DownloadsOptions {
   readonly remote: RemoteBucket;
@@ -36,7 +30,7 @@ interface Download {
   readonly verified: Promise<void>;
 }
 
-export function createDownloads(options: DownloadsOptions): Downloads {
+export function createDownloads(options: DownloadsOptions) {
   const { remote, spools, storeCopy, onDamaged } = options;
   const running = new LiveMap<string, Promise<Download | undefined>>();
 
@@ -58,9 +52,8 @@ export function createDownloads(options: DownloadsOptions): Downloads {
     readAt: number;
   }): Promise<void> {
     const { info, version, body, spool, readAt } = arrival;
-    const sha256 = createHash("sha256");
     try {
-      await fill(spool, body, { sha256, size: info.size });
+      await fill(spool, body, info.size);
     } catch (error) {
       const { end } = spool;
       // If the spool has failed, this disk and memory have no room, and nothing is wrong with the store.
@@ -68,18 +61,17 @@ export function createDownloads(options: DownloadsOptions): Downloads {
       spool.fail(failure);
       throw failure;
     }
-    if (spool.received !== info.size || sha256.digest("hex") !== info.hashes.sha256) {
-      const found = `${spool.received} bytes with another hash`;
-      const failure = new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has ${found}`);
-      spool.fail(failure);
-      onDamaged(info, version);
-      throw failure;
-    }
+    const whole = await spool.finish().catch(() => undefined);
+    const { end, received } = spool;
+    if (end?.kind === "failed") throw end.error;
     // If the disk refuses the body, readers still get it from memory.
-    await spool.finish().then(
-      (whole) => storeCopy(info, whole, readAt),
-      () => undefined,
-    );
+    const hashes = end?.kind === "unstored" ? end.hashes : whole?.hashes;
+    if (received !== info.size || hashes?.sha256 !== info.hashes.sha256) {
+      onDamaged(info, version);
+      const found = `${received} bytes with another hash`;
+      throw new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has ${found}`);
+    }
+    if (whole !== undefined) await storeCopy(info, whole, readAt);
   }
 
   function share(info: ObjectInfo, version: string): Promise<Download | undefined> {
@@ -102,7 +94,8 @@ export function createDownloads(options: DownloadsOptions): Downloads {
   }
 
   return {
-    async open(info, version) {
+    /** Undefined if the object is gone. The caller closes the reader. */
+    async open(info: ObjectInfo, version: string): Promise<ObjectReader | undefined> {
       const download = await share(info, version);
       if (download === undefined) return undefined;
       download.spool.hold();
@@ -112,13 +105,8 @@ export function createDownloads(options: DownloadsOptions): Downloads {
 }
 
 /** Stops at the first chunk beyond `size`, because the body may have no end. */
-async function fill(
-  spool: Spool,
-  body: AsyncIterable<Buffer>,
-  { sha256, size }: { readonly sha256: Hash; readonly size: number },
-): Promise<void> {
+async function fill(spool: Spool, body: AsyncIterable<Buffer>, size: number): Promise<void> {
   for await (const chunk of body) {
-    sha256.update(chunk);
     const hasRoom = spool.write(chunk);
     if (spool.received > size) return;
     if (!hasRoom) await spool.drained();
@@ -134,7 +122,10 @@ function spoolReader(info: ObjectInfo, { spool, verified }: Download): ObjectRea
       const chunks: Buffer[] = [];
       for (let offset = start; offset <= end; ) {
         const chunk = (await spool.read(offset, NEVER))?.subarray(0, end + 1 - offset);
-        if (chunk === undefined) throw unreadable(info, `it ends at byte ${offset}`);
+        if (chunk === undefined) {
+          await untilVerified();
+          throw unreadable(info, `it ends at byte ${offset}`);
+        }
         chunks.push(chunk);
         offset += chunk.length;
       }

@@ -1,14 +1,17 @@
-// Admin API calls for stored objects: list, stat, delete, undelete, purge. changes.ts makes the changes.
-import * as z from "zod";
+// Admin API calls for stored objects: list, stat, delete, undelete, purge. A change of many objects answers with a line
+// for each of them; a key that cannot be changed does not stop the others.
+import type * as z from "zod";
+import { asHuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
-import { isKey } from "../../../core/object.ts";
-import { auditedStream, auditOf, loggedName, loggedNames } from "../audit.ts";
-import type { Calls } from "../calls.ts";
+import { isKey, type Key } from "../../../core/object.ts";
+import type { Stored } from "../../../mirror/stored/stored.ts";
+import { auditedStream, auditOf, loggedName, loggedNames, messageOf } from "../audit.ts";
+import type { Calls, InputOf } from "../calls.ts";
+import { inParallel, untilAborted } from "../in-parallel.ts";
 import { bucket as bucketField, flag, invalid, names, text, whole } from "../input.ts";
-import { type InsightParts, recordChanges } from "../insight.ts";
-import { bucketNamed, type Domains, findNamed } from "../naming.ts";
-import { changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
-import { type Change, type ChangeCounts, changeAll, type Selection } from "./changes.ts";
+import type { InsightParts } from "../insight.ts";
+import { bucketNamed, type Domains, findNamed, type NamedObject } from "../naming.ts";
+import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
 import { entryView, objectView } from "./object-view.ts";
 
 export interface ObjectParts extends InsightParts {
@@ -22,8 +25,11 @@ const MAX_LISTED = 1_000;
 const LISTED = 100;
 const DELETED_BY_OPERATOR = "deleted by an operator";
 const MAX_LIFE_MS = 100 * 365 * 86_400_000;
+// The store commits concurrent changes as one group.
+const PLACES = 32;
+const PAGE = 1_000;
 
-/** Either names or a prefix; selectionOf() checks that exactly one is given. */
+/** Either names or a prefix; targetsOf() checks that exactly one is given. */
 const SELECTION = {
   bucket: bucketField(),
   names: names().optional().describe("Download URLs of the objects, or keys of the bucket."),
@@ -32,18 +38,17 @@ const SELECTION = {
 
 export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
   const { registry } = parts;
-  calls.add(
+  calls.get(
+    "/objects",
     {
-      method: "get",
-      path: "/objects",
       summary: "List a page of a bucket's objects, by ascending keys",
-      input: z.object({
+      fields: {
         bucket: bucketField(),
         prefix: text().optional().describe("Prefix of the keys."),
         after: text().optional().describe("The `next` of the previous page."),
         limit: whole(1, MAX_LISTED).default(LISTED),
-      }),
-      answer: { kind: "json", schema: objectPage },
+      },
+      answer: { json: objectPage },
     },
     async (context, { prefix = "", after, limit, ...query }) => {
       const { bucketId, bucket } = bucketNamed(query.bucket, registry);
@@ -52,16 +57,12 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
       return context.json({ bucket: bucketId, objects: page.objects.map(objectView), next: page.next });
     },
   );
-  calls.add(
+  calls.get(
+    "/objects/stat",
     {
-      method: "get",
-      path: "/objects/stat",
       summary: "Show one object, its tombstone, or its absence",
-      input: z.object({
-        bucket: bucketField(),
-        name: text().describe("A download URL of the object, or its key."),
-      }),
-      answer: { kind: "json", schema: statAnswer },
+      fields: { bucket: bucketField(), name: text().describe("A download URL of the object, or its key.") },
+      answer: { json: statAnswer },
     },
     async (context, { bucket, name }) => {
       const { stored, key } = await findNamed(name, () => bucketNamed(bucket, registry), registry);
@@ -71,25 +72,25 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
     },
   );
   addChange(calls, parts, {
-    kind: "delete",
+    operation: "delete",
     summary: "Delete objects, so that the origin does not bring them back",
     fields: {
       reason: text().default(DELETED_BY_OPERATOR),
       forMs: whole(1, MAX_LIFE_MS).optional().describe("Milliseconds until the deletion expires."),
     },
-    read: ({ reason, forMs }) => ({ kind: "delete", reason, forMs }),
+    change: (stored, key, { reason, forMs }) => stored.delete(key, reason, forMs),
   });
   addChange(calls, parts, {
-    kind: "undelete",
+    operation: "undelete",
     summary: "Remove tombstones, so that the objects may be fetched again",
     fields: {},
-    read: () => ({ kind: "undelete" }),
+    change: (stored, key) => stored.undelete(key),
   });
   addChange(calls, parts, {
-    kind: "purge",
+    operation: "purge",
     summary: "Mark mirrored objects stale, so that the next request revalidates them",
     fields: { hard: flag().default(false).describe("true: delete the stored bytes now.") },
-    read: ({ hard }) => ({ kind: "purge", hard }),
+    change: (stored, key, { hard }) => stored.purge(key, { hard }),
   });
 }
 
@@ -97,40 +98,86 @@ function addChange<Fields extends z.ZodRawShape>(
   calls: Calls,
   { registry, log, now, operations, usage }: ObjectParts,
   spec: {
-    readonly kind: Change["kind"];
+    readonly operation: "delete" | "undelete" | "purge";
     readonly summary: string;
     readonly fields: Fields;
-    readonly read: (input: z.output<z.ZodObject<Fields>>) => Change;
+    /** Resolves once the change is durable; false: there was nothing to change. */
+    readonly change: (stored: Stored, key: Key, how: InputOf<Fields>) => Promise<boolean>;
   },
 ): void {
-  const { kind, summary, fields, read } = spec;
-  const answer = { kind: "lines", line: changeLine, end: changeCounts } as const;
-  const input = z.object({ ...SELECTION, ...fields });
-  calls.add({ method: "post", path: `/objects/${kind}`, summary, input, answer }, (context, body) => {
+  const { operation, summary, change } = spec;
+  const fields = { ...SELECTION, ...spec.fields };
+  const answer = { line: changeLine, end: changeCounts };
+  calls.post(`/objects/${operation}`, { summary, fields, answer }, (context, body) => {
     // TypeScript cannot infer that the output of the joined shape is the output of each part.
-    const selection = selectionOf(body as z.output<z.ZodObject<typeof SELECTION>>, registry);
-    const change = read(body as z.output<z.ZodObject<Fields>>);
-    const counts: ChangeCounts = { changed: 0, unchanged: 0, failed: 0 };
-    const { kind: operation, ...how } = change;
-    const audit = auditOf(context, log, { operation, ...how, ...loggedSelection(selection) });
-    return auditedStream(context, { audit, counts }, (signal) => {
-      const lines = changeAll(selection, change, { domains: registry, counts, signal });
-      return recordChanges(lines, { operations, usage, operation, context, now });
+    const { bucket, names: given, prefix, ...how } = body as InputOf<typeof SELECTION>;
+    const targets = targetsOf({ bucket, names: given, prefix }, registry);
+    const audit = auditOf(context, log, { operation, ...how, ...targets.logged });
+    const common = {
+      operation,
+      url: context.req.path,
+      client: context.env.incoming?.socket.remoteAddress ?? "this machine",
+      userAgent: context.req.header("user-agent") ?? "",
+      ...{ code: 0, message: "SUCCESS", bytes: 0, requestId: context.get("requestId") },
+    };
+    const work = async ({ name, find }: Target): Promise<ChangeLine> => {
+      try {
+        const { stored, key } = await find();
+        const changed = await change(stored, key, how as InputOf<Fields>);
+        return { bucket: stored.bucketId, key, changed };
+      } catch (error) {
+        const known = asHuiyuanError(error);
+        return { name, code: known.code, message: messageOf(known) };
+      }
+    };
+    const counts = { changed: 0, unchanged: 0, failed: 0 };
+    return auditedStream(context, { audit, counts }, async function* (signal) {
+      for await (const line of inParallel(untilAborted(targets.all(signal), signal), { places: PLACES, work })) {
+        counts["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
+        if ("key" in line && line.changed) {
+          operations.record({ ...common, at: now(), bucketId: line.bucket, fileid: line.key });
+          usage.count(line.bucket, operation, { isFailed: false, bytes: 0 });
+        }
+        yield line;
+      }
     });
   });
 }
 
-/** Throws request_invalid before any change: unknown bucket, or not exactly one of names and prefix. */
-function selectionOf(body: z.output<z.ZodObject<typeof SELECTION>>, domains: Domains): Selection {
-  const { names: given, prefix, bucket: name } = body;
-  if ((given === undefined) === (prefix === undefined)) throw invalid('give either "names" or "prefix"');
-  const bucket = () => bucketNamed(name, domains);
-  if (name !== undefined || prefix !== undefined) bucket();
-  // If there are no names, the check above ensures a prefix.
-  return given === undefined ? { prefix: prefix as string, bucket } : { names: given, bucket };
+interface Target {
+  readonly name: string;
+  readonly find: () => Promise<NamedObject>;
 }
 
-function loggedSelection(selection: Selection): object {
-  if ("prefix" in selection) return { bucket: selection.bucket().bucketId, prefix: loggedName(selection.prefix) };
-  return loggedNames(selection.names);
+interface Targets {
+  /** For the audit log. */
+  readonly logged: object;
+  all(signal: AbortSignal): AsyncIterable<Target> | Iterable<Target>;
+}
+
+/** Throws request_invalid before any change: unknown bucket, or not exactly one of names and prefix. */
+function targetsOf({ names: given, prefix, bucket: name }: InputOf<typeof SELECTION>, domains: Domains): Targets {
+  if ((given === undefined) === (prefix === undefined)) throw invalid('give either "names" or "prefix"');
+  const bucket = () => bucketNamed(name, domains);
+  if (name !== undefined) bucket();
+  if (given !== undefined) {
+    const all = given.map((each): Target => ({ name: each, find: () => findNamed(each, bucket, domains) }));
+    return { logged: loggedNames(given), all: () => all };
+  }
+  const stored = bucket();
+  const logged = { bucket: stored.bucketId, prefix: loggedName(prefix ?? "") };
+  return { logged, all: (signal) => withPrefix(stored, prefix ?? "", signal) };
+}
+
+async function* withPrefix(
+  stored: Stored,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<Target, void, undefined> {
+  let after: Key | undefined;
+  do {
+    const page = await stored.bucket.list({ prefix, after, limit: PAGE, signal });
+    for (const { key } of page.objects) yield { name: key, find: async () => ({ stored, key }) };
+    after = page.next;
+  } while (after !== undefined);
 }

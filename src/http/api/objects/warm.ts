@@ -2,51 +2,19 @@
 // objects and revalidates purged ones.
 
 import { setTimeout as delay } from "node:timers/promises";
-import * as z from "zod";
-import { asHuiyuanError, errorRow, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import { toKey } from "../../../core/object.ts";
 import type { MissAnswer } from "../../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../../mirror/freshness/revalidation.ts";
 import { aliasIn, nameObject, type ObjectUrl, storableFetchOf, urlTo } from "../../request/object-name.ts";
 import type { Site } from "../../request/site.ts";
-import { auditedStream, auditOf, loggedNames } from "../audit.ts";
+import { auditedStream, auditOf, loggedNames, messageOf } from "../audit.ts";
 import type { Calls } from "../calls.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
 import { bucket as bucketField, invalid, names, number, text, whole } from "../input.ts";
 import { bucketNamed, type Domains, domainNamed, readUrl, siteOf, urlOf } from "../naming.ts";
-import { warmCounts, warmLine } from "../openapi/answers.ts";
-
-type WarmLine = z.infer<typeof warmLine>;
-
-interface WarmRequest {
-  /** URLs, or keys of `site`. */
-  readonly names: readonly string[];
-  readonly site: () => Site;
-  /** Names fetched concurrently. */
-  readonly concurrency: number;
-  /** Names a second; undefined: unlimited. */
-  readonly rate: number | undefined;
-}
-
-/** Yields a line for each finished name. Ends early when the signal aborts. */
-async function* warmAll(
-  { names, site, concurrency, rate }: WarmRequest,
-  { domains, signal }: { readonly domains: Domains; readonly signal: AbortSignal },
-): AsyncGenerator<WarmLine, void, undefined> {
-  const work = async (name: string): Promise<WarmLine> => {
-    try {
-      return { name, ...(await warm(targetOf(name, site, domains), signal)) };
-    } catch (error) {
-      return { name, ...failure(asHuiyuanError(error)) };
-    }
-  };
-  yield* inParallel(untilAborted(names, signal), {
-    places: concurrency,
-    work,
-    ...(rate !== undefined && { pace: createPace(rate, signal) }),
-  });
-}
+import { type WarmCounts, type WarmLine, warmCounts, warmLine } from "../openapi/answers.ts";
 
 /** Spaces starts evenly, at most `rate` a second. */
 function createPace(rate: number, signal: AbortSignal): () => Promise<void> {
@@ -95,29 +63,26 @@ async function outcome(answer: MissAnswer | StaleKept): Promise<Omit<WarmLine, "
   if (answer.kind === "kept") return { result: answer.why === "gone" ? "missing" : "confirmed" };
   if (answer.kind === "head") return { result: "unstored" }; // Cannot happen: only a HEAD is answered so.
   try {
-    if (answer.kind === "finished") {
-      return { result: answer.isStored() ? "fetched" : "unstored", bytes: answer.info.size };
-    }
-    const end = await answer.reader.end();
+    const end =
+      answer.kind === "finished" ? ({ kind: "whole", info: answer.info } as const) : await answer.reader.end();
     if (end.kind === "failed") return failure(end.error);
-    if (end.kind === "whole") return { result: answer.isStored() ? "fetched" : "unstored", bytes: end.info.size };
-    return { result: "unstored" };
+    if (end.kind !== "whole") return { result: "unstored" };
+    return { result: answer.isStored() ? "fetched" : "unstored", bytes: end.info.size };
   } finally {
     answer.release();
   }
 }
 
+/** Origin errors show their full message; internal errors only their public text. */
 function failure(error: HuiyuanError): Omit<WarmLine, "name"> {
   if (error.code === "not_found") return { result: "missing" };
-  const { status, text } = errorRow(error.code);
-  // Origin errors show their full message; internal errors only their public text.
-  return { result: "failed", code: error.code, message: status === 500 ? text : error.message };
+  return { result: "failed", code: error.code, message: messageOf(error) };
 }
 
 // Low, because the origin serves clients at the same time.
 const WARM_PLACES = 4;
 
-const INPUT = z.object({
+const FIELDS = {
   bucket: bucketField(),
   domain: text()
     .optional()
@@ -125,38 +90,37 @@ const INPUT = z.object({
   names: names().describe("Download URLs of the objects, or keys."),
   concurrency: whole(1, 64).default(WARM_PLACES).describe("Names fetched concurrently."),
   rate: number(0.01, 10_000).optional().describe("Limit of names a second."),
-});
+};
 
 export function addWarmCall(
   calls: Calls,
   { registry, stopping, log }: { readonly registry: Domains; readonly stopping: AbortSignal; readonly log: Log },
 ): void {
-  const answer = { kind: "lines", line: warmLine, end: warmCounts } as const;
-  calls.add(
-    { method: "post", path: "/warm", summary: "Fetch objects ahead of requests", input: INPUT, answer },
-    (context, body) => {
-      const warmRequest = warmRequestOf(body, registry);
-      const audit = auditOf(context, log, { operation: "warm", ...loggedNames(warmRequest.names) });
-      const counts: Partial<z.infer<typeof warmCounts>> = {};
-      return auditedStream(context, { audit, counts }, async function* (signal) {
-        for await (const line of warmAll(warmRequest, {
-          domains: registry,
-          signal: AbortSignal.any([signal, stopping]),
-        })) {
-          counts[line.result] = (counts[line.result] ?? 0) + 1;
-          yield line;
+  const answer = { line: warmLine, end: warmCounts };
+  calls.post("/warm", { summary: "Fetch objects ahead of requests", fields: FIELDS, answer }, (context, body) => {
+    const site = () => domainNamed(body.domain, () => bucketNamed(body.bucket, registry), registry);
+    // Before the first fetch.
+    if (body.domain !== undefined || body.bucket !== undefined) refuseMismatch(site(), body.bucket, registry);
+    const audit = auditOf(context, log, { operation: "warm", ...loggedNames(body.names) });
+    const counts: Partial<WarmCounts> = {};
+    return auditedStream(context, { audit, counts }, async function* (gone) {
+      const signal = AbortSignal.any([gone, stopping]);
+      const work = async (name: string): Promise<WarmLine> => {
+        try {
+          return { name, ...(await warm(targetOf(name, site, registry), signal)) };
+        } catch (error) {
+          return { name, ...failure(asHuiyuanError(error)) };
         }
-        if (stopping.aborted) throw new HuiyuanError("draining", "the server is shutting down");
-      });
-    },
-  );
-}
-
-function warmRequestOf({ bucket, domain, ...body }: z.output<typeof INPUT>, domains: Domains): WarmRequest {
-  const site = () => domainNamed(domain, () => bucketNamed(bucket, domains), domains);
-  // Before the first fetch.
-  if (domain !== undefined || bucket !== undefined) refuseMismatch(site(), bucket, domains);
-  return { ...body, rate: body.rate, site };
+      };
+      const pace = body.rate === undefined ? undefined : createPace(body.rate, signal);
+      const all = untilAborted(body.names, signal);
+      for await (const line of inParallel(all, { places: body.concurrency, work, pace })) {
+        counts[line.result] = (counts[line.result] ?? 0) + 1;
+        yield line;
+      }
+      if (stopping.aborted) throw new HuiyuanError("draining", "the server is shutting down");
+    });
+  });
 }
 
 /** Throws request_invalid if domain and bucket contradict each other: one of them would be ignored. */

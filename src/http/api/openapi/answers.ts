@@ -1,5 +1,5 @@
-// Schemas of the answers of the admin API, for openapi.ts. A test checks real answers against them. Times are ISO 8601;
-// unknown fields are left out.
+// Schemas of the answers of the admin API, for openapi.ts, and their types. A test checks real answers against them.
+// Times are ISO 8601; unknown fields are left out.
 import * as z from "zod";
 
 const bucketId = z.string().describe("`<appid>/<name>`");
@@ -242,3 +242,16 @@ export const usageAnswer = z.object({
     }),
   ),
 });
+
+export type StatAnswer = z.output<typeof statAnswer>;
+export type ObjectPage = z.output<typeof objectPage>;
+export type ChangeLine = z.output<typeof changeLine>;
+export type ChangeCounts = z.output<typeof changeCounts>;
+export type WarmLine = z.output<typeof warmLine>;
+export type WarmCounts = z.output<typeof warmCounts>;
+export type Explanation = z.output<typeof explanation>;
+export type NoticePage = z.output<typeof noticePage>;
+export type NoticesChanged = z.output<typeof noticesChanged>;
+export type LogPage = z.output<typeof logPage>;
+export type UsageAnswer = z.output<typeof usageAnswer>;
+export type Problem = z.output<typeof problem>;

@@ -35,16 +35,12 @@ function operation({ method, path, summary, input, answer }: Call): object {
     ...(method === "post" && { requestBody: { required: true, content: json(input) } }),
     responses: {
       200: { description: "Done, or in progress.", content: content(answer) },
-      400: { $ref: "#/components/responses/Problem" },
-      401: { $ref: "#/components/responses/Problem" },
-      ...(method === "post" && {
-        413: { $ref: "#/components/responses/Problem" },
-        415: { $ref: "#/components/responses/Problem" },
-      }),
-      500: { $ref: "#/components/responses/Problem" },
+      ...Object.fromEntries((method === "post" ? [400, 401, 413, 415, 500] : [400, 401, 500]).map(toProblem)),
     },
   };
 }
+
+const toProblem = (status: number) => [status, { $ref: "#/components/responses/Problem" }] as const;
 
 function parameters(input: z.ZodObject): readonly object[] {
   const { properties = {}, required = [] } = schemaOf(input);
@@ -55,21 +51,11 @@ function parameters(input: z.ZodObject): readonly object[] {
 }
 
 function content(answer: CallAnswer): object {
-  switch (answer.kind) {
-    case "json":
-      return json(answer.schema);
-    case "text":
-      return { [answer.mediaType]: { schema: { type: "string" } } };
-    case "lines": {
-      const line = bare(answer.line);
-      const last = (properties: object) => ({ type: "object", properties, required: Object.keys(properties) });
-      const description =
-        "One line. The last is `end` with the counts, or `error`; without either the answer is incomplete.";
-      return {
-        "application/x-ndjson": {
-          schema: { description, anyOf: [line, last({ end: bare(answer.end) }), last({ error: bare(problem) })] },
-        },
-      };
-    }
-  }
+  if ("json" in answer) return json(answer.json);
+  if ("mediaType" in answer) return { [answer.mediaType]: { schema: { type: "string" } } };
+  const last = (properties: object) => ({ type: "object", properties, required: Object.keys(properties) });
+  const description =
+    "One line. The last is `end` with the counts, or `error`; without either the answer is incomplete.";
+  const anyOf = [bare(answer.line), last({ end: bare(answer.end) }), last({ error: bare(problem) })];
+  return { "application/x-ndjson": { schema: { description, anyOf } } };
 }

@@ -135,7 +135,7 @@ test("createIdleTimeout() aborts its signal when the store closes, and else leav
   const listening = () => getEventListeners(closing.signal, "abort").length;
   const [ended, read, silent, open] = [15_000, 15_000, 0, 15_000].map((ms) => createIdleTimeout(ms, shared));
   ended?.end();
-  for await (const _piece of read?.watchReply(replyOf("one").body) ?? []);
+  for await (const _piece of read?.watchReply(replyOf("one").body, false) ?? []);
   await vi.waitFor(() => expect(silent?.signal.aborted).toBe(true));
   expect(listening()).toBe(1);
   const reason = new Error("closed");

@@ -23,8 +23,6 @@ let site: SampleSite;
 beforeEach(async () => {
   site = await startSampleSite({
     pictures: PICTURES,
-    host: "127.0.0.1",
-    port: 0,
     mirrorUrl: (name) => `http://mirror.test/images/${encodeURIComponent(name)}?"><script>`,
     delayMs: 0,
   });
@@ -135,8 +133,6 @@ test("each view of the page uses new URLs, so that the browser's cache is bypass
 test("close() aborts a delayed answer", async () => {
   const slow = await startSampleSite({
     pictures: PICTURES,
-    host: "127.0.0.1",
-    port: 0,
     mirrorUrl: (name) => name,
     delayMs: 600_000,
   });

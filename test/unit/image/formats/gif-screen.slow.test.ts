@@ -1,9 +1,8 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { readableGif } from "../../../../src/image/formats/readable-gif.ts";
-import { verifyDecodable } from "../../../../src/image/process/verify-decodable.ts";
 import { type HandFrame, handGif, PALETTE } from "../../../helpers/gif.ts";
-import { b64, colourAt, difference, LIMITS, renderText, solid, WHITE } from "../../../helpers/rendering.ts";
+import { b64, colourAt, difference, renderText, solid, verifyHere, WHITE } from "../../../helpers/rendering.ts";
 
 const [RED, GREEN, BLUE] = [0, 1, 2] as const;
 const NAMES = ["red", "green", "blue", "yellow"];
@@ -115,10 +114,10 @@ describe("a GIF of 640x480 whose first frame covers a part", () => {
   });
 
   test("is verified to its last frame", async () => {
-    await verifyDecodable(moving(640, 480), LIMITS);
+    await verifyHere(moving(640, 480));
     const damaged = moving(640, 480);
     damaged.fill(0xff, damaged.length - 60, damaged.length - 3);
-    await expect(verifyDecodable(damaged, LIMITS)).rejects.toMatchObject({ code: "image_not_processable" });
+    await expect(verifyHere(damaged)).rejects.toMatchObject({ code: "image_not_processable" });
   });
 });
 

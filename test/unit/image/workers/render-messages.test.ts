@@ -6,9 +6,9 @@ import {
   frameOf,
   PREFIX_BYTES,
   partsAfter,
+  type RenderCommand,
   requestFrame,
   requestOf,
-  type ToProcess,
 } from "../../../../src/image/workers/render-messages.ts";
 import { LIMITS } from "../../../helpers/rendering.ts";
 
@@ -56,8 +56,7 @@ test("requestOf() returns the request of requestFrame(), with the bytes of every
   for (const isHeld of [false, true]) {
     const frame = Buffer.concat(requestFrame(request, isHeld));
     const bodyAt = PREFIX_BYTES + frame.readUInt32BE(0);
-    const head = JSON.parse(frame.toString("utf8", PREFIX_BYTES, bodyAt)) as ToProcess;
-    if (head.kind !== "render") throw new Error(`it says ${head.kind}`);
+    const head = JSON.parse(frame.toString("utf8", PREFIX_BYTES, bodyAt)) as RenderCommand;
     const body = frame.subarray(bodyAt);
     expect([body.length, head.imageBytes, head.isHeld]).toEqual([frame.readUInt32BE(4), 9, isHeld]);
     expect(isHeld ? "" : body.toString("utf8", 0, 9)).toBe(isHeld ? "" : "the image");

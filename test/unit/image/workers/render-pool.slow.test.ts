@@ -1,12 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as after } from "node:timers/promises";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { readSource } from "../../../../src/image/formats/loaders.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import type { PipelineRequest } from "../../../../src/image/process/pipeline.ts";
 import { createRenderPool, PROCESS_BYTES, type RenderPool } from "../../../../src/image/workers/render-pool.ts";
 import { eventually } from "../../../helpers/program.ts";
-import { LIMITS, RED, solid } from "../../../helpers/rendering.ts";
+import { LIMITS, RED, readSource, solid } from "../../../helpers/rendering.ts";
 
 const MAX_BYTES = 320 * 1024 * 1024;
 const IDLE = { idleMs: 30_000, lastIdleMs: 60_000 };

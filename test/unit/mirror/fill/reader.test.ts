@@ -3,7 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../../src/mirror/fill/fill.ts";
-import { type FillReaderTimeouts, openFillReader } from "../../../../src/mirror/fill/reader.ts";
+import { FillReader, type FillReaderTimeouts } from "../../../../src/mirror/fill/reader.ts";
 import { SILENT_METER } from "../../../../src/mirror/meter.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../../helpers/images.ts";
@@ -71,7 +71,7 @@ async function begun(): Promise<void> {
 
 describe("head()", () => {
   test("rejects if no head comes in time, and the fill continues to its end", async () => {
-    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const reader = new FillReader(fill, TIMEOUTS, NEVER);
     const head = reader.head();
     vi.advanceTimersByTime(99);
     await turn();
@@ -84,7 +84,7 @@ describe("head()", () => {
   });
 
   test("stops its timer for a head that comes just in time", async () => {
-    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const reader = new FillReader(fill, TIMEOUTS, NEVER);
     const head = reader.head();
     vi.advanceTimersByTime(99);
     await begun();
@@ -96,7 +96,7 @@ describe("head()", () => {
   });
 
   test("throws the fill's own failure, and no deadline of this request", async () => {
-    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const reader = new FillReader(fill, TIMEOUTS, NEVER);
     const head = reader.head();
     await turn();
     body.fail(new HuiyuanError("origin_too_large", "large"));
@@ -107,12 +107,12 @@ describe("head()", () => {
   test("rejects with the client's own reason if it leaves or has left", async () => {
     const reason = new HuiyuanError("client_gone", "left");
     const leaving = new AbortController();
-    const reader = openFillReader(fill, TIMEOUTS, leaving.signal);
+    const reader = new FillReader(fill, TIMEOUTS, leaving.signal);
     const head = reader.head();
     leaving.abort(reason);
     await expect(head).rejects.toBe(reason);
     reader.close();
-    const gone = openFillReader(fill, TIMEOUTS, leaving.signal);
+    const gone = new FillReader(fill, TIMEOUTS, leaving.signal);
     await expect(gone.head()).rejects.toBe(reason);
     gone.close();
     await begun();
@@ -122,7 +122,7 @@ describe("head()", () => {
 
 describe("read()", () => {
   test("rejects after a silence as long as idle, which each byte restarts", async () => {
-    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const reader = new FillReader(fill, TIMEOUTS, NEVER);
     await begun();
     const head = await reader.head();
     if (head === undefined) throw new Error("no head");
@@ -145,7 +145,7 @@ describe("read()", () => {
   });
 
   test("far ahead of the received bytes waits as long as bytes arrive", async () => {
-    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const reader = new FillReader(fill, TIMEOUTS, NEVER);
     await begun();
     const head = await reader.head();
     if (head === undefined) throw new Error("no head");
@@ -172,7 +172,7 @@ describe("read()", () => {
     const slow = testPool({ perSpoolBytes: 0, disk: { open: () => disk.opened.then(() => Promise.reject(full)) } });
     const full = diskError("ENOSPC");
     const slowly = fillOf(arrives, slow);
-    const reader = openFillReader(slowly, TIMEOUTS, NEVER);
+    const reader = new FillReader(slowly, TIMEOUTS, NEVER);
     arrives.send(bytes.subarray(0, 1_200_000));
     const head = await reader.head();
     if (head === undefined) throw new Error("no head");
@@ -190,7 +190,7 @@ describe("read()", () => {
   });
 
   test("rejects if bytes trickle for longer than total", async () => {
-    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const reader = new FillReader(fill, TIMEOUTS, NEVER);
     await begun();
     const head = await reader.head();
     if (head === undefined) throw new Error("no head");
@@ -210,7 +210,7 @@ describe("read()", () => {
   });
 
   test("has no deadline once the fill has ended", async () => {
-    const reader = openFillReader(fill, TIMEOUTS, NEVER);
+    const reader = new FillReader(fill, TIMEOUTS, NEVER);
     body.send(jpeg);
     body.end();
     const head = await reader.head();
@@ -224,8 +224,8 @@ describe("read()", () => {
 });
 
 test("end() waits for the fill, but no longer than the deadline of the request", async () => {
-  const patient = openFillReader(fill, { ...TIMEOUTS, head: 10_000, total: 10_000 }, NEVER);
-  const hasty = openFillReader(fill, TIMEOUTS, NEVER);
+  const patient = new FillReader(fill, { ...TIMEOUTS, head: 10_000, total: 10_000 }, NEVER);
+  const hasty = new FillReader(fill, TIMEOUTS, NEVER);
   await begun();
   await Promise.all([patient.head(), hasty.head()]);
   const ends = [patient.end(), hasty.end()];
@@ -242,7 +242,7 @@ test("a body that the disk refuses does not pause its origin, whatever its reade
   const bytes = noisyBmp(800, 600);
   const arrives = arriving({ size: bytes.byteLength });
   const full = testPool({ perSpoolBytes: 0, disk: { write: () => Promise.reject(diskError("ENOSPC")) } });
-  const reader = openFillReader(fillOf(arrives, full), TIMEOUTS, NEVER);
+  const reader = new FillReader(fillOf(arrives, full), TIMEOUTS, NEVER);
   arrives.send(bytes.subarray(0, 65_536));
   const head = (await reader.head())!;
   head.spool.hold();

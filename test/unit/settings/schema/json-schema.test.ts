@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parseSettings } from "../../../../src/settings/load.ts";
-import { settingsJsonSchema } from "../../../../src/settings/schema/json-schema.ts";
+import { settingsJsonSchema } from "../../../../src/settings/schema/schema.ts";
 
 const config = (name: string) => readFileSync(new URL(`../../../../config/${name}`, import.meta.url), "utf8");
 

@@ -106,12 +106,12 @@ test("runBatch() places equal bytes of one batch once and removes the other sour
   for (const key of ["a", "b", "c"]) expect(existsSync(join(dir, "temp", key))).toBe(false);
 });
 
-test("runBatch() runs a sweep before the puts of the same batch, so that a put finds its blob removed or in use", () => {
+test("runBatch() runs a sweep among puts in order, so that a put finds its blob removed or in use", () => {
   const bytes = Buffer.from("bytes");
   answers([putOf("a", bytes)]);
   answers([{ name: "delete", request: { bucket: BUCKET, key: toKey("a"), deletedAt: 1, reason: "x" } }]);
   const sweep: Operation = { name: "sweep", request: { unusedBefore: 2_000, limit: 9 } };
-  const [put, swept] = answers([putOf("b", bytes), sweep]);
+  const [swept, put] = answers([sweep, putOf("b", bytes)]);
   expect(put).toBe("stored");
   expect(swept).toHaveLength(1);
   expect(existsSync(pathOf(bytes))).toBe(true);
@@ -119,13 +119,35 @@ test("runBatch() runs a sweep before the puts of the same batch, so that a put f
   expect(existsSync(pathOf(bytes))).toBe(true);
 });
 
-test("runBatch() keeps the blob of a refused put for the sweep", () => {
+test("runBatch() keeps nothing of a refused put", () => {
   const bytes = Buffer.from("refused");
   answers([putOf("a", Buffer.from("a"))]);
   const { name, request } = putOf("a", bytes) as Extract<Operation, { name: "put" }>;
   expect(answers([{ name, request: { ...request, condition: { when: "absent" } } }])).toEqual(["exists"]);
-  expect(answers([{ name: "sweep", request: { unusedBefore: 1_001, limit: 9 } }])).toEqual([
-    [{ sha256: wholeBody(bytes).hashes.sha256, size: 7 }],
-  ]);
-  expect(existsSync(pathOf(bytes))).toBe(false);
+  expect([rows("blobs"), existsSync(pathOf(bytes)), existsSync(request.source!)]).toEqual([1, false, false]);
+});
+
+test("runBatch() fails only operations with bytes if the disk takes none, and a retry stores them", () => {
+  const failures = [Object.assign(new Error("no space"), { code: "ENOSPC" })];
+  const openPacks = (newestKnown: number) => {
+    const packs = openPackFolder(dir, newestKnown);
+    return {
+      ...packs,
+      flush() {
+        const error = failures.pop();
+        if (error !== undefined) throw error;
+        packs.flush();
+      },
+    };
+  };
+  run = prepareBatches({ database, blobs: openBlobFolder(dir), openPacks, shared });
+  const packed = randomBytes(100);
+  Buffer.from(shared).set(packed);
+  const inFile = putOf("b", Buffer.from("in a file"));
+  const { name, request } = putOf("a", packed) as Extract<Operation, { name: "put" }>;
+  const put: Operation = { name, request: { ...request, source: undefined }, body: { at: 0, size: 100 } };
+  const remove: Operation = { name: "delete", request: { bucket: BUCKET, key: toKey("c"), deletedAt: 1, reason: "x" } };
+  expect(answers([put, inFile, remove])).toEqual(["store_full", "store_full", false]);
+  expect([rows("entries"), rows("blobs")]).toEqual([1, 0]);
+  expect(answers([put, inFile])).toEqual(["stored", "stored"]);
 });

@@ -89,10 +89,10 @@ test("a variant of more than a quarter of the limit is not stored", async () => 
 
 test("a smaller limit holds at once, and the index counts what is left", async () => {
   for (const key of ["a", "b", "c", "d"]) await put(key, 2_000);
-  expect([disk.index.bytes, disk.index.count]).toEqual([8_000, 4]);
+  expect([disk.usage.bytes, disk.usage.count]).toEqual([8_000, 4]);
   disk.resize(4_000);
   await holds("c", "d");
-  expect(disk.index.bytes).toBe(4_000);
+  expect(disk.usage.bytes).toBe(4_000);
 });
 
 test("variants are removed in parallel batches of bounded size", async () => {
@@ -110,9 +110,8 @@ test("variants are removed in parallel batches of bounded size", async () => {
     log: SILENT_LOG,
   });
   for (let index = 0; index < 300; index += 1) {
-    slow.index.add({ bucketId: ID, key: toKey(`k${index}`), size: 1, sha256: "", checkedAt: 0 });
+    slow.add({ bucketId: ID, key: toKey(`k${index}`), size: 1, sha256: "", checkedAt: 0 });
   }
-  slow.noteGrowth();
   await eventually(() => told === 256, "the first bunch");
   latch.open();
   await eventually(() => told === 300, "the rest");
@@ -123,7 +122,7 @@ test("variants of an earlier run are counted, and the oldest is removed first", 
   for (const key of ["c", "b", "a"]) await put(key, 2_000);
   await close();
   await open(10_000);
-  expect([disk.index.bytes, disk.index.count]).toEqual([6_000, 3]);
+  expect([disk.usage.bytes, disk.usage.count]).toEqual([6_000, 3]);
   for (const key of ["d", "e", "f"]) await put(key, 2_000);
   await holds("a", "b", "d", "e", "f");
 });
@@ -140,7 +139,7 @@ test("forget() removes all variants with the prefix, yields their keys and frees
   for await (const key of variants.forget("v/")) gone.push(key);
   expect(gone).toEqual(["v/1", "v/2"]);
   await holds("w/1");
-  expect(disk.index.bytes).toBe(2_000);
+  expect(disk.usage.bytes).toBe(2_000);
   expect(await put("v/1", 2_000)).toBe("stored");
 });
 
