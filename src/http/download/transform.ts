@@ -5,18 +5,16 @@ import type { ObjectInfo } from "../../core/object.ts";
 import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { VariantRequest } from "../../mirror/variants/variants.ts";
 import { admittedByBoth } from "../request/authorizer.ts";
-import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
+import { clientOf, clientSignal } from "../request/exchange.ts";
+import { negotiatedFor, type ProcessingRequest } from "../request/object-name.ts";
 import { shorterLife } from "../response/cache-control.ts";
 import {
   CACHE_STATUS,
-  clientOf,
-  clientSignal,
   type DownloadContext,
   type Located,
   type LocatedStored,
   type LocatedVariant,
   type LocatedWhole,
-  viaHeadersOf,
 } from "./download-context.ts";
 import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
@@ -86,12 +84,7 @@ async function makeVariant(
   // The watermarks of an alias are the operator's choice and need no token of the client.
   const client = isAlias ? undefined : token;
   const found =
-    urls.length === 0
-      ? NO_WATERMARKS
-      : await findWatermarks(urls, {
-          ...{ sites, stored: site.stored, client, signal },
-          ...viaHeadersOf(exchange),
-        });
+    urls.length === 0 ? NO_WATERMARKS : await findWatermarks(urls, { exchange, sites, stored: site.stored, client });
   const { watermarks, grant } = found;
   const isStorable = source.isStorable && found.isStorable;
   try {

@@ -43,8 +43,8 @@ export interface AcceptorParts {
   readonly fairness: Fairness;
   readonly headMs: number;
   readonly keepAliveMs: number;
-  /** The time limit without traffic while a response is running. Milliseconds. */
-  readonly idleMs: () => number;
+  /** `timeout`: the time limit without traffic while a response is running. Milliseconds; settings change it. */
+  readonly limits: { readonly timeout: number };
 }
 
 export interface Acceptor {
@@ -155,7 +155,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       requestTimeout: options.requestMs ?? HEAD_MS,
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // readTarget checks the Host, and its refusal has a code and a request id.
+      // targetOf() checks the Host, and its refusal has a code and a request id.
       requireHostHeader: false,
       noDelay: true,
     },
@@ -184,7 +184,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     fairness,
     headMs,
     keepAliveMs: KEEP_ALIVE_MS,
-    idleMs: () => server.timeout,
+    limits: server,
   });
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
