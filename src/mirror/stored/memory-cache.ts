@@ -49,7 +49,7 @@ export interface MemoryCache {
 }
 
 interface CacheEntry {
-  readonly object: CachedObject;
+  object: CachedObject;
   isUsed: boolean;
 }
 
@@ -88,7 +88,10 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
     get(bucketId, key) {
       const kept = objects.get(`${bucketId}\n${key}`);
       if (kept === undefined) return undefined;
-      kept.isUsed = true;
+      if (!kept.isUsed) {
+        kept.isUsed = true;
+        kept.object = { ...kept.object, body: withHeadRoom(kept.object.body) };
+      }
       return kept.object;
     },
     wasUsed(bucketId, key) {
@@ -99,8 +102,8 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
     },
     set(bucketId, object, readAt) {
       if (readAt !== cache.generation || object.body.byteLength > bounds.maxObjectBytes) return;
-      const roomy = { info: object.info, body: withHeadRoom(object.body), epoch: object.epoch };
-      objects.set(`${bucketId}\n${object.info.key}`, { object: roomy, isUsed: false });
+      const { info, body, epoch } = object;
+      objects.set(`${bucketId}\n${info.key}`, { object: { info, body, epoch }, isUsed: false });
     },
     admits(bucketId, { key, size }) {
       const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
