@@ -8,22 +8,16 @@ import type { ObjectInfo } from "../../core/object.ts";
 import type { HeldBytes, ImageBytes } from "../variants/image-bytes.ts";
 import type { MemoryCache } from "./memory-cache.ts";
 
-export interface StoredBytes {
-  /**
-   * All bytes of an object that was looked up, perhaps some time ago. Throws original_replaced if its bytes are no
-   * longer available, store_corrupt if they are damaged, store_failed.
-   */
-  load(info: ObjectInfo): Promise<Buffer>;
-  /** The bytes of such an object for later; with `download` if the bucket is remote. */
-  bytesOf(info: ObjectInfo): ImageBytes;
-}
-
-export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache: MemoryCache): StoredBytes {
+export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache: MemoryCache) {
   function inMemory({ key, hashes }: ObjectInfo): Buffer | undefined {
     const object = memoryCache.get(bucketId, key);
     return object?.info.hashes.sha256 === hashes.sha256 ? object.body : undefined;
   }
 
+  /**
+   * All bytes of an object that was looked up, perhaps some time ago. Throws original_replaced if its bytes are no
+   * longer available, store_corrupt if they are damaged, store_failed.
+   */
   async function load(info: ObjectInfo): Promise<Buffer> {
     const body = inMemory(info);
     if (body !== undefined) return body;
@@ -61,10 +55,12 @@ export function createStoredBytes(bucketId: string, bucket: Bucket, memoryCache:
     return body;
   }
 
-  return {
-    load,
-    bytesOf: (info) => ({ load: () => load(info), download: bucket.isRemote ? () => download(info) : undefined }),
-  };
+  /** The bytes of such an object for later; with `download` if the bucket is remote. */
+  function bytesOf(info: ObjectInfo): ImageBytes {
+    return { load: () => load(info), download: bucket.isRemote ? () => download(info) : undefined };
+  }
+
+  return { load, bytesOf };
 }
 
 function replaced({ key }: ObjectInfo): HuiyuanError {

@@ -1,15 +1,14 @@
 // A bucket behind the memory cache: every request looks a key up here first, and all changes of objects pass through it
 // as well (stored-changes.ts). It knows no origins.
-import type { Chunks } from "../../body/chunks.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
 import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
+import { createPendingWrites } from "../storing/pending-writes.ts";
 import type { CachedObject, MemoryCache, Note } from "./memory-cache.ts";
-import { createStoredBytes, readAll, type StoredBytes } from "./stored-bytes.ts";
-import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
+import { createStoredBytes, readAll } from "./stored-bytes.ts";
+import { createStoredChanges, type StoredHooks } from "./stored-changes.ts";
 
 /** A stored object, without its bytes. */
 export interface StoredObject {
@@ -36,59 +35,28 @@ export type Found =
     }
   | { readonly state: "large"; readonly info: ObjectInfo; readonly reader: ObjectReader };
 
+type Opened = Exclude<Found, { readonly state: "memory" }>;
+
 export type NoObject = Exclude<Entry, { readonly state: "object" }>;
 
-export interface Stored extends StoredBytes, StoredChanges {
-  /** `<appid>/<bucket>` */
-  readonly bucketId: string;
-  readonly bucket: Bucket;
-  /** Chunks for bodies that are read from the bucket and sent. */
-  readonly chunks: Chunks;
-  /** From memory only; synchronous, for the hot path. */
-  peek(key: Key): CachedObject | undefined;
-  /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
-  peekNote(key: Key): Note | undefined;
-  /** As in Bucket, for a request that needs the bytes. */
-  lookupVisible(key: Key): Promise<Entry>;
-  /** The same for a variant, which needs the description only: the result is kept for a short time. */
-  lookup(key: Key): Promise<Entry>;
-  /** Call it before lookup(), and pass it to open(). */
-  moment(): number;
-  /**
-   * Opens an object that was looked up after `moment`. Undefined: it has been replaced or removed since. Throws
-   * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
-   */
-  open(object: StoredObject, moment: number): Promise<Exclude<Found, { readonly state: "memory" }> | undefined>;
-  /** Looks up and opens. Throws store_failed. */
-  find(key: Key): Promise<Found | NoObject>;
-  /** The images that are still to be written to this bucket. */
-  readonly pendingWrites: PendingWrites;
-  /**
-   * Gives up the pending write of the key. Objects that a mirror fetched count as missing until the returned function
-   * is called.
-   */
-  hide(key: Key): () => void;
-}
+export type Stored = ReturnType<typeof createStored>;
 
 /** The object that was found has been replaced or removed: the look-up is repeated. */
 const RETRYABLE: ReadonlySet<string> = new Set(["store_corrupt", "original_replaced"]);
 
-/** The memory cache is shared by all buckets. */
-export function createStored(
-  bucketId: string,
-  bucket: Bucket,
-  memoryCache: MemoryCache,
-  hooks: StoredHooks = {},
-): Stored {
+/** `bucketId`: `<appid>/<bucket>`. The memory cache is shared by all buckets. */
+export function createStored(bucketId: string, bucket: Bucket, memoryCache: MemoryCache, hooks: StoredHooks = {}) {
   const pendingWrites = createPendingWrites();
   const hidden = new Map<Key, number>();
 
+  /** As in Bucket, for a request that needs the bytes. */
   async function lookupVisible(key: Key): Promise<Entry> {
     const entry = await bucket.lookup(key);
     const isHidden = entry.state === "object" && entry.info.provenance.via === "mirror" && hidden.has(key);
     return isHidden ? { state: "absent", epoch: entry.epoch } : entry;
   }
 
+  /** The same for a variant, which needs the description only: the result is kept for a short time. */
   async function lookup(key: Key): Promise<Entry> {
     const generation = memoryCache.generation;
     const entry = await lookupVisible(key);
@@ -99,24 +67,32 @@ export function createStored(
     return entry;
   }
 
-  async function open(object: StoredObject, moment: number) {
+  /**
+   * Opens an object that was looked up after `moment`. Undefined: it has been replaced or removed since. Throws
+   * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
+   */
+  async function open(object: StoredObject, moment: number): Promise<Opened | undefined> {
     const { info } = object;
     const reader = await bucket.open(info);
     if (reader === undefined) return undefined;
     if (info.size > memoryCache.maxObjectBytes || !memoryCache.chunks.mayBeWhole(info.size))
-      return { state: "large", info, reader } as const;
+      return { state: "large", info, reader };
     const loading = loadObject(object, reader, moment);
     return reader.proven === undefined ? loading : withReadDeadline(info.key, loading);
   }
 
-  async function loadObject({ info, isStale, epoch, certainty }: StoredObject, reader: ObjectReader, moment: number) {
+  async function loadObject(
+    { info, isStale, epoch, certainty }: StoredObject,
+    reader: ObjectReader,
+    moment: number,
+  ): Promise<Opened> {
     try {
       // An object in memory is served without a look-up, which would show that it is stale or unknown.
       const isStorable = !isStale && certainty !== "unknown" && memoryCache.admits(bucketId, info);
       const lease = isStorable ? undefined : memoryCache.scratch.take(info.size);
       const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
       if (isStorable) memoryCache.set(bucketId, object, moment);
-      return { state: "loaded", object, free: lease?.free } as const;
+      return { state: "loaded", object, free: lease?.free };
     } finally {
       reader.close();
     }
@@ -138,16 +114,23 @@ export function createStored(
   return {
     bucketId,
     bucket,
+    /** Chunks for bodies that are read from the bucket and sent. */
     chunks: memoryCache.chunks,
-    peek: (key) => memoryCache.get(bucketId, key),
-    peekNote: (key) => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
+    /** The images that are still to be written to this bucket. */
+    pendingWrites,
+    /** From memory only; synchronous, for the hot path. */
+    peek: (key: Key): CachedObject | undefined => memoryCache.get(bucketId, key),
+    /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
+    peekNote: (key: Key): Note | undefined => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
     lookupVisible,
     lookup,
+    /** Call it before lookup(), and pass it to open(). */
     moment: () => memoryCache.generation,
     open,
     ...createStoredBytes(bucketId, bucket, memoryCache),
     ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, hooks }),
-    async find(key) {
+    /** Looks up and opens. Throws store_failed. */
+    async find(key: Key): Promise<Found | NoObject> {
       const object = memoryCache.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
       // Two retries: between look-up and opening the object may be deleted, or found damaged.
@@ -157,8 +140,11 @@ export function createStored(
       }
       throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
     },
-    pendingWrites,
-    hide(key) {
+    /**
+     * Gives up the pending write of the key. Objects that a mirror fetched count as missing until the returned function
+     * is called.
+     */
+    hide(key: Key): () => void {
       pendingWrites.drop(key);
       hidden.set(key, (hidden.get(key) ?? 0) + 1);
       memoryCache.drop(bucketId, key);
