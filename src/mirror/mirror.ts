@@ -8,42 +8,17 @@ import type { Fill } from "./fill/fill.ts";
 import { createFills } from "./fill/fills.ts";
 import { createHeads } from "./fill/heads.ts";
 import { type JoinRules, joinFill, type MissAnswer, type MissRequest } from "./fill/reader.ts";
-import {
-  createRevalidation,
-  type RevalidateRequest,
-  type Revalidation,
-  type StaleKept,
-} from "./freshness/revalidation.ts";
+import { createRevalidation, type RevalidateRequest, type StaleKept } from "./freshness/revalidation.ts";
 import { createStoreDecision } from "./key-budget.ts";
 import { createMirrorContext, type MirrorOptions, type MirrorParts } from "./mirror-context.ts";
 import { mayServePending } from "./policy.ts";
-import { createPreviews, type Previews } from "./preview.ts";
+import { createPreviews } from "./preview.ts";
 import { fillId, type OriginRequest } from "./rules.ts";
 import type { StoredObject } from "./stored/stored.ts";
 
-export interface Mirror {
-  /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
-  fetch(request: MissRequest): Promise<MissAnswer>;
-  /** Whether stored objects are fresh, and revalidation in the background. */
-  readonly revalidation: Omit<Revalidation, "revalidate" | "pending" | "peek" | "mayServeStale" | "isFreshPending">;
-  /** Shows how fetch() and revalidate() would handle a request. */
-  readonly preview: Previews;
-  /**
-   * Revalidates a stored object and waits for the result. `kept`: the caller looks the stored object up again and
-   * serves it. With `mayServeStale` that is also the result if nothing better is found. Throws as fetch() does.
-   */
-  revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | StaleKept>;
-  /** Resolves once the fill of this request has ended and its image is stored or given up. */
-  whenStored(request: OriginRequest): Promise<void>;
-  /** Starts a fill in the background, unless one runs or the origin need not be contacted. Never throws. */
-  begin(request: Omit<MissRequest, "method" | "signal">): void;
-  /** Fills that run or wait to be stored. */
-  readonly running: number;
-  /** Resolves when no request to the origin runs or waits; requests that arrive in the meantime are included. */
-  idle(): Promise<void>;
-}
+export type Mirror = ReturnType<typeof createMirror>;
 
-export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
+export function createMirror(options: MirrorOptions, parts: MirrorParts) {
   const context = createMirrorContext(options, parts);
   const { stored, timeouts, headMiss } = options;
   const { meter, log, signal } = parts;
@@ -53,10 +28,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   const mayStore = createStoreDecision(options.keyBudget, meter);
   const fills = createFills(context, { mayStore, isFresh: revalidation.isFreshPending });
   const rules: JoinRules = { timeouts, isStorable, mayStore };
-  const preview = createPreviews(context, {
-    isRunning: (request) => fills.find(fillId(request), request) !== undefined,
-    peek: revalidation.peek,
-  });
+  const isRunning: Parameters<typeof createPreviews>[1] = (request) =>
+    fills.find(fillId(request), request) !== undefined;
 
   function joinRunning(fill: Fill, client: Cancellation): Promise<MissAnswer> {
     if (fill.end !== undefined) return joinFill(fill, "after", client, rules);
@@ -81,7 +54,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
   }
 
   return {
-    async fetch(request) {
+    /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
+    async fetch(request: MissRequest): Promise<MissAnswer> {
       // Before a fill is joined: in a loop of servers that fill may be waiting for this very request.
       appendViaHeaders(request, viaValue);
       const { method, signal: client } = request;
@@ -101,18 +75,26 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
         return servePending(request, error);
       }
     },
+    /** Whether stored objects are fresh, and revalidation in the background. */
     revalidation,
-    preview,
-    async revalidate(object, request) {
+    /** Shows how fetch() and revalidate() would handle a request. */
+    preview: createPreviews(context, isRunning, revalidation.peek),
+    /**
+     * Revalidates a stored object and waits for the result. `kept`: the caller looks the stored object up again and
+     * serves it. With `mayServeStale` that is also the result if nothing better is found. Throws as fetch() does.
+     */
+    async revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | StaleKept> {
       appendViaHeaders(request, viaValue);
       const outcome = await revalidation.revalidate(object, request);
       if (outcome.kind === "kept") return outcome;
       return joinFill(outcome.fill, outcome.how, request.signal, rules);
     },
-    async whenStored(request) {
+    /** Resolves once the fill of this request has ended and its image is stored or given up. */
+    async whenStored(request: OriginRequest): Promise<void> {
       await fills.whenStored(fillId(request));
     },
-    begin(request) {
+    /** Starts a fill in the background, unless one runs or the origin need not be contacted. Never throws. */
+    begin(request: Omit<MissRequest, "method" | "signal">): void {
       const miss = { ...request, method: "GET", signal } as const;
       try {
         appendViaHeaders(miss, viaValue);
@@ -124,10 +106,12 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
         log.debug({ bucket: stored.bucketId, key: request.key, err }, "an image was not fetched in the background");
       }
     },
+    /** Fills that run or wait to be stored. */
     get running() {
       return fills.size;
     },
-    async idle() {
+    /** Resolves when no request to the origin runs or waits; requests that arrive in the meantime are included. */
+    async idle(): Promise<void> {
       for (let left = pending(); left.length > 0; left = pending()) await Promise.allSettled(left);
     },
   };

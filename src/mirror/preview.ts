@@ -4,13 +4,12 @@ import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
 import { appendViaHeaders } from "../origin/exchange/request-head.ts";
 import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
 import type { MissRequest } from "./fill/reader.ts";
-import type { StaleKept } from "./freshness/revalidation.ts";
-import { type Revalidation, type RevalidationRequest, validatorsOf } from "./freshness/revalidation.ts";
+import { type Revalidation, type RevalidationRequest, type StaleKept, validatorsOf } from "./freshness/revalidation.ts";
 import type { MirrorContext } from "./mirror-context.ts";
 import { fillId } from "./rules.ts";
 import type { StoredObject } from "./stored/stored.ts";
 
-export type PreviewedMiss = Omit<MissRequest, "signal">;
+type PreviewedMiss = Omit<MissRequest, "signal">;
 
 export interface MirrorPreview {
   /** The request would wait for a fetch that runs already. */
@@ -21,25 +20,12 @@ export interface MirrorPreview {
   readonly asks: readonly OriginPreview[];
 }
 
-export interface Previews {
-  /** Previews Mirror.fetch. Throws origin_loop. */
-  miss(request: PreviewedMiss): Promise<MirrorPreview>;
-  /**
-   * Previews Mirror.revalidate, or Revalidation.begin if `mayServeStale` is absent. `kept`: the result of a recent
-   * revalidation, for which the stored object is served. Throws origin_loop.
-   */
-  revalidation(
-    object: StoredObject,
-    request: RevalidationRequest & { readonly mayServeStale?: boolean },
-  ): Promise<MirrorPreview & { readonly kept: StaleKept | undefined }>;
-}
-
-export interface PreviewParts {
-  isRunning(request: PreviewedMiss): boolean;
-  readonly peek: Revalidation["peek"];
-}
-
-export function createPreviews({ options, viaValue, negativeCache }: MirrorContext, parts: PreviewParts): Previews {
+/** `peek`: of the revalidations. */
+export function createPreviews(
+  { options, viaValue, negativeCache }: MirrorContext,
+  isFillRunning: (request: PreviewedMiss) => boolean,
+  peek: Revalidation["peek"],
+) {
   const { origin, headMiss } = options;
   const originRequestsOf = async (request: PreviewRequest) => (await origin.preview?.(request)) ?? [];
 
@@ -53,16 +39,24 @@ export function createPreviews({ options, viaValue, negativeCache }: MirrorConte
   }
 
   return {
-    async miss(request) {
+    /** Previews Mirror.fetch. Throws origin_loop. */
+    async miss(request: PreviewedMiss): Promise<MirrorPreview> {
       appendViaHeaders(request, viaValue);
-      const isRunning = parts.isRunning(request);
+      const isRunning = isFillRunning(request);
       const method = request.method === "HEAD" && headMiss === "origin" ? "HEAD" : "GET";
       const refusal = isRunning ? undefined : refusalOf(request);
       return { isRunning, refusal, asks: await originRequestsOf({ ...request, method }) };
     },
-    async revalidation(object, request) {
+    /**
+     * Previews Mirror.revalidate, or Revalidation.begin if `mayServeStale` is absent. `kept`: the result of a recent
+     * revalidation, for which the stored object is served. Throws origin_loop.
+     */
+    async revalidation(
+      object: StoredObject,
+      request: RevalidationRequest & { readonly mayServeStale?: boolean },
+    ): Promise<MirrorPreview & { readonly kept: StaleKept | undefined }> {
       appendViaHeaders(request, viaValue);
-      const { isRunning, outcome } = parts.peek(object, request.mayServeStale ?? true);
+      const { isRunning, outcome } = peek(object, request.mayServeStale ?? true);
       const isFailed = outcome?.kind === "failed";
       const isServed = outcome?.kind === "gone" || outcome?.kind === "current";
       return {

@@ -179,56 +179,28 @@ function readPolicy({ cacheControl, expires, date }: DeclaredLife, at: number): 
 
 // The rules applied to stored objects now.
 
-/** An answer and, as in FillHead, when it was requested. */
-export type AnsweredAt = Pick<FillHead, "answer" | "requestedAt">;
-
 /** As StoredObject. */
 interface Aging {
   readonly info: ObjectInfo;
   readonly isStale: boolean;
 }
 
-export interface Ages {
-  /**
-   * For the hot path: whether an object in memory may be served without revalidation. Undefined: always (`freshness:
-   * never`).
-   */
-  readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
-  /** Whether a stored object may be served now. */
-  freshnessOf(object: Aging): Freshness;
-  /**
-   * The remaining life of a stored object; undefined: it never becomes stale. A purged object has none left, whatever
-   * the rules.
-   */
-  lifeOf(object: Aging): RemainingLife | undefined;
-  /** The same for an answer that is not stored yet. */
-  lifeOfAnswer(answered: AnsweredAt): RemainingLife | undefined;
-}
-
-export interface AgesParts {
-  /** Undefined: `never`. */
-  readonly rules: FreshnessRules | undefined;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-  /** As in RevalidationEffects. */
-  readonly confirmation: (info: ObjectInfo) => Validation | undefined;
-}
-
 /** For purged objects under `freshness: never`: a life without an end. */
 const endlessLife = createLives({ mode: "ttl", ttlMs: Number.POSITIVE_INFINITY, staleIfErrorMs: 0 });
 
-export function createAges({ rules, now, confirmation }: AgesParts): Ages {
-  const lives = rules === undefined ? undefined : createLives(rules);
+/** `rules`: undefined for `never`. `now`: Unix milliseconds. `confirmation`: see revalidation-effects.ts. */
+export function createAges(
+  rules: FreshnessRules | undefined,
+  now: () => number,
+  confirmation: (info: ObjectInfo) => Validation | undefined,
+) {
+  const lives = rules && createLives(rules);
 
-  function lifeOf({ info, isStale }: Aging): Life | undefined {
+  function storedLife({ info, isStale }: Aging): Life | undefined {
     const life = lives === undefined && isStale ? endlessLife(info) : lives?.(info);
     if (life === undefined || rules === undefined || isStale) return life;
     const newest = confirmation(info);
     return newest === undefined ? life : computeLife(newest, rules);
-  }
-
-  function lifeOfAnswer({ answer, requestedAt }: AnsweredAt): Life | undefined {
-    return rules === undefined ? undefined : computeLife({ at: requestedAt, life: answer.life }, rules);
   }
 
   function isFresh(info: ObjectInfo): boolean {
@@ -237,19 +209,28 @@ export function createAges({ rules, now, confirmation }: AgesParts): Ages {
   }
 
   return {
+    /**
+     * For the hot path: whether an object in memory may be served without revalidation. Undefined: always (`freshness:
+     * never`).
+     */
     isFresh: lives && isFresh,
-    freshnessOf(object) {
+    /** Whether a stored object may be served now. */
+    freshnessOf(object: Aging): Freshness {
       if (object.info.provenance.via !== "mirror") return "fresh";
-      const life = lifeOf(object);
+      const life = storedLife(object);
       return life === undefined ? "fresh" : freshnessOf(life, now(), object.isStale);
     },
-    lifeOf(object) {
-      const life = lifeOf(object);
-      return life === undefined ? undefined : remainingLife(life, now(), object.isStale);
+    /**
+     * The remaining life of a stored object; undefined: it never becomes stale. A purged object has none left, whatever
+     * the rules.
+     */
+    lifeOf(object: Aging): RemainingLife | undefined {
+      const life = storedLife(object);
+      return life && remainingLife(life, now(), object.isStale);
     },
-    lifeOfAnswer(answered) {
-      const life = lifeOfAnswer(answered);
-      return life === undefined ? undefined : remainingLife(life, now(), false);
+    /** The same for an answer that is not stored yet. */
+    lifeOfAnswer({ answer, requestedAt }: Pick<FillHead, "answer" | "requestedAt">): RemainingLife | undefined {
+      return rules && remainingLife(computeLife({ at: requestedAt, life: answer.life }, rules), now(), false);
     },
   };
 }
