@@ -47,15 +47,6 @@ export interface RunningRender {
   isStored: boolean;
 }
 
-export interface RunningRenders {
-  /** Undefined if none runs that a request at this epoch may join. */
-  find(key: Key, epoch: number): RunningRender | undefined;
-  /** Throws a recent failure of the same variant, overloaded and draining. */
-  start(key: Key, epoch: number, task: RenderTask & Pick<RunningRender, "isStored">): RunningRender;
-  /** The recent failure that start() would throw. */
-  failure(key: Key, epoch: number): HuiyuanError | undefined;
-}
-
 const MAX_FAILED = 2_000;
 /** An image that cannot be processed is not rendered again for this time. Milliseconds. */
 const UNPROCESSABLE_MS = 10_000;
@@ -69,21 +60,20 @@ const UNPROCESSABLE: readonly ErrorCode[] = [
   "render_failed",
 ];
 
-export interface RunningRendersOptions {
-  /** The bucket of the variants. */
-  readonly stored: Stored;
-  /** Called with a result that could not be stored, and the epoch of its render. */
-  readonly notStored: (result: Result, epoch: number) => void;
-  readonly parts: VariantParts;
-}
-
-export function createRunningRenders({ stored, notStored, parts }: RunningRendersOptions): RunningRenders {
-  const { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal } = parts;
+/**
+ * `stored`: the bucket of the variants. `notStored` is called with a result that could not be stored, and the epoch of
+ * its render.
+ */
+export function createRunningRenders(
+  stored: Stored,
+  notStored: (result: Result, epoch: number) => void,
+  { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal }: VariantParts,
+) {
   const share = createSharedSignals();
   const running = new LiveMap<Key, RunningRender>();
-  const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
+  const failures = createExpiring<HuiyuanError>(MAX_FAILED);
 
-  async function finish(key: Key, epoch: number, render: SharedRender): Promise<Result> {
+  async function finish(key: Key, render: SharedRender): Promise<Result> {
     try {
       const { bytes, milliseconds } = await render.result;
       meter.rendered(milliseconds);
@@ -94,7 +84,7 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
       // The client is told; it is no warning for the operator.
       log.debug({ bucket: stored.bucketId, key, code: error.code, err: error }, "a variant could not be rendered");
       const ttlMs = UNPROCESSABLE.includes(error.code) ? UNPROCESSABLE_MS : 0;
-      failures.set(key, { epoch, error }, { now: ticks(), ttlMs });
+      failures.set(key, error, { now: ticks(), ttlMs });
       throw error;
     }
   }
@@ -118,18 +108,18 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
     }
   }
 
-  function failure(key: Key, epoch: number): HuiyuanError | undefined {
-    const known = failures.get(key, ticks());
-    return known !== undefined && known.epoch >= epoch ? known.error : undefined;
-  }
+  /** The recent failure that start() would throw. */
+  const failure = (key: Key): HuiyuanError | undefined => failures.get(key, ticks());
 
   return {
-    find(key, epoch) {
+    /** Undefined if none runs that a request at this epoch may join. */
+    find(key: Key, epoch: number): RunningRender | undefined {
       const item = running.get(key);
       return item !== undefined && item.epoch >= epoch && item.render.isJoinable() ? item : undefined;
     },
-    start(key, epoch, { isStored, ...task }) {
-      const known = failure(key, epoch);
+    /** Throws a recent failure of the same variant, overloaded and draining. */
+    start(key: Key, epoch: number, { isStored, ...task }: RenderTask & Pick<RunningRender, "isStored">): RunningRender {
+      const known = failure(key);
       if (known !== undefined) throw known;
       if (signal.aborted) throw new HuiyuanError("draining", "Cannot render: the server is stopping");
       const release = renders.tryAcquire();
@@ -138,7 +128,7 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
           retryAfterSeconds: 1,
         });
       const render = startRender(renderer, task, share(signal));
-      const result = finish(key, epoch, render).finally(release);
+      const result = finish(key, render).finally(release);
       const item = { epoch, render, result, hasEnded: false, isStored, settled: Promise.resolve() };
       item.settled = settle(key, item);
       running.set(key, item);

@@ -50,21 +50,7 @@ export type Variant =
       readonly how: Extract<Join, "first" | "collapsed" | "after">;
     };
 
-export interface Variants {
-  /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
-  peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
-  /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
-  moment(): number;
-  /** Throws the codes of Renderer.render, store_failed, not_kept, overloaded and draining. */
-  get(request: VariantRequest): Promise<Variant>;
-  /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
-  preview(request: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
-    readonly found: CachedObject | ObjectInfo | undefined;
-    readonly refusal: HuiyuanError | undefined;
-  }>;
-  /** Removes all variants of this version. Never rejects. */
-  drop(version: ObjectInfo): Promise<void>;
-}
+export type Variants = ReturnType<typeof createVariants>;
 
 export interface VariantsOptions {
   /** `<appid>/<bucket>` of the originals. */
@@ -76,7 +62,7 @@ export interface VariantsOptions {
 
 const MAX_MEMORY_ONLY = 4_096;
 
-export function createVariants({ bucketId, store, memoryCache, parts }: VariantsOptions): Variants {
+export function createVariants({ bucketId, store, memoryCache, parts }: VariantsOptions) {
   const { renderer, meter, log, now } = parts;
   // No bucket of the settings can have this name.
   const id = `variants/${bucketId}`;
@@ -85,7 +71,7 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
   const memoryOnly = new Set<Key>();
   const bucket = createBucket({ driver: versions.guard(store), now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, memoryCache);
-  const renders = createRunningRenders({ stored, notStored: keepInMemory, parts });
+  const renders = createRunningRenders(stored, keepInMemory, parts);
 
   /** While the disk accepts nothing, a variant that is requested repeatedly must not be rendered each time. */
   function keepInMemory({ info, bytes }: Result, epoch: number): void {
@@ -146,14 +132,22 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
   }
 
   return {
-    peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
+    /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
+    peek: ({ hashes }: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined =>
+      stored.peek(keyOf(hashes.sha256, named.name)),
+    /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
     moment: versions.moment,
-    async get(request) {
+    /** Throws the codes of Renderer.render, store_failed, not_kept, overloaded and draining. */
+    async get(request: VariantRequest): Promise<Variant> {
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       const found = await stored.find(key);
       return isAbsent(found) ? make(key, request) : { kind: "found", found };
     },
-    async preview({ version, ...request }) {
+    /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
+    async preview({ version, ...request }: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
+      readonly found: CachedObject | ObjectInfo | undefined;
+      readonly refusal: HuiyuanError | undefined;
+    }> {
       const key = keyOf(version.hashes.sha256, nameOf(request));
       const object = stored.peek(key);
       if (object !== undefined) return { found: object, refusal: undefined };
@@ -161,10 +155,11 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
       refuseHeavy(version.size, renderer.limits);
       const epoch = versions.epochOf(key, versions.moment());
-      const refusal = renders.find(key, epoch) === undefined ? renders.failure(key, epoch) : undefined;
+      const refusal = renders.find(key, epoch) === undefined ? renders.failure(key) : undefined;
       return { found: undefined, refusal };
     },
-    async drop({ hashes }) {
+    /** Removes all variants of this version. Never rejects. */
+    async drop({ hashes }: ObjectInfo): Promise<void> {
       versions.raise(hashes.sha256);
       for (const key of memoryOnly) if (key.startsWith(hashes.sha256)) dropFromMemory(key);
       try {
