@@ -26,7 +26,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts) {
   const revalidation = createRevalidation(context);
   const heads = createHeads(context);
   const mayStore = createStoreDecision(options.keyBudget, meter);
-  const fills = createFills(context, { mayStore, isFresh: revalidation.isFreshPending });
+  const fills = createFills(context, mayStore, revalidation.isFreshPending);
   const rules: JoinRules = { timeouts, isStorable, mayStore };
   const isRunning: Parameters<typeof createPreviews>[1] = (request) =>
     fills.find(fillId(request), request) !== undefined;

@@ -119,19 +119,10 @@ export function confirmedLife(stored: DeclaredLife, confirmed: DeclaredLife): De
   return { ...lasting, ...confirmed };
 }
 
-interface Declared {
-  readonly ageMs: number;
-  /** Undefined: the headers say nothing. */
-  readonly lifetimeMs: number | undefined;
-  readonly staleWhileRevalidateMs: number | undefined;
-  readonly staleIfErrorMs: number | undefined;
-  readonly forbidsStale: boolean;
-}
-
 // RFC 9111 §1.2.2: larger numbers may be treated as this one.
 const MAX_SECONDS = 2_147_483_648;
 
-function readDeclared(life: DeclaredLife, at: number): Declared {
+function readDeclared(life: DeclaredLife, at: number) {
   const policy = readPolicy(life, at);
   const { rescc } = policy.toObject();
   const has = (name: string) => Object.hasOwn(rescc, name);
@@ -145,6 +136,7 @@ function readDeclared(life: DeclaredLife, at: number): Declared {
   return {
     ageMs: secondsToMs(Number.parseInt(life.age ?? "0", 10)),
     // Not timeToLive(), which includes the stale windows.
+    /** Undefined: the headers say nothing. */
     lifetimeMs: isExplicit ? secondsToMs(policy.maxAge()) : undefined,
     staleWhileRevalidateMs: has("s-maxage") ? (staleWhileRevalidateMs ?? 0) : staleWhileRevalidateMs,
     staleIfErrorMs: has("s-maxage") ? (staleIfErrorMs ?? 0) : staleIfErrorMs,

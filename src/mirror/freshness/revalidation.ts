@@ -12,9 +12,9 @@ import type { Late } from "../fill/reader.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { absent } from "../negative-cache.ts";
 import {
-  type Fruitless,
   isBroken,
   isPauseForAll,
+  type PausingEnd,
   pauseMs,
   revalidationKind,
   servedAfter,
@@ -73,7 +73,7 @@ export function createRevalidation(context: MirrorContext) {
   const effects = createRevalidationEffects(context);
   const ages = createAges(rules, now, effects.confirmation);
   /** The ends that brought nothing usable, for as long as they pause the revalidation of their key. */
-  const pauses = createExpiring<{ readonly epoch: number; readonly end: Fruitless; readonly endedAt: number }>(
+  const pauses = createExpiring<{ readonly epoch: number; readonly end: PausingEnd; readonly endedAt: number }>(
     MAX_PAUSES,
   );
   // Half of the places: clients that wait for a missing object come first.
@@ -97,7 +97,7 @@ export function createRevalidation(context: MirrorContext) {
     return error === undefined ? undefined : { kind: "failed", error };
   }
 
-  function pauseAfter({ key, epoch }: Fill, end: Fruitless): void {
+  function pauseAfter({ key, epoch }: Fill, end: PausingEnd): void {
     const endedAt = ticks();
     pauses.set(key, { epoch, end, endedAt }, { now: endedAt, ttlMs: pauseMs(end, options) });
   }
@@ -139,8 +139,8 @@ export function createRevalidation(context: MirrorContext) {
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);
     report(fill, outcome);
-    const fruitless = fruitlessOf(outcome, key);
-    if (fruitless !== undefined) pauseAfter(fill, fruitless);
+    const pausing = pausingEnd(outcome, key);
+    if (pausing !== undefined) pauseAfter(fill, pausing);
     const fate = withdrawalBy(end, options, outcome.kind === "current");
     if (fate !== undefined) stored.pendingWrites.withdraw(fetch, fate);
     const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
@@ -252,13 +252,13 @@ export function validatorsOf({ provenance }: ObjectInfo): Validators | undefined
 }
 
 /** The end without bytes, which later requests cannot use. Undefined: the object is, or will be, fresh. */
-function fruitlessOf(end: RevalidationEnd, key: Key): Fruitless | undefined {
+function pausingEnd(end: RevalidationEnd, key: Key): PausingEnd | undefined {
   if (end.kind === "suspect") {
     const error = new HuiyuanError("origin_truncated", `Cannot use the new version of "${key}": it is damaged`);
     return { kind: "failed", error };
   }
   if (end.kind === "new" && end.fill.end?.kind === "unstored") return { kind: "failed", error: end.fill.end.error };
-  return end.kind === "failed" || end.kind === "gone" ? (end as Fruitless) : undefined;
+  return end.kind === "failed" || end.kind === "gone" ? (end as PausingEnd) : undefined;
 }
 
 function outcomeOf(key: Key, end: RevalidationEnd, mayServeStale: boolean): RevalidationOutcome {

@@ -3,8 +3,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * The returned function resolves at the end of the current batch, which all calls until then share. The first call waits
- * for at most `batchMs`, and all end once no other has come for `quietMs`. Aborted: no call waits any more.
+ * The returned function resolves at the end of the current batch, which all calls until then share. A batch lasts
+ * `batchMs` at most, and ends once no call has come for `quietMs`. Aborted: no call waits any more.
  */
 export function createBatching(batchMs: number, quietMs: number, signal: AbortSignal): () => Promise<void> {
   let batch: Promise<void> | undefined;

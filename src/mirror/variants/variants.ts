@@ -87,30 +87,20 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
     memoryCache.drop(id, key);
   }
 
-  function joinOrStart(key: Key, request: VariantRequest) {
+  async function make(key: Key, request: VariantRequest): Promise<Variant> {
     const { since, named, version, bytes, watermarks, isStored } = request;
-    refuseHeavy(version.size, renderer.limits);
+    const { size, image } = version;
+    refuseHeavy(size, renderer.limits);
     const epoch = versions.epochOf(key, since);
     const images = { bytes, watermarks };
     const running = renders.find(key, epoch);
-    if (running === undefined) {
-      const { size, image } = version;
-      const started = renders.start(key, epoch, { recipe: named.recipe, size, image, images, isStored });
-      return { render: started, how: "first", leave: started.render.join(images) } as const;
-    }
-    if (!running.hasEnded) meter.collapsed();
-    running.isStored ||= isStored;
-    return {
-      render: running,
-      how: running.hasEnded ? "after" : "collapsed",
-      leave: running.render.join(images),
-    } as const;
-  }
-
-  async function make(key: Key, request: VariantRequest): Promise<Variant> {
-    const { render, how, leave } = joinOrStart(key, request);
+    const how = running === undefined ? "first" : running.hasEnded ? "after" : "collapsed";
+    if (how === "collapsed") meter.collapsed();
+    const item = running ?? renders.start(key, epoch, { recipe: named.recipe, size, image, images, isStored });
+    item.isStored ||= isStored;
+    const leave = item.render.join(images);
     try {
-      return { kind: "made", how, found: await resultOf(render, key, request.signal) };
+      return { kind: "made", how, found: await resultOf(item, key, request.signal) };
     } finally {
       leave();
     }
