@@ -23,14 +23,14 @@ export function createNegativeCache({ negativeTtlMs }: Pick<PolicyRules, "negati
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {
-    /** Throws not_found, or the recent failure, while the origin need not be contacted again. */
-    refuseIfKnown({ id: whole, key, epoch }: FetchAt & { readonly key: Key }): void {
+    /** not_found, or the recent failure, while the origin need not be contacted again. */
+    known({ id: whole, key, epoch }: FetchAt & { readonly key: Key }): HuiyuanError | undefined {
       const at = ticks();
       const id = short(whole);
       const absentAt = absences.get(id, at);
-      if (absentAt !== undefined && absentAt >= epoch) throw absent(key);
+      if (absentAt !== undefined && absentAt >= epoch) return absent(key);
       const failure = failures.get(id, at);
-      if (failure !== undefined && failure.epoch >= epoch) throw failure.error;
+      return failure !== undefined && failure.epoch >= epoch ? failure.error : undefined;
     },
     absent({ id, epoch }: FetchAt): void {
       absences.set(short(id), epoch, { now: ticks(), ttlMs: negativeTtlMs });

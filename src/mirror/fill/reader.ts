@@ -41,7 +41,7 @@ export type MissAnswer =
 interface MissBody {
   readonly head: FillHead;
   readonly how: Join;
-  /** Of a `filling` body: call it only once the reader has seen a whole end. */
+  /** Call it only once the reader has seen a whole end. */
   isStored(): boolean;
   readonly isStorable: boolean;
   release(): void;

@@ -67,8 +67,6 @@ export function computeLife({ at, life }: Validation, rules: FreshnessRules): Li
   const declared = readDeclared(life, at);
   const generatedAt = at - declared.ageMs;
   const freshUntil = Math.max(generatedAt, generatedAt + (declared.lifetimeMs ?? rules.ttlMs));
-  if (declared.forbidsStale)
-    return { generatedAt, freshUntil, staleWhileRevalidateUntil: freshUntil, staleIfErrorUntil: freshUntil };
   const staleWhileRevalidateUntil = freshUntil + (declared.staleWhileRevalidateMs ?? rules.staleIfErrorMs);
   const staleIfErrorUntil = Math.max(
     staleWhileRevalidateUntil,
@@ -126,25 +124,22 @@ function readDeclared(life: DeclaredLife, at: number) {
   const policy = readPolicy(life, at);
   const { rescc } = policy.toObject();
   const has = (name: string) => Object.hasOwn(rescc, name);
-  const milliseconds = (name: string) => (has(name) ? secondsToMs(Number.parseInt(rescc[name] ?? "", 10)) : undefined);
   const isUnusable = !policy.storable() || has("no-cache");
   const isExplicit = isUnusable || has("s-maxage") || has("max-age") || life.expires !== undefined;
-  const staleWhileRevalidateMs = milliseconds("stale-while-revalidate");
-  const staleIfErrorMs = milliseconds("stale-if-error");
-  // s-maxage forbids stale answers too (§5.2.2.10), but a window beside it shows that the origin allows them.
-  const hasWindow = staleWhileRevalidateMs !== undefined || staleIfErrorMs !== undefined;
+  const forbidsStale =
+    isUnusable || has("must-revalidate") || (life.cacheControl ?? "").search(PROXY_REVALIDATE) !== -1;
+  const windowMs = (name: string) => {
+    if (forbidsStale) return 0;
+    if (has(name)) return secondsToMs(Number.parseInt(rescc[name] ?? "", 10));
+    // s-maxage forbids stale answers too (§5.2.2.10), but a window beside it shows that the origin allows them.
+    return has("s-maxage") ? 0 : undefined;
+  };
   return {
     ageMs: secondsToMs(Number.parseInt(life.age ?? "0", 10)),
-    // Not timeToLive(), which includes the stale windows.
-    /** Undefined: the headers say nothing. */
+    // Undefined: the headers say nothing. Not timeToLive(), which includes the stale windows.
     lifetimeMs: isExplicit ? secondsToMs(policy.maxAge()) : undefined,
-    staleWhileRevalidateMs: has("s-maxage") ? (staleWhileRevalidateMs ?? 0) : staleWhileRevalidateMs,
-    staleIfErrorMs: has("s-maxage") ? (staleIfErrorMs ?? 0) : staleIfErrorMs,
-    forbidsStale:
-      isUnusable ||
-      has("must-revalidate") ||
-      (life.cacheControl ?? "").search(PROXY_REVALIDATE) !== -1 ||
-      (has("s-maxage") && !hasWindow),
+    staleWhileRevalidateMs: windowMs("stale-while-revalidate"),
+    staleIfErrorMs: windowMs("stale-if-error"),
   };
 }
 

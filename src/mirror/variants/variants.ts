@@ -52,17 +52,10 @@ export type Variant =
 
 export type Variants = ReturnType<typeof createVariants>;
 
-export interface VariantsOptions {
-  /** `<appid>/<bucket>` of the originals. */
-  readonly bucketId: string;
-  readonly store: VariantStore;
-  readonly memoryCache: MemoryCache;
-  readonly parts: VariantParts;
-}
-
 const MAX_MEMORY_ONLY = 4_096;
 
-export function createVariants({ bucketId, store, memoryCache, parts }: VariantsOptions) {
+/** `bucketId`: `<appid>/<bucket>` of the originals. */
+export function createVariants(bucketId: string, store: VariantStore, memoryCache: MemoryCache, parts: VariantParts) {
   const { renderer, meter, log, now } = parts;
   // No bucket of the settings can have this name.
   const id = `variants/${bucketId}`;
