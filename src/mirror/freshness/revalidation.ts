@@ -49,8 +49,6 @@ export type RevalidationOutcome =
   | StaleKept
   | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
 
-export type Revalidation = ReturnType<typeof createRevalidation>;
-
 export interface RevalidateRequest extends RevalidationRequest {
   /** Aborts when the client leaves. */
   readonly signal: Cancellation;

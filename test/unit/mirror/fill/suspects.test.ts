@@ -63,6 +63,6 @@ test.each([
     ],
     [false, false],
   ],
-] as const)("mayBeKept(): %s", (_name, seen, expected) => {
+] as const)("createSuspects(): %s", (_name, seen, expected) => {
   expect(verdicts(...seen)).toEqual(expected);
 });
