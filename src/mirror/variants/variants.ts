@@ -12,9 +12,8 @@ import { MAX_RESULT_BYTES } from "../../image/renderer.ts";
 import type { Join } from "../fill/reader.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found, type NoObject } from "../stored/stored.ts";
-import type { Result } from "./describe-result.ts";
 import type { ImageBytes } from "./image-bytes.ts";
-import { createRunningRenders, type RunningRender, type VariantParts } from "./running-renders.ts";
+import { createRunningRenders, type Result, type RunningRender, type VariantParts } from "./running-renders.ts";
 import { createVersions, type VariantStore } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
