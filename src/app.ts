@@ -8,9 +8,8 @@ import { createReadiness } from "./http/admin/readiness.ts";
 import { logCall, logDownload, noteCall, noteDownload } from "./http/answered.ts";
 import { createApi } from "./http/api/api.ts";
 import { createAdminApp, createDownloadApp } from "./http/app.ts";
-import type { DownloadExchange } from "./http/request/exchange.ts";
-import { answerMemoryHits } from "./http/wire/fast-path/memory-hits.ts";
-import { createRequestIds } from "./http/wire/request-id.ts";
+import { createRequestIds, type DownloadExchange } from "./http/request/exchange.ts";
+import { createFastPath } from "./http/wire/fast-path/fast-path.ts";
 import { startServer } from "./http/wire/server.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
@@ -88,8 +87,9 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
     };
     const sites = () => registry.sites;
     const healthPath = () => settings.server.healthPath;
-    const { listener, serve } = createDownloadApp({
+    const { listener, fastPath } = createDownloadApp({
       ...{ sites, healthPath, readiness, nextRequestId, log, answered },
+      hit: metrics.fastPathHit,
       restApi: { ...service.restApi, place },
       called(call) {
         metrics.called(call);
@@ -102,7 +102,6 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
         logCall(call, settings.server, log);
       },
     });
-    const hit = metrics.fastPathHit;
     const usesFastPath = isFastPathOn(process.env.HUIYUAN_FAST_PATH);
     if (!usesFastPath) log.info({}, "the fast path is off (HUIYUAN_FAST_PATH)");
     const downloads = await startServer({
@@ -116,7 +115,7 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
       // Uploads have a shorter time limit of their own, with an error response.
       requestMs: UPLOAD_PATIENCE.totalMs + REQUEST_EXTRA_MS,
       // The fast path only saves time: without this line every request goes through node's server.
-      ...(usesFastPath && { accept: answerMemoryHits({ sites, healthPath, nextRequestId, answered, hit, serve }) }),
+      ...(usesFastPath && { accept: createFastPath(fastPath) }),
     });
     undo.push(() => downloads.stop(0));
     downloadPort = downloads.port;

@@ -9,11 +9,9 @@ interface Cell<Value> {
 
 /** The subset of Map that callers need, in insertion order. Keys are small and may survive for a while. */
 export class LiveMap<Key, Value extends object> {
+  /** Read only. A field: a getter would be called for every request. */
+  size = 0;
   readonly #cells = new Map<Key, Cell<Value>>();
-
-  get size(): number {
-    return this.#cells.size;
-  }
 
   /** The oldest value. */
   get first(): Value | undefined {
@@ -27,7 +25,7 @@ export class LiveMap<Key, Value extends object> {
 
   set(key: Key, value: Value): void {
     const cell = this.#cells.get(key);
-    if (cell === undefined) this.#cells.set(key, { value });
+    if (cell === undefined) this.size = this.#cells.set(key, { value }).size;
     else cell.value = value;
   }
 
@@ -36,7 +34,9 @@ export class LiveMap<Key, Value extends object> {
     const cell = this.#cells.get(key);
     if (cell === undefined) return false;
     cell.value = undefined;
-    return this.#cells.delete(key);
+    this.#cells.delete(key);
+    this.size -= 1;
+    return true;
   }
 
   /** Iterates over the values present at the start; values removed meanwhile are skipped. */
@@ -47,12 +47,10 @@ export class LiveMap<Key, Value extends object> {
 
 /** A set of values, each with a key that only the set knows. A value that is added twice is in it twice. */
 export class LiveSet<Value extends object> {
+  /** Read only, as that of LiveMap. */
+  size = 0;
   readonly #values = new LiveMap<number, Value>();
   #added = 0;
-
-  get size(): number {
-    return this.#values.size;
-  }
 
   get first(): Value | undefined {
     return this.#values.first;
@@ -63,7 +61,12 @@ export class LiveSet<Value extends object> {
     const key = this.#added;
     this.#added += 1;
     this.#values.set(key, value);
-    return () => this.#values.delete(key);
+    this.size += 1;
+    return () => {
+      const wasPresent = this.#values.delete(key);
+      if (wasPresent) this.size -= 1;
+      return wasPresent;
+    };
   }
 
   [Symbol.iterator](): Generator<Value, void, undefined> {

@@ -7,12 +7,12 @@ export interface Semaphore {
   /** Takes a weight that fits beside those of the other holders. Undefined: it does not fit, or others wait. */
   tryAcquire(weight?: number): Release | undefined;
   /**
-   * As tryAcquire(), but waits. Throws `overloaded()` if the line is full or `waitMs` has passed. Throws the signal's
-   * reason when the signal aborts, and leaves the line at once.
+   * As tryAcquire(), but waits. Throws `overloaded()` if the line is full or `waitMs` has passed; by default that of
+   * the options. Throws the signal's reason when the signal aborts, and leaves the line at once.
    */
-  acquire(signal: Cancellation | undefined, weight?: number): Promise<Release>;
-  /** Acquires a place, runs the task and releases the place. */
-  run<Result>(task: () => Promise<Result>): Promise<Result>;
+  acquire(signal: Cancellation | undefined, weight?: number, waitMs?: number): Promise<Release>;
+  /** Rejects all waits with this reason. */
+  refuseWaiting(reason: unknown): void;
   /** Changes the capacity. A lower one takes effect as holders release. */
   resize(capacity: number): void;
   /** Resolves when there is no holder. */
@@ -33,8 +33,9 @@ export interface SemaphoreOptions {
 }
 
 interface Waiter {
-  readonly weight: number;
-  admit(): void;
+  /** False: its weight does not fit yet. */
+  admit(): boolean;
+  refuse(reason: unknown): void;
 }
 
 /** A single holder may exceed the capacity. Without `line` the callers bound how many of them wait. */
@@ -44,11 +45,9 @@ export function createSemaphore(initial: number, line?: SemaphoreOptions): Semap
   const waiters = new LiveSet<Waiter>();
   let whenEmpty: (() => void)[] = [];
 
-  function fits(weight: number): boolean {
-    return (running === 0 && capacity > 0) || used + weight <= capacity;
-  }
-
-  function take(weight: number): Release {
+  /** Undefined: it does not fit. */
+  function take(weight: number): Release | undefined {
+    if ((running > 0 || capacity <= 0) && used + weight > capacity) return undefined;
     let isHeld = true;
     running += 1;
     used += weight;
@@ -65,53 +64,56 @@ export function createSemaphore(initial: number, line?: SemaphoreOptions): Semap
   }
 
   function admit(): void {
-    for (let { first } = waiters; first !== undefined && fits(first.weight); { first } = waiters) first.admit();
+    while (waiters.first?.admit() === true);
   }
 
-  function wait(signal: Cancellation | undefined, weight: number): Promise<Release> {
+  function tryAcquire(weight = 1): Release | undefined {
+    return waiters.size === 0 ? take(weight) : undefined;
+  }
+
+  function wait(signal: Cancellation | undefined, weight: number, waitMs: number | undefined): Promise<Release> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abort);
         remove();
       };
-      const fail = (reason: unknown) => {
+      const refuse = (reason: unknown) => {
         leave();
         reject(reason);
         // The next one may weigh less and fit now.
         admit();
       };
-      const abort = () => fail(signal?.reason);
-      const expire = () => fail(line?.overloaded(running, waiters.size));
-      const timer = line?.waitMs === undefined ? undefined : setTimeout(expire, line.waitMs);
+      const abort = () => refuse(signal?.reason);
+      const expire = () => refuse(line?.overloaded(running, waiters.size));
+      const timer = waitMs === undefined ? undefined : setTimeout(expire, waitMs);
       const remove = waiters.add({
-        weight,
         admit() {
+          const release = take(weight);
+          if (release === undefined) return false;
           leave();
-          resolve(take(weight));
+          resolve(release);
+          return true;
         },
+        refuse,
       });
       signal?.addEventListener("abort", abort);
     });
   }
 
-  async function acquire(signal: Cancellation | undefined, weight = 1): Promise<Release> {
+  async function acquire(signal: Cancellation | undefined, weight = 1, waitMs = line?.waitMs): Promise<Release> {
     if (signal?.aborted === true) throw signal.reason;
-    if (waiters.size === 0 && fits(weight)) return take(weight);
+    const release = tryAcquire(weight);
+    if (release !== undefined) return release;
     if (line !== undefined && waiters.size >= line.maxWaiting) throw line.overloaded(running, waiters.size);
-    return wait(signal, weight);
+    return wait(signal, weight, waitMs);
   }
 
   return {
-    tryAcquire: (weight = 1) => (waiters.size === 0 && fits(weight) ? take(weight) : undefined),
+    tryAcquire,
     acquire,
-    async run(task) {
-      const release = await acquire(undefined);
-      try {
-        return await task();
-      } finally {
-        release();
-      }
+    refuseWaiting(reason) {
+      for (const waiter of waiters) waiter.refuse(reason);
     },
     resize(next) {
       capacity = next;

@@ -80,7 +80,7 @@ const openData: LocalServer = async ({ config, base, data }, terminal) => {
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
     import("../wiring/service.ts"),
     import("../http/api/api.ts"),
-    import("../http/wire/request-id.ts"),
+    import("../http/request/exchange.ts"),
     import("./logger.ts"),
   ]);
   const settings = await loadSettings(config, { env: process.env });

@@ -1,16 +1,17 @@
 // Every route of the product: the Hono application of the download port, and the one of the admin port. Each has one
 // onError, the only place where an error becomes an answer. Handlers of the download port write to node's response.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "./admin/admin.ts";
-import { answerHealth, isHealth, type Readiness } from "./admin/readiness.ts";
+import { answerHealth, isHealth, isPathOf, type Readiness } from "./admin/readiness.ts";
 import type { ApiEnv } from "./api/calls.ts";
-import { serveDownload } from "./download/download.ts";
+import { beginDownload, finishDownload } from "./download/download.ts";
+import type { DownloadContext } from "./download/download-context.ts";
 import { awaitsContinue, beginExchange, type DownloadExchange } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
@@ -19,6 +20,7 @@ import { failure } from "./rest/answer.ts";
 import type { CallExchange, RestApiParts } from "./rest/call.ts";
 import { type AnsweredCall, beginCall, finishCall, isServerFailure, serveCall } from "./rest/rest.ts";
 import { isCall } from "./rest/target.ts";
+import type { FastPathListener } from "./wire/fast-path/fast-path.ts";
 
 export interface DownloadAppOptions {
   /** The current snapshot; a reload replaces it. */
@@ -31,6 +33,8 @@ export interface DownloadAppOptions {
   readonly log: Log;
   /** Called once for each download, after its answer was decided and its head written. */
   readonly answered: (exchange: DownloadExchange) => void;
+  /** Called once for each memory hit that the fast path has answered. */
+  readonly hit: () => void;
   /** Called once for each call of the REST API, after its answer was sent. */
   readonly called: (call: AnsweredCall) => void;
 }
@@ -38,12 +42,20 @@ export interface DownloadAppOptions {
 export interface DownloadApp {
   /** The `request` listener of the download port. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Serves a download that was begun elsewhere and has no answer yet. */
-  readonly serve: (exchange: DownloadExchange) => void;
+  /** Answers memory hits by the function that the handler calls first. All else goes through the application. */
+  readonly fastPath: FastPathListener;
 }
 
-/** `incoming` and `outgoing` are node's. The running download or call is kept for onError. */
-type Bindings = HttpBindings & { exchange?: DownloadExchange | undefined; call?: CallExchange | undefined };
+/**
+ * `incoming` and `outgoing` are node's. The running download or call is kept for onError. A request of the fast path
+ * has its exchange only, with the admitted download or the error of its admission.
+ */
+interface Bindings extends HttpBindings {
+  exchange?: DownloadExchange | undefined;
+  readonly context?: DownloadContext | undefined;
+  readonly refusal?: HuiyuanError | undefined;
+  call?: CallExchange | undefined;
+}
 
 /** The time limit for a body that no handler needs. Milliseconds. */
 const BODY_MS = 30_000;
@@ -52,13 +64,13 @@ const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const NO_URL = { method: "GET", url: "http://localhost/" } as Request;
 
 export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
-  const { sites, restApi, healthPath, readiness, nextRequestId, log, answered, called } = options;
+  const { sites, restApi, healthPath, readiness, nextRequestId, log, answered, called, hit } = options;
   // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
   const failures = createFailureLog(log, {}, "requests");
   const callFailures = createFailureLog(log, {}, "API calls");
 
   // One handler for each path: with several, Hono would compose them, which costs as much as a hit.
-  const app = new Hono<{ Bindings: Bindings }>({ getPath: (_request, { env = {} } = {}) => routeOf(env as Bindings) });
+  const app = new Hono<{ Bindings: Bindings }>({ getPath: routeOf });
   // GET and HEAD of `server.healthPath`.
   app.all("/health", async ({ env: { incoming, outgoing } }) => {
     limitUnusedBody(incoming, outgoing);
@@ -79,9 +91,11 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
   });
   // All other requests.
   app.all("/download", async ({ env }) => {
-    const exchange = env.exchange ?? beginDownload(env);
-    env.exchange = exchange;
-    await serveDownload(exchange, sites());
+    if (env.refusal !== undefined) throw env.refusal;
+    env.exchange ??= beginNodeExchange(env);
+    const { exchange } = env;
+    const context = env.context ?? beginDownload(exchange, sites());
+    if (context !== undefined) await finishDownload(context);
     env.exchange = undefined;
     answered(exchange);
     return RESPONSE_ALREADY_SENT;
@@ -96,7 +110,7 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
       logFailure(env.exchange, error);
       failDownload(env.exchange, error);
       answered(env.exchange);
-    } else throw error; // cut() ends the connection.
+    } else throw error; // serve() cuts the connection.
     return RESPONSE_ALREADY_SENT;
   });
 
@@ -104,13 +118,14 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
    * The route of a request. Download keys are no part of it: our own parser reads the raw target later, and its errors
    * reach onError.
    */
-  function routeOf({ incoming, exchange }: Bindings): string {
+  function routeOf(_request: Request, { env = {} }: { readonly env?: object | undefined } = {}): string {
+    const { incoming, exchange } = env as Bindings; // serve() gives them
     if (exchange !== undefined) return "/download";
     if (isCall(incoming, restApi.projects().isDomain)) return "/photos/";
     return isHealth(incoming, healthPath()) ? "/health" : "/download";
   }
 
-  function beginDownload({ incoming, outgoing }: Bindings): DownloadExchange {
+  function beginNodeExchange({ incoming, outgoing }: Bindings): DownloadExchange {
     limitUnusedBody(incoming, outgoing);
     return beginExchange(incoming, nodeResponse(outgoing), nextRequestId());
   }
@@ -122,31 +137,37 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
       failures.warn(error.code, about, "the connection of an unfinished answer was cut");
   }
 
-  /** A bug of ours while answering must not end the program. */
-  function cut(error: unknown, response: { destroy(): void }): void {
-    log.error({ err: asHuiyuanError(error) }, "cannot answer a request");
-    response.destroy();
+  async function serve(bindings: Bindings, response: { destroy(): void }): Promise<void> {
+    try {
+      await app.fetch(NO_URL, bindings);
+    } catch (error) {
+      // A bug of ours while answering must not end the program.
+      log.error({ err: asHuiyuanError(error) }, "cannot answer a request");
+      response.destroy();
+    }
   }
 
-  const fetchWithoutUrl = async (env: Bindings) => app.fetch(NO_URL, env);
-
   return {
-    listener(incoming, outgoing) {
-      const listen = getRequestListener(app.fetch, {
-        overrideGlobalObjects: false,
-        hostname: "localhost", // for HTTP/1.0, which may omit Host
-        // It would end the connection of a refused upload before the client has read its answer.
-        autoCleanupIncoming: false,
-        // node-server refuses targets and Hosts that are no URL, some of which downloads and calls may have.
-        errorHandler: (error) =>
-          error instanceof RequestError
-            ? fetchWithoutUrl({ incoming, outgoing }).catch((fault) => cut(fault, outgoing))
-            : cut(error, outgoing),
-      });
-      void listen(incoming, outgoing);
+    listener: (incoming, outgoing) => void serve({ incoming, outgoing }, outgoing),
+    fastPath: {
+      takes: (url) => !url.startsWith("/photos/") && !isPathOf(url, healthPath()),
+      listener(request, response) {
+        const exchange = beginExchange(request, response, nextRequestId());
+        let context: DownloadContext | undefined;
+        let refusal: HuiyuanError | undefined;
+        try {
+          context = beginDownload(exchange, sites());
+        } catch (error) {
+          refusal = asHuiyuanError(error);
+        }
+        if (context === undefined && refusal === undefined) {
+          hit();
+          answered(exchange);
+        }
+        // The route of a begun download needs nothing of node's.
+        else void serve({ exchange, context, refusal } as Bindings, response);
+      },
     },
-    // The route of a begun download needs nothing else of the bindings.
-    serve: (exchange) => void fetchWithoutUrl({ exchange } as Bindings).catch((fault) => cut(fault, exchange.response)),
   };
 }
 

@@ -38,8 +38,8 @@ export interface RuleOptions {
   readonly path: RulePath;
   readonly setQuery: Readonly<Record<string, string>>;
   readonly denyQuery: readonly string[];
-  /** Whether a header of the client is forwarded; lower-case name. */
-  readonly passes: (name: string) => boolean;
+  /** Whether a header of the client is forwarded; lower-case name. Undefined: none is. */
+  readonly passes: ((name: string) => boolean) | undefined;
   /** Lower-case names. */
   readonly setHeaders: Readonly<Record<string, string>>;
   readonly followRedirects: boolean;
@@ -129,15 +129,15 @@ export function originRequestFor(
   request: ObjectRequest,
   clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): OriginRequest {
-  const { kept, sent } = queries(rule, request);
-  const isStored = sent === kept && rule.isNeverStored !== true;
-  const place = rewrite(rule.path, request.path);
+  const { kept, sent } = request.query === "" ? NO_QUERY : queries(rule, request);
+  const { path, query } = rewrite(rule.path, request.path);
+  const { passes, setHeaders } = rule;
   return {
     key: keyOfUrl(request.path, kept, rule.keysHaveQueries),
-    isStored,
-    path: place.path,
-    query: place.query === "" ? withSet(sent, rule.setQuery) : joinQueries(place.query, withSet(sent, rule.setQuery)),
-    headers: { ...passedHeaders(rule.passes, clientHeaders), ...rule.setHeaders },
+    isStored: sent === kept && rule.isNeverStored !== true,
+    path,
+    query: withSet(query, sent, rule.setQuery),
+    headers: passes === undefined ? setHeaders : { ...passedHeaders(passes, clientHeaders), ...setHeaders },
     followsRedirects: rule.followRedirects,
   };
 }
@@ -181,9 +181,11 @@ export function publicTarget(rule: RuleOptions, request: ObjectRequest): Pick<Or
   return { path: place.path, query: joinQueries(place.query, instruction, queries(rule, request).sent) };
 }
 
+const NO_QUERY = { kept: "", sent: "" };
+
 /** The query in the key, and the query that is sent. Equal unless passQuery sends more. */
 function queries(rule: RuleOptions, { query, instruction }: ObjectRequest): { kept: string; sent: string } {
-  if (query === "") return { kept: "", sent: "" };
+  if (query === "") return NO_QUERY;
   const isAll = rule.type === "everything";
   const plain = isAll || instruction === undefined ? query : withoutPart(query, instruction);
   const ascii = asciiQuery(plain);
@@ -198,12 +200,12 @@ function withoutPart(query: string, part: string): string {
   return at === -1 ? query : parts.toSpliced(at, 1).join("&");
 }
 
-/** The query with the parameters that the operator sets, which replace those of a client. */
-function withSet(query: string, set: RuleOptions["setQuery"]): string {
+/** The query of the path's template, then the client's. Parameters that the operator sets replace the client's. */
+function withSet(ofPath: string, query: string, set: RuleOptions["setQuery"]): string {
   const own = Object.entries(set);
-  if (own.length === 0) return query;
+  if (own.length === 0 && ofPath === "") return query;
   const others = filterQuery(query, (name) => !Object.hasOwn(set, name));
-  return joinQueries(others, ...own.map(([name, value]) => `${name}=${value}`));
+  return joinQueries(ofPath, others, ...own.map(([name, value]) => `${name}=${value}`));
 }
 
 function joinQueries(...parts: readonly string[]): string {
@@ -230,7 +232,7 @@ function rewrite(path: RulePath, key: Key): { readonly path: Key; readonly query
 
 /** Headers that `Connection` names are for this hop alone, so they are not forwarded (RFC 9110 §7.6.1). */
 function passedHeaders(
-  passes: RuleOptions["passes"],
+  passes: (name: string) => boolean,
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
 ): Record<string, string> {
   const hop = String(headers.connection ?? "").toLowerCase();

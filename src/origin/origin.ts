@@ -73,8 +73,8 @@ export interface OriginAnswer {
   /** Milliseconds from the first dial to the response head. */
   readonly headMs: number;
   readonly body: OriginBody;
-  /** Aborts if this may be the response to another request; undefined if that is impossible. */
-  readonly desync?: Cancellation | undefined;
+  /** Aborts, perhaps long after the end, if this may be the response to another request. */
+  readonly desync: Cancellation;
 }
 
 /** A body that is paused until it is started. Its owner calls `start` once, or `destroy`. */

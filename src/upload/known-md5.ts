@@ -27,9 +27,14 @@ export function createKnownMd5(): KnownMd5 {
   });
 
   async function make(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined> {
-    const md5 = await bucket.digest(info, "md5");
-    if (md5 !== undefined) known.set(info.hashes.sha256, md5);
-    return md5;
+    const release = await inTurn.acquire(undefined);
+    try {
+      const md5 = await bucket.digest(info, "md5");
+      if (md5 !== undefined) known.set(info.hashes.sha256, md5);
+      return md5;
+    } finally {
+      release();
+    }
   }
 
   return {
@@ -37,7 +42,7 @@ export function createKnownMd5(): KnownMd5 {
       const { sha256, md5 } = info.hashes;
       const ready = md5 ?? known.get(sha256);
       if (ready !== undefined) return ready;
-      const made = running.get(sha256) ?? inTurn.run(() => make(bucket, info)).finally(() => running.delete(sha256));
+      const made = running.get(sha256) ?? make(bucket, info).finally(() => running.delete(sha256));
       running.set(sha256, made);
       return withReadDeadline(info.key, made);
     },

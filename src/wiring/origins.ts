@@ -5,7 +5,7 @@ import { createReloadCache } from "../async/reload-cache.ts";
 import type { Semaphore } from "../async/semaphore.ts";
 import type { Log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
-import { createFailover, withTransparentErrors } from "../mirror/fill/failover.ts";
+import { createFailover } from "../mirror/fill/failover.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
 import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
 import { type Budget, createBudget } from "../origin/guard/budget.ts";
@@ -67,7 +67,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
 
   return {
     originOf(source) {
-      const failover = createFailover({
+      return createFailover({
         candidates: source.origins.map((settings) => ({
           origin: guarded(settings, source),
           weight: settings.weight,
@@ -75,9 +75,9 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         })),
         failoverOn: source.failoverOn,
         random: Math.random,
+        isTransparent: source.transparentErrors,
         onFailover: parts.meter.failedOver,
       });
-      return source.transparentErrors ? withTransparentErrors(failover) : failover;
     },
     health: () => healthOf(budgets.values(), breakers.values()),
     keep() {

@@ -132,11 +132,12 @@ export function createMirrorSource(
   };
 }
 
-/** Decides which client headers reach the origin. A client never replaces a header that the operator has set. */
+/** Decides which client headers reach the origin, if any. A client never replaces a header that the operator set. */
 function createHeaderFilter(
   { allow, deny, set }: RuleSettings["passHeaders"],
   origins: readonly OriginSettings[],
-): (name: string) => boolean {
+): ((name: string) => boolean) | undefined {
+  if (allow.length === 0) return undefined;
   const isForAll = allow.includes("*");
   const allowed = new Set(allow.map((name) => name.toLowerCase()));
   const taken = origins.flatMap((origin) => (origin.type === "site" ? Object.keys(origin.headers) : []));

@@ -140,9 +140,11 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const site = domains.find(({ stored }) => stored.bucketId === bucketId);
       if (site === undefined) return;
       const { stored, variants, styles } = site;
-      const search = { sites, stored, client: undefined, via: undefined, cdnLoop: undefined };
       const findWatermarksOf: AheadTask["findWatermarks"] = (urls, signal) =>
-        findWatermarks(urls, { ...search, signal });
+        findWatermarks(urls, {
+          exchange: { request: { headers: {} }, client: signal },
+          ...{ sites, stored, client: undefined },
+        });
       ahead.begin({ stored, variants, key, styles, findWatermarks: findWatermarksOf });
     },
     storedOf: (id) => buckets.get(id)?.stored,

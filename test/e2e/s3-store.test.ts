@@ -203,8 +203,11 @@ describe("store: s3", needs("ceph"), () => {
     const [hitsBefore, freshBefore] = [hits, fresh.length];
 
     // A small image is written within a fraction of a second after its answer; before that a kill may lose it.
-    const isWritten = async () => (await metric(program.adminPort, "huiyuan_storing_depth")) === 0;
-    await eventually(isWritten, "all fetched images are in the queue on the disk");
+    const stored = () => metric(program.adminPort, "huiyuan_stored_total");
+    await eventually(
+      async () => (await stored()) === known.length + fresh.length,
+      "all fetched images are in the queue on the disk",
+    );
     await program.kill();
     program = await installation.start();
     const isEnough = async () => hits > hitsBefore + 100 && fresh.length > freshBefore + 8 && (await isReported());

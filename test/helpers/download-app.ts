@@ -16,6 +16,7 @@ export function downloadAppOptions(given: Partial<DownloadAppOptions> = {}): Dow
     nextRequestId: () => "id",
     log: SILENT_LOG,
     answered: () => {},
+    hit: () => {},
     called: () => {},
     ...given,
   };

@@ -1,5 +1,6 @@
 // Origins without a network, for tests of the mirror: each answers its requests in turn. A body is whole at once, or a
 // test delivers it step by step. They follow the contract in origin.ts.
+import { CancellationSource } from "../../src/async/cancellation.ts";
 import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/core/errors.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
 
@@ -140,6 +141,7 @@ export function arriving(facts: HeadFacts = {}): Arriving {
         life: {},
         headers: {},
         headMs: 7,
+        desync: new CancellationSource(),
         ...facts,
         body: {
           start(to) {

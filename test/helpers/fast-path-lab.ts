@@ -1,10 +1,9 @@
 // Starts two servers with one listener, one of them with the fast path: every difference between their responses is a
 // fault of the fast path.
 import { createDownloadApp, type DownloadAppOptions } from "../../src/http/app.ts";
-import type { DownloadExchange, DownloadRequest } from "../../src/http/request/exchange.ts";
+import type { DownloadRequest } from "../../src/http/request/exchange.ts";
 import { type DownloadResponse, nodeResponse } from "../../src/http/response/response.ts";
 import { createFastPath } from "../../src/http/wire/fast-path/fast-path.ts";
-import { answerMemoryHits } from "../../src/http/wire/fast-path/memory-hits.ts";
 import { startServer } from "../../src/http/wire/server.ts";
 import { downloadAppOptions } from "./download-app.ts";
 
@@ -53,16 +52,14 @@ export async function startDownloadLab(options: Partial<DownloadAppOptions> = {}
   const parts = downloadAppOptions(options);
   const app = createDownloadApp(parts);
   let onFastPath = 0;
-  const count = () => {
+  const { takes, listener } = app.fastPath;
+  const counted: typeof listener = (request, response) => {
     onFastPath += 1;
+    listener(request, response);
   };
-  const { sites, healthPath, nextRequestId, answered } = parts;
+  const { nextRequestId } = parts;
   const server = { host: "127.0.0.1", port: 0, nextRequestId, listener: app.listener, continues: true };
-  const serve = (exchange: DownloadExchange) => {
-    count();
-    app.serve(exchange);
-  };
-  const accept = answerMemoryHits({ sites, healthPath, nextRequestId, answered, hit: count, serve });
+  const accept = createFastPath({ takes, listener: counted });
   const fast = await startServer({ ...server, accept });
   const plain = await startServer(server);
   return {

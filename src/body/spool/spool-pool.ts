@@ -6,10 +6,10 @@ import { LiveSet } from "../../async/live-map.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { DigestName } from "../../core/object.ts";
+import { ArrivingSpool, type SpoolParts, type TransientRoom } from "./arriving-spool.ts";
 import { ALL_DIGESTS } from "./hashing.ts";
-import { openSpool, type TransientRoom } from "./open-spool.ts";
 import { SPOOL_SUFFIX, type Spool } from "./spool.ts";
-import { createSpoolFile, type Disk, REAL_DISK } from "./spool-file.ts";
+import { createSpoolFile, type Disk, REAL_DISK, type SpoolFile } from "./spool-file.ts";
 
 export interface SpoolPool {
   /**
@@ -114,6 +114,35 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
     },
   };
 
+  /** For all spools without further digests. */
+  const shared = {
+    memory,
+    perSpoolBytes,
+    newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), boundedDisk),
+    diskFailed(error: HuiyuanError) {
+      isDiskFailing = true;
+      // A full disk fails for every large image. A caller that wanted to store one logs that itself.
+      if (performance.now() - failureLoggedAt < LOG_INTERVAL_MS) return;
+      failureLoggedAt = performance.now();
+      log.error({ err: error }, "cannot write an arriving image to disk, so it is not stored");
+    },
+    released,
+  };
+  const usual: SpoolParts = { ...shared, transients, digests: defaultDigests };
+
+  function released(file: SpoolFile | undefined): void {
+    spools -= 1;
+    if (file === undefined) return;
+    const discard = file
+      .discard()
+      .catch((error: unknown) => log.warn({ err: asHuiyuanError(error) }, "cannot remove a spool file"))
+      .finally(() => {
+        fileBytes -= file.written;
+        forgetDiscard();
+      });
+    const forgetDiscard = discards.add(discard);
+  }
+
   return {
     open({ digests = [], failsWithDisk = false, size = 0 } = {}) {
       if (isClosed) throw new HuiyuanError("draining", "Cannot open a spool: the server is stopping");
@@ -121,33 +150,12 @@ export function createSpoolPool(options: SpoolPoolOptions): SpoolPool {
       const isLarge = size > perSpoolBytes && transientBytes > 0 && transientBytes + size > maxTransientBytes;
       if (isDiskFailing && isLarge) throw noRoom();
       spools += 1;
-      return openSpool({
-        memory,
+      const isUsual = !failsWithDisk && digests.every((name) => defaultDigests.has(name));
+      if (isUsual) return new ArrivingSpool(usual);
+      return new ArrivingSpool({
+        ...shared,
         transients: failsWithDisk ? undefined : transients,
-        perSpoolBytes,
-        digests: digests.every((name) => defaultDigests.has(name))
-          ? defaultDigests
-          : new Set([...defaultDigests, ...digests]),
-        newFile: () => createSpoolFile(join(dir, randomBytes(16).toString("hex") + SPOOL_SUFFIX), boundedDisk),
-        diskFailed(error) {
-          isDiskFailing = true;
-          // A full disk fails for every large image. A caller that wanted to store one logs that itself.
-          if (performance.now() - failureLoggedAt < LOG_INTERVAL_MS) return;
-          failureLoggedAt = performance.now();
-          log.error({ err: error }, "cannot write an arriving image to disk, so it is not stored");
-        },
-        released(file) {
-          spools -= 1;
-          if (file === undefined) return;
-          const discard = file
-            .discard()
-            .catch((error: unknown) => log.warn({ err: asHuiyuanError(error) }, "cannot remove a spool file"))
-            .finally(() => {
-              fileBytes -= file.written;
-              forgetDiscard();
-            });
-          const forgetDiscard = discards.add(discard);
-        },
+        digests: new Set([...defaultDigests, ...digests]),
       });
     },
     get usage() {

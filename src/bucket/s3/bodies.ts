@@ -43,7 +43,7 @@ export function createIdleTimeout(milliseconds: number, closing: SharedSignal) {
   };
   const timer = setTimeout(() => stop(new IdleTimeoutError(milliseconds)), milliseconds);
   // AbortSignal.any would leave a reference to each signal with `closing`, which lives as long as the program.
-  const stopListening = closing.listen(() => stop(closing.signal.reason));
+  const stopListening = closing.listeners.add(() => stop(closing.signal.reason));
   const end = () => {
     clearTimeout(timer);
     stopListening();

@@ -1,7 +1,7 @@
 // Sends requests to one S3 bucket: signs them, bounds their time, retries with jitter, and translates every failure
 // into store_failed or store_full. It handles requests and statuses, not objects.
 import { setTimeout as delay } from "node:timers/promises";
-import { createSharedSignals } from "../../async/shared-signals.ts";
+import { shareSignal } from "../../async/shared-signals.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
@@ -95,7 +95,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const basePath = pathname.replace(/\/$/, "");
   const keyCache: S3KeyCache = new Map();
   const closing = new AbortController();
-  const sharedClosing = createSharedSignals()(closing.signal);
+  const sharedClosing = shareSignal(closing.signal);
   const availability = createAvailability({ name: "S3", probe: probeBucket, log });
   const retryable = new WeakSet<HuiyuanError>();
   const notFound = createNotFoundRule({ firstByte, prefix: options.prefix ?? "", unexpectedReply });

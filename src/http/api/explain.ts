@@ -6,15 +6,16 @@ import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { isHealth } from "../admin/readiness.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DryFetch } from "../dry-run/dry-run-site.ts";
+import { refererVerdict } from "../request/authorizer.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
-import { nameObject, type ObjectUrl, routeOf } from "../request/object-name.ts";
 import {
+  nameObject,
   negotiatedFor,
+  type ObjectUrl,
   type ProcessingRequest,
-  processingOfAlias,
-  processingOfQuery,
-} from "../request/processing-request.ts";
-import { refererVerdict } from "../request/referer.ts";
+  processingOf,
+  routeOf,
+} from "../request/object-name.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
 import { isCall } from "../rest/target.ts";
@@ -97,7 +98,7 @@ async function objectOf(site: Site, request: DownloadRequest): Promise<object> {
   const { path, query } = url;
   const read = attempt(() => {
     const object = nameObject(site, url);
-    return { key: object.key, processing: processingOfQuery(site, url, object) ?? processingOfAlias(site, url) };
+    return { key: object.key, processing: processingOf(site, url, object) };
   });
   if (read === undefined) return { path, query };
   const { key, processing } = read;

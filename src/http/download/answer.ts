@@ -4,14 +4,13 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { isLate, type MissAnswer } from "../../mirror/fill/reader.ts";
 import type { Found, Stored } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
-import type { DownloadExchange, DownloadOutcome } from "../request/exchange.ts";
+import { clientSignal, type DownloadExchange, type DownloadOutcome } from "../request/exchange.ts";
 import { type AnswerContext, answerObject, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling, answerOriginHead } from "../response/answer-filling.ts";
 import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
 import { flatHeaders, type HeaderList } from "../response/response.ts";
 import {
   CACHE_STATUS,
-  clientSignal,
   contextOf,
   type DownloadContext,
   isProven,

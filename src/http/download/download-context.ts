@@ -1,6 +1,5 @@
 // The context of one download that passed the checks, the image that it found, and the headers that its answer carries
 // beside the object's own. Types and small functions; it looks nothing up.
-import type { Cancellation } from "../../async/cancellation.ts";
 import type { Certainty } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
@@ -8,42 +7,37 @@ import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
-import type { ViaHeaders } from "../../origin/exchange/request-head.ts";
-
-import { Client, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
-import type { NamedObject, ObjectUrl } from "../request/object-name.ts";
-import type { ProcessingRequest } from "../request/processing-request.ts";
+import { clientSignal, type DownloadExchange, type DownloadRequest, type Requester } from "../request/exchange.ts";
+import type { NamedObject, ObjectUrl, ProcessingRequest } from "../request/object-name.ts";
 import type { DownloadGrant, Route, Site, Sites } from "../request/site.ts";
 import type { AnswerContext, ObjectBytes } from "../response/answer.ts";
 import { answerHeaders } from "../response/answer-headers.ts";
 import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
 
-/** An admitted download: its site, its object and its token. */
-export interface DownloadContext {
+/** The image that is wanted, and the request that it is wanted for. */
+export interface LocateRequest {
+  readonly exchange: Requester;
   readonly site: Site;
-  /** All sites of the same settings snapshot. */
-  readonly sites: Sites;
-  /** The token in the URL, if the download needs one; undefined: it needs none. */
-  readonly token: { readonly sign: string | undefined } | undefined;
   readonly url: ObjectUrl;
   readonly object: NamedObject;
-  readonly grant: DownloadGrant;
-  readonly exchange: DownloadExchange;
-  /** The variant that the URL requests; undefined: it requests the object itself. */
-  readonly processing: ProcessingRequest | undefined;
-  /** True: the URL ends in an alias, and an object with exactly this name is served before the variant. */
-  readonly isNameFirst: boolean;
-}
-
-/** The image that is wanted, and the request that it is wanted for. */
-export interface LocateRequest extends Pick<DownloadContext, "site" | "url" | "object">, ViaHeaders {
   /** The client's headers; the origin receives those that the rule passes on. */
   readonly headers: DownloadRequest["headers"];
-  readonly cancellation: () => Cancellation;
   /** Set if the image is the original of a variant; only its whole body is of use then. */
   readonly processing: ProcessingRequest | undefined;
   /** Watermark and fallback images are of use only whole, and a redirect is of no use for them. */
   readonly role: "image" | "watermark" | "fallback";
+}
+
+/** An admitted download. `processing`: the variant that the URL requests; undefined: it requests the object itself. */
+export interface DownloadContext extends LocateRequest {
+  readonly exchange: DownloadExchange;
+  /** All sites of the same settings snapshot. */
+  readonly sites: Sites;
+  /** The token in the URL, if the download needs one; undefined: it needs none. */
+  readonly token: { readonly sign: string | undefined } | undefined;
+  readonly grant: DownloadGrant;
+  /** True: the URL ends in an alias, and an object with exactly this name is served before the variant. */
+  readonly isNameFirst: boolean;
 }
 
 /** The image of a download, or the reason why there is none. */
@@ -163,20 +157,4 @@ export function contextOf(
 export function stateFor({ certainty, isStandIn }: LocatedImage, state: AnswerState): AnswerState {
   const proven = state === "stored" && !isProven(certainty) ? "filling" : state;
   return isStandIn === true && state !== "suspect" ? "stand-in" : proven;
-}
-
-/** Created on first use: a memory hit needs none. */
-export function clientOf(exchange: DownloadExchange): Client {
-  exchange.client ??= new Client(exchange.response);
-  return exchange.client;
-}
-
-/** Aborts when the client disconnects before its answer has ended. */
-export function clientSignal(exchange: DownloadExchange): AbortSignal {
-  return clientOf(exchange).signal;
-}
-
-/** The loop-protection headers that the origin receives (RFC 9110 §7.6.3, RFC 8586). */
-export function viaHeadersOf({ request }: Pick<DownloadExchange, "request">): ViaHeaders {
-  return { via: request.headers.via, cdnLoop: request.headers["cdn-loop"] as string | undefined };
 }

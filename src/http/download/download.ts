@@ -1,93 +1,105 @@
-// Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory takes the same steps without
-// waiting. Each step is a function in a file of this folder. Only walk() begins a download again.
+// Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory needs no locate and does not
+// wait. Each further step is a function in a file of this folder. Only finishDownload() begins a download again.
 import { HuiyuanError } from "../../core/errors.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
-import type { DownloadExchange } from "../request/exchange.ts";
-import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
-import type { Sites } from "../request/site.ts";
+import { tokenFromQuery } from "../../sign/token.ts";
+import { admitNamed, authorizerOfOriginal, refererVerdict, withoutOriginalRequest } from "../request/authorizer.ts";
+import { clientSignal, type DownloadExchange } from "../request/exchange.ts";
+import { nameObject, negotiatedFor, type ProcessingRequest, processingOf } from "../request/object-name.ts";
+import { remember } from "../request/remember.ts";
+import type { DownloadGrant, Site, Sites } from "../request/site.ts";
+import { type RequestTarget, targetOf } from "../request/target.ts";
 import { answerObject } from "../response/answer.ts";
 import type { AnswerLife } from "../response/cache-control.ts";
 import { preflightHeaders } from "../response/cors.ts";
-import { admit, siteOf } from "./admit.ts";
 import { answer, answerFallback } from "./answer.ts";
 import {
   CACHE_STATUS,
-  clientOf,
-  clientSignal,
   contextOf,
   type DownloadContext,
   type Located,
   type LocatedAbsent,
   type LocateRequest,
-  viaHeadersOf,
 } from "./download-context.ts";
 import { freshLife } from "./freshness.ts";
 import { locate, NOTHING_KNOWN, type StoreFacts } from "./locate.ts";
 import { transform } from "./transform.ts";
 import { wholeOf } from "./whole-original.ts";
 
-type Admitted = { readonly context: DownloadContext } | { readonly error: unknown };
-
-/** The admissions of requests that the fast path could not answer, so that none is made twice. */
-const admissions = new WeakMap<DownloadExchange, Admitted>();
-
-function admitOnce(exchange: DownloadExchange, sites: Sites): DownloadContext {
-  const admitted = admissions.get(exchange);
-  if (admitted === undefined) return admit(exchange, sites);
-  if ("error" in admitted) throw admitted.error;
-  return admitted.context;
-}
-
-/** Undefined: answered in this turn of the event loop. Throws or rejects with an error that has no answer yet. */
-export function serveDownload(exchange: DownloadExchange, sites: Sites): void | Promise<void> {
-  if (exchange.request.method === "OPTIONS") return answerPreflight(exchange, sites);
-  const context = admitOnce(exchange, sites);
-  return answerFromMemory(context) ? undefined : walk(context);
-}
+const queryOf = remember(tokenFromQuery);
+const OPEN: DownloadGrant = { scope: { kind: "none" }, spend: undefined };
+const FROM_MEMORY = { kind: "hit", tier: "memory" } as const;
 
 /**
- * Answers a hit in memory in this turn of the event loop. False: nothing was written, and serveDownload() must answer,
- * perhaps with an error. Never throws.
+ * Answers a hit in memory, or a preflight, in this turn of the event loop. Otherwise returns the admitted download for
+ * finishDownload(), and nothing was written. Throws domain_unknown and the other 4xx codes.
  */
-export function serveFromMemory(exchange: DownloadExchange, sites: Sites): boolean {
-  try {
-    const context = admit(exchange, sites);
-    if (answerFromMemory(context)) return true;
-    admissions.set(exchange, { context });
-  } catch (error) {
-    // A begun answer cannot become another one.
-    if (exchange.response.headersSent) {
-      exchange.response.destroy();
-      return true;
-    }
-    admissions.set(exchange, { error });
-  }
-  return false;
-}
-
-function answerPreflight(exchange: DownloadExchange, sites: Sites): void {
-  const { request, response, requestId } = exchange;
-  const { site } = siteOf(exchange, sites);
-  response.writeHead(204, [...preflightHeaders(site.cors, request.headers), "X-Request-Id", requestId]);
-  response.end();
-}
-
-/** False: nothing was written. Memory has no fresh image for the download, or its token must be spent first. */
-function answerFromMemory(context: DownloadContext): boolean {
-  if (context.grant.spend !== undefined) return false;
-  const hit = findInMemory(context);
-  if (hit === undefined) return false;
-  const { exchange } = context;
+export function beginDownload(exchange: DownloadExchange, sites: Sites): DownloadContext | undefined {
+  const target = targetOf(exchange.request);
+  const site = sites.find(target.host);
+  if (site === undefined)
+    throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);
+  exchange.site = site;
+  if (exchange.request.method === "OPTIONS") return answerPreflight(exchange, site);
+  const context = admit(exchange, { sites, site, target });
+  const hit = context.grant.spend === undefined ? findInMemory(context) : undefined;
+  if (hit === undefined) return context;
   const { info, body } = hit.object;
   const headers = contextOf(context, { state: "stored", cacheStatus: CACHE_STATUS.memory, life: hit.life });
   // Synchronous, since no token is spent.
   void answerObject(exchange, info, { kind: "memory", body }, headers);
   exchange.outcome = FROM_MEMORY;
-  return true;
+  return undefined;
 }
 
-const FROM_MEMORY = { kind: "hit", tier: "memory" } as const;
+function answerPreflight({ request, response, requestId }: DownloadExchange, { cors }: Site): undefined {
+  response.writeHead(204, [...preflightHeaders(cors, request.headers), "X-Request-Id", requestId]);
+  response.end();
+}
+
+/** Checks method, Referer and token, and reads which image the URL names. Performs no I/O. Throws the 4xx codes. */
+function admit(
+  exchange: DownloadExchange,
+  { sites, site, target }: { readonly sites: Sites; readonly site: Site; readonly target: RequestTarget },
+): DownloadContext {
+  const { method, headers } = exchange.request;
+  if (method !== "GET" && method !== "HEAD")
+    throw new HuiyuanError("method_not_allowed", `Cannot serve ${method}: only GET, HEAD and OPTIONS are allowed`);
+  if (!site.isProjectEnabled) throw new HuiyuanError("project_disabled", "Cannot serve: the project is disabled");
+  const { host, key: path } = target;
+  if (path === undefined) throw new HuiyuanError("path_missing", "Cannot serve: the URL names no image");
+  const { sign, rest } = queryOf(target.rawQuery);
+  const { originalAuthorizer } = site;
+  const query = originalAuthorizer === undefined ? rest : withoutOriginalRequest(rest);
+  const url = { host, path, query, method } as const;
+  const object = nameObject(site, url);
+  const processing = processingOf(site, url, object);
+  exchange.isByAccept = processing?.named.negotiated !== undefined;
+  const referer = refererVerdict(headers.referer, site.referers);
+  // After the URL was read, so that the refusal has the Vary header of the image.
+  if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
+  const asksForOriginal = query !== rest;
+  const ownAuthorizer =
+    originalAuthorizer && authorizerOfOriginal(originalAuthorizer, { object, processing, asksForOriginal });
+  const authorizer = ownAuthorizer ?? (referer === "listed" ? undefined : site.authorizer);
+  const alias = processing?.isAlias === true ? processing : undefined;
+  const admitted = authorizer && admitNamed(authorizer, sign, { object, alias });
+  return {
+    exchange,
+    sites,
+    site,
+    url,
+    object,
+    headers,
+    processing,
+    role: "image",
+    token: authorizer && { sign },
+    grant: admitted?.grant ?? OPEN,
+    // A protected bucket never serves an object as it is. A token for the original asks for the variant.
+    isNameFirst: alias !== undefined && admitted?.isForOriginal !== true && originalAuthorizer === undefined,
+  };
+}
 
 interface MemoryHit {
   readonly object: CachedObject;
@@ -124,11 +136,13 @@ function variantInMemory(
 const MAX_ROUNDS = 3;
 
 /** Begins again from locate() if the object was replaced or damaged meanwhile, and nothing of it was sent. */
-async function walk(context: DownloadContext): Promise<void> {
+export async function finishDownload(context: DownloadContext): Promise<void> {
   let facts = NOTHING_KNOWN;
   for (let round = 1; ; round += 1) {
     try {
-      return await serveRound(context, facts);
+      if (context.isNameFirst) await serveNamed(context, facts);
+      else await serveImage(context, context.processing, facts);
+      return;
     } catch (error) {
       if (!(error instanceof HuiyuanError) || round === MAX_ROUNDS || context.exchange.response.headersSent)
         throw error;
@@ -143,8 +157,8 @@ async function walk(context: DownloadContext): Promise<void> {
   }
 }
 
-async function serveRound(context: DownloadContext, facts: StoreFacts): Promise<void> {
-  if (!context.isNameFirst || context.processing === undefined) return serveImage(context, context.processing, facts);
+/** Serves the object of exactly the alias's name if there is one, else the variant. */
+async function serveNamed(context: DownloadContext, facts: StoreFacts): Promise<void> {
   const { stored } = context.site;
   const { key } = context.object;
   const entry = stored.peekNote(key) === "absent" ? undefined : await stored.lookup(key);
@@ -153,7 +167,8 @@ async function serveRound(context: DownloadContext, facts: StoreFacts): Promise<
       return await serveImage(context, undefined, facts);
     } catch (error) {
       // The object was removed since its look-up, so the name means the alias again.
-      if (!isAbsent(error) || context.exchange.response.headersSent) throw error;
+      const isAbsent = error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
+      if (!isAbsent || context.exchange.response.headersSent) throw error;
     }
   }
   // If the store did not answer, it may have an object with exactly this name.
@@ -161,18 +176,18 @@ async function serveRound(context: DownloadContext, facts: StoreFacts): Promise<
   return serveImage(context, context.processing, failure === undefined ? facts : { ...facts, failure });
 }
 
-function isAbsent(error: unknown): boolean {
-  return error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
-}
-
-/** `processing`: undefined if the object itself is served. */
+/** Locates, transforms and answers. `processing`: undefined if the object itself is served. */
 async function serveImage(
   context: DownloadContext,
   processing: ProcessingRequest | undefined,
   facts: StoreFacts,
 ): Promise<void> {
   const since = processing === undefined ? 0 : context.site.variants.moment();
-  const located = await locate(requestOf(context, processing), facts);
+  let request: LocateRequest = context;
+  if (processing !== undefined)
+    request = { ...context, processing, object: processing.original, url: { ...context.url, path: processing.path } };
+  else if (context.processing !== undefined) request = { ...context, processing };
+  const located = await locate(request, facts);
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
       return await serveFallback(context, located, located.fallback);
@@ -181,22 +196,6 @@ async function serveImage(
   } finally {
     release(located);
   }
-}
-
-function requestOf(context: DownloadContext, processing: ProcessingRequest | undefined): LocateRequest {
-  const { site, url, object, exchange } = context;
-  const { via, cdnLoop } = viaHeadersOf(exchange);
-  return {
-    site,
-    url: processing === undefined ? url : { ...url, path: processing.path },
-    object: processing === undefined ? object : processing.original,
-    headers: exchange.request.headers,
-    via,
-    cdnLoop,
-    cancellation: () => clientOf(exchange),
-    processing,
-    role: "image",
-  };
 }
 
 /** Serves the fallback image of a rule; throws the absence if there is none. */
@@ -208,8 +207,8 @@ async function serveFallback(
   const { site, url, exchange } = context;
   const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
   const object = { key, request: { path, query, instruction: undefined }, instruction: undefined };
-  const request = { ...requestOf(context, undefined), url: { ...url, path, query }, object, role: "fallback" } as const;
-  const located = await locate(request, NOTHING_KNOWN).catch((cause: unknown) => {
+  const wanted = { url: { ...url, path, query }, object, processing: undefined, role: "fallback" } as const;
+  const located = await locate({ ...context, ...wanted }, NOTHING_KNOWN).catch((cause: unknown) => {
     throw new HuiyuanError(missing.code, missing.message, { cause });
   });
   try {

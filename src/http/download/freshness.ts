@@ -37,9 +37,13 @@ export function checkFreshness(request: LocateRequest, object: StoredObject): Fr
   const life = revalidation.lifeOf(object);
   if (standing === "fresh") return { kind: "serve", life };
   if (standing !== "stale") return { kind: "revalidate", route, mayServeStale: standing === "revalidate-first" };
-  const { via, cdnLoop, headers } = request;
-  revalidation.begin(object, { ...originRequestForKey(route, request.object.request, headers), via, cdnLoop });
+  revalidation.begin(object, revalidationRequest(request, route));
   return { kind: "serve", life };
+}
+
+export function revalidationRequest({ object, headers, exchange }: LocateRequest, route: Route) {
+  const { via, "cdn-loop": cdnLoop } = exchange.request.headers;
+  return { ...originRequestForKey(route, object.request, headers), via, cdnLoop };
 }
 
 /** The route for revalidation; undefined if the rule of the URL fetches nothing. */

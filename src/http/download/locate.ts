@@ -3,23 +3,14 @@
 
 import type { Certainty } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { type Key, toKey } from "../../core/object.ts";
+import { toKey } from "../../core/object.ts";
 import type { MissAnswer, MissRequest } from "../../mirror/fill/reader.ts";
-import type { StaleKept } from "../../mirror/freshness/revalidation.ts";
-import {
-  type OriginRequest,
-  originRequestFor,
-  originRequestForKey,
-  originRequestForProcessed,
-  publicTarget,
-} from "../../mirror/rules.ts";
-import type { NoObject, Stored, StoredObject } from "../../mirror/stored/stored.ts";
-import { splitStyle } from "../request/instruction.ts";
-import { aliasIn, missRouteOf, routeOf } from "../request/object-name.ts";
-import { refuseBoth } from "../request/processing-request.ts";
+import { type OriginRequest, originRequestFor, originRequestForProcessed, publicTarget } from "../../mirror/rules.ts";
+import { clientOf } from "../request/exchange.ts";
+import { aliasIn, missRouteOf, refuseBoth, routeOf, splitStyle } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
 import type { Located, LocatedAbsent, LocatedFetch, LocateRequest } from "./download-context.ts";
-import { checkFreshness } from "./freshness.ts";
+import { checkFreshness, revalidationRequest } from "./freshness.ts";
 import { locationOf, redirectOfOrigin } from "./redirect.ts";
 
 /** Facts about the store that earlier steps of the same download have found. */
@@ -36,55 +27,51 @@ export const NOTHING_KNOWN: StoreFacts = { failure: undefined, isUnreadable: fal
 
 /** Throws the codes of Mirror.fetch and of the store. */
 export async function locate(request: LocateRequest, facts: StoreFacts): Promise<Located> {
+  if (facts.isUnreadable) return locateInstead(request, facts);
+  // The bytes of a variant's original are not needed now, so a recent look-up will do.
+  const located = await lookUp(request, facts, request.processing !== undefined && facts.mayUseNotes);
+  // A fallback image is served as it is stored.
+  if (located.kind !== "stored" || request.role === "fallback") return located;
+  const freshness = checkFreshness(request, located.object);
+  if (freshness.kind === "serve") return { ...located, life: freshness.life };
+  const { route, mayServeStale } = freshness;
+  const signal = clientOf(request.exchange);
+  const target = { ...revalidationRequest(request, route), mayServeStale, signal };
+  const answer = await route.mirror.revalidate(located.object, target);
+  const { certainty } = located;
+  if (answer.kind !== "kept") return fetched(answer, route, { certainty, isNewer: true, isProcessed: false });
+  // It may have been deleted during the revalidation.
+  const kept = await lookUp(request, facts, false);
+  if (kept.kind !== "stored") return kept;
+  return { ...kept, life: route.mirror.revalidation.lifeOf(kept.object), revalidated: answer.why };
+}
+
+/** The stored image, or the image of a key that has no object. A tombstone is final. */
+async function lookUp(request: LocateRequest, facts: StoreFacts, usesNotes: boolean): Promise<Located> {
   const { stored } = request.site;
   const { key } = request.object;
-  if (facts.isUnreadable) return locateInstead(request, facts);
-  let kept: { readonly why: StaleKept["why"]; readonly route: Route } | undefined;
-  for (;;) {
-    const since = stored.moment();
-    const known = peek(stored, key, request.processing !== undefined && facts.mayUseNotes && kept === undefined);
-    const entry = known ?? (await (request.processing === undefined ? stored.lookupVisible(key) : stored.lookup(key)));
-    if (entry.state !== "object") return locateMissing(request, entry, facts);
-    const certainty = facts.failure === undefined ? (entry.certainty ?? "confirmed") : "unknown";
-    const found = { kind: "stored", object: entry, body: known?.body, since, certainty } as const;
-    // A fallback image is served as it is stored.
-    if (request.role === "fallback") return { ...found, life: undefined, revalidated: undefined };
-    if (kept !== undefined) {
-      const life = kept.route.mirror.revalidation.lifeOf(entry);
-      return { ...found, life, revalidated: kept.why };
-    }
-    const freshness = checkFreshness(request, entry);
-    if (freshness.kind === "serve") return { ...found, life: freshness.life, revalidated: undefined };
-    const { route, mayServeStale } = freshness;
-    const answer = await revalidateFirst(request, entry, route, mayServeStale);
-    if (answer.kind !== "kept") return fetched(answer, { route, certainty, isNewer: true });
-    // It is looked up once more, because it may have been deleted during the revalidation.
-    kept = { why: answer.why, route };
-  }
-}
-
-/** The image of a key that has no object. A tombstone is final. */
-async function locateMissing(request: LocateRequest, entry: NoObject, facts: StoreFacts): Promise<Located> {
-  const { key } = request.object;
+  const since = stored.moment();
+  const cached = stored.peek(key);
+  const noted = cached ?? (usesNotes ? stored.peekNote(key) : undefined);
+  const isNoted = noted !== undefined && noted !== "absent";
+  const lookup = request.processing === undefined ? stored.lookupVisible : stored.lookup;
+  const entry = isNoted ? ({ state: "object", isStale: false, ...noted } as const) : await lookup(key);
   if (entry.state === "tombstone")
     return absentBecause(facts.failure ?? new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`));
-  const { epoch, failure = facts.failure, certainty = failure === undefined ? "confirmed" : "unknown" } = entry;
-  return locateAtOrigin(request, { epoch, failure, certainty });
-}
-
-type Known = {
-  readonly state: "object";
-  readonly body: Buffer | undefined;
-  readonly certainty?: undefined;
-} & StoredObject;
-
-/** `usesNotes`: the bytes are not needed now, so that a recent look-up will do. */
-function peek(stored: Stored, key: Key, usesNotes: boolean): Known | undefined {
-  const cached = stored.peek(key);
-  if (cached !== undefined) return { state: "object", isStale: false, ...cached };
-  const noted = usesNotes ? stored.peekNote(key) : undefined;
-  if (noted === undefined || noted === "absent") return undefined;
-  return { state: "object", isStale: false, body: undefined, ...noted };
+  if (entry.state === "absent") {
+    const { epoch, failure = facts.failure, certainty = failure === undefined ? "confirmed" : "unknown" } = entry;
+    return locateAtOrigin(request, { epoch, failure, certainty });
+  }
+  const certainty = facts.failure === undefined ? (entry.certainty ?? "confirmed") : "unknown";
+  return {
+    kind: "stored",
+    object: entry,
+    body: cached?.body,
+    since,
+    certainty,
+    life: undefined,
+    revalidated: undefined,
+  };
 }
 
 /** The origin's image in place of one that the store cannot read. An uploaded image has no origin. */
@@ -108,7 +95,7 @@ interface Absence {
 
 /** The rule of the URL decides: fetch from the origin, redirect the client, or nothing. */
 async function locateAtOrigin(request: LocateRequest, absence: Absence): Promise<Located> {
-  const { site, url, object, processing, headers, role } = request;
+  const { site, url, object, headers, processing, role } = request;
   const { certainty, failure } = absence;
   // If the store did not answer, an original with an alias in its name may exist.
   if (processing !== undefined && certainty === "confirmed" && aliasIn(site, url) !== undefined) refuseBoth(processing);
@@ -116,22 +103,25 @@ async function locateAtOrigin(request: LocateRequest, absence: Absence): Promise
   if (route === undefined || route.action === "none" || (role !== "image" && route.action !== "mirror")) {
     return absentBecause(failure ?? (await unmirrored(request)));
   }
-  const originRequest = originRequestFor(route, object.request, headers);
+  const original = originRequestFor(route, object.request, headers);
   // A fallback key that the rules never make.
-  if (role === "fallback" && originRequest.key !== object.key) return absentBecause(await unmirrored(request));
-  if (route.action !== "mirror") return redirectToOrigin(request, { route, originRequest, absence });
+  if (role === "fallback" && original.key !== object.key) return absentBecause(await unmirrored(request));
+  if (route.action !== "mirror") return redirectToOrigin(request, { route, original, absence });
   // imageInfo and exif return facts, no image, so they are never left to the origin.
-  const isProcessed = processing?.named.recipe.inspection === undefined && route.processedMiss === "origin";
-  if (processing === undefined || !isProcessed) return fetchFrom(request, { route, originRequest, absence });
+  const isProcessed =
+    processing !== undefined && processing.named.recipe.inspection === undefined && route.processedMiss === "origin";
+  const target = isProcessed ? processedAtOrigin(request, route, processing.suffix) : original;
+  const located = await fetchFrom(request, { route, target, absence, isProcessed });
+  // No log: a store that fails to read now would not store the original either.
+  if (isProcessed && located.kind === "fetch" && url.method === "GET")
+    void fetchInBackground(request, route, original).catch(() => undefined);
+  return located;
+}
+
+/** The request for a variant that the origin makes. */
+function processedAtOrigin({ object, headers }: LocateRequest, route: Route, suffix: string): OriginRequest {
   const target = originRequestForProcessed(route, object.request, headers);
-  const path = processing.suffix === "" ? target.path : toKey(target.path + processing.suffix);
-  const plain = { ...request, processing: undefined };
-  const located = await fetchFrom(plain, { route, originRequest: { ...target, path }, absence });
-  if (located.kind === "fetch" && url.method === "GET") {
-    // No log: a store that fails to read now would not store the original either.
-    void fetchInBackground(request, route, originRequest).catch(() => undefined);
-  }
-  return located.kind === "fetch" ? { ...located, isProcessed: true } : located;
+  return suffix === "" ? target : { ...target, path: toKey(target.path + suffix) };
 }
 
 async function unmirrored({ site, url, object, processing }: LocateRequest): Promise<HuiyuanError> {
@@ -143,74 +133,71 @@ async function unmirrored({ site, url, object, processing }: LocateRequest): Pro
   return new HuiyuanError("not_found", `Cannot serve "${key}": the bucket does not have it and no rule fetches it`);
 }
 
-interface Miss {
-  readonly route: Route;
-  readonly originRequest: OriginRequest;
-  readonly absence: Absence;
-}
-
-async function fetchFrom(request: LocateRequest, { route, originRequest, absence }: Miss): Promise<Located> {
+async function fetchFrom(
+  request: LocateRequest,
+  miss: {
+    readonly route: Route;
+    readonly target: OriginRequest;
+    readonly absence: Absence;
+    readonly isProcessed: boolean;
+  },
+): Promise<Located> {
+  const { role, processing, url, object } = request;
+  const { route, target, absence, isProcessed } = miss;
   const { certainty, failure } = absence;
-  let answer: MissAnswer;
+  const method = role === "image" && (processing === undefined || isProcessed) ? url.method : "GET";
   try {
-    answer = await route.mirror.fetch(missRequestOf(request, originRequest, absence));
+    const answer = await route.mirror.fetch(missRequestOf(request, target, { absence, method }));
+    return fetched(answer, route, { certainty, isNewer: false, isProcessed });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
-    if (error.code === "origin_moved" && request.role === "image") return redirectOfOrigin(request.object.key, error);
+    if (error.code === "origin_moved" && role === "image") return redirectOfOrigin(object.key, error);
     if (error.code !== "not_found") throw error;
     const { fallback } = route;
-    const isFallback = fallback !== undefined && fallback.key !== originRequest.key && certainty !== "unknown";
+    const isFallback = fallback !== undefined && fallback.key !== target.key && certainty !== "unknown";
     return { ...absentBecause(failure ?? error), fallback: isFallback ? fallback : undefined };
   }
-  return fetched(answer, { route, certainty, isNewer: false });
 }
 
 function fetched(
   answer: MissAnswer,
-  { route, certainty, isNewer }: { readonly route: Route; readonly certainty: Certainty; readonly isNewer: boolean },
+  { mirror }: Route,
+  facts: Pick<LocatedFetch, "certainty" | "isNewer" | "isProcessed">,
 ): LocatedFetch {
-  const life = route.mirror.revalidation.lifeOfAnswer(answer.kind === "head" ? answer : answer.head);
-  return { kind: "fetch", answer, certainty, life, isNewer, isProcessed: false };
+  const life = mirror.revalidation.lifeOfAnswer(answer.kind === "head" ? answer : answer.head);
+  return { kind: "fetch", answer, life, ...facts };
 }
 
 /** Fetches and stores an object, unless the bucket has it by now. */
-async function fetchInBackground(
-  request: LocateRequest,
-  { mirror }: Route,
-  originRequest: OriginRequest,
-): Promise<void> {
-  const entry = await request.site.stored.bucket.lookup(originRequest.key);
+async function fetchInBackground(request: LocateRequest, { mirror }: Route, original: OriginRequest): Promise<void> {
+  const entry = await request.site.stored.bucket.lookup(original.key);
   if (entry.state !== "absent" || entry.certainty === "foreign") return;
-  const { epoch } = entry;
-  mirror.begin(missRequestOf(request, originRequest, { epoch, certainty: "confirmed", failure: undefined }));
+  const absence: Absence = { epoch: entry.epoch, certainty: "confirmed", failure: undefined };
+  mirror.begin(missRequestOf(request, original, { absence, method: "GET" }));
 }
 
 /** Actions `async` and `redirect`: redirects the client to the origin; `async` also fetches in the background. */
-function redirectToOrigin(request: LocateRequest, { route, originRequest, absence }: Miss): Located {
+function redirectToOrigin(
+  request: LocateRequest,
+  { route, original, absence }: { readonly route: Route; readonly original: OriginRequest; readonly absence: Absence },
+): Located {
   const { base, status } = route.redirect;
   if (base === undefined) throw new HuiyuanError("internal", "Cannot redirect: the rule has no base URL for clients");
   // A background fetch that is not stored would serve nobody.
-  const isStored = originRequest.isStored && absence.certainty !== "foreign";
-  if (route.action === "async" && request.url.method === "GET" && isStored) {
-    route.mirror.begin(missRequestOf(request, originRequest, absence));
-  }
+  const isStored = original.isStored && absence.certainty !== "foreign";
+  if (route.action === "async" && request.url.method === "GET" && isStored)
+    route.mirror.begin(missRequestOf(request, original, { absence, method: "GET" }));
   const target = publicTarget(route, request.object.request);
   const { suffix } = request.processing ?? { suffix: "" };
   const path = suffix === "" ? target.path : toKey(target.path + suffix);
   return { kind: "redirect", status, location: locationOf(base, { ...target, path }) };
 }
 
-function revalidateFirst(request: LocateRequest, object: StoredObject, route: Route, mayServeStale: boolean) {
-  const { via, cdnLoop, cancellation } = request;
-  const target = originRequestForKey(route, request.object.request, request.headers);
-  return route.mirror.revalidate(object, { ...target, via, cdnLoop, mayServeStale, signal: cancellation() });
-}
-
 /** The mirror's request for this download. */
 function missRequestOf(
-  { url, processing, role, via, cdnLoop, cancellation }: LocateRequest,
+  { exchange }: LocateRequest,
   { key, isStored, path, query, headers, followsRedirects }: OriginRequest,
-  { epoch, certainty }: Absence,
+  { absence: { epoch, certainty }, method }: { readonly absence: Absence; readonly method: MissRequest["method"] },
 ): MissRequest {
   // Each field by name: a spread plus further fields costs V8 microseconds and kilobytes on every miss.
   return {
@@ -221,10 +208,10 @@ function missRequestOf(
     headers,
     followsRedirects,
     epoch,
-    method: processing === undefined && role === "image" ? url.method : "GET",
-    via,
-    cdnLoop,
-    signal: cancellation(),
+    method,
+    via: exchange.request.headers.via,
+    cdnLoop: exchange.request.headers["cdn-loop"],
+    signal: clientOf(exchange),
   };
 }
 

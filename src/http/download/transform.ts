@@ -1,34 +1,22 @@
 // Makes the variant of a located original: finds its watermark images, looks the variant up, or has it rendered.
 // locate.ts finds the original; answer.ts sends the result.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { ObjectInfo } from "../../core/object.ts";
 import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { VariantRequest } from "../../mirror/variants/variants.ts";
 import { admittedByBoth } from "../request/authorizer.ts";
-import { negotiatedFor, type ProcessingRequest } from "../request/processing-request.ts";
+import { clientOf, clientSignal } from "../request/exchange.ts";
+import { negotiatedFor, type ProcessingRequest } from "../request/object-name.ts";
 import { shorterLife } from "../response/cache-control.ts";
 import {
   CACHE_STATUS,
-  clientOf,
-  clientSignal,
   type DownloadContext,
   type Located,
   type LocatedStored,
   type LocatedVariant,
   type LocatedWhole,
-  viaHeadersOf,
 } from "./download-context.ts";
 import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
-
-/** The original, whole, and the image that is served if the variant cannot be rendered and the recipe allows that. */
-interface Source extends Pick<VariantRequest, "bytes"> {
-  readonly info: ObjectInfo;
-  readonly isStorable: boolean;
-  /** The Cache-Status if the origin was asked; undefined: the variant's tier decides. */
-  readonly status: string | undefined;
-  readonly original: LocatedStored | LocatedWhole;
-}
 
 /**
  * `since`: the moment of the variants before the original was located. A redirect, an absence, and an image that the
@@ -39,35 +27,27 @@ export async function transform(
   processing: ProcessingRequest,
   { located, since }: { readonly located: Located; readonly since: number },
 ): Promise<Located> {
-  const source = await sourceOf(context, processing, located);
-  if ("kind" in source) return source;
+  const original = await wholeOriginal(context, processing, located);
+  if (original.kind !== "stored" && original.kind !== "whole") return original;
   const named = negotiatedFor(processing.named, context.exchange.request.headers.accept);
   try {
-    return await makeVariant(context, processing, { source, since, named });
+    return await makeVariant(context, processing, { original, since, named });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(context)) throw error;
-    return { ...source.original, isStandIn: isRetryable(error) };
+    return { ...original, isStandIn: isRetryable(error) };
   }
 }
 
-/** A located image is served as it is. Waits until a fetched original is proven whole. */
-async function sourceOf(
+/** Waits until a fetched original is proven whole. Any other image is served as it is. */
+async function wholeOriginal(
   context: DownloadContext,
   { named }: ProcessingRequest,
   located: Located,
-): Promise<Source | Located> {
-  if (located.kind === "stored") {
-    const { object, revalidated } = located;
-    const status = revalidated && CACHE_STATUS.revalidated[revalidated];
-    const bytes = context.site.stored.bytesOf(object.info);
-    return { info: object.info, bytes, isStorable: true, status, original: located };
-  }
+): Promise<Located> {
   if (located.kind !== "fetch" || located.isProcessed) return located;
   const whole = await wholeOf(located, () => clientSignal(context.exchange));
-  if (whole !== undefined) {
-    return { info: whole.info, bytes: whole, isStorable: whole.isStorable, status: whole.status, original: whole };
-  }
+  if (whole !== undefined) return whole;
   // With ignore-error the client gets the damaged original.
   const { answer } = located;
   if (answer.kind !== "filling" || !named.recipe.ignoresErrors || !isOriginalFree(context))
@@ -78,30 +58,32 @@ async function sourceOf(
 async function makeVariant(
   { site, sites, exchange, token, grant: own }: DownloadContext,
   { isAlias }: ProcessingRequest,
-  { source, since, named }: { readonly source: Source } & Pick<VariantRequest, "since" | "named">,
+  {
+    original,
+    since,
+    named,
+  }: { readonly original: LocatedStored | LocatedWhole } & Pick<VariantRequest, "since" | "named">,
 ): Promise<LocatedVariant> {
-  const { info: version, bytes, status, original } = source;
+  const isMiss = original.kind === "whole";
+  const version = isMiss ? original.info : original.object.info;
+  const bytes = isMiss ? original : site.stored.bytesOf(version);
+  const revalidated = isMiss ? undefined : original.revalidated;
   const signal = clientOf(exchange);
   const urls = named.signedWatermarks;
   // The watermarks of an alias are the operator's choice and need no token of the client.
   const client = isAlias ? undefined : token;
   const found =
-    urls.length === 0
-      ? NO_WATERMARKS
-      : await findWatermarks(urls, {
-          ...{ sites, stored: site.stored, client, signal },
-          ...viaHeadersOf(exchange),
-        });
+    urls.length === 0 ? NO_WATERMARKS : await findWatermarks(urls, { exchange, sites, stored: site.stored, client });
   const { watermarks, grant } = found;
-  const isStorable = source.isStorable && found.isStorable;
+  const isStorable = (!isMiss || original.isStorable) && found.isStorable;
   try {
     const variant = await site.variants.get({ version, since, named, watermarks, bytes, isStored: isStorable, signal });
     return {
       kind: "variant",
       variant,
       isStorable,
-      status,
-      isMiss: original.kind === "whole",
+      status: isMiss ? original.status : revalidated && CACHE_STATUS.revalidated[revalidated],
+      isMiss,
       certainty: original.certainty,
       life: shorterLife(original.life, found.life),
       grant: grant === undefined ? own : admittedByBoth(own, grant),

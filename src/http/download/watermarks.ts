@@ -1,7 +1,6 @@
 // Finds the watermark images of a recipe by their URLs, in the bucket of the image that they are laid over and nowhere
 // else. The mirror of the URL's domain fetches an image that the bucket lacks. The URL itself is never dialled.
 
-import type { Cancellation } from "../../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { WANTED_WATERMARK } from "../../image/geometry/watermark-size.ts";
 import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
@@ -12,6 +11,7 @@ import type { WatermarkImage } from "../../mirror/variants/variants.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { admitNamed, admittedByBoth } from "../request/authorizer.ts";
+import type { Requester } from "../request/exchange.ts";
 import { type NamedObject, nameObject, type ObjectUrl } from "../request/object-name.ts";
 import type { Authorizer, DownloadGrant, Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
@@ -21,14 +21,12 @@ import { locate, NOTHING_KNOWN } from "./locate.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 export interface WatermarkSearch {
+  readonly exchange: Requester;
   readonly sites: Sites;
   /** The bucket of the image that they are laid over; only its images may be used. */
   readonly stored: Stored;
   /** The client's token, if the client wrote the instruction: the watermark needs this token or one in its own URL. */
   readonly client: DownloadContext["token"];
-  readonly via: string | undefined;
-  readonly cdnLoop: string | undefined;
-  readonly signal: Cancellation;
 }
 
 export interface FoundWatermarks {
@@ -79,10 +77,9 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   const { site, url, sign } = readWatermarkUrl(text, search);
   const object = nameObject(site, url);
   if (object.instruction !== undefined) throw badUrl(text, "it has an instruction of its own");
-  const { via, cdnLoop, signal } = search;
   const grant = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
   // No client headers: they are about the image of the URL, not about the watermark.
-  const request = { site, url, object, headers: {}, via, cdnLoop, cancellation: () => signal, ...WATERMARK };
+  const request = { exchange: search.exchange, site, url, object, headers: {}, ...WATERMARK };
   const located = await locate(request, NOTHING_KNOWN).catch((error: unknown) => {
     throw faultOfWatermark(text, error);
   });

@@ -1,6 +1,7 @@
 // A site without effects: its mirrors, bucket, variants and tokens read metadata only, and note the work to be done.
 // dry-run.ts passes it to the download port's own functions.
 
+import { CancellationSource } from "../../async/cancellation.ts";
 import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
@@ -187,6 +188,7 @@ const UNKNOWN_ANSWER: OriginAnswer = {
   headers: {},
   headMs: 0,
   body: { start() {}, resume() {}, destroy() {}, over: Promise.resolve(undefined) },
+  desync: new CancellationSource(),
 };
 
 /** Hides query values that the operator adds, and shows header values that the client sent itself. */

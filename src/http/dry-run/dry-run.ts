@@ -1,7 +1,7 @@
 // Runs a download without effects, for `explain`: the functions of the download port serve the request on a dry-run
 // site. It contacts no origin, spends no token, reads no image, changes nothing. It returns the answer and the notes.
 import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
-import { serveDownload } from "../download/download.ts";
+import { beginDownload, finishDownload } from "../download/download.ts";
 import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { failDownload } from "../response/error-answer.ts";
@@ -45,7 +45,8 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
   const exchange = beginExchange(request, response, "explained");
   let failure: HuiyuanError | undefined;
   try {
-    await serveDownload(exchange, dryRunSite);
+    const context = beginDownload(exchange, dryRunSite);
+    if (context !== undefined) await finishDownload(context);
   } catch (error) {
     failure = asHuiyuanError(error);
     failDownload(exchange, failure);

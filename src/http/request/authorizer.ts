@@ -1,14 +1,14 @@
-// Decides whether a client may have an image: by the token of its URL (Token 防盗链), and in a protected bucket (原图保护)
-// by an alias. Also says which name a token is checked against, and combines the rights of two tokens.
+// Decides whether a client may have an image: by its Referer (域名防盗链), by the token of its URL (Token 防盗链), and in a
+// protected bucket (原图保护) by an alias. Also says which name a token is checked against, and combines the rights of two
+// tokens. No I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { OneTimeDownloads } from "../../sign/token.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
 import type { TokenScope } from "../response/cache-control.ts";
-import type { NamedObject } from "./object-name.ts";
-import type { ProcessingRequest } from "./processing-request.ts";
-import type { Authorizer, DownloadGrant, Site } from "./site.ts";
+import type { NamedObject, ProcessingRequest } from "./object-name.ts";
+import type { Authorizer, DownloadGrant, RefererRules } from "./site.ts";
 
 export interface AuthorizerOptions {
   readonly appid: string;
@@ -121,9 +121,8 @@ function stricter(one: TokenScope, other: TokenScope): TokenScope {
 // Protected buckets serve only aliases. An original is served only if a signed URL asks for it by this parameter.
 const FOR_ORIGINAL = "ci-process=originImage";
 
-/** The query without the request for an original; the bucket's rules never see that part. */
-export function queryWithoutEscape({ originalAuthorizer }: Site, query: string): string {
-  if (originalAuthorizer === undefined || !query.includes(FOR_ORIGINAL)) return query;
+/** The query of a protected bucket without the request for an original; the bucket's rules never see that part. */
+export function withoutOriginalRequest(query: string): string {
   return query
     .split("&")
     .filter((part) => part !== FOR_ORIGINAL)
@@ -143,4 +142,29 @@ export function authorizerOfOriginal(
   if (processing?.isAlias === true) return undefined;
   if (processing === undefined && asksForOriginal) return authorizer;
   throw new HuiyuanError("original_protected", `Cannot serve "${object.key}": of this bucket only aliases are served`);
+}
+
+/** `listed`: the host is on an `allow` list, so no token is needed. */
+export type RefererVerdict = "allowed" | "listed" | "refused";
+
+/** Evaluates a Referer list (域名防盗链). Only the host of the Referer counts, whole and case-insensitive. */
+export function refererVerdict(header: string | undefined, rules: RefererRules): RefererVerdict {
+  if (rules.mode === "off") return "allowed";
+  if (header === undefined || header.trim() === "") return rules.allowEmpty ? "allowed" : "refused";
+  const host = hostOfReferer(header);
+  // An unreadable Referer is on no list, so `allow` refuses it and `deny` accepts it.
+  const isListed = host !== undefined && rules.domains.some((domain) => covers(domain, host));
+  if (rules.mode === "allow") return isListed ? "listed" : "refused";
+  return isListed ? "refused" : "allowed";
+}
+
+function hostOfReferer(header: string): string | undefined {
+  const text = header.trim();
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined;
+  const host = new URL(text).hostname.toLowerCase();
+  return host.endsWith(".") ? host.slice(0, -1) : host;
+}
+
+function covers(domain: string, host: string): boolean {
+  return domain.startsWith("*.") ? host.endsWith(domain.slice(1)) && host.length > domain.length - 1 : host === domain;
 }

@@ -1,14 +1,15 @@
 // One request with its response, and the facts about them that all handlers share. No policy.
+import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { performance } from "node:perf_hooks";
-import { CancellationSource } from "../../async/cancellation.ts";
+import { type Cancellation, CancellationSource } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { DownloadResponse, HeaderList } from "../response/response.ts";
 import type { Site } from "./site.ts";
 
 /** A request of node's server or of the fast path. Header names are in lower case; texts have one character a byte. */
-export interface DownloadRequest
-  extends Pick<IncomingMessage, "method" | "url" | "httpVersion" | "headers" | "rawHeaders"> {
+export interface DownloadRequest extends Pick<IncomingMessage, "method" | "url" | "httpVersion" | "rawHeaders"> {
+  readonly headers: IncomingMessage["headers"] & { readonly "cdn-loop"?: string };
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
@@ -19,7 +20,15 @@ export interface DownloadOutcome {
   readonly tier: "memory" | "bucket" | "spool" | "renderer" | "origin" | "none";
 }
 
-export interface DownloadExchange {
+/** The request that an image is wanted for. Work of the program itself has headers and `client` only. */
+export interface Requester {
+  readonly request: Pick<DownloadRequest, "headers">;
+  readonly response?: DownloadResponse;
+  /** Created on first use by clientOf(). */
+  client: Cancellation | undefined;
+}
+
+export interface DownloadExchange extends Requester {
   readonly request: DownloadRequest;
   readonly response: DownloadResponse;
   readonly requestId: string;
@@ -29,8 +38,8 @@ export interface DownloadExchange {
   site: Site | undefined;
   /** Whether the response depends on the request's Accept. False until the URL has been read. */
   isByAccept: boolean;
-  /** Created on first use. */
-  client: Client | undefined;
+  /** Created on first use by clientSignal(). */
+  signal: AbortSignal | undefined;
   outcome: DownloadOutcome;
   /** Body bytes that the head declared, or that were sent from a fill. */
   bodyBytes: number;
@@ -53,6 +62,7 @@ export function beginExchange(
     site: undefined,
     isByAccept: false,
     client: undefined,
+    signal: undefined,
     outcome: UNKNOWN,
     bodyBytes: 0,
     errorCode: undefined,
@@ -77,29 +87,35 @@ export function awaitsContinue({ headers, httpVersion }: Pick<IncomingMessage, "
 
 /**
  * Cancelled with client_gone when the client leaves. A request that waits for a fill listens here: a true AbortSignal
- * costs ten times as much, so it is made only for streams.
+ * costs ten times as much, so it is made only for streams. Created on first use: a memory hit needs none.
  */
-export class Client extends CancellationSource<HuiyuanError> {
-  #controller: AbortController | undefined;
-
-  constructor(response: DownloadResponse) {
-    super();
-    if (response.destroyed) this.cancel(clientGone());
-    else response.onceGone(() => this.cancel(clientGone()));
-  }
-
-  /** The same as an AbortSignal, made on first use. */
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      const controller = new AbortController();
-      this.#controller = controller;
-      if (this.aborted) controller.abort(this.reason);
-      else this.addEventListener("abort", () => controller.abort(this.reason));
-    }
-    return this.#controller.signal;
-  }
+export function clientOf(exchange: Requester): Cancellation {
+  if (exchange.client !== undefined) return exchange.client;
+  const client = new CancellationSource<HuiyuanError>();
+  exchange.client = client;
+  exchange.response?.onceGone(() =>
+    client.cancel(new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection")),
+  );
+  return client;
 }
 
-function clientGone(): HuiyuanError {
-  return new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection");
+/** The same as an AbortSignal, made on first use. */
+export function clientSignal(exchange: DownloadExchange): AbortSignal {
+  if (exchange.signal !== undefined) return exchange.signal;
+  const client = clientOf(exchange);
+  const controller = new AbortController();
+  exchange.signal = controller.signal;
+  if (client.aborted) controller.abort(client.reason);
+  else client.addEventListener("abort", () => controller.abort(client.reason));
+  return controller.signal;
+}
+
+/** Returns a source of request ids, which are never taken from a request: each has a random part, then a counter. */
+export function createRequestIds(): () => string {
+  const source = randomBytes(8).toString("hex");
+  let count = 0;
+  return () => {
+    count += 1;
+    return `${source}-${count.toString(36)}`;
+  };
 }

@@ -1,11 +1,16 @@
-// Maps a URL of a domain to an object's key, to the rule that applies, and to an alias at the end of the path. No I/O.
-
-import type { Key } from "../../core/object.ts";
-import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
+// Reads which object a URL of a domain names, which rule applies to it, and how its image is processed: by an
+// instruction in the query, or by an alias at the end of the path. No I/O.
+import { HuiyuanError } from "../../core/errors.ts";
+import { isKey, type Key } from "../../core/object.ts";
+import { ignoresErrors, parseInstruction } from "../../image/grammar/grammar.ts";
+import { type NamedRecipe, nameRecipe } from "../../image/grammar/named-recipe.ts";
+import { acceptedFormat } from "../../image/grammar/negotiate.ts";
+import type { Era } from "../../image/grammar/recipe.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { keyUnder, type ObjectRequest, originRequestForKey } from "../../mirror/rules.ts";
-import { readInstruction, splitStyle } from "./instruction.ts";
+import { remember } from "./remember.ts";
 import type { Route, Site } from "./site.ts";
+import { percentDecoded } from "./target.ts";
 
 /** A URL of a domain, without its token. */
 export interface ObjectUrl {
@@ -29,22 +34,59 @@ export interface NamedObject {
 /** Throws url_invalid if path and query together make no valid key. */
 export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   const { path, query } = url;
-  const read = readInstruction(query);
-  const isProcessing = read.kind === "processing";
-  const raw = isProcessing ? read.raw : undefined;
-  const instruction = isProcessing ? read.text : undefined;
   // If no rule keeps queries, the key is the path, and rules need no evaluation before a miss. A domain without a
   // mirror serves every object of its bucket by the key.
-  if (site.source?.keysHaveQueries !== true) {
-    return { key: path, request: { path, query, instruction: raw }, instruction };
-  }
-  const route = site.source.route(url);
-  if (route.type === "everything") {
-    const request = { path, query, instruction: undefined };
-    return { key: keyUnder(route, request), request, instruction: undefined };
-  }
+  const route = site.source?.keysHaveQueries === true ? site.source.route(url) : undefined;
+  const { text, raw } = query === "" || route?.type === "everything" ? NO_INSTRUCTION : readInstruction(query);
   const request = { path, query, instruction: raw };
-  return { key: keyUnder(route, request), request, instruction };
+  return { key: route === undefined ? path : keyUnder(route, request), request, instruction: text };
+}
+
+/** The processing instruction in a query; both are undefined if there is none, and the original is served. */
+export interface Instruction {
+  /** Decoded once. */
+  readonly text: string | undefined;
+  /** Not decoded. */
+  readonly raw: string | undefined;
+}
+
+const OPERATION = /^(?:imageView2|imageMogr2|watermark|imageInfo|exif|imageAve)(?=$|[/|])/;
+const NO_INSTRUCTION: Instruction = { text: undefined, raw: undefined };
+
+/**
+ * `query`: raw, without the token. In the later product other parameters may stand before or after the instruction,
+ * joined with `&`.
+ */
+export const readInstruction = remember((query): Instruction => {
+  for (const raw of query.split("&")) {
+    const text = decodeOnce(raw);
+    if (OPERATION.test(text)) return { text, raw };
+  }
+  return NO_INSTRUCTION;
+});
+
+function decodeOnce(part: string): string {
+  if (!part.includes("%")) return part;
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // Not UTF-8, so it is no operation.
+  }
+}
+
+/**
+ * `a.jpg!small` → base `a.jpg`, style `small`. Splits at the last enabled separator, because names of styles contain
+ * none. Undefined: there is no separator, or one side of it is empty.
+ */
+export function splitStyle(
+  key: Key,
+  separators: readonly string[],
+): { readonly base: Key; readonly style: string } | undefined {
+  const at = Math.max(...separators.map((separator) => key.lastIndexOf(separator)));
+  if (at <= 0 || at === key.length - 1) return undefined;
+  const base = key.slice(0, at);
+  // The rest of a valid key may be invalid: `..!small` must not name the folder above.
+  return isKey(base) ? { base, style: key.slice(at + 1) } : undefined;
 }
 
 /** The rule that applies to a URL. `path`: replaces the URL's own, such as the path of a style's original. */
@@ -112,3 +154,89 @@ export function storableFetchOf(site: Site, url: ObjectUrl, isStored = false) {
   if (!request.isStored) return undefined;
   return { mirror: route.mirror, request: { ...request, via: undefined, cdnLoop: undefined } };
 }
+
+/** A request for a processed image. */
+export interface ProcessingRequest {
+  readonly named: NamedRecipe;
+  /** The path of the original's own URL. */
+  readonly path: Key;
+  readonly original: NamedObject;
+  /** Separator and alias at the end of the URL's path; empty for an instruction. */
+  readonly suffix: string;
+  /** True if an alias, which the operator defines, names the recipe. */
+  readonly isAlias: boolean;
+}
+
+/**
+ * Reads the instruction of the query, else the alias at the end of the path. An object of exactly the URL's name takes
+ * precedence over an alias; the caller checks that. In a protected bucket the whole query may be an alias too.
+ * Undefined: there is neither, or the instruction is invalid and has `ignore-error`, so that the original is served.
+ * Throws processing_invalid.
+ */
+export function processingOf(site: Site, url: ObjectUrl, object: NamedObject): ProcessingRequest | undefined {
+  const { aliases, originalAuthorizer, era } = site;
+  const named = object.instruction === undefined ? undefined : recipeOf(object.instruction, era);
+  if (named !== undefined) return { named, path: url.path, original: object, suffix: "", isAlias: false };
+  if (aliases.size === 0) return undefined;
+  const byQuery = originalAuthorizer === undefined ? undefined : aliases.get(decodedQuery(url.query));
+  if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
+  const alias = aliasIn(site, url);
+  return alias === undefined ? undefined : aliasOf(site, url, { named: alias.named, path: alias.base });
+}
+
+function recipeOf(instruction: string, era: Era): NamedRecipe | undefined {
+  try {
+    return readRecipe[era](instruction);
+  } catch (error) {
+    if (error instanceof HuiyuanError && error.code === "processing_invalid" && ignoresErrors(instruction))
+      return undefined;
+    throw error;
+  }
+}
+
+/** An undecodable query is returned as it is: it names no alias. */
+function decodedQuery(query: string): string {
+  try {
+    return percentDecoded(query);
+  } catch {
+    return query;
+  }
+}
+
+/** Undefined under `everything`, where an alias is part of the name. */
+function aliasOf(
+  site: Site,
+  url: ObjectUrl,
+  { named, path }: Pick<ProcessingRequest, "named" | "path">,
+): ProcessingRequest | undefined {
+  const request = { path, query: url.query, instruction: undefined };
+  const route = routeOf(site, url, path);
+  if (route?.type === "everything") return undefined;
+  const key = route === undefined ? path : keyUnder(route, request);
+  const original = { key, request, instruction: undefined };
+  return { named, path, original, suffix: url.path.slice(path.length), isAlias: true };
+}
+
+/**
+ * Throws processing_invalid for a URL with an alias and an instruction, or with two aliases: the manuals define
+ * neither.
+ */
+export function refuseBoth({ path, isAlias }: Pick<ProcessingRequest, "path" | "isAlias">): never {
+  const more = isAlias ? "another one" : "an instruction";
+  const message = `Cannot process "${path}": it has an alias and ${more}, wanted one of them`;
+  throw new HuiyuanError("processing_invalid", message, {
+    parameter: `an alias and ${more} together`,
+    wanted: "one of them",
+  });
+}
+
+/** The recipe for a client with this Accept header. */
+export function negotiatedFor(named: NamedRecipe, accept: string | undefined): NamedRecipe {
+  return named.negotiated?.(formatOf(accept ?? "")) ?? named;
+}
+
+const formatOf = remember(acceptedFormat);
+/** A recipe of forty steps takes about 8 KB. */
+const MAX_RECIPES = 1_024;
+const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })), MAX_RECIPES);
+const readRecipe = { 2015: readIn(2015), later: readIn("later") } as const satisfies Record<Era, unknown>;

@@ -14,7 +14,9 @@ export function remember<Result>(read: (text: string) => Result, maxTexts = MAX_
   let young = new Map<string, Result>();
   let old = new Map<string, Result>();
 
-  function learn(text: string): Result {
+  return (text) => {
+    const known = young.get(text);
+    if (known !== undefined) return known;
     if (text.length > MAX_TEXT_CHARACTERS) return read(text);
     // A copy: V8 keeps the whole request head for a text that was cut out of it.
     const own = Buffer.from(text).toString();
@@ -25,7 +27,5 @@ export function remember<Result>(read: (text: string) => Result, maxTexts = MAX_
     }
     young.set(own, result);
     return result;
-  }
-
-  return (text) => young.get(text) ?? learn(text);
+  };
 }

@@ -9,7 +9,6 @@ import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Variants } from "../../mirror/variants/variants.ts";
 import type { CacheControl, TokenScope } from "../response/cache-control.ts";
 import type { CorsRules } from "../response/cors.ts";
-import type { RefererRules } from "./referer.ts";
 
 /** The rights of a download's token. `spend` is set for a one-time token; it yields true exactly once, durably. */
 export interface DownloadGrant {
@@ -48,6 +47,14 @@ export interface MirrorSource {
   route(request: { readonly path: Key; readonly method: string; readonly host: string }): Route;
   /** Whether a rule of type `originals` applies to the path for some host and method. */
   processes(path: Key): boolean;
+}
+
+export interface RefererRules {
+  readonly mode: "off" | "allow" | "deny";
+  /** Lower case, exact or `*.example.com`. */
+  readonly domains: readonly string[];
+  /** Whether a request without a Referer may pass. */
+  readonly allowEmpty: boolean;
 }
 
 /** One served domain. */

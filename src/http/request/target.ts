@@ -28,58 +28,57 @@ const MAX_HOST_CHARACTERS = 253;
 // A name, optionally with the root's dot, or an IPv6 address in brackets; then optionally a port.
 const AUTHORITY = /^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::\d{0,5})?$/i;
 
-/** As readTarget(), but throws url_invalid if the path is `/`. */
-export function parseTarget(rawTarget: string, hosts: readonly string[]): Target {
-  const { key, ...rest } = readTarget(rawTarget, hosts);
+/**
+ * The target of a URL with the values of its Host headers. Throws as targetOf() does, and url_invalid if the path is
+ * `/`.
+ */
+export function parseTarget(url: string, hosts: readonly string[]): Target {
+  const rawHeaders = hosts.flatMap((host) => ["Host", host]);
+  const { host, key, rawQuery } = targetOf({ url, rawHeaders, httpVersion: "1.0" });
   if (key === undefined) throw invalid("it names no object");
-  return { ...rest, key };
-}
-
-/** As readTarget(), for a request. Throws host_invalid too if an HTTP/1.1 request has no Host (RFC 9112 §3.2). */
-export function targetOf({
-  url = "",
-  rawHeaders,
-  httpVersion,
-}: Pick<IncomingMessage, "url" | "rawHeaders" | "httpVersion">): RequestTarget {
-  const hosts: string[] = [];
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] as string; // rawHeaders holds pairs
-    if (name.length === 4 && name.toLowerCase() === "host") hosts.push(rawHeaders[index + 1] as string);
-  }
-  if (hosts.length === 0 && httpVersion !== "1.0")
-    throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
-  return readTarget(url, hosts);
+  return { host, key, rawQuery };
 }
 
 /**
- * `rawTarget`: as node gives it, one character a byte. `hosts`: the value of every Host header. Throws url_invalid,
- * url_too_long, host_invalid (two Hosts, or no host name), request_invalid (the absolute target and Host disagree).
+ * `url`: the raw target as node gives it, one character a byte. Throws url_invalid, url_too_long, host_invalid (no Host
+ * in HTTP/1.1, RFC 9112 §3.2; two Hosts, or no host name), request_invalid (the absolute target and Host disagree).
  */
-export function readTarget(rawTarget: string, hosts: readonly string[]): RequestTarget {
-  if (rawTarget.length > MAX_TARGET_CHARACTERS) {
-    throw new HuiyuanError(
-      "url_too_long",
-      `Cannot read a URL of ${rawTarget.length} bytes, the limit is ${MAX_TARGET_CHARACTERS}`,
-    );
+export function targetOf(request: Pick<IncomingMessage, "url" | "rawHeaders" | "httpVersion">): RequestTarget {
+  const { url = "", rawHeaders, httpVersion } = request;
+  let hosts = 0;
+  let header = "";
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string; // rawHeaders holds pairs
+    if (name.length !== 4 || name.toLowerCase() !== "host") continue;
+    hosts += 1;
+    header = rawHeaders[index + 1] as string;
   }
-  if (hosts.length > 1) throw new HuiyuanError("host_invalid", "Cannot choose between several Host headers");
-  const [hostHeader = ""] = hosts;
-  let host = hostOf(hostHeader);
-  let rest = rawTarget;
-  if (rawTarget.charCodeAt(0) !== SLASH) {
-    const [whole = "", authority = ""] = ABSOLUTE.exec(rawTarget) ?? [];
-    if (whole === "") throw invalid("it is neither a path nor an http URL");
-    const named = hostOf(authority);
-    if (named === "") throw invalid("it names no host");
-    if (hosts.length === 1 && named !== host) {
-      throw new HuiyuanError("request_invalid", `Cannot serve "${named}": the Host header says "${host}"`);
-    }
-    host = named;
-    rest = rawTarget.slice(whole.length);
-    if (rest.charCodeAt(0) !== SLASH) rest = `/${rest}`;
+  if (hosts === 0 && httpVersion !== "1.0")
+    throw new HuiyuanError("host_invalid", "Cannot serve: the request has no Host header");
+  if (url.length > MAX_TARGET_CHARACTERS) {
+    const message = `Cannot read a URL of ${url.length} bytes, the limit is ${MAX_TARGET_CHARACTERS}`;
+    throw new HuiyuanError("url_too_long", message);
   }
-  const { key, rawQuery } = pathAndQuery(rest);
-  return { host, key, rawQuery };
+  if (hosts > 1) throw new HuiyuanError("host_invalid", "Cannot choose between several Host headers");
+  const host = hostOf(header);
+  if (url.charCodeAt(0) === SLASH) {
+    const { key, rawQuery } = pathAndQuery(url);
+    return { host, key, rawQuery };
+  }
+  const { authority, path } = absolute(url);
+  if (hosts === 1 && authority !== host)
+    throw new HuiyuanError("request_invalid", `Cannot serve "${authority}": the Host header says "${host}"`);
+  return { host: authority, ...pathAndQuery(path) };
+}
+
+/** The host and the path, with the query, of an absolute target. */
+function absolute(url: string): { readonly authority: string; readonly path: string } {
+  const [whole = "", named = ""] = ABSOLUTE.exec(url) ?? [];
+  if (whole === "") throw invalid("it is neither a path nor an http URL");
+  const authority = hostOf(named);
+  if (authority === "") throw invalid("it names no host");
+  const rest = url.slice(whole.length);
+  return { authority, path: rest.charCodeAt(0) === SLASH ? rest : `/${rest}` };
 }
 
 const SLASH = 0x2f;
@@ -87,12 +86,15 @@ const PERCENT = 0x25;
 // Neither path nor query may contain control characters, spaces, DEL, or a fragment, which clients must not send.
 const ALLOWED = /^[!"$-~\x80-\xff]*$/;
 
-/** Splits a target that begins with the path's first slash. */
+/**
+ * Splits a target that begins with the path's first slash. In the key `%XX` is decoded once, `+` stays `+`, slashes are
+ * literal. Raw bytes beyond ASCII are accepted if they are UTF-8: some old clients do not escape them.
+ */
 const pathAndQuery = remember((rest): PathAndQuery => {
   if (!ALLOWED.test(rest)) throw invalid("it holds a character that must be escaped");
   const mark = rest.indexOf("?");
   const rawPath = mark === -1 ? rest : rest.slice(0, mark);
-  const key = rawPath === "/" ? undefined : decodeKey(rawPath.slice(1));
+  const key = rawPath === "/" ? undefined : toKey(percentDecoded(rawPath.slice(1)));
   return { key, rawQuery: mark === -1 ? "" : rest.slice(mark + 1) };
 });
 
@@ -112,14 +114,6 @@ function readHost(authority: string): string {
 const BEYOND_ASCII = /[\x80-\xff]/;
 const ENCODED = /[%\x80-\xff]/;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/**
- * The key that a raw path without its first slash names. `%XX` is decoded once, `+` stays `+`, slashes are literal. Raw
- * bytes beyond ASCII are accepted if they are UTF-8: some old clients do not escape them.
- */
-function decodeKey(raw: string): Key {
-  return toKey(percentDecoded(raw));
-}
 
 /** `%XX` decoded once, as UTF-8; `raw` has one character a byte. Throws url_invalid. */
 export function percentDecoded(raw: string): string {

@@ -37,7 +37,7 @@ export interface DownloadResponse {
   destroy(): void;
   /** `listener` is called once when more may be written. A later call replaces an earlier one. */
   onceDrained(listener: () => void): void;
-  /** `listener` is called once if the connection closes before the response is complete. */
+  /** `listener` is called once if the connection closes before the response is complete, at once if it has closed. */
   onceGone(listener: () => void): void;
   /** `listener` is called once when the kernel has the last byte, or the connection has closed. */
   onceOver(listener: () => void): void;
@@ -122,7 +122,8 @@ class NodeResponse implements DownloadResponse {
   }
 
   onceGone(listener: () => void): void {
-    this.#response.once("close", () => this.#response.writableFinished || listener());
+    if (this.#response.destroyed) listener();
+    else this.#response.once("close", () => this.#response.writableFinished || listener());
   }
 
   onceOver(listener: () => void): void {

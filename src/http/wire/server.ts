@@ -8,7 +8,7 @@ import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { isCallHead } from "../rest/target.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
 import { createFairness, createParserFeed, type Fairness, type ParserFeed } from "./parser-feed.ts";
-import { createPipelining, ignoreUpgrades, type Pipelining } from "./pipelining.ts";
+import { createPipelining, type Pipelining } from "./pipelining.ts";
 import { headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
 import { type Body, gatherSmallChunks } from "./small-chunks.ts";
 
@@ -43,8 +43,8 @@ export interface AcceptorParts {
   readonly fairness: Fairness;
   readonly headMs: number;
   readonly keepAliveMs: number;
-  /** The time limit without traffic while a response is running. Milliseconds. */
-  readonly idleMs: () => number;
+  /** `timeout`: the time limit without traffic while a response is running. Milliseconds; settings change it. */
+  readonly limits: { readonly timeout: number };
 }
 
 export interface Acceptor {
@@ -155,7 +155,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       requestTimeout: options.requestMs ?? HEAD_MS,
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // readTarget checks the Host, and its refusal has a code and a request id.
+      // targetOf() checks the Host, and its refusal has a code and a request id.
       requireHostHeader: false,
       noDelay: true,
     },
@@ -184,7 +184,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     fairness,
     headMs,
     keepAliveMs: KEEP_ALIVE_MS,
-    idleMs: () => server.timeout,
+    limits: server,
   });
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
@@ -193,11 +193,10 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     if (acceptor === undefined) adopt(socket);
     else acceptor.accept(socket);
   });
-  ignoreUpgrades(server, {
-    attach,
-    unread,
-    pipeliningOf,
-    onConnect: (socket) => refuse("method_not_allowed", socket),
+  // Node's parser has given the connection up; without a listener it would be cut.
+  server.on("connect", (_request, socket: Socket) => {
+    attach(socket);
+    refuse("method_not_allowed", socket);
   });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();

@@ -25,6 +25,8 @@ export interface FailoverOptions {
   readonly failoverOn: readonly FailoverCause[];
   /** From 0 to below 1. */
   readonly random: () => number;
+  /** True: errors carry the origin's status for the client, see transparentStatus(). */
+  readonly isTransparent?: boolean;
   /** Called each time a further origin is tried. */
   readonly onFailover?: () => void;
 }
@@ -42,11 +44,13 @@ export function failsOver(kind: FailureKind | undefined, causes: readonly Failov
  * failed, its error is thrown instead, since it may have the object. NotModified also if a standby's version is older
  * than `unless`. Throws internal without a candidate.
  */
-export function createFailover({ candidates, failoverOn, random, onFailover }: FailoverOptions): Origin {
+export function createFailover(options: FailoverOptions): Origin {
+  const { candidates, failoverOn, random, isTransparent = false, onFailover } = options;
   if (candidates.length === 0) throw new HuiyuanError("internal", "Cannot make a mirror: it has no origin");
   const primaries = candidates.filter(({ isStandby }) => isStandby !== true);
   const standbys = candidates.filter(({ isStandby }) => isStandby === true);
   const failsOverOnAbsence = failsOver(404, failoverOn);
+  const shown = (error: HuiyuanError) => (isTransparent ? transparent(error) : error);
   const isRetryable = (error: HuiyuanError) =>
     error.code === "origin_failing" || failsOver(failureKind(error), failoverOn);
 
@@ -56,7 +60,7 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
       return { answer: await origin.fetch(request) };
     } catch (error) {
       const failure = asHuiyuanError(error);
-      if (request.signal.aborted || !isRetryable(failure)) throw failure;
+      if (request.signal.aborted || !isRetryable(failure)) throw shown(failure);
       return { failure };
     }
   }
@@ -72,21 +76,21 @@ export function createFailover({ candidates, failoverOn, random, onFailover }: F
       if (failure === undefined && !failsOverOnAbsence) break;
       last = failure ?? last;
     }
-    if (last !== undefined) throw last;
+    if (last !== undefined) throw shown(last);
     return undefined;
   }
 
-  const [only] = candidates.length === 1 ? candidates : [];
+  const [only] = candidates.length === 1 && !isTransparent ? candidates : [];
   return {
     id: candidates.map(({ origin }) => origin.id).join(" "),
-    fetch: only === undefined ? fetch : (request) => only.origin.fetch(request),
+    fetch: only?.origin.fetch ?? fetch,
     refusal() {
       let last: HuiyuanError | undefined;
       for (const { origin } of candidates) {
         last = origin.refusal?.();
-        if (last === undefined || !isRetryable(last)) return last;
+        if (last === undefined || !isRetryable(last)) break;
       }
-      return last;
+      return last && shown(last);
     },
     async preview(request) {
       const each = [...primaries, ...standbys].map(async ({ origin, weight = 0, isStandby = false }) => {
@@ -143,34 +147,11 @@ export function transparentStatus(originStatus: number | undefined): number | un
   return originStatus >= 400 && originStatus <= 599 ? originStatus : undefined;
 }
 
-/** The same origin; its errors carry the status for the client. */
-export function withTransparentErrors(origin: Origin): Origin {
-  return {
-    ...origin,
-    async fetch(request) {
-      try {
-        return await origin.fetch(request);
-      } catch (error) {
-        throw transparent(error);
-      }
-    },
-    refusal() {
-      const error = origin.refusal?.();
-      // transparent() returns a HuiyuanError for a HuiyuanError.
-      return error === undefined ? undefined : (transparent(error) as HuiyuanError);
-    },
-  };
-}
-
-function transparent(error: unknown): unknown {
-  if (!(error instanceof HuiyuanError)) return error;
+/** The same error, with the status for the client. */
+function transparent(error: HuiyuanError): HuiyuanError {
   const answerStatus = transparentStatus(error.originStatus);
   if (answerStatus === undefined) return error;
-  const { code, message, originStatus, retryAfterSeconds } = error;
-  return new HuiyuanError(code, message, {
-    cause: error.cause,
-    answerStatus,
-    ...(originStatus === undefined ? {} : { originStatus }),
-    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-  });
+  const { code, message, cause, originStatus, retryAfterSeconds } = error;
+  const details = { cause, answerStatus, ...(originStatus === undefined ? {} : { originStatus }) };
+  return new HuiyuanError(code, message, retryAfterSeconds === undefined ? details : { ...details, retryAfterSeconds });
 }

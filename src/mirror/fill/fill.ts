@@ -190,7 +190,7 @@ async function receiveBody(
     await receive(arrival, { gate, formats, announce });
     spool.onRefused = undefined; // It holds the gate.
     // Bytes that followed the end in the same read have raised the desync by now.
-    if (answer.desync?.aborted === true)
+    if (answer.desync.aborted)
       throw unusable("origin_unexpected", answer, "unrequested bytes followed it, so it may belong to another request");
     const verdict = gate.verdict({ framing, isFramingWhole, isHashRight: true });
     if (verdict.kind === "broken") throw broken(verdict.code, answer);

@@ -61,12 +61,10 @@ export function createDesyncedImages({ log, retryMs, signal }: DesyncedImagesOpt
 
   return {
     watch(desync, { stored, info: { key } }) {
-      const onRaised = () => {
+      desync.addEventListener("abort", () => {
         const removed = remove(stored, key).finally(() => over());
         const over = pending.add(removed);
-      };
-      if (desync.aborted) onRaised();
-      else desync.addEventListener("abort", onRaised);
+      });
     },
     pending: () => pending,
   };

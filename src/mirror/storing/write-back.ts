@@ -4,12 +4,12 @@
 
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
+import type { Cancellation } from "../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { PutResult } from "../../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { OriginAnswer } from "../../origin/origin.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { MirrorMeter } from "../meter.ts";
@@ -26,7 +26,7 @@ export interface WriteBackTask extends Fetched {
   readonly body: WholeBody;
   readonly spool: Pick<Spool, "release">;
   /** Once raised, the body is not stored any more, and the image stored under the key is removed. */
-  readonly desync?: OriginAnswer["desync"];
+  readonly desync?: Cancellation | undefined;
   /** Serves the image while its write is pending. */
   readonly fill?: Fill | undefined;
   /** Default: one that begins now. */
@@ -251,12 +251,12 @@ export function createWriteBack(options: WriteBackOptions) {
     await Promise.all(desynced.pending());
   }
 
-  /** The store is far behind: the image is not stored, and the next request fetches it again. */
-  async function giveUp({ spool, info: { key } }: WriteBackTask): Promise<HuiyuanError> {
-    meter.notStored("overloaded");
+  /** The image is not stored, and the next request fetches it again. */
+  async function giveUp({ spool, info: { key } }: WriteBackTask, code: ErrorCode, why: string): Promise<HuiyuanError> {
+    meter.notStored(code);
     // Readers of the body have holds of their own by the end of this turn.
     setImmediate(() => spool.release());
-    return new HuiyuanError("overloaded", `Cannot store "${key}": too many images wait for the store`);
+    return new HuiyuanError(code, `Cannot store "${key}": ${why}`);
   }
 
   return {
@@ -266,11 +266,12 @@ export function createWriteBack(options: WriteBackOptions) {
      */
     store(task: WriteBackTask): Promise<HuiyuanError | undefined> {
       const { desync, stored } = task;
+      if (desync?.aborted === true) return giveUp(task, "origin_unexpected", "it may belong to another request");
+      if (running.size >= maxQueued) return giveUp(task, "overloaded", "too many images wait for the store");
       if (desync !== undefined) desynced.watch(desync, task);
-      if (running.size >= maxQueued) return giveUp(task);
       const item = newItem(task);
       const leave = running.add(item);
-      item.done = run(item, desync?.aborted !== true && stored.pendingWrites.add(item)).finally(leave);
+      item.done = run(item, stored.pendingWrites.add(item)).finally(leave);
       return item.done;
     },
     /** The bodies that are not stored yet, and the age of the oldest in milliseconds. */

@@ -2,7 +2,7 @@
 // join, starts new ones, and stores their results. A failure of the image is remembered for a short time.
 import { LiveMap } from "../../async/live-map.ts";
 import type { Semaphore } from "../../async/semaphore.ts";
-import { createSharedSignals } from "../../async/shared-signals.ts";
+import { shareSignal } from "../../async/shared-signals.ts";
 import { createGate } from "../../body/gate/gate.ts";
 import { digestBytes } from "../../body/spool/hashing.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
@@ -79,7 +79,7 @@ export function createRunningRenders(
   notStored: (result: Result, epoch: number) => void,
   { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal }: VariantParts,
 ) {
-  const share = createSharedSignals();
+  const stop = shareSignal(signal);
   const running = new LiveMap<Key, RunningRender>();
   const failures = createExpiring<HuiyuanError>(MAX_FAILED);
 
@@ -137,7 +137,7 @@ export function createRunningRenders(
         throw new HuiyuanError("overloaded", `Cannot render: ${renders.running} renders run or wait`, {
           retryAfterSeconds: 1,
         });
-      const render = startRender(renderer, task, share(signal));
+      const render = startRender(renderer, task, stop);
       const result = finish(key, render).finally(release);
       const item = { epoch, render, result, hasEnded: false, isStored, settled: Promise.resolve() };
       item.settled = settle(key, item);

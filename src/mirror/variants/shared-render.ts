@@ -48,7 +48,7 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
 
   async function run(): Promise<{ readonly bytes: Buffer; readonly milliseconds: number }> {
     const { images, ...request } = task;
-    const stopListening = stop.listen(() => cancellation.cancel(stop.signal.reason));
+    const stopListening = stop.listeners.add(() => cancellation.cancel(stop.signal.reason));
     let held: PrefetchedImages | undefined;
     let beganAt = performance.now();
     try {

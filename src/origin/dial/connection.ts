@@ -1,8 +1,8 @@
-// Watches one connection of undici (7.30, client-h1.js). ConnectionTrust detects that its responses may not belong to
-// its requests (desync). createEndHold() delays its end while a body is paused, and reportResets() turns a false end
-// into ECONNRESET.
+// Watches the connections of undici (7.30, client-h1.js). It detects that responses may not belong to their requests
+// (desync), delays the end of a connection while a body is paused, and turns a false end into ECONNRESET.
 import type { Socket } from "node:net";
-import { type Cancellation, CancellationSource } from "../../async/cancellation.ts";
+import type { CancellationSource } from "../../async/cancellation.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 
 /** The time for which an origin's connections are used once. Milliseconds. */
 export const DISTRUST_MS = 600_000;
@@ -11,75 +11,65 @@ const CLEAN_MS = 5_000;
 /** The most recent responses of one connection that are reported; earlier ones are trusted. */
 const MAX_TRACKED_RESPONSES = 64;
 
-/** The keep-alive trust of one endpoint. */
-export interface Trust {
-  readonly isLost: boolean;
-  lose(): void;
-}
+/** The keep-alive trust of one endpoint. `onLost`: called when it is lost, at most once in `DISTRUST_MS`. */
+export class Trust {
+  /** Connections are used once until then; performance.now(). */
+  lostUntil = 0;
+  readonly #onLost: () => void;
 
-/** `onLost`: called when trust is lost, at most once in `DISTRUST_MS`. */
-export function createTrust(onLost: () => void, now: () => number = () => performance.now()): Trust {
-  let until = Number.NEGATIVE_INFINITY;
-  const isLost = () => now() < until;
-  return {
-    get isLost() {
-      return isLost();
-    },
-    lose() {
-      const wasLost = isLost();
-      until = now() + DISTRUST_MS;
-      if (!wasLost) onLost();
-    },
-  };
+  constructor(onLost: () => void) {
+    this.#onLost = onLost;
+  }
+
+  lose(): void {
+    const wasLost = performance.now() < this.lostUntil;
+    this.lostUntil = performance.now() + DISTRUST_MS;
+    if (!wasLost) this.#onLost();
+  }
 }
 
 /**
- * Tracks the requests of one connection in order. Signs of a desync are bytes without a request: a body after a 304, a
+ * Tracks the responses of one connection in order. Signs of a desync are bytes without a request: a body after a 304, a
  * second response, a declared length that is too short. Earlier bytes of this kind may have passed for the response to
  * the next request. The origin then loses keep-alive for a while, and recent responses of the connection are reported.
- * A class, because each dial makes one.
  */
 export class ConnectionTrust {
   readonly #trust: Trust;
-  readonly #now: () => number;
   #answers = 0;
   /** The time of the last response's end, or of the connection's start. */
-  #answeredAt: number;
+  #answeredAt = performance.now();
   #tracked: CancellationSource[] = [];
 
-  constructor(trust: Trust, now: () => number = () => performance.now()) {
+  constructor(trust: Trust) {
     this.#trust = trust;
-    this.#now = now;
-    this.#answeredAt = now();
-  }
-
-  /** True if an earlier response may have left bytes behind. */
-  get isReused(): boolean {
-    return this.#answers > 0;
   }
 
   /**
-   * A final head has arrived. Returns `desync` of OriginAnswer. Undefined for a connection's first response: no
-   * response preceded it.
+   * A final head has arrived. `desync` is cancelled if it may be the head of another response. The first one of a
+   * connection is not tracked, because no response preceded it.
    */
-  responseStarted(): Cancellation | undefined {
-    if (!this.isReused) return undefined;
+  responseStarted(desync: CancellationSource | undefined): void {
+    if (this.#answers === 0) return;
     if (this.#isClean()) this.#tracked = [];
     else if (this.#tracked.length === MAX_TRACKED_RESPONSES) this.#tracked.shift();
-    const desync = new CancellationSource();
-    this.#tracked.push(desync);
-    return desync;
+    if (desync !== undefined) this.#tracked.push(desync);
   }
 
   /** The response has ended properly. */
   responseEnded(): void {
     this.#answers += 1;
-    this.#answeredAt = this.#now();
+    this.#answeredAt = performance.now();
   }
 
-  /** Bytes have arrived while no request was running. */
-  unsolicitedBytes(): void {
+  /**
+   * The connection broke while no request was running. Bytes without a request report all tracked responses. After a
+   * reset the server may not have read a request whose response was another's. Servers also reset for harmless reasons,
+   * so only the last response is reported then.
+   */
+  brokeWhileIdle(error: Error): void {
     if (this.#isClean()) return;
+    if (isReset(error)) this.#tracked.pop()?.cancel(undefined);
+    if (error.message !== "bad response" && error.name !== "HTTPParserError") return;
     const desyncs = this.#tracked;
     this.#tracked = [];
     this.#trust.lose();
@@ -87,23 +77,21 @@ export class ConnectionTrust {
   }
 
   /**
-   * The connection was reset while no request was running. The server may not have read a request whose response was
-   * another's. Servers also reset for harmless reasons, so only the last response is reported.
+   * Returns the error of a request. If bytes that are no head came in place of a response, the previous response most
+   * likely left them behind. Another connection helps, as after a reset. If responses had been shifted, a valid one
+   * would be here, so none is reported.
    */
-  connectionReset(): void {
-    if (!this.#isClean()) this.#tracked.pop()?.cancel(undefined);
-  }
-
-  /**
-   * Bytes that are not a response have arrived in place of one. If responses had been shifted, a valid one would be
-   * here, so none is reported.
-   */
-  invalidHead(): void {
+  errorOf(error: Error): Error {
+    const isNoHead = error.name === "HTTPParserError" && error.message.includes("Expected HTTP/"); // llhttp's message
+    if (!isNoHead || this.#answers === 0) return error;
     this.#trust.lose();
+    return new HuiyuanError("origin_reset", "Cannot use the connection: other bytes than a response came", {
+      cause: error,
+    });
   }
 
   #isClean(): boolean {
-    return this.#now() - this.#answeredAt > CLEAN_MS;
+    return performance.now() - this.#answeredAt > CLEAN_MS;
   }
 }
 
@@ -116,15 +104,15 @@ interface UndiciHandler {
   onError?(error: Error): void;
 }
 
-/** Holds back the end of a connection, for one client, which has one connection and one request at a time. */
-export interface EndHold {
+/** Watches one client, which has one connection and one request at a time. */
+export interface ClientWatch {
   /**
    * Wraps the handler of a request; the client gets the wrapped one. Both are of undici's older kind, because the pool
-   * has converted the handler that it got.
+   * has converted the handler that it got. `desync`: as in responseStarted().
    */
-  watch(handler: UndiciHandler): UndiciHandler;
+  watch(handler: UndiciHandler, desync: CancellationSource | undefined): UndiciHandler;
   /** Call it with each connection of the client, before the client gets it. */
-  attach(socket: Socket): void;
+  attach(socket: Socket, isSecure: boolean): void;
 }
 
 /**
@@ -133,17 +121,20 @@ export interface EndHold {
  * until the body resumes. Any other throw in an event of the socket ends that connection only. `onBroken`: the client
  * threw while it closed a connection, and must not get another.
  */
-export function createEndHold(onBroken: (error: Error) => void): EndHold {
+export function createClientWatch(trust: Trust, onBroken: (error: Error) => void): ClientWatch {
   let running: WatchedHandler | undefined;
+  let connection: ConnectionTrust | undefined;
   let releaseEnd = () => {};
   let failConnection = (_error: Error) => {};
 
   class WatchedHandler implements UndiciHandler {
     isPaused = false;
     readonly #inner: UndiciHandler;
+    readonly #desync: CancellationSource | undefined;
 
-    constructor(inner: UndiciHandler) {
+    constructor(inner: UndiciHandler, desync: CancellationSource | undefined) {
       this.#inner = inner;
+      this.#desync = desync;
     }
 
     onConnect(abort: (error?: Error) => void): void {
@@ -152,6 +143,7 @@ export function createEndHold(onBroken: (error: Error) => void): EndHold {
     }
 
     onHeaders(status: number, headers: Buffer[], resume: () => void, text: string): boolean {
+      if (status >= 200) connection?.responseStarted(this.#desync);
       const wantsMore = this.#inner.onHeaders?.(status, headers, () => this.#resume(resume), text) !== false;
       this.isPaused = !wantsMore;
       return wantsMore;
@@ -165,12 +157,14 @@ export function createEndHold(onBroken: (error: Error) => void): EndHold {
 
     onComplete(trailers: string[] | null): void {
       this.#end();
+      connection?.responseEnded();
       this.#inner.onComplete?.(trailers);
     }
 
     onError(error: Error): void {
+      const isRunning = running === this;
       this.#end();
-      this.#inner.onError?.(error);
+      this.#inner.onError?.(isRunning ? (connection?.errorOf(error) ?? error) : error);
     }
 
     #resume(resume: () => void): void {
@@ -191,12 +185,14 @@ export function createEndHold(onBroken: (error: Error) => void): EndHold {
     }
   }
 
-  function attach(socket: Socket): void {
+  function attach(socket: Socket, isSecure: boolean): void {
     const emit: (event: string | symbol, ...args: unknown[]) => boolean = socket.emit;
     const { destroy } = socket;
+    const attached = new ConnectionTrust(trust);
     let isHeld = false;
     let isDestroyPending = false;
 
+    connection = attached;
     failConnection = (error) => void destroy.call(socket, error);
     releaseEnd = () => {
       if (!isHeld) return;
@@ -221,14 +217,29 @@ export function createEndHold(onBroken: (error: Error) => void): EndHold {
         return true;
       }
     };
+    // undici destroys the socket for bytes without a request. Before it reuses an idle connection it waits one turn of
+    // the loop, so bytes that the kernel has by then are seen.
     socket.destroy = (error?: Error) => {
+      if (running === undefined && error) attached.brokeWhileIdle(error);
       // Node destroys the socket itself when both sides have ended.
-      isDestroyPending = isHeld && error === undefined;
-      return isDestroyPending ? socket : destroy.call(socket, error);
+      isDestroyPending = isHeld && !error;
+      return isDestroyPending ? socket : destroy.call(socket, error && translateError(error));
     };
+    if (!isSecure) reportResets(socket);
   }
 
-  return { watch: (handler) => new WatchedHandler(handler), attach };
+  return { watch: (handler, desync) => new WatchedHandler(handler, desync), attach };
+}
+
+/**
+ * Replaces two errors, because undici acts wrongly on their codes.
+ * ECONNRESET: in a close-delimited body undici takes it for the end, and asserts if the body is paused.
+ * UND_ERR_INFO: for an aborted request undici takes it for "not sent yet", and dials for it again in vain.
+ */
+function translateError(error: Error): Error {
+  const code = "code" in error ? error.code : undefined;
+  if (code !== "ECONNRESET" && code !== "UND_ERR_INFO") return error;
+  return new HuiyuanError("origin_reset", `Cannot use the connection: ${error.message}`, { cause: error });
 }
 
 function asError(thrown: unknown): Error {
@@ -243,7 +254,7 @@ const NOTHING = Buffer.alloc(0);
  * body would then pass for whole. The kernel still knows: a write of zero bytes fails with ECONNRESET after a reset,
  * and sends nothing after an end. Plain TCP only: TLS has an end of its own.
  */
-export function reportResets(socket: Socket): void {
+function reportResets(socket: Socket): void {
   const emit: (event: string | symbol, ...args: unknown[]) => boolean = socket.emit;
   socket.emit = (event: string | symbol, ...args: unknown[]) => {
     // Bytes still to be sent would have to be sent first, and may never be. This only happens if the origin responded

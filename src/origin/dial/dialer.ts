@@ -2,11 +2,12 @@
 // callbacks and S3 use it. It follows no redirect, retries nothing and ignores the environment's proxy variables.
 import type { Socket } from "node:net";
 import { Client, type Dispatcher, errors, Pool } from "undici";
+import type { CancellationSource } from "../../async/cancellation.ts";
 import { LiveSet } from "../../async/live-map.ts";
 import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, type ErrorCode } from "../../core/errors.ts";
 import { type ConnectRules, connectGuarded, type Endpoint } from "./connect.ts";
-import { ConnectionTrust, createEndHold, createTrust, DISTRUST_MS, reportResets, type Trust } from "./connection.ts";
+import { createClientWatch, DISTRUST_MS, Trust } from "./connection.ts";
 
 export type { Dispatcher } from "undici";
 
@@ -23,16 +24,10 @@ export interface DialerOptions extends Pick<ConnectRules, "allowPrivate" | "reso
   readonly onUnsolicited?: (endpoint: Endpoint, ms: number) => void;
 }
 
-/**
- * A request whose sender needs to know its connection. undici passes the request object through, but not the handler.
- */
+/** undici passes the request object through, but not the handler. */
 export interface TrackedRequest extends Dispatcher.DispatchOptions {
-  readonly sender: { setConnectionHolder(holder: ConnectionHolder): void };
-}
-
-/** A client, which has one connection at a time. */
-export interface ConnectionHolder {
-  readonly connection: ConnectionTrust | undefined;
+  /** Cancelled if the response turns out to belong to another request perhaps. */
+  readonly desync: CancellationSource;
 }
 
 export interface Dialer {
@@ -66,7 +61,7 @@ export function createDialer(options: DialerOptions): Dialer {
   const openPool = (endpoint: Endpoint, trust: Trust, onBroken: () => void): Pool => {
     const { isSecure, hostname, port } = endpoint;
     let session: Buffer | undefined;
-    const dial = async (onSocket: (socket: Socket) => void) => {
+    const dial = async () => {
       const socket = await connectGuarded(endpoint, {
         resolve: options.resolve,
         classify: options.classify ?? classifyAddress,
@@ -78,7 +73,6 @@ export function createDialer(options: DialerOptions): Dialer {
           session = fresh;
         },
       });
-      onSocket(socket);
       socket.once("close", sockets.add(socket));
       return socket;
     };
@@ -93,35 +87,26 @@ export function createDialer(options: DialerOptions): Dialer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
       factory: (url, clientOptions: object) => {
-        const holder: { connection: ConnectionTrust | undefined } = { connection: undefined };
-        const endHold = createEndHold((error) => {
+        const watch = createClientWatch(trust, (error) => {
           process.emitWarning(error);
           onBroken();
         });
         const client = new Client(url, {
           ...clientOptions,
           connect: (_unused, callback) => {
-            const onSocket = (socket: Socket) => {
-              const connection = new ConnectionTrust(trust);
-              holder.connection = connection;
-              endHold.attach(socket);
-              if (!isSecure) reportResets(socket);
-              const ifIdle = (report: () => void) => client.stats.running === 0 && report();
-              watchErrors(socket, {
-                onUnsolicitedBytes: () => ifIdle(() => connection.unsolicitedBytes()),
-                onReset: () => ifIdle(() => connection.connectionReset()),
-              });
-            };
-            dial(onSocket).then(
-              (socket) => callback(null, socket),
+            dial().then(
+              (socket) => {
+                watch.attach(socket, isSecure);
+                callback(null, socket);
+              },
               (error: unknown) => callback(asHuiyuanError(error), null),
             );
           },
         });
         const dispatch = client.dispatch.bind(client);
         client.dispatch = (request: Dispatcher.DispatchOptions | TrackedRequest, handler) => {
-          if ("sender" in request) request.sender.setConnectionHolder(holder);
-          return dispatch(trust.isLost ? { ...request, reset: true } : request, endHold.watch(handler));
+          const watched = watch.watch(handler, "desync" in request ? request.desync : undefined);
+          return dispatch(performance.now() < trust.lostUntil ? { ...request, reset: true } : request, watched);
         };
         return client;
       },
@@ -135,7 +120,7 @@ export function createDialer(options: DialerOptions): Dialer {
   };
 
   const addPool = (key: string, endpoint: Endpoint): Pool => {
-    const trust = createTrust(() => {
+    const trust = new Trust(() => {
       options.onUnsolicited?.(endpoint, DISTRUST_MS);
       // Idle connections may hold unrequested bytes too, so none of them is used again, not even for a retry.
       if (closing !== undefined || pools.get(key) !== current) return;
@@ -192,32 +177,6 @@ export function createDialer(options: DialerOptions): Dialer {
   };
 }
 
-/**
- * Reports unrequested bytes and resets to the callbacks. undici (7.30, client-h1.js) destroys the socket for both.
- * Before it reuses an idle connection it waits one turn of the loop, so bytes that the kernel has by then are seen. Two
- * errors get the names with which undici acts correctly.
- * ECONNRESET: in a close-delimited body undici takes it for the end, and asserts if the body is paused.
- * UND_ERR_INFO: for an aborted request undici takes it for "not sent yet", and dials for it again in vain.
- */
-function watchErrors(
-  socket: Socket,
-  { onUnsolicitedBytes, onReset }: { readonly onUnsolicitedBytes: () => void; readonly onReset: () => void },
-): void {
-  const destroy = socket.destroy;
-  socket.destroy = (error?: Error) => {
-    if (error?.message === "bad response" || error?.name === "HTTPParserError") onUnsolicitedBytes();
-    if (error && "code" in error && error.code === "ECONNRESET") onReset();
-    return destroy.call(socket, error && translateError(error));
-  };
-}
-
-function translateError(error: Error): Error {
-  const code = "code" in error ? error.code : undefined;
-  if (code === "ECONNRESET")
-    return new HuiyuanError("origin_reset", "Cannot use the connection: it was reset", { cause: error });
-  return code === "UND_ERR_INFO" ? new errors.SocketError(error.message) : error;
-}
-
 function endSocket(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     socket.once("close", () => resolve());
@@ -243,19 +202,11 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 
 /**
  * Maps an error of undici or node to its code, for an exchange that fails before its response head is complete;
- * connect.ts maps failures to connect itself. Returns `internal` for unknown errors. `connection`: the one that the
- * head was awaited on; it learns of bytes that are not a response.
+ * connect.ts and connection.ts map their own. Returns `internal` for unknown errors.
  */
-export function headFailureCode(cause: Error, connection?: ConnectionTrust): ErrorCode {
+export function headFailureCode(cause: Error): ErrorCode {
   const code = "code" in cause ? String(cause.code) : "";
-  // The error has no code in undici 7.
-  if (cause.name === "HTTPParserError") {
-    // llhttp's message for bytes that are not a head.
-    if (connection?.isReused !== true || !cause.message.includes("Expected HTTP/")) return "origin_head_invalid";
-    // Most likely bytes left behind by the previous response; another connection helps, as after a reset.
-    connection.invalidHead();
-    return "origin_reset";
-  }
+  if (cause.name === "HTTPParserError") return "origin_head_invalid"; // it has no code in undici 7
   // An invalid head (100, 101) has the same code as a close by the peer; only the text differs.
   if (code === "UND_ERR_SOCKET" && /^bad (response|upgrade)$/.test(cause.message)) return "origin_head_invalid";
   if (code.startsWith("ERR_SSL_")) return "origin_tls"; // in TLS 1.3 the server may refuse us after its handshake

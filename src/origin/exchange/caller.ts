@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { createSemaphore } from "../../async/semaphore.ts";
 import { createDialer, type Dispatcher } from "../dial/dialer.ts";
 import type { Resolve } from "../dial/lookup.ts";
-import { portOf } from "./hop.ts";
+import { endpointOf } from "./hop.ts";
 
 export interface Call {
   readonly method: Dispatcher.HttpMethod;
@@ -45,12 +45,7 @@ export interface CallerOptions {
 }
 
 export function createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve }: CallerOptions): Caller {
-  const { protocol, hostname } = new URL(url);
-  const server = {
-    isSecure: protocol === "https:",
-    hostname: hostname.replace(/^\[|\]$/g, ""),
-    port: portOf(new URL(url)),
-  };
+  const server = endpointOf(new URL(url));
   const dialer = createDialer({ allowPrivate: () => allowPrivate, resolve, connectTimeoutMs, connections });
   // undici has a queue of its own, but requests cannot leave it. After an outage, live requests would stand behind dead
   // ones, each of which costs a dial.
@@ -59,7 +54,7 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
   async function request({ method, target, headers, body, signal }: Call) {
     const release = await places.acquire(signal);
     try {
-      const reply = await dialer.dispatcher({ ...server, servername: undefined }).request({
+      const reply = await dialer.dispatcher(server).request({
         method,
         path: target,
         headers,

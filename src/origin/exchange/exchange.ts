@@ -1,26 +1,20 @@
 // One request and its response on one connection: the head is a promise, the body is pushed to a sink with pause and
 // resume. It counts every byte and translates every failure. It judges no status and follows no redirect.
+import { type Cancellation, CancellationSource } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { type ConnectionHolder, type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
-import type { Lifetime } from "../dial/lifetime.ts";
-import type { OriginAnswer, OriginBody, OriginSink } from "../origin.ts";
+import { type Dispatcher, headFailureCode, type TrackedRequest } from "../dial/dialer.ts";
+import type { OriginBody, OriginSink } from "../origin.ts";
+import type { Hop } from "./hop.ts";
+import type { Lifetime } from "./lifetime.ts";
 import { declaredLength, type RawHeaders } from "./response-head.ts";
 
 export interface ExchangeRequest {
   readonly method: "GET" | "HEAD";
-  /** Path and query, percent-encoded. */
-  readonly target: string;
+  readonly hop: Hop;
   /** Alternating names and values. */
   readonly headers: string[];
-  /** Names the request in messages. */
-  readonly label: string;
-}
-
-export interface ExchangeLimits {
-  /** Milliseconds from the dispatch on a connection to the final response head. */
-  readonly firstByteMs: number;
-  /** Milliseconds between two chunks of the body; the sink's own pauses do not count. */
-  readonly idleMs: number;
+  /** Milliseconds: from the dispatch on a connection to the final head, and between two chunks without our pauses. */
+  readonly timeouts: { readonly firstByte: number; readonly idle: number };
   /** Bytes of body; a longer body is origin_too_large. */
   readonly maxBytes: number;
   readonly lifetime: Lifetime;
@@ -31,10 +25,11 @@ export interface Reply {
   readonly status: number;
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
-  readonly desync: OriginAnswer["desync"];
 }
 
 export interface ReplyBody extends OriginBody {
+  /** As in OriginAnswer. */
+  readonly desync: Cancellation;
   /** Reads a short body to the end to keep its connection; closes the connection of a long one. */
   discard(): void;
 }
@@ -52,33 +47,29 @@ const MAX_DISCARD_BYTES = 65_536;
  * origin_truncated, origin_timeout, origin_too_large, store_failed if the time ran out during its own pause, or the
  * lifetime's failure.
  */
-export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, limits: ExchangeLimits): Promise<Reply> {
+export function exchange(dispatcher: Dispatcher, request: ExchangeRequest): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const handler = new Exchange(request, limits, { resolve, reject });
-    limits.lifetime.watch((reason) => handler.expire(reason));
-    if (limits.lifetime.failure !== undefined) return;
-    const { target: path, method, headers } = request;
+    const { lifetime, hop, method, headers } = request;
+    const handler = new Exchange(request, resolve, reject);
+    lifetime.exchange = handler;
+    if (lifetime.failure !== undefined) return handler.stop(lifetime.failure);
+    const { desync } = handler;
     // The two timeouts are kept here: exact to the millisecond, and without the sink's pauses.
-    const tracked: TrackedRequest = { path, method, headers, headersTimeout: 0, bodyTimeout: 0, sender: handler };
+    const tracked: TrackedRequest = { path: hop.target, method, headers, headersTimeout: 0, bodyTimeout: 0, desync };
     dispatcher.dispatch(tracked, handler);
   });
-}
-
-interface HeadWaiter {
-  resolve(reply: Reply): void;
-  reject(error: Error): void;
 }
 
 /** A class, because undici requires a handler object and each request makes one. */
 class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly over: Promise<Error | undefined>;
+  readonly desync = new CancellationSource();
   readonly #request: ExchangeRequest;
-  readonly #limits: ExchangeLimits;
-  readonly #head: HeadWaiter;
+  readonly #resolveHead: (reply: Reply) => void;
+  readonly #rejectHead: (error: Error) => void;
   #settleOver: (error: Error | undefined) => void = () => {};
   #phase: "head" | "body" | "over" = "head";
   #controller: Dispatcher.DispatchController | undefined;
-  #holder: ConnectionHolder | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sink: OriginSink | undefined;
   /**
@@ -93,17 +84,13 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #declared: number | undefined;
   #received = 0;
 
-  constructor(request: ExchangeRequest, limits: ExchangeLimits, head: HeadWaiter) {
+  constructor(request: ExchangeRequest, resolveHead: (reply: Reply) => void, rejectHead: (error: Error) => void) {
     this.#request = request;
-    this.#limits = limits;
-    this.#head = head;
+    this.#resolveHead = resolveHead;
+    this.#rejectHead = rejectHead;
     this.over = new Promise((resolve) => {
       this.#settleOver = resolve;
     });
-  }
-
-  setConnectionHolder(holder: ConnectionHolder): void {
-    this.#holder = holder;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -111,11 +98,9 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (this.#phase === "over") throw new Error("the request was stopped before it was sent");
     this.#controller = controller;
     clearTimeout(this.#timer);
-    const { firstByteMs } = this.#limits;
-    this.#timer = setTimeout(
-      () => this.stop(this.#error("origin_timeout", `no response head in ${firstByteMs} ms`)),
-      firstByteMs,
-    );
+    const { firstByte } = this.#request.timeouts;
+    const onLate = () => this.stop(this.#error("origin_timeout", `no response head in ${firstByte} ms`));
+    this.#timer = setTimeout(onLate, firstByte);
   }
 
   onResponseStart(_controller: unknown, status: number, headers: RawHeaders): void {
@@ -130,14 +115,14 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#timer = undefined;
     this.#phase = "body";
     if (this.#request.method === "GET") this.#declared = declaredLength(headers);
-    this.#head.resolve({ status, headers, body: this, desync: this.#holder?.connection?.responseStarted() });
+    this.#resolveHead({ status, headers, body: this });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // undici pushes an empty chunk after each pause in a body without a length.
     if (this.#phase !== "body" || chunk.length === 0) return;
     this.#received += chunk.length;
-    const { maxBytes } = this.#limits;
+    const { maxBytes } = this.#request;
     if (this.#received > maxBytes && !this.#isDiscarding) {
       this.stop(this.#error("origin_too_large", `over ${maxBytes} bytes`));
       return;
@@ -152,7 +137,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   onResponseEnd(): void {
-    this.#holder?.connection?.responseEnded();
     const isShort = this.#declared !== undefined && this.#received !== this.#declared;
     this.#finish(isShort ? this.#error("origin_truncated", `${this.#received} of ${this.#declared} bytes`) : undefined);
   }
@@ -160,7 +144,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseError(_controller: unknown, cause: Error): void {
     if (this.#phase === "body") this.#finish(this.#truncated(cause));
     else if (cause instanceof HuiyuanError) this.#finish(cause);
-    else this.#finish(this.#error(headFailureCode(cause, this.#holder?.connection), cause.message, cause));
+    else this.#finish(this.#error(headFailureCode(cause), cause.message, cause));
   }
 
   start(sink: OriginSink): void {
@@ -173,7 +157,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (wantsMore) this.#resumeOrEnd();
     else this.#controller?.pause();
     // Resuming may have delivered the rest.
-    if (this.#phase === "body") this.#timer = setTimeout(() => this.#onIdle(), this.#limits.idleMs);
+    if (this.#phase === "body") this.#timer = setTimeout(() => this.#onIdle(), this.#request.timeouts.idle);
   }
 
   /** Returns false if the sink wants a pause. */
@@ -255,7 +239,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   #onIdle(): void {
     if (this.#isHeldUp()) return; // the sink pauses; resume() restarts the timer
-    this.stop(this.#error("origin_timeout", `no byte in ${this.#limits.idleMs} ms, ${this.#received} so far`));
+    this.stop(this.#error("origin_timeout", `no byte in ${this.#request.timeouts.idle} ms, ${this.#received} so far`));
   }
 
   /** Passes the end to its receiver: the head's promise, the sink, or a later sink. */
@@ -264,7 +248,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     const wasHead = this.#phase === "head";
     const sink = this.#sink;
     this.#end(error);
-    if (wasHead) this.#head.reject(error ?? this.#error("origin_head_invalid", "no head came"));
+    if (wasHead) this.#rejectHead(error ?? this.#error("origin_head_invalid", "no head came"));
     else if (sink === undefined) this.#pendingEnd = { error };
     else if (error === undefined) sink.end();
     else sink.error(error);
@@ -275,7 +259,6 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#sink = undefined;
     // Frees everything that refers to the connection now: the response may wait long until it is stored.
     this.#controller = undefined;
-    this.#holder = undefined;
     clearTimeout(this.#timer);
     this.#settleOver(error);
   }
@@ -287,7 +270,7 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   #error(code: HuiyuanError["code"], found: string, cause?: Error): HuiyuanError {
-    const message = `Cannot fetch "${this.#request.label}": ${found}`;
+    const message = `Cannot fetch "${this.#request.hop.url}": ${found}`;
     return new HuiyuanError(code, message, cause === undefined ? {} : { cause });
   }
 }

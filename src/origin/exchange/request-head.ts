@@ -23,14 +23,16 @@ export interface RequestViaHeaders extends ViaHeaders {
   readonly unless?: Validators | undefined;
 }
 
-export interface RequestHead {
-  /**
-   * Returns alternating names and values. `isHome`: the configured host itself. Only it gets Host, Referer, configured
-   * headers and `added` (lower-case names; they replace others, except reserved ones). Throws origin_loop as
-   * appendViaHeaders() does.
-   */
-  headers(request: RequestViaHeaders, isHome: boolean, added?: Readonly<Record<string, string>>): string[];
-}
+/**
+ * Returns the headers of a request, alternating names and values. `isHome`: the configured host itself. Only it gets
+ * Host, Referer, configured headers and `added` (lower-case names; they replace others, except reserved ones). Throws
+ * origin_loop as appendViaHeaders() does.
+ */
+export type RequestHead = (
+  request: RequestViaHeaders,
+  isHome: boolean,
+  added?: Readonly<Record<string, string>>,
+) => string[];
 
 /** Framing, connection and conditions belong to this program; an operator's value would break its checks. */
 const RESERVED =
@@ -60,25 +62,28 @@ export function createRequestHead(options: RequestHeadOptions): RequestHead {
   const homeHeaders = [...home.values()].flat();
   const foreignHeaders = [...foreign.values()].flat();
 
-  return {
-    headers(request, isHome, added = {}) {
-      const { via, cdnLoop } = appendViaHeaders(request, viaName);
-      const own = isHome ? withAdded(home, homeHeaders, added) : foreignHeaders;
-      return [...own, "Via", via, "CDN-Loop", cdnLoop, ...conditions(request.unless)];
-    },
+  return (request, isHome, added = {}) => {
+    const { via, cdnLoop } = appendViaHeaders(request, viaName);
+    const chain = ["Via", via, "CDN-Loop", cdnLoop];
+    const { etag, lastModified } = request.unless ?? {};
+    // A server that gets both conditions uses the entity tag (RFC 9110 §13.2.2).
+    if (etag !== undefined) chain.push("If-None-Match", etag);
+    if (lastModified !== undefined) chain.push("If-Modified-Since", lastModified);
+    if (!isHome) return [...foreignHeaders, ...chain];
+    const names = Object.keys(added);
+    return names.length === 0 ? [...homeHeaders, ...chain] : [...withAdded(home, added), ...chain];
   };
 }
 
 /** `added` may contain headers from a client. Values that cannot be sent are omitted. */
 function withAdded(
   home: ReadonlyMap<string, readonly string[]>,
-  homeHeaders: readonly string[],
   added: Readonly<Record<string, string>>,
 ): readonly string[] {
-  const entries = Object.entries(added).filter(([name, value]) => isSendable(name, value));
-  if (entries.length === 0) return homeHeaders;
   const all = new Map(home);
-  for (const [name, value] of entries) all.set(name, [name, value]);
+  for (const [name, value] of Object.entries(added)) {
+    if (TOKEN.test(name) && VISIBLE.test(value) && !RESERVED.test(name)) all.set(name, [name, value]);
+  }
   return [...all.values()].flat();
 }
 
@@ -89,19 +94,6 @@ export function withHeaders(headers: readonly string[], put: Readonly<Record<str
     return !(name.toLowerCase() in put);
   });
   return [...others, ...Object.entries(put).flat()];
-}
-
-function isSendable(name: string, value: string): boolean {
-  return TOKEN.test(name) && VISIBLE.test(value) && !RESERVED.test(name);
-}
-
-/** A server that gets both uses the entity tag (RFC 9110 §13.2.2). */
-function conditions(unless: Validators | undefined): string[] {
-  const { etag, lastModified } = unless ?? {};
-  return [
-    ...(etag === undefined ? [] : ["If-None-Match", etag]),
-    ...(lastModified === undefined ? [] : ["If-Modified-Since", lastModified]),
-  ];
 }
 
 function invalid(what: string, value: string): HuiyuanError {
@@ -130,9 +122,11 @@ export function appendViaHeaders(
   received: ViaHeaders,
   serverName: string,
 ): { readonly via: string; readonly cdnLoop: string } {
+  const { via, cdnLoop } = received;
+  if (via === undefined && cdnLoop === undefined) return { via: `1.1 ${serverName}`, cdnLoop: serverName };
   return {
-    via: append("Via", received.via, `1.1 ${serverName}`, (element) => element.split(/\s+/)[1] === serverName),
-    cdnLoop: append("CDN-Loop", received.cdnLoop, serverName, (element) => element.split(/[\s;]/)[0] === serverName),
+    via: append("Via", via, `1.1 ${serverName}`, (element) => element.split(/\s+/)[1] === serverName),
+    cdnLoop: append("CDN-Loop", cdnLoop, serverName, (element) => element.split(/[\s;]/)[0] === serverName),
   };
 }
 

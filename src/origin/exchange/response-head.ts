@@ -4,9 +4,9 @@ import type { DeclaredDigests, Framing } from "../../body/gate/gate.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
 import { type DeclaredLife, STORED_HEADERS } from "../../core/object.ts";
-import type { Lifetime } from "../dial/lifetime.ts";
 import type { OriginAnswer, OriginBody, Validators } from "../origin.ts";
 import { REDIRECT_STATUSES } from "./hop.ts";
+import type { Lifetime } from "./lifetime.ts";
 
 /** Lower-case names; an array if the origin repeated a header. Bytes as Latin-1. */
 export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;

@@ -107,9 +107,9 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     },
     refusal,
     enter() {
+      if (outage === undefined) return "request";
       const error = refusal();
       if (error !== undefined) throw error;
-      if (outage === undefined) return "request";
       outage.isProbing = true;
       outage.probes += 1;
       return "probe";

@@ -1,5 +1,6 @@
 // Limits the requests to one origin: connections, requests a second, and none during a pause that the origin asked for.
-import { LiveSet } from "../../async/live-map.ts";
+import { abortable } from "../../async/cancellation.ts";
+import { createSemaphore, type Release } from "../../async/semaphore.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { BreakerOptions } from "./breaker.ts";
 
@@ -20,12 +21,10 @@ export interface Budget {
   /** origin_busy during a pause that the origin asked for. */
   refusal(): HuiyuanError | undefined;
   /**
-   * Undefined: the request may be sent now. Otherwise resolves when it may, within `waitMs`. Rejects with origin_busy,
-   * overloaded and the signal's reason. The caller ends every success with `leave`.
+   * Takes a place for a request, at once or within `waitMs`. Throws origin_busy, overloaded and the signal's reason.
+   * The caller releases the place.
    */
-  enter(signal: AbortSignal, waitMs: number): Promise<void> | undefined;
-  /** `isUnused`: no request was sent after all. */
-  leave(isUnused?: boolean): void;
+  enter(signal: AbortSignal, waitMs: number): Release | Promise<Release>;
   /** The origin responded 429 or 503 with a Retry-After of this many seconds; at most five minutes are obeyed. */
   pause(status: number, seconds: number): void;
   /** `pausedMs`: the rest of the pause. */
@@ -38,27 +37,25 @@ const RETRY_AFTER_SECONDS = 2;
 // Consecutive pauses are logged once.
 const LOG_AGAIN_MS = 60_000;
 
-interface Waiter {
-  admit(): void;
-  refuse(error: unknown): void;
-}
-
 export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
   const { connections, requestsPerSecond: rate } = rules;
-  const tokens = rate === 0 ? undefined : createTokenBucket(rate, now());
-  const queue = new LiveSet<Waiter>();
-  let running = 0;
+  const takeToken = rate === 0 ? undefined : createTokenBucket(rate, now());
+  const places = createSemaphore(connections, { maxWaiting: MAX_WAITING, overloaded });
+  /** Requests that have a place and wait for the rate limit. */
+  let early = 0;
   let pause: { readonly status: number; readonly until: number } | undefined;
   let loggedAt = Number.NEGATIVE_INFINITY;
-  let timer: NodeJS.Timeout | undefined;
 
-  function pausedMs(): number {
-    return pause === undefined ? 0 : Math.max(0, pause.until - now());
+  function overloaded(running: number, waiting: number): HuiyuanError {
+    const found = `${running - early} requests run and ${waiting + early} wait`;
+    return new HuiyuanError("overloaded", `Cannot send a request to ${name}: ${found}`, {
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    });
   }
 
   function refusal(): HuiyuanError | undefined {
-    const leftMs = pausedMs();
-    if (pause === undefined || leftMs === 0) return undefined;
+    if (pause === undefined || pause.until <= now()) return undefined;
+    const leftMs = pause.until - now();
     const message = `Cannot send a request to ${name}: it answered ${pause.status}, paused for ${Math.ceil(leftMs)} ms`;
     return new HuiyuanError("origin_busy", message, {
       originStatus: pause.status,
@@ -66,61 +63,30 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
     });
   }
 
-  function overloaded(found: string): HuiyuanError {
-    return new HuiyuanError("overloaded", `Cannot send a request to ${name}: ${found}`, {
-      retryAfterSeconds: RETRY_AFTER_SECONDS,
-    });
-  }
-
-  /** Milliseconds until a request may be sent; Infinity if it depends on a `leave`. */
-  function readyInMs(): number {
-    if (running >= connections) return Number.POSITIVE_INFINITY;
-    return Math.max(pausedMs(), tokens?.readyInMs(now()) ?? 0);
-  }
-
-  function start(): void {
-    running += 1;
-    tokens?.take(now());
-  }
-
-  /** Admits waiting requests, and sets a timer for the next one. */
-  function admitWaiting(): void {
-    clearTimeout(timer);
-    for (let { first } = queue; first !== undefined; { first } = queue) {
-      const inMs = readyInMs();
-      if (inMs > 0) {
-        if (inMs !== Number.POSITIVE_INFINITY) timer = setTimeout(admitWaiting, Math.ceil(inMs));
-        return;
-      }
-      start();
-      first.admit();
+  async function wait(signal: AbortSignal, waitMs: number): Promise<Release> {
+    const until = now() + waitMs;
+    const release = await places.acquire(signal, 1, waitMs);
+    try {
+      await untilRateAllows(signal, until - now());
+      // A pause may have begun meanwhile.
+      const refused = refusal();
+      if (refused !== undefined) throw refused;
+      return release;
+    } catch (error) {
+      release();
+      throw error;
     }
   }
 
-  function wait(signal: AbortSignal, waitMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => waiter.refuse(signal.reason);
-      const expire = () => waiter.refuse(overloaded(`${running} requests run and ${queue.size} wait`));
-      const timeout = setTimeout(expire, waitMs);
-      const cleanUp = () => {
-        leaveQueue();
-        clearTimeout(timeout);
-        signal.removeEventListener("abort", onAbort);
-      };
-      const waiter: Waiter = {
-        admit() {
-          cleanUp();
-          resolve();
-        },
-        refuse(error) {
-          cleanUp();
-          reject(error);
-          admitWaiting();
-        },
-      };
-      signal.addEventListener("abort", onAbort);
-      const leaveQueue = queue.add(waiter);
-      admitWaiting();
+  /** Refuses at once if it would take longer than `maxMs`. */
+  async function untilRateAllows(signal: AbortSignal, maxMs: number): Promise<void> {
+    const inMs = takeToken === undefined ? 0 : takeToken(now(), maxMs);
+    if (inMs === undefined) throw overloaded(places.running, places.waiting);
+    if (inMs === 0) return;
+    early += 1;
+    const turn = new Promise<void>((resolve) => void setTimeout(resolve, Math.ceil(inMs)).unref());
+    await abortable(turn, signal).finally(() => {
+      early -= 1;
     });
   }
 
@@ -128,20 +94,10 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
     name,
     refusal,
     enter(signal, waitMs) {
-      const refused = refusal();
-      if (refused !== undefined) return Promise.reject(refused);
-      if (signal.aborted) return Promise.reject(signal.reason);
-      if (queue.size === 0 && readyInMs() === 0) {
-        start();
-        return undefined;
-      }
-      if (queue.size >= MAX_WAITING) return Promise.reject(overloaded(`${queue.size} requests wait`));
-      return wait(signal, waitMs);
-    },
-    leave(isUnused = false) {
-      running -= 1;
-      if (isUnused) tokens?.giveBack();
-      admitWaiting();
+      const refused = pause && refusal();
+      if (refused !== undefined) throw refused;
+      const release = takeToken === undefined ? places.tryAcquire() : undefined;
+      return release ?? wait(signal, waitMs);
     },
     pause(status, seconds) {
       const until = now() + Math.min(seconds * 1_000, MAX_PAUSE_MS);
@@ -150,45 +106,38 @@ export function createBudget({ rules, name, now, log }: BudgetOptions): Budget {
       if (now() - loggedAt >= LOG_AGAIN_MS) {
         loggedAt = now();
         log.warn(
-          { origin: name, status, seconds: pausedMs() / 1_000 },
+          { origin: name, status, seconds: (until - now()) / 1_000 },
           "an origin has asked for a pause: no requests to it until then",
         );
       }
-      const refused = refusal();
-      for (const waiter of queue) waiter.refuse(refused);
+      places.refuseWaiting(refusal());
     },
-    usage: () => ({ running, waiting: queue.size, pausedMs: pausedMs() }),
+    usage: () => ({
+      running: places.running - early,
+      waiting: places.waiting + early,
+      pausedMs: Math.max(0, (pause?.until ?? 0) - now()),
+    }),
   };
 }
 
 /**
  * A rate limit in requests a second, which saves up at most one second's worth. Full at `startedAt`. `perSecond` is
- * above 0; below 1 the bucket still holds one.
+ * above 0; below 1 the bucket still holds one. The returned function takes the next token, and returns the milliseconds
+ * until its time; 0 means now. Undefined: that would be in more than `maxMs`, and none was taken.
  */
 export function createTokenBucket(perSecond: number, startedAt: number) {
   const size = Math.max(1, perSecond);
+  // Negative: so many are promised to requests that wait.
   let tokens = size;
   let at = startedAt;
-  const refill = (now: number) => {
+  return (now: number, maxMs: number): number | undefined => {
     tokens = Math.min(size, tokens + ((now - at) * perSecond) / 1_000);
     at = now;
-  };
-  return {
-    /** Milliseconds until a token may be taken; 0 means now. */
-    readyInMs(now: number): number {
-      refill(now);
-      const missing = 1 - tokens;
-      // Less than a thousandth missing is a rounding error of floating point.
-      return missing < 1e-3 ? 0 : (missing * 1_000) / perSecond;
-    },
-    /** Takes a token, even if there is none. */
-    take(now: number): void {
-      refill(now);
-      tokens -= 1;
-    },
-    /** A token that was taken for nothing. */
-    giveBack() {
-      tokens = Math.min(size, tokens + 1);
-    },
+    const missing = 1 - tokens;
+    // Less than a thousandth missing is a rounding error of floating point.
+    const inMs = missing < 1e-3 ? 0 : (missing * 1_000) / perSecond;
+    if (inMs > maxMs) return undefined;
+    tokens -= 1;
+    return inMs;
   };
 }

@@ -29,46 +29,37 @@ export interface Guards {
 export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }: Guards): Origin {
   /** Takes a place at the origin, then one of the program. Resolves with the function that frees both. */
   async function enter(signal: AbortSignal): Promise<() => void> {
-    const waiting = budget.enter(signal, waitMs);
-    if (waiting !== undefined) await waiting;
-    const release = fetches.tryAcquire();
-    if (release === undefined) {
-      budget.leave(true);
+    const leaveOrigin = await budget.enter(signal, waitMs);
+    const leaveProgram = fetches.tryAcquire();
+    if (leaveProgram === undefined) {
+      leaveOrigin();
       const message = `Cannot fetch: ${fetches.running} fetches run, none is free`;
       throw new HuiyuanError("overloaded", message, { retryAfterSeconds: 1 });
     }
     return () => {
-      release();
-      budget.leave();
+      leaveProgram();
+      leaveOrigin();
     };
   }
 
-  async function fetchOnce(request: OriginRequest, pass: Pass, leave: () => void): ReturnType<Origin["fetch"]> {
-    try {
-      return await origin.fetch(request);
-    } catch (caught) {
-      leave();
-      const error = asHuiyuanError(caught);
-      recordFailure(error, pass, request);
-      throw refusalAfter(error) ?? error;
-    }
-  }
-
-  function recordFailure(error: HuiyuanError, pass: Pass, { key }: OriginRequest): void {
+  /** Returns the error for the client. Once the breaker is open, it is that of the blocked requests. */
+  function recordFailure(error: HuiyuanError, pass: Pass, { key }: OriginRequest): HuiyuanError {
     const { originStatus = 0, retryAfterSeconds } = error;
     if ((originStatus === 429 || originStatus === 503) && retryAfterSeconds !== undefined)
       budget.pause(originStatus, retryAfterSeconds);
     if (isFailure(error)) breaker.failed(pass, { key, error });
     else if (originStatus > 0 || ANSWERED.includes(error.code)) breaker.answered(pass);
     else breaker.left(pass);
+    const blocked = isFailure(error) ? breaker.refusal() : undefined;
+    if (blocked === undefined) return error;
+    const { code, message, retryAfterSeconds: seconds = 1 } = blocked;
+    return new HuiyuanError(code, message, { cause: error, retryAfterSeconds: seconds });
   }
 
-  /** Once the breaker is open, failed requests get the same error as blocked ones. */
-  function refusalAfter(cause: HuiyuanError): HuiyuanError | undefined {
-    const refusal = isFailure(cause) ? breaker.refusal() : undefined;
-    if (refusal === undefined) return undefined;
-    const { code, message, retryAfterSeconds = 1 } = refusal;
-    return new HuiyuanError(code, message, { cause, retryAfterSeconds });
+  function bodyEnded(failure: Error | undefined, { key }: OriginRequest, leave: () => void): void {
+    leave();
+    const error = failure && asHuiyuanError(failure);
+    if (error !== undefined && failureKind(error) === "timeout") breaker.bodyFailed({ key, error });
   }
 
   const refusal = () => breaker.refusal() ?? budget.refusal();
@@ -82,19 +73,16 @@ export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }
         throw error;
       });
       request.onSend?.();
-      const answer = await fetchOnce(request, pass, leave);
-      breaker.answered(pass);
-      if (answer === undefined || answer.isNotModified) {
-        leave();
+      try {
+        const answer = await origin.fetch(request);
+        breaker.answered(pass);
+        if (answer === undefined || answer.isNotModified) leave();
+        else void answer.body.over.then((failure) => bodyEnded(failure, request, leave));
         return answer;
-      }
-      void answer.body.over.then((failure) => {
+      } catch (caught) {
         leave();
-        if (failure === undefined) return;
-        const error = asHuiyuanError(failure);
-        if (failureKind(error) === "timeout") breaker.bodyFailed({ key: request.key, error });
-      });
-      return answer;
+        throw recordFailure(asHuiyuanError(caught), pass, request);
+      }
     },
     refusal,
     ...(origin.preview && {

@@ -2,7 +2,7 @@
 // errors. site.ts, qiniu.ts and s3.ts make such rules; http-origin.ts and probe.ts follow them.
 import { createHash } from "node:crypto";
 import type { DeclaredDigests } from "../../body/gate/gate.ts";
-import { type Home, type Hop, homeHop, hopOrigin } from "../exchange/hop.ts";
+import { type Home, type Hop, homeHop } from "../exchange/hop.ts";
 import { type OwnHeaders, type RequestHead, withHeaders } from "../exchange/request-head.ts";
 import type { ErrorMeaning, RawHeaders } from "../exchange/response-head.ts";
 import type { OriginPreview, OriginTarget, PreviewRequest } from "../origin.ts";
@@ -13,8 +13,6 @@ export interface HttpOriginRules {
   readonly home: Home;
   /** Headers for the home only; a redirect to another host never gets them. */
   readonly head: OwnHeaders;
-  /** The name for TLS if the home's host is a literal address. */
-  readonly tlsName?: string | undefined;
   /** Path and query of an object, percent-encoded; made once a fetch. The query is secret: never logged nor stored. */
   target(object: Pick<OriginTarget, "path" | "query">): string;
   /** Further headers for a request to the home, made for each hop and retry. They may contain a signature. */
@@ -43,7 +41,7 @@ export async function signHeaders(
   hop: Hop,
 ): Promise<string[]> {
   if (!hop.isHome || sign === undefined) return headers;
-  return withHeaders(headers, await sign(method, hopOrigin(hop) + hop.target));
+  return withHeaders(headers, await sign(method, hop.origin + hop.target));
 }
 
 /**
@@ -71,14 +69,14 @@ export async function previewRequest(
   request: PreviewRequest,
 ): Promise<OriginPreview> {
   const hop = homeHop(rules.home, rules.target(request));
-  const flat = await signHeaders(rules, head.headers(request, hop.isHome, request.headers), request.method, hop);
+  const flat = await signHeaders(rules, head(request, hop.isHome, request.headers), request.method, hop);
   const headers: (readonly [string, string])[] = [];
   for (let index = 0; index < flat.length; index += 2) {
     const [name = "", value = ""] = flat.slice(index, index + 2);
     headers.push([name, OPEN_HEADERS.test(name.toLowerCase()) ? value : HIDDEN]);
   }
   const target = rules.isQuerySecret === true ? withoutSignature(hop.target) : hop.target;
-  return { method: request.method, url: hopOrigin(hop) + target, headers };
+  return { method: request.method, url: hop.origin + target, headers };
 }
 
 /** Hides the token that a private bucket appends to a query. */

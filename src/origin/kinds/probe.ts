@@ -2,17 +2,17 @@
 // retry, sharing or storing. It does not interpret the results for operators.
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
-import { createSharedSignals } from "../../async/shared-signals.ts";
+import { shareSignal } from "../../async/shared-signals.ts";
 import { createGate, type Framing } from "../../body/gate/gate.ts";
 import { classifyAddress } from "../../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key } from "../../core/object.ts";
 import { connectGuarded } from "../dial/connect.ts";
 import { createDialer } from "../dial/dialer.ts";
-import { createLifetime, type Lifetime } from "../dial/lifetime.ts";
 import { createSystemResolve } from "../dial/lookup.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
-import { type Hop, homeHop, hopEndpoint, hopUrl, nextHop, REDIRECT_STATUSES, sameHost } from "../exchange/hop.ts";
+import { type Hop, homeHop, isServer, nextHop, REDIRECT_STATUSES } from "../exchange/hop.ts";
+import { Lifetime } from "../exchange/lifetime.ts";
 import { createRequestHead, withHeaders } from "../exchange/request-head.ts";
 import { assessHead, framingOf, type RawHeaders } from "../exchange/response-head.ts";
 import type { HttpOriginOptions } from "./http-origin.ts";
@@ -90,9 +90,8 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   const { timeouts, signal, classify: classifyRule = classifyAddress, resolve = createSystemResolve(), ca } = options;
   const { home } = rules;
   const requestHead = createRequestHead({ ...rules.head, userAgent: options.userAgent, serverId: options.serverId });
-  const homeEndpoint = hopEndpoint(homeHop(home, "/"), rules.tlsName);
   const allowPrivate = (hostname: string, port: number) =>
-    options.allowPrivate && port === home.port && sameHost(hostname, homeEndpoint.hostname);
+    options.allowPrivate && isServer(home.endpoint, hostname, port);
   let dials = 0;
   // The guard classifies an address whenever it dials one.
   const classify = (address: string) => {
@@ -101,17 +100,17 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   };
   const connectTimeoutMs = timeouts.connect;
   const dialer = createDialer({ allowPrivate, resolve, classify, connectTimeoutMs, connections: 4, ca });
+  const stop = shareSignal(signal);
   let remainingBytes = options.maxTotalBytes;
 
   async function send(hop: Hop, request: ProbeRequest, lifetime: Lifetime): Promise<Reply> {
-    const head = requestHead.headers({ via: undefined, cdnLoop: undefined }, hop.isHome);
+    const head = requestHead({ via: undefined, cdnLoop: undefined }, hop.isHome);
     const headers = withHeaders(await signHeaders(rules, head, request.method, hop), request.headers ?? {});
-    const dispatcher = dialer.dispatcher(hopEndpoint(hop, rules.tlsName));
     const maxBytes = Math.min(options.maxBytes, remainingBytes);
     if (maxBytes <= 0)
       throw new HuiyuanError("overloaded", "Cannot send another request: the limit of all bodies is reached");
-    const limits = { firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, maxBytes, lifetime };
-    return exchange(dispatcher, { method: request.method, target: hop.target, headers, label: hopUrl(hop) }, limits);
+    const { method } = request;
+    return exchange(dialer.dispatcher(hop.endpoint), { method, hop, headers, timeouts, maxBytes, lifetime });
   }
 
   /** Follows redirects as the mirror does. */
@@ -122,13 +121,13 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     for (;;) {
       const hop = hops.at(-1) ?? first;
       const reply = await send(hop, request, lifetime);
-      visited.push({ url: hopUrl(hop), status: reply.status });
+      visited.push({ url: hop.url, status: reply.status });
       if (!REDIRECT_STATUSES.has(reply.status)) return { hop, reply, visited };
       const { location } = reply.headers;
       try {
-        rules.refuseRedirect?.(hopUrl(hop), reply.headers);
+        rules.refuseRedirect?.(hop.url, reply.headers);
         const to = typeof location === "object" ? location[0] : location;
-        hops.push(nextHop(hops, to, { hop: first, isPrivate: options.allowPrivate }));
+        hops.push(nextHop(hops, to, options.allowPrivate));
       } catch (error) {
         return { hop, reply, visited, refusal: asHuiyuanError(error) };
       }
@@ -145,7 +144,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     const isConditional = Object.keys(request.headers ?? {}).some((name) => name.startsWith("if-"));
     const verdict = assessHead(
       { status, headers },
-      { maxBytes: options.maxBytes, label: hopUrl(hop), now: Date.now(), isConditional, meaning },
+      { maxBytes: options.maxBytes, label: hop.url, now: Date.now(), isConditional, meaning },
     );
     if (verdict.kind === "absent" || verdict.kind === "not-modified") return verdict.kind;
     if (verdict.kind === "redirect" || request.method === "HEAD") return "whole";
@@ -188,7 +187,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     rawTarget: (path) => home.basePath + path,
     async connect() {
       const startedAt = performance.now();
-      const socket = await connectGuarded(homeEndpoint, {
+      const socket = await connectGuarded(home.endpoint, {
         ...{ resolve, classify: classifyRule, allowPrivate, timeoutMs: timeouts.connect, ca, session: undefined },
         onSession() {},
       });
@@ -199,7 +198,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
       return { address, milliseconds, tls };
     },
     async ask(request) {
-      const lifetime = createLifetime(createSharedSignals()(signal), timeouts.total, () => {
+      const lifetime = new Lifetime(stop, timeouts.total, () => {
         return new HuiyuanError("origin_timeout", `Cannot fetch "${request.target}": not done in ${timeouts.total} ms`);
       });
       try {

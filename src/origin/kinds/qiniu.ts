@@ -1,7 +1,7 @@
 // The origin `qiniu`: a bucket of Qiniu (七牛云存储), public or private, behind one of its download domains.
 import { createHmac } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
-import { hopOrigin, keyPath, parseHome } from "../exchange/hop.ts";
+import { encodeKey, parseHome } from "../exchange/hop.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 
 export interface QiniuOptions {
@@ -38,8 +38,8 @@ export function qiniuRules(options: QiniuOptions): HttpOriginRules {
     head: { referer: referer || undefined },
     isQuerySecret: keys !== undefined,
     target({ path, query }) {
-      const target = keyPath(home, path) + (query === "" ? "" : `?${query}`);
-      return keys === undefined ? target : signQiniuTarget(hopOrigin(home), target, keys, deadline(now()));
+      const target = `${home.basePath}/${encodeKey(path)}${query === "" ? "" : `?${query}`}`;
+      return keys === undefined ? target : signQiniuTarget(home.origin, target, keys, deadline(now()));
     },
   };
 }

@@ -1,5 +1,5 @@
 // The origin `site`: any web server that serves GET <base>/<key>.
-import { keyPath, parseHome } from "../exchange/hop.ts";
+import { encodeKey, parseHome } from "../exchange/hop.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";
 
 export interface SiteOptions {
@@ -15,7 +15,7 @@ export interface SiteOptions {
 
 /** Throws settings_invalid for options that cannot work. */
 export function siteRules(options: SiteOptions): HttpOriginRules {
-  const home = parseHome(options.url);
+  const home = parseHome(options.url, options.host?.replace(/:\d+$/, "") || undefined);
   return {
     id: fingerprintOf(options),
     home,
@@ -24,8 +24,7 @@ export function siteRules(options: SiteOptions): HttpOriginRules {
       referer: options.referer || undefined,
       headers: options.headers,
     },
-    tlsName: options.host?.replace(/:\d+$/, "") || undefined,
-    target: ({ path, query }) => keyPath(home, path) + (query === "" ? "" : `?${query}`),
+    target: ({ path, query }) => `${home.basePath}/${encodeKey(path)}${query === "" ? "" : `?${query}`}`,
   };
 }
 

@@ -1,10 +1,10 @@
 // Sends notices of uploads to business servers (回调). Each notice is in the durable outbox before its first attempt and
 // until it is delivered; the uploader waits for the first attempt only. Wires delivery, outbox and redelivery.
 import { createReloadCache } from "../../async/reload-cache.ts";
-import { createSharedSignals } from "../../async/shared-signals.ts";
+import { shareSignal } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
-import { createLifetime } from "../../origin/dial/lifetime.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
+import { Lifetime } from "../../origin/exchange/lifetime.ts";
 import {
   CALLBACK_FAILED,
   type CallbackFailure,
@@ -72,7 +72,7 @@ interface Recipient {
 export function createNotices(options: NoticesOptions): Notices {
   const { outbox, isStored, userAgent, resolve, meter, now, log } = options;
   const closing = new AbortController();
-  const shared = createSharedSignals()(closing.signal);
+  const shared = shareSignal(closing.signal);
   const receivers = createReloadCache<Receiver>();
   const failures = createFailureLog(log);
   /** Ids of notices whose file is being stored or whose first attempt is running. */
@@ -121,9 +121,9 @@ export function createNotices(options: NoticesOptions): Notices {
     { requestId, ...facts }: Uploaded,
     { receiver, attempt, timeoutMs }: { receiver: Receiver; attempt: number; timeoutMs: number },
   ): Promise<Delivery> {
-    const lifetime = createLifetime(shared, timeoutMs, () => new Error("the time is over"));
+    const lifetime = new Lifetime(shared, timeoutMs, () => new Error("the time is over"));
     const ending = new AbortController();
-    lifetime.watch((reason) => ending.abort(reason));
+    lifetime.exchange = { expire: (reason) => ending.abort(reason) };
     const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt };
     const delivery = await receiver.deliver({ notice, requestId, signal: ending.signal });
     lifetime.end();

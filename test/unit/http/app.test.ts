@@ -111,7 +111,7 @@ test.each([
 const CALL = "/photos/v2/10001234/photos/0/a";
 const on = (...hosts: string[]) => ({ hosts: hosts.map((host) => `Host: ${host}`) });
 
-// node-server refuses many of these targets and Hosts by itself, because they are no URL.
+// Many of these targets and Hosts are no URL.
 test.each([
   ["call", "a call", ask(CALL)],
   ["call", "a call of V1", ask("/photos/v1/10001234/0")],
@@ -156,7 +156,7 @@ test("an error of the program while it answers cuts the connection, is logged, a
       throw new Error("as planned");
     },
   });
-  // node-server refuses the second Host, and the application is called in another way.
+  // The second Host is no URL's.
   for (const hosts of [["Host: a.example"], ["Host: xn--a"]])
     expect((await converse(server.port, [ask(PATH, { hosts })], 1)).at(-1)).toBe("closed");
   expect(faults).toEqual(["cannot answer a request", "cannot answer a request"]);

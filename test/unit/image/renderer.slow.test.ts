@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createSharedSignals } from "../../../src/async/shared-signals.ts";
+import { shareSignal } from "../../../src/async/shared-signals.ts";
 import { parseInstruction } from "../../../src/image/grammar/grammar.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
 import { startRender } from "../../../src/mirror/variants/shared-render.ts";
@@ -294,7 +294,7 @@ test("a render that queues again leaves the queue with its last client", async (
   hidden.letGo();
   const { size, image, recipe } = request("imageMogr2/rotate/90/thumbnail/9x");
   const images = { bytes: { load: hidden.load }, watermarks: new Map() };
-  const stop = createSharedSignals()(new AbortController().signal);
+  const stop = shareSignal(new AbortController().signal);
   const second = startRender(two, { size, image, recipe, images }, stop);
   const leave = second.join(images);
   const refused = expect(second.result).rejects.toMatchObject({ code: "client_gone" });

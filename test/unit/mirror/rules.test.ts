@@ -22,7 +22,7 @@ const PLAIN: RuleOptions = {
   path: {},
   setQuery: {},
   denyQuery: [],
-  passes: () => false,
+  passes: undefined,
   setHeaders: {},
   followRedirects: true,
   keysHaveQueries: true,

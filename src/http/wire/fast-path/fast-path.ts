@@ -111,7 +111,7 @@ function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left 
     current = response;
     listener(request, response);
     // Mostly the response is complete by now, and no timer is needed.
-    if (current === response) socket.setTimeout(isHalfClosed ? HALF_CLOSED_MS : server.idleMs());
+    if (current === response) socket.setTimeout(isHalfClosed ? HALF_CLOSED_MS : server.limits.timeout);
   }
 
   function finished(): void {

@@ -20,9 +20,8 @@ interface Fields {
 
 /** Longer heads go to node's server, which has its own limit. */
 const MAX_HEAD_BYTES = 8_192;
-const VERSION = " HTTP/1.1";
 // Bytes beyond ASCII are included, though node's parser refuses them: old browsers send them in queries.
-const TARGET = /^\/[!-~\x80-\xff]*$/;
+const REQUEST_LINE = /^(GET|HEAD) (\/[!-~\x80-\xff]*) HTTP\/1\.1\r\n/;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Headers that change where the request ends, or the state of its connection. */
@@ -47,22 +46,21 @@ export function createHeadReader(socket: Socket): (bytes: Buffer) => FastPathReq
   return (bytes) => {
     if (bytes.byteLength > MAX_HEAD_BYTES) return undefined;
     const text = bytes.toString("latin1");
-    const lineEnd = text.indexOf("\r\n");
-    const method = methodOf(text);
-    if (method === undefined || !text.endsWith(VERSION, lineEnd)) return undefined;
-    const target = text.slice(method.length + 1, lineEnd - VERSION.length);
-    if (!TARGET.test(target)) return undefined;
-    const url = escapeBeyondAscii(target);
-    const lines = text.slice(lineEnd + 2);
+    const [line, method, target] = REQUEST_LINE.exec(text) ?? [];
+    if (line === undefined || target === undefined) return undefined;
+    const lines = text.slice(line.length);
     if (last?.text !== lines) last = readFields(lines);
     if (last === undefined) return undefined;
-    return { method, url, httpVersion: "1.1", headers: last.headers, rawHeaders: last.rawHeaders, socket };
+    const { headers, rawHeaders } = last;
+    return {
+      method: method as FastPathRequest["method"], // the pattern has two
+      url: escapeBeyondAscii(target),
+      httpVersion: "1.1",
+      headers,
+      rawHeaders,
+      socket,
+    };
   };
-}
-
-function methodOf(text: string): "GET" | "HEAD" | undefined {
-  if (text.startsWith("GET ")) return "GET";
-  return text.startsWith("HEAD ") ? "HEAD" : undefined;
 }
 
 function readFields(text: string): Fields | undefined {

@@ -84,7 +84,8 @@ export class FastPathResponse implements DownloadResponse {
   }
 
   onceGone(listener: () => void): void {
-    this.#onGone = listener;
+    if (!this.#isFinished && this.#socket.destroyed) listener();
+    else this.#onGone = listener;
   }
 
   onceOver(listener: () => void): void {

@@ -1,7 +1,7 @@
 // Total waiting times of the S3 store, which are shorter than a client's connection waits for its response.
 import { getEventListeners } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
-import { createSharedSignals } from "../../../../src/async/shared-signals.ts";
+import { shareSignal } from "../../../../src/async/shared-signals.ts";
 import { createIdleTimeout } from "../../../../src/bucket/s3/bodies.ts";
 import { createS3Client, type S3Client } from "../../../../src/bucket/s3/client.ts";
 import type { HttpCall, HttpReply } from "../../../../src/bucket/s3/http-call.ts";
@@ -131,7 +131,7 @@ test("copy() has 35 s, during which spaces may arrive", async () => {
 
 test("createIdleTimeout() aborts its signal when the store closes, and else leaves no listener", async () => {
   const closing = new AbortController();
-  const shared = createSharedSignals()(closing.signal);
+  const shared = shareSignal(closing.signal);
   const listening = () => getEventListeners(closing.signal, "abort").length;
   const [ended, read, silent, open] = [15_000, 15_000, 0, 15_000].map((ms) => createIdleTimeout(ms, shared));
   ended?.end();

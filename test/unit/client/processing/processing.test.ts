@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HuiyuanClientError, type Processing, processing } from "../../../../src/client/client.ts";
 import { instructionInUrl } from "../../../../src/client/url.ts";
-import { readInstruction } from "../../../../src/http/request/instruction.ts";
+import { readInstruction } from "../../../../src/http/request/object-name.ts";
 import { canonicalText } from "../../../../src/image/grammar/canonical-text.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import type { Recipe } from "../../../../src/image/grammar/recipe.ts";
@@ -234,7 +234,7 @@ describe("processing()", () => {
         const combined = combine(chosen.map(([step]) => step));
         if (combined === undefined) return;
         const read = readInstruction(`${instructionInUrl(combined.text)}&sign=abc`);
-        expect(read).toMatchObject({ kind: "processing", text: combined.text });
+        expect(read).toMatchObject({ text: combined.text });
         const steps = chosen.flatMap(([, , meant]) => meant);
         expect(canonicalText({ ...parseInstruction(combined.text, { era: 2015 }), output: {} })).toBe(
           canonicalText({ steps, output: {} }),

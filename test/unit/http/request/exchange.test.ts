@@ -1,21 +1,29 @@
 import { expect, test } from "vitest";
 import { abortable } from "../../../../src/async/cancellation.ts";
-import { Client } from "../../../../src/http/request/exchange.ts";
+import type { HuiyuanError } from "../../../../src/core/errors.ts";
+import {
+  beginExchange,
+  clientOf,
+  clientSignal,
+  createRequestIds,
+  type DownloadRequest,
+} from "../../../../src/http/request/exchange.ts";
 import type { DownloadResponse } from "../../../../src/http/response/response.ts";
 
-/** The part of a response that Client uses. */
+/** The exchange of a client, and the connection's end. */
 function connection(isGone = false) {
   let leave = () => {};
   const response = {
-    destroyed: isGone,
     onceGone(listener: () => void) {
       leave = listener;
+      if (isGone) listener();
     },
   } as DownloadResponse;
-  return { client: new Client(response), leave: () => leave() };
+  const exchange = beginExchange({} as DownloadRequest, response, "id");
+  return { exchange, client: clientOf(exchange), leave: () => leave() };
 }
 
-test("Client calls each listener once when it leaves, and removed listeners never", () => {
+test("clientOf() calls each listener once when it leaves, and removed listeners never", () => {
   const { client, leave } = connection();
   const told: string[] = [];
   const back = () => told.push("taken back");
@@ -26,25 +34,37 @@ test("Client calls each listener once when it leaves, and removed listeners neve
   expect([client.aborted, client.reason]).toEqual([false, undefined]);
   leave();
   expect(told).toEqual(["one", "two"]);
-  expect([client.aborted, client.reason?.code]).toEqual([true, "client_gone"]);
+  expect([client.aborted, (client.reason as HuiyuanError).code]).toEqual([true, "client_gone"]);
 });
 
-test("Client has one signal with the same reason, whether it is made before or after the client leaves", () => {
-  const { client, leave } = connection();
-  const { signal } = client;
-  expect([signal.aborted, client.signal]).toEqual([false, signal]);
+test("clientSignal() is one signal with the same reason, whether it is made before or after the client leaves", () => {
+  const { exchange, client, leave } = connection();
+  const signal = clientSignal(exchange);
+  expect([signal.aborted, clientSignal(exchange)]).toEqual([false, signal]);
   leave();
   expect([signal.aborted, signal.reason]).toEqual([true, client.reason]);
   const late = connection();
   late.leave();
-  expect([late.client.signal.aborted, late.client.signal.reason]).toEqual([true, late.client.reason]);
+  const lateSignal = clientSignal(late.exchange);
+  expect([lateSignal.aborted, lateSignal.reason]).toEqual([true, late.client.reason]);
   expect(connection(true).client.aborted).toBe(true);
 });
 
-test("abortable() accepts a Client in place of a signal", async () => {
+test("abortable() accepts a client in place of a signal", async () => {
   const { client, leave } = connection();
   const never = abortable(new Promise(() => {}), client);
   leave();
   await expect(never).rejects.toMatchObject({ code: "client_gone" });
   await expect(abortable(new Promise(() => {}), client)).rejects.toMatchObject({ code: "client_gone" });
+});
+
+test("createRequestIds() makes ids that never repeat, within one source and between two", () => {
+  const [one, other] = [createRequestIds(), createRequestIds()];
+  const ids = Array.from({ length: 1_000 }, () => [one(), other()]).flat();
+  expect(new Set(ids).size).toBe(2_000);
+});
+
+test("createRequestIds() makes ids that need no escaping in a header, a JSON text or a log line", () => {
+  const next = createRequestIds();
+  for (let count = 0; count < 100; count += 1) expect(next()).toMatch(/^[0-9a-z]+-[0-9a-z]+$/);
 });

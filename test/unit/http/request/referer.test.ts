@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type RefererRules, type RefererVerdict, refererVerdict } from "../../../../src/http/request/referer.ts";
+import { type RefererVerdict, refererVerdict } from "../../../../src/http/request/authorizer.ts";
+import type { RefererRules } from "../../../../src/http/request/site.ts";
 import { anyText } from "../../../helpers/texts.ts";
 
 const DOMAINS = ["shop.example", "*.pictures.example", "[::1]", "xn--wcsw84d.example"];

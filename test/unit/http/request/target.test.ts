@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import { encodeKeyForPath, hostOf, parseTarget, readTarget } from "../../../../src/http/request/target.ts";
+import { encodeKeyForPath, hostOf, parseTarget, targetOf } from "../../../../src/http/request/target.ts";
 
 const HOSTS = ["img.example"];
 
@@ -137,8 +137,9 @@ test.each([
   ["/?a=b", "a=b"],
   ["http://img.example", ""],
   ["http://img.example/?a", "a"],
-])("readTarget() finds no key in %s", (target, rawQuery) => {
-  expect(readTarget(target, HOSTS)).toEqual({ host: "img.example", key: undefined, rawQuery });
+])("targetOf() finds no key in %s", (target, rawQuery) => {
+  const request = { url: target, rawHeaders: HOSTS.flatMap((host) => ["Host", host]), httpVersion: "1.1" };
+  expect(targetOf(request)).toEqual({ host: "img.example", key: undefined, rawQuery });
 });
 
 describe("parseTarget() reads the host", () => {

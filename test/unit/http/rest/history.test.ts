@@ -26,7 +26,7 @@ function historyLab(options: Omit<MirrorLabOptions, "origins"> = {}, head: HeadF
   const lab = mirrorLab({ ...options, origins: [origin] });
   const route = {
     ...{ match: {}, action: "mirror", type: "originals", keyQuery: "keep", keysHaveQueries: true, path: {} },
-    ...{ denyQuery: [], setQuery: {}, passQuery: false, passes: () => false, setHeaders: {}, followRedirects: true },
+    ...{ denyQuery: [], setQuery: {}, passQuery: false, passes: undefined, setHeaders: {}, followRedirects: true },
     mirror: lab.mirror,
   } as unknown as Route;
   const mirrored = {

@@ -194,20 +194,19 @@ test.each([
   expect(begun).toEqual(expected);
 });
 
-test("hold() stops reading until its turn, and no time-out counts meanwhile", async () => {
+test("refuse() stops reading until earlier requests are answered, and only the first fault counts", async () => {
   const socket = new Socket();
   const turns = createPipelining(socket);
   const told: string[] = [];
   const first = Object.assign(new EventEmitter(), { socket, req: { complete: true } }) as unknown as ServerResponse;
   turns.take(first, () => told.push("first"));
-  turns.hold(() => told.push("read on"));
   turns.refuse(() => told.push("refused"));
+  turns.refuse(() => told.push("late"));
   socket.resume();
   await turn();
   expect([told, socket.isPaused()]).toEqual([["first"], true]);
   first.emit("close");
-  turns.refuse(() => told.push("refused"));
-  expect([told, socket.isPaused()]).toEqual([["first", "read on", "refused"], false]);
+  expect(told).toEqual(["first", "refused"]);
 });
 
 test("startServer() breaks a response whose request body turns out broken", async () => {

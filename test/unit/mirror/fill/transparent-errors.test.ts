@@ -1,7 +1,8 @@
 // Which statuses of an origin a client may see, and that it sees nothing else of the answer.
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { transparentStatus, withTransparentErrors } from "../../../../src/mirror/fill/failover.ts";
+import { createFailover, transparentStatus } from "../../../../src/mirror/fill/failover.ts";
+import type { Origin } from "../../../../src/origin/origin.ts";
 import { failing, fakeOrigin } from "../../../helpers/fake-origins.ts";
 import { ask } from "../../../helpers/site-under-test.ts";
 
@@ -30,9 +31,12 @@ test.each([
   expect(transparentStatus(originStatus)).toBe(expected);
 });
 
-test("withTransparentErrors() adds the status and keeps the rest of the error", async () => {
+const transparent = (origin: Origin) =>
+  createFailover({ candidates: [{ origin }], failoverOn: [], random: () => 0, isTransparent: true });
+
+test("a transparent failover adds the status and keeps the rest of the error", async () => {
   const details = { originStatus: 503, retryAfterSeconds: 7 };
-  const origin = withTransparentErrors(fakeOrigin(failing("origin_status", details)));
+  const origin = transparent(fakeOrigin(failing("origin_status", details)));
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({
     code: "origin_status",
     answerStatus: 503,
@@ -40,14 +44,14 @@ test("withTransparentErrors() adds the status and keeps the rest of the error", 
   });
 });
 
-test("withTransparentErrors() adds the last status of an origin that is refused for now", () => {
+test("a transparent failover adds the last status of an origin that is refused for now", () => {
   const refusal = () => new HuiyuanError("origin_busy", "left alone", { originStatus: 429, retryAfterSeconds: 3 });
-  const origin = withTransparentErrors({ ...fakeOrigin(), refusal });
+  const origin = transparent({ ...fakeOrigin(), refusal });
   expect(origin.refusal?.()).toMatchObject({ code: "origin_busy", answerStatus: 429, retryAfterSeconds: 3 });
 });
 
-test("withTransparentErrors() does not change failures without a status", async () => {
-  const origin = withTransparentErrors(fakeOrigin(failing("origin_timeout")));
+test("a transparent failover does not change failures without a status", async () => {
+  const origin = transparent(fakeOrigin(failing("origin_timeout")));
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({ code: "origin_timeout", answerStatus: undefined });
   expect(origin.refusal?.()).toBeUndefined();
 });

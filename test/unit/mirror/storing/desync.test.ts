@@ -95,6 +95,20 @@ test("a stored image counts as missing once its connection has a desync, until t
   expect((await lab.stored.lookup(KEY)).state).toBe("object");
 });
 
+test("an image is neither passed on nor stored if its connection has a desync by its end", async () => {
+  const desync = new CancellationSource();
+  desync.cancel(undefined);
+  const { lab } = labOf(desync);
+  await expect(lab.fetch("a.jpg")).rejects.toMatchObject({ code: "origin_unexpected" });
+  const body = wholeBody(right);
+  const spool = { release: () => undefined } as Spool;
+  const info = infoOf("b.jpg", body);
+  const stored = lab.writeBack.store({ stored: lab.stored, info, epoch: 0, body, spool, desync });
+  expect(lab.stored.pendingWrites.size).toBe(0);
+  expect(await stored).toMatchObject({ code: "origin_unexpected" });
+  expect(await lab.object("b.jpg")).toBeUndefined();
+});
+
 test("an upload under its key is visible all the time", async () => {
   const desync = new CancellationSource();
   const { lab, store, bytesOf, isTriedAgain } = labOf(desync, true);

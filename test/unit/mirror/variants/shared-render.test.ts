@@ -1,7 +1,7 @@
 // One render for many clients: it reads from a client that still has its images, and leaves the queue with its last
 // client.
 import { expect, test } from "vitest";
-import { createSharedSignals } from "../../../../src/async/shared-signals.ts";
+import { shareSignal } from "../../../../src/async/shared-signals.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import type { ImageBytes, RenderImages } from "../../../../src/mirror/variants/image-bytes.ts";
@@ -21,11 +21,10 @@ const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 function lab() {
   const renderer = fakeRenderer((bytes) => Buffer.concat([Buffer.from("rendered "), bytes]));
   const stop = new AbortController();
-  const share = createSharedSignals();
   /** Starts a render with these clients, in order. */
   const start = (first = images(), ...others: readonly RenderImages[]) => {
     const task = { recipe: RECIPE, size: 6, image: IMAGE, images: first };
-    const render = startRender(renderer, task, share(stop.signal));
+    const render = startRender(renderer, task, shareSignal(stop.signal));
     const text = async () => (await render.result).bytes.toString();
     return { ...render, text, leaves: [first, ...others].map(render.join) };
   };

@@ -1,9 +1,10 @@
 // Tests that unrequested bytes of an origin are not stored as the response to another request.
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { CancellationSource } from "../../../../src/async/cancellation.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
-import { ConnectionTrust, createTrust, DISTRUST_MS } from "../../../../src/origin/dial/connection.ts";
+import { ConnectionTrust, DISTRUST_MS, Trust } from "../../../../src/origin/dial/connection.ts";
 import type { Origin } from "../../../../src/origin/origin.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { mirrorLab } from "../../../helpers/mirror-lab.ts";
@@ -102,6 +103,18 @@ test("bytes that are not a response cost the next request one retry", async () =
   expect(both.map(({ bytes }) => bytes)).toEqual([picture("first"), picture("second")]);
 });
 
+test("a malformed first response costs its request an error, and its origin no keep-alive", async () => {
+  const malformed = await startScriptedOrigin((_request, connection) => connection.send("just bytes, no head\r\n\r\n"));
+  const warned: string[] = [];
+  const site = siteAt(malformed.url, { log: { ...SILENT_LOG, warn: (_about, text) => void warned.push(text) } });
+  closers.push(
+    () => site.close(),
+    () => malformed.close(),
+  );
+  expect(await codeOf(site.fetch(ask("a.jpg")))).toBe("origin_head_invalid");
+  expect(warned).toEqual([]);
+});
+
 test("the retry gets a new connection, whatever other requests wait for one", async () => {
   const origin = await startScriptedOrigin(({ target }, connection) => {
     if (target === "/no-http.jpg") return connection.send("just bytes, no head\r\n\r\n");
@@ -180,32 +193,64 @@ test("an origin with one response for each request keeps its connection", async 
   expect(origin.connections).toBe(1);
 });
 
-test("ConnectionTrust reports the responses since its last long idle time, except its first one", () => {
-  const clock = { now: 0 };
-  let lost = 0;
-  const trust = createTrust(
-    () => {
+describe("ConnectionTrust", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  const surplus = new Error("bad response");
+  const reset = Object.assign(new Error("reset"), { code: "ECONNRESET" });
+
+  function watched() {
+    let lost = 0;
+    const trust = new Trust(() => {
       lost += 1;
-    },
-    () => clock.now,
-  );
-  const connection = new ConnectionTrust(trust, () => clock.now);
-  const answer = () => {
-    const desync = connection.responseStarted();
-    connection.responseEnded();
-    return desync;
-  };
-  expect(answer()).toBeUndefined();
-  const early = answer();
-  clock.now += 6_000;
-  const late = [answer(), answer()];
-  clock.now += 6_000;
-  connection.unsolicitedBytes(); // a server that says 408 and closes
-  expect(trust.isLost).toBe(false);
-  late.push(answer());
-  connection.unsolicitedBytes();
-  expect([early, ...late].map((desync) => desync?.aborted)).toEqual([false, false, false, true]);
-  expect([trust.isLost, lost]).toEqual([true, 1]);
-  clock.now += DISTRUST_MS;
-  expect(trust.isLost).toBe(false);
+    });
+    const connection = new ConnectionTrust(trust);
+    const answer = () => {
+      const desync = new CancellationSource();
+      connection.responseStarted(desync);
+      connection.responseEnded();
+      return desync;
+    };
+    const isLost = () => performance.now() < trust.lostUntil;
+    return { connection, answer, isLost, lost: () => lost };
+  }
+  const reported = (answers: readonly CancellationSource[]) => answers.map(({ aborted }) => aborted);
+
+  test("reports the responses since its last long idle time, except its first one", () => {
+    const { connection, answer, isLost, lost } = watched();
+    const [first, early] = [answer(), answer()];
+    vi.advanceTimersByTime(6_000);
+    const late = [answer(), answer()];
+    vi.advanceTimersByTime(6_000);
+    connection.brokeWhileIdle(surplus); // a server that says 408 and closes
+    expect(isLost()).toBe(false);
+    late.push(answer());
+    connection.brokeWhileIdle(surplus);
+    expect(reported([first, early, ...late])).toEqual([false, false, false, false, true]);
+    expect([isLost(), lost()]).toEqual([true, 1]);
+    vi.advanceTimersByTime(DISTRUST_MS);
+    expect(isLost()).toBe(false);
+  });
+
+  test("does not report a connection's first response, which nothing preceded", () => {
+    const { connection, answer } = watched();
+    const answers = [answer(), answer()];
+    connection.brokeWhileIdle(surplus);
+    expect(reported(answers)).toEqual([false, true]);
+  });
+
+  test("reports at most the last 64 responses", () => {
+    const { connection, answer } = watched();
+    const answers = Array.from({ length: 70 }, answer);
+    connection.brokeWhileIdle(surplus);
+    expect(reported(answers)).toEqual(answers.map((_, index) => index >= 6));
+  });
+
+  test("reports the last response after a reset, and keeps its trust", () => {
+    const { connection, answer, isLost } = watched();
+    const answers = [answer(), answer(), answer()];
+    connection.brokeWhileIdle(reset);
+    expect([reported(answers), isLost()]).toEqual([[false, false, true], false]);
+  });
 });

@@ -1,21 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import {
-  encodeKey,
-  type Hop,
-  homeHop,
-  hopEndpoint,
-  hopUrl,
-  keyPath,
-  parseHome,
-} from "../../../../src/origin/exchange/hop.ts";
+import { encodeKey, type Hop, homeHop, parseHome } from "../../../../src/origin/exchange/hop.ts";
 import { anyText } from "../../../helpers/texts.ts";
 
 /** The first hop of a fetch of `key` from the site at `url`. */
 function hopOf(url: string, key: string): Hop {
   const home = parseHome(url);
-  return homeHop(home, keyPath(home, toKey(key)));
+  return homeHop(home, `${home.basePath}/${encodeKey(toKey(key))}`);
 }
 
 const TARGETS = [
@@ -36,7 +28,7 @@ const TARGETS = [
 ] as const;
 
 for (const [url, key, target] of TARGETS) {
-  test(`keyPath() below ${url} encodes ${JSON.stringify(key)} as ${target}`, () => {
+  test(`encodeKey() below ${url} writes ${JSON.stringify(key)} as ${target}`, () => {
     expect(hopOf(url, key).target).toBe(target);
   });
 }
@@ -84,18 +76,13 @@ for (const url of BAD_HOMES) {
   });
 }
 
-test("hopUrl() omits the query and the scheme's default port", () => {
-  const hop = { isSecure: true, hostname: "h", port: 443, target: "/a?token=1", isHome: true };
-  expect(hopUrl(hop)).toBe("https://h/a");
-  expect(hopUrl({ ...hop, port: 8443 })).toBe("https://h:8443/a");
+test("a hop's URL omits the query and the scheme's default port", () => {
+  expect(homeHop(parseHome("https://h"), "/a?token=1").url).toBe("https://h/a");
+  expect(homeHop(parseHome("https://h:8443"), "/a?token=1").url).toBe("https://h:8443/a");
 });
 
-test("hopEndpoint() removes the brackets of an IPv6 literal", () => {
-  const hop = hopOf("http://[::1]:8080/x", "a");
-  expect(hopEndpoint(hop, undefined)).toEqual({
-    isSecure: false,
-    hostname: "::1",
-    port: 8080,
-    servername: undefined,
-  });
+test("the server to dial has no brackets around an IPv6 literal", () => {
+  const { endpoint, origin } = hopOf("http://[::1]:8080/x", "a");
+  expect(endpoint).toEqual({ isSecure: false, hostname: "::1", port: 8080, servername: undefined });
+  expect(origin).toBe("http://[::1]:8080");
 });

@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import { type Hop, homeHop, hopUrl, keyPath, nextHop, parseHome } from "../../../../src/origin/exchange/hop.ts";
+import { encodeKey, type Hop, homeHop, nextHop, parseHome } from "../../../../src/origin/exchange/hop.ts";
 
 /** The first hop of a fetch of `key` from the site at `url`. */
 function hopOf(url: string, key: string): Hop {
   const home = parseHome(url);
-  return homeHop(home, keyPath(home, toKey(key)));
+  return homeHop(home, `${home.basePath}/${encodeKey(toKey(key))}`);
 }
 
 function follow(base: string, location: string | undefined, isPrivate = false): Hop {
   const hop = hopOf(base, "dir/a.jpg");
-  return nextHop([hop], location, { hop, isPrivate });
+  return nextHop([hop], location, isPrivate);
 }
 
 const FOLLOWED = [
@@ -29,7 +29,7 @@ const FOLLOWED = [
 for (const [base, location, url, isHome] of FOLLOWED) {
   test(`nextHop() follows ${location} from ${base}${isHome ? ", still at home" : ""}`, () => {
     const hop = follow(base, location);
-    expect([hopUrl(hop), hop.isHome]).toEqual([url, isHome]);
+    expect([hop.url, hop.isHome]).toEqual([url, isHome]);
   });
 }
 
@@ -63,18 +63,14 @@ for (const [base, location] of REFUSED) {
 
 test("nextHop() follows five redirects and refuses the sixth", () => {
   const hop = hopOf("http://h", "0");
-  const hops = [hop];
-  for (let index = 1; index <= 5; index += 1) hops.push(nextHop(hops, `/${index}`, { hop, isPrivate: false }));
-  expect(() => nextHop(hops, "/6", { hop, isPrivate: false })).toThrow(
-    expect.objectContaining({ code: "origin_redirect" }),
-  );
+  const hops: [Hop, ...Hop[]] = [hop];
+  for (let index = 1; index <= 5; index += 1) hops.push(nextHop(hops, `/${index}`, false));
+  expect(() => nextHop(hops, "/6", false)).toThrow(expect.objectContaining({ code: "origin_redirect" }));
 });
 
 test("nextHop() never marks a hop as home after a foreign one, and never returns to a private home", () => {
   const hop = hopOf("http://h", "a");
-  const away = nextHop([hop], "http://other/", { hop, isPrivate: true });
-  expect(nextHop([hop, away], "http://h/b", { hop, isPrivate: false }).isHome).toBe(false);
-  expect(() => nextHop([hop, away], "http://h/b", { hop, isPrivate: true })).toThrow(
-    expect.objectContaining({ code: "origin_blocked" }),
-  );
+  const away = nextHop([hop], "http://other/", true);
+  expect(nextHop([hop, away], "http://h/b", false).isHome).toBe(false);
+  expect(() => nextHop([hop, away], "http://h/b", true)).toThrow(expect.objectContaining({ code: "origin_blocked" }));
 });

@@ -4,8 +4,8 @@ import { createRequestHead, type RequestViaHeaders } from "../../../../src/origi
 const OPTIONS = { userAgent: "Huiyuan/1", serverId: "a1", host: undefined, referer: undefined, headers: {} };
 const NONE: RequestViaHeaders = { via: undefined, cdnLoop: undefined };
 
-test("headers() returns its own four headers, Via and CDN-Loop, and nothing else", () => {
-  expect(createRequestHead(OPTIONS).headers(NONE, true)).toEqual(
+test("createRequestHead() returns its own four headers, Via and CDN-Loop, and nothing else", () => {
+  expect(createRequestHead(OPTIONS)(NONE, true)).toEqual(
     [
       ["Accept", "*/*"],
       ["Accept-Encoding", "identity"],
@@ -16,21 +16,21 @@ test("headers() returns its own four headers, Via and CDN-Loop, and nothing else
   );
 });
 
-test("headers() returns Host, Referer and configured headers only for the home, where they replace its own", () => {
+test("createRequestHead() returns Host, Referer and configured headers only for the home, where they replace its own", () => {
   const head = createRequestHead({
     ...OPTIONS,
     host: "img.example.com",
     referer: "https://example.com/",
     headers: { "user-agent": "Mozilla/5.0", Authorization: "Basic eA==" },
   });
-  const home = head.headers(NONE, true).join("|");
+  const home = head(NONE, true).join("|");
   expect(home).toContain("Host|img.example.com|Referer|https://example.com/|Authorization|Basic eA==");
   expect(home).toContain("|user-agent|Mozilla/5.0|");
-  expect(head.headers(NONE, false)).toEqual(createRequestHead(OPTIONS).headers(NONE, false));
+  expect(head(NONE, false)).toEqual(createRequestHead(OPTIONS)(NONE, false));
 });
 
-test("headers() appends this server to received Via and CDN-Loop", () => {
-  const headers = createRequestHead(OPTIONS).headers({ via: "1.1 edge (x)", cdnLoop: "cdn; abc" }, true);
+test("createRequestHead() appends this server to received Via and CDN-Loop", () => {
+  const headers = createRequestHead(OPTIONS)({ via: "1.1 edge (x)", cdnLoop: "cdn; abc" }, true);
   expect(headers.slice(-4)).toEqual(["Via", "1.1 edge (x), 1.1 huiyuan-a1", "CDN-Loop", "cdn; abc, huiyuan-a1"]);
 });
 
@@ -43,17 +43,15 @@ const LOOPS: readonly RequestViaHeaders[] = [
 ];
 
 for (const received of LOOPS) {
-  test(`headers() refuses ${JSON.stringify(received).slice(0, 60)} as a loop`, () => {
-    expect(() => createRequestHead(OPTIONS).headers(received, true)).toThrow(
-      expect.objectContaining({ code: "origin_loop" }),
-    );
+  test(`createRequestHead() refuses ${JSON.stringify(received).slice(0, 60)} as a loop`, () => {
+    expect(() => createRequestHead(OPTIONS)(received, true)).toThrow(expect.objectContaining({ code: "origin_loop" }));
   });
 }
 
-test("headers() accepts another Huiyuan server in the chain, and drops a value that cannot be sent", () => {
+test("createRequestHead() accepts another Huiyuan server in the chain, and drops a value that cannot be sent", () => {
   const head = createRequestHead(OPTIONS);
-  expect(head.headers({ via: "1.1 huiyuan-a11", cdnLoop: "huiyuan-a" }, true)).toContain("huiyuan-a, huiyuan-a1");
-  expect(head.headers({ via: "1.1 \u00e9", cdnLoop: undefined }, true)).toContain("1.1 huiyuan-a1");
+  expect(head({ via: "1.1 huiyuan-a11", cdnLoop: "huiyuan-a" }, true)).toContain("huiyuan-a, huiyuan-a1");
+  expect(head({ via: "1.1 \u00e9", cdnLoop: undefined }, true)).toContain("1.1 huiyuan-a1");
 });
 
 const BAD_HEADERS = [

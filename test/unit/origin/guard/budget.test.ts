@@ -1,5 +1,6 @@
 // Tests when requests to an origin are admitted, with a fake clock.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Release } from "../../../../src/async/semaphore.ts";
 import { type Budget, type BudgetRules, createBudget } from "../../../../src/origin/guard/budget.ts";
 import { linesOf } from "../../../helpers/log-lines.ts";
 
@@ -25,24 +26,25 @@ function budgetOf(rules: Partial<BudgetRules>): Budget {
 /** The state of each request: `in`, `waits`, or the code of its failure. */
 function asking(budget: Budget, waitMs = 1_000) {
   const outcomes: string[] = [];
+  const releases: Release[] = [];
   return {
     outcomes,
     async ask(signal = new AbortController().signal): Promise<void> {
       const index = outcomes.push("waits") - 1;
-      const entering = budget.enter(signal, waitMs);
-      if (entering === undefined) outcomes[index] = "in";
-      else {
-        void entering.then(
-          () => {
-            outcomes[index] = "in";
-          },
-          (error: { code?: string }) => {
-            outcomes[index] = error.code ?? String(error);
-          },
-        );
-      }
+      const entering = (async () => budget.enter(signal, waitMs))();
+      void entering.then(
+        (release) => {
+          releases.push(release);
+          outcomes[index] = "in";
+        },
+        (error: { code?: string }) => {
+          outcomes[index] = error.code ?? String(error);
+        },
+      );
       await settle();
     },
+    /** Ends the request that has run longest. */
+    leave: () => releases.shift()?.(),
   };
 }
 
@@ -52,11 +54,11 @@ const settle = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 describe("connections", () => {
   test("are taken in order of arrival", async () => {
     const budget = budgetOf({ connections: 2 });
-    const { outcomes, ask } = asking(budget);
+    const { outcomes, ask, leave } = asking(budget);
     for (const _ of "abcd") await ask();
     expect(outcomes).toEqual(["in", "in", "waits", "waits"]);
     expect(budget.usage()).toMatchObject({ running: 2, waiting: 2 });
-    budget.leave();
+    leave();
     await settle();
     expect(outcomes).toEqual(["in", "in", "in", "waits"]);
   });
@@ -65,20 +67,20 @@ describe("connections", () => {
 describe("waiting", () => {
   test("ends overloaded in time", async () => {
     const budget = budgetOf({ connections: 1 });
-    const { outcomes, ask } = asking(budget);
+    const { outcomes, ask, leave } = asking(budget);
     for (const _ of "ab") await ask();
     await settle(999);
     expect(outcomes).toEqual(["in", "waits"]);
     await settle(1);
     expect(outcomes).toEqual(["in", "overloaded"]);
-    budget.leave();
+    leave();
     await ask();
     expect(outcomes[2]).toBe("in");
   });
 
   test("ends with the signal, before and during the wait", async () => {
     const budget = budgetOf({ connections: 1 });
-    const { outcomes, ask } = asking(budget);
+    const { outcomes, ask, leave } = asking(budget);
     await ask();
     const leaving = new AbortController();
     await ask(leaving.signal);
@@ -87,7 +89,7 @@ describe("waiting", () => {
     await settle();
     await ask(AbortSignal.abort("gone"));
     expect(outcomes).toEqual(["in", "left", "waits", "gone"]);
-    budget.leave();
+    leave();
     await settle();
     expect(outcomes[2]).toBe("in");
     expect(budget.usage()).toMatchObject({ running: 1, waiting: 0 });
@@ -114,19 +116,42 @@ describe("requests a second", () => {
     await settle(250);
     expect(ins()).toEqual([0, 1, 2, 3, 4, 5]);
   });
+
+  test("are refused at once if their turn comes too late, and take no turn from later ones", async () => {
+    const budget = budgetOf({ connections: 100, requestsPerSecond: 1 });
+    const { outcomes, ask } = asking(budget, 1_500);
+    for (const _ of "abcd") await ask();
+    expect(outcomes).toEqual(["in", "waits", "overloaded", "overloaded"]);
+    expect(budget.usage()).toMatchObject({ running: 1, waiting: 1 });
+    await settle(1_000);
+    await ask();
+    expect(outcomes).toEqual(["in", "in", "overloaded", "overloaded", "waits"]);
+    await settle(1_000);
+    expect(outcomes.at(-1)).toBe("in");
+  });
+
+  test("are refused while they wait for their turn, if the origin asks for a pause", async () => {
+    const budget = budgetOf({ connections: 100, requestsPerSecond: 1 });
+    const { outcomes, ask } = asking(budget, 10_000);
+    for (const _ of "ab") await ask();
+    budget.pause(503, 60);
+    await settle(1_000);
+    expect(outcomes).toEqual(["in", "origin_busy"]);
+    expect(budget.usage()).toMatchObject({ running: 1, waiting: 0 });
+  });
 });
 
 describe("pause()", () => {
   test("refuses requests, including waiting ones, until it is over", async () => {
     const budget = budgetOf({ connections: 1 });
-    const { outcomes, ask } = asking(budget, 60_000);
+    const { outcomes, ask, leave } = asking(budget, 60_000);
     await ask();
     await ask();
     budget.pause(429, 30);
     await settle();
     expect(budget.refusal()).toMatchObject({ code: "origin_busy", originStatus: 429, retryAfterSeconds: 30 });
     expect(budget.usage().pausedMs).toBe(30_000);
-    budget.leave();
+    leave();
     await ask();
     expect(outcomes).toEqual(["in", "origin_busy", "origin_busy"]);
     await settle(30_000);

@@ -76,7 +76,7 @@ test("createFastPath() passes a silent connection to `late`", async () => {
       fairness: createFairness(),
       headMs: 20,
       keepAliveMs: 60_000,
-      idleMs: () => 60_000,
+      limits: { timeout: 60_000 },
     });
     const server = createServer(fastPath.accept).listen(0, "127.0.0.1", () => {
       const address = server.address();
