@@ -1,6 +1,6 @@
 // Lets a waiting client cancel, and tells the work that runs for it. Cheaper than an AbortController. Also ends a wait
 // for work that continues.
-import { HuiyuanError } from "../core/errors.ts";
+import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 
 /** The part of an AbortSignal that waiting code uses. Every AbortSignal satisfies it. */
 export interface Cancellation {
@@ -20,15 +20,16 @@ export function abortable<Value>(promise: Promise<Value>, signal: Cancellation):
   });
 }
 
-/** Settles as `promise` does. Throws store_failed with `message` after the given milliseconds. */
+/** Settles as `promise` does. Throws `code` with `message` after the given milliseconds. */
 export async function withTimeout<Result>(
   milliseconds: number,
   promise: Promise<Result>,
   message: string,
+  code: ErrorCode = "store_failed",
 ): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new HuiyuanError("store_failed", message)), milliseconds).unref();
+    timer = setTimeout(() => reject(new HuiyuanError(code, message)), milliseconds).unref();
   });
   try {
     return await Promise.race([promise, late]);

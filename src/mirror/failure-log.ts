@@ -2,12 +2,6 @@
 // counts the rest in one line at its end. While failures continue, the lines become fewer.
 import type { Log } from "../core/log.ts";
 
-export interface FailureLog {
-  /** `kind`: failures of the same kind are counted together; use a few fixed words. */
-  warn(kind: string, fields: object, message: string): void;
-  error(kind: string, fields: object, message: string): void;
-}
-
 /** Lines of each kind in the first minute; afterwards one in each window. */
 const LINES = 3;
 const MINUTE_MS = 60_000;
@@ -15,7 +9,7 @@ const MINUTE_MS = 60_000;
 const MAX_MINUTES = 60;
 
 /** `about`: fields of the line of counts. `what`: names the failing things, in the plural. */
-export function createFailureLog(log: Log, about: object, what = "images"): FailureLog {
+export function createFailureLog(log: Log, about: object, what = "images") {
   const counts = new Map<string, number>();
   /** The length of the current window; 0: there is none. */
   let minutes = 0;
@@ -40,19 +34,13 @@ export function createFailureLog(log: Log, about: object, what = "images"): Fail
     open(Math.min(minutes * 2, MAX_MINUTES));
   }
 
-  function mayLog(kind: string): boolean {
+  /** `kind`: failures of the same kind are counted together; use a few fixed words. */
+  const logAt = (level: "warn" | "error") => (kind: string, fields: object, message: string) => {
     if (minutes === 0) open(1);
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
-    return count <= limit();
-  }
-
-  return {
-    warn(kind, fields, message) {
-      if (mayLog(kind)) log.warn(fields, message);
-    },
-    error(kind, fields, message) {
-      if (mayLog(kind)) log.error(fields, message);
-    },
+    if (count <= limit()) log[level](fields, message);
   };
+
+  return { warn: logAt("warn"), error: logAt("error") };
 }

@@ -6,13 +6,11 @@ import type { Key } from "../core/object.ts";
 import type { Fill } from "./fill/fill.ts";
 import type { MirrorMeter } from "./meter.ts";
 
-export interface KeyBudget {
-  /**
-   * Whether an object may be stored; true counts it. Always true for a key without a query. From time to time this also
-   * counts the bucket in the background.
-   */
-  take(key: Key): boolean;
-}
+/**
+ * Whether an object may be stored; true counts it. Always true for a key without a query. From time to time this also
+ * counts the bucket in the background.
+ */
+export type KeyBudget = (key: Key) => boolean;
 
 /** Counting is expensive: a scan of the catalogue, or a listing. */
 const RECOUNT_MS = 3_600_000;
@@ -29,32 +27,30 @@ export function createKeyBudget(parts: {
   const { bucket, bucketId, maxKeys, log, ticks = () => performance.now() } = parts;
   let counted = 0;
   /** Objects stored since the last count. */
-  let since = 0;
+  let storedSince = 0;
   let countedAt: number | undefined;
 
   async function count(): Promise<void> {
-    const before = since;
+    const before = storedSince;
     try {
       counted = (await bucket.usage()).objects;
       // Objects that were stored during the count may be missing from it, so they are counted in any case.
-      since -= before;
+      storedSince -= before;
     } catch (err) {
       log.warn({ bucket: bucketId, err }, "the objects of a bucket could not be counted; maxKeys uses the last count");
     }
   }
 
-  return {
-    take(key) {
-      if (maxKeys === 0 || !key.includes("?")) return true;
-      const at = ticks();
-      if (countedAt === undefined || at - countedAt >= RECOUNT_MS) {
-        countedAt = at;
-        void count();
-      }
-      if (counted + since >= maxKeys) return false;
-      since += 1;
-      return true;
-    },
+  return (key) => {
+    if (maxKeys === 0 || !key.includes("?")) return true;
+    const at = ticks();
+    if (countedAt === undefined || at - countedAt >= RECOUNT_MS) {
+      countedAt = at;
+      void count();
+    }
+    if (counted + storedSince >= maxKeys) return false;
+    storedSince += 1;
+    return true;
   };
 }
 
@@ -65,7 +61,7 @@ export function createKeyBudget(parts: {
 export function createStoreDecision(budget: KeyBudget | undefined, meter: MirrorMeter): (fill: Fill) => boolean {
   return (fill) => {
     if (fill.isAccepted !== undefined) return fill.isAccepted;
-    const isRefused = fill.isStored && budget?.take(fill.key) === false;
+    const isRefused = fill.isStored && budget?.(fill.key) === false;
     if (isRefused) meter.refused("max_keys");
     fill.isAccepted = fill.isStored && !isRefused;
     return fill.isAccepted;

@@ -4,19 +4,12 @@ import { hash } from "node:crypto";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Key } from "../core/object.ts";
 import { createExpiring } from "./expiring.ts";
-import { FAILURE_MS, isRemembered } from "./policy.ts";
+import { FAILURE_MS, isRemembered, type PolicyRules } from "./policy.ts";
 
 /** A fetch at an epoch of its key. `id`: fillId(). */
-export interface FetchAt {
+interface FetchAt {
   readonly id: string;
   readonly epoch: number;
-}
-
-export interface NegativeCache {
-  /** Throws not_found, or the recent failure, while the origin need not be contacted again. */
-  refuseIfKnown(at: FetchAt & { readonly key: Key }): void;
-  absent(at: FetchAt): void;
-  failed(at: FetchAt, error: HuiyuanError): void;
 }
 
 const MAX_ABSENT = 100_000;
@@ -25,28 +18,24 @@ const MAX_FAILED = 2_000;
 /** An id may contain some kilobytes that a client sent; longer ones are replaced by their digest. Characters. */
 const MAX_ID = 64;
 
-export interface NegativeCacheRules {
-  /** Milliseconds. */
-  readonly negativeTtlMs: number;
-}
-
 /** `ticks`: as performance.now(). */
-export function createNegativeCache({ negativeTtlMs }: NegativeCacheRules, ticks: () => number): NegativeCache {
+export function createNegativeCache({ negativeTtlMs }: Pick<PolicyRules, "negativeTtlMs">, ticks: () => number) {
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {
-    refuseIfKnown({ id: whole, key, epoch }) {
+    /** not_found, or the recent failure, while the origin need not be contacted again. */
+    known({ id: whole, key, epoch }: FetchAt & { readonly key: Key }): HuiyuanError | undefined {
       const at = ticks();
       const id = short(whole);
       const absentAt = absences.get(id, at);
-      if (absentAt !== undefined && absentAt >= epoch) throw absent(key);
+      if (absentAt !== undefined && absentAt >= epoch) return absent(key);
       const failure = failures.get(id, at);
-      if (failure !== undefined && failure.epoch >= epoch) throw failure.error;
+      return failure !== undefined && failure.epoch >= epoch ? failure.error : undefined;
     },
-    absent({ id, epoch }) {
+    absent({ id, epoch }: FetchAt): void {
       absences.set(short(id), epoch, { now: ticks(), ttlMs: negativeTtlMs });
     },
-    failed({ id, epoch }, error) {
+    failed({ id, epoch }: FetchAt, error: HuiyuanError): void {
       if (!isRemembered(error)) return;
       failures.set(short(id), { epoch, error }, { now: ticks(), ttlMs: FAILURE_MS });
     },

@@ -100,7 +100,7 @@ export const FAILURE_MS = 500;
 /** A failed revalidation while the stored image is served. Milliseconds. */
 const FAILED_MS = 1_000;
 /** A new version that is no image, or that the disk refuses, stays so, and costs a whole body each time. */
-const USELESS_MS = 10_000;
+const UNSTORABLE_MS = 10_000;
 
 /**
  * These say nothing about the key. This server had no room or is stopping, or its disk or readers were too slow. Or the
@@ -123,19 +123,19 @@ export function isRemembered({ code }: HuiyuanError): boolean {
 }
 
 /** The end of a revalidation that brought nothing usable. */
-export type Fruitless = { readonly kind: "gone" } | { readonly kind: "failed"; readonly error: HuiyuanError };
+export type PausingEnd = { readonly kind: "gone" } | { readonly kind: "failed"; readonly error: HuiyuanError };
 
 /** Until then the stored image is served without another revalidation. Milliseconds. */
-export function pauseMs(end: Fruitless, { negativeTtlMs }: Pick<PolicyRules, "negativeTtlMs">): number {
+export function pauseMs(end: PausingEnd, { negativeTtlMs }: Pick<PolicyRules, "negativeTtlMs">): number {
   if (end.kind === "gone") return Math.max(negativeTtlMs, FAILED_MS);
-  return isBroken(end.error) || isRefusedByDisk(end.error) ? USELESS_MS : FAILED_MS;
+  return isBroken(end.error) || isRefusedByDisk(end.error) ? UNSTORABLE_MS : FAILED_MS;
 }
 
 /**
  * Whether the pause holds for a client that may not be served the stored image: not after FAILURE_MS, as for a key that
  * was never stored; and not if the new version can be streamed although the disk refuses it.
  */
-export function isPauseForAll(end: Fruitless, ageMs: number): boolean {
+export function isPauseForAll(end: PausingEnd, ageMs: number): boolean {
   return end.kind === "gone" || (!isRefusedByDisk(end.error) && ageMs < FAILURE_MS);
 }
 

@@ -16,7 +16,8 @@ import type { MemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
 import type { VariantParts } from "../mirror/variants/running-renders.ts";
-import { createVariants, type VariantsOptions } from "../mirror/variants/variants.ts";
+import type { VariantStore } from "../mirror/variants/variant-versions.ts";
+import { createVariants } from "../mirror/variants/variants.ts";
 import type { OriginHealth } from "../origin/guard/guarded.ts";
 import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
 import type { MirrorSettings, ProjectSettings, ServerSettings, Settings } from "../settings/schema/schema.ts";
@@ -36,7 +37,7 @@ export interface SiteParts {
   readonly memoryCache: MemoryCache;
   readonly mirror: MirrorParts;
   readonly variants: VariantParts;
-  readonly variantStore: (bucketId: string) => VariantsOptions["store"];
+  readonly variantStore: (bucketId: string) => VariantStore;
 }
 
 export interface SiteRegistry {
@@ -161,12 +162,7 @@ const MAX_STORED_BYTES = 1_073_741_824;
 
 function openBucket(bucketId: string, parts: SiteParts): OpenBucket {
   const { store, memoryCache, mirror } = parts;
-  const variants = createVariants({
-    bucketId,
-    store: parts.variantStore(bucketId),
-    memoryCache,
-    parts: parts.variants,
-  });
+  const variants = createVariants(bucketId, parts.variantStore(bucketId), memoryCache, parts.variants);
   const bucket = createBucket({ driver: store.bucket(bucketId), now: mirror.now, maxObjectBytes: MAX_STORED_BYTES });
   return {
     variants,

@@ -52,9 +52,6 @@ export type FillEnd =
 /** The fault of a complete body: a broken structure, or a hash that differs from the one its origin declared. */
 export type Damage = "structure" | "hash";
 
-/** The facts about a body that are known once it is complete. */
-export type BodyFacts = Pick<WholeBody, "size" | "hashes">;
-
 /** Undefined: the body is sound, or it is not complete. */
 export function damageOf(end: FillEnd | undefined): Damage | undefined {
   return end !== undefined && "damage" in end ? end.damage : undefined;
@@ -64,7 +61,7 @@ export function damageOf(end: FillEnd | undefined): Damage | undefined {
 export function describeFetched(parts: {
   readonly key: Key;
   readonly head: FillHead;
-  readonly body: BodyFacts;
+  readonly body: Pick<WholeBody, "size" | "hashes">;
   readonly now: number;
   readonly isSuspect?: boolean;
 }): ObjectInfo {

@@ -3,8 +3,8 @@
 import { createGate, type DeclaredDigests, type Gate, type Verdict } from "../../body/gate/gate.ts";
 import type { Spool, SpoolEnd } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat } from "../../core/object.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import type { DigestName, Hashes, Key, ObjectFormat } from "../../core/object.ts";
 import type { Origin, OriginAnswer, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
 import { type AnswerHead, describeFetched, type FillEnd, type FillHead } from "./fill-end.ts";
@@ -190,9 +190,10 @@ async function receiveBody(
     await receive(arrival, { gate, formats, announce });
     spool.onRefused = undefined; // It holds the gate.
     // Bytes that followed the end in the same read have raised the desync by now.
-    if (answer.desync.aborted) throw desyncedEnd(answer);
+    if (answer.desync.aborted)
+      throw unusable("origin_unexpected", answer, "unrequested bytes followed it, so it may belong to another request");
     const verdict = gate.verdict({ framing, isFramingWhole, isHashRight: true });
-    if (verdict.kind === "broken") throw brokenBody(verdict, answer);
+    if (verdict.kind === "broken") throw broken(verdict.code, answer);
     structure = verdict;
   } catch (error) {
     const reason = asHuiyuanError(error);
@@ -267,26 +268,19 @@ function receive(arrival: Arrival, { gate, formats, announce }: Checks): Promise
 
 /** The reason why the rest of the body is of no use; undefined: none so far. */
 function refusalOf({ answer, spool }: Arrival, gate: Gate, formats: FillContext["formats"]): HuiyuanError | undefined {
-  if (gate.head === "foreign") return brokenBody({ kind: "broken", code: "origin_not_image" }, answer);
+  if (gate.head === "foreign") return broken("origin_not_image", answer);
   const { image } = gate;
-  if (image !== undefined && formats?.has(image.format) === false) return refusedFormat(image, answer);
+  if (image !== undefined && formats?.has(image.format) === false)
+    return unusable("origin_type_refused", answer, `${image.format} is not among allowedTypes`);
   return spool.end?.kind === "failed" ? spool.end.error : undefined;
 }
 
-function desyncedEnd({ url }: OriginAnswer): HuiyuanError {
-  const found = "unrequested bytes followed it, so it may belong to another request";
-  return new HuiyuanError("origin_unexpected", `Cannot use the body of ${url}: ${found}`);
+function unusable(code: ErrorCode, { url }: OriginAnswer, found: string): HuiyuanError {
+  return new HuiyuanError(code, `Cannot use the body of ${url}: ${found}`);
 }
 
-function refusedFormat({ format }: ImageFacts, { url }: OriginAnswer): HuiyuanError {
-  return new HuiyuanError("origin_type_refused", `Cannot use the body of ${url}: ${format} is not among allowedTypes`);
-}
-
-function brokenBody(verdict: Extract<Verdict, { kind: "broken" }>, answer: OriginAnswer): HuiyuanError {
-  return new HuiyuanError(
-    verdict.code,
-    `Cannot use the body of ${answer.url}: ${verdict.code}, a whole image is wanted`,
-  );
+function broken(code: ErrorCode, answer: OriginAnswer): HuiyuanError {
+  return unusable(code, answer, `${code}, a whole image is wanted`);
 }
 
 function matchesDeclared(declared: DeclaredDigests, hashes: Hashes): boolean {

@@ -13,37 +13,21 @@ import type { MissRequest } from "./reader.ts";
 
 type FillOf = Omit<MissRequest, "method" | "signal">;
 
-export interface Fills {
-  /**
-   * The fill of a fresh pending image, whichever mirror of the bucket fetched it; else the fill that runs. Undefined if
-   * it began before the key was deleted, purged or written. `id`: fillId().
-   */
-  find(id: string, request: FillOf): Fill | undefined;
-  /** Starts a fill and takes care of its result. */
-  start(id: string, request: FillOf): Fill;
-  /** Resolves once the image of the fill is stored or given up. */
-  whenStored(id: string): Promise<void> | undefined;
-  /** The requests that run; they never reject. */
-  pending(): Promise<unknown>[];
-  /** Fills that run, or whose images are not stored yet. */
-  readonly size: number;
-}
-
-export interface FillsParts {
-  /** For a fill that has ended whole and is storable, whether the bucket accepts it. */
-  readonly mayStore: (fill: Fill) => boolean;
-  /** Whether a pending image may be served without a request to the origin. */
-  readonly isFresh: (write: ServableWrite) => boolean;
-}
-
 type Ended<Kind extends FillEnd["kind"]> = Extract<FillEnd, { readonly kind: Kind }>;
 
-export function createFills(context: MirrorContext, { mayStore, isFresh }: FillsParts): Fills {
+/**
+ * `mayStore`: as in JoinRules. `isFresh`: whether a pending image may be served without a request to the origin.
+ */
+export function createFills(
+  context: MirrorContext,
+  mayStore: (fill: Fill) => boolean,
+  isFresh: (write: ServableWrite) => boolean,
+) {
   const { options, parts, ticks, negativeCache, failures } = context;
   const { stored, origin } = options;
   const { pendingWrites } = stored;
   const { writeBack, meter, now } = parts;
-  const suspects = createSuspects();
+  const mayStoreSuspect = createSuspects();
   const fills = new LiveMap<string, { readonly fill: Fill; readonly whenStored: Promise<void> }>();
 
   async function settle(fill: Fill, fetch: TrackedFetch): Promise<void> {
@@ -62,7 +46,7 @@ export function createFills(context: MirrorContext, { mayStore, isFresh }: Fills
     const storing = storingOf(end, options);
     if (end.kind === "whole") return storing === "store" && mayStore(fill);
     const { sha256 } = end.body.hashes;
-    return storing === "if-repeated" && fill.isStored && suspects.mayBeStored(fill.key, sha256, ticks());
+    return storing === "if-repeated" && fill.isStored && mayStoreSuspect(fill.key, sha256, ticks());
   }
 
   /** A damaged image is not served while its write is pending. */
@@ -112,13 +96,19 @@ export function createFills(context: MirrorContext, { mayStore, isFresh }: Fills
   }
 
   return {
-    find(id, { key, epoch, isStored }) {
+    /**
+     * The fill of a fresh pending image, whichever mirror of the bucket fetched it; else the fill that runs. Undefined
+     * if it began before the key was deleted, purged or written. `id`: fillId().
+     */
+    find(id: string, { key, epoch, isStored }: FillOf): Fill | undefined {
       const pending = isStored ? pendingWrites.newest({ key, epoch }) : undefined;
       if (pending !== undefined && isFresh(pending)) return pending.fill;
       const fill = fills.get(id)?.fill;
       return fill === undefined || fill.epoch < epoch || fill.end !== undefined ? undefined : fill;
     },
-    start(id, { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop }) {
+    /** Starts a fill and takes care of its result. */
+    start(id: string, request: FillOf): Fill {
+      const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
       const requestedAt = now();
       const fill = startFill(
         { id, key, isStored, epoch, requestedAt, path, query, headers, followsRedirects, via, cdnLoop },
@@ -127,8 +117,11 @@ export function createFills(context: MirrorContext, { mayStore, isFresh }: Fills
       fills.set(id, { fill, whenStored: settle(fill, pendingWrites.begin(key)) });
       return fill;
     },
-    whenStored: (id) => fills.get(id)?.whenStored,
+    /** Resolves once the image of the fill is stored or given up. */
+    whenStored: (id: string) => fills.get(id)?.whenStored,
+    /** The requests that run; they never reject. */
     pending: () => [...fills.values()].filter(({ fill }) => fill.end === undefined).map(({ fill }) => fill.done),
+    /** Fills that run, or whose images are not stored yet. */
     get size() {
       return fills.size;
     },
@@ -141,23 +134,15 @@ const MAX_KEYS = 10_000;
 
 /**
  * Setting `suspects: keep`: an image with a wrong structure or declared hash may be stored once the origin has sent the
- * same bytes twice, an hour apart. A restart begins the hour again.
+ * same bytes twice, an hour apart. A restart begins the hour again. The returned function is true if these bytes were
+ * seen under this key at least an hour ago, and no others since. `now`: as performance.now().
  */
-export interface Suspects {
-  /**
-   * True: these bytes were seen under this key at least an hour ago, and no others since. `now`: as performance.now().
-   */
-  mayBeStored(key: string, sha256: string, now: number): boolean;
-}
-
-export function createSuspects(): Suspects {
+export function createSuspects() {
   const firstSeen = createExpiring<{ readonly sha256: string; readonly at: number }>(MAX_KEYS);
-  return {
-    mayBeStored(key, sha256, now) {
-      const seen = firstSeen.get(key, now);
-      if (seen?.sha256 === sha256) return now - seen.at >= APART_MS;
-      firstSeen.set(key, { sha256, at: now }, { now, ttlMs: FORGET_MS });
-      return false;
-    },
+  return (key: string, sha256: string, now: number): boolean => {
+    const seen = firstSeen.get(key, now);
+    if (seen?.sha256 === sha256) return now - seen.at >= APART_MS;
+    firstSeen.set(key, { sha256, at: now }, { now, ttlMs: FORGET_MS });
+    return false;
   };
 }

@@ -10,15 +10,7 @@ import { absent } from "../negative-cache.ts";
 import { withdrawalBy } from "../policy.ts";
 import type { MissAnswer, MissRequest } from "./reader.ts";
 
-export interface Heads {
-  /**
-   * `id`: fillId(). Undefined: the origin refuses the method, so a GET is needed. Throws not_found and the codes of
-   * Origin.fetch.
-   */
-  fetch(id: string, request: MissRequest): Promise<Extract<MissAnswer, { readonly kind: "head" }> | undefined>;
-  /** The requests that run; they may reject. */
-  pending(): Iterable<Promise<unknown>>;
-}
+type HeadAnswer = Extract<MissAnswer, { readonly kind: "head" }>;
 
 interface RunningHead {
   readonly epoch: number;
@@ -30,7 +22,7 @@ interface RunningHead {
 // Statuses that refuse the method and not the image.
 const REFUSALS: readonly number[] = [400, 403, 405, 501];
 
-export function createHeads({ options, parts, negativeCache }: MirrorContext): Heads {
+export function createHeads({ options, parts, negativeCache }: MirrorContext) {
   const { stored, origin, maxObjectBytes: maxBytes } = options;
   const { pendingWrites } = stored;
   const { meter, now, signal } = parts;
@@ -73,7 +65,11 @@ export function createHeads({ options, parts, negativeCache }: MirrorContext): H
   }
 
   return {
-    async fetch(id, request) {
+    /**
+     * `id`: fillId(). Undefined: the origin refuses the method, so a GET is needed. Throws not_found and the codes of
+     * Origin.fetch.
+     */
+    async fetch(id: string, request: MissRequest): Promise<HeadAnswer | undefined> {
       const running = heads.get(id);
       const isShared = running !== undefined && running.epoch >= request.epoch;
       if (isShared) meter.collapsed();
@@ -81,6 +77,7 @@ export function createHeads({ options, parts, negativeCache }: MirrorContext): H
       const answer = await abortable(outcome, request.signal);
       return answer && { kind: "head", answer, requestedAt, how: isShared ? "collapsed" : "first" };
     },
+    /** The requests that run; they may reject. */
     pending: () => [...heads.values()].map(({ outcome }) => outcome),
   };
 }

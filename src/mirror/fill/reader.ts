@@ -28,26 +28,8 @@ export interface MissRequest extends OriginRequest {
  * The first two hold the spool until `release`; `isStorable` is false if the origin forbids to store the answer.
  */
 export type MissAnswer =
-  | {
-      readonly kind: "finished";
-      readonly info: ObjectInfo;
-      readonly head: FillHead;
-      readonly how: Join;
-      isStored(): boolean;
-      readonly isStorable: boolean;
-      release(): void;
-    }
-  | {
-      readonly kind: "filling";
-      readonly head: FillHead;
-      readonly reader: FillReader;
-      readonly how: Join;
-      readonly isSuspect: boolean;
-      /** Call it only once the reader has seen a whole end. */
-      isStored(): boolean;
-      readonly isStorable: boolean;
-      release(): void;
-    }
+  | (MissBody & { readonly kind: "finished"; readonly info: ObjectInfo })
+  | (MissBody & { readonly kind: "filling"; readonly reader: FillReader; readonly isSuspect: boolean })
   | {
       readonly kind: "head";
       readonly answer: OriginAnswer;
@@ -55,6 +37,15 @@ export type MissAnswer =
       readonly requestedAt: number;
       readonly how: "first" | "collapsed";
     };
+
+interface MissBody {
+  readonly head: FillHead;
+  readonly how: Join;
+  /** Call it only once the reader has seen a whole end. */
+  isStored(): boolean;
+  readonly isStorable: boolean;
+  release(): void;
+}
 
 /**
  * `first`: this request started the fetch. `collapsed`: it joined a running one. `after`: the fill had ended before.

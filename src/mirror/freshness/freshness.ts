@@ -67,8 +67,6 @@ export function computeLife({ at, life }: Validation, rules: FreshnessRules): Li
   const declared = readDeclared(life, at);
   const generatedAt = at - declared.ageMs;
   const freshUntil = Math.max(generatedAt, generatedAt + (declared.lifetimeMs ?? rules.ttlMs));
-  if (declared.forbidsStale)
-    return { generatedAt, freshUntil, staleWhileRevalidateUntil: freshUntil, staleIfErrorUntil: freshUntil };
   const staleWhileRevalidateUntil = freshUntil + (declared.staleWhileRevalidateMs ?? rules.staleIfErrorMs);
   const staleIfErrorUntil = Math.max(
     staleWhileRevalidateUntil,
@@ -119,40 +117,29 @@ export function confirmedLife(stored: DeclaredLife, confirmed: DeclaredLife): De
   return { ...lasting, ...confirmed };
 }
 
-interface Declared {
-  readonly ageMs: number;
-  /** Undefined: the headers say nothing. */
-  readonly lifetimeMs: number | undefined;
-  readonly staleWhileRevalidateMs: number | undefined;
-  readonly staleIfErrorMs: number | undefined;
-  readonly forbidsStale: boolean;
-}
-
 // RFC 9111 §1.2.2: larger numbers may be treated as this one.
 const MAX_SECONDS = 2_147_483_648;
 
-function readDeclared(life: DeclaredLife, at: number): Declared {
+function readDeclared(life: DeclaredLife, at: number) {
   const policy = readPolicy(life, at);
   const { rescc } = policy.toObject();
   const has = (name: string) => Object.hasOwn(rescc, name);
-  const milliseconds = (name: string) => (has(name) ? secondsToMs(Number.parseInt(rescc[name] ?? "", 10)) : undefined);
   const isUnusable = !policy.storable() || has("no-cache");
   const isExplicit = isUnusable || has("s-maxage") || has("max-age") || life.expires !== undefined;
-  const staleWhileRevalidateMs = milliseconds("stale-while-revalidate");
-  const staleIfErrorMs = milliseconds("stale-if-error");
-  // s-maxage forbids stale answers too (§5.2.2.10), but a window beside it shows that the origin allows them.
-  const hasWindow = staleWhileRevalidateMs !== undefined || staleIfErrorMs !== undefined;
+  const forbidsStale =
+    isUnusable || has("must-revalidate") || (life.cacheControl ?? "").search(PROXY_REVALIDATE) !== -1;
+  const windowMs = (name: string) => {
+    if (forbidsStale) return 0;
+    if (has(name)) return secondsToMs(Number.parseInt(rescc[name] ?? "", 10));
+    // s-maxage forbids stale answers too (§5.2.2.10), but a window beside it shows that the origin allows them.
+    return has("s-maxage") ? 0 : undefined;
+  };
   return {
     ageMs: secondsToMs(Number.parseInt(life.age ?? "0", 10)),
-    // Not timeToLive(), which includes the stale windows.
+    // Undefined: the headers say nothing. Not timeToLive(), which includes the stale windows.
     lifetimeMs: isExplicit ? secondsToMs(policy.maxAge()) : undefined,
-    staleWhileRevalidateMs: has("s-maxage") ? (staleWhileRevalidateMs ?? 0) : staleWhileRevalidateMs,
-    staleIfErrorMs: has("s-maxage") ? (staleIfErrorMs ?? 0) : staleIfErrorMs,
-    forbidsStale:
-      isUnusable ||
-      has("must-revalidate") ||
-      (life.cacheControl ?? "").search(PROXY_REVALIDATE) !== -1 ||
-      (has("s-maxage") && !hasWindow),
+    staleWhileRevalidateMs: windowMs("stale-while-revalidate"),
+    staleIfErrorMs: windowMs("stale-if-error"),
   };
 }
 
@@ -179,56 +166,28 @@ function readPolicy({ cacheControl, expires, date }: DeclaredLife, at: number): 
 
 // The rules applied to stored objects now.
 
-/** An answer and, as in FillHead, when it was requested. */
-export type AnsweredAt = Pick<FillHead, "answer" | "requestedAt">;
-
 /** As StoredObject. */
 interface Aging {
   readonly info: ObjectInfo;
   readonly isStale: boolean;
 }
 
-export interface Ages {
-  /**
-   * For the hot path: whether an object in memory may be served without revalidation. Undefined: always (`freshness:
-   * never`).
-   */
-  readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
-  /** Whether a stored object may be served now. */
-  freshnessOf(object: Aging): Freshness;
-  /**
-   * The remaining life of a stored object; undefined: it never becomes stale. A purged object has none left, whatever
-   * the rules.
-   */
-  lifeOf(object: Aging): RemainingLife | undefined;
-  /** The same for an answer that is not stored yet. */
-  lifeOfAnswer(answered: AnsweredAt): RemainingLife | undefined;
-}
-
-export interface AgesParts {
-  /** Undefined: `never`. */
-  readonly rules: FreshnessRules | undefined;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-  /** As in RevalidationEffects. */
-  readonly confirmation: (info: ObjectInfo) => Validation | undefined;
-}
-
 /** For purged objects under `freshness: never`: a life without an end. */
 const endlessLife = createLives({ mode: "ttl", ttlMs: Number.POSITIVE_INFINITY, staleIfErrorMs: 0 });
 
-export function createAges({ rules, now, confirmation }: AgesParts): Ages {
-  const lives = rules === undefined ? undefined : createLives(rules);
+/** `rules`: undefined for `never`. `now`: Unix milliseconds. `confirmation`: see revalidation-effects.ts. */
+export function createAges(
+  rules: FreshnessRules | undefined,
+  now: () => number,
+  confirmation: (info: ObjectInfo) => Validation | undefined,
+) {
+  const lives = rules && createLives(rules);
 
-  function lifeOf({ info, isStale }: Aging): Life | undefined {
+  function storedLife({ info, isStale }: Aging): Life | undefined {
     const life = lives === undefined && isStale ? endlessLife(info) : lives?.(info);
     if (life === undefined || rules === undefined || isStale) return life;
     const newest = confirmation(info);
     return newest === undefined ? life : computeLife(newest, rules);
-  }
-
-  function lifeOfAnswer({ answer, requestedAt }: AnsweredAt): Life | undefined {
-    return rules === undefined ? undefined : computeLife({ at: requestedAt, life: answer.life }, rules);
   }
 
   function isFresh(info: ObjectInfo): boolean {
@@ -237,19 +196,28 @@ export function createAges({ rules, now, confirmation }: AgesParts): Ages {
   }
 
   return {
+    /**
+     * For the hot path: whether an object in memory may be served without revalidation. Undefined: always (`freshness:
+     * never`).
+     */
     isFresh: lives && isFresh,
-    freshnessOf(object) {
+    /** Whether a stored object may be served now. */
+    freshnessOf(object: Aging): Freshness {
       if (object.info.provenance.via !== "mirror") return "fresh";
-      const life = lifeOf(object);
+      const life = storedLife(object);
       return life === undefined ? "fresh" : freshnessOf(life, now(), object.isStale);
     },
-    lifeOf(object) {
-      const life = lifeOf(object);
-      return life === undefined ? undefined : remainingLife(life, now(), object.isStale);
+    /**
+     * The remaining life of a stored object; undefined: it never becomes stale. A purged object has none left, whatever
+     * the rules.
+     */
+    lifeOf(object: Aging): RemainingLife | undefined {
+      const life = storedLife(object);
+      return life && remainingLife(life, now(), object.isStale);
     },
-    lifeOfAnswer(answered) {
-      const life = lifeOfAnswer(answered);
-      return life === undefined ? undefined : remainingLife(life, now(), false);
+    /** The same for an answer that is not stored yet. */
+    lifeOfAnswer({ answer, requestedAt }: Pick<FillHead, "answer" | "requestedAt">): RemainingLife | undefined {
+      return rules && remainingLife(computeLife({ at: requestedAt, life: answer.life }, rules), now(), false);
     },
   };
 }

@@ -31,16 +31,6 @@ export interface RevalidatedAnswer {
   readonly fetch: TrackedFetch;
 }
 
-export interface RevalidationEffects {
-  /**
-   * Resolves once the result is applied; with the reason if a good version could not be stored. Never rejects. Releases
-   * the fill's spool.
-   */
-  settle(entry: StoredEntry, answer: RevalidatedAnswer): Promise<HuiyuanError | undefined>;
-  /** A confirmation of these bytes that is at least as new as the one in their description. */
-  confirmation(info: ObjectInfo): Validation | undefined;
-}
-
 // At most one confirmation in this time is written: an object that is fresh for seconds would else cost many commits.
 const WRITE_EVERY_MS = 60_000;
 const MAX_CONFIRMED = 10_000;
@@ -50,22 +40,8 @@ export function createRevalidationEffects({
   parts: { writeBack, meter, log },
   ticks,
   isStorable,
-}: MirrorContext): RevalidationEffects {
+}: MirrorContext) {
   const confirmed = createExpiring<{ readonly etag: string; readonly validated: Validation }>(MAX_CONFIRMED);
-
-  async function effect(entry: StoredEntry, answer: RevalidatedAnswer): Promise<HuiyuanError | undefined> {
-    const { end, outcome } = answer;
-    if (outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer)) {
-      return replace(entry, end, answer);
-    }
-    try {
-      await updateInfo(entry, answer);
-      return undefined;
-    } finally {
-      // Requests join this result until now; those that joined in this turn have taken their holds by the next one.
-      if ("head" in end) setImmediate(() => end.head.spool.release());
-    }
-  }
 
   /** Writes what the answer says about the object, except for new bytes. */
   async function updateInfo(entry: StoredEntry, { end, outcome, requestedAt }: RevalidatedAnswer): Promise<void> {
@@ -131,16 +107,27 @@ export function createRevalidationEffects({
   }
 
   return {
-    async settle(entry, answer) {
+    /**
+     * Resolves once the result is applied; with the reason if a good version could not be stored. Never rejects.
+     * Releases the fill's spool.
+     */
+    async settle(entry: StoredEntry, answer: RevalidatedAnswer): Promise<HuiyuanError | undefined> {
+      const { fill, end, outcome } = answer;
+      const isReplaced = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
       try {
-        return await effect(entry, answer);
+        if (isReplaced) return await replace(entry, end, answer);
+        await updateInfo(entry, answer);
       } catch (err) {
-        const { key } = answer.fill;
-        log.warn({ bucket: stored.bucketId, key, err }, "the result of a revalidation could not be written");
-        return undefined;
+        const about = { bucket: stored.bucketId, key: fill.key, err };
+        log.warn(about, "the result of a revalidation could not be written");
+      } finally {
+        // Requests join this result until now; those that joined in this turn have taken their holds by the next one.
+        if (!isReplaced && "head" in end) setImmediate(() => end.head.spool.release());
       }
+      return undefined;
     },
-    confirmation({ key, hashes, provenance }) {
+    /** A confirmation of these bytes that is at least as new as the one in their description. */
+    confirmation({ key, hashes, provenance }: ObjectInfo): Validation | undefined {
       const newest = confirmed.get(key, ticks());
       if (newest?.etag !== etagOf(hashes)) return undefined;
       // An older confirmation does not count: the same bytes may have been purged and fetched again since.

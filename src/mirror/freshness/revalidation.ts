@@ -1,21 +1,29 @@
 // Revalidates stored objects: one conditional request a key, counted like any other fetch. Only a whole, sound and
 // different image replaces the last good one (stored-changes.ts). freshness.ts decides when a revalidation is due.
-import { abortable, type Cancellation } from "../../async/cancellation.ts";
+import { abortable, type Cancellation, withTimeout } from "../../async/cancellation.ts";
 import { LiveMap } from "../../async/live-map.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { OriginTarget, Validators } from "../../origin/origin.ts";
+import { createExpiring } from "../expiring.ts";
 import { type Fill, startFill } from "../fill/fill.ts";
 import type { FillEnd } from "../fill/fill-end.ts";
 import type { Late } from "../fill/reader.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { absent } from "../negative-cache.ts";
-import { type Fruitless, isBroken, revalidationKind, servedAfter, withdrawalBy } from "../policy.ts";
+import {
+  isBroken,
+  isPauseForAll,
+  type PausingEnd,
+  pauseMs,
+  revalidationKind,
+  servedAfter,
+  withdrawalBy,
+} from "../policy.ts";
 import type { StoredObject } from "../stored/stored.ts";
 import type { ServableWrite } from "../storing/pending-writes.ts";
 import { isLater } from "../storing/versions.ts";
-import { createBackoff } from "./backoff.ts";
-import { type Ages, createAges, type Freshness } from "./freshness.ts";
+import { createAges, type Freshness } from "./freshness.ts";
 import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";
 
 /** The request to the origin that revalidates a stored object. */
@@ -41,33 +49,6 @@ export type RevalidationOutcome =
   | StaleKept
   | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
 
-export interface Revalidation extends Omit<Ages, "freshnessOf"> {
-  /** As Ages.freshnessOf, but an object is not served stale while a newer version of it is pending. */
-  freshnessOf(object: StoredObject): Freshness;
-  /** Whether a pending image is young enough to be served after the origin has failed. */
-  mayServeStale(image: ServableWrite): boolean;
-  /** Whether a pending image may be served without a request to the origin. */
-  isFreshPending(image: ServableWrite): boolean;
-  /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
-  begin(object: StoredObject, request: RevalidationRequest): void;
-  /**
-   * Revalidates and waits for the result. With `mayServeStale` the stored object is served if nothing better arrives;
-   * else this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one
-   * was removed.
-   */
-  revalidate(object: StoredObject, request: RevalidateRequest): Promise<RevalidationOutcome>;
-  /**
-   * Whether a revalidation of the object runs, and its result if that is known without a request. Changes nothing.
-   * `mayServeStale` as in revalidate().
-   */
-  peek(
-    object: StoredObject,
-    mayServeStale: boolean,
-  ): { readonly isRunning: boolean; readonly outcome: RevalidationEnd | undefined };
-  /** Revalidations that have no result yet. */
-  pending(): readonly Promise<unknown>[];
-}
-
 export interface RevalidateRequest extends RevalidationRequest {
   /** Aborts when the client leaves. */
   readonly signal: Cancellation;
@@ -80,14 +61,19 @@ interface Running {
   readonly outcome: Promise<RevalidationEnd>;
 }
 
-export function createRevalidation(context: MirrorContext): Revalidation {
+const MAX_PAUSES = 10_000;
+
+export function createRevalidation(context: MirrorContext) {
   const { options, ticks, failures, isStorable } = context;
   const { stored, origin, freshness: rules } = options;
   const { now, meter, log } = context.parts;
   const running = new LiveMap<Key, Running>();
   const effects = createRevalidationEffects(context);
-  const ages = createAges({ rules, now, confirmation: effects.confirmation });
-  const backoff = createBackoff(options, ticks);
+  const ages = createAges(rules, now, effects.confirmation);
+  /** The ends that brought nothing usable, for as long as they pause the revalidation of their key. */
+  const pauses = createExpiring<{ readonly epoch: number; readonly end: PausingEnd; readonly endedAt: number }>(
+    MAX_PAUSES,
+  );
   // Half of the places: clients that wait for a missing object come first.
   const maxInBackground = Math.max(1, Math.floor(options.connections / 2));
   let inBackground = 0;
@@ -99,11 +85,19 @@ export function createRevalidation(context: MirrorContext): Revalidation {
   }
 
   /** The result if the origin need not, or may not, be contacted now. */
-  function known({ info, epoch }: StoredObject, mayServeStale: boolean): RevalidationEnd | undefined {
-    const recent = backoff.known({ key: info.key, epoch, mayServeStale });
-    if (recent !== undefined) return recent;
+  function knownEnd({ info, epoch }: StoredObject, mayServeStale: boolean): RevalidationEnd | undefined {
+    const at = ticks();
+    const pause = pauses.get(info.key, at);
+    // A pause of an earlier epoch does not hold: after a purge the origin is contacted at once.
+    if (pause !== undefined && pause.epoch >= epoch && (mayServeStale || isPauseForAll(pause.end, at - pause.endedAt)))
+      return pause.end;
     const error = origin.refusal?.();
     return error === undefined ? undefined : { kind: "failed", error };
+  }
+
+  function pauseAfter({ key, epoch }: Fill, end: PausingEnd): void {
+    const endedAt = ticks();
+    pauses.set(key, { epoch, end, endedAt }, { now: endedAt, ttlMs: pauseMs(end, options) });
   }
 
   function start({ epoch }: StoredObject, request: RevalidationRequest): Running {
@@ -143,15 +137,15 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);
     report(fill, outcome);
-    const fruitless = fruitlessOf(outcome, key);
-    if (fruitless !== undefined) backoff.record(fill, fruitless);
+    const pausing = pausingEnd(outcome, key);
+    if (pausing !== undefined) pauseAfter(fill, pausing);
     const fate = withdrawalBy(end, options, outcome.kind === "current");
     if (fate !== undefined) stored.pendingWrites.withdraw(fetch, fate);
     const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
     const settling = effects.settle(entry, { fill, end, outcome, requestedAt, fetch });
     void settling.then((givenUp) => {
       stored.pendingWrites.end(fetch);
-      if (givenUp !== undefined) backoff.record(fill, { kind: "failed", error: givenUp });
+      if (givenUp !== undefined) pauseAfter(fill, { kind: "failed", error: givenUp });
     });
     return { outcome, over: isNew ? Promise.resolve() : settling };
   }
@@ -163,7 +157,9 @@ export function createRevalidation(context: MirrorContext): Revalidation {
   }
 
   const freshnessOfPending = ({ info }: ServableWrite) => ages.freshnessOf({ info, isStale: false });
+  /** Whether a pending image may be served without a request to the origin. */
   const isFreshPending = (image: ServableWrite) => freshnessOfPending(image) === "fresh";
+  /** Whether a pending image is young enough to be served after the origin has failed. */
   const mayServeStale = (image: ServableWrite) => freshnessOfPending(image) !== "must-revalidate";
 
   function freshSuccessorOf(object: StoredObject): ServableWrite | undefined {
@@ -174,6 +170,15 @@ export function createRevalidation(context: MirrorContext): Revalidation {
   /** Whether no further request is needed. */
   function isUnderWay(object: StoredObject): boolean {
     return runningFor(object) !== undefined || freshSuccessorOf(object) !== undefined;
+  }
+
+  /** Waits with the deadline of one client; the revalidation continues. */
+  function inTime({ outcome }: Running, { key, signal }: RevalidateRequest): Promise<RevalidationEnd> {
+    const { total } = options.timeouts;
+    const message = `Cannot wait longer to revalidate "${key}": no answer in ${total} ms`;
+    const timely = withTimeout(total, outcome, message, "origin_timeout");
+    const late = (error: HuiyuanError) => ({ kind: "failed", error }) as const; // The outcome itself never rejects.
+    return abortable(timely.catch(late), signal);
   }
 
   function report({ key }: Fill, outcome: RevalidationEnd): void {
@@ -192,35 +197,48 @@ export function createRevalidation(context: MirrorContext): Revalidation {
 
   return {
     ...ages,
-    freshnessOf(object) {
+    /** As in freshness.ts, but an object is not served stale while a newer version of it is pending. */
+    freshnessOf(object: StoredObject): Freshness {
       const freshness = ages.freshnessOf(object);
       return freshness === "stale" && successorOf(object) !== undefined ? "revalidate-first" : freshness;
     },
     mayServeStale,
     isFreshPending,
-    begin(object, request) {
-      if (inBackground >= maxInBackground || isUnderWay(object) || known(object, true) !== undefined) return;
+    /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
+    begin(object: StoredObject, request: RevalidationRequest): void {
+      if (inBackground >= maxInBackground || isUnderWay(object) || knownEnd(object, true) !== undefined) return;
       inBackground += 1;
       void start(object, request).outcome.then(() => {
         inBackground -= 1;
       });
     },
-    async revalidate(object, request) {
-      const { mayServeStale: mayServeStored, signal } = request;
+    /**
+     * Revalidates and waits for the result. With `mayServeStale` the stored object is served if nothing better arrives;
+     * else this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one
+     * was removed.
+     */
+    async revalidate(object: StoredObject, request: RevalidateRequest): Promise<RevalidationOutcome> {
+      const { mayServeStale: mayServeStored } = request;
       const fresh = freshSuccessorOf(object);
       if (fresh !== undefined) return instead(fresh, "after");
       const joined = runningFor(object);
       if (joined !== undefined) meter.collapsed();
-      const outcome =
-        joined === undefined ? (known(object, mayServeStored) ?? start(object, request).outcome) : joined.outcome;
-      const answer = await abortable(inTime(outcome, request.key, options.timeouts.total), signal);
+      const known = joined === undefined ? knownEnd(object, mayServeStored) : undefined;
+      const answer = known ?? (await inTime(joined ?? start(object, request), request));
       const newest = ["failed", "suspect", "gone"].includes(answer.kind) ? successorOf(object) : undefined;
       if (newest !== undefined && answer.kind === "gone") return instead(newest, "gone");
       if (newest !== undefined && mayServeStale(newest)) return instead(newest, "failed");
       // An object whose successor is only not written yet is never served stale, whatever its own headers allow.
       return outcomeOf(request.key, answer, mayServeStored && newest === undefined);
     },
-    peek: (object, mayServeStored) => ({ isRunning: isUnderWay(object), outcome: known(object, mayServeStored) }),
+    /**
+     * Whether a revalidation of the object runs, and its result if that is known without a request. Changes nothing.
+     * `mayServeStored`: `mayServeStale` of revalidate().
+     */
+    peek(object: StoredObject, mayServeStored: boolean) {
+      return { isRunning: isUnderWay(object), outcome: knownEnd(object, mayServeStored) };
+    },
+    /** Revalidations that have no result yet. */
     pending: () => [...running.values()].map(({ outcome }) => outcome),
   };
 }
@@ -232,13 +250,13 @@ export function validatorsOf({ provenance }: ObjectInfo): Validators | undefined
 }
 
 /** The end without bytes, which later requests cannot use. Undefined: the object is, or will be, fresh. */
-function fruitlessOf(end: RevalidationEnd, key: Key): Fruitless | undefined {
+function pausingEnd(end: RevalidationEnd, key: Key): PausingEnd | undefined {
   if (end.kind === "suspect") {
     const error = new HuiyuanError("origin_truncated", `Cannot use the new version of "${key}": it is damaged`);
     return { kind: "failed", error };
   }
   if (end.kind === "new" && end.fill.end?.kind === "unstored") return { kind: "failed", error: end.fill.end.error };
-  return end.kind === "failed" || end.kind === "gone" ? (end as Fruitless) : undefined;
+  return end.kind === "failed" || end.kind === "gone" ? (end as PausingEnd) : undefined;
 }
 
 function outcomeOf(key: Key, end: RevalidationEnd, mayServeStale: boolean): RevalidationOutcome {
@@ -251,23 +269,4 @@ function outcomeOf(key: Key, end: RevalidationEnd, mayServeStale: boolean): Reva
 /** Serves the pending write instead of the stored object. */
 function instead({ fill }: ServableWrite, how: Late): RevalidationOutcome {
   return { kind: "new", fill, how };
-}
-
-/** Waits with the deadline of one client; the revalidation continues. */
-async function inTime(
-  outcome: RevalidationEnd | Promise<RevalidationEnd>,
-  key: Key,
-  timeoutMs: number,
-): Promise<RevalidationEnd> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<RevalidationEnd>((resolve) => {
-    const message = `Cannot wait longer to revalidate "${key}": no answer in ${timeoutMs} ms`;
-    const error = new HuiyuanError("origin_timeout", message);
-    timer = setTimeout(resolve, timeoutMs, { kind: "failed", error });
-  });
-  try {
-    return await Promise.race([outcome, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,9 +1,9 @@
 // The memory cache of all buckets: whole small objects, bounded by bytes with LRU eviction, and the results of recent
 // look-ups. It holds copies only: the bucket decides, and every change of an object there must be followed by drop().
 import { LRUCache } from "lru-cache";
-import { type Chunks, createChunks } from "../../body/chunks.ts";
+import { createChunks } from "../../body/chunks.ts";
 import { HEAD_ROOM_BYTES, withHeadRoom } from "../../body/head-room.ts";
-import { createScratch, type Scratch } from "../../body/scratch.ts";
+import { createScratch } from "../../body/scratch.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
 
@@ -15,38 +15,7 @@ export interface CachedObject {
   readonly epoch: number;
 }
 
-export interface MemoryCache {
-  /** Synchronous, for the hot path. */
-  get(bucketId: string, key: Key): CachedObject | undefined;
-  /** Whether get() has found the object since the last call; the disk does not see hits in memory. */
-  wasUsed(bucketId: string, key: Key): boolean;
-  /**
-   * Keeps the object, unless it is larger than the bound or any key was dropped since `generation` was read: an object
-   * that was read from the bucket before a delete must not return after it.
-   */
-  set(bucketId: string, object: CachedObject, generation: number): void;
-  /**
-   * Call it for each read of an object from the bucket: returns whether to keep the object. True at the second read
-   * while there is room. Without room only if fewer bytes than the cache holds were read in between: else the object
-   * would be evicted before its next request.
-   */
-  admits(bucketId: string, info: ObjectInfo): boolean;
-  /** The result of a recent look-up. */
-  noted(bucketId: string, key: Key): Note | undefined;
-  /** Keeps a look-up result for a short time. If `generation` is outdated, as in set(), it clears the note instead. */
-  note(bucketId: string, key: Key, note: Note, generation: number): void;
-  drop(bucketId: string, key: Key): void;
-  /** Read it before a read from the bucket, and pass it to set(). */
-  readonly generation: number;
-  /** Buffers for objects that are read from the bucket and not kept. */
-  readonly scratch: Scratch;
-  readonly chunks: Chunks;
-  /** Largest object kept, bytes. */
-  readonly maxObjectBytes: number;
-  usage(): { readonly objects: number; readonly bytes: number };
-  /** Evicts objects until the new bounds hold. */
-  resize(bounds: MemoryCacheBounds): void;
-}
+export type MemoryCache = ReturnType<typeof createMemoryCache>;
 
 interface CacheEntry {
   object: CachedObject;
@@ -73,8 +42,9 @@ const MAX_NOTES = 16_384;
 const MAX_FILTER_NAMES = 16_384;
 
 /** An empty memory cache. `ticks`: as performance.now(). */
-export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()): MemoryCache {
+export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()) {
   let bounds = initial;
+  let generation = 0;
   const create = (maxBytes: number) =>
     new LRUCache<string, CacheEntry>({
       maxSize: Math.max(1, maxBytes),
@@ -82,10 +52,10 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
     });
   let objects = create(bounds.maxBytes);
   const notes = createExpiring<Note>(MAX_NOTES);
-  const admissionFilter = createAdmissionFilter(MAX_FILTER_NAMES);
-  const cache: { -readonly [Name in keyof MemoryCache]: MemoryCache[Name] } = {
-    generation: 0,
-    get(bucketId, key) {
+  const isRepeatedRead = createAdmissionFilter(MAX_FILTER_NAMES);
+  return {
+    /** Synchronous, for the hot path. */
+    get(bucketId: string, key: Key): CachedObject | undefined {
       const kept = objects.get(`${bucketId}\n${key}`);
       if (kept === undefined) return undefined;
       if (!kept.isUsed) {
@@ -94,44 +64,63 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       }
       return kept.object;
     },
-    wasUsed(bucketId, key) {
+    /** Whether get() has found the object since the last call; the disk does not see hits in memory. */
+    wasUsed(bucketId: string, key: Key): boolean {
       const kept = objects.peek(`${bucketId}\n${key}`);
       if (kept?.isUsed !== true) return false;
       kept.isUsed = false;
       return true;
     },
-    set(bucketId, object, readAt) {
-      if (readAt !== cache.generation || object.body.byteLength > bounds.maxObjectBytes) return;
+    /**
+     * Keeps the object, unless it is larger than the bound or any key was dropped since the generation `readAt`: an
+     * object that was read from the bucket before a delete must not return after it.
+     */
+    set(bucketId: string, object: CachedObject, readAt: number): void {
+      if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
       const { info, body, epoch } = object;
-      objects.set(`${bucketId}\n${info.key}`, { object: { info, body, epoch }, isUsed: false });
+      // Most fetched images are never requested again, so the first hit makes the room for a head. A small part of a
+      // larger buffer is copied now, because it would keep that buffer.
+      const own = body.buffer.byteLength > 2 * body.byteLength ? withHeadRoom(body) : body;
+      objects.set(`${bucketId}\n${info.key}`, { object: { info, body: own, epoch }, isUsed: false });
     },
-    admits(bucketId, { key, size }) {
-      const hasRoom = objects.calculatedSize + costOf(size) <= bounds.maxBytes;
-      return admissionFilter.isRepeatedRead(
-        `${bucketId}\n${key}`,
-        costOf(size),
-        hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes,
-      );
+    /**
+     * Call it for each read of an object from the bucket: returns whether to keep the object. True at the second read
+     * while there is room. Without room only if fewer bytes than the cache holds were read in between: else the object
+     * would be evicted before its next request.
+     */
+    admits(bucketId: string, { key, size }: ObjectInfo): boolean {
+      const cost = costOf(size);
+      const hasRoom = objects.calculatedSize + cost <= bounds.maxBytes;
+      return isRepeatedRead(`${bucketId}\n${key}`, cost, hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes);
     },
-    noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
-    note(bucketId, key, note, readAt) {
+    /** The result of a recent look-up. */
+    noted: (bucketId: string, key: Key) => notes.get(`${bucketId}\n${key}`, ticks()),
+    /** Keeps a look-up result for a short time. If `readAt` is outdated, as in set(), it clears the note instead. */
+    note(bucketId: string, key: Key, note: Note, readAt: number): void {
       const id = `${bucketId}\n${key}`;
-      if (readAt === cache.generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
+      if (readAt === generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
       else notes.delete(id);
     },
-    scratch: createScratch(),
-    chunks: createChunks(),
-    drop(bucketId, key) {
-      cache.generation += 1;
+    drop(bucketId: string, key: Key): void {
+      generation += 1;
       const id = `${bucketId}\n${key}`;
       objects.delete(id);
       notes.delete(id);
     },
+    /** Read it before a read from the bucket, and pass it to set(). */
+    get generation() {
+      return generation;
+    },
+    /** Buffers for objects that are read from the bucket and not kept. */
+    scratch: createScratch(),
+    chunks: createChunks(),
+    /** Largest object kept, bytes. */
     get maxObjectBytes() {
       return bounds.maxObjectBytes;
     },
     usage: () => ({ objects: objects.size, bytes: objects.calculatedSize }),
-    resize(next) {
+    /** Evicts objects until the new bounds hold. */
+    resize(next: MemoryCacheBounds): void {
       if (next.maxBytes === bounds.maxBytes && next.maxObjectBytes === bounds.maxObjectBytes) return;
       bounds = next;
       const old = objects;
@@ -142,34 +131,26 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       }
     },
   };
-  return cache;
 }
 
 function costOf(bodyBytes: number): number {
   return bodyBytes + ENTRY_OVERHEAD_BYTES;
 }
 
-export interface AdmissionFilter {
-  /**
-   * Records a read of `bytes`. True at the second read of the name, if at most `withinBytes` were read since the first,
-   * this read included; the name is then forgotten.
-   */
-  isRepeatedRead(id: string, bytes: number, withinBytes: number): boolean;
-}
-
-/** Keeps the latest `maxNames` names. */
-export function createAdmissionFilter(maxNames: number): AdmissionFilter {
+/**
+ * Keeps the latest `maxNames` names. The returned function records a read of `bytes`. True at the second read of the
+ * name, if at most `withinBytes` were read since the first, this read included; the name is then forgotten.
+ */
+export function createAdmissionFilter(maxNames: number) {
   /** By name: the bytes that had been read before. */
   const seen = new LRUCache<string, number>({ max: maxNames });
   let readBytes = 0;
-  return {
-    isRepeatedRead(id, bytes, withinBytes) {
-      readBytes += bytes;
-      const at = seen.get(id);
-      seen.delete(id);
-      if (at !== undefined && readBytes - at <= withinBytes) return true;
-      seen.set(id, readBytes);
-      return false;
-    },
+  return (id: string, bytes: number, withinBytes: number): boolean => {
+    readBytes += bytes;
+    const at = seen.peek(id);
+    const isRepeated = at !== undefined && readBytes - at <= withinBytes;
+    if (isRepeated) seen.delete(id);
+    else seen.set(id, readBytes);
+    return isRepeated;
   };
 }

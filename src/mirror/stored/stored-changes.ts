@@ -19,51 +19,18 @@ export interface Fetched {
   readonly replaces?: Version | undefined;
 }
 
-export interface StoredChanges {
-  /** As in Bucket. */
-  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
-  /**
-   * Stores a fetched image if the key is absent, or over an earlier version. In the end the version that the origin
-   * sent or confirmed last is stored, whatever the order of the writes. As put(); `exists`: a version that the origin
-   * sent or confirmed later is stored, or one that no mirror fetched.
-   */
-  putFetched(body: WholeBody, fetched: Fetched): Promise<PutResult>;
-  /** As in Bucket; also updates the object in memory. */
-  renew(key: Key, renewal: Renewal): Promise<boolean>;
-  /**
-   * These four as in Bucket. A purge that is not hard throws store_full while the newest version is pending. When they
-   * end, also with an error, memory has dropped the key.
-   */
-  copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
-  delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
-  undelete(key: Key): Promise<boolean>;
-  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
-  /**
-   * Applies the origin's withdrawal of this version: `gone` removes it, `superseded` makes it stale. False, without a
-   * change, if another version is stored, or if the origin has confirmed this one since.
-   */
-  invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean>;
-  /**
-   * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
-   * stored.
-   */
-  reportRefused(info: ObjectInfo): Promise<void>;
-}
-
 export interface StoredHooks {
   /** Called for each version that was removed, purged or refused, before that change ends; never rejects. */
   readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
 }
 
-export interface StoredChangesParts {
+export function createStoredChanges(parts: {
   readonly bucketId: string;
   readonly bucket: Bucket;
   readonly memoryCache: MemoryCache;
   readonly pendingWrites: PendingWrites;
   readonly hooks: StoredHooks;
-}
-
-export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
+}) {
   const { bucketId, bucket, memoryCache, pendingWrites } = parts;
   const { onVersionGone } = parts.hooks;
 
@@ -91,7 +58,8 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
   }
 
   /**
-   * The key was deleted, purged or written meanwhile, or has a later version. Variants of this one may exist by now.
+   * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
+   * stored. Variants of it may exist by now.
    */
   async function reportRefused(info: ObjectInfo): Promise<void> {
     const entry = onVersionGone === undefined ? undefined : await bucket.lookup(info.key);
@@ -123,11 +91,17 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
   }
 
   return {
-    put(info, body, condition) {
+    /** As in Bucket. */
+    put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
       const epoch = condition.when === "absent" ? condition.epoch : undefined;
       return epoch === undefined ? replace(info, body, condition) : putIfAbsent(info, body, epoch);
     },
-    async putFetched(body, { info, epoch, replaces }) {
+    /**
+     * Stores a fetched image if the key is absent, or over an earlier version. In the end the version that the origin
+     * sent or confirmed last is stored, whatever the order of the writes. As put(); `exists`: a version that the origin
+     * sent or confirmed later is stored, or one that no mirror fetched.
+     */
+    async putFetched(body: WholeBody, { info, epoch, replaces }: Fetched): Promise<PutResult> {
       if (replaces === undefined) {
         const result = await putIfAbsent(info, body, epoch);
         if (result !== "exists" || info.isSuspect) return result;
@@ -141,7 +115,8 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
       await reportRefused(info);
       return "exists";
     },
-    async renew(key, renewal) {
+    /** As in Bucket; also updates the object in memory. */
+    async renew(key: Key, renewal: Renewal): Promise<boolean> {
       if (!(await bucket.renew(key, renewal))) return false;
       const object = memoryCache.get(bucketId, key);
       const note = memoryCache.noted(bucketId, key);
@@ -152,15 +127,21 @@ export function createStoredChanges(parts: StoredChangesParts): StoredChanges {
         memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.generation);
       return true;
     },
-    copy: (from, to, condition) => applyChange(to, () => bucket.copy(from, to, condition)),
-    delete: (key, reason, forMs) => applyChange(key, () => bucket.delete(key, reason, forMs)),
-    undelete: (key) => applyChange(key, () => bucket.undelete(key)),
-    async purge(key, options) {
+    // These four as in Bucket. When they end, also with an error, memory has dropped the key.
+    copy: (from: Key, to: Key, condition: PutCondition) => applyChange(to, () => bucket.copy(from, to, condition)),
+    delete: (key: Key, reason: string, forMs?: number) => applyChange(key, () => bucket.delete(key, reason, forMs)),
+    undelete: (key: Key) => applyChange(key, () => bucket.undelete(key)),
+    /** A purge that is not hard throws store_full while the newest version is pending. */
+    async purge(key: Key, options: { readonly hard: boolean }): Promise<boolean> {
       // A purged object is served if its revalidation fails: that must be the newest good version, not the one before.
       if (!options.hard && (await isPending(key))) throw purgeBlocked(key);
       return applyChange(key, () => bucket.purge(key, options));
     },
-    async invalidateVersion(info, epoch, fate) {
+    /**
+     * Applies the origin's withdrawal of this version: `gone` removes it, `superseded` makes it stale. False, without a
+     * change, if another version is stored, or if the origin has confirmed this one since.
+     */
+    async invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean> {
       const { key, hashes } = info;
       const entry = await bucket.lookup(key);
       const isSame = entry.state === "object" && isVersion(entry.info, versionOf(info));

@@ -1,15 +1,15 @@
 // A bucket behind the memory cache: every request looks a key up here first, and all changes of objects pass through it
 // as well (stored-changes.ts). It knows no origins.
-import type { Chunks } from "../../body/chunks.ts";
+import { bodyRoom } from "../../body/body-room.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
 import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
+import { createPendingWrites } from "../storing/pending-writes.ts";
+import type { HeldBytes, ImageBytes } from "../variants/image-bytes.ts";
 import type { CachedObject, MemoryCache, Note } from "./memory-cache.ts";
-import { createStoredBytes, readAll, type StoredBytes } from "./stored-bytes.ts";
-import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
+import { createStoredChanges, type StoredHooks } from "./stored-changes.ts";
 
 /** A stored object, without its bytes. */
 export interface StoredObject {
@@ -36,59 +36,28 @@ export type Found =
     }
   | { readonly state: "large"; readonly info: ObjectInfo; readonly reader: ObjectReader };
 
+type Opened = Exclude<Found, { readonly state: "memory" }>;
+
 export type NoObject = Exclude<Entry, { readonly state: "object" }>;
 
-export interface Stored extends StoredBytes, StoredChanges {
-  /** `<appid>/<bucket>` */
-  readonly bucketId: string;
-  readonly bucket: Bucket;
-  /** Chunks for bodies that are read from the bucket and sent. */
-  readonly chunks: Chunks;
-  /** From memory only; synchronous, for the hot path. */
-  peek(key: Key): CachedObject | undefined;
-  /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
-  peekNote(key: Key): Note | undefined;
-  /** As in Bucket, for a request that needs the bytes. */
-  lookupVisible(key: Key): Promise<Entry>;
-  /** The same for a variant, which needs the description only: the result is kept for a short time. */
-  lookup(key: Key): Promise<Entry>;
-  /** Call it before lookup(), and pass it to open(). */
-  moment(): number;
-  /**
-   * Opens an object that was looked up after `moment`. Undefined: it has been replaced or removed since. Throws
-   * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
-   */
-  open(object: StoredObject, moment: number): Promise<Exclude<Found, { readonly state: "memory" }> | undefined>;
-  /** Looks up and opens. Throws store_failed. */
-  find(key: Key): Promise<Found | NoObject>;
-  /** The images that are still to be written to this bucket. */
-  readonly pendingWrites: PendingWrites;
-  /**
-   * Gives up the pending write of the key. Objects that a mirror fetched count as missing until the returned function
-   * is called.
-   */
-  hide(key: Key): () => void;
-}
+export type Stored = ReturnType<typeof createStored>;
 
 /** The object that was found has been replaced or removed: the look-up is repeated. */
 const RETRYABLE: ReadonlySet<string> = new Set(["store_corrupt", "original_replaced"]);
 
-/** The memory cache is shared by all buckets. */
-export function createStored(
-  bucketId: string,
-  bucket: Bucket,
-  memoryCache: MemoryCache,
-  hooks: StoredHooks = {},
-): Stored {
+/** `bucketId`: `<appid>/<bucket>`. The memory cache is shared by all buckets. */
+export function createStored(bucketId: string, bucket: Bucket, memoryCache: MemoryCache, hooks: StoredHooks = {}) {
   const pendingWrites = createPendingWrites();
   const hidden = new Map<Key, number>();
 
+  /** As in Bucket, for a request that needs the bytes. */
   async function lookupVisible(key: Key): Promise<Entry> {
     const entry = await bucket.lookup(key);
     const isHidden = entry.state === "object" && entry.info.provenance.via === "mirror" && hidden.has(key);
     return isHidden ? { state: "absent", epoch: entry.epoch } : entry;
   }
 
+  /** The same for a variant, which needs the description only: the result is kept for a short time. */
   async function lookup(key: Key): Promise<Entry> {
     const generation = memoryCache.generation;
     const entry = await lookupVisible(key);
@@ -99,27 +68,86 @@ export function createStored(
     return entry;
   }
 
-  async function open(object: StoredObject, moment: number) {
+  /**
+   * Opens an object that was looked up after `moment`. Undefined: it has been replaced or removed since. Throws
+   * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
+   */
+  async function open(object: StoredObject, moment: number): Promise<Opened | undefined> {
     const { info } = object;
     const reader = await bucket.open(info);
     if (reader === undefined) return undefined;
     if (info.size > memoryCache.maxObjectBytes || !memoryCache.chunks.mayBeWhole(info.size))
-      return { state: "large", info, reader } as const;
+      return { state: "large", info, reader };
     const loading = loadObject(object, reader, moment);
     return reader.proven === undefined ? loading : withReadDeadline(info.key, loading);
   }
 
-  async function loadObject({ info, isStale, epoch, certainty }: StoredObject, reader: ObjectReader, moment: number) {
+  async function loadObject(
+    { info, isStale, epoch, certainty }: StoredObject,
+    reader: ObjectReader,
+    moment: number,
+  ): Promise<Opened> {
     try {
       // An object in memory is served without a look-up, which would show that it is stale or unknown.
       const isStorable = !isStale && certainty !== "unknown" && memoryCache.admits(bucketId, info);
       const lease = isStorable ? undefined : memoryCache.scratch.take(info.size);
       const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
       if (isStorable) memoryCache.set(bucketId, object, moment);
-      return { state: "loaded", object, free: lease?.free } as const;
+      return { state: "loaded", object, free: lease?.free };
     } finally {
       reader.close();
     }
+  }
+
+  function inMemory({ key, hashes }: ObjectInfo): Buffer | undefined {
+    const object = memoryCache.get(bucketId, key);
+    return object?.info.hashes.sha256 === hashes.sha256 ? object.body : undefined;
+  }
+
+  /**
+   * All bytes of an object that was looked up, perhaps some time ago. Throws original_replaced if its bytes are no
+   * longer available, store_corrupt if they are damaged, store_failed.
+   */
+  async function load(info: ObjectInfo): Promise<Buffer> {
+    const body = inMemory(info);
+    if (body !== undefined) return body;
+    const generation = memoryCache.generation;
+    const reader = await bucket.open(info, { mayBeReplaced: true });
+    if (reader === undefined) throw replaced(info);
+    try {
+      return await readWhole(info, reader, generation);
+    } finally {
+      reader.close();
+    }
+  }
+
+  async function download(info: ObjectInfo): Promise<HeldBytes | undefined> {
+    if (inMemory(info) !== undefined) return undefined;
+    const generation = memoryCache.generation;
+    const reader = await bucket.open(info, { mayBeReplaced: true });
+    // Without `proven` it is on this machine already, and `load` opens it again.
+    if (reader?.proven === undefined) return void reader?.close();
+    try {
+      await reader.proven();
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
+    return { load: () => readWhole(info, reader, generation), release: () => reader.close() };
+  }
+
+  async function readWhole(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Buffer> {
+    const body = await readAll(reader, info.size);
+    // Only if the note confirms this version. An original with many variants is read many times.
+    const noted = memoryCache.noted(bucketId, info.key);
+    const isCurrent = noted !== undefined && noted !== "absent" && noted.info.hashes.sha256 === info.hashes.sha256;
+    if (isCurrent && memoryCache.admits(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, generation);
+    return body;
+  }
+
+  /** The bytes of such an object for later; with `download` if the bucket is remote. */
+  function bytesOf(info: ObjectInfo): ImageBytes {
+    return { load: () => load(info), download: bucket.isRemote ? () => download(info) : undefined };
   }
 
   async function findOnce(key: Key): Promise<Found | NoObject | "retry"> {
@@ -138,16 +166,24 @@ export function createStored(
   return {
     bucketId,
     bucket,
+    /** Chunks for bodies that are read from the bucket and sent. */
     chunks: memoryCache.chunks,
-    peek: (key) => memoryCache.get(bucketId, key),
-    peekNote: (key) => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
+    /** The images that are still to be written to this bucket. */
+    pendingWrites,
+    /** From memory only; synchronous, for the hot path. */
+    peek: (key: Key): CachedObject | undefined => memoryCache.get(bucketId, key),
+    /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
+    peekNote: (key: Key): Note | undefined => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
     lookupVisible,
     lookup,
+    /** Call it before lookup(), and pass it to open(). */
     moment: () => memoryCache.generation,
     open,
-    ...createStoredBytes(bucketId, bucket, memoryCache),
+    load,
+    bytesOf,
     ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, hooks }),
-    async find(key) {
+    /** Looks up and opens. Throws store_failed. */
+    async find(key: Key): Promise<Found | NoObject> {
       const object = memoryCache.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
       // Two retries: between look-up and opening the object may be deleted, or found damaged.
@@ -157,8 +193,11 @@ export function createStored(
       }
       throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
     },
-    pendingWrites,
-    hide(key) {
+    /**
+     * Gives up the pending write of the key. Objects that a mirror fetched count as missing until the returned function
+     * is called.
+     */
+    hide(key: Key): () => void {
       pendingWrites.drop(key);
       hidden.set(key, (hidden.get(key) ?? 0) + 1);
       memoryCache.drop(bucketId, key);
@@ -171,4 +210,25 @@ export function createStored(
       };
     },
   };
+}
+
+function replaced({ key }: ObjectInfo): HuiyuanError {
+  return new HuiyuanError("original_replaced", `Cannot read "${key}": it has changed`, { retryAfterSeconds: 1 });
+}
+
+// The largest read of an ObjectReader.
+const MAX_READ_BYTES = 1_048_576;
+
+/** All bytes of an open object. Throws as ObjectReader.read; `into` as there, for an object that one read covers. */
+export async function readAll(reader: ObjectReader, size: number, into?: Buffer): Promise<Buffer> {
+  if (into !== undefined) return reader.read(0, size - 1, into);
+  if (size > 0 && size <= MAX_READ_BYTES) return reader.read(0, size - 1);
+  const whole = bodyRoom(size);
+  for (let start = 0; start < size; start += MAX_READ_BYTES) {
+    const target = whole.subarray(start, start + MAX_READ_BYTES);
+    const chunk = await reader.read(start, start + target.length - 1, target);
+    // A reader need not use the buffer that it is given.
+    if (chunk.buffer !== whole.buffer) chunk.copy(target);
+  }
+  return whole;
 }

@@ -10,30 +10,25 @@ import { NOTE_SUFFIX, type Note, readNote } from "./note.ts";
 import { validatedAt } from "./versions.ts";
 import type { WriteBack, WriteBackTask } from "./write-back.ts";
 
-export interface AdoptOptions {
-  readonly dir: string;
-  /** The buckets of the settings; a body for any other bucket is removed. */
-  readonly storedOf: (bucketId: string) => Stored | undefined;
-  readonly writeBack: Pick<WriteBack, "store">;
-}
-
-export interface Adoption {
-  /** Images that are pending now. */
-  readonly adopted: number;
-  /** Files. */
-  readonly removed: number;
-  /** Resolves once each of them is stored or given up. */
-  readonly done: Promise<unknown>;
-}
-
 interface Found {
   readonly path: string;
   readonly note: Note;
   readonly stored: Stored;
 }
 
-/** Call it before the first fill. Throws if the folder cannot be read. */
-export async function adoptSpoolFiles({ dir, storedOf, writeBack }: AdoptOptions): Promise<Adoption> {
+/**
+ * Call it before the first fill. Throws if the folder cannot be read. `storedOf`: the buckets of the settings; a body
+ * for any other bucket is removed. Returns the number of images that are pending now, and of removed files.
+ */
+export async function adoptSpoolFiles({
+  dir,
+  storedOf,
+  writeBack,
+}: {
+  readonly dir: string;
+  readonly storedOf: (bucketId: string) => Stored | undefined;
+  readonly writeBack: Pick<WriteBack, "store">;
+}) {
   const names = (await readdir(dir)).filter((name) => name.endsWith(SPOOL_SUFFIX) || name.endsWith(NOTE_SUFFIX));
   const found: Found[] = [];
   for (const name of names) {
@@ -56,7 +51,12 @@ export async function adoptSpoolFiles({ dir, storedOf, writeBack }: AdoptOptions
     return hashed.then((body) => (isSame(body) ? body : undefined));
   };
   const storing = found.map((each) => writeBack.store(taskOf(each, () => prove(each))));
-  return { adopted: found.length, removed: others.length, done: Promise.all(storing) };
+  return {
+    adopted: found.length,
+    removed: others.length,
+    /** Resolves once each image is stored or given up. */
+    done: Promise.all(storing),
+  };
 }
 
 /** Before the bytes are hashed again. */

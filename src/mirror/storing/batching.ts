@@ -2,17 +2,11 @@
 // one write. It runs no task itself.
 import { setTimeout as delay } from "node:timers/promises";
 
-export interface BatchingOptions {
-  /** The first task waits for at most this time. Milliseconds. */
-  readonly batchMs: number;
-  /** All tasks start once no other has arrived for this time. Milliseconds. */
-  readonly quietMs: number;
-  /** Aborted: no task waits any more. */
-  readonly signal: AbortSignal;
-}
-
-/** The returned function resolves at the end of the current batch, which all calls until then share. */
-export function createBatching({ batchMs, quietMs, signal }: BatchingOptions): () => Promise<void> {
+/**
+ * The returned function resolves at the end of the current batch, which all calls until then share. A batch lasts
+ * `batchMs` at most, and ends once no call has come for `quietMs`. Aborted: no call waits any more.
+ */
+export function createBatching(batchMs: number, quietMs: number, signal: AbortSignal): () => Promise<void> {
   let batch: Promise<void> | undefined;
   let lastCallAt = 0;
 

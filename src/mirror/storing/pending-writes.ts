@@ -35,34 +35,17 @@ export interface PendingWrite {
   giveUp(): void;
 }
 
-/** The table of one bucket, for all its mirrors. */
-export interface PendingWrites {
-  /** Call it before a request to the origin, and end() after its image was stored or given up. */
-  begin(key: Key): TrackedFetch;
-  end(fetch: TrackedFetch): void;
-  /** The answer to `by` withdraws the images of all earlier fetches of the key: pending ones, and those that arrive. */
-  withdraw(by: TrackedFetch, fate: Withdrawal): void;
-  /** False: the image was withdrawn, or one that was requested later is pending. An earlier one is given up. */
-  add(write: PendingWrite): boolean;
-  has(write: PendingWrite): boolean;
-  /** Call it once the image is stored, or is given up. */
-  remove(write: PendingWrite): void;
-  /** Gives up the pending write of the key. */
-  drop(key: Key): void;
-  find(key: Key): PendingWrite | undefined;
-  /** The pending image of a key, unless it was requested before the last delete, purge or upload of the key. */
-  newest(at: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined;
-  /** The number of pending writes. */
-  readonly size: number;
-}
+export type PendingWrites = ReturnType<typeof createPendingWrites>;
 
-export function createPendingWrites(): PendingWrites {
+/** The table of one bucket, for all its mirrors. */
+export function createPendingWrites() {
   const fetches = new LiveMap<Key, readonly TrackedFetch[]>();
   const pending = new LiveMap<Key, PendingWrite>();
   let begun = 0;
 
   const has = (write: PendingWrite) => pending.get(write.info.key) === write;
 
+  /** Gives up the pending write of the key. */
   function drop(key: Key): void {
     const write = pending.get(key);
     pending.delete(key);
@@ -70,23 +53,26 @@ export function createPendingWrites(): PendingWrites {
   }
 
   return {
-    begin(key) {
+    /** Call it before a request to the origin, and end() after its image was stored or given up. */
+    begin(key: Key): TrackedFetch {
       begun += 1;
-      const fetch = { key, order: begun, withdrawn: undefined };
+      const fetch: TrackedFetch = { key, order: begun, withdrawn: undefined };
       const others = fetches.get(key);
       fetches.set(key, others === undefined ? [fetch] : [...others, fetch]);
       return fetch;
     },
-    end(fetch) {
+    end(fetch: TrackedFetch): void {
       const others = fetches.get(fetch.key)?.filter((other) => other !== fetch) ?? [];
       if (others.length === 0) fetches.delete(fetch.key);
       else fetches.set(fetch.key, others);
     },
-    withdraw({ key, order }, fate) {
+    /** The answer to `by` withdraws the images of all earlier fetches of the key, also of those that still run. */
+    withdraw({ key, order }: TrackedFetch, fate: Withdrawal): void {
       for (const fetch of fetches.get(key) ?? []) if (fetch.order < order) fetch.withdrawn = fate;
       if (pending.get(key)?.fetch.withdrawn !== undefined) drop(key);
     },
-    add(write) {
+    /** False: the image was withdrawn, or one that was requested later is pending. An earlier one is given up. */
+    add(write: PendingWrite): boolean {
       const { info, fetch } = write;
       const other = pending.get(info.key);
       if (fetch.withdrawn !== undefined) return false;
@@ -96,15 +82,18 @@ export function createPendingWrites(): PendingWrites {
       return true;
     },
     has,
-    remove(write) {
+    /** Call it once the image is stored, or is given up. */
+    remove(write: PendingWrite): void {
       if (has(write)) pending.delete(write.info.key);
     },
     drop,
-    find: (key) => pending.get(key),
-    newest({ key, epoch }) {
+    find: (key: Key) => pending.get(key),
+    /** The pending image of a key, unless it was requested before the last delete, purge or upload of the key. */
+    newest({ key, epoch }: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined {
       const write = pending.get(key);
       return write?.fill !== undefined && write.epoch >= epoch ? { info: write.info, fill: write.fill } : undefined;
     },
+    /** The number of pending writes. */
     get size() {
       return pending.size;
     },

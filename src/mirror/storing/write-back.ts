@@ -37,20 +37,7 @@ export interface WriteBackTask extends Fetched {
   readonly prove?: (() => Promise<WholeBody | undefined>) | undefined;
 }
 
-export interface WriteBack {
-  /**
-   * Takes over the fill's hold on the spool. Resolves once the object is stored, was already there or is no longer
-   * wanted; with the reason if it was given up.
-   */
-  store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
-  /** The bodies that are not stored yet, and the age of the oldest in milliseconds. */
-  backlog(): { readonly depth: number; readonly oldestMs: number };
-  /**
-   * For the stop: retries every waiting body once, at once. A body on disk that fails then stays there with its note,
-   * for the next start. Resolves when no body is left, or after `deadlineMs`.
-   */
-  drain(deadlineMs: number): Promise<void>;
-}
+export type WriteBack = ReturnType<typeof createWriteBack>;
 
 export interface WriteBackOptions {
   readonly now: () => number;
@@ -100,7 +87,7 @@ interface Running extends PendingWrite {
   wake: (() => void) | undefined;
 }
 
-export function createWriteBack(options: WriteBackOptions): WriteBack {
+export function createWriteBack(options: WriteBackOptions) {
   const { now, log, meter, maxQueued = MAX_QUEUED, retryMs = RETRY_MS, batchMs = 0, quietMs = batchMs } = options;
   const { maxWaiting = MAX_WAITING, maxWaitingBytes = MAX_WAITING_BYTES, room = () => Infinity } = options;
   const failures = createFailureLog(log, {});
@@ -108,7 +95,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   /** The last write of each key. */
   const writes = new LiveMap<string, Promise<HuiyuanError | undefined>>();
   const draining = new AbortController();
-  const nextBatch = createBatching({ batchMs, quietMs, signal: draining.signal });
+  const nextBatch = createBatching(batchMs, quietMs, draining.signal);
   const desynced = createDesyncedImages({ log, retryMs, signal: draining.signal });
   let waitingBytes = 0;
   // Every waiting body adds a listener; Node 20 warns of a leak above ten.
@@ -273,7 +260,11 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   }
 
   return {
-    store(task) {
+    /**
+     * Takes over the fill's hold on the spool. Resolves once the object is stored, was already there or is no longer
+     * wanted; with the reason if it was given up.
+     */
+    store(task: WriteBackTask): Promise<HuiyuanError | undefined> {
       const { desync, stored } = task;
       if (desync?.aborted === true) return giveUp(task, "origin_unexpected", "it may belong to another request");
       if (running.size >= maxQueued) return giveUp(task, "overloaded", "too many images wait for the store");
@@ -283,11 +274,16 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       item.done = run(item, stored.pendingWrites.add(item)).finally(leave);
       return item.done;
     },
-    backlog() {
+    /** The bodies that are not stored yet, and the age of the oldest in milliseconds. */
+    backlog(): { readonly depth: number; readonly oldestMs: number } {
       const { first, size } = running;
       return { depth: size, oldestMs: first === undefined ? 0 : now() - first.since };
     },
-    async drain(deadlineMs) {
+    /**
+     * For the stop: retries every waiting body once, at once. A body on disk that fails then stays there with its note,
+     * for the next start. Resolves when no body is left, or after `deadlineMs`.
+     */
+    async drain(deadlineMs: number): Promise<void> {
       draining.abort();
       await Promise.race([whenIdle(), delay(deadlineMs, undefined, { ref: false })]);
     },

@@ -25,19 +25,18 @@ export interface RenderImages {
   readonly watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>;
 }
 
-/** Downloaded images; they stay on this server until they are released, even if the client leaves. */
-export interface PrefetchedImages extends HeldBytes {
-  /** Undefined: no watermark has this URL. */
-  loadImage(url: string): Promise<Buffer | undefined>;
-}
+export type PrefetchedImages = Awaited<ReturnType<typeof downloadAll>>;
 
 /** Whether an image has to be downloaded before it can be read. */
 export function isRemote({ bytes, watermarks }: RenderImages): boolean {
   return bytes.download !== undefined || [...watermarks.values()].some((mark) => mark.bytes.download !== undefined);
 }
 
-/** Downloads the original and its watermarks at the same time. */
-export async function downloadAll({ bytes, watermarks }: RenderImages): Promise<PrefetchedImages> {
+/**
+ * Downloads the original and its watermarks at the same time. They stay on this server until they are released, even if
+ * the client leaves.
+ */
+export async function downloadAll({ bytes, watermarks }: RenderImages) {
   const urls = [...watermarks.keys()];
   const images = [bytes, ...[...watermarks.values()].map((mark) => mark.bytes)];
   const downloads = await Promise.allSettled(images.map(({ download }) => download?.()));
@@ -52,5 +51,10 @@ export async function downloadAll({ bytes, watermarks }: RenderImages): Promise<
   }
   const loads = images.map(({ load }, index) => held[index]?.load ?? load);
   const [load = bytes.load] = loads;
-  return { load, loadImage: async (url) => loads[urls.indexOf(url) + 1]?.(), release };
+  return {
+    load,
+    /** Undefined: no watermark has this URL. */
+    loadImage: async (url: string) => loads[urls.indexOf(url) + 1]?.(),
+    release,
+  };
 }

@@ -5,7 +5,7 @@ import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
 import type { Stored } from "../stored/stored.ts";
-import type { Variant, Variants, WatermarkImage } from "./variants.ts";
+import type { Variants, WatermarkImage } from "./variants.ts";
 
 export interface AheadTask {
   readonly stored: Stored;
@@ -23,24 +23,12 @@ export interface AheadTask {
   }>;
 }
 
-export interface RenderAhead {
-  /** Renders the object that the key has when its turn comes. Never throws; drops the task if the queue is full. */
-  begin(task: AheadTask): void;
-  /** Images that wait or are being rendered. */
-  readonly waiting: number;
-}
-
-export interface RenderAheadOptions {
-  readonly log: Log;
-  /** Once it is aborted, no further render begins. */
-  readonly signal: AbortSignal;
-}
-
 const MAX_WAITING = 1_000;
 /** The format for browsers that accept AVIF. */
 const FORMAT = "autoAvif";
 
-export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAhead {
+/** Once `signal` is aborted, no further render begins. */
+export function createRenderAhead({ log, signal }: { readonly log: Log; readonly signal: AbortSignal }) {
   const queue: AheadTask[] = [];
   let isWorking = false;
 
@@ -73,33 +61,29 @@ export function createRenderAhead({ log, signal }: RenderAheadOptions): RenderAh
     const { watermarks, isStorable, release } = await findWatermarks(named.signedWatermarks, signal);
     try {
       const bytes = stored.bytesOf(info);
-      releaseVariant(
-        await variants.get({ version: info, since, named, watermarks, bytes, isStored: isStorable, signal }),
-      );
+      const request = { version: info, since, named, watermarks, bytes, isStored: isStorable, signal };
+      const { found } = await variants.get(request);
+      if (found.state === "large") found.reader.close();
     } finally {
       release();
     }
   }
 
   return {
-    begin(task) {
+    /** Renders the object that the key has when its turn comes. Never throws; drops the task if the queue is full. */
+    begin(task: AheadTask): void {
       if (task.styles.length === 0 || signal.aborted) return;
       if (queue.length >= MAX_WAITING) {
-        log.debug(
-          { bucket: task.stored.bucketId, key: task.key },
-          "styles are not rendered ahead: too many images wait",
-        );
+        const about = { bucket: task.stored.bucketId, key: task.key };
+        log.debug(about, "styles are not rendered ahead: too many images wait");
         return;
       }
       queue.push(task);
       if (!isWorking) void work();
     },
+    /** Images that wait or are being rendered. */
     get waiting() {
       return queue.length;
     },
   };
-}
-
-function releaseVariant(variant: Variant): void {
-  if (variant.found.state === "large") variant.found.reader.close();
 }

@@ -3,15 +3,18 @@
 import { LiveMap } from "../../async/live-map.ts";
 import type { Semaphore } from "../../async/semaphore.ts";
 import { shareSignal } from "../../async/shared-signals.ts";
+import { createGate } from "../../body/gate/gate.ts";
+import { digestBytes } from "../../body/spool/hashing.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
+import { describeObject } from "../../bucket/contract/bucket.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import type { Key } from "../../core/object.ts";
+import { type ImageFacts, type Key, MADE_HERE, type ObjectInfo } from "../../core/object.ts";
 import type { Renderer } from "../../image/renderer.ts";
 import { createExpiring } from "../expiring.ts";
 import type { MirrorMeter } from "../meter.ts";
 import type { MirrorParts } from "../mirror-context.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { WriteBack } from "../storing/write-back.ts";
-import { describeResult, type Result } from "./describe-result.ts";
 import { type RenderTask, type SharedRender, startRender } from "./shared-render.ts";
 
 export interface VariantMeter extends Pick<MirrorMeter, "collapsed" | "stored" | "notStored"> {
@@ -32,6 +35,13 @@ export interface VariantParts extends Pick<MirrorParts, "log" | "now" | "ticks" 
   readonly renders: Semaphore;
 }
 
+/** A proven result, ready to be sent and stored. */
+export interface Result {
+  readonly info: ObjectInfo;
+  readonly body: WholeBody;
+  readonly bytes: Buffer;
+}
+
 /** A variant that a request may join. */
 export interface RunningRender {
   /** The epoch of the original's version when the render began. */
@@ -47,15 +57,6 @@ export interface RunningRender {
   isStored: boolean;
 }
 
-export interface RunningRenders {
-  /** Undefined if none runs that a request at this epoch may join. */
-  find(key: Key, epoch: number): RunningRender | undefined;
-  /** Throws a recent failure of the same variant, overloaded and draining. */
-  start(key: Key, epoch: number, task: RenderTask & Pick<RunningRender, "isStored">): RunningRender;
-  /** The recent failure that start() would throw. */
-  failure(key: Key, epoch: number): HuiyuanError | undefined;
-}
-
 const MAX_FAILED = 2_000;
 /** An image that cannot be processed is not rendered again for this time. Milliseconds. */
 const UNPROCESSABLE_MS = 10_000;
@@ -69,21 +70,20 @@ const UNPROCESSABLE: readonly ErrorCode[] = [
   "render_failed",
 ];
 
-export interface RunningRendersOptions {
-  /** The bucket of the variants. */
-  readonly stored: Stored;
-  /** Called with a result that could not be stored, and the epoch of its render. */
-  readonly notStored: (result: Result, epoch: number) => void;
-  readonly parts: VariantParts;
-}
-
-export function createRunningRenders({ stored, notStored, parts }: RunningRendersOptions): RunningRenders {
-  const { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal } = parts;
+/**
+ * `stored`: the bucket of the variants. `notStored` is called with a result that could not be stored, and the epoch of
+ * its render.
+ */
+export function createRunningRenders(
+  stored: Stored,
+  notStored: (result: Result, epoch: number) => void,
+  { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal }: VariantParts,
+) {
   const stop = shareSignal(signal);
   const running = new LiveMap<Key, RunningRender>();
-  const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
+  const failures = createExpiring<HuiyuanError>(MAX_FAILED);
 
-  async function finish(key: Key, epoch: number, render: SharedRender): Promise<Result> {
+  async function finish(key: Key, render: SharedRender): Promise<Result> {
     try {
       const { bytes, milliseconds } = await render.result;
       meter.rendered(milliseconds);
@@ -94,7 +94,7 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
       // The client is told; it is no warning for the operator.
       log.debug({ bucket: stored.bucketId, key, code: error.code, err: error }, "a variant could not be rendered");
       const ttlMs = UNPROCESSABLE.includes(error.code) ? UNPROCESSABLE_MS : 0;
-      failures.set(key, { epoch, error }, { now: ticks(), ttlMs });
+      failures.set(key, error, { now: ticks(), ttlMs });
       throw error;
     }
   }
@@ -118,18 +118,18 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
     }
   }
 
-  function failure(key: Key, epoch: number): HuiyuanError | undefined {
-    const known = failures.get(key, ticks());
-    return known !== undefined && known.epoch >= epoch ? known.error : undefined;
-  }
+  /** The recent failure that start() would throw. */
+  const failure = (key: Key): HuiyuanError | undefined => failures.get(key, ticks());
 
   return {
-    find(key, epoch) {
+    /** Undefined if none runs that a request at this epoch may join. */
+    find(key: Key, epoch: number): RunningRender | undefined {
       const item = running.get(key);
       return item !== undefined && item.epoch >= epoch && item.render.isJoinable() ? item : undefined;
     },
-    start(key, epoch, { isStored, ...task }) {
-      const known = failure(key, epoch);
+    /** Throws a recent failure of the same variant, overloaded and draining. */
+    start(key: Key, epoch: number, { isStored, ...task }: RenderTask & Pick<RunningRender, "isStored">): RunningRender {
+      const known = failure(key);
       if (known !== undefined) throw known;
       if (signal.aborted) throw new HuiyuanError("draining", "Cannot render: the server is stopping");
       const release = renders.tryAcquire();
@@ -138,7 +138,7 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
           retryAfterSeconds: 1,
         });
       const render = startRender(renderer, task, stop);
-      const result = finish(key, epoch, render).finally(release);
+      const result = finish(key, render).finally(release);
       const item = { epoch, render, result, hasEnded: false, isStored, settled: Promise.resolve() };
       item.settled = settle(key, item);
       running.set(key, item);
@@ -146,4 +146,37 @@ export function createRunningRenders({ stored, notStored, parts }: RunningRender
     },
     failure,
   };
+}
+
+const OPENING_BRACE = 0x7b;
+/** The bucket of variants is always on this disk, and needs no other digest than SHA-256. */
+const NO_DIGESTS: ReadonlySet<never> = new Set();
+
+/** `now`: Unix milliseconds. Throws render_failed if the result is neither a whole image nor facts about one. */
+function describeResult(key: Key, bytes: Buffer, now: number): Result {
+  const image = provenImage(bytes);
+  const body = {
+    size: bytes.length,
+    ...digestBytes(bytes, NO_DIGESTS),
+    content: { kind: "buffer", buffer: bytes },
+  } as const;
+  const provenance = {
+    via: "mirror",
+    originUrl: MADE_HERE,
+    originEtag: undefined,
+    originLastModified: undefined,
+    fetchedAt: now,
+    validated: { at: now, life: {} },
+  } as const;
+  return { info: describeObject({ key, body, image, provenance, now }), body, bytes };
+}
+
+function provenImage(bytes: Buffer): ImageFacts {
+  // No image begins with a brace. A result that does is JSON of this program.
+  if (bytes[0] === OPENING_BRACE) return { format: "json", width: undefined, height: undefined };
+  const gate = createGate();
+  gate.push(bytes);
+  const verdict = gate.verdict({ framing: "length", isFramingWhole: true, isHashRight: true });
+  if (verdict.kind === "whole") return verdict.image;
+  throw new HuiyuanError("render_failed", `Cannot process: the result is no whole image (${verdict.kind})`);
 }

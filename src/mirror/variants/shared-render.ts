@@ -13,17 +13,10 @@ export interface RenderTask extends Pick<RenderRequest, "recipe" | "size" | "ima
   readonly images: RenderImages;
 }
 
-export interface SharedRender {
-  /** Adds the images of a client, also of the first one. The returned function withdraws them; call it once. */
-  join(images: RenderImages): () => void;
-  /** False: it was cancelled, or no client has its images any more. Another client needs another render. */
-  isJoinable(): boolean;
-  /** `milliseconds`: from the slot to the result. Throws as Renderer.render, and client_gone if it was cancelled. */
-  readonly result: Promise<{ readonly bytes: Buffer; readonly milliseconds: number }>;
-}
+export type SharedRender = ReturnType<typeof startRender>;
 
 /** Starts a render with one client. `stop`: the program is stopping. */
-export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSignal): SharedRender {
+export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSignal) {
   /** One for each client that waits. */
   const waiting = new Set([task.images]);
   const cancellation = new CancellationSource();
@@ -53,7 +46,7 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
   const prefetch = async (images: RenderImages) =>
     isRemote(images) ? releasedLate(downloadAll(images), cancellation) : undefined;
 
-  async function run(): SharedRender["result"] {
+  async function run(): Promise<{ readonly bytes: Buffer; readonly milliseconds: number }> {
     const { images, ...request } = task;
     const stopListening = stop.listeners.add(() => cancellation.cancel(stop.signal.reason));
     let held: PrefetchedImages | undefined;
@@ -79,6 +72,7 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
     }
   }
 
+  /** Adds the images of a client, also of the first one. The returned function withdraws them; call it once. */
   function join(images: RenderImages): () => void {
     waiting.add(images);
     return () => {
@@ -89,7 +83,13 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
     };
   }
 
-  return { join, isJoinable: () => isJoinable, result: run() };
+  return {
+    join,
+    /** False: it was cancelled, or no client has its images any more. Another client needs another render. */
+    isJoinable: () => isJoinable,
+    /** `milliseconds`: from the slot to the result. Throws as Renderer.render, and client_gone if it was cancelled. */
+    result: run(),
+  };
 }
 
 /** Releases images that arrive after the render was cancelled. */

@@ -11,30 +11,15 @@ export interface VariantStore {
   forget(prefix: string): AsyncGenerator<Key, void, undefined>;
 }
 
-export interface Versions {
-  /** Call it before a version is looked up, and pass the result to epochOf(). */
-  moment(): number;
-  /**
-   * The epoch for the fetch of a variant whose original was looked up after the moment `since`. If that version was
-   * removed since, the variant is not stored.
-   */
-  epochOf(key: Key, since: number): number;
-  /** Records that the version was removed. `sha256`: lower-case hex. */
-  raise(sha256: string): void;
-  /** False: the version was removed after this epoch. */
-  isCurrent(key: Key, epoch: number): boolean;
-  /** The driver of the variants; it refuses a variant that was begun at an earlier epoch (`outdated`). */
-  guard(store: VariantStore): BucketDriver;
-}
-
 /** Once a version is forgotten, variants in progress are refused and later ones are accepted. */
 const MAX_VERSIONS = 10_000;
 
-export function createVersions(): Versions {
+export function createVersions() {
   const epochs = new Map<string, number>();
   let latest = 0;
   const current = (key: Key) => epochs.get(key.slice(0, key.indexOf("/"))) ?? 0;
 
+  /** False: the version was removed after this epoch. */
   const isCurrent = (key: Key, epoch: number | undefined) => epoch === undefined || epoch === current(key);
 
   async function put(
@@ -51,10 +36,15 @@ export function createVersions(): Versions {
   }
 
   return {
+    /** Call it before a version is looked up, and pass the result to epochOf(). */
     moment: () => latest,
-    // If the version was removed after that moment, its epoch is higher than `since`, and the put is refused.
-    epochOf: (key, since) => Math.min(current(key), since),
-    raise(sha256) {
+    /**
+     * The epoch for the fetch of a variant whose original was looked up after the moment `since`. If that version was
+     * removed since, its epoch is higher, and the variant is not stored.
+     */
+    epochOf: (key: Key, since: number) => Math.min(current(key), since),
+    /** Records that the version was removed. `sha256`: lower-case hex. */
+    raise(sha256: string): void {
       latest += 1;
       epochs.delete(sha256);
       epochs.set(sha256, latest);
@@ -62,6 +52,7 @@ export function createVersions(): Versions {
       if (epochs.size > MAX_VERSIONS && oldest !== undefined) epochs.delete(oldest);
     },
     isCurrent,
-    guard: (store) => ({ ...store.driver, put: (...parts) => put(store, parts) }),
+    /** The driver of the variants; it refuses a variant that was begun at an earlier epoch (`outdated`). */
+    guard: (store: VariantStore): BucketDriver => ({ ...store.driver, put: (...parts) => put(store, parts) }),
   };
 }

@@ -12,9 +12,8 @@ import { MAX_RESULT_BYTES } from "../../image/renderer.ts";
 import type { Join } from "../fill/reader.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found, type NoObject } from "../stored/stored.ts";
-import type { Result } from "./describe-result.ts";
 import type { ImageBytes } from "./image-bytes.ts";
-import { createRunningRenders, type RunningRender, type VariantParts } from "./running-renders.ts";
+import { createRunningRenders, type Result, type RunningRender, type VariantParts } from "./running-renders.ts";
 import { createVersions, type VariantStore } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
@@ -50,33 +49,12 @@ export type Variant =
       readonly how: Extract<Join, "first" | "collapsed" | "after">;
     };
 
-export interface Variants {
-  /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
-  peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
-  /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
-  moment(): number;
-  /** Throws the codes of Renderer.render, store_failed, not_kept, overloaded and draining. */
-  get(request: VariantRequest): Promise<Variant>;
-  /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
-  preview(request: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
-    readonly found: CachedObject | ObjectInfo | undefined;
-    readonly refusal: HuiyuanError | undefined;
-  }>;
-  /** Removes all variants of this version. Never rejects. */
-  drop(version: ObjectInfo): Promise<void>;
-}
-
-export interface VariantsOptions {
-  /** `<appid>/<bucket>` of the originals. */
-  readonly bucketId: string;
-  readonly store: VariantStore;
-  readonly memoryCache: MemoryCache;
-  readonly parts: VariantParts;
-}
+export type Variants = ReturnType<typeof createVariants>;
 
 const MAX_MEMORY_ONLY = 4_096;
 
-export function createVariants({ bucketId, store, memoryCache, parts }: VariantsOptions): Variants {
+/** `bucketId`: `<appid>/<bucket>` of the originals. */
+export function createVariants(bucketId: string, store: VariantStore, memoryCache: MemoryCache, parts: VariantParts) {
   const { renderer, meter, log, now } = parts;
   // No bucket of the settings can have this name.
   const id = `variants/${bucketId}`;
@@ -85,7 +63,7 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
   const memoryOnly = new Set<Key>();
   const bucket = createBucket({ driver: versions.guard(store), now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, memoryCache);
-  const renders = createRunningRenders({ stored, notStored: keepInMemory, parts });
+  const renders = createRunningRenders(stored, keepInMemory, parts);
 
   /** While the disk accepts nothing, a variant that is requested repeatedly must not be rendered each time. */
   function keepInMemory({ info, bytes }: Result, epoch: number): void {
@@ -101,30 +79,20 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
     memoryCache.drop(id, key);
   }
 
-  function joinOrStart(key: Key, request: VariantRequest) {
+  async function make(key: Key, request: VariantRequest): Promise<Variant> {
     const { since, named, version, bytes, watermarks, isStored } = request;
-    refuseHeavy(version.size, renderer.limits);
+    const { size, image } = version;
+    refuseHeavy(size, renderer.limits);
     const epoch = versions.epochOf(key, since);
     const images = { bytes, watermarks };
     const running = renders.find(key, epoch);
-    if (running === undefined) {
-      const { size, image } = version;
-      const started = renders.start(key, epoch, { recipe: named.recipe, size, image, images, isStored });
-      return { render: started, how: "first", leave: started.render.join(images) } as const;
-    }
-    if (!running.hasEnded) meter.collapsed();
-    running.isStored ||= isStored;
-    return {
-      render: running,
-      how: running.hasEnded ? "after" : "collapsed",
-      leave: running.render.join(images),
-    } as const;
-  }
-
-  async function make(key: Key, request: VariantRequest): Promise<Variant> {
-    const { render, how, leave } = joinOrStart(key, request);
+    const how = running === undefined ? "first" : running.hasEnded ? "after" : "collapsed";
+    if (how === "collapsed") meter.collapsed();
+    const item = running ?? renders.start(key, epoch, { recipe: named.recipe, size, image, images, isStored });
+    item.isStored ||= isStored;
+    const leave = item.render.join(images);
     try {
-      return { kind: "made", how, found: await resultOf(render, key, request.signal) };
+      return { kind: "made", how, found: await resultOf(item, key, request.signal) };
     } finally {
       leave();
     }
@@ -146,14 +114,22 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
   }
 
   return {
-    peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
+    /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
+    peek: ({ hashes }: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined =>
+      stored.peek(keyOf(hashes.sha256, named.name)),
+    /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
     moment: versions.moment,
-    async get(request) {
+    /** Throws the codes of Renderer.render, store_failed, not_kept, overloaded and draining. */
+    async get(request: VariantRequest): Promise<Variant> {
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       const found = await stored.find(key);
       return isAbsent(found) ? make(key, request) : { kind: "found", found };
     },
-    async preview({ version, ...request }) {
+    /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
+    async preview({ version, ...request }: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
+      readonly found: CachedObject | ObjectInfo | undefined;
+      readonly refusal: HuiyuanError | undefined;
+    }> {
       const key = keyOf(version.hashes.sha256, nameOf(request));
       const object = stored.peek(key);
       if (object !== undefined) return { found: object, refusal: undefined };
@@ -161,10 +137,11 @@ export function createVariants({ bucketId, store, memoryCache, parts }: Variants
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
       refuseHeavy(version.size, renderer.limits);
       const epoch = versions.epochOf(key, versions.moment());
-      const refusal = renders.find(key, epoch) === undefined ? renders.failure(key, epoch) : undefined;
+      const refusal = renders.find(key, epoch) === undefined ? renders.failure(key) : undefined;
       return { found: undefined, refusal };
     },
-    async drop({ hashes }) {
+    /** Removes all variants of this version. Never rejects. */
+    async drop({ hashes }: ObjectInfo): Promise<void> {
       versions.raise(hashes.sha256);
       for (const key of memoryOnly) if (key.startsWith(hashes.sha256)) dropFromMemory(key);
       try {

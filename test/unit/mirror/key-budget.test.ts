@@ -8,8 +8,8 @@ async function budget(maxKeys: number, objects: number) {
   const clock = { now: 0 };
   const { stored } = storedLab({ now: () => clock.now });
   const bucket = { ...stored.bucket, usage: async () => ({ objects, bytes: 0 }) };
-  const made = createKeyBudget({ bucket, bucketId: "1/b", maxKeys, log: SILENT_LOG, ticks: () => clock.now });
-  const take = (key: string) => made.take(toKey(key));
+  const mayStore = createKeyBudget({ bucket, bucketId: "1/b", maxKeys, log: SILENT_LOG, ticks: () => clock.now });
+  const take = (key: string) => mayStore(toKey(key));
   return { take, clock };
 }
 

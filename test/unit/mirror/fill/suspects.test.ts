@@ -7,8 +7,8 @@ const WEEK = 7 * 24 * HOUR;
 
 /** The result for each sighting: [key, hash, time]. */
 function verdicts(...seen: readonly (readonly [string, string, number])[]): boolean[] {
-  const suspects = createSuspects();
-  return seen.map(([key, sha256, at]) => suspects.mayBeStored(key, sha256, at));
+  const mayBeStored = createSuspects();
+  return seen.map(([key, sha256, at]) => mayBeStored(key, sha256, at));
 }
 
 test.each([
@@ -63,6 +63,6 @@ test.each([
     ],
     [false, false],
   ],
-] as const)("mayBeKept(): %s", (_name, seen, expected) => {
+] as const)("createSuspects(): %s", (_name, seen, expected) => {
   expect(verdicts(...seen)).toEqual(expected);
 });

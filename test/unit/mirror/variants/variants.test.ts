@@ -10,8 +10,9 @@ import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
 import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
-import { readAll } from "../../../../src/mirror/stored/stored-bytes.ts";
+import { readAll } from "../../../../src/mirror/stored/stored.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
+import type { VariantStore } from "../../../../src/mirror/variants/variant-versions.ts";
 import { createVariants, type Variant, type VariantRequest } from "../../../../src/mirror/variants/variants.ts";
 import { type FakeRenderer, fakeRenderer } from "../../../helpers/fake-renderer.ts";
 import { noisyPng } from "../../../helpers/images.ts";
@@ -54,30 +55,26 @@ function lab(renderer: FakeRenderer, options: LabOptions = {}) {
   const meter = countingMeter();
   const stop = new AbortController();
   const renders = createSemaphore(100);
-  const variants = createVariants({
-    bucketId: "10001234/photos",
-    store: {
-      driver,
-      async *forget(prefix) {
-        const { objects } = await driver.list({ prefix, after: undefined, limit: 1_000 });
-        for (const { key } of objects) {
-          await driver.purge(key, { hard: true });
-          yield key;
-        }
-      },
+  const store: VariantStore = {
+    driver,
+    async *forget(prefix) {
+      const { objects } = await driver.list({ prefix, after: undefined, limit: 1_000 });
+      for (const { key } of objects) {
+        await driver.purge(key, { hard: true });
+        yield key;
+      }
     },
-    memoryCache,
-    parts: {
-      renderer,
-      meter: { ...meter, rendered() {}, failed() {} },
-      writeBack: createWriteBack({ now, log, meter, retryMs: [] }),
-      room: createSemaphore(room ?? 67_108_864),
-      renders,
-      log,
-      now,
-      ticks: now,
-      signal: stop.signal,
-    },
+  };
+  const variants = createVariants("10001234/photos", store, memoryCache, {
+    renderer,
+    meter: { ...meter, rendered() {}, failed() {} },
+    writeBack: createWriteBack({ now, log, meter, retryMs: [] }),
+    room: createSemaphore(room ?? 67_108_864),
+    renders,
+    log,
+    now,
+    ticks: now,
+    signal: stop.signal,
   });
   const keys = async () =>
     (await driver.list({ prefix: "", after: undefined, limit: 10 })).objects.map(({ key }) => key);
