@@ -7,7 +7,7 @@ import { createExpiring } from "./expiring.ts";
 import { FAILURE_MS, isRemembered, type PolicyRules } from "./policy.ts";
 
 /** A fetch at an epoch of its key. `id`: fillId(). */
-interface FetchAt {
+export interface FetchAt {
   readonly id: string;
   readonly epoch: number;
 }

@@ -167,7 +167,7 @@ function readPolicy({ cacheControl, expires, date }: DeclaredLife, at: number): 
 // The rules applied to stored objects now.
 
 /** As StoredObject. */
-interface Aging {
+export interface Aging {
   readonly info: ObjectInfo;
   readonly isStale: boolean;
 }
