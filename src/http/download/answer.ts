@@ -5,7 +5,7 @@ import { isLate, type MissAnswer } from "../../mirror/fill/reader.ts";
 import type { Found, Stored } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import { clientSignal, type DownloadExchange, type DownloadOutcome } from "../request/exchange.ts";
-import { type AnswerContext, answerObject, type ObjectBytes } from "../response/answer.ts";
+import { type AnswerContext, answerObject, factsOf, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling, answerOriginHead } from "../response/answer-filling.ts";
 import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
 import { flatHeaders, type HeaderList } from "../response/response.ts";
@@ -117,12 +117,8 @@ async function answerFetch(context: DownloadContext, located: LocatedFetch): Pro
   if (miss.kind === "filling")
     return answerFilling(exchange, miss, (state, isWhole) => contextFor(state, isWhole && miss.isStored()));
   if (isLate(miss.how)) exchange.outcome = { kind: "hit", tier: "spool" };
-  await answerObject(
-    exchange,
-    miss.info,
-    bytesOfFetch(miss, () => clientSignal(exchange)),
-    contextFor("stored", miss.isStored()),
-  );
+  const bytes = bytesOfFetch(miss, () => clientSignal(exchange));
+  await answerObject(exchange, miss.info, bytes, contextFor("stored", miss.isStored()), factsOf(miss.info));
 }
 
 async function answerWhole(context: DownloadContext, located: LocatedWhole): Promise<void> {

@@ -47,7 +47,7 @@ interface Layout {
 }
 
 /** The facts about an object that are the same for all clients. It is small, because each object in memory has one. */
-interface Prepared {
+export interface ObjectFacts {
   readonly etag: string;
   readonly modifiedAt: number;
   readonly isDateStrong: boolean;
@@ -55,14 +55,20 @@ interface Prepared {
   readonly whole: Layout;
 }
 
-const prepared = new WeakMap<ObjectInfo, Prepared>();
+const stored = new WeakMap<ObjectInfo, ObjectFacts>();
 
 const WHOLE: Plan = { kind: "full" };
 
-/** Built once for each object; it lives as long as the object. */
-function prepare(info: ObjectInfo): Prepared {
-  const known = prepared.get(info);
+/** Built at the first hit of an object; they live as long as its description. */
+function storedFactsOf(info: ObjectInfo): ObjectFacts {
+  const known = stored.get(info);
   if (known !== undefined) return known;
+  const built = factsOf(info);
+  stored.set(info, built);
+  return built;
+}
+
+export function factsOf(info: ObjectInfo): ObjectFacts {
   const { size, modifiedAt, storedAt, provenance } = info;
   const etag = etagOf(info.hashes);
   const type = ["Content-Type", MEDIA_TYPES[info.image.format]];
@@ -70,9 +76,7 @@ function prepare(info: ObjectInfo): Prepared {
   const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
   // No response had this date before the object was stored.
   const isDateStrong = storedAt - modifiedAt >= 1_000;
-  const built = { etag, modifiedAt, isDateStrong, isMade: provenance.originUrl === MADE_HERE, whole };
-  prepared.set(info, built);
-  return built;
+  return { etag, modifiedAt, isDateStrong, isMade: provenance.originUrl === MADE_HERE, whole };
 }
 
 /** The headers of a 304. */
@@ -88,7 +92,7 @@ function ownHeaders(info: ObjectInfo, etag: string): HeaderList {
 }
 
 /** Evaluates the request's conditions and Range. Throws range_unsatisfiable, precondition_failed. */
-function plan(exchange: DownloadExchange, info: ObjectInfo): Plan {
+function plan(exchange: DownloadExchange, info: ObjectInfo, facts: ObjectFacts): Plan {
   const { headers, method } = exchange.request;
   const verdict = evaluate(
     {
@@ -100,7 +104,7 @@ function plan(exchange: DownloadExchange, info: ObjectInfo): Plan {
       ifRange: headers["if-range"] as string | undefined,
       range: headers.range,
     },
-    prepare(info),
+    facts,
   );
   if (verdict === "precondition-failed")
     throw new HuiyuanError("precondition_failed", "Cannot answer: If-Match or If-Unmodified-Since does not hold");
@@ -116,21 +120,25 @@ function plan(exchange: DownloadExchange, info: ObjectInfo): Plan {
   return range;
 }
 
-/** Sends the object. Synchronous to the last byte if it is in memory and no token is spent. */
+/**
+ * Sends the object. Synchronous to the last byte if it is in memory and no token is spent. `facts`: given for an image
+ * that was just fetched, because most of those are never hit.
+ */
 export function answerObject(
   exchange: DownloadExchange,
   info: ObjectInfo,
   bytes: ObjectBytes,
   context: AnswerContext,
+  facts = storedFactsOf(info),
 ): void | Promise<void> {
-  const planned = context.status === undefined ? plan(exchange, info) : WHOLE;
+  const planned = context.status === undefined ? plan(exchange, info, facts) : WHOLE;
   const { response, requestId } = exchange;
   if (planned.kind === "not-modified") {
-    response.writeHead(304, validatorsOf(info, prepare(info).etag), ...context.headers, ["X-Request-Id", requestId]);
+    response.writeHead(304, validatorsOf(info, facts.etag), ...context.headers, ["X-Request-Id", requestId]);
     response.end();
     return;
   }
-  return sendPlanned(exchange, info, { bytes, context, planned });
+  return sendPlanned(exchange, layOut(info, facts, planned), bytes, context);
 }
 
 /** Must be called before the 2xx head of a GET. Throws sign_spent. */
@@ -139,8 +147,11 @@ export async function spend(context: AnswerContext): Promise<void> {
   throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
 }
 
-function layOut(info: ObjectInfo, planned: Exclude<Plan, { kind: "not-modified" }>): Layout {
-  const { etag, whole } = prepare(info);
+function layOut(
+  info: ObjectInfo,
+  { etag, whole }: ObjectFacts,
+  planned: Exclude<Plan, { kind: "not-modified" }>,
+): Layout {
   if (planned.kind === "full") return whole;
   const { size } = info;
   const own = ownHeaders(info, etag);
@@ -164,15 +175,11 @@ function withLength(type: HeaderList, own: HeaderList, length: number): HeaderLi
 
 function sendPlanned(
   exchange: DownloadExchange,
-  info: ObjectInfo,
-  {
-    bytes,
-    context,
-    planned,
-  }: { bytes: ObjectBytes; context: AnswerContext; planned: Exclude<Plan, { kind: "not-modified" }> },
+  layout: Layout,
+  bytes: ObjectBytes,
+  context: AnswerContext,
 ): void | Promise<void> {
   const { request, response, requestId } = exchange;
-  const layout = layOut(info, planned);
   const writeHead = () =>
     response.writeHead(context.status ?? layout.status, layout.headers, ...context.headers, [
       "X-Request-Id",
