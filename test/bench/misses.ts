@@ -6,6 +6,7 @@ import { eventually } from "../helpers/program.ts";
 import { type Bench, type Outcome, ratios, type Target, type Verdict } from "./case.ts";
 import {
   among,
+  type Contender,
   type HuiyuanContender,
   MISS_FLOOR,
   startHuiyuan,
@@ -28,24 +29,32 @@ export const STORED_MISSES: readonly MissCase[] = [
   { bytes: 100_000, target: undefined },
 ];
 
+/** Factor of the warm-up time: V8 has compiled the code of a miss after some 20,000 of them. */
+const WARM_UP = 4;
+
 /** The figure includes storing, which happens after the response; the case checks that everything was stored. */
-export function storedMisses({ bytes, target }: MissCase, { place, effort }: Bench): Promise<Outcome> {
+export async function storedMisses({ bytes, target }: MissCase, { place, effort: usual }: Bench): Promise<Outcome> {
   const title = `miss ${sizeName(bytes)}, stored`;
-  const starts = [() => startHuiyuan(place), () => startMissFloor(place), ...proxies(place)] as const;
-  return among(starts, async (contenders) => {
-    const [huiyuan] = contenders;
-    const path = `/${bytes}/first.jpg`;
-    const picture = await pictureOf(bytes);
-    for (const contender of contenders) await verify(contender, path, picture.for(path));
-    let before = await storedBy(huiyuan);
-    const figures = await compare(contenders, byWrk({ kind: "new", bytes }), effort, async (contender, requests) => {
-      if (contender !== huiyuan) return;
-      // wrk does not count the requests in progress at its end; those objects are stored too.
-      await eventually(async () => (await storedBy(huiyuan)) - before >= requests, "every miss is stored", 120_000);
-      before = await storedBy(huiyuan);
+  const effort = { ...usual, warmUpSeconds: WARM_UP * usual.warmUpSeconds };
+  const against = (others: readonly (() => Promise<Contender>)[]) =>
+    among([() => startHuiyuan(place), ...others], async (contenders) => {
+      const huiyuan = contenders[0];
+      const path = `/${bytes}/first.jpg`;
+      const picture = await pictureOf(bytes);
+      for (const contender of contenders) await verify(contender, path, picture.for(path));
+      let before = await storedBy(huiyuan);
+      return compare(contenders, byWrk({ kind: "new", bytes }), effort, async (contender, requests) => {
+        if (contender !== huiyuan) return;
+        // wrk does not count the requests in progress at its end; those objects are stored too.
+        await eventually(async () => (await storedBy(huiyuan)) - before >= requests, "every miss is stored", 120_000);
+        before = await storedBy(huiyuan);
+      });
     });
-    return { title, figures, verdicts: ratios(title, figures, MISS_FLOOR, target) };
-  });
+  // Apart, because what nginx has not synced is written to the disk during the rounds of the others.
+  const judged = await against([() => startMissFloor(place)]);
+  const informed = await against(proxies(place));
+  const verdicts = [...ratios(title, judged, MISS_FLOOR, target), ...ratios(title, informed, "")];
+  return { title, figures: [...judged, ...informed.slice(1)], verdicts };
 }
 
 function proxies(place: Bench["place"]) {
