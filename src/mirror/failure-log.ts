@@ -2,6 +2,12 @@
 // counts the rest in one line at its end. While failures continue, the lines become fewer.
 import type { Log } from "../core/log.ts";
 
+export interface FailureLog {
+  /** `kind`: failures of the same kind are counted together; use a few fixed words. */
+  warn(kind: string, fields: object, message: string): void;
+  error(kind: string, fields: object, message: string): void;
+}
+
 /** Lines of each kind in the first minute; afterwards one in each window. */
 const LINES = 3;
 const MINUTE_MS = 60_000;
@@ -9,7 +15,7 @@ const MINUTE_MS = 60_000;
 const MAX_MINUTES = 60;
 
 /** `about`: fields of the line of counts. `what`: names the failing things, in the plural. */
-export function createFailureLog(log: Log, about: object, what = "images") {
+export function createFailureLog(log: Log, about: object, what = "images"): FailureLog {
   const counts = new Map<string, number>();
   /** The length of the current window; 0: there is none. */
   let minutes = 0;
@@ -34,7 +40,6 @@ export function createFailureLog(log: Log, about: object, what = "images") {
     open(Math.min(minutes * 2, MAX_MINUTES));
   }
 
-  /** `kind`: failures of the same kind are counted together; use a few fixed words. */
   const logAt = (level: "warn" | "error") => (kind: string, fields: object, message: string) => {
     if (minutes === 0) open(1);
     const count = (counts.get(kind) ?? 0) + 1;

@@ -4,12 +4,12 @@ import type { SpoolPool } from "../body/spool/spool-pool.ts";
 import type { Log } from "../core/log.ts";
 import { viaValueOf } from "../origin/exchange/request-head.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
-import { createFailureLog } from "./failure-log.ts";
+import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import type { FillContext } from "./fill/fill.ts";
 import type { RequestTimeouts } from "./fill/reader.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
-import { createNegativeCache } from "./negative-cache.ts";
+import { createNegativeCache, type NegativeCache } from "./negative-cache.ts";
 import { isStorable, type PolicyRules } from "./policy.ts";
 import type { Stored } from "./stored/stored.ts";
 import type { WriteBack } from "./storing/write-back.ts";
@@ -44,22 +44,31 @@ export interface MirrorParts {
   readonly signal: AbortSignal;
 }
 
-export type MirrorContext = ReturnType<typeof createMirrorContext>;
+export interface MirrorContext {
+  readonly options: MirrorOptions;
+  readonly parts: MirrorParts;
+  /** As performance.now(). */
+  readonly ticks: () => number;
+  /** The value that this server adds to Via. */
+  readonly viaValue: string;
+  readonly fills: FillContext;
+  readonly negativeCache: NegativeCache;
+  readonly failures: FailureLog;
+  /** Whether the origin allows to store its answer. */
+  readonly isStorable: (answer: Pick<OriginAnswer, "life">) => boolean;
+}
 
-export function createMirrorContext(options: MirrorOptions, parts: MirrorParts) {
+export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, maxObjectBytes: maxBytes, formats } = options;
   const { spools, meter, log, now, ticks = performance.now.bind(performance), signal } = parts;
   return {
     options,
     parts,
-    /** As performance.now(). */
     ticks,
-    /** The value that this server adds to Via. */
     viaValue: viaValueOf(parts.serverId),
-    fills: { origin, spools, maxBytes, formats, meter, now, signal } satisfies FillContext,
+    fills: { origin, spools, maxBytes, formats, meter, now, signal },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
-    /** Whether the origin allows to store its answer. */
-    isStorable: (answer: Pick<OriginAnswer, "life">) => isStorable(answer, options),
+    isStorable: (answer) => isStorable(answer, options),
   };
 }

@@ -10,6 +10,7 @@ import { type JoinRules, joinFill, type MissAnswer, type MissRequest } from "./f
 import {
   createRevalidation,
   type RevalidateRequest,
+  type Revalidation,
   type RevalidationRequest,
   type StaleKept,
   validatorsOf,
@@ -31,9 +32,43 @@ export interface MirrorPreview {
   readonly asks: readonly OriginPreview[];
 }
 
-export type Mirror = ReturnType<typeof createMirror>;
+/** Contacts no origin, counts nothing and remembers nothing. */
+interface Previews {
+  /** Previews fetch(). Throws origin_loop. */
+  miss(request: PreviewedMiss): Promise<MirrorPreview>;
+  /**
+   * Previews revalidate(), or a revalidation in the background if `mayServeStale` is absent. `kept`: the result of a
+   * recent revalidation, for which the stored object is served. Throws origin_loop.
+   */
+  revalidation(
+    object: StoredObject,
+    request: RevalidationRequest & { readonly mayServeStale?: boolean },
+  ): Promise<MirrorPreview & { readonly kept: StaleKept | undefined }>;
+}
 
-export function createMirror(options: MirrorOptions, parts: MirrorParts) {
+export interface Mirror {
+  /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
+  fetch(request: MissRequest): Promise<MissAnswer>;
+  /** Whether stored objects are fresh, and revalidation in the background. */
+  readonly revalidation: Omit<Revalidation, "revalidate" | "pending" | "peek" | "mayServeStale" | "isFreshPending">;
+  /** Shows how fetch() and revalidate() would handle a request. */
+  readonly preview: Previews;
+  /**
+   * Revalidates a stored object and waits for the result. `kept`: the caller looks the stored object up again and
+   * serves it. With `mayServeStale` that is also the result if nothing better is found. Throws as fetch() does.
+   */
+  revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | StaleKept>;
+  /** Resolves once the fill of this request has ended and its image is stored or given up. */
+  whenStored(request: OriginRequest): Promise<void>;
+  /** Starts a fill in the background, unless one runs or the origin need not be contacted. Never throws. */
+  begin(request: Omit<MissRequest, "method" | "signal">): void;
+  /** Fills that run or wait to be stored. */
+  readonly running: number;
+  /** Resolves when no request to the origin runs or waits; requests that arrive in the meantime are included. */
+  idle(): Promise<void>;
+}
+
+export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror {
   const context = createMirrorContext(options, parts);
   const { stored, origin, timeouts, headMiss } = options;
   const { meter, log, signal } = parts;
@@ -62,10 +97,8 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts) {
 
   const originRequestsOf = async (request: PreviewRequest) => (await origin.preview?.(request)) ?? [];
 
-  /** Contacts no origin, counts nothing and remembers nothing. */
-  const preview = {
-    /** Previews fetch(). Throws origin_loop. */
-    async miss(request: PreviewedMiss): Promise<MirrorPreview> {
+  const preview: Previews = {
+    async miss(request) {
       appendViaHeaders(request, viaValue);
       const id = fillId(request);
       const isRunning = fills.find(id, request) !== undefined;
@@ -73,14 +106,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts) {
       const refusal = isRunning ? undefined : (negativeCache.known({ ...request, id }) ?? origin.refusal?.());
       return { isRunning, refusal, asks: await originRequestsOf({ ...request, method }) };
     },
-    /**
-     * Previews revalidate(), or a revalidation in the background if `mayServeStale` is absent. `kept`: the result of a
-     * recent revalidation, for which the stored object is served. Throws origin_loop.
-     */
-    async revalidation(
-      object: StoredObject,
-      request: RevalidationRequest & { readonly mayServeStale?: boolean },
-    ): Promise<MirrorPreview & { readonly kept: StaleKept | undefined }> {
+    async revalidation(object, request) {
       appendViaHeaders(request, viaValue);
       const { isRunning, outcome } = revalidation.peek(object, request.mayServeStale ?? true);
       const isFailed = outcome?.kind === "failed";
@@ -95,8 +121,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts) {
   };
 
   return {
-    /** Throws not_found, overloaded, draining and the codes of Origin.fetch and of the gate. */
-    async fetch(request: MissRequest): Promise<MissAnswer> {
+    async fetch(request) {
       // Before a fill is joined: in a loop of servers that fill may be waiting for this very request.
       appendViaHeaders(request, viaValue);
       const { key, epoch, method, signal: client } = request;
@@ -119,26 +144,18 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts) {
         return servePending(request, error);
       }
     },
-    /** Whether stored objects are fresh, and revalidation in the background. */
     revalidation,
-    /** Shows how fetch() and revalidate() would handle a request. */
     preview,
-    /**
-     * Revalidates a stored object and waits for the result. `kept`: the caller looks the stored object up again and
-     * serves it. With `mayServeStale` that is also the result if nothing better is found. Throws as fetch() does.
-     */
-    async revalidate(object: StoredObject, request: RevalidateRequest): Promise<MissAnswer | StaleKept> {
+    async revalidate(object, request) {
       appendViaHeaders(request, viaValue);
       const outcome = await revalidation.revalidate(object, request);
       if (outcome.kind === "kept") return outcome;
       return joinFill(outcome.fill, outcome.how, request.signal, rules);
     },
-    /** Resolves once the fill of this request has ended and its image is stored or given up. */
-    async whenStored(request: OriginRequest): Promise<void> {
+    async whenStored(request) {
       await fills.whenStored(fillId(request));
     },
-    /** Starts a fill in the background, unless one runs or the origin need not be contacted. Never throws. */
-    begin(request: Omit<MissRequest, "method" | "signal">): void {
+    begin(request) {
       const miss = { ...request, method: "GET", signal } as const;
       try {
         appendViaHeaders(miss, viaValue);
@@ -149,12 +166,10 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts) {
         log.debug({ bucket: stored.bucketId, key: request.key, err }, "an image was not fetched in the background");
       }
     },
-    /** Fills that run or wait to be stored. */
     get running() {
       return fills.size;
     },
-    /** Resolves when no request to the origin runs or waits; requests that arrive in the meantime are included. */
-    async idle(): Promise<void> {
+    async idle() {
       for (let left = pending(); left.length > 0; left = pending()) await Promise.allSettled(left);
     },
   };

@@ -7,9 +7,16 @@ import { createExpiring } from "./expiring.ts";
 import { FAILURE_MS, isRemembered, type PolicyRules } from "./policy.ts";
 
 /** A fetch at an epoch of its key. `id`: fillId(). */
-export interface FetchAt {
+interface FetchAt {
   readonly id: string;
   readonly epoch: number;
+}
+
+export interface NegativeCache {
+  /** not_found, or the recent failure, while the origin need not be contacted again. */
+  known(at: FetchAt & { readonly key: Key }): HuiyuanError | undefined;
+  absent(at: FetchAt): void;
+  failed(at: FetchAt, error: HuiyuanError): void;
 }
 
 const MAX_ABSENT = 100_000;
@@ -19,12 +26,14 @@ const MAX_FAILED = 2_000;
 const MAX_ID = 64;
 
 /** `ticks`: as performance.now(). */
-export function createNegativeCache({ negativeTtlMs }: Pick<PolicyRules, "negativeTtlMs">, ticks: () => number) {
+export function createNegativeCache(
+  { negativeTtlMs }: Pick<PolicyRules, "negativeTtlMs">,
+  ticks: () => number,
+): NegativeCache {
   const absences = createExpiring<number>(MAX_ABSENT);
   const failures = createExpiring<{ readonly epoch: number; readonly error: HuiyuanError }>(MAX_FAILED);
   return {
-    /** not_found, or the recent failure, while the origin need not be contacted again. */
-    known({ id: whole, key, epoch }: FetchAt & { readonly key: Key }): HuiyuanError | undefined {
+    known({ id: whole, key, epoch }) {
       const at = ticks();
       const id = short(whole);
       const absentAt = absences.get(id, at);
@@ -32,10 +41,10 @@ export function createNegativeCache({ negativeTtlMs }: Pick<PolicyRules, "negati
       const failure = failures.get(id, at);
       return failure !== undefined && failure.epoch >= epoch ? failure.error : undefined;
     },
-    absent({ id, epoch }: FetchAt): void {
+    absent({ id, epoch }) {
       absences.set(short(id), epoch, { now: ticks(), ttlMs: negativeTtlMs });
     },
-    failed({ id, epoch }: FetchAt, error: HuiyuanError): void {
+    failed({ id, epoch }, error) {
       if (!isRemembered(error)) return;
       failures.set(short(id), { epoch, error }, { now: ticks(), ttlMs: FAILURE_MS });
     },

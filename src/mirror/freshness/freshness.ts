@@ -167,9 +167,26 @@ function readPolicy({ cacheControl, expires, date }: DeclaredLife, at: number): 
 // The rules applied to stored objects now.
 
 /** As StoredObject. */
-export interface Aging {
+interface Aging {
   readonly info: ObjectInfo;
   readonly isStale: boolean;
+}
+
+export interface Ages {
+  /**
+   * For the hot path: whether an object in memory may be served without revalidation. Undefined: always (`freshness:
+   * never`).
+   */
+  readonly isFresh: ((info: ObjectInfo) => boolean) | undefined;
+  /** Whether a stored object may be served now. */
+  freshnessOf(object: Aging): Freshness;
+  /**
+   * The remaining life of a stored object; undefined: it never becomes stale. A purged object has none left, whatever
+   * the rules.
+   */
+  lifeOf(object: Aging): RemainingLife | undefined;
+  /** The same for an answer that is not stored yet. */
+  lifeOfAnswer(answered: Pick<FillHead, "answer" | "requestedAt">): RemainingLife | undefined;
 }
 
 /** For purged objects under `freshness: never`: a life without an end. */
@@ -180,7 +197,7 @@ export function createAges(
   rules: FreshnessRules | undefined,
   now: () => number,
   confirmation: (info: ObjectInfo) => Validation | undefined,
-) {
+): Ages {
   const lives = rules && createLives(rules);
 
   function storedLife({ info, isStale }: Aging): Life | undefined {
@@ -196,27 +213,17 @@ export function createAges(
   }
 
   return {
-    /**
-     * For the hot path: whether an object in memory may be served without revalidation. Undefined: always (`freshness:
-     * never`).
-     */
     isFresh: lives && isFresh,
-    /** Whether a stored object may be served now. */
-    freshnessOf(object: Aging): Freshness {
+    freshnessOf(object) {
       if (object.info.provenance.via !== "mirror") return "fresh";
       const life = storedLife(object);
       return life === undefined ? "fresh" : freshnessOf(life, now(), object.isStale);
     },
-    /**
-     * The remaining life of a stored object; undefined: it never becomes stale. A purged object has none left, whatever
-     * the rules.
-     */
-    lifeOf(object: Aging): RemainingLife | undefined {
+    lifeOf(object) {
       const life = storedLife(object);
       return life && remainingLife(life, now(), object.isStale);
     },
-    /** The same for an answer that is not stored yet. */
-    lifeOfAnswer({ answer, requestedAt }: Pick<FillHead, "answer" | "requestedAt">): RemainingLife | undefined {
+    lifeOfAnswer({ answer, requestedAt }) {
       return rules && remainingLife(computeLife({ at: requestedAt, life: answer.life }, rules), now(), false);
     },
   };

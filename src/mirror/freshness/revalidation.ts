@@ -23,7 +23,7 @@ import {
 import type { StoredObject } from "../stored/stored.ts";
 import type { ServableWrite } from "../storing/pending-writes.ts";
 import { isLater } from "../storing/versions.ts";
-import { createAges, type Freshness } from "./freshness.ts";
+import { type Ages, createAges, type Freshness } from "./freshness.ts";
 import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";
 
 /** The request to the origin that revalidates a stored object. */
@@ -55,6 +55,33 @@ export interface RevalidateRequest extends RevalidationRequest {
   readonly mayServeStale: boolean;
 }
 
+export interface Revalidation extends Omit<Ages, "freshnessOf"> {
+  /** As in freshness.ts, but an object is not served stale while a newer version of it is pending. */
+  freshnessOf(object: StoredObject): Freshness;
+  /** Whether a pending image is young enough to be served after the origin has failed. */
+  mayServeStale(image: ServableWrite): boolean;
+  /** Whether a pending image may be served without a request to the origin. */
+  isFreshPending(image: ServableWrite): boolean;
+  /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
+  begin(object: StoredObject, request: RevalidationRequest): void;
+  /**
+   * Revalidates and waits for the result. With `mayServeStale` the stored object is served if nothing better arrives;
+   * else this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one
+   * was removed.
+   */
+  revalidate(object: StoredObject, request: RevalidateRequest): Promise<RevalidationOutcome>;
+  /**
+   * Whether a revalidation of the object runs, and its result if that is known without a request. Changes nothing.
+   * `mayServeStored`: `mayServeStale` of revalidate().
+   */
+  peek(
+    object: StoredObject,
+    mayServeStored: boolean,
+  ): { readonly isRunning: boolean; readonly outcome: RevalidationEnd | undefined };
+  /** Revalidations that have no result yet. */
+  pending(): readonly Promise<unknown>[];
+}
+
 /** A revalidation that runs. `epoch`: of the object when it began. */
 interface Running {
   readonly epoch: number;
@@ -63,7 +90,7 @@ interface Running {
 
 const MAX_PAUSES = 10_000;
 
-export function createRevalidation(context: MirrorContext) {
+export function createRevalidation(context: MirrorContext): Revalidation {
   const { options, ticks, failures, isStorable } = context;
   const { stored, origin, freshness: rules } = options;
   const { now, meter, log } = context.parts;
@@ -157,9 +184,7 @@ export function createRevalidation(context: MirrorContext) {
   }
 
   const freshnessOfPending = ({ info }: ServableWrite) => ages.freshnessOf({ info, isStale: false });
-  /** Whether a pending image may be served without a request to the origin. */
   const isFreshPending = (image: ServableWrite) => freshnessOfPending(image) === "fresh";
-  /** Whether a pending image is young enough to be served after the origin has failed. */
   const mayServeStale = (image: ServableWrite) => freshnessOfPending(image) !== "must-revalidate";
 
   function freshSuccessorOf(object: StoredObject): ServableWrite | undefined {
@@ -197,27 +222,20 @@ export function createRevalidation(context: MirrorContext) {
 
   return {
     ...ages,
-    /** As in freshness.ts, but an object is not served stale while a newer version of it is pending. */
-    freshnessOf(object: StoredObject): Freshness {
+    freshnessOf(object) {
       const freshness = ages.freshnessOf(object);
       return freshness === "stale" && successorOf(object) !== undefined ? "revalidate-first" : freshness;
     },
     mayServeStale,
     isFreshPending,
-    /** Revalidates in the background, unless that runs, has just failed, or too many revalidations run. */
-    begin(object: StoredObject, request: RevalidationRequest): void {
+    begin(object, request) {
       if (inBackground >= maxInBackground || isUnderWay(object) || knownEnd(object, true) !== undefined) return;
       inBackground += 1;
       void start(object, request).outcome.then(() => {
         inBackground -= 1;
       });
     },
-    /**
-     * Revalidates and waits for the result. With `mayServeStale` the stored object is served if nothing better arrives;
-     * else this throws the codes of Mirror.fetch. Throws not_found if the origin has no such object and the stored one
-     * was removed.
-     */
-    async revalidate(object: StoredObject, request: RevalidateRequest): Promise<RevalidationOutcome> {
+    async revalidate(object, request) {
       const { mayServeStale: mayServeStored } = request;
       const fresh = freshSuccessorOf(object);
       if (fresh !== undefined) return instead(fresh, "after");
@@ -231,14 +249,9 @@ export function createRevalidation(context: MirrorContext) {
       // An object whose successor is only not written yet is never served stale, whatever its own headers allow.
       return outcomeOf(request.key, answer, mayServeStored && newest === undefined);
     },
-    /**
-     * Whether a revalidation of the object runs, and its result if that is known without a request. Changes nothing.
-     * `mayServeStored`: `mayServeStale` of revalidate().
-     */
-    peek(object: StoredObject, mayServeStored: boolean) {
+    peek(object, mayServeStored) {
       return { isRunning: isUnderWay(object), outcome: knownEnd(object, mayServeStored) };
     },
-    /** Revalidations that have no result yet. */
     pending: () => [...running.values()].map(({ outcome }) => outcome),
   };
 }

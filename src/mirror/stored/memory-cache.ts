@@ -1,9 +1,9 @@
 // The memory cache of all buckets: whole small objects, bounded by bytes with LRU eviction, and the results of recent
 // look-ups. It holds copies only: the bucket decides, and every change of an object there must be followed by drop().
 import { LRUCache } from "lru-cache";
-import { createChunks } from "../../body/chunks.ts";
+import { type Chunks, createChunks } from "../../body/chunks.ts";
 import { HEAD_ROOM_BYTES, withHeadRoom } from "../../body/head-room.ts";
-import { createScratch } from "../../body/scratch.ts";
+import { createScratch, type Scratch } from "../../body/scratch.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
 
@@ -15,7 +15,38 @@ export interface CachedObject {
   readonly epoch: number;
 }
 
-export type MemoryCache = ReturnType<typeof createMemoryCache>;
+export interface MemoryCache {
+  /** Synchronous, for the hot path. */
+  get(bucketId: string, key: Key): CachedObject | undefined;
+  /** Whether get() has found the object since the last call; the disk does not see hits in memory. */
+  wasUsed(bucketId: string, key: Key): boolean;
+  /**
+   * Keeps the object, unless it is larger than the bound or any key was dropped since the generation `readAt`: an
+   * object that was read from the bucket before a delete must not return after it.
+   */
+  set(bucketId: string, object: CachedObject, readAt: number): void;
+  /**
+   * Call it for each read of an object from the bucket: returns whether to keep the object. True at the second read
+   * while there is room. Without room only if fewer bytes than the cache holds were read in between: else the object
+   * would be evicted before its next request.
+   */
+  admits(bucketId: string, info: ObjectInfo): boolean;
+  /** The result of a recent look-up. */
+  noted(bucketId: string, key: Key): Note | undefined;
+  /** Keeps a look-up result for a short time. If `readAt` is outdated, as in set(), it clears the note instead. */
+  note(bucketId: string, key: Key, note: Note, readAt: number): void;
+  drop(bucketId: string, key: Key): void;
+  /** Read it before a read from the bucket, and pass it to set(). */
+  readonly generation: number;
+  /** Buffers for objects that are read from the bucket and not kept. */
+  readonly scratch: Scratch;
+  readonly chunks: Chunks;
+  /** Largest object kept, bytes. */
+  readonly maxObjectBytes: number;
+  usage(): { readonly objects: number; readonly bytes: number };
+  /** Evicts objects until the new bounds hold. */
+  resize(next: MemoryCacheBounds): void;
+}
 
 interface CacheEntry {
   object: CachedObject;
@@ -42,7 +73,7 @@ const MAX_NOTES = 16_384;
 const MAX_FILTER_NAMES = 16_384;
 
 /** An empty memory cache. `ticks`: as performance.now(). */
-export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()) {
+export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()): MemoryCache {
   let bounds = initial;
   let generation = 0;
   const create = (maxBytes: number) =>
@@ -54,8 +85,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
   const notes = createExpiring<Note>(MAX_NOTES);
   const isRepeatedRead = createAdmissionFilter(MAX_FILTER_NAMES);
   return {
-    /** Synchronous, for the hot path. */
-    get(bucketId: string, key: Key): CachedObject | undefined {
+    get(bucketId, key) {
       const kept = objects.get(`${bucketId}\n${key}`);
       if (kept === undefined) return undefined;
       if (!kept.isUsed) {
@@ -64,18 +94,13 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       }
       return kept.object;
     },
-    /** Whether get() has found the object since the last call; the disk does not see hits in memory. */
-    wasUsed(bucketId: string, key: Key): boolean {
+    wasUsed(bucketId, key) {
       const kept = objects.peek(`${bucketId}\n${key}`);
       if (kept?.isUsed !== true) return false;
       kept.isUsed = false;
       return true;
     },
-    /**
-     * Keeps the object, unless it is larger than the bound or any key was dropped since the generation `readAt`: an
-     * object that was read from the bucket before a delete must not return after it.
-     */
-    set(bucketId: string, object: CachedObject, readAt: number): void {
+    set(bucketId, object, readAt) {
       if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
       const { info, body, epoch } = object;
       // Most fetched images are never requested again, so the first hit makes the room for a head. A small part of a
@@ -83,44 +108,33 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       const own = body.buffer.byteLength > 2 * body.byteLength ? withHeadRoom(body) : body;
       objects.set(`${bucketId}\n${info.key}`, { object: { info, body: own, epoch }, isUsed: false });
     },
-    /**
-     * Call it for each read of an object from the bucket: returns whether to keep the object. True at the second read
-     * while there is room. Without room only if fewer bytes than the cache holds were read in between: else the object
-     * would be evicted before its next request.
-     */
-    admits(bucketId: string, { key, size }: ObjectInfo): boolean {
+    admits(bucketId, { key, size }) {
       const cost = costOf(size);
       const hasRoom = objects.calculatedSize + cost <= bounds.maxBytes;
       return isRepeatedRead(`${bucketId}\n${key}`, cost, hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes);
     },
-    /** The result of a recent look-up. */
-    noted: (bucketId: string, key: Key) => notes.get(`${bucketId}\n${key}`, ticks()),
-    /** Keeps a look-up result for a short time. If `readAt` is outdated, as in set(), it clears the note instead. */
-    note(bucketId: string, key: Key, note: Note, readAt: number): void {
+    noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
+    note(bucketId, key, note, readAt) {
       const id = `${bucketId}\n${key}`;
       if (readAt === generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
       else notes.delete(id);
     },
-    drop(bucketId: string, key: Key): void {
+    drop(bucketId, key) {
       generation += 1;
       const id = `${bucketId}\n${key}`;
       objects.delete(id);
       notes.delete(id);
     },
-    /** Read it before a read from the bucket, and pass it to set(). */
     get generation() {
       return generation;
     },
-    /** Buffers for objects that are read from the bucket and not kept. */
     scratch: createScratch(),
     chunks: createChunks(),
-    /** Largest object kept, bytes. */
     get maxObjectBytes() {
       return bounds.maxObjectBytes;
     },
     usage: () => ({ objects: objects.size, bytes: objects.calculatedSize }),
-    /** Evicts objects until the new bounds hold. */
-    resize(next: MemoryCacheBounds): void {
+    resize(next) {
       if (next.maxBytes === bounds.maxBytes && next.maxObjectBytes === bounds.maxObjectBytes) return;
       bounds = next;
       const old = objects;

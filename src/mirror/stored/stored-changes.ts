@@ -19,6 +19,35 @@ export interface Fetched {
   readonly replaces?: Version | undefined;
 }
 
+export interface StoredChanges {
+  /** As in Bucket. */
+  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /**
+   * Stores a fetched image if the key is absent, or over an earlier version. In the end the version that the origin
+   * sent or confirmed last is stored, whatever the order of the writes. As put(); `exists`: a version that the origin
+   * sent or confirmed later is stored, or one that no mirror fetched.
+   */
+  putFetched(body: WholeBody, fetched: Fetched): Promise<PutResult>;
+  /** As in Bucket; also updates the object in memory. */
+  renew(key: Key, renewal: Renewal): Promise<boolean>;
+  /** These four as in Bucket. When they end, also with an error, memory has dropped the key. */
+  copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
+  delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
+  undelete(key: Key): Promise<boolean>;
+  /** A purge that is not hard throws store_full while the newest version is pending. */
+  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  /**
+   * Applies the origin's withdrawal of this version: `gone` removes it, `superseded` makes it stale. False, without a
+   * change, if another version is stored, or if the origin has confirmed this one since.
+   */
+  invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean>;
+  /**
+   * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
+   * stored. Variants of it may exist by now.
+   */
+  reportRefused(info: ObjectInfo): Promise<void>;
+}
+
 export interface StoredHooks {
   /** Called for each version that was removed, purged or refused, before that change ends; never rejects. */
   readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
@@ -30,7 +59,7 @@ export function createStoredChanges(parts: {
   readonly memoryCache: MemoryCache;
   readonly pendingWrites: PendingWrites;
   readonly hooks: StoredHooks;
-}) {
+}): StoredChanges {
   const { bucketId, bucket, memoryCache, pendingWrites } = parts;
   const { onVersionGone } = parts.hooks;
 
@@ -57,10 +86,6 @@ export function createStoredChanges(parts: {
     return result;
   }
 
-  /**
-   * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
-   * stored. Variants of it may exist by now.
-   */
   async function reportRefused(info: ObjectInfo): Promise<void> {
     const entry = onVersionGone === undefined ? undefined : await bucket.lookup(info.key);
     if (entry === undefined || (entry.state === "object" && entry.info.hashes.sha256 === info.hashes.sha256)) return;
@@ -91,17 +116,11 @@ export function createStoredChanges(parts: {
   }
 
   return {
-    /** As in Bucket. */
-    put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    put(info, body, condition) {
       const epoch = condition.when === "absent" ? condition.epoch : undefined;
       return epoch === undefined ? replace(info, body, condition) : putIfAbsent(info, body, epoch);
     },
-    /**
-     * Stores a fetched image if the key is absent, or over an earlier version. In the end the version that the origin
-     * sent or confirmed last is stored, whatever the order of the writes. As put(); `exists`: a version that the origin
-     * sent or confirmed later is stored, or one that no mirror fetched.
-     */
-    async putFetched(body: WholeBody, { info, epoch, replaces }: Fetched): Promise<PutResult> {
+    async putFetched(body, { info, epoch, replaces }) {
       if (replaces === undefined) {
         const result = await putIfAbsent(info, body, epoch);
         if (result !== "exists" || info.isSuspect) return result;
@@ -115,8 +134,7 @@ export function createStoredChanges(parts: {
       await reportRefused(info);
       return "exists";
     },
-    /** As in Bucket; also updates the object in memory. */
-    async renew(key: Key, renewal: Renewal): Promise<boolean> {
+    async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;
       const object = memoryCache.get(bucketId, key);
       const note = memoryCache.noted(bucketId, key);
@@ -127,21 +145,15 @@ export function createStoredChanges(parts: {
         memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.generation);
       return true;
     },
-    // These four as in Bucket. When they end, also with an error, memory has dropped the key.
-    copy: (from: Key, to: Key, condition: PutCondition) => applyChange(to, () => bucket.copy(from, to, condition)),
-    delete: (key: Key, reason: string, forMs?: number) => applyChange(key, () => bucket.delete(key, reason, forMs)),
-    undelete: (key: Key) => applyChange(key, () => bucket.undelete(key)),
-    /** A purge that is not hard throws store_full while the newest version is pending. */
-    async purge(key: Key, options: { readonly hard: boolean }): Promise<boolean> {
+    copy: (from, to, condition) => applyChange(to, () => bucket.copy(from, to, condition)),
+    delete: (key, reason, forMs) => applyChange(key, () => bucket.delete(key, reason, forMs)),
+    undelete: (key) => applyChange(key, () => bucket.undelete(key)),
+    async purge(key, options) {
       // A purged object is served if its revalidation fails: that must be the newest good version, not the one before.
       if (!options.hard && (await isPending(key))) throw purgeBlocked(key);
       return applyChange(key, () => bucket.purge(key, options));
     },
-    /**
-     * Applies the origin's withdrawal of this version: `gone` removes it, `superseded` makes it stale. False, without a
-     * change, if another version is stored, or if the origin has confirmed this one since.
-     */
-    async invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean> {
+    async invalidateVersion(info, epoch, fate) {
       const { key, hashes } = info;
       const entry = await bucket.lookup(key);
       const isSame = entry.state === "object" && isVersion(entry.info, versionOf(info));

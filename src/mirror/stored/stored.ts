@@ -1,15 +1,16 @@
 // A bucket behind the memory cache: every request looks a key up here first, and all changes of objects pass through it
 // as well (stored-changes.ts). It knows no origins.
 import { bodyRoom } from "../../body/body-room.ts";
+import type { Chunks } from "../../body/chunks.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
 import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { createPendingWrites } from "../storing/pending-writes.ts";
+import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
 import type { HeldBytes, ImageBytes } from "../variants/image-bytes.ts";
 import type { CachedObject, MemoryCache, Note } from "./memory-cache.ts";
-import { createStoredChanges, type StoredHooks } from "./stored-changes.ts";
+import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
 
 /** A stored object, without its bytes. */
 export interface StoredObject {
@@ -40,24 +41,63 @@ type Opened = Exclude<Found, { readonly state: "memory" }>;
 
 export type NoObject = Exclude<Entry, { readonly state: "object" }>;
 
-export type Stored = ReturnType<typeof createStored>;
+export interface Stored extends StoredChanges {
+  readonly bucketId: string;
+  readonly bucket: Bucket;
+  /** Chunks for bodies that are read from the bucket and sent. */
+  readonly chunks: Chunks;
+  /** The images that are still to be written to this bucket. */
+  readonly pendingWrites: PendingWrites;
+  /** From memory only; synchronous, for the hot path. */
+  peek(key: Key): CachedObject | undefined;
+  /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
+  peekNote(key: Key): Note | undefined;
+  /** As in Bucket, for a request that needs the bytes. */
+  lookupVisible(key: Key): Promise<Entry>;
+  /** The same for a variant, which needs the description only: the result is kept for a short time. */
+  lookup(key: Key): Promise<Entry>;
+  /** Call it before lookup(), and pass it to open(). */
+  moment(): number;
+  /**
+   * Opens an object that was looked up after `moment`. Undefined: it has been replaced or removed since. Throws
+   * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
+   */
+  open(object: StoredObject, moment: number): Promise<Opened | undefined>;
+  /**
+   * All bytes of an object that was looked up, perhaps some time ago. Throws original_replaced if its bytes are no
+   * longer available, store_corrupt if they are damaged, store_failed.
+   */
+  load(info: ObjectInfo): Promise<Buffer>;
+  /** The bytes of such an object for later; with `download` if the bucket is remote. */
+  bytesOf(info: ObjectInfo): ImageBytes;
+  /** Looks up and opens. Throws store_failed. */
+  find(key: Key): Promise<Found | NoObject>;
+  /**
+   * Gives up the pending write of the key. Objects that a mirror fetched count as missing until the returned function
+   * is called.
+   */
+  hide(key: Key): () => void;
+}
 
 /** The object that was found has been replaced or removed: the look-up is repeated. */
 const RETRYABLE: ReadonlySet<string> = new Set(["store_corrupt", "original_replaced"]);
 
 /** `bucketId`: `<appid>/<bucket>`. The memory cache is shared by all buckets. */
-export function createStored(bucketId: string, bucket: Bucket, memoryCache: MemoryCache, hooks: StoredHooks = {}) {
+export function createStored(
+  bucketId: string,
+  bucket: Bucket,
+  memoryCache: MemoryCache,
+  hooks: StoredHooks = {},
+): Stored {
   const pendingWrites = createPendingWrites();
   const hidden = new Map<Key, number>();
 
-  /** As in Bucket, for a request that needs the bytes. */
   async function lookupVisible(key: Key): Promise<Entry> {
     const entry = await bucket.lookup(key);
     const isHidden = entry.state === "object" && entry.info.provenance.via === "mirror" && hidden.has(key);
     return isHidden ? { state: "absent", epoch: entry.epoch } : entry;
   }
 
-  /** The same for a variant, which needs the description only: the result is kept for a short time. */
   async function lookup(key: Key): Promise<Entry> {
     const generation = memoryCache.generation;
     const entry = await lookupVisible(key);
@@ -68,10 +108,6 @@ export function createStored(bucketId: string, bucket: Bucket, memoryCache: Memo
     return entry;
   }
 
-  /**
-   * Opens an object that was looked up after `moment`. Undefined: it has been replaced or removed since. Throws
-   * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
-   */
   async function open(object: StoredObject, moment: number): Promise<Opened | undefined> {
     const { info } = object;
     const reader = await bucket.open(info);
@@ -104,10 +140,6 @@ export function createStored(bucketId: string, bucket: Bucket, memoryCache: Memo
     return object?.info.hashes.sha256 === hashes.sha256 ? object.body : undefined;
   }
 
-  /**
-   * All bytes of an object that was looked up, perhaps some time ago. Throws original_replaced if its bytes are no
-   * longer available, store_corrupt if they are damaged, store_failed.
-   */
   async function load(info: ObjectInfo): Promise<Buffer> {
     const body = inMemory(info);
     if (body !== undefined) return body;
@@ -145,7 +177,6 @@ export function createStored(bucketId: string, bucket: Bucket, memoryCache: Memo
     return body;
   }
 
-  /** The bytes of such an object for later; with `download` if the bucket is remote. */
   function bytesOf(info: ObjectInfo): ImageBytes {
     return { load: () => load(info), download: bucket.isRemote ? () => download(info) : undefined };
   }
@@ -166,24 +197,18 @@ export function createStored(bucketId: string, bucket: Bucket, memoryCache: Memo
   return {
     bucketId,
     bucket,
-    /** Chunks for bodies that are read from the bucket and sent. */
     chunks: memoryCache.chunks,
-    /** The images that are still to be written to this bucket. */
     pendingWrites,
-    /** From memory only; synchronous, for the hot path. */
-    peek: (key: Key): CachedObject | undefined => memoryCache.get(bucketId, key),
-    /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
-    peekNote: (key: Key): Note | undefined => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
+    peek: (key) => memoryCache.get(bucketId, key),
+    peekNote: (key) => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
     lookupVisible,
     lookup,
-    /** Call it before lookup(), and pass it to open(). */
     moment: () => memoryCache.generation,
     open,
     load,
     bytesOf,
     ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, hooks }),
-    /** Looks up and opens. Throws store_failed. */
-    async find(key: Key): Promise<Found | NoObject> {
+    async find(key) {
       const object = memoryCache.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
       // Two retries: between look-up and opening the object may be deleted, or found damaged.
@@ -193,11 +218,7 @@ export function createStored(bucketId: string, bucket: Bucket, memoryCache: Memo
       }
       throw new HuiyuanError("store_failed", `Cannot open "${key}": it keeps vanishing between look-up and opening`);
     },
-    /**
-     * Gives up the pending write of the key. Objects that a mirror fetched count as missing until the returned function
-     * is called.
-     */
-    hide(key: Key): () => void {
+    hide(key) {
       pendingWrites.drop(key);
       hidden.set(key, (hidden.get(key) ?? 0) + 1);
       memoryCache.drop(bucketId, key);

@@ -35,17 +35,34 @@ export interface PendingWrite {
   giveUp(): void;
 }
 
-export type PendingWrites = ReturnType<typeof createPendingWrites>;
-
 /** The table of one bucket, for all its mirrors. */
-export function createPendingWrites() {
+export interface PendingWrites {
+  /** Call it before a request to the origin, and end() after its image was stored or given up. */
+  begin(key: Key): TrackedFetch;
+  end(fetch: TrackedFetch): void;
+  /** The answer to `by` withdraws the images of all earlier fetches of the key, also of those that still run. */
+  withdraw(by: TrackedFetch, fate: Withdrawal): void;
+  /** False: the image was withdrawn, or one that was requested later is pending. An earlier one is given up. */
+  add(write: PendingWrite): boolean;
+  has(write: PendingWrite): boolean;
+  /** Call it once the image is stored, or is given up. */
+  remove(write: PendingWrite): void;
+  /** Gives up the pending write of the key. */
+  drop(key: Key): void;
+  find(key: Key): PendingWrite | undefined;
+  /** The pending image of a key, unless it was requested before the last delete, purge or upload of the key. */
+  newest(at: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined;
+  /** The number of pending writes. */
+  readonly size: number;
+}
+
+export function createPendingWrites(): PendingWrites {
   const fetches = new LiveMap<Key, readonly TrackedFetch[]>();
   const pending = new LiveMap<Key, PendingWrite>();
   let begun = 0;
 
   const has = (write: PendingWrite) => pending.get(write.info.key) === write;
 
-  /** Gives up the pending write of the key. */
   function drop(key: Key): void {
     const write = pending.get(key);
     pending.delete(key);
@@ -53,26 +70,23 @@ export function createPendingWrites() {
   }
 
   return {
-    /** Call it before a request to the origin, and end() after its image was stored or given up. */
-    begin(key: Key): TrackedFetch {
+    begin(key) {
       begun += 1;
       const fetch: TrackedFetch = { key, order: begun, withdrawn: undefined };
       const others = fetches.get(key);
       fetches.set(key, others === undefined ? [fetch] : [...others, fetch]);
       return fetch;
     },
-    end(fetch: TrackedFetch): void {
+    end(fetch) {
       const others = fetches.get(fetch.key)?.filter((other) => other !== fetch) ?? [];
       if (others.length === 0) fetches.delete(fetch.key);
       else fetches.set(fetch.key, others);
     },
-    /** The answer to `by` withdraws the images of all earlier fetches of the key, also of those that still run. */
-    withdraw({ key, order }: TrackedFetch, fate: Withdrawal): void {
+    withdraw({ key, order }, fate) {
       for (const fetch of fetches.get(key) ?? []) if (fetch.order < order) fetch.withdrawn = fate;
       if (pending.get(key)?.fetch.withdrawn !== undefined) drop(key);
     },
-    /** False: the image was withdrawn, or one that was requested later is pending. An earlier one is given up. */
-    add(write: PendingWrite): boolean {
+    add(write) {
       const { info, fetch } = write;
       const other = pending.get(info.key);
       if (fetch.withdrawn !== undefined) return false;
@@ -82,18 +96,15 @@ export function createPendingWrites() {
       return true;
     },
     has,
-    /** Call it once the image is stored, or is given up. */
-    remove(write: PendingWrite): void {
+    remove(write) {
       if (has(write)) pending.delete(write.info.key);
     },
     drop,
-    find: (key: Key) => pending.get(key),
-    /** The pending image of a key, unless it was requested before the last delete, purge or upload of the key. */
-    newest({ key, epoch }: { readonly key: Key; readonly epoch: number }): ServableWrite | undefined {
+    find: (key) => pending.get(key),
+    newest({ key, epoch }) {
       const write = pending.get(key);
       return write?.fill !== undefined && write.epoch >= epoch ? { info: write.info, fill: write.fill } : undefined;
     },
-    /** The number of pending writes. */
     get size() {
       return pending.size;
     },

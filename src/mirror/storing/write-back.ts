@@ -37,7 +37,20 @@ export interface WriteBackTask extends Fetched {
   readonly prove?: (() => Promise<WholeBody | undefined>) | undefined;
 }
 
-export type WriteBack = ReturnType<typeof createWriteBack>;
+export interface WriteBack {
+  /**
+   * Takes over the fill's hold on the spool. Resolves once the object is stored, was already there or is no longer
+   * wanted; with the reason if it was given up.
+   */
+  store(task: WriteBackTask): Promise<HuiyuanError | undefined>;
+  /** The bodies that are not stored yet, and the age of the oldest in milliseconds. */
+  backlog(): { readonly depth: number; readonly oldestMs: number };
+  /**
+   * For the stop: retries every waiting body once, at once. A body on disk that fails then stays there with its note,
+   * for the next start. Resolves when no body is left, or after `deadlineMs`.
+   */
+  drain(deadlineMs: number): Promise<void>;
+}
 
 export interface WriteBackOptions {
   readonly now: () => number;
@@ -87,7 +100,7 @@ interface Running extends PendingWrite {
   wake: (() => void) | undefined;
 }
 
-export function createWriteBack(options: WriteBackOptions) {
+export function createWriteBack(options: WriteBackOptions): WriteBack {
   const { now, log, meter, maxQueued = MAX_QUEUED, retryMs = RETRY_MS, batchMs = 0, quietMs = batchMs } = options;
   const { maxWaiting = MAX_WAITING, maxWaitingBytes = MAX_WAITING_BYTES, room = () => Infinity } = options;
   const failures = createFailureLog(log, {});
@@ -260,11 +273,7 @@ export function createWriteBack(options: WriteBackOptions) {
   }
 
   return {
-    /**
-     * Takes over the fill's hold on the spool. Resolves once the object is stored, was already there or is no longer
-     * wanted; with the reason if it was given up.
-     */
-    store(task: WriteBackTask): Promise<HuiyuanError | undefined> {
+    store(task) {
       const { desync, stored } = task;
       if (desync?.aborted === true) return giveUp(task, "origin_unexpected", "it may belong to another request");
       if (running.size >= maxQueued) return giveUp(task, "overloaded", "too many images wait for the store");
@@ -274,16 +283,11 @@ export function createWriteBack(options: WriteBackOptions) {
       item.done = run(item, stored.pendingWrites.add(item)).finally(leave);
       return item.done;
     },
-    /** The bodies that are not stored yet, and the age of the oldest in milliseconds. */
-    backlog(): { readonly depth: number; readonly oldestMs: number } {
+    backlog() {
       const { first, size } = running;
       return { depth: size, oldestMs: first === undefined ? 0 : now() - first.since };
     },
-    /**
-     * For the stop: retries every waiting body once, at once. A body on disk that fails then stays there with its note,
-     * for the next start. Resolves when no body is left, or after `deadlineMs`.
-     */
-    async drain(deadlineMs: number): Promise<void> {
+    async drain(deadlineMs) {
       draining.abort();
       await Promise.race([whenIdle(), delay(deadlineMs, undefined, { ref: false })]);
     },

@@ -25,7 +25,10 @@ export interface RenderImages {
   readonly watermarks: ReadonlyMap<string, { readonly bytes: ImageBytes }>;
 }
 
-export type PrefetchedImages = Awaited<ReturnType<typeof downloadAll>>;
+export interface PrefetchedImages extends HeldBytes {
+  /** Undefined: no watermark has this URL. */
+  loadImage(url: string): Promise<Buffer | undefined>;
+}
 
 /** Whether an image has to be downloaded before it can be read. */
 export function isRemote({ bytes, watermarks }: RenderImages): boolean {
@@ -36,7 +39,7 @@ export function isRemote({ bytes, watermarks }: RenderImages): boolean {
  * Downloads the original and its watermarks at the same time. They stay on this server until they are released, even if
  * the client leaves.
  */
-export async function downloadAll({ bytes, watermarks }: RenderImages) {
+export async function downloadAll({ bytes, watermarks }: RenderImages): Promise<PrefetchedImages> {
   const urls = [...watermarks.keys()];
   const images = [bytes, ...[...watermarks.values()].map((mark) => mark.bytes)];
   const downloads = await Promise.allSettled(images.map(({ download }) => download?.()));
@@ -53,8 +56,7 @@ export async function downloadAll({ bytes, watermarks }: RenderImages) {
   const [load = bytes.load] = loads;
   return {
     load,
-    /** Undefined: no watermark has this URL. */
-    loadImage: async (url: string) => loads[urls.indexOf(url) + 1]?.(),
+    loadImage: async (url) => loads[urls.indexOf(url) + 1]?.(),
     release,
   };
 }

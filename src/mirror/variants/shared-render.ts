@@ -13,10 +13,17 @@ export interface RenderTask extends Pick<RenderRequest, "recipe" | "size" | "ima
   readonly images: RenderImages;
 }
 
-export type SharedRender = ReturnType<typeof startRender>;
+export interface SharedRender {
+  /** Adds the images of a client, also of the first one. The returned function withdraws them; call it once. */
+  join(images: RenderImages): () => void;
+  /** False: it was cancelled, or no client has its images any more. Another client needs another render. */
+  isJoinable(): boolean;
+  /** `milliseconds`: from the slot to the result. Throws as Renderer.render, and client_gone if it was cancelled. */
+  readonly result: Promise<{ readonly bytes: Buffer; readonly milliseconds: number }>;
+}
 
 /** Starts a render with one client. `stop`: the program is stopping. */
-export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSignal) {
+export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSignal): SharedRender {
   /** One for each client that waits. */
   const waiting = new Set([task.images]);
   const cancellation = new CancellationSource();
@@ -72,7 +79,6 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
     }
   }
 
-  /** Adds the images of a client, also of the first one. The returned function withdraws them; call it once. */
   function join(images: RenderImages): () => void {
     waiting.add(images);
     return () => {
@@ -85,9 +91,7 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
 
   return {
     join,
-    /** False: it was cancelled, or no client has its images any more. Another client needs another render. */
     isJoinable: () => isJoinable,
-    /** `milliseconds`: from the slot to the result. Throws as Renderer.render, and client_gone if it was cancelled. */
     result: run(),
   };
 }

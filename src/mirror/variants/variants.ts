@@ -49,12 +49,31 @@ export type Variant =
       readonly how: Extract<Join, "first" | "collapsed" | "after">;
     };
 
-export type Variants = ReturnType<typeof createVariants>;
+export interface Variants {
+  /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
+  peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
+  /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
+  moment(): number;
+  /** Throws the codes of Renderer.render, store_failed, not_kept, overloaded and draining. */
+  get(request: VariantRequest): Promise<Variant>;
+  /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
+  preview(request: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
+    readonly found: CachedObject | ObjectInfo | undefined;
+    readonly refusal: HuiyuanError | undefined;
+  }>;
+  /** Removes all variants of this version. Never rejects. */
+  drop(version: ObjectInfo): Promise<void>;
+}
 
 const MAX_MEMORY_ONLY = 4_096;
 
 /** `bucketId`: `<appid>/<bucket>` of the originals. */
-export function createVariants(bucketId: string, store: VariantStore, memoryCache: MemoryCache, parts: VariantParts) {
+export function createVariants(
+  bucketId: string,
+  store: VariantStore,
+  memoryCache: MemoryCache,
+  parts: VariantParts,
+): Variants {
   const { renderer, meter, log, now } = parts;
   // No bucket of the settings can have this name.
   const id = `variants/${bucketId}`;
@@ -114,22 +133,14 @@ export function createVariants(bucketId: string, store: VariantStore, memoryCach
   }
 
   return {
-    /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
-    peek: ({ hashes }: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined =>
-      stored.peek(keyOf(hashes.sha256, named.name)),
-    /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
+    peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
     moment: versions.moment,
-    /** Throws the codes of Renderer.render, store_failed, not_kept, overloaded and draining. */
-    async get(request: VariantRequest): Promise<Variant> {
+    async get(request) {
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       const found = await stored.find(key);
       return isAbsent(found) ? make(key, request) : { kind: "found", found };
     },
-    /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
-    async preview({ version, ...request }: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
-      readonly found: CachedObject | ObjectInfo | undefined;
-      readonly refusal: HuiyuanError | undefined;
-    }> {
+    async preview({ version, ...request }) {
       const key = keyOf(version.hashes.sha256, nameOf(request));
       const object = stored.peek(key);
       if (object !== undefined) return { found: object, refusal: undefined };
@@ -140,8 +151,7 @@ export function createVariants(bucketId: string, store: VariantStore, memoryCach
       const refusal = renders.find(key, epoch) === undefined ? renders.failure(key) : undefined;
       return { found: undefined, refusal };
     },
-    /** Removes all variants of this version. Never rejects. */
-    async drop({ hashes }: ObjectInfo): Promise<void> {
+    async drop({ hashes }) {
       versions.raise(hashes.sha256);
       for (const key of memoryOnly) if (key.startsWith(hashes.sha256)) dropFromMemory(key);
       try {
