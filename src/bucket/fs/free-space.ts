@@ -3,12 +3,22 @@ import { statfs } from "node:fs/promises";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 
-export type FreeSpace = ReturnType<typeof createFreeSpace>;
+export interface FreeSpace {
+  /** Throws store_full if less than the minimum is free. Reads the disk's state at most once a second. */
+  check(): Promise<void>;
+  /**
+   * The bytes that temporary files may take together. Unbounded while more than the minimum is free; otherwise the free
+   * bytes, at most 512 MiB. The value is up to a second old, because it does not wait for the disk.
+   */
+  spoolAllowance(): number;
+  /** Sets another minimum. */
+  resize(bytes: number): void;
+}
 
 const CHECK_EVERY_MS = 1_000;
 const MAX_ALLOWANCE_BYTES = 536_870_912;
 
-export function createFreeSpace(dir: string, minFreeBytes: number) {
+export function createFreeSpace(dir: string, minFreeBytes: number): FreeSpace {
   let checkedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
   let lastFree = Number.POSITIVE_INFINITY;
@@ -27,8 +37,7 @@ export function createFreeSpace(dir: string, minFreeBytes: number) {
   }
 
   return {
-    /** Throws store_full if less than the minimum is free. Reads the disk's state at most once a second. */
-    async check(): Promise<void> {
+    async check() {
       if (minFreeBytes === 0) return;
       updateIfDue();
       const free = await freeBytes.catch((error: unknown) => {
@@ -41,17 +50,12 @@ export function createFreeSpace(dir: string, minFreeBytes: number) {
         );
       }
     },
-    /**
-     * The bytes that temporary files may take together. Unbounded while more than the minimum is free; otherwise the
-     * free bytes, at most 512 MiB. The value is up to a second old, because it does not wait for the disk.
-     */
-    spoolAllowance(): number {
+    spoolAllowance() {
       if (minFreeBytes === 0) return Number.POSITIVE_INFINITY;
       updateIfDue();
       return lastFree < minFreeBytes ? Math.min(lastFree, MAX_ALLOWANCE_BYTES) : Number.POSITIVE_INFINITY;
     },
-    /** Sets another minimum. */
-    resize(bytes: number): void {
+    resize(bytes) {
       minFreeBytes = bytes;
     },
   };

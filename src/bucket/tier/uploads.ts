@@ -14,7 +14,18 @@ export interface Upload {
   readonly since: number;
 }
 
-export type Uploads = ReturnType<typeof createUploads>;
+export interface Uploads {
+  /** Schedules an object that is on disk. */
+  add(upload: Upload): void;
+  /** Queued objects and bytes, and the age of the oldest in milliseconds. */
+  backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number };
+  /** Retries everything at once, because the store answers again. */
+  resume(): void;
+  /** Resolves when the queue is empty. */
+  idle(): Promise<void>;
+  /** Starts no further upload and waits up to `deadlineMs` milliseconds for the running ones. */
+  stop(deadlineMs: number): Promise<void>;
+}
 
 export interface UploadsOptions {
   /** Uploads one object, or resolves if that is no longer needed. */
@@ -38,7 +49,7 @@ interface PendingUpload {
   timer: NodeJS.Timeout | undefined;
 }
 
-export function createUploads({ uploadOne, isDown, log, now }: UploadsOptions) {
+export function createUploads({ uploadOne, isDown, log, now }: UploadsOptions): Uploads {
   const all = new Set<PendingUpload>();
   const running = new Set<Promise<void>>();
   let ready: PendingUpload[] = [];
@@ -84,21 +95,18 @@ export function createUploads({ uploadOne, isDown, log, now }: UploadsOptions) {
   }
 
   return {
-    /** Schedules an object that is on disk. */
-    add(upload: Upload): void {
+    add(upload) {
       const pending: PendingUpload = { upload, failures: 0, timer: undefined };
       all.add(pending);
       bytes += upload.size;
       ready.push(pending);
       start();
     },
-    /** Queued objects and bytes, and the age of the oldest in milliseconds. */
-    backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number } {
+    backlog() {
       const oldest = all.values().next();
       return { depth: all.size, bytes, oldestMs: oldest.done === true ? 0 : now() - oldest.value.upload.since };
     },
-    /** Retries everything at once, because the store answers again. */
-    resume(): void {
+    resume() {
       for (const pending of all) {
         if (pending.timer === undefined) continue;
         clearTimeout(pending.timer);
@@ -107,10 +115,8 @@ export function createUploads({ uploadOne, isDown, log, now }: UploadsOptions) {
       }
       start();
     },
-    /** Resolves when the queue is empty. */
     idle: () => (all.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idleWaiters.push(resolve))),
-    /** Starts no further upload and waits up to `deadlineMs` milliseconds for the running ones. */
-    async stop(deadlineMs: number): Promise<void> {
+    async stop(deadlineMs) {
       isStopped = true;
       for (const { timer } of all) clearTimeout(timer);
       ready = [];

@@ -5,15 +5,22 @@ import type { Key } from "../../../core/object.ts";
 import type { Entry } from "../../contract/driver.ts";
 import type { Operation } from "../writer/write-operations.ts";
 
-export type EntryCache = ReturnType<typeof createEntryCache>;
-
 type ObjectEntry = Extract<Entry, { readonly state: "object" }>;
+
+export interface EntryCache {
+  /** The entry as it was read. No acknowledged operation has changed it since. */
+  get(bucket: string, key: Key): ObjectEntry | undefined;
+  /** Must be called in the turn that read the entry. Caches undamaged objects only, because other states may expire. */
+  set(bucket: string, key: Key, entry: Entry): void;
+  /** Removes entries that these operations may have changed, even if the operations failed. */
+  invalidate(operations: readonly Operation[]): void;
+}
 
 /** About 700 bytes each. As many as the blobs that are kept open (blob-reader.ts). */
 const MAX_ENTRIES = 4_096;
 
 /** Starts empty. At most 4,096 entries. */
-export function createEntryCache() {
+export function createEntryCache(): EntryCache {
   const entries = new LRUCache<string, ObjectEntry>({ max: MAX_ENTRIES });
   const drop = (bucket: string, key: Key) => void entries.delete(nameOf(bucket, key));
 
@@ -29,16 +36,11 @@ export function createEntryCache() {
   }
 
   return {
-    /** The entry as it was read. No acknowledged operation has changed it since. */
-    get: (bucket: string, key: Key) => entries.get(nameOf(bucket, key)),
-    /**
-     * Must be called in the turn that read the entry. Caches undamaged objects only, because other states may expire.
-     */
-    set(bucket: string, key: Key, entry: Entry): void {
+    get: (bucket, key) => entries.get(nameOf(bucket, key)),
+    set(bucket, key, entry) {
       if (entry.state === "object" && entry.info.isDamaged !== true) entries.set(nameOf(bucket, key), entry);
     },
-    /** Removes entries that these operations may have changed, even if the operations failed. */
-    invalidate(operations: readonly Operation[]): void {
+    invalidate(operations) {
       for (const operation of operations) invalidate(operation);
     },
   };

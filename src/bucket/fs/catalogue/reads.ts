@@ -9,7 +9,26 @@ import type { Entry, ListOptions, ListPage } from "../../contract/driver.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
 import { entrySum } from "./schema.ts";
 
-export type CatalogueReads = ReturnType<typeof prepareCatalogueReads>;
+/** Every method throws store_failed if the catalogue cannot be read. */
+export interface CatalogueReads {
+  entry(bucket: string, key: Key): Entry;
+  /** SHA-256 of the object under the key, lower-case hex; undefined if there is none. */
+  sha256Of(bucket: string, key: Key): string | undefined;
+  /** Any object of the bucket whose blob has this SHA-1 in its row. */
+  findBySha1(bucket: string, sha1: string): ObjectInfo | undefined;
+  list(bucket: string, options: ListOptions): ListPage;
+  usage(bucket: string): { objects: number; bytes: number };
+  buckets(): string[];
+  /** Undefined if the blob has no row (any more). */
+  blob(sha256: string): StoredBlob | undefined;
+  hasPack(pack: number): boolean;
+  /** Packs with more than a third of their bytes dead, oldest first. May include the newest. */
+  sparsePacks(): number[];
+  /** Number of objects with damaged bytes that cannot be fetched again. */
+  damaged(): number;
+  /** Number of blobs and their bytes on the disk, including unused ones in their grace time. */
+  totals(): { blobs: number; bytes: number };
+}
 
 export interface StoredBlob {
   /** CRC-32 of each block, 4 bytes each, big-endian. */
@@ -57,11 +76,8 @@ const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 const NO_LIFE: DeclaredLife = Object.freeze({});
 
-/**
- * `now`: Unix milliseconds. An expired tombstone is read as absent. Every method throws store_failed if the catalogue
- * cannot be read.
- */
-export function prepareCatalogueReads(database: Database.Database, now: () => number) {
+/** `now`: Unix milliseconds. An expired tombstone is read as absent. */
+export function prepareCatalogueReads(database: Database.Database, now: () => number): CatalogueReads {
   const arrays = <Values extends unknown[], Row>(sql: string) => database.prepare<Values, Row>(sql).raw();
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
@@ -108,50 +124,44 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
   }
 
   return {
-    entry: (bucket: string, key: Key) =>
-      guarded((): Entry => {
+    entry: (bucket, key) =>
+      guarded(() => {
         const id = bucketOf(bucket);
         if (id === undefined) return UNTOUCHED;
         const row = statements.entry.get(id, key);
         return row === undefined ? UNTOUCHED : entryOf(row, id, now);
       }),
-    /** SHA-256 of the object under the key, lower-case hex; undefined if there is none. */
-    sha256Of: (bucket: string, key: Key) =>
+    sha256Of: (bucket, key) =>
       guarded(() => {
         const id = bucketOf(bucket);
         return id === undefined ? undefined : statements.sha256.get(id, key)?.sha256;
       }),
-    /** Any object of the bucket whose blob has this SHA-1 in its row. */
-    findBySha1: (bucket: string, sha1: string) =>
+    findBySha1: (bucket, sha1) =>
       guarded(() => {
         const id = bucketOf(bucket);
         const row = id === undefined ? undefined : statements.bySha1.get(sha1, id);
         return id === undefined || row === undefined ? undefined : infoOf(row, id);
       }),
-    list: (bucket: string, { prefix, after, limit }: ListOptions) =>
-      guarded((): ListPage => {
+    list: (bucket, { prefix, after, limit }) =>
+      guarded(() => {
         const id = bucketOf(bucket);
         if (id === undefined) return { objects: [], next: undefined };
         const isPastPrefix = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
         const rows = isPastPrefix ? statements.listAfter.iterate(id, after) : statements.listFrom.iterate(id, prefix);
         return pageOf(rows, { bucket: id, prefix, limit });
       }),
-    usage: (bucket: string) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
+    usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
     buckets: () => guarded(() => statements.buckets.all().map(({ name }) => name)),
-    /** Undefined if the blob has no row (any more). */
-    blob: (sha256: string) =>
-      guarded((): StoredBlob | undefined => {
+    blob: (sha256) =>
+      guarded(() => {
         const row = statements.blob.get(sha256);
         if (row === undefined) return undefined;
         const { sums, pack, at } = row;
         return { sums, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
       }),
-    hasPack: (pack: number) => guarded(() => statements.pack.get(pack) !== undefined),
-    /** Packs with more than a third of their bytes dead, oldest first. May include the newest. */
+    hasPack: (pack) => guarded(() => statements.pack.get(pack) !== undefined),
     sparsePacks: () => guarded(() => statements.sparsePacks.all().map(({ id }) => id)),
-    /** Number of objects with damaged bytes that cannot be fetched again. */
     damaged: () => guarded(() => statements.damaged.get()?.count ?? 0),
-    /** Number of blobs and their bytes on the disk, including unused ones in their grace time. */
     totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
   };
 }

@@ -29,9 +29,27 @@ export interface Placement {
   readonly unsynced: readonly string[];
 }
 
-export type BlobFolder = ReturnType<typeof openBlobFolder>;
+export interface BlobFolder {
+  stat(sha256: string): Stats | undefined;
+  /** True if the blob's file exists with this size. */
+  has(sha256: string, size: number): boolean;
+  /** Renames a synced file to the blob's path. Durable only after `sync`. */
+  place(sha256: string, sourcePath: string): Placement;
+  /** Makes the names durable; syncs each folder once. */
+  sync(placements: readonly Placement[]): void;
+  /** Renames the file back to its source path. */
+  undoPlace(placement: Placement): void;
+  /** Links the file to its source path as well. */
+  relinkSource(placement: Placement): void;
+  /** Does nothing if the file is missing. */
+  remove(sha256: string): void;
+  /** Moves the file to `quarantine/`, for inspection, if there is one. */
+  quarantine(sha256: string, now: number): void;
+  /** Copies damaged bytes from elsewhere to `quarantine/`, for inspection, if they can be read. */
+  keepDamaged(sha256: string, now: number, read: () => Buffer): void;
+}
 
-export function openBlobFolder(dataDir: string) {
+export function openBlobFolder(dataDir: string): BlobFolder {
   const root = `${dataDir}/blobs`;
   // Shard folders whose own names are synced. At most 256 + 65,536 of them exist.
   const syncedFolders = new Set<string>([root]);
@@ -56,48 +74,40 @@ export function openBlobFolder(dataDir: string) {
 
   return {
     stat,
-    /** True if the blob's file exists with this size. */
-    has(sha256: string, size: number): boolean {
+    has(sha256, size) {
       const found = stat(sha256);
       return found?.isFile() === true && found.size === size;
     },
-    /** Renames a synced file to the blob's path. Durable only after `sync`. */
-    place(sha256: string, sourcePath: string): Placement {
+    place(sha256, sourcePath) {
       const path = blobPath(dataDir, sha256);
       const folder = dirname(path);
       const unsynced = ensureFolder(folder);
       renameSync(sourcePath, path);
       return { sha256, sourcePath, unsynced: [...unsynced, folder] };
     },
-    /** Makes the names durable; syncs each folder once. */
-    sync(placements: readonly Placement[]): void {
+    sync(placements) {
       const folders = new Set(placements.flatMap(({ unsynced }) => unsynced));
       for (const folder of folders) syncDirectory(folder);
       // The parent of each folder was synced now or before, the outermost one's included.
       for (const folder of folders) syncedFolders.add(folder);
     },
-    /** Renames the file back to its source path. */
-    undoPlace({ sha256, sourcePath }: Placement): void {
+    undoPlace({ sha256, sourcePath }) {
       renameSync(blobPath(dataDir, sha256), sourcePath);
     },
-    /** Links the file to its source path as well. */
-    relinkSource({ sha256, sourcePath }: Placement): void {
+    relinkSource({ sha256, sourcePath }) {
       linkSync(blobPath(dataDir, sha256), sourcePath);
     },
-    /** Does nothing if the file is missing. */
-    remove(sha256: string): void {
+    remove(sha256) {
       unlinkIfThere(blobPath(dataDir, sha256));
     },
-    /** Moves the file to `quarantine/`, for inspection, if there is one. */
-    quarantine(sha256: string, now: number): void {
+    quarantine(sha256, now) {
       try {
         renameSync(blobPath(dataDir, sha256), `${dataDir}/quarantine/${sha256}.${now}`);
       } catch (error) {
         if (errorCodeOf(error) !== "ENOENT") throw error;
       }
     },
-    /** Copies damaged bytes from elsewhere to `quarantine/`, for inspection, if they can be read. */
-    keepDamaged(sha256: string, now: number, read: () => Buffer): void {
+    keepDamaged(sha256, now, read) {
       try {
         writeFileSync(`${dataDir}/quarantine/${sha256}.${now}`, read(), { mode: 0o600 });
       } catch {

@@ -22,7 +22,18 @@ export interface Damage extends Omit<QuarantineRequest, "cacheBucketPrefixes"> {
   readonly found: string;
 }
 
-export type BlobReaders = ReturnType<typeof createBlobReaders>;
+export interface BlobReaders {
+  /**
+   * Undefined if there is no such blob. Also undefined if its file is missing or has another size, which is reported as
+   * damage. Throws store_failed; throws store_corrupt if the blob is known to be damaged.
+   */
+  open(sha256: string, size: number): Promise<ObjectReader | undefined>;
+  /** Drops cached descriptors of these blobs, which were removed or moved. */
+  forget(sha256s: readonly string[]): void;
+  /** Drops cached descriptors of packs. The space of a removed pack is free once its last descriptor is closed. */
+  forgetPacks(): void;
+  close(): void;
+}
 
 export interface BlobReaderOptions {
   readonly dataDir: string;
@@ -55,7 +66,7 @@ const MAX_IDLE_PACKS = 512;
 // The process or the system has no descriptor left.
 const EXHAUSTED_CODES = new Set(["EMFILE", "ENFILE"]);
 
-export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderOptions) {
+export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderOptions): BlobReaders {
   const idleBlobs = new LRUCache<string, OpenBlob>({
     max: MAX_IDLE_BLOBS,
     dispose: ({ file }) => release(file),
@@ -192,11 +203,7 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   }
 
   return {
-    /**
-     * Undefined if there is no such blob. Also undefined if its file is missing or has another size, which is reported
-     * as damage. Throws store_failed; throws store_corrupt if the blob is known to be damaged.
-     */
-    async open(sha256: string, size: number): Promise<ObjectReader | undefined> {
+    async open(sha256, size) {
       const idle = idleBlobs.get(sha256);
       if (idle !== undefined && idle.size === size) {
         retain(idle.file);
@@ -208,15 +215,13 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
       idleBlobs.set(sha256, blob);
       return readerOf(blob);
     },
-    /** Drops cached descriptors of these blobs, which were removed or moved. */
-    forget(sha256s: readonly string[]): void {
+    forget(sha256s) {
       for (const sha256 of sha256s) idleBlobs.delete(sha256);
     },
-    /** Drops cached descriptors of packs. The space of a removed pack is free once its last descriptor is closed. */
-    forgetPacks(): void {
+    forgetPacks() {
       idlePacks.clear();
     },
-    close(): void {
+    close() {
       idleBlobs.clear();
       idlePacks.clear();
     },

@@ -26,7 +26,24 @@ export function packNumbers(names: readonly string[]): number[] {
   return names.filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
 }
 
-export type PackFolder = ReturnType<typeof openPackFolder>;
+export interface PackFolder {
+  /** The pack with the highest number, the only one that may grow. 0 if there is none. */
+  readonly newest: number;
+  /** Returns the place that the bytes get. They must not change before `flush`, which writes them. */
+  append(bytes: Uint8Array): PackPlace;
+  /** Writes and syncs the bytes that were appended since the last flush. If it throws, none of them is stored. */
+  flush(): void;
+  /** Frees the places of the bytes that were appended since the last flush. */
+  dropAppended(): void;
+  /** True if the pack exists and is long enough, with the appended bytes. */
+  has(place: PackPlace, size: number): boolean;
+  /** Throws if the pack is missing or ends too early. */
+  read(place: PackPlace, size: number): Buffer;
+  stat(pack: number): Stats | undefined;
+  /** Does nothing if the file is missing. */
+  remove(pack: number): void;
+  close(): void;
+}
 
 /** A pack of this size is closed and the next one is begun. Bytes. */
 const PACK_BYTES = 67_108_864;
@@ -42,7 +59,7 @@ interface GrowingPack {
 }
 
 /** `newestKnown`: the highest pack number in the catalogue. No new pack gets it. */
-export function openPackFolder(dataDir: string, newestKnown: number, packBytes = PACK_BYTES) {
+export function openPackFolder(dataDir: string, newestKnown: number, packBytes = PACK_BYTES): PackFolder {
   const folder = `${dataDir}/packs`;
   let newest = Math.max(newestKnown, ...packNumbers(readdirSync(folder)));
   let growing: GrowingPack | undefined;
@@ -80,20 +97,17 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
   }
 
   return {
-    /** The pack with the highest number, the only one that may grow. 0 if there is none. */
-    get newest(): number {
+    get newest() {
       return newest;
     },
-    /** Returns the place that the bytes get. They must not change before `flush`, which writes them. */
-    append(bytes: Uint8Array): PackPlace {
+    append(bytes) {
       growing ??= openGrowing();
       const at = growing.end + appendedBytes;
       appended.push(bytes);
       appendedBytes += bytes.byteLength;
       return { pack: growing.pack, at };
     },
-    /** Writes and syncs the bytes that were appended since the last flush. If it throws, none of them is stored. */
-    flush(): void {
+    flush() {
       if (growing === undefined || appendedBytes === 0) return;
       writeAndSync(growing.descriptor, appended, growing.end);
       if (!growing.isNameSynced) syncDirectory(folder);
@@ -102,15 +116,12 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       dropAppended();
       if (growing.end >= packBytes) closeGrowing(growing);
     },
-    /** Frees the places of the bytes that were appended since the last flush. */
     dropAppended,
-    /** True if the pack exists and is long enough, with the appended bytes. */
-    has({ pack, at }: PackPlace, size: number): boolean {
+    has({ pack, at }, size) {
       const isAppended = pack === growing?.pack && at >= growing.end && at + size <= growing.end + appendedBytes;
       return isAppended || (stat(pack)?.size ?? 0) >= at + size;
     },
-    /** Throws if the pack is missing or ends too early. */
-    read({ pack, at }: PackPlace, size: number): Buffer {
+    read({ pack, at }, size) {
       const descriptor = openSync(packPath(dataDir, pack), "r");
       try {
         const bytes = Buffer.allocUnsafe(size);
@@ -125,11 +136,10 @@ export function openPackFolder(dataDir: string, newestKnown: number, packBytes =
       }
     },
     stat,
-    /** Does nothing if the file is missing. */
-    remove(pack: number): void {
+    remove(pack) {
       unlinkIfThere(packPath(dataDir, pack));
     },
-    close(): void {
+    close() {
       if (growing !== undefined) closeGrowing(growing);
     },
   };

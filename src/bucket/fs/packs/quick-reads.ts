@@ -3,7 +3,15 @@
 // read recently qualify, and slow reads use up an allowance: with little memory, few reads block on the disk.
 import { readSync } from "node:fs";
 
-export type QuickReads = ReturnType<typeof createQuickReads>;
+export interface QuickReads {
+  readonly now: () => number;
+  /** `readAt`: time of the last read of the same bytes, by `now`; undefined if there was none. */
+  mayRead(readAt: number | undefined, bytes: number): boolean;
+  /**
+   * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the file.
+   */
+  read(descriptor: number, target: Buffer, position: number): number;
+}
 
 /** A larger read would delay other requests even from memory. Bytes. */
 const MAX_BYTES = 262_144;
@@ -16,14 +24,13 @@ const SLOW_SHARE = 0.05;
 const MAX_ALLOWANCE_MS = 20;
 
 /** `now`: milliseconds with fractions. */
-export function createQuickReads(now: () => number = () => performance.now()) {
+export function createQuickReads(now: () => number = () => performance.now()): QuickReads {
   let allowanceMs = MAX_ALLOWANCE_MS;
   let earnedAt = now();
 
   return {
     now,
-    /** `readAt`: time of the last read of the same bytes, by `now`; undefined if there was none. */
-    mayRead(readAt: number | undefined, bytes: number): boolean {
+    mayRead(readAt, bytes) {
       if (readAt === undefined || bytes > MAX_BYTES) return false;
       const at = now();
       if (allowanceMs < MAX_ALLOWANCE_MS) {
@@ -32,11 +39,7 @@ export function createQuickReads(now: () => number = () => performance.now()) {
       earnedAt = at;
       return allowanceMs > 0 && at - readAt < RECENT_MS;
     },
-    /**
-     * Fills `target` from `position` on. Returns the bytes read; fewer than `target.length` only at the end of the
-     * file.
-     */
-    read(descriptor: number, target: Buffer, position: number): number {
+    read(descriptor, target, position) {
       const began = now();
       let filled = 0;
       while (filled < target.length) {

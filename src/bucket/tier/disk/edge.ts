@@ -3,10 +3,28 @@
 import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Log } from "../../../core/log.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
+import type { BucketDriver } from "../../contract/driver.ts";
 import type { FsStore } from "../../fs/store.ts";
 import { copyOf, type DiskCache } from "./disk-cache.ts";
 
-export type Edge = ReturnType<typeof createEdge>;
+export interface Edge {
+  readonly driver: BucketDriver;
+  /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
+  isTrusted(key: Key): boolean;
+  trust(key: Key): void;
+  /** Stores a copy if the key has no row. Throws the error of the disk. */
+  put(info: ObjectInfo, body: WholeBody): Promise<void>;
+  /** To be called after the row has got a copy in another way. */
+  noteAdded(info: ObjectInfo): void;
+  /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
+  replace(info: ObjectInfo, body: WholeBody, options: EpochOption): Promise<void>;
+  /** Follows a copy in the remote store. The target gets a copy on this disk only if `from` has one. */
+  copy(from: Key, to: ObjectInfo, options: EpochOption): Promise<void>;
+  /** Removes the copy of exactly this object. */
+  forget(info: ObjectInfo): Promise<void>;
+  /** To be called after the row has lost its copy. */
+  dropFromIndex(key: Key): void;
+}
 
 export interface EdgeOptions {
   readonly bucketId: string;
@@ -25,12 +43,11 @@ interface EpochOption {
 const TRUSTED_MS = 60_000;
 
 /** A copy that cannot be stored fails no change; there is none then. Only the epochs must be written. */
-export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions) {
+export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions): Edge {
   const driver = embedded.bucket(bucketId);
   const forgetRow = (key: Key, sha256: string) => embedded.forget(bucketId, key, sha256);
   const noteAdded = (info: ObjectInfo) => disk.add(copyOf(bucketId, info, ticks()));
 
-  /** Stores a copy if the key has no row. Throws the error of the disk. */
   async function put(info: ObjectInfo, body: WholeBody): Promise<void> {
     if (info.size > disk.maxCopyBytes) return;
     if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
@@ -57,23 +74,18 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
 
   return {
     driver,
-    /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
-    isTrusted(key: Key): boolean {
+    isTrusted(key) {
       const copy = disk.use(bucketId, key);
       return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
     },
-    trust(key: Key): void {
+    trust(key) {
       const copy = disk.use(bucketId, key);
       if (copy !== undefined) copy.checkedAt = ticks();
     },
     put,
-    /** To be called after the row has got a copy in another way. */
     noteAdded,
-    /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
-    replace: (info: ObjectInfo, body: WholeBody, { raisesEpoch }: EpochOption) =>
-      replaceCopy(info.key, raisesEpoch, () => put(info, body)),
-    /** Follows a copy in the remote store. The target gets a copy on this disk only if `from` has one. */
-    async copy(from: Key, to: ObjectInfo, { raisesEpoch }: EpochOption): Promise<void> {
+    replace: (info, body, { raisesEpoch }) => replaceCopy(info.key, raisesEpoch, () => put(info, body)),
+    async copy(from, to, { raisesEpoch }) {
       if (from === to.key) {
         // The bytes are the same, so only the description of the row changes.
         const entry = await driver.lookup(from);
@@ -86,12 +98,10 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
         if ((await driver.copy(from, to, { when: "absent" })) === "stored") noteAdded(to);
       });
     },
-    /** Removes the copy of exactly this object. */
-    async forget({ key, hashes }: ObjectInfo): Promise<void> {
+    async forget({ key, hashes }) {
       disk.drop(bucketId, key);
       await forgetRow(key, hashes.sha256);
     },
-    /** To be called after the row has lost its copy. */
-    dropFromIndex: (key: Key) => disk.drop(bucketId, key),
+    dropFromIndex: (key) => disk.drop(bucketId, key),
   };
 }

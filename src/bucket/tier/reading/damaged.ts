@@ -6,7 +6,14 @@ import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 
-export type DamagedObjects = ReturnType<typeof createDamagedObjects>;
+export interface DamagedObjects {
+  note(key: Key, version: string): void;
+  /** The object has been read with the right hash. */
+  forget(key: Key, version: string): void;
+  has(key: Key, version: string): boolean;
+  /** The store_failed for an object that was damaged within the last minute. */
+  failureOf(key: Key, version: string): HuiyuanError | undefined;
+}
 
 /** Bound. An object of the mirror is replaced by its next fill. */
 const MAX_DAMAGED = 1_000;
@@ -14,18 +21,16 @@ const MAX_DAMAGED = 1_000;
 const FAIL_FAST_MS = 60_000;
 
 /** `ticks`: as performance.now(). */
-export function createDamagedObjects(ticks: () => number) {
+export function createDamagedObjects(ticks: () => number): DamagedObjects {
   const since = new Map<string, number>();
   return {
-    note(key: Key, version: string): void {
+    note(key, version) {
       if (since.size >= MAX_DAMAGED) since.clear();
       since.set(nameOf(key, version), ticks());
     },
-    /** The object has been read with the right hash. */
-    forget: (key: Key, version: string) => void since.delete(nameOf(key, version)),
-    has: (key: Key, version: string) => since.has(nameOf(key, version)),
-    /** The store_failed for an object that was damaged within the last minute. */
-    failureOf(key: Key, version: string): HuiyuanError | undefined {
+    forget: (key, version) => void since.delete(nameOf(key, version)),
+    has: (key, version) => since.has(nameOf(key, version)),
+    failureOf(key, version) {
       const at = since.get(nameOf(key, version));
       if (at === undefined || ticks() - at >= FAIL_FAST_MS) return undefined;
       return new HuiyuanError(
