@@ -27,14 +27,14 @@ export function lsCommand(terminal: Terminal): Command {
     .action(async (prefix: string, flags: ListFlags) => {
       await withServer(flags, terminal, async (session) => {
         const { bucket, json, after, limit = Number.POSITIVE_INFINITY } = flags;
-        let left = limit;
+        let listed = 0;
         const query = { bucket, prefix, after, limit: Math.min(PAGE, limit) };
         for await (const { objects } of pagesOf<ObjectPage>(session, "/objects", query)) {
-          for (const object of objects.slice(0, left)) await session.show(object, describe(object));
-          left -= objects.length;
-          if (left <= 0) return 0;
+          for (const object of objects.slice(0, limit - listed)) await session.show(object, describe(object));
+          listed += objects.length;
+          if (listed >= limit) return 0;
         }
-        if (left === limit && !json) terminal.err.write("no matching objects are stored\n");
+        if (listed === 0 && !json) terminal.err.write("no matching objects are stored\n");
         return 0;
       });
     });

@@ -136,6 +136,6 @@ export interface Origin {
    * Returns the request that fetch() would send now; for several origins, in the order of attempts. It sends nothing.
    */
   preview?(request: PreviewRequest): Promise<readonly OriginPreview[]>;
-  /** Waits for running fetches, then closes idle connections. */
+  /** Waits for running requests, then closes idle connections. A fetch between two requests gets draining. */
   close(): Promise<void>;
 }

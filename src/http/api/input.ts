@@ -91,9 +91,10 @@ async function readObject(body: ReadableStream<Uint8Array> | null): Promise<Inpu
     throw error instanceof HuiyuanError ? error : invalid("the body is incomplete");
   });
   if (!isUtf8(bytes)) throw invalid("the body is not UTF-8");
+  const text = new TextDecoder().decode(bytes); // It removes a byte order mark.
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString());
+    value = JSON.parse(text);
   } catch {
     throw invalid("the body is not JSON"); // The message of V8 would quote the body.
   }

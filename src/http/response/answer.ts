@@ -55,19 +55,20 @@ export interface ObjectFacts {
   readonly whole: Layout;
 }
 
-const stored = new WeakMap<ObjectInfo, ObjectFacts>();
+const factsOfStored = new WeakMap<ObjectInfo, ObjectFacts>();
 
 const WHOLE: Plan = { kind: "full" };
 
 /** Built at the first hit of an object; they live as long as its description. */
 function storedFactsOf(info: ObjectInfo): ObjectFacts {
-  const known = stored.get(info);
+  const known = factsOfStored.get(info);
   if (known !== undefined) return known;
   const built = factsOf(info);
-  stored.set(info, built);
+  factsOfStored.set(info, built);
   return built;
 }
 
+/** The facts of an image that is answered once. */
 export function factsOf(info: ObjectInfo): ObjectFacts {
   const { size, modifiedAt, storedAt, provenance } = info;
   const etag = etagOf(info.hashes);

@@ -22,14 +22,16 @@ export interface JpegHead {
 
 /** Bytes of a marker and a length; the length includes itself. */
 const SEGMENT_HEAD_BYTES = 4;
-/** A camera's file has less than a hundred. The head of a file with more is not read to its end. */
+/** A camera's file has less than a hundred segments, and no other bytes between them. */
 const MAX_SEGMENTS = 10_000;
+const MAX_GAP_BYTES = 65_536;
 
-export function readJpegHead(jpeg: Buffer): JpegHead {
+/** Undefined if no scan is found within these bounds: the server reads the head in one turn of its event loop. */
+export function readJpegHead(jpeg: Buffer): JpegHead | undefined {
   let quality: number | undefined;
   let frame: Frame | undefined;
   let segments = 0;
-  for (const at of jpegSegments(jpeg)) {
+  for (const at of jpegSegments(jpeg, MAX_GAP_BYTES)) {
     const marker = jpeg[at + 1]!;
     if (marker === DQT) quality ??= qualityIn(segmentAt(jpeg, at));
     else if (marker === SOS) return { quality, ...readFrame(frame, segmentAt(jpeg, at)[0]) };
@@ -37,17 +39,26 @@ export function readJpegHead(jpeg: Buffer): JpegHead {
     segments += 1;
     if (segments === MAX_SEGMENTS) break;
   }
-  return { quality, isGrey: false, coefficientBytes: 0 };
+  return undefined;
 }
 
-/** Offsets of the segments up to the first scan, which is the last of them. */
-export function* jpegSegments(jpeg: Buffer): Generator<number> {
-  for (let at = findMarker(jpeg, 2); at !== -1 && at + SEGMENT_HEAD_BYTES <= jpeg.length; ) {
-    const marker = jpeg[at + 1]!;
-    if (marker === EOI) return;
-    if (!isBare(marker)) yield at;
+/**
+ * Offsets of the segments up to the first scan, which is the last of them. Decoders skip other bytes between segments;
+ * after `maxGapBytes` of them in all the search ends.
+ */
+export function* jpegSegments(jpeg: Buffer, maxGapBytes = jpeg.length): Generator<number> {
+  let gapBytes = 0;
+  for (let end = 2; ; ) {
+    const at = findMarker(jpeg.subarray(0, end + SEGMENT_HEAD_BYTES + maxGapBytes - gapBytes), end);
+    const marker = jpeg[at + 1];
+    if (at === -1 || at + SEGMENT_HEAD_BYTES > jpeg.length || marker === undefined || marker === EOI) return;
+    const isSegment = !isBare(marker);
+    if (isSegment) yield at;
     if (marker === SOS) return;
-    at = findMarker(jpeg, isBare(marker) ? at + 2 : segmentEnd(jpeg, at));
+    const next = isSegment ? segmentEnd(jpeg, at) : at + 2;
+    gapBytes += isSegment ? at - end : next - end;
+    if (gapBytes > maxGapBytes) return;
+    end = next;
   }
 }
 

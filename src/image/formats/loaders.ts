@@ -74,13 +74,15 @@ function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
   const { width, height, structure, ...found } = yield* scanned(kind, bytes);
   if (structure === "incomplete") throw unusable(`its ${kind} structure is not whole`);
   if (width === undefined || height === undefined) throw unusable(`its ${kind} head has no size`);
+  const head = kind === "jpeg" ? readJpegHead(bytes) : undefined;
+  if (kind === "jpeg" && head === undefined) throw unusable("its jpeg head is longer than any encoder makes it");
   return {
     format: kind,
     // A frame larger than the canvas enlarges the canvas.
     width: Math.max(width, found.framesWidth),
     height: Math.max(height, found.framesHeight),
     frames: Math.max(1, found.frames),
-    ...(kind === "jpeg" && { coefficientBytes: readJpegHead(bytes).coefficientBytes }),
+    ...(head && { coefficientBytes: head.coefficientBytes }),
   };
 }
 

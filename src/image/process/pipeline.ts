@@ -142,11 +142,11 @@ async function processImage(
     ...(isOpaque && !isOpaqueSource && { background: WHITE }),
   });
   await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, watermarks });
-  // An AVIF stores the orientation outside EXIF, and some decoders ignore it.
-  if (format === "avif") await canvas.autoOrient();
   refuseLargeResult(canvas.size, recipe, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
+  // An AVIF stores the orientation outside EXIF, and some decoders ignore it.
+  if (written === "avif") await canvas.autoOrient();
   // The size of a BMP is known before it is encoded.
   if (format === "bmp") refuseHeavyResult(pixels * 3, recipe, limits.outputBytes);
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay?.slice(source.firstPage) ?? []);

@@ -255,7 +255,8 @@ function receive(arrival: Arrival, { gate, formats, announce }: Checks): Promise
           isAnnounced = true;
           // A body that ends in the same read is judged before its head is announced, and is then known to be whole.
           const { size } = answer;
-          if (spool.received !== size) setImmediate(announce, { size, image, answer, requestedAt, spool });
+          const announced = { size, image, answer: headOf(answer), requestedAt, spool };
+          if (spool.received !== size) setImmediate(announce, announced);
         }
         if (!mayContinue) void spool.drained().then(() => answer.body.resume());
         return mayContinue;

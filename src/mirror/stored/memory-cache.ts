@@ -103,9 +103,10 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
     set(bucketId, object, readAt) {
       if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
       const { info, body, epoch } = object;
-      // Most fetched images are never requested again, so the first hit makes the room for a head. A small part of a
-      // larger buffer is copied now, because it would keep that buffer.
-      const own = body.buffer.byteLength > 2 * body.byteLength ? withHeadRoom(body) : body;
+      // Most fetched images are never requested again, so the first hit makes the room for a head. A body with more
+      // than that room around it is copied now, because it would keep memory that is not counted.
+      const isRoomy = body.buffer.byteLength > body.byteLength + HEAD_ROOM_BYTES;
+      const own = isRoomy ? withHeadRoom(body) : body;
       objects.set(`${bucketId}\n${info.key}`, { object: { info, body: own, epoch }, isUsed: false });
     },
     admits(bucketId, { key, size }) {

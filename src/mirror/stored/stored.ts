@@ -54,7 +54,7 @@ export interface Stored extends StoredChanges {
   peekNote(key: Key): Note | undefined;
   /** As in Bucket, for a request that needs the bytes. */
   lookupVisible(key: Key): Promise<Entry>;
-  /** The same for a variant, which needs the description only: the result is kept for a short time. */
+  /** As in Bucket, for a variant: it needs the description only, so the result is kept for a short time. */
   lookup(key: Key): Promise<Entry>;
   /** Call it before lookup(), and pass it to open(). */
   moment(): number;

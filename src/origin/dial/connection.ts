@@ -234,11 +234,14 @@ export function createClientWatch(trust: Trust, onBroken: (error: Error) => void
 /**
  * Replaces two errors, because undici acts wrongly on their codes.
  * ECONNRESET: in a close-delimited body undici takes it for the end, and asserts if the body is paused.
- * UND_ERR_INFO: for an aborted request undici takes it for "not sent yet", and dials for it again in vain.
+ * UND_ERR_INFO: for an aborted request undici takes it for "not sent yet", and dials for it again in vain. With
+ * UND_ERR_SOCKET it drops that request, and requests that wait for an idle connection still get another one.
  */
 function translateError(error: Error): Error {
   const code = "code" in error ? error.code : undefined;
-  if (code !== "ECONNRESET" && code !== "UND_ERR_INFO") return error;
+  if (code === "UND_ERR_INFO")
+    return Object.assign(new Error(error.message, { cause: error }), { code: "UND_ERR_SOCKET" });
+  if (code !== "ECONNRESET") return error;
   return new HuiyuanError("origin_reset", `Cannot use the connection: ${error.message}`, { cause: error });
 }
 

@@ -26,7 +26,7 @@ export interface DialerOptions extends Pick<ConnectRules, "allowPrivate" | "reso
 
 /** undici passes the request object through, but not the handler. */
 export interface TrackedRequest extends Dispatcher.DispatchOptions {
-  /** Cancelled if the response turns out to belong to another request perhaps. */
+  /** Cancelled if the response may belong to another request. */
   readonly desync: CancellationSource;
 }
 

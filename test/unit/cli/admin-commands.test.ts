@@ -1,4 +1,7 @@
-import { expect, test } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
 import { callbacksCommand } from "../../../src/cli/callbacks.ts";
 import { deleteCommand, purgeCommand, undeleteCommand } from "../../../src/cli/change-objects.ts";
 import { logCommand } from "../../../src/cli/log.ts";
@@ -60,4 +63,27 @@ test.each([
   ["gpj.\u202eexe", "gpj.\\u202eexe"],
 ])("shown() escapes control characters of a key: %j", (key, expected) => {
   expect(shown(key)).toBe(expected);
+});
+
+test.each([
+  [["a.png", "b.png"], [], "a.png", ""],
+  [["a.png", "b.png"], ["--limit", "1"], "a.png", ""],
+  [[], [], "", "no matching objects are stored\n"],
+])("ls of %j with %j says on stderr only that nothing is stored", async (keys, args, listed, said) => {
+  const objects = keys.map((key) => ({
+    key,
+    size: 3,
+    format: "png",
+    storedAt: "2026-11-29T00:00:00Z",
+    provenance: { via: "upload" },
+  }));
+  const server = createServer((_request, response) => {
+    response.setHeader("Content-Type", "application/json").end(JSON.stringify({ status: "alive", objects }));
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const admin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // a bound TCP server has one
+  const { out, err, error } = await run(lsCommand, ["--admin", admin, ...args]);
+  expect([error?.message, out.includes(listed)]).toEqual([undefined, true]);
+  expect(err).toBe(said);
 });

@@ -10,6 +10,7 @@ import {
   readSync,
   type Stats,
   statSync,
+  writeSync,
   writevSync,
 } from "node:fs";
 import { closeSynced } from "../files.ts";
@@ -153,8 +154,10 @@ function pageAfter(offset: number): number {
 function writeAndSync(descriptor: number, pieces: readonly Uint8Array[], at: number): void {
   try {
     const bytes = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const written = writevSync(descriptor, pieces, at);
-    // Only a full disk takes a part.
+    let written = writevSync(descriptor, pieces, at);
+    // A disk that took a part gives its reason when it is asked for the rest.
+    if (written < bytes)
+      written += writeSync(descriptor, Buffer.concat(pieces).subarray(written), 0, bytes - written, at + written);
     if (written < bytes) throw Object.assign(new Error(`${written} of ${bytes} bytes written`), { code: "ENOSPC" });
     fdatasyncSync(descriptor);
   } catch (error) {

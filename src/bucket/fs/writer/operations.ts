@@ -89,7 +89,9 @@ function quarantine(request: RequestOf<"quarantine">, now: number, context: Oper
   const known = rows.find(sha256);
   if (known === undefined || known.isDamaged || known.place?.pack !== place?.pack || known.place?.at !== place?.at)
     return [];
-  if (place === undefined && blobs.stat(sha256)?.ino !== inode) return [];
+  const file = place === undefined ? blobs.stat(sha256) : undefined;
+  // Without a file: the run of this batch that was rolled back has moved it.
+  if (file !== undefined && file.ino !== inode) return [];
   const entries = writes.quarantine(request, now);
   if (place === undefined) blobs.quarantine(sha256, now);
   else blobs.keepDamaged(sha256, now, () => packs.read(place, known.size));

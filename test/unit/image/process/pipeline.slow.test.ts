@@ -699,7 +699,7 @@ describe("quality", () => {
       .jpeg({ quality })
       .toBuffer();
   const qualityOf = async (source: Buffer, instruction: string) =>
-    readJpegHead((await renderText(source, instruction)).bytes).quality;
+    readJpegHead((await renderText(source, instruction)).bytes)?.quality;
 
   test.each([
     [85, "q/75", 75],

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, onTestFinished, test } from "vitest";
 import { type AddressClass, classifyAddress } from "../../../../src/core/addresses.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
@@ -334,4 +335,30 @@ test("close() ends a connection whose body is paused", async () => {
   expect(failed.message).toBe("enough");
   await dialer.close();
   await server.closedDownTo(0);
+});
+
+test("a request that waits for an idle connection gets another one if that one expires meanwhile", async () => {
+  // undici takes two seconds off the time that the server names.
+  const server = await origin({ "*": [response("x", { headers: { "Keep-Alive": "timeout=3" } })] });
+  const endpoint = { isSecure: false, hostname: "origin.test", port: server.port, servername: undefined };
+  const options = { allowPrivate: () => true, resolve: resolver(["127.0.0.1"]), connectTimeoutMs: 5_000 };
+  const dialers = Array.from({ length: 24 }, () => createDialer({ ...options, connections: 1 }));
+  closers.unshift(async () => void (await Promise.all(dialers.map((dialer) => dialer.close()))));
+  const fetchText = async (dialer: Dialer) => {
+    const { body } = await dialer.dispatcher(endpoint).request({ path: "/a", method: "GET" });
+    return body.text();
+  };
+  for (const dialer of dialers) {
+    expect(await fetchText(dialer)).toBe("x");
+    await delay(50);
+  }
+  // The loop is late, so that timers of some connections are due in the turn in which the requests are sent.
+  const late = performance.now() + 700;
+  const sent = new Promise<string[]>((resolve, reject) => {
+    setTimeout(() => {
+      while (performance.now() < late);
+      Promise.all(dialers.map(fetchText)).then(resolve, reject);
+    });
+  });
+  expect(await sent).toEqual(dialers.map(() => "x"));
 });

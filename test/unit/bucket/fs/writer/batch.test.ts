@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -127,7 +127,8 @@ test("runBatch() keeps nothing of a refused put", () => {
   expect([rows("blobs"), existsSync(pathOf(bytes)), existsSync(request.source!)]).toEqual([1, false, false]);
 });
 
-test("runBatch() fails only operations with bytes if the disk takes none, and a retry stores them", () => {
+/** The disk takes no bytes for packs, once. */
+function refuseBytesOnce(): void {
   const failures = [Object.assign(new Error("no space"), { code: "ENOSPC" })];
   const openPacks = (newestKnown: number) => {
     const packs = openPackFolder(dir, newestKnown);
@@ -141,13 +142,34 @@ test("runBatch() fails only operations with bytes if the disk takes none, and a 
     };
   };
   run = prepareBatches({ database, blobs: openBlobFolder(dir), openPacks, shared });
+}
+
+/** A put of bytes that go into a pack. */
+function packedPut(): Operation {
   const packed = randomBytes(100);
   Buffer.from(shared).set(packed);
-  const inFile = putOf("b", Buffer.from("in a file"));
   const { name, request } = putOf("a", packed) as Extract<Operation, { name: "put" }>;
-  const put: Operation = { name, request: { ...request, source: undefined }, body: { at: 0, size: 100 } };
+  return { name, request: { ...request, source: undefined }, body: { at: 0, size: 100 } };
+}
+
+test("runBatch() fails only operations with bytes if the disk takes none, and a retry stores them", () => {
+  refuseBytesOnce();
+  const inFile = putOf("b", Buffer.from("in a file"));
+  const put = packedPut();
   const remove: Operation = { name: "delete", request: { bucket: BUCKET, key: toKey("c"), deletedAt: 1, reason: "x" } };
   expect(answers([put, inFile, remove])).toEqual(["store_full", "store_full", false]);
   expect([rows("entries"), rows("blobs")]).toEqual([1, 0]);
   expect(answers([put, inFile])).toEqual(["stored", "stored"]);
+});
+
+test("runBatch() quarantines a damaged file also if the disk takes no bytes of the same batch", () => {
+  const bytes = Buffer.from("damaged later");
+  answers([putOf("b", bytes)]);
+  const { sha256 } = wholeBody(bytes).hashes;
+  const { ino: inode } = statSync(pathOf(bytes));
+  refuseBytesOnce();
+  const request = { sha256, place: undefined, inode, cacheBucketPrefixes: [] };
+  const [entries, refused] = answers([{ name: "quarantine", request }, packedPut()]);
+  expect([entries, refused]).toEqual([[expect.objectContaining({ key: "b" })], "store_full"]);
+  expect([existsSync(pathOf(bytes)), readdirSync(join(dir, "quarantine")).length]).toEqual([false, 1]);
 });
