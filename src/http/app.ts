@@ -12,15 +12,14 @@ import { answerHealth, isHealth, isPathOf, type Readiness } from "./admin/readin
 import type { ApiEnv } from "./api/calls.ts";
 import { beginDownload, finishDownload } from "./download/download.ts";
 import type { DownloadContext } from "./download/download-context.ts";
-import { awaitsContinue, beginExchange, type DownloadExchange } from "./request/exchange.ts";
+import { awaitsContinue, beginExchange, type DownloadExchange, type DownloadRequest } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
-import { nodeResponse } from "./response/response.ts";
+import { type DownloadResponse, nodeResponse } from "./response/response.ts";
 import { failure } from "./rest/answer.ts";
 import type { CallExchange, RestApiParts } from "./rest/call.ts";
 import { type AnsweredCall, beginCall, finishCall, isServerFailure, serveCall } from "./rest/rest.ts";
 import { isCall } from "./rest/target.ts";
-import type { FastPathListener } from "./wire/fast-path/fast-path.ts";
 
 export interface DownloadAppOptions {
   /** The current snapshot; a reload replaces it. */
@@ -43,7 +42,11 @@ export interface DownloadApp {
   /** The `request` listener of the download port. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
   /** Answers memory hits by the function that the handler calls first. All else goes through the application. */
-  readonly fastPath: FastPathListener;
+  readonly fastPath: {
+    /** Whether `listener` serves a request target. */
+    takes(url: string): boolean;
+    listener(request: DownloadRequest, response: DownloadResponse): void;
+  };
 }
 
 /**
