@@ -87,7 +87,7 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
     };
     const sites = () => registry.sites;
     const healthPath = () => settings.server.healthPath;
-    const { listener, fastPath } = createDownloadApp({
+    const downloadApp = createDownloadApp({
       ...{ sites, healthPath, readiness, nextRequestId, log, answered },
       hit: metrics.fastPathHit,
       restApi: { ...service.restApi, place },
@@ -110,12 +110,12 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
       nextRequestId,
       refused: metrics.refused,
       idleMs: idleMs(settings),
-      listener,
+      listener: downloadApp.listener,
       continues: true,
       // Uploads have a shorter time limit of their own, with an error response.
       requestMs: UPLOAD_PATIENCE.totalMs + REQUEST_EXTRA_MS,
       // The fast path only saves time: without this line every request goes through node's server.
-      ...(usesFastPath && { accept: createFastPath(fastPath) }),
+      ...(usesFastPath && { accept: createFastPath(downloadApp.fastPath) }),
     });
     undo.push(() => downloads.stop(0));
     downloadPort = downloads.port;
