@@ -80,6 +80,8 @@ interface Frame {
 const [COMPONENTS_AT, FIRST_COMPONENT_AT, COMPONENT_BYTES] = [5, 6, 3];
 /** Bytes of a coefficient. */
 const COEFFICIENT_BYTES = 2;
+/** Bytes a pixel if nothing is known: four components, each in full size. */
+export const MOST_COEFFICIENT_BYTES = 4 * COEFFICIENT_BYTES;
 
 /** `scanned`: number of components in the first scan. */
 function readFrame(frame: Frame | undefined, scanned: number | undefined): Omit<JpegHead, "quality"> {

@@ -11,7 +11,7 @@ import { sniff } from "../../body/formats/sniff.ts";
 import { scanWebp } from "../../body/formats/webp.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
-import { readJpegHead } from "./jpeg-head.ts";
+import { MOST_COEFFICIENT_BYTES, readJpegHead } from "./jpeg-head.ts";
 import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";
 
 /** Format and size of an image; for a source these are claims of its head. */
@@ -74,15 +74,13 @@ function* factsOf(bytes: Buffer): ScanSteps<RasterFacts> {
   const { width, height, structure, ...found } = yield* scanned(kind, bytes);
   if (structure === "incomplete") throw unusable(`its ${kind} structure is not whole`);
   if (width === undefined || height === undefined) throw unusable(`its ${kind} head has no size`);
-  const head = kind === "jpeg" ? readJpegHead(bytes) : undefined;
-  if (kind === "jpeg" && head === undefined) throw unusable("its jpeg head is longer than any encoder makes it");
   return {
     format: kind,
     // A frame larger than the canvas enlarges the canvas.
     width: Math.max(width, found.framesWidth),
     height: Math.max(height, found.framesHeight),
     frames: Math.max(1, found.frames),
-    ...(head && { coefficientBytes: head.coefficientBytes }),
+    ...(kind === "jpeg" && { coefficientBytes: readJpegHead(bytes)?.coefficientBytes ?? MOST_COEFFICIENT_BYTES }),
   };
 }
 
