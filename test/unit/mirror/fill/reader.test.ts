@@ -69,6 +69,12 @@ async function begun(): Promise<void> {
   await fill.head;
 }
 
+test("the head of a running fill does not hold the exchange, because its image may wait long to be stored", async () => {
+  await begun();
+  expect((await fill.head)?.answer).toMatchObject({ isNotModified: false });
+  expect((await fill.head)?.answer).not.toHaveProperty("body");
+});
+
 describe("head()", () => {
   test("rejects if no head comes in time, and the fill continues to its end", async () => {
     const reader = new FillReader(fill, TIMEOUTS, NEVER);

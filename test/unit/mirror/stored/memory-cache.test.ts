@@ -36,6 +36,20 @@ test("get() returns the object of its bucket alone, with room for a head before 
   expect(memoryCache.usage()).toEqual({ objects: 1, bytes: 100 + OVERHEAD });
 });
 
+test("set() copies a body that is part of a larger buffer, so that it keeps no memory that is not counted", () => {
+  const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 10_000 });
+  for (const [key, around] of [
+    ["x", 1_025],
+    ["y", 0],
+  ] as const) {
+    const body = Buffer.from(new ArrayBuffer(3_000 + around), 0, 3_000).fill(1);
+    memoryCache.set("a/b", { info: infoOf(key, wholeBody(body)), body, epoch: 0 }, memoryCache.generation);
+    body.fill(2);
+  }
+  // The bytes tell whether the cache has the buffer itself.
+  expect(["x", "y"].map((key) => memoryCache.get("a/b", toKey(key))?.body[0])).toEqual([1, 2]);
+});
+
 test("wasUsed() is true once after get() has found the object", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const [used, asked] = [toKey("used"), toKey("asked")];
