@@ -19,16 +19,14 @@ export function isKey(text: string): text is Key {
   return keyFault(text) === undefined;
 }
 
+const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
+
 function keyFault(text: string): string | undefined {
   if (text.length === 0) return "it is empty";
   if (Buffer.byteLength(text) > MAX_KEY_BYTES) return `it has more than ${MAX_KEY_BYTES} bytes`;
   if (text.includes("\0")) return "it contains NUL";
   if (!text.isWellFormed()) return "it is not well-formed Unicode";
-  // Most keys have no dot segment, and every request runs this check.
-  if (text.includes(".") && text.split("/").some((segment) => segment === "." || segment === "..")) {
-    return "it has a '.' or '..' segment";
-  }
-  return undefined;
+  return DOT_SEGMENT.test(text) ? "it has a '.' or '..' segment" : undefined;
 }
 
 /** A part of an object. Both ends inclusive, zero-based (RFC 9110 §14.1.2). */

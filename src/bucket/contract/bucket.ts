@@ -97,9 +97,13 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
     undelete: driver.undelete,
     usage: driver.usage,
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
-    async put(info, body, condition) {
-      checkBody(info, body, maxObjectBytes);
-      return driver.put(bounded(info), body, condition);
+    put(info, body, condition) {
+      try {
+        checkBody(info, body, maxObjectBytes);
+        return driver.put(bounded(info), body, condition);
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
     async copy(from, to, condition) {
       toKey(to);

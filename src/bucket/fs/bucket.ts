@@ -11,6 +11,7 @@ import type { CatalogueReads } from "./catalogue/reads.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
+import type { PutRequest } from "./writer/write-operations.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
 
 /** The parts that all buckets of a store share. */
@@ -49,28 +50,38 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     }
   }
 
-  async function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
-    if (info.provenance.via === "upload") await verifyEqualBlob(info);
-    const blockSums = body.blockSums.toString("latin1");
-    const { sha256 } = info.hashes;
+  /** No async function: most puts of a miss need no step before the writer's. */
+  function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    const free = freeSpace.check();
     const { content } = body;
     const isPacked = content.kind === "buffer" && content.buffer.byteLength <= MAX_PACKED_BYTES;
-    const submit = (source: string | undefined, bytes?: Buffer) =>
-      writer.submit("put", { bucket, info, blockSums, condition, source }, bytes);
+    const request = { bucket, info, blockSums: body.blockSums.toString("latin1"), condition, source: undefined };
+    const isMirrored = info.provenance.via !== "upload";
+    if (isPacked && isMirrored && free === undefined) return writer.submit("put", request, content.buffer);
+    return prepare(info, free).then(() =>
+      isPacked ? writer.submit("put", request, content.buffer) : putFile(request, content),
+    );
+  }
 
-    await freeSpace.check().catch((error: unknown) => {
-      // Bytes that are stored already need no space.
-      if (reads.blob(sha256)?.isDamaged !== false) throw error;
-    });
-    if (isPacked) return submit(undefined, content.buffer);
-    const path = content.kind === "file" ? content.path : newFilePath();
+  async function prepare(info: ObjectInfo, free: Promise<void> | undefined): Promise<void> {
     try {
-      if (content.kind === "file") await syncFile(path);
-      else await writeSyncedFile(path, content.buffer);
-      return await submit(path);
+      await free;
     } catch (error) {
-      if (content.kind === "buffer") await removeFile(path);
-      throw storeFailure(error, `write "${path}" to the disk`);
+      // Bytes that are stored already need no space.
+      if (reads.blob(info.hashes.sha256)?.isDamaged !== false) throw error;
+    }
+    if (info.provenance.via === "upload") await verifyEqualBlob(info);
+  }
+
+  async function putFile(request: PutRequest, content: WholeBody["content"]): Promise<PutResult> {
+    const source = content.kind === "file" ? content.path : newFilePath();
+    try {
+      if (content.kind === "file") await syncFile(source);
+      else await writeSyncedFile(source, content.buffer);
+      return await writer.submit("put", { ...request, source });
+    } catch (error) {
+      if (content.kind === "buffer") await removeFile(source);
+      throw storeFailure(error, `write "${source}" to the disk`);
     }
   }
 

@@ -4,8 +4,11 @@ import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 
 export interface FreeSpace {
-  /** Throws store_full if less than the minimum is free. Reads the disk's state at most once a second. */
-  check(): Promise<void>;
+  /**
+   * Throws store_full if less than the minimum is free. Reads the disk's state at most once a second. Undefined: enough
+   * was free within that second.
+   */
+  check(): Promise<void> | undefined;
   /**
    * The bytes that temporary files may take together. Unbounded while more than the minimum is free; otherwise the free
    * bytes, at most 512 MiB. The value is up to a second old, because it does not wait for the disk.
@@ -22,33 +25,40 @@ export function createFreeSpace(dir: string, minFreeBytes: number): FreeSpace {
   let checkedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
   let lastFree = Number.POSITIVE_INFINITY;
+  /** The last read has ended well. */
+  let isKnown = false;
 
   async function readFreeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(dir);
     lastFree = bavail * bsize;
+    isKnown = true;
     return lastFree;
   }
 
   function updateIfDue(): void {
     if (performance.now() - checkedAt < CHECK_EVERY_MS) return;
     checkedAt = performance.now();
+    isKnown = false;
     freeBytes = readFreeBytes();
     freeBytes.catch(() => undefined); // check() reports it; without a check nobody needs it.
   }
 
+  async function refuseIfFull(): Promise<void> {
+    const free = await freeBytes.catch((error: unknown) => {
+      throw storeFailure(error, `read the free space of "${dir}"`);
+    });
+    if (free >= minFreeBytes) return;
+    throw new HuiyuanError(
+      "store_full",
+      `Cannot store a new object in "${dir}": ${free} bytes are free, ${minFreeBytes} must stay free`,
+    );
+  }
+
   return {
-    async check() {
-      if (minFreeBytes === 0) return;
+    check() {
+      if (minFreeBytes === 0) return undefined;
       updateIfDue();
-      const free = await freeBytes.catch((error: unknown) => {
-        throw storeFailure(error, `read the free space of "${dir}"`);
-      });
-      if (free < minFreeBytes) {
-        throw new HuiyuanError(
-          "store_full",
-          `Cannot store a new object in "${dir}": ${free} bytes are free, ${minFreeBytes} must stay free`,
-        );
-      }
+      return isKnown && lastFree >= minFreeBytes ? undefined : refuseIfFull();
     },
     spoolAllowance() {
       if (minFreeBytes === 0) return Number.POSITIVE_INFINITY;

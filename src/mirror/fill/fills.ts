@@ -30,14 +30,16 @@ export function createFills(
   const mayStoreSuspect = createSuspects();
   const fills = new LiveMap<string, { readonly fill: Fill; readonly whenStored: Promise<void> }>();
 
-  async function settle(fill: Fill, fetch: TrackedFetch): Promise<void> {
-    const end = await fill.done;
+  /** Resolves once the image is stored or given up. */
+  function settle(fill: Fill, end: FillEnd, fetch: TrackedFetch): Promise<unknown> | undefined {
     const fate = withdrawalBy(end, options);
     if (fate !== undefined && fill.isStored) pendingWrites.withdraw(fetch, fate);
-    if (end.kind === "whole" || end.kind === "suspect") {
-      if (isWanted(fill, end)) await store(fill, end, fetch);
-      else giveUp(fill, end);
-    } else if (end.kind !== "current") giveUp(fill, end);
+    if ((end.kind === "whole" || end.kind === "suspect") && isWanted(fill, end)) return store(fill, end, fetch);
+    if (end.kind !== "current") giveUp(fill, end);
+    return undefined;
+  }
+
+  function forget(fill: Fill, fetch: TrackedFetch): void {
     pendingWrites.end(fetch);
     if (fills.get(fill.id)?.fill === fill) fills.delete(fill.id);
   }
@@ -114,7 +116,9 @@ export function createFills(
         { id, key, isStored, epoch, requestedAt, path, query, headers, followsRedirects, via, cdnLoop },
         context.fills,
       );
-      fills.set(id, { fill, whenStored: settle(fill, pendingWrites.begin(key)) });
+      const fetch = pendingWrites.begin(key);
+      const settled = fill.done.then((end) => settle(fill, end, fetch));
+      fills.set(id, { fill, whenStored: settled.then(() => forget(fill, fetch)) });
       return fill;
     },
     /** Resolves once the image of the fill is stored or given up. */

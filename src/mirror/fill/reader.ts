@@ -76,36 +76,42 @@ export interface JoinRules {
 }
 
 /** `client` aborts when the client leaves. Throws not_found, and the error of a failed fill. */
-export async function joinFill(
-  fill: Fill,
-  how: Join,
-  client: Cancellation,
-  { timeouts, isStorable: allowsStoring, mayStore }: JoinRules,
-): Promise<Exclude<MissAnswer, { readonly kind: "head" }>> {
-  const { firstByte, idle, total } = timeouts;
+export function joinFill(fill: Fill, how: Join, client: Cancellation, rules: JoinRules): Promise<FillAnswer> {
+  const { firstByte, idle, total } = rules.timeouts;
   // The first request waits as long as all its origins together may take; their own deadlines end the fill earlier.
   const reader = new FillReader(fill, { head: how === "first" ? total : firstByte, idle, total }, client);
-  try {
-    const head = await reader.head();
-    if (head === undefined) throw absent(fill.key);
-    head.spool.hold();
-    let isReleased = false;
-    const release = () => {
-      if (isReleased) return;
-      isReleased = true;
+  return reader.head().then(
+    (head) => answerOf(fill, how, { reader, head, rules }),
+    (error: unknown) => {
       reader.close();
-      head.spool.release();
-    };
-    const { end } = fill;
-    const isStorable = allowsStoring(head.answer);
-    const isStored = () => isStorable && mayStore(fill);
-    if (end?.kind === "whole") return { kind: "finished", info: end.info, head, how, isStorable, isStored, release };
-    const isSuspect = damageOf(end) !== undefined;
-    return { kind: "filling", reader, isSuspect, head, how, isStorable, isStored, release };
-  } catch (error) {
+      throw error;
+    },
+  );
+}
+
+type FillAnswer = Exclude<MissAnswer, { readonly kind: "head" }>;
+
+interface Joined {
+  readonly reader: FillReader;
+  readonly head: FillHead;
+  readonly rules: JoinRules;
+}
+
+function answerOf(fill: Fill, how: Join, { reader, head, rules }: Joined): FillAnswer {
+  head.spool.hold();
+  let isReleased = false;
+  const release = () => {
+    if (isReleased) return;
+    isReleased = true;
     reader.close();
-    throw error;
-  }
+    head.spool.release();
+  };
+  const { end } = fill;
+  const isStorable = rules.isStorable(head.answer);
+  const isStored = () => isStorable && rules.mayStore(fill);
+  if (end?.kind === "whole") return { kind: "finished", info: end.info, head, how, isStorable, isStored, release };
+  const isSuspect = damageOf(end) !== undefined;
+  return { kind: "filling", reader, isSuspect, head, how, isStorable, isStored, release };
 }
 
 /** Milliseconds, counted from the start of this request, or from the last byte it received (`idle`). */
@@ -148,15 +154,18 @@ export class FillReader {
   }
 
   /**
-   * Undefined: the origin has no such object. Throws the fill's error. After the deadline throws origin_timeout, or
-   * store_failed if the fill was paused because the disk is behind.
+   * Throws not_found, and the fill's error. After the deadline throws origin_timeout, or store_failed if the fill was
+   * paused because the disk is behind.
    */
-  async head(): Promise<FillHead | undefined> {
-    const fill = this.#fill;
-    const head = await this.#unlessAborted(fill.head);
+  head(): Promise<FillHead> {
+    return this.#unlessAborted(this.#fill.head).then((head) => this.#begin(head));
+  }
+
+  #begin(head: FillHead | undefined): FillHead {
+    const { key, end } = this.#fill;
     clearTimeout(this.#timer);
-    if (fill.end?.kind === "failed" && head === undefined) throw fill.end.error;
-    if (fill.end === undefined && !this.#hasHead) {
+    if (head === undefined) throw end?.kind === "failed" ? end.error : absent(key);
+    if (end === undefined && !this.#hasHead) {
       this.#hasHead = true;
       const leftMs = Math.max(1, this.#timeouts.total - (performance.now() - this.#startedAt));
       this.#timer = setTimeout(() => this.#expire("end"), leftMs);

@@ -99,10 +99,14 @@ export function createStoredChanges(parts: {
     return write !== undefined && pendingWrites.has(write) && write.epoch >= (await bucket.lookup(key)).epoch;
   }
 
-  /** Under this condition the epoch of the object is known, so that memory may keep it. */
-  async function putIfAbsent(info: ObjectInfo, body: WholeBody, epoch: number): Promise<PutResult> {
+  /**
+   * Under this condition the epoch of the object is known, so that memory may keep it. `fetched`: may replace an
+   * earlier version.
+   */
+  async function putIfAbsent(info: ObjectInfo, body: WholeBody, epoch: number, fetched?: Fetched): Promise<PutResult> {
     const { generation } = memoryCache;
     const result = await bucket.put(info, body, { when: "absent", epoch });
+    if (result === "exists" && fetched !== undefined) return replaceEarlier(body, fetched);
     if (result !== "stored") {
       await reportRefused(info);
       return result;
@@ -115,24 +119,26 @@ export function createStoredChanges(parts: {
     return result;
   }
 
+  async function replaceEarlier(body: WholeBody, { info, epoch, replaces }: Fetched): Promise<PutResult> {
+    const entry = await bucket.lookup(info.key);
+    if (entry.state !== "object") return putIfAbsent(info, body, epoch);
+    const there = entry.info;
+    const mayReplace = isLater(info, there) || (replaces !== undefined && isVersion(there, replaces));
+    if (mayReplace && there.hashes.sha256 !== info.hashes.sha256)
+      return replace(info, body, { when: "etag", etag: etagOf(there.hashes), epoch });
+    await reportRefused(info);
+    return "exists";
+  }
+
   return {
     put(info, body, condition) {
       const epoch = condition.when === "absent" ? condition.epoch : undefined;
       return epoch === undefined ? replace(info, body, condition) : putIfAbsent(info, body, epoch);
     },
-    async putFetched(body, { info, epoch, replaces }) {
-      if (replaces === undefined) {
-        const result = await putIfAbsent(info, body, epoch);
-        if (result !== "exists" || info.isSuspect) return result;
-      }
-      const entry = await bucket.lookup(info.key);
-      if (entry.state !== "object") return putIfAbsent(info, body, epoch);
-      const there = entry.info;
-      const mayReplace = isLater(info, there) || (replaces !== undefined && isVersion(there, replaces));
-      if (mayReplace && there.hashes.sha256 !== info.hashes.sha256)
-        return replace(info, body, { when: "etag", etag: etagOf(there.hashes), epoch });
-      await reportRefused(info);
-      return "exists";
+    putFetched(body, fetched) {
+      const { info, epoch, replaces } = fetched;
+      if (replaces !== undefined) return replaceEarlier(body, fetched);
+      return putIfAbsent(info, body, epoch, info.isSuspect ? undefined : fetched);
     },
     async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;

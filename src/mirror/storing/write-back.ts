@@ -92,6 +92,8 @@ interface Running extends PendingWrite {
   readonly since: number;
   /** As store(). */
   done: Promise<HuiyuanError | undefined>;
+  /** Its attempt that runs, or ran last. */
+  write: Promise<HuiyuanError | undefined> | undefined;
   /** The path of its note. */
   note: string | undefined;
   /** The next wait for a retry ends at once. */
@@ -126,6 +128,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       epoch,
       fill,
       fetch,
+      write: undefined,
       note,
       isWoken: false,
       wake: undefined,
@@ -146,14 +149,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   const isWanted = (item: Running) => item.task.stored.pendingWrites.has(item);
 
   /** One write of a key at a time, so that a later version replaces the earlier one. */
-  async function tryNow(item: Running): Promise<HuiyuanError | undefined> {
-    const { id } = item;
-    const earlier = writes.get(id);
+  function tryNow(item: Running): Promise<HuiyuanError | undefined> {
+    const earlier = writes.get(item.id);
     const write = earlier === undefined ? attempt(item) : earlier.then(() => attempt(item));
-    writes.set(id, write);
-    const failure = await write;
-    if (writes.get(id) === write) writes.delete(id);
-    return failure;
+    item.write = write;
+    writes.set(item.id, write);
+    return write;
   }
 
   /** Undefined: stored, or given up because a later version is pending or the origin has withdrawn this one. */
@@ -175,6 +176,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       return undefined;
     } catch (error) {
       return asHuiyuanError(error);
+    } finally {
+      if (writes.get(item.id) === item.write) writes.delete(item.id);
     }
   }
 
@@ -187,19 +190,24 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   async function run(item: Running, isAdded: boolean): Promise<HuiyuanError | undefined> {
     const { task } = item;
-    // Readers of the body have holds of their own by the end of this turn.
-    if (!isAdded) await nextTurn();
-    else if (isBatched(task.body)) await nextBatch();
-    else item.note ??= await leaveNote(task, log);
-    // Until the release below the hold keeps the file.
-    const failure = await tryNow(item);
-    const outcome = failure === undefined ? "settled" : await retry(item, failure);
-    task.stored.pendingWrites.remove(item);
-    task.stored.pendingWrites.end(item.fetch);
-    if (outcome === "left") return undefined;
-    await removeNote(item.note);
-    task.spool.release();
-    return outcome === "settled" ? undefined : outcome;
+    const leave = running.add(item);
+    try {
+      // Readers of the body have holds of their own by the end of this turn.
+      if (!isAdded) await nextTurn();
+      else if (isBatched(task.body)) await nextBatch();
+      else item.note ??= await leaveNote(task, log);
+      // Until the release below the hold keeps the file.
+      const failure = await tryNow(item);
+      const outcome = failure === undefined ? "settled" : await retry(item, failure);
+      task.stored.pendingWrites.remove(item);
+      task.stored.pendingWrites.end(item.fetch);
+      if (outcome === "left") return undefined;
+      if (item.note !== undefined) await removeNote(item.note);
+      task.spool.release();
+      return outcome === "settled" ? undefined : outcome;
+    } finally {
+      leave();
+    }
   }
 
   /**
@@ -279,8 +287,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       if (running.size >= maxQueued) return giveUp(task, "overloaded", "too many images wait for the store");
       if (desync !== undefined) desynced.watch(desync, task);
       const item = newItem(task);
-      const leave = running.add(item);
-      item.done = run(item, stored.pendingWrites.add(item)).finally(leave);
+      item.done = run(item, stored.pendingWrites.add(item));
       return item.done;
     },
     backlog() {
