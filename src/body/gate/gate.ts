@@ -84,59 +84,55 @@ const UNMARKED_FORMATS: ReadonlySet<ImageFormat> = new Set(["heic", "tiff", "ico
 
 /** Makes a gate for one body. Its methods never throw, whatever the bytes. */
 export function createGate(): Gate {
-  let received = 0;
+  return new BodyGate();
+}
+
+/** A class, because each miss makes one. */
+class BodyGate implements Gate {
+  head: Gate["head"] = "more";
+  image: ImageFacts | undefined;
+  #received = 0;
   /** A copy of the bytes so far, a few dozen at most, while they are too few to decide. */
-  let undecided: Buffer | undefined;
-  let format: ImageFormat | undefined;
-  let scan: ((chunk: Buffer) => void) | undefined;
-  const findings = nothingFound();
+  #undecided: Buffer | undefined;
+  #format: ImageFormat | undefined;
+  #scan: ((chunk: Buffer) => void) | undefined;
+  readonly #findings = nothingFound();
+
+  get isStructureWhole(): boolean {
+    return this.#findings.structure === "complete";
+  }
+
+  push(chunk: Buffer): void {
+    this.#received += chunk.length;
+    const bytes = this.head === "more" ? this.#open(chunk) : chunk;
+    this.#scan?.(bytes);
+    const format = this.#format;
+    if (format === undefined) return;
+    const { width, height } = this.#findings;
+    const hasChanged = this.image === undefined || this.image.width !== width || this.image.height !== height;
+    if (hasChanged) this.image = { format, width, height };
+  }
+
+  verdict(end: BodyEnd): Verdict {
+    if (this.#received === 0) return { kind: "broken", code: "origin_empty" };
+    if (this.image === undefined) return { kind: "broken", code: "origin_not_image" };
+    return verdictOf(this.image, this.#findings.structure, end);
+  }
 
   /** Sniffs the format; returns the bytes that the scan starts with. */
-  function open(chunk: Buffer): Buffer {
-    const bytes = undecided === undefined ? chunk : Buffer.concat([undecided, chunk]);
+  #open(chunk: Buffer): Buffer {
+    const bytes = this.#undecided === undefined ? chunk : Buffer.concat([this.#undecided, chunk]);
     const sniffed = sniff(bytes);
-    undecided = undefined;
-    if (sniffed === "more") {
-      undecided = Buffer.from(bytes);
-    } else if (sniffed === "foreign") {
-      gate.head = "foreign";
-    } else {
-      gate.head = "image";
-      format = sniffed;
-      if (UNMARKED_FORMATS.has(sniffed)) findings.structure = "unmarked";
-      const scanner = SCANNERS[sniffed];
-      if (scanner !== undefined) scan = feed(scanner, findings);
-    }
+    this.#undecided = sniffed === "more" ? Buffer.from(bytes) : undefined;
+    if (sniffed === "more") return bytes;
+    this.head = sniffed === "foreign" ? "foreign" : "image";
+    if (sniffed === "foreign") return bytes;
+    this.#format = sniffed;
+    if (UNMARKED_FORMATS.has(sniffed)) this.#findings.structure = "unmarked";
+    const scanner = SCANNERS[sniffed];
+    if (scanner !== undefined) this.#scan = feed(scanner, this.#findings);
     return bytes;
   }
-
-  /** Copies the scanner's findings into the gate's fields. */
-  function publishFindings(): void {
-    if (format === undefined) return;
-    const { width, height } = findings;
-    const hasChanged = gate.image === undefined || gate.image.width !== width || gate.image.height !== height;
-    if (hasChanged) gate.image = { format, width, height };
-    gate.isStructureWhole = findings.structure === "complete";
-  }
-
-  // Fields instead of getters: V8 makes a slow object of every literal with a getter.
-  const gate: { -readonly [Name in keyof Gate]: Gate[Name] } = {
-    head: "more",
-    image: undefined,
-    isStructureWhole: false,
-    push(chunk) {
-      received += chunk.length;
-      const bytes = gate.head === "more" ? open(chunk) : chunk;
-      scan?.(bytes);
-      publishFindings();
-    },
-    verdict(end) {
-      if (received === 0) return { kind: "broken", code: "origin_empty" };
-      if (gate.image === undefined) return { kind: "broken", code: "origin_not_image" };
-      return verdictOf(gate.image, findings.structure, end);
-    },
-  };
-  return gate;
 }
 
 /**
