@@ -1,7 +1,6 @@
 // Writes fetched images to their buckets in the background: a bounded set of finished bodies, each retried until it is
 // stored or given up. A body on disk has a note beside it, so that the next start can adopt it (adopt.ts). It fetches
 // nothing.
-
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Cancellation } from "../../async/cancellation.ts";
@@ -94,8 +93,7 @@ interface Running extends PendingWrite {
   done: Promise<HuiyuanError | undefined>;
   /** Its attempt that runs, or ran last. */
   write: Promise<HuiyuanError | undefined> | undefined;
-  /** The path of its note. */
-  note: string | undefined;
+  note: WriteBackTask["note"];
   /** The next wait for a retry ends at once. */
   isWoken: boolean;
   /** Ends the wait for a retry that runs. */
@@ -190,6 +188,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   async function run(item: Running, isAdded: boolean): Promise<HuiyuanError | undefined> {
     const { task } = item;
+    const { pendingWrites } = task.stored;
     const leave = running.add(item);
     try {
       // Readers of the body have holds of their own by the end of this turn.
@@ -199,8 +198,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       // Until the release below the hold keeps the file.
       const failure = await tryNow(item);
       const outcome = failure === undefined ? "settled" : await retry(item, failure);
-      task.stored.pendingWrites.remove(item);
-      task.stored.pendingWrites.end(item.fetch);
+      pendingWrites.remove(item);
+      pendingWrites.end(item.fetch);
       if (outcome === "left") return undefined;
       if (item.note !== undefined) await removeNote(item.note);
       task.spool.release();
@@ -282,12 +281,11 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   return {
     store(task) {
-      const { desync, stored } = task;
-      if (desync?.aborted === true) return giveUp(task, "origin_unexpected", "it may belong to another request");
+      if (task.desync?.aborted === true) return giveUp(task, "origin_unexpected", "it may belong to another request");
       if (running.size >= maxQueued) return giveUp(task, "overloaded", "too many images wait for the store");
-      if (desync !== undefined) desynced.watch(desync, task);
+      if (task.desync !== undefined) desynced.watch(task.desync, task);
       const item = newItem(task);
-      item.done = run(item, stored.pendingWrites.add(item));
+      item.done = run(item, task.stored.pendingWrites.add(item));
       return item.done;
     },
     backlog() {
