@@ -31,6 +31,8 @@ export interface MemoryCache {
    * would be evicted before its next request.
    */
   admits(bucketId: string, info: ObjectInfo): boolean;
+  /** As admits(), for an object that was just stored. True while there is room: its next request usually follows soon. */
+  admitsNew(bucketId: string, info: ObjectInfo): boolean;
   /** The result of a recent look-up. */
   noted(bucketId: string, key: Key): Note | undefined;
   /** Keeps a look-up result for a short time. If `readAt` is outdated, as in set(), it clears the note instead. */
@@ -84,6 +86,14 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
   let objects = create(bounds.maxBytes);
   const notes = createExpiring<Note>(MAX_NOTES);
   const isRepeatedRead = createAdmissionFilter(MAX_FILTER_NAMES);
+
+  const hasRoomFor = ({ size }: ObjectInfo) => objects.calculatedSize + costOf(size) <= bounds.maxBytes;
+
+  function admits(bucketId: string, info: ObjectInfo): boolean {
+    const within = hasRoomFor(info) ? Number.POSITIVE_INFINITY : bounds.maxBytes;
+    return isRepeatedRead(`${bucketId}\n${info.key}`, costOf(info.size), within);
+  }
+
   return {
     get(bucketId, key) {
       const kept = objects.get(`${bucketId}\n${key}`);
@@ -109,11 +119,8 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       const own = isRoomy ? withHeadRoom(body) : body;
       objects.set(`${bucketId}\n${info.key}`, { object: { info, body: own, epoch }, isUsed: false });
     },
-    admits(bucketId, { key, size }) {
-      const cost = costOf(size);
-      const hasRoom = objects.calculatedSize + cost <= bounds.maxBytes;
-      return isRepeatedRead(`${bucketId}\n${key}`, cost, hasRoom ? Number.POSITIVE_INFINITY : bounds.maxBytes);
-    },
+    admits,
+    admitsNew: (bucketId, info) => hasRoomFor(info) || admits(bucketId, info),
     noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
     note(bucketId, key, note, readAt) {
       const id = `${bucketId}\n${key}`;

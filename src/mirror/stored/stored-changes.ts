@@ -114,7 +114,7 @@ export function createStoredChanges(parts: {
     if (bucket.isUnknown?.(info.key)) return result;
     if (memoryCache.noted(bucketId, info.key) !== undefined)
       memoryCache.note(bucketId, info.key, { info, epoch }, generation);
-    if (body.content.kind === "buffer")
+    if (body.content.kind === "buffer" && memoryCache.admitsNew(bucketId, info))
       memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
     return result;
   }

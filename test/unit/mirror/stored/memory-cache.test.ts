@@ -169,4 +169,14 @@ describe("admits()", () => {
     expect(read(memoryCache, "d", "e", "f", "d")).toEqual([false, false, false, false]);
     expect(read(memoryCache, "f")).toEqual([true]);
   });
+
+  test("admitsNew() is true while there is room; a full cache keeps its objects, and a new one from its second read", () => {
+    const memoryCache = createMemoryCache({ maxBytes: 2 * (100 + OVERHEAD), maxObjectBytes: 1_000 });
+    const isNewAdmitted = (key: string) => memoryCache.admitsNew("a/b", objectOf(key, 100).info);
+    expect(isNewAdmitted("a")).toBe(true);
+    keep(memoryCache, "a", 100);
+    keep(memoryCache, "b", 100);
+    expect([isNewAdmitted("c"), isNewAdmitted("d")]).toEqual([false, false]);
+    expect(read(memoryCache, "d")).toEqual([true]);
+  });
 });
