@@ -101,7 +101,7 @@ async function sendFound(
 }
 
 /** Answers while the body arrives, or with one that has just arrived. */
-async function answerFetch(context: DownloadContext, located: LocatedFetch): Promise<void> {
+function answerFetch(context: DownloadContext, located: LocatedFetch): void | Promise<void> {
   const { exchange } = context;
   const { answer: miss, life } = located;
   exchange.outcome = MISS;
@@ -118,7 +118,7 @@ async function answerFetch(context: DownloadContext, located: LocatedFetch): Pro
     return answerFilling(exchange, miss, (state, isWhole) => contextFor(state, isWhole && miss.isStored()));
   if (isLate(miss.how)) exchange.outcome = { kind: "hit", tier: "spool" };
   const bytes = bytesOfFetch(miss, () => clientSignal(exchange));
-  await answerObject(exchange, miss.info, bytes, contextFor("stored", miss.isStored()), factsOf(miss.info));
+  return answerObject(exchange, miss.info, bytes, contextFor("stored", miss.isStored()), factsOf(miss.info));
 }
 
 async function answerWhole(context: DownloadContext, located: LocatedWhole): Promise<void> {

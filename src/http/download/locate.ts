@@ -94,28 +94,30 @@ interface Absence {
 }
 
 /** The rule of the URL decides: fetch from the origin, redirect the client, or nothing. */
-async function locateAtOrigin(request: LocateRequest, absence: Absence): Promise<Located> {
+function locateAtOrigin(request: LocateRequest, absence: Absence): Located | Promise<Located> {
   const { site, url, object, headers, processing, role } = request;
   const { certainty, failure } = absence;
   // If the store did not answer, an original with an alias in its name may exist.
   if (processing !== undefined && certainty === "confirmed" && aliasIn(site, url) !== undefined) refuseBoth(processing);
   const route = missRouteOf(site, url);
   if (route === undefined || route.action === "none" || (role !== "image" && route.action !== "mirror")) {
-    return absentBecause(failure ?? (await unmirrored(request)));
+    return failure === undefined ? unmirrored(request) : absentBecause(failure);
   }
   const original = originRequestFor(route, object.request, headers);
   // A fallback key that the rules never make.
-  if (role === "fallback" && original.key !== object.key) return absentBecause(await unmirrored(request));
+  if (role === "fallback" && original.key !== object.key) return unmirrored(request);
   if (route.action !== "mirror") return redirectToOrigin(request, { route, original, absence });
   // imageInfo and exif return facts, no image, so they are never left to the origin.
   const isProcessed =
     processing !== undefined && processing.named.recipe.inspection === undefined && route.processedMiss === "origin";
-  const target = isProcessed ? processedAtOrigin(request, route, processing.suffix) : original;
-  const located = await fetchFrom(request, { route, target, absence, isProcessed });
-  // No log: a store that fails to read now would not store the original either.
-  if (isProcessed && located.kind === "fetch" && url.method === "GET")
-    void fetchInBackground(request, route, original).catch(() => undefined);
-  return located;
+  if (!isProcessed) return fetchFrom(request, { route, target: original, absence, isProcessed });
+  const target = processedAtOrigin(request, route, processing.suffix);
+  return fetchFrom(request, { route, target, absence, isProcessed }).then((located) => {
+    // No log: a store that fails to read now would not store the original either.
+    if (located.kind === "fetch" && url.method === "GET")
+      void fetchInBackground(request, route, original).catch(() => undefined);
+    return located;
+  });
 }
 
 /** The request for a variant that the origin makes. */
@@ -124,39 +126,42 @@ function processedAtOrigin({ object, headers }: LocateRequest, route: Route, suf
   return suffix === "" ? target : { ...target, path: toKey(target.path + suffix) };
 }
 
-async function unmirrored({ site, url, object, processing }: LocateRequest): Promise<HuiyuanError> {
+async function unmirrored({ site, url, object, processing }: LocateRequest): Promise<LocatedAbsent> {
   const { key } = object;
   const styled = site.separators.length === 0 ? undefined : splitStyle(url.path, site.separators);
   const isUnknownStyle = processing === undefined && styled !== undefined && !site.aliases.has(styled.style);
   if (isUnknownStyle && (await site.stored.bucket.lookup(styled.base)).state === "object")
-    return new HuiyuanError("style_unknown", `Cannot serve "${key}": "${styled.style}" is not a style`);
-  return new HuiyuanError("not_found", `Cannot serve "${key}": the bucket does not have it and no rule fetches it`);
+    return absentBecause(new HuiyuanError("style_unknown", `Cannot serve "${key}": "${styled.style}" is not a style`));
+  const found = "the bucket does not have it and no rule fetches it";
+  return absentBecause(new HuiyuanError("not_found", `Cannot serve "${key}": ${found}`));
 }
 
-async function fetchFrom(
-  request: LocateRequest,
-  miss: {
-    readonly route: Route;
-    readonly target: OriginRequest;
-    readonly absence: Absence;
-    readonly isProcessed: boolean;
-  },
-): Promise<Located> {
-  const { role, processing, url, object } = request;
+/** A request to the origin for a key that has no object. */
+interface OriginMiss {
+  readonly route: Route;
+  readonly target: OriginRequest;
+  readonly absence: Absence;
+  readonly isProcessed: boolean;
+}
+
+function fetchFrom(request: LocateRequest, miss: OriginMiss): Promise<Located> {
+  const { role, processing, url } = request;
   const { route, target, absence, isProcessed } = miss;
-  const { certainty, failure } = absence;
   const method = role === "image" && (processing === undefined || isProcessed) ? url.method : "GET";
-  try {
-    const answer = await route.mirror.fetch(missRequestOf(request, target, { absence, method }));
-    return fetched(answer, route, { certainty, isNewer: false, isProcessed });
-  } catch (error) {
-    if (!(error instanceof HuiyuanError)) throw error;
-    if (error.code === "origin_moved" && role === "image") return redirectOfOrigin(object.key, error);
-    if (error.code !== "not_found") throw error;
-    const { fallback } = route;
-    const isFallback = fallback !== undefined && fallback.key !== target.key && certainty !== "unknown";
-    return { ...absentBecause(failure ?? error), fallback: isFallback ? fallback : undefined };
-  }
+  return route.mirror.fetch(missRequestOf(request, target, { absence, method })).then(
+    (answer) => fetched(answer, route, { certainty: absence.certainty, isNewer: false, isProcessed }),
+    (error: unknown) => notFetched(error, request, miss),
+  );
+}
+
+/** A redirect, or an absence; throws every other error. */
+function notFetched(error: unknown, { role, object }: LocateRequest, { route, target, absence }: OriginMiss): Located {
+  if (!(error instanceof HuiyuanError)) throw error;
+  if (error.code === "origin_moved" && role === "image") return redirectOfOrigin(object.key, error);
+  if (error.code !== "not_found") throw error;
+  const { fallback } = route;
+  const isFallback = fallback !== undefined && fallback.key !== target.key && absence.certainty !== "unknown";
+  return { ...absentBecause(absence.failure ?? error), fallback: isFallback ? fallback : undefined };
 }
 
 function fetched(

@@ -92,10 +92,11 @@ export function createStored(
   const pendingWrites = createPendingWrites();
   const hidden = new Map<Key, number>();
 
-  async function lookupVisible(key: Key): Promise<Entry> {
-    const entry = await bucket.lookup(key);
-    const isHidden = entry.state === "object" && entry.info.provenance.via === "mirror" && hidden.has(key);
-    return isHidden ? { state: "absent", epoch: entry.epoch } : entry;
+  function lookupVisible(key: Key): Promise<Entry> {
+    return bucket.lookup(key).then((entry) => {
+      const isHidden = entry.state === "object" && entry.info.provenance.via === "mirror" && hidden.has(key);
+      return isHidden ? { state: "absent", epoch: entry.epoch } : entry;
+    });
   }
 
   async function lookup(key: Key): Promise<Entry> {

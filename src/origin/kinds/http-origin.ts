@@ -16,7 +16,7 @@ import {
   type AnswerFacts,
   assessHead,
   confirmsVersion,
-  type HeadVerdict,
+  type ErrorMeaning,
   readShortBody,
 } from "../exchange/response-head.ts";
 import type { NotModified, Origin, OriginAnswer, OriginRequest } from "../origin.ts";
@@ -84,24 +84,29 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   /** The signal of the latest fetch; all fetches of the program have the same. */
   let shared: SharedSignal | undefined;
 
-  const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
+  const send = (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const { method, maxBytes } = request;
     const head = requestHead(request, hop.isHome, request.headers);
-    const headers = rules.sign === undefined ? head : await signHeaders(rules, head, method, hop);
-    return exchange(dialer.dispatcher(hop.endpoint), { method, hop, headers, timeouts, maxBytes, lifetime });
+    const dispatch = (headers: string[]) =>
+      exchange(dialer.dispatcher(hop.endpoint), { method, hop, headers, timeouts, maxBytes, lifetime });
+    return rules.sign === undefined ? dispatch(head) : signHeaders(rules, head, method, hop).then(dispatch);
   };
 
-  const assess = async (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<HeadVerdict> => {
+  /** Waits only for the body of an error. */
+  const assess = (reply: Reply, hop: Hop, request: OriginRequest, lifetime: Lifetime) => {
     const { maxBytes, unless } = request;
+    const { readError } = rules;
     const sent = { maxBytes, label: hop.url, now: Date.now(), isConditional: unless !== undefined };
-    try {
-      if (rules.readError === undefined || !isRefusal(reply, hop)) return assessHead(reply, sent);
-      const body = await readShortBody(reply.body, MAX_ERROR_BYTES, lifetime);
-      return assessHead(reply, { ...sent, meaning: rules.readError(reply.status, body) });
-    } catch (error) {
-      reply.body.discard();
-      throw error;
-    }
+    const judge = (meaning?: ErrorMeaning) => {
+      try {
+        return assessHead(reply, meaning === undefined ? sent : { ...sent, meaning });
+      } catch (error) {
+        reply.body.discard();
+        throw error;
+      }
+    };
+    if (readError === undefined || !isRefusal(reply, hop)) return judge();
+    return readShortBody(reply.body, MAX_ERROR_BYTES, lifetime).then((body) => judge(readError(reply.status, body)));
   };
 
   /** Returns the hop to follow. Throws if the rules or the request follow no redirect. */
@@ -178,21 +183,23 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
 
   return {
     id,
-    async fetch(request) {
+    fetch(request) {
       if (shared?.signal !== request.signal) shared = shareSignal(request.signal);
       const lifetime = new Lifetime(shared, timeouts.total, () => {
         const message = `Cannot fetch "${request.key}" from ${home.origin}: not done in ${timeouts.total} ms`;
         return new HuiyuanError("origin_timeout", message);
       });
-      try {
-        const answer = await fetchAnswer(request, lifetime);
-        if (answer?.isNotModified === false) void answer.body.over.then(() => lifetime.end());
-        else lifetime.end();
-        return answer;
-      } catch (error) {
-        lifetime.end();
-        throw error;
-      }
+      return fetchAnswer(request, lifetime).then(
+        (answer) => {
+          if (answer?.isNotModified === false) void answer.body.over.then(() => lifetime.end());
+          else lifetime.end();
+          return answer;
+        },
+        (error: unknown) => {
+          lifetime.end();
+          throw error;
+        },
+      );
     },
     preview: async (request) => [await previewRequest(rules, requestHead, request)],
     close: dialer.close,
