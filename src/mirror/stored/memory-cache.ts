@@ -31,7 +31,7 @@ export interface MemoryCache {
    * would be evicted before its next request.
    */
   admits(bucketId: string, info: ObjectInfo): boolean;
-  /** As admits(), for an object that was just stored. True while there is room: its next request usually follows soon. */
+  /** As admits(), for an object that was just stored. True while there is room, as its next request may follow soon. */
   admitsNew(bucketId: string, info: ObjectInfo): boolean;
   /** The result of a recent look-up. */
   noted(bucketId: string, key: Key): Note | undefined;
