@@ -128,7 +128,7 @@ export interface ListPage {
 export interface BucketDriver {
   /** True if `open` may have to download the object; its reader then has `proven`. */
   readonly isRemote?: boolean | undefined;
-  /** Throws url_invalid for a key whose name a remote store reserves. Changes throw it for one that is too long too. */
+  /** Changes throw url_invalid for a key whose name is too long for a remote store. */
   lookup(key: Key): Promise<Entry>;
   /**
    * Remote stores only: true if the pending object was accepted while the remote store did not answer. The remote store

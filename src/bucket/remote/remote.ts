@@ -42,8 +42,8 @@ export type RemoteName = Omit<ListedObject, "name"> & { readonly key: Key };
  * conditions decide, if the store supports them. Throws store_failed and store_full.
  */
 export interface RemoteBucket {
-  /** Why the store has no object under this key and takes none; such a key is passed to no other method. */
-  nameFault(key: Key): "long" | "reserved" | undefined;
+  /** True: the store takes no object under this key, which is passed to no other method. */
+  isNameTooLong(key: Key): boolean;
   head(key: Key): Promise<RemoteEntry>;
   /** The bytes as they arrive; undefined if the key is vacant or has another version. */
   get(key: Key, version: string | undefined): Promise<AsyncIterable<Buffer> | undefined>;

@@ -53,10 +53,8 @@ export function createTieredBucket(context: TierContext): TieredBucket {
 
   /** Throws url_invalid if the remote store can have no object under the key. */
   function checkName(key: Key): void {
-    const fault = remote.nameFault(key);
-    if (fault === undefined) return;
-    const found = fault === "long" ? "its name in the remote store would be too long" : "the name is reserved";
-    throw new HuiyuanError("url_invalid", `Cannot use "${key}" as a key: ${found}`);
+    if (!remote.isNameTooLong(key)) return;
+    throw new HuiyuanError("url_invalid", `Cannot use "${key}" as a key: its name in the remote store would be too long`);
   }
 
   async function withKeyLock<Result>(key: Key, run: () => Promise<Result>): Promise<Result> {
@@ -155,8 +153,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     isRemote: true,
     async lookup(key) {
       // As with another tool's object, nothing can be stored here.
-      if (remote.nameFault(key) === "long") return { state: "absent", epoch: 0, certainty: "foreign" };
-      checkName(key);
+      if (remote.isNameTooLong(key)) return { state: "absent", epoch: 0, certainty: "foreign" };
       const local = await localEntry(key);
       if (local.state === "object") {
         if (local.certainty === undefined && !edge.isTrusted(key)) checkInBackground(local.info);
@@ -189,11 +186,6 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     usage: () => usageMerged(remote, queue),
     markUnconfirmed: (key) => void unconfirmed.add(key),
-    async upload(key) {
-      if (remote.nameFault(key) === undefined) return withKeyLock(key, () => changes.upload(key));
-      log.warn({ bucket: id, key }, "dropped an image that an earlier version queued under an unusable name");
-      const queued = await queue.lookup(key);
-      if (queued.state === "object") await context.unqueue(queued.info, "nowhere");
-    },
+    upload: (key) => withKeyLock(key, () => changes.upload(key)),
   };
 }
