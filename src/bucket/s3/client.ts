@@ -3,13 +3,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { shareSignal } from "../../async/shared-signals.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import type { HttpCall, HttpCaller, HttpReply } from "../../core/http-call.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
 import { type Availability, createAvailability } from "../remote/availability.ts";
 import { errorCode, hasRequestId, isAboutObject, isFull, isRetryable } from "./answers.ts";
 import { type BodyBounds, createIdleTimeout, discardBody, IdleTimeoutError, readBody } from "./bodies.ts";
-import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
-import { createNotFoundRule, type FirstByte } from "./not-found.ts";
 
 /** Location of the S3 bucket, as from s3Place(), and the credentials. */
 export interface S3Access {
@@ -35,7 +34,7 @@ export interface S3Request {
    * with spaces while it works.
    */
   readonly isTotalTimeout?: boolean;
-  /** Attempts that may end without a response; 3 by default. No retry follows 20 s of idle time in total. */
+  /** 3 by default. No retry follows 20 s of idle time in total. */
   readonly maxAttempts?: number;
   /** True: sent even while S3 is down. */
   readonly isProbe?: boolean;
@@ -57,16 +56,12 @@ export interface S3Client {
   text(reply: HttpReply, ms?: number): Promise<string>;
   /** Reads and drops a body, so that its connection can be reused. Throws store_failed if the body does not end. */
   discard(reply: HttpReply): Promise<void>;
-  /** Finds out once whether this S3 sends a request id with a 404. Throws a retryable store_failed. */
-  learnRequestIds(): Promise<boolean>;
   /** Aborts the requests in progress. */
   close(): void;
 }
 
 export interface S3ClientOptions extends S3Access {
   readonly call: HttpCaller;
-  /** Prefix of the names of all objects. */
-  readonly prefix?: string;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -79,8 +74,6 @@ export interface S3ClientOptions extends S3Access {
 const MAX_ATTEMPTS = 3;
 /** No retry follows this much idle time in total, because a client waits and its connection has a timeout. */
 const MAX_IDLE_MS = 20_000;
-/** Attempts that S3 refuses for the moment, as under load. Such responses arrive fast. */
-const MAX_REFUSED_ATTEMPTS = 3;
 const RETRY_MS = 150;
 const PROBE_TIMEOUT_MS = 2_000;
 /** For a listing; the other documents are short. */
@@ -98,7 +91,6 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const sharedClosing = shareSignal(closing.signal);
   const availability = createAvailability({ name: "S3", probe: probeBucket, log });
   const retryable = new WeakSet<HuiyuanError>();
-  const notFound = createNotFoundRule({ firstByte, prefix: options.prefix ?? "", unexpectedReply });
 
   async function probeBucket(): Promise<void> {
     const reply = await send({ method: "HEAD", idleTimeoutMs: PROBE_TIMEOUT_MS, maxAttempts: 1, isProbe: true });
@@ -193,8 +185,11 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     const { status } = reply;
     const text = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
     const code = errorCode(text ?? "") ?? "";
-    if (status === 404 && !(await notFound.isFromS3(request, { hasId: hasRequestId(reply), code })))
-      throw await notFromS3(request, reply, "404 with no request id");
+    if (status === 404 && !hasRequestId(reply)) {
+      // Some servers send no ids. The response to a HEAD has no body with a code.
+      const said = request.method === "HEAD" ? await codeOfFirstByte(request.name ?? "") : code;
+      if (said !== "NoSuchKey") throw await notFromS3(request, reply, "404 with no request id and no NoSuchKey");
+    }
     const failure = refused(request, status, code);
     const mayRetry = isRetryable(status, code);
     if (!mayRetry || status < 500) availability.answered();
@@ -205,14 +200,13 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     throw isPage ? markRetryable(failure) : failure;
   }
 
-  /** Sends one GET for the first byte of an object. Throws a retryable store_failed without a response. */
-  async function firstByte(name: string): Promise<FirstByte> {
+  /** The error code of a GET for the first byte of an object. Throws a retryable store_failed without a response. */
+  async function codeOfFirstByte(name: string): Promise<string | undefined> {
     const headers = { range: "bytes=0-0" };
     const request = { method: "GET", name, headers, idleTimeoutMs: PROBE_TIMEOUT_MS } as const;
     try {
       const reply = await sendOnce(request);
-      const code = errorCode(await readText(reply, SHORT_BOUNDS));
-      return { status: reply.status, code, hasId: hasRequestId(reply) };
+      return errorCode(await readText(reply, SHORT_BOUNDS));
     } catch (error) {
       throw markRetryable(failed(request, messageOf(error), error));
     }
@@ -225,7 +219,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       const outcome = await attempt(request);
       if (!("failure" in outcome)) return outcome;
       idleMs += outcome.idleMs ?? 0;
-      if (attempts >= maxAttemptsOf(request, outcome) || idleMs >= MAX_IDLE_MS) throw finalFailure(outcome);
+      if (attempts >= (request.maxAttempts ?? MAX_ATTEMPTS) || idleMs >= MAX_IDLE_MS) throw finalFailure(outcome);
       await delay(retryMs * 2 ** (attempts - 1) * (0.5 + random()), undefined, { ref: false });
     }
   }
@@ -265,12 +259,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   const mayRetry = (error: unknown) => error instanceof HuiyuanError && retryable.has(error);
-  return { availability, send, mayRetry, unexpectedReply, text, discard, learnRequestIds: notFound.learn, close };
-}
-
-function maxAttemptsOf({ maxAttempts = MAX_ATTEMPTS, isProbe = false }: S3Request, { status }: Retryable): number {
-  if (status === undefined) return maxAttempts;
-  return isProbe ? 1 : MAX_REFUSED_ATTEMPTS;
+  return { availability, send, mayRetry, unexpectedReply, text, discard, close };
 }
 
 /** S3 sends an ETag for bytes that it stored or sends. The response to a copy has the ETag in its body. */

@@ -1,5 +1,6 @@
 // The requests of the S3 store: one S3 request for each, except where S3 must be asked what it supports.
 import { HuiyuanError } from "../../core/errors.ts";
+import type { HttpReply } from "../../core/http-call.ts";
 import type { Hashes } from "../../core/object.ts";
 import { encodeS3Path } from "../../core/sigv4.ts";
 import type { RemoteCondition } from "../remote/remote.ts";
@@ -7,7 +8,6 @@ import type { Description, ObeyedConditions, RemoteRequests } from "../remote/re
 import { isResult, listPage, unexpectedStatus } from "./answers.ts";
 import { chunksOf } from "./bodies.ts";
 import type { S3Client } from "./client.ts";
-import type { HttpReply } from "./http-call.ts";
 
 export interface S3RequestsParts {
   readonly client: S3Client;
@@ -18,7 +18,6 @@ export interface S3RequestsParts {
 
 const META = "x-amz-meta-";
 const HEAD_TIMEOUT_MS = 2_000;
-const HEAD_ATTEMPTS = 2;
 const IDLE_TIMEOUT_MS = 15_000;
 /**
  * For the whole response, including the spaces that S3 sends while it copies. Shorter than a client's connection waits
@@ -32,8 +31,7 @@ export function createS3Requests({ client, conditions, s3Bucket }: S3RequestsPar
   return {
     conditions,
     async head(name) {
-      const limits = { idleTimeoutMs: HEAD_TIMEOUT_MS, maxAttempts: HEAD_ATTEMPTS };
-      const reply = await client.send({ method: "HEAD", name, ...limits });
+      const reply = await client.send({ method: "HEAD", name, idleTimeoutMs: HEAD_TIMEOUT_MS });
       if (reply.status === 404) return undefined;
       // Content-Length of an error response is not the object's.
       if (reply.status >= 300) throw unexpectedStatus("look up", name, reply.status);

@@ -4,13 +4,13 @@ import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../async/cancellation.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
+import type { HttpCaller } from "../../core/http-call.ts";
 import type { Log } from "../../core/log.ts";
 import { createRemoteStore } from "../remote/bucket.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { isResult } from "./answers.ts";
 import { createCapabilityProbe } from "./capability-probe.ts";
 import { createS3Client, type S3Access } from "./client.ts";
-import type { HttpCaller } from "./http-call.ts";
 import { createS3Requests } from "./requests.ts";
 
 export interface S3StoreOptions extends S3Access {
@@ -38,7 +38,7 @@ const PUT_PROBE_WAIT_MS = 8_000;
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket } = options;
   const { url, region, accessKeyId, secretAccessKey, call, now } = options;
-  const client = createS3Client({ url, region, accessKeyId, secretAccessKey, prefix, call, log, now });
+  const client = createS3Client({ url, region, accessKeyId, secretAccessKey, call, log, now });
   const capabilities = createCapabilityProbe(client, { prefix, log });
   // As at the start, the probe runs before its result is needed.
   client.availability.onRecovery(() => void capabilities().catch(() => undefined));
@@ -59,7 +59,6 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS, maxAttempts: 1 });
       const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_TIMEOUT_MS), "ListBucketResult");
       if (!isListed) throw client.unexpectedReply("list objects", reply.status);
-      await client.learnRequestIds();
       await firstProbe();
     } catch (error) {
       if (!client.mayRetry(error)) throw error;

@@ -54,7 +54,10 @@ export function createTieredBucket(context: TierContext): TieredBucket {
   /** Throws url_invalid if the remote store can have no object under the key. */
   function checkName(key: Key): void {
     if (!remote.isNameTooLong(key)) return;
-    throw new HuiyuanError("url_invalid", `Cannot use "${key}" as a key: its name in the remote store would be too long`);
+    throw new HuiyuanError(
+      "url_invalid",
+      `Cannot use "${key}" as a key: its name in the remote store would be too long`,
+    );
   }
 
   async function withKeyLock<Result>(key: Key, run: () => Promise<Result>): Promise<Result> {
