@@ -185,11 +185,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     const { status } = reply;
     const text = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
     const code = errorCode(text ?? "") ?? "";
-    if (status === 404 && !hasRequestId(reply)) {
-      // Some servers send no ids. The response to a HEAD has no body with a code.
-      const said = request.method === "HEAD" ? await codeOfFirstByte(request.name ?? "") : code;
-      if (said !== "NoSuchKey") throw await notFromS3(request, reply, "404 with no request id and no NoSuchKey");
-    }
+    if (status === 404 && !(await isAbsence(request, reply, code)))
+      throw await notFromS3(request, reply, "404 with no request id and no NoSuchKey");
     const failure = refused(request, status, code);
     const mayRetry = isRetryable(status, code);
     if (!mayRetry || status < 500) availability.answered();
@@ -198,6 +195,12 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     // S3 sends an error code except to a HEAD. A page without one comes from a proxy.
     const isPage = text !== undefined && code === "" && request.method !== "HEAD";
     throw isPage ? markRetryable(failure) : failure;
+  }
+
+  /** Whether a 404 comes from S3. Some servers send no ids, and the response to a HEAD has no body with a code. */
+  async function isAbsence({ method, name = "" }: S3Request, reply: HttpReply, code: string): Promise<boolean> {
+    if (hasRequestId(reply)) return true;
+    return (method === "HEAD" ? await codeOfFirstByte(name) : code) === "NoSuchKey";
   }
 
   /** The error code of a GET for the first byte of an object. Throws a retryable store_failed without a response. */

@@ -61,9 +61,9 @@ function send(
   headers: AnswerContext,
 ): void | Promise<void> {
   if (located.kind === "whole") return answerObject(exchange, located.info, located.bytes, headers);
-  const { body, object, since } = located;
+  const { body, object, generation } = located;
   if (body !== undefined) return answerObject(exchange, object.info, { kind: "memory", body }, headers);
-  return site.stored.open(object, since).then((opened) => {
+  return site.stored.open(object, generation).then((opened) => {
     if (opened !== undefined) return sendFound(exchange, site.stored, opened, headers);
     throw new HuiyuanError("original_replaced", `Cannot read "${object.info.key}": it has changed`);
   });

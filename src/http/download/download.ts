@@ -182,7 +182,7 @@ async function serveImage(
   processing: ProcessingRequest | undefined,
   facts: StoreFacts,
 ): Promise<void> {
-  const since = processing === undefined ? 0 : context.site.variants.moment();
+  const generation = processing === undefined ? 0 : context.site.variants.generation();
   let request: LocateRequest = context;
   if (processing !== undefined)
     request = { ...context, processing, object: processing.original, url: { ...context.url, path: processing.path } };
@@ -191,7 +191,7 @@ async function serveImage(
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
       return await serveFallback(context, located, located.fallback);
-    const shown = processing === undefined ? located : await transform(context, processing, { located, since });
+    const shown = processing === undefined ? located : await transform(context, processing, { located, generation });
     await answer(context, shown);
   } finally {
     release(located);

@@ -2,7 +2,6 @@
 // that serves no downloads by name has the API. The operations themselves are in the files beside.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { errorRow, HuiyuanError } from "../../core/errors.ts";
-import { awaitsContinue } from "../request/exchange.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
 import { type ApiAnswer, wholeAnswer } from "./answer.ts";
 import type { Call, CallExchange, CallName, CallNotes, RestApiParts } from "./call.ts";
@@ -25,7 +24,7 @@ export interface AnsweredCall extends Readonly<CallNotes> {
 }
 
 export function beginCall(request: IncomingMessage, response: ServerResponse, requestId: string): CallExchange {
-  const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0, hasContinued: false };
+  const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0 };
   return { request, response, requestId, startedAt: performance.now(), about, cors: [] };
 }
 
