@@ -1,5 +1,5 @@
-// Remembers which keys of a bucket have changed since a given generation, so that a read that began before a change leaves
-// no copy. For changes long ago only the generation is kept; then every key counts as changed.
+// Remembers which keys of a bucket have changed since a given generation, so that a read that began before a change
+// leaves no copy. For changes long ago only the generation is kept; then every key counts as changed.
 import type { Key } from "../../core/object.ts";
 
 /** Bound of the remembered keys, the last to change: more than change while a slow image arrives. */

@@ -19,7 +19,7 @@ import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 /**
- * `generation`: the generation of the variants before the original was located. A redirect, an absence, and an image that the
+ * `generation`: that of the variants before the original was located. A redirect, an absence, and an image that the
  * origin has processed are returned as they are. Throws the codes of Variants.get and of findWatermarks.
  */
 export async function transform(

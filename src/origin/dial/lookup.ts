@@ -1,6 +1,6 @@
-// Resolves names to addresses for the guarded dialer: the hosts file, then DNS, then the system's resolver for names that
-// only other sources of nsswitch.conf have. Nothing is cached: the dialer dials addresses that were just resolved and
-// checked.
+// Resolves names to addresses for the guarded dialer: the hosts file, then DNS, then the system's resolver for names
+// that only other sources of nsswitch.conf have. Nothing is cached: the dialer dials addresses that were just resolved
+// and checked.
 import { lookup, NODATA, NOTFOUND, Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
@@ -17,9 +17,9 @@ export type Resolve = (hostname: string) => Promise<readonly string[]>;
 /** The most lookups of one dialer at a time. */
 const MAX_NAMES_IN_FLIGHT = 64;
 /**
- * The most calls of the system's resolver of one dialer at a time. getaddrinfo cannot be cancelled and holds a thread of
- * the process; libuv gives two (of four) to names, and further calls wait behind them. A call that never ends counts for
- * ever.
+ * The most calls of the system's resolver of one dialer at a time. getaddrinfo cannot be cancelled and holds a thread
+ * of the process; libuv gives two (of four) to names, and further calls wait behind them. A call that never ends counts
+ * for ever.
  */
 const MAX_SYSTEM_CALLS = 8;
 /** A lookup waits no longer for the system, so that the next one for this name queries DNS again. */
@@ -92,8 +92,8 @@ async function lookUpInSystem(hostname: string): Promise<readonly string[]> {
 }
 
 /**
- * Searches the hosts file, then DNS by c-ares with the name servers and search domains of resolv.conf. Empty if the name
- * is in neither; throws if a file or server could not tell.
+ * Searches the hosts file, then DNS by c-ares with the name servers and search domains of resolv.conf. Empty if the
+ * name is in neither; throws if a file or server could not tell.
  */
 async function findInDns(hostname: string, sources: AddressSources): Promise<readonly string[]> {
   const { hosts = "/etc/hosts", resolvConf = "/etc/resolv.conf", servers } = sources;
