@@ -143,7 +143,8 @@ export function createBudget({ rules, fetches, name, now, log }: BudgetOptions):
 /**
  * A rate limit in requests a second, which saves up at most one second's worth. Full at `startedAt`. `perSecond` is
  * above 0; below 1 the bucket still holds one. `take` takes the next token, and returns the milliseconds until its
- * time; 0 means now. Undefined: that would be in more than `maxMs`, and none was taken. `giveBack`: a taken one was not used.
+ * time; 0 means now. Undefined: that would be in more than `maxMs`, and none was taken. `giveBack`: a taken one was
+ * not used.
  */
 export function createTokenBucket(perSecond: number, startedAt: number) {
   const size = Math.max(1, perSecond);
