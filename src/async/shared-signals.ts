@@ -9,13 +9,25 @@ export interface SharedSignal {
   readonly listeners: Pick<LiveSet<() => void>, "add">;
 }
 
-/** Its own listener stays on the signal. */
+/** It listens to the signal only while it has listeners itself, since the signal may outlive it. */
 export function shareSignal(signal: AbortSignal): SharedSignal {
   const listeners = new LiveSet<() => void>();
   const notifyAll = () => {
     for (const listener of listeners) listener();
   };
   setMaxListeners(0, signal);
-  signal.addEventListener("abort", notifyAll, { once: true });
-  return { signal, listeners };
+  return {
+    signal,
+    listeners: {
+      add(listener) {
+        if (listeners.size === 0) signal.addEventListener("abort", notifyAll);
+        const remove = listeners.add(listener);
+        return () => {
+          const wasPresent = remove();
+          if (listeners.size === 0) signal.removeEventListener("abort", notifyAll);
+          return wasPresent;
+        };
+      },
+    },
+  };
 }

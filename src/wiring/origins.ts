@@ -25,7 +25,7 @@ export interface OriginParts {
   readonly meter: MirrorMeter;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
-  /** As in Guards. */
+  /** As in BudgetOptions. */
   readonly fetches: Semaphore;
 }
 
@@ -44,7 +44,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const budgets = createReloadCache<Budget>();
   const breakers = createReloadCache<Breaker>();
   const now = () => performance.now();
-  const { log } = parts;
+  const { log, fetches } = parts;
 
   function guarded(settings: OriginSettings, source: MirrorSettings): Origin {
     // Standby, weight and request rates do not change the origin itself.
@@ -53,7 +53,9 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const name = nameOf(settings);
     const { breaker: rules, timeouts } = source;
     const origin = origins.take(fingerprintOf(place, bounds, timeouts), () => makeOrigin(settings, source, parts));
-    const budget = budgets.take(fingerprintOf(place, bounds), () => createBudget({ rules: bounds, name, now, log }));
+    const budget = budgets.take(fingerprintOf(place, bounds), () =>
+      createBudget({ rules: bounds, fetches, name, now, log }),
+    );
     const breaker = breakers.take(fingerprintOf(place, rules), () =>
       createBreaker({
         rules: { failures: rules.failures, withinMs: rules.within, openMs: rules.open },
@@ -62,7 +64,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         log,
       }),
     );
-    return guardOrigin(origin, { breaker, budget, waitMs: timeouts.firstByte, fetches: parts.fetches });
+    return guardOrigin(origin, { breaker, budget, waitMs: timeouts.firstByte });
   }
 
   return {

@@ -31,7 +31,7 @@ import { createMirrorSource, createSite, keepsQueries, type OpenBucket, type Tok
 /** The parts of every snapshot; a reload does not change them. */
 export interface SiteParts {
   readonly store: Store;
-  /** As in Guards. */
+  /** As in BudgetOptions. */
   readonly fetches: Semaphore;
   readonly once: OnceLedger;
   readonly memoryCache: MemoryCache;

@@ -208,8 +208,8 @@ function inOrder(
   const guarded = (origin: Origin) =>
     guardOrigin(origin, {
       breaker: createBreaker({ rules: { failures: 1_000_000, withinMs: 1, openMs: 1 }, ...shared }),
-      budget: createBudget({ rules: { connections, requestsPerSecond: 0 }, ...shared }),
-      ...{ waitMs: 5_000, fetches },
+      budget: createBudget({ rules: { connections, requestsPerSecond: 0 }, fetches, ...shared }),
+      waitMs: 5_000,
     });
   return createFailover({
     candidates: origins.map((origin) => ({ origin: guarded(origin) })),

@@ -2,8 +2,8 @@
 // They are flat and machine-made, so regular expressions do; an element that does not match counts as missing. Pure.
 
 import { HuiyuanError } from "../../core/errors.ts";
+import type { HttpReply } from "../../core/http-call.ts";
 import type { ListedObject } from "../remote/remote.ts";
-import type { HttpReply } from "./http-call.ts";
 
 /** `<Code>` of an error document; undefined if the text is no error document. */
 export function errorCode(xml: string): string | undefined {

@@ -2,8 +2,8 @@
 
 import type { SharedSignal } from "../../async/shared-signals.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import type { HttpReply } from "../../core/http-call.ts";
 import type { ByteSource } from "../remote/remote.ts";
-import type { HttpReply } from "./http-call.ts";
 
 export interface BodyBounds {
   readonly bytes: number;

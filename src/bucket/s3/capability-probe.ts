@@ -2,10 +2,10 @@
 // ignore them. remote/bucket.ts replaces a missing condition by a HEAD.
 import { createHash, randomUUID } from "node:crypto";
 import { asHuiyuanError } from "../../core/errors.ts";
+import type { HttpReply } from "../../core/http-call.ts";
 import type { Log } from "../../core/log.ts";
 import type { ObeyedConditions } from "../remote/requests.ts";
 import type { S3Client } from "./client.ts";
-import type { HttpReply } from "./http-call.ts";
 
 export interface CapabilityProbeOptions {
   /** Prefix of the temporary object's name. */

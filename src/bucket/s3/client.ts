@@ -3,12 +3,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { shareSignal } from "../../async/shared-signals.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import type { HttpCall, HttpCaller, HttpReply } from "../../core/http-call.ts";
 import type { Log } from "../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../core/sigv4.ts";
 import { type Availability, createAvailability } from "../remote/availability.ts";
 import { errorCode, hasRequestId, isAboutObject, isFull, isRetryable } from "./answers.ts";
 import { type BodyBounds, createIdleTimeout, discardBody, IdleTimeoutError, readBody } from "./bodies.ts";
-import type { HttpCall, HttpCaller, HttpReply } from "./http-call.ts";
 import { createNotFoundRule, type FirstByte } from "./not-found.ts";
 
 /** Location of the S3 bucket, as from s3Place(), and the credentials. */

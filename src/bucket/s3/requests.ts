@@ -1,5 +1,6 @@
 // The requests of the S3 store: one S3 request for each, except where S3 must be asked what it supports.
 import { HuiyuanError } from "../../core/errors.ts";
+import type { HttpReply } from "../../core/http-call.ts";
 import type { Hashes } from "../../core/object.ts";
 import { encodeS3Path } from "../../core/sigv4.ts";
 import type { RemoteCondition } from "../remote/remote.ts";
@@ -7,7 +8,6 @@ import type { Description, ObeyedConditions, RemoteRequests } from "../remote/re
 import { isResult, listPage, unexpectedStatus } from "./answers.ts";
 import { chunksOf } from "./bodies.ts";
 import type { S3Client } from "./client.ts";
-import type { HttpReply } from "./http-call.ts";
 
 export interface S3RequestsParts {
   readonly client: S3Client;

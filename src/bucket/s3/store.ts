@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../async/cancellation.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
+import type { HttpCaller } from "../../core/http-call.ts";
 import type { Log } from "../../core/log.ts";
 import { createRemoteStore } from "../remote/bucket.ts";
 import { objectNames } from "../remote/listing.ts";
@@ -11,7 +12,6 @@ import type { RemoteStore } from "../remote/remote.ts";
 import { isResult, listPage } from "./answers.ts";
 import { createCapabilityProbe } from "./capability-probe.ts";
 import { createS3Client, type S3Access } from "./client.ts";
-import type { HttpCaller } from "./http-call.ts";
 import { createS3Requests } from "./requests.ts";
 
 export interface S3StoreOptions extends S3Access {

@@ -33,7 +33,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
   const downloads = createDownloads({
     remote,
     spools,
-    moment: () => changedKeys.moment,
+    generation: () => changedKeys.generation,
     storeCopy,
     onDamaged(info, version) {
       log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in the remote store is damaged");
@@ -42,7 +42,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
   });
   const lookups = createLookups(context, {
     beginCopy() {
-      const readAt = changedKeys.moment;
+      const readAt = changedKeys.generation;
       return (info, body) => storeCopy(info, body, readAt);
     },
     liftTombstone: (key) => unlessLocked(key, () => edge.driver.undelete(key)),

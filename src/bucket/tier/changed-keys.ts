@@ -1,5 +1,5 @@
-// Remembers which keys of a bucket have changed since a given moment, so that a read that began before a change leaves
-// no copy. For changes long ago only the moment is kept; then every key counts as changed.
+// Remembers which keys of a bucket have changed since a given generation, so that a read that began before a change
+// leaves no copy. For changes long ago only the generation is kept; then every key counts as changed.
 import type { Key } from "../../core/object.ts";
 
 /** Bound of the remembered keys, the last to change: more than change while a slow image arrives. */
@@ -8,19 +8,19 @@ const MAX_KEYS = 10_000;
 export function createChangedKeys(maxKeys = MAX_KEYS) {
   /** Ordered by the last change. */
   const changedAt = new Map<Key, number>();
-  let moment = 0;
+  let generation = 0;
   let forgotten = 0;
 
   return {
     /** Rises with every change. */
-    get moment(): number {
-      return moment;
+    get generation(): number {
+      return generation;
     },
     note(keys: readonly Key[]): void {
-      moment += 1;
+      generation += 1;
       for (const key of keys) {
         changedAt.delete(key);
-        changedAt.set(key, moment);
+        changedAt.set(key, generation);
       }
       for (const [oldest, at] of changedAt) {
         if (changedAt.size <= maxKeys) return;
@@ -28,7 +28,7 @@ export function createChangedKeys(maxKeys = MAX_KEYS) {
         forgotten = at;
       }
     },
-    /** Whether the key may have changed since `moment` was read. */
+    /** Whether the key may have changed since `generation` was read. */
     hasChanged: (key: Key, since: number) => (changedAt.get(key) ?? forgotten) > since,
   };
 }

@@ -46,7 +46,7 @@ export function createOccupancy(
 
   /** The remote state for a put when absent; a replaceable entry counts as absent. Undefined if the lookup fails. */
   async function remoteState(key: Key): Promise<Entry["state"] | undefined> {
-    // This check only saves a useless upload, which has its own condition.
+    // The result of such a put must be right, whether or not this disk has a copy; the upload has its own condition.
     const found = await remote.head(key).catch(() => undefined);
     if (found === undefined) return undefined;
     if (isReplaceable(key, found)) return "absent";

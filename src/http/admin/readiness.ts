@@ -2,7 +2,8 @@
 // while it stops, or if the store cannot be written. With a full store it stays ready: serving continues without
 // storing.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import { withTimeout } from "../../async/cancellation.ts";
+import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
 import { targetOf } from "../request/target.ts";
 
 /** Whether the server may be sent traffic, with notes for operators. */
@@ -31,27 +32,15 @@ export function createReadiness({ probe, isDraining, notes }: ReadinessParts): (
 
   function storeFailure(): Promise<HuiyuanError | undefined> {
     if (latest === undefined || (!isPending && performance.now() - latest.at >= PROBE_EVERY_MS)) {
-      latest = { at: performance.now(), failure: failureOfProbe() };
+      isPending = true;
+      const probed = probe().finally(() => {
+        isPending = false;
+      });
+      // It may never end.
+      const inTime = withTimeout(PROBE_DEADLINE_MS, probed, `Cannot write to the store in ${PROBE_DEADLINE_MS} ms`);
+      latest = { at: performance.now(), failure: inTime.then(() => undefined, asHuiyuanError) };
     }
     return latest.failure;
-  }
-
-  /** Resolves at the deadline at the latest, even if the probe never ends. */
-  function failureOfProbe(): Promise<HuiyuanError | undefined> {
-    isPending = true;
-    return new Promise((resolve) => {
-      const late = new HuiyuanError("store_failed", `Cannot write to the store: no answer in ${PROBE_DEADLINE_MS} ms`);
-      const timer = setTimeout(() => resolve(late), PROBE_DEADLINE_MS).unref();
-      probe()
-        .then(
-          () => resolve(undefined),
-          (error: unknown) => resolve(asHuiyuanError(error)),
-        )
-        .finally(() => {
-          clearTimeout(timer);
-          isPending = false;
-        });
-    });
   }
 
   return async () => {

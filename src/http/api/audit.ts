@@ -63,11 +63,11 @@ function ndjson(
         const next = await iterator.next();
         if (next.done !== true) return controller.enqueue(encoded(next.value));
       } catch (error) {
-        if (cancellation.signal.aborted) return;
-        controller.enqueue(encoded({ error: problemOf(asHuiyuanError(error), context.get("requestId")) }));
+        const problem = problemOf(asHuiyuanError(error), context.get("requestId"));
+        if (!cancellation.signal.aborted) controller.enqueue(encoded({ error: problem }));
       }
       clearInterval(quiet);
-      controller.close();
+      if (!cancellation.signal.aborted) controller.close();
     },
     async cancel(reason) {
       clearInterval(quiet);

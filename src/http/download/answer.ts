@@ -2,12 +2,13 @@
 // nothing up.
 import { HuiyuanError } from "../../core/errors.ts";
 import { isLate, type MissAnswer } from "../../mirror/fill/reader.ts";
+import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import type { Found, Stored } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import { clientSignal, type DownloadExchange, type DownloadOutcome } from "../request/exchange.ts";
 import { type AnswerContext, answerObject, factsOf, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling, answerOriginHead } from "../response/answer-filling.ts";
-import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
+import type { AnswerState } from "../response/cache-control.ts";
 import { flatHeaders, type HeaderList } from "../response/response.ts";
 import {
   CACHE_STATUS,
@@ -60,9 +61,9 @@ function send(
   headers: AnswerContext,
 ): void | Promise<void> {
   if (located.kind === "whole") return answerObject(exchange, located.info, located.bytes, headers);
-  const { body, object, since } = located;
+  const { body, object, generation } = located;
   if (body !== undefined) return answerObject(exchange, object.info, { kind: "memory", body }, headers);
-  return site.stored.open(object, since).then((opened) => {
+  return site.stored.open(object, generation).then((opened) => {
     if (opened !== undefined) return sendFound(exchange, site.stored, opened, headers);
     throw new HuiyuanError("original_replaced", `Cannot read "${object.info.key}": it has changed`);
   });
@@ -197,7 +198,7 @@ function tierOfVariant(variant: Variant): Tier {
 }
 
 /** RFC 9211 §2.6: the ttl of a stale object is below 0. */
-function hitStatus(tier: Tier, life: AnswerLife | undefined): string {
+function hitStatus(tier: Tier, life: RemainingLife | undefined): string {
   if (life === undefined || life.leftSeconds >= 0) return CACHE_STATUS[tier];
   return `huiyuan; hit; ttl=${life.leftSeconds}; detail=${tier === "renderer" ? "rendered" : tier}`;
 }

@@ -4,6 +4,7 @@ import type { Certainty } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
+import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
@@ -12,7 +13,7 @@ import type { NamedObject, ObjectUrl, ProcessingRequest } from "../request/objec
 import type { DownloadGrant, Route, Site, Sites } from "../request/site.ts";
 import type { AnswerContext, ObjectBytes } from "../response/answer.ts";
 import { answerHeaders } from "../response/answer-headers.ts";
-import type { AnswerLife, AnswerState } from "../response/cache-control.ts";
+import type { AnswerState } from "../response/cache-control.ts";
 
 /** The image that is wanted, and the request that it is wanted for. */
 export interface LocateRequest {
@@ -47,7 +48,7 @@ interface LocatedImage {
   /** `foreign`: the origin's answer is passed on and not stored. `foreign` and `unknown` never enter memory. */
   readonly certainty: Certainty;
   /** Remaining freshness; undefined: the image never becomes stale. */
-  readonly life: AnswerLife | undefined;
+  readonly life: RemainingLife | undefined;
   /** True: the original replaces a variant that a retry may render, so this answer must not be cached. */
   readonly isStandIn?: boolean;
 }
@@ -58,8 +59,8 @@ export interface LocatedStored extends LocatedImage {
   readonly object: StoredObject;
   /** The bytes, if the memory cache has them. */
   readonly body: Buffer | undefined;
-  /** Stored.moment() before the look-up. */
-  readonly since: number;
+  /** Stored.generation() before the look-up. */
+  readonly generation: number;
   /** The result of a revalidation that was made first, and gave nothing newer. */
   readonly revalidated: StaleKept["why"] | undefined;
 }
@@ -135,7 +136,7 @@ export const CACHE_STATUS = {
 export interface AnswerNotes {
   readonly state: AnswerState;
   readonly cacheStatus: string;
-  readonly life: AnswerLife | undefined;
+  readonly life: RemainingLife | undefined;
 }
 
 /** `grant`: replaces the download's own. */

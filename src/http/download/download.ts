@@ -1,6 +1,7 @@
 // Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory needs no locate and does not
 // wait. Each further step is a function in a file of this folder. Only finishDownload() begins a download again.
 import { HuiyuanError } from "../../core/errors.ts";
+import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
@@ -11,7 +12,6 @@ import { remember } from "../request/remember.ts";
 import type { DownloadGrant, Site, Sites } from "../request/site.ts";
 import { type RequestTarget, targetOf } from "../request/target.ts";
 import { answerObject } from "../response/answer.ts";
-import type { AnswerLife } from "../response/cache-control.ts";
 import { preflightHeaders } from "../response/cors.ts";
 import { answer, answerFallback } from "./answer.ts";
 import {
@@ -104,7 +104,7 @@ function admit(
 interface MemoryHit {
   readonly object: CachedObject;
   /** Undefined: the image never becomes stale. */
-  readonly life: AnswerLife | undefined;
+  readonly life: RemainingLife | undefined;
 }
 
 /** The image of the download, if memory alone shows that it is the right one and fresh. */
@@ -182,7 +182,7 @@ async function serveImage(
   processing: ProcessingRequest | undefined,
   facts: StoreFacts,
 ): Promise<void> {
-  const since = processing === undefined ? 0 : context.site.variants.moment();
+  const generation = processing === undefined ? 0 : context.site.variants.generation();
   let request: LocateRequest = context;
   if (processing !== undefined)
     request = { ...context, processing, object: processing.original, url: { ...context.url, path: processing.path } };
@@ -191,7 +191,7 @@ async function serveImage(
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
       return await serveFallback(context, located, located.fallback);
-    const shown = processing === undefined ? located : await transform(context, processing, { located, since });
+    const shown = processing === undefined ? located : await transform(context, processing, { located, generation });
     await answer(context, shown);
   } finally {
     release(located);

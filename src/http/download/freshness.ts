@@ -1,17 +1,17 @@
 // Decides how a download uses a stored object that may be stale: serve it, serve it and revalidate in the background,
 // or revalidate first. mirror/freshness/ decides when an object is stale.
 import type { ObjectInfo } from "../../core/object.ts";
+import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { originRequestForKey } from "../../mirror/rules.ts";
 import type { StoredObject } from "../../mirror/stored/stored.ts";
 import { routeOf } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
-import type { AnswerLife } from "../response/cache-control.ts";
 import type { DownloadContext, LocateRequest } from "./download-context.ts";
 
 type Named = Pick<DownloadContext, "site" | "url">;
 
 /** Freshness of an object in memory, without I/O. Undefined: it is stale, and the caller must look it up. */
-export function freshLife(named: Named, info: ObjectInfo): { readonly life: AnswerLife | undefined } | undefined {
+export function freshLife(named: Named, info: ObjectInfo): { readonly life: RemainingLife | undefined } | undefined {
   if (named.site.source?.ages !== true) return NEVER_STALE;
   const revalidation = revalidationRoute(named)?.mirror.revalidation;
   if (revalidation?.isFresh === undefined) return NEVER_STALE;
@@ -23,7 +23,7 @@ const NEVER_STALE = { life: undefined };
 
 /** Whether a stored object may be served now, or must be revalidated first. */
 export type FreshnessStep =
-  | { readonly kind: "serve"; readonly life: AnswerLife | undefined }
+  | { readonly kind: "serve"; readonly life: RemainingLife | undefined }
   | { readonly kind: "revalidate"; readonly route: Route; readonly mayServeStale: boolean };
 
 const FRESH: FreshnessStep = { kind: "serve", life: undefined };

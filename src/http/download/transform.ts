@@ -19,19 +19,19 @@ import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 /**
- * `since`: the moment of the variants before the original was located. A redirect, an absence, and an image that the
+ * `generation`: that of the variants before the original was located. A redirect, an absence, and an image that the
  * origin has processed are returned as they are. Throws the codes of Variants.get and of findWatermarks.
  */
 export async function transform(
   context: DownloadContext,
   processing: ProcessingRequest,
-  { located, since }: { readonly located: Located; readonly since: number },
+  { located, generation }: { readonly located: Located; readonly generation: number },
 ): Promise<Located> {
   const original = await wholeOriginal(context, processing, located);
   if (original.kind !== "stored" && original.kind !== "whole") return original;
   const named = negotiatedFor(processing.named, context.exchange.request.headers.accept);
   try {
-    return await makeVariant(context, processing, { original, since, named });
+    return await makeVariant(context, processing, { original, generation, named });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(context)) throw error;
@@ -60,9 +60,9 @@ async function makeVariant(
   { isAlias }: ProcessingRequest,
   {
     original,
-    since,
+    generation,
     named,
-  }: { readonly original: LocatedStored | LocatedWhole } & Pick<VariantRequest, "since" | "named">,
+  }: { readonly original: LocatedStored | LocatedWhole } & Pick<VariantRequest, "generation" | "named">,
 ): Promise<LocatedVariant> {
   const isMiss = original.kind === "whole";
   const version = isMiss ? original.info : original.object.info;
@@ -77,7 +77,15 @@ async function makeVariant(
   const { watermarks, grant } = found;
   const isStorable = (!isMiss || original.isStorable) && found.isStorable;
   try {
-    const variant = await site.variants.get({ version, since, named, watermarks, bytes, isStored: isStorable, signal });
+    const variant = await site.variants.get({
+      version,
+      generation,
+      named,
+      watermarks,
+      bytes,
+      isStored: isStorable,
+      signal,
+    });
     return {
       kind: "variant",
       variant,

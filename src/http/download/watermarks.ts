@@ -6,6 +6,7 @@ import { WANTED_WATERMARK } from "../../image/geometry/watermark-size.ts";
 import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
 import { MAX_WATERMARK_BYTES } from "../../image/watermark-files.ts";
+import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { WatermarkImage } from "../../mirror/variants/variants.ts";
 import { redactTarget } from "../../sign/redact.ts";
@@ -15,7 +16,7 @@ import type { Requester } from "../request/exchange.ts";
 import { type NamedObject, nameObject, type ObjectUrl } from "../request/object-name.ts";
 import type { Authorizer, DownloadGrant, Site, Sites } from "../request/site.ts";
 import { parseTarget } from "../request/target.ts";
-import { type AnswerLife, shorterLife } from "../response/cache-control.ts";
+import { shorterLife } from "../response/cache-control.ts";
 import type { DownloadContext } from "./download-context.ts";
 import { locate, NOTHING_KNOWN } from "./locate.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
@@ -33,7 +34,7 @@ export interface FoundWatermarks {
   /** By `watermarkName`. */
   readonly watermarks: ReadonlyMap<string, WatermarkImage>;
   /** The shortest lifetime of all watermarks; the variant lives no longer. */
-  readonly life: AnswerLife | undefined;
+  readonly life: RemainingLife | undefined;
   /** False: an origin forbids storing its watermark, so the variant must not be stored either. */
   readonly isStorable: boolean;
   /** The rights that tokens in watermark URLs give; undefined: no URL has a token. */
@@ -50,7 +51,7 @@ export async function findWatermarks(urls: readonly string[], search: WatermarkS
     for (const each of searches) if (each.status === "fulfilled") each.value.release?.();
   };
   const watermarks = new Map<string, WatermarkImage>();
-  let life: AnswerLife | undefined;
+  let life: RemainingLife | undefined;
   let isStorable = true;
   let grant: DownloadGrant | undefined;
   for (const [index, each] of searches.entries()) {

@@ -1,9 +1,10 @@
 // Makes the response headers that do not depend on the object: Cache-Control, Cache-Status, CORS and Vary. They are
 // built once if they are the same for every client of a domain.
 
+import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { remember } from "../request/remember.ts";
 import type { Site } from "../request/site.ts";
-import type { AnswerLife, AnswerState, TokenScope } from "./cache-control.ts";
+import type { AnswerState, TokenScope } from "./cache-control.ts";
 import { corsHeaders } from "./cors.ts";
 import { type HeaderBlock, type HeaderList, type Headers, headerBlock } from "./response.ts";
 
@@ -14,7 +15,7 @@ export interface AnswerFacts {
   readonly state: AnswerState;
   readonly cacheStatus: string;
   /** The remaining lifetime; undefined if the object never becomes stale. */
-  readonly life: AnswerLife | undefined;
+  readonly life: RemainingLife | undefined;
   /** Whether the response depends on the request's Accept. */
   readonly isByAccept: boolean;
 }

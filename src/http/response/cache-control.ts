@@ -1,4 +1,5 @@
-// Makes the Cache-Control of a response. Pure.
+// Makes the Cache-Control of a response. Lifetimes count from now on: no `Age` is sent, because nginx ignores it. Pure.
+import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 
 /** The kind of token that a response was given for. */
 export type TokenScope =
@@ -14,14 +15,11 @@ export type TokenScope =
  */
 export type AnswerState = "stored" | "filling" | "suspect" | "not-storable" | "stand-in";
 
-/** The remaining lifetime of an image, from now on: no `Age` is sent, because nginx ignores it. */
-export interface AnswerLife {
-  /** Whole seconds, rounded down; negative if the image is stale. */
-  readonly leftSeconds: number;
-}
-
 /** The remaining lifetime of an image made from two; undefined if neither becomes stale. */
-export function shorterLife(one: AnswerLife | undefined, other: AnswerLife | undefined): AnswerLife | undefined {
+export function shorterLife(
+  one: RemainingLife | undefined,
+  other: RemainingLife | undefined,
+): RemainingLife | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return other.leftSeconds < one.leftSeconds ? other : one;
 }
@@ -30,7 +28,7 @@ const NO_STORE: ReadonlySet<AnswerState> = new Set(["suspect", "not-storable", "
 const MAX_UNPROVEN_SECONDS = 60;
 
 /** Returns the Cache-Control of a 2xx or 304. No lifetime in it is longer than `life`, if that is given. */
-export type CacheControl = (scope: TokenScope, state: AnswerState, life?: AnswerLife) => string;
+export type CacheControl = (scope: TokenScope, state: AnswerState, life?: RemainingLife) => string;
 
 /** `bucket`: the bucket's `cacheControl`. */
 export function createCacheControl(bucket: string): CacheControl {

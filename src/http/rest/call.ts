@@ -80,8 +80,6 @@ export interface CallNotes {
   fileid: string | undefined;
   /** Size of the stored image; 0: none was stored. */
   bytes: number;
-  /** True once the client was allowed to send its body. */
-  hasContinued: boolean;
 }
 
 /** Throws bucket_unknown. */

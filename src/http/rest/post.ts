@@ -76,14 +76,13 @@ function refuseTooLong({ request, parts: { maxImageBytes } }: Call): void {
 }
 
 /** Starts to read the form, and sends "100 Continue" to a client that waits for it. */
-function openForm({ request, response, about, parts }: Call): Form {
+function openForm({ request, response, parts }: Call): Form {
   const form = readForm(request, {
     contentType: request.headers["content-type"] ?? "",
     maxBytes: parts.maxImageBytes() + FORM_EXTRA_BYTES,
     ...parts.patience,
   });
   if (awaitsContinue(request)) response.writeContinue();
-  about.hasContinued = true;
   return form;
 }
 

@@ -2,9 +2,7 @@
 // that serves no downloads by name has the API. The operations themselves are in the files beside.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { errorRow, HuiyuanError } from "../../core/errors.ts";
-import { awaitsContinue } from "../request/exchange.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
-import { MAX_DISCARD_MS, MAX_UNREAD_BYTES } from "../wire/lingering-close.ts";
 import { type ApiAnswer, wholeAnswer } from "./answer.ts";
 import type { Call, CallExchange, CallName, CallNotes, RestApiParts } from "./call.ts";
 import { stat } from "./operations.ts";
@@ -26,7 +24,7 @@ export interface AnsweredCall extends Readonly<CallNotes> {
 }
 
 export function beginCall(request: IncomingMessage, response: ServerResponse, requestId: string): CallExchange {
-  const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0, hasContinued: false };
+  const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0 };
   return { request, response, requestId, startedAt: performance.now(), about, cors: [] };
 }
 
@@ -37,7 +35,10 @@ export async function serveCall(exchange: CallExchange, parts: RestApiParts): Pr
   return serve(begun);
 }
 
-/** Sends the answer, if there is one and none was sent, and drops the rest of the request. */
+/**
+ * Sends the answer, if there is one and none was sent. If the request has not ended, its connection ends behind the
+ * answer: wire/lingering-close.ts drops the rest within bounds.
+ */
 export function finishCall(exchange: CallExchange, answer: ApiAnswer | undefined): AnsweredCall {
   const { request, response, requestId, startedAt, about, cors } = exchange;
   if (answer !== undefined && !response.headersSent) {
@@ -46,7 +47,7 @@ export function finishCall(exchange: CallExchange, answer: ApiAnswer | undefined
     response.writeHead(status, [...headers]);
     response.end(request.method === "HEAD" ? undefined : body);
   }
-  discardRest(request);
+  request.resume();
   const code = about.name === "preflight" ? 0 : answer?.code;
   const milliseconds = performance.now() - startedAt;
   return { ...about, request, requestId, code, message: answer?.message, milliseconds };
@@ -108,9 +109,8 @@ async function serve(begun: Begun): Promise<ApiAnswer | undefined> {
   return request.method === "GET" ? stat(call) : post(call);
 }
 
-/** A client that got no "100 Continue" may send its body or not, so the start of a next request is unknown. */
-function connectionAfter({ request, about }: CallExchange): readonly string[] {
-  return awaitsContinue(request) && !about.hasContinued ? ["Connection", "close"] : [];
+function connectionAfter({ request }: CallExchange): readonly string[] {
+  return request.complete ? [] : ["Connection", "close"];
 }
 
 /** Aborts when the response closes early. The request shows nothing: a pipelined one is read and destroyed by now. */
@@ -123,34 +123,4 @@ function cancellationOf(response: ServerResponse): AbortSignal {
   if (response.destroyed) abort();
   else response.once("close", abort);
   return cancellation.signal;
-}
-
-/**
- * Reads and drops the rest of an answered request, within bounds: most clients send all of it before they read the
- * answer. This is for connections that stay open; wire/lingering-close.ts handles those that close. No other reader may
- * be attached.
- */
-function discardRest(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) {
-    request.resume();
-    return;
-  }
-  const { socket } = request;
-  let bytes = 0;
-  const giveUp = () => void socket.destroy();
-  const timer = setTimeout(giveUp, MAX_DISCARD_MS);
-  const settle = () => {
-    clearTimeout(timer);
-    socket.off("close", settle);
-  };
-  request.on("data", (chunk: Buffer) => {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_UNREAD_BYTES) giveUp();
-  });
-  request.once("end", settle);
-  // An answered request emits no close of its own.
-  socket.on("close", settle);
-  // No handling: a client that disconnects now has its answer, or did not wait for it.
-  request.on("error", () => undefined);
-  request.resume();
 }

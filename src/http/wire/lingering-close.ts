@@ -14,8 +14,8 @@ export interface LingeringCloses {
 }
 
 /** Three times the default upload limit, so that a client with a raw photograph still reads why it was refused. */
-export const MAX_UNREAD_BYTES = 67_108_864;
-export const MAX_DISCARD_MS = 60_000;
+const MAX_UNREAD_BYTES = 67_108_864;
+const MAX_DISCARD_MS = 60_000;
 /** The socket closes after this time without input; nginx waits as long. Milliseconds. */
 const QUIET_MS = 5_000;
 

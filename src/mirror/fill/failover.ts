@@ -80,10 +80,9 @@ export function createFailover(options: FailoverOptions): Origin {
     return undefined;
   }
 
-  const [only] = candidates.length === 1 && !isTransparent ? candidates : [];
   return {
     id: candidates.map(({ origin }) => origin.id).join(" "),
-    fetch: only?.origin.fetch ?? fetch,
+    fetch,
     refusal() {
       let last: HuiyuanError | undefined;
       for (const { origin } of candidates) {

@@ -57,12 +57,12 @@ export interface Stored extends StoredChanges {
   /** As in Bucket, for a variant: it needs the description only, so the result is kept for a short time. */
   lookup(key: Key): Promise<Entry>;
   /** Call it before lookup(), and pass it to open(). */
-  moment(): number;
+  generation(): number;
   /**
-   * Opens an object that was looked up after `moment`. Undefined: it has been replaced or removed since. Throws
+   * Opens an object that was looked up after `generation`. Undefined: it has been replaced or removed since. Throws
    * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
    */
-  open(object: StoredObject, moment: number): Promise<Opened | undefined>;
+  open(object: StoredObject, generation: number): Promise<Opened | undefined>;
   /**
    * All bytes of an object that was looked up, perhaps some time ago. Throws original_replaced if its bytes are no
    * longer available, store_corrupt if they are damaged, store_failed.
@@ -109,27 +109,27 @@ export function createStored(
     return entry;
   }
 
-  async function open(object: StoredObject, moment: number): Promise<Opened | undefined> {
+  async function open(object: StoredObject, generation: number): Promise<Opened | undefined> {
     const { info } = object;
     const reader = await bucket.open(info);
     if (reader === undefined) return undefined;
     if (info.size > memoryCache.maxObjectBytes || !memoryCache.chunks.mayBeWhole(info.size))
       return { state: "large", info, reader };
-    const loading = loadObject(object, reader, moment);
+    const loading = loadObject(object, reader, generation);
     return reader.proven === undefined ? loading : withReadDeadline(info.key, loading);
   }
 
   async function loadObject(
     { info, isStale, epoch, certainty }: StoredObject,
     reader: ObjectReader,
-    moment: number,
+    generation: number,
   ): Promise<Opened> {
     try {
       // An object in memory is served without a look-up, which would show that it is stale or unknown.
       const isStorable = !isStale && certainty !== "unknown" && memoryCache.admits(bucketId, info);
       const lease = isStorable ? undefined : memoryCache.scratch.take(info.size);
       const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
-      if (isStorable) memoryCache.set(bucketId, object, moment);
+      if (isStorable) memoryCache.set(bucketId, object, generation);
       return { state: "loaded", object, free: lease?.free };
     } finally {
       reader.close();
@@ -183,12 +183,12 @@ export function createStored(
   }
 
   async function findOnce(key: Key): Promise<Found | NoObject | "retry"> {
-    const moment = memoryCache.generation;
+    const generation = memoryCache.generation;
     // Not lookup(): variants would push the notes of originals out.
     const entry = await lookupVisible(key);
     if (entry.state !== "object") return entry;
     try {
-      return (await open(entry, moment)) ?? "retry";
+      return (await open(entry, generation)) ?? "retry";
     } catch (error) {
       if (error instanceof HuiyuanError && RETRYABLE.has(error.code)) return "retry";
       throw error;
@@ -204,7 +204,7 @@ export function createStored(
     peekNote: (key) => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
     lookupVisible,
     lookup,
-    moment: () => memoryCache.generation,
+    generation: () => memoryCache.generation,
     open,
     load,
     bytesOf,

@@ -37,12 +37,12 @@ export function createVersions() {
 
   return {
     /** Call it before a version is looked up, and pass the result to epochOf(). */
-    moment: () => latest,
+    generation: () => latest,
     /**
-     * The epoch for the fetch of a variant whose original was looked up after the moment `since`. If that version was
+     * The epoch for the fetch of a variant whose original was looked up after this generation. If that version was
      * removed since, its epoch is higher, and the variant is not stored.
      */
-    epochOf: (key: Key, since: number) => Math.min(current(key), since),
+    epochOf: (key: Key, generation: number) => Math.min(current(key), generation),
     /** Records that the version was removed. `sha256`: lower-case hex. */
     raise(sha256: string): void {
       latest += 1;

@@ -26,8 +26,8 @@ export interface WatermarkImage {
 export interface VariantRequest {
   /** The original. */
   readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged" | "image">;
-  /** The result of moment() before the original was looked up. */
-  readonly since: number;
+  /** The result of generation() before the original was looked up. */
+  readonly generation: number;
   /** The recipe, with its output format negotiated for the client. */
   readonly named: NamedRecipe;
   /** All watermark images of the recipe, by URL without its token. */
@@ -53,11 +53,11 @@ export interface Variants {
   /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
   peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
   /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
-  moment(): number;
+  generation(): number;
   /** Throws the codes of Renderer.render, store_failed, not_kept, overloaded and draining. */
   get(request: VariantRequest): Promise<Variant>;
   /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
-  preview(request: Omit<VariantRequest, "since" | "bytes" | "signal">): Promise<{
+  preview(request: Omit<VariantRequest, "generation" | "bytes" | "signal">): Promise<{
     readonly found: CachedObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
@@ -99,10 +99,10 @@ export function createVariants(
   }
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
-    const { since, named, version, bytes, watermarks, isStored } = request;
+    const { generation, named, version, bytes, watermarks, isStored } = request;
     const { size, image } = version;
     refuseHeavy(size, renderer.limits);
-    const epoch = versions.epochOf(key, since);
+    const epoch = versions.epochOf(key, generation);
     const images = { bytes, watermarks };
     const running = renders.find(key, epoch);
     const how = running === undefined ? "first" : running.hasEnded ? "after" : "collapsed";
@@ -134,7 +134,7 @@ export function createVariants(
 
   return {
     peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
-    moment: versions.moment,
+    generation: versions.generation,
     async get(request) {
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       const found = await stored.find(key);
@@ -147,7 +147,7 @@ export function createVariants(
       const entry = await bucket.lookup(key);
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
       refuseHeavy(version.size, renderer.limits);
-      const epoch = versions.epochOf(key, versions.moment());
+      const epoch = versions.epochOf(key, versions.generation());
       const refusal = renders.find(key, epoch) === undefined ? renders.failure(key) : undefined;
       return { found: undefined, refusal };
     },

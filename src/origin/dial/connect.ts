@@ -2,6 +2,7 @@
 // address. The only place of this program that dials by name. It knows no HTTP and keeps no connection.
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { withTimeout } from "../../async/cancellation.ts";
 import { type AddressClass, isForbiddenPort } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Resolve } from "./lookup.ts";
@@ -65,19 +66,8 @@ function isWorthAnotherAddress(error: HuiyuanError): boolean {
 async function lookUp(endpoint: Endpoint, rules: ConnectRules): Promise<readonly string[]> {
   const { hostname } = endpoint;
   if (isIP(hostname) !== 0) return [hostname];
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(
-        new HuiyuanError("origin_dns_timeout", `Cannot look up "${hostname}": no response in ${rules.timeoutMs} ms`),
-      );
-    }, rules.timeoutMs);
-  });
-  try {
-    return await Promise.race([rules.resolve(hostname), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const message = `Cannot look up "${hostname}": no response in ${rules.timeoutMs} ms`;
+  return withTimeout(rules.timeoutMs, rules.resolve(hostname), message, "origin_dns_timeout");
 }
 
 function assertAllowed(address: string, endpoint: Endpoint, rules: ConnectRules): void {

@@ -1,11 +1,12 @@
-// Resolves names to addresses for the guarded dialer. The system's resolver is the authority; if it does not respond in
-// time, the hosts file and DNS are queried in parallel. Nothing is cached: the dialer dials addresses that were just
-// resolved and checked.
+// Resolves names to addresses for the guarded dialer: the hosts file, then DNS, then the system's resolver for names
+// that only other sources of nsswitch.conf have. Nothing is cached: the dialer dials addresses that were just resolved
+// and checked.
 import { lookup, NODATA, NOTFOUND, Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import { withTimeout } from "../../async/cancellation.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 
 /**
  * Returns all addresses of a name, in the order to try them; never empty. Throws origin_name_unknown or
@@ -16,105 +17,64 @@ export type Resolve = (hostname: string) => Promise<readonly string[]>;
 /** The most lookups of one dialer at a time. */
 const MAX_NAMES_IN_FLIGHT = 64;
 /**
- * The most names of one dialer that use the system's resolver at a time; further names skip it. getaddrinfo cannot be
- * cancelled and holds a thread of the process, and libuv gives two (of four) to names. So one silent name server would
- * block every lookup. A call that never ends counts for ever. One such call leaves a thread to other names; after two,
- * further names would only wait behind them.
+ * The most calls of the system's resolver of one dialer at a time. getaddrinfo cannot be cancelled and holds a thread
+ * of the process; libuv gives two (of four) to names, and further calls wait behind them. A call that never ends counts
+ * for ever.
  */
-const MAX_NAMES_ON_THREADS = 8;
-/** Most lookups take a tenth of it, and clients hardly notice this delay. */
-const SILENCE_MS = 200;
-
+const MAX_SYSTEM_CALLS = 8;
+/** A lookup waits no longer for the system, so that the next one for this name queries DNS again. */
+const SYSTEM_MS = 3_000;
+/** c-ares retries, or tries the next server, after 0.5 s, and then after 1 s: 1.5 s in all, 3 s with two servers. */
+const RETRIES = { timeout: 500, tries: 2 };
+/** After one family was found, the longest wait for the other. */
+const OTHER_FAMILY_MS = 100;
+/** The name or its addresses do not exist. Every other code means that no server could tell. */
+const NONE: ReadonlySet<unknown> = new Set([NOTFOUND, NODATA]);
 // Only these codes are a statement about the name; every other failure of getaddrinfo means that it could not query.
 const UNKNOWN_NAME: ReadonlySet<unknown> = new Set(["ENOTFOUND", "ENODATA", "EAI_NODATA", "EAI_NONAME"]);
 
-/** A running call of the system's resolver, which may have started earlier. */
-interface SystemCall {
-  readonly answer: Promise<readonly string[]>;
-  /** The time from which it counts as silent; performance.now(). */
-  readonly silentAt: number;
-}
-
-export interface SystemResolveOptions {
-  /** The resolver to use; replaced only in tests. */
+/** The sources of addresses; others than the system's only in tests. */
+export interface AddressSources {
+  readonly hosts?: string;
+  readonly resolvConf?: string;
+  /** Replaces the name servers of the system's resolv.conf, `address:port`. */
+  readonly servers?: readonly string[];
   readonly system?: Resolve;
-  readonly direct?: DirectLookup;
 }
 
 /**
- * Resolves by the system's resolver (hosts file, nsswitch, DNS), and by DNS without it if it takes too long.
  * Simultaneous requests for one name share a lookup. Made for one dialer: the number of its running lookups is bounded.
+ * Only the system's resolver holds threads, so a silent name server of some names does not delay others in DNS.
  */
-export function createSystemResolve(options: SystemResolveOptions = {}): Resolve {
-  const { system = lookUpInSystem, direct = createDirectLookup() } = options;
+export function createSystemResolve(sources: AddressSources = {}): Resolve {
+  const { system = lookUpInSystem } = sources;
   const inFlight = new Map<string, Promise<readonly string[]>>();
-  const onThreads = new Map<string, SystemCall>();
+  let systemCalls = 0;
 
-  // A running call is joined, because another call would take another thread.
-  const call = (hostname: string): SystemCall => {
-    const running = onThreads.get(hostname);
-    if (running !== undefined) return running;
-    if (onThreads.size >= MAX_NAMES_ON_THREADS) return { answer: refusal(hostname, onThreads.size), silentAt: 0 };
-    const answer = system(hostname).finally(() => onThreads.delete(hostname));
-    const begun = { answer, silentAt: performance.now() + SILENCE_MS };
-    onThreads.set(hostname, begun);
-    return begun;
-  };
+  async function find(hostname: string): Promise<readonly string[]> {
+    // An empty or failed search proves nothing: the system may know the name from another source.
+    const found = await findInDns(hostname, sources).catch(() => []);
+    if (found.length > 0) return found;
+    if (systemCalls >= MAX_SYSTEM_CALLS) throw refusal(hostname, systemCalls);
+    systemCalls += 1;
+    const answer = system(hostname).finally(() => {
+      systemCalls -= 1;
+    });
+    return withTimeout(SYSTEM_MS, answer, `Cannot look up "${hostname}": the system is silent`, "origin_dns_failed");
+  }
 
   return (hostname) => {
     const running = inFlight.get(hostname);
     if (running !== undefined) return running;
-    if (inFlight.size >= MAX_NAMES_IN_FLIGHT) return refusal(hostname, inFlight.size);
-    const forget = () => {
-      if (inFlight.get(hostname) === result) inFlight.delete(hostname);
-    };
-    const search = async (signal: AbortSignal) => {
-      const found = await direct(hostname, signal);
-      // New requests start a new search: this one now waits for the system only, which may take long.
-      if (found === undefined) forget();
-      return found;
-    };
-    const result = firstToFind(call(hostname), search).finally(forget);
+    if (inFlight.size >= MAX_NAMES_IN_FLIGHT) return Promise.reject(refusal(hostname, inFlight.size));
+    const result = find(hostname).finally(() => inFlight.delete(hostname));
     inFlight.set(hostname, result);
     return result;
   };
 }
 
-/**
- * Settles with the system's result, or with the result of `search` if the system is silent and `search` finds the name
- * first. An empty search proves nothing, because the system may know the name from another source. If the system could
- * not query, a running search may still find the name.
- */
-function firstToFind(
-  { answer, silentAt }: SystemCall,
-  search: (signal: AbortSignal) => Promise<readonly string[] | undefined>,
-): Promise<readonly string[]> {
-  const over = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const first = new Promise<readonly string[]>((resolve, reject) => {
-    let searched: Promise<void> | undefined;
-    const begin = () => {
-      searched = search(over.signal).then((found) => {
-        if (found !== undefined) resolve(found);
-      });
-    };
-    const silenceMs = silentAt - performance.now();
-    if (silenceMs > 0) timer = setTimeout(begin, silenceMs);
-    else begin();
-    answer.then(resolve, async (failure: unknown) => {
-      if (asHuiyuanError(failure).code === "origin_dns_failed") await searched;
-      reject(failure);
-    });
-  });
-  return first.finally(() => {
-    clearTimeout(timer);
-    over.abort();
-  });
-}
-
-function refusal(hostname: string, running: number): Promise<never> {
-  const message = `Cannot look up "${hostname}": ${running} lookups are running already`;
-  return Promise.reject(new HuiyuanError("origin_dns_failed", message));
+function refusal(hostname: string, running: number): HuiyuanError {
+  return new HuiyuanError("origin_dns_failed", `Cannot look up "${hostname}": ${running} lookups are running already`);
 }
 
 async function lookUpInSystem(hostname: string): Promise<readonly string[]> {
@@ -131,50 +91,23 @@ async function lookUpInSystem(hostname: string): Promise<readonly string[]> {
   }
 }
 
-/** Returns the addresses of a name, not empty. Undefined if none was found, which proves nothing. Never throws. */
-export type DirectLookup = (hostname: string, signal: AbortSignal) => Promise<readonly string[] | undefined>;
-
-/** The files to read; other paths only in tests. */
-export interface DirectSources {
-  readonly hosts: string;
-  readonly resolvConf: string;
-  /** Replaces the name servers of the system's resolv.conf, `address:port`. */
-  readonly servers?: readonly string[];
-}
-
 /**
- * c-ares retries, or tries the next server, after 0.5 s, and doubles the wait each round: 3.5 s in all, 7 s with two
- * servers.
+ * Searches the hosts file, then DNS by c-ares with the name servers and search domains of resolv.conf. Empty if the
+ * name is in neither; throws if a file or server could not tell.
  */
-const RETRIES = { timeout: 500, tries: 3 };
-/** After one family was found, the longest wait for the other. */
-const OTHER_FAMILY_MS = 100;
-/** The name or its addresses do not exist. Every other code means that no server could tell. */
-const NONE: ReadonlySet<unknown> = new Set([NOTFOUND, NODATA]);
-
-const SYSTEM: DirectSources = { hosts: "/etc/hosts", resolvConf: "/etc/resolv.conf" };
-
-/**
- * Resolves a name without a thread, for when the system's resolver does not respond: the hosts file, then DNS by c-ares
- * with the name servers and search domains of resolv.conf. It does not read nsswitch.conf or use its other sources.
- */
-export function createDirectLookup({ hosts, resolvConf, servers }: DirectSources = SYSTEM): DirectLookup {
-  const find = async (hostname: string, signal: AbortSignal) => {
-    const inHostsFile = addressesInHosts(await readIfThere(hosts), hostname);
-    if (inHostsFile.length > 0) return inHostsFile;
-    const options = `options ${process.env.RES_OPTIONS ?? ""}`; // glibc reads it after the file
-    const names = searchOrder(`${await readIfThere(resolvConf)}\n${options}`, hostname);
-    signal.throwIfAborted();
-    const resolver = new Resolver(RETRIES);
-    if (servers !== undefined) resolver.setServers(servers);
-    signal.addEventListener("abort", () => resolver.cancel(), { once: true });
-    for (const name of names) {
-      const found = await queryBothFamilies(resolver, name);
-      if (found.length > 0) return found;
-    }
-    return undefined;
-  };
-  return (hostname, signal) => find(hostname, signal).catch(() => undefined);
+async function findInDns(hostname: string, sources: AddressSources): Promise<readonly string[]> {
+  const { hosts = "/etc/hosts", resolvConf = "/etc/resolv.conf", servers } = sources;
+  const inHostsFile = addressesInHosts(await readIfThere(hosts), hostname);
+  if (inHostsFile.length > 0) return inHostsFile;
+  const options = `options ${process.env.RES_OPTIONS ?? ""}`; // glibc reads it after the file
+  const names = searchOrder(`${await readIfThere(resolvConf)}\n${options}`, hostname);
+  const resolver = new Resolver(RETRIES);
+  if (servers !== undefined) resolver.setServers(servers);
+  for (const name of names) {
+    const found = await queryBothFamilies(resolver, name);
+    if (found.length > 0) return found;
+  }
+  return [];
 }
 
 /** Empty if the name has no addresses; throws if no server could tell. */

@@ -2,32 +2,19 @@
 // callbacks. It signs nothing, retries nothing and follows nothing; the only deadline is the caller's signal.
 import { Readable } from "node:stream";
 import { createSemaphore } from "../../async/semaphore.ts";
-import { createDialer, type Dispatcher } from "../dial/dialer.ts";
+import type { HttpCall, HttpReply } from "../../core/http-call.ts";
+import { createDialer } from "../dial/dialer.ts";
 import type { Resolve } from "../dial/lookup.ts";
 import { endpointOf } from "./hop.ts";
 
-export interface Call {
-  readonly method: Dispatcher.HttpMethod;
-  /** Path and query, percent-encoded. */
-  readonly target: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer | AsyncIterable<Buffer> | undefined;
-  /** Ends the exchange, including its body. A call without a connection by then is never sent. */
-  readonly signal: AbortSignal;
-}
-
-export interface CallReply {
-  readonly status: number;
-  /** Lower-case name → value; the first if a header was repeated. */
-  header(name: string): string | undefined;
-  readonly body: AsyncIterable<Buffer>;
+export interface CallReply extends HttpReply {
   /** Ends the exchange when the body is not needed. */
   discard(): void;
 }
 
 export interface Caller {
   /** Rejects with the codes of connectGuarded() and undici's errors. */
-  call(call: Call): Promise<CallReply>;
+  call(call: HttpCall): Promise<CallReply>;
   close(): Promise<void>;
 }
 
@@ -51,7 +38,7 @@ export function createCaller({ url, allowPrivate, connectTimeoutMs, connections,
   // ones, each of which costs a dial.
   const places = createSemaphore(connections);
 
-  async function request({ method, target, headers, body, signal }: Call) {
+  async function request({ method, target, headers, body, signal }: HttpCall) {
     const release = await places.acquire(signal);
     try {
       const reply = await dialer.dispatcher(server).request({

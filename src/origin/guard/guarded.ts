@@ -1,6 +1,5 @@
 // Puts a breaker and a budget in front of an origin: requests are blocked while it fails or is overloaded, and its
 // responses update both.
-import type { Semaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
@@ -21,27 +20,10 @@ export interface Guards {
   readonly budget: Budget;
   /** A client's request waits so long for its turn at the origin. Milliseconds. */
   readonly waitMs: number;
-  /** The fetches of the program. A place is taken only by a request that has one at its origin, so none waits here. */
-  readonly fetches: Semaphore;
 }
 
 /** fetch() throws the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
-export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }: Guards): Origin {
-  /** Takes a place at the origin, then one of the program. Resolves with the function that frees both. */
-  async function enter(signal: AbortSignal): Promise<() => void> {
-    const leaveOrigin = await budget.enter(signal, waitMs);
-    const leaveProgram = fetches.tryAcquire();
-    if (leaveProgram === undefined) {
-      leaveOrigin();
-      const message = `Cannot fetch: ${fetches.running} fetches run, none is free`;
-      throw new HuiyuanError("overloaded", message, { retryAfterSeconds: 1 });
-    }
-    return () => {
-      leaveProgram();
-      leaveOrigin();
-    };
-  }
-
+export function guardOrigin(origin: Origin, { breaker, budget, waitMs }: Guards): Origin {
   /** Returns the error for the client. Once the breaker is open, it is that of the blocked requests. */
   function recordFailure(error: HuiyuanError, pass: Pass, { key }: OriginRequest): HuiyuanError {
     const { originStatus = 0, retryAfterSeconds } = error;
@@ -68,10 +50,13 @@ export function guardOrigin(origin: Origin, { breaker, budget, waitMs, fetches }
     id: origin.id,
     async fetch(request) {
       const pass = breaker.enter();
-      const leave = await enter(request.signal).catch((error: unknown) => {
+      let leave = () => {};
+      try {
+        leave = await budget.enter(request.signal, waitMs);
+      } catch (error) {
         breaker.left(pass);
         throw error;
-      });
+      }
       request.onSend?.();
       try {
         const answer = await origin.fetch(request);

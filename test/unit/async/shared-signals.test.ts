@@ -2,11 +2,13 @@ import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { shareSignal } from "../../../src/async/shared-signals.ts";
 
-test("many listeners add one listener to the signal", () => {
+test("many listeners add one listener to the signal, and none stays after them", () => {
   const { signal } = new AbortController();
   const shared = shareSignal(signal);
-  for (let count = 0; count < 100; count += 1) shared.listeners.add(() => {});
+  const added = Array.from({ length: 100 }, () => shared.listeners.add(() => {}));
   expect(getEventListeners(signal, "abort")).toHaveLength(1);
+  for (const remove of added) remove();
+  expect(getEventListeners(signal, "abort")).toHaveLength(0);
 });
 
 test("an abort calls each remaining listener once, with the signal's reason", () => {

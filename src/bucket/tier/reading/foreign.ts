@@ -5,7 +5,7 @@ import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
-import { describeObject } from "../../contract/bucket.ts";
+import { describeObject, uploadedAt } from "../../contract/bucket.ts";
 import type { RemoteBucket, RemoteEntry } from "../../remote/remote.ts";
 
 export type ForeignEntry = Extract<RemoteEntry, { state: "foreign" }>;
@@ -48,14 +48,7 @@ export async function describeForeign(
     const verdict = gate.verdict({ isFramingWhole: true, framing: "length", isHashRight: true });
     if (verdict.kind !== "whole") return "no-image";
     const whole = await spool.finish();
-    const provenance = {
-      via: "upload",
-      originUrl: undefined,
-      originEtag: undefined,
-      originLastModified: undefined,
-      fetchedAt: modifiedAt,
-      validated: undefined,
-    } as const;
+    const provenance = uploadedAt(modifiedAt);
     const info = describeObject({ key, body: whole, image: verdict.image, provenance, now: modifiedAt });
     await storeCopy(info, whole);
     return info;

@@ -1,8 +1,8 @@
 // Responses of S3 whose bodies break off, are slow or have no end.
 import { afterEach, expect, test, vi } from "vitest";
 import type { RemoteBucket, RemoteStore } from "../../../../src/bucket/remote/remote.ts";
-import type { HttpCall } from "../../../../src/bucket/s3/http-call.ts";
 import { openS3Store } from "../../../../src/bucket/s3/store.ts";
+import type { HttpCall } from "../../../../src/core/http-call.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { toKey } from "../../../../src/core/object.ts";
 

@@ -148,6 +148,14 @@ describe("createFailover()", () => {
     expect(body.isDestroyed).toBe(isNotModified);
   });
 
+  test("handles an older image of a sole standby for not modified", async () => {
+    const body = arriving({ lastModified: MAY });
+    const candidates = [{ origin: fakeOrigin(body.reply), isStandby: true }];
+    const failover = createFailover({ candidates, failoverOn: DEFAULT, random: () => 0 });
+    const unless = { etag: '"new"', lastModified: JUNE };
+    expect(await failover.fetch(ask("a.jpg", { unless }))).toMatchObject({ isNotModified: true });
+  });
+
   test("throws internal without an origin", () => {
     expect(() => inOrder([])).toThrow(expect.objectContaining({ code: "internal" }));
   });

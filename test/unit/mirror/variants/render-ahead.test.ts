@@ -25,7 +25,7 @@ async function lab(options: { readonly fails?: boolean } = {}) {
   let most = 0;
   const variants: Variants = {
     peek: () => undefined,
-    moment: () => 0,
+    generation: () => 0,
     preview: () => Promise.reject(new Error("not asked")),
     drop: () => Promise.resolve(),
     async get({ version, named: { recipe }, bytes }) {

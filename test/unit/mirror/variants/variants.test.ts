@@ -84,7 +84,7 @@ function lab(renderer: FakeRenderer, options: LabOptions = {}) {
 function request(more: Partial<VariantRequest> = {}): VariantRequest {
   return {
     version: VERSION,
-    since: Number.POSITIVE_INFINITY,
+    generation: Number.POSITIVE_INFINITY,
     named: SMALL,
     watermarks: new Map(),
     bytes: { load: async () => Buffer.from("original") },
@@ -457,10 +457,10 @@ test("a variant whose original is removed during the render is served to its cli
 
 test("a variant of a version that was removed between look-up and render is not stored", async () => {
   const { variants, keys, meter } = lab(fakeRenderer(() => small));
-  const since = variants.moment();
+  const generation = variants.generation();
   await variants.drop(VERSION);
-  expect((await bytesOf(await variants.get(request({ since })))).equals(small)).toBe(true);
-  const others = request({ since, version: OTHER_VERSION });
+  expect((await bytesOf(await variants.get(request({ generation })))).equals(small)).toBe(true);
+  const others = request({ generation, version: OTHER_VERSION });
   expect((await bytesOf(await variants.get(others))).equals(small)).toBe(true);
   await eventually(async () => (await keys()).length === 1, "what is made of another version is kept");
   expect(await keys()).toEqual([expect.stringContaining(OTHER_VERSION.hashes.sha256)]);

@@ -1,6 +1,6 @@
 // Tests when requests to an origin are admitted, with a fake clock.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Release } from "../../../../src/async/semaphore.ts";
+import { createSemaphore, type Release } from "../../../../src/async/semaphore.ts";
 import { type Budget, type BudgetRules, createBudget } from "../../../../src/origin/guard/budget.ts";
 import { linesOf } from "../../../helpers/log-lines.ts";
 
@@ -14,8 +14,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function budgetOf(rules: Partial<BudgetRules>): Budget {
+function budgetOf(rules: Partial<BudgetRules>, fetches = createSemaphore(100)): Budget {
   return createBudget({
+    fetches,
     rules: { connections: 8, requestsPerSecond: 0, ...rules },
     name: "http://a.example",
     now: () => performance.now(),
@@ -127,6 +128,19 @@ describe("requests a second", () => {
     await ask();
     expect(outcomes).toEqual(["in", "in", "overloaded", "overloaded", "waits"]);
     await settle(1_000);
+    expect(outcomes.at(-1)).toBe("in");
+  });
+
+  test("are not used up by requests that are refused because no fetch of the program is free", async () => {
+    const fetches = createSemaphore(1);
+    const budget = budgetOf({ connections: 100, requestsPerSecond: 2 }, fetches);
+    const free = fetches.tryAcquire();
+    const { outcomes, ask } = asking(budget, 0);
+    for (const _ of "abcd") await ask();
+    expect(outcomes).toEqual(["overloaded", "overloaded", "overloaded", "overloaded"]);
+    expect(budget.usage()).toMatchObject({ running: 0, waiting: 0 });
+    free?.();
+    await ask();
     expect(outcomes.at(-1)).toBe("in");
   });
 

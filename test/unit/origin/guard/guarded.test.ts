@@ -35,6 +35,7 @@ beforeEach(() => {
   breaker = createBreaker({ rules, name: "a", now, log: SILENT_LOG });
   budget = createBudget({
     rules: { connections: 2, requestsPerSecond: 0 },
+    fetches,
     name: "a",
     now,
     log: SILENT_LOG,
@@ -42,7 +43,7 @@ beforeEach(() => {
 });
 
 const guarded = (...replies: readonly Reply[]): Origin =>
-  guardOrigin(fakeOrigin(...replies), { breaker, budget, fetches, waitMs: 50 });
+  guardOrigin(fakeOrigin(...replies), { breaker, budget, waitMs: 50 });
 
 async function fetched(origin: Origin, key: string): Promise<OriginAnswer> {
   const answer = await origin.fetch(ask(key));
@@ -215,7 +216,7 @@ test.each([
 ])("status %i with Retry-After %s pauses the origin for %d ms", async (originStatus, seconds, expected) => {
   const details = { originStatus, ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }) };
   const fake = fakeOrigin(failing("origin_status", details));
-  const origin = guardOrigin(fake, { breaker, budget, fetches, waitMs: 50 });
+  const origin = guardOrigin(fake, { breaker, budget, waitMs: 50 });
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({ code: "origin_status" });
   expect(budget.usage().pausedMs).toBe(expected);
   const code = expected > 0 ? "origin_busy" : "origin_status";

@@ -27,7 +27,7 @@ function lab(
   const downloads = createDownloads({
     remote: { get } as unknown as RemoteBucket, // no other method is called
     spools: pool,
-    moment: () => 0,
+    generation: () => 0,
     storeCopy: async () => undefined,
     onDamaged: ({ key }) => void damaged.push(key),
   });

@@ -50,7 +50,7 @@ beforeAll(async () => {
     originalAuthorizer: undefined,
     variants: {
       peek: () => undefined,
-      moment: () => 0,
+      generation: () => 0,
       get: () => Promise.reject(new HuiyuanError("render_overloaded", "no renderer here", { retryAfterSeconds: 2 })),
       preview: async () => ({ found: undefined, refusal: undefined }),
       drop: () => Promise.resolve(),
