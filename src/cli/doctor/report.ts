@@ -1,5 +1,5 @@
-// Prints the doctor's report: each finding, a line for the current step, the summary, and the proposed settings.
-import { shown, type Terminal } from "../terminal.ts";
+// Prints the doctor's report: each finding, the summary, and the proposed settings.
+import { shown } from "../terminal.ts";
 import type { Finding, Hints, Severity } from "./finding.ts";
 
 const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
@@ -46,29 +46,6 @@ export function describeSummary(findings: readonly Finding[], proposal: string |
   return `
 ${origin}: ${problems} problem${problems === 1 ? "" : "s"}, ${warnings} warning${warnings === 1 ? "" : "s"}. ${verdict}
 ${proposal === undefined ? "" : `\nProposed settings:\n\n${proposal}`}`;
-}
-
-export interface Progress {
-  say(text: string): void;
-  doing(text: string): void;
-  stop(): void;
-}
-
-/** On a terminal, shows the current step in one line; elsewhere only findings. `isQuiet`: prints nothing. */
-export function createProgress({ out, err, isInteractive }: Terminal, isQuiet: boolean): Progress {
-  const hasLine = !isQuiet && isInteractive && process.stderr.isTTY === true;
-  const wipe = () => void (hasLine && err.write("\r\u001b[K"));
-  return {
-    say(text) {
-      wipe();
-      if (!isQuiet) out.write(text);
-    },
-    doing(text) {
-      wipe();
-      if (hasLine) err.write(`${shown(text).slice(0, 78)} …`);
-    },
-    stop: wipe,
-  };
 }
 
 export interface ProposalParts {
