@@ -13,25 +13,8 @@ const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour
 export function describeFinding({ severity, found, means }: Finding, isColoured: boolean): string {
   const { sign, colour } = LABELS[severity];
   const label = isColoured ? `\u001b[${colour}m${sign.padEnd(8)}\u001b[0m` : sign.padEnd(8);
-  const lines = [...wrapped(shown(found)), ...(means === undefined ? [] : wrapped(shown(means)))];
-  return lines.map((line, index) => `${index === 0 ? label : " ".repeat(8)} ${line}\n`).join("");
-}
-
-const WIDTH = 100;
-
-/** Breaks lines at blanks; longer words stay whole. */
-function wrapped(text: string): readonly string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
+  const explained = means === undefined ? "" : `${" ".repeat(8)} ${shown(means)}\n`;
+  return `${label} ${shown(found)}\n${explained}`;
 }
 
 export function describeSummary(findings: readonly Finding[], proposal: string | undefined, origin: string): string {
@@ -63,7 +46,7 @@ export interface ProposalParts {
  * cannot change its structure.
  */
 export function proposeSettings(parts: ProposalParts): string {
-  return `# Proposed by \`huiyuan doctor ${oneLine(parts.originUrl)}\`. Replace the names, then:
+  return `# Proposed by \`huiyuan doctor ${JSON.stringify(parts.originUrl).slice(1, -1)}\`. Replace the names, then:
 #   huiyuan keys new                        # SecretID: below, SecretKey: HUIYUAN_SECRET_KEY
 #   huiyuan check --config huiyuan.yaml
 #   huiyuan serve --config huiyuan.yaml
@@ -111,8 +94,4 @@ function originLines(parts: ProposalParts): readonly string[] {
       : [`    headers: ${JSON.stringify(headers)} # write secrets as env:NAME`]),
     ...(allowPrivate ? ["    allowPrivate: true # this host and port are in a private network"] : []),
   ];
-}
-
-function oneLine(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
 }
