@@ -48,14 +48,7 @@ export async function reachServer({ config, admin }: AdminFlags, terminal: Termi
   );
   const base = baseOf(server);
   if (base !== undefined && (await isAnswering(base))) return over(base, server.adminToken);
-  return openData({ config, base, data }, terminal);
-}
-
-interface LocalData {
-  readonly config: string;
-  /** URL of the admin port; undefined if the port is 0. */
-  readonly base: string | undefined;
-  readonly data: string;
+  return openData(config, { base, data }, terminal);
 }
 
 function over(base: string, token: string | undefined): Reached {
@@ -71,8 +64,12 @@ function over(base: string, token: string | undefined): Reached {
   return { client: createAdminClient(send), async close() {} };
 }
 
-/** Opens the data folder in this process, because no server answers. */
-async function openData({ config, base, data }: LocalData, terminal: Terminal): Promise<Reached> {
+/** Opens the data folder in this process, because no server answers at `base`; undefined if the admin port is 0. */
+async function openData(
+  config: string,
+  { base, data }: { readonly base: string | undefined; readonly data: string },
+  terminal: Terminal,
+): Promise<Reached> {
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
   // Loaded only here: commands with a server do not need the whole program.
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
