@@ -1,4 +1,5 @@
-// Shared by all commands: output streams, options, escapes of texts from outside, a status line, and signals. No command logic.
+// Shared by all commands: output streams, options, escapes of texts from outside, a status line, and signals. No
+// command logic.
 import type { Writable } from "node:stream";
 import { Command, InvalidArgumentError } from "commander";
 

@@ -105,8 +105,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
 
   /** libvips adds an alpha channel for overlays, even if the result is opaque. */
   function composed(below: Sharp, laid: OverlayOptions[]): Sharp {
-    const all = below.composite(laid);
-    return isOpaque ? all.removeAlpha() : all;
+    return isOpaque ? below.composite(laid).removeAlpha() : below.composite(laid);
   }
 
   function passPng(): Sharp {
