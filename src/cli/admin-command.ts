@@ -3,13 +3,7 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError } from "commander";
-import {
-  ADMIN_TOKEN_VARIABLE,
-  type AdminClient,
-  type AdminFlags,
-  type LocalServer,
-  reachServer,
-} from "./reach-server.ts";
+import { ADMIN_TOKEN_VARIABLE, type AdminClient, type AdminFlags, reachServer } from "./reach-server.ts";
 import { type ExitCode, newCommand, stopSignal, type Terminal } from "./terminal.ts";
 
 export interface BucketFlags extends AdminFlags {
@@ -55,10 +49,9 @@ export async function withServer(
   flags: AdminFlags,
   terminal: Terminal,
   work: (session: Session) => Promise<ExitCode>,
-  openLocal?: LocalServer,
 ): Promise<void> {
   const signal = stopSignal(terminal);
-  const reached = await reachServer(flags, terminal, openLocal);
+  const reached = await reachServer(flags, terminal);
   const print = (line: string) => write(terminal.out, `${line}\n`, signal);
   try {
     const show: Session["show"] = async (value, text) => {

@@ -12,15 +12,11 @@ interface CheckOptions {
   readonly json: boolean;
 }
 
-/** The command. Sets process.exitCode: 0 good, 1 faults; wrong usage throws CommanderError after setting 2. */
+/** The command. Sets process.exitCode: 0 good, 1 faults; wrong usage throws CommanderError. */
 export function checkCommand(terminal: Terminal): Command {
   return newCommand(terminal, "check", "validate a settings file and list every fault with its line")
     .option("-c, --config <file>", "settings file", "huiyuan.yaml")
     .option("--json", "print one JSON object", false)
-    .exitOverride((error) => {
-      process.exitCode = error.exitCode === 0 ? 0 : 2;
-      throw error;
-    })
     .action(async (options: CheckOptions) => {
       process.exitCode = await check(options, terminal);
     });

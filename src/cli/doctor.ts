@@ -9,10 +9,10 @@ import type { OriginSettings, Settings } from "../settings/schema/schema.ts";
 import { nameOf, probeOrigin } from "../wiring/origins.ts";
 import { examine } from "./doctor/examination.ts";
 import { type Finding, finding, type Hints, type Notes } from "./doctor/finding.ts";
-import { createProgress, describeFinding, describeSummary, mirrorLines, proposeSettings } from "./doctor/report.ts";
+import { describeFinding, describeSummary, mirrorLines, proposeSettings } from "./doctor/report.ts";
 import { readSample } from "./doctor/samples.ts";
 import { makeSettings } from "./made-settings.ts";
-import { addHeader, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
+import { addHeader, createStatusLine, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface DoctorFlags {
   readonly allowPrivate: boolean;
@@ -68,7 +68,7 @@ async function runDoctor(
   const originUrl = urlOf(settings, url);
   const samples = names.map((name) => readSample(name, originUrl));
   const stopping = stopSignal(terminal);
-  const progress = createProgress(terminal, flags.json);
+  const status = createStatusLine(terminal, flags.json);
   const findings: Finding[] = [];
   const late = AbortSignal.timeout(flags.seconds * 1_000);
   const notes: Notes = {
@@ -78,9 +78,10 @@ async function runDoctor(
       if (verdict === undefined) return;
       const found = { id, ...verdict };
       findings.push(found);
-      progress.say(describeFinding(found, terminal.isInteractive));
+      status.clear();
+      if (!flags.json) terminal.out.write(describeFinding(found, terminal.isInteractive));
     },
-    doing: progress.doing,
+    doing: status.show,
   };
   const probe = probeOrigin(settings, {
     timeouts: TIMEOUTS,
@@ -99,7 +100,7 @@ async function runDoctor(
     if (!late.aborted) throw error;
     notes.say("time", finding.warning(`stopped after ${flags.seconds} s; the rest was not checked`));
   } finally {
-    progress.stop();
+    status.clear();
     void probe.close();
   }
   const proposal = isReached ? propose(settings, notes.hints, flags.config !== undefined) : undefined;

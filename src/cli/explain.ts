@@ -2,18 +2,16 @@
 // It sends no request to an origin, spends no token and changes nothing.
 import type { Command } from "commander";
 import type { Explanation } from "../http/api/openapi/answers.ts";
-import { loadSettings } from "../settings/load.ts";
-import { adminCommand, type Session, withServer } from "./admin-command.ts";
-import { type AdminFlags, createAdminClient, type LocalServer } from "./reach-server.ts";
-import { addHeader, type ExitCode, shown, type Terminal } from "./terminal.ts";
+import { adminCommand, withServer } from "./admin-command.ts";
+import type { AdminFlags } from "./reach-server.ts";
+import { addHeader, shown, type Terminal } from "./terminal.ts";
 
 interface ExplainFlags extends AdminFlags {
   readonly method: string;
   readonly header: Readonly<Record<string, string>>;
 }
 
-const HELP = `The URL is read exactly like a client's request. Without a running server only the settings are used: stored objects, spent
-one-time tokens and the state of origins are unknown then. Quote the URL, because it may contain & and !.
+const HELP = `The URL is read exactly like a client's request. Quote it, because it may contain & and !.
 
 The exit code is 1 if the request would be refused.
 
@@ -28,38 +26,19 @@ export function explainCommand(terminal: Terminal): Command {
     .option("--method <method>", "method of the request", "GET")
     .option("--header <name: value>", "a header of the request; may be given again", addHeader, {})
     .action(async (url: string, { method, header: headers, ...flags }: ExplainFlags) => {
-      const work = async ({ client, show }: Session): Promise<ExitCode> => {
-        const body = { url, method: method.toUpperCase(), headers };
-        const found: Explained = await client.post<Explanation>("/explain", body);
+      await withServer(flags, terminal, async ({ client, show }) => {
+        const found = await client.post<Explanation>("/explain", { url, method: method.toUpperCase(), headers });
         await show(found, explanationLines(found).map(shown).join("\n"));
         return (found.answer?.status ?? 0) >= 400 ? 1 : 0;
-      };
-      await withServer(flags, terminal, work, openSettings);
+      });
     });
 }
 
-/** `isFromSettings`: without a server. */
-type Explained = Explanation & { readonly isFromSettings?: true };
-
-/** Explains from the settings alone. The only secrets that it needs are the key pairs, for tokens. */
-const openSettings: LocalServer = async ({ config }) => {
-  const [{ dryRunSites }, { explain }] = await Promise.all([
-    import("../wiring/dry-run-sites.ts"),
-    import("../http/api/explain.ts"),
-  ]);
-  const settings = await loadSettings(config, { env: process.env, needs: "keys" });
-  const parts = { sites: dryRunSites(settings, Date.now), healthPath: settings.server.healthPath };
-  const client = createAdminClient(async (_path, { body }) =>
-    Response.json({ ...(await explain(JSON.parse(String(body)), parts)), isFromSettings: true }),
-  );
-  return { client, async close() {} };
-};
-
 /** Writes the answer of /api/v1/explain as lines of text, one a step, in the order of the server. */
-function explanationLines(found: Explained): readonly string[] {
+function explanationLines(found: Explanation): readonly string[] {
   if (found.isRestApi === true) return ["This is a call of the REST API, not a download."];
   if (found.isHealthPath === true) return ["health path, no download"];
-  const { path, key, referer, token, origin = [], isFromSettings } = found;
+  const { path, key, referer, token, origin = [] } = found;
   const rows: readonly (readonly [string, string | undefined])[] = [
     ["domain", domainOf(found)],
     ["path", path],
@@ -69,45 +48,41 @@ function explanationLines(found: Explained): readonly string[] {
     ["Referer", referer && REFERERS[referer]],
     ["token", token && tokenOf(token)],
     ["rule", ruleOf(found)],
-    ["stored", isFromSettings === true ? undefined : storedOf(found)],
+    ["stored", storedOf(found)],
   ];
   return [
     ...rows.flatMap(([label, value]) => (value === undefined ? [] : [line(label, value)])),
     ...origin.flatMap(fetchLines),
     line("answer", answerOf(found)),
-    ...(isFromSettings === true ? ["", WITHOUT_SERVER] : []),
   ];
 }
 
-const WITHOUT_SERVER =
-  "No server answers, so stored objects, spent one-time tokens and the state of origins are unknown.";
-
 const line = (label: string, text: string) => `${label.padEnd(9)} ${text}`;
 
-function domainOf({ domain, bucket, isMirrored }: Explained): string | undefined {
+function domainOf({ domain, bucket, isMirrored }: Explanation): string | undefined {
   if (domain === undefined) return undefined;
   const name = domain === "*" ? "* (any host that no other domain names)" : domain;
   return `${name}, bucket ${bucket}${isMirrored ? "" : "; it has no mirror, so nothing is fetched from an origin"}`;
 }
 
-function queryOf({ query, recipe, alias }: Explained): string | undefined {
+function queryOf({ query, recipe, alias }: Explanation): string | undefined {
   return query && `${query}${recipe === undefined || alias !== undefined ? " (no processing)" : ""}`;
 }
 
-function recipeOf({ recipe, alias, original }: Explained): string | undefined {
+function recipeOf({ recipe, alias, original }: Explanation): string | undefined {
   if (recipe === undefined) return undefined;
   const made = `${recipe}, made from ${original}`;
   return alias === undefined ? made : `alias "${alias}", unless an object has exactly this name: ${made}`;
 }
 
-const REFERERS: Readonly<Record<NonNullable<Explained["referer"]>, string | undefined>> = {
+const REFERERS: Readonly<Record<NonNullable<Explanation["referer"]>, string | undefined>> = {
   off: undefined,
   allowed: "allowed",
   listed: "on the list, so no token is required",
   refused: "refused by the bucket's list",
 };
 
-function tokenOf(token: NonNullable<Explained["token"]>): string {
+function tokenOf(token: NonNullable<Explanation["token"]>): string {
   const { verdict, kind, expiresInSeconds, isSpent, code, message } = token;
   if (verdict === "off") return "not required (token: off)";
   if (verdict === "unseen") return "not checked";
@@ -117,14 +92,14 @@ function tokenOf(token: NonNullable<Explained["token"]>): string {
   return "a one-time token, which this bucket accepts any number of times";
 }
 
-function ruleOf({ rule }: Explained): string | undefined {
+function ruleOf({ rule }: Explanation): string | undefined {
   if (rule === undefined) return undefined;
   const { index, action, type, match } = rule;
   if (index === undefined) return `no rule matches: the domain's own settings, ${type}`;
   return `rules[${index}] ${JSON.stringify(match)}: ${action}, ${type}`;
 }
 
-function storedOf({ stored }: Explained): string | undefined {
+function storedOf({ stored }: Explanation): string | undefined {
   if (stored === undefined) return undefined;
   const { isInMemory, isStale, isQueued, failure, object, tombstone } = stored;
   if (tombstone !== undefined) return `deleted at ${tombstone.deletedAt}: ${tombstone.reason}`;
@@ -134,7 +109,7 @@ function storedOf({ stored }: Explained): string | undefined {
   return [what, ...more.filter((part) => typeof part === "string")].join(", ");
 }
 
-type Fetch = NonNullable<Explained["origin"]>[number];
+type Fetch = NonNullable<Explanation["origin"]>[number];
 
 const REASONS: Readonly<Record<Fetch["why"], string>> = {
   miss: "is requested, and the client waits",
@@ -167,7 +142,7 @@ function requestLines(request: Fetch["requests"][number], index: number): readon
   ];
 }
 
-function answerOf({ answer, rule }: Explained): string {
+function answerOf({ answer, rule }: Explanation): string {
   if (answer === undefined) return "unknown";
   const { status, from, code, errNo, message, location, cacheStatus } = answer;
   if (from === "renderer") return "200, processed now, unless the original cannot be processed";

@@ -30,11 +30,7 @@ const PROBE_MS = 3_000;
 const DRAIN_MS = 60_000;
 
 /** Throws SettingsFaults, request_invalid if another program answers, and the codes of openService(). */
-export async function reachServer(
-  { config, admin }: AdminFlags,
-  terminal: Terminal,
-  openLocal: LocalServer = openData,
-): Promise<Reached> {
+export async function reachServer({ config, admin }: AdminFlags, terminal: Terminal): Promise<Reached> {
   if (admin !== undefined) {
     const base = new URL(admin).origin;
     if (!(await isAnswering(base)))
@@ -52,14 +48,8 @@ export async function reachServer(
   );
   const base = baseOf(server);
   if (base !== undefined && (await isAnswering(base))) return over(base, server.adminToken);
-  return openLocal({ config, base, data }, terminal);
+  return openData(config, { base, data }, terminal);
 }
-
-/** Opens a local substitute if no server answers. `base`: URL of the admin port; undefined if the port is 0. */
-export type LocalServer = (
-  place: { readonly config: string; readonly base: string | undefined; readonly data: string },
-  terminal: Terminal,
-) => Promise<Reached>;
 
 function over(base: string, token: string | undefined): Reached {
   const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
@@ -74,7 +64,12 @@ function over(base: string, token: string | undefined): Reached {
   return { client: createAdminClient(send), async close() {} };
 }
 
-const openData: LocalServer = async ({ config, base, data }, terminal) => {
+/** Opens the data folder in this process, because no server answers at `base`; undefined if the admin port is 0. */
+async function openData(
+  config: string,
+  { base, data }: { readonly base: string | undefined; readonly data: string },
+  terminal: Terminal,
+): Promise<Reached> {
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
   // Loaded only here: commands with a server do not need the whole program.
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
@@ -107,7 +102,7 @@ const openData: LocalServer = async ({ config, base, data }, terminal) => {
       await service.close();
     },
   };
-};
+}
 
 /** Undefined if the port is 0, which the system chooses. */
 function baseOf({ adminHost, adminPort }: ServerSettings): string | undefined {
@@ -141,7 +136,7 @@ function isRefused(error: unknown): boolean {
 }
 
 /** Sends one request; `path` begins with /api/v1. A body is JSON. */
-export type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
+type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
 
 /**
  * A client of the admin API. `Answer`, `Line`: a type of openapi/answers.ts; the answer is not checked against it. All
@@ -162,7 +157,7 @@ const API = "/api/v1";
 // A line may name a key and quote a long message.
 const MAX_LINE_CHARACTERS = 65_536;
 
-export function createAdminClient(send: SendRequest): AdminClient {
+function createAdminClient(send: SendRequest): AdminClient {
   const post = (path: string, body: object, init: RequestInit = {}) =>
     send(`${API}${path}`, { ...init, method: "POST", body: JSON.stringify(body) });
   return {

@@ -1,4 +1,5 @@
-// Shared by all commands: output streams, options, escapes of texts from outside, and signals. No command logic.
+// Shared by all commands: output streams, options, escapes of texts from outside, a status line, and signals. No
+// command logic.
 import type { Writable } from "node:stream";
 import { Command, InvalidArgumentError } from "commander";
 
@@ -61,6 +62,29 @@ export function shownLines(lines: string): string {
 
 function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/** One line on standard error that shows what a command is doing, below its output. */
+export interface StatusLine {
+  /** False if it shows nothing: `isQuiet`, or not both outputs are terminals. */
+  readonly isShown: boolean;
+  /** Replaces the text. */
+  show(text: string): void;
+  /** Removes the line; to be called before other output, and at the end. */
+  clear(): void;
+}
+
+export function createStatusLine({ err, isInteractive }: Terminal, isQuiet: boolean): StatusLine {
+  const isShown = !isQuiet && isInteractive && process.stderr.isTTY === true;
+  const clear = () => void (isShown && err.write("\r\u001b[K"));
+  return {
+    isShown,
+    show(text) {
+      clear();
+      if (isShown) err.write(`${shown(text).slice(0, 78)} …`);
+    },
+    clear,
+  };
 }
 
 /** Aborts at the first of `signals`, and when the reader of the output has closed it (`| head`). */

@@ -1,10 +1,9 @@
 // `huiyuan warm`: fetches a list of images before clients request them, at a limited rate.
-import { MultiBar } from "cli-progress";
 import { type Command, InvalidArgumentError } from "commander";
 import type { WarmCounts, WarmLine } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
-import { shown, type Terminal, wholeNumber } from "./terminal.ts";
+import { createStatusLine, type StatusLine, shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface WarmFlags extends BucketFlags {
   readonly domain?: string;
@@ -29,14 +28,14 @@ export function warmCommand(terminal: Terminal): Command {
     .option("--concurrency <count>", "concurrent names, 1 to 64", (text) => wholeNumber(text, 64), 4)
     .action(async (file: string, flags: WarmFlags) => {
       await withServer(flags, terminal, async (session) => {
-        const progress = await startProgress(file, flags, terminal);
+        const status = createStatusLine(terminal, flags.json);
         try {
-          const counts = await warm(session, file, { flags, progress });
-          progress.stop();
+          const counts = await warm(session, file, { flags, status });
+          status.clear();
           await session.show({ end: counts }, summary(counts));
           return (counts.failed ?? 0) > 0 ? 1 : 0;
         } finally {
-          progress.stop();
+          status.clear();
         }
       });
     });
@@ -44,24 +43,39 @@ export function warmCommand(terminal: Terminal): Command {
 
 type Counts = Partial<WarmCounts>;
 
+const STATUS_EVERY_MS = 100;
+
 async function warm(
   { client, signal, show }: Session,
   file: string,
-  { flags, progress }: { readonly flags: WarmFlags; readonly progress: Progress },
+  { flags, status }: { readonly flags: WarmFlags; readonly status: StatusLine },
 ): Promise<Counts> {
   const { bucket, domain, rate, concurrency } = flags;
+  const total = status.isShown && file !== "-" ? await countLines(file) : undefined;
+  const startedAt = performance.now();
+  let shownAt = startedAt;
   const counts: Counts = {};
   for await (const names of inBatches(linesOf(file))) {
     const body = { names, bucket, domain, rate, concurrency };
     for await (const line of client.stream<WarmLine>("/warm", body, signal)) {
       counts[line.result] = (counts[line.result] ?? 0) + 1;
-      progress.step(counts);
       const text = describe(line);
-      if (text !== undefined && progress.say !== undefined) progress.say(text);
-      else await show(line, text);
+      if (text !== undefined) status.clear();
+      await show(line, text);
+      if (text === undefined && performance.now() < shownAt + STATUS_EVERY_MS) continue;
+      shownAt = performance.now();
+      status.show(progressText(counts, total, shownAt - startedAt));
     }
   }
   return counts;
+}
+
+/** `total`: names in the list, if known. */
+function progressText(counts: Counts, total: number | undefined, elapsedMs: number): string {
+  const done = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const speed = (done * 1_000) / Math.max(1, elapsedMs);
+  const left = total === undefined ? "" : ` of ${total}, ${Math.ceil((total - done) / speed)} s left`;
+  return `${done} names${left}, ${speed.toFixed(1)}/s, ${counts.failed ?? 0} failed`;
 }
 
 /** The text for each result; undefined: it has no line of its own. */
@@ -82,38 +96,6 @@ function describe({ name, result, message }: WarmLine): string | undefined {
 function summary(counts: Counts): string {
   const parts = Object.entries(counts).map(([result, count]) => `${count} ${result}`);
   return parts.join(", ") || "the list is empty";
-}
-
-interface Progress {
-  step(counts: Counts): void;
-  /** Prints above the bar; undefined without one. */
-  readonly say: ((line: string) => void) | undefined;
-  stop(): void;
-}
-
-/** A progress bar on a terminal, nothing elsewhere. For standard input it only counts, because the total is unknown. */
-async function startProgress(file: string, { json }: WarmFlags, terminal: Terminal): Promise<Progress> {
-  if (json || !terminal.isInteractive || process.stderr.isTTY !== true) return { step() {}, say: undefined, stop() {} };
-  const total = file === "-" ? 0 : await countLines(file);
-  const line = "{value} names, {speed}/s{failed}";
-  const bars = new MultiBar({
-    format: total === 0 ? line : `{bar} {value}/{total}, {speed}/s, {eta_formatted} left{failed}`,
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    hideCursor: true,
-    stream: process.stderr,
-  });
-  const startedAt = performance.now();
-  const bar = bars.create(total, 0, { speed: 0, failed: "" });
-  return {
-    step(counts) {
-      const done = Object.values(counts).reduce((sum, count) => sum + count, 0);
-      const speed = Math.round((done * 1_000) / Math.max(1, performance.now() - startedAt));
-      bar.update(done, { speed, failed: counts.failed === undefined ? "" : `, ${counts.failed} failed` });
-    },
-    say: (text) => bars.log(`${text}\n`),
-    stop: () => bars.stop(),
-  };
 }
 
 function parseRate(text: string): number {

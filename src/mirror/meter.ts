@@ -27,16 +27,3 @@ export interface MirrorMeter {
   /** A whole object could not be stored. */
   notStored(code: ErrorCode): void;
 }
-
-/** Counts nothing. */
-export const SILENT_METER: MirrorMeter = {
-  fillStarted() {},
-  collapsed() {},
-  failedOver() {},
-  retried() {},
-  originAnswered() {},
-  refused() {},
-  revalidated() {},
-  stored() {},
-  notStored() {},
-};

@@ -73,7 +73,7 @@ export function wanted(words: string): (issue: RawIssue) => string {
 export function describeIssue(issue: RawIssue): string {
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => unknownKey(key, knownKeys(issue.inst))).join("\n");
+      return issue.keys.map(() => unknownKey(knownKeys(issue.inst))).join("\n");
     case "invalid_type":
       return found(issue, KINDS[issue.expected] ?? issue.expected);
     case "invalid_value":
@@ -148,37 +148,6 @@ function knownKeys(schema: RawIssue["inst"]): readonly string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
-  const near = nearMiss(key, known);
-  return near === undefined ? "unknown key" : `unknown key, did you mean ${JSON.stringify(near)}?`;
-}
-
-/** The candidate that differs from the word only in case, separators or a few letters. */
-export function nearMiss(word: string, candidates: readonly string[]): string | undefined {
-  const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const wordPlain = plain(word);
-  let best: { readonly candidate: string; readonly distance: number } | undefined;
-  for (const candidate of candidates) {
-    const distance = editDistance(wordPlain, plain(candidate));
-    if (distance <= Math.ceil(candidate.length / 3) && distance < (best?.distance ?? Infinity)) {
-      best = { candidate, distance };
-    }
-  }
-  return best?.candidate;
-}
-
-/** Levenshtein distance of the first 40 characters. */
-function editDistance(left: string, right: string): number {
-  const a = left.slice(0, 40);
-  const b = right.slice(0, 40);
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+function unknownKey(known: readonly string[]): string {
+  return known.length === 0 ? "unknown key" : `unknown key, wanted one of ${known.join(", ")}`;
 }

@@ -59,16 +59,12 @@ export function resolveSecrets(
   return { tree: resolved, faults };
 }
 
-/** Absolute paths of the files that the secrets of the tree are read from. */
-export function secretFiles(tree: unknown, folder: string): readonly string[] {
-  return SECRET_PATHS.flatMap((pattern) => textsAt(tree, pattern))
-    .filter((text) => text.startsWith("file:"))
-    .map((text) => resolve(folder, text.slice(5)));
-}
-
-/** Absolute paths of the 404 pages of buckets. */
-export function pageFiles(tree: unknown, folder: string): readonly string[] {
-  return textsAt(tree, ["projects", "*", "buckets", "*", "notFound", "file"]).map((text) => resolve(folder, text));
+/** Absolute paths of the files that the tree names: those of its secrets, and the 404 pages of buckets. */
+export function namedFiles(tree: unknown, folder: string): readonly string[] {
+  const secrets = SECRET_PATHS.flatMap((pattern) => textsAt(tree, pattern));
+  const files = secrets.filter((text) => text.startsWith("file:")).map((text) => text.slice(5));
+  const pages = textsAt(tree, ["projects", "*", "buckets", "*", "notFound", "file"]);
+  return [...new Set([...files, ...pages].map((path) => resolve(folder, path)))];
 }
 
 function textsAt(tree: unknown, pattern: readonly string[]): readonly string[] {

@@ -1,12 +1,11 @@
 // Follows the settings file, the files of its secrets and the 404 pages that it names, and reports each change.
 // It also reports if the settings file is gone or unreadable. It does not check the settings and does not apply them.
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { readDocument } from "./document.ts";
 import { readSmallFile } from "./load.ts";
-import { failureCode, pageFiles, secretFiles } from "./secrets.ts";
+import { failureCode, namedFiles } from "./secrets.ts";
 
 export interface WatchOptions {
   /** Path of the settings file. */
@@ -48,30 +47,21 @@ export async function watchSettings({ file, onChange, pollMs = 400, signal }: Wa
 }
 
 /**
- * Returns a function that hashes the settings file, its secret files, and inode, size and time of its pages. If the
- * settings file cannot be read, it resolves with the error code, such as ENOENT.
+ * Returns a function that hashes the settings file and the files that it names. If the settings file cannot be read, it
+ * resolves with the error code, such as ENOENT.
  */
 function createDigest(file: string): () => Promise<string> {
-  let known:
-    | { readonly text: string; readonly files: readonly string[]; readonly pages: readonly string[] }
-    | undefined;
+  let known: { readonly text: string; readonly files: readonly string[] } | undefined;
   return async () => {
     const read = await readSmallFile(file).catch(failureCode);
     if (typeof read === "string") return read;
     const text = read.toString("utf8");
-    if (known?.text !== text) {
-      const { tree } = readDocument(text);
-      known = { text, files: secretFiles(tree, dirname(file)), pages: pageFiles(tree, dirname(file)) };
-    }
+    if (known?.text !== text) known = { text, files: namedFiles(readDocument(text).tree, dirname(file)) };
     const hash = createHash("sha256").update(text);
     for (const path of known.files) {
-      // Becoming unreadable is a change of a secret, too.
-      const secret = await readSmallFile(path).catch(() => undefined);
-      hash.update(`\0${secret === undefined ? "absent" : secret.length}\0`).update(secret ?? "");
-    }
-    for (const path of known.pages) {
-      const page = await stat(path).catch(() => undefined);
-      hash.update(page === undefined ? "absent" : `${page.ino} ${page.size} ${page.mtimeMs}`).update("\0");
+      // Becoming unreadable is a change, too.
+      const bytes = await readSmallFile(path).catch(() => undefined);
+      hash.update(`\0${bytes === undefined ? "absent" : bytes.length}\0`).update(bytes ?? "");
     }
     return hash.digest("hex");
   };

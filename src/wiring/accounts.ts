@@ -7,6 +7,7 @@ import { readVersion } from "../core/version.ts";
 import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "../insight/operation-log.ts";
 import { type BucketSize, createUsage, USAGE_PLAN, type Usage } from "../insight/usage.ts";
 import { createLedgers } from "../ledger/ledger.ts";
+import { createFailureLog } from "../mirror/failure-log.ts";
 import { createSystemResolve } from "../origin/dial/lookup.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import type { Uploaded } from "../upload/callback/callback.ts";
@@ -60,6 +61,7 @@ export function createAccounts({ data, store }: Settings, { registry, meter, log
     meter,
     now,
     log,
+    failures: createFailureLog(log, {}, "callbacks"),
   });
   return {
     notices,

@@ -62,7 +62,6 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   "@node-rs/crc32": ["body/spool/crc32.ts"],
   aws4fetch: ["core/sigv4.ts"],
   "better-sqlite3": ["sqlite/", "bucket/fs/", "ledger/ledger-thread.ts"],
-  "cli-progress": ["cli/warm.ts"],
   commander: ["cli/", "main.ts"],
   hono: ["http/"],
   "http-cache-semantics": ["mirror/freshness/freshness.ts"],

@@ -4,7 +4,6 @@ import { randomBytes } from "node:crypto";
 import { toKey } from "../../core/object.ts";
 import type { Probe, ProbedConnection, ProbeReply } from "../../origin/kinds/probe.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
-import { checkNames } from "./check-names.ts";
 import {
   finding,
   formatBytes,
@@ -15,7 +14,7 @@ import {
   originFailure,
   type Verdict,
 } from "./finding.ts";
-import { checkSamples, findSample, type Sample, targetOf } from "./samples.ts";
+import { checkSamples, type Fetched, findSample, type Sample, targetOf } from "./samples.ts";
 
 export interface ExaminationOptions {
   readonly originUrl: string;
@@ -35,11 +34,12 @@ export async function examine(probe: Probe, options: ExaminationOptions, notes: 
   try {
     if (!(await checkConnection(probe, notes, Date.now()))) return false;
     const samples = await samplesOf(probe, options, notes);
-    const [first] = await checkSamples(probe, samples, notes);
+    const whole = await checkSamples(probe, samples, notes);
+    const [first] = whole;
     if (first === undefined && samples.length > 0) notes.say("sample", finding.problem("no sample is a whole image"));
     if (first === undefined && options.mayTryReferer) await checkReferer(probe, samples, options.originUrl, notes);
     await checkMissing(probe, notes);
-    if (samples.length > 0) notes.say("names", await checkNames(probe, samples, notes));
+    if (samples.length > 0) notes.say("names", assessNames(samples, whole));
     if (first !== undefined) await checkBehaviour(probe, first, notes);
   } catch (error) {
     notes.signal.throwIfAborted();
@@ -63,6 +63,24 @@ async function checkReferer(probe: Probe, [sample]: readonly Sample[], originUrl
     "The origin has a Referer list: the proposal sends this one. Run the doctor again with --referer for more checks.";
   notes.say("referer", finding.warning(`with Referer ${referer} the image is whole`, means));
 }
+
+/** Non-ASCII names are requested in UTF-8, but old Chinese sites may name their files in GBK. */
+function assessNames(samples: readonly Sample[], whole: readonly Fetched[]): Verdict {
+  const gbk = samples.find((sample) => sample.kind === "gbk");
+  if (gbk !== undefined) return finding.problem(`${gbk.name} is not UTF-8, but probably GBK`, UTF8_MEANS);
+  const sample = samples.find((each) => each.kind === "key" && /[^\0-\x7f]/.test(each.path));
+  if (sample === undefined) {
+    const found = "no sample has a non-ASCII name, so it is unknown if the origin accepts UTF-8 names";
+    return finding.note(found, "Add one if the site has such names: 图片/1.jpg");
+  }
+  if (whole.some((fetched) => fetched.sample === sample))
+    return finding.good(`${sample.name} is found under its UTF-8 name`);
+  const found = `${sample.name} is no whole image under its UTF-8 name; does the site name its files in GBK?`;
+  return finding.problem(found, UTF8_MEANS);
+}
+
+const UTF8_MEANS =
+  "Keys are UTF-8, and other URLs get 400. Rename the files at the origin, or make it accept UTF-8 names (nginx: store them so; IIS and Apache: by module).";
 
 async function samplesOf(
   probe: Probe,

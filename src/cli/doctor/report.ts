@@ -1,5 +1,5 @@
-// Prints the doctor's report: each finding, a line for the current step, the summary, and the proposed settings.
-import { shown, type Terminal } from "../terminal.ts";
+// Prints the doctor's report: each finding, the summary, and the proposed settings.
+import { shown } from "../terminal.ts";
 import type { Finding, Hints, Severity } from "./finding.ts";
 
 const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
@@ -13,25 +13,8 @@ const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour
 export function describeFinding({ severity, found, means }: Finding, isColoured: boolean): string {
   const { sign, colour } = LABELS[severity];
   const label = isColoured ? `\u001b[${colour}m${sign.padEnd(8)}\u001b[0m` : sign.padEnd(8);
-  const lines = [...wrapped(shown(found)), ...(means === undefined ? [] : wrapped(shown(means)))];
-  return lines.map((line, index) => `${index === 0 ? label : " ".repeat(8)} ${line}\n`).join("");
-}
-
-const WIDTH = 100;
-
-/** Breaks lines at blanks; longer words stay whole. */
-function wrapped(text: string): readonly string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
+  const explained = means === undefined ? "" : `${" ".repeat(8)} ${shown(means)}\n`;
+  return `${label} ${shown(found)}\n${explained}`;
 }
 
 export function describeSummary(findings: readonly Finding[], proposal: string | undefined, origin: string): string {
@@ -46,29 +29,6 @@ export function describeSummary(findings: readonly Finding[], proposal: string |
   return `
 ${origin}: ${problems} problem${problems === 1 ? "" : "s"}, ${warnings} warning${warnings === 1 ? "" : "s"}. ${verdict}
 ${proposal === undefined ? "" : `\nProposed settings:\n\n${proposal}`}`;
-}
-
-export interface Progress {
-  say(text: string): void;
-  doing(text: string): void;
-  stop(): void;
-}
-
-/** On a terminal, shows the current step in one line; elsewhere only findings. `isQuiet`: prints nothing. */
-export function createProgress({ out, err, isInteractive }: Terminal, isQuiet: boolean): Progress {
-  const hasLine = !isQuiet && isInteractive && process.stderr.isTTY === true;
-  const wipe = () => void (hasLine && err.write("\r\u001b[K"));
-  return {
-    say(text) {
-      wipe();
-      if (!isQuiet) out.write(text);
-    },
-    doing(text) {
-      wipe();
-      if (hasLine) err.write(`${shown(text).slice(0, 78)} …`);
-    },
-    stop: wipe,
-  };
 }
 
 export interface ProposalParts {
@@ -86,7 +46,7 @@ export interface ProposalParts {
  * cannot change its structure.
  */
 export function proposeSettings(parts: ProposalParts): string {
-  return `# Proposed by \`huiyuan doctor ${oneLine(parts.originUrl)}\`. Replace the names, then:
+  return `# Proposed by \`huiyuan doctor ${JSON.stringify(parts.originUrl).slice(1, -1)}\`. Replace the names, then:
 #   huiyuan keys new                        # SecretID: below, SecretKey: HUIYUAN_SECRET_KEY
 #   huiyuan check --config huiyuan.yaml
 #   huiyuan serve --config huiyuan.yaml
@@ -134,8 +94,4 @@ function originLines(parts: ProposalParts): readonly string[] {
       : [`    headers: ${JSON.stringify(headers)} # write secrets as env:NAME`]),
     ...(allowPrivate ? ["    allowPrivate: true # this host and port are in a private network"] : []),
   ];
-}
-
-function oneLine(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
 }

@@ -22,14 +22,9 @@ export function readUploaded(answer: Answer): Uploaded {
   };
 }
 
-/**
- * The manual of the original service has no fileid in this answer; the last segment of `url` is used then.
- * Throws answer_unreadable.
- */
+/** Throws answer_unreadable. */
 export function readCopied(answer: Answer): Copied {
-  const url = text(answer, "url");
-  const fileid = typeof answer.data.fileid === "string" ? answer.data.fileid : lastSegment(url);
-  return { fileid, downloadUrl: text(answer, "download_url"), url };
+  return { fileid: text(answer, "fileid"), downloadUrl: text(answer, "download_url"), url: text(answer, "url") };
 }
 
 /** Throws answer_unreadable. */
@@ -71,15 +66,6 @@ function sizeOf(info: unknown): { readonly width: number; readonly height: numbe
   if (!isRecord(original)) return undefined;
   const { width, height } = original;
   return typeof width === "number" && typeof height === "number" ? { width, height } : undefined;
-}
-
-function lastSegment(url: string): string {
-  const segment = url.slice(url.lastIndexOf("/") + 1);
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment; // not percent-encoded UTF-8: the segment is used unchanged
-  }
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

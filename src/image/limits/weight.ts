@@ -3,7 +3,7 @@
 // of work (docs/performance.md), stand for all recipes. Pure: it does no I/O.
 
 import type { RasterFacts } from "../formats/loaders.ts";
-import { areaOf, type Size, sizeAfter, tileSize, turnedSize } from "../geometry/geometry.ts";
+import { areaOf, type Size, sizeAfter, turnedSize } from "../geometry/geometry.ts";
 import { bytesToSet, laidSize, MAX_TURNED_PIXELS, MAX_WATERMARK_PIXELS, textSize } from "../geometry/watermark-size.ts";
 import {
   addsTransparency,
@@ -112,7 +112,7 @@ interface OverlayBytes {
 
 function bytesOfOverlay(step: Step, image: Size, watermarks: ReadonlyMap<string, RasterFacts>): OverlayBytes {
   if (step.name === "textMark")
-    return { made: bytesToSet(step, image), seen: bytesSeen(image, textSize(step, image), step, step.spacing) };
+    return { made: bytesToSet(step, image), seen: bytesSeen(image, textSize(step, image), step) };
   if (step.name === "circle" || step.name === "roundCorners")
     return { made: 0, seen: Math.min(areaOf(image), 4 * step.radius ** 2) * PIXEL };
   const facts = step.name === "imageMark" ? watermarks.get(step.url) : undefined;
@@ -131,21 +131,16 @@ function bytesOfWatermark(image: Size, watermark: RasterFacts, step: StepOf<"ima
   const laidPixels = largest(ways, MAX_WATERMARK_PIXELS);
   const scaledPixels = laidPixels === width * height ? 0 : laidPixels;
   const turnedPixels = step.degrees === 0 ? 0 : largest(turned, MAX_TURNED_PIXELS);
-  const seen = Math.max(...turned.map((one) => bytesSeen(canvas, one, step, 0)));
+  const seen = Math.max(...turned.map((one) => bytesSeen(image, one, step)));
   return {
     made: bytesToDecode(watermark) + (scaledPixels + turnedPixels) * PIXEL,
-    seen: Math.min(seen, areaOf(image) * PIXEL),
+    seen,
   };
 }
 
-function bytesSeen(
-  image: Size,
-  watermark: Size,
-  { isTiled, dx, dy }: StepOf<"imageMark" | "textMark">,
-  gapPerCent: number,
-): number {
-  const { width, height } = isTiled ? tileSize(image, watermark, { dx, dy, gapPerCent }) : watermark;
-  return Math.min(image.width, width) * Math.min(image.height, height) * PIXEL;
+/** Upper bound: tiles cover the whole image. */
+function bytesSeen(image: Size, watermark: Size, { isTiled }: StepOf<"imageMark" | "textMark">): number {
+  return Math.min(areaOf(image), isTiled ? areaOf(image) : areaOf(watermark)) * PIXEL;
 }
 
 /** Format of the result. A format chosen by Accept is estimated as WebP. */

@@ -50,22 +50,8 @@ export async function toPixels(image: Sharp, frames: number, known?: Size): Prom
   const pixels = size.width * size.height * frames;
   if (data.length !== pixels * info.channels)
     throw new HuiyuanError("render_failed", `Cannot process: ${data.length} bytes are not ${pixels} pixels`);
-  if (info.channels === 3 || info.channels === 4) return { data, ...size, channels: info.channels, frames };
-  // One or two channels: grey, with or without alpha.
-  return { data: toRgb(data, info.channels), ...size, channels: info.channels === 1 ? 3 : 4, frames };
-}
-
-/** Grey → RGB, grey with alpha → RGBA. */
-function toRgb(grey: Buffer, channels: number): Buffer {
-  const pixels = grey.length / channels;
-  const wide = channels === 1 ? 3 : 4;
-  const data = allocatePixels(pixels * wide);
-  for (let pixel = 0; pixel < pixels; pixel += 1) {
-    const value = grey[pixel * channels]!;
-    data.fill(value, pixel * wide, pixel * wide + 3);
-    if (wide === 4) data[pixel * 4 + 3] = grey[pixel * channels + 1]!;
-  }
-  return data;
+  // In sRGB even a grey image has three channels.
+  return { data, ...size, channels: info.channels as Pixels["channels"], frames };
 }
 
 /** An image to lay over another: 4 channels, one frame. */
@@ -85,20 +71,6 @@ export function cutOut(overlay: Overlay, { left, top, width, height }: Window): 
 /** An overlay for sharp to repeat from the upper left corner over an image that is at least as large. */
 export function asTile({ data, width, height }: Overlay): OverlayOptions {
   return { input: data, raw: { width, height, channels: 4 }, tile: true, gravity: "northwest" };
-}
-
-/** An overlay of this size, filled with the tile, which must not be larger. */
-export async function tiled(tile: Overlay, { width, height }: Size): Promise<Overlay> {
-  const background = { r: 0, g: 0, b: 0, alpha: 0 };
-  const canvas = sharp({ create: { width, height, channels: 4, background } });
-  return {
-    width,
-    height,
-    data: await canvas
-      .composite([asTile(tile)])
-      .raw()
-      .toBuffer(),
-  };
 }
 
 /** Reduces the opacity of the overlay, in place, to this percentage. */

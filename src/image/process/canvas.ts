@@ -6,7 +6,7 @@ import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
 import { centredOn, type Size, turnedSize, visiblePart, type Window } from "../geometry/geometry.ts";
 import { refuseManyPixels } from "../geometry/result-size.ts";
 import { collectPixels } from "../pixels/memory.ts";
-import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, tiled, toPixels } from "../pixels/pixels.ts";
+import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, toPixels } from "../pixels/pixels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
 import { attentionPoint } from "./attention.ts";
 import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
@@ -100,10 +100,12 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     collectPixels(bytesHeld);
     const laid = overlays;
     overlays = [];
-    if (laid.length === 0) return image;
-    const composed = image.composite(laid);
-    // libvips adds an alpha channel for overlays, although the result is opaque.
-    return isOpaque ? composed.removeAlpha() : composed;
+    return laid.length === 0 ? image : composed(image, laid);
+  }
+
+  /** libvips adds an alpha channel for overlays, even if the result is opaque. */
+  function composed(below: Sharp, laid: OverlayOptions[]): Sharp {
+    return isOpaque ? below.composite(laid).removeAlpha() : below.composite(laid);
   }
 
   function passPng(): Sharp {
@@ -264,10 +266,10 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     async tile(overlay) {
       const part = visiblePart(canvas.size, overlay, { left: 0, top: 0 });
       if (part === undefined) return;
-      const tile = cutOut(overlay, part);
-      if (canvas.frames > 1) return canvas.lay(await tiled(tile, canvas.size), { left: 0, top: 0 });
+      const tile = asTile(cutOut(overlay, part));
+      if (canvas.frames > 1) return perFrame(throughLibvips((frame) => composed(frame, [tile])));
       await at("compose", true);
-      overlays.push(asTile(tile));
+      overlays.push(tile);
     },
     async pixels() {
       const pixels = await passPixels(canvas.size);

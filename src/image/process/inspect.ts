@@ -44,18 +44,15 @@ export async function inspect(inspection: Inspection, image: Inspected, open: ()
 
 /** The average colour of the first frame on white, as `0xrrggbb`. */
 async function averageColour(image: Sharp, { width, height }: Pick<Inspected, "width" | "height">): Promise<string> {
-  const { data, info } = await image
+  const data = await image
     .flatten({ background: "#ffffff" })
     .resize(Math.min(SAMPLED_SIDE, width), Math.min(SAMPLED_SIDE, height), { fit: "fill" })
     .toColourspace("srgb")
     .raw()
-    .toBuffer({ resolveWithObject: true });
+    .toBuffer();
   const sums = [0, 0, 0];
-  for (let at = 0; at < data.length; at += info.channels)
-    for (let channel = 0; channel < 3; channel += 1)
-      // A grey image has one channel.
-      sums[channel]! += data[at + Math.min(channel, info.channels - 1)]!;
-  const pixels = data.length / info.channels;
+  for (const [at, value] of data.entries()) sums[at % 3]! += value;
+  const pixels = data.length / 3;
   const hex = sums.map((sum) =>
     Math.round(sum / pixels)
       .toString(16)

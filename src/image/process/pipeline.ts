@@ -100,8 +100,9 @@ export async function renderImage(request: PipelineRequest): Promise<Rendered> {
 }
 
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
+  // It is decoded by inspect(), from the file itself.
+  if (recipe.inspection === "decodable") return { ...NOTHING_KNOWN, bytes: file, facts };
   const { bytes, firstPage } = readableFile(file, facts.format);
-  if (recipe.inspection === "decodable") return { ...NOTHING_KNOWN, bytes, facts };
   if (facts.format === "bmp") {
     if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);

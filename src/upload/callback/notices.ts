@@ -14,7 +14,7 @@ import {
 } from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
-import { createFailureLog, createRedelivery, nextAttempt } from "./redelivery.ts";
+import { createRedelivery, nextAttempt } from "./redelivery.ts";
 
 /** Counts what happens to notices. */
 export interface CallbackMeter {
@@ -53,6 +53,8 @@ export interface NoticesOptions {
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly log: Log;
+  /** Logs the first failures of each kind and counts the rest, because a receiver may be down for hours. */
+  readonly failures: Readonly<Record<"warn" | "error", (kind: string, fields: object, message: string) => void>>;
 }
 
 /** Attempts to one receiver at the same time; further ones wait, within their timeout. */
@@ -70,11 +72,10 @@ interface Recipient {
 }
 
 export function createNotices(options: NoticesOptions): Notices {
-  const { outbox, isStored, userAgent, resolve, meter, now, log } = options;
+  const { outbox, isStored, userAgent, resolve, meter, now, log, failures } = options;
   const closing = new AbortController();
   const shared = shareSignal(closing.signal);
   const receivers = createReloadCache<Receiver>();
-  const failures = createFailureLog(log);
   /** Ids of notices whose file is being stored or whose first attempt is running. */
   const inProgress = new Set<number>();
   let recipients: ReadonlyMap<string, Recipient> = new Map();
@@ -96,13 +97,19 @@ export function createNotices(options: NoticesOptions): Notices {
     try {
       const since = now();
       const id = await outbox.enqueue(uploaded, { since, dueAt: since + STORING_MS });
-      if (id === undefined) failures.notEnqueued(bucketIdOf(uploaded), "the outbox of this bucket is full");
+      if (id === undefined) noteNotEnqueued(uploaded, { found: "the outbox of this bucket is full" });
       else inProgress.add(id);
       return id;
     } catch (error) {
-      failures.notEnqueued(bucketIdOf(uploaded), error);
+      noteNotEnqueued(uploaded, { err: error });
       return undefined;
     }
+  }
+
+  function noteNotEnqueued(uploaded: Uploaded, why: object): void {
+    const bucket = bucketIdOf(uploaded);
+    const text = "cannot save callbacks of uploads to the outbox; each is tried once and not retried";
+    failures.error(`outbox of ${bucket}`, { bucket, ...why }, text);
   }
 
   async function sendFirst(
@@ -129,7 +136,10 @@ export function createNotices(options: NoticesOptions): Notices {
     lifetime.end();
     if (closing.signal.aborted) return delivery;
     meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
-    failures.note(bucketIdOf(facts), delivery);
+    if (delivery.ok) return delivery;
+    const bucket = bucketIdOf(facts);
+    const about = { bucket, ...delivery.failure, found: delivery.found };
+    failures.warn(bucket, about, "the callback fails; see `huiyuan callbacks list`");
     return delivery;
   }
 

@@ -1,9 +1,8 @@
 // Schedules the redelivery of notices, each bucket on its own, so that a silent receiver does not delay the others. The
-// caller sends them. It also logs failing callbacks.
+// caller sends them.
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
-import type { Delivery } from "./delivery.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 
 const MINUTE_MS = 60_000;
@@ -106,43 +105,6 @@ export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: Red
       await scheduled;
       await Promise.all(busy.values());
       clearTimeout(timer);
-    },
-  };
-}
-
-const LOG_EVERY_MS = 60_000;
-
-/**
- * Logs failing callbacks: the first failure, then once a minute, and the recovery. A receiver that is down must not
- * fill the disk with log lines. Bounded: two entries for each bucket whose callback fails.
- */
-export function createFailureLog(log: Log) {
-  /** Time of the last line, as performance.now(). */
-  const loggedAt = new Map<string, number>();
-
-  function mayLog(what: string): boolean {
-    const isDue = performance.now() >= (loggedAt.get(what) ?? Number.NEGATIVE_INFINITY) + LOG_EVERY_MS;
-    if (isDue) loggedAt.set(what, performance.now());
-    return isDue;
-  }
-
-  return {
-    /** Records the result of an attempt. */
-    note(bucket: string, delivery: Delivery): void {
-      if (delivery.ok) {
-        if (loggedAt.delete(bucket)) log.info({ bucket }, "the callback works again");
-        return;
-      }
-      const { failure, found } = delivery;
-      const about = { bucket, ...failure, ...(found !== undefined && { found }) };
-      if (mayLog(bucket)) log.warn(about, "the callback fails; see `huiyuan callbacks list`");
-    },
-    /** A notice could not be stored in the outbox; if its first attempt fails, it is lost. */
-    notEnqueued(bucket: string, cause: unknown): void {
-      if (!mayLog(`outbox of ${bucket}`)) return;
-      const why = typeof cause === "string" ? { found: cause } : { err: cause };
-      const text = "cannot save callbacks of uploads to the outbox; each is tried once and not retried";
-      log.error({ bucket, ...why }, text);
     },
   };
 }

@@ -162,9 +162,7 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
       return upload;
     },
     get running() {
-      let count = 0;
-      for (const { phase } of uploads.values()) if (phase !== "stored") count += 1;
-      return count;
+      return [...uploads.values()].filter(({ phase }) => phase !== "stored").length;
     },
     close: () => clearInterval(timer),
   };

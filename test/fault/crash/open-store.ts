@@ -9,12 +9,12 @@ import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
 import type { HuiyuanError } from "../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../src/core/log.ts";
 import { etagOf, toKey } from "../../../src/core/object.ts";
-import { SILENT_METER } from "../../../src/mirror/meter.ts";
 import { createMemoryCache } from "../../../src/mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../../../src/mirror/stored/stored.ts";
 import { adoptSpoolFiles } from "../../../src/mirror/storing/adopt.ts";
 import { createWriteBack } from "../../../src/mirror/storing/write-back.ts";
 import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
+import { SILENT_METER } from "../../helpers/silent-meter.ts";
 import { infoOf, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
 import { type Condition, numberOfBytes, type StoreOperation } from "./store-model.ts";
 

@@ -297,7 +297,8 @@ describe("stat()", () => {
 
 describe("copy() and delete()", () => {
   test("use a new one-time token for each attempt", async () => {
-    const json = { code: 0, message: "SUCCESS", data: { url: "http://a/0/b%2Fc", download_url: "http://d/b/c" } };
+    const data = { fileid: "b/c", url: "http://a/0/b%2Fc", download_url: "http://d/b/c" };
+    const json = { code: 0, message: "SUCCESS", data };
     service.answers(refused(-2000), { json });
     expect(await client.copy("a/b.jpg")).toEqual({
       fileid: "b/c",

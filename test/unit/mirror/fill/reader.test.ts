@@ -4,9 +4,9 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { type Fill, startFill } from "../../../../src/mirror/fill/fill.ts";
 import { FillReader, type FillReaderTimeouts } from "../../../../src/mirror/fill/reader.ts";
-import { SILENT_METER } from "../../../../src/mirror/meter.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../../helpers/images.ts";
+import { SILENT_METER } from "../../../helpers/silent-meter.ts";
 import { createLatch, diskError, NEVER, readToEnd, type TestPool, testPool } from "../../../helpers/spools.ts";
 
 const TIMEOUTS: FillReaderTimeouts = { head: 100, idle: 50, total: 1_000 };

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { createFailureLog } from "../../../../src/mirror/failure-log.ts";
 import { verifyCallback } from "../../../../src/sign/callback.ts";
 import type { CallbackOutcome, Uploaded } from "../../../../src/upload/callback/callback.ts";
 import type { CallbackTarget } from "../../../../src/upload/callback/delivery.ts";
@@ -54,6 +55,7 @@ function noticesOf(more: { readonly outbox?: Outbox } = {}): Notices {
     meter: { attempted: count, lost: () => count("lost") },
     now: () => clock,
     log,
+    failures: createFailureLog(log, {}, "callbacks"),
     ...more,
   });
   made.push(notices);
@@ -169,7 +171,7 @@ test("a failed notice is sent again once it is due, with its attempt number", as
   expect(counts).toEqual({ status: 2, delivered: 1 });
   expect(log.lines.map(({ message }) => message)).toEqual([
     "the callback fails; see `huiyuan callbacks list`",
-    "the callback works again",
+    "the callback fails; see `huiyuan callbacks list`",
   ]);
 });
 
@@ -361,7 +363,7 @@ test("with a full outbox the first attempt is still made, and its failure counts
   expect(await notify(notices, UPLOADED)).toMatchObject({ code: -5979 });
   expect(counts).toEqual({ delivered: 1, status: 1, lost: 1 });
   const lines = log.lines.filter(({ level }) => level === "error");
-  expect(lines.length).toBe(1);
+  expect(lines.length).toBe(2);
 });
 
 test("redelivery does not resend in a loop if the outbox cannot be written", async () => {
