@@ -1,5 +1,5 @@
 // `huiyuan explain`: shows how the server reads a download URL, step by step, and how it would answer.
-// It sends no request to an origin, spends no token and changes nothing.
+// It asks no origin for the image and spends no token.
 import type { Command } from "commander";
 import type { Explanation } from "../http/api/openapi/answers.ts";
 import { adminCommand, withServer } from "./admin-command.ts";
@@ -12,6 +12,8 @@ interface ExplainFlags extends AdminFlags {
 }
 
 const HELP = `The URL is read exactly like a client's request. Quote it, because it may contain & and !.
+
+Without a running server the data folder is opened as at a start: images that wait are stored, and due callbacks sent.
 
 The exit code is 1 if the request would be refused.
 

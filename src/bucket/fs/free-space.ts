@@ -25,13 +25,13 @@ export function createFreeSpace(dir: string, minFreeBytes: number): FreeSpace {
   let checkedAt = Number.NEGATIVE_INFINITY;
   let freeBytes: Promise<number> = Promise.resolve(0);
   let lastFree = Number.POSITIVE_INFINITY;
-  /** The last read has ended well. */
+  /** The latest read has ended well. */
   let isKnown = false;
 
-  async function readFreeBytes(): Promise<number> {
+  async function readFreeBytes(startedAt: number): Promise<number> {
     const { bavail, bsize } = await statfs(dir);
     lastFree = bavail * bsize;
-    isKnown = true;
+    isKnown = startedAt === checkedAt;
     return lastFree;
   }
 
@@ -39,7 +39,7 @@ export function createFreeSpace(dir: string, minFreeBytes: number): FreeSpace {
     if (performance.now() - checkedAt < CHECK_EVERY_MS) return;
     checkedAt = performance.now();
     isKnown = false;
-    freeBytes = readFreeBytes();
+    freeBytes = readFreeBytes(checkedAt);
     freeBytes.catch(() => undefined); // check() reports it; without a check nobody needs it.
   }
 

@@ -92,6 +92,7 @@ async function serve(begun: Begun): Promise<ApiAnswer | undefined> {
       ...preflightHeaders(known?.cors ?? [], request.headers, PREFLIGHT),
       "X-Request-Id",
       requestId,
+      ...connectionAfter(begun),
     ]);
     response.end();
     return undefined;
@@ -109,7 +110,7 @@ async function serve(begun: Begun): Promise<ApiAnswer | undefined> {
   return request.method === "GET" ? stat(call) : post(call);
 }
 
-function connectionAfter({ request }: CallExchange): readonly string[] {
+function connectionAfter({ request }: Pick<CallExchange, "request">): readonly string[] {
   return request.complete ? [] : ["Connection", "close"];
 }
 

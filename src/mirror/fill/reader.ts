@@ -133,7 +133,6 @@ export class FillReader {
   readonly #startedAt: number;
   /** The deadline for the head, then the one for the end. */
   #timer: NodeJS.Timeout;
-  #hasHead = false;
   #idle: NodeJS.Timeout | undefined;
   #aborted: { readonly reason: unknown } | undefined;
   /** Rejects the wait for the fill that is pending. */
@@ -165,8 +164,7 @@ export class FillReader {
     const { key, end } = this.#fill;
     clearTimeout(this.#timer);
     if (head === undefined) throw end?.kind === "failed" ? end.error : absent(key);
-    if (end === undefined && !this.#hasHead) {
-      this.#hasHead = true;
+    if (end === undefined) {
       const leftMs = Math.max(1, this.#timeouts.total - (performance.now() - this.#startedAt));
       this.#timer = setTimeout(() => this.#expire("end"), leftMs);
     }

@@ -91,8 +91,6 @@ interface Running extends PendingWrite {
   readonly since: number;
   /** As store(). */
   done: Promise<HuiyuanError | undefined>;
-  /** Its attempt that runs, or ran last. */
-  write: Promise<HuiyuanError | undefined> | undefined;
   note: WriteBackTask["note"];
   /** The next wait for a retry ends at once. */
   isWoken: boolean;
@@ -126,7 +124,6 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       epoch,
       fill,
       fetch,
-      write: undefined,
       note,
       isWoken: false,
       wake: undefined,
@@ -150,8 +147,10 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   function tryNow(item: Running): Promise<HuiyuanError | undefined> {
     const earlier = writes.get(item.id);
     const write = earlier === undefined ? attempt(item) : earlier.then(() => attempt(item));
-    item.write = write;
     writes.set(item.id, write);
+    void write.then(() => {
+      if (writes.get(item.id) === write) writes.delete(item.id);
+    });
     return write;
   }
 
@@ -174,8 +173,6 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       return undefined;
     } catch (error) {
       return asHuiyuanError(error);
-    } finally {
-      if (writes.get(item.id) === item.write) writes.delete(item.id);
     }
   }
 

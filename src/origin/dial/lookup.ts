@@ -49,17 +49,23 @@ export interface AddressSources {
 export function createSystemResolve(sources: AddressSources = {}): Resolve {
   const { system = lookUpInSystem } = sources;
   const inFlight = new Map<string, Promise<readonly string[]>>();
-  let systemCalls = 0;
+  /** The calls that have not ended, by name: a further lookup of a name waits for the same one. */
+  const systemCalls = new Map<string, Promise<readonly string[]>>();
+
+  function findInSystem(hostname: string): Promise<readonly string[]> {
+    const running = systemCalls.get(hostname);
+    if (running !== undefined) return running;
+    if (systemCalls.size >= MAX_SYSTEM_CALLS) return Promise.reject(refusal(hostname, systemCalls.size));
+    const answer = system(hostname).finally(() => systemCalls.delete(hostname));
+    systemCalls.set(hostname, answer);
+    return answer;
+  }
 
   async function find(hostname: string): Promise<readonly string[]> {
     // An empty or failed search proves nothing: the system may know the name from another source.
     const found = await findInDns(hostname, sources).catch(() => []);
     if (found.length > 0) return found;
-    if (systemCalls >= MAX_SYSTEM_CALLS) throw refusal(hostname, systemCalls);
-    systemCalls += 1;
-    const answer = system(hostname).finally(() => {
-      systemCalls -= 1;
-    });
+    const answer = findInSystem(hostname);
     return withTimeout(SYSTEM_MS, answer, `Cannot look up "${hostname}": the system is silent`, "origin_dns_failed");
   }
 

@@ -159,6 +159,12 @@ test("while the system hangs, a lookup ends after 3 s, and the next one queries 
   expect(await resolve("back.test")).toEqual(["192.0.2.1"]);
 });
 
+test("a name that hangs in the system holds one of its threads, however often it is looked up", async () => {
+  const { resolve, onThreads } = await lab({ "far.test": "unknown" });
+  for (let time = 0; time < 2; time += 1) expect(await codeOf(resolve("far.test"))).toBe("origin_dns_failed");
+  expect(onThreads).toEqual(["far.test"]);
+});
+
 test("of one dialer's names up to 64 are looked up at once, 8 of them in the system, and no more", async () => {
   const many = Array.from({ length: 64 }, (_, at) => `n${at}.test`);
   const table = Object.fromEntries(many.map((name, at) => [name, at < 63 ? "silent" : ["192.0.2.1"]] as const));
