@@ -41,7 +41,7 @@ export interface DownloadAppOptions {
 export interface DownloadApp {
   /** The `request` listener of the download port. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Answers hits that need no waiting, by the function that the handler calls first. All else goes through the application. */
+  /** Answers hits that need no waiting, by the handler's first function. All else goes through the application. */
   readonly fastPath: {
     /** Whether `listener` serves a request target. */
     takes(url: string): boolean;

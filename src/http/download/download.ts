@@ -1,6 +1,6 @@
 // Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory, or on the disk if it was
-// read a moment ago, needs no locate and does not wait. Each further step is a function in a file of this folder. Only
-// finishDownload() begins a download again.
+// read a moment ago, needs no locate and does not wait. Each further step is a function in a file of this folder.
+// Only finishDownload() begins a download again.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";

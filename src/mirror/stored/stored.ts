@@ -127,7 +127,8 @@ export function createStored(
     if (!mayBeWhole(info)) return undefined;
     const lease = memoryCache.scratch.take(info.size);
     const body = bucket.recent?.read(info, lease?.bytes);
-    return body === undefined ? void lease?.free() : loaded(object, body, { lease, generation: memoryCache.generation });
+    if (body === undefined) return void lease?.free();
+    return loaded(object, body, { lease, generation: memoryCache.generation });
   }
 
   const mayBeWhole = ({ size }: ObjectInfo) =>
