@@ -32,7 +32,7 @@ export interface DownloadAppOptions {
   readonly log: Log;
   /** Called once for each download, after its answer was decided and its head written. */
   readonly answered: (exchange: DownloadExchange) => void;
-  /** Called once for each memory hit that the fast path has answered. */
+  /** Called once for each hit that the fast path has answered. */
   readonly hit: () => void;
   /** Called once for each call of the REST API, after its answer was sent. */
   readonly called: (call: AnsweredCall) => void;
@@ -41,7 +41,7 @@ export interface DownloadAppOptions {
 export interface DownloadApp {
   /** The `request` listener of the download port. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Answers memory hits by the function that the handler calls first. All else goes through the application. */
+  /** Answers hits that need no waiting, by the handler's first function. All else goes through the application. */
   readonly fastPath: {
     /** Whether `listener` serves a request target. */
     takes(url: string): boolean;

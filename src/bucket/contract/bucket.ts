@@ -93,6 +93,7 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
     lookup: driver.lookup,
     isUnknown: driver.isUnknown,
     open: driver.open,
+    recent: driver.recent,
     findBySha1: driver.findBySha1,
     undelete: driver.undelete,
     usage: driver.usage,

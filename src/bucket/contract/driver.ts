@@ -99,6 +99,17 @@ export interface ObjectReader {
   close(): void;
 }
 
+/**
+ * Synchronous reads of objects that were looked up and read a moment ago. Both methods return undefined if they would
+ * have to wait, or if anything is wrong: BucketDriver's own methods then find out.
+ */
+export interface RecentReads {
+  /** The object under the key, as lookup() returns it. */
+  entry(key: Key): Extract<Entry, { readonly state: "object" }> | undefined;
+  /** All bytes of an object that entry() has just returned, checked. `into` as in ObjectReader. */
+  read(info: ObjectInfo, into?: Buffer): Buffer | undefined;
+}
+
 export interface OpenOptions {
   readonly mayBeReplaced: boolean;
 }
@@ -141,6 +152,8 @@ export interface BucketDriver {
    * The caller closes the reader.
    */
   open(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined>;
+  /** Only a store on this machine has it. */
+  readonly recent?: RecentReads | undefined;
   /**
    * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away by
    * then, whatever the result. A bucket throws url_invalid (key), origin_too_large, origin_empty, internal (`info`

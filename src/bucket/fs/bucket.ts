@@ -99,6 +99,10 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
         isCurrent(info) || (options?.mayBeReplaced === true && reads.sha256Of(bucket, info.key) !== undefined);
       return isThere ? readers.open(info.hashes.sha256, info.size) : undefined;
     },
+    recent: {
+      entry: (key) => entryCache.get(bucket, key),
+      read: ({ hashes, size }, into) => readers.readRecent(hashes.sha256, size, into),
+    },
     put,
     copy: (from, to, condition) => writer.submit("copy", { bucket, from, to, condition }),
     delete: (key, { deletedAt, reason, expiresAt }) =>

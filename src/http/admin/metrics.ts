@@ -33,7 +33,7 @@ export interface Metrics {
   readonly variants: VariantMeter;
   /** Counts an answered download. */
   answered(exchange: DownloadExchange): void;
-  /** Counts a download that the fast path answered from memory; answered() counts it too. */
+  /** Counts a download that the fast path answered at once; answered() counts it too. */
   fastPathHit(): void;
   /** Counts an answered call of the REST API. */
   called(call: AnsweredCall): void;
@@ -97,7 +97,7 @@ export function createMetrics(): Metrics {
     }),
   );
   readCounter("saved_bytes_total", "Bytes answered without asking an origin", [], () => [[{}, savedBytes]]);
-  const fastPathHelp = "Downloads that the fast path answered from memory";
+  const fastPathHelp = "Downloads that the fast path answered at once";
   readCounter("fast_path_hits_total", fastPathHelp, [], () => [[{}, fastPathHits]]);
   const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
   const callsHelp = "Calls of the REST API by operation and the code of the answer";

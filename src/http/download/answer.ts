@@ -1,5 +1,6 @@
 // Answers a download with the image that was located: its headers, its conditions and ranges, its bytes. It looks
 // nothing up.
+import type { Chunks } from "../../body/chunks.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { isLate, type MissAnswer } from "../../mirror/fill/reader.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
@@ -69,21 +70,27 @@ function send(
   });
 }
 
-/** Sends an object of the bucket, and closes the reader of a large one. */
-async function sendFound(
+/** Sends an object of the bucket, and closes the reader of a large one. Else synchronous if no token is spent. */
+export function sendFound(
   exchange: DownloadExchange,
-  { chunks }: Stored,
+  { chunks }: Pick<Stored, "chunks">,
   found: Found,
   context: AnswerContext,
+): void | Promise<void> {
+  if (found.state === "large") return sendLarge(exchange, chunks, found, context);
+  const { info, body } = found.object;
+  // A body of the memory cache is shared by all requests and is not counted here.
+  if (found.state === "loaded") exchange.response.onceOver(chunks.hold(body.byteLength));
+  const taken = found.state === "loaded" ? found.free : undefined;
+  return answerObject(exchange, info, { kind: "memory", body, taken }, context);
+}
+
+async function sendLarge(
+  exchange: DownloadExchange,
+  chunks: Chunks,
+  { info, reader }: Extract<Found, { readonly state: "large" }>,
+  context: AnswerContext,
 ): Promise<void> {
-  if (found.state !== "large") {
-    const { info, body } = found.object;
-    // A body of the memory cache is shared by all requests and is not counted here.
-    if (found.state === "loaded") exchange.response.onceOver(chunks.hold(body.byteLength));
-    const taken = found.state === "loaded" ? found.free : undefined;
-    return answerObject(exchange, info, { kind: "memory", body, taken }, context);
-  }
-  const { info, reader } = found;
   const opened = chunks.open((start, end, into) => reader.read(start, end, into));
   exchange.response.onceOver(opened.close);
   try {

@@ -1,5 +1,6 @@
-// Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory needs no locate and does not
-// wait. Each further step is a function in a file of this folder. Only finishDownload() begins a download again.
+// Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory, or on the disk if it was
+// read a moment ago, needs no locate and does not wait. Each further step is a function in a file of this folder.
+// Only finishDownload() begins a download again.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
@@ -13,7 +14,7 @@ import type { DownloadGrant, Site, Sites } from "../request/site.ts";
 import { type RequestTarget, targetOf } from "../request/target.ts";
 import { answerObject } from "../response/answer.ts";
 import { preflightHeaders } from "../response/cors.ts";
-import { answer, answerFallback } from "./answer.ts";
+import { answer, answerFallback, sendFound } from "./answer.ts";
 import {
   CACHE_STATUS,
   contextOf,
@@ -30,10 +31,11 @@ import { wholeOf } from "./whole-original.ts";
 const queryOf = remember(tokenFromQuery);
 const OPEN: DownloadGrant = { scope: { kind: "none" }, spend: undefined };
 const FROM_MEMORY = { kind: "hit", tier: "memory" } as const;
+const FROM_BUCKET = { kind: "hit", tier: "bucket" } as const;
 
 /**
- * Answers a hit in memory, or a preflight, in this turn of the event loop. Otherwise returns the admitted download for
- * finishDownload(), and nothing was written. Throws domain_unknown and the other 4xx codes.
+ * Answers a hit that needs no waiting, or a preflight, in this turn of the event loop. Otherwise returns the admitted
+ * download for finishDownload(), and nothing was written. Throws domain_unknown and the other 4xx codes.
  */
 export function beginDownload(exchange: DownloadExchange, sites: Sites): DownloadContext | undefined {
   const target = targetOf(exchange.request);
@@ -44,7 +46,7 @@ export function beginDownload(exchange: DownloadExchange, sites: Sites): Downloa
   if (exchange.request.method === "OPTIONS") return answerPreflight(exchange, site);
   const context = admit(exchange, { sites, site, target });
   const hit = context.grant.spend === undefined ? findInMemory(context) : undefined;
-  if (hit === undefined) return context;
+  if (hit === undefined) return answerRecent(context) ? undefined : context;
   const { info, body } = hit.object;
   const headers = contextOf(context, { state: "stored", cacheStatus: CACHE_STATUS.memory, life: hit.life });
   // Synchronous, since no token is spent.
@@ -130,6 +132,20 @@ function variantInMemory(
   const fresh = freshLife({ site, url: { ...url, path: processing.path } }, original.info);
   const object = fresh && site.variants.peek(original.info, named);
   return object && { object, life: fresh?.life };
+}
+
+/** Answers with a fresh object that the bucket reads without waiting. False: nothing was written. */
+function answerRecent(context: DownloadContext): boolean {
+  const { exchange, site, object, processing, isNameFirst, grant } = context;
+  if (grant.spend !== undefined || (processing !== undefined && !isNameFirst)) return false;
+  const stored = site.stored.lookupRecent(object.key);
+  const fresh = stored && freshLife(context, stored.info);
+  const found = fresh && site.stored.openRecent(stored);
+  if (found === undefined) return false;
+  exchange.outcome = FROM_BUCKET;
+  const notes = { state: "stored", cacheStatus: CACHE_STATUS.bucket, life: fresh?.life } as const;
+  void sendFound(exchange, site.stored, found, contextOf(context, notes));
+  return true;
 }
 
 /** Rounds of one download: its object may be replaced or damaged while it is read. */

@@ -2,6 +2,7 @@
 // as well (stored-changes.ts). It knows no origins.
 import { bodyRoom } from "../../body/body-room.ts";
 import type { Chunks } from "../../body/chunks.ts";
+import type { Lease } from "../../body/scratch.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
 import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
@@ -37,6 +38,7 @@ export type Found =
     }
   | { readonly state: "large"; readonly info: ObjectInfo; readonly reader: ObjectReader };
 
+type Loaded = Extract<Found, { readonly state: "loaded" }>;
 type Opened = Exclude<Found, { readonly state: "memory" }>;
 
 export type NoObject = Exclude<Entry, { readonly state: "object" }>;
@@ -63,6 +65,9 @@ export interface Stored extends StoredChanges {
    * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
    */
   open(object: StoredObject, generation: number): Promise<Opened | undefined>;
+  /** As lookupVisible() and open(), in this turn of the event loop, if the bucket can (RecentReads). Never purged. */
+  lookupRecent(key: Key): StoredObject | undefined;
+  openRecent(object: StoredObject): Loaded | undefined;
   /**
    * All bytes of an object that was looked up, perhaps some time ago. Throws original_replaced if its bytes are no
    * longer available, store_corrupt if they are damaged, store_failed.
@@ -92,11 +97,14 @@ export function createStored(
   const pendingWrites = createPendingWrites();
   const hidden = new Map<Key, number>();
 
+  const isHidden = ({ key, provenance }: ObjectInfo) => provenance.via === "mirror" && hidden.has(key);
+
   function lookupVisible(key: Key): Promise<Entry> {
-    return bucket.lookup(key).then((entry) => {
-      const isHidden = entry.state === "object" && entry.info.provenance.via === "mirror" && hidden.has(key);
-      return isHidden ? { state: "absent", epoch: entry.epoch } : entry;
-    });
+    return bucket
+      .lookup(key)
+      .then((entry) =>
+        entry.state === "object" && isHidden(entry.info) ? { state: "absent", epoch: entry.epoch } : entry,
+      );
   }
 
   async function lookup(key: Key): Promise<Entry> {
@@ -109,31 +117,53 @@ export function createStored(
     return entry;
   }
 
+  function lookupRecent(key: Key): StoredObject | undefined {
+    const entry = bucket.recent?.entry(key);
+    return entry === undefined || entry.isStale || isHidden(entry.info) ? undefined : entry;
+  }
+
+  function openRecent(object: StoredObject): Loaded | undefined {
+    const { info } = object;
+    if (!mayBeWhole(info)) return undefined;
+    const lease = memoryCache.scratch.take(info.size);
+    const body = bucket.recent?.read(info, lease?.bytes);
+    if (body === undefined) return void lease?.free();
+    return loaded(object, body, { lease, generation: memoryCache.generation });
+  }
+
+  const mayBeWhole = ({ size }: ObjectInfo) =>
+    size <= memoryCache.maxObjectBytes && memoryCache.chunks.mayBeWhole(size);
+
   async function open(object: StoredObject, generation: number): Promise<Opened | undefined> {
     const { info } = object;
     const reader = await bucket.open(info);
     if (reader === undefined) return undefined;
-    if (info.size > memoryCache.maxObjectBytes || !memoryCache.chunks.mayBeWhole(info.size))
-      return { state: "large", info, reader };
+    if (!mayBeWhole(info)) return { state: "large", info, reader };
     const loading = loadObject(object, reader, generation);
     return reader.proven === undefined ? loading : withReadDeadline(info.key, loading);
   }
 
-  async function loadObject(
-    { info, isStale, epoch, certainty }: StoredObject,
-    reader: ObjectReader,
-    generation: number,
-  ): Promise<Opened> {
+  async function loadObject(object: StoredObject, reader: ObjectReader, generation: number): Promise<Opened> {
     try {
-      // An object in memory is served without a look-up, which would show that it is stale or unknown.
-      const isStorable = !isStale && certainty !== "unknown" && memoryCache.admits(bucketId, info);
-      const lease = isStorable ? undefined : memoryCache.scratch.take(info.size);
-      const object = { info, body: await readAll(reader, info.size, lease?.bytes), epoch };
-      if (isStorable) memoryCache.set(bucketId, object, generation);
-      return { state: "loaded", object, free: lease?.free };
+      const { size } = object.info;
+      const lease = memoryCache.scratch.take(size);
+      return loaded(object, await readAll(reader, size, lease?.bytes), { lease, generation });
     } finally {
       reader.close();
     }
+  }
+
+  function loaded(
+    { info, isStale, epoch, certainty }: StoredObject,
+    body: Buffer,
+    { lease, generation }: { readonly lease: Lease | undefined; readonly generation: number },
+  ): Loaded {
+    const object = { info, body, epoch };
+    // An object in memory is served without a look-up, which would show that it is stale or unknown.
+    const isStorable = !isStale && certainty !== "unknown" && memoryCache.admits(bucketId, info);
+    if (isStorable) memoryCache.set(bucketId, object, generation);
+    // The memory cache may use the same memory now.
+    return { state: "loaded", object, free: isStorable ? undefined : lease?.free };
   }
 
   function inMemory({ key, hashes }: ObjectInfo): Buffer | undefined {
@@ -206,6 +236,8 @@ export function createStored(
     lookup,
     generation: () => memoryCache.generation,
     open,
+    lookupRecent,
+    openRecent,
     load,
     bytesOf,
     ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, hooks }),

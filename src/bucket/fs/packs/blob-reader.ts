@@ -28,6 +28,8 @@ export interface BlobReaders {
    * damage. Throws store_failed; throws store_corrupt if the blob is known to be damaged.
    */
   open(sha256: string, size: number): Promise<ObjectReader | undefined>;
+  /** As RecentReads.read. */
+  readRecent(sha256: string, size: number, into?: Buffer): Buffer | undefined;
   /** Drops cached descriptors of these blobs, which were removed or moved. */
   forget(sha256s: readonly string[]): void;
   /** Drops cached descriptors of packs. The space of a removed pack is free once its last descriptor is closed. */
@@ -202,7 +204,23 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     };
   }
 
+  function readRecent(sha256: string, size: number, into = Buffer.allocUnsafe(size)): Buffer | undefined {
+    const blob = idleBlobs.get(sha256);
+    if (blob?.size !== size || !quickReads.mayRead(blob.readAt, size)) return undefined;
+    const { file, place, sums } = blob;
+    blob.readAt = undefined;
+    try {
+      const isWhole = quickReads.read(file.descriptor, into, place?.at ?? 0) === size;
+      if (!isWhole || firstBadBlock(into, sums, 0) !== undefined) return undefined;
+    } catch {
+      return undefined; // The reader of open() repeats the read and reports its error.
+    }
+    blob.readAt = quickReads.now();
+    return into;
+  }
+
   return {
+    readRecent,
     async open(sha256, size) {
       const idle = idleBlobs.get(sha256);
       if (idle !== undefined && idle.size === size) {

@@ -1,7 +1,7 @@
 // A bucket behind the memory cache: where an object is found, and that memory never holds what the bucket has lost.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createBucket } from "../../../../src/bucket/contract/bucket.ts";
-import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import type { BucketDriver, RecentReads } from "../../../../src/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../../../src/core/object.ts";
 import { createStored, type Found, type NoObject, type Stored } from "../../../../src/mirror/stored/stored.ts";
@@ -219,6 +219,77 @@ describe("put()", () => {
     expect(stored.peek(KEY)).toBeUndefined();
     const found = await stored.find(KEY);
     expect(found.state === "large" && found.info.hashes).toEqual(next.hashes);
+  });
+});
+
+describe("openRecent()", () => {
+  const bytes = randomBytes(50_000);
+  const body = wholeBody(bytes);
+
+  /** A bucket that reads one object at once, as often as `isAtHand`. */
+  function recentLab({ via = "mirror", isStale = false }: { via?: "mirror" | "upload"; isStale?: boolean } = {}) {
+    const info = infoOf(KEY, body, via);
+    const reads = { isAtHand: true, into: [] as (Buffer | undefined)[] };
+    const recent: RecentReads = {
+      entry: (key) => (key === KEY ? { state: "object", info, epoch: 3, isStale } : undefined),
+      read(_info, into = Buffer.alloc(bytes.length)) {
+        reads.into.push(into);
+        bytes.copy(into);
+        return reads.isAtHand ? into : undefined;
+      },
+    };
+    const lab = storedLab({ over: () => ({ recent }) });
+    const open = () => {
+      const object = lab.stored.lookupRecent(KEY);
+      return object && lab.stored.openRecent(object);
+    };
+    return { ...lab, reads, open };
+  }
+
+  test("reads into a reusable buffer, until memory keeps the object", () => {
+    const { stored, reads, open } = recentLab();
+    const first = open();
+    expect([first?.object.body.equals(bytes), typeof first?.free]).toEqual([true, "function"]);
+    expect(stored.peek(KEY)).toBeUndefined();
+    first?.free?.();
+    const second = open();
+    expect(reads.into[1]?.buffer).toBe(reads.into[0]?.buffer);
+    expect([second?.object.body.equals(bytes), second?.free]).toEqual([true, undefined]);
+    expect([stored.peek(KEY)?.body.equals(bytes), stored.peek(KEY)?.epoch]).toEqual([true, 3]);
+  });
+
+  test("gives the buffer back if the bucket would have to wait, and does not count as a read", () => {
+    const { stored, reads, open } = recentLab();
+    reads.isAtHand = false;
+    expect([open(), open()]).toEqual([undefined, undefined]);
+    expect(reads.into[1]?.buffer).toBe(reads.into[0]?.buffer);
+    reads.isAtHand = true;
+    open();
+    expect(stored.peek(KEY)).toBeUndefined();
+  });
+
+  test("finds neither a purged object nor a hidden one, nor anything in a bucket that cannot", () => {
+    expect(recentLab({ isStale: true }).open()).toBeUndefined();
+    expect(storedLab().stored.lookupRecent(KEY)).toBeUndefined();
+    const { stored, open } = recentLab();
+    const show = stored.hide(KEY);
+    expect(open()).toBeUndefined();
+    show();
+    expect(open()).toBeDefined();
+    const uploaded = recentLab({ via: "upload" });
+    uploaded.stored.hide(KEY);
+    expect(uploaded.open()).toBeDefined();
+  });
+
+  test("reads no object that is too large for memory, and none while slow clients hold much", () => {
+    const small = recentLab();
+    small.memoryCache.resize({ maxBytes: 10_000_000, maxObjectBytes: 49_999 });
+    expect([small.open(), small.reads.into]).toEqual([undefined, []]);
+    const crowded = recentLab();
+    const release = crowded.stored.chunks.hold(64 * 1_048_576);
+    // One block is always read whole.
+    expect(crowded.open()).toBeDefined();
+    release();
   });
 });
 

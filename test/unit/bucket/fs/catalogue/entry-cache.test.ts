@@ -95,6 +95,8 @@ test("lookup() always returns the catalogue's entry, after and during any change
           await new Promise((resolve) => setImmediate(resolve));
         }
         await taken;
+        const recent = places.map(({ bucket, key }) => store.bucket(bucket).recent?.entry(key));
+        expect(recent).toEqual(places.map(({ bucket, key }, at) => recent[at] && catalogue.entry(bucket, key)));
         const looked = await lookUpAll();
         expect(looked).toEqual(places.map(({ bucket, key }) => catalogue.entry(bucket, key)));
         for (const [index, entry] of looked.entries()) {

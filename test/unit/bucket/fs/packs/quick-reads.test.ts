@@ -116,6 +116,23 @@ describe("a blob that is read again soon", () => {
     readers.close();
   });
 
+  test("readRecent() returns its bytes in the given buffer, if it was read and is still open", async () => {
+    const { readers, reader } = await open();
+    const into = Buffer.alloc(body.length);
+    expect(readers.readRecent(hashes.sha256, body.length, into)).toBe(into);
+    expect(into.equals(body)).toBe(true);
+    expect(readers.readRecent(hashes.sha256, body.length)?.equals(body)).toBe(true);
+    expect(readers.readRecent(hashes.sha256, body.length - 1)).toBeUndefined();
+    expect(readers.readRecent("0".repeat(64), body.length)).toBeUndefined();
+    readers.forget([hashes.sha256]);
+    expect(readers.readRecent(hashes.sha256, body.length)).toBeUndefined();
+    reader.close();
+    const again = await readers.open(hashes.sha256, body.length);
+    expect(readers.readRecent(hashes.sha256, body.length)).toBeUndefined();
+    again?.close();
+    readers.close();
+  });
+
   test.each([
     [
       "changed",
@@ -126,6 +143,8 @@ describe("a blob that is read again soon", () => {
   ])("is not returned if it was %s in between", async (_, change, found) => {
     const { path, damages, readers, reader, readWhole } = await open();
     await writeFile(path, change(body));
+    expect(readers.readRecent(hashes.sha256, body.length)).toBeUndefined();
+    expect(damages).toEqual([]);
     await expect(readWhole()).rejects.toMatchObject({ code: "store_corrupt" });
     expect(damages).toEqual([expect.stringMatching(found)]);
     reader.close();
