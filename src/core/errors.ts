@@ -130,7 +130,7 @@ const ERROR_ROWS = {
   origin_not_image: unusable("the origin sent data that is not an image"),
   origin_type_refused: unusable("the origin's image has a type that is not accepted here"),
   origin_hash_wrong: unusable("the origin's image does not match its declared digest"),
-  origin_encoded: unusable("the origin sent a content encoding that was not requested"),
+  origin_encoded: unusable("the content encoding of the origin's image cannot be decoded"),
   // This server
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
   overloaded: { status: 503, errNo: -902, text: "too many fetches are in progress; try again", rest: -2000 },

@@ -36,7 +36,7 @@ export interface ByteRange {
 }
 
 /** The name of a format in settings, log, metrics and catalogue. */
-export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "avif" | "bmp" | "heic" | "tiff" | "ico";
+export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "avif" | "bmp" | "heic" | "tiff" | "ico" | "svg";
 
 /** The kind of bytes in an object. `json`: facts about an image; only the tier of variants has such objects. */
 export type ObjectFormat = ImageFormat | "json";
@@ -52,6 +52,7 @@ export const MEDIA_TYPES: Readonly<Record<ObjectFormat, string>> = {
   heic: "image/heic",
   tiff: "image/tiff",
   ico: "image/x-icon",
+  svg: "image/svg+xml",
   json: "application/json",
 };
 

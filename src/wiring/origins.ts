@@ -7,6 +7,7 @@ import type { Log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import { createFailover } from "../mirror/fill/failover.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
+import type { BrotliWindows } from "../origin/exchange/decoded-body.ts";
 import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
 import { type Budget, createBudget } from "../origin/guard/budget.ts";
 import { guardOrigin, healthOf, type OriginHealth } from "../origin/guard/guarded.ts";
@@ -45,6 +46,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const breakers = createReloadCache<Breaker>();
   const now = () => performance.now();
   const { log, fetches } = parts;
+  const windows = { bytes: 0 };
 
   function guarded(settings: OriginSettings, source: MirrorSettings): Origin {
     // Standby, weight and request rates do not change the origin itself.
@@ -52,7 +54,9 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const bounds = { connections, requestsPerSecond };
     const name = nameOf(settings);
     const { breaker: rules, timeouts } = source;
-    const origin = origins.take(fingerprintOf(place, bounds, timeouts), () => makeOrigin(settings, source, parts));
+    const origin = origins.take(fingerprintOf(place, bounds, timeouts), () =>
+      makeOrigin(settings, source, parts, windows),
+    );
     const budget = budgets.take(fingerprintOf(place, bounds), () =>
       createBudget({ rules: bounds, fetches, name, now, log }),
     );
@@ -91,11 +95,16 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   };
 }
 
-function makeOrigin(settings: OriginSettings, { timeouts }: MirrorSettings, parts: OriginParts): Origin {
+function makeOrigin(
+  settings: OriginSettings,
+  { timeouts }: MirrorSettings,
+  parts: OriginParts,
+  windows: BrotliWindows,
+): Origin {
   const { serverId, log, meter } = parts;
   const userAgent = `Huiyuan/${readVersion()}`;
   const { allowPrivate, connections } = settings;
-  const options = { allowPrivate, connections, timeouts, userAgent, serverId, log, onRetry: meter.retried };
+  const options = { allowPrivate, connections, timeouts, userAgent, serverId, log, onRetry: meter.retried, windows };
   return createHttpOrigin(options, rulesOf(settings));
 }
 

@@ -1,4 +1,5 @@
 // The contract of every kind of origin, for any server behaviour. A new kind is one line in the table.
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "../../src/origin/kinds/http-origin.ts";
@@ -82,6 +83,11 @@ const QUICK: HttpOriginOptions = { ...PATIENT, timeouts: { connect: 1_000, first
 
 const length = (count: number) => head("200 OK", [["Content-Length", String(count)]]);
 const chunked = head("200 OK", [["Transfer-Encoding", "chunked"]]);
+const coded = (coding: string) =>
+  head("200 OK", [
+    ["Transfer-Encoding", "chunked"],
+    ["Content-Encoding", coding],
+  ]);
 const xml = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
 
 /** Scripts and their outcome: the code of fetch(), or that of the body, or "whole" or "absent". */
@@ -101,7 +107,14 @@ const ANSWERS: readonly (readonly [string, Script, string])[] = [
   ["an error that never ends", [head("500 Oops", [["Content-Length", "900"]]), "<Err", "HANG"], "origin_status"],
   ["206 to a whole request", [response("abcde", { status: "206 Partial Content" })], "origin_unexpected"],
   ["304 to an unconditional request", [head("304 Not Modified")], "origin_unexpected"],
-  ["gzip", [response("abcde", { headers: { "Content-Encoding": "gzip" } })], "origin_encoded"],
+  ["gzip", [response(gzipSync("abcde"), { headers: { "Content-Encoding": "gzip" } })], "whole"],
+  ["deflate", [response(deflateSync("abcde"), { headers: { "Content-Encoding": "deflate" } })], "whole"],
+  ["br in chunks", [coded("br"), chunk(brotliCompressSync("abcde")), chunk("")], "whole"],
+  ["gzip without its last chunk", [coded("gzip"), chunk(gzipSync("abcde")), "FIN"], "origin_truncated"],
+  ["a gzip cut inside", [coded("gzip"), chunk(gzipSync("abcde").subarray(0, -1)), chunk("")], "origin_truncated"],
+  ["a lie about gzip", [response("abcde", { headers: { "Content-Encoding": "gzip" } })], "origin_encoded"],
+  ["an unknown coding", [response("abcde", { headers: { "Content-Encoding": "zstd" } })], "origin_encoded"],
+  ["gzip beyond the limit", [coded("gzip"), chunk(gzipSync(Buffer.alloc(1_048_577))), "HANG"], "origin_too_large"],
   ["a declared length over the limit", [length(1_048_577)], "origin_too_large"],
   ["more bytes than allowed", [chunked, chunk(Buffer.alloc(1_048_577)), "HANG"], "origin_too_large"],
   ["length 10, 5 sent, FIN", [length(10), "abcde", "FIN"], "origin_truncated"],

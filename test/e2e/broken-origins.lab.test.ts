@@ -1,6 +1,7 @@
 // Bad origin responses are never stored as good. The client gets a clear code or a broken connection, and the next good
 // response repairs the key.
 import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -69,16 +70,21 @@ const FAULTS: readonly Fault[] = [
     ],
   },
   {
-    name: "gzip that the request does not accept",
+    name: "an image that is declared gzip",
     client: "broken",
     script: (jpeg) => [response(jpeg, { headers: { "Content-Encoding": "gzip" } })],
   },
   {
-    name: "an SVG",
+    name: "a gzip with bytes behind its end",
     client: "broken",
-    script: () => [
-      response('<svg xmlns="http://www.w3.org/2000/svg"/>', { headers: { "Content-Type": "image/svg+xml" } }),
+    script: (jpeg) => [
+      response(Buffer.concat([gzipSync(jpeg), Buffer.from("garbage")]), { headers: { "Content-Encoding": "gzip" } }),
     ],
+  },
+  {
+    name: "XML that is no SVG",
+    client: "broken",
+    script: () => [response("<Error><svg/></Error>", { headers: { "Content-Type": "image/svg+xml" } })],
   },
   {
     name: "a wrong MD5",

@@ -1,6 +1,7 @@
 // Other clouds as origins, through the whole program: a private bucket on a real Ceph RGW, and a stand-in for Qiniu
 // that checks every token. An image that was fetched once is served after the cloud has lost it.
 import { randomBytes } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CEPH_START_MS, type CephRgw, sharedRgw, startGateway } from "../helpers/ceph.ts";
 import { type GetResult, get, pathOf } from "../helpers/get.ts";
@@ -99,6 +100,13 @@ describe("a private bucket on Ceph RGW as origin", needs("ceph"), () => {
     const path = "/missing.jpg";
     expect(errNo(await get({ port: program.downloadPort, path }))).toEqual([404, "-6101"]);
     expect(errNo(await get({ port: program.downloadPort, path, method: "HEAD" }))).toEqual([404, "-6101"]);
+  });
+
+  test("an object that was uploaded compressed is stored as the image, and its ETag is the MD5 of the coded bytes", async () => {
+    await s3.put(bucket, "pictures/coded.jpg", gzipSync(jpeg), { "content-encoding": "gzip" });
+    expect((await s3.get(bucket, "pictures/coded.jpg"))?.headers["content-encoding"]).toBe("gzip");
+    expect((await get({ port: program.downloadPort, path: "/coded.jpg" })).body).toEqual(jpeg);
+    expect((await untilStored(program, "coded.jpg")).body).toEqual(jpeg);
   });
 
   test("HEAD of an object returns its size and stores nothing", async () => {

@@ -1,11 +1,13 @@
 // `huiyuan doctor` against a real nginx and against scripted origins with one fault each. The settings that it proposes
 // are valid and serve the origin's images.
 
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { parseSettings } from "../../src/settings/load.ts";
@@ -185,7 +187,7 @@ const ROWS: readonly {
     code: 1,
   },
   {
-    what: "an image that is compressed although the request does not accept it",
+    what: "an image that is declared gzip and is not",
     handler: () => withHeaders({ "Content-Encoding": "gzip" }),
     id: "image",
     severity: "problem",
@@ -319,6 +321,18 @@ const ROWS: readonly {
           }),
         ),
       ),
+    id: "compression",
+    severity: "note",
+    code: 0,
+  },
+  {
+    what: "gzip for all clients, with the digest of the coded bytes",
+    handler: () =>
+      imageIs((to) => {
+        const bytes = gzipSync(jpeg);
+        const md5 = createHash("md5").update(bytes).digest("base64");
+        return to.send(response(bytes, { headers: { "Content-Encoding": "gzip", "Content-MD5": md5 } }));
+      }),
     id: "compression",
     severity: "note",
     code: 0,

@@ -147,7 +147,7 @@ describe("a hostile image is refused or rendered within renderTime, and never ca
       "an SVG",
       () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
       THUMBNAIL,
-      [[424, "-120"]],
+      [[400, "-441"]],
     ],
     ["a page", () => Buffer.from("<!doctype html><title>x</title>"), THUMBNAIL, [[424, "-120"]]],
     ["half a JPEG", () => jpeg.subarray(0, jpeg.length / 2), THUMBNAIL, [[424, "-120"]]],

@@ -17,11 +17,21 @@ export interface Findings {
   /** Pixels from the canvas's corner to the far edge of the frames of a GIF; 0 in other formats. */
   framesWidth: number;
   framesHeight: number;
+  /** Whether the root element of a text is `svg`; undefined until it is found, and for other formats. */
+  isSvg: boolean | undefined;
 }
 
 /** The findings before any byte. */
 export function nothingFound(): Findings {
-  return { width: undefined, height: undefined, structure: "incomplete", frames: 0, framesWidth: 0, framesHeight: 0 };
+  return {
+    width: undefined,
+    height: undefined,
+    structure: "incomplete",
+    frames: 0,
+    framesWidth: 0,
+    framesHeight: 0,
+    isSvg: undefined,
+  };
 }
 
 /** Each `yield` waits for the next chunk. Returning means that the scan is finished. */

@@ -13,6 +13,7 @@ const WEBP = Buffer.from("WEBP", "latin1");
 const BM = Buffer.from("BM", "latin1");
 const FTYP = Buffer.from("ftyp", "latin1");
 const ICO = Buffer.from([0, 0, 1, 0]);
+const UTF8_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const TIFF_MAGICS = [
   Buffer.from([0x49, 0x49, 42, 0]),
   Buffer.from([0x4d, 0x4d, 0, 42]),
@@ -29,7 +30,7 @@ const HEIC_BRANDS: ReadonlySet<string> = new Set(["heic", "heix", "heim", "heis"
 /** Brands that mean HEIF and leave the codec to the compatible brands. */
 const STRUCTURAL_BRANDS: ReadonlySet<string> = new Set(["mif1", "mif2", "msf1", "miaf"]);
 
-/** `more`: the bytes so far may still become an image. */
+/** `more`: the bytes so far may still become an image. `svg`: text that may be one, which scanSvg() decides. */
 export type Sniffed = ImageFormat | "more" | "foreign";
 
 /** Takes the beginning of a body, of any length. It never returns `more` for 64 bytes or more. */
@@ -52,6 +53,14 @@ export function sniff(head: Buffer): Sniffed {
       return TIFF_MAGICS.map((magic) => match("tiff", head, magic)).reduce(either);
     case 0x00:
       return either(sniffIco(head), sniffIsoMedia(head));
+    case 0xef:
+      return match("svg", head, UTF8_MARK);
+    case 0x3c: // <
+    case 0x09:
+    case 0x0a:
+    case 0x0d:
+    case 0x20:
+      return "svg";
     default:
       return "foreign";
   }

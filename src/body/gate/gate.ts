@@ -10,6 +10,7 @@ import { scanJpeg } from "../formats/jpeg.ts";
 import { scanPng } from "../formats/png.ts";
 import { type Findings, feed, nothingFound, type Scanner } from "../formats/scan.ts";
 import { sniff } from "../formats/sniff.ts";
+import { scanSvg } from "../formats/svg.ts";
 import { scanWebp } from "../formats/webp.ts";
 
 /**
@@ -77,6 +78,7 @@ const SCANNERS: Readonly<Record<ImageFormat, Scanner | undefined>> = {
   heic: scanHeic,
   tiff: undefined,
   ico: scanIco,
+  svg: scanSvg,
 };
 
 /** Formats without a marker of their end in the structure. They are stored as they are. */
@@ -104,8 +106,9 @@ class BodyGate implements Gate {
 
   push(chunk: Buffer): void {
     this.#received += chunk.length;
-    const bytes = this.head === "more" ? this.#open(chunk) : chunk;
+    const bytes = this.head === "more" && this.#scan === undefined ? this.#open(chunk) : chunk;
     this.#scan?.(bytes);
+    if (this.head === "more") this.#judgeText();
     const format = this.#format;
     if (format === undefined) return;
     const { width, height } = this.#findings;
@@ -125,6 +128,10 @@ class BodyGate implements Gate {
     const sniffed = sniff(bytes);
     this.#undecided = sniffed === "more" ? Buffer.from(bytes) : undefined;
     if (sniffed === "more") return bytes;
+    if (sniffed === "svg") {
+      this.#scan = feed(scanSvg, this.#findings);
+      return bytes;
+    }
     this.head = sniffed === "foreign" ? "foreign" : "image";
     if (sniffed === "foreign") return bytes;
     this.#format = sniffed;
@@ -132,6 +139,15 @@ class BodyGate implements Gate {
     const scanner = SCANNERS[sniffed];
     if (scanner !== undefined) this.#scan = feed(scanner, this.#findings);
     return bytes;
+  }
+
+  /** Text is an image once its root element is found to be `svg`. */
+  #judgeText(): void {
+    const { isSvg } = this.#findings;
+    if (isSvg === undefined) return;
+    this.head = isSvg ? "image" : "foreign";
+    if (isSvg) this.#format = "svg";
+    else this.#scan = undefined;
   }
 }
 

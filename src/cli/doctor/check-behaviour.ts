@@ -70,7 +70,9 @@ const assessAgain: Check["assess"] = (answer, first) => {
 };
 
 const assessHead: Check["assess"] = (answer, first, hints) => {
-  const length = answer && textOf(answer, "content-length");
+  // The length of a coded body is not that of the image.
+  const isCoded = answer !== undefined && textOf(answer, "content-encoding") !== undefined;
+  const length = answer && !isCoded ? textOf(answer, "content-length") : undefined;
   if (answer?.status === 200 && (length === undefined || Number(length) === first.bytes))
     return finding.good("HEAD answers like GET, without the body");
   hints.headMiss = "store";
@@ -99,7 +101,10 @@ function condition(name: "If-None-Match" | "If-Modified-Since", value: string): 
   };
 }
 
-const assessGzip: Check["assess"] = (answer) => {
+const assessGzip: Check["assess"] = (answer, first) => {
+  const always = textOf(first, "content-encoding");
+  if (always !== undefined && always !== "identity")
+    return finding.note(`images are sent as ${always} to all clients`, "Nothing to do: the mirror decodes them.");
   const coding = answer && textOf(answer, "content-encoding");
   if (coding === undefined || coding === "identity") return undefined;
   const means = "Nothing to do: the mirror requests no compression, and the origin respects that.";

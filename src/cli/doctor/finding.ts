@@ -87,7 +87,7 @@ const MEANINGS: Partial<Record<ErrorCode, string>> = {
   origin_not_image:
     "The bytes are not an image, whatever the Content-Type; often it is an error page with status 200. It is never stored, clients get 424.",
   origin_encoded:
-    "The image is compressed, although no compression was requested. Clients get 424: switch compression off for images.",
+    "The body cannot be decoded by its Content-Encoding. The mirror decodes one of gzip, deflate and br. Clients get 424: switch compression off for images.",
   origin_too_large: "It is larger than limits.objectSize (default 20MiB).",
   origin_unexpected: "Only 200 is a whole image.",
 };

@@ -9,7 +9,7 @@ import type { OriginAnswer } from "../../origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";
-import { type AnswerContext, answerObject, spend } from "./answer.ts";
+import { type AnswerContext, answerObject, SVG_POLICY, spend } from "./answer.ts";
 import type { AnswerState } from "./cache-control.ts";
 import { pump, type ReadAt } from "./pump.ts";
 import type { HeaderList } from "./response.ts";
@@ -133,6 +133,7 @@ function bodyHeaders(head: FillHead, span: ByteRange | undefined): HeaderList {
     "Accept-Ranges",
     "bytes",
   ];
+  if (head.image.format === "svg") headers.push(...SVG_POLICY);
   headers.push(...Object.entries(head.answer.headers).flat());
   if (span !== undefined) {
     headers.push(

@@ -9,6 +9,12 @@ import { parseRange } from "../request/range.ts";
 import { createMultipart, pump, type ReadAt } from "./pump.ts";
 import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "./response.ts";
 
+/** An SVG may contain scripts and links; a browser that opens one runs none of them and loads nothing. */
+export const SVG_POLICY = [
+  "Content-Security-Policy",
+  "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+] as const satisfies HeaderList;
+
 /** The bytes of an object: whole in memory, or read by offset. `taken`: see DownloadResponse.end. */
 export type ObjectBytes =
   | { readonly kind: "memory"; readonly body: Buffer; readonly taken?: (() => void) | undefined }
@@ -88,6 +94,7 @@ function validatorsOf({ modifiedAt }: ObjectInfo, etag: string): HeaderList {
 /** The headers of every response with bytes of the object. */
 function ownHeaders(info: ObjectInfo, etag: string): HeaderList {
   const own = [...validatorsOf(info, etag), "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff"];
+  if (info.image.format === "svg") own.push(...SVG_POLICY);
   for (const name in info.headers) own.push(name, info.headers[name] as string);
   return own;
 }

@@ -5,17 +5,18 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
 import { type DeclaredLife, STORED_HEADERS } from "../../core/object.ts";
 import type { OriginAnswer, OriginBody, Validators } from "../origin.ts";
+import type { ContentCoding } from "./decoded-body.ts";
 import { REDIRECT_STATUSES } from "./hop.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 /** Lower-case names; an array if the origin repeated a header. Bytes as Latin-1. */
 export type RawHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** The facts that the head of a successful response states. */
+/** The facts that the head of a successful response states. `coding`: the content coding to undo, if there is one. */
 export type AnswerFacts = Pick<
   OriginAnswer,
   "size" | "framing" | "digests" | "etag" | "lastModified" | "life" | "headers"
->;
+> & { readonly coding: ContentCoding | undefined };
 
 export type HeadVerdict =
   | { readonly kind: "absent" }
@@ -72,16 +73,18 @@ export function assessHead(
       ...(wait === undefined ? {} : { retryAfterSeconds: wait }),
     });
   }
-  const coding = foreignCoding(headers);
-  if (coding !== undefined) throw new HuiyuanError("origin_encoded", `${found}: it is coded as ${coding}`);
-  const size = declaredLength(headers);
-  if (size !== undefined && size > sent.maxBytes) {
-    throw new HuiyuanError("origin_too_large", `${found}: ${size} bytes, the limit is ${sent.maxBytes}`);
+  const coding = codingOf(headers);
+  if (coding === "unknown") throw new HuiyuanError("origin_encoded", `${found}: it has an unknown coding, or several`);
+  const length = declaredLength(headers);
+  if (length !== undefined && length > sent.maxBytes) {
+    throw new HuiyuanError("origin_too_large", `${found}: ${length} bytes, the limit is ${sent.maxBytes}`);
   }
   const { etag, lastModified, life } = validationFacts(headers);
   const digests = readDigests((name) => allValues(headers, name));
   const stored = storedHeaders(headers);
-  const facts = { size, framing: framingOf(headers), digests, headers: stored, etag, lastModified, life };
+  // The length is that of the coded bytes. A coding marks its own end, as the last chunk does.
+  const [size, framing] = coding === undefined ? [length, framingOf(headers)] : ([undefined, "chunked"] as const);
+  const facts = { size, framing, digests, headers: stored, etag, lastModified, life, coding };
   return { kind: "answer", facts };
 }
 
@@ -131,14 +134,24 @@ export function framingOf(headers: RawHeaders): Framing {
   return declaredLength(headers) === undefined ? "close" : "length";
 }
 
+const CODINGS: ReadonlyMap<string, ContentCoding> = new Map([
+  ["gzip", "gzip"],
+  ["x-gzip", "gzip"],
+  ["deflate", "deflate"],
+  ["br", "br"],
+]);
+
 /**
- * Returns any content coding except identity, or transfer coding except chunked: the bytes would not be the image's
- * own.
+ * Returns the one content coding, undefined if there is none. `unknown`: the bytes of the image cannot be had, because
+ * there are several, an unsupported one, or a transfer coding except chunked.
  */
-function foreignCoding(headers: RawHeaders): string | undefined {
-  const content = allValues(headers, "content-encoding").filter((coding) => coding.toLowerCase() !== "identity");
-  const transfer = allValues(headers, "transfer-encoding").filter((coding) => coding.toLowerCase() !== "chunked");
-  return [...content, ...transfer][0]?.slice(0, 40);
+export function codingOf(headers: RawHeaders): ContentCoding | "unknown" | undefined {
+  if (headers["content-encoding"] === undefined && headers["transfer-encoding"] === undefined) return undefined;
+  const content = allValues(headers, "content-encoding").map((coding) => coding.toLowerCase());
+  const [coding, second] = content.filter((name) => name !== "identity");
+  const isForeign = allValues(headers, "transfer-encoding").some((name) => name.toLowerCase() !== "chunked");
+  if (isForeign || second !== undefined) return "unknown";
+  return coding === undefined ? undefined : (CODINGS.get(coding) ?? "unknown");
 }
 
 function retryAfterSeconds(text: string | undefined, now: number): number | undefined {
@@ -204,7 +217,7 @@ function readDigests(members: (name: string) => readonly string[]): DeclaredDige
     const bytes = Buffer.from(base64, "base64");
     if (bytes.length === DIGEST_BYTES[algorithm]) found[algorithm] = bytes;
   };
-  // Content and representation are the same here: the request has no range, and codings are refused.
+  // Content and representation are the same here, because the request has no range.
   for (const member of [...members("repr-digest"), ...members("content-digest")]) {
     const [, name, value] = /^([a-z0-9-]+)=:([^:]*):(?:;.*)?$/.exec(member) ?? [];
     if (name !== undefined && value !== undefined) note(name, value);

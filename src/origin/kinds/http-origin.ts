@@ -8,6 +8,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createDialer } from "../dial/dialer.ts";
 import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
+import { type BrotliWindows, decodedBody } from "../exchange/decoded-body.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, isServer, nextHop } from "../exchange/hop.ts";
 import { Lifetime } from "../exchange/lifetime.ts";
@@ -55,6 +56,8 @@ export interface HttpOriginOptions {
   readonly ca?: string | undefined;
   /** See DialerOptions. */
   readonly classify?: (address: string) => AddressClass;
+  /** Shared by all origins of the program; default: one of its own. */
+  readonly windows?: BrotliWindows;
 }
 
 /** Bytes of an error response that are read for its meaning. */
@@ -65,7 +68,7 @@ const MAX_ERROR_BYTES = 16_384;
  * Origin names, origin_loop, overloaded, draining once closed, and the signal's reason.
  */
 export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRules): Origin {
-  const { timeouts, log } = options;
+  const { timeouts, log, windows = { bytes: 0 } } = options;
   const { id, home } = rules;
   const requestHead = createRequestHead({ ...rules.head, userAgent: options.userAgent, serverId: options.serverId });
   const dialer = createDialer({
@@ -131,11 +134,13 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 
   /** Field by field: spreading and then adding costs V8 microseconds and kilobytes. */
-  const answerOf = (facts: AnswerFacts, { url }: Hop, { headers: raw, body }: Reply, headMs: number) => {
-    const { size, framing, etag, lastModified, life, headers } = facts;
-    const digests = rules.digests === undefined ? facts.digests : { ...rules.digests(raw), ...facts.digests };
+  const answerOf = (facts: AnswerFacts, { url }: Hop, reply: Reply, headMs: number, { maxBytes }: OriginRequest) => {
+    const { size, framing, etag, lastModified, life, headers, coding } = facts;
+    const digests = rules.digests === undefined ? facts.digests : { ...rules.digests(reply.headers), ...facts.digests };
     const isNotModified = false as const;
-    const { desync } = body;
+    const { desync } = reply.body;
+    const body =
+      coding === undefined ? reply.body : decodedBody(reply.body, { coding, maxBytes, digests, windows, url });
     return { isNotModified, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, desync };
   };
 
@@ -166,7 +171,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
       }
       const verdict = await assess(reply, hop, request, lifetime);
       const headMs = performance.now() - startedAt;
-      if (verdict.kind === "answer") return answerOf(verdict.facts, hop, reply, headMs);
+      if (verdict.kind === "answer") return answerOf(verdict.facts, hop, reply, headMs, request);
       reply.body.discard();
       if (verdict.kind === "absent") return undefined;
       if (verdict.kind === "not-modified") {

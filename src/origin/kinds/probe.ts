@@ -10,11 +10,13 @@ import type { ImageFacts, Key } from "../../core/object.ts";
 import { connectGuarded } from "../dial/connect.ts";
 import { createDialer } from "../dial/dialer.ts";
 import { createSystemResolve } from "../dial/lookup.ts";
+import { decodedBody } from "../exchange/decoded-body.ts";
 import { exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, isServer, nextHop, REDIRECT_STATUSES } from "../exchange/hop.ts";
 import { Lifetime } from "../exchange/lifetime.ts";
 import { createRequestHead, withHeaders } from "../exchange/request-head.ts";
-import { assessHead, framingOf, type RawHeaders } from "../exchange/response-head.ts";
+import { assessHead, codingOf, framingOf, type RawHeaders } from "../exchange/response-head.ts";
+import type { OriginBody } from "../origin.ts";
 import type { HttpOriginOptions } from "./http-origin.ts";
 import { type HttpOriginRules, signHeaders } from "./http-rules.ts";
 
@@ -149,10 +151,18 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     if (verdict.kind === "absent" || verdict.kind === "not-modified") return verdict.kind;
     if (verdict.kind === "redirect" || request.method === "HEAD") return "whole";
     if (body.failure !== undefined) throw body.failure;
-    const { framing, digests } = verdict.facts;
-    const isHashRight = digests.md5 === undefined || digests.md5.equals(body.md5);
+    const { framing, digests, coding } = verdict.facts;
+    // The digest may be of the coded bytes.
+    const isHashRight = digests.md5 === undefined || coding !== undefined || digests.md5.equals(body.md5);
     const gated = body.gate.verdict({ framing, isFramingWhole: true, isHashRight });
     return gated.kind === "broken" ? gated.code : gated.kind;
+  }
+
+  /** The body as the mirror would store it. Error pages and bodies in an unknown coding stay as they are. */
+  function decoded({ status, headers, body }: Reply, { url }: Hop): OriginBody {
+    const coding = status === 200 ? codingOf(headers) : undefined;
+    if (coding === undefined || coding === "unknown") return body;
+    return decodedBody(body, { coding, maxBytes: options.maxBytes, digests: {}, windows: { bytes: 0 }, url });
   }
 
   async function probeOnce(request: ProbeRequest, lifetime: Lifetime): Promise<ProbeReply> {
@@ -160,7 +170,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     const startedAt = performance.now();
     const { hop, reply, visited, refusal } = await followRedirects(request, lifetime);
     const headAt = performance.now();
-    const body = await readBody(reply);
+    const body = await readBody(decoded(reply, hop));
     remainingBytes -= body.bytes;
     const found = outcomeOf(() => {
       if (refusal !== undefined) throw refusal;
@@ -239,7 +249,7 @@ interface ReadBody {
   readonly failure: Error | undefined;
 }
 
-function readBody({ body }: Reply): Promise<ReadBody> {
+function readBody(body: OriginBody): Promise<ReadBody> {
   return new Promise((resolve) => {
     const gate = createGate();
     const [sha256, md5] = [createHash("sha256"), createHash("md5")];

@@ -10,7 +10,7 @@ const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "
   error: wanted("a status such as 503, 4xx, 5xx, timeout or connect"),
 });
 
-const FORMATS = ["jpeg", "png", "gif", "webp", "avif", "bmp", "heic", "tiff", "ico"] as const;
+const FORMATS = ["jpeg", "png", "gif", "webp", "avif", "bmp", "heic", "tiff", "ico", "svg"] as const;
 
 const queryName = z.string().regex(/^[\x21-\x25\x27-\x3c\x3e-\x7e]{1,128}$/, {
   error: wanted("the name of a parameter as written in the URL, without & and ="),

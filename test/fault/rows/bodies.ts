@@ -1,6 +1,7 @@
 // Rows about bodies that are cut, foreign, empty, damaged or mislabelled, and about responses with various policy
 // headers.
 import { createHash } from "node:crypto";
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { chunk, head, response } from "../../helpers/scripted-origin.ts";
 import type { FaultGroup } from "../fault.ts";
 import { getFresh, halfOf, lengthHead, tell } from "../lab.ts";
@@ -127,14 +128,6 @@ const FOREIGN: readonly MissFault[] = [
     expected: REFUSED,
   },
   {
-    id: "svg",
-    what: "an SVG",
-    script: () => [
-      response('<svg xmlns="http://www.w3.org/2000/svg"/>', { headers: { "Content-Type": "image/svg+xml" } }),
-    ],
-    expected: REFUSED,
-  },
-  {
     id: "empty-length",
     what: "Content-Length: 0",
     script: () => [response("", { headers: { "Content-Type": "image/jpeg" } })],
@@ -174,12 +167,6 @@ const FOREIGN: readonly MissFault[] = [
     expected: BROKEN,
   },
   {
-    id: "gzip",
-    what: "Content-Encoding: gzip that was not requested",
-    script: ({ picture }) => [response(picture, { headers: { "Content-Encoding": "gzip" } })],
-    expected: REFUSED,
-  },
-  {
     id: "png-as-jpeg",
     what: "a whole PNG declared image/jpeg",
     script: ({ png }) => [response(png, { headers: { "Content-Type": "image/jpeg" } })],
@@ -189,6 +176,163 @@ const FOREIGN: readonly MissFault[] = [
     },
     good: ({ png }) => png,
     expected: { client: "200 whole, image/png", requests: 1, ...STORED },
+  },
+];
+
+const SVG = Buffer.from(
+  `<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg">${'<path d="M0 0h9v9z"/>'.repeat(2_000)}</svg>\n`,
+);
+const HTML_WITH_SVG = `<!doctype html><html><body>${SVG.toString()}</body></html>`;
+const BEFORE_ZEROS = SVG.subarray(0, 1_000);
+
+const codedAs = (coding: string) =>
+  head("200 OK", [
+    ["Transfer-Encoding", "chunked"],
+    ["Content-Encoding", coding],
+  ]);
+const coded = (coding: string, bytes: Buffer, headers: Readonly<Record<string, string>> = {}) => [
+  response(bytes, { headers: { "Content-Encoding": coding, ...headers } }),
+];
+
+const TEXTS: readonly MissFault[] = [
+  {
+    id: "svg",
+    what: "a whole SVG declared text/plain",
+    script: () => [response(SVG, { headers: { "Content-Type": "text/plain" } })],
+    ask: async (lab, path) => {
+      const seen = await lab.get({ path });
+      return `${tell(seen, SVG)}, ${seen.headers["content-type"]}, ${seen.headers["content-security-policy"]}`;
+    },
+    good: () => SVG,
+    expected: {
+      client: "200 whole, image/svg+xml, default-src 'none'; style-src 'unsafe-inline'; sandbox",
+      requests: 1,
+      ...STORED,
+    },
+  },
+  {
+    id: "svg-no-end",
+    what: "an SVG without its end tag, declared length met",
+    script: () => [response(SVG.subarray(0, -7))],
+    ask: async (lab, path) => tell(await lab.get({ path }), SVG.subarray(0, -7)),
+    good: () => SVG,
+    expected: PASSED,
+  },
+  {
+    id: "svg-half-chunks",
+    what: "half of an SVG in chunks with the last chunk",
+    script: () => [chunked, chunk(halfOf(SVG)), "CLIENT HAS HEAD", chunk("")],
+    good: () => SVG,
+    expected: BROKEN,
+  },
+  {
+    id: "html-with-svg",
+    what: "an HTML page with an SVG inside, declared image/svg+xml",
+    script: () => [response(HTML_WITH_SVG, { headers: { "Content-Type": "image/svg+xml" } })],
+    expected: REFUSED,
+  },
+];
+
+const CODED: readonly MissFault[] = [
+  {
+    id: "gzip",
+    what: "Content-Encoding: gzip that was not requested",
+    script: ({ picture }) => coded("gzip", gzipSync(picture)),
+    expected: GOOD,
+  },
+  {
+    id: "deflate",
+    what: "Content-Encoding: deflate",
+    script: ({ picture }) => coded("deflate", deflateSync(picture)),
+    expected: GOOD,
+  },
+  {
+    id: "deflate-raw",
+    what: "Content-Encoding: deflate without the zlib header",
+    script: ({ picture }) => coded("deflate", deflateRawSync(picture)),
+    expected: GOOD,
+  },
+  {
+    id: "br-chunks",
+    what: "Content-Encoding: br in chunks",
+    script: ({ picture }) => [codedAs("br"), chunk(brotliCompressSync(picture)), chunk("")],
+    expected: GOOD,
+  },
+  {
+    id: "gzip-md5-of-coded",
+    what: "gzip with the Content-MD5 of the coded bytes",
+    script: ({ picture }) => {
+      const bytes = gzipSync(picture);
+      return coded("gzip", bytes, { "Content-MD5": digest("md5", bytes) });
+    },
+    expected: GOOD,
+  },
+  {
+    id: "gzip-md5-of-other",
+    what: "gzip of a small image with a Content-MD5 of other bytes",
+    script: ({ smallPicture }) =>
+      coded("gzip", gzipSync(smallPicture), { "Content-MD5": digest("md5", Buffer.from("other")) }),
+    good: ({ smallPicture }) => smallPicture,
+    expected: PASSED,
+  },
+  {
+    id: "gzip-lie",
+    what: "Content-Encoding: gzip before the bytes of the image itself",
+    script: ({ picture }) => coded("gzip", picture),
+    expected: REFUSED,
+  },
+  {
+    id: "gzip-of-html",
+    what: "gzip of an HTML page",
+    script: () => coded("gzip", gzipSync("<!doctype html><title>Please log in</title>")),
+    expected: REFUSED,
+  },
+  {
+    id: "gzip-twice",
+    what: "Content-Encoding: gzip, gzip",
+    script: ({ picture }) => coded("gzip, gzip", gzipSync(gzipSync(picture))),
+    expected: REFUSED,
+  },
+  {
+    id: "gzip-cut",
+    what: "a gzip without its last byte in chunks with the last chunk",
+    script: ({ picture }) => [codedAs("gzip"), chunk(gzipSync(picture).subarray(0, -1)), "CLIENT HAS HEAD", chunk("")],
+    expected: BROKEN,
+  },
+  {
+    id: "gzip-cut-fin",
+    what: "all but the last byte of the declared length of a gzip, then FIN",
+    script: ({ picture }) => {
+      const bytes = gzipSync(picture);
+      const declared = [
+        ["Content-Length", String(bytes.length)],
+        ["Content-Encoding", "gzip"],
+      ] as const;
+      return [head("200 OK", declared), bytes.subarray(0, -1), "CLIENT HAS HEAD", "FIN"];
+    },
+    expected: BROKEN,
+  },
+  {
+    id: "gzip-of-cut",
+    what: "a whole gzip of half a small image, declared length met",
+    script: ({ smallPicture }) => coded("gzip", gzipSync(halfOf(smallPicture))),
+    good: ({ smallPicture }) => smallPicture,
+    expected: { ...REFUSED, requests: 2 },
+  },
+  {
+    id: "gzip-garbage",
+    what: "gzip of a small image with bytes behind its end",
+    script: ({ smallPicture }) => coded("gzip", Buffer.concat([gzipSync(smallPicture), Buffer.from("garbage")])),
+    good: ({ smallPicture }) => smallPicture,
+    expected: REFUSED,
+  },
+  {
+    id: "gzip-bomb",
+    what: "0.1 MB of gzip that decode to 100 MB",
+    script: () => coded("gzip", gzipSync(Buffer.concat([BEFORE_ZEROS, Buffer.alloc(100_000_000)]))),
+    ask: async (lab, path) => tell(await lab.get({ path }), Buffer.concat([BEFORE_ZEROS, Buffer.alloc(2_000_000)])),
+    good: () => SVG,
+    expected: BROKEN,
   },
 ];
 
@@ -291,5 +435,5 @@ export const bodies: FaultGroup = {
   title: "Bodies",
   about:
     "Faulty bodies after a good response head. `broken`: the connection to the client ended without a clean end, so no client accepts the bytes as an image.",
-  faults: [...CUTS, ...FOREIGN, ...DAMAGED, ...POLICY].map(missFault),
+  faults: [...CUTS, ...FOREIGN, ...TEXTS, ...CODED, ...DAMAGED, ...POLICY].map(missFault),
 };

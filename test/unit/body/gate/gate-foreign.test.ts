@@ -11,11 +11,7 @@ describe("foreign bodies", () => {
   test.each([
     ["HTML", "<!DOCTYPE html><html><body>Not Found</body></html>"],
     ["HTML after blanks", " \r\n\t<html></html>"],
-    ["SVG", '<svg xmlns="http://www.w3.org/2000/svg"/>'],
-    ["SVG after a byte order mark", '\xef\xbb\xbf<svg xmlns="http://www.w3.org/2000/svg"/>'],
     ["SVG in UTF-16", "\xff\xfe<\0s\0v\0g\0/\0>\0"],
-    ["SVG after a comment", '<!-- GIF89a --><svg xmlns="http://www.w3.org/2000/svg"/>'],
-    ["SVG after blanks", '\n\n  <svg xmlns="http://www.w3.org/2000/svg"/>'],
     ["XML", '<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>'],
     ["JSON", '{"error":"no such key"}'],
     ["PDF", "%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"],
@@ -75,6 +71,9 @@ describe("hostile bodies", () => {
     "BM\0\0\0\0\0\0\0\0\x1a\0\0\0\x0c\0\0\0",
     "\0\0\x01\0\xff\xff",
     "II*\0",
+    "\xef\xbb\xbf<?xml ?><!DOCTYPE svg [ <!-- ' --> ",
+    "<svg a='",
+    "<svg><g></g><",
   ].map((text) => Buffer.from(text, "latin1"));
 
   test("push() never throws, whatever the bytes, and chunk boundaries never change the outcome", () => {
@@ -82,6 +81,7 @@ describe("hostile bodies", () => {
       fc.uint8Array({ maxLength: 600 }),
       // Bytes with a meaning in many formats, far more frequent than by chance.
       fc.array(fc.constantFrom(0, 1, 8, 0x2c, 0x21, 0x3b, 0x7f, 0xd9, 0xda, 0xff), { maxLength: 300 }),
+      fc.stringMatching(/^([<>/!?"'[\]\- ]|svg){0,60}$/).map((text) => Buffer.from(text, "latin1")),
     );
     const chunkLengths = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 20 });
     fc.assert(

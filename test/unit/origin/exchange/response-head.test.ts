@@ -32,8 +32,11 @@ const REFUSED = [
   [405, {}, "origin_status"],
   [500, {}, "origin_status"],
   [503, {}, "origin_status"],
-  [200, { "content-encoding": "gzip" }, "origin_encoded"],
-  [200, { "content-encoding": ["identity", "br"] }, "origin_encoded"],
+  [200, { "content-encoding": "zstd" }, "origin_encoded"],
+  [200, { "content-encoding": "gzip, br" }, "origin_encoded"],
+  [200, { "content-encoding": ["gzip", "gzip"] }, "origin_encoded"],
+  [200, { "content-encoding": "gzip", "transfer-encoding": "gzip, chunked" }, "origin_encoded"],
+  [200, { "content-encoding": "gzip", "content-length": "1001" }, "origin_too_large"],
   [200, { "transfer-encoding": "gzip, chunked" }, "origin_encoded"],
   [200, { "content-length": "1001" }, "origin_too_large"],
 ] as const;
@@ -70,6 +73,19 @@ test("assessHead() reads size and framing", () => {
   for (const [headers, size, framing] of cases) {
     expect([facts(headers).size, facts(headers).framing]).toEqual([size, framing]);
   }
+});
+
+test("assessHead() reads one coding, whose length is not that of the image", () => {
+  const cases: readonly (readonly [RawHeaders, AnswerFacts["coding"]])[] = [
+    [{ "content-encoding": "gzip", "content-length": "9" }, "gzip"],
+    [{ "content-encoding": "X-GZip", "transfer-encoding": "chunked" }, "gzip"],
+    [{ "content-encoding": ["identity", "br"] }, "br"],
+    [{ "content-encoding": " deflate ," }, "deflate"],
+  ];
+  for (const [headers, coding] of cases)
+    expect(facts(headers)).toMatchObject({ coding, size: undefined, framing: "chunked" });
+  for (const headers of [{}, { "content-encoding": "identity" }, { "content-encoding": "" }])
+    expect(facts({ ...headers, "content-length": "9" })).toMatchObject({ coding: undefined, size: 9 });
 });
 
 test("assessHead() returns only listed headers and validators, and none that is long or not visible ASCII", () => {

@@ -45,7 +45,7 @@ const HEAD_FAULTS: readonly (readonly [string, Script, string, number])[] = [
   ["304", [head("304 Not Modified")], "origin_unexpected", 1],
   ["204", [head("204 No Content")], "origin_unexpected", 1],
   ["a flood of 1xx", ONE_SECOND_OF_HINTS, "origin_unexpected", 1],
-  ["gzip", [response("x", { headers: { "Content-Encoding": "gzip" } })], "origin_encoded", 1],
+  ["zstd", [response("x", { headers: { "Content-Encoding": "zstd" } })], "origin_encoded", 1],
   ["500", [response("x", { status: "500 Oops" })], "origin_status", 1],
   ["403", [response("x", { status: "403 No" })], "origin_status", 1],
   ["a declared length over the limit", [head("200 OK", [["Content-Length", "1048577"]])], "origin_too_large", 1],
