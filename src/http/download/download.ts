@@ -33,7 +33,7 @@ const FROM_MEMORY = { kind: "hit", tier: "memory" } as const;
 
 /**
  * Answers a hit in memory, or a preflight, in this turn of the event loop. Otherwise returns the admitted download for
- * finishDownload(), and nothing was written. Throws domain_unknown and the other 4xx codes.
+ * finishDownload(), and nothing was written. Throws domain_unknown, rate_limited and the other 4xx codes.
  */
 export function beginDownload(exchange: DownloadExchange, sites: Sites): DownloadContext | undefined {
   const target = targetOf(exchange.request);
@@ -41,6 +41,8 @@ export function beginDownload(exchange: DownloadExchange, sites: Sites): Downloa
   if (site === undefined)
     throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);
   exchange.site = site;
+  // After the site is known, so that the refusal has its headers.
+  sites.clients?.countRequest(exchange.request);
   if (exchange.request.method === "OPTIONS") return answerPreflight(exchange, site);
   const context = admit(exchange, { sites, site, target });
   const hit = context.grant.spend === undefined ? findInMemory(context) : undefined;
@@ -74,6 +76,8 @@ function admit(
   const query = originalAuthorizer === undefined ? rest : withoutOriginalRequest(rest);
   const url = { host, path, query, method } as const;
   const object = nameObject(site, url);
+  if (object.instruction !== undefined && !site.acceptsInstructions)
+    throw new HuiyuanError("processing_refused", `Cannot process "${path}": this bucket accepts no instructions`);
   const processing = processingOf(site, url, object);
   exchange.isByAccept = processing?.named.negotiated !== undefined;
   const referer = refererVerdict(headers.referer, site.referers);
