@@ -170,7 +170,7 @@ test("processing: aliases refuses instructions and serves aliases and originals"
   expect((await ask(`/hit.jpg!cover?${SMALL}`)).headers["x-errno"]).toBe("-154");
   expect(await statuses(ask("/hit.jpg!cover"), ask("/hit.jpg"), ask("/hit.jpg?v=1"))).toEqual([200, 200, 200]);
   const url = `http://any.example/hit.jpg?${SMALL}`;
-  const explained = await huiyuan(["explain", url, "--config", installation.file]);
+  const explained = await huiyuan(["explain", url, "--admin", `http://127.0.0.1:${program.adminPort}`]);
   expect([explained.code, explained.out]).toEqual([
     1,
     expect.stringMatching(/403, X-ErrNo -154: .*processing_refused/),
