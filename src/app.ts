@@ -30,8 +30,8 @@ export interface App {
    * noted.
    */
   reload(settings: Settings): void;
-  /** Sets a note on /readyz, until the next valid settings file; undefined clears it. */
-  noteFault(text: string | undefined): void;
+  /** Records that changed settings were refused: in the metrics, and by a note on /readyz until a reload succeeds. */
+  refuse(text: string): void;
   /**
    * Waits for `server.drainDelay`. Meanwhile requests are served, on new connections too, and the health path and
    * /readyz say 503. `hurry` ends the delay. Call stop() afterwards.
@@ -155,12 +155,14 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
         restartNote = kept.length === 0 ? undefined : `needs a restart to take effect: ${kept.join(", ")}`;
         settings = next;
         fault = undefined;
+        metrics.settingsRead(true);
         downloads.setIdle(idleMs(next));
         log.info({ restartNeededFor: kept }, "new settings are in force");
         warn();
       },
-      noteFault(text) {
+      refuse(text) {
         fault = text;
+        metrics.settingsRead(false);
       },
       async drain(hurry) {
         isDraining = true;

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { publicBase } from "../http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
+import { isLoopbackHost } from "../settings/hosts.ts";
 import { loadSettings, settingsWarnings } from "../settings/load.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import { type ExitCode, newCommand, type Terminal } from "./terminal.ts";
@@ -67,8 +68,13 @@ function publicAddressesOf({ server, projects }: Settings): readonly PublicAddre
 }
 
 function describeAddress({ bucket, url }: PublicAddress): string {
-  return `  public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}\n`;
+  const hint = url !== null && isLoopbackUrl(url) ? LOCAL : "";
+  return `  public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}${hint}\n`;
 }
+
+const LOCAL = " (this machine only; others need server.baseDomain, or a domain of the bucket)";
+
+const isLoopbackUrl = (url: string) => isLoopbackHost(new URL(url).hostname);
 
 function summary(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)

@@ -50,7 +50,8 @@ function explanationLines(found: Explanation): readonly string[] {
     ["Referer", referer && REFERERS[referer]],
     ["token", token && tokenOf(token)],
     ["rule", ruleOf(found)],
-    ["stored", storedOf(found)],
+    ["stored", storedOf(found.stored)],
+    ["original", storedOf(found.originalStored)],
   ];
   return [
     ...rows.flatMap(([label, value]) => (value === undefined ? [] : [line(label, value)])),
@@ -74,7 +75,7 @@ function queryOf({ query, recipe, alias }: Explanation): string | undefined {
 function recipeOf({ recipe, alias, original }: Explanation): string | undefined {
   if (recipe === undefined) return undefined;
   const made = `${recipe}, made from ${original}`;
-  return alias === undefined ? made : `alias "${alias}", unless an object has exactly this name: ${made}`;
+  return alias === undefined ? made : `alias "${alias}", unless an object is stored under the key: ${made}`;
 }
 
 const REFERERS: Readonly<Record<NonNullable<Explanation["referer"]>, string | undefined>> = {
@@ -101,7 +102,7 @@ function ruleOf({ rule }: Explanation): string | undefined {
   return `rules[${index}] ${JSON.stringify(match)}: ${action}, ${type}`;
 }
 
-function storedOf({ stored }: Explanation): string | undefined {
+function storedOf(stored: Explanation["stored"]): string | undefined {
   if (stored === undefined) return undefined;
   const { isInMemory, isStale, isQueued, failure, object, tombstone } = stored;
   if (tombstone !== undefined) return `deleted at ${tombstone.deletedAt}: ${tombstone.reason}`;

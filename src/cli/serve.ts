@@ -87,7 +87,7 @@ async function reload(app: App, file: string, log: Log): Promise<void> {
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     log.error({ file, faults: text }, "the new settings have faults; the old ones stay in force");
-    app.noteFault(`the settings file was changed and is refused, the old settings are in force: ${text}`);
+    app.refuse(`the settings file was changed and is refused, the old settings are in force: ${text}`);
   }
 }
 

@@ -10,8 +10,9 @@ interface UsageFlags extends BucketFlags {
 }
 
 const HELP = `One line for each day (UTC) and bucket, by default for the last 30 days; 400 days are stored. Columns: day, bucket, downloads,
-bytes sent, uploads, bytes uploaded, copies, queries, deletes, objects stored, bytes stored. Failed requests are included;
---json shows their number. A crash loses the counts of its last 5 s.
+bytes sent, uploads, bytes uploaded, copies, queries, deletes, objects stored, bytes stored. The last two are as of the last
+count of the bucket on that day, "-" if there was none. Failed requests are included; --json shows their number. A crash loses
+the counts of its last 5 s.
 
 Examples:
   huiyuan usage

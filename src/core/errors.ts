@@ -34,6 +34,11 @@ const ERROR_ROWS = {
   precondition_failed: { status: 412, errNo: -103, text: "a precondition of the request is false" },
   range_unsatisfiable: { status: 416, errNo: -124, text: "the range lies outside the object" },
   style_unknown: { status: 400, errNo: -105, text: "no style has this name" },
+  processing_refused: {
+    status: 403,
+    errNo: -154,
+    text: "instructions in the query are not accepted here: only originals and aliases are served",
+  },
   original_protected: { status: 403, errNo: -154, text: "the original is protected: only its styles are served" },
   // Image processing
   processing_invalid: { status: 400, errNo: -106, text: "the processing instruction is not valid" },
@@ -132,6 +137,12 @@ const ERROR_ROWS = {
   origin_hash_wrong: unusable("the origin's image does not match its declared digest"),
   origin_encoded: unusable("the content encoding of the origin's image cannot be decoded"),
   // This server
+  rate_limited: {
+    status: 429,
+    errNo: -29214,
+    text: "too many requests of this client; try again after the time in Retry-After",
+    rest: -71,
+  },
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
   overloaded: { status: 503, errNo: -902, text: "too many fetches are in progress; try again", rest: -2000 },
   not_kept: {

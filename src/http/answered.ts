@@ -1,35 +1,39 @@
 // Records answered requests: in the log, in the operation log and in the usage of buckets. Called once for each
 // request. Tokens are removed from URLs. The client is the socket's address, or the one that a trusted proxy reports.
 import { performance } from "node:perf_hooks";
-import ipaddr from "ipaddr.js";
+import { type ErrorCode, restError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Operation, OperationName } from "../insight/operation.ts";
 import type { OperationLog } from "../insight/operation-log.ts";
 import type { Usage } from "../insight/usage.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
 import { redactTarget } from "../sign/redact.ts";
+import { addressOf } from "./request/client-address.ts";
 import type { DownloadExchange } from "./request/exchange.ts";
 import { apiBase, type PublicPlace } from "./response/public-url.ts";
 import type { AnsweredCall } from "./rest/rest.ts";
 
 export interface LogRules {
   /**
-   * `misses`: all except hits and misses at a failing origin, which has log lines of its own. Calls of the REST API are
-   * never hits.
+   * `misses`: all except hits, misses at a failing origin, and refusals of clients beyond their rate: the last two have
+   * log lines of their own. Calls of the REST API are never hits.
    */
   readonly accessLog: "off" | "misses" | "all";
   /** Addresses or CIDR ranges whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
 }
 
+const UNLOGGED: readonly (ErrorCode | undefined)[] = ["origin_failing", "rate_limited"];
+const RATE_LIMITED = restError("rate_limited").code;
+
 /** Writes the line of a download. */
 export function logDownload(exchange: DownloadExchange, { accessLog, trustedProxies }: LogRules, log: Log): void {
   const { request, response, outcome, errorCode, requestId, startedAt, site } = exchange;
   if (accessLog === "off") return;
-  if (accessLog === "misses" && (outcome.kind === "hit" || errorCode === "origin_failing")) return;
+  if (accessLog === "misses" && (outcome.kind === "hit" || UNLOGGED.includes(errorCode))) return;
   const fields = {
     requestId,
-    client: clientOf(request, trustedProxies),
+    client: addressOf(request, trustedProxies),
     method: request.method,
     host: request.headers.host && withoutToken(`//${request.headers.host}`).slice(2),
     url: withoutToken(request.url ?? ""),
@@ -45,11 +49,11 @@ export function logDownload(exchange: DownloadExchange, { accessLog, trustedProx
 
 /** Writes the line of a REST API call, without signature and content. */
 export function logCall(call: AnsweredCall, { accessLog, trustedProxies }: LogRules, log: Log): void {
-  if (accessLog === "off") return;
+  if (accessLog === "off" || (accessLog === "misses" && call.code === RATE_LIMITED)) return;
   const { request, requestId, name, bucketId, fileid, bytes, code, milliseconds } = call;
   const fields = {
     requestId,
-    client: clientOf(request, trustedProxies),
+    client: addressOf(request, trustedProxies),
     method: request.method,
     url: withoutToken(request.url ?? ""),
     operation: name,
@@ -118,7 +122,7 @@ function operationOf(
     fileid: redactTarget(fileid),
     // Base and target are redacted apart: `host:port` in front could be mistaken for a user name and password.
     url: (url.startsWith("/") ? apiBase(place, headers.host ?? "") : "") + redactTarget(url),
-    client: clientOf(request, trustedProxies),
+    client: addressOf(request, trustedProxies),
     userAgent: headers["user-agent"] ?? "",
     ...(code === undefined ? CLIENT_LEFT : { code, message }),
     bytes,
@@ -129,48 +133,4 @@ function operationOf(
 /** Replaces secrets, as redactTarget() finds them, and escapes raw bytes, because terminals execute some of them. */
 export function withoutToken(url: string): string {
   return redactTarget(asciiQuery(url));
-}
-
-function clientOf({ socket, headers }: DownloadExchange["request"], trusted: readonly string[]): string {
-  return clientAddress(socket.remoteAddress ?? "", headers["x-forwarded-for"], trusted);
-}
-
-/**
- * The client's address. If the socket's address is trusted, it is the last address of X-Forwarded-For that is not a
- * trusted proxy's; else it is the socket's. Entries that an untrusted client wrote are never believed.
- */
-export function clientAddress(
-  socketAddress: string,
-  forwarded: string | string[] | undefined,
-  trusted: readonly string[],
-): string {
-  let address = plain(socketAddress);
-  if (trusted.length === 0 || forwarded === undefined) return address;
-  const hops = String(forwarded).split(",");
-  while (isTrusted(address, trusted)) {
-    const next = withoutPort(hops.pop() ?? "");
-    if (!ipaddr.isValid(next)) break;
-    address = plain(next);
-  }
-  return address;
-}
-
-/** Removes a port: some balancers write `192.0.2.1:4711` or `[2001:db8::1]:4711`. */
-function withoutPort(hop: string): string {
-  const text = hop.trim();
-  return /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? text;
-}
-
-function plain(address: string): string {
-  return ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
-}
-
-function isTrusted(address: string, trusted: readonly string[]): boolean {
-  if (!ipaddr.isValid(address)) return false;
-  const parsed = ipaddr.process(address);
-  return trusted.some((entry) => {
-    const [range, bits] = ipaddr.isValidCIDR(entry) ? ipaddr.parseCIDR(entry) : [ipaddr.process(entry), undefined];
-    if (range.kind() !== parsed.kind()) return false;
-    return parsed.match(range, bits ?? (range.kind() === "ipv4" ? 32 : 128));
-  });
 }

@@ -1,6 +1,7 @@
 // Every route of the product: the Hono application of the download port, and the one of the admin port. Each has one
 // onError, the only place where an error becomes an answer. Handlers of the download port write to node's response.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
@@ -60,6 +61,11 @@ interface Bindings extends HttpBindings {
   call?: CallExchange | undefined;
 }
 
+/**
+ * The mean delay of a refusal because of a rate: a client that repeats it at once would cost more than its renders. The
+ * delay is random, so that the connections of one client do not come together. Milliseconds.
+ */
+const REFUSAL_MS = 1_000;
 /** The time limit for a body that no handler needs. Milliseconds. */
 const BODY_MS = 30_000;
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -103,8 +109,9 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
     answered(exchange);
     return RESPONSE_ALREADY_SENT;
   });
-  app.onError((thrown, { env }) => {
+  app.onError(async (thrown, { env }) => {
     const error = asHuiyuanError(thrown);
+    if (error.code === "rate_limited") await delay(REFUSAL_MS * (0.5 + Math.random()));
     if (env.call !== undefined) {
       const { requestId } = env.call;
       if (isServerFailure(error)) callFailures.error(error.code, { requestId, err: error }, "an API call failed");

@@ -169,13 +169,18 @@ function deepFreeze<T>(value: T): T {
 }
 
 /** One line each, for operators. */
-export function settingsWarnings({ server }: Pick<Settings, "server">): readonly string[] {
-  const { adminHosts, adminToken } = server;
-  if (adminHosts.length === 0 || adminToken !== undefined) return [];
-  return [
-    "server.adminHosts is set without server.adminToken: everyone who reaches the proxy before the admin port may delete and purge",
-  ];
+export function settingsWarnings({ server, limits }: Pick<Settings, "server" | "limits">): readonly string[] {
+  const { adminHosts, adminToken, trustedProxies } = server;
+  const { requestsPerSecond, rendersPerSecond } = limits.perClient;
+  const isOpen = adminHosts.length > 0 && adminToken === undefined;
+  const isBlind = requestsPerSecond + rendersPerSecond > 0 && trustedProxies.length === 0;
+  return [...(isOpen ? [OPEN_ADMIN] : []), ...(isBlind ? [ONE_CLIENT] : [])];
 }
+
+const OPEN_ADMIN =
+  "server.adminHosts is set without server.adminToken: everyone who reaches the proxy before the admin port may delete and purge";
+const ONE_CLIENT =
+  "limits.perClient is on and server.trustedProxies is empty: if clients come through a CDN or proxy, all of them count as one; list its addresses";
 
 const SERVER_KEYS = ["host", "port", "adminHost", "adminPort", "workers"] as const satisfies (keyof ServerSettings)[];
 const ROOT_KEYS = ["data", "store"] as const satisfies (keyof Settings)[];

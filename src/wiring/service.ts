@@ -12,6 +12,7 @@ import type { Log } from "../core/log.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
+import { createFailureLog } from "../mirror/failure-log.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
@@ -85,6 +86,7 @@ export async function openService({
     maxQueued: MAX_VARIANTS_QUEUED,
     batchMs: VARIANTS_GATHER_MS,
   });
+  const limited = createFailureLog(log, {}, "requests beyond limits.perClient");
   let registry: SiteRegistry | undefined;
   const accounts = createAccounts(settings, { registry: () => registry, meter: metrics.callbacks, now, log });
   let slices: Slices | undefined;
@@ -118,6 +120,10 @@ export async function openService({
         signal,
       },
       variantStore: stores.variants,
+      limited(limit, client) {
+        metrics.limited(limit);
+        limited.warn(limit, { client, limit }, "a client exceeds its rate (limits.perClient)");
+      },
     });
     registry = sites;
     accounts.apply(settings);
@@ -129,6 +135,7 @@ export async function openService({
     let { objectSize } = settings.limits;
     const restApi: Service["restApi"] = {
       projects: () => sites.projects,
+      clients: () => sites.sites.clients,
       tokens: sites.tokens,
       once: stores.once,
       spools,

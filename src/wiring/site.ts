@@ -58,6 +58,7 @@ export function createSite(
     separators: bucket.separators,
     aliases: new Map([...Object.entries(bucket.aliases).map(toNamed), ...styles]),
     styles: styles.map(([, named]) => named),
+    acceptsInstructions: bucket.processing === "free",
     era,
     authorizer: bucket.token === "off" ? undefined : authorizer,
     originalAuthorizer: bucket.originalProtection ? authorizer : undefined,

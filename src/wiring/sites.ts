@@ -6,6 +6,7 @@ import { createBucket } from "../bucket/contract/bucket.ts";
 import type { Store } from "../bucket/contract/driver.ts";
 import type { ImageFormat, Key } from "../core/object.ts";
 import { findWatermarks } from "../http/download/watermarks.ts";
+import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../http/request/client-limits.ts";
 import type { Site, Sites } from "../http/request/site.ts";
 import type { ManagedBucket, Project, Projects } from "../http/rest/project.ts";
 import { createKeyBudget, type KeyBudget } from "../mirror/key-budget.ts";
@@ -38,6 +39,7 @@ export interface SiteParts {
   readonly mirror: MirrorParts;
   readonly variants: VariantParts;
   readonly variantStore: (bucketId: string) => VariantStore;
+  readonly limited: ClientLimitOptions["limited"];
 }
 
 export interface SiteRegistry {
@@ -68,6 +70,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   const origins = createOriginRegistry({ log, meter, serverId, fetches: parts.fetches });
   const mirrors = createReloadCache<Mirror>();
   const budgets = createReloadCache<KeyBudget>();
+  const clientLimits = createReloadCache<ClientLimits | undefined>();
   const ahead = createRenderAhead({ log, signal });
   let keys: KeyLookup = () => undefined;
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
@@ -108,7 +111,12 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(host, binding)]));
     const other = star === undefined ? undefined : toSite("*", star);
     const all = [...byHost.values(), ...(other === undefined ? [] : [other])];
-    return { sites: { find: (host) => byHost.get(host) ?? other }, domains: all };
+    const { trustedProxies } = next.server;
+    // Unchanged limits keep their counts.
+    const clients = clientLimits.take(fingerprintOf(limits.perClient, trustedProxies), () =>
+      createClientLimits({ ...limits.perClient, trustedProxies, limited: parts.limited }),
+    );
+    return { sites: { find: (host) => byHost.get(host) ?? other, clients }, domains: all };
   }
 
   function apply(next: Settings): void {
@@ -118,6 +126,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     projects = createProjects(next, domains);
     buckets.keep();
     budgets.keep();
+    clientLimits.keep();
     // Unused origins need no close: their idle connections end by themselves.
     origins.keep();
     for (const mirror of mirrors.keep()) {

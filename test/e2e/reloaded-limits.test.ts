@@ -125,6 +125,15 @@ const ROWS: Readonly<Record<keyof Settings["limits"], Row>> = {
     see: () => statusOf(picture("large")),
     seen: [200, 424],
   },
+  perClient: {
+    before: {},
+    after: { perClient: { requestsPerSecond: 0.01, burst: 1 } },
+    async see() {
+      await statusOf(picture("small"));
+      return statusOf(picture("small"));
+    },
+    seen: [200, 429],
+  },
   imagePixels: {
     before: {},
     after: { imagePixels: 10_000 },

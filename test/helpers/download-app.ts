@@ -10,7 +10,11 @@ export function downloadAppOptions(given: Partial<DownloadAppOptions> = {}): Dow
   return {
     sites: () => ({ find: () => undefined }),
     // A project is needed before any other part is used.
-    restApi: { projects: () => projects, tokens: { boundFile: () => undefined } } as unknown as RestApiParts,
+    restApi: {
+      projects: () => projects,
+      clients: () => undefined,
+      tokens: { boundFile: () => undefined },
+    } as unknown as RestApiParts,
     healthPath: () => "",
     readiness: async () => ({ isReady: true, notes: [] }),
     nextRequestId: () => "id",

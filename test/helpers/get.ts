@@ -9,6 +9,8 @@ export interface GetOptions {
   readonly host?: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The address of this client, such as 127.0.0.2; default: the system's choice. */
+  readonly localAddress?: string;
   /** Disconnects after this many body bytes. */
   readonly leaveAfter?: number;
   /** Called when the response head has arrived. */
@@ -45,6 +47,7 @@ export function get(options: GetOptions): Promise<GetResult> {
       headers: { host, ...headers },
       agent: false,
       signal,
+      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
     });
     sent.on("error", reject);
     sent.on("response", (response) => {

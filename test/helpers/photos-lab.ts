@@ -69,6 +69,7 @@ export async function photosLab(options: Partial<RestApiParts> = {}): Promise<Ph
   const nextRequestId = createRequestIds();
   const [key] = KEYS;
   const restApi: RestApiParts = {
+    clients: () => undefined,
     projects: () => ({ find: (appid) => (appid === APPID ? project : undefined), isDomain: () => false }),
     tokens: createVerifiedTokens({
       keys: (secretId, appid) =>

@@ -8,6 +8,7 @@ import type { VariantMeter } from "../../mirror/variants/running-renders.ts";
 import type { OriginHealth } from "../../origin/guard/guarded.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts";
+import type { ClientLimit } from "../request/client-limits.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import type { AnsweredCall } from "../rest/rest.ts";
 
@@ -37,6 +38,10 @@ export interface Metrics {
   fastPathHit(): void;
   /** Counts an answered call of the REST API. */
   called(call: AnsweredCall): void;
+  /** Counts a refusal because of `limits.perClient`. */
+  limited(limit: ClientLimit): void;
+  /** Records that the settings were read: applied at the start or by a reload, or refused. */
+  settingsRead(isApplied: boolean): void;
   /** Counts input that was refused before any listener saw a request. */
   refused(code: ErrorCode): void;
   /** Prometheus text format. */
@@ -100,6 +105,8 @@ export function createMetrics(): Metrics {
   const fastPathHelp = "Downloads that the fast path answered at once";
   readCounter("fast_path_hits_total", fastPathHelp, [], () => [[{}, fastPathHits]]);
   const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
+  const limitedHelp = "Requests and renders refused because their client exceeds its rate, by limit";
+  const limited = counter("client_limited_total", limitedHelp, ["limit"]);
   const callsHelp = "Calls of the REST API by operation and the code of the answer";
   const calls = counter("api_calls_total", callsHelp, ["operation", "code"]);
   const uploadedBytes = counter("uploaded_bytes_total", "Bytes of images that were uploaded");
@@ -172,6 +179,14 @@ export function createMetrics(): Metrics {
   });
   read("process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
   read("heap_used_bytes", "JavaScript heap in use", () => process.memoryUsage().heapUsed);
+  let reload = { isApplied: true, at: performance.now() };
+  read(
+    "reload_successful",
+    "Whether the settings that were read last are in force: 1, or 0 if they were refused",
+    () => (reload.isApplied ? 1 : 0),
+  );
+  const reloadHelp = "Seconds since the settings were read, at the start or by the last reload";
+  read("reload_age_seconds", reloadHelp, () => (performance.now() - reload.at) / 1_000);
   const startedAt = Date.now() / 1_000 - process.uptime();
   read("process_start_time_seconds", "Unix time at which the process began", () => startedAt);
 
@@ -213,6 +228,10 @@ export function createMetrics(): Metrics {
     called({ name, code, bytes }) {
       calls.inc({ operation: name, code: code ?? "client_gone" });
       uploadedBytes.inc(bytes);
+    },
+    limited: (limit) => limited.inc({ limit }),
+    settingsRead(isApplied) {
+      reload = { isApplied, at: performance.now() };
     },
     refused: (code) => errors.inc({ code }),
     async scrape(from) {

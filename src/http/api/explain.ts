@@ -2,6 +2,7 @@
 // the answer. The answer comes from a dry run of the download itself, so that the two cannot disagree. It has no
 // effects.
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../image/grammar/canonical-text.ts";
 import { isHealth } from "../admin/readiness.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
@@ -102,17 +103,23 @@ async function objectOf(site: Site, request: DownloadRequest): Promise<object> {
   });
   if (read === undefined) return { path, query };
   const { key, processing } = read;
-  const entry = await site.stored.bucket.lookup(key).catch((error: unknown) => ({
-    ...({ state: "absent", epoch: 0 } as const),
-    failure: asHuiyuanError(error),
-  }));
+  const original = processing?.original.key ?? key;
   return {
     path,
     ...(query !== "" && { query }),
     ...(processing && processingView(processing, request)),
     key,
-    stored: { ...entryView(entry), isInMemory: site.stored.peek(key) !== undefined },
+    stored: await storedView(site, key),
+    ...(original !== key && { originalStored: await storedView(site, original) }),
   };
+}
+
+async function storedView({ stored }: Site, key: Key): Promise<object> {
+  const entry = await stored.bucket.lookup(key).catch((error: unknown) => ({
+    ...({ state: "absent", epoch: 0 } as const),
+    failure: asHuiyuanError(error),
+  }));
+  return { ...entryView(entry), isInMemory: stored.peek(key) !== undefined };
 }
 
 function processingView({ named, suffix, original }: ProcessingRequest, { headers }: DownloadRequest): object {

@@ -35,7 +35,8 @@ const FROM_BUCKET = { kind: "hit", tier: "bucket" } as const;
 
 /**
  * Answers a hit that needs no waiting, or a preflight, in this turn of the event loop. Otherwise returns the admitted
- * download for finishDownload(), and nothing was written. Throws domain_unknown and the other 4xx codes.
+ * download for finishDownload(), and nothing was written. Throws domain_unknown, rate_limited and the other 4xx
+ * codes.
  */
 export function beginDownload(exchange: DownloadExchange, sites: Sites): DownloadContext | undefined {
   const target = targetOf(exchange.request);
@@ -43,6 +44,8 @@ export function beginDownload(exchange: DownloadExchange, sites: Sites): Downloa
   if (site === undefined)
     throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);
   exchange.site = site;
+  // After the site is known, so that the refusal has its headers.
+  sites.clients?.countRequest(exchange.request);
   if (exchange.request.method === "OPTIONS") return answerPreflight(exchange, site);
   const context = admit(exchange, { sites, site, target });
   const hit = context.grant.spend === undefined ? findInMemory(context) : undefined;
@@ -76,6 +79,8 @@ function admit(
   const query = originalAuthorizer === undefined ? rest : withoutOriginalRequest(rest);
   const url = { host, path, query, method } as const;
   const object = nameObject(site, url);
+  if (object.instruction !== undefined && !site.acceptsInstructions)
+    throw new HuiyuanError("processing_refused", `Cannot process "${path}": this bucket accepts no instructions`);
   const processing = processingOf(site, url, object);
   exchange.isByAccept = processing?.named.negotiated !== undefined;
   const referer = refererVerdict(headers.referer, site.referers);

@@ -85,6 +85,7 @@ async function makeVariant(
       bytes,
       isStored: isStorable,
       signal,
+      beforeRender: () => sites.clients?.countRender(exchange.request),
     });
     return {
       kind: "variant",

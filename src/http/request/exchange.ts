@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { performance } from "node:perf_hooks";
 import { type Cancellation, CancellationSource } from "../../async/cancellation.ts";
-import { HuiyuanError } from "../../core/errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { DownloadResponse, HeaderList } from "../response/response.ts";
 import type { Site } from "./site.ts";
 
@@ -44,7 +44,7 @@ export interface DownloadExchange extends Requester {
   /** Body bytes that the head declared, or that were sent from a fill. */
   bodyBytes: number;
   /** The code of an error response. */
-  errorCode: string | undefined;
+  errorCode: ErrorCode | undefined;
 }
 
 const UNKNOWN: DownloadOutcome = { kind: "other", tier: "none" };

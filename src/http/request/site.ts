@@ -9,6 +9,7 @@ import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Variants } from "../../mirror/variants/variants.ts";
 import type { CacheControl, TokenScope } from "../response/cache-control.ts";
 import type { CorsRules } from "../response/cors.ts";
+import type { ClientLimits } from "./client-limits.ts";
 
 /** The rights of a download's token. `spend` is set for a one-time token; it yields true exactly once, durably. */
 export interface DownloadGrant {
@@ -72,6 +73,8 @@ export interface Site {
   readonly aliases: ReadonlyMap<string, NamedRecipe>;
   /** The aliases that are rendered ahead. */
   readonly styles: readonly NamedRecipe[];
+  /** False: instructions in the query are refused (processing_refused). Aliases are served. */
+  readonly acceptsInstructions: boolean;
   /** The manual that instructions follow. */
   readonly era: Era;
   /** 原图保护: only aliases are served, and originals only by this authorizer. Undefined: originals are not protected. */
@@ -85,7 +88,9 @@ export interface Site {
   readonly notFoundPage: { readonly body: Buffer; readonly mediaType: string } | undefined;
 }
 
-/** Finds the domain of a host: lower case, no port, no trailing dot. */
 export interface Sites {
+  /** Finds the domain of a host: lower case, no port, no trailing dot. */
   find(host: string): Site | undefined;
+  /** Undefined: no client is limited. */
+  readonly clients?: ClientLimits | undefined;
 }

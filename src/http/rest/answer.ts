@@ -9,6 +9,7 @@ export interface ApiAnswer {
   readonly message: string;
   /** JSON text of an object. */
   readonly data: string;
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 export function success(data: object): ApiAnswer {
@@ -17,7 +18,7 @@ export function success(data: object): ApiAnswer {
 
 /** The answer to a failed call. Equal codes have equal texts, and `data` is empty. */
 export function failure(error: HuiyuanError): ApiAnswer {
-  return { ...restError(error.code), data: "{}" };
+  return { ...restError(error.code), data: "{}", retryAfterSeconds: error.retryAfterSeconds };
 }
 
 /** `more`: headers after its own ones, names and values in turn. Pure. */

@@ -10,6 +10,7 @@ import { joinCallback, type MakeOutboxDraft } from "../../upload/callback/callba
 import type { KnownMd5 } from "../../upload/known-md5.ts";
 import type { Slices } from "../../upload/slices/slices.ts";
 import type { Stored, UploadedFile, VerifyDecodable } from "../../upload/store.ts";
+import type { ClientLimits } from "../request/client-limits.ts";
 import { encodeKeyForPath } from "../request/target.ts";
 import { apiBase, type PublicPlace, publicUrl } from "../response/public-url.ts";
 import { type ApiAnswer, type Links, success, uploadData } from "./answer.ts";
@@ -20,6 +21,8 @@ import type { ApiTarget } from "./target.ts";
 export interface RestApiParts {
   /** The current snapshot. */
   readonly projects: () => Projects;
+  /** Undefined: no client is limited. */
+  readonly clients: () => ClientLimits | undefined;
   readonly tokens: VerifiedTokens;
   readonly once: OnceLedger;
   readonly spools: SpoolPool;

@@ -32,6 +32,7 @@ export function beginCall(request: IncomingMessage, response: ServerResponse, re
 export async function serveCall(exchange: CallExchange, parts: RestApiParts): Promise<ApiAnswer | undefined> {
   const begun = begin(exchange, parts);
   if (begun.known !== undefined) exchange.cors = corsHeaders(begun.known.cors, exchange.request.headers.origin);
+  parts.clients()?.countRequest(exchange.request);
   return serve(begun);
 }
 
@@ -43,6 +44,7 @@ export function finishCall(exchange: CallExchange, answer: ApiAnswer | undefined
   const { request, response, requestId, startedAt, about, cors } = exchange;
   if (answer !== undefined && !response.headersSent) {
     const more = [...cors, "X-Request-Id", requestId, ...connectionAfter(exchange)];
+    if (answer.retryAfterSeconds !== undefined) more.push("Retry-After", String(answer.retryAfterSeconds));
     const { status, headers, body } = wholeAnswer(answer, more);
     response.writeHead(status, [...headers]);
     response.end(request.method === "HEAD" ? undefined : body);

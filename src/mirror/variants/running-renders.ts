@@ -57,6 +57,11 @@ export interface RunningRender {
   isStored: boolean;
 }
 
+export interface RenderStart extends RenderTask, Pick<RunningRender, "isStored"> {
+  /** Called before the render begins; its error refuses the render. */
+  readonly beforeRender?: (() => void) | undefined;
+}
+
 const MAX_FAILED = 2_000;
 /** An image that cannot be processed is not rendered again for this time. Milliseconds. */
 const UNPROCESSABLE_MS = 10_000;
@@ -127,11 +132,12 @@ export function createRunningRenders(
       const item = running.get(key);
       return item !== undefined && item.epoch >= epoch && item.render.isJoinable() ? item : undefined;
     },
-    /** Throws a recent failure of the same variant, overloaded and draining. */
-    start(key: Key, epoch: number, { isStored, ...task }: RenderTask & Pick<RunningRender, "isStored">): RunningRender {
+    /** Throws a recent failure of the same variant, draining, the codes of `beforeRender`, and overloaded. */
+    start(key: Key, epoch: number, { isStored, beforeRender, ...task }: RenderStart): RunningRender {
       const known = failure(key);
       if (known !== undefined) throw known;
       if (signal.aborted) throw new HuiyuanError("draining", "Cannot render: the server is stopping");
+      beforeRender?.();
       const release = renders.tryAcquire();
       if (release === undefined)
         throw new HuiyuanError("overloaded", `Cannot render: ${renders.running} renders run or wait`, {

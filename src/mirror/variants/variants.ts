@@ -13,7 +13,13 @@ import type { Join } from "../fill/reader.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found, type NoObject } from "../stored/stored.ts";
 import type { ImageBytes } from "./image-bytes.ts";
-import { createRunningRenders, type Result, type RunningRender, type VariantParts } from "./running-renders.ts";
+import {
+  createRunningRenders,
+  type RenderStart,
+  type Result,
+  type RunningRender,
+  type VariantParts,
+} from "./running-renders.ts";
 import { createVersions, type VariantStore } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
@@ -38,6 +44,8 @@ export interface VariantRequest {
   readonly isStored: boolean;
   /** Aborts when the client leaves; if no other client waits, the render leaves the queue. */
   readonly signal: Cancellation;
+  /** Not called if a render is joined. */
+  readonly beforeRender?: RenderStart["beforeRender"];
 }
 
 /** The caller closes the reader of a large one. `made`: rendered for this request or another one, not found stored. */
@@ -54,10 +62,10 @@ export interface Variants {
   peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
   /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
   generation(): number;
-  /** Throws the codes of Renderer.render, store_failed, not_kept, overloaded and draining. */
+  /** Throws the codes of Renderer.render and of `beforeRender`, store_failed, not_kept, overloaded and draining. */
   get(request: VariantRequest): Promise<Variant>;
   /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
-  preview(request: Omit<VariantRequest, "generation" | "bytes" | "signal">): Promise<{
+  preview(request: Omit<VariantRequest, "generation" | "bytes" | "signal" | "beforeRender">): Promise<{
     readonly found: CachedObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
@@ -99,7 +107,7 @@ export function createVariants(
   }
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
-    const { generation, named, version, bytes, watermarks, isStored } = request;
+    const { generation, named, version, bytes, watermarks, isStored, beforeRender } = request;
     const { size, image } = version;
     refuseHeavy(size, renderer.limits);
     const epoch = versions.epochOf(key, generation);
@@ -107,7 +115,8 @@ export function createVariants(
     const running = renders.find(key, epoch);
     const how = running === undefined ? "first" : running.hasEnded ? "after" : "collapsed";
     if (how === "collapsed") meter.collapsed();
-    const item = running ?? renders.start(key, epoch, { recipe: named.recipe, size, image, images, isStored });
+    const item =
+      running ?? renders.start(key, epoch, { recipe: named.recipe, size, image, images, isStored, beforeRender });
     item.isStored ||= isStored;
     const leave = item.render.join(images);
     try {

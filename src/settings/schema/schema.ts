@@ -1,14 +1,15 @@
-// The keys of huiyuan.yaml with their defaults, bounds, descriptions and types. Mirrors, rules, origins and stores have
-// files of their own beside it. Rules between two keys are in checks/.
+// The keys of huiyuan.yaml with their defaults, bounds, descriptions and types. Limits, mirrors, rules, origins and
+// stores have files of their own beside it. Rules between two keys are in checks/.
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
 import { crossFaults, MAX_KEYS } from "../checks/cross-checks.ts";
 import { wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
+import { limitsSchema } from "./limits-schema.ts";
 import { callbackSchema, storeSchema } from "./origin-schema.ts";
-import { duration, size } from "./quantities.ts";
+import { duration } from "./quantities.ts";
 import { mirrorSchema } from "./rule-schema.ts";
-import { count, flag, headerValue, hostName, onlyYet, SECRET, secret } from "./values.ts";
+import { flag, headerValue, hostName, onlyYet, SECRET, secret } from "./values.ts";
 
 const port = () =>
   z
@@ -16,7 +17,7 @@ const port = () =>
     .min(0)
     .max(65_535);
 
-// server, coordination, limits
+// server, coordination
 
 const isAddressOrRange = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
 
@@ -79,33 +80,6 @@ const serverSchema = z.strictObject({
 
 const coordinationSchema = z.strictObject({
   type: onlyYet("local").describe("One machine, nothing to coordinate. Several machines are not supported yet."),
-});
-
-const limitsSchema = z.strictObject({
-  memory: size({ min: "1MiB" }).prefault("256MB").describe("Memory cache of small images; at least 1MiB."),
-  disk: size({ min: "1MiB" })
-    .prefault("20GB")
-    .describe("Disk cache (variants, copies of remote objects); at least 1MiB."),
-  objectSize: size({ min: "1KiB", max: "1GiB" })
-    .prefault("20MiB")
-    .describe("Largest object that is fetched, uploaded or stored; 1KiB to 1GiB."),
-  imagePixels: count(1, 10 ** 12)
-    .default(100_000_000)
-    .describe("Largest image that is processed: width × height × frames."),
-  imageFrames: count(1, 100_000).default(300).describe("Most frames of an image that is processed."),
-  renderTime: duration({ min: "100ms", max: "10m" })
-    .prefault("5s")
-    .describe("Deadline of one render once its process is ready; then 500 with X-ErrNo -901; 100ms to 10m."),
-  fills: count(1, 65_536).default(256).describe("Concurrent fetches from origins."),
-  spoolMemory: size()
-    .prefault("64MiB")
-    .describe("Memory of all arriving bodies, at most 256KiB each; the rest goes to disk; 0 is disk only."),
-  hotObjectSize: size().prefault("2MiB").describe("Larger objects are not kept in memory."),
-  freeDisk: size().prefault("2GB").describe("Below this free space nothing more is stored; serving goes on."),
-  renders: z
-    .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
-    .default("auto")
-    .describe("Concurrent renders; auto fits the machine."),
 });
 
 // buckets and domains
@@ -174,6 +148,10 @@ const bucketSchema = z.strictObject({
     .default({})
     .describe("Download aliases (样式下载别名): name → processing instruction."),
   grammarEra: z.literal([2015, "later"]).default(2015).describe("Manual to follow where the two differ."),
+  processing: z
+    .enum(["free", "aliases"])
+    .default("free")
+    .describe("aliases: instructions in the query are refused; aliases and originals are served."),
   originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
   publicDomain: z
     .string()

@@ -39,8 +39,11 @@ async function run(...args: string[]) {
 test("check summarizes a valid file and ends with 0", async () => {
   await writeFile(file, GOOD);
   const { out, exitCode } = await run("--config", file);
-  const text = `${file} is good: 1 project, 1 bucket, 1 domain, 1 origin\n  public address of 1/b: http://b-1.localhost:8080\n`;
-  expect([out, exitCode]).toEqual([text, 0]);
+  const text = `${file} is good: 1 project, 1 bucket, 1 domain, 1 origin\n  public address of 1/b: http://b-1.localhost:8080`;
+  const hint = " (this machine only; others need server.baseDomain, or a domain of the bucket)";
+  expect([out, exitCode]).toEqual([`${text}${hint}\n`, 0]);
+  await writeFile(file, `server: { baseDomain: image.example.com }\n${GOOD}`);
+  expect((await run("--config", file)).out).toBe(`${text.replace("localhost", "image.example.com")}\n`);
 });
 
 test("check prints the public address of each bucket", async () => {

@@ -139,7 +139,11 @@ test.each([
   const finished: string[] = [];
   const projects = { find: () => undefined, isDomain: (host: string) => host === "img.example" };
   server = await startDownloadApp({
-    restApi: { projects: () => projects, tokens: { boundFile: () => undefined } } as unknown as RestApiParts,
+    restApi: {
+      projects: () => projects,
+      clients: () => undefined,
+      tokens: { boundFile: () => undefined },
+    } as unknown as RestApiParts,
     answered: () => void finished.push("download"),
     called: () => void finished.push("call"),
   });

@@ -47,6 +47,7 @@ test("parseSettings() fills in every default of the contract", () => {
       hotObjectSize: 2_097_152,
       freeDisk: 2_000_000_000,
       renders: "auto",
+      perClient: { requestsPerSecond: 0, rendersPerSecond: 0, burst: 2 },
     },
   });
   expect(projects).toEqual([
@@ -67,6 +68,7 @@ test("parseSettings() fills in every default of the contract", () => {
           separators: ["!"],
           aliases: {},
           grammarEra: 2015,
+          processing: "free",
           originalProtection: false,
           cors: ["*"],
           styles: {},

@@ -10,3 +10,14 @@ test.each([
 ])("settingsWarnings() for %s", (_what, server, count) => {
   expect(settingsWarnings(parse(`${server && `server: ${server}\n`}${MINIMAL}`))).toHaveLength(count);
 });
+
+test.each([
+  ["no rate", "{}", "[]", 0],
+  ["a rate of requests", "{ requestsPerSecond: 9 }", "[]", 1],
+  ["a rate of renders", "{ rendersPerSecond: 0.5 }", "[]", 1],
+  ["a rate and trusted proxies", "{ rendersPerSecond: 9 }", "[10.0.0.0/8]", 0],
+])("settingsWarnings() for %s", (_what, perClient, proxies, count) => {
+  const text = `server: { trustedProxies: ${proxies} }\nlimits: { perClient: ${perClient} }\n${MINIMAL}`;
+  const warnings = settingsWarnings(parse(text));
+  expect(warnings).toEqual(Array(count).fill(expect.stringContaining("server.trustedProxies is empty")));
+});

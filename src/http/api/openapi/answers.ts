@@ -141,6 +141,7 @@ export const explanation = z.object({
   recipe: z.string().optional(),
   key: z.string().optional(),
   stored: z.object(ENTRY).optional(),
+  originalStored: z.object(ENTRY).optional().describe("Of the original, if an alias has another key."),
   referer: z.enum(["off", "allowed", "listed", "refused"]).optional(),
   token: z
     .object({

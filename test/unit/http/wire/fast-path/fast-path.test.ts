@@ -46,6 +46,7 @@ beforeAll(async () => {
     separators: ["!"],
     aliases: new Map([["small", nameRecipe(parseInstruction("imageView2/2/w/20", { era: 2015 }))]]),
     styles: [],
+    acceptsInstructions: true,
     era: 2015,
     originalAuthorizer: undefined,
     variants: {

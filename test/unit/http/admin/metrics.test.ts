@@ -1,0 +1,43 @@
+// The reference of the metrics and of Cache-Status in docs/guide-download.md has what the program has.
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { createMetrics } from "../../../../src/http/admin/metrics.ts";
+import { CACHE_STATUS } from "../../../../src/http/download/download-context.ts";
+
+const GUIDE = readFileSync(new URL("../../../../docs/guide-download.md", import.meta.url), "utf8");
+/** The first cells of the table that begins with this row. */
+const cells = (head: string) => {
+  const [, table = ""] = GUIDE.split(head);
+  const [rows = ""] = table.split("\n\n");
+  return rows.split("\n").map((row) => row.split("|")[1] ?? "");
+};
+
+test("every series is in the guide, and the guide has no other", async () => {
+  const metrics = createMetrics();
+  const none = () => 0;
+  const { text } = await metrics.scrape({
+    memory: () => ({ objects: 0, bytes: 0 }),
+    spool: () => ({ spools: 0, bytes: 0 }),
+    storing: () => ({ depth: 0, oldestMs: 0 }),
+    damaged: none,
+    fills: none,
+    uploads: none,
+    sliceUploads: none,
+    origins: () => [],
+    outboxCounts: async () => [],
+    renders: () => ({ running: 0, waiting: 0 }),
+  });
+  metrics.stop();
+  const series = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  expect(series.length).toBeGreaterThan(40);
+  const described = cells("| series | tells |").flatMap((cell) => cell.match(/huiyuan_\w+/g) ?? []);
+  expect(described.sort()).toEqual(series.sort());
+});
+
+test("every Cache-Status is in the guide", () => {
+  const { revalidated, ...others } = CACHE_STATUS;
+  const values = [...Object.values(others), ...Object.values(revalidated)];
+  const further = ["huiyuan; fwd=uri-miss; detail=redirect", "huiyuan; detail=error", "huiyuan; hit; ttl=-N; detail=…"];
+  const described = cells("| value | meaning |").flatMap((cell) => /`(.+)`/.exec(cell)?.[1] ?? []);
+  expect(described.sort()).toEqual([...values, ...further].sort());
+});
