@@ -144,8 +144,8 @@ async function betterSqlite(): Promise<Open> {
       };
     };
   } catch (cause) {
-    const wanted = "use Node 24 or later, or install a compiler and run `npm rebuild better-sqlite3`";
-    const message = `Cannot open a database on Node ${process.versions.node}: better-sqlite3 is not installed for it; ${wanted}`;
+    const found = `Cannot open a database on Node ${process.versions.node}: better-sqlite3 is not installed for it`;
+    const message = `${found}; use Node 24 or later, or install g++, make and python3 and then huiyuan again`;
     return () => {
       throw new HuiyuanError("store_failed", message, { cause });
     };
