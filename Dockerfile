@@ -4,11 +4,9 @@
 # see. The settings should say `data: /data`. To reach the admin port from outside, set server.adminHost and adminToken.
 FROM node:24-slim AS build
 WORKDIR /app
-# Compilers for better-sqlite3, where its prebuilt binary cannot be had.
-RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3 && rm -rf /var/lib/apt/lists/*
 COPY package.json package-lock.json ./
 # Without scripts, since `prepare` needs the sources, which would cost this layer its cache.
-RUN npm ci --ignore-scripts && npm rebuild better-sqlite3
+RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY config config
 COPY src src

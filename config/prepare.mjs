@@ -1,16 +1,29 @@
-// Builds dist/ after an install from source. If the compiler is not installed (an image, `npm ci --omit=dev`), the
-// copied dist/ is used as it is.
+// Runs after an install from source. Builds dist/; if the compiler is not installed (an image, `npm ci --omit=dev`), the
+// copied dist/ is used as it is. Gets the binary of better-sqlite3 for a Node without SQLite: package.json denies that
+// package its own install script, which would run, and compile for a minute, on every Node.
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 // Never `.pathname`: it stays percent-encoded if the folder's name has a blank or Chinese characters.
-const compiler = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
+const pathOf = (file) => fileURLToPath(new URL(`../${file}`, import.meta.url));
+const run = (args, options) => spawnSync(process.execPath, args, options).status ?? 1;
+
+const compiler = pathOf("node_modules/typescript/bin/tsc");
 if (existsSync(compiler)) {
-  rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
-  const project = fileURLToPath(new URL("./tsconfig.build.json", import.meta.url));
-  process.exitCode = spawnSync(process.execPath, [compiler, "-p", project], { stdio: "inherit" }).status ?? 1;
-} else if (!existsSync(new URL("../dist/main.js", import.meta.url))) {
+  rmSync(pathOf("dist"), { recursive: true, force: true });
+  process.exitCode = run([compiler, "-p", pathOf("config/tsconfig.build.json")], { stdio: "inherit" });
+} else if (!existsSync(pathOf("dist/main.js"))) {
   console.error("huiyuan: neither the TypeScript compiler nor dist/ is here; install with development dependencies");
   process.exitCode = 1;
+}
+
+const folder = pathOf("node_modules/better-sqlite3");
+const hasBinary = () => run(["-e", "new (require('better-sqlite3'))(':memory:')"], { cwd: folder }) === 0;
+if (Number.parseInt(process.versions.node, 10) < 24 && !hasBinary()) {
+  run([process.env.npm_execpath ?? "", "run", "install"], { cwd: folder, stdio: "inherit" });
+  if (!hasBinary()) {
+    console.error("huiyuan: better-sqlite3 has no binary; use Node 24 or later, or install g++, make and python3");
+    process.exitCode = 1;
+  }
 }

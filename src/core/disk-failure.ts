@@ -3,6 +3,13 @@ import { type ErrorCode, HuiyuanError } from "./errors.ts";
 
 // A quota and a full disk mean the same to an operator: there is no space left.
 const FULL_CODES = new Set(["ENOSPC", "EDQUOT", "SQLITE_FULL"]);
+const SQLITE_CODES = new Map([
+  [1, "SQLITE_ERROR"],
+  [5, "SQLITE_BUSY"],
+  [11, "SQLITE_CORRUPT"],
+  [13, "SQLITE_FULL"],
+  [26, "SQLITE_NOTADB"],
+]);
 const DAMAGED_CODES = /^SQLITE_(CORRUPT|NOTADB)/;
 
 /** `action` completes "Cannot …" and may name a path. A HuiyuanError is returned unchanged. */
@@ -15,6 +22,8 @@ export function storeFailure(error: unknown, action: string): HuiyuanError {
 
 /** The code that Node or SQLite gave the error, such as `ENOENT` or `SQLITE_CORRUPT`; empty if it has none. */
 export function errorCodeOf(error: unknown): string {
+  // node:sqlite gives a number, whose low byte is the primary result code (sqlite.org/rescode.html).
+  if (error instanceof Error && "errcode" in error) return SQLITE_CODES.get(Number(error.errcode) & 0xff) ?? "SQLITE";
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 

@@ -2,13 +2,13 @@
 // first use, and quarantines a damaged one. Each batch is one transaction. ledger.ts starts it.
 import { renameSync } from "node:fs";
 import { join } from "node:path";
-import type Database from "better-sqlite3";
 import { errorCodeOf, isDamage, storeFailure } from "../core/disk-failure.ts";
+import { returnsRows, type SqliteStatement, transaction } from "../core/sqlite.ts";
 import { serveBatches } from "../sqlite/batch-thread.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
 import type { LedgerAnswer, LedgerPlan, LedgerRow, LedgerThreadData, Statement } from "./ledger.ts";
 
-type Prepared = Database.Statement<[LedgerRow]>;
+type Prepared = SqliteStatement<[LedgerRow], LedgerRow>;
 
 const MAX_CHECKED_BYTES = 32 * 1_048_576;
 const MAX_LOG_BYTES = 8 * 1_048_576;
@@ -20,7 +20,7 @@ serveBatches<LedgerThreadData, Statement>(({ dir, plan }, { notify }) => {
   function runAll(batch: readonly Statement[]): LedgerAnswer[] {
     opened ??= open(path, plan);
     const { database, statements } = opened;
-    return database.transaction(() => batch.map(({ name, request }) => runStatement(statements.get(name)!, request)))();
+    return transaction(database, () => batch.map(({ name, request }) => runStatement(statements.get(name)!, request)));
   }
 
   function close(): void {
@@ -61,14 +61,12 @@ serveBatches<LedgerThreadData, Statement>(({ dir, plan }, { notify }) => {
 });
 
 function runStatement(statement: Prepared, rows: readonly LedgerRow[]): LedgerAnswer {
-  if (!statement.reader) {
+  if (!returnsRows(statement)) {
     let changes = 0;
     for (const row of rows) changes += statement.run(row).changes;
     return { changes, rows: [] };
   }
-  // better-sqlite3 types rows as `unknown`; our own SQL names the columns.
-  const found = rows.flatMap((row) => statement.all(row) as LedgerRow[]);
-  return { changes: 0, rows: found };
+  return { changes: 0, rows: rows.flatMap((row) => statement.all(row)) };
 }
 
 function open(path: string, { steps, statements }: LedgerPlan<string>) {
@@ -82,7 +80,7 @@ function open(path: string, { steps, statements }: LedgerPlan<string>) {
   try {
     const prepared = Object.entries(statements).map(([name, sql]): [string, Prepared] => [
       name,
-      database.prepare<[LedgerRow]>(sql),
+      database.prepare<[LedgerRow], LedgerRow>(sql),
     ]);
     return { database, statements: new Map(prepared) };
   } catch (error) {

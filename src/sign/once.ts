@@ -1,6 +1,7 @@
 // The ledger of one-time tokens: it records spent tokens, so that none is spent twice. This file has its table,
 // statements and interface; the store's writer thread (bucket/fs/) writes the rows. It does not verify tokens: token.ts
 // does.
+import type { Sqlite } from "../core/sqlite.ts";
 import { MAX_LIFE_SECONDS, type OneTimeToken } from "./token.ts";
 
 export type { OneTimeToken };
@@ -27,14 +28,6 @@ export const ONCE_SCHEMA = `
   ) WITHOUT ROWID;
 `;
 
-/** The part of a SQLite connection that the ledger needs; better-sqlite3's `Database` has it. */
-export interface OnceDatabase {
-  prepare(sql: string): {
-    run(...values: (string | number | Uint8Array)[]): { readonly changes: number };
-    get(...values: (string | number | Uint8Array)[]): unknown;
-  };
-}
-
 const INSERT = "INSERT INTO spent (secret_id, mac, issued_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
 const FIND = "SELECT 1 FROM spent WHERE secret_id = ? AND mac = ?";
 const PRUNE = "DELETE FROM spent WHERE issued_at < ?";
@@ -46,12 +39,12 @@ const PRUNE = "DELETE FROM spent WHERE issued_at < ?";
 const KEPT_SECONDS = MAX_LIFE_SECONDS + 86_400;
 
 /** Runs in the writer's transaction. True: this call spent the token; to be reported only after the commit. */
-export function spendOnce(database: OnceDatabase, request: OneTimeToken): boolean {
+export function spendOnce(database: Sqlite, request: OneTimeToken): boolean {
   return database.prepare(INSERT).run(request.secretId, request.mac, request.issuedAt).changes === 1;
 }
 
 /** Whether the ledger has the token. Works on any connection. */
-export function isInLedger(database: OnceDatabase, { secretId, mac }: OneTimeToken): boolean {
+export function isInLedger(database: Sqlite, { secretId, mac }: OneTimeToken): boolean {
   return database.prepare(FIND).get(secretId, mac) !== undefined;
 }
 
@@ -59,7 +52,7 @@ export function isInLedger(database: OnceDatabase, { secretId, mac }: OneTimeTok
  * Removes tokens that are refused by age anyway. `now`: Unix seconds. Returns their number. Reads the whole table, so
  * once a day is enough.
  */
-export function pruneSpent(database: OnceDatabase, now: number): number {
+export function pruneSpent(database: Sqlite, now: number): number {
   return database.prepare(PRUNE).run(now - KEPT_SECONDS).changes;
 }
 

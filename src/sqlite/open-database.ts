@@ -1,7 +1,7 @@
 // Opens a database for writing: WAL, every commit synced, checked and migrated. A newer version is refused.
 import { statSync } from "node:fs";
-import Database from "better-sqlite3";
 import { HuiyuanError } from "../core/errors.ts";
+import { firstValue, openSqlite, type Sqlite, transaction } from "../core/sqlite.ts";
 
 export interface DatabaseForm {
   /** Its name in messages, such as `the catalogue "/data/catalogue.db"`. */
@@ -17,12 +17,12 @@ export interface DatabaseForm {
 }
 
 /** Throws errors of SQLite (SQLITE_CORRUPT also if the check fails), and store_failed if the version is newer. */
-export function openDatabase(path: string, form: DatabaseForm): Database.Database {
-  const database = new Database(path, { timeout: 1_000 });
+export function openDatabase(path: string, form: DatabaseForm): Sqlite {
+  const database = openSqlite(path, { timeout: 1_000 });
   try {
-    database.pragma("journal_mode = WAL");
-    database.pragma("synchronous = FULL");
-    database.pragma(`journal_size_limit = ${form.maxLogBytes}`);
+    database.exec("PRAGMA journal_mode = WAL");
+    database.exec("PRAGMA synchronous = FULL");
+    database.exec(`PRAGMA journal_size_limit = ${form.maxLogBytes}`);
     if (statSync(path).size <= form.maxCheckedBytes) checkWhole(database);
     migrate(database, form);
     return database;
@@ -32,20 +32,20 @@ export function openDatabase(path: string, form: DatabaseForm): Database.Databas
   }
 }
 
-function checkWhole(database: Database.Database): void {
-  const verdict = database.pragma("quick_check(1)", { simple: true });
+function checkWhole(database: Sqlite): void {
+  const verdict = firstValue(database, "PRAGMA quick_check(1)");
   if (verdict !== "ok") throw Object.assign(new Error(String(verdict)), { code: "SQLITE_CORRUPT" });
 }
 
-function migrate(database: Database.Database, { name, version: wanted, stepsFrom }: DatabaseForm): void {
-  const version = Number(database.pragma("user_version", { simple: true }));
+function migrate(database: Sqlite, { name, version: wanted, stepsFrom }: DatabaseForm): void {
+  const version = Number(firstValue(database, "PRAGMA user_version"));
   if (version > wanted) {
     const found = `it was written by a newer huiyuan (version ${version}, this one knows ${wanted})`;
     throw new HuiyuanError("store_failed", `Cannot open ${name}: ${found}; run the newer one`);
   }
   if (version === wanted) return;
-  database.transaction(() => {
+  transaction(database, () => {
     for (const step of stepsFrom(version)) database.exec(step);
-    database.pragma(`user_version = ${wanted}`);
-  })();
+    database.exec(`PRAGMA user_version = ${wanted}`);
+  });
 }

@@ -75,16 +75,16 @@ export async function startHuiyuan(
     readonly data?: string;
     readonly limits?: object;
     readonly mirror?: object;
-  } & Pick<StartOptions, "env" | "main" | "nodeFlags">,
+  } & Pick<StartOptions, "env" | "main" | "node" | "nodeFlags">,
 ): Promise<HuiyuanContender> {
   const { folder, originPort, isSigned = false, name = "Huiyuan", limits = {}, mirror = {} } = options;
-  const { env = {}, main, nodeFlags = [] } = options;
+  const { env = {}, main, node, nodeFlags = [] } = options;
   const source = mirrorOf(`http://127.0.0.1:${originPort}`, mirror);
   const data = options.data ?? join(folder, `huiyuan-${process.hrtime.bigint()}`);
   const installation = await install(
     oneBucket(source, { token: isSigned ? "required" : "off" }, { limits: { freeDisk: "0", ...limits }, data }),
   );
-  const program = await installation.start({ wrap: pinnedTo(SERVER_CORE), env, main, nodeFlags });
+  const program = await installation.start({ wrap: pinnedTo(SERVER_CORE), env, main, node, nodeFlags });
   return {
     name,
     port: program.downloadPort,

@@ -6,6 +6,7 @@ import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { openCatalogue } from "../../src/bucket/fs/catalogue/schema.ts";
+import { transaction } from "../../src/core/sqlite.ts";
 import type { Bench, Outcome, Verdict } from "./case.ts";
 import { among, type Contender, type ContenderOptions, startHuiyuan } from "./contenders.ts";
 import { byWrk, compare, verify } from "./load.ts";
@@ -85,9 +86,9 @@ async function grownCopy(from: string, to: string, more: number): Promise<void> 
   const database = openCatalogue(catalogue);
   try {
     // This database need not survive a crash, and an unsorted index grows fastest in memory.
-    database.pragma("synchronous = OFF");
-    database.pragma("cache_size = -2000000");
-    database.transaction(() => {
+    database.exec("PRAGMA synchronous = OFF");
+    database.exec("PRAGMA cache_size = -2000000");
+    transaction(database, () => {
       const { last } = database.prepare<[], { last: number }>("SELECT max(id) AS last FROM blobs").get() ?? { last: 0 };
       database
         .prepare(
@@ -106,7 +107,7 @@ async function grownCopy(from: string, to: string, more: number): Promise<void> 
         )
         .run(`${BYTES}/`, last);
       database.prepare("UPDATE buckets SET objects = objects + ?, bytes = bytes + ?").run(more, more * BYTES);
-    })();
+    });
   } finally {
     database.close();
   }

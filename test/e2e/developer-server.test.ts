@@ -7,9 +7,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import Database from "better-sqlite3";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openSqlite } from "../../src/core/sqlite.ts";
 import { callbackBody } from "../../src/sign/callback.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -88,7 +88,7 @@ interface Row {
 }
 
 function rows(): readonly Row[] {
-  const database = new Database(join(folder, "pictures.db"), { readonly: true });
+  const database = openSqlite(join(folder, "pictures.db"), { readonly: true });
   try {
     return database.prepare<[], Row>("SELECT id, fileid, title, size, sha1 FROM pictures ORDER BY rowid").all();
   } finally {

@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { openSqlite } from "../../src/core/sqlite.ts";
 import { makeToken } from "../../src/sign/token.ts";
 import { get, pathOf } from "../helpers/get.ts";
 import { type CorpusImage, photographCorpus } from "../helpers/photographs.ts";
@@ -98,7 +98,7 @@ test("hundreds of photographs are mirrored, and survive the origin's end and a k
 });
 
 function countObjects(): number {
-  const database = new Database(join(installation.data, "catalogue.db"), { readonly: true });
+  const database = openSqlite(join(installation.data, "catalogue.db"), { readonly: true });
   try {
     return (database.prepare("SELECT count(*) AS count FROM entries WHERE state = 'object'").get() as { count: number })
       .count;

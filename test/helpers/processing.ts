@@ -1,8 +1,8 @@
 // Requests to a running server for tests of processed images, and checks of its stored files.
 import { request } from "node:http";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import sharp from "sharp";
+import { openSqlite } from "../../src/core/sqlite.ts";
 import { get } from "./get.ts";
 
 /** `["jpeg", 300, 200]` */
@@ -59,7 +59,7 @@ export function storedObjects(
   data: string,
   bucketId: string,
 ): readonly { readonly sha256: string; readonly size: number }[] {
-  const database = new Database(join(data, "catalogue.db"), { readonly: true });
+  const database = openSqlite(join(data, "catalogue.db"), { readonly: true });
   try {
     return database
       .prepare(

@@ -45,6 +45,8 @@ export interface StartOptions {
   readonly wrap?: readonly string[];
   /** Another build of the program, for comparisons; default: this one. */
   readonly main?: string | undefined;
+  /** The program of another node; default: this one. */
+  readonly node?: string | undefined;
   /** Flags for node itself, such as --cpu-prof. */
   readonly nodeFlags?: readonly string[];
 }
@@ -81,9 +83,9 @@ function filledIn(settings: object, data: string): object {
 
 async function start(
   file: string,
-  { env = {}, wrap = [], main = PROGRAM, nodeFlags = [] }: StartOptions,
+  { env = {}, wrap = [], main = PROGRAM, node = process.execPath, nodeFlags = [] }: StartOptions,
 ): Promise<Program> {
-  const [command = process.execPath, ...before] = [...wrap, process.execPath, ...nodeFlags];
+  const [command = node, ...before] = [...wrap, node, ...nodeFlags];
   const child = spawn(command, [...before, main, "serve", "--config", file], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -39,6 +39,11 @@ const SERVICES = {
     isHere: () => runs("unshare", "-m", "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"),
     how: "run as root, with CAP_SYS_ADMIN in a container; it must have an /etc/hosts and an /etc/resolv.conf",
   },
+  // Another version of Node, for tests of one data folder with both.
+  "another Node": {
+    isHere: () => runs(process.env.HUIYUAN_OTHER_NODE ?? "", "--version"),
+    how: "npm install --prefix DIR node@24, and HUIYUAN_OTHER_NODE=DIR/node_modules/node/bin/node",
+  },
   // An S3 store; ceph.ts starts it.
   ceph: {
     isHere: onPath("radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd", "bash", "flock"),

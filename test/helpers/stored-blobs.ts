@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import Database from "better-sqlite3";
+import { openSqlite } from "../../src/core/sqlite.ts";
 
 /** The location of a blob's bytes, from the catalogue. */
 export interface StoredBlob {
@@ -20,7 +20,7 @@ export interface StoredBlob {
 
 /** All blobs of the catalogue in `data`. */
 export function storedBlobs(data: string): readonly StoredBlob[] {
-  const database = new Database(join(data, "catalogue.db"), { readonly: true });
+  const database = openSqlite(join(data, "catalogue.db"), { readonly: true });
   try {
     const rows = database
       .prepare<[], { sha256: string; size: number; pack: number | null; at: number | null }>(

@@ -1,10 +1,10 @@
 // Reads the keys that the embedded store of a running server holds, from its catalogue.
 import { join } from "node:path";
-import Database from "better-sqlite3";
+import { openSqlite } from "../../src/core/sqlite.ts";
 
 /** Keys of the bucket's objects, sorted. `data`: the data folder; `bucketId`: `<appid>/<name>`. */
 export function keysIn(data: string, bucketId: string): readonly string[] {
-  const database = new Database(join(data, "catalogue.db"), { readonly: true });
+  const database = openSqlite(join(data, "catalogue.db"), { readonly: true });
   try {
     const rows = database
       .prepare(

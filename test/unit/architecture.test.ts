@@ -61,7 +61,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   "@hono/node-server": ["http/"],
   "@node-rs/crc32": ["body/spool/crc32.ts"],
   aws4fetch: ["core/sigv4.ts"],
-  "better-sqlite3": ["sqlite/", "bucket/fs/", "ledger/ledger-thread.ts"],
+  "better-sqlite3": ["core/sqlite.ts"],
   commander: ["cli/", "main.ts"],
   hono: ["http/"],
   "http-cache-semantics": ["mirror/freshness/freshness.ts"],

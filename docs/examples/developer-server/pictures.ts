@@ -1,6 +1,7 @@
+// In your own server, use your own database.
+import { openSqlite } from "../../../src/core/sqlite.ts";
 // Records which user owns which picture: one row per picture from the moment its upload is permitted. Only the callback
 // marks a picture as stored.
-import Database from "better-sqlite3";
 
 export interface Picture {
   /** A UUID, used in the page's URLs. */ readonly id: string;
@@ -30,8 +31,8 @@ const PERMIT_SECONDS = 90_000;
 
 /** Creates `file` if it is missing. */
 export function openPictures(file: string): Pictures {
-  const database = new Database(file);
-  database.pragma("journal_mode = WAL");
+  const database = openSqlite(file);
+  database.exec("PRAGMA journal_mode = WAL");
   database.exec(`
     CREATE TABLE IF NOT EXISTS pictures (
       id TEXT PRIMARY KEY, fileid TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, title TEXT NOT NULL,
@@ -40,7 +41,7 @@ export function openPictures(file: string): Pictures {
     CREATE INDEX IF NOT EXISTS pictures_of_owner ON pictures (owner, at);
   `);
   const forget = database.prepare("DELETE FROM pictures WHERE sha1 = '' AND at < ?");
-  const count = database.prepare<[string], number>("SELECT count(*) FROM pictures WHERE owner = ?").pluck();
+  const count = database.prepareArrays<[string], [number]>("SELECT count(*) FROM pictures WHERE owner = ?");
   const insert = database.prepare("INSERT INTO pictures (id, fileid, owner, title, at) VALUES (?, ?, ?, ?, ?)");
   const store = database.prepare<[number, string, string], Picture>(
     "UPDATE pictures SET size = ?, sha1 = ? WHERE fileid = ? RETURNING *",
@@ -56,7 +57,8 @@ export function openPictures(file: string): Pictures {
     permit({ id, fileid, owner, title }) {
       const now = Math.floor(Date.now() / 1000);
       forget.run(now - PERMIT_SECONDS);
-      if ((count.get(owner) ?? 0) >= MOST_OF_AN_OWNER) return false;
+      const [kept] = count.get(owner) ?? [0];
+      if (kept >= MOST_OF_AN_OWNER) return false;
       insert.run(id, fileid, owner, title, now);
       return true;
     },
@@ -64,6 +66,6 @@ export function openPictures(file: string): Pictures {
     of: (owner) => list.all(owner),
     find: (id, owner) => one.get(id, owner),
     remove: (id, owner) => void remove.run(id, owner),
-    close: () => void database.close(),
+    close: () => database.close(),
   };
 }

@@ -3,9 +3,9 @@
 // process's POSIX locks.
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import Database from "better-sqlite3";
 import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import { openSqlite, type Sqlite } from "../../core/sqlite.ts";
 
 /**
  * `dir`: the data folder, created if it is missing. Throws data_locked, or store_failed if it cannot be written. The
@@ -13,14 +13,14 @@ import { HuiyuanError } from "../../core/errors.ts";
  */
 export function lockData(dir: string): () => void {
   const path = join(dir, "lock");
-  let database: Database.Database | undefined;
+  let database: Sqlite | undefined;
   try {
     makeFolder(dir);
     // SQLite would open and lock even a read-only file.
     accessSync(dir, constants.W_OK);
-    database = new Database(path, { timeout: 0 });
+    database = openSqlite(path, { timeout: 0 });
     // The journal stays in memory: the transaction writes nothing, and a kill leaves no journal file behind.
-    database.pragma("journal_mode = MEMORY");
+    database.exec("PRAGMA journal_mode = MEMORY");
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();
@@ -34,7 +34,7 @@ export function lockData(dir: string): () => void {
     throw storeFailure(error, `use the data folder "${dir}", it must be a folder that this user may write to`);
   }
   const locked = database;
-  return () => void locked.close();
+  return () => locked.close();
 }
 
 /**

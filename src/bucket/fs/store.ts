@@ -2,11 +2,11 @@
 // connects and closes them, and runs the periodic tasks. It does not implement a bucket: bucket.ts does.
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type Database from "better-sqlite3";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
+import type { Sqlite } from "../../core/sqlite.ts";
 import { createOnceLedger, isInLedger, type OnceLedger } from "../../sign/once.ts";
 import type { BucketDriver, Store } from "../contract/driver.ts";
 import { createFsBucket } from "./bucket.ts";
@@ -93,7 +93,7 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
   const dir = resolve(options.dir);
   const unlock = lockData(dir);
   let writer: Writer | undefined;
-  let database: Database.Database | undefined;
+  let database: Sqlite | undefined;
   try {
     prepareFolders(dir);
     const entryCache = createEntryCache();
@@ -129,7 +129,7 @@ interface StoreParts extends FsStoreOptions {
   readonly unlock: () => void;
   readonly writer: Writer;
   readonly entryCache: EntryCache;
-  readonly database: Database.Database;
+  readonly database: Sqlite;
 }
 
 function wireStore(parts: StoreParts): FsStore {

@@ -2,9 +2,9 @@
 // correctly. Every row has a whole blob, and every file has a row.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { expect } from "vitest";
 import { toKey } from "../../../src/core/object.ts";
+import { firstValue, openSqlite } from "../../../src/core/sqlite.ts";
 import { ownFileNames, readSha256, storedBlobs } from "../../helpers/stored-blobs.ts";
 import { readAll } from "../../helpers/whole-body.ts";
 import { type OpenStore, openStore } from "./open-store.ts";
@@ -71,9 +71,9 @@ function show(model: Model): string {
 function checkFiles(dir: string): void {
   for (const name of ["temp", "spool", "quarantine"]) expect(readdirSync(join(dir, name)), name).toEqual([]);
   expect(existsSync(join(dir, "catalogue.db-wal")), "a log that was not folded in").toBe(false);
-  const database = new Database(join(dir, "catalogue.db"), { readonly: true });
+  const database = openSqlite(join(dir, "catalogue.db"), { readonly: true });
   try {
-    expect(database.pragma("integrity_check", { simple: true })).toBe("ok");
+    expect(firstValue(database, "PRAGMA integrity_check")).toBe("ok");
     const blobs = database
       .prepare<[], BlobRow & { refs: number; used: number; unused: number | null }>(
         `SELECT sha256, size, pack, refs, unused_since AS unused,

@@ -3,8 +3,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { openSqlite } from "../../../src/core/sqlite.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
 import { APPID } from "../../helpers/settings.ts";
 import { downloadRight, FROM_BUCKET, type Mirrored, prepareMirrored } from "./mirrored.ts";
@@ -32,7 +32,7 @@ afterAll(async () => {
 
 /** Adds rows as puts write them. Their blobs do not exist, because no start reads blobs. */
 function addObjects(path: string): void {
-  const database = new Database(path);
+  const database = openSqlite(path);
   database.exec(`
     BEGIN;
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${OBJECTS})

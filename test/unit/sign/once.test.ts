@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openSqlite, type Sqlite, transaction } from "../../../src/core/sqlite.ts";
 import {
   createOnceLedger,
   isInLedger,
@@ -17,10 +17,10 @@ import { DOWNLOAD, KEYS, NOW, sampleToken, verifyToken } from "../../helpers/tok
 const DAY = 86_400;
 
 let folder: string;
-let database: Database.Database;
+let database: Sqlite;
 
-function openDatabase(): Database.Database {
-  const opened = new Database(join(folder, "ledger.sqlite"));
+function openDatabase(): Sqlite {
+  const opened = openSqlite(join(folder, "ledger.sqlite"));
   opened.exec(ONCE_SCHEMA);
   return opened;
 }
@@ -41,7 +41,7 @@ function databaseLedger(): OnceLedger {
   const commit = () => {
     const group = waiting;
     waiting = [];
-    const answers = database.transaction(() => group.map(({ request }) => spendOnce(database, request)))();
+    const answers = transaction(database, () => group.map(({ request }) => spendOnce(database, request)));
     group.forEach(({ settle }, index) => {
       settle(answers[index] === true);
     });
@@ -104,10 +104,11 @@ describe("spendOnce()", () => {
   });
 
   test("spends nothing in a transaction that is rolled back", () => {
-    const failing = database.transaction(() => {
-      expect(spendOnce(database, oneTime(1))).toBe(true);
-      throw new Error("disk full");
-    });
+    const failing = () =>
+      transaction(database, () => {
+        expect(spendOnce(database, oneTime(1))).toBe(true);
+        throw new Error("disk full");
+      });
     expect(failing).toThrow("disk full");
     expect(spendOnce(database, oneTime(1))).toBe(true);
   });

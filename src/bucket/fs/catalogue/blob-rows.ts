@@ -1,7 +1,7 @@
 // The catalogue's rows of blobs and packs: the place of the bytes, the number of entries that use them, and dead bytes.
 // Runs inside the writer's transaction, as writes.ts does. It touches no files. Triggers count the bytes of packs
 // (schema.ts).
-import type Database from "better-sqlite3";
+import type { Sqlite } from "../../../core/sqlite.ts";
 import type { PackPlace, PutRequest, RequestOf, SweptBlob } from "../writer/write-operations.ts";
 
 export type BlobRows = ReturnType<typeof prepareBlobRows>;
@@ -33,7 +33,7 @@ interface PackedBlob extends SweptBlob {
 }
 
 /** `now` is in Unix milliseconds everywhere. */
-export function prepareBlobRows(database: Database.Database) {
+export function prepareBlobRows(database: Sqlite) {
   const statements = {
     find: database.prepare<
       [string],

@@ -1,9 +1,9 @@
 // Queries of the catalogue for the event loop. The prepared statements run on a read-only connection, take a few
 // microseconds each, and never wait for the writer's fsync.
-import type Database from "better-sqlite3";
 import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../../core/object.ts";
+import { bufferOf, type Sqlite } from "../../../core/sqlite.ts";
 import { hasExpired } from "../../contract/conditions.ts";
 import type { Entry, ListOptions, ListPage } from "../../contract/driver.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
@@ -77,32 +77,31 @@ const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 const NO_LIFE: DeclaredLife = Object.freeze({});
 
 /** `now`: Unix milliseconds. An expired tombstone is read as absent. */
-export function prepareCatalogueReads(database: Database.Database, now: () => number): CatalogueReads {
-  const arrays = <Values extends unknown[], Row>(sql: string) => database.prepare<Values, Row>(sql).raw();
+export function prepareCatalogueReads(database: Sqlite, now: () => number): CatalogueReads {
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
     buckets: database.prepare<[], { name: string }>("SELECT name FROM buckets ORDER BY name"),
     usage: database.prepare<[string], { objects: number; bytes: number }>(
       "SELECT objects, bytes FROM buckets WHERE name = ?",
     ),
-    entry: arrays<[number, string], EntryRow>(
+    entry: database.prepareArrays<[number, string], EntryRow>(
       `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
     ),
     sha256: database.prepare<[number, string], { sha256: string }>(
       "SELECT sha256 FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?",
     ),
-    bySha1: arrays<[string, number], ObjectRow>(
+    bySha1: database.prepareArrays<[string, number], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM blobs JOIN entries ON entries.blob = blobs.id
        WHERE sha1 = ? AND sha1 <> '' AND bucket = ? LIMIT 1`,
     ),
-    listFrom: arrays<[number, string], ObjectRow>(
+    listFrom: database.prepareArrays<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key >= ? ORDER BY key`,
     ),
-    listAfter: arrays<[number, string], ObjectRow>(
+    listAfter: database.prepareArrays<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key > ? ORDER BY key`,
     ),
-    blob: database.prepare<[string], { sums: Buffer; pack: number | null; at: number; damaged_at: number | null }>(
+    blob: database.prepare<[string], { sums: Uint8Array; pack: number | null; at: number; damaged_at: number | null }>(
       "SELECT block_sums AS sums, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?",
     ),
     pack: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE id = ?"),
@@ -157,7 +156,11 @@ export function prepareCatalogueReads(database: Database.Database, now: () => nu
         const row = statements.blob.get(sha256);
         if (row === undefined) return undefined;
         const { sums, pack, at } = row;
-        return { sums, place: pack === null ? undefined : { pack, at }, isDamaged: row.damaged_at !== null };
+        return {
+          sums: bufferOf(sums),
+          place: pack === null ? undefined : { pack, at },
+          isDamaged: row.damaged_at !== null,
+        };
       }),
     hasPack: (pack) => guarded(() => statements.pack.get(pack) !== undefined),
     sparsePacks: () => guarded(() => statements.sparsePacks.all().map(({ id }) => id)),

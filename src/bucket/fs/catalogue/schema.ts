@@ -2,9 +2,9 @@
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
-import Database from "better-sqlite3";
 import { errorCodeOf, isDamage, storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
+import { openSqlite, type Sqlite } from "../../../core/sqlite.ts";
 import { ONCE_SCHEMA } from "../../../sign/once.ts";
 import { openDatabase } from "../../../sqlite/open-database.ts";
 
@@ -135,7 +135,7 @@ const CHECKED_AT_START_BYTES = 96 * 1_048_576;
  * Opens the writer's connection: creates or migrates the tables, WAL, every commit synced. Throws store_failed, with
  * the operator's next step, if the file is damaged, newer than this program, or not writable.
  */
-export function openCatalogue(path: string): Database.Database {
+export function openCatalogue(path: string): Sqlite {
   try {
     refuseEmptied(path);
     return openDatabase(path, {
@@ -167,9 +167,9 @@ function openingFailure(path: string, error: unknown): HuiyuanError {
 }
 
 /** Opens a read-only connection. The writer has opened the file before. */
-export function openCatalogueForReading(path: string): Database.Database {
+export function openCatalogueForReading(path: string): Sqlite {
   // Readers never wait in WAL mode. The time-out is for the recovery of the log after a crash.
-  return new Database(path, { readonly: true, fileMustExist: true, timeout: 200 });
+  return openSqlite(path, { readonly: true, timeout: 200 });
 }
 
 /**

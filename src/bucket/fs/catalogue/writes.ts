@@ -1,7 +1,7 @@
 // All changes of the catalogue's entries, as functions on a database. The writer calls each inside its transaction
 // (batch.ts), so each is atomic. They touch no files. The rows of blobs are in blob-rows.ts.
-import type Database from "better-sqlite3";
 import type { DeclaredLife, Key, ObjectInfo } from "../../../core/object.ts";
+import type { Sqlite } from "../../../core/sqlite.ts";
 import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
 import type { PutCondition, PutResult } from "../../contract/driver.ts";
 import type { Handlers, PutRequest, QuarantinedEntry, RequestOf } from "../writer/write-operations.ts";
@@ -42,7 +42,7 @@ const UNTOUCHED: EntryRow = {
 const OBJECT_COLUMNS =
   "is_suspect, headers, via, origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at";
 
-export function prepareCatalogueWrites(database: Database.Database, blobs: BlobRows): CatalogueWrites {
+export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): CatalogueWrites {
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
     addBucket: database.prepare("INSERT INTO buckets (name) VALUES (?)"),

@@ -1,8 +1,8 @@
 // One group commit: many operations share one fsync of the catalogue. One transaction runs all operations, each in its
 // own savepoint. Bytes become durable before rows: files are renamed into place and bodies written to packs, and both
 // are synced before the commit. It does not know threads.
-import type Database from "better-sqlite3";
 import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
+import type { Sqlite } from "../../../core/sqlite.ts";
 import type { Batch, OperationResult, SharedSpan } from "../../../sqlite/batch-worker.ts";
 import { prepareBlobRows } from "../catalogue/blob-rows.ts";
 import { prepareCatalogueWrites } from "../catalogue/writes.ts";
@@ -15,7 +15,7 @@ import type { Operation } from "./write-operations.ts";
 export type RunBatch = (batch: Batch<Operation>) => OperationResult[];
 
 export interface BatchParts {
-  readonly database: Database.Database;
+  readonly database: Sqlite;
   readonly blobs: BlobFolder;
   readonly openPacks: (newestKnown: number) => PackFolder;
   /** Holds the bodies of operations while their batch runs. */

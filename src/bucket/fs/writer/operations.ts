@@ -1,5 +1,5 @@
 // Implements each operation of the writer, inside the transaction and savepoint of batch.ts. It opens neither.
-import type Database from "better-sqlite3";
+import type { Sqlite } from "../../../core/sqlite.ts";
 import { pruneSpent, spendOnce } from "../../../sign/once.ts";
 import type { SharedSpan } from "../../../sqlite/batch-worker.ts";
 import type { BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
@@ -12,7 +12,7 @@ const MAX_MOVED_BLOBS = 256;
 
 /** The database and the folders that the operations change. */
 export interface OperationContext {
-  readonly database: Database.Database;
+  readonly database: Sqlite;
   readonly writes: CatalogueWrites;
   readonly rows: BlobRows;
   readonly blobs: BlobFolder;

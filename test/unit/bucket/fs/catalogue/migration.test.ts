@@ -4,13 +4,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { WholeBody } from "../../../../../src/body/spool/spool.ts";
 import type { BucketDriver } from "../../../../../src/bucket/contract/driver.ts";
 import { createFsStore, type FsStore } from "../../../../../src/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { etagOf, toKey } from "../../../../../src/core/object.ts";
+import { openSqlite } from "../../../../../src/core/sqlite.ts";
 import { infoOf, readAll, wholeBody } from "../../../../helpers/whole-body.ts";
 
 const ONE = wholeBody(Buffer.from("one"));
@@ -24,7 +24,7 @@ let bucket: BucketDriver;
 /** A data folder whose catalogue is the dump of that version. */
 function lay(version: number): void {
   const dump = fileURLToPath(new URL(`../../../../fixtures/catalogue-${version}.sql`, import.meta.url));
-  const catalogue = new Database(join(dir, "catalogue.db"));
+  const catalogue = openSqlite(join(dir, "catalogue.db"));
   catalogue.exec(readFileSync(dump, "utf8"));
   catalogue.close();
 }

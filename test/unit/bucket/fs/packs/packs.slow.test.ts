@@ -11,7 +11,6 @@ import {
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PutCondition } from "../../../../../src/bucket/contract/driver.ts";
 import { blobPath } from "../../../../../src/bucket/fs/packs/blob-folder.ts";
@@ -19,6 +18,7 @@ import { openPackFolder, packPath } from "../../../../../src/bucket/fs/packs/pac
 import { createFsStore, type FsStore } from "../../../../../src/bucket/fs/store.ts";
 import type { Log } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
+import { openSqlite } from "../../../../../src/core/sqlite.ts";
 import { eventually } from "../../../../helpers/program.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../helpers/whole-body.ts";
 
@@ -86,7 +86,7 @@ const blobFiles = () => readdirSync(join(dir, "blobs"), { recursive: true });
 
 /** Reads the place of the bytes directly from the catalogue. */
 function placeOf(bytes: Buffer): { pack: number | null; at: number | null } {
-  const database = new Database(join(dir, "catalogue.db"), { readonly: true });
+  const database = openSqlite(join(dir, "catalogue.db"), { readonly: true });
   try {
     return database
       .prepare("SELECT pack, pack_at AS at FROM blobs WHERE sha256 = ?")

@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openCatalogue } from "../../../../../src/bucket/fs/catalogue/schema.ts";
 import { blobPath, openBlobFolder } from "../../../../../src/bucket/fs/packs/blob-folder.ts";
@@ -10,11 +9,12 @@ import { openPackFolder } from "../../../../../src/bucket/fs/packs/pack-folder.t
 import { prepareBatches, type RunBatch } from "../../../../../src/bucket/fs/writer/batch.ts";
 import type { Operation } from "../../../../../src/bucket/fs/writer/write-operations.ts";
 import { toKey } from "../../../../../src/core/object.ts";
+import { firstValue, type Sqlite } from "../../../../../src/core/sqlite.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
 
 const BUCKET = "10001234/photos";
 let dir: string;
-let database: Database.Database;
+let database: Sqlite;
 let run: RunBatch;
 const shared = new SharedArrayBuffer(65_536);
 
@@ -85,8 +85,8 @@ test("runBatch() fails a single operation alone if only that one is impossible",
 test("runBatch() stores nothing and returns every body if the catalogue is full; a retry stores all", () => {
   const bodies = Array.from({ length: 200 }, () => randomBytes(50));
   expect(answers([putOf("first", Buffer.from("first"))])).toEqual(["stored"]);
-  const pages = Number(database.pragma("page_count", { simple: true }));
-  database.pragma(`max_page_count = ${pages + 2}`);
+  const pages = Number(firstValue(database, "PRAGMA page_count"));
+  database.exec(`PRAGMA max_page_count = ${pages + 2}`);
   const operations = bodies.map((bytes, index) => putOf(`${index}`, bytes));
   expect(new Set(answers(operations))).toEqual(new Set(["store_full"]));
   expect([rows("entries"), rows("blobs"), database.inTransaction]).toEqual([1, 1, false]);
@@ -94,7 +94,7 @@ test("runBatch() stores nothing and returns every body if the catalogue is full;
     expect(existsSync(pathOf(bytes))).toBe(false);
     expect(readFileSync(join(dir, "temp", `${index}`)).equals(bytes)).toBe(true);
   });
-  database.pragma("max_page_count = 1000000");
+  database.exec("PRAGMA max_page_count = 1000000");
   expect(new Set(answers(operations))).toEqual(new Set(["stored"]));
   expect(rows("blobs")).toBe(201);
 });

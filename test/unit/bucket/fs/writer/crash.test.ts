@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createFsStore, type FsStore } from "../../../../../src/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
+import { firstValue, openSqlite } from "../../../../../src/core/sqlite.ts";
 import { bytesOfNumber } from "../../../../helpers/put-until-killed.ts";
 import { readAll } from "../../../../helpers/whole-body.ts";
 
@@ -73,8 +73,8 @@ test("kill -9 during puts and deletes loses no acknowledged change, tears no obj
   await store.sweep();
   await checkAll(store, acknowledged);
   const files = readdirSync(join(dir, "blobs"), { recursive: true }).filter((name) => `${name}`.length > 60);
-  const catalogue = new Database(join(dir, "catalogue.db"), { readonly: true });
-  const withFile = catalogue.prepare("SELECT count(*) FROM blobs WHERE pack IS NULL").pluck().get();
+  const catalogue = openSqlite(join(dir, "catalogue.db"), { readonly: true });
+  const withFile = firstValue(catalogue, "SELECT count(*) FROM blobs WHERE pack IS NULL");
   catalogue.close();
   expect(files).toHaveLength(Number(withFile));
   await store.close();

@@ -2,13 +2,13 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, wri
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PutCondition } from "../../../../../src/bucket/contract/driver.ts";
 import { blobPath } from "../../../../../src/bucket/fs/packs/blob-folder.ts";
 import { createFsStore, type FsStore, type FsStoreOptions } from "../../../../../src/bucket/fs/store.ts";
 import type { Log } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
+import { firstValue, openSqlite } from "../../../../../src/core/sqlite.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../helpers/whole-body.ts";
 
 const BLOCK = 65_536;
@@ -89,17 +89,17 @@ describe("createFsStore()", () => {
 
   test("refuses a catalogue of a newer version, and leaves it unchanged", async () => {
     await store.close();
-    const catalogue = new Database(join(dir, "catalogue.db"));
-    const version = catalogue.pragma("user_version", { simple: true });
-    catalogue.pragma("user_version = 99");
+    const catalogue = openSqlite(join(dir, "catalogue.db"));
+    const version = firstValue(catalogue, "PRAGMA user_version");
+    catalogue.exec("PRAGMA user_version = 99");
     catalogue.close();
     await expect(openStore()).rejects.toMatchObject({
       code: "store_failed",
       message: expect.stringContaining("newer"),
     });
-    const untouched = new Database(join(dir, "catalogue.db"));
-    expect(untouched.pragma("user_version", { simple: true })).toBe(99);
-    untouched.pragma(`user_version = ${version}`);
+    const untouched = openSqlite(join(dir, "catalogue.db"));
+    expect(firstValue(untouched, "PRAGMA user_version")).toBe(99);
+    untouched.exec(`PRAGMA user_version = ${version}`);
     untouched.close();
     store = await openStore();
   });
