@@ -152,7 +152,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const findWatermarksOf: AheadTask["findWatermarks"] = (urls, signal) =>
         findWatermarks(urls, {
           exchange: { request: { headers: {} }, client: signal },
-          ...{ sites, stored, client: undefined },
+          ...{ sites, site, client: undefined },
         });
       ahead.begin({ stored, variants, key, styles, findWatermarks: findWatermarksOf });
     },

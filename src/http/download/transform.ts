@@ -72,8 +72,7 @@ async function makeVariant(
   const urls = named.signedWatermarks;
   // The watermarks of an alias are the operator's choice and need no token of the client.
   const client = isAlias ? undefined : token;
-  const found =
-    urls.length === 0 ? NO_WATERMARKS : await findWatermarks(urls, { exchange, sites, stored: site.stored, client });
+  const found = urls.length === 0 ? NO_WATERMARKS : await findWatermarks(urls, { exchange, sites, site, client });
   const { watermarks, grant } = found;
   const isStorable = (!isMiss || original.isStorable) && found.isStorable;
   try {

@@ -7,7 +7,6 @@ import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
 import { MAX_WATERMARK_BYTES } from "../../image/watermark-files.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
-import type { Stored } from "../../mirror/stored/stored.ts";
 import type { WatermarkImage } from "../../mirror/variants/variants.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
@@ -24,8 +23,8 @@ import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 export interface WatermarkSearch {
   readonly exchange: Requester;
   readonly sites: Sites;
-  /** The bucket of the image that they are laid over; only its images may be used. */
-  readonly stored: Stored;
+  /** The domain of the image that they are laid over; only images of its bucket may be used. */
+  readonly site: Site;
   /** The client's token, if the client wrote the instruction: the watermark needs this token or one in its own URL. */
   readonly client: DownloadContext["token"];
 }
@@ -77,7 +76,9 @@ interface FoundWatermark extends Pick<FoundWatermarks, "life" | "isStorable" | "
 async function findWatermark(text: string, search: WatermarkSearch, counted: Set<string>): Promise<FoundWatermark> {
   const { site, url, sign } = readWatermarkUrl(text, search);
   const object = nameObject(site, url);
-  if (object.instruction !== undefined) throw badUrl(text, "it has an instruction of its own");
+  // In the era of Qiniu the recipe holds the instruction of the watermark.
+  if (object.instruction !== undefined && search.site.era !== "qiniu")
+    throw badUrl(text, "it has an instruction of its own");
   const grant = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
   // No client headers: they are about the image of the URL, not about the watermark.
   const request = { exchange: search.exchange, site, url, object, headers: {}, ...WATERMARK };
@@ -158,18 +159,26 @@ function faultOfWatermark(text: string, error: unknown): unknown {
   });
 }
 
+/** `kodo://<bucket>/<key>`, in the era of Qiniu. */
+const KODO = /^kodo:\/\/([^/]+)(?=\/)/i;
+
 function readWatermarkUrl(
   text: string,
-  { sites, stored }: WatermarkSearch,
+  { sites, site: own }: WatermarkSearch,
 ): { readonly site: Site; readonly url: ObjectUrl; readonly sign: string | undefined } {
-  if (!/^https?:\/\//i.test(text)) throw badUrl(text, "it does not begin with http:// or https://");
+  const { bucketId } = own.stored;
+  const [start = "", bucket] = KODO.exec(text) ?? [];
+  if (bucket === undefined && !/^https?:\/\//i.test(text))
+    throw badUrl(text, "it does not begin with http:// or https://");
   try {
     // One character a byte, as a request-target arrives.
-    const { host, key, rawQuery } = parseTarget(Buffer.from(text).toString("latin1"), []);
+    const { host, key, rawQuery } = parseTarget(Buffer.from(text.slice(start.length)).toString("latin1"), []);
     const { sign, rest } = tokenFromQuery(rawQuery);
-    const site = sites.find(host);
-    if (site?.stored.bucketId !== stored.bucketId) throw badUrl(text, "its host does not serve this bucket");
-    return { site, url: { host, path: key, query: rest, method: "GET" }, sign };
+    if (bucket !== undefined && !bucketId.endsWith(`/${bucket}`)) throw badUrl(text, "it names another bucket");
+    const site = bucket === undefined ? sites.find(host) : own;
+    if (site?.stored.bucketId !== bucketId) throw badUrl(text, "its host does not serve this bucket");
+    const domain = site.domain === "*" ? "" : site.domain;
+    return { site, url: { host: bucket === undefined ? host : domain, path: key, query: rest, method: "GET" }, sign };
   } catch (error) {
     if (error instanceof HuiyuanError && error.code !== "processing_invalid")
       throw badUrl(text, "it is not a URL", error);

@@ -2,6 +2,7 @@
 // instruction in the query, or by an alias at the end of the path. No I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key } from "../../core/object.ts";
+import { findInstruction, type Instruction } from "../../image/grammar/find-instruction.ts";
 import { ignoresErrors, parseInstruction } from "../../image/grammar/grammar.ts";
 import { type NamedRecipe, nameRecipe } from "../../image/grammar/named-recipe.ts";
 import { acceptedFormat } from "../../image/grammar/negotiate.ts";
@@ -42,37 +43,9 @@ export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   return { key: route === undefined ? path : keyUnder(route, request), request, instruction: text };
 }
 
-/** The processing instruction in a query; both are undefined if there is none, and the original is served. */
-export interface Instruction {
-  /** Decoded once. */
-  readonly text: string | undefined;
-  /** Not decoded. */
-  readonly raw: string | undefined;
-}
-
-const OPERATION = /^(?:imageView2|imageMogr2|watermark|imageInfo|exif|imageAve)(?=$|[/|])/;
+/** The instruction in a raw query without the token. */
+export const readInstruction = remember(findInstruction);
 const NO_INSTRUCTION: Instruction = { text: undefined, raw: undefined };
-
-/**
- * `query`: raw, without the token. In the later product other parameters may stand before or after the instruction,
- * joined with `&`.
- */
-export const readInstruction = remember((query): Instruction => {
-  for (const raw of query.split("&")) {
-    const text = decodeOnce(raw);
-    if (OPERATION.test(text)) return { text, raw };
-  }
-  return NO_INSTRUCTION;
-});
-
-function decodeOnce(part: string): string {
-  if (!part.includes("%")) return part;
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part; // Not UTF-8, so it is no operation.
-  }
-}
 
 /**
  * `a.jpg!small` → base `a.jpg`, style `small`. Splits at the last enabled separator, because names of styles contain
@@ -175,11 +148,12 @@ export interface ProcessingRequest {
  */
 export function processingOf(site: Site, url: ObjectUrl, object: NamedObject): ProcessingRequest | undefined {
   const { aliases, originalAuthorizer, era } = site;
+  // Before the instruction: the name of an alias may begin as one.
+  const byQuery = originalAuthorizer === undefined ? undefined : aliases.get(decodedQuery(url.query));
+  if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
   const named = object.instruction === undefined ? undefined : recipeOf(object.instruction, era);
   if (named !== undefined) return { named, path: url.path, original: object, suffix: "", isAlias: false };
   if (aliases.size === 0) return undefined;
-  const byQuery = originalAuthorizer === undefined ? undefined : aliases.get(decodedQuery(url.query));
-  if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
   const alias = aliasIn(site, url);
   return alias === undefined ? undefined : aliasOf(site, url, { named: alias.named, path: alias.base });
 }
@@ -239,4 +213,7 @@ const formatOf = remember(acceptedFormat);
 /** A recipe of forty steps takes about 8 KB. */
 const MAX_RECIPES = 1_024;
 const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })), MAX_RECIPES);
-const readRecipe = { 2015: readIn(2015), later: readIn("later") } as const satisfies Record<Era, unknown>;
+const readRecipe = { 2015: readIn(2015), later: readIn("later"), qiniu: readIn("qiniu") } satisfies Record<
+  Era,
+  unknown
+>;

@@ -1,7 +1,16 @@
 // The size rules of the manual: the size of an image after a step, and the position of a crop or watermark. Pure: it
 // does no I/O and touches no pixels. Sizes are integers, rounded half up, and no side is shorter than one pixel.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Box, Gravity, SizeRule, Step, StepOf, WatermarkScale } from "../grammar/recipe.ts";
+import {
+  type Box,
+  edgesOf,
+  type Gravity,
+  type Length,
+  type SizeRule,
+  type Step,
+  type StepOf,
+  type WatermarkScale,
+} from "../grammar/recipe.ts";
 
 /** Pixels. */
 export interface Size {
@@ -26,14 +35,16 @@ export function scaledSize(source: Size, rule: SizeRule): Size {
   switch (rule.kind) {
     case "within":
       return scale(source, least(WHOLE, ...ratios(source, rule)));
+    case "fit":
+      return scale(source, least(...ratios(source, rule)));
     case "growWithin":
       return scale(source, most(WHOLE, least(...ratios(source, rule))));
     case "cover":
-      return scale(source, most(...ratios(source, rule)));
+      return scale(source, covering(rule, ratios(source, rule)));
     case "percent":
       return { width: side(width, [rule.x ?? 100, 100]), height: side(height, [rule.y ?? 100, 100]) };
     case "area":
-      return withinArea(source, rule.pixels);
+      return withinArea(source, rule);
     case "exact":
       return {
         width: rule.width ?? side(width, [rule.height ?? 0, height]),
@@ -47,12 +58,21 @@ export function scaledSize(source: Size, rule: SizeRule): Size {
  */
 export function coverWindow(
   source: Size,
-  box: Box,
+  box: Box & Pick<StepOf<"coverCrop">, "onlyShrinks">,
   gravity: Gravity,
 ): { readonly scaled: Size; readonly window: Window } {
-  const wanted = boxSize(source, box);
-  const scaled = scale(source, most([wanted.width, source.width], [wanted.height, source.height]));
-  return { scaled, window: { ...wanted, ...aligned(scaled, wanted, gravity) } };
+  const { width, height } = boxSize(source, box);
+  const ratio = covering(box, [
+    [width, source.width],
+    [height, source.height],
+  ]);
+  const scaled = scale(source, ratio);
+  const part = { width: Math.min(width, scaled.width), height: Math.min(height, scaled.height) };
+  return { scaled, window: { ...part, ...aligned(scaled, part, gravity) } };
+}
+
+function covering({ onlyShrinks }: { readonly onlyShrinks?: true }, ratios: readonly Ratio[]): Ratio {
+  return onlyShrinks ? least(WHOLE, most(...ratios)) : most(...ratios);
 }
 
 /** Width and height of the box for this image; an absent side is the image's. */
@@ -72,14 +92,44 @@ export function turnedSize({ width, height }: Size, degrees: number): Size {
 
 /** A plain crop, clipped to the image. Throws processing_invalid if no part of the image is left. */
 export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">): Window {
-  const [left, width] = span(source.width, step.width ?? source.width, step.dx);
-  const [top, height] = span(source.height, step.height ?? source.height, step.dy);
-  if (width > 0 && height > 0) return { left, top, width, height };
-  const found = `nothing of ${source.width}×${source.height} lies in it`;
-  throw new HuiyuanError("processing_invalid", `Cannot crop: ${found}`, {
-    parameter: "imageMogr2/crop or cut",
-    wanted: "a part of the image",
-  });
+  const { gravity = "northwest", dx, dy } = step;
+  const part = { width: step.width ?? source.width, height: step.height ?? source.height };
+  const inside = clipped(source, { ...part, ...movedInward(aligned(source, part, gravity), { gravity, dx, dy }) });
+  return inside ?? refuseEmpty(source, "imageMogr2/crop or cut");
+}
+
+/** The part of the image on the canvas, the size of the canvas, and the place of that part on it. */
+export function extentOf(
+  source: Size,
+  { width = source.width, height = source.height, at }: Omit<StepOf<"extent">, "name" | "colour">,
+): { readonly part: Window; readonly size: Size; readonly place: { readonly left: number; readonly top: number } } {
+  const size = { width, height };
+  const { left, top } = at === undefined ? aligned(source, size, "center") : { left: at.x, top: at.y };
+  const part = clipped(source, { ...size, left, top }) ?? refuseEmpty(source, "imageMogr2/extent");
+  return { part, size, place: { left: part.left - left, top: part.top - top } };
+}
+
+/** The part of the window that lies in the image; undefined if there is none. */
+function clipped({ width, height }: Size, window: Window): Window | undefined {
+  const [left, top] = [Math.max(0, window.left), Math.max(0, window.top)];
+  const [right, bottom] = [Math.min(width, window.left + window.width), Math.min(height, window.top + window.height)];
+  return right > left && bottom > top ? { left, top, width: right - left, height: bottom - top } : undefined;
+}
+
+function refuseEmpty({ width, height }: Size, parameter: string): never {
+  const message = `Cannot crop: nothing of ${width}×${height} lies in it`;
+  throw new HuiyuanError("processing_invalid", message, { parameter, wanted: "a part of the image" });
+}
+
+/** Moves a place inward from the edges that the gravity names; along an axis without such an edge right or down. */
+function movedInward(
+  { left, top }: { readonly left: number; readonly top: number },
+  { gravity, dx, dy }: { readonly gravity: Gravity; readonly dx: number; readonly dy: number },
+): { readonly left: number; readonly top: number } {
+  return {
+    left: left + (gravity.endsWith("east") ? -dx : dx),
+    top: top + (gravity.startsWith("south") ? -dy : dy),
+  };
 }
 
 /** The size after a step by the rules of operations.ts; autoOrient is assumed not to turn. */
@@ -93,6 +143,10 @@ export function sizeAfter(step: Step, size: Size): Size {
       return boxSize(size, step);
     case "window":
       return cutSize(size, step);
+    case "extent":
+      return { width: step.width ?? size.width, height: step.height ?? size.height };
+    case "border":
+      return borderedSize(size, step);
     case "pad":
       return step;
     case "circle":
@@ -102,6 +156,21 @@ export function sizeAfter(step: Step, size: Size): Size {
     default:
       return size;
   }
+}
+
+/** The size with a border on all four sides. */
+export function borderedSize(
+  { width, height }: Size,
+  { across, down }: Omit<StepOf<"border">, "name" | "colour">,
+): Size {
+  return { width: width + 2 * across, height: height + 2 * down };
+}
+
+/** The radii of corners, at most half of each side. Pixels. */
+export function cornerRadii({ width, height }: Size, { x, y }: Pick<StepOf<"ovalCorners">, "x" | "y">): Size {
+  const radius = (side: number, length: Length) =>
+    Math.min(Math.floor(side / 2), Math.round("pixels" in length ? length.pixels : (side * length.perCent) / 100));
+  return { width: radius(width, x), height: radius(height, y) };
 }
 
 function cutSize(size: Size, step: StepOf<"window">): Size {
@@ -143,38 +212,27 @@ export function centredOn(
 }
 
 /**
- * Size of a tile: the watermark and its gaps, which are `gapPerCent` of its size plus `dx` and `dy`. At most the
- * image's size.
- */
-export function tileSize(
-  image: Size,
-  watermark: Size,
-  { dx, dy, gapPerCent }: { readonly dx: number; readonly dy: number; readonly gapPerCent: number },
-): Size {
-  const side = (pixels: number, more: number, most: number) =>
-    Math.min(most, pixels + Math.round((pixels * gapPerCent) / 100) + more);
-  return { width: side(watermark.width, dx, image.width), height: side(watermark.height, dy, image.height) };
-}
-
-/**
  * Position of a watermark. `dx` and `dy` are distances from the edges that the gravity names; without such an edge they
- * are ignored.
+ * are ignored, unless the watermark also moves there.
  */
 export function watermarkPosition(
   image: Size,
   watermark: Size,
-  { gravity, dx, dy }: { readonly gravity: Gravity; readonly dx: number; readonly dy: number },
+  { gravity, dx, dy, movesCentred }: Pick<StepOf<"imageMark">, "gravity" | "dx" | "dy" | "movesCentred">,
 ): { readonly left: number; readonly top: number } {
-  const { left, top } = aligned(image, watermark, gravity);
-  const moveRight = gravity.endsWith("west") ? dx : gravity.endsWith("east") ? -dx : 0;
-  const moveDown = gravity.startsWith("north") ? dy : gravity.startsWith("south") ? -dy : 0;
-  return { left: left + moveRight, top: top + moveDown };
+  const { isBeside, isAbove } = edgesOf(gravity);
+  const offsets = { dx: isBeside || movesCentred ? dx : 0, dy: isAbove || movesCentred ? dy : 0 };
+  return movedInward(aligned(image, watermark, gravity), { gravity, ...offsets });
 }
 
-/** Size of a watermark by `scatype` and `spcent`. */
+/** Size of a watermark as a share of the image's. */
 export function watermarkSize(image: Size, watermark: Size, { by, permille }: WatermarkScale): Size {
   if (by === "width") return scale(watermark, [image.width * permille, 1000 * watermark.width]);
   if (by === "height") return scale(watermark, [image.height * permille, 1000 * watermark.height]);
+  if (by !== "area") {
+    const side = ({ width, height }: Size) => (by === "short" ? Math.min(width, height) : Math.max(width, height));
+    return scale(watermark, [side(image) * permille, 1000 * side(watermark)]);
+  }
   const factor = Math.sqrt((image.width * image.height * permille) / (1000 * watermark.width * watermark.height));
   return scale(watermark, [factor, 1]);
 }
@@ -193,12 +251,6 @@ export function visiblePart(
 function overlap(whole: number, part: number, at: number): readonly [start: number, length: number] {
   const start = Math.max(0, -at);
   return [start, Math.min(part, whole - at) - start];
-}
-
-/** Offset and length on one axis. A negative offset starts at 0 and shortens. */
-function span(whole: number, length: number, offset: number): readonly [start: number, length: number] {
-  if (offset < 0) return [0, Math.min(whole, length + offset)];
-  return [offset, Math.min(length, whole - offset)];
 }
 
 /** The box as width and height for this image. The long edge of a square image is its height. */
@@ -232,10 +284,11 @@ function most(...ratios: readonly Ratio[]): Ratio {
   return ratios.reduce((one, other) => (other[0] * one[1] > one[0] * other[1] ? other : one));
 }
 
-function withinArea(source: Size, pixels: number): Size {
-  const factor = Math.min(1, Math.sqrt(pixels / (source.width * source.height)));
+function withinArea(source: Size, { pixels, enlarges }: { readonly pixels: number; readonly enlarges?: true }): Size {
+  const ratio = Math.sqrt(pixels / areaOf(source));
+  const factor = enlarges ? ratio : Math.min(1, ratio);
   const size = scale(source, [factor, 1]);
-  if (size.width * size.height <= pixels) return size;
+  if (!enlarges && areaOf(size) <= pixels) return size;
   // Rounding up both sides may exceed the area, and so may a side raised to one pixel.
   const width = Math.max(1, Math.min(pixels, Math.floor(source.width * factor)));
   return { width, height: Math.max(1, Math.min(Math.floor(pixels / width), Math.floor(source.height * factor))) };

@@ -51,5 +51,7 @@ const SIZED_BY: Readonly<Partial<Record<StepName, string>>> = {
   coverCrop: "imageView2 or imageMogr2/crop",
   attentionCrop: "imageMogr2/scrop",
   pad: "imageMogr2/pad",
+  extent: "imageMogr2/extent",
+  border: "imageMogr2/border",
   rotate: "imageMogr2/rotate",
 };

@@ -90,3 +90,17 @@ function sizeBefore(set: Size, scale: TextWatermark["scale"], image: Size): Size
 function setSize(text: string, fontSize: number): Size {
   return { width: [...text].length * fontSize, height: fontSize * LINE_HEIGHT };
 }
+
+/**
+ * Size of a tile: the watermark and its gaps, which are `gapPerCent` of its size plus `dx` and `dy`. At most the
+ * image's size.
+ */
+export function tileSize(
+  image: Size,
+  watermark: Size,
+  { dx, dy, gapPerCent }: { readonly dx: number; readonly dy: number; readonly gapPerCent: number },
+): Size {
+  const side = (pixels: number, more: number, most: number) =>
+    Math.min(most, pixels + Math.round((pixels * gapPerCent) / 100) + more);
+  return { width: side(watermark.width, dx, image.width), height: side(watermark.height, dy, image.height) };
+}

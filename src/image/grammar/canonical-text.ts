@@ -1,7 +1,7 @@
 // Makes one canonical text for each meaning of a recipe; the name of the variant is its hash. Fields without effect are
 // left out. Pure: it does no I/O. The names of steps and fields are part of the text, so renaming one loses stored
 // variants.
-import type { Output, Recipe, Step, StepOf } from "./recipe.ts";
+import { edgesOf, type Output, type Recipe, type Step, type StepOf } from "./recipe.ts";
 
 /**
  * Differs for recipes whose results may differ in a single pixel. Stable across restarts and releases, so that stored
@@ -27,10 +27,13 @@ function ignoredFields(step: Step): readonly string[] {
  * Tiles always begin in the upper left corner. A single watermark uses only distances from edges that its gravity
  * names.
  */
-function ignoredPlaceFields({ isTiled, gravity }: Pick<StepOf<"textMark">, "isTiled" | "gravity">): readonly string[] {
+function ignoredPlaceFields(
+  place: Pick<StepOf<"textMark">, "isTiled" | "gravity" | "movesCentred">,
+): readonly string[] {
+  const { isTiled, gravity, movesCentred } = place;
   if (isTiled) return ["gravity"];
-  const isBeside = gravity.endsWith("west") || gravity.endsWith("east");
-  const isAbove = gravity.startsWith("north") || gravity.startsWith("south");
+  if (movesCentred) return [];
+  const { isBeside, isAbove } = edgesOf(gravity);
   return [...(isBeside ? [] : ["dx"]), ...(isAbove ? [] : ["dy"])];
 }
 

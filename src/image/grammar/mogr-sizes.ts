@@ -1,6 +1,6 @@
 // Parses the sizes of imageMogr2 in both eras: thumbnails, scaling crops and plain crops. Pure: it does no I/O and does
 // not know the image.
-import type { Axes, Box, Era, SizeRule, Step } from "./recipe.ts";
+import { type Axes, type Box, type Era, edgesOf, type Gravity, type SizeRule, type Step } from "./recipe.ts";
 import { MAX_SIDE, type Parameter, readInteger, readSide, refuse } from "./values.ts";
 
 const MAX_PER_CENT = 1000;
@@ -11,8 +11,10 @@ const MOST_CROP_2015 = 16_383;
 
 type Rule = (parameter: Parameter, parts: readonly string[], axes: Axes) => SizeRule;
 
+export type Form = readonly [pattern: RegExp, rule: Rule];
+
 /** The forms of `thumbnail/…`. */
-const FORMS: readonly (readonly [pattern: RegExp, rule: Rule])[] = [
+const FORMS: readonly Form[] = [
   [/^!(\d+)p$/, (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s), y: perCent(parameter, s) })],
   [/^!(\d+)px$/, (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s) })],
   [/^!x(\d+)p$/, (parameter, [s]) => ({ kind: "percent", y: perCent(parameter, s) })],
@@ -28,9 +30,14 @@ const FORMS: readonly (readonly [pattern: RegExp, rule: Rule])[] = [
 
 /** Reads `thumbnail/…`. In 2015 `<W>x<H>` and `!<W>x<H>r` mean long and short edge, later width and height. */
 export function readThumbnail(parameter: Parameter, era: Era): SizeRule {
-  for (const [pattern, rule] of FORMS) {
+  return readForm(parameter, FORMS, era === 2015 ? "edges" : "sides");
+}
+
+/** Reads the first of the forms that the value has. */
+export function readForm(parameter: Parameter, forms: readonly Form[], axes: Axes): SizeRule {
+  for (const [pattern, rule] of forms) {
     const match = pattern.exec(parameter.value);
-    if (match !== null) return rule(parameter, match.slice(1), era === 2015 ? "edges" : "sides");
+    if (match !== null) return rule(parameter, match.slice(1), axes);
   }
   return refuse(
     parameter,
@@ -49,20 +56,48 @@ export function readSizedCrop(parameter: Parameter, era: Era): Box {
 }
 
 /**
- * Reads `!<size><offsets>`. `a<n>` shifts right or down; `-<n>` starts at 0 and shortens that side by n. Without
- * offsets the window starts at the corner.
+ * Reads `!<size><offsets>`. `a<n>` shifts inward from the edge that the gravity names; `-<n>` shifts outward, which
+ * shortens that side by n. Without offsets the window lies where the gravity says.
  */
-export function readWindow(parameter: Parameter): Step {
-  const match = /^!(\d*)x(\d*)(?:([a-])(\d{1,5})([a-])(\d{1,5}))?$/.exec(parameter.value);
-  if (match === null) return refuse(parameter, "!<size>a<dx>a<dy>, with - in place of a to shorten that side");
-  const [, w = "", h = "", signX, x = "0", signY, y = "0"] = match;
-  const width = readSide(parameter, w);
-  const height = readSide(parameter, h);
-  const [dx, dy] = [offset(signX, x), offset(signY, y)];
-  if (width === undefined && height === undefined) return refuse(parameter, "a width or a height");
-  if ((width !== undefined && width + dx <= 0 && dx < 0) || (height !== undefined && height + dy <= 0 && dy < 0))
+export function readWindow(parameter: Parameter, gravity: Gravity = "northwest"): Step {
+  if (!parameter.value.startsWith("!")) return refuse(parameter, WANTED_WINDOW);
+  const { at = { x: 0, y: 0 }, ...size } = readPlacedSize(parameter, (digits) => readSide(parameter, digits));
+  if (size.width === undefined && size.height === undefined) return refuse(parameter, "a width or a height");
+  const { isBeside, isAbove } = edgesOf(gravity);
+  if ((isBeside && isOutside(size.width, at.x)) || (isAbove && isOutside(size.height, at.y)))
     return refuse(parameter, "offsets that leave something of the size");
-  return { name: "window", ...(width !== undefined && { width }), ...(height !== undefined && { height }), dx, dy };
+  return windowOf(size, at, gravity);
+}
+
+const WANTED_WINDOW = "!<size>a<dx>a<dy>, with - in place of a to shift outward";
+
+function isOutside(side: number | undefined, shift: number): boolean {
+  return side !== undefined && shift < 0 && side + shift <= 0;
+}
+
+/** An absent side is the image's. */
+interface Sides {
+  readonly width?: number;
+  readonly height?: number;
+}
+
+export function windowOf(size: Sides, { x, y }: { readonly x: number; readonly y: number }, gravity: Gravity): Step {
+  return { name: "window", ...size, dx: x, dy: y, ...(gravity !== "northwest" && { gravity }) };
+}
+
+/** Reads `[!]<size>[<offsets>]`; `toSide` reads the digits of a side. */
+export function readPlacedSize(
+  parameter: Parameter,
+  toSide: (digits: string) => number | undefined,
+): Sides & { readonly at?: { readonly x: number; readonly y: number } } {
+  const match = /^!?(\d*)x(\d*)(?:([a-])(\d{1,5})([a-])(\d{1,5}))?$/.exec(parameter.value);
+  if (match === null) return refuse(parameter, WANTED_WINDOW);
+  const [, w = "", h = "", signX, x = "", signY, y = ""] = match;
+  const [width, height] = [toSide(w), toSide(h)];
+  return {
+    ...{ ...(width !== undefined && { width }), ...(height !== undefined && { height }) },
+    ...(signX !== undefined && { at: { x: offset(signX, x), y: offset(signY, y) } }),
+  };
 }
 
 function offset(sign: string | undefined, digits: string): number {
@@ -71,7 +106,7 @@ function offset(sign: string | undefined, digits: string): number {
 }
 
 /** Reads a part of the value, from 1. */
-function readPart(parameter: Parameter, digits: string, most: number): number {
+export function readPart(parameter: Parameter, digits: string, most: number): number {
   return readInteger({ ...parameter, value: digits }, 1, most);
 }
 

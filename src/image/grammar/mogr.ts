@@ -1,20 +1,31 @@
 // Parses imageMogr2, whose keys apply from left to right. `gravity` applies to the crops after it. `pad` and `color`
 // apply to all thumbnails of the same operation, before or after them. It does not know the image.
-import { type Draft, outputKeys } from "./draft.ts";
+import { type Draft, type OperationReader, type OutputReader, outputKeys, readSizeLimit } from "./draft.ts";
 import { readSizedCrop, readThumbnail, readWindow } from "./mogr-sizes.ts";
 import { GRAVITIES, type Gravity, type Step } from "./recipe.ts";
-import { type Parameter, readColour, readInteger, readSwitch, readWord, refuse } from "./values.ts";
+import { type Parameter, readColour, readInteger, readSigned, readSwitch, readWord, refuse } from "./values.ts";
 
-/** The state of one imageMogr2 while its keys are read. */
-interface Mogr {
+/** The state of one operation while its keys are read. */
+export interface Mogr {
   readonly draft: Draft;
   readonly steps: Step[];
-  gravity: Gravity;
+  /** Undefined until a key sets it. */
+  gravity: Gravity | undefined;
+  /** Colours that apply to all steps of the operation, by key. */
+  readonly colours: Map<string, string>;
   isPadded: boolean;
-  padColour: string;
 }
 
 type KeyReader = (mogr: Mogr, parameter: Parameter) => void;
+
+/** What differs between the operations whose keys apply from left to right. */
+export interface MogrRules {
+  readonly name: string;
+  readonly keys: Readonly<Record<string, KeyReader>>;
+  readonly outputKeys: Readonly<Record<string, OutputReader>>;
+  /** The steps once all keys are read. */
+  readonly finish: (mogr: Mogr) => readonly Step[];
+}
 
 /** Keys without a value. */
 const FLAGS: Readonly<Record<string, (mogr: Mogr) => void>> = {
@@ -24,22 +35,22 @@ const FLAGS: Readonly<Record<string, (mogr: Mogr) => void>> = {
   },
 };
 
+export const readGravity: KeyReader = (mogr, parameter) => {
+  mogr.gravity = readWord(parameter, GRAVITIES);
+};
+
 const KEYS: Readonly<Record<string, KeyReader>> = {
-  gravity: (mogr, parameter) => {
-    mogr.gravity = readWord(parameter, GRAVITIES);
-  },
+  gravity: readGravity,
   thumbnail: ({ draft, steps }, parameter) => steps.push({ name: "resize", rule: readThumbnail(parameter, draft.era) }),
   pad: (mogr, parameter) => {
     mogr.isPadded = readSwitch(parameter);
   },
-  color: (mogr, parameter) => {
-    mogr.padColour = readColour(parameter);
-  },
+  color: ({ colours }, parameter) => colours.set("color", readColour(parameter)),
   crop: ({ draft, steps, gravity }, parameter) =>
     steps.push(
       parameter.value.startsWith("!")
-        ? readWindow(parameter)
-        : { name: "coverCrop", gravity, ...readSizedCrop(parameter, draft.era) },
+        ? readWindow(parameter, gravity)
+        : { name: "coverCrop", gravity: gravity ?? "center", ...readSizedCrop(parameter, draft.era) },
     ),
   cut: ({ steps }, parameter) => steps.push(readCut(parameter)),
   scrop: ({ draft, steps }, parameter) => steps.push({ name: "attentionCrop", ...readSizedCrop(parameter, draft.era) }),
@@ -49,7 +60,13 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
     const degrees = readInteger(parameter, 0, 360) % 360;
     if (degrees !== 0) steps.push({ name: "rotate", degrees });
   },
-  blur: ({ steps }, parameter) => steps.push(readBlur(parameter)),
+  flip: ({ steps }, parameter) => steps.push({ name: "flip", axis: readWord(parameter, AXES) }),
+  bright: ({ steps }, parameter) => steps.push({ name: "bright", amount: readSigned(parameter, -100, 100) }),
+  contrast: ({ steps }, parameter) => steps.push({ name: "contrast", amount: readSigned(parameter, -100, 100) }),
+  grayscale: ({ steps }, parameter) => {
+    if (readSwitch(parameter)) steps.push({ name: "grayscale" });
+  },
+  blur: ({ steps }, parameter) => steps.push({ name: "blur", ...readBlur(parameter) }),
   sharpen: ({ steps }, parameter) => steps.push({ name: "sharpen", amount: readInteger(parameter, 10, 300) }),
   cgif: ({ draft }, parameter) => {
     const number = readInteger(parameter, 1, 100);
@@ -60,34 +77,43 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
   },
   "size-limit": ({ draft }, parameter) => readSizeLimit(draft, parameter),
 };
-const OUTPUT_KEYS = outputKeys("quality");
 
+const AXES = ["horizontal", "vertical"] as const;
 /** Frames that `cgif/1` keeps. */
 const LIGHT_GIF_FRAMES = 30;
 const WHITE = "#ffffff";
 const MAX_RADIUS = 25_000;
 
-/** Throws processing_invalid: unknown key, missing value, or value outside its limits. */
-export function readMogr(draft: Draft, segments: readonly string[]): void {
-  const mogr: Mogr = { draft, steps: [], gravity: "center", isPadded: false, padColour: WHITE };
-  if (segments.length === 0) refuse({ name: "imageMogr2", value: "" }, "at least one key");
-  for (let at = 0; at < segments.length; at += 1) {
-    const key = segments[at] ?? "";
-    if (Object.hasOwn(FLAGS, key)) {
-      FLAGS[key]?.(mogr);
-      continue;
+export const readMogr = mogrReader({
+  name: "imageMogr2",
+  keys: KEYS,
+  outputKeys: outputKeys("quality"),
+  finish: (mogr) => (mogr.isPadded ? padded(mogr) : mogr.steps),
+});
+
+/** Its result throws processing_invalid: unknown key, missing value, or value outside its limits. */
+export function mogrReader({ name, keys, outputKeys, finish }: MogrRules): OperationReader {
+  return (draft, segments) => {
+    const mogr: Mogr = { draft, steps: [], gravity: undefined, isPadded: false, colours: new Map() };
+    if (segments.length === 0) refuse({ name, value: "" }, "at least one key");
+    for (let at = 0; at < segments.length; at += 1) {
+      const key = segments[at] ?? "";
+      if (Object.hasOwn(FLAGS, key)) {
+        FLAGS[key]?.(mogr);
+        continue;
+      }
+      at += 1;
+      const parameter = { name: `${name}/${key.slice(0, 40)}`, value: segments[at] ?? "" };
+      if (Object.hasOwn(keys, key)) keys[key]?.(mogr, parameter);
+      else if (Object.hasOwn(outputKeys, key)) outputKeys[key]?.(draft, parameter);
+      else refuse(parameter, `a key of ${name}`);
     }
-    at += 1;
-    const parameter = { name: `imageMogr2/${key.slice(0, 40)}`, value: segments[at] ?? "" };
-    if (Object.hasOwn(KEYS, key)) KEYS[key]?.(mogr, parameter);
-    else if (Object.hasOwn(OUTPUT_KEYS, key)) OUTPUT_KEYS[key]?.(draft, parameter);
-    else refuse(parameter, "a key of imageMogr2");
-  }
-  draft.steps.push(...(mogr.isPadded ? padded(mogr) : mogr.steps));
+    draft.steps.push(...finish(mogr));
+  };
 }
 
 /** Adds to each thumbnail into a box a background that fills the box. The box is width × height in either era then. */
-function padded({ steps, padColour }: Mogr): Step[] {
+function padded({ steps, colours }: Mogr): Step[] {
   let isFilled = false;
   const all = steps.flatMap((step): Step[] => {
     if (step.name !== "resize" || step.rule.kind !== "within") return [step];
@@ -97,7 +123,7 @@ function padded({ steps, padColour }: Mogr): Step[] {
     const rule = { kind: "within", axes: "sides", first: width, second: height } as const;
     return [
       { name: "resize", rule },
-      { name: "pad", width, height, colour: padColour },
+      { name: "pad", width, height, colour: colours.get("color") ?? WHITE },
     ];
   });
   return isFilled ? all : refuse({ name: "imageMogr2/pad", value: "1" }, "thumbnail/<W>x<H> beside it");
@@ -122,22 +148,10 @@ function readRadius(parameter: Parameter): number {
   return readInteger(parameter, 1, MAX_RADIUS);
 }
 
-function readBlur(parameter: Parameter): Step {
+/** Reads `<radius>x<sigma>`; `least`: of sigma. */
+export function readBlur(parameter: Parameter, least = 0.0001): { readonly radius: number; readonly sigma: number } {
   const match = /^(\d{1,4})x(\d{1,4}(?:\.\d{1,4})?)$/.exec(parameter.value);
   const [radius, sigma] = [Number(match?.[1]), Number(match?.[2])];
-  const isGood = radius >= 1 && radius <= 50 && sigma > 0 && sigma <= 1000;
-  return isGood
-    ? { name: "blur", radius, sigma }
-    : refuse(parameter, "<radius>x<sigma>, radius from 1 to 50, sigma above 0 and at most 1000");
-}
-
-const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 * 1024 };
-
-function readSizeLimit(draft: Draft, parameter: Parameter): void {
-  const match = /^(\d{1,9})([km]?)(!?)$/i.exec(parameter.value);
-  const bytes = Number(match?.[1]) * (UNIT_BYTES[match?.[2]?.toLowerCase() ?? ""] ?? 1);
-  if (!(bytes >= 1)) refuse(parameter, "<n>, <n>k or <n>m, with or without !");
-  draft.output.maxBytes = bytes;
-  delete draft.output.keepsSmaller;
-  if (match?.[3] === "!") draft.output.keepsSmaller = true;
+  if (radius >= 1 && radius <= 50 && sigma >= least && sigma <= 1000) return { radius, sigma };
+  return refuse(parameter, "<radius>x<sigma>, radius from 1 to 50, sigma above 0 and at most 1000");
 }

@@ -4,7 +4,7 @@
 import type { HuiyuanError } from "../../core/errors.ts";
 
 /** The manual that applies if the two differ. */
-export type Era = 2015 | "later";
+export type Era = 2015 | "later" | "qiniu";
 
 export const GRAVITIES = [
   "northwest",
@@ -18,6 +18,11 @@ export const GRAVITIES = [
   "southeast",
 ] as const;
 export type Gravity = (typeof GRAVITIES)[number];
+
+/** Whether a gravity names a vertical edge (west or east), and a horizontal one (north or south). */
+export function edgesOf(gravity: Gravity): { readonly isBeside: boolean; readonly isAbove: boolean } {
+  return { isBeside: /[we][ea]st$/.test(gravity), isAbove: /^(?:nor|sou)th/.test(gravity) };
+}
 
 export type OutputFormat = "jpeg" | "png" | "gif" | "webp" | "avif" | "bmp";
 
@@ -35,20 +40,22 @@ export interface Box {
 export type SizeRule =
   /** At most the box, proportional, never enlarged. */
   | ({ readonly kind: "within" } & Box)
+  /** As large as fits into the box, proportional. */
+  | ({ readonly kind: "fit" } & Box)
   /** At most the box, proportional, only ever enlarged. */
   | ({ readonly kind: "growWithin" } & Box)
   /** At least the box, proportional. */
-  | ({ readonly kind: "cover" } & Box)
+  | ({ readonly kind: "cover"; readonly onlyShrinks?: true } & Box)
   /** Exact sides; proportional when one is absent. */
   | { readonly kind: "exact"; readonly width?: number; readonly height?: number }
   /** Per cent of each side; an absent side is kept. */
   | { readonly kind: "percent"; readonly x?: number; readonly y?: number }
   /** At most this many pixels in all. */
-  | { readonly kind: "area"; readonly pixels: number };
+  | { readonly kind: "area"; readonly pixels: number; readonly enlarges?: true };
 
-/** Size of a watermark as a permille of the image's width, height or area. */
+/** Size of a watermark as a permille of the image's area, or its side as a permille of the same side of the image. */
 export interface WatermarkScale {
-  readonly by: "width" | "height" | "area";
+  readonly by: "width" | "height" | "area" | "short" | "long";
   readonly permille: number;
 }
 
@@ -64,31 +71,61 @@ interface WatermarkPlace {
   /** Repeated over the whole image. */
   readonly isTiled: boolean;
   readonly scale?: WatermarkScale;
+  /** `dx` and `dy` also move a centred watermark, to the right and down. */
+  readonly movesCentred?: true;
 }
+
+/** Pixels, or per cent of a side. */
+export type Length = { readonly pixels: number } | { readonly perCent: number };
 
 /** One operation on pixels. Sizes are pixels of the image at that point of the recipe. */
 export type Step =
   | { readonly name: "autoOrient" }
   | { readonly name: "resize"; readonly rule: SizeRule }
   /** Scaled to cover the box, then cut to it; an absent side of the box is the source's. */
-  | ({ readonly name: "coverCrop"; readonly gravity: Gravity } & Box)
+  | ({ readonly name: "coverCrop"; readonly gravity: Gravity; readonly onlyShrinks?: true } & Box)
   /** The same, but it keeps the most interesting part. */
   | ({ readonly name: "attentionCrop" } & Box)
-  /** A plain cut. Negative offsets start at 0 and shorten that side; an absent side is the source's. */
+  /**
+   * A plain cut, clipped to the image; an absent side is the source's. Offsets count inward from the edges that the
+   * gravity names, else to the right and down. Absent gravity: northwest.
+   */
   | {
       readonly name: "window";
       readonly width?: number;
       readonly height?: number;
       readonly dx: number;
       readonly dy: number;
+      readonly gravity?: Gravity;
     }
+  /**
+   * The image on a canvas that starts at `at` of the image, or around its centre; an absent side is the image's. Parts
+   * outside the canvas are cut off. Colour `#rrggbb`, or with an alpha of 0.
+   */
+  | {
+      readonly name: "extent";
+      readonly width?: number;
+      readonly height?: number;
+      readonly at?: { readonly x: number; readonly y: number };
+      readonly colour: string;
+    }
+  /** Adds this many pixels on both sides of each axis. */
+  | { readonly name: "border"; readonly across: number; readonly down: number; readonly colour: string }
   /** Centred on a background of this size; colour `#rrggbb`. */
   | { readonly name: "pad"; readonly width: number; readonly height: number; readonly colour: string }
   | { readonly name: "circle"; readonly radius: number }
   | { readonly name: "roundCorners"; readonly radius: number }
-  /** Clockwise, 1–359. */
-  | { readonly name: "rotate"; readonly degrees: number }
-  | { readonly name: "blur"; readonly radius: number; readonly sigma: number }
+  /** Elliptic corners, at most half of each side. `ofSource`: the source must be a JPEG or PNG. */
+  | { readonly name: "ovalCorners"; readonly x: Length; readonly y: Length; readonly ofSource: boolean }
+  /** Clockwise, 1–359. Absent colour of the corners: transparent, or white if the format is opaque. */
+  | { readonly name: "rotate"; readonly degrees: number; readonly colour?: string }
+  | { readonly name: "flip"; readonly axis: "horizontal" | "vertical" }
+  /** -100 to 100. */
+  | { readonly name: "bright"; readonly amount: number }
+  | { readonly name: "contrast"; readonly amount: number }
+  | { readonly name: "grayscale" }
+  /** `refusesGif`: otherwise a GIF stays as it is. */
+  | { readonly name: "blur"; readonly radius: number; readonly sigma: number; readonly refusesGif?: true }
   /** 10–300. */
   | { readonly name: "sharpen"; readonly amount: number }
   | ({
@@ -104,6 +141,10 @@ export type Step =
       readonly shadow: number;
       /** Gap between tiles in per cent of the watermark's own size. */
       readonly spacing: number;
+      /** Size of a tile in pixels; absent: that of the watermark and its gap. */
+      readonly cell?: { readonly width: number; readonly height: number };
+      /** A text larger than the image is left out; absent: clipped. */
+      readonly oversize?: "omit";
     } & WatermarkPlace)
   | ({
       readonly name: "imageMark";
@@ -111,16 +152,21 @@ export type Step =
       readonly url: string;
       /** The URL as written, if different. Its token authorizes the client and has no effect on the result. */
       readonly signedUrl?: string;
+      /** The processing of the watermark itself, which has no image watermark. */
+      readonly recipe?: Recipe;
       /** Treatment of a watermark larger than the image. `clip` cuts off the part outside the image. */
-      readonly oversize: "clip" | "shrink";
+      readonly oversize: "clip" | "shrink" | "omit";
     } & WatermarkPlace);
 
 export type StepName = Step["name"];
 export type StepOf<Name extends StepName> = Extract<Step, { readonly name: Name }>;
 
-/** `value`: 0–100; for `relative` it is per cent of the source's quality. Lossless formats ignore it. */
+/**
+ * `value`: 0–100; for `relative` it is per cent of the source's quality. `scaled`: at most the source's, which counts
+ * more the smaller the result is. Lossless formats ignore it.
+ */
 export interface QualityRule {
-  readonly kind: "atMost" | "exactly" | "relative" | "atLeast";
+  readonly kind: "atMost" | "exactly" | "relative" | "atLeast" | "scaled";
   readonly value: number;
 }
 
@@ -134,10 +180,20 @@ export interface Output {
   /** False differs from absent: it makes a baseline JPEG of a progressive one. */
   readonly isProgressive?: boolean;
   readonly isStripped?: true;
-  /** Bytes; JPEG only. */
-  readonly maxBytes?: number;
-  /** With maxBytes: the source JPEG is the answer if it is only encoded again and is smaller than the result. */
-  readonly keepsSmaller?: true;
+  /** Bytes, or as many as the source has; JPEG only. */
+  readonly maxBytes?: number | "source";
+  /** The source is the answer unless the result is smaller; JPEG only, or with `slimQuality`. */
+  readonly returnsSmaller?: true;
+  /** Quality of a JPEG at most; a PNG gets a palette. */
+  readonly slimQuality?: number;
+  /** Formats of a source that is answered as it is. */
+  readonly unchanged?: readonly OutputFormat[];
+  /** Colours of a GIF or PNG, a power of two. */
+  readonly colours?: number;
+  /** Colours of a GIF whose source is one, too, unless `colours` is set. */
+  readonly gifColours?: number;
+  /** Dots per inch that the file claims. */
+  readonly density?: number;
   /** Frames that an animated GIF keeps, with fewer colours. */
   readonly gifFrames?: number;
 }
@@ -145,8 +201,11 @@ export interface Output {
 /** `format/auto` as negotiated by an Accept header; `autoPlain`: JPEG, PNG or GIF. */
 export type AutoFormat = "autoAvif" | "autoWebp" | "autoPlain";
 
-/** `decodable`, which no instruction has: an empty answer if the image can be decoded to its last pixel. */
-export type Inspection = "imageInfo" | "exif" | "imageAve" | "decodable";
+/**
+ * `numericInfo`: the imageInfo of Qiniu. `decodable`, which no instruction has: an empty answer if the image can be
+ * decoded to its last pixel.
+ */
+export type Inspection = "imageInfo" | "numericInfo" | "exif" | "imageAve" | "decodable";
 
 export interface Recipe {
   readonly steps: readonly Step[];
@@ -174,10 +233,19 @@ export function framesWritten(format: OutputFormat, frames: number): number {
 
 /** Whether the result may be transparent although the source is opaque. */
 export function addsTransparency({ steps }: Recipe): boolean {
-  return steps.some(
-    (step) =>
-      step.name === "circle" || step.name === "roundCorners" || (step.name === "rotate" && step.degrees % 90 !== 0),
-  );
+  return steps.some((step) => {
+    if (step.name === "rotate") return step.degrees % 90 !== 0 && isClear(step.colour ?? CLEAR);
+    if (step.name === "extent" || step.name === "border") return isClear(step.colour);
+    return step.name === "circle" || step.name === "roundCorners" || step.name === "ovalCorners";
+  });
+}
+
+/** The colour of transparent pixels. */
+export const CLEAR = "#00000000";
+
+/** Whether a colour is transparent. */
+export function isClear(colour: string): boolean {
+  return colour.length > "#rrggbb".length;
 }
 
 /** URLs of the recipe's image watermarks without tokens, each once. */

@@ -26,6 +26,18 @@ export function readInteger(parameter: Parameter, least: number, most: number): 
   return number >= least && number <= most ? number : refuse(parameter, `an integer from ${least} to ${most}`);
 }
 
+/** A decimal integer with an optional minus. */
+export function readSigned(parameter: Parameter, least: number, most: number): number {
+  const number = /^-?\d{1,9}$/.test(parameter.value) ? Number(parameter.value) : Number.NaN;
+  return number >= least && number <= most ? number : refuse(parameter, `an integer from ${least} to ${most}`);
+}
+
+/** A decimal number with at most four digits after the point. */
+export function readDecimal(parameter: Parameter, least: number, most: number): number {
+  const number = /^\d{1,5}(?:\.\d{1,4})?$/.test(parameter.value) ? Number(parameter.value) : Number.NaN;
+  return number >= least && number <= most ? number : refuse(parameter, `a number from ${least} to ${most}`);
+}
+
 /** A side in digits; an empty text is absent. */
 export function readSide(parameter: Parameter, digits: string, least = 1, most = MAX_SIDE): number | undefined {
   return digits === "" ? undefined : readInteger({ ...parameter, value: digits }, least, most);

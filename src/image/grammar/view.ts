@@ -1,6 +1,6 @@
 // Parses imageView2: one scaling mode with its box, and the output. Its keys may have any order. It does not know the
 // image.
-import { type Draft, outputKeys } from "./draft.ts";
+import { type OperationReader, type OutputReader, outputKeys } from "./draft.ts";
 import type { Box, Step } from "./recipe.ts";
 import { MAX_SIDE, readInteger, refuse } from "./values.ts";
 
@@ -19,23 +19,34 @@ const MODES: Readonly<Record<string, (sides: Sides) => Step>> = {
   "5": (sides) => ({ name: "coverCrop", gravity: "center", ...square("edges", sides) }),
 };
 
-const KEYS = outputKeys("q");
+/** What differs between the operations that choose a mode. */
+export interface ViewRules {
+  readonly name: string;
+  /** One digit each. */
+  readonly modes: string;
+  /** Largest `w` and `h`. */
+  readonly maxSide: number;
+  readonly keys: Readonly<Record<string, OutputReader>>;
+}
 
-/** Throws processing_invalid: unknown mode, unknown or repeated key, or value outside its limits. */
-export function readView(draft: Draft, [mode = "", ...rest]: readonly string[]): void {
-  const makeStep = Object.hasOwn(MODES, mode) ? MODES[mode] : undefined;
-  if (makeStep === undefined) refuse({ name: "imageView2", value: mode }, "a mode from 0 to 5");
-  const values = keyedValues("imageView2", rest);
-  let width: number | undefined;
-  let height: number | undefined;
-  for (const [key, value] of values) {
-    const parameter = { name: `imageView2/${key}`, value };
-    if (key === "w") width = readInteger(parameter, 1, MAX_SIDE);
-    else if (key === "h") height = readInteger(parameter, 1, MAX_SIDE);
-    else if (Object.hasOwn(KEYS, key)) KEYS[key]?.(draft, parameter);
-    else refuse(parameter, "a key of imageView2");
-  }
-  if (width !== undefined || height !== undefined) draft.steps.push(makeStep({ width, height }));
+export const readView = viewReader({ name: "imageView2", modes: "012345", maxSide: MAX_SIDE, keys: outputKeys("q") });
+
+/** Its result throws processing_invalid: unknown mode, unknown or repeated key, or value outside its limits. */
+export function viewReader({ name, modes, maxSide, keys }: ViewRules): OperationReader {
+  return (draft, [mode = "", ...rest]) => {
+    const makeStep = modes.includes(mode) && Object.hasOwn(MODES, mode) ? MODES[mode] : undefined;
+    if (makeStep === undefined) refuse({ name, value: mode }, `a mode from ${modes[0]} to ${modes.at(-1)}`);
+    let width: number | undefined;
+    let height: number | undefined;
+    for (const [key, value] of keyedValues(name, rest)) {
+      const parameter = { name: `${name}/${key}`, value };
+      if (key === "w") width = readInteger(parameter, 1, maxSide);
+      else if (key === "h") height = readInteger(parameter, 1, maxSide);
+      else if (Object.hasOwn(keys, key)) keys[key]?.(draft, parameter);
+      else refuse(parameter, `a key of ${name}`);
+    }
+    if (width !== undefined || height !== undefined) draft.steps.push(makeStep({ width, height }));
+  };
 }
 
 /** Reads `key/value/key/value…`, each key once. Throws processing_invalid. */

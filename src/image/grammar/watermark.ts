@@ -33,7 +33,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Returns a parameter of one watermark by its key. */
-type Find = (key: string) => Parameter | undefined;
+export type Find = (key: string) => Parameter | undefined;
 
 /** Throws processing_invalid: unknown type, unknown or repeated key, no text or image, or value outside its limits. */
 export function readWatermark(draft: Draft, [type = "", ...rest]: readonly string[]): void {
@@ -78,14 +78,17 @@ function readTextWatermark(find: Find, era: Era): Step {
 function readPlace(find: Find, era: Era): Omit<StepOf<"imageMark">, "name" | "url" | "signedUrl" | "oversize"> {
   const gravity = find("gravity");
   const batch = find("batch");
+  const isTiled = batch !== undefined && readSwitch(batch);
+  const degrees = integer(find("degree"), 0, 360, 0);
   const scale = readScale(find("scatype"), find("spcent"));
   return {
     gravity: gravity === undefined ? "southeast" : readWord(gravity, GRAVITIES),
     dx: integer(find("dx"), 0, MAX_SIDE, 0),
     dy: integer(find("dy"), 0, MAX_SIDE, 0),
     opacity: integer(find("dissolve"), 1, 100, era === 2015 ? 100 : LATER_OPACITY),
-    degrees: integer(find("degree"), 0, 360, 0) % 360,
-    isTiled: batch !== undefined && readSwitch(batch),
+    // By the manual only tiles are turned.
+    degrees: isTiled ? degrees % 360 : 0,
+    isTiled,
     ...(scale !== undefined && { scale }),
   };
 }
@@ -100,6 +103,6 @@ function readScale(type: Parameter | undefined, share: Parameter | undefined): W
   return { by, permille: readInteger(share, 1, by === "area" ? 250 : 1000) };
 }
 
-function integer(parameter: Parameter | undefined, least: number, most: number, otherwise: number): number {
+export function integer(parameter: Parameter | undefined, least: number, most: number, otherwise: number): number {
   return parameter === undefined ? otherwise : readInteger(parameter, least, most);
 }

@@ -113,6 +113,7 @@ interface OverlayBytes {
 function bytesOfOverlay(step: Step, image: Size, watermarks: ReadonlyMap<string, RasterFacts>): OverlayBytes {
   if (step.name === "textMark")
     return { made: bytesToSet(step, image), seen: bytesSeen(image, textSize(step, image), step) };
+  if (step.name === "ovalCorners") return { made: 0, seen: areaOf(image) * PIXEL };
   if (step.name === "circle" || step.name === "roundCorners")
     return { made: 0, seen: Math.min(areaOf(image), 4 * step.radius ** 2) * PIXEL };
   const facts = step.name === "imageMark" ? watermarks.get(step.url) : undefined;
@@ -120,10 +121,12 @@ function bytesOfOverlay(step: Step, image: Size, watermarks: ReadonlyMap<string,
 }
 
 /** Bytes to decode, scale and turn an image watermark, and of its visible part. */
-function bytesOfWatermark(image: Size, watermark: RasterFacts, step: StepOf<"imageMark">): OverlayBytes {
+function bytesOfWatermark(image: Size, facts: RasterFacts, step: StepOf<"imageMark">): OverlayBytes {
   // Decoders may turn the image or the watermark by 90 degrees; a square of the longer side covers both canvases.
   const side = Math.max(image.width, image.height);
   const canvas = { width: side, height: side };
+  const ofRecipe = step.recipe === undefined ? 0 : bytesToRender(facts, step.recipe);
+  const watermark = step.recipe?.steps.reduce<Size>((size, inner) => sizeAfter(inner, size), facts) ?? facts;
   const { width, height } = watermark;
   const ways = [watermark, { width: height, height: width }].map((mark) => laidSize(canvas, mark, step));
   const turned = ways.map((laid) => turnedSize(laid, step.degrees));
@@ -133,7 +136,7 @@ function bytesOfWatermark(image: Size, watermark: RasterFacts, step: StepOf<"ima
   const turnedPixels = step.degrees === 0 ? 0 : largest(turned, MAX_TURNED_PIXELS);
   const seen = Math.max(...turned.map((one) => bytesSeen(image, one, step)));
   return {
-    made: bytesToDecode(watermark) + (scaledPixels + turnedPixels) * PIXEL,
+    made: Math.max(ofRecipe, bytesToDecode({ ...facts, width, height })) + (scaledPixels + turnedPixels) * PIXEL,
     seen,
   };
 }
@@ -156,6 +159,7 @@ function bytesToEncode(
   mayHaveAlpha: boolean,
 ): number {
   if (format === "webp" && mayHaveAlpha) return ENCODED_CLEAR_WEBP;
+  if (format === "png" && (output.colours ?? output.slimQuality) !== undefined) return ENCODED.gif;
   const mayBeJpeg = (output.format ?? source) === "jpeg" || output.format?.startsWith("auto") === true;
   const hasScans = output.isProgressive === true || output.isOptimised === true;
   return hasScans && mayBeJpeg ? Math.max(ENCODED[format], ENCODED_SCANS) : ENCODED[format];

@@ -82,20 +82,21 @@ export function fade({ data }: Overlay, perCent: number): void {
 export const CORNERS = ["northwest", "northeast", "southwest", "southeast"] as const;
 type Corner = (typeof CORNERS)[number];
 
-/** Mask of a round corner: white outside the arc, transparent inside, with a soft edge of one pixel. */
-export function cornerMask(radius: number, corner: Corner): Overlay {
-  const data = allocatePixels(radius * radius * 4).fill(0xff);
+/** Mask of a corner with these radii: white outside the arc, transparent inside, with a soft edge of one pixel. */
+export function cornerMask({ width, height }: Size, corner: Corner): Overlay {
+  const data = allocatePixels(width * height * 4).fill(0xff);
   const isEast = corner.endsWith("east");
   const isSouth = corner.startsWith("south");
-  for (let y = 0; y < radius; y += 1) {
-    const down = (isSouth ? y : radius - 1 - y) + 0.5;
-    for (let x = 0; x < radius; x += 1) {
-      const across = (isEast ? x : radius - 1 - x) + 0.5;
-      const outside = Math.hypot(across, down) - radius + 0.5;
-      data[(y * radius + x) * 4 + 3] = Math.round(Math.min(1, Math.max(0, outside)) * 255);
+  const least = Math.min(width, height);
+  for (let y = 0; y < height; y += 1) {
+    const down = (((isSouth ? y : height - 1 - y) + 0.5) * least) / height;
+    for (let x = 0; x < width; x += 1) {
+      const across = (((isEast ? x : width - 1 - x) + 0.5) * least) / width;
+      const outside = Math.hypot(across, down) - least + 0.5;
+      data[(y * width + x) * 4 + 3] = Math.round(Math.min(1, Math.max(0, outside)) * 255);
     }
   }
-  return { data, width: radius, height: radius };
+  return { data, width, height };
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { Sharp } from "sharp";
 import type { Size, Window } from "../geometry/geometry.ts";
 import type { Overlay, Pixels, Samples } from "../pixels/pixels.ts";
+import type { FrameWork } from "./animation.ts";
 import type { Blur } from "./kernels.ts";
 
 export interface EncodedSource {
@@ -46,10 +47,12 @@ export interface Canvas {
    * animation keeps the window itself. Throws output_too_large.
    */
   attentionCrop(scaled: Size, window: Window): Promise<void>;
-  /** Centres the image on a background of this size, which is at least the image's. Throws output_too_large. */
-  pad(size: Size, colour: string): Promise<void>;
+  /** Lays the image, by default in the centre, on a background that covers it. Throws output_too_large. */
+  pad(size: Size, colour: string, at?: { readonly left: number; readonly top: number }): Promise<void>;
   /** Turns clockwise and fills the new corners with `colour`. Throws output_too_large. */
   rotate(degrees: number, colour: string): Promise<void>;
+  /** Work on the decoded pixels of each frame, which it may change; it keeps the number of channels. */
+  work(work: FrameWork): Promise<void>;
   blur(blur: Blur): Promise<void>;
   sharpen(amount: number): Promise<void>;
   /** Lays the overlay on every frame, clipped to the image. `cut` makes the covered pixels transparent. */

@@ -3,8 +3,9 @@
 // comes too late makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
-import { centredOn, type Size, turnedSize, visiblePart, type Window } from "../geometry/geometry.ts";
+import { aligned, centredOn, type Size, turnedSize, visiblePart, type Window } from "../geometry/geometry.ts";
 import { refuseManyPixels } from "../geometry/result-size.ts";
+import { isClear } from "../grammar/recipe.ts";
 import { collectPixels } from "../pixels/memory.ts";
 import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, toPixels } from "../pixels/pixels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
@@ -216,15 +217,15 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       stage = "cutScaled";
       canvas.size = { width, height };
     },
-    async pad(wanted, colour) {
+    async pad(wanted, colour, { left, top } = aligned(wanted, canvas.size, "center")) {
       refuseBeyondLimit(wanted);
-      const [left, top] = [(wanted.width - canvas.size.width) >> 1, (wanted.height - canvas.size.height) >> 1];
       const [right, bottom] = [wanted.width - canvas.size.width - left, wanted.height - canvas.size.height - top];
       if (left + right + top + bottom === 0) return;
       // On a grey image libvips would make the background grey, too.
       if (isGrey) await materialise();
       (await at("extend")).extend({ left, top, right, bottom, background: colour });
       canvas.size = wanted;
+      if (isClear(colour)) isOpaque = false;
     },
     async rotate(degrees, colour) {
       refuseBeyondLimit(turnedSize(canvas.size, degrees));
@@ -234,8 +235,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       if (stage !== "turn") await materialise();
       turn(image);
       await materialise(true);
-      if (degrees % 90 !== 0 && colour !== colour.slice(0, 7)) isOpaque = false;
+      if (degrees % 90 !== 0 && isClear(colour)) isOpaque = false;
     },
+    work: (work) => (canvas.frames > 1 ? perFrame(work) : replaceWith(work)),
     async blur(blur) {
       const options = blurOptions(blur, canvas.size.width * canvas.size.height * canvas.frames);
       const restore = isOpaque ? undefined : await opacityRestored(options);

@@ -10,6 +10,12 @@ import type { Canvas } from "./canvas-shape.ts";
 export interface Encoding {
   readonly format: OutputFormat;
   readonly output: Output;
+  /** Bytes of the source's file. */
+  readonly sourceBytes: number;
+  /** Pixels of the source for each pixel of the result. */
+  readonly reduction: number;
+  /** Colours of a GIF or PNG, a power of two; undefined: as many as the format allows. */
+  readonly colours: number | undefined;
   /** 1–100; undefined if the source's format has no quality or the file does not tell it. */
   readonly sourceQuality: number | undefined;
   readonly hasExif: boolean;
@@ -27,6 +33,8 @@ export interface Encoding {
 const DEFAULT_QUALITY = 85;
 /** The scale of AVIF differs: this value looks like a JPEG of quality 85. */
 const DEFAULT_AVIF_QUALITY = 60;
+/** The quality that a source counts as at most, however much it is reduced; better sources count in full. */
+const MAX_SCALED_QUALITY = 90;
 /** Qualities tried for a size limit: enough to bisect 1–100 to a single value. */
 const SIZE_TRIES = 7;
 
@@ -49,25 +57,38 @@ export async function encode(canvas: Canvas, encoding: Encoding): Promise<Buffer
   }
   if (format === "bmp") return writeBmp(await canvas.pixels());
   if (format === "jpeg" && output.maxBytes !== undefined)
-    return encodeWithin(await canvas.reopenable(), encoding, output.maxBytes);
+    return encodeWithin(
+      await canvas.reopenable(),
+      encoding,
+      output.maxBytes === "source" ? encoding.sourceBytes : output.maxBytes,
+    );
   return write(canvas.finish(), encoding, qualityFor(encoding)).toBuffer();
 }
 
 /** The quality by the recipe's rule, 1–100. */
-function qualityFor({ format, output, sourceQuality }: Pick<Encoding, "format" | "output" | "sourceQuality">): number {
+function qualityFor({ format, output, sourceQuality, reduction }: Encoding): number {
   const standard = format === "avif" ? DEFAULT_AVIF_QUALITY : DEFAULT_QUALITY;
   const known = sourceQuality ?? standard;
   const quality =
-    output.quality === undefined ? Math.min(standard, known) : ruled(output.quality, known, sourceQuality);
-  return Math.min(100, Math.max(1, Math.round(quality)));
+    output.quality === undefined
+      ? Math.min(standard, known)
+      : ruled(output.quality, known, { quality: sourceQuality, reduction });
+  return Math.min(output.slimQuality ?? 100, Math.max(1, Math.round(quality)));
 }
 
-function ruled({ kind, value }: QualityRule, known: number, sourceQuality: number | undefined): number {
+function ruled(
+  { kind, value }: QualityRule,
+  known: number,
+  source: { readonly quality: number | undefined; readonly reduction: number },
+): number {
   switch (kind) {
     case "exactly":
       return value;
     case "atMost":
-      return Math.min(value, sourceQuality ?? 100);
+      return Math.min(value, source.quality ?? 100);
+    case "scaled":
+      if (source.quality === undefined || source.quality > MAX_SCALED_QUALITY) return value;
+      return Math.min(value, MAX_SCALED_QUALITY, source.quality * Math.sqrt(source.reduction));
     case "relative":
       return (known * value) / 100;
     case "atLeast":
@@ -76,8 +97,9 @@ function ruled({ kind, value }: QualityRule, known: number, sourceQuality: numbe
 }
 
 function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
-  const { format, output, hasExif, delays, loop } = encoding;
+  const { format, output, hasExif, colours, delays, loop } = encoding;
   const kept = hasExif && output.isStripped === undefined ? image.keepExif() : image;
+  if (output.density !== undefined) hidden(kept).withMetadataDensity = output.density;
   // Encoders merge equal neighbouring frames and add up the delays they are given, so these must be the displayed ones.
   const shown = delays.map((delay) => atMost(displayMs(delay)));
   const animation = delays.length > 0 ? { delay: shown, loop: atMost(loop) } : {};
@@ -91,16 +113,20 @@ function write(image: Sharp, encoding: Encoding, quality: number): Sharp {
         ...(output.isOptimised === true && optimised(output.isProgressive ?? true)),
       });
     case "png":
-      return kept.png({ compressionLevel: 6 });
+      if (colours === undefined && output.slimQuality === undefined) return kept.png({ compressionLevel: 6 });
+      return kept.png({ compressionLevel: 6, palette: true, colours: colours ?? 256 });
     case "webp":
       return kept.webp({ quality, effort: encoding.isLarge ? 0 : 2, ...animation });
     case "avif":
       // Chroma of half the size, as in JPEG: full size would take 34 bytes of memory a pixel instead of 22.
       return kept.avif({ quality, effort: encoding.isLarge ? 0 : 2, ...(encoding.isLarge && HALF_COLOUR) });
     case "gif":
-      if (output.gifFrames !== undefined) return withFewColours(kept.gif({ effort: 3, reuse: false, ...animation }));
-      // Otherwise libvips would map new colours to the palette that the decoder found.
-      return kept.gif({ effort: 3, reuse: encoding.isUnworked, ...animation });
+      if (colours === undefined)
+        // Otherwise libvips would map new colours to the palette that the decoder found.
+        return kept.gif({ effort: 3, reuse: encoding.isUnworked, ...animation });
+      // sharp's own option knows only the bit depths of PNG and would make 16 or 256 colours.
+      hidden(kept).gifBitdepth = Math.log2(colours);
+      return kept.gif({ effort: 3, reuse: false, ...animation });
     case "bmp":
       throw new Error("libvips writes no BMP");
   }
@@ -121,12 +147,14 @@ const atMost = (value: number) => Math.min(MAX_ANIMATION_VALUE, value);
 
 const HALF_COLOUR = { chromaSubsampling: "4:2:0" };
 
-/** Limits a GIF to 64 colours. sharp's own option knows only the bit depths of PNG and would make 16 or 256 colours. */
-function withFewColours(gif: Sharp): Sharp {
-  // Not part of sharp's declared interface.
-  const { options } = gif as Sharp & { readonly options: { gifBitdepth: number } };
-  options.gifBitdepth = 6;
-  return gif;
+/** Options of sharp that are not part of its declared interface. */
+interface HiddenOptions {
+  gifBitdepth: number;
+  withMetadataDensity: number;
+}
+
+function hidden(image: Sharp): HiddenOptions {
+  return (image as Sharp & { readonly options: HiddenOptions }).options;
 }
 
 /** The highest quality up to the rule's that fits; if none fits, the lowest quality. */

@@ -29,6 +29,8 @@ export async function inspect(inspection: Inspection, image: Inspected, open: ()
       return JSON.stringify((image.exif && readExif(image.exif)) ?? { error: "no exif data" });
     case "imageAve":
       return JSON.stringify({ RGB: await averageColour(open(), image) });
+    case "numericInfo":
+      return JSON.stringify(await numericInfo(image, open()));
     case "imageInfo":
       return JSON.stringify({
         format: image.format,
@@ -41,6 +43,25 @@ export async function inspect(inspection: Inspection, image: Inspected, open: ()
       });
   }
 }
+
+/** As Qiniu answers; `frameNumber` for a GIF only, `orientation` if the file tells it. */
+async function numericInfo({ bytes, format, width, height, frames }: Inspected, opened: Sharp): Promise<object> {
+  const { channels = 3, hasAlpha, orientation } = await opened.metadata();
+  const isPhoto = format === "jpeg" || format === "webp" || format === "avif";
+  const colours = hasAlpha ? "nrgba" : isPhoto ? "ycbcr" : "rgba";
+  const other = format === "gif" ? "palette256" : channels < 3 ? "gray" : undefined;
+  return {
+    ...{ size: bytes.length, format, width, height },
+    colorModel: other ?? (format === "jpeg" && channels > 3 ? "cmyk" : colours),
+    ...(orientation !== undefined && { orientation: ORIENTATIONS[orientation - 1] }),
+    ...(format === "gif" && { frameNumber: frames }),
+  };
+}
+
+/** EXIF 1–8. */
+const ORIENTATIONS = "Top-left Top-right Bottom-right Bottom-left Left-top Right-top Right-bottom Left-bottom".split(
+  " ",
+);
 
 /** The average colour of the first frame on white, as `0xrrggbb`. */
 async function averageColour(image: Sharp, { width, height }: Pick<Inspected, "width" | "height">): Promise<string> {

@@ -7,8 +7,10 @@ import { MEDIA_TYPES } from "../../core/object.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { mayBeTurned } from "../formats/exif.ts";
 import { readJpegHead } from "../formats/jpeg-head.ts";
-import { framesIn, type RasterFacts } from "../formats/loaders.ts";
+import { framesIn, type RasterFacts, scanSource } from "../formats/loaders.ts";
 import { exifPlaces, readableFile, withoutThumbnail } from "../formats/readable-file.ts";
+import { runScan } from "../formats/yielding-scan.ts";
+import { areaOf } from "../geometry/geometry.ts";
 import { refuseHeavyResult, refuseLargeResult } from "../geometry/result-size.ts";
 import { outputFormat } from "../grammar/negotiate.ts";
 import {
@@ -91,9 +93,9 @@ const DECODERS = [
 export async function renderImage(request: PipelineRequest): Promise<Rendered> {
   try {
     const source = await open(request);
-    if (isUntouched(request.recipe)) return await answer(request, source, request.bytes, source.facts);
-    const { bytes, image } = await processImage(request, source);
-    return await answer(request, source, bytes, image);
+    const isKept = request.recipe.output.unchanged?.includes(source.facts.format);
+    const made = isUntouched(request.recipe) || isKept ? undefined : await processImage(request, source);
+    return await answer(request, source, made);
   } catch (error) {
     throw translated(error);
   }
@@ -124,10 +126,14 @@ async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Pr
   return { ...NOTHING_KNOWN, ...known, firstPage, ...(await withReadableProfile(bytes, metadata)) };
 }
 
-async function processImage(
-  request: PipelineRequest,
-  source: Source,
-): Promise<{ readonly bytes: Buffer; readonly image: RasterFacts }> {
+/** A processed image that is encoded. */
+interface Made {
+  readonly bytes: Buffer;
+  readonly image: RasterFacts;
+}
+
+/** Undefined: the source is the answer. */
+async function processImage(request: PipelineRequest, source: Source): Promise<Made | undefined> {
   const { recipe, limits, watermarks } = request;
   const { facts, metadata } = source;
   const isOpaqueSource = !metadata.hasAlpha;
@@ -142,7 +148,8 @@ async function processImage(
     maxPixels: limits.pixels,
     ...(isOpaque && !isOpaqueSource && { background: WHITE }),
   });
-  await applySteps(recipe.steps, { canvas, isGif: facts.format === "gif", isOpaque, watermarks });
+  const renderMark = (bytes: Buffer, inner: Recipe) => renderFile(bytes, inner, limits);
+  await applySteps(recipe.steps, { canvas, source: facts.format, isOpaque, watermarks, renderMark });
   refuseLargeResult(canvas.size, recipe, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
@@ -155,6 +162,9 @@ async function processImage(
     format: written,
     isLarge: pixels > LARGE_PIXELS,
     output: recipe.output,
+    sourceBytes: request.bytes.length,
+    reduction: areaOf(facts) / areaOf(canvas.size),
+    colours: coloursOf(recipe.output, facts.format),
     sourceQuality: source.quality,
     hasExif: canvas.hasExif,
     isUnworked: recipe.steps.length === 0,
@@ -162,17 +172,40 @@ async function processImage(
     loop: metadata.loop ?? 0,
   });
   refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
-  if (mayReturnSource(recipe, facts, written) && request.bytes.length < encoded.length)
-    return { bytes: source.bytes, image: facts };
+  if (mayReturnSource(recipe.output, written) && request.bytes.length <= encoded.length) return undefined;
   // Encoders merge equal neighbouring frames, so the frames are counted in the result.
   return { bytes: encoded, image: { format: written, ...canvas.size, frames: framesIn(written, encoded) } };
 }
 
-/** `size-limit/<n>!`: the source file may be the answer, because no step changes the image and no metadata must go. */
-function mayReturnSource({ steps, output }: Recipe, { format }: RasterFacts, written: OutputFormat): boolean {
-  const isOnlyWritten = steps.length === 0 && format === "jpeg" && written === "jpeg" && !output.isStripped;
-  return output.keepsSmaller === true && isOnlyWritten;
+/** `size-limit/<n>!`: the source is the answer unless the result is smaller or its metadata must go. */
+function mayReturnSource(
+  { returnsSmaller, isStripped, slimQuality }: Recipe["output"],
+  written: OutputFormat,
+): boolean {
+  return returnsSmaller === true && !isStripped && (written === "jpeg" || slimQuality !== undefined);
 }
+
+/** Colours that `cgif` leaves of each frame. */
+const LIGHT_GIF_COLOURS = 64;
+
+function coloursOf({ gifFrames, colours, gifColours }: Recipe["output"], source: OutputFormat): number | undefined {
+  if (gifFrames !== undefined) return LIGHT_GIF_COLOURS;
+  return colours ?? (source === "gif" ? gifColours : undefined);
+}
+
+/** Renders a file that has not been read yet. */
+async function renderFile(bytes: Buffer, recipe: Recipe, limits: PipelineLimits): Promise<Buffer> {
+  const facts = runScan(scanSource(bytes, ANY_SOURCE));
+  return (await renderImage({ bytes, facts, recipe, watermarks: new Map(), limits })).bytes;
+}
+
+/** The limits of a watermark's file were checked before. */
+const ANY_SOURCE = {
+  sourceBytes: Number.POSITIVE_INFINITY,
+  sourceSide: Number.POSITIVE_INFINITY,
+  pixels: Number.POSITIVE_INFINITY,
+  frames: Number.POSITIVE_INFINITY,
+};
 
 const NOTHING_KNOWN = { pixels: undefined, isGrey: false, samples: {}, quality: undefined, metadata: {} } as const;
 const WHITE = "#ffffff";
@@ -224,18 +257,19 @@ async function keepGifFrames(
   return kept.delays;
 }
 
+/** `made`: undefined if the source is the answer. */
 async function answer(
-  { recipe, limits }: PipelineRequest,
+  { bytes: file, recipe, limits }: PipelineRequest,
   source: Source,
-  bytes: Buffer,
-  image: RasterFacts,
+  made: Made | undefined,
 ): Promise<Rendered> {
   const { inspection } = recipe;
+  const { bytes, image } = made ?? { bytes: file, image: source.facts };
   if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
   // A rendered result is sRGB with 8 bits a sample.
-  const made = isUntouched(recipe) ? source : { bytes, samples: {}, pixels: undefined };
-  const exif = isUntouched(recipe) ? source.metadata.exif : await exifOf(bytes, image.format);
-  const openShown = () => intoSrgb(readable(made, image.format, limits), made.samples);
+  const shown = made === undefined ? source : { bytes, samples: {}, pixels: undefined };
+  const exif = made === undefined ? source.metadata.exif : await exifOf(bytes, image.format);
+  const openShown = () => intoSrgb(readable(shown, image.format, limits), shown.samples);
   const text = await inspect(inspection, { ...image, bytes, exif }, openShown);
   return { bytes: Buffer.from(text), mediaType: "application/json", image };
 }

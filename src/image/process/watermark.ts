@@ -5,15 +5,16 @@ import { sniff } from "../../body/formats/sniff.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { readableFile } from "../formats/readable-file.ts";
-import { type Size, tileSize, watermarkPosition, watermarkSize } from "../geometry/geometry.ts";
+import { type Size, watermarkPosition, watermarkSize } from "../geometry/geometry.ts";
 import {
   laidSize,
   MAX_WATERMARK_PIXELS,
   refuseLargeText,
   refuseLargeWatermark,
+  tileSize,
   tooLargeText,
 } from "../geometry/watermark-size.ts";
-import { type StepOf, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
+import { type Recipe, type StepOf, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
 import { allocatePixels } from "../pixels/memory.ts";
 import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
@@ -43,12 +44,21 @@ export async function layText(canvas: Canvas, step: TextWatermark): Promise<void
   await lay(canvas, watermark, step, step.spacing);
 }
 
+/** Renders the file of a watermark by its own recipe. */
+export type MarkRenderer = (bytes: Buffer, recipe: Recipe) => Promise<Buffer>;
+
 /**
  * Lays an image watermark. `bytes`: its file, whose limits were checked. Throws processing_invalid: too large or not
  * decodable.
  */
-export async function layImage(canvas: Canvas, step: ImageWatermark, bytes: Buffer): Promise<void> {
-  await lay(canvas, await atLaidSize(canvas.size, step, bytes), step, 0);
+export async function layImage(
+  canvas: Canvas,
+  step: ImageWatermark,
+  bytes: Buffer,
+  renderMark: MarkRenderer,
+): Promise<void> {
+  const file = step.recipe === undefined ? bytes : await renderMark(bytes, step.recipe).catch(refuseMark(step.url));
+  await lay(canvas, await atLaidSize(canvas.size, step, file), step, 0);
 }
 
 /** A function of its own, so that the decoded watermark becomes garbage when it returns. */
@@ -68,9 +78,17 @@ async function lay(
 ): Promise<void> {
   fade(watermark, step.opacity);
   const turned = step.degrees === 0 ? watermark : await toOverlay(fromOverlay(watermark).rotate(step.degrees, CLEAR));
-  if (!step.isTiled) return canvas.lay(turned, watermarkPosition(canvas.size, turned, step));
+  const { width, height } = canvas.size;
+  if (!step.isTiled) {
+    if (step.oversize === "omit" && (turned.width > width || turned.height > height)) return;
+    return canvas.lay(turned, watermarkPosition(canvas.size, turned, step));
+  }
   const { dx, dy } = step;
-  const tile = tileSize(canvas.size, turned, { dx, dy, gapPerCent });
+  const cell = step.name === "textMark" ? step.cell : undefined;
+  const tile =
+    cell === undefined
+      ? tileSize(canvas.size, turned, { dx, dy, gapPerCent })
+      : { width: Math.min(cell.width, width), height: Math.min(cell.height, height) };
   const seen = { width: Math.min(tile.width, turned.width), height: Math.min(tile.height, turned.height) };
   const shown = fromOverlay(cutOut(turned, { left: 0, top: 0, ...seen }));
   const gaps = { right: tile.width - seen.width, bottom: tile.height - seen.height };
@@ -115,10 +133,17 @@ async function decoded(file: Buffer, url: string): Promise<Overlay> {
     const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
     return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
   } catch (error) {
+    return refuseMark(url)(error);
+  }
+}
+
+/** Returns an error handler that always throws. */
+function refuseMark(url: string): (cause: unknown) => never {
+  return (cause) => {
     const wanted = "an image of this bucket that can be decoded";
     const message = `Cannot lay "${url}" over the image: it cannot be decoded`;
-    throw new HuiyuanError("processing_invalid", message, { parameter: WATERMARK_PARAMETER, wanted, cause: error });
-  }
+    throw new HuiyuanError("processing_invalid", message, { parameter: WATERMARK_PARAMETER, wanted, cause });
+  };
 }
 
 async function resized(watermark: Overlay, size: Size): Promise<Overlay> {

@@ -1,7 +1,9 @@
 // Checks aliases and styles of a bucket: one namespace, no separators in names, valid instructions.
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseInstruction } from "../../image/grammar/grammar.ts";
+import type { Era } from "../../image/grammar/recipe.ts";
 import type { PathFault } from "../faults.ts";
+import { SEPARATORS } from "../schema/schema.ts";
 import { child, faultAt, type PathNode } from "./path-nodes.ts";
 
 /** Every uploaded image is rendered in each style. */
@@ -19,7 +21,11 @@ export function* styleFaults(bucket: PathNode): Generator<PathFault> {
   const styleCount = Object.keys(styles.value).length;
   if (styleCount > MAX_STYLES)
     yield { path: styles.path, at: "key", message: `found ${styleCount} styles, wanted at most ${MAX_STYLES}` };
-  const era = bucket.value.grammarEra === "later" ? "later" : 2015;
+  const { grammarEra } = bucket.value;
+  const era: Era = grammarEra === "later" || grammarEra === "qiniu" ? grammarEra : 2015;
+  const own = separators.find((separator) => !SEPARATORS.some((each) => each === separator));
+  if (own !== undefined && era !== "qiniu")
+    yield faultAt(bucket, "separators", `${own} needs grammarEra: qiniu, wanted any of ${SEPARATORS.join(" ")}`);
   for (const { place, name, text } of all) {
     const path = [...place.path, name];
     const separator = separators.find((each) => name.includes(each));
@@ -32,7 +38,7 @@ export function* styleFaults(bucket: PathNode): Generator<PathFault> {
   }
 }
 
-function instructionFault(text: string, era: 2015 | "later"): string | undefined {
+function instructionFault(text: string, era: Era): string | undefined {
   try {
     parseInstruction(text, { era });
     return undefined;

@@ -113,6 +113,9 @@ const referersSchema = z
   })
   .transform((referers) => ({ ...referers, allowEmpty: referers.allowEmpty ?? referers.mode !== "allow" }));
 
+/** Separators of every era. */
+export const SEPARATORS = ["-", "_", "/", "!"] as const;
+
 const styleName = z.string().regex(/^[^\s/?#%&=]{1,128}$/u, {
   error: wanted("a name of up to 128 characters without blanks and / ? # % & ="),
 });
@@ -140,14 +143,19 @@ const bucketSchema = z.strictObject({
     .default("private")
     .describe("shared: a CDN that checks tokens itself may store signed downloads."),
   separators: z
-    .array(z.enum(["-", "_", "/", "!"]))
+    .array(z.enum([...SEPARATORS, ..."~@$^&*()+={}[]|:;\"'<>,"]))
     .default(["!"])
-    .describe("Separators between a fileid and an alias: any of - _ / !"),
+    .describe(
+      "Separators between a fileid and an alias: any of - _ / !, in the era qiniu also of ~@$^&*()+={}[]|:;\"'<>,",
+    ),
   aliases: z
     .record(styleName, z.string().min(1).max(4096))
     .default({})
     .describe("Download aliases (样式下载别名): name → processing instruction."),
-  grammarEra: z.literal([2015, "later"]).default(2015).describe("Manual to follow where the two differ."),
+  grammarEra: z
+    .literal([2015, "later", "qiniu"])
+    .default(2015)
+    .describe("Manual to follow where they differ: Tencent's of 2015 or the later one, or Qiniu's."),
   processing: z
     .enum(["free", "aliases"])
     .default("free")
