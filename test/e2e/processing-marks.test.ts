@@ -171,8 +171,8 @@ describe("an image watermark", () => {
 
   test.each([
     ["scaled", [1, 400], "/scatype/1/spcent/1000", "watermark/spcent"],
-    ["scaled and turned", [1, 40], "/scatype/1/spcent/1000/degree/45", "watermark/spcent"],
-    ["turned as it is", [5000, 5000], "/degree/45", "watermark/degree"],
+    ["scaled and turned", [1, 40], "/scatype/1/spcent/1000/degree/45/batch/1", "watermark/spcent"],
+    ["turned as it is", [5000, 5000], "/degree/45/batch/1", "watermark/degree"],
   ] as const)(
     "that is too large when it is %s is refused with the name of the parameter that makes it so",
     async (how, size, look, parameter) => {

@@ -29,10 +29,10 @@ export const MARKS: readonly Section[] = [
         text("影子 shadow 50", `/fontsize/120/fill/${colour("white")}/shadow/50/gravity/center`),
         text("影子 shadow 100", `/fontsize/120/fill/${colour("white")}/shadow/100/gravity/center`),
         [
-          text("turned 转", `/fontsize/120/fill/${colour("white")}/degree/30/gravity/center/shadow/80`),
+          text("turned 转", `/fontsize/120/fill/${colour("white")}/degree/30/batch/1/gravity/center/shadow/80`),
           "turned clockwise",
         ],
-        text("45°", `/fontsize/80/fill/${colour("white")}/degree/315/gravity/northwest/dx/20/dy/20`),
+        text("45°", `/fontsize/80/fill/${colour("white")}/degree/315/batch/1/gravity/northwest/dx/20/dy/20`),
         text("batch 平铺", `/fontsize/60/fill/${colour("white")}/batch/1/dissolve/40`),
         text("batch 30°", `/fontsize/60/fill/${colour("white")}/batch/1/dissolve/40/degree/330/spacing/100`),
         [
@@ -74,7 +74,7 @@ export const MARKS: readonly Section[] = [
       ...on("chart.jpg", [
         [mark(), "in the south-east"],
         `${mark()}/dissolve/30`,
-        `${mark()}/gravity/center/degree/45`,
+        `${mark()}/gravity/center/degree/45/batch/1`,
         [`${mark()}/scatype/1/spcent/500/gravity/center`, "half of the width"],
         `${mark()}/scatype/2/spcent/500/gravity/center`,
         `${mark()}/scatype/3/spcent/100/gravity/center`,

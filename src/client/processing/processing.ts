@@ -1,5 +1,5 @@
 // An immutable builder of processing instructions for download URLs: each call returns a new value. Its text is in the
-// grammar of imageView2, imageMogr2 and watermark, and means the same in both eras of the grammar.
+// grammar of imageView2, imageMogr2 and watermark, and means the same in the eras 2015 and later.
 import { argumentError } from "../api/client-error.ts";
 import { appendClosed, appendMogr, appendView, instructionText, type Operation, setOutput } from "./instruction.ts";
 import { base64Url, FORMATS, type Format, GRAVITIES, type Gravity, integer, word } from "./values.ts";
@@ -63,6 +63,12 @@ export interface Processing extends Instruction {
   rotate(degrees: number): Processing;
   /** Rotates upright, as the EXIF orientation says. */
   autoOrient(): Processing;
+  flip(axis: "horizontal" | "vertical"): Processing;
+  /** -100 (black) to 100 (white). */
+  brightness(amount: number): Processing;
+  /** -100 (grey) to 100. */
+  contrast(amount: number): Processing;
+  grayscale(): Processing;
   blur(radius: number, sigma: number): Processing;
   /** 10–300. */
   sharpen(amount: number): Processing;
@@ -93,6 +99,8 @@ export interface Processing extends Instruction {
 export function processing(): Processing {
   return build([]);
 }
+
+const AXES = ["horizontal", "vertical"] as const;
 
 function build(operations: readonly Operation[]): Processing {
   const mogr = (text: string) => build(appendMogr(operations, text));
@@ -126,11 +134,19 @@ function build(operations: readonly Operation[]): Processing {
     // `pad` applies to every thumbnail of its operation, so it gets an operation of its own.
     pad: (box, colour = "#ffffff") =>
       own(`imageMogr2/thumbnail/${size(box)}/pad/1/color/${base64Url("colour", colour, 32)}`),
-    cut: ({ x, y, ...box }) => mogr(`crop/!${size(box)}a${offset("x", x)}a${offset("y", y)}`),
+    cut({ x, y, ...box }) {
+      // A gravity that an earlier crop of the same operation wrote would move the window.
+      const reset = operations.at(-1)?.text.includes("/gravity/") ? "gravity/northwest/" : "";
+      return mogr(`${reset}crop/!${size(box)}a${offset("x", x)}a${offset("y", y)}`);
+    },
     circle: (radius) => mogr(`iradius/${integer("radius", radius, 1, 25_000)}`),
     roundCorners: (radius) => mogr(`rradius/${integer("radius", radius, 1, 25_000)}`),
     rotate: (degrees) => mogr(`rotate/${integer("degrees", degrees, 0, 360)}`),
     autoOrient: () => mogr("auto-orient"),
+    flip: (axis) => mogr(`flip/${word("axis", axis, AXES)}`),
+    brightness: (amount) => mogr(`bright/${integer("brightness", amount, -100, 100)}`),
+    contrast: (amount) => mogr(`contrast/${integer("contrast", amount, -100, 100)}`),
+    grayscale: () => mogr("grayscale/1"),
     blur(radius, sigma) {
       if (!(sigma >= 0.0001 && sigma <= 1000)) throw argumentError(`Cannot blur by ${sigma}: wanted 0.0001 to 1000`);
       return mogr(`blur/${integer("radius", radius, 1, 50)}x${Number(sigma.toFixed(4))}`);

@@ -7,7 +7,7 @@ interface WatermarkPlace {
   /** Pixels from the nearest edge. */ readonly dx?: number;
   readonly dy?: number;
   /** 1–100; default 100. */ readonly opacity?: number;
-  /** Clockwise, 0–360. */ readonly degrees?: number;
+  /** Clockwise, 0–360; tiles only. */ readonly degrees?: number;
   /** Repeated over the whole image. */ readonly tiled?: boolean;
   /** Permille of the image's width, height (1–1000) or area (1–250). */
   readonly scale?: { readonly by: "width" | "height" | "area"; readonly permille: number };

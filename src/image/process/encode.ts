@@ -62,7 +62,20 @@ export async function encode(canvas: Canvas, encoding: Encoding): Promise<Buffer
       encoding,
       output.maxBytes === "source" ? encoding.sourceBytes : output.maxBytes,
     );
-  return write(canvas.finish(), encoding, qualityFor(encoding)).toBuffer();
+  return toFile(write(canvas.finish(), encoding, qualityFor(encoding)), encoding);
+}
+
+/** A JFIF segment of version 1.1 without a thumbnail, up to its densities, which are in dots per inch. */
+const JFIF = Buffer.from("ffe000104a46494600010101", "hex");
+
+async function toFile(image: Sharp, { format, output: { density } }: Encoding): Promise<Buffer> {
+  const bytes = await image.toBuffer();
+  if (format !== "jpeg" || density === undefined) return bytes;
+  // libvips writes no density into a JPEG without a profile.
+  const densities = Buffer.alloc(6);
+  densities.writeUInt16BE(density, 0);
+  densities.writeUInt16BE(density, 2);
+  return Buffer.concat([bytes.subarray(0, 2), JFIF, densities, bytes.subarray(2)]);
 }
 
 /** The quality by the recipe's rule, 1–100. */
@@ -159,7 +172,7 @@ function hidden(image: Sharp): HiddenOptions {
 
 /** The highest quality up to the rule's that fits; if none fits, the lowest quality. */
 async function encodeWithin(open: () => Sharp, encoding: Encoding, maxBytes: number): Promise<Buffer> {
-  const at = (quality: number) => write(open(), encoding, quality).toBuffer();
+  const at = (quality: number) => toFile(write(open(), encoding, quality), encoding);
   let best = await at(qualityFor(encoding));
   if (best.length <= maxBytes) return best;
   let [low, high] = [1, qualityFor(encoding) - 1];

@@ -11,6 +11,7 @@ import {
   refuseLargeRadius,
   type Size,
   scaledSize,
+  turnedSize,
 } from "../geometry/geometry.ts";
 import { blameStep } from "../geometry/result-size.ts";
 import { CLEAR, isClear, type OutputFormat, type Step, type StepName, type StepOf } from "../grammar/recipe.ts";
@@ -70,7 +71,13 @@ const OPERATIONS = {
     if (step.ofSource && work.source !== "jpeg" && work.source !== "png") refuseFormat("roundPic", work.source);
     await roundCorners(cornerRadii(work.canvas.size, step), work);
   },
-  rotate: ({ degrees, colour = CLEAR }, { canvas, isOpaque }) => canvas.rotate(degrees, shown(colour, isOpaque)),
+  rotate: async ({ degrees, colour }, { canvas, isOpaque }) => {
+    const ground = shown(colour ?? CLEAR, isOpaque);
+    const whole = turnedSize(canvas.size, degrees);
+    await canvas.rotate(degrees, ground);
+    // Qiniu's ImageMagick rounds the new sides up, libvips to the nearest pixel.
+    if (colour !== undefined) await canvas.pad(whole, ground);
+  },
   flip: ({ axis }, { canvas }) =>
     canvas.work(throughLibvips((frame) => (axis === "horizontal" ? frame.flop() : frame.flip()))),
   bright: ({ amount }, { canvas }) => canvas.work(async (frame) => brighten(frame, amount)),

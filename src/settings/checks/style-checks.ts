@@ -3,8 +3,11 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { parseInstruction } from "../../image/grammar/grammar.ts";
 import type { Era } from "../../image/grammar/recipe.ts";
 import type { PathFault } from "../faults.ts";
-import { SEPARATORS } from "../schema/schema.ts";
 import { child, faultAt, type PathNode } from "./path-nodes.ts";
+
+/** Separators of every era, and more of Qiniu. */
+export const SEPARATORS = ["-", "_", "/", "!"] as const;
+export const QINIU_SEPARATORS = [..."~@$^&*()+={}[]|:;\"'<>,"] as const;
 
 /** Every uploaded image is rendered in each style. */
 const MAX_STYLES = 100;
@@ -23,7 +26,7 @@ export function* styleFaults(bucket: PathNode): Generator<PathFault> {
     yield { path: styles.path, at: "key", message: `found ${styleCount} styles, wanted at most ${MAX_STYLES}` };
   const { grammarEra } = bucket.value;
   const era: Era = grammarEra === "later" || grammarEra === "qiniu" ? grammarEra : 2015;
-  const own = separators.find((separator) => !SEPARATORS.some((each) => each === separator));
+  const own = separators.find((separator) => QINIU_SEPARATORS.includes(separator));
   if (own !== undefined && era !== "qiniu")
     yield faultAt(bucket, "separators", `${own} needs grammarEra: qiniu, wanted any of ${SEPARATORS.join(" ")}`);
   for (const { place, name, text } of all) {

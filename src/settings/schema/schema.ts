@@ -3,6 +3,7 @@
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
 import { crossFaults, MAX_KEYS } from "../checks/cross-checks.ts";
+import { QINIU_SEPARATORS, SEPARATORS } from "../checks/style-checks.ts";
 import { wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 import { limitsSchema } from "./limits-schema.ts";
@@ -113,9 +114,6 @@ const referersSchema = z
   })
   .transform((referers) => ({ ...referers, allowEmpty: referers.allowEmpty ?? referers.mode !== "allow" }));
 
-/** Separators of every era. */
-export const SEPARATORS = ["-", "_", "/", "!"] as const;
-
 const styleName = z.string().regex(/^[^\s/?#%&=]{1,128}$/u, {
   error: wanted("a name of up to 128 characters without blanks and / ? # % & ="),
 });
@@ -143,7 +141,7 @@ const bucketSchema = z.strictObject({
     .default("private")
     .describe("shared: a CDN that checks tokens itself may store signed downloads."),
   separators: z
-    .array(z.enum([...SEPARATORS, ..."~@$^&*()+={}[]|:;\"'<>,"]))
+    .array(z.enum([...SEPARATORS, ...QINIU_SEPARATORS]))
     .default(["!"])
     .describe(
       "Separators between a fileid and an alias: any of - _ / !, in the era qiniu also of ~@$^&*()+={}[]|:;\"'<>,",

@@ -115,10 +115,12 @@ test("render() loads each watermark once, and refuses one that is missing, anima
 
 test("render() refuses a watermark that is too large once turned, and names the parameter, scaled or not", async () => {
   const square = await solid(5000, 5000, RED, 0.5).png().toBuffer();
-  const refused = renderer.render(request(laid("/degree/45"), { loadImage: async () => square }));
+  const refused = renderer.render(request(laid("/degree/45/batch/1"), { loadImage: async () => square }));
   await expect(refused).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/degree" });
   const thin = await solid(1, 100, RED).png().toBuffer();
-  const scaled = renderer.render(request(laid("/scatype/1/spcent/999/degree/45"), { loadImage: async () => thin }));
+  const scaled = renderer.render(
+    request(laid("/scatype/1/spcent/999/degree/45/batch/1"), { loadImage: async () => thin }),
+  );
   await expect(scaled).rejects.toMatchObject({ code: "processing_invalid", parameter: "watermark/spcent" });
 });
 
@@ -126,14 +128,14 @@ test("render() accepts the largest watermark, enlarged, faded and turned to the 
   const line = await solid(3999, 1, GREEN).png().toBuffer();
   const watermarks = [await solid(10, 10, RED).png().toBuffer(), await solid(3999, 3999, RED, 0.5).png().toBuffer()];
   for (const watermark of watermarks) {
-    const text = laid("/scatype/1/spcent/1000/degree/45/dissolve/50");
+    const text = laid("/scatype/1/spcent/1000/degree/45/batch/1/dissolve/50");
     const more = { load: async () => line, loadImage: async () => watermark };
     await expect(renderer.render(request(text, more))).resolves.toMatchObject({ image: { format: "png" } });
   }
 });
 
 test("render() accepts the largest text, with a shadow and turned to the limit", async () => {
-  for (const look of ["/fontsize/500/shadow/50", "/fontsize/180/shadow/50/degree/45"]) {
+  for (const look of ["/fontsize/500/shadow/50", "/fontsize/180/shadow/50/degree/45/batch/1"]) {
     const text = `watermark/2/text/${b64("字".repeat(40))}${look}`;
     await expect(renderer.render(request(text)), look).resolves.toMatchObject({ image: { format: "png" } });
   }
@@ -155,7 +157,7 @@ test("render() refuses a size limit, format, step or watermark that needs too mu
     "imageMogr2/interlace/1/size-limit/1k",
     "imageMogr2/format/avif",
     "imageMogr2/rotate/45/format/avif/size-limit/1k",
-    `${laid("/degree/45")}|imageMogr2/rotate/180`,
+    `${laid("/degree/45/batch/1")}|imageMogr2/rotate/180`,
   ])
     await expect(tight.render(request(text, more)), text).rejects.toMatchObject({ code: "image_too_large" });
   await tight.close();

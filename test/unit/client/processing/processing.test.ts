@@ -93,6 +93,10 @@ const STEPS: readonly (readonly [(on: Processing) => Processing, string, Recipe[
   [(on) => on.roundCorners(9), "imageMogr2/rradius/9", [{ name: "roundCorners", radius: 9 }]],
   [(on) => on.rotate(90), "imageMogr2/rotate/90", [{ name: "rotate", degrees: 90 }]],
   [(on) => on.autoOrient(), "imageMogr2/auto-orient", [{ name: "autoOrient" }]],
+  [(on) => on.flip("vertical"), "imageMogr2/flip/vertical", [{ name: "flip", axis: "vertical" }]],
+  [(on) => on.brightness(-20), "imageMogr2/bright/-20", [{ name: "bright", amount: -20 }]],
+  [(on) => on.contrast(30), "imageMogr2/contrast/30", [{ name: "contrast", amount: 30 }]],
+  [(on) => on.grayscale(), "imageMogr2/grayscale/1", [{ name: "grayscale" }]],
   [(on) => on.blur(5, 2.5), "imageMogr2/blur/5x2.5", [{ name: "blur", radius: 5, sigma: 2.5 }]],
   [(on) => on.sharpen(70), "imageMogr2/sharpen/70", [{ name: "sharpen", amount: 70 }]],
   [

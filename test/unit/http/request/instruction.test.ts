@@ -5,6 +5,8 @@ import { readInstruction, splitStyle } from "../../../../src/http/request/object
 import { tokenFromQuery } from "../../../../src/sign/token.ts";
 import { anyText } from "../../../helpers/texts.ts";
 
+const same = (query: string): [string, string] => [query, query];
+
 test.each([
   ["imageView2/2/w/200/h/200", "imageView2/2/w/200/h/200"],
   ["imageMogr2/thumbnail/!50p", "imageMogr2/thumbnail/!50p"],
@@ -25,6 +27,24 @@ test.each([
   ["imageInfo&x=1", "imageInfo"],
   ["&&exif&", "exif"],
   ["imageView2/2/w/%zz", "imageView2/2/w/%zz"],
+  ["imageInfo=", "imageInfo="],
+  ["exif=", "exif="],
+  ["|imageMogr2/auto-orient", "|imageMogr2/auto-orient"],
+  ["%7CimageMogr2/auto-orient", "|imageMogr2/auto-orient"],
+  ["v=1&imageMogr2/auto-orient&e=1&token=x", "imageMogr2/auto-orient"],
+  // Not known in every era, and refused there.
+  ["imageview2/2/w/200", "imageview2/2/w/200"],
+  ["IMAGEINFO", "IMAGEINFO"],
+  ["imageView2format/webp", "imageView2format/webp"],
+  ["imageView/2/w/9", "imageView/2/w/9"],
+  ["imageView3/2", "imageView3/2"],
+  ["imageMogr/v2/auto-orient", "imageMogr/v2/auto-orient"],
+  ["imageInfos", "imageInfos"],
+  ["exif=1", "exif=1"],
+  ["watermark/3/text/eA", "watermark/3/text/eA"],
+  ...["imageslim", "imageSlim", "roundPic/radius/9", "animate", "stitch", "qrcode", "saveas/x", "facecrop2"].map(same),
+  ...["sequickimage", "nrop", "qpulp", "qterror", "qpolitician", "vframe/jpg", "vsample", "avthumb/mp4"].map(same),
+  ...["avinfo", "ci-process=qrcode", "ci-process=ImageSlim"].map(same),
 ])("readInstruction(%j) is processing: %j", (query, text) => {
   expect(readInstruction(query)).toMatchObject({ text });
 });
@@ -35,15 +55,12 @@ test.each([
   "=",
   "&",
   "x=imageView2/2/w/200",
-  "imageview2/2/w/200",
-  "IMAGEINFO",
-  "imageView",
-  "imageView20/2",
-  "imageView3/2",
-  "imageMogr/auto-orient",
-  "imageInfos",
-  "exif2",
-  "exif=1",
+  "watermark=1&ww=9&wpos=northwest",
+  "crop=1&w=9",
+  "exifs=1",
+  "imageViewer=1",
+  "animated=1",
+  "ci-process=originImage",
   "aexif",
   "%zz",
   "%ffexif",

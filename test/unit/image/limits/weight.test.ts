@@ -71,7 +71,7 @@ describe("bytesToRender() counts", () => {
     ["an enlarged stripe without the rest", tiny, "imageMogr2/scrop/9999x11", 0.8],
     ["a size before a text", photo, `${text(10, "/fontsize/400")}|imageView2/2/w/9`, 96],
     ["a text that is set", tiny, text(10, "/fontsize/100"), 1.2],
-    ["a text that is turned", tiny, text(20, "/fontsize/200/degree/45"), 5 * 9.2],
+    ["a text that is turned", tiny, text(20, "/fontsize/200/degree/45/batch/1"), 5 * 9.2],
     ["the visible part of each text", photo, `${text(10, "/fontsize/400")}|${text(10, "/fontsize/400")}`, 96 + 19],
   ])("%s", (_what, facts, instruction, wanted) => {
     expect(weigh(facts, instruction)).toBeGreaterThanOrEqual(wanted * 0.99);
@@ -89,9 +89,9 @@ describe("bytesToRender() adds an image watermark", () => {
   const WHOLE = "/scatype/1/spcent/1000";
   test.each([
     ["as it is", png(1000, 1000), photo, "", 4 + 4],
-    ["turned", png(1000, 1000), photo, "/degree/90", 4 + 4 + 4],
+    ["turned", png(1000, 1000), photo, "/degree/90/batch/1", 4 + 4 + 4],
     ["scaled", png(100, 100), photo, WHOLE, 64 + 48],
-    ["to the limit", png(5000, 5000), png(3999, 1), `/degree/45${WHOLE}`, 100 + 64 + 128],
+    ["to the limit", png(5000, 5000), png(3999, 1), `/degree/45/batch/1${WHOLE}`, 100 + 64 + 128],
     ["that may be stored on its side", png(1000, 500), png(1000, 1000), WHOLE, 2 + 4 * 2],
     ["over an image that may be stored on its side", png(10, 10), png(10, 2000), WHOLE, 4 * 4],
     ["over an image turned later", png(10, 10), tiny, WHOLE, 4 * 4, "imageMogr2/thumbnail/10x2000!/auto-orient|"],

@@ -67,14 +67,29 @@ describe("an image watermark", () => {
     ["pushed out in part", "/gravity/southeast/dx/190", [20, 10], [0, 90, 9, 99]],
     ["larger than the image", "/gravity/center", [400, 300], [0, 0, 199, 99]],
     ["larger, shrunk to fit", "/gravity/northwest/blogo/1", [400, 100], [0, 0, 199, 49]],
-    ["larger when turned, shrunk to fit", "/gravity/northwest/blogo/1/degree/90", [400, 100], [0, 0, 24, 99]],
-    ["as large, shrunk to fit when turned by 180°", "/blogo/1/degree/180", [200, 100], [0, 0, 199, 99]],
-    ["as large, shrunk to fit when turned by 270°", "/blogo/1/degree/270", [100, 200], [0, 0, 199, 99]],
+    [
+      "larger when turned, shrunk to fit",
+      "/gravity/northwest/blogo/1/degree/90/batch/1/dx/500/dy/500",
+      [400, 100],
+      [0, 0, 24, 99],
+    ],
+    [
+      "as large, shrunk to fit when turned by 180°",
+      "/blogo/1/degree/180/batch/1/dx/500/dy/500",
+      [200, 100],
+      [0, 0, 199, 99],
+    ],
+    [
+      "as large, shrunk to fit when turned by 270°",
+      "/blogo/1/degree/270/batch/1/dx/500/dy/500",
+      [100, 200],
+      [0, 0, 199, 99],
+    ],
     ["larger, cut", "/gravity/northwest/blogo/2", [400, 50], [0, 0, 199, 49]],
     ["half as wide as the image", "/gravity/northwest/scatype/1/spcent/500", [20, 10], [0, 0, 99, 49]],
     ["as high as the image", "/gravity/northwest/scatype/2/spcent/1000", [20, 10], [0, 0, 199, 99]],
     ["a quarter of its area", "/gravity/northwest/scatype/3/spcent/250", [20, 10], [0, 0, 99, 49]],
-    ["turned by 90°", "/gravity/northwest/degree/90", [20, 10], [0, 0, 9, 19]],
+    ["turned by 90°", "/gravity/northwest/degree/90/batch/1/dx/500/dy/500", [20, 10], [0, 0, 9, 19]],
     ["scaled, then shrunk to fit", "/gravity/northwest/scatype/1/spcent/1000/blogo/1", [10, 40], [0, 0, 24, 99]],
     ["shrunk from what may not be laid", "/gravity/northwest/scatype/1/spcent/1000/blogo/1", [1, 2000], [0, 0, 0, 99]],
   ] as const)("%s", async (_what, parameters, watermark, expected) => {
@@ -96,8 +111,13 @@ describe("an image watermark", () => {
 
   test.each([
     ["scaled to too much", "/scatype/1/spcent/1000", [1, 3], "watermark/spcent"],
-    ["scaled to what is too much once it is turned", "/scatype/1/spcent/520/degree/45", [1, 3], "watermark/spcent"],
-    ["too large to be turned as it is", "/degree/45", [1, 8100], "watermark/degree"],
+    [
+      "scaled to what is too much once it is turned",
+      "/scatype/1/spcent/520/degree/45/batch/1",
+      [1, 3],
+      "watermark/spcent",
+    ],
+    ["too large to be turned as it is", "/degree/45/batch/1", [1, 8100], "watermark/degree"],
   ] as const)("%s is refused by the name of what made it so", async (_what, parameters, watermark, parameter) => {
     const ground = await solid(4000, 1, WHITE).png().toBuffer();
     const logo = await solid(watermark[0], watermark[1], RED).png().toBuffer();
@@ -242,8 +262,8 @@ describe("a text watermark", needs("fonts"), () => {
     ["wider than may be drawn", "W".repeat(1000), "/fontsize/100", "watermark/fontsize"],
     ["made large by its share of the image", "WWW", "/scatype/1/spcent/1000", "watermark/spcent"],
     ["without anything that can be seen", " ", "/fontsize/20", "watermark/text"],
-    ["turned when it is too large for that", "字".repeat(40), "/fontsize/500/degree/45", "watermark/degree"],
-    ["turned with its shadow", "字".repeat(20), "/fontsize/700/shadow/50/degree/30", "watermark/degree"],
+    ["turned when it is too large for that", "字".repeat(40), "/fontsize/500/degree/45/batch/1", "watermark/degree"],
+    ["turned with its shadow", "字".repeat(20), "/fontsize/700/shadow/50/degree/30/batch/1", "watermark/degree"],
   ])("names the parameter that made a text %s", async (_what, words, more, parameter) => {
     const ground = await solid(9_999, 20, WHITE).png().toBuffer();
     const refused = renderText(ground, text(words, more));
