@@ -70,8 +70,8 @@ async function developOne(renderer: Renderer, example: Example, sources: Sources
   }
 }
 
-function recipeOf({ instruction, accept }: Example): Recipe {
-  const recipe = parseInstruction(instruction, { era: 2015 });
+function recipeOf({ instruction, accept, era = 2015 }: Example): Recipe {
+  const recipe = parseInstruction(instruction, { era });
   return dependsOnAccept(recipe) ? negotiatedAs(recipe, acceptedFormat(accept ?? "")) : recipe;
 }
 

@@ -37,6 +37,14 @@ export const COLOURS: readonly Section[] = [
     ],
   },
   {
+    title: "imageMogr2/bright, contrast, grayscale",
+    examples: on("garden.jpg", [
+      "imageMogr2/thumbnail/800x/bright/30",
+      "imageMogr2/thumbnail/800x/contrast/30",
+      "imageMogr2/thumbnail/800x/grayscale/1",
+    ]),
+  },
+  {
     title: "Quality, interlace, size-limit",
     examples: [
       ...on("garden.jpg", [

@@ -81,6 +81,7 @@ export const SHAPES: readonly Section[] = [
     title: "imageMogr2/crop with offsets, cut",
     examples: on("chart.jpg", [
       "imageMogr2/crop/!300x300",
+      ["imageMogr2/gravity/southeast/crop/!300x300a20a20", "20 from the lower right corner"],
       "imageMogr2/crop/!300x300a20a20",
       ["imageMogr2/crop/!300x300-20a20", "280×300 at (0,20)"],
       ["imageMogr2/crop/!300x300a20-20", "300×280 at (20,0)"],
@@ -123,6 +124,8 @@ export const SHAPES: readonly Section[] = [
         "imageMogr2/rotate/90",
         "imageMogr2/rotate/180",
         "imageMogr2/rotate/270",
+        "imageMogr2/flip/horizontal",
+        "imageMogr2/flip/vertical",
         ["imageMogr2/rotate/30", "corners white"],
         ["imageMogr2/rotate/360", "as it was"],
         "imageMogr2/rotate/45/crop/300x300",

@@ -1,5 +1,5 @@
 // Types of the gallery's contact sheet, the list of steps that it must show, and short functions that write examples.
-import type { Inspection, Output, StepName } from "../../src/image/grammar/recipe.ts";
+import type { Era, Inspection, Output, StepName } from "../../src/image/grammar/recipe.ts";
 import { b64 } from "../helpers/rendering.ts";
 
 /** One example: a picture before and after. */
@@ -9,6 +9,8 @@ export interface Example {
   readonly instruction: string;
   /** Tells a reader of the sheet which effect to check. */
   readonly note?: string;
+  /** 2015 if absent. */
+  readonly era?: Era;
   /** The client's Accept header, for `format/auto`. */
   readonly accept?: string;
 }
@@ -28,10 +30,17 @@ export const ALL_STEPS = {
   coverCrop: true,
   attentionCrop: true,
   window: true,
+  extent: true,
+  border: true,
   pad: true,
   circle: true,
   roundCorners: true,
+  ovalCorners: true,
   rotate: true,
+  flip: true,
+  bright: true,
+  contrast: true,
+  grayscale: true,
   blur: true,
   sharpen: true,
   textMark: true,
@@ -44,11 +53,17 @@ export const ALL_OUTPUTS = {
   isProgressive: true,
   isStripped: true,
   maxBytes: true,
-  keepsSmaller: true,
+  returnsSmaller: true,
+  slimQuality: true,
+  unchanged: true,
+  colours: true,
+  gifColours: true,
+  density: true,
   gifFrames: true,
 } as const satisfies Readonly<Record<keyof Output, true>>;
 export const ALL_INSPECTIONS = {
   imageInfo: true,
+  numericInfo: true,
   exif: true,
   imageAve: true,
 } as const satisfies Readonly<Record<Exclude<Inspection, "decodable">, true>>;

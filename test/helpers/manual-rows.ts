@@ -39,7 +39,7 @@ function pictureOf(name: string): Promise<Buffer> {
 }
 const PICTURES = new Map<string, Promise<Buffer>>();
 
-/** What the instruction makes, in the words of a row; `expected` tells whether a place is wanted. */
+/** The result of the instruction in the words of a row; `expected` tells whether a place is wanted. */
 export async function resultOf(
   [instruction, expected, , source = "640x427 png"]: Row,
   era: Era,

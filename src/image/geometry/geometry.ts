@@ -62,11 +62,8 @@ export function coverWindow(
   gravity: Gravity,
 ): { readonly scaled: Size; readonly window: Window } {
   const { width, height } = boxSize(source, box);
-  const ratio = covering(box, [
-    [width, source.width],
-    [height, source.height],
-  ]);
-  const scaled = scale(source, ratio);
+  const across: Ratio = [width, source.width];
+  const scaled = scale(source, covering(box, [across, [height, source.height]]));
   const part = { width: Math.min(width, scaled.width), height: Math.min(height, scaled.height) };
   return { scaled, window: { ...part, ...aligned(scaled, part, gravity) } };
 }
@@ -126,10 +123,8 @@ function movedInward(
   { left, top }: { readonly left: number; readonly top: number },
   { gravity, dx, dy }: { readonly gravity: Gravity; readonly dx: number; readonly dy: number },
 ): { readonly left: number; readonly top: number } {
-  return {
-    left: left + (gravity.endsWith("east") ? -dx : dx),
-    top: top + (gravity.startsWith("south") ? -dy : dy),
-  };
+  const [across, down] = [gravity.endsWith("east") ? -dx : dx, gravity.startsWith("south") ? -dy : dy];
+  return { left: left + across, top: top + down };
 }
 
 /** The size after a step by the rules of operations.ts; autoOrient is assumed not to turn. */

@@ -13,7 +13,7 @@ const MAX_STEPS = 40;
 const MAX_IMAGE_WATERMARKS = 10;
 const MAX_TEXT_LENGTH = 8192;
 
-/** What differs between the services. */
+/** The rules of one service. */
 interface Grammar {
   readonly operations: Readonly<Record<string, OperationReader>>;
   readonly inspections: Readonly<Record<string, Inspection>>;

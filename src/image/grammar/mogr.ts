@@ -18,7 +18,7 @@ export interface Mogr {
 
 type KeyReader = (mogr: Mogr, parameter: Parameter) => void;
 
-/** What differs between the operations whose keys apply from left to right. */
+/** The rules of an operation whose keys apply from left to right. */
 export interface MogrRules {
   readonly name: string;
   readonly keys: Readonly<Record<string, KeyReader>>;

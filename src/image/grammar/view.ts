@@ -19,7 +19,7 @@ const MODES: Readonly<Record<string, (sides: Sides) => Step>> = {
   "5": (sides) => ({ name: "coverCrop", gravity: "center", ...square("edges", sides) }),
 };
 
-/** What differs between the operations that choose a mode. */
+/** The rules of an operation that begins with a mode. */
 export interface ViewRules {
   readonly name: string;
   /** One digit each. */

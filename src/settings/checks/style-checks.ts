@@ -1,7 +1,6 @@
 // Checks aliases and styles of a bucket: one namespace, no separators in names, valid instructions.
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseInstruction } from "../../image/grammar/grammar.ts";
-import type { Era } from "../../image/grammar/recipe.ts";
 import type { PathFault } from "../faults.ts";
 import { child, faultAt, type PathNode } from "./path-nodes.ts";
 
@@ -25,7 +24,7 @@ export function* styleFaults(bucket: PathNode): Generator<PathFault> {
   if (styleCount > MAX_STYLES)
     yield { path: styles.path, at: "key", message: `found ${styleCount} styles, wanted at most ${MAX_STYLES}` };
   const { grammarEra } = bucket.value;
-  const era: Era = grammarEra === "later" || grammarEra === "qiniu" ? grammarEra : 2015;
+  const era = grammarEra === "later" || grammarEra === "qiniu" ? grammarEra : 2015;
   const own = separators.find((separator) => QINIU_SEPARATORS.includes(separator));
   if (own !== undefined && era !== "qiniu")
     yield faultAt(bucket, "separators", `${own} needs grammarEra: qiniu, wanted any of ${SEPARATORS.join(" ")}`);
@@ -36,14 +35,14 @@ export function* styleFaults(bucket: PathNode): Generator<PathFault> {
       yield { path, at: "key", message: `the name contains the separator ${separator}, wanted another name` };
     if (place === styles && Object.hasOwn(aliases.value, name))
       yield { path, at: "key", message: "an alias has this name, wanted another name" };
-    const message = typeof text === "string" ? instructionFault(text, era) : undefined;
+    const message = typeof text === "string" ? instructionFault(text, { era }) : undefined;
     if (message !== undefined) yield { path, message };
   }
 }
 
-function instructionFault(text: string, era: Era): string | undefined {
+function instructionFault(text: string, era: Parameters<typeof parseInstruction>[1]): string | undefined {
   try {
-    parseInstruction(text, { era });
+    parseInstruction(text, era);
     return undefined;
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;

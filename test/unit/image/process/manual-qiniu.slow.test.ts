@@ -189,12 +189,15 @@ const ROWS: readonly Row[] = [
   ["animate", '400 "animate"', "Qiniu: animate"],
 ];
 
-test.each(ROWS)("qiniu: %s → %s (%s)", async (...row) => {
-  const logo = await solid(40, 20, RED).png().toBuffer();
-  const wide = await solid(91, 61, RED).png().toBuffer();
-  const watermarks = { [LOGO_URL]: logo, [SMALL_URL]: logo, [KODO_URL]: logo, "http://h/91x61.png": wide };
-  expect(await resultOf(row, "qiniu", watermarks)).toBe(row[1]);
-});
+for (const row of ROWS) {
+  const [instruction, expected, from, source = ""] = row;
+  test(`qiniu: ${instruction} ${source} → ${expected} (${from})`, async () => {
+    const logo = await solid(40, 20, RED).png().toBuffer();
+    const wide = await solid(91, 61, RED).png().toBuffer();
+    const watermarks = { [LOGO_URL]: logo, [SMALL_URL]: logo, [KODO_URL]: logo, "http://h/91x61.png": wide };
+    expect(await resultOf(row, "qiniu", watermarks)).toBe(expected);
+  });
+}
 
 const render = (bytes: Buffer, instruction: string) => renderText(bytes, instruction, { era: "qiniu" });
 

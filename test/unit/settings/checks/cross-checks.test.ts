@@ -48,6 +48,7 @@ test.each([
     `server: { adminHosts: ["https://a.example"] }\n${MINIMAL}`,
     "server.adminHosts[0]",
   ],
+  ["a separator of Qiniu in another era", withBucket('separators: ["@"]'), `${bucket}.separators`],
   ["an unknown separator", withBucket('separators: ["."]'), `${bucket}.separators[0]`],
   [
     "an alias with a separator",
