@@ -1,43 +1,45 @@
 // Parses the sizes of imageMogr2 in both eras: thumbnails, scaling crops and plain crops. Pure: it does no I/O and does
 // not know the image.
-import { type Axes, type Box, type Era, edgesOf, type Gravity, type SizeRule, type Step } from "./recipe.ts";
+import { type Box, type Era, edgesOf, type Gravity, type SizeRule, type Step } from "./recipe.ts";
 import { MAX_SIDE, type Parameter, readInteger, readSide, refuse } from "./values.ts";
 
-const MAX_PER_CENT = 1000;
-const MAX_AREA = 999_999_999;
 /** Limits of a scaling crop's sides in the manual of 2015, in pixels. */
 const LEAST_CROP_2015 = 10;
 const MOST_CROP_2015 = 16_383;
 
-type Rule = (parameter: Parameter, parts: readonly string[], axes: Axes) => SizeRule;
+/** The largest numbers. */
+const TENCENT = { perCent: 1000, side: MAX_SIDE, area: 999_999_999 };
 
-export type Form = readonly [pattern: RegExp, rule: Rule];
+/** Reads digits of the value, from 1 to the limit. */
+type Read = (limit: keyof typeof TENCENT, digits?: string) => number;
 
 /** The forms of `thumbnail/…`. */
-const FORMS: readonly Form[] = [
-  [/^!(\d+)p$/, (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s), y: perCent(parameter, s) })],
-  [/^!(\d+)px$/, (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s) })],
-  [/^!x(\d+)p$/, (parameter, [s]) => ({ kind: "percent", y: perCent(parameter, s) })],
-  [/^(\d+)x$/, (parameter, [w]) => ({ kind: "exact", width: side(parameter, w) })],
-  [/^x(\d+)$/, (parameter, [h]) => ({ kind: "exact", height: side(parameter, h) })],
-  [/^(\d+)x(\d+)!$/, (parameter, [w, h]) => ({ kind: "exact", width: side(parameter, w), height: side(parameter, h) })],
-  [/^(\d+)x(\d+)$/, (parameter, parts, axes) => ({ kind: "within", ...sides(parameter, parts, axes) })],
-  [/^!(\d+)x(\d+)r$/, (parameter, parts, axes) => ({ kind: "cover", ...sides(parameter, parts, axes) })],
-  [/^(\d+)x(\d+)>$/, (parameter, parts) => ({ kind: "within", ...sides(parameter, parts, "sides") })],
-  [/^(\d+)x(\d+)<$/, (parameter, parts) => ({ kind: "growWithin", ...sides(parameter, parts, "sides") })],
-  [/^(\d+)@$/, (parameter, [area = ""]) => ({ kind: "area", pixels: readPart(parameter, area, MAX_AREA) })],
+const FORMS: readonly (readonly [pattern: RegExp, rule: (read: Read, parts: readonly string[]) => SizeRule])[] = [
+  [/^!(\d+)p$/, (read, [s]) => ({ kind: "percent", x: read("perCent", s), y: read("perCent", s) })],
+  [/^!(\d+)px$/, (read, [s]) => ({ kind: "percent", x: read("perCent", s) })],
+  [/^!x(\d+)p$/, (read, [s]) => ({ kind: "percent", y: read("perCent", s) })],
+  [/^(\d+)x$/, (read, [w]) => ({ kind: "exact", width: read("side", w) })],
+  [/^x(\d+)$/, (read, [h]) => ({ kind: "exact", height: read("side", h) })],
+  [/^(\d+)x(\d+)!$/, (read, [w, h]) => ({ kind: "exact", width: read("side", w), height: read("side", h) })],
+  [/^(\d+)x(\d+)>$/, (read, parts) => ({ kind: "within", ...box(read, parts) })],
+  [/^(\d+)x(\d+)<$/, (read, parts) => ({ kind: "growWithin", ...box(read, parts) })],
+  [/^(\d+)x(\d+)$/, (read, parts) => ({ kind: "within", ...box(read, parts) })],
+  [/^!(\d+)x(\d+)r$/, (read, parts) => ({ kind: "cover", ...box(read, parts) })],
+  [/^(\d+)@$/, (read, [area]) => ({ kind: "area", pixels: read("area", area) })],
 ];
 
-/** Reads `thumbnail/…`. In 2015 `<W>x<H>` and `!<W>x<H>r` mean long and short edge, later width and height. */
-export function readThumbnail(parameter: Parameter, era: Era): SizeRule {
-  return readForm(parameter, FORMS, era === 2015 ? "edges" : "sides");
+function box(read: Read, [first, second]: readonly string[]): Box {
+  return { axes: "sides", first: read("side", first), second: read("side", second) };
 }
 
-/** Reads the first of the forms that the value has. */
-export function readForm(parameter: Parameter, forms: readonly Form[], axes: Axes): SizeRule {
-  for (const [pattern, rule] of forms) {
+/** Reads `thumbnail/…`. In 2015 `<W>x<H>` and `!<W>x<H>r` mean long and short edge, otherwise width and height. */
+export function readThumbnail(parameter: Parameter, era: Era, limits = TENCENT): SizeRule {
+  const read: Read = (limit, digits = "") => readInteger({ ...parameter, value: digits }, 1, limits[limit]);
+  for (const [pattern, rule] of FORMS) {
     const match = pattern.exec(parameter.value);
-    if (match !== null) return rule(parameter, match.slice(1), axes);
+    if (match === null) continue;
+    const found = rule(read, match.slice(1));
+    return era === 2015 && /\d$|r$/.test(parameter.value) && "axes" in found ? { ...found, axes: "edges" } : found;
   }
   return refuse(
     parameter,
@@ -103,21 +105,4 @@ export function readPlacedSize(
 function offset(sign: string | undefined, digits: string): number {
   const number = Number(digits);
   return sign === "-" && number > 0 ? -number : number;
-}
-
-/** Reads a part of the value, from 1. */
-export function readPart(parameter: Parameter, digits: string, most: number): number {
-  return readInteger({ ...parameter, value: digits }, 1, most);
-}
-
-function perCent(parameter: Parameter, digits = ""): number {
-  return readPart(parameter, digits, MAX_PER_CENT);
-}
-
-function side(parameter: Parameter, digits = ""): number {
-  return readPart(parameter, digits, MAX_SIDE);
-}
-
-function sides(parameter: Parameter, [first, second]: readonly string[], axes: Axes): Box {
-  return { axes, first: side(parameter, first), second: side(parameter, second) };
 }

@@ -16,10 +16,10 @@ export interface Mogr {
   isPadded: boolean;
 }
 
-type KeyReader = (mogr: Mogr, parameter: Parameter) => void;
+export type KeyReader = (mogr: Mogr, parameter: Parameter) => void;
 
 /** The rules of an operation whose keys apply from left to right. */
-export interface MogrRules {
+interface MogrRules {
   readonly name: string;
   readonly keys: Readonly<Record<string, KeyReader>>;
   readonly outputKeys: Readonly<Record<string, OutputReader>>;

@@ -8,17 +8,15 @@ import {
   readQuality,
   readSizeLimit,
 } from "../draft.ts";
-import { type Mogr, type MogrRules, mogrReader, readBlur, readGravity } from "../mogr.ts";
-import { type Form, readForm, readPart, readPlacedSize, windowOf } from "../mogr-sizes.ts";
-import { CLEAR, type Length, type QualityRule, type Step } from "../recipe.ts";
+import { type KeyReader, type Mogr, mogrReader, readBlur, readGravity } from "../mogr.ts";
+import { readPlacedSize, readThumbnail, windowOf } from "../mogr-sizes.ts";
+import { CLEAR, type Length, type QualityRule, type SizeRule, type Step } from "../recipe.ts";
 import { type Parameter, parseColour, readBase64, readInteger, readSigned, readSwitch, refuse } from "../values.ts";
 import { keyedValues, type ViewRules, viewReader } from "../view.ts";
 import { readQiniuWatermark } from "./watermark.ts";
 
 const FORMATS = ["jpg", "jpeg", "png", "gif", "webp", "avif", "bmp", "auto", "copy"];
-const MAX_SIDE = 9999;
-const MAX_AREA = 24_999_999;
-const MAX_PER_CENT = 999;
+const LIMITS = { perCent: 999, side: 9999, area: 24_999_999 };
 /** Any number: `imageView2` never enlarges, and the result has limits of its own. */
 const ANY_SIDE = 999_999_999;
 /** Strength of `sharpen/1`, whose own is not documented. */
@@ -66,50 +64,35 @@ function older(keys: typeof BASIC_OUTPUT): typeof BASIC_OUTPUT {
   return { ...keys, q: readOld, ...(keys.quality !== undefined && { quality: readOld }) };
 }
 
-const box = (parameter: Parameter, [first = "", second = ""]: readonly string[]) =>
-  ({
-    axes: "sides",
-    first: readPart(parameter, first, MAX_SIDE),
-    second: readPart(parameter, second, MAX_SIDE),
-  }) as const;
-const side = (parameter: Parameter, digits = "") => readPart(parameter, digits, MAX_SIDE);
-const perCent = (parameter: Parameter, digits = "") => readPart(parameter, digits, MAX_PER_CENT);
+/** A leading `!` only escapes `p`, `r` and `a`, so it may stand before any form. `80` is `80x`. */
+const readSize: KeyReader = ({ draft, steps }, parameter) => {
+  const value = parameter.value.replace(/^!(?!.*(?:px?|r)$)/, "").replace(/^(\d+)(>?)$/, "$1x$2");
+  const [, side, w, h] = /^((\d+)x|x(\d+))>$/.exec(value) ?? [];
+  const rule = readThumbnail({ ...parameter, value: side ?? value }, draft.era, LIMITS);
+  steps.push({ name: "resize", rule: side === undefined ? enlarging(rule, value) : within(w, h) });
+};
 
-/** A leading `!` only escapes `p`, `r` and `a`, so it may stand before any form. */
-const FORMS: readonly Form[] = [
-  [/^!(\d+)p$/, (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s), y: perCent(parameter, s) })],
-  [/^!(\d+)px$/, (parameter, [s]) => ({ kind: "percent", x: perCent(parameter, s) })],
-  [/^!x(\d+)p$/, (parameter, [s]) => ({ kind: "percent", y: perCent(parameter, s) })],
-  [/^!?(\d+)x?$/, (parameter, [w]) => ({ kind: "exact", width: side(parameter, w) })],
-  [/^!?x(\d+)$/, (parameter, [h]) => ({ kind: "exact", height: side(parameter, h) })],
-  [/^!?(\d+)x?>$/, (parameter, [w]) => ({ kind: "within", axes: "sides", first: side(parameter, w) })],
-  [/^!?x(\d+)>$/, (parameter, [h]) => ({ kind: "within", axes: "sides", second: side(parameter, h) })],
-  [/^!?(\d+)x(\d+)$/, (parameter, parts) => ({ kind: "fit", ...box(parameter, parts) })],
-  [/^!(\d+)x(\d+)r$/, (parameter, parts) => ({ kind: "cover", ...box(parameter, parts) })],
-  [
-    /^!?(\d+)x(\d+)!$/,
-    (parameter, [w, h]) => ({ kind: "exact", width: side(parameter, w), height: side(parameter, h) }),
-  ],
-  [/^!?(\d+)x(\d+)>$/, (parameter, parts) => ({ kind: "within", ...box(parameter, parts) })],
-  [/^!?(\d+)x(\d+)<$/, (parameter, parts) => ({ kind: "growWithin", ...box(parameter, parts) })],
-  [
-    /^!?(\d+)@$/,
-    (parameter, [area = ""]) => ({ kind: "area", pixels: readPart(parameter, area, MAX_AREA), enlarges: true }),
-  ],
-];
+/** `400x>` and `x300>`. */
+const within = (width: string | undefined, height: string | undefined): SizeRule => ({
+  kind: "within",
+  axes: "sides",
+  ...(width !== undefined && { first: Number(width) }),
+  ...(height !== undefined && { second: Number(height) }),
+});
+
+/** `<W>x<H>` and `<area>@` enlarge, too. */
+function enlarging(rule: SizeRule, value: string): SizeRule {
+  if (rule.kind === "area") return { ...rule, enlarges: true };
+  return rule.kind === "within" && /\d$/.test(value) ? { ...rule, kind: "fit" } : rule;
+}
 
 /** In imageMogr `!50px` and `!x50p` keep the proportions. */
-const OLD_FORMS: readonly Form[] = [
-  [
-    /^!(?:(\d+)px|x(\d+)p)$/,
-    (parameter, [x, y]) => ({ kind: "percent", x: perCent(parameter, x ?? y), y: perCent(parameter, x ?? y) }),
-  ],
-  ...FORMS,
-];
+const readOldSize: KeyReader = (mogr, parameter) =>
+  readSize(mogr, { ...parameter, value: parameter.value.replace(/^!(?:(\d+)px|x(\d+)p)$/, "!$1$2p") });
 
 /** A side that is not given or 0 is the image's. */
 const toSide = (parameter: Parameter) => (digits: string) =>
-  Number(digits) === 0 ? undefined : readPart(parameter, digits, MAX_SIDE);
+  Number(digits) === 0 ? undefined : readInteger({ ...parameter, value: digits }, 1, LIMITS.side);
 
 /** Colours that CSS does not have, or not so. */
 const OWN_COLOURS: Readonly<Record<string, string>> = { transparent: CLEAR, none: CLEAR, gray: "#7e7e7e" };
@@ -120,9 +103,9 @@ function readGround(parameter: Parameter): string {
   return parseColour(text) ?? refuse(parameter, "Base64 of #RRGGBB, of a colour name or of transparent");
 }
 
-const KEYS: MogrRules["keys"] = {
+const KEYS: Readonly<Record<string, KeyReader>> = {
   gravity: readGravity,
-  thumbnail: ({ steps }, parameter) => steps.push({ name: "resize", rule: readForm(parameter, FORMS, "sides") }),
+  thumbnail: readSize,
   crop: ({ steps, gravity }, parameter) => {
     const { at = { x: 0, y: 0 }, ...size } = readPlacedSize(parameter, toSide(parameter));
     steps.push(windowOf(size, at, gravity ?? "northwest"));
@@ -131,7 +114,7 @@ const KEYS: MogrRules["keys"] = {
     steps.push({ name: "extent", ...readPlacedSize(parameter, toSide(parameter)), colour: "" }),
   border: ({ steps }, parameter) => {
     const [, across = "", down = ""] = /^(\d+)x(\d+)$/.exec(parameter.value) ?? refuse(parameter, "<width>x<height>");
-    const width = (digits: string) => readInteger({ ...parameter, value: digits }, 0, MAX_SIDE);
+    const width = (digits: string) => readInteger({ ...parameter, value: digits }, 0, LIMITS.side);
     steps.push({ name: "border", across: width(across), down: width(down), colour: "" });
   },
   background: ({ colours }, parameter) => colours.set("background", readGround(parameter)),
@@ -161,10 +144,7 @@ function coloured({ steps, colours }: Mogr): readonly Step[] {
 const readMogr = mogrReader({ name: "imageMogr2", keys: KEYS, outputKeys: MOGR_OUTPUT, finish: coloured });
 const readOldMogr = mogrReader({
   name: "imageMogr",
-  keys: {
-    ...KEYS,
-    thumbnail: ({ steps }, parameter) => steps.push({ name: "resize", rule: readForm(parameter, OLD_FORMS, "sides") }),
-  },
+  keys: { ...KEYS, thumbnail: readOldSize },
   outputKeys: older(MOGR_OUTPUT),
   finish: coloured,
 });
