@@ -8,7 +8,7 @@ import { type Recipe, WATERMARK_PARAMETER, watermarkUrls } from "./grammar/recip
 
 /** Bytes of the file of an image watermark at most. */
 export const MAX_WATERMARK_BYTES = 5 * 1024 * 1024;
-const WATERMARK_LIMITS = {
+export const WATERMARK_LIMITS = {
   sourceBytes: MAX_WATERMARK_BYTES,
   sourceSide: 10_000,
   pixels: MAX_WATERMARK_PIXELS,

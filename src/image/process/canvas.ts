@@ -132,7 +132,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
 
   /** Replaces the image by the result of work outside libvips' pipeline; EXIF stays. */
   async function replaceWith(work: FrameWork): Promise<void> {
-    if (!carriesExif) return open(await work(await passPixels(canvas.size)));
+    if (!carriesExif) return open(await work(beginWithPixels(await passPixels(canvas.size))));
     const { pixels, exif } = await splitExif(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
     beginWithPixels(pixels);
     const made = await work(pixels);
@@ -224,8 +224,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       // On a grey image libvips would make the background grey, too.
       if (isGrey) await materialise();
       (await at("extend")).extend({ left, top, right, bottom, background: colour });
-      canvas.size = wanted;
-      if (isClear(colour)) isOpaque = false;
+      [canvas.size, isOpaque] = [wanted, isOpaque && !isClear(colour)];
     },
     async rotate(degrees, colour) {
       refuseBeyondLimit(turnedSize(canvas.size, degrees));
@@ -254,8 +253,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       const options = sharpenOptions(amount);
       const sharpen = throughLibvips((from) => from.sharpen(options));
       const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenWithAlpha(frame, options) : sharpen(frame));
-      if (canvas.frames > 1 || !(isOpaque || carriesExif)) return perFrame(work);
-      if (!isOpaque) return replaceWith(work);
+      if (canvas.frames > 1 || !isOpaque) return canvas.work(work);
       (await at("sharpen")).sharpen(options);
     },
     async lay(overlay, place, how = "over") {

@@ -22,6 +22,7 @@ import {
   type Recipe,
 } from "../grammar/recipe.ts";
 import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "../pixels/pixels.ts";
+import { WATERMARK_LIMITS } from "../watermark-files.ts";
 import { createCanvas } from "./canvas.ts";
 import type { Canvas, CanvasSource } from "./canvas-shape.ts";
 import { encode } from "./encode.ts";
@@ -193,19 +194,11 @@ function coloursOf({ gifFrames, colours, gifColours }: Recipe["output"], source:
   return colours ?? (source === "gif" ? gifColours : undefined);
 }
 
-/** Renders a file that has not been read yet. */
+/** Renders the file of a watermark. */
 async function renderFile(bytes: Buffer, recipe: Recipe, limits: PipelineLimits): Promise<Buffer> {
-  const facts = runScan(scanSource(bytes, ANY_SOURCE));
+  const facts = runScan(scanSource(bytes, WATERMARK_LIMITS));
   return (await renderImage({ bytes, facts, recipe, watermarks: new Map(), limits })).bytes;
 }
-
-/** The limits of a watermark's file were checked before. */
-const ANY_SOURCE = {
-  sourceBytes: Number.POSITIVE_INFINITY,
-  sourceSide: Number.POSITIVE_INFINITY,
-  pixels: Number.POSITIVE_INFINITY,
-  frames: Number.POSITIVE_INFINITY,
-};
 
 const NOTHING_KNOWN = { pixels: undefined, isGrey: false, samples: {}, quality: undefined, metadata: {} } as const;
 const WHITE = "#ffffff";

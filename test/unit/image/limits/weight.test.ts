@@ -89,7 +89,7 @@ describe("bytesToRender() adds an image watermark", () => {
   const WHOLE = "/scatype/1/spcent/1000";
   test.each([
     ["as it is", png(1000, 1000), photo, "", 4 + 4],
-    ["turned", png(1000, 1000), photo, "/degree/90/batch/1", 4 + 4 + 4],
+    ["turned", png(1000, 1000), png(1000, 1000), "/degree/90/batch/1", 4 + 4 + 4],
     ["scaled", png(100, 100), photo, WHOLE, 64 + 48],
     ["to the limit", png(5000, 5000), png(3999, 1), `/degree/45/batch/1${WHOLE}`, 100 + 64 + 128],
     ["that may be stored on its side", png(1000, 500), png(1000, 1000), WHOLE, 2 + 4 * 2],
