@@ -297,9 +297,11 @@ describe("an instruction", () => {
   });
 
   test("of an unknown operation is no instruction, so the original is served", async () => {
-    for (const query of ["imageView3/2/w/10", "x-oss-process=image/resize,w_100", "imageView2x", "w=100"]) {
+    for (const query of ["image/2/w/10", "x-oss-process=image/resize,w_100", "imageViewer=1", "w=100"]) {
       expect([query, (await ask(`/unknown.jpg?${query}`)).body.equals(jpeg)]).toEqual([query, true]);
     }
+    for (const query of ["imageView3/2/w/10", "imageView2x", "imageslim", "IMAGEINFO"])
+      expect([query, ...statusOf(await ask(`/unknown.jpg?${query}`))]).toEqual([query, 400, "-106"]);
   });
 
   test("with ignore-error returns the original if the image cannot be processed", async () => {
