@@ -1,6 +1,7 @@
 // Finds out with a temporary object whether this S3 obeys conditional puts, because some servers accept the headers and
 // ignore them. remote/bucket.ts replaces a missing condition by a HEAD.
 import { createHash, randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { HttpReply } from "../../core/http-call.ts";
 import type { Log } from "../../core/log.ts";
@@ -25,16 +26,10 @@ export function createCapabilityProbe(
 ): () => Promise<ObeyedConditions> {
   let probe: Promise<ObeyedConditions> | undefined;
   return () => {
-    probe ??= probeS3(client, options).then(
-      (found) => {
-        logMissing(found, options.log);
-        return found;
-      },
-      (error: unknown) => {
-        probe = undefined;
-        throw error;
-      },
-    );
+    probe ??= probeS3(client, options).catch((error: unknown) => {
+      probe = undefined;
+      throw error;
+    });
     return probe;
   };
 }
@@ -48,18 +43,12 @@ function logMissing({ absent, version }: ObeyedConditions, log: Log): void {
   );
 }
 
-async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Promise<ObeyedConditions> {
+async function probeS3(client: S3Client, { prefix, log }: CapabilityProbeOptions): Promise<ObeyedConditions> {
   const name = `${prefix}.huiyuan-probe/${randomUUID()}`;
   const putText = (text: string, headers: Record<string, string>) => {
     const bytes = Buffer.from(text);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
-    const body = {
-      bytes: bytes.length,
-      sha256,
-      open: async function* () {
-        yield bytes;
-      },
-    };
+    const body = { bytes: bytes.length, sha256, open: () => Readable.from([bytes]) };
     return client.send({ method: "PUT", name, headers, body, idleTimeoutMs: IDLE_TIMEOUT_MS });
   };
   async function expectStored(reply: HttpReply): Promise<void> {
@@ -87,6 +76,7 @@ async function probeS3(client: S3Client, { prefix }: CapabilityProbeOptions): Pr
     const wrong = `"${createHash("md5").update("another").digest("hex")}"`;
     const rejectsWrongEtag = absent && (await tryPut("third", { "if-match": wrong })) === "condition failed";
     const version = rejectsWrongEtag && (await tryPut("first", { "if-match": etag })) === "stored";
+    logMissing({ absent, version }, log);
     return { absent, version };
   } finally {
     await client

@@ -9,7 +9,7 @@ import type { RemoteCondition, RemoteEntry } from "../remote/remote.ts";
 import type { TierContext } from "./context.ts";
 import { conditionFor, createOccupancy } from "./occupancy.ts";
 import type { ForeignEntry } from "./reading/foreign.ts";
-import { readerSource, withSource } from "./sources.ts";
+import { withSource } from "./sources.ts";
 
 /** The changes are as in BucketDriver, with the differences described here. `isNoImage`: as for createOccupancy(). */
 export function createChanges(context: TierContext, isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>) {
@@ -76,7 +76,8 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     const reader = await queue.open(source);
     if (reader === undefined) return undefined;
     try {
-      return await remote.put(to, readerSource(to, reader), { condition, isStale });
+      const bytes = { size: to.size, hashes: to.hashes, read: reader.read };
+      return await remote.put(to, bytes, { condition, isStale });
     } finally {
       reader.close();
     }

@@ -61,11 +61,6 @@ export function createOccupancy(
     return found.info.provenance.via === "mirror" && damaged.has(key, found.version);
   }
 
-  /** Whether another tool's object is no image. Such an object is never served, so an upload may replace it. */
-  async function isForeignNonImage(key: Key, remoteEntry: RemoteEntry, local: Entry): Promise<boolean> {
-    return remoteEntry.state === "foreign" && local.state !== "object" && isNoImage(key, remoteEntry);
-  }
-
   /** Whether a change may be made in the remote store, and under which condition. */
   async function decide(key: Key, condition: PutCondition) {
     if (condition.when === "always") {
@@ -73,9 +68,9 @@ export function createOccupancy(
     }
     const { queued, local, remoteEntry } = await lookUp(key);
     const object = queued ?? (remoteEntry.state === "object" ? remoteEntry.info : undefined);
-    const isFree =
-      isReplaceable(key, remoteEntry) ||
-      (condition.when === "vacant" && (await isForeignNonImage(key, remoteEntry, local)));
+    // Another tool's object that is no image is never served, so an upload may replace it.
+    const mayBeNoImage = condition.when === "vacant" && remoteEntry.state === "foreign" && local.state !== "object";
+    const isFree = isReplaceable(key, remoteEntry) || (mayBeNoImage && (await isNoImage(key, remoteEntry)));
     const isOccupied = object !== undefined || !isFree;
     const state = !isOccupied
       ? "absent"

@@ -1,8 +1,6 @@
-// The byte sources of a remote put: a finished body, or an object on this disk.
+// The byte source of a remote put of a finished body.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { ObjectInfo } from "../../core/object.ts";
-import type { ObjectReader } from "../contract/driver.ts";
 import { closeFile, openFile, readInto } from "../fs/files.ts";
 import type { ByteSource } from "../remote/remote.ts";
 
@@ -34,9 +32,4 @@ export async function withSource<Result>(
   } finally {
     closeFile(descriptor);
   }
-}
-
-/** The caller closes the reader. */
-export function readerSource({ size, hashes }: ObjectInfo, reader: ObjectReader): ByteSource {
-  return { size, hashes, read: (start, end) => reader.read(start, end) };
 }
