@@ -12,14 +12,8 @@ export interface Answer {
 export function readUploaded(answer: Answer): Uploaded {
   const { data } = answer;
   const size = sizeOf(data.info);
-  return {
-    fileid: text(answer, "fileid"),
-    downloadUrl: text(answer, "download_url"),
-    url: text(answer, "url"),
-    width: size?.width,
-    height: size?.height,
-    ...("callback" in data && { callback: data.callback }),
-  };
+  const callback = "callback" in data && { callback: data.callback };
+  return { ...readCopied(answer), width: size?.width, height: size?.height, ...callback };
 }
 
 /** Throws answer_unreadable. */

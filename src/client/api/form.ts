@@ -17,18 +17,21 @@ export interface FilePart {
 }
 
 const MD5_HEX = 32;
+/** Behind the name of the file's part. */
+const FILE_HEAD = `; filename="image"\r\nContent-Type: application/octet-stream`;
 
 /** Field values may be any text, because the boundary is random. Field names must be plain. */
 export function makeForm(fields: Readonly<Record<string, string>>, file?: FilePart): Form {
   const boundary = randomBytes(16).toString("hex");
-  const part = (name: string, value: string) => bytes(`${partHead(boundary, name)}\r\n${value}\r\n`);
+  const partHead = (name: string, more: string) =>
+    `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n`;
+  const part = (name: string, value: string) => bytes(`${partHead(name, "")}${value}\r\n`);
   const head = Buffer.concat([
     ...Object.entries(fields).map(([name, value]) => part(name, value)),
-    ...(file === undefined ? [] : [bytes(fileHead(boundary))]),
+    ...(file === undefined ? [] : [bytes(partHead("FileContent", FILE_HEAD))]),
   ]);
-  const md5Part = (md5: string) => part("Md5", md5);
   const end = bytes(`--${boundary}--\r\n`);
-  const [lineEnd, md5Size] = [bytes("\r\n"), file?.hasMd5 ? md5Part("0".repeat(MD5_HEX)).byteLength : 0];
+  const [lineEnd, md5Size] = [bytes("\r\n"), file?.hasMd5 ? part("Md5", "0".repeat(MD5_HEX)).byteLength : 0];
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,
     size: head.byteLength + end.byteLength + (file === undefined ? 0 : file.size + lineEnd.byteLength + md5Size),
@@ -45,18 +48,9 @@ export function makeForm(fields: Readonly<Record<string, string>>, file?: FilePa
         sent += chunk.byteLength;
         onFile(sent);
       }
-      yield Buffer.concat([lineEnd, ...(file.hasMd5 ? [md5Part(md5.digest("hex"))] : []), end]);
+      yield Buffer.concat([lineEnd, ...(file.hasMd5 ? [part("Md5", md5.digest("hex"))] : []), end]);
     },
   };
-}
-
-function partHead(boundary: string, name: string): string {
-  return `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n`;
-}
-
-function fileHead(boundary: string): string {
-  const disposition = `Content-Disposition: form-data; name="FileContent"; filename="image"`;
-  return `--${boundary}\r\n${disposition}\r\nContent-Type: application/octet-stream\r\n\r\n`;
 }
 
 function bytes(text: string): Buffer {
