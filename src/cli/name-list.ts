@@ -1,6 +1,7 @@
 // Reads the names that a command works on, from its arguments or the lines of a file or of standard input. It streams,
 // because a list may have millions of lines.
 import { createReadStream } from "node:fs";
+import { errorCodeOf } from "../core/disk-failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
 
 /** Limits of one request: the server accepts this many names, in a body of at most 1 MiB. */
@@ -47,7 +48,7 @@ export async function* linesOf(file: string): AsyncGenerator<string, void, undef
     if (last.trim() !== "") yield last;
   } catch (error) {
     if (error instanceof HuiyuanError) throw error;
-    const code = codeOf(error);
+    const code = errorCodeOf(error) || String(error);
     if (code === "ERR_ENCODING_INVALID_ENCODED_DATA")
       throw invalid(`the list is not UTF-8 after line ${number}; save it as UTF-8`);
     throw invalid(`Cannot read the list "${file}": ${code}`, error);
@@ -68,10 +69,6 @@ export async function countLines(file: string): Promise<number> {
   let count = 0;
   for await (const _ of linesOf(file)) count += 1;
   return count;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
 function invalid(message: string, cause?: unknown): HuiyuanError {
