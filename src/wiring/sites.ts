@@ -4,6 +4,7 @@ import { createReloadCache } from "../async/reload-cache.ts";
 import type { Semaphore } from "../async/semaphore.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import type { Store } from "../bucket/contract/driver.ts";
+import type { VariantBucket } from "../bucket/tier/disk/variants.ts";
 import type { ImageFormat, Key } from "../core/object.ts";
 import { findWatermarks } from "../http/download/watermarks.ts";
 import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../http/request/client-limits.ts";
@@ -17,7 +18,6 @@ import type { MemoryCache } from "../mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
 import type { VariantParts } from "../mirror/variants/running-renders.ts";
-import type { VariantStore } from "../mirror/variants/variant-versions.ts";
 import { createVariants } from "../mirror/variants/variants.ts";
 import type { OriginHealth } from "../origin/guard/guarded.ts";
 import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
@@ -38,7 +38,7 @@ export interface SiteParts {
   readonly memoryCache: MemoryCache;
   readonly mirror: MirrorParts;
   readonly variants: VariantParts;
-  readonly variantStore: (bucketId: string) => VariantStore;
+  readonly variantStore: (bucketId: string) => VariantBucket;
   readonly limited: ClientLimitOptions["limited"];
 }
 

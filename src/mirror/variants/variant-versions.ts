@@ -2,14 +2,8 @@
 // deleted image leaves none behind.
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { BucketDriver, PutCondition, PutResult } from "../../bucket/contract/driver.ts";
+import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-
-/** The storage of one bucket's variants. */
-export interface VariantStore {
-  readonly driver: BucketDriver;
-  /** Removes all objects with this prefix, and yields their keys. */
-  forget(prefix: string): AsyncGenerator<Key, void, undefined>;
-}
 
 /** Once a version is forgotten, variants in progress are refused and later ones are accepted. */
 const MAX_VERSIONS = 10_000;
@@ -23,7 +17,7 @@ export function createVersions() {
   const isCurrent = (key: Key, epoch: number | undefined) => epoch === undefined || epoch === current(key);
 
   async function put(
-    { driver, forget }: VariantStore,
+    { driver, forget }: VariantBucket,
     [info, body, condition]: readonly [ObjectInfo, WholeBody, PutCondition],
   ): Promise<PutResult> {
     const epoch = condition.when === "absent" ? condition.epoch : undefined;
@@ -53,6 +47,6 @@ export function createVersions() {
     },
     isCurrent,
     /** The driver of the variants; it refuses a variant that was begun at an earlier epoch (`outdated`). */
-    guard: (store: VariantStore): BucketDriver => ({ ...store.driver, put: (...parts) => put(store, parts) }),
+    guard: (store: VariantBucket): BucketDriver => ({ ...store.driver, put: (...parts) => put(store, parts) }),
   };
 }

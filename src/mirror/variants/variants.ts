@@ -4,6 +4,7 @@
 
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
 import { createBucket } from "../../bucket/contract/bucket.ts";
+import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { refuseHeavy } from "../../image/formats/loaders.ts";
@@ -20,7 +21,7 @@ import {
   type RunningRender,
   type VariantParts,
 } from "./running-renders.ts";
-import { createVersions, type VariantStore } from "./variant-versions.ts";
+import { createVersions } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
 export interface WatermarkImage {
@@ -78,7 +79,7 @@ const MAX_MEMORY_ONLY = 4_096;
 /** `bucketId`: `<appid>/<bucket>` of the originals. */
 export function createVariants(
   bucketId: string,
-  store: VariantStore,
+  store: VariantBucket,
   memoryCache: MemoryCache,
   parts: VariantParts,
 ): Variants {

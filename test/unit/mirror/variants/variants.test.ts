@@ -4,6 +4,7 @@ import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
 import { createSemaphore } from "../../../../src/async/semaphore.ts";
 import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import type { VariantBucket } from "../../../../src/bucket/tier/disk/variants.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../../src/core/log.ts";
 import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
@@ -12,7 +13,6 @@ import { watermarkUrls } from "../../../../src/image/grammar/recipe.ts";
 import { createMemoryCache } from "../../../../src/mirror/stored/memory-cache.ts";
 import { readAll } from "../../../../src/mirror/stored/stored.ts";
 import { createWriteBack } from "../../../../src/mirror/storing/write-back.ts";
-import type { VariantStore } from "../../../../src/mirror/variants/variant-versions.ts";
 import { createVariants, type Variant, type VariantRequest } from "../../../../src/mirror/variants/variants.ts";
 import { type FakeRenderer, fakeRenderer } from "../../../helpers/fake-renderer.ts";
 import { noisyPng } from "../../../helpers/images.ts";
@@ -55,7 +55,7 @@ function lab(renderer: FakeRenderer, options: LabOptions = {}) {
   const meter = countingMeter();
   const stop = new AbortController();
   const renders = createSemaphore(100);
-  const store: VariantStore = {
+  const store: VariantBucket = {
     driver,
     async *forget(prefix) {
       const { objects } = await driver.list({ prefix, after: undefined, limit: 1_000 });
