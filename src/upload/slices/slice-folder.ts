@@ -1,6 +1,6 @@
 // Keeps uploads in slices on the disk: a note `<id>.json` and the received bytes `<id>.part`, with a hard link
 // `<id>.lent` while they are being stored. Acknowledged bytes are durable. slices.ts decides which slice is accepted.
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { constants, type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { isKey, type Key } from "../../core/object.ts";
@@ -37,6 +37,8 @@ const NOTE = ".json";
 const BYTES = ".part";
 const LENT = ".lent";
 const MAX_NOTE_BYTES = 524_288;
+/** Unlike `a`, creates no file: missing bytes are a failure. */
+const APPENDING = constants.O_WRONLY | constants.O_APPEND;
 
 export function createSliceFolder(dir: string): SliceFolder {
   const notePath = (id: string) => join(dir, id + NOTE);
@@ -52,11 +54,11 @@ export function createSliceFolder(dir: string): SliceFolder {
   async function writeWhole(id: string, note: SliceNote): Promise<void> {
     const fresh = join(dir, `${id}.new`);
     await withFile(fresh, "w", async (file) => {
-      await file.writeFile(writeNote(note));
+      await file.writeFile(JSON.stringify(note));
       await file.sync();
     });
     await rename(fresh, notePath(id));
-    await syncFolder(dir);
+    await withFile(dir, "r", (folder) => folder.sync());
   }
 
   async function readOne(id: string): Promise<FoundSlices | undefined> {
@@ -95,10 +97,9 @@ export function createSliceFolder(dir: string): SliceFolder {
     rewrite: (id, note) => withStoreFailure(`write "${notePath(id)}"`, () => writeWhole(id, note)),
     append: (id, from, chunks) =>
       withStoreFailure(`write "${bytesPath(id)}"`, () =>
-        withFile(bytesPath(id), "r+", async (file) => {
+        withFile(bytesPath(id), APPENDING, async (file) => {
           await file.truncate(from);
-          let at = from;
-          for await (const chunk of chunks) at += await writeAll(file, chunk, at);
+          for await (const chunk of chunks) await file.writeFile(chunk);
           await file.datasync();
         }),
       ),
@@ -121,7 +122,7 @@ export function createSliceFolder(dir: string): SliceFolder {
 
 async function withFile<Result>(
   path: string,
-  flags: string,
+  flags: string | number,
   run: (file: FileHandle) => Promise<Result>,
 ): Promise<Result> {
   const file = await open(path, flags, 0o600);
@@ -130,18 +131,6 @@ async function withFile<Result>(
   } finally {
     await file.close();
   }
-}
-
-async function writeAll(file: FileHandle, chunk: Buffer, at: number): Promise<number> {
-  let written = 0;
-  while (written < chunk.byteLength) {
-    written += (await file.write(chunk, written, chunk.byteLength - written, at + written)).bytesWritten;
-  }
-  return written;
-}
-
-function syncFolder(dir: string): Promise<void> {
-  return withFile(dir, "r", (folder) => folder.sync());
 }
 
 function removeBestEffort(path: string): Promise<void> {
@@ -194,8 +183,4 @@ function readNote(text: string): SliceNote | undefined {
   } catch {
     return undefined; // Another program wrote it.
   }
-}
-
-function writeNote({ order, phase }: SliceNote): Buffer {
-  return Buffer.from(JSON.stringify({ order, phase }));
 }

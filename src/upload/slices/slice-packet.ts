@@ -66,7 +66,8 @@ export async function takePacket(packet: SlicePacket, parts: SliceParts): Promis
     throw unknownUpload("no session");
   }
   const upload = parts.slices.find(session);
-  if (upload === undefined || !matchesPacket(upload.order, packet)) throw unknownUpload(session.slice(0, 40));
+  const isSame = upload?.order.bucketId === packet.bucketId && upload.order.requested === packet.requested;
+  if (!isSame) throw unknownUpload(session.slice(0, 40));
   return upload.runExclusive(() =>
     slice === undefined ? resume(upload, packet, parts) : takeSlice(upload, slice, packet, parts),
   );
@@ -98,10 +99,6 @@ function readDeclaration(fields: FormFields, maxImageBytes: number): Pick<SliceO
   return { sha1, size, sliceSize };
 }
 
-function matchesPacket({ bucketId, requested }: SliceOrder, packet: SlicePacket): boolean {
-  return bucketId === packet.bucketId && requested === packet.requested;
-}
-
 /** Tells a client at which offset to continue. */
 async function resume(upload: SliceUpload, packet: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
   const { id: session, order, received } = upload;
@@ -110,7 +107,7 @@ async function resume(upload: SliceUpload, packet: SlicePacket, parts: SlicePart
     (sha && sha.trim().toLowerCase() !== order.sha1) ||
     (filesize && numberIn(packet.fields, "filesize") !== order.size);
   if (isOther) throw unknownUpload(session);
-  if (received === order.size) return finished(upload, packet, parts);
+  if (received === order.size) return finish(upload, { ...parts, target: packet.target });
   return { kind: "begun", session, offset: received, sliceSize: order.sliceSize };
 }
 
@@ -134,11 +131,7 @@ async function takeSlice(
   }
   if (offset === received) await upload.append(chunksOf(spool), size);
   const isLast = offset + size === order.size;
-  return isLast ? finished(upload, packet, parts) : { kind: "taken", session, offset };
-}
-
-async function finished(upload: SliceUpload, { target }: SlicePacket, parts: SliceParts): Promise<SliceAnswer> {
-  return { kind: "stored", ...(await finishSlices(upload, { ...parts, target })) };
+  return isLast ? finish(upload, { ...parts, target: packet.target }) : { kind: "taken", session, offset };
 }
 
 async function* chunksOf(spool: Spool): AsyncGenerator<Buffer> {
@@ -183,9 +176,9 @@ const FINAL_CODES: readonly ErrorCode[] = [
  * or a lost response, with the same result. Throws FINAL_CODES, store_full, store_failed, render_overloaded,
  * render_failed. The caller runs it exclusively for this upload.
  */
-async function finishSlices(upload: SliceUpload, parts: FinishParts): Promise<Stored> {
+async function finish(upload: SliceUpload, parts: FinishParts): Promise<SliceAnswer> {
   try {
-    return (await findStored(upload, parts)) ?? (await storeNow(upload, parts));
+    return { kind: "stored", ...((await findStored(upload, parts)) ?? (await storeNow(upload, parts))) };
   } catch (error) {
     if (error instanceof HuiyuanError && FINAL_CODES.includes(error.code)) await upload.discard();
     throw error;
