@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../async/cancellation.ts";
+import { errorCodeOf } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 
 /**
@@ -47,40 +48,31 @@ export interface AddressSources {
  * Only the system's resolver holds threads, so a silent name server of some names does not delay others in DNS.
  */
 export function createSystemResolve(sources: AddressSources = {}): Resolve {
-  const { system = lookUpInSystem } = sources;
-  const inFlight = new Map<string, Promise<readonly string[]>>();
-  /** The calls that have not ended, by name: a further lookup of a name waits for the same one. */
-  const systemCalls = new Map<string, Promise<readonly string[]>>();
-
-  function findInSystem(hostname: string): Promise<readonly string[]> {
-    const running = systemCalls.get(hostname);
-    if (running !== undefined) return running;
-    if (systemCalls.size >= MAX_SYSTEM_CALLS) return Promise.reject(refusal(hostname, systemCalls.size));
-    const answer = system(hostname).finally(() => systemCalls.delete(hostname));
-    systemCalls.set(hostname, answer);
-    return answer;
-  }
-
-  async function find(hostname: string): Promise<readonly string[]> {
+  // A call that ends late serves the lookups of its name until then.
+  const findInSystem = sharing(MAX_SYSTEM_CALLS, sources.system ?? lookUpInSystem);
+  return sharing(MAX_NAMES_IN_FLIGHT, async (hostname) => {
     // An empty or failed search proves nothing: the system may know the name from another source.
     const found = await findInDns(hostname, sources).catch(() => []);
     if (found.length > 0) return found;
     const answer = findInSystem(hostname);
     return withTimeout(SYSTEM_MS, answer, `Cannot look up "${hostname}": the system is silent`, "origin_dns_failed");
-  }
-
-  return (hostname) => {
-    const running = inFlight.get(hostname);
-    if (running !== undefined) return running;
-    if (inFlight.size >= MAX_NAMES_IN_FLIGHT) return Promise.reject(refusal(hostname, inFlight.size));
-    const result = find(hostname).finally(() => inFlight.delete(hostname));
-    inFlight.set(hostname, result);
-    return result;
-  };
+  });
 }
 
-function refusal(hostname: string, running: number): HuiyuanError {
-  return new HuiyuanError("origin_dns_failed", `Cannot look up "${hostname}": ${running} lookups are running already`);
+/** Simultaneous calls for one name share a call of `resolve`. At most `most` of them run; further ones are refused. */
+function sharing(most: number, resolve: Resolve): Resolve {
+  const running = new Map<string, ReturnType<Resolve>>();
+  return (hostname) => {
+    const known = running.get(hostname);
+    if (known !== undefined) return known;
+    if (running.size >= most) {
+      const message = `Cannot look up "${hostname}": ${most} lookups are running already`;
+      return Promise.reject(new HuiyuanError("origin_dns_failed", message));
+    }
+    const answer = resolve(hostname).finally(() => running.delete(hostname));
+    running.set(hostname, answer);
+    return answer;
+  };
 }
 
 async function lookUpInSystem(hostname: string): Promise<readonly string[]> {
@@ -88,12 +80,10 @@ async function lookUpInSystem(hostname: string): Promise<readonly string[]> {
     const found = await lookup(hostname, { all: true, verbatim: true });
     return found.map((entry) => entry.address);
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    throw new HuiyuanError(
-      UNKNOWN_NAME.has(code) ? "origin_name_unknown" : "origin_dns_failed",
-      `Cannot look up "${hostname}": ${String(code ?? cause)}`,
-      { cause },
-    );
+    const code = errorCodeOf(cause);
+    const isUnknown = UNKNOWN_NAME.has(code);
+    const message = `Cannot look up "${hostname}": ${code || String(cause)}`;
+    throw new HuiyuanError(isUnknown ? "origin_name_unknown" : "origin_dns_failed", message, { cause });
   }
 }
 
@@ -146,7 +136,7 @@ async function readIfThere(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    if (errorCodeOf(error) === "ENOENT") return "";
     throw error;
   }
 }
