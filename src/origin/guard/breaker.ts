@@ -182,15 +182,9 @@ function createFailureWindow(withinMs: number) {
     },
     sums(now: number) {
       current(now);
-      let requests = 0;
-      let failures = 0;
-      const keys = new Set<string>();
-      for (const slice of slices) {
-        requests += slice.requests;
-        failures += slice.failures;
-        for (const key of slice.keys) keys.add(key);
-      }
-      return { requests, failures, hasEnoughKeys: keys.size >= MIN_KEYS };
+      const total = (of: "requests" | "failures") => slices.reduce((sum, slice) => sum + slice[of], 0);
+      const keys = new Set(slices.flatMap((slice) => [...slice.keys]));
+      return { requests: total("requests"), failures: total("failures"), hasEnoughKeys: keys.size >= MIN_KEYS };
     },
     clear(): void {
       slices = [];

@@ -39,7 +39,9 @@ export function qiniuRules(options: QiniuOptions): HttpOriginRules {
     isQuerySecret: keys !== undefined,
     target({ path, query }) {
       const target = `${home.basePath}/${encodeKey(path)}${query === "" ? "" : `?${query}`}`;
-      return keys === undefined ? target : signQiniuTarget(home.origin, target, keys, deadline(now()));
+      return keys === undefined
+        ? target
+        : signQiniuTarget(home.origin, target, keys, Math.floor(now() / 1_000) + TOKEN_LIFE_S);
     },
   };
 }
@@ -58,22 +60,9 @@ export function signQiniuTarget(origin: string, target: string, keys: QiniuKeys,
   return `${dated}&token=${keys.accessKey}:${urlSafe}`;
 }
 
-function deadline(now: number): number {
-  return Math.floor(now / 1_000) + TOKEN_LIFE_S;
-}
-
 function bothKeys(domain: string, accessKey: string | undefined, secretKey: string | undefined): QiniuKeys {
-  if (!accessKey || !secretKey) {
-    throw new HuiyuanError(
-      "settings_invalid",
-      `Cannot use "${domain}": a private bucket needs accessKey and secretKey`,
-    );
-  }
-  if (!/^[\w-]+$/.test(accessKey)) {
-    throw new HuiyuanError(
-      "settings_invalid",
-      `Cannot use "${domain}": accessKey has other characters than A-Za-z0-9_-`,
-    );
-  }
+  const invalid = (found: string) => new HuiyuanError("settings_invalid", `Cannot use "${domain}": ${found}`);
+  if (!accessKey || !secretKey) throw invalid("a private bucket needs accessKey and secretKey");
+  if (!/^[\w-]+$/.test(accessKey)) throw invalid("accessKey has other characters than A-Za-z0-9_-");
   return { accessKey, secretKey };
 }
