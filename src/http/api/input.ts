@@ -1,7 +1,6 @@
 // Parses the input of admin API calls, once, into the exact types of the call's schema. Everything is bounded, and
 // unknown fields are refused: a misspelt field of a call that changes something must not be ignored.
 // The schemas of the fields also describe the input in openapi.ts.
-import { isUtf8 } from "node:buffer";
 import type { HonoRequest } from "hono";
 import * as z from "zod";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -90,13 +89,11 @@ async function readObject(body: ReadableStream<Uint8Array> | null): Promise<Inpu
     // Errors of the stream itself: the caller disconnected, or broke its framing.
     throw error instanceof HuiyuanError ? error : invalid("the body is incomplete");
   });
-  if (!isUtf8(bytes)) throw invalid("the body is not UTF-8");
-  const text = new TextDecoder().decode(bytes); // It removes a byte order mark.
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)); // It removes a byte order mark.
   } catch {
-    throw invalid("the body is not JSON"); // The message of V8 would quote the body.
+    throw invalid("the body is not JSON in UTF-8"); // The message of V8 would quote the body.
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw invalid("the body must be a JSON object");

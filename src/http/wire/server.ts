@@ -110,9 +110,8 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     connections.set(socket, made);
     return made;
   };
-  const pipeliningOf = (socket: Socket): Pipelining => connectionOf(socket).pipelining;
   const refuse = (code: ErrorCode, socket: Socket, head = "") => {
-    pipeliningOf(socket).refuse((broken) => {
+    connectionOf(socket).pipelining.refuse((broken) => {
       // A part of a response has gone out, so no other response can follow.
       if (broken?.headersSent === true && !broken.writableEnded) return socket.destroy();
       if (broken?.headersSent === true || !socket.writable) return lingeringCloses.end(socket);
@@ -169,7 +168,6 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // An undocumented option as old as node's server: a client that has closed its side still gets its response.
   Object.assign(server, { httpAllowHalfOpen: true });
   const attach = (socket: Socket) => connectionOf(socket).parserFeed.attach();
-  const unread = (socket: Socket, bytes: Buffer) => connectionOf(socket).parserFeed.unread(bytes);
   const adopt = (socket: Socket) => {
     attach(socket);
     socket.once("end", () => socket.setTimeout(HALF_CLOSED_MS));
@@ -177,7 +175,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   const acceptor = options.accept?.({
     handOver(socket, bytes) {
       adopt(socket);
-      unread(socket, bytes);
+      connectionOf(socket).parserFeed.unread(bytes);
     },
     late: (socket) => refuse("request_timeout", socket),
     end: lingeringCloses.end,
