@@ -3,8 +3,8 @@
 import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { BucketDriver, Entry, PutCondition } from "../../contract/driver.ts";
-import type { FsStore } from "../../fs/store.ts";
-import { copyOf, type DiskCache, VARIANT_FOLDER } from "./disk-cache.ts";
+import { copyOf, VARIANT_FOLDER } from "./disk-cache.ts";
+import type { EdgeOptions } from "./edge.ts";
 
 /** The variants of one bucket's images. */
 export interface VariantBucket {
@@ -14,10 +14,7 @@ export interface VariantBucket {
   forget(prefix: string): AsyncGenerator<Key, void, undefined>;
 }
 
-export interface VariantTierOptions {
-  readonly embedded: Pick<FsStore, "bucket" | "forget">;
-  readonly disk: DiskCache;
-}
+export type VariantTierOptions = Pick<EdgeOptions, "embedded" | "disk">;
 
 const PAGE = 1_000;
 /** Variants have no epochs; those of their originals count (mirror/variants/variant-versions.ts). */

@@ -33,10 +33,8 @@ export function createDamagedObjects(ticks: () => number): DamagedObjects {
     failureOf(key, version) {
       const at = since.get(nameOf(key, version));
       if (at === undefined || ticks() - at >= FAIL_FAST_MS) return undefined;
-      return new HuiyuanError(
-        "store_failed",
-        `Cannot read "${key}": the remote store sends other bytes than were stored`,
-      );
+      const found = "the remote store sends other bytes than were stored";
+      return new HuiyuanError("store_failed", `Cannot read "${key}": ${found}`);
     },
   };
 }

@@ -2,17 +2,15 @@
 // once and checked to be a whole image, as a fill is. The object itself stays unchanged.
 import { createGate } from "../../../body/gate/gate.ts";
 import type { WholeBody } from "../../../body/spool/spool.ts";
-import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import { describeObject, uploadedAt } from "../../contract/bucket.ts";
-import type { RemoteBucket, RemoteEntry } from "../../remote/remote.ts";
+import type { RemoteEntry } from "../../remote/remote.ts";
+import type { TierContext } from "../context.ts";
 
 export type ForeignEntry = Extract<RemoteEntry, { state: "foreign" }>;
 
-export interface ForeignOptions {
-  readonly remote: RemoteBucket;
-  readonly spools: SpoolPool;
+export interface ForeignOptions extends Pick<TierContext, "remote" | "spools"> {
   /** Called with the body and its description; the body is dropped afterwards. */
   readonly storeCopy: (info: ObjectInfo, body: WholeBody) => Promise<void>;
 }
@@ -40,10 +38,8 @@ export async function describeForeign(
       if (!hasRoom) await spool.drained();
     }
     if (spool.received !== size) {
-      throw new HuiyuanError(
-        "store_failed",
-        `Cannot read "${key}": the remote store sent ${spool.received} bytes of ${size}`,
-      );
+      const found = `the remote store sent ${spool.received} bytes of ${size}`;
+      throw new HuiyuanError("store_failed", `Cannot read "${key}": ${found}`);
     }
     const verdict = gate.verdict({ isFramingWhole: true, framing: "length", isHashRight: true });
     if (verdict.kind !== "whole") return "no-image";
