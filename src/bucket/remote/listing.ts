@@ -13,7 +13,7 @@ export function createRemoteListing(requests: Pick<RemoteRequests, "list">, name
     const page = await requests.list(options);
     const [first] = page.names;
     // Such a store would send the first page for ever, as a server that only supports version 1 of S3's listings.
-    if (options.after !== undefined && first !== undefined && !isAfter(first.name, options.after))
+    if (options.after !== undefined && first !== undefined && compareUtf8(first.name, options.after) <= 0)
       throw new HuiyuanError(
         "store_failed",
         `Cannot list "${options.prefix}": the store ignores where the page begins`,
@@ -81,6 +81,6 @@ export function objectNames(prefix: string, bucketId: string): ObjectNames {
 }
 
 /** Compares by UTF-8 bytes, as S3 sorts names. */
-function isAfter(key: string, other: string): boolean {
-  return Buffer.compare(Buffer.from(key), Buffer.from(other)) > 0;
+export function compareUtf8(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }

@@ -1,6 +1,7 @@
 // Merges the listings and the usage of a bucket whose objects are in the remote store and in the queue on this disk.
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import type { BucketDriver, ListOptions, ListPage } from "../contract/driver.ts";
+import { compareUtf8 } from "../remote/listing.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
 
 export interface ListSources {
@@ -61,8 +62,4 @@ export async function usageMerged(remote: RemoteBucket, queue: BucketDriver): Re
     isEnd = page.isEnd || after === undefined;
   }
   return { objects, bytes };
-}
-
-function compareUtf8(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -93,10 +93,8 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
      */
     async isNoImage(key: Key, found: ForeignEntry): Promise<boolean> {
       if (found.size > maxBytes()) return false;
-      return (
-        (await withReadDeadline(key, describeForeign(key, found, { remote, spools, storeCopy: async () => {} }))) ===
-        "no-image"
-      );
+      const described = describeForeign(key, found, { remote, spools, storeCopy: async () => {} });
+      return (await withReadDeadline(key, described)) === "no-image";
     },
     /** The version at which this description was found. */
     versionOf: (info: ObjectInfo) => versions.get(info),

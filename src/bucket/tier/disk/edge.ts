@@ -2,7 +2,7 @@
 // The rows also hold the bucket's epochs and tombstones, which outlive the copies.
 import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Log } from "../../../core/log.ts";
-import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
+import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { BucketDriver } from "../../contract/driver.ts";
 import type { FsStore } from "../../fs/store.ts";
 import { copyOf, type DiskCache } from "./disk-cache.ts";
@@ -18,7 +18,7 @@ export interface Edge {
   noteAdded(info: ObjectInfo): void;
   /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
   replace(info: ObjectInfo, body: WholeBody, options: EpochOption): Promise<void>;
-  /** Follows a copy in the remote store. The target gets a copy on this disk only if `from` has one. */
+  /** Follows a copy in the remote store. The target gets a copy here only if `from` is another key that has one. */
   copy(from: Key, to: ObjectInfo, options: EpochOption): Promise<void>;
   /** Removes the copy of exactly this object. */
   forget(info: ObjectInfo): Promise<void>;
@@ -85,19 +85,10 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
     put,
     noteAdded,
     replace: (info, body, { raisesEpoch }) => replaceCopy(info.key, raisesEpoch, () => put(info, body)),
-    async copy(from, to, { raisesEpoch }) {
-      if (from === to.key) {
-        // The bytes are the same, so only the description of the row changes.
-        const entry = await driver.lookup(from);
-        if (entry.state === "object" && entry.info.hashes.sha256 === to.hashes.sha256) {
-          await driver.copy(from, to, raisesEpoch ? { when: "always" } : { when: "etag", etag: etagOf(to.hashes) });
-          return;
-        }
-      }
-      await replaceCopy(to.key, raisesEpoch, async () => {
+    copy: (from, to, { raisesEpoch }) =>
+      replaceCopy(to.key, raisesEpoch, async () => {
         if ((await driver.copy(from, to, { when: "absent" })) === "stored") noteAdded(to);
-      });
-    },
+      }),
     async forget({ key, hashes }) {
       disk.drop(bucketId, key);
       await forgetRow(key, hashes.sha256);
