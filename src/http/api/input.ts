@@ -119,8 +119,7 @@ const MAX_TEXT_CHARACTERS = 8_192;
 const MAX_NAMES = 1_000;
 const MAX_HEADERS = 50;
 
-export function text(): z.ZodString {
-  const error = `must be a text of at most ${MAX_TEXT_CHARACTERS} characters`;
+export function text(error = `must be a text of at most ${MAX_TEXT_CHARACTERS} characters`): z.ZodString {
   return z.string({ error }).max(MAX_TEXT_CHARACTERS, { error });
 }
 
@@ -147,8 +146,7 @@ export function word<const Words extends readonly string[]>(words: Words) {
 /** URLs and keys. */
 export function names() {
   const error = `must be a list of 1 to ${MAX_NAMES} texts of at most ${MAX_TEXT_CHARACTERS} characters`;
-  const name = z.string({ error }).max(MAX_TEXT_CHARACTERS, { error });
-  return z.array(name, { error }).min(1, { error }).max(MAX_NAMES, { error });
+  return z.array(text(error), { error }).min(1, { error }).max(MAX_NAMES, { error });
 }
 
 /** Ids of callback notices. */
@@ -161,10 +159,7 @@ export function ids() {
 export function headerFields() {
   const error = `must be an object of at most ${MAX_HEADERS} header names and values`;
   const name = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}$/, { error });
-  const value = z
-    .string({ error })
-    .max(MAX_TEXT_CHARACTERS, { error })
-    .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error });
+  const value = text(error).regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error });
   return z.record(name, value, { error }).refine((fields) => Object.keys(fields).length <= MAX_HEADERS, { error });
 }
 
