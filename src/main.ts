@@ -23,6 +23,8 @@ const COMMANDS = {
   usage: async () => (await import("./cli/usage.ts")).usageCommand,
   callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,
   warm: async () => (await import("./cli/warm.ts")).warmCommand,
+  backup: async () => (await import("./cli/backup.ts")).backupCommand,
+  restore: async () => (await import("./cli/restore.ts")).restoreCommand,
   explain: async () => (await import("./cli/explain.ts")).explainCommand,
   doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
 };

@@ -32,7 +32,8 @@ export function openDatabase(path: string, form: DatabaseForm): Sqlite {
   }
 }
 
-function checkWhole(database: Sqlite): void {
+/** Throws SQLITE_CORRUPT if the file is damaged. Reads all of it. */
+export function checkWhole(database: Sqlite): void {
   const verdict = firstValue(database, "PRAGMA quick_check(1)");
   if (verdict !== "ok") throw Object.assign(new Error(String(verdict)), { code: "SQLITE_CORRUPT" });
 }

@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createSemaphore } from "../async/semaphore.ts";
+import { readLastBackups } from "../backup/last-backups.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
@@ -163,6 +164,7 @@ export async function openService({
             return { depth: here.depth + remote.depth, oldestMs: Math.max(here.oldestMs, remote.oldestMs) };
           },
           damaged: stores.damaged,
+          backups: () => readLastBackups(settings.data),
           fills: () => fetches.running,
           uploads: () => restApi.uploads.running,
           sliceUploads: () => restApi.slices.running,

@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["sign", "settings", "sqlite"],
   ["body"],
   ["bucket", "origin", "image"],
-  ["ledger"],
+  ["ledger", "backup"],
   ["mirror", "upload"],
   ["migrate"],
   ["insight"],

@@ -1,40 +1,56 @@
-// The data lock: only one process may use a data folder. It is the kernel's lock on a small SQLite file, so it ends
-// with its process, even after kill -9. No other code may open that file: closing any descriptor of a file releases the
-// process's POSIX locks.
-import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+// The locks of a data folder, and the mark of an unfinished restore. Each lock is the kernel's, on a small SQLite file:
+// it ends with its process, even after kill -9. No other code may open such a file, since closing any descriptor of it
+// releases the process's POSIX locks.
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { openSqlite, type Sqlite } from "../../core/sqlite.ts";
+import { openSqlite } from "../../core/sqlite.ts";
+
+/** Held by the one process that may change the data folder. */
+const DATA_LOCK = "lock";
+/** Held while files of the store are removed, or must not be: by the sweep, and by a backup that still links them. */
+export const SWEEP_LOCK = "sweep.lock";
+/** Held by the one backup of a data folder that may run. */
+export const BACKUP_LOCK = "backup.lock";
+
+/** All of them, which an otherwise empty data folder may hold. */
+export const LOCKS: readonly string[] = [DATA_LOCK, SWEEP_LOCK, BACKUP_LOCK];
+
+/** Returns the function that releases the lock; undefined if it is held. Creates the file. Throws errors of SQLite. */
+export function tryLock(path: string): (() => void) | undefined {
+  const database = openSqlite(path, { timeout: 0 });
+  try {
+    // The journal stays in memory: the transaction writes nothing, and a kill leaves no journal file behind.
+    database.exec("PRAGMA journal_mode = MEMORY");
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    if (errorCodeOf(error).startsWith("SQLITE_BUSY")) return undefined;
+    throw error;
+  }
+  return () => database.close();
+}
 
 /**
  * `dir`: the data folder, created if it is missing. Throws data_locked, or store_failed if it cannot be written. The
  * returned function releases the lock.
  */
 export function lockData(dir: string): () => void {
-  const path = join(dir, "lock");
-  let database: Sqlite | undefined;
+  let unlock: (() => void) | undefined;
   try {
     makeFolder(dir);
     // SQLite would open and lock even a read-only file.
     accessSync(dir, constants.W_OK);
-    database = openSqlite(path, { timeout: 0 });
-    // The journal stays in memory: the transaction writes nothing, and a kill leaves no journal file behind.
-    database.exec("PRAGMA journal_mode = MEMORY");
-    database.exec("BEGIN EXCLUSIVE");
+    unlock = tryLock(join(dir, DATA_LOCK));
   } catch (error) {
-    database?.close();
-    if (errorCodeOf(error).startsWith("SQLITE_BUSY")) {
-      throw new HuiyuanError(
-        "data_locked",
-        `Cannot use the data folder "${dir}": another huiyuan process is using it; stop that process, use its admin port, or choose another folder under \`data\``,
-        { cause: error },
-      );
-    }
     throw storeFailure(error, `use the data folder "${dir}", it must be a folder that this user may write to`);
   }
-  const locked = database;
-  return () => locked.close();
+  if (unlock !== undefined) return unlock;
+  throw new HuiyuanError(
+    "data_locked",
+    `Cannot use the data folder "${dir}": another huiyuan process is using it; stop that process, use its admin port, or choose another folder under \`data\``,
+  );
 }
 
 /**
@@ -50,4 +66,14 @@ function makeFolder(dir: string): void {
   } catch (error) {
     if (errorCodeOf(error) !== "EEXIST") throw error;
   }
+}
+
+/** A restore leaves this file in the data folder until all is there. */
+export const UNFINISHED_RESTORE = "restore-unfinished";
+
+/** Throws store_failed if the folder holds a part of a restore. */
+export function refuseUnfinished(dir: string): void {
+  if (!existsSync(join(dir, UNFINISHED_RESTORE))) return;
+  const next = "run `huiyuan restore` again, or empty the folder";
+  throw new HuiyuanError("store_failed", `Cannot use the data folder "${dir}": a restore into it did not end; ${next}`);
 }

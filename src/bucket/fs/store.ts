@@ -15,7 +15,7 @@ import { prepareCatalogueReads } from "./catalogue/reads.ts";
 import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
 import { removeFile, writeSyncedFile } from "./files.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
-import { lockData } from "./lock.ts";
+import { lockData, refuseUnfinished, SWEEP_LOCK, tryLock } from "./lock.ts";
 import { syncDirectory } from "./packs/blob-folder.ts";
 import { createBlobReaders, type Damage } from "./packs/blob-reader.ts";
 import { removeOrphans } from "./packs/orphans.ts";
@@ -67,7 +67,10 @@ export interface FsStore extends Store {
   damaged(): number;
   /** Number and total bytes of distinct blobs, including unused ones in their grace time. */
   blobUsage(): { readonly blobs: number; readonly bytes: number };
-  /** Removes blobs that were unused for the grace time, and packs whose blobs are mostly dead. */
+  /**
+   * Removes blobs that were unused for the grace time, and packs whose blobs are mostly dead. Removes nothing while a
+   * backup links the files.
+   */
   sweep(): Promise<{ readonly blobs: number; readonly bytes: number }>;
   /** Removes the rows of tombstones that expired longer ago than the grace time. Returns their number. */
   forgetTombstones(): Promise<number>;
@@ -95,6 +98,7 @@ export async function createFsStore(options: FsStoreOptions): Promise<FsStore> {
   let writer: Writer | undefined;
   let database: Sqlite | undefined;
   try {
+    refuseUnfinished(dir);
     prepareFolders(dir);
     const entryCache = createEntryCache();
     const { now, packBytes } = options;
@@ -152,6 +156,16 @@ function wireStore(parts: StoreParts): FsStore {
   };
 
   async function sweep(): Promise<{ blobs: number; bytes: number }> {
+    const unlock = tryLock(join(dir, SWEEP_LOCK));
+    if (unlock === undefined) return { blobs: 0, bytes: 0 };
+    try {
+      return await removeUnused();
+    } finally {
+      unlock();
+    }
+  }
+
+  async function removeUnused(): Promise<{ blobs: number; bytes: number }> {
     const total = { blobs: 0, bytes: 0 };
     let swept: readonly SweptBlob[];
     do {

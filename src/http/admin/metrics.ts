@@ -25,6 +25,8 @@ export interface MetricSources {
   readonly origins: () => readonly OriginHealth[];
   /** Undefined if it cannot be read. */
   readonly outboxCounts: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
+  /** Unix milliseconds of the last event of each kind. */
+  readonly backups: () => Promise<Readonly<Record<string, number>>>;
   readonly renders: () => { readonly running: number; readonly waiting: number };
 }
 
@@ -161,6 +163,10 @@ export function createMetrics(): Metrics {
   read("storing_age_seconds", ageHelp, (from) => from.storing().oldestMs / 1_000);
   const damagedHelp = "Uploaded images whose stored bytes are damaged: they are answered 500";
   read("damaged_objects", damagedHelp, (from) => from.damaged() ?? 0);
+  const backupHelp = "Unix time at which the last backup started, and the last one succeeded, failed or found damage";
+  readAll("backup_timestamp_seconds", backupHelp, ["event"], async (from) =>
+    Object.entries(await from.backups()).map(([event, at]) => [{ event }, at / 1_000]),
+  );
   read("memory_tier_bytes", "Bytes in the memory tier", (from) => from.memory().bytes);
   read("memory_tier_objects", "Images in the memory tier", (from) => from.memory().objects);
   read("spool_memory_bytes", "Bytes of arriving images in memory", (from) => from.spool().bytes);

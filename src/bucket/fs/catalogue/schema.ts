@@ -9,7 +9,7 @@ import { ONCE_SCHEMA } from "../../../sign/once.ts";
 import { openDatabase } from "../../../sqlite/open-database.ts";
 
 /** Raised with every change of the tables, together with a new step in `STEPS`. */
-const SCHEMA_VERSION = 6;
+export const SCHEMA_VERSION = 6;
 
 // Times are Unix milliseconds.
 // - `blobs.id` never leaves the catalogue. A blob with refs = 0 has `unused_since`, and the sweep may remove it.

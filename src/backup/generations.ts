@@ -1,0 +1,110 @@
+// The folder of a backup: one folder for each generation, which holds what a data folder holds. Generations share files
+// by hard links. This file names, finds, publishes and removes generations; it does not fill them.
+import { chmod, mkdir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
+import { join, sep } from "node:path";
+import { syncDirectory } from "../bucket/fs/packs/blob-folder.ts";
+import { errorCodeOf } from "../core/disk-failure.ts";
+import { HuiyuanError } from "../core/errors.ts";
+
+/** The note of a generation, which is written last. */
+export interface Manifest {
+  /** FORMAT of the program that wrote it. */
+  readonly format: number;
+  /** Version of that program. */
+  readonly program: string;
+  /** The id of the server, from its data folder; empty if it has none. */
+  readonly server: string;
+  /** Bytes of each pack, from its beginning, that were verified and are whole. */
+  readonly packs: Readonly<Record<string, number>>;
+}
+
+export interface Generation {
+  /** The time at which it was begun, such as 20261103T024500123Z. */
+  readonly name: string;
+  readonly path: string;
+  readonly manifest: Manifest;
+}
+
+/** Raised with every change after which an earlier program could not restore. */
+export const FORMAT = 1;
+export const MANIFEST = "backup.json";
+/** The settings file in a generation. */
+export const SETTINGS = "huiyuan.yaml";
+const UNFINISHED = "unfinished";
+const NAME = /^\d{8}T\d{9}Z$/;
+
+/** Path of the generation that is being written. */
+export const unfinishedIn = (dir: string) => join(dir, UNFINISHED);
+
+/** The names of all generations, oldest first; empty if there is no such folder. */
+export async function generationNames(dir: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(dir)).filter((name) => NAME.test(name)).sort();
+  } catch (error) {
+    if (errorCodeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Throws request_invalid if it is no generation, or of a newer format. */
+export async function readGeneration(dir: string, name: string): Promise<Generation> {
+  const path = join(dir, name);
+  const fail = (found: string, cause?: unknown): never => {
+    throw new HuiyuanError("request_invalid", `Cannot use "${path}": ${found}`, { cause });
+  };
+  let manifest: Partial<Manifest> | null;
+  try {
+    manifest = JSON.parse(await readFile(join(path, MANIFEST), "utf8"));
+  } catch (error) {
+    return fail(`it is no backup, because its ${MANIFEST} is missing or damaged`, error);
+  }
+  const { format = 0, program = "", server = "", packs } = manifest ?? {};
+  if (format > FORMAT)
+    fail(`it was written by a newer huiyuan (${program}), in format ${format}; this one knows format ${FORMAT}`);
+  if (!(format >= 1) || typeof packs !== "object") return fail(`it is no backup, because its ${MANIFEST} is damaged`);
+  return { name, path, manifest: { format, program, server, packs } };
+}
+
+/**
+ * Creates the folder, or checks that it is one of backups, and removes what an interrupted backup has left. Throws
+ * request_invalid if it holds other things, or lies in the data folder.
+ */
+export async function prepareBackups(dir: string, data: string): Promise<void> {
+  const refuse = (found: string) => {
+    throw new HuiyuanError("request_invalid", `Cannot back up to "${dir}": ${found}`);
+  };
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const [target, source] = [await realpath(dir), await realpath(data)];
+  const contains = (outer: string, inner: string) => `${inner}${sep}`.startsWith(`${outer}${sep}`);
+  if (contains(source, target) || contains(target, source)) refuse(`it overlaps the data folder "${data}"`);
+  const names = await readdir(dir);
+  const isKnown = names.some((name) => NAME.test(name) || name === UNFINISHED);
+  if (names.length > 0 && !isKnown) refuse(`it holds other things ("${names[0]}"); name an empty or a new folder`);
+  if (!isKnown) await chmod(dir, 0o700);
+  await rm(unfinishedIn(dir), { recursive: true, force: true });
+}
+
+/** The name of a new generation. Throws request_invalid if the newest one is of a later time. */
+export function newName(newest: string | undefined, now: Date): string {
+  const name = now.toISOString().replace(/[-:.]/g, "");
+  if (newest === undefined || newest < name) return name;
+  const next = "check the clock, or remove it if its time is wrong";
+  throw new HuiyuanError("request_invalid", `Cannot name a new backup: "${newest}" is of a later time; ${next}`);
+}
+
+/** Makes the written generation, which is synced, one of the backup in one step. */
+export async function publish(dir: string, name: string): Promise<void> {
+  await rename(unfinishedIn(dir), join(dir, name));
+  syncDirectory(dir);
+}
+
+/** Removes all but the newest generations. Returns the number of those that are left. */
+export async function prune(dir: string, keep: number): Promise<number> {
+  const names = await generationNames(dir);
+  for (const name of names.slice(0, -keep)) {
+    // Renamed first, so that a kill never leaves a generation with missing files.
+    await rename(join(dir, name), unfinishedIn(dir));
+    await rm(unfinishedIn(dir), { recursive: true });
+  }
+  return Math.min(names.length, keep);
+}

@@ -1,0 +1,124 @@
+// Copies a generation of a backup into an empty data folder and verifies it.
+import { copyFile, mkdir, opendir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openInventory } from "../bucket/fs/catalogue/inventory.ts";
+import { SCHEMA_VERSION } from "../bucket/fs/catalogue/schema.ts";
+import { syncFile } from "../bucket/fs/files.ts";
+import { LOCKS, lockData, UNFINISHED_RESTORE } from "../bucket/fs/lock.ts";
+import { syncDirectory } from "../bucket/fs/packs/blob-folder.ts";
+import { storeFailure } from "../core/disk-failure.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import { type Generation, generationNames, MANIFEST, readGeneration, SETTINGS } from "./generations.ts";
+import { unlessMissing } from "./placing.ts";
+import { countStep, type OnProgress } from "./progress.ts";
+import { verifyBlobs } from "./verify.ts";
+
+export interface RestoreOptions {
+  /** The folder of the backup. */
+  readonly dir: string;
+  /** Name of the generation; undefined: the newest. */
+  readonly generation: string | undefined;
+  /** The data folder: missing, empty, or with what an interrupted restore has left. */
+  readonly data: string;
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+}
+
+export interface RestoreReport {
+  /** Path of the restored generation. */
+  readonly path: string;
+  readonly objects: number;
+  readonly bytes: number;
+  /** Images whose bytes are missing or differ. The server treats them as damaged. */
+  readonly damaged: number;
+  /** Some of them, as `<appid>/<bucket> <key>`. */
+  readonly damagedObjects: readonly string[];
+}
+
+/**
+ * Throws request_invalid if there is no such backup, if it is of a newer format or if the data folder is not empty, and
+ * data_locked if a server runs; nothing has changed then. Throws store_failed and store_full.
+ */
+export async function restoreBackup({ dir, data, ...options }: RestoreOptions): Promise<RestoreReport> {
+  const { signal, onProgress } = options;
+  const generation = await findGeneration(dir, options.generation);
+  const inventory = openInventory(join(generation.path, "catalogue.db"));
+  try {
+    refuseNewer(generation, inventory.version);
+    const unlock = await lockEmpty(data);
+    try {
+      const marker = join(data, UNFINISHED_RESTORE);
+      await writeFile(marker, "");
+      syncDirectory(data);
+      const { objects, bytes: total } = inventory.totals();
+      await copyFolder(generation.path, data, countStep(onProgress, "placing", total), signal);
+      const damage = await verifyBlobs({
+        ...{ folder: data, inventory, signal, verifiedUntil: () => 0, isVerified: async () => false },
+        onDamagedFile: async () => undefined, // The server quarantines it.
+        onBytes: countStep(onProgress, "verifying", total),
+      });
+      await rm(marker);
+      syncDirectory(data);
+      const { blobs: damaged, objects: damagedObjects } = damage;
+      return { path: generation.path, objects, bytes: total, damaged, damagedObjects };
+    } finally {
+      unlock();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw storeFailure(error, `restore "${generation.path}" to "${data}"`);
+  } finally {
+    inventory.close();
+  }
+}
+
+async function findGeneration(dir: string, wanted: string | undefined): Promise<Generation> {
+  const names = await generationNames(dir);
+  const name = wanted ?? names.at(-1);
+  if (name !== undefined && names.includes(name)) return readGeneration(dir, name);
+  const found = names.length === 0 ? "it is no backup" : `it has no "${wanted}", but ${names.join(", ")}`;
+  throw new HuiyuanError("request_invalid", `Cannot restore from "${dir}": ${found}`);
+}
+
+function refuseNewer({ path, manifest }: Generation, version: number): void {
+  if (version <= SCHEMA_VERSION) return;
+  const found = `its catalogue was written by a newer huiyuan (${manifest.program})`;
+  throw new HuiyuanError("request_invalid", `Cannot restore "${path}": ${found}; run that one`);
+}
+
+/** Returns the function that releases the data lock. */
+async function lockEmpty(data: string): Promise<() => void> {
+  const names = (await unlessMissing(readdir(data))) ?? [];
+  // A running server is the better reason.
+  let unlock = names.some((name) => LOCKS.includes(name)) ? lockData(data) : undefined;
+  // A file system that is mounted here has lost+found.
+  const others = names.filter((name) => !LOCKS.includes(name) && name !== "lost+found");
+  if (others.length > 0 && !names.includes(UNFINISHED_RESTORE)) {
+    unlock?.();
+    const found = `it is not empty ("${others[0]}")`;
+    throw new HuiyuanError("request_invalid", `Cannot restore to the data folder "${data}": ${found}; move it away`);
+  }
+  unlock ??= lockData(data);
+  return unlock;
+}
+
+/** Copies and syncs all files. Replaces files of an interrupted restore. */
+async function copyFolder(
+  from: string,
+  to: string,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for await (const entry of await opendir(from)) {
+    signal.throwIfAborted();
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) await copyFolder(source, target, onBytes, signal);
+    else if (entry.name !== MANIFEST && entry.name !== SETTINGS) {
+      await copyFile(source, target);
+      await syncFile(target);
+      onBytes((await stat(target)).size);
+    }
+  }
+  syncDirectory(to);
+}

@@ -1,0 +1,95 @@
+// Lists the blobs that a copy of a catalogue names, and where their bytes are: for a backup, its verification and a
+// restore. Reads a file that nobody writes.
+import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
+import { openCatalogueForReading } from "./schema.ts";
+
+export interface ListedBlob {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** `end`: the offset behind the last blob of the pack. */
+export interface ListedPack {
+  readonly pack: number;
+  readonly end: number;
+}
+
+/** Blobs that are known to be damaged have no bytes and are not listed. All methods throw store_failed. */
+export interface Inventory {
+  /** The version of the tables. */
+  readonly version: number;
+  totals(): { readonly objects: number; readonly bytes: number };
+  /** The next thousand blobs with a file of their own, by SHA-256; empty behind the last one. */
+  filesAfter(sha256: string): readonly ListedBlob[];
+  /** Every pack that has a blob, by number. */
+  packs(): readonly ListedPack[];
+  /** The blobs of a pack that begin at or behind the offset, in the order of their places. */
+  inPack(pack: number, from: number): readonly (ListedBlob & { readonly at: number })[];
+  /** True if each blob of the pack that begins before `end` has the same place in the previous catalogue. */
+  continues(pack: number, end: number): boolean;
+  /** Some objects with the blob's bytes, as `<appid>/<bucket> <key>`. */
+  objectsOf(sha256: string): readonly string[];
+  close(): void;
+}
+
+const PAGE = 1_000;
+const FEW = 5;
+
+/** `previous`: the copy of an earlier catalogue; without it, no pack continues. Throws store_failed. */
+export function openInventory(path: string, previous = ":memory:"): Inventory {
+  const guarded = <Result>(run: () => Result): Result => {
+    try {
+      return run();
+    } catch (error) {
+      const what = isDamage(error) ? "which is damaged" : `beside "${previous}"`;
+      throw storeFailure(error, `read the catalogue "${path}", ${what}`);
+    }
+  };
+  return guarded(() => {
+    const database = openCatalogueForReading(path);
+    const all = <Row>(sql: string, ...values: readonly (string | number)[]) =>
+      guarded(() => database.prepare<(string | number)[], Row>(sql).all(...values));
+    database.prepare("ATTACH ? AS previous").run(previous);
+    return {
+      version: all<{ user_version: number }>("SELECT user_version FROM pragma_user_version")[0]?.user_version ?? 0,
+      totals() {
+        const [objects] = all<{ sum: number }>("SELECT coalesce(sum(objects), 0) AS sum FROM buckets");
+        const [bytes] = all<{ sum: number }>(
+          "SELECT coalesce(sum(size), 0) AS sum FROM blobs WHERE damaged_at IS NULL",
+        );
+        return { objects: objects?.sum ?? 0, bytes: bytes?.sum ?? 0 };
+      },
+      filesAfter: (sha256) =>
+        all(
+          `SELECT sha256, size FROM blobs WHERE sha256 > ? AND pack IS NULL AND damaged_at IS NULL
+           ORDER BY sha256 LIMIT ${PAGE}`,
+          sha256,
+        ),
+      packs: () =>
+        all("SELECT pack, max(pack_at + size) AS end FROM blobs WHERE pack IS NOT NULL GROUP BY pack ORDER BY pack"),
+      inPack: (pack, from) =>
+        all(
+          "SELECT sha256, size, pack_at AS at FROM blobs WHERE pack = ? AND pack_at >= ? ORDER BY pack_at",
+          pack,
+          from,
+        ),
+      continues: (pack, end) =>
+        all(
+          `SELECT 1 FROM main.blobs AS blob WHERE pack = ? AND pack_at < ? AND NOT EXISTS (
+             SELECT 1 FROM previous.blobs AS known
+             WHERE known.sha256 = blob.sha256 AND known.pack = blob.pack AND known.pack_at = blob.pack_at) LIMIT 1`,
+          pack,
+          end,
+        ).length === 0,
+      objectsOf: (sha256) =>
+        all<{ name: string }>(
+          `SELECT buckets.name || ' ' || key AS name FROM blobs JOIN entries ON entries.blob = blobs.id
+           JOIN buckets ON buckets.id = entries.bucket WHERE sha256 = ? LIMIT ${FEW}`,
+          sha256,
+        ).map(({ name }) => name),
+      close: () => void database.close(),
+    };
+  });
+}

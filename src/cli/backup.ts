@@ -1,0 +1,89 @@
+// `huiyuan backup`: makes a generation of a backup, whether the server runs or not. Also the progress and the report of
+// damage that `huiyuan restore` shares.
+import type { Command } from "commander";
+import { type BackupReport, makeBackup } from "../backup/backup.ts";
+import type { OnProgress } from "../backup/progress.ts";
+import { loadSettings } from "../settings/load.ts";
+import { createStatusLine, type ExitCode, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
+
+interface BackupFlags {
+  readonly config: string;
+  readonly keep: number;
+  readonly copy: boolean;
+  readonly json: boolean;
+}
+
+const KEEP = 7;
+const MOST_KEPT = 1_000;
+const STATUS_EVERY_MS = 200;
+const HELP = `DIR becomes a folder that only its owner can read, with one folder for each backup: images, databases, the settings file.
+Run it as the server's user. Later backups to the same DIR store only what is new. On the file system of the data folder the
+images are hard links: they survive deletes and a broken catalogue, not the loss of the disk. --copy copies them, and so does
+a DIR on another disk. The exit code is 1 if an image of the data folder is damaged; all others are in the backup then.
+
+Examples:
+  huiyuan backup /mnt/backup/huiyuan --config /etc/huiyuan/huiyuan.yaml
+  huiyuan backup /var/backups/huiyuan --copy --keep 30`;
+
+export function backupCommand(terminal: Terminal): Command {
+  return newCommand(terminal, "backup", "back up the data folder and the settings, while the server runs or not")
+    .argument("<dir>", "folder of the backups; not the data folder")
+    .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
+    .option("--keep <count>", "number of backups that stay in DIR", (text) => wholeNumber(text, MOST_KEPT), KEEP)
+    .option("--copy", "copy all images, even on the same file system", false)
+    .option("--json", "print one JSON object", false)
+    .addHelpText("after", `\n${HELP}`)
+    .action(async (dir: string, { config, keep, copy, json }: BackupFlags) => {
+      const { data } = await loadSettings(config, { env: process.env, needs: "address" });
+      const report = await withProgress({ json, terminal }, (signal, onProgress) =>
+        makeBackup({ data, dir, settingsFile: config, keep, copies: copy, signal, onProgress }),
+      );
+      if (report === undefined) return;
+      terminal.out.write(json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
+      process.exitCode = reportDamage(report, terminal);
+    });
+}
+
+function describe({ path, objects, bytes, writtenBytes, databaseBytes, generations }: BackupReport): string {
+  const written = `${megabytes(writtenBytes)} MB of them copied now, ${megabytes(databaseBytes)} MB of databases`;
+  return `${path}: ${objects} images, ${megabytes(bytes)} MB, ${written}; backups in the folder: ${generations}`;
+}
+
+export function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}
+
+/** Names damaged images and returns the exit code. */
+export function reportDamage(
+  { damaged, damagedObjects }: Pick<BackupReport, "damaged" | "damagedObjects">,
+  { err }: Terminal,
+): ExitCode {
+  if (damaged === 0) return 0;
+  const next = "request them, so that the mirror fetches them again, or upload them again";
+  err.write(`damaged images, whose bytes are missing or differ: ${damaged}; ${next}\n`);
+  for (const object of damagedObjects) err.write(`  ${shown(object)}\n`);
+  return 1;
+}
+
+/** Shows the progress on a terminal. After Ctrl-C: undefined, and the exit code is 1. */
+export async function withProgress<Report>(
+  { json, terminal }: { readonly json: boolean; readonly terminal: Terminal },
+  work: (signal: AbortSignal, onProgress: OnProgress) => Promise<Report>,
+): Promise<Report | undefined> {
+  const signal = stopSignal(terminal);
+  const status = createStatusLine(terminal, json);
+  let shownAt = Number.NEGATIVE_INFINITY;
+  try {
+    return await work(signal, (step, bytes, total) => {
+      if (bytes < total && performance.now() < shownAt + STATUS_EVERY_MS) return;
+      shownAt = performance.now();
+      status.show(`${step} images: ${megabytes(bytes)} of ${megabytes(total)} MB`);
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    process.exitCode = 1;
+    return undefined;
+  } finally {
+    status.clear();
+  }
+}

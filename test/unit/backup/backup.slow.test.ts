@@ -1,0 +1,383 @@
+import { appendFileSync, existsSync, statSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type BackupReport, makeBackup } from "../../../src/backup/backup.ts";
+import { generationNames, MANIFEST, SETTINGS } from "../../../src/backup/generations.ts";
+import { readLastBackups } from "../../../src/backup/last-backups.ts";
+import { restoreBackup } from "../../../src/backup/restore.ts";
+import { SWEEP_LOCK, tryLock, UNFINISHED_RESTORE } from "../../../src/bucket/fs/lock.ts";
+import { blobPath } from "../../../src/bucket/fs/packs/blob-folder.ts";
+import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
+import { toKey } from "../../../src/core/object.ts";
+import { openOutbox, UPLOADED } from "../../helpers/uploaded.ts";
+import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-body.ts";
+
+let parent: string;
+let data: string;
+let dir: string;
+let settingsFile: string;
+let open: FsStore | undefined;
+const signal = new AbortController().signal;
+const SMALL = 20_000;
+/** Above the largest image in a pack. */
+const LARGE = 300_000;
+/** Four small images fill a pack, with the unused ends of their pages. */
+const PACK_BYTES = 80_000;
+
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), "huiyuan-backup-"));
+  [data, dir, settingsFile] = [join(parent, "data"), join(parent, "backups"), join(parent, "own.yaml")];
+  await writeFile(settingsFile, "server: {}\n");
+});
+
+afterEach(async () => {
+  await open?.close();
+  open = undefined;
+  await rm(parent, { recursive: true });
+});
+
+/** Opens the store of a folder and closes the one that was open. */
+async function openStore(folder = data): Promise<FsStore> {
+  await open?.close();
+  open = undefined;
+  const options = { now: Date.now, log: SILENT_LOG, minFreeBytes: 0, graceMs: 0, sweepEveryMs: 0 };
+  open = await createFsStore({ ...options, dir: folder, packBytes: PACK_BYTES });
+  return open;
+}
+
+type Contents = Map<string, Buffer>;
+
+async function put(store: FsStore, contents: Contents, key: string, size: number): Promise<void> {
+  const body = wholeBody(randomBytes(size));
+  await store.bucket("1/b").put(infoOf(key, body, "upload"), body, { when: "absent" });
+  contents.set(key, (body.content as { readonly buffer: Buffer }).buffer);
+}
+
+async function putMany(store: FsStore, contents: Contents, name: string): Promise<void> {
+  for (let n = 0; n < 9; n += 1) await put(store, contents, `${name}-small-${n}`, SMALL + n);
+  for (let n = 0; n < 3; n += 1) await put(store, contents, `${name}-large-${n}`, LARGE + n);
+}
+
+async function remove(store: FsStore, contents: Contents, key: string): Promise<void> {
+  await store.bucket("1/b").delete(toKey(key), { deletedAt: 1, reason: "test" });
+  contents.delete(key);
+}
+
+const backUp = (more: Partial<Parameters<typeof makeBackup>[0]> = {}): Promise<BackupReport> =>
+  makeBackup({ data, dir, settingsFile, keep: 7, copies: false, signal, onProgress() {}, ...more });
+
+const restore = (to: string, generation?: string) =>
+  restoreBackup({ dir, generation, data: to, signal, onProgress() {} });
+
+/** Restores a generation to a new folder and compares all objects, byte for byte. */
+async function expectRestored(contents: Contents, generation?: string): Promise<void> {
+  const to = join(parent, `restored-${generation ?? "newest"}`);
+  await restore(to, generation);
+  await expectContents(await openStore(to), contents);
+  await open?.close();
+  open = undefined;
+  await rm(to, { recursive: true });
+}
+
+async function expectContents(store: FsStore, contents: Contents): Promise<void> {
+  const bucket = store.bucket("1/b");
+  const page = await bucket.list({ prefix: "", after: undefined, limit: 1_000 });
+  expect(page.objects.map(({ key }) => key)).toEqual([...contents.keys()].sort());
+  for (const info of page.objects) {
+    const bytes = await readAll(await bucket.open(info), info.size);
+    expect([info.key, bytes.equals(contents.get(info.key)!)]).toEqual([info.key, true]);
+  }
+}
+
+const inode = (path: string) => statSync(path).ino;
+const generation = async (index: number) => join(dir, (await generationNames(dir)).at(index)!);
+
+/** The path of each file in packs/ and blobs/, below the folder. */
+async function filesIn(folder: string): Promise<readonly string[]> {
+  const names = await Promise.all(
+    ["packs", "blobs"].map(async (room) =>
+      (await readdir(join(folder, room), { recursive: true })).map((name) => join(room, name)),
+    ),
+  );
+  return names.flat().filter((name) => statSync(join(folder, name)).isFile());
+}
+
+test("a backup of an open store is restored byte for byte, with notices, slices, settings and server-id", async () => {
+  const contents: Contents = new Map();
+  const store = await openStore();
+  await putMany(store, contents, "a");
+  await writeFile(join(data, "server-id"), "0123456789ab");
+  await mkdir(join(data, "slices"));
+  await writeFile(join(data, "slices", "x.part"), "acknowledged");
+  const { outbox, close } = openOutbox(data);
+  await outbox.enqueue(UPLOADED, { since: 1, dueAt: 2 });
+
+  const report = await backUp();
+  await close();
+  expect(report).toMatchObject({ objects: 12, damaged: 0, generations: 1 });
+  expect([statSync(dir).mode & 0o777, statSync(report.path).mode & 0o777]).toEqual([0o700, 0o700]);
+  expect(await readFile(join(report.path, SETTINGS), "utf8")).toBe("server: {}\n");
+  const to = join(parent, "restored");
+  await restore(to);
+  expect((await readdir(to)).sort()).toEqual(
+    ["blobs", "catalogue.db", "lock", "outbox.db", "packs", "server-id", "slices"].sort(),
+  );
+  expect(await readFile(join(to, "slices", "x.part"), "utf8")).toBe("acknowledged");
+  const restored = openOutbox(to);
+  expect(await restored.outbox.due("10001234/photos", 3, 9)).toMatchObject([{ fileid: UPLOADED.fileid }]);
+  await restored.close();
+  await expectContents(await openStore(to), contents);
+});
+
+test("a backup without a server is the same, after a kill too", async () => {
+  const contents: Contents = new Map();
+  await putMany(await openStore(), contents, "a");
+  // A killed server leaves the rows in the log only.
+  const killed = join(parent, "killed");
+  await cp(data, killed, { recursive: true });
+  await rm(join(killed, "catalogue.db-shm"));
+  await backUp({ data: killed });
+  await expectRestored(contents);
+});
+
+test("each generation has its own state, and a later one copies new bytes only", async () => {
+  const [first, second]: [Contents, Contents] = [new Map(), new Map()];
+  await putMany(await openStore(), first, "a");
+  const before = await backUp({ copies: true });
+  for (const [key, bytes] of first) second.set(key, bytes);
+  await put(open!, second, "b", SMALL);
+  await remove(open!, second, "a-small-0");
+  await remove(open!, second, "a-large-0");
+  const after = await backUp({ copies: true });
+  // The beginning of the newest pack is not copied again.
+  expect(after.writtenBytes).toBeLessThan(before.writtenBytes / 10);
+  expect(after.writtenBytes).toBeGreaterThanOrEqual(SMALL);
+  const names = await generationNames(dir);
+  await expectRestored(first, names[0]!);
+  await expectRestored(second, names[1]!);
+});
+
+test("images are links, but the newest pack, which grows, and everything with --copy are not", async () => {
+  await putMany(await openStore(), new Map(), "a");
+  await backUp();
+  const shared = async (index: number) => {
+    const path = await generation(index);
+    const files = await filesIn(path);
+    expect(files.length).toBeGreaterThan(5);
+    return files.filter((name) => inode(join(path, name)) === inode(join(data, name)));
+  };
+  const files = await filesIn(data);
+  const newest = `packs/${files.filter((name) => name.startsWith("packs")).length}`;
+  expect((await shared(0)).sort()).toEqual(files.filter((name) => name !== newest).sort());
+  await backUp({ copies: true });
+  expect(await shared(1)).toEqual([]);
+  // A pack that was the newest is closed by now.
+  await putMany(open!, new Map(), "b");
+  await backUp();
+  expect(await shared(2)).toContain(newest);
+});
+
+test("bytes that a killed backup has left behind an older generation's pack do no harm", async () => {
+  const [first, second]: [Contents, Contents] = [new Map(), new Map()];
+  const store = await openStore();
+  await put(store, first, "a", SMALL);
+  await backUp();
+  appendFileSync(join(await generation(0), "packs/1"), randomBytes(50_000));
+  await cp(await generation(0), join(dir, "unfinished"), { recursive: true });
+  await rm(join(dir, "unfinished", MANIFEST));
+  await put(store, second.set("a", first.get("a")!), "b", SMALL);
+  expect((await backUp()).damaged).toBe(0);
+  expect((await readdir(dir)).sort()).toEqual(await generationNames(dir));
+  const [older, newer] = await generationNames(dir);
+  await expectRestored(first, older);
+  await expectRestored(second, newer);
+});
+
+test("after the restore of an older generation, the next backup does not continue the newer one's packs", async () => {
+  const contents: Contents = new Map();
+  await put(await openStore(), contents, "a", SMALL);
+  await backUp();
+  // As after a move of the backups by a tool that keeps no hard links.
+  const pack = join(await generation(0), "packs/1");
+  await cp(pack, `${pack}.copy`);
+  const lost: Contents = new Map(contents);
+  await put(open!, lost, "lost", SMALL);
+  await backUp();
+  await rename(`${pack}.copy`, pack);
+  const to = join(parent, "again");
+  const [older, newer] = await generationNames(dir);
+  await restore(to, older);
+  const store = await openStore(to);
+  await put(store, contents, "b", SMALL + 5_000);
+  await put(store, contents, "c", SMALL);
+  expect((await backUp({ data: to })).damaged).toBe(0);
+  await expectRestored(contents);
+  await expectRestored(lost, newer);
+});
+
+test("damaged images are named, in every backup until they are gone, and all others are restored", async () => {
+  const contents: Contents = new Map();
+  const store = await openStore();
+  await putMany(store, contents, "a");
+  const { info } = (await store.bucket("1/b").lookup(toKey("a-large-1"))) as { info: { hashes: { sha256: string } } };
+  await truncate(blobPath(data, info.hashes.sha256), 100);
+  const pack = await readFile(join(data, "packs/1"));
+  const at = pack.indexOf(contents.get("a-small-1")!);
+  pack[at + 7]! ^= 1;
+  await writeFile(join(data, "packs/1"), pack);
+  for (const copies of [false, true, true]) {
+    const report = await backUp({ copies });
+    expect(report.damaged).toBe(2);
+    expect([...report.damagedObjects].sort()).toEqual(["1/b a-large-1", "1/b a-small-1"]);
+  }
+  expect(await readLastBackups(data)).toMatchObject({ damaged: expect.any(Number) });
+  await remove(store, contents, "a-large-1");
+  await remove(store, contents, "a-small-1");
+  await store.sweep();
+  expect((await backUp()).damaged).toBe(0);
+  await expectRestored(contents);
+});
+
+test("the sweep removes nothing while a backup links files", async () => {
+  const contents: Contents = new Map();
+  const store = await openStore();
+  await putMany(store, contents, "a");
+  const files = await filesIn(data);
+  for (const key of [...contents.keys()]) await remove(store, contents, key);
+  await new Promise((resolve) => setTimeout(resolve, 5)); // The grace time of 0 ms is over.
+  const unlock = tryLock(join(data, SWEEP_LOCK))!;
+  expect(await store.sweep()).toEqual({ blobs: 0, bytes: 0 });
+  expect(await filesIn(data)).toEqual(files);
+  unlock();
+  expect((await store.sweep()).blobs).toBe(12);
+  expect((await filesIn(data)).length).toBeLessThan(3);
+});
+
+test("a sweep that would move and remove the listed files meanwhile waits", async () => {
+  const contents: Contents = new Map();
+  const store = await openStore();
+  await putMany(store, contents, "a");
+  await putMany(store, contents, "b");
+  for (const n of [0, 1, 2, 4, 5, 6]) await remove(store, contents, `a-small-${n}`);
+  for (const n of [0, 1, 2]) await remove(store, contents, `b-large-${n}`);
+  let sweeping: Promise<unknown> | undefined;
+  const report = await backUp({
+    onProgress() {
+      sweeping ??= store.sweep();
+    },
+  });
+  await sweeping;
+  expect(report.damaged).toBe(0);
+  expect((await store.sweep()).blobs).toBeGreaterThan(0);
+  await expectRestored(contents);
+});
+
+test("only the newest generations stay, and the times of the last backups are noted", async () => {
+  await put(await openStore(), new Map(), "a", SMALL);
+  const began = Date.now();
+  for (let n = 0; n < 3; n += 1) await backUp({ keep: 2 });
+  expect(await readdir(dir)).toEqual(await generationNames(dir));
+  expect(await generationNames(dir)).toHaveLength(2);
+  const { started = 0, succeeded = 0, failed } = await readLastBackups(data);
+  expect([started >= began, succeeded >= started, failed]).toEqual([true, true, undefined]);
+  await expect(backUp({ settingsFile: parent })).rejects.toThrow("EISDIR");
+  expect((await readLastBackups(data)).failed).toBeGreaterThanOrEqual(succeeded);
+});
+
+test("an aborted backup ends and leaves the earlier ones", async () => {
+  await putMany(await openStore(), new Map(), "a");
+  await backUp();
+  const names = await generationNames(dir);
+  const stopping = new AbortController();
+  const aborted = backUp({ signal: stopping.signal, onProgress: () => stopping.abort() });
+  await expect(aborted).rejects.toMatchObject({ name: "AbortError" });
+  expect(await generationNames(dir)).toEqual(names);
+  await backUp();
+  expect(await generationNames(dir)).toHaveLength(2);
+});
+
+describe("makeBackup() refuses", () => {
+  test("a folder that holds other things, that overlaps the data folder, or without a catalogue", async () => {
+    await put(await openStore(), new Map(), "a", SMALL);
+    const other = join(parent, "other");
+    await mkdir(other);
+    await writeFile(join(other, "mine.txt"), "");
+    await expect(backUp({ dir: other })).rejects.toMatchObject({ code: "request_invalid" });
+    expect(await readdir(other)).toEqual(["mine.txt"]);
+    await expect(backUp({ dir: join(data, "in") })).rejects.toMatchObject({ code: "request_invalid" });
+    await expect(backUp({ dir: parent })).rejects.toMatchObject({ code: "request_invalid" });
+    await expect(backUp({ data: other })).rejects.toMatchObject({ code: "request_invalid" });
+  });
+
+  test("the folder of another server, a second backup at the same time, and a clock that was set back", async () => {
+    await put(await openStore(), new Map(), "a", SMALL);
+    await writeFile(join(data, "server-id"), "0123456789ab");
+    const running = backUp();
+    await expect(backUp({ dir: join(parent, "second") })).rejects.toMatchObject({ code: "data_locked" });
+    await running;
+    await writeFile(join(data, "server-id"), "ba9876543210");
+    await expect(backUp()).rejects.toMatchObject({ code: "request_invalid" });
+    await mkdir(join(dir, "29991231T000000000Z"));
+    await writeFile(join(data, "server-id"), "0123456789ab");
+    await expect(backUp()).rejects.toMatchObject({ code: "request_invalid" });
+  });
+});
+
+describe("restoreBackup() refuses, and changes nothing:", () => {
+  const refused = async (to: string, code: string) => {
+    const names = existsSync(to) ? await readdir(to, { recursive: true }) : undefined;
+    await expect(restore(to)).rejects.toMatchObject({ code });
+    expect(existsSync(to) ? await readdir(to, { recursive: true }) : undefined).toEqual(names);
+  };
+
+  test("what is no backup, and a newer format or catalogue", async () => {
+    const to = join(parent, "to");
+    await refused(to, "request_invalid");
+    await put(await openStore(), new Map(), "a", SMALL);
+    await mkdir(dir);
+    await refused(to, "request_invalid");
+    await rm(dir, { recursive: true });
+    await backUp();
+    const path = await generation(0);
+    const manifest = await readFile(join(path, MANIFEST), "utf8");
+    await writeFile(join(path, MANIFEST), JSON.stringify({ ...JSON.parse(manifest), format: 2 }));
+    await refused(to, "request_invalid");
+    await writeFile(join(path, MANIFEST), "{");
+    await refused(to, "request_invalid");
+    await writeFile(join(path, MANIFEST), manifest);
+    const database = new Database(join(path, "catalogue.db"));
+    database.pragma("user_version = 99");
+    database.close();
+    await refused(to, "request_invalid");
+  });
+
+  test("a running server and a data folder that is not empty", async () => {
+    await put(await openStore(), new Map(), "a", SMALL);
+    await backUp();
+    await refused(data, "data_locked");
+    await open?.close();
+    open = undefined;
+    await refused(data, "request_invalid");
+  });
+});
+
+test("no server starts on an interrupted restore, which can be repeated", async () => {
+  const contents: Contents = new Map();
+  await putMany(await openStore(), contents, "a");
+  await backUp();
+  const to = join(parent, "to");
+  const stopping = new AbortController();
+  const aborted = restoreBackup({
+    ...{ dir, generation: undefined, data: to, signal: stopping.signal },
+    onProgress: () => stopping.abort(),
+  });
+  await expect(aborted).rejects.toMatchObject({ name: "AbortError" });
+  expect((await stat(join(to, UNFINISHED_RESTORE))).isFile()).toBe(true);
+  await expect(openStore(to)).rejects.toMatchObject({ code: "store_failed" });
+  await restore(to);
+  await expectContents(await openStore(to), contents);
+});
