@@ -25,6 +25,7 @@ test("every series is in the guide, and the guide has no other", async () => {
     sliceUploads: none,
     origins: () => [],
     outboxCounts: async () => [],
+    backups: async () => ({}),
     renders: () => ({ running: 0, waiting: 0 }),
   });
   metrics.stop();
