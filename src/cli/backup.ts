@@ -4,7 +4,15 @@ import type { Command } from "commander";
 import { type BackupReport, makeBackup } from "../backup/backup.ts";
 import type { OnProgress } from "../backup/progress.ts";
 import { loadSettings } from "../settings/load.ts";
-import { createStatusLine, type ExitCode, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
+import {
+  createStatusLine,
+  type ExitCode,
+  newCommand,
+  shown,
+  stopSignal,
+  type Terminal,
+  wholeNumber,
+} from "./terminal.ts";
 
 interface BackupFlags {
   readonly config: string;
