@@ -2,7 +2,6 @@ import { appendFileSync, existsSync, statSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type BackupReport, makeBackup } from "../../../src/backup/backup.ts";
 import { generationNames, MANIFEST, SETTINGS } from "../../../src/backup/generations.ts";
@@ -13,6 +12,7 @@ import { blobPath } from "../../../src/bucket/fs/packs/blob-folder.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
+import { openSqlite } from "../../../src/core/sqlite.ts";
 import { openOutbox, UPLOADED } from "../../helpers/uploaded.ts";
 import { infoOf, randomBytes, readAll, wholeBody } from "../../helpers/whole-body.ts";
 
@@ -349,8 +349,8 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
     await writeFile(join(path, MANIFEST), "{");
     await refused(to, "request_invalid");
     await writeFile(join(path, MANIFEST), manifest);
-    const database = new Database(join(path, "catalogue.db"));
-    database.pragma("user_version = 99");
+    const database = openSqlite(join(path, "catalogue.db"));
+    database.exec("PRAGMA user_version = 99");
     database.close();
     await refused(to, "request_invalid");
   });
