@@ -21,8 +21,9 @@ const DELETED = 360;
 /** The sweep begins every 15 s and leaves images for 30 s. */
 const COMPACTED_WITHIN_MS = 240_000;
 const LARGE_EVERY = 20;
-/** Different images of the origin. */
+/** Images of the origin that are downloaded again and again. Every 50th download is of another one. */
 const MIRRORED = 200;
+const MISS_EVERY = 50;
 
 const jpeg = await noisyJpeg(300, 200);
 
@@ -73,8 +74,9 @@ class Load {
 
   async download(): Promise<void> {
     this.#downloads += 1;
-    const number = this.#downloads % MIRRORED;
-    const path = `/${number % 4 === 0 ? "large" : "small"}-${number}`;
+    const isNew = this.#downloads % MISS_EVERY === 0;
+    const number = isNew ? MIRRORED + this.#downloads / MISS_EVERY : this.#downloads % MIRRORED;
+    const path = `/${number % LARGE_EVERY === 0 ? "large" : "small"}-${number}`;
     const { headers } = await get({ port: this.#port(), path });
     if (headers["cache-status"] === FROM_BUCKET) this.mirrored.add(path);
   }
@@ -87,7 +89,7 @@ class Load {
       }
     };
     this.#running = Promise.all([
-      forEver(() => this.upload(), 200),
+      forEver(() => this.upload(), 800),
       forEver(() => this.download(), 30),
       forEver(() => this.download(), 30),
       forEver(() => this.deleteNext(), 500),
