@@ -68,6 +68,9 @@ export async function among<All extends readonly Contender[], Result>(
   }
 }
 
+/** As Dockerfile and `npm start` start the program; the other programs on Node get it too. */
+const YOUNG_GENERATION = ["--max-semi-space-size=32"];
+
 /** `limits`, `mirror`: settings that differ from the defaults. `name`: needed if several run. */
 export async function startHuiyuan(
   options: ContenderOptions & {
@@ -79,12 +82,13 @@ export async function startHuiyuan(
 ): Promise<HuiyuanContender> {
   const { folder, originPort, isSigned = false, name = "Huiyuan", limits = {}, mirror = {} } = options;
   const { env = {}, main, node, nodeFlags = [] } = options;
+  const flags = [...YOUNG_GENERATION, ...nodeFlags];
   const source = mirrorOf(`http://127.0.0.1:${originPort}`, mirror);
   const data = options.data ?? join(folder, `huiyuan-${process.hrtime.bigint()}`);
   const installation = await install(
     oneBucket(source, { token: isSigned ? "required" : "off" }, { limits: { freeDisk: "0", ...limits }, data }),
   );
-  const program = await installation.start({ wrap: pinnedTo(SERVER_CORE), env, main, node, nodeFlags });
+  const program = await installation.start({ wrap: pinnedTo(SERVER_CORE), env, main, node, nodeFlags: flags });
   return {
     name,
     port: program.downloadPort,
@@ -215,7 +219,7 @@ export const MISS_FLOOR = "Node alone, without checks";
 
 async function startProgram(name: string, script: string, args: readonly string[]): Promise<Contender> {
   const file = fileURLToPath(new URL(script, import.meta.url));
-  const child = spawnOn(SERVER_CORE, process.execPath, ["--import", "tsx", file, ...args]);
+  const child = spawnOn(SERVER_CORE, process.execPath, [...YOUNG_GENERATION, "--import", "tsx", file, ...args]);
   const port = Number(await firstLine(child));
   return { name, port, pid: child.pid ?? 0, target: (path) => path, stop: () => end(child) };
 }
