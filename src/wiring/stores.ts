@@ -2,14 +2,13 @@
 // tokens, spool files and this machine's own data. If the settings name an S3 store, it holds the objects.
 import { ALL_DIGESTS } from "../body/spool/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
-import type { BucketDriver, Store } from "../bucket/contract/driver.ts";
+import type { Store } from "../bucket/contract/driver.ts";
 import type { FreeSpace } from "../bucket/fs/free-space.ts";
 import { createFsStore } from "../bucket/fs/store.ts";
 import { openS3Store } from "../bucket/s3/store.ts";
 import { createDiskCache, EDGE_FOLDER, VARIANT_FOLDER } from "../bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../bucket/tier/disk/variants.ts";
 import { createTieredStore, type TieredStore } from "../bucket/tier/store.ts";
-import { asHuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { DigestName, Key } from "../core/object.ts";
 import { s3Place } from "../core/s3-place.ts";
@@ -53,8 +52,6 @@ const CONNECT_TIMEOUT_MS = 3_000;
 // Copies and variants are evicted all the time, and their disk space must be free soon.
 const BLOB_GRACE_MS = 30_000;
 const SWEEP_MS = 15_000;
-/** For so many minutes /readyz mentions that an image had no room. */
-const FULL_MINUTES = 10;
 
 /** Throws data_locked, store_failed, settings_invalid, and leaves nothing open then. */
 export async function openStores(settings: Settings, { log, now, changed, wasUsed }: StoresParts): Promise<Stores> {
@@ -114,23 +111,8 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
       throw error;
     }
   }
-  const store = tier ?? near;
-  /** Unix milliseconds; the probe of /readyz finds only a disk below its minimum at this moment. */
-  let fullAt: number | undefined;
-  const withNote = (bucket: BucketDriver): BucketDriver => ({
-    ...bucket,
-    put: (...parts) =>
-      bucket.put(...parts).catch((error: unknown) => {
-        if (asHuiyuanError(error).code === "store_full") fullAt = now();
-        throw error;
-      }),
-  });
-  const fullNotes = () => {
-    const minutes = Math.floor((now() - (fullAt ?? 0)) / 60_000);
-    return minutes < FULL_MINUTES ? [`an image had no room in the store ${minutes} minutes ago (store_full)`] : [];
-  };
   return {
-    store: { ...store, bucket: (id) => withNote(store.bucket(id)) },
+    store: tier ?? near,
     variants,
     once: near.once,
     spools,
@@ -138,7 +120,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     freeSpace,
     backlog: tier?.uploads.backlog ?? (() => ({ depth: 0, oldestMs: 0 })),
     damaged,
-    notes: () => [...(tier?.notes() ?? []), ...damageNotes(), ...fullNotes()],
+    notes: () => [...(tier?.notes() ?? []), ...damageNotes()],
     resize,
     async close() {
       await tier?.close();

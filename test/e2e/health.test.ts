@@ -83,21 +83,6 @@ test("healthPath and adminHosts of a changed file are in force without a restart
   await program.stop();
 });
 
-test("/readyz mentions that an image had no room, after there is room again", async () => {
-  const limited = (freeDisk: string) => ({ ...settingsWith({}), limits: { freeDisk } });
-  const installation = await install(limited("4000000GB"));
-  installations.push(installation);
-  const program = await installation.start();
-  const notes = async () => JSON.parse((await readyz(program)).body.toString()).notes.join("\n");
-  expect((await get({ port: program.downloadPort, path: "/no-room.jpg" })).status).toBe(200);
-  await eventually(async () => /an image had no room in the store 0 minutes ago/.test(await notes()), "it is noted");
-  expect(await notes()).toContain("no room to store more");
-  await installation.write(limited("1MB"));
-  await eventually(async () => !/no room to store more/.test(await notes()), "there is room");
-  expect(await notes()).toMatch(/^an image had no room in the store 0 minutes ago \(store_full\)$/);
-  await program.stop();
-});
-
 test("after SIGTERM the program serves during the drain delay, also new connections, and reports not ready", async () => {
   const { program } = await start({ drainDelay: "1h" });
   const stopped = program.stop();

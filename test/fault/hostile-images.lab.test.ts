@@ -148,7 +148,7 @@ describe.skipIf(process.platform !== "linux")("a hostile image is refused or ren
         .png()
         .toBuffer();
       const mark = await grey(100).png().toBuffer();
-      const text = `watermark/1/image/${b64("http://h/mark.png")}/scatype/1/spcent/1000/degree/45/dissolve/50`;
+      const text = `watermark/1/image/${b64("http://h/mark.png")}/scatype/1/spcent/1000/batch/1/degree/45/dissolve/50`;
       renderer.resize({ ...LIMITS, renderMs: PATIENT_MS });
       const outcomes = await Promise.all(Array.from({ length: 12 }, () => attempt(line, text, { mark })));
       expect(outcomes.map(({ how }) => how)).toEqual(Array(12).fill(how));
