@@ -127,7 +127,8 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
       format: FORMAT,
       program: readVersion(),
       server,
-      packs: Object.fromEntries(packs.map(({ pack, end }) => [pack, end])),
+      // The last blob may be gone, but earlier generations share the file and still have its bytes.
+      packs: Object.fromEntries(packs.map(({ pack, end }) => [pack, Math.max(end, placed.verifiedUntil(pack))])),
     };
     await writeFile(join(target, MANIFEST), JSON.stringify(manifest));
     await syncFile(join(target, MANIFEST));

@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, statSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, open as openFile, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -217,6 +217,29 @@ test("after the restore of an older generation, the next backup does not continu
   expect((await backUp({ data: to })).damaged).toBe(0);
   await expectRestored(contents);
   await expectRestored(lost, newer);
+});
+
+test("a later backup leaves the bytes of an earlier one alone, after the last image of a pack is gone", async () => {
+  const [first, later]: [Contents, Contents] = [new Map(), new Map()];
+  const store = await openStore();
+  await put(store, first, "a", SMALL);
+  await put(store, first, "x", SMALL);
+  await backUp();
+  const bytes = first.get("x")!;
+  await remove(store, later.set("a", first.get("a")!), "x");
+  await new Promise((resolve) => setTimeout(resolve, 5)); // The grace time of 0 ms is over.
+  expect((await store.sweep()).blobs).toBe(1);
+  const pack = await readFile(join(await generation(0), "packs/1"));
+  const file = await openFile(join(data, "packs/1"), "r+");
+  await file.write(randomBytes(SMALL), 0, SMALL, pack.indexOf(bytes));
+  await file.close();
+  await backUp();
+  await put(store, later, "c", SMALL);
+  expect((await backUp()).damaged).toBe(0);
+  const names = await generationNames(dir);
+  expect(inode(join(dir, names[0]!, "packs/1"))).toBe(inode(join(dir, names[2]!, "packs/1")));
+  await expectRestored(first, names[0]);
+  await expectRestored(later, names[2]);
 });
 
 test("damaged images are named, in every backup until they are gone, and all others are restored", async () => {
