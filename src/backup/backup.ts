@@ -13,6 +13,7 @@ import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
 import { copyDatabase } from "../sqlite/copy-database.ts";
 import {
+  beginGeneration,
   FORMAT,
   type Generation,
   generationNames,
@@ -24,7 +25,6 @@ import {
   publish,
   readGeneration,
   SETTINGS,
-  unfinishedIn,
 } from "./generations.ts";
 import { noteBackup } from "./last-backups.ts";
 import { isSameFile, type Placed, placeFiles, unlessMissing } from "./placing.ts";
@@ -110,8 +110,7 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
   const previous = newest === undefined ? undefined : await readGeneration(dir, newest);
   const server = (await unlessMissing(readFile(join(data, SERVER_ID), "utf8"))) ?? "";
   refuseOtherServer(server, previous);
-  const target = unfinishedIn(dir);
-  await mkdir(target, { mode: 0o700 });
+  const target = await beginGeneration(dir);
   await copySynced(settingsFile, join(target, SETTINGS));
   await chmod(join(target, SETTINGS), 0o600);
   await copySynced(join(data, SERVER_ID), join(target, SERVER_ID));

@@ -30,11 +30,17 @@ export const FORMAT = 1;
 export const MANIFEST = "backup.json";
 /** The settings file in a generation. */
 export const SETTINGS = "huiyuan.yaml";
-const UNFINISHED = "unfinished";
+const UNFINISHED = "huiyuan-unfinished";
 const NAME = /^\d{8}T\d{9}Z$/;
 
-/** Path of the generation that is being written. */
-export const unfinishedIn = (dir: string) => join(dir, UNFINISHED);
+const unfinishedIn = (dir: string) => join(dir, UNFINISHED);
+
+/** Makes the folder of the generation that is written next. Removes what an interrupted backup has left. */
+export async function beginGeneration(dir: string): Promise<string> {
+  await rm(unfinishedIn(dir), { recursive: true, force: true });
+  await mkdir(unfinishedIn(dir), { mode: 0o700 });
+  return unfinishedIn(dir);
+}
 
 /** The names of all generations, oldest first; empty if there is no such folder. */
 export async function generationNames(dir: string): Promise<readonly string[]> {
@@ -66,8 +72,8 @@ export async function readGeneration(dir: string, name: string): Promise<Generat
 }
 
 /**
- * Creates the folder, or checks that it is one of backups, and removes what an interrupted backup has left. Throws
- * request_invalid if it holds other things, or lies in the data folder.
+ * Creates the folder, or checks that it is one of backups. Throws request_invalid if it holds other things, or lies in
+ * the data folder.
  */
 export async function prepareBackups(dir: string, data: string): Promise<void> {
   const refuse = (found: string) => {
@@ -77,11 +83,10 @@ export async function prepareBackups(dir: string, data: string): Promise<void> {
   const [target, source] = [await realpath(dir), await realpath(data)];
   const contains = (outer: string, inner: string) => `${inner}${sep}`.startsWith(`${outer}${sep}`);
   if (contains(source, target) || contains(target, source)) refuse(`it overlaps the data folder "${data}"`);
-  const names = await readdir(dir);
-  const isKnown = names.some((name) => NAME.test(name) || name === UNFINISHED);
+  const names = (await readdir(dir)).filter((name) => name !== UNFINISHED);
+  const isKnown = names.some((name) => NAME.test(name));
   if (names.length > 0 && !isKnown) refuse(`it holds other things ("${names[0]}"); name an empty or a new folder`);
   if (!isKnown) await chmod(dir, 0o700);
-  await rm(unfinishedIn(dir), { recursive: true, force: true });
 }
 
 /** The name of a new generation. Throws request_invalid if the newest one is of a later time. */

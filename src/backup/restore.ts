@@ -1,6 +1,7 @@
 // Copies a generation of a backup into an empty data folder and verifies it.
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, opendir, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { openInventory } from "../bucket/fs/catalogue/inventory.ts";
 import { SCHEMA_VERSION } from "../bucket/fs/catalogue/schema.ts";
 import { syncFile } from "../bucket/fs/files.ts";
@@ -48,6 +49,7 @@ export async function restoreBackup({ dir, data, ...options }: RestoreOptions): 
     const unlock = await lockEmpty(data);
     try {
       const marker = join(data, UNFINISHED_RESTORE);
+      if (existsSync(marker)) await removeLeft(data);
       await writeFile(marker, "");
       syncDirectory(data);
       const { objects, bytes: total } = inventory.totals();
@@ -73,7 +75,13 @@ export async function restoreBackup({ dir, data, ...options }: RestoreOptions): 
 }
 
 async function findGeneration(dir: string, wanted: string | undefined): Promise<Generation> {
-  const names = await generationNames(dir);
+  const names = await generationNames(dir).catch((error: unknown) => {
+    throw storeFailure(error, `restore from "${dir}"`);
+  });
+  if (names.length === 0 && existsSync(join(dir, MANIFEST))) {
+    const next = `name the folder above it, with --generation ${basename(resolve(dir))}`;
+    throw new HuiyuanError("request_invalid", `Cannot restore from "${dir}": it is a single backup; ${next}`);
+  }
   const name = wanted ?? names.at(-1);
   if (name !== undefined && names.includes(name)) return readGeneration(dir, name);
   const found = names.length === 0 ? "it is no backup" : `it has no "${wanted}", but ${names.join(", ")}`;
@@ -102,7 +110,14 @@ async function lockEmpty(data: string): Promise<() => void> {
   return unlock;
 }
 
-/** Copies and syncs all files. Replaces files of an interrupted restore. */
+/** Removes what an interrupted restore has left, which may be of another generation, but not its mark. */
+async function removeLeft(data: string): Promise<void> {
+  const stays = [...LOCKS, UNFINISHED_RESTORE, "lost+found"];
+  for (const name of await readdir(data))
+    if (!stays.includes(name)) await rm(join(data, name), { recursive: true, force: true });
+}
+
+/** Copies and syncs all files. */
 async function copyFolder(
   from: string,
   to: string,

@@ -1,5 +1,17 @@
 import { appendFileSync, existsSync, statSync } from "node:fs";
-import { cp, mkdir, mkdtemp, open as openFile, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -187,8 +199,8 @@ test("bytes that a killed backup has left behind an older generation's pack do n
   await put(store, first, "a", SMALL);
   await backUp();
   appendFileSync(join(await generation(0), "packs/1"), randomBytes(50_000));
-  await cp(await generation(0), join(dir, "unfinished"), { recursive: true });
-  await rm(join(dir, "unfinished", MANIFEST));
+  await cp(await generation(0), join(dir, "huiyuan-unfinished"), { recursive: true });
+  await rm(join(dir, "huiyuan-unfinished", MANIFEST));
   await put(store, second.set("a", first.get("a")!), "b", SMALL);
   expect((await backUp()).damaged).toBe(0);
   expect((await readdir(dir)).sort()).toEqual(await generationNames(dir));
@@ -403,4 +415,32 @@ test("no server starts on an interrupted restore, which can be repeated", async 
   await expect(openStore(to)).rejects.toMatchObject({ code: "store_failed" });
   await restore(to);
   await expectContents(await openStore(to), contents);
+});
+
+test("a repeated restore removes what the interrupted one has left of another generation", async () => {
+  const contents: Contents = new Map();
+  await put(await openStore(), contents, "a", SMALL);
+  await backUp();
+  const to = join(parent, "to");
+  await mkdir(join(to, "slices"), { recursive: true });
+  for (const name of [UNFINISHED_RESTORE, "slices/old.part", "usage.db-wal"]) await writeFile(join(to, name), "x");
+  await restore(to);
+  expect([await readdir(join(to, "slices")), existsSync(join(to, "usage.db-wal"))]).toEqual([[], false]);
+  await expectContents(await openStore(to), contents);
+});
+
+test("a folder of one's own that is named unfinished stays, and so does another server's unfinished backup", async () => {
+  await put(await openStore(), new Map(), "a", SMALL);
+  await mkdir(join(dir, "unfinished"), { recursive: true });
+  await expect(backUp()).rejects.toMatchObject({ code: "request_invalid" });
+  await rm(dir, { recursive: true });
+  await writeFile(join(data, "server-id"), "0123456789ab");
+  await backUp();
+  await mkdir(join(dir, "huiyuan-unfinished"));
+  await writeFile(join(data, "server-id"), "ba9876543210");
+  await expect(backUp()).rejects.toMatchObject({ code: "request_invalid" });
+  expect(existsSync(join(dir, "huiyuan-unfinished"))).toBe(true);
+  const path = await generation(0);
+  const single = restoreBackup({ dir: path, generation: undefined, data: join(parent, "to"), signal, onProgress() {} });
+  await expect(single).rejects.toThrow("name the folder above it, with --generation 2");
 });
