@@ -1,5 +1,6 @@
 // Makes one generation of a backup, whether a server runs or not: copies the databases first, then puts the files that
 // they name beside them, verifies the new ones and publishes the whole in one step. A kill leaves the earlier ones.
+import { accessSync, constants } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -71,8 +72,8 @@ const LOCK_PATIENCE_MS = 600_000;
 /** Throws request_invalid, data_locked if another backup runs, store_failed, store_full. */
 export async function makeBackup(options: BackupOptions): Promise<BackupReport> {
   const { data, dir, signal } = options;
-  await refuseWrongUser(join(data, CATALOGUE));
-  const unlock = tryLock(join(data, BACKUP_LOCK));
+  await refuseWrongUser(options);
+  const unlock = lockBackup(data);
   if (unlock === undefined)
     throw new HuiyuanError(
       "data_locked",
@@ -93,13 +94,32 @@ export async function makeBackup(options: BackupOptions): Promise<BackupReport> 
 }
 
 /** Root would leave files that the server cannot open. Throws request_invalid, also if there is no such file. */
-async function refuseWrongUser(catalogue: string): Promise<void> {
+async function refuseWrongUser({ data, settingsFile }: BackupOptions): Promise<void> {
+  const catalogue = join(data, CATALOGUE);
   const found = await stat(catalogue).catch((cause: unknown) => {
-    throw new HuiyuanError("request_invalid", `Cannot back up "${catalogue}": ${errorCodeOf(cause)}`, { cause });
+    if (errorCodeOf(cause) !== "ENOENT") throw unusable(data, cause);
+    const next = `there is no data folder yet (\`data\` in "${settingsFile}")`;
+    throw new HuiyuanError("request_invalid", `Cannot back up "${data}": ${next}`, { cause });
   });
   if (process.getuid?.() !== 0 || found.uid === 0) return;
   const next = `run the command as the server's user (uid ${found.uid})`;
   throw new HuiyuanError("request_invalid", `Cannot back up "${catalogue}" as root: ${next}`);
+}
+
+function unusable(data: string, cause: unknown): HuiyuanError {
+  const found = `${errorCodeOf(cause)}; it must be a folder that this user may write to`;
+  return new HuiyuanError("request_invalid", `Cannot back up "${data}": ${found}`, { cause });
+}
+
+/** Throws request_invalid if this user cannot use the data folder. */
+function lockBackup(data: string): (() => void) | undefined {
+  try {
+    // SQLite would open and lock even a read-only file.
+    accessSync(data, constants.W_OK);
+    return tryLock(join(data, BACKUP_LOCK));
+  } catch (error) {
+    throw unusable(data, error);
+  }
 }
 
 async function writeGeneration(options: BackupOptions): Promise<BackupReport> {

@@ -1,9 +1,11 @@
 // `huiyuan backup`: makes a generation of a backup, whether the server runs or not. Also the progress and the report of
 // damage that `huiyuan restore` shares.
+import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { type BackupReport, makeBackup } from "../backup/backup.ts";
 import type { OnProgress } from "../backup/progress.ts";
 import { loadSettings } from "../settings/load.ts";
+import { formatBytes } from "./doctor/finding.ts";
 import {
   createStatusLine,
   type ExitCode,
@@ -48,17 +50,15 @@ export function backupCommand(terminal: Terminal): Command {
       );
       if (report === undefined) return;
       terminal.out.write(json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
+      if (!copy && !json && statSync(report.path).dev === statSync(data).dev)
+        terminal.err.write("same file system: this does not survive the loss of the disk\n");
       process.exitCode = reportDamage(report, terminal);
     });
 }
 
 function describe({ path, objects, bytes, writtenBytes, databaseBytes, generations }: BackupReport): string {
-  const written = `${megabytes(writtenBytes)} MB of them copied now, ${megabytes(databaseBytes)} MB of databases`;
-  return `${path}: ${objects} images, ${megabytes(bytes)} MB, ${written}; backups in the folder: ${generations}`;
-}
-
-export function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
+  const written = `${formatBytes(writtenBytes)} written now, ${formatBytes(databaseBytes)} of databases`;
+  return `${path}: ${objects} images and processed images, ${formatBytes(bytes)}, ${written}; backups in the folder: ${generations}`;
 }
 
 /** Names damaged images and returns the exit code. */
@@ -85,7 +85,7 @@ export async function withProgress<Report>(
     return await work(signal, (step, bytes, total) => {
       if (bytes < total && performance.now() < shownAt + STATUS_EVERY_MS) return;
       shownAt = performance.now();
-      status.show(`${step} images: ${megabytes(bytes)} of ${megabytes(total)} MB`);
+      status.show(`${step} images: ${formatBytes(bytes)} of ${formatBytes(total)}`);
     });
   } catch (error) {
     if (!signal.aborted) throw error;

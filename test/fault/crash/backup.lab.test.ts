@@ -233,7 +233,9 @@ test.each([
         const before = await readdir(dir);
         // Mostly killed before its end, so that the next whole run is not left with nothing to do.
         await killedBackup(setting, tookMs / 2);
-        expect(await readdir(dir)).toEqual(expect.arrayContaining(before.filter((name) => name !== "huiyuan-unfinished")));
+        expect(await readdir(dir)).toEqual(
+          expect.arrayContaining(before.filter((name) => name !== "huiyuan-unfinished")),
+        );
       }
       const second = await backUp(setting, tookMs);
       const written = (await bytesIn(dir)) - firstBytes;

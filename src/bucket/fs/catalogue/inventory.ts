@@ -39,19 +39,19 @@ const FEW = 5;
 
 /** `previous`: the copy of an earlier catalogue; without it, no pack continues. Throws store_failed. */
 export function openInventory(path: string, previous = ":memory:"): Inventory {
-  const guarded = <Result>(run: () => Result): Result => {
+  const guarded = <Result>(run: () => Result, damaged = path): Result => {
     try {
       return run();
     } catch (error) {
-      const what = isDamage(error) ? "which is damaged" : `beside "${previous}"`;
-      throw storeFailure(error, `read the catalogue "${path}", ${what}`);
+      if (isDamage(error)) throw storeFailure(error, `read the catalogue "${damaged}", which is damaged`);
+      throw storeFailure(error, `read the catalogue "${path}", beside "${previous}"`);
     }
   };
   return guarded(() => {
     const database = openCatalogueForReading(path);
     const all = <Row>(sql: string, ...values: readonly (string | number)[]) =>
       guarded(() => database.prepare<(string | number)[], Row>(sql).all(...values));
-    database.prepare("ATTACH ? AS previous").run(previous);
+    guarded(() => database.prepare("ATTACH ? AS previous").run(previous), previous);
     return {
       version: all<{ user_version: number }>("SELECT user_version FROM pragma_user_version")[0]?.user_version ?? 0,
       totals() {
@@ -76,12 +76,16 @@ export function openInventory(path: string, previous = ":memory:"): Inventory {
           from,
         ),
       continues: (pack, end) =>
-        all(
-          `SELECT 1 FROM main.blobs AS blob WHERE pack = ? AND pack_at < ? AND NOT EXISTS (
+        guarded(
+          () =>
+            database
+              .prepare<number[]>(
+                `SELECT 1 FROM main.blobs AS blob WHERE pack = ? AND pack_at < ? AND NOT EXISTS (
              SELECT 1 FROM previous.blobs AS known
              WHERE known.sha256 = blob.sha256 AND known.pack = blob.pack AND known.pack_at = blob.pack_at) LIMIT 1`,
-          pack,
-          end,
+              )
+              .all(pack, end),
+          previous,
         ).length === 0,
       objectsOf: (sha256) =>
         all<{ name: string }>(
