@@ -169,14 +169,19 @@ function deepFreeze<T>(value: T): T {
 }
 
 /** One line each, for operators. */
-export function settingsWarnings({ server, limits }: Pick<Settings, "server" | "limits">): readonly string[] {
+export function settingsWarnings({ server, limits, projects }: Settings): readonly string[] {
   const { adminHosts, adminToken, trustedProxies } = server;
   const { requestsPerSecond, rendersPerSecond } = limits.perClient;
   const isOpen = adminHosts.length > 0 && adminToken === undefined;
   const isBlind = requestsPerSecond + rendersPerSecond > 0 && trustedProxies.length === 0;
-  return [...(isOpen ? [OPEN_ADMIN] : []), ...(isBlind ? [ONE_CLIENT] : [])];
+  const closed = projects
+    .flatMap(({ buckets }) => buckets)
+    .filter(({ processing, aliases, styles }) => processing === "aliases" && isEmpty(aliases) && isEmpty(styles))
+    .map(({ name }) => `bucket ${name} has processing: aliases, but no alias or style: only originals can be served`);
+  return [...(isOpen ? [OPEN_ADMIN] : []), ...(isBlind ? [ONE_CLIENT] : []), ...closed];
 }
 
+const isEmpty = (names: object) => Object.keys(names).length === 0;
 const OPEN_ADMIN =
   "server.adminHosts is set without server.adminToken: everyone who reaches the proxy before the admin port may delete and purge";
 const ONE_CLIENT =

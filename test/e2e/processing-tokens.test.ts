@@ -58,6 +58,11 @@ beforeAll(async () => {
           bucket("signed", { token: "required" }),
           bucket("once", { token: "required", oneTimeDownloads: "once" }),
           bucket("guarded", { originalProtection: true }),
+          bucket("closed", {
+            originalProtection: true,
+            processing: "aliases",
+            aliases: { "exif-small": "imageView2/2/w/200" },
+          }),
           bucket("plain", { styles, grammarEra: "later", domains: [{ host: "plain.example" }] }),
         ],
       },
@@ -69,6 +74,12 @@ afterAll(async () => {
   await program?.stop();
   await origin?.close();
   await installation?.remove();
+});
+
+test("processing: aliases serves an alias in the query of a protected bucket, though its name begins as an operation", async () => {
+  expect((await ask("closed", "/a.jpg?exif-small")).status).toBe(200);
+  expect(statusOf(await ask("closed", "/a.jpg?exif"))).toEqual([403, "-154"]);
+  expect(statusOf(await ask("closed", "/a.jpg?imageView2/2/w/200"))).toEqual([403, "-154"]);
 });
 
 describe("a token", () => {

@@ -185,14 +185,14 @@ export function createMetrics(): Metrics {
   });
   read("process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
   read("heap_used_bytes", "JavaScript heap in use", () => process.memoryUsage().heapUsed);
-  let reload = { isApplied: true, at: performance.now() };
+  let reload = { isApplied: true, at: Date.now() / 1_000 };
   read(
     "reload_successful",
     "Whether the settings that were read last are in force: 1, or 0 if they were refused",
     () => (reload.isApplied ? 1 : 0),
   );
-  const reloadHelp = "Seconds since the settings were read, at the start or by the last reload";
-  read("reload_age_seconds", reloadHelp, () => (performance.now() - reload.at) / 1_000);
+  const reloadHelp = "Unix time at which the settings were read, at the start or by the last reload";
+  read("reload_timestamp_seconds", reloadHelp, () => reload.at);
   const startedAt = Date.now() / 1_000 - process.uptime();
   read("process_start_time_seconds", "Unix time at which the process began", () => startedAt);
 
@@ -237,7 +237,7 @@ export function createMetrics(): Metrics {
     },
     limited: (limit) => limited.inc({ limit }),
     settingsRead(isApplied) {
-      reload = { isApplied, at: performance.now() };
+      reload = { isApplied, at: Date.now() / 1_000 };
     },
     refused: (code) => errors.inc({ code }),
     async scrape(from) {

@@ -79,8 +79,6 @@ function admit(
   const query = originalAuthorizer === undefined ? rest : withoutOriginalRequest(rest);
   const url = { host, path, query, method } as const;
   const object = nameObject(site, url);
-  if (object.instruction !== undefined && !site.acceptsInstructions)
-    throw new HuiyuanError("processing_refused", `Cannot process "${path}": this bucket accepts no instructions`);
   const processing = processingOf(site, url, object);
   exchange.isByAccept = processing?.named.negotiated !== undefined;
   const referer = refererVerdict(headers.referer, site.referers);

@@ -78,7 +78,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   const object = nameObject(site, url);
   // In the era of Qiniu the recipe holds the instruction of the watermark.
   if (object.instruction !== undefined && search.site.era !== "qiniu")
-    throw badUrl(text, "it has an instruction of its own");
+    throw badWatermark(text, "it has an instruction of its own", undefined, `${WANTED_URL}, without an instruction`);
   const grant = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
   // No client headers: they are about the image of the URL, not about the watermark.
   const request = { exchange: search.exchange, site, url, object, headers: {}, ...WATERMARK };
@@ -191,7 +191,7 @@ function refuseTooLarge(text: string, bytes: number): void {
     throw badWatermark(text, `it has ${bytes} bytes, the limit is ${MAX_WATERMARK_BYTES}`);
 }
 
-const WANTED_URL = "the URL of an image at a host of this bucket, without an instruction";
+const WANTED_URL = "the URL of an image at a host of this bucket";
 
 function badUrl(text: string, found: string, cause?: unknown): HuiyuanError {
   return badWatermark(text, found, cause, WANTED_URL);

@@ -144,13 +144,15 @@ export interface ProcessingRequest {
  * Reads the instruction of the query, else the alias at the end of the path. An object of exactly the URL's name takes
  * precedence over an alias; the caller checks that. In a protected bucket the whole query may be an alias too.
  * Undefined: there is neither, or the instruction is invalid and has `ignore-error`, so that the original is served.
- * Throws processing_invalid.
+ * Throws processing_invalid, and processing_refused in a bucket that takes no instructions.
  */
 export function processingOf(site: Site, url: ObjectUrl, object: NamedObject): ProcessingRequest | undefined {
   const { aliases, originalAuthorizer, era } = site;
   // Before the instruction: the name of an alias may begin as one.
   const byQuery = originalAuthorizer === undefined ? undefined : aliases.get(decodedQuery(url.query));
   if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
+  if (object.instruction !== undefined && !site.acceptsInstructions)
+    throw new HuiyuanError("processing_refused", `Cannot process "${url.path}": this bucket accepts no instructions`);
   const named = object.instruction === undefined ? undefined : recipeOf(object.instruction, era);
   if (named !== undefined) return { named, path: url.path, original: object, suffix: "", isAlias: false };
   if (aliases.size === 0) return undefined;

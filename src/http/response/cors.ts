@@ -3,7 +3,7 @@
 /** Allowed origins, such as `https://example.com`; `*` allows all. */
 export type CorsRules = readonly string[];
 
-const EXPOSED = "ETag, Content-Length, Content-Range, Accept-Ranges, Cache-Status, X-ErrNo, X-Request-Id";
+const EXPOSED = "ETag, Content-Length, Content-Range, Accept-Ranges, Cache-Status, Retry-After, X-ErrNo, X-Request-Id";
 const NONE: readonly string[] = [];
 const ANY = ["Access-Control-Allow-Origin", "*", "Access-Control-Expose-Headers", EXPOSED];
 

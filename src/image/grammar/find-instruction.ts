@@ -9,7 +9,7 @@ export interface Instruction {
   readonly raw: string | undefined;
 }
 
-/** Operations of Tencent and Qiniu, known here or not: none of them may silently give the original. */
+/** These operations of Tencent and Qiniu, known here or not, never silently give the original. */
 const NAMES =
   "imageView imageMogr watermark imageslim roundPic imageInfo exif imageAve animate stitch qrcode saveas facecrop2 " +
   "sequickimage nrop qpulp qterror qpolitician vframe vsample avthumb avinfo";

@@ -100,6 +100,8 @@ class DecodedBody implements OriginBody {
   #open([first = 0]: Buffer): Transform & Zlib {
     const decoder = createDecoder(this.#options.coding, first);
     decoder.on("data", (bytes: Buffer) => {
+      // After resume() and destroy() in one turn, the decoder still emits what it holds.
+      if (this.#sink === undefined) return;
       if (!this.#isRefused(bytes.length) && this.#pass(bytes) === false) decoder.pause();
     });
     decoder.on("drain", () => this.#body.resume());

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { settingsWarnings } from "../../../src/settings/load.ts";
-import { MINIMAL, parse } from "./parse.ts";
+import { MINIMAL, parse, withBucket } from "./parse.ts";
 
 test.each([
   ["nothing of the admin port", "", 0],
@@ -20,4 +20,14 @@ test.each([
   const text = `server: { trustedProxies: ${proxies} }\nlimits: { perClient: ${perClient} }\n${MINIMAL}`;
   const warnings = settingsWarnings(parse(text));
   expect(warnings).toEqual(Array(count).fill(expect.stringContaining("server.trustedProxies is empty")));
+});
+
+test.each([
+  ["instructions", "", 0],
+  ["aliases only", "processing: aliases", 1],
+  ["aliases only, and one", "processing: aliases, aliases: { a: imageView2/1/w/9 }", 0],
+  ["aliases only, and a style", "processing: aliases, styles: { a: imageView2/1/w/9 }", 0],
+])("settingsWarnings() for a bucket with %s", (_what, keys, count) => {
+  const found = Array(count).fill(expect.stringMatching(/^bucket photos .* only originals can be served$/));
+  expect(settingsWarnings(parse(withBucket(keys)))).toEqual(found);
 });

@@ -41,7 +41,15 @@ test.each<[string, CorsRules, string | undefined, allowed: string | undefined, v
 
 test("corsHeaders() exposes the response headers that scripts cannot read by default", () => {
   const exposed = fields(corsHeaders(["*"], SHOP))["access-control-expose-headers"]?.split(", ") ?? [];
-  for (const name of ["ETag", "Content-Range", "Accept-Ranges", "Cache-Status", "X-ErrNo", "X-Request-Id"]) {
+  for (const name of [
+    "ETag",
+    "Content-Range",
+    "Accept-Ranges",
+    "Cache-Status",
+    "Retry-After",
+    "X-ErrNo",
+    "X-Request-Id",
+  ]) {
     expect(exposed).toContain(name);
   }
 });

@@ -203,6 +203,25 @@ test("digests of the coded bytes are removed before the end, and others stay", a
   expect(digests).toEqual({ sha1: ofDecoded, sha256: digestOf("sha256", Buffer.from("other")) });
 });
 
+test("a paused body that is resumed and destroyed in one turn holds no memory of brotli decoders", async () => {
+  const windows = { bytes: 0 };
+  const coded = brotliCompressSync(LARGE, { params: { [constants.BROTLI_PARAM_QUALITY]: 2 } });
+  const body = decodedBody(arriving([coded]), optionsOf("br", { windows }));
+  let calls = 0;
+  const note = () => {
+    calls += 1;
+    return false;
+  };
+  body.start({ data: note, end: note, error: note });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const before = calls;
+  expect([calls > 0, windows.bytes > 0]).toEqual([true, true]);
+  body.resume();
+  body.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect([calls, windows.bytes]).toEqual([before, 0]);
+});
+
 test("brotli beyond the memory of all decoders is overloaded, and its memory is free again", async () => {
   const windows = { bytes: 134_217_728 - 100_000 };
   const coded = brotliCompressSync(LARGE, { params: { [constants.BROTLI_PARAM_QUALITY]: 2 } });
