@@ -16,7 +16,7 @@ interface ChangeFlags extends ListFlags {
 
 const PAGE = 1_000;
 const ABOUT = `After each upload Huiyuan sends a notice to the URL in the bucket's "callback". A failed notice is retried for 24 hours.
-Then it is given up, and stays in this list until you retry or drop it. See docs/guide-callback.md.`;
+Then it is given up, and stays in this list until you retry or drop it. See docs/guides/callbacks.md.`;
 const LIST_HELP = `Columns: id, state, attempts made, next attempt (UTC), reason of the last failure, bucket, fileid.
 
 Examples:

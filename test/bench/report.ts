@@ -1,4 +1,4 @@
-// Formats outcomes as tables for the terminal and for docs/performance-record.md. It has no side effects; it reads only
+// Formats outcomes as tables for the terminal and for performance-record.md. It has no side effects; it reads only
 // the machine's description.
 import { cpus, totalmem } from "node:os";
 import type { Figures, Outcome, Target, Verdict } from "./case.ts";

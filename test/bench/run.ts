@@ -1,5 +1,5 @@
 // `npm run bench`: measures the cost of a request beside nginx and Varnish on the same machine in the same run, and
-// reports whether the targets hold. docs/performance.md describes the method. Needs nginx, varnish, wrk and a second
+// reports whether the targets hold. performance.md describes the method. Needs nginx, varnish, wrk and a second
 // core.
 
 import { execFileSync } from "node:child_process";
@@ -19,12 +19,12 @@ import { costByObjects } from "./scale.ts";
 import { repeatedThumbnail, THUMBNAIL_FORMATS, thumbnailMemory, thumbnails } from "./thumbnails.ts";
 import { slowUploads, uploads } from "./uploads.ts";
 
-const PAGE = fileURLToPath(new URL("../../docs/performance-record.md", import.meta.url));
+const PAGE = fileURLToPath(new URL("../../docs/internals/performance-record.md", import.meta.url));
 const USAGE = `npm run bench -- [FILTER] [--quick] [--write] [--folder DIR]
 
 FILTER         only the cases whose name contains it, or those of a part of the page: figures, thumbnails, uploads
 --quick        one short round each: to see that it works, not for the record
---write        puts the figures into docs/performance-record.md; not with --quick, and only where the filter takes no case of a
+--write        puts the figures into docs/internals/performance-record.md; not with --quick, and only where the filter takes no case of a
                part of that page and leaves another: none, or a part
 --folder DIR   where all servers keep their files, default ${tmpdir()}
 --list         the names of the cases

@@ -35,7 +35,7 @@ import {
   type Tally,
 } from "./soak-load.ts";
 
-const PAGE = fileURLToPath(new URL("../../docs/performance-record.md", import.meta.url));
+const PAGE = fileURLToPath(new URL("../../docs/internals/performance-record.md", import.meta.url));
 const SAMPLE_MS = 5_000;
 /** The fraction of the run in which memory may still rise: caches fill, code is compiled, the heap reaches its size. */
 const WARM_UP = 0.4;
@@ -62,7 +62,7 @@ if (values.help || !(minutes > 0) || !["", "images"].includes(what)) {
 
 images        good and hostile images to be processed, in place of everything that a mirror meets
 --minutes N   how long the load lasts, default 10; about two more minutes until all is at rest
---write       puts the figures into docs/performance-record.md
+--write       puts the figures into docs/internals/performance-record.md
 `);
   process.exitCode = values.help ? 0 : 2;
 } else if (what === "images") await processImages();

@@ -1,4 +1,4 @@
-// docs/guide-callback.md: the receiver's check in each language accepts notices of this program and nothing else. A
+// docs/guides/callbacks.md: the receiver's check in each language accepts notices of this program and nothing else. A
 // language is skipped if this machine lacks it; .ci/run installs all but Java, which takes over 100 MB.
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ const bodyAt = (timestamp: number) => callbackBody({ ...UPLOADED, timestamp, att
 let guide: string;
 let folder: string;
 beforeAll(async () => {
-  guide = await readFile(new URL("../../docs/guide-callback.md", import.meta.url), "utf8");
+  guide = await readFile(new URL("../../docs/guides/callbacks.md", import.meta.url), "utf8");
   folder = await mkdtemp(join(tmpdir(), "huiyuan-snippets-"));
 });
 afterAll(() => rm(folder, { recursive: true }));

@@ -1,4 +1,4 @@
-// The SDK against the program: every call, names of every kind, and the examples of docs/guide-client.md unmodified.
+// The SDK against the program: every call, names of every kind, and the examples of docs/develop/sdk.md unmodified.
 import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -196,10 +196,10 @@ describe("a bucket with a callback", () => {
   });
 });
 
-describe("docs/guide-client.md", () => {
+describe("docs/develop/sdk.md", () => {
   /** The JavaScript code blocks, by the text after the language name. */
   const blocks = async (kind: string) =>
-    [...(await readFile(`${ROOT}docs/guide-client.md`, "utf8")).matchAll(/^```js *(\w*)\n(.*?)^```$/gms)]
+    [...(await readFile(`${ROOT}docs/develop/sdk.md`, "utf8")).matchAll(/^```js *(\w*)\n(.*?)^```$/gms)]
       .filter((block) => block[1] === kind)
       .map((block) => block[2]);
 

@@ -1,4 +1,4 @@
-// docs/guide-upload.md: its commands run unmodified, and its table lists exactly the codes of the API.
+// docs/guides/uploads.md: its commands run unmodified, and its table lists exactly the codes of the API.
 import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ let installation: Installation;
 let program: Program;
 
 beforeAll(async () => {
-  guide = await readFile(join(ROOT, "docs/guide-upload.md"), "utf8");
+  guide = await readFile(join(ROOT, "docs/guides/uploads.md"), "utf8");
   installation = await install(oneBucket(undefined));
   program = await installation.start();
   await writeFile(join(installation.folder, "picture.jpg"), await noisyJpeg(600, 400));

@@ -1,4 +1,4 @@
-// The public address in responses: behind a real nginx that terminates TLS, as in docs/guide-switch.md, and after the
+// The public address in responses: behind a real nginx that terminates TLS, as in docs/guides/switch.md, and after the
 // settings change while the server runs.
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -109,7 +109,7 @@ describe("behind nginx with TLS", needs("nginx"), () => {
 
   /** The guide's `location` block, with the port of this server. */
   async function guideProxy(port: number): Promise<string> {
-    const text = await readFile(new URL("../../docs/guide-switch.md", import.meta.url), "utf8");
+    const text = await readFile(new URL("../../docs/guides/switch.md", import.meta.url), "utf8");
     const [, block = ""] = /```nginx\n(.*?)```/s.exec(text) ?? [];
     expect(block).toContain("127.0.0.1:8080");
     return block.replace("127.0.0.1:8080", `127.0.0.1:${port}`);

@@ -16,12 +16,12 @@ export interface Fault {
 
 export interface FaultGroup {
   readonly title: string;
-  /** One or two sentences for docs/faults.md. */
+  /** One or two sentences for docs/internals/faults.md. */
   readonly about: string;
   readonly faults: readonly Fault[];
 }
 
-/** One column of a group: its heading in docs/faults.md. */
+/** One column of a group: its heading in docs/internals/faults.md. */
 export const COLUMNS = {
   client: "client got",
   requests: "origin requests",

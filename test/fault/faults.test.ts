@@ -1,5 +1,5 @@
-// Runs every fault of the table against the whole program, and compares docs/faults.md with the observed results.
-// UPDATE_DOCS=1 writes docs/faults.md.
+// Runs every fault of the table against the whole program, and compares faults.md with the observed results.
+// UPDATE_DOCS=1 writes docs/internals/faults.md.
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sendRaw } from "../helpers/raw.ts";
@@ -9,7 +9,7 @@ import { type Lab, startLab, tell } from "./lab.ts";
 import { report } from "./report.ts";
 import { SIGNED_PATH } from "./rows/signatures.ts";
 
-const DOCS = new URL("../../docs/faults.md", import.meta.url);
+const DOCS = new URL("../../docs/internals/faults.md", import.meta.url);
 const seen = new Map<string, Seen>();
 let lab: Lab;
 
@@ -54,7 +54,7 @@ test("all stored objects are served after kill -9 without any origin, and spent 
   expect(lab.spent).toHaveLength(1);
 });
 
-test("docs/faults.md matches the observed results", async () => {
+test("docs/internals/faults.md matches the observed results", async () => {
   const text = report(GROUPS, seen);
   if (process.env.UPDATE_DOCS === "1") await writeFile(DOCS, text);
   expect(await readFile(DOCS, "utf8")).toBe(text);

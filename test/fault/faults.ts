@@ -1,4 +1,4 @@
-// The table of faults: every group in the order of docs/faults.md.
+// The table of faults: every group in the order of docs/internals/faults.md.
 import type { FaultGroup } from "./fault.ts";
 import type { LabOptions } from "./lab.ts";
 import { bodies } from "./rows/bodies.ts";

@@ -241,7 +241,7 @@ async function testCertificate(): Promise<{ key: string; cert: string }> {
   return { key: await read("key"), cert: await read("cert") };
 }
 
-/** Describes a client's response in the words of docs/faults.md. `wanted`: the bytes of a whole response. */
+/** Describes a client's response in the words of docs/internals/faults.md. `wanted`: the bytes of a whole response. */
 export function tell(seen: GetResult, wanted: Buffer): string {
   const { status, headers, body, isWhole } = seen;
   if (status >= 300) {

@@ -1,4 +1,4 @@
-// Writes docs/faults.md from the observed results: one row per fault, one table per group, no timings.
+// Writes docs/internals/faults.md from the observed results: one row per fault, one table per group, no timings.
 import { COLUMNS, type FaultGroup, type Seen } from "./fault.ts";
 
 const HEADER = `# Faults

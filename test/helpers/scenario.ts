@@ -33,11 +33,11 @@ export async function scenarioSettings(number: ScenarioNumber, replacements: Rep
   return moved(parse(await readFile(scenarioFile(number), "utf8")), replacements) as object;
 }
 
-/** The n-th YAML block of docs/scenario-N.md, from 0, with replacements. */
+/** The n-th YAML block of docs/start/scenario-N.md, from 0, with replacements. */
 export async function guideYaml(number: ScenarioNumber, index: number, replacements: Replacements): Promise<unknown> {
-  const text = await readFile(new URL(`../../docs/scenario-${number}.md`, import.meta.url), "utf8");
+  const text = await readFile(new URL(`../../docs/start/scenario-${number}.md`, import.meta.url), "utf8");
   const block = [...text.matchAll(/^( *)```yaml\n(.*?)^\1```$/gms)][index]?.[2];
-  if (block === undefined) throw new Error(`docs/scenario-${number}.md has no YAML block ${index}`);
+  if (block === undefined) throw new Error(`docs/start/scenario-${number}.md has no YAML block ${index}`);
   return moved(parse(block), replacements);
 }
 

@@ -1,5 +1,5 @@
 // Rules of the source: which rooms may import which, where each dependency may be imported, and the form of files.
-// docs/architecture.md explains them. Add a row for a new room or dependency, and the reason for an exception.
+// architecture.md explains them. Add a row for a new room or dependency, and the reason for an exception.
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, posix } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -104,10 +104,10 @@ export function meaningOf(verdict: ProbeVerdict, status: number): string | undef
 
 function ofStatus(status: number): string {
   if (status === 401 || status === 407)
-    return "The origin requires a password or a token: see basicAuth and headers in docs/guide-origins.md.";
+    return "The origin requires a password or a token: see basicAuth and headers in docs/guides/origins.md.";
   if (status === 403)
     return "The origin refuses this machine: by Referer (--referer), address, User-Agent, or a missing signature (types qiniu and s3).";
-  if (status === 429) return "The origin limits the request rate: see requestsPerSecond in docs/guide-failover.md.";
+  if (status === 429) return "The origin limits the request rate: see requestsPerSecond in docs/guides/failover.md.";
   if (status === 421 || status === 400) return "The origin may expect another host name: try --host NAME.";
   return "Clients get 424, and nothing is stored.";
 }

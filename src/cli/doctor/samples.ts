@@ -159,7 +159,7 @@ const summarizeCacheControl: Summarize = (replies) => {
   const values = [...new Set(replies.map((reply) => headerOf(reply, "cache-control")).filter((value) => value))];
   if (values.length === 0) return undefined;
   const means =
-    "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guide-freshness.md).";
+    "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guides/freshness.md).";
   return finding.note(`Cache-Control: ${values.join(" | ").slice(0, 200)}`, means);
 };
 

@@ -31,7 +31,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       if (sign === undefined) throw new HuiyuanError("sign_missing", `Cannot serve "${key}": a token is required`);
       const time = now() / 1_000;
       const seconds = Math.floor(time);
-      // No spread: it costs 3 µs here, a tenth of the whole response (docs/performance.md, "signed memory hit").
+      // No spread: it costs 3 µs here, a tenth of the whole response (performance.md, "signed memory hit").
       const grant = tokens.verify(
         sign,
         { operation: "download", appid, bucket, userid: "0", acceptV1, fileid: key, oneTimeDownloads },

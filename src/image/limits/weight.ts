@@ -1,6 +1,6 @@
 // Estimates the memory of a render from the image's head and the recipe before anything is decoded, so that renders
 // which would exceed the memory together wait for each other. A few factors, the highest values measured for each kind
-// of work (docs/performance.md), stand for all recipes. Pure: it does no I/O.
+// of work (docs/internals/performance.md), stand for all recipes. Pure: it does no I/O.
 
 import type { RasterFacts } from "../formats/loaders.ts";
 import { areaOf, type Size, sizeAfter, turnedSize } from "../geometry/geometry.ts";

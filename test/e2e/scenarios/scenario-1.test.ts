@@ -1,4 +1,4 @@
-// docs/scenario-1.md step by step: a stand-in for Qiniu that checks every token, and a real Ceph RGW where the guide
+// scenario-1.md step by step: a stand-in for Qiniu that checks every token, and a real Ceph RGW where the guide
 // names another store. The origin's own log shows the requests.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// docs/scenario-2.md step by step against a real nginx, which serves its own host name only. Its access log shows the
+// scenario-2.md step by step against a real nginx, which serves its own host name only. Its access log shows the
 // requests, and the catalogue the objects.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noisyJpeg } from "../../helpers/images.ts";

@@ -1,4 +1,4 @@
-// docs/scenario-3.md step by step: the old images are in a private bucket on a real Ceph RGW, where the file has OSS.
+// scenario-3.md step by step: the old images are in a private bucket on a real Ceph RGW, where the file has OSS.
 // Ceph's own log shows the requests.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// docs/scenario-4.md step by step: two separate buckets, and the old images on a real nginx.
+// docs/start/scenario-4.md step by step: two separate buckets, and the old images on a real nginx.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BusinessServer, startBusinessServer } from "../../helpers/business-server.ts";
 import { noisyJpeg } from "../../helpers/images.ts";

@@ -1,5 +1,5 @@
 // Reads small blobs on the event loop, without the thread pool, if they are probably in the page cache: the two thread
-// switches cost more than the read (docs/performance.md). Node cannot query the page cache. So only bytes that were
+// switches cost more than the read (performance.md). Node cannot query the page cache. So only bytes that were
 // read recently qualify, and slow reads use up an allowance: with little memory, few reads block on the disk.
 import { readSync } from "node:fs";
 

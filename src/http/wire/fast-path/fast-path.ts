@@ -1,5 +1,5 @@
 // The fast path's connections: plain requests are read directly on their sockets, because node's http server costs more
-// than the whole work of a hit (docs/performance.md). A connection stays here as long as its requests are plain. At the
+// than the whole work of a hit (performance.md). A connection stays here as long as its requests are plain. At the
 // first other byte it moves to node's server for good, which sees that input as if it had read it. Pipelined requests
 // stay bytes until their turn, so a client that does not read its responses costs no more than its input.
 

@@ -1,10 +1,10 @@
-// The reference of the metrics and of Cache-Status in docs/guide-download.md has what the program has.
+// The reference of the metrics and of Cache-Status in docs/guides/downloads.md has what the program has.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createMetrics } from "../../../../src/http/admin/metrics.ts";
 import { CACHE_STATUS } from "../../../../src/http/download/download-context.ts";
 
-const GUIDE = readFileSync(new URL("../../../../docs/guide-download.md", import.meta.url), "utf8");
+const GUIDE = readFileSync(new URL("../../../../docs/guides/downloads.md", import.meta.url), "utf8");
 /** The first cells of the table that begins with this row. */
 const cells = (head: string) => {
   const [, table = ""] = GUIDE.split(head);

@@ -17,7 +17,7 @@ const recipeOf = (text: string) => parseInstruction(text, { era: 2015 });
 const weigh = (facts: RasterFacts, text: string) => bytesToRender(facts, recipeOf(text)) / MEGA;
 
 describe("bytesToRender() covers the measured bytes a pixel", () => {
-  // The measured peaks of docs/performance-record.md.
+  // The measured peaks of docs/internals/performance-record.md.
   test.each([
     [photo, "imageView2/2/w/300", 0.6],
     [scans(3), "imageView2/2/w/300", 3.4],
