@@ -36,18 +36,20 @@ test.each(PAGES)("every link of %s has a target", (page) => {
   expect(broken).toEqual([]);
 });
 
-test("docs/README.md names every page of docs/, and decisions.md every decision", () => {
-  const DECISIONS = "internals/decisions";
-  const isNamedIn = (index: string) => {
-    const text = readFileSync(join(ROOT, "docs", index), "utf8");
-    return (path: string) => text.includes(`(${relative(dirname(index), path)}`);
+/** Indexes of docs/ with the pages that each must name: two clicks from docs/README.md to anything. */
+const INDEXES = [
+  { index: "internals/decisions.md", pages: /^internals\/decisions\// },
+  { index: "zh/README.md", pages: /^zh\/(?!README)/ },
+  { index: "README.md", pages: /^/ },
+];
+
+test("an index names every page of docs/", () => {
+  const isNamed = (path: string) => {
+    const { index } = INDEXES.find(({ pages }) => pages.test(path)) ?? { index: "README.md" };
+    return readFileSync(join(ROOT, "docs", index), "utf8").includes(`(${relative(dirname(index), path)}`);
   };
-  const pages = inFolder("docs")
-    .map((path) => relative("docs", path))
-    .filter((path) => path !== "README.md");
-  const isDecision = (path: string) => path.startsWith(`${DECISIONS}/`);
-  expect(pages.filter((path) => !isDecision(path)).filter((path) => !isNamedIn("README.md")(path))).toEqual([]);
-  expect(pages.filter(isDecision).filter((path) => !isNamedIn(`${DECISIONS}.md`)(path))).toEqual([]);
+  const pages = inFolder("docs").map((path) => relative("docs", path));
+  expect(pages.filter((path) => path !== "README.md" && !isNamed(path))).toEqual([]);
 });
 
 test.each(["docs/internals/architecture.md", "docs/internals/walks.md"])("%s names files that exist", (page) => {
