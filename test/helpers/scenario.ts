@@ -36,7 +36,7 @@ export async function scenarioSettings(number: ScenarioNumber, replacements: Rep
 /** The n-th YAML block of docs/start/scenario-N.md, from 0, with replacements. */
 export async function guideYaml(number: ScenarioNumber, index: number, replacements: Replacements): Promise<unknown> {
   const text = await readFile(new URL(`../../docs/start/scenario-${number}.md`, import.meta.url), "utf8");
-  const block = [...text.matchAll(/^( *)```yaml\n(.*?)^\1```$/gms)][index]?.[2];
+  const block = [...text.matchAll(/^( *)```yaml[^\n]*\n(.*?)^\1```$/gms)][index]?.[2];
   if (block === undefined) throw new Error(`docs/start/scenario-${number}.md has no YAML block ${index}`);
   return moved(parse(block), replacements);
 }
@@ -82,13 +82,19 @@ export interface ScenarioRun {
   holds(bucket: string, keys: readonly string[]): Promise<void>;
   /** Kills the server (SIGKILL) and starts it again. */
   restart(): Promise<void>;
+  /** Overwrites the settings file, which the running server follows. */
+  reconfigure(settings: object): Promise<void>;
   close(): Promise<void>;
+}
+
+function onFreePorts(settings: object): object {
+  const { server, ...rest } = settings as { readonly server?: object };
+  return { ...rest, server: { ...server, host: "127.0.0.1", port: 0, adminPort: 0 } };
 }
 
 /** Starts a server with these settings on free ports. */
 export async function startScenario(settings: object, options: StartOptions = {}): Promise<ScenarioRun> {
-  const { server, ...rest } = settings as { readonly server?: object };
-  const installation = await install({ ...rest, server: { ...server, host: "127.0.0.1", port: 0, adminPort: 0 } });
+  const installation = await install(onFreePorts(settings));
   let program = await installation.start(options);
   const { env = {} } = options;
   const command = (...args: readonly string[]) => huiyuan([...args, "--config", installation.file], { env });
@@ -119,6 +125,7 @@ export async function startScenario(settings: object, options: StartOptions = {}
     keys,
     holds: (bucket, wanted) =>
       eventually(() => JSON.stringify(keys(bucket)) === JSON.stringify(wanted), `${bucket} holds ${wanted.join(", ")}`),
+    reconfigure: (next) => installation.write(onFreePorts(next)),
     async restart() {
       await program.kill();
       program = await installation.start(options);

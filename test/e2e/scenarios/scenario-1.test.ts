@@ -115,6 +115,13 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
     expect(new Set(qiniu.requests.map(({ method }) => method))).toEqual(new Set(["GET"]));
   });
 
+  test("the doctor finds nothing wrong with Qiniu, as the settings name it", async () => {
+    const ended = await run.command("doctor", qiniu.url, "a.jpg", "2015/风景 1.jpg", "--json");
+    const { findings } = JSON.parse(ended.out) as { findings: { severity: string }[] };
+    expect(findings.filter(({ severity }) => severity === "problem")).toEqual([]);
+    expect([ended.code, ended.out.includes(ENV.QINIU_SECRET_KEY)]).toEqual([0, false]);
+  });
+
   test("with Qiniu down and the server killed, stored images are served and other images do not get 404", async () => {
     await qiniu.close();
     await run.restart();
@@ -125,6 +132,33 @@ describe("scenario 1 with a private bucket of Qiniu", () => {
     const never = await run.get(DOMAIN, "/never-asked.jpg");
     expect([never.status, never.headers["x-errno"]]).toEqual([424, "-902"]);
   });
+
+  test("without the mirror, stored images are served and other images get 404", async () => {
+    const settings = await scenarioSettings(1, {});
+    for (const domain of domainsOf(settings)) delete domain.mirror;
+    await run.reconfigure(settings);
+    await eventually(async () => (await run.get(DOMAIN, "/never-asked.jpg")).status === 404, "the mirror is gone");
+    expect((await run.get(DOMAIN, "/b.jpg?v=4")).body).toEqual(original);
+    expect((await run.get(DOMAIN, "/d.jpg!small")).status).toBe(200);
+  });
+});
+
+test("scenario 1, protected images: downloads need a URL that `huiyuan sign` has signed", async () => {
+  const keys = { accessKey: "QINIU_ACCESS_KEY", secretKey: ENV.QINIU_SECRET_KEY };
+  const qiniu = await startQiniuStandIn({ objects: new Map([["a.jpg", original]]), keys });
+  const settings = await scenarioSettings(1, { "http://qiniu-origin.example.com": qiniu.url });
+  const [project] = (settings as WithBuckets).projects;
+  Object.assign(project?.buckets[0] ?? {}, await guideYaml(1, 1, {}));
+  const run = await startScenario(settings, { env: ENV });
+  try {
+    const unsigned = await run.get(DOMAIN, "/a.jpg?e=1451491200&token=AK:b2xk");
+    expect([unsigned.status, unsigned.headers["x-errno"]]).toEqual([403, "-46618"]);
+    const { pathname, search } = new URL((await run.command("sign", "download", "a.jpg")).out.trim());
+    expect((await run.get(DOMAIN, pathname + search)).body).toEqual(original);
+  } finally {
+    await run.close();
+    await qiniu.close();
+  }
 });
 
 test("scenario 1, Qiniu answers the first request for a processed image: two requests, the original is stored", async () => {
@@ -165,7 +199,7 @@ describe("scenario 1 with another store, as its guide says", needs("ceph"), () =
       const bucket = `scenario-${randomBytes(4).toString("hex")}`;
       await s3.makeBucket(bucket);
       await s3.put(bucket, "2015/a.jpg", original);
-      const origins = await guideYaml(1, 0, {
+      const origin = await guideYaml(1, 2, {
         oss: "ceph",
         "https://s3.oss-cn-hangzhou.aliyuncs.com": rgw.url,
         "cn-hangzhou": rgw.region,
@@ -173,7 +207,7 @@ describe("scenario 1 with another store, as its guide says", needs("ceph"), () =
         OSS_ACCESS_KEY: rgw.accessKeyId,
       });
       const settings = await scenarioSettings(1, {});
-      for (const domain of domainsOf(settings)) domain.mirror.origins = origins;
+      for (const { mirror } of domainsOf(settings)) if (mirror !== undefined) mirror.origins = [origin];
       const run = await startScenario(settings, { env: { ...ENV, OSS_SECRET_KEY: rgw.secretAccessKey } });
       try {
         expect((await run.get(DOMAIN, "/2015/a.jpg?x=1")).body).toEqual(original);
@@ -189,11 +223,14 @@ describe("scenario 1 with another store, as its guide says", needs("ceph"), () =
   );
 });
 
+interface WithBuckets {
+  readonly projects: readonly { readonly buckets: readonly object[] }[];
+}
 interface WithMirrors {
   readonly projects: readonly { readonly buckets: readonly { readonly domains: readonly Mirrored[] }[] }[];
 }
 interface Mirrored {
-  readonly mirror: { origins: unknown };
+  mirror?: { origins: unknown };
 }
 
 function domainsOf(settings: object): readonly Mirrored[] {

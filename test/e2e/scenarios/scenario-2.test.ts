@@ -1,9 +1,12 @@
 // scenario-2.md step by step against a real nginx, which serves its own host name only. Its access log shows the
 // requests, and the catalogue the objects.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { type OwnSite, startOwnSite } from "../../helpers/own-site.ts";
-import { type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
+import { eventually } from "../../helpers/program.ts";
+import { guideYaml, type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
 import { needs } from "../../helpers/services.ts";
 
 const DEFAULT_DOMAIN = "photos-10001234.image.example.com";
@@ -98,6 +101,55 @@ describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
     expect(new Set((await site.requests()).map((line) => line.split(" ")[0]))).toEqual(new Set(["GET", "HEAD"]));
   });
 
+  test("the doctor finds nothing wrong with the site", async () => {
+    const ended = await run.command("doctor", site.url, "a.jpg", "--json");
+    const { findings } = JSON.parse(ended.out) as { findings: { severity: string }[] };
+    expect(findings.filter(({ severity }) => severity === "problem")).toEqual([]);
+    expect(ended.code).toBe(0);
+  });
+
+  test("with keyQuery as the guide says, only its parameters are sent and belong to the key", async () => {
+    const settings = await scenarioSettings(2, { "http://src-img.example.com": site.url });
+    const keyQuery = (await guideYaml(2, 3, {})) as object;
+    for (const domain of domainsOf(settings)) Object.assign(domain.mirror, keyQuery);
+    const other = await startScenario(settings, { env: ENV });
+    try {
+      const requests = await site.asked(1, async () => {
+        expect((await other.get(DOMAIN, "/a.jpg?width=200&v=7")).body).toEqual(original);
+        await other.holds("photos", ["a.jpg?width=200"]);
+        expect((await other.get(DOMAIN, "/a.jpg?v=8&width=200")).headers["cache-status"]).toMatch(/hit/);
+      });
+      expect(requests).toEqual(["GET /a.jpg?width=200"]);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test("once all images are fetched ahead, the mirror needs no site", async () => {
+    const settings = await scenarioSettings(2, { "http://src-img.example.com": site.url });
+    const other = await startScenario(settings, { env: ENV });
+    try {
+      const list = join(other.installation.folder, "urls.txt");
+      await writeFile(list, `https://${DOMAIN}/a.jpg?size=small\nhttps://${DOMAIN}/a.jpg\n`);
+      const admin = `http://127.0.0.1:${other.program.adminPort}`;
+      expect((await other.command("warm", list, "--rate", "20", "--admin", admin)).code).toBe(0);
+      await other.holds("photos", ["a.jpg", "a.jpg?size=small"]);
+      const rule = (await guideYaml(2, 2, {})) as object;
+      for (const domain of domainsOf(settings)) Object.assign(domain.mirror, rule);
+      await other.reconfigure(settings);
+      const head = () => other.get(DOMAIN, "/later.jpg", { method: "HEAD" });
+      await eventually(async () => (await head()).status === 404, "misses are 404");
+      const requests = await site.asked(0, async () => {
+        expect((await other.get(DOMAIN, "/later.jpg")).status).toBe(404);
+        expect((await other.get(DOMAIN, "/a.jpg?size=small")).body).toEqual(small);
+        expect((await other.get(DOMAIN, "/a.jpg")).body).toEqual(original);
+      });
+      expect(requests).toEqual([]);
+    } finally {
+      await other.close();
+    }
+  });
+
   test("an image that the site has deleted stays", async () => {
     await site.remove("pic_key");
     const requests = await site.asked(0, async () => expect(await pictureAt(DOMAIN, "/pic_key")).toBe("original"));
@@ -114,3 +166,11 @@ describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
     expect([never.status, never.headers["x-errno"]]).toEqual([424, "-902"]);
   });
 });
+
+interface Settings {
+  readonly projects: readonly { readonly buckets: readonly { readonly domains: readonly { readonly mirror: object }[] }[] }[];
+}
+
+function domainsOf(settings: object) {
+  return (settings as Settings).projects.flatMap(({ buckets }) => buckets.flatMap(({ domains }) => domains));
+}

@@ -50,7 +50,7 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
 
   /** Step 6: the callback of the guide, added to the bucket. */
   async function withCallback(settings: object): Promise<object> {
-    const { callback } = (await guideYaml(3, 0, { "https://app.example.com/uploaded": business.url })) as {
+    const { callback } = (await guideYaml(3, 1, { "https://app.example.com/uploaded": business.url })) as {
       readonly callback: object;
     };
     const [project] = (settings as { readonly projects: readonly { readonly buckets: readonly object[] }[] }).projects;

@@ -37,7 +37,7 @@ describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
 
   /** Step 6: the callback of the guide, added to the bucket `new`. */
   async function withCallback(settings: object): Promise<object> {
-    const { callback } = (await guideYaml(4, 0, { "https://app.example.com/uploaded": business.url })) as {
+    const { callback } = (await guideYaml(4, 1, { "https://app.example.com/uploaded": business.url })) as {
       readonly callback: object;
     };
     const [project] = (settings as { readonly projects: readonly { readonly buckets: readonly object[] }[] }).projects;
