@@ -168,7 +168,9 @@ describe("scenario 2 with nginx as the own site", needs("nginx"), () => {
 });
 
 interface Settings {
-  readonly projects: readonly { readonly buckets: readonly { readonly domains: readonly { readonly mirror: object }[] }[] }[];
+  readonly projects: readonly {
+    readonly buckets: readonly { readonly domains: readonly { readonly mirror: object }[] }[];
+  }[];
 }
 
 function domainsOf(settings: object) {
