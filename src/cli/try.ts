@@ -1,38 +1,35 @@
 // `huiyuan try`: starts a mirror with temporary settings and an embedded bucket. Its origin is a sample site, unless a
-// URL is given. It sends the first two requests itself and reports them.
+// URL is given. It shows the pictures on a page, sends the first two requests itself and reports them.
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
 import { abortable } from "../async/cancellation.ts";
-import { toKey } from "../core/object.ts";
+import { type Key, toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
-import { findPicture, type HomePage, isPrivateOrigin } from "./find-picture.ts";
+import { findPictures, type HomePage, isPrivateOrigin } from "./find-pictures.ts";
 import { createLogger } from "./logger.ts";
 import { stopSignal, type Terminal } from "./terminal.ts";
+import type { PageServer } from "./trial/page-server.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
-import { type SampleSite, startSampleSite } from "./trial/sample-site.ts";
+import { startSampleSite } from "./trial/sample-site.ts";
+import { startSiteGallery } from "./trial/site-gallery.ts";
+import { timedRequest, waitUntilStored } from "./trial/timed-request.ts";
 import {
   MEMBERS_HOST,
   MIRROR_HOST,
   makeTrialKeys,
+  type TrialKeys,
   type TrialParts,
   trialSettings,
   trialToken,
 } from "./trial/trial-settings.ts";
-import {
-  describeTrial,
-  type FirstRequests,
-  PATH_OF_AN_IMAGE,
-  type ReplacedPort,
-  timedRequest,
-} from "./trial/try-report.ts";
+import { describeTrial, type FirstRequests, PATH_OF_AN_IMAGE, type ReplacedPort } from "./trial/try-report.ts";
 
 interface TryFlags {
   readonly port: number;
@@ -44,12 +41,11 @@ interface TryFlags {
 interface TrialOrigin extends HomePage {
   readonly url: string;
   readonly isPrivate: boolean;
-  readonly sample: SampleSite | undefined;
+  readonly sample: PageServer | undefined;
 }
 
 const SAMPLE_DELAY_MS = 60;
-const STORED_TRIES = 20;
-const STORED_EVERY_MS = 25;
+const STORED_MS = 500;
 
 export function tryCommand(terminal: Terminal): Command {
   return new Command("try")
@@ -79,7 +75,7 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
     if (!flags.json)
       terminal.out.write(originUrl === undefined ? "Starting the trial …\n" : `Looking at ${originUrl} …\n`);
     let bound: PublicPlace | undefined;
-    const mirrorUrl = (name: string) => (bound && publicUrl(bound, MIRROR_HOST, toKey(`images/${name}`))) ?? "";
+    const mirrorUrl = (key: Key) => (bound && publicUrl(bound, MIRROR_HOST, key)) ?? "";
     const origin = await abortable(openOrigin(originUrl, mirrorUrl), signal);
     undo.push(async () => origin.sample?.close());
     const keys = makeTrialKeys();
@@ -87,19 +83,18 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
     const { app, place, replacedPorts } = await startOnFreePorts(parts, flags, terminal);
     undo.push(() => app.stop());
     bound = place;
-    const { picture, trouble } = origin;
-    const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
-    const token = encodeURIComponent(trialToken(picture ?? "", keys));
-    const url = `${publicBase(place, MIRROR_HOST)}/${path}`;
+    const requests = await abortable(firstRequests(origin, mirrorUrl), signal);
+    const gallery = origin.sample ?? (await openGallery(origin, mirrorUrl, requests));
+    if (gallery !== origin.sample) undo.push(() => gallery.close());
     const report = {
       originUrl: origin.url,
-      trouble,
-      galleryUrl: origin.sample === undefined ? undefined : `${origin.sample.url}/`,
-      mirrorUrl: url,
-      signedUrl: `${publicBase(place, MEMBERS_HOST)}/${path}?sign=${token}`,
+      trouble: origin.trouble,
+      isSample: origin.sample !== undefined,
+      galleryUrl: `${gallery.url}/`,
+      ...urlsOf(origin, place, keys),
       adminUrl: `http://127.0.0.1:${app.adminPort}/`,
       replacedPorts,
-      requests: picture === undefined ? undefined : await abortable(firstRequests(url), signal),
+      requests,
     };
     terminal.out.write(flags.json ? `${JSON.stringify(report)}\n` : describeTrial(report, terminal.isInteractive));
     await abortable(new Promise(() => {}), signal);
@@ -111,16 +106,37 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
   }
 }
 
-async function openOrigin(originUrl: string | undefined, mirrorUrl: (name: string) => string): Promise<TrialOrigin> {
+async function openOrigin(originUrl: string | undefined, mirrorUrl: (key: Key) => string): Promise<TrialOrigin> {
   if (originUrl !== undefined) {
     const isPrivate = await isPrivateOrigin(originUrl);
-    return { url: originUrl, isPrivate, ...(await findPicture(originUrl, isPrivate)), sample: undefined };
+    return { url: originUrl, isPrivate, ...(await findPictures(originUrl, isPrivate)), sample: undefined };
   }
-  const pictures = await readSamplePictures();
-  const sample = await startSampleSite({ pictures, mirrorUrl, delayMs: SAMPLE_DELAY_MS });
-  const [first] = pictures;
-  const picture = first === undefined ? undefined : toKey(`images/${first.name}`);
-  return { url: sample.url, isPrivate: true, picture, trouble: undefined, sample };
+  const samples = await readSamplePictures();
+  const keyOf = (name: string) => toKey(`images/${name}`);
+  const urlOf = (name: string) => mirrorUrl(keyOf(name));
+  const sample = await startSampleSite({ pictures: samples, mirrorUrl: urlOf, delayMs: SAMPLE_DELAY_MS });
+  const pictures = samples.map(({ name }) => keyOf(name));
+  return { url: sample.url, isPrivate: true, pictures, trouble: undefined, sample };
+}
+
+function openGallery(
+  { url: siteUrl, trouble, pictures }: TrialOrigin,
+  mirrorUrl: (key: Key) => string,
+  requests: FirstRequests | undefined,
+): Promise<PageServer> {
+  const [picture] = pictures;
+  const isFetched = picture !== undefined && requests?.first.status === 200;
+  const fetchedMs = new Map(isFetched ? [[picture, requests.first.milliseconds]] : []);
+  return startSiteGallery({ siteUrl, trouble, pictures, mirrorUrl, fetchedMs });
+}
+
+function urlsOf({ pictures: [picture] }: TrialOrigin, place: PublicPlace, keys: TrialKeys) {
+  const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
+  const token = encodeURIComponent(trialToken(picture ?? "", keys));
+  return {
+    mirrorUrl: `${publicBase(place, MIRROR_HOST)}/${path}`,
+    signedUrl: `${publicBase(place, MEMBERS_HOST)}/${path}?sign=${token}`,
+  };
 }
 
 /** Takes any free port if a wanted one is taken, because a trial must start. */
@@ -161,14 +177,18 @@ function loopbackPort(originUrl: string): number | undefined {
   return isLoopbackHost(hostname) ? Number(port || (protocol === "https:" ? 443 : 80)) : undefined;
 }
 
-/** Sends one miss and one hit over HTTP. In between it waits for the image to be stored, half a second at most. */
-async function firstRequests(url: string): Promise<FirstRequests> {
+/**
+ * Sends one miss and one hit over HTTP. In between it waits for the image to be stored, half a second at most.
+ * Undefined if no picture of the site is known.
+ */
+async function firstRequests(
+  { pictures: [picture] }: TrialOrigin,
+  mirrorUrl: (key: Key) => string,
+): Promise<FirstRequests | undefined> {
+  if (picture === undefined) return undefined;
+  const url = mirrorUrl(picture);
   const first = await timedRequest(url);
-  for (let left = STORED_TRIES; first.status === 200 && left > 0; left -= 1) {
-    const { cacheStatus } = await timedRequest(url, "HEAD");
-    if (/detail=(?:memory|bucket)/.test(cacheStatus)) break;
-    await delay(STORED_EVERY_MS);
-  }
+  if (first.status === 200) await waitUntilStored(url, STORED_MS);
   return { first, second: await timedRequest(url) };
 }
 

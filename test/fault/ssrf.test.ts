@@ -5,7 +5,7 @@
 // share that listener.
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { findPicture } from "../../src/cli/find-picture.ts";
+import { findPictures } from "../../src/cli/find-pictures.ts";
 import { SettingsFaults } from "../../src/settings/faults.ts";
 import { parseSettings } from "../../src/settings/load.ts";
 import { get } from "../helpers/get.ts";
@@ -325,7 +325,7 @@ describe("doctor", () => {
 test.each(ONE_HOST_OF_A_KIND)("try does not follow a home page's redirect to %s", async (host) => {
   const headers = { Location: Buffer.from(urlAt(host, "/")).toString("latin1") };
   const home = await startScriptedOrigin({ "*": [response("", { status: "302 Found", headers })] });
-  expect((await findPicture(home.url, true)).picture).toBeUndefined();
+  expect((await findPictures(home.url, true)).pictures).toEqual([]);
   await home.close();
 });
 

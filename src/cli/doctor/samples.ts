@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
-import { pictureOn } from "../find-picture.ts";
+import { PAGE_HEADERS, picturesOn } from "../find-pictures.ts";
 import { finding, formatBytes, formatMs, meaningOf, type Notes, originFailure, type Verdict } from "./finding.ts";
 
 /** `gbk`: the path is not UTF-8, so no key can have it. */
@@ -48,10 +48,9 @@ function invalid(text: string, why: string): HuiyuanError {
 /** An image of the home page; undefined if the page has none or fails. */
 export async function findSample(probe: Probe, originUrl: string): Promise<Sample | undefined> {
   const target = probe.rawTarget("/");
-  // The Accept of a browser, because some sites answer no others.
-  const { status, beginning, hops } = await probe.ask({ method: "GET", target, headers: { accept: "text/html,*/*" } });
+  const { status, beginning, hops } = await probe.ask({ method: "GET", target, headers: PAGE_HEADERS });
   if (status !== 200) return undefined;
-  const path = pictureOn(beginning.toString("utf8"), hops.at(-1)?.url ?? `${originUrl}/`, originUrl);
+  const [path] = picturesOn(beginning.toString("utf8"), hops.at(-1)?.url ?? `${originUrl}/`, originUrl, 1);
   return path === undefined ? undefined : { kind: "key", name: `/${path}`, path, query: "" };
 }
 

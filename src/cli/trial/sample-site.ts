@@ -1,12 +1,12 @@
 // The sample origin of `huiyuan try`: a small picture site on loopback. Its page can stop it, to show that the mirror
 // still serves the pictures. It knows only the mirror's URLs.
-import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createHash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { renderSamplePage, totalOf } from "./sample-page.ts";
+import { answerText, beginPage, type PageServer, startPageServer } from "./page-server.ts";
+import { renderSamplePage, type SiteState, totalOf } from "./sample-page.ts";
 import type { SamplePicture } from "./sample-pictures.ts";
+import { timedRequest, waitUntilStored } from "./timed-request.ts";
 
 export interface SampleSiteOptions {
   readonly pictures: readonly SamplePicture[];
@@ -16,51 +16,33 @@ export interface SampleSiteOptions {
   readonly delayMs: number;
 }
 
-export interface SampleSite {
-  /** `http://127.0.0.1:port`, without a final slash. The gallery is at `/`, a picture at `/images/<encoded name>`. */
-  readonly url: string;
-  /** Closes open connections; resolves when the port is free. */
-  close(): Promise<void>;
-}
-
 const PICTURES_PATH = "/images/";
+/** The longest wait of a stop for pictures that the mirror does not have yet. */
+const STORE_MS = 20_000;
+/** From the last byte of a picture until the mirror has stored it, at most. */
+const STORED_MS = 3_000;
 
-/** Listens on any free port of this machine. */
-export async function startSampleSite(options: SampleSiteOptions): Promise<SampleSite> {
-  const closing = new AbortController();
-  const answer = createHandler(options, closing.signal);
-  const server = createServer((request, response) => {
-    answer(request, response).catch(() => response.destroy()); // the client left, or the site is closing
-  });
-  server.headersTimeout = 10_000;
-  server.requestTimeout = 20_000;
-  server.maxConnections = 512;
-  await once(server.listen(0, "127.0.0.1"), "listening"); // an error rejects it
-  const { port } = server.address() as AddressInfo; // a TCP listener's address is never a string
-  return {
-    url: `http://127.0.0.1:${port}`,
-    close: () =>
-      new Promise((resolve) => {
-        closing.abort();
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+/** The gallery is at `/`, a picture at `/images/<encoded name>`. Listens on any free port of this machine. */
+export function startSampleSite(options: SampleSiteOptions): Promise<PageServer> {
+  return startPageServer((closing) => createHandler(options, closing));
 }
 
 function createHandler(options: SampleSiteOptions, closing: AbortSignal) {
   const pictures = new Map(options.pictures.map((picture) => [picture.name, withEtag(picture)]));
   // Requests for existing pictures, also those that are refused while stopped. By their names alone: it cannot grow.
   const requests = new Map<string, number>();
-  let isServing = true;
+  let state: SiteState = "serving";
+  // The pictures that the mirror had at the last stop.
+  const stored = new Set<string>();
+  let storing: Promise<void> | undefined;
   let visit = 0;
 
   async function answerPicture(request: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
     const picture = pictures.get(name);
     if (picture === undefined) return answerText(response, 404, "no such picture");
     requests.set(name, (requests.get(name) ?? 0) + 1);
-    if (options.delayMs > 0) await delay(options.delayMs, undefined, { signal: closing });
-    if (!isServing) return answerText(response, 503, "this site has stopped serving its pictures");
+    if (options.delayMs > 0) await delay(options.delayMs, undefined, { ref: false });
+    if (state === "stopped") return answerText(response, 503, "this site has stopped serving its pictures");
     const { etag, bytes, mediaType } = picture;
     const validators = { ETag: etag, "Last-Modified": LAST_MODIFIED, "Cache-Control": "public, max-age=3600" };
     const isNew = request.headers["if-none-match"] !== etag;
@@ -71,37 +53,57 @@ function createHandler(options: SampleSiteOptions, closing: AbortSignal) {
 
   function answerPage(response: ServerResponse): void {
     visit += 1;
-    const nonce = randomBytes(16).toString("base64url");
-    const page = renderSamplePage({ ...options, requests, isServing, visit, nonce });
-    response.writeHead(200, {
-      "Content-Type": "text/html; charset=utf-8",
-      "Cache-Control": "no-store",
-      "Content-Security-Policy": `default-src 'none'; img-src http: https: data:; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
-      "X-Content-Type-Options": "nosniff",
-    });
-    response.end(page);
+    const nonce = beginPage(response);
+    response.end(renderSamplePage({ ...options, requests, state, stored: stored.size, visit, nonce }));
   }
 
   function answerState(response: ServerResponse): void {
     response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" });
-    response.end(JSON.stringify({ isServing, total: totalOf(requests), requests: Object.fromEntries(requests) }));
+    const counts = { stored: stored.size, total: totalOf(requests), requests: Object.fromEntries(requests) };
+    response.end(JSON.stringify({ state, ...counts }));
   }
 
-  function answerSwitch(request: IncomingMessage, response: ServerResponse, serving: boolean): void {
-    if (request.method !== "POST") answerText(response, 405, "use POST", { Allow: "POST" });
-    else if (!isSameOrigin(request)) answerText(response, 403, "only the site's own page may use this button");
-    else {
-      isServing = serving;
-      response.writeHead(303, { Location: "/" }).end();
-    }
+  /** Has the mirror fetch and store every picture, within STORE_MS. The pictures that it has then are in `stored`. */
+  async function storeAll(): Promise<void> {
+    const signal = AbortSignal.any([closing, AbortSignal.timeout(STORE_MS)]);
+    stored.clear();
+    await Promise.all(
+      options.pictures.map(async ({ name }) => {
+        const url = options.mirrorUrl(name);
+        const answer = await timedRequest(url, "GET", signal).catch(() => undefined); // the mirror lacks it then
+        if (answer?.isWhole && (await waitUntilStored(url, STORED_MS))) stored.add(name);
+      }),
+    );
+  }
+
+  async function stop(): Promise<SiteState> {
+    if (state === "stopped") return state;
+    // Shared, because a second press of the button must not count anew.
+    storing ??= storeAll().finally(() => {
+      storing = undefined;
+    });
+    await storing;
+    return stored.size === pictures.size ? "stopped" : "incomplete";
+  }
+
+  const switches: Readonly<Record<string, () => Promise<SiteState>>> = {
+    "/stop-serving": stop,
+    "/stop-anyway": async () => (state === "incomplete" ? "stopped" : state),
+    "/resume-serving": async () => "serving",
+  };
+
+  async function answerSwitch(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    if (request.method !== "POST") return answerText(response, 405, "use POST", { Allow: "POST" });
+    if (!isSameOrigin(request)) return answerText(response, 403, "only the site's own page may use this button");
+    state = (await switches[path]?.()) ?? state;
+    response.writeHead(303, { Location: "/" }).end();
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.resume();
     const path = decodePath(request.url ?? "/") ?? "";
     const isRead = request.method === "GET" || request.method === "HEAD";
-    if (path === "/stop-serving") answerSwitch(request, response, false);
-    else if (path === "/resume-serving") answerSwitch(request, response, true);
+    if (Object.hasOwn(switches, path)) await answerSwitch(request, response, path);
     else if (!isRead) answerText(response, 405, "only GET and HEAD", { Allow: "GET, HEAD" });
     else if (path === "/") answerPage(response);
     else if (path === "/state") answerState(response);
@@ -133,14 +135,4 @@ function decodePath(target: string): string | undefined {
 function isSameOrigin(request: IncomingMessage): boolean {
   const { origin, host } = request.headers;
   return origin === undefined || origin === `http://${host}`;
-}
-
-function answerText(
-  response: ServerResponse,
-  status: number,
-  text: string,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  response.writeHead(status, { ...headers, "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" });
-  response.end(`${text}\n`);
 }

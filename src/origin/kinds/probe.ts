@@ -57,7 +57,7 @@ export interface ProbeReply {
   /** Bytes received. */
   readonly bytes: number;
   readonly sha256: string;
-  /** At most 512 KiB of the body. */
+  /** At most 2 MB of the body. */
   readonly beginning: Buffer;
   /** Milliseconds to the last head, including redirects, and from there to the end. */
   readonly headMs: number;
@@ -85,7 +85,7 @@ export interface Probe {
   close(): Promise<void>;
 }
 
-const BEGINNING_BYTES = 524_288;
+const BEGINNING_BYTES = 2_000_000;
 
 /** Throws settings_invalid for rules that cannot work. */
 export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Probe {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { PageServer } from "../../../../src/cli/trial/page-server.ts";
 import type { SamplePicture } from "../../../../src/cli/trial/sample-pictures.ts";
-import { type SampleSite, startSampleSite } from "../../../../src/cli/trial/sample-site.ts";
+import { startSampleSite } from "../../../../src/cli/trial/sample-site.ts";
 
 const picture = (name: string, title: string, text: string): SamplePicture => ({
   name,
@@ -18,7 +19,7 @@ const PICTURES = [
   picture("city at dusk.png", "City", "third"),
 ];
 
-let site: SampleSite;
+let site: PageServer;
 
 beforeEach(async () => {
   site = await startSampleSite({
@@ -82,29 +83,18 @@ test("startSampleSite() counts requests for existing pictures only, in all and b
     await (await get(path)).arrayBuffer();
   }
   expect(await (await get("/state")).json()).toEqual({
-    isServing: true,
+    state: "serving",
+    stored: 0,
     total: 3,
     requests: { "a.jpg": 2, "city at dusk.png": 1 },
   });
-});
-
-test("startSampleSite() stops and resumes its pictures, while the page stays", async () => {
-  const stopped = await get("/stop-serving", { method: "POST" });
-  expect([stopped.status, stopped.headers.get("location")]).toEqual([303, "/"]);
-  expect((await get("/images/a.jpg")).status).toBe(503);
-  const page = await get("/");
-  expect(page.status).toBe(200);
-  expect(await page.text()).toContain('action="/resume-serving"');
-  expect((await get("/resume-serving", { method: "POST" })).status).toBe(303);
-  expect((await get("/images/a.jpg")).status).toBe(200);
 });
 
 test("startSampleSite() is not stopped by a GET or by another site's page", async () => {
   expect((await get("/stop-serving")).status).toBe(405);
   const foreign = await get("/stop-serving", { method: "POST", headers: { origin: "http://evil.test" } });
   expect(foreign.status).toBe(403);
-  const own = await get("/stop-serving", { method: "POST", headers: { origin: site.url } });
-  expect(own.status).toBe(303);
+  expect((await get("/images/a.jpg")).status).toBe(200);
 });
 
 test("startSampleSite() refuses other methods", async () => {

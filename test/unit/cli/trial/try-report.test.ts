@@ -18,6 +18,7 @@ const HIT = {
 const SAMPLE: TrialReport = {
   originUrl: "http://127.0.0.1:4000",
   trouble: undefined,
+  isSample: true,
   galleryUrl: "http://127.0.0.1:4000/",
   mirrorUrl: "http://localhost:8080/images/a.jpg",
   signedUrl: "http://members-10001234.localhost:8080/images/a.jpg?sign=abc%3D",
@@ -25,7 +26,7 @@ const SAMPLE: TrialReport = {
   replacedPorts: [],
   requests: { first: MISS, second: HIT },
 };
-const OWN: TrialReport = { ...SAMPLE, originUrl: "https://your.site", galleryUrl: undefined };
+const OWN: TrialReport = { ...SAMPLE, originUrl: "https://your.site", isSample: false };
 const UNKNOWN: TrialReport = {
   ...OWN,
   mirrorUrl: "http://localhost:8080/<path of an image>",
@@ -71,10 +72,11 @@ test("describeTrial() prints commands that work unchanged", () => {
   ]);
 });
 
-test("describeTrial() names the user's site, and no gallery", () => {
+test("describeTrial() names the user's site, and its gallery without a switch", () => {
   const text = describeTrial(OWN, false);
+  expect(text).toMatch(/^ {2}Gallery {6}http:\/\/127\.0\.0\.1:4000\/$/m);
   expect(text).toMatch(/a mirror in front of https:\/\/your\.site$/m);
-  expect(text).not.toMatch(/Gallery|Stop the origin|npm start/);
+  expect(text).not.toMatch(/Stop the origin|npm start/);
 });
 
 test("describeTrial() shows a placeholder without a known picture, and no failing command", () => {

@@ -3,7 +3,7 @@
 // any machine.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { pictureOn } from "../../../../src/cli/find-picture.ts";
+import { picturesOn } from "../../../../src/cli/find-pictures.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { withoutToken } from "../../../../src/http/answered.ts";
 import { refererVerdict } from "../../../../src/http/request/authorizer.ts";
@@ -86,8 +86,8 @@ const READERS: readonly [name: string, read: (text: string) => unknown, pieces: 
     ["10.0.0.2,", "1.", ":", "[", "]", ",", " ", "1"],
   ],
   [
-    "pictureOn",
-    (text) => pictureOn(text, "http://a.example/", "http://a.example"),
+    "picturesOn",
+    (text) => picturesOn(text, "http://a.example/", "http://a.example"),
     ["<img", "<img ", " src", "src=", "=", '"', "'", " ", ">", "a"],
   ],
 ];

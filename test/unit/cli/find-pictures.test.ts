@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import { findPicture, pictureOn } from "../../../src/cli/find-picture.ts";
+import { findPictures, picturesOn } from "../../../src/cli/find-pictures.ts";
 import { isKey } from "../../../src/core/object.ts";
 import { anyText } from "../../helpers/texts.ts";
 
@@ -42,8 +42,8 @@ test.each<[claim: string, page: string, key: string | undefined]>([
   ["a tag that never ends", '<img src="/a.jpg"', undefined],
   ["another tag", '<image src="/a.jpg"><video src="/b.jpg">', undefined],
   ["an empty page", "", undefined],
-])("pictureOn(): %s", (_claim, page, key) => {
-  expect(pictureOn(page, `${SITE}/`, SITE)).toBe(key);
+])("picturesOn(): %s", (_claim, page, key) => {
+  expect(picturesOn(page, `${SITE}/`, SITE, 1)).toEqual(key === undefined ? [] : [key]);
 });
 
 test.each<[claim: string, source: string, key: string | undefined]>([
@@ -52,11 +52,22 @@ test.each<[claim: string, source: string, key: string | undefined]>([
   ["outside the base", "/a.jpg", undefined],
   ["above the base", "../a.jpg", undefined],
   ["beside the base", "/blogs/a.jpg", undefined],
-])("pictureOn() of a site with a path: %s", (_claim, source, key) => {
-  expect(pictureOn(`<img src="${source}">`, `${SITE}/blog/`, `${SITE}/blog`)).toBe(key);
+])("picturesOn() of a site with a path: %s", (_claim, source, key) => {
+  const found = picturesOn(`<img src="${source}">`, `${SITE}/blog/`, `${SITE}/blog`);
+  expect(found).toEqual(key === undefined ? [] : [key]);
 });
 
-test("pictureOn() returns a valid key or undefined for any page", () => {
+test("picturesOn() returns different images in the order of the page, 24 at most", () => {
+  const images = Array.from({ length: 30 }, (_, index) => `<img src="/${index}.jpg"><img src="/0.jpg?">`).join("");
+  expect(picturesOn(images, `${SITE}/`, SITE)).toEqual(Array.from({ length: 24 }, (_, index) => `${index}.jpg`));
+});
+
+test("picturesOn() accepts the host that the home page was redirected to, and no third one", () => {
+  const page = '<img src="a.jpg"><img src="https://www.site.example/b.jpg"><img src="https://cdn.example/c.jpg">';
+  expect(picturesOn(page, "https://www.site.example/en/", SITE)).toEqual(["en/a.jpg", "b.jpg"]);
+});
+
+test("picturesOn() returns valid keys for any page", () => {
   const piece = fc.constantFrom(
     "<img ",
     " src=",
@@ -78,8 +89,7 @@ test("pictureOn() returns a valid key or undefined for any page", () => {
   );
   fc.assert(
     fc.property(page, (html) => {
-      const key = pictureOn(html, `${SITE}/`, SITE);
-      if (key !== undefined) expect(isKey(key)).toBe(true);
+      expect(picturesOn(html, `${SITE}/`, SITE).every(isKey)).toBe(true);
     }),
     { numRuns: 1_000 },
   );
@@ -98,41 +108,49 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-test("findPicture() reads the page that the home page redirects to", async () => {
+test("findPictures() reads the page that the home page redirects to", async () => {
   const url = await serve((request, response) => {
     if (request.url === "/") response.writeHead(302, { Location: "/en/" }).end();
     else response.end('<img src="a.jpg">');
   });
-  expect(await findPicture(url, true)).toEqual({ picture: "en/a.jpg", trouble: undefined });
+  expect(await findPictures(url, true)).toEqual({ pictures: ["en/a.jpg"], trouble: undefined });
 });
 
-test("findPicture() does not wait for the end of an endless page, and closes it", async () => {
-  const url = await serve((_request, response) => response.write(`<img src="/a.jpg">${" ".repeat(600_000)}`));
+test("findPictures() does not wait for the end of an endless page, and closes it", async () => {
+  const url = await serve((_request, response) => response.write(`<img src="/a.jpg">${" ".repeat(2_100_000)}`));
   const asked = once(server!, "request");
-  const found = findPicture(url, true);
+  const found = findPictures(url, true);
   const [, response] = (await asked) as [IncomingMessage, ServerResponse];
   const left = once(response, "close");
-  expect(await found).toEqual({ picture: "a.jpg", trouble: undefined });
+  expect(await found).toEqual({ pictures: ["a.jpg"], trouble: undefined });
   await left;
 });
 
-test("findPicture() describes why a site does not answer", async () => {
+test("findPictures() reads 2 MB of a page, also of one that declares a longer body", async () => {
+  const page = `${" ".repeat(1_900_000)}<img src="/a.jpg">${" ".repeat(200_000)}<img src="/b.jpg">`;
+  const url = await serve((_request, response) => {
+    response.writeHead(200, { "Content-Length": page.length }).end(page);
+  });
+  expect(await findPictures(url, true)).toEqual({ pictures: ["a.jpg"], trouble: undefined });
+});
+
+test("findPictures() describes why a site does not answer", async () => {
   const url = await serve((request) => request.socket.destroy());
-  const { picture, trouble } = await findPicture(url, true);
-  expect(picture).toBeUndefined();
+  const { pictures, trouble } = await findPictures(url, true);
+  expect(pictures).toEqual([]);
   expect(trouble).toMatch(/The connection was closed before an answer\.$/);
   const closed = once(server!, "close");
   server?.close();
   await closed;
-  expect((await findPicture(url, true)).trouble).toMatch(/Nothing listens there/);
+  expect((await findPictures(url, true)).trouble).toMatch(/Nothing listens there/);
 });
 
-test("findPicture() treats an error page as an answer", async () => {
+test("findPictures() treats an error page as an answer", async () => {
   const url = await serve((_request, response) => response.writeHead(500).end("no"));
-  expect(await findPicture(url, true)).toEqual({ picture: undefined, trouble: undefined });
+  expect(await findPictures(url, true)).toEqual({ pictures: [], trouble: undefined });
 });
 
-test("findPicture() reaches no private address that the user did not name", async () => {
+test("findPictures() reaches no private address that the user did not name", async () => {
   const inside = createServer(() => {}).listen(0, "127.0.0.1");
   await once(inside, "listening");
   let connections = 0;
@@ -140,8 +158,8 @@ test("findPicture() reaches no private address that the user did not name", asyn
   const url = await serve((_request, response) => {
     response.writeHead(302, { Location: `http://127.0.0.1:${(inside.address() as AddressInfo).port}/` }).end();
   });
-  expect((await findPicture(url, true)).trouble).toMatch(/Private addresses are dialled only with/);
-  expect((await findPicture(url, false)).trouble).toMatch(/Private addresses are dialled only with/);
+  expect((await findPictures(url, true)).trouble).toMatch(/Private addresses are dialled only with/);
+  expect((await findPictures(url, false)).trouble).toMatch(/Private addresses are dialled only with/);
   expect(connections).toBe(0);
   inside.close();
 });

@@ -1,4 +1,4 @@
-// Examines the site of `huiyuan try` before it is mirrored: has it a private address? Then finds one image on its home
+// Examines the site of `huiyuan try` before it is mirrored: has it a private address? Then finds images on its home
 // page, as for `huiyuan doctor`. It blocks nothing: the dialer does.
 import { lookup } from "node:dns/promises";
 import { abortable } from "../async/cancellation.ts";
@@ -11,15 +11,19 @@ import { siteRules } from "../origin/kinds/site.ts";
 import { meaningOf } from "./doctor/finding.ts";
 
 export interface HomePage {
-  /** The key of an image on the page, below the base of the site. */
-  readonly picture: Key | undefined;
+  /** The keys of different images on the page, in its order, at most MAX_PICTURES. */
+  readonly pictures: readonly Key[];
   /** Why the site did not answer, and what to do. An error page is an answer. */
   readonly trouble: string | undefined;
 }
 
 const DEADLINE_MS = 5_000;
 const TIMEOUTS = { connect: DEADLINE_MS, firstByte: DEADLINE_MS, idle: DEADLINE_MS, total: DEADLINE_MS };
-const MAX_PAGE_BYTES = 500_000;
+/** The most images of one page. */
+export const MAX_PICTURES = 24;
+const MAX_PAGE_BYTES = 2_000_000;
+/** The Accept of a browser, because some sites answer no others. */
+export const PAGE_HEADERS = { accept: "text/html,*/*" } as const;
 const PROGRAM = { userAgent: `Huiyuan/${readVersion()}`, serverId: "trial" };
 // Two steps without backtracking, because the page is untrusted.
 const IMAGE_TAG = /<img\s[^<>]*>/gi;
@@ -27,39 +31,45 @@ const SOURCE = /\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
 
 /**
- * Searches the home page for an image below `siteUrl`, for at most 5 s. `isPrivate`: its own host and port may have a
- * private address; redirect targets may not. Never throws.
+ * Searches the first 2 MB of the home page for images below `siteUrl`, for at most 5 s. `isPrivate`: its own host and
+ * port may have a private address; redirect targets may not. Never throws.
  */
-export async function findPicture(siteUrl: string, isPrivate: boolean): Promise<HomePage> {
+export async function findPictures(siteUrl: string, isPrivate: boolean): Promise<HomePage> {
   const site = { url: siteUrl, allowPrivate: isPrivate, timeouts: TIMEOUTS, ...PROGRAM };
   const bounds = { maxBytes: MAX_PAGE_BYTES, maxTotalBytes: MAX_PAGE_BYTES, signal: new AbortController().signal };
   const probe = createProbe({ ...site, ...bounds }, siteRules(site));
   try {
-    const { beginning, hops } = await probe.ask({ method: "GET", target: probe.rawTarget("/") });
+    const { beginning, hops } = await probe.ask({ method: "GET", target: probe.rawTarget("/"), headers: PAGE_HEADERS });
     const pageUrl = hops.at(-1)?.url ?? siteUrl;
-    return { picture: pictureOn(beginning.toString("utf8"), pageUrl, siteUrl), trouble: undefined };
+    return { pictures: picturesOn(beginning.toString("utf8"), pageUrl, siteUrl), trouble: undefined };
   } catch (error) {
     const { code, message } = asHuiyuanError(error);
-    return { picture: undefined, trouble: [message, meaningOf(code, 0)].filter(Boolean).join(". ") };
+    return { pictures: [], trouble: [message, meaningOf(code, 0)].filter(Boolean).join(". ") };
   } finally {
     void probe.close();
   }
 }
 
-/** The first `<img>` with an image path below the base of the site and without a query. Pure. */
-export function pictureOn(page: string, pageUrl: string, siteUrl: string): Key | undefined {
+/**
+ * The first `most` different `<img>` with an image path below the base of the site and without a query. A home page
+ * that was redirected to another host, such as `www.`, may name its images there. Pure.
+ */
+export function picturesOn(page: string, pageUrl: string, siteUrl: string, most = MAX_PICTURES): readonly Key[] {
   const base = new URL(`${siteUrl}/`);
+  const hosts = [base.host, new URL(pageUrl).host];
+  const keys = new Set<Key>();
   for (const [tag] of page.matchAll(IMAGE_TAG)) {
     const [, doubled, single, bare] = SOURCE.exec(tag) ?? [];
     const source = (doubled ?? single ?? bare ?? "").replaceAll("&amp;", "&");
     const url = URL.canParse(source, pageUrl) ? new URL(source, pageUrl) : undefined;
-    if (url === undefined || url.host !== base.host || url.search !== "") continue;
+    if (url === undefined || !hosts.includes(url.host) || url.search !== "") continue;
     if (!url.pathname.startsWith(base.pathname) || !IMAGE_PATH.test(url.pathname)) continue;
     try {
-      return toKey(decodeURIComponent(url.pathname.slice(base.pathname.length)));
+      keys.add(toKey(decodeURIComponent(url.pathname.slice(base.pathname.length))));
     } catch {} // Not UTF-8, or not a key: try the next one.
+    if (keys.size >= most) break;
   }
-  return undefined;
+  return [...keys];
 }
 
 const LOOKUP_MS = 3_000;

@@ -1,0 +1,64 @@
+// Sends single requests to the trial's mirror and measures them. It prints nothing.
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+
+export interface TimedAnswer {
+  readonly status: number;
+  /** False if the connection broke before the end of the body. */
+  readonly isWhole: boolean;
+  readonly bytes: number;
+  /** Until the last byte. */
+  readonly milliseconds: number;
+  readonly cacheStatus: string;
+}
+
+const DEADLINE_MS = 60_000;
+const FIRST_PAUSE_MS = 25;
+
+/**
+ * Sends one request; of the body it keeps only the length. Rejects if the answer is not complete within 60 s, or with
+ * the reason of `cancelled`.
+ */
+export async function timedRequest(
+  url: string,
+  method: "GET" | "HEAD" = "GET",
+  cancelled?: AbortSignal,
+): Promise<TimedAnswer> {
+  const startedAt = performance.now();
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  const signal = cancelled === undefined ? deadline : AbortSignal.any([deadline, cancelled]);
+  const { status, headers, body } = await fetch(url, { method, signal });
+  let bytes = 0;
+  let isWhole = true;
+  try {
+    for await (const chunk of body ?? []) bytes += chunk.byteLength;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    isWhole = false;
+  }
+  const milliseconds = performance.now() - startedAt;
+  return { status, isWhole, bytes, milliseconds, cacheStatus: headers.get("cache-status") ?? "" };
+}
+
+export type Source = "origin" | "memory" | "bucket" | "spool" | "nowhere";
+
+/** The source of an answer. `spool`: fetched, and pending for the bucket. `nowhere`: an error. */
+export function sourceOf({ cacheStatus }: TimedAnswer): Source {
+  if (cacheStatus.includes("fwd=")) return "origin";
+  const [, detail] = /; hit; detail=(memory|bucket|spool)\b/.exec(cacheStatus) ?? [];
+  return (detail as Source | undefined) ?? "nowhere";
+}
+
+/** Waits until the mirror has stored the image. False if it has not within `milliseconds`, or does not answer. */
+export async function waitUntilStored(url: string, milliseconds: number): Promise<boolean> {
+  const signal = AbortSignal.timeout(milliseconds);
+  try {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
+      const source = sourceOf(await timedRequest(url, "HEAD", signal));
+      if (source === "memory" || source === "bucket") return true;
+      await delay(pauseMs, undefined, { signal });
+    }
+  } catch {
+    return false; // The request has failed, or the time is over.
+  }
+}
