@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Bench, Effort, Outcome } from "./case.ts";
+import { spaceByObjects } from "./catalogue.ts";
 import { startOrigin } from "./contenders.ts";
 import { diskHits, SIGNED_HITS, signedHits, UNSIGNED_HITS, unsignedHits } from "./hits.ts";
 import { atRest, slowFills } from "./memory.ts";
@@ -45,6 +46,8 @@ const PARTS: Readonly<Record<string, Cases>> = {
     "added-time": addedTime,
     "cold-clients": coldClients,
     objects: costByObjects,
+    "catalogue-1000000": (bench) => spaceByObjects(1_000_000, bench),
+    "catalogue-10000000": (bench) => spaceByObjects(10_000_000, bench),
     "memory-rest": atRest,
     "memory-slow-fills": slowFills,
   },

@@ -12,7 +12,7 @@ import { among, type Contender, type ContenderOptions, startHuiyuan } from "./co
 import { byWrk, compare, verify } from "./load.ts";
 import { pictureOf } from "./pictures.ts";
 
-const BYTES = 20_000;
+export const BYTES = 20_000;
 const AT_ONCE = 16;
 const CHECKED = 100;
 
@@ -57,11 +57,13 @@ function named(count: number): string {
   return `${count.toLocaleString("en")} objects`;
 }
 
-function scattered(index: number): string {
+/** A name far from its neighbours in the order of keys. */
+export function scattered(index: number): string {
   return createHash("md5").update(String(index)).digest("hex");
 }
 
-async function fill(options: ContenderOptions & { readonly data: string }, paths: readonly string[]): Promise<void> {
+/** Runs the program once, until it has stored all `paths`. */
+export async function fill(options: ContenderOptions & { readonly data: string }, paths: readonly string[]): Promise<void> {
   const picture = await pictureOf(BYTES);
   // Stopping the program waits until everything is stored.
   await among([() => startHuiyuan({ ...options, limits: { memory: "1MiB" } })], async ([huiyuan]) => {
@@ -76,7 +78,7 @@ async function fill(options: ContenderOptions & { readonly data: string }, paths
 }
 
 /** Copies the blobs, and the catalogue with `more` additional objects. */
-async function grownCopy(from: string, to: string, more: number): Promise<void> {
+export async function grownCopy(from: string, to: string, more: number): Promise<void> {
   await mkdir(to);
   // Copied, not linked: the program appends to packs.
   for (const name of ["blobs", "packs"]) await promisify(execFile)("cp", ["-a", join(from, name), join(to, name)]);
