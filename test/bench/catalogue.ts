@@ -22,11 +22,20 @@ export async function spaceByObjects(objects: number, { place, effort }: Bench):
   await grownCopy(first, many, grown - stored);
   const perObject = async (data: string, count: number) =>
     ((await catalogueBytes(data)) - (await catalogueBytes(empty))) / count;
-  const plain = (what: string, value: number, unit: Verdict["unit"]): Verdict => ({ what, value, unit, target: undefined });
+  const plain = (what: string, value: number, unit: Verdict["unit"]): Verdict => ({
+    what,
+    value,
+    unit,
+    target: undefined,
+  });
   const verdicts = [
     plain(`catalogue an object, ${stored} stored by the program`, await perObject(first, stored), "bytes"),
     plain(`catalogue an object, ${grown} rows`, await perObject(many, grown), "bytes"),
-    plain(`packs an image beyond its ${BYTES} bytes`, (await folderBytes(join(first, "packs"))) / stored - BYTES, "bytes"),
+    plain(
+      `packs an image beyond its ${BYTES} bytes`,
+      (await folderBytes(join(first, "packs"))) / stored - BYTES,
+      "bytes",
+    ),
   ];
   for (const [data, count] of [
     [first, stored],

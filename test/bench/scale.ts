@@ -63,7 +63,10 @@ export function scattered(index: number): string {
 }
 
 /** Runs the program once, until it has stored all `paths`. */
-export async function fill(options: ContenderOptions & { readonly data: string }, paths: readonly string[]): Promise<void> {
+export async function fill(
+  options: ContenderOptions & { readonly data: string },
+  paths: readonly string[],
+): Promise<void> {
   const picture = await pictureOf(BYTES);
   // Stopping the program waits until everything is stored.
   await among([() => startHuiyuan({ ...options, limits: { memory: "1MiB" } })], async ([huiyuan]) => {
