@@ -9,12 +9,21 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { TestOptions } from "vitest";
 import { get } from "./get.ts";
 import { eventually, within } from "./program.ts";
 
 /** The folder of the photographs in Debian's mate-backgrounds. */
 export const PHOTOGRAPHS_FOLDER = "/usr/share/backgrounds/mate";
+
+/** A user without an account, without rights. */
+export const ANOTHER_USER_ID = 12_345;
+/** Arguments of `setpriv`, before the command that this user runs. */
+export const ANOTHER_USER: readonly string[] = [
+  ...[`--reuid=${ANOTHER_USER_ID}`, `--regid=${ANOTHER_USER_ID}`, "--clear-groups"],
+  ...["--no-new-privs", "--bounding-set=-all"],
+];
 
 interface Service {
   readonly isHere: () => boolean;
@@ -38,6 +47,17 @@ const SERVICES = {
   "an /etc of its own": {
     isHere: () => runs("unshare", "-m", "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"),
     how: "run as root, with CAP_SYS_ADMIN in a container; it must have an /etc/hosts and an /etc/resolv.conf",
+  },
+  // The program runs as a service does: another user, who may read this checkout.
+  "another user": {
+    isHere: () => runs("setpriv", ...ANOTHER_USER, "test", "-r", fileURLToPath(new URL("../../dist", import.meta.url))),
+    how: "run as root, in a folder that every user may read",
+  },
+  "systemd-analyze": { isHere: onPath("systemd-analyze"), how: "apt-get install systemd" },
+  // Packages for an install, from npm's cache or the registry.
+  "npm registry": {
+    isHere: () => runs("npm", "view", "--prefer-offline", "commander", "version"),
+    how: "connect to the npm registry",
   },
   // Another version of Node, for tests of one data folder with both.
   "another Node": {
