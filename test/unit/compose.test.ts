@@ -66,6 +66,13 @@ test("nginx starts with nginx.conf, in which the container's name replaces the l
   expect(DOCKERFILE).toMatch(new RegExp(`^EXPOSE ${server.port} `, "m"));
 });
 
+test("docs/production/nginx.md shows config/nginx.conf", () => {
+  const [, shown] =
+    /^```nginx file=huiyuan\.conf\n(.*?)^```$/ms.exec(readFileSync(join(ROOT, "docs/production/nginx.md"), "utf8")) ??
+    [];
+  expect(shown).toBe(readFileSync(join(CONFIG, "nginx.conf"), "utf8"));
+});
+
 test("a stop has time for the server's own 10 s and its drainDelay", async () => {
   const { server } = await loaded();
   expect(Number.parseInt(huiyuan.stop_grace_period, 10) * 1_000).toBeGreaterThan(server.drainDelay + 10_000);
