@@ -117,10 +117,12 @@ describe("under another user", needs("systemd-analyze", "strace", "another user"
     const sets = new Map(
       [...stdout.matchAll(/^(@[\w-]+)\n((?: .*\n)*)/gm)].map(([, name = "", text = ""]) => [name, text]),
     );
-    const callsIn = (name: string): readonly string[] =>
-      (sets.get(name) ?? "")
+    const callsIn = (word: string): readonly string[] =>
+      sets
+        .get(word)
+        ?.trim()
         .split(/\s*\n\s*/)
-        .flatMap((word) => (word.startsWith("@") ? callsIn(word) : [word.trim()]));
+        .flatMap(callsIn) ?? [word];
     const allowed = new Set<string>();
     for (const word of await wordsOf(unit, "SystemCallFilter")) {
       for (const call of callsIn(word.replace("~", ""))) allowed[word.startsWith("~") ? "delete" : "add"](call);
