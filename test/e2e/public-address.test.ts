@@ -1,23 +1,27 @@
-// The public address in responses: behind a real nginx that terminates TLS, as in docs/guides/switch.md, and after the
-// settings change while the server runs.
+// The public address in responses: behind a real nginx with config/nginx.conf, and after the settings change while the
+// server runs.
+import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { connect as connectHttp2 } from "node:http2";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { Agent, buildConnector, fetch as fetchThrough } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Client, createClient, verifyCallback } from "../../src/client/client.ts";
+import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { type ScriptedService, startService } from "../helpers/scripted-service.ts";
-import { type Nginx, needs, startNginx } from "../helpers/services.ts";
+import { freePort, type Nginx, needs, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
 const TRY_HOST = "try.example.com";
 const HOST = "img.example.com";
 const MEMBERS_HOST = "members.example.com";
 const API_HOST = "api.example.com";
-const CERTIFICATE = fileURLToPath(new URL("../fixtures/tls/cert.pem", import.meta.url));
-const TLS = { certificate: CERTIFICATE, key: fileURLToPath(new URL("../fixtures/tls/key.pem", import.meta.url)) };
+const run = promisify(execFile);
 
 function settingsWith(server: object, bucket: object): object {
   const buckets = [
@@ -35,21 +39,24 @@ beforeAll(async () => {
   jpeg = await noisyJpeg(320, 240);
 });
 
-describe("behind nginx with TLS", needs("nginx"), () => {
+describe("behind nginx with config/nginx.conf", needs("nginx", "openssl"), () => {
   const SECRET = "the secret of the callback";
   let business: ScriptedService;
   let nginx: Nginx;
   let agent: Agent;
+  let certificate: Buffer;
+  let ports: { readonly http: number; readonly https: number };
 
   beforeAll(async () => {
     business = await startService();
     business.answers({ json: {} });
     const callback = { url: business.url, secret: SECRET, allowPrivate: true };
-    const settings = settingsWith({ publicScheme: "https" }, { publicDomain: HOST, callback });
-    installation = await install(settings);
+    const server = { publicScheme: "https", trustedProxies: ["127.0.0.1"], accessLog: "all" };
+    installation = await install(settingsWith(server, { publicDomain: HOST, callback }));
     program = await installation.start();
-    nginx = await startNginx({ root: installation.folder, conf: await guideProxy(program.downloadPort), tls: TLS });
-    agent = await agentFor(nginx.port);
+    ports = { http: await freePort(), https: await freePort() };
+    nginx = await startNginx({ root: installation.folder, httpConf: await nginxConf(installation.folder) });
+    agent = agentFor(ports.https);
   });
   afterAll(async () => {
     await agent?.close();
@@ -107,22 +114,80 @@ describe("behind nginx with TLS", needs("nginx"), () => {
     expect(out).toContain(`public address of ${APPID}/photos: https://${HOST}\n`);
   });
 
-  /** The guide's `location` block, with the port of this server. */
-  async function guideProxy(port: number): Promise<string> {
-    const text = await readFile(new URL("../../docs/guides/switch.md", import.meta.url), "utf8");
-    const [, block = ""] = /```nginx\n(.*?)```/s.exec(text) ?? [];
-    expect(block).toContain("127.0.0.1:8080");
-    return block.replace("127.0.0.1:8080", `127.0.0.1:${port}`);
+  test("a range, a conditional request and an unusual path pass unchanged, and the log has the client's address", async () => {
+    const fileid = "a//b%2Fc+d.jpg"; // nginx would merge slashes and decode if it did not pass the path on as it is
+    const { downloadUrl } = await clientOf("photos").upload(jpeg, { fileid });
+    const headers = { range: "bytes=10-19", "x-forwarded-for": "192.0.2.7, 198.51.100.9" };
+    const part = await through(downloadUrl, { headers });
+    expect([part.status, part.headers.get("content-range")]).toEqual([206, `bytes 10-19/${jpeg.length}`]);
+    expect(Buffer.from(await part.arrayBuffer())).toEqual(jpeg.subarray(10, 20));
+    const etag = part.headers.get("etag") ?? "";
+    expect((await through(downloadUrl, { headers: { "if-none-match": etag } })).status).toBe(304);
+    // nginx appends the address that it sees, 127.0.0.1, which is trusted. The next one to the left is the client.
+    await eventually(() => /"client":"198\.51\.100\.9"/.test(program.output), "the client's address is logged");
+  });
+
+  test("plain HTTP is redirected, with path and query as they are", async () => {
+    const answer = await get({ port: ports.http, path: "/a//b%2Fc.jpg?sign=a%2Bb", host: HOST });
+    expect([answer.status, answer.headers.location]).toEqual([308, `https://${HOST}/a//b%2Fc.jpg?sign=a%2Bb`]);
+  });
+
+  test("an image is served over HTTP/2", async () => {
+    const { downloadUrl } = await clientOf("photos").upload(jpeg, { fileid: "2016/h2.jpg" });
+    const session = connectHttp2(`https://127.0.0.1:${ports.https}`, { ca: certificate, servername: HOST });
+    const request = session.request({ ":path": new URL(downloadUrl).pathname, ":authority": HOST });
+    const [headers] = await once(request, "response");
+    expect([headers[":status"], headers["content-length"]]).toEqual([200, String(jpeg.length)]);
+    request.resume();
+    await once(request, "end");
+    session.close();
+  });
+
+  test("a large upload passes, a refused one gets its code, and a larger one gets 413 from nginx", async () => {
+    const large = Buffer.concat([jpeg, Buffer.alloc(20 * 1_048_576 - jpeg.length)]); // limits.objectSize
+    const { downloadUrl } = await clientOf("photos").upload(large, { fileid: "2016/large.jpg" });
+    expect((await answerOf(downloadUrl)).body.equals(large)).toBe(true);
+    const stranger = createClient({
+      ...{ endpoint: `https://${API_HOST}`, appid: APPID, bucket: "photos", secretId: "AKIDNOBODY", secretKey: "none" },
+      fetch: through as unknown as typeof fetch,
+    });
+    await expect(stranger.upload(large, { fileid: "2016/refused.jpg" })).rejects.toMatchObject({ code: -79 });
+    await expect(clientOf("photos").upload(Buffer.alloc(25 * 1_048_576), { fileid: "huge.jpg" })).rejects.toMatchObject(
+      { httpStatus: 413 },
+    );
+  });
+
+  /** config/nginx.conf with the ports of this test, and a certificate that it makes in the folder. */
+  async function nginxConf(folder: string): Promise<string> {
+    const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+    const names = [HOST, MEMBERS_HOST, API_HOST].map((host) => `DNS:${host}`).join(",");
+    const subject = ["-subj", `/CN=${HOST}`, "-addext", `subjectAltName=${names}`];
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    await run("openssl", ["req", "-x509", ...curve, "-days", "1", ...subject, "-keyout", key, "-out", cert]);
+    certificate = await readFile(cert);
+    let conf = await readFile(new URL("../../config/nginx.conf", import.meta.url), "utf8");
+    const replacements: readonly [found: string | RegExp, by: string][] = [
+      [/^ *listen \[::\]:.*$/gm, ""], // this machine may have no IPv6
+      ["listen 80;", `listen 127.0.0.1:${ports.http};`],
+      ["listen 443 ssl", `listen 127.0.0.1:${ports.https} ssl`],
+      ["/etc/letsencrypt/live/img.example.com/fullchain.pem", cert],
+      ["/etc/letsencrypt/live/img.example.com/privkey.pem", key],
+      ["server 127.0.0.1:8080;", `server 127.0.0.1:${program.downloadPort};`],
+    ];
+    for (const [found, by] of replacements) {
+      expect(conf).toMatch(found);
+      conf = conf.replaceAll(found, by);
+    }
+    return conf;
   }
 
   /** Dials nginx for every https URL without a port, whatever the host. */
-  async function agentFor(port: number): Promise<Agent> {
-    // The certificate is for another name. The answers show that nginx passes the right host on.
-    const dial = buildConnector({ ca: await readFile(CERTIFICATE), checkServerIdentity: () => undefined });
+  function agentFor(port: number): Agent {
+    const dial = buildConnector({ ca: certificate });
     return new Agent({
       connect(options, callback) {
         if (options.protocol === "https:" && (options.port === "" || options.port === "443")) {
-          dial({ ...options, hostname: "127.0.0.1", port: String(port) }, callback);
+          dial({ ...options, servername: options.hostname, hostname: "127.0.0.1", port: String(port) }, callback);
         } else callback(new Error(`${options.protocol}//${options.host} is not the public address`), null);
       },
     });

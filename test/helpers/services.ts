@@ -9,6 +9,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { TestOptions } from "vitest";
 import { get } from "./get.ts";
 import { eventually, within } from "./program.ts";
@@ -16,12 +17,23 @@ import { eventually, within } from "./program.ts";
 /** The folder of the photographs in Debian's mate-backgrounds. */
 export const PHOTOGRAPHS_FOLDER = "/usr/share/backgrounds/mate";
 
+/** A user without an account, without rights. */
+export const ANOTHER_USER_ID = 12_345;
+/** Arguments of `setpriv`, before the command that this user runs. */
+export const ANOTHER_USER: readonly string[] = [
+  ...[`--reuid=${ANOTHER_USER_ID}`, `--regid=${ANOTHER_USER_ID}`, "--clear-groups"],
+  ...["--no-new-privs", "--bounding-set=-all"],
+];
+
 interface Service {
   readonly isHere: () => boolean;
   /** Installation hint, for the summary of skipped tests. */
   readonly how: string;
-  /** True if .ci/run does not install it, because it takes over 100 MB. Its tests are skipped even with CI=true. */
-  readonly isLarge?: true;
+  /**
+   * True if .ci/run does not provide it: it takes over 100 MB, or depends on the folder of the checkout. Its tests are
+   * skipped even with CI=true.
+   */
+  readonly isOptional?: true;
 }
 
 const SERVICES = {
@@ -38,6 +50,18 @@ const SERVICES = {
   "an /etc of its own": {
     isHere: () => runs("unshare", "-m", "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"),
     how: "run as root, with CAP_SYS_ADMIN in a container; it must have an /etc/hosts and an /etc/resolv.conf",
+  },
+  // The program runs as a service does: another user, who may read this checkout.
+  "another user": {
+    isHere: () => runs("setpriv", ...ANOTHER_USER, "test", "-r", fileURLToPath(new URL("../../dist", import.meta.url))),
+    how: "run as root, in a folder that every user may read",
+    isOptional: true,
+  },
+  "systemd-analyze": { isHere: onPath("systemd-analyze"), how: "apt-get install systemd" },
+  // Packages for an install, from npm's cache or the registry.
+  "npm registry": {
+    isHere: () => runs("npm", "view", "--prefer-offline", "commander", "version"),
+    how: "connect to the npm registry",
   },
   // Another version of Node, for tests of one data folder with both.
   "another Node": {
@@ -60,8 +84,8 @@ const SERVICES = {
   python3: { isHere: onPath("python3"), how: "apt-get install python3" },
   php: { isHere: onPath("php"), how: "apt-get install php-cli" },
   mcs: { isHere: onPath("mcs", "mono"), how: "apt-get install mono-mcs" },
-  javac: { isHere: onPath("javac", "java"), how: "apt-get install default-jdk-headless", isLarge: true },
-  go: { isHere: onPath("go"), how: "apt-get install golang-go", isLarge: true },
+  javac: { isHere: onPath("javac", "java"), how: "apt-get install default-jdk-headless", isOptional: true },
+  go: { isHere: onPath("go"), how: "apt-get install golang-go", isOptional: true },
 } as const satisfies Readonly<Record<string, Service>>;
 
 export type ServiceName = keyof typeof SERVICES;
@@ -76,13 +100,13 @@ declare module "vitest" {
 /**
  * Options of a test or group that is skipped unless this machine has all of `names`: `test("nginx answers",
  * needs("nginx"), async () => …)`. The run lists the missing ones at its end. With CI=true it throws for a missing one,
- * because no test may be skipped there, unless .ci/run does not install it.
+ * because no test may be skipped there, unless it is optional.
  */
 export function needs(...names: readonly ServiceName[]): Pick<TestOptions, "skip" | "meta"> {
   const missing = names.filter((name) => !SERVICES[name].isHere());
   for (const name of missing) {
-    const { how, isLarge }: Service = SERVICES[name];
-    if (process.env.CI === "true" && isLarge !== true) {
+    const { how, isOptional }: Service = SERVICES[name];
+    if (process.env.CI === "true" && isOptional !== true) {
       throw new Error(`Cannot test with ${name}: it is not on this machine (${how})`);
     }
   }

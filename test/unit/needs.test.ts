@@ -19,7 +19,7 @@ test("needs() skips the test of a missing program, and names how to install it",
   expect(needs()).toEqual({});
 });
 
-test("needs() throws for a missing program with CI=true, except for large ones", () => {
+test("needs() throws for a missing program with CI=true, except for optional ones", () => {
   onMachine({ PATH: "/nowhere", CI: "true" });
   expect(() => needs("openssl")).toThrow("openssl: it is not on this machine (apt-get install openssl)");
   expect(needs("go")).toMatchObject({ skip: true });
