@@ -129,7 +129,7 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
         token: () => settings.server.adminToken,
         allowedHosts: () => (isLoopbackHost(adminHost) ? adminNames(adminHost, settings.server.adminHosts) : undefined),
         readiness,
-        metrics: service.scrape,
+        metrics: () => service.scrape(async () => (await readiness()).isReady),
         api: createApi({
           ...{ registry, accounts: service.accounts, now: Date.now, nextRequestId, stopping: stopping.signal, log },
           healthPath,

@@ -33,8 +33,8 @@ export interface Service {
   readonly restApi: Omit<RestApiParts, "place">;
   /** Callbacks, the operation log and usage counters. */
   readonly accounts: Accounts;
-  /** Prometheus text. */
-  scrape(): ReturnType<Metrics["scrape"]>;
+  /** Prometheus text. `isReady`: whether the server may be sent traffic. */
+  scrape(isReady: () => Promise<boolean>): ReturnType<Metrics["scrape"]>;
   /** Writes to the store; throws store_full or store_failed. */
   probe(): Promise<void>;
   /** Warnings about the store, for the operator. */
@@ -155,8 +155,10 @@ export async function openService({
       metrics,
       restApi,
       accounts,
-      scrape: () =>
+      scrape: (isReady) =>
         metrics.scrape({
+          isReady,
+          disk: stores.freeSpace.read,
           memory: memoryCache.usage,
           spool: () => spools.usage,
           storing: () => {

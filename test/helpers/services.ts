@@ -77,6 +77,8 @@ const SERVICES = {
   // Needed to draw text watermarks.
   fonts: { isHere: areFontsHere, how: "apt-get install fonts-noto-cjk fonts-dejavu-core" },
   chromium: { isHere: onPath("chromium"), how: "apt-get install chromium" },
+  // With promtool, which checks alert rules.
+  prometheus: { isHere: onPath("prometheus", "promtool"), how: "apt-get install prometheus" },
   // The examples of the documentation need these.
   bash: { isHere: onPath("bash"), how: "apt-get install bash" },
   curl: { isHere: onPath("curl"), how: "apt-get install curl" },

@@ -3,6 +3,12 @@ import { statfs } from "node:fs/promises";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 
+export interface DiskSpace {
+  readonly freeBytes: number;
+  /** Below it nothing is stored. */
+  readonly minFreeBytes: number;
+}
+
 export interface FreeSpace {
   /**
    * Throws store_full if less than the minimum is free. Reads the disk's state at most once a second. Undefined: enough
@@ -14,6 +20,8 @@ export interface FreeSpace {
    * bytes, at most 512 MiB. The value is up to a second old, because it does not wait for the disk.
    */
   spoolAllowance(): number;
+  /** Reads the disk's state now. Undefined if it cannot be read. */
+  read(): Promise<DiskSpace | undefined>;
   /** Sets another minimum. */
   resize(bytes: number): void;
 }
@@ -65,6 +73,11 @@ export function createFreeSpace(dir: string, minFreeBytes: number): FreeSpace {
       updateIfDue();
       return lastFree < minFreeBytes ? Math.min(lastFree, MAX_ALLOWANCE_BYTES) : Number.POSITIVE_INFINITY;
     },
+    read: () =>
+      statfs(dir).then(
+        ({ bavail, bsize }) => ({ freeBytes: bavail * bsize, minFreeBytes }),
+        () => undefined, // The next write reports the failure.
+      ),
     resize(bytes) {
       minFreeBytes = bytes;
     },

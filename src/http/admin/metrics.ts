@@ -2,6 +2,7 @@
 // fixed: outcomes, tiers, error codes and the origins of the settings; never keys, clients or requested hosts.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { DiskSpace } from "../../bucket/fs/free-space.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { MirrorMeter } from "../../mirror/meter.ts";
 import type { VariantMeter } from "../../mirror/variants/running-renders.ts";
@@ -28,6 +29,9 @@ export interface MetricSources {
   /** Unix milliseconds of the last event of each kind. */
   readonly backups: () => Promise<Readonly<Record<string, number>>>;
   readonly renders: () => { readonly running: number; readonly waiting: number };
+  /** Space on the data folder's file system. Undefined if it cannot be read. */
+  readonly disk: () => Promise<DiskSpace | undefined>;
+  readonly isReady: () => Promise<boolean>;
 }
 
 export interface Metrics {
@@ -167,6 +171,15 @@ export function createMetrics(): Metrics {
   readAll("backup_timestamp_seconds", backupHelp, ["event"], async (from) =>
     Object.entries(await from.backups()).map(([event, at]) => [{ event }, at / 1_000]),
   );
+  const ofDisk = (name: string, help: string, value: (space: DiskSpace) => number) =>
+    readAll(name, help, [], async (from) => {
+      const space = await from.disk();
+      return space === undefined ? [] : [[{}, value(space)]];
+    });
+  ofDisk("disk_free_bytes", "Free bytes on the data folder's file system", ({ freeBytes }) => freeBytes);
+  const minFreeHelp = "limits.freeDisk: nothing more is stored if fewer bytes are free";
+  ofDisk("disk_min_free_bytes", minFreeHelp, ({ minFreeBytes }) => minFreeBytes);
+  readAll("ready", "Whether /readyz answers 200: 1 or 0", [], async (from) => [[{}, (await from.isReady()) ? 1 : 0]]);
   read("memory_tier_bytes", "Bytes in the memory tier", (from) => from.memory().bytes);
   read("memory_tier_objects", "Images in the memory tier", (from) => from.memory().objects);
   read("spool_memory_bytes", "Bytes of arriving images in memory", (from) => from.spool().bytes);

@@ -43,3 +43,12 @@ test("spoolAllowance() is unbounded, and does not throw, if the disk cannot be r
   expect(space.spoolAllowance()).toBe(Number.POSITIVE_INFINITY);
   await expect(space.check()).rejects.toMatchObject({ code: "store_failed" });
 });
+
+test("read() reports the free bytes and the minimum, or nothing for a folder that is gone", async () => {
+  const { bavail, bsize } = await statfs(dir);
+  const space = await createFreeSpace(dir, 7).read();
+  expect(space?.minFreeBytes).toBe(7);
+  // Other processes write to the disk too.
+  expect(Math.abs((space?.freeBytes ?? 0) - bavail * bsize)).toBeLessThan(2_000 * MIB);
+  expect(await createFreeSpace("/nowhere/at/all", 7).read()).toBeUndefined();
+});

@@ -27,6 +27,8 @@ test("every series is in the guide, and the guide has no other", async () => {
     outboxCounts: async () => [],
     backups: async () => ({}),
     renders: () => ({ running: 0, waiting: 0 }),
+    disk: async () => undefined,
+    isReady: async () => true,
   });
   metrics.stop();
   const series = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);

@@ -1,0 +1,59 @@
+// The files of config/monitoring fit each other and docs/operate/alerts.md. test/e2e/monitoring.test.ts runs them.
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { alertRules, alertTests, dashboard } from "../helpers/monitoring.ts";
+
+const PAGE = readFileSync(new URL("../../docs/operate/alerts.md", import.meta.url), "utf8");
+
+test("every alert has a severity, a summary, and a heading in docs/operate/alerts.md, in this order", () => {
+  const rules = alertRules();
+  expect(rules.length).toBeGreaterThan(15);
+  for (const { alert, labels, annotations } of rules) {
+    expect(["critical", "warning", "info"]).toContain(labels.severity);
+    expect(annotations.summary).toMatch(/\$labels\.instance/);
+    expect(annotations.runbook).toBe(`docs/operate/alerts.md#${alert.toLowerCase()}`);
+  }
+  const headings = [...PAGE.matchAll(/^### (Huiyuan\w+)$/gm)].map(([, name]) => name);
+  expect(headings).toEqual(rules.map(({ alert }) => alert));
+});
+
+test("the page names the severity of every alert in its table", () => {
+  const rows = [...PAGE.matchAll(/^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \|/gm)].map(([, ...cells]) => cells);
+  expect(rows).toEqual(alertRules().map(({ alert, labels }) => [alert, alert.toLowerCase(), labels.severity]));
+});
+
+test("alerts.test.yaml fires every alert, and begins with a healthy server that fires none", () => {
+  const [healthy, ...faults] = alertTests();
+  expect(healthy?.name).toBe("a healthy server");
+  expect(healthy?.promql_expr_test.flatMap(({ exp_samples }) => exp_samples)).toEqual([]);
+  const samples = faults.flatMap(({ promql_expr_test }) => promql_expr_test.flatMap(({ exp_samples }) => exp_samples));
+  const fired = samples.flatMap(({ labels }) => /alertname="(\w+)", alertstate="firing"/.exec(labels)?.[1] ?? []);
+  expect(new Set(fired)).toEqual(new Set(alertRules().map(({ alert }) => alert)));
+});
+
+test("the dashboard can be imported: one data source to choose, panels with queries that do not overlap", () => {
+  const { uid, schemaVersion, templating, panels } = dashboard();
+  expect([uid, schemaVersion]).toEqual(["huiyuan", 39]);
+  expect(templating.list.map(({ name, type }) => [name, type])).toEqual([
+    ["datasource", "datasource"],
+    ["instance", "query"],
+  ]);
+  const source = { type: "prometheus", uid: `\${datasource}` };
+  const places = new Set<string>();
+  for (const { type, title, datasource, gridPos, targets = [] } of panels) {
+    expect(["row", "stat", "timeseries"], title).toContain(type);
+    expect(targets.length > 0, title).toBe(type !== "row");
+    expect([...(type === "row" ? [] : [datasource]), ...targets.map((target) => target.datasource)], title).toEqual(
+      Array(targets.length + (type === "row" ? 0 : 1)).fill(source),
+    );
+    const { x, y, w, h } = gridPos;
+    expect(x + w, title).toBeLessThanOrEqual(24);
+    for (let column = x; column < x + w; column += 1) {
+      for (let line = y; line < y + h; line += 1) {
+        expect(places.has(`${column} ${line}`), title).toBe(false);
+        places.add(`${column} ${line}`);
+      }
+    }
+  }
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+});
