@@ -3,10 +3,10 @@ import { COLUMNS, type FaultGroup, type Seen } from "./fault.ts";
 
 const HEADER = `# Faults
 
-What Huiyuan does when origins, networks and clients misbehave. Every row was observed: the fault lab (\`test/fault\`)
-runs the built program with a scripted origin, a faulty TCP proxy and its own DNS server, and recorded the results.
-\`npm test\` runs every row again and fails if a result differs from this page; \`npm run lab:docs\` regenerates the page.
-Do not edit it by hand.
+After this page you know what a client gets when an origin, a network or another client misbehaves. The fault lab
+(\`test/fault\`) runs the built program with a scripted origin, a faulty TCP proxy and a DNS server of its own. It observed
+every row. \`npm test\` runs every row again and fails if a result differs from this page. \`npm run lab:docs\` writes the
+page. Do not edit it by hand.
 
 A status with a negative number is an error response with that \`X-ErrNo\`. \`whole\`: the body ended properly and had the
 right bytes. \`stored\`: the next request did not need the origin.
