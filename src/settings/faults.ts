@@ -1,6 +1,7 @@
 // Describes the faults of a settings file: each message names the value that was found and the value that is wanted.
 // No message contains a secret.
 import * as z from "zod";
+import { nearestName } from "./nearest-name.ts";
 
 /** Keys and list positions from the root of the file. */
 export type SettingsPath = readonly (string | number)[];
@@ -28,7 +29,8 @@ export class SettingsFaults extends Error {
   readonly faults: readonly Fault[];
 
   constructor(file: string, faults: readonly Fault[]) {
-    super(`Cannot use "${file}":\n${faults.map((fault) => formatFault(file, fault)).join("\n")}`);
+    const lines = faults.map((fault) => formatFault(file, fault));
+    super(lines.length === 1 ? lines[0] : `Cannot use "${file}":\n${lines.join("\n")}`);
     this.name = "SettingsFaults";
     this.file = file;
     this.faults = faults;
@@ -73,7 +75,7 @@ export function wanted(words: string): (issue: RawIssue) => string {
 export function describeIssue(issue: RawIssue): string {
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map(() => unknownKey(knownKeys(issue.inst))).join("\n");
+      return issue.keys.map((key) => unknownKey(key, knownKeys(issue.inst))).join("\n");
     case "invalid_type":
       return found(issue, KINDS[issue.expected] ?? issue.expected);
     case "invalid_value":
@@ -148,6 +150,14 @@ function knownKeys(schema: RawIssue["inst"]): readonly string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-function unknownKey(known: readonly string[]): string {
-  return known.length === 0 ? "unknown key" : `unknown key, wanted one of ${known.join(", ")}`;
+function unknownKey(key: string, known: readonly string[]): string {
+  const near = nearestName(key, known);
+  const next = near === undefined ? "docs/reference/settings.md lists all keys" : `did you mean \`${near}\`?`;
+  return `unknown key \`${key.length > 60 ? `${key.slice(0, 57)}…` : key}\`; ${next}`;
+}
+
+/** The path of the key that the writer of an unknown key most likely meant, which the mapping then lacks. */
+export function meantPath({ path, message }: PathFault): SettingsPath | undefined {
+  const near = /^unknown key .*; did you mean `(.+)`\?$/s.exec(message)?.[1];
+  return near === undefined ? undefined : [...path.slice(0, -1), near];
 }

@@ -7,6 +7,8 @@ import { readDocument } from "./document.ts";
 import {
   describeIssue,
   type Fault,
+  formatPath,
+  meantPath,
   type PathFault,
   SettingsFaults,
   type SettingsPath,
@@ -49,7 +51,7 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
   const settings = parsed.data === undefined ? undefined : withAbsolutePaths(parsed.data, folder);
   const located = [
     ...secretFaults.filter(({ path }) => NEEDED[needs](path)),
-    ...(parsed.error?.issues ?? []).flatMap(issueFaults),
+    ...withoutMisspelt((parsed.error?.issues ?? []).flatMap(issueFaults)),
     ...(settings === undefined || needs !== "all" ? [] : missingFiles(settings, readFile)),
   ].map((fault) => document.locate(fault));
   if (settings === undefined || located.length + document.faults.length > 0) {
@@ -75,13 +77,13 @@ async function readSettingsText(file: string): Promise<string> {
 function unreadable(file: string, why: string): SettingsFaults {
   if (why === "no plain file") return wholeFileFault(file, "the file is no plain file");
   if (why === "EFBIG") return wholeFileFault(file, `the file is larger than ${MAX_FILE_BYTES} bytes`);
-  const message = `the file cannot be read (${why})${why === "ENOENT" ? `: ${NO_FILE_HINT}` : ""}`;
-  return wholeFileFault(file, message, { line: 0, column: 0 });
+  const place = { line: 0, column: 0 };
+  if (why === "ENOENT") return wholeFileFault(resolve(file), NO_FILE, place);
+  return wholeFileFault(file, `the file cannot be read (${why})`, place);
 }
 
-/** A hint for operators without a settings file. */
-const NO_FILE_HINT =
-  "there is none; --config names another, config/huiyuan.yaml is one to begin with, and `huiyuan try` (npm start) needs none";
+const NO_FILE =
+  "no such settings file; name yours with --config FILE, copy the one in `huiyuan check --help`, or run `huiyuan try`, which needs none";
 
 function wholeFileFault(file: string, message: string, place = { line: 1, column: 1 }): SettingsFaults {
   return new SettingsFaults(file, [{ path: "", ...place, message }]);
@@ -113,6 +115,12 @@ function issueFaults(issue: Issue): readonly PathFault[] {
   }
   const message = isSecretPath(path) ? withoutValue(issue.message) : issue.message;
   return [{ path, message, at: issue.code === "invalid_key" ? "key" : "value" }];
+}
+
+/** A misspelt key is one fault, not also a missing key. */
+function withoutMisspelt(faults: readonly PathFault[]): readonly PathFault[] {
+  const meant = new Set(faults.flatMap((fault) => formatPath(meantPath(fault) ?? [])));
+  return faults.filter(({ path, message }) => !(message.startsWith("is missing") && meant.has(formatPath(path))));
 }
 
 function withAbsolutePaths(settings: Settings, folder: string): Settings {

@@ -85,8 +85,9 @@ function resolveSecret(text: string, sources: SecretSources): string | { readonl
 function fromEnvironment(name: string, env: SecretSources["env"]): string | { readonly fault: string } {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return { fault: "found env: without the name of a variable" };
   const value = env[name];
-  if (value === undefined) return { fault: `the environment variable ${name} is not set` };
-  return value === "" ? { fault: `the environment variable ${name} is empty` } : value;
+  if (value !== undefined && value !== "") return value;
+  const found = value === undefined ? "not set" : "empty";
+  return { fault: `the environment variable ${name} is ${found}; set it first: export ${name}=…` };
 }
 
 function fromFile(path: string, sources: SecretSources): string | { readonly fault: string } {

@@ -13,6 +13,8 @@ export const MAX_KEYS = 2;
 
 /** Minimum length in characters, because anybody can guess tokens at a reachable port. */
 const MIN_OPEN_TOKEN = 16;
+/** Commands read the token from it, too. */
+const TOKEN_VARIABLE = "HUIYUAN_ADMIN_TOKEN";
 
 /** Every fault between keys, in no particular order. `settings`: parsed, with defaults. */
 export function* crossFaults(settings: unknown): Generator<PathFault> {
@@ -45,9 +47,12 @@ function* serverFaults(server: PathNode): Generator<PathFault> {
   const isOpen = typeof adminHost === "string" && !isLoopbackHost(adminHost);
   const characters = typeof adminToken === "string" ? adminToken.length : 0;
   if (isOpen && characters < MIN_OPEN_TOKEN) {
-    const wanted = `wanted a token of at least ${MIN_OPEN_TOKEN} characters because adminHost ${adminHost} is not loopback`;
-    const found = adminToken === undefined ? "is missing" : `has ${characters} characters`;
-    yield faultAt(server, "adminToken", `${found}, ${wanted}`);
+    const why = `because adminHost ${adminHost} is not loopback`;
+    const found =
+      adminToken === undefined
+        ? `is missing, wanted ${why}: add \`adminToken: env:${TOKEN_VARIABLE}\`, and run export ${TOKEN_VARIABLE}=…`
+        : `has ${characters} characters, wanted at least ${MIN_OPEN_TOKEN} ${why}`;
+    yield faultAt(server, "adminToken", found);
   }
   const isSameHost = host === adminHost || [host, adminHost].some((each) => each === "0.0.0.0" || each === "::");
   if (typeof port === "number" && port === adminPort && port !== 0 && isSameHost)

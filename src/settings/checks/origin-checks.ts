@@ -54,7 +54,10 @@ export function ownHostFault(url: string, own: OwnAddresses): string | undefined
   const isServed = (isBelowBase || own.served.has(host)) && (!isLoopback || isOwnPort);
   const isListening = isOwnPort && (isLoopback || host === own.host || host === `[${own.host}]`);
   if (!isServed && !isListening) return undefined;
-  return `${host} is served by this server, wanted an origin elsewhere`;
+  if (isListening)
+    return `${host}:${port} is this server itself, so fetches would loop; write the address and port of the origin`;
+  const next = `write the origin's own name or IP address, and add \`host: ${host}\` if a site wants this name`;
+  return `${host} is a domain of this server, so fetches would loop; ${next}`;
 }
 
 /** Faults in a mapping of request headers. */

@@ -32,9 +32,10 @@ export function callbackUrlFault(text: string): string | undefined {
 /** Fault of a literal address for an origin or a callback, or undefined. `text` has passed originUrlFault(). */
 export function addressFault(text: string, allowPrivate: boolean): string | undefined {
   const { hostname } = new URL(text);
-  if (isNeverDialled(hostname)) return `${hostname} is never dialled, wanted another address`;
+  if (isNeverDialled(hostname))
+    return `${hostname} is a reserved address (link-local, multicast, …), which is never dialled; write a public or a private one`;
   if (allowPrivate || !isPrivateHost(hostname)) return undefined;
-  return `${hostname} is a private address, set allowPrivate: true if that is meant`;
+  return `${hostname} is a private address; if it is meant, add \`allowPrivate: true\` next to this key`;
 }
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

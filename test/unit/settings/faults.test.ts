@@ -40,9 +40,17 @@ projects:
   ]);
 });
 
-test("parseSettings() names the keys that may stand in place of an unknown one", () => {
-  const [fault] = faultsOf(withBucket("referers: { modes: x }"));
-  expect(fault?.message).toBe("unknown key, wanted one of mode, domains, allowEmpty");
+test.each([
+  ["modes", "unknown key `modes`; did you mean `mode`?"],
+  ["Domians", "unknown key `Domians`; did you mean `domains`?"],
+  ["colour", "unknown key `colour`; docs/reference/settings.md lists all keys"],
+])("parseSettings() names the nearest key, if the unknown key %s has one", (key, message) => {
+  expect(faultsOf(withBucket(`referers: { ${key}: x }`)).map((fault) => fault.message)).toEqual([message]);
+});
+
+test("parseSettings() reports a misspelt key once, not also as missing", () => {
+  expect(pathsOf(MINIMAL.replace("appid:", "apid:"))).toEqual(["projects[0].apid"]);
+  expect(pathsOf(MINIMAL.replace("appid:", "colour:"))).toEqual(["projects[0].appid", "projects[0].colour"]);
 });
 
 test("parseSettings() reports two unknown keys of one mapping as two faults", () => {

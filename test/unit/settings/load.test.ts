@@ -240,13 +240,13 @@ test.each([
   expect(error).toMatchObject({ code: "settings_invalid", faults: [{ path: "", line: 1, column: 1 }] });
 });
 
-test("loadSettings() reports a missing file without a position, and hints at other files", async () => {
+test("loadSettings() reports a missing file without a position, and says how to begin", async () => {
   const file = join(folder, "huiyuan.yaml");
   const error = await loadSettings(file, { env: {} }).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(SettingsFaults);
   expect(error).toMatchObject({ code: "settings_invalid", faults: [{ path: "", line: 0, column: 0 }] });
   const { message } = error as SettingsFaults;
-  for (const way of [`${file}  the file cannot be read (ENOENT)`, "--config", "config/huiyuan.yaml", "npm start"]) {
+  for (const way of [`${file}  no such settings file`, "--config", "huiyuan check --help", "huiyuan try"]) {
     expect(message).toContain(way);
   }
 });
