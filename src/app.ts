@@ -107,6 +107,7 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
     const downloads = await startServer({
       host: settings.server.host,
       port: settings.server.port,
+      setting: "server.port",
       nextRequestId,
       refused: metrics.refused,
       idleMs: idleMs(settings),
@@ -124,6 +125,7 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
     const admin = await startServer({
       host: adminHost,
       port: settings.server.adminPort,
+      setting: "server.adminPort",
       nextRequestId,
       listener: createAdminApp({
         token: () => settings.server.adminToken,

@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly requestMs?: number;
   /** A socket without traffic for this time is closed. Milliseconds; default 60 s. */
   readonly idleMs?: number;
+  /** The setting of the port, such as `server.port`, for the message of a port in use. */
+  readonly setting?: string;
   /** Called for each refusal that no listener sees. */
   readonly refused?: (code: ErrorCode) => void;
 }
@@ -235,10 +237,14 @@ interface NodeConnection {
   newest: Body | undefined;
 }
 
-function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
+function inUse(port: number, setting = "the port"): string {
+  return `another program uses this port; find it with \`ss -ltnp | grep :${port}\`, or change ${setting}`;
+}
+
+function listen(server: Server, { host, port, setting }: ServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      const found = error.code === "EADDRINUSE" ? "another program listens there" : (error.code ?? error.message);
+      const found = error.code === "EADDRINUSE" ? inUse(port, setting) : (error.code ?? error.message);
       reject(new HuiyuanError("settings_invalid", `Cannot listen on ${host}:${port}: ${found}`, { cause: error }));
     });
     server.listen({ port, host, backlog: BACKLOG }, resolve);
