@@ -6,6 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { LRUCache } from "lru-cache";
 import { createSemaphore } from "../async/semaphore.ts";
 import { readLastBackups } from "../backup/last-backups.ts";
 import { HuiyuanError } from "../core/errors.ts";
@@ -48,6 +49,9 @@ export interface Service {
 
 /** Concurrent uploads. Each uses at most 256 KiB of memory; the rest is in a file. */
 const UPLOADS = 256;
+/** A client beyond a rate has one log line in this time. */
+const LOGGED_CLIENT_MS = 60_000;
+const LOGGED_CLIENTS = 1_000;
 /** 20 MB at 35 KB/s. */
 export const UPLOAD_PATIENCE = { idleMs: 30_000, totalMs: 600_000 };
 
@@ -87,7 +91,9 @@ export async function openService({
     maxQueued: MAX_VARIANTS_QUEUED,
     batchMs: VARIANTS_GATHER_MS,
   });
-  const limited = createFailureLog(log, {}, "requests beyond limits.perClient");
+  const limited = createFailureLog(log, {}, "clients beyond limits.perClient");
+  // One client must not use up the lines that would name the others.
+  const loggedClients = new LRUCache<string, true>({ max: LOGGED_CLIENTS, ttl: LOGGED_CLIENT_MS });
   let registry: SiteRegistry | undefined;
   const accounts = createAccounts(settings, { registry: () => registry, meter: metrics.callbacks, now, log });
   let slices: Slices | undefined;
@@ -123,6 +129,9 @@ export async function openService({
       variantStore: stores.variants,
       limited(limit, client) {
         metrics.limited(limit);
+        const name = `${limit} ${client}`;
+        if (loggedClients.has(name)) return;
+        loggedClients.set(name, true);
         limited.warn(limit, { client, limit }, "a client exceeds its rate (limits.perClient)");
       },
     });

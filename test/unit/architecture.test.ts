@@ -72,6 +72,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
     "sign/verified.ts",
     "bucket/",
     "upload/known-md5.ts",
+    "wiring/service.ts",
   ],
   pino: ["cli/", "main.ts"],
   "pino-pretty": ["cli/", "main.ts"],
