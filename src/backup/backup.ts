@@ -1,6 +1,6 @@
 // Makes one generation of a backup, whether a server runs or not: copies the databases first, then puts the files that
 // they name beside them, verifies the new ones and publishes the whole in one step. A kill leaves the earlier ones.
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -64,6 +64,7 @@ export interface BackupReport {
 
 const CATALOGUE = "catalogue.db";
 const SERVER_ID = "server-id";
+const SEE_DATA = "see `data` in";
 /** Uploads in slices that are not complete: their slices were acknowledged. */
 const SLICES = "slices";
 const LOCK_POLL_MS = 100;
@@ -98,8 +99,12 @@ async function refuseWrongUser({ data, settingsFile }: BackupOptions): Promise<v
   const catalogue = join(data, CATALOGUE);
   const found = await stat(catalogue).catch((cause: unknown) => {
     if (errorCodeOf(cause) !== "ENOENT") throw unusable(data, cause);
-    const next = `there is no data folder yet (\`data\` in "${settingsFile}")`;
-    throw new HuiyuanError("request_invalid", `Cannot back up "${data}": ${next}`, { cause });
+    const found = existsSync(data)
+      ? `it has no ${CATALOGUE}: no server has used it yet, or it is another folder`
+      : "there is no such folder";
+    throw new HuiyuanError("request_invalid", `Cannot back up "${data}": ${found}; ${SEE_DATA} "${settingsFile}"`, {
+      cause,
+    });
   });
   if (process.getuid?.() !== 0 || found.uid === 0) return;
   const next = `run the command as the server's user (uid ${found.uid})`;

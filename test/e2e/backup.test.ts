@@ -1,6 +1,6 @@
 // `huiyuan backup` and `huiyuan restore` beside the running program, as an operator uses them.
 import { existsSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
@@ -51,15 +51,32 @@ test("a backup of the running server reports what it did, and the metrics tell w
   const { started = 0, succeeded = 0, ...others } = await backupTimes();
   expect([started >= began, succeeded >= started, others]).toEqual([true, true, {}]);
 
+  // The damaged catalogue of the newest backup would stop all later ones.
+  const catalogue = join(report.path, "catalogue.db");
+  await rm(catalogue);
+  await writeFile(catalogue, "no database at all");
+  const stopped = await backUp();
+  expect([stopped.code, stopped.err]).toEqual([1, expect.stringContaining(`move the folder "${report.path}" away`)]);
+  await rename(report.path, join(installation.folder, "away"));
+  expect((await backUp()).code).toBe(0);
+
   const failed = await huiyuan(["backup", installation.data, "--config", installation.file]);
   expect([failed.code, failed.err]).toEqual([1, expect.stringContaining("it overlaps the data folder")]);
   expect((await backupTimes()).failed).toBeGreaterThanOrEqual(succeeded);
 });
 
+test("a backup of a folder without a catalogue says whether there is such a folder", async () => {
+  const missing = await huiyuan(["backup", dir, "--config", empty.file]);
+  expect([missing.code, missing.err]).toEqual([1, expect.stringContaining("there is no such folder; see `data`")]);
+  await mkdir(empty.data);
+  const other = await huiyuan(["backup", dir, "--config", empty.file]);
+  expect([other.code, other.err]).toEqual([1, expect.stringContaining("no server has used it yet")]);
+});
+
 test("a restore refuses the running server's folder, fills an empty one, and refuses it afterwards", async () => {
   expect((await backUp()).out).toContain("1 images");
   const running = await huiyuan(["restore", dir, "--config", installation.file]);
-  expect([running.code, running.err]).toEqual([1, expect.stringContaining("another huiyuan process is using it")]);
+  expect([running.code, running.err]).toEqual([1, expect.stringContaining("using it; stop it first")]);
   const restored = await huiyuan(["restore", dir, "--config", empty.file]);
   expect([restored.code, restored.err]).toEqual([0, ""]);
   const again = await huiyuan(["restore", dir, "--config", empty.file]);

@@ -49,7 +49,7 @@ export function lockData(dir: string): () => void {
   if (unlock !== undefined) return unlock;
   throw new HuiyuanError(
     "data_locked",
-    `Cannot use the data folder "${dir}": another huiyuan process is using it; stop that process, use its admin port, or choose another folder under \`data\``,
+    `Cannot use the data folder "${dir}": another huiyuan process is using it; stop it first, or choose another folder under \`data\``,
   );
 }
 

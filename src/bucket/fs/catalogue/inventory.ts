@@ -1,5 +1,6 @@
 // Lists the blobs that a copy of a catalogue names, and where their bytes are: for a backup, its verification and a
 // restore. Reads a file that nobody writes.
+import { dirname } from "node:path";
 import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
 import { openCatalogueForReading } from "./schema.ts";
 
@@ -43,7 +44,8 @@ export function openInventory(path: string, previous = ":memory:"): Inventory {
     try {
       return run();
     } catch (error) {
-      if (isDamage(error)) throw storeFailure(error, `read the catalogue "${damaged}", which is damaged`);
+      const next = damaged === previous ? `; move the folder "${dirname(previous)}" away, then back up again` : "";
+      if (isDamage(error)) throw storeFailure(error, `read the catalogue "${damaged}", which is damaged${next}`);
       throw storeFailure(error, `read the catalogue "${path}", beside "${previous}"`);
     }
   };
