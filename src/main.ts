@@ -1,54 +1,74 @@
 #!/usr/bin/env node
 // Entry point: runs the command of argv. The only file that ends the process.
 import { setFlagsFromString } from "node:v8";
-import { Command } from "commander";
-import { HeldUp, processTerminal } from "./cli/terminal.ts";
+import type { Command } from "commander";
+import { HeldUp, newCommand, processTerminal, type Terminal } from "./cli/terminal.ts";
 import { HuiyuanError } from "./core/errors.ts";
 import { readVersion } from "./core/version.ts";
 import { SettingsFaults } from "./settings/faults.ts";
 
-/** Loaded on demand, so that a server does not hold the libraries of other commands in memory. */
+/** By group of the help. Loaded on demand, so that a server does not hold the libraries of other commands in memory. */
 const COMMANDS = {
-  try: async () => (await import("./cli/try.ts")).tryCommand,
-  serve: async () => (await import("./cli/serve.ts")).serveCommand,
-  check: async () => (await import("./cli/check.ts")).checkCommand,
-  keys: async () => (await import("./cli/keys.ts")).keysCommand,
-  sign: async () => (await import("./cli/sign.ts")).signCommand,
-  ls: async () => (await import("./cli/ls.ts")).lsCommand,
-  stat: async () => (await import("./cli/stat.ts")).statCommand,
-  delete: async () => (await import("./cli/change-objects.ts")).deleteCommand,
-  undelete: async () => (await import("./cli/change-objects.ts")).undeleteCommand,
-  purge: async () => (await import("./cli/change-objects.ts")).purgeCommand,
-  log: async () => (await import("./cli/log.ts")).logCommand,
-  usage: async () => (await import("./cli/usage.ts")).usageCommand,
-  callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,
-  warm: async () => (await import("./cli/warm.ts")).warmCommand,
-  backup: async () => (await import("./cli/backup.ts")).backupCommand,
-  restore: async () => (await import("./cli/restore.ts")).restoreCommand,
-  explain: async () => (await import("./cli/explain.ts")).explainCommand,
-  doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
+  "Try it:": {
+    try: async () => (await import("./cli/try.ts")).tryCommand,
+    doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
+  },
+  "Set it up and run it:": {
+    keys: async () => (await import("./cli/keys.ts")).keysCommand,
+    check: async () => (await import("./cli/check.ts")).checkCommand,
+    serve: async () => (await import("./cli/serve.ts")).serveCommand,
+    sign: async () => (await import("./cli/sign.ts")).signCommand,
+  },
+  "See what it does:": {
+    explain: async () => (await import("./cli/explain.ts")).explainCommand,
+    ls: async () => (await import("./cli/ls.ts")).lsCommand,
+    stat: async () => (await import("./cli/stat.ts")).statCommand,
+    log: async () => (await import("./cli/log.ts")).logCommand,
+    usage: async () => (await import("./cli/usage.ts")).usageCommand,
+  },
+  "Change what it stores and sends:": {
+    warm: async () => (await import("./cli/warm.ts")).warmCommand,
+    purge: async () => (await import("./cli/change-objects.ts")).purgeCommand,
+    delete: async () => (await import("./cli/change-objects.ts")).deleteCommand,
+    undelete: async () => (await import("./cli/change-objects.ts")).undeleteCommand,
+    callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,
+  },
+  "Back it up:": {
+    backup: async () => (await import("./cli/backup.ts")).backupCommand,
+    restore: async () => (await import("./cli/restore.ts")).restoreCommand,
+  },
+  "Get help:": {
+    completion: async () => (await import("./cli/completion.ts")).completionCommand,
+  },
 };
 
+const DESCRIPTION =
+  "Back-to-origin image mirror (回源): fetches an image from your site or cloud at its first request, checks, stores, " +
+  "processes and serves it.";
+const EXAMPLES = `Examples:
+  huiyuan try https://your.site          run a trial mirror of your site
+  huiyuan serve --config huiyuan.yaml    run the server
+  huiyuan help serve                     show the options of a command`;
 const USAGE = 2;
+type Load = () => Promise<(terminal: Terminal) => Command>;
 const terminal = processTerminal();
-const program = new Command("huiyuan")
-  .description(
-    "Back-to-origin image mirror (回源): serves signed download URLs, fetches what it lacks, stores it whole or not at all",
-  )
-  .version(readVersion())
-  .showHelpAfterError("(add --help for usage)");
+const program = newCommand(terminal, "huiyuan", DESCRIPTION, EXAMPLES)
+  .version(readVersion(), "-V, --version", "print the version")
+  .commandsGroup("Get help:")
+  .helpCommand("help [command]", "show the help of a command")
+  .showHelpAfterError("(huiyuan --help lists the commands)");
 
 // glibc reads it at a thread's first name lookup. Its default blocks that thread for 10 s on a silent name server,
 // which is longer than any dial waits. With these options, a second name server is also tried sooner.
 process.env.RES_OPTIONS ??= "timeout:1 attempts:2";
 // Loading code creates much garbage at once; V8 would grow its young generation by 16 MB and never shrink it.
 setFlagsFromString("--semi-space-growth-factor=1");
-const named = Object.entries(COMMANDS).filter(([name]) => name === process.argv[2]);
-for (const [, load] of named.length === 0 ? Object.entries(COMMANDS) : named) {
-  const command = await load();
-  program.addCommand(command(terminal));
-}
-throwOnUsage(program);
+if (process.argv.length === 2) process.argv.push("--help");
+const [, , wanted = ""] = process.argv;
+const isAlone = wanted !== "completion" && Object.values(COMMANDS).some((commands) => Object.hasOwn(commands, wanted));
+for (const [group, commands] of Object.entries(COMMANDS))
+  for (const [name, load] of Object.entries<Load>(commands))
+    if (!isAlone || name === wanted) program.addCommand((await load())(terminal).helpGroup(group));
 // Back to the default: under load a larger young generation pays off.
 setFlagsFromString("--semi-space-growth-factor=2");
 // Start full collections later: not as soon as one more young generation might not fit.
@@ -70,12 +90,6 @@ process.exit();
 function endBy(signal: NodeJS.Signals): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
-}
-
-/** Makes commander throw usage errors, so that only this file sets the exit code. */
-function throwOnUsage(command: Command): void {
-  command.exitOverride();
-  command.commands.forEach(throwOnUsage);
 }
 
 /** Prints the error, unless commander has printed it. */

@@ -12,19 +12,18 @@ export interface BucketFlags extends AdminFlags {
 
 /** Makes a command with the common options. */
 export function adminCommand(terminal: Terminal, name: string, description: string, help: string): Command {
-  return newCommand(terminal, name, description)
+  return newCommand(terminal, name, description, help)
     .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
     .option(
       "--admin <url>",
-      `admin port of a running server; its token is taken from ${ADMIN_TOKEN_VARIABLE}`,
+      `use the server with this admin port, without its settings file; ${ADMIN_TOKEN_VARIABLE} holds the token`,
       parseUrl,
     )
-    .option("--json", "print JSON, one object a line", false)
-    .addHelpText("after", `\n${help}`);
+    .option("--json", "print JSON, one object a line", false);
 }
 
 export function withBucket(command: Command): Command {
-  return command.option("--bucket <appid/name>", "bucket of the keys; required if there are several");
+  return command.option("--bucket <appid/name>", "bucket of the keys; needed if there are several");
 }
 
 function parseUrl(text: string): string {

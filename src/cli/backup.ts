@@ -26,23 +26,25 @@ interface BackupFlags {
 const KEEP = 7;
 const MOST_KEPT = 1_000;
 const STATUS_EVERY_MS = 200;
-const HELP = `DIR becomes a folder that only its owner can read, with one folder for each backup: images, databases, the settings file.
-Run it as the server's user. Later backups to the same DIR store only what is new. On the file system of the data folder the
-images are hard links: they survive deletes and a broken catalogue, not the loss of the disk. --copy copies them, and so does
-a DIR on another disk. The exit code is 1 if an image of the data folder is damaged; all others are in the backup then.
+const HELP = `Each backup is a folder below DIR, with images, databases and the settings file.
+Only the owner can read it. Run the command as the server's user. Later backups
+to the same DIR store only new images.
+
+On another disk the images are copied. On the disk of the data folder they are
+hard links, which do not survive the loss of the disk; --copy copies them.
+The exit code is 1 if an image is damaged. All others are in the backup then.
 
 Examples:
   huiyuan backup /mnt/backup/huiyuan --config /etc/huiyuan/huiyuan.yaml
   huiyuan backup /var/backups/huiyuan --copy --keep 30`;
 
 export function backupCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "backup", "back up the data folder and the settings, while the server runs or not")
-    .argument("<dir>", "folder of the backups; not the data folder")
+  return newCommand(terminal, "backup", "back up the data folder, while the server runs or not", HELP)
+    .argument("<dir>", "folder of the backups, outside of the data folder")
     .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
-    .option("--keep <count>", "number of backups that stay in DIR", (text) => wholeNumber(text, MOST_KEPT), KEEP)
-    .option("--copy", "copy all images, even on the same file system", false)
+    .option("--keep <count>", "keep this many backups in DIR", (text) => wholeNumber(text, MOST_KEPT), KEEP)
+    .option("--copy", "copy all images, even on the same disk", false)
     .option("--json", "print one JSON object", false)
-    .addHelpText("after", `\n${HELP}`)
     .action(async (dir: string, { config, keep, copy, json }: BackupFlags) => {
       const { data } = await loadSettings(config, { env: process.env, needs: "address" });
       const report = await withProgress({ json, terminal }, (signal, onProgress) =>

@@ -15,9 +15,14 @@ interface ChangeFlags extends ListFlags {
 }
 
 const PAGE = 1_000;
-const ABOUT = `After each upload Huiyuan sends a notice to the URL in the bucket's "callback". A failed notice is retried for 24 hours.
-Then it is given up, and stays in this list until you retry or drop it. See docs/guides/callbacks.md.`;
-const LIST_HELP = `Columns: id, state, attempts made, next attempt (UTC), reason of the last failure, bucket, fileid.
+const ABOUT = `After an upload the server calls the URL in the bucket's "callback" setting. It
+retries a failed callback for 24 hours, then gives up. The callback stays in
+this list until you retry or drop it. See docs/guides/callbacks.md.
+
+Examples:
+  huiyuan callbacks list
+  huiyuan callbacks retry --all`;
+const LIST_HELP = `Columns: id, state, attempts, next attempt (UTC), last failure, bucket, fileid.
 
 Examples:
   huiyuan callbacks list
@@ -28,34 +33,37 @@ const CHANGE_HELP = (name: string) => `Examples:
   huiyuan callbacks ${name} --all`;
 
 export function callbacksCommand(terminal: Terminal): Command {
-  const command = newCommand(terminal, "callbacks", "pending notices of uploads to your servers").addHelpText(
-    "after",
-    `\n${ABOUT}`,
+  const command = newCommand(terminal, "callbacks", "list, retry or drop undelivered callbacks", ABOUT);
+  const list = adminCommand(terminal, "list", "list undelivered callbacks", LIST_HELP).action(
+    async (flags: ListFlags) => {
+      await withServer(flags, terminal, async (session) => {
+        const { bucket, state, json } = flags;
+        let count = 0;
+        const query = { bucket, state, limit: PAGE };
+        for await (const { notices } of pagesOf<NoticePage>(session, "/callbacks", query)) {
+          for (const notice of notices) await session.show(notice, describe(notice));
+          count += notices.length;
+        }
+        if (count === 0 && !json) terminal.err.write("no callback is undelivered\n");
+        return 0;
+      });
+    },
   );
-  const list = adminCommand(terminal, "list", "list pending notices", LIST_HELP).action(async (flags: ListFlags) => {
-    await withServer(flags, terminal, async (session) => {
-      const { bucket, state, json } = flags;
-      let count = 0;
-      const query = { bucket, state, limit: PAGE };
-      for await (const { notices } of pagesOf<NoticePage>(session, "/callbacks", query)) {
-        for (const notice of notices) await session.show(notice, describe(notice));
-        count += notices.length;
-      }
-      if (count === 0 && !json) terminal.err.write("no notices are pending\n");
-      return 0;
-    });
-  });
   command.addCommand(narrowed(list));
-  command.addCommand(changing(terminal, { name: "retry", about: "retry notices now", done: "are sent again" }));
-  command.addCommand(changing(terminal, { name: "drop", about: "drop notices for good", done: "dropped" }));
+  command.addCommand(
+    changing(terminal, { name: "retry", about: "send undelivered callbacks again now", done: "are sent again" }),
+  );
+  command.addCommand(
+    changing(terminal, { name: "drop", about: "drop undelivered callbacks for good", done: "dropped" }),
+  );
   return command;
 }
 
 function narrowed(command: Command): Command {
   return command
-    .option("--bucket <appid/name>", "only notices of this bucket")
+    .option("--bucket <appid/name>", "only callbacks of this bucket")
     .addOption(
-      new Option("--state <state>", "only notices that wait for a retry, or that are given up").choices([
+      new Option("--state <state>", "only callbacks that wait for a retry, or that are given up").choices([
         "waiting",
         "given-up",
       ]),
@@ -67,16 +75,17 @@ function changing(
   { name, about, done }: { readonly name: "retry" | "drop"; readonly about: string; readonly done: string },
 ): Command {
   return narrowed(adminCommand(terminal, name, about, CHANGE_HELP(name)))
-    .argument("[id...]", "ids of `huiyuan callbacks list`", parseId)
-    .option("--all", "every notice", false)
-    .option("-y, --yes", "drop many notices without a question", false)
+    .argument("[id...]", "ids from huiyuan callbacks list", parseId)
+    .option("--all", "all undelivered callbacks", false)
+    .option("-y, --yes", "do not ask before many callbacks are dropped", false)
     .action(async (named: readonly number[], flags: ChangeFlags, self: Command) => {
       const { bucket, state, all } = flags;
       const ids = named.length === 0 ? undefined : named;
       const isNarrowed = ids !== undefined || bucket !== undefined || state !== undefined;
-      if (isNarrowed === all) self.error("error: name notices: by their ids, with --bucket and --state, or --all");
+      if (isNarrowed === all)
+        self.error("error: name callbacks by their ids, with --bucket and --state, or with --all");
       const isWide = name === "drop" && ids === undefined;
-      if (isWide && !(await confirm("Drop these notices? They are never sent then.", flags, self))) {
+      if (isWide && !(await confirm("Drop these callbacks? They are never sent then.", flags, self))) {
         process.exitCode = 1;
         return;
       }

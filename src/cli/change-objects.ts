@@ -24,14 +24,14 @@ interface Order {
 /** Adds the argument and options that select objects. */
 function withSelection(command: Command): Command {
   return withBucket(command)
-    .argument("[name...]", "URLs of the objects, as clients request them, or keys")
-    .option("--list <file>", "read the names from the lines of a file; - is standard input");
+    .argument("[name...]", "URLs of objects, as clients request them, or keys")
+    .option("--list <file>", "read names from the lines of a file; - is standard input");
 }
 
 function withPrefix(command: Command): Command {
   return command
-    .option("--prefix <prefix>", 'all stored objects with this prefix; "" is the whole bucket')
-    .option("-y, --yes", "change many objects without a question", false);
+    .option("--prefix <prefix>", 'all stored objects whose key begins so; "" is the whole bucket')
+    .option("-y, --yes", "do not ask before many objects are changed", false);
 }
 
 /**
@@ -115,17 +115,18 @@ interface DeleteFlags extends SelectionFlags {
   readonly expires?: number;
 }
 
-const DELETE_HELP = `A deleted object gets 404 and is not fetched again until \`huiyuan undelete\`, an upload, or the end of --expires.
-A key that is not stored can be deleted too; it is never fetched then.
+const DELETE_HELP = `Clients get 404 for a deleted object. It is not fetched from the origin again
+until \`huiyuan undelete\`, an upload, or the end of --expires. A key that is not
+stored can be deleted too: it is then never fetched.
 
 Examples:
   huiyuan delete http://img.example.com/2015/cat.jpg --reason "complaint 4711"
-  huiyuan delete 2015/cat.jpg 2015/dog.jpg --bucket 10001234/photos --expires 30d
+  huiyuan delete 2015/cat.jpg 2015/dog.jpg --expires 30d
   huiyuan delete --prefix 2015/drafts/ --yes`;
 
 /** Deletes objects so that they stay deleted, even if the origin still has them. */
 export function deleteCommand(terminal: Terminal): Command {
-  const command = adminCommand(terminal, "delete", "delete objects, so that they stay deleted", DELETE_HELP);
+  const command = adminCommand(terminal, "delete", "delete objects, and do not fetch them again", DELETE_HELP);
   return changing<DeleteFlags>(withPrefix(withSelection(command)), terminal, {
     question: ({ prefix }) => prefix !== undefined && `Delete every stored object that begins with "${prefix}"?`,
     order: ({ reason, expires }) => ({
@@ -134,8 +135,8 @@ export function deleteCommand(terminal: Terminal): Command {
       words: { changed: "deleted", unchanged: "not stored, will not be fetched" },
     }),
   })
-    .option("--reason <text>", "stored with the deletion, and shown by `huiyuan stat`")
-    .option("--expires <duration>", "end the deletion automatically after 12h, 30d, …", parseLife);
+    .option("--reason <text>", "note the reason, which huiyuan stat shows")
+    .option("--expires <duration>", "end the deletion after this time, such as 12h or 30d", parseLife);
 }
 
 function parseLife(text: string): number {
@@ -144,7 +145,8 @@ function parseLife(text: string): number {
   return milliseconds;
 }
 
-const UNDELETE_HELP = `The bytes of a deleted object are gone: the next request fetches the object from its origin.
+const UNDELETE_HELP = `The bytes of a deleted object are gone. The next request fetches the object from
+its origin.
 
 Examples:
   huiyuan undelete http://img.example.com/2015/cat.jpg
@@ -157,9 +159,10 @@ export function undeleteCommand(terminal: Terminal): Command {
   return changing(withSelection(command), terminal, { order: () => ({ operation: "undelete", how: {}, words }) });
 }
 
-const PURGE_HELP = `The next request for a purged object goes to the origin first. If the origin fails, the stored image is still served; --hard
-removes it at once instead. Uploads do not change. A purge also covers an image that is being fetched now, or that was
-missing at the origin a moment ago: it is fetched again.
+const PURGE_HELP = `The next request for a purged object asks the origin first. If the origin fails,
+clients get the stored image; with --hard it is removed at once. Uploads do not
+change. Images that are being fetched now, or that the origin lacked a moment
+ago, are fetched again.
 
 Examples:
   huiyuan purge http://img.example.com/2015/cat.jpg
@@ -168,7 +171,7 @@ Examples:
 
 /** Makes mirrored objects stale, so that they are fetched again. It never changes uploads. */
 export function purgeCommand(terminal: Terminal): Command {
-  const command = adminCommand(terminal, "purge", "fetch objects again from the origin", PURGE_HELP);
+  const command = adminCommand(terminal, "purge", "revalidate stored objects", PURGE_HELP);
   return changing<SelectionFlags & { readonly hard: boolean }>(withPrefix(withSelection(command)), terminal, {
     question: ({ hard, prefix }) =>
       hard && prefix !== undefined && `Remove the bytes of every mirrored object that begins with "${prefix}"?`,

@@ -13,10 +13,24 @@ interface CheckOptions {
   readonly json: boolean;
 }
 
+const HELP = `A small settings file, which mirrors one site. \`huiyuan keys new\` makes the keys:
+  projects:
+    - appid: "10001234"
+      keys: [{ secretId: AKID..., secretKey: "..." }]
+      buckets:
+        - name: photos
+          domains:
+            - host: img.example.com
+              mirror: { origins: [{ type: site, url: "https://www.example.com" }] }
+
+Examples:
+  huiyuan check
+  huiyuan check --config /etc/huiyuan/huiyuan.yaml --json`;
+
 /** The command. Sets process.exitCode: 0 good, 1 faults; wrong usage throws CommanderError. */
 export function checkCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "check", "validate a settings file and list every fault with its line")
-    .option("-c, --config <file>", "settings file", "huiyuan.yaml")
+  return newCommand(terminal, "check", "check a settings file, and list every fault with its line", HELP)
+    .option("-c, --config <file>", "settings file to check", "huiyuan.yaml")
     .option("--json", "print one JSON object", false)
     .action(async (options: CheckOptions) => {
       process.exitCode = await check(options, terminal);
@@ -38,7 +52,7 @@ async function check({ config, json }: CheckOptions, terminal: Terminal): Promis
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
     if (json) terminal.out.write(line({ ok: false, file: config, faults: error.faults }));
-    else terminal.out.write(`${error.faults.map((fault) => formatFault(config, fault)).join("\n")}\n`);
+    else terminal.out.write(`${error.faults.map((fault) => formatFault(error.file, fault)).join("\n")}\n`);
     return 1;
   }
 }

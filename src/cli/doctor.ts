@@ -24,12 +24,15 @@ interface DoctorFlags {
   readonly json: boolean;
 }
 
-const HELP = `SAMPLE is the path of an image below the URL, or its whole URL. Name a few different ones: an old and a new image, a large
-one, one with Chinese characters. Without a sample, the doctor looks for an image on the home page. It sends about twenty
-requests, one after the other, and reads at most 100 MB. The exit code is 1 if images would fail or be wrong.
+const HELP = `SAMPLE is the path of an image below the URL, or its whole URL. Name a few: an
+old one, a new one, a large one, one with Chinese characters. Without a sample
+the command looks for an image on the home page. It sends about twenty requests,
+one after another, and reads at most 100 MB.
+The exit code is 1 if images would fail or be wrong.
 
-For origins with credentials (types qiniu and s3, basicAuth), name a settings file with --config FILE, and the origin's URL
-(for s3 endpoint/region/bucket) as in /metrics.
+For an origin with credentials (type qiniu or s3, or basicAuth), name the
+settings file with --config, and the origin's URL as the settings have it; for
+s3 endpoint/region/bucket.
 
 Examples:
   huiyuan doctor https://www.example.com images/2015/cat.jpg
@@ -42,17 +45,16 @@ const MAX_TOTAL_BYTES = 100_000_000;
 const TIMEOUTS = { connect: 5_000, firstByte: 15_000, idle: 10_000, total: 60_000 };
 
 export function doctorCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "doctor", "check an origin before it is mirrored, and propose settings")
-    .argument("<origin-url>", "the site, such as https://www.example.com")
-    .argument("[sample...]", "images of the site")
-    .option("--allow-private", "allow an origin in a private network", false)
-    .option("--host <name>", "Host header to send", "")
-    .option("--referer <url>", "Referer header to send", "")
-    .option("--header <name: value>", "another header to send; may be repeated", addHeader, {})
-    .option("-c, --config <file>", "use the origin with this URL, and its credentials, of a settings file")
-    .option("--seconds <count>", "time limit in seconds, 1 to 3600", (text) => wholeNumber(text, 3_600), 120)
+  return newCommand(terminal, "doctor", "test an origin and suggest settings", HELP)
+    .argument("<origin-url>", "site to test, such as https://www.example.com")
+    .argument("[sample...]", "images of the site, as paths or URLs")
+    .option("--allow-private", "allow a private address, such as 10.0.0.7", false)
+    .option("--host <name>", "send this Host header", "")
+    .option("--referer <url>", "send this Referer header", "")
+    .option("--header <name: value>", "send this header; may be repeated", addHeader, {})
+    .option("-c, --config <file>", "take the origin and its credentials from this settings file")
+    .option("--seconds <count>", "stop after this many seconds, 1 to 3600", (text) => wholeNumber(text, 3_600), 120)
     .option("--json", "print one JSON object", false)
-    .addHelpText("after", `\n${HELP}`)
     .action(async (url: string, samples: readonly string[], flags: DoctorFlags, self: Command) => {
       if (samples.length > MAX_SAMPLES) self.error(`error: at most ${MAX_SAMPLES} samples are allowed`);
       process.exitCode = await runDoctor(url.replace(/\/+$/, ""), samples, { flags, terminal });

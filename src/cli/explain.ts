@@ -11,22 +11,23 @@ interface ExplainFlags extends AdminFlags {
   readonly header: Readonly<Record<string, string>>;
 }
 
-const HELP = `The URL is read exactly like a client's request. Quote it, because it may contain & and !.
-
-Without a running server the data folder is opened as at a start: images that wait are stored, and due callbacks sent.
-
+const HELP = `Shows the domain, the bucket, the key, the token's verdict, what is stored, and
+the request that the origin would get. Nothing is fetched, and no one-time token
+is spent. Quote the URL, because it may contain & and !.
+If no server runs, the command opens the data folder like a starting server:
+pending images are stored, and due callbacks are sent.
 The exit code is 1 if the request would be refused.
 
 Examples:
   huiyuan explain 'http://img.example.com/2015/cat.jpg!small'
-  huiyuan explain 'http://localhost:8080/cat.jpg?sign=…' --header 'Host: img.example.com' --header 'Referer: http://a.example/'
+  huiyuan explain 'http://localhost:8080/cat.jpg' --header 'Host: img.example.com'
   huiyuan explain http://img.example.com/cat.jpg --method HEAD --json`;
 
 export function explainCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "explain", "explain a download URL and its answer", HELP)
-    .argument("<url>", "the URL as a client requests it")
+  return adminCommand(terminal, "explain", "show how a URL would be served", HELP)
+    .argument("<url>", "URL, as a client requests it")
     .option("--method <method>", "method of the request", "GET")
-    .option("--header <name: value>", "a header of the request; may be given again", addHeader, {})
+    .option("--header <name: value>", "header of the request; may be repeated", addHeader, {})
     .action(async (url: string, { method, header: headers, ...flags }: ExplainFlags) => {
       await withServer(flags, terminal, async ({ client, show }) => {
         const found = await client.post<Explanation>("/explain", { url, method: method.toUpperCase(), headers });
@@ -68,8 +69,10 @@ function domainOf({ domain, bucket, isMirrored }: Explanation): string | undefin
   return `${name}, bucket ${bucket}${isMirrored ? "" : "; it has no mirror, so nothing is fetched from an origin"}`;
 }
 
-function queryOf({ query, recipe, alias }: Explanation): string | undefined {
-  return query && `${query}${recipe === undefined || alias !== undefined ? " (no processing)" : ""}`;
+function queryOf({ query, recipe, alias, answer }: Explanation): string | undefined {
+  const isRefused = answer?.code === "processing_refused" || answer?.code === "processing_invalid";
+  const meaning = isRefused ? " (refused)" : recipe === undefined || alias !== undefined ? " (no processing)" : "";
+  return query && `${query}${meaning}`;
 }
 
 function recipeOf({ recipe, alias, original }: Explanation): string | undefined {
@@ -145,6 +148,11 @@ function requestLines(request: Fetch["requests"][number], index: number): readon
   ];
 }
 
+/** The setting that refuses, by code. */
+const SETTING_OF: Readonly<Record<string, string>> = {
+  processing_refused: "; the bucket has `processing: aliases`",
+};
+
 function answerOf({ answer, rule }: Explanation): string {
   if (answer === undefined) return "unknown";
   const { status, from, code, errNo, message, location, cacheStatus } = answer;
@@ -153,7 +161,7 @@ function answerOf({ answer, rule }: Explanation): string {
     const missing = rule?.fallback === undefined ? "404" : `${rule.fallback.status} with ${rule.fallback.key}`;
     return `depends on the origin: 200 with a whole image, ${missing} if it has none, else 424`;
   }
-  if (code !== undefined) return `${status}, X-ErrNo ${errNo}: ${message} (${code})`;
+  if (code !== undefined) return `${status}, X-ErrNo ${errNo}: ${message} (${code})${SETTING_OF[code] ?? ""}`;
   if (location !== undefined) return `${status} to ${location}`;
   return `${status}${cacheStatus === undefined ? "" : `, ${cacheStatus}`}`;
 }

@@ -9,18 +9,23 @@ interface KeyPair {
   readonly secretKey: string;
 }
 
+const HELP = `Example:
+  huiyuan keys new`;
+const NEW_HELP = `The pair is stored nowhere. Put it into the settings file.
+
+Examples:
+  huiyuan keys new
+  huiyuan keys new --json > pair.json`;
+
 /** Throws CommanderError for wrong usage. */
 export function keysCommand(terminal: Terminal): Command {
-  const keys = newCommand(terminal, "keys", "make key pairs, which sign uploads and downloads");
-  keys
-    .command("new")
-    .description("print a new key pair and its settings")
+  const create = newCommand(terminal, "new", "print a new key pair and its settings", NEW_HELP)
     .option("--json", "print one JSON object", false)
     .action(({ json }: { readonly json: boolean }) => {
       const pair = makeKeyPair();
       terminal.out.write(json ? `${JSON.stringify(pair)}\n` : describe(pair));
     });
-  return keys;
+  return newCommand(terminal, "keys", "make key pairs, which sign uploads and downloads", HELP).addCommand(create);
 }
 
 function makeKeyPair(): KeyPair {

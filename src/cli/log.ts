@@ -25,25 +25,26 @@ interface LogFlags extends BucketFlags {
 type Entry = LogPage["entries"][number];
 
 const PAGE = 1_000;
-const HELP = `Uploads, copies, queries and deletes of the last 30 days, by the REST API and by operators. Downloads are only counted
-(huiyuan usage). Columns: time (UTC), operation, code, bytes, client, bucket, fileid. CSV has the documented columns,
-then operation, bytes, useragent and requestid.
+const HELP = `Shows the last 30 days, of the REST API and of operators. Downloads are only
+counted: see \`huiyuan usage\`.
+Columns: time (UTC), operation, code, bytes, client, bucket, fileid. CSV has the
+columns of the REST API, then operation, bytes, useragent and requestid.
 
 Examples:
   huiyuan log
   huiyuan log --fileid 2015/07/cat.jpg
-  huiyuan log --all --from 2026-11-01 --to 2026-11-30 --bucket photos --csv > november.csv
+  huiyuan log --all --from 2026-11-01 --to 2026-11-30 --csv > november.csv
   huiyuan log --operation delete --latest 1000 --json`;
 
 export function logCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "log", "list operations on the buckets", HELP)
+  return adminCommand(terminal, "log", "list uploads, copies, queries and deletes", HELP)
     .option("--bucket <appid/name>", "only this bucket")
     .addOption(new Option("--operation <name>", "only this operation").choices(OPERATION_NAMES))
     .option("--fileid <fileid>", "only this file")
     .option("--from <day or time>", "first day or time: 2026-11-01 or 2026-11-01T08:00:00Z")
     .option("--to <day or time>", "last day or time; a day includes its end")
-    .option("--latest <count>", "number of latest entries, 1 to 1000", parseLatest, 100)
-    .option("--all", "all matching entries", false)
+    .option("--latest <count>", "show only this many of the latest entries, 1 to 1000", parseLatest, 100)
+    .option("--all", "show all matching entries", false)
     .option("--csv", "print CSV (RFC 4180)", false)
     .action(async (flags: LogFlags, self: Command) => {
       if (flags.csv && flags.json) self.error("error: use --csv or --json, not both");

@@ -12,7 +12,7 @@ interface ListFlags extends BucketFlags {
 type ListedObject = ObjectPage["objects"][number];
 
 const PAGE = 1_000;
-const HELP = `Columns: bytes, format, time of storing (UTC), source (or damaged), key.
+const HELP = `Columns: bytes, format, stored at (UTC), source (or "damaged"), key.
 
 Examples:
   huiyuan ls
@@ -21,9 +21,9 @@ Examples:
 
 export function lsCommand(terminal: Terminal): Command {
   return withBucket(adminCommand(terminal, "ls", "list stored objects", HELP))
-    .argument("[prefix]", "only keys with this prefix", "")
+    .argument("[prefix]", "only keys that begin so", "")
     .option("--after <key>", "only keys after this one")
-    .option("--limit <count>", "largest number of objects", (text) => wholeNumber(text))
+    .option("--limit <count>", "stop after this many objects", (text) => wholeNumber(text))
     .action(async (prefix: string, flags: ListFlags) => {
       await withServer(flags, terminal, async (session) => {
         const { bucket, json, after, limit = Number.POSITIVE_INFINITY } = flags;

@@ -9,7 +9,7 @@ import { loadSettings } from "../settings/load.ts";
 import type { ServerSettings } from "../settings/schema/schema.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Environment variable of the token if no settings file is read. */
+/** Environment variable of the token if no settings file has it. */
 export const ADMIN_TOKEN_VARIABLE = "HUIYUAN_ADMIN_TOKEN";
 
 export interface Reached {
@@ -47,7 +47,8 @@ export async function reachServer({ config, admin }: AdminFlags, terminal: Termi
     },
   );
   const base = baseOf(server);
-  if (base !== undefined && (await isAnswering(base))) return over(base, server.adminToken);
+  if (base !== undefined && (await isAnswering(base)))
+    return over(base, server.adminToken ?? process.env[ADMIN_TOKEN_VARIABLE]);
   return openData(config, { base, data }, terminal);
 }
 
@@ -194,10 +195,12 @@ async function accepted(answer: Promise<Response>): Promise<Response> {
   throw new HuiyuanError("request_invalid", `the admin port answered ${status}: is it the admin port of huiyuan?`);
 }
 
+const NO_TOKEN = `the server wants its own admin token (server.adminToken): export ${ADMIN_TOKEN_VARIABLE}=…, or name the server's settings file with --config`;
+
 function refusal({ message, requestId }: Partial<Problem>, status = 0): HuiyuanError {
-  const hint = status === 401 ? "; put it into HUIYUAN_ADMIN_TOKEN, or name the settings file with --config" : "";
+  if (status === 401) return new HuiyuanError("request_invalid", NO_TOKEN);
   const id = status >= 500 && requestId !== undefined ? ` (see the server's log, ${requestId})` : "";
-  return new HuiyuanError("request_invalid", `${message}${hint}${id}`);
+  return new HuiyuanError("request_invalid", `${message}${id}`);
 }
 
 async function* linesOf(response: Response): AsyncGenerator<{ readonly error?: Problem; readonly end?: object }> {

@@ -13,22 +13,23 @@ interface RestoreFlags {
   readonly json: boolean;
 }
 
-const HELP = `Copies a backup into the data folder that the settings name. No server may run on it, and it must be empty or missing.
-The settings file is not restored: each backup in DIR has it as huiyuan.yaml; copy it to its place first, and check its secrets.
-If the restore is interrupted, run it again; the server does not start before its end. Run it as the server's user. The exit
-code is 1 if an image of the backup is damaged; all others are restored then.
+const HELP = `Stop the server first, and move its old data folder away. Run the command as the
+server's user. The settings file is not restored: each backup has it as
+huiyuan.yaml; copy it to its place first, and check its secrets.
+
+If the restore is interrupted, run it again: the server does not start before.
+The exit code is 1 if an image is damaged. All others are restored then.
 
 Examples:
   huiyuan restore /mnt/backup/huiyuan --config /etc/huiyuan/huiyuan.yaml
   huiyuan restore /mnt/backup/huiyuan --generation 20261103T024500123Z`;
 
 export function restoreCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "restore", "fill an empty data folder from a backup")
+  return newCommand(terminal, "restore", "fill an empty data folder from a backup", HELP)
     .argument("<dir>", "folder of the backups")
     .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
-    .option("--generation <name>", "name of the backup in DIR; default: the newest")
+    .option("--generation <name>", "folder name of the backup in DIR (default: the newest)")
     .option("--json", "print one JSON object", false)
-    .addHelpText("after", `\n${HELP}`)
     .action(async (dir: string, { config, generation, json }: RestoreFlags) => {
       const { data } = await loadSettings(config, { env: process.env, needs: "address" }).catch((error: unknown) => {
         if (error instanceof SettingsFaults)

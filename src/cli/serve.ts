@@ -1,32 +1,34 @@
 // `huiyuan serve`: runs the server until a signal stops it, and reloads its settings file when that changes.
-import { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type App, startApp } from "../app.ts";
 import type { Log } from "../core/log.ts";
 import { loadSettings } from "../settings/load.ts";
 import { watchSettings } from "../settings/watch.ts";
 import { createLogger } from "./logger.ts";
-import { HeldUp, onHangUp, type Terminal, untilStopped } from "./terminal.ts";
+import { HeldUp, newCommand, onHangUp, type Terminal, untilStopped } from "./terminal.ts";
 
 interface ServeFlags {
   readonly config: string;
   readonly logLevel: string;
 }
 
-export function serveCommand(terminal: Terminal): Command {
-  return new Command("serve")
-    .description("run the server")
-    .option("-c, --config <file>", "settings file", "huiyuan.yaml")
-    .option("--log-level <level>", "debug, info, warn or error", "info")
-    .addHelpText(
-      "after",
-      `
-The settings file is followed: a good change takes effect at once, a faulty one is refused and the old stays in force.
-SIGHUP reads the file again in any case.
+const LOG_LEVELS = ["debug", "info", "warn", "error"];
+const HELP = `The server reads the settings file again when it changes, and on SIGHUP. A file
+with faults is refused, and the old settings stay in force.
 
-SIGTERM or Ctrl-C stops it. If server.drainDelay is set, the first signal begins that delay: new connections are still
-served, and health checks get 503. The next signal, or the end of the delay, begins the stop: clients get up to 5 s to
-finish, and the stop takes 10 s at most. One more signal ends the process at once.`,
-    )
+SIGTERM or Ctrl-C stops the server within 10 s; clients get up to 5 s to finish.
+If server.drainDelay is set, that delay comes first: the server still serves,
+and health checks get 503. One more signal ends the delay, the next one the
+process.
+
+Examples:
+  huiyuan serve
+  huiyuan serve --config /etc/huiyuan/huiyuan.yaml --log-level warn`;
+
+export function serveCommand(terminal: Terminal): Command {
+  return newCommand(terminal, "serve", "run the server", HELP)
+    .option("-c, --config <file>", "settings file", "huiyuan.yaml")
+    .addOption(new Option("--log-level <level>", "least level of log lines").choices(LOG_LEVELS).default("info"))
     .action(async (flags: ServeFlags) => serve(flags, terminal));
 }
 

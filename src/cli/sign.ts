@@ -31,14 +31,21 @@ interface DownloadTarget {
   readonly url: { readonly base: string; readonly host: string; readonly query: string } | undefined;
 }
 
+const SIGN_HELP = `Examples:
+  huiyuan sign download 2015/cat.jpg
+  huiyuan sign upload 2015/cat.jpg --expires 1h`;
+
 /** Wrong usage throws CommanderError, a faulty settings file SettingsFaults. */
 export function signCommand(terminal: Terminal): Command {
-  const sign = newCommand(terminal, "sign", "a signature (签名) for one operation");
-
-  multiUse(subcommand(sign, "download", "print a signed download URL"))
-    .argument("<url-or-fileid>", "a download URL, or a fileid for a URL of the bucket's public domain", parseTarget)
+  const download = multiUse(
+    subcommand(terminal, "download", "print a signed download URL", [
+      "huiyuan sign download 2015/cat.jpg --expires 1h",
+      "huiyuan sign download 'https://img.example.com/2015/cat.jpg?imageView2/2/w/200'",
+    ]),
+  )
+    .argument("<url-or-fileid>", "download URL, or the fileid of an image on the bucket's public domain", parseTarget)
     .addOption(
-      new Option("--once", "one-time: oneTimeDownloads of the bucket says what it does")
+      new Option("--once", "make a one-time URL; oneTimeDownloads of the bucket says how it works")
         .default(false)
         .conflicts(["expires", "unbound"]),
     )
@@ -47,57 +54,73 @@ export function signCommand(terminal: Terminal): Command {
       const unsigned = unsignedUrl(target, place);
       if (unsigned === undefined)
         command.error("error: give the whole URL to sign, because no settings file is read or its server.port is 0");
+      if (target.url === undefined) warnOfSlash(target.fileid, terminal);
       const issued = issue(place, target.fileid, options.once ? undefined : options);
       const url = `${unsigned}sign=${encodeURIComponent(issued.token)}`;
       terminal.out.write(`${options.json ? JSON.stringify({ url, ...issued }) : url}\n`);
     });
 
-  multiUse(subcommand(sign, "upload", "print a token for an upload, slices too"))
-    .argument("[fileid]", "name of the upload; without it the server chooses one", parseFileid)
+  const upload = multiUse(
+    subcommand(terminal, "upload", "print a token for an upload, whole or in slices", [
+      "huiyuan sign upload 2015/cat.jpg --expires 1h",
+      "huiyuan sign upload --bucket photos --json",
+    ]),
+  )
+    .argument("[fileid]", "name of the upload (default: the server chooses one)", parseFileid)
     .action(async (fileid: Key | undefined, options: MultiUseOptions, command: Command) => {
       const place = await findSignPlace(options, undefined, command);
+      warnOfSlash(fileid ?? "", terminal);
       printToken(terminal, options, issue(place, fileid ?? "", options));
     });
 
-  for (const [operation, object] of [
-    ["copy", "the source"],
-    ["delete", "the object to delete"],
-  ] as const) {
-    subcommand(sign, operation, `print a one-time token for one ${operation}`)
-      .argument("<fileid>", object, parseFileid)
-      .action(async (fileid: Key, options: SignOptions, command: Command) => {
-        const place = await findSignPlace(options, undefined, command);
-        printToken(terminal, options, issue(place, fileid));
-      });
-  }
+  const sign = newCommand(terminal, "sign", "print a signed URL, or a token for the REST API", SIGN_HELP);
+  sign.addCommand(download).addCommand(upload);
+  for (const operation of ["copy", "delete"] as const) sign.addCommand(oneTime(terminal, operation));
   return sign;
 }
 
-function subcommand(parent: Command, name: string, description: string): Command {
-  return parent
-    .command(name)
-    .description(description)
+function oneTime(terminal: Terminal, operation: "copy" | "delete"): Command {
+  const description = `print a one-time token that ${operation === "copy" ? "copies" : "deletes"} one file`;
+  return subcommand(terminal, operation, description, [`huiyuan sign ${operation} 2015/cat.jpg`])
+    .argument("<fileid>", operation === "copy" ? "file to copy from" : "file to delete", parseFileid)
+    .action(async (fileid: Key, options: SignOptions, command: Command) => {
+      const place = await findSignPlace(options, undefined, command);
+      warnOfSlash(fileid, terminal);
+      printToken(terminal, options, issue(place, fileid));
+    });
+}
+
+/** A path of a URL is a common mistake: its first slash does not belong to the fileid. */
+function warnOfSlash(fileid: string, { err }: Terminal): void {
+  if (!fileid.startsWith("/")) return;
+  const wanted = fileid.replace(/^\/+/, "");
+  err.write(
+    `warning: this signs the URL path "/${fileid}"; for "/${wanted}" write ${wanted}, without the first slash\n`,
+  );
+}
+
+const NO_FILE_HELP = `Without a settings file: name --appid, --bucket and --secret-id, and put the
+SecretKey into the environment variable HUIYUAN_SECRET_KEY. It is no option,
+because everyone on the machine can read those in the process list.`;
+
+function subcommand(terminal: Terminal, name: string, description: string, examples: readonly string[]): Command {
+  const help = `${NO_FILE_HELP}\n\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`;
+  return newCommand(terminal, name, description, help)
     .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
-    .option("--appid <appid>", "project, if the file has several")
-    .option("--bucket <name>", "bucket, if the file has several")
-    .option("--secret-id <id>", "key pair; default: the project's first enabled one")
-    .option("--json", "print one JSON object", false)
-    .addHelpText(
-      "after",
-      `
-Without a settings file: give --appid, --bucket and --secret-id, and put the SecretKey into the environment variable
-${SECRET_KEY_VARIABLE}. It is never an argument, because everyone on the machine can read those in the process list.`,
-    );
+    .option("--appid <appid>", "project; needed if the file has several")
+    .option("--bucket <name>", "bucket; needed if the file has several")
+    .option("--secret-id <id>", "key pair (default: the project's first enabled one)")
+    .option("--json", "print one JSON object", false);
 }
 
 function multiUse(command: Command): Command {
   return command
     .addOption(
-      new Option("--expires <duration>", "life, such as 90s, 12h or 30d; at most 92d")
+      new Option("--expires <duration>", "end the validity after 90s, 12h, 30d, …; at most 92d")
         .argParser(parseLife)
         .default(30 * 86_400, "30d"),
     )
-    .option("--unbound", "for any file of the bucket", false);
+    .option("--unbound", "sign for any file of the bucket", false);
 }
 
 function parseLife(text: string): number {
@@ -196,6 +219,8 @@ async function findSignPlace(options: SignOptions, host: string | undefined, com
       (name === undefined ? host === undefined || bucket === bound?.bucket : bucket.name === name),
   );
   const [only] = fitting;
+  if (only === undefined && host !== undefined && name === undefined)
+    command.error(`error: ${host} is no domain in ${file}, which has ${few([...hosts.keys()])}; ${OTHER_HOST}`);
   if (only === undefined) command.error(`error: no bucket in ${file} fits; there are ${list(all)}`);
   if (fitting.length > 1) command.error(`error: choose with --appid and --bucket: ${list(fitting)}`);
   const { project, bucket } = only;
@@ -210,6 +235,15 @@ async function findSignPlace(options: SignOptions, host: string | undefined, com
   };
 }
 
+const OTHER_HOST = "for the host of a CDN, name the bucket with --bucket";
+
 function list(places: readonly Candidate[]): string {
-  return places.map(({ project, bucket }) => `${project.appid}/${bucket.name}`).join(", ") || "none";
+  return few(places.map(({ project, bucket }) => `${project.appid}/${bucket.name}`));
+}
+
+const FEW = 5;
+
+function few(names: readonly string[]): string {
+  const more = names.length > FEW ? [`${names.length - FEW} more`] : [];
+  return [...names.slice(0, FEW), ...more].join(", ") || "none";
 }

@@ -11,8 +11,8 @@ Examples:
   huiyuan stat 2015/cat.jpg --bucket 10001234/photos --json`;
 
 export function statCommand(terminal: Terminal): Command {
-  return withBucket(adminCommand(terminal, "stat", "show all facts about one object", HELP))
-    .argument("<name>", "URL of the object, as clients request it, or a key")
+  return withBucket(adminCommand(terminal, "stat", "show everything about one object", HELP))
+    .argument("<name>", "URL of the object, as clients request it, or its key")
     .action(async (name: string, flags: BucketFlags) => {
       await withServer(flags, terminal, async ({ client, show }) => {
         const found = await client.get<StatAnswer>("/objects/stat", { bucket: flags.bucket, name });

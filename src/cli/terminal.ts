@@ -1,7 +1,7 @@
 // Shared by all commands: output streams, options, escapes of texts from outside, a status line, and signals. No
 // command logic.
 import type { Writable } from "node:stream";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, Help, InvalidArgumentError } from "commander";
 
 /** Output of a command. Tests pass their own streams. */
 export interface Terminal {
@@ -20,13 +20,30 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** A command that writes to the terminal, and throws CommanderError for wrong usage. */
-export function newCommand({ out, err }: Terminal, name: string, description: string): Command {
-  return new Command(name)
+/** Columns of all help texts, however wide the terminal is. */
+const HELP_WIDTH = 80;
+
+/**
+ * A command that writes to the terminal, and throws CommanderError for wrong usage. `help` follows the options in
+ * --help: a few lines, and examples.
+ */
+export function newCommand({ out, err }: Terminal, name: string, description: string, help = ""): Command {
+  const command = new Command(name)
     .description(description)
+    .helpOption("-h, --help", "show this help")
+    .helpCommand(false)
+    .configureHelp({
+      helpWidth: HELP_WIDTH,
+      subcommandTerm: (subcommand) => subcommand.name(),
+      optionDescription: (option) => new Help().optionDescription(option).replace(NO_DEFAULT, ""),
+    })
     .configureOutput({ writeOut: (text) => out.write(text), writeErr: (text) => err.write(text) })
     .exitOverride();
+  return help === "" ? command : command.addHelpText("after", `\n${help}`);
 }
+
+// A default that says "not given" tells the reader nothing.
+const NO_DEFAULT = / \(default: (false|\{\}|"")\)$/;
 
 /** Parses an argument: a whole number from 1 to `most`, both inclusive. `hint` ends the message of its error. */
 export function wholeNumber(text: string, most?: number, hint = "."): number {

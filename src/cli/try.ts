@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../app.ts";
 import { abortable } from "../async/cancellation.ts";
 import { type Key, toKey } from "../core/object.ts";
@@ -14,7 +14,7 @@ import { type PublicPlace, publicBase, publicUrl } from "../http/response/public
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { findPictures, type HomePage, isPrivateOrigin } from "./find-pictures.ts";
 import { createLogger } from "./logger.ts";
-import { stopSignal, type Terminal } from "./terminal.ts";
+import { newCommand, stopSignal, type Terminal } from "./terminal.ts";
 import type { PageServer } from "./trial/page-server.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
 import { startSampleSite } from "./trial/sample-site.ts";
@@ -47,21 +47,19 @@ interface TrialOrigin extends HomePage {
 const SAMPLE_DELAY_MS = 60;
 const STORED_MS = 500;
 
+const HELP = `Needs no settings file, and keeps nothing: all images are in a temporary folder,
+which is removed at the end (Ctrl-C).
+
+Examples:
+  huiyuan try
+  huiyuan try https://your.site --port 0`;
+
 export function tryCommand(terminal: Terminal): Command {
-  return new Command("try")
-    .description("a trial with one command: a mirror in front of a sample site, or of yours")
-    .argument(
-      "[origin-url]",
-      "the site to mirror, such as https://your.site; without it a sample site is started",
-      parseOrigin,
-    )
+  return newCommand(terminal, "try", "run a trial mirror of a sample site, or of yours", HELP)
+    .argument("[origin-url]", "site to mirror, such as https://your.site (default: a sample site)", parseOrigin)
     .option("-p, --port <port>", "port of the mirror; 0 takes any free one", parsePort, 8080)
     .option("--admin-port <port>", "port of health and metrics; 0 takes any free one", parsePort, 8081)
-    .option("--json", "say it for machines", false)
-    .addHelpText(
-      "after",
-      "\nNothing is kept: the bucket lies in a temporary folder that is removed at the end (Ctrl-C).",
-    )
+    .option("--json", "print one JSON object", false)
     .action(async (originUrl: string | undefined, flags: TryFlags) => runTrial(originUrl, flags, terminal));
 }
 

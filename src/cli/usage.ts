@@ -9,20 +9,21 @@ interface UsageFlags extends BucketFlags {
   readonly to?: string;
 }
 
-const HELP = `One line for each day (UTC) and bucket, by default for the last 30 days; 400 days are stored. Columns: day, bucket, downloads,
-bytes sent, uploads, bytes uploaded, copies, queries, deletes, objects stored, bytes stored. The last two are as of the last
-count of the bucket on that day, "-" if there was none. Failed requests are included; --json shows their number. A crash loses
-the counts of its last 5 s.
+const HELP = `One line for each day (UTC) and bucket, for the last 30 days if you name no day.
+The server keeps 400 days. A crash loses the counts of its last 5 s.
+Columns: day, bucket, downloads, bytes sent, uploads, bytes uploaded, copies,
+queries, deletes, objects stored, bytes stored. The last two are "-" if nothing
+was counted on that day. Failed requests are included; --json shows their number.
 
 Examples:
   huiyuan usage
   huiyuan usage --bucket photos --from 2026-11-01 --to 2026-11-30 --json`;
 
 export function usageCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "usage", "show usage of the buckets by day", HELP)
+  return adminCommand(terminal, "usage", "show requests and bytes of each day", HELP)
     .option("--bucket <appid/name>", "only this bucket")
     .option("--from <day>", "first day, such as 2026-11-01")
-    .option("--to <day>", "last day; default: today")
+    .option("--to <day>", "last day (default: today)")
     .action(async (flags: UsageFlags) => {
       const { bucket, from, to, json } = flags;
       await withServer(flags, terminal, async ({ client, print, show }) => {

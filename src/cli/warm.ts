@@ -11,21 +11,21 @@ interface WarmFlags extends BucketFlags {
   readonly concurrency: number;
 }
 
-const HELP = `One name a line: a URL of the image, as clients request it, or a key. There are no comments, and blanks are part of a name.
-Stored images are skipped; purged ones are fetched again. Keys are fetched through --domain, by default the bucket's first
-mirrored domain. Ctrl-C stops; the same list can be used again. The exit code is 1 if a fetch failed; images that the
-origin lacks are not failures.
+const HELP = `Each line of FILE is the URL of an image, as clients request it, or a key. Blanks
+are part of a name, and there are no comments. Stored images are skipped, purged
+ones are fetched again. Ctrl-C stops; run the same list again to go on.
+The exit code is 1 if a fetch failed. Images that the origin lacks are no failure.
 
 Examples:
   huiyuan warm urls.txt --rate 20
   find-new-images | huiyuan warm - --domain img.example.com --concurrency 8`;
 
 export function warmCommand(terminal: Terminal): Command {
-  return withBucket(adminCommand(terminal, "warm", "fetch a list of images in advance", HELP))
-    .argument("<file>", "list of names; - is standard input")
-    .option("--domain <host>", "domain whose mirror fetches keys")
-    .option("--rate <count>", "largest number of names a second, such as 20 or 0.5", parseRate)
-    .option("--concurrency <count>", "concurrent names, 1 to 64", (text) => wholeNumber(text, 64), 4)
+  return withBucket(adminCommand(terminal, "warm", "prefetch a list of images", HELP))
+    .argument("<file>", "file with one name a line; - is standard input")
+    .option("--domain <host>", "domain through which keys are fetched (default: the bucket's first mirrored one)")
+    .option("--rate <count>", "fetch at most this many names a second, such as 20 or 0.5", parseRate)
+    .option("--concurrency <count>", "fetch this many at the same time, 1 to 64", (text) => wholeNumber(text, 64), 4)
     .action(async (file: string, flags: WarmFlags) => {
       await withServer(flags, terminal, async (session) => {
         const status = createStatusLine(terminal, flags.json);

@@ -112,7 +112,7 @@ test("list, retry and drop act on a running server", async () => {
     code: 0,
     out: '{"changed":1,"isSending":true}\n',
   });
-  expect(await command("list")).toMatchObject({ code: 0, out: "", err: "no notices are pending\n" });
+  expect(await command("list")).toMatchObject({ code: 0, out: "", err: "no callback is undelivered\n" });
   expect(heard.length).toBe(1);
 }, 120_000);
 

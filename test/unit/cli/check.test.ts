@@ -110,8 +110,14 @@ test("check --json prints one object, with faults or without", async () => {
 
 test("check ends with 1 for a missing file", async () => {
   const { out, exitCode } = await run("--config", file);
-  expect(out).toMatch(/^\S+\/huiyuan\.yaml {2}the file cannot be read \(ENOENT\).*--config/);
+  expect(out).toMatch(/^\S+\/huiyuan\.yaml {2}no such settings file.*--config/);
   expect(exitCode).toBe(1);
+});
+
+test("the settings file in the help of check is good", async () => {
+  const { out } = await run("--help");
+  await writeFile(file, out.slice(out.indexOf("  projects:"), out.indexOf("\n\nExamples:")));
+  expect((await run("--config", file)).out).toContain("is good: 1 project, 1 bucket, 1 domain, 1 origin");
 });
 
 test("check throws CommanderError for an unknown option, which ends the program with 2", async () => {
