@@ -57,5 +57,5 @@ test("readSamplePictures() has pictures that decode completely, one of them anim
 
 test("the package has the folder of the sample pictures", () => {
   const { files } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8")) as { files: string[] };
-  expect(files).toContain("config");
+  expect(files).toContain("config/samples");
 });
