@@ -1,4 +1,4 @@
-// Writes config/huiyuan.schema.json from the settings schema: `npx tsx config/make-schema.ts`.
+// Writes config/huiyuan.schema.json from the settings schema: `npm run reference`.
 import { writeFileSync } from "node:fs";
 import { settingsJsonSchema } from "../src/settings/schema/schema.ts";
 

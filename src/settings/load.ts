@@ -195,8 +195,15 @@ const OPEN_ADMIN =
 const ONE_CLIENT =
   "limits.perClient is on and server.trustedProxies is empty: if clients come through a CDN or proxy, all of them count as one; list its addresses";
 
-const SERVER_KEYS = ["host", "port", "adminHost", "adminPort", "workers"] as const satisfies (keyof ServerSettings)[];
-const ROOT_KEYS = ["data", "store"] as const satisfies (keyof Settings)[];
+/** The settings under `server` and at the root that take effect only at the next start. */
+export const SERVER_KEYS = [
+  "host",
+  "port",
+  "adminHost",
+  "adminPort",
+  "workers",
+] as const satisfies (keyof ServerSettings)[];
+export const ROOT_KEYS = ["data", "store"] as const satisfies (keyof Settings)[];
 
 /** Dotted paths (`server.port`, `data`, …) of changed settings that take effect only at the next start. */
 export function settingsNeedingRestart(old: Settings, next: Settings): readonly string[] {

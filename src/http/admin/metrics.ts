@@ -50,9 +50,19 @@ export interface Metrics {
   settingsRead(isApplied: boolean): void;
   /** Counts input that was refused before any listener saw a request. */
   refused(code: ErrorCode): void;
+  /** All series, for the reference. */
+  readonly series: readonly Series[];
   /** Prometheus text format. */
   scrape(sources: MetricSources): Promise<{ readonly mediaType: string; readonly text: string }>;
   stop(): void;
+}
+
+/** `type`: counter, gauge or histogram. */
+export interface Series {
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
 }
 
 const BREAKER_STATES: readonly OriginHealth["state"][] = ["closed", "half-open", "open"];
@@ -101,35 +111,49 @@ export function createMetrics(): Metrics {
       },
     });
 
-  readCounter("requests_total", "Downloads by outcome and the tier they were answered from", ["outcome", "tier"], () =>
+  const requestsHelp =
+    "Downloads by outcome (hit, miss, error, other) and the tier of the answer (memory, bucket, spool, renderer, origin, none)";
+  readCounter("requests_total", requestsHelp, ["outcome", "tier"], () =>
     [...requests].map(([label, count]) => {
       const [outcome = "", tier = ""] = label.split(" ");
       return [{ outcome, tier }, count];
     }),
   );
-  readCounter("saved_bytes_total", "Bytes answered without asking an origin", [], () => [[{}, savedBytes]]);
-  const fastPathHelp = "Downloads that the fast path answered at once";
+  readCounter("saved_bytes_total", "Bytes of hits: the origin did not send them", [], () => [[{}, savedBytes]]);
+  const fastPathHelp = "Hits that the fast path answered at once; 0 if HUIYUAN_FAST_PATH is off";
   readCounter("fast_path_hits_total", fastPathHelp, [], () => [[{}, fastPathHits]]);
-  const errors = counter("errors_total", "Downloads answered with an error, by code", ["code"]);
-  const limitedHelp = "Requests and renders refused because their client exceeds its rate, by limit";
+  const errors = counter("errors_total", "Downloads answered with an error, by error code", ["code"]);
+  const limitedHelp = "Requests and renders that limits.perClient refused, by limit (requests, renders)";
   const limited = counter("client_limited_total", limitedHelp, ["limit"]);
-  const callsHelp = "Calls of the REST API by operation and the code of the answer";
+  const callsHelp = "Calls of the REST API by operation and code of the answer (0 is success)";
   const calls = counter("api_calls_total", callsHelp, ["operation", "code"]);
   const uploadedBytes = counter("uploaded_bytes_total", "Bytes of images that were uploaded");
-  read("uploads_running", "Uploads that are running", (from) => from.uploads());
-  read("slice_uploads", "Slice uploads that are not complete", (from) => from.sliceUploads());
-  const fills = counter("fills_total", "Fetches begun at an origin");
+  read("uploads_running", "Uploads in progress", (from) => from.uploads());
+  read("slice_uploads", "Uploads in slices that are not complete", (from) => from.sliceUploads());
+  const fills = counter("fills_total", "Fetches from origins that were started");
   const collapsed = counter("collapsed_total", "Requests that joined a running fetch");
-  const refreshesHelp = "Revalidations of stored images at their origin, by outcome";
+  const refreshesHelp = "Revalidations of stored images by outcome (current, new, gone, removed, suspect, failed)";
   const refreshes = counter("refreshes_total", refreshesHelp, ["outcome"]);
-  const failovers = counter("failovers_total", "Further origins asked because the one before had failed");
-  const refused = counter("refused_total", "Fetches that ended without an image to store, by reason", ["reason"]);
+  const failovers = counter("failovers_total", "Fetches that moved to the next origin because one had failed");
+  const refused = counter(
+    "refused_total",
+    "Fetches that ended without an image to store, by reason (an error code, suspect or max_keys)",
+    ["reason"],
+  );
   const stored = counter("stored_total", "Images stored by the mirror");
   const storedBytes = counter("stored_bytes_total", "Bytes stored by the mirror");
-  const notStored = counter("not_stored_total", "Whole images that could not be stored, by reason", ["reason"]);
-  const callbacks = counter("callbacks_total", "Attempts to send a callback notice, by outcome", ["outcome"]);
+  const notStored = counter(
+    "not_stored_total",
+    "Whole images that could not be stored, by error code; overloaded: too many waited for the disk",
+    ["reason"],
+  );
+  const callbacks = counter(
+    "callbacks_total",
+    "Attempts to send a callback notice, by outcome (delivered, or the kind of failure)",
+    ["outcome"],
+  );
   const lostNotices = counter("notices_lost_total", "Callback notices that failed and could not be stored for a retry");
-  const owedHelp = "Callback notices that are not delivered: waiting for a retry, or given up";
+  const owedHelp = "Callback notices that are not delivered, by state (waiting for a retry, given-up)";
   readAll("notices_owed", owedHelp, ["state"], async (from) => {
     const counts = await from.outboxCounts();
     if (counts === undefined) return [];
@@ -144,30 +168,40 @@ export function createMetrics(): Metrics {
   );
   const retriesHelp = "Requests to an origin that were retried before any byte of the response was used";
   const retries = counter("origin_retries_total", retriesHelp);
-  ofOrigin("breaker", "The breaker of an origin: 0 closed, 1 half-open, 2 open", ({ state }) =>
-    BREAKER_STATES.indexOf(state),
+  ofOrigin(
+    "breaker",
+    "The circuit breaker of an origin: 0 closed, 1 half-open (a probe is due), 2 open (no fetches)",
+    ({ state }) => BREAKER_STATES.indexOf(state),
   );
-  ofOrigin("running", "Requests to an origin whose body has not ended", ({ running }) => running);
+  ofOrigin("running", "Requests to an origin whose response has not ended", ({ running }) => running);
   ofOrigin("waiting", "Requests that wait for an origin's connections or rate", ({ waiting }) => waiting);
-  ofOrigin("paused_seconds", "How long an origin is paused by its own Retry-After", ({ pausedMs }) => pausedMs / 1_000);
+  ofOrigin(
+    "paused_seconds",
+    "Seconds until an origin gets requests again that has sent Retry-After",
+    ({ pausedMs }) => pausedMs / 1_000,
+  );
   const renderSeconds = histogram(
     "render_seconds",
     "Seconds of a render, from its start to its end",
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   );
-  const renderFailures = counter("render_failures_total", "Renders that failed, by code", ["code"]);
+  const renderFailures = counter("render_failures_total", "Renders that failed, by error code", ["code"]);
   const rendersCollapsed = counter("renders_collapsed_total", "Requests that joined a running render");
   const variantsStored = counter("variants_stored_total", "Processed images stored");
   const variantsNotStored = counter("variants_not_stored_total", "Processed images that could not be stored");
   read("renders_running", "Renders that are running", (from) => from.renders().running);
-  read("renders_waiting", "Renders that wait for a slot", (from) => from.renders().waiting);
+  read(
+    "renders_waiting",
+    "Renders that wait for a slot; above 0 for long: limits.renders is too low",
+    (from) => from.renders().waiting,
+  );
   read("fills_running", "Fetches that are running", (from) => from.fills());
   read("storing_depth", "Images that wait to be stored", (from) => from.storing().depth);
-  const ageHelp = "Age of the oldest image that waits to be stored";
+  const ageHelp = "Age of the oldest image that waits to be stored; grows if the store is too slow";
   read("storing_age_seconds", ageHelp, (from) => from.storing().oldestMs / 1_000);
-  const damagedHelp = "Uploaded images whose stored bytes are damaged: they are answered 500";
+  const damagedHelp = "Uploaded images whose stored bytes are damaged: downloads of them get 500";
   read("damaged_objects", damagedHelp, (from) => from.damaged() ?? 0);
-  const backupHelp = "Unix time at which the last backup started, and the last one succeeded, failed or found damage";
+  const backupHelp = "Unix time of the last backup that started, succeeded, failed, or found damaged images (damaged)";
   readAll("backup_timestamp_seconds", backupHelp, ["event"], async (from) =>
     Object.entries(await from.backups()).map(([event, at]) => [{ event }, at / 1_000]),
   );
@@ -179,35 +213,41 @@ export function createMetrics(): Metrics {
   ofDisk("disk_free_bytes", "Free bytes on the data folder's file system", ({ freeBytes }) => freeBytes);
   const minFreeHelp = "limits.freeDisk: nothing more is stored if fewer bytes are free";
   ofDisk("disk_min_free_bytes", minFreeHelp, ({ minFreeBytes }) => minFreeBytes);
-  readAll("ready", "Whether /readyz answers 200: 1 or 0", [], async (from) => [[{}, (await from.isReady()) ? 1 : 0]]);
-  read("memory_tier_bytes", "Bytes in the memory tier", (from) => from.memory().bytes);
-  read("memory_tier_objects", "Images in the memory tier", (from) => from.memory().objects);
+  readAll("ready", "1 if /readyz answers 200, else 0", [], async (from) => [[{}, (await from.isReady()) ? 1 : 0]]);
+  read("memory_tier_bytes", "Bytes of images in the memory cache", (from) => from.memory().bytes);
+  read("memory_tier_objects", "Images in the memory cache", (from) => from.memory().objects);
   read("spool_memory_bytes", "Bytes of arriving images in memory", (from) => from.spool().bytes);
-  read("spools", "Arriving images", (from) => from.spool().spools);
-  read("event_loop_lag_seconds", "99th percentile of the event loop's delay since the last scrape", () => {
-    // The histogram measures from timer to timer, so its own interval is subtracted.
-    const lag = Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000);
-    loopDelay.reset();
-    return lag;
-  });
+  read("spools", "Arriving images, in memory and on disk", (from) => from.spool().spools);
+  read(
+    "event_loop_lag_seconds",
+    "99th percentile of the event loop's delay since the last scrape; high if the process is overloaded",
+    () => {
+      // The histogram measures from timer to timer, so its own interval is subtracted.
+      const lag = Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000);
+      loopDelay.reset();
+      return lag;
+    },
+  );
 
   // prom-client's default metrics are not used: their garbage collection observer costs 3 µs a request.
   readCounter("process_cpu_seconds_total", "User and system CPU time of the process, in seconds", [], () => {
     const { user, system } = process.cpuUsage();
     return [[{}, (user + system) / 1e6]];
   });
-  read("process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
+  read(
+    "process_resident_memory_bytes",
+    "Resident memory of the server process; renders are processes of their own",
+    () => process.memoryUsage.rss(),
+  );
   read("heap_used_bytes", "JavaScript heap in use", () => process.memoryUsage().heapUsed);
   let reload = { isApplied: true, at: Date.now() / 1_000 };
-  read(
-    "reload_successful",
-    "Whether the settings that were read last are in force: 1, or 0 if they were refused",
-    () => (reload.isApplied ? 1 : 0),
+  read("reload_successful", "1 if the settings that were read last are in force, 0 if they were refused", () =>
+    reload.isApplied ? 1 : 0,
   );
   const reloadHelp = "Unix time at which the settings were read, at the start or by the last reload";
   read("reload_timestamp_seconds", reloadHelp, () => reload.at);
   const startedAt = Date.now() / 1_000 - process.uptime();
-  read("process_start_time_seconds", "Unix time at which the process began", () => startedAt);
+  read("process_start_time_seconds", "Unix time of the process's start", () => startedAt);
 
   return {
     mirror: {
@@ -253,6 +293,8 @@ export function createMetrics(): Metrics {
       reload = { isApplied, at: Date.now() / 1_000 };
     },
     refused: (code) => errors.inc({ code }),
+    // prom-client's own type leaves these fields out.
+    series: registry.getMetricsAsArray() as unknown as readonly Series[],
     async scrape(from) {
       sources = from;
       return { mediaType: registry.contentType, text: await registry.metrics() };

@@ -45,18 +45,28 @@ interface Bounds {
   readonly max?: string;
 }
 
+/** The type and the bounds of a size or duration in the metadata of its schema, for the reference. */
+export interface Quantity extends Bounds {
+  readonly type: "size" | "duration";
+}
+
 /** Schema of a size, in bytes. The file may also have a plain whole number of bytes. */
 export function size(bounds: Bounds = {}) {
   const error = wanted("a size such as 64MB, 64MiB or a whole number of bytes");
   return z
     .union([z.string({ error }).regex(SIZE), z.int({ error }).min(0)], { error })
-    .transform(bounded(parseSize, bounds));
+    .transform(bounded(parseSize, bounds))
+    .meta({ quantity: { type: "size", ...bounds } });
 }
 
 /** Schema of a duration, in milliseconds. `0s` usually means off, if the bounds allow it. */
 export function duration(bounds: Bounds = {}) {
   const error = wanted("a duration with its unit, such as 500ms, 30s, 5m, 2h or 7d");
-  return z.string({ error }).regex(DURATION).transform(bounded(parseDuration, bounds));
+  return z
+    .string({ error })
+    .regex(DURATION)
+    .transform(bounded(parseDuration, bounds))
+    .meta({ quantity: { type: "duration", ...bounds } });
 }
 
 function bounded(parse: typeof parseSize, { min, max }: Bounds) {

@@ -248,6 +248,7 @@ export function settingsJsonSchema(): z.core.JSONSchema.BaseSchema {
     override({ jsonSchema }) {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       delete jsonSchema.secret;
+      delete jsonSchema.quantity;
     },
   });
 }

@@ -73,7 +73,7 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
   );
   addChange(calls, parts, {
     operation: "delete",
-    summary: "Delete objects, so that the origin does not bring them back",
+    summary: "Delete objects, so that they are not fetched from an origin again",
     fields: {
       reason: text().default(DELETED_BY_OPERATOR),
       forMs: whole(1, MAX_LIFE_MS).optional().describe("Milliseconds until the deletion expires."),

@@ -37,15 +37,19 @@ const described = z.object({
 });
 
 const uploadForm = z.object({
-  FileContent: z.string().optional().meta({ contentMediaType: "application/octet-stream" }),
+  FileContent: z
+    .string()
+    .optional()
+    .meta({ contentMediaType: "application/octet-stream" })
+    .describe("The image, or one slice of it."),
   MagicContext: z.string().optional().describe("At most 16 KB, sent to your server with the callback."),
   Md5: z.string().optional().describe("Hex; the upload is refused if the file has a different one."),
-  sha: z.string().optional().describe("SHA-1, hex; likewise. For slices: of the whole file."),
-  op: z.enum(["", "upload_slice"]).optional(),
+  sha: z.string().optional().describe("SHA-1, hex, likewise; of the whole file if it is sent in slices."),
+  op: z.enum(["", "upload_slice"]).optional().describe("`upload_slice` for an upload in slices."),
   filesize: z.string().optional().describe("Size of the whole file, to start an upload in slices."),
-  slice_size: z.string().optional(),
-  session: z.string().optional(),
-  offset: z.string().optional(),
+  slice_size: z.string().optional().describe("Wanted bytes of each slice; the answer has the agreed number."),
+  session: z.string().optional().describe("The `session` of the first answer, with each slice."),
+  offset: z.string().optional().describe("Where the slice begins in the file, in bytes."),
 });
 
 const BUCKET = "/photos/v2/{appid}/{bucket}/{userid}";

@@ -5,7 +5,7 @@ import { settingsJsonSchema } from "../../../../src/settings/schema/schema.ts";
 
 const config = (name: string) => readFileSync(new URL(`../../../../config/${name}`, import.meta.url), "utf8");
 
-test("config/huiyuan.schema.json is current (npx tsx config/make-schema.ts)", () => {
+test("config/huiyuan.schema.json is current (npm run reference)", () => {
   expect(config("huiyuan.schema.json")).toBe(`${JSON.stringify(settingsJsonSchema(), null, 2)}\n`);
 });
 

@@ -1,0 +1,43 @@
+// Writes docs/reference/cli.md from the help that the built program prints.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { page } from "./markdown.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+
+const INTRO = `This page is the help of every command, as \`huiyuan --help\` and \`huiyuan <command> --help\` print it.
+A command ends with 0 if it succeeded, 1 if it failed, and 2 if it was called in a wrong way.`;
+
+export async function cliPage(): Promise<string> {
+  const all = await helpOf([]);
+  const sections: string[] = [];
+  for (const name of commandsIn(all)) sections.push(...(await sectionsOf([name])));
+  return page("Commands", INTRO, "## huiyuan", block(all), ...sections);
+}
+
+/** A command, then those below it, such as `keys new`. */
+async function sectionsOf(path: readonly string[]): Promise<readonly string[]> {
+  const help = await helpOf(path);
+  const below: string[] = [];
+  for (const name of commandsIn(help)) below.push(...(await sectionsOf([...path, name])));
+  return [`${"#".repeat(path.length + 1)} huiyuan ${path.join(" ")}`, block(help), ...below];
+}
+
+const block = (help: string) => `\`\`\`text\n${help.trimEnd()}\n\`\`\``;
+
+async function helpOf(path: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, ...path, "--help"]);
+  return stdout;
+}
+
+/** The names in the lists of commands: lines of two blanks and a name without a dash, behind a heading. */
+function commandsIn(help: string): readonly string[] {
+  const lists = help
+    .split(/\n(?=\S)/)
+    .filter((part) => /^[^\n]+:\n {2}\w/.test(part) && !/^(?:Usage|Arguments|Options|Example)/.test(part));
+  const names = lists.flatMap((list) =>
+    [...list.matchAll(/^ {2}([a-z][a-z-]*)(?:\|\S+)?(?: [[<]| {2}| *$)/gm)].map(([, name = ""]) => name),
+  );
+  return names.filter((name) => name !== "help");
+}
