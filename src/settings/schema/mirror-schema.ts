@@ -35,7 +35,7 @@ export const mirrorShape = {
   processedMiss: z
     .enum(["local", "origin"])
     .describe(
-      "Processing of an image whose original is not stored. local: fetches the original and processes it here; origin: passes on the origin's answer, and stores the original by a second fetch.",
+      "Processing of an original that is not stored: local fetches and processes it; origin passes on the origin's answer, and fetches the original too.",
     )
     .default("local"),
   headMiss: z

@@ -1,0 +1,159 @@
+// The pages of the documentation have short sentences, which readers of a second language understand at once.
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const MAX_WORDS = 25;
+const MAX_CHINESE_CHARACTERS = 80;
+
+/** Pages with longer sentences. Remove a page once it is rewritten; add none. */
+const NOT_YET_SHORT: readonly string[] = [
+  "CHANGELOG.md",
+  "docs/develop/mobile.md",
+  "docs/develop/sdk.md",
+  "docs/examples/developer-server/README.md",
+  "docs/examples/signing/README.md",
+  "docs/guides/abuse.md",
+  "docs/guides/callbacks.md",
+  "docs/guides/downloads.md",
+  "docs/guides/failover.md",
+  "docs/guides/freshness.md",
+  "docs/guides/mirror-rules.md",
+  "docs/guides/operation-log.md",
+  "docs/guides/origins.md",
+  "docs/guides/processing.md",
+  "docs/guides/s3-store.md",
+  "docs/guides/uploads.md",
+  "docs/internals/architecture.md",
+  "docs/internals/crashes.md",
+  "docs/internals/decisions/001-hono-front-door.md",
+  "docs/internals/decisions/026-age-calculation.md",
+  "docs/internals/decisions/056-own-enlarging.md",
+  "docs/internals/decisions/060-gif-first-frame.md",
+  "docs/internals/decisions/063-head-room.md",
+  "docs/internals/decisions/074-exif-budget.md",
+  "docs/internals/decisions/077-public-urls.md",
+  "docs/internals/decisions/079-render-estimates.md",
+  "docs/internals/decisions/080-variant-renders.md",
+  "docs/internals/decisions/081-one-thread-a-database.md",
+  "docs/internals/decisions/082-one-semaphore.md",
+  "docs/internals/decisions/087-transients-in-the-spool.md",
+  "docs/internals/decisions/088-one-pending-write.md",
+  "docs/internals/decisions/089-simple-writes.md",
+  "docs/internals/decisions/090-rare-image-quirks.md",
+  "docs/internals/decisions/091-settings-polling.md",
+  "docs/internals/decisions/092-fewer-bounds-beside-bounds.md",
+  "docs/internals/decisions/093-one-walk.md",
+  "docs/internals/decisions/095-desync-of-a-connection.md",
+  "docs/internals/decisions/096-lighter-fetches.md",
+  "docs/internals/decisions/097-live-memory-of-misses.md",
+  "docs/internals/decisions/099-one-write-a-batch.md",
+  "docs/internals/decisions/101-one-way-to-render.md",
+  "docs/internals/decisions/103-one-statement-a-page.md",
+  "docs/internals/decisions/104-fewer-mechanisms.md",
+  "docs/internals/decisions/105-fewer-mechanisms-at-the-edges.md",
+  "docs/internals/decisions/106-disk-hits-at-once.md",
+  "docs/internals/decisions/107-backup.md",
+  "docs/internals/decisions/108-coded-bodies.md",
+  "docs/internals/decisions/110-client-rates.md",
+  "docs/internals/decisions/111-node-sqlite.md",
+  "docs/internals/decisions/112-less-memory-a-miss.md",
+  "docs/internals/decisions/113-young-generation.md",
+  "docs/internals/faults.md",
+  "docs/internals/performance-record.md",
+  "docs/internals/performance.md",
+  "docs/internals/walks.md",
+  "docs/start/scenario-1.md",
+  "docs/start/scenario-2.md",
+  "docs/start/scenario-3.md",
+  "docs/start/scenario-4.md",
+];
+
+/** Paragraphs, headings, list items and cells of tables, each on its own. No code, comments or targets of links. */
+function textsIn(markdown: string): readonly string[] {
+  const prose = markdown
+    .replace(/^( *)(```|~~~)[\s\S]*?^\1\2.*$/gm, "\n")
+    .replace(/<!--[\s\S]*?-->/g, "")
+    .replace(/<[a-z/][^>\n]*>/g, " ")
+    .replace(/`[^`\n]*`/g, "X")
+    .replace(/\]\([^)]*\)/g, "]");
+  const lines = prose.split("\n").map((line) => line.trim());
+  const texts: string[] = [""];
+  for (const line of lines) {
+    const item = /^(?:>\s*)?(?:[-*]|\d+\.)\s+(.*)$/.exec(line);
+    if (line.startsWith("|")) texts.push(...line.split(/(?<!\\)\|/), "");
+    else if (line === "" || line.startsWith("#")) texts.push(line, "");
+    else if (item !== null) texts.push(item[1] ?? "");
+    else texts.push(`${texts.pop()} ${line}`.trim());
+  }
+  return texts.map((text) => text.trim()).filter((text) => text !== "");
+}
+
+/** A full stop ends a sentence, except before a small letter, as in `a.jpg` and "e.g. one". */
+const sentencesIn = (text: string) => text.split(/(?<=[.!?][)"*_]*)\s+(?=[^\p{Ll}\s])/u);
+
+/** A list of code counts as one word. */
+const wordsIn = (sentence: string) =>
+  sentence
+    .replace(/X(?:,? (?:and |or )?X)+/g, "X")
+    .split(/\s+/)
+    .filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
+
+const chineseSentencesIn = (text: string) => text.split(/(?<=[。！？；])/u);
+
+const pagesIn = (folder: string) =>
+  readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".md") && !path.includes("node_modules"))
+    .map((path) => `${folder}/${path}`);
+const isChinese = (page: string) => page === "README.zh-CN.md" || page.startsWith("docs/zh/");
+const PAGES = ["README.md", "README.zh-CN.md", "CHANGELOG.md", ...pagesIn("docs")];
+
+function longIn(page: string): readonly string[] {
+  const texts = textsIn(readFileSync(`${ROOT}${page}`, "utf8"));
+  return isChinese(page)
+    ? texts.flatMap(chineseSentencesIn).filter((each) => [...each].length > MAX_CHINESE_CHARACTERS)
+    : texts.flatMap(sentencesIn).filter((each) => wordsIn(each) > MAX_WORDS);
+}
+
+test("textsIn() separates items and cells, and leaves out code, comments and targets of links", () => {
+  const page = [
+    "<!-- not this -->",
+    "# Title",
+    "One [link](a.md#b c) and `code with words`,",
+    "on two lines.",
+    "- item",
+    "  goes on",
+    "1. next",
+    "",
+    "| a \\| b | c |",
+    "| --- | --- |",
+    "```sh run",
+    "huiyuan serve",
+    "```",
+  ];
+  expect(textsIn(page.join("\n"))).toEqual([
+    ...["# Title", "One [link] and X, on two lines.", "item goes on", "next", "a \\| b", "c", "---", "---"],
+  ]);
+});
+
+test.each([
+  ["One. Two! Three?", 3],
+  ["See a.jpg e.g. one of 1.5 s.", 1],
+  ["One (in brackets.) `X` is two.", 2],
+  ["It ends.** Next one.", 2],
+])("sentencesIn() splits %j", (text, count) => {
+  expect(sentencesIn(text)).toHaveLength(count);
+});
+
+test("wordsIn() counts words, not signs, and a list of code once", () => {
+  expect(wordsIn("one – two, X, X and X · three")).toBe(4);
+});
+
+test.each(PAGES.filter((page) => !NOT_YET_SHORT.includes(page)))("every sentence of %s is short", (page) => {
+  expect(longIn(page)).toEqual([]);
+});
+
+test("NOT_YET_SHORT names only pages with long sentences", () => {
+  expect(NOT_YET_SHORT.filter((page) => longIn(page).length === 0)).toEqual([]);
+});
