@@ -18,8 +18,6 @@ const NOT_YET_SHORT: readonly string[] = [
   "docs/guides/callbacks.md",
   "docs/guides/downloads.md",
   "docs/guides/failover.md",
-  "docs/guides/freshness.md",
-  "docs/guides/mirror-rules.md",
   "docs/guides/operation-log.md",
   "docs/guides/origins.md",
   "docs/guides/processing.md",

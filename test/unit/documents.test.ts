@@ -1,0 +1,97 @@
+// The code blocks of the documentation: each shell block runs in test/e2e/documents.test.ts or says why it cannot, and each
+// YAML block is one of the settings or says of what it is.
+import { describe, expect, test } from "vitest";
+import { parse as parseYaml } from "yaml";
+import { blocksIn, blocksOf, isShell, PAGES } from "../helpers/page-blocks.ts";
+import { isPlaced, settingsFaults } from "../helpers/settings-blocks.ts";
+
+/** Pages with blocks that have no mark yet. Remove a page once it has them; add none. */
+const NOT_YET_MARKED: readonly string[] = [
+  "docs/examples/developer-server/README.md",
+  "docs/examples/signing/README.md",
+  "docs/guides/abuse.md",
+  "docs/guides/callbacks.md",
+  "docs/guides/failover.md",
+  "docs/guides/origins.md",
+  "docs/guides/processing.md",
+  "docs/guides/s3-store.md",
+  "docs/guides/uploads.md",
+  "docs/internals/performance-record.md",
+  "docs/internals/performance.md",
+  "docs/start/scenario-1.md",
+  "docs/start/scenario-2.md",
+  "docs/start/scenario-3.md",
+  "docs/start/scenario-4.md",
+];
+
+const isUnmarked = (block: ReturnType<typeof blocksOf>[number]) =>
+  isShell(block)
+    ? block.run === undefined && block.marks.skip === undefined
+    : block.language === "yaml" && !isPlaced(block);
+
+describe("blocksIn()", () => {
+  test("reads language, marks and text, and takes the indentation of a list away", () => {
+    const page = [
+      "- item",
+      "  ```sh run background",
+      "  one",
+      "    two",
+      "  ```",
+      '```yaml file=a.yaml in=root skip="no why"',
+      "```",
+    ];
+    expect(blocksIn("p.md", page.join("\n"))).toEqual([
+      { page: "p.md", line: 2, language: "sh", run: "run background", marks: {}, text: "one\n  two\n" },
+      { page: "p.md", line: 6, language: "yaml", marks: { file: "a.yaml", in: "root", skip: "no why" }, text: "" },
+    ]);
+  });
+
+  test.each(["sh runs", "sh skp=later", "sh run now"])("refuses the mark of ```%s", (info) => {
+    expect(() => blocksIn("p.md", `\`\`\`${info}\n\`\`\``)).toThrow("no test knows the mark");
+  });
+});
+
+test.each([
+  ["in=root", "server: { port: 80 }", 0],
+  ["in=root", "server: { prot: 80 }", 1],
+  ["in=bucket", "token: required", 0],
+  ["in=domain", "host: a.example.com", 0],
+  ["in=mirror", "negativeTtl: 5", 1],
+  ["in=origin", '- { type: site, url: "https://a.example.com", headers: { Cookie: env:COOKIE } }', 0],
+  ["in=nowhere", "a: 1", 1],
+  ["", "projects: []", 1],
+])("settingsFaults() of a block ```yaml %s with %s", (mark, text, count) => {
+  const [block] = blocksIn("p.md", `\`\`\`yaml ${mark}\n${text}\n\`\`\``);
+  expect(settingsFaults(block!)).toHaveLength(count);
+});
+
+describe.each(PAGES)("%s", (page) => {
+  const blocks = blocksOf(page);
+  const isMarked = !NOT_YET_MARKED.includes(page);
+
+  test.runIf(isMarked)("marks every block of sh and yaml", () => {
+    expect(blocks.filter(isUnmarked).map(({ line }) => `${page}:${line}`)).toEqual([]);
+  });
+
+  test("has YAML that is valid where it says so", () => {
+    const placed = blocks.filter(({ language }) => language === "yaml").filter(isPlaced);
+    for (const { text } of placed) parseYaml(text);
+    const settings = placed.filter(({ marks }) => marks.kind === undefined);
+    const faults = settings.flatMap((block) => settingsFaults(block).map((fault) => `${page}:${block.line}: ${fault}`));
+    expect(faults).toEqual([]);
+  });
+});
+
+test("NOT_YET_MARKED names only pages with unmarked blocks", () => {
+  expect(NOT_YET_MARKED.filter((page) => !blocksOf(page).some(isUnmarked))).toEqual([]);
+});
+
+test("skipped-blocks.md lists the blocks that no test runs, with their reasons", async () => {
+  const rows = PAGES.flatMap(blocksOf)
+    .filter(({ marks }) => marks.skip !== undefined)
+    .map(
+      ({ page, text, marks }) => `| ${page} | \`${text.split("\n", 1)[0]?.replaceAll("|", "\\|")}\` | ${marks.skip} |`,
+    );
+  const table = ["| page | first line | why it cannot run |", "| --- | --- | --- |", ...rows, ""].join("\n");
+  await expect(table).toMatchFileSnapshot("skipped-blocks.md");
+});
