@@ -1,6 +1,11 @@
 // The commands of the documentation, as written: all `run` blocks of a page in order, in an empty folder.
-import { test } from "vitest";
-import { blocksOf, PAGES } from "../helpers/page-blocks.ts";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { blocksIn, blocksOf, PAGES } from "../helpers/page-blocks.ts";
 import { programsOf, runPage } from "../helpers/page-run.ts";
 import { needs } from "../helpers/services.ts";
 
@@ -13,3 +18,55 @@ for (const page of PAGES) {
     runPage(blocks),
   );
 }
+
+describe("runPage()", needs("bash"), () => {
+  const blocks = (...parts: readonly (readonly [info: string, text: string])[]) =>
+    blocksIn("p.md", parts.map(([info, text]) => `\`\`\`${info}\n${text}\n\`\`\``).join("\n"));
+
+  test("keeps variables, writes files before the blocks after them, and replaces ports everywhere", async () => {
+    const settings = "projects: []\nserver: { port: 8080 } # 8080";
+    await runPage(
+      blocks(
+        ["yaml file=conf/huiyuan.yaml", settings],
+        ["sh run", "port=8080; cd conf"],
+        [
+          "sh run",
+          'test "$port" != 80""80; grep "port: $port" huiyuan.yaml; grep "# $port" huiyuan.yaml; huiyuan --version',
+        ],
+        ["sh run", 'grep "adminPort: 8081" huiyuan.yaml'],
+        ["sh run fails", "false; true"],
+        ["sh run", 'test "$port" = 8080'],
+      ),
+    );
+  });
+
+  test.each([
+    ["run", "echo before; false; echo after", 1],
+    ["run", "exit 3", 3],
+    ["run fails", "true", 0],
+    ["run", "huiyuan check", 1],
+  ])("rejects with the place and the output: %s, %s", async (mark, text, code) => {
+    await expect(runPage(blocks(["sh run", "echo said"], [`sh ${mark}`, text]))).rejects.toThrow(
+      RegExp(`^p\\.md:4: exit code ${code}\\n.*said`, "s"),
+    );
+  });
+
+  test("rejects when a server ends before it is ready", async () => {
+    const page = blocks(["sh run background", "echo no settings; huiyuan serve"]);
+    await expect(runPage(page)).rejects.toThrow(/^the server ended\n.*no settings/s);
+  });
+
+  test.skipIf(!existsSync("/proc"))("ends servers that left its process group", needs("python3"), async () => {
+    const folder = await mkdtemp(join(tmpdir(), "huiyuan-pages-"));
+    const daemon =
+      'import os; os.setsid(); os.execvp("python3", ["python3", "-m", "http.server", "8000", "--bind", "127.0.0.1"])';
+    const note = join(folder, "port");
+    try {
+      await runPage(blocks(["sh run background", `python3 -c '${daemon}'`], ["sh run", `echo 8000 >${note}`]));
+      const port = Number(await readFile(note, "utf8"));
+      await expect(get({ port, path: "/" })).rejects.toThrow("ECONNREFUSED");
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});

@@ -102,6 +102,9 @@ async function runBlock(shell: Shell, { page, line, run, text }: Block, scratch:
   await writeFile(file, text);
   const log = join(scratch, `block-${line}.log`);
   const outputs = async () => `${shell.said.slice(-4_000)}${await readFile(log, "utf8").catch(() => "")}`;
+  const withOutputs = async (error: Error) => {
+    throw new Error(`${error.message}\n${await outputs()}`);
+  };
   const start = shell.said.length;
   const done = RegExp(`^block ${line} ended (\\d+)$`, "m");
   const report = `status=$?; echo; echo "block ${line} ended $status"`;
@@ -109,27 +112,23 @@ async function runBlock(shell: Shell, { page, line, run, text }: Block, scratch:
     // A failing command ends the shell.
     run: `set -e; . ${file} </dev/null; ${report}`,
     "run fails": `set +e; ( set -e; . ${file} ) </dev/null; ${report}`,
-    "run background": `( set -e; . ${file} ) </dev/null >${log} 2>&1 & ${report}`,
+    "run background": `( ( set -e; . ${file} ); echo "server ended $?" ) </dev/null >${log} 2>&1 & ${report}`,
   };
   shell.process.stdin?.write(`${commands[run ?? "run"]}\n`);
   const hasEnded = () => shell.process.exitCode !== null || done.test(shell.said.slice(start));
-  await eventually(hasEnded, `${page}:${line} ends`, PATIENCE_MS).catch(async (error: Error) => {
-    throw new Error(`${error.message}\n${await outputs()}`);
-  });
+  await eventually(hasEnded, `${page}:${line} ends`, PATIENCE_MS).catch(withOutputs);
   const status = Number(done.exec(shell.said.slice(start))?.[1] ?? shell.process.exitCode);
   if ((run === "run fails") === (status === 0))
     throw new Error(`${page}:${line}: exit code ${status}\n${await outputs()}`);
   if (run !== "run background") return;
-  await eventually(() => isReady(text, log), `the server of ${page}:${line} is ready`, PATIENCE_MS).catch(
-    async (error: Error) => {
-      throw new Error(`${error.message}\n${await outputs()}`);
-    },
-  );
+  await eventually(() => isReady(text, log), `the server of ${page}:${line} is ready`, PATIENCE_MS).catch(withOutputs);
 }
 
-/** Huiyuan says so; of other servers, every port that their block names accepts connections. */
+/** Huiyuan says so; of other servers, every port that their block names accepts connections. Rejects if it has failed. */
 async function isReady(text: string, log: string): Promise<boolean> {
-  if (/\bhuiyuan (?:serve|try)\b/.test(text)) return (await readFile(log, "utf8")).includes(READY);
+  const said = await readFile(log, "utf8").catch(() => ""); // The shell may not have made it yet.
+  if (/^server ended [1-9]/m.test(said)) throw new Error("the server ended");
+  if (/\bhuiyuan (?:serve|try)\b/.test(text)) return said.includes(READY);
   const named = [...text.matchAll(/\b1[2-9]\d{3}\b|\b2\d{4}\b/g)].map(([port]) => Number(port));
   return (await Promise.all(named.map(accepts))).every((isOpen) => isOpen);
 }

@@ -67,11 +67,12 @@ test.each([
 
 describe.each(PAGES)("%s", (page) => {
   const blocks = blocksOf(page);
-  const isMarked = !NOT_YET_MARKED.includes(page);
 
-  test.runIf(isMarked)("marks every block of sh and yaml", () => {
-    expect(blocks.filter(isUnmarked).map(({ line }) => `${page}:${line}`)).toEqual([]);
-  });
+  if (!NOT_YET_MARKED.includes(page)) {
+    test("marks every block of sh and yaml", () => {
+      expect(blocks.filter(isUnmarked).map(({ line }) => `${page}:${line}`)).toEqual([]);
+    });
+  }
 
   test("has YAML that is valid where it says so", () => {
     const placed = blocks.filter(({ language }) => language === "yaml").filter(isPlaced);
