@@ -2,14 +2,9 @@
 import * as z from "zod";
 import { ROOT_KEYS, SERVER_KEYS } from "../../src/settings/load.ts";
 import { mirrorShape } from "../../src/settings/schema/mirror-schema.ts";
-import type { Quantity } from "../../src/settings/schema/quantities.ts";
 import { settingsSchema } from "../../src/settings/schema/schema.ts";
 import { code, page, table } from "./markdown.ts";
-
-interface Schema extends z.core.JSONSchema.BaseSchema {
-  readonly quantity?: Quantity;
-  readonly secret?: true;
-}
+import { defaultOf, rangeOf, type Schema, typeOf, wordsOf } from "./setting-cells.ts";
 
 const INTRO = `This page lists every key of \`huiyuan.yaml\` with its type, default and range. [config/huiyuan.yaml](../../config/huiyuan.yaml)
 is a file to copy. Editors complete the keys by [config/huiyuan.schema.json](../../config/huiyuan.schema.json).
@@ -72,53 +67,3 @@ function partsOf(path: string, { properties, items, oneOf, ...rest }: Schema): r
 const needsRestart = (path: string, key: string) =>
   (path === "" && ROOT_KEYS.some((each) => each === key)) ||
   (path === "server" && SERVER_KEYS.some((each) => each === key));
-
-function typeOf({ quantity, secret, type, items, additionalProperties, anyOf, ...rest }: Schema): string {
-  if (quantity !== undefined) return quantity.type;
-  if (secret === true) return "secret";
-  const [first = rest.const] = rest.enum ?? [];
-  if (first !== undefined) return typeof first === "number" ? "number" : "word";
-  if (anyOf !== undefined) return [...new Set(anyOf.map((each) => typeOf(each as Schema)))].join(" or ");
-  if (type === "array") return `list of ${listed(items as Schema)}`;
-  if (typeof additionalProperties === "object") return `names with a ${typeOf(additionalProperties as Schema)}`;
-  return TYPES[String(type)] ?? "mapping";
-}
-
-const TYPES: Readonly<Record<string, string>> = {
-  boolean: "true, false",
-  integer: "whole number",
-  number: "number",
-  string: "text",
-};
-
-const listed = (item: Schema) => (item.anyOf === undefined ? `${typeOf(item)}s` : "numbers or words");
-
-function defaultOf(schema: Schema): string {
-  const { default: value } = schema;
-  // Defaults of mappings are those of their keys.
-  return value === undefined || JSON.stringify(value) === "{}" ? "" : code(text(value));
-}
-
-function rangeOf(schema: Schema): string {
-  const { quantity, minimum, maximum, anyOf, items, maxItems } = schema;
-  if (schema.enum !== undefined) return schema.enum.map((each) => code(text(each))).join(", ");
-  if (schema.const !== undefined) return code(text(schema.const));
-  if (quantity !== undefined) return between(quantity.min, quantity.max);
-  if (anyOf !== undefined)
-    return anyOf
-      .map((each) => rangeOf(each as Schema))
-      .filter(Boolean)
-      .join(", ");
-  const inItems = typeof items === "object" ? rangeOf(items as Schema) : "";
-  if (maxItems !== undefined) return [`at most ${maxItems}`, inItems].filter(Boolean).join(": ");
-  return inItems || between(minimum, maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum);
-}
-
-function between(min?: string | number, max?: string | number): string {
-  if (min !== undefined && max !== undefined) return `${min} to ${max}`;
-  return max === undefined ? (min === undefined ? "" : `at least ${min}`) : `at most ${max}`;
-}
-
-const wordsOf = ({ description = "" }: Schema) => description.replace(/</g, "&lt;").replace(/\*/g, "\\*");
-
-const text = (value: unknown) => (typeof value === "string" ? value || '""' : JSON.stringify(value));

@@ -1,4 +1,5 @@
-// Reads the code blocks of the documentation and their marks. page-run.ts runs them; settings-blocks.ts checks the settings.
+// Reads the code blocks of the documentation and their marks. page-run.ts runs them, and settings-blocks.ts checks
+// settings.
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -18,12 +19,12 @@ const NAMES = ["file", "skip", "kind", "in"] as const;
 
 export interface Block {
   readonly page: string;
-  /** Of the opening fence, from 1. */
+  /** Line of the opening fence, from 1. */
   readonly line: number;
   /** `sh`, `yaml`, …; empty for a block without one. */
   readonly language: string;
   readonly run?: (typeof RUNS)[number];
-  /** `file`: written to this path. `skip`: the reason. `kind`: of YAML that is no settings. `in`: part of the settings. */
+  /** `file`: path to write to. `skip`: reason. `kind`: of YAML that is no settings. `in`: place in the settings. */
   readonly marks: Readonly<Partial<Record<(typeof NAMES)[number], string>>>;
   /** Without the indentation of the fence. */
   readonly text: string;

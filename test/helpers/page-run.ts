@@ -124,7 +124,10 @@ async function runBlock(shell: Shell, { page, line, run, text }: Block, scratch:
   await eventually(() => isReady(text, log), `the server of ${page}:${line} is ready`, PATIENCE_MS).catch(withOutputs);
 }
 
-/** Huiyuan says so; of other servers, every port that their block names accepts connections. Rejects if it has failed. */
+/**
+ * Huiyuan says so; of other servers, every port that their block names accepts connections. Rejects if the server has
+ * failed.
+ */
 async function isReady(text: string, log: string): Promise<boolean> {
   const said = await readFile(log, "utf8").catch(() => ""); // The shell may not have made it yet.
   if (/^server ended [1-9]/m.test(said)) throw new Error("the server ended");

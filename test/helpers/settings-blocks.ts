@@ -1,10 +1,10 @@
-// Checks the YAML blocks of the documentation as `huiyuan check` does: whole files as they are, and parts inside a file.
+// Checks the YAML blocks of the documentation as `huiyuan check` does: whole files as they are, parts inside a file.
 import { isMap, parse, parseDocument } from "yaml";
 import { SettingsFaults } from "../../src/settings/faults.ts";
 import { parseSettings } from "../../src/settings/load.ts";
 import type { Block } from "./page-blocks.ts";
 
-/** Where a part stands. It takes the place of these keys. */
+/** Puts a part of the settings into a whole file. */
 const PLACES: Readonly<Record<string, (part: object) => object>> = {
   root: (part) => ({ ...whole({}), ...part }),
   bucket: (part) => whole(part),

@@ -1,5 +1,5 @@
-// The code blocks of the documentation: each shell block runs in test/e2e/documents.test.ts or says why it cannot, and each
-// YAML block is one of the settings or says of what it is.
+// The code blocks of the documentation: each shell block runs in test/e2e/documents.test.ts or says why it cannot. Each
+// YAML block is valid settings, or says that it is something else.
 import { describe, expect, test } from "vitest";
 import { parse as parseYaml } from "yaml";
 import { blocksIn, blocksOf, isShell, PAGES } from "../helpers/page-blocks.ts";
