@@ -66,14 +66,14 @@ async function writePageFile(path: string, text: string, ports: ReadonlyMap<stri
   await writeFile(path, document === undefined ? text : String(document));
 }
 
-/** Returns a PATH that has the built program as `huiyuan`. */
+/** Returns a PATH that has the built program as `huiyuan`, and the sbin folder of Debian's servers. */
 async function pathWithHuiyuan(scratch: string): Promise<string> {
   const bin = join(scratch, "bin");
   await mkdir(bin);
   const shim = join(bin, "huiyuan");
   await writeFile(shim, `#!/bin/sh\nexec "${process.execPath}" "${PROGRAM}" "$@"\n`);
   await chmod(shim, 0o755);
-  return `${bin}:${process.env.PATH}`;
+  return `${bin}:${process.env.PATH}:/usr/sbin`;
 }
 
 interface Shell {
