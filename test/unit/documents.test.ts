@@ -5,9 +5,6 @@ import { parse as parseYaml } from "yaml";
 import { blocksIn, blocksOf, isShell, PAGES } from "../helpers/page-blocks.ts";
 import { isPlaced, settingsFaults } from "../helpers/settings-blocks.ts";
 
-/** Pages with blocks that have no mark yet. Remove a page once it has them; add none. */
-const NOT_YET_MARKED: readonly string[] = [];
-
 const isUnmarked = (block: ReturnType<typeof blocksOf>[number]) =>
   isShell(block)
     ? block.run === undefined && block.marks.skip === undefined
@@ -52,11 +49,9 @@ test.each([
 describe.each(PAGES)("%s", (page) => {
   const blocks = blocksOf(page);
 
-  if (!NOT_YET_MARKED.includes(page)) {
-    test("marks every block of sh and yaml", () => {
-      expect(blocks.filter(isUnmarked).map(({ line }) => `${page}:${line}`)).toEqual([]);
-    });
-  }
+  test("marks every block of sh and yaml", () => {
+    expect(blocks.filter(isUnmarked).map(({ line }) => `${page}:${line}`)).toEqual([]);
+  });
 
   test("has YAML that is valid where it says so", () => {
     const placed = blocks.filter(({ language }) => language === "yaml").filter(isPlaced);
@@ -65,10 +60,6 @@ describe.each(PAGES)("%s", (page) => {
     const faults = settings.flatMap((block) => settingsFaults(block).map((fault) => `${page}:${block.line}: ${fault}`));
     expect(faults).toEqual([]);
   });
-});
-
-test("NOT_YET_MARKED names only pages with unmarked blocks", () => {
-  expect(NOT_YET_MARKED.filter((page) => !blocksOf(page).some(isUnmarked))).toEqual([]);
 });
 
 test("skipped-blocks.md lists the blocks that no test runs, with their reasons", async () => {
