@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { blocksIn, blocksOf, PAGES } from "../helpers/page-blocks.ts";
 import { programsOf, runPage } from "../helpers/page-run.ts";
+import { eventually } from "../helpers/program.ts";
 import { needs } from "../helpers/services.ts";
 
 const TIMEOUT_MS = 300_000;
@@ -64,7 +65,12 @@ describe("runPage()", needs("bash"), () => {
     try {
       await runPage(blocks(["sh run background", `python3 -c '${daemon}'`], ["sh run", `echo 8000 >${note}`]));
       const port = Number(await readFile(note, "utf8"));
-      await expect(get({ port, path: "/" })).rejects.toThrow("ECONNREFUSED");
+      const isClosed = () =>
+        get({ port, path: "/" }).then(
+          () => false,
+          (error: Error) => error.message.includes("ECONNREFUSED"),
+        );
+      await eventually(isClosed, "the server has ended");
     } finally {
       await rm(folder, { recursive: true });
     }

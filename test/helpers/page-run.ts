@@ -43,7 +43,7 @@ export async function runPage(blocks: readonly Block[]): Promise<void> {
     for (const block of blocks) {
       const text = withPorts(block.text, ports);
       if (block.marks.file !== undefined) await writePageFile(join(folder, block.marks.file), text, ports);
-      if (isShell(block) && block.run !== undefined) await runBlock(shell, { ...block, text }, scratch);
+      if (isShell(block) && block.run !== undefined) await runBlock(shell, { ...block, text }, { scratch, ports });
     }
   } finally {
     await endShell(shell, scratch);
@@ -97,7 +97,17 @@ function startShell(folder: string, path: string): Shell {
   return shell;
 }
 
-async function runBlock(shell: Shell, { page, line, run, text }: Block, scratch: string): Promise<void> {
+interface Surroundings {
+  readonly scratch: string;
+  /** Port of the documentation → free port. */
+  readonly ports: ReadonlyMap<string, string>;
+}
+
+async function runBlock(
+  shell: Shell,
+  { page, line, run, text }: Block,
+  { scratch, ports }: Surroundings,
+): Promise<void> {
   const file = join(scratch, `block-${line}.sh`);
   await writeFile(file, text);
   const log = join(scratch, `block-${line}.log`);
@@ -121,17 +131,19 @@ async function runBlock(shell: Shell, { page, line, run, text }: Block, scratch:
   if ((run === "run fails") === (status === 0))
     throw new Error(`${page}:${line}: exit code ${status}\n${await outputs()}`);
   if (run !== "run background") return;
-  await eventually(() => isReady(text, log), `the server of ${page}:${line} is ready`, PATIENCE_MS).catch(withOutputs);
+  await eventually(() => isReady(text, log, ports), `the server of ${page}:${line} is ready`, PATIENCE_MS).catch(
+    withOutputs,
+  );
 }
 
 /**
- * Huiyuan says so; of other servers, every port that their block names accepts connections. Rejects if the server has
- * failed.
+ * Huiyuan says so, or opens the admin port, which it does last. Of other servers, every port that their block names
+ * accepts connections. Rejects if the server has failed.
  */
-async function isReady(text: string, log: string): Promise<boolean> {
+async function isReady(text: string, log: string, ports: Surroundings["ports"]): Promise<boolean> {
   const said = await readFile(log, "utf8").catch(() => ""); // The shell may not have made it yet.
   if (/^server ended [1-9]/m.test(said)) throw new Error("the server ended");
-  if (/\bhuiyuan (?:serve|try)\b/.test(text)) return said.includes(READY);
+  if (/\bhuiyuan (?:serve|try)\b/.test(text)) return said.includes(READY) || accepts(Number(ports.get("8081")));
   const named = [...text.matchAll(/\b1[2-9]\d{3}\b|\b2\d{4}\b/g)].map(([port]) => Number(port));
   return (await Promise.all(named.map(accepts))).every((isOpen) => isOpen);
 }

@@ -135,23 +135,13 @@ export function createMetrics(): Metrics {
   const refreshesHelp = "Revalidations of stored images by outcome (current, new, gone, removed, suspect, failed)";
   const refreshes = counter("refreshes_total", refreshesHelp, ["outcome"]);
   const failovers = counter("failovers_total", "Fetches that moved to the next origin because one had failed");
-  const refused = counter(
-    "refused_total",
-    "Fetches that ended without an image to store, by reason (an error code, suspect or max_keys)",
-    ["reason"],
-  );
+  const refused = counter("refused_total", "Fetches that stored nothing, by reason (error code, suspect, max_keys)", [
+    "reason",
+  ]);
   const stored = counter("stored_total", "Images stored by the mirror");
   const storedBytes = counter("stored_bytes_total", "Bytes stored by the mirror");
-  const notStored = counter(
-    "not_stored_total",
-    "Whole images that could not be stored, by error code; overloaded: too many waited for the disk",
-    ["reason"],
-  );
-  const callbacks = counter(
-    "callbacks_total",
-    "Attempts to send a callback notice, by outcome (delivered, or the kind of failure)",
-    ["outcome"],
-  );
+  const notStored = counter("not_stored_total", "Whole images that could not be stored, by error code", ["reason"]);
+  const callbacks = counter("callbacks_total", "Attempts to send a callback notice, by outcome", ["outcome"]);
   const lostNotices = counter("notices_lost_total", "Callback notices that failed and could not be stored for a retry");
   const owedHelp = "Callback notices that are not delivered, by state (waiting for a retry, given-up)";
   readAll("notices_owed", owedHelp, ["state"], async (from) => {
@@ -168,16 +158,14 @@ export function createMetrics(): Metrics {
   );
   const retriesHelp = "Requests to an origin that were retried before any byte of the response was used";
   const retries = counter("origin_retries_total", retriesHelp);
-  ofOrigin(
-    "breaker",
-    "The circuit breaker of an origin: 0 closed, 1 half-open (a probe is due), 2 open (no fetches)",
-    ({ state }) => BREAKER_STATES.indexOf(state),
+  ofOrigin("breaker", "Circuit breaker of an origin: 0 closed, 1 half-open, 2 open", ({ state }) =>
+    BREAKER_STATES.indexOf(state),
   );
   ofOrigin("running", "Requests to an origin whose response has not ended", ({ running }) => running);
   ofOrigin("waiting", "Requests that wait for an origin's connections or rate", ({ waiting }) => waiting);
   ofOrigin(
     "paused_seconds",
-    "Seconds until an origin gets requests again that has sent Retry-After",
+    "Seconds until a paused origin gets requests (Retry-After)",
     ({ pausedMs }) => pausedMs / 1_000,
   );
   const renderSeconds = histogram(
@@ -190,11 +178,7 @@ export function createMetrics(): Metrics {
   const variantsStored = counter("variants_stored_total", "Processed images stored");
   const variantsNotStored = counter("variants_not_stored_total", "Processed images that could not be stored");
   read("renders_running", "Renders that are running", (from) => from.renders().running);
-  read(
-    "renders_waiting",
-    "Renders that wait for a slot; above 0 for long: limits.renders is too low",
-    (from) => from.renders().waiting,
-  );
+  read("renders_waiting", "Renders that wait for a slot (limits.renders)", (from) => from.renders().waiting);
   read("fills_running", "Fetches that are running", (from) => from.fills());
   read("storing_depth", "Images that wait to be stored", (from) => from.storing().depth);
   const ageHelp = "Age of the oldest image that waits to be stored; grows if the store is too slow";
@@ -213,31 +197,25 @@ export function createMetrics(): Metrics {
   ofDisk("disk_free_bytes", "Free bytes on the data folder's file system", ({ freeBytes }) => freeBytes);
   const minFreeHelp = "limits.freeDisk: nothing more is stored if fewer bytes are free";
   ofDisk("disk_min_free_bytes", minFreeHelp, ({ minFreeBytes }) => minFreeBytes);
-  readAll("ready", "1 if /readyz answers 200, else 0", [], async (from) => [[{}, (await from.isReady()) ? 1 : 0]]);
+  readAll("ready", "Whether /readyz answers 200: 1 or 0", [], async (from) => [[{}, (await from.isReady()) ? 1 : 0]]);
   read("memory_tier_bytes", "Bytes of images in the memory cache", (from) => from.memory().bytes);
   read("memory_tier_objects", "Images in the memory cache", (from) => from.memory().objects);
   read("spool_memory_bytes", "Bytes of arriving images in memory", (from) => from.spool().bytes);
   read("spools", "Arriving images, in memory and on disk", (from) => from.spool().spools);
-  read(
-    "event_loop_lag_seconds",
-    "99th percentile of the event loop's delay since the last scrape; high if the process is overloaded",
-    () => {
-      // The histogram measures from timer to timer, so its own interval is subtracted.
-      const lag = Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000);
-      loopDelay.reset();
-      return lag;
-    },
-  );
+  read("event_loop_lag_seconds", "99th percentile of the event loop's delay since the last scrape", () => {
+    // The histogram measures from timer to timer, so its own interval is subtracted.
+    const lag = Math.max(0, loopDelay.percentile(99) / 1e9 - LOOP_RESOLUTION_MS / 1_000);
+    loopDelay.reset();
+    return lag;
+  });
 
   // prom-client's default metrics are not used: their garbage collection observer costs 3 µs a request.
   readCounter("process_cpu_seconds_total", "User and system CPU time of the process, in seconds", [], () => {
     const { user, system } = process.cpuUsage();
     return [[{}, (user + system) / 1e6]];
   });
-  read(
-    "process_resident_memory_bytes",
-    "Resident memory of the server process; renders are processes of their own",
-    () => process.memoryUsage.rss(),
+  read("process_resident_memory_bytes", "Resident memory of the server, without render processes", () =>
+    process.memoryUsage.rss(),
   );
   read("heap_used_bytes", "JavaScript heap in use", () => process.memoryUsage().heapUsed);
   let reload = { isApplied: true, at: Date.now() / 1_000 };
