@@ -12,16 +12,18 @@ A command ends with 0 if it succeeded, 1 if it failed, and 2 if it was called in
 export async function cliPage(): Promise<string> {
   const all = await helpOf([]);
   const sections: string[] = [];
-  for (const name of commandsIn(all)) sections.push(...(await sectionsOf([name])));
+  for (const name of namesIn(all)) sections.push(...(await sectionsOf([name])));
   return page("Commands", INTRO, "## huiyuan", block(all), ...sections);
 }
 
-/** A command, then those below it, such as `keys new`. */
+/** A command, then those below it, such as `keys new`. Empty if there is no such command. */
 async function sectionsOf(path: readonly string[]): Promise<readonly string[]> {
   const help = await helpOf(path);
+  const name = `huiyuan ${path.join(" ")}`;
+  if (!help.startsWith(`Usage: ${name} `)) return [];
   const below: string[] = [];
-  for (const name of commandsIn(help)) below.push(...(await sectionsOf([...path, name])));
-  return [`${"#".repeat(path.length + 1)} huiyuan ${path.join(" ")}`, block(help), ...below];
+  for (const each of namesIn(help)) below.push(...(await sectionsOf([...path, each])));
+  return [`${"#".repeat(path.length + 1)} ${name}`, block(help), ...below];
 }
 
 const block = (help: string) => `\`\`\`text\n${help.trimEnd()}\n\`\`\``;
@@ -31,13 +33,8 @@ async function helpOf(path: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** The names in the lists of commands: lines of two blanks and a name without a dash, behind a heading. */
-function commandsIn(help: string): readonly string[] {
-  const lists = help
-    .split(/\n(?=\S)/)
-    .filter((part) => /^[^\n]+:\n {2}\w/.test(part) && !/^(?:Usage|Arguments|Options|Example)/.test(part));
-  const names = lists.flatMap((list) =>
-    [...list.matchAll(/^ {2}([a-z][a-z-]*)(?:\|\S+)?(?: [[<]| {2}| *$)/gm)].map(([, name = ""]) => name),
-  );
-  return names.filter((name) => name !== "help");
+/** The first words of indented lines with a second column: the commands, and what looks like one. */
+function namesIn(help: string): readonly string[] {
+  const names = [...help.matchAll(/^ {2}([a-z][a-z-]*)(?: [[<].*?)? {2}/gm)].map(([, name = ""]) => name);
+  return [...new Set(names)].filter((name) => name !== "help");
 }
