@@ -7,9 +7,6 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const MAX_WORDS = 25;
 const MAX_CHINESE_CHARACTERS = 80;
 
-/** Pages with longer sentences. Remove a page once it is rewritten; add none. */
-const NOT_YET_SHORT: readonly string[] = [];
-
 /** Paragraphs, headings, list items and cells of tables, each on its own. No code, comments or targets of links. */
 function textsIn(markdown: string): readonly string[] {
   const prose = markdown
@@ -90,10 +87,6 @@ test("wordsIn() counts words, not signs, and a list of code once", () => {
   expect(wordsIn("one – two, X, X and X · three")).toBe(4);
 });
 
-test.each(PAGES.filter((page) => !NOT_YET_SHORT.includes(page)))("every sentence of %s is short", (page) => {
+test.each(PAGES)("every sentence of %s is short", (page) => {
   expect(longIn(page)).toEqual([]);
-});
-
-test("NOT_YET_SHORT names only pages with long sentences", () => {
-  expect(NOT_YET_SHORT.filter((page) => longIn(page).length === 0)).toEqual([]);
 });
