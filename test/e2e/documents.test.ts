@@ -15,8 +15,11 @@ const TIMEOUT_MS = 300_000;
 for (const page of PAGES) {
   const blocks = blocksOf(page);
   if (blocks.every(({ run }) => run === undefined)) continue;
-  test(`the commands of ${page} run as written`, { ...needs(...programsOf(blocks)), timeout: TIMEOUT_MS }, () =>
-    runPage(blocks),
+  // Concurrent, because the pages mostly wait.
+  test.concurrent(
+    `the commands of ${page} run as written`,
+    { ...needs(...programsOf(blocks)), timeout: TIMEOUT_MS },
+    () => runPage(blocks),
   );
 }
 
