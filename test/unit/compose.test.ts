@@ -2,6 +2,7 @@
 // and the settings. There is no Docker here to run it.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { BlockList } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -12,26 +13,19 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CONFIG = join(ROOT, "config");
 const COMPOSE = parse(readFileSync(join(CONFIG, "compose.yaml"), "utf8"));
 const DOCKERFILE = readFileSync(join(ROOT, "Dockerfile"), "utf8");
+const PAGE = readFileSync(join(ROOT, "docs/install/docker.md"), "utf8");
 const { huiyuan, nginx } = COMPOSE.services;
 const loaded = () => loadSettings(join(CONFIG, "settings/huiyuan.yaml"), { env: { HUIYUAN_SECRET_KEY: "a secret" } });
 
 /** Source and target of each mount. */
 const mountsOf = (service: { readonly volumes: readonly string[] }) => service.volumes.map((text) => text.split(":"));
 
-test("all keys are in the compose specification", () => {
-  const known = ["image", "restart", "env_file", "volumes", "networks", "stop_grace_period", "read_only", "cap_drop"];
-  known.push("security_opt", "depends_on", "command", "ports");
-  expect([huiyuan, nginx].flatMap(Object.keys).filter((key) => !known.includes(key))).toEqual([]);
-  expect(Object.keys(COMPOSE)).toEqual(["name", "services", "networks", "volumes"]);
-  expect(nginx.depends_on).toEqual({ huiyuan: { condition: "service_healthy", restart: true } });
-  expect(DOCKERFILE).toContain("HEALTHCHECK ");
-});
-
-test("every file that the containers mount is in config/", () => {
+test("every file that the containers mount is in config/, or docs/install/docker.md makes it", () => {
   const sources = [...mountsOf(huiyuan), ...mountsOf(nginx)].map(([source = ""]) => source);
   const relative = sources.filter((source) => source.startsWith("."));
-  expect(relative).toEqual(["./settings", "./nginx.conf"]);
-  expect(relative.filter((source) => !existsSync(join(CONFIG, source)))).toEqual([]);
+  expect(relative.filter((source) => !existsSync(join(CONFIG, source)))).toEqual(["./backups"]);
+  expect(PAGE).toContain(" install -d -o 1000 backups ");
+  expect(PAGE).toContain(` backup ${Object.fromEntries(mountsOf(huiyuan))["./backups"]} `);
   expect(sources.filter((source) => /^\w/.test(source))).toEqual(Object.keys(COMPOSE.volumes));
 });
 
@@ -44,10 +38,15 @@ test("the settings are valid, and their data folder is the volume of the Dockerf
   expect(command).toEqual(["serve", "--config", `${mounts["./settings"]}/huiyuan.yaml`]);
 });
 
-test("the settings trust the network that nginx is in, and nginx knows their public host", async () => {
+test("the settings trust the address of nginx alone, and nginx knows their public host", async () => {
   const { server, projects } = await loaded();
-  expect(COMPOSE.networks.mirror.ipam.config).toEqual([{ subnet: server.trustedProxies[0] }]);
-  expect([huiyuan.networks, nginx.networks]).toEqual([["mirror"], ["mirror"]]);
+  const { ipv4_address } = nginx.networks.mirror;
+  expect(server.trustedProxies).toEqual([ipv4_address]);
+  const [subnet, bits] = COMPOSE.networks.mirror.ipam.config[0].subnet.split("/");
+  const network = new BlockList();
+  network.addSubnet(subnet, Number(bits));
+  expect(network.check(ipv4_address)).toBe(true);
+  expect(huiyuan.networks).toEqual(["mirror"]);
   const conf = readFileSync(join(CONFIG, "nginx.conf"), "utf8");
   expect(conf).toContain(`server_name ${projects[0]?.buckets[0]?.publicDomain} `);
   expect(nginx.ports).toEqual([...new Set(conf.match(/(?<=listen )\d+/g))].map((port) => `${port}:${port}`));
