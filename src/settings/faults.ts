@@ -20,6 +20,8 @@ export interface PathFault {
   readonly path: SettingsPath;
   readonly message: string;
   readonly at?: "key" | "value";
+  /** The path of the key that the writer of an unknown key most likely meant, which the mapping then lacks. */
+  readonly meant?: SettingsPath;
 }
 
 /** Every fault of one settings file, in the order of the text. */
@@ -69,13 +71,13 @@ export function wanted(words: string): (issue: RawIssue) => string {
 }
 
 /**
- * The message of an issue without a message of its own. Unknown keys of one mapping give one line each, in the order of
- * `issue.keys`.
+ * The message of an issue without a message of its own. For unknown keys it is the list of the known ones, one a line,
+ * because zod passes the schema nowhere else: unknownKey() makes the messages.
  */
 export function describeIssue(issue: RawIssue): string {
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => unknownKey(key, knownKeys(issue.inst))).join("\n");
+      return knownKeys(issue.inst).join("\n");
     case "invalid_type":
       return found(issue, KINDS[issue.expected] ?? issue.expected);
     case "invalid_value":
@@ -150,14 +152,10 @@ function knownKeys(schema: RawIssue["inst"]): readonly string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
+/** The fault of an unknown key in the mapping at `path`. */
+export function unknownKey(path: SettingsPath, key: string, known: readonly string[]): PathFault {
   const near = nearestName(key, known);
   const next = near === undefined ? "docs/reference/settings.md lists all keys" : `did you mean \`${near}\`?`;
-  return `unknown key \`${key.length > 60 ? `${key.slice(0, 57)}…` : key}\`; ${next}`;
-}
-
-/** The path of the key that the writer of an unknown key most likely meant, which the mapping then lacks. */
-export function meantPath({ path, message }: PathFault): SettingsPath | undefined {
-  const near = /^unknown key .*; did you mean `(.+)`\?$/s.exec(message)?.[1];
-  return near === undefined ? undefined : [...path.slice(0, -1), near];
+  const message = `unknown key \`${key.length > 60 ? `${key.slice(0, 57)}…` : key}\`; ${next}`;
+  return { path: [...path, key], at: "key", message, ...(near !== undefined && { meant: [...path, near] }) };
 }

@@ -8,10 +8,10 @@ import {
   describeIssue,
   type Fault,
   formatPath,
-  meantPath,
   type PathFault,
   SettingsFaults,
   type SettingsPath,
+  unknownKey,
   withoutValue,
 } from "./faults.ts";
 import { type BucketSettings, type ServerSettings, type Settings, settingsSchema } from "./schema/schema.ts";
@@ -106,12 +106,8 @@ function issueFaults(issue: Issue): readonly PathFault[] {
   // YAML keys are texts and list positions are numbers, so a path never holds a symbol.
   const path = issue.path as SettingsPath;
   if (issue.code === "unrecognized_keys") {
-    const messages = issue.message.split("\n");
-    return issue.keys.map((key, index) => ({
-      path: [...path, key],
-      at: "key",
-      message: messages[index] ?? "unknown key",
-    }));
+    const known = issue.message.split("\n");
+    return issue.keys.map((key) => unknownKey(path, key, known));
   }
   const message = isSecretPath(path) ? withoutValue(issue.message) : issue.message;
   return [{ path, message, at: issue.code === "invalid_key" ? "key" : "value" }];
@@ -119,7 +115,7 @@ function issueFaults(issue: Issue): readonly PathFault[] {
 
 /** A misspelt key is one fault, not also a missing key. */
 function withoutMisspelt(faults: readonly PathFault[]): readonly PathFault[] {
-  const meant = new Set(faults.flatMap((fault) => formatPath(meantPath(fault) ?? [])));
+  const meant = new Set(faults.flatMap((fault) => formatPath(fault.meant ?? [])));
   return faults.filter(({ path, message }) => !(message.startsWith("is missing") && meant.has(formatPath(path))));
 }
 

@@ -57,6 +57,15 @@ test("parseSettings() reports two unknown keys of one mapping as two faults", ()
   expect(pathsOf(`server: { wokers: 1, colour: red }\n${MINIMAL}`)).toEqual(["server.wokers", "server.colour"]);
 });
 
+test("parseSettings() gives each unknown key its own message, if one has a line break", () => {
+  const faults = faultsOf(`server: { "po\\nrt": 1, wokers: 1, colour: red }\n${MINIMAL}`);
+  expect(faults.map(({ path, message }) => [path, message])).toEqual([
+    ['server["po\\nrt"]', "unknown key `po\nrt`; did you mean `port`?"],
+    ["server.wokers", "unknown key `wokers`; did you mean `workers`?"],
+    ["server.colour", "unknown key `colour`; docs/reference/settings.md lists all keys"],
+  ]);
+});
+
 test("formatPath() quotes parts that are not plain words", () => {
   expect(formatPath(["projects", 0, "buckets", 1, "aliases", "a.b"])).toBe('projects[0].buckets[1].aliases["a.b"]');
 });
