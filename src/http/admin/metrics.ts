@@ -67,6 +67,8 @@ export interface Series {
 
 const BREAKER_STATES: readonly OriginHealth["state"][] = ["closed", "half-open", "open"];
 const LOOP_RESOLUTION_MS = 20;
+/** Counted from 0, because Prometheus sees no increase in a series that begins above 0. */
+const NOT_STORED: readonly ErrorCode[] = ["store_full", "store_failed", "overloaded", "origin_unexpected", "internal"];
 
 /** Labels and the value of each series. */
 type LabelledNow = readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[];
@@ -141,6 +143,7 @@ export function createMetrics(): Metrics {
   const stored = counter("stored_total", "Images stored by the mirror");
   const storedBytes = counter("stored_bytes_total", "Bytes stored by the mirror");
   const notStored = counter("not_stored_total", "Whole images that could not be stored, by error code", ["reason"]);
+  for (const reason of NOT_STORED) notStored.inc({ reason }, 0);
   const callbacks = counter("callbacks_total", "Attempts to send a callback notice, by outcome", ["outcome"]);
   const lostNotices = counter("notices_lost_total", "Callback notices that failed and could not be stored for a retry");
   const owedHelp = "Callback notices that are not delivered, by state (waiting for a retry, given-up)";

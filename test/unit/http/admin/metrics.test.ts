@@ -1,7 +1,7 @@
 // The metrics describe themselves, and the table of Cache-Status in docs/guides/downloads.md has what the program has.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { createMetrics } from "../../../../src/http/admin/metrics.ts";
+import { createMetrics, type Metrics } from "../../../../src/http/admin/metrics.ts";
 import { CACHE_STATUS } from "../../../../src/http/download/download-context.ts";
 
 const GUIDE = readFileSync(new URL("../../../../docs/guides/downloads.md", import.meta.url), "utf8");
@@ -12,8 +12,7 @@ const cells = (head: string) => {
   return rows.split("\n").map((row) => row.split("|")[1] ?? "");
 };
 
-test("series names every series of a scrape, with its type", async () => {
-  const metrics = createMetrics();
+async function scraped(metrics: Metrics): Promise<string> {
   const none = () => 0;
   const { text } = await metrics.scrape({
     memory: () => ({ objects: 0, bytes: 0 }),
@@ -31,9 +30,23 @@ test("series names every series of a scrape, with its type", async () => {
     isReady: async () => true,
   });
   metrics.stop();
+  return text;
+}
+
+test("series names every series of a scrape, with its type", async () => {
+  const metrics = createMetrics();
+  const text = await scraped(metrics);
   expect(metrics.series.length).toBeGreaterThan(40);
-  const scraped = [...text.matchAll(/^# TYPE (\S+) (\S+)/gm)].map(([, name, type]) => `${name} ${type}`);
-  expect(metrics.series.map(({ name, type }) => `${name} ${type}`)).toEqual(scraped);
+  const types = [...text.matchAll(/^# TYPE (\S+) (\S+)/gm)].map(([, name, type]) => `${name} ${type}`);
+  expect(metrics.series.map(({ name, type }) => `${name} ${type}`)).toEqual(types);
+});
+
+test("images that could not be stored are counted from 0 by reason, so that a first burst is an increase", async () => {
+  const metrics = createMetrics();
+  metrics.mirror.notStored("store_full");
+  const counts = (await scraped(metrics)).match(/(?<=^huiyuan_not_stored_total\{reason=")\w+"\} \d+$/gm);
+  expect(counts).toContain('store_full"} 1');
+  expect(counts).toContain('store_failed"} 0');
 });
 
 test("every Cache-Status is in the guide", () => {
