@@ -27,8 +27,8 @@ const listenHost = () => z.string().regex(/^[!-~]+$/, { error: wanted("an addres
 const serverSchema = z.strictObject({
   host: listenHost().default("0.0.0.0").describe("Address that downloads and the REST API listen on."),
   port: port().default(8080).describe("Port of downloads and the REST API; 0 takes any free one."),
-  adminHost: listenHost().default("127.0.0.1").describe("Address of the console, admin API, metrics and health."),
-  adminPort: port().default(8081).describe("Port of the console, admin API, metrics and health; 0 takes any free one."),
+  adminHost: listenHost().default("127.0.0.1").describe("Address of the admin API, metrics and health."),
+  adminPort: port().default(8081).describe("Port of the admin API, metrics and health; 0 takes any free one."),
   adminToken: z
     .string()
     .regex(/^[\x21-\x7e]+$/, { error: wanted("printable ASCII without blanks") })
@@ -222,7 +222,7 @@ const projectSchema = z.strictObject({
 export const settingsSchema = z
   .strictObject({
     server: serverSchema.prefault({}).describe("Where the server listens and what it says."),
-    data: z.string().min(1).default("./data").describe("Folder of the embedded bucket, disk tier, spool and journal."),
+    data: z.string().min(1).default("./data").describe("Folder of all stored data."),
     store: storeSchema.default({ type: "fs" }).describe("Where objects are kept."),
     coordination: coordinationSchema.default({ type: "local" }).describe("How several machines agree."),
     limits: limitsSchema.prefault({}).describe("Every bound."),
