@@ -94,12 +94,14 @@ export interface RendererLimits extends SourceLimits, PipelineLimits {
 
 /** Bytes of a result at most. */
 export const MAX_RESULT_BYTES = 64 * 1024 * 1024;
+/** Pixels of a side of a result at most. */
+const MAX_OUTPUT_SIDE = 9999;
 
 /** Sides and bytes of sources follow the manual of 2020. */
 const DEFAULTS = {
   sourceBytes: 20 * 1024 * 1024,
   sourceSide: 30_000,
-  outputSide: 9999,
+  outputSide: MAX_OUTPUT_SIDE,
   outputBytes: MAX_RESULT_BYTES,
   waiting: 256,
   waitMs: 10_000,
