@@ -64,7 +64,6 @@ export interface BackupReport {
 
 const CATALOGUE = "catalogue.db";
 const SERVER_ID = "server-id";
-const SEE_DATA = "see `data` in";
 /** Uploads in slices that are not complete: their slices were acknowledged. */
 const SLICES = "slices";
 const LOCK_POLL_MS = 100;
@@ -102,7 +101,7 @@ async function refuseWrongUser({ data, settingsFile }: BackupOptions): Promise<v
     const found = existsSync(data)
       ? `it has no ${CATALOGUE}: no server has used it yet, or it is another folder`
       : "there is no such folder";
-    throw new HuiyuanError("request_invalid", `Cannot back up "${data}": ${found}; ${SEE_DATA} "${settingsFile}"`, {
+    throw new HuiyuanError("request_invalid", `Cannot back up "${data}": ${found}; see \`data\` in "${settingsFile}"`, {
       cause,
     });
   });

@@ -32,8 +32,7 @@ test("alerts.test.yaml fires every alert, and begins with a healthy server that 
 });
 
 test("the dashboard can be imported: one data source to choose, panels with queries that do not overlap", () => {
-  const { uid, schemaVersion, templating, panels } = dashboard();
-  expect([uid, schemaVersion]).toEqual(["huiyuan", 39]);
+  const { templating, panels } = dashboard();
   expect(templating.list.map(({ name, type }) => [name, type])).toEqual([
     ["datasource", "datasource"],
     ["instance", "query"],
