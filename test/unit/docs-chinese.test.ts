@@ -4,13 +4,14 @@ import { expect, test } from "vitest";
 
 const DOCS = new URL("../../docs/", import.meta.url);
 const read = (page: string) => readFileSync(new URL(page, DOCS), "utf8");
-const PAGES = readdirSync(new URL("zh/", DOCS), { recursive: true, encoding: "utf8" }).filter((path) =>
-  path.endsWith(".md"),
-);
-/** Pages that stand elsewhere in English. */
+const PAGES = readdirSync(new URL("zh/", DOCS), { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".md"))
+  .map((path) => `zh/${path}`);
+/** Pages whose English page does not have their name. */
 const ENGLISH: Readonly<Record<string, string>> = {
-  "errors.md": "reference/errors.md",
-  "troubleshooting.md": "operate/troubleshooting.md",
+  "zh/errors.md": "reference/errors.md",
+  "zh/troubleshooting.md": "operate/troubleshooting.md",
+  "../README.zh-CN.md": "../README.md",
 };
 
 /** Code blocks with their marks, without indentation and comments. */
@@ -19,6 +20,6 @@ const codeOf = (page: string) =>
     block.replaceAll(RegExp(`^${indent}`, "gm"), "").replaceAll(/(^|[ \t]+)# .*$/gm, ""),
   );
 
-test.each(PAGES)("docs/zh/%s has the code of the English page", (page) => {
-  expect(codeOf(`zh/${page}`)).toEqual(codeOf(ENGLISH[page] ?? page));
+test.each([...PAGES, "../README.zh-CN.md"])("%s has the code of the English page", (page) => {
+  expect(codeOf(page)).toEqual(codeOf(ENGLISH[page] ?? page.replace("zh/", "")));
 });
