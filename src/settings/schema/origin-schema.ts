@@ -14,9 +14,7 @@ const common = {
     .default(false)
     .describe("Allows a private or loopback address for this host and port, and redirects within it."),
   connections: count(1, 4096).default(64).describe("Concurrent connections to this origin."),
-  requestsPerSecond: count(0, 100_000)
-    .default(0)
-    .describe("Largest number of requests a second; 0 is no limit."),
+  requestsPerSecond: count(0, 100_000).default(0).describe("Largest number of requests a second; 0 is no limit."),
   standby: flag().default(false).describe("true: used only after the other origins have failed as failoverOn says."),
   weight: count(0, 1000)
     .default(0)
