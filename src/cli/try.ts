@@ -12,14 +12,14 @@ import { type Key, toKey } from "../core/object.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
-import { findPictures, type HomePage, isPrivateOrigin } from "./find-pictures.ts";
+import { findPictures, type HomePage, isPrivateOrigin } from "./doctor/find-pictures.ts";
 import { createLogger } from "./logger.ts";
 import { newCommand, stopSignal, type Terminal } from "./terminal.ts";
 import type { PageServer } from "./trial/page-server.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
 import { startSampleSite } from "./trial/sample-site.ts";
 import { startSiteGallery } from "./trial/site-gallery.ts";
-import { timedRequest, waitUntilStored } from "./trial/timed-request.ts";
+import { isFetched, timedRequest, waitUntilStored } from "./trial/timed-request.ts";
 import {
   MEMBERS_HOST,
   MIRROR_HOST,
@@ -46,6 +46,8 @@ interface TrialOrigin extends HomePage {
 
 const SAMPLE_DELAY_MS = 60;
 const STORED_MS = 500;
+/** For the first two requests. */
+const DEADLINE_MS = 10_000;
 
 const HELP = `Needs no settings file, and keeps nothing: all images are in a temporary folder,
 which is removed at the end (Ctrl-C).
@@ -123,8 +125,8 @@ function openGallery(
   requests: FirstRequests | undefined,
 ): Promise<PageServer> {
   const [picture] = pictures;
-  const isFetched = picture !== undefined && requests?.first.status === 200;
-  const fetchedMs = new Map(isFetched ? [[picture, requests.first.milliseconds]] : []);
+  const first = requests?.first;
+  const fetchedMs = new Map(picture !== undefined && isFetched(first) ? [[picture, first.milliseconds]] : []);
   return startSiteGallery({ siteUrl, trouble, pictures, mirrorUrl, fetchedMs });
 }
 
@@ -177,7 +179,7 @@ function loopbackPort(originUrl: string): number | undefined {
 
 /**
  * Sends one miss and one hit over HTTP. In between it waits for the image to be stored, half a second at most.
- * Undefined if no picture of the site is known.
+ * Undefined if no picture of the site is known, or if it does not arrive within DEADLINE_MS.
  */
 async function firstRequests(
   { pictures: [picture] }: TrialOrigin,
@@ -185,9 +187,14 @@ async function firstRequests(
 ): Promise<FirstRequests | undefined> {
   if (picture === undefined) return undefined;
   const url = mirrorUrl(picture);
-  const first = await timedRequest(url);
-  if (first.status === 200) await waitUntilStored(url, STORED_MS);
-  return { first, second: await timedRequest(url) };
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  try {
+    const first = await timedRequest(url, signal);
+    if (first.status === 200) await waitUntilStored(url, STORED_MS);
+    return { first, second: await timedRequest(url, signal) };
+  } catch {
+    return undefined; // The gallery says so.
+  }
 }
 
 function parseOrigin(text: string): string {

@@ -32,14 +32,20 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A site with one image at /a.jpg and this home page, which responds once `opened` resolves. Returns its port. */
+/** A site with one image at /a.jpg, a slow one at /drip.jpg, and this home page, which responds once `opened` resolves. Returns its port. */
 async function startSite(page: string, opened = Promise.resolve()): Promise<number> {
   const image = await noisyJpeg(64, 64);
   site = createServer(async (request, response) => {
     await opened;
     if (request.url === "/") response.end(page);
     else if (request.url === "/a.jpg") response.end(image);
-    else response.writeHead(404).end();
+    else if (request.url === "/drip.jpg") {
+      response.writeHead(200, { "Content-Length": image.length });
+      for (const byte of image) {
+        response.write(Buffer.from([byte]));
+        await delay(100, undefined, { ref: false });
+      }
+    } else response.writeHead(404).end();
   }).listen(0, "127.0.0.1");
   await once(site, "listening");
   return (site.address() as AddressInfo).port;
@@ -105,6 +111,14 @@ test("try of a local site serves the first picture from the site and then from t
   child.kill("SIGINT");
   expect(await ended(child)).toBe(0);
   expect(await readdir(folder)).toEqual([]);
+});
+
+test("try shows its gallery if the first picture drips", async () => {
+  const port = await startSite('<img src="/drip.jpg"><img src="/a.jpg">');
+  const report = JSON.parse(await lineOf(startTrial("--port", "0", "--json", `http://127.0.0.1:${port}`), "{", 40_000));
+  expect(report.requests).toBeUndefined();
+  expect(report.mirrorUrl).toMatch(/\/drip\.jpg$/);
+  expect((await fetch(report.galleryUrl)).status).toBe(200);
 });
 
 test("try of a site without pictures prints a token that is valid for every image", async () => {

@@ -1,14 +1,14 @@
 // Examines the site of `huiyuan try` before it is mirrored: has it a private address? Then finds images on its home
 // page, as for `huiyuan doctor`. It blocks nothing: the dialer does.
 import { lookup } from "node:dns/promises";
-import { abortable } from "../async/cancellation.ts";
-import { classifyAddress } from "../core/addresses.ts";
-import { asHuiyuanError } from "../core/errors.ts";
-import { type Key, toKey } from "../core/object.ts";
-import { readVersion } from "../core/version.ts";
-import { createProbe } from "../origin/kinds/probe.ts";
-import { siteRules } from "../origin/kinds/site.ts";
-import { meaningOf } from "./doctor/finding.ts";
+import { abortable } from "../../async/cancellation.ts";
+import { classifyAddress } from "../../core/addresses.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
+import { type Key, toKey } from "../../core/object.ts";
+import { readVersion } from "../../core/version.ts";
+import { createProbe } from "../../origin/kinds/probe.ts";
+import { siteRules } from "../../origin/kinds/site.ts";
+import { meaningOf } from "./finding.ts";
 
 export interface HomePage {
   /** The keys of different images on the page, in its order, at most MAX_PICTURES. */

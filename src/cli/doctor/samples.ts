@@ -3,7 +3,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
-import { PAGE_HEADERS, picturesOn } from "../find-pictures.ts";
+import { PAGE_HEADERS, picturesOn } from "./find-pictures.ts";
 import { finding, formatBytes, formatMs, meaningOf, type Notes, originFailure, type Verdict } from "./finding.ts";
 
 /** `gbk`: the path is not UTF-8, so no key can have it. */

@@ -70,32 +70,38 @@ function createHandler(options: SampleSiteOptions, closing: AbortSignal) {
     await Promise.all(
       options.pictures.map(async ({ name }) => {
         const url = options.mirrorUrl(name);
-        const answer = await timedRequest(url, "GET", signal).catch(() => undefined); // the mirror lacks it then
+        const answer = await timedRequest(url, signal).catch(() => undefined); // the mirror lacks it then
         if (answer?.isWhole && (await waitUntilStored(url, STORED_MS))) stored.add(name);
       }),
     );
   }
 
-  async function stop(): Promise<SiteState> {
-    if (state === "stopped") return state;
+  async function stop(): Promise<void> {
+    if (state === "stopped") return;
     // Shared, because a second press of the button must not count anew.
     storing ??= storeAll().finally(() => {
       storing = undefined;
     });
     await storing;
-    return stored.size === pictures.size ? "stopped" : "incomplete";
+    if (!isStopped()) state = stored.size === pictures.size ? "stopped" : "incomplete";
   }
 
-  const switches: Readonly<Record<string, () => Promise<SiteState>>> = {
+  // “Stop anyway” may have been pressed during a stop.
+  const isStopped = () => state === "stopped";
+  const switches: Readonly<Record<string, () => void | Promise<void>>> = {
     "/stop-serving": stop,
-    "/stop-anyway": async () => (state === "incomplete" ? "stopped" : state),
-    "/resume-serving": async () => "serving",
+    "/stop-anyway": () => {
+      if (state === "incomplete") state = "stopped";
+    },
+    "/resume-serving": () => {
+      state = "serving";
+    },
   };
 
   async function answerSwitch(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     if (request.method !== "POST") return answerText(response, 405, "use POST", { Allow: "POST" });
     if (!isSameOrigin(request)) return answerText(response, 403, "only the site's own page may use this button");
-    state = (await switches[path]?.()) ?? state;
+    await switches[path]?.();
     response.writeHead(303, { Location: "/" }).end();
   }
 

@@ -4,11 +4,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createSemaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
+import { MAX_PICTURES } from "../doctor/find-pictures.ts";
 import { readSample } from "../doctor/samples.ts";
-import { MAX_PICTURES } from "../find-pictures.ts";
 import { answerText, beginPage, type PageServer, startPageServer } from "./page-server.ts";
 import { type MeasuredPicture, renderSiteEnd, renderSitePicture, renderSiteStart } from "./site-page.ts";
-import { sourceOf, timedRequest } from "./timed-request.ts";
+import { isFetched, timedRequest } from "./timed-request.ts";
 
 export interface SiteGalleryOptions {
   readonly siteUrl: string;
@@ -20,6 +20,8 @@ export interface SiteGalleryOptions {
   readonly mirrorUrl: (picture: Key) => string;
   /** Durations of fetches before the start, in milliseconds. */
   readonly fetchedMs: ReadonlyMap<Key, number>;
+  /** For one picture; 60 s by default. Milliseconds. */
+  readonly deadlineMs?: number;
 }
 
 /** As a browser does with one host. */
@@ -27,16 +29,16 @@ const REQUESTS_AT_A_TIME = 6;
 
 /** The page is at `/`; `?picture=` adds one picture to it. Listens on any free port of this machine. */
 export function startSiteGallery(options: SiteGalleryOptions): Promise<PageServer> {
-  const { siteUrl, trouble, pictures, mirrorUrl } = options;
+  const { siteUrl, trouble, pictures, mirrorUrl, deadlineMs = 60_000 } = options;
   // By the pictures of the home page alone: it cannot grow.
   const fetchedMs = new Map(options.fetchedMs);
 
-  async function measure(picture: Key, signal: AbortSignal): Promise<MeasuredPicture> {
+  async function measure(picture: Key, left: AbortSignal): Promise<MeasuredPicture> {
     const url = mirrorUrl(picture);
-    const answer = await timedRequest(url, "GET", signal).catch(() => undefined); // the page says so
-    if (answer?.status === 200 && sourceOf(answer) === "origin" && pictures.includes(picture))
-      fetchedMs.set(picture, answer.milliseconds);
-    return { name: picture, url, answer, fetchedMs: fetchedMs.get(picture) };
+    const deadline = AbortSignal.timeout(deadlineMs);
+    const answer = await timedRequest(url, AbortSignal.any([left, deadline])).catch(() => undefined); // the page says so
+    if (isFetched(answer) && pictures.includes(picture)) fetchedMs.set(picture, answer.milliseconds);
+    return { name: picture, url, answer, isLate: deadline.aborted, fetchedMs: fetchedMs.get(picture) };
   }
 
   async function answerPage(response: ServerResponse, wanted: string): Promise<void> {
@@ -80,8 +82,9 @@ function readWanted(text: string, siteUrl: string): { readonly picture?: Key; re
   if (text === "") return {};
   try {
     const sample = readSample(text, siteUrl);
-    if (sample.kind === "key") return { picture: sample.path };
-    return { problem: "This path is not UTF-8: the mirror has no such picture." };
+    if (sample.kind === "gbk") return { problem: "This path is not UTF-8: the mirror has no such picture." };
+    if (sample.query === "") return { picture: sample.path };
+    return { problem: "This page shows pictures without a query: remove the question mark and the rest." };
   } catch (error) {
     return { problem: `${asHuiyuanError(error).message}. For another site: npm start -- https://that.site` };
   }

@@ -1,7 +1,7 @@
 // Renders the gallery of a site that the user named, in three parts, so that each picture is written as soon as it is
 // measured. The HTML has no script; every text from the site or the user is escaped.
 import { escapeHtml, renderHead } from "./page-frame.ts";
-import { sourceOf, type TimedAnswer } from "./timed-request.ts";
+import { isFetched, sourceOf, type TimedAnswer } from "./timed-request.ts";
 
 export interface SitePage {
   readonly siteUrl: string;
@@ -23,8 +23,10 @@ export interface MeasuredPicture {
   readonly name: string;
   /** At the mirror. */
   readonly url: string;
-  /** Undefined if the mirror did not answer. */
+  /** Undefined if the mirror did not answer, or late. */
   readonly answer: TimedAnswer | undefined;
+  /** The page did not wait for the end of the answer. */
+  readonly isLate: boolean;
   /** Duration of the last request that the mirror passed on to the site; undefined if there was none. */
   readonly fetchedMs: number | undefined;
 }
@@ -83,8 +85,8 @@ export function renderSitePicture(picture: MeasuredPicture): string {
 `;
 }
 
-function describeSource({ answer, fetchedMs }: MeasuredPicture): readonly [kind: string, text: string] {
-  if (answer === undefined) return ["failed", "Huiyuan did not answer"];
+function describeSource({ answer, isLate, fetchedMs }: MeasuredPicture): readonly [kind: string, text: string] {
+  if (answer === undefined) return ["failed", isLate ? "too slow for this page: reload it" : "Huiyuan did not answer"];
   const took = formatMs(answer.milliseconds);
   if (answer.status !== 200) return ["failed", `no picture: ${answer.status} · ${took}`];
   if (!answer.isWhole) return ["failed", "cut short by the site: not stored"];
@@ -102,7 +104,7 @@ function formatSize(bytes: number): string {
 /** The rest of the document: what this view cost the site. */
 export function renderSiteEnd(pictures: readonly MeasuredPicture[], siteUrl: string): string {
   const host = escapeHtml(new URL(siteUrl).host);
-  const fetched = pictures.filter(({ answer }) => answer !== undefined && sourceOf(answer) === "origin").length;
+  const fetched = pictures.filter(({ answer }) => isFetched(answer)).length;
   const [text, zh] =
     fetched > 0
       ? [
@@ -110,7 +112,7 @@ export function renderSiteEnd(pictures: readonly MeasuredPicture[], siteUrl: str
           `本次浏览有 ${fetched} 张图片来自源站；刷新页面再看。`,
         ]
       : [`No picture came from ${host} in this view: Huiyuan served its own copies.`, "本次浏览没有图片来自源站。"];
-  const isAnyShown = pictures.some(({ answer }) => answer?.status === 200);
+  const isAnyShown = pictures.some(({ answer }) => answer?.status === 200 && answer.isWhole);
   const summary = `<p>${text}</p>
 <p class="zh" lang="zh-Hans">${zh}</p>
 <p>The times are those of requests from this machine to Huiyuan, until the last byte.</p>`;

@@ -12,21 +12,15 @@ export interface TimedAnswer {
   readonly cacheStatus: string;
 }
 
-const DEADLINE_MS = 60_000;
 const FIRST_PAUSE_MS = 25;
 
-/**
- * Sends one request; of the body it keeps only the length. Rejects if the answer is not complete within 60 s, or with
- * the reason of `cancelled`.
- */
+/** Sends one request; of the body it keeps only the length. Rejects with the reason of `signal`. */
 export async function timedRequest(
   url: string,
+  signal: AbortSignal,
   method: "GET" | "HEAD" = "GET",
-  cancelled?: AbortSignal,
 ): Promise<TimedAnswer> {
   const startedAt = performance.now();
-  const deadline = AbortSignal.timeout(DEADLINE_MS);
-  const signal = cancelled === undefined ? deadline : AbortSignal.any([deadline, cancelled]);
   const { status, headers, body } = await fetch(url, { method, signal });
   let bytes = 0;
   let isWhole = true;
@@ -49,12 +43,17 @@ export function sourceOf({ cacheStatus }: TimedAnswer): Source {
   return (detail as Source | undefined) ?? "nowhere";
 }
 
+/** True if the mirror fetched the whole image from the origin for this request. */
+export function isFetched(answer: TimedAnswer | undefined): answer is TimedAnswer {
+  return answer?.status === 200 && answer.isWhole && sourceOf(answer) === "origin";
+}
+
 /** Waits until the mirror has stored the image. False if it has not within `milliseconds`, or does not answer. */
 export async function waitUntilStored(url: string, milliseconds: number): Promise<boolean> {
   const signal = AbortSignal.timeout(milliseconds);
   try {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
-      const source = sourceOf(await timedRequest(url, "HEAD", signal));
+      const source = sourceOf(await timedRequest(url, signal, "HEAD"));
       if (source === "memory" || source === "bucket") return true;
       await delay(pauseMs, undefined, { signal });
     }

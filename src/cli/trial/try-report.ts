@@ -25,18 +25,20 @@ export interface TrialReport {
   readonly signedUrl: string;
   readonly adminUrl: string;
   readonly replacedPorts: readonly ReplacedPort[];
-  /** Undefined if no image of the site is known. */
+  /** Undefined if no image of the site is known, or if it did not arrive in time. */
   readonly requests: FirstRequests | undefined;
 }
 
 /** Placeholder that the user replaces by a path. */
 export const PATH_OF_AN_IMAGE = "<path of an image>";
 
+const isTemplate = (url: string) => url.endsWith(PATH_OF_AN_IMAGE);
+
 /** The report as text, ending with a newline; bold headings when `isInteractive`. */
 export function describeTrial(report: TrialReport, isInteractive: boolean): string {
   const bold = (text: string) => (isInteractive ? `\u001b[1m${text}\u001b[22m` : text);
   const { mirrorUrl, signedUrl, adminUrl, requests } = report;
-  const isTemplate = mirrorUrl.endsWith(PATH_OF_AN_IMAGE);
+  const isUnknown = isTemplate(mirrorUrl);
   const lines = ["", bold(headline(report)), ""];
   if (report.trouble !== undefined)
     lines.push(
@@ -47,10 +49,10 @@ export function describeTrial(report: TrialReport, isInteractive: boolean): stri
     lines.push(`  Note         port ${wanted} is in use, using ${used}`);
   lines.push(`  Gallery      ${report.galleryUrl}`, `               open it in a browser: ${whatIsThere(report)}`);
   lines.push(`  Mirror URL   ${mirrorUrl}`);
-  if (isTemplate) lines.push(`               ${whereIsAPath(report)}`);
+  if (isUnknown) lines.push(`               ${whereIsAPath(report)}`);
   lines.push(
     `  Signed URL   ${signedUrl}`,
-    `               a second domain, whose bucket requires a token (${isTemplate ? "this token is for every image, " : ""}good for 7 days)`,
+    `               a second domain, whose bucket requires a token (${isUnknown ? "this token is for every image, " : ""}good for 7 days)`,
     `  Admin        ${adminUrl}  health, readiness, metrics`,
     "",
   );
@@ -65,9 +67,9 @@ function headline({ trouble, isSample, originUrl }: TrialReport): string {
   return `Huiyuan (回源) is running: a mirror in front of ${what}`;
 }
 
-function whatIsThere({ isSample, requests }: TrialReport): string {
+function whatIsThere({ isSample, mirrorUrl }: TrialReport): string {
   if (isSample) return "the mirror serves every picture on it";
-  return requests === undefined ? "it has a field for the path of a picture" : "pictures of your site, from the mirror";
+  return isTemplate(mirrorUrl) ? "it has a field for the path of a picture" : "pictures of your site, from the mirror";
 }
 
 function whereIsAPath({ trouble, originUrl }: TrialReport): string {
@@ -79,7 +81,7 @@ function describeRequests({ first, second }: FirstRequests): readonly string[] {
   return [
     `  1st  ${describeAnswer(first)}`,
     `  2nd  ${describeAnswer(second)}`,
-    ...(first.status === 200 ? [] : ["       the origin sent no image: see the X-ErrNo header and the warning above"]),
+    ...(first.status === 200 ? [] : ["       the origin sent no image: see the X-ErrNo header"]),
     ...(first.isWhole ? [] : ["       the origin closed the connection early: such an image is never stored"]),
   ];
 }
@@ -98,12 +100,12 @@ const SOURCES: Readonly<Record<Source, string>> = {
   nowhere: "nowhere",
 };
 
-function nextSteps({ isSample, mirrorUrl, signedUrl, adminUrl }: TrialReport): readonly string[] {
+function nextSteps({ isSample, requests, mirrorUrl, signedUrl, adminUrl }: TrialReport): readonly string[] {
   const steps = [`  curl -I '${mirrorUrl}'`, `  curl -I '${signedUrl.split("?", 1)[0]}'      without its token: 403`];
   if (isSample) {
     steps.push("  press “Stop the origin” on the gallery page and reload: the pictures are still served");
     steps.push("  npm start -- https://your.site                  mirrors your own site");
-  } else if (!mirrorUrl.endsWith(PATH_OF_AN_IMAGE)) {
+  } else if (requests?.first.status === 200) {
     steps.push("  open the gallery and reload it: nothing more is fetched from the site");
   }
   steps.push(`  curl ${adminUrl}metrics                          its counters`);

@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type App, startApp } from "../../../../src/app.ts";
 import type { PageServer } from "../../../../src/cli/trial/page-server.ts";
@@ -24,6 +25,8 @@ let gallery: PageServer | undefined;
 const asked: string[] = [];
 /** The site's images wait for it. */
 let opened: Promise<void>;
+/** Images named "half" end in the middle after it. */
+let halves: Promise<unknown>;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "huiyuan-gallery-"));
@@ -33,7 +36,11 @@ beforeAll(async () => {
     asked.push(request.url ?? "");
     await opened;
     if (/none/.test(request.url ?? "")) response.writeHead(404).end();
-    else response.end(image);
+    else if (/half/.test(request.url ?? "")) {
+      response.writeHead(200, { "Content-Length": image.length }).write(image.subarray(0, image.length / 2));
+      await halves;
+      response.destroy();
+    } else response.end(image);
   }).listen(0, "127.0.0.1");
   await once(site, "listening");
   siteUrl = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
@@ -55,13 +62,15 @@ afterAll(async () => {
 interface Opened {
   readonly pictures: readonly string[];
   readonly trouble?: string;
+  readonly deadlineMs?: number;
 }
 
 /** Opens the gallery; returns the page of a query. */
-async function open({ pictures, trouble }: Opened): Promise<(query?: string) => Promise<string>> {
+async function open({ pictures, trouble, deadlineMs }: Opened): Promise<(query?: string) => Promise<string>> {
   const mirrorUrl = (key: Key) => `http://127.0.0.1:${app.downloadPort}/${encodeURIComponent(key)}`;
   const keys = pictures.map((name) => toKey(name));
-  gallery = await startSiteGallery({ siteUrl, trouble, pictures: keys, mirrorUrl, fetchedMs: new Map() });
+  const late = deadlineMs === undefined ? {} : { deadlineMs };
+  gallery = await startSiteGallery({ siteUrl, trouble, pictures: keys, mirrorUrl, fetchedMs: new Map(), ...late });
   const { url } = gallery;
   return async (query = "") => (await fetch(`${url}/${query}`)).text();
 }
@@ -90,6 +99,21 @@ test("the gallery shows the status of a picture that the site does not have", as
   expect(page).not.toContain("<img");
 });
 
+test("a picture that ends in the middle does not count as fetched", async () => {
+  halves = delay(200);
+  const page = await (await open({ pictures: ["half.jpg"] }))();
+  expect(captionsOf(page)).toEqual([["failed", "cut short by the site: not stored"]]);
+  expect(page).not.toMatch(/came from 127|its own copies/);
+});
+
+test("a picture that is not whole in time is called slow: Huiyuan did answer", async () => {
+  const latch = createLatch();
+  halves = latch.opened;
+  const page = await (await open({ pictures: ["half-slow.jpg"], deadlineMs: 300 }))();
+  latch.open();
+  expect(captionsOf(page)).toEqual([["failed", "too slow for this page: reload it"]]);
+});
+
 test.each([
   ["a path", "/pics/a.jpg", "pics/a.jpg"],
   ["a path without a slash", "pics/a.jpg", "pics/a.jpg"],
@@ -107,6 +131,7 @@ test.each([
   ["the site's own port plus a digit", "SITE1/a.jpg", "npm start -- https://that.site"],
   ["an invalid path", "/\u0000.jpg", "Cannot use"],
   ["GBK", "/%b2%e2.jpg", "not UTF-8"],
+  ["a query", "/a.jpg?imageView2/2/w/80", "without a query"],
 ])("the field refuses %s, and says why", async (_claim, text, said) => {
   const view = await open({ pictures: [] });
   const page = await view(`?picture=${encodeURIComponent(text.replace("SITE", siteUrl))}`);

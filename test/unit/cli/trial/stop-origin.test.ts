@@ -91,3 +91,15 @@ test("a stop that cannot store a picture says so, and serves on until “Stop an
   expect(await press(broken, "resume-serving")).toBe(303);
   expect(await statusesAt([`${broken.url}/images/a.jpg`])).toEqual([200]);
 });
+
+test("“Stop anyway” during a running “Try again” holds when that ends", async () => {
+  const broken = await start([...whole, picture("b.jpg", Buffer.from("no picture"))]);
+  await press(broken, "stop-serving");
+  expect(await stateOf(broken)).toMatchObject({ state: "incomplete" });
+  const again = press(broken, "stop-serving");
+  await expect.poll(() => stateOf(broken)).toMatchObject({ stored: 2 });
+  await press(broken, "stop-anyway");
+  expect(await stateOf(broken)).toMatchObject({ state: "stopped" });
+  expect(await again).toBe(303);
+  expect(await stateOf(broken)).toMatchObject({ state: "stopped" });
+});

@@ -57,8 +57,16 @@ test("describeTrial() reports that the origin sent no image", () => {
   const failed = { ...MISS, status: 424, bytes: 90, cacheStatus: "huiyuan; detail=error" };
   const text = describeTrial({ ...OWN, requests: { first: failed, second: failed } }, false);
   expect(text).toMatch(/the origin sent no image/);
+  expect(text).not.toMatch(/warning|nothing more is fetched/);
   expect(text).toMatch(/ 424 /);
   expect(describeTrial(OWN, false)).not.toMatch(/the origin sent no image/);
+  expect(describeTrial(OWN, false)).toMatch(/nothing more is fetched/);
+});
+
+test("describeTrial() shows the gallery without figures, if the first picture did not arrive in time", () => {
+  const text = describeTrial({ ...OWN, requests: undefined }, false);
+  expect(text).toMatch(/open it in a browser: pictures of your site/);
+  expect(text).not.toMatch(/1st|nothing more is fetched/);
 });
 
 test("describeTrial() prints commands that work unchanged", () => {

@@ -3,7 +3,7 @@
 // any machine.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { picturesOn } from "../../../../src/cli/find-pictures.ts";
+import { picturesOn } from "../../../../src/cli/doctor/find-pictures.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { withoutToken } from "../../../../src/http/answered.ts";
 import { refererVerdict } from "../../../../src/http/request/authorizer.ts";
