@@ -31,8 +31,6 @@ export interface Panel {
 }
 
 export interface Dashboard {
-  readonly uid: string;
-  readonly schemaVersion: number;
   readonly templating: { readonly list: readonly { readonly name: string; readonly type: string }[] };
   readonly panels: readonly Panel[];
 }

@@ -1,7 +1,9 @@
-// The files of config/monitoring fit each other and docs/operate/alerts.md. test/e2e/monitoring.test.ts runs them.
+// The files of config/monitoring fit each other, the program's metrics and docs/operate/alerts.md.
+// test/e2e/monitoring.test.ts runs them.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { alertRules, alertTests, dashboard } from "../helpers/monitoring.ts";
+import { createMetrics } from "../../src/http/admin/metrics.ts";
+import { alertRules, alertTests, dashboard, dashboardQueries } from "../helpers/monitoring.ts";
 
 const PAGE = readFileSync(new URL("../../docs/operate/alerts.md", import.meta.url), "utf8");
 
@@ -55,4 +57,37 @@ test("the dashboard can be imported: one data source to choose, panels with quer
     }
   }
   expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+});
+
+/** Series → its labels, also those that Prometheus adds. */
+function labelsBySeries(): ReadonlyMap<string, readonly string[]> {
+  const metrics = createMetrics();
+  metrics.stop();
+  return new Map(
+    metrics.series.flatMap(({ name, type, labelNames }): readonly (readonly [string, readonly string[]])[] => {
+      const labels = ["job", "instance", ...labelNames];
+      if (type !== "histogram") return [[name, labels]];
+      return [
+        [`${name}_bucket`, [...labels, "le"]],
+        [`${name}_count`, labels],
+      ];
+    }),
+  );
+}
+
+test("every series of the alerts and the dashboard exists with the labels that are used", () => {
+  const known = labelsBySeries();
+  const queries = [...alertRules().map(({ expr }) => expr), ...dashboardQueries()];
+  const unknown = queries.flatMap((query) => {
+    const used = [...query.matchAll(/\b(huiyuan_\w+)(?:\{([^}]*)\})?/g)];
+    const wrong = used.flatMap(([, name = "", selector = ""]) => {
+      const labels = [...selector.matchAll(/(\w+)(?:=|!=|=~|!~)"/g)].map(([, label = ""]) => label);
+      return known.has(name) ? labels.filter((label) => !known.get(name)?.includes(label)) : [name];
+    });
+    const grouped = [...query.matchAll(/\b(?:by|on) \(([^)]+)\)/g)].flatMap(([, list = ""]) => list.split(/,\s*/));
+    const labels = used.flatMap(([, name = ""]) => known.get(name) ?? []);
+    return [...wrong, ...grouped.filter((label) => !labels.includes(label))].map((what) => `${what} in ${query}`);
+  });
+  expect(unknown).toEqual([]);
+  expect(queries.length).toBeGreaterThan(50);
 });
