@@ -76,18 +76,19 @@ function createHandler(options: SampleSiteOptions, closing: AbortSignal) {
     );
   }
 
+  const isStopped = () => state === "stopped";
+
   async function stop(): Promise<void> {
-    if (state === "stopped") return;
+    if (isStopped()) return;
     // Shared, because a second press of the button must not count anew.
     storing ??= storeAll().finally(() => {
       storing = undefined;
     });
     await storing;
+    // “Stop anyway” may have been pressed meanwhile.
     if (!isStopped()) state = stored.size === pictures.size ? "stopped" : "incomplete";
   }
 
-  // “Stop anyway” may have been pressed during a stop.
-  const isStopped = () => state === "stopped";
   const switches: Readonly<Record<string, () => void | Promise<void>>> = {
     "/stop-serving": stop,
     "/stop-anyway": () => {
