@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { get } from "../helpers/get.ts";
 import { blocksIn, blocksOf, PAGES } from "../helpers/page-blocks.ts";
 import { programsOf, runPage } from "../helpers/page-run.ts";
@@ -11,8 +11,10 @@ import { eventually } from "../helpers/program.ts";
 import { needs } from "../helpers/services.ts";
 
 const TIMEOUT_MS = 300_000;
+/** test/unit/docs-chinese.test.ts shows that their code is that of the English pages. */
+const CHINESE = /^(?:README\.zh-CN\.md$|docs\/zh\/)/;
 
-for (const page of PAGES) {
+for (const page of PAGES.filter((page) => !CHINESE.test(page))) {
   const blocks = blocksOf(page);
   if (blocks.every(({ run }) => run === undefined)) continue;
   // Concurrent, because the pages mostly wait.
@@ -58,6 +60,13 @@ describe("runPage()", needs("bash"), () => {
   test("rejects when a server ends before it is ready", async () => {
     const page = blocks(["sh run background", "echo no settings; huiyuan serve"]);
     await expect(runPage(page)).rejects.toThrow(/^the server ended\n.*no settings/s);
+  });
+
+  test.skipIf(existsSync("/usr/sbin/bash"))("rejects if the shell does not start", async () => {
+    vi.stubEnv("PATH", "/nowhere");
+    await expect(runPage(blocks(["sh run", "true"])).finally(() => vi.unstubAllEnvs())).rejects.toThrow(
+      /^p\.md:1: .*spawn bash ENOENT/s,
+    );
   });
 
   test.skipIf(!existsSync("/proc"))("ends servers that left its process group", needs("python3"), async () => {

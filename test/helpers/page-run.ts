@@ -94,6 +94,7 @@ function startShell(folder: string, path: string): Shell {
   child.stdout.on("data", listen);
   child.stderr.on("data", listen);
   child.stdin.on("error", () => undefined); // A failed block has ended the shell.
+  child.on("error", (error) => listen(Buffer.from(String(error)))); // There is no bash.
   return shell;
 }
 
@@ -161,7 +162,8 @@ function accepts(port: number): Promise<boolean> {
 /** Kills the shell with all that it started, servers that left its process group too, and removes the folder. */
 async function endShell({ process: child }: Shell, scratch: string): Promise<void> {
   const exited = child.exitCode === null && child.signalCode === null ? once(child, "exit") : undefined;
-  for (const pid of [-(child.pid ?? 0), ...processesBelow(scratch)]) kill(pid);
+  const group = child.pid === undefined ? [] : [-child.pid];
+  for (const pid of [...group, ...processesBelow(scratch)]) kill(pid);
   if (exited !== undefined) await within(exited, PATIENCE_MS, () => "the shell did not end after SIGKILL");
   await rm(scratch, { recursive: true, force: true, maxRetries: 5 });
 }
