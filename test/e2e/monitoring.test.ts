@@ -1,5 +1,5 @@
-// config/monitoring with Prometheus's own tools and the running program: the files are valid, and the rules fire as their
-// tests say. A real Prometheus raises an alert when the origin dies.
+// config/monitoring with Prometheus's own tools and the running program: the files are valid, and the rules fire as
+// their tests say. A real Prometheus raises an alert when the origin dies.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";

@@ -32,7 +32,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A site with one image at /a.jpg, a slow one at /drip.jpg, and this home page, which responds once `opened` resolves. Returns its port. */
+/**
+ * A site with an image at /a.jpg, a slow one at /drip.jpg, and this home page, which responds once `opened` resolves.
+ * Returns its port.
+ */
 async function startSite(page: string, opened = Promise.resolve()): Promise<number> {
   const image = await noisyJpeg(64, 64);
   site = createServer(async (request, response) => {

@@ -36,7 +36,8 @@ export function startSiteGallery(options: SiteGalleryOptions): Promise<PageServe
   async function measure(picture: Key, left: AbortSignal): Promise<MeasuredPicture> {
     const url = mirrorUrl(picture);
     const deadline = AbortSignal.timeout(deadlineMs);
-    const answer = await timedRequest(url, AbortSignal.any([left, deadline])).catch(() => undefined); // the page says so
+    const signal = AbortSignal.any([left, deadline]);
+    const answer = await timedRequest(url, signal).catch(() => undefined); // the page says so
     if (isFetched(answer) && pictures.includes(picture)) fetchedMs.set(picture, answer.milliseconds);
     return { name: picture, url, answer, isLate: deadline.aborted, fetchedMs: fetchedMs.get(picture) };
   }
