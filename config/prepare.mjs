@@ -1,8 +1,8 @@
-// Runs after an install from source. Builds dist/; if the compiler is not installed (an image, `npm ci --omit=dev`), the
+// `npm run build`, which also runs after an install from source. Builds dist/; if the compiler is not installed (an image, `npm ci --omit=dev`), the
 // copied dist/ is used as it is. Gets the binary of better-sqlite3 for a Node without SQLite: package.json denies that
 // package its own install script, which would run, and compile for a minute, on every Node.
 import { spawnSync } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 // Never `.pathname`: it stays percent-encoded if the folder's name has a blank or Chinese characters.
@@ -13,6 +13,8 @@ const compiler = pathOf("node_modules/typescript/bin/tsc");
 if (existsSync(compiler)) {
   rmSync(pathOf("dist"), { recursive: true, force: true });
   process.exitCode = run([compiler, "-p", pathOf("config/tsconfig.build.json")], { stdio: "inherit" });
+  // `npm link` sets it once, for a link to this file; a file of the compiler lacks it.
+  chmodSync(pathOf("dist/main.js"), 0o755);
 } else if (!existsSync(pathOf("dist/main.js"))) {
   console.error("huiyuan: neither the TypeScript compiler nor dist/ is here; install with development dependencies");
   process.exitCode = 1;

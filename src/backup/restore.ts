@@ -84,7 +84,8 @@ async function findGeneration(dir: string, wanted: string | undefined): Promise<
   }
   const name = wanted ?? names.at(-1);
   if (name !== undefined && names.includes(name)) return readGeneration(dir, name);
-  const found = names.length === 0 ? "it is no backup" : `it has no "${wanted}", but ${names.join(", ")}`;
+  const isNone = existsSync(dir) ? "it is no backup" : "there is no such folder";
+  const found = names.length === 0 ? isNone : `it has no "${wanted}", but ${names.join(", ")}`;
   throw new HuiyuanError("request_invalid", `Cannot restore from "${dir}": ${found}`);
 }
 

@@ -60,8 +60,10 @@ export function backupCommand(terminal: Terminal): Command {
 
 function describe({ path, objects, bytes, writtenBytes, databaseBytes, generations }: BackupReport): string {
   const written = `${formatBytes(writtenBytes)} written now, ${formatBytes(databaseBytes)} of databases`;
-  return `${path}: ${objects} images and processed images, ${formatBytes(bytes)}, ${written}; backups in the folder: ${generations}`;
+  return `${path}: ${imagesOf(objects)}, ${formatBytes(bytes)}, ${written}; backups in the folder: ${generations}`;
 }
+
+export const imagesOf = (objects: number) => (objects === 1 ? "1 image" : `${objects} images and processed images`);
 
 /** Names damaged images and returns the exit code. */
 export function reportDamage(

@@ -11,7 +11,7 @@ interface ListFlags extends BucketFlags {
 
 interface ChangeFlags extends ListFlags {
   readonly all: boolean;
-  readonly yes: boolean;
+  readonly yes?: boolean;
 }
 
 const PAGE = 1_000;
@@ -50,12 +50,8 @@ export function callbacksCommand(terminal: Terminal): Command {
     },
   );
   command.addCommand(narrowed(list));
-  command.addCommand(
-    changing(terminal, { name: "retry", about: "send undelivered callbacks again now", done: "are sent again" }),
-  );
-  command.addCommand(
-    changing(terminal, { name: "drop", about: "drop undelivered callbacks for good", done: "dropped" }),
-  );
+  command.addCommand(changing(terminal, { name: "retry", about: "send undelivered callbacks again now" }));
+  command.addCommand(changing(terminal, { name: "drop", about: "drop undelivered callbacks for good" }));
   return command;
 }
 
@@ -72,12 +68,11 @@ function narrowed(command: Command): Command {
 
 function changing(
   terminal: Terminal,
-  { name, about, done }: { readonly name: "retry" | "drop"; readonly about: string; readonly done: string },
+  { name, about }: { readonly name: "retry" | "drop"; readonly about: string },
 ): Command {
-  return narrowed(adminCommand(terminal, name, about, CHANGE_HELP(name)))
+  const command = narrowed(adminCommand(terminal, name, about, CHANGE_HELP(name)))
     .argument("[id...]", "ids from huiyuan callbacks list", parseId)
     .option("--all", "all undelivered callbacks", false)
-    .option("-y, --yes", "do not ask before many callbacks are dropped", false)
     .action(async (named: readonly number[], flags: ChangeFlags, self: Command) => {
       const { bucket, state, all } = flags;
       const ids = named.length === 0 ? undefined : named;
@@ -91,11 +86,17 @@ function changing(
       }
       await withServer(flags, terminal, async ({ client, show }) => {
         const answer = await client.post<NoticesChanged>(`/callbacks/${name}`, { ids, bucket, state, all });
-        const { changed, isSending } = answer;
-        await show(answer, `${changed} ${done}${name === "retry" && !isSending ? " when the server runs" : ""}`);
-        return ids !== undefined && changed !== new Set(ids).size ? 1 : 0;
+        await show(answer, name === "drop" ? `${answer.changed} dropped` : sentAgain(answer));
+        return ids !== undefined && answer.changed !== new Set(ids).size ? 1 : 0;
       });
     });
+  return name === "retry"
+    ? command
+    : command.option("-y, --yes", "do not ask before many callbacks are dropped", false);
+}
+
+function sentAgain({ changed, isSending }: NoticesChanged): string {
+  return `${changed} ${changed === 1 ? "is" : "are"} sent again${isSending ? "" : " when the server runs"}`;
 }
 
 function describe(notice: NoticePage["notices"][number]): string {

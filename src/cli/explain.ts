@@ -153,13 +153,17 @@ const SETTING_OF: Readonly<Record<string, string>> = {
   processing_refused: "; the bucket has `processing: aliases`",
 };
 
-function answerOf({ answer, rule }: Explanation): string {
+function answerOf({ answer, rule, origin = [] }: Explanation): string {
   if (answer === undefined) return "unknown";
   const { status, from, code, errNo, message, location, cacheStatus } = answer;
   if (from === "renderer") return "200, processed now, unless the original cannot be processed";
   if (from === "origin" && status === undefined) {
     const missing = rule?.fallback === undefined ? "404" : `${rule.fallback.status} with ${rule.fallback.key}`;
-    return `depends on the origin: 200 with a whole image, ${missing} if it has none, else 424`;
+    const refresh = origin.find(({ why }) => why === "refresh");
+    if (refresh === undefined)
+      return `depends on the origin: 200 with a whole image, ${missing} if it has none, else 424`;
+    const failed = refresh.mayServeStale === true ? "" : ", 424 if it fails";
+    return `200 with the stored image or the origin's newer one${failed}; with onGone: remove, ${missing} if it has none`;
   }
   if (code !== undefined) return `${status}, X-ErrNo ${errNo}: ${message} (${code})${SETTING_OF[code] ?? ""}`;
   if (location !== undefined) return `${status} to ${location}`;

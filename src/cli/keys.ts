@@ -1,9 +1,9 @@
 // `huiyuan keys new`: prints a new key pair. It writes no file.
-import { randomBytes } from "node:crypto";
+import { randomInt } from "node:crypto";
 import type { Command } from "commander";
 import { newCommand, type Terminal } from "./terminal.ts";
 
-/** `secretId` is public: `AKID` and 32 URL-safe characters. `secretKey`: 256 random bits in 43 such characters. */
+/** `secretId` is public: `AKID` and 32 letters and digits. `secretKey`: 43 of them, which hold 256 random bits. */
 interface KeyPair {
   readonly secretId: string;
   readonly secretKey: string;
@@ -30,9 +30,16 @@ export function keysCommand(terminal: Terminal): Command {
 
 function makeKeyPair(): KeyPair {
   return {
-    secretId: `AKID${randomBytes(24).toString("base64url")}`,
-    secretKey: randomBytes(32).toString("base64url"),
+    secretId: `AKID${randomText(32)}`,
+    secretKey: randomText(43),
   };
+}
+
+// Without `-` and `_`, so that a double click selects the whole text.
+const CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+function randomText(length: number): string {
+  return Array.from({ length }, () => CHARACTERS[randomInt(CHARACTERS.length)]).join("");
 }
 
 function describe({ secretId, secretKey }: KeyPair): string {

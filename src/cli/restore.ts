@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { restoreBackup } from "../backup/restore.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
-import { reportDamage, withProgress } from "./backup.ts";
+import { imagesOf, reportDamage, withProgress } from "./backup.ts";
 import { formatBytes } from "./doctor/finding.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
 
@@ -41,7 +41,7 @@ export function restoreCommand(terminal: Terminal): Command {
       );
       if (report === undefined) return;
       const { path, objects, bytes } = report;
-      const line = `${data}: ${objects} images and processed images, ${formatBytes(bytes)}, restored from ${path}; start the server`;
+      const line = `${data}: ${imagesOf(objects)}, ${formatBytes(bytes)}, restored from ${path}; start the server`;
       terminal.out.write(json ? `${JSON.stringify(report)}\n` : `${line}\n`);
       process.exitCode = reportDamage(report, terminal);
     });

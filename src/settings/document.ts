@@ -144,6 +144,9 @@ const SYNTAX: Readonly<Partial<Record<YAMLError["code"], string>>> = {
   TAG_RESOLVE_FAILED: "tags (!name) are not used in settings; put a value that begins with ! in quotes",
 };
 
+/** The parser's messages for a list item or key that is indented otherwise than those above it. */
+const INDENTED = /^(A block sequence may not be used as an implicit map key|Sequence item without - indicator)/;
+
 function describe(error: YAMLError): string {
-  return SYNTAX[error.code] ?? "this is not valid YAML";
+  return SYNTAX[INDENTED.test(error.message) ? "BAD_INDENT" : error.code] ?? "this is not valid YAML";
 }

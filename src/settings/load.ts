@@ -182,7 +182,21 @@ export function settingsWarnings({ server, limits, projects }: Settings): readon
     .flatMap(({ buckets }) => buckets)
     .filter(({ processing, aliases, styles }) => processing === "aliases" && isEmpty(aliases) && isEmpty(styles))
     .map(({ name }) => `bucket ${name} has processing: aliases, but no alias or style: only originals can be served`);
-  return [...(isOpen ? [OPEN_ADMIN] : []), ...(isBlind ? [ONE_CLIENT] : []), ...closed];
+  const examples = projects.flatMap(exampleKeys);
+  return [...(isOpen ? [OPEN_ADMIN] : []), ...(isBlind ? [ONE_CLIENT] : []), ...examples, ...closed];
+}
+
+/** Warns of values that were copied from the documentation, and of a shell's variable, which nothing replaces. */
+function exampleKeys({ appid, keys }: Settings["projects"][number]): readonly string[] {
+  return keys.flatMap(({ secretId, secretKey }, index) => {
+    const key = `project ${appid}: keys[${index}]`;
+    const next = "is the example's value: run `huiyuan keys new`";
+    return [
+      ...(secretId === "AKIDEXAMPLE" ? [`${key}.secretId ${next}`] : []),
+      ...(secretKey.startsWith("paste-the-") ? [`${key}.secretKey ${next}`] : []),
+      ...(secretKey.startsWith("$") ? [`${key}.secretKey begins with $: write env:NAME for a variable`] : []),
+    ];
+  });
 }
 
 const isEmpty = (names: object) => Object.keys(names).length === 0;

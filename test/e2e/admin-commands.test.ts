@@ -96,6 +96,23 @@ test("delete keeps an object away until undelete", async () => {
   expect(await download("cat.jpg")).toMatchObject({ status: 200 });
 });
 
+test("a key with a leading slash is refused with the key that is meant, unless it is stored; its URL names it", async () => {
+  await store("dunes.jpg");
+  const says = 'no such key "/dunes.jpg": a key has no leading slash, did you mean "dunes.jpg"?\n';
+  for (const operation of ["delete", "undelete", "purge"]) {
+    const { code, out } = await command(operation, "/dunes.jpg");
+    expect([code, out]).toEqual([1, expect.stringContaining(`failed     /dunes.jpg: ${says}`)]);
+  }
+  expect(await command("stat", "/dunes.jpg")).toEqual({ code: 1, out: "", err: `huiyuan: ${says}` });
+  const list = join(installation.folder, "slash.txt");
+  await writeFile(list, "/dunes.jpg\n");
+  expect(await command("warm", list)).toMatchObject({ code: 1, out: expect.stringContaining(says) });
+  expect(await command("delete", "http://any.example//dunes.jpg")).toMatchObject({ code: 0 });
+  expect([(await download("dunes.jpg")).status, (await download("/dunes.jpg")).status]).toEqual([200, 404]);
+  // Now that the bucket has this key, it is the key that is meant.
+  expect(await command("undelete", "/dunes.jpg")).toMatchObject({ code: 0, out: expect.stringContaining("1 undel") });
+});
+
 test("a delete with --expires ends by itself", async () => {
   expect(await command("delete", "brief.jpg", "--expires", "1ms")).toMatchObject({ code: 0 });
   await eventually(async () => (await download("brief.jpg")).status === 200, "the tombstone has expired");

@@ -74,7 +74,7 @@ test("a backup of a folder without a catalogue says whether there is such a fold
 });
 
 test("a restore refuses the running server's folder, fills an empty one, and refuses it afterwards", async () => {
-  expect((await backUp()).out).toContain("1 images");
+  expect((await backUp()).out).toContain(": 1 image, ");
   const running = await huiyuan(["restore", dir, "--config", installation.file]);
   expect([running.code, running.err]).toEqual([1, expect.stringContaining("using it; stop it first")]);
   const restored = await huiyuan(["restore", dir, "--config", empty.file]);
@@ -94,7 +94,9 @@ test("wrong usage exits with 2, what is no backup or has no settings with 1", as
   expect((await huiyuan(["backup", "--config", installation.file])).code).toBe(2);
   expect((await backUp("--keep", "0")).code).toBe(2);
   const none = await huiyuan(["restore", join(installation.folder, "none"), "--config", installation.file]);
-  expect([none.code, none.err]).toEqual([1, expect.stringContaining("it is no backup")]);
+  expect([none.code, none.err]).toEqual([1, expect.stringContaining("there is no such folder")]);
+  const other = await huiyuan(["restore", installation.folder, "--config", installation.file]);
+  expect([other.code, other.err]).toEqual([1, expect.stringContaining("it is no backup")]);
   expect(existsSync(join(installation.folder, "none"))).toBe(false);
   const lost = await huiyuan(["restore", dir, "--config", join(installation.folder, "lost.yaml")]);
   expect([lost.code, lost.err]).toEqual([1, expect.stringContaining("has the settings of its time")]);

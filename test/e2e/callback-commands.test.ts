@@ -101,7 +101,8 @@ test("list, retry and drop act on a running server", async () => {
   expect(human.out + JSON.stringify(all)).not.toMatch(/hidden|between uploader/);
 
   const heard = await openBusiness("a.jpg");
-  expect(await command("retry", String(all[0].id))).toMatchObject({ code: 0, out: "1 are sent again\n" });
+  expect(await command("retry", String(all[0].id))).toMatchObject({ code: 0, out: "1 is sent again\n" });
+  expect(await command("retry", "--all", "--yes")).toMatchObject({ code: 2 });
   await eventually(() => heard.length === 1, "the notice is sent");
   expect(heard).toEqual(["a.jpg 2"]);
   expect(await command("drop", String(all[1].id), "4711")).toMatchObject({ code: 1, out: "1 dropped\n" });

@@ -2,8 +2,11 @@
 // are valid and serve the origin's images.
 
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -486,6 +489,20 @@ test("TLS: a self-signed certificate is a problem, and a trusted one is reported
     /^TLSv1\.3, certificate by .*, valid until \d{4}-/,
   );
   await scripted.close();
+});
+
+test("an https origin whose port speaks plain http is told to write http://, and no certificate is blamed", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const [found, ...more] = (await examine([`https://127.0.0.1:${port}`, "a.jpg", "--allow-private"])).findings;
+  expect(more).toEqual([]);
+  expect(found).toEqual({
+    id: "connection",
+    severity: "problem",
+    found: expect.stringMatching(/: write http:\/\/ \(/),
+  });
+  server.close();
 });
 
 test("the doctor ends within its time limit, whatever the origin does", async () => {

@@ -515,6 +515,8 @@ test("deleted, purged and aged objects", async () => {
   });
   await expectAsExplained({ path: "/purged.jpg" });
   expect((await command("purge", "http://open.example/purged.jpg")).code).toBe(0);
+  const { out } = await command("explain", "http://open.example/purged.jpg");
+  expect(out).toMatch(/^answer {4}200 with the stored image or the origin's newer one; with onGone: remove, 404 if /m);
   expect((await expectAsExplained({ path: "/purged.jpg" })).origin).toMatchObject([{ why: "refresh" }]);
   await expectAsExplained({ host: "aging.example", path: "/aged.jpg" });
   await eventually(
@@ -524,6 +526,12 @@ test("deleted, purged and aged objects", async () => {
   expect((await expectAsExplained({ host: "aging.example", path: "/aged.jpg" })).origin).toMatchObject([
     { why: "behind" },
   ]);
+});
+
+test("a HEAD stores nothing, unless the setting is headMiss: store", async () => {
+  const head = (path: string) => explain({ path, method: "HEAD" });
+  expect((await head("/only-head.jpg")).origin).toMatchObject([{ isStored: false, requests: [{ method: "HEAD" }] }]);
+  expect((await head("/head/stored.jpg")).origin).toMatchObject([{ isStored: true, requests: [{ method: "GET" }] }]);
 });
 
 test("a standby origin is reported as standby", async () => {

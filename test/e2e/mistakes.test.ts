@@ -1,5 +1,6 @@
 // The ten likeliest mistakes of an operator: the program ends with one line that says what to do.
 import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Ended, huiyuan, install } from "../helpers/program.ts";
+import { freePort } from "../helpers/services.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 const HOST = "img.example.com";
@@ -102,6 +104,28 @@ test.each(["port", "adminPort"])("a used server.%s is named, with the way to fin
   const line = onlyLine(await huiyuan(["serve", "-c", file]), 1);
   for (const part of [`127.0.0.1:${port}`, `ss -ltnp | grep :${port}`, `change server.${name}`])
     expect(line).toContain(part);
+});
+
+/** Root may use any port, so that the test drops this right. */
+const WITHOUT_RIGHT = process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-net_bind_service"] : [];
+const FIRST_FREE_PORT = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+const isAnyPortFree = !existsSync(FIRST_FREE_PORT) || Number(readFileSync(FIRST_FREE_PORT)) < 1024;
+
+test.skipIf(isAnyPortFree)("a port below 1024 without the right to it says what to do", async () => {
+  const installation = await install({ ...oneBucket(undefined), server: { port: 1023 } });
+  try {
+    const says = /127\.0\.0\.1:1023: ports below 1024 need root or CAP_NET_BIND_SERVICE; use another port, or nginx/;
+    await expect(installation.start({ wrap: WITHOUT_RIGHT })).rejects.toThrow(says);
+  } finally {
+    await installation.remove();
+  }
+});
+
+test("explain for an unknown host says where to add it", async () => {
+  const server = { port: 0, adminPort: await freePort() };
+  await write({ ...oneBucket(undefined, { domains: [{ host: HOST }] }), server, data: join(folder, "unknown") });
+  const { code, out } = await huiyuan(["explain", "http://other.example.com/a.jpg", "-c", file]);
+  expect([code, out]).toEqual([1, expect.stringMatching(/"other\.example\.com": .*add it under `domains`/)]);
 });
 
 test("sign for an unknown host lists a few of the known ones", async () => {

@@ -2,7 +2,7 @@
 // `npm install` in an empty project. npm takes the other packages from its cache, or from the registry.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,6 +45,16 @@ test("the tarball has what a user needs, and nothing of the build", () => {
   expect([...tops].sort()).toEqual([...pages, "config", "dist", "docs"].sort());
   expect(packed.files.filter(({ path }) => /buildinfo|\.test\./.test(path))).toEqual([]);
   expect(packed.size).toBeLessThan(4_000_000);
+});
+
+test("`npm run build` makes an executable program, which `npm link` may point to", { timeout: 120_000 }, async () => {
+  const copy = join(folder, "source");
+  for (const name of ["package.json", "tsconfig.json", "config", "src"])
+    await cp(join(ROOT, name), join(copy, name), { recursive: true });
+  await symlink(join(ROOT, "node_modules"), join(copy, "node_modules"));
+  await execute("npm", ["run", "build"], { cwd: copy });
+  const { stdout } = await execute(join(copy, "dist", "main.js"), ["--version"], { encoding: "utf8" });
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 describe("from the tarball", needs("npm registry"), () => {

@@ -1,6 +1,6 @@
 // The embedded store: content-addressed blobs, a SQLite catalogue, and one thread that writes both. This file opens,
 // connects and closes them, and runs the periodic tasks. It does not implement a bucket: bucket.ts does.
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -156,6 +156,8 @@ function wireStore(parts: StoreParts): FsStore {
   };
 
   async function sweep(): Promise<{ blobs: number; bytes: number }> {
+    if (!existsSync(dir))
+      throw new HuiyuanError("store_failed", `the data folder "${dir}" is gone: stop the server and restore it`);
     const unlock = tryLock(join(dir, SWEEP_LOCK));
     if (unlock === undefined) return { blobs: 0, bytes: 0 };
     try {

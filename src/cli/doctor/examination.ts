@@ -8,7 +8,7 @@ import {
   finding,
   formatBytes,
   formatMs,
-  meaningOf,
+  meaningOfFailure,
   type Notes,
   noReply,
   originFailure,
@@ -111,8 +111,8 @@ async function checkConnection(probe: Probe, notes: Notes, now: number): Promise
     notes.say("tls", assessTls(connection.tls, now));
     return true;
   } catch (error) {
-    const { code, message } = originFailure(error, notes);
-    notes.say("connection", finding.problem(`${message} (${code})`, meaningOf(code, 0)));
+    const failure = originFailure(error, notes);
+    notes.say("connection", finding.problem(`${failure.message} (${failure.code})`, meaningOfFailure(failure)));
     return false;
   }
 }

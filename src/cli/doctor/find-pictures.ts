@@ -8,7 +8,7 @@ import { type Key, toKey } from "../../core/object.ts";
 import { readVersion } from "../../core/version.ts";
 import { createProbe } from "../../origin/kinds/probe.ts";
 import { siteRules } from "../../origin/kinds/site.ts";
-import { meaningOf } from "./finding.ts";
+import { meaningOfFailure } from "./finding.ts";
 
 export interface HomePage {
   /** The keys of different images on the page, in its order, at most MAX_PICTURES. */
@@ -43,8 +43,8 @@ export async function findPictures(siteUrl: string, isPrivate: boolean): Promise
     const pageUrl = hops.at(-1)?.url ?? siteUrl;
     return { pictures: picturesOn(beginning.toString("utf8"), pageUrl, siteUrl), trouble: undefined };
   } catch (error) {
-    const { code, message } = asHuiyuanError(error);
-    return { pictures: [], trouble: [message, meaningOf(code, 0)].filter(Boolean).join(". ") };
+    const failure = asHuiyuanError(error);
+    return { pictures: [], trouble: [failure.message, meaningOfFailure(failure)].filter(Boolean).join(". ") };
   } finally {
     void probe.close();
   }

@@ -1,4 +1,5 @@
 // The doctor's findings about an origin, hints for the proposed settings, and what a failure means to the operator.
+import { errorCodeOf } from "../../core/disk-failure.ts";
 import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../../core/errors.ts";
 import type { ProbeVerdict } from "../../origin/kinds/probe.ts";
 
@@ -100,6 +101,12 @@ export function meaningOf(verdict: ProbeVerdict, status: number): string | undef
     return "The length is right, but the image has no proper end or another MD5. It is served but not stored; `suspects: keep` stores it after a second, equal fetch.";
   if (verdict === "origin_status") return ofStatus(status);
   return MEANINGS[verdict];
+}
+
+/** As meaningOf(), for a request without a response. */
+export function meaningOfFailure({ code, cause }: HuiyuanError): string | undefined {
+  // The message says that the port speaks plain http, so no certificate is wrong.
+  return errorCodeOf(cause) === "ERR_SSL_WRONG_VERSION_NUMBER" ? undefined : meaningOf(code, 0);
 }
 
 function ofStatus(status: number): string {

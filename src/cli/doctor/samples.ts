@@ -4,7 +4,16 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../origin/kinds/probe.ts";
 import { PAGE_HEADERS, picturesOn } from "./find-pictures.ts";
-import { finding, formatBytes, formatMs, meaningOf, type Notes, originFailure, type Verdict } from "./finding.ts";
+import {
+  finding,
+  formatBytes,
+  formatMs,
+  meaningOf,
+  meaningOfFailure,
+  type Notes,
+  originFailure,
+  type Verdict,
+} from "./finding.ts";
 
 /** `gbk`: the path is not UTF-8, so no key can have it. */
 export type Sample =
@@ -84,8 +93,8 @@ export async function checkSamples(
       notes.say("image", assessSample(sample, reply));
       if (reply.verdict === "whole") whole.push({ sample, target, reply });
     } catch (error) {
-      const { code, message } = originFailure(error, notes);
-      notes.say("image", finding.problem(`${message} (${code})`, meaningOf(code, 0)));
+      const failure = originFailure(error, notes);
+      notes.say("image", finding.problem(`${failure.message} (${failure.code})`, meaningOfFailure(failure)));
     }
   }
   const replies = whole.map(({ reply }) => reply);

@@ -158,11 +158,12 @@ function ruleOf(site: Site, request: DownloadRequest, { fetches, routes }: DryRu
   return { rule: { index: rule, action, type, ...(rule !== undefined && { match }), fallback } };
 }
 
-function fetchView({ why, key, isStored, isRunning, refusal, asks }: DryFetch): object {
+function fetchView({ why, key, isStored, mayServeStale, isRunning, refusal, asks }: DryFetch): object {
   return {
     why,
     key,
     isStored,
+    mayServeStale,
     isRunning,
     ...(refusal && { refusal: problemOf(refusal) }),
     requests: asks.map((ask) => ({ ...ask, refusal: ask.refusal && problemOf(ask.refusal) })),

@@ -27,10 +27,26 @@ export function readUrl(text: string): Target | undefined {
   return parseTarget(Buffer.from(text).toString("latin1"), []);
 }
 
+/**
+ * The key of a name that is no URL. A leading slash is nearly always that of a URL's path, so it needs an object, or a
+ * deletion, with exactly this name. Other such keys are named by their URL. Throws url_invalid, request_invalid and the
+ * codes of the store.
+ */
+export async function keyNamed(name: string, { bucket }: Stored): Promise<Key> {
+  const key = toKey(name);
+  if (!key.startsWith("/")) return key;
+  const entry = await bucket.lookup(key);
+  if (entry.state !== "absent") return key;
+  if (entry.failure !== undefined) throw entry.failure;
+  const wanted = key.replace(/^\/+/, "");
+  throw invalid(`no such key "${key}": a key has no leading slash, did you mean "${wanted}"?`);
+}
+
 /** Throws domain_unknown. */
 export function siteOf({ host }: Target, sites: Sites): Site {
   const site = sites.find(host);
-  if (site === undefined) throw new HuiyuanError("domain_unknown", `no bucket is bound to the host "${host}"`);
+  if (site === undefined)
+    throw new HuiyuanError("domain_unknown", `no bucket is bound to the host "${host}"; add it under \`domains\``);
   return site;
 }
 
@@ -82,11 +98,14 @@ export function domainNamed(host: string | undefined, bucket: () => Stored, { do
 
 /**
  * The object of a name. `bucket`: the bucket of a key. A URL means its original: instruction and alias are ignored.
- * Throws url_invalid, host_invalid, domain_unknown, and the codes of `bucket` and the store.
+ * Throws url_invalid, request_invalid, host_invalid, domain_unknown, and the codes of `bucket` and the store.
  */
 export async function findNamed(name: string, bucket: () => Stored, { sites }: Domains): Promise<NamedObject> {
   const target = readUrl(name);
-  if (target === undefined) return { stored: bucket(), key: toKey(name) };
+  if (target === undefined) {
+    const stored = bucket();
+    return { stored, key: await keyNamed(name, stored) };
+  }
   const site = siteOf(target, sites);
   const { stored } = site;
   const url = urlOf(target);

@@ -42,7 +42,10 @@ export function beginDownload(exchange: DownloadExchange, sites: Sites): Downloa
   const target = targetOf(exchange.request);
   const site = sites.find(target.host);
   if (site === undefined)
-    throw new HuiyuanError("domain_unknown", `Cannot serve host "${target.host}": no bucket is bound to it`);
+    throw new HuiyuanError(
+      "domain_unknown",
+      `Cannot serve host "${target.host}": no bucket is bound to it; add it under \`domains\``,
+    );
   exchange.site = site;
   // After the site is known, so that the refusal has its headers.
   sites.clients?.countRequest(exchange.request);

@@ -25,6 +25,8 @@ export interface DryFetch extends MirrorPreview {
   readonly key: Key;
   /** False: the answer is not stored, because it depends on more than the key or is only passed on. */
   readonly isStored: boolean;
+  /** With `refresh`: the stored object is served if the origin fails. */
+  readonly mayServeStale?: boolean;
 }
 
 /** The result of one token check; exactly one of the two is set. */
@@ -137,7 +139,7 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
   const note = (
     why: DryFetch["why"],
     originRequest: Omit<OriginRequest, "isStored">,
-    preview: MirrorPreview & { isStored?: boolean },
+    preview: MirrorPreview & Partial<Pick<DryFetch, "isStored" | "mayServeStale">>,
   ) => {
     const asks = preview.asks.map((each) => maskSecrets(each, { route, originRequest, client: headers }));
     notes.fetches.push({ isStored: true, ...preview, asks, why, route, key: originRequest.key });
@@ -146,7 +148,8 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
     ...mirror,
     async fetch(request) {
       const preview = await mirror.preview.miss(request);
-      note("miss", request, { ...preview, isStored: request.isStored });
+      const isHead = !preview.isRunning && preview.asks.some(({ method }) => method === "HEAD");
+      note("miss", request, { ...preview, isStored: request.isStored && !isHead });
       if (preview.refusal !== undefined) throw preview.refusal;
       // As a HEAD: the download then starts its background fetches too, which are noted.
       return { kind: "head", answer: UNKNOWN_ANSWER, requestedAt: Date.now(), how: "first" };
@@ -154,7 +157,7 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
     async revalidate(object, request) {
       const preview = await mirror.preview.revalidation(object, request);
       if (preview.kept !== undefined) return preview.kept;
-      note("refresh", request, preview);
+      note("refresh", request, { ...preview, mayServeStale: request.mayServeStale });
       if (preview.refusal !== undefined && !request.mayServeStale) throw preview.refusal;
       return { kind: "kept", why: preview.refusal === undefined ? "current" : "failed" };
     },

@@ -141,9 +141,13 @@ function open(address: string, endpoint: Endpoint, rules: ConnectRules): Socket 
   return socket;
 }
 
+const PLAIN_HTTP = "this port speaks plain http: write http://";
+
 function translateDialFailure(cause: Error, isTcpUp: boolean, where: string): HuiyuanError {
   const code = "code" in cause ? String(cause.code) : cause.message;
   const message = `Cannot dial "${where}: ${code}`;
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER")
+    return new HuiyuanError("origin_tls", `${message}; ${PLAIN_HTTP}`, { cause });
   if (isTcpUp) return new HuiyuanError("origin_tls", message, { cause });
   if (code === "ETIMEDOUT") return new HuiyuanError("origin_timeout", message, { cause });
   // This process has no free descriptors, which is not the origin's fault.

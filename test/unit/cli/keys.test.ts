@@ -7,8 +7,8 @@ test("keys new --json prints a new pair every time", async () => {
   const [one, other] = await Promise.all([run(keysCommand, ["new", "--json"]), run(keysCommand, ["new", "--json"])]);
   const pair = JSON.parse(one.out) as Record<string, string>;
   expect(Object.keys(pair)).toEqual(["secretId", "secretKey"]);
-  expect(pair.secretId).toMatch(/^AKID[A-Za-z0-9_-]{32}$/);
-  expect(pair.secretKey).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  expect(pair.secretId).toMatch(/^AKID[A-Za-z0-9]{32}$/);
+  expect(pair.secretKey).toMatch(/^[A-Za-z0-9]{43}$/);
   expect(other.out).not.toBe(one.out);
 });
 

@@ -123,6 +123,14 @@ test.each([
   );
 });
 
+test.each([
+  ["a list item", "buckets:\n  - name: a\n    token: off\n - name: b\n"],
+  ["a key of a list item", "projects:\n  - appid: '1'\n   keys: []\n"],
+  ["a key", "server:\n  port: 1\n data: x\n"],
+])("parseSettings() says that the indentation of %s is wrong", (_what, text) => {
+  expect(() => parse(text)).toThrow(/the indentation does not fit the lines around it/);
+});
+
 test("parseSettings() freezes everything", () => {
   const settings = parse(withMirror(""));
   const seen: unknown[] = [];

@@ -31,3 +31,15 @@ test.each([
   const found = Array(count).fill(expect.stringMatching(/^bucket photos .* only originals can be served$/));
   expect(settingsWarnings(parse(withBucket(keys)))).toEqual(found);
 });
+
+const EXAMPLE = "is the example's value: run `huiyuan keys new`";
+
+test.each([
+  ["values of its own", "AKIDme", "0123456789", []],
+  ["the SecretID of the documentation", "AKIDEXAMPLE", "0123456789", [`secretId ${EXAMPLE}`]],
+  ["the SecretKey of the README", "AKIDme", "paste-the-SecretKey-here", [`secretKey ${EXAMPLE}`]],
+  ["a variable of a shell", "AKIDme", "$SECRET_KEY", ["secretKey begins with $: write env:NAME for a variable"]],
+])("settingsWarnings() for a key pair with %s", (_what, secretId, secretKey, found) => {
+  const text = JSON.stringify({ projects: [{ appid: "10001234", keys: [{ secretId, secretKey }], buckets: [] }] });
+  expect(settingsWarnings(parse(text))).toEqual(found.map((each) => `project 10001234: keys[0].${each}`));
+});

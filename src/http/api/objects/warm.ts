@@ -4,7 +4,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
-import { toKey } from "../../../core/object.ts";
 import type { MissAnswer } from "../../../mirror/fill/reader.ts";
 import type { StaleKept } from "../../../mirror/freshness/revalidation.ts";
 import { aliasIn, nameObject, type ObjectUrl, storableFetchOf, urlTo } from "../../request/object-name.ts";
@@ -13,7 +12,7 @@ import { auditedStream, auditOf, loggedNames, messageOf } from "../audit.ts";
 import type { Calls } from "../calls.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
 import { bucket as bucketField, invalid, names, number, text, whole } from "../input.ts";
-import { bucketNamed, type Domains, domainNamed, readUrl, siteOf, urlOf } from "../naming.ts";
+import { bucketNamed, type Domains, domainNamed, keyNamed, readUrl, siteOf, urlOf } from "../naming.ts";
 import { type WarmCounts, type WarmLine, warmCounts, warmLine } from "../openapi/answers.ts";
 
 /** Spaces starts evenly, at most `rate` a second. */
@@ -31,11 +30,11 @@ interface Target {
   readonly url: ObjectUrl;
 }
 
-function targetOf(name: string, site: () => Site, { sites }: Domains): Target {
+async function targetOf(name: string, site: () => Site, { sites }: Domains): Promise<Target> {
   const target = readUrl(name);
   if (target === undefined) {
     const own = site();
-    return { site: own, url: urlTo(own, toKey(name)) };
+    return { site: own, url: urlTo(own, await keyNamed(name, own.stored)) };
   }
   const named = siteOf(target, sites);
   const url = urlOf(target);
@@ -107,7 +106,7 @@ export function addWarmCall(
       const signal = AbortSignal.any([gone, stopping]);
       const work = async (name: string): Promise<WarmLine> => {
         try {
-          return { name, ...(await warm(targetOf(name, site, registry), signal)) };
+          return { name, ...(await warm(await targetOf(name, site, registry), signal)) };
         } catch (error) {
           return { name, ...failure(asHuiyuanError(error)) };
         }

@@ -167,6 +167,7 @@ export const explanation = z.object({
         why: z.enum(["miss", "refresh", "behind"]),
         key: z.string(),
         isStored: z.boolean(),
+        mayServeStale: z.boolean().optional().describe("`refresh` only: the stored object is served on a failure."),
         isRunning: z.boolean(),
         refusal: refusal.optional(),
         requests: z.array(request),

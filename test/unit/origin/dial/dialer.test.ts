@@ -237,7 +237,8 @@ test("a server without TLS, or one that aborts the handshake, is origin_tls; a s
   const silent = await rude(() => {});
   const at = (server: ScriptedOrigin, connect = 5_000) =>
     site(`https://127.0.0.1:${server.port}`, { timeouts: { connect } });
-  expect(await codeOf(at(plain).fetch(ask("a")))).toBe("origin_tls");
+  const says = expect.stringContaining("ERR_SSL_WRONG_VERSION_NUMBER; this port speaks plain http: write http://");
+  await expect(at(plain).fetch(ask("a"))).rejects.toMatchObject({ code: "origin_tls", message: says });
   expect(await codeOf(at(leaving).fetch(ask("a")))).toBe("origin_tls");
   expect(await codeOf(at(silent, 100).fetch(ask("a")))).toBe("origin_timeout");
   await silent.closedDownTo(0);

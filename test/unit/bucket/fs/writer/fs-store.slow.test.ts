@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -256,6 +256,17 @@ describe("open() of a replaced object", () => {
 });
 
 describe("sweep()", () => {
+  test("says that the data folder is gone", async () => {
+    const away = `${dir}-away`;
+    await rename(dir, away);
+    try {
+      const message = `the data folder "${dir}" is gone: stop the server and restore it`;
+      await expect(store.sweep()).rejects.toMatchObject({ code: "store_failed", message });
+    } finally {
+      await rename(away, dir);
+    }
+  });
+
   test("removes a blob only after it was unused for the grace time", async () => {
     const bytes = randomBytes(100);
     await put("a.jpg", bytes);
