@@ -25,7 +25,8 @@ export interface AdminFlags {
   readonly json: boolean;
 }
 
-const PROBE_MS = 3_000;
+// A busy server may take seconds.
+const PROBE_MS = 10_000;
 // Time for started fetches and pending writes to end.
 const DRAIN_MS = 60_000;
 

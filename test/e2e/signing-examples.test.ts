@@ -123,7 +123,7 @@ test("the README's calls upload, show and delete an image", needs("bash", "opens
   try {
     await writeFile(join(installation.folder, "a.jpg"), await noisyJpeg(64, 48));
     const readme = await readFile(`${FOLDER}README.md`, "utf8");
-    const calls = [...readme.matchAll(/^```sh[^\n]*\n(.*?)^```$/gms)]
+    const calls = [...readme.matchAll(/^ *```sh[^\n]*\n(.*?)^ *```$/gms)]
       .map((block) => block[1])
       .find((text) => text?.includes("curl"));
     const script = `set -e\n${calls}`
