@@ -1,0 +1,41 @@
+// The interface of a migration target: it takes a whole, proven body under a fileid. targets/ implements it: a store of
+// this machine, a server's admin API, or the REST API of a Huiyuan or of 万象优图.
+import type { WholeBody } from "../body/spool/spool.ts";
+import type { ObjectInfo } from "../core/object.ts";
+
+/** What the target has under a fileid. `deleted`: a tombstone, which a migration respects. */
+export type TargetState =
+  | { readonly state: "absent" | "deleted" }
+  | {
+      readonly state: "object";
+      readonly size: number;
+      /** Lower-case hex; undefined if the target does not say. */
+      readonly md5: string | undefined;
+      readonly sha256: string | undefined;
+    };
+
+/**
+ * `stored`: acknowledged and durable. `same`: the target had an object with equal bytes. `differs`: it has other bytes.
+ * `deleted`: a tombstone is there.
+ */
+export type PutOutcome = "stored" | "same" | "differs" | "deleted";
+
+export interface PutRequest {
+  /** `provenance.via` is `migration`. */
+  readonly info: ObjectInfo;
+  readonly body: WholeBody;
+  /** False: an object that is there stays. */
+  readonly mayReplace: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface Target {
+  /** False: the REST API, where an upload never replaces. */
+  readonly canReplace: boolean;
+  /** Throws request_invalid, store_failed, origin_timeout and HuiyuanErrors whose message tells the failure. */
+  look(fileid: string, signal: AbortSignal): Promise<TargetState>;
+  /** Settles races by a conditional create. Throws as look(), and TargetRefusal for an answer of the REST API. */
+  put(request: PutRequest): Promise<PutOutcome>;
+  /** Waits for accepted puts. */
+  close(): Promise<void>;
+}
