@@ -33,6 +33,9 @@ const COMMANDS = {
     undelete: async () => (await import("./cli/change-objects.ts")).undeleteCommand,
     callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,
   },
+  "Copy what you have:": {
+    migrate: async () => (await import("./cli/migrate.ts")).migrateCommand,
+  },
   "Back it up:": {
     backup: async () => (await import("./cli/backup.ts")).backupCommand,
     restore: async () => (await import("./cli/restore.ts")).restoreCommand,

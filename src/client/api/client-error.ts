@@ -102,19 +102,26 @@ export class HuiyuanClientError extends Error {
   /** Undefined if there was no answer. */ readonly httpStatus: number | undefined;
   readonly requestId: string | undefined;
   /** True if the image is stored although the call failed (-5979): do not upload it again. */ readonly stored: boolean;
+  /** The service's own message, often in Chinese; undefined if there was no answer. */
+  readonly serviceMessage: string | undefined;
   /** The stored image, if `stored`; its `callback` says why the callback failed. */
   readonly uploaded: Uploaded | undefined;
 
   constructor(
     name: ErrorName,
     message: string,
-    details: Partial<Omit<Refusal, "message">> & { readonly code: number; readonly cause?: unknown },
+    details: Partial<Omit<Refusal, "message">> & {
+      readonly code: number;
+      readonly serviceMessage?: string;
+      readonly cause?: unknown;
+    },
   ) {
     super(message, "cause" in details ? { cause: details.cause } : undefined);
     this.name = name;
     this.code = details.code;
     this.httpStatus = details.httpStatus;
     this.requestId = details.requestId;
+    this.serviceMessage = details.serviceMessage;
     this.stored = details.code === STORED_CALLBACK_FAILED;
     this.uploaded = details.uploaded;
   }
@@ -123,7 +130,10 @@ export class HuiyuanClientError extends Error {
 /** The error for a refusal of the service. */
 export function refusedError({ message, ...details }: Refusal): HuiyuanClientError {
   const { name, meaning } = codeMeaning(details.code);
-  return new HuiyuanClientError(name, `${meaning} (${details.code} ${message})`, details);
+  return new HuiyuanClientError(name, `${meaning} (${details.code} ${message})`, {
+    ...details,
+    serviceMessage: message,
+  });
 }
 
 /** The error for a bad argument. */

@@ -1,0 +1,18 @@
+// `huiyuan migrate`: copies what a site already has, from a folder, a list of URLs or a cloud store. One file a
+// subcommand in migrate/.
+import type { Command } from "commander";
+import { startCommand } from "./migrate/start.ts";
+import { statCommand, viewFailedCommand } from "./migrate/stat.ts";
+import { cleanCommand, stopCommand } from "./migrate/stop.ts";
+import { newCommand, type Terminal } from "./terminal.ts";
+
+export function migrateCommand(terminal: Terminal): Command {
+  const command = newCommand(
+    terminal,
+    "migrate",
+    "copy existing images from a folder, a list of URLs or a cloud store",
+  );
+  for (const create of [startCommand, statCommand, stopCommand, viewFailedCommand, cleanCommand])
+    command.addCommand(create(terminal));
+  return command;
+}

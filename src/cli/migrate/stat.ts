@@ -1,0 +1,107 @@
+// `huiyuan migrate stat` and `view-failed`: read the journal, also while a run writes it.
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Command } from "commander";
+import type { Counters } from "../../migrate/journal/metadata.ts";
+import { type JournalReader, openJournalReader } from "../../migrate/journal/reading.ts";
+import { formatBytes } from "../doctor/finding.ts";
+import { createStatusLine, shown, stopSignal, type Terminal } from "../terminal.ts";
+import { folderOf, type JobFlags, jobCommand } from "./job.ts";
+
+const POLL_MS = 1_000;
+const CAUSES = 10;
+const PAGE = 1_000;
+
+export function statCommand(terminal: Terminal): Command {
+  return jobCommand(terminal, "stat", "show how far a migration is; on a terminal it follows until the run ends")
+    .option("--once", "print one line and exit", false)
+    .action(async (flags: JobFlags & { readonly once: boolean }) => {
+      const folder = folderOf(flags);
+      const reader = openJournalReader(folder.journal);
+      try {
+        const status = createStatusLine(terminal, flags.json || flags.once);
+        if (reader !== undefined && status.isShown) await follow(reader, folder.isRunning, status.show, terminal);
+        status.clear();
+        const counters = reader?.counters();
+        const causes = reader?.causes(CAUSES) ?? [];
+        if (flags.json) terminal.out.write(`${JSON.stringify({ ...counters, causes })}\n`);
+        else terminal.out.write(`${statLine(counters)}\n`);
+        if (status.isShown) for (const { cause, count } of causes) terminal.out.write(`  ${count}  ${shown(cause)}\n`);
+      } finally {
+        reader?.close();
+      }
+    });
+}
+
+async function follow(
+  reader: JournalReader,
+  isRunning: () => boolean,
+  show: (text: string) => void,
+  terminal: Terminal,
+): Promise<void> {
+  const signal = stopSignal(terminal);
+  const progress = createProgress();
+  while (!signal.aborted && isRunning()) {
+    show(progress(reader.counters()));
+    await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
+  }
+}
+
+/** The line of the old tool. */
+export function statLine(counters?: Pick<Counters, "submitted" | "successful" | "failed">): string {
+  const { submitted, successful, failed } = counters ?? { submitted: 0, successful: 0, failed: 0 };
+  return `failed, successful / submitted: ${failed}, ${successful} / ${submitted}`;
+}
+
+const BAR = 20;
+
+/** Makes the text of a progress bar; the rate is that since the call before. */
+export function createProgress(now = () => performance.now()): (counters: Counters) => string {
+  let last: { readonly at: number; readonly done: number } | undefined;
+  let rate = 0;
+  return (counters) => {
+    const { submitted, successful, failed, bytes, isScanning } = counters;
+    const done = successful + failed;
+    const at = now();
+    if (last !== undefined && at > last.at) {
+      const measured = (1_000 * (done - last.done)) / (at - last.at);
+      rate = rate === 0 ? measured : 0.7 * rate + 0.3 * measured;
+    }
+    last = { at, done };
+    const filled = submitted === 0 ? 0 : Math.floor((BAR * done) / submitted);
+    const left = rate > 0 && isScanning === 0 ? `, ${durationText((submitted - done) / rate)} left` : "";
+    const total = `${submitted}${isScanning === 1 ? "+" : ""}`;
+    const bar = `[${"#".repeat(filled)}${".".repeat(BAR - filled)}]`;
+    return `${bar} ${done}/${total}, ${formatBytes(bytes)}, ${Math.round(rate)}/s${left}, failed ${failed}`;
+  };
+}
+
+export function durationText(seconds: number): string {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function viewFailedCommand(terminal: Terminal): Command {
+  return jobCommand(terminal, "view-failed", "print `fileid|reason` of each failed object").action(
+    async (flags: JobFlags) => {
+      const reader = openJournalReader(folderOf(flags).journal);
+      const signal = stopSignal(terminal);
+      try {
+        for (let after = 0; reader !== undefined && !signal.aborted; ) {
+          const page = reader.failed(after, PAGE);
+          if (page.length === 0) break;
+          after = page.at(-1)!.serial;
+          const lines = page.map(({ fileid, log }) =>
+            flags.json ? JSON.stringify({ fileid, log }) : `${shown(fileid)}|${shown(log)}`,
+          );
+          if (!terminal.out.write(`${lines.join("\n")}\n`)) await once(terminal.out, "drain", { signal });
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        reader?.close();
+      }
+    },
+  );
+}

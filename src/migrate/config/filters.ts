@@ -1,0 +1,80 @@
+// The filters of a migration: which names are left out, how names are rewritten, which failures are not retried. The
+// regular expressions run in linear time (RE2), so no expression and no name can make them hang.
+import { RE2JS } from "re2js";
+
+/** Tests a text from its start, not necessarily to its end, as the old tool does. */
+export type Pattern = (text: string) => boolean;
+
+export interface Filters {
+  /** The fileid at the target; undefined: the object is left out. */
+  rename(fileid: string): string | undefined;
+  /** True: a failed job with this log is not retried. */
+  isFinal(log: string): boolean;
+}
+
+export interface FilterOptions {
+  readonly ignoreIf: string | undefined;
+  readonly ignoreUnless: string | undefined;
+  readonly errorIgnoreIf: string | undefined;
+  readonly subPattern: string | undefined;
+  /** `\1` or `\g<1>` is a group, as in Python. */
+  readonly subReplace: string | undefined;
+}
+
+const OPTION_NAMES = {
+  ignoreIf: "fileid.ignore.if",
+  ignoreUnless: "fileid.ignore.unless",
+  errorIgnoreIf: "error.ignore.if",
+  subPattern: "sub.pattern",
+} as const;
+
+/** Adds a sentence to `faults` for each expression that cannot be used. */
+export function createFilters(options: FilterOptions, faults: string[]): Filters {
+  const compiled = (name: keyof typeof OPTION_NAMES, prefix = "^") => {
+    const text = options[name];
+    if (text === undefined) return undefined;
+    try {
+      return RE2JS.compile(`${prefix}(?:${text})`);
+    } catch (error) {
+      faults.push(`Option ${OPTION_NAMES[name]} is no regular expression of RE2: ${reasonOf(text, error)}.`);
+      return undefined;
+    }
+  };
+  const ignoreIf = compiled("ignoreIf");
+  const ignoreUnless = compiled("ignoreUnless");
+  const errorIgnoreIf = compiled("errorIgnoreIf");
+  const sub = compiled("subPattern", "");
+  const replacement = replacementOf(options.subReplace ?? "");
+  if (options.subReplace !== undefined && options.subPattern === undefined)
+    faults.push("Option sub.replace needs sub.pattern.");
+  const groups = sub?.groupCount() ?? 99;
+  if (groupsIn(options.subReplace).some((group) => group > groups))
+    faults.push(`Option sub.replace names a group that sub.pattern does not have: it has ${groups}.`);
+  return {
+    rename(fileid) {
+      if (ignoreIf?.test(fileid) === true || ignoreUnless?.test(fileid) === false) return undefined;
+      return sub === undefined ? fileid : sub.matcher(fileid).replaceAll(replacement);
+    },
+    isFinal: (log) => errorIgnoreIf?.test(log) === true,
+  };
+}
+
+const GROUPS = /\\g<(\d{1,2})>|\\(\d{1,2})|\\(.)/g;
+
+function groupsIn(text = ""): readonly number[] {
+  return [...text.matchAll(GROUPS)].map(([, named, digits]) => Number(named ?? digits ?? 0));
+}
+
+/** A function that writes Python's replacement for one match, from the match and its groups. */
+function replacementOf(text: string): (...groups: (string | undefined)[]) => string {
+  return (...groups) =>
+    text.replace(GROUPS, (_whole, named, digits, literal) =>
+      literal === undefined ? (groups[Number(named ?? digits)] ?? "") : literal,
+    );
+}
+
+function reasonOf(text: string, error: unknown): string {
+  const [lookaround] = /\(\?<?[=!]/.exec(text.replace(/\\./gs, "")) ?? [];
+  if (lookaround !== undefined) return `it has a lookaround, \`${lookaround}\`, which cannot run in linear time`;
+  return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
+}

@@ -1,0 +1,35 @@
+// Reads the old tool's config.ini: sections, options with names in any case, `;` comments, `%%` for a percent sign.
+
+/** Values by the lower-case names of their options. An empty value counts as absent. */
+export type RawOptions = ReadonlyMap<string, string>;
+
+export interface RawConfig {
+  readonly options: RawOptions;
+  /** One sentence for each line that cannot be read. */
+  readonly faults: readonly string[];
+}
+
+/** Option names are unique, so the section of an option has no meaning beside its name. The last of two values counts. */
+export function readIni(text: string): RawConfig {
+  const options = new Map<string, string>();
+  const faults: string[] = [];
+  for (const [index, line] of text
+    .replace(/^\uFEFF/, "")
+    .split(/\r\n|\r|\n/)
+    .entries()) {
+    const words = line.replace(/^\s*[;#].*$|\s;.*$/, "").trim();
+    if (words === "" || /^\[[^\]]+\]$/.test(words)) continue;
+    const [, name = "", value = ""] = /^([^:=]+?)\s*[:=]\s*(.*)$/.exec(words) ?? [];
+    if (name === "") faults.push(`Line ${index + 1} must be a section such as [Local], or \`option = value\`.`);
+    else if (/%(?!%)/.test(value.replaceAll("%%", "")))
+      faults.push(`Option ${name} must spell a percent sign as %% (line ${index + 1}).`);
+    else setOption(options, name, value.replaceAll("%%", "%"));
+  }
+  return { options, faults };
+}
+
+export function setOption(options: Map<string, string>, name: string, value: string): void {
+  const isEmpty = value === "" || value === '""';
+  if (isEmpty) options.delete(name.toLowerCase());
+  else options.set(name.toLowerCase(), value);
+}

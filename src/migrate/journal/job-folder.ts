@@ -1,0 +1,84 @@
+// The folder of one migration: its journal, the lock of the one run that may work, and the process id for `stop`.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { tryLock } from "../../bucket/fs/lock.ts";
+import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
+
+export interface JobFolder {
+  readonly dir: string;
+  readonly journal: string;
+  /** The output of a run in the background. */
+  readonly output: string;
+  /** Spool files of a run whose target is not on this machine. */
+  readonly spool: string;
+  /** The lock is the kernel's and ends with its process, so a stale pid never blocks. Undefined: another run works. */
+  lock(): (() => void) | undefined;
+  /** The process of the run that works; undefined if none does. A run that starts in the same moment is refused. */
+  runningPid(): number | undefined;
+  /** The process of the run that has the lock, or of one that was killed. */
+  pid(): number | undefined;
+  /** As runningPid(), without the lock: also true if another program has the process id of a killed run. */
+  isRunning(): boolean;
+  /** Removes the journal and the pid. The caller has the lock. */
+  clean(): void;
+}
+
+/** Creates nothing but the lock's file, and the folder for it. */
+export function jobFolder(dir: string): JobFolder {
+  const at = (name: string) => join(dir, name);
+  const [journal, pid] = [at("jobs.db"), at("pid")];
+
+  function tryToLock(): (() => void) | undefined {
+    try {
+      mkdirSync(dir, { recursive: true });
+      return tryLock(at("lock"));
+    } catch (error) {
+      throw storeFailure(error, `use the job folder ${JSON.stringify(dir)}`);
+    }
+  }
+
+  return {
+    dir,
+    journal,
+    output: at("migrate.log"),
+    spool: at("spool"),
+    lock() {
+      const unlock = tryToLock();
+      if (unlock === undefined) return undefined;
+      writeFileSync(pid, `${process.pid}\n`);
+      return () => {
+        rmSync(pid, { force: true });
+        unlock();
+      };
+    },
+    runningPid() {
+      const found = readPid(pid);
+      if (found === undefined) return undefined;
+      const unlock = tryToLock();
+      unlock?.();
+      return unlock === undefined ? found : undefined;
+    },
+    pid: () => readPid(pid),
+    isRunning() {
+      try {
+        const found = readPid(pid);
+        return found !== undefined && process.kill(found, 0);
+      } catch (error) {
+        return errorCodeOf(error) === "EPERM"; // ESRCH: it has ended
+      }
+    },
+    clean() {
+      for (const path of [journal, `${journal}-wal`, `${journal}-shm`, pid]) rmSync(path, { force: true });
+      rmSync(at("spool"), { recursive: true, force: true });
+    },
+  };
+}
+
+function readPid(path: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(path, "utf8"));
+    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+  } catch {
+    return undefined; // no run has written it, or it has just ended
+  }
+}

@@ -1,0 +1,49 @@
+// Reads a journal while a run may write it: counters, failed jobs, and failures by cause.
+import { existsSync } from "node:fs";
+import { openSqlite } from "../../core/sqlite.ts";
+import { type Counters, readCounters } from "./metadata.ts";
+
+export interface FailedJob {
+  readonly serial: number;
+  readonly fileid: string;
+  readonly log: string;
+}
+
+export interface CauseCount {
+  readonly cause: string;
+  readonly count: number;
+  /** The text of the first one. */
+  readonly example: string;
+}
+
+export interface JournalReader {
+  counters(): Counters;
+  /** In the order of the scan, behind the job `after`. */
+  failed(after: number, limit: number): readonly FailedJob[];
+  /** The most frequent first. */
+  causes(limit: number): readonly CauseCount[];
+  close(): void;
+}
+
+/** Undefined: there is no journal. Throws errors of SQLite. */
+export function openJournalReader(path: string): JournalReader | undefined {
+  if (!existsSync(path)) return undefined;
+  const database = openSqlite(path, { timeout: 5_000 });
+  return {
+    counters: () => readCounters(database),
+    failed: (after, limit) =>
+      database
+        .prepare<[number, number], FailedJob>(
+          "SELECT serial, fileid, log FROM jobs WHERE status = 2 AND serial > ? ORDER BY serial LIMIT ?",
+        )
+        .all(after, limit),
+    causes: (limit) =>
+      database
+        .prepare<[number], CauseCount>(
+          `SELECT cause, count(*) AS count, min(log) AS example FROM jobs WHERE status = 2
+           GROUP BY cause ORDER BY count DESC, cause LIMIT ?`,
+        )
+        .all(limit),
+    close: () => database.close(),
+  };
+}

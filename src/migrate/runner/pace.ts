@@ -1,0 +1,83 @@
+// Decides how many objects are copied at once and how fast: fewer while source or target are overloaded (additive
+// increase, multiplicative decrease), and within the limits on requests and bytes a second.
+import { setTimeout as delay } from "node:timers/promises";
+import { createSemaphore, type Release } from "../../async/semaphore.ts";
+
+export interface Pace {
+  /** Objects that may be copied at once, for now. */
+  readonly limit: number;
+  /** Resolves when an object may start. Throws the signal's reason. */
+  begin(signal: AbortSignal): Promise<Release>;
+  succeeded(bytes: number): void;
+  /** Source or target answered 429 or 5xx, or not in time. `retryAfterMs`: the pause that it asked for. */
+  congested(retryAfterMs?: number): void;
+}
+
+export interface PaceOptions {
+  /** The upper bound, and the start; the lower bound is 1. */
+  readonly concurrency: number;
+  /** Averages; 0: no limit. An object may exceed the rate of bytes; the next ones start later then. */
+  readonly requestsPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
+/** Objects that are under way when the limit is halved fail for the same reason: they halve it once. */
+const HALVE_EVERY_MS = 1_000;
+const MAX_PAUSE_MS = 60_000;
+
+/** `now`: monotonic milliseconds. */
+export function createPace(options: PaceOptions, now = () => performance.now()): Pace {
+  const { concurrency } = options;
+  const places = createSemaphore(concurrency);
+  const requests = createRate(options.requestsPerSecond, now);
+  const bytes = createRate(options.bytesPerSecond, now);
+  let limit = concurrency;
+  let halvedAt = Number.NEGATIVE_INFINITY;
+  let pausedUntil = Number.NEGATIVE_INFINITY;
+
+  function setLimit(next: number): void {
+    const isOther = Math.floor(next) !== Math.floor(limit);
+    limit = next;
+    if (isOther) places.resize(Math.floor(limit));
+  }
+
+  return {
+    get limit() {
+      return Math.floor(limit);
+    },
+    async begin(signal) {
+      const release = await places.acquire(signal);
+      try {
+        const waitMs = Math.max(requests.reserve(1), bytes.reserve(0), pausedUntil - now());
+        if (waitMs > 0) await delay(waitMs, undefined, { signal });
+        return release;
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+    succeeded(count) {
+      bytes.reserve(count);
+      if (limit < concurrency) setLimit(Math.min(concurrency, limit + 1 / limit));
+    },
+    congested(retryAfterMs = 0) {
+      pausedUntil = Math.max(pausedUntil, now() + Math.min(retryAfterMs, MAX_PAUSE_MS));
+      if (now() < halvedAt + HALVE_EVERY_MS) return;
+      halvedAt = now();
+      setLimit(Math.max(1, limit / 2));
+    },
+  };
+}
+
+/** Milliseconds to wait before something of this amount may happen, in the order of the calls. */
+function createRate(perSecond: number, now: () => number) {
+  let freeAt = Number.NEGATIVE_INFINITY;
+  return {
+    reserve(amount: number): number {
+      if (perSecond === 0) return 0;
+      const startsAt = Math.max(freeAt, now());
+      freeAt = startsAt + (1_000 * amount) / perSecond;
+      return startsAt - now();
+    },
+  };
+}
