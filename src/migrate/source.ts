@@ -6,7 +6,7 @@ import type { NotModified, OriginAnswer, Validators } from "../origin/origin.ts"
 export interface SourceObject {
   /** Name at the target, before the filters. It may be no valid key; the runner reports that as a failure. */
   readonly fileid: string;
-  /** Finds the object again: an absolute path, a URL or a key. It is stored in the journal, so it has no credentials. */
+  /** Finds the object again: an absolute path, a URL or a key. The journal stores it, so it has no credentials. */
   readonly locator: string;
   /** Bytes; undefined if the listing does not say. */
   readonly size: number | undefined;
@@ -40,8 +40,8 @@ export interface Source {
   /** Whether a page's cursor outlives the process. */
   readonly isResumable: boolean;
   /**
-   * Yields the listing in pages, from the beginning or behind `after`. It is complete when the iteration ends. A listing
-   * that fails throws: it never ends early. Throws the codes of Origin.fetch(), store_failed, request_invalid.
+   * Yields the listing in pages, from the beginning or behind `after`. It is complete when the iteration ends. A
+   * listing that fails throws: it never ends early. Throws the codes of Origin.fetch(), store_failed, request_invalid.
    */
   list(after: string | undefined, signal: AbortSignal): AsyncIterable<SourcePage>;
   /** As Origin.fetch(): undefined if the object does not exist any more. */

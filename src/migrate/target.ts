@@ -4,7 +4,7 @@ import type { WholeBody } from "../body/spool/spool.ts";
 import type { ObjectInfo } from "../core/object.ts";
 import type { Validators } from "../origin/origin.ts";
 
-/** What the target has under a fileid. `deleted`: a tombstone, which a migration respects. */
+/** The state of a fileid at the target. `deleted`: a tombstone, which a migration respects. */
 export type TargetState =
   | { readonly state: "absent" | "deleted" }
   | {
@@ -13,7 +13,7 @@ export type TargetState =
       /** Lower-case hex; undefined if the target does not say. */
       readonly md5: string | undefined;
       readonly sha256: string | undefined;
-      /** Those of the source, if the target knows them: the source may confirm the object without sending it. */
+      /** The source's own, if the target knows them: the source may confirm the object without sending it. */
       readonly validators: Validators | undefined;
     };
 

@@ -36,7 +36,7 @@ export interface TargetOptions {
 const REST_SPOOL_BYTES = 67_108_864;
 const REST_CONCURRENCY = 10;
 /** A put waits for an fsync that it shares with others. */
-const STORE_CONCURRENCY = 64;
+const STORE_CONCURRENCY = 200;
 const DEFAULT_MAX_BYTES = 104_857_600;
 
 /** `<appid>/<bucket>` of the target. Throws ConfigFaults if the settings do not have it. */

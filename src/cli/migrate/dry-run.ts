@@ -5,7 +5,7 @@ import type { Target } from "../../migrate/target.ts";
 import { openSource, openTarget } from "../../wiring/migration.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
-import type { Prepared } from "./start.ts";
+import type { Prepared } from "./job.ts";
 
 const SHOWN_REFUSALS = 20;
 

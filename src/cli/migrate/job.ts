@@ -1,16 +1,38 @@
 // The parts that all subcommands of `huiyuan migrate` share: their flags, the job folder, and the failures by cause.
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { ConfigFaults } from "../../migrate/config/config.ts";
+import type { Log } from "../../core/log.ts";
+import { ConfigFaults, type MigrationConfig } from "../../migrate/config/config.ts";
 import { type JobFolder, jobFolder } from "../../migrate/journal/job-folder.ts";
 import type { CauseCount } from "../../migrate/journal/reading.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
+import type { Settings } from "../../settings/schema/schema.ts";
 import { type ExitCode, newCommand, shown, type Terminal } from "../terminal.ts";
 
 export interface JobFlags {
   readonly config: string;
   readonly job?: string;
   readonly json: boolean;
+}
+
+export interface StartFlags extends JobFlags {
+  readonly force: boolean;
+  readonly settings?: string;
+  readonly allowPrivate: boolean;
+  readonly dryRun: boolean;
+  readonly lenient: boolean;
+  readonly detach: boolean;
+  readonly acceptSuspect: boolean;
+  readonly overwrite: "never" | "newer" | "always";
+}
+
+/** A checked start. */
+export interface Prepared {
+  readonly flags: StartFlags;
+  readonly config: MigrationConfig;
+  readonly settings: Settings | undefined;
+  readonly folder: JobFolder;
+  readonly log: Log;
 }
 
 export function jobCommand(terminal: Terminal, name: string, description: string): Command {
@@ -47,7 +69,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "code -97": "check appinfo.secretID and appinfo.secretKey",
 };
 
-/** What to do about failures of this cause, and the command that then retries them. */
+/** The remedy for failures of this cause, and the command that then retries them. */
 export function remedyOf(
   { cause }: Pick<CauseCount, "cause">,
   { config, job }: JobFlags,

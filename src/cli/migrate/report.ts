@@ -6,8 +6,7 @@ import { openJournalReader } from "../../migrate/journal/reading.ts";
 import type { RunEnd } from "../../migrate/runner/runner.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, type Terminal } from "../terminal.ts";
-import { remedyOf } from "./job.ts";
-import type { StartFlags } from "./start.ts";
+import { remedyOf, type StartFlags } from "./job.ts";
 import { durationText, statLine } from "./stat.ts";
 
 export interface ReportParts {
@@ -31,7 +30,8 @@ export function printReport(parts: ReportParts, terminal: Terminal): ExitCode {
   const gained = (name: "stored" | "same" | "deleted" | "bytes") => counters[name] - before[name];
   const [stored, same, deleted, bytes] = [gained("stored"), gained("same"), gained("deleted"), gained("bytes")];
   const left = counters.submitted - counters.successful - counters.failed;
-  const isDone = left === 0 && counters.failed === 0 && end.scanFailure === undefined && end.trouble === undefined;
+  const troubles = [end.scanFailure, end.trouble].flatMap((error) => (error === undefined ? [] : [error.message]));
+  const isDone = left + counters.failed + counters.isScanning + troubles.length === 0;
   const more = [
     ...(flags.settings === undefined ? [] : ["--settings", flags.settings]),
     ...(flags.allowPrivate ? ["--allow-private"] : []),
@@ -40,7 +40,6 @@ export function printReport(parts: ReportParts, terminal: Terminal): ExitCode {
   const { failed, submitted, successful } = counters;
   if (flags.json) {
     const totals = { submitted, successful, failed, left };
-    const troubles = [end.scanFailure, end.trouble].flatMap((error) => (error === undefined ? [] : [error.message]));
     const report = { event: "report", ...totals, stored, same, deleted, bytes, seconds, failures, troubles };
     terminal.out.write(`${JSON.stringify(report)}\n`);
   } else {

@@ -1,32 +1,19 @@
 // `huiyuan migrate start`: checks the config, then copies everything that is not copied yet.
 import type { Command } from "commander";
 import { Option } from "commander";
-import type { Log } from "../../core/log.ts";
-import { loadConfig, type MigrationConfig } from "../../migrate/config/config.ts";
-import type { JobFolder } from "../../migrate/journal/job-folder.ts";
-import { type Journal, openJournal } from "../../migrate/journal/journal.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { loadConfig } from "../../migrate/config/config.ts";
+import { INCONSISTENT, type Journal, openJournal } from "../../migrate/journal/journal.ts";
 import { type RunEnd, runMigration } from "../../migrate/runner/runner.ts";
 import { loadSettings } from "../../settings/load.ts";
-import type { Settings } from "../../settings/schema/schema.ts";
 import { bucketIdOf, openSource, openTarget } from "../../wiring/migration.ts";
 import { createLogger } from "../logger.ts";
 import { createStatusLine, type ExitCode, type Terminal, untilStopped } from "../terminal.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
-import { folderOf, type JobFlags, jobCommand, printFaults } from "./job.ts";
+import { folderOf, jobCommand, type Prepared, printFaults, type StartFlags } from "./job.ts";
 import { printReport } from "./report.ts";
 import { createProgress } from "./stat.ts";
-
-export interface StartFlags extends JobFlags {
-  readonly force: boolean;
-  readonly settings?: string;
-  readonly allowPrivate: boolean;
-  readonly dryRun: boolean;
-  readonly lenient: boolean;
-  readonly detach: boolean;
-  readonly acceptSuspect: boolean;
-  readonly overwrite: "never" | "newer" | "always";
-}
 
 const HELP = `It can be stopped or killed at any moment; the next start continues. Failed objects are retried by the next start, unless
 error.ignore.if matches. With -f a later start also copies what the source has changed since.
@@ -59,15 +46,6 @@ export function startCommand(terminal: Terminal): Command {
     });
 }
 
-/** A checked start. */
-export interface Prepared {
-  readonly flags: StartFlags;
-  readonly config: MigrationConfig;
-  readonly settings: Settings | undefined;
-  readonly folder: JobFolder;
-  readonly log: Log;
-}
-
 async function start(flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
   let prepared: Prepared & { readonly identity: Readonly<Record<string, string>> };
   try {
@@ -98,6 +76,10 @@ async function start(flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
       return 2;
     }
     return await run(prepared, journal, terminal);
+  } catch (error) {
+    if (!(error instanceof HuiyuanError) || error.message !== INCONSISTENT) throw error;
+    terminal.out.write(`${INCONSISTENT}\n`);
+    return 1;
   } finally {
     journal?.close();
     unlock();

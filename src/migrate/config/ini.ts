@@ -9,7 +9,7 @@ export interface RawConfig {
   readonly faults: readonly string[];
 }
 
-/** Option names are unique, so the section of an option has no meaning beside its name. The last of two values counts. */
+/** Option names are unique, so sections have no meaning beside them. The last of two values counts. */
 export function readIni(text: string): RawConfig {
   const options = new Map<string, string>();
   const faults: string[] = [];
@@ -17,9 +17,10 @@ export function readIni(text: string): RawConfig {
     .replace(/^\uFEFF/, "")
     .split(/\r\n|\r|\n/)
     .entries()) {
-    const words = line.replace(/^\s*[;#].*$|\s;.*$/, "").trim();
-    if (words === "" || /^\[[^\]]+\]$/.test(words)) continue;
-    const [, name = "", value = ""] = /^([^:=]+?)\s*[:=]\s*(.*)$/.exec(words) ?? [];
+    const words = line.replace(/\s;.*$/, "").trim();
+    if (words === "" || /^[;#]|^\[[^\]]+\]$/.test(words)) continue;
+    const at = words.search(/[:=]/);
+    const [name, value] = [words.slice(0, Math.max(at, 0)).trim(), words.slice(at + 1).trim()];
     if (name === "") faults.push(`Line ${index + 1} must be a section such as [Local], or \`option = value\`.`);
     else if (/%(?!%)/.test(value.replaceAll("%%", "")))
       faults.push(`Option ${name} must spell a percent sign as %% (line ${index + 1}).`);

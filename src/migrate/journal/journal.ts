@@ -1,5 +1,6 @@
 // The journal of a migration: one row an object, so that a run can be killed at any moment and resumed. Each call is
 // one transaction, synced to the disk. It holds pages of rows, never all of them.
+import { isDamage, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Sqlite } from "../../core/sqlite.ts";
 import { CHANGED, type Counters, createMetadata, isConsistent } from "./metadata.ts";
@@ -13,7 +14,7 @@ export interface Job {
   readonly size: number | undefined;
   /** The source has replaced the object since it was copied: the earlier copy may be replaced. */
   readonly isChanged: boolean;
-  /** Of an earlier run. */
+  /** Its last attempt, in an earlier run, failed. */
   readonly hasFailed: boolean;
   /** The failure text of the last attempt, else empty. */
   readonly log: string;
@@ -65,15 +66,17 @@ interface JobRow {
 
 const SELECT = "SELECT serial, fileid, locator, size, changed, log FROM jobs WHERE";
 
-/** Throws store_failed, also if the counters disagree with the rows: the message is INCONSISTENT then. */
+/** Throws store_failed. If the file is damaged, or its counters disagree with its rows, the message is INCONSISTENT. */
 export function openJournal(path: string): Journal {
-  const database = openJournalFile(path);
+  let database: Sqlite | undefined;
   try {
+    database = openJournalFile(path);
     if (!isConsistent(database)) throw new HuiyuanError("store_failed", INCONSISTENT);
     return createJournal(database);
   } catch (error) {
-    database.close();
-    throw error;
+    database?.close();
+    if (isDamage(error)) throw new HuiyuanError("store_failed", INCONSISTENT, { cause: error });
+    throw storeFailure(error, `open the journal "${path}"`);
   }
 }
 

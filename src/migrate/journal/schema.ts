@@ -1,4 +1,5 @@
 // The tables of a journal, and how its file is opened.
+import { HuiyuanError } from "../../core/errors.ts";
 import type { Sqlite } from "../../core/sqlite.ts";
 import { openDatabase } from "../../sqlite/open-database.ts";
 
@@ -36,15 +37,21 @@ const MAX_LOG_BYTES = 16_777_216;
 /** A check reads the whole file. */
 const MAX_CHECKED_BYTES = 268_435_456;
 
-/** Creates the file. Throws errors of SQLite, and store_failed for a file of a newer version. */
+/** Creates the file. Throws errors of SQLite, and store_failed for a file of a newer version or of another program. */
 export function openJournalFile(path: string): Sqlite {
-  const database = openDatabase(path, {
-    name: `the journal ${JSON.stringify(path)}`,
-    version: 1,
-    stepsFrom: () => [TABLES],
-    maxCheckedBytes: MAX_CHECKED_BYTES,
-    maxLogBytes: MAX_LOG_BYTES,
-  });
-  database.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
-  return database;
+  try {
+    const database = openDatabase(path, {
+      name: `the journal ${JSON.stringify(path)}`,
+      version: 1,
+      stepsFrom: () => [TABLES],
+      maxCheckedBytes: MAX_CHECKED_BYTES,
+      maxLogBytes: MAX_LOG_BYTES,
+    });
+    database.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
+    return database;
+  } catch (error) {
+    if (!String(error).includes("already exists")) throw error;
+    const next = "run clean, or name another folder by --job: objects that it has copied are recognised";
+    throw new HuiyuanError("store_failed", `Cannot use ${JSON.stringify(path)}: another program wrote it; ${next}`);
+  }
 }

@@ -20,7 +20,7 @@ export interface CopyContext {
   /** True: an image whose structure or declared hash is wrong is copied too. */
   readonly acceptsSuspects: boolean;
   readonly overwrite: Exclude<Replacement, "migrated">;
-  /** Of source and target, without progress. Milliseconds. */
+  /** Source and target may be without progress for this time. Milliseconds. */
   readonly timeoutMs: number;
   /** Unix milliseconds. */
   readonly now: () => number;

@@ -117,7 +117,7 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
     results.flush();
   }
 
-  /** Copies the rows behind `after`, also those that the scan adds meanwhile. Returns the last row; 0: there was none. */
+  /** Copies the rows behind `after`, also those that the scan adds meanwhile. Returns the last row; 0: none. */
   async function copyBehind(kind: "new" | "failed", after: number): Promise<number> {
     let last = after;
     for (;;) {

@@ -7,7 +7,9 @@ const ESCAPED = /[\\\p{Cc}\p{Cf}\u2028\u2029]/gu;
 export function escapedName(name: Buffer): string {
   const text = name.toString();
   if (Buffer.from(text).equals(name)) return text.replace(ESCAPED, (character) => bytesOf(Buffer.from(character)));
-  return [...name].map((byte) => (byte > 0x20 && byte < 0x7f ? String.fromCharCode(byte) : bytesOf([byte]))).join("");
+  return [...name]
+    .map((byte) => (byte > 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCharCode(byte) : bytesOf([byte])))
+    .join("");
 }
 
 function bytesOf(bytes: Iterable<number>): string {

@@ -1,18 +1,25 @@
-// One file as the answer of an origin: its bytes in chunks, with a check that it did not change while it was read.
-import { constants, type Stats } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+// One file as the answer of an origin: its bytes in chunks, with a check that it did not change while it was read. It
+// uses descriptors, because a FileHandle costs more than the read of a small file.
+import { close, constants, fstat, open, read, type Stats } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer, OriginBody, OriginSink } from "../../origin/origin.ts";
 import { errnoText } from "./file-names.ts";
 
+/** Its owner closes it. */
 export interface OpenFile {
-  readonly handle: FileHandle;
+  readonly path: string;
   readonly facts: Stats;
+  /** Reads from `at` into the buffer; 0 at the end of the file. */
+  read(buffer: Buffer, at: number): Promise<number>;
+  stat(): Promise<Stats>;
+  close(): void;
 }
 
 const CHUNK_BYTES = 262_144;
+const [openAsync, statAsync, readAsync] = [promisify(open), promisify(fstat), promisify(read)];
 
 /** A file does not belong to another request. */
 const NEVER: Cancellation = {
@@ -24,91 +31,128 @@ const NEVER: Cancellation = {
 
 /** Undefined: there is no such file. Throws origin_unexpected. */
 export async function openFile(path: string): Promise<OpenFile | undefined> {
-  let handle: FileHandle | undefined;
+  let descriptor: number | undefined;
+  const release = () => close(descriptor!, () => undefined);
   try {
-    // A pipe that nobody writes to would block the open without this flag.
-    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const facts = await handle.stat();
+    // Without this flag the open of a pipe that nobody writes to would block.
+    descriptor = await openAsync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const [fd, facts] = [descriptor, await statAsync(descriptor)];
     if (!facts.isFile()) throw new HuiyuanError("origin_unexpected", "It is no regular file");
-    return { handle, facts };
+    return {
+      path,
+      facts,
+      read: async (buffer, at) => (await readAsync(fd, buffer, 0, buffer.byteLength, at)).bytesRead,
+      stat: () => statAsync(fd),
+      close: release,
+    };
   } catch (error) {
-    await handle?.close();
-    if (error instanceof HuiyuanError) throw error;
+    if (descriptor !== undefined) release();
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw new HuiyuanError("origin_unexpected", errnoText(error, path), { cause: error });
+    throw unreadable(error, path);
   }
 }
 
 /** Takes over the file. Throws origin_too_large. */
-export async function answerOf(file: OpenFile, path: string, maxBytes: number): Promise<OriginAnswer> {
-  const { size, mtime } = file.facts;
-  if (size > maxBytes) {
-    await file.handle.close();
-    throw new HuiyuanError("origin_too_large", `Cannot copy ${path}: ${size} bytes, the limit is ${maxBytes}`);
+export function answerOf(file: OpenFile, maxBytes: number): OriginAnswer {
+  const { path, facts } = file;
+  if (facts.size > maxBytes) {
+    file.close();
+    throw new HuiyuanError("origin_too_large", `Cannot copy ${path}: ${facts.size} bytes, the limit is ${maxBytes}`);
   }
   return {
     isNotModified: false,
     url: pathToFileURL(path).href,
-    size,
+    size: facts.size,
     framing: "length",
     digests: {},
     etag: undefined,
-    lastModified: mtime.toUTCString(),
+    lastModified: facts.mtime.toUTCString(),
     life: {},
     headers: {},
     headMs: 0,
-    body: createFileBody(file, path),
+    body: new FileBody(file),
     desync: NEVER,
   };
 }
 
-function createFileBody({ handle, facts }: OpenFile, path: string): OriginBody {
-  let [isEnded, resume]: [boolean, () => void] = [false, () => undefined];
-  let settle!: (error: Error | undefined) => void;
-  const over = new Promise<Error | undefined>((resolve) => {
-    settle = resolve;
-  });
+/** A class, because each file makes one. */
+class FileBody implements OriginBody {
+  readonly over: Promise<Error | undefined>;
+  readonly #file: OpenFile;
+  #isOver = false;
+  #isReading = false;
+  #settle!: (error: Error | undefined) => void;
+  #resume: (() => void) | undefined;
 
-  async function pump(sink: OriginSink): Promise<void> {
-    for (let at = 0; at < facts.size && !isEnded; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, facts.size - at));
-      const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, at);
-      if (isEnded) return;
-      if (bytesRead === 0) throw changed("origin_truncated", path);
-      at += bytesRead;
+  constructor(file: OpenFile) {
+    this.#file = file;
+    this.over = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  start(sink: OriginSink): void {
+    this.#pump(sink).then(
+      () => this.#finish() && sink.end(),
+      (error: unknown) => {
+        const known = unreadable(error, this.#file.path);
+        if (this.#finish(known)) sink.error(known);
+      },
+    );
+  }
+
+  resume(): void {
+    this.#resume?.();
+  }
+
+  destroy(): void {
+    this.#finish();
+  }
+
+  async #pump(sink: OriginSink): Promise<void> {
+    const { facts, path } = this.#file;
+    // One byte more than the file has: if it is read, the file has grown.
+    for (let at = 0; at <= facts.size && !this.#isOver; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, facts.size + 1 - at));
+      const bytes = await this.#use(this.#file.read(buffer, at));
+      if (this.#isOver) return;
+      if (bytes === 0 && at < facts.size) throw changed("origin_truncated", path);
+      if (bytes === 0) break;
+      at += bytes;
+      if (at > facts.size) throw changed("origin_unexpected", path);
       const resumed = new Promise<void>((resolve) => {
-        resume = resolve;
+        this.#resume = resolve;
       });
-      if (!sink.data(buffer.subarray(0, bytesRead)) && !isEnded) await resumed;
+      if (!sink.data(buffer.subarray(0, bytes)) && !this.#isOver) await resumed;
+      // The first read was for more and has met the end of the file.
+      if (bytes === facts.size) return;
     }
-    const { size, mtimeMs } = await handle.stat();
+    if (this.#isOver) return;
+    const { size, mtimeMs } = await this.#use(this.#file.stat());
     if (size !== facts.size || mtimeMs !== facts.mtimeMs) throw changed("origin_unexpected", path);
   }
 
-  async function finish(error?: Error): Promise<boolean> {
-    if (isEnded) return false;
-    isEnded = true;
-    resume();
-    settle(error);
-    await handle.close().catch(() => undefined);
-    return true;
+  /** Waits for a call that uses the descriptor, which must not be closed meanwhile: another file may get its number. */
+  async #use<Result>(call: Promise<Result>): Promise<Result> {
+    this.#isReading = true;
+    try {
+      return await call;
+    } finally {
+      this.#isReading = false;
+      if (this.#isOver) this.#file.close();
+    }
   }
 
-  return {
-    over,
-    start(sink) {
-      void pump(sink).then(
-        async () => void ((await finish()) && sink.end()),
-        async (caught: unknown) => {
-          const error = caught instanceof HuiyuanError ? caught : unreadable(caught, path);
-          if (await finish(error)) sink.error(error);
-        },
-      );
-    },
-    resume: () => resume(),
-    destroy: () => void finish(),
-  };
+  /** False: it was over before. */
+  #finish(error?: Error): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#resume?.();
+    this.#settle(error);
+    if (!this.#isReading) this.#file.close();
+    return true;
+  }
 }
 
 function changed(code: "origin_truncated" | "origin_unexpected", path: string): HuiyuanError {
@@ -116,5 +160,6 @@ function changed(code: "origin_truncated" | "origin_unexpected", path: string): 
 }
 
 function unreadable(error: unknown, path: string): HuiyuanError {
+  if (error instanceof HuiyuanError) return error;
   return new HuiyuanError("origin_unexpected", errnoText(error, path), { cause: error });
 }

@@ -2,8 +2,8 @@
 // that holds it is not. A folder is read entry by entry, never whole.
 import { createHash } from "node:crypto";
 import type { Dir, Dirent, Stats } from "node:fs";
-import { type FileHandle, opendir, stat } from "node:fs/promises";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import { opendir, stat } from "node:fs/promises";
+import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import type { Source, SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { errnoText, escapedName } from "./file-names.ts";
@@ -41,7 +41,7 @@ export function createLocalSource(options: LocalOptions): Source {
     list: (_after, signal) => listPages(options, signal),
     async fetch({ object: { locator }, maxBytes }): Promise<OriginAnswer | undefined> {
       const file = await openFile(locator);
-      return file === undefined ? undefined : answerOf(file, locator, maxBytes);
+      return file === undefined ? undefined : answerOf(file, maxBytes);
     },
     close: async () => undefined,
   };
@@ -150,22 +150,17 @@ function idOf({ dev, ino }: Stats): string {
 
 async function md5Of(path: string): Promise<string> {
   const file = await openFile(path);
-  if (file === undefined) throw new HuiyuanError("origin_unexpected", `It was removed during the scan: ${path}`);
+  if (file === undefined) throw new HuiyuanError("origin_unexpected", "It was removed during the scan");
   try {
-    return await digest(file.handle);
-  } catch (error) {
-    throw asHuiyuanError(error);
+    const hash = createHash("md5");
+    const buffer = Buffer.allocUnsafe(HASH_CHUNK_BYTES);
+    for (let at = 0; ; ) {
+      const bytes = await file.read(buffer, at);
+      if (bytes === 0) return hash.digest("hex");
+      hash.update(buffer.subarray(0, bytes));
+      at += bytes;
+    }
   } finally {
-    await file.handle.close();
-  }
-}
-
-async function digest(handle: FileHandle): Promise<string> {
-  const hash = createHash("md5");
-  const buffer = Buffer.allocUnsafe(HASH_CHUNK_BYTES);
-  for (;;) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, null);
-    if (bytesRead === 0) return hash.digest("hex");
-    hash.update(buffer.subarray(0, bytesRead));
+    file.close();
   }
 }

@@ -1,0 +1,189 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openSqlite } from "../../../../src/core/sqlite.ts";
+import { jobFolder } from "../../../../src/migrate/journal/job-folder.ts";
+import { INCONSISTENT, type Job, type Journal, openJournal } from "../../../../src/migrate/journal/journal.ts";
+import { openJournalReader } from "../../../../src/migrate/journal/reading.ts";
+
+let dir: string;
+let path: string;
+let journal: Journal | undefined;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "huiyuan-journal-"));
+  path = join(dir, "jobs.db");
+});
+afterEach(() => {
+  journal?.close();
+  journal = undefined;
+  rmSync(dir, { recursive: true });
+});
+
+function open(identity = {}): Journal {
+  journal?.close();
+  journal = openJournal(path);
+  expect(journal.begin(identity)).toEqual([]);
+  return journal;
+}
+
+const object = (fileid: string, more: { locator?: string; size?: number; version?: string } = {}) => ({
+  fileid,
+  locator: `/${fileid}`,
+  size: 1,
+  version: "1",
+  ...more,
+});
+const page = (objects: ReturnType<typeof object>[], cursor?: string) => ({ objects, failures: [], ignored: 0, cursor });
+const scan = (of: Journal, ...objects: ReturnType<typeof object>[]) => {
+  of.beginScan(false);
+  of.addPage(page(objects));
+  of.endScan();
+};
+const names = (jobs: readonly Job[]) => jobs.map(({ fileid }) => fileid);
+const stored = (job: Job) => ({ job, outcome: "stored", bytes: 10 }) as const;
+const failed = (job: Job, log = "message: x, code: -97, httpcode: 400") =>
+  ({ job, outcome: "failed", cause: "code -97", log }) as const;
+
+test("a job is new until its result is settled, and counts once", () => {
+  const of = open();
+  scan(of, object("a"), object("b"), object("c"));
+  const [a, b] = of.next("new", 0, 2);
+  of.settle([stored(a!), failed(b!)]);
+  expect(of.counters).toMatchObject({ submitted: 3, successful: 1, failed: 1, stored: 1, bytes: 10, scanNew: 3 });
+  expect(names(of.next("new", 0, 10))).toEqual(["c"]);
+});
+
+test("failed jobs are not retried in their own run, and are after it; success then moves the counters", () => {
+  let of = open();
+  scan(of, object("a"), object("b"));
+  of.settle(of.next("new", 0, 10).map((job) => failed(job)));
+  expect(of.next("failed", 0, 10)).toEqual([]);
+  of = open();
+  const [a, b] = of.next("failed", 0, 10);
+  expect(a?.log).toContain("code: -97");
+  of.settle([stored(a!), failed(b!)]);
+  expect(of.counters).toMatchObject({ successful: 1, failed: 1 });
+});
+
+test("a second object of a name counts as known, whatever scan it comes from", () => {
+  const of = open();
+  scan(of, object("a"), object("a", { locator: "/other" }));
+  expect(of.counters).toMatchObject({ submitted: 1, scanNew: 1, scanKnown: 1 });
+  scan(of, object("a"), object("b"));
+  expect(of.counters).toMatchObject({ submitted: 2, scanNew: 1, scanKnown: 1 });
+});
+
+test("an interrupted scan continues behind its cursor, with its counts", () => {
+  let of = open();
+  expect(of.beginScan(true)).toBeUndefined();
+  of.addPage(page([object("a")], "cursor 1"));
+  of = open();
+  expect(of.isScanned).toBe(false);
+  expect(of.beginScan(true)).toBe("cursor 1");
+  of.addPage(page([object("b")]));
+  of.endScan();
+  expect(of.isScanned).toBe(true);
+  expect(of.counters).toMatchObject({ submitted: 2, scanNew: 2, scanKnown: 0 });
+});
+
+test("an interrupted scan without a cursor begins again, and its own rows are not taken for known ones", () => {
+  let of = open();
+  of.beginScan(false);
+  of.addPage(page([object("a"), object("b")]));
+  of = open();
+  of.beginScan(false);
+  of.addPage(page([object("a"), object("b"), object("c")]));
+  of.endScan();
+  expect(of.counters).toMatchObject({ submitted: 3, scanNew: 3, scanKnown: 0 });
+});
+
+test("a later scan finds what the source changed, and only that is new again", () => {
+  const of = open();
+  scan(of, object("a"), object("b"), object("c"));
+  const [a, b, c] = of.next("new", 0, 10);
+  of.settle([stored(a!), stored(b!), failed(c!)]);
+  scan(of, object("a"), object("b", { version: "2" }), object("c", { size: 2 }));
+  expect(of.counters).toMatchObject({
+    submitted: 3,
+    successful: 1,
+    failed: 0,
+    scanNew: 0,
+    scanKnown: 1,
+    scanChanged: 2,
+  });
+  const again = of.next("new", 0, 10);
+  expect(again.map(({ fileid, isChanged }) => [fileid, isChanged])).toEqual([
+    ["b", true],
+    ["c", false],
+  ]);
+  of.settle(again.map(stored));
+  expect(of.counters).toMatchObject({ successful: 3, failed: 0 });
+});
+
+test("a name that cannot become an object is a failed job that no run copies, beside an object of the same name", () => {
+  const of = open();
+  of.beginScan(false);
+  of.addPage({ ...page([object("a\\xff")]), failures: [{ shown: "a\\xff", reason: "The name is not UTF-8" }] });
+  of.endScan();
+  expect(of.counters).toMatchObject({ submitted: 2, failed: 1 });
+  expect(names(of.next("new", 0, 10))).toEqual(["a\\xff"]);
+  expect(open().next("failed", 0, 10)).toEqual([]);
+  const reader = openJournalReader(path);
+  expect(reader?.failed(0, 10)).toMatchObject([{ fileid: "a\\xff", log: "The name is not UTF-8" }]);
+  reader?.close();
+});
+
+test("a reader sees failures by cause while the journal is open", () => {
+  const of = open();
+  scan(of, object("a"), object("b"), object("c"));
+  const [a, b, c] = of.next("new", 0, 10);
+  of.settle([failed(a!, "first"), failed(b!, "second"), { ...failed(c!), cause: "gone" }]);
+  const reader = openJournalReader(path);
+  expect(reader?.causes(10)).toMatchObject([
+    { cause: "code -97", count: 2, example: "first" },
+    { cause: "gone", count: 1 },
+  ]);
+  expect(reader?.counters()).toEqual(of.counters);
+  reader?.close();
+});
+
+test("begin() names the options that changed, and the journal stays as it is", () => {
+  open({ root: "/a", type: "Local" });
+  expect(journal?.begin({ root: "/b", filter: "x", type: "Local" })).toEqual(["filter", "root"]);
+  expect(journal?.counters.run).toBe(1);
+  open({ root: "/a", type: "Local" });
+});
+
+test("a journal whose counters disagree with its rows, or that is no database, is refused with what to do", () => {
+  const of = open();
+  scan(of, object("a"));
+  of.close();
+  journal = undefined;
+  const database = openSqlite(path);
+  database.exec("UPDATE metadata SET value = 7 WHERE key = 'submitted'");
+  database.close();
+  expect(() => openJournal(path)).toThrow(INCONSISTENT);
+  rmSync(path);
+  writeFileSync(path, "no database at all ".repeat(100));
+  expect(() => openJournal(path)).toThrow(INCONSISTENT);
+});
+
+test("the journal of the old tool is refused by name", () => {
+  const database = openSqlite(path);
+  database.exec("CREATE TABLE jobs(serial INTEGER PRIMARY KEY, fileid TEXT UNIQUE, status INT, src TEXT, log TEXT)");
+  database.close();
+  expect(() => openJournal(path)).toThrow(/another program.*clean/);
+});
+
+test("a job folder has one lock; a stale pid does not block, and is not taken for a run", () => {
+  const folder = jobFolder(dir);
+  writeFileSync(join(dir, "pid"), "1\n");
+  expect(folder.runningPid()).toBeUndefined();
+  const unlock = folder.lock();
+  expect(folder.pid()).toBe(process.pid);
+  expect(folder.runningPid()).toBe(process.pid);
+  expect(folder.lock()).toBeUndefined();
+  unlock?.();
+  expect(folder.runningPid()).toBeUndefined();
+});
