@@ -1,6 +1,7 @@
 // Reads a journal while a run may write it: counters, failed jobs, and failures by cause.
 import { existsSync } from "node:fs";
-import { openSqlite } from "../../core/sqlite.ts";
+import { storeFailure } from "../../core/disk-failure.ts";
+import { firstValue, openSqlite, type Sqlite } from "../../core/sqlite.ts";
 import { type Counters, readCounters } from "./metadata.ts";
 
 export interface FailedJob {
@@ -25,10 +26,22 @@ export interface JournalReader {
   close(): void;
 }
 
-/** Undefined: there is no journal. Throws errors of SQLite. */
+/** Undefined: there is no journal, or its run was killed before it began. Throws store_failed. */
 export function openJournalReader(path: string): JournalReader | undefined {
   if (!existsSync(path)) return undefined;
-  const database = openSqlite(path, { timeout: 5_000 });
+  let database: Sqlite | undefined;
+  try {
+    database = openSqlite(path);
+    if (firstValue(database, "PRAGMA user_version") === 0) database.close();
+    else return createReader(database);
+    return undefined;
+  } catch (error) {
+    database?.close();
+    throw storeFailure(error, `read the journal "${path}"`);
+  }
+}
+
+function createReader(database: Sqlite): JournalReader {
   return {
     counters: () => readCounters(database),
     failed: (after, limit) =>

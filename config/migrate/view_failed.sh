@@ -1,0 +1,3 @@
+#!/bin/sh
+. "$(dirname "$0")/env.sh"
+exec $program migrate view-failed "$@"
