@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Entry point: runs the command of argv. The only file that ends the process.
+import { setTimeout as delay } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { HeldUp, newCommand, processTerminal, type Terminal } from "./cli/terminal.ts";
@@ -53,6 +54,7 @@ const EXAMPLES = `Examples:
   huiyuan serve --config huiyuan.yaml    run the server
   huiyuan help serve                     show the options of a command`;
 const USAGE = 2;
+const FLUSH_MS = 5_000;
 type Load = () => Promise<(terminal: Terminal) => Command>;
 const terminal = processTerminal();
 const program = newCommand(terminal, "huiyuan", DESCRIPTION, EXAMPLES)
@@ -84,7 +86,15 @@ try {
   if (error instanceof HeldUp) endBy(error.signal);
   else process.exitCode = exitCodeOf(error);
 }
+await Promise.all([flush(process.stdout), flush(process.stderr)]);
 process.exit();
+
+/** Waits until a slow reader of a pipe has taken the output. A reader that takes nothing must not stop the exit. */
+async function flush(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0) return;
+  stream.on("error", () => undefined); // the reader has closed it
+  await Promise.race([new Promise((resolve) => stream.write("", resolve)), delay(FLUSH_MS)]);
+}
 
 /**
  * Ends the process by a signal, because process.exit() waits for threads, which may wait for a slow disk. All output is
