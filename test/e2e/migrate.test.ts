@@ -1,5 +1,5 @@
-// `huiyuan migrate` with the built program: a folder into a store and over the REST API, with kill -9 at random moments,
-// the old config and the old scripts.
+// `huiyuan migrate` with the built program: a folder into a store and over the REST API, with kill -9 at random
+// moments, the old config and the old scripts.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -21,6 +21,9 @@ const MANY = 2_000;
 const KILLS = 4;
 /** On a busy machine each of the starts takes seconds. */
 const SLOW = { timeout: 300_000 };
+const SLOW_CAT = `const b = Buffer.alloc(4096);
+for (let n; (n = fs.readSync(0, b, 0, 4096, null)) > 0; fs.writeSync(1, b, 0, n))
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);`;
 let images: string;
 let base: Buffer;
 let port: number;
@@ -108,13 +111,11 @@ async function startUntilDone(...more: string[]): Promise<void> {
 }
 
 async function expectAllServed(): Promise<void> {
-  // A slow reader, which must get all lines although the command could exit before.
-  const list = spawn(process.execPath, [PROGRAM, "ls", "--config", installation.file, "--json"]);
+  // The reader is slow: it must get all lines, although the command could exit before.
+  const piped = `"$0" "$1" ls --json --config "$2" | "$0" -e "$3"`;
+  const list = spawn("sh", ["-c", piped, process.execPath, PROGRAM, installation.file, SLOW_CAT]);
   let text = "";
-  for await (const chunk of list.stdout) {
-    text += String(chunk);
-    await delay(5);
-  }
+  for await (const chunk of list.stdout) text += String(chunk);
   const found = text
     .trim()
     .split("\n")
