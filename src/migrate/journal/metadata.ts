@@ -5,44 +5,17 @@ import { FAILED, SUCCESSFUL } from "./schema.ts";
 /** The value of jobs.changed for an object that was copied before. */
 export const CHANGED = 1;
 
+const NAMES = [
+  ...(["submitted", "successful", "failed", "stored", "same", "deleted", "bytes", "run"] as const),
+  ...(["scan", "isScanning", "scanNew", "scanChanged", "scanKnown", "scanIgnored"] as const),
+];
+
 /**
  * `submitted`, `successful`, `failed`: rows in all. `stored`, `same`, `deleted`: outcomes of successful ones. `bytes`:
- * sent to the target. `scan*`: of the last scan; `scanKnown`: names that had a row. `run`, `scan`: numbers from 1.
+ * sent to the target. `run`, `scan`: numbers from 1. `isScanning`: 1 until the scan has ended. `scan…`: of the last
+ * scan; `scanKnown`: names that had a row.
  */
-export interface Counters {
-  submitted: number;
-  successful: number;
-  failed: number;
-  stored: number;
-  same: number;
-  deleted: number;
-  bytes: number;
-  run: number;
-  scan: number;
-  /** 1 until the scan has ended. */
-  isScanning: number;
-  scanNew: number;
-  scanChanged: number;
-  scanKnown: number;
-  scanIgnored: number;
-}
-
-const ZERO: Counters = {
-  submitted: 0,
-  successful: 0,
-  failed: 0,
-  stored: 0,
-  same: 0,
-  deleted: 0,
-  bytes: 0,
-  run: 0,
-  scan: 0,
-  isScanning: 0,
-  scanNew: 0,
-  scanChanged: 0,
-  scanKnown: 0,
-  scanIgnored: 0,
-};
+export type Counters = Record<(typeof NAMES)[number], number>;
 
 export interface Metadata {
   readonly counters: Counters;
@@ -67,8 +40,7 @@ export function createMetadata(database: Sqlite): Metadata {
       try {
         transaction(database, () => {
           work();
-          for (const [name, value] of Object.entries(counters))
-            if (value !== before[name as keyof Counters]) write.run(name, value);
+          for (const name of NAMES) if (counters[name] !== before[name]) write.run(name, counters[name]);
         });
       } catch (error) {
         Object.assign(counters, before);
@@ -86,12 +58,9 @@ export function createMetadata(database: Sqlite): Metadata {
 }
 
 export function readCounters(database: Sqlite): Counters {
-  const rows = database
-    .prepare<[], { readonly key: string; readonly value: number }>(
-      "SELECT key, value FROM metadata WHERE key NOT IN ('identity', 'cursor')",
-    )
-    .all();
-  return { ...ZERO, ...Object.fromEntries(rows.map(({ key, value }) => [key, Number(value)])) };
+  const rows = database.prepareArrays<[], [name: string, value: string | number]>("SELECT key, value FROM metadata");
+  const values = new Map(rows.all());
+  return Object.fromEntries(NAMES.map((name) => [name, Number(values.get(name) ?? 0)])) as Counters;
 }
 
 /** Whether the counters agree with the rows. Reads all rows: about 0.2 s for 1,000,000. */
