@@ -2,9 +2,7 @@
 // regular expressions run in linear time (RE2), so no expression and no name can make them hang.
 import { RE2JS } from "re2js";
 
-/** Tests a text from its start, not necessarily to its end, as the old tool does. */
-export type Pattern = (text: string) => boolean;
-
+/** Expressions match from the start of a text, not necessarily to its end, as in the old tool. */
 export interface Filters {
   /** The fileid at the target; undefined: the object is left out. */
   rename(fileid: string): string | undefined;
