@@ -73,6 +73,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
     "bucket/",
     "upload/known-md5.ts",
     "wiring/service.ts",
+    "migrate/sources/hosts.ts",
   ],
   pino: ["cli/", "main.ts"],
   "pino-pretty": ["cli/", "main.ts"],

@@ -3,6 +3,7 @@
 
 import { HuiyuanError } from "../../core/errors.ts";
 import type { HttpReply } from "../../core/http-call.ts";
+import { decodeXmlText } from "../../core/xml.ts";
 import type { ListedObject } from "../remote/remote.ts";
 
 /** `<Code>` of an error document; undefined if the text is no error document. */
@@ -18,31 +19,33 @@ export function isResult(xml: string, name: "CopyObjectResult" | "ListBucketResu
   return new RegExp(`<(?:[\\w.-]+:)?${name}[\\s/>]`).test(xml);
 }
 
+/** `etag`: without its quotes; empty if the store sends none. */
+export interface ListedS3Object extends ListedObject {
+  readonly etag: string;
+}
+
 /** A ListObjectsV2 page that was requested with encoding-type=url. */
-export function listPage(xml: string): { readonly names: readonly ListedObject[]; readonly isTruncated: boolean } {
+export function listPage(xml: string): { readonly names: readonly ListedS3Object[]; readonly isTruncated: boolean } {
   const isEncoded = element(xml, "EncodingType") === "url";
-  const names = [...xml.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g)].map(([, content = ""]): ListedObject => {
+  const names = [...xml.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g)].map(([, content = ""]): ListedS3Object => {
     const name = element(content, "Key") ?? "";
-    const etag = (element(content, "ETag") ?? "").replaceAll('"', "").toLowerCase();
+    const etag = (element(content, "ETag") ?? "").replaceAll('"', "");
+    const md5 = etag.toLowerCase();
     return {
       name: isEncoded ? decodeName(name) : name,
       size: Number(element(content, "Size") ?? 0),
+      etag,
       // Any other ETag is no MD5, as after a multipart upload of another tool.
-      md5: /^[0-9a-f]{32}$/.test(etag) ? etag : undefined,
+      md5: /^[0-9a-f]{32}$/.test(md5) ? md5 : undefined,
     };
   });
   return { names, isTruncated: element(xml, "IsTruncated") === "true" };
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
-
 /** The text of the first element of this name. */
 function element(xml: string, name: string): string | undefined {
   const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
-  return text?.replace(/&(?:#(x?)([0-9a-f]+)|(amp|lt|gt|quot|apos));/gi, (whole, hex, digits, entity) => {
-    if (entity !== undefined) return ENTITIES[String(entity).toLowerCase()] ?? whole;
-    return String.fromCodePoint(Number.parseInt(digits, hex === "" ? 10 : 16));
-  });
+  return text === undefined ? undefined : decodeXmlText(text);
 }
 
 /** AWS encodes a space as `+` and a plus sign as `%2B`. */

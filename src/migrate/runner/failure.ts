@@ -49,7 +49,7 @@ export function describeFailure(error: unknown): Failure {
   const { code, originStatus, retryAfterSeconds } = known;
   const retryAfterMs = retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1_000;
   if (code === "origin_status" && originStatus !== undefined) {
-    const isTransient = originStatus === 429 || originStatus === 408 || originStatus >= 500;
+    const isTransient = originStatus === 429 || originStatus === 408 || Math.floor(originStatus / 100) === 5;
     const cause = `status ${originStatus}`;
     return failure(cause, `HTTP response status code: ${originStatus}`, isTransient, retryAfterMs);
   }

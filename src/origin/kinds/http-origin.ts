@@ -211,9 +211,9 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   };
 }
 
-/** A 4xx of the configured host itself, whose body may tell what it means. */
+/** A 4xx of the configured host itself, or a 6xx of Qiniu's, whose body may tell what it means. */
 function isRefusal({ status }: Reply, hop: Hop): boolean {
-  return status >= 400 && status < 500 && hop.isHome;
+  return status >= 400 && (status < 500 || status >= 600) && hop.isHome;
 }
 
 function isWorthRetrying(error: unknown): boolean {
