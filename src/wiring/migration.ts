@@ -6,9 +6,6 @@ import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import type { Log } from "../core/log.ts";
 import { ConfigFaults, type MigrationConfig, type RestPlace } from "../migrate/config/config.ts";
-import type { SourceOptions } from "../migrate/config/source-options.ts";
-import type { Source } from "../migrate/source.ts";
-import { createLocalSource } from "../migrate/sources/local.ts";
 import type { Target } from "../migrate/target.ts";
 import { createRestTarget } from "../migrate/targets/rest.ts";
 import { createStoreTarget } from "../migrate/targets/store.ts";
@@ -110,10 +107,4 @@ function emptied(dir: string): string {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   return dir;
-}
-
-/** Throws ConfigFaults. */
-export function openSource(options: SourceOptions): Source {
-  if (options.type === "local") return createLocalSource(options);
-  throw new ConfigFaults([`Option migrate.type: sources of the type ${options.type} are not built yet.`]);
 }

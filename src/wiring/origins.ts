@@ -23,7 +23,7 @@ import { fingerprintOf } from "../settings/secrets.ts";
 
 export interface OriginParts {
   readonly log: Log;
-  readonly meter: MirrorMeter;
+  readonly meter: Pick<MirrorMeter, "failedOver" | "retried">;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
   /** As in BudgetOptions. */

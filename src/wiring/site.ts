@@ -10,7 +10,7 @@ import { createCacheControl } from "../http/response/cache-control.ts";
 import { parseInstruction } from "../image/grammar/grammar.ts";
 import { nameRecipe } from "../image/grammar/named-recipe.ts";
 import type { Mirror } from "../mirror/mirror.ts";
-import { createOriginalsFinder, createRuleFinder, keepsQuery } from "../mirror/rules.ts";
+import { createOriginalsFinder, createRuleFinder, keepsQuery, type RuleOptions } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored/stored.ts";
 import type { Variants } from "../mirror/variants/variants.ts";
 import { passedHeaderFault } from "../settings/checks/origin-rules.ts";
@@ -107,15 +107,12 @@ export function createMirrorSource(
   toMirror: (source: MirrorSettings) => Mirror,
 ): MirrorSource {
   const routeOf = (rule: RuleSettings, index?: number): Route => {
-    const { match, action, path, setQuery, denyQuery, followRedirects, redirectStatus, fallbackKey } = rule;
+    const { redirectStatus, fallbackKey } = rule;
     const source = mergeRule(domain, rule);
-    const { type, keyQuery, passQuery, processedMiss, origins } = source;
+    const { origins } = source;
     return {
-      ...{ match, action, path, setQuery, denyQuery, followRedirects, type, keyQuery, passQuery, processedMiss },
-      keysHaveQueries,
+      ...ruleOptions(rule, source, keysHaveQueries),
       rule: index,
-      passes: createHeaderFilter(rule.passHeaders, origins),
-      setHeaders: lowerCaseNames(rule.passHeaders.set),
       mirror: toMirror(source),
       redirect: { base: rule.redirectTo ?? publicBase(origins), status: redirectStatus },
       fallback: fallbackKey === undefined ? undefined : { key: toKey(fallbackKey), status: rule.fallbackStatus },
@@ -130,6 +127,18 @@ export function createMirrorSource(
     ages: all.some(({ mirror: { revalidation } }) => revalidation.isFresh !== undefined),
     route: (request) => find(request) ?? own,
     processes: createOriginalsFinder(all),
+  };
+}
+
+/** `source`: the mirror source of the rule, as from mergeRule(). */
+export function ruleOptions(rule: RuleSettings, source: MirrorSettings, keysHaveQueries: boolean): RuleOptions {
+  const { match, action, path, setQuery, denyQuery, followRedirects, passHeaders } = rule;
+  const { type, keyQuery, passQuery, processedMiss, origins } = source;
+  return {
+    ...{ match, action, path, setQuery, denyQuery, followRedirects, type, keyQuery, passQuery, processedMiss },
+    keysHaveQueries,
+    passes: createHeaderFilter(passHeaders, origins),
+    setHeaders: lowerCaseNames(passHeaders.set),
   };
 }
 

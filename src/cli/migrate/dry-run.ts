@@ -2,20 +2,19 @@
 import { isKey } from "../../core/object.ts";
 import { filtered } from "../../migrate/runner/scan.ts";
 import type { Target } from "../../migrate/target.ts";
-import { openSource, openTarget } from "../../wiring/migration.ts";
+import { openTarget } from "../../wiring/migration.ts";
+import { openSource } from "../../wiring/migration-sources.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
 import type { Prepared } from "./job.ts";
 
 const SHOWN_REFUSALS = 20;
 
-export async function dryRun(
-  { config, settings, folder, flags, log }: Prepared,
-  terminal: Terminal,
-): Promise<ExitCode> {
+export async function dryRun(prepared: Prepared, terminal: Terminal): Promise<ExitCode> {
+  const { config, settings, folder, flags, log } = prepared;
   const signal = stopSignal(terminal);
   const parts = settings && (await openTarget({ config, settings, spoolDir: folder.spool, log }));
-  const source = openSource(config.source);
+  const source = openSource(config.source, { ...config.tool, concurrency: 1, allowPrivate: flags.allowPrivate, log });
   const counts = { copied: 0, bytes: 0, there: 0, deleted: 0, ignored: 0, refused: 0 };
   const refusals: { readonly fileid: string; readonly reason: string }[] = [];
   const refuse = (fileid: string, reason: string) => {

@@ -6,7 +6,8 @@ import { loadConfig } from "../../migrate/config/config.ts";
 import { INCONSISTENT, type Journal, openJournal } from "../../migrate/journal/journal.ts";
 import { type RunEnd, runMigration } from "../../migrate/runner/runner.ts";
 import { loadSettings } from "../../settings/load.ts";
-import { bucketIdOf, openSource, openTarget } from "../../wiring/migration.ts";
+import { bucketIdOf, openTarget } from "../../wiring/migration.ts";
+import { openSource } from "../../wiring/migration-sources.ts";
 import { createLogger } from "../logger.ts";
 import { createStatusLine, type ExitCode, type Terminal, untilStopped } from "../terminal.ts";
 import { startDetached } from "./detach.ts";
@@ -106,7 +107,12 @@ async function run(prepared: Prepared, journal: Journal, terminal: Terminal): Pr
   const began = performance.now();
   const before = { ...journal.counters };
   const parts = await openTarget({ config, settings, spoolDir: folder.spool, log });
-  const source = openSource(config.source);
+  const source = openSource(config.source, {
+    ...config.tool,
+    concurrency: parts.concurrency,
+    allowPrivate: flags.allowPrivate,
+    log,
+  });
   const { stop, kill } = signals();
   const status = createStatusLine(terminal, flags.json);
   const progress = createProgress();

@@ -5,7 +5,7 @@ import { createHttpOrigin, type HttpOriginOptions } from "../../origin/kinds/htt
 import { siteRules } from "../../origin/kinds/site.ts";
 import type { Origin, OriginTarget } from "../../origin/origin.ts";
 import type { ListedUrl } from "./listed-url.ts";
-import { plainTarget } from "./listing.ts";
+import { plainTarget } from "./origins.ts";
 
 export interface Hosts {
   /** The origin of a URL that is no file. Its requests are those of targetOf(). */

@@ -5,7 +5,7 @@ import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { errnoText } from "./file-names.ts";
 import { shownUrl } from "./listed-url.ts";
-import type { Listing } from "./listing.ts";
+import type { Listing } from "./origins.ts";
 
 /** Bytes read at once, which bounds a page. */
 const CHUNK_BYTES = 65_536;

@@ -5,7 +5,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import type { Origin, OriginBody, OriginTarget } from "../../origin/origin.ts";
 import { describeFailure } from "../runner/failure.ts";
-import { fetchFrom } from "./listing.ts";
+import { fetchFrom } from "./origins.ts";
 
 /** A page of 1,000 names of 1,024 bytes, percent-encoded, is shorter. */
 const MAX_PAGE_BYTES = 8_388_608;
@@ -53,7 +53,7 @@ async function openOnce(
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<Readable> {
-  const name = target.path || "the listing";
+  const name = target.path.split("?", 1)[0] || "the listing";
   const object = { fileid: name, locator: name };
   const answer = await fetchFrom(origin, target, { object, maxBytes, signal });
   if (answer?.isNotModified === false) return readable(answer.body);

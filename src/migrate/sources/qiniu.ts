@@ -8,7 +8,7 @@ import { type HttpOriginRules, hashedId } from "../../origin/kinds/http-rules.ts
 import { qiniuRules } from "../../origin/kinds/qiniu.ts";
 import type { Origin } from "../../origin/origin.ts";
 import type { Source, SourceObject, SourcePage } from "../source.ts";
-import { createOwnSource, type Listing } from "./listing.ts";
+import { createKeySource, type Listing } from "./origins.ts";
 import { readPage } from "./pages.ts";
 
 export interface QiniuListingOptions {
@@ -36,11 +36,11 @@ const PAGE = 1_000;
 export function createQiniuSource(options: QiniuSourceOptions, http: HttpOriginOptions): Source {
   const { allowPrivate } = http;
   const rules = qiniuRules({ ...options, private: options.isPrivate, allowPrivate });
-  return createOwnSource(createQiniuListing(options, http), createHttpOrigin(http, rules));
+  return createKeySource(createQiniuListing(options, http), createHttpOrigin(http, rules));
 }
 
 /** The cursor is `<items before>:<marker>`; the marker is empty behind the last item. Throws settings_invalid. */
-export function createQiniuListing(options: QiniuListingOptions, http: HttpOriginOptions): Listing {
+function createQiniuListing(options: QiniuListingOptions, http: HttpOriginOptions): Listing {
   const origin = createHttpOrigin(http, listingRules(options));
   const list = (after: string | undefined, signal: AbortSignal) => listPages(origin, options, after, signal);
   return { isResumable: true, list, close: origin.close };

@@ -7,12 +7,12 @@ import { createHttpOrigin, type HttpOriginOptions } from "../../origin/kinds/htt
 import { type S3Options, s3Rules } from "../../origin/kinds/s3.ts";
 import type { Origin } from "../../origin/origin.ts";
 import type { Source, SourcePage } from "../source.ts";
-import { createOwnSource, type Listing } from "./listing.ts";
+import { createKeySource, type Listing } from "./origins.ts";
 import { readPage } from "./pages.ts";
 
 /** Throws settings_invalid. */
 export function createS3Source(options: S3Options, http: HttpOriginOptions): Source {
-  return createOwnSource(createS3Listing(options, http), createHttpOrigin(http, s3Rules(options)));
+  return createKeySource(createS3Listing(options, http), createHttpOrigin(http, s3Rules(options)));
 }
 
 /**

@@ -5,7 +5,7 @@ import { toKey } from "../../core/object.ts";
 import type { SourceObject } from "../source.ts";
 import { createLineListing } from "./lines.ts";
 import { type ListedUrl, readListedUrl } from "./listed-url.ts";
-import type { Listing } from "./listing.ts";
+import type { Listing } from "./origins.ts";
 
 /** Base URLs whose continuation is a key, with a slash at their end and without a scheme: `//img.example.com/a/`. */
 export type KeyBases = readonly string[];

@@ -9,7 +9,7 @@ import type { HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
 import type { SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { createHosts, type Hosts, targetOf } from "./hosts.ts";
 import { readListedUrl, shownUrl } from "./listed-url.ts";
-import type { Listing } from "./listing.ts";
+import type { Listing } from "./origins.ts";
 import { openDocument } from "./pages.ts";
 import { type KeyBases, objectBelow } from "./site-lists.ts";
 
@@ -95,28 +95,46 @@ interface Entry {
 /** The entries of each chunk. Throws origin_unexpected for a document that is no whole sitemap. */
 async function* entriesOf(chunks: AsyncIterable<Buffer>, url: string) {
   const decoder = new TextDecoder();
-  let [rest, bytes, isIndex, state] = ["", 0, false, "before" as "before" | "inside" | "behind"];
+  const scanner = createScanner();
+  let bytes = 0;
   for await (const chunk of chunks) {
     bytes += chunk.byteLength;
     if (bytes > MAX_BYTES) throw unusable(url, `it has more than ${MAX_BYTES} bytes`);
-    rest += decoder.decode(chunk, { stream: true });
-    const locs: Entry[] = [];
-    let end = 0;
-    for (const { index, 0: whole, groups } of rest.matchAll(TOKENS)) {
-      const { comment, slash, root, prefix, loc } = groups ?? {};
-      if (comment?.endsWith("-->") === false) break; // its end is in a later chunk
-      end = index + whole.length;
-      if (root !== undefined) [isIndex, state] = [root === "sitemapindex", slash === "" ? "inside" : "behind"];
-      if (loc !== undefined && state === "inside") locs.push({ text: textOf(loc), isImage: prefix !== undefined });
-    }
-    rest = rest.slice(end).slice(-MAX_TOKEN);
-    yield { isIndex, locs };
+    const locs = scanner.push(decoder.decode(chunk, { stream: true }));
+    yield { isIndex: scanner.isIndex, locs };
   }
-  if (state !== "behind") throw unusable(url, state === "before" ? "it is no sitemap" : "it is truncated");
+  if (!scanner.isWhole) throw unusable(url, "it is no sitemap, or its end is missing");
+}
+
+/** Finds the entries of a sitemap that arrives in parts. It holds no more than one element. */
+function createScanner() {
+  let rest = "";
+  let root: { readonly name: string; readonly isOver: boolean } | undefined;
+  return {
+    get isIndex() {
+      return root?.name === "sitemapindex";
+    },
+    get isWhole() {
+      return root?.isOver === true;
+    },
+    push(text: string): Entry[] {
+      rest += text;
+      const locs: Entry[] = [];
+      let end = 0;
+      for (const { index, 0: whole, groups: found = {} } of rest.matchAll(TOKENS)) {
+        if (found.comment?.endsWith("-->") === false) break; // its end is in a later part
+        end = index + whole.length;
+        if (found.root !== undefined) root = { name: found.root, isOver: found.slash === "/" };
+        if (found.loc !== undefined) locs.push({ text: textOf(found.loc), isImage: found.prefix !== undefined });
+      }
+      rest = rest.slice(end).slice(-MAX_TOKEN);
+      return locs;
+    },
+  };
 }
 
 function textOf(loc: string): string {
-  const plain = /<!\[CDATA\[([^]*?)\]\]>/.exec(loc)?.[1];
+  const plain = /<!\[CDATA\[([\s\S]*?)\]\]>/.exec(loc)?.[1];
   return (plain ?? decodeXmlText(loc)).trim();
 }
 

@@ -6,8 +6,8 @@ import type { Source } from "../source.ts";
 import { createHosts, targetOf } from "./hosts.ts";
 import { createLineListing } from "./lines.ts";
 import { readListedUrl, type UrlEncoding } from "./listed-url.ts";
-import { fetchFrom } from "./listing.ts";
 import { answerOf, openFile } from "./local-body.ts";
+import { fetchFrom } from "./origins.ts";
 
 export interface UrlListOptions {
   /** Absolute path; `-` is `stdin`. */
@@ -34,7 +34,7 @@ export function createUrlListSource(options: UrlListOptions, http: HttpOriginOpt
       const { url } = read(locator);
       if (!url.isFile) return fetchFrom(hosts.originOf(url), targetOf(url), request);
       const file = await openFile(url.path);
-      return file === undefined ? undefined : answerOf(file, url.path, request.maxBytes);
+      return file === undefined ? undefined : answerOf(file, request.maxBytes);
     },
     close: hosts.close,
   };

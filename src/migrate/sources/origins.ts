@@ -7,21 +7,28 @@ export type Listing = Pick<Source, "isResumable" | "list" | "close">;
 
 export interface OriginSourceParts {
   readonly listing: Listing;
-  /** The locators of the listing are keys of it. The source does not close it, because a mirror may share it. */
-  readonly origin: Origin;
-  /** The origin's request for a key. Default: the key itself. */
-  readonly targetOf?: (key: Key) => OriginTarget;
+  /** The origin of a locator of the listing, and the request to it. */
+  readonly place: (path: Key) => { readonly origin: Origin; readonly target: OriginTarget };
+  /** Closes the origins, unless others share them. */
+  readonly close: () => Promise<void>;
 }
 
-/** A source whose objects an origin serves. fetch() throws url_invalid too, for a locator that is no key. */
-export function createOriginSource({ listing, origin, targetOf = plainTarget }: OriginSourceParts): Source {
-  return { ...listing, fetch: async (request) => fetchFrom(origin, targetOf(toKey(request.object.locator)), request) };
+/** A source whose objects origins serve. fetch() throws url_invalid too, for a locator that is no key. */
+export function createOriginSource({ listing, place, close }: OriginSourceParts): Source {
+  return {
+    ...listing,
+    async fetch(request) {
+      const { origin, target } = place(toKey(request.object.locator));
+      return fetchFrom(origin, target, request);
+    },
+    close: async () => void (await Promise.all([listing.close(), close()])),
+  };
 }
 
-/** A source with an origin of its own, which it closes. */
-export function createOwnSource(listing: Listing, origin: Origin): Source {
-  const close = async () => void (await Promise.all([listing.close(), origin.close()]));
-  return { ...createOriginSource({ listing, origin }), close };
+/** A source with one origin, whose keys are the locators. */
+export function createKeySource(listing: Listing, origin: Origin): Source {
+  const place = (key: Key) => ({ origin, target: plainTarget(key) });
+  return createOriginSource({ listing, place, close: origin.close });
 }
 
 export function plainTarget(path: Key): OriginTarget {

@@ -1,0 +1,177 @@
+// Part of the composition root: makes the source of a migration, from its config or from the origins of a domain.
+import { randomBytes } from "node:crypto";
+import { createSemaphore } from "../async/semaphore.ts";
+import { HuiyuanError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Key } from "../core/object.ts";
+import { S3_PRESET_NAMES, type S3PresetName } from "../core/s3-place.ts";
+import { readVersion } from "../core/version.ts";
+import { ConfigFaults } from "../migrate/config/config.ts";
+import type { SourceOptions } from "../migrate/config/source-options.ts";
+import type { Source } from "../migrate/source.ts";
+import { createLocalSource } from "../migrate/sources/local.ts";
+import { createOriginSource, type Listing } from "../migrate/sources/origins.ts";
+import { createQiniuSource } from "../migrate/sources/qiniu.ts";
+import { createS3Listing, createS3Source } from "../migrate/sources/s3.ts";
+import { createKeyListing, type KeyBases } from "../migrate/sources/site-lists.ts";
+import { createSitemapListing } from "../migrate/sources/sitemap.ts";
+import { createUrlListSource } from "../migrate/sources/url-list.ts";
+import { createRuleFinder, originRequestForKey } from "../mirror/rules.ts";
+import type { HttpOriginOptions } from "../origin/kinds/http-origin.ts";
+import { type Binding, bindDomains, mergeRule } from "../settings/domains.ts";
+import { ruleSchema } from "../settings/schema/rule-schema.ts";
+import type { MirrorSettings, OriginSettings, Settings } from "../settings/schema/schema.ts";
+import { createOriginRegistry, type OriginRegistry } from "./origins.ts";
+import { keepsQueries, ruleOptions } from "./site.ts";
+
+export interface SourceParts {
+  /** Private addresses may be dialled for the hosts that the source names. */
+  readonly allowPrivate: boolean;
+  /** Objects at once. */
+  readonly concurrency: number;
+  /** Without progress. Milliseconds. */
+  readonly timeoutMs: number;
+  readonly log: Log;
+}
+
+/** The listing of a domain's origins. */
+export interface OriginListing {
+  /** The domain's host. */
+  readonly host: string;
+  /** A list of keys or URLs, `-` for standard input, or the URL of a sitemap. Without both an S3 origin lists itself. */
+  readonly list?: string | undefined;
+  readonly sitemap?: string | undefined;
+}
+
+const CONNECT_MS = 10_000;
+/** A bound for one listing page or object; the runner gives up earlier what makes no progress. */
+const TOTAL_MS = 3_600_000;
+
+function httpOptions({ allowPrivate, concurrency, timeoutMs, log }: SourceParts): HttpOriginOptions {
+  const connect = Math.min(CONNECT_MS, timeoutMs);
+  return {
+    allowPrivate,
+    connections: concurrency,
+    timeouts: { connect, firstByte: timeoutMs, idle: timeoutMs, total: TOTAL_MS },
+    userAgent: `Huiyuan/${readVersion()}`,
+    serverId: randomBytes(6).toString("hex"),
+    log,
+    windows: { bytes: 0 },
+  };
+}
+
+/** Throws ConfigFaults. */
+export function openSource(options: SourceOptions, parts: SourceParts): Source {
+  const http = httpOptions(parts);
+  return asFaults(() => {
+    switch (options.type) {
+      case "local":
+        return createLocalSource(options);
+      case "url-list":
+        return createUrlListSource({ ...options, allowsFiles: true }, http);
+      case "qiniu":
+        return createQiniuSource(options, http);
+      case "s3":
+        return createS3Source(s3Options(options, parts), http);
+    }
+  });
+}
+
+function s3Options(options: Extract<SourceOptions, { readonly type: "s3" }>, { allowPrivate }: SourceParts) {
+  const { bucket, endpoint, region, isPathStyle: pathStyle, preset } = options;
+  const { accessKey: accessKeyId, secretKey: secretAccessKey } = options;
+  if (preset !== undefined && !S3_PRESET_NAMES.some((name) => name === preset))
+    throw new ConfigFaults([`Option s3.preset must be one of ${S3_PRESET_NAMES.join(", ")}.`]);
+  const place = { bucket, endpoint, region, pathStyle, preset: preset as S3PresetName | undefined };
+  return { ...place, accessKeyId, secretAccessKey, allowPrivate };
+}
+
+function asFaults<Result>(open: () => Result): Result {
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof HuiyuanError)) throw error;
+    throw new ConfigFaults([`${error.message}.`]);
+  }
+}
+
+/**
+ * The origins of a domain as they stand: its rules, budgets, breakers and failover. Throws ConfigFaults. `registry`:
+ * that of the mirror in this process, whose budgets then count for both; by default one of its own.
+ */
+export function openOrigins(
+  settings: Settings,
+  listed: OriginListing,
+  parts: SourceParts,
+  registry?: OriginRegistry,
+): Source {
+  const { hosts, star } = bindDomains(settings);
+  const binding = hosts.get(listed.host) ?? star;
+  const mirror = binding?.mirror;
+  if (binding === undefined || mirror === undefined) {
+    const names = [...hosts].filter(([, each]) => each.mirror !== undefined).map(([host]) => host);
+    throw new ConfigFaults([`The domain ${listed.host} has no origins. Domains with origins: ${names.join(", ")}.`]);
+  }
+  const { log, concurrency } = parts;
+  const meter = { failedOver() {}, retried() {} };
+  const serverId = randomBytes(6).toString("hex");
+  const own = registry ?? createOriginRegistry({ log, meter, serverId, fetches: createSemaphore(concurrency) });
+  const rules = createRules(listed.host, binding, mirror, own);
+  return createOriginSource({
+    listing: asFaults(() => openListing(mirror, listed, parts)),
+    place: rules.place,
+    close: async () => (registry === undefined ? own.close() : undefined),
+  });
+}
+
+/** As the mirror applies its rules to a GET of the path. */
+function createRules(host: string, { bucket }: Binding, mirror: MirrorSettings, registry: OriginRegistry) {
+  const keysHaveQueries = bucket.domains.some((domain) => domain.mirror !== undefined && keepsQueries(domain.mirror));
+  const routes = [...mirror.rules, ruleSchema.parse({})].map((rule) => {
+    const source = mergeRule(mirror, rule);
+    return { ...ruleOptions(rule, source, keysHaveQueries), origin: registry.originOf(source) };
+  });
+  const find = createRuleFinder(routes);
+  return {
+    place(path: Key) {
+      const route = find({ path, method: "GET", host });
+      if (route === undefined || route.action === "redirect" || route.action === "none")
+        throw new HuiyuanError("request_invalid", `Cannot copy "${path}": a rule of ${host} does not fetch it`);
+      const target = originRequestForKey(route, { path, query: "", instruction: undefined }, {});
+      if (target.key !== path)
+        throw new HuiyuanError("request_invalid", `Cannot copy "${path}": its key is "${target.key}"`);
+      return { origin: route.origin, target };
+    },
+  };
+}
+
+function openListing(mirror: MirrorSettings, { host, list, sitemap }: OriginListing, parts: SourceParts): Listing {
+  const isRewritten = mirror.rules.some(({ path }) => Object.values(path).some((part) => part !== undefined));
+  const bases = [...(isRewritten ? [] : mirror.origins.flatMap(basesOf)), `//${host}/`];
+  if (list !== undefined) return createKeyListing({ file: list, bases });
+  if (sitemap !== undefined) {
+    const { host: sitemapHost } = new URL(sitemap);
+    const paths = isRewritten
+      ? []
+      : mirror.origins.flatMap((origin) => (origin.type === "site" ? [pathOf(origin.url)] : []));
+    const near = paths.map((path) => `//${sitemapHost}${path}`);
+    return createSitemapListing({ url: sitemap, bases: [...bases, ...near] }, httpOptions(parts));
+  }
+  const s3 = mirror.origins.find((origin) => origin.type === "s3");
+  if (s3 !== undefined && !isRewritten)
+    return createS3Listing(s3, { ...httpOptions(parts), allowPrivate: s3.allowPrivate });
+  throw new ConfigFaults([
+    `The origins of ${host} cannot be listed: give --list FILE with keys or URLs, or --sitemap URL.`,
+  ]);
+}
+
+function basesOf(origin: OriginSettings): KeyBases {
+  if (origin.type === "s3") return [];
+  const url = origin.type === "site" ? origin.url : origin.domain;
+  const hosts = [new URL(url).host, ...(origin.type === "site" && origin.host !== "" ? [origin.host] : [])];
+  return hosts.map((host) => `//${host}${pathOf(url)}`);
+}
+
+function pathOf(url: string): string {
+  return `${decodeURIComponent(new URL(url).pathname).replace(/\/+$/, "")}/`;
+}
