@@ -7,8 +7,8 @@ import { errnoText } from "./file-names.ts";
 import { shownUrl } from "./listed-url.ts";
 import type { Listing } from "./origins.ts";
 
-/** Bytes read at once, which bounds a page. */
 const CHUNK_BYTES = 65_536;
+const PAGE_LINES = 1_000;
 const MAX_LINE_BYTES = 8_192;
 const NEWLINE = 10;
 
@@ -64,20 +64,23 @@ function unreadable(error: unknown, file: string): HuiyuanError {
   return new HuiyuanError("request_invalid", `Cannot read the list: ${errnoText(error, file)}`, { cause: error });
 }
 
-/** The lines of each chunk, without their ends, and the offset behind them. A too long line is cut. */
+/** The lines of a page, without their ends, and the offset behind them. A too long line is cut. */
 async function* linesOf(input: AsyncIterable<Buffer>, from: number) {
   let rest: Buffer = Buffer.alloc(0);
   let offset = from;
   for await (const chunk of input) {
-    const lines: Buffer[] = [];
+    let lines: Buffer[] = [];
     let at = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, at)) {
       lines.push(Buffer.concat([rest, chunk.subarray(at, end)]));
       rest = Buffer.alloc(0);
       at = end + 1;
+      if (lines.length < PAGE_LINES) continue;
+      yield { lines, end: offset + at };
+      lines = [];
     }
     rest = Buffer.concat([rest, chunk.subarray(at)]).subarray(0, MAX_LINE_BYTES + 1);
-    if (at > 0) yield { lines, end: offset + at };
+    if (lines.length > 0) yield { lines, end: offset + at };
     offset += chunk.byteLength;
   }
   if (rest.byteLength > 0) yield { lines: [rest], end: offset };

@@ -70,6 +70,10 @@ async function* listSitemap(
       else sitemaps.push(...locs.map(({ text }) => text));
       if (sitemaps.length > MAX_SITEMAPS) throw unusable(url, `it names more than ${MAX_SITEMAPS} sitemaps`);
     }
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (error instanceof HuiyuanError) throw error;
+    throw unusable(url, (error as Error).message); // of the decompression
   } finally {
     document.destroy();
   }
