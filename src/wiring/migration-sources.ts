@@ -9,6 +9,7 @@ import { readVersion } from "../core/version.ts";
 import { ConfigFaults } from "../migrate/config/config.ts";
 import type { SourceOptions } from "../migrate/config/source-options.ts";
 import type { Source } from "../migrate/source.ts";
+import { readListedUrl } from "../migrate/sources/listed-url.ts";
 import { createLocalSource } from "../migrate/sources/local.ts";
 import { createOriginSource, type Listing } from "../migrate/sources/origins.ts";
 import { createQiniuSource } from "../migrate/sources/qiniu.ts";
@@ -150,11 +151,9 @@ function openListing(mirror: MirrorSettings, { host, list, sitemap }: OriginList
   const bases = [...(isRewritten ? [] : mirror.origins.flatMap(basesOf)), `//${host}/`];
   if (list !== undefined) return createKeyListing({ file: list, bases });
   if (sitemap !== undefined) {
-    const { host: sitemapHost } = new URL(sitemap);
-    const paths = isRewritten
-      ? []
-      : mirror.origins.flatMap((origin) => (origin.type === "site" ? [pathOf(origin.url)] : []));
-    const near = paths.map((path) => `//${sitemapHost}${path}`);
+    const at = readListedUrl(sitemap, "auto").origin.replace(/^https?:/, "");
+    const sites = isRewritten ? [] : mirror.origins.filter((origin) => origin.type === "site");
+    const near = sites.map(({ url }) => at + pathOf(url));
     return createSitemapListing({ url: sitemap, bases: [...bases, ...near] }, httpOptions(parts));
   }
   const s3 = mirror.origins.find((origin) => origin.type === "s3");
