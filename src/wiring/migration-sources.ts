@@ -39,8 +39,9 @@ export interface SourceParts {
 export interface OriginListing {
   /** The domain's host. */
   readonly host: string;
-  /** A list of keys or URLs, `-` for standard input, or the URL of a sitemap. Without both an S3 origin lists itself. */
+  /** A file with keys or URLs; `-` is standard input. Without a list and a sitemap, an S3 origin lists itself. */
   readonly list?: string | undefined;
+  /** URL of a sitemap or a sitemap index. */
   readonly sitemap?: string | undefined;
 }
 

@@ -112,10 +112,10 @@ test("another origin serves what the first one cannot, and the mirror's own budg
   });
   const source = openOrigins(settings, { host: HOST, list: listOf("a.jpg") }, PARTS, registry);
   const [object] = await objectsOf(source);
+  registry.keep();
   const fetchOnce = async () => {
     const answer = await source.fetch({ object: object!, maxBytes: 100, signal: new AbortController().signal });
     if (answer === undefined || answer.isNotModified) throw new Error("no answer");
-    registry.keep();
     const running = registry.health().map((each) => [each.name, each.running]);
     answer.body.destroy();
     return running;
