@@ -58,6 +58,8 @@ export interface S3PlaceOptions {
   readonly bucket: string;
   /** Default: the preset's style; path style if the host cannot hold the bucket. */
   readonly pathStyle?: boolean | undefined;
+  /** True: the endpoint's host stands for the bucket (a CNAME). */
+  readonly isAlias?: boolean | undefined;
 }
 
 /** The address of a bucket, ready for requests. */
@@ -87,15 +89,13 @@ export function s3Place(options: S3PlaceOptions): S3Place {
   const region = regionOf(options, preset);
   const endpoint = new URL(options.endpoint || defaultEndpoint(preset, region, options));
   const { bucket } = options;
+  const isEtagMd5 = preset.isEtagMd5 ?? false;
+  const base = endpoint.pathname.replace(/\/+$/, "");
+  if (options.isAlias === true) return { url: endpoint.origin + base, region, isEtagMd5 };
   if (endpoint.hostname.startsWith(`${bucket.toLowerCase()}.`)) throw invalid("the endpoint names the bucket already");
   const inPath = isInPath(endpoint, preset, options);
-  const base = endpoint.pathname.replace(/\/+$/, "");
   const host = inPath ? endpoint.host : `${bucket}.${endpoint.host}`;
-  return {
-    url: `${endpoint.protocol}//${host}${base}${inPath ? `/${bucket}` : ""}`,
-    region,
-    isEtagMd5: preset.isEtagMd5 ?? false,
-  };
+  return { url: `${endpoint.protocol}//${host}${base}${inPath ? `/${bucket}` : ""}`, region, isEtagMd5 };
 }
 
 function regionOf({ region, preset: name, endpoint }: S3PlaceOptions, preset: S3Preset): string {

@@ -4,7 +4,6 @@ import { createSemaphore } from "../async/semaphore.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
-import { S3_PRESET_NAMES, type S3PresetName } from "../core/s3-place.ts";
 import { readVersion } from "../core/version.ts";
 import { ConfigFaults } from "../migrate/config/config.ts";
 import type { SourceOptions } from "../migrate/config/source-options.ts";
@@ -35,15 +34,8 @@ export interface SourceParts {
   readonly log: Log;
 }
 
-/** The listing of a domain's origins. */
-export interface OriginListing {
-  /** The domain's host. */
-  readonly host: string;
-  /** A file with keys or URLs; `-` is standard input. Without a list and a sitemap, an S3 origin lists itself. */
-  readonly list?: string | undefined;
-  /** URL of a sitemap or a sitemap index. */
-  readonly sitemap?: string | undefined;
-}
+/** The origins of a domain, and their listing. */
+export type OriginListing = Extract<SourceOptions, { readonly type: "origins" }>;
 
 const CONNECT_MS = 10_000;
 /** A bound for one listing page or object; the runner gives up earlier what makes no progress. */
@@ -62,8 +54,8 @@ function httpOptions({ allowPrivate, concurrency, timeoutMs, log }: SourceParts)
   };
 }
 
-/** Throws ConfigFaults. */
-export function openSource(options: SourceOptions, parts: SourceParts): Source {
+/** `settings`: those with the domain, for its origins. Throws ConfigFaults. */
+export function openSource(options: SourceOptions, parts: SourceParts, settings: Settings | undefined): Source {
   const http = httpOptions(parts);
   return asFaults(() => {
     switch (options.type) {
@@ -75,17 +67,16 @@ export function openSource(options: SourceOptions, parts: SourceParts): Source {
         return createQiniuSource(options, http);
       case "s3":
         return createS3Source(s3Options(options, parts), http);
+      case "origins":
+        if (settings === undefined) throw new ConfigFaults(["--from-origin needs --settings."]);
+        return openOrigins(settings, options, parts);
     }
   });
 }
 
 function s3Options(options: Extract<SourceOptions, { readonly type: "s3" }>, { allowPrivate }: SourceParts) {
-  const { bucket, endpoint, region, isPathStyle: pathStyle, preset } = options;
-  const { accessKey: accessKeyId, secretKey: secretAccessKey } = options;
-  if (preset !== undefined && !S3_PRESET_NAMES.some((name) => name === preset))
-    throw new ConfigFaults([`Option s3.preset must be one of ${S3_PRESET_NAMES.join(", ")}.`]);
-  const place = { bucket, endpoint, region, pathStyle, preset: preset as S3PresetName | undefined };
-  return { ...place, accessKeyId, secretAccessKey, allowPrivate };
+  const { isPathStyle: pathStyle, accessKey: accessKeyId, secretKey: secretAccessKey, ...place } = options;
+  return { ...place, pathStyle, accessKeyId, secretAccessKey, allowPrivate };
 }
 
 function asFaults<Result>(open: () => Result): Result {
@@ -107,13 +98,7 @@ export function openOrigins(
   parts: SourceParts,
   registry?: OriginRegistry,
 ): Source {
-  const { hosts, star } = bindDomains(settings);
-  const binding = hosts.get(listed.host) ?? star;
-  const mirror = binding?.mirror;
-  if (binding === undefined || mirror === undefined) {
-    const names = [...hosts].filter(([, each]) => each.mirror !== undefined).map(([host]) => host);
-    throw new ConfigFaults([`The domain ${listed.host} has no origins. Domains with origins: ${names.join(", ")}.`]);
-  }
+  const { binding, mirror } = boundMirror(settings, listed.host);
   const { log, concurrency } = parts;
   const meter = { failedOver() {}, retried() {} };
   const serverId = randomBytes(6).toString("hex");
@@ -124,6 +109,20 @@ export function openOrigins(
     place: rules.place,
     close: async () => (registry === undefined ? own.close() : undefined),
   });
+}
+
+/** The bucket of the domain. Throws ConfigFaults. */
+export function bucketOfDomain(settings: Settings, host: string): { readonly appid: string; readonly bucket: string } {
+  const { project, bucket } = boundMirror(settings, host).binding;
+  return { appid: project.appid, bucket: bucket.name };
+}
+
+function boundMirror(settings: Settings, host: string) {
+  const { hosts, star } = bindDomains(settings);
+  const binding = hosts.get(host) ?? star;
+  if (binding?.mirror !== undefined) return { binding, mirror: binding.mirror };
+  const names = [...hosts].filter(([, { mirror }]) => mirror !== undefined).map(([name]) => name);
+  throw new ConfigFaults([`The domain ${host} has no origins. Domains with origins: ${names.join(", ") || "none"}.`]);
 }
 
 /** As the mirror applies its rules to a GET of the path. */

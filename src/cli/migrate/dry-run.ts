@@ -14,7 +14,11 @@ export async function dryRun(prepared: Prepared, terminal: Terminal): Promise<Ex
   const { config, settings, folder, flags, log } = prepared;
   const signal = stopSignal(terminal);
   const parts = settings && (await openTarget({ config, settings, spoolDir: folder.spool, log }));
-  const source = openSource(config.source, { ...config.tool, concurrency: 1, allowPrivate: flags.allowPrivate, log });
+  const source = openSource(
+    config.source,
+    { ...config.tool, concurrency: 1, allowPrivate: flags.allowPrivate, log },
+    settings,
+  );
   const counts = { copied: 0, bytes: 0, there: 0, deleted: 0, ignored: 0, refused: 0 };
   const refusals: { readonly fileid: string; readonly reason: string }[] = [];
   const refuse = (fileid: string, reason: string) => {

@@ -18,6 +18,9 @@ export interface JobFlags {
 export interface StartFlags extends JobFlags {
   readonly force: boolean;
   readonly settings?: string;
+  readonly fromOrigin?: string;
+  readonly list?: string;
+  readonly sitemap?: string;
   readonly allowPrivate: boolean;
   readonly dryRun: boolean;
   readonly lenient: boolean;

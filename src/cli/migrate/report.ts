@@ -34,6 +34,9 @@ export function printReport(parts: ReportParts, terminal: Terminal): ExitCode {
   const isDone = left + counters.failed + counters.isScanning + troubles.length === 0;
   const more = [
     ...(flags.settings === undefined ? [] : ["--settings", flags.settings]),
+    ...(flags.fromOrigin === undefined ? [] : ["--from-origin", flags.fromOrigin]),
+    ...(flags.list === undefined ? [] : ["--list", flags.list]),
+    ...(flags.sitemap === undefined ? [] : ["--sitemap", flags.sitemap]),
     ...(flags.allowPrivate ? ["--allow-private"] : []),
   ];
   const failures = causes.map((cause) => ({ ...cause, next: remedyOf(cause, flags, more) }));

@@ -1,13 +1,16 @@
 // `huiyuan migrate start`: checks the config, then copies everything that is not copied yet.
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
-import { loadConfig } from "../../migrate/config/config.ts";
+import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrate/config/config.ts";
 import { INCONSISTENT, type Journal, openJournal } from "../../migrate/journal/journal.ts";
 import { type RunEnd, runMigration } from "../../migrate/runner/runner.ts";
 import { loadSettings } from "../../settings/load.ts";
+import type { Settings } from "../../settings/schema/schema.ts";
 import { bucketIdOf, openTarget } from "../../wiring/migration.ts";
-import { openSource } from "../../wiring/migration-sources.ts";
+import { bucketOfDomain, openSource } from "../../wiring/migration-sources.ts";
 import { createLogger } from "../logger.ts";
 import { createStatusLine, type ExitCode, type Terminal, untilStopped } from "../terminal.ts";
 import { startDetached } from "./detach.ts";
@@ -30,6 +33,9 @@ export function startCommand(terminal: Terminal): Command {
   return jobCommand(terminal, "start", "copy everything that is not copied yet")
     .option("-f, --force", "scan the source again, for new and changed objects", false)
     .option("--settings <file>", "copy into the store of these settings; default: the REST API of the config")
+    .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
+    .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
+    .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
     .option("--allow-private", "the source may have a private address", false)
     .option("--dry-run", "say what would be copied, skipped and refused; change nothing", false)
     .option("--accept-suspect", "also copy images whose structure or declared hash is wrong", false)
@@ -89,8 +95,12 @@ async function start(flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
 
 /** Throws ConfigFaults and SettingsFaults. */
 async function prepare(flags: StartFlags, terminal: Terminal) {
-  const config = loadConfig(flags.config, { isStore: flags.settings !== undefined });
+  const source = originsOf(flags);
+  // Without a source the config has no required option left.
+  const file = source !== undefined && !existsSync(flags.config) ? undefined : flags.config;
+  const loaded = loadConfig(file, { isStore: flags.settings !== undefined, source });
   const settings = flags.settings === undefined ? undefined : await loadSettings(flags.settings, { env: process.env });
+  const config = source === undefined || settings === undefined ? loaded : ofDomain(loaded, source.host, settings);
   const place: Record<string, string> =
     settings === undefined ? {} : { "--settings": `${bucketIdOf(config.rest, settings)} in ${settings.data}` };
   const log = createLogger({
@@ -98,8 +108,37 @@ async function prepare(flags: StartFlags, terminal: Terminal) {
     level: "warn",
     destination: terminal.err as never,
   });
-  const identity = { ...config.identity, ...place };
+  // Finds the faults of the source before anything is written.
+  await openSource(config.source, { ...config.tool, concurrency: 1, allowPrivate: false, log }, settings).close();
+  const { host, list, sitemap } = source ?? {};
+  const from = Object.entries({ "--from-origin": host, "--list": list, "--sitemap": sitemap });
+  const named = Object.fromEntries(from.filter((each): each is [string, string] => each[1] !== undefined));
+  const identity = { ...config.identity, ...place, ...named };
   return { flags, config, settings, folder: folderOf(flags), log, identity };
+}
+
+/** The source that flags name. Throws ConfigFaults. */
+function originsOf({ fromOrigin: host, settings, list, sitemap, detach }: StartFlags) {
+  const faults: string[] = [];
+  if (host !== undefined && settings === undefined) faults.push("--from-origin needs --settings.");
+  if (host === undefined && (list ?? sitemap) !== undefined) faults.push("--list and --sitemap need --from-origin.");
+  if (list !== undefined && sitemap !== undefined) faults.push("Give --list or --sitemap, not both.");
+  if (list === "-" && detach) faults.push("--detach needs a list in a file: it has no standard input.");
+  if (faults.length > 0) throw new ConfigFaults(faults);
+  if (host === undefined) return undefined;
+  const file = list === undefined || list === "-" ? list : resolve(list);
+  return { type: "origins", host: host.toLowerCase(), list: file, sitemap } as const;
+}
+
+/** The target is the domain's own bucket. Throws ConfigFaults. */
+function ofDomain(config: MigrationConfig, host: string, settings: Settings): MigrationConfig {
+  const own = bucketOfDomain(settings, host);
+  const { appid, bucket } = config.rest ?? own;
+  if (appid !== own.appid || bucket !== own.bucket)
+    throw new ConfigFaults([
+      `The domain ${host} belongs to ${own.appid}/${own.bucket}, but the config names ${appid}/${bucket}.`,
+    ]);
+  return { ...config, rest: { endpoint: "", secretId: "", secretKey: "", ...own } };
 }
 
 async function run(prepared: Prepared, journal: Journal, terminal: Terminal): Promise<ExitCode> {
@@ -107,12 +146,16 @@ async function run(prepared: Prepared, journal: Journal, terminal: Terminal): Pr
   const began = performance.now();
   const before = { ...journal.counters };
   const parts = await openTarget({ config, settings, spoolDir: folder.spool, log });
-  const source = openSource(config.source, {
-    ...config.tool,
-    concurrency: parts.concurrency,
-    allowPrivate: flags.allowPrivate,
-    log,
-  });
+  const source = openSource(
+    config.source,
+    {
+      ...config.tool,
+      concurrency: parts.concurrency,
+      allowPrivate: flags.allowPrivate,
+      log,
+    },
+    settings,
+  );
   const { stop, kill } = signals();
   const status = createStatusLine(terminal, flags.json);
   const progress = createProgress();

@@ -70,10 +70,13 @@ const DEFAULT_RETRIES = 2;
 export interface ConfigNeeds {
   /** True: the target is a store of a settings file, so AppInfo may be missing. */
   readonly isStore: boolean;
+  /** Given by the command line: then the config names none, and may be missing. */
+  readonly source?: SourceOptions | undefined;
 }
 
-/** Throws ConfigFaults with every fault. */
-export function loadConfig(file: string, needs: ConfigNeeds): MigrationConfig {
+/** Throws ConfigFaults with every fault. `file` undefined: no options. */
+export function loadConfig(file: string | undefined, needs: ConfigNeeds): MigrationConfig {
+  if (file === undefined) return checkConfig(new Map(), needs);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
@@ -89,7 +92,7 @@ export function loadConfig(file: string, needs: ConfigNeeds): MigrationConfig {
 /** As loadConfig(). `before`: faults of the text. */
 export function checkConfig(
   options: RawOptions,
-  { isStore }: ConfigNeeds,
+  { isStore, source: given }: ConfigNeeds,
   before: readonly string[] = [],
 ): MigrationConfig {
   const asked = new Set<string>();
@@ -99,7 +102,7 @@ export function checkConfig(
       return options.get(name);
     },
   } as RawOptions);
-  const source = readSource(values);
+  const source = given ?? readSource(values);
   const rest = readRestPlace(values, isStore);
   const tool = readTool(values);
   const filters = readFilters(values);

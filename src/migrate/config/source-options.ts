@@ -1,4 +1,5 @@
 // The sources that a config may name, and the options of each.
+import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../../core/s3-place.ts";
 import { NOT_NEGATIVE, type Values } from "./values.ts";
 
 export type SourceOptions =
@@ -27,9 +28,19 @@ export type SourceOptions =
       readonly endpoint: string | undefined;
       readonly region: string | undefined;
       readonly isPathStyle: boolean | undefined;
-      /** A name of S3_PRESETS, checked by the source. */
-      readonly preset: string | undefined;
+      readonly preset: S3PresetName | undefined;
+      /** True: the endpoint's host stands for the bucket. */
+      readonly isAlias: boolean;
       readonly referer: string | undefined;
+    }
+  | {
+      /** The origins of a domain, named by the command line. */
+      readonly type: "origins";
+      readonly host: string;
+      /** A file with keys or URLs; `-` is standard input. Without a list and a sitemap, an S3 origin lists itself. */
+      readonly list: string | undefined;
+      /** URL of a sitemap or a sitemap index. */
+      readonly sitemap: string | undefined;
     };
 
 const ENCODED = ["auto", "raw", "encoded"] as const;
@@ -67,7 +78,7 @@ const READERS: Readonly<Record<(typeof TYPES)[number], (values: Values) => Sourc
     total: number("qiniu.total_num", NOT_NEGATIVE) ?? Number.POSITIVE_INFINITY,
   }),
   // Both spellings of a name are accepted, so that an old section works with the new type.
-  Oss: (values) => ({ ...readS3(values, "oss"), preset: "oss", referer: values.text("oss.referer") }),
+  Oss: (values) => readS3(values, "oss"),
   S3: (values) => readS3(values, "s3"),
 };
 
@@ -75,23 +86,29 @@ function readLocal({ path }: Values, isNamedByMd5: boolean): SourceOptions {
   return { type: "local", root: path("local.image_root_path", "folder"), isNamedByMd5 };
 }
 
-function readS3({ text, required, flag, url, faults }: Values, prefix: "oss" | "s3") {
-  const endpoint = text(`${prefix}.endpoint`);
-  const address = endpoint === undefined || endpoint.includes("://") ? url(`${prefix}.endpoint`) : `http://${endpoint}`;
-  const preset = text("s3.preset");
-  if (address === undefined && (prefix === "oss" || preset === undefined))
-    faults.push(`Option ${prefix}.endpoint is required.`);
-  // A host that is an alias of the bucket has the bucket in its name already.
-  const isAlias = prefix === "oss" && flag("oss.iscname");
-  return {
-    type: "s3" as const,
+function readS3(values: Values, prefix: "oss" | "s3"): SourceOptions {
+  const { text, required, flag, choice, url, faults } = values;
+  const given = text(`${prefix}.endpoint`);
+  const endpoint = given === undefined || given.includes("://") ? url(`${prefix}.endpoint`) : `http://${given}`;
+  const place = {
     bucket: required(`${prefix}.bucket`),
+    endpoint,
+    region: text(`${prefix}.region`),
+    isPathStyle: text("s3.pathstyle") === undefined ? undefined : flag("s3.pathstyle"),
+    preset: prefix === "oss" ? ("oss" as const) : choice("s3.preset", S3_PRESET_NAMES),
+    isAlias: prefix === "oss" && flag("oss.iscname"),
+  };
+  if (endpoint === undefined && (prefix === "oss" || text("s3.preset") === undefined))
+    faults.push(`Option ${prefix}.endpoint is required.`);
+  else if (place.bucket !== "" && (place.preset !== undefined || text("s3.preset") === undefined)) {
+    const fault = s3PlaceFault({ ...place, pathStyle: place.isPathStyle });
+    if (fault !== undefined) faults.push(`Options ${prefix}.*: ${fault}.`);
+  }
+  return {
+    type: "s3",
+    ...place,
     accessKey: required(`${prefix}.accesskey`),
     secretKey: required(`${prefix}.secretkey`),
-    endpoint: address,
-    region: text(`${prefix}.region`),
-    isPathStyle: text("s3.pathstyle") === undefined || isAlias ? undefined : flag("s3.pathstyle"),
-    preset,
-    referer: undefined,
+    referer: text(`${prefix}.referer`),
   };
 }

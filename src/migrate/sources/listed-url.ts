@@ -24,7 +24,7 @@ const MAX_SHOWN_BYTES = 200;
 const PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(\?[^#]*)?/i;
 /** Every program that encodes URLs encodes these. A `%` that encodes nothing is one of them. */
 const MUST_BE_ENCODED = /[^\x21-\x7e]|["<>`{}]|%(?![0-9a-f]{2})/i;
-/** What RFC 3986 does not allow in a path or a query. */
+/** Bytes that RFC 3986 does not allow in a path or a query. */
 const NOT_ALLOWED = /%(?![0-9a-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]+/gi;
 
 /** Throws url_invalid, with a message that names no credentials, and settings_invalid for a host that is none. */

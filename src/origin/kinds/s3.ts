@@ -14,6 +14,7 @@ export interface S3Options extends S3PlaceOptions {
   readonly secretAccessKey?: string | undefined;
   /** Put before every key, such as `images/`. */
   readonly prefix?: string | undefined;
+  readonly referer?: string | undefined;
   /** As in HttpOriginOptions. */
   readonly allowPrivate: boolean;
   /** Unix milliseconds; default Date.now. */
@@ -24,15 +25,15 @@ export interface S3Options extends S3PlaceOptions {
 export function s3Rules(options: S3Options): HttpOriginRules {
   const place = s3Place(options);
   const home = parseHome(place.url);
-  const { accessKeyId, secretAccessKey, prefix = "", allowPrivate, now = Date.now } = options;
+  const { accessKeyId, secretAccessKey, prefix = "", referer, allowPrivate, now = Date.now } = options;
   if (((accessKeyId || "") === "") !== ((secretAccessKey || "") === "")) {
     throw new HuiyuanError("settings_invalid", `Cannot use "${place.url}": give both accessKeyId and secretAccessKey`);
   }
   const keyCache: S3KeyCache = new Map();
   return {
-    id: hashedId("s3", [place, prefix, allowPrivate, accessKeyId, secretAccessKey]),
+    id: hashedId("s3", [place, prefix, referer || "", allowPrivate, accessKeyId, secretAccessKey]),
     home,
-    head: {},
+    head: { referer },
     // Never with a query: `?acl` and similar would be requested with the operator's keys.
     target: ({ path }) => `${home.basePath}/${encodeS3Path(prefix + path)}`,
     ...(accessKeyId && secretAccessKey

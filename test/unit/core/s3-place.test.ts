@@ -74,6 +74,14 @@ describe("s3Place()", () => {
     expect(s3Place(options)).toMatchObject({ url, region });
   });
 
+  test("takes the host of an alias for the bucket", () => {
+    const alias = { preset: "oss", endpoint: "http://img.example.com/", region: "cn-hangzhou", bucket: "b" } as const;
+    expect(s3Place({ ...alias, isAlias: true })).toMatchObject({
+      url: "http://img.example.com",
+      region: "cn-hangzhou",
+    });
+  });
+
   test("treats an empty text as an absent setting", () => {
     expect(s3Place({ preset: "aws", endpoint: "", region: "", bucket: "b" }).url).toBe(
       "https://b.s3.us-east-1.amazonaws.com",

@@ -25,6 +25,8 @@ function faultsOf(options: Readonly<Record<string, string>>, isStore = false): r
   return [];
 }
 
+const S3 = { "migrate.type": "S3", "s3.bucket": "bucket", "s3.accesskey": "A", "s3.secretkey": "S" };
+
 test.each([
   [
     { "migrate.type": "1", "local.image_root_path": "/tmp" },
@@ -57,7 +59,15 @@ test.each([
       "oss.endpoint": "oss-cn-hangzhou.aliyuncs.com",
       "oss.iscname": "False",
     },
-    { type: "s3", preset: "oss", endpoint: "http://oss-cn-hangzhou.aliyuncs.com", bucket: "o" },
+    { type: "s3", preset: "oss", endpoint: "http://oss-cn-hangzhou.aliyuncs.com", bucket: "o", isAlias: false },
+  ],
+  [
+    { ...S3, "s3.preset": "COS", "s3.region": "ap-guangzhou" },
+    { type: "s3", preset: "cos", region: "ap-guangzhou", endpoint: undefined, isPathStyle: undefined },
+  ],
+  [
+    { ...S3, "s3.endpoint": "http://127.0.0.1:9000", "s3.pathstyle": "yes" },
+    { type: "s3", preset: undefined, endpoint: "http://127.0.0.1:9000", isPathStyle: true },
   ],
 ])("checkConfig() reads the source of %j", (options, expected) => {
   expect(check({ ...APP, ...options }).source).toMatchObject(expected);
@@ -89,6 +99,9 @@ test.each([
   [{ ...APP, ...LOCAL, "local.image_root_path": "/nowhere" }, "local.image_root_path must be"],
   [{ ...APP, "migrate.type": "URLList", "url.url_list_file_path": "/tmp" }, "must be the absolute path of a file"],
   [{ ...APP, ...LOCAL, "appinfo.endpoint": "http://u:p@h/" }, "Option appinfo.endpoint must be a URL"],
+  [{ ...APP, ...S3 }, "Option s3.endpoint is required."],
+  [{ ...APP, ...S3, "s3.preset": "other" }, "Option s3.preset must be one of aws, oss, cos"],
+  [{ ...APP, ...S3, "s3.preset": "obs" }, "the preset obs needs a region, such as cn-north-4"],
 ])("checkConfig(%j) has one fault", (options, expected) => {
   const faults = faultsOf(options);
   expect(faults.length).toBe(1);
