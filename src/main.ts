@@ -28,14 +28,12 @@ const COMMANDS = {
     usage: async () => (await import("./cli/usage.ts")).usageCommand,
   },
   "Change what it stores and sends:": {
+    migrate: async () => (await import("./cli/migrate.ts")).migrateCommand,
     warm: async () => (await import("./cli/warm.ts")).warmCommand,
     purge: async () => (await import("./cli/change-objects.ts")).purgeCommand,
     delete: async () => (await import("./cli/change-objects.ts")).deleteCommand,
     undelete: async () => (await import("./cli/change-objects.ts")).undeleteCommand,
     callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,
-  },
-  "Copy what you have:": {
-    migrate: async () => (await import("./cli/migrate.ts")).migrateCommand,
   },
   "Back it up:": {
     backup: async () => (await import("./cli/backup.ts")).backupCommand,

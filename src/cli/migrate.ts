@@ -6,11 +6,18 @@ import { statCommand, viewFailedCommand } from "./migrate/stat.ts";
 import { cleanCommand, stopCommand } from "./migrate/stop.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
 
+const HELP = `docs/guides/migration.md has every step.
+
+Examples:
+  huiyuan migrate start --config conf/config.ini --dry-run
+  huiyuan migrate stat --config conf/config.ini`;
+
 export function migrateCommand(terminal: Terminal): Command {
   const command = newCommand(
     terminal,
     "migrate",
     "copy existing images from a folder, a list of URLs or a cloud store",
+    HELP,
   );
   for (const create of [startCommand, statCommand, stopCommand, viewFailedCommand, cleanCommand])
     command.addCommand(create(terminal));

@@ -38,8 +38,8 @@ export interface Prepared {
   readonly log: Log;
 }
 
-export function jobCommand(terminal: Terminal, name: string, description: string): Command {
-  return newCommand(terminal, name, description)
+export function jobCommand(terminal: Terminal, name: string, description: string, help: string): Command {
+  return newCommand(terminal, name, description, help)
     .option("-c, --config <file>", "config of the migration: config.ini or YAML", "conf/config.ini")
     .option("--job <dir>", "folder of the journal; default: log/ beside conf/, else ./huiyuan-migrate")
     .option("--json", "print JSON, one object a line", false);

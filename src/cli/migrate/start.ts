@@ -19,18 +19,20 @@ import { folderOf, jobCommand, type Prepared, printFaults, type StartFlags } fro
 import { printReport } from "./report.ts";
 import { createProgress } from "./stat.ts";
 
-const HELP = `It can be stopped or killed at any moment; the next start continues. Failed objects are retried by the next start, unless
-error.ignore.if matches. With -f a later start also copies what the source has changed since.
+const HELP = `It can be stopped or killed at any moment; the next start continues.
+Failed objects are retried by the next start, unless error.ignore.if matches.
+With -f a later start also copies what the source has changed since.
 
-Exit codes: 0 all done, 1 objects failed or the run ended early, 2 wrong usage, config or settings.
+Exit codes: 0 all done, 1 objects failed or the run ended early, 2 wrong usage,
+config or settings.
 
 Examples:
   huiyuan migrate start --config conf/config.ini --dry-run
   huiyuan migrate start --config conf/config.ini
-  huiyuan migrate start --config photos.yaml --settings /etc/huiyuan/huiyuan.yaml --job /var/lib/migration`;
+  huiyuan migrate start --config photos.yaml --settings huiyuan.yaml --job job`;
 
 export function startCommand(terminal: Terminal): Command {
-  return jobCommand(terminal, "start", "copy everything that is not copied yet")
+  return jobCommand(terminal, "start", "copy everything that is not copied yet", HELP)
     .option("-f, --force", "scan the source again, for new and changed objects", false)
     .option("--settings <file>", "copy into the store of these settings; default: the REST API of the config")
     .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
@@ -46,7 +48,6 @@ export function startCommand(terminal: Terminal): Command {
     )
     .option("--detach", "run in the background", false)
     .option("--lenient", "exit with 0 although objects failed, as the old tool did", false)
-    .addHelpText("after", `\n${HELP}`)
     .action(async (flags: StartFlags) => {
       const code = await start(flags, terminal);
       process.exitCode = flags.lenient && code === 2 ? 1 : code;

@@ -8,12 +8,20 @@ import { formatBytes } from "../doctor/finding.ts";
 import { createStatusLine, shown, stopSignal, type Terminal } from "../terminal.ts";
 import { folderOf, type JobFlags, jobCommand } from "./job.ts";
 
+const STAT_HELP = `On a terminal it follows until the run ends.
+
+Examples:
+  huiyuan migrate stat --config conf/config.ini
+  huiyuan migrate stat --config conf/config.ini --once --json`;
+const FAILED_HELP = `Example:
+  huiyuan migrate view-failed --config conf/config.ini`;
+
 const POLL_MS = 1_000;
 const CAUSES = 10;
 const PAGE = 1_000;
 
 export function statCommand(terminal: Terminal): Command {
-  return jobCommand(terminal, "stat", "show how far a migration is; on a terminal it follows until the run ends")
+  return jobCommand(terminal, "stat", "show how far a migration is", STAT_HELP)
     .option("--once", "print one line and exit", false)
     .action(async (flags: JobFlags & { readonly once: boolean }) => {
       const folder = folderOf(flags);
@@ -83,7 +91,7 @@ export function durationText(seconds: number): string {
 }
 
 export function viewFailedCommand(terminal: Terminal): Command {
-  return jobCommand(terminal, "view-failed", "print `fileid|reason` of each failed object").action(
+  return jobCommand(terminal, "view-failed", "print `fileid|reason` of each failed object", FAILED_HELP).action(
     async (flags: JobFlags) => {
       const reader = openJournalReader(folderOf(flags).journal);
       const signal = stopSignal(terminal);

@@ -4,8 +4,13 @@ import type { Command } from "commander";
 import type { Terminal } from "../terminal.ts";
 import { folderOf, type JobFlags, jobCommand } from "./job.ts";
 
+const STOP_HELP = `Example:
+  huiyuan migrate stop --config conf/config.ini`;
+const CLEAN_HELP = `Example:
+  huiyuan migrate clean --config conf/config.ini`;
+
 export function stopCommand(terminal: Terminal): Command {
-  return jobCommand(terminal, "stop", "stop a run; objects in flight are finished")
+  return jobCommand(terminal, "stop", "stop a run; objects in flight are finished", STOP_HELP)
     .option("-f, --force", "give up objects in flight; the next run copies them", false)
     .action((flags: JobFlags & { readonly force: boolean }) => {
       const pid = folderOf(flags).runningPid();
@@ -20,7 +25,7 @@ export function stopCommand(terminal: Terminal): Command {
 }
 
 export function cleanCommand(terminal: Terminal): Command {
-  return jobCommand(terminal, "clean", "remove the journal, so that the next start begins anew").action(
+  return jobCommand(terminal, "clean", "remove the journal, so that the next start begins anew", CLEAN_HELP).action(
     (flags: JobFlags) => {
       const folder = folderOf(flags);
       if (!existsSync(folder.dir)) return;
