@@ -44,7 +44,7 @@ export default defineConfig({
     // Twice the cores of a build machine: half of the time, tests wait for deadlines and other processes.
     maxWorkers: 4,
     // Of tests that run at the same time in one file: the pages of the documentation.
-    maxConcurrency: 3,
+    maxConcurrency: 2,
     // `npm run check` runs `unit`, which stays below half a minute; tests that take seconds are named `*.slow.test.ts`.
     // `npm test` runs all but `lab*`. `npm run lab` runs the sweeps, which take minutes and are named `*.lab.test.ts`.
     projects: [
