@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { startCommand } from "./migrate/start.ts";
 import { statCommand, viewFailedCommand } from "./migrate/stat.ts";
 import { cleanCommand, stopCommand } from "./migrate/stop.ts";
+import { verifyCommand } from "./migrate/verify.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
 
 const HELP = `docs/guides/migration.md has every step.
@@ -19,7 +20,7 @@ export function migrateCommand(terminal: Terminal): Command {
     "copy existing images from a folder, a list of URLs or a cloud store",
     HELP,
   );
-  for (const create of [startCommand, statCommand, stopCommand, viewFailedCommand, cleanCommand])
+  for (const create of [startCommand, statCommand, stopCommand, viewFailedCommand, cleanCommand, verifyCommand])
     command.addCommand(create(terminal));
   return command;
 }

@@ -46,6 +46,11 @@ export interface Target {
   look(fileid: string, signal: AbortSignal): Promise<TargetState>;
   /** Settles races by a conditional create. Throws as look(), and TargetRefusal for an answer of the REST API. */
   put(request: PutRequest): Promise<PutOutcome>;
+  /**
+   * Passes the stored bytes to `take`, in order. False: there is no object. `verify` calls it if the target is near or
+   * look() tells no digest. A target without it always tells the SHA-256. Throws as look(), and store_corrupt.
+   */
+  read?(fileid: string, take: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<boolean>;
   /** Waits for accepted puts. */
   close(): Promise<void>;
 }

@@ -6,12 +6,13 @@ import { openTarget } from "../../wiring/migration.ts";
 import { openSource } from "../../wiring/migration-sources.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
-import type { Prepared } from "./job.ts";
+import type { Prepared } from "./prepare.ts";
+import type { StartFlags } from "./report.ts";
 
 const SHOWN_REFUSALS = 20;
 
-export async function dryRun(prepared: Prepared, terminal: Terminal): Promise<ExitCode> {
-  const { config, settings, folder, flags, log } = prepared;
+export async function dryRun(prepared: Prepared, flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
+  const { config, settings, folder, log } = prepared;
   const signal = stopSignal(terminal);
   const parts = settings && (await openTarget({ config, settings, spoolDir: folder.spool, log }));
   const source = openSource(

@@ -1,41 +1,16 @@
 // The parts that all subcommands of `huiyuan migrate` share: their flags, the job folder, and the failures by cause.
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import type { Log } from "../../core/log.ts";
-import { ConfigFaults, type MigrationConfig } from "../../migrate/config/config.ts";
+import { ConfigFaults } from "../../migrate/config/config.ts";
 import { type JobFolder, jobFolder } from "../../migrate/journal/job-folder.ts";
 import type { CauseCount } from "../../migrate/journal/reading.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
-import type { Settings } from "../../settings/schema/schema.ts";
 import { type ExitCode, newCommand, shown, type Terminal } from "../terminal.ts";
 
 export interface JobFlags {
   readonly config: string;
   readonly job?: string;
   readonly json: boolean;
-}
-
-export interface StartFlags extends JobFlags {
-  readonly force: boolean;
-  readonly settings?: string;
-  readonly fromOrigin?: string;
-  readonly list?: string;
-  readonly sitemap?: string;
-  readonly allowPrivate: boolean;
-  readonly dryRun: boolean;
-  readonly lenient: boolean;
-  readonly detach: boolean;
-  readonly acceptSuspect: boolean;
-  readonly overwrite: "never" | "newer" | "always";
-}
-
-/** A checked start. */
-export interface Prepared {
-  readonly flags: StartFlags;
-  readonly config: MigrationConfig;
-  readonly settings: Settings | undefined;
-  readonly folder: JobFolder;
-  readonly log: Log;
 }
 
 export function jobCommand(terminal: Terminal, name: string, description: string, help: string): Command {
@@ -73,14 +48,14 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 
 /** The remedy for failures of this cause, and the command that then retries them. */
-export function remedyOf(
-  { cause }: Pick<CauseCount, "cause">,
-  { config, job }: JobFlags,
-  more: readonly string[],
-): string {
+export function remedyOf({ cause }: Pick<CauseCount, "cause">, retry: string): string {
+  return `${REMEDIES[cause] ?? "once the cause is gone"}; retry: ${retry}`;
+}
+
+/** A command on the same job, as a shell takes it. */
+export function commandLine(name: string, { config, job }: JobFlags, more: readonly string[]): string {
   const flags = ["--config", config, ...(job === undefined ? [] : ["--job", job]), ...more];
-  const command = `huiyuan migrate start ${flags.map(quoted).join(" ")}`;
-  return `${REMEDIES[cause] ?? "once the cause is gone"}; retry: ${command}`;
+  return `huiyuan migrate ${name} ${flags.map(quoted).join(" ")}`;
 }
 
 function quoted(text: string): string {

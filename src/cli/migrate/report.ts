@@ -6,8 +6,18 @@ import { openJournalReader } from "../../migrate/journal/reading.ts";
 import type { RunEnd } from "../../migrate/runner/runner.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, type Terminal } from "../terminal.ts";
-import { remedyOf, type StartFlags } from "./job.ts";
+import { commandLine, remedyOf } from "./job.ts";
+import { type EndFlags, repeated } from "./prepare.ts";
 import { durationText, statLine } from "./stat.ts";
+
+export interface StartFlags extends EndFlags {
+  readonly force: boolean;
+  readonly dryRun: boolean;
+  readonly lenient: boolean;
+  readonly detach: boolean;
+  readonly acceptSuspect: boolean;
+  readonly overwrite: "never" | "newer" | "always";
+}
 
 export interface ReportParts {
   readonly flags: StartFlags;
@@ -32,14 +42,8 @@ export function printReport(parts: ReportParts, terminal: Terminal): ExitCode {
   const left = counters.submitted - counters.successful - counters.failed;
   const troubles = [end.scanFailure, end.trouble].flatMap((error) => (error === undefined ? [] : [error.message]));
   const isDone = left + counters.failed + counters.isScanning + troubles.length === 0;
-  const more = [
-    ...(flags.settings === undefined ? [] : ["--settings", flags.settings]),
-    ...(flags.fromOrigin === undefined ? [] : ["--from-origin", flags.fromOrigin]),
-    ...(flags.list === undefined ? [] : ["--list", flags.list]),
-    ...(flags.sitemap === undefined ? [] : ["--sitemap", flags.sitemap]),
-    ...(flags.allowPrivate ? ["--allow-private"] : []),
-  ];
-  const failures = causes.map((cause) => ({ ...cause, next: remedyOf(cause, flags, more) }));
+  const retry = commandLine("start", flags, repeated(flags));
+  const failures = causes.map((cause) => ({ ...cause, next: remedyOf(cause, retry) }));
   const { failed, submitted, successful } = counters;
   if (flags.json) {
     const totals = { submitted, successful, failed, left };

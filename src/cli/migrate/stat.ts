@@ -63,8 +63,10 @@ export function statLine(counters?: Pick<Counters, "submitted" | "successful" | 
 
 const BAR = 20;
 
+type Done = Pick<Counters, "submitted" | "successful" | "failed" | "bytes" | "isScanning">;
+
 /** Makes the text of a progress bar; the rate is that since the call before. */
-export function createProgress(now = () => performance.now()): (counters: Counters) => string {
+export function createProgress(now = () => performance.now()): (counters: Done) => string {
   let last: { readonly at: number; readonly done: number } | undefined;
   let rate = 0;
   return (counters) => {

@@ -26,7 +26,10 @@ const OPTION_NAMES = {
   subPattern: "sub.pattern",
 } as const;
 
-/** Adds a sentence to `faults` for each expression that cannot be used. */
+/**
+ * The expressions test a text from its start, not necessarily to its end, as the old tool does. Adds a sentence to
+ * `faults` for each expression that cannot be used.
+ */
 export function createFilters(options: FilterOptions, faults: string[]): Filters {
   const compiled = (name: keyof typeof OPTION_NAMES, prefix = "^") => {
     const text = options[name];

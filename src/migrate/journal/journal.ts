@@ -20,6 +20,14 @@ export interface Job {
   readonly log: string;
 }
 
+/** A row as `verify` reads it. */
+export interface KnownJob extends Omit<Job, "locator"> {
+  /** Undefined: the name cannot become an object, and `log` says why. */
+  readonly locator: string | undefined;
+  /** The last scan has listed the name. */
+  readonly isListed: boolean;
+}
+
 /** One page of a scan, after the filters. */
 export interface JournalPage {
   readonly objects: readonly {
@@ -51,18 +59,30 @@ export interface Journal {
   endScan(): void;
   /** Rows in the order of the scan, behind the row `after`: never tried, or failed in an earlier run. */
   next(kind: "new" | "failed", after: number, limit: number): readonly Job[];
+  /** All rows in the order of their fileids' UTF-8 bytes, behind the row `after`. */
+  nextByName(after: KnownJob | undefined, limit: number): readonly KnownJob[];
   settle(results: readonly JobResult[]): void;
+  /** The next run copies these again, and may replace earlier copies. */
+  reopen(jobs: readonly Pick<Job, "serial">[]): void;
   close(): void;
 }
 
-interface JobRow {
+interface Row {
   readonly serial: number;
   readonly fileid: string;
-  readonly locator: string;
+  readonly locator: string | null;
   readonly size: number | null;
+  readonly version: string | null;
+  readonly status: number;
+  readonly scan: number;
+  readonly seen: number;
   readonly changed: number;
   readonly log: string;
 }
+
+type JobRow = Pick<Row, "serial" | "fileid" | "size" | "changed" | "log"> & { readonly locator: string };
+type KnownRow = Omit<Row, "version" | "scan">;
+type FoundRow = Pick<Row, "serial" | "locator" | "size" | "version" | "status" | "scan">;
 
 const SELECT = "SELECT serial, fileid, locator, size, changed, log FROM jobs WHERE";
 
@@ -87,8 +107,8 @@ function createJournal(database: Sqlite): Journal {
   const metadata = createMetadata(database);
   const { counters } = metadata;
   const addJob = database.prepare(
-    `INSERT INTO jobs (fileid, locator, size, version, status, scan, cause, log) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO NOTHING`,
+    `INSERT INTO jobs (fileid, locator, size, version, status, scan, seen, cause, log)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   );
   const find = database.prepare<[string], FoundRow>(
     `SELECT serial, locator, size, version, status, scan FROM jobs WHERE fileid = ? AND (locator IS NULL) = 0`,
@@ -102,6 +122,14 @@ function createJournal(database: Sqlite): Journal {
   const selectFailed = database.prepare<[number, number, number], JobRow>(
     `${SELECT} status = 2 AND serial > ? AND run < ? AND locator IS NOT NULL ORDER BY serial LIMIT ?`,
   );
+  const selectByName = database.prepare<[string, number, number], KnownRow>(
+    `SELECT serial, fileid, locator, size, changed, log, seen, status FROM jobs
+     WHERE (fileid, locator IS NULL) > (?, ?) ORDER BY fileid, locator IS NULL LIMIT ?`,
+  );
+  const see = database.prepare("UPDATE jobs SET seen = ? WHERE fileid = ? AND (locator IS NULL) = ?");
+  const reopenJob = database.prepare(
+    `UPDATE jobs SET status = ${NEW}, changed = ${CHANGED} WHERE serial = ? AND status = ${SUCCESSFUL}`,
+  );
   const settleJob = database.prepare(
     "UPDATE jobs SET status = ?, run = ?, changed = changed AND ?, cause = ?, log = ? WHERE serial = ?",
   );
@@ -110,6 +138,7 @@ function createJournal(database: Sqlite): Journal {
   function addKnown({ fileid, locator, size, version }: JournalPage["objects"][number]): void {
     const row = find.get(fileid);
     if (row === undefined) return;
+    see.run(counters.scan, fileid, 0);
     const isSameObject = row.locator === locator;
     if (row.scan === counters.scan && isSameObject) {
       counters.scanNew += 1;
@@ -128,7 +157,9 @@ function createJournal(database: Sqlite): Journal {
   }
 
   function addFailure({ shown, reason }: JournalPage["failures"][number]): void {
-    const { changes } = addJob.run(shown, null, null, null, FAILED, counters.scan, "unlisted", reason);
+    const { scan } = counters;
+    const { changes } = addJob.run(shown, null, null, null, FAILED, scan, scan, "unlisted", reason);
+    if (changes === 0) see.run(scan, shown, 1);
     counters.scanNew += changes;
     counters.submitted += changes;
     counters.failed += changes;
@@ -185,7 +216,8 @@ function createJournal(database: Sqlite): Journal {
       metadata.commit(() => {
         for (const object of objects) {
           const { fileid, locator, size, version } = object;
-          const { changes } = addJob.run(fileid, locator, size ?? null, version ?? null, NEW, counters.scan, null, "");
+          const { scan } = counters;
+          const { changes } = addJob.run(fileid, locator, size ?? null, version ?? null, NEW, scan, scan, null, "");
           counters.scanNew += changes;
           counters.submitted += changes;
           if (changes === 0) addKnown(object);
@@ -207,22 +239,33 @@ function createJournal(database: Sqlite): Journal {
         return { ...row, size: size ?? undefined, isChanged: changed === CHANGED, hasFailed: kind === "failed" };
       });
     },
+    nextByName(after, limit) {
+      const rows = selectByName.all(
+        after?.fileid ?? "",
+        after === undefined ? -1 : +(after.locator === undefined),
+        limit,
+      );
+      return rows.map(({ size, changed, locator, seen, status, ...row }) => ({
+        ...row,
+        locator: locator ?? undefined,
+        size: size ?? undefined,
+        isChanged: changed === CHANGED,
+        hasFailed: status === FAILED,
+        isListed: seen === counters.scan,
+      }));
+    },
     settle(results) {
       metadata.commit(() => {
         for (const result of results) settleOne(result);
       });
     },
+    reopen(jobs) {
+      metadata.commit(() => {
+        for (const { serial } of jobs) counters.successful -= reopenJob.run(serial).changes;
+      });
+    },
     close: () => database.close(),
   };
-}
-
-interface FoundRow {
-  readonly serial: number;
-  readonly locator: string;
-  readonly size: number | null;
-  readonly version: string | null;
-  readonly status: number;
-  readonly scan: number;
 }
 
 /** False if either is not known. */

@@ -10,7 +10,8 @@ export const FAILED = 2;
 
 /**
  * `locator` null: the name cannot become an object, so no run copies it. `scan`, `run`: numbers of the scan that found
- * the row and of the run that tried it last. `changed`: the source has replaced the object since it was copied.
+ * the row and of the run that tried it last. `seen`: number of the last scan that listed the name. `changed`: the
+ * source has replaced the object since it was copied, or `verify` has found another one at the target.
  */
 const TABLES = `
 CREATE TABLE jobs (
@@ -22,6 +23,7 @@ CREATE TABLE jobs (
   status INTEGER NOT NULL,
   run INTEGER NOT NULL DEFAULT 0,
   scan INTEGER NOT NULL,
+  seen INTEGER NOT NULL,
   changed INTEGER NOT NULL DEFAULT 0,
   cause TEXT,
   log TEXT NOT NULL DEFAULT ''

@@ -36,16 +36,25 @@ export interface Copied {
 const SLOWEST = 16_384;
 
 /** Throws HuiyuanErrors, TargetRefusal and MissingObject, which describeFailure() reads, and the signal's reason. */
-export async function copyObject(job: Job, context: CopyContext, signal: AbortSignal): Promise<Copied> {
-  const { timeoutMs, maxBytes } = context;
+export function copyObject(job: Job, context: CopyContext, signal: AbortSignal): Promise<Copied> {
+  return withinTime(job, context, signal, (own) => copy(job, context, own));
+}
+
+/** Throws origin_timeout if the work on the object takes too long for its size, and the signal's reason. */
+export async function withinTime<Result>(
+  job: Pick<Job, "locator" | "size">,
+  { timeoutMs, maxBytes }: Pick<CopyContext, "timeoutMs" | "maxBytes">,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   const limitMs = 2 * timeoutMs + (1_000 * Math.min(job.size ?? maxBytes, maxBytes)) / SLOWEST;
   const own = new AbortController();
   const stop = () => own.abort(signal.reason);
   const timer = setTimeout(() => own.abort(tooSlow(job, limitMs)), limitMs);
   signal.addEventListener("abort", stop);
   try {
-    // The work behind an aborted copy cleans up after itself.
-    return await abortable(copy(job, context, own.signal), own.signal);
+    // Aborted work cleans up after itself.
+    return await abortable(work(own.signal), own.signal);
   } catch (error) {
     own.signal.throwIfAborted();
     throw error;
@@ -55,7 +64,7 @@ export async function copyObject(job: Job, context: CopyContext, signal: AbortSi
   }
 }
 
-function tooSlow({ locator }: Job, limitMs: number): HuiyuanError {
+function tooSlow({ locator }: Pick<Job, "locator">, limitMs: number): HuiyuanError {
   return new HuiyuanError(
     "origin_timeout",
     `Cannot copy ${locator}: it took more than ${Math.ceil(limitMs / 1_000)} s`,

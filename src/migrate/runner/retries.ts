@@ -1,15 +1,21 @@
-// Copies one object with retries: a pause that doubles, and a budget for the whole run, so that a source that is down
-// is not requested three times for each of its objects.
+// Copies or compares one object with retries: a pause that doubles, and a budget for the whole run, so that a source
+// that is down is not requested three times for each of its objects.
 import { setTimeout as delay } from "node:timers/promises";
-import type { Job, JobResult } from "../journal/journal.ts";
-import { type CopyContext, copyObject } from "./copy.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import { describeFailure, type Failure, isFull } from "./failure.ts";
 import type { Pace } from "./pace.ts";
 
-export interface Retries {
-  /** Throws the signal's reason, and store_full. */
-  copy(job: Job, signal: AbortSignal): Promise<JobResult>;
+/** `bytes`: those that count for the limit on bytes a second. */
+export interface Done {
+  readonly outcome: string;
+  readonly bytes: number;
 }
+
+/** Throws the signal's reason, and store_full. */
+export type Retried<Result extends Done> = (
+  attempt: (signal: AbortSignal) => Promise<Result>,
+  signal: AbortSignal,
+) => Promise<Result | Failure>;
 
 export interface RetryOptions {
   readonly pace: Pace;
@@ -27,16 +33,16 @@ const EARNED = 0.1;
 /** As many objects in a row that source or target did not answer for. */
 const USELESS = 200;
 
-export function createRetries(context: CopyContext, options: RetryOptions): Retries {
+export function createRetries<Result extends Done>(options: RetryOptions): Retried<Result> {
   const { pace, retries, giveUp, firstPauseMs = FIRST_PAUSE_MS } = options;
   let budget = BUDGET;
   let inRow = 0;
 
-  async function attempt(job: Job, signal: AbortSignal): Promise<JobResult | Failure> {
+  async function tryOnce(attempt: Parameters<Retried<Result>>[0], signal: AbortSignal): Promise<Result | Failure> {
     try {
-      const { outcome, bytes } = await copyObject(job, context, signal);
-      pace.succeeded(bytes);
-      return { job, outcome, bytes };
+      const done = await attempt(signal);
+      pace.succeeded(done.bytes);
+      return done;
     } catch (error) {
       signal.throwIfAborted();
       if (isFull(error)) throw error;
@@ -54,23 +60,26 @@ export function createRetries(context: CopyContext, options: RetryOptions): Retr
     if (inRow >= USELESS) giveUp(found);
   }
 
-  return {
-    async copy(job, signal) {
-      for (let tries = 0; ; tries += 1) {
-        const found = await attempt(job, signal);
-        if ("outcome" in found) {
-          succeeded();
-          return found;
-        }
-        const { isTransient, retryAfterMs = 0, cause, log } = found;
-        if (isTransient) pace.congested(retryAfterMs);
-        if (!isTransient || tries >= retries || budget < 1) {
-          failed(found);
-          return { job, outcome: "failed", cause, log };
-        }
-        budget -= 1;
-        await delay(Math.max(Math.min(retryAfterMs, MAX_PAUSE_MS), firstPauseMs * 2 ** tries), undefined, { signal });
+  return async (attempt, signal) => {
+    for (let tries = 0; ; tries += 1) {
+      const found = await tryOnce(attempt, signal);
+      if ("outcome" in found) {
+        succeeded();
+        return found;
       }
-    },
+      const { isTransient, retryAfterMs = 0 } = found;
+      if (isTransient) pace.congested(retryAfterMs);
+      if (!isTransient || tries >= retries || budget < 1) {
+        failed(found);
+        return found;
+      }
+      budget -= 1;
+      await delay(Math.max(Math.min(retryAfterMs, MAX_PAUSE_MS), firstPauseMs * 2 ** tries), undefined, { signal });
+    }
   };
+}
+
+/** The reason of a run that ends early, from its last failure. */
+export function uselessRun({ log }: Failure): HuiyuanError {
+  return new HuiyuanError("overloaded", `The run ends early: source or target do not answer. ${log}`);
 }

@@ -1,14 +1,14 @@
 // Runs a migration: scans the source and copies what the scan has found, at the same time. Each object's result goes to
 // the journal. It knows neither vendors nor targets.
 import { setMaxListeners } from "node:events";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
 import type { Filters } from "../config/filters.ts";
 import type { Job, Journal } from "../journal/journal.ts";
 import type { Counters } from "../journal/metadata.ts";
-import type { CopyContext } from "./copy.ts";
+import { type Copied, type CopyContext, copyObject } from "./copy.ts";
 import { createPace, type PaceOptions } from "./pace.ts";
 import { createResults } from "./results.ts";
-import { createRetries } from "./retries.ts";
+import { createRetries, uselessRun } from "./retries.ts";
 import { scan } from "./scan.ts";
 
 export interface RunOptions extends CopyContext, PaceOptions {
@@ -78,12 +78,7 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
     signal.addEventListener("abort", () => end());
   }
   const results = createResults(journal, { commitMs: options.commitMs, fail: end });
-  const { copy } = createRetries(options, {
-    pace,
-    retries: options.retries,
-    giveUp: ({ log }) =>
-      end(new HuiyuanError("overloaded", `The run ends early: source or target do not answer. ${log}`)),
-  });
+  const retried = createRetries<Copied>({ pace, retries: options.retries, giveUp: (last) => end(uselessRun(last)) });
 
   async function runScan(): Promise<void> {
     isScanning = true;
@@ -104,7 +99,10 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
     if (!hasBegun) listener.copying();
     hasBegun = true;
     running += 1;
-    const copied = copy(job, kill).then(results.add, (error: unknown) => kill.aborted || end(error));
+    const copied = retried((signal) => copyObject(job, options, signal), kill).then(
+      (found) => results.add("outcome" in found ? { job, ...found } : { job, outcome: "failed", ...found }),
+      (error: unknown) => kill.aborted || end(error),
+    );
     void copied.finally(() => {
       running -= 1;
       release();

@@ -1,11 +1,11 @@
 // The source `Local`: the files below a folder. Symbolic links are followed, also to outside of it; a link to a folder
 // that holds it is not. A folder is read entry by entry, never whole.
-import { createHash } from "node:crypto";
 import type { Dir, Dirent, Stats } from "node:fs";
 import { opendir, stat } from "node:fs/promises";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import type { Source, SourceObject, SourcePage, UnlistedObject } from "../source.ts";
+import { hashBody } from "./body-stream.ts";
 import { errnoText, escapedName } from "./file-names.ts";
 import { answerOf, openFile } from "./local-body.ts";
 
@@ -30,7 +30,6 @@ interface Frame {
 const BATCH = 128;
 /** Objects of a page; the batch that reaches it is added whole. */
 const PAGE = 512;
-const HASH_CHUNK_BYTES = 262_144;
 /** No object may have a longer name, so no folder below can hold one. */
 const MAX_NAME_BYTES = 1_024;
 const SLASH = Buffer.from("/");
@@ -49,7 +48,7 @@ export function createLocalSource(options: LocalOptions): Source {
 
 async function* listPages(options: LocalOptions, signal: AbortSignal): AsyncGenerator<SourcePage, void, undefined> {
   const root = Buffer.from(options.root === "/" ? "" : options.root);
-  const walk: Walk = { options, prefix: root.byteLength + 1, frames: [], objects: [], failures: [] };
+  const walk: Walk = { options, signal, prefix: root.byteLength + 1, frames: [], objects: [], failures: [] };
   try {
     const facts = await stat(options.root);
     await enter(walk, { path: root, id: idOf(facts) });
@@ -70,6 +69,7 @@ async function* listPages(options: LocalOptions, signal: AbortSignal): AsyncGene
 
 interface Walk {
   readonly options: LocalOptions;
+  readonly signal: AbortSignal;
   /** Bytes before the relative name of a path. */
   readonly prefix: number;
   /** From the root to the folder that is read now. */
@@ -127,7 +127,7 @@ async function add(walk: Walk, frame: Frame, path: Buffer): Promise<void> {
     walk.failures.push({ shown: shown(), reason: `The name has more than ${MAX_NAME_BYTES} bytes` });
   else {
     const locator = path.toString();
-    const fileid = walk.options.isNamedByMd5 ? await md5Of(locator) : name.toString();
+    const fileid = walk.options.isNamedByMd5 ? await md5Of(locator, walk.signal) : name.toString();
     walk.objects.push({ fileid, locator, size: facts.size, version: String(facts.mtimeMs) });
   }
 }
@@ -148,19 +148,9 @@ function idOf({ dev, ino }: Stats): string {
   return `${dev}:${ino}`;
 }
 
-async function md5Of(path: string): Promise<string> {
+async function md5Of(path: string, signal: AbortSignal): Promise<string> {
   const file = await openFile(path);
   if (file === undefined) throw new HuiyuanError("origin_unexpected", "It was removed during the scan");
-  try {
-    const hash = createHash("md5");
-    const buffer = Buffer.allocUnsafe(HASH_CHUNK_BYTES);
-    for (let at = 0; ; ) {
-      const bytes = await file.read(buffer, at);
-      if (bytes === 0) return hash.digest("hex");
-      hash.update(buffer.subarray(0, bytes));
-      at += bytes;
-    }
-  } finally {
-    file.close();
-  }
+  const { hashes } = await hashBody(answerOf(file, Number.POSITIVE_INFINITY).body, ["md5"], signal);
+  return hashes.md5!;
 }

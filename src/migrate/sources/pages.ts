@@ -1,10 +1,11 @@
 // Reads the documents of a listing: over an origin, so with the guard, the deadlines and the decoding of the mirror.
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import type { Origin, OriginBody, OriginTarget } from "../../origin/origin.ts";
+import type { Origin, OriginTarget } from "../../origin/origin.ts";
 import { describeFailure } from "../runner/failure.ts";
+import { streamOf } from "./body-stream.ts";
 import { fetchFrom } from "./origins.ts";
 
 /** A page of 1,000 names of 1,024 bytes, percent-encoded, is shorter. */
@@ -56,26 +57,6 @@ async function openOnce(
   const name = target.path.split("?", 1)[0] || "the listing";
   const object = { fileid: name, locator: name };
   const answer = await fetchFrom(origin, target, { object, maxBytes, signal });
-  if (answer?.isNotModified === false) return readable(answer.body);
+  if (answer?.isNotModified === false) return streamOf(answer.body);
   throw new HuiyuanError("origin_status", `Cannot read ${name}: status 404`, { originStatus: 404 });
-}
-
-function readable(body: OriginBody): Readable {
-  let isStarted = false;
-  const stream: Readable = new Readable({
-    read() {
-      if (isStarted) return body.resume();
-      isStarted = true;
-      body.start({
-        data: (chunk) => stream.push(chunk),
-        end: () => stream.push(null),
-        error: (error) => stream.destroy(error),
-      });
-    },
-    destroy(error, done) {
-      body.destroy();
-      done(error);
-    },
-  });
-  return stream;
 }

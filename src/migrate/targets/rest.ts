@@ -13,6 +13,9 @@ export interface RestTargetOptions extends RestPlace {
 }
 
 const FILE_EXISTS = -1886;
+/** No usable answer, as the old tool counts it. */
+const NO_ANSWER = -2;
+const MD5 = /^[0-9a-f]{32}$/i;
 
 /** Bodies need their MD5. */
 export function createRestTarget({ timeoutMs, ...place }: RestTargetOptions): Target {
@@ -24,7 +27,8 @@ export function createRestTarget({ timeoutMs, ...place }: RestTargetOptions): Ta
     async look(fileid, signal) {
       const found = await refusing(() => client.stat(fileid, { signal }));
       if (found === undefined) return { state: "absent" };
-      return { state: "object", size: found.size, md5: found.md5, sha256: undefined, validators: undefined };
+      const md5 = MD5.test(found.md5) ? found.md5.toLowerCase() : undefined;
+      return { state: "object", size: found.size, md5, sha256: undefined, validators: undefined };
     },
     async put({ info: { key: fileid }, body, signal }) {
       try {
@@ -36,6 +40,13 @@ export function createRestTarget({ timeoutMs, ...place }: RestTargetOptions): Ta
         if (found !== undefined && found.md5 === body.hashes.md5 && found.size === body.size) return "same";
         throw error;
       }
+    },
+    async read(fileid, take, signal) {
+      const found = await refusing(() => client.stat(fileid, { signal }));
+      if (found === undefined) return false;
+      const sign = encodeURIComponent(client.sign({ operation: "download", fileid }));
+      await download(`${found.downloadUrl}?sign=${sign}`, take, signal);
+      return true;
     },
     close: async () => undefined,
   };
@@ -53,5 +64,19 @@ async function refusing<Result>(call: () => Promise<Result>): Promise<Result> {
     if (!(error instanceof HuiyuanClientError) || error.name === "argument_invalid") throw error;
     const { code, httpStatus = 0, serviceMessage, message } = error;
     throw new TargetRefusal({ code, httpStatus, text: serviceMessage ?? message });
+  }
+}
+
+/** Throws TargetRefusal, and the signal's reason. */
+async function download(url: string, take: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<void> {
+  let httpStatus = 0;
+  try {
+    const response = await fetch(url, { signal });
+    httpStatus = response.status;
+    if (response.body === null || !response.ok) throw new Error(`Cannot download: status ${httpStatus}`);
+    for await (const chunk of response.body) take(chunk);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new TargetRefusal({ code: NO_ANSWER, httpStatus, text: (error as Error).message });
   }
 }

@@ -1,13 +1,13 @@
 // A store of this process as the target of a migration. Every put is a conditional create, so that a copy never
 // replaces an upload, a mirrored image or a tombstone by accident.
-import type { Bucket } from "../../bucket/contract/bucket.ts";
+import { type Bucket, readWhole } from "../../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../core/object.ts";
 import type { PutOutcome, PutRequest, Replacement, Target } from "../target.ts";
 
 /** As UploadTarget: `put` also notifies the caches above the bucket. */
 export interface StoreTarget extends Pick<Bucket, "put"> {
-  readonly bucket: Pick<Bucket, "lookup">;
+  readonly bucket: Pick<Bucket, "lookup" | "open">;
 }
 
 /** close() leaves the store open: its owner closes it. */
@@ -53,12 +53,24 @@ export function createStoreTarget({ bucket, put }: StoreTarget): Target {
       if (entry.state === "object") return isSame(entry.info, info) ? "same" : "differs";
       throw new HuiyuanError("overloaded", `Cannot store "${info.key}": it changed at the same time`);
     },
+    async read(fileid, take) {
+      const entry = await lookup(fileid);
+      const reader = entry.state === "object" ? await bucket.open(entry.info) : undefined;
+      if (entry.state !== "object" || reader === undefined) return false;
+      try {
+        await readWhole(reader, entry.info.size, take);
+        return true;
+      } finally {
+        reader.close();
+      }
+    },
     close: async () => undefined,
   };
 }
 
-function isSame(one: ObjectInfo, other: ObjectInfo): boolean {
-  return one.hashes.sha256 === other.hashes.sha256;
+/** Damaged bytes are not the same, so that a second copy mends them. */
+function isSame(there: ObjectInfo, other: ObjectInfo): boolean {
+  return there.isDamaged !== true && there.hashes.sha256 === other.hashes.sha256;
 }
 
 function mayReplace(there: ObjectInfo, info: ObjectInfo, replace: Replacement): boolean {

@@ -187,3 +187,37 @@ test("a job folder has one lock; a stale pid does not block, and is not taken fo
   unlock?.();
   expect(folder.runningPid()).toBeUndefined();
 });
+
+test("rows come in the order of the keys' UTF-8 bytes, with what the last scan listed", () => {
+  const of = open();
+  of.beginScan(false);
+  const failures = [{ shown: "b", reason: "The name is not UTF-8" }];
+  of.addPage({ ...page(["b", "\u{1f600}", "\uff5e", "a/b", "a", ""].map((name) => object(name))), failures });
+  of.endScan();
+  scan(of, object("b"), object("a", { version: "2" }), object("a/b", { locator: "/other" }));
+  const rows = [];
+  for (let last = of.nextByName(undefined, 2); last.length > 0; last = of.nextByName(last.at(-1), 2))
+    rows.push(...last);
+  expect(rows.map(({ fileid, locator, isListed }) => [fileid, locator, isListed])).toEqual([
+    ["", "/", false],
+    ["a", "/a", true],
+    ["a/b", "/a/b", true],
+    ["b", "/b", true],
+    ["b", undefined, false],
+    ["\uff5e", "/\uff5e", false],
+    ["\u{1f600}", "/\u{1f600}", false],
+  ]);
+});
+
+test("a reopened job is new again as a changed one, and counts as successful no more; others stay as they are", () => {
+  const of = open();
+  scan(of, object("a"), object("b"), object("c"));
+  const jobs = of.next("new", 0, 10);
+  of.settle([stored(jobs[0]!), failed(jobs[1]!)]);
+  of.reopen(jobs);
+  expect(of.counters).toMatchObject({ submitted: 3, successful: 0, failed: 1 });
+  expect(of.next("new", 0, 10).map(({ fileid, isChanged }) => [fileid, isChanged])).toEqual([
+    ["a", true],
+    ["c", false],
+  ]);
+});
