@@ -1,5 +1,6 @@
 // The composition root: turns Settings into a running server { reload, stop }. It opens the two ports and stops all
 // parts in order. The services behind the ports are wired in wiring/service.ts.
+import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
@@ -11,6 +12,7 @@ import { createAdminApp, createDownloadApp } from "./http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./http/request/exchange.ts";
 import { createFastPath } from "./http/wire/fast-path/fast-path.ts";
 import { startServer } from "./http/wire/server.ts";
+import { createMigrationJobs } from "./migrate/jobs/jobs.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
@@ -18,6 +20,8 @@ import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 
 export interface AppOptions {
   readonly settings: Settings;
+  /** Undefined: the server runs no migrations, because they read it. */
+  readonly settingsFile?: string;
   readonly log: Log;
 }
 
@@ -56,7 +60,7 @@ const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
  * Opens the store, wires all parts and listens. Throws data_locked, store_failed, settings_invalid, and then leaves
  * nothing open.
  */
-export async function startApp({ settings: initial, log }: AppOptions): Promise<App> {
+export async function startApp({ settings: initial, settingsFile, log }: AppOptions): Promise<App> {
   let settings = initial;
   let fault: string | undefined;
   let restartNote: string | undefined;
@@ -121,20 +125,40 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
     undo.push(() => downloads.stop(0));
     downloadPort = downloads.port;
 
+    const migrations =
+      settingsFile === undefined
+        ? undefined
+        : createMigrationJobs({
+            dir: join(initial.data, "migrations"),
+            settingsFile: resolve(settingsFile),
+            program: [...process.execArgv, ...process.argv.slice(1, 2)],
+            folders: () => settings.server.migrationFolders,
+          });
     const { adminHost } = initial.server;
     const admin = await startServer({
       host: adminHost,
       port: settings.server.adminPort,
       setting: "server.adminPort",
       nextRequestId,
+      // Objects that a migration brings are as large as uploads.
+      requestMs: UPLOAD_PATIENCE.totalMs,
       listener: createAdminApp({
         token: () => settings.server.adminToken,
         allowedHosts: () => (isLoopbackHost(adminHost) ? adminNames(adminHost, settings.server.adminHosts) : undefined),
         readiness,
         metrics: () => service.scrape(async () => (await readiness()).isReady),
         api: createApi({
-          ...{ registry, accounts: service.accounts, now: Date.now, nextRequestId, stopping: stopping.signal, log },
+          ...{
+            registry,
+            accounts: service.accounts,
+            restApi: service.restApi,
+            now: Date.now,
+            nextRequestId,
+            stopping: stopping.signal,
+            log,
+          },
           healthPath,
+          migrations,
           version: readVersion(),
         }),
         nextRequestId,
@@ -185,7 +209,7 @@ export async function startApp({ settings: initial, log }: AppOptions): Promise<
         const began = performance.now();
         const left = (ms: number) => Math.max(0, began + ms - performance.now());
         const stopAll = async () => {
-          await downloads.stop(CLIENT_GRACE_MS);
+          await Promise.all([downloads.stop(CLIENT_GRACE_MS), migrations?.close()]);
           await service.drain({ fillMs: left(FILL_GRACE_MS), storeMs: left(STORE_GRACE_MS) });
           await admin.stop(0);
           await closeAll(undo);

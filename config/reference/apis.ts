@@ -18,7 +18,8 @@ The admin port serves this page as OpenAPI: \`/api/v1/openapi.json\`.
 
 - If \`server.adminToken\` is set, send \`Authorization: Bearer <adminToken>\`.
 - A \`GET\` takes its input as a query, a \`POST\` as a JSON body of at most 1 MiB with \`Content-Type: application/json\`.
-- Success is 200. Failure is 400, 401, 413, 415 or 500 with \`{ "code": …, "message": …, "requestId": … }\`.
+- A \`PUT\` takes its input as a query, and the bytes of an object as its body.
+- Success is 200. Failure is another status, such as 400, 401 or 503, with \`{ "code": …, "message": …, "requestId": … }\`.
 - \`code\` is the \`X-ErrNo\` of [Errors](errors.md). After a failure nothing was changed.
 - A call for many objects answers with one JSON object a line. Without \`end\` or \`error\` in its last line, the answer is incomplete.`;
 

@@ -4,6 +4,7 @@
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
 import type { Problem } from "../http/api/openapi/answers.ts";
+import type { SendToAdmin } from "../migrate/targets/admin.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { ServerSettings } from "../settings/schema/schema.ts";
@@ -48,16 +49,31 @@ export async function reachServer({ config, admin }: AdminFlags, terminal: Termi
     },
   );
   const base = baseOf(server);
-  if (base !== undefined && (await isAnswering(base)))
-    return over(base, server.adminToken ?? process.env[ADMIN_TOKEN_VARIABLE]);
+  if (base !== undefined && (await isAnswering(base))) return over(base, tokenOf(server));
   return openData(config, { base, data }, terminal);
 }
 
+/** The admin API of the server of these settings; undefined if none listens. Throws as reachServer(). */
+export async function runningServer(server: ServerSettings): Promise<SendToAdmin | undefined> {
+  const base = baseOf(server);
+  return base !== undefined && (await isAnswering(base)) ? sendTo(base, tokenOf(server)) : undefined;
+}
+
+function tokenOf({ adminToken }: ServerSettings): string | undefined {
+  return adminToken ?? process.env[ADMIN_TOKEN_VARIABLE];
+}
+
+function sendTo(base: string, token: string | undefined): SendToAdmin {
+  const own = token === undefined || token === "" ? {} : { Authorization: `Bearer ${token}` };
+  return (path, init) =>
+    fetch(`${base}${path}`, { ...init, headers: { ...own, ...(init.headers as object) }, redirect: "error" });
+}
+
 function over(base: string, token: string | undefined): Reached {
-  const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+  const sendRaw = sendTo(base, token);
   const send: SendRequest = async (path, init) => {
     try {
-      return await fetch(`${base}${path}`, { ...init, headers, redirect: "error" });
+      return await sendRaw(path, { ...init, headers: { "Content-Type": "application/json" } });
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
       throw new HuiyuanError("request_invalid", `the server at ${base} no longer answers`, { cause });
@@ -88,10 +104,11 @@ async function openData(
     const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
     throw new HuiyuanError("data_locked", message, { cause: error });
   });
-  const { registry, accounts } = service;
+  const { registry, accounts, restApi } = service;
   const api = createApi({
-    ...{ registry, accounts, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
+    ...{ registry, accounts, restApi, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
     healthPath: () => settings.server.healthPath,
+    migrations: undefined,
     // Never aborted: Ctrl-C aborts the command's own requests.
     stopping: new AbortController().signal,
   });

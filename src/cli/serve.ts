@@ -56,7 +56,7 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   await watchSettings({ file: flags.config, signal: watching.signal, onChange });
   try {
     const settings = await loadSettings(flags.config, { env: process.env });
-    app = await startApp({ settings, log });
+    app = await startApp({ settings, settingsFile: flags.config, log });
     // Signals are handled before readiness is announced, so that an early stop is orderly.
     const stopped = untilStopped();
     const { host, adminHost } = settings.server;

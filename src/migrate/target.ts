@@ -21,7 +21,8 @@ export type TargetState =
  * Objects that a put may replace. `migrated`: an earlier copy of a migration. `newer`: also any object that was
  * modified before the source's.
  */
-export type Replacement = "none" | "migrated" | "newer" | "always";
+export type Replacement = (typeof REPLACEMENTS)[number];
+export const REPLACEMENTS = ["none", "migrated", "newer", "always"] as const;
 
 /**
  * `stored`: acknowledged and durable. `same`: the target had an object with equal bytes. `differs`: it has other bytes.
@@ -40,7 +41,7 @@ export interface PutRequest {
 export interface Target {
   /** False: the REST API, where an upload never replaces. */
   readonly canReplace: boolean;
-  /** True: look() sends no request, so it is called before an object is fetched. */
+  /** True: look() costs little beside a fetch, so it is called before one. */
   readonly isNear: boolean;
   /** Throws request_invalid, store_failed, origin_timeout and HuiyuanErrors whose message tells the failure. */
   look(fileid: string, signal: AbortSignal): Promise<TargetState>;

@@ -3,7 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { createGate } from "../body/gate/gate.ts";
+import { type BodyEnd, createGate, type Verdict } from "../body/gate/gate.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
 import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/contract/bucket.ts";
 import type { ObjectReader } from "../bucket/contract/driver.ts";
@@ -163,13 +163,32 @@ export interface Received {
  * file in memory. Throws `tooLarge` beyond `maxBytes`, the stream's error, store_full and store_failed. The caller owns
  * the spool.
  */
-export async function receiveFile(
-  file: Readable,
-  { spool, maxBytes, tooLarge }: { readonly spool: Spool; readonly maxBytes: number; readonly tooLarge: ErrorCode },
-): Promise<Received> {
+export async function receiveFile(file: Readable, options: ReceiveOptions): Promise<Received> {
+  // The form's boundary has ended the file, as the last chunk of a chunked body would.
+  const { body, verdict } = await receiveBody(file, { ...options, framing: "chunked" }, () => file.errored);
+  return { body, image: verdict.kind === "whole" ? verdict.image : undefined };
+}
+
+export interface ReceiveOptions {
+  readonly spool: Spool;
+  readonly maxBytes: number;
+  readonly tooLarge: ErrorCode;
+}
+
+export interface ReceivedBody {
+  readonly body: WholeBody;
+  readonly verdict: Verdict;
+}
+
+/** As receiveFile(). `errored`: the coded error of a stream, before which its parser's own may be thrown. */
+export async function receiveBody(
+  chunks: AsyncIterable<Buffer>,
+  { spool, maxBytes, tooLarge, framing }: ReceiveOptions & Pick<BodyEnd, "framing">,
+  errored: () => Error | null = () => null,
+): Promise<ReceivedBody> {
   const gate = createGate();
   try {
-    for await (const chunk of file as AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
       if (spool.received + chunk.byteLength > maxBytes) {
         throw new HuiyuanError(tooLarge, `Cannot accept the file: more than ${maxBytes} bytes`);
       }
@@ -177,14 +196,12 @@ export async function receiveFile(
       if (!spool.write(chunk)) await spool.drained();
     }
   } catch (error) {
-    // If the form fails, it destroys the file with a coded error, but the parser's own error may be thrown first.
-    const known = error instanceof HuiyuanError ? error : asHuiyuanError(file.errored ?? error);
+    const known = error instanceof HuiyuanError ? error : asHuiyuanError(errored() ?? error);
     spool.fail(known);
     throw known;
   }
-  // The form's boundary has ended the file, as the last chunk of a chunked body would.
-  const verdict = gate.verdict({ framing: "chunked", isFramingWhole: true, isHashRight: true });
-  return { body: await spool.finish(), image: verdict.kind === "whole" ? verdict.image : undefined };
+  const verdict = gate.verdict({ framing, isFramingWhole: true, isHashRight: true });
+  return { body: await spool.finish(), verdict };
 }
 
 async function bytesOf({ content }: WholeBody): Promise<Buffer> {

@@ -27,6 +27,8 @@ import { keepsQueries, ruleOptions } from "./site.ts";
 export interface SourceParts {
   /** Private addresses may be dialled for the hosts that the source names. */
   readonly allowPrivate: boolean;
+  /** Whether a list of URLs may name files of this machine. */
+  readonly allowsFiles: boolean;
   /** Objects at once. */
   readonly concurrency: number;
   /** Without progress. Milliseconds. */
@@ -62,7 +64,7 @@ export function openSource(options: SourceOptions, parts: SourceParts, settings:
       case "local":
         return createLocalSource(options);
       case "url-list":
-        return createUrlListSource({ ...options, allowsFiles: true }, http);
+        return createUrlListSource({ ...options, allowsFiles: parts.allowsFiles }, http);
       case "qiniu":
         return createQiniuSource(options, http);
       case "s3":

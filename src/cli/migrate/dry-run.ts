@@ -1,4 +1,6 @@
 // `huiyuan migrate start --dry-run`: lists the source and says what a run would do. It writes nothing.
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { isKey } from "../../core/object.ts";
 import { filtered } from "../../migrate/runner/scan.ts";
 import type { Target } from "../../migrate/target.ts";
@@ -12,12 +14,13 @@ import type { StartFlags } from "./report.ts";
 const SHOWN_REFUSALS = 20;
 
 export async function dryRun(prepared: Prepared, flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
-  const { config, settings, folder, log } = prepared;
+  const { config, settings, admin, log } = prepared;
   const signal = stopSignal(terminal);
-  const parts = settings && (await openTarget({ config, settings, spoolDir: folder.spool, log }));
+  const spoolDir = join(tmpdir(), `huiyuan-dry-run-${process.pid}`);
+  const parts = settings && (await openTarget({ config, settings, admin, spoolDir, log }));
   const source = openSource(
     config.source,
-    { ...config.tool, concurrency: 1, allowPrivate: flags.allowPrivate, log },
+    { ...config.tool, concurrency: 1, allowPrivate: flags.allowPrivate, allowsFiles: flags.fileUrls, log },
     settings,
   );
   const counts = { copied: 0, bytes: 0, there: 0, deleted: 0, ignored: 0, refused: 0 };

@@ -8,11 +8,13 @@ import type { Log } from "../../core/log.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrate/config/config.ts";
 import type { JobFolder } from "../../migrate/journal/job-folder.ts";
 import { INCONSISTENT, type Journal, openJournal } from "../../migrate/journal/journal.ts";
+import type { SendToAdmin } from "../../migrate/targets/admin.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
 import { bucketIdOf, openTarget } from "../../wiring/migration.ts";
 import { bucketOfDomain, openSource } from "../../wiring/migration-sources.ts";
 import { createLogger } from "../logger.ts";
+import { runningServer } from "../reach-server.ts";
 import type { ExitCode, Terminal } from "../terminal.ts";
 import { folderOf, type JobFlags, jobCommand, printFaults } from "./job.ts";
 
@@ -23,6 +25,7 @@ export interface EndFlags extends JobFlags {
   readonly list?: string;
   readonly sitemap?: string;
   readonly allowPrivate: boolean;
+  readonly fileUrls: boolean;
   readonly detach?: boolean;
 }
 
@@ -31,8 +34,10 @@ export interface Prepared {
   readonly config: MigrationConfig;
   readonly settings: Settings | undefined;
   readonly folder: JobFolder;
+  /** As in TargetOptions. */
+  readonly admin: SendToAdmin | undefined;
   readonly log: Log;
-  readonly allowPrivate: boolean;
+  readonly flags: EndFlags;
   /** Options that decide which objects are copied where, for the comparison with those of earlier runs. */
   readonly identity: Readonly<Record<string, string>>;
 }
@@ -50,14 +55,15 @@ export function endsCommand(
     .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
     .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
     .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
-    .option("--allow-private", "the source may have a private address", false);
+    .option("--allow-private", "the source may have a private address", false)
+    .option("--no-file-urls", "refuse file: URLs in a list");
 }
 
 /** The flags again, for a command that continues with the same ends. */
-export function repeated({ settings, fromOrigin, list, sitemap, allowPrivate }: EndFlags): readonly string[] {
+export function repeated({ settings, fromOrigin, list, sitemap, allowPrivate, fileUrls }: EndFlags): readonly string[] {
   const named = Object.entries({ settings, "from-origin": fromOrigin, list, sitemap });
   const flags = named.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
-  return allowPrivate ? [...flags, "--allow-private"] : flags;
+  return [...flags, ...(allowPrivate ? ["--allow-private"] : []), ...(fileUrls ? [] : ["--no-file-urls"])];
 }
 
 /** Prints every fault of the flags, the config and the settings; then it returns an exit code. */
@@ -72,7 +78,7 @@ export async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prep
   }
 }
 
-/** Throws ConfigFaults and SettingsFaults. */
+/** Throws ConfigFaults and SettingsFaults, and the errors of runningServer(). */
 async function checked(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const source = originsOf(flags);
   // Without a source the config has no required option left.
@@ -88,12 +94,17 @@ async function checked(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
     destination: terminal.err as never,
   });
   // Finds the faults of the source before anything is written.
-  await openSource(config.source, { ...config.tool, concurrency: 1, allowPrivate: false, log }, settings).close();
+  await openSource(
+    config.source,
+    { ...config.tool, concurrency: 1, allowPrivate: false, allowsFiles: true, log },
+    settings,
+  ).close();
   const { host, list, sitemap } = source ?? {};
   const from = Object.entries({ "--from-origin": host, "--list": list, "--sitemap": sitemap });
   const named = Object.fromEntries(from.filter((each): each is [string, string] => each[1] !== undefined));
   const identity = { ...config.identity, ...place, ...named };
-  return { config, settings, folder: folderOf(flags), log, allowPrivate: flags.allowPrivate, identity };
+  const admin = settings && (await runningServer(settings.server));
+  return { flags, config, settings, admin, folder: folderOf(flags), log, identity };
 }
 
 /** The source that flags name. Throws ConfigFaults. */
@@ -152,10 +163,12 @@ export async function withJournal(
 }
 
 /** Opens the target and then the source; close() closes both. Throws as openTarget(). */
-export async function openEnds({ config, settings, folder, log, allowPrivate }: Prepared) {
-  const target = await openTarget({ config, settings, spoolDir: folder.spool, log });
+export async function openEnds({ flags, config, settings, admin, folder, log }: Prepared) {
+  const target = await openTarget({ config, settings, admin, spoolDir: folder.spool, log });
   const { concurrency } = target;
-  const source = openSource(config.source, { ...config.tool, concurrency, allowPrivate, log }, settings);
+  const { allowPrivate, fileUrls: allowsFiles } = flags;
+  const options = { ...config.tool, concurrency, allowPrivate, allowsFiles, log };
+  const source = openSource(config.source, options, settings);
   return {
     ...target,
     source,

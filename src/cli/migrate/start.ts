@@ -87,6 +87,10 @@ function signals() {
   const [stop, kill] = [new AbortController(), new AbortController()];
   void untilStopped(["SIGINT"]).then(() => stop.abort());
   void untilStopped(["SIGTERM"]).then(() => kill.abort(new Error("stopped by SIGTERM")));
+  // A server that runs this as one of its migrations has ended.
+  const orphaned = () => kill.abort(new Error("stopped: the server has ended"));
+  if (process.connected === false) orphaned();
+  else process.once("disconnect", orphaned);
   return { stop: stop.signal, kill: kill.signal };
 }
 

@@ -5,6 +5,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import type { MigrationJobs } from "../../migrate/jobs/jobs.ts";
 import type { OriginHealth } from "../../origin/guard/guarded.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
@@ -12,7 +13,9 @@ import { type ApiEnv, createCalls } from "./calls.ts";
 import { explain } from "./explain.ts";
 import { headerFields, text } from "./input.ts";
 import { addInsightCalls, type InsightParts } from "./insight.ts";
+import { addMigrationCalls } from "./migrations.ts";
 import type { Domains } from "./naming.ts";
+import { addContentCall, type ContentParts } from "./objects/content.ts";
 import { addObjectCalls } from "./objects/object-calls.ts";
 import { addWarmCall } from "./objects/warm.ts";
 import { bucketsAnswer, explanation, originsAnswer } from "./openapi/answers.ts";
@@ -22,6 +25,9 @@ import { describeRestApi } from "./openapi/rest-openapi.ts";
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
   readonly accounts: CallbackParts & InsightParts;
+  readonly restApi: ContentParts["restApi"];
+  /** Undefined: there is no server, or it has no settings file. */
+  readonly migrations: MigrationJobs | undefined;
   /** `server.healthPath` of the settings in force. */
   readonly healthPath: () => string;
   /** Unix milliseconds. */
@@ -53,6 +59,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     context.json({ origins: registry.originHealth() }),
   );
   addObjectCalls(calls, { registry, operations, usage, log, now });
+  addContentCall(calls, { registry, restApi: options.restApi, stopping, now });
   addWarmCall(calls, { registry, stopping, log });
   // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
   calls.post(
@@ -73,6 +80,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
       context.json(await explain(input, { sites: registry.sites, healthPath: options.healthPath() })),
   );
   addCallbackCalls(calls, { registry, outbox, notices, log, now });
+  addMigrationCalls(calls, { jobs: options.migrations, log });
   addInsightCalls(calls, { registry, operations, usage, now });
   // Built on request, which is rare.
   api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));

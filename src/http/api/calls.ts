@@ -11,9 +11,9 @@ export type CallAnswer =
   | { readonly line: z.ZodType; readonly end: z.ZodType }
   | { readonly mediaType: string };
 
-/** `input`: the query of a `get`, the JSON body of a `post`. */
+/** `input`: the query of a `get` and of a `put`, whose body is an object's bytes; the JSON body of a `post`. */
 export interface Call {
-  readonly method: "get" | "post";
+  readonly method: "get" | "post" | "put";
   /** Below /api/v1. */
   readonly path: string;
   readonly summary: string;
@@ -34,19 +34,25 @@ type AddCall = <Fields extends z.ZodRawShape>(
 export interface Calls {
   readonly get: AddCall;
   readonly post: AddCall;
+  /** The body is `incoming`'s: its handler reads it, or refuses it. */
+  readonly put: AddCall;
   /** All registered calls. */
   readonly list: readonly Call[];
 }
 
 export function createCalls(api: Hono<ApiEnv>): Calls {
   const list: Call[] = [];
-  return {
-    get(path, { summary, fields, answer }, handle) {
+  const withQuery =
+    (method: "get" | "put"): AddCall =>
+    (path, { summary, fields, answer }, handle) => {
       const input = z.object(fields);
-      list.push({ method: "get", path, summary, input, answer });
+      list.push({ method, path, summary, input, answer });
       const read = queryReader(input);
-      api.get(path, (context) => handle(context, read(context.req)));
-    },
+      api.on(method.toUpperCase(), path, (context) => handle(context, read(context.req)));
+    };
+  return {
+    get: withQuery("get"),
+    put: withQuery("put"),
     post(path, { summary, fields, answer }, handle) {
       const input = z.object(fields);
       list.push({ method: "post", path, summary, input, answer });

@@ -43,6 +43,12 @@ const serverSchema = z.strictObject({
     .describe(
       "Further host names of the admin port, such as a proxy's, if adminHost is loopback; any other adminHost accepts every name.",
     ),
+  migrationFolders: z
+    .array(z.string().regex(/^\//, { error: wanted("an absolute path, such as /srv/photos") }))
+    .default([])
+    .describe(
+      "Folders of this machine that migrations of the admin API may read, with all below them; none by default.",
+    ),
   baseDomain: hostName("a host name, such as image.example.com")
     .prefault("localhost")
     .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),

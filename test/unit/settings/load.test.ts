@@ -27,6 +27,7 @@ test("parseSettings() fills in every default of the contract", () => {
       baseDomain: "localhost",
       publicPort: "auto",
       healthPath: "/.well-known/huiyuan",
+      migrationFolders: [],
       drainDelay: 0,
       trustedProxies: [],
       accessLog: "misses",

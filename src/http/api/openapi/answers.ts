@@ -80,6 +80,32 @@ const ENTRY = {
 
 export const statAnswer = z.object({ bucket: bucketId, key: z.string(), ...ENTRY });
 
+export const contentAnswer = z.object({
+  bucket: bucketId,
+  key: z.string(),
+  outcome: z
+    .enum(["stored", "same", "differs", "deleted"])
+    .describe("`same`: equal bytes were there. `differs`: others, which stay. `deleted`: a tombstone, which stays."),
+});
+
+const MIGRATION = {
+  id: z.string(),
+  source: z.string().describe("`migrate.type` of its config, or the domain whose origins it copies."),
+  isRunning: z.boolean(),
+  ended: z.string().optional().describe("Exit code or signal of its last run, since the server started."),
+  counters: z.record(z.string(), z.int()).optional().describe("As `huiyuan migrate stat --json` prints them."),
+};
+export const migrationList = z.object({ migrations: z.array(z.object(MIGRATION)) });
+export const migrationAnswer = z.object({
+  ...MIGRATION,
+  output: z.string().describe("The end of the output of its last run."),
+});
+export const migrationFailures = z.object({
+  failures: z.array(z.object({ serial: z.int(), fileid: z.string(), log: z.string() })),
+  next: z.int().optional(),
+});
+export const migrationRemoved = z.object({ removed: z.string() });
+
 const failed = z.object({ name: z.string(), code: z.string(), message: z.string() });
 
 export const changeLine = z.union([

@@ -6,7 +6,10 @@ import { problem } from "./answers.ts";
 
 export function describeApi(calls: readonly Call[], version: string): object {
   const paths: Record<string, object> = {};
-  for (const call of calls) paths[`/api/v1${call.path}`] = { [call.method]: operation(call) };
+  for (const call of calls) {
+    const path = `/api/v1${call.path}`;
+    paths[path] = { ...paths[path], [call.method]: operation(call) };
+  }
   return {
     openapi: "3.1.0",
     info: {
@@ -31,15 +34,24 @@ function operation({ method, path, summary, input, answer }: Call): object {
   return {
     operationId: `${method}${path.replace(/[^a-z]+(.)/g, (_, letter: string) => letter.toUpperCase())}`,
     summary,
-    ...(method === "get" && fields.length > 0 && { parameters: parameters(input) }),
+    ...(method !== "post" && fields.length > 0 && { parameters: parameters(input) }),
     ...(method === "post" && { requestBody: { required: true, content: json(input) } }),
+    ...(method === "put" && { requestBody: { required: true, content: BYTES } }),
     responses: {
       200: { description: "Done, or in progress.", content: content(answer) },
-      ...Object.fromEntries((method === "post" ? [400, 401, 413, 415, 500] : [400, 401, 500]).map(toProblem)),
+      ...Object.fromEntries(FAILURES[method].map(toProblem)),
     },
   };
 }
 
+const BYTES = {
+  "application/octet-stream": { schema: { type: "string", contentMediaType: "application/octet-stream" } },
+};
+const FAILURES = {
+  get: [400, 401, 500],
+  post: [400, 401, 413, 415, 500, 503],
+  put: [400, 401, 411, 413, 500, 503, 507],
+};
 const toProblem = (status: number) => [status, { $ref: "#/components/responses/Problem" }] as const;
 
 function parameters(input: z.ZodObject): readonly object[] {

@@ -22,7 +22,7 @@ import { SILENT_METER } from "../../../helpers/silent-meter.ts";
 import { codeOf } from "../../../helpers/site-under-test.ts";
 
 const HOST = "img.example.com";
-const PARTS = { allowPrivate: false, concurrency: 4, timeoutMs: 3_000, log: SILENT_LOG };
+const PARTS = { allowPrivate: false, allowsFiles: true, concurrency: 4, timeoutMs: 3_000, log: SILENT_LOG };
 
 let dir: string;
 const servers: ScriptedOrigin[] = [];

@@ -1,0 +1,117 @@
+// Admin API calls for migrations: create, list, start, stop and remove those that the server runs as child processes,
+// and read their failures. Answers never hold a config, because it has secrets.
+import type { Context } from "hono";
+import * as z from "zod";
+import type { Log } from "../../core/log.ts";
+import { JOB_ID, type MigrationJobs } from "../../migrate/jobs/jobs.ts";
+import { auditOf } from "./audit.ts";
+import type { ApiEnv, Calls } from "./calls.ts";
+import { flag, invalid, text, whole, word } from "./input.ts";
+import { migrationAnswer, migrationFailures, migrationList, migrationRemoved } from "./openapi/answers.ts";
+
+const MAX_OPTIONS = 100;
+const MAX_LISTED = 1_000;
+const LISTED = 100;
+
+const ID = z.string().regex(JOB_ID, { error: "must be 1 to 40 of a-z, 0-9 and -" }).describe("Name of the migration.");
+const CONFIG = z
+  .record(text(), z.union([text(), z.number(), z.boolean()]), { error: "must be an object of option names and values" })
+  .refine((options) => Object.keys(options).length <= MAX_OPTIONS, { error: `has more than ${MAX_OPTIONS} options` });
+const REQUEST = {
+  id: ID,
+  config: CONFIG.prefault({}).describe(
+    "Options of a migration's config file, such as `migrate.type`. Folders and files must be below server.migrationFolders.",
+  ),
+  list: z.string().optional().describe("Lines: URLs, in place of the config's file; with fromOrigin also keys."),
+  fromOrigin: text().optional().describe("Instead of a source in the config: the origins of this domain."),
+  sitemap: text().optional().describe("With fromOrigin: URL of the sitemap of the web site."),
+  acceptSuspect: flag().default(false).describe("Also copy images whose structure or declared hash is wrong."),
+  overwrite: word(["never", "newer", "always"]).default("never").describe("Which objects with other bytes to replace."),
+};
+
+/** `jobs` undefined: a command runs without a server, or the server has no settings file. */
+export function addMigrationCalls(
+  calls: Calls,
+  { jobs: given, log }: { readonly jobs: MigrationJobs | undefined; readonly log: Log },
+): void {
+  const jobs = () => given ?? refuseAll();
+  const view = (id: string) => ({ ...jobs().stat(id), output: jobs().output(id) });
+  const json = { json: migrationAnswer };
+  /** Writes the audit log, which names the job only. */
+  const change = async (context: Context<ApiEnv>, operation: string, id: string, run: () => unknown) => {
+    const audit = auditOf(context, log, { operation: `migration ${operation}`, ...{ id } });
+    try {
+      await run();
+      audit("done", {});
+    } catch (error) {
+      audit("failed", {});
+      throw error;
+    }
+  };
+
+  calls.get(
+    "/migrations",
+    { summary: "List the migrations of this server", fields: {}, answer: { json: migrationList } },
+    (context) => context.json({ migrations: jobs().list() }),
+  );
+  calls.post(
+    "/migrations",
+    { summary: "Create and start a migration into this server", fields: REQUEST, answer: json },
+    async (context, { id, ...request }) => {
+      await change(context, "create", id, () => jobs().create(id, request));
+      return context.json(view(id));
+    },
+  );
+  calls.get(
+    "/migrations/stat",
+    { summary: "Show a migration and the end of its output", fields: { id: ID }, answer: json },
+    (context, { id }) => context.json(view(id)),
+  );
+  const rescan = flag().default(false).describe("Scan the source again, for new and changed objects.");
+  calls.post(
+    "/migrations/start",
+    { summary: "Continue a migration, and retry its failures", fields: { id: ID, rescan }, answer: json },
+    async (context, input) => {
+      await change(context, "start", input.id, () => jobs().start(input.id, input.rescan));
+      return context.json(view(input.id));
+    },
+  );
+  const force = flag().default(false).describe("Give up objects in flight; the next run copies them.");
+  calls.post(
+    "/migrations/stop",
+    { summary: "Stop a migration, if it is running", fields: { id: ID, force }, answer: json },
+    async (context, input) => {
+      await change(context, "stop", input.id, () => jobs().stop(input.id, input.force));
+      return context.json(view(input.id));
+    },
+  );
+  const after = whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page.");
+  calls.get(
+    "/migrations/failures",
+    {
+      summary: "List the failed objects of a migration",
+      fields: { id: ID, after, limit: whole(1, MAX_LISTED).default(LISTED) },
+      answer: { json: migrationFailures },
+    },
+    (context, { id, limit, ...from }) => {
+      const failures = jobs().failures(id, from.after, limit);
+      return context.json({ failures, next: failures.length < limit ? undefined : failures.at(-1)?.serial });
+    },
+  );
+  calls.post(
+    "/migrations/remove",
+    {
+      summary: "Remove a migration's config and journal; its objects stay",
+      fields: { id: ID },
+      answer: { json: migrationRemoved },
+    },
+    async (context, { id }) => {
+      await change(context, "remove", id, () => jobs().remove(id));
+      return context.json({ removed: id });
+    },
+  );
+}
+
+function refuseAll(): never {
+  throw invalid("only a server that `huiyuan serve` runs has migrations");
+}

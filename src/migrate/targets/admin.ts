@@ -1,0 +1,108 @@
+// A running server's bucket as the target of a migration, over its admin API. The server settles every put, as
+// targets/store.ts does in this process.
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
+import type { WholeBody } from "../../body/spool/spool.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { PutOutcome, PutRequest, Target, TargetState } from "../target.ts";
+
+/** Sends a request to the admin API; `path` begins with /api/v1. Throws as fetch(). */
+export type SendToAdmin = (path: string, init: RequestInit) => Promise<Response>;
+
+export interface AdminTargetOptions {
+  readonly send: SendToAdmin;
+  /** `<appid>/<bucket>` */
+  readonly bucketId: string;
+}
+
+/** The part of the answer to /objects/stat that look() reads. */
+interface StatAnswer {
+  readonly state: "object" | "tombstone" | "absent";
+  readonly failure?: string;
+  readonly object?: {
+    readonly size: number;
+    readonly sha256: string;
+    readonly md5?: string;
+    readonly provenance: { readonly originEtag?: string; readonly originLastModified?: string };
+  };
+}
+
+/** A longer URL of the source is not recorded, because the server bounds the head of a request. Characters. */
+const MAX_URL = 6_000;
+
+export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions): Target {
+  async function call<Answer>(path: string, fields: object, init: RequestInit): Promise<Answer> {
+    const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+    const answer = await send(`/api/v1${path}?${new URLSearchParams(given)}`, init).catch((cause: unknown) => {
+      init.signal?.throwIfAborted();
+      throw new HuiyuanError("store_failed", "the server does not answer any more", { cause });
+    });
+    const value = (await answer.json().catch(() => ({}))) as { readonly message?: string };
+    // The answer is not checked against its schema.
+    if (answer.ok) return value as Answer;
+    throw refusal(answer.status, value.message);
+  }
+
+  return {
+    canReplace: true,
+    isNear: true,
+    async look(key, signal) {
+      // The call would take it for a download URL. put() settles it.
+      if (/^https?:\/\//i.test(key)) return { state: "absent" };
+      return stateOf(await call<StatAnswer>("/objects/stat", { bucket, name: key }, { signal }));
+    },
+    async put(request) {
+      const { body, signal } = request;
+      const content = contentOf(body);
+      const headers = { "Content-Type": "application/octet-stream", ...content.headers };
+      // Node's fetch needs `duplex` for a stream; the type of this option is missing.
+      const init = { method: "PUT", headers, body: content.body, signal, duplex: "half" } as RequestInit;
+      try {
+        const { outcome } = await call<{ outcome: PutOutcome }>("/objects/content", fieldsOf(request, bucket), init);
+        return outcome;
+      } finally {
+        content.close();
+      }
+    },
+    close: async () => undefined,
+  };
+}
+
+function fieldsOf({ info, replace }: PutRequest, bucket: string): object {
+  const { key, hashes, headers, isSuspect, provenance } = info;
+  const { originUrl = "", originEtag, originLastModified } = provenance;
+  return {
+    ...{ bucket, key, sha256: hashes.sha256, replace, originEtag, originLastModified },
+    accept: isSuspect ? "suspect" : "whole",
+    originUrl: originUrl !== "" && encodeURIComponent(originUrl).length <= MAX_URL ? originUrl : undefined,
+    contentDisposition: headers["content-disposition"],
+    contentLanguage: headers["content-language"],
+  };
+}
+
+function contentOf({ content, size }: WholeBody) {
+  // fetch() sends the length of a buffer by itself, and undici refuses two.
+  if (content.kind === "buffer") return { body: content.buffer, headers: {}, close() {} };
+  const file = createReadStream(content.path);
+  // fetch() reports a file that cannot be read; later errors are of no interest.
+  file.on("error", () => undefined);
+  const headers = { "Content-Length": String(size) };
+  return { body: Readable.toWeb(file) as ReadableStream, headers, close: () => void file.destroy() };
+}
+
+function stateOf({ state, failure, object }: StatAnswer): TargetState {
+  if (state === "tombstone") return { state: "deleted" };
+  if (failure !== undefined) throw new HuiyuanError("store_failed", `the server's store failed: ${failure}`);
+  if (object === undefined) return { state: "absent" };
+  const { size, sha256, md5, provenance } = object;
+  const { originEtag: etag, originLastModified: lastModified } = provenance;
+  const validators = etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };
+  return { state: "object", size, md5, sha256, validators };
+}
+
+function refusal(status: number, message = "it is no admin API of huiyuan"): HuiyuanError {
+  const code =
+    ({ 413: "origin_too_large", 429: "overloaded", 503: "overloaded", 507: "store_full" } as const)[status] ??
+    (status >= 500 ? "store_failed" : "request_invalid");
+  return new HuiyuanError(code, `the server answered ${status}: ${message}`);
+}

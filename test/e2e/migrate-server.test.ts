@@ -1,0 +1,343 @@
+// Migrations into a running server with the built program: by the command through the admin API, and as jobs that the
+// server runs itself.
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdir, readdir, readFile, stat as statFile, symlink, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { eventually, huiyuan, type Installation, install, PROGRAM, type Program } from "../helpers/program.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+/** On a busy machine each start of the program takes seconds. */
+const SLOW = { timeout: 300_000 };
+const TOKEN = "the-token-of-the-admin-port";
+const COUNT = 300;
+
+let base: Buffer;
+let origin: ScriptedOrigin;
+let requests: string[];
+let installation: Installation;
+let program: Program;
+let adminPort: number;
+let photos: string;
+
+beforeEach(async () => {
+  base ??= await noisyJpeg(24, 24);
+  requests = [];
+  origin = await startScriptedOrigin(async ({ target }, connection) => {
+    requests.push(target);
+    await connection.send(
+      target.includes("site") ? response(jpegOf(target)) : response("", { status: "404 Not Found" }),
+    );
+  });
+  adminPort = await freePort();
+  const server = { adminPort, adminToken: TOKEN };
+  installation = await install(oneBucket(undefined, {}, { server }));
+  photos = join(installation.folder, "photos");
+  await installation.write(oneBucket(mirrorOf(origin.url), {}, { server: { ...server, migrationFolders: [photos] } }));
+  await mkdir(photos);
+  for (let index = 0; index < COUNT; index += 1) await writeFile(join(photos, nameOf(index)), jpegOf(index));
+  program = await installation.start();
+}, 120_000);
+afterEach(async () => {
+  await program.kill();
+  await installation.remove();
+  await origin.close();
+}, 60_000);
+
+const nameOf = (index: number) => `图 ${index}.jpg`;
+
+/** A JPEG with bytes of its own. */
+function jpegOf(number: number | string): Buffer {
+  return Buffer.concat([base, Buffer.from(`number ${number}`)]);
+}
+
+async function call(method: string, path: string, body?: object | Buffer, more: Record<string, string> = {}) {
+  const isBytes = Buffer.isBuffer(body);
+  const type = body === undefined || isBytes ? {} : { "content-type": "application/json" };
+  const headers = { authorization: `Bearer ${TOKEN}`, ...type, ...more };
+  const sent = body === undefined ? {} : { body: isBytes ? body : JSON.stringify(body) };
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/api/v1${path}`, { method, headers, ...sent });
+  // Each test reads the fields of its own call: of the first line, if there are several.
+  return { status: answer.status, json: JSON.parse((await answer.text()).split("\n", 1)[0] ?? "") };
+}
+
+const download = (name: string) => get({ port: program.downloadPort, path: `/${encodeURIComponent(name)}` });
+
+async function expectAllHits(): Promise<void> {
+  for (let index = 0; index < COUNT; index += 1) {
+    const { status, body } = await download(nameOf(index));
+    expect([status, body.equals(jpegOf(index))], nameOf(index)).toEqual([200, true]);
+  }
+  expect(requests).toEqual([]);
+}
+
+describe("the command into a running server", () => {
+  const folder = () => join(installation.folder, "job");
+  const config = () => join(installation.folder, "config.yaml");
+  const args = (...more: string[]) => [
+    ...["migrate", "start", "--config", config(), "--job", folder(), "--settings", installation.file],
+    ...more,
+  ];
+  const configure = (more: object = {}) =>
+    writeFile(config(), JSON.stringify({ "migrate.type": "Local", "local.image_root_path": photos, ...more }));
+
+  test(
+    "copies through the admin API, with kill -9 on the way; all are hits then, and tombstones stay",
+    SLOW,
+    async () => {
+      await configure({ "limit.requests.per.second": 200 });
+      // Known as absent before it is migrated.
+      expect((await download("late.jpg")).status).toBe(404);
+      requests.length = 0;
+      await call("POST", "/objects/delete", { names: ["deleted.jpg"] });
+      for (const name of ["late.jpg", "deleted.jpg"]) await writeFile(join(photos, name), jpegOf(name));
+      const killed = spawn(process.execPath, [PROGRAM, ...args()], { stdio: "ignore" });
+      const ended = once(killed, "exit");
+      const listed = async () => (await call("GET", "/objects?limit=1000")).json.objects.length;
+      await eventually(async () => (await listed()) > 20, "some are stored", 120_000);
+      killed.kill("SIGKILL");
+      await ended;
+      expect(killed.signalCode).toBe("SIGKILL");
+      expect(await listed()).toBeLessThan(COUNT);
+      await configure();
+      const again = await huiyuan(args());
+      expect(again).toMatchObject({ code: 0, err: "" });
+      expect(again.out).toContain(`failed, successful / submitted: 0, ${COUNT + 2} / ${COUNT + 2}\n`);
+      expect(again.out).toContain("deleted at the target: 1");
+      await expectAllHits();
+      expect((await download("late.jpg")).body.equals(jpegOf("late.jpg"))).toBe(true);
+      expect((await download("deleted.jpg")).status).toBe(404);
+      const { json } = await call("GET", `/objects/stat?name=${encodeURIComponent(nameOf(7))}`);
+      expect(json.object).toMatchObject({ provenance: { via: "migration" }, isSuspect: false });
+      expect(await readdir(folder())).not.toContain("spool");
+    },
+  );
+
+  test(
+    "replaces what the source has changed, also in the memory of the server, and other bytes only if told",
+    SLOW,
+    async () => {
+      await configure();
+      expect((await huiyuan(args())).code).toBe(0);
+      for (let times = 0; times < 3; times += 1) await download(nameOf(1));
+      await writeFile(join(photos, nameOf(1)), jpegOf("changed"));
+      expect((await huiyuan(args("-f"))).out).toContain("Changed: 1\n");
+      expect((await download(nameOf(1))).body.equals(jpegOf("changed"))).toBe(true);
+      expect((await download("site.jpg")).status).toBe(200);
+      await writeFile(join(photos, "site.jpg"), jpegOf("other bytes"));
+      const differs = await huiyuan(args("-f"));
+      expect(differs.out).toContain("code -1886");
+      const dry = await huiyuan(args("--dry-run", "--job", join(installation.folder, "none")));
+      expect(dry.out).toContain(`Would copy: 0 (0 B)\nAre at the target: ${COUNT + 1}\n`);
+      expect(await readdir(installation.folder)).not.toContain("none");
+      expect((await huiyuan(args("--overwrite", "always"))).code).toBe(0);
+      expect((await download("site.jpg")).body.equals(jpegOf("other bytes"))).toBe(true);
+    },
+  );
+});
+
+describe("PUT /objects/content", () => {
+  const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+  const put = (bytes: Buffer, query: Record<string, string> = {}, headers: Record<string, string> = {}) => {
+    const fields = new URLSearchParams({ key: "put.jpg", sha256: sha256(bytes), ...query });
+    return call("PUT", `/objects/content?${fields}`, bytes, headers);
+  };
+
+  test("refuses what it cannot prove, with a code and a request id, and stores nothing", SLOW, async () => {
+    const jpeg = jpegOf("put");
+    const cut = base.subarray(0, -40);
+    const page = Buffer.from("<html>no image</html>");
+    const refusals = [
+      [400, await put(jpeg, { sha256: sha256(page) })],
+      [400, await put(cut)],
+      [400, await put(page)],
+      [400, await put(Buffer.alloc(0))],
+      [400, await put(jpeg, { sha256: "short" })],
+      [400, await put(jpeg, { replace: "all" })],
+      [400, await put(jpeg, { key: "../x" })],
+      [400, await put(jpeg, { bucket: "unknown" })],
+      [401, await put(jpeg, {}, { authorization: "Bearer wrong" })],
+      [403, await put(jpeg, {}, { origin: "http://evil.example" })],
+      [413, await put(Buffer.alloc(30_000_000))],
+    ] as const;
+    for (const [status, answer] of refusals) {
+      expect([answer.status, answer.json]).toEqual([
+        status,
+        { code: expect.any(Number), message: expect.any(String), requestId: expect.any(String) },
+      ]);
+    }
+    expect((await call("GET", "/objects")).json.objects).toEqual([]);
+    expect((await put(cut, { accept: "suspect" })).json).toMatchObject({ key: "put.jpg", outcome: "stored" });
+    expect((await call("GET", "/objects/stat?name=put.jpg")).json.object.isSuspect).toBe(true);
+  });
+
+  test("needs a Content-Length, and a body that is cut short is not stored", SLOW, async () => {
+    const jpeg = jpegOf("cut");
+    const head = (more: string) =>
+      `PUT /api/v1/objects/content?key=cut.jpg&sha256=${sha256(jpeg)} HTTP/1.1\r\nHost: 127.0.0.1:${adminPort}\r\n` +
+      `Authorization: Bearer ${TOKEN}\r\n${more}\r\n\r\n`;
+    const chunked = await sendRaw(head("Transfer-Encoding: chunked"));
+    expect(chunked).toMatch(/^HTTP\/1\.1 411 /);
+    await sendRaw(
+      Buffer.concat([Buffer.from(head(`Content-Length: ${jpeg.byteLength}`)), jpeg.subarray(0, 300)]),
+      true,
+    );
+    await delay(200);
+    expect((await call("GET", "/objects")).json.objects).toEqual([]);
+    expect((await call("GET", "/buckets")).status).toBe(200);
+  });
+
+  /** The first bytes of the answer; `leaves`: disconnects at once. */
+  async function sendRaw(bytes: string | Buffer, leaves = false): Promise<string> {
+    const socket = connect(adminPort, "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.write(bytes);
+    if (leaves) await delay(200);
+    const text = leaves ? "" : String((await once(socket, "data"))[0]);
+    socket.destroy();
+    return text;
+  }
+});
+
+describe("jobs in the server", () => {
+  const local = (more: object = {}) => ({ "migrate.type": "Local", "local.image_root_path": photos, ...more });
+  const stat = async (id: string) => (await call("GET", `/migrations/stat?id=${id}`)).json;
+  const create = (id: string, more: object) => call("POST", "/migrations", { id, ...more });
+  const untilEnded = (id: string) => eventually(async () => !(await stat(id)).isRunning, `${id} ends`, 120_000);
+  const untilCopying = (id: string) =>
+    eventually(async () => ((await stat(id)).counters?.successful ?? 0) > 5, `${id} copies`, 120_000);
+  const jobDir = (id: string) => join(installation.data, "migrations", id);
+  const pidOf = async (id: string) => Number(await readFile(join(jobDir(id), "pid"), "utf8"));
+  const isAlive = (pid: number) => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+
+  test(
+    "a job survives kill -9 and a stop, then all are hits; its config stays private; it can be removed",
+    SLOW,
+    async () => {
+      await writeFile(join(photos, "broken.jpg"), base.subarray(0, 200));
+      const secret = "a secret that must not be told";
+      const slow = { "limit.requests.per.second": 30, "appinfo.secretKey": secret };
+      const created = await create("photos", { config: local(slow) });
+      expect(created).toMatchObject({ status: 200, json: { id: "photos", source: "Local", isRunning: true } });
+      await untilCopying("photos");
+      const pid = await pidOf("photos");
+      expect(await readFile(`/proc/${pid}/cmdline`, "utf8")).not.toContain(secret);
+      for (const name of ["config.yaml", "request.json", "migrate.log"])
+        expect((await statFile(join(jobDir("photos"), name))).mode & 0o777, name).toBe(0o600);
+      process.kill(pid, "SIGKILL");
+      await untilEnded("photos");
+      expect(await stat("photos")).toMatchObject({ isRunning: false, ended: "SIGKILL" });
+
+      expect((await call("POST", "/migrations/start", { id: "photos" })).json.isRunning).toBe(true);
+      expect((await call("POST", "/migrations/start", { id: "photos" })).status).toBe(400);
+      expect((await call("POST", "/migrations/remove", { id: "photos" })).status).toBe(400);
+      await eventually(async () => (await stat("photos")).output.includes("Start uploading"), "it runs", 120_000);
+      expect((await call("POST", "/migrations/stop", { id: "photos" })).status).toBe(200);
+      await untilEnded("photos");
+      expect(await stat("photos")).toMatchObject({ ended: "1", output: expect.stringContaining("not tried: ") });
+      expect((await call("POST", "/migrations/stop", { id: "photos" })).status).toBe(200);
+
+      // The limit is no part of what must not change.
+      const file = join(jobDir("photos"), "config.yaml");
+      await writeFile(file, JSON.stringify(local()));
+      await call("POST", "/migrations/start", { id: "photos" });
+      await untilEnded("photos");
+      const counters = { submitted: COUNT + 1, successful: COUNT, failed: 1 };
+      expect(await stat("photos")).toMatchObject({ ended: "1", counters });
+      const { json } = await call("GET", "/migrations/failures?id=photos");
+      expect(json.failures).toMatchObject([{ fileid: "broken.jpg" }]);
+      await expectAllHits();
+      const list = await call("GET", "/migrations");
+      expect(list.json.migrations).toMatchObject([{ id: "photos", counters }]);
+      expect(JSON.stringify([list.json, await stat("photos"), program.output])).not.toContain(secret);
+      expect((await call("POST", "/migrations/remove", { id: "photos" })).json).toEqual({ removed: "photos" });
+      expect((await call("GET", "/migrations")).json).toEqual({ migrations: [] });
+      expect(await readdir(join(installation.data, "migrations"))).toEqual([]);
+      expect((await download(nameOf(0))).status).toBe(200);
+    },
+  );
+
+  test("runs end with the server, also after its kill -9, and only a call continues them", SLOW, async () => {
+    await create("ends", { config: local({ "limit.requests.per.second": 20 }) });
+    await untilCopying("ends");
+    const first = await pidOf("ends");
+    await program.stop();
+    expect(isAlive(first)).toBe(false);
+    program = await installation.start();
+    expect(await stat("ends")).toMatchObject({ isRunning: false });
+    await call("POST", "/migrations/start", { id: "ends" });
+    await eventually(async () => (await pidOf("ends").catch(() => first)) !== first, "it runs again", 120_000);
+    const second = await pidOf("ends");
+    await program.kill();
+    await eventually(() => !isAlive(second), "the run of the killed server ends", 60_000);
+    program = await installation.start();
+    expect(await stat("ends")).toMatchObject({ isRunning: false });
+  });
+
+  test("reads folders that the settings name, and no others", SLOW, async () => {
+    const outside = join(installation.folder, "photos-private");
+    await mkdir(outside);
+    await symlink(outside, join(photos, "link"));
+    const refusal = {
+      code: -103,
+      message: expect.stringContaining("server.migrationFolders"),
+      requestId: expect.any(String),
+    };
+    const folders = [outside, join(photos, ".."), join(photos, "link"), "/etc", "/no/such/folder", "relative"];
+    for (const root of folders)
+      expect([
+        root,
+        await create("no", { config: { "migrate.type": "local", "LOCAL.image_root_path": root } }),
+      ]).toEqual([root, { status: 403, json: refusal }]);
+    const lists = { "migrate.type": "URLList", "url.url_list_file_path": "/etc/hostname" };
+    expect(await create("no", { config: lists })).toEqual({ status: 403, json: refusal });
+    expect(await create("no", { config: { ...lists, "URL.url_list_file_path": "-" }, list: "x" })).toMatchObject({
+      status: 403,
+    });
+    const wrong = [
+      { config: {} },
+      { config: { "migrate.type": "Local" } },
+      { config: { "migrate.type": "Local", "local.image_root_path": photos, concurrency: 0 } },
+      { config: local(), sitemap: "http://site.example/sitemap.xml" },
+      { config: local(), unknown: 1 },
+      { config: local(), id: "../x" },
+    ];
+    for (const more of wrong) expect([more, (await create("no", more)).status]).toEqual([more, 400]);
+    expect((await call("GET", "/migrations/stat?id=no")).status).toBe(400);
+    expect((await call("GET", "/migrations")).json).toEqual({ migrations: [] });
+  });
+
+  test(
+    "a list of another machine names no file: URLs and no private addresses; the origins of a domain may be private",
+    SLOW,
+    async () => {
+      const list = [`file://${join(photos, encodeURIComponent(nameOf(1)))}`, `${origin.url}/site-1.jpg`].join("\n");
+      expect((await create("list", { config: { "migrate.type": "URLList" }, list })).status).toBe(200);
+      await untilEnded("list");
+      const { failures } = (await call("GET", "/migrations/failures?id=list")).json;
+      expect(failures.map(({ log }: { log: string }) => log).join("\n")).toMatch(/file: URLs are not allowed here/);
+      expect(await stat("list")).toMatchObject({ ended: "1", counters: { submitted: 2, successful: 0, failed: 2 } });
+      expect(requests).toEqual([]);
+      await create("origins", { fromOrigin: "any.example", list: "site-1.jpg\nsite-2.jpg\n" });
+      await untilEnded("origins");
+      expect(await stat("origins")).toMatchObject({ source: "any.example", ended: "0", counters: { successful: 2 } });
+      requests.length = 0;
+      expect((await download("site-2.jpg")).body.equals(jpegOf("/site-2.jpg"))).toBe(true);
+      expect(requests).toEqual([]);
+    },
+  );
+});
