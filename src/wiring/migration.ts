@@ -1,4 +1,4 @@
-// Part of the composition root: makes the source, the target and the spools of a migration from its config.
+// Part of the composition root: makes the target and the spools of a migration from its config.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ALL_DIGESTS } from "../body/spool/hashing.ts";
@@ -6,15 +6,16 @@ import { createSpoolPool, type SpoolPool, type SpoolPoolOptions } from "../body/
 import { createBucket } from "../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { ConfigFaults, type MigrationConfig, type RestPlace } from "../migrate/config/config.ts";
+import { ConfigFaults, type MigrationConfig } from "../migrate/config/config.ts";
 import type { Target } from "../migrate/target.ts";
 import { createAdminTarget, type SendToAdmin } from "../migrate/targets/admin.ts";
 import { createRestTarget } from "../migrate/targets/rest.ts";
 import { createStoreTarget } from "../migrate/targets/store.ts";
 import type { Settings } from "../settings/schema/schema.ts";
+import { bucketOfDomain } from "./migration-sources.ts";
 import { openStores } from "./stores.ts";
 
-export interface MigrationParts {
+export interface MigrationTarget {
   readonly target: Target;
   readonly spools: SpoolPool;
   readonly maxBytes: number;
@@ -23,13 +24,20 @@ export interface MigrationParts {
   close(): Promise<void>;
 }
 
+/** A bucket of the store of these settings. */
+export interface StorePlace {
+  readonly settings: Settings;
+  /** `<appid>/<bucket>` */
+  readonly bucketId: string;
+}
+
 export interface TargetOptions {
   readonly config: MigrationConfig;
-  /** The target is the store of these settings; undefined: the REST API of the config. */
-  readonly settings: Settings | undefined;
+  /** Undefined: the target is the REST API of the config. */
+  readonly store: StorePlace | undefined;
   /** The admin API of the server that runs with these settings; undefined if none runs. */
   readonly admin: SendToAdmin | undefined;
-  /** A folder for spool files, unless the store has one. It is emptied. */
+  /** A folder for spool files, unless the store has one. It is emptied, and removed by close(). */
   readonly spoolDir: string;
   readonly log: Log;
 }
@@ -42,58 +50,51 @@ const ADMIN_CONCURRENCY = 64;
 const STORE_CONCURRENCY = 200;
 const DEFAULT_MAX_BYTES = 104_857_600;
 
-/** `<appid>/<bucket>` of the target. Throws ConfigFaults if the settings do not have it. */
-export function bucketIdOf(rest: Pick<RestPlace, "appid" | "bucket"> | undefined, settings: Settings): string {
-  const ids = settings.projects.flatMap(({ appid, buckets }) => buckets.map(({ name }) => `${appid}/${name}`));
-  const wanted = rest === undefined ? ids[0] : `${rest.appid}/${rest.bucket}`;
-  if (rest === undefined && ids.length > 1)
-    throw new ConfigFaults([
-      `Options appinfo.appid and appinfo.bucket must name one of the buckets: ${ids.join(", ")}.`,
-    ]);
-  if (wanted === undefined || !ids.includes(wanted))
-    throw new ConfigFaults([
-      `Options appinfo.appid and appinfo.bucket name ${wanted}, which the settings do not have.`,
-    ]);
-  return wanted;
+/** `<appid>/<bucket>` of the target: the one that the config names, or the only one. Throws ConfigFaults. */
+export function targetBucket({ source, rest }: MigrationConfig, settings: Settings): string {
+  const all = settings.projects.flatMap(({ appid, buckets }) => buckets.map(({ name: bucket }) => ({ appid, bucket })));
+  // The origins of a domain are copied into its own bucket.
+  const allowed = source.type === "origins" ? [bucketOfDomain(settings, source.host)] : all;
+  const ids = allowed.map(({ appid, bucket }) => `${appid}/${bucket}`);
+  const wanted = rest === undefined ? ids : ids.filter((id) => id === `${rest.appid}/${rest.bucket}`);
+  if (wanted.length === 1) return wanted.join();
+  const found = rest === undefined ? "are missing" : `name ${rest.appid}/${rest.bucket}`;
+  throw new ConfigFaults([
+    `Options appinfo.appid and appinfo.bucket ${found}, but must name one of: ${ids.join(", ")}.`,
+  ]);
 }
 
-/** Throws data_locked if a server runs that cannot be reached, store_failed, settings_invalid and ConfigFaults. */
-export async function openTarget(options: TargetOptions): Promise<MigrationParts> {
-  const { config, settings, admin } = options;
-  const { tool } = config;
-  if (settings === undefined) {
-    const target = createRestTarget({ ...config.rest!, timeoutMs: tool.timeoutMs });
-    return openFar(options, { target, concurrency: REST_CONCURRENCY, digests: ALL_DIGESTS });
-  }
-  if (admin === undefined) return openStore(options, settings);
-  const target = createAdminTarget({ send: admin, bucketId: bucketIdOf(config.rest, settings) });
-  const maxBytes = settings.limits.objectSize;
-  return openFar(options, { target, concurrency: ADMIN_CONCURRENCY, digests: new Set(), maxBytes });
-}
-
-function openFar(
-  { config: { tool }, spoolDir, log }: TargetOptions,
-  far: Pick<MigrationParts, "target" | "concurrency"> &
-    Required<Pick<SpoolPoolOptions, "digests">> & { readonly maxBytes?: number },
-): MigrationParts {
-  const { target, digests, maxBytes = DEFAULT_MAX_BYTES } = far;
-  const dir = emptied(spoolDir);
-  const spools = createSpoolPool({ dir, memoryBytes: SPOOL_BYTES, digests, log });
+/** Throws data_locked if a server runs that cannot be reached, and store_failed. */
+export async function openTarget({ config, store, admin, spoolDir, log }: TargetOptions): Promise<MigrationTarget> {
+  const { tool, rest } = config;
+  const end =
+    store === undefined
+      ? { target: createRestTarget({ ...rest!, timeoutMs: tool.timeoutMs }), concurrency: REST_CONCURRENCY }
+      : admin === undefined
+        ? await openStore(store, log)
+        : { target: createAdminTarget({ send: admin, bucketId: store.bucketId }), concurrency: ADMIN_CONCURRENCY };
+  const digests = store === undefined ? ALL_DIGESTS : new Set<never>();
+  const spool = { dir: spoolDir, memoryBytes: SPOOL_BYTES, digests, ...("spool" in end && end.spool), log };
+  // A killed run has left its files.
+  rmSync(spool.dir, { recursive: true, force: true });
+  mkdirSync(spool.dir, { recursive: true, mode: 0o700 });
+  const spools = createSpoolPool(spool);
+  const most = store?.settings.limits.objectSize;
   return {
-    target,
+    target: end.target,
     spools,
-    maxBytes: Math.min(tool.maxObjectBytes ?? maxBytes, far.maxBytes ?? Number.POSITIVE_INFINITY),
-    concurrency: tool.concurrency ?? far.concurrency,
+    maxBytes: Math.min(tool.maxObjectBytes ?? most ?? DEFAULT_MAX_BYTES, most ?? Number.POSITIVE_INFINITY),
+    concurrency: tool.concurrency ?? end.concurrency,
     async close() {
-      await target.close();
+      await end.target.close();
       await spools.close();
-      rmSync(dir, { recursive: true, force: true });
+      rmSync(spool.dir, { recursive: true, force: true });
+      if ("close" in end) await end.close();
     },
   };
 }
 
-async function openStore({ config, log }: TargetOptions, settings: Settings): Promise<MigrationParts> {
-  const bucketId = bucketIdOf(config.rest, settings);
+async function openStore({ settings, bucketId }: StorePlace, log: Log) {
   const now = Date.now;
   const parts = { log, now, changed: () => undefined, wasUsed: () => false };
   const stores = await openStores(settings, parts).catch((error: unknown) => {
@@ -101,33 +102,22 @@ async function openStore({ config, log }: TargetOptions, settings: Settings): Pr
     const reach = "it is not on the admin port of these settings: set server.adminPort, or stop it";
     throw new HuiyuanError("data_locked", `a server uses ${settings.data}, but ${reach}`, { cause: error });
   });
-  const { objectSize, spoolMemory } = settings.limits;
-  const bucket = createBucket({ driver: stores.store.bucket(bucketId), now, maxObjectBytes: objectSize });
-  const target = createStoreTarget({ bucket, put: bucket.put });
-  const spools = createSpoolPool({
-    // Below the store's own, whose files another run of the server may have left to be stored.
-    dir: emptied(join(stores.spoolDir, "migration")),
-    memoryBytes: spoolMemory,
-    digests: settings.store.type === "s3" ? ALL_DIGESTS : new Set(),
-    log,
-    room: stores.freeSpace.spoolAllowance,
+  const bucket = createBucket({
+    driver: stores.store.bucket(bucketId),
+    now,
+    maxObjectBytes: settings.limits.objectSize,
   });
-  return {
-    target,
-    spools,
-    maxBytes: Math.min(config.tool.maxObjectBytes ?? objectSize, objectSize),
-    concurrency: config.tool.concurrency ?? STORE_CONCURRENCY,
-    async close() {
-      await target.close();
-      await spools.close();
-      await stores.close();
-    },
+  const spool: Partial<SpoolPoolOptions> & Pick<SpoolPoolOptions, "dir"> = {
+    // Below the store's own, whose files another run of the server may have left to be stored.
+    dir: join(stores.spoolDir, "migration"),
+    memoryBytes: settings.limits.spoolMemory,
+    ...(settings.store.type === "s3" && { digests: ALL_DIGESTS }),
+    room: stores.freeSpace.spoolAllowance,
   };
-}
-
-/** A killed run has left its files. */
-function emptied(dir: string): string {
-  rmSync(dir, { recursive: true, force: true });
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  return dir;
+  return {
+    target: createStoreTarget({ bucket, put: bucket.put }),
+    concurrency: STORE_CONCURRENCY,
+    spool,
+    close: () => stores.close(),
+  };
 }

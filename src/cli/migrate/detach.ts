@@ -13,21 +13,13 @@ export async function startDetached(folder: JobFolder, terminal: Terminal): Prom
   const output = openSync(folder.output, "a", 0o600);
   const before = readFileSync(folder.output).byteLength;
   const args = process.argv.slice(1).filter((argument) => argument !== "--detach");
-  const child = spawn(process.execPath, [...process.execArgv, ...args], {
-    detached: true,
-    stdio: ["ignore", output, output],
-  });
-  let code: number | null | undefined;
-  child.once("exit", (found) => {
-    code = found;
-  });
-  child.once("error", () => {
-    code = 1;
-  });
-  while (code === undefined && folder.pid() !== child.pid) await delay(POLL_MS);
-  if (code !== undefined) {
+  const stdio = ["ignore", output, output] as const;
+  const child = spawn(process.execPath, [...process.execArgv, ...args], { detached: true, stdio: [...stdio] });
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  while (!hasEnded() && folder.pid() !== child.pid) await delay(POLL_MS);
+  if (hasEnded()) {
     terminal.err.write(readFileSync(folder.output).subarray(before));
-    return code === 0 || code === 2 ? code : 1;
+    return child.exitCode === 0 || child.exitCode === 2 ? child.exitCode : 1;
   }
   child.unref();
   terminal.out.write(`Runs in the background as process ${child.pid}; its output is in ${shown(folder.output)}\n`);

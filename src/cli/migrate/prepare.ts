@@ -1,22 +1,23 @@
 // Shared by `start`, its dry run and `verify`: the flags that name source and target, their check before anything is
-// written, the journal under its lock, and both ends opened.
+// written, the journal under its lock, and both ends opened below a progress bar.
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrate/config/config.ts";
 import type { JobFolder } from "../../migrate/journal/job-folder.ts";
 import { INCONSISTENT, type Journal, openJournal } from "../../migrate/journal/journal.ts";
-import type { SendToAdmin } from "../../migrate/targets/admin.ts";
+import type { Source } from "../../migrate/source.ts";
+import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
-import type { Settings } from "../../settings/schema/schema.ts";
-import { bucketIdOf, openTarget } from "../../wiring/migration.ts";
-import { bucketOfDomain, openSource } from "../../wiring/migration-sources.ts";
+import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../../wiring/migration.ts";
+import { openSource } from "../../wiring/migration-sources.ts";
 import { createLogger } from "../logger.ts";
 import { runningServer } from "../reach-server.ts";
-import type { ExitCode, Terminal } from "../terminal.ts";
-import { folderOf, type JobFlags, jobCommand, printFaults } from "./job.ts";
+import { createStatusLine, type ExitCode, shown, type Terminal } from "../terminal.ts";
+import { folderOf, type JobFlags, jobCommand } from "./job.ts";
+import { createProgress, type Done } from "./stat.ts";
 
 /** Flags that name source and target. */
 export interface EndFlags extends JobFlags {
@@ -30,14 +31,11 @@ export interface EndFlags extends JobFlags {
 }
 
 /** A checked command. */
-export interface Prepared {
-  readonly config: MigrationConfig;
-  readonly settings: Settings | undefined;
+export interface Prepared extends Omit<TargetOptions, "spoolDir"> {
+  /** Opened; it has sent no request yet. */
+  readonly source: Source;
   readonly folder: JobFolder;
-  /** As in TargetOptions. */
-  readonly admin: SendToAdmin | undefined;
   readonly log: Log;
-  readonly flags: EndFlags;
   /** Options that decide which objects are copied where, for the comparison with those of earlier runs. */
   readonly identity: Readonly<Record<string, string>>;
 }
@@ -50,85 +48,79 @@ export function endsCommand(
   verb: string,
   help: string,
 ): Command {
-  return jobCommand(terminal, name, description, help)
-    .option("--settings <file>", `${verb} the store of these settings; default: the REST API of the config`)
-    .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
-    .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
-    .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
-    .option("--allow-private", "the source may have a private address", false)
-    .option("--no-file-urls", "refuse file: URLs in a list");
+  return (
+    jobCommand(terminal, name, description, help)
+      .option("--settings <file>", `${verb} the store of these settings; default: the REST API of the config`)
+      .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
+      .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
+      .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
+      .option("--allow-private", "the source may have a private address", false)
+      // For the jobs of a server: a list may come from another machine.
+      .addOption(new Option("--no-file-urls").hideHelp())
+  );
 }
 
-/** The flags again, for a command that continues with the same ends. */
-export function repeated({ settings, fromOrigin, list, sitemap, allowPrivate, fileUrls }: EndFlags): readonly string[] {
-  const named = Object.entries({ settings, "from-origin": fromOrigin, list, sitemap });
-  const flags = named.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
-  return [...flags, ...(allowPrivate ? ["--allow-private"] : []), ...(fileUrls ? [] : ["--no-file-urls"])];
-}
-
-/** Prints every fault of the flags, the config and the settings; then it returns an exit code. */
-export async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared | ExitCode> {
+/** Runs the work if flags, config and settings have no fault; else prints every fault. */
+export async function withPrepared(
+  flags: EndFlags,
+  terminal: Terminal,
+  work: (prepared: Prepared) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  let prepared: Prepared;
   try {
-    const prepared = await checked(flags, terminal);
-    for (const name of prepared.config.unknown)
-      terminal.err.write(`Warning: Option ${name} is not known and has no effect. \n`);
-    return prepared;
+    prepared = await prepare(flags, terminal);
   } catch (error) {
-    return printFaults(error, terminal);
+    if (error instanceof ConfigFaults)
+      for (const fault of error.faults) terminal.err.write(`Error: ${shown(fault)} \n`);
+    else if (error instanceof SettingsFaults) terminal.err.write(`Error: ${error.message}\n`);
+    else throw error;
+    return 2;
   }
+  for (const name of prepared.config.unknown)
+    terminal.err.write(`Warning: Option ${name} is not known and has no effect. \n`);
+  return work(prepared).finally(prepared.source.close);
 }
+
+/** A bound for connections. The target decides how many objects are copied at once. */
+const MAX_CONNECTIONS = 200;
 
 /** Throws ConfigFaults and SettingsFaults, and the errors of runningServer(). */
-async function checked(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
-  const source = originsOf(flags);
+async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
+  const given = sourceOf(flags);
   // Without a source the config has no required option left.
-  const file = source !== undefined && !existsSync(flags.config) ? undefined : flags.config;
-  const loaded = loadConfig(file, { isStore: flags.settings !== undefined, source });
+  const file = given !== undefined && !existsSync(flags.config) ? undefined : flags.config;
+  const config = loadConfig(file, { isStore: flags.settings !== undefined, source: given });
   const settings = flags.settings === undefined ? undefined : await loadSettings(flags.settings, { env: process.env });
-  const config = source === undefined || settings === undefined ? loaded : ofDomain(loaded, source.host, settings);
-  const place: Record<string, string> =
-    settings === undefined ? {} : { "--settings": `${bucketIdOf(config.rest, settings)} in ${settings.data}` };
-  const log = createLogger({
-    isInteractive: terminal.isInteractive,
-    level: "warn",
-    destination: terminal.err as never,
-  });
-  // Finds the faults of the source before anything is written.
-  await openSource(
-    config.source,
-    { ...config.tool, concurrency: 1, allowPrivate: false, allowsFiles: true, log },
-    settings,
-  ).close();
-  const { host, list, sitemap } = source ?? {};
-  const from = Object.entries({ "--from-origin": host, "--list": list, "--sitemap": sitemap });
-  const named = Object.fromEntries(from.filter((each): each is [string, string] => each[1] !== undefined));
-  const identity = { ...config.identity, ...place, ...named };
+  const store = settings && { settings, bucketId: targetBucket(config, settings) };
+  const { isInteractive, err } = terminal;
+  const log = createLogger({ isInteractive, level: "warn", destination: err as never });
+  const { concurrency = MAX_CONNECTIONS } = config.tool;
+  const parts = { ...config.tool, concurrency, allowPrivate: flags.allowPrivate, allowsFiles: flags.fileUrls, log };
+  const source = openSource(config.source, parts, settings);
+  const place = store && { "--settings": `${store.bucketId} in ${store.settings.data}` };
   const admin = settings && (await runningServer(settings.server));
-  return { flags, config, settings, admin, folder: folderOf(flags), log, identity };
+  const identity = { ...config.identity, ...place, ...identityOf(given) };
+  return { config, store, admin, source, folder: folderOf(flags), log, identity };
 }
 
+type DomainSource = Extract<MigrationConfig["source"], { readonly type: "origins" }>;
+
 /** The source that flags name. Throws ConfigFaults. */
-function originsOf({ fromOrigin: host, settings, list, sitemap, detach = false }: EndFlags) {
+function sourceOf({ fromOrigin: host, settings, list, sitemap, detach }: EndFlags): DomainSource | undefined {
   const faults: string[] = [];
   if (host !== undefined && settings === undefined) faults.push("--from-origin needs --settings.");
   if (host === undefined && (list ?? sitemap) !== undefined) faults.push("--list and --sitemap need --from-origin.");
   if (list !== undefined && sitemap !== undefined) faults.push("Give --list or --sitemap, not both.");
-  if (list === "-" && detach) faults.push("--detach needs a list in a file: it has no standard input.");
+  if (list === "-" && detach === true) faults.push("--detach needs a list in a file: it has no standard input.");
   if (faults.length > 0) throw new ConfigFaults(faults);
   if (host === undefined) return undefined;
   const file = list === undefined || list === "-" ? list : resolve(list);
-  return { type: "origins", host: host.toLowerCase(), list: file, sitemap } as const;
+  return { type: "origins", host: host.toLowerCase(), list: file, sitemap };
 }
 
-/** The target is the domain's own bucket. Throws ConfigFaults. */
-function ofDomain(config: MigrationConfig, host: string, settings: Settings): MigrationConfig {
-  const own = bucketOfDomain(settings, host);
-  const { appid, bucket } = config.rest ?? own;
-  if (appid !== own.appid || bucket !== own.bucket)
-    throw new ConfigFaults([
-      `The domain ${host} belongs to ${own.appid}/${own.bucket}, but the config names ${appid}/${bucket}.`,
-    ]);
-  return { ...config, rest: { endpoint: "", secretId: "", secretKey: "", ...own } };
+function identityOf({ host, list, sitemap }: Partial<DomainSource> = {}): Readonly<Record<string, string>> {
+  const named = Object.entries({ "--from-origin": host, "--list": list, "--sitemap": sitemap });
+  return Object.fromEntries(named.filter((each): each is [string, string] => each[1] !== undefined));
 }
 
 /** Runs the work with the journal, under the lock of the job. Prints why it cannot. */
@@ -146,12 +138,10 @@ export async function withJournal(
   try {
     journal = openJournal(folder.journal);
     const changed = journal.begin(identity);
-    if (changed.length > 0) {
-      const next = "Restore them, or name another folder by --job, or run clean to begin anew.";
-      terminal.err.write(`Error: The config has changed since this migration began: ${changed.join(", ")}. ${next} \n`);
-      return 2;
-    }
-    return await work(journal);
+    if (changed.length === 0) return await work(journal);
+    const next = "Restore them, or name another folder by --job, or run clean to begin anew.";
+    terminal.err.write(`Error: The config has changed since this migration began: ${changed.join(", ")}. ${next} \n`);
+    return 2;
   } catch (error) {
     if (!(error instanceof HuiyuanError) || error.message !== INCONSISTENT) throw error;
     terminal.out.write(`${INCONSISTENT}\n`);
@@ -162,19 +152,29 @@ export async function withJournal(
   }
 }
 
-/** Opens the target and then the source; close() closes both. Throws as openTarget(). */
-export async function openEnds({ flags, config, settings, admin, folder, log }: Prepared) {
-  const target = await openTarget({ config, settings, admin, spoolDir: folder.spool, log });
-  const { concurrency } = target;
-  const { allowPrivate, fileUrls: allowsFiles } = flags;
-  const options = { ...config.tool, concurrency, allowPrivate, allowsFiles, log };
-  const source = openSource(config.source, options, settings);
-  return {
-    ...target,
-    source,
-    async close() {
-      await source.close();
-      await target.close();
-    },
-  };
+export interface Ends extends Omit<MigrationTarget, "close"> {
+  readonly source: Source;
+  /** Removes the progress bar, before other output. */
+  readonly clear: () => void;
+}
+
+/** Opens the target for the work, and shows a progress bar of `done` meanwhile. Throws as openTarget(). */
+export async function withEnds<Result>(
+  prepared: Prepared,
+  { terminal, json, done }: { readonly terminal: Terminal; readonly json: boolean; readonly done: () => Done },
+  work: (ends: Ends) => Promise<Result>,
+): Promise<{ readonly result: Result; readonly seconds: number }> {
+  const began = performance.now();
+  const { close, ...target } = await openTarget({ ...prepared, spoolDir: prepared.folder.spool });
+  const { show, clear } = createStatusLine(terminal, json);
+  const progress = createProgress();
+  const timer = setInterval(() => show(progress(done())), 1_000);
+  try {
+    const result = await work({ ...target, source: prepared.source, clear });
+    return { result, seconds: (performance.now() - began) / 1_000 };
+  } finally {
+    clearInterval(timer);
+    clear();
+    await close();
+  }
 }

@@ -1,14 +1,25 @@
-// `huiyuan migrate start`: checks the config, then copies everything that is not copied yet.
-import type { Command } from "commander";
-import { Option } from "commander";
-import type { Journal } from "../../migrate/journal/journal.ts";
+// `huiyuan migrate start`: checks the config, copies everything that is not copied yet, and reports counts, bytes,
+// duration, and failures by cause with the command that retries them.
+import { type Command, Option } from "commander";
+import type { Counters } from "../../migrate/journal/metadata.ts";
+import { type CauseCount, openJournalReader } from "../../migrate/journal/reading.ts";
 import { type RunEnd, runMigration } from "../../migrate/runner/runner.ts";
-import { createStatusLine, type ExitCode, type Terminal, untilStopped } from "../terminal.ts";
+import { formatBytes } from "../doctor/finding.ts";
+import { type ExitCode, shown, type Terminal, untilStopped } from "../terminal.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
-import { endsCommand, openEnds, type Prepared, prepare, withJournal } from "./prepare.ts";
-import { printReport, type StartFlags } from "./report.ts";
-import { createProgress } from "./stat.ts";
+import { commandLine, print } from "./job.ts";
+import { type EndFlags, endsCommand, type Prepared, withEnds, withJournal, withPrepared } from "./prepare.ts";
+import { durationText, statLine } from "./stat.ts";
+
+interface StartFlags extends EndFlags {
+  readonly force: boolean;
+  readonly dryRun: boolean;
+  readonly lenient: boolean;
+  readonly detach: boolean;
+  readonly acceptSuspect: boolean;
+  readonly overwrite: "never" | "newer" | "always";
+}
 
 const HELP = `It can be stopped or killed at any moment; the next start continues.
 Failed objects are retried by the next start, unless error.ignore.if matches.
@@ -21,6 +32,22 @@ Examples:
   huiyuan migrate start --config conf/config.ini --dry-run
   huiyuan migrate start --config conf/config.ini
   huiyuan migrate start --config photos.yaml --settings huiyuan.yaml --job job`;
+
+const CAUSES = 20;
+/** What an operator can do about failures of a cause. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  "code -1886": "the target has other bytes: compare both, then add --overwrite newer or always (needs --settings)",
+  image_not_processable: "the image is damaged at the source: replace it there, or add --accept-suspect",
+  origin_hash_wrong: "the image is damaged at the source: replace it there, or add --accept-suspect",
+  origin_not_image: "the source sends no image: leave it out by fileid.ignore.if, or replace it",
+  origin_too_large: "raise limits.objectSize of the settings, or max.object.bytes of the config",
+  url_invalid: "rename it by sub.pattern and sub.replace",
+  name_refused: "rename it by sub.pattern and sub.replace",
+  unlisted: "rename it at the source, then scan again: start -f",
+  gone: "the source does not have it any more; if it is back",
+  "code -97": "check appinfo.secretID and appinfo.secretKey",
+};
+const REMEDY = "once the cause is gone";
 
 export function startCommand(terminal: Terminal): Command {
   return endsCommand(terminal, "start", "copy everything that is not copied yet", "copy into", HELP)
@@ -35,51 +62,41 @@ export function startCommand(terminal: Terminal): Command {
     .option("--detach", "run in the background", false)
     .option("--lenient", "exit with 0 although objects failed, as the old tool did", false)
     .action(async (flags: StartFlags) => {
-      const code = await start(flags, terminal);
+      const code = await withPrepared(flags, terminal, (prepared) => start(prepared, flags, terminal));
       process.exitCode = flags.lenient && code === 2 ? 1 : code;
     });
 }
 
-async function start(flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
-  const prepared = await prepare(flags, terminal);
-  if (typeof prepared === "number") return prepared;
+async function start(prepared: Prepared, flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
   if (flags.overwrite !== "never" && flags.settings === undefined) {
     terminal.err.write("Error: --overwrite needs --settings: an upload over the REST API never replaces. \n");
     return 2;
   }
   if (flags.dryRun) return dryRun(prepared, flags, terminal);
   if (flags.detach) return startDetached(prepared.folder, terminal);
-  return withJournal(prepared, terminal, (journal) => run(prepared, flags, journal, terminal));
-}
-
-async function run(prepared: Prepared, flags: StartFlags, journal: Journal, terminal: Terminal): Promise<ExitCode> {
   const { config, folder } = prepared;
-  const began = performance.now();
-  const before = { ...journal.counters };
-  const { close, ...ends } = await openEnds(prepared);
-  const { stop, kill } = signals();
-  const status = createStatusLine(terminal, flags.json);
-  const progress = createProgress();
-  const timer = setInterval(() => status.show(progress(journal.counters)), 1_000);
-  let end: RunEnd;
-  try {
-    end = await runMigration({
-      ...config.tool,
-      ...ends,
-      ...{ journal, filters: config.filters, stop, kill },
-      rescans: flags.force,
-      retriesAll: flags.overwrite !== "never" || flags.acceptSuspect,
-      acceptsSuspects: flags.acceptSuspect,
-      overwrite: flags.overwrite === "never" ? "none" : flags.overwrite,
-      now: Date.now,
-      listener: linesOf(flags, terminal, status.clear),
-    });
-  } finally {
-    clearInterval(timer);
-    status.clear();
-    await close();
-  }
-  return printReport({ flags, journal, folder, before, end, seconds: (performance.now() - began) / 1_000 }, terminal);
+  return withJournal(prepared, terminal, async (journal) => {
+    const before = { ...journal.counters };
+    const bar = { terminal, json: flags.json, done: () => journal.counters };
+    const { result: end, seconds } = await withEnds(prepared, bar, ({ clear, ...ends }) =>
+      runMigration({
+        ...{ ...config.tool, ...ends, ...signals(), journal, filters: config.filters },
+        rescans: flags.force,
+        retriesAll: flags.overwrite !== "never" || flags.acceptSuspect,
+        acceptsSuspects: flags.acceptSuspect,
+        overwrite: flags.overwrite === "never" ? "none" : flags.overwrite,
+        now: Date.now,
+        listener: linesOf((event, lines) => {
+          clear();
+          print(flags, terminal, event, lines);
+        }),
+      }),
+    );
+    const reader = openJournalReader(folder.journal);
+    const causes = reader?.causes(CAUSES) ?? [];
+    reader?.close();
+    return printReport({ flags, before, counters: journal.counters, causes, end, seconds }, terminal);
+  });
 }
 
 /** The first SIGINT lets objects in flight finish, SIGTERM gives them up. A second signal ends the process at once. */
@@ -95,20 +112,54 @@ function signals() {
 }
 
 /** The old tool's lines. */
-function linesOf({ json }: StartFlags, { out }: Terminal, clear: () => void) {
-  const write = (text: string, event: object) => {
-    clear();
-    out.write(json ? `${JSON.stringify(event)}\n` : text);
-  };
+function linesOf(write: (event: object, lines: readonly string[]) => void) {
   return {
-    scanning: () => write("submit.sh is running... \n", { event: "scanning" }),
-    scanned(counters: Journal["counters"]) {
-      const { scanNew, scanChanged, scanKnown, scanIgnored, submitted } = counters;
-      const changed = scanChanged > 0 ? `Changed: ${scanChanged}\n` : "";
-      const lines = `New submitted: ${scanNew}\n${changed}Submit failed: ${scanKnown}\nIgnored: ${scanIgnored}\n`;
-      const event = { event: "scanned", new: scanNew, changed: scanChanged, known: scanKnown, ignored: scanIgnored };
-      write(submitted === 0 ? `${lines}Nothing to upload\n` : lines, event);
+    scanning: () => write({ event: "scanning" }, ["submit.sh is running... "]),
+    scanned({ scanNew, scanChanged, scanKnown, scanIgnored, submitted }: Counters) {
+      const changed = scanChanged > 0 ? [`Changed: ${scanChanged}`] : [];
+      const nothing = submitted === 0 ? ["Nothing to upload"] : [];
+      write({ event: "scanned", new: scanNew, changed: scanChanged, known: scanKnown, ignored: scanIgnored }, [
+        ...[`New submitted: ${scanNew}`, ...changed, `Submit failed: ${scanKnown}`, `Ignored: ${scanIgnored}`],
+        ...nothing,
+      ]);
     },
-    copying: () => write("Start uploading...\n", { event: "copying" }),
+    copying: () => write({ event: "copying" }, ["Start uploading..."]),
   };
+}
+
+interface Report {
+  readonly flags: StartFlags;
+  /** When the run began. */
+  readonly before: Counters;
+  readonly counters: Counters;
+  readonly causes: readonly CauseCount[];
+  readonly end: RunEnd;
+  readonly seconds: number;
+}
+
+function printReport({ flags, before, counters, causes, end, seconds }: Report, terminal: Terminal): ExitCode {
+  const { submitted, successful, failed } = counters;
+  const gained = (name: "stored" | "same" | "deleted" | "bytes") => counters[name] - before[name];
+  const [stored, same, deleted, bytes] = [gained("stored"), gained("same"), gained("deleted"), gained("bytes")];
+  const left = submitted - successful - failed;
+  const scanFailure = end.scanFailure && [end.scanFailure.message];
+  const troubles = [...(scanFailure ?? []), ...(end.trouble === undefined ? [] : [end.trouble.message])];
+  const retry = commandLine("start", flags);
+  const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; retry: ${retry}` }));
+  const rate = `${Math.round((stored + same + deleted) / Math.max(seconds, 0.001))} objects/s`;
+  const others = `the same at the target: ${same}, deleted at the target: ${deleted}, not tried: ${left}`;
+  const totals = { submitted, successful, failed, left, stored, same, deleted, bytes, seconds };
+  print(flags, terminal, { event: "report", ...totals, failures, troubles }, [
+    ...(scanFailure === undefined ? [] : ["submit.sh failed. "]),
+    ...troubles.map(shown),
+    statLine(counters),
+    `Copied in this run: ${stored} objects, ${formatBytes(bytes)}, in ${durationText(seconds)} (${rate}); ${others}`,
+    ...(failures.length > 0 ? ["Failures by cause:"] : []),
+    ...failures.map(
+      ({ cause, count, example, next }) =>
+        `  ${count}  ${shown(cause)}, such as: ${shown(example)}\n     ${shown(next)}`,
+    ),
+  ]);
+  const isDone = left + failed + counters.isScanning + troubles.length === 0;
+  return isDone || flags.lenient ? 0 : 1;
 }

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Counters } from "../../migrate/journal/metadata.ts";
-import { type JournalReader, openJournalReader } from "../../migrate/journal/reading.ts";
+import { openJournalReader } from "../../migrate/journal/reading.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { createStatusLine, shown, stopSignal, type Terminal } from "../terminal.ts";
-import { folderOf, type JobFlags, jobCommand } from "./job.ts";
+import { folderOf, type JobFlags, jobCommand, print } from "./job.ts";
 
 const STAT_HELP = `On a terminal it follows until the run ends.
 
@@ -27,32 +27,22 @@ export function statCommand(terminal: Terminal): Command {
       const folder = folderOf(flags);
       const reader = openJournalReader(folder.journal);
       try {
-        const status = createStatusLine(terminal, flags.json || flags.once);
-        if (reader !== undefined && status.isShown) await follow(reader, folder.isRunning, status.show, terminal);
-        status.clear();
+        const { isShown, show, clear } = createStatusLine(terminal, flags.json || flags.once);
+        const signal = stopSignal(terminal);
+        const progress = createProgress();
+        while (reader !== undefined && isShown && !signal.aborted && folder.isRunning()) {
+          show(progress(reader.counters()));
+          await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
+        }
+        clear();
         const counters = reader?.counters();
         const causes = reader?.causes(CAUSES) ?? [];
-        if (flags.json) terminal.out.write(`${JSON.stringify({ ...counters, causes })}\n`);
-        else terminal.out.write(`${statLine(counters)}\n`);
-        if (status.isShown) for (const { cause, count } of causes) terminal.out.write(`  ${count}  ${shown(cause)}\n`);
+        const shownCauses = isShown ? causes.map(({ cause, count }) => `  ${count}  ${shown(cause)}`) : [];
+        print(flags, terminal, { ...counters, causes }, [statLine(counters), ...shownCauses]);
       } finally {
         reader?.close();
       }
     });
-}
-
-async function follow(
-  reader: JournalReader,
-  isRunning: () => boolean,
-  show: (text: string) => void,
-  terminal: Terminal,
-): Promise<void> {
-  const signal = stopSignal(terminal);
-  const progress = createProgress();
-  while (!signal.aborted && isRunning()) {
-    show(progress(reader.counters()));
-    await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
-  }
 }
 
 /** The line of the old tool. */
@@ -63,7 +53,8 @@ export function statLine(counters?: Pick<Counters, "submitted" | "successful" | 
 
 const BAR = 20;
 
-type Done = Pick<Counters, "submitted" | "successful" | "failed" | "bytes" | "isScanning">;
+/** The counters of a progress bar. */
+export type Done = Pick<Counters, "submitted" | "successful" | "failed" | "bytes" | "isScanning">;
 
 /** Makes the text of a progress bar; the rate is that since the call before. */
 export function createProgress(now = () => performance.now()): (counters: Done) => string {

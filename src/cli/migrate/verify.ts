@@ -1,15 +1,14 @@
 // `huiyuan migrate verify`: compares the source with the target, and writes a manifest of what is equal.
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import type { HuiyuanError } from "../../core/errors.ts";
 import type { Journal } from "../../migrate/journal/journal.ts";
-import { createManifest, type Manifest, type ManifestEnd } from "../../migrate/verify/manifest.ts";
+import { createManifest, type ManifestEnd } from "../../migrate/verify/manifest.ts";
 import { createTally, type FindingKind, type Tally, verify } from "../../migrate/verify/verify.ts";
 import { formatBytes } from "../doctor/finding.ts";
-import { createStatusLine, type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
-import { commandLine } from "./job.ts";
-import { type EndFlags, endsCommand, openEnds, type Prepared, prepare, repeated, withJournal } from "./prepare.ts";
-import { createProgress, durationText } from "./stat.ts";
+import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
+import { commandLine, print } from "./job.ts";
+import { type EndFlags, endsCommand, type Prepared, withEnds, withJournal, withPrepared } from "./prepare.ts";
+import { durationText } from "./stat.ts";
 
 interface VerifyFlags extends EndFlags {
   readonly sample?: Sample;
@@ -60,49 +59,37 @@ function readSample(text: string): Sample {
 }
 
 async function start(flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> {
-  const { sample, all, manifest } = flags;
-  const fault =
-    sample !== undefined && all
-      ? "Give --sample or --all, not both."
-      : manifest !== undefined && !all
-        ? "--manifest needs --all: it lists every object."
-        : undefined;
-  if (fault !== undefined) {
-    terminal.err.write(`Error: ${fault} \n`);
+  const isBoth = flags.sample !== undefined && flags.all;
+  if (isBoth || (flags.manifest !== undefined && !flags.all)) {
+    const fault = isBoth ? "Give --sample or --all, not both" : "--manifest needs --all: it lists every object";
+    terminal.err.write(`Error: ${fault}. \n`);
     return 2;
   }
-  const prepared = await prepare(flags, terminal);
-  if (typeof prepared === "number") return prepared;
-  return withJournal(prepared, terminal, (journal) => run(prepared, flags, journal, terminal));
+  return withPrepared(flags, terminal, (prepared) =>
+    withJournal(prepared, terminal, (journal) => run(prepared, flags, journal, terminal)),
+  );
 }
 
 async function run(prepared: Prepared, flags: VerifyFlags, journal: Journal, terminal: Terminal): Promise<ExitCode> {
-  const { config } = prepared;
-  const began = performance.now();
+  const { tool, filters } = prepared.config;
   const stop = stopSignal(terminal);
   const tally = createTally();
-  const status = createStatusLine(terminal, flags.json);
-  const progress = createProgress();
-  const { close, ...ends } = await openEnds(prepared);
-  const timer = setInterval(() => status.show(progress(doneOf(tally, journal))), 1_000);
-  let manifest: Manifest | undefined;
-  let trouble: HuiyuanError | undefined;
-  let archived: ManifestEnd | undefined;
-  try {
-    manifest = flags.manifest === undefined ? undefined : createManifest(resolve(flags.manifest));
-    const { of } = flags.sample ?? readSample(DEFAULT_SAMPLE);
-    const sampleOf = flags.all ? (objects: number) => objects : of;
-    const parts = { journal, manifest, filters: config.filters, sampleOf, stop };
-    trouble = await verify({ ...config.tool, ...ends, ...parts }, tally);
-    if (trouble === undefined && !stop.aborted) archived = manifest?.finish();
-  } finally {
-    clearInterval(timer);
-    status.clear();
-    manifest?.discard();
-    await close();
-  }
+  const bar = { terminal, json: flags.json, done: () => doneOf(tally, journal) };
+  const { result, seconds } = await withEnds(prepared, bar, async (ends) => {
+    const manifest = flags.manifest === undefined ? undefined : createManifest(resolve(flags.manifest));
+    try {
+      const { of } = flags.sample ?? readSample(DEFAULT_SAMPLE);
+      const sampleOf = flags.all ? (objects: number) => objects : of;
+      const trouble = await verify({ ...tool, ...ends, journal, manifest, filters, sampleOf, stop }, tally);
+      const isWhole = trouble === undefined && !stop.aborted;
+      return { trouble, archived: isWhole ? manifest?.finish() : undefined };
+    } finally {
+      manifest?.discard();
+    }
+  });
+  const { trouble, archived } = result;
   const troubles = [...(trouble === undefined ? [] : [trouble.message]), ...(stop.aborted ? ["It was stopped"] : [])];
-  return printVerified({ flags, tally, archived, troubles, seconds: (performance.now() - began) / 1_000 }, terminal);
+  return printVerified({ flags, tally, archived, troubles, seconds }, terminal);
 }
 
 /** For the progress bar. While the source is listed, the end is not known. */
@@ -127,49 +114,42 @@ const TITLES: Readonly<Record<FindingKind, string>> = {
   deleted: "Deleted at the target",
 };
 
-/** The command that mends what is of this kind. */
-function mendOf(kind: FindingKind, flags: EndFlags): string {
-  const command = (name: string) => commandLine(name, flags, repeated(flags));
+/** What mends findings of each kind. */
+function mendsOf(flags: EndFlags): Readonly<Record<FindingKind, string>> {
+  const start = commandLine("start", flags);
   const isStore = flags.settings !== undefined;
-  const texts = {
-    differs: isStore ? "copy again" : "an upload never replaces: delete them at the target, then",
-    missing: "copy",
-    gone: "if the target should lose them too, delete them there",
-    unread: "once the reason is gone, compare again",
+  return {
+    differs: `${isStore ? "copy again" : "an upload never replaces: delete them at the target, then"}: ${start}`,
+    missing: `copy: ${start}`,
+    gone: `if the target should lose them too, delete them there${isStore ? `: huiyuan delete KEY --config ${flags.settings}` : ""}`,
+    unread: `once the reason is gone, compare again: ${commandLine("verify", flags)}`,
     deleted: "a migration respects that; an upload brings them back",
   };
-  if (kind === "deleted" || (kind === "gone" && !isStore)) return texts[kind];
-  if (kind === "gone") return `${texts.gone}: huiyuan delete KEY --config ${flags.settings}`;
-  return `${texts[kind]}: ${command(kind === "unread" ? "verify" : "start")}`;
 }
 
-function printVerified({ flags, tally, archived, troubles, seconds }: Verified, { out }: Terminal): ExitCode {
+function printVerified({ flags, tally, archived, troubles, seconds }: Verified, terminal: Terminal): ExitCode {
   const { findings: found, done: _, ...counts } = tally;
-  const kinds = (Object.keys(TITLES) as FindingKind[]).map((kind) => ({ kind, ...found[kind] }));
-  const findings = kinds.filter(({ count }) => count > 0).map((each) => ({ ...each, mend: mendOf(each.kind, flags) }));
-  const isEqual = troubles.length === 0 && findings.every(({ kind }) => kind === "deleted");
-  if (flags.json) {
-    const numbers = { ...counts, ...Object.fromEntries(kinds.map(({ kind, count }) => [kind, count])), seconds };
-    const manifest = archived && { file: flags.manifest, ...archived };
-    out.write(`${JSON.stringify({ event: "verified", ...numbers, findings, manifest, troubles })}\n`);
-    return isEqual ? 0 : 1;
-  }
+  const mends = mendsOf(flags);
+  const kinds = (Object.keys(TITLES) as FindingKind[]).map((kind) => ({ kind, ...found[kind], mend: mends[kind] }));
+  const findings = kinds.filter(({ count }) => count > 0);
+  const numbers = { ...counts, ...Object.fromEntries(kinds.map(({ kind, count }) => [kind, count])), seconds };
+  const manifest = archived && { file: flags.manifest, ...archived };
   const { objects, equal, hashed, skipped, bytes } = counts;
   const sample = flags.all ? "all" : `a random sample of ${flags.sample?.text ?? DEFAULT_SAMPLE}; --all compares each`;
-  const lines = [
+  print(flags, terminal, { event: "verified", ...numbers, findings, manifest, troubles }, [
     ...troubles.map((text) => `The comparison is incomplete: ${shown(text)}`),
     `Objects: ${objects}, of which compared by hash: ${hashed} (${sample}), not compared: ${skipped}`,
     `Read from the source: ${formatBytes(bytes)} in ${durationText(seconds)}`,
     `Equal: ${equal}`,
     ...kinds.map(({ kind, count }) => `${TITLES[kind]}: ${count}`),
-  ];
-  for (const { kind, first, count, mend } of findings) {
-    lines.push(`${TITLES[kind]}; ${mend}`);
-    lines.push(...first.map(({ fileid, reason }) => `  ${shown(fileid)}${reason === "" ? "" : `|${shown(reason)}`}`));
-    if (count > first.length) lines.push(`  and ${count - first.length} more`);
-  }
-  if (archived !== undefined)
-    lines.push(`Manifest: ${archived.objects} objects in ${shown(flags.manifest ?? "")}, root ${archived.root}`);
-  out.write(`${lines.join("\n")}\n`);
-  return isEqual ? 0 : 1;
+    ...findings.flatMap(({ kind, first, count, mend }) => [
+      `${TITLES[kind]}; ${mend}`,
+      ...first.map(({ fileid, reason }) => `  ${shown(fileid)}${reason === "" ? "" : `|${shown(reason)}`}`),
+      ...(count > first.length ? [`  and ${count - first.length} more`] : []),
+    ]),
+    ...(archived
+      ? [`Manifest: ${archived.objects} objects in ${shown(flags.manifest ?? "")}, root ${archived.root}`]
+      : []),
+  ]);
+  return troubles.length === 0 && findings.every(({ kind }) => kind === "deleted") ? 0 : 1;
 }

@@ -29,86 +29,66 @@ const REQUEST = {
   overwrite: word(["never", "newer", "always"]).default("never").describe("Which objects with other bytes to replace."),
 };
 
+const RESCAN = flag().default(false).describe("Scan the source again, for new and changed objects.");
+const FORCE = flag().default(false).describe("Give up objects in flight; the next run copies them.");
+const AFTER = whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page.");
+
 /** `jobs` undefined: a command runs without a server, or the server has no settings file. */
 export function addMigrationCalls(
   calls: Calls,
   { jobs: given, log }: { readonly jobs: MigrationJobs | undefined; readonly log: Log },
 ): void {
   const jobs = () => given ?? refuseAll();
-  const view = (id: string) => ({ ...jobs().stat(id), output: jobs().output(id) });
-  const json = { json: migrationAnswer };
-  /** Writes the audit log, which names the job only. */
-  const change = async (context: Context<ApiEnv>, operation: string, id: string, run: () => unknown) => {
+  const one = { json: migrationAnswer };
+
+  /** Answers with what `run` returns. Writes the audit log, which names the job only. */
+  async function change(context: Context<ApiEnv>, operation: string, id: string, run: () => object | Promise<object>) {
     const audit = auditOf(context, log, { operation: `migration ${operation}`, ...{ id } });
     try {
-      await run();
+      const answer = await run();
       audit("done", {});
+      return context.json(answer);
     } catch (error) {
       audit("failed", {});
       throw error;
     }
-  };
+  }
 
-  calls.get(
-    "/migrations",
-    { summary: "List the migrations of this server", fields: {}, answer: { json: migrationList } },
-    (context) => context.json({ migrations: jobs().list() }),
+  const listing = { summary: "List the migrations of this server", fields: {}, answer: { json: migrationList } };
+  calls.get("/migrations", listing, (context) => context.json({ migrations: jobs().list() }));
+  const creating = { summary: "Create and start a migration into this server", fields: REQUEST, answer: one };
+  calls.post("/migrations", creating, (context, { id, ...request }) =>
+    change(context, "create", id, () => jobs().create(id, request)),
   );
-  calls.post(
-    "/migrations",
-    { summary: "Create and start a migration into this server", fields: REQUEST, answer: json },
-    async (context, { id, ...request }) => {
-      await change(context, "create", id, () => jobs().create(id, request));
-      return context.json(view(id));
-    },
-  );
-  calls.get(
-    "/migrations/stat",
-    { summary: "Show a migration and the end of its output", fields: { id: ID }, answer: json },
-    (context, { id }) => context.json(view(id)),
-  );
-  const rescan = flag().default(false).describe("Scan the source again, for new and changed objects.");
+  const showing = { summary: "Show a migration and the end of its output", fields: { id: ID }, answer: one };
+  calls.get("/migrations/stat", showing, (context, { id }) => context.json(jobs().stat(id)));
   calls.post(
     "/migrations/start",
-    { summary: "Continue a migration, and retry its failures", fields: { id: ID, rescan }, answer: json },
-    async (context, input) => {
-      await change(context, "start", input.id, () => jobs().start(input.id, input.rescan));
-      return context.json(view(input.id));
-    },
+    { summary: "Continue a migration, and retry its failures", fields: { id: ID, rescan: RESCAN }, answer: one },
+    (context, { id, rescan }) => change(context, "start", id, () => jobs().start(id, rescan)),
   );
-  const force = flag().default(false).describe("Give up objects in flight; the next run copies them.");
   calls.post(
     "/migrations/stop",
-    { summary: "Stop a migration, if it is running", fields: { id: ID, force }, answer: json },
-    async (context, input) => {
-      await change(context, "stop", input.id, () => jobs().stop(input.id, input.force));
-      return context.json(view(input.id));
-    },
+    { summary: "Stop a migration, if it is running", fields: { id: ID, force: FORCE }, answer: one },
+    (context, { id, force }) => change(context, "stop", id, () => jobs().stop(id, force)),
   );
-  const after = whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page.");
   calls.get(
     "/migrations/failures",
     {
       summary: "List the failed objects of a migration",
-      fields: { id: ID, after, limit: whole(1, MAX_LISTED).default(LISTED) },
+      fields: { id: ID, after: AFTER, limit: whole(1, MAX_LISTED).default(LISTED) },
       answer: { json: migrationFailures },
     },
-    (context, { id, limit, ...from }) => {
-      const failures = jobs().failures(id, from.after, limit);
+    (context, { id, limit, after }) => {
+      const failures = jobs().failures(id, after, limit);
       return context.json({ failures, next: failures.length < limit ? undefined : failures.at(-1)?.serial });
     },
   );
+  const removing = { fields: { id: ID }, answer: { json: migrationRemoved } };
   calls.post(
     "/migrations/remove",
-    {
-      summary: "Remove a migration's config and journal; its objects stay",
-      fields: { id: ID },
-      answer: { json: migrationRemoved },
-    },
-    async (context, { id }) => {
-      await change(context, "remove", id, () => jobs().remove(id));
-      return context.json({ removed: id });
-    },
+    { summary: "Remove a migration's config and journal; its objects stay", ...removing },
+    (context, { id }) => change(context, "remove", id, () => jobs().remove(id)),
   );
 }
 

@@ -1,9 +1,12 @@
-// The files of a server's migration in its folder: the request, its config, which holds secrets, and its list of URLs.
-// Checks them before every run, and makes the command of a run.
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+// The folder of a server's migration: the request, its config, which holds secrets, and its list of URLs. Checks a
+// request before every run, makes the command of a run, and removes secrets from its texts.
+import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { isAbsolute, join, relative } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
-import { ConfigFaults, loadConfig } from "../config/config.ts";
+import { redactTarget } from "../../sign/redact.ts";
+import { ConfigFaults, checkConfig } from "../config/config.ts";
+import { readYaml } from "../config/yaml.ts";
 
 export interface JobRequest {
   /** Options of a config file. */
@@ -20,66 +23,73 @@ export interface JobRequest {
 /** Options that name files of this machine. */
 const PATHS: ReadonlySet<string> = new Set(["local.image_root_path", "url.url_list_file_path"]);
 const LIST_OPTION = "url.url_list_file_path";
-const PRIVATE = { mode: 0o600 };
-const listOf = (dir: string) => join(dir, "list.txt");
-const configOf = (dir: string) => join(dir, "config.yaml");
-const requestOf = (dir: string) => join(dir, "request.json");
+const REQUEST = "request.json";
+const CONFIG = "config.yaml";
+const LIST = "list.txt";
 
-/** Creates the folder. Throws as checkJob(), and leaves no folder then. */
-export function writeJob(dir: string, request: JobRequest, folders: readonly string[]): void {
-  const { config, list, fromOrigin } = request;
-  // The last option of a name counts.
-  const own = list === undefined || fromOrigin !== undefined ? {} : { [LIST_OPTION]: listOf(dir) };
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+/** Throws request_invalid: every fault of the config, or a path outside `folders`, whose existence is not told. */
+export function checkRequest(
+  { config, list, fromOrigin: host, sitemap }: JobRequest,
+  folders: readonly string[],
+): void {
+  for (const [name, value] of Object.entries(config))
+    if (PATHS.has(name.toLowerCase())) assertBelow(String(value), folders);
+  if (host === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
+  if (list !== undefined && sitemap !== undefined) throw refused('give "list" or "sitemap", not both');
+  // A list of the request needs no file yet.
+  const own = list === undefined || host !== undefined ? {} : { [LIST_OPTION]: "-" };
+  const { options, faults } = readYaml(JSON.stringify({ ...config, ...own }));
+  const source = host === undefined ? undefined : ({ type: "origins", host, list, sitemap } as const);
   try {
-    // JSON is YAML.
-    writeFileSync(configOf(dir), JSON.stringify({ ...config, ...own }), PRIVATE);
-    if (list !== undefined) writeFileSync(listOf(dir), list, PRIVATE);
-    const path = `${requestOf(dir)}.new`;
-    writeFileSync(path, JSON.stringify({ ...request, list: list === undefined ? undefined : "" }), PRIVATE);
-    renameSync(path, requestOf(dir));
-    checkJob(dir, folders);
+    checkConfig(options, { isStore: true, source }, faults);
   } catch (error) {
-    rmSync(dir, { recursive: true, force: true });
-    throw error;
+    throw error instanceof ConfigFaults ? refused(error.message) : error;
   }
 }
 
-/** False also for a folder whose writeJob() did not end. */
-export function isJob(dir: string): boolean {
-  return existsSync(requestOf(dir));
+/** Creates the folder, whole or not at all. */
+export function writeJob(dir: string, request: JobRequest): void {
+  const { config, list, fromOrigin } = request;
+  // The last option of a name counts.
+  const own = list === undefined || fromOrigin !== undefined ? {} : { [LIST_OPTION]: join(dir, LIST) };
+  // JSON is YAML.
+  const files = {
+    [CONFIG]: JSON.stringify({ ...config, ...own }),
+    [LIST]: list ?? "",
+    [REQUEST]: JSON.stringify({ ...request, list: list === undefined ? undefined : "" }),
+  };
+  const unfinished = unfinishedOf(dir);
+  mkdirSync(unfinished, { recursive: true, mode: 0o700 });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(unfinished, name), text, { mode: 0o600 });
+  renameSync(unfinished, dir);
+}
+
+/** Removes the folder, whole or not at all. */
+export async function removeJob(dir: string): Promise<void> {
+  const unfinished = unfinishedOf(dir);
+  renameSync(dir, unfinished);
+  await rm(unfinished, { recursive: true, force: true });
+}
+
+/** Its name is no id of a job. The server may have been killed while it wrote or removed one. */
+function unfinishedOf(dir: string): string {
+  rmSync(`${dir}.new`, { recursive: true, force: true });
+  return `${dir}.new`;
 }
 
 /** The request as writeJob() wrote it; a `list` is in a file of its own. */
 export function readRequest(dir: string): JobRequest {
-  return JSON.parse(readFileSync(requestOf(dir), "utf8")) as JobRequest;
+  return JSON.parse(readFileSync(join(dir, REQUEST), "utf8")) as JobRequest;
 }
 
-/** Throws request_invalid: every fault of the config, or a path outside `folders`, whose existence is not told. */
-export function checkJob(dir: string, folders: readonly string[]): void {
-  const request = readRequest(dir);
-  for (const [name, value] of Object.entries(request.config))
-    if (PATHS.has(name.toLowerCase())) assertBelow(String(value), folders);
-  const { fromOrigin: host, list, sitemap } = request;
-  if (host === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
-  if (list !== undefined && sitemap !== undefined) throw refused('give "list" or "sitemap", not both');
-  const origins = host === undefined ? undefined : ({ type: "origins", host, list, sitemap } as const);
-  try {
-    loadConfig(configOf(dir), { isStore: true, source: origins });
-  } catch (error) {
-    if (error instanceof ConfigFaults) throw refused(error.message);
-    throw error;
-  }
-}
-
-/** The arguments of `huiyuan` for a run. They hold no secrets, because every user of the machine sees them. */
+/** The arguments of `huiyuan` for a run. Every user of the machine sees them, so they do not have the config. */
 export function commandOf(dir: string, settingsFile: string): readonly string[] {
   const { fromOrigin, sitemap, list, acceptSuspect, overwrite } = readRequest(dir);
   return [
-    ...["migrate", "start", "--config", configOf(dir), "--job", dir, "--settings", settingsFile],
+    ...["migrate", "start", "--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile],
     ...["--no-file-urls", "--overwrite", overwrite],
     ...(fromOrigin === undefined ? [] : [`--from-origin=${fromOrigin}`]),
-    ...(fromOrigin === undefined || list === undefined ? [] : ["--list", listOf(dir)]),
+    ...(fromOrigin === undefined || list === undefined ? [] : ["--list", join(dir, LIST)]),
     ...(sitemap === undefined ? [] : [`--sitemap=${sitemap}`]),
     ...(acceptSuspect ? ["--accept-suspect"] : []),
   ];
@@ -91,13 +101,21 @@ export function sourceOf({ config, fromOrigin }: JobRequest): string {
   return fromOrigin ?? String(type?.[1] ?? "");
 }
 
+const SECRET = /key$|secretid$/i;
+const URLS = /\b[a-z][a-z\d+.-]*:\/\/[^\s"'<>]+/gi;
+
+/** Removes the keys of the config from the text, and the user names, passwords and queries of URLs. */
+export function withoutSecrets(text: string, { config }: JobRequest): string {
+  const secrets = Object.entries(config).flatMap(([name, value]) => (SECRET.test(name) ? [String(value)] : []));
+  const known = secrets.filter((secret) => secret !== "").reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
+  return known.replace(URLS, (url) => redactTarget(url).replace(/\?.*/, "?…"));
+}
+
 function assertBelow(path: string, folders: readonly string[]): void {
-  const real = isAbsolute(path) ? realOf(path) : undefined;
-  const isBelow = folders.some((folder) => {
-    const base = realOf(folder);
-    return real !== undefined && base !== undefined && (real === base || real.startsWith(base.replace(/\/?$/, "/")));
-  });
-  if (isBelow) return;
+  const [real, ...bases] = [path, ...folders].map(realOf);
+  const isBelow = (base: string | undefined) =>
+    real !== undefined && base !== undefined && !/^\.\.(\/|$)/.test(relative(base, real));
+  if (isAbsolute(path) && bases.some(isBelow)) return;
   const message = `${JSON.stringify(path)} does not exist below a folder of server.migrationFolders`;
   throw new HuiyuanError("request_invalid", message, { answerStatus: 403 });
 }
@@ -110,6 +128,7 @@ function realOf(path: string): string | undefined {
   }
 }
 
-function refused(message: string): HuiyuanError {
+/** The caller's request cannot be met as it is. */
+export function refused(message: string): HuiyuanError {
   return new HuiyuanError("request_invalid", message);
 }

@@ -2,15 +2,23 @@
 // of its own. They end with the server, and only an operator continues them.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "../../core/errors.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import type { Counters } from "../journal/metadata.ts";
 import { type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
-import { checkJob, commandOf, isJob, type JobRequest, readRequest, sourceOf, writeJob } from "./job-files.ts";
+import {
+  checkRequest,
+  commandOf,
+  type JobRequest,
+  readRequest,
+  refused,
+  removeJob,
+  sourceOf,
+  withoutSecrets,
+  writeJob,
+} from "./job-files.ts";
 
 export interface MigrationJob {
   readonly id: string;
@@ -21,23 +29,26 @@ export interface MigrationJob {
   readonly ended: string | undefined;
   /** Undefined before its first run has begun. */
   readonly counters: Counters | undefined;
+  /** The end of that of its last run since the server started. */
+  readonly output: string;
 }
 
-/** All methods that take an id throw request_invalid if there is no such job, or if it is running and must not be. */
+/**
+ * All methods that take an id throw request_invalid if there is no such job, or if it is running and must not be. Texts
+ * have no secrets.
+ */
 export interface MigrationJobs {
   list(): readonly MigrationJob[];
   stat(id: string): MigrationJob;
-  /** The end of the output of its last run. */
-  output(id: string): string;
   failures(id: string, after: number, limit: number): readonly FailedJob[];
-  /** Creates and starts it. Throws as writeJob() and start(). */
-  create(id: string, request: JobRequest): void;
-  /** Continues it. `rescans`: also copies what the source has changed. Throws as checkJob(), overloaded, draining. */
-  start(id: string, rescans: boolean): void;
-  /** Lets objects in flight finish, unless forced. False: it was not running. */
-  stop(id: string, isForced: boolean): boolean;
+  /** Creates and starts it. Throws as checkRequest() and start(). */
+  create(id: string, request: JobRequest): MigrationJob;
+  /** Continues it. `rescans`: also copies what the source has changed. Throws as checkRequest(), overloaded, draining. */
+  start(id: string, rescans: boolean): MigrationJob;
+  /** Lets objects in flight finish, unless forced. No effect if it is not running. */
+  stop(id: string, isForced: boolean): MigrationJob;
   /** Removes its config and its journal. The objects stay. */
-  remove(id: string): Promise<void>;
+  remove(id: string): Promise<{ readonly removed: string }>;
   /** Ends all runs. */
   close(): Promise<void>;
 }
@@ -53,122 +64,119 @@ export interface MigrationJobsOptions {
   readonly folders: () => readonly string[];
 }
 
+interface Run {
+  readonly child: ChildProcess;
+  output: string;
+  ended: string | undefined;
+}
+
 /** An id is the name of a folder. */
 export const JOB_ID = /^[a-z0-9][a-z0-9-]{0,39}$/;
 const MAX_JOBS = 100;
 const MAX_RUNNING = 4;
-const END_MS = 3_000;
-const MAX_OUTPUT_BYTES = 4_096;
+const MAX_OUTPUT_CHARACTERS = 4_096;
 
 export function createMigrationJobs({ dir, settingsFile, program, folders }: MigrationJobsOptions): MigrationJobs {
-  const running = new Map<string, ChildProcess>();
-  const ended = new Map<string, string>();
+  /** The last run of each job. */
+  const runs = new Map<string, Run>();
   let isClosed = false;
 
-  const isKnown = (id: string) => JOB_ID.test(id) && isJob(join(dir, id));
+  const isKnown = (id: string) => JOB_ID.test(id) && existsSync(join(dir, id));
   const ids = () => (existsSync(dir) ? readdirSync(dir).filter(isKnown) : []);
-  const folderOf = (id: string) => {
+  const running = () => [...runs].filter(([, { ended }]) => ended === undefined);
+  const isRunning = (id: string) => running().some(([own]) => own === id);
+  const dirOf = (id: string) => {
     if (!isKnown(id)) throw refused(`there is no migration ${JSON.stringify(id)}`);
-    return jobFolder(join(dir, id));
+    return join(dir, id);
   };
   const refuseRunning = (id: string) => {
-    if (running.has(id)) throw refused(`the migration "${id}" is running: stop it first`);
+    if (isRunning(id)) throw refused(`the migration "${id}" is running: stop it first`);
   };
   const refuseStart = () => {
     if (isClosed) throw new HuiyuanError("draining", "Cannot start a migration: the server is stopping");
-    if (running.size >= MAX_RUNNING)
+    if (running().length >= MAX_RUNNING)
       throw new HuiyuanError("overloaded", `${MAX_RUNNING} migrations are running: stop one, or wait`);
   };
 
-  function run(id: string, more: readonly string[]): void {
-    const folder = folderOf(id);
-    const output = openSync(folder.output, "w", 0o600);
-    try {
-      // The channel tells the child if this process ends, in whatever way.
-      const stdio = ["ignore", output, output, "ipc"] as const;
-      const args = [...program, ...commandOf(folder.dir, settingsFile), ...more];
-      const child = spawn(process.execPath, args, { stdio: [...stdio] });
-      const end = (how: unknown) => {
-        running.delete(id);
-        ended.set(id, String(how));
-      };
-      running.set(id, child);
-      child.once("exit", (code, signal) => end(code ?? signal));
-      child.once("error", ({ message }) => end(message));
-    } finally {
-      closeSync(output);
-    }
+  function run(id: string, more: readonly string[]): MigrationJob {
+    const args = [...program, ...commandOf(dirOf(id), settingsFile), ...more];
+    // The channel tells the child if this process ends, in whatever way.
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const own: Run = { child, output: "", ended: undefined };
+    runs.set(id, own);
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        own.output = (own.output + text).slice(-MAX_OUTPUT_CHARACTERS);
+      });
+    const end = (how: unknown) => {
+      own.ended ??= String(how);
+    };
+    child.once("close", (code, signal) => end(code ?? signal));
+    child.once("error", ({ message }) => end(message));
+    return stat(id);
   }
 
   function stat(id: string): MigrationJob {
-    const folder = folderOf(id);
-    const counters = readJournal(folder.journal, (reader) => reader.counters());
-    const source = sourceOf(readRequest(folder.dir));
-    return { id, source, isRunning: running.has(id), ended: ended.get(id), counters };
+    const own = dirOf(id);
+    const request = readRequest(own);
+    const { output = "", ended } = runs.get(id) ?? {};
+    return {
+      ...{ id, source: sourceOf(request), isRunning: isRunning(id), ended },
+      counters: readJournal(own, (reader) => reader.counters()),
+      output: withoutSecrets(output, request),
+    };
   }
 
   return {
     list: () => ids().map(stat),
     stat,
-    output: (id) => endOf(folderOf(id).output),
-    failures: (id, after, limit) => readJournal(folderOf(id).journal, (reader) => reader.failed(after, limit)) ?? [],
+    failures(id, after, limit) {
+      const request = readRequest(dirOf(id));
+      const failed = readJournal(dirOf(id), (reader) => reader.failed(after, limit)) ?? [];
+      return failed.map((job) => ({ ...job, log: withoutSecrets(job.log, request) }));
+    },
     create(id, request) {
       refuseStart();
       if (isKnown(id)) throw refused(`there is a migration "${id}": start it, or remove it first`);
       if (ids().length >= MAX_JOBS) throw refused(`there are ${MAX_JOBS} migrations: remove one first`);
-      writeJob(join(dir, id), request, folders());
-      run(id, []);
+      checkRequest(request, folders());
+      writeJob(join(dir, id), request);
+      return run(id, []);
     },
     start(id, rescans) {
       refuseRunning(id);
       refuseStart();
       // The setting may have changed since.
-      checkJob(folderOf(id).dir, folders());
-      run(id, rescans ? ["--force"] : []);
+      checkRequest(readRequest(dirOf(id)), folders());
+      return run(id, rescans ? ["--force"] : []);
     },
     stop(id, isForced) {
-      folderOf(id);
-      return running.get(id)?.kill(isForced ? "SIGTERM" : "SIGINT") ?? false;
+      const job = stat(id);
+      if (job.isRunning) runs.get(id)?.child.kill(isForced ? "SIGTERM" : "SIGINT");
+      return job;
     },
     async remove(id) {
-      const folder = folderOf(id);
       refuseRunning(id);
-      await rm(folder.dir, { recursive: true, force: true });
-      ended.delete(id);
+      await removeJob(dirOf(id));
+      runs.delete(id);
+      return { removed: id };
     },
     async close() {
       isClosed = true;
-      const exits = [...running.values()].map((child) => {
-        child.kill("SIGTERM");
-        return once(child, "exit");
-      });
-      await Promise.race([Promise.all(exits), delay(END_MS, undefined, { ref: false })]);
-      for (const child of running.values()) child.kill("SIGKILL");
+      const ends = running().map(([, { child }]) => once(child, "exit"));
+      // A kill loses nothing but objects in flight, which the next run copies.
+      for (const [, { child }] of running()) child.kill("SIGKILL");
+      await Promise.all(ends);
     },
   };
 }
 
-function refused(message: string): HuiyuanError {
-  return new HuiyuanError("request_invalid", message);
-}
-
-function readJournal<Value>(path: string, read: (reader: JournalReader) => Value): Value | undefined {
-  const reader = openJournalReader(path);
+/** Undefined: its first run has not begun. */
+function readJournal<Value>(dir: string, read: (reader: JournalReader) => Value): Value | undefined {
+  const reader = openJournalReader(jobFolder(dir).journal);
   try {
     return reader && read(reader);
   } finally {
     reader?.close();
-  }
-}
-
-function endOf(path: string): string {
-  if (!existsSync(path)) return "";
-  const file = openSync(path, "r");
-  try {
-    const bytes = Buffer.alloc(MAX_OUTPUT_BYTES);
-    const from = Math.max(0, statSync(path).size - MAX_OUTPUT_BYTES);
-    return bytes.toString("utf8", 0, readSync(file, bytes, 0, MAX_OUTPUT_BYTES, from));
-  } finally {
-    closeSync(file);
   }
 }

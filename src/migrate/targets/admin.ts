@@ -1,8 +1,6 @@
 // A running server's bucket as the target of a migration, over its admin API. The server settles every put, as
 // targets/store.ts does in this process.
-import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
-import type { WholeBody } from "../../body/spool/spool.ts";
+import { openAsBlob } from "node:fs";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { PutOutcome, PutRequest, Target, TargetState } from "../target.ts";
 
@@ -52,17 +50,10 @@ export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions
       return stateOf(await call<StatAnswer>("/objects/stat", { bucket, name: key }, { signal }));
     },
     async put(request) {
-      const { body, signal } = request;
-      const content = contentOf(body);
-      const headers = { "Content-Type": "application/octet-stream", ...content.headers };
-      // Node's fetch needs `duplex` for a stream; the type of this option is missing.
-      const init = { method: "PUT", headers, body: content.body, signal, duplex: "half" } as RequestInit;
-      try {
-        const { outcome } = await call<{ outcome: PutOutcome }>("/objects/content", fieldsOf(request, bucket), init);
-        return outcome;
-      } finally {
-        content.close();
-      }
+      const { content } = request.body;
+      const body = content.kind === "buffer" ? content.buffer : await openAsBlob(content.path);
+      const init = { method: "PUT", body, signal: request.signal };
+      return (await call<{ outcome: PutOutcome }>("/objects/content", fieldsOf(request, bucket), init)).outcome;
     },
     close: async () => undefined,
   };
@@ -80,24 +71,14 @@ function fieldsOf({ info, replace }: PutRequest, bucket: string): object {
   };
 }
 
-function contentOf({ content, size }: WholeBody) {
-  // fetch() sends the length of a buffer by itself, and undici refuses two.
-  if (content.kind === "buffer") return { body: content.buffer, headers: {}, close() {} };
-  const file = createReadStream(content.path);
-  // fetch() reports a file that cannot be read; later errors are of no interest.
-  file.on("error", () => undefined);
-  const headers = { "Content-Length": String(size) };
-  return { body: Readable.toWeb(file) as ReadableStream, headers, close: () => void file.destroy() };
-}
-
 function stateOf({ state, failure, object }: StatAnswer): TargetState {
   if (state === "tombstone") return { state: "deleted" };
   if (failure !== undefined) throw new HuiyuanError("store_failed", `the server's store failed: ${failure}`);
   if (object === undefined) return { state: "absent" };
-  const { size, sha256, md5, provenance } = object;
+  const { provenance, ...told } = object;
   const { originEtag: etag, originLastModified: lastModified } = provenance;
   const validators = etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };
-  return { state: "object", size, md5, sha256, validators };
+  return { state: "object", size: told.size, md5: told.md5, sha256: told.sha256, validators };
 }
 
 function refusal(status: number, message = "it is no admin API of huiyuan"): HuiyuanError {

@@ -1,11 +1,10 @@
 // The admin API call that takes a whole object from a migration. The body passes the gate again, its SHA-256 must be
 // the declared one, and the store's conditions decide whether it may replace anything.
-import type { IncomingMessage } from "node:http";
 import * as z from "zod";
 import { createSemaphore } from "../../../async/semaphore.ts";
 import { describeObject } from "../../../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import { type ImageFacts, type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
+import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
 import { REPLACEMENTS } from "../../../migrate/target.ts";
 import { createStoreTarget } from "../../../migrate/targets/store.ts";
 import { type ReceivedBody, receiveBody } from "../../../upload/store.ts";
@@ -27,6 +26,7 @@ export interface ContentParts {
 const PLACES = 64;
 const LINE = { maxWaiting: 1_024, waitMs: 10_000 };
 
+const MAY_REPLACE = "What it may replace: nothing, an object that a migration brought, also an older one, or any.";
 const FIELDS = {
   bucket: bucketField(),
   key: text().describe("Key of the object."),
@@ -34,11 +34,7 @@ const FIELDS = {
     .string()
     .regex(/^[0-9a-f]{64}$/, { error: "must be 64 lower-case hex digits" })
     .describe("Of the body; another body is refused."),
-  replace: word(REPLACEMENTS)
-    .default("none")
-    .describe(
-      "Which object with other bytes it may replace: none, one that a migration brought, also an older one, or any.",
-    ),
+  replace: word(REPLACEMENTS).default("none").describe(MAY_REPLACE),
   accept: word(["whole", "suspect"])
     .default("whole")
     .describe("suspect: also an image whose structure or declared hash was wrong."),
@@ -61,7 +57,11 @@ export function addContentCall(calls: Calls, parts: ContentParts): void {
     const { incoming } = context.env;
     if (incoming === undefined) throw invalid("only a running server takes bodies");
     const maxBytes = restApi.maxImageBytes();
-    const size = lengthOf(incoming, maxBytes);
+    const size = Number(incoming.headers["content-length"]);
+    if (!(size <= maxBytes)) {
+      const answerStatus = Number.isNaN(size) ? 411 : 413;
+      throw invalid(`the body must have a Content-Length of at most ${maxBytes} bytes`, { answerStatus });
+    }
     if (stopping.aborted) throw new HuiyuanError("draining", "Cannot store an object: the server is stopping");
     const release = await places.acquire(stopping);
     const spool = restApi.spools.open({ size, failsWithDisk: true });
@@ -69,13 +69,15 @@ export function addContentCall(calls: Calls, parts: ContentParts): void {
       // The answer to a refused body still uses the connection.
       const bytes = incoming.iterator({ destroyOnReturn: false });
       const options = { spool, maxBytes, tooLarge: "request_invalid", framing: "length" } as const;
-      const received = await receiveBody(bytes, options);
+      const received = await receiveBody(bytes, options, () => invalid("the body is incomplete"));
       const info = describe(key, received, input, now());
       const request = { info, body: received.body, replace: input.replace, signal: stopping };
       const outcome = await createStoreTarget(stored).put(request);
       return context.json({ bucket: stored.bucketId, key, outcome });
     } catch (error) {
-      throw toAnswer(error, incoming);
+      if (!(error instanceof HuiyuanError) || error.code !== "store_full") throw error;
+      // A status of its own: the sender stops, because every further object would fail too.
+      throw new HuiyuanError("store_full", error.message, { cause: error, answerStatus: 507 });
     } finally {
       spool.release();
       release();
@@ -83,43 +85,19 @@ export function addContentCall(calls: Calls, parts: ContentParts): void {
   });
 }
 
-type Input = InputOf<typeof FIELDS>;
-
-function describe(key: Key, received: ReceivedBody, input: Input, now: number): ObjectInfo {
+/** Throws request_invalid for a body that is not the declared one, or no whole image. */
+function describe(key: Key, { body, verdict }: ReceivedBody, input: InputOf<typeof FIELDS>, now: number): ObjectInfo {
+  const { sha256 } = body.hashes;
+  if (sha256 !== input.sha256) throw invalid(`the SHA-256 of the body is ${sha256}`);
+  if (verdict.kind === "broken") throw invalid(`the body is no whole image (${verdict.code})`);
+  if (verdict.kind === "suspect" && input.accept === "whole") throw invalid("the image's structure is not whole");
   const { originUrl, originEtag, originLastModified, contentDisposition, contentLanguage } = input;
-  const image = imageOf(received, input);
   return describeObject({
-    ...{ key, body: received.body, image, now },
-    isSuspect: received.verdict.kind !== "whole",
-    lastModified: originLastModified,
+    ...{ key, body, image: verdict.image, now, isSuspect: verdict.kind !== "whole", lastModified: originLastModified },
     headers: {
       ...(contentDisposition !== undefined && { "content-disposition": contentDisposition }),
       ...(contentLanguage !== undefined && { "content-language": contentLanguage }),
     },
     provenance: { via: "migration", originUrl, originEtag, originLastModified, fetchedAt: now, validated: undefined },
   });
-}
-
-function lengthOf({ headers }: IncomingMessage, maxBytes: number): number {
-  const declared = headers["content-length"];
-  if (declared === undefined) throw invalid("Content-Length is missing", { answerStatus: 411 });
-  const size = Number(declared);
-  if (size > maxBytes) throw invalid(`the body has ${size} bytes, the limit is ${maxBytes}`, { answerStatus: 413 });
-  return size;
-}
-
-function imageOf({ body, verdict }: ReceivedBody, wanted: Pick<Input, "accept" | "sha256">): ImageFacts {
-  const { sha256 } = body.hashes;
-  if (sha256 !== wanted.sha256) throw invalid(`the SHA-256 of the body is ${sha256}`);
-  if (verdict.kind === "broken") throw invalid(`the body is no whole image (${verdict.code})`);
-  if (verdict.kind === "suspect" && wanted.accept === "whole") throw invalid("the image's structure is not whole");
-  return verdict.image;
-}
-
-/** A full disk has a status of its own: the sender stops, because every further object would fail too. */
-function toAnswer(error: unknown, { complete }: IncomingMessage): unknown {
-  if (!(error instanceof HuiyuanError) || error.code === "internal")
-    return complete ? error : invalid("the body is incomplete");
-  if (error.code !== "store_full") return error;
-  return new HuiyuanError("store_full", error.message, { cause: error, answerStatus: 507 });
 }

@@ -88,18 +88,15 @@ export const contentAnswer = z.object({
     .describe("`same`: equal bytes were there. `differs`: others, which stay. `deleted`: a tombstone, which stays."),
 });
 
-const MIGRATION = {
+export const migrationAnswer = z.object({
   id: z.string(),
   source: z.string().describe("`migrate.type` of its config, or the domain whose origins it copies."),
   isRunning: z.boolean(),
   ended: z.string().optional().describe("Exit code or signal of its last run, since the server started."),
   counters: z.record(z.string(), z.int()).optional().describe("As `huiyuan migrate stat --json` prints them."),
-};
-export const migrationList = z.object({ migrations: z.array(z.object(MIGRATION)) });
-export const migrationAnswer = z.object({
-  ...MIGRATION,
-  output: z.string().describe("The end of the output of its last run."),
+  output: z.string().describe("The end of the output of its last run, since the server started."),
 });
+export const migrationList = z.object({ migrations: z.array(migrationAnswer) });
 export const migrationFailures = z.object({
   failures: z.array(z.object({ serial: z.int(), fileid: z.string(), log: z.string() })),
   next: z.int().optional(),
