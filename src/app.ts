@@ -16,6 +16,7 @@ import { createMigrationJobs } from "./migrate/jobs/jobs.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
+import { redactTarget } from "./sign/redact.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 
 export interface AppOptions {
@@ -133,6 +134,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
             settingsFile: resolve(settingsFile),
             program: [...process.execArgv, ...process.argv.slice(1, 2)],
             folders: () => settings.server.migrationFolders,
+            redactUrl: redactTarget,
           });
     const { adminHost } = initial.server;
     const admin = await startServer({

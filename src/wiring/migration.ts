@@ -1,11 +1,11 @@
 // Part of the composition root: makes the target and the spools of a migration from its config.
 import { mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { ALL_DIGESTS } from "../body/spool/hashing.ts";
-import { createSpoolPool, type SpoolPool, type SpoolPoolOptions } from "../body/spool/spool-pool.ts";
+import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import type { DigestName } from "../core/object.ts";
 import { ConfigFaults, type MigrationConfig } from "../migrate/config/config.ts";
 import type { Target } from "../migrate/target.ts";
 import { createAdminTarget, type SendToAdmin } from "../migrate/targets/admin.ts";
@@ -37,7 +37,7 @@ export interface TargetOptions {
   readonly store: StorePlace | undefined;
   /** The admin API of the server that runs with these settings; undefined if none runs. */
   readonly admin: SendToAdmin | undefined;
-  /** A folder for spool files, unless the store has one. It is emptied, and removed by close(). */
+  /** A folder for spool files, unless the store has one. It is emptied, and removed at the end. */
   readonly spoolDir: string;
   readonly log: Log;
 }
@@ -65,31 +65,32 @@ export function targetBucket({ source, rest }: MigrationConfig, settings: Settin
 }
 
 /** Throws data_locked if a server runs that cannot be reached, and store_failed. */
-export async function openTarget({ config, store, admin, spoolDir, log }: TargetOptions): Promise<MigrationTarget> {
-  const { tool, rest } = config;
-  const end =
-    store === undefined
-      ? { target: createRestTarget({ ...rest!, timeoutMs: tool.timeoutMs }), concurrency: REST_CONCURRENCY }
-      : admin === undefined
-        ? await openStore(store, log)
-        : { target: createAdminTarget({ send: admin, bucketId: store.bucketId }), concurrency: ADMIN_CONCURRENCY };
-  const digests = store === undefined ? ALL_DIGESTS : new Set<never>();
-  const spool = { dir: spoolDir, memoryBytes: SPOOL_BYTES, digests, ...("spool" in end && end.spool), log };
+export async function openTarget(options: TargetOptions): Promise<MigrationTarget> {
+  const { config, store, admin } = options;
+  const { maxObjectBytes, concurrency, timeoutMs } = config.tool;
+  if (store === undefined) {
+    const target = createRestTarget({ ...config.rest!, timeoutMs });
+    const maxBytes = maxObjectBytes ?? DEFAULT_MAX_BYTES;
+    return { target, maxBytes, concurrency: concurrency ?? REST_CONCURRENCY, ...openSpools(options, ALL_DIGESTS) };
+  }
+  const { objectSize } = store.settings.limits;
+  const maxBytes = Math.min(maxObjectBytes ?? objectSize, objectSize);
+  if (admin === undefined)
+    return { maxBytes, concurrency: concurrency ?? STORE_CONCURRENCY, ...(await openStore(store, options.log)) };
+  const target = createAdminTarget({ send: admin, bucketId: store.bucketId });
+  return { target, maxBytes, concurrency: concurrency ?? ADMIN_CONCURRENCY, ...openSpools(options, new Set()) };
+}
+
+function openSpools({ spoolDir: dir, log }: TargetOptions, digests: ReadonlySet<DigestName>) {
   // A killed run has left its files.
-  rmSync(spool.dir, { recursive: true, force: true });
-  mkdirSync(spool.dir, { recursive: true, mode: 0o700 });
-  const spools = createSpoolPool(spool);
-  const most = store?.settings.limits.objectSize;
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const spools = createSpoolPool({ dir, memoryBytes: SPOOL_BYTES, digests, log });
   return {
-    target: end.target,
     spools,
-    maxBytes: Math.min(tool.maxObjectBytes ?? most ?? DEFAULT_MAX_BYTES, most ?? Number.POSITIVE_INFINITY),
-    concurrency: tool.concurrency ?? end.concurrency,
     async close() {
-      await end.target.close();
       await spools.close();
-      rmSync(spool.dir, { recursive: true, force: true });
-      if ("close" in end) await end.close();
+      rmSync(dir, { recursive: true, force: true });
     },
   };
 }
@@ -97,27 +98,11 @@ export async function openTarget({ config, store, admin, spoolDir, log }: Target
 async function openStore({ settings, bucketId }: StorePlace, log: Log) {
   const now = Date.now;
   const parts = { log, now, changed: () => undefined, wasUsed: () => false };
-  const stores = await openStores(settings, parts).catch((error: unknown) => {
+  const { store, spools, close } = await openStores(settings, parts).catch((error: unknown) => {
     if (!(error instanceof HuiyuanError) || error.code !== "data_locked") throw error;
     const reach = "it is not on the admin port of these settings: set server.adminPort, or stop it";
     throw new HuiyuanError("data_locked", `a server uses ${settings.data}, but ${reach}`, { cause: error });
   });
-  const bucket = createBucket({
-    driver: stores.store.bucket(bucketId),
-    now,
-    maxObjectBytes: settings.limits.objectSize,
-  });
-  const spool: Partial<SpoolPoolOptions> & Pick<SpoolPoolOptions, "dir"> = {
-    // Below the store's own, whose files another run of the server may have left to be stored.
-    dir: join(stores.spoolDir, "migration"),
-    memoryBytes: settings.limits.spoolMemory,
-    ...(settings.store.type === "s3" && { digests: ALL_DIGESTS }),
-    room: stores.freeSpace.spoolAllowance,
-  };
-  return {
-    target: createStoreTarget({ bucket, put: bucket.put }),
-    concurrency: STORE_CONCURRENCY,
-    spool,
-    close: () => stores.close(),
-  };
+  const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: settings.limits.objectSize });
+  return { target: createStoreTarget({ bucket, put: bucket.put }), spools, close };
 }

@@ -236,7 +236,7 @@ describe("jobs in the server", () => {
       await untilCopying("photos");
       const pid = await pidOf("photos");
       expect(await readFile(`/proc/${pid}/cmdline`, "utf8")).not.toContain(secret);
-      for (const name of ["config.yaml", "request.json", "migrate.log"])
+      for (const name of ["config.yaml", "request.json", "list.txt"])
         expect((await statFile(join(jobDir("photos"), name))).mode & 0o777, name).toBe(0o600);
       process.kill(pid, "SIGKILL");
       await untilEnded("photos");
@@ -325,12 +325,20 @@ describe("jobs in the server", () => {
     "a list of another machine names no file: URLs and no private addresses; the origins of a domain may be private",
     SLOW,
     async () => {
-      const list = [`file://${join(photos, encodeURIComponent(nameOf(1)))}`, `${origin.url}/site-1.jpg`].join("\n");
+      const secret = origin.url.replace("://", "://user:the-password@");
+      const list = [
+        `file://${join(photos, encodeURIComponent(nameOf(1)))}`,
+        `${origin.url}/site-1.jpg?key=the-secret-query`,
+        `${secret}/site-3.jpg`,
+      ].join("\n");
       expect((await create("list", { config: { "migrate.type": "URLList" }, list })).status).toBe(200);
       await untilEnded("list");
       const { failures } = (await call("GET", "/migrations/failures?id=list")).json;
       expect(failures.map(({ log }: { log: string }) => log).join("\n")).toMatch(/file: URLs are not allowed here/);
-      expect(await stat("list")).toMatchObject({ ended: "1", counters: { submitted: 2, successful: 0, failed: 2 } });
+      expect(await stat("list")).toMatchObject({ ended: "1", counters: { submitted: 3, successful: 0, failed: 3 } });
+      const told = JSON.stringify([failures, await stat("list"), (await call("GET", "/migrations")).json]);
+      expect(told).toContain("Failures by cause:");
+      expect(told).not.toMatch(/the-password|the-secret/);
       expect(requests).toEqual([]);
       await create("origins", { fromOrigin: "any.example", list: "site-1.jpg\nsite-2.jpg\n" });
       await untilEnded("origins");

@@ -225,7 +225,7 @@ test("a wrong config lists every fault, exits with 2 and changes nothing", async
   expect((await migrate("start", "--overwrite", "always")).code).toBe(2);
   await configure(images, { "appinfo.bucket": "unknown" });
   const unknown = await migrate("start", ...settings());
-  expect(unknown.err).toContain(`name ${APPID}/unknown, which the settings do not have`);
+  expect(unknown.err).toContain(`name ${APPID}/unknown, but must name one of: ${APPID}/photos`);
   expect(await readdir(home)).toEqual(["conf"]);
 });
 

@@ -57,6 +57,8 @@ const SERVICES = {
     how: "run as root, in a folder that every user may read",
     isOptional: true,
   },
+  // Gives a command a terminal.
+  script: { isHere: onPath("script"), how: "apt-get install bsdutils" },
   "systemd-analyze": { isHere: onPath("systemd-analyze"), how: "apt-get install systemd" },
   // Packages for an install, from npm's cache or the registry.
   "npm registry": {

@@ -34,7 +34,7 @@ Examples:
   huiyuan migrate start --config photos.yaml --settings huiyuan.yaml --job job`;
 
 const CAUSES = 20;
-/** What an operator can do about failures of a cause. */
+/** Advice for failures of a cause. */
 const REMEDIES: Readonly<Record<string, string>> = {
   "code -1886": "the target has other bytes: compare both, then add --overwrite newer or always (needs --settings)",
   image_not_processable: "the image is damaged at the source: replace it there, or add --accept-suspect",

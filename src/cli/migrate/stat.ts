@@ -56,19 +56,14 @@ const BAR = 20;
 /** The counters of a progress bar. */
 export type Done = Pick<Counters, "submitted" | "successful" | "failed" | "bytes" | "isScanning">;
 
-/** Makes the text of a progress bar; the rate is that since the call before. */
-export function createProgress(now = () => performance.now()): (counters: Done) => string {
-  let last: { readonly at: number; readonly done: number } | undefined;
-  let rate = 0;
-  return (counters) => {
-    const { submitted, successful, failed, bytes, isScanning } = counters;
-    const done = successful + failed;
-    const at = now();
-    if (last !== undefined && at > last.at) {
-      const measured = (1_000 * (done - last.done)) / (at - last.at);
-      rate = rate === 0 ? measured : 0.7 * rate + 0.3 * measured;
-    }
-    last = { at, done };
+/** Makes the text of a progress bar; the rate is the average since the first call. */
+export function createProgress(): (counters: Done) => string {
+  let first: { readonly at: number; readonly done: number } | undefined;
+  return ({ submitted, successful, failed, bytes, isScanning }) => {
+    const now = { at: performance.now(), done: successful + failed };
+    first ??= now;
+    const { done } = now;
+    const rate = (1_000 * (done - first.done)) / Math.max(now.at - first.at, 1);
     const filled = submitted === 0 ? 0 : Math.floor((BAR * done) / submitted);
     const left = rate > 0 && isScanning === 0 ? `, ${durationText((submitted - done) / rate)} left` : "";
     const total = `${submitted}${isScanning === 1 ? "+" : ""}`;

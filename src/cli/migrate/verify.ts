@@ -114,7 +114,7 @@ const TITLES: Readonly<Record<FindingKind, string>> = {
   deleted: "Deleted at the target",
 };
 
-/** What mends findings of each kind. */
+/** Advice for findings of each kind, with a command. */
 function mendsOf(flags: EndFlags): Readonly<Record<FindingKind, string>> {
   const start = commandLine("start", flags);
   const isStore = flags.settings !== undefined;

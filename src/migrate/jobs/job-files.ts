@@ -4,7 +4,6 @@ import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSyn
 import { rm } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
-import { redactTarget } from "../../sign/redact.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/yaml.ts";
 
@@ -104,11 +103,11 @@ export function sourceOf({ config, fromOrigin }: JobRequest): string {
 const SECRET = /key$|secretid$/i;
 const URLS = /\b[a-z][a-z\d+.-]*:\/\/[^\s"'<>]+/gi;
 
-/** Removes the keys of the config from the text, and the user names, passwords and queries of URLs. */
-export function withoutSecrets(text: string, { config }: JobRequest): string {
+/** Removes the keys of the config, and the secrets and queries of URLs. `redactUrl`: as in MigrationJobsOptions. */
+export function withoutSecrets(text: string, { config }: JobRequest, redactUrl: (url: string) => string): string {
   const secrets = Object.entries(config).flatMap(([name, value]) => (SECRET.test(name) ? [String(value)] : []));
   const known = secrets.filter((secret) => secret !== "").reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
-  return known.replace(URLS, (url) => redactTarget(url).replace(/\?.*/, "?…"));
+  return known.replace(URLS, (url) => redactUrl(url).replace(/\?.*/, "?…"));
 }
 
 function assertBelow(path: string, folders: readonly string[]): void {

@@ -43,7 +43,7 @@ export interface MigrationJobs {
   failures(id: string, after: number, limit: number): readonly FailedJob[];
   /** Creates and starts it. Throws as checkRequest() and start(). */
   create(id: string, request: JobRequest): MigrationJob;
-  /** Continues it. `rescans`: also copies what the source has changed. Throws as checkRequest(), overloaded, draining. */
+  /** Continues it. `rescans`: also copies what the source changed. Throws as checkRequest(), overloaded, draining. */
   start(id: string, rescans: boolean): MigrationJob;
   /** Lets objects in flight finish, unless forced. No effect if it is not running. */
   stop(id: string, isForced: boolean): MigrationJob;
@@ -62,6 +62,8 @@ export interface MigrationJobsOptions {
   readonly program: readonly string[];
   /** Folders of this machine that jobs may read. */
   readonly folders: () => readonly string[];
+  /** Removes the user name, the password and tokens of a URL. */
+  readonly redactUrl: (url: string) => string;
 }
 
 interface Run {
@@ -76,7 +78,8 @@ const MAX_JOBS = 100;
 const MAX_RUNNING = 4;
 const MAX_OUTPUT_CHARACTERS = 4_096;
 
-export function createMigrationJobs({ dir, settingsFile, program, folders }: MigrationJobsOptions): MigrationJobs {
+export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
+  const { dir, settingsFile, program, folders, redactUrl } = options;
   /** The last run of each job. */
   const runs = new Map<string, Run>();
   let isClosed = false;
@@ -123,7 +126,7 @@ export function createMigrationJobs({ dir, settingsFile, program, folders }: Mig
     return {
       ...{ id, source: sourceOf(request), isRunning: isRunning(id), ended },
       counters: readJournal(own, (reader) => reader.counters()),
-      output: withoutSecrets(output, request),
+      output: withoutSecrets(output, request, redactUrl),
     };
   }
 
@@ -133,7 +136,7 @@ export function createMigrationJobs({ dir, settingsFile, program, folders }: Mig
     failures(id, after, limit) {
       const request = readRequest(dirOf(id));
       const failed = readJournal(dirOf(id), (reader) => reader.failed(after, limit)) ?? [];
-      return failed.map((job) => ({ ...job, log: withoutSecrets(job.log, request) }));
+      return failed.map((job) => ({ ...job, log: withoutSecrets(job.log, request, redactUrl) }));
     },
     create(id, request) {
       refuseStart();
