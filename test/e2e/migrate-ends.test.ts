@@ -1,5 +1,5 @@
-// `huiyuan migrate` with the built program: a real terminal, the cut-over pass over the REST API, a store on a real
-// Ceph RGW as the target, and the runs that must leave no trace.
+// `huiyuan migrate` with the built program: the lines and exit codes of the old tool, a real terminal, the cut-over pass
+// over the REST API, a store on a real Ceph RGW as the target, and the runs that must leave no trace.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { openSqlite } from "../../src/core/sqlite.ts";
 import { CEPH_START_MS, sharedRgw } from "../helpers/ceph.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -164,4 +165,75 @@ test("without a config file and --job the journal of --from-origin is in ./huiyu
   expect(child.exitCode).toBe(0);
   expect((await readdir(home)).sort()).toEqual(["huiyuan-migrate", "photos"]);
   await origin.close();
+});
+
+test("start, stat and view-failed print the lines of the old tool, and JSON with --json", SLOW, async () => {
+  await installWith();
+  await configure({ nonsense: 1 });
+  const settings = ["--settings", installation.file];
+  const empty = await migrate("start", ...settings);
+  expect([empty.code, empty.err]).toEqual([0, "Warning: Option nonsense is not known and has no effect. \n"]);
+  const scanned = "submit.sh is running... \nNew submitted: 0\nSubmit failed: 0\nIgnored: 0\nNothing to upload\n";
+  expect(empty.out.startsWith(scanned), empty.out).toBe(true);
+  await put("a.jpg");
+  await put("b.jpg", Buffer.from("<html>no image</html>"));
+  // Nothing was submitted, so this start scans again.
+  const run = await migrate("start", ...settings);
+  expect(run.code).toBe(1);
+  for (const line of ["submit.sh is running... ", "New submitted: 2", "Submit failed: 0", "Start uploading..."])
+    expect(run.out.split("\n")).toContain(line);
+  expect((await migrate("start", ...settings, "--lenient")).code).toBe(0);
+  expect(JSON.parse((await migrate("stat", "--json")).out)).toMatchObject({
+    ...{ submitted: 2, successful: 1, failed: 1 },
+    causes: [{ cause: "origin_not_image", count: 1 }],
+  });
+  const [failed = ""] = (await migrate("view-failed", "--json")).out.split("\n");
+  expect(JSON.parse(failed)).toEqual({ fileid: "b.jpg", log: expect.stringContaining("origin_not_image") });
+  // Counters that do not agree with the rows.
+  const database = openSqlite(join(home, "job/jobs.db"));
+  database.exec("UPDATE metadata SET value = 9 WHERE key = 'submitted'");
+  database.close();
+  const inconsistent =
+    "It seems that jobs database is in inconsistent state. \nPlease run clean.sh to delete all jobs first. \n";
+  expect(await migrate("start", ...settings)).toMatchObject({ code: 1, out: inconsistent });
+  expect(await migrate("clean")).toEqual({ code: 0, out: "", err: "" });
+  expect((await migrate("start", ...settings)).out).toContain("failed, successful / submitted: 1, 1 / 2\n");
+});
+
+test("a scan that fails ends the run with 1, and the next start scans again", SLOW, async () => {
+  const origin = await startScriptedOrigin(async ({ target }, connection) =>
+    connection.send(target.includes("sitemap") ? response("", { status: "404 Not Found" }) : response(jpegOf("site"))),
+  );
+  await installWith({}, mirrorOf(origin.url));
+  await configure();
+  const from = ["--settings", installation.file, "--from-origin", HOST, "--allow-private"];
+  const run = await migrate("start", ...from, "--sitemap", `${origin.url}/sitemap.xml`);
+  expect(run.code).toBe(1);
+  expect(run.out).toContain("submit.sh is running... \nsubmit.sh failed. \n");
+  await origin.close();
+});
+
+test("stop lets objects in flight finish, stop -f gives them up; with --lenient both end with 0", SLOW, async () => {
+  await installWith();
+  for (let index = 0; index < 60; index += 1) await put(`${index}.jpg`);
+  await configure({ "limit.requests.per.second": 5 });
+  const stopped = async (more: readonly string[], flags: readonly string[], kill: string) => {
+    const args = argumentsOf("start", "--settings", installation.file, ...more);
+    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const ended = once(child, "close");
+    await eventually(() => output.includes("Start uploading"), "it runs", 60_000);
+    expect(await migrate("stop", ...flags)).toEqual({ code: 0, out: `kill ${kill} ${child.pid}\n`, err: "" });
+    await within(ended, 60_000, () => `it did not end:\n${output}`);
+    expect(output).toMatch(/not tried: [1-9]/);
+    expect(existsSync(join(home, "job/pid"))).toBe(false);
+    return child.exitCode;
+  };
+  expect(await stopped([], [], "-2")).toBe(1);
+  expect(await stopped([], ["-f"], "-15")).toBe(1);
+  expect(await stopped(["--lenient"], [], "-2")).toBe(0);
+  expect(await migrate("stop")).toEqual({ code: 1, out: "Tool is not running. \n", err: "" });
 });

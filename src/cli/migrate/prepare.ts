@@ -99,7 +99,9 @@ async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const source = openSource(config.source, parts, settings);
   const place = store && { "--settings": `${store.bucketId} in ${store.settings.data}` };
   const admin = settings && (await runningServer(settings.server));
-  const identity = { ...config.identity, ...place, ...identityOf(given) };
+  const { host = "", list = "", sitemap = "" } = given ?? {};
+  const origins = given && { "--from-origin": host, "--list": list, "--sitemap": sitemap };
+  const identity = { ...config.identity, ...place, ...origins };
   return { config, store, admin, source, folder: folderOf(flags), log, identity };
 }
 
@@ -116,11 +118,6 @@ function sourceOf({ fromOrigin: host, settings, list, sitemap, detach }: EndFlag
   if (host === undefined) return undefined;
   const file = list === undefined || list === "-" ? list : resolve(list);
   return { type: "origins", host: host.toLowerCase(), list: file, sitemap };
-}
-
-function identityOf({ host, list, sitemap }: Partial<DomainSource> = {}): Readonly<Record<string, string>> {
-  const named = Object.entries({ "--from-origin": host, "--list": list, "--sitemap": sitemap });
-  return Object.fromEntries(named.filter((each): each is [string, string] => each[1] !== undefined));
 }
 
 /** Runs the work with the journal, under the lock of the job. Prints why it cannot. */

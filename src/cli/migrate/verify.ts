@@ -11,15 +11,10 @@ import { type EndFlags, endsCommand, type Prepared, withEnds, withJournal, withP
 import { durationText } from "./stat.ts";
 
 interface VerifyFlags extends EndFlags {
-  readonly sample?: Sample;
+  /** `100` or `5%`. */
+  readonly sample?: string;
   readonly all: boolean;
   readonly manifest?: string;
-}
-
-interface Sample {
-  readonly text: string;
-  /** Objects of the sample. */
-  of(objects: number): number;
 }
 
 const HELP = `The source is listed again. A random sample is read on both sides and compared by SHA-256 (over the REST API by the
@@ -41,7 +36,7 @@ export function verifyCommand(terminal: Terminal): Command {
     .option(
       "--sample <count>",
       `compare this many objects, or \`5%\` of them, by hash (default: ${DEFAULT_SAMPLE})`,
-      readSample,
+      checkSample,
     )
     .option("--all", "compare every object by hash", false)
     .option("--manifest <file>", "write SHA-256 and key of each equal object to this file; needs --all")
@@ -50,12 +45,11 @@ export function verifyCommand(terminal: Terminal): Command {
     });
 }
 
-function readSample(text: string): Sample {
+function checkSample(text: string): string {
   const [, digits, percent] = /^(\d{1,15}(?:\.\d{1,3})?)(%?)$/.exec(text) ?? [];
   const value = Number(digits);
-  const isRight = percent === "%" ? value > 0 && value <= 100 : value >= 1 && Number.isInteger(value);
-  if (!isRight) throw new InvalidArgumentError("It must be a number of objects, or a percentage such as 5%.");
-  return { text, of: (objects) => (percent === "%" ? Math.ceil((objects * value) / 100) : value) };
+  if (percent === "%" ? value > 0 && value <= 100 : value >= 1 && Number.isInteger(value)) return text;
+  throw new InvalidArgumentError("It must be a number of objects, or a percentage such as 5%.");
 }
 
 async function start(flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> {
@@ -78,8 +72,9 @@ async function run(prepared: Prepared, flags: VerifyFlags, journal: Journal, ter
   const { result, seconds } = await withEnds(prepared, bar, async (ends) => {
     const manifest = flags.manifest === undefined ? undefined : createManifest(resolve(flags.manifest));
     try {
-      const { of } = flags.sample ?? readSample(DEFAULT_SAMPLE);
-      const sampleOf = flags.all ? (objects: number) => objects : of;
+      const sample = flags.all ? "100%" : (flags.sample ?? DEFAULT_SAMPLE);
+      const share = Number.parseFloat(sample);
+      const sampleOf = (all: number) => (sample.endsWith("%") ? Math.ceil((all * share) / 100) : share);
       const trouble = await verify({ ...tool, ...ends, journal, manifest, filters, sampleOf, stop }, tally);
       const isWhole = trouble === undefined && !stop.aborted;
       return { trouble, archived: isWhole ? manifest?.finish() : undefined };
@@ -135,7 +130,7 @@ function printVerified({ flags, tally, archived, troubles, seconds }: Verified, 
   const numbers = { ...counts, ...Object.fromEntries(kinds.map(({ kind, count }) => [kind, count])), seconds };
   const manifest = archived && { file: flags.manifest, ...archived };
   const { objects, equal, hashed, skipped, bytes } = counts;
-  const sample = flags.all ? "all" : `a random sample of ${flags.sample?.text ?? DEFAULT_SAMPLE}; --all compares each`;
+  const sample = flags.all ? "all" : `a random sample of ${flags.sample ?? DEFAULT_SAMPLE}; --all compares each`;
   print(flags, terminal, { event: "verified", ...numbers, findings, manifest, troubles }, [
     ...troubles.map((text) => `The comparison is incomplete: ${shown(text)}`),
     `Objects: ${objects}, of which compared by hash: ${hashed} (${sample}), not compared: ${skipped}`,

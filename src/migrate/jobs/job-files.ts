@@ -1,6 +1,6 @@
 // The folder of a server's migration: the request, its config, which holds secrets, and its list of URLs. Checks a
 // request before every run, makes the command of a run, and removes secrets from its texts.
-import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -23,6 +23,7 @@ export interface JobRequest {
 const PATHS: ReadonlySet<string> = new Set(["local.image_root_path", "url.url_list_file_path"]);
 const LIST_OPTION = "url.url_list_file_path";
 const REQUEST = "request.json";
+const UNFINISHED = "request.new";
 const CONFIG = "config.yaml";
 const LIST = "list.txt";
 
@@ -46,7 +47,7 @@ export function checkRequest(
   }
 }
 
-/** Creates the folder, whole or not at all. */
+/** Creates the folder. */
 export function writeJob(dir: string, request: JobRequest): void {
   const { config, list, fromOrigin } = request;
   // The last option of a name counts.
@@ -55,25 +56,22 @@ export function writeJob(dir: string, request: JobRequest): void {
   const files = {
     [CONFIG]: JSON.stringify({ ...config, ...own }),
     [LIST]: list ?? "",
-    [REQUEST]: JSON.stringify({ ...request, list: list === undefined ? undefined : "" }),
+    [UNFINISHED]: JSON.stringify({ ...request, list: list === undefined ? undefined : "" }),
   };
-  const unfinished = unfinishedOf(dir);
-  mkdirSync(unfinished, { recursive: true, mode: 0o700 });
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(unfinished, name), text, { mode: 0o600 });
-  renameSync(unfinished, dir);
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text, { mode: 0o600 });
+  renameSync(join(dir, UNFINISHED), join(dir, REQUEST));
 }
 
-/** Removes the folder, whole or not at all. */
+/** False also for a folder whose writeJob() or removeJob() did not end. */
+export function isJob(dir: string): boolean {
+  return existsSync(join(dir, REQUEST));
+}
+
 export async function removeJob(dir: string): Promise<void> {
-  const unfinished = unfinishedOf(dir);
-  renameSync(dir, unfinished);
-  await rm(unfinished, { recursive: true, force: true });
-}
-
-/** Its name is no id of a job. The server may have been killed while it wrote or removed one. */
-function unfinishedOf(dir: string): string {
-  rmSync(`${dir}.new`, { recursive: true, force: true });
-  return `${dir}.new`;
+  await rm(join(dir, REQUEST));
+  await rm(dir, { recursive: true, force: true });
 }
 
 /** The request as writeJob() wrote it; a `list` is in a file of its own. */

@@ -11,6 +11,7 @@ import { type FailedJob, type JournalReader, openJournalReader } from "../journa
 import {
   checkRequest,
   commandOf,
+  isJob,
   type JobRequest,
   readRequest,
   refused,
@@ -84,7 +85,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   const runs = new Map<string, Run>();
   let isClosed = false;
 
-  const isKnown = (id: string) => JOB_ID.test(id) && existsSync(join(dir, id));
+  const isKnown = (id: string) => JOB_ID.test(id) && isJob(join(dir, id));
   const ids = () => (existsSync(dir) ? readdirSync(dir).filter(isKnown) : []);
   const running = () => [...runs].filter(([, { ended }]) => ended === undefined);
   const isRunning = (id: string) => running().some(([own]) => own === id);
@@ -123,10 +124,12 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     const own = dirOf(id);
     const request = readRequest(own);
     const { output = "", ended } = runs.get(id) ?? {};
+    const isCut = output.length === MAX_OUTPUT_CHARACTERS;
     return {
       ...{ id, source: sourceOf(request), isRunning: isRunning(id), ended },
       counters: readJournal(own, (reader) => reader.counters()),
-      output: withoutSecrets(output, request, redactUrl),
+      // The first line may have lost its beginning, and with it the mark of a secret.
+      output: withoutSecrets(isCut ? output.slice(output.indexOf("\n") + 1) : output, request, redactUrl),
     };
   }
 
