@@ -4,7 +4,6 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrate/config/config.ts";
 import type { JobFolder } from "../../migrate/journal/job-folder.ts";
 import { INCONSISTENT, type Journal, openJournal } from "../../migrate/journal/journal.ts";
@@ -35,7 +34,6 @@ export interface Prepared extends Omit<TargetOptions, "spoolDir"> {
   /** Opened; it has sent no request yet. */
   readonly source: Source;
   readonly folder: JobFolder;
-  readonly log: Log;
   /** Options that decide which objects are copied where, for the comparison with those of earlier runs. */
   readonly identity: Readonly<Record<string, string>>;
 }
