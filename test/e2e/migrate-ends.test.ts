@@ -1,5 +1,5 @@
-// `huiyuan migrate` with the built program: the lines and exit codes of the old tool, a real terminal, the cut-over pass
-// over the REST API, a store on a real Ceph RGW as the target, and the runs that must leave no trace.
+// `huiyuan migrate` with the built program: the lines and exit codes of the old tool, a real terminal, the cut-over
+// pass over the REST API, a store on a real Ceph RGW as the target, and the runs that must leave no trace.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
