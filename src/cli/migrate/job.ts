@@ -26,10 +26,15 @@ export function folderOf({ config, job }: JobFlags): JobFolder {
   return jobFolder(job ?? (basename(conf) === "conf" ? join(dirname(conf), "log") : "huiyuan-migrate"));
 }
 
+const NO_TARGET = ["appinfo.appid", "appinfo.bucket", "appinfo.secretID", "appinfo.secretKey"];
+
 /** Prints the faults of a config or of settings, a line each. Throws any other error. */
 export function printFaults(error: unknown, terminal: Terminal): ExitCode {
-  if (error instanceof ConfigFaults) for (const fault of error.faults) terminal.err.write(`Error: ${shown(fault)} \n`);
-  else if (error instanceof SettingsFaults) terminal.err.write(`Error: ${error.message}\n`);
+  if (error instanceof ConfigFaults) {
+    for (const fault of error.faults) terminal.err.write(`Error: ${shown(fault)} \n`);
+    if (NO_TARGET.every((name) => error.faults.some((fault) => fault.includes(`${name} is required`))))
+      terminal.err.write("To copy into the store of a settings file, which needs no appinfo, add --settings FILE. \n");
+  } else if (error instanceof SettingsFaults) terminal.err.write(`Error: ${error.message}\n`);
   else throw error;
   return 2;
 }
