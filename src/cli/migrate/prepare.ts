@@ -68,9 +68,13 @@ export async function withPrepared(
   try {
     prepared = await prepare(flags, terminal);
   } catch (error) {
-    if (error instanceof ConfigFaults)
+    if (error instanceof ConfigFaults) {
       for (const fault of error.faults) terminal.err.write(`Error: ${shown(fault)} \n`);
-    else if (error instanceof SettingsFaults) terminal.err.write(`Error: ${error.message}\n`);
+      if (NO_TARGET.every((name) => error.faults.some((fault) => fault.includes(`${name} is required`))))
+        terminal.err.write(
+          "To copy into the store of a settings file, which needs no appinfo, add --settings FILE. \n",
+        );
+    } else if (error instanceof SettingsFaults) terminal.err.write(`Error: ${error.message}\n`);
     else throw error;
     return 2;
   }
@@ -78,6 +82,8 @@ export async function withPrepared(
     terminal.err.write(`Warning: Option ${name} is not known and has no effect. \n`);
   return work(prepared).finally(prepared.source.close);
 }
+
+const NO_TARGET = ["appinfo.appid", "appinfo.bucket", "appinfo.secretID", "appinfo.secretKey"];
 
 /** A bound for connections. The target decides how many objects are copied at once. */
 const MAX_CONNECTIONS = 200;
