@@ -1,5 +1,5 @@
-// `huiyuan migrate` with the built program, killed with SIGKILL at random moments: every object is equal to its source and
-// counted once, and no object that the journal has as copied is fetched again. LAB_SEED changes the moments.
+// `huiyuan migrate` with the built program, killed with SIGKILL at random moments: every object is equal to its source
+// and counted once, and no object that the journal has as copied is fetched again. LAB_SEED changes the moments.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

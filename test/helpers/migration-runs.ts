@@ -235,7 +235,7 @@ function openTarget(data: string, bucketId: string) {
     return open;
   };
   return {
-    /** Of the bytes on the disk; undefined if the key has no object. */
+    /** Hashes the bytes on the disk; undefined if the key has no object. */
     sha256(key: string): string | undefined {
       const blob = find.get(bucketId, key);
       if (blob === undefined) return undefined;

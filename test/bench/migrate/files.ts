@@ -15,7 +15,7 @@ export async function writeJpegs(root: string, count: number): Promise<readonly 
   return write(root, count, "jpg", (name, index) => pictures[index % pictures.length]!.for(name));
 }
 
-/** As writeJpegs(), with the smallest images: GIFs of one pixel, 63 bytes each. */
+/** As writeJpegs(), with the smallest images: GIFs of one pixel, 62 bytes each. */
 export function writeGifs(root: string, count: number): void {
   const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
   const colours = 13 + 6;

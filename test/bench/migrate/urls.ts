@@ -14,7 +14,7 @@ const TIMEOUT_SECONDS = 2;
 /** One URL in so many is broken. */
 const BROKEN_EVERY = 100;
 
-/** What the journal says of each kind of broken answer. */
+/** The journal's text for each kind of broken answer. */
 const KINDS: Readonly<Record<string, RegExp>> = {
   404: /^HTTP Error 404: Not Found$/,
   500: /^HTTP response status code: 500$/,
