@@ -118,7 +118,8 @@ export function doneIn(dir: string): number {
   return successful + failed;
 }
 
-function countersIn(dir: string) {
+/** `same`: objects that were found equal at the target, so copied before. */
+export function countersIn(dir: string) {
   const found = new Map(
     journalRows<{ key: string; value: number }>(dir, "SELECT key, value FROM metadata").map((row) => [
       row.key,
@@ -126,7 +127,12 @@ function countersIn(dir: string) {
     ]),
   );
   const count = (name: string) => found.get(name) ?? 0;
-  return { submitted: count("submitted"), successful: count("successful"), failed: count("failed") };
+  return {
+    submitted: count("submitted"),
+    successful: count("successful"),
+    failed: count("failed"),
+    same: count("same"),
+  };
 }
 
 function namesWith(dir: string, where: string): ReadonlySet<string> {

@@ -1,6 +1,7 @@
 // Types of the migration bench, and what its cases share: a fresh target for every run, and programs that run in turns.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { get, pathOf } from "../../helpers/get.ts";
@@ -13,6 +14,7 @@ import {
 } from "../../helpers/migration-runs.ts";
 import { type Installation, install } from "../../helpers/program.ts";
 import { APPID, KEYS } from "../../helpers/settings.ts";
+import { keysIn } from "../../helpers/stored-keys.ts";
 import type { Verdict } from "../case.ts";
 import { median } from "../load.ts";
 
@@ -25,6 +27,8 @@ export interface Bench {
   readonly rounds: number;
   readonly kills: number;
   readonly seed: number;
+  /** Transfers at once, of the case with a peer that has the same number. */
+  readonly atOnce: number;
   /** For node, of the migrations alone. */
   readonly nodeFlags: readonly string[];
 }
@@ -52,6 +56,8 @@ const SAMPLED = 200;
 /** A settings file with an empty data folder, and a job with a config. */
 export interface Target {
   readonly job: MigrationJob;
+  /** Objects in the store, of a run that was killed. */
+  stored(): number;
   /** As checkMigrated(); it also gets some objects from a server with these settings. */
   check(objects: Iterable<readonly [string, Uint8Array]>, failures?: Expected["failures"]): Promise<number>;
   remove(): Promise<void>;
@@ -70,6 +76,7 @@ export async function newTarget(
   const args = ["--config", file, "--job", dir, "--settings", installation.file, "--allow-private"];
   return {
     job: { args, dir, nodeFlags },
+    stored: () => (existsSync(join(installation.data, "catalogue.db")) ? keysIn(installation.data, BUCKET).length : 0),
     async check(objects, failures) {
       const sample: (readonly [string, Uint8Array])[] = [];
       const equal = checkMigrated({

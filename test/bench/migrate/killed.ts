@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createDice } from "../../fault/proxy.ts";
-import { type Expected, repeatedIn, runKilled } from "../../helpers/migration-runs.ts";
+import { countersIn, type Expected, repeatedIn, runKilled } from "../../helpers/migration-runs.ts";
 import type { Verdict } from "../case.ts";
 import { type Bench, newTarget, type Outcome } from "./case.ts";
 import { filesIn, writeJpegs } from "./files.ts";
@@ -25,12 +25,22 @@ interface Killed {
   fetched?(): Promise<readonly string[]>;
 }
 
+/** The state at one kill. */
+interface Kill {
+  readonly successful: ReadonlySet<string>;
+  /** Requests that the source has got so far. */
+  readonly requests: number;
+  /** Objects that were requested, and are not successful. */
+  readonly inFlight: number;
+  /** Objects that the target has, and the journal does not. */
+  readonly unnoted: number;
+}
+
 async function killed(bench: Bench, source: Killed): Promise<Outcome> {
   const { title, count, config, failures, fetched } = source;
   const target = await newTarget(bench, config);
   try {
-    const kills: { readonly successful: ReadonlySet<string>; readonly requests: number; readonly inFlight: number }[] =
-      [];
+    const kills: Kill[] = [];
     const run = await runKilled(target.job, {
       total: count,
       kills: bench.kills,
@@ -39,32 +49,48 @@ async function killed(bench: Bench, source: Killed): Promise<Outcome> {
         await delay(LOG_MS);
         const names = (await fetched?.()) ?? [];
         const inFlight = new Set(names.filter((name) => !successful.has(name))).size;
-        kills.push({ successful, requests: names.length, inFlight });
-        process.stderr.write(`  kill ${kills.length}: ${successful.size} are done, ${inFlight} were in flight\n`);
+        const unnoted = target.stored() - successful.size;
+        kills.push({ successful, requests: names.length, inFlight, unnoted });
+        process.stderr.write(`  kill ${kills.length}: ${successful.size} are done, ${unnoted} more are stored\n`);
       },
     });
+    const wanted = (failures?.size ?? 0) === 0 ? 0 : 1;
+    if (run.code !== wanted) throw new Error(`The last run ended with ${run.code}:\n${run.output}`);
+    const sum = (pick: (kill: Kill) => number) => kills.reduce((total, kill) => total + pick(kill), 0);
+    const { same } = countersIn(target.job.dir);
+    const rows = [
+      row(
+        title,
+        "copied again, at most those stored but not yet in the journal",
+        same,
+        sum((kill) => kill.unnoted),
+      ),
+    ];
+    if (fetched !== undefined) {
+      const { twice, afterSuccess } = repeatedIn(await fetched(), kills);
+      rows.push(
+        row(
+          title,
+          "fetched again, at most those in flight",
+          twice,
+          sum((kill) => kill.inFlight),
+        ),
+      );
+      rows.push(row(title, "fetched again although the journal had them", afterSuccess, 0));
+    }
     const equal = await target.check(source.objects(), failures);
     const facts = [
-      `${bench.kills} times kill -9, seed ${bench.seed}. All ${equal} objects are equal by SHA-256, and each is counted once.`,
-      `${run.report?.same ?? 0} objects of the last run were at the target already.`,
+      `${bench.kills} times kill -9, seed ${bench.seed}; done at the kills: ${kills.map((kill) => kill.successful.size).join(", ")}.`,
+      `All ${equal} objects are equal by SHA-256, and each is counted once.`,
     ];
-    if (fetched === undefined) return { title, speeds: [], verdicts: [], facts };
-    const { twice, afterSuccess } = repeatedIn(await fetched(), kills);
-    const inFlight = kills.reduce((sum, each) => sum + each.inFlight, 0);
-    return { title, speeds: [], verdicts: repeats(title, { twice, afterSuccess, inFlight }), facts };
+    return { title, speeds: [], verdicts: rows, facts };
   } finally {
     await target.remove();
   }
 }
 
-function repeats(title: string, found: { twice: number; afterSuccess: number; inFlight: number }): Verdict[] {
-  const row = (what: string, value: number, most: number): Verdict => {
-    return { what: `${title}: ${what}`, value, unit: "requests", target: { must: most, aim: most } };
-  };
-  return [
-    row("fetched again, at most those in flight at the kills", found.twice, found.inFlight),
-    row("fetched again although the journal had them", found.afterSuccess, 0),
-  ];
+function row(title: string, what: string, value: number, most: number): Verdict {
+  return { what: `${title}: ${what}`, value, unit: "objects", target: { must: most, aim: most } };
 }
 
 export async function killedLocal(bench: Bench): Promise<Outcome> {
@@ -78,7 +104,11 @@ export async function killedLocal(bench: Bench): Promise<Outcome> {
 export async function killedUrls(bench: Bench): Promise<Outcome> {
   const site = await startSite(bench);
   try {
-    return await killed(bench, { ...site, title: `${site.count} URLs, killed`, config: urlConfig(site.list) });
+    return await killed(bench, {
+      ...site,
+      title: `${site.count} URLs, killed`,
+      config: urlConfig(site.list, bench.atOnce),
+    });
   } finally {
     await site.stop();
   }

@@ -17,10 +17,11 @@ import { urls } from "./urls.ts";
 const PAGE = fileURLToPath(new URL("../../../docs/internals/migration-record.md", import.meta.url));
 const USAGE = `npm run bench:migrate -- [FILTER] [--scale N] [--rounds N] [--kills N] [--seed N] [--write]
 
-FILTER         only the cases whose name contains it
+FILTER         the case of this name, or the cases whose name contains it
 --scale N      this part of the objects, default 1: as recorded
 --rounds N     rounds beside other programs, default 3
 --kills N      kill -9 in each case of kills, default 8
+--at-once N    transfers at once of the case urls, default 64
 --seed N       another number kills at other moments, default 1
 --write        puts the figures into docs/internals/migration-record.md; only with --scale 1
 --node FLAG    a flag for node, such as --node=--cpu-prof; may be repeated
@@ -47,6 +48,7 @@ const { values, positionals } = parseArgs({
     scale: { type: "string", default: "1" },
     rounds: { type: "string", default: "3" },
     kills: { type: "string", default: "8" },
+    "at-once": { type: "string", default: "64" },
     seed: { type: "string", default: "1" },
     write: { type: "boolean", default: false },
     node: { type: "string", multiple: true, default: [] },
@@ -55,7 +57,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [filter = ""] = positionals;
-const chosen = Object.entries(CASES).filter(([name]) => name.includes(filter));
+const chosen = Object.entries(CASES).filter(([name]) => (filter in CASES ? name === filter : name.includes(filter)));
 const [scale, rounds, kills, seed] = [values.scale, values.rounds, values.kills, values.seed].map(Number) as [
   number,
   number,
@@ -77,7 +79,15 @@ async function measure(): Promise<void> {
     const [load = 0, began] = [loadavg()[0], performance.now()];
     process.stderr.write(`${name}\n`);
     try {
-      const outcome = await run({ folder, scale, rounds, kills, seed, nodeFlags: values.node });
+      const outcome = await run({
+        folder,
+        scale,
+        rounds,
+        kills,
+        seed,
+        atOnce: Number(values["at-once"]),
+        nodeFlags: values.node,
+      });
       const seconds = (performance.now() - began) / 1_000;
       const command = `npm run bench:migrate -- ${name}${scale === 1 ? "" : ` --scale ${scale}`}`;
       const facts = `${new Date().toISOString().slice(0, 10)}, ${host(fileSystem)}, load before ${load.toFixed(1)}`;

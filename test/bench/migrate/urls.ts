@@ -8,7 +8,6 @@ import { type Bench, faster, inTurns, migrated, type Outcome, type Round, remove
 import { filesIn, writeJpegs } from "./files.ts";
 
 const URLS = 20_000;
-const AT_ONCE = 64;
 /** curl has the same for each transfer. */
 const TIMEOUT_SECONDS = 2;
 /** One URL in so many is broken. */
@@ -98,11 +97,11 @@ function writeBroken(root: string, count: number, image: Buffer) {
   return { failures, scripts };
 }
 
-export const urlConfig = (list: string) => ({
+export const urlConfig = (list: string, atOnce: number) => ({
   "migrate.type": "URLList",
   "url.url_list_file_path": list,
   "timeout.seconds": TIMEOUT_SECONDS,
-  concurrency: AT_ONCE,
+  concurrency: atOnce,
   retries: 0,
 });
 
@@ -124,7 +123,7 @@ export async function urls(bench: Bench): Promise<Outcome> {
       speeds: named,
       verdicts: rows.flat(),
       facts: [
-        `${AT_ONCE} transfers at once, a time-out of ${TIMEOUT_SECONDS} s, no retries.`,
+        `${bench.atOnce} transfers at once, a time-out of ${TIMEOUT_SECONDS} s, no retries.`,
         `In every run all ${site.count - wrong} sound objects are equal to their files by SHA-256.`,
         `Each of the ${wrong} broken URLs is one failure with its cause.`,
       ],
@@ -146,7 +145,7 @@ async function beside(bench: Bench, site: Site, list: string) {
     return async () => {
       await mkdir(copies, { recursive: true });
       await settled();
-      const limits = ["--max-time", String(TIMEOUT_SECONDS), "--parallel", "--parallel-max", String(AT_ONCE)];
+      const limits = ["--max-time", String(TIMEOUT_SECONDS), "--parallel", "--parallel-max", String(bench.atOnce)];
       const args = ["--silent", "--fail", "--create-dirs", ...limits, "--config", config];
       let seconds = await timed("curl", args, isAll ? [18, 22, 28] : [0]);
       if (isSynced) seconds += await timed("sync", ["-f", copies]);
@@ -157,7 +156,7 @@ async function beside(bench: Bench, site: Site, list: string) {
     };
   };
   const speeds = await inTurns(bench.rounds, isAll ? site.count : sound, {
-    "huiyuan migrate": () => migrated(bench, urlConfig(list), source),
+    "huiyuan migrate": () => migrated(bench, urlConfig(list, bench.atOnce), source),
     "curl --parallel": curl(false),
     "curl --parallel, sync": curl(true),
   });
