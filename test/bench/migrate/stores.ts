@@ -1,12 +1,14 @@
 // A bucket of a real Ceph RGW beside rclone, and a bucket of a Qiniu stand-in.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type CephRgw, sharedRgw, startGateway } from "../../helpers/ceph.ts";
 import { plainS3 } from "../../helpers/plain-s3.ts";
 import { startQiniuListing, startQiniuStandIn } from "../../helpers/qiniu-stand-in.ts";
 import { pictureOf } from "../pictures.ts";
 import { type Bench, faster, inTurns, migrated, type Outcome, type Round, removeAll, settled, timed } from "./case.ts";
 
+const CEPH = fileURLToPath(new URL("../../services/ceph-rgw.sh", import.meta.url));
 const OBJECTS = 10_000;
 const PUTS_AT_ONCE = 32;
 const KEYS = { accessKey: "QINIU_AK", secretKey: "QINIU_SK" };
@@ -50,7 +52,7 @@ export async function startQiniu({ scale }: Pick<Bench, "scale">): Promise<Store
   };
 }
 
-/** The script ends Ceph when this process ends. */
+/** If this process is killed, the script ends Ceph. */
 async function startCeph(folder: string): Promise<CephRgw> {
   process.env.HUIYUAN_TEST_SERVICES = folder;
   process.env.HUIYUAN_TEST_OWNER = String(process.pid);
@@ -92,7 +94,10 @@ export async function startS3({
       const names = paths.map((path) => decodeURIComponent(path.split("?", 1)[0]!).slice(bucket.length + 2));
       return names.filter((name) => objects.has(name));
     },
-    stop: () => gateway.stop(),
+    async stop() {
+      await gateway.stop();
+      await timed("bash", [CEPH, "stop", join(folder, "ceph")]);
+    },
   };
 }
 
