@@ -48,7 +48,7 @@ export interface Target {
 export interface Verdict {
   readonly what: string;
   readonly value: number;
-  readonly unit: "×" | "µs" | "ms" | "bytes" | "MB" | "requests";
+  readonly unit: "×" | "µs" | "ms" | "bytes" | "MB" | "requests" | "objects";
   readonly target: Target | undefined;
 }
 
