@@ -63,11 +63,11 @@ test.each([
   ],
   [
     { ...S3, "s3.preset": "COS", "s3.region": "ap-guangzhou" },
-    { type: "s3", preset: "cos", region: "ap-guangzhou", endpoint: undefined, isPathStyle: undefined },
+    { type: "s3", preset: "cos", region: "ap-guangzhou", endpoint: undefined, pathStyle: undefined },
   ],
   [
     { ...S3, "s3.endpoint": "http://127.0.0.1:9000", "s3.pathstyle": "yes" },
-    { type: "s3", preset: undefined, endpoint: "http://127.0.0.1:9000", isPathStyle: true },
+    { type: "s3", preset: undefined, endpoint: "http://127.0.0.1:9000", pathStyle: true },
   ],
 ])("checkConfig() reads the source of %j", (options, expected) => {
   expect(check({ ...APP, ...options }).source).toMatchObject(expected);
