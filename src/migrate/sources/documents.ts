@@ -1,5 +1,4 @@
 // Reads the documents of a listing: over an origin, so with the guard, the deadlines and the decoding of the mirror.
-import { buffer } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
@@ -31,8 +30,11 @@ export async function readDocument(place: Place, maxBytes: number, signal: Abort
   for (let attempt = 1; ; attempt += 1) {
     try {
       const answer = await fetchFrom(place, { object: { fileid: name, locator: name }, maxBytes, signal });
-      if (answer?.isNotModified === false) return await buffer(streamOf(answer.body));
-      throw new HuiyuanError("origin_status", `Cannot read ${name}: status 404`, { originStatus: 404 });
+      if (answer?.isNotModified !== false)
+        throw new HuiyuanError("origin_status", `Cannot read ${name}: status 404`, { originStatus: 404 });
+      const chunks: Buffer[] = [];
+      for await (const chunk of streamOf(answer.body)) chunks.push(chunk);
+      return Buffer.concat(chunks);
     } catch (error) {
       signal.throwIfAborted();
       const { isTransient, retryAfterMs = RETRY_MS * 2 ** attempt } = describeFailure(error);
