@@ -76,7 +76,7 @@ export function objectBelow(bases: KeyBases, { origin, fileid }: ListedUrl): Sou
   return objectOf(toKey(place.slice(base.length)));
 }
 
-/** Of a list, which says neither size nor version. */
+/** The object of a list, which says neither size nor version. */
 export function objectOf(fileid: string, locator = fileid): SourceObject {
   return { fileid, locator, size: undefined, version: undefined };
 }

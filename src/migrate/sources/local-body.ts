@@ -1,6 +1,5 @@
-// One file as the answer of an origin: its bytes in chunks, with a check that it did not change while it was read. It
-// uses descriptors, because a FileHandle costs more than the read of a small file.
-import { close, constants, fstat, open, read, type Stats } from "node:fs";
+// One file as the answer of an origin: its bytes in chunks, with a check that it did not change while it was read.
+import { close, constants, fstat, open, read, type Stats, stat } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Cancellation } from "../../async/cancellation.ts";
@@ -9,122 +8,98 @@ import type { OriginAnswer, OriginBody, OriginSink } from "../../origin/origin.t
 import { errnoText } from "./file-names.ts";
 
 const CHUNK_BYTES = 262_144;
-const [openAsync, statAsync, readAsync] = [promisify(open), promisify(fstat), promisify(read)];
+const [openAsync, readAsync, statAsync] = [promisify(open), promisify(read), promisify(fstat)];
 
 /** A file does not belong to another request. */
 const NEVER: Cancellation = { aborted: false, reason: undefined, addEventListener() {}, removeEventListener() {} };
 
 /** Undefined: there is no such file. Throws origin_too_large and origin_unexpected. */
 export async function openFile(path: string, maxBytes: number): Promise<OriginAnswer | undefined> {
-  let fd: number | undefined;
-  try {
-    // Without this flag the open of a pipe that nobody writes to would block.
-    fd = await openAsync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const facts = await statAsync(fd);
-    if (!facts.isFile()) throw new HuiyuanError("origin_unexpected", "It is no regular file");
-    if (facts.size <= maxBytes) return answerOf({ path, fd, facts });
-    throw new HuiyuanError("origin_too_large", `Cannot copy ${path}: ${facts.size} bytes, the limit is ${maxBytes}`);
-  } catch (error) {
-    if (fd !== undefined) release(fd);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+  const facts = await promisify(stat)(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
     throw unreadable(error, path);
-  }
-}
-
-interface OpenFile {
-  readonly path: string;
-  readonly fd: number;
-  readonly facts: Stats;
-}
-
-function answerOf(file: OpenFile): OriginAnswer {
+  });
+  if (facts === undefined) return undefined;
+  const { size } = facts;
+  // The open of a pipe that nobody writes to would block.
+  if (!facts.isFile()) throw new HuiyuanError("origin_unexpected", "It is no regular file");
+  if (size > maxBytes)
+    throw new HuiyuanError("origin_too_large", `Cannot copy ${path}: ${size} bytes, the limit is ${maxBytes}`);
   return {
     isNotModified: false,
-    url: pathToFileURL(file.path).href,
-    size: file.facts.size,
+    url: pathToFileURL(path).href,
+    size,
     framing: "length",
     digests: {},
     etag: undefined,
-    lastModified: file.facts.mtime.toUTCString(),
+    lastModified: facts.mtime.toUTCString(),
     life: {},
     headers: {},
     headMs: 0,
-    body: new FileBody(file),
+    body: bodyOf(path, facts),
     desync: NEVER,
   };
 }
 
-/** A class, because each file makes one. */
-class FileBody implements OriginBody {
-  readonly over: Promise<Error | undefined>;
-  readonly #file: OpenFile;
-  #isStarted = false;
-  #isOver = false;
-  #settle!: (error: Error | undefined) => void;
-  #resume: (() => void) | undefined;
-
-  constructor(file: OpenFile) {
-    this.#file = file;
-    this.over = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
-  }
-
-  start(sink: OriginSink): void {
-    this.#isStarted = true;
-    this.#pump(sink)
-      // Not before the last read: another file may get the number of the descriptor.
-      .finally(() => release(this.#file.fd))
-      .then(
-        () => this.#finish() && sink.end(),
-        (error: unknown) => {
-          const known = unreadable(error, this.#file.path);
-          if (this.#finish(known)) sink.error(known);
-        },
+function bodyOf(path: string, facts: Stats): OriginBody {
+  const reading: Reading = { isOver: false, resume() {} };
+  let settle!: (error: Error | undefined) => void;
+  const over = new Promise<Error | undefined>((resolve) => {
+    settle = resolve;
+  });
+  const end = (error?: Error) => {
+    reading.isOver = true;
+    reading.resume();
+    settle(error);
+  };
+  return {
+    over,
+    start(sink) {
+      const finish = (error?: Error) => {
+        if (reading.isOver) return;
+        end(error);
+        if (error === undefined) sink.end();
+        else sink.error(error);
+      };
+      send(path, facts, sink, reading).then(
+        () => finish(),
+        (error: unknown) => finish(unreadable(error, path)),
       );
-  }
+    },
+    resume: () => reading.resume(),
+    destroy: () => end(),
+  };
+}
 
-  resume(): void {
-    this.#resume?.();
-  }
+/** `isOver`: no more bytes are wanted. */
+interface Reading {
+  isOver: boolean;
+  resume(): void;
+}
 
-  destroy(): void {
-    if (this.#finish() && !this.#isStarted) release(this.#file.fd);
-  }
-
-  async #pump(sink: OriginSink): Promise<void> {
-    const { fd, path, facts } = this.#file;
+/** Uses a descriptor, because a FileHandle or a stream costs more than the read of a small file. */
+async function send(path: string, facts: Stats, sink: OriginSink, reading: Reading): Promise<void> {
+  const fd = await openAsync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
     // One byte more than the file has: if it is read, the file has grown.
     for (let at = 0; at <= facts.size; ) {
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, facts.size + 1 - at));
       const { bytesRead } = await readAsync(fd, buffer, 0, buffer.byteLength, at);
       at += bytesRead;
-      if (this.#isOver || (bytesRead === 0 && at === facts.size)) break;
+      if (bytesRead === 0 && at === facts.size) break;
       if (bytesRead === 0 || at > facts.size) throw changed(path);
       const resumed = new Promise<void>((resolve) => {
-        this.#resume = resolve;
+        reading.resume = resolve;
       });
-      if (!sink.data(buffer.subarray(0, bytesRead)) && !this.#isOver) await resumed;
+      if (!reading.isOver && !sink.data(buffer.subarray(0, bytesRead)) && !reading.isOver) await resumed;
       // The first read was for more and has met the end of the file.
-      if (this.#isOver || bytesRead === facts.size) return;
+      if (reading.isOver || bytesRead === facts.size) return;
     }
     const { size, mtimeMs } = await statAsync(fd);
     if (size !== facts.size || mtimeMs !== facts.mtimeMs) throw changed(path);
+  } finally {
+    close(fd, () => undefined);
   }
-
-  /** False: it was over before. */
-  #finish(error?: Error): boolean {
-    if (this.#isOver) return false;
-    this.#isOver = true;
-    this.#resume?.();
-    this.#settle(error);
-    return true;
-  }
-}
-
-function release(fd: number): void {
-  close(fd, () => undefined);
 }
 
 /** A code that is retried: the file may be at rest then. */

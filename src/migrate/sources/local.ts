@@ -21,7 +21,7 @@ interface Walk {
   readonly signal: AbortSignal;
   /** Bytes before the relative name of a path. */
   readonly prefix: number;
-  /** Those of the next page. */
+  /** The objects of the next page, and its failures. */
   objects: SourceObject[];
   failures: UnlistedObject[];
 }

@@ -16,7 +16,7 @@ export interface Place {
 }
 
 /**
- * A source whose objects origins serve. `place`: that of a locator of the listing. `close`: closes the origins, unless
+ * A source whose objects origins serve. `place`: finds a locator of the listing. `close`: closes the origins, unless
  * others share them. fetch() throws url_invalid too, for a locator that is no key.
  */
 export function createOriginSource(listing: Listing, place: (path: Key) => Place, close: () => Promise<void>): Source {
@@ -46,9 +46,9 @@ export function fetchFrom(
   return origin.fetch({ ...target, key, method, via, cdnLoop, unless, maxBytes, signal });
 }
 
-/** Any hosts: each has an origin of its own, so its own connections and its own permission to be private. */
+/** Many hosts. Each has an origin of its own, so its own connections and its own permission to be private. */
 export interface Hosts {
-  /** That of a URL that is no file. */
+  /** The place of a URL that is no file. */
   placeOf(url: ListedUrl): Place;
   close(): Promise<void>;
 }

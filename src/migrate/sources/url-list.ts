@@ -1,20 +1,15 @@
-// The sources that are a list of lines. `URLList` has a URL a line: of any host, or with file: of this machine. The list
-// of a web site that is the origin of a domain has keys as they are, and URLs, which may be percent-encoded.
-import type { Readable } from "node:stream";
+// The sources that are a list. `URLList` has a URL a line: of any host, or with file: of this machine. The list of a
+// domain, whose origins serve the objects, has keys as they are, and URLs, which may be percent-encoded.
 import { HuiyuanError } from "../../core/errors.ts";
 import { toKey } from "../../core/object.ts";
 import type { HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
 import type { Source } from "../source.ts";
-import { createLineListing } from "./lines.ts";
+import { createLineListing, type LineListingOptions } from "./lines.ts";
 import { type KeyBases, objectBelow, objectOf, readListedUrl, type UrlEncoding } from "./listed-url.ts";
 import { openFile } from "./local-body.ts";
 import { createHosts, fetchFrom, type Listing } from "./origins.ts";
 
-interface ListOptions {
-  /** Absolute path; `-` is `stdin`. */
-  readonly file: string;
-  readonly stdin?: Readable;
-}
+type ListOptions = Omit<LineListingOptions, "read">;
 
 export interface UrlListOptions extends ListOptions {
   readonly encoded: UrlEncoding;
