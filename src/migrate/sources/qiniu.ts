@@ -88,10 +88,12 @@ async function* listPages(
   }
 }
 
-const PAGE_SHAPE = z.object({
-  items: z.array(z.object({ key: z.string(), fsize: z.number().optional(), hash: z.string().optional() })).nullable(),
-  marker: z.string().default(""),
+const ITEM = z.object({
+  key: z.string(),
+  fsize: z.number().optional().catch(undefined),
+  hash: z.string().optional().catch(undefined),
 });
+const PAGE_SHAPE = z.object({ items: z.array(ITEM).nullable(), marker: z.string().default("") });
 
 /** Undefined: it is no page of a listing. */
 function parsePage(text: string): z.infer<typeof PAGE_SHAPE> | undefined {
