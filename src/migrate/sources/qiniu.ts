@@ -73,8 +73,8 @@ async function* listPages(
   const fail = (found: string) => unusable(`the bucket "${bucket}"`, found);
   let [index, marker] = [Number(digits), from];
   while (index < end && (index === 0 || marker !== "")) {
-    const from: Record<string, string> = marker === "" ? {} : { marker };
-    const page = parsePage(await readPage(origin, { bucket, limit: String(PAGE), ...from }, signal));
+    const next: Record<string, string> = marker === "" ? {} : { marker };
+    const page = parsePage(await readPage(origin, { bucket, limit: String(PAGE), ...next }, signal));
     if (page === undefined) throw fail("the response is no listing");
     if (marker !== "" && page.marker === marker) throw fail("a page continues at its own beginning");
     const items = page.items ?? [];
