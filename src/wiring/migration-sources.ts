@@ -8,14 +8,13 @@ import { readVersion } from "../core/version.ts";
 import { ConfigFaults } from "../migrate/config/config.ts";
 import type { SourceOptions } from "../migrate/config/source-options.ts";
 import type { Source } from "../migrate/source.ts";
-import { readListedUrl } from "../migrate/sources/listed-url.ts";
+import { type KeyBases, readListedUrl } from "../migrate/sources/listed-url.ts";
 import { createLocalSource } from "../migrate/sources/local.ts";
-import { createOriginSource, type Listing } from "../migrate/sources/origins.ts";
+import { createOriginSource, type Listing, type Place } from "../migrate/sources/origins.ts";
 import { createQiniuSource } from "../migrate/sources/qiniu.ts";
 import { createS3Listing, createS3Source } from "../migrate/sources/s3.ts";
-import { createKeyListing, type KeyBases } from "../migrate/sources/site-lists.ts";
 import { createSitemapListing } from "../migrate/sources/sitemap.ts";
-import { createUrlListSource } from "../migrate/sources/url-list.ts";
+import { createKeyListing, createUrlListSource } from "../migrate/sources/url-list.ts";
 import { createRuleFinder, originRequestForKey } from "../mirror/rules.ts";
 import type { HttpOriginOptions } from "../origin/kinds/http-origin.ts";
 import { type Binding, bindDomains, mergeRule } from "../settings/domains.ts";
@@ -50,11 +49,13 @@ function httpOptions({ allowPrivate, concurrency, timeoutMs, log }: SourceParts)
     connections: concurrency,
     timeouts: { connect, firstByte: timeoutMs, idle: timeoutMs, total: TOTAL_MS },
     userAgent: `Huiyuan/${readVersion()}`,
-    serverId: randomBytes(6).toString("hex"),
+    serverId: newServerId(),
     log,
     windows: { bytes: 0 },
   };
 }
+
+const newServerId = () => randomBytes(6).toString("hex");
 
 /** `settings`: those with the domain, for its origins. Throws ConfigFaults. */
 export function openSource(options: SourceOptions, parts: SourceParts, settings: Settings | undefined): Source {
@@ -68,17 +69,12 @@ export function openSource(options: SourceOptions, parts: SourceParts, settings:
       case "qiniu":
         return createQiniuSource(options, http);
       case "s3":
-        return createS3Source(s3Options(options, parts), http);
+        return createS3Source({ ...options, allowPrivate: parts.allowPrivate }, http);
       case "origins":
         if (settings === undefined) throw new ConfigFaults(["--from-origin needs --settings."]);
         return openOrigins(settings, options, parts);
     }
   });
-}
-
-function s3Options(options: Extract<SourceOptions, { readonly type: "s3" }>, { allowPrivate }: SourceParts) {
-  const { isPathStyle: pathStyle, accessKey: accessKeyId, secretKey: secretAccessKey, ...place } = options;
-  return { ...place, pathStyle, accessKeyId, secretAccessKey, allowPrivate };
 }
 
 function asFaults<Result>(open: () => Result): Result {
@@ -91,26 +87,23 @@ function asFaults<Result>(open: () => Result): Result {
 }
 
 /**
- * The origins of a domain as they stand: its rules, budgets, breakers and failover. Throws ConfigFaults. `registry`:
- * that of the mirror in this process, whose budgets then count for both; by default one of its own.
+ * The origins of a domain as they stand: its rules, budgets, breakers and failover. Throws ConfigFaults. `shared`: the
+ * origins of the mirror in this process, whose budgets then count for both; by default the source has its own.
  */
 export function openOrigins(
   settings: Settings,
   listed: OriginListing,
   parts: SourceParts,
-  registry?: OriginRegistry,
+  shared?: OriginRegistry,
 ): Source {
   const { binding, mirror } = boundMirror(settings, listed.host);
   const { log, concurrency } = parts;
   const meter = { failedOver() {}, retried() {} };
-  const serverId = randomBytes(6).toString("hex");
-  const own = registry ?? createOriginRegistry({ log, meter, serverId, fetches: createSemaphore(concurrency) });
-  const rules = createRules(listed.host, binding, mirror, own);
-  return createOriginSource({
-    listing: asFaults(() => openListing(mirror, listed, parts)),
-    place: rules.place,
-    close: async () => (registry === undefined ? own.close() : undefined),
-  });
+  const fetches = createSemaphore(concurrency);
+  const registry = shared ?? createOriginRegistry({ log, meter, serverId: newServerId(), fetches });
+  const listing = asFaults(() => openListing(mirror, listed, parts));
+  const close = async () => (shared === undefined ? registry.close() : undefined);
+  return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), close);
 }
 
 /** The bucket of the domain. Throws ConfigFaults. */
@@ -128,23 +121,21 @@ function boundMirror(settings: Settings, host: string) {
 }
 
 /** As the mirror applies its rules to a GET of the path. */
-function createRules(host: string, { bucket }: Binding, mirror: MirrorSettings, registry: OriginRegistry) {
+function createPlacing(host: string, { bucket }: Binding, mirror: MirrorSettings, registry: OriginRegistry) {
   const keysHaveQueries = bucket.domains.some((domain) => domain.mirror !== undefined && keepsQueries(domain.mirror));
   const routes = [...mirror.rules, ruleSchema.parse({})].map((rule) => {
     const source = mergeRule(mirror, rule);
     return { ...ruleOptions(rule, source, keysHaveQueries), origin: registry.originOf(source) };
   });
   const find = createRuleFinder(routes);
-  return {
-    place(path: Key) {
-      const route = find({ path, method: "GET", host });
-      if (route === undefined || route.action === "redirect" || route.action === "none")
-        throw new HuiyuanError("request_invalid", `Cannot copy "${path}": a rule of ${host} does not fetch it`);
-      const target = originRequestForKey(route, { path, query: "", instruction: undefined }, {});
-      if (target.key !== path)
-        throw new HuiyuanError("request_invalid", `Cannot copy "${path}": its key is "${target.key}"`);
-      return { origin: route.origin, target };
-    },
+  return (path: Key): Place => {
+    const fail = (found: string) => new HuiyuanError("request_invalid", `Cannot copy "${path}": ${found}`);
+    const route = find({ path, method: "GET", host });
+    if (route === undefined || route.action === "redirect" || route.action === "none")
+      throw fail(`a rule of ${host} does not fetch it`);
+    const target = originRequestForKey(route, { path, query: "", instruction: undefined }, {});
+    if (target.key !== path) throw fail(`its key is "${target.key}"`);
+    return { origin: route.origin, target };
   };
 }
 

@@ -73,7 +73,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
     "bucket/",
     "upload/known-md5.ts",
     "wiring/service.ts",
-    "migrate/sources/hosts.ts",
+    "migrate/sources/origins.ts",
   ],
   pino: ["cli/", "main.ts"],
   "pino-pretty": ["cli/", "main.ts"],
@@ -82,7 +82,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   sharp: ["image/"],
   undici: ["origin/dial/dialer.ts"],
   yaml: ["settings/", "migrate/config/yaml.ts"],
-  zod: ["settings/", "http/api/"],
+  zod: ["settings/", "http/api/", "migrate/sources/qiniu.ts"],
 };
 
 /** Dependencies in package.json without a use yet; the first use adds a row above. */

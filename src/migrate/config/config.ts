@@ -1,10 +1,12 @@
 // Reads the config of a migration, an old config.ini or YAML with the same option names, and checks all of it before
 // anything starts.
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createFilters, type Filters } from "./filters.ts";
 import { type RawOptions, readIni } from "./ini.ts";
 import { readSource, type SourceOptions } from "./source-options.ts";
-import { createValues, NOT_NEGATIVE, POSITIVE, type Values } from "./values.ts";
+import { createValues, type Values } from "./values.ts";
 import { readYaml } from "./yaml.ts";
 
 /** The section AppInfo: a bucket behind a REST API. */
@@ -60,6 +62,8 @@ export class ConfigFaults extends Error {
 
 const ORIGINAL_ENDPOINT = "http://web.image.myqcloud.com";
 const MAX_FILE_BYTES = 1_048_576;
+const TEMPLATE = fileURLToPath(new URL("../../../config/migrate/config.ini.template", import.meta.url));
+const NEXT = `Name yours with --config FILE, or begin with the template: cp ${TEMPLATE} FILE`;
 /** More rows in memory would bring nothing: a page is read in about a millisecond. */
 const MAX_PAGE_ROWS = 1_000;
 /** The old tool's interval lost up to three seconds of results. A commit of many costs as much as a commit of one. */
@@ -77,16 +81,25 @@ export interface ConfigNeeds {
 /** Throws ConfigFaults with every fault. `file` undefined: no options. */
 export function loadConfig(file: string | undefined, needs: ConfigNeeds): MigrationConfig {
   if (file === undefined) return checkConfig(new Map(), needs);
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
-  } catch (error) {
-    const found = error instanceof TypeError ? "it is not UTF-8 text" : (error as Error).message;
-    throw new ConfigFaults([`Cannot read the config ${JSON.stringify(file)}: ${found}.`]);
-  }
-  if (text.length > MAX_FILE_BYTES) throw new ConfigFaults([`The config ${JSON.stringify(file)} is too large.`]);
+  const text = readText(resolve(file));
   const { options, faults } = /\.ya?ml$/i.test(file) ? readYaml(text) : readIni(text);
   return checkConfig(options, needs, faults);
+}
+
+function readText(file: string): string {
+  const name = `the config ${JSON.stringify(file)}`;
+  try {
+    const bytes = readFileSync(file);
+    if (bytes.byteLength > MAX_FILE_BYTES)
+      throw new ConfigFaults([`Cannot read ${name}: it has more than ${MAX_FILE_BYTES} bytes.`]);
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof ConfigFaults) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw new ConfigFaults([`There is no config ${JSON.stringify(file)}. ${NEXT}`]);
+    const found = error instanceof TypeError ? "it is not UTF-8 text" : code;
+    throw new ConfigFaults([`Cannot read ${name}: ${found}.`]);
+  }
 }
 
 /** As loadConfig(). `before`: faults of the text. */
@@ -95,21 +108,15 @@ export function checkConfig(
   { isStore, source: given }: ConfigNeeds,
   before: readonly string[] = [],
 ): MigrationConfig {
-  const asked = new Set<string>();
-  const values = createValues({
-    get: (name: string) => {
-      asked.add(name);
-      return options.get(name);
-    },
-  } as RawOptions);
+  const values = createValues(options);
   const source = given ?? readSource(values);
   const rest = readRestPlace(values, isStore);
   const tool = readTool(values);
-  const filters = readFilters(values);
-  const { faults } = values;
-  if (before.length + faults.length > 0) throw new ConfigFaults([...before, ...faults]);
+  const filters = createFilters(values.text, values.faults);
+  const faults = [...before, ...values.faults];
+  if (faults.length > 0) throw new ConfigFaults(faults);
   const identity = Object.fromEntries([...options].filter(([name]) => !HAS_NO_EFFECT_ON_NAMES.test(name)).sort());
-  const unknown = [...options.keys()].filter((name) => !asked.has(name) && !OTHER_SOURCES.test(name));
+  const unknown = [...options.keys()].filter((name) => !values.known.has(name) && !OTHER_SOURCES.test(name));
   return { source: source!, rest, tool, filters, identity, unknown };
 }
 
@@ -129,43 +136,18 @@ function readRestPlace(values: Values, isStore: boolean): RestPlace | undefined 
   return { endpoint, appid, bucket, secretId: key("appinfo.secretID"), secretKey: key("appinfo.secretKey") };
 }
 
-function readTool(values: Values): ToolOptions {
-  const { number } = values;
-  const fraction = { words: "a number above 0 and at most 1", isRight: (value: number) => value > 0 && value <= 1 };
-  const seconds = { words: "a number of seconds above 0, or inf", isRight: (value: number) => value > 0 };
-  const bounded = {
-    words: "a number of seconds above 0, at most 3600",
-    isRight: (value: number) => value > 0 && value <= 3600,
-  };
-  number("jobqueue.capacity", POSITIVE);
-  number("jobqueue.reload.threshold", fraction);
-  const commit = Math.min(number("db.commit.interval", seconds) ?? MAX_COMMIT_SECONDS, MAX_COMMIT_SECONDS);
+function readTool({ whole, positive }: Values): ToolOptions {
+  // These two have no meaning here; a fault in them is reported all the same.
+  whole("jobqueue.capacity", 1);
+  positive("jobqueue.reload.threshold", 1);
   return {
-    concurrency: number("concurrency", {
-      words: "a whole number from 1 to 1000",
-      isRight: (value) => POSITIVE.isRight(value) && value <= 1_000,
-    }),
-    pageRows: Math.min(number("buffer.size", POSITIVE) ?? MAX_PAGE_ROWS, MAX_PAGE_ROWS),
-    commitMs: commit * 1_000,
-    timeoutMs: 1_000 * (number("timeout.seconds", bounded) ?? DEFAULT_TIMEOUT_SECONDS),
-    retries: number("retries", NOT_NEGATIVE) ?? DEFAULT_RETRIES,
-    bytesPerSecond: number("limit.bytes.per.second", NOT_NEGATIVE) ?? 0,
-    requestsPerSecond: number("limit.requests.per.second", NOT_NEGATIVE) ?? 0,
-    maxObjectBytes: number("max.object.bytes", POSITIVE),
+    concurrency: whole("concurrency", 1, 1_000),
+    pageRows: Math.min(whole("buffer.size", 1) ?? MAX_PAGE_ROWS, MAX_PAGE_ROWS),
+    commitMs: 1_000 * Math.min(positive("db.commit.interval") ?? MAX_COMMIT_SECONDS, MAX_COMMIT_SECONDS),
+    timeoutMs: 1_000 * (positive("timeout.seconds", 3_600) ?? DEFAULT_TIMEOUT_SECONDS),
+    retries: whole("retries", 0) ?? DEFAULT_RETRIES,
+    bytesPerSecond: whole("limit.bytes.per.second", 0) ?? 0,
+    requestsPerSecond: whole("limit.requests.per.second", 0) ?? 0,
+    maxObjectBytes: whole("max.object.bytes", 1),
   };
-}
-
-function readFilters({ text, faults }: Values): Filters {
-  if (text("fileid.ignore.execute") !== undefined) {
-    const instead = "use sub.pattern and sub.replace, fileid.ignore.if and fileid.ignore.unless";
-    faults.push(`Option fileid.ignore.execute must be empty: code in a config is never run; ${instead}.`);
-  }
-  const options = {
-    ignoreIf: text("fileid.ignore.if"),
-    ignoreUnless: text("fileid.ignore.unless"),
-    errorIgnoreIf: text("error.ignore.if"),
-    subPattern: text("sub.pattern"),
-    subReplace: text("sub.replace"),
-  };
-  return createFilters(options, faults);
 }

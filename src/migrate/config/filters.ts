@@ -10,47 +10,36 @@ export interface Filters {
   isFinal(log: string): boolean;
 }
 
-export interface FilterOptions {
-  readonly ignoreIf: string | undefined;
-  readonly ignoreUnless: string | undefined;
-  readonly errorIgnoreIf: string | undefined;
-  readonly subPattern: string | undefined;
-  /** `\1` or `\g<1>` is a group, as in Python. */
-  readonly subReplace: string | undefined;
-}
-
-const OPTION_NAMES = {
-  ignoreIf: "fileid.ignore.if",
-  ignoreUnless: "fileid.ignore.unless",
-  errorIgnoreIf: "error.ignore.if",
-  subPattern: "sub.pattern",
-} as const;
-
 /**
- * The expressions test a text from its start, not necessarily to its end, as the old tool does. Adds a sentence to
- * `faults` for each expression that cannot be used.
+ * `text` returns an option of the config; in sub.replace `\1` or `\g<1>` is a group, as in Python. Adds a sentence to
+ * `faults` for each option that cannot be used.
  */
-export function createFilters(options: FilterOptions, faults: string[]): Filters {
-  const compiled = (name: keyof typeof OPTION_NAMES, prefix = "^") => {
-    const text = options[name];
-    if (text === undefined) return undefined;
+export function createFilters(text: (name: string) => string | undefined, faults: string[]): Filters {
+  const compiled = (name: string, prefix = "^") => {
+    const expression = text(name);
+    if (expression === undefined) return undefined;
     try {
-      return RE2JS.compile(`${prefix}(?:${text})`);
+      return RE2JS.compile(`${prefix}(?:${expression})`);
     } catch (error) {
-      faults.push(`Option ${OPTION_NAMES[name]} is no regular expression of RE2: ${reasonOf(text, error)}.`);
+      faults.push(`Option ${name} is no regular expression of RE2: ${reasonOf(expression, error)}.`);
       return undefined;
     }
   };
-  const ignoreIf = compiled("ignoreIf");
-  const ignoreUnless = compiled("ignoreUnless");
-  const errorIgnoreIf = compiled("errorIgnoreIf");
-  const sub = compiled("subPattern", "");
-  const replacement = replacementOf(options.subReplace ?? "");
-  if (options.subReplace !== undefined && options.subPattern === undefined)
+  const ignoreIf = compiled("fileid.ignore.if");
+  const ignoreUnless = compiled("fileid.ignore.unless");
+  const errorIgnoreIf = compiled("error.ignore.if");
+  const sub = compiled("sub.pattern", "");
+  const subReplace = text("sub.replace");
+  const replacement = replacementOf(subReplace ?? "");
+  if (subReplace !== undefined && text("sub.pattern") === undefined)
     faults.push("Option sub.replace needs sub.pattern.");
   const groups = sub?.groupCount() ?? 99;
-  if (groupsIn(options.subReplace).some((group) => group > groups))
+  if (groupsIn(subReplace).some((group) => group > groups))
     faults.push(`Option sub.replace names a group that sub.pattern does not have: it has ${groups}.`);
+  if (text("fileid.ignore.execute") !== undefined) {
+    const instead = "use sub.pattern and sub.replace, fileid.ignore.if and fileid.ignore.unless";
+    faults.push(`Option fileid.ignore.execute must be empty: code in a config is never run; ${instead}.`);
+  }
   return {
     rename(fileid) {
       if (ignoreIf?.test(fileid) === true || ignoreUnless?.test(fileid) === false) return undefined;

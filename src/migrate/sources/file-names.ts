@@ -1,12 +1,12 @@
 // Writes file names and errors of the system as the failure texts of a migration: one line, printable.
+import { isUtf8 } from "node:buffer";
 import { getSystemErrorMap } from "node:util";
 
 const ESCAPED = /[\\\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 /** A name that may be no UTF-8: other bytes, control characters and backslashes become `\x..`. */
 export function escapedName(name: Buffer): string {
-  const text = name.toString();
-  if (Buffer.from(text).equals(name)) return text.replace(ESCAPED, (character) => bytesOf(Buffer.from(character)));
+  if (isUtf8(name)) return name.toString().replace(ESCAPED, (character) => bytesOf(Buffer.from(character)));
   return [...name]
     .map((byte) => (byte > 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCharCode(byte) : bytesOf([byte])))
     .join("");

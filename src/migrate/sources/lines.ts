@@ -1,5 +1,5 @@
-// Lists the lines of a file or of standard input, as they arrive. The cursor is the offset behind the last line.
-import { type FileHandle, open } from "node:fs/promises";
+// Lists the lines of a file or of standard input, as they arrive. The cursor is the number of the lines before it.
+import { createReadStream } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { SourceObject, SourcePage, UnlistedObject } from "../source.ts";
@@ -7,10 +7,8 @@ import { errnoText } from "./file-names.ts";
 import { shownUrl } from "./listed-url.ts";
 import type { Listing } from "./origins.ts";
 
-const CHUNK_BYTES = 65_536;
 const PAGE_LINES = 1_000;
 const MAX_LINE_BYTES = 8_192;
-const NEWLINE = 10;
 
 export interface LineListingOptions {
   /** Absolute path; `-` is `stdin`. */
@@ -20,70 +18,46 @@ export interface LineListingOptions {
   readonly read: (line: string) => SourceObject;
 }
 
+/** A listing that continues reads the lines before the cursor again, which costs less than a page. */
 export function createLineListing({ file, stdin = process.stdin, read }: LineListingOptions): Listing {
   const isResumable = file !== "-";
 
   async function* list(after: string | undefined, signal: AbortSignal): AsyncGenerator<SourcePage, void, undefined> {
     const from = Number(after ?? 0);
-    const input = isResumable ? await openList(file, from) : stdin;
+    let before = 0;
+    const input = addAbortSignal(signal, isResumable ? createReadStream(file) : stdin);
     try {
-      for await (const { lines, end } of linesOf(addAbortSignal(signal, input), from))
-        yield { ...pageOf(lines, read), cursor: isResumable ? String(end) : undefined };
+      for await (const lines of linesOf(input)) {
+        const fresh = lines.slice(Math.max(0, from - before));
+        before += lines.length;
+        if (fresh.length > 0) yield { ...pageOf(fresh, read), cursor: isResumable ? String(before) : undefined };
+      }
     } catch (error) {
       signal.throwIfAborted();
-      throw unreadable(error, file);
+      if ((error as NodeJS.ErrnoException).errno === undefined) throw asHuiyuanError(error);
+      throw new HuiyuanError("request_invalid", `Cannot read the list: ${errnoText(error, file)}`, { cause: error });
     } finally {
       input.destroy();
     }
+    if (before >= from) return;
+    const found = `Cannot continue the list ${JSON.stringify(file)}: it has changed since the scan was interrupted`;
+    throw new HuiyuanError("request_invalid", `${found}; \`huiyuan migrate clean\` begins again`);
   }
 
   return { isResumable, list, close: async () => undefined };
 }
 
-/** Throws request_invalid, also if the list has another line at the offset than before. */
-async function openList(file: string, from: number): Promise<Readable> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(file);
-    const before = Buffer.alloc(1);
-    if (from > 0) await handle.read(before, 0, 1, from - 1);
-    const { size } = await handle.stat();
-    if (from > size || (from > 0 && from < size && before[0] !== NEWLINE)) {
-      const found = `Cannot continue the list ${JSON.stringify(file)}: it has changed since the scan was interrupted`;
-      throw new HuiyuanError("request_invalid", `${found}; \`huiyuan migrate clean\` begins again`);
-    }
-    return handle.createReadStream({ start: from, highWaterMark: CHUNK_BYTES });
-  } catch (error) {
-    await handle?.close();
-    throw unreadable(error, file);
-  }
-}
-
-function unreadable(error: unknown, file: string): HuiyuanError {
-  if ((error as NodeJS.ErrnoException).errno === undefined) return asHuiyuanError(error);
-  return new HuiyuanError("request_invalid", `Cannot read the list: ${errnoText(error, file)}`, { cause: error });
-}
-
-/** The lines of a page, without their ends, and the offset behind them. A too long line is cut. */
-async function* linesOf(input: AsyncIterable<Buffer>, from: number) {
+/** The lines without their ends, in parts of bounded length. A too long line is cut. */
+async function* linesOf(input: AsyncIterable<Buffer>) {
   let rest: Buffer = Buffer.alloc(0);
-  let offset = from;
   for await (const chunk of input) {
-    let lines: Buffer[] = [];
-    let at = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, at)) {
-      lines.push(Buffer.concat([rest, chunk.subarray(at, end)]));
-      rest = Buffer.alloc(0);
-      at = end + 1;
-      if (lines.length < PAGE_LINES) continue;
-      yield { lines, end: offset + at };
-      lines = [];
-    }
-    rest = Buffer.concat([rest, chunk.subarray(at)]).subarray(0, MAX_LINE_BYTES + 1);
-    if (lines.length > 0) yield { lines, end: offset + at };
-    offset += chunk.byteLength;
+    // Latin-1 keeps each byte.
+    const lines = Buffer.concat([rest, chunk]).toString("latin1").split("\n");
+    rest = Buffer.from(lines.pop() ?? "", "latin1").subarray(0, MAX_LINE_BYTES + 1);
+    for (let at = 0; at < lines.length; at += PAGE_LINES)
+      yield lines.slice(at, at + PAGE_LINES).map((line) => Buffer.from(line, "latin1"));
   }
-  if (rest.byteLength > 0) yield { lines: [rest], end: offset };
+  if (rest.byteLength > 0) yield [rest];
 }
 
 function pageOf(lines: readonly Buffer[], read: LineListingOptions["read"]): Omit<SourcePage, "cursor"> {
@@ -92,7 +66,8 @@ function pageOf(lines: readonly Buffer[], read: LineListingOptions["read"]): Omi
   const decoder = new TextDecoder("utf-8", { fatal: true }); // it skips a BOM
   for (const line of lines) {
     try {
-      if (line.byteLength > MAX_LINE_BYTES) throw invalid(`The line has more than ${MAX_LINE_BYTES} bytes`);
+      if (line.byteLength > MAX_LINE_BYTES)
+        throw new HuiyuanError("url_invalid", `The line has more than ${MAX_LINE_BYTES} bytes`);
       const text = decoder.decode(line).trim();
       if (text !== "") objects.push(read(text));
     } catch (error) {
@@ -101,8 +76,4 @@ function pageOf(lines: readonly Buffer[], read: LineListingOptions["read"]): Omi
     }
   }
   return { objects, failures };
-}
-
-function invalid(found: string): HuiyuanError {
-  return new HuiyuanError("url_invalid", found);
 }

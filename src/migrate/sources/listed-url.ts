@@ -1,8 +1,9 @@
 // Reads one URL of a list, which may be written with or without percent-encoding: the name of its object, and the
 // request for it. Pure.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Key } from "../../core/object.ts";
+import { type Key, toKey } from "../../core/object.ts";
 import { encodeKey, parseHome } from "../../origin/exchange/hop.ts";
+import type { SourceObject } from "../source.ts";
 import { escapedName } from "./file-names.ts";
 
 /** `raw`: `%20` means these three characters. `encoded`: it means a space. `auto`: the URL decides. */
@@ -62,6 +63,22 @@ function originOf(scheme: string, authority: string): string {
   // The URL standard reads a backslash as a slash.
   if (basePath !== "") throw invalid("Its host is not valid");
   return origin;
+}
+
+/** Base URLs whose continuation is a key, with a slash at their end and without a scheme: `//img.example.com/a/`. */
+export type KeyBases = readonly string[];
+
+/** The object of a URL below one of the bases. Throws url_invalid. */
+export function objectBelow(bases: KeyBases, { origin, fileid }: ListedUrl): SourceObject {
+  const place = `${origin.replace(/^https?:/, "")}/${fileid}`;
+  const base = bases.find((each) => place.startsWith(each));
+  if (base === undefined) throw invalid(`It is not below ${bases.join(" or ")}`);
+  return objectOf(toKey(place.slice(base.length)));
+}
+
+/** The object of a list, which says neither size nor version. */
+export function objectOf(fileid: string, locator = fileid): SourceObject {
+  return { fileid, locator, size: undefined, version: undefined };
 }
 
 /** Printable, on one line, without the user name and the password. */

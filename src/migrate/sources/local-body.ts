@@ -1,6 +1,5 @@
-// One file as the answer of an origin: its bytes in chunks, with a check that it did not change while it was read. It
-// uses descriptors, because a FileHandle costs more than the read of a small file.
-import { close, constants, fstat, open, read, type Stats } from "node:fs";
+// One file as the answer of an origin: its bytes in chunks, with a check that it did not change while it was read.
+import { close, constants, fstat, open, read, type Stats, stat } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Cancellation } from "../../async/cancellation.ts";
@@ -8,62 +7,28 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer, OriginBody, OriginSink } from "../../origin/origin.ts";
 import { errnoText } from "./file-names.ts";
 
-/** Its owner closes it. */
-export interface OpenFile {
-  readonly path: string;
-  readonly facts: Stats;
-  /** Reads from `at` into the buffer; 0 at the end of the file. */
-  read(buffer: Buffer, at: number): Promise<number>;
-  stat(): Promise<Stats>;
-  close(): void;
-}
-
 const CHUNK_BYTES = 262_144;
-const [openAsync, statAsync, readAsync] = [promisify(open), promisify(fstat), promisify(read)];
+const [openAsync, readAsync, statAsync] = [promisify(open), promisify(read), promisify(fstat)];
 
 /** A file does not belong to another request. */
-const NEVER: Cancellation = {
-  aborted: false,
-  reason: undefined,
-  addEventListener() {},
-  removeEventListener() {},
-};
+const NEVER: Cancellation = { aborted: false, reason: undefined, addEventListener() {}, removeEventListener() {} };
 
-/** Undefined: there is no such file. Throws origin_unexpected. */
-export async function openFile(path: string): Promise<OpenFile | undefined> {
-  let descriptor: number | undefined;
-  const release = () => close(descriptor!, () => undefined);
-  try {
-    // Without this flag the open of a pipe that nobody writes to would block.
-    descriptor = await openAsync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const [fd, facts] = [descriptor, await statAsync(descriptor)];
-    if (!facts.isFile()) throw new HuiyuanError("origin_unexpected", "It is no regular file");
-    return {
-      path,
-      facts,
-      read: async (buffer, at) => (await readAsync(fd, buffer, 0, buffer.byteLength, at)).bytesRead,
-      stat: () => statAsync(fd),
-      close: release,
-    };
-  } catch (error) {
-    if (descriptor !== undefined) release();
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+/** Undefined: there is no such file. Throws origin_too_large and origin_unexpected. */
+export async function openFile(path: string, maxBytes: number): Promise<OriginAnswer | undefined> {
+  const facts = await promisify(stat)(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
     throw unreadable(error, path);
-  }
-}
-
-/** Takes over the file. Throws origin_too_large. */
-export function answerOf(file: OpenFile, maxBytes: number): OriginAnswer {
-  const { path, facts } = file;
-  if (facts.size > maxBytes) {
-    file.close();
-    throw new HuiyuanError("origin_too_large", `Cannot copy ${path}: ${facts.size} bytes, the limit is ${maxBytes}`);
-  }
+  });
+  if (facts === undefined) return undefined;
+  const { size } = facts;
+  // The open of a pipe that nobody writes to would block.
+  if (!facts.isFile()) throw new HuiyuanError("origin_unexpected", "It is no regular file");
+  if (size > maxBytes)
+    throw new HuiyuanError("origin_too_large", `Cannot copy ${path}: ${size} bytes, the limit is ${maxBytes}`);
   return {
     isNotModified: false,
     url: pathToFileURL(path).href,
-    size: facts.size,
+    size,
     framing: "length",
     digests: {},
     etag: undefined,
@@ -71,92 +36,75 @@ export function answerOf(file: OpenFile, maxBytes: number): OriginAnswer {
     life: {},
     headers: {},
     headMs: 0,
-    body: new FileBody(file),
+    body: bodyOf(path, facts),
     desync: NEVER,
   };
 }
 
-/** A class, because each file makes one. */
-class FileBody implements OriginBody {
-  readonly over: Promise<Error | undefined>;
-  readonly #file: OpenFile;
-  #isOver = false;
-  #isReading = false;
-  #settle!: (error: Error | undefined) => void;
-  #resume: (() => void) | undefined;
+function bodyOf(path: string, facts: Stats): OriginBody {
+  const reading: Reading = { isOver: false, resume() {} };
+  let settle!: (error: Error | undefined) => void;
+  const over = new Promise<Error | undefined>((resolve) => {
+    settle = resolve;
+  });
+  const end = (error?: Error) => {
+    reading.isOver = true;
+    reading.resume();
+    settle(error);
+  };
+  return {
+    over,
+    start(sink) {
+      const finish = (error?: Error) => {
+        if (reading.isOver) return;
+        end(error);
+        if (error === undefined) sink.end();
+        else sink.error(error);
+      };
+      send(path, facts, sink, reading).then(
+        () => finish(),
+        (error: unknown) => finish(unreadable(error, path)),
+      );
+    },
+    resume: () => reading.resume(),
+    destroy: () => end(),
+  };
+}
 
-  constructor(file: OpenFile) {
-    this.#file = file;
-    this.over = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
-  }
+/** `isOver`: no more bytes are wanted. */
+interface Reading {
+  isOver: boolean;
+  resume(): void;
+}
 
-  start(sink: OriginSink): void {
-    this.#pump(sink).then(
-      () => this.#finish() && sink.end(),
-      (error: unknown) => {
-        const known = unreadable(error, this.#file.path);
-        if (this.#finish(known)) sink.error(known);
-      },
-    );
-  }
-
-  resume(): void {
-    this.#resume?.();
-  }
-
-  destroy(): void {
-    this.#finish();
-  }
-
-  async #pump(sink: OriginSink): Promise<void> {
-    const { facts, path } = this.#file;
+/** Uses a descriptor, because a FileHandle or a stream costs more than the read of a small file. */
+async function send(path: string, facts: Stats, sink: OriginSink, reading: Reading): Promise<void> {
+  const fd = await openAsync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
     // One byte more than the file has: if it is read, the file has grown.
-    for (let at = 0; at <= facts.size && !this.#isOver; ) {
+    for (let at = 0; at <= facts.size; ) {
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, facts.size + 1 - at));
-      const bytes = await this.#use(this.#file.read(buffer, at));
-      if (this.#isOver) return;
-      if (bytes === 0 && at < facts.size) throw changed("origin_truncated", path);
-      if (bytes === 0) break;
-      at += bytes;
-      if (at > facts.size) throw changed("origin_unexpected", path);
+      const { bytesRead } = await readAsync(fd, buffer, 0, buffer.byteLength, at);
+      at += bytesRead;
+      if (bytesRead === 0 && at === facts.size) break;
+      if (bytesRead === 0 || at > facts.size) throw changed(path);
       const resumed = new Promise<void>((resolve) => {
-        this.#resume = resolve;
+        reading.resume = resolve;
       });
-      if (!sink.data(buffer.subarray(0, bytes)) && !this.#isOver) await resumed;
+      if (!reading.isOver && !sink.data(buffer.subarray(0, bytesRead)) && !reading.isOver) await resumed;
       // The first read was for more and has met the end of the file.
-      if (bytes === facts.size) return;
+      if (reading.isOver || bytesRead === facts.size) return;
     }
-    if (this.#isOver) return;
-    const { size, mtimeMs } = await this.#use(this.#file.stat());
-    if (size !== facts.size || mtimeMs !== facts.mtimeMs) throw changed("origin_unexpected", path);
-  }
-
-  /** Waits for a call that uses the descriptor, which must not be closed meanwhile: another file may get its number. */
-  async #use<Result>(call: Promise<Result>): Promise<Result> {
-    this.#isReading = true;
-    try {
-      return await call;
-    } finally {
-      this.#isReading = false;
-      if (this.#isOver) this.#file.close();
-    }
-  }
-
-  /** False: it was over before. */
-  #finish(error?: Error): boolean {
-    if (this.#isOver) return false;
-    this.#isOver = true;
-    this.#resume?.();
-    this.#settle(error);
-    if (!this.#isReading) this.#file.close();
-    return true;
+    const { size, mtimeMs } = await statAsync(fd);
+    if (size !== facts.size || mtimeMs !== facts.mtimeMs) throw changed(path);
+  } finally {
+    close(fd, () => undefined);
   }
 }
 
-function changed(code: "origin_truncated" | "origin_unexpected", path: string): HuiyuanError {
-  return new HuiyuanError(code, `Cannot copy ${path}: it changed while it was read`);
+/** A code that is retried: the file may be at rest then. */
+function changed(path: string): HuiyuanError {
+  return new HuiyuanError("origin_truncated", `Cannot copy ${path}: it changed while it was read`);
 }
 
 function unreadable(error: unknown, path: string): HuiyuanError {

@@ -1,13 +1,13 @@
 // The source `Local`: the files below a folder. Symbolic links are followed, also to outside of it; a link to a folder
 // that holds it is not. A folder is read entry by entry, never whole.
-import type { Dir, Dirent, Stats } from "node:fs";
+import { isUtf8 } from "node:buffer";
+import type { Dir, Stats } from "node:fs";
 import { opendir, stat } from "node:fs/promises";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { OriginAnswer } from "../../origin/origin.ts";
 import type { Source, SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { hashBody } from "./body-stream.ts";
 import { errnoText, escapedName } from "./file-names.ts";
-import { answerOf, openFile } from "./local-body.ts";
+import { openFile } from "./local-body.ts";
 
 export interface LocalOptions {
   /** The absolute path of a folder, without a slash at its end. */
@@ -16,14 +16,20 @@ export interface LocalOptions {
   readonly isNamedByMd5: boolean;
 }
 
-/** A folder whose entries are read. */
-interface Frame {
+interface Walk {
+  readonly isNamedByMd5: boolean;
+  readonly signal: AbortSignal;
+  /** Bytes before the relative name of a path. */
+  readonly prefix: number;
+  /** The objects of the next page, and its failures. */
+  objects: SourceObject[];
+  failures: UnlistedObject[];
+}
+
+interface Folder {
   readonly path: Buffer;
-  readonly entries: Dir;
-  /** Device and inode. */
-  readonly id: string;
-  /** Folders that were found in it and are not read yet. */
-  readonly folders: { readonly path: Buffer; readonly id: string }[];
+  /** Device and inode, of the folder and of those that hold it. */
+  readonly ids: readonly string[];
 }
 
 /** Entries of one folder whose facts are read together. */
@@ -38,44 +44,54 @@ export function createLocalSource(options: LocalOptions): Source {
   return {
     isResumable: false,
     list: (_after, signal) => listPages(options, signal),
-    async fetch({ object: { locator }, maxBytes }): Promise<OriginAnswer | undefined> {
-      const file = await openFile(locator);
-      return file === undefined ? undefined : answerOf(file, maxBytes);
-    },
+    fetch: ({ object: { locator }, maxBytes }) => openFile(locator, maxBytes),
     close: async () => undefined,
   };
 }
 
-async function* listPages(options: LocalOptions, signal: AbortSignal): AsyncGenerator<SourcePage, void, undefined> {
-  const root = Buffer.from(options.root === "/" ? "" : options.root);
-  const walk: Walk = { options, signal, prefix: root.byteLength + 1, frames: [], objects: [], failures: [] };
+async function* listPages(
+  { root, isNamedByMd5 }: LocalOptions,
+  signal: AbortSignal,
+): AsyncGenerator<SourcePage, void, undefined> {
+  const path = Buffer.from(root === "/" ? "" : root);
+  const walk: Walk = { isNamedByMd5, signal, prefix: path.byteLength + 1, objects: [], failures: [] };
   try {
-    const facts = await stat(options.root);
-    await enter(walk, { path: root, id: idOf(facts) });
-    while (walk.frames.length > 0) {
-      signal.throwIfAborted();
-      await step(walk);
-      if (walk.objects.length + walk.failures.length >= PAGE) yield takePage(walk);
-    }
+    const top = { path, ids: [idOf(await stat(root))] };
+    yield* readFolder(walk, top, await openFolder(path));
     yield takePage(walk);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof HuiyuanError) throw error;
-    throw new HuiyuanError("origin_unexpected", errnoText(error, options.root), { cause: error });
-  } finally {
-    for (const { entries } of walk.frames) await entries.close().catch(() => undefined);
+    throw new HuiyuanError("origin_unexpected", errnoText(error, root), { cause: error });
   }
 }
 
-interface Walk {
-  readonly options: LocalOptions;
-  readonly signal: AbortSignal;
-  /** Bytes before the relative name of a path. */
-  readonly prefix: number;
-  /** From the root to the folder that is read now. */
-  readonly frames: Frame[];
-  objects: SourceObject[];
-  failures: UnlistedObject[];
+function openFolder(path: Buffer): Promise<Dir> {
+  const options = { encoding: "buffer" as BufferEncoding, bufferSize: BATCH };
+  return opendir((path.byteLength === 0 ? SLASH : path) as unknown as string, options);
+}
+
+/** Yields full pages; the objects of a page that is not full stay in `walk`. Closes `entries`. */
+async function* readFolder(walk: Walk, folder: Folder, entries: Dir): AsyncGenerator<SourcePage, void, undefined> {
+  let paths: Buffer[] = [];
+  for await (const { name } of entries) {
+    paths.push(Buffer.concat([folder.path, SLASH, name as unknown as Buffer])); // opened with the encoding `buffer`
+    if (paths.length < BATCH) continue;
+    yield* readBatch(walk, folder, paths);
+    paths = [];
+  }
+  yield* readBatch(walk, folder, paths);
+}
+
+async function* readBatch(walk: Walk, { ids }: Folder, paths: readonly Buffer[]) {
+  walk.signal.throwIfAborted();
+  const adding = paths.map((path) => add(walk, path, ids).catch((error) => fail(walk, path, error)));
+  const found = await Promise.all(adding);
+  if (walk.objects.length + walk.failures.length >= PAGE) yield takePage(walk);
+  for (const folder of found) {
+    const entries = folder && (await openFolder(folder.path).catch((error) => fail(walk, folder.path, error)));
+    if (folder && entries) yield* readFolder(walk, folder, entries);
+  }
 }
 
 function takePage(walk: Walk): SourcePage {
@@ -84,64 +100,33 @@ function takePage(walk: Walk): SourcePage {
   return { objects, failures, cursor: undefined };
 }
 
-/** Enters the next folder, or reads the next entries of the current one. */
-async function step(walk: Walk): Promise<void> {
-  const frame = walk.frames.at(-1)!;
-  const folder = frame.folders.pop();
-  if (folder !== undefined) return enter(walk, folder).catch((error) => fail(walk, folder.path, error));
-  const names: Buffer[] = [];
-  while (names.length < BATCH) {
-    const entry: Dirent | null = await frame.entries.read();
-    if (entry === null) break;
-    names.push(entry.name as unknown as Buffer); // opened with the encoding `buffer`
-  }
-  if (names.length === 0) {
-    walk.frames.pop();
-    return frame.entries.close();
-  }
-  const paths = names.map((name) => Buffer.concat([frame.path, SLASH, name]));
-  await Promise.all(paths.map((path) => add(walk, frame, path).catch((error) => fail(walk, path, error))));
-}
-
-async function enter(walk: Walk, { path, id }: Frame["folders"][number]): Promise<void> {
-  const options = { encoding: "buffer" as BufferEncoding, bufferSize: BATCH };
-  const entries = await opendir((path.byteLength === 0 ? SLASH : path) as unknown as string, options);
-  walk.frames.push({ path, entries, id, folders: [] });
-}
-
-async function add(walk: Walk, frame: Frame, path: Buffer): Promise<void> {
+/** Adds a file to the page, or returns a folder, which is to be read. */
+async function add(walk: Walk, path: Buffer, ids: readonly string[]): Promise<Folder | undefined> {
   const facts = await stat(path);
-  const shown = () => shownName(walk, path);
+  const name = path.subarray(walk.prefix);
+  const fault = faultOf(facts, path, name.byteLength);
+  if (fault !== undefined) throw new HuiyuanError("url_invalid", fault);
   if (facts.isDirectory()) {
     const id = idOf(facts);
-    if (walk.frames.some((outer) => outer.id === id)) return; // A link to a folder that holds it.
-    if (path.byteLength - walk.prefix >= MAX_NAME_BYTES)
-      walk.failures.push({ shown: shown(), reason: `The folder's name has more than ${MAX_NAME_BYTES} bytes` });
-    else frame.folders.push({ path, id });
-    return;
+    return ids.includes(id) ? undefined : { path, ids: [...ids, id] };
   }
-  const name = path.subarray(walk.prefix);
-  if (!facts.isFile()) walk.failures.push({ shown: shown(), reason: "It is no regular file" });
-  else if (!isUtf8(path)) walk.failures.push({ shown: shown(), reason: "The name is not UTF-8" });
-  else if (name.byteLength > MAX_NAME_BYTES)
-    walk.failures.push({ shown: shown(), reason: `The name has more than ${MAX_NAME_BYTES} bytes` });
-  else {
-    const locator = path.toString();
-    const fileid = walk.options.isNamedByMd5 ? await md5Of(locator, walk.signal) : name.toString();
-    walk.objects.push({ fileid, locator, size: facts.size, version: String(facts.mtimeMs) });
-  }
+  const locator = path.toString();
+  const fileid = walk.isNamedByMd5 ? await md5Of(locator, walk.signal) : name.toString();
+  walk.objects.push({ fileid, locator, size: facts.size, version: String(facts.mtimeMs) });
+  return undefined;
 }
 
-function fail(walk: Walk, path: Buffer, error: unknown): void {
-  const shown = shownName(walk, path);
+function faultOf(facts: Stats, path: Buffer, length: number): string | undefined {
+  if (facts.isDirectory())
+    return length < MAX_NAME_BYTES ? undefined : `The folder's name has more than ${MAX_NAME_BYTES} bytes`;
+  if (!facts.isFile()) return "It is no regular file";
+  if (!isUtf8(path)) return "The name is not UTF-8";
+  return length <= MAX_NAME_BYTES ? undefined : `The name has more than ${MAX_NAME_BYTES} bytes`;
+}
+
+function fail(walk: Walk, path: Buffer, error: unknown): undefined {
   const reason = error instanceof HuiyuanError ? error.message : errnoText(error, escapedName(path));
-  walk.failures.push({ shown, reason });
-}
-
-const shownName = ({ prefix }: Walk, path: Buffer) => escapedName(path.subarray(prefix));
-
-function isUtf8(path: Buffer): boolean {
-  return Buffer.from(path.toString()).equals(path);
+  walk.failures.push({ shown: escapedName(path.subarray(walk.prefix)), reason });
 }
 
 function idOf({ dev, ino }: Stats): string {
@@ -149,8 +134,8 @@ function idOf({ dev, ino }: Stats): string {
 }
 
 async function md5Of(path: string, signal: AbortSignal): Promise<string> {
-  const file = await openFile(path);
+  const file = await openFile(path, Number.POSITIVE_INFINITY);
   if (file === undefined) throw new HuiyuanError("origin_unexpected", "It was removed during the scan");
-  const { hashes } = await hashBody(answerOf(file, Number.POSITIVE_INFINITY).body, ["md5"], signal);
+  const { hashes } = await hashBody(file.body, ["md5"], signal);
   return hashes.md5!;
 }

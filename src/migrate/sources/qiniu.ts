@@ -1,53 +1,46 @@
 // The source `Qiniu`: the objects of a bucket of Qiniu (七牛云存储), listed by version 1 of its listing and read by the
 // origin, which signs the URLs of a private bucket when it downloads.
 import { createHmac } from "node:crypto";
+import { z } from "zod";
 import { HuiyuanError } from "../../core/errors.ts";
 import { parseHome } from "../../origin/exchange/hop.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
 import { type HttpOriginRules, hashedId } from "../../origin/kinds/http-rules.ts";
 import { qiniuRules } from "../../origin/kinds/qiniu.ts";
 import type { Origin } from "../../origin/origin.ts";
-import type { Source, SourceObject, SourcePage } from "../source.ts";
-import { createKeySource, type Listing } from "./origins.ts";
-import { readPage } from "./pages.ts";
+import type { Source, SourcePage } from "../source.ts";
+import { readPage, unusable } from "./documents.ts";
+import { createKeySource } from "./origins.ts";
 
-export interface QiniuListingOptions {
+export interface QiniuSourceOptions {
   readonly bucket: string;
   readonly accessKey: string;
   readonly secretKey: string;
+  /** A download domain as a URL. */
+  readonly domain: string;
+  readonly referer: string | undefined;
+  readonly isPrivate: boolean;
   /** URL of the host that lists; undefined: that of East China. */
-  readonly endpoint?: string | undefined;
+  readonly endpoint: string | undefined;
   /** Items with startOffset ≤ index < startOffset + total, in the order of the listing. */
   readonly startOffset: number;
   readonly total: number;
 }
 
-export interface QiniuSourceOptions extends QiniuListingOptions {
-  /** A download domain as a URL. */
-  readonly domain: string;
-  readonly referer: string | undefined;
-  readonly isPrivate: boolean;
-}
-
 const LISTING_ENDPOINT = "https://rsf.qbox.me";
 const PAGE = 1_000;
 
-/** Throws settings_invalid. */
+/** The cursor is `<items before>:<marker>`; the marker is empty behind the last item. Throws settings_invalid. */
 export function createQiniuSource(options: QiniuSourceOptions, http: HttpOriginOptions): Source {
   const { allowPrivate } = http;
   const rules = qiniuRules({ ...options, private: options.isPrivate, allowPrivate });
-  return createKeySource(createQiniuListing(options, http), createHttpOrigin(http, rules));
-}
-
-/** The cursor is `<items before>:<marker>`; the marker is empty behind the last item. Throws settings_invalid. */
-function createQiniuListing(options: QiniuListingOptions, http: HttpOriginOptions): Listing {
-  const origin = createHttpOrigin(http, listingRules(options));
-  const list = (after: string | undefined, signal: AbortSignal) => listPages(origin, options, after, signal);
-  return { isResumable: true, list, close: origin.close };
+  const lister = createHttpOrigin(http, listingRules(options));
+  const list = (after: string | undefined, signal: AbortSignal) => listPages(lister, options, after, signal);
+  return createKeySource({ isResumable: true, list, close: lister.close }, createHttpOrigin(http, rules));
 }
 
 /** https://developer.qiniu.com/kodo/1284/list, signed as https://developer.qiniu.com/kodo/1201/access-token */
-function listingRules({ endpoint = LISTING_ENDPOINT, bucket, accessKey, secretKey }: QiniuListingOptions) {
+function listingRules({ endpoint = LISTING_ENDPOINT, bucket, accessKey, secretKey }: QiniuSourceOptions) {
   const home = parseHome(endpoint);
   return {
     id: hashedId("qiniu-list", [endpoint, bucket, accessKey, secretKey]),
@@ -71,54 +64,42 @@ function listingRules({ endpoint = LISTING_ENDPOINT, bucket, accessKey, secretKe
 
 async function* listPages(
   origin: Origin,
-  { bucket, startOffset, total }: QiniuListingOptions,
+  { bucket, startOffset, total }: QiniuSourceOptions,
   after: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<SourcePage, void, undefined> {
   const [, digits = "0", from = ""] = /^(\d+):(.*)$/.exec(after ?? "") ?? [];
   const end = startOffset + total;
+  const fail = (found: string) => unusable(`the bucket "${bucket}"`, found);
   let [index, marker] = [Number(digits), from];
   while (index < end && (index === 0 || marker !== "")) {
-    const query = `bucket=${encodeURIComponent(bucket)}&limit=${PAGE}`;
-    const text = await readPage(
-      origin,
-      marker === "" ? query : `${query}&marker=${encodeURIComponent(marker)}`,
-      signal,
-    );
-    const page = parsePage(text);
-    if (page === undefined) throw unusable(bucket, "the response is no listing");
-    if (marker !== "" && page.marker === marker) throw unusable(bucket, "a page continues at its own beginning");
-    const objects = page.objects.slice(Math.max(0, startOffset - index), Math.max(0, end - index));
-    index += page.objects.length;
+    const next: Record<string, string> = marker === "" ? {} : { marker };
+    const page = parsePage(await readPage(origin, { bucket, limit: String(PAGE), ...next }, signal));
+    if (page === undefined) throw fail("the response is no listing");
+    if (marker !== "" && page.marker === marker) throw fail("a page continues at its own beginning");
+    const items = page.items ?? [];
+    const objects = items
+      .slice(Math.max(0, startOffset - index), Math.max(0, end - index))
+      .map(({ key, fsize: size, hash: version }) => ({ fileid: key, locator: key, size, version }));
+    index += items.length;
     marker = page.marker;
     yield { objects, failures: [], cursor: `${index}:${marker}` };
     if (marker === "") return;
   }
 }
 
+const ITEM = z.object({
+  key: z.string(),
+  fsize: z.number().optional().catch(undefined),
+  hash: z.string().optional().catch(undefined),
+});
+const PAGE_SHAPE = z.object({ items: z.array(ITEM).nullable(), marker: z.string().default("") });
+
 /** Undefined: it is no page of a listing. */
-function parsePage(text: string): { readonly objects: readonly SourceObject[]; readonly marker: string } | undefined {
+function parsePage(text: string): z.infer<typeof PAGE_SHAPE> | undefined {
   try {
-    const { items, marker } = JSON.parse(text) as Readonly<Record<string, unknown>>;
-    if (items === undefined || (marker !== undefined && typeof marker !== "string")) return undefined;
-    return { objects: ((items ?? []) as readonly unknown[]).map(toObject), marker: marker ?? "" };
+    return PAGE_SHAPE.safeParse(JSON.parse(text)).data;
   } catch {
-    return undefined; // no JSON, or of another shape
+    return undefined; // no JSON
   }
-}
-
-/** Throws TypeError. */
-function toObject(item: unknown): SourceObject {
-  const { key, fsize, hash } = item as Readonly<Record<string, unknown>>;
-  if (typeof key !== "string") throw new TypeError("an item has no key");
-  return {
-    fileid: key,
-    locator: key,
-    size: typeof fsize === "number" ? fsize : undefined,
-    version: typeof hash === "string" ? hash : undefined,
-  };
-}
-
-function unusable(bucket: string, found: string): HuiyuanError {
-  return new HuiyuanError("origin_unexpected", `Cannot list the bucket "${bucket}": ${found}`);
 }

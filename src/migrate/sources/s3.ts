@@ -1,14 +1,12 @@
 // The source `S3`: the objects of a bucket in any S3-compatible store, listed by ListObjectsV2 and read by the origin.
-
 import { compareUtf8 } from "../../bucket/remote/listing.ts";
 import { isResult, listPage } from "../../bucket/s3/answers.ts";
-import { HuiyuanError } from "../../core/errors.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
 import { type S3Options, s3Rules } from "../../origin/kinds/s3.ts";
 import type { Origin } from "../../origin/origin.ts";
 import type { Source, SourcePage } from "../source.ts";
+import { readPage, unusable } from "./documents.ts";
 import { createKeySource, type Listing } from "./origins.ts";
-import { readPage } from "./pages.ts";
 
 /** Throws settings_invalid. */
 export function createS3Source(options: S3Options, http: HttpOriginOptions): Source {
@@ -33,22 +31,17 @@ async function* listPages(
   after: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<SourcePage, void, undefined> {
+  const fail = (found: string) => unusable(`the bucket "${bucket}"`, found);
   for (let [last, isEnd] = [after, false]; !isEnd; ) {
-    const query = {
-      "list-type": "2",
-      "encoding-type": "url",
-      prefix,
-      ...(last !== undefined && { "start-after": last }),
-    };
-    const pairs = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
-    const text = await readPage(origin, pairs.join("&"), signal);
-    if (!isResult(text, "ListBucketResult")) throw unusable(bucket, "the response is no listing");
+    const from: Record<string, string> = last === undefined ? {} : { "start-after": last };
+    const text = await readPage(origin, { "list-type": "2", "encoding-type": "url", prefix, ...from }, signal);
+    if (!isResult(text, "ListBucketResult")) throw fail("the response is no listing");
     const { names, isTruncated } = listPage(text);
     const [first] = names;
-    if (first === undefined && isTruncated) throw unusable(bucket, "a page before the last one is empty");
+    if (first === undefined && isTruncated) throw fail("a page before the last one is empty");
     // A store that only knows version 1 of the listing would send the first page for ever.
     if (first !== undefined && last !== undefined && compareUtf8(first.name, last) <= 0)
-      throw unusable(bucket, "the store ignores where the page begins");
+      throw fail("the store ignores where the page begins");
     [last, isEnd] = [names.at(-1)?.name ?? last, !isTruncated];
     const objects = names
       .filter(({ name }) => !name.endsWith("/"))
@@ -58,8 +51,4 @@ async function* listPages(
       });
     yield { objects, failures: [], cursor: last };
   }
-}
-
-function unusable(bucket: string, found: string): HuiyuanError {
-  return new HuiyuanError("origin_unexpected", `Cannot list the bucket "${bucket}": ${found}`);
 }

@@ -1,17 +1,14 @@
 // Lists the images of a web site from its sitemap or sitemap index (https://www.sitemaps.org/protocol.html), also
 // compressed: each <image:loc>, and each <loc> with the suffix of an image.
-import { once } from "node:events";
-import { pipeline, type Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { decodeXmlText } from "../../core/xml.ts";
 import type { HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
 import type { SourceObject, SourcePage, UnlistedObject } from "../source.ts";
-import { createHosts, type Hosts, targetOf } from "./hosts.ts";
-import { readListedUrl, shownUrl } from "./listed-url.ts";
-import type { Listing } from "./origins.ts";
-import { openDocument } from "./pages.ts";
-import { type KeyBases, objectBelow } from "./site-lists.ts";
+import { readDocument, unusable } from "./documents.ts";
+import { type KeyBases, type ListedUrl, objectBelow, readListedUrl, shownUrl } from "./listed-url.ts";
+import { createHosts, type Hosts, type Listing } from "./origins.ts";
 
 export interface SitemapOptions {
   /** http or https. */
@@ -19,20 +16,14 @@ export interface SitemapOptions {
   readonly bases: KeyBases;
 }
 
-/** The bounds of the protocol: bytes of a decoded sitemap, and its entries. */
+/** The bound of the protocol for a decoded sitemap. So much of the listing is in memory. */
 const MAX_BYTES = 52_428_800;
-const MAX_SITEMAPS = 50_000;
-/** Characters of an element or a comment. */
-const MAX_TOKEN = 8_192;
-/** A comment, perhaps without its end; the beginning or end of a root; an element `loc` of any namespace. */
-const TOKENS = new RegExp(
-  [
-    "<!--(?<comment>[^]*?(?:-->|$))",
-    "<(?<slash>/?)(?:[\\w.-]+:)?(?<root>urlset|sitemapindex)[\\s>]",
-    "<(?:(?<prefix>[\\w.-]+):)?loc\\s*>(?<loc>[^<]*(?:<!\\[CDATA\\[[^<]*)?)</",
-  ].join("|"),
-  "g",
-);
+const PAGE = 1_000;
+const COMMENTS = /<!--[\s\S]*?(?:-->|$)/g;
+const ROOT = /<(?:[\w.-]+:)?(urlset|sitemapindex)[\s>]/;
+const END = /<\/(?:[\w.-]+:)?(?:urlset|sitemapindex)\s*>\s*$/;
+/** An element `loc`, and its prefix: `image:loc` is of another namespace than the sitemap's. */
+const LOCS = /<(?:([\w.-]+):)?loc\s*>([^<]*(?:<!\[CDATA\[[^<]*)?)<\//g;
 const IMAGE_NAME = /\.(?:jpe?g|gif|bmp|png|webp|tiff?|avif|hei[cf]|ico|svg)$/i;
 
 /** Throws url_invalid and settings_invalid for a URL that is none. */
@@ -49,7 +40,7 @@ interface Context {
   readonly signal: AbortSignal;
 }
 
-function readSitemapUrl(text: string) {
+function readSitemapUrl(text: string): ListedUrl {
   const url = readListedUrl(text, "auto");
   if (url.isFile) throw new HuiyuanError("url_invalid", "A sitemap must have an http: or https: URL");
   return url;
@@ -60,102 +51,45 @@ async function* listSitemap(
   context: Context,
   mayBeIndex: boolean,
 ): AsyncGenerator<SourcePage, void, undefined> {
-  const at = readSitemapUrl(url);
-  const sitemaps: string[] = [];
-  const document = await openDocument(context.hosts.originOf(at), targetOf(at), MAX_BYTES, context.signal);
-  try {
-    for await (const { isIndex, locs } of entriesOf(await unzipped(document), url)) {
-      if (!isIndex) yield pageOf(locs, context.bases);
-      else if (!mayBeIndex) throw unusable(url, "an index names it, and it is an index too");
-      else sitemaps.push(...locs.map(({ text }) => text));
-      if (sitemaps.length > MAX_SITEMAPS) throw unusable(url, `it names more than ${MAX_SITEMAPS} sitemaps`);
-    }
-  } catch (error) {
-    context.signal.throwIfAborted();
-    if (error instanceof HuiyuanError) throw error;
-    throw unusable(url, (error as Error).message); // of the decompression
-  } finally {
-    document.destroy();
-  }
-  for (const sitemap of sitemaps) yield* listSitemap(sitemap, context, false);
+  const { hosts, bases, signal } = context;
+  const what = `the sitemap ${shownUrl(url)}`;
+  const text = await textOf(await readDocument(hosts.placeOf(readSitemapUrl(url)), MAX_BYTES, signal), what);
+  const root = ROOT.exec(text)?.[1];
+  if (root === undefined || !END.test(text)) throw unusable(what, "it is no sitemap, or its end is missing");
+  if (root === "urlset") yield* pagesOf(text, bases);
+  else if (!mayBeIndex) throw unusable(what, "an index names it, and it is an index too");
+  else for (const [, , loc = ""] of text.matchAll(LOCS)) yield* listSitemap(urlOf(loc), context, false);
 }
 
 /** Servers send a file that is compressed as it is. */
-async function unzipped(document: Readable): Promise<Readable> {
-  await once(document, "readable");
-  const head: Buffer | null = document.read(2);
-  if (head === null) return document;
-  document.unshift(head);
-  if (head.readUInt16BE() !== 0x1f8b) return document;
-  return pipeline(document, createGunzip(), () => undefined);
-}
-
-interface Entry {
-  readonly text: string;
-  /** An element of another namespace than the sitemap's: `image:loc`. */
-  readonly isImage: boolean;
-}
-
-/** The entries of each chunk. Throws origin_unexpected for a document that is no whole sitemap. */
-async function* entriesOf(chunks: AsyncIterable<Buffer>, url: string) {
-  const decoder = new TextDecoder();
-  const scanner = createScanner();
-  let bytes = 0;
-  for await (const chunk of chunks) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BYTES) throw unusable(url, `it has more than ${MAX_BYTES} bytes`);
-    const locs = scanner.push(decoder.decode(chunk, { stream: true }));
-    yield { isIndex: scanner.isIndex, locs };
+async function textOf(document: Buffer, what: string): Promise<string> {
+  try {
+    const isPacked = document.subarray(0, 2).equals(Buffer.from([0x1f, 0x8b]));
+    const bytes = isPacked ? await promisify(gunzip)(document, { maxOutputLength: MAX_BYTES }) : document;
+    return bytes.toString().replace(COMMENTS, "");
+  } catch (error) {
+    throw unusable(what, (error as Error).message);
   }
-  if (!scanner.isWhole) throw unusable(url, "it is no sitemap, or its end is missing");
 }
 
-/** Finds the entries of a sitemap that arrives in parts. It holds no more than one element. */
-function createScanner() {
-  let rest = "";
-  let root: { readonly name: string; readonly isOver: boolean } | undefined;
-  return {
-    get isIndex() {
-      return root?.name === "sitemapindex";
-    },
-    get isWhole() {
-      return root?.isOver === true;
-    },
-    push(text: string): Entry[] {
-      rest += text;
-      const locs: Entry[] = [];
-      let end = 0;
-      for (const { index, 0: whole, groups: found = {} } of rest.matchAll(TOKENS)) {
-        if (found.comment?.endsWith("-->") === false) break; // its end is in a later part
-        end = index + whole.length;
-        if (found.root !== undefined) root = { name: found.root, isOver: found.slash === "/" };
-        if (found.loc !== undefined) locs.push({ text: textOf(found.loc), isImage: found.prefix !== undefined });
-      }
-      rest = rest.slice(end).slice(-MAX_TOKEN);
-      return locs;
-    },
-  };
-}
-
-function textOf(loc: string): string {
+function urlOf(loc: string): string {
   const plain = /<!\[CDATA\[([\s\S]*?)\]\]>/.exec(loc)?.[1];
   return (plain ?? decodeXmlText(loc)).trim();
 }
 
-function pageOf(locs: readonly Entry[], bases: KeyBases): SourcePage {
-  const objects: SourceObject[] = [];
-  const failures: UnlistedObject[] = [];
-  for (const { text, isImage } of locs) {
+function* pagesOf(text: string, bases: KeyBases): Generator<SourcePage, void, undefined> {
+  let objects: SourceObject[] = [];
+  let failures: UnlistedObject[] = [];
+  for (const [, prefix, loc = ""] of text.matchAll(LOCS)) {
     try {
-      const url = readListedUrl(text, "auto");
-      if (isImage || IMAGE_NAME.test(url.fileid)) objects.push(objectBelow(bases, url));
+      const url = readListedUrl(urlOf(loc), "auto");
+      if (prefix !== undefined || IMAGE_NAME.test(url.fileid)) objects.push(objectBelow(bases, url));
     } catch (error) {
-      failures.push({ shown: shownUrl(text), reason: asHuiyuanError(error).message });
+      failures.push({ shown: shownUrl(urlOf(loc)), reason: asHuiyuanError(error).message });
     }
+    if (objects.length + failures.length < PAGE) continue;
+    yield { objects, failures, cursor: undefined };
+    [objects, failures] = [[], []];
   }
-  return { objects, failures, cursor: undefined };
-}
-
-function unusable(url: string, found: string): HuiyuanError {
-  return new HuiyuanError("origin_unexpected", `Cannot read the sitemap ${shownUrl(url)}: ${found}`);
+  yield { objects, failures, cursor: undefined };
 }

@@ -1,18 +1,17 @@
-// The source `URLList`: one URL a line. Objects come from any host, or with file: URLs from this machine.
-import type { Readable } from "node:stream";
+// The sources that are a list. `URLList` has a URL a line: of any host, or with file: of this machine. The list of a
+// domain, whose origins serve the objects, has keys as they are, and URLs, which may be percent-encoded.
 import { HuiyuanError } from "../../core/errors.ts";
+import { toKey } from "../../core/object.ts";
 import type { HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
 import type { Source } from "../source.ts";
-import { createHosts, targetOf } from "./hosts.ts";
-import { createLineListing } from "./lines.ts";
-import { readListedUrl, type UrlEncoding } from "./listed-url.ts";
-import { answerOf, openFile } from "./local-body.ts";
-import { fetchFrom } from "./origins.ts";
+import { createLineListing, type LineListingOptions } from "./lines.ts";
+import { type KeyBases, objectBelow, objectOf, readListedUrl, type UrlEncoding } from "./listed-url.ts";
+import { openFile } from "./local-body.ts";
+import { createHosts, fetchFrom, type Listing } from "./origins.ts";
 
-export interface UrlListOptions {
-  /** Absolute path; `-` is `stdin`. */
-  readonly file: string;
-  readonly stdin?: Readable;
+type ListOptions = Omit<LineListingOptions, "read">;
+
+export interface UrlListOptions extends ListOptions {
   readonly encoded: UrlEncoding;
   /** Whether file: URLs may be read. False for a list from another machine. */
   readonly allowsFiles: boolean;
@@ -20,22 +19,26 @@ export interface UrlListOptions {
 
 /** The locator is the URL as written. */
 export function createUrlListSource(options: UrlListOptions, http: HttpOriginOptions): Source {
-  const { encoded, allowsFiles } = options;
   const hosts = createHosts(http);
   const read = (line: string) => {
-    const url = readListedUrl(line, encoded);
-    if (url.isFile && !allowsFiles) throw new HuiyuanError("url_invalid", "file: URLs are not allowed here");
-    return { url, object: { fileid: url.fileid, locator: line, size: undefined, version: undefined } };
+    const url = readListedUrl(line, options.encoded);
+    if (!url.isFile || options.allowsFiles) return url;
+    throw new HuiyuanError("url_invalid", "file: URLs are not allowed here");
   };
   return {
-    ...createLineListing({ ...options, read: (line) => read(line).object }),
+    ...createLineListing({ ...options, read: (line) => objectOf(read(line).fileid, line) }),
     async fetch(request) {
-      const { locator } = request.object;
-      const { url } = read(locator);
-      if (!url.isFile) return fetchFrom(hosts.originOf(url), targetOf(url), request);
-      const file = await openFile(url.path);
-      return file === undefined ? undefined : answerOf(file, request.maxBytes);
+      const url = read(request.object.locator);
+      return url.isFile ? openFile(url.path, request.maxBytes) : fetchFrom(hosts.placeOf(url), request);
     },
     close: hosts.close,
   };
+}
+
+export function createKeyListing(options: ListOptions & { readonly bases: KeyBases }): Listing {
+  const read = (line: string) =>
+    /^[a-z][a-z0-9+.-]*:\/\//i.test(line)
+      ? objectBelow(options.bases, readListedUrl(line, "auto"))
+      : objectOf(toKey(line));
+  return createLineListing({ ...options, read });
 }

@@ -1,5 +1,10 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test, vi } from "vitest";
 import { ConfigFaults, checkConfig, loadConfig } from "../../../../src/migrate/config/config.ts";
+import { readIni } from "../../../../src/migrate/config/ini.ts";
 
 const APP = { "appinfo.appid": "1", "appinfo.secretid": "I", "appinfo.secretkey": "K", "appinfo.bucket": "b" };
 const LOCAL = { "migrate.type": "Local", "local.image_root_path": "/tmp/" };
@@ -15,9 +20,9 @@ function check(options: Readonly<Record<string, string>>, isStore = false) {
   return checkConfig(new Map(Object.entries(options)), { isStore });
 }
 
-function faultsOf(options: Readonly<Record<string, string>>, isStore = false): readonly string[] {
+function faultsOf(work: () => unknown): readonly string[] {
   try {
-    check(options, isStore);
+    work();
   } catch (error) {
     if (error instanceof ConfigFaults) return error.faults;
     throw error;
@@ -26,6 +31,7 @@ function faultsOf(options: Readonly<Record<string, string>>, isStore = false): r
 }
 
 const S3 = { "migrate.type": "S3", "s3.bucket": "bucket", "s3.accesskey": "A", "s3.secretkey": "S" };
+const OSS = { "migrate.type": "Oss", "oss.bucket": "o", "oss.accesskey": "A", "oss.secretkey": "S" };
 
 test.each([
   [
@@ -49,25 +55,36 @@ test.each([
     { ...QINIU, "qiniu.isprivate": "Y", "qiniu.start_offset": "5", "qiniu.total_num": "7" },
     { type: "qiniu", domain: "http://q.example", isPrivate: true, startOffset: 5, total: 7 },
   ],
+  [
+    { ...QINIU, "qiniu.referer": "https://r.example/", "qiniu.endpoint": "https://rsf-z1.qbox.me" },
+    { referer: "https://r.example", endpoint: "https://rsf-z1.qbox.me" },
+  ],
   [QINIU, { isPrivate: false, startOffset: 0, total: Number.POSITIVE_INFINITY, referer: undefined }],
   [
-    {
-      "migrate.type": "Oss",
-      "oss.bucket": "o",
-      "oss.accesskey": "A",
-      "oss.secretkey": "S",
-      "oss.endpoint": "oss-cn-hangzhou.aliyuncs.com",
-      "oss.iscname": "False",
-    },
+    { ...OSS, "oss.endpoint": "oss-cn-hangzhou.aliyuncs.com", "oss.iscname": "False" },
     { type: "s3", preset: "oss", endpoint: "http://oss-cn-hangzhou.aliyuncs.com", bucket: "o", isAlias: false },
   ],
   [
+    {
+      ...OSS,
+      "oss.endpoint": "https://img.example.com",
+      "oss.iscname": "1",
+      "oss.region": "cn-beijing",
+      "oss.referer": "http://r.example",
+    },
+    { type: "s3", preset: "oss", endpoint: "https://img.example.com", isAlias: true, referer: "http://r.example" },
+  ],
+  [
+    { ...OSS, "oss.endpoint": "https://oss.example.com", "oss.region": "cn-beijing" },
+    { type: "s3", preset: "oss", region: "cn-beijing", endpoint: "https://oss.example.com" },
+  ],
+  [
     { ...S3, "s3.preset": "COS", "s3.region": "ap-guangzhou" },
-    { type: "s3", preset: "cos", region: "ap-guangzhou", endpoint: undefined, isPathStyle: undefined },
+    { type: "s3", preset: "cos", region: "ap-guangzhou", endpoint: undefined, pathStyle: undefined },
   ],
   [
     { ...S3, "s3.endpoint": "http://127.0.0.1:9000", "s3.pathstyle": "yes" },
-    { type: "s3", preset: undefined, endpoint: "http://127.0.0.1:9000", isPathStyle: true },
+    { type: "s3", preset: undefined, endpoint: "http://127.0.0.1:9000", pathStyle: true },
   ],
 ])("checkConfig() reads the source of %j", (options, expected) => {
   expect(check({ ...APP, ...options }).source).toMatchObject(expected);
@@ -85,7 +102,7 @@ test("checkConfig() names every fault at once", () => {
     "fileid.ignore.if": "(?=a)",
     "fileid.ignore.execute": "ignore = True",
   };
-  const faults = faultsOf(options).join("\n");
+  const faults = faultsOf(() => check(options)).join("\n");
   const names = ["qiniu.bucket is required", "qiniu.AccessKey is required", "qiniu.SecretKey is required"];
   const others = ["appinfo.appid is required", "appinfo.secretID is required", "appinfo.secretKey is required"];
   for (const name of [...names, ...others, "appinfo.bucket is required", ...Object.keys(options).slice(1)])
@@ -95,6 +112,11 @@ test("checkConfig() names every fault at once", () => {
 test.each([
   [{ ...APP }, "Option migrate.type is required."],
   [{ ...APP, "migrate.type": "4" }, "Option migrate.type must be one of"],
+  [{ ...APP, "migrate.type": "constructor" }, "Option migrate.type must be one of"],
+  [{ ...APP, ...QINIU, "qiniu.referer": "r.example" }, "Option qiniu.referer must be a URL with its scheme"],
+  [{ ...APP, ...OSS }, "Option oss.endpoint is required."],
+  [{ ...APP, ...OSS, "oss.endpoint": "ftp://h" }, "Option oss.endpoint must be a URL"],
+  [{ ...APP, ...OSS, "oss.endpoint": "oss.example.com" }, "the preset oss needs a region"],
   [{ ...APP, ...LOCAL, "local.image_root_path": "tmp" }, "local.image_root_path must be the absolute path of a folder"],
   [{ ...APP, ...LOCAL, "local.image_root_path": "/nowhere" }, "local.image_root_path must be"],
   [{ ...APP, "migrate.type": "URLList", "url.url_list_file_path": "/tmp" }, "must be the absolute path of a file"],
@@ -103,9 +125,29 @@ test.each([
   [{ ...APP, ...S3, "s3.preset": "other" }, "Option s3.preset must be one of aws, oss, cos"],
   [{ ...APP, ...S3, "s3.preset": "obs" }, "the preset obs needs a region, such as cn-north-4"],
 ])("checkConfig(%j) has one fault", (options, expected) => {
-  const faults = faultsOf(options);
+  const faults = faultsOf(() => check(options));
   expect(faults.length).toBe(1);
   expect(faults[0]).toContain(expected);
+});
+
+test.each(["true False", "1 0", "T f", "YES No", "y n"])("checkConfig() reads the flags %s", (words) => {
+  const flags = words.split(" ").map((word) => check({ ...APP, ...QINIU, "qiniu.isprivate": word }).source);
+  expect(flags).toMatchObject([{ isPrivate: true }, { isPrivate: false }]);
+});
+
+test.each([
+  [
+    { concurrency: "1000", "jobqueue.capacity": "1", "jobqueue.reload.threshold": "1", "db.commit.interval": "0.01" },
+    0,
+  ],
+  [{ concurrency: "1001", "jobqueue.capacity": "0", "jobqueue.reload.threshold": "0", "db.commit.interval": "-1" }, 4],
+  [{ "timeout.seconds": "inf", retries: "1.5", "buffer.size": "x", "max.object.bytes": "0" }, 4],
+  [{ "limit.bytes.per.second": "-1", "limit.requests.per.second": "inf" }, 2],
+])("checkConfig(%j) has %d faults in options of the tool, by name", (options, count) => {
+  const faults = faultsOf(() => check({ ...APP, ...LOCAL, ...options }));
+  expect(faults.length).toBe(count);
+  if (count > 0)
+    for (const name of Object.keys(options)) expect(faults.join("\n")).toContain(`Option ${name} must be a`);
 });
 
 test("checkConfig() takes the options of the tool, with bounds and defaults", () => {
@@ -137,7 +179,44 @@ test("the identity has no secrets and nothing that only changes the speed; other
   expect(unknown).toEqual(["paths.extra"]);
 });
 
-test("loadConfig() reports a file that cannot be read", () => {
-  expect(() => loadConfig("/nowhere.ini", { isStore: false })).toThrow(ConfigFaults);
-  expect(() => loadConfig("/tmp", { isStore: false })).toThrow(/Cannot read the config/);
+const TEMPLATE = fileURLToPath(new URL("../../../../config/migrate/config.ini.template", import.meta.url));
+
+test("loadConfig() names a missing file, and a command that makes one", () => {
+  const found = /^There is no config "\/nowhere\.ini"\. Name yours with --config FILE, or .*: cp (\S+) FILE$/;
+  const faults = faultsOf(() => loadConfig("/nowhere.ini", { isStore: false }));
+  expect(faults.length).toBe(1);
+  expect(found.exec(faults[0] ?? "")?.[1]).toBe(TEMPLATE);
+});
+
+test("loadConfig() reports a file that cannot be read, is too large or no text", () => {
+  const dir = mkdtempSync(join(tmpdir(), "huiyuan-config-"));
+  const file = join(dir, "config.ini");
+  const loaded = (bytes: Buffer) => {
+    writeFileSync(file, bytes);
+    return faultsOf(() => loadConfig(file, { isStore: false })).join();
+  };
+  try {
+    expect(faultsOf(() => loadConfig(dir, { isStore: false })).join()).toBe(`Cannot read the config "${dir}": EISDIR.`);
+    expect(loaded(Buffer.from([0xff]))).toMatch(/it is not UTF-8 text/);
+    expect(loaded(Buffer.alloc(1_048_577, "\n"))).toMatch(/it has more than 1048576 bytes/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("the template has every option that a config may have, and no other", () => {
+  const text = readFileSync(TEMPLATE, "utf8");
+  const names = [...text.matchAll(/^([\w.]+) =/gm)].map(([, name]) => name?.toLowerCase() ?? "");
+  const { options, faults } = readIni(text);
+  expect(faults).toEqual([]);
+  const asked = new Set<string>();
+  for (const type of ["Local", "URLList", "Qiniu", "Oss", "S3"]) {
+    const given = new Map([...options, ["migrate.type", type], ["local.image_root_path", "/tmp"]]);
+    given.set("url.url_list_file_path", "-");
+    const get = vi.spyOn(given, "get");
+    expect(checkConfig(given, { isStore: false }).unknown).toEqual([]);
+    for (const [name] of get.mock.calls) asked.add(name);
+  }
+  asked.delete("fileid.ignore.execute"); // it must be empty
+  expect([...new Set(names)].sort()).toEqual([...asked].sort());
 });

@@ -1,20 +1,17 @@
 import { expect, test } from "vitest";
-import { createFilters, type FilterOptions } from "../../../../src/migrate/config/filters.ts";
+import { createFilters } from "../../../../src/migrate/config/filters.ts";
 
-const NONE: FilterOptions = {
-  ignoreIf: undefined,
-  ignoreUnless: undefined,
-  errorIgnoreIf: undefined,
-  subPattern: undefined,
-  subReplace: undefined,
-};
+type Options = Readonly<Record<string, string | undefined>>;
 
-function filters(options: Partial<FilterOptions>) {
+function filters(options: Options) {
   const faults: string[] = [];
-  return { ...createFilters({ ...NONE, ...options }, faults), faults };
+  return { ...createFilters((name) => options[name], faults), faults };
 }
 
-const TEMPLATE = { ignoreIf: ".*.DS_Store", ignoreUnless: "(?i).*\\.(?:jpg|jpeg|gif|bmp|png|webp|tiff)$" };
+const TEMPLATE = {
+  "fileid.ignore.if": ".*.DS_Store",
+  "fileid.ignore.unless": "(?i).*\\.(?:jpg|jpeg|gif|bmp|png|webp|tiff)$",
+};
 
 test.each([
   ["2015/a.jpg", "2015/a.jpg"],
@@ -33,7 +30,7 @@ test.each([
   ["a", "abc", undefined],
   ["ab", "abc", undefined],
 ])("the expression %j matches from the start, not to the end", (ignoreIf, fileid, expected) => {
-  expect(filters({ ignoreIf }).rename(fileid)).toBe(expected);
+  expect(filters({ "fileid.ignore.if": ignoreIf }).rename(fileid)).toBe(expected);
 });
 
 test.each([
@@ -44,25 +41,26 @@ test.each([
   ["a", "\\\\", "a", "\\"],
   ["x", undefined, "axb", "ab"],
 ])("sub.pattern %j with %j makes of %j %j", (subPattern, subReplace, fileid, expected) => {
-  const { rename, faults } = filters({ subPattern, subReplace });
+  const { rename, faults } = filters({ "sub.pattern": subPattern, "sub.replace": subReplace });
   expect(faults).toEqual([]);
   expect(rename(fileid)).toBe(expected);
 });
 
 test("isFinal() matches the log of a failed job from its start", () => {
-  const { isFinal } = filters({ errorIgnoreIf: ".*code: -1886.*" });
+  const { isFinal } = filters({ "error.ignore.if": ".*code: -1886.*" });
   expect(isFinal("message: 图片fileid已经存在, code: -1886, httpcode: 400")).toBe(true);
   expect(isFinal("message: x, code: -97, httpcode: 400")).toBe(false);
   expect(filters({}).isFinal("anything")).toBe(false);
 });
 
 test.each([
-  [{ ignoreIf: "a(?=b)" }, /fileid\.ignore\.if .*lookaround, `\(\?=`/],
-  [{ ignoreUnless: "(?<!a)b" }, /fileid\.ignore\.unless .*lookaround, `\(\?<!`/],
-  [{ errorIgnoreIf: "(a" }, /error\.ignore\.if .*missing closing/],
-  [{ subPattern: "(a)\\1" }, /sub\.pattern .*escape/],
-  [{ subPattern: "(a)", subReplace: "\\2" }, /sub\.replace names a group/],
-  [{ subReplace: "x" }, /sub\.replace needs sub\.pattern/],
+  [{ "fileid.ignore.if": "a(?=b)" }, /fileid\.ignore\.if .*lookaround, `\(\?=`/],
+  [{ "fileid.ignore.unless": "(?<!a)b" }, /fileid\.ignore\.unless .*lookaround, `\(\?<!`/],
+  [{ "error.ignore.if": "(a" }, /error\.ignore\.if .*missing closing/],
+  [{ "sub.pattern": "(a)\\1" }, /sub\.pattern .*escape/],
+  [{ "sub.pattern": "(a)", "sub.replace": "\\2" }, /sub\.replace names a group/],
+  [{ "sub.replace": "x" }, /sub\.replace needs sub\.pattern/],
+  [{ "fileid.ignore.execute": "ignore = True" }, /fileid\.ignore\.execute must be empty: .*sub\.pattern/],
 ])("createFilters(%j) is a fault by name", (options, expected) => {
   const { faults } = filters(options);
   expect(faults.length).toBe(1);
@@ -70,7 +68,7 @@ test.each([
 });
 
 test("no expression hangs", () => {
-  const { rename } = filters({ ignoreIf: "(a+)+$", subPattern: "(x*)*y" });
+  const { rename } = filters({ "fileid.ignore.if": "(a+)+$", "sub.pattern": "(x*)*y" });
   const began = performance.now();
   rename(`${"a".repeat(50_000)}!${"x".repeat(50_000)}`);
   expect(performance.now() - began).toBeLessThan(5_000);

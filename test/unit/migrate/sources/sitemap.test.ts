@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Listing } from "../../../../src/migrate/sources/origins.ts";
-import { createKeyListing } from "../../../../src/migrate/sources/site-lists.ts";
 import { createSitemapListing } from "../../../../src/migrate/sources/sitemap.ts";
+import { createKeyListing } from "../../../../src/migrate/sources/url-list.ts";
 import { failuresOf, NEVER, objectsOf, SOURCE_HTTP } from "../../../helpers/migration-sources.ts";
 import {
   chunk,
