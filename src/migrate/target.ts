@@ -19,7 +19,7 @@ export type TargetState =
 
 /**
  * Objects that a put may replace. `migrated`: an earlier copy of a migration. `newer`: also any object that was
- * modified before the source's.
+ * modified before the source's. The REST API never replaces, whatever is asked for.
  */
 export type Replacement = (typeof REPLACEMENTS)[number];
 export const REPLACEMENTS = ["none", "migrated", "newer", "always"] as const;
@@ -38,35 +38,16 @@ export interface PutRequest {
   readonly signal: AbortSignal;
 }
 
+/** Its methods throw HuiyuanErrors, and HuiyuanClientError for an answer of the REST API. */
 export interface Target {
-  /** False: the REST API, where an upload never replaces. */
-  readonly canReplace: boolean;
   /** True: look() costs little beside a fetch, so it is called before one. */
   readonly isNear: boolean;
-  /** Throws request_invalid, store_failed, origin_timeout and HuiyuanErrors whose message tells the failure. */
   look(fileid: string, signal: AbortSignal): Promise<TargetState>;
-  /** Settles races by a conditional create. Throws as look(), and TargetRefusal for an answer of the REST API. */
+  /** Settles races by a conditional create. */
   put(request: PutRequest): Promise<PutOutcome>;
   /**
    * Passes the stored bytes to `take`, in order. False: there is no object. `verify` calls it if the target is near or
-   * look() tells no digest. A target without it always tells the SHA-256. Throws as look(), and store_corrupt.
+   * look() tells no digest. A target without it always tells the SHA-256. Also throws store_corrupt.
    */
   read?(fileid: string, take: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<boolean>;
-  /** Waits for accepted puts. */
-  close(): Promise<void>;
-}
-
-/** A failure as the REST API tells it, in the text that users' `error.ignore.if` matches. */
-export class TargetRefusal extends Error {
-  /** The service's code; -2: no usable answer. */
-  readonly code: number;
-  /** 0: there was no answer. */
-  readonly httpStatus: number;
-
-  constructor({ code, httpStatus, text }: { code: number; httpStatus: number; text: string }) {
-    super(`message: ${text}, code: ${code}, httpcode: ${httpStatus}`);
-    this.name = "TargetRefusal";
-    this.code = code;
-    this.httpStatus = httpStatus;
-  }
 }

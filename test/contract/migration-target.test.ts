@@ -32,6 +32,7 @@ targetContract({
 targetContract({
   name: "REST API",
   maxName: 128,
+  canReplace: false,
   open: () => openServerLab(({ place }) => createRestTarget({ ...place, timeoutMs: TIMEOUT_MS })),
 });
 

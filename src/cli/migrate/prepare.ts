@@ -126,7 +126,7 @@ function sourceOf({ fromOrigin: host, settings, list, sitemap, detach }: EndFlag
 
 /** Runs the work with the journal, under the lock of the job. Prints why it cannot. */
 export async function withJournal(
-  { folder, identity }: Prepared,
+  { folder, identity, config }: Prepared,
   terminal: Terminal,
   work: (journal: Journal) => Promise<ExitCode>,
 ): Promise<ExitCode> {
@@ -137,7 +137,7 @@ export async function withJournal(
   }
   let journal: Journal | undefined;
   try {
-    journal = openJournal(folder.journal);
+    journal = openJournal(folder.journal, config.tool);
     const changed = journal.begin(identity);
     if (changed.length === 0) return await work(journal);
     const next = "Restore them, or name another folder by --job, or run clean to begin anew.";

@@ -1,7 +1,7 @@
 // `huiyuan migrate start`: checks the config, copies everything that is not copied yet, and reports counts, bytes,
 // duration, and failures by cause with the command that retries them.
 import { type Command, Option } from "commander";
-import type { Counters } from "../../migrate/journal/metadata.ts";
+import type { Counters } from "../../migrate/journal/database.ts";
 import { type CauseCount, openJournalReader } from "../../migrate/journal/reading.ts";
 import { type RunEnd, runMigration } from "../../migrate/runner/runner.ts";
 import { formatBytes } from "../doctor/finding.ts";

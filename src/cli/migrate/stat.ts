@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
-import type { Counters } from "../../migrate/journal/metadata.ts";
+import type { Counters } from "../../migrate/journal/database.ts";
 import { openJournalReader } from "../../migrate/journal/reading.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { createStatusLine, shown, stopSignal, type Terminal } from "../terminal.ts";
@@ -30,7 +30,7 @@ export function statCommand(terminal: Terminal): Command {
         const { isShown, show, clear } = createStatusLine(terminal, flags.json || flags.once);
         const signal = stopSignal(terminal);
         const progress = createProgress();
-        while (reader !== undefined && isShown && !signal.aborted && folder.isRunning()) {
+        while (reader !== undefined && isShown && !signal.aborted && folder.runningPid() !== undefined) {
           show(progress(reader.counters()));
           await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
         }

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
+import type { Counters } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
-import type { Counters } from "../journal/metadata.ts";
 import { type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
 import {
   checkRequest,

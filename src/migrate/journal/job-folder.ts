@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tryLock } from "../../bucket/fs/lock.ts";
-import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
+import { storeFailure } from "../../core/disk-failure.ts";
 
 export interface JobFolder {
   readonly dir: string;
@@ -17,8 +17,6 @@ export interface JobFolder {
   runningPid(): number | undefined;
   /** The process of the run that has the lock, or of one that was killed. */
   pid(): number | undefined;
-  /** As runningPid(), without the lock: also true if another program has the process id of a killed run. */
-  isRunning(): boolean;
   /** Removes the journal and the pid. The caller has the lock. */
   clean(): void;
 }
@@ -26,7 +24,7 @@ export interface JobFolder {
 /** Creates nothing but the lock's file, and the folder for it. */
 export function jobFolder(dir: string): JobFolder {
   const at = (name: string) => join(dir, name);
-  const [journal, pid] = [at("jobs.db"), at("pid")];
+  const [journal, spool, pidFile] = [at("jobs.db"), at("spool"), at("pid")];
 
   function tryToLock(): (() => void) | undefined {
     try {
@@ -37,48 +35,35 @@ export function jobFolder(dir: string): JobFolder {
     }
   }
 
+  function pid(): number | undefined {
+    try {
+      const found = Number(readFileSync(pidFile, "utf8"));
+      return Number.isSafeInteger(found) && found > 0 ? found : undefined;
+    } catch {
+      return undefined; // no run has written it, or it has just ended
+    }
+  }
+
   return {
-    dir,
-    journal,
-    output: at("migrate.log"),
-    spool: at("spool"),
+    ...{ dir, journal, output: at("migrate.log"), spool, pid },
     lock() {
       const unlock = tryToLock();
       if (unlock === undefined) return undefined;
-      writeFileSync(pid, `${process.pid}\n`);
+      writeFileSync(pidFile, `${process.pid}\n`);
       return () => {
-        rmSync(pid, { force: true });
+        rmSync(pidFile, { force: true });
         unlock();
       };
     },
     runningPid() {
-      const found = readPid(pid);
-      if (found === undefined) return undefined;
-      const unlock = tryToLock();
+      const found = pid();
+      const unlock = found === undefined ? undefined : tryToLock();
       unlock?.();
       return unlock === undefined ? found : undefined;
     },
-    pid: () => readPid(pid),
-    isRunning() {
-      try {
-        const found = readPid(pid);
-        return found !== undefined && process.kill(found, 0);
-      } catch (error) {
-        return errorCodeOf(error) === "EPERM"; // ESRCH: it has ended
-      }
-    },
     clean() {
-      for (const path of [journal, `${journal}-wal`, `${journal}-shm`, pid]) rmSync(path, { force: true });
-      rmSync(at("spool"), { recursive: true, force: true });
+      for (const path of [journal, `${journal}-wal`, `${journal}-shm`, pidFile, spool])
+        rmSync(path, { recursive: true, force: true });
     },
   };
-}
-
-function readPid(path: string): number | undefined {
-  try {
-    const pid = Number(readFileSync(path, "utf8"));
-    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
-  } catch {
-    return undefined; // no run has written it, or it has just ended
-  }
 }

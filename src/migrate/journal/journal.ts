@@ -1,50 +1,50 @@
-// The journal of a migration: one row an object, so that a run can be killed at any moment and resumed. Each call is
-// one transaction, synced to the disk. It holds pages of rows, never all of them.
+// The journal of a migration: one row an object, so that a run can be killed at any moment and resumed. Its commits are
+// synced to the disk. It holds pages of rows, never all of them.
+import { setImmediate as immediate } from "node:timers/promises";
 import { isDamage, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Sqlite } from "../../core/sqlite.ts";
-import { CHANGED, type Counters, createMetadata, isConsistent } from "./metadata.ts";
-import { FAILED, NEW, openJournalFile, SUCCESSFUL } from "./schema.ts";
+import type { SourceObject, SourcePage } from "../source.ts";
+import {
+  type Counters,
+  createCommit,
+  FAILED,
+  isConsistent,
+  NEW,
+  openJournalFile,
+  readState,
+  SUCCESSFUL,
+} from "./database.ts";
 
-/** An object that is to be copied. */
-export interface Job {
+/** An object that is to be copied. Its `locator` is empty if the name cannot become an object; `log` says why. */
+export interface Job extends SourceObject {
   readonly serial: number;
-  readonly fileid: string;
-  readonly locator: string;
-  readonly size: number | undefined;
-  /** The source has replaced the object since it was copied: the earlier copy may be replaced. */
+  /** The source has replaced the object since it was listed first: an earlier copy may be replaced. */
   readonly isChanged: boolean;
-  /** Its last attempt, in an earlier run, failed. */
+  /** Its last attempt failed. */
   readonly hasFailed: boolean;
+  /** The last scan has listed the name. */
+  readonly isListed: boolean;
   /** The failure text of the last attempt, else empty. */
   readonly log: string;
 }
 
-/** A row as `verify` reads it. */
-export interface KnownJob extends Omit<Job, "locator"> {
-  /** Undefined: the name cannot become an object, and `log` says why. */
-  readonly locator: string | undefined;
-  /** The last scan has listed the name. */
-  readonly isListed: boolean;
-}
-
 /** One page of a scan, after the filters. */
-export interface JournalPage {
-  readonly objects: readonly {
-    readonly fileid: string;
-    readonly locator: string;
-    readonly size: number | undefined;
-    readonly version: string | undefined;
-  }[];
-  readonly failures: readonly { readonly shown: string; readonly reason: string }[];
+export interface JournalPage extends SourcePage {
   readonly ignored: number;
-  readonly cursor: string | undefined;
 }
 
-/** `outcome`: as PutOutcome, without `differs`. `bytes`: 0 if the body was not sent. */
+/** `bytes`: 0 if the body was not sent. `reopened`: the next run copies it again, and may replace the earlier copy. */
 export type JobResult =
   | { readonly job: Job; readonly outcome: "stored" | "same" | "deleted"; readonly bytes: number }
-  | { readonly job: Job; readonly outcome: "failed"; readonly cause: string; readonly log: string };
+  | { readonly job: Job; readonly outcome: "failed"; readonly cause: string; readonly log: string }
+  | { readonly job: Job; readonly outcome: "reopened" };
+
+/**
+ * `new`: never tried, in the order of the scan. `failed`: in an earlier run, in the same order. `all`: in the order of
+ * the fileids' UTF-8 bytes.
+ */
+export type RowKind = "new" | "failed" | "all";
 
 export interface Journal {
   /** As of the last commit. */
@@ -57,42 +57,41 @@ export interface Journal {
   beginScan(isResumable: boolean): string | undefined;
   addPage(page: JournalPage): void;
   endScan(): void;
-  /** Rows in the order of the scan, behind the row `after`: never tried, or failed in an earlier run. */
-  next(kind: "new" | "failed", after: number, limit: number): readonly Job[];
-  /** All rows in the order of their fileids' UTF-8 bytes, behind the row `after`. */
-  nextByName(after: KnownJob | undefined, limit: number): readonly KnownJob[];
-  settle(results: readonly JobResult[]): void;
-  /** The next run copies these again, and may replace earlier copies. */
-  reopen(jobs: readonly Pick<Job, "serial">[]): void;
+  /** The rows behind the row `after`, also those that are added meanwhile. */
+  rows(kind: RowKind, after?: Job): AsyncIterable<Job>;
+  /** Written after `commitMs` at the latest, so that one commit serves many. If that fails, the next call throws. */
+  settle(result: JobResult): void;
+  /** Writes what is settled. */
+  flush(): void;
   close(): void;
 }
 
-interface Row {
-  readonly serial: number;
-  readonly fileid: string;
-  readonly locator: string | null;
+export interface JournalOptions {
+  /** Rows that are read at once. */
+  readonly pageRows: number;
+  /** Results wait this long for a common commit. Milliseconds. */
+  readonly commitMs: number;
+}
+
+interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
   readonly size: number | null;
   readonly version: string | null;
   readonly status: number;
   readonly scan: number;
   readonly seen: number;
   readonly changed: number;
-  readonly log: string;
 }
 
-type JobRow = Pick<Row, "serial" | "fileid" | "size" | "changed" | "log"> & { readonly locator: string };
-type KnownRow = Omit<Row, "version" | "scan">;
-type FoundRow = Pick<Row, "serial" | "locator" | "size" | "version" | "status" | "scan">;
-
-const SELECT = "SELECT serial, fileid, locator, size, changed, log FROM jobs WHERE";
+/** So many results are written at once. */
+const MAX_SETTLED = 1_000;
 
 /** Throws store_failed. If the file is damaged, or its counters disagree with its rows, the message is INCONSISTENT. */
-export function openJournal(path: string): Journal {
+export function openJournal(path: string, options: JournalOptions): Journal {
   let database: Sqlite | undefined;
   try {
     database = openJournalFile(path);
     if (!isConsistent(database)) throw new HuiyuanError("store_failed", INCONSISTENT);
-    return createJournal(database);
+    return createJournal(database, options);
   } catch (error) {
     database?.close();
     if (isDamage(error)) throw new HuiyuanError("store_failed", INCONSISTENT, { cause: error });
@@ -103,172 +102,191 @@ export function openJournal(path: string): Journal {
 export const INCONSISTENT =
   "It seems that jobs database is in inconsistent state. \nPlease run clean.sh to delete all jobs first. ";
 
-function createJournal(database: Sqlite): Journal {
-  const metadata = createMetadata(database);
-  const { counters } = metadata;
-  const addJob = database.prepare(
-    `INSERT INTO jobs (fileid, locator, size, version, status, scan, seen, cause, log)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-  );
-  const find = database.prepare<[string], FoundRow>(
-    `SELECT serial, locator, size, version, status, scan FROM jobs WHERE fileid = ? AND (locator IS NULL) = 0`,
-  );
-  const change = database.prepare(
-    "UPDATE jobs SET locator = ?, size = ?, version = ?, status = 0, changed = ? WHERE serial = ?",
-  );
-  const selectNew = database.prepare<[number, number], JobRow>(
-    `${SELECT} status = 0 AND serial > ? ORDER BY serial LIMIT ?`,
-  );
-  const selectFailed = database.prepare<[number, number, number], JobRow>(
-    `${SELECT} status = 2 AND serial > ? AND run < ? AND locator IS NOT NULL ORDER BY serial LIMIT ?`,
-  );
-  const selectByName = database.prepare<[string, number, number], KnownRow>(
-    `SELECT serial, fileid, locator, size, changed, log, seen, status FROM jobs
-     WHERE (fileid, locator IS NULL) > (?, ?) ORDER BY fileid, locator IS NULL LIMIT ?`,
-  );
-  const see = database.prepare("UPDATE jobs SET seen = ? WHERE fileid = ? AND (locator IS NULL) = ?");
-  const reopenJob = database.prepare(
-    `UPDATE jobs SET status = ${NEW}, changed = ${CHANGED} WHERE serial = ? AND status = ${SUCCESSFUL}`,
-  );
-  const settleJob = database.prepare(
-    "UPDATE jobs SET status = ?, run = ?, changed = changed AND ?, cause = ?, log = ? WHERE serial = ?",
-  );
+function createJournal(database: Sqlite, { pageRows, commitMs }: JournalOptions): Journal {
+  const state = readState(database);
+  const commit = createCommit(database, state);
+  const addObject = createAdder(database);
+  const settleOne = createSettler(database);
+  const page = (where: string) => database.prepare<[object], Row>(`SELECT * FROM jobs WHERE ${where} LIMIT @pageRows`);
+  const pages = {
+    new: page("status = 0 AND serial > @serial ORDER BY serial"),
+    failed: page("status = 2 AND serial > @serial AND run < @run AND locator <> '' ORDER BY serial"),
+    all: page("(fileid, locator = '') > (@fileid, @isUnlisted) ORDER BY fileid, locator = ''"),
+  };
+  let settled: JobResult[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let isLate = false;
 
-  /** A name that has a row: found before by this scan, changed at the source, or a second object of the name. */
-  function addKnown({ fileid, locator, size, version }: JournalPage["objects"][number]): void {
-    const row = find.get(fileid);
-    if (row === undefined) return;
-    see.run(counters.scan, fileid, 0);
-    const isSameObject = row.locator === locator;
-    if (row.scan === counters.scan && isSameObject) {
-      counters.scanNew += 1;
-      return;
-    }
-    const differs = differ(row.size, size) || differ(row.version, version);
-    if (!isSameObject || !differs) {
-      counters.scanKnown += 1;
-      return;
-    }
-    counters.scanChanged += 1;
-    if (row.status === SUCCESSFUL) counters.successful -= 1;
-    if (row.status === FAILED) counters.failed -= 1;
-    const isCopied = row.status === SUCCESSFUL ? CHANGED : 0;
-    change.run(locator, size ?? null, version ?? null, isCopied, row.serial);
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (settled.length === 0) return;
+    commit(({ counters }) => {
+      for (const result of settled) settleOne(result, counters);
+    });
+    settled = [];
+    isLate = false;
   }
 
-  function addFailure({ shown, reason }: JournalPage["failures"][number]): void {
-    const { scan } = counters;
-    const { changes } = addJob.run(shown, null, null, null, FAILED, scan, scan, "unlisted", reason);
-    if (changes === 0) see.run(scan, shown, 1);
-    counters.scanNew += changes;
-    counters.submitted += changes;
-    counters.failed += changes;
-  }
-
-  function settleOne(result: JobResult): void {
-    const { job, outcome } = result;
-    const isFailed = outcome === "failed";
-    settleJob.run(
-      isFailed ? FAILED : SUCCESSFUL,
-      counters.run,
-      isFailed ? CHANGED : 0,
-      isFailed ? result.cause : null,
-      isFailed ? result.log : "",
-      job.serial,
-    );
-    if (isFailed) counters.failed += job.hasFailed ? 0 : 1;
-    else {
-      counters.successful += 1;
-      counters.failed -= job.hasFailed ? 1 : 0;
-      counters[outcome] += 1;
-      counters.bytes += result.bytes;
+  function flushInTime(): void {
+    try {
+      flush();
+    } catch {
+      isLate = true; // the next settle() or flush() tries again, and throws
     }
   }
 
   return {
-    counters,
+    get counters() {
+      return state.counters;
+    },
     get isScanned() {
-      return counters.scan > 0 && counters.isScanning === 0;
+      const { scan, isScanning } = state.counters;
+      return scan > 0 && isScanning === 0;
     },
     begin(identity) {
-      const before = metadata.identity();
-      const names = [...new Set([...Object.keys(before ?? identity), ...Object.keys(identity)])];
-      const changed = names.filter((name) => before !== undefined && before[name] !== identity[name]);
-      if (changed.length === 0) {
-        metadata.commit(() => {
-          metadata.setIdentity(identity);
-          counters.run += 1;
-        });
-      }
-      return changed.sort();
+      const before = state.identity ?? identity;
+      const names = [...new Set([...Object.keys(before), ...Object.keys(identity)])];
+      const changed = names.filter((name) => before[name] !== identity[name]);
+      if (changed.length > 0) return changed.sort();
+      commit(({ counters }) => {
+        state.identity = identity;
+        counters.run += 1;
+      });
+      return [];
     },
     beginScan(isResumable) {
-      const cursor = counters.isScanning === 1 && isResumable ? metadata.cursor() : undefined;
-      if (cursor !== undefined) return cursor;
-      metadata.commit(() => {
+      if (state.counters.isScanning === 1 && isResumable && state.cursor !== undefined) return state.cursor;
+      commit(({ counters }) => {
         if (counters.isScanning === 0) counters.scan += 1;
+        counters.pass += 1;
         Object.assign(counters, { isScanning: 1, scanNew: 0, scanChanged: 0, scanKnown: 0, scanIgnored: 0 });
-        metadata.setCursor(undefined);
+        state.cursor = undefined;
       });
       return undefined;
     },
     addPage({ objects, failures, ignored, cursor }) {
-      metadata.commit(() => {
-        for (const object of objects) {
-          const { fileid, locator, size, version } = object;
-          const { scan } = counters;
-          const { changes } = addJob.run(fileid, locator, size ?? null, version ?? null, NEW, scan, scan, null, "");
-          counters.scanNew += changes;
-          counters.submitted += changes;
-          if (changes === 0) addKnown(object);
-        }
-        for (const failure of failures) addFailure(failure);
+      commit(({ counters }) => {
+        for (const object of objects) addObject(object, "", counters);
+        for (const { shown: fileid, reason } of failures) addObject({ ...UNLISTED, fileid }, reason, counters);
         counters.scanIgnored += ignored;
-        metadata.setCursor(cursor);
+        state.cursor = cursor;
       });
     },
     endScan() {
-      metadata.commit(() => {
+      commit(({ counters }) => {
         counters.isScanning = 0;
-        metadata.setCursor(undefined);
+        state.cursor = undefined;
       });
     },
-    next(kind, after, limit) {
-      const rows = kind === "new" ? selectNew.all(after, limit) : selectFailed.all(after, counters.run, limit);
-      return rows.map(({ size, changed, ...row }) => {
-        return { ...row, size: size ?? undefined, isChanged: changed === CHANGED, hasFailed: kind === "failed" };
-      });
+    async *rows(kind, after) {
+      for (let last = after; ; ) {
+        const { serial = 0, fileid = "" } = last ?? {};
+        const { run, pass } = state.counters;
+        const isUnlisted = last === undefined ? -1 : +(last.locator === "");
+        const rows = pages[kind].all({ serial, fileid, isUnlisted, run, pageRows });
+        if (rows.length === 0) return;
+        for (const row of rows) {
+          last = jobOf(row, pass);
+          yield last;
+        }
+        // Work that never waits would keep signals and the progress bar waiting.
+        await immediate();
+      }
     },
-    nextByName(after, limit) {
-      const rows = selectByName.all(
-        after?.fileid ?? "",
-        after === undefined ? -1 : +(after.locator === undefined),
-        limit,
-      );
-      return rows.map(({ size, changed, locator, seen, status, ...row }) => ({
-        ...row,
-        locator: locator ?? undefined,
-        size: size ?? undefined,
-        isChanged: changed === CHANGED,
-        hasFailed: status === FAILED,
-        isListed: seen === counters.scan,
-      }));
+    settle(result) {
+      settled.push(result);
+      if (isLate || settled.length >= MAX_SETTLED) flush();
+      else timer ??= setTimeout(flushInTime, commitMs);
     },
-    settle(results) {
-      metadata.commit(() => {
-        for (const result of results) settleOne(result);
-      });
+    flush,
+    close() {
+      clearTimeout(timer);
+      database.close();
     },
-    reopen(jobs) {
-      metadata.commit(() => {
-        for (const { serial } of jobs) counters.successful -= reopenJob.run(serial).changes;
-      });
-    },
-    close: () => database.close(),
+  };
+}
+
+type Listed = JournalPage["objects"][number];
+const UNLISTED = { locator: "", size: undefined, version: undefined };
+
+function jobOf({ serial, fileid, locator, log, size, version, status, seen, changed }: Row, pass: number): Job {
+  const flags = { isChanged: changed === 1, hasFailed: status === FAILED, isListed: seen === pass };
+  return { serial, fileid, locator, log, size: size ?? undefined, version: version ?? undefined, ...flags };
+}
+
+/** Adds a listed name, or compares it with the row that it has. */
+function createAdder(database: Sqlite) {
+  const add = database.prepare<[object]>(
+    `INSERT INTO jobs (fileid, locator, size, version, status, scan, seen, cause, log)
+     VALUES (@fileid, @locator, @size, @version, @status, @scan, @pass, @cause, @log)`,
+  );
+  const find = database.prepare<[string, number], Row>("SELECT * FROM jobs WHERE fileid = ? AND (locator = '') = ?");
+  const see = database.prepare("UPDATE jobs SET seen = ? WHERE serial = ?");
+  const change = database.prepare(
+    `UPDATE jobs SET size = ?, version = ?, status = ${NEW}, changed = 1 WHERE serial = ?`,
+  );
+
+  function addNew(object: Listed, log: string, counters: Counters): void {
+    const { fileid, locator, size = null, version = null } = object;
+    const { scan, pass } = counters;
+    const described = locator === "" ? { status: FAILED, cause: "unlisted" } : { status: NEW, cause: null };
+    add.run({ fileid, locator, size, version, scan, pass, log, ...described });
+    counters.submitted += 1;
+    counters.scanNew += 1;
+    if (described.status === FAILED) counters.failed += 1;
+  }
+
+  return (object: Listed, log: string, counters: Counters): void => {
+    const { fileid, locator, size, version } = object;
+    const row = find.get(fileid, +(locator === ""));
+    if (row === undefined) {
+      addNew(object, log, counters);
+      return;
+    }
+    const { scan, pass } = counters;
+    see.run(pass, row.serial);
+    const isSameObject = row.locator === locator;
+    const differs = isDifferent(row.size, size) || isDifferent(row.version, version);
+    // A scan that began again finds its own rows.
+    if (isSameObject && row.scan === scan && row.seen < pass) counters.scanNew += 1;
+    else if (!isSameObject || !differs) counters.scanKnown += 1;
+    else {
+      counters.scanChanged += 1;
+      if (row.status === SUCCESSFUL) counters.successful -= 1;
+      if (row.status === FAILED) counters.failed -= 1;
+      change.run(size ?? null, version ?? null, row.serial);
+    }
   };
 }
 
 /** False if either is not known. */
-function differ<Value>(before: Value | null, after: Value | undefined): boolean {
+function isDifferent<Value>(before: Value | null, after: Value | undefined): boolean {
   return before !== null && after !== undefined && before !== after;
+}
+
+function createSettler(database: Sqlite) {
+  const reopen = database.prepare(
+    `UPDATE jobs SET status = ${NEW}, changed = 1 WHERE serial = ? AND status = ${SUCCESSFUL}`,
+  );
+  const succeed = database.prepare(
+    `UPDATE jobs SET status = ${SUCCESSFUL}, run = ?, changed = 0, cause = NULL, log = ''
+     WHERE serial = ? AND size IS ? AND version IS ?`,
+  );
+  const fail = database.prepare(`UPDATE jobs SET status = ${FAILED}, run = ?, cause = ?, log = ? WHERE serial = ?`);
+
+  return (result: JobResult, counters: Counters): void => {
+    const { serial, hasFailed, size = null, version = null } = result.job;
+    if (result.outcome === "reopened") counters.successful -= reopen.run(serial).changes;
+    else if (result.outcome === "failed") {
+      fail.run(counters.run, result.cause, result.log, serial);
+      if (!hasFailed) counters.failed += 1;
+    } else if (succeed.run(counters.run, serial, size, version).changes > 0) {
+      // Otherwise a scan has found a newer version meanwhile, which is still to be copied.
+      counters.successful += 1;
+      if (hasFailed) counters.failed -= 1;
+      counters[result.outcome] += 1;
+      counters.bytes += result.bytes;
+    }
+  };
 }

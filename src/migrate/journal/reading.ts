@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { firstValue, openSqlite, type Sqlite } from "../../core/sqlite.ts";
-import { type Counters, readCounters } from "./metadata.ts";
+import { type Counters, readState } from "./database.ts";
 
 export interface FailedJob {
   readonly serial: number;
@@ -26,37 +26,28 @@ export interface JournalReader {
   close(): void;
 }
 
+const FAILED = "SELECT serial, fileid, log FROM jobs WHERE status = 2 AND serial > ? ORDER BY serial LIMIT ?";
+const CAUSES = `SELECT cause, count(*) AS count, min(log) AS example FROM jobs WHERE status = 2
+ GROUP BY cause ORDER BY count DESC, cause LIMIT ?`;
+
 /** Undefined: there is no journal, or its run was killed before it began. Throws store_failed. */
 export function openJournalReader(path: string): JournalReader | undefined {
   if (!existsSync(path)) return undefined;
   let database: Sqlite | undefined;
   try {
-    database = openSqlite(path);
-    if (firstValue(database, "PRAGMA user_version") === 0) database.close();
-    else return createReader(database);
+    const opened = openSqlite(path);
+    database = opened;
+    if (firstValue(opened, "PRAGMA user_version") !== 0)
+      return {
+        counters: () => readState(opened).counters,
+        failed: (after, limit) => opened.prepare<[number, number], FailedJob>(FAILED).all(after, limit),
+        causes: (limit) => opened.prepare<[number], CauseCount>(CAUSES).all(limit),
+        close: () => opened.close(),
+      };
+    opened.close();
     return undefined;
   } catch (error) {
     database?.close();
     throw storeFailure(error, `read the journal "${path}"`);
   }
-}
-
-function createReader(database: Sqlite): JournalReader {
-  return {
-    counters: () => readCounters(database),
-    failed: (after, limit) =>
-      database
-        .prepare<[number, number], FailedJob>(
-          "SELECT serial, fileid, log FROM jobs WHERE status = 2 AND serial > ? ORDER BY serial LIMIT ?",
-        )
-        .all(after, limit),
-    causes: (limit) =>
-      database
-        .prepare<[number], CauseCount>(
-          `SELECT cause, count(*) AS count, min(log) AS example FROM jobs WHERE status = 2
-           GROUP BY cause ORDER BY count DESC, cause LIMIT ?`,
-        )
-        .all(limit),
-    close: () => database.close(),
-  };
 }

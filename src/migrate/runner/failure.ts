@@ -1,8 +1,7 @@
 // Describes why an object was not copied: the text for `view-failed`, the cause for the report, and whether a retry may
 // help.
 import { HuiyuanClientError } from "../../client/api/client-error.ts";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import { TargetRefusal } from "../target.ts";
+import { asHuiyuanError, type ErrorCode } from "../../core/errors.ts";
 
 export interface Failure {
   /** One line, printable. */
@@ -14,54 +13,35 @@ export interface Failure {
   readonly retryAfterMs: number | undefined;
 }
 
-/** The target has other bytes under the fileid. In the text of the REST API, so that `error.ignore.if` matches it. */
-export function differsFailure(): TargetRefusal {
-  return new TargetRefusal({ code: -1886, httpStatus: 400, text: "图片fileid已经存在" });
-}
-
-export class MissingObject extends Error {}
-
-const TRANSIENT: readonly ErrorCode[] = [
-  "origin_timeout",
-  "origin_refused",
-  "origin_reset",
-  "origin_dns_timeout",
-  "origin_dns_failed",
-  "origin_failing",
-  "origin_busy",
-  "origin_truncated",
-  "overloaded",
-  "not_kept",
-  "store_failed",
-];
-/** Codes of the REST API for a service that is busy, limits its rate, or failed. */
-const TRANSIENT_REST = [-71, -2000, -2, -5989, -5997];
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
+  ...(["origin_timeout", "origin_refused", "origin_reset", "origin_dns_timeout", "origin_dns_failed"] as const),
+  ...(["origin_failing", "origin_busy", "origin_truncated", "overloaded", "not_kept", "store_failed"] as const),
+]);
+/** Codes of the REST API for a service that is busy, limits its rate, or failed; -2: no usable answer. */
+const TRANSIENT_REST: ReadonlySet<number> = new Set([-71, -2000, -2, -5989, -5997]);
 
 export function describeFailure(error: unknown): Failure {
-  if (error instanceof TargetRefusal) {
-    const { code, httpStatus, message } = error;
-    const isTransient = TRANSIENT_REST.includes(code) || httpStatus === 429 || httpStatus >= 500;
-    return failure(`code ${code}`, message, isTransient);
-  }
-  if (error instanceof HuiyuanClientError) return failure("name_refused", error.message);
-  if (error instanceof MissingObject) return failure("gone", error.message);
-  const known = asHuiyuanError(error);
-  const { code, originStatus, retryAfterSeconds } = known;
+  if (error instanceof HuiyuanClientError) return describeAnswer(error);
+  const { code, message, originStatus = 0, retryAfterSeconds } = asHuiyuanError(error);
   const retryAfterMs = retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1_000;
-  if (code === "origin_status" && originStatus !== undefined) {
-    const isTransient = originStatus === 429 || originStatus === 408 || Math.floor(originStatus / 100) === 5;
-    const cause = `status ${originStatus}`;
-    return failure(cause, `HTTP response status code: ${originStatus}`, isTransient, retryAfterMs);
-  }
-  return failure(code, known.message, TRANSIENT.includes(code), retryAfterMs);
+  if (code !== "origin_status" || originStatus === 0) return failure(code, message, TRANSIENT.has(code), retryAfterMs);
+  if (originStatus === 404) return failure("gone", message);
+  const isTransient = isBusy(originStatus);
+  return failure(`status ${originStatus}`, `HTTP response status code: ${originStatus}`, isTransient, retryAfterMs);
+}
+
+/** In the text of the old tool, which users' `error.ignore.if` matches. */
+function describeAnswer({ name, code, httpStatus = 0, serviceMessage, message }: HuiyuanClientError): Failure {
+  if (name === "argument_invalid") return failure("name_refused", message);
+  const text = `message: ${serviceMessage ?? message}, code: ${code}, httpcode: ${httpStatus}`;
+  return failure(`code ${code}`, text, TRANSIENT_REST.has(code) || isBusy(httpStatus));
+}
+
+function isBusy(status: number): boolean {
+  return status === 408 || status === 429 || Math.floor(status / 100) === 5;
 }
 
 function failure(cause: string, text: string, isTransient = false, retryAfterMs?: number): Failure {
   const log = text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
   return { cause, log, isTransient, retryAfterMs };
-}
-
-/** The disk of the target is full: every further object would fail too. */
-export function isFull(error: unknown): boolean {
-  return error instanceof HuiyuanError && error.code === "store_full";
 }

@@ -6,8 +6,8 @@ import { createSemaphore, type Release } from "../../async/semaphore.ts";
 export interface Pace {
   /** Objects that may be copied at once, for now. */
   readonly limit: number;
-  /** Resolves when an object may start. Throws the signal's reason. */
-  begin(signal: AbortSignal): Promise<Release>;
+  /** Resolves when an object may start; `isLimited` false: whatever the limits a second. Throws the signal's reason. */
+  begin(signal: AbortSignal, isLimited?: boolean): Promise<Release>;
   succeeded(bytes: number): void;
   /** Source or target answered 429 or 5xx, or not in time. `retryAfterMs`: the pause that it asked for. */
   congested(retryAfterMs?: number): void;
@@ -23,7 +23,6 @@ export interface PaceOptions {
 
 /** Objects that are under way when the limit is halved fail for the same reason: they halve it once. */
 const HALVE_EVERY_MS = 1_000;
-const MAX_PAUSE_MS = 60_000;
 
 /** `now`: monotonic milliseconds. */
 export function createPace(options: PaceOptions, now = () => performance.now()): Pace {
@@ -32,23 +31,21 @@ export function createPace(options: PaceOptions, now = () => performance.now()):
   const requests = createRate(options.requestsPerSecond, now);
   const bytes = createRate(options.bytesPerSecond, now);
   let limit = concurrency;
-  let halvedAt = Number.NEGATIVE_INFINITY;
-  let pausedUntil = Number.NEGATIVE_INFINITY;
+  let [halvedAt, pausedUntil] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
 
   function setLimit(next: number): void {
-    const isOther = Math.floor(next) !== Math.floor(limit);
+    if (Math.floor(next) !== Math.floor(limit)) places.resize(Math.floor(next));
     limit = next;
-    if (isOther) places.resize(Math.floor(limit));
   }
 
   return {
     get limit() {
       return Math.floor(limit);
     },
-    async begin(signal) {
+    async begin(signal, isLimited = true) {
       const release = await places.acquire(signal);
       try {
-        const waitMs = Math.max(requests.reserve(1), bytes.reserve(0), pausedUntil - now());
+        const waitMs = isLimited ? Math.max(requests.reserve(1), bytes.reserve(0), pausedUntil - now()) : 0;
         if (waitMs > 0) await delay(waitMs, undefined, { signal });
         return release;
       } catch (error) {
@@ -61,7 +58,7 @@ export function createPace(options: PaceOptions, now = () => performance.now()):
       if (limit < concurrency) setLimit(Math.min(concurrency, limit + 1 / limit));
     },
     congested(retryAfterMs = 0) {
-      pausedUntil = Math.max(pausedUntil, now() + Math.min(retryAfterMs, MAX_PAUSE_MS));
+      pausedUntil = Math.max(pausedUntil, now() + retryAfterMs);
       if (now() < halvedAt + HALVE_EVERY_MS) return;
       halvedAt = now();
       setLimit(Math.max(1, limit / 2));

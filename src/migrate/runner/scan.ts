@@ -4,7 +4,7 @@ import type { Journal, JournalPage } from "../journal/journal.ts";
 import type { Source, SourcePage } from "../source.ts";
 
 export interface ScanOptions {
-  readonly source: Source;
+  readonly source: Pick<Source, "isResumable" | "list">;
   readonly filters: Filters;
   readonly journal: Journal;
   /** Called after each page. */

@@ -42,7 +42,6 @@ export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions
   }
 
   return {
-    canReplace: true,
     isNear: true,
     async look(key, signal) {
       // The call would take it for a download URL. put() settles it.
@@ -55,7 +54,6 @@ export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions
       const init = { method: "PUT", body, signal: request.signal };
       return (await call<{ outcome: PutOutcome }>("/objects/content", fieldsOf(request, bucket), init)).outcome;
     },
-    close: async () => undefined,
   };
 }
 

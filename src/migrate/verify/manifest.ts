@@ -1,7 +1,7 @@
 // The manifest of verified objects: the lines that `sha256sum` writes, in the order of the keys, and the root of their
 // Merkle tree (RFC 9162 §2.1.1). It holds one hash a level of the tree, and a buffer of lines.
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { appendFileSync, closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { storeFailure } from "../../core/disk-failure.ts";
 
 export interface Manifest {
@@ -36,10 +36,7 @@ export function createManifest(path: string): Manifest {
   let lines = "";
 
   function flush(): void {
-    trying(() => {
-      // A write may take a part of the bytes only.
-      for (let rest = Buffer.from(lines); rest.byteLength > 0; ) rest = rest.subarray(writeSync(file!, rest));
-    });
+    trying(() => appendFileSync(file!, lines));
     lines = "";
   }
 

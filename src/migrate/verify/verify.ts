@@ -1,43 +1,25 @@
 // Compares the source with the target: lists the source into the journal, then walks the journal in the order of the
 // keys. Whatever differs is marked there, so that the next start copies it again. It writes nothing else.
-import { setMaxListeners } from "node:events";
-import { setImmediate as immediate } from "node:timers/promises";
-import { createSemaphore, type Release } from "../../async/semaphore.ts";
-import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
-import type { Journal, KnownJob } from "../journal/journal.ts";
-import { withinTime } from "../runner/copy.ts";
-import { createPace, type PaceOptions } from "../runner/pace.ts";
-import { createRetries, uselessRun } from "../runner/retries.ts";
+import type { HuiyuanError } from "../../core/errors.ts";
+import type { Job, Journal } from "../journal/journal.ts";
+import { createEngine, type EngineOptions, type Item } from "../runner/engine.ts";
 import { type ScanOptions, scan } from "../runner/scan.ts";
-import { type CompareContext, type Compared, compareObject, type Outcome } from "./compare.ts";
+import { type CompareContext, type Compared, compareObject, found, type Outcome } from "./compare.ts";
 import type { Manifest } from "./manifest.ts";
 
 export interface VerifyOptions
   extends Omit<CompareContext, "source">,
-    PaceOptions,
-    Omit<ScanOptions, "onPage" | "signal"> {
-  /** Attempts after the first. */
-  readonly retries: number;
-  /** Source and target may be without progress for this time. Milliseconds. */
-  readonly timeoutMs: number;
-  /** Rows that are read from the journal at once. */
-  readonly pageRows: number;
+    Omit<EngineOptions, "kill">,
+    Pick<ScanOptions, "filters"> {
+  readonly source: CompareContext["source"] & ScanOptions["source"];
+  readonly journal: Journal;
   /** The size of the random sample that is compared by hash, from the number of objects. */
   readonly sampleOf: (objects: number) => number;
   /** Gets the objects that are equal by their hashes. The caller finishes it. */
   readonly manifest: Pick<Manifest, "add"> | undefined;
-  readonly stop: AbortSignal;
 }
 
-/** `unread`: source or target could not be read, or the name cannot become an object. */
-export type FindingKind = Exclude<Outcome, "equal" | "nowhere"> | "unread";
-
-export interface Finding {
-  readonly kind: FindingKind;
-  readonly fileid: string;
-  /** Empty if the kind says all. */
-  readonly reason: string;
-}
+export type FindingKind = Exclude<Outcome, "equal" | "nowhere">;
 
 /** It changes while verify() runs. */
 export interface Tally {
@@ -51,12 +33,21 @@ export interface Tally {
   skipped: number;
   /** Bytes that the source has sent. */
   bytes: number;
-  readonly findings: Readonly<Record<FindingKind, { count: number; readonly first: Finding[] }>>;
+  /** `first`: the first ones of each kind. `reason`: empty if the kind says all. */
+  readonly findings: Readonly<
+    Record<FindingKind, { count: number; readonly first: { readonly fileid: string; readonly reason: string }[] }>
+  >;
 }
 
 const FIRST = 10;
 /** Objects that are compared, or wait until those before them are. */
 const WINDOW = 1_000;
+
+interface Entry extends Item {
+  readonly job: Job;
+  readonly isHashed: boolean;
+  result?: Compared;
+}
 
 export function createTally(): Tally {
   const none = () => ({ count: 0, first: [] });
@@ -64,112 +55,64 @@ export function createTally(): Tally {
   return { objects: 0, done: 0, equal: 0, hashed: 0, skipped: 0, bytes: 0, findings };
 }
 
-/** Returns the reason why it ended early, if it did. Never rejects for an object. Throws the errors of the journal. */
+/** Returns the reason why it ended early, if it did, unless that is `stop`. Never rejects. */
 export async function verify(options: VerifyOptions, tally: Tally): Promise<HuiyuanError | undefined> {
-  const { journal, manifest, stop } = options;
-  const ending = new AbortController();
-  setMaxListeners(0, ending.signal);
-  const end = (error?: HuiyuanError) => ending.abort(error);
-  if (stop.aborted) end();
-  stop.addEventListener("abort", () => end());
-  const compare = createComparison(options, ending.signal, end);
-  const window: { readonly job: KnownJob; readonly compared: ReturnType<Comparison> }[] = [];
-  let broken: KnownJob[] = [];
+  const { journal, manifest, stop, target } = options;
+  const engine = createEngine({ ...options, kill: stop });
+  /** In the order of the keys, which the manifest needs. */
+  const line: Entry[] = [];
 
-  function reopen(): void {
-    if (broken.length > 0) journal.reopen(broken);
-    broken = [];
+  function settle(entry: Entry, result: Compared): void {
+    entry.result = result;
+    while (line[0]?.result !== undefined) count(line[0].job, line.shift()!.result!);
   }
 
-  async function take(): Promise<void> {
-    const { job, compared } = window.shift()!;
-    const result = await compared;
-    const { outcome, reason, sha256 } = result;
+  function count(job: Job, { outcome, reason, bytes, sha256 }: Compared): void {
     tally.done += 1;
-    tally.bytes += result.bytes;
+    tally.bytes += bytes;
     if (sha256 !== undefined) tally.hashed += 1;
     if (outcome === "equal") {
       tally.equal += 1;
       if (sha256 !== undefined) manifest?.add(job.fileid, sha256);
-    } else if (outcome !== "nowhere") note(tally, { kind: outcome, fileid: job.fileid, reason });
-    if (outcome === "differs" || outcome === "missing") broken.push(job);
-    if (broken.length >= WINDOW) reopen();
+    } else if (outcome !== "nowhere") {
+      const { first } = tally.findings[outcome];
+      tally.findings[outcome].count += 1;
+      if (first.length < FIRST) first.push({ fileid: job.fileid, reason });
+    }
+    if (outcome === "differs" || outcome === "missing") journal.settle({ job, outcome: "reopened" });
   }
 
-  try {
-    await scan({ ...options, onPage: () => undefined, signal: ending.signal });
+  /** The objects that are to be compared. The others are counted. */
+  async function* entries(): AsyncGenerator<Entry, void, undefined> {
+    await scan({ ...options, onPage: () => undefined, signal: engine.ending });
     tally.objects = journal.counters.submitted;
     const isSampled = createSample(options.sampleOf(tally.objects), tally.objects);
-    for await (const job of rowsByName(journal, options.pageRows)) {
+    for await (const job of journal.rows("all")) {
+      while (line.length >= WINDOW) await engine.changed();
+      const { fileid, size, locator, isListed, log } = job;
       const isHashed = isSampled() || job.isChanged;
-      if (isHashed || options.target.isNear || !job.isListed) {
-        const compared = compare(job, isHashed);
-        compared.catch(() => undefined); // take() gets it
-        window.push({ job, compared });
-      } else {
+      const entry = { job, fileid, size, isHashed, isLookup: !isHashed };
+      if (!isHashed && isListed && !target.isNear) {
         tally.done += 1;
         tally.skipped += 1;
+        continue;
       }
-      if (window.length >= WINDOW) await take();
-      ending.signal.throwIfAborted();
+      line.push(entry);
+      if (locator === "") settle(entry, found(isListed ? "unread" : "nowhere", log));
+      else yield entry;
     }
-    while (window.length > 0) await take();
-    return undefined;
+  }
+
+  const compare = ({ job, isHashed }: Entry, signal: AbortSignal) => compareObject(job, isHashed, options, signal);
+  await engine.run(entries(), compare, (entry, result) =>
+    settle(entry, "outcome" in result ? result : found("unread", result.log)),
+  );
+  try {
+    journal.flush();
   } catch (error) {
-    if (ending.signal.aborted) return ending.signal.reason instanceof DOMException ? undefined : ending.signal.reason;
-    return asHuiyuanError(error);
-  } finally {
-    end();
-    await Promise.allSettled(window.map(({ compared }) => compared));
-    reopen();
+    engine.end(error);
   }
-}
-
-type Comparison = (
-  job: KnownJob,
-  isHashed: boolean,
-) => Promise<Omit<Compared, "outcome"> & { outcome: Outcome | "unread" }>;
-
-/** At the pace of the runner. An object whose bytes are not read waits for none of its limits but the concurrency. */
-function createComparison(options: VerifyOptions, signal: AbortSignal, end: (error: HuiyuanError) => void): Comparison {
-  const pace = createPace(options);
-  const looks = createSemaphore(options.concurrency);
-  const retried = createRetries<Compared>({ pace, retries: options.retries, giveUp: (last) => end(uselessRun(last)) });
-  return async (job, isHashed) => {
-    const { locator, log } = job;
-    if (locator === undefined) return { outcome: job.isListed ? "unread" : "nowhere", reason: log, ...NOTHING };
-    const release: Release = isHashed ? await pace.begin(signal) : await looks.acquire(signal);
-    try {
-      const object = { ...job, locator };
-      const found = await retried(
-        (own) => withinTime(object, options, own, (limited) => compareObject(object, isHashed, options, limited)),
-        signal,
-      );
-      return "outcome" in found ? found : { outcome: "unread", reason: found.log, ...NOTHING };
-    } finally {
-      release();
-    }
-  };
-}
-
-const NOTHING = { bytes: 0, sha256: undefined };
-
-function note({ findings }: Tally, finding: Finding): void {
-  const found = findings[finding.kind];
-  found.count += 1;
-  if (found.first.length < FIRST) found.first.push(finding);
-}
-
-async function* rowsByName(journal: Journal, pageRows: number): AsyncGenerator<KnownJob, void, undefined> {
-  let last: KnownJob | undefined;
-  for (;;) {
-    // A store that answers from memory would keep signals and the progress bar waiting.
-    await immediate();
-    const rows = journal.nextByName(last, pageRows);
-    if (rows.length === 0) return;
-    yield* rows;
-    last = rows.at(-1);
-  }
+  return engine.trouble;
 }
 
 /** True for `wanted` of `total` calls, each set of calls as likely as any other (Knuth's algorithm S). */
