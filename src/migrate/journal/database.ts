@@ -1,4 +1,5 @@
 // The file of a journal: its tables, and the state that changes in the transactions that change its rows.
+import { isDamage, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { firstValue, type Sqlite, transaction } from "../../core/sqlite.ts";
 import { openDatabase } from "../../sqlite/open-database.ts";
@@ -59,20 +60,23 @@ export interface State {
   cursor: string | undefined;
 }
 
-/** Creates the file. Throws errors of SQLite, and store_failed for a file of a newer version or of another program. */
+export const INCONSISTENT =
+  "It seems that jobs database is in inconsistent state. \nPlease run clean.sh to delete all jobs first. ";
+
+/** Throws store_failed. If the file is damaged, or its counters disagree with its rows, the message is INCONSISTENT. */
 export function openJournalFile(path: string): Sqlite {
+  const name = `the journal ${JSON.stringify(path)}`;
+  const limits = { maxCheckedBytes: MAX_CHECKED_BYTES, maxLogBytes: MAX_LOG_BYTES };
+  let database: Sqlite | undefined;
   try {
-    const database = openDatabase(path, {
-      name: `the journal ${JSON.stringify(path)}`,
-      version: 1,
-      stepsFrom: () => [TABLES],
-      maxCheckedBytes: MAX_CHECKED_BYTES,
-      maxLogBytes: MAX_LOG_BYTES,
-    });
+    database = openDatabase(path, { name, version: 1, stepsFrom: () => [TABLES], ...limits });
     database.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
-    return database;
+    if (isConsistent(database)) return database;
+    throw new HuiyuanError("store_failed", INCONSISTENT);
   } catch (error) {
-    if (!String(error).includes("already exists")) throw error;
+    database?.close();
+    if (isDamage(error)) throw new HuiyuanError("store_failed", INCONSISTENT, { cause: error });
+    if (!String(error).includes("already exists")) throw storeFailure(error, `open ${name}`);
     const next = "run clean, or name another folder by --job: objects that it has copied are recognised";
     throw new HuiyuanError("store_failed", `Cannot use ${JSON.stringify(path)}: another program wrote it; ${next}`);
   }
@@ -102,7 +106,7 @@ export function createCommit(database: Sqlite, state: State): (work: (state: Sta
 }
 
 /** Whether the counters agree with the rows. Reads all rows: about 0.2 s for 1,000,000. */
-export function isConsistent(database: Sqlite): boolean {
+function isConsistent(database: Sqlite): boolean {
   const { submitted, successful, failed } = readState(database).counters;
   const count = (where: string) => firstValue(database, `SELECT count(*) FROM jobs ${where}`);
   return (

@@ -1,20 +1,9 @@
 // The journal of a migration: one row an object, so that a run can be killed at any moment and resumed. Its commits are
 // synced to the disk. It holds pages of rows, never all of them.
 import { setImmediate as immediate } from "node:timers/promises";
-import { isDamage, storeFailure } from "../../core/disk-failure.ts";
-import { HuiyuanError } from "../../core/errors.ts";
 import type { Sqlite } from "../../core/sqlite.ts";
 import type { SourceObject, SourcePage } from "../source.ts";
-import {
-  type Counters,
-  createCommit,
-  FAILED,
-  isConsistent,
-  NEW,
-  openJournalFile,
-  readState,
-  SUCCESSFUL,
-} from "./database.ts";
+import { type Counters, createCommit, FAILED, NEW, openJournalFile, readState, SUCCESSFUL } from "./database.ts";
 
 /** An object that is to be copied. Its `locator` is empty if the name cannot become an object; `log` says why. */
 export interface Job extends SourceObject {
@@ -31,6 +20,8 @@ export interface Job extends SourceObject {
 
 /** One page of a scan, after the filters. */
 export interface JournalPage extends SourcePage {
+  /** True: a copied object is copied again if the listing tells neither size nor version, since validators decide. */
+  readonly rechecks: boolean;
   readonly ignored: number;
 }
 
@@ -49,8 +40,6 @@ export type RowKind = "new" | "failed" | "all";
 export interface Journal {
   /** As of the last commit. */
   readonly counters: Counters;
-  /** True once a scan has ended, and no other has begun. */
-  readonly isScanned: boolean;
   /** Begins a run. Returns the names of options that differ from those of the earlier runs; then nothing changes. */
   begin(identity: Readonly<Record<string, string>>): readonly string[];
   /** Begins a scan, or continues an interrupted one. Returns the cursor of its last page. */
@@ -85,24 +74,9 @@ interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
 /** So many results are written at once. */
 const MAX_SETTLED = 1_000;
 
-/** Throws store_failed. If the file is damaged, or its counters disagree with its rows, the message is INCONSISTENT. */
-export function openJournal(path: string, options: JournalOptions): Journal {
-  let database: Sqlite | undefined;
-  try {
-    database = openJournalFile(path);
-    if (!isConsistent(database)) throw new HuiyuanError("store_failed", INCONSISTENT);
-    return createJournal(database, options);
-  } catch (error) {
-    database?.close();
-    if (isDamage(error)) throw new HuiyuanError("store_failed", INCONSISTENT, { cause: error });
-    throw storeFailure(error, `open the journal "${path}"`);
-  }
-}
-
-export const INCONSISTENT =
-  "It seems that jobs database is in inconsistent state. \nPlease run clean.sh to delete all jobs first. ";
-
-function createJournal(database: Sqlite, { pageRows, commitMs }: JournalOptions): Journal {
+/** Throws as openJournalFile(). */
+export function openJournal(path: string, { pageRows, commitMs }: JournalOptions): Journal {
+  const database = openJournalFile(path);
   const state = readState(database);
   const commit = createCommit(database, state);
   const addObject = createAdder(database);
@@ -140,10 +114,6 @@ function createJournal(database: Sqlite, { pageRows, commitMs }: JournalOptions)
     get counters() {
       return state.counters;
     },
-    get isScanned() {
-      const { scan, isScanning } = state.counters;
-      return scan > 0 && isScanning === 0;
-    },
     begin(identity) {
       const before = state.identity ?? identity;
       const names = [...new Set([...Object.keys(before), ...Object.keys(identity)])];
@@ -165,10 +135,10 @@ function createJournal(database: Sqlite, { pageRows, commitMs }: JournalOptions)
       });
       return undefined;
     },
-    addPage({ objects, failures, ignored, cursor }) {
+    addPage({ objects, failures, ignored, rechecks, cursor }) {
       commit(({ counters }) => {
-        for (const object of objects) addObject(object, "", counters);
-        for (const { shown: fileid, reason } of failures) addObject({ ...UNLISTED, fileid }, reason, counters);
+        for (const object of objects) addObject(object, "", rechecks, counters);
+        for (const { shown: fileid, reason } of failures) addObject({ ...UNLISTED, fileid }, reason, false, counters);
         counters.scanIgnored += ignored;
         state.cursor = cursor;
       });
@@ -224,7 +194,9 @@ function createAdder(database: Sqlite) {
   const find = database.prepare<[string, number], Row>("SELECT * FROM jobs WHERE fileid = ? AND (locator = '') = ?");
   const see = database.prepare("UPDATE jobs SET seen = ? WHERE serial = ?");
   const change = database.prepare(
-    `UPDATE jobs SET size = ?, version = ?, status = ${NEW}, changed = 1 WHERE serial = ?`,
+    // With a serial behind all others: a run that has passed the row comes to it, and what it copied does not count.
+    `UPDATE jobs SET serial = (SELECT max(serial) + 1 FROM jobs), size = ?, version = ?, status = ${NEW}, changed = 1
+     WHERE serial = ?`,
   );
 
   function addNew(object: Listed, log: string, counters: Counters): void {
@@ -237,25 +209,29 @@ function createAdder(database: Sqlite) {
     if (described.status === FAILED) counters.failed += 1;
   }
 
-  return (object: Listed, log: string, counters: Counters): void => {
-    const { fileid, locator, size, version } = object;
-    const row = find.get(fileid, +(locator === ""));
-    if (row === undefined) {
-      addNew(object, log, counters);
-      return;
-    }
+  function compare(row: Row, { locator, size, version }: Listed, rechecks: boolean, counters: Counters): void {
     const { scan, pass } = counters;
-    see.run(pass, row.serial);
-    const isSameObject = row.locator === locator;
-    const differs = isDifferent(row.size, size) || isDifferent(row.version, version);
+    const isFirst = row.locator === locator && row.seen < pass;
+    const isOwn = row.scan === scan;
+    const differs = isFirst && (isDifferent(row.size, size) || isDifferent(row.version, version));
     // A scan that began again finds its own rows.
-    if (isSameObject && row.scan === scan && row.seen < pass) counters.scanNew += 1;
-    else if (!isSameObject || !differs) counters.scanKnown += 1;
+    if (isFirst && isOwn) counters.scanNew += 1;
+    else if (differs) counters.scanChanged += 1;
+    else counters.scanKnown += 1;
+    const isUntold = size === undefined && version === undefined;
+    const isRechecked = rechecks && isUntold && isFirst && !isOwn && row.status === SUCCESSFUL;
+    if (!differs && !isRechecked) return;
+    if (row.status === SUCCESSFUL) counters.successful -= 1;
+    if (row.status === FAILED) counters.failed -= 1;
+    change.run(size ?? null, version ?? null, row.serial);
+  }
+
+  return (object: Listed, log: string, rechecks: boolean, counters: Counters): void => {
+    const row = find.get(object.fileid, +(object.locator === ""));
+    if (row === undefined) addNew(object, log, counters);
     else {
-      counters.scanChanged += 1;
-      if (row.status === SUCCESSFUL) counters.successful -= 1;
-      if (row.status === FAILED) counters.failed -= 1;
-      change.run(size ?? null, version ?? null, row.serial);
+      see.run(counters.pass, row.serial);
+      compare(row, object, rechecks, counters);
     }
   };
 }
@@ -270,19 +246,18 @@ function createSettler(database: Sqlite) {
     `UPDATE jobs SET status = ${NEW}, changed = 1 WHERE serial = ? AND status = ${SUCCESSFUL}`,
   );
   const succeed = database.prepare(
-    `UPDATE jobs SET status = ${SUCCESSFUL}, run = ?, changed = 0, cause = NULL, log = ''
-     WHERE serial = ? AND size IS ? AND version IS ?`,
+    `UPDATE jobs SET status = ${SUCCESSFUL}, run = ?, changed = 0, cause = NULL, log = '' WHERE serial = ?`,
   );
   const fail = database.prepare(`UPDATE jobs SET status = ${FAILED}, run = ?, cause = ?, log = ? WHERE serial = ?`);
 
   return (result: JobResult, counters: Counters): void => {
-    const { serial, hasFailed, size = null, version = null } = result.job;
+    const { serial, hasFailed } = result.job;
+    const { run } = counters;
     if (result.outcome === "reopened") counters.successful -= reopen.run(serial).changes;
     else if (result.outcome === "failed") {
-      fail.run(counters.run, result.cause, result.log, serial);
-      if (!hasFailed) counters.failed += 1;
-    } else if (succeed.run(counters.run, serial, size, version).changes > 0) {
-      // Otherwise a scan has found a newer version meanwhile, which is still to be copied.
+      const { changes } = fail.run(run, result.cause, result.log, serial);
+      if (!hasFailed) counters.failed += changes;
+    } else if (succeed.run(run, serial).changes > 0) {
       counters.successful += 1;
       if (hasFailed) counters.failed -= 1;
       counters[result.outcome] += 1;

@@ -43,8 +43,6 @@ export interface Engine {
   ring(): void;
   /** Resolves at the next ring(), or once an object is done. Throws if no further object may begin. */
   changed(): Promise<void>;
-  /** Resolves when no object is in flight. */
-  idle(): Promise<void>;
   /** Never rejects. A step that throws is described and retried; `settle` gets the last result of each object. */
   run<Each extends Item, Result extends Done>(
     items: AsyncIterable<Each>,
@@ -53,7 +51,6 @@ export interface Engine {
   ): Promise<void>;
 }
 
-const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 60_000;
 const BUDGET = 100;
 const EARNED = 0.1;
@@ -62,7 +59,7 @@ const USELESS = 200;
 /** A slower transfer is given up. Bytes a second. */
 const SLOWEST = 16_384;
 
-export function createEngine(options: EngineOptions): Engine {
+export function createEngine(options: EngineOptions, firstPauseMs = 500): Engine {
   const { retries, stop, kill } = options;
   const pace = createPace(options);
   const bell = new EventEmitter().setMaxListeners(0);
@@ -108,7 +105,7 @@ export function createEngine(options: EngineOptions): Engine {
       if ("outcome" in found) return found;
       if (found.isTransient && tries < retries && budget >= 1) {
         budget -= 1;
-        await delay(Math.max(found.retryAfterMs, FIRST_PAUSE_MS * 2 ** tries), undefined, { signal: kill });
+        await delay(Math.max(found.retryAfterMs, firstPauseMs * 2 ** tries), undefined, { signal: kill });
         continue;
       }
       inRow = found.isTransient ? inRow + 1 : 0;
@@ -118,16 +115,12 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  async function idle(): Promise<void> {
-    while (running > 0) await once(bell, "ring");
-  }
-
   return {
     ending: ending.signal,
     get trouble() {
       return trouble;
     },
-    ...{ end, ring, idle },
+    ...{ end, ring },
     async changed() {
       if (!ending.signal.aborted) await once(bell, "ring");
       ending.signal.throwIfAborted();
@@ -149,7 +142,7 @@ export function createEngine(options: EngineOptions): Engine {
       } catch (error) {
         if (!ending.signal.aborted) end(error);
       }
-      await idle();
+      while (running > 0) await once(bell, "ring");
     },
   };
 }

@@ -34,15 +34,15 @@ export interface RunEnd {
 
 /** Never rejects for a failed object or scan. Results are in the journal when it resolves, unless `trouble` is its. */
 export async function runMigration(options: RunOptions): Promise<RunEnd> {
-  const { journal, filters, listener, stop, kill } = options;
+  const { journal, target, filters, listener, stop, kill } = options;
   const engine = createEngine(options);
   let scanFailure: HuiyuanError | undefined;
-  let isScanning = options.rescans || !journal.isScanned || journal.counters.submitted === 0;
+  let isScanning = options.rescans || journal.counters.isScanning === 1 || journal.counters.submitted === 0;
 
   async function runScan(): Promise<void> {
     listener.scanning();
     try {
-      await scan({ ...options, onPage: engine.ring, signal: engine.ending });
+      await scan({ ...options, rechecks: target.isNear, onPage: engine.ring, signal: engine.ending });
       listener.scanned(journal.counters);
     } catch (error) {
       if (!engine.ending.aborted) scanFailure = asHuiyuanError(error);
@@ -54,19 +54,13 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
   /** Also those that the scan adds meanwhile. */
   async function* newJobs(): AsyncGenerator<Job, void, undefined> {
     for (let last: Job | undefined; ; ) {
-      const [before, wasScanning] = [last, isScanning];
+      const mayGrow = isScanning;
       for await (const job of journal.rows("new", last)) {
         last = job;
         yield job;
       }
-      if (last !== before) continue;
+      if (!mayGrow) return;
       if (isScanning) await engine.changed();
-      if (wasScanning) continue;
-      if (last === undefined) return;
-      // The scan may have found changes of rows that were passed already.
-      await engine.idle();
-      journal.flush();
-      last = undefined;
     }
   }
 

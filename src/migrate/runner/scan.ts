@@ -7,6 +7,8 @@ export interface ScanOptions {
   readonly source: Pick<Source, "isResumable" | "list">;
   readonly filters: Filters;
   readonly journal: Journal;
+  /** As in JournalPage. */
+  readonly rechecks: boolean;
   /** Called after each page. */
   readonly onPage: () => void;
   readonly signal: AbortSignal;
@@ -16,18 +18,21 @@ export interface ScanOptions {
  * Resolves once the whole listing is in the journal. Throws the source's error and the signal's reason; the next run
  * then continues the scan.
  */
-export async function scan({ source, filters, journal, onPage, signal }: ScanOptions): Promise<void> {
+export async function scan({ source, filters, journal, rechecks, onPage, signal }: ScanOptions): Promise<void> {
   const after = journal.beginScan(source.isResumable);
   for await (const page of source.list(after, signal)) {
     signal.throwIfAborted();
-    journal.addPage(filtered(page, filters));
+    journal.addPage({ ...filtered(page, filters), rechecks });
     onPage();
   }
   journal.endScan();
 }
 
 /** A name that cannot become an object passes the filters as it is shown. */
-export function filtered({ objects, failures, cursor }: SourcePage, { rename }: Filters): JournalPage {
+export function filtered(
+  { objects, failures, cursor }: SourcePage,
+  { rename }: Filters,
+): Omit<JournalPage, "rechecks"> {
   const kept = objects.flatMap((object) => {
     const fileid = rename(object.fileid);
     return fileid === undefined ? [] : [{ ...object, fileid }];

@@ -84,7 +84,7 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
 
   /** The objects that are to be compared. The others are counted. */
   async function* entries(): AsyncGenerator<Entry, void, undefined> {
-    await scan({ ...options, onPage: () => undefined, signal: engine.ending });
+    await scan({ ...options, rechecks: false, onPage: () => undefined, signal: engine.ending });
     tally.objects = journal.counters.submitted;
     const isSampled = createSample(options.sampleOf(tally.objects), tally.objects);
     for await (const job of journal.rows("all")) {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openSqlite } from "../../../../src/core/sqlite.ts";
+import { INCONSISTENT } from "../../../../src/migrate/journal/database.ts";
 import { jobFolder } from "../../../../src/migrate/journal/job-folder.ts";
 import {
-  INCONSISTENT,
   type Job,
   type JobResult,
   type Journal,
@@ -43,7 +43,13 @@ const object = (fileid: string, more: { locator?: string; size?: number; version
   version: "1",
   ...more,
 });
-const page = (objects: ReturnType<typeof object>[], cursor?: string) => ({ objects, failures: [], ignored: 0, cursor });
+const page = (objects: ReturnType<typeof object>[], cursor?: string) => ({
+  objects,
+  failures: [],
+  ignored: 0,
+  rechecks: false,
+  cursor,
+});
 const scan = (of: Journal, ...objects: ReturnType<typeof object>[]) => {
   of.beginScan(false);
   of.addPage(page(objects));
@@ -92,16 +98,98 @@ test("a second object of a name counts as known, whatever scan it comes from", (
   expect(of.counters).toMatchObject({ submitted: 2, scanNew: 1, scanKnown: 1 });
 });
 
+test("a name that one scan lists twice counts as new once", () => {
+  const of = open();
+  scan(of, object("a"), object("a"));
+  expect(of.counters).toMatchObject({ submitted: 1, scanNew: 1, scanKnown: 1 });
+});
+
+test("a copied object that a later listing tells nothing of is new again if it is to be checked, and counts as known", async () => {
+  const of = open();
+  const untold = ["a", "b"].map((name) => ({ ...object(name), size: undefined, version: undefined }));
+  const list = (rechecks: boolean) => {
+    of.beginScan(false);
+    of.addPage({ objects: [...untold, ...untold], failures: [], ignored: 0, rechecks, cursor: undefined });
+    of.endScan();
+  };
+  list(true);
+  const [a, b] = await rows(of, "new");
+  settle(of, stored(a!), failed(b!));
+  list(false);
+  expect(await rows(of, "new")).toEqual([]);
+  list(true);
+  expect(of.counters).toMatchObject({
+    submitted: 2,
+    successful: 0,
+    failed: 1,
+    scanNew: 0,
+    scanKnown: 4,
+    scanChanged: 0,
+  });
+  expect(await rows(of, "new")).toMatchObject([{ fileid: "a", isChanged: true }]);
+});
+
+test("what a run copied before a scan found a newer version does not count, and the row comes again", async () => {
+  const of = open();
+  scan(of, object("a"), object("b"));
+  const [a, b] = await rows(of, "new");
+  scan(of, object("a", { version: "2" }), object("b"));
+  settle(of, stored(a!), stored(b!));
+  expect(of.counters).toMatchObject({ successful: 1, failed: 0, scanChanged: 1 });
+  expect(names(await rows(of, "new"))).toEqual(["a"]);
+});
+
+test("results that could not be written are written by the next call, which throws until then", async () => {
+  const of = open();
+  scan(of, object("a"));
+  const [a] = await rows(of, "new");
+  const other = openSqlite(path, { timeout: 0 });
+  other.exec("CREATE TRIGGER broken BEFORE UPDATE ON jobs BEGIN SELECT raise(ABORT, 'a broken disk'); END");
+  of.settle(stored(a!));
+  expect(() => of.flush()).toThrow("a broken disk");
+  expect(of.counters.successful).toBe(0);
+  other.exec("DROP TRIGGER broken");
+  other.close();
+  of.flush();
+  expect(of.counters.successful).toBe(1);
+  expect(open().counters.successful).toBe(1);
+});
+
+test("a page of new rows takes as long behind 100,000 finished rows as behind none", { timeout: 60_000 }, async () => {
+  const of = open();
+  const fastest = async () => {
+    let least = Number.POSITIVE_INFINITY;
+    for (let count = 0; count < 30; count += 1) {
+      const began = performance.now();
+      expect((await rows(of, "new")).length).toBe(1);
+      least = Math.min(least, performance.now() - began);
+    }
+    return least;
+  };
+  of.beginScan(false);
+  of.addPage(page([object("first")]));
+  const before = await fastest();
+  settle(of, ...(await rows(of, "new")).map(stored));
+  const many = Array.from({ length: 100_000 }, (_, index) => object(`${index}`));
+  of.addPage(page(many));
+  for await (const job of of.rows("new")) of.settle(stored(job));
+  of.flush();
+  of.addPage(page([object("last")]));
+  expect(of.counters.successful).toBe(100_001);
+  // A walk over all rows takes 10 ms and more.
+  expect(await fastest()).toBeLessThan(before + 2);
+});
+
 test("an interrupted scan continues behind its cursor, with its counts", () => {
   let of = open();
   expect(of.beginScan(true)).toBeUndefined();
   of.addPage(page([object("a")], "cursor 1"));
   of = open();
-  expect(of.isScanned).toBe(false);
+  expect(of.counters.isScanning).toBe(1);
   expect(of.beginScan(true)).toBe("cursor 1");
   of.addPage(page([object("b")]));
   of.endScan();
-  expect(of.isScanned).toBe(true);
+  expect(of.counters.isScanning).toBe(0);
   expect(of.counters).toMatchObject({ submitted: 2, scanNew: 2, scanKnown: 0 });
 });
 

@@ -47,7 +47,7 @@ function scripted(names: readonly string[], script: Script, listing: "whole" | "
         fileid,
         locator: `/${fileid}`,
         size: undefined,
-        version: undefined,
+        version: "1",
       }));
       yield { objects, failures: [], cursor: undefined };
       if (listing === "fails") throw new HuiyuanError("origin_status", "Cannot list: 500", { originStatus: 500 });
@@ -224,11 +224,68 @@ test("a hung object fails after its deadline, and the others are copied", async 
   expect(failures()["hung.jpg"]).toContain("it took more than");
 });
 
+test("a hung target fails after the deadline, which names no URL of the source", async () => {
+  const hung: Target = { ...storeTarget(), put: () => new Promise(() => undefined) };
+  await run(scripted(["a.jpg"], () => jpeg).source, hung, { timeoutMs: 100, maxBytes: 16_384 });
+  expect(failures()["a.jpg"]).toMatch(/^Cannot copy "a.jpg": it took more than \d s$/);
+});
+
+/** Lists nothing but the names, a page each. `listed`: called after each page. */
+async function* untold(names: readonly string[], listed = async (_name: string): Promise<void> => undefined) {
+  for (const fileid of names) {
+    const object = { fileid, locator: `/${fileid}`, size: undefined, version: undefined };
+    yield { objects: [object], failures: [], cursor: undefined };
+    await listed(fileid);
+  }
+}
+
+test("objects are copied while the source is still listed", async () => {
+  const store = bucket();
+  const { source } = scripted([], () => jpeg);
+  // Otherwise the listing would wait for ever.
+  const untilStored = async (name: string) => {
+    while ((await store.lookup(toKey(name))).state === "absent") await delay(1);
+  };
+  const listing: Source = { ...source, list: () => untold(["a.jpg", "b.jpg", "c.jpg"], untilStored) };
+  expect(await run(listing, storeTarget(store))).toEqual(clean);
+  expect(journal.counters).toMatchObject({ submitted: 3, successful: 3 });
+});
+
+test("a second scan of a listing without sizes and times asks the source by the validators of each copy", async () => {
+  const store = bucket();
+  const asked: unknown[] = [];
+  const versions = new Map(["a.jpg", "b.jpg"].map((name) => [name, { etag: '"1"', bytes: jpeg }]));
+  const source: Source = {
+    ...scripted([], () => jpeg).source,
+    list: () => untold([...versions.keys()]),
+    async fetch({ object: { fileid }, unless }) {
+      const { etag, bytes } = versions.get(fileid)!;
+      asked.push([fileid, unless?.etag]);
+      if (unless?.etag === etag) return { isNotModified: true } as Awaited<ReturnType<Source["fetch"]>>;
+      return { ...answer(bytes), etag };
+    },
+  };
+  await run(source, storeTarget(store), { concurrency: 1 });
+  versions.set("b.jpg", { etag: '"2"', bytes: await noisyJpeg(20, 20) });
+  await run(source, storeTarget(store), { concurrency: 1, rescans: true });
+  expect(asked.slice(2)).toEqual([
+    ["a.jpg", '"1"'],
+    ["b.jpg", '"1"'],
+  ]);
+  expect(journal.counters).toMatchObject({
+    successful: 2,
+    stored: 3,
+    same: 1,
+    scanKnown: 2,
+    bytes: expect.any(Number),
+  });
+  expect(await store.lookup(toKey("b.jpg"))).toMatchObject({ info: { provenance: { originEtag: '"2"' } } });
+});
+
 test("a listing that fails is reported, and what it has found is copied", async () => {
   const { scanFailure } = await run(scripted(MANY, () => jpeg, "fails").source, storeTarget());
   expect(scanFailure?.message).toBe("Cannot list: 500");
   expect(journal.counters).toMatchObject({ successful: 50, isScanning: 1 });
-  expect(journal.isScanned).toBe(false);
 });
 
 test("stop finishes what is in flight; kill does not, and the next run copies the rest", async () => {
