@@ -32,23 +32,25 @@ interface Done {
   readonly bytes: number;
 }
 
+export interface Work<Each extends Item, Result extends Done> {
+  step(item: Each, signal: AbortSignal): Promise<Result>;
+  /** Gets the last result of each object. */
+  settle(item: Each, found: Result | Failure): void;
+  /** Called at the end. An error of it or of settle() ends the run. */
+  flush(): void;
+}
+
 export interface Engine {
   /** Aborted once no further object may begin: stopped, or ended by trouble. */
   readonly ending: AbortSignal;
   /** The reason why the run ends before all objects were tried. */
   readonly trouble: HuiyuanError | undefined;
-  /** The run must end; objects in flight are finished. */
-  end(error: unknown): void;
   /** Wakes those who wait for changed(). */
   ring(): void;
   /** Resolves at the next ring(), or once an object is done. Throws if no further object may begin. */
   changed(): Promise<void>;
-  /** Never rejects. A step that throws is described and retried; `settle` gets the last result of each object. */
-  run<Each extends Item, Result extends Done>(
-    items: AsyncIterable<Each>,
-    step: (item: Each, signal: AbortSignal) => Promise<Result>,
-    settle: (item: Each, found: Result | Failure) => void,
-  ): Promise<void>;
+  /** Never rejects. A step that throws is described and retried. */
+  run<Each extends Item, Result extends Done>(items: AsyncIterable<Each>, work: Work<Each, Result>): Promise<void>;
 }
 
 const MAX_PAUSE_MS = 60_000;
@@ -120,12 +122,12 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500): Engine
     get trouble() {
       return trouble;
     },
-    ...{ end, ring },
+    ring,
     async changed() {
       if (!ending.signal.aborted) await once(bell, "ring");
       ending.signal.throwIfAborted();
     },
-    async run(items, step, settle) {
+    async run(items, { step, settle, flush }) {
       try {
         for await (const item of items) {
           const release = await pace.begin(ending.signal, item.isLookup !== true);
@@ -143,6 +145,11 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500): Engine
         if (!ending.signal.aborted) end(error);
       }
       while (running > 0) await once(bell, "ring");
+      try {
+        flush();
+      } catch (error) {
+        end(error);
+      }
     },
   };
 }

@@ -71,19 +71,16 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
 
   const scanning = isScanning ? runScan() : undefined;
   let hasBegun = false;
-  const step = (job: Job, signal: AbortSignal) => {
-    if (!hasBegun) listener.copying();
-    hasBegun = true;
-    return copyObject(job, options, signal);
-  };
-  await engine.run(jobs(), step, (job, found) =>
-    journal.settle("outcome" in found ? { job, ...found } : { job, outcome: "failed", ...found }),
-  );
+  await engine.run(jobs(), {
+    step(job, signal) {
+      if (!hasBegun) listener.copying();
+      hasBegun = true;
+      return copyObject(job, options, signal);
+    },
+    settle: (job, found) =>
+      journal.settle("outcome" in found ? { job, ...found } : { job, outcome: "failed", ...found }),
+    flush: journal.flush,
+  });
   await scanning;
-  try {
-    journal.flush();
-  } catch (error) {
-    engine.end(error);
-  }
   return { scanFailure, trouble: engine.trouble, isStopped: stop.aborted || kill.aborted };
 }

@@ -103,15 +103,11 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
     }
   }
 
-  const compare = ({ job, isHashed }: Entry, signal: AbortSignal) => compareObject(job, isHashed, options, signal);
-  await engine.run(entries(), compare, (entry, result) =>
-    settle(entry, "outcome" in result ? result : found("unread", result.log)),
-  );
-  try {
-    journal.flush();
-  } catch (error) {
-    engine.end(error);
-  }
+  await engine.run(entries(), {
+    step: ({ job, isHashed }, signal) => compareObject(job, isHashed, options, signal),
+    settle: (entry, result) => settle(entry, "outcome" in result ? result : found("unread", result.log)),
+    flush: journal.flush,
+  });
   return engine.trouble;
 }
 

@@ -10,6 +10,7 @@ const OPTIONS: EngineOptions = {
   ...{ concurrency: 16, requestsPerSecond: 0, bytesPerSecond: 0, retries: 0 },
   ...{ timeoutMs: 60_000, maxBytes: 1_000, stop: NEVER, kill: NEVER },
 };
+const QUIET = { settle: () => undefined, flush: () => undefined };
 const DONE = { outcome: "stored", bytes: 0 };
 
 async function* items(count: number) {
@@ -40,7 +41,7 @@ test.each([
     if (Number(fileid) < 16) throw error;
     return DONE;
   };
-  await engine.run(items(24), step, () => undefined);
+  await engine.run(items(24), { ...QUIET, step });
   expect(Math.max(...inFlight)).toBeLessThanOrEqual(8);
   expect(engine.trouble).toBeUndefined();
 });
@@ -56,7 +57,7 @@ test("an object that is broken leaves the pace as it is", async () => {
     if (Number(fileid) < 16) throw new HuiyuanError("origin_not_image", "Cannot use");
     return DONE;
   };
-  await engine.run(items(48), step, () => undefined);
+  await engine.run(items(48), { ...QUIET, step });
   expect(most).toBe(16);
 });
 
@@ -68,7 +69,7 @@ test("the retries of a run have a budget", async () => {
     attempts += 1;
     throw origin(503);
   };
-  await engine.run(items(150), step, (_item, result) => found.push(result));
+  await engine.run(items(150), { ...QUIET, step, settle: (_item, result) => found.push(result) });
   expect(attempts).toBe(150 + 100);
   expect(found.length).toBe(150);
 });
@@ -80,7 +81,7 @@ test("a pause before a retry doubles", async () => {
     at.push(performance.now());
     throw origin(503);
   };
-  await engine.run(items(1), step, () => undefined);
+  await engine.run(items(1), { ...QUIET, step });
   const pauses = at.slice(1).map((time, index) => time - at[index]!);
   for (const [index, pause] of pauses.entries()) expect(pause).toBeGreaterThanOrEqual(40 * 2 ** index - 2);
   expect(pauses.length).toBe(3);
@@ -100,8 +101,9 @@ test("no more objects are taken than run at once, so that memory does not grow w
     await delay(0);
     return DONE;
   };
-  await engine.run(counted(), step, () => {
+  const settle = () => {
     done += 1;
-  });
+  };
+  await engine.run(counted(), { ...QUIET, step, settle });
   expect(done).toBe(2_000);
 });
