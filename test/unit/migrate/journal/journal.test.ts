@@ -155,6 +155,18 @@ test("results that could not be written are written by the next call, which thro
   expect(open().counters.successful).toBe(1);
 });
 
+test("rows that a scan adds while others are worked on are found too", async () => {
+  const of = open();
+  of.beginScan(false);
+  of.addPage(page([object("a"), object("b"), object("c")]));
+  const found: string[] = [];
+  for await (const { fileid } of of.rows("new")) {
+    found.push(fileid);
+    if (fileid === "a") of.addPage(page([object("d"), object("e")]));
+  }
+  expect(found).toEqual(["a", "b", "c", "d", "e"]);
+});
+
 test("a page of new rows takes as long behind 100,000 finished rows as behind none", { timeout: 60_000 }, async () => {
   const of = open();
   const fastest = async () => {
