@@ -191,7 +191,7 @@ test("start, stat and view-failed print the lines of the old tool, and JSON with
   expect(JSON.parse(failed)).toEqual({ fileid: "b.jpg", log: expect.stringContaining("origin_not_image") });
   // Counters that do not agree with the rows.
   const database = openSqlite(join(home, "job/jobs.db"));
-  database.exec("UPDATE metadata SET value = 9 WHERE key = 'submitted'");
+  database.exec("UPDATE state SET json = json_set(json, '$.counters.submitted', 9)");
   database.close();
   const inconsistent =
     "It seems that jobs database is in inconsistent state. \nPlease run clean.sh to delete all jobs first. \n";

@@ -120,19 +120,9 @@ export function doneIn(dir: string): number {
 
 /** `same`: objects that were found equal at the target, so copied before. */
 export function countersIn(dir: string) {
-  const found = new Map(
-    journalRows<{ key: string; value: number }>(dir, "SELECT key, value FROM metadata").map((row) => [
-      row.key,
-      Number(row.value),
-    ]),
-  );
-  const count = (name: string) => found.get(name) ?? 0;
-  return {
-    submitted: count("submitted"),
-    successful: count("successful"),
-    failed: count("failed"),
-    same: count("same"),
-  };
+  const [row] = journalRows<{ json: string }>(dir, "SELECT json FROM state");
+  const none = { submitted: 0, successful: 0, failed: 0, same: 0 };
+  return row === undefined ? none : (JSON.parse(row.json) as { readonly counters: typeof none }).counters;
 }
 
 function namesWith(dir: string, where: string): ReadonlySet<string> {
