@@ -47,7 +47,7 @@ const REST_CONCURRENCY = 10;
 /** The server takes as many bodies at once. */
 const ADMIN_CONCURRENCY = 64;
 /** A put waits for an fsync that it shares with others. */
-const STORE_CONCURRENCY = 200;
+const STORE_CONCURRENCY = 100;
 const DEFAULT_MAX_BYTES = 104_857_600;
 
 /** `<appid>/<bucket>` of the target: the one that the config names, or the only one. Throws ConfigFaults. */

@@ -35,7 +35,7 @@ CREATE INDEX failed_jobs ON jobs (serial) WHERE status = 2;
 CREATE TABLE state (id INTEGER PRIMARY KEY, json TEXT NOT NULL);
 `;
 
-const CACHE_KIB = 16_384;
+const CACHE_KIB = 4_096;
 const MAX_LOG_BYTES = 16_777_216;
 /** A check reads the whole file. */
 const MAX_CHECKED_BYTES = 268_435_456;

@@ -1,7 +1,8 @@
 // The guarded dialer, the only door to undici: HTTP/1.1 pools whose connections all go through connect.ts. Origins,
 // callbacks and S3 use it. It follows no redirect, retries nothing and ignores the environment's proxy variables.
+import { createRequire } from "node:module";
 import type { Socket } from "node:net";
-import { Client, type Dispatcher, errors, Pool } from "undici";
+import type { Dispatcher, Pool } from "undici";
 import type { CancellationSource } from "../../async/cancellation.ts";
 import { LiveSet } from "../../async/live-map.ts";
 import { type AddressClass, classifyAddress } from "../../core/addresses.ts";
@@ -10,6 +11,10 @@ import { type ConnectRules, connectGuarded, type Endpoint } from "./connect.ts";
 import { createClientWatch, DISTRUST_MS, Trust } from "./connection.ts";
 
 export type { Dispatcher } from "undici";
+
+const load = createRequire(import.meta.url);
+/** Loaded by the first connection: commands that make none save 12 MB. */
+const undici = () => load("undici") as typeof import("undici");
 
 export interface DialerOptions extends Pick<ConnectRules, "allowPrivate" | "resolve"> {
   /** Milliseconds for name, TCP and TLS together. */
@@ -77,6 +82,7 @@ export function createDialer(options: DialerOptions): Dialer {
       return socket;
     };
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    const { Client, Pool } = undici();
     return new Pool(`${isSecure ? "https" : "http"}://${host}:${port}`, {
       connections: options.connections,
       pipelining: 1,
@@ -181,7 +187,7 @@ function endSocket(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     socket.once("close", () => resolve());
     // Without an error undici asserts that no body is paused.
-    socket.destroy(new errors.SocketError("closed"));
+    socket.destroy(new (undici().errors.SocketError)("closed"));
   });
 }
 

@@ -13,6 +13,9 @@ const TIMEOUT_SECONDS = 2;
 /** One URL in so many is broken. */
 const BROKEN_EVERY = 100;
 
+/** One curl for each URL, as many at once. */
+const LOOP = "a curl loop";
+
 /** The journal's text for each kind of broken answer. */
 const KINDS: Readonly<Record<string, RegExp>> = {
   404: /^HTTP Error 404: Not Found$/,
@@ -110,10 +113,9 @@ export async function urls(bench: Bench): Promise<Outcome> {
   try {
     const sound = await beside(bench, site, site.wholeList);
     const all = await beside(bench, site, site.list);
-    const rows = [sound, all].map(({ title, speeds: [ours, curl, synced] }) => [
-      faster(title, ours!, curl!, 2),
-      faster(title, ours!, synced!),
-    ]);
+    const rows = [sound, all].map(({ title, speeds: [ours, ...others] }) =>
+      others.map((other) => faster(title, ours!, other, other.program === LOOP ? 2 : undefined)),
+    );
     const named = [sound, all].flatMap(({ title, speeds }) =>
       speeds.map((speed) => ({ ...speed, program: `${speed.program}, ${title}` })),
     );
@@ -141,12 +143,29 @@ async function beside(bench: Bench, site: Site, list: string) {
   const copies = join(bench.folder, "copies");
   const config = join(bench.folder, "curl.conf");
   writeFileSync(config, curlConfig(readFileSync(list, "utf8").trim().split("\n"), copies));
+  const limits = ["--silent", "--fail", "--max-time", String(TIMEOUT_SECONDS)];
+  const loop: Round = async () => {
+    await mkdir(copies, { recursive: true });
+    await settled();
+    const curls = ["curl", ...limits, "--remote-name", "--output-dir", copies];
+    // 123: a curl has failed.
+    const seconds = await timed("xargs", ["-a", list, "-P", String(bench.atOnce), "-n", "1", ...curls], [0, 123]);
+    await removeAll(copies);
+    return { seconds };
+  };
   const curl = (isSynced: boolean): Round => {
     return async () => {
       await mkdir(copies, { recursive: true });
       await settled();
-      const limits = ["--max-time", String(TIMEOUT_SECONDS), "--parallel", "--parallel-max", String(bench.atOnce)];
-      const args = ["--silent", "--fail", "--create-dirs", ...limits, "--config", config];
+      const args = [
+        ...limits,
+        "--create-dirs",
+        "--parallel",
+        "--parallel-max",
+        String(bench.atOnce),
+        "--config",
+        config,
+      ];
       let seconds = await timed("curl", args, isAll ? [18, 22, 28] : [0]);
       if (isSynced) seconds += await timed("sync", ["-f", copies]);
       for (const [name, bytes] of site.objects())
@@ -159,6 +178,7 @@ async function beside(bench: Bench, site: Site, list: string) {
     "huiyuan migrate": () => migrated(bench, urlConfig(list, bench.atOnce), source),
     "curl --parallel": curl(false),
     "curl --parallel, sync": curl(true),
+    ...(isAll && { [LOOP]: loop }),
   });
   return { title, speeds };
 }
