@@ -5,9 +5,10 @@ import type { Context, Hono } from "hono";
 import * as z from "zod";
 import { queryReader, readBody } from "./input.ts";
 
-/** The body of a 200: JSON, text, or lines: one JSON object each, the last one `{ end }` or `{ error }`. */
+/** The body of a 200: JSON, text, server-sent events, or lines: a JSON object each, last `{ end }` or `{ error }`. */
 export type CallAnswer =
   | { readonly json: z.ZodType }
+  | { readonly event: z.ZodType }
   | { readonly line: z.ZodType; readonly end: z.ZodType }
   | { readonly mediaType: string };
 
