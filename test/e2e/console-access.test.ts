@@ -67,7 +67,10 @@ test("a change with the cookie needs the CSRF token of this session, and one wit
   const other = await logIn();
   for (const csrf of [{}, { "x-csrf-token": "" }, { "x-csrf-token": other.csrfToken }]) {
     const answer = await api("/objects/purge", { headers: { ...headers, ...csrf }, body: PURGE });
-    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([403, { code: -103, requestId: expect.any(String) }]);
+    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([
+      403,
+      { code: -103, requestId: expect.any(String) },
+    ]);
   }
   const put = { method: "PUT", headers, body: "x" };
   const content = `http://127.0.0.1:${program.adminPort}/api/v1/objects/content?key=a.jpg`;
@@ -158,7 +161,9 @@ test("live figures come each second, and count downloads, bytes, errors and the 
   expect(errors).toContainEqual({ code: "not_found", count: 1 });
   expect(savedBytes).toBe(body.byteLength);
   expect(bytes).toBeGreaterThanOrEqual(2 * body.byteLength);
-  expect(origins).toMatchObject([{ name: origin.url, state: "closed", latency: { count: 1, p50Ms: expect.any(Number) } }]);
+  expect(origins).toMatchObject([
+    { name: origin.url, state: "closed", latency: { count: 1, p50Ms: expect.any(Number) } },
+  ]);
   expect(running).toEqual({ fills: 0, renders: 0, waitingRenders: 0, uploads: 0, waitingWrites: 0 });
   expect(memory.residentBytes).toBeGreaterThan(1e6);
 });

@@ -31,7 +31,7 @@ export interface Series {
 type Finding = Omit<Attention, "severity" | "code" | "mend">;
 
 interface Rule extends Pick<Attention, "severity" | "mend"> {
-  /** The alert of the same judgement. */
+  /** The alert of the same judgement, or a code of our own. */
   readonly code: string;
   readonly find: (series: Series) => Finding | readonly Finding[] | undefined;
 }
@@ -199,6 +199,16 @@ export const RULES: readonly Rule[] = [
       const count = now("notices_owed", { state: "given-up" }) ?? 0;
       if (count === 0) return undefined;
       return { message: `${count} callbacks were not delivered within 24 hours`, values: { count } };
+    },
+  },
+  {
+    code: "callbacks_waiting",
+    severity: "info",
+    mend: { page: "/logs", command: "huiyuan callbacks list" },
+    find({ now }) {
+      const count = now("notices_owed", { state: "waiting" }) ?? 0;
+      if (count === 0) return undefined;
+      return { message: `${count} callbacks wait for a retry`, values: { count } };
     },
   },
   {

@@ -44,7 +44,9 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
     const delayMs = delay === undefined || delay.count === 0 ? 0 : delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
     delay?.reset();
     // A page opens an ended stream again after a second.
-    return encoder.encode(`retry: 1000\ndata: ${JSON.stringify(figuresOf(totals(), sources, Math.max(0, delayMs)))}\n\n`);
+    return encoder.encode(
+      `retry: 1000\ndata: ${JSON.stringify(figuresOf(totals(), sources, Math.max(0, delayMs)))}\n\n`,
+    );
   }
 
   function add(listener: Listener): void {
