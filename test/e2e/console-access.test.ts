@@ -212,3 +212,39 @@ test("a changed token ends every session, and a stop ends the streams", async ()
   expect(await program.stop()).toBe(0);
   expect(await text).toMatch(/^retry: 1000\ndata: \{.*\}\n\n/);
 });
+
+test("a port beyond loopback keeps its token until a restart, also if new settings have none", async () => {
+  const open = (server: object) => oneBucket(undefined, {}, { server });
+  const other = await install(open({ adminHost: "0.0.0.0", adminToken: TOKEN }));
+  const running = await other.start();
+  try {
+    const statusOf = async (headers: Headers = {}) =>
+      (await fetch(`http://127.0.0.1:${running.adminPort}/api/v1/buckets`, { headers })).status;
+    expect([await statusOf(), await statusOf(bearer(TOKEN))]).toEqual([401, 200]);
+    await other.write(open({ adminHost: "127.0.0.1" }));
+    await eventually(() => running.output.includes("new settings are in force"), "the reload");
+    expect([await statusOf(), await statusOf(bearer(TOKEN))]).toEqual([401, 200]);
+  } finally {
+    await running.kill();
+    await other.remove();
+  }
+});
+
+test("without a configured token nothing is needed, and a login makes no session", async () => {
+  const other = await install(oneBucket(undefined));
+  const running = await other.start();
+  try {
+    const send = (path: string, body?: object) =>
+      fetch(`http://127.0.0.1:${running.adminPort}/api/v1${path}`, {
+        ...(body && { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      });
+    expect(await (await send("/session")).json()).toEqual({ isOpen: true });
+    const login = await send("/session", { token: "x" });
+    expect([await login.json(), login.headers.get("set-cookie")]).toEqual([{ isOpen: true }, null]);
+    expect((await send("/objects/purge", PURGE)).status).toBe(200);
+    expect(await (await send("/session/end", {})).json()).toEqual({ isOpen: true });
+  } finally {
+    await running.kill();
+    await other.remove();
+  }
+});
