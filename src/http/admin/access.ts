@@ -43,7 +43,7 @@ export interface Access {
 }
 
 /** Open to all, because a browser that has no session asks and logs in here. */
-export const SESSION_PATH = "/api/v1/session";
+const SESSION_PATH = "/api/v1/session";
 
 const COOKIE = "huiyuan_session";
 /** Wrong tokens that are answered at once. Later ones wait, and get 429. */

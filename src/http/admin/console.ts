@@ -24,7 +24,7 @@ interface ConsoleFile {
 }
 
 /** The same place from src/ and from dist/. */
-export const CONSOLE_FOLDER = new URL("../../../dist/console/", import.meta.url);
+const CONSOLE_FOLDER = new URL("../../../dist/console/", import.meta.url);
 /** Vite's list of the built files. */
 const LIST = "files.json";
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
