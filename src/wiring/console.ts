@@ -23,7 +23,7 @@ export interface ConsoleParts extends OverviewParts {
 export interface ConsoleOptions {
   readonly service: Service;
   readonly sources: MetricSources;
-  /** Those in force. */
+  /** The settings in force. */
   readonly settings: () => Settings;
   readonly readiness: () => Promise<Readiness>;
   readonly notes: () => Pick<OperatorNotes, "fault" | "restart">;
@@ -31,7 +31,7 @@ export interface ConsoleOptions {
   readonly log: Log;
 }
 
-/** `settings()` at the call: those that the server listens with. */
+/** At the call, `settings()` are those that the server listens with. */
 export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
   const { service, sources, settings, readiness, notes, stopping, log } = options;
   const { registry, metrics, accounts } = service;

@@ -36,7 +36,7 @@ export interface Service {
   readonly restApi: Omit<RestApiParts, "place">;
   /** Callbacks, the operation log and usage counters. */
   readonly accounts: Accounts;
-  /** Where the metrics read values. `isReady`: whether the server may be sent traffic. */
+  /** The values that the metrics read elsewhere. `isReady`: whether the server may be sent traffic. */
   metricSources(isReady: () => Promise<boolean>): MetricSources;
   /** Writes to the store; throws store_full or store_failed. */
   probe(): Promise<void>;

@@ -1,5 +1,5 @@
-// Who may use the admin port: holders of the admin token, and browsers that have logged in with it. Wrong tokens are
-// answered ever later; every login, logout and refusal is in the operation log. admin.ts checks Host and Origin before.
+// Lets holders of the admin token use the admin port, and browsers that have logged in with it. Wrong tokens are
+// slowed. The operation log has logins, logouts and refusals. admin.ts checks Host and Origin before.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";

@@ -25,7 +25,7 @@ export interface AdminOptions {
   readonly log: Log;
 }
 
-/** On every answer, so that none of a page's can lack them. Nothing is loaded from elsewhere, and nothing may embed us. */
+/** Every answer has them, so that no page can lack them. Nothing is loaded from elsewhere, and nothing may embed us. */
 const PAGE_HEADERS = [
   [
     "Content-Security-Policy",

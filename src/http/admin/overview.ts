@@ -20,7 +20,7 @@ export interface OverviewSources {
   /** Unix milliseconds. */
   readonly startedAt: number;
   readonly buckets: () => number;
-  /** Of all buckets; undefined: not counted yet. Must not list a bucket. */
+  /** The size of all buckets; undefined: not counted yet. Must not list a bucket. */
   readonly stored: () => Promise<{ readonly objects: number; readonly bytes: number } | undefined>;
   /** Unix milliseconds of the last event of each kind. */
   readonly backups: () => Promise<Readonly<Record<string, number>>>;

@@ -10,7 +10,7 @@ export interface SeriesHistory {
 }
 
 export interface SeriesParts {
-  /** Of a series with its whole name. */
+  /** The values of a series with this whole name. */
   readonly valuesOf: (name: string) => Promise<readonly MetricValue[]>;
   readonly origins: () => readonly OriginHealth[];
   /** Unix milliseconds. */

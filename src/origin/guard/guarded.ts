@@ -123,7 +123,7 @@ export interface OriginHealth {
   readonly waiting: number;
   /** Milliseconds left of the pause that it asked for. */
   readonly pausedMs: number;
-  /** Of the responses of the last ten minutes, at most 256 of each origin; undefined: none. */
+  /** Latency of the responses of the last ten minutes, at most 256 of each origin; undefined: none. */
   readonly latency?: LatencySummary | undefined;
 }
 

@@ -12,7 +12,7 @@ export interface Latency {
   /** The origin's name. */
   readonly name: string;
   record(milliseconds: number): void;
-  /** Of the last `withinMs`; at most 256 responses are kept. */
+  /** Values of the last `withinMs`; at most 256 are kept. */
   recent(withinMs: number): readonly number[];
 }
 

@@ -1,4 +1,4 @@
-// What the overview says: the same judgements as the alert rules, at the same limits.
+// The overview has the same judgements as the alert rules, at the same limits.
 import { expect, test } from "vitest";
 import { ALERT_LIMITS, judge, RULES, type Series, worstFirst } from "../../../../src/http/admin/attention.ts";
 import type { MetricValue } from "../../../../src/http/admin/metric-values.ts";
