@@ -4,7 +4,7 @@
 /** Operations with their numbers in the documented log; 2 is not documented, 5 and above are our own. */
 export const OPERATION_NUMBERS = {
   ...{ upload: 1, copy: 2, query: 3, delete: 4, undelete: 5, purge: 6 },
-  ...{ login: 7, logout: 8 },
+  ...{ login: 7, logout: 8, change: 9 },
 } as const;
 export type OperationName = keyof typeof OPERATION_NUMBERS;
 export const OPERATION_NAMES = Object.keys(OPERATION_NUMBERS) as readonly OperationName[];
@@ -12,7 +12,7 @@ export const OPERATION_NAMES = Object.keys(OPERATION_NUMBERS) as readonly Operat
 export interface Operation {
   /** End of the operation, Unix milliseconds. */
   readonly at: number;
-  /** `<appid>/<bucket>`; empty for logins at the admin port. */
+  /** `<appid>/<bucket>`; empty for logins and for changes that concern no image. */
   readonly bucketId: string;
   readonly operation: OperationName;
   /** Empty if the operation failed before its fileid was known. */

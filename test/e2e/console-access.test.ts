@@ -45,6 +45,11 @@ async function logIn(headers: Headers = {}) {
   const { csrfToken } = JSON.parse(answer.text) as { csrfToken: string };
   return { cookie, csrfToken, headers: { cookie: cookie.split(";", 1)[0] ?? "" } };
 }
+interface Entry {
+  readonly code: number;
+  readonly url: string;
+  readonly message: string;
+}
 const PURGE = { names: ["none.jpg"] };
 
 test("a browser logs in, makes calls with its cookie and CSRF token, and logs out", async () => {
@@ -122,6 +127,12 @@ test("logins, logouts and refused logins are in the operation log and in the log
   );
   expect(logins).toContainEqual(expect.objectContaining({ code: -81, message: expect.stringContaining("wrong") }));
   expect((await entriesOf("logout")).length).toBeGreaterThan(0);
+  await api("/callbacks/drop", { headers: bearer(TOKEN), body: { all: true } });
+  await api("/migrations/stop", { headers: bearer(TOKEN), body: { id: "none" } });
+  expect((await entriesOf("change")).map(({ code, url, message }: Entry) => [code, url, message])).toEqual([
+    [0, "/api/v1/callbacks/drop", "callbacks drop, done"],
+    [-100, "/api/v1/migrations/stop", "migration stop, failed"],
+  ]);
   const lines = () => program.output.split("\n").filter((line) => line.includes('"operation":"login"'));
   await eventually(() => lines().length > 1, "logins are logged");
   for (const secret of [TOKEN, "a wrong token", csrfToken, headers.cookie.split("=")[1] ?? ""]) {

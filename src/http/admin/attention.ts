@@ -1,4 +1,4 @@
-// Finds what needs an operator now: the judgements of config/monitoring/alerts.yaml on this server's own series, for the
+// Finds what needs an operator now: the judgements of config/monitoring/alerts.yaml on this server's series, for the
 // console. Each rule has the name, severity and limit of its alert. It sends no alerts: Prometheus does.
 import type { Attention } from "../api/openapi/console-answers.ts";
 import type { MetricSources, MetricValue } from "./metric-values.ts";

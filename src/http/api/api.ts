@@ -51,6 +51,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
+    context.set("record", (operation) => operations.record(operation));
     return next();
   });
 

@@ -58,8 +58,7 @@ test("an event has the figures, and the ten most frequent errors", async () => {
 test("a page that does not read has one event waiting, and gets newer ones when it reads again", async () => {
   const { live, reads } = create();
   const reader = live.open(2).getReader();
-  await delay(100);
-  expect(reads()).toBeGreaterThan(3);
+  await expect.poll(reads).toBeGreaterThan(3);
   const events: string[] = [];
   for (let part = await reader.read(); !part.done; part = await reader.read())
     events.push(new TextDecoder().decode(part.value));
