@@ -1,5 +1,6 @@
 // The audit log: one line for each call that changes something, with client, operation and outcome. The operation log
-// shows it to operators. A line contains no token and no query. The answer to a call on many objects is streamed here, so that it is logged however it ends.
+// shows it to operators. A line contains no token and no query. The answer to a call on many objects is streamed here,
+// so that it is logged however it ends.
 import type { Context } from "hono";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
