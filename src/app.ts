@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
+import { openConsole } from "./http/admin/console.ts";
 import { createReadiness } from "./http/admin/readiness.ts";
 import { logCall, logDownload, noteCall, noteDownload } from "./http/answered.ts";
 import { createApi } from "./http/api/api.ts";
@@ -17,6 +18,7 @@ import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
 import { redactTarget } from "./sign/redact.ts";
+import { createConsoleParts } from "./wiring/console.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 
 export interface AppOptions {
@@ -137,6 +139,14 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
             redactUrl: redactTarget,
           });
     const { adminHost } = initial.server;
+    const sources = service.metricSources(async () => (await readiness()).isReady);
+    const consoleParts = createConsoleParts({
+      ...{ service, sources, readiness, log },
+      settings: () => settings,
+      notes: () => ({ fault, restart: restartNote }),
+      stopping: stopping.signal,
+    });
+    undo.push(consoleParts.stop);
     const admin = await startServer({
       host: adminHost,
       port: settings.server.adminPort,
@@ -145,10 +155,11 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
       // Objects that a migration brings are as large as uploads.
       requestMs: UPLOAD_PATIENCE.totalMs,
       listener: createAdminApp({
-        token: () => settings.server.adminToken,
+        access: consoleParts.access.guard,
+        console: openConsole(),
         allowedHosts: () => (isLoopbackHost(adminHost) ? adminNames(adminHost, settings.server.adminHosts) : undefined),
         readiness,
-        metrics: () => service.scrape(async () => (await readiness()).isReady),
+        metrics: () => metrics.scrape(sources),
         api: createApi({
           ...{
             registry,
@@ -161,6 +172,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
           },
           healthPath,
           migrations,
+          server: consoleParts,
           version: readVersion(),
         }),
         nextRequestId,
@@ -182,6 +194,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
         const kept = settingsNeedingRestart(initial, next);
         restartNote = kept.length === 0 ? undefined : `needs a restart to take effect: ${kept.join(", ")}`;
         settings = next;
+        consoleParts.apply(next.server);
         fault = undefined;
         metrics.settingsRead(true);
         downloads.setIdle(idleMs(next));

@@ -16,7 +16,9 @@ const REST_INTRO = `This page lists the calls of the REST API for uploads, in th
 const ADMIN_INTRO = `This page lists the calls of the admin API on the admin port. The commands of [huiyuan](cli.md) make the same calls.
 The admin port serves this page as OpenAPI: \`/api/v1/openapi.json\`.
 
-- If \`server.adminToken\` is set, send \`Authorization: Bearer <adminToken>\`.
+- If \`server.adminToken\` is set, send \`Authorization: Bearer <adminToken>\`. A browser logs in with \`POST /api/v1/session\`:
+  it then has a cookie, and sends \`X-CSRF-Token\` with each call that is no GET. Without both the answer is 401, without the CSRF token 403.
+- After five wrong tokens in a row the next ones get 429 with \`Retry-After\`. The right token and sessions always pass.
 - A \`GET\` takes its input as a query, a \`POST\` as a JSON body of at most 1 MiB with \`Content-Type: application/json\`.
 - A \`PUT\` takes its input as a query, and the bytes of an object as its body.
 - Success is 200. Failure is another status, such as 400, 401 or 503, with \`{ "code": …, "message": …, "requestId": … }\`.
@@ -74,7 +76,9 @@ function callOf(title: string, { summary, description, parameters = [], requestB
     }),
   ];
   const [[mediaType = "", { schema = {} } = {}] = []] = Object.entries(responses[200].content);
-  const answer = schema.type === "string" ? "" : `\n\n\`\`\`ts\n${typeText(schema)}\n\`\`\``;
+  // The data of server-sent events has a schema of its own.
+  const shape = schema.contentSchema ?? schema;
+  const answer = shape.type === "string" ? "" : `\n\n\`\`\`ts\n${typeText(shape)}\n\`\`\``;
   return [
     `## ${title}`,
     [summary, description].filter(Boolean).join(". ").replace(/\.?$/, "."),

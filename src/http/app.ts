@@ -199,12 +199,12 @@ export function limitUnusedBody(request: IncomingMessage, response: ServerRespon
 
 /** Creates the `request` listener of the admin port. */
 export function createAdminApp(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  const { api, readiness, metrics, version, nextRequestId, log } = options;
-  const { ownNames, token, reads } = adminGuards(options);
+  const { api, access, console, readiness, metrics, version, nextRequestId, log } = options;
+  const { ownNames, reads } = adminGuards(options);
   const app = new Hono<ApiEnv>();
   app.use(ownNames);
-  app.use("/metrics", token);
-  app.use("/api/*", token);
+  app.use("/metrics", access);
+  app.use("/api/*", access);
   app.route("/", api);
   app.use(reads);
   app.get("/healthz", (context) => context.json({ status: "alive", version }));
@@ -216,8 +216,20 @@ export function createAdminApp(options: AdminOptions): (request: IncomingMessage
     const { mediaType, text } = await metrics();
     return context.body(text, 200, { "Content-Type": mediaType });
   });
-  app.get("/", (context) => context.html(page(version)));
-  app.notFound((context: Context<ApiEnv>) => context.json(refusalOf(context, -106, "no such page; see /"), 404));
+  const missing = (context: Context<ApiEnv>) => context.json(refusalOf(context, -106, "no such page; see /"), 404);
+  if (console === undefined) app.get("/", (context) => context.html(page(version)));
+  else {
+    app.get(
+      "/console/:name",
+      async (context) => (await console.file(context, context.req.param("name"))) ?? missing(context),
+    );
+    // Pages of the console have paths of their own, which a browser may open first.
+    app.get("/", console.document);
+    app.get("*", (context, next) =>
+      context.req.header("accept")?.includes("text/html") === true ? console.document(context) : next(),
+    );
+  }
+  app.notFound(missing);
   app.onError((error, context) => {
     log.error({ err: error, requestId: context.get("requestId") }, "an admin request failed");
     return context.json(refusalOf(context, -100, "internal server error"), 500);

@@ -1,15 +1,18 @@
 // One entry of the operation log (操作日志) and its CSV format. The columns and their order are those of the documented
 // log, followed by our own. operation-log.ts stores entries. Pure.
 
-/** Operations with their numbers in the documented log; 2 is not documented, 5 and 6 are our own. */
-export const OPERATION_NUMBERS = { upload: 1, copy: 2, query: 3, delete: 4, undelete: 5, purge: 6 } as const;
+/** Operations with their numbers in the documented log; 2 is not documented, 5 and above are our own. */
+export const OPERATION_NUMBERS = {
+  ...{ upload: 1, copy: 2, query: 3, delete: 4, undelete: 5, purge: 6 },
+  ...{ login: 7, logout: 8, change: 9 },
+} as const;
 export type OperationName = keyof typeof OPERATION_NUMBERS;
 export const OPERATION_NAMES = Object.keys(OPERATION_NUMBERS) as readonly OperationName[];
 
 export interface Operation {
   /** End of the operation, Unix milliseconds. */
   readonly at: number;
-  /** `<appid>/<bucket>` */
+  /** `<appid>/<bucket>`; empty for logins and for changes that concern no image. */
   readonly bucketId: string;
   readonly operation: OperationName;
   /** Empty if the operation failed before its fileid was known. */

@@ -11,6 +11,7 @@ import type { BrotliWindows } from "../origin/exchange/decoded-body.ts";
 import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
 import { type Budget, createBudget } from "../origin/guard/budget.ts";
 import { guardOrigin, healthOf, type OriginHealth } from "../origin/guard/guarded.ts";
+import { createLatency, type Latency } from "../origin/guard/latency.ts";
 import { createHttpOrigin } from "../origin/kinds/http-origin.ts";
 import type { HttpOriginRules } from "../origin/kinds/http-rules.ts";
 import { createProbe, type Probe, type ProbeOptions } from "../origin/kinds/probe.ts";
@@ -44,6 +45,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const origins = createReloadCache<Origin>();
   const budgets = createReloadCache<Budget>();
   const breakers = createReloadCache<Breaker>();
+  const latencies = createReloadCache<Latency>();
   const now = () => performance.now();
   const { log, fetches } = parts;
   const windows = { bytes: 0 };
@@ -68,7 +70,8 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         log,
       }),
     );
-    return guardOrigin(origin, { breaker, budget, waitMs: timeouts.firstByte });
+    const latency = latencies.take(fingerprintOf(place), () => createLatency(name, now));
+    return guardOrigin(origin, { breaker, budget, latency, waitMs: timeouts.firstByte });
   }
 
   return {
@@ -85,9 +88,9 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         onFailover: parts.meter.failedOver,
       });
     },
-    health: () => healthOf(budgets.values(), breakers.values()),
+    health: () => healthOf(budgets.values(), breakers.values(), latencies.values()),
     keep() {
-      for (const cache of [origins, budgets, breakers]) cache.keep();
+      for (const cache of [origins, budgets, breakers, latencies]) cache.keep();
     },
     async close() {
       await Promise.all(origins.values().map((origin) => origin.close()));

@@ -11,9 +11,11 @@ import { createSemaphore } from "../async/semaphore.ts";
 import { readLastBackups } from "../backup/last-backups.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import type { MetricSources } from "../http/admin/metric-values.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
+import { dayOf, type Usage } from "../insight/usage.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
@@ -34,12 +36,16 @@ export interface Service {
   readonly restApi: Omit<RestApiParts, "place">;
   /** Callbacks, the operation log and usage counters. */
   readonly accounts: Accounts;
-  /** Prometheus text. `isReady`: whether the server may be sent traffic. */
-  scrape(isReady: () => Promise<boolean>): ReturnType<Metrics["scrape"]>;
+  /** The values that the metrics read elsewhere. `isReady`: whether the server may be sent traffic. */
+  metricSources(isReady: () => Promise<boolean>): MetricSources;
   /** Writes to the store; throws store_full or store_failed. */
   probe(): Promise<void>;
   /** Warnings about the store, for the operator. */
   notes(): readonly string[];
+  /** The remote store, if it does not answer. */
+  outages(): readonly string[];
+  /** The size of all buckets, without listing one; undefined: not counted yet. Throws store_failed. */
+  stored(): Promise<{ readonly objects: number; readonly bytes: number } | undefined>;
   /** Applies new settings to work that begins from now on. Throws settings_invalid, and keeps the old settings then. */
   apply(settings: Settings): void;
   /** Waits `fillMs` for running fills, then aborts them. Pending writes get until `storeMs`; both count from now. */
@@ -164,28 +170,29 @@ export async function openService({
       metrics,
       restApi,
       accounts,
-      scrape: (isReady) =>
-        metrics.scrape({
-          isReady,
-          disk: stores.freeSpace.read,
-          memory: memoryCache.usage,
-          spool: () => spools.usage,
-          storing: () => {
-            const [here, remote] = [writeBack.backlog(), stores.backlog()];
-            return { depth: here.depth + remote.depth, oldestMs: Math.max(here.oldestMs, remote.oldestMs) };
-          },
-          damaged: stores.damaged,
-          backups: () => readLastBackups(settings.data),
-          fills: () => fetches.running,
-          uploads: () => restApi.uploads.running,
-          sliceUploads: () => restApi.slices.running,
-          origins: sites.originHealth,
-          // A failing ledger is logged by the code that writes to it.
-          outboxCounts: () => accounts.outbox.counts().catch(() => undefined),
-          renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
-        }),
+      metricSources: (isReady) => ({
+        isReady,
+        disk: stores.freeSpace.read,
+        memory: memoryCache.usage,
+        spool: () => spools.usage,
+        storing: () => {
+          const [here, remote] = [writeBack.backlog(), stores.backlog()];
+          return { depth: here.depth + remote.depth, oldestMs: Math.max(here.oldestMs, remote.oldestMs) };
+        },
+        damaged: stores.damaged,
+        backups: () => readLastBackups(settings.data),
+        fills: () => fetches.running,
+        uploads: () => restApi.uploads.running,
+        sliceUploads: () => restApi.slices.running,
+        origins: sites.originHealth,
+        // A failing ledger is logged by the code that writes to it.
+        outboxCounts: () => accounts.outbox.counts().catch(() => undefined),
+        renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
+      }),
       probe: store.probe,
       notes: stores.notes,
+      outages: stores.outages,
+      stored: () => storedIn(settings, { domains: sites.domains, usage: accounts.usage, now }),
       apply(next) {
         sites.apply(next);
         accounts.apply(next);
@@ -242,4 +249,26 @@ async function readServerId(dir: string): Promise<string> {
   const fresh = randomBytes(6).toString("hex");
   await writeFile(path, fresh, { mode: 0o600 });
   return fresh;
+}
+
+const COUNTED_DAYS_MS = 7 * 86_400_000;
+
+/** A folder knows its size; S3 would list all of it, so its last daily count is read. */
+async function storedIn(
+  { store }: Settings,
+  { domains, usage, now }: Pick<SiteRegistry, "domains"> & Pick<Accounts, "usage"> & { readonly now: () => number },
+): ReturnType<Service["stored"]> {
+  const buckets = new Map(domains().map(({ stored }) => [stored.bucketId, stored.bucket]));
+  const sizes =
+    store.type === "fs"
+      ? await Promise.all([...buckets.values()].map((bucket) => bucket.usage()))
+      : [...(await lastCounts(usage, now()))].flatMap(([id, size]) => (buckets.has(id) ? [size] : []));
+  if (sizes.length === 0) return undefined;
+  const sum = (name: "objects" | "bytes") => sizes.reduce((total, size) => total + size[name], 0);
+  return { objects: sum("objects"), bytes: sum("bytes") };
+}
+
+async function lastCounts(usage: Usage, now: number) {
+  const days = await usage.days({ bucketId: undefined, from: dayOf(now - COUNTED_DAYS_MS), to: dayOf(now) });
+  return new Map(days.flatMap(({ bucketId, stored }) => (stored === undefined ? [] : [[bucketId, stored] as const])));
 }

@@ -32,6 +32,8 @@ export interface Stores {
   backlog(): { readonly depth: number; readonly oldestMs: number };
   /** Number of damaged objects on this disk that exist nowhere else; undefined if it cannot be read. */
   damaged(): number | undefined;
+  /** The remote store, if it does not answer. */
+  outages(): readonly string[];
   /** Warnings for the operator. */
   notes(): readonly string[];
   resize(limits: Settings["limits"]): void;
@@ -111,6 +113,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
       throw error;
     }
   }
+  const outages = () => tier?.notes() ?? [];
   return {
     store: tier ?? near,
     variants,
@@ -120,7 +123,8 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     freeSpace,
     backlog: tier?.uploads.backlog ?? (() => ({ depth: 0, oldestMs: 0 })),
     damaged,
-    notes: () => [...(tier?.notes() ?? []), ...damageNotes()],
+    outages,
+    notes: () => [...outages(), ...damageNotes()],
     resize,
     async close() {
       await tier?.close();

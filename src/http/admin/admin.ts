@@ -1,9 +1,9 @@
 // The checks and the first page of the admin port; http/app.ts lists its routes. The port answers only to its own
 // names, so that a web page cannot reach a loopback port by DNS rebinding.
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import type { Log } from "../../core/log.ts";
 import type { ApiEnv } from "../api/calls.ts";
+import type { Console } from "./console.ts";
 import type { Readiness } from "./readiness.ts";
 
 export interface AdminOptions {
@@ -12,10 +12,12 @@ export interface AdminOptions {
    * a token protects it.
    */
   readonly allowedHosts: () => ReadonlySet<string> | undefined;
-  /** If set, required for all paths except health. */
-  readonly token: () => string | undefined;
+  /** Refuses whoever may not use the metrics and the API. */
+  readonly access: MiddlewareHandler<ApiEnv>;
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
+  /** Undefined if it was not built. */
+  readonly console: Console | undefined;
   /** Its paths begin with /api/. */
   readonly api: Hono<ApiEnv>;
   readonly nextRequestId: () => string;
@@ -23,10 +25,21 @@ export interface AdminOptions {
   readonly log: Log;
 }
 
+/** Every answer has them, so that no page can lack them. Nothing is loaded from elsewhere, and nothing may embed us. */
+const PAGE_HEADERS = [
+  [
+    "Content-Security-Policy",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; " +
+      "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  ],
+  ["Referrer-Policy", "no-referrer"],
+  ["X-Frame-Options", "DENY"],
+] as const;
+
 /** The checks before the routes of the admin port. */
 export function adminGuards(
-  options: Pick<AdminOptions, "allowedHosts" | "token" | "nextRequestId">,
-): Record<"ownNames" | "token" | "reads", MiddlewareHandler<ApiEnv>> {
+  options: Pick<AdminOptions, "allowedHosts" | "nextRequestId">,
+): Record<"ownNames" | "reads", MiddlewareHandler<ApiEnv>> {
   return {
     async ownNames(context, next) {
       const requestId = options.nextRequestId();
@@ -34,6 +47,7 @@ export function adminGuards(
       context.header("X-Request-Id", requestId);
       context.header("X-Content-Type-Options", "nosniff");
       context.header("Cache-Control", "no-store");
+      for (const [name, value] of PAGE_HEADERS) context.header(name, value);
       const host = context.req.header("host") ?? "";
       if (options.allowedHosts()?.has(hostName(host)) === false) {
         return context.json(refusalOf(context, -107, "this port answers only to its own names"), 421);
@@ -43,11 +57,6 @@ export function adminGuards(
         return context.json(refusalOf(context, -103, "requests from other sites are refused"), 403);
       }
       return next();
-    },
-    async token(context, next) {
-      if (isAuthorized(context.req.header("authorization"), options.token())) return next();
-      context.header("WWW-Authenticate", "Bearer");
-      return context.json(refusalOf(context, -81, "the admin token is required: Authorization: Bearer …"), 401);
     },
     async reads(context, next) {
       if (context.req.method === "GET" || context.req.method === "HEAD") return next();
@@ -74,14 +83,6 @@ function hostName(host: string): string {
     .replace(/^\[|\]$/g, "")
     .replace(/\.$/, "")
     .toLowerCase();
-}
-
-/** Compares in constant time, and by hash, so that the time does not reveal the length of the token either. */
-function isAuthorized(header: string | undefined, token: string | undefined): boolean {
-  if (token === undefined) return true;
-  const given = /^Bearer (.+)$/i.exec(header ?? "")?.[1] ?? "";
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(token));
 }
 
 export function page(version: string): string {

@@ -12,27 +12,7 @@ import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts
 import type { ClientLimit } from "../request/client-limits.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import type { AnsweredCall } from "../rest/rest.ts";
-
-/** Values that are read only for a scrape. */
-export interface MetricSources {
-  readonly memory: () => { readonly objects: number; readonly bytes: number };
-  readonly spool: () => { readonly spools: number; readonly bytes: number };
-  readonly storing: () => { readonly depth: number; readonly oldestMs: number };
-  /** Undefined if it cannot be read. */
-  readonly damaged: () => number | undefined;
-  readonly fills: () => number;
-  readonly uploads: () => number;
-  readonly sliceUploads: () => number;
-  readonly origins: () => readonly OriginHealth[];
-  /** Undefined if it cannot be read. */
-  readonly outboxCounts: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
-  /** Unix milliseconds of the last event of each kind. */
-  readonly backups: () => Promise<Readonly<Record<string, number>>>;
-  readonly renders: () => { readonly running: number; readonly waiting: number };
-  /** Space on the data folder's file system. Undefined if it cannot be read. */
-  readonly disk: () => Promise<DiskSpace | undefined>;
-  readonly isReady: () => Promise<boolean>;
-}
+import type { MetricSources, MetricValue, Totals } from "./metric-values.ts";
 
 export interface Metrics {
   readonly mirror: MirrorMeter;
@@ -52,6 +32,9 @@ export interface Metrics {
   refused(code: ErrorCode): void;
   /** All series, for the reference. */
   readonly series: readonly Series[];
+  totals(): Totals;
+  /** The present values of one series, such as `huiyuan_ready`. */
+  valuesOf(name: string, sources: MetricSources): Promise<readonly MetricValue[]>;
   /** Prometheus text format. */
   scrape(sources: MetricSources): Promise<{ readonly mediaType: string; readonly text: string }>;
   stop(): void;
@@ -81,7 +64,9 @@ export function createMetrics(): Metrics {
   loopDelay.enable();
 
   const requests = new Map<string, number>();
+  const errors = new Map<string, number>();
   let savedBytes = 0;
+  let fetchedBytes = 0;
   let fastPathHits = 0;
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: `huiyuan_${name}`, help, labelNames, registers });
@@ -115,16 +100,21 @@ export function createMetrics(): Metrics {
 
   const requestsHelp =
     "Downloads by outcome (hit, miss, error, other) and the tier of the answer (memory, bucket, spool, renderer, origin, none)";
-  readCounter("requests_total", requestsHelp, ["outcome", "tier"], () =>
+  const requestTotals = () =>
     [...requests].map(([label, count]) => {
       const [outcome = "", tier = ""] = label.split(" ");
-      return [{ outcome, tier }, count];
-    }),
+      return { outcome, tier, count };
+    });
+  readCounter("requests_total", requestsHelp, ["outcome", "tier"], () =>
+    requestTotals().map(({ count, ...labels }) => [labels, count]),
   );
   readCounter("saved_bytes_total", "Bytes of hits: the origin did not send them", [], () => [[{}, savedBytes]]);
   const fastPathHelp = "Hits that the fast path answered at once; 0 if HUIYUAN_FAST_PATH is off";
   readCounter("fast_path_hits_total", fastPathHelp, [], () => [[{}, fastPathHits]]);
-  const errors = counter("errors_total", "Downloads answered with an error, by error code", ["code"]);
+  readCounter("errors_total", "Downloads answered with an error, by error code", ["code"], () =>
+    [...errors].map(([code, count]) => [{ code }, count]),
+  );
+  const countError = (code: string) => void errors.set(code, (errors.get(code) ?? 0) + 1);
   const limitedHelp = "Requests and renders that limits.perClient refused, by limit (requests, renders)";
   const limited = counter("client_limited_total", limitedHelp, ["limit"]);
   const callsHelp = "Calls of the REST API by operation and code of the answer (0 is success)";
@@ -259,8 +249,9 @@ export function createMetrics(): Metrics {
     answered({ outcome, errorCode, bodyBytes }) {
       const label = `${outcome.kind} ${outcome.tier}`;
       requests.set(label, (requests.get(label) ?? 0) + 1);
-      if (errorCode !== undefined) errors.inc({ code: errorCode });
+      if (errorCode !== undefined) countError(errorCode);
       if (outcome.kind === "hit") savedBytes += bodyBytes;
+      else fetchedBytes += bodyBytes;
     },
     fastPathHit() {
       fastPathHits += 1;
@@ -273,7 +264,12 @@ export function createMetrics(): Metrics {
     settingsRead(isApplied) {
       reload = { isApplied, at: Date.now() / 1_000 };
     },
-    refused: (code) => errors.inc({ code }),
+    refused: countError,
+    totals: () => ({ requests: requestTotals(), errors, bytes: savedBytes + fetchedBytes, savedBytes }),
+    async valuesOf(name, from) {
+      sources = from;
+      return (await registry.getSingleMetric(name)?.get())?.values ?? [];
+    },
     // prom-client's own type leaves these fields out.
     series: registry.getMetricsAsArray() as unknown as readonly Series[],
     async scrape(from) {

@@ -7,6 +7,7 @@ import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { MigrationJobs } from "../../migrate/jobs/jobs.ts";
 import type { OriginHealth } from "../../origin/guard/guarded.ts";
+import type { Access } from "../admin/access.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { type ApiEnv, createCalls } from "./calls.ts";
@@ -21,6 +22,8 @@ import { addWarmCall } from "./objects/warm.ts";
 import { bucketsAnswer, explanation, originsAnswer } from "./openapi/answers.ts";
 import { describeApi } from "./openapi/openapi.ts";
 import { describeRestApi } from "./openapi/rest-openapi.ts";
+import { addOverviewCalls, type OverviewParts } from "./overview.ts";
+import { addSessionCalls } from "./session.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
@@ -28,6 +31,8 @@ export interface ApiOptions {
   readonly restApi: ContentParts["restApi"];
   /** Undefined: there is no server, or it has no settings file. */
   readonly migrations: MigrationJobs | undefined;
+  /** The parts that only a server has; undefined: there is none. */
+  readonly server?: (OverviewParts & { readonly access: Access }) | undefined;
   /** `server.healthPath` of the settings in force. */
   readonly healthPath: () => string;
   /** Unix milliseconds. */
@@ -46,6 +51,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
+    context.set("record", (operation) => operations.record(operation));
     return next();
   });
 
@@ -82,6 +88,8 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   addCallbackCalls(calls, { registry, outbox, notices, log, now });
   addMigrationCalls(calls, { jobs: options.migrations, log });
   addInsightCalls(calls, { registry, operations, usage, now });
+  addSessionCalls(calls, options.server?.access);
+  addOverviewCalls(calls, options.server);
   // Built on request, which is rare.
   api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));
   api.get("/openapi-rest.json", (context) => context.json(describeRestApi(version)));

@@ -1,8 +1,10 @@
-// The audit log: one line for each call that changes something, with client, operation and outcome. A line contains no
-// token and no query. The answer to a call on many objects is streamed here, so that it is logged however it ends.
+// The audit log: one line for each call that changes something, with client, operation and outcome. The operation log
+// shows it to operators. A line contains no token and no query. The answer to a call on many objects is streamed here,
+// so that it is logged however it ends.
 import type { Context } from "hono";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import { OPERATION_NUMBERS } from "../../insight/operation.ts";
 import { redactTarget } from "../../sign/redact.ts";
 import type { ApiEnv } from "./calls.ts";
 
@@ -13,7 +15,18 @@ export type Audit = (outcome: "done" | "failed" | "left", counts: object) => voi
 export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly operation: string }): Audit {
   const client = context.env.incoming?.socket.remoteAddress ?? "this machine";
   const requestId = context.get("requestId");
-  return (outcome, counts) => log.info({ audit: what, outcome, ...counts, client, requestId }, "an admin call");
+  return (outcome, counts) => {
+    log.info({ audit: what, outcome, ...counts, client, requestId }, "an admin call");
+    // Deletes, for example, have an entry for each object, and logins one of their own.
+    if (what.operation in OPERATION_NUMBERS) return;
+    context.get("record")?.({
+      ...{ at: Date.now(), bucketId: "", operation: "change", fileid: "", url: context.req.path, client, requestId },
+      code: outcome === "done" ? 0 : -100,
+      message: `${what.operation}, ${outcome}`,
+      userAgent: context.req.header("user-agent") ?? "",
+      bytes: 0,
+    });
+  };
 }
 
 /** An object name or prefix for logs: redacted, a URL without its query, at most 200 characters. */

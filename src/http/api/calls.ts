@@ -3,11 +3,13 @@
 import type { IncomingMessage } from "node:http";
 import type { Context, Hono } from "hono";
 import * as z from "zod";
+import type { Operation } from "../../insight/operation.ts";
 import { queryReader, readBody } from "./input.ts";
 
-/** The body of a 200: JSON, text, or lines: one JSON object each, the last one `{ end }` or `{ error }`. */
+/** The body of a 200: JSON, text, server-sent events, or lines: a JSON object each, last `{ end }` or `{ error }`. */
 export type CallAnswer =
   | { readonly json: z.ZodType }
+  | { readonly event: z.ZodType }
   | { readonly line: z.ZodType; readonly end: z.ZodType }
   | { readonly mediaType: string };
 
@@ -66,5 +68,9 @@ export function createCalls(api: Hono<ApiEnv>): Calls {
 export interface ApiEnv {
   /** `incoming` is absent if a command calls the API inside its own process. */
   readonly Bindings: { readonly incoming?: IncomingMessage };
-  readonly Variables: { readonly requestId: string };
+  readonly Variables: {
+    readonly requestId: string;
+    /** Adds an entry to the operation log; undefined before the routes of the API. */
+    readonly record?: (operation: Operation) => void;
+  };
 }

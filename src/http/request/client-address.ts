@@ -43,7 +43,8 @@ function plain(address: string): string {
   return ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
 }
 
-function isTrusted(address: string, trusted: readonly string[]): boolean {
+/** Whether an address is one of `trusted`, or in a range of it. */
+export function isTrusted(address: string, trusted: readonly string[]): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
   return trusted.some((entry) => {

@@ -4,6 +4,7 @@ import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.
 import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
 import type { Budget } from "./budget.ts";
+import { type Latency, type LatencySummary, summaryOf } from "./latency.ts";
 
 // The origin responded, although the response may not be used.
 const ANSWERED: readonly ErrorCode[] = [
@@ -18,12 +19,13 @@ const ANSWERED: readonly ErrorCode[] = [
 export interface Guards {
   readonly breaker: Breaker;
   readonly budget: Budget;
+  readonly latency?: Latency | undefined;
   /** A client's request waits so long for its turn at the origin. Milliseconds. */
   readonly waitMs: number;
 }
 
 /** fetch() throws the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
-export function guardOrigin(origin: Origin, { breaker, budget, waitMs }: Guards): Origin {
+export function guardOrigin(origin: Origin, { breaker, budget, latency, waitMs }: Guards): Origin {
   /** Returns the error for the client. Once the breaker is open, it is that of the blocked requests. */
   function recordFailure(error: HuiyuanError, pass: Pass, { key }: OriginRequest): HuiyuanError {
     const { originStatus = 0, retryAfterSeconds } = error;
@@ -61,6 +63,7 @@ export function guardOrigin(origin: Origin, { breaker, budget, waitMs }: Guards)
       try {
         const answer = await origin.fetch(request);
         breaker.answered(pass);
+        if (answer !== undefined) latency?.record(answer.headMs);
         if (answer === undefined || answer.isNotModified) leave();
         else void answer.body.over.then((failure) => bodyEnded(failure, request, leave));
         return answer;
@@ -120,12 +123,19 @@ export interface OriginHealth {
   readonly waiting: number;
   /** Milliseconds left of the pause that it asked for. */
   readonly pausedMs: number;
+  /** Latency of the responses of the last ten minutes, at most 256 of each origin; undefined: none. */
+  readonly latency?: LatencySummary | undefined;
 }
 
+const RECENT_MS = 600_000;
 const WORSE: readonly BreakerState[] = ["closed", "half-open", "open"];
 
 /** One row for each name, in the order of `budgets`. */
-export function healthOf(budgets: readonly Budget[], breakers: readonly Breaker[]): OriginHealth[] {
+export function healthOf(
+  budgets: readonly Budget[],
+  breakers: readonly Breaker[],
+  latencies: readonly Latency[],
+): OriginHealth[] {
   return [...new Set(budgets.map(({ name }) => name))].map((name) => {
     const usages = budgets.filter((each) => each.name === name).map((each) => each.usage());
     const states = breakers.filter((each) => each.name === name).map(({ state }) => WORSE.indexOf(state));
@@ -135,6 +145,7 @@ export function healthOf(budgets: readonly Budget[], breakers: readonly Breaker[
       running: usages.reduce((sum, { running }) => sum + running, 0),
       waiting: usages.reduce((sum, { waiting }) => sum + waiting, 0),
       pausedMs: Math.max(...usages.map(({ pausedMs }) => pausedMs)),
+      latency: summaryOf(latencies.filter((each) => each.name === name).flatMap((each) => each.recent(RECENT_MS))),
     };
   });
 }

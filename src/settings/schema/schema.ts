@@ -77,7 +77,7 @@ const serverSchema = z.strictObject({
   trustedProxies: z
     .array(z.string().refine(isAddressOrRange, { error: wanted("an IP address or a range such as 10.0.0.0/8") }))
     .default([])
-    .describe("Addresses or ranges whose X-Forwarded-For is believed."),
+    .describe("Addresses or ranges whose X-Forwarded-For is believed, and on the admin port X-Forwarded-Proto."),
   accessLog: z
     .enum(["off", "misses", "all"])
     .default("misses")

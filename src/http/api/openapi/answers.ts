@@ -20,17 +20,18 @@ export const bucketsAnswer = z.object({
   ),
 });
 
-export const originsAnswer = z.object({
-  origins: z.array(
-    z.object({
-      name: z.string().describe("Its address, without credentials."),
-      state: z.enum(["closed", "open", "half-open"]).describe("State of its circuit breaker."),
-      running: z.int().describe("Running requests, until the body has ended."),
-      waiting: z.int().describe("Queued requests."),
-      pausedMs: z.number().describe("Remaining pause that the origin requested with Retry-After."),
-    }),
-  ),
+export const originHealth = z.object({
+  name: z.string().describe("Its address, without credentials."),
+  state: z.enum(["closed", "open", "half-open"]).describe("State of its circuit breaker."),
+  running: z.int().describe("Running requests, until the body has ended."),
+  waiting: z.int().describe("Queued requests."),
+  pausedMs: z.number().describe("Remaining pause that the origin requested with Retry-After."),
+  latency: z
+    .object({ count: z.int(), p50Ms: z.number(), p90Ms: z.number(), p99Ms: z.number() })
+    .optional()
+    .describe("Until the response head, of at most 256 responses of the last ten minutes."),
 });
+export const originsAnswer = z.object({ origins: z.array(originHealth) });
 
 const provenance = z.object({
   via: z.enum(["upload", "mirror", "migration"]),

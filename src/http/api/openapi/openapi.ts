@@ -18,11 +18,15 @@ export function describeApi(calls: readonly Call[], version: string): object {
       description: "On the admin port. Changes and fetches of many objects answer with one JSON object a line.",
     },
     servers: [{ url: "http://127.0.0.1:8081" }],
-    security: [{ adminToken: [] }],
+    security: [{ adminToken: [] }, { session: [] }],
     paths,
     components: {
       securitySchemes: {
         adminToken: { type: "http", scheme: "bearer", description: "server.adminToken, if one is set." },
+        session: {
+          ...{ type: "apiKey", in: "cookie", name: "huiyuan_session" },
+          description: "Of a browser that has logged in; over TLS its name begins with `__Host-`. See `/session`.",
+        },
       },
       responses: { Problem: { description: "Refused; nothing was changed.", content: json(problem) } },
     },
@@ -48,9 +52,9 @@ const BYTES = {
   "application/octet-stream": { schema: { type: "string", contentMediaType: "application/octet-stream" } },
 };
 const FAILURES = {
-  get: [400, 401, 500],
-  post: [400, 401, 413, 415, 500, 503],
-  put: [400, 401, 411, 413, 500, 503, 507],
+  get: [400, 401, 429, 500, 503],
+  post: [400, 401, 403, 413, 415, 429, 500, 503],
+  put: [400, 401, 403, 411, 413, 429, 500, 503, 507],
 };
 const toProblem = (status: number) => [status, { $ref: "#/components/responses/Problem" }] as const;
 
@@ -64,6 +68,16 @@ function parameters(input: z.ZodObject): readonly object[] {
 
 function content(answer: CallAnswer): object {
   if ("json" in answer) return json(answer.json);
+  if ("event" in answer)
+    return {
+      "text/event-stream": {
+        schema: {
+          type: "string",
+          description: "Server-sent events. The data of each is the JSON of `contentSchema`.",
+          contentSchema: bare(answer.event),
+        },
+      },
+    };
   if ("mediaType" in answer) return { [answer.mediaType]: { schema: { type: "string" } } };
   const last = (properties: object) => ({ type: "object", properties, required: Object.keys(properties) });
   const description =

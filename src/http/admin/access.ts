@@ -1,0 +1,155 @@
+// Lets holders of the admin token use the admin port, and browsers that have logged in with it. Wrong tokens are
+// slowed. The operation log has logins, logouts and refusals. admin.ts checks Host and Origin before.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Context, MiddlewareHandler } from "hono";
+import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import type { Log } from "../../core/log.ts";
+import type { OperationName } from "../../insight/operation.ts";
+import type { OperationLog } from "../../insight/operation-log.ts";
+import { auditOf } from "../api/audit.ts";
+import type { ApiEnv } from "../api/calls.ts";
+import { addressOf, isTrusted } from "../request/client-address.ts";
+import { refusalOf } from "./admin.ts";
+import { createSessions, isSameSecret, type Session } from "./sessions.ts";
+
+export interface AccessOptions {
+  /** The admin token in force; undefined: everyone who reaches the port may use it. */
+  readonly token: () => string | undefined;
+  /** As `server.trustedProxies`: their X-Forwarded-For and X-Forwarded-Proto are believed. */
+  readonly trustedProxies: () => readonly string[];
+  readonly operations: Pick<OperationLog, "record">;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Milliseconds, never set back. */
+  readonly clock: () => number;
+  readonly log: Log;
+}
+
+/** `isOpen`: the browser may make calls. `csrfToken`: of its session, if it has one. */
+export interface SessionState {
+  readonly isOpen: boolean;
+  readonly csrfToken?: string | undefined;
+}
+
+export interface Access {
+  /** Lets requests with the token or a session pass, and all requests to `SESSION_PATH`. */
+  readonly guard: MiddlewareHandler<ApiEnv>;
+  stateOf(context: Context<ApiEnv>): SessionState;
+  /** Answers with the new SessionState and its cookie, or refuses a wrong token. */
+  login(context: Context<ApiEnv>, token: string): Promise<Response>;
+  logout(context: Context<ApiEnv>): SessionState;
+  /** Ends all sessions, because the token has changed. */
+  endAll(): void;
+}
+
+/** Open to all, because a browser that has no session asks and logs in here. */
+const SESSION_PATH = "/api/v1/session";
+
+const COOKIE = "huiyuan_session";
+/** Wrong tokens that are answered at once. Later ones wait, and get 429. */
+const FREE_FAILURES = 5;
+const HOLD_MS = 1_000;
+/** Failures are forgotten if none has come for this time. */
+const FORGET_MS = 30_000;
+/** Refusals have one entry in the operation log in this time, so that a flood of them displaces nothing. */
+const RECORD_MS = 1_000;
+
+export function createAccess({ token, trustedProxies, operations, now, clock, log }: AccessOptions): Access {
+  const sessions = createSessions(clock);
+  // One count for all clients: the right token and sessions always pass, so nobody can lock out another one, and an
+  // attacker with many addresses gains nothing.
+  let failures = 0;
+  let failedAt = Number.NEGATIVE_INFINITY;
+  let recordedAt = Number.NEGATIVE_INFINITY;
+
+  function sessionOf(context: Context<ApiEnv>): Session | undefined {
+    const id = getCookie(context, COOKIE, "host") ?? getCookie(context, COOKIE);
+    return id === undefined ? undefined : sessions.find(id);
+  }
+
+  /** A browser tells by its Origin that it has a TLS connection; a proxy by X-Forwarded-Proto. */
+  function isOverTls(context: Context<ApiEnv>): boolean {
+    if (context.req.header("origin")?.startsWith("https://") === true) return true;
+    const proxy = context.env.incoming?.socket.remoteAddress ?? "";
+    return isTrusted(proxy, trustedProxies()) && context.req.header("x-forwarded-proto")?.toLowerCase() === "https";
+  }
+
+  function record(context: Context<ApiEnv>, operation: OperationName, code: number, message: string): void {
+    const { incoming } = context.env;
+    operations.record({
+      ...{ at: now(), bucketId: "", operation, fileid: "", url: context.req.path, code, message, bytes: 0 },
+      client: incoming === undefined ? "this machine" : addressOf(incoming, trustedProxies()),
+      userAgent: context.req.header("user-agent") ?? "",
+      requestId: context.get("requestId"),
+    });
+    auditOf(context, log, { operation })(code === 0 ? "done" : "failed", {});
+  }
+
+  async function refuse(context: Context<ApiEnv>): Promise<Response> {
+    const at = clock();
+    failures = at < failedAt + FORGET_MS ? failures + 1 : 1;
+    failedAt = at;
+    if (at >= recordedAt + RECORD_MS) {
+      recordedAt = at;
+      record(context, "login", -81, `wrong admin token, number ${failures} in a row`);
+    }
+    if (failures <= FREE_FAILURES) return unauthorized(context, "the admin token is wrong");
+    await delay(HOLD_MS, undefined, { ref: false });
+    const seconds = FORGET_MS / 1_000;
+    context.header("Retry-After", String(seconds));
+    const message = `too many wrong admin tokens: wait ${seconds} s; the right one is accepted at once`;
+    return context.json(refusalOf(context, -81, message), 429);
+  }
+
+  return {
+    async guard(context, next) {
+      const wanted = token();
+      if (wanted === undefined || context.req.path === SESSION_PATH) return next();
+      const given = /^Bearer (.+)$/i.exec(context.req.header("authorization") ?? "")?.[1];
+      if (given !== undefined && isSameSecret(given, wanted)) return next();
+      const session = sessionOf(context);
+      if (session === undefined)
+        return given === undefined
+          ? unauthorized(context, "the admin token is required: Authorization: Bearer …")
+          : refuse(context);
+      const { method } = context.req;
+      const isRead = method === "GET" || method === "HEAD";
+      if (isRead || isSameSecret(context.req.header("x-csrf-token") ?? "", session.csrfToken)) return next();
+      return context.json(refusalOf(context, -103, "X-CSRF-Token is missing or not that of the session"), 403);
+    },
+    stateOf(context) {
+      if (token() === undefined) return { isOpen: true };
+      const session = sessionOf(context);
+      return { isOpen: session !== undefined, csrfToken: session?.csrfToken };
+    },
+    async login(context, given) {
+      const wanted = token();
+      if (wanted === undefined) return context.json({ isOpen: true });
+      if (!isSameSecret(given, wanted)) return refuse(context);
+      const earlier = sessionOf(context);
+      if (earlier !== undefined) sessions.end(earlier.id);
+      const { id, csrfToken } = sessions.begin();
+      const isSecure = isOverTls(context);
+      const attributes = { httpOnly: true, sameSite: "Strict", path: "/", secure: isSecure } as const;
+      setCookie(context, COOKIE, id, { ...attributes, ...(isSecure && { prefix: "host" }) });
+      record(context, "login", 0, "SUCCESS");
+      return context.json({ isOpen: true, csrfToken });
+    },
+    logout(context) {
+      const session = sessionOf(context);
+      if (session !== undefined) {
+        sessions.end(session.id);
+        deleteCookie(context, COOKIE);
+        deleteCookie(context, COOKIE, { prefix: "host", secure: true });
+        record(context, "logout", 0, "SUCCESS");
+      }
+      return { isOpen: token() === undefined };
+    },
+    endAll: sessions.endAll,
+  };
+}
+
+function unauthorized(context: Context<ApiEnv>, message: string): Response {
+  context.header("WWW-Authenticate", "Bearer");
+  return context.json(refusalOf(context, -81, message), 401);
+}

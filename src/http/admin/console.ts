@@ -1,0 +1,118 @@
+// The console's files and the document around it. The files are read once, at the start, so no request reaches the
+// disk, and a path that is not in the list is absent. Vite builds them from src/console.
+import { readdirSync, readFileSync } from "node:fs";
+import { extname } from "node:path";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import type { Context } from "hono";
+import { getCookie } from "hono/cookie";
+import type { ApiEnv } from "../api/calls.ts";
+
+/** The built console. */
+export interface Console {
+  /** Answers with a file; undefined: there is none of this name. */
+  file(context: Context<ApiEnv>, name: string): Promise<Response | undefined>;
+  /** Answers with the document of every page; the program in it draws the page of the path. */
+  document(context: Context<ApiEnv>): Response;
+}
+
+interface ConsoleFile {
+  readonly bytes: Buffer<ArrayBuffer>;
+  readonly mediaType: string;
+  /** Made at the first request. */
+  compressed?: Promise<Buffer<ArrayBuffer>>;
+}
+
+/** The same place from src/ and from dist/. */
+const CONSOLE_FOLDER = new URL("../../../dist/console/", import.meta.url);
+/** Vite's list of the built files. */
+const LIST = "files.json";
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".ico": "image/x-icon",
+  ".woff2": "font/woff2",
+};
+/** Such as main-B1x_9Zq2.js: another content would have another name. */
+const HASHED = /-[\w-]{8,}\.\w+$/;
+const TEXTS = {
+  en: { lang: "en", title: "Huiyuan console", pages: "Pages", needs: "The console needs JavaScript." },
+  zh: { lang: "zh-Hans", title: "回源控制台", pages: "页面", needs: "控制台需要 JavaScript。" },
+};
+
+/** Undefined if the console was not built. */
+export function openConsole(folder: URL = CONSOLE_FOLDER): Console | undefined {
+  const names = namesIn(folder);
+  if (!names.includes(LIST)) return undefined;
+  const read = (name: string) => readFileSync(new URL(name, folder));
+  const files = new Map<string, ConsoleFile>();
+  for (const name of names) {
+    const mediaType = MEDIA_TYPES[extname(name)];
+    if (mediaType !== undefined) files.set(name, { bytes: read(name), mediaType });
+  }
+  // Vite writes the list.
+  const list = JSON.parse(read(LIST).toString()) as Readonly<Record<string, ListedFile>>;
+  const head = headOf(Object.values(list).find(({ isEntry }) => isEntry === true));
+  return {
+    async file(context, name) {
+      const file = files.get(name);
+      if (file === undefined) return undefined;
+      context.header("Cache-Control", HASHED.test(name) ? "public, max-age=31536000, immutable" : "no-cache");
+      context.header("Vary", "Accept-Encoding");
+      if (!/\bgzip\b/.test(context.req.header("accept-encoding") ?? ""))
+        return context.body(file.bytes, 200, { "Content-Type": file.mediaType });
+      file.compressed ??= promisify(gzip)(file.bytes) as Promise<Buffer<ArrayBuffer>>;
+      return context.body(await file.compressed, 200, { "Content-Type": file.mediaType, "Content-Encoding": "gzip" });
+    },
+    document: (context) => context.html(documentOf(context, head)),
+  };
+}
+
+/** An entry of Vite's list. */
+interface ListedFile {
+  readonly file: string;
+  readonly isEntry?: boolean;
+  readonly css?: readonly string[];
+}
+
+function namesIn(folder: URL): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // Tests run without a build.
+  }
+}
+
+function headOf(entry: ListedFile | undefined): string {
+  const styles = (entry?.css ?? []).map((name) => `<link rel="stylesheet" href="/console/${name}">`);
+  return [...styles, `<script type="module" src="/console/${entry?.file ?? ""}"></script>`].join("\n");
+}
+
+function documentOf(context: Context<ApiEnv>, head: string): string {
+  const { lang, title, pages, needs } = TEXTS[languageOf(context)];
+  const theme = getCookie(context, "huiyuan_theme");
+  const chosen = theme === "light" || theme === "dark" ? ` data-theme="${theme}"` : "";
+  return `<!doctype html>
+<html lang="${lang}"${chosen}>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+${head}
+</head>
+<body>
+<div id="console"><nav aria-label="${pages}"></nav><main><noscript>${needs}</noscript></main></div>
+</body>
+</html>
+`;
+}
+
+/** The cookie's language, or the first known one of Accept-Language, whose order browsers write by preference. */
+function languageOf(context: Context<ApiEnv>): keyof typeof TEXTS {
+  const accepted = context.req.header("accept-language") ?? "";
+  const words = [getCookie(context, "huiyuan_language") ?? "", ...accepted.split(",")];
+  const known = words.map((word) => /^\s*(zh|en)\b/i.exec(word)?.[1]?.toLowerCase()).find((word) => word !== undefined);
+  return known === "zh" ? "zh" : "en";
+}

@@ -1,0 +1,136 @@
+// The live figures of the console: one server-sent event a second to each open page. It counts nothing itself, and
+// while no page is open it does nothing.
+import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { LiveFigures } from "../api/openapi/console-answers.ts";
+import type { MetricSources, Totals } from "./metric-values.ts";
+
+export interface LiveParts {
+  readonly totals: () => Totals;
+  readonly sources: Pick<MetricSources, "origins" | "fills" | "renders" | "uploads" | "storing" | "memory">;
+  /** Aborts when the server starts to shut down: all streams end. */
+  readonly stopping: AbortSignal;
+  /** Milliseconds; 1 s unless a test says otherwise. */
+  readonly everyMs?: number;
+}
+
+export interface Live {
+  /** The pages that are open. */
+  readonly listeners: number;
+  /** A stream that ends after this many events. Throws overloaded if too many are open. */
+  open(events: number): ReadableStream<Uint8Array>;
+}
+
+const MAX_LISTENERS = 20;
+const EVERY_MS = 1_000;
+const LOOP_RESOLUTION_MS = 20;
+const TOP_ERRORS = 10;
+const MAX_ORIGINS = 50;
+
+/** An open stream. */
+interface Listener {
+  send(event: Uint8Array): void;
+  end(): void;
+}
+
+export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: LiveParts): Live {
+  const listeners = new Set<Listener>();
+  const encoder = new TextEncoder();
+  let ticking: { readonly timer: NodeJS.Timeout; readonly delay: IntervalHistogram } | undefined;
+
+  function eventNow(): Uint8Array {
+    const delay = ticking?.delay;
+    // As in metrics.ts, whose own histogram a scrape resets. It has no value before its first interval.
+    const delayMs = delay === undefined || delay.count === 0 ? 0 : delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
+    delay?.reset();
+    // A page opens an ended stream again after a second.
+    return encoder.encode(
+      `retry: 1000\ndata: ${JSON.stringify(figuresOf(totals(), sources, Math.max(0, delayMs)))}\n\n`,
+    );
+  }
+
+  function add(listener: Listener): void {
+    listeners.add(listener);
+    if (ticking !== undefined) return;
+    const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+    delay.enable();
+    const tick = () => {
+      const event = eventNow();
+      for (const each of listeners) each.send(event);
+    };
+    ticking = { delay, timer: setInterval(tick, everyMs).unref() };
+  }
+
+  function remove(listener: Listener): void {
+    listeners.delete(listener);
+    if (listeners.size > 0) return;
+    clearInterval(ticking?.timer);
+    ticking?.delay.disable();
+    ticking = undefined;
+  }
+
+  stopping.addEventListener("abort", () => {
+    for (const listener of listeners) listener.end();
+  });
+
+  return {
+    get listeners() {
+      return listeners.size;
+    },
+    open(events) {
+      if (listeners.size >= MAX_LISTENERS || stopping.aborted)
+        throw new HuiyuanError("overloaded", `Cannot open live figures: ${listeners.size} pages have them open`);
+      let left = events;
+      let listener: Listener | undefined;
+      return new ReadableStream<Uint8Array>({
+        start(controller) {
+          const opened: Listener = {
+            send(event) {
+              // A page that reads slowly misses events, and loses nothing: the figures are totals.
+              if ((controller.desiredSize ?? 0) <= 0) return;
+              controller.enqueue(event);
+              left -= 1;
+              if (left === 0) opened.end();
+            },
+            end() {
+              remove(opened);
+              controller.close();
+            },
+          };
+          listener = opened;
+          add(opened);
+          opened.send(eventNow());
+        },
+        cancel() {
+          if (listener !== undefined) remove(listener);
+        },
+      });
+    },
+  };
+}
+
+function figuresOf(
+  { requests, errors, bytes, savedBytes }: Totals,
+  { origins, fills, renders, uploads, storing, memory }: LiveParts["sources"],
+  eventLoopDelayMs: number,
+): LiveFigures {
+  const { rss, heapUsed } = process.memoryUsage();
+  const { running, waiting } = renders();
+  const cache = memory();
+  return {
+    at: new Date().toISOString(),
+    requests: [...requests],
+    ...{ bytes, savedBytes },
+    errors: [...errors]
+      .sort(([, one], [, other]) => other - one)
+      .slice(0, TOP_ERRORS)
+      .map(([code, count]) => ({ code, count })),
+    origins: [...origins()].slice(0, MAX_ORIGINS),
+    running: {
+      ...{ fills: fills(), renders: running, waitingRenders: waiting, uploads: uploads() },
+      waitingWrites: storing().depth,
+    },
+    eventLoopDelayMs,
+    memory: { residentBytes: rss, heapBytes: heapUsed, cacheBytes: cache.bytes, cacheObjects: cache.objects },
+  };
+}

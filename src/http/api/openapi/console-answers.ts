@@ -1,0 +1,66 @@
+// Schemas of the answers to the calls that only a server takes: login, live figures and the overview. See answers.ts.
+import * as z from "zod";
+import { originHealth } from "./answers.ts";
+
+export const sessionAnswer = z.object({
+  isOpen: z.boolean().describe("false: log in first."),
+  csrfToken: z
+    .string()
+    .optional()
+    .describe("Of this browser's session: send it as `X-CSRF-Token` with each call that is no GET."),
+});
+
+const count = z.int();
+const LATEST = "Since the start; the rate is the difference of two events.";
+
+export const liveFigures = z.object({
+  at: z.iso.datetime(),
+  requests: z
+    .array(z.object({ outcome: z.string(), tier: z.string(), count }))
+    .describe(`Downloads by outcome (hit, miss, error, other) and tier. ${LATEST}`),
+  bytes: count.describe(`Bytes of all downloads. ${LATEST}`),
+  savedBytes: count.describe(`Bytes of hits, which no origin had to send. ${LATEST}`),
+  errors: z.array(z.object({ code: z.string(), count })).describe(`The ten most frequent codes. ${LATEST}`),
+  origins: z.array(originHealth).describe("The first 50."),
+  running: z.object({ fills: count, renders: count, waitingRenders: count, uploads: count, waitingWrites: count }),
+  eventLoopDelayMs: z.number().describe("99th percentile since the last event."),
+  memory: z.object({ residentBytes: count, heapBytes: count, cacheBytes: count, cacheObjects: count }),
+});
+
+const attention = z.object({
+  severity: z.enum(["critical", "warning", "info"]),
+  code: z.string().describe("The name of the alert rule with this judgement, or one of the overview's own."),
+  message: z.string().describe("English, for operators."),
+  values: z
+    .record(z.string(), z.union([z.string(), z.number()]))
+    .optional()
+    .describe("The values in the message."),
+  mend: z.object({
+    page: z.string().optional().describe("Path of the console's page."),
+    command: z.string().optional().describe("Command for a terminal of the server."),
+  }),
+});
+
+export const overviewAnswer = z.object({
+  version: z.string(),
+  startedAt: z.iso.datetime(),
+  buckets: count,
+  stored: z
+    .object({ objects: count, bytes: count })
+    .optional()
+    .describe("All buckets. With an S3 store it is the last count, left out before the first one."),
+  backup: z
+    .object({
+      outcome: z
+        .enum(["succeeded", "damaged", "failed", "unfinished"])
+        .describe("`damaged`: some images were. `unfinished`: it is running, or it was killed."),
+      at: z.iso.datetime().describe("When it ended; of an unfinished one, when it began."),
+    })
+    .optional()
+    .describe("The last one; left out if there was none."),
+  attention: z.array(attention).describe("What needs an operator, worst first."),
+});
+
+export type LiveFigures = z.output<typeof liveFigures>;
+export type Attention = z.output<typeof attention>;
+export type OverviewAnswer = z.output<typeof overviewAnswer>;

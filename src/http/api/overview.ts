@@ -1,0 +1,41 @@
+// Admin API calls of the console's first page: the live figures, and the overview with what needs an operator.
+import type { Live } from "../admin/live.ts";
+import type { Calls } from "./calls.ts";
+import { invalid, whole } from "./input.ts";
+import { liveFigures, type OverviewAnswer, overviewAnswer } from "./openapi/console-answers.ts";
+
+export interface OverviewParts {
+  readonly live: Live;
+  readonly overview: () => Promise<OverviewAnswer>;
+}
+
+/** A page opens a stream again after its end, and shows its session or token again then. */
+const EVENTS = 300;
+
+/** `given` undefined: a command runs without a server. */
+export function addOverviewCalls(calls: Calls, given: OverviewParts | undefined): void {
+  const parts = () => given ?? refuseAll();
+  calls.get(
+    "/overview",
+    { summary: "The state of the server, and what needs attention", fields: {}, answer: { json: overviewAnswer } },
+    async (context) => context.json(await parts().overview()),
+  );
+  calls.get(
+    "/live",
+    {
+      summary: "Live figures, one event a second",
+      fields: { events: whole(1, EVENTS).default(EVENTS).describe("The stream ends after so many.") },
+      answer: { event: liveFigures },
+    },
+    (context, { events }) =>
+      context.body(parts().live.open(events), 200, {
+        "Content-Type": "text/event-stream; charset=utf-8",
+        // nginx would collect the events otherwise.
+        "X-Accel-Buffering": "no",
+      }),
+  );
+}
+
+function refuseAll(): never {
+  throw invalid("only a server that `huiyuan serve` runs has live figures");
+}
