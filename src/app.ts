@@ -151,7 +151,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
           ...{
             registry,
             accounts: service.accounts,
-            restApi: service.restApi,
+            restApi: { ...service.restApi, place },
             now: Date.now,
             nextRequestId,
             stopping: stopping.signal,

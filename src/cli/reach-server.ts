@@ -104,7 +104,8 @@ async function openData(
     const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
     throw new HuiyuanError("data_locked", message, { cause: error });
   });
-  const { registry, accounts, restApi } = service;
+  const { registry, accounts } = service;
+  const restApi = { ...service.restApi, place: () => settings.server };
   const api = createApi({
     ...{ registry, accounts, restApi, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
     healthPath: () => settings.server.healthPath,

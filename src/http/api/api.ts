@@ -16,7 +16,10 @@ import { addInsightCalls, type InsightParts } from "./insight.ts";
 import { addMigrationCalls } from "./migrations.ts";
 import type { Domains } from "./naming.ts";
 import { addContentCall, type ContentParts } from "./objects/content.ts";
+import { addImageCall } from "./objects/image.ts";
 import { addObjectCalls } from "./objects/object-calls.ts";
+import { addUploadCall, type UploadParts } from "./objects/upload.ts";
+import { addVariantsCall } from "./objects/variants.ts";
 import { addWarmCall } from "./objects/warm.ts";
 import { bucketsAnswer, explanation, originsAnswer } from "./openapi/answers.ts";
 import { describeApi } from "./openapi/openapi.ts";
@@ -25,7 +28,7 @@ import { describeRestApi } from "./openapi/rest-openapi.ts";
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
   readonly accounts: CallbackParts & InsightParts;
-  readonly restApi: ContentParts["restApi"];
+  readonly restApi: ContentParts["restApi"] & UploadParts["restApi"];
   /** Undefined: there is no server, or it has no settings file. */
   readonly migrations: MigrationJobs | undefined;
   /** `server.healthPath` of the settings in force. */
@@ -60,6 +63,9 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   );
   addObjectCalls(calls, { registry, operations, usage, log, now });
   addContentCall(calls, { registry, restApi: options.restApi, stopping, now });
+  addUploadCall(calls, { registry, restApi: options.restApi, operations, usage, stopping, log, now });
+  addVariantsCall(calls, { registry });
+  addImageCall(calls, { registry });
   addWarmCall(calls, { registry, stopping, log });
   // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
   calls.post(

@@ -9,10 +9,19 @@ import type { ApiEnv } from "./calls.ts";
 /** Writes the line; called once a call. `left`: the caller disconnected. */
 export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;
 
+/** The caller of a call, for the operation log. */
+export function callerOf(context: Context<ApiEnv>) {
+  return {
+    url: context.req.path,
+    client: context.env.incoming?.socket.remoteAddress ?? "this machine",
+    userAgent: context.req.header("user-agent") ?? "",
+    requestId: context.get("requestId"),
+  };
+}
+
 /** `what`: the operation and its parameters. */
 export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly operation: string }): Audit {
-  const client = context.env.incoming?.socket.remoteAddress ?? "this machine";
-  const requestId = context.get("requestId");
+  const { client, requestId } = callerOf(context);
   return (outcome, counts) => log.info({ audit: what, outcome, ...counts, client, requestId }, "an admin call");
 }
 

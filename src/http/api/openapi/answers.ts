@@ -2,8 +2,8 @@
 // Times are ISO 8601; unknown fields are left out.
 import * as z from "zod";
 
-const bucketId = z.string().describe("`<appid>/<name>`");
-const time = z.iso.datetime();
+export const bucketId = z.string().describe("`<appid>/<name>`");
+export const time = z.iso.datetime();
 
 export const problem = z.object({
   code: z.int().describe("The X-ErrNo of the error."),
@@ -41,7 +41,7 @@ const provenance = z.object({
   validatedAt: time.optional(),
 });
 
-const object = z.object({
+export const object = z.object({
   key: z.string(),
   size: z.int(),
   mediaType: z.string(),
