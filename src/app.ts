@@ -16,7 +16,9 @@ import { createMigrationJobs } from "./migrate/jobs/jobs.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
+import { examineSite } from "./wiring/doctor.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
+import { createSigner } from "./wiring/signing.ts";
 
 export interface AppOptions {
   readonly settings: Settings;
@@ -158,6 +160,11 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
             log,
           },
           healthPath,
+          examine: examineSite,
+          sign: createSigner(
+            () => settings,
+            () => downloadPort,
+          ),
           migrations,
           version: readVersion(),
         }),

@@ -90,8 +90,9 @@ async function openData(
 ): Promise<Reached> {
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
   // Loaded only here: commands with a server do not need the whole program.
-  const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
+  const [{ openService }, { examineSite }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
     import("../wiring/service.ts"),
+    import("../wiring/doctor.ts"),
     import("../http/api/api.ts"),
     import("../http/request/exchange.ts"),
     import("./logger.ts"),
@@ -110,6 +111,8 @@ async function openData(
     ...{ registry, accounts, restApi, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
     healthPath: () => settings.server.healthPath,
     migrations: undefined,
+    sign: undefined,
+    examine: examineSite,
     // Never aborted: Ctrl-C aborts the command's own requests.
     stopping: new AbortController().signal,
   });

@@ -2,11 +2,11 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isKey } from "../../core/object.ts";
+import { formatBytes } from "../../doctor/finding.ts";
 import { filtered } from "../../migrate/runner/scan.ts";
 import type { Target } from "../../migrate/target.ts";
 import { openTarget } from "../../wiring/migration.ts";
 import { openSource } from "../../wiring/migration-sources.ts";
-import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
 import type { Prepared } from "./prepare.ts";
 import type { StartFlags } from "./report.ts";

@@ -1,10 +1,11 @@
 // The report at the end of a run: counts, bytes, duration, and failures by cause with the command that retries them.
+
+import { formatBytes } from "../../doctor/finding.ts";
 import type { JobFolder } from "../../migrate/journal/job-folder.ts";
 import type { Journal } from "../../migrate/journal/journal.ts";
 import type { Counters } from "../../migrate/journal/metadata.ts";
 import { openJournalReader } from "../../migrate/journal/reading.ts";
 import type { RunEnd } from "../../migrate/runner/runner.ts";
-import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, type Terminal } from "../terminal.ts";
 import { commandLine, remedyOf } from "./job.ts";
 import { type EndFlags, repeated } from "./prepare.ts";

@@ -2,10 +2,10 @@
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { HuiyuanError } from "../../core/errors.ts";
+import { formatBytes } from "../../doctor/finding.ts";
 import type { Journal } from "../../migrate/journal/journal.ts";
 import { createManifest, type Manifest, type ManifestEnd } from "../../migrate/verify/manifest.ts";
 import { createTally, type FindingKind, type Tally, verify } from "../../migrate/verify/verify.ts";
-import { formatBytes } from "../doctor/finding.ts";
 import { createStatusLine, type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
 import { commandLine } from "./job.ts";
 import { type EndFlags, endsCommand, openEnds, type Prepared, prepare, repeated, withJournal } from "./prepare.ts";

@@ -53,12 +53,7 @@ export function addImageCall(calls: Calls, { registry }: { readonly registry: Do
     const exchange = beginExchange(requestOf(incoming), nodeResponse(outgoing), context.get("requestId"));
     const release = await places.acquire(clientOf(exchange));
     try {
-      if (input.fetch)
-        await fetchFirst(
-          key,
-          domainNamed(undefined, () => stored, registry),
-          exchange,
-        );
+      if (input.fetch) await fetchFirst({ stored, key }, registry, exchange);
       // A site without origins does not see pending writes.
       await stored.pendingWrites.find(key)?.tryNow();
       const download = downloadOf(exchange, { stored, key, instruction: input.instruction }, registry);
@@ -75,7 +70,12 @@ export function addImageCall(calls: Calls, { registry }: { readonly registry: Do
 }
 
 /** Throws the failure of the fetch, and not_found if its answer may not be stored. */
-async function fetchFirst(key: Key, site: Site, exchange: DownloadExchange): Promise<void> {
+async function fetchFirst(
+  { stored, key }: Pick<Shown, "stored" | "key">,
+  domains: Domains,
+  exchange: DownloadExchange,
+): Promise<void> {
+  const site = domainNamed(undefined, () => stored, domains);
   const { result, code, message } = await warm({ site, url: urlTo(site, key) }, clientSignal(exchange));
   if (result === "failed") throw new HuiyuanError(code as ErrorCode, message ?? result); // the code of an error
   if (result === "unmirrored" || result === "unstored")

@@ -11,7 +11,7 @@ import type { ManagedBucket } from "../../rest/project.ts";
 import { auditOf, callerOf, loggedName, messageOf } from "../audit.ts";
 import type { ApiEnv, Calls, InputOf } from "../calls.ts";
 import { bucket as bucketField, flag, invalid, text } from "../input.ts";
-import { bucketNamed } from "../naming.ts";
+import { bucketNamed, managedBucket } from "../naming.ts";
 import { uploadAnswer } from "../openapi/object-answers.ts";
 import type { ObjectParts } from "./object-calls.ts";
 import { objectView } from "./object-view.ts";
@@ -53,7 +53,7 @@ export function addUploadCall(calls: Calls, parts: UploadParts): void {
       usage.count(bucketId, "upload", { isFailed: code !== 0 && bytes === 0, bytes });
     };
     try {
-      const bucket = managedBucket(bucketId, restApi);
+      const bucket = managedBucket(bucketId, restApi.projects());
       const { info, outboxDraft } = await take(context, { bucket, key, input }, parts);
       restApi.stored?.(bucket, key);
       const callback = await outboxDraft?.stored();
@@ -113,14 +113,6 @@ async function take(context: Context<ApiEnv>, upload: Upload, parts: UploadParts
     spool.release();
     release();
   }
-}
-
-/** Throws request_invalid: the bucket was removed from the settings just now. */
-function managedBucket(bucketId: string, { projects }: UploadParts["restApi"]): ManagedBucket {
-  const [appid = "", name = ""] = bucketId.split("/");
-  const bucket = projects().find(appid)?.buckets.get(name);
-  if (bucket === undefined) throw invalid(`there is no bucket "${bucketId}"`);
-  return bucket;
 }
 
 /** Enqueues the callback notice, as an upload through the REST API does. */

@@ -20,18 +20,6 @@ export const bucketsAnswer = z.object({
   ),
 });
 
-export const originsAnswer = z.object({
-  origins: z.array(
-    z.object({
-      name: z.string().describe("Its address, without credentials."),
-      state: z.enum(["closed", "open", "half-open"]).describe("State of its circuit breaker."),
-      running: z.int().describe("Running requests, until the body has ended."),
-      waiting: z.int().describe("Queued requests."),
-      pausedMs: z.number().describe("Remaining pause that the origin requested with Retry-After."),
-    }),
-  ),
-});
-
 const provenance = z.object({
   via: z.enum(["upload", "mirror", "migration"]),
   originUrl: z.string().optional(),
@@ -237,6 +225,18 @@ export const noticesChanged = z.object({
   isSending: z.boolean().describe("false: no server is running that would send them."),
 });
 
+export const callbackTested = z.object({
+  bucket: bucketId,
+  delivered: z.boolean(),
+  reason: z
+    .enum(["bad_answer", "status", "connect", "dns", "tls", "blocked", "timeout"])
+    .optional()
+    .describe("Of a failure. `blocked`: a private address without `allowPrivate`."),
+  status: z.int().optional().describe("Left out without a response."),
+  milliseconds: z.int(),
+  answer: z.string().describe("The first 1,000 characters of the response."),
+});
+
 export const logPage = z.object({
   entries: z.array(
     z.object({
@@ -280,6 +280,7 @@ export type WarmCounts = z.output<typeof warmCounts>;
 export type Explanation = z.output<typeof explanation>;
 export type NoticePage = z.output<typeof noticePage>;
 export type NoticesChanged = z.output<typeof noticesChanged>;
+export type CallbackTested = z.output<typeof callbackTested>;
 export type LogPage = z.output<typeof logPage>;
 export type UsageAnswer = z.output<typeof usageAnswer>;
 export type Problem = z.output<typeof problem>;

@@ -34,3 +34,14 @@ export const variantPage = z.object({
   ),
   next: z.string().optional().describe("`after` of the next page; left out at the end."),
 });
+
+export const signAnswer = z.object({
+  operation: z.enum(["download", "upload", "copy", "delete"]),
+  url: z.string().optional().describe("The download URL with the token."),
+  token: z.string(),
+  kind: z.enum(["one-time", "multi-use"]),
+  expiresAt: time.optional().describe("Left out for a token of one use."),
+  parts: z
+    .array(z.object({ letter: z.string(), name: z.string(), value: z.string(), meaning: z.string() }))
+    .describe("The signed text, field by field."),
+});

@@ -1,0 +1,37 @@
+// What a test of an origin takes and returns. The checks are in examination.ts; wiring/doctor.ts runs them.
+import type { Notes } from "./finding.ts";
+
+/** A web site that is to be configured as an origin. */
+export interface SiteToExamine {
+  /** http or https, without a final slash. */
+  readonly url: string;
+  /** Empty: that of the URL. */
+  readonly host: string;
+  /** Empty: none. */
+  readonly referer: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** True: a private address may be dialled. */
+  readonly allowPrivate: boolean;
+}
+
+export interface ExaminationRequest {
+  /** Paths below the origin, or URLs. Empty: the home page is searched for an image. */
+  readonly samples: readonly string[];
+  /** After this time the rest is not checked. */
+  readonly seconds: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Examined {
+  /** The origin's name, without credentials. */
+  readonly name: string;
+  /** The proposed settings in YAML; undefined: the origin was not reached. */
+  readonly proposal: string | undefined;
+}
+
+/** Findings are told while the checks run. Throws request_invalid, settings_invalid, and the reason of the signal. */
+export type ExamineSite = (
+  site: SiteToExamine,
+  request: ExaminationRequest,
+  notes: Pick<Notes, "say" | "doing">,
+) => Promise<Examined>;
