@@ -2,7 +2,7 @@
 // It stores nothing and changes nothing.
 import type { Command } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
-import type { Examined, ExamineSite } from "../doctor/doctor.ts";
+import type { Examination, Examined } from "../doctor/doctor.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { OriginSettings } from "../settings/schema/schema.ts";
@@ -63,7 +63,7 @@ async function runDoctor(
   const stopping = stopSignal(terminal);
   const status = createStatusLine(terminal, flags.json);
   const findings: Finding[] = [];
-  const notes: Parameters<ExamineSite>[2] = {
+  const notes: Parameters<Examination>[1] = {
     say(id, verdict) {
       if (verdict === undefined) return;
       const found = { id, ...verdict };
@@ -73,14 +73,14 @@ async function runDoctor(
     },
     doing: status.show,
   };
-  const request = { samples, seconds: flags.seconds, signal: stopping };
   const { config, header: headers, ...site } = flags;
+  const run =
+    config === undefined
+      ? examineSite({ url, headers, ...site }, samples)
+      : examineOrigin(await namedIn(config, url), url, samples);
   let examined: Examined;
   try {
-    examined =
-      config === undefined
-        ? await examineSite({ url, headers, ...site }, request, notes)
-        : await examineOrigin(await namedIn(config, url), { ...request, url }, notes);
+    examined = await run({ seconds: flags.seconds, signal: stopping }, notes);
   } catch (error) {
     if (stopping.aborted) return 1;
     throw error;

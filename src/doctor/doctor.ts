@@ -14,9 +14,7 @@ export interface SiteToExamine {
   readonly allowPrivate: boolean;
 }
 
-export interface ExaminationRequest {
-  /** Paths below the origin, or URLs. Empty: the home page is searched for an image. */
-  readonly samples: readonly string[];
+export interface ExaminationLimits {
   /** After this time the rest is not checked. */
   readonly seconds: number;
   readonly signal: AbortSignal;
@@ -29,9 +27,11 @@ export interface Examined {
   readonly proposal: string | undefined;
 }
 
-/** Findings are told while the checks run. Throws request_invalid, settings_invalid, and the reason of the signal. */
-export type ExamineSite = (
-  site: SiteToExamine,
-  request: ExaminationRequest,
-  notes: Pick<Notes, "say" | "doing">,
-) => Promise<Examined>;
+/** Findings are told while the checks run. Throws the reason of the signal. */
+export type Examination = (limits: ExaminationLimits, notes: Pick<Notes, "say" | "doing">) => Promise<Examined>;
+
+/**
+ * `samples`: paths below the site, or URLs; if empty, the home page is searched for an image. Throws request_invalid
+ * and settings_invalid, and sends nothing before the result is called.
+ */
+export type ExamineSite = (site: SiteToExamine, samples: readonly string[]) => Examination;

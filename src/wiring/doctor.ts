@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
-import type { ExaminationRequest, Examined, ExamineSite, SiteToExamine } from "../doctor/doctor.ts";
-import { examine } from "../doctor/examination.ts";
+import type { Examination, ExaminationLimits, ExamineSite, SiteToExamine } from "../doctor/doctor.ts";
+import { type ExaminationOptions, examine } from "../doctor/examination.ts";
 import { finding, type Hints, type Notes } from "../doctor/finding.ts";
 import { mirrorLines, proposeSettings } from "../doctor/proposal.ts";
 import { readSample } from "../doctor/samples.ts";
@@ -17,57 +17,64 @@ const MAX_TOTAL_BYTES = 100_000_000;
 const TIMEOUTS = { connect: 5_000, firstByte: 15_000, idle: 10_000, total: 60_000 };
 
 /** Tests a web site. */
-export const examineSite: ExamineSite = async (site, request, notes) => {
-  const settings = settingsOf(site);
-  const { hints, ...examined } = await run(settings, { ...request, url: site.url }, notes);
-  const { url: originUrl, host, referer, headers, allowPrivate } = site;
-  const proposal = hints && proposeSettings({ originUrl, host, referer, headers, allowPrivate, hints });
-  return { ...examined, proposal };
+export const examineSite: ExamineSite = (site, samples) => {
+  const run = prepare(settingsOf(site), site.url, samples);
+  return async (limits, notes) => {
+    const { hints, ...examined } = await run(limits, notes);
+    const { url: originUrl, host, referer, headers, allowPrivate } = site;
+    const proposal = hints && proposeSettings({ originUrl, host, referer, headers, allowPrivate, hints });
+    return { ...examined, proposal };
+  };
 };
 
 /**
  * Tests an origin of a settings file. `url`: the base URL of samples of a cloud. The proposal leaves the origin out,
  * because it may hold secrets.
  */
-export async function examineOrigin(
-  settings: OriginSettings,
-  request: ExaminationRequest & { readonly url: string },
-  notes: Pick<Notes, "say" | "doing">,
-): Promise<Examined> {
-  const { hints, ...examined } = await run(settings, request, notes);
-  return { ...examined, proposal: hints && `${mirrorLines(hints).join("\n")}\n` };
+export function examineOrigin(settings: OriginSettings, url: string, samples: readonly string[]): Examination {
+  const run = prepare(settings, url, samples);
+  return async (limits, notes) => {
+    const { hints, ...examined } = await run(limits, notes);
+    return { ...examined, proposal: hints && `${mirrorLines(hints).join("\n")}\n` };
+  };
 }
 
-/** `hints`: undefined if the origin was not reached. */
-async function run(
-  settings: OriginSettings,
-  { url, samples, seconds, signal: stopping }: ExaminationRequest & { readonly url: string },
-  { say, doing }: Pick<Notes, "say" | "doing">,
-): Promise<{ readonly name: string; readonly hints: Hints | undefined }> {
+type Run = (...run: Parameters<Examination>) => Promise<{ readonly name: string; readonly hints: Hints | undefined }>;
+
+/** `hints` of the result: undefined if the origin was not reached. */
+function prepare(settings: OriginSettings, url: string, samples: readonly string[]): Run {
   const originUrl = settings.type === "site" ? settings.url : settings.type === "qiniu" ? settings.domain : url;
   const read = samples.map((name) => readSample(name, originUrl));
+  return (limits, notes) => run(settings, { originUrl, samples: read }, { limits, notes });
+}
+
+async function run(
+  settings: OriginSettings,
+  subject: Pick<ExaminationOptions, "originUrl" | "samples">,
+  { limits, notes }: { readonly limits: ExaminationLimits; readonly notes: Parameters<Run>[1] },
+): ReturnType<Run> {
+  const { seconds, signal: stopping } = limits;
   const late = AbortSignal.timeout(seconds * 1_000);
-  const notes: Notes = { signal: AbortSignal.any([stopping, late]), hints: {}, say, doing };
+  const all: Notes = { signal: AbortSignal.any([stopping, late]), hints: {}, ...notes };
   const probe = probeOrigin(settings, {
     timeouts: TIMEOUTS,
     userAgent: `Huiyuan/${readVersion()}`,
     serverId: randomBytes(6).toString("hex"),
     maxBytes: MAX_BODY_BYTES,
     maxTotalBytes: MAX_TOTAL_BYTES,
-    signal: notes.signal,
+    signal: all.signal,
   });
   let isReached = true;
   try {
     const mayTryReferer = settings.type === "site" && settings.referer === "";
-    const options = { originUrl, samples: read, mayTryReferer, maxTotalBytes: MAX_TOTAL_BYTES };
-    isReached = await examine(probe, options, notes);
+    isReached = await examine(probe, { ...subject, mayTryReferer, maxTotalBytes: MAX_TOTAL_BYTES }, all);
   } catch (error) {
     if (stopping.aborted || !late.aborted) throw error;
-    say("time", finding.warning(`stopped after ${seconds} s; the rest was not checked`));
+    notes.say("time", finding.warning(`stopped after ${seconds} s; the rest was not checked`));
   } finally {
     void probe.close();
   }
-  return { name: nameOf(settings), hints: isReached ? notes.hints : undefined };
+  return { name: nameOf(settings), hints: isReached ? all.hints : undefined };
 }
 
 /** Settings of the origin, which pass the same checks as those of a file. */

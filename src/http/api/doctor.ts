@@ -4,7 +4,7 @@ import { PassThrough } from "node:stream";
 import { createSemaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { ExamineSite } from "../../doctor/doctor.ts";
+import type { Examination, ExamineSite } from "../../doctor/doctor.ts";
 import type { Finding } from "../../doctor/finding.ts";
 import { auditedStream, auditOf, loggedName } from "./audit.ts";
 import type { Calls } from "./calls.ts";
@@ -44,6 +44,7 @@ export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorPa
   calls.post("/doctor", { summary, fields: FIELDS, answer }, (context, { samples = [], seconds, ...input }) => {
     const site = { ...input, url: input.url.replace(/\/+$/, "") };
     if (URL.canParse(site.url) && new URL(site.url).username !== "") throw invalid("the URL has credentials");
+    const run = prepared(() => examine(site, samples));
     const release = places.tryAcquire();
     if (release === undefined) throw new HuiyuanError("overloaded", "other origins are being tested; try again");
     const what = { operation: "doctor", origin: loggedName(site.url), allowPrivate: site.allowPrivate };
@@ -60,7 +61,7 @@ export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorPa
           counts[finding.severity] += 1;
           told.write(finding);
         };
-        examine(site, { samples, seconds, signal }, { say: (id, found) => found && say({ id, ...found }), doing() {} })
+        run({ seconds, signal }, { say: (id, found) => found && say({ id, ...found }), doing() {} })
           .then(({ proposal }) => {
             end.settings = proposal;
             told.end();
@@ -72,4 +73,14 @@ export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorPa
       }
     });
   });
+}
+
+/** Throws request_invalid with the fault of the input. */
+function prepared(make: () => Examination): Examination {
+  try {
+    return make();
+  } catch (error) {
+    const known = asHuiyuanError(error);
+    throw known.code === "settings_invalid" ? invalid(known.message) : known;
+  }
 }
