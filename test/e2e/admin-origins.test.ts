@@ -161,15 +161,16 @@ test("POST /callbacks/test refuses a bucket without a callback", async () => {
 });
 
 test("huiyuan callbacks test prints the answer, and fails as the callback does", async () => {
-  const args = ["callbacks", "test", "--bucket", "photos", "--config", installation.file];
+  const args = ["callbacks", "test", "--bucket", "photos", "--admin", `http://127.0.0.1:${program.adminPort}`];
+  const env = { HUIYUAN_ADMIN_TOKEN: "s3cret" };
   answer = { status: 200, body: '{"noted":true}' };
-  expect(await huiyuan(args)).toMatchObject({
+  expect(await huiyuan(args, { env })).toMatchObject({
     err: "",
     code: 0,
     out: expect.stringMatching(/^delivered, 200 in \d+ ms: {"noted":true}\n$/),
   });
   answer = { status: 502, body: "bad" };
-  expect(await huiyuan(args)).toMatchObject({ code: 1, out: expect.stringContaining("failed (status), 502") });
+  expect(await huiyuan(args, { env })).toMatchObject({ code: 1, out: expect.stringContaining("failed (status), 502") });
 });
 
 const linesOf = (text: string) =>
