@@ -1,4 +1,4 @@
-// What a test of an origin takes and returns. The checks are in examination.ts; wiring/doctor.ts runs them.
+// The input and the result of a test of an origin. The checks are in examination.ts; wiring/doctor.ts runs them.
 import type { Notes } from "./finding.ts";
 
 /** A web site that is to be configured as an origin. */

@@ -1,5 +1,5 @@
-// Part of the composition root: tests an origin with real requests, for `huiyuan doctor` and the admin API. Every dial is
-// guarded as the mirror's are. It stores nothing.
+// Part of the composition root: tests an origin with real requests, for `huiyuan doctor` and the admin API. Every dial
+// is guarded as the mirror's are. It stores nothing.
 import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";

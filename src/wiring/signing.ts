@@ -47,7 +47,7 @@ export interface PlaceRequest {
   readonly appid?: string | undefined;
   readonly bucket?: string | undefined;
   readonly secretId?: string | undefined;
-  /** Of the URL to sign. */
+  /** The host of the URL to sign. */
   readonly host: string | undefined;
   /** The name of the settings in messages. */
   readonly file: string;

@@ -81,7 +81,7 @@ export function addCallbackCalls(calls: Calls, parts: CallParts): void {
   addTest(calls, parts);
 }
 
-/** The file of a test does not exist; the names show a person that it is a test. SHA-1 and size are those of no bytes. */
+/** The file of a test does not exist; its name shows that it is a test. SHA-1 and size are those of no bytes. */
 const SAMPLE = {
   fileid: toKey("huiyuan-callback-test"),
   magicContext: '{"test":true}',

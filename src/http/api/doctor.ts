@@ -1,4 +1,4 @@
-// The admin API call that tests an origin which is to be configured: a line for each finding, as `huiyuan doctor` prints
+// The admin API call that tests an origin before it is configured: a line for each finding, as `huiyuan doctor` prints
 // them. Private addresses are dialled only if the caller allows it, as in the settings.
 import { PassThrough } from "node:stream";
 import { createSemaphore } from "../../async/semaphore.ts";

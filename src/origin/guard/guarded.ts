@@ -140,7 +140,7 @@ export interface OriginHealth {
   readonly pausedMs: number;
 }
 
-/** OriginHealth, with what the origin did lately. */
+/** OriginHealth, with the recent history of the origin. */
 export interface OriginReport extends OriginHealth {
   /** Undefined: no response came in the last minutes. */
   readonly latency: Latency | undefined;

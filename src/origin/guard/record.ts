@@ -1,5 +1,5 @@
-// What an origin did lately: the times until its response heads, and its last failures. It is for operators and decides
-// nothing. Its size is constant, and only requests to the origin write to it.
+// Records the recent history of an origin: the times until its response heads, and its last failures. It is for
+// operators and decides nothing. Its size is constant, and only requests to the origin write to it.
 import { type ErrorCode, errorRow, type HuiyuanError } from "../../core/errors.ts";
 
 /** One failure, in fixed words: neither URLs nor credentials. */

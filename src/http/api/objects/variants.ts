@@ -44,7 +44,7 @@ export function addVariantsCall(calls: Calls, { registry }: { readonly registry:
   });
 }
 
-/** By the name of the variant. Aliases with image watermarks are left out: the watermark's bytes are in the name too. */
+/** By the name of the variant. Aliases with image watermarks never match: the name has the watermark's bytes too. */
 function aliasesByVariant({ aliases }: Site): ReadonlyMap<string, { readonly alias: string; readonly recipe: string }> {
   const formats = ["autoAvif", "autoWebp", "autoPlain"] as const;
   const recipesOf = (named: NamedRecipe) => formats.map((format) => named.negotiated?.(format) ?? named);
