@@ -19,7 +19,9 @@ import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
 import { redactTarget } from "./sign/redact.ts";
 import { createConsoleParts } from "./wiring/console.ts";
+import { examineSite } from "./wiring/doctor.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
+import { createSigner } from "./wiring/signing.ts";
 
 export interface AppOptions {
   readonly settings: Settings;
@@ -164,13 +166,18 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
           ...{
             registry,
             accounts: service.accounts,
-            restApi: service.restApi,
+            restApi: { ...service.restApi, place },
             now: Date.now,
             nextRequestId,
             stopping: stopping.signal,
             log,
           },
           healthPath,
+          examine: examineSite,
+          sign: createSigner(
+            () => settings,
+            () => downloadPort,
+          ),
           migrations,
           server: consoleParts,
           version: readVersion(),

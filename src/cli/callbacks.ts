@@ -1,6 +1,6 @@
 // `huiyuan callbacks`: lists, retries and drops pending notices of uploads to business servers.
 import { type Command, Option } from "commander";
-import type { NoticePage, NoticesChanged } from "../http/api/openapi/answers.ts";
+import type { CallbackTested, NoticePage, NoticesChanged } from "../http/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withServer } from "./admin-command.ts";
 import { confirm } from "./change-objects.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "./terminal.ts";
@@ -33,7 +33,7 @@ const CHANGE_HELP = (name: string) => `Examples:
   huiyuan callbacks ${name} --all`;
 
 export function callbacksCommand(terminal: Terminal): Command {
-  const command = newCommand(terminal, "callbacks", "list, retry or drop undelivered callbacks", ABOUT);
+  const command = newCommand(terminal, "callbacks", "list, retry, drop or test callbacks", ABOUT);
   const list = adminCommand(terminal, "list", "list undelivered callbacks", LIST_HELP).action(
     async (flags: ListFlags) => {
       await withServer(flags, terminal, async (session) => {
@@ -52,7 +52,29 @@ export function callbacksCommand(terminal: Terminal): Command {
   command.addCommand(narrowed(list));
   command.addCommand(changing(terminal, { name: "retry", about: "send undelivered callbacks again now" }));
   command.addCommand(changing(terminal, { name: "drop", about: "drop undelivered callbacks for good" }));
+  command.addCommand(testing(terminal));
   return command;
+}
+
+const TEST_HELP = `The callback gets the header X-Huiyuan-Test: callback, and the fileid
+huiyuan-callback-test, which does not exist. The exit code is 1 if it fails.
+
+Examples:
+  huiyuan callbacks test
+  huiyuan callbacks test --bucket 10001234/photos`;
+
+function testing(terminal: Terminal): Command {
+  return adminCommand(terminal, "test", "send one callback that is marked as a test", TEST_HELP)
+    .option("--bucket <appid/name>", "bucket of the callback; needed if there are several")
+    .action(async ({ bucket, ...flags }: BucketFlags) => {
+      await withServer(flags, terminal, async (session) => {
+        const tested = await session.client.post<CallbackTested>("/callbacks/test", { bucket });
+        const { delivered, reason, status, milliseconds, answer } = tested;
+        const found = [delivered ? "delivered" : `failed (${reason})`, ...(status === undefined ? [] : [status])];
+        await session.show(tested, `${found.join(", ")} in ${milliseconds} ms: ${shown(answer)}`);
+        return delivered ? 0 : 1;
+      });
+    });
 }
 
 function narrowed(command: Command): Command {

@@ -1,17 +1,14 @@
 // `huiyuan doctor`: checks an origin with real requests before it is mirrored, reports problems, and proposes settings.
 // It stores nothing and changes nothing.
-import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
-import { readVersion } from "../core/version.ts";
+import type { Examination, Examined } from "../doctor/doctor.ts";
+import type { Finding } from "../doctor/finding.ts";
 import { loadSettings } from "../settings/load.ts";
-import type { OriginSettings, Settings } from "../settings/schema/schema.ts";
-import { nameOf, probeOrigin } from "../wiring/origins.ts";
-import { examine } from "./doctor/examination.ts";
-import { type Finding, finding, type Hints, type Notes } from "./doctor/finding.ts";
-import { describeFinding, describeSummary, mirrorLines, proposeSettings } from "./doctor/report.ts";
-import { readSample } from "./doctor/samples.ts";
-import { makeSettings } from "./made-settings.ts";
+import type { OriginSettings } from "../settings/schema/schema.ts";
+import { examineOrigin, examineSite, originsOf } from "../wiring/doctor.ts";
+import { nameOf } from "../wiring/origins.ts";
+import { describeFinding, describeSummary } from "./doctor/report.ts";
 import { addHeader, createStatusLine, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface DoctorFlags {
@@ -40,9 +37,6 @@ Examples:
   huiyuan doctor http://x.clouddn.com cat.jpg --config huiyuan.yaml`;
 
 const MAX_SAMPLES = 20;
-const MAX_BODY_BYTES = 20_971_520;
-const MAX_TOTAL_BYTES = 100_000_000;
-const TIMEOUTS = { connect: 5_000, firstByte: 15_000, idle: 10_000, total: 60_000 };
 
 export function doctorCommand(terminal: Terminal): Command {
   return newCommand(terminal, "doctor", "test an origin and suggest settings", HELP)
@@ -63,19 +57,13 @@ export function doctorCommand(terminal: Terminal): Command {
 
 async function runDoctor(
   url: string,
-  names: readonly string[],
+  samples: readonly string[],
   { flags, terminal }: { readonly flags: DoctorFlags; readonly terminal: Terminal },
 ): Promise<0 | 1> {
-  const settings = await originSettings(url, flags);
-  const originUrl = urlOf(settings, url);
-  const samples = names.map((name) => readSample(name, originUrl));
   const stopping = stopSignal(terminal);
   const status = createStatusLine(terminal, flags.json);
   const findings: Finding[] = [];
-  const late = AbortSignal.timeout(flags.seconds * 1_000);
-  const notes: Notes = {
-    signal: AbortSignal.any([stopping, late]),
-    hints: {},
+  const notes: Parameters<Examination>[1] = {
     say(id, verdict) {
       if (verdict === undefined) return;
       const found = { id, ...verdict };
@@ -85,47 +73,24 @@ async function runDoctor(
     },
     doing: status.show,
   };
-  const probe = probeOrigin(settings, {
-    timeouts: TIMEOUTS,
-    userAgent: `Huiyuan/${readVersion()}`,
-    serverId: randomBytes(6).toString("hex"),
-    maxBytes: MAX_BODY_BYTES,
-    maxTotalBytes: MAX_TOTAL_BYTES,
-    signal: notes.signal,
-  });
-  let isReached = true;
+  const { config, header: headers, ...site } = flags;
+  const run =
+    config === undefined
+      ? examineSite({ url, headers, ...site }, samples)
+      : examineOrigin(await namedIn(config, url), url, samples);
+  let examined: Examined;
   try {
-    const mayTryReferer = settings.type === "site" && settings.referer === "";
-    isReached = await examine(probe, { originUrl, samples, mayTryReferer, maxTotalBytes: MAX_TOTAL_BYTES }, notes);
+    examined = await run({ seconds: flags.seconds, signal: stopping }, notes);
   } catch (error) {
     if (stopping.aborted) return 1;
-    if (!late.aborted) throw error;
-    notes.say("time", finding.warning(`stopped after ${flags.seconds} s; the rest was not checked`));
+    throw error;
   } finally {
     status.clear();
-    void probe.close();
   }
-  const proposal = isReached ? propose(settings, notes.hints, flags.config !== undefined) : undefined;
-  if (flags.json) terminal.out.write(`${JSON.stringify({ origin: nameOf(settings), findings, settings: proposal })}\n`);
-  else terminal.out.write(describeSummary(findings, proposal, shown(nameOf(settings))));
+  const { name, proposal } = examined;
+  if (flags.json) terminal.out.write(`${JSON.stringify({ origin: name, findings, settings: proposal })}\n`);
+  else terminal.out.write(describeSummary(findings, proposal, shown(name)));
   return findings.some(({ severity }) => severity === "problem") ? 1 : 0;
-}
-
-/** The origin of a settings file, or one from the flags, which passes the same checks. */
-async function originSettings(url: string, flags: DoctorFlags): Promise<OriginSettings> {
-  if (flags.config !== undefined) return namedIn(flags.config, url);
-  const { host, referer, header: headers, allowPrivate } = flags;
-  const origin = { type: "site", url, host, referer, headers, allowPrivate: true };
-  const keys = [{ secretId: "doctor", secretKey: "doctor-doctor-doctor-doctor-doctor" }];
-  const domains = [{ host: "*", mirror: { origins: [origin] } }];
-  const file = {
-    server: { port: 0, adminPort: 0 },
-    projects: [{ appid: "1", keys, buckets: [{ name: "doctor", domains }] }],
-  };
-  const [first] = originsOf(makeSettings(file, `Cannot check "${url}"`));
-  if (first === undefined) throw new HuiyuanError("internal", "Cannot read the origin that was just written");
-  // The dialer checks private addresses, so that names and literal addresses are treated alike.
-  return { ...first, allowPrivate };
 }
 
 async function namedIn(file: string, name: string): Promise<OriginSettings> {
@@ -134,26 +99,4 @@ async function namedIn(file: string, name: string): Promise<OriginSettings> {
   if (found !== undefined) return found;
   const names = [...new Set(all.map(nameOf))].join(", ");
   throw new HuiyuanError("request_invalid", `${file} has no origin "${name}"; there are ${names || "none"}`);
-}
-
-function originsOf({ projects }: Settings): readonly OriginSettings[] {
-  const domains = projects.flatMap(({ buckets }) => buckets.flatMap((bucket) => bucket.domains));
-  return domains.flatMap(({ mirror }) =>
-    mirror === undefined ? [] : [mirror, ...mirror.rules].flatMap(({ origins = [] }) => origins),
-  );
-}
-
-/** The base URL of samples. */
-function urlOf(settings: OriginSettings, given: string): string {
-  return settings.type === "site" ? settings.url : settings.type === "qiniu" ? settings.domain : given;
-}
-
-/**
- * Proposes settings as text. If the origin came from a settings file or is a cloud, the text leaves the origin out,
- * because it may hold secrets.
- */
-function propose(settings: OriginSettings, hints: Hints, isFromFile: boolean): string {
-  if (isFromFile || settings.type !== "site") return `${mirrorLines(hints).join("\n")}\n`;
-  const { url: originUrl, host, referer, headers, allowPrivate } = settings;
-  return proposeSettings({ originUrl, host, referer, headers, allowPrivate, hints });
 }

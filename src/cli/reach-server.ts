@@ -90,8 +90,9 @@ async function openData(
 ): Promise<Reached> {
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
   // Loaded only here: commands with a server do not need the whole program.
-  const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
+  const [{ openService }, { examineSite }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
     import("../wiring/service.ts"),
+    import("../wiring/doctor.ts"),
     import("../http/api/api.ts"),
     import("../http/request/exchange.ts"),
     import("./logger.ts"),
@@ -104,11 +105,14 @@ async function openData(
     const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
     throw new HuiyuanError("data_locked", message, { cause: error });
   });
-  const { registry, accounts, restApi } = service;
+  const { registry, accounts } = service;
+  const restApi = { ...service.restApi, place: () => settings.server };
   const api = createApi({
     ...{ registry, accounts, restApi, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
     healthPath: () => settings.server.healthPath,
     migrations: undefined,
+    sign: undefined,
+    examine: examineSite,
     // Never aborted: Ctrl-C aborts the command's own requests.
     stopping: new AbortController().signal,
   });

@@ -1,14 +1,11 @@
 // `huiyuan sign …`: prints a token or a signed download URL, for a bucket of a settings file or one named by options.
-import { randomInt } from "node:crypto";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../core/errors.ts";
 import { type Key, toKey } from "../core/object.ts";
-import { type PublicPlace, publicUrl } from "../http/response/public-url.ts";
-import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
-import { normalizeHost } from "../settings/hosts.ts";
 import { loadSettings } from "../settings/load.ts";
 import { parseDuration } from "../settings/schema/quantities.ts";
-import { MAX_LIFE_SECONDS, makeToken, tokenFromQuery } from "../sign/token.ts";
+import { MAX_LIFE_SECONDS } from "../sign/token.ts";
+import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "../wiring/signing.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
 
 /** Options that select the bucket and the key pair. */
@@ -25,12 +22,6 @@ interface MultiUseOptions extends SignOptions {
   readonly unbound: boolean;
 }
 
-/** The argument of `sign download`: a fileid, or a whole URL whose `base` ends before the slash. */
-interface DownloadTarget {
-  readonly fileid: Key;
-  readonly url: { readonly base: string; readonly host: string; readonly query: string } | undefined;
-}
-
 const SIGN_HELP = `Examples:
   huiyuan sign download 2015/cat.jpg
   huiyuan sign upload 2015/cat.jpg --expires 1h`;
@@ -43,21 +34,22 @@ export function signCommand(terminal: Terminal): Command {
       "huiyuan sign download 'https://img.example.com/2015/cat.jpg?imageView2/2/w/200'",
     ]),
   )
-    .argument("<url-or-fileid>", "download URL, or the fileid of an image on the bucket's public domain", parseTarget)
+    .argument(
+      "<url-or-fileid>",
+      "download URL, or the fileid of an image on the bucket's public domain",
+      parse(readSignTarget),
+    )
     .addOption(
       new Option("--once", "make a one-time URL; oneTimeDownloads of the bucket says how it works")
         .default(false)
         .conflicts(["expires", "unbound"]),
     )
-    .action(async (target: DownloadTarget, options: MultiUseOptions & { readonly once: boolean }, command: Command) => {
-      const place = await findSignPlace(options, target.url?.host, command);
-      const unsigned = unsignedUrl(target, place);
-      if (unsigned === undefined)
-        command.error("error: give the whole URL to sign, because no settings file is read or its server.port is 0");
+    .action(async (target: SignTarget, options: MultiUseOptions & { readonly once: boolean }, command: Command) => {
+      const place = await placeOf(options, target.url?.host, command);
       if (target.url === undefined) warnOfSlash(target.fileid, terminal);
-      const issued = issue(place, target.fileid, options.once ? undefined : options);
-      const url = `${unsigned}sign=${encodeURIComponent(issued.token)}`;
-      terminal.out.write(`${options.json ? JSON.stringify({ url, ...issued }) : url}\n`);
+      const life = options.once ? undefined : options.expires;
+      const signed = asUsage(command, () => sign(place, { target, unbound: options.unbound, life, isDownload: true }));
+      terminal.out.write(`${options.json ? JSON.stringify(signed) : signed.url}\n`);
     });
 
   const upload = multiUse(
@@ -66,27 +58,29 @@ export function signCommand(terminal: Terminal): Command {
       "huiyuan sign upload --bucket photos --json",
     ]),
   )
-    .argument("[fileid]", "name of the upload (default: the server chooses one)", parseFileid)
+    .argument("[fileid]", "name of the upload (default: the server chooses one)", parse(toKey))
     .action(async (fileid: Key | undefined, options: MultiUseOptions, command: Command) => {
-      const place = await findSignPlace(options, undefined, command);
+      const place = await placeOf(options, undefined, command);
       warnOfSlash(fileid ?? "", terminal);
-      printToken(terminal, options, issue(place, fileid ?? "", options));
+      const { unbound, expires: life } = options;
+      printToken(terminal, options, sign(place, { target: targetOf(fileid), unbound, life, isDownload: false }));
     });
 
-  const sign = newCommand(terminal, "sign", "print a signed URL, or a token for the REST API", SIGN_HELP);
-  sign.addCommand(download).addCommand(upload);
-  for (const operation of ["copy", "delete"] as const) sign.addCommand(oneTime(terminal, operation));
-  return sign;
+  const all = newCommand(terminal, "sign", "print a signed URL, or a token for the REST API", SIGN_HELP);
+  all.addCommand(download).addCommand(upload);
+  for (const operation of ["copy", "delete"] as const) all.addCommand(oneTime(terminal, operation));
+  return all;
 }
 
 function oneTime(terminal: Terminal, operation: "copy" | "delete"): Command {
   const description = `print a one-time token that ${operation === "copy" ? "copies" : "deletes"} one file`;
   return subcommand(terminal, operation, description, [`huiyuan sign ${operation} 2015/cat.jpg`])
-    .argument("<fileid>", operation === "copy" ? "file to copy from" : "file to delete", parseFileid)
+    .argument("<fileid>", operation === "copy" ? "file to copy from" : "file to delete", parse(toKey))
     .action(async (fileid: Key, options: SignOptions, command: Command) => {
-      const place = await findSignPlace(options, undefined, command);
+      const place = await placeOf(options, undefined, command);
       warnOfSlash(fileid, terminal);
-      printToken(terminal, options, issue(place, fileid));
+      const once = { target: targetOf(fileid), unbound: false, life: undefined, isDownload: false };
+      printToken(terminal, options, sign(place, once));
     });
 }
 
@@ -129,52 +123,30 @@ function parseLife(text: string): number {
   return seconds;
 }
 
-function parseFileid(text: string): Key {
+/** A parser of an argument, whose errors are wrong usage. */
+function parse<Value>(read: (text: string) => Value): (text: string) => Value {
+  return (text) => {
+    try {
+      return read(text);
+    } catch (error) {
+      if (error instanceof HuiyuanError) throw new InvalidArgumentError(`${error.message}.`);
+      throw error;
+    }
+  };
+}
+
+/** Ends the command with a usage error if `run` throws a HuiyuanError. */
+function asUsage<Value>(command: Command, run: () => Value): Value {
   try {
-    return toKey(text);
+    return run();
   } catch (error) {
-    if (error instanceof HuiyuanError) throw new InvalidArgumentError(`${error.message}.`);
+    if (error instanceof HuiyuanError) command.error(`error: ${error.message}`);
     throw error;
   }
 }
 
-function parseTarget(text: string): DownloadTarget {
-  // Not `new URL`: it would turn `//` and dot segments into other names.
-  const match = /^(https?:\/\/([^/?#]+))(?:\/([^?#]*))?(?:\?([^#]*))?/i.exec(text);
-  if (match === null) return { fileid: parseFileid(text), url: undefined };
-  const [, base = "", host = "", path = "", query = ""] = match;
-  return { fileid: parseFileid(decodePath(path)), url: { base, host, query } };
-}
-
-function decodePath(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    throw new InvalidArgumentError("Its path has an invalid % escape.");
-  }
-}
-
-/** The URL up to the signature. Undefined if only a fileid is given and no settings say where it is served. */
-function unsignedUrl({ fileid, url }: DownloadTarget, { downloads }: SignPlace): string | undefined {
-  if (url === undefined) {
-    const download = downloads && publicUrl(downloads.place, downloads.host, fileid);
-    return download && `${download}?`;
-  }
-  const path = fileid.split("/").map(encodeURIComponent).join("/");
-  // The new signature replaces an older one.
-  const instruction = tokenFromQuery(url.query).rest;
-  return `${url.base}/${path}?${instruction === "" ? "" : `${instruction}&`}`;
-}
-
-/** Without `life`, the token is for one use. An empty fileid stands for any file. */
-function issue(place: SignPlace, name: string, life?: MultiUseOptions) {
-  const { appid, bucket, secretId, secretKey } = place;
-  const fileid = life?.unbound ? "" : name;
-  const issuedAt = Math.floor(Date.now() / 1000);
-  const expires = life === undefined ? 0 : issuedAt + life.expires;
-  const fields = { appid, bucket, secretId, expires, issuedAt, random: randomInt(2 ** 32), userid: "0", fileid };
-  const token = makeToken(fields, secretKey);
-  return { token, kind: expires === 0 ? "one-time" : "multi-use", appid, bucket, secretId, fileid, issuedAt, expires };
+function targetOf(fileid: Key | undefined): SignTarget | undefined {
+  return fileid && { fileid, url: undefined };
 }
 
 function printToken(terminal: Terminal, { json }: SignOptions, issued: { readonly token: string }): void {
@@ -184,23 +156,11 @@ function printToken(terminal: Terminal, { json }: SignOptions, issued: { readonl
 /** Environment variable of the SecretKey if no settings file is read. */
 const SECRET_KEY_VARIABLE = "HUIYUAN_SECRET_KEY";
 
-/** A bucket, and the key pair that signs for it. */
-interface SignPlace {
-  readonly appid: string;
-  readonly bucket: string;
-  readonly secretId: string;
-  readonly secretKey: string;
-  /** Undefined without settings. */
-  readonly downloads: { readonly place: PublicPlace; readonly host: string } | undefined;
-}
-
-type Candidate = Pick<Binding, "project" | "bucket">;
-
 /**
  * Finds the bucket by the options and the host of the URL to sign. With appid, bucket and SecretID, and without
  * --config, it reads no settings file. Ends the command with a usage error unless exactly one bucket matches.
  */
-async function findSignPlace(options: SignOptions, host: string | undefined, command: Command): Promise<SignPlace> {
+async function placeOf(options: SignOptions, host: string | undefined, command: Command): Promise<SignPlace> {
   const { appid, bucket: name, secretId } = options;
   if (options.config === undefined && appid !== undefined && name !== undefined && secretId !== undefined) {
     const secretKey = process.env[SECRET_KEY_VARIABLE] ?? "";
@@ -209,41 +169,5 @@ async function findSignPlace(options: SignOptions, host: string | undefined, com
   }
   const file = options.config ?? "huiyuan.yaml";
   const settings = await loadSettings(file, { env: process.env, needs: "keys" });
-  const all = settings.projects.flatMap((project) => project.buckets.map((bucket): Candidate => ({ project, bucket })));
-  // A named bucket is not checked against the URL, which may be that of a CDN that the settings do not know.
-  const { hosts, star } = bindDomains(settings);
-  const bound = host === undefined || name !== undefined ? undefined : (hosts.get(normalizeHost(host) ?? "") ?? star);
-  const fitting = all.filter(
-    ({ project, bucket }) =>
-      (appid === undefined || project.appid === appid) &&
-      (name === undefined ? host === undefined || bucket === bound?.bucket : bucket.name === name),
-  );
-  const [only] = fitting;
-  if (only === undefined && host !== undefined && name === undefined)
-    command.error(`error: ${host} is no domain in ${file}, which has ${few([...hosts.keys()])}; ${OTHER_HOST}`);
-  if (only === undefined) command.error(`error: no bucket in ${file} fits; there are ${list(all)}`);
-  if (fitting.length > 1) command.error(`error: choose with --appid and --bucket: ${list(fitting)}`);
-  const { project, bucket } = only;
-  const key = project.keys.find((pair) => pair.enabled && pair.secretId === (secretId ?? pair.secretId));
-  if (key === undefined) command.error(`error: project ${project.appid} in ${file} has no such enabled key pair`);
-  return {
-    appid: project.appid,
-    bucket: bucket.name,
-    secretId: key.secretId,
-    secretKey: key.secretKey,
-    downloads: { place: settings.server, host: publicDomain(settings.server, project, bucket) },
-  };
-}
-
-const OTHER_HOST = "for the host of a CDN, name the bucket with --bucket";
-
-function list(places: readonly Candidate[]): string {
-  return few(places.map(({ project, bucket }) => `${project.appid}/${bucket.name}`));
-}
-
-const FEW = 5;
-
-function few(names: readonly string[]): string {
-  const more = names.length > FEW ? [`${names.length - FEW} more`] : [];
-  return [...names.slice(0, FEW), ...more].join(", ") || "none";
+  return asUsage(command, () => findSignPlace(settings, { appid, bucket: name, secretId, host, file }));
 }

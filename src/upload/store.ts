@@ -28,6 +28,8 @@ export interface StoreOptions {
   readonly magicContext: string;
   readonly verify: VerifyDecodable;
   readonly makeOutboxDraft: MakeFileDraft;
+  /** True: an object of this name is replaced. No client of the REST API may do that. */
+  readonly replaces?: boolean;
 }
 
 /** The part of a callback notice that describes the file. */
@@ -47,7 +49,7 @@ export interface Stored {
  * upload_exists, store_full, store_failed, render_overloaded, render_failed.
  */
 export async function storeUpload(options: StoreOptions): Promise<Stored> {
-  const { target, fileid, fields, magicContext, verify, makeOutboxDraft, now } = options;
+  const { target, fileid, fields, magicContext, verify, makeOutboxDraft, now, replaces = false } = options;
   const { body, image } = options.received;
   if (body.size === 0) throw new HuiyuanError("upload_size", `Cannot store "${fileid}": the file is empty`);
   if (differs(fields.md5, body.hashes.md5)) {
@@ -61,7 +63,9 @@ export async function storeUpload(options: StoreOptions): Promise<Stored> {
   const info = describeObject({ key: fileid, body, image, provenance: uploadedAt(now), now });
   const { size, hashes } = body;
   const outboxDraft = await makeOutboxDraft({ fileid, sha1: hashes.sha1 ?? "", size, magicContext });
-  const result = await storeWithDraft(outboxDraft, () => target.put(info, body, { when: "vacant" }));
+  const result = await storeWithDraft(outboxDraft, () =>
+    target.put(info, body, { when: replaces ? "always" : "vacant" }),
+  );
   if (result !== "stored") throw existsError(fileid);
   return { info, outboxDraft };
 }

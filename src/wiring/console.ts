@@ -48,7 +48,7 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
   });
   const series = createSeriesHistory({
     valuesOf: (name) => metrics.valuesOf(name, sources),
-    origins: registry.originHealth,
+    origins: registry.originReport,
     now: Date.now,
   });
   return {

@@ -10,8 +10,8 @@ import type { MirrorMeter } from "../mirror/meter.ts";
 import type { BrotliWindows } from "../origin/exchange/decoded-body.ts";
 import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
 import { type Budget, createBudget } from "../origin/guard/budget.ts";
-import { guardOrigin, healthOf, type OriginHealth } from "../origin/guard/guarded.ts";
-import { createLatency, type Latency } from "../origin/guard/latency.ts";
+import { guardOrigin, healthOf, type OriginReport, reportOf } from "../origin/guard/guarded.ts";
+import { createOriginRecord, type OriginRecord } from "../origin/guard/record.ts";
 import { createHttpOrigin } from "../origin/kinds/http-origin.ts";
 import type { HttpOriginRules } from "../origin/kinds/http-rules.ts";
 import { createProbe, type Probe, type ProbeOptions } from "../origin/kinds/probe.ts";
@@ -34,7 +34,7 @@ export interface OriginParts {
 export interface OriginRegistry {
   /** The origins of a mirror source as one Origin. Call it at every reload, also for an unchanged mirror. */
   originOf(source: MirrorSettings): Origin;
-  health(): readonly OriginHealth[];
+  report(): readonly OriginReport[];
   /** As in ReloadCache. The connections of forgotten origins end when they have been idle for a while. */
   keep(): void;
   /** Waits for running requests. */
@@ -45,7 +45,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const origins = createReloadCache<Origin>();
   const budgets = createReloadCache<Budget>();
   const breakers = createReloadCache<Breaker>();
-  const latencies = createReloadCache<Latency>();
+  const records = createReloadCache<OriginRecord>();
   const now = () => performance.now();
   const { log, fetches } = parts;
   const windows = { bytes: 0 };
@@ -70,8 +70,8 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         log,
       }),
     );
-    const latency = latencies.take(fingerprintOf(place), () => createLatency(name, now));
-    return guardOrigin(origin, { breaker, budget, latency, waitMs: timeouts.firstByte });
+    const record = records.take(fingerprintOf(place), () => createOriginRecord({ name, now: Date.now }));
+    return guardOrigin(origin, { breaker, budget, record, waitMs: timeouts.firstByte });
   }
 
   return {
@@ -88,9 +88,9 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         onFailover: parts.meter.failedOver,
       });
     },
-    health: () => healthOf(budgets.values(), breakers.values(), latencies.values()),
+    report: () => reportOf(healthOf(budgets.values(), breakers.values()), records.values()),
     keep() {
-      for (const cache of [origins, budgets, breakers, latencies]) cache.keep();
+      for (const cache of [origins, budgets, breakers, records]) cache.keep();
     },
     async close() {
       await Promise.all(origins.values().map((origin) => origin.close()));

@@ -184,7 +184,7 @@ export async function openService({
         fills: () => fetches.running,
         uploads: () => restApi.uploads.running,
         sliceUploads: () => restApi.slices.running,
-        origins: sites.originHealth,
+        origins: sites.originReport,
         // A failing ledger is logged by the code that writes to it.
         outboxCounts: () => accounts.outbox.counts().catch(() => undefined),
         renders: () => ({ running: renderer.running, waiting: renderer.waiting }),

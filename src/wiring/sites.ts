@@ -19,7 +19,7 @@ import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
 import type { VariantParts } from "../mirror/variants/running-renders.ts";
 import { createVariants } from "../mirror/variants/variants.ts";
-import type { OriginHealth } from "../origin/guard/guarded.ts";
+import type { OriginReport } from "../origin/guard/guarded.ts";
 import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
 import type { MirrorSettings, ProjectSettings, ServerSettings, Settings } from "../settings/schema/schema.ts";
 import { fingerprintOf } from "../settings/secrets.ts";
@@ -58,7 +58,7 @@ export interface SiteRegistry {
   /** Every domain in force, `*` last. */
   domains(): readonly Site[];
   /** The origins of the settings in force. */
-  originHealth(): readonly OriginHealth[];
+  originReport(): readonly OriginReport[];
   /** Resolves when no fetch runs or waits. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -158,7 +158,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     },
     storedOf: (id) => buckets.get(id)?.stored,
     domains: () => domains,
-    originHealth: origins.health,
+    originReport: origins.report,
     async idle() {
       await Promise.all([...mirrors.values(), ...retiring].map((mirror) => mirror.idle()));
     },

@@ -173,7 +173,7 @@ test("live figures come each second, and count downloads, bytes, errors and the 
   expect(savedBytes).toBe(body.byteLength);
   expect(bytes).toBeGreaterThanOrEqual(2 * body.byteLength);
   expect(origins).toMatchObject([
-    { name: origin.url, state: "closed", latency: { count: 1, p50Ms: expect.any(Number) } },
+    { name: origin.url, state: "closed", latency: { requests: 1, p50: expect.any(Number) } },
   ]);
   expect(running).toEqual({ fills: 0, renders: 0, waitingRenders: 0, uploads: 0, waitingWrites: 0 });
   expect(memory.residentBytes).toBeGreaterThan(1e6);

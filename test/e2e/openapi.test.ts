@@ -119,7 +119,8 @@ function schemaOf(
   mediaType: string,
 ): Json | undefined {
   const answer = resolve(document, operation?.responses?.[status]);
-  return answer.content?.[mediaType]?.schema;
+  const range = mediaType.replace(/\/.*/, "/*");
+  return (answer.content?.[mediaType] ?? answer.content?.[range])?.schema;
 }
 
 function expectToFit(schema: Json | undefined, value: unknown): void {
@@ -239,6 +240,14 @@ const ADMIN_CALLS: readonly AdminCall[] = [
   { method: "post", path: "/objects/purge", body: { prefix: "zzz" } },
   { method: "put", path: "/objects/content", query: "?key=m.jpg&sha256=SHA256" },
   { method: "put", path: "/objects/content", query: "?key=m.jpg&sha256=SHA256&replace=newer&originUrl=http://h/" },
+  { method: "put", path: "/objects/upload", query: "?key=o.jpg" },
+  { method: "put", path: "/objects/upload", query: "?key=o.jpg&replace=true&magiccontext=mine" },
+  { method: "get", path: "/objects/variants", query: "?key=o.jpg&limit=1" },
+  { method: "get", path: "/objects/image", query: "?key=o.jpg&instruction=small" },
+  { method: "post", path: "/sign", body: { key: "o.jpg", instruction: "imageView2/2/w/20" } },
+  { method: "post", path: "/sign", body: { operation: "delete", key: "o.jpg" } },
+  { method: "post", path: "/doctor", body: { url: "http://127.0.0.1:65001", allowPrivate: true, seconds: 5 } },
+  { method: "post", path: "/callbacks/test", body: { bucket: "photos" } },
   { method: "get", path: "/migrations" },
   { method: "post", path: "/migrations", body: { id: "m", config: {}, fromOrigin: "any.example", list: "a.jpg" } },
   { method: "get", path: "/migrations" },

@@ -18,6 +18,7 @@ import { createWriteBack, type WriteBack } from "../../src/mirror/storing/write-
 import { createBreaker } from "../../src/origin/guard/breaker.ts";
 import { createBudget } from "../../src/origin/guard/budget.ts";
 import { guardOrigin } from "../../src/origin/guard/guarded.ts";
+import { createOriginRecord } from "../../src/origin/guard/record.ts";
 import type { Origin } from "../../src/origin/origin.ts";
 import { createMemoryStore } from "./memory-store.ts";
 import { eventually } from "./program.ts";
@@ -209,6 +210,7 @@ function inOrder(
     guardOrigin(origin, {
       breaker: createBreaker({ rules: { failures: 1_000_000, withinMs: 1, openMs: 1 }, ...shared }),
       budget: createBudget({ rules: { connections, requestsPerSecond: 0 }, fetches, ...shared }),
+      record: createOriginRecord({ name: "lab", now: Date.now }),
       waitMs: 5_000,
     });
   return createFailover({

@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["ledger", "backup"],
   ["mirror", "upload"],
   ["migrate"],
-  ["insight"],
+  ["insight", "doctor"],
   ["http"],
   ["wiring"],
   ["app"],

@@ -1,10 +1,10 @@
 // `huiyuan migrate start`: checks the config, copies everything that is not copied yet, and reports counts, bytes,
 // duration, and failures by cause with the command that retries them.
 import { type Command, Option } from "commander";
+import { formatBytes } from "../../doctor/finding.ts";
 import type { Counters } from "../../migrate/journal/database.ts";
 import { type CauseCount, openJournalReader } from "../../migrate/journal/reading.ts";
 import { type RunEnd, runMigration } from "../../migrate/runner/runner.ts";
-import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, type Terminal, untilStopped } from "../terminal.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";

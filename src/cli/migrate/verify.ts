@@ -1,10 +1,10 @@
 // `huiyuan migrate verify`: compares the source with the target, and writes a manifest of what is equal.
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
+import { formatBytes } from "../../doctor/finding.ts";
 import type { Journal } from "../../migrate/journal/journal.ts";
 import { createManifest, type ManifestEnd } from "../../migrate/verify/manifest.ts";
 import { createTally, type FindingKind, type Tally, verify } from "../../migrate/verify/verify.ts";
-import { formatBytes } from "../doctor/finding.ts";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
 import { commandLine, print } from "./job.ts";
 import { type EndFlags, endsCommand, type Prepared, withEnds, withJournal, withPrepared } from "./prepare.ts";

@@ -96,9 +96,9 @@ export const RULES: readonly Rule[] = [
     mend: { page: "/origins" },
     find: ({ origins }) =>
       origins.flatMap(({ name, latency }) => {
-        if (latency === undefined || latency.count <= MIN_ORIGIN_RESPONSES) return [];
-        const seconds = Math.round(latency.p90Ms / 100) / 10;
-        if (latency.p90Ms / 1_000 <= ALERT_LIMITS.HuiyuanOriginSlow) return [];
+        if (latency === undefined || latency.requests <= MIN_ORIGIN_RESPONSES) return [];
+        const seconds = Math.round(latency.p90 / 100) / 10;
+        if (latency.p90 / 1_000 <= ALERT_LIMITS.HuiyuanOriginSlow) return [];
         return [
           {
             message: `one fetch in ten waits over ${seconds} s for the origin ${name}`,

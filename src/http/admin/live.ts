@@ -125,7 +125,11 @@ function figuresOf(
       .sort(([, one], [, other]) => other - one)
       .slice(0, TOP_ERRORS)
       .map(([code, count]) => ({ code, count })),
-    origins: [...origins()].slice(0, MAX_ORIGINS),
+    origins: origins()
+      .slice(0, MAX_ORIGINS)
+      .map(({ name, state, running, waiting, pausedMs, latency }) => ({
+        ...{ name, state, running, waiting, pausedMs, latency },
+      })),
     running: {
       ...{ fills: fills(), renders: running, waitingRenders: waiting, uploads: uploads() },
       waitingWrites: storing().depth,

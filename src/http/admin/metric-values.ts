@@ -1,6 +1,6 @@
 // The values behind the Prometheus series: the ones that metrics.ts reads elsewhere, and its counts for the console.
 import type { DiskSpace } from "../../bucket/fs/free-space.ts";
-import type { OriginHealth } from "../../origin/guard/guarded.ts";
+import type { OriginReport } from "../../origin/guard/guarded.ts";
 import type { OutboxState } from "../../upload/callback/outbox.ts";
 
 /** Values that are read only when they are needed. */
@@ -13,7 +13,7 @@ export interface MetricSources {
   readonly fills: () => number;
   readonly uploads: () => number;
   readonly sliceUploads: () => number;
-  readonly origins: () => readonly OriginHealth[];
+  readonly origins: () => readonly OriginReport[];
   /** Undefined if it cannot be read. */
   readonly outboxCounts: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
   /** Unix milliseconds of the last event of each kind. */

@@ -1,6 +1,6 @@
 // Reads the series that attention.ts judges, and remembers those of the last hour by the minute, as increase() of
 // Prometheus does.
-import type { OriginHealth } from "../../origin/guard/guarded.ts";
+import type { OriginReport } from "../../origin/guard/guarded.ts";
 import type { Series } from "./attention.ts";
 import type { MetricValue } from "./metric-values.ts";
 
@@ -12,7 +12,7 @@ export interface SeriesHistory {
 export interface SeriesParts {
   /** The values of a series with this whole name. */
   readonly valuesOf: (name: string) => Promise<readonly MetricValue[]>;
-  readonly origins: () => readonly OriginHealth[];
+  readonly origins: () => readonly OriginReport[];
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Milliseconds; a minute unless a test says otherwise. */

@@ -5,34 +5,43 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import type { ExamineSite } from "../../doctor/doctor.ts";
 import type { MigrationJobs } from "../../migrate/jobs/jobs.ts";
-import type { OriginHealth } from "../../origin/guard/guarded.ts";
 import type { Access } from "../admin/access.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { type ApiEnv, createCalls } from "./calls.ts";
+import { addDoctorCall } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { headerFields, text } from "./input.ts";
 import { addInsightCalls, type InsightParts } from "./insight.ts";
 import { addMigrationCalls } from "./migrations.ts";
 import type { Domains } from "./naming.ts";
 import { addContentCall, type ContentParts } from "./objects/content.ts";
+import { addImageCall } from "./objects/image.ts";
 import { addObjectCalls } from "./objects/object-calls.ts";
+import { addUploadCall, type UploadParts } from "./objects/upload.ts";
+import { addVariantsCall } from "./objects/variants.ts";
 import { addWarmCall } from "./objects/warm.ts";
-import { bucketsAnswer, explanation, originsAnswer } from "./openapi/answers.ts";
+import { bucketsAnswer, explanation } from "./openapi/answers.ts";
 import { describeApi } from "./openapi/openapi.ts";
 import { describeRestApi } from "./openapi/rest-openapi.ts";
+import { addOriginCalls, type OriginParts } from "./origins.ts";
 import { addOverviewCalls, type OverviewParts } from "./overview.ts";
 import { addSessionCalls } from "./session.ts";
+import { addSignCall, type Signer } from "./sign.ts";
 
 export interface ApiOptions {
-  readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
+  readonly registry: Domains & OriginParts["registry"];
   readonly accounts: CallbackParts & InsightParts;
-  readonly restApi: ContentParts["restApi"];
+  readonly restApi: ContentParts["restApi"] & UploadParts["restApi"];
   /** Undefined: there is no server, or it has no settings file. */
   readonly migrations: MigrationJobs | undefined;
   /** The parts that only a server has; undefined: there is none. */
   readonly server?: (OverviewParts & { readonly access: Access }) | undefined;
+  readonly examine: ExamineSite;
+  /** Undefined without a server. */
+  readonly sign: Signer | undefined;
   /** `server.healthPath` of the settings in force. */
   readonly healthPath: () => string;
   /** Unix milliseconds. */
@@ -61,11 +70,12 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     { summary: "List the buckets and their domains", fields: {}, answer: { json: bucketsAnswer } },
     (context) => context.json({ buckets: bucketsOf(registry) }),
   );
-  calls.get("/origins", { summary: "State of each origin", fields: {}, answer: { json: originsAnswer } }, (context) =>
-    context.json({ origins: registry.originHealth() }),
-  );
+  addOriginCalls(calls, { registry, now });
   addObjectCalls(calls, { registry, operations, usage, log, now });
   addContentCall(calls, { registry, restApi: options.restApi, stopping, now });
+  addUploadCall(calls, { registry, restApi: options.restApi, operations, usage, stopping, log, now });
+  addVariantsCall(calls, { registry });
+  addImageCall(calls, { registry });
   addWarmCall(calls, { registry, stopping, log });
   // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
   calls.post(
@@ -85,7 +95,9 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     async (context, input) =>
       context.json(await explain(input, { sites: registry.sites, healthPath: options.healthPath() })),
   );
-  addCallbackCalls(calls, { registry, outbox, notices, log, now });
+  addCallbackCalls(calls, { registry, restApi: options.restApi, outbox, notices, log, now });
+  addDoctorCall(calls, { examine: options.examine, stopping, log });
+  addSignCall(calls, { sign: options.sign });
   addMigrationCalls(calls, { jobs: options.migrations, log });
   addInsightCalls(calls, { registry, operations, usage, now });
   addSessionCalls(calls, options.server?.access);

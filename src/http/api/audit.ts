@@ -11,20 +11,28 @@ import type { ApiEnv } from "./calls.ts";
 /** Writes the line; called once a call. `left`: the caller disconnected. */
 export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;
 
+/** The caller of a call, for the operation log. */
+export function callerOf(context: Context<ApiEnv>) {
+  return {
+    url: context.req.path,
+    client: context.env.incoming?.socket.remoteAddress ?? "this machine",
+    userAgent: context.req.header("user-agent") ?? "",
+    requestId: context.get("requestId"),
+  };
+}
+
 /** `what`: the operation and its parameters. */
 export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly operation: string }): Audit {
-  const client = context.env.incoming?.socket.remoteAddress ?? "this machine";
-  const requestId = context.get("requestId");
+  const caller = callerOf(context);
+  const { client, requestId } = caller;
   return (outcome, counts) => {
     log.info({ audit: what, outcome, ...counts, client, requestId }, "an admin call");
     // Deletes, for example, have an entry for each object, and logins one of their own.
     if (what.operation in OPERATION_NUMBERS) return;
     context.get("record")?.({
-      ...{ at: Date.now(), bucketId: "", operation: "change", fileid: "", url: context.req.path, client, requestId },
+      ...{ at: Date.now(), bucketId: "", operation: "change", fileid: "", bytes: 0, ...caller },
       code: outcome === "done" ? 0 : -100,
       message: `${what.operation}, ${outcome}`,
-      userAgent: context.req.header("user-agent") ?? "",
-      bytes: 0,
     });
   };
 }

@@ -1,17 +1,20 @@
 // Admin API calls for upload callbacks: list, retry or drop the notices that business servers have not received yet.
 // upload/callback/ stores and delivers them.
 import type { Log } from "../../core/log.ts";
+import { toKey } from "../../core/object.ts";
 import type { Notices } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../upload/callback/outbox.ts";
+import { publicUrl } from "../response/public-url.ts";
+import type { RestApiParts } from "../rest/call.ts";
 import { auditOf } from "./audit.ts";
 import type { Calls } from "./calls.ts";
 import { bucket, flag, ids, invalid, whole, word } from "./input.ts";
-import { bucketIdNamed, type Domains } from "./naming.ts";
-import { noticePage, noticesChanged } from "./openapi/answers.ts";
+import { bucketIdNamed, bucketNamed, type Domains, managedBucket } from "./naming.ts";
+import { callbackTested, noticePage, noticesChanged } from "./openapi/answers.ts";
 
 export interface CallbackParts {
   readonly outbox: Outbox;
-  readonly notices: Pick<Notices, "redeliver" | "isRedelivering">;
+  readonly notices: Pick<Notices, "redeliver" | "isRedelivering" | "test">;
 }
 
 const MAX_LISTED = 1_000;
@@ -19,10 +22,14 @@ const LISTED = 100;
 
 const SELECTION = { bucket: bucket(), state: word(OUTBOX_STATES).optional() };
 
-export function addCallbackCalls(
-  calls: Calls,
-  parts: CallbackParts & { readonly registry: Domains; readonly log: Log; readonly now: () => number },
-): void {
+interface CallParts extends CallbackParts {
+  readonly registry: Domains;
+  readonly restApi: Pick<RestApiParts, "projects" | "place">;
+  readonly log: Log;
+  readonly now: () => number;
+}
+
+export function addCallbackCalls(calls: Calls, parts: CallParts): void {
   const { outbox, notices, registry, log, now } = parts;
   calls.get(
     "/callbacks",
@@ -71,6 +78,36 @@ export function addCallbackCalls(
     return changed;
   });
   change("drop", "Drop notices for good", outbox.drop);
+  addTest(calls, parts);
+}
+
+/** The file of a test does not exist; its name shows that it is a test. SHA-1 and size are those of no bytes. */
+const SAMPLE = {
+  fileid: toKey("huiyuan-callback-test"),
+  magicContext: '{"test":true}',
+  sha1: "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+  ...{ size: 0, userid: "0" },
+};
+
+function addTest(calls: Calls, { notices, registry, restApi, log }: CallParts): void {
+  const summary = "Send one notice to the callback of a bucket, marked as a test, and show the answer";
+  const about = { summary, fields: { bucket: bucket() }, answer: { json: callbackTested } };
+  calls.post("/callbacks/test", about, async (context, { bucket: named }) => {
+    const { bucketId } = bucketNamed(named, registry);
+    const { name, publicDomain } = managedBucket(bucketId, restApi.projects());
+    const [appid = ""] = bucketId.split("/");
+    const url = publicUrl(restApi.place(), publicDomain, SAMPLE.fileid) ?? `http://${publicDomain}/${SAMPLE.fileid}`;
+    const what = { operation: "callbacks test", bucket: bucketId };
+    const audit = auditOf(context, log, what);
+    const began = performance.now();
+    const tested = await notices.test({ ...SAMPLE, appid, bucket: name, url, requestId: context.get("requestId") });
+    if (tested === undefined) throw invalid(`the bucket ${bucketId} has no callback`);
+    const { delivery, status, answer } = tested;
+    const reason = delivery.ok ? undefined : delivery.failure.reason;
+    audit(delivery.ok ? "done" : "failed", { status, reason });
+    const milliseconds = Math.round(performance.now() - began);
+    return context.json({ bucket: bucketId, delivered: delivery.ok, reason, status, milliseconds, answer });
+  });
 }
 
 /** Omits the magic context, which is private to uploader and business server. */

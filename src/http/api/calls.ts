@@ -1,6 +1,6 @@
 // Registers the calls of the admin API. The schema of a call parses its input and is also its description in
 // openapi.ts.
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Hono } from "hono";
 import * as z from "zod";
 import type { Operation } from "../../insight/operation.ts";
@@ -66,8 +66,8 @@ export function createCalls(api: Hono<ApiEnv>): Calls {
 
 /** The Hono environment of a request to the admin API. */
 export interface ApiEnv {
-  /** `incoming` is absent if a command calls the API inside its own process. */
-  readonly Bindings: { readonly incoming?: IncomingMessage };
+  /** Both are absent if a command calls the API inside its own process. */
+  readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
   readonly Variables: {
     readonly requestId: string;
     /** Adds an entry to the operation log; undefined before the routes of the API. */

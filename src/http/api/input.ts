@@ -22,20 +22,21 @@ export async function readBody<Schema extends z.ZodObject>(
   return readFields(await readObject(request.raw.body), schema);
 }
 
-/** Parses the parameters of a query, whose numbers are texts. Throws request_invalid. */
+/** Parses the parameters of a query, whose numbers and flags are texts. Throws request_invalid. */
 export function queryReader<Schema extends z.ZodObject>(schema: Schema): (request: HonoRequest) => z.output<Schema> {
-  const numbers = Object.entries(schemaOf(schema).properties ?? {}).flatMap(([name, property]) => {
-    const type = typeof property === "object" ? property.type : undefined;
-    return type === "integer" || type === "number" ? [name] : [];
-  });
+  const types = Object.entries(schemaOf(schema).properties ?? {}).map(
+    ([name, property]) => [name, typeof property === "object" ? property.type : undefined] as const,
+  );
   return (request) => {
     const all = request.queries();
     const repeated = Object.keys(all).find((name) => (all[name]?.length ?? 0) > 1);
     if (repeated !== undefined) throw invalid(`"${shown(repeated)}" is given twice`);
     const input: Record<string, unknown> = { ...request.query() };
-    for (const name of numbers) {
+    for (const [name, type] of types) {
       const value = input[name];
-      if (typeof value === "string" && /^\d{1,15}$/.test(value)) input[name] = Number(value);
+      if (typeof value !== "string") continue;
+      if ((type === "integer" || type === "number") && /^\d{1,15}$/.test(value)) input[name] = Number(value);
+      if (type === "boolean" && (value === "true" || value === "false")) input[name] = value === "true";
     }
     return readFields(input, schema);
   };

@@ -6,6 +6,7 @@ import { tokenFromQuery } from "../../sign/token.ts";
 import { aliasIn, nameObject, type ObjectUrl } from "../request/object-name.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { parseTarget, type Target } from "../request/target.ts";
+import type { ManagedBucket, Projects } from "../rest/project.ts";
 import { invalid } from "./input.ts";
 
 /** The domains of the current settings. */
@@ -76,6 +77,14 @@ export function bucketNamed(name: string | undefined, { domains }: Domains): Sto
  */
 export function bucketIdNamed(name: string | undefined, domains: Domains): string | undefined {
   return name === undefined || name.includes("/") ? name : bucketNamed(name, domains).bucketId;
+}
+
+/** The bucket for uploads. Throws request_invalid: it was removed from the settings just now. */
+export function managedBucket(bucketId: string, projects: Projects): ManagedBucket {
+  const [appid = "", name = ""] = bucketId.split("/");
+  const bucket = projects.find(appid)?.buckets.get(name);
+  if (bucket === undefined) throw invalid(`there is no bucket "${bucketId}"`);
+  return bucket;
 }
 
 /**

@@ -70,6 +70,14 @@ export interface Variants {
     readonly found: CachedObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
+  /** A page of the stored variants of this version, by name. `after`: the name of the last one of the page before. */
+  list(
+    version: Pick<ObjectInfo, "hashes">,
+    page: { readonly after: string | undefined; readonly limit: number; readonly signal: AbortSignal },
+  ): Promise<{
+    readonly variants: readonly { readonly name: string; readonly info: ObjectInfo }[];
+    readonly next: string | undefined;
+  }>;
   /** Removes all variants of this version. Never rejects. */
   drop(version: ObjectInfo): Promise<void>;
 }
@@ -160,6 +168,16 @@ export function createVariants(
       const epoch = versions.epochOf(key, versions.generation());
       const refusal = renders.find(key, epoch) === undefined ? renders.failure(key) : undefined;
       return { found: undefined, refusal };
+    },
+    async list({ hashes: { sha256 } }, { after, limit, signal }) {
+      const prefix = keyOf(sha256, "");
+      const from = after === undefined ? undefined : keyOf(sha256, after);
+      const { objects, next } = await bucket.list({ prefix, after: from, limit, signal });
+      const nameIn = (key: Key) => key.slice(prefix.length);
+      return {
+        variants: objects.map((info) => ({ name: nameIn(info.key), info })),
+        next: next && nameIn(next),
+      };
     },
     async drop({ hashes }) {
       versions.raise(hashes.sha256);

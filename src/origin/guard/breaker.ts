@@ -32,6 +32,8 @@ export interface Breaker {
   /** The origin's name. */
   readonly name: string;
   readonly state: BreakerState;
+  /** Milliseconds since the outage began; without one, since the breaker has been closed. */
+  readonly stateMs: number;
   /** The error for requests that are blocked now (origin_failing); undefined if the next one is admitted. */
   refusal(): HuiyuanError | undefined;
   /** Throws the refusal. */
@@ -62,6 +64,7 @@ interface Outage {
 export function createBreaker({ rules, name, now, log }: BreakerOptions): Breaker {
   const window = createFailureWindow(rules.withinMs);
   let outage: Outage | undefined;
+  let closedAt = now();
 
   function refusal(): HuiyuanError | undefined {
     if (outage === undefined) return undefined;
@@ -105,6 +108,9 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
       if (outage === undefined) return "closed";
       return outage.until > now() ? "open" : "half-open";
     },
+    get stateMs() {
+      return now() - (outage?.since ?? closedAt);
+    },
     refusal,
     enter() {
       if (outage === undefined) return "request";
@@ -119,6 +125,7 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
       if (pass !== "probe") return;
       log.info(outageFields(outage), "an origin answers again");
       outage = undefined;
+      closedAt = now();
     },
     failed(pass, { key, error }) {
       if (outage === undefined) {

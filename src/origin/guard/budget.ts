@@ -21,6 +21,7 @@ export interface BudgetOptions extends Omit<BreakerOptions, "rules"> {
 export interface Budget {
   /** The origin's name. */
   readonly name: string;
+  readonly rules: BudgetRules;
   /** origin_busy during a pause that the origin asked for. */
   refusal(): HuiyuanError | undefined;
   /**
@@ -112,6 +113,7 @@ export function createBudget({ rules, fetches, name, now, log }: BudgetOptions):
 
   return {
     name,
+    rules,
     refusal,
     enter(signal, waitMs) {
       const refused = pause && refusal();

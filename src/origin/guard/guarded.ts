@@ -4,7 +4,7 @@ import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.
 import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
 import type { Budget } from "./budget.ts";
-import { type Latency, type LatencySummary, summaryOf } from "./latency.ts";
+import { type Latency, latencyOf, MAX_FAILURES, type OriginFailure, type OriginRecord } from "./record.ts";
 
 // The origin responded, although the response may not be used.
 const ANSWERED: readonly ErrorCode[] = [
@@ -19,18 +19,19 @@ const ANSWERED: readonly ErrorCode[] = [
 export interface Guards {
   readonly breaker: Breaker;
   readonly budget: Budget;
-  readonly latency?: Latency | undefined;
+  readonly record: OriginRecord;
   /** A client's request waits so long for its turn at the origin. Milliseconds. */
   readonly waitMs: number;
 }
 
 /** fetch() throws the origin's codes, origin_failing, origin_busy and overloaded. close() closes the origin. */
-export function guardOrigin(origin: Origin, { breaker, budget, latency, waitMs }: Guards): Origin {
+export function guardOrigin(origin: Origin, { breaker, budget, record, waitMs }: Guards): Origin {
   /** Returns the error for the client. Once the breaker is open, it is that of the blocked requests. */
   function recordFailure(error: HuiyuanError, pass: Pass, { key }: OriginRequest): HuiyuanError {
     const { originStatus = 0, retryAfterSeconds } = error;
     if ((originStatus === 429 || originStatus === 503) && retryAfterSeconds !== undefined)
       budget.pause(originStatus, retryAfterSeconds);
+    noteFailure(error);
     if (isFailure(error)) breaker.failed(pass, { key, error });
     else if (originStatus > 0 || ANSWERED.includes(error.code)) breaker.answered(pass);
     else breaker.left(pass);
@@ -40,10 +41,17 @@ export function guardOrigin(origin: Origin, { breaker, budget, latency, waitMs }
     return new HuiyuanError(code, message, { cause: error, retryAfterSeconds: seconds });
   }
 
+  /** Not a client that left, or a limit of this server. */
+  function noteFailure(error: HuiyuanError): void {
+    if (error.code.startsWith("origin_")) record.failed(error);
+  }
+
   function bodyEnded(failure: Error | undefined, { key }: OriginRequest, leave: () => void): void {
     leave();
     const error = failure && asHuiyuanError(failure);
-    if (error !== undefined && failureKind(error) === "timeout") breaker.bodyFailed({ key, error });
+    if (error === undefined) return;
+    noteFailure(error);
+    if (failureKind(error) === "timeout") breaker.bodyFailed({ key, error });
   }
 
   const refusal = () => breaker.refusal() ?? budget.refusal();
@@ -60,10 +68,11 @@ export function guardOrigin(origin: Origin, { breaker, budget, latency, waitMs }
         throw error;
       }
       request.onSend?.();
+      const sentAt = performance.now();
       try {
         const answer = await origin.fetch(request);
+        record.answered(performance.now() - sentAt);
         breaker.answered(pass);
-        if (answer !== undefined) latency?.record(answer.headMs);
         if (answer === undefined || answer.isNotModified) leave();
         else void answer.body.over.then((failure) => bodyEnded(failure, request, leave));
         return answer;
@@ -117,35 +126,61 @@ export interface OriginHealth {
   /** Its address, without credentials. */
   readonly name: string;
   readonly state: BreakerState;
+  /** Milliseconds since the outage began, or since the breaker has been closed. */
+  readonly stateMs: number;
   /** Requests whose body has not ended. */
   readonly running: number;
+  /** The most running requests. */
+  readonly connections: number;
+  /** 0: unlimited. */
+  readonly requestsPerSecond: number;
   /** Requests that wait for a connection or for the rate limit. */
   readonly waiting: number;
   /** Milliseconds left of the pause that it asked for. */
   readonly pausedMs: number;
-  /** Latency of the responses of the last ten minutes, at most 256 of each origin; undefined: none. */
-  readonly latency?: LatencySummary | undefined;
 }
 
-const RECENT_MS = 600_000;
+/** OriginHealth, with the recent history of the origin. */
+export interface OriginReport extends OriginHealth {
+  /** Undefined: no response came in the last minutes. */
+  readonly latency: Latency | undefined;
+  readonly failures: readonly OriginFailure[];
+}
+
 const WORSE: readonly BreakerState[] = ["closed", "half-open", "open"];
 
 /** One row for each name, in the order of `budgets`. */
-export function healthOf(
-  budgets: readonly Budget[],
-  breakers: readonly Breaker[],
-  latencies: readonly Latency[],
-): OriginHealth[] {
+export function healthOf(budgets: readonly Budget[], breakers: readonly Breaker[]): OriginHealth[] {
   return [...new Set(budgets.map(({ name }) => name))].map((name) => {
-    const usages = budgets.filter((each) => each.name === name).map((each) => each.usage());
-    const states = breakers.filter((each) => each.name === name).map(({ state }) => WORSE.indexOf(state));
+    const named = budgets.filter((each) => each.name === name);
+    const usages = named.map((each) => each.usage());
+    const [worst] = breakers
+      .filter((each) => each.name === name)
+      .toSorted((a, b) => WORSE.indexOf(b.state) - WORSE.indexOf(a.state));
+    const rates = named.map(({ rules }) => rules.requestsPerSecond);
     return {
       name,
-      state: WORSE[Math.max(0, ...states)] ?? "closed",
-      running: usages.reduce((sum, { running }) => sum + running, 0),
-      waiting: usages.reduce((sum, { waiting }) => sum + waiting, 0),
+      state: worst?.state ?? "closed",
+      stateMs: worst?.stateMs ?? 0,
+      running: sum(usages.map(({ running }) => running)),
+      connections: sum(named.map(({ rules }) => rules.connections)),
+      requestsPerSecond: rates.includes(0) ? 0 : sum(rates),
+      waiting: sum(usages.map(({ waiting }) => waiting)),
       pausedMs: Math.max(...usages.map(({ pausedMs }) => pausedMs)),
-      latency: summaryOf(latencies.filter((each) => each.name === name).flatMap((each) => each.recent(RECENT_MS))),
     };
   });
+}
+
+/** `healths`: the result of healthOf(). */
+export function reportOf(healths: readonly OriginHealth[], records: readonly OriginRecord[]): OriginReport[] {
+  return healths.map((health) => {
+    const named = records.filter(({ name }) => name === health.name);
+    const failures = named.flatMap((record) => record.failures()).toSorted((a, b) => b.at - a.at);
+    const latency = latencyOf(named.flatMap((record) => record.latencies()));
+    return { ...health, latency, failures: failures.slice(0, MAX_FAILURES) };
+  });
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }

@@ -31,9 +31,20 @@ export interface DeliveryRequest {
   readonly signal: AbortSignal;
 }
 
+/** For operators, unlike Delivery: the response is never relayed to uploaders. */
+export interface TestedDelivery {
+  readonly delivery: Delivery;
+  /** Undefined: there was no response. */
+  readonly status: number | undefined;
+  /** At most 1,000 characters of the body. */
+  readonly answer: string;
+}
+
 export interface Receiver {
   /** Never rejects. */
   deliver(request: DeliveryRequest): Promise<Delivery>;
+  /** As deliver(), with a header that marks the notice as a test. It also returns the beginning of any response. */
+  test(request: DeliveryRequest): Promise<TestedDelivery>;
   close(): Promise<void>;
 }
 
@@ -47,6 +58,9 @@ export interface ReceiverOptions {
 
 /** A longer response counts as a bad answer. Bytes. */
 export const MAX_ANSWER_BYTES = 65_536;
+/** Marks a test for the receiver. No field of the body does, because a strict receiver may refuse unknown fields. */
+const TEST_HEADER = { "x-huiyuan-test": "callback" };
+const SHOWN_CHARACTERS = 1_000;
 // Dialling ends a little before the deadline, so that a silent name server and a silent receiver differ.
 const DIAL_SHARE = 0.9;
 
@@ -56,8 +70,8 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
   const caller = createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve });
   const { pathname, search } = new URL(url);
 
-  async function attempt({ notice, requestId, signal }: DeliveryRequest): Promise<Delivery> {
-    const reply = await caller.call({
+  function send({ notice, requestId, signal }: DeliveryRequest, more: object = {}): Promise<CallReply> {
+    return caller.call({
       method: "POST",
       target: `${pathname}${search}`,
       headers: {
@@ -68,33 +82,55 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
         "x-request-id": requestId,
         // A kept connection may close just as the notice is sent; then it would be unknown whether the notice arrived.
         connection: "close",
+        ...more,
       },
       body: Buffer.from(callbackBody(notice, secret), "latin1"),
       signal,
     });
-    return readAnswer(reply);
   }
 
   return {
     async deliver(request) {
-      const { signal } = request;
       try {
-        return await attempt(request);
+        return await readAnswer(await send(request));
       } catch (error) {
-        if (signal.aborted) return { ok: false, failure: { reason: "timeout" } };
-        return { ok: false, failure: { reason: reasonOf(error) }, found: asHuiyuanError(error).message };
+        return failed(error, request.signal);
+      }
+    },
+    async test(request) {
+      let status: number | undefined;
+      try {
+        const reply = await send(request, TEST_HEADER);
+        status = reply.status;
+        const bytes = await readWhole(reply.body);
+        const answer = new TextDecoder().decode(bytes).slice(0, SHOWN_CHARACTERS);
+        return { delivery: deliveryOf(status, bytes), status, answer };
+      } catch (error) {
+        return { delivery: failed(error, request.signal), status, answer: "" };
       }
     },
     close: () => caller.close(),
   };
 }
 
+function failed(error: unknown, signal: AbortSignal): Delivery {
+  if (signal.aborted) return { ok: false, failure: { reason: "timeout" } };
+  return { ok: false, failure: { reason: reasonOf(error) }, found: asHuiyuanError(error).message };
+}
+
 async function readAnswer({ status, body, discard }: CallReply): Promise<Delivery> {
-  if (status < 200 || status > 299) {
-    discard();
-    return { ok: false, failure: { reason: "status", status } };
-  }
-  const bytes = await readWhole(body);
+  if (isSuccess(status)) return deliveryOf(status, await readWhole(body));
+  discard();
+  return deliveryOf(status, undefined);
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** `bytes`: undefined for a body of more than MAX_ANSWER_BYTES. */
+function deliveryOf(status: number, bytes: Buffer | undefined): Delivery {
+  if (!isSuccess(status)) return { ok: false, failure: { reason: "status", status } };
   const json = bytes === undefined ? undefined : jsonOf(bytes);
   return json === undefined ? { ok: false, failure: { reason: "bad_answer", status } } : { ok: true, json };
 }

@@ -12,7 +12,7 @@ import {
   type MakeOutboxDraft,
   type Uploaded,
 } from "./callback.ts";
-import { type CallbackTarget, createReceiver, type Delivery, type Receiver } from "./delivery.ts";
+import { type CallbackTarget, createReceiver, type Delivery, type Receiver, type TestedDelivery } from "./delivery.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import { createRedelivery, nextAttempt } from "./redelivery.ts";
 
@@ -30,6 +30,11 @@ export interface Notices {
    * after a crash. Never rejects. Undefined if the bucket has no callback.
    */
   readonly makeOutboxDraft: MakeOutboxDraft;
+  /**
+   * Sends a notice of a file that does not exist, once, marked as a test. It is not in the outbox. Undefined if the
+   * bucket has no callback. Never rejects.
+   */
+  test(sample: Uploaded): Promise<TestedDelivery | undefined>;
   /** Replaces the targets, by `<appid>/<bucket>`. Pending notices are sent to the new target too. */
   apply(targets: ReadonlyMap<string, CallbackTarget>): void;
   /**
@@ -212,6 +217,12 @@ export function createNotices(options: NoticesOptions): Notices {
           if (id !== undefined) inProgress.delete(id);
         },
       };
+    },
+    async test({ requestId, ...facts }) {
+      const to = recipients.get(bucketIdOf(facts));
+      const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(to?.target.timeoutMs ?? 0)]);
+      const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt: 1 };
+      return to?.receiver.test({ notice, requestId, signal });
     },
     apply(targets) {
       recipients = new Map(

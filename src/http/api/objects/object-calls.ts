@@ -5,7 +5,7 @@ import { asHuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import { isKey, type Key } from "../../../core/object.ts";
 import type { Stored } from "../../../mirror/stored/stored.ts";
-import { auditedStream, auditOf, loggedName, loggedNames, messageOf } from "../audit.ts";
+import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../audit.ts";
 import type { Calls, InputOf } from "../calls.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
 import { bucket as bucketField, flag, invalid, names, text, whole } from "../input.ts";
@@ -113,13 +113,7 @@ function addChange<Fields extends z.ZodRawShape>(
     const { bucket, names: given, prefix, ...how } = body as InputOf<typeof SELECTION>;
     const targets = targetsOf({ bucket, names: given, prefix }, registry);
     const audit = auditOf(context, log, { operation, ...how, ...targets.logged });
-    const common = {
-      operation,
-      url: context.req.path,
-      client: context.env.incoming?.socket.remoteAddress ?? "this machine",
-      userAgent: context.req.header("user-agent") ?? "",
-      ...{ code: 0, message: "SUCCESS", bytes: 0, requestId: context.get("requestId") },
-    };
+    const common = { operation, ...callerOf(context), code: 0, message: "SUCCESS", bytes: 0 };
     const work = async ({ name, find }: Target): Promise<ChangeLine> => {
       try {
         const { stored, key } = await find();

@@ -42,7 +42,8 @@ async function targetOf(name: string, site: () => Site, { sites }: Domains): Pro
   return { site: named, url: original === undefined ? url : { ...url, path: original } };
 }
 
-async function warm({ site, url }: Target, signal: AbortSignal): Promise<Omit<WarmLine, "name">> {
+/** Fetches, stores or revalidates one object. Throws the codes of Mirror.fetch. */
+export async function warm({ site, url }: Target, signal: AbortSignal): Promise<Omit<WarmLine, "name">> {
   const entry = await site.stored.bucket.lookup(nameObject(site, url).key);
   if (entry.state === "tombstone") return { result: "deleted" };
   if (entry.state === "absent" && entry.certainty === "foreign") return { result: "unstored" };

@@ -2,8 +2,8 @@
 // Times are ISO 8601; unknown fields are left out.
 import * as z from "zod";
 
-const bucketId = z.string().describe("`<appid>/<name>`");
-const time = z.iso.datetime();
+export const bucketId = z.string().describe("`<appid>/<name>`");
+export const time = z.iso.datetime();
 
 export const problem = z.object({
   code: z.int().describe("The X-ErrNo of the error."),
@@ -20,19 +20,6 @@ export const bucketsAnswer = z.object({
   ),
 });
 
-export const originHealth = z.object({
-  name: z.string().describe("Its address, without credentials."),
-  state: z.enum(["closed", "open", "half-open"]).describe("State of its circuit breaker."),
-  running: z.int().describe("Running requests, until the body has ended."),
-  waiting: z.int().describe("Queued requests."),
-  pausedMs: z.number().describe("Remaining pause that the origin requested with Retry-After."),
-  latency: z
-    .object({ count: z.int(), p50Ms: z.number(), p90Ms: z.number(), p99Ms: z.number() })
-    .optional()
-    .describe("Until the response head, of at most 256 responses of the last ten minutes."),
-});
-export const originsAnswer = z.object({ origins: z.array(originHealth) });
-
 const provenance = z.object({
   via: z.enum(["upload", "mirror", "migration"]),
   originUrl: z.string().optional(),
@@ -42,7 +29,7 @@ const provenance = z.object({
   validatedAt: time.optional(),
 });
 
-const object = z.object({
+export const object = z.object({
   key: z.string(),
   size: z.int(),
   mediaType: z.string(),
@@ -235,6 +222,18 @@ export const noticesChanged = z.object({
   isSending: z.boolean().describe("false: no server is running that would send them."),
 });
 
+export const callbackTested = z.object({
+  bucket: bucketId,
+  delivered: z.boolean(),
+  reason: z
+    .enum(["bad_answer", "status", "connect", "dns", "tls", "blocked", "timeout"])
+    .optional()
+    .describe("Of a failure. `blocked`: a private address without `allowPrivate`."),
+  status: z.int().optional().describe("Left out without a response."),
+  milliseconds: z.int(),
+  answer: z.string().describe("The first 1,000 characters of the response."),
+});
+
 export const logPage = z.object({
   entries: z.array(
     z.object({
@@ -278,6 +277,7 @@ export type WarmCounts = z.output<typeof warmCounts>;
 export type Explanation = z.output<typeof explanation>;
 export type NoticePage = z.output<typeof noticePage>;
 export type NoticesChanged = z.output<typeof noticesChanged>;
+export type CallbackTested = z.output<typeof callbackTested>;
 export type LogPage = z.output<typeof logPage>;
 export type UsageAnswer = z.output<typeof usageAnswer>;
 export type Problem = z.output<typeof problem>;

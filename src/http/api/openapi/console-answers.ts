@@ -1,6 +1,6 @@
 // Schemas of the answers to the calls that only a server takes: login, live figures and the overview. See answers.ts.
 import * as z from "zod";
-import { originHealth } from "./answers.ts";
+import { originFields } from "./origin-answers.ts";
 
 export const sessionAnswer = z.object({
   isOpen: z.boolean().describe("false: log in first."),
@@ -21,7 +21,7 @@ export const liveFigures = z.object({
   bytes: count.describe(`Bytes of all downloads. ${LATEST}`),
   savedBytes: count.describe(`Bytes of hits, which no origin had to send. ${LATEST}`),
   errors: z.array(z.object({ code: z.string(), count })).describe(`The ten most frequent codes. ${LATEST}`),
-  origins: z.array(originHealth).describe("The first 50."),
+  origins: z.array(z.object(originFields)).describe("The first 50."),
   running: z.object({ fills: count, renders: count, waitingRenders: count, uploads: count, waitingWrites: count }),
   eventLoopDelayMs: z.number().describe("99th percentile since the last event."),
   memory: z.object({ residentBytes: count, heapBytes: count, cacheBytes: count, cacheObjects: count }),

@@ -26,12 +26,17 @@ const anyLabels = (value: number) => [{ labels: {}, value }];
 const origin = (more: object) => ({
   name: "o",
   state: "closed" as const,
+  stateMs: 0,
   running: 0,
+  connections: 8,
+  requestsPerSecond: 0,
   waiting: 0,
   pausedMs: 0,
+  latency: undefined,
+  failures: [],
   ...more,
 });
-const latency = (p90Ms: number, count = 21) => ({ count, p50Ms: 1, p90Ms, p99Ms: 9_000 });
+const latency = (p90: number, requests = 21) => ({ requests, p50: 1, p90, p99: 9_000, max: 9_000 });
 
 test("every alert has a rule with its severity; the others are judged elsewhere", () => {
   const elsewhere = [

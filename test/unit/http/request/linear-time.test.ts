@@ -3,8 +3,8 @@
 // any machine.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { picturesOn } from "../../../../src/cli/doctor/find-pictures.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { picturesOn } from "../../../../src/doctor/find-pictures.ts";
 import { withoutToken } from "../../../../src/http/answered.ts";
 import { refererVerdict } from "../../../../src/http/request/authorizer.ts";
 import { clientAddress } from "../../../../src/http/request/client-address.ts";

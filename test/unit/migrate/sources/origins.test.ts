@@ -117,7 +117,7 @@ test("another origin serves what the first one cannot, and the mirror's own budg
   const fetchOnce = async () => {
     const answer = await source.fetch({ object: object!, maxBytes: 100, signal: new AbortController().signal });
     if (answer === undefined || answer.isNotModified) throw new Error("no answer");
-    const running = registry.health().map((each) => [each.name, each.running]);
+    const running = registry.report().map((each) => [each.name, each.running]);
     answer.body.destroy();
     return running;
   };

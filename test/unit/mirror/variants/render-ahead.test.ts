@@ -27,6 +27,7 @@ async function lab(options: { readonly fails?: boolean } = {}) {
     peek: () => undefined,
     generation: () => 0,
     preview: () => Promise.reject(new Error("not asked")),
+    list: async () => ({ variants: [], next: undefined }),
     drop: () => Promise.resolve(),
     async get({ version, named: { recipe }, bytes }) {
       running += 1;

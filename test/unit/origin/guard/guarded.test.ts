@@ -7,6 +7,7 @@ import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type Breaker, createBreaker } from "../../../../src/origin/guard/breaker.ts";
 import { type Budget, createBudget } from "../../../../src/origin/guard/budget.ts";
 import { guardOrigin } from "../../../../src/origin/guard/guarded.ts";
+import { createOriginRecord, type OriginRecord } from "../../../../src/origin/guard/record.ts";
 import type { Origin, OriginAnswer, OriginSink } from "../../../../src/origin/origin.ts";
 import {
   absent,
@@ -26,12 +27,14 @@ let clock: { now: number };
 let breaker: Breaker;
 let budget: Budget;
 let fetches: Semaphore;
+let record: OriginRecord;
 
 beforeEach(() => {
   clock = { now: 0 };
   fetches = createSemaphore(100);
   const now = () => clock.now;
   const rules = { failures: 3, withinMs: 10_000, openMs: 1_000 };
+  record = createOriginRecord({ name: "a", now });
   breaker = createBreaker({ rules, name: "a", now, log: SILENT_LOG });
   budget = createBudget({
     rules: { connections: 2, requestsPerSecond: 0 },
@@ -43,7 +46,7 @@ beforeEach(() => {
 });
 
 const guarded = (...replies: readonly Reply[]): Origin =>
-  guardOrigin(fakeOrigin(...replies), { breaker, budget, waitMs: 50 });
+  guardOrigin(fakeOrigin(...replies), { breaker, budget, record, waitMs: 50 });
 
 async function fetched(origin: Origin, key: string): Promise<OriginAnswer> {
   const answer = await origin.fetch(ask(key));
@@ -216,11 +219,29 @@ test.each([
 ])("status %i with Retry-After %s pauses the origin for %d ms", async (originStatus, seconds, expected) => {
   const details = { originStatus, ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }) };
   const fake = fakeOrigin(failing("origin_status", details));
-  const origin = guardOrigin(fake, { breaker, budget, waitMs: 50 });
+  const origin = guardOrigin(fake, { breaker, budget, record, waitMs: 50 });
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({ code: "origin_status" });
   expect(budget.usage().pausedMs).toBe(expected);
   const code = expected > 0 ? "origin_busy" : "origin_status";
   await expect(origin.fetch(ask("a.jpg"))).rejects.toMatchObject({ code, originStatus });
   expect(fake.requests).toHaveLength(expected > 0 ? 1 : 2);
   expect(origin.refusal?.()?.code).toBe(expected > 0 ? "origin_busy" : undefined);
+});
+
+test("guardOrigin() records failures of the origin, and neither absences nor clients that leave", async () => {
+  const replies: readonly Reply[] = [
+    failing("origin_status", { originStatus: 503 }),
+    failing("client_gone"),
+    failing("origin_blocked"),
+    () => undefined,
+  ];
+  for (const reply of replies)
+    await guarded(reply)
+      .fetch(ask("a.jpg"))
+      .catch(() => undefined);
+  expect(record.failures().map(({ code, status }) => [code, status])).toEqual([
+    ["origin_blocked", undefined],
+    ["origin_status", 503],
+  ]);
+  expect(record.latencies()).toHaveLength(1);
 });

@@ -54,6 +54,7 @@ beforeAll(async () => {
       generation: () => 0,
       get: () => Promise.reject(new HuiyuanError("render_overloaded", "no renderer here", { retryAfterSeconds: 2 })),
       preview: async () => ({ found: undefined, refusal: undefined }),
+      list: async () => ({ variants: [], next: undefined }),
       drop: () => Promise.resolve(),
     },
     referers: { mode: "off", domains: [], allowEmpty: true },

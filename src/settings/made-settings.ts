@@ -1,8 +1,8 @@
 // Settings that a command makes from its arguments. JSON is YAML, so they pass the same checks as every settings file.
 import { HuiyuanError } from "../core/errors.ts";
-import { SettingsFaults } from "../settings/faults.ts";
-import { parseSettings } from "../settings/load.ts";
-import type { Settings } from "../settings/schema/schema.ts";
+import { SettingsFaults } from "./faults.ts";
+import { parseSettings } from "./load.ts";
+import type { Settings } from "./schema/schema.ts";
 
 /**
  * `file`: as an operator would write it. `cannot`: the action that fails, such as `Cannot mirror http://a.example`.

@@ -1,0 +1,37 @@
+// The input and the result of a test of an origin. The checks are in examination.ts; wiring/doctor.ts runs them.
+import type { Notes } from "./finding.ts";
+
+/** A web site that is to be configured as an origin. */
+export interface SiteToExamine {
+  /** http or https, without a final slash. */
+  readonly url: string;
+  /** Empty: that of the URL. */
+  readonly host: string;
+  /** Empty: none. */
+  readonly referer: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** True: a private address may be dialled. */
+  readonly allowPrivate: boolean;
+}
+
+export interface ExaminationLimits {
+  /** After this time the rest is not checked. */
+  readonly seconds: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Examined {
+  /** The origin's name, without credentials. */
+  readonly name: string;
+  /** The proposed settings in YAML; undefined: the origin was not reached. */
+  readonly proposal: string | undefined;
+}
+
+/** Findings are told while the checks run. Throws the reason of the signal. */
+export type Examination = (limits: ExaminationLimits, notes: Pick<Notes, "say" | "doing">) => Promise<Examined>;
+
+/**
+ * `samples`: paths below the site, or URLs; if empty, the home page is searched for an image. Throws request_invalid
+ * and settings_invalid, and sends nothing before the result is called.
+ */
+export type ExamineSite = (site: SiteToExamine, samples: readonly string[]) => Examination;
