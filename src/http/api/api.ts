@@ -7,6 +7,7 @@ import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { MigrationJobs } from "../../migrate/jobs/jobs.ts";
 import type { OriginHealth } from "../../origin/guard/guarded.ts";
+import type { SettingsFile } from "../../settings/edit/settings-file.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { type ApiEnv, createCalls } from "./calls.ts";
@@ -21,6 +22,7 @@ import { addWarmCall } from "./objects/warm.ts";
 import { bucketsAnswer, explanation, originsAnswer } from "./openapi/answers.ts";
 import { describeApi } from "./openapi/openapi.ts";
 import { describeRestApi } from "./openapi/rest-openapi.ts";
+import { addSettingsCalls } from "./settings.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & { originHealth(): readonly OriginHealth[] };
@@ -28,6 +30,8 @@ export interface ApiOptions {
   readonly restApi: ContentParts["restApi"];
   /** Undefined: there is no server, or it has no settings file. */
   readonly migrations: MigrationJobs | undefined;
+  /** Undefined: there is no server, or it has no settings file. */
+  readonly settingsFile: SettingsFile | undefined;
   /** `server.healthPath` of the settings in force. */
   readonly healthPath: () => string;
   /** Unix milliseconds. */
@@ -81,6 +85,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   );
   addCallbackCalls(calls, { registry, outbox, notices, log, now });
   addMigrationCalls(calls, { jobs: options.migrations, log });
+  addSettingsCalls(calls, { file: options.settingsFile, log });
   addInsightCalls(calls, { registry, operations, usage, now });
   // Built on request, which is rare.
   api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));
