@@ -14,6 +14,7 @@ import { createRequestIds, type DownloadExchange } from "./http/request/exchange
 import { createFastPath } from "./http/wire/fast-path/fast-path.ts";
 import { startServer } from "./http/wire/server.ts";
 import { createMigrationJobs } from "./migrate/jobs/jobs.ts";
+import { createSettingsFile } from "./settings/edit/settings-file.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
@@ -25,8 +26,8 @@ import { createSigner } from "./wiring/signing.ts";
 
 export interface AppOptions {
   readonly settings: Settings;
-  /** Undefined: the server runs no migrations, because they read it. */
-  readonly settingsFile?: string;
+  /** Undefined: the server runs no migrations, because they read it, and no call edits it. */
+  readonly settingsFile?: { readonly path: string; readonly version: string };
   readonly log: Log;
 }
 
@@ -35,10 +36,10 @@ export interface App {
   readonly downloadPort: number;
   readonly adminPort: number;
   /**
-   * Applies new settings to requests that begin from now on. Settings that need a restart keep their old value and are
-   * noted.
+   * Applies new settings, of a version of the settings file, to requests that begin from now on. Settings that need a
+   * restart keep their old value and are noted.
    */
-  reload(settings: Settings): void;
+  reload(settings: Settings, version: string): void;
   /** Records that changed settings were refused: in the metrics, and by a note on /readyz until a reload succeeds. */
   refuse(text: string): void;
   /**
@@ -67,6 +68,7 @@ const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
  */
 export async function startApp({ settings: initial, settingsFile, log }: AppOptions): Promise<App> {
   let settings = initial;
+  let version = settingsFile?.version ?? "";
   let fault: string | undefined;
   let restartNote: string | undefined;
   let isDraining = false;
@@ -135,7 +137,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
         ? undefined
         : createMigrationJobs({
             dir: join(initial.data, "migrations"),
-            settingsFile: resolve(settingsFile),
+            settingsFile: resolve(settingsFile.path),
             program: [...process.execArgv, ...process.argv.slice(1, 2)],
             folders: () => settings.server.migrationFolders,
             redactUrl: redactTarget,
@@ -180,6 +182,14 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
           ),
           migrations,
           server: consoleParts,
+          settingsFile:
+            settingsFile &&
+            createSettingsFile({
+              file: resolve(settingsFile.path),
+              env: process.env,
+              started: initial,
+              inForce: () => ({ version, refusal: fault }),
+            }),
           version: readVersion(),
         }),
         nextRequestId,
@@ -196,8 +206,9 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
     return {
       downloadPort: downloads.port,
       adminPort: admin.port,
-      reload(next) {
+      reload(next, nextVersion) {
         service.apply(next);
+        version = nextVersion;
         const kept = settingsNeedingRestart(initial, next);
         restartNote = kept.length === 0 ? undefined : `needs a restart to take effect: ${kept.join(", ")}`;
         settings = next;

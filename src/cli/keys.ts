@@ -1,13 +1,7 @@
 // `huiyuan keys new`: prints a new key pair. It writes no file.
-import { randomInt } from "node:crypto";
 import type { Command } from "commander";
+import { type KeyPair, makeKeyPair } from "../sign/key-pair.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
-
-/** `secretId` is public: `AKID` and 32 letters and digits. `secretKey`: 43 of them, which hold 256 random bits. */
-interface KeyPair {
-  readonly secretId: string;
-  readonly secretKey: string;
-}
 
 const HELP = `Example:
   huiyuan keys new`;
@@ -26,20 +20,6 @@ export function keysCommand(terminal: Terminal): Command {
       terminal.out.write(json ? `${JSON.stringify(pair)}\n` : describe(pair));
     });
   return newCommand(terminal, "keys", "make key pairs, which sign uploads and downloads", HELP).addCommand(create);
-}
-
-function makeKeyPair(): KeyPair {
-  return {
-    secretId: `AKID${randomText(32)}`,
-    secretKey: randomText(43),
-  };
-}
-
-// Without `-` and `_`, so that a double click selects the whole text.
-const CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-function randomText(length: number): string {
-  return Array.from({ length }, () => CHARACTERS[randomInt(CHARACTERS.length)]).join("");
 }
 
 function describe({ secretId, secretKey }: KeyPair): string {

@@ -113,6 +113,7 @@ async function openData(
     migrations: undefined,
     sign: undefined,
     examine: examineSite,
+    settingsFile: undefined,
     // Never aborted: Ctrl-C aborts the command's own requests.
     stopping: new AbortController().signal,
   });

@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { type App, startApp } from "../app.ts";
 import type { Log } from "../core/log.ts";
-import { loadSettings } from "../settings/load.ts";
+import { loadVersion } from "../settings/load.ts";
 import { watchSettings } from "../settings/watch.ts";
 import { createLogger } from "./logger.ts";
 import { HeldUp, newCommand, onHangUp, type Terminal, untilStopped } from "./terminal.ts";
@@ -55,8 +55,8 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   // The watch begins before the file is read, so that a change during the start is not missed.
   await watchSettings({ file: flags.config, signal: watching.signal, onChange });
   try {
-    const settings = await loadSettings(flags.config, { env: process.env });
-    app = await startApp({ settings, settingsFile: flags.config, log });
+    const { settings, version } = await loadVersion(flags.config, { env: process.env });
+    app = await startApp({ settings, settingsFile: { path: flags.config, version }, log });
     // Signals are handled before readiness is announced, so that an early stop is orderly.
     const stopped = untilStopped();
     const { host, adminHost } = settings.server;
@@ -85,7 +85,8 @@ async function drain(app: App): Promise<void> {
 
 async function reload(app: App, file: string, log: Log): Promise<void> {
   try {
-    app.reload(await loadSettings(file, { env: process.env }));
+    const { settings, version } = await loadVersion(file, { env: process.env });
+    app.reload(settings, version);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     log.error({ file, faults: text }, "the new settings have faults; the old ones stay in force");

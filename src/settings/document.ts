@@ -115,7 +115,8 @@ function stepInto(node: Node | null, part: string | number): Step | undefined {
   return pair === undefined ? undefined : { value: pair.value, keyOffset: pair.key.range?.[0] };
 }
 
-function keyText(pair: Pair): string | undefined {
+/** The key of a pair as a text; undefined for a key that is no single value. */
+export function keyText(pair: Pair): string | undefined {
   return isScalar(pair.key) ? String(pair.key.value) : undefined;
 }
 

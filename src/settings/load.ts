@@ -1,4 +1,5 @@
 // Loads huiyuan.yaml into frozen Settings, or throws every fault at once. It does not watch the file: watch.ts does.
+import { createHash } from "node:crypto";
 import { readFileSync, type Stats, statSync } from "node:fs";
 import { readFile as readFileOf, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -15,7 +16,8 @@ import {
   withoutValue,
 } from "./faults.ts";
 import { type BucketSettings, type ServerSettings, type Settings, settingsSchema } from "./schema/schema.ts";
-import { failureCode, hideSecrets, isSecretPath, resolveSecrets, type SecretSources } from "./secrets.ts";
+import { failureCode, hideSecrets, resolveSecrets, type SecretSources } from "./secrets.ts";
+import { isSecretPath } from "./setting-paths.ts";
 
 /** The inputs of parsing beside the text; nothing else of the machine is read. `readFile` reads 404 pages, too. */
 export interface ParseOptions extends Omit<SecretSources, "folder"> {
@@ -37,8 +39,17 @@ export async function loadSettings(
   file: string,
   { env, needs }: Pick<ParseOptions, "env" | "needs">,
 ): Promise<Settings> {
-  const text = await readSettingsText(file);
+  const { text } = await readSettingsText(file);
   return parseSettings(text, { env, readFile: readSmallFileSync, file, ...(needs && { needs }) });
+}
+
+/** As loadSettings(), with the version of the file. */
+export async function loadVersion(
+  file: string,
+  { env }: Pick<ParseOptions, "env">,
+): Promise<{ readonly settings: Settings; readonly version: string }> {
+  const { text, version } = await readSettingsText(file);
+  return { settings: parseSettings(text, { env, readFile: readSmallFileSync, file }), version };
 }
 
 /** As loadSettings(), but from text. Throws SettingsFaults. */
@@ -61,13 +72,17 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
   return deepFreeze(settings);
 }
 
-/** Throws SettingsFaults if the file is unreadable, not a regular file, above 1 MiB, or not UTF-8. */
-async function readSettingsText(file: string): Promise<string> {
+/**
+ * The text of a settings file, and its version: the SHA-256 of its bytes, in hex. Throws SettingsFaults if the file is
+ * unreadable, not a regular file, above 1 MiB, or not UTF-8.
+ */
+export async function readSettingsText(file: string): Promise<{ readonly text: string; readonly version: string }> {
   const bytes = await readSmallFile(file).catch((error: unknown) => {
     throw unreadable(file, failureCode(error));
   });
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return { text, version: createHash("sha256").update(bytes).digest("hex") };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw wholeFileFault(file, "the file is not UTF-8 text");

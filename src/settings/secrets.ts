@@ -1,13 +1,12 @@
 // Replaces `env:NAME` and `file:PATH` by the secrets that they name, and hides secrets from dumps of the settings.
-// It reads no files itself: the caller passes the functions. The schema says which settings are secrets.
+// It reads no files itself: the caller passes the functions. setting-paths.ts knows which settings are secrets.
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { inspect } from "node:util";
-import * as z from "zod";
 import { errorCodeOf } from "../core/disk-failure.ts";
 import { isMapping } from "./checks/path-nodes.ts";
 import type { PathFault, SettingsPath } from "./faults.ts";
-import { settingsSchema } from "./schema/schema.ts";
+import { FILE_PATHS, mapAt, SECRET_PATHS, textsAt } from "./setting-paths.ts";
 
 /** The environment and the files that secrets are read from. */
 export interface SecretSources {
@@ -16,29 +15,6 @@ export interface SecretSources {
   readonly readFile: (path: string) => string;
   /** Base folder of relative paths. */
   readonly folder: string;
-}
-
-/** Paths of all secrets; `*` stands for any key or list position. */
-const SECRET_PATHS = secretPaths(settingsSchema);
-
-function secretPaths(schema: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
-  if (schema instanceof z.ZodType && schema.meta()?.secret === true) return [path];
-  if (schema instanceof z.ZodObject)
-    return Object.entries(schema.shape).flatMap(([key, inner]) => secretPaths(inner, [...path, key]));
-  if (schema instanceof z.ZodArray) return secretPaths(schema.element, [...path, "*"]);
-  if (schema instanceof z.ZodRecord) return secretPaths(schema.valueType, [...path, "*"]);
-  if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => secretPaths(option, path));
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
-    return secretPaths(schema.unwrap(), path);
-  return [];
-}
-
-/** True if the value at the path must never be shown. */
-export function isSecretPath(path: SettingsPath): boolean {
-  return SECRET_PATHS.some(
-    (pattern) =>
-      pattern.length === path.length && pattern.every((part, index) => part === "*" || part === String(path[index])),
-  );
 }
 
 /** A copy of the tree in which every reference is replaced by its value. */
@@ -63,20 +39,18 @@ export function resolveSecrets(
 export function namedFiles(tree: unknown, folder: string): readonly string[] {
   const secrets = SECRET_PATHS.flatMap((pattern) => textsAt(tree, pattern));
   const files = secrets.filter((text) => text.startsWith("file:")).map((text) => text.slice(5));
-  const pages = textsAt(tree, ["projects", "*", "buckets", "*", "notFound", "file"]);
+  const pages = FILE_PATHS.filter((pattern) => pattern.includes("notFound")).flatMap((pattern) =>
+    textsAt(tree, pattern),
+  );
   return [...new Set([...files, ...pages].map((path) => resolve(folder, path)))];
 }
 
-function textsAt(tree: unknown, pattern: readonly string[]): readonly string[] {
-  const texts: string[] = [];
-  mapAt(tree, pattern, (value) => {
-    if (typeof value === "string") texts.push(value);
-    return value;
-  });
-  return texts;
-}
+/** Stands for a secret wherever settings are shown. */
+export const MASK = "[secret]";
 
 function resolveSecret(text: string, sources: SecretSources): string | { readonly fault: string } {
+  if (text === MASK)
+    return { fault: `found ${MASK}, which only hides a secret; wanted the secret, env:NAME or file:PATH` };
   if (text.startsWith("env:")) return fromEnvironment(text.slice(4), sources.env);
   if (text.startsWith("file:")) return fromFile(text.slice(5), sources);
   return text;
@@ -124,9 +98,7 @@ export function hideSecrets(settings: unknown): void {
 
 function mask(owner: Readonly<Record<string, unknown>>, hidden: ReadonlySet<string>): Record<string, unknown> {
   const isHidden = (key: string, value: unknown) => value !== undefined && (hidden.has("*") || hidden.has(key));
-  return Object.fromEntries(
-    Object.entries(owner).map(([key, value]) => [key, isHidden(key, value) ? "[secret]" : value]),
-  );
+  return Object.fromEntries(Object.entries(owner).map(([key, value]) => [key, isHidden(key, value) ? MASK : value]));
 }
 
 /**
@@ -141,27 +113,4 @@ function withSecrets(this: unknown, key: string, masked: unknown): unknown {
   const value = (this as Record<string, unknown>)[key];
   // The copy lacks the toJSON() that hides secrets.
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : masked;
-}
-
-/** A copy of the tree in which `change` has replaced the values at the pattern. Unchanged parts are shared. */
-function mapAt(
-  tree: unknown,
-  pattern: readonly string[],
-  change: (value: unknown, path: SettingsPath) => unknown,
-  path: SettingsPath = [],
-): unknown {
-  const [part, ...rest] = pattern;
-  if (part === undefined) return change(tree, path);
-  if (Array.isArray(tree)) {
-    if (part !== "*") return tree;
-    const items = tree.map((item, index) => mapAt(item, rest, change, [...path, index]));
-    return items.some((item, index) => item !== tree[index]) ? items : tree;
-  }
-  if (!isMapping(tree)) return tree;
-  let copy = tree;
-  for (const key of part === "*" ? Object.keys(tree) : Object.hasOwn(tree, part) ? [part] : []) {
-    const value = mapAt(tree[key], rest, change, [...path, key]);
-    if (value !== tree[key]) copy = { ...copy, [key]: value };
-  }
-  return copy;
 }

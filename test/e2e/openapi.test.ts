@@ -19,7 +19,7 @@ import {
 } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
-import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { APPID, KEYS, mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 /** Leaves are not objects; the reader of a leaf narrows its type. */
 interface Json {
@@ -209,8 +209,11 @@ interface AdminCall {
   readonly path: string;
   /** SHA256 stands for that of the image. */
   readonly query?: string;
+  /** VERSION stands for that of the settings file. */
   readonly body?: object;
 }
+
+const SECOND_KEY = { path: ["projects", 0, "keys", 1], value: KEYS[1] };
 
 const ADMIN_CALLS: readonly AdminCall[] = [
   { method: "get", path: "/buckets" },
@@ -256,6 +259,15 @@ const ADMIN_CALLS: readonly AdminCall[] = [
   { method: "post", path: "/migrations/start", body: { id: "m", rescan: true } },
   { method: "post", path: "/migrations/stop", body: { id: "m", force: true } },
   { method: "post", path: "/migrations/remove", body: { id: "m" } },
+  { method: "get", path: "/settings" },
+  { method: "post", path: "/settings/propose", body: { version: "VERSION", edits: [SECOND_KEY, { path: ["data"] }] } },
+  { method: "post", path: "/settings/propose", body: { version: "VERSION", edits: [{ path: ["x"], value: 1 }] } },
+  { method: "post", path: "/settings/apply", body: { version: "VERSION", edits: [SECOND_KEY] } },
+  { method: "get", path: "/settings/keys" },
+  { method: "post", path: "/settings/keys/rotate", body: { appid: APPID, secretId: KEYS[1].secretId } },
+  { method: "post", path: "/settings/apply", body: { version: "VERSION", edits: [SECOND_KEY] } },
+  { method: "post", path: "/settings/keys/remove", body: { appid: APPID, secretId: KEYS[1].secretId } },
+  { method: "post", path: "/settings/keys/add", body: { appid: APPID } },
   { method: "get", path: "/callbacks" },
   { method: "get", path: "/callbacks", query: "?state=waiting&limit=1" },
   { method: "post", path: "/callbacks/retry", body: { all: true } },
@@ -286,7 +298,9 @@ test("this file makes every documented call of the admin API", () => {
 
 test.each(ADMIN_CALLS)(
   "$method $path $query $body responds as documented",
-  async ({ method, path, query = "", body }) => {
+  async ({ method, path, query = "", body: given }) => {
+    const version = path.startsWith("/settings") ? JSON.parse((await ask("get", "/settings")).text).version : "";
+    const body = given && JSON.parse(JSON.stringify(given).replace("VERSION", version));
     if (/^\/migrations\/(start|remove)$/.test(path))
       await eventually(async () => (await ask("get", "/migrations")).text.includes('"isRunning":false'), "m has ended");
     const answer = await ask(method, path + query.replace("SHA256", sha256()), body);
@@ -305,6 +319,20 @@ test.each(ADMIN_CALLS)(
     for (const line of lines) expectToFit(schema, JSON.parse(line));
   },
 );
+
+test("settings that would have faults are refused as documented", async () => {
+  const { version } = JSON.parse((await ask("get", "/settings")).text);
+  const edits = [{ path: ["nonsense"], value: 1 }];
+  for (const [given, status] of [
+    [version, 400],
+    ["0".repeat(64), 409],
+  ] as const) {
+    const { mediaType, text, ...answer } = await ask("post", "/settings/apply", { version: given, edits });
+    expect(answer.status).toBe(status);
+    expect("faults" in JSON.parse(text)).toBe(status === 400);
+    expectToFit(schemaOf(admin, admin.paths["/api/v1/settings/apply"]?.post, status, mediaType), JSON.parse(text));
+  }
+});
 
 test.each(ADMIN_CALLS)("$method $path $query $body is refused as documented", async (call) => {
   const { method, path, body } = call;

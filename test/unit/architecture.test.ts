@@ -52,6 +52,11 @@ const EXCEPTIONS = [
     to: "image/grammar/grammar.ts",
     why: "an invalid alias is a fault of the settings file",
   },
+  {
+    from: "http/api/",
+    to: "settings/edit/settings-file.ts",
+    why: "the calls that show and edit the settings file use its interface",
+  },
   { from: "bucket/fs/", to: "sign/once.ts", why: "a spent one-time token is a row that the one writer commits" },
 ];
 

@@ -8,6 +8,7 @@ import type { Log } from "../../core/log.ts";
 import type { ExamineSite } from "../../doctor/doctor.ts";
 import type { MigrationJobs } from "../../migrate/jobs/jobs.ts";
 import type { Access } from "../admin/access.ts";
+import type { SettingsFile } from "../../settings/edit/settings-file.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { type ApiEnv, createCalls } from "./calls.ts";
@@ -30,6 +31,7 @@ import { addOriginCalls, type OriginParts } from "./origins.ts";
 import { addOverviewCalls, type OverviewParts } from "./overview.ts";
 import { addSessionCalls } from "./session.ts";
 import { addSignCall, type Signer } from "./sign.ts";
+import { addSettingsCalls } from "./settings.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & OriginParts["registry"];
@@ -42,6 +44,8 @@ export interface ApiOptions {
   readonly examine: ExamineSite;
   /** Undefined without a server. */
   readonly sign: Signer | undefined;
+  /** Undefined: there is no server, or it has no settings file. */
+  readonly settingsFile: SettingsFile | undefined;
   /** `server.healthPath` of the settings in force. */
   readonly healthPath: () => string;
   /** Unix milliseconds. */
@@ -99,6 +103,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   addDoctorCall(calls, { examine: options.examine, stopping, log });
   addSignCall(calls, { sign: options.sign });
   addMigrationCalls(calls, { jobs: options.migrations, log });
+  addSettingsCalls(calls, { file: options.settingsFile, log });
   addInsightCalls(calls, { registry, operations, usage, now });
   addSessionCalls(calls, options.server?.access);
   addOverviewCalls(calls, options.server);

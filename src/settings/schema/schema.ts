@@ -10,7 +10,7 @@ import { limitsSchema } from "./limits-schema.ts";
 import { callbackSchema, storeSchema } from "./origin-schema.ts";
 import { duration } from "./quantities.ts";
 import { mirrorSchema } from "./rule-schema.ts";
-import { flag, headerValue, hostName, onlyYet, SECRET, secret } from "./values.ts";
+import { FILE, flag, headerValue, hostName, onlyYet, SECRET, secret } from "./values.ts";
 
 const port = () =>
   z
@@ -44,7 +44,12 @@ const serverSchema = z.strictObject({
       "Further host names of the admin port, such as a proxy's, if adminHost is loopback; any other adminHost accepts every name.",
     ),
   migrationFolders: z
-    .array(z.string().regex(/^\//, { error: wanted("an absolute path, such as /srv/photos") }))
+    .array(
+      z
+        .string()
+        .regex(/^\//, { error: wanted("an absolute path, such as /srv/photos") })
+        .meta(FILE),
+    )
     .default([])
     .describe(
       "Folders of this machine that migrations of the admin API may read, with all below them; none by default.",
@@ -186,7 +191,9 @@ const bucketSchema = z.strictObject({
     .default({})
     .describe("Like aliases, and rendered right after an upload (空间样式)."),
   notFound: z
-    .strictObject({ file: z.string().min(1).describe("Path of an HTML page or image, from this file's folder.") })
+    .strictObject({
+      file: z.string().min(1).meta(FILE).describe("Path of an HTML page or image, from this file's folder."),
+    })
     .optional()
     .describe("Body of a 404."),
   callback: callbackSchema.optional().describe("Notifies your server of uploads (回调)."),
@@ -228,7 +235,7 @@ const projectSchema = z.strictObject({
 export const settingsSchema = z
   .strictObject({
     server: serverSchema.prefault({}).describe("Where the server listens and what it says."),
-    data: z.string().min(1).default("./data").describe("Folder of all stored data."),
+    data: z.string().min(1).meta(FILE).default("./data").describe("Folder of all stored data."),
     store: storeSchema.default({ type: "fs" }).describe("Where objects are kept."),
     coordination: coordinationSchema.default({ type: "local" }).describe("How several machines agree."),
     limits: limitsSchema.prefault({}).describe("Every bound."),
@@ -254,6 +261,7 @@ export function settingsJsonSchema(): z.core.JSONSchema.BaseSchema {
     override({ jsonSchema }) {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       delete jsonSchema.secret;
+      delete jsonSchema.file;
       delete jsonSchema.quantity;
     },
   });

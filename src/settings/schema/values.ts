@@ -12,6 +12,9 @@ export const count = (min: number, max: number) => z.int().min(min).max(max);
 /** Metadata of a text that must never be shown, and that may be written as `env:NAME` or `file:PATH`. */
 export const SECRET = { secret: true } as const;
 
+/** Metadata of a text that names a file or folder of this machine. */
+export const FILE = { file: true } as const;
+
 /** `words` describe the secret. */
 export const secret = (words: string) =>
   z

@@ -1,6 +1,7 @@
 // Schemas of the answers of the admin API, for openapi.ts, and their types. A test checks real answers against them.
 // Times are ISO 8601; unknown fields are left out.
 import * as z from "zod";
+import { faults } from "./settings-answers.ts";
 
 export const bucketId = z.string().describe("`<appid>/<name>`");
 export const time = z.iso.datetime();
@@ -9,6 +10,9 @@ export const problem = z.object({
   code: z.int().describe("The X-ErrNo of the error."),
   message: z.string(),
   requestId: z.string().describe("The same id as in the log."),
+  faults: faults
+    .optional()
+    .describe("Of settings that were refused; lines and columns are those of the proposed file."),
 });
 
 export const bucketsAnswer = z.object({

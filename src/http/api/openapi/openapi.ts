@@ -53,7 +53,7 @@ const BYTES = {
 };
 const FAILURES = {
   get: [400, 401, 429, 500, 503],
-  post: [400, 401, 403, 413, 415, 429, 500, 503],
+  post: [400, 401, 403, 409, 413, 415, 429, 500, 503],
   put: [400, 401, 403, 411, 413, 429, 500, 503, 507],
 };
 const toProblem = (status: number) => [status, { $ref: "#/components/responses/Problem" }] as const;
@@ -82,6 +82,10 @@ function content(answer: CallAnswer): object {
   const last = (properties: object) => ({ type: "object", properties, required: Object.keys(properties) });
   const description =
     "One line. The last is `end` with the counts, or `error`; without either the answer is incomplete.";
-  const anyOf = [bare(answer.line), last({ end: bare(answer.end) }), last({ error: bare(problem) })];
+  const anyOf = [
+    bare(answer.line),
+    last({ end: bare(answer.end) }),
+    last({ error: bare(problem.omit({ faults: true })) }),
+  ];
   return { "application/x-ndjson": { schema: { description, anyOf } } };
 }

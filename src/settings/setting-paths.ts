@@ -1,0 +1,85 @@
+// Finds settings by their place: the schema says which ones are secrets or name files, and which places it knows.
+import * as z from "zod";
+import { isMapping } from "./checks/path-nodes.ts";
+import type { SettingsPath } from "./faults.ts";
+import { settingsSchema } from "./schema/schema.ts";
+
+/** A path in which `*` stands for any key or list position. */
+export type PathPattern = readonly string[];
+
+/** All secrets. */
+export const SECRET_PATHS = markedPaths(settingsSchema, "secret");
+
+/** All settings that name a file or folder of this machine, except secrets. */
+export const FILE_PATHS = markedPaths(settingsSchema, "file");
+
+function markedPaths(schema: unknown, mark: "secret" | "file", path: PathPattern = []): readonly PathPattern[] {
+  if (schema instanceof z.ZodType && schema.meta()?.[mark] === true) return [path];
+  return innerOf(schema).flatMap(([part, inner]) =>
+    markedPaths(inner, mark, part === undefined ? path : [...path, part]),
+  );
+}
+
+/** The schemas inside a schema, with the key that leads there; undefined: they are for the same place. */
+function innerOf(schema: unknown): readonly (readonly [string | undefined, unknown])[] {
+  if (schema instanceof z.ZodObject) return Object.entries(schema.shape);
+  if (schema instanceof z.ZodArray) return [["*", schema.element]];
+  if (schema instanceof z.ZodRecord) return [["*", schema.valueType]];
+  if (schema instanceof z.ZodUnion) return schema.options.map((option) => [undefined, option]);
+  if (schema instanceof z.ZodPipe) return [[undefined, schema.in]];
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return [[undefined, schema.unwrap()]];
+  return [];
+}
+
+/** True if the value at the path must never be shown. */
+export function isSecretPath(path: SettingsPath): boolean {
+  return SECRET_PATHS.some(
+    (pattern) =>
+      pattern.length === path.length && pattern.every((part, index) => part === "*" || part === String(path[index])),
+  );
+}
+
+/** True if the schema has a setting with a single value at the path. */
+export function isKnownPath(path: SettingsPath, schema: unknown = settingsSchema): boolean {
+  const inner = innerOf(schema);
+  if (inner.length === 0) return path.length === 0;
+  const [first, ...rest] = path;
+  return inner.some(([part, each]) => {
+    if (part === undefined) return isKnownPath(path, each);
+    return first !== undefined && (part === "*" || part === String(first)) && isKnownPath(rest, each);
+  });
+}
+
+/** The texts at the places of a pattern. */
+export function textsAt(tree: unknown, pattern: PathPattern): readonly string[] {
+  const texts: string[] = [];
+  mapAt(tree, pattern, (value) => {
+    if (typeof value === "string") texts.push(value);
+    return value;
+  });
+  return texts;
+}
+
+/** A copy of the tree in which `change` has replaced the values at the pattern. Unchanged parts are shared. */
+export function mapAt(
+  tree: unknown,
+  pattern: PathPattern,
+  change: (value: unknown, path: SettingsPath) => unknown,
+  path: SettingsPath = [],
+): unknown {
+  const [part, ...rest] = pattern;
+  if (part === undefined) return change(tree, path);
+  if (Array.isArray(tree)) {
+    if (part !== "*") return tree;
+    const items = tree.map((item, index) => mapAt(item, rest, change, [...path, index]));
+    return items.some((item, index) => item !== tree[index]) ? items : tree;
+  }
+  if (!isMapping(tree)) return tree;
+  let copy = tree;
+  for (const key of part === "*" ? Object.keys(tree) : Object.hasOwn(tree, part) ? [part] : []) {
+    const value = mapAt(tree[key], rest, change, [...path, key]);
+    if (value !== tree[key]) copy = { ...copy, [key]: value };
+  }
+  return copy;
+}
