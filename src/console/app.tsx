@@ -1,0 +1,140 @@
+// The frame of all pages: navigation, language and theme; before it the door, where the admin token is asked for.
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { access, logOut, openSession, Problem } from "./api.ts";
+import { Door } from "./pages/door.tsx";
+import { ImagePage } from "./pages/image.tsx";
+import { ImagesPage } from "./pages/images.tsx";
+import { LogsPage } from "./pages/logs.tsx";
+import { MigrationsPage } from "./pages/migrations.tsx";
+import { OriginsPage } from "./pages/origins.tsx";
+import { OverviewPage } from "./pages/overview.tsx";
+import { Icon, type IconName, Mark } from "./parts/icons.tsx";
+import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
+import { Link, path } from "./router.tsx";
+import { language, type TextName, t } from "./text/text.ts";
+
+interface Entry {
+  readonly path: string;
+  readonly name: TextName;
+  readonly icon: IconName;
+}
+
+const ENTRIES: readonly Entry[] = [
+  { path: "/", name: "overview", icon: "overview" },
+  { path: "/images", name: "images", icon: "images" },
+  { path: "/origins", name: "origins", icon: "origins" },
+  { path: "/migrations", name: "migrations", icon: "migration" },
+  { path: "/logs", name: "logs", icon: "logs" },
+];
+
+const problem = signal<Problem | undefined>(undefined);
+
+export function App() {
+  const open = () =>
+    void openSession()
+      .then(() => {
+        problem.value = undefined;
+      })
+      .catch((error: unknown) => {
+        problem.value = error instanceof Problem ? error : new Problem(0, { message: String(error) });
+      });
+  useEffect(open, []);
+  if (access.value === "closed") return <Door />;
+  return (
+    <div class="frame">
+      <a class="skip" href="#main">
+        {t("skip")}
+      </a>
+      <Side />
+      <main id="main">
+        {problem.value !== undefined && <ProblemNote problem={problem.value} retry={open} />}
+        {access.value === "open" ? <Current /> : <Loading lines={6} />}
+      </main>
+    </div>
+  );
+}
+
+function Current() {
+  switch (path.value) {
+    case "/":
+      return <OverviewPage />;
+    case "/images":
+      return <ImagesPage />;
+    case "/images/one":
+      return <ImagePage />;
+    case "/origins":
+      return <OriginsPage />;
+    case "/migrations":
+      return <MigrationsPage />;
+    case "/logs":
+      return <LogsPage />;
+    default:
+      return (
+        <Page title={t("noPage")}>
+          <Empty title={path.value}>
+            <Link href="/">{t("overview")}</Link>
+          </Empty>
+        </Page>
+      );
+  }
+}
+
+function Side() {
+  const isCurrent = (entry: Entry) =>
+    entry.path === path.value || (entry.path !== "/" && path.value.startsWith(`${entry.path}/`));
+  return (
+    <div class="side">
+      <Link href="/" class="brand">
+        <Mark />
+        Huiyuan
+      </Link>
+      <nav aria-label={t("pages")}>
+        {ENTRIES.map((entry) => (
+          <Link key={entry.path} href={entry.path} aria-current={isCurrent(entry) ? "page" : undefined}>
+            <Icon name={entry.icon} />
+            {t(entry.name)}
+          </Link>
+        ))}
+      </nav>
+      <footer>
+        <div class="row">
+          <button
+            type="button"
+            class="quiet"
+            lang={language.value === "zh" ? "en" : "zh-Hans"}
+            onClick={switchLanguage}
+          >
+            {language.value === "zh" ? "English" : "简体中文"}
+          </button>
+          <button type="button" class="quiet" onClick={switchTheme}>
+            {t("theme")}
+          </button>
+          <button type="button" class="quiet" onClick={() => void logOut()}>
+            {t("logOut")}
+          </button>
+        </div>
+      </footer>
+    </div>
+  );
+}
+
+/** The server reads the cookies when it renders the document. */
+function remember(name: string, value: string): void {
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is missing in Firefox and Safari.
+  document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; SameSite=Strict`;
+}
+
+function switchLanguage(): void {
+  language.value = language.value === "zh" ? "en" : "zh";
+  document.documentElement.lang = language.value === "zh" ? "zh-Hans" : "en";
+  remember("huiyuan_language", language.value);
+}
+
+function switchTheme(): void {
+  const { dataset } = document.documentElement;
+  const isDark =
+    dataset.theme === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : dataset.theme === "dark";
+  dataset.theme = isDark ? "light" : "dark";
+  remember("huiyuan_theme", dataset.theme);
+}

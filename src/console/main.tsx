@@ -1,0 +1,8 @@
+// The console: one page application on the admin port. The server has rendered the document around it.
+import { render } from "preact";
+import "uplot/dist/uPlot.min.css";
+import { App } from "./app.tsx";
+import "./style.css";
+
+const place = document.querySelector("#console");
+if (place !== null) render(<App />, place);

@@ -1,0 +1,145 @@
+// Browse and search the images of a bucket.
+import { useComputed, useSignal } from "@preact/signals";
+import type { BucketsAnswer, ObjectPage } from "../answers.ts";
+import { get, urlOf } from "../api.ts";
+import { useLoaded } from "../load.ts";
+import { Empty, Field, Page, Show } from "../parts/parts.tsx";
+import { UploadDrop } from "../parts/upload.tsx";
+import { Link, query, setQuery } from "../router.tsx";
+import { bytes } from "../text/format.ts";
+import { t } from "../text/text.ts";
+
+const PAGE = 60;
+
+export function ImagesPage() {
+  const buckets = useLoaded((signal) => get<BucketsAnswer>("/buckets", {}, signal));
+  return (
+    <Page title={t("images")} about={t("imagesAbout")}>
+      <Show of={buckets.state} reload={buckets.reload}>
+        {({ buckets: all }) =>
+          all.length === 0 ? <Empty title={t("noBuckets")} /> : <Browser buckets={all.map(({ bucket }) => bucket)} />
+        }
+      </Show>
+    </Page>
+  );
+}
+
+function Browser({ buckets }: { readonly buckets: readonly string[] }) {
+  const bucket = useComputed(() => query.value.get("bucket") ?? buckets[0] ?? "");
+  const prefix = useComputed(() => query.value.get("prefix") ?? "");
+  const after = useComputed(() => query.value.get("after") ?? undefined);
+  const page = useLoaded((signal) => {
+    const where = { bucket: bucket.value, prefix: prefix.value || undefined, after: after.value, limit: PAGE };
+    return get<ObjectPage>("/objects", where, signal);
+  });
+  return (
+    <>
+      <form class="card row" role="search" onSubmit={(event) => event.preventDefault()}>
+        {buckets.length > 1 && (
+          <Field
+            label={t("bucket")}
+            control={(properties) => (
+              <select
+                {...properties}
+                value={bucket}
+                onChange={({ currentTarget }) => setQuery({ bucket: currentTarget.value, after: undefined })}
+              >
+                {buckets.map((name) => (
+                  <option key={name}>{name}</option>
+                ))}
+              </select>
+            )}
+          />
+        )}
+        <div class="grow">
+          <Field
+            label={t("prefix")}
+            hint={t("prefixHint")}
+            control={(properties) => (
+              <input
+                {...properties}
+                type="search"
+                value={prefix}
+                placeholder="2024/photos/"
+                onInput={({ currentTarget }) => setQuery({ prefix: currentTarget.value, after: undefined })}
+              />
+            )}
+          />
+        </div>
+      </form>
+      <UploadDrop bucket={bucket.value} prefix={prefix.value} done={page.reload} />
+      <Show of={page.state} reload={page.reload} lines={8}>
+        {({ objects, next }) => (
+          <>
+            {objects.length === 0 ? (
+              <Empty title={prefix.value === "" ? t("noImages") : t("noImagesHere", { prefix: prefix.value })}>
+                <p>{t("noImagesHint")}</p>
+              </Empty>
+            ) : (
+              <div class="tiles">
+                {objects.map((object) => (
+                  <Tile key={object.key} bucket={bucket.value} object={object} />
+                ))}
+              </div>
+            )}
+            <Pager next={next} />
+          </>
+        )}
+      </Show>
+    </>
+  );
+}
+
+function Pager({ next }: { readonly next: string | undefined }) {
+  const isFirst = !query.value.has("after");
+  if (isFirst && next === undefined) return null;
+  return (
+    <nav class="row" aria-label={t("morePages")}>
+      <button type="button" disabled={isFirst} onClick={() => history.back()}>
+        {t("previous")}
+      </button>
+      <button
+        type="button"
+        disabled={next === undefined}
+        onClick={() => setQuery({ after: next }, { replaces: false })}
+      >
+        {t("next")}
+      </button>
+    </nav>
+  );
+}
+
+type StoredObject = ObjectPage["objects"][number];
+
+/** Bounds of the thumbnail in pixels, twice the tile's. */
+const THUMBNAIL = "imageView2/2/w/336/h/252";
+
+function Tile({ bucket, object }: { readonly bucket: string; readonly object: StoredObject }) {
+  const { key, size, width, height, format } = object;
+  const isDrawn = useSignal(true);
+  const facts = [format.toUpperCase(), width === undefined ? [] : `${width} × ${height}`, bytes(size)]
+    .flat()
+    .join(" · ");
+  return (
+    <Link class="tile" href={`/images/one?${new URLSearchParams({ bucket, key })}`}>
+      <span class="picture">
+        {isDrawn.value && (
+          <img
+            src={urlOf("/objects/image", { bucket, key, instruction: THUMBNAIL })}
+            alt=""
+            loading="lazy"
+            decoding="async"
+            onError={() => {
+              isDrawn.value = false;
+            }}
+          />
+        )}
+      </span>
+      <span class="words">
+        <strong title={key}>{key}</strong>
+        <br />
+        <span class="hint">{facts}</span>
+      </span>
+    </Link>
+  );
+}

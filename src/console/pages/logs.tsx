@@ -1,0 +1,30 @@
+// What happened: the operation log, usage by day, callbacks that are owed, and the steps that a request would take.
+import { useComputed } from "@preact/signals";
+import { Page } from "../parts/parts.tsx";
+import { Link, query } from "../router.tsx";
+import { type TextName, t } from "../text/text.ts";
+import { Callbacks } from "./logs-callbacks.tsx";
+import { Explain } from "./logs-explain.tsx";
+import { Operations } from "./logs-operations.tsx";
+import { Usage } from "./logs-usage.tsx";
+
+const VIEWS = ["operations", "usage", "callbacks", "explain"] as const satisfies readonly TextName[];
+
+export function LogsPage() {
+  const view = useComputed(() => VIEWS.find((name) => name === query.value.get("view")) ?? "operations");
+  return (
+    <Page title={t("logs")} about={t("logsAbout")}>
+      <nav class="tabs" aria-label={t("logs")}>
+        {VIEWS.map((name) => (
+          <Link key={name} href={`/logs?view=${name}`} aria-current={name === view.value ? "page" : undefined}>
+            {t(name)}
+          </Link>
+        ))}
+      </nav>
+      {view.value === "operations" && <Operations />}
+      {view.value === "usage" && <Usage />}
+      {view.value === "callbacks" && <Callbacks />}
+      {view.value === "explain" && <Explain />}
+    </Page>
+  );
+}

@@ -1,0 +1,259 @@
+// The parts that all pages are made of: the page's frame of heading and content, states of loaded values, figures,
+// badges, fields and dialogs.
+import type { ReadonlySignal } from "@preact/signals";
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import type { Problem } from "../api.ts";
+import type { Loaded } from "../load.ts";
+import { type TextName, t } from "../text/text.ts";
+import { Icon } from "./icons.tsx";
+
+type Children = { readonly children?: ComponentChildren };
+
+export function Page({ title, about, actions, children }: Children & PageProps) {
+  useEffect(() => {
+    document.title = `${title} · Huiyuan`;
+  }, [title]);
+  return (
+    <div class="page">
+      <header>
+        <div>
+          <h1 tabIndex={-1}>{title}</h1>
+          {about !== undefined && <p>{about}</p>}
+        </div>
+        {actions !== undefined && <div class="row">{actions}</div>}
+      </header>
+      {children}
+    </div>
+  );
+}
+
+interface PageProps {
+  readonly title: string;
+  readonly about?: string;
+  readonly actions?: ComponentChildren;
+}
+
+export function Card({ title, about, actions, children }: Children & Partial<PageProps>) {
+  const id = useId();
+  return (
+    <section class="card" aria-labelledby={title === undefined ? undefined : id}>
+      {title !== undefined && (
+        <header>
+          <div>
+            <h2 id={id}>{title}</h2>
+            {about !== undefined && <p>{about}</p>}
+          </div>
+          {actions !== undefined && <div class="row">{actions}</div>}
+        </header>
+      )}
+      {children}
+    </section>
+  );
+}
+
+interface ShowProps<Value> {
+  readonly of: ReadonlySignal<Loaded<Value>>;
+  readonly reload?: () => void;
+  /** Lines of the placeholder. */
+  readonly lines?: number;
+  readonly children: (value: Value) => ComponentChildren;
+}
+
+/** A loaded value in one of its states: loading, failed, stale or right now. */
+export function Show<Value>({ of, reload, lines = 4, children }: ShowProps<Value>) {
+  const { value, problem } = of.value;
+  return (
+    <>
+      {problem !== undefined && <ProblemNote problem={problem} retry={reload} />}
+      {value !== undefined ? (
+        <div class={problem === undefined ? undefined : "is-stale"}>{children(value)}</div>
+      ) : (
+        problem === undefined && <Loading lines={lines} />
+      )}
+    </>
+  );
+}
+
+export function Loading({ lines }: { readonly lines: number }) {
+  return (
+    <div class="loading" role="status">
+      <span class="visually-hidden">{t("loading")}</span>
+      {Array.from({ length: lines }, (_, line) => (
+        <span key={line} style={{ width: `${100 - ((line * 13) % 40)}%` }} />
+      ))}
+    </div>
+  );
+}
+
+export function ProblemNote({
+  problem,
+  retry,
+}: {
+  readonly problem: Problem;
+  readonly retry?: (() => void) | undefined;
+}) {
+  const { status, message, code, requestId } = problem;
+  return (
+    <div class="note bad" role="alert">
+      <p>{status === 0 && message === "" ? t("noAnswer") : message}</p>
+      <div class="row">
+        {retry !== undefined && (
+          <button type="button" onClick={retry}>
+            {t("again")}
+          </button>
+        )}
+        {requestId !== "" && (
+          <span class="hint mono">
+            {code} · {requestId}
+          </span>
+        )}
+      </div>
+    </div>
+  );
+}
+
+export function Empty({ title, children }: Children & { readonly title: string }) {
+  return (
+    <div class="empty">
+      <strong>{title}</strong>
+      {children}
+    </div>
+  );
+}
+
+export type Tone = "good" | "warn" | "bad" | "plain";
+
+export function Badge({ tone, children }: Children & { readonly tone: Tone }) {
+  return <span class={`badge ${tone === "plain" ? "" : tone}`}>{children}</span>;
+}
+
+interface FigureProps {
+  readonly name: string;
+  /** Undefined: not known yet. */
+  readonly value: string | undefined;
+  readonly unit?: string;
+  readonly hint?: string;
+}
+
+export function Figure({ name, value, unit, hint = "" }: FigureProps) {
+  return (
+    <dl class="card figure">
+      <dt>{name}</dt>
+      <dd>
+        {value ?? "–"}
+        {unit !== undefined && value !== undefined && <small>{unit}</small>}
+      </dd>
+      <dd class="hint">{hint}</dd>
+    </dl>
+  );
+}
+
+interface FieldProps extends Children {
+  readonly label: string;
+  readonly hint?: string;
+  readonly fault?: string | undefined;
+  /** Makes the control; its properties tie it to label, hint and fault. */
+  readonly control: (properties: ControlProps) => JSX.Element;
+}
+
+export interface ControlProps {
+  readonly id: string;
+  readonly "aria-describedby": string | undefined;
+  readonly "aria-invalid": boolean;
+}
+
+export function Field({ label, hint, fault, control }: FieldProps) {
+  const id = useId();
+  const described = [hint === undefined ? [] : `${id}-hint`, fault === undefined ? [] : `${id}-fault`].flat().join(" ");
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {control({
+        id,
+        "aria-describedby": described === "" ? undefined : described,
+        "aria-invalid": fault !== undefined,
+      })}
+      {hint !== undefined && (
+        <p class="hint" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+      {fault !== undefined && (
+        <p class="fault" id={`${id}-fault`} role="alert">
+          {fault}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export function CopyButton({ text, name = "copy" }: { readonly text: string; readonly name?: TextName }) {
+  const [isCopied, setCopied] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1_500);
+  };
+  return (
+    <button type="button" class="quiet" onClick={() => void copy()}>
+      <Icon name="copy" />
+      <span aria-live="polite">{isCopied ? t("copied") : t(name)}</span>
+    </button>
+  );
+}
+
+interface DialogProps extends Children {
+  readonly title: string;
+  readonly close: () => void;
+}
+
+/** Open as long as it is on the page. */
+export function Dialog({ title, close, children }: DialogProps) {
+  const element = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => element.current?.showModal(), []);
+  return (
+    <dialog ref={element} onClose={close} aria-labelledby={id}>
+      <div class="stack">
+        <h2 id={id}>{title}</h2>
+        {children}
+      </div>
+    </dialog>
+  );
+}
+
+/** A button that asks before it does what cannot be taken back. */
+export function ConfirmButton({ label, question, run }: ConfirmProps) {
+  const [isAsking, setAsking] = useState(false);
+  const confirm = () => {
+    setAsking(false);
+    run();
+  };
+  return (
+    <>
+      <button type="button" class="danger" onClick={() => setAsking(true)}>
+        {label}
+      </button>
+      {isAsking && (
+        <Dialog title={label} close={() => setAsking(false)}>
+          <p>{question}</p>
+          <div class="row">
+            <button type="button" class="danger" onClick={confirm}>
+              {label}
+            </button>
+            <button type="button" onClick={() => setAsking(false)}>
+              {t("cancel")}
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+interface ConfirmProps {
+  readonly label: string;
+  readonly question: string;
+  readonly run: () => void;
+}

@@ -1,0 +1,60 @@
+// Numbers, sizes, times and durations for people, with their units.
+import { locale, t } from "./text.ts";
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"] as const;
+
+export function count(value: number): string {
+  return new Intl.NumberFormat(locale()).format(value);
+}
+
+/** 1,000 based, three digits: `12.3 MB`. */
+export function bytes(value: number): string {
+  const power = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), UNITS.length - 1);
+  const scaled = value / 1_000 ** power;
+  const digits = power === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2;
+  return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(scaled)} ${UNITS[power]}`;
+}
+
+/** `share` from 0 to 1. */
+export function percent(share: number): string {
+  const options = { style: "percent", maximumFractionDigits: share > 0.995 && share < 1 ? 2 : 1 } as const;
+  return new Intl.NumberFormat(locale(), options).format(share);
+}
+
+export function milliseconds(value: number): string {
+  if (value >= 10_000) return duration(value / 1_000);
+  return value >= 1_000 ? `${(value / 1_000).toFixed(1)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+}
+
+/** Two units at most: `3 h 12 min`. */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const parts = [Math.floor(whole / 86_400), Math.floor(whole / 3_600) % 24, Math.floor(whole / 60) % 60, whole % 60];
+  const names = [t("unitDays"), t("unitHours"), t("unitMinutes"), t("unitSeconds")];
+  const first = parts.findIndex((part) => part > 0);
+  if (first < 0) return `0 ${names[3]}`;
+  return parts
+    .slice(first, first + 2)
+    .map((part, index) => ({ part, name: names[first + index] }))
+    .filter(({ part }) => part > 0)
+    .map(({ part, name }) => `${part} ${name}`)
+    .join(" ");
+}
+
+/** Date and time of the reader's own zone. */
+export function moment(iso: string): string {
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+}
+
+/** `3 minutes ago`. */
+export function ago(iso: string, now = Date.now()): string {
+  const seconds = (Date.parse(iso) - now) / 1_000;
+  const steps = [
+    [86_400, "day"],
+    [3_600, "hour"],
+    [60, "minute"],
+    [1, "second"],
+  ] as const;
+  const [size, unit] = steps.find(([step]) => Math.abs(seconds) >= step) ?? [1, "second"];
+  return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(Math.round(seconds / size), unit);
+}
