@@ -1,4 +1,5 @@
-// `npm run build`, which also runs after an install from source. Builds dist/; if the compiler is not installed (an image, `npm ci --omit=dev`), the
+// `npm run build`, which also runs after an install from source. Builds dist/, then the console into
+// dist/console/; if the compiler is not installed (an image, `npm ci --omit=dev`), the
 // copied dist/ is used as it is. Gets the binary of better-sqlite3 for a Node without SQLite: package.json denies that
 // package its own install script, which would run, and compile for a minute, on every Node.
 import { spawnSync } from "node:child_process";
@@ -13,6 +14,9 @@ const compiler = pathOf("node_modules/typescript/bin/tsc");
 if (existsSync(compiler)) {
   rmSync(pathOf("dist"), { recursive: true, force: true });
   process.exitCode = run([compiler, "-p", pathOf("config/tsconfig.build.json")], { stdio: "inherit" });
+  const vite = pathOf("node_modules/vite/bin/vite.js");
+  if (process.exitCode === 0 && existsSync(vite))
+    process.exitCode = run([vite, "build", "--config", pathOf("config/console.vite.ts")], { stdio: "inherit" });
   // `npm link` sets it once, for a link to this file; a file of the compiler lacks it.
   chmodSync(pathOf("dist/main.js"), 0o755);
 } else if (!existsSync(pathOf("dist/main.js"))) {

@@ -1,9 +1,12 @@
 // Types of the answers of the admin API, from the schemas that the server checks them against.
 import type * as z from "zod";
 import type * as answers from "../http/api/openapi/answers.ts";
+import type { originsAnswer } from "../http/api/openapi/origin-answers.ts";
+
+export type { Attention, LiveFigures, OverviewAnswer } from "../http/api/openapi/console-answers.ts";
 
 export type BucketsAnswer = z.output<typeof answers.bucketsAnswer>;
-export type OriginsAnswer = z.output<typeof answers.originsAnswer>;
+export type OriginsAnswer = z.output<typeof originsAnswer>;
 export type ObjectPage = z.output<typeof answers.objectPage>;
 export type StatAnswer = z.output<typeof answers.statAnswer>;
 export type MigrationList = z.output<typeof answers.migrationList>;
@@ -14,4 +17,3 @@ export type NoticePage = z.output<typeof answers.noticePage>;
 export type NoticesChanged = z.output<typeof answers.noticesChanged>;
 export type LogPage = z.output<typeof answers.logPage>;
 export type UsageAnswer = z.output<typeof answers.usageAnswer>;
-export type Live = { readonly time: string };

@@ -1,26 +1,73 @@
 // The live figures of the server, one event a second, and the last minutes of them. A lost connection is noticed.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Live } from "./answers.ts";
+import type { LiveFigures } from "./answers.ts";
 import { urlOf } from "./api.ts";
 
 const KEPT = 300;
+const SILENCE_MS = 5_000;
+const REOPEN_MS = 3_000;
 
-export const moments = signal<readonly Live[]>([]);
+export const moments = signal<readonly LiveFigures[]>([]);
 /** False: the figures on the page are old. */
 export const isConnected = signal(false);
 
 /** Listens while a page shows the figures. */
 export function useLive(): void {
   useEffect(() => {
-    const source = new EventSource(urlOf("/live"));
-    source.onmessage = ({ data }: MessageEvent<string>) => {
-      isConnected.value = true;
-      moments.value = [...moments.value.slice(1 - KEPT), JSON.parse(data) as Live];
-    };
-    source.onerror = () => {
+    let source: EventSource | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const lose = () => {
       isConnected.value = false;
     };
-    return () => source.close();
+    const after = (milliseconds: number, run: () => void) => {
+      clearTimeout(timer);
+      timer = setTimeout(run, milliseconds);
+    };
+    const open = () => {
+      source = new EventSource(urlOf("/live"));
+      source.onmessage = ({ data }: MessageEvent<string>) => {
+        isConnected.value = true;
+        after(SILENCE_MS, lose);
+        moments.value = [...moments.value.slice(1 - KEPT), JSON.parse(data) as LiveFigures];
+      };
+      source.onerror = () => {
+        // A stream ends after some minutes, and the browser opens it again after a second. It gives up after a refusal.
+        if (source?.readyState === EventSource.CLOSED) after(REOPEN_MS, open);
+        if (source?.readyState === EventSource.CLOSED) lose();
+      };
+    };
+    open();
+    return () => {
+      clearTimeout(timer);
+      source?.close();
+      lose();
+    };
   }, []);
+}
+
+/** Unix seconds. */
+export const timeOf = ({ at }: LiveFigures): number => Date.parse(at) / 1_000;
+
+/** Requests of some outcomes or tiers since the start of the server. */
+export function requestsOf(
+  { requests }: LiveFigures,
+  fits: (each: LiveFigures["requests"][number]) => boolean,
+): number {
+  return requests.reduce((sum, each) => sum + (fits(each) ? each.count : 0), 0);
+}
+
+/**
+ * The increase of a total between two events, and its seconds. Undefined if the server restarted between them, or if
+ * events are missing.
+ */
+export function increaseOf(
+  total: (figures: LiveFigures) => number,
+  from: LiveFigures | undefined,
+  to: LiveFigures | undefined,
+  mostSeconds: number,
+): { readonly count: number; readonly seconds: number } | undefined {
+  if (from === undefined || to === undefined) return undefined;
+  const [count, seconds] = [total(to) - total(from), timeOf(to) - timeOf(from)];
+  return count < 0 || seconds <= 0 || seconds > mostSeconds ? undefined : { count, seconds };
 }

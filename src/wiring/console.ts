@@ -7,7 +7,7 @@ import type { MetricSources } from "../http/admin/metric-values.ts";
 import { type OperatorNotes, readOverview } from "../http/admin/overview.ts";
 import type { Readiness } from "../http/admin/readiness.ts";
 import { createSeriesHistory } from "../http/admin/series-history.ts";
-import type { OverviewParts } from "../http/api/overview.ts";
+import type { OverviewParts } from "../http/api/console/overview.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { settingsWarnings } from "../settings/load.ts";
 import type { ServerSettings, Settings } from "../settings/schema/schema.ts";

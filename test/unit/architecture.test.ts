@@ -23,7 +23,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ["app"],
   ["cli"],
   ["main"],
-  ["client"],
+  // Programs of their own: another server's client, and the browser.
+  ["client", "console"],
 ];
 /** Rooms that have no file yet. */
 const NOT_BUILT: readonly string[] = [];
@@ -38,12 +39,16 @@ const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   client: ["migrate"],
 };
 
+const API_ANSWERS = ["answers", "console-answers", "origin-answers"].map((name) => `http/api/openapi/${name}.ts`);
+
 /** Rooms and files that may import only these files from the rest of src/. */
 const ONLY_THESE: Readonly<Record<string, readonly string[]>> = {
   // The SDK must not include the server.
   client: ["sign/token.ts", "sign/callback.ts"],
   "sign/token.ts": ["core/errors.ts"],
   "sign/callback.ts": [],
+  // The browser gets none of the server's code; a test below finds imports that are no types.
+  console: API_ANSWERS,
 };
 
 const EXCEPTIONS = [
@@ -87,8 +92,13 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   sharp: ["image/"],
   undici: ["origin/dial/dialer.ts"],
   yaml: ["settings/", "migrate/config/yaml.ts"],
-  zod: ["settings/", "http/api/", "migrate/sources/qiniu.ts"],
+  zod: ["settings/", "http/api/", "migrate/sources/qiniu.ts", "console/answers.ts"],
+  // Development dependencies that the build puts into the console's files.
+  "@preact/signals": ["console/"],
+  preact: ["console/"],
+  uplot: ["console/parts/plot.tsx", "console/main.tsx"],
 };
+const BUNDLED = ["@preact/signals", "preact", "uplot"];
 
 /** Dependencies in package.json without a use yet; the first use adds a row above. */
 const NOT_USED_YET: readonly string[] = [];
@@ -119,7 +129,7 @@ function importsIn(text: string): string[] {
 }
 
 const FILES: readonly SourceFile[] = readdirSync(`${ROOT}src`, { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".ts"))
+  .filter((path) => /\.tsx?$/.test(path))
   .sort()
   .map((path) => {
     const text = readFileSync(`${ROOT}src/${path}`, "utf8");
@@ -196,6 +206,8 @@ test.each([
   { file: "client/client.ts", target: "sign/callback.ts", may: true },
   { file: "client/upload.ts", target: "core/errors.ts", may: false },
   { file: "cli/serve.ts", target: "client/url.ts", may: false },
+  { file: "console/answers.ts", target: "http/api/openapi/answers.ts", may: true },
+  { file: "console/api.ts", target: "core/errors.ts", may: false },
   { file: "sign/token.ts", target: "core/errors.ts", may: true },
   { file: "sign/token.ts", target: "core/log.ts", may: false },
   { file: "sign/token.ts", target: "sign/once.ts", may: false },
@@ -208,6 +220,15 @@ test("each room imports only itself and the layers below", () => {
   const isUpward = (file: string, specifier: string) =>
     isRelative(specifier) && !mayImport(file, targetOf(file, specifier));
   expect(offences(isUpward)).toEqual([]);
+});
+
+test("the console imports only types from other rooms", () => {
+  const values = FILES.filter(({ path }) => roomOf(path) === "console").flatMap(({ path, text }) =>
+    [...text.matchAll(/^import(?! type\b)[^;]*?from "(\.[^"]+)"/gm)]
+      .map(([, specifier = ""]) => targetOf(path, specifier))
+      .filter((target) => roomOf(target) !== "console"),
+  );
+  expect(values).toEqual([]);
 });
 
 test("nothing in src/ imports from outside src/", () => {
@@ -235,7 +256,7 @@ test("every dependency has a row, and every row is used", () => {
     string,
     object
   >;
-  const needed = Object.keys({ ...dependencies, ...optionalDependencies }).filter(
+  const needed = [...Object.keys({ ...dependencies, ...optionalDependencies }), ...BUNDLED].filter(
     (name) => !NOT_USED_YET.includes(name) || name in IMPORTED_IN,
   );
   expect(Object.keys(IMPORTED_IN).sort()).toEqual(needed.sort());
@@ -262,7 +283,7 @@ test("the header of a long file gives the reason", () => {
 });
 
 test("no file is a barrel or has a meaningless name", () => {
-  const meaningless = FILES.filter(({ path }) => MEANINGLESS_NAMES.test(basename(path, ".ts")));
+  const meaningless = FILES.filter(({ path }) => MEANINGLESS_NAMES.test(basename(path).replace(/\.tsx?$/, "")));
   expect(meaningless.map(({ path }) => path)).toEqual([]);
 });
 

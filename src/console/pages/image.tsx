@@ -56,23 +56,21 @@ function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (ch
   if (object === undefined)
     return <Empty title={failure === undefined ? t("isAbsent") : t("storeFailed", { failure })} />;
   return (
-    <>
-      <div class="halves">
-        <Preview bucket={bucket} imageKey={key} />
-        <div class="stack">
-          <Facts answer={answer} />
-          <Card title={t("changes")}>
-            <div class="row">
-              <button type="button" onClick={() => run("purge")}>
-                {t("purge")}
-              </button>
-              <ConfirmButton label={t("delete")} question={t("deleteQuestion", { key })} run={() => run("delete")} />
-            </div>
-            <p class="hint">{t("purgeHint")}</p>
-          </Card>
-        </div>
+    <div class="halves">
+      <Preview bucket={bucket} imageKey={key} />
+      <div class="stack">
+        <Facts answer={answer} />
+        <Card title={t("changes")}>
+          <div class="row">
+            <button type="button" onClick={() => run("purge")}>
+              {t("purge")}
+            </button>
+            <ConfirmButton label={t("delete")} question={t("deleteQuestion", { key })} run={() => run("delete")} />
+          </div>
+          <p class="hint">{t("purgeHint")}</p>
+        </Card>
       </div>
-    </>
+    </div>
   );
 }
 

@@ -34,7 +34,7 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
   });
   return (
     <>
-      <form class="card row" role="search" onSubmit={(event) => event.preventDefault()}>
+      <search class="card row">
         {buckets.length > 1 && (
           <Field
             label={t("bucket")}
@@ -66,7 +66,7 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
             )}
           />
         </div>
-      </form>
+      </search>
       <UploadDrop bucket={bucket.value} prefix={prefix.value} done={page.reload} />
       <Show of={page.state} reload={page.reload} lines={8}>
         {({ objects, next }) => (

@@ -64,16 +64,7 @@ function Steps({ answer }: { readonly answer: Explanation }) {
           <code>{key}</code>
         </Step>
       )}
-      {referer !== undefined && referer !== "off" && (
-        <Step title="Referer" tone={referer === "refused" ? "bad" : "good"}>
-          {referer}
-        </Step>
-      )}
-      {token !== undefined && token.verdict !== "off" && (
-        <Step title={t("token")} tone={token.verdict === "refused" ? "bad" : "good"}>
-          {token.message ?? token.kind ?? token.verdict}
-        </Step>
-      )}
+      <AccessSteps referer={referer} token={token} />
       {recipe !== undefined && (
         <Step title={t("processing")}>
           <code>{recipe}</code> {alias !== undefined && `(${alias})`}
@@ -90,21 +81,7 @@ function Steps({ answer }: { readonly answer: Explanation }) {
           {rule.type} · {rule.action}
         </Step>
       )}
-      {origin.flatMap(({ requests, refusal }) =>
-        refusal !== undefined
-          ? [
-              <Step key="refused" title={t("origin")} tone="bad">
-                {refusal.message}
-              </Step>,
-            ]
-          : requests.map(({ method, url }) => (
-              <Step key={url} title={t("origin")}>
-                <code>
-                  {method} {url}
-                </code>
-              </Step>
-            )),
-      )}
+      <OriginSteps origin={origin} />
       {end !== undefined && (
         <Step title={t("answer")} tone={end.errNo === undefined ? "good" : "bad"}>
           {end.status} {end.message ?? t("answerFrom", { from: end.from })}
@@ -112,6 +89,41 @@ function Steps({ answer }: { readonly answer: Explanation }) {
         </Step>
       )}
     </ol>
+  );
+}
+
+function AccessSteps({ referer = "off", token }: Pick<Explanation, "referer" | "token">) {
+  return (
+    <>
+      {referer !== "off" && (
+        <Step title="Referer" tone={referer === "refused" ? "bad" : "good"}>
+          {referer}
+        </Step>
+      )}
+      {token !== undefined && token.verdict !== "off" && (
+        <Step title={t("token")} tone={token.verdict === "refused" ? "bad" : "good"}>
+          {token.message ?? token.kind ?? token.verdict}
+        </Step>
+      )}
+    </>
+  );
+}
+
+function OriginSteps({ origin }: { readonly origin: NonNullable<Explanation["origin"]> }) {
+  return origin.flatMap(({ requests, refusal }) =>
+    refusal !== undefined
+      ? [
+          <Step key="refused" title={t("origin")} tone="bad">
+            {refusal.message}
+          </Step>,
+        ]
+      : requests.map(({ method, url }) => (
+          <Step key={url} title={t("origin")}>
+            <code>
+              {method} {url}
+            </code>
+          </Step>
+        )),
   );
 }
 

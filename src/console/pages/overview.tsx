@@ -1,3 +1,155 @@
+// The first page: what needs an operator, and what the server does now.
+import { useComputed } from "@preact/signals";
+import type { OverviewAnswer } from "../answers.ts";
+import { get } from "../api.ts";
+import { isConnected, useLive } from "../live.ts";
+import { useLoaded } from "../load.ts";
+import { Badge, Card, Figure, Page, Show, type Tone } from "../parts/parts.tsx";
+import { Link } from "../router.tsx";
+import { attentionText } from "../text/attention.ts";
+import { ago, bytes, count } from "../text/format.ts";
+import { type TextName, t } from "../text/text.ts";
+import { LiveFiguresRow, LivePlots, LiveTables } from "./overview-live.tsx";
+
 export function OverviewPage() {
-  return null;
+  useLive();
+  const overview = useLoaded((signal) => get<OverviewAnswer>("/overview", {}, signal), { everyMs: 10_000 });
+  const about = useComputed(() => {
+    const { version, startedAt } = overview.state.value.value ?? {};
+    return startedAt === undefined ? t("loading") : t("startedAt", { version: version ?? "", when: ago(startedAt) });
+  });
+  return (
+    <Page title={t("overview")} about={about.value} actions={<Connection />}>
+      <Show of={overview.state} reload={overview.reload} lines={12}>
+        {(answer) => (
+          <div class="page">
+            {answer.stored?.objects === 0 && <FirstSteps />}
+            <AttentionCard attention={answer.attention} />
+            <div class={`grid ${isConnected.value ? "" : "is-stale"}`}>
+              <LiveFiguresRow />
+            </div>
+            <div class="grid">
+              <Stored answer={answer} />
+            </div>
+            <div class={`halves ${isConnected.value ? "" : "is-stale"}`}>
+              <LivePlots />
+            </div>
+            <div class={`halves ${isConnected.value ? "" : "is-stale"}`}>
+              <LiveTables />
+            </div>
+          </div>
+        )}
+      </Show>
+    </Page>
+  );
+}
+
+/** Whether the figures are of this second. */
+function Connection() {
+  return (
+    <span role="status">
+      <Badge tone={isConnected.value ? "good" : "warn"}>{t(isConnected.value ? "isLive" : "isOld")}</Badge>
+    </span>
+  );
+}
+
+function FirstSteps() {
+  return (
+    <Card title={t("firstImage")} about={t("firstImageAbout")}>
+      <ol class="steps">
+        <li>
+          <Badge tone="plain">{t("download")}</Badge>
+          <div>
+            <p>{t("firstDownload")}</p>
+            <code>curl -I http://DOMAIN:8080/KEY</code>
+          </div>
+        </li>
+        <li>
+          <Badge tone="plain">{t("upload")}</Badge>
+          <div>
+            <p>{t("firstUpload")}</p>
+            <Link href="/images">{t("images")}</Link>
+          </div>
+        </li>
+        <li>
+          <Badge tone="plain">{t("migrations")}</Badge>
+          <div>
+            <p>{t("firstMigration")}</p>
+            <Link href="/migrations">{t("migrations")}</Link>
+          </div>
+        </li>
+      </ol>
+    </Card>
+  );
+}
+
+type Attention = OverviewAnswer["attention"][number];
+
+const SEVERITIES: Readonly<Record<Attention["severity"], readonly [Tone, TextName]>> = {
+  critical: ["bad", "isCritical"],
+  warning: ["warn", "isWarning"],
+  info: ["plain", "isInfo"],
+};
+/** The pages that an entry may name. */
+const PAGES: Readonly<Record<string, TextName>> = { "/origins": "origins", "/logs": "logs" };
+
+function AttentionCard({ attention }: { readonly attention: readonly Attention[] }) {
+  return (
+    <Card title={t("attention")}>
+      {attention.length === 0 ? (
+        <p>
+          <Badge tone="good">{t("allIsWell")}</Badge>
+        </p>
+      ) : (
+        <ul class="attention">
+          {attention.map((each) => (
+            <AttentionEntry key={`${each.code} ${each.message}`} entry={each} />
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function AttentionEntry({ entry }: { readonly entry: Attention }) {
+  const { severity, code, mend } = entry;
+  const [tone, words] = SEVERITIES[severity];
+  const page = mend.page === undefined ? undefined : PAGES[mend.page];
+  return (
+    <li>
+      <Badge tone={tone}>{t(words)}</Badge>
+      <div>
+        <p title={code}>{attentionText(entry)}</p>
+        <div class="row hint">
+          {page !== undefined && <Link href={mend.page ?? "/"}>{t(page)}</Link>}
+          {mend.command !== undefined && <code>{mend.command}</code>}
+        </div>
+      </div>
+    </li>
+  );
+}
+
+const BACKUPS: Readonly<Record<NonNullable<OverviewAnswer["backup"]>["outcome"], TextName>> = {
+  succeeded: "backupSucceeded",
+  damaged: "backupDamaged",
+  failed: "backupFailed",
+  unfinished: "backupUnfinished",
+};
+
+function Stored({ answer: { stored, backup, buckets } }: { readonly answer: OverviewAnswer }) {
+  return (
+    <>
+      <Figure
+        name={t("objects")}
+        value={stored && count(stored.objects)}
+        hint={stored === undefined ? t("notCounted") : t("inBuckets", { count: buckets })}
+      />
+      <Figure name={t("storedBytes")} value={stored && bytes(stored.bytes)} />
+      <Figure
+        name={t("lastBackup")}
+        value={backup === undefined ? t("none") : ago(backup.at)}
+        hint={backup === undefined ? "huiyuan backup" : t(BACKUPS[backup.outcome])}
+      />
+    </>
+  );
 }

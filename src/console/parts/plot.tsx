@@ -1,5 +1,5 @@
-// A plot of values over time. uPlot draws on a canvas, so the same values stand in a table for screen readers.
-import { useEffect, useRef } from "preact/hooks";
+// A plot of values over time. uPlot draws on a canvas, so pages say the values in words or a table too.
+import { useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { locale } from "../text/text.ts";
 
@@ -23,9 +23,12 @@ interface PlotProps {
 export function Plot({ label, times, series, format, height = 220, isByDay = false }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
+  const data = useRef<uPlot.AlignedData>([[]]);
+  data.current = [[...times], ...series.map(({ values }) => [...values])] as uPlot.AlignedData;
   const names = series.map(({ name, color }) => `${name} ${color}`).join(";");
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  useEffect(() => {
+  // Before the browser paints, so that nothing below jumps.
+  useLayoutEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
     const style = getComputedStyle(element);
@@ -51,7 +54,7 @@ export function Plot({ label, times, series, format, height = 220, isByDay = fal
             })),
           ],
         } as uPlot.Options,
-        [[...times], ...series.map(({ values }) => [...values])] as uPlot.AlignedData,
+        data.current,
         element,
       );
     };
@@ -59,16 +62,19 @@ export function Plot({ label, times, series, format, height = 220, isByDay = fal
     const resizes = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
     resizes.observe(element);
     dark.addEventListener("change", draw);
+    const themes = new MutationObserver(draw);
+    themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
     return () => {
       resizes.disconnect();
+      themes.disconnect();
       dark.removeEventListener("change", draw);
       plot.current?.destroy();
       plot.current = undefined;
     };
     // New values go into the same plot below.
   }, [names, height, isByDay]);
-  useEffect(() => {
-    plot.current?.setData([[...times], ...series.map(({ values }) => [...values])] as uPlot.AlignedData);
+  useLayoutEffect(() => {
+    plot.current?.setData(data.current);
   }, [times, series]);
   return <div class="plot" role="img" aria-label={label} ref={place} />;
 }

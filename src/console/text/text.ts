@@ -13,8 +13,14 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<TextName, string>>>> = { 
 export const language = signal<Language>(document.documentElement.lang.startsWith("zh") ? "zh" : "en");
 
 /** A text; `{name}` in it stands for a value. */
-export function t(name: TextName, values: Readonly<Record<string, string | number>> = {}): string {
-  return TEXTS[language.value][name].replace(/\{(\w+)\}/g, (_, key: string) => String(values[key] ?? ""));
+export function t(name: TextName, values: Values = {}): string {
+  return fill(TEXTS[language.value][name], values);
+}
+
+type Values = Readonly<Record<string, string | number>>;
+
+export function fill(text: string, values: Values): string {
+  return text.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key] ?? ""));
 }
 
 /** The tag for Intl. */

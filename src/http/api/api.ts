@@ -7,11 +7,13 @@ import { asHuiyuanError, errorRow } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { ExamineSite } from "../../doctor/doctor.ts";
 import type { MigrationJobs } from "../../migrate/jobs/jobs.ts";
-import type { Access } from "../admin/access.ts";
 import type { SettingsFile } from "../../settings/edit/settings-file.ts";
+import type { Access } from "../admin/access.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { type ApiEnv, createCalls } from "./calls.ts";
+import { addOverviewCalls, type OverviewParts } from "./console/overview.ts";
+import { addSessionCalls } from "./console/session.ts";
 import { addDoctorCall } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { headerFields, text } from "./input.ts";
@@ -28,10 +30,8 @@ import { bucketsAnswer, explanation } from "./openapi/answers.ts";
 import { describeApi } from "./openapi/openapi.ts";
 import { describeRestApi } from "./openapi/rest-openapi.ts";
 import { addOriginCalls, type OriginParts } from "./origins.ts";
-import { addOverviewCalls, type OverviewParts } from "./overview.ts";
-import { addSessionCalls } from "./session.ts";
-import { addSignCall, type Signer } from "./sign.ts";
 import { addSettingsCalls } from "./settings.ts";
+import { addSignCall, type Signer } from "./sign.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & OriginParts["registry"];

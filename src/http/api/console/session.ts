@@ -1,8 +1,8 @@
 // Admin API calls of a browser's login: its state, login with the admin token, logout. admin/access.ts keeps sessions.
-import type { Access } from "../admin/access.ts";
-import type { Calls } from "./calls.ts";
-import { invalid, text } from "./input.ts";
-import { sessionAnswer } from "./openapi/console-answers.ts";
+import type { Access } from "../../admin/access.ts";
+import type { Calls } from "../calls.ts";
+import { invalid, text } from "../input.ts";
+import { sessionAnswer } from "../openapi/console-answers.ts";
 
 /** `access` undefined: a command runs without a server. */
 export function addSessionCalls(calls: Calls, given: Access | undefined): void {
