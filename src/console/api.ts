@@ -20,6 +20,8 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 /** `unknown`: the server was not asked yet. `closed`: the token is needed. */
 export const access = signal<"unknown" | "open" | "closed">("unknown");
+/** False: the port needs no token, so there is nothing to log out of. */
+export const hasSession = signal(false);
 let csrfToken: string | undefined;
 
 /** Asks whether this browser may use the API. Throws a Problem if the server does not answer. */
@@ -44,6 +46,7 @@ interface Session {
 
 function take(session: Session): void {
   csrfToken = session.csrfToken;
+  hasSession.value = csrfToken !== undefined;
   access.value = session.isOpen ? "open" : "closed";
 }
 

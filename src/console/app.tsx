@@ -1,7 +1,7 @@
 // The frame of all pages: navigation, language and theme; before it the door, where the admin token is asked for.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { access, logOut, openSession, Problem } from "./api.ts";
+import { access, hasSession, logOut, openSession, Problem } from "./api.ts";
 import { Door } from "./pages/door.tsx";
 import { ImagePage } from "./pages/image.tsx";
 import { ImagesPage } from "./pages/images.tsx";
@@ -110,9 +110,11 @@ function Side() {
           <button type="button" class="quiet" onClick={switchTheme}>
             {t("theme")}
           </button>
-          <button type="button" class="quiet" onClick={() => void logOut()}>
-            {t("logOut")}
-          </button>
+          {hasSession.value && (
+            <button type="button" class="quiet" onClick={() => void logOut()}>
+              {t("logOut")}
+            </button>
+          )}
         </div>
       </footer>
     </div>

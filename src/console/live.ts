@@ -4,7 +4,8 @@ import { useEffect } from "preact/hooks";
 import type { LiveFigures } from "./answers.ts";
 import { urlOf } from "./api.ts";
 
-const KEPT = 300;
+/** The last events: five minutes. */
+export const KEPT = 300;
 const SILENCE_MS = 5_000;
 const REOPEN_MS = 3_000;
 

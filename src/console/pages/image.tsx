@@ -57,7 +57,7 @@ function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (ch
     return <Empty title={failure === undefined ? t("isAbsent") : t("storeFailed", { failure })} />;
   return (
     <div class="halves">
-      <Preview bucket={bucket} imageKey={key} />
+      <Preview bucket={bucket} imageKey={key} object={object} />
       <div class="stack">
         <Facts answer={answer} />
         <Card title={t("changes")}>
@@ -123,7 +123,13 @@ function Facts({ answer: { object, isInMemory, isStale, isQueued } }: { readonly
 
 const SAMPLES = ["imageView2/2/w/800", "imageView2/1/w/400/h/400", "imageMogr2/format/webp", "imageMogr2/format/avif"];
 
-function Preview({ bucket, imageKey: key }: { readonly bucket: string; readonly imageKey: string }) {
+interface PreviewProps {
+  readonly bucket: string;
+  readonly imageKey: string;
+  readonly object: NonNullable<StatAnswer["object"]>;
+}
+
+function Preview({ bucket, imageKey: key, object: { width, height } }: PreviewProps) {
   const instruction = useSignal("");
   const fault = useSignal<string | undefined>(undefined);
   const source = useComputed(() =>
@@ -136,6 +142,7 @@ function Preview({ bucket, imageKey: key }: { readonly bucket: string; readonly 
           <img
             src={source}
             alt={key}
+            {...(instruction.value === "" && { width, height })}
             onLoad={() => {
               fault.value = undefined;
             }}

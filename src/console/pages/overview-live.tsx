@@ -1,7 +1,7 @@
 // The live part of the first page: rates of the last minutes from the totals of the server.
 import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { LiveFigures } from "../answers.ts";
-import { increaseOf, moments, requestsOf, timeOf } from "../live.ts";
+import { increaseOf, KEPT, moments, requestsOf, timeOf } from "../live.ts";
 import { Card, Figure } from "../parts/parts.tsx";
 import { Plot, type Series } from "../parts/plot.tsx";
 import { bytes, count, milliseconds, percent } from "../text/format.ts";
@@ -113,13 +113,15 @@ export function LivePlots() {
   return (
     <>
       <PlotCard title="requestsByTier" times={times} series={byTier} format={perSecond} />
-      <PlotCard
-        title="bytesPerSecond"
-        times={times}
-        series={traffic}
-        format={(value) => t("perSecond", { value: bytes(value) })}
-      />
-      <PlotCard title="hitRatio" times={times} series={ratios} format={percent} />
+      <div class="halves">
+        <PlotCard
+          title="bytesPerSecond"
+          times={times}
+          series={traffic}
+          format={(value) => t("perSecond", { value: bytes(value) })}
+        />
+        <PlotCard title="hitRatio" times={times} series={ratios} format={percent} most={1} />
+      </div>
     </>
   );
 }
@@ -129,12 +131,13 @@ interface PlotCardProps {
   readonly times: ReadonlySignal<readonly number[]>;
   readonly series: ReadonlySignal<readonly Series[]>;
   readonly format: (value: number) => string;
+  readonly most?: number;
 }
 
-function PlotCard({ title, times, series, format }: PlotCardProps) {
+function PlotCard({ title, times, series, format, most }: PlotCardProps) {
   return (
     <Card title={t(title)}>
-      <Plot label={t(title)} times={times.value} series={series.value} format={format} />
+      <Plot label={t(title)} times={times.value} series={series.value} format={format} most={most} span={KEPT} />
     </Card>
   );
 }

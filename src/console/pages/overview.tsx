@@ -2,7 +2,7 @@
 import { useComputed } from "@preact/signals";
 import type { OverviewAnswer } from "../answers.ts";
 import { get } from "../api.ts";
-import { isConnected, useLive } from "../live.ts";
+import { isConnected, moments, useLive } from "../live.ts";
 import { useLoaded } from "../load.ts";
 import { Badge, Card, Figure, Page, Show, type Tone } from "../parts/parts.tsx";
 import { Link } from "../router.tsx";
@@ -22,7 +22,7 @@ export function OverviewPage() {
     <Page title={t("overview")} about={about.value} actions={<Connection />}>
       <Show of={overview.state} reload={overview.reload} lines={12}>
         {(answer) => (
-          <div class="page">
+          <>
             {answer.stored?.objects === 0 && <FirstSteps />}
             <AttentionCard attention={answer.attention} />
             <div class={`grid ${isConnected.value ? "" : "is-stale"}`}>
@@ -31,13 +31,13 @@ export function OverviewPage() {
             <div class="grid">
               <Stored answer={answer} />
             </div>
-            <div class={`halves ${isConnected.value ? "" : "is-stale"}`}>
+            <div class={`shown ${isConnected.value ? "" : "is-stale"}`}>
               <LivePlots />
             </div>
             <div class={`halves ${isConnected.value ? "" : "is-stale"}`}>
               <LiveTables />
             </div>
-          </div>
+          </>
         )}
       </Show>
     </Page>
@@ -46,9 +46,15 @@ export function OverviewPage() {
 
 /** Whether the figures are of this second. */
 function Connection() {
+  const state = isConnected.value ? "isLive" : moments.value.length === 0 ? "isConnecting" : "isOld";
+  const tones: Readonly<Record<typeof state, Tone>> = { isLive: "good", isConnecting: "plain", isOld: "warn" };
   return (
-    <span role="status">
-      <Badge tone={isConnected.value ? "good" : "warn"}>{t(isConnected.value ? "isLive" : "isOld")}</Badge>
+    <span class="either" role="status">
+      {(["isLive", "isConnecting", "isOld"] as const).map((name) => (
+        <span key={name} class={name === state ? "" : "absent"}>
+          <Badge tone={tones[name]}>{t(name)}</Badge>
+        </span>
+      ))}
     </span>
   );
 }

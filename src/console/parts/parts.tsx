@@ -67,7 +67,7 @@ export function Show<Value>({ of, reload, lines = 4, children }: ShowProps<Value
     <>
       {problem !== undefined && <ProblemNote problem={problem} retry={reload} />}
       {value !== undefined ? (
-        <div class={problem === undefined ? undefined : "is-stale"}>{children(value)}</div>
+        <div class={problem === undefined ? "shown" : "shown is-stale"}>{children(value)}</div>
       ) : (
         problem === undefined && <Loading lines={lines} />
       )}
@@ -132,18 +132,14 @@ interface FigureProps {
   readonly name: string;
   /** Undefined: not known yet. */
   readonly value: string | undefined;
-  readonly unit?: string;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }
 
-export function Figure({ name, value, unit, hint = "" }: FigureProps) {
+export function Figure({ name, value, hint = "" }: FigureProps) {
   return (
     <dl class="card figure">
       <dt>{name}</dt>
-      <dd>
-        {value ?? "–"}
-        {unit !== undefined && value !== undefined && <small>{unit}</small>}
-      </dd>
+      <dd>{value ?? "–"}</dd>
       <dd class="hint">{hint}</dd>
     </dl>
   );

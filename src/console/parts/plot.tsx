@@ -1,7 +1,7 @@
 // A plot of values over time. uPlot draws on a canvas, so pages say the values in words or a table too.
-import { useLayoutEffect, useRef } from "preact/hooks";
-import uPlot from "uplot";
-import { locale } from "../text/text.ts";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type uPlot from "uplot";
+import { locale, t } from "../text/text.ts";
 
 export interface Series {
   readonly name: string;
@@ -16,58 +16,55 @@ interface PlotProps {
   readonly series: readonly Series[];
   /** A value with its unit. */
   readonly format: (value: number) => string;
+  /** The end of the axis; without it the highest value, and a bit. */
+  readonly most?: number | undefined;
+  /** Seconds up to the last value; without it all values. */
+  readonly span?: number;
   readonly height?: number;
   readonly isByDay?: boolean;
 }
 
-export function Plot({ label, times, series, format, height = 220, isByDay = false }: PlotProps) {
+export function Plot({ label, times, series, format, most, span, height = 220, isByDay = false }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const data = useRef<uPlot.AlignedData>([[]]);
   data.current = [[...times], ...series.map(({ values }) => [...values])] as uPlot.AlignedData;
   const names = series.map(({ name, color }) => `${name} ${color}`).join(";");
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  // Before the browser paints, so that nothing below jumps.
-  useLayoutEffect(() => {
+  useEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
-    const style = getComputedStyle(element);
-    const color = (name: string) => style.getPropertyValue(`--${name}`).trim();
-    const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false } };
-    const draw = () => {
+    const draw = async () => {
+      // A file of its own: the other pages are there before it.
+      const { default: Drawing } = await import("uplot");
       plot.current?.destroy();
-      plot.current = new uPlot(
-        {
-          width: element.clientWidth,
-          height,
-          fmtDate: () => (date) => dateText(date, isByDay),
-          axes: [axis, { ...axis, size: 72, values: (_plot, values) => values.map((value) => format(value)) }],
-          series: [
-            { value: (_plot, value) => (value === null ? "–" : dateText(new Date(value * 1_000), isByDay)) },
-            ...series.map((each) => ({
-              label: each.name,
-              stroke: color(each.color),
-              width: 2,
-              fill: `color-mix(in srgb, ${color(each.color)} 10%, transparent)`,
-              points: { show: times.length < 3 },
-              value: (_plot: uPlot, value: number | null) => (value === null ? "–" : format(value)),
-            })),
-          ],
-        } as uPlot.Options,
-        data.current,
+      plot.current = undefined;
+      if (!element.isConnected || hasEnded) return;
+      const options = optionsOf({
         element,
-      );
+        series,
+        format,
+        most,
+        span,
+        height,
+        isByDay,
+        showsPoints: isByDay && times.length < 3,
+      });
+      plot.current = new Drawing(options, data.current, element);
     };
-    draw();
+    let hasEnded = false;
+    const redraw = () => void draw();
+    redraw();
     const resizes = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
     resizes.observe(element);
-    dark.addEventListener("change", draw);
-    const themes = new MutationObserver(draw);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", redraw);
+    const themes = new MutationObserver(redraw);
     themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
     return () => {
+      hasEnded = true;
       resizes.disconnect();
       themes.disconnect();
-      dark.removeEventListener("change", draw);
+      dark.removeEventListener("change", redraw);
       plot.current?.destroy();
       plot.current = undefined;
     };
@@ -79,9 +76,50 @@ export function Plot({ label, times, series, format, height = 220, isByDay = fal
   return <div class="plot" role="img" aria-label={label} ref={place} />;
 }
 
+interface Look extends Required<Pick<PlotProps, "series" | "format" | "height" | "isByDay">> {
+  readonly most: number | undefined;
+  readonly span: number | undefined;
+  readonly element: HTMLElement;
+  readonly showsPoints: boolean;
+}
+
+/** Colors are those of the theme in force. */
+function optionsOf({ element, series, format, most, span, height, isByDay, showsPoints }: Look): uPlot.Options {
+  const style = getComputedStyle(element);
+  const color = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false } };
+  const valueText = (_plot: uPlot, value: number | null) => (value === null ? "–" : format(value));
+  return {
+    width: element.clientWidth,
+    height,
+    fmtDate: () => (date: Date) => dateText(date, isByDay),
+    axes: [axis, { ...axis, size: 84, values: (_plot: uPlot, values: readonly number[]) => values.map(format) }],
+    // A plot of zeros has its line at the bottom.
+    scales: {
+      ...(span !== undefined && { x: { range: (_plot: uPlot, _low: number, high: number) => [high - span, high] } }),
+      y: { range: (_plot: uPlot, _low: number, high: number) => [0, most ?? Math.max(high * 1.1, 1e-9)] },
+    },
+    series: [
+      {
+        label: t(isByDay ? "day" : "time"),
+        value: (_plot: uPlot, value: number | null) =>
+          value === null ? "–" : dateText(new Date(value * 1_000), isByDay),
+      },
+      ...series.map((each) => ({
+        label: each.name,
+        stroke: color(each.color),
+        width: 2,
+        fill: `color-mix(in srgb, ${color(each.color)} 10%, transparent)`,
+        points: { show: showsPoints },
+        value: valueText,
+      })),
+    ],
+  } as uPlot.Options;
+}
+
 function dateText(date: Date, isByDay: boolean): string {
   const options = isByDay
     ? ({ month: "short", day: "numeric", timeZone: "UTC" } as const)
-    : ({ hour: "2-digit", minute: "2-digit", second: "2-digit" } as const);
+    : ({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const);
   return new Intl.DateTimeFormat(locale(), options).format(date);
 }

@@ -57,7 +57,8 @@ export const en = {
   // The overview.
   startedAt: "Huiyuan {version}, started {when}.",
   isLive: "live",
-  isOld: "figures are old, connecting …",
+  isConnecting: "connecting …",
+  isOld: "old figures",
   attention: "Needs attention",
   allIsWell: "Nothing needs attention",
   isCritical: "critical",

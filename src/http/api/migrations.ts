@@ -33,7 +33,7 @@ const RESCAN = flag().default(false).describe("Scan the source again, for new an
 const FORCE = flag().default(false).describe("Give up objects in flight; the next run copies them.");
 const AFTER = whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page.");
 
-/** `jobs` undefined: a command runs without a server, or the server has no settings file. */
+/** `jobs` undefined: a command runs without a server, or the server has no settings file. Then the list is empty. */
 export function addMigrationCalls(
   calls: Calls,
   { jobs: given, log }: { readonly jobs: MigrationJobs | undefined; readonly log: Log },
@@ -55,7 +55,7 @@ export function addMigrationCalls(
   }
 
   const listing = { summary: "List the migrations of this server", fields: {}, answer: { json: migrationList } };
-  calls.get("/migrations", listing, (context) => context.json({ migrations: jobs().list() }));
+  calls.get("/migrations", listing, (context) => context.json({ migrations: given?.list() ?? [] }));
   const creating = { summary: "Create and start a migration into this server", fields: REQUEST, answer: one };
   calls.post("/migrations", creating, (context, { id, ...request }) =>
     change(context, "create", id, () => jobs().create(id, request)),
