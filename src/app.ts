@@ -185,9 +185,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
           settingsFile:
             settingsFile &&
             createSettingsFile({
-              file: resolve(settingsFile.path),
-              env: process.env,
-              started: initial,
+              ...{ file: resolve(settingsFile.path), env: process.env, started: initial },
               inForce: () => ({ version, refusal: fault }),
             }),
           version: readVersion(),

@@ -46,29 +46,3 @@ export function useLive(): void {
     };
   }, []);
 }
-
-/** Unix seconds. */
-export const timeOf = ({ at }: LiveFigures): number => Date.parse(at) / 1_000;
-
-/** Requests of some outcomes or tiers since the start of the server. */
-export function requestsOf(
-  { requests }: LiveFigures,
-  fits: (each: LiveFigures["requests"][number]) => boolean,
-): number {
-  return requests.reduce((sum, each) => sum + (fits(each) ? each.count : 0), 0);
-}
-
-/**
- * The increase of a total between two events, and its seconds. Undefined if the server restarted between them, or if
- * events are missing.
- */
-export function increaseOf(
-  total: (figures: LiveFigures) => number,
-  from: LiveFigures | undefined,
-  to: LiveFigures | undefined,
-  mostSeconds: number,
-): { readonly count: number; readonly seconds: number } | undefined {
-  if (from === undefined || to === undefined) return undefined;
-  const [count, seconds] = [total(to) - total(from), timeOf(to) - timeOf(from)];
-  return count < 0 || seconds <= 0 || seconds > mostSeconds ? undefined : { count, seconds };
-}

@@ -29,6 +29,8 @@ export function Door() {
           Huiyuan
         </span>
         <h1>{t("logIn")}</h1>
+        {/* Password managers file the token under a name. */}
+        <input hidden name="user" autocomplete="username" value="admin" readOnly />
         <Field
           label={t("adminToken")}
           hint={t("adminTokenHint")}

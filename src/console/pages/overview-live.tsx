@@ -1,125 +1,84 @@
 // The live part of the first page: rates of the last minutes from the totals of the server.
 import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { LiveFigures } from "../answers.ts";
-import { increaseOf, KEPT, moments, requestsOf, timeOf } from "../live.ts";
+import { KEPT, moments } from "../live.ts";
 import { Card, Figure } from "../parts/parts.tsx";
 import { Plot, type Series } from "../parts/plot.tsx";
+import {
+  allRequests,
+  failures,
+  hitRatioAt,
+  hitRatioOf,
+  RECENT,
+  rateAt,
+  requestsOf,
+  type Total,
+  timeOf,
+} from "../rates.ts";
 import { bytes, count, milliseconds, percent } from "../text/format.ts";
 import { type TextName, t } from "../text/text.ts";
 
-type Request = LiveFigures["requests"][number];
-type Total = (figures: LiveFigures) => number;
-
-/** Events of the figures and of the hit ratio; a single second says little. */
-const RECENT = 10;
-/** A longer gap between two events is a gap in the plot. */
-const MOST_SECONDS = 5;
-
-const isAny = () => true;
-const isHit = ({ outcome }: Request) => outcome === "hit";
-const isRatioed = ({ outcome }: Request) => outcome === "hit" || outcome === "miss";
-const all: Total = (figures) => requestsOf(figures, isAny);
-const hits: Total = (figures) => requestsOf(figures, isHit);
-const ratioed: Total = (figures) => requestsOf(figures, isRatioed);
-const errors: Total = (figures) => requestsOf(figures, ({ outcome }) => outcome === "error");
 const sent: Total = ({ bytes: total }) => total;
 const saved: Total = ({ savedBytes }) => savedBytes;
-
-function increaseBefore(total: Total, list: readonly LiveFigures[], index: number, steps: number) {
-  return increaseOf(total, list[Math.max(0, index - steps)], list[index], steps + MOST_SECONDS);
-}
-
-/** For each event the rate per second since the one before it. */
-function ratesOf(total: Total, list: readonly LiveFigures[]): readonly (number | null)[] {
-  return list.map((_, index) => {
-    const increase = increaseBefore(total, list, index, 1);
-    return increase === undefined ? null : increase.count / increase.seconds;
-  });
-}
-
-/** Null if nothing was asked. */
-function hitRatio(list: readonly LiveFigures[], index: number): number | null {
-  const of = increaseBefore(ratioed, list, index, RECENT)?.count ?? 0;
-  const hit = increaseBefore(hits, list, index, RECENT)?.count ?? 0;
-  return of === 0 ? null : hit / of;
-}
+const perSecond = (value: number) => t("perSecond", { value: count(Math.round(value * 10) / 10) });
+const bytesPerSecond = (value: number) => t("perSecond", { value: bytes(value) });
 
 export function LiveFiguresRow() {
   const list = moments.value;
-  const last = list.length - 1;
-  const latest = list[last];
-  const rate = (total: Total) => {
-    const increase = increaseBefore(total, list, last, RECENT);
-    return increase === undefined ? undefined : increase.count / increase.seconds;
+  const latest = list.at(-1);
+  const figure = (name: TextName, total: Total, rateText: typeof perSecond, totalText: typeof count) => {
+    const rate = rateAt(total, list, list.length - 1, RECENT);
+    const hint = latest && t("sinceStart", { value: totalText(total(latest)) });
+    return <Figure name={t(name)} value={rate === null ? undefined : rateText(rate)} hint={hint} />;
   };
-  const [requests, failed, savedRate] = [rate(all), rate(errors), rate(saved)];
-  const ratio = hitRatio(list, last);
+  const recent = hitRatioAt(list, list.length - 1);
+  const whole = latest === undefined ? null : hitRatioOf(latest);
   return (
     <>
-      <Figure
-        name={t("requests")}
-        value={requests === undefined ? undefined : perSecond(requests)}
-        hint={latest && t("sinceStart", { value: count(all(latest)) })}
-      />
+      {figure("requests", allRequests, perSecond, count)}
       <Figure
         name={t("hitRatio")}
-        value={ratio === null ? undefined : percent(ratio)}
-        hint={latest && ratioed(latest) > 0 ? t("sinceStart", { value: percent(hits(latest) / ratioed(latest)) }) : ""}
+        value={recent === null ? undefined : percent(recent)}
+        hint={whole === null ? "" : t("sinceStart", { value: percent(whole) })}
       />
-      <Figure
-        name={t("savedBytes")}
-        value={savedRate === undefined ? undefined : t("perSecond", { value: bytes(savedRate) })}
-        hint={latest && t("sinceStart", { value: bytes(latest.savedBytes) })}
-      />
-      <Figure
-        name={t("failures")}
-        value={failed === undefined ? undefined : perSecond(failed)}
-        hint={latest && t("sinceStart", { value: count(errors(latest)) })}
-      />
+      {figure("savedBytes", saved, bytesPerSecond, bytes)}
+      {figure("failures", failures, perSecond, count)}
     </>
   );
 }
 
-function perSecond(value: number): string {
-  return t("perSecond", { value: count(Math.round(value * 10) / 10) });
-}
-
 /** The tiers as an operator thinks of them. */
-const TIERS: readonly (readonly [TextName, Series["color"], (request: Request) => boolean])[] = [
-  ["fromMemory", "good", ({ tier }) => tier === "memory"],
-  ["fromStore", "accent", ({ tier }) => tier === "bucket"],
-  ["fromRenderer", "soft", ({ tier }) => tier === "renderer"],
-  ["fromOrigin", "warn", ({ tier }) => tier === "origin" || tier === "spool"],
-  ["withoutBody", "bad", ({ tier }) => tier === "none"],
-];
+const TIERS: readonly (readonly [TextName, Series["color"], (request: LiveFigures["requests"][number]) => boolean])[] =
+  [
+    ["fromMemory", "good", ({ tier }) => tier === "memory"],
+    ["fromStore", "accent", ({ tier }) => tier === "bucket"],
+    ["fromRenderer", "soft", ({ tier }) => tier === "renderer"],
+    ["fromOrigin", "warn", ({ tier }) => tier === "origin" || tier === "spool"],
+    ["withoutBody", "bad", ({ tier }) => tier === "none"],
+  ];
 
 export function LivePlots() {
   const times = useComputed(() => moments.value.map(timeOf));
+  const ratesOf = (total: Total) => moments.value.map((_, index) => rateAt(total, moments.value, index));
   const byTier = useComputed(() =>
     TIERS.map(([name, color, fits]) => ({
       ...{ name: t(name), color },
-      values: ratesOf((figures) => requestsOf(figures, fits), moments.value),
+      values: ratesOf((figures) => requestsOf(figures, fits)),
     })),
   );
-  const ratios = useComputed(() => [
-    ...[
-      { name: t("hitRatio"), color: "good" as const, values: moments.value.map((_, i) => hitRatio(moments.value, i)) },
-    ],
-  ]);
-  const traffic = useComputed(() => [
-    { name: t("bytesSent"), color: "accent" as const, values: ratesOf(sent, moments.value) },
-    { name: t("savedBytes"), color: "good" as const, values: ratesOf(saved, moments.value) },
+  const ratios = useComputed((): Series[] => {
+    const values = moments.value.map((_, index) => hitRatioAt(moments.value, index));
+    return [{ name: t("hitRatio"), color: "good", values }];
+  });
+  const traffic = useComputed((): Series[] => [
+    { name: t("bytesSent"), color: "accent", values: ratesOf(sent) },
+    { name: t("savedBytes"), color: "good", values: ratesOf(saved) },
   ]);
   return (
     <>
       <PlotCard title="requestsByTier" times={times} series={byTier} format={perSecond} />
       <div class="halves">
-        <PlotCard
-          title="bytesPerSecond"
-          times={times}
-          series={traffic}
-          format={(value) => t("perSecond", { value: bytes(value) })}
-        />
+        <PlotCard title="bytesPerSecond" times={times} series={traffic} format={bytesPerSecond} />
         <PlotCard title="hitRatio" times={times} series={ratios} format={percent} most={1} />
       </div>
     </>

@@ -1,12 +1,10 @@
 // Line icons of the navigation and of buttons, 24 units wide. They are decoration: the words beside them say the same.
 const PATHS = {
   overview: "M3 12h4l3-8 4 16 3-8h4",
-  buckets: "M4 6h16M4 6l2 14h12l2-14M9 11h6",
   images: "M3 5h18v14H3zM3 16l5-5 4 4 3-3 6 6M15.5 9.5h.01",
   origins: "M12 3a9 9 0 1 0 9 9M12 7v5l3 2M17 3l4 0 0 4",
   migration: "M4 7h11M11 3l4 4-4 4M20 17H9M13 13l-4 4 4 4",
   logs: "M5 4h14v16H5zM9 9h6M9 13h6M9 17h3",
-  search: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l5 5",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   upload: "M12 16V4M7 9l5-5 5 5M4 20h16",
 } as const;

@@ -96,7 +96,9 @@ function optionsOf({ element, series, format, most, span, height, isByDay, shows
     axes: [axis, { ...axis, size: 84, values: (_plot: uPlot, values: readonly number[]) => values.map(format) }],
     // A plot of zeros has its line at the bottom.
     scales: {
-      ...(span !== undefined && { x: { range: (_plot: uPlot, _low: number, high: number) => [high - span, high] } }),
+      ...(span !== undefined && {
+        x: { range: (_plot: uPlot, _low: number | null, high: number | null) => spanOf(span, high) },
+      }),
       y: { range: (_plot: uPlot, _low: number, high: number) => [0, most ?? Math.max(high * 1.1, 1e-9)] },
     },
     series: [
@@ -115,6 +117,12 @@ function optionsOf({ element, series, format, most, span, height, isByDay, shows
       })),
     ],
   } as uPlot.Options;
+}
+
+/** `high` is null before the first value. */
+function spanOf(span: number, high: number | null): [number, number] {
+  const end = high ?? Date.now() / 1_000;
+  return [end - span, end];
 }
 
 function dateText(date: Date, isByDay: boolean): string {

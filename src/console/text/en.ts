@@ -4,7 +4,6 @@ export const en = {
   skip: "Skip to the page",
   pages: "Pages",
   overview: "Overview",
-  buckets: "Buckets",
   images: "Images",
   origins: "Origins",
   migrations: "Migrations",

@@ -1,0 +1,144 @@
+// The console in Chromium: login, the overview, an image that is deleted and undeleted, languages, themes and the
+// accessibility of each page. No page may violate the content security policy or write to the browser's console.
+import axe from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { launchBrowser } from "../helpers/browser.ts";
+import { get } from "../helpers/get.ts";
+import { noisyJpeg } from "../helpers/images.ts";
+import { type Installation, install, type Program } from "../helpers/program.ts";
+import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { needs } from "../helpers/services.ts";
+import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+
+const TOKEN = "the-right-admin-token";
+const KEY = "photos/one.jpg";
+const IMAGE = `/images/one?${new URLSearchParams({ bucket: "10001234/photos", key: KEY })}`;
+const LOGS = ["operations", "usage", "callbacks", "explain"].map((view) => `/logs?view=${view}`);
+
+describe("the console", needs("chromium"), () => {
+  let browser: Browser;
+  let origin: ScriptedOrigin;
+  let installation: Installation;
+  let program: Program;
+
+  beforeAll(async () => {
+    browser = await launchBrowser();
+    const jpeg = await noisyJpeg(60, 40);
+    origin = await startScriptedOrigin(async (_, connection) => connection.send(response(jpeg)));
+    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server: { adminToken: "env:TOKEN" } }));
+    program = await installation.start({ env: { TOKEN } });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await program?.kill();
+    await installation?.remove();
+    await origin?.close();
+  });
+
+  async function openConsole(look: object = {}) {
+    const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, locale: "en", ...look });
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on("console", (message) => complaints.push(`${page.url()}: ${message.text()}`));
+    page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
+    const go = (path: string) => page.goto(`http://127.0.0.1:${program.adminPort}${path}`);
+    await go("/");
+    return { page, complaints, go };
+  }
+
+  /** Enter submits, and the field has the focus. */
+  async function logIn(page: Page) {
+    await page.waitForSelector("input[name=token]");
+    await page.keyboard.type(TOKEN);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".side nav");
+  }
+  const download = () => get({ port: program.downloadPort, path: `/${KEY}` });
+  const heading = (page: Page) => page.locator("h1").textContent();
+
+  test("an operator logs in, sees live figures, and deletes and undeletes an image", async () => {
+    const { page, complaints } = await openConsole();
+    await logIn(page);
+    expect(await heading(page)).toBe("Overview");
+    await page.getByText("Serve the first image").waitFor();
+    expect((await download()).status).toBe(200);
+    await page.locator(".either > :not(.absent)", { hasText: "live" }).waitFor();
+    await page.locator(".figure", { hasText: "Requests" }).getByText("since the start: 1").waitFor();
+
+    await page.getByRole("link", { name: "Images" }).first().click();
+    await page.locator(".tile", { hasText: KEY }).click();
+    await page.waitForFunction(`document.querySelector(".preview img")?.naturalWidth === 60`);
+    expect(await heading(page)).toBe(KEY);
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText(/^Deleted /).waitFor();
+    expect((await download()).status).toBe(404);
+    await page.getByRole("button", { name: "Undelete" }).click();
+    await page.getByText("The bucket does not have this image").waitFor();
+    expect((await download()).status).toBe(200);
+
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.waitForSelector("input[name=token]");
+    expect(complaints).toEqual([]);
+  });
+
+  test("language and theme are switched at once, and are those of the next visit", async () => {
+    const { page, complaints, go } = await openConsole();
+    await logIn(page);
+    await page.getByRole("button", { name: "简体中文" }).click();
+    expect(await heading(page)).toBe("概览");
+    const light = await page.evaluate("getComputedStyle(document.body).backgroundColor");
+    await page.getByRole("button", { name: "明 / 暗" }).click();
+    const dark = await page.evaluate("getComputedStyle(document.body).backgroundColor");
+    expect(dark).not.toBe(light);
+    await go("/origins");
+    await page.getByText("正常").waitFor();
+    expect(await page.evaluate("document.documentElement.lang")).toBe("zh-Hans");
+    expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe(dark);
+    expect(complaints).toEqual([]);
+  });
+
+  test("figures are marked as old while the stream is lost, and are live again", async () => {
+    const { page } = await openConsole();
+    await logIn(page);
+    const shown = (text: string) => page.locator(".either > :not(.absent)", { hasText: text }).waitFor();
+    await shown("live");
+    process.kill(program.pid, "SIGSTOP");
+    await shown("old figures");
+    expect(await page.locator(".is-stale").count()).toBeGreaterThan(0);
+    process.kill(program.pid, "SIGCONT");
+    await shown("live");
+  });
+
+  test.each([
+    ["light", { colorScheme: "light" }],
+    ["dark", { colorScheme: "dark" }],
+    ["phone", { viewport: { width: 390, height: 844 } }],
+  ])("no page has a serious fault of accessibility, is too wide, or violates the policy: %s", async (_, look) => {
+    expect((await download()).status).toBe(200);
+    const { page, complaints, go } = await openConsole(look);
+    await page.waitForSelector("input[name=token]");
+    const faults = [await faultsOf(page)];
+    await logIn(page);
+    for (const path of ["/", "/images", IMAGE, "/origins", "/migrations", ...LOGS, "/absent"]) {
+      await go(path);
+      await page.waitForSelector("main h1");
+      await page.waitForFunction(`document.querySelector(".loading") === null`);
+      if (path === "/") await page.waitForSelector(".u-legend");
+      faults.push(await faultsOf(page));
+    }
+    expect(faults.flat()).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+});
+
+async function faultsOf(page: Page): Promise<readonly string[]> {
+  // Evaluated by the debugger, which the policy of the page does not bind.
+  await page.evaluate(axe.source);
+  const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
+  const isWide = await page.evaluate("document.documentElement.scrollWidth > innerWidth");
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  const texts = serious.map(({ id, nodes }) => `${id} ${nodes.map(({ html }) => html).join(" ")}`);
+  return [...texts, ...(isWide ? ["too wide"] : [])].map((text) => `${page.url()}: ${text}`);
+}

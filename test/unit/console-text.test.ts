@@ -1,0 +1,57 @@
+// The console's words: both languages have the same values in each text, and no text is left over.
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { en } from "../../src/console/text/en.ts";
+import { attentionZh, zh } from "../../src/console/text/zh.ts";
+import { judge, RULES, type Series } from "../../src/http/admin/attention.ts";
+
+const ROOM = new URL("../../src/console/", import.meta.url);
+const valuesIn = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+
+test("a text has the same values in both languages", () => {
+  const pairs = Object.entries(en).map(([name, text]) => [name, valuesIn(text), valuesIn(zh[name as keyof typeof en])]);
+  expect(pairs.length).toBeGreaterThan(100);
+  expect(pairs.filter(([, one, other]) => String(one) !== String(other))).toEqual([]);
+});
+
+test("every text is shown somewhere", () => {
+  const sources = readdirSync(ROOM, { recursive: true, encoding: "utf8" })
+    .filter((path) => /\.tsx?$/.test(path) && !/text\/(en|zh)\.ts$/.test(path))
+    .map((path) => readFileSync(new URL(path, ROOM), "utf8"))
+    .join("\n");
+  expect(Object.keys(en).filter((name) => !sources.includes(`"${name}"`))).toEqual([]);
+});
+
+/** Every rule finds something in it. */
+const everything: Series = {
+  now: (name, labels) => {
+    if (name === "disk_free_bytes") return 1;
+    if (name === "disk_min_free_bytes") return 2;
+    return name === "backup_timestamp_seconds" && labels?.event === "succeeded" ? 1 : 1e10;
+  },
+  increase: (name) => (name === "errors_total" ? 1e5 : 1e6),
+  origins: [
+    {
+      ...{ name: "o", state: "open", stateMs: 1, running: 0, connections: 1, requestsPerSecond: 0, waiting: 0 },
+      ...{ pausedMs: 0, failures: [], latency: { requests: 100, p50: 1, p90: 9_000, p99: 9_000, max: 9_000 } },
+    },
+  ],
+  time: 1e9,
+};
+const nearlyFull: Series = { ...everything, now: (name) => ({ disk_free_bytes: 3, disk_min_free_bytes: 2 })[name] };
+
+test("Chinese has every judgement of the overview, with values that the server sends", () => {
+  const found = [...judge(everything), ...judge(nearlyFull)];
+  expect([...new Set(found.map(({ code }) => code))].sort()).toEqual(
+    [...new Set(RULES.map(({ code }) => code))].sort(),
+  );
+  const lacking = found.flatMap(({ code, values = {} }) => {
+    const text = attentionZh[code];
+    if (text === undefined) return [code];
+    return valuesIn(text).flatMap((name = "") => (name === "message" || name in values ? [] : [`${code} ${name}`]));
+  });
+  expect(lacking).toEqual([]);
+  const others = Object.keys(attentionZh).filter((code) => !RULES.some((rule) => rule.code === code));
+  const overview = readFileSync(new URL("../../src/http/admin/overview.ts", import.meta.url), "utf8");
+  expect(others.filter((code) => !overview.includes(`"${code}"`))).toEqual([]);
+});

@@ -1,0 +1,34 @@
+// The rates of the console's live figures.
+import { expect, test } from "vitest";
+import type { LiveFigures } from "../../../src/console/answers.ts";
+import { allRequests, hitRatioAt, hitRatioOf, rateAt } from "../../../src/console/rates.ts";
+
+function figuresAt(second: number, hits: number, misses = 0, failures = 0): LiveFigures {
+  const each = (outcome: string, tier: string, count: number) => ({ outcome, tier, count });
+  return {
+    at: new Date(second * 1_000).toISOString(),
+    requests: [each("hit", "memory", hits), each("miss", "origin", misses), each("error", "none", failures)],
+    ...{ bytes: 0, savedBytes: 0, errors: [], origins: [], eventLoopDelayMs: 0 },
+    running: { fills: 0, renders: 0, waitingRenders: 0, uploads: 0, waitingWrites: 0 },
+    memory: { residentBytes: 0, heapBytes: 0, cacheBytes: 0, cacheObjects: 0 },
+  };
+}
+
+test("a rate is the increase per second", () => {
+  const list = [figuresAt(10, 100), figuresAt(11, 104), figuresAt(13, 110)];
+  expect(list.map((_, index) => rateAt(allRequests, list, index))).toEqual([null, 4, 3]);
+  expect(rateAt(allRequests, list, 2, 10)).toBe(10 / 3);
+  expect(rateAt(allRequests, [], -1)).toBeNull();
+});
+
+test("a restart of the server and a gap have no rate", () => {
+  const list = [figuresAt(10, 100), figuresAt(11, 3), figuresAt(17, 9), figuresAt(17, 9)];
+  expect(list.map((_, index) => rateAt(allRequests, list, index))).toEqual([null, null, null, null]);
+});
+
+test("the hit ratio counts hits and misses, and is unknown if nothing was asked", () => {
+  const list = [figuresAt(10, 100, 50, 7), figuresAt(11, 103, 51, 90), figuresAt(30, 103, 51, 90)];
+  expect(list.map((_, index) => hitRatioAt(list, index))).toEqual([null, 0.75, null]);
+  expect(hitRatioOf(figuresAt(1, 3, 1, 5))).toBe(0.75);
+  expect(hitRatioOf(figuresAt(1, 0, 0, 5))).toBeNull();
+});
