@@ -14,6 +14,7 @@ import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 const TOKEN = "the-right-admin-token";
 const KEY = "photos/one.jpg";
 const IMAGE = `/images/one?${new URLSearchParams({ bucket: "10001234/photos", key: KEY })}`;
+const PATIENCE = { timeout: 10_000 };
 const LOGS = ["operations", "usage", "callbacks", "explain"].map((view) => `/logs?view=${view}`);
 
 describe("the console", needs("chromium"), () => {
@@ -68,7 +69,7 @@ describe("the console", needs("chromium"), () => {
 
     await page.getByRole("link", { name: "Images" }).first().click();
     await page.locator(".tile", { hasText: KEY }).click();
-    await page.waitForFunction(`document.querySelector(".preview img")?.naturalWidth === 60`);
+    await expect.poll(() => page.evaluate(`document.querySelector(".preview img")?.naturalWidth`), PATIENCE).toBe(60);
     expect(await heading(page)).toBe(KEY);
     await page.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
@@ -124,7 +125,7 @@ describe("the console", needs("chromium"), () => {
     for (const path of ["/", "/images", IMAGE, "/origins", "/migrations", ...LOGS, "/absent"]) {
       await go(path);
       await page.waitForSelector("main h1");
-      await page.waitForFunction(`document.querySelector(".loading") === null`);
+      await expect.poll(() => page.locator(".loading").count(), PATIENCE).toBe(0);
       if (path === "/") await page.waitForSelector(".u-legend");
       faults.push(await faultsOf(page));
     }

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { NoticePage, NoticesChanged } from "../answers.ts";
 import { get, Problem, post } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, ConfirmButton, Empty, ProblemNote, Show } from "../parts/parts.tsx";
+import { Badge, Card, ConfirmButton, Empty, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
 import { ago, count } from "../text/format.ts";
 import { t } from "../text/text.ts";
 
@@ -35,7 +35,7 @@ export function Callbacks() {
           all.length === 0 ? (
             <Empty title={t("noCallbacks")} />
           ) : (
-            <div class="scroll">
+            <Scroll>
               <table>
                 <thead>
                   <tr>
@@ -81,7 +81,7 @@ export function Callbacks() {
                   ))}
                 </tbody>
               </table>
-            </div>
+            </Scroll>
           )
         }
       </Show>

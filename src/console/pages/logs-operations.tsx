@@ -3,7 +3,7 @@ import { useComputed } from "@preact/signals";
 import type { LogPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Field, Show } from "../parts/parts.tsx";
+import { Badge, Card, Empty, Field, Scroll, Show } from "../parts/parts.tsx";
 import { query, setQuery } from "../router.tsx";
 import { bytes, moment } from "../text/format.ts";
 import { t } from "../text/text.ts";
@@ -84,7 +84,7 @@ export function Operations() {
 
 function Entries({ entries }: { readonly entries: LogPage["entries"] }) {
   return (
-    <div class="scroll">
+    <Scroll>
       <table>
         <thead>
           <tr>
@@ -119,6 +119,6 @@ function Entries({ entries }: { readonly entries: LogPage["entries"] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -3,7 +3,7 @@ import { useComputed } from "@preact/signals";
 import type { UsageAnswer } from "../answers.ts";
 import { get } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Card, Empty, Show } from "../parts/parts.tsx";
+import { Card, Empty, Scroll, Show } from "../parts/parts.tsx";
 import { Plot } from "../parts/plot.tsx";
 import { bytes, count } from "../text/format.ts";
 import { t } from "../text/text.ts";
@@ -40,7 +40,7 @@ function Days({ days }: { readonly days: readonly Day[] }) {
         format={bytes}
         series={[{ name: t("bytesSent"), color: "accent", values: days.map((day) => day.bytes) }]}
       />
-      <div class="scroll">
+      <Scroll>
         <table>
           <thead>
             <tr>
@@ -65,7 +65,7 @@ function Days({ days }: { readonly days: readonly Day[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </div>
   );
 }

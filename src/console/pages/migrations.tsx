@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { MigrationAnswer, MigrationFailures, MigrationList } from "../answers.ts";
 import { get, Problem, post } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, ConfirmButton, Empty, Page, ProblemNote, Show } from "../parts/parts.tsx";
+import { Badge, Card, ConfirmButton, Empty, Page, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
 import { bytes, count } from "../text/format.ts";
 import { t } from "../text/text.ts";
 
@@ -97,7 +97,7 @@ function Failures({ id }: { readonly id: string }) {
   return (
     <Show of={failures.state} reload={failures.reload}>
       {({ failures: all, next }) => (
-        <div class="scroll">
+        <Scroll>
           <table>
             <thead>
               <tr>
@@ -115,7 +115,7 @@ function Failures({ id }: { readonly id: string }) {
             </tbody>
           </table>
           {next !== undefined && <p class="hint">{t("moreFailures")}</p>}
-        </div>
+        </Scroll>
       )}
     </Show>
   );

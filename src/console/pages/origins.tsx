@@ -2,7 +2,7 @@
 import type { OriginsAnswer } from "../answers.ts";
 import { get } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Page, Show, type Tone } from "../parts/parts.tsx";
+import { Badge, Card, Empty, Page, Scroll, Show, type Tone } from "../parts/parts.tsx";
 import { count, duration } from "../text/format.ts";
 import { type TextName, t } from "../text/text.ts";
 
@@ -24,7 +24,7 @@ export function OriginsPage() {
             </Empty>
           ) : (
             <Card>
-              <div class="scroll">
+              <Scroll>
                 <table>
                   <thead>
                     <tr>
@@ -45,7 +45,7 @@ export function OriginsPage() {
                     ))}
                   </tbody>
                 </table>
-              </div>
+              </Scroll>
             </Card>
           )
         }

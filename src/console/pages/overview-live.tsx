@@ -2,7 +2,7 @@
 import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { LiveFigures } from "../answers.ts";
 import { KEPT, moments } from "../live.ts";
-import { Card, Figure } from "../parts/parts.tsx";
+import { Card, Figure, Scroll } from "../parts/parts.tsx";
 import { Plot, type Series } from "../parts/plot.tsx";
 import {
   allRequests,
@@ -135,7 +135,7 @@ interface TableProps {
 function Table({ head, rows }: TableProps) {
   if (rows.length === 0) return <p class="hint">{t("noneYet")}</p>;
   return (
-    <div class="scroll">
+    <Scroll>
       <table>
         <thead>
           <tr>
@@ -159,6 +159,6 @@ function Table({ head, rows }: TableProps) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

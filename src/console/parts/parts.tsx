@@ -122,6 +122,16 @@ export function Empty({ title, children }: Children & { readonly title: string }
   );
 }
 
+/** For tables that may be wider than the page. */
+export function Scroll({ children }: Children) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it.
+    <div class="scroll" tabIndex={0}>
+      {children}
+    </div>
+  );
+}
+
 export type Tone = "good" | "warn" | "bad" | "plain";
 
 export function Badge({ tone, children }: Children & { readonly tone: Tone }) {
