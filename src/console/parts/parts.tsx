@@ -215,7 +215,7 @@ interface DialogProps extends Children {
 }
 
 /** Open as long as it is on the page. */
-export function Dialog({ title, close, children }: DialogProps) {
+function Dialog({ title, close, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => element.current?.showModal(), []);
