@@ -1,4 +1,4 @@
-// What needs an operator, in the reader's language. The server writes English; Chinese stands in zh.ts, by code.
+// Words the overview's judgements in the reader's language. The server writes English; zh.ts has Chinese, by code.
 import type { Attention } from "../answers.ts";
 import { bytes } from "./format.ts";
 import { fill, language } from "./text.ts";

@@ -5,7 +5,7 @@ import { type ApiOptions, createApi } from "../../../../src/http/api/api.ts";
 
 const api = createApi({
   registry: {},
-  accounts: { outbox: {} },
+  accounts: { outbox: {}, operations: { record() {} } },
   nextRequestId: () => "id",
   settingsFile: undefined,
   log: SILENT_LOG,
