@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -164,6 +164,13 @@ test("a store that differs: each kind is counted and named, the next start mends
   const running = await installation.start();
   expect((await get({ port, path: `/${encodeURI(nameOf(1))}` })).body).toEqual(jpegOf("X"));
   await running.kill();
+});
+
+test("a file with a newer time and the same bytes is equal, and counts as copied again", async () => {
+  expect((await migrate("start", ...settings())).code).toBe(0);
+  await utimes(join(images, nameOf(3)), new Date(), new Date());
+  expect((await verify(...settings(), "--sample", "1")).report).toMatchObject({ ...clean, equal: COUNT });
+  expect((await migrate("stat", "--once")).out).toContain(`: 0, ${COUNT} / ${COUNT}`);
 });
 
 test("bytes that are damaged in the store differ, and the next start mends them", async () => {

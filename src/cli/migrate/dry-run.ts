@@ -46,7 +46,7 @@ export async function dryRun(prepared: Prepared, flags: JobFlags, terminal: Term
   }
   const { copied, bytes, there, deleted, ignored, refused } = counts;
   print(flags, terminal, { event: "dry-run", ...counts, refusals }, [
-    `Would copy: ${copied} (${formatBytes(bytes)})`,
+    `Would copy: ${copied}${bytes === 0 ? "" : ` (${formatBytes(bytes)})`}`,
     ...(isLookedUp ? [`Are at the target: ${there}`, `Were deleted at the target: ${deleted}`] : []),
     ...[`Ignored by the filters: ${ignored}`, `Refused: ${refused}`],
     ...refusals.map(({ fileid, reason }) => `  ${shown(fileid)}|${shown(reason)}`),

@@ -12,9 +12,16 @@ export interface JobFlags {
   readonly json: boolean;
 }
 
+const DEFAULT_CONFIG = "conf/config.ini";
+
+/** False: the default, which a command with `--from-origin` does not need. */
+export function hasConfig(config: string): boolean {
+  return config !== DEFAULT_CONFIG || existsSync(config);
+}
+
 export function jobCommand(terminal: Terminal, name: string, description: string, help: string): Command {
   return newCommand(terminal, name, description, help)
-    .option("-c, --config <file>", "config of the migration: config.ini or YAML", "conf/config.ini")
+    .option("-c, --config <file>", "config of the migration: config.ini or YAML", DEFAULT_CONFIG)
     .option("--job <dir>", "folder of the journal; default: log/ beside conf/, else ./huiyuan-migrate")
     .option("--json", "print JSON, one object a line", false);
 }
@@ -43,6 +50,7 @@ export function commandLine(
 ): string {
   const given = Object.entries(NAMED).flatMap(([key, option]) => {
     const value = flags[key as keyof typeof NAMED];
+    if (key === "config" && !hasConfig(String(value))) return [];
     return typeof value === "string" ? [option, quoted(value)] : value === true ? [option] : [];
   });
   return `huiyuan migrate ${name} ${given.join(" ")}`;

@@ -1,6 +1,5 @@
 // Shared by `start`, its dry run and `verify`: the flags that name source and target, their check before anything is
 // written, the journal under its lock, and both ends opened below a progress bar.
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
@@ -16,7 +15,7 @@ import { openSource } from "../../wiring/migration-sources.ts";
 import { createLogger } from "../logger.ts";
 import { runningServer } from "../reach-server.ts";
 import { createStatusLine, type ExitCode, shown, type Terminal } from "../terminal.ts";
-import { folderOf, type JobFlags, jobCommand } from "./job.ts";
+import { folderOf, hasConfig, type JobFlags, jobCommand } from "./job.ts";
 import { createProgress, type Done } from "./stat.ts";
 
 /** Flags that name source and target. */
@@ -93,7 +92,7 @@ const MAX_CONNECTIONS = 200;
 async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const given = sourceOf(flags);
   // Without a source the config has no required option left.
-  const file = given !== undefined && !existsSync(flags.config) ? undefined : flags.config;
+  const file = given !== undefined && !hasConfig(flags.config) ? undefined : flags.config;
   const config = loadConfig(file, { isStore: flags.settings !== undefined, source: given });
   const settings = flags.settings === undefined ? undefined : await loadSettings(flags.settings, { env: process.env });
   const store = settings && { settings, bucketId: targetBucket(config, settings) };

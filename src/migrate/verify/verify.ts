@@ -74,6 +74,8 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
     if (outcome === "equal") {
       tally.equal += 1;
       if (sha256 !== undefined) manifest?.add(job.fileid, sha256);
+      // Its time has changed, its bytes have not.
+      if (job.isChanged) journal.settle({ job, outcome: "same", bytes: 0 });
     } else if (outcome !== "nowhere") {
       const { first } = tally.findings[outcome];
       tally.findings[outcome].count += 1;
