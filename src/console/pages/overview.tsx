@@ -67,7 +67,7 @@ function FirstSteps() {
           <Badge tone="plain">{t("download")}</Badge>
           <div>
             <p>{t("firstDownload")}</p>
-            <code>curl -I http://DOMAIN:8080/KEY</code>
+            <code>curl -O http://DOMAIN/KEY</code>
           </div>
         </li>
         <li>

@@ -99,7 +99,7 @@ function optionsOf({ element, series, format, most, span, height, isByDay, shows
       ...(span !== undefined && {
         x: { range: (_plot: uPlot, _low: number | null, high: number | null) => spanOf(span, high) },
       }),
-      y: { range: (_plot: uPlot, _low: number, high: number) => [0, most ?? Math.max(high * 1.1, 1e-9)] },
+      y: { range: (_plot: uPlot, _low: number, high: number) => [0, most ?? Math.max(high * 1.1, 1)] },
     },
     series: [
       {
