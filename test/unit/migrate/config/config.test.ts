@@ -119,7 +119,10 @@ test.each([
   [{ ...APP, ...LOCAL, "local.image_root_path": "tmp" }, "local.image_root_path must be the absolute path of a folder"],
   [{ ...APP, ...LOCAL, "local.image_root_path": "/nowhere" }, "local.image_root_path must be"],
   [{ ...APP, ...LOCAL, "local.image_root_path": `/${"x".repeat(300)}` }, "local.image_root_path must be"],
-  [{ ...LOCAL, "appinfo.appid": "1", "appinfo.bucket": "b", "appinfo.secretkey": "K" }, "Required: appinfo.secretID, unless --settings FILE"],
+  [
+    { ...LOCAL, "appinfo.appid": "1", "appinfo.bucket": "b", "appinfo.secretkey": "K" },
+    "Required: appinfo.secretID, unless --settings FILE",
+  ],
   [{ ...APP, "migrate.type": "URLList", "url.url_list_file_path": "/tmp" }, "must be the absolute path of a file"],
   [{ ...APP, ...LOCAL, "appinfo.endpoint": "http://u:p@h/" }, "Option appinfo.endpoint must be a URL"],
   [{ ...APP, ...S3 }, "Option s3.endpoint is required."],
