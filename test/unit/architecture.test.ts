@@ -81,7 +81,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   re2js: ["migrate/config/filters.ts"],
   sharp: ["image/"],
   undici: ["origin/dial/dialer.ts"],
-  yaml: ["settings/", "migrate/config/yaml.ts"],
+  yaml: ["settings/", "migrate/config/raw-options.ts"],
   zod: ["settings/", "http/api/", "migrate/sources/qiniu.ts"],
 };
 

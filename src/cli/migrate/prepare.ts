@@ -70,10 +70,6 @@ export async function withPrepared(
   } catch (error) {
     if (error instanceof ConfigFaults) {
       for (const fault of error.faults) terminal.err.write(`Error: ${shown(fault)} \n`);
-      if (NO_TARGET.every((name) => error.faults.some((fault) => fault.includes(`${name} is required`))))
-        terminal.err.write(
-          "To copy into the store of a settings file, which needs no appinfo, add --settings FILE. \n",
-        );
     } else if (error instanceof SettingsFaults) terminal.err.write(`Error: ${error.message}\n`);
     else throw error;
     return 2;
@@ -82,8 +78,6 @@ export async function withPrepared(
     terminal.err.write(`Warning: Option ${name} is not known and has no effect. \n`);
   return work(prepared).finally(prepared.source.close);
 }
-
-const NO_TARGET = ["appinfo.appid", "appinfo.bucket", "appinfo.secretID", "appinfo.secretKey"];
 
 /** A bound for connections. The target decides how many objects are copied at once. */
 const MAX_CONNECTIONS = 200;
@@ -126,7 +120,7 @@ function sourceOf({ fromOrigin: host, settings, list, sitemap, detach }: EndFlag
 
 /** Runs the work with the journal, under the lock of the job. Prints why it cannot. */
 export async function withJournal(
-  { folder, identity, config }: Prepared,
+  { folder, identity }: Prepared,
   terminal: Terminal,
   work: (journal: Journal) => Promise<ExitCode>,
 ): Promise<ExitCode> {
@@ -137,7 +131,7 @@ export async function withJournal(
   }
   let journal: Journal | undefined;
   try {
-    journal = openJournal(folder.journal, config.tool);
+    journal = openJournal(folder.journal);
     const changed = journal.begin(identity);
     if (changed.length === 0) return await work(journal);
     const next = "Restore them, or name another folder by --job, or run clean to begin anew.";

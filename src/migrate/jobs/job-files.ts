@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
-import { readYaml } from "../config/yaml.ts";
+import { readYaml } from "../config/raw-options.ts";
 
 export interface JobRequest {
   /** Options of a config file. */

@@ -56,10 +56,10 @@ export interface Journal {
 }
 
 export interface JournalOptions {
-  /** Rows that are read at once. */
-  readonly pageRows: number;
+  /** Rows that are read at once, in about a millisecond. */
+  readonly pageRows?: number;
   /** Results wait this long for a common commit. Milliseconds. */
-  readonly commitMs: number;
+  readonly commitMs?: number;
 }
 
 interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
@@ -75,7 +75,7 @@ interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
 const MAX_SETTLED = 1_000;
 
 /** Throws as openJournalFile(). */
-export function openJournal(path: string, { pageRows, commitMs }: JournalOptions): Journal {
+export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: JournalOptions = {}): Journal {
   const database = openJournalFile(path);
   const state = readState(database);
   const commit = createCommit(database, state);
