@@ -200,6 +200,32 @@ test("start, stat and view-failed print the lines of the old tool, and JSON with
   expect((await migrate("start", ...settings)).out).toContain("failed, successful / submitted: 1, 1 / 2\n");
 });
 
+test("start stops without a stack trace when the reader of its output has gone", SLOW, async () => {
+  await installWith();
+  for (let index = 0; index < 60; index += 1) await put(`${index}.jpg`);
+  await configure({ "limit.requests.per.second": 5 });
+  const child = spawn(process.execPath, [PROGRAM, ...argumentsOf("start", "--settings", installation.file)]);
+  child.stdout.destroy();
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  await within(once(child, "close"), 60_000, () => "it did not end");
+  expect([child.exitCode, errors]).toEqual([1, ""]);
+  const { successful } = JSON.parse((await migrate("stat", "--json")).out);
+  expect(successful).toBeLessThan(60);
+});
+
+test("the printed retry has the options of the run", SLOW, async () => {
+  await installWith();
+  await put("broken.jpg", Buffer.from("<html>no image</html>"));
+  await configure();
+  const settings = ["--settings", installation.file];
+  expect((await migrate("start", ...settings)).out).toMatch(new RegExp(`retry: .* --settings ${installation.file}\n`));
+  const { out } = await migrate("start", ...settings, "--accept-suspect", "--overwrite", "newer");
+  expect(out).toContain(" --overwrite newer --accept-suspect\n");
+});
+
 test("a scan that fails ends the run with 1, and the next start scans again", SLOW, async () => {
   const origin = await startScriptedOrigin(async ({ target }, connection) =>
     connection.send(target.includes("sitemap") ? response("", { status: "404 Not Found" }) : response(jpegOf("site"))),
