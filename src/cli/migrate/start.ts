@@ -1,4 +1,4 @@
-// `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration, and failures by cause
+// `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
 // with the command that retries them.
 import { type Command, Option } from "commander";
 import type { Counters } from "../../migrate/journal/database.ts";
@@ -53,7 +53,7 @@ const REMEDY = "once the cause is gone";
 export function startCommand(terminal: Terminal): Command {
   return endsCommand(terminal, "start", "copy everything that is not copied yet", "copy into", HELP)
     .option("-f, --force", "scan the source again, for new and changed objects", false)
-    .option("--dry-run", "say what would be copied, skipped and refused; change nothing", false)
+    .option("--dry-run", "say what would be copied, skipped and refused; change no object", false)
     .option("--accept-suspect", "also copy images whose structure or declared hash is wrong", false)
     .addOption(
       new Option("--overwrite <which>", "replace objects with other bytes; needs --settings")
