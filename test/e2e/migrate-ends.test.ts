@@ -131,10 +131,12 @@ test("an S3 store of the settings is the target: all objects are in S3", { ...SL
   const run = await migrate("start", "--settings", installation.file);
   expect(run.code).toBe(0);
   expect(run.out).toContain("failed, successful / submitted: 0, 40 / 40\n");
+  const stored = async () => (await plain.list(bucket)).filter((name) => name.endsWith(".jpg"));
+  const waiting = Number(/^(\d+) objects wait for S3/m.exec(run.out)?.[1] ?? 0);
+  expect(waiting + (await stored()).length).toBeGreaterThanOrEqual(names.length);
   const verified = await migrate("verify", "--settings", installation.file, "--all", "--json");
   expect(JSON.parse(verified.out)).toMatchObject({ objects: 40, equal: 40, hashed: 40 });
   const program = await installation.start();
-  const stored = async () => (await plain.list(bucket)).filter((name) => name.endsWith(".jpg"));
   await eventually(async () => (await stored()).length === names.length, "all are in S3", CEPH_START_MS);
   for (const name of await stored()) {
     const original = jpegOf(name.split("/").at(-1) ?? "");

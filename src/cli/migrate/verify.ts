@@ -17,9 +17,9 @@ interface VerifyFlags extends EndFlags {
   readonly manifest?: string;
 }
 
-const HELP = `The source is listed again. A random sample is read on both sides and compared by SHA-256 (over the REST API
-by the MD5 that it tells). In a store the presence and the size of all other objects are compared too. The journal marks
-what differs or is missing, so that the next start copies it again. Nothing else is changed.
+const HELP = `The source is listed again. A random sample is read on both sides and compared by SHA-256 (over the REST
+API by the MD5 that it tells). In a store the presence and the size of all other objects are compared too. The journal
+marks what differs or is missing, so that the next start copies it again. Nothing else is changed.
 
 The manifest has the lines of sha256sum, in the order of the keys, and the Merkle root of RFC 9162 over them.
 
