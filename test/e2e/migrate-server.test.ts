@@ -117,7 +117,7 @@ describe("the command into a running server", () => {
       expect((await download("deleted.jpg")).status).toBe(404);
       const { json } = await call("GET", `/objects/stat?name=${encodeURIComponent(nameOf(7))}`);
       expect(json.object).toMatchObject({ provenance: { via: "migration" }, isSuspect: false });
-      expect(await readdir(folder())).not.toContain("spool");
+      expect(await readdir(folder())).not.toContain("jobs.spool");
     },
   );
 
@@ -315,6 +315,8 @@ describe("jobs in the server", () => {
       { config: { "migrate.type": "Local" } },
       { config: { "migrate.type": "Local", "local.image_root_path": photos, concurrency: 0 } },
       { config: local(), sitemap: "http://site.example/sitemap.xml" },
+      { fromOrigin: "any.example", sitemap: "http://site.example/sitemap.xml?token=secret" },
+      { fromOrigin: "any.example", sitemap: "http://user:secret@site.example/sitemap.xml" },
       { config: local(), unknown: 1 },
       { config: local(), id: "../x" },
     ];

@@ -63,7 +63,7 @@ export interface State {
 export const INCONSISTENT =
   "It seems that jobs database is in inconsistent state. \nPlease run clean.sh to delete all jobs first. ";
 
-/** Throws store_failed. If the file is damaged, or its counters disagree with its rows, the message is INCONSISTENT. */
+/** Throws store_failed; store_corrupt if the file is damaged, or its counters disagree with its rows. */
 export function openJournalFile(path: string): Sqlite {
   const name = `the journal ${JSON.stringify(path)}`;
   const limits = { maxCheckedBytes: MAX_CHECKED_BYTES, maxLogBytes: MAX_LOG_BYTES };
@@ -72,10 +72,10 @@ export function openJournalFile(path: string): Sqlite {
     database = openDatabase(path, { name, version: 1, stepsFrom: () => [TABLES], ...limits });
     database.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
     if (isConsistent(database)) return database;
-    throw new HuiyuanError("store_failed", INCONSISTENT);
+    throw new HuiyuanError("store_corrupt", INCONSISTENT);
   } catch (error) {
     database?.close();
-    if (isDamage(error)) throw new HuiyuanError("store_failed", INCONSISTENT, { cause: error });
+    if (isDamage(error)) throw new HuiyuanError("store_corrupt", INCONSISTENT, { cause: error });
     if (!String(error).includes("already exists")) throw storeFailure(error, `open ${name}`);
     const next = "run clean, or name another folder by --job: objects that it has copied are recognised";
     throw new HuiyuanError("store_failed", `Cannot use ${JSON.stringify(path)}: another program wrote it; ${next}`);

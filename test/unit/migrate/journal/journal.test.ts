@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -304,6 +304,23 @@ test("a job folder has one lock; a stale pid does not block, and is not taken fo
   expect(folder.lock()).toBeUndefined();
   unlock?.();
   expect(folder.runningPid()).toBeUndefined();
+});
+
+test("clean() removes what a run has written, and no folder `spool` of somebody else", () => {
+  const folder = jobFolder(dir);
+  for (const path of [folder.spool, join(dir, "spool")]) {
+    mkdirSync(path);
+    writeFileSync(join(path, "file"), "");
+  }
+  folder.clean();
+  expect(readdirSync(dir)).toEqual(["spool"]);
+  expect(readdirSync(join(dir, "spool"))).toEqual(["file"]);
+});
+
+test("only its owner can read the folder of a job, because a journal may hold secrets", () => {
+  const folder = jobFolder(join(dir, "job"));
+  folder.lock()?.();
+  expect(statSync(folder.dir).mode & 0o777).toBe(0o700);
 });
 
 test("rows come in the order of the keys' UTF-8 bytes, with what the last scan listed", async () => {
