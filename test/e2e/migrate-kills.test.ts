@@ -57,13 +57,14 @@ interface Source {
   fetched?(): Promise<readonly string[]>;
 }
 
-async function expectWhole(source: Source): Promise<void> {
+/** `target`: flags that name it; default: the store of the installation. Stopped before the objects are compared. */
+async function expectWhole(source: Source, target?: { readonly stop: () => Promise<unknown> }): Promise<void> {
   const dir = join(folder, "job");
   const config = join(folder, "migrate.yaml");
   await writeFile(config, JSON.stringify({ concurrency: AT_ONCE, ...source.config }));
   const kills: { successful: ReadonlySet<string>; requests: number }[] = [];
   const run = await runKilled(
-    { dir, args: ["--config", config, "--job", dir, "--settings", installation.file, "--allow-private"] },
+    { dir, args: ["--config", config, "--job", dir, "--allow-private", ...(target ? [] : SETTINGS())] },
     {
       total: source.objects.size,
       kills: KILLS,

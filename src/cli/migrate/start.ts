@@ -45,7 +45,6 @@ const REMEDIES: Readonly<Record<string, string>> = {
   name_refused: "rename it by sub.pattern and sub.replace",
   unlisted: "rename it at the source, then scan again: start -f",
   gone: "the source does not have it any more; if it is back",
-  "code -97": "check appinfo.secretID and appinfo.secretKey",
 };
 const REMEDY = "once the cause is gone";
 
@@ -143,7 +142,7 @@ function printReport({ flags, before, counters, causes, end, seconds }: Report, 
   const [stored, same, deleted, bytes] = [gained("stored"), gained("same"), gained("deleted"), gained("bytes")];
   const left = submitted - successful - failed;
   const scanFailure = end.scanFailure && [end.scanFailure.message];
-  const troubles = [...(scanFailure ?? []), ...(end.trouble === undefined ? [] : [end.trouble.message])];
+  const troubles = [...(scanFailure ?? []), ...(end.abortReason === undefined ? [] : [end.abortReason.message])];
   const retry = commandLine("start", flags);
   const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; retry: ${retry}` }));
   const rate = `${Math.round((stored + same + deleted) / Math.max(seconds, 0.001))} objects/s`;
