@@ -16,6 +16,9 @@ import { APPID, KEYS } from "../helpers/settings.ts";
 
 const SCRIPTS = fileURLToPath(new URL("../../config/migrate", import.meta.url));
 const MANY = 2_000;
+const SLOW_CAT = `const b = Buffer.alloc(4096);
+for (let n; (n = fs.readSync(0, b, 0, 4096, null)) > 0; fs.writeSync(1, b, 0, n))
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);`;
 let images: string;
 let base: Buffer;
 let port: number;
@@ -78,6 +81,20 @@ const flags = () => ["--config", join(home, "conf/config.ini")];
 const settings = () => ["--settings", installation.file];
 const migrate = (command: string, ...more: string[]) => huiyuan(["migrate", command, ...flags(), ...more]);
 const stat = async () => (await migrate("stat")).out;
+
+test("2,000 files into a store: ls has each of them, also for a slow reader", { timeout: 120_000 }, async () => {
+  await configure(images);
+  expect((await migrate("start", ...settings())).code).toBe(0);
+  const program = await installation.start();
+  // The reader must get all lines, although the command could exit before.
+  const piped = `"$0" "$1" ls --json --config "$2" | "$0" -e "$3"`;
+  const list = spawn("sh", ["-c", piped, process.execPath, PROGRAM, installation.file, SLOW_CAT]);
+  let text = "";
+  for await (const chunk of list.stdout) text += String(chunk);
+  const lines = text.trim().split("\n");
+  expect(new Set(lines.map((line) => (JSON.parse(line) as { key: string }).key)).size).toBe(MANY);
+  await program.kill();
+});
 
 test("failures have the texts of the old tool, a report with causes, and are retried as documented", async () => {
   const root = join(home, "images");

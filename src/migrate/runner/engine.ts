@@ -58,7 +58,7 @@ export interface Engine {
 const MAX_PAUSE_MS = 60_000;
 const BUDGET = 100;
 const EARNED = 0.1;
-/** The run ends after as many objects in a row without an answer of source or target, and after OUTAGE_MS. */
+/** The run ends after as many attempts in a row without an answer of source or target, and after OUTAGE_MS. */
 const MAX_FAILURES_IN_ROW = 100;
 const OUTAGE_MS = 60_000;
 /** A slower transfer is given up. */
@@ -73,9 +73,9 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500, outageM
   const ending = new AbortController();
   setMaxListeners(0, ending.signal, kill);
   let abortReason: HuiyuanError | undefined;
-  let [running, budget, inRow] = [0, BUDGET, 0];
-  /** Transient failures since the last success, and when they began. */
-  let [attemptsInRow, failingSince] = [0, 0];
+  let [running, budget] = [0, BUDGET];
+  /** Attempts since source and target answered last, and when the first one failed. */
+  let [inRow, failingSince] = [0, 0];
 
   const notify = () => void changes.emit("change");
   function end(): void {
@@ -91,25 +91,21 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500, outageM
     signal.addEventListener("abort", end);
   }
 
-  /** The pause grows while nothing succeeds, so that an outage does not use up all objects. */
-  function congested(retryAfterMs: number): void {
-    if (attemptsInRow === 0) failingSince = performance.now();
-    attemptsInRow += 1;
-    pace.congested(retryAfterMs || firstPauseMs * Math.min(attemptsInRow / 50, 4));
-  }
-
   async function tryOnce<Result extends Done>(item: Item, step: (signal: AbortSignal) => Promise<Result>) {
     try {
       const done = await withinTime(item, options, step);
       pace.succeeded(done.bytes);
       budget = Math.min(BUDGET, budget + EARNED);
-      [inRow, attemptsInRow] = [0, 0];
+      inRow = 0;
       return done;
     } catch (error) {
       if (kill.aborted || (error instanceof HuiyuanError && ENDING.has(error.code))) throw error;
       const failure = describeFailure(error);
       const retryAfterMs = Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
-      if (failure.isTransient) congested(retryAfterMs);
+      inRow = failure.isTransient ? inRow + 1 : 0;
+      if (inRow === 1) failingSince = performance.now();
+      // The pause grows, so that an outage does not use up all objects.
+      if (failure.isTransient) pace.congested(retryAfterMs || firstPauseMs * Math.min(inRow / 50, 4));
       return { ...failure, retryAfterMs };
     }
   }
@@ -123,7 +119,6 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500, outageM
         await delay(Math.max(found.retryAfterMs, firstPauseMs * 2 ** tries), undefined, { signal: kill });
         continue;
       }
-      inRow = found.isTransient ? inRow + 1 : 0;
       const message = `The run ends early: source or target do not answer. ${found.log}`;
       if (inRow >= MAX_FAILURES_IN_ROW && performance.now() - failingSince >= outageMs)
         abort(new HuiyuanError("overloaded", message));
