@@ -76,7 +76,7 @@ export function openJournalFile(path: string): Sqlite {
   } catch (error) {
     database?.close();
     if (isDamage(error)) throw new HuiyuanError("store_corrupt", INCONSISTENT, { cause: error });
-    // Its tables are others.
+    // The file has tables of another program.
     if (errorCodeOf(error) !== "SQLITE_ERROR") throw storeFailure(error, `open ${name}`);
     const next = "run clean, or name another folder by --job: objects that it has copied are recognised";
     throw new HuiyuanError("store_failed", `Cannot use ${JSON.stringify(path)}: another program wrote it; ${next}`);

@@ -205,8 +205,7 @@ function createAdder(database: Sqlite) {
   const change = database.prepare(
     // With a serial behind all others: a run that has passed the row comes to it, and what it copied does not count.
     `UPDATE jobs SET serial = (SELECT max(serial) + 1 FROM jobs), size = ?, version = ?, status = ${NEW},
-     changed = max(changed, 1)
-     WHERE serial = ?`,
+     changed = max(changed, 1) WHERE serial = ?`,
   );
 
   function addNew(object: Listed, log: string, counters: Counters): void {
