@@ -212,7 +212,7 @@ test("the origins of a domain, by a list without any config: live traffic then h
   await installWith({ origins: [{ type: "site", url: `${origin.url}/up`, allowPrivate: true }] });
   await writeFile(join(folder, "keys.txt"), names.join("\n"));
   const from = ["--settings", installation.file, "--from-origin", HOST, "--list", join(folder, "keys.txt")];
-  const job = ["--job", join(folder, "job"), "--config", join(folder, "none.yaml")];
+  const job = ["--job", join(folder, "job")];
   const run = await huiyuan(["migrate", "start", ...from, ...job]);
   expect(run).toMatchObject({ code: 0, err: "" });
   expect(run.out).toContain("New submitted: 2");
@@ -227,7 +227,7 @@ test("the origins of a domain, by a list without any config: live traffic then h
 
 test("flags that do not fit together are faults, and nothing is written", async () => {
   await installWith();
-  const job = ["--job", join(folder, "job"), "--config", join(folder, "none.yaml")];
+  const job = ["--job", join(folder, "job")];
   const faults = async (...more: readonly string[]) => {
     const { code, err } = await huiyuan(["migrate", "start", ...job, ...more]);
     expect(code).toBe(2);

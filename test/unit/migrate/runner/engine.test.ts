@@ -74,9 +74,9 @@ test("the retries of a run have a budget", async () => {
   expect(found.length).toBe(150);
 });
 
-test("an outage of half a second fails no object", async () => {
+test("an outage of a second fails no more objects than are in flight, and does not end the run", async () => {
   const engine = createEngine({ ...OPTIONS, concurrency: 100, retries: 2 });
-  const until = performance.now() + 500;
+  const until = performance.now() + 1_000;
   const found: unknown[] = [];
   const step = async () => {
     await delay(1);
@@ -85,7 +85,7 @@ test("an outage of half a second fails no object", async () => {
   };
   await engine.run(items(2_000), { ...QUIET, step, settle: (_item, result) => found.push(result) });
   expect(engine.abortReason).toBeUndefined();
-  expect(found.filter((result) => result !== DONE).length).toBeLessThan(50);
+  expect(found.filter((result) => result !== DONE).length).toBeLessThanOrEqual(100);
   expect(found.length).toBe(2_000);
 });
 

@@ -55,7 +55,7 @@ test.each([
   expect(performance.now() - began).toBeGreaterThanOrEqual(450);
 });
 
-test("a wait beyond the longest timer is no pause of none", async () => {
+test("a wait beyond the longest timer does not end at once", async () => {
   const pace = createPace({ concurrency: 1, requestsPerSecond: 0, bytesPerSecond: 1 });
   pace.succeeded(2 ** 22);
   await expect(pace.begin(AbortSignal.timeout(50))).rejects.toBeDefined();

@@ -31,7 +31,7 @@ test.each([
   ["in capital letters", BODY.hashes.md5?.toUpperCase() ?? "", "same"],
   ["of other bytes", "0".repeat(32), "differs"],
   ["that says nothing", "", "differs"],
-])("put() of a taken name with an MD5 %s: %s", async (_what, md5, outcome) => {
+])("put() of a taken name compares an MD5 %s", async (_what, md5, outcome) => {
   const target = await targetOf(-1886, md5);
   expect(await target.put({ ...REQUEST, signal: SIGNAL })).toBe(outcome);
 });
