@@ -31,7 +31,7 @@ export interface RunEnd {
   readonly abortReason: HuiyuanError | undefined;
 }
 
-/** Never rejects for a failed object or scan. Results are in the journal when it resolves, unless `abortReason` is its. */
+/** Never rejects for a failed object or scan. Then results are in the journal, unless `abortReason` is its error. */
 export async function runMigration(options: RunOptions): Promise<RunEnd> {
   const { journal, target, filters, listener } = options;
   const engine = createEngine(options);
