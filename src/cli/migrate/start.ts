@@ -40,13 +40,18 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "code -1886": "the target has other bytes: compare both, then add --overwrite newer or always (needs --settings)",
   image_not_processable: "the image is damaged at the source: replace it there, or add --accept-suspect",
   origin_hash_wrong: "the image is damaged at the source: replace it there, or add --accept-suspect",
-  origin_not_image: "the source sends no image: leave it out by fileid.ignore.if, or replace it",
+  origin_not_image: "the source sends no image: replace it, or leave it out by fileid.ignore.if and run clean first",
+  origin_empty: "the source sends an empty file: replace it, or leave it out by fileid.ignore.if and run clean first",
+  origin_blocked: "the source has a private address: add --allow-private if you mean it",
+  "code -2": "check appinfo.endpoint, and that the target runs",
+  "code -103": "check appinfo.endpoint: it must be the download port, not the admin port",
+  "code -1893":
+    "the target takes no such image over the REST API: replace it, or copy with --settings and --accept-suspect",
   origin_too_large: "raise limits.objectSize of the settings, or max.object.bytes of the config",
   url_invalid: "rename it by sub.pattern and sub.replace",
   name_refused: "rename it by sub.pattern and sub.replace",
   unlisted: "rename it at the source, then scan again: start -f",
   gone: "the source does not have it any more; if it is back",
-  "code -97": "check appinfo.secretID and appinfo.secretKey",
 };
 const REMEDY = "once the cause is gone";
 
@@ -148,7 +153,7 @@ function printReport(report: Report, terminal: Terminal): ExitCode {
   const [stored, same, deleted, bytes] = [gained("stored"), gained("same"), gained("deleted"), gained("bytes")];
   const left = submitted - successful - failed;
   const scanFailure = end.scanFailure && [end.scanFailure.message];
-  const troubles = [...(scanFailure ?? []), ...(end.trouble === undefined ? [] : [end.trouble.message])];
+  const troubles = [...(scanFailure ?? []), ...(end.abortReason === undefined ? [] : [end.abortReason.message])];
   const retry = commandLine("start", { ...flags, overwrite: flags.overwrite !== "never" && flags.overwrite });
   const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; retry: ${retry}` }));
   const rate = `${Math.round((stored + same + deleted) / Math.max(seconds, 0.001))} objects/s`;
@@ -159,6 +164,7 @@ function printReport(report: Report, terminal: Terminal): ExitCode {
     ...troubles.map(shown),
     statLine(counters),
     `Copied in this run: ${stored} objects, ${formatBytes(bytes)}, in ${durationText(seconds)} (${rate}); ${others}`,
+    ...(left > 0 ? [`To continue: ${retry}`] : []),
     ...(waiting > 0 ? [`${waiting} objects wait for S3: run huiyuan serve`] : []),
     ...(failures.length > 0 ? ["Failures by cause:"] : []),
     ...failures.map(
