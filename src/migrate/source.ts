@@ -6,7 +6,7 @@ import type { NotModified, OriginAnswer, Validators } from "../origin/origin.ts"
 export interface SourceObject {
   /** Name at the target, before the filters. It may be no valid key; the runner reports that as a failure. */
   readonly fileid: string;
-  /** Finds the object again: an absolute path, a URL or a key. The journal stores it, so it has no credentials. */
+  /** Finds the object again: an absolute path, a URL or a key. The journal stores it, with a URL's query. */
   readonly locator: string;
   /** Bytes; undefined if the listing does not say. */
   readonly size: number | undefined;

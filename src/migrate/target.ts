@@ -1,7 +1,7 @@
-// The interface of a migration target: it takes a whole, proven body under a fileid. targets/ implements it: a store of
-// this machine, a server's admin API, or the REST API of a Huiyuan or of 万象优图.
+// The interface of a migration target, which stores a whole, proven body under a fileid. targets/ implements it for a
+// store of this machine, a server's admin API, and the REST API of a Huiyuan or of 万象优图.
 import type { WholeBody } from "../body/spool/spool.ts";
-import type { ObjectInfo } from "../core/object.ts";
+import type { Hashes, ObjectInfo } from "../core/object.ts";
 import type { Validators } from "../origin/origin.ts";
 
 /** The state of a fileid at the target. `deleted`: a tombstone, which a migration respects. */
@@ -46,8 +46,21 @@ export interface Target {
   /** Settles races by a conditional create. */
   put(request: PutRequest): Promise<PutOutcome>;
   /**
-   * Passes the stored bytes to `take`, in order. False: there is no object. `verify` calls it if the target is near or
-   * look() tells no digest. A target without it always tells the SHA-256. Also throws store_corrupt.
+   * Passes the stored bytes to `take`, in order. False: there is no object. `verify` compares them, and the reported
+   * digest if the target has no read(). Also throws store_corrupt.
    */
   read?(fileid: string, take: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<boolean>;
+}
+
+interface StoredFacts extends Partial<Pick<Hashes, "md5">>, Pick<Hashes, "sha256"> {
+  readonly size: number;
+  readonly isDamaged?: boolean;
+  readonly provenance: Pick<ObjectInfo["provenance"], "originEtag" | "originLastModified">;
+}
+
+/** The state of an object in a store. A damaged one has no validators: the source must send it. */
+export function stateOf({ size, md5, sha256, isDamaged, provenance }: StoredFacts): TargetState {
+  const { originEtag: etag, originLastModified: lastModified } = provenance;
+  const isKnown = (etag ?? lastModified) !== undefined && isDamaged !== true;
+  return { state: "object", size, md5, sha256, validators: isKnown ? { etag, lastModified } : undefined };
 }

@@ -86,24 +86,15 @@ function asFaults<Result>(open: () => Result): Result {
   }
 }
 
-/**
- * The origins of a domain as they stand: its rules, budgets, breakers and failover. Throws ConfigFaults. `shared`: the
- * origins of the mirror in this process, whose budgets then count for both; by default the source has its own.
- */
-export function openOrigins(
-  settings: Settings,
-  listed: OriginListing,
-  parts: SourceParts,
-  shared?: OriginRegistry,
-): Source {
+/** The origins of a domain: its rules and failover, with budgets and breakers of their own. Throws ConfigFaults. */
+export function openOrigins(settings: Settings, listed: OriginListing, parts: SourceParts): Source {
   const { binding, mirror } = boundMirror(settings, listed.host);
   const { log, concurrency } = parts;
   const meter = { failedOver() {}, retried() {} };
   const fetches = createSemaphore(concurrency);
-  const registry = shared ?? createOriginRegistry({ log, meter, serverId: newServerId(), fetches });
+  const registry = createOriginRegistry({ log, meter, serverId: newServerId(), fetches });
   const listing = asFaults(() => openListing(mirror, listed, parts));
-  const close = async () => (shared === undefined ? registry.close() : undefined);
-  return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), close);
+  return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), () => registry.close());
 }
 
 /** The bucket of the domain. Throws ConfigFaults. */

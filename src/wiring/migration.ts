@@ -21,6 +21,8 @@ export interface MigrationTarget {
   readonly maxBytes: number;
   /** Objects at once, unless the config says. */
   readonly concurrency: number;
+  /** Objects that only the disk of this machine has, until a server has put them into S3. */
+  backlog(): number;
   close(): Promise<void>;
 }
 
@@ -88,6 +90,7 @@ function openSpools({ spoolDir: dir, log }: TargetOptions, digests: ReadonlySet<
   const spools = createSpoolPool({ dir, memoryBytes: SPOOL_BYTES, digests, log });
   return {
     spools,
+    backlog: () => 0,
     async close() {
       await spools.close();
       rmSync(dir, { recursive: true, force: true });
@@ -98,11 +101,13 @@ function openSpools({ spoolDir: dir, log }: TargetOptions, digests: ReadonlySet<
 async function openStore({ settings, bucketId }: StorePlace, log: Log) {
   const now = Date.now;
   const parts = { log, now, changed: () => undefined, wasUsed: () => false };
-  const { store, spools, close } = await openStores(settings, parts).catch((error: unknown) => {
+  const { store, spools, backlog, close } = await openStores(settings, parts).catch((error: unknown) => {
     if (!(error instanceof HuiyuanError) || error.code !== "data_locked") throw error;
-    const reach = "it is not on the admin port of these settings: set server.adminPort, or stop it";
-    throw new HuiyuanError("data_locked", `a server uses ${settings.data}, but ${reach}`, { cause: error });
+    const who = "another run, or a server that is not on the admin port of these settings";
+    const message = `${settings.data} is in use by ${who}: wait for the run, or set server.adminPort`;
+    throw new HuiyuanError("data_locked", message, { cause: error });
   });
   const bucket = createBucket({ driver: store.bucket(bucketId), now, maxObjectBytes: settings.limits.objectSize });
-  return { target: createStoreTarget({ bucket, put: bucket.put }), spools, close };
+  const target = createStoreTarget({ bucket, put: bucket.put });
+  return { target, spools, backlog: () => backlog().depth, close };
 }

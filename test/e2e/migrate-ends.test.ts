@@ -131,10 +131,12 @@ test("an S3 store of the settings is the target: all objects are in S3", { ...SL
   const run = await migrate("start", "--settings", installation.file);
   expect(run.code).toBe(0);
   expect(run.out).toContain("failed, successful / submitted: 0, 40 / 40\n");
+  const stored = async () => (await plain.list(bucket)).filter((name) => name.endsWith(".jpg"));
+  const waiting = Number(/^(\d+) objects wait for S3/m.exec(run.out)?.[1] ?? 0);
+  expect(waiting + (await stored()).length).toBeGreaterThanOrEqual(names.length);
   const verified = await migrate("verify", "--settings", installation.file, "--all", "--json");
   expect(JSON.parse(verified.out)).toMatchObject({ objects: 40, equal: 40, hashed: 40 });
   const program = await installation.start();
-  const stored = async () => (await plain.list(bucket)).filter((name) => name.endsWith(".jpg"));
   await eventually(async () => (await stored()).length === names.length, "all are in S3", CEPH_START_MS);
   for (const name of await stored()) {
     const original = jpegOf(name.split("/").at(-1) ?? "");
@@ -198,6 +200,32 @@ test("start, stat and view-failed print the lines of the old tool, and JSON with
   expect(await migrate("start", ...settings)).toMatchObject({ code: 1, out: inconsistent });
   expect(await migrate("clean")).toEqual({ code: 0, out: "", err: "" });
   expect((await migrate("start", ...settings)).out).toContain("failed, successful / submitted: 1, 1 / 2\n");
+});
+
+test("start stops without a stack trace when the reader of its output has gone", SLOW, async () => {
+  await installWith();
+  for (let index = 0; index < 60; index += 1) await put(`${index}.jpg`);
+  await configure({ "limit.requests.per.second": 5 });
+  const child = spawn(process.execPath, [PROGRAM, ...argumentsOf("start", "--settings", installation.file)]);
+  child.stdout.destroy();
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  await within(once(child, "close"), 60_000, () => "it did not end");
+  expect([child.exitCode, errors]).toEqual([1, ""]);
+  const { successful } = JSON.parse((await migrate("stat", "--json")).out);
+  expect(successful).toBeLessThan(60);
+});
+
+test("the printed retry has the options of the run", SLOW, async () => {
+  await installWith();
+  await put("broken.jpg", Buffer.from("<html>no image</html>"));
+  await configure();
+  const settings = ["--settings", installation.file];
+  expect((await migrate("start", ...settings)).out).toMatch(new RegExp(`retry: .* --settings ${installation.file}\n`));
+  const { out } = await migrate("start", ...settings, "--accept-suspect", "--overwrite", "newer");
+  expect(out).toContain(" --overwrite newer --accept-suspect\n");
 });
 
 test("a scan that fails ends the run with 1, and the next start scans again", SLOW, async () => {

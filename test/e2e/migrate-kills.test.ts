@@ -11,10 +11,10 @@ import { pathOf } from "../helpers/get.ts";
 import { noisyJpeg, segment } from "../helpers/images.ts";
 import { checkMigrated, doneIn, repeatedIn, runKilled } from "../helpers/migration-runs.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
-import { type Installation, install } from "../helpers/program.ts";
+import { type Installation, install, type Program } from "../helpers/program.ts";
 import { startQiniuListing, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
 import { bucketName } from "../helpers/s3-store.ts";
-import { needs, serviceAvailable, startNginx } from "../helpers/services.ts";
+import { freePort, needs, serviceAvailable, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
 const SEED = Number(process.env.LAB_SEED ?? 1);
@@ -29,6 +29,7 @@ const SLOW = { timeout: 240_000 };
 let objects: ReadonlyMap<string, Buffer>;
 let installation: Installation;
 let folder: string;
+let port: number;
 const cleanups: (() => unknown)[] = [];
 
 beforeAll(async () => {
@@ -41,7 +42,8 @@ beforeAll(async () => {
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "huiyuan-migrate-"));
   const projects = [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains: [{ host: "*" }] }] }];
-  installation = await install({ projects });
+  port = await freePort();
+  installation = await install({ server: { port, adminPort: await freePort() }, projects });
 });
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -53,6 +55,8 @@ interface Source {
   readonly config: Readonly<Record<string, string | number>>;
   readonly objects: ReadonlyMap<string, Buffer>;
   readonly failures?: ReadonlyMap<string, RegExp>;
+  /** The target is its REST API; default: the store. */
+  readonly server?: Program;
   /** Names of the objects in the order of their requests. Undefined: the source does not say. */
   fetched?(): Promise<readonly string[]>;
 }
@@ -61,9 +65,10 @@ async function expectWhole(source: Source): Promise<void> {
   const dir = join(folder, "job");
   const config = join(folder, "migrate.yaml");
   await writeFile(config, JSON.stringify({ concurrency: AT_ONCE, ...source.config }));
+  const settings = source.server === undefined ? ["--settings", installation.file] : [];
   const kills: { successful: ReadonlySet<string>; requests: number }[] = [];
   const run = await runKilled(
-    { dir, args: ["--config", config, "--job", dir, "--settings", installation.file, "--allow-private"] },
+    { dir, args: ["--config", config, "--job", dir, "--allow-private", ...settings] },
     {
       total: source.objects.size,
       kills: KILLS,
@@ -76,6 +81,7 @@ async function expectWhole(source: Source): Promise<void> {
   );
   expect(run.code, run.output).toBe(source.failures === undefined ? 0 : 1);
   const { failures } = source;
+  await source.server?.stop();
   const target = { data: installation.data, bucketId: `${APPID}/photos`, dir };
   expect(checkMigrated({ ...target, objects: source.objects, ...(failures && { failures }) })).toBe(
     source.objects.size,
@@ -101,6 +107,18 @@ test("a folder, with a file that is no image", SLOW, async () => {
   await writeFile(join(root, "page.jpg"), "<html>no image</html>");
   const failures = new Map([["page.jpg", /origin_not_image/]]);
   await expectWhole({ config: { "migrate.type": "Local", "local.image_root_path": root }, objects, failures });
+});
+
+test("a folder over the REST API", SLOW, async () => {
+  const root = join(folder, "root");
+  await writeObjects(root);
+  const server = await installation.start();
+  cleanups.push(() => server.kill());
+  const { secretId, secretKey } = KEYS[0];
+  const place = { endpoint: `http://127.0.0.1:${port}`, appid: APPID, bucket: "photos", secretId, secretKey };
+  const options = Object.entries(place).map(([name, value]) => [`appinfo.${name}`, value]);
+  const config = { "migrate.type": "Local", "local.image_root_path": root, ...Object.fromEntries(options) };
+  await expectWhole({ config, objects, server });
 });
 
 test("a list of URLs on nginx, with broken ones", { ...SLOW, ...needs("nginx") }, async () => {

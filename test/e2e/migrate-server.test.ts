@@ -117,7 +117,7 @@ describe("the command into a running server", () => {
       expect((await download("deleted.jpg")).status).toBe(404);
       const { json } = await call("GET", `/objects/stat?name=${encodeURIComponent(nameOf(7))}`);
       expect(json.object).toMatchObject({ provenance: { via: "migration" }, isSuspect: false });
-      expect(await readdir(folder())).not.toContain("spool");
+      expect(await readdir(folder())).not.toContain("jobs.spool");
     },
   );
 
@@ -136,7 +136,7 @@ describe("the command into a running server", () => {
       const differs = await huiyuan(args("-f"));
       expect(differs.out).toContain("code -1886");
       const dry = await huiyuan(args("--dry-run", "--job", join(installation.folder, "none")));
-      expect(dry.out).toContain(`Would copy: 0 (0 B)\nAre at the target: ${COUNT + 1}\n`);
+      expect(dry.out).toContain(`Would copy: 0\nAre at the target: ${COUNT + 1}\n`);
       expect(await readdir(installation.folder)).not.toContain("none");
       expect((await huiyuan(args("--overwrite", "always"))).code).toBe(0);
       expect((await download("site.jpg")).body.equals(jpegOf("other bytes"))).toBe(true);
@@ -315,6 +315,8 @@ describe("jobs in the server", () => {
       { config: { "migrate.type": "Local" } },
       { config: { "migrate.type": "Local", "local.image_root_path": photos, concurrency: 0 } },
       { config: local(), sitemap: "http://site.example/sitemap.xml" },
+      { fromOrigin: "any.example", sitemap: "http://site.example/sitemap.xml?token=secret" },
+      { fromOrigin: "any.example", sitemap: "http://user:secret@site.example/sitemap.xml" },
       { config: local(), unknown: 1 },
       { config: local(), id: "../x" },
     ];

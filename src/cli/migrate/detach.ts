@@ -9,7 +9,7 @@ const POLL_MS = 20;
 
 /** Returns once the run works, or has ended. */
 export async function startDetached(folder: JobFolder, terminal: Terminal): Promise<ExitCode> {
-  mkdirSync(folder.dir, { recursive: true });
+  mkdirSync(folder.dir, { recursive: true, mode: 0o700 });
   const output = openSync(folder.output, "a", 0o600);
   const before = readFileSync(folder.output).byteLength;
   const args = process.argv.slice(1).filter((argument) => argument !== "--detach");

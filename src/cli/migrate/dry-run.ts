@@ -1,4 +1,4 @@
-// `huiyuan migrate start --dry-run`: lists the source and says what a run would do. It writes nothing.
+// `huiyuan migrate start --dry-run`: lists the source and says what a run would do. It changes no object.
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,4 @@
-// The parts that all subcommands of `huiyuan migrate` share: their flags, the job folder, the commands that they name,
-// and their output for people or as JSON.
+// The parts that all subcommands of `huiyuan migrate` share: flags, the job folder, commands that they name, output.
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
@@ -41,6 +40,7 @@ export function print({ json }: Pick<JobFlags, "json">, { out }: Terminal, event
 const NAMED = {
   ...{ config: "--config", job: "--job", settings: "--settings" },
   ...{ fromOrigin: "--from-origin", list: "--list", sitemap: "--sitemap", allowPrivate: "--allow-private" },
+  ...{ overwrite: "--overwrite", acceptSuspect: "--accept-suspect" },
 } as const;
 
 /** A command on the same job with the same source and target, as a shell takes it. */

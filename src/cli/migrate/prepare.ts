@@ -1,10 +1,9 @@
-// Shared by `start`, its dry run and `verify`: the flags that name source and target, their check before anything is
-// written, the journal under its lock, and both ends opened below a progress bar.
+// Shared by `start`, its dry run and `verify`: checks the flags that name source and target, and opens both with the
+// journal.
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrate/config/config.ts";
-import { INCONSISTENT } from "../../migrate/journal/database.ts";
 import type { JobFolder } from "../../migrate/journal/job-folder.ts";
 import { type Journal, openJournal } from "../../migrate/journal/journal.ts";
 import type { Source } from "../../migrate/source.ts";
@@ -70,10 +69,6 @@ export async function withPrepared(
   } catch (error) {
     if (error instanceof ConfigFaults) {
       for (const fault of error.faults) terminal.err.write(`Error: ${shown(fault)} \n`);
-      if (NO_TARGET.every((name) => error.faults.some((fault) => fault.includes(`${name} is required`))))
-        terminal.err.write(
-          "To copy into the store of a settings file, which needs no appinfo, add --settings FILE. \n",
-        );
     } else if (error instanceof SettingsFaults) terminal.err.write(`Error: ${error.message}\n`);
     else throw error;
     return 2;
@@ -82,8 +77,6 @@ export async function withPrepared(
     terminal.err.write(`Warning: Option ${name} is not known and has no effect. \n`);
   return work(prepared).finally(prepared.source.close);
 }
-
-const NO_TARGET = ["appinfo.appid", "appinfo.bucket", "appinfo.secretID", "appinfo.secretKey"];
 
 /** A bound for connections. The target decides how many objects are copied at once. */
 const MAX_CONNECTIONS = 200;
@@ -124,58 +117,61 @@ function sourceOf({ fromOrigin: host, settings, list, sitemap, detach }: EndFlag
   return { type: "origins", host: host.toLowerCase(), list: file, sitemap };
 }
 
-/** Runs the work with the journal, under the lock of the job. Prints why it cannot. */
-export async function withJournal(
-  { folder, identity, config }: Prepared,
-  terminal: Terminal,
-  work: (journal: Journal) => Promise<ExitCode>,
+export interface Ends extends Omit<MigrationTarget, "close"> {
+  readonly source: Source;
+  readonly journal: Journal;
+  /** Removes the progress bar, before other output. */
+  readonly clear: () => void;
+}
+
+interface Bar {
+  readonly terminal: Terminal;
+  readonly json: boolean;
+  readonly done: (journal: Journal) => Done;
+}
+
+/**
+ * Runs the work under the lock of the job, with its journal, the opened target and a progress bar of `done`. Prints why
+ * the job refuses it. Throws as openTarget().
+ */
+export async function withEnds(
+  prepared: Prepared,
+  { terminal, json, done }: Bar,
+  work: (ends: Ends) => Promise<ExitCode>,
 ): Promise<ExitCode> {
+  const { folder, identity, source } = prepared;
   const unlock = folder.lock();
   if (unlock === undefined) {
     terminal.err.write(`Tool is already running on ${folder.dir}. \n`);
     return 1;
   }
-  let journal: Journal | undefined;
-  try {
-    journal = openJournal(folder.journal, config.tool);
-    const changed = journal.begin(identity);
-    if (changed.length === 0) return await work(journal);
-    const next = "Restore them, or name another folder by --job, or run clean to begin anew.";
-    terminal.err.write(`Error: The config has changed since this migration began: ${changed.join(", ")}. ${next} \n`);
-    return 2;
-  } catch (error) {
-    if (!(error instanceof HuiyuanError) || error.message !== INCONSISTENT) throw error;
-    terminal.out.write(`${INCONSISTENT}\n`);
-    return 1;
-  } finally {
-    journal?.close();
-    unlock();
-  }
-}
-
-export interface Ends extends Omit<MigrationTarget, "close"> {
-  readonly source: Source;
-  /** Removes the progress bar, before other output. */
-  readonly clear: () => void;
-}
-
-/** Opens the target for the work, and shows a progress bar of `done` meanwhile. Throws as openTarget(). */
-export async function withEnds<Result>(
-  prepared: Prepared,
-  { terminal, json, done }: { readonly terminal: Terminal; readonly json: boolean; readonly done: () => Done },
-  work: (ends: Ends) => Promise<Result>,
-): Promise<{ readonly result: Result; readonly seconds: number }> {
-  const began = performance.now();
-  const { close, ...target } = await openTarget({ ...prepared, spoolDir: prepared.folder.spool });
   const { show, clear } = createStatusLine(terminal, json);
-  const progress = createProgress();
-  const timer = setInterval(() => show(progress(done())), 1_000);
+  let journal: Journal | undefined;
+  let target: MigrationTarget | undefined;
+  let timer: NodeJS.Timeout | undefined;
   try {
-    const result = await work({ ...target, source: prepared.source, clear });
-    return { result, seconds: (performance.now() - began) / 1_000 };
+    // First, so that a refusal leaves no journal.
+    target = await openTarget({ ...prepared, spoolDir: folder.spool });
+    const own = openJournal(folder.journal);
+    journal = own;
+    const changed = own.begin(identity);
+    if (changed.length > 0) {
+      const next = "Restore them, or name another folder by --job, or run clean to begin anew.";
+      terminal.err.write(`Error: The config has changed since this migration began: ${changed.join(", ")}. ${next} \n`);
+      return 2;
+    }
+    const progress = createProgress();
+    timer = setInterval(() => show(progress(done(own))), 1_000);
+    return await work({ ...target, source, journal: own, clear });
+  } catch (error) {
+    if (journal !== undefined || !(error instanceof HuiyuanError) || error.code !== "store_corrupt") throw error;
+    terminal.out.write(`${error.message}\n`);
+    return 1;
   } finally {
     clearInterval(timer);
     clear();
-    await close();
+    await target?.close();
+    journal?.close();
+    unlock();
   }
 }

@@ -1,15 +1,16 @@
-// `huiyuan migrate start`: checks the config, copies everything that is not copied yet, and reports counts, bytes,
-// duration, and failures by cause with the command that retries them.
+// `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
+// with the command that retries them.
 import { type Command, Option } from "commander";
 import { formatBytes } from "../../doctor/finding.ts";
 import type { Counters } from "../../migrate/journal/database.ts";
+import type { Journal } from "../../migrate/journal/journal.ts";
 import { type CauseCount, openJournalReader } from "../../migrate/journal/reading.ts";
 import { type RunEnd, runMigration } from "../../migrate/runner/runner.ts";
-import { type ExitCode, shown, type Terminal, untilStopped } from "../terminal.ts";
+import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../terminal.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { commandLine, print } from "./job.ts";
-import { type EndFlags, endsCommand, type Prepared, withEnds, withJournal, withPrepared } from "./prepare.ts";
+import { type EndFlags, endsCommand, type Prepared, withEnds, withPrepared } from "./prepare.ts";
 import { durationText, statLine } from "./stat.ts";
 
 interface StartFlags extends EndFlags {
@@ -39,20 +40,25 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "code -1886": "the target has other bytes: compare both, then add --overwrite newer or always (needs --settings)",
   image_not_processable: "the image is damaged at the source: replace it there, or add --accept-suspect",
   origin_hash_wrong: "the image is damaged at the source: replace it there, or add --accept-suspect",
-  origin_not_image: "the source sends no image: leave it out by fileid.ignore.if, or replace it",
+  origin_not_image: "the source sends no image: replace it, or leave it out by fileid.ignore.if and run clean first",
+  origin_empty: "the source sends an empty file: replace it, or leave it out by fileid.ignore.if and run clean first",
+  origin_blocked: "the source has a private address: add --allow-private if you mean it",
+  "code -2": "check appinfo.endpoint, and that the target runs",
+  "code -103": "check appinfo.endpoint: it must be the download port, not the admin port",
+  "code -1893":
+    "the target takes no such image over the REST API: replace it, or copy with --settings and --accept-suspect",
   origin_too_large: "raise limits.objectSize of the settings, or max.object.bytes of the config",
   url_invalid: "rename it by sub.pattern and sub.replace",
   name_refused: "rename it by sub.pattern and sub.replace",
   unlisted: "rename it at the source, then scan again: start -f",
   gone: "the source does not have it any more; if it is back",
-  "code -97": "check appinfo.secretID and appinfo.secretKey",
 };
 const REMEDY = "once the cause is gone";
 
 export function startCommand(terminal: Terminal): Command {
   return endsCommand(terminal, "start", "copy everything that is not copied yet", "copy into", HELP)
     .option("-f, --force", "scan the source again, for new and changed objects", false)
-    .option("--dry-run", "say what would be copied, skipped and refused; change nothing", false)
+    .option("--dry-run", "say what would be copied, skipped and refused; change no object", false)
     .option("--accept-suspect", "also copy images whose structure or declared hash is wrong", false)
     .addOption(
       new Option("--overwrite <which>", "replace objects with other bytes; needs --settings")
@@ -75,40 +81,41 @@ async function start(prepared: Prepared, flags: StartFlags, terminal: Terminal):
   if (flags.dryRun) return dryRun(prepared, flags, terminal);
   if (flags.detach) return startDetached(prepared.folder, terminal);
   const { config, folder } = prepared;
-  return withJournal(prepared, terminal, async (journal) => {
+  const began = performance.now();
+  const bar = { terminal, json: flags.json, done: ({ counters }: Journal) => counters };
+  return withEnds(prepared, bar, async ({ clear, backlog, ...ends }) => {
+    const { journal } = ends;
     const before = { ...journal.counters };
-    const bar = { terminal, json: flags.json, done: () => journal.counters };
-    const { result: end, seconds } = await withEnds(prepared, bar, ({ clear, ...ends }) =>
-      runMigration({
-        ...{ ...config.tool, ...ends, ...signals(), journal, filters: config.filters },
-        rescans: flags.force,
-        retriesAll: flags.overwrite !== "never" || flags.acceptSuspect,
-        acceptsSuspects: flags.acceptSuspect,
-        overwrite: flags.overwrite === "never" ? "none" : flags.overwrite,
-        now: Date.now,
-        listener: linesOf((event, lines) => {
-          clear();
-          print(flags, terminal, event, lines);
-        }),
+    const end = await runMigration({
+      ...{ ...config.tool, ...ends, ...signals(terminal), filters: config.filters },
+      rescans: flags.force,
+      retriesAll: flags.overwrite !== "never" || flags.acceptSuspect,
+      acceptsSuspects: flags.acceptSuspect,
+      overwrite: flags.overwrite === "never" ? "none" : flags.overwrite,
+      now: Date.now,
+      listener: linesOf((event, lines) => {
+        clear();
+        print(flags, terminal, event, lines);
       }),
-    );
+    });
+    clear();
     const reader = openJournalReader(folder.journal);
     const causes = reader?.causes(CAUSES) ?? [];
     reader?.close();
-    return printReport({ flags, before, counters: journal.counters, causes, end, seconds }, terminal);
+    const [seconds, waiting] = [(performance.now() - began) / 1_000, backlog()];
+    return printReport({ flags, before, counters: journal.counters, causes, end, waiting, seconds }, terminal);
   });
 }
 
 /** The first SIGINT lets objects in flight finish, SIGTERM gives them up. A second signal ends the process at once. */
-function signals() {
-  const [stop, kill] = [new AbortController(), new AbortController()];
-  void untilStopped(["SIGINT"]).then(() => stop.abort());
+function signals(terminal: Terminal) {
+  const kill = new AbortController();
   void untilStopped(["SIGTERM"]).then(() => kill.abort(new Error("stopped by SIGTERM")));
   // A server that runs this as one of its migrations has ended.
   const orphaned = () => kill.abort(new Error("stopped: the server has ended"));
   if (process.connected === false) orphaned();
   else process.once("disconnect", orphaned);
-  return { stop: stop.signal, kill: kill.signal };
+  return { stop: stopSignal(terminal, ["SIGINT"]), kill: kill.signal };
 }
 
 /** The old tool's lines. */
@@ -134,26 +141,31 @@ interface Report {
   readonly counters: Counters;
   readonly causes: readonly CauseCount[];
   readonly end: RunEnd;
+  /** Objects that are not in S3 yet. */
+  readonly waiting: number;
   readonly seconds: number;
 }
 
-function printReport({ flags, before, counters, causes, end, seconds }: Report, terminal: Terminal): ExitCode {
+function printReport(report: Report, terminal: Terminal): ExitCode {
+  const { flags, before, counters, causes, end, waiting, seconds } = report;
   const { submitted, successful, failed } = counters;
   const gained = (name: "stored" | "same" | "deleted" | "bytes") => counters[name] - before[name];
   const [stored, same, deleted, bytes] = [gained("stored"), gained("same"), gained("deleted"), gained("bytes")];
   const left = submitted - successful - failed;
   const scanFailure = end.scanFailure && [end.scanFailure.message];
-  const troubles = [...(scanFailure ?? []), ...(end.trouble === undefined ? [] : [end.trouble.message])];
-  const retry = commandLine("start", flags);
+  const troubles = [...(scanFailure ?? []), ...(end.abortReason === undefined ? [] : [end.abortReason.message])];
+  const retry = commandLine("start", { ...flags, overwrite: flags.overwrite !== "never" && flags.overwrite });
   const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; retry: ${retry}` }));
   const rate = `${Math.round((stored + same + deleted) / Math.max(seconds, 0.001))} objects/s`;
   const others = `the same at the target: ${same}, deleted at the target: ${deleted}, not tried: ${left}`;
-  const totals = { submitted, successful, failed, left, stored, same, deleted, bytes, seconds };
+  const totals = { submitted, successful, failed, left, stored, same, deleted, bytes, waiting, seconds };
   print(flags, terminal, { event: "report", ...totals, failures, troubles }, [
     ...(scanFailure === undefined ? [] : ["submit.sh failed. "]),
     ...troubles.map(shown),
     statLine(counters),
     `Copied in this run: ${stored} objects, ${formatBytes(bytes)}, in ${durationText(seconds)} (${rate}); ${others}`,
+    ...(left > 0 ? [`To continue: ${retry}`] : []),
+    ...(waiting > 0 ? [`${waiting} objects wait for S3: run huiyuan serve`] : []),
     ...(failures.length > 0 ? ["Failures by cause:"] : []),
     ...failures.map(
       ({ cause, count, example, next }) =>

@@ -7,7 +7,7 @@ import { createManifest, type ManifestEnd } from "../../migrate/verify/manifest.
 import { createTally, type FindingKind, type Tally, verify } from "../../migrate/verify/verify.ts";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
 import { commandLine, print } from "./job.ts";
-import { type EndFlags, endsCommand, type Prepared, withEnds, withJournal, withPrepared } from "./prepare.ts";
+import { type EndFlags, endsCommand, type Prepared, withEnds, withPrepared } from "./prepare.ts";
 import { durationText } from "./stat.ts";
 
 interface VerifyFlags extends EndFlags {
@@ -17,9 +17,9 @@ interface VerifyFlags extends EndFlags {
   readonly manifest?: string;
 }
 
-const HELP = `The source is listed again. A random sample is read on both sides and compared by SHA-256 (over the REST API by the
-MD5 that it tells). In a store the presence and the size of all other objects are compared too. The journal marks what
-differs or is missing, so that the next start copies it again. Nothing else is changed.
+const HELP = `The source is listed again. A random sample is read on both sides and compared by SHA-256 (over the REST
+API by the MD5 that it tells). In a store the presence and the size of all other objects are compared too. The journal
+marks what differs or is missing, so that the next start copies it again. Nothing else is changed.
 
 The manifest has the lines of sha256sum, in the order of the keys, and the Merkle root of RFC 9162 over them.
 
@@ -59,32 +59,31 @@ async function start(flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> 
     terminal.err.write(`Error: ${fault}. \n`);
     return 2;
   }
-  return withPrepared(flags, terminal, (prepared) =>
-    withJournal(prepared, terminal, (journal) => run(prepared, flags, journal, terminal)),
-  );
+  return withPrepared(flags, terminal, (prepared) => run(prepared, flags, terminal));
 }
 
-async function run(prepared: Prepared, flags: VerifyFlags, journal: Journal, terminal: Terminal): Promise<ExitCode> {
+function run(prepared: Prepared, flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> {
   const { tool, filters } = prepared.config;
   const stop = stopSignal(terminal);
   const tally = createTally();
-  const bar = { terminal, json: flags.json, done: () => doneOf(tally, journal) };
-  const { result, seconds } = await withEnds(prepared, bar, async (ends) => {
+  const began = performance.now();
+  const bar = { terminal, json: flags.json, done: (journal: Journal) => doneOf(tally, journal) };
+  return withEnds(prepared, bar, async ({ clear, ...ends }) => {
     const manifest = flags.manifest === undefined ? undefined : createManifest(resolve(flags.manifest));
     try {
       const sample = flags.all ? "100%" : (flags.sample ?? DEFAULT_SAMPLE);
       const share = Number.parseFloat(sample);
       const sampleOf = (all: number) => (sample.endsWith("%") ? Math.ceil((all * share) / 100) : share);
-      const trouble = await verify({ ...tool, ...ends, journal, manifest, filters, sampleOf, stop }, tally);
-      const isWhole = trouble === undefined && !stop.aborted;
-      return { trouble, archived: isWhole ? manifest?.finish() : undefined };
+      const trouble = await verify({ ...tool, ...ends, manifest, filters, sampleOf, stop }, tally);
+      const archived = trouble === undefined && !stop.aborted ? manifest?.finish() : undefined;
+      const troubles = [...(trouble ? [trouble.message] : []), ...(stop.aborted ? ["It was stopped"] : [])];
+      clear();
+      const seconds = (performance.now() - began) / 1_000;
+      return printVerified({ flags, tally, archived, troubles, seconds }, terminal);
     } finally {
       manifest?.discard();
     }
   });
-  const { trouble, archived } = result;
-  const troubles = [...(trouble === undefined ? [] : [trouble.message]), ...(stop.aborted ? ["It was stopped"] : [])];
-  return printVerified({ flags, tally, archived, troubles, seconds }, terminal);
 }
 
 /** For the progress bar. While the source is listed, the end is not known. */
@@ -113,10 +112,11 @@ const TITLES: Readonly<Record<FindingKind, string>> = {
 function mendsOf(flags: EndFlags): Readonly<Record<FindingKind, string>> {
   const start = commandLine("start", flags);
   const isStore = flags.settings !== undefined;
+  const toDelete = isStore ? `: huiyuan delete KEY --config ${flags.settings}` : "";
   return {
     differs: `${isStore ? "copy again" : "an upload never replaces: delete them at the target, then"}: ${start}`,
     missing: `copy: ${start}`,
-    gone: `if the target should lose them too, delete them there${isStore ? `: huiyuan delete KEY --config ${flags.settings}` : ""}`,
+    gone: `if the target should lose them too, delete them there${toDelete}`,
     unread: `once the reason is gone, compare again: ${commandLine("verify", flags)}`,
     deleted: "a migration respects that; an upload brings them back",
   };

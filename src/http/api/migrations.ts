@@ -1,5 +1,5 @@
-// Admin API calls for migrations: create, list, start, stop and remove those that the server runs as child processes,
-// and read their failures. Answers never hold a config, because it has secrets.
+// Admin API calls for the migrations that the server runs as child processes. Answers never hold a config, because it
+// has secrets.
 import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
@@ -20,11 +20,11 @@ const CONFIG = z
 const REQUEST = {
   id: ID,
   config: CONFIG.prefault({}).describe(
-    "Options of a migration's config file, such as `migrate.type`. Folders and files must be below server.migrationFolders.",
+    "Options of a migration's config file, such as `migrate.type`. Paths must be below server.migrationFolders.",
   ),
   list: z.string().optional().describe("Lines: URLs, in place of the config's file; with fromOrigin also keys."),
   fromOrigin: text().optional().describe("Instead of a source in the config: the origins of this domain."),
-  sitemap: text().optional().describe("With fromOrigin: URL of the sitemap of the web site."),
+  sitemap: text().optional().describe("With fromOrigin: URL of the web site's sitemap, without a query."),
   acceptSuspect: flag().default(false).describe("Also copy images whose structure or declared hash is wrong."),
   overwrite: word(["never", "newer", "always"]).default("never").describe("Which objects with other bytes to replace."),
 };

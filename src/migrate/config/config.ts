@@ -1,13 +1,11 @@
-// Reads the config of a migration, an old config.ini or YAML with the same option names, and checks all of it before
-// anything starts.
+// Reads the config of a migration, an old config.ini or YAML with the same option names, and checks all of it.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createFilters, type Filters } from "./filters.ts";
-import { type RawOptions, readIni } from "./ini.ts";
+import { type RawOptions, readIni, readYaml } from "./raw-options.ts";
 import { readSource, type SourceOptions } from "./source-options.ts";
 import { createValues, type Values } from "./values.ts";
-import { readYaml } from "./yaml.ts";
 
 /** The section AppInfo: a bucket behind a REST API. */
 export interface RestPlace {
@@ -23,10 +21,6 @@ export interface RestPlace {
 export interface ToolOptions {
   /** The largest number of objects at once; undefined: the target decides. */
   readonly concurrency: number | undefined;
-  /** Rows of the journal that are read at once. */
-  readonly pageRows: number;
-  /** Results wait this long for a common commit, milliseconds. */
-  readonly commitMs: number;
   /** A source or target without progress for this time fails. Milliseconds. */
   readonly timeoutMs: number;
   /** Attempts after the first, within one run. */
@@ -64,10 +58,9 @@ const ORIGINAL_ENDPOINT = "http://web.image.myqcloud.com";
 const MAX_FILE_BYTES = 1_048_576;
 const TEMPLATE = fileURLToPath(new URL("../../../config/migrate/config.ini.template", import.meta.url));
 const NEXT = `Name yours with --config FILE, or begin with the template: cp ${TEMPLATE} FILE`;
-/** More rows in memory would bring nothing: a page is read in about a millisecond. */
-const MAX_PAGE_ROWS = 1_000;
-/** The old tool's interval lost up to three seconds of results. A commit of many costs as much as a commit of one. */
-const MAX_COMMIT_SECONDS = 0.1;
+/** 32 GiB. At the slowest rate that the engine and the limit below allow, a longer time would overflow a timer. */
+const MAX_OBJECT_BYTES = 34_359_738_368;
+const MIN_BYTES_PER_SECOND = 16_384;
 const DEFAULT_TIMEOUT_SECONDS = 30;
 const DEFAULT_RETRIES = 2;
 
@@ -115,7 +108,8 @@ export function checkConfig(
   const filters = createFilters(values.text, values.faults);
   const faults = [...before, ...values.faults];
   if (faults.length > 0) throw new ConfigFaults(faults);
-  const identity = Object.fromEntries([...options].filter(([name]) => !HAS_NO_EFFECT_ON_NAMES.test(name)).sort());
+  const decides = ([name]: readonly [string, string]) => values.known.has(name) && !HAS_NO_EFFECT_ON_NAMES.test(name);
+  const identity = Object.fromEntries([...options].filter(decides).sort());
   const unknown = [...options.keys()].filter((name) => !values.known.has(name) && !OTHER_SOURCES.test(name));
   return { source: source!, rest, tool, filters, identity, unknown };
 }
@@ -128,26 +122,30 @@ const OTHER_SOURCES = /^(?:local|url|qiniu|oss|s3)\./;
 
 /** The project and the bucket may be given for a store too; then they name the bucket. */
 function readRestPlace(values: Values, isStore: boolean): RestPlace | undefined {
-  const isGiven = values.text("appinfo.appid") !== undefined || values.text("appinfo.bucket") !== undefined;
   const endpoint = values.url("appinfo.endpoint") ?? ORIGINAL_ENDPOINT;
-  if (isStore && !isGiven) return undefined;
-  const [appid, bucket] = [values.required("appinfo.appid"), values.required("appinfo.bucket")];
-  const key = isStore ? (name: string) => values.text(name) ?? "" : values.required;
-  return { endpoint, appid, bucket, secretId: key("appinfo.secretID"), secretKey: key("appinfo.secretKey") };
+  const names = ["appinfo.appid", "appinfo.bucket", "appinfo.secretID", "appinfo.secretKey"] as const;
+  const [appid = "", bucket = "", secretId = "", secretKey = ""] = names.map(values.text);
+  if (isStore && appid === "" && bucket === "") return undefined;
+  const missing = names.slice(0, isStore ? 2 : 4).filter((name) => values.text(name) === undefined);
+  const instead = isStore ? "" : ", unless --settings FILE names a settings file, whose store then is the target";
+  if (missing.length > 0) values.faults.push(`Required: ${missing.join(", ")}${instead}.`);
+  return { endpoint, appid, bucket, secretId, secretKey };
 }
 
-function readTool({ whole, positive }: Values): ToolOptions {
-  // These two have no meaning here; a fault in them is reported all the same.
-  whole("jobqueue.capacity", 1);
+function readTool({ whole, positive, faults }: Values): ToolOptions {
+  // These have no meaning here; a fault in them is reported all the same.
+  for (const name of ["jobqueue.capacity", "buffer.size"]) whole(name, 1);
   positive("jobqueue.reload.threshold", 1);
+  positive("db.commit.interval");
+  const bytesPerSecond = whole("limit.bytes.per.second", 0) ?? 0;
+  if (bytesPerSecond > 0 && bytesPerSecond < MIN_BYTES_PER_SECOND)
+    faults.push(`Option limit.bytes.per.second must be 0 or at least ${MIN_BYTES_PER_SECOND}.`);
   return {
     concurrency: whole("concurrency", 1, 1_000),
-    pageRows: Math.min(whole("buffer.size", 1) ?? MAX_PAGE_ROWS, MAX_PAGE_ROWS),
-    commitMs: 1_000 * Math.min(positive("db.commit.interval") ?? MAX_COMMIT_SECONDS, MAX_COMMIT_SECONDS),
     timeoutMs: 1_000 * (positive("timeout.seconds", 3_600) ?? DEFAULT_TIMEOUT_SECONDS),
     retries: whole("retries", 0) ?? DEFAULT_RETRIES,
-    bytesPerSecond: whole("limit.bytes.per.second", 0) ?? 0,
+    bytesPerSecond,
     requestsPerSecond: whole("limit.requests.per.second", 0) ?? 0,
-    maxObjectBytes: whole("max.object.bytes", 1),
+    maxObjectBytes: whole("max.object.bytes", 1, MAX_OBJECT_BYTES),
   };
 }

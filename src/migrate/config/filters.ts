@@ -10,10 +10,7 @@ export interface Filters {
   isFinal(log: string): boolean;
 }
 
-/**
- * `text` returns an option of the config; in sub.replace `\1` or `\g<1>` is a group, as in Python. Adds a sentence to
- * `faults` for each option that cannot be used.
- */
+/** `text` returns an option of the config. Adds a sentence to `faults` for each option that cannot be used. */
 export function createFilters(text: (name: string) => string | undefined, faults: string[]): Filters {
   const compiled = (name: string, prefix = "^") => {
     const expression = text(name);
@@ -30,12 +27,9 @@ export function createFilters(text: (name: string) => string | undefined, faults
   const errorIgnoreIf = compiled("error.ignore.if");
   const sub = compiled("sub.pattern", "");
   const subReplace = text("sub.replace");
-  const replacement = replacementOf(subReplace ?? "");
   if (subReplace !== undefined && text("sub.pattern") === undefined)
     faults.push("Option sub.replace needs sub.pattern.");
-  const groups = sub?.groupCount() ?? 99;
-  if (groupsIn(subReplace).some((group) => group > groups))
-    faults.push(`Option sub.replace names a group that sub.pattern does not have: it has ${groups}.`);
+  const replacement = replacementOf(subReplace ?? "", sub?.groupCount() ?? 99, faults);
   if (text("fileid.ignore.execute") !== undefined) {
     const instead = "use sub.pattern and sub.replace, fileid.ignore.if and fileid.ignore.unless";
     faults.push(`Option fileid.ignore.execute must be empty: code in a config is never run; ${instead}.`);
@@ -49,18 +43,16 @@ export function createFilters(text: (name: string) => string | undefined, faults
   };
 }
 
-const GROUPS = /\\g<(\d{1,2})>|\\(\d{1,2})|\\(.)/g;
-
-function groupsIn(text = ""): readonly number[] {
-  return [...text.matchAll(GROUPS)].map(([, named, digits]) => Number(named ?? digits ?? 0));
-}
-
-/** A function that writes Python's replacement for one match, from the match and its groups. */
-function replacementOf(text: string): (...groups: (string | undefined)[]) => string {
-  return (...groups) =>
-    text.replace(GROUPS, (_whole, named, digits, literal) =>
-      literal === undefined ? (groups[Number(named ?? digits)] ?? "") : literal,
-    );
+/** Python's replacement, in which `\1` or `\g<1>` is a group, as RE2JS takes it. */
+function replacementOf(text: string, groups: number, faults: string[]): string {
+  return text.replace(/\\(?:g<(\d{1,2})>|([1-9]\d?)|g<[^>]*>|.?)|\$/gs, (found, named, digits) => {
+    if (found === "$") return "$$";
+    if (found === "\\\\") return "\\";
+    const group = Number(named ?? digits);
+    if (!(group <= groups))
+      faults.push(`Option sub.replace has ${found}, but only \\\\ and groups are known, \\1 or \\g<1> to ${groups}.`);
+    return group === 0 ? "$&" : `$${String(group).padStart(2, "0")}`;
+  });
 }
 
 function reasonOf(text: string, error: unknown): string {

@@ -1,7 +1,7 @@
 // Reads checked values out of raw options, and collects a sentence for every fault.
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import type { RawOptions } from "./ini.ts";
+import type { RawOptions } from "./raw-options.ts";
 
 /** Readers of one option each. Undefined: it is absent. */
 export interface Values {
@@ -76,9 +76,14 @@ export function createValues(options: RawOptions): Values {
       ),
     path: (name, kind) => {
       if (required(name) === "") return "";
-      const found = value(name, `the absolute path of a ${kind}`, (given) => {
-        const facts = isAbsolute(given) ? statSync(given, { throwIfNoEntry: false }) : undefined;
-        return (kind === "folder" ? facts?.isDirectory() : facts?.isFile()) ? given : undefined;
+      const found = value(name, `the absolute path of a ${kind} that this user can reach`, (given) => {
+        if (!isAbsolute(given)) return undefined;
+        try {
+          const facts = statSync(given);
+          return (kind === "folder" ? facts.isDirectory() : facts.isFile()) ? given : undefined;
+        } catch {
+          return undefined; // whatever the reason, it cannot be reached
+        }
       });
       return found?.replace(/(?<=.)\/+$/, "") ?? "";
     },

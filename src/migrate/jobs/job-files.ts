@@ -1,11 +1,9 @@
-// The folder of a server's migration: the request, its config, which holds secrets, and its list of URLs. Checks a
-// request before every run, makes the command of a run, and removes secrets from its texts.
+// The folder of a server's migration: the request, its config, which holds secrets, and its list of URLs.
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
-import { readYaml } from "../config/yaml.ts";
+import { readYaml } from "../config/raw-options.ts";
 
 export interface JobRequest {
   /** Options of a config file. */
@@ -36,6 +34,8 @@ export function checkRequest(
     if (PATHS.has(name.toLowerCase())) assertBelow(String(value), folders);
   if (host === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
   if (list !== undefined && sitemap !== undefined) throw refused('give "list" or "sitemap", not both');
+  // Every user of this machine sees the arguments of a run.
+  if (/[?@]/.test(sitemap ?? "")) throw refused('"sitemap" must have neither "?" nor "@": give "list" instead');
   // A list of the request needs no file yet.
   const own = list === undefined || host !== undefined ? {} : { [LIST_OPTION]: "-" };
   const { options, faults } = readYaml(JSON.stringify({ ...config, ...own }));
@@ -69,9 +69,9 @@ export function isJob(dir: string): boolean {
   return existsSync(join(dir, REQUEST));
 }
 
-export async function removeJob(dir: string): Promise<void> {
-  await rm(join(dir, REQUEST));
-  await rm(dir, { recursive: true, force: true });
+export function removeJob(dir: string): void {
+  rmSync(join(dir, REQUEST));
+  rmSync(dir, { recursive: true });
 }
 
 /** The request as writeJob() wrote it; a `list` is in a file of its own. */

@@ -49,7 +49,7 @@ export interface MigrationJobs {
   /** Lets objects in flight finish, unless forced. No effect if it is not running. */
   stop(id: string, isForced: boolean): MigrationJob;
   /** Removes its config and its journal. The objects stay. */
-  remove(id: string): Promise<{ readonly removed: string }>;
+  remove(id: string): { readonly removed: string };
   /** Ends all runs. */
   close(): Promise<void>;
 }
@@ -94,7 +94,9 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     return join(dir, id);
   };
   const refuseRunning = (id: string) => {
-    if (isRunning(id)) throw refused(`the migration "${id}" is running: stop it first`);
+    // Also a command of an operator may work on its folder.
+    if (isRunning(id) || jobFolder(dirOf(id)).runningPid() !== undefined)
+      throw refused(`the migration "${id}" is running: stop it first`);
   };
   const refuseStart = () => {
     if (isClosed) throw new HuiyuanError("draining", "Cannot start a migration: the server is stopping");
@@ -161,15 +163,15 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       if (job.isRunning) runs.get(id)?.child.kill(isForced ? "SIGTERM" : "SIGINT");
       return job;
     },
-    async remove(id) {
+    remove(id) {
       refuseRunning(id);
-      await removeJob(dirOf(id));
+      removeJob(dirOf(id));
       runs.delete(id);
       return { removed: id };
     },
     async close() {
       isClosed = true;
-      const ends = running().map(([, { child }]) => once(child, "exit"));
+      const ends = running().map(([, { child }]) => once(child, "close"));
       // A kill loses nothing but objects in flight, which the next run copies.
       for (const [, { child }] of running()) child.kill("SIGKILL");
       await Promise.all(ends);

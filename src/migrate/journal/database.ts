@@ -1,5 +1,5 @@
 // The file of a journal: its tables, and the state that changes in the transactions that change its rows.
-import { isDamage, storeFailure } from "../../core/disk-failure.ts";
+import { errorCodeOf, isDamage, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { firstValue, type Sqlite, transaction } from "../../core/sqlite.ts";
 import { openDatabase } from "../../sqlite/open-database.ts";
@@ -11,8 +11,8 @@ export const FAILED = 2;
 
 /**
  * `locator` empty: the name cannot become an object, so no run copies it. `scan`, `run`: numbers of the scan that found
- * the row and of the run that tried it last. `seen`: number of the last pass that listed the name. `changed`: the
- * source has replaced the object since it was copied, or `verify` has found another one at the target.
+ * the row and of the run that tried it last. `seen`: number of the last pass that listed the name. `changed`: 1 if the
+ * source has replaced the object since it was copied, 2 if `verify` has not found the source's bytes at the target.
  */
 const TABLES = `
 CREATE TABLE jobs (
@@ -63,7 +63,7 @@ export interface State {
 export const INCONSISTENT =
   "It seems that jobs database is in inconsistent state. \nPlease run clean.sh to delete all jobs first. ";
 
-/** Throws store_failed. If the file is damaged, or its counters disagree with its rows, the message is INCONSISTENT. */
+/** Throws store_failed; store_corrupt if the file is damaged, or its counters disagree with its rows. */
 export function openJournalFile(path: string): Sqlite {
   const name = `the journal ${JSON.stringify(path)}`;
   const limits = { maxCheckedBytes: MAX_CHECKED_BYTES, maxLogBytes: MAX_LOG_BYTES };
@@ -72,11 +72,12 @@ export function openJournalFile(path: string): Sqlite {
     database = openDatabase(path, { name, version: 1, stepsFrom: () => [TABLES], ...limits });
     database.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
     if (isConsistent(database)) return database;
-    throw new HuiyuanError("store_failed", INCONSISTENT);
+    throw new HuiyuanError("store_corrupt", INCONSISTENT);
   } catch (error) {
     database?.close();
-    if (isDamage(error)) throw new HuiyuanError("store_failed", INCONSISTENT, { cause: error });
-    if (!String(error).includes("already exists")) throw storeFailure(error, `open ${name}`);
+    if (isDamage(error)) throw new HuiyuanError("store_corrupt", INCONSISTENT, { cause: error });
+    // The file has tables of another program.
+    if (errorCodeOf(error) !== "SQLITE_ERROR") throw storeFailure(error, `open ${name}`);
     const next = "run clean, or name another folder by --job: objects that it has copied are recognised";
     throw new HuiyuanError("store_failed", `Cannot use ${JSON.stringify(path)}: another program wrote it; ${next}`);
   }

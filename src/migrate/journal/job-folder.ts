@@ -9,7 +9,7 @@ export interface JobFolder {
   readonly journal: string;
   /** The output of a run in the background. */
   readonly output: string;
-  /** Spool files of a run whose target is not on this machine. */
+  /** Spool files of a run whose target is not on this machine. Its name is its own: --job may name any folder. */
   readonly spool: string;
   /** The lock is the kernel's and ends with its process, so a stale pid never blocks. Undefined: another run works. */
   lock(): (() => void) | undefined;
@@ -24,11 +24,11 @@ export interface JobFolder {
 /** Creates nothing but the lock's file, and the folder for it. */
 export function jobFolder(dir: string): JobFolder {
   const at = (name: string) => join(dir, name);
-  const [journal, spool, pidFile] = [at("jobs.db"), at("spool"), at("pid")];
+  const [journal, spool, pidFile] = [at("jobs.db"), at("jobs.spool"), at("pid")];
 
   function tryToLock(): (() => void) | undefined {
     try {
-      mkdirSync(dir, { recursive: true });
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
       return tryLock(at("lock"));
     } catch (error) {
       throw storeFailure(error, `use the job folder ${JSON.stringify(dir)}`);

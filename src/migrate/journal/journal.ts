@@ -10,6 +10,8 @@ export interface Job extends SourceObject {
   readonly serial: number;
   /** The source has replaced the object since it was listed first: an earlier copy may be replaced. */
   readonly isChanged: boolean;
+  /** `verify` has not found the source's bytes at the target, so the target's validators prove nothing. */
+  readonly isReopened: boolean;
   /** Its last attempt failed. */
   readonly hasFailed: boolean;
   /** The last scan has listed the name. */
@@ -42,9 +44,10 @@ export interface Journal {
   readonly counters: Counters;
   /** Begins a run. Returns the names of options that differ from those of the earlier runs; then nothing changes. */
   begin(identity: Readonly<Record<string, string>>): readonly string[];
-  /** Begins a scan, or continues an interrupted one. Returns the cursor of its last page. */
-  beginScan(isResumable: boolean): string | undefined;
+  /** Continues an interrupted scan unless `isNew`, else begins one. Returns the cursor of its last page, if it may. */
+  beginScan(isResumable: boolean, isNew?: boolean): string | undefined;
   addPage(page: JournalPage): void;
+  /** Forgets failed rows that the scan has not listed. */
   endScan(): void;
   /** The rows behind the row `after`, also those that are added meanwhile. */
   rows(kind: RowKind, after?: Job): AsyncIterable<Job>;
@@ -56,10 +59,10 @@ export interface Journal {
 }
 
 export interface JournalOptions {
-  /** Rows that are read at once. */
-  readonly pageRows: number;
+  /** Rows that are read at once, in about a millisecond. */
+  readonly pageRows?: number;
   /** Results wait this long for a common commit. Milliseconds. */
-  readonly commitMs: number;
+  readonly commitMs?: number;
 }
 
 interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
@@ -75,12 +78,13 @@ interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
 const MAX_SETTLED = 1_000;
 
 /** Throws as openJournalFile(). */
-export function openJournal(path: string, { pageRows, commitMs }: JournalOptions): Journal {
+export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: JournalOptions = {}): Journal {
   const database = openJournalFile(path);
   const state = readState(database);
   const commit = createCommit(database, state);
   const addObject = createAdder(database);
   const settleOne = createSettler(database);
+  const forget = database.prepare<[number]>(`DELETE FROM jobs WHERE status = ${FAILED} AND seen < ?`);
   const page = (where: string) => database.prepare<[object], Row>(`SELECT * FROM jobs WHERE ${where} LIMIT @pageRows`);
   const pages = {
     new: page("status = 0 AND serial > @serial ORDER BY serial"),
@@ -125,10 +129,11 @@ export function openJournal(path: string, { pageRows, commitMs }: JournalOptions
       });
       return [];
     },
-    beginScan(isResumable) {
-      if (state.counters.isScanning === 1 && isResumable && state.cursor !== undefined) return state.cursor;
+    beginScan(isResumable, isNew = false) {
+      const continues = state.counters.isScanning === 1 && !isNew;
+      if (continues && isResumable && state.cursor !== undefined) return state.cursor;
       commit(({ counters }) => {
-        if (counters.isScanning === 0) counters.scan += 1;
+        if (!continues) counters.scan += 1;
         counters.pass += 1;
         Object.assign(counters, { isScanning: 1, scanNew: 0, scanChanged: 0, scanKnown: 0, scanIgnored: 0 });
         state.cursor = undefined;
@@ -145,6 +150,9 @@ export function openJournal(path: string, { pageRows, commitMs }: JournalOptions
     },
     endScan() {
       commit(({ counters }) => {
+        const { changes } = forget.run(counters.pass);
+        counters.submitted -= changes;
+        counters.failed -= changes;
         counters.isScanning = 0;
         state.cursor = undefined;
       });
@@ -181,8 +189,9 @@ type Listed = JournalPage["objects"][number];
 const UNLISTED = { locator: "", size: undefined, version: undefined };
 
 function jobOf({ serial, fileid, locator, log, size, version, status, seen, changed }: Row, pass: number): Job {
-  const flags = { isChanged: changed === 1, hasFailed: status === FAILED, isListed: seen === pass };
-  return { serial, fileid, locator, log, size: size ?? undefined, version: version ?? undefined, ...flags };
+  const flags = { isChanged: changed > 0, isReopened: changed === 2, hasFailed: status === FAILED };
+  const listed = { size: size ?? undefined, version: version ?? undefined, isListed: seen === pass };
+  return { serial, fileid, locator, log, ...listed, ...flags };
 }
 
 /** Adds a listed name, or compares it with the row that it has. */
@@ -195,8 +204,8 @@ function createAdder(database: Sqlite) {
   const see = database.prepare("UPDATE jobs SET seen = ? WHERE serial = ?");
   const change = database.prepare(
     // With a serial behind all others: a run that has passed the row comes to it, and what it copied does not count.
-    `UPDATE jobs SET serial = (SELECT max(serial) + 1 FROM jobs), size = ?, version = ?, status = ${NEW}, changed = 1
-     WHERE serial = ?`,
+    `UPDATE jobs SET serial = (SELECT max(serial) + 1 FROM jobs), size = ?, version = ?, status = ${NEW},
+     changed = max(changed, 1) WHERE serial = ?`,
   );
 
   function addNew(object: Listed, log: string, counters: Counters): void {
@@ -218,8 +227,8 @@ function createAdder(database: Sqlite) {
     if (isFirst && isOwn) counters.scanNew += 1;
     else if (differs) counters.scanChanged += 1;
     else counters.scanKnown += 1;
-    const isUntold = size === undefined && version === undefined;
-    const isRechecked = rechecks && isUntold && isFirst && !isOwn && row.status === SUCCESSFUL;
+    const isUnreported = size === undefined && version === undefined;
+    const isRechecked = rechecks && isUnreported && isFirst && !isOwn && row.status === SUCCESSFUL;
     if (!differs && !isRechecked) return;
     if (row.status === SUCCESSFUL) counters.successful -= 1;
     if (row.status === FAILED) counters.failed -= 1;
@@ -243,7 +252,7 @@ function isDifferent<Value>(before: Value | null, after: Value | undefined): boo
 
 function createSettler(database: Sqlite) {
   const reopen = database.prepare(
-    `UPDATE jobs SET status = ${NEW}, changed = 1 WHERE serial = ? AND status = ${SUCCESSFUL}`,
+    `UPDATE jobs SET status = ${NEW}, changed = 2, log = '' WHERE serial = ? AND status = ?`,
   );
   const succeed = database.prepare(
     `UPDATE jobs SET status = ${SUCCESSFUL}, run = ?, changed = 0, cause = NULL, log = '' WHERE serial = ?`,
@@ -253,8 +262,10 @@ function createSettler(database: Sqlite) {
   return (result: JobResult, counters: Counters): void => {
     const { serial, hasFailed } = result.job;
     const { run } = counters;
-    if (result.outcome === "reopened") counters.successful -= reopen.run(serial).changes;
-    else if (result.outcome === "failed") {
+    if (result.outcome === "reopened") {
+      counters.successful -= reopen.run(serial, SUCCESSFUL).changes;
+      counters.failed -= reopen.run(serial, FAILED).changes;
+    } else if (result.outcome === "failed") {
       const { changes } = fail.run(run, result.cause, result.log, serial);
       if (!hasFailed) counters.failed += changes;
     } else if (succeed.run(run, serial).changes > 0) {

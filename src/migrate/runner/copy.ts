@@ -40,7 +40,7 @@ export async function copyObject(job: Job, context: CopyContext, signal: AbortSi
   if (target.isNear) {
     const there = await target.look(key, signal);
     if (there.state === "deleted") return { outcome: "deleted", bytes: 0 };
-    if (there.state === "object") unless = there.validators;
+    if (there.state === "object" && !job.isReopened) unless = there.validators;
   }
   const answer = await source.fetch({ object: job, unless, maxBytes: context.maxBytes, signal });
   if (answer === undefined) throw missing(job);

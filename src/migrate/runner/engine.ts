@@ -3,7 +3,7 @@
 import { EventEmitter, once, setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { abortable } from "../../async/cancellation.ts";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { describeFailure, type Failure } from "./failure.ts";
 import { createPace, type PaceOptions } from "./pace.ts";
 
@@ -41,13 +41,15 @@ export interface Work<Each extends Item, Result extends Done> {
 }
 
 export interface Engine {
-  /** Aborted once no further object may begin: stopped, or ended by trouble. */
+  /** Aborted once no further object may begin. */
   readonly ending: AbortSignal;
   /** The reason why the run ends before all objects were tried. */
-  readonly trouble: HuiyuanError | undefined;
+  readonly abortReason: HuiyuanError | undefined;
+  /** Lets no further object begin. */
+  end(): void;
   /** Wakes those who wait for changed(). */
-  ring(): void;
-  /** Resolves at the next ring(), or once an object is done. Throws if no further object may begin. */
+  notify(): void;
+  /** Resolves at the next notify(), or once an object is done. Throws if no further object may begin. */
   changed(): Promise<void>;
   /** Never rejects. A step that throws is described and retried. */
   run<Each extends Item, Result extends Done>(items: AsyncIterable<Each>, work: Work<Each, Result>): Promise<void>;
@@ -56,32 +58,37 @@ export interface Engine {
 const MAX_PAUSE_MS = 60_000;
 const BUDGET = 100;
 const EARNED = 0.1;
-/** As many objects in a row that source or target did not answer for. */
-const USELESS = 200;
-/** A slower transfer is given up. Bytes a second. */
-const SLOWEST = 16_384;
+/** The run ends after as many attempts in a row without an answer of source or target, and after OUTAGE_MS. */
+const MAX_FAILURES_IN_ROW = 100;
+const OUTAGE_MS = 60_000;
+/** A slower transfer is given up. */
+const MIN_BYTES_PER_SECOND = 16_384;
+/** Every further object would fail too: no room at the target, or it refuses the credentials. */
+const ENDING: ReadonlySet<ErrorCode> = new Set(["store_full", "settings_invalid"]);
 
-export function createEngine(options: EngineOptions, firstPauseMs = 500): Engine {
+export function createEngine(options: EngineOptions, firstPauseMs = 500, outageMs = OUTAGE_MS): Engine {
   const { retries, stop, kill } = options;
   const pace = createPace(options);
-  const bell = new EventEmitter().setMaxListeners(0);
+  const changes = new EventEmitter().setMaxListeners(0);
   const ending = new AbortController();
   setMaxListeners(0, ending.signal, kill);
-  let trouble: HuiyuanError | undefined;
-  let [running, budget, inRow] = [0, BUDGET, 0];
+  let abortReason: HuiyuanError | undefined;
+  let [running, budget] = [0, BUDGET];
+  /** Attempts since source and target answered last, and when the first one failed. */
+  let [inRow, failingSince] = [0, 0];
 
-  const ring = () => void bell.emit("ring");
-  function finish(): void {
+  const notify = () => void changes.emit("change");
+  function end(): void {
     ending.abort();
-    ring();
+    notify();
   }
-  function end(error: unknown): void {
-    trouble ??= asHuiyuanError(error);
-    finish();
+  function abort(error: unknown): void {
+    abortReason ??= asHuiyuanError(error);
+    end();
   }
   for (const signal of [stop, kill]) {
-    if (signal.aborted) finish();
-    signal.addEventListener("abort", finish);
+    if (signal.aborted) end();
+    signal.addEventListener("abort", end);
   }
 
   async function tryOnce<Result extends Done>(item: Item, step: (signal: AbortSignal) => Promise<Result>) {
@@ -92,11 +99,13 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500): Engine
       inRow = 0;
       return done;
     } catch (error) {
-      // Every further object would fail too.
-      if (kill.aborted || (error instanceof HuiyuanError && error.code === "store_full")) throw error;
+      if (kill.aborted || (error instanceof HuiyuanError && ENDING.has(error.code))) throw error;
       const failure = describeFailure(error);
       const retryAfterMs = Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
-      if (failure.isTransient) pace.congested(retryAfterMs);
+      inRow = failure.isTransient ? inRow + 1 : 0;
+      if (inRow === 1) failingSince = performance.now();
+      // The pause grows, so that an outage does not use up all objects.
+      if (failure.isTransient) pace.congested(retryAfterMs || firstPauseMs * Math.min(inRow / 50, 4));
       return { ...failure, retryAfterMs };
     }
   }
@@ -110,21 +119,22 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500): Engine
         await delay(Math.max(found.retryAfterMs, firstPauseMs * 2 ** tries), undefined, { signal: kill });
         continue;
       }
-      inRow = found.isTransient ? inRow + 1 : 0;
       const message = `The run ends early: source or target do not answer. ${found.log}`;
-      if (inRow >= USELESS) end(new HuiyuanError("overloaded", message));
+      if (inRow >= MAX_FAILURES_IN_ROW && performance.now() - failingSince >= outageMs)
+        abort(new HuiyuanError("overloaded", message));
       return found;
     }
   }
 
   return {
     ending: ending.signal,
-    get trouble() {
-      return trouble;
+    get abortReason() {
+      return abortReason;
     },
-    ring,
+    end,
+    notify,
     async changed() {
-      if (!ending.signal.aborted) await once(bell, "ring");
+      if (!ending.signal.aborted) await once(changes, "change");
       ending.signal.throwIfAborted();
     },
     async run(items, { step, settle, flush }) {
@@ -134,21 +144,21 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500): Engine
           running += 1;
           const settled = attempt(item, (signal) => step(item, signal)).then((found) => settle(item, found));
           void settled
-            .catch((error: unknown) => kill.aborted || end(error))
+            .catch((error: unknown) => kill.aborted || abort(error))
             .finally(() => {
               running -= 1;
               release();
-              ring();
+              notify();
             });
         }
       } catch (error) {
-        if (!ending.signal.aborted) end(error);
+        if (!ending.signal.aborted) abort(error);
       }
-      while (running > 0) await once(bell, "ring");
+      while (running > 0) await once(changes, "change");
       try {
         flush();
       } catch (error) {
-        end(error);
+        abort(error);
       }
     },
   };
@@ -160,7 +170,7 @@ async function withinTime<Result>(
   { timeoutMs, maxBytes, kill }: EngineOptions,
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const limitMs = 2 * timeoutMs + (1_000 * Math.min(size ?? maxBytes, maxBytes)) / SLOWEST;
+  const limitMs = 2 * timeoutMs + (1_000 * Math.min(size ?? maxBytes, maxBytes)) / MIN_BYTES_PER_SECOND;
   const late = `Cannot copy "${fileid}": it took more than ${Math.ceil(limitMs / 1_000)} s`;
   const own = new AbortController();
   const giveUp = () => own.abort(kill.reason);

@@ -1,5 +1,5 @@
-// Decides how many objects are copied at once and how fast: fewer while source or target are overloaded (additive
-// increase, multiplicative decrease), and within the limits on requests and bytes a second.
+// Decides how many objects are copied at once, and how fast. They are fewer while source or target are overloaded:
+// additive increase, multiplicative decrease. The limits on requests and bytes a second hold always.
 import { setTimeout as delay } from "node:timers/promises";
 import { createSemaphore, type Release } from "../../async/semaphore.ts";
 
@@ -23,6 +23,8 @@ export interface PaceOptions {
 
 /** Objects that are under way when the limit is halved fail for the same reason: they halve it once. */
 const HALVE_EVERY_MS = 1_000;
+/** A timer with a longer delay fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** `now`: monotonic milliseconds. */
 export function createPace(options: PaceOptions, now = () => performance.now()): Pace {
@@ -46,7 +48,7 @@ export function createPace(options: PaceOptions, now = () => performance.now()):
       const release = await places.acquire(signal);
       try {
         const waitMs = isLimited ? Math.max(requests.reserve(1), bytes.reserve(0), pausedUntil - now()) : 0;
-        if (waitMs > 0) await delay(waitMs, undefined, { signal });
+        if (waitMs > 0) await delay(Math.min(waitMs, MAX_TIMER_MS), undefined, { signal });
         return release;
       } catch (error) {
         release();

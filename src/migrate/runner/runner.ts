@@ -11,7 +11,7 @@ import { scan } from "./scan.ts";
 export interface RunOptions extends CopyContext, EngineOptions {
   readonly journal: Journal;
   readonly filters: Filters;
-  /** True: scans again, although a scan has ended. */
+  /** True: scans from the beginning, although a scan has ended or was interrupted. */
   readonly rescans: boolean;
   /** True: failed jobs are tried again, whatever `error.ignore.if` says. */
   readonly retriesAll: boolean;
@@ -28,13 +28,12 @@ export interface RunListener {
 export interface RunEnd {
   readonly scanFailure: HuiyuanError | undefined;
   /** The reason why the run ended before all objects were tried. */
-  readonly trouble: HuiyuanError | undefined;
-  readonly isStopped: boolean;
+  readonly abortReason: HuiyuanError | undefined;
 }
 
-/** Never rejects for a failed object or scan. Results are in the journal when it resolves, unless `trouble` is its. */
+/** Never rejects for a failed object or scan. Then results are in the journal, unless `abortReason` is its error. */
 export async function runMigration(options: RunOptions): Promise<RunEnd> {
-  const { journal, target, filters, listener, stop, kill } = options;
+  const { journal, target, filters, listener } = options;
   const engine = createEngine(options);
   let scanFailure: HuiyuanError | undefined;
   let isScanning = options.rescans || journal.counters.isScanning === 1 || journal.counters.submitted === 0;
@@ -42,13 +41,15 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
   async function runScan(): Promise<void> {
     listener.scanning();
     try {
-      await scan({ ...options, rechecks: target.isNear, onPage: engine.ring, signal: engine.ending });
+      await scan({ ...options, rechecks: target.isNear, onPage: engine.notify, signal: engine.ending });
       listener.scanned(journal.counters);
     } catch (error) {
       if (!engine.ending.aborted) scanFailure = asHuiyuanError(error);
+      // A source that refuses the credentials would refuse each object.
+      if ([401, 403].includes(scanFailure?.originStatus ?? 0)) engine.end();
     }
     isScanning = false;
-    engine.ring();
+    engine.notify();
   }
 
   /** Also those that the scan adds meanwhile. */
@@ -82,5 +83,5 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
     flush: journal.flush,
   });
   await scanning;
-  return { scanFailure, trouble: engine.trouble, isStopped: stop.aborted || kill.aborted };
+  return { scanFailure, abortReason: engine.abortReason };
 }

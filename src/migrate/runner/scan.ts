@@ -11,6 +11,8 @@ export interface ScanOptions {
   readonly rechecks: boolean;
   /** Called after each page. */
   readonly onPage: () => void;
+  /** True: an interrupted scan is not continued. */
+  readonly rescans: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -18,8 +20,9 @@ export interface ScanOptions {
  * Resolves once the whole listing is in the journal. Throws the source's error and the signal's reason; the next run
  * then continues the scan.
  */
-export async function scan({ source, filters, journal, rechecks, onPage, signal }: ScanOptions): Promise<void> {
-  const after = journal.beginScan(source.isResumable);
+export async function scan(options: ScanOptions): Promise<void> {
+  const { source, filters, journal, rechecks, onPage, rescans, signal } = options;
+  const after = journal.beginScan(source.isResumable, rescans);
   for await (const page of source.list(after, signal)) {
     signal.throwIfAborted();
     journal.addPage({ ...filtered(page, filters), rechecks });

@@ -39,12 +39,20 @@ export function createLineListing({ file, stdin = process.stdin, read }: LineLis
     } finally {
       input.destroy();
     }
-    if (before >= from) return;
-    const found = `Cannot continue the list ${JSON.stringify(file)}: it has changed since the scan was interrupted`;
-    throw new HuiyuanError("request_invalid", `${found}; \`huiyuan migrate clean\` begins again`);
+    assertWhole(file, before, from);
   }
 
   return { isResumable, list, close: async () => undefined };
+}
+
+/** `found`: the lines of the list; `from`: those of the scan that it continues. */
+function assertWhole(file: string, found: number, from: number): void {
+  // Else a scan of standard input that was interrupted would end well if the next start has none.
+  if (file === "-" && found === 0)
+    throw new HuiyuanError("request_invalid", "Cannot read the list: standard input has no line; send the whole list");
+  if (found >= from) return;
+  const change = `Cannot continue the list ${JSON.stringify(file)}: it has changed since the scan was interrupted`;
+  throw new HuiyuanError("request_invalid", `${change}; \`huiyuan migrate clean\` begins again`);
 }
 
 /** The lines without their ends, in parts of bounded length. A too long line is cut. */

@@ -81,9 +81,11 @@ export function objectOf(fileid: string, locator = fileid): SourceObject {
   return { fileid, locator, size: undefined, version: undefined };
 }
 
-/** Printable, on one line, without the user name and the password. */
+/** Printable, on one line, without query, user name and password, also if it is no valid URL. */
 export function shownUrl(url: string | Buffer): string {
-  return escapedName(Buffer.from(url as string).subarray(0, MAX_SHOWN_BYTES)).replace(/\/\/[^/?#]*@/, "//***@");
+  const bytes = Buffer.from(url as string).toString("latin1");
+  const bare = bytes.replace(/[?#].*$/s, "").replace(/^([^:/]*:\/*|\/+)[^/]*@/, "$1***@");
+  return escapedName(Buffer.from(bare, "latin1").subarray(0, MAX_SHOWN_BYTES));
 }
 
 function invalid(found: string): HuiyuanError {

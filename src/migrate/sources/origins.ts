@@ -53,7 +53,7 @@ export interface Hosts {
   close(): Promise<void>;
 }
 
-/** More than a runner copies at once, so an origin that is dropped has no request. */
+/** More than a runner copies at once. An origin that is dropped finishes its requests before it closes. */
 const MAX_HOSTS = 1_024;
 
 export function createHosts(http: HttpOriginOptions): Hosts {

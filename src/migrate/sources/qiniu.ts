@@ -1,5 +1,5 @@
-// The source `Qiniu`: the objects of a bucket of Qiniu (七牛云存储), listed by version 1 of its listing and read by the
-// origin, which signs the URLs of a private bucket when it downloads.
+// The source `Qiniu`: lists the objects of a bucket of Qiniu (七牛云存储). The origin reads them, and signs the URLs of a
+// private bucket when it downloads.
 import { createHmac } from "node:crypto";
 import { z } from "zod";
 import { HuiyuanError } from "../../core/errors.ts";

@@ -1,5 +1,5 @@
-// Lists the images of a web site from its sitemap or sitemap index (https://www.sitemaps.org/protocol.html), also
-// compressed: each <image:loc>, and each <loc> with the suffix of an image.
+// Lists the images of a web site from its sitemap or sitemap index (https://www.sitemaps.org/protocol.html), which may
+// be compressed. An image is an <image:loc>, or a <loc> with the suffix of one.
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";

@@ -2,7 +2,7 @@
 // targets/store.ts does in this process.
 import { openAsBlob } from "node:fs";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { PutOutcome, PutRequest, Target, TargetState } from "../target.ts";
+import { type PutOutcome, type PutRequest, stateOf, type Target } from "../target.ts";
 
 /** Sends a request to the admin API; `path` begins with /api/v1. Throws as fetch(). */
 export type SendToAdmin = (path: string, init: RequestInit) => Promise<Response>;
@@ -17,12 +17,7 @@ export interface AdminTargetOptions {
 interface StatAnswer {
   readonly state: "object" | "tombstone" | "absent";
   readonly failure?: string;
-  readonly object?: {
-    readonly size: number;
-    readonly sha256: string;
-    readonly md5?: string;
-    readonly provenance: { readonly originEtag?: string; readonly originLastModified?: string };
-  };
+  readonly object?: Parameters<typeof stateOf>[0];
 }
 
 /** A longer URL of the source is not recorded, because the server bounds the head of a request. Characters. */
@@ -46,7 +41,10 @@ export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions
     async look(key, signal) {
       // The call would take it for a download URL. put() settles it.
       if (/^https?:\/\//i.test(key)) return { state: "absent" };
-      return stateOf(await call<StatAnswer>("/objects/stat", { bucket, name: key }, { signal }));
+      const { state, failure, object } = await call<StatAnswer>("/objects/stat", { bucket, name: key }, { signal });
+      if (state === "tombstone") return { state: "deleted" };
+      if (failure !== undefined) throw new HuiyuanError("store_failed", `the server's store failed: ${failure}`);
+      return object === undefined ? { state: "absent" } : stateOf(object);
     },
     async put(request) {
       const { content } = request.body;
@@ -69,17 +67,8 @@ function fieldsOf({ info, replace }: PutRequest, bucket: string): object {
   };
 }
 
-function stateOf({ state, failure, object }: StatAnswer): TargetState {
-  if (state === "tombstone") return { state: "deleted" };
-  if (failure !== undefined) throw new HuiyuanError("store_failed", `the server's store failed: ${failure}`);
-  if (object === undefined) return { state: "absent" };
-  const { provenance, ...told } = object;
-  const { originEtag: etag, originLastModified: lastModified } = provenance;
-  const validators = etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };
-  return { state: "object", size: told.size, md5: told.md5, sha256: told.sha256, validators };
-}
-
 function refusal(status: number, message = "it is no admin API of huiyuan"): HuiyuanError {
+  if (status === 401) return new HuiyuanError("settings_invalid", "the server wants its token: set server.adminToken");
   const code =
     ({ 413: "origin_too_large", 429: "overloaded", 503: "overloaded", 507: "store_full" } as const)[status] ??
     (status >= 500 ? "store_failed" : "request_invalid");

@@ -3,7 +3,7 @@
 import { type Bucket, readWhole } from "../../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../core/object.ts";
-import type { PutOutcome, Replacement, Target } from "../target.ts";
+import { type PutOutcome, type Replacement, stateOf, type Target } from "../target.ts";
 
 /** As UploadTarget: `put` also notifies the caches above the bucket. */
 export interface StoreTarget extends Pick<Bucket, "put"> {
@@ -27,10 +27,7 @@ export function createStoreTarget({ bucket, put }: StoreTarget): Target {
     async look(fileid) {
       const entry = await lookup(fileid);
       if (entry.state !== "object") return { state: entry.state === "tombstone" ? "deleted" : "absent" };
-      const { size, hashes, provenance } = entry.info;
-      const { originEtag: etag, originLastModified: lastModified } = provenance;
-      const validators = etag === undefined && lastModified === undefined ? undefined : { etag, lastModified };
-      return { state: "object", size, md5: hashes.md5, sha256: hashes.sha256, validators };
+      return stateOf({ ...entry.info, ...entry.info.hashes });
     },
     async put({ info, body, replace }) {
       // A refused put may have consumed the body, so an object that may be replaced is looked up first.

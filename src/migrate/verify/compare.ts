@@ -9,9 +9,9 @@ import type { Target, TargetState } from "../target.ts";
 /**
  * `differs`: both have it, with other bytes. `missing`: the target lacks it. `gone`: the source does not have it any
  * more. `unread`: source or target could not be read, or the name cannot become an object. `deleted`: a tombstone at
- * the target, which a migration respects. `nowhere`: neither has it.
+ * the target, which a migration respects. `absentOnBoth`: neither has it.
  */
-export type Outcome = "equal" | "differs" | "missing" | "gone" | "unread" | "deleted" | "nowhere";
+export type Outcome = "equal" | "differs" | "missing" | "gone" | "unread" | "deleted" | "absentOnBoth";
 
 export interface Compared {
   readonly outcome: Outcome;
@@ -37,9 +37,11 @@ export async function compareObject(
   signal: AbortSignal,
 ): Promise<Compared> {
   const there = await target.look(job.fileid, signal);
-  if (!job.isListed) return found(there.state === "object" ? "gone" : "nowhere");
+  if (!job.isListed) return found(there.state === "object" ? "gone" : "absentOnBoth");
   if (there.state !== "object") return found(there.state === "deleted" ? "deleted" : "missing");
   if (!isHashed && (job.size === undefined || job.size === there.size)) return found("equal");
+  if (target.read === undefined && (there.sha256 ?? there.md5) === undefined)
+    return found("unread", "the target reports no digest");
   const answer = await source.fetch({ object: job, maxBytes, signal });
   if (answer === undefined || answer.isNotModified) return found("gone");
   const here = await hashBody(answer.body, ["sha256", "md5"], signal);
@@ -67,15 +69,14 @@ async function differenceOf({ size, hashes }: Hashed, there: Present, read: () =
   }
 }
 
-/** The digest that the target tells. If it tells none, or is near, its bytes are read: that is a better proof. */
+/** The digest that the target reports. If its bytes can be read, they are the better proof. */
 async function digestAt(
-  { isNear, read }: Pick<Target, "isNear" | "read">,
+  { read }: Pick<Target, "read">,
   { sha256, md5 }: Present,
   fileid: string,
   signal: AbortSignal,
 ): Promise<DigestAt> {
-  const told: DigestAt = sha256 === undefined ? { name: "md5", value: md5 } : { name: "sha256", value: sha256 };
-  if (read === undefined || (!isNear && told.value !== undefined)) return told;
+  if (read === undefined) return sha256 === undefined ? { name: "md5", value: md5 } : { name: "sha256", value: sha256 };
   const hash = createHash("sha256");
   const isThere = await read(fileid, (chunk) => hash.update(chunk), signal);
   return { name: "sha256", value: isThere ? hash.digest("hex") : undefined };

@@ -1,7 +1,7 @@
-// The manifest of verified objects: the lines that `sha256sum` writes, in the order of the keys, and the root of their
-// Merkle tree (RFC 9162 §2.1.1). It holds one hash a level of the tree, and a buffer of lines.
+// The manifest of verified objects: lines as of `sha256sum`, in the order of the keys. Its last line has the root of
+// their Merkle tree (RFC 9162 §2.1.1). It holds one hash a level of the tree, and a buffer of lines.
 import { createHash } from "node:crypto";
-import { appendFileSync, closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import { appendFileSync, closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { storeFailure } from "../../core/disk-failure.ts";
 
 export interface Manifest {
@@ -32,7 +32,10 @@ export function createManifest(path: string): Manifest {
     }
   };
   const tree = createMerkleTree();
-  let file: number | undefined = trying(() => openSync(unfinished, "w"));
+  let file: number | undefined = trying(() => {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error("it is a folder");
+    return openSync(unfinished, "w");
+  });
   let lines = "";
 
   function flush(): void {
@@ -54,14 +57,13 @@ export function createManifest(path: string): Manifest {
       trying(() => {
         fsyncSync(file!);
         closeSync(file!);
+        file = undefined;
         renameSync(unfinished, path);
       });
-      file = undefined;
       return end;
     },
     discard() {
-      if (file === undefined) return;
-      closeSync(file);
+      if (file !== undefined) closeSync(file);
       rmSync(unfinished, { force: true });
     },
   };

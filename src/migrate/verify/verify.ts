@@ -19,7 +19,7 @@ export interface VerifyOptions
   readonly manifest: Pick<Manifest, "add"> | undefined;
 }
 
-export type FindingKind = Exclude<Outcome, "equal" | "nowhere">;
+export type FindingKind = Exclude<Outcome, "equal" | "absentOnBoth">;
 
 /** It changes while verify() runs. */
 export interface Tally {
@@ -76,7 +76,7 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
       if (sha256 !== undefined) manifest?.add(job.fileid, sha256);
       // Its time has changed, its bytes have not.
       if (job.isChanged) journal.settle({ job, outcome: "same", bytes: 0 });
-    } else if (outcome !== "nowhere") {
+    } else if (outcome !== "absentOnBoth") {
       const { first } = tally.findings[outcome];
       tally.findings[outcome].count += 1;
       if (first.length < FIRST) first.push({ fileid: job.fileid, reason });
@@ -86,7 +86,7 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
 
   /** The objects that are to be compared. The others are counted. */
   async function* entries(): AsyncGenerator<Entry, void, undefined> {
-    await scan({ ...options, rechecks: false, onPage: () => undefined, signal: engine.ending });
+    await scan({ ...options, rechecks: false, rescans: true, onPage: () => undefined, signal: engine.ending });
     tally.objects = journal.counters.submitted;
     const isSampled = createSample(options.sampleOf(tally.objects), tally.objects);
     for await (const job of journal.rows("all")) {
@@ -100,7 +100,7 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
         continue;
       }
       line.push(entry);
-      if (locator === "") settle(entry, found(isListed ? "unread" : "nowhere", log));
+      if (locator === "") settle(entry, found("unread", log));
       else yield entry;
     }
   }
@@ -110,7 +110,7 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
     settle: (entry, result) => settle(entry, "outcome" in result ? result : found("unread", result.log)),
     flush: journal.flush,
   });
-  return engine.trouble;
+  return engine.abortReason;
 }
 
 /** True for `wanted` of `total` calls, each set of calls as likely as any other (Knuth's algorithm S). */

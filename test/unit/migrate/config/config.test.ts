@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test, vi } from "vitest";
 import { ConfigFaults, checkConfig, loadConfig } from "../../../../src/migrate/config/config.ts";
-import { readIni } from "../../../../src/migrate/config/ini.ts";
+import { readIni } from "../../../../src/migrate/config/raw-options.ts";
 
 const APP = { "appinfo.appid": "1", "appinfo.secretid": "I", "appinfo.secretkey": "K", "appinfo.bucket": "b" };
 const LOCAL = { "migrate.type": "Local", "local.image_root_path": "/tmp/" };
@@ -104,9 +104,8 @@ test("checkConfig() names every fault at once", () => {
   };
   const faults = faultsOf(() => check(options)).join("\n");
   const names = ["qiniu.bucket is required", "qiniu.AccessKey is required", "qiniu.SecretKey is required"];
-  const others = ["appinfo.appid is required", "appinfo.secretID is required", "appinfo.secretKey is required"];
-  for (const name of [...names, ...others, "appinfo.bucket is required", ...Object.keys(options).slice(1)])
-    expect(faults).toContain(`Option ${name}`);
+  for (const name of [...names, ...Object.keys(options).slice(1)]) expect(faults).toContain(`Option ${name}`);
+  expect(faults).toContain("Required: appinfo.appid, appinfo.bucket, appinfo.secretID, appinfo.secretKey, unless ");
 });
 
 test.each([
@@ -119,6 +118,11 @@ test.each([
   [{ ...APP, ...OSS, "oss.endpoint": "oss.example.com" }, "the preset oss needs a region"],
   [{ ...APP, ...LOCAL, "local.image_root_path": "tmp" }, "local.image_root_path must be the absolute path of a folder"],
   [{ ...APP, ...LOCAL, "local.image_root_path": "/nowhere" }, "local.image_root_path must be"],
+  [{ ...APP, ...LOCAL, "local.image_root_path": `/${"x".repeat(300)}` }, "local.image_root_path must be"],
+  [
+    { ...LOCAL, "appinfo.appid": "1", "appinfo.bucket": "b", "appinfo.secretkey": "K" },
+    "Required: appinfo.secretID, unless --settings FILE",
+  ],
   [{ ...APP, "migrate.type": "URLList", "url.url_list_file_path": "/tmp" }, "must be the absolute path of a file"],
   [{ ...APP, ...LOCAL, "appinfo.endpoint": "http://u:p@h/" }, "Option appinfo.endpoint must be a URL"],
   [{ ...APP, ...S3 }, "Option s3.endpoint is required."],
@@ -143,6 +147,7 @@ test.each([
   [{ concurrency: "1001", "jobqueue.capacity": "0", "jobqueue.reload.threshold": "0", "db.commit.interval": "-1" }, 4],
   [{ "timeout.seconds": "inf", retries: "1.5", "buffer.size": "x", "max.object.bytes": "0" }, 4],
   [{ "limit.bytes.per.second": "-1", "limit.requests.per.second": "inf" }, 2],
+  [{ "limit.bytes.per.second": "0", "max.object.bytes": String(2 ** 35) }, 0],
 ])("checkConfig(%j) has %d faults in options of the tool, by name", (options, count) => {
   const faults = faultsOf(() => check({ ...APP, ...LOCAL, ...options }));
   expect(faults.length).toBe(count);
@@ -151,14 +156,9 @@ test.each([
 });
 
 test("checkConfig() takes the options of the tool, with bounds and defaults", () => {
-  expect(check({ ...APP, ...LOCAL }).tool).toMatchObject({ concurrency: undefined, pageRows: 1_000, retries: 2 });
+  expect(check({ ...APP, ...LOCAL }).tool).toMatchObject({ concurrency: undefined, retries: 2 });
   const given = { concurrency: "10", "buffer.size": "100000", "db.commit.interval": "inf", "timeout.seconds": "0.5" };
-  expect(check({ ...APP, ...LOCAL, ...given }).tool).toMatchObject({
-    concurrency: 10,
-    pageRows: 1_000,
-    commitMs: 100,
-    timeoutMs: 500,
-  });
+  expect(check({ ...APP, ...LOCAL, ...given }).tool).toMatchObject({ concurrency: 10, timeoutMs: 500 });
 });
 
 test("checkConfig() needs no keys for a store, and no AppInfo", () => {
@@ -166,16 +166,18 @@ test("checkConfig() needs no keys for a store, and no AppInfo", () => {
   expect(check({ ...LOCAL, "appinfo.appid": "1", "appinfo.bucket": "b" }, true).rest).toMatchObject({ bucket: "b" });
 });
 
-test("the identity has no secrets and nothing that only changes the speed; other sections count as known", () => {
-  const more = { concurrency: "3", "error.ignore.if": "x", "qiniu.secretkey": "hidden", "paths.extra": "y" };
+test("no allowed limit is longer than a timer, at the slowest rate for the largest object", () => {
+  const most = { "max.object.bytes": String(2 ** 35), "timeout.seconds": "3600", "limit.bytes.per.second": "16384" };
+  const { maxObjectBytes = 0, bytesPerSecond, timeoutMs } = check({ ...APP, ...LOCAL, ...most }).tool;
+  expect((1_000 * maxObjectBytes) / bytesPerSecond + 2 * timeoutMs).toBeLessThan(2 ** 31);
+  for (const beyond of [{ "max.object.bytes": String(2 ** 35 + 1) }, { "limit.bytes.per.second": "16383" }])
+    expect(faultsOf(() => check({ ...APP, ...LOCAL, ...beyond })).length).toBe(1);
+});
+
+test("the identity has no secrets and no option without effect; other sections count as known", () => {
+  const more = { concurrency: "3", "error.ignore.if": "x", "qiniu.password": "hidden", "paths.extra": "y" };
   const { identity, unknown } = check({ ...APP, ...LOCAL, ...more });
-  expect(Object.keys(identity)).toEqual([
-    "appinfo.appid",
-    "appinfo.bucket",
-    "local.image_root_path",
-    "migrate.type",
-    "paths.extra",
-  ]);
+  expect(Object.keys(identity)).toEqual(["appinfo.appid", "appinfo.bucket", "local.image_root_path", "migrate.type"]);
   expect(unknown).toEqual(["paths.extra"]);
 });
 

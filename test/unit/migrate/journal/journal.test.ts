@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -106,10 +106,10 @@ test("a name that one scan lists twice counts as new once", () => {
 
 test("a copied object that a later listing tells nothing of is new again if it is to be checked, and counts as known", async () => {
   const of = open();
-  const untold = ["a", "b"].map((name) => ({ ...object(name), size: undefined, version: undefined }));
+  const unreported = ["a", "b"].map((name) => ({ ...object(name), size: undefined, version: undefined }));
   const list = (rechecks: boolean) => {
     of.beginScan(false);
-    of.addPage({ objects: [...untold, ...untold], failures: [], ignored: 0, rechecks, cursor: undefined });
+    of.addPage({ objects: [...unreported, ...unreported], failures: [], ignored: 0, rechecks, cursor: undefined });
     of.endScan();
   };
   list(true);
@@ -203,6 +203,32 @@ test("an interrupted scan continues behind its cursor, with its counts", () => {
   of.endScan();
   expect(of.counters.isScanning).toBe(0);
   expect(of.counters).toMatchObject({ submitted: 2, scanNew: 2, scanKnown: 0 });
+});
+
+test("a new scan does not continue an interrupted one, so that it finds what has changed since", async () => {
+  const of = open();
+  of.beginScan(true);
+  of.addPage(page([object("a")], "cursor 1"));
+  settle(of, ...(await rows(of, "new")).map(stored));
+  expect(of.beginScan(true, true)).toBeUndefined();
+  of.addPage(page([object("a", { version: "2" })]));
+  of.endScan();
+  expect(of.counters).toMatchObject({ submitted: 1, successful: 0, scanNew: 0, scanChanged: 1 });
+});
+
+test("a failure that a whole scan does not list any more is forgotten; a copied object is not", async () => {
+  const of = open();
+  scan(of, object("a"), object("b"), object("c"), object("d"));
+  const [a, b, c] = await rows(of, "new");
+  settle(of, stored(a!), failed(b!), failed(c!));
+  of.beginScan(false);
+  of.addPage(page([object("c")]));
+  expect(of.counters.failed).toBe(2);
+  of.endScan();
+  expect(of.counters).toMatchObject({ submitted: 3, successful: 1, failed: 1 });
+  settle(of, stored(b!));
+  expect(open().counters).toMatchObject({ submitted: 3, successful: 1, failed: 1 });
+  expect(names(await rows(journal!, "all"))).toEqual(["a", "c", "d"]);
 });
 
 test("an interrupted scan without a cursor begins again, and its own rows are not taken for known ones", () => {
@@ -306,34 +332,55 @@ test("a job folder has one lock; a stale pid does not block, and is not taken fo
   expect(folder.runningPid()).toBeUndefined();
 });
 
+test("clean() removes what a run has written, and no folder `spool` of somebody else", () => {
+  const folder = jobFolder(dir);
+  for (const path of [folder.spool, join(dir, "spool")]) {
+    mkdirSync(path);
+    writeFileSync(join(path, "file"), "");
+  }
+  folder.clean();
+  expect(readdirSync(dir)).toEqual(["spool"]);
+  expect(readdirSync(join(dir, "spool"))).toEqual(["file"]);
+});
+
+test("only its owner can read the folder of a job, because a journal may hold secrets", () => {
+  const folder = jobFolder(join(dir, "job"));
+  folder.lock()?.();
+  expect(statSync(folder.dir).mode & 0o777).toBe(0o700);
+});
+
 test("rows come in the order of the keys' UTF-8 bytes, with what the last scan listed", async () => {
   const of = open();
   of.beginScan(false);
   const failures = [{ shown: "b", reason: "The name is not UTF-8" }];
   of.addPage({ ...page(["b", "\u{1f600}", "\uff5e", "a/b", "a", ""].map((name) => object(name))), failures });
   of.endScan();
-  scan(of, object("b"), object("a", { version: "2" }), object("a/b", { locator: "/other" }));
+  of.beginScan(false);
+  const listed = [object("b"), object("a", { version: "2" }), object("a/b", { locator: "/other" })];
+  of.addPage({ ...page(listed), failures });
+  of.endScan();
   const found = await rows(of, "all");
   expect(found.map(({ fileid, locator, isListed }) => [fileid, locator, isListed])).toEqual([
     ["", "/", false],
     ["a", "/a", true],
     ["a/b", "/a/b", true],
     ["b", "/b", true],
-    ["b", "", false],
+    ["b", "", true],
     ["\uff5e", "/\uff5e", false],
     ["\u{1f600}", "/\u{1f600}", false],
   ]);
 });
 
-test("a reopened job is new again as a changed one, and counts as successful no more; others stay as they are", async () => {
+test("a reopened job is new again as a changed one, and counts as done no more; a new one stays as it is", async () => {
   const of = open();
   scan(of, object("a"), object("b"), object("c"));
   const jobs = await rows(of, "new");
   settle(of, stored(jobs[0]!), failed(jobs[1]!));
   settle(of, ...jobs.map((job) => ({ job, outcome: "reopened" }) as const));
-  expect(of.counters).toMatchObject({ submitted: 3, successful: 0, failed: 1 });
-  expect((await rows(of, "new")).map(({ fileid, isChanged }) => [fileid, isChanged])).toEqual([
-    ["a", true],
-    ["c", false],
+  expect(of.counters).toMatchObject({ submitted: 3, successful: 0, failed: 0 });
+  expect((await rows(of, "new")).map(({ fileid, isChanged, isReopened }) => [fileid, isChanged, isReopened])).toEqual([
+    ["a", true, true],
+    ["b", true, true],
+    ["c", false, false],
   ]);
 });

@@ -43,7 +43,7 @@ test.each([
   };
   await engine.run(items(24), { ...QUIET, step });
   expect(Math.max(...inFlight)).toBeLessThanOrEqual(8);
-  expect(engine.trouble).toBeUndefined();
+  expect(engine.abortReason).toBeUndefined();
 });
 
 test("an object that is broken leaves the pace as it is", async () => {
@@ -72,6 +72,51 @@ test("the retries of a run have a budget", async () => {
   await engine.run(items(150), { ...QUIET, step, settle: (_item, result) => found.push(result) });
   expect(attempts).toBe(150 + 100);
   expect(found.length).toBe(150);
+});
+
+test("an outage of a second fails no more objects than are in flight, and does not end the run", async () => {
+  const engine = createEngine({ ...OPTIONS, concurrency: 100, retries: 2 });
+  const until = performance.now() + 1_000;
+  const found: unknown[] = [];
+  const step = async () => {
+    await delay(1);
+    if (performance.now() < until) throw new HuiyuanError("origin_refused", "Cannot fetch");
+    return DONE;
+  };
+  await engine.run(items(2_000), { ...QUIET, step, settle: (_item, result) => found.push(result) });
+  expect(engine.abortReason).toBeUndefined();
+  expect(found.filter((result) => result !== DONE).length).toBeLessThanOrEqual(100);
+  expect(found.length).toBe(2_000);
+});
+
+test.each([
+  ["ends the run once nothing has succeeded for some time", 20],
+  ["does not end the run before", 60_000],
+])("a source that is down %s", async (_what, outageMs) => {
+  const engine = createEngine(OPTIONS, 0, outageMs);
+  let settled = 0;
+  const step = async () => {
+    await delay(1);
+    throw new HuiyuanError("origin_refused", "Cannot fetch");
+  };
+  const settle = () => {
+    settled += 1;
+  };
+  await engine.run(items(300), { ...QUIET, step, settle });
+  if (outageMs === 60_000) expect([settled, engine.abortReason]).toEqual([300, undefined]);
+  else {
+    expect(engine.abortReason?.message).toContain("do not answer");
+    expect(settled).toBeGreaterThanOrEqual(100);
+    expect(settled).toBeLessThan(300);
+  }
+});
+
+test("refused credentials end the run, and the object has no failure", async () => {
+  const refusal = new HuiyuanError("settings_invalid", "The target refuses the credentials");
+  const engine = createEngine(OPTIONS);
+  const settle = () => expect.unreachable();
+  await engine.run(items(100), { ...QUIET, step: () => Promise.reject(refusal), settle });
+  expect(engine.abortReason).toBe(refusal);
 });
 
 test("a pause before a retry doubles", async () => {

@@ -78,6 +78,11 @@ describe("readListedUrl() refuses", () => {
 
 test("shownUrl() hides the password, escapes, and cuts", () => {
   expect(shownUrl("http://user:secret@h.example/a\u001b.jpg")).toBe("http://***@h.example/a\\x1b.jpg");
+  expect(shownUrl("http:/user:secret@h/a.jpg?sig=secret")).toBe("http:/***@h/a.jpg");
+  expect(shownUrl("user:a:secret@h/a.jpg#secret")).toBe("user:***@h/a.jpg");
+  expect(shownUrl("//secret@h/a.jpg")).toBe("//***@h/a.jpg");
+  expect(shownUrl(`ftp://u:${"p".repeat(300)}@h/图.jpg`)).toBe("ftp://***@h/图.jpg");
+  expect(shownUrl("图/icon@2x.jpg")).toBe("图/icon@2x.jpg");
   expect(shownUrl(Buffer.from([0x61, 0xff]))).toBe("a\\xff");
   expect(shownUrl("x".repeat(10_000)).length).toBe(200);
 });

@@ -193,6 +193,12 @@ test("a line of any length in chunks of any size is read once", async () => {
   }
 });
 
+test("standard input without a line is refused, because an interrupted scan would seem complete", async () => {
+  const empty = sourceOf("", { file: "-", stdin: Readable.from([]) });
+  await expect(objectsOf(empty)).rejects.toMatchObject({ code: "request_invalid" });
+  expect(await objectsOf(sourceOf(""))).toEqual([]);
+});
+
 test("standard input is listed as it arrives, and an abort ends the wait for more", async () => {
   const stdin = new PassThrough();
   const controller = new AbortController();

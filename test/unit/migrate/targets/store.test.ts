@@ -29,6 +29,17 @@ test.each(KINDS)("put(%s) stores an absent object, and knows it again", async (r
   expect(await target.look("a.jpg", SIGNAL)).toMatchObject({ state: "object", size: 10, validators });
 });
 
+test("look() has no validators of damaged bytes, so that the source must send them", async () => {
+  const { bucket, put } = open();
+  await put("none");
+  const lookup = async () => {
+    const entry = await bucket.lookup(A);
+    return entry.state === "object" ? { ...entry, info: { ...entry.info, isDamaged: true } } : entry;
+  };
+  const damaged = createStoreTarget({ bucket: { lookup, open: bucket.open }, put: bucket.put });
+  expect(await damaged.look("a.jpg", SIGNAL)).toMatchObject({ state: "object", validators: undefined });
+});
+
 test.each(KINDS)("put(%s) respects a tombstone", async (replace) => {
   const { bucket, put, target } = open();
   await bucket.delete(A, "test");

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -88,4 +88,14 @@ test("an unfinished manifest is removed, and leaves an earlier one", () => {
   expect(readdirSync(dir)).toEqual(["photos.sha256"]);
   expect(readFileSync(path, "utf8")).toBe(before);
   expect(() => createManifest(join(dir, "none/photos.sha256"))).toThrow(/Cannot write the manifest .*ENOENT/);
+});
+
+test("a folder of the same name is refused at the start, and is the error if it comes later", () => {
+  const path = join(dir, "photos.sha256");
+  const manifest = createManifest(path);
+  mkdirSync(path);
+  expect(() => createManifest(path)).toThrow(/Cannot write the manifest .*it is a folder/);
+  expect(() => manifest.finish()).toThrow(/Cannot write the manifest .*EISDIR/);
+  manifest.discard();
+  expect(readdirSync(dir)).toEqual(["photos.sha256"]);
 });

@@ -97,3 +97,15 @@ test("a journal that cannot be written ends it with the reason", async () => {
   const found = await verify({ ...options(["a"], async () => undefined), journal: broken }, createTally());
   expect(found?.message).toContain("a broken disk");
 });
+
+test("an object whose digest the target does not report is unread, and is not fetched", async () => {
+  const { source, target, ...rest } = options(["a"], async () => undefined);
+  const look = async () => ({ ...(await target.look("a", rest.stop)), sha256: undefined });
+  const fetch = () => expect.unreachable();
+  const tally = createTally();
+  await verify({ ...rest, source: { ...source, fetch }, target: { ...target, look } as typeof target }, tally);
+  expect(tally.findings.unread).toEqual({
+    count: 1,
+    first: [{ fileid: "a", reason: "the target reports no digest" }],
+  });
+});

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { readIni } from "../../../../src/migrate/config/ini.ts";
-import { readYaml } from "../../../../src/migrate/config/yaml.ts";
+import { readIni, readYaml } from "../../../../src/migrate/config/raw-options.ts";
 
 const LINES: readonly (readonly [line: string, name: string, value: string | undefined])[] = [
   ["migrate.type = Local", "migrate.type", "Local"],
@@ -46,6 +45,8 @@ test("readYaml() reads options in sections and at the top, and refuses lists and
   const { options, faults } = readYaml("MigrateInfo:\n  migrate.type: Local\nconcurrency: 5\nempty:\nflag: true\n");
   expect(Object.fromEntries(options)).toEqual({ "migrate.type": "Local", concurrency: "5", flag: "true" });
   expect(faults).toEqual([]);
+  const texts = "appid: 0012\nkey: 12345678901234567890\nrate: 1e5\nhex: 0x10\nlist: !!int 5\n";
+  expect([...readYaml(texts).options.values()]).toEqual(["0012", "12345678901234567890", "1e5", "0x10", "5"]);
   expect(readYaml("a: [1]").faults).toEqual(["Option a must be a text, a number, true or false."]);
   expect(readYaml("a: [1").faults.length).toBeGreaterThan(0);
   expect(readYaml("just text").faults.length).toBe(1);

@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createMigrationJobs, type MigrationJobs } from "../../../../src/migrate/jobs/jobs.ts";
+import { jobFolder } from "../../../../src/migrate/journal/job-folder.ts";
+
+const REQUEST = {
+  fromOrigin: "img.example.com",
+  list: "a.jpg",
+  config: {},
+  acceptSuspect: false,
+} as const;
+let dir: string;
+let jobs: MigrationJobs;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "huiyuan-jobs-"));
+  // A program that does nothing.
+  const parts = {
+    program: ["-e", ""],
+    settingsFile: "none.yaml",
+    folders: () => [],
+    redactUrl: (url: string) => url,
+  };
+  jobs = createMigrationJobs({ dir, ...parts });
+});
+afterEach(async () => {
+  await jobs.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const create = (id: string) => jobs.create(id, { ...REQUEST, overwrite: "never" });
+const untilEnded = (id: string) => expect.poll(() => jobs.stat(id).isRunning, { timeout: 60_000 }).toBe(false);
+
+test("remove() leaves nothing of a job that could delete the next one of this id", async () => {
+  create("photos");
+  await untilEnded("photos");
+  jobs.remove("photos");
+  expect(create("photos").isRunning).toBe(true);
+  await untilEnded("photos");
+  expect(jobs.list()).toHaveLength(1);
+});
+
+test("remove() and start() refuse a job on which a command runs", async () => {
+  create("photos");
+  await untilEnded("photos");
+  const unlock = jobFolder(join(dir, "photos")).lock();
+  expect(() => jobs.start("photos", false)).toThrow(/is running/);
+  expect(() => jobs.remove("photos")).toThrow(/is running/);
+  expect(jobs.list()).toHaveLength(1);
+  unlock?.();
+  expect(jobs.remove("photos")).toEqual({ removed: "photos" });
+});
