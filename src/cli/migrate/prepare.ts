@@ -53,7 +53,7 @@ export function endsCommand(
       .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
       .option("--allow-private", "the source may have a private address", false)
       // For the jobs of a server: a list may come from another machine.
-      .addOption(new Option("--no-file-urls").hideHelp())
+      .addOption(new Option("--no-file-urls", "refuse file: URLs in a list").hideHelp())
   );
 }
 

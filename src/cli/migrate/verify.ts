@@ -17,17 +17,21 @@ interface VerifyFlags extends EndFlags {
   readonly manifest?: string;
 }
 
-const HELP = `The source is listed again. A random sample is read on both sides and compared by SHA-256 (over the REST
-API by the MD5 that it tells). In a store the presence and the size of all other objects are compared too. The journal
-marks what differs or is missing, so that the next start copies it again. Nothing else is changed.
+const HELP = `The source is listed again. A random sample is read on both sides and compared by
+SHA-256 (over the REST API by the MD5 that it tells). In a store the presence
+and the size of all other objects are compared too. The journal marks what
+differs or is missing, so that the next start copies it again. Nothing else is
+changed.
 
-The manifest has the lines of sha256sum, in the order of the keys, and the Merkle root of RFC 9162 over them.
+The manifest has the lines of sha256sum, in the order of the keys, and the Merkle
+root of RFC 9162 over them.
 
-Exit codes: 0 all equal, 1 something differs or could not be read, 2 wrong usage, config or settings.
+Exit codes: 0 all equal, 1 something differs or could not be read, 2 wrong
+usage, config or settings.
 
 Examples:
-  huiyuan migrate verify --settings /etc/huiyuan/huiyuan.yaml --sample 5%
-  huiyuan migrate verify --settings /etc/huiyuan/huiyuan.yaml --all --manifest photos.sha256`;
+  huiyuan migrate verify --settings huiyuan.yaml --sample 5%
+  huiyuan migrate verify --settings huiyuan.yaml --all --manifest photos.sha256`;
 
 const DEFAULT_SAMPLE = "1000";
 
