@@ -29,7 +29,7 @@ export function testPool(
   } = {},
 ): TestPool {
   const dir = mkdtempSync(join(tmpdir(), "spool-"));
-  onTestFinished(() => rmSync(dir, { recursive: true }));
+  onTestFinished(() => rmSync(dir, { recursive: true, maxRetries: 3 }));
   const { memoryBytes = 67_108_864, perSpoolBytes = 262_144, digests = ALL_DIGESTS, disk, ...bounds } = options;
   const parts = { ...bounds, digests, log: SILENT_LOG, disk: { ...REAL_DISK, ...disk } };
   const pool = createSpoolPool({ dir, memoryBytes, perSpoolBytes, ...parts });
