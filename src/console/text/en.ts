@@ -1,4 +1,6 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
+import { bucketsEn } from "./buckets-en.ts";
+
 export const en = {
   // The frame.
   skip: "Skip to the page",
@@ -198,4 +200,5 @@ export const en = {
   isStored: "has the image",
   isTombstone: "the image was deleted",
   answerFrom: "from {from}",
+  ...bucketsEn,
 } as const;

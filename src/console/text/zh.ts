@@ -1,4 +1,5 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
+import { bucketsZh } from "./buckets-zh.ts";
 import type { en } from "./en.ts";
 
 export const zh: Readonly<Record<keyof typeof en, string>> = {
@@ -192,6 +193,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   isStored: "已有此图",
   isTombstone: "图片已删除",
   answerFrom: "来自 {from}",
+  ...bucketsZh,
 };
 
 /** 首页“需要处理”的条目，按代码；{message} 是服务自己的英文说明。英文界面直接用服务的说明。 */
