@@ -12,6 +12,7 @@ import { Answers } from "./bucket-answers.tsx";
 import { Domains } from "./domains.tsx";
 import { changesIn, type Draft, drafted, editsOf, isRemoved, NO_DRAFT, withRemoved, withSet } from "./draft.ts";
 import type { Form } from "./form.tsx";
+import { Reveal } from "./inputs.tsx";
 import { Keys } from "./keys.tsx";
 import { Review, SettingsNotes } from "./review.tsx";
 import { type BucketPlace, placeOf, trialUrl, valueAt } from "./tree.ts";
@@ -132,20 +133,22 @@ function Changes({ state: { version = "" }, place, reread, draft, applied }: Cha
   };
   if (isReviewed.value)
     return (
-      <Review
-        key={`${version} ${JSON.stringify(edits)}`}
-        version={version}
-        edits={edits}
-        reread={reread}
-        done={(answer) => {
-          applied.value = answer;
-          drop();
-          reread();
-        }}
-        cancel={() => {
-          isReviewed.value = false;
-        }}
-      />
+      <Reveal>
+        <Review
+          key={`${version} ${JSON.stringify(edits)}`}
+          version={version}
+          edits={edits}
+          reread={reread}
+          done={(answer) => {
+            applied.value = answer;
+            drop();
+            reread();
+          }}
+          cancel={() => {
+            isReviewed.value = false;
+          }}
+        />
+      </Reveal>
     );
   return (
     <div class="bar" role="status">

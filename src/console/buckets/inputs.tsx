@@ -1,5 +1,6 @@
-// Controls with a label for texts and for yes or no.
-import type { InputHTMLAttributes } from "preact";
+// Controls with a label for texts and for yes or no, and what comes into view when it appears.
+import type { ComponentChildren, InputHTMLAttributes } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { Field } from "../parts/parts.tsx";
 
 interface TextFieldProps {
@@ -50,5 +51,19 @@ export function Toggle({ label, hint, value, set, isDisabled = false }: TogglePr
         {hint !== undefined && <span class="hint block">{hint}</span>}
       </span>
     </label>
+  );
+}
+
+/** Scrolls to what it holds when that appears, so that a next step is not missed, and moves the focus there. */
+export function Reveal({ children }: { readonly children: ComponentChildren }) {
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    element.current?.focus({ preventScroll: true });
+    element.current?.scrollIntoView({ block: "start" });
+  }, []);
+  return (
+    <div ref={element} tabIndex={-1} class="reveal">
+      {children}
+    </div>
   );
 }

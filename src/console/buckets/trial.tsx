@@ -1,9 +1,8 @@
 // An image of a bucket, fetched if the bucket lacks it, and signed URLs to copy.
 import { useSignal } from "@preact/signals";
 import type { SignAnswer } from "../answers.ts";
-import { Problem, post, urlOf } from "../api.ts";
+import { get, Problem, post, urlOf } from "../api.ts";
 import { CopyButton, ProblemNote } from "../parts/parts.tsx";
-import { Link } from "../router.tsx";
 import { t } from "../text/text.ts";
 import { TextField } from "./inputs.tsx";
 
@@ -29,11 +28,9 @@ export function Trial({ bucket, sample, url }: TrialProps) {
   const key = useSignal(keyOf(sample));
   const shown = useSignal<Shown | undefined>(undefined);
   const problem = useSignal<Problem | undefined>(undefined);
-  const isBroken = useSignal(false);
   const show = async (event: SubmitEvent) => {
     event.preventDefault();
     problem.value = undefined;
-    isBroken.value = false;
     try {
       const [own, listed] = await Promise.all([
         post<SignAnswer>("/sign", { bucket, url: url(key.value) }),
@@ -42,6 +39,15 @@ export function Trial({ bucket, sample, url }: TrialProps) {
       shown.value = { key: key.value, signed: own.url ?? "", publicUrl: listed.url ?? "" };
     } catch (error) {
       problem.value = error instanceof Problem ? error : new Problem(0);
+    }
+  };
+  /** An image says only that it failed; the same call says why. */
+  const explain = async (failed: string) => {
+    shown.value = undefined;
+    try {
+      await get("/objects/image", { bucket, key: failed, fetch: true });
+    } catch (error) {
+      problem.value = error instanceof Problem ? error : new Problem(400, { message: t("firstImageFailed") });
     }
   };
   return (
@@ -67,16 +73,9 @@ export function Trial({ bucket, sample, url }: TrialProps) {
             <img
               src={urlOf("/objects/image", { bucket, key: shown.value.key, fetch: true })}
               alt={shown.value.key}
-              onError={() => {
-                isBroken.value = true;
-              }}
+              onError={() => void explain(shown.value?.key ?? "")}
             />
           </div>
-          {isBroken.value && (
-            <p class="note bad" role="alert">
-              {t("firstImageFailed")} <Link href={`/logs?view=explain`}>{t("explain")}</Link>
-            </p>
-          )}
           <SignedUrl label={t("trialUrl")} url={shown.value.signed} />
           <SignedUrl label={t("publicUrl")} url={shown.value.publicUrl} />
         </>

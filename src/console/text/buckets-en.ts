@@ -106,7 +106,7 @@ export const bucketsEn = {
   imageKey: "Key of an image",
   imageKeyHint: "The path of the download URL, without the first slash.",
   fetchAndSign: "Fetch and sign",
-  firstImageFailed: "There is no such image: the origin did not give it. See the steps of the request:",
+  firstImageFailed: "What came is no image that can be shown.",
   trialUrl: "Signed test URL, by the default domain",
   publicUrl: "Signed public URL, when its domain points here",
   whatNext: "What next",

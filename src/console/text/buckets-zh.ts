@@ -104,7 +104,7 @@ export const bucketsZh: Readonly<Record<keyof typeof bucketsEn, string>> = {
   imageKey: "图片文件名",
   imageKeyHint: "下载 URL 的路径，不含开头的 /。",
   fetchAndSign: "拉取并签名",
-  firstImageFailed: "没有这张图片，源站没有返回。查看处理步骤：",
+  firstImageFailed: "返回的内容不是可显示的图片。",
   trialUrl: "签名的测试 URL（默认域名）",
   publicUrl: "签名的公开 URL（域名指向本服务后可用）",
   whatNext: "接下来",

@@ -2,7 +2,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { SettingsApplied, SettingsState } from "../answers.ts";
 import { get } from "../api.ts";
-import { TextField } from "../buckets/inputs.tsx";
+import { Reveal, TextField } from "../buckets/inputs.tsx";
 import { Review, SettingsNotes } from "../buckets/review.tsx";
 import { defaultDomain, listAt, textAt } from "../buckets/tree.ts";
 import { useLoaded } from "../load.ts";
@@ -87,22 +87,27 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
         )}
       </form>
       {step.value !== "fields" && (
-        <OriginTest answers={answers.value} sample={sample} isOpen={step.value === "test"} next={reviewOf(step)} />
+        <Reveal>
+          <OriginTest answers={answers.value} sample={sample} isOpen={step.value === "test"} next={reviewOf(step)} />
+        </Reveal>
       )}
       {step.value === "review" && (
-        <Review
-          key={`${version} ${JSON.stringify(edits)}`}
-          version={version}
-          edits={edits}
-          reread={reread}
-          done={(answer) => {
-            applied.value = answer;
-            scrollTo(0, 0);
-          }}
-          cancel={() => {
-            step.value = "fields";
-          }}
-        />
+        <Reveal>
+          <Review
+            key={`${version} ${JSON.stringify(edits)}`}
+            version={version}
+            edits={edits}
+            reread={reread}
+            done={(answer) => {
+              applied.value = answer;
+              scrollTo(0, 0);
+            }}
+            cancel={() => {
+              step.value = "fields";
+              scrollTo(0, 0);
+            }}
+          />
+        </Reveal>
       )}
     </div>
   );
