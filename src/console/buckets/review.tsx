@@ -93,7 +93,7 @@ function Proposal({ proposal: { diff, faults, warnings, needsRestart } }: { read
   );
 }
 
-export function Faults({ faults }: { readonly faults: SettingsProposal["faults"] }) {
+function Faults({ faults }: { readonly faults: SettingsProposal["faults"] }) {
   return (
     <ul>
       {faults.map(({ path, line, message }) => (

@@ -29,7 +29,7 @@ export function listAt(tree: unknown, path: Path): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-export function placesOf(tree: unknown): readonly BucketPlace[] {
+function placesOf(tree: unknown): readonly BucketPlace[] {
   return listAt(tree, ["projects"]).flatMap((project, index) =>
     listAt(project, ["buckets"]).map((bucket, position) => ({
       appid: textAt(project, ["appid"]),

@@ -79,7 +79,7 @@ function uploadBucket({ uploadBucket: name, uploadHost }: Answers): object {
   return { name, access: "upload-download", ...domains };
 }
 
-export function originOf(answers: Answers): object {
+function originOf(answers: Answers): object {
   const { scenario, url, hostHeader, vendor, accessKey, secretKey, remoteBucket } = answers;
   const more = answers.allowPrivate ? { allowPrivate: true } : {};
   if (isOnSite(scenario)) return { type: "site", url, ...given({ host: hostHeader }), ...more };
