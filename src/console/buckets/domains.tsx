@@ -173,25 +173,27 @@ const TYPES: Readonly<Record<string, TextName>> = { site: "typeSite", qiniu: "ve
 
 function Origin({ form, mirror, place, name }: OriginProps) {
   const type = textAt(form.value("type"), []);
+  const title = t("originNumber", { number: place + 1, name: t(TYPES[type] ?? "typeSite") });
   const isRemoved = mirror.isRemoved(["origins", place]);
   return (
-    <fieldset class="stack inset" disabled={isRemoved}>
-      <legend class="visually-hidden">{t("originNumber", { number: place + 1, name })}</legend>
+    <div class="stack inset">
       <div class="row spread">
         <h3>
-          {t("originNumber", { number: place + 1, name: t(TYPES[type] ?? "typeSite") })}{" "}
-          {isRemoved && <Badge tone="bad">{t("goes")}</Badge>}
+          {title} {isRemoved && <Badge tone="bad">{t("goes")}</Badge>}
         </h3>
         <RemoveButton form={mirror} path={["origins", place]} name={name} />
       </div>
-      <Fields>
-        {type === "site" && <SiteLeaves form={form} />}
-        {type === "qiniu" && <QiniuLeaves form={form} />}
-        {type === "s3" && <S3Leaves form={form} />}
-        <ToggleLeaf form={form} path={["standby"]} label={t("standby")} hint={t("standbyHint")} />
-        <ToggleLeaf form={form} path={["allowPrivate"]} label={t("allowPrivate")} hint={t("allowPrivateHint")} />
-      </Fields>
-    </fieldset>
+      <fieldset disabled={isRemoved}>
+        <legend class="visually-hidden">{title}</legend>
+        <Fields>
+          {type === "site" && <SiteLeaves form={form} />}
+          {type === "qiniu" && <QiniuLeaves form={form} />}
+          {type === "s3" && <S3Leaves form={form} />}
+          <ToggleLeaf form={form} path={["standby"]} label={t("standby")} hint={t("standbyHint")} />
+          <ToggleLeaf form={form} path={["allowPrivate"]} label={t("allowPrivate")} hint={t("allowPrivateHint")} />
+        </Fields>
+      </fieldset>
+    </div>
   );
 }
 
