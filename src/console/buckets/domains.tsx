@@ -177,7 +177,7 @@ function Origin({ form, mirror, place, name }: OriginProps) {
   const isRemoved = mirror.isRemoved(["origins", place]);
   return (
     <div class="stack inset">
-      <div class="row spread">
+      <div class="row apart">
         <h3>
           {title} {isRemoved && <Badge tone="bad">{t("goes")}</Badge>}
         </h3>
@@ -217,7 +217,7 @@ function QiniuLeaves({ form }: { readonly form: Form }) {
   const isPrivate = form.value("private") === true;
   return (
     <>
-      <TextLeaf form={form} path={["domain"]} label={t("qiniuDomain")} hint={t("qiniuDomainHint")} />
+      <TextLeaf form={form} path={["domain"]} label={t("qiniuHost")} hint={t("qiniuHostHint")} />
       <ToggleLeaf form={form} path={["private"]} label={t("isPrivate")} hint={t("isPrivateHint")} />
       {isPrivate && (
         <>
@@ -235,7 +235,7 @@ function S3Leaves({ form }: { readonly form: Form }) {
       <ChoiceLeaf
         form={form}
         path={["preset"]}
-        label={t("vendor")}
+        label={t("cloud")}
         choices={[
           ["", "none"],
           ["oss", "vendorOss"],
@@ -250,8 +250,8 @@ function S3Leaves({ form }: { readonly form: Form }) {
         ]}
       />
       <TextLeaf form={form} path={["bucket"]} label={t("remoteBucket")} />
-      <TextLeaf form={form} path={["region"]} label={t("region")} placeholder="cn-hangzhou" />
-      <TextLeaf form={form} path={["endpoint"]} label={t("endpoint")} hint={t("endpointHint")} />
+      <TextLeaf form={form} path={["region"]} label={t("cloudRegion")} placeholder="cn-hangzhou" />
+      <TextLeaf form={form} path={["endpoint"]} label={t("serviceUrl")} hint={t("serviceUrlHint")} />
       <TextLeaf form={form} path={["accessKeyId"]} label="AccessKey" />
       <SecretLeaf form={form} path={["secretAccessKey"]} label="SecretKey" />
     </>

@@ -114,7 +114,7 @@ function Table({ keys, isReadOnly, call }: TableProps) {
                 {!isReadOnly && (
                   <div class="row">
                     <ConfirmButton
-                      label={t("rotate")}
+                      label={t("replaceKey")}
                       question={t("rotateQuestion", { secretId })}
                       run={() => void call("rotate", secretId)}
                     />

@@ -1,5 +1,6 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
-import { bucketsEn } from "./buckets-en.ts";
+import { bucketsEn } from "./buckets.ts";
+import { wizardEn } from "./wizard.ts";
 
 export const en = {
   // The frame.
@@ -201,4 +202,5 @@ export const en = {
   isTombstone: "the image was deleted",
   answerFrom: "from {from}",
   ...bucketsEn,
+  ...wizardEn,
 } as const;

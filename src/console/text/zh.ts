@@ -1,6 +1,7 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
-import { bucketsZh } from "./buckets-zh.ts";
+import { bucketsZh } from "./buckets.ts";
 import type { en } from "./en.ts";
+import { wizardZh } from "./wizard.ts";
 
 export const zh: Readonly<Record<keyof typeof en, string>> = {
   skip: "跳到正文",
@@ -194,6 +195,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   isTombstone: "图片已删除",
   answerFrom: "来自 {from}",
   ...bucketsZh,
+  ...wizardZh,
 };
 
 /** 首页“需要处理”的条目，按代码；{message} 是服务自己的英文说明。英文界面直接用服务的说明。 */

@@ -85,7 +85,7 @@ function CloudFields({ answers, set }: AnswersProps) {
   return (
     <>
       <Field
-        label={t("vendor")}
+        label={t("cloud")}
         control={(properties) => (
           <select
             {...properties}
@@ -102,8 +102,8 @@ function CloudFields({ answers, set }: AnswersProps) {
       />
       {isQiniu ? (
         <TextField
-          label={t("qiniuDomain")}
-          hint={t("qiniuDomainHint")}
+          label={t("qiniuHost")}
+          hint={t("qiniuHostHint")}
           value={url}
           set={(value) => set({ url: value })}
           more={{ ...URL_INPUT, placeholder: "http://qiniu-origin.example.com" }}
@@ -141,7 +141,7 @@ function StoreFields({ answers: { vendor, region, endpoint, remoteBucket }, set 
       />
       {example !== undefined && (
         <TextField
-          label={t("region")}
+          label={t("cloudRegion")}
           value={region}
           set={(value) => set({ region: value })}
           more={{ required: true, placeholder: example }}
@@ -149,7 +149,7 @@ function StoreFields({ answers: { vendor, region, endpoint, remoteBucket }, set 
       )}
       {OWN_SERVERS.includes(vendor) && (
         <TextField
-          label={t("endpoint")}
+          label={t("serviceUrl")}
           value={endpoint}
           set={(value) => set({ endpoint: value })}
           more={{ ...URL_INPUT, placeholder: "http://minio.example.com:9000" }}
