@@ -49,7 +49,7 @@ describe("buckets in the console", needs("chromium"), () => {
     (await get({ port: program.downloadPort, path, host: `photos-${APPID}.localhost` })).status;
 
   test("the wizard tests the origin, shows the diff, saves it, and fetches and signs the first image", async () => {
-    await go("/buckets");
+    await go("/");
     await page.getByText("There is no bucket yet").waitFor();
     await page.getByRole("link", { name: "New bucket" }).first().click();
     await page.getByText("Download only; the images are on your own site").click();
