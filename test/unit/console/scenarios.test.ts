@@ -26,6 +26,7 @@ const ANSWERS: Readonly<Record<number, Partial<Answers>>> = {
   2: SITE,
   3: {
     ...{ vendor: "oss", region: "cn-hangzhou", remoteBucket: "example-pictures" },
+    endpoint: "https://s3.oss-cn-hangzhou.aliyuncs.com",
     ...{ accessKey: "OSS_ACCESS_KEY", secretKey: "o" },
   },
   4: { ...SITE, bucket: "old", uploadBucket: "new", uploadHost: "img2.example.com" },
@@ -38,7 +39,7 @@ function answersOf(scenario: (typeof SCENARIOS)[number], more: Partial<Answers> 
 const settingsOf = (text: string) =>
   parseSettings(text, {
     env: { HUIYUAN_SECRET_KEY: "k".repeat(20), QINIU_SECRET_KEY: "q", OSS_SECRET_KEY: "o" },
-    readFile: () => Buffer.alloc(0),
+    readFile: () => "",
     file: "/etc/huiyuan.yaml",
   });
 
