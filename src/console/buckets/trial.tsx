@@ -89,8 +89,8 @@ function SignedUrl({ label, url }: { readonly label: string; readonly url: strin
     <div>
       <h3>{label}</h3>
       <p>
-        <a href={url} target="_blank" rel="noreferrer" class="mono long">
-          {url}
+        <a href={url} target="_blank" rel="noreferrer">
+          <code>{url}</code>
         </a>
         <CopyButton text={url} name="copyUrl" />
       </p>
