@@ -7,7 +7,7 @@ import { textAt } from "./tree.ts";
 export function Access({ form }: { readonly form: Form }) {
   return (
     <div class="stack">
-      <Card title={t("operations")}>
+      <Card title={t("allowedOperations")}>
         <Fields>
           <ChoiceLeaf
             form={form}

@@ -70,25 +70,28 @@ export function SecretLeaf({ form, path, label, hint }: LeafProps) {
   const isHidden = value === MASK;
   const isReference = /^(?:env|file):/.test(value);
   return (
-    <Field
-      label={label}
-      hint={hint ?? (isHidden ? t("secretKept") : t("secretHint"))}
-      control={(properties) => (
-        <input
-          {...properties}
-          autocomplete="new-password"
-          type={(isReference ? "text" : "password") as "text"}
-          value={isHidden ? "" : value}
-          readOnly={form.isReadOnly}
-          placeholder={isHidden ? "••••••••" : ""}
-          onChange={({ currentTarget }) => {
-            const text = currentTarget.value.trim();
-            if (text === "") form.reset(path);
-            else form.set(path, text);
-          }}
-        />
-      )}
-    />
+    // Browsers want a password inside of a form.
+    <form onSubmit={(event) => event.preventDefault()}>
+      <Field
+        label={label}
+        hint={hint ?? (isHidden ? t("secretKept") : t("secretHint"))}
+        control={(properties) => (
+          <input
+            {...properties}
+            autocomplete="new-password"
+            type={(isReference ? "text" : "password") as "text"}
+            value={isHidden ? "" : value}
+            readOnly={form.isReadOnly}
+            placeholder={isHidden ? "••••••••" : ""}
+            onChange={({ currentTarget }) => {
+              const text = currentTarget.value.trim();
+              if (text === "") form.reset(path);
+              else form.set(path, text);
+            }}
+          />
+        )}
+      />
+    </form>
   );
 }
 

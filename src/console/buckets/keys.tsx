@@ -110,7 +110,7 @@ function Table({ keys, isReadOnly, call }: TableProps) {
               <td>
                 <Badge tone={isEnabled ? "good" : "plain"}>{isEnabled ? t("isEnabled") : t("isDisabled")}</Badge>
               </td>
-              <td>
+              <td class="nowrap">
                 {!isReadOnly && (
                   <div class="row">
                     <ConfirmButton

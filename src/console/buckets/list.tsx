@@ -57,7 +57,7 @@ function Table({ buckets, tree }: { readonly buckets: BucketsAnswer["buckets"]; 
           <th scope="col">{t("bucket")}</th>
           <th scope="col">{t("domains")}</th>
           <th scope="col">{t("mirrorSources")}</th>
-          <th scope="col">{t("operations")}</th>
+          <th scope="col">{t("allowedOperations")}</th>
           <th scope="col">{t("antiLeech")}</th>
         </tr>
       </thead>
@@ -87,7 +87,7 @@ function Row({ bucket: { bucket, domains }, tree }: RowProps) {
       <th scope="row">
         <Link href={`/buckets/one?${new URLSearchParams({ bucket })}`}>{bucket}</Link>
       </th>
-      <td class="long mono">
+      <td class="mono nowrap">
         {domains.map(({ domain }) => (
           <div key={domain}>{domain === "*" ? t("everyHost") : domain}</div>
         ))}

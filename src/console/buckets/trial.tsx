@@ -31,10 +31,11 @@ export function Trial({ bucket, sample, url }: TrialProps) {
   const show = async (event: SubmitEvent) => {
     event.preventDefault();
     problem.value = undefined;
+    const [path, query] = key.value.split(/\?(.*)/s, 2);
     try {
       const [own, listed] = await Promise.all([
         post<SignAnswer>("/sign", { bucket, url: url(key.value) }),
-        post<SignAnswer>("/sign", { bucket, key: key.value }),
+        post<SignAnswer>("/sign", { bucket, key: path, instruction: query }),
       ]);
       shown.value = { key: key.value, signed: own.url ?? "", publicUrl: listed.url ?? "" };
     } catch (error) {
