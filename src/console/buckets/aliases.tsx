@@ -118,7 +118,7 @@ function Names({ form, list, shown }: NamesProps) {
                     class="mono"
                     required
                     placeholder="imageView2/2/w/200"
-                    onChange={({ currentTarget }) => {
+                    onInput={({ currentTarget }) => {
                       shown.value = currentTarget.value.trim().replace(/^\?/, "");
                     }}
                   />

@@ -70,28 +70,26 @@ export function SecretLeaf({ form, path, label, hint }: LeafProps) {
   const isHidden = value === MASK;
   const isReference = /^(?:env|file):/.test(value);
   return (
-    // Browsers want a password inside of a form.
-    <form onSubmit={(event) => event.preventDefault()}>
-      <Field
-        label={label}
-        hint={hint ?? (isHidden ? t("secretKept") : t("secretHint"))}
-        control={(properties) => (
-          <input
-            {...properties}
-            autocomplete="new-password"
-            type={(isReference ? "text" : "password") as "text"}
-            value={isHidden ? "" : value}
-            readOnly={form.isReadOnly}
-            placeholder={isHidden ? "••••••••" : ""}
-            onChange={({ currentTarget }) => {
-              const text = currentTarget.value.trim();
-              if (text === "") form.reset(path);
-              else form.set(path, text);
-            }}
-          />
-        )}
-      />
-    </form>
+    <Field
+      label={label}
+      hint={hint ?? (isHidden ? t("secretKept") : t("secretHint"))}
+      control={(properties) => (
+        <input
+          {...properties}
+          class={isReference ? "" : "secret"}
+          autocomplete="off"
+          spellcheck={false}
+          value={isHidden ? "" : value}
+          readOnly={form.isReadOnly}
+          placeholder={isHidden ? "••••••••" : ""}
+          onChange={({ currentTarget }) => {
+            const text = currentTarget.value.trim();
+            if (text === "") form.reset(path);
+            else form.set(path, text);
+          }}
+        />
+      )}
+    />
   );
 }
 

@@ -65,10 +65,10 @@ function Changed({ answer: { secretId, secretKey, diff } }: { readonly answer: K
       {secretId !== undefined && secretKey !== undefined && (
         <div class="note good" role="status">
           <strong>{t("newKey")}</strong>
-          <p>
+          <p class="row">
             SecretID <code>{secretId}</code> <CopyButton text={secretId} />
           </p>
-          <p>
+          <p class="row">
             SecretKey <code>{secretKey}</code> <CopyButton text={secretKey} />
           </p>
           <p>{t("newKeyHint")}</p>

@@ -123,7 +123,7 @@ function CloudFields({ answers, set }: AnswersProps) {
         hint={t("secretKeyHint")}
         value={secretKey}
         set={(value) => set({ secretKey: value })}
-        more={{ type: "password", required: accessKey !== "", autocomplete: "new-password" }}
+        more={{ class: "secret", spellcheck: false, required: accessKey !== "" }}
       />
     </>
   );
