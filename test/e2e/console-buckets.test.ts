@@ -106,6 +106,19 @@ describe("buckets in the console", needs("chromium"), () => {
     expect(await page.content()).not.toContain(secret ?? "");
   });
 
+  test("a file that is read-only is shown, and has no field to change", async () => {
+    // Root may write every file, so the answer is changed.
+    await page.route("**/api/v1/settings", async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, json: { ...(await answer.json()), readOnly: "it is a test" } });
+    });
+    await go(ONE);
+    await page.getByText("The settings can be seen here, but not changed: it is a test.").waitFor();
+    expect(await page.getByLabel("URL of the site").getAttribute("readonly")).not.toBeNull();
+    expect(await page.getByRole("button", { name: /^(Add|Remove)/ }).count()).toBe(0);
+    await page.unroute("**/api/v1/settings");
+  });
+
   test("a file with faults is shown with its line, and the settings before it stay in force", async () => {
     const text = await readFile(installation.file, "utf8");
     await writeFile(installation.file, text.replace('"appid"', '"apid"'));

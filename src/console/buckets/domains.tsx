@@ -3,7 +3,7 @@ import { Badge, Card, Empty } from "../parts/parts.tsx";
 import { type TextName, t } from "../text/text.ts";
 import { ChoiceLeaf, Fields, type Form, formAt, RemoveButton, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
 import { originName } from "./list.tsx";
-import { listAt, textAt } from "./tree.ts";
+import { listAt, textAt, valueAt } from "./tree.ts";
 
 export function Domains({ form }: { readonly form: Form }) {
   const domains = listAt(form.value("domains"), []);
@@ -45,6 +45,7 @@ interface DomainProps {
 function Domain({ form, list, place, host }: DomainProps) {
   const isRemoved = list.isRemoved(["domains", place]);
   const isMirrored = form.value("mirror") !== undefined;
+  const twin = twinOf(list, place);
   const title = host === "*" ? t("everyHost") : host === "" ? t("newDomainTitle") : host;
   return (
     <Card
@@ -61,6 +62,7 @@ function Domain({ form, list, place, host }: DomainProps) {
         <Fields>
           <TextLeaf form={form} path={["host"]} label={t("domain")} hint={t("hostHint")} />
         </Fields>
+        {twin !== "" && <p class="hint">{t("sameMirror", { host: twin })}</p>}
         {isMirrored ? <Mirror form={formAt(form, ["mirror"])} /> : <p class="hint">{t("noMirrorHint")}</p>}
         {!form.isReadOnly && (
           <div class="row">
@@ -79,6 +81,14 @@ function Domain({ form, list, place, host }: DomainProps) {
       </fieldset>
     </Card>
   );
+}
+
+/** The host of an earlier domain whose mirror source is equal: an alias of YAML may stand for it in the file. */
+function twinOf(list: Form, place: number): string {
+  const own = JSON.stringify(list.value("domains", place, "mirror"));
+  const earlier = listAt(list.value("domains"), []).slice(0, place);
+  const twin = earlier.find((each) => own !== undefined && JSON.stringify(valueAt(each, ["mirror"])) === own);
+  return textAt(twin, ["host"]);
 }
 
 function Mirror({ form }: { readonly form: Form }) {

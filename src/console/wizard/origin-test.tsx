@@ -39,7 +39,7 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
       <div class="stack">
         <TextField
           label={t("sampleImage")}
-          hint={t("sampleImageHint")}
+          hint={site === undefined ? t("imageKeyHint") : t("sampleImageHint")}
           value={sample.value}
           set={(value) => {
             sample.value = value;
