@@ -1,5 +1,6 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
 import { bucketsEn } from "./buckets.ts";
+import { reviewEn } from "./review.ts";
 import { wizardEn } from "./wizard.ts";
 
 export const en = {
@@ -202,5 +203,6 @@ export const en = {
   isTombstone: "the image was deleted",
   answerFrom: "from {from}",
   ...bucketsEn,
+  ...reviewEn,
   ...wizardEn,
 } as const;

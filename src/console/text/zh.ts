@@ -1,6 +1,7 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
 import { bucketsZh } from "./buckets.ts";
 import type { en } from "./en.ts";
+import { reviewZh } from "./review.ts";
 import { wizardZh } from "./wizard.ts";
 
 export const zh: Readonly<Record<keyof typeof en, string>> = {
@@ -195,6 +196,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   isTombstone: "图片已删除",
   answerFrom: "来自 {from}",
   ...bucketsZh,
+  ...reviewZh,
   ...wizardZh,
 };
 
