@@ -1,5 +1,5 @@
-// The console's buckets in Chromium: a new one by the wizard, a change while the file is edited by hand, faults that are
-// shown with their line, and a key whose secret is shown once.
+// The console's buckets in Chromium: a new one by the wizard, a change while the file is edited by hand, faults with
+// their line, a read-only file, and a key whose secret is shown once.
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -39,7 +39,7 @@ export function isRemoved({ removed }: Draft, path: Path): boolean {
   return removed.some((each) => String(each) === String(path));
 }
 
-/** How many changes a reader sees. */
+/** The number of changes for a reader. */
 export function changesIn({ sets, removed }: Draft): number {
   return sets.length + removed.length;
 }

@@ -50,6 +50,9 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
         <div aria-live="polite">
           <Findings findings={findings.value} />
         </div>
+        {!answers.allowPrivate && findings.value.some(isPrivate) && (
+          <p class="note warn">{t("tickPrivate", { label: t("allowPrivate") })}</p>
+        )}
         {isTesting.value && <progress aria-label={t("isTesting")} />}
         {end.value !== undefined && <End end={end.value} />}
         <div class="row">
@@ -78,6 +81,9 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
     </Card>
   );
 }
+
+/** The doctor's words are those of the command, whose flag the wizard has as a field. */
+const isPrivate = ({ found }: DoctorLine) => found.includes("(origin_blocked)");
 
 function inputOf(answers: Answers, sample: string): object {
   const { url, hostHeader, allowPrivate } = answers;
