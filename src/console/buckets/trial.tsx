@@ -78,12 +78,16 @@ export function Trial({ bucket, sample, url }: TrialProps) {
             />
           </div>
           <SignedUrl label={t("trialUrl")} url={shown.value.signed} />
-          <SignedUrl label={t("publicUrl")} url={shown.value.publicUrl} />
+          {hostOf(shown.value.publicUrl) !== hostOf(shown.value.signed) && (
+            <SignedUrl label={t("publicUrl")} url={shown.value.publicUrl} />
+          )}
         </>
       )}
     </form>
   );
 }
+
+const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).hostname : "");
 
 function SignedUrl({ label, url }: { readonly label: string; readonly url: string }) {
   return (

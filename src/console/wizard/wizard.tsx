@@ -81,7 +81,7 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
         {step.value === "fields" && (
           <div>
             <button type="submit" class="primary">
-              {t("next")}
+              {t("continue")}
             </button>
           </div>
         )}
