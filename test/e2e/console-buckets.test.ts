@@ -75,6 +75,9 @@ describe("buckets in the console", needs("chromium"), () => {
   test("a change on top of an edit by hand keeps both, and is in force", async () => {
     await go(`${ONE}&view=access`);
     await page.getByLabel("Token", { exact: true }).selectOption("required");
+    await page.getByRole("link", { name: "Images" }).first().click();
+    await page.goBack();
+    await page.getByText("1 change is not saved").waitFor();
     await appendFile(installation.file, "\n# by hand\n");
     await press("Show the changes");
     await page.getByText("changed by someone else").waitFor();

@@ -1,5 +1,5 @@
 // One bucket: its settings in the file, as a form. Changes are collected, shown as a diff, and saved at once.
-import { type Signal, useSignal } from "@preact/signals";
+import { type Signal, signal, useSignal } from "@preact/signals";
 import type { SettingsApplied, SettingsState } from "../answers.ts";
 import { get } from "../api.ts";
 import { useLoaded } from "../load.ts";
@@ -57,9 +57,18 @@ interface BucketProps {
   readonly reread: () => void;
 }
 
+/** By bucket, so that a look at another page loses no change. */
+const drafts = new Map<string, Signal<Draft>>();
+
+function draftOf(bucket: string): Signal<Draft> {
+  const draft = drafts.get(bucket) ?? signal(NO_DRAFT);
+  drafts.set(bucket, draft);
+  return draft;
+}
+
 function Bucket({ state, place, reread }: BucketProps) {
   const bucket = `${place.appid}/${place.name}`;
-  const draft = useSignal<Draft>(NO_DRAFT);
+  const draft = draftOf(bucket);
   const applied = useSignal<SettingsApplied | undefined>(undefined);
   const view = VIEWS.find((name) => name === query.value.get("view")) ?? "domains";
   const form = formOf(state, place, draft, applied);
