@@ -1,7 +1,9 @@
 // Types of the answers of the admin API, from the schemas that the server checks them against.
 import type * as z from "zod";
 import type * as answers from "../http/api/openapi/answers.ts";
-import type { originsAnswer } from "../http/api/openapi/origin-answers.ts";
+import type { signAnswer } from "../http/api/openapi/object-answers.ts";
+import type { doctorEnd, doctorLine, originsAnswer } from "../http/api/openapi/origin-answers.ts";
+import type * as settings from "../http/api/openapi/settings-answers.ts";
 
 export type { Attention, LiveFigures, OverviewAnswer } from "../http/api/openapi/console-answers.ts";
 
@@ -17,3 +19,12 @@ export type NoticePage = z.output<typeof answers.noticePage>;
 export type NoticesChanged = z.output<typeof answers.noticesChanged>;
 export type LogPage = z.output<typeof answers.logPage>;
 export type UsageAnswer = z.output<typeof answers.usageAnswer>;
+export type CallbackTested = z.output<typeof answers.callbackTested>;
+export type SignAnswer = z.output<typeof signAnswer>;
+export type DoctorLine = z.output<typeof doctorLine>;
+export type DoctorEnd = z.output<typeof doctorEnd>;
+export type SettingsState = z.output<typeof settings.settingsState>;
+export type SettingsProposal = z.output<typeof settings.settingsProposal>;
+export type SettingsApplied = z.output<typeof settings.settingsApplied>;
+export type KeysChanged = z.output<typeof settings.keysChanged>;
+export type ProjectKeys = z.output<typeof settings.projectKeys>;

@@ -2,6 +2,8 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { access, hasSession, logOut, openSession, Problem } from "./api.ts";
+import { BucketPage } from "./buckets/bucket.tsx";
+import { BucketsPage } from "./buckets/list.tsx";
 import { Door } from "./pages/door.tsx";
 import { ImagePage } from "./pages/image.tsx";
 import { ImagesPage } from "./pages/images.tsx";
@@ -11,8 +13,9 @@ import { OriginsPage } from "./pages/origins.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { Icon, type IconName, Mark } from "./parts/icons.tsx";
 import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
-import { Link, path } from "./router.tsx";
+import { Link, path, query } from "./router.tsx";
 import { language, type TextName, t } from "./text/text.ts";
+import { WizardPage } from "./wizard/wizard.tsx";
 
 interface Entry {
   readonly path: string;
@@ -22,6 +25,7 @@ interface Entry {
 
 const ENTRIES: readonly Entry[] = [
   { path: "/", name: "overview", icon: "overview" },
+  { path: "/buckets", name: "buckets", icon: "buckets" },
   { path: "/images", name: "images", icon: "images" },
   { path: "/origins", name: "origins", icon: "origins" },
   { path: "/migrations", name: "migrations", icon: "migration" },
@@ -59,6 +63,12 @@ function Current() {
   switch (path.value) {
     case "/":
       return <OverviewPage />;
+    case "/buckets":
+      return <BucketsPage />;
+    case "/buckets/one":
+      return <BucketPage key={query.value.get("bucket")} />;
+    case "/buckets/new":
+      return <WizardPage />;
     case "/images":
       return <ImagesPage />;
     case "/images/one":

@@ -15,6 +15,9 @@ const TOKEN = "the-right-admin-token";
 const KEY = "photos/one.jpg";
 const IMAGE = `/images/one?${new URLSearchParams({ bucket: "10001234/photos", key: KEY })}`;
 const PATIENCE = { timeout: 10_000 };
+const BUCKET = ["domains", "access", "processing", "answersTab", "keys", "tryIt"].map(
+  (view) => `/buckets/one?${new URLSearchParams({ bucket: "10001234/photos", view })}`,
+);
 const LOGS = ["operations", "usage", "callbacks", "explain"].map((view) => `/logs?view=${view}`);
 
 describe("the console", needs("chromium"), () => {
@@ -122,7 +125,18 @@ describe("the console", needs("chromium"), () => {
     await page.waitForSelector("input[name=token]");
     const faults = [await faultsOf(page)];
     await logIn(page);
-    for (const path of ["/", "/images", IMAGE, "/origins", "/migrations", ...LOGS, "/absent"]) {
+    for (const path of [
+      "/",
+      "/buckets",
+      "/buckets/new",
+      ...BUCKET,
+      "/images",
+      IMAGE,
+      "/origins",
+      "/migrations",
+      ...LOGS,
+      "/absent",
+    ]) {
       await go(path);
       await page.waitForSelector("main h1");
       await expect.poll(() => page.locator(".loading").count(), PATIENCE).toBe(0);

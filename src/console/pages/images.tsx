@@ -17,7 +17,15 @@ export function ImagesPage() {
     <Page title={t("images")} about={t("imagesAbout")}>
       <Show of={buckets.state} reload={buckets.reload}>
         {({ buckets: all }) =>
-          all.length === 0 ? <Empty title={t("noBuckets")} /> : <Browser buckets={all.map(({ bucket }) => bucket)} />
+          all.length === 0 ? (
+            <Empty title={t("noBuckets")}>
+              <Link class="button primary" href="/buckets/new">
+                {t("newBucket")}
+              </Link>
+            </Empty>
+          ) : (
+            <Browser buckets={all.map(({ bucket }) => bucket)} />
+          )
         }
       </Show>
     </Page>

@@ -4,7 +4,7 @@ import type { OverviewAnswer } from "../answers.ts";
 import { get } from "../api.ts";
 import { isConnected, moments, useLive } from "../live.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, Figure, Page, Show, type Tone } from "../parts/parts.tsx";
+import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../parts/parts.tsx";
 import { Link } from "../router.tsx";
 import { attentionText } from "../text/attention.ts";
 import { ago, bytes, count } from "../text/format.ts";
@@ -23,7 +23,7 @@ export function OverviewPage() {
       <Show of={overview.state} reload={overview.reload} lines={12}>
         {(answer) => (
           <>
-            {answer.stored?.objects === 0 && <FirstSteps />}
+            {answer.buckets === 0 ? <NoBucket /> : answer.stored?.objects === 0 && <FirstSteps />}
             <AttentionCard attention={answer.attention} />
             <div class={`grid ${isConnected.value ? "" : "is-stale"}`}>
               <LiveFiguresRow />
@@ -56,6 +56,19 @@ function Connection() {
         </span>
       ))}
     </span>
+  );
+}
+
+function NoBucket() {
+  return (
+    <Card>
+      <Empty title={t("noBuckets")}>
+        <p>{t("noBucketsHint")}</p>
+        <Link class="button primary" href="/buckets/new">
+          {t("newBucket")}
+        </Link>
+      </Empty>
+    </Card>
   );
 }
 

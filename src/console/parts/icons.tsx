@@ -1,6 +1,7 @@
 // Line icons of the navigation and of buttons, 24 units wide. They are decoration: the words beside them say the same.
 const PATHS = {
   overview: "M3 12h4l3-8 4 16 3-8h4",
+  buckets: "M4 7c0-4 16-4 16 0s-16 4-16 0zM4 7l2 12c1 3 11 3 12 0l2-12",
   images: "M3 5h18v14H3zM3 16l5-5 4 4 3-3 6 6M15.5 9.5h.01",
   origins: "M12 3a9 9 0 1 0 9 9M12 7v5l3 2M17 3l4 0 0 4",
   migration: "M4 7h11M11 3l4 4-4 4M20 17H9M13 13l-4 4 4 4",

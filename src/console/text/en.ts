@@ -1,4 +1,8 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
+import { bucketsEn } from "./buckets.ts";
+import { reviewEn } from "./review.ts";
+import { wizardEn } from "./wizard.ts";
+
 export const en = {
   // The frame.
   skip: "Skip to the page",
@@ -198,4 +202,7 @@ export const en = {
   isStored: "has the image",
   isTombstone: "the image was deleted",
   answerFrom: "from {from}",
+  ...bucketsEn,
+  ...reviewEn,
+  ...wizardEn,
 } as const;

@@ -1,5 +1,8 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
+import { bucketsZh } from "./buckets.ts";
 import type { en } from "./en.ts";
+import { reviewZh } from "./review.ts";
+import { wizardZh } from "./wizard.ts";
 
 export const zh: Readonly<Record<keyof typeof en, string>> = {
   skip: "跳到正文",
@@ -192,6 +195,9 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   isStored: "已有此图",
   isTombstone: "图片已删除",
   answerFrom: "来自 {from}",
+  ...bucketsZh,
+  ...reviewZh,
+  ...wizardZh,
 };
 
 /** 首页“需要处理”的条目，按代码；{message} 是服务自己的英文说明。英文界面直接用服务的说明。 */

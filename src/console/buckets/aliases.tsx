@@ -1,0 +1,258 @@
+// How a bucket processes images: separators, aliases and styles, with a preview of the one that is edited.
+import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
+import type { ObjectPage } from "../answers.ts";
+import { get, urlOf } from "../api.ts";
+import { useLoaded } from "../load.ts";
+import { Card, Field, Show } from "../parts/parts.tsx";
+import { t } from "../text/text.ts";
+import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "./form.tsx";
+
+interface ProcessingProps {
+  readonly form: Form;
+  readonly bucket: string;
+}
+
+export function Processing({ form, bucket }: ProcessingProps) {
+  const instruction = useSignal("");
+  return (
+    <div class="stack">
+      <div class="halves">
+        <div class="stack">
+          <Names form={form} list="aliases" shown={instruction} />
+          <Names form={form} list="styles" shown={instruction} />
+        </div>
+        <Preview bucket={bucket} instruction={instruction} />
+      </div>
+      <Card title={t("grammar")}>
+        <Fields>
+          <LinesLeaf
+            form={form}
+            path={["separators"]}
+            label={t("separators")}
+            hint={t("separatorsHint")}
+            placeholder="!"
+          />
+          <ChoiceLeaf
+            form={form}
+            path={["grammarEra"]}
+            label={t("grammarEra")}
+            choices={[
+              [2015, "era2015"],
+              ["later", "eraLater"],
+              ["qiniu", "eraQiniu"],
+            ]}
+          />
+          <ChoiceLeaf
+            form={form}
+            path={["processing"]}
+            label={t("instructionsInUrls")}
+            choices={[
+              ["free", "processingFree"],
+              ["aliases", "processingAliases"],
+            ]}
+          />
+          <ToggleLeaf
+            form={form}
+            path={["originalProtection"]}
+            label={t("originalProtection")}
+            hint={t("originalProtectionHint")}
+          />
+        </Fields>
+      </Card>
+    </div>
+  );
+}
+
+interface NamesProps {
+  readonly form: Form;
+  readonly list: "aliases" | "styles";
+  /** The instruction of the preview. */
+  readonly shown: Signal<string>;
+}
+
+function Names({ form, list, shown }: NamesProps) {
+  const entries = entriesAt(form, [list]);
+  const add = (event: SubmitEvent) => {
+    event.preventDefault();
+    const element = event.currentTarget as HTMLFormElement;
+    const data = new FormData(element);
+    const value = String(data.get("instruction")).trim().replace(/^\?/, "");
+    form.set([list, String(data.get("name")).trim()], value);
+    shown.value = value;
+    element.reset();
+  };
+  return (
+    <Card
+      title={list === "aliases" ? t("aliases") : t("styles")}
+      about={list === "aliases" ? t("aliasesAbout") : t("stylesAbout")}
+    >
+      <div class="stack">
+        {entries.map(([name, value]) => (
+          <Entry key={name} name={name} value={value} form={form} list={list} shown={shown} />
+        ))}
+        {entries.length === 0 && <p class="hint">{t("noneYet")}</p>}
+        {!form.isReadOnly && (
+          <form class="row ends" onSubmit={add}>
+            <div class="grow">
+              <Field
+                label={t("newName")}
+                control={(properties) => (
+                  <input
+                    {...properties}
+                    name="name"
+                    class="mono"
+                    required
+                    pattern="[^\s\/?#%&=]+"
+                    placeholder="small"
+                  />
+                )}
+              />
+            </div>
+            <div class="grow">
+              <Field
+                label={t("instruction")}
+                control={(properties) => (
+                  <input
+                    {...properties}
+                    name="instruction"
+                    class="mono"
+                    required
+                    placeholder="imageView2/2/w/200"
+                    onInput={({ currentTarget }) => {
+                      shown.value = currentTarget.value.trim().replace(/^\?/, "");
+                    }}
+                  />
+                )}
+              />
+            </div>
+            <button type="submit">{t("add")}</button>
+          </form>
+        )}
+      </div>
+    </Card>
+  );
+}
+
+interface EntryProps extends NamesProps {
+  readonly name: string;
+  readonly value: string;
+}
+
+function Entry({ name, value, form, list, shown }: EntryProps) {
+  return (
+    <div class="row ends">
+      <div class="grow">
+        <Field
+          label={name}
+          control={(properties) => (
+            <input
+              {...properties}
+              class="mono"
+              value={value}
+              readOnly={form.isReadOnly}
+              onFocus={() => {
+                shown.value = value;
+              }}
+              onInput={({ currentTarget }) => {
+                shown.value = currentTarget.value.trim();
+              }}
+              onChange={({ currentTarget }) => form.set([list, name], currentTarget.value.trim() || undefined)}
+            />
+          )}
+        />
+      </div>
+      {!form.isReadOnly && (
+        <button
+          type="button"
+          class="quiet"
+          aria-label={`${t("remove")}: ${name}`}
+          onClick={() => form.set([list, name], undefined)}
+        >
+          {t("remove")}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** While an instruction is typed, most of its beginnings are none. */
+const TYPING_MS = 400;
+
+function Preview({ bucket, instruction }: { readonly bucket: string; readonly instruction: Signal<string> }) {
+  const first = useLoaded((signal) => get<ObjectPage>("/objects", { bucket, limit: 1 }, signal));
+  const chosen = useSignal("");
+  return (
+    <Card title={t("preview")} about={t("previewAbout")}>
+      <Show of={first.state} reload={first.reload}>
+        {({ objects }) => {
+          const key = chosen.value === "" ? (objects[0]?.key ?? "") : chosen.value;
+          return (
+            <div class="stack">
+              {key === "" ? (
+                <p class="hint">{t("noPreview")}</p>
+              ) : (
+                <Picture bucket={bucket} imageKey={key} instruction={instruction} />
+              )}
+              <Field
+                label={t("imageKey")}
+                control={(properties) => (
+                  <input
+                    {...properties}
+                    class="mono"
+                    value={key}
+                    onChange={({ currentTarget }) => {
+                      chosen.value = currentTarget.value.trim();
+                    }}
+                  />
+                )}
+              />
+            </div>
+          );
+        }}
+      </Show>
+    </Card>
+  );
+}
+
+interface PictureProps {
+  readonly bucket: string;
+  readonly imageKey: string;
+  readonly instruction: Signal<string>;
+}
+
+function Picture({ bucket, imageKey: key, instruction }: PictureProps) {
+  const shown = useSettled(instruction);
+  const fault = useSignal("");
+  return (
+    <>
+      <div class="preview">
+        <img
+          src={urlOf("/objects/image", { bucket, key, instruction: shown || undefined })}
+          alt={key}
+          onLoad={() => {
+            fault.value = "";
+          }}
+          onError={() => {
+            fault.value = shown;
+          }}
+        />
+      </div>
+      <p class={fault.value === "" ? "hint" : "fault"} aria-live="polite">
+        {fault.value !== "" ? t("previewFailed") : shown === "" ? t("isOriginal") : <code>{shown}</code>}
+      </p>
+    </>
+  );
+}
+
+/** The value of a signal, after it has not changed for a while. */
+function useSettled(given: Signal<string>): string {
+  const settled = useSignal(given.peek());
+  useSignalEffect(() => {
+    const { value } = given;
+    const timer = setTimeout(() => {
+      settled.value = value;
+    }, TYPING_MS);
+    return () => clearTimeout(timer);
+  });
+  return settled.value;
+}

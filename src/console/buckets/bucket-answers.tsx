@@ -1,0 +1,151 @@
+// What a bucket answers: the page of a 404, and the callback after an upload, which can be tested.
+import { useSignal } from "@preact/signals";
+import type { CallbackTested } from "../answers.ts";
+import { Problem, post } from "../api.ts";
+import { Badge, Card, Field, ProblemNote } from "../parts/parts.tsx";
+import { milliseconds } from "../text/format.ts";
+import { t } from "../text/text.ts";
+import { ChoiceLeaf, Fields, type Form, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
+import { textAt } from "./tree.ts";
+
+interface AnswersProps {
+  readonly form: Form;
+  readonly bucket: string;
+  /** Whether the page has changes that are not saved. */
+  readonly isChanged: boolean;
+}
+
+export function Answers({ form, bucket, isChanged }: AnswersProps) {
+  const hasCallback = form.value("callback") !== undefined;
+  return (
+    <div class="stack">
+      <Card title={t("notFoundPage")} about={t("notFoundPageAbout")}>
+        <WholeLeaf
+          form={form}
+          name="notFound"
+          leaf="file"
+          label={t("file")}
+          hint={t("fileHint")}
+          placeholder="./404.png"
+        />
+      </Card>
+      <Card title={t("callback")} about={t("callbackAbout")}>
+        <div class="stack">
+          <WholeLeaf
+            form={form}
+            name="callback"
+            leaf="url"
+            label="URL"
+            hint={t("callbackUrlHint")}
+            placeholder="https://app.example.com/uploaded"
+          />
+          {hasCallback && (
+            <>
+              <Fields>
+                <SecretLeaf form={form} path={["callback", "secret"]} label={t("callbackSecret")} />
+                <TextLeaf
+                  form={form}
+                  path={["callback", "timeout"]}
+                  label={t("callbackTimeout")}
+                  hint={t("durationHint")}
+                  placeholder="3s"
+                />
+                <ChoiceLeaf
+                  form={form}
+                  path={["callback", "onFailure"]}
+                  label={t("callbackFailure")}
+                  choices={[
+                    ["report", "callbackReport"],
+                    ["accept", "callbackAccept"],
+                  ]}
+                />
+                <ToggleLeaf
+                  form={form}
+                  path={["callback", "allowPrivate"]}
+                  label={t("allowPrivate")}
+                  hint={t("allowPrivateHint")}
+                />
+              </Fields>
+              <CallbackTest bucket={bucket} isChanged={isChanged} />
+            </>
+          )}
+        </div>
+      </Card>
+    </div>
+  );
+}
+
+interface WholeLeafProps {
+  readonly form: Form;
+  readonly name: string;
+  readonly leaf: string;
+  readonly label: string;
+  readonly hint: string;
+  readonly placeholder: string;
+}
+
+/** A text without which the whole mapping around it goes. */
+function WholeLeaf({ form, name, leaf, label, hint, placeholder }: WholeLeafProps) {
+  return (
+    <Field
+      label={label}
+      hint={hint}
+      control={(properties) => (
+        <input
+          {...properties}
+          value={textAt(form.value(name, leaf), [])}
+          readOnly={form.isReadOnly}
+          placeholder={placeholder}
+          onChange={({ currentTarget }) => {
+            const text = currentTarget.value.trim();
+            if (text === "") form.set([name], undefined);
+            else form.set([name, leaf], text);
+          }}
+        />
+      )}
+    />
+  );
+}
+
+function CallbackTest({ bucket, isChanged }: Omit<AnswersProps, "form">) {
+  const answer = useSignal<CallbackTested | undefined>(undefined);
+  const problem = useSignal<Problem | undefined>(undefined);
+  const isTesting = useSignal(false);
+  const test = async () => {
+    [answer.value, problem.value, isTesting.value] = [undefined, undefined, true];
+    try {
+      answer.value = await post<CallbackTested>("/callbacks/test", { bucket });
+    } catch (error) {
+      problem.value = error instanceof Problem ? error : new Problem(0);
+    }
+    isTesting.value = false;
+  };
+  return (
+    <div class="stack" aria-live="polite">
+      <div class="row">
+        <button type="button" disabled={isChanged || isTesting.value} onClick={() => void test()}>
+          {isTesting.value ? t("isTesting") : t("testCallback")}
+        </button>
+        <span class="hint">{isChanged ? t("testAfterSaving") : t("testCallbackHint")}</span>
+      </div>
+      {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+      {answer.value !== undefined && <Tested answer={answer.value} />}
+    </div>
+  );
+}
+
+function Tested({
+  answer: { delivered, reason, status, milliseconds: time, answer },
+}: {
+  readonly answer: CallbackTested;
+}) {
+  const why = [status === undefined ? [] : [`HTTP ${status}`], reason ?? [], milliseconds(time)].flat().join(" · ");
+  return (
+    <>
+      <p>
+        <Badge tone={delivered ? "good" : "bad"}>{delivered ? t("delivered") : t("notDelivered")}</Badge> {why}
+      </p>
+      {answer !== "" && <pre>{answer}</pre>}
+    </>
+  );
+}

@@ -1,0 +1,181 @@
+// One bucket: its settings in the file, as a form. Changes are collected, shown as a diff, and saved at once.
+import { type Signal, signal, useSignal } from "@preact/signals";
+import type { SettingsApplied, SettingsState } from "../answers.ts";
+import { get } from "../api.ts";
+import { useLoaded } from "../load.ts";
+import { Card, Empty, Page, Show } from "../parts/parts.tsx";
+import { Link, query } from "../router.tsx";
+import { type TextName, t } from "../text/text.ts";
+import { Access } from "./access.tsx";
+import { Processing } from "./aliases.tsx";
+import { Answers } from "./bucket-answers.tsx";
+import { Domains } from "./domains.tsx";
+import { changesIn, type Draft, drafted, editsOf, isRemoved, NO_DRAFT, withRemoved, withSet } from "./draft.ts";
+import type { Form } from "./form.tsx";
+import { Reveal } from "./inputs.tsx";
+import { Keys } from "./keys.tsx";
+import { Review, SettingsNotes } from "./review.tsx";
+import { type BucketPlace, placeOf, trialUrl, valueAt } from "./tree.ts";
+import { Trial } from "./trial.tsx";
+
+export function BucketPage() {
+  const bucket = query.value.get("bucket") ?? "";
+  const settings = useLoaded((signal) => get<SettingsState>("/settings", {}, signal));
+  const images = (
+    <Link class="button" href={`/images?${new URLSearchParams({ bucket })}`}>
+      {t("images")}
+    </Link>
+  );
+  return (
+    <Page title={bucket} about={t("bucketAbout")} actions={images}>
+      <Show of={settings.state} reload={settings.reload} lines={8}>
+        {(state) => {
+          const place = placeOf(state.settings, bucket);
+          return (
+            <>
+              <SettingsNotes state={state} />
+              {place === undefined ? (
+                <Empty title={t("noSuchBucket", { bucket })}>
+                  <Link href="/buckets">{t("buckets")}</Link>
+                </Empty>
+              ) : (
+                <Bucket state={state} place={place} reread={settings.reload} />
+              )}
+            </>
+          );
+        }}
+      </Show>
+    </Page>
+  );
+}
+
+const VIEWS = ["domains", "access", "processing", "answersTab", "keys", "tryIt"] as const satisfies readonly TextName[];
+
+interface BucketProps {
+  readonly state: SettingsState;
+  readonly place: BucketPlace;
+  readonly reread: () => void;
+}
+
+/** By bucket, so that a look at another page loses no change. */
+const drafts = new Map<string, Signal<Draft>>();
+
+function draftOf(bucket: string): Signal<Draft> {
+  const draft = drafts.get(bucket) ?? signal(NO_DRAFT);
+  drafts.set(bucket, draft);
+  return draft;
+}
+
+function Bucket({ state, place, reread }: BucketProps) {
+  const bucket = `${place.appid}/${place.name}`;
+  const draft = draftOf(bucket);
+  const applied = useSignal<SettingsApplied | undefined>(undefined);
+  const view = VIEWS.find((name) => name === query.value.get("view")) ?? "domains";
+  const form = formOf(state, place, draft, applied);
+  return (
+    <>
+      <nav class="tabs" aria-label={bucket}>
+        {VIEWS.map((name) => (
+          <Link
+            key={name}
+            href={`/buckets/one?${new URLSearchParams({ bucket, view: name })}`}
+            aria-current={name === view ? "page" : undefined}
+          >
+            {t(name)}
+          </Link>
+        ))}
+      </nav>
+      {view === "domains" && <Domains form={form} />}
+      {view === "access" && <Access form={form} />}
+      {view === "processing" && <Processing form={form} bucket={bucket} />}
+      {view === "answersTab" && <Answers form={form} bucket={bucket} isChanged={changesIn(draft.value) > 0} />}
+      {view === "keys" && <Keys appid={place.appid} isReadOnly={form.isReadOnly} changed={reread} />}
+      {view === "tryIt" && (
+        <Card title={t("tryIt")} about={t("tryItAbout")}>
+          <Trial bucket={bucket} sample="" url={(key) => trialUrl(state.settings, place, key)} />
+        </Card>
+      )}
+      <Changes state={state} place={place} reread={reread} draft={draft} applied={applied} />
+    </>
+  );
+}
+
+type Applied = Signal<SettingsApplied | undefined>;
+
+function formOf(state: SettingsState, { path }: BucketPlace, draft: Signal<Draft>, applied: Applied): Form {
+  const own = valueAt(state.settings, path);
+  const tree = drafted(own, draft.value);
+  const change = (next: Draft) => {
+    draft.value = next;
+    applied.value = undefined;
+  };
+  return {
+    value: (...inner) => valueAt(tree, inner),
+    set: (inner, value, standard) => change(withSet(draft.value, own, { path: inner, value }, standard)),
+    reset: (inner) => change(withSet(draft.value, own, { path: inner, value: valueAt(own, inner) })),
+    remove: (inner) => change(withRemoved(draft.value, own, inner)),
+    isRemoved: (inner) => isRemoved(draft.value, inner),
+    isReadOnly: state.readOnly !== undefined || state.version === undefined,
+  };
+}
+
+interface ChangesProps extends BucketProps {
+  readonly draft: Signal<Draft>;
+  readonly applied: Applied;
+}
+
+/** The bar at the foot of the page, and above it the diff. */
+function Changes({ state: { version = "" }, place, reread, draft, applied }: ChangesProps) {
+  const isReviewed = useSignal(false);
+  const count = changesIn(draft.value);
+  if (applied.value !== undefined && count === 0)
+    return (
+      <p class={`note ${applied.value.isInForce ? "good" : "warn"}`} role="status">
+        {applied.value.isInForce ? t("savedInForce") : t("isNotInForce")}
+      </p>
+    );
+  if (count === 0) return null;
+  const edits = editsOf(draft.value).map((edit) => ({ ...edit, path: [...place.path, ...edit.path] }));
+  const drop = () => {
+    draft.value = NO_DRAFT;
+    isReviewed.value = false;
+  };
+  if (isReviewed.value)
+    return (
+      <Reveal>
+        <Review
+          key={`${version} ${JSON.stringify(edits)}`}
+          version={version}
+          edits={edits}
+          reread={reread}
+          done={(answer) => {
+            applied.value = answer;
+            drop();
+            reread();
+          }}
+          cancel={() => {
+            isReviewed.value = false;
+          }}
+        />
+      </Reveal>
+    );
+  return (
+    <div class="bar" role="status">
+      <span>{count === 1 ? t("oneChange") : t("manyChanges", { count })}</span>
+      <div class="row">
+        <button
+          type="button"
+          class="primary"
+          onClick={() => {
+            isReviewed.value = true;
+          }}
+        >
+          {t("showChanges")}
+        </button>
+        <button type="button" onClick={drop}>
+          {t("discard")}
+        </button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,199 @@
+// Fields of the bucket page: each shows one value of the settings file, and changes it in the draft.
+import type { ComponentChildren } from "preact";
+import { Field } from "../parts/parts.tsx";
+import { type TextName, t } from "../text/text.ts";
+import { Toggle } from "./inputs.tsx";
+import { listAt, type Path, textAt, valueAt } from "./tree.ts";
+
+/** The drafted settings below a path, and their changes. */
+export interface Form {
+  readonly value: (...path: Path) => unknown;
+  /** `value` undefined removes the setting: its default holds. That, `standard`, is not written if it holds already. */
+  readonly set: (path: Path, value: unknown, standard?: unknown) => void;
+  /** Takes the value of the file. */
+  readonly reset: (path: Path) => void;
+  /** Marks an item of a list as one that goes, or takes the mark away. */
+  readonly remove: (path: Path) => void;
+  readonly isRemoved: (path: Path) => boolean;
+  readonly isReadOnly: boolean;
+}
+
+export function formAt(form: Form, outer: Path): Form {
+  return {
+    ...form,
+    value: (...path) => form.value(...outer, ...path),
+    set: (path, value, standard) => form.set([...outer, ...path], value, standard),
+    reset: (path) => form.reset([...outer, ...path]),
+    remove: (path) => form.remove([...outer, ...path]),
+    isRemoved: (path) => form.isRemoved([...outer, ...path]),
+  };
+}
+
+interface LeafProps {
+  readonly form: Form;
+  readonly path: Path;
+  readonly label: string;
+  readonly hint?: string;
+}
+
+/** As the API shows secrets that stand in the file. */
+const MASK = "[secret]";
+
+interface TextLeafProps extends LeafProps {
+  /** The default; shown while the setting is left out. */
+  readonly placeholder?: string;
+}
+
+export function TextLeaf({ form, path, label, hint, placeholder }: TextLeafProps) {
+  const value = textAt(form.value(...path), []);
+  return (
+    <Field
+      label={label}
+      {...(hint !== undefined && { hint })}
+      control={(properties) => (
+        <input
+          {...properties}
+          autocomplete="off"
+          value={value}
+          readOnly={form.isReadOnly}
+          placeholder={placeholder}
+          onChange={({ currentTarget }) => form.set(path, currentTarget.value.trim() || undefined)}
+        />
+      )}
+    />
+  );
+}
+
+/** A secret that stands in the file is not shown, and stays if nothing is typed. */
+export function SecretLeaf({ form, path, label, hint }: LeafProps) {
+  const value = textAt(form.value(...path), []);
+  const isHidden = value === MASK;
+  const isReference = /^(?:env|file):/.test(value);
+  return (
+    <Field
+      label={label}
+      hint={hint ?? (isHidden ? t("secretKept") : t("secretHint"))}
+      control={(properties) => (
+        <input
+          {...properties}
+          class={isReference ? "" : "secret"}
+          autocomplete="off"
+          spellcheck={false}
+          value={isHidden ? "" : value}
+          readOnly={form.isReadOnly}
+          placeholder={isHidden ? "••••••••" : ""}
+          onChange={({ currentTarget }) => {
+            const text = currentTarget.value.trim();
+            if (text === "") form.reset(path);
+            else form.set(path, text);
+          }}
+        />
+      )}
+    />
+  );
+}
+
+/** The first choice is the default. */
+interface ChoiceLeafProps extends LeafProps {
+  readonly choices: readonly (readonly [value: string | number, name: TextName])[];
+}
+
+export function ChoiceLeaf({ form, path, label, hint, choices }: ChoiceLeafProps) {
+  const [[standard] = [""]] = choices;
+  const value = textAt(form.value(...path), [], String(standard));
+  const isListed = choices.some(([choice]) => String(choice) === value);
+  return (
+    <Field
+      label={label}
+      {...(hint !== undefined && { hint })}
+      control={(properties) => (
+        <select
+          {...properties}
+          value={value}
+          disabled={form.isReadOnly}
+          onChange={({ currentTarget }) => {
+            const chosen = choices.find(([choice]) => String(choice) === currentTarget.value)?.[0];
+            form.set(path, chosen === "" ? undefined : chosen, standard);
+          }}
+        >
+          {choices.map(([choice, name]) => (
+            <option key={choice} value={choice}>
+              {t(name)}
+            </option>
+          ))}
+          {!isListed && <option value={value}>{value}</option>}
+        </select>
+      )}
+    />
+  );
+}
+
+interface ToggleLeafProps extends LeafProps {
+  readonly standard?: boolean;
+}
+
+export function ToggleLeaf({ form, path, label, hint, standard = false }: ToggleLeafProps) {
+  const value = form.value(...path) ?? standard;
+  return (
+    <Toggle
+      label={label}
+      {...(hint !== undefined && { hint })}
+      value={value === true}
+      isDisabled={form.isReadOnly}
+      set={(isOn) => form.set(path, isOn, standard)}
+    />
+  );
+}
+
+/** A list of texts, one a line. */
+export function LinesLeaf({ form, path, label, hint, placeholder }: LeafProps & { readonly placeholder?: string }) {
+  const lines = listAt(form.value(...path), []).map(String);
+  return (
+    <Field
+      label={label}
+      {...(hint !== undefined && { hint })}
+      control={(properties) => (
+        <textarea
+          {...properties}
+          class="mono"
+          rows={Math.max(2, lines.length + 1)}
+          value={lines.join("\n")}
+          readOnly={form.isReadOnly}
+          placeholder={placeholder}
+          onChange={({ currentTarget }) => {
+            const wanted = currentTarget.value.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
+            form.set(path, wanted.length === 0 ? undefined : wanted);
+          }}
+        />
+      )}
+    />
+  );
+}
+
+/** A button that marks an item of a list as one that goes, and takes the mark away. */
+export function RemoveButton({ form, path, name }: Pick<LeafProps, "form" | "path"> & { readonly name: string }) {
+  if (form.isReadOnly) return null;
+  const isRemoved = form.isRemoved(path);
+  return (
+    <button
+      type="button"
+      class="quiet"
+      aria-label={`${isRemoved ? t("keep") : t("remove")}: ${name}`}
+      onClick={() => form.remove(path)}
+    >
+      {isRemoved ? t("keep") : t("remove")}
+    </button>
+  );
+}
+
+/** Fields side by side where there is room. */
+export function Fields({ children }: { readonly children: ComponentChildren }) {
+  return <div class="halves">{children}</div>;
+}
+
+/** The entries of a mapping of texts. */
+export function entriesAt(form: Form, path: Path): readonly (readonly [name: string, value: string])[] {
+  const value = valueAt(form.value(...path), []);
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).map(([name, inner]) => [name, String(inner)]);
+}

@@ -1,0 +1,69 @@
+// Controls with a label for texts and for yes or no, and what comes into view when it appears.
+import type { ComponentChildren, InputHTMLAttributes } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { Field } from "../parts/parts.tsx";
+
+interface TextFieldProps {
+  readonly label: string;
+  readonly hint?: string;
+  readonly value: string;
+  readonly set: (value: string) => void;
+  readonly more?: Omit<InputHTMLAttributes<HTMLInputElement>, "type"> & { readonly type?: string };
+}
+
+export function TextField({ label, hint, value, set, more }: TextFieldProps) {
+  return (
+    <Field
+      label={label}
+      {...(hint !== undefined && { hint })}
+      control={(properties) => (
+        <input
+          autocomplete="off"
+          {...properties}
+          {...(more as object)}
+          value={value}
+          onInput={({ currentTarget }) => set(currentTarget.value.trim())}
+        />
+      )}
+    />
+  );
+}
+
+interface ToggleProps {
+  readonly label: string;
+  readonly hint?: string;
+  readonly value: boolean;
+  readonly set: (value: boolean) => void;
+  readonly isDisabled?: boolean;
+}
+
+export function Toggle({ label, hint, value, set, isDisabled = false }: ToggleProps) {
+  return (
+    <label class="choice">
+      <input
+        type="checkbox"
+        checked={value}
+        disabled={isDisabled}
+        onChange={({ currentTarget }) => set(currentTarget.checked)}
+      />
+      <span>
+        <strong>{label}</strong>
+        {hint !== undefined && <span class="hint block">{hint}</span>}
+      </span>
+    </label>
+  );
+}
+
+/** Scrolls to what it holds when that appears, so that a next step is not missed, and moves the focus there. */
+export function Reveal({ children }: { readonly children: ComponentChildren }) {
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    element.current?.focus({ preventScroll: true });
+    element.current?.scrollIntoView({ block: "start" });
+  }, []);
+  return (
+    <div ref={element} tabIndex={-1} class="reveal">
+      {children}
+    </div>
+  );
+}

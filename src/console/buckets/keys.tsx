@@ -1,0 +1,137 @@
+// The key pairs of a project. A new secret is shown once, right after it was made.
+import { useSignal } from "@preact/signals";
+import type { KeysChanged, ProjectKeys } from "../answers.ts";
+import { get, Problem, post } from "../api.ts";
+import { useLoaded } from "../load.ts";
+import { Badge, Card, ConfirmButton, CopyButton, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
+import { t } from "../text/text.ts";
+import { Diff } from "./review.tsx";
+
+interface KeysProps {
+  readonly appid: string;
+  readonly isReadOnly: boolean;
+  /** The settings file has changed. */
+  readonly changed: () => void;
+}
+
+/** A project has at most two, so that one can follow the other. */
+const MOST_KEYS = 2;
+
+export function Keys({ appid, isReadOnly, changed }: KeysProps) {
+  const keys = useLoaded((signal) => get<ProjectKeys>("/settings/keys", {}, signal));
+  const answer = useSignal<KeysChanged | undefined>(undefined);
+  const problem = useSignal<Problem | undefined>(undefined);
+  const call = async (name: "add" | "rotate" | "remove", secretId?: string) => {
+    [answer.value, problem.value] = [undefined, undefined];
+    try {
+      answer.value = await post<KeysChanged>(`/settings/keys/${name}`, { appid, secretId });
+    } catch (error) {
+      problem.value = error instanceof Problem ? error : new Problem(0);
+    }
+    keys.reload();
+    changed();
+  };
+  return (
+    <Card title={t("keysOf", { appid })} about={t("keysAbout")}>
+      <div class="stack">
+        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+        {answer.value !== undefined && <Changed answer={answer.value} />}
+        <Show of={keys.state} reload={keys.reload}>
+          {({ projects }) => {
+            const own = projects.find((project) => project.appid === appid)?.keys ?? [];
+            return (
+              <>
+                <Table keys={own} isReadOnly={isReadOnly} call={call} />
+                {!isReadOnly && (
+                  <div class="row">
+                    <button type="button" disabled={own.length >= MOST_KEYS} onClick={() => void call("add")}>
+                      {t("addKey")}
+                    </button>
+                    <span class="hint">{t("addKeyHint")}</span>
+                  </div>
+                )}
+              </>
+            );
+          }}
+        </Show>
+      </div>
+    </Card>
+  );
+}
+
+function Changed({ answer: { secretId, secretKey, diff } }: { readonly answer: KeysChanged }) {
+  return (
+    <>
+      {secretId !== undefined && secretKey !== undefined && (
+        <div class="note good" role="status">
+          <strong>{t("newKey")}</strong>
+          <p class="row">
+            SecretID <code>{secretId}</code> <CopyButton text={secretId} />
+          </p>
+          <p class="row">
+            SecretKey <code>{secretKey}</code> <CopyButton text={secretKey} />
+          </p>
+          <p>{t("newKeyHint")}</p>
+        </div>
+      )}
+      <details>
+        <summary>{t("whatChanged")}</summary>
+        <Diff lines={diff} />
+      </details>
+    </>
+  );
+}
+
+interface TableProps {
+  readonly keys: ProjectKeys["projects"][number]["keys"];
+  readonly isReadOnly: boolean;
+  readonly call: (name: "rotate" | "remove", secretId: string) => Promise<void>;
+}
+
+function Table({ keys, isReadOnly, call }: TableProps) {
+  return (
+    <Scroll>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">SecretID</th>
+            <th scope="col">SecretKey</th>
+            <th scope="col">{t("state")}</th>
+            <th scope="col">
+              <span class="visually-hidden">{t("changes")}</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {keys.map(({ secretId, secretKey, isEnabled }) => (
+            <tr key={secretId}>
+              <td class="long mono">{secretId}</td>
+              <td class="mono">{secretKey === "[secret]" ? t("inFile") : secretKey}</td>
+              <td>
+                <Badge tone={isEnabled ? "good" : "plain"}>{isEnabled ? t("isEnabled") : t("isDisabled")}</Badge>
+              </td>
+              <td class="nowrap">
+                {!isReadOnly && (
+                  <div class="row">
+                    <ConfirmButton
+                      label={t("replaceKey")}
+                      question={t("rotateQuestion", { secretId })}
+                      run={() => void call("rotate", secretId)}
+                    />
+                    {keys.length > 1 && (
+                      <ConfirmButton
+                        label={t("remove")}
+                        question={t("removeKeyQuestion", { secretId })}
+                        run={() => void call("remove", secretId)}
+                      />
+                    )}
+                  </div>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}

@@ -1,0 +1,115 @@
+// The list of the buckets: their domains, and where missing images come from.
+import type { BucketsAnswer, SettingsState } from "../answers.ts";
+import { get } from "../api.ts";
+import { useLoaded } from "../load.ts";
+import { Badge, Card, Empty, Page, Scroll, Show } from "../parts/parts.tsx";
+import { Link } from "../router.tsx";
+import { t } from "../text/text.ts";
+import { SettingsNotes } from "./review.tsx";
+import { listAt, placeOf, textAt, valueAt } from "./tree.ts";
+
+export function BucketsPage() {
+  const loaded = useLoaded(
+    async (signal) => {
+      const [{ buckets }, settings] = await Promise.all([
+        get<BucketsAnswer>("/buckets", {}, signal),
+        get<SettingsState>("/settings", {}, signal),
+      ]);
+      return { buckets, settings };
+    },
+    { everyMs: 10_000 },
+  );
+  const create = (
+    <Link class="button primary" href="/buckets/new">
+      {t("newBucket")}
+    </Link>
+  );
+  return (
+    <Page title={t("buckets")} about={t("bucketsAbout")} actions={create}>
+      <Show of={loaded.state} reload={loaded.reload} lines={6}>
+        {({ buckets, settings }) => (
+          <>
+            <SettingsNotes state={settings} />
+            {buckets.length === 0 ? (
+              <Empty title={t("noBuckets")}>
+                <p>{t("noBucketsHint")}</p>
+                {create}
+              </Empty>
+            ) : (
+              <Card>
+                <Scroll>
+                  <Table buckets={buckets} tree={settings.settings} />
+                </Scroll>
+              </Card>
+            )}
+          </>
+        )}
+      </Show>
+    </Page>
+  );
+}
+
+function Table({ buckets, tree }: { readonly buckets: BucketsAnswer["buckets"]; readonly tree: unknown }) {
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">{t("bucket")}</th>
+          <th scope="col">{t("domains")}</th>
+          <th scope="col">{t("mirrorSources")}</th>
+          <th scope="col">{t("allowedOperations")}</th>
+          <th scope="col">{t("antiLeech")}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {buckets.map((each) => (
+          <Row key={each.bucket} bucket={each} tree={tree} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+interface RowProps {
+  readonly bucket: BucketsAnswer["buckets"][number];
+  readonly tree: unknown;
+}
+
+function Row({ bucket: { bucket, domains }, tree }: RowProps) {
+  const settings = valueAt(tree, placeOf(tree, bucket)?.path ?? [""]);
+  const sources = new Set(
+    listAt(settings, ["domains"]).flatMap((domain) => listAt(domain, ["mirror", "origins"]).map(originName)),
+  );
+  const isTokenNeeded = textAt(settings, ["token"]) === "required";
+  const hasReferers = textAt(settings, ["referers", "mode"], "off") !== "off";
+  return (
+    <tr>
+      <th scope="row">
+        <Link href={`/buckets/one?${new URLSearchParams({ bucket })}`}>{bucket}</Link>
+      </th>
+      <td class="mono nowrap">
+        {domains.map(({ domain }) => (
+          <div key={domain}>{domain === "*" ? t("everyHost") : domain}</div>
+        ))}
+      </td>
+      <td class="long mono">
+        {sources.size === 0 ? <span class="hint">{t("noMirror")}</span> : [...sources].map((name) => <div>{name}</div>)}
+      </td>
+      <td>{textAt(settings, ["access"]) === "download" ? t("accessDownload") : t("accessBoth")}</td>
+      <td>
+        <div class="row">
+          {isTokenNeeded && <Badge tone="plain">{t("token")}</Badge>}
+          {hasReferers && <Badge tone="plain">Referer</Badge>}
+          {!isTokenNeeded && !hasReferers && "–"}
+        </div>
+      </td>
+    </tr>
+  );
+}
+
+/** A short name of an origin for people. */
+export function originName(origin: unknown): string {
+  const type = textAt(origin, ["type"]);
+  if (type === "s3") return `${textAt(origin, ["preset"], "s3")}: ${textAt(origin, ["bucket"])}`;
+  return textAt(origin, [type === "qiniu" ? "domain" : "url"]);
+}

@@ -1,0 +1,136 @@
+// What edits would change in the settings file: always shown before they are saved.
+import { useSignal } from "@preact/signals";
+import type { SettingsApplied, SettingsProposal, SettingsState } from "../answers.ts";
+import { Problem, post } from "../api.ts";
+import { useLoaded } from "../load.ts";
+import { Card, ProblemNote, Show } from "../parts/parts.tsx";
+import { t } from "../text/text.ts";
+import type { Edit } from "./tree.ts";
+
+interface ReviewProps {
+  readonly version: string;
+  readonly edits: readonly Edit[];
+  /** The file was changed by someone else: read it again. */
+  readonly reread: () => void;
+  readonly done: (applied: SettingsApplied) => void;
+  readonly cancel: () => void;
+}
+
+/** Give it a key of version and edits, so that other edits are proposed anew. */
+export function Review({ version, edits, reread, done, cancel }: ReviewProps) {
+  const proposal = useLoaded((signal) => post<SettingsProposal>("/settings/propose", { version, edits }, signal));
+  const problem = useSignal<Problem | undefined>(undefined);
+  const isSaving = useSignal(false);
+  const apply = async () => {
+    isSaving.value = true;
+    problem.value = undefined;
+    try {
+      done(await post<SettingsApplied>("/settings/apply", { version, edits }));
+    } catch (error) {
+      problem.value = error instanceof Problem ? error : new Problem(0);
+    }
+    isSaving.value = false;
+  };
+  const failed = problem.value ?? proposal.state.value.problem;
+  if (failed?.status === 409) return <Changed reread={reread} />;
+  const { value } = proposal.state.value;
+  const canSave = value !== undefined && value.faults.length === 0 && !isSaving.value;
+  return (
+    <Card title={t("review")} about={t("reviewAbout")}>
+      <div class="stack">
+        <Show of={proposal.state} reload={proposal.reload}>
+          {(answer) => <Proposal proposal={answer} />}
+        </Show>
+        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+        <div class="row">
+          <button type="button" class="primary" disabled={!canSave} onClick={() => void apply()}>
+            {isSaving.value ? t("saving") : t("save")}
+          </button>
+          <button type="button" onClick={cancel}>
+            {t("backToForm")}
+          </button>
+        </div>
+      </div>
+    </Card>
+  );
+}
+
+function Changed({ reread }: { readonly reread: () => void }) {
+  return (
+    <div class="note warn" role="alert">
+      <p>{t("changedMeanwhile")}</p>
+      <div class="row">
+        <button type="button" onClick={reread}>
+          {t("readAgain")}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function Proposal({ proposal: { diff, faults, warnings, needsRestart } }: { readonly proposal: SettingsProposal }) {
+  return (
+    <div class="stack">
+      {faults.length > 0 && (
+        <div class="note bad" role="alert">
+          <strong>{t("hasFaults")}</strong>
+          <Faults faults={faults} />
+        </div>
+      )}
+      {warnings.length > 0 && (
+        <div class="note warn">
+          <strong>{t("hasWarnings")}</strong>
+          <ul>
+            {warnings.map((warning) => (
+              <li key={warning}>{warning}</li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {needsRestart.length > 0 && <p class="note warn">{t("needsRestart", { settings: needsRestart.join(", ") })}</p>}
+      <Diff lines={diff} />
+    </div>
+  );
+}
+
+function Faults({ faults }: { readonly faults: SettingsProposal["faults"] }) {
+  return (
+    <ul>
+      {faults.map(({ path, line, message }) => (
+        <li key={`${path} ${message}`}>
+          {t("line", { line })} <code>{path}</code> {message}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function Diff({ lines }: { readonly lines: readonly string[] }) {
+  if (lines.length === 0) return <p>{t("noChanges")}</p>;
+  const kindOf = (line: string) =>
+    line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : line.startsWith("@@") ? "hint" : "";
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it.
+    <pre class="diff" tabIndex={0}>
+      {lines.map((line) => (
+        <span class={kindOf(line)}>{line}</span>
+      ))}
+    </pre>
+  );
+}
+
+/** Why the file cannot be edited, or is not what the server uses. */
+export function SettingsNotes({ state }: { readonly state: SettingsState }) {
+  const { readOnly, refusal, faults, file } = state;
+  return (
+    <>
+      {readOnly !== undefined && <p class="note warn">{t("isReadOnly", { why: readOnly })}</p>}
+      {(refusal !== undefined || faults.length > 0) && (
+        <div class="note bad" role="alert">
+          <p>{t("fileRefused", { file: file ?? "" })}</p>
+          {faults.length > 0 ? <Faults faults={faults} /> : <p>{refusal}</p>}
+        </div>
+      )}
+    </>
+  );
+}

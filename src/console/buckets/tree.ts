@@ -1,0 +1,69 @@
+// Finds buckets and values in the tree of the settings file, as GET /settings shows it. The file may have faults, so
+// nothing of its form is sure.
+
+export type Path = readonly (string | number)[];
+
+/** As the calls of the settings take it: without a value it removes. */
+export interface Edit {
+  readonly path: Path;
+  readonly value?: unknown;
+}
+
+export interface BucketPlace {
+  readonly appid: string;
+  readonly name: string;
+  readonly path: Path;
+}
+
+export function valueAt(tree: unknown, path: Path): unknown {
+  return path.reduce<unknown>((inner, part) => (isOwner(inner) ? inner[part] : undefined), tree);
+}
+
+export function textAt(tree: unknown, path: Path, fallback = ""): string {
+  const value = valueAt(tree, path);
+  return value === undefined || value === null ? fallback : String(value);
+}
+
+export function listAt(tree: unknown, path: Path): readonly unknown[] {
+  const value = valueAt(tree, path);
+  return Array.isArray(value) ? value : [];
+}
+
+function placesOf(tree: unknown): readonly BucketPlace[] {
+  return listAt(tree, ["projects"]).flatMap((project, index) =>
+    listAt(project, ["buckets"]).map((bucket, position) => ({
+      appid: textAt(project, ["appid"]),
+      name: textAt(bucket, ["name"]),
+      path: ["projects", index, "buckets", position],
+    })),
+  );
+}
+
+/** `bucket`: `<appid>/<name>`. */
+export function placeOf(tree: unknown, bucket: string): BucketPlace | undefined {
+  return placesOf(tree).find(({ appid, name }) => `${appid}/${name}` === bucket);
+}
+
+/** The domain that a bucket has without being listed. */
+export function defaultDomain(tree: unknown, { appid, name }: Omit<BucketPlace, "path">): string {
+  return `${name}-${appid}.${textAt(tree, ["server", "baseDomain"], "localhost")}`;
+}
+
+/** The URL by which a bucket can be tried before its domains point to the server. */
+export function trialUrl(tree: unknown, place: Omit<BucketPlace, "path">, key: string): string {
+  const scheme = textAt(tree, ["server", "publicScheme"]);
+  const port = textAt(tree, ["server", "publicPort"], "auto");
+  const shown = port !== "auto" ? port : scheme === "" ? textAt(tree, ["server", "port"], "8080") : "";
+  const [path = "", query] = key.split(/\?(.*)/s, 2);
+  const url = new URL(`${scheme === "" ? "http" : scheme}://${defaultDomain(tree, place)}`);
+  url.port = shown;
+  url.pathname = path.split("/").map(encodeURIComponent).join("/");
+  url.search = query ?? "";
+  return url.href;
+}
+
+type Owner = Readonly<Record<string | number, unknown>>;
+
+function isOwner(value: unknown): value is Owner {
+  return typeof value === "object" && value !== null;
+}

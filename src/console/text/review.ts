@@ -1,0 +1,41 @@
+// Words of changes of the settings file before they are saved, in both languages.
+export const reviewEn = {
+  review: "Changes of the settings file",
+  reviewAbout: "Nothing is saved yet. Comments and order of the file stay.",
+  hasFaults: "These settings cannot be saved:",
+  hasWarnings: "This may not be what you want:",
+  needsRestart: "In force only after a restart: {settings}.",
+  noChanges: "No line changes.",
+  save: "Save and use now",
+  saving: "Saving …",
+  backToForm: "Change something else",
+  changedMeanwhile:
+    "The settings file was changed by someone else meanwhile. Nothing was saved. Your changes are kept.",
+  readAgain: "Read the file again",
+  oneChange: "1 change is not saved",
+  manyChanges: "{count} changes are not saved",
+  showChanges: "Show the changes",
+  discard: "Discard",
+  savedInForce: "Saved, and in force.",
+  isNotInForce: "Saved, but the server has not taken it up yet. Load the page again in a moment.",
+} as const;
+
+export const reviewZh: Readonly<Record<keyof typeof reviewEn, string>> = {
+  review: "设置文件的改动",
+  reviewAbout: "尚未保存。文件中的注释和顺序保持不变。",
+  hasFaults: "这些设置无法保存：",
+  hasWarnings: "请确认是否符合预期：",
+  needsRestart: "重启后才生效：{settings}。",
+  noChanges: "没有任何改动。",
+  save: "保存并立即生效",
+  saving: "正在保存…",
+  backToForm: "继续修改",
+  changedMeanwhile: "设置文件刚被他人修改，未保存任何内容。您的改动仍保留。",
+  readAgain: "重新读取文件",
+  oneChange: "1 项改动未保存",
+  manyChanges: "{count} 项改动未保存",
+  showChanges: "查看改动",
+  discard: "放弃",
+  savedInForce: "已保存并生效。",
+  isNotInForce: "已保存，但尚未生效，请稍后刷新页面。",
+};

@@ -1,0 +1,137 @@
+// The test of an origin before it is configured: what the doctor finds.
+import { type Signal, useSignal } from "@preact/signals";
+import type { DoctorEnd, DoctorLine } from "../answers.ts";
+import { Problem, postLines } from "../api.ts";
+import { TextField } from "../buckets/inputs.tsx";
+import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../parts/parts.tsx";
+import { type TextName, t } from "../text/text.ts";
+import { type Answers, siteToTest } from "./scenarios.ts";
+
+interface OriginTestProps {
+  readonly answers: Answers;
+  /** An image of the origin; the last step tries it too. */
+  readonly sample: Signal<string>;
+  /** False: the next step is shown already. */
+  readonly isOpen: boolean;
+  readonly next: () => void;
+}
+
+export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
+  const findings = useSignal<readonly DoctorLine[]>([]);
+  const end = useSignal<DoctorEnd | undefined>(undefined);
+  const problem = useSignal<Problem | undefined>(undefined);
+  const isTesting = useSignal(false);
+  const site = siteToTest(answers);
+  const test = async () => {
+    [findings.value, end.value, problem.value, isTesting.value] = [[], undefined, undefined, true];
+    try {
+      await postLines<DoctorLine & { readonly end?: DoctorEnd }>("/doctor", inputOf(answers, sample.value), (line) => {
+        if (line.end !== undefined) end.value = line.end;
+        else findings.value = [...findings.value, line];
+      });
+    } catch (error) {
+      problem.value = error instanceof Problem ? error : new Problem(0);
+    }
+    isTesting.value = false;
+  };
+  return (
+    <Card title={t("testOrigin")} about={site === undefined ? t("testLater") : t("testOriginAbout")}>
+      <div class="stack">
+        <TextField
+          label={t("sampleImage")}
+          hint={site === undefined ? t("imageKeyHint") : t("sampleImageHint")}
+          value={sample.value}
+          set={(value) => {
+            sample.value = value;
+          }}
+          more={{ placeholder: "2015/a.jpg", class: "mono" }}
+        />
+        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+        <div aria-live="polite">
+          <Findings findings={findings.value} />
+        </div>
+        {!answers.allowPrivate && findings.value.some(isPrivate) && (
+          <p class="note warn">{t("tickPrivate", { label: t("allowPrivate") })}</p>
+        )}
+        {isTesting.value && <progress aria-label={t("isTesting")} />}
+        {end.value !== undefined && <End end={end.value} />}
+        <div class="row">
+          {site !== undefined && (
+            <button
+              type="button"
+              class={end.value === undefined ? "primary" : ""}
+              disabled={isTesting.value}
+              onClick={() => void test()}
+            >
+              {isTesting.value ? t("isTesting") : t("testNow")}
+            </button>
+          )}
+          {isOpen && (
+            <button
+              type="button"
+              class={site === undefined || end.value !== undefined ? "primary" : ""}
+              disabled={isTesting.value}
+              onClick={next}
+            >
+              {site === undefined || end.value !== undefined ? t("showChanges") : t("skipTest")}
+            </button>
+          )}
+        </div>
+      </div>
+    </Card>
+  );
+}
+
+/** The doctor's words are those of the command, whose flag the wizard has as a field. */
+const isPrivate = ({ found }: DoctorLine) => found.includes("(origin_blocked)");
+
+function inputOf(answers: Answers, sample: string): object {
+  const { url, hostHeader, allowPrivate } = answers;
+  return { url, host: hostHeader, allowPrivate, ...(sample !== "" && { samples: [sample] }) };
+}
+
+const SEVERITIES: Readonly<Record<DoctorLine["severity"], readonly [Tone, TextName]>> = {
+  good: ["good", "isGood"],
+  note: ["plain", "isInfo"],
+  warning: ["warn", "isWarning"],
+  problem: ["bad", "isProblem"],
+};
+
+function Findings({ findings }: { readonly findings: readonly DoctorLine[] }) {
+  return (
+    <ul class="attention">
+      {findings.map(({ id, severity, found, means }) => (
+        <li key={`${id} ${found}`}>
+          <Badge tone={SEVERITIES[severity][0]}>{t(SEVERITIES[severity][1])}</Badge>
+          <div>
+            {found}
+            {means !== undefined && <p class="hint">{means}</p>}
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function End({ end: { problem, warning, settings } }: { readonly end: DoctorEnd }) {
+  return (
+    <>
+      <p>
+        <strong>
+          {problem > 0
+            ? t("testFoundProblems", { count: problem })
+            : warning > 0
+              ? t("testFoundWarnings", { count: warning })
+              : t("testIsGood")}
+        </strong>
+      </p>
+      {settings !== undefined && (
+        <details>
+          <summary>{t("proposedSettings")}</summary>
+          <pre>{settings}</pre>
+          <CopyButton text={settings} />
+        </details>
+      )}
+    </>
+  );
+}

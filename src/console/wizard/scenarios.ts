@@ -1,0 +1,103 @@
+// The four scenarios: who uploads, and where the images are until now. From the answers of the wizard it makes the
+// edits of the settings file. docs/start/ has a page about each scenario, with the same settings.
+import { type BucketPlace, defaultDomain, type Edit, listAt, textAt } from "../buckets/tree.ts";
+
+export const SCENARIOS = [1, 2, 3, 4] as const;
+export type Scenario = (typeof SCENARIOS)[number];
+
+export const isUploaded = (scenario: Scenario) => scenario >= 3;
+export const isOnSite = (scenario: Scenario) => scenario % 2 === 0;
+
+/** Vendors of the presets of `type: s3`. */
+export const VENDORS = ["qiniu", "oss", "cos", "obs", "upyun", "aws", "b2", "minio", "ceph"] as const;
+export type Vendor = (typeof VENDORS)[number];
+
+/** The fields of the wizard's form. An empty text is no answer. */
+export interface Answers {
+  readonly scenario: Scenario;
+  readonly appid: string;
+  readonly bucket: string;
+  readonly host: string;
+  /** The bucket and the domain of the uploads, if they are not those of the old images. */
+  readonly uploadBucket: string;
+  readonly uploadHost: string;
+  /** URL of the site, or of a download domain of Qiniu. */
+  readonly url: string;
+  readonly hostHeader: string;
+  /** Whether the site makes other images of the query, such as ?width=200. */
+  readonly usesQuery: boolean;
+  readonly allowPrivate: boolean;
+  readonly vendor: Vendor;
+  readonly region: string;
+  readonly endpoint: string;
+  readonly remoteBucket: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+export const NO_ANSWERS: Answers = {
+  ...{ scenario: 1, appid: "", bucket: "photos", host: "", uploadBucket: "uploads", uploadHost: "", url: "" },
+  ...{ hostHeader: "", usesQuery: false, allowPrivate: false, vendor: "qiniu", region: "", endpoint: "" },
+  ...{ remoteBucket: "", accessKey: "", secretKey: "" },
+};
+
+export function editsOfAnswers(tree: unknown, answers: Answers): readonly Edit[] {
+  const { scenario, appid } = answers;
+  const project = listAt(tree, ["projects"]).findIndex((each) => textAt(each, ["appid"]) === appid);
+  const first = listAt(tree, ["projects", project, "buckets"]).length;
+  const isSplit = isUploaded(scenario) && isOnSite(scenario);
+  const values = [
+    mirroredBucket(tree, answers, isUploaded(scenario) && !isSplit),
+    ...(isSplit ? [uploadBucket(answers)] : []),
+  ];
+  return values.map((value, index) => ({ path: ["projects", project, "buckets", first + index], value }));
+}
+
+/** The bucket of the old images. */
+export function placeOfAnswers({ appid, bucket }: Answers): Omit<BucketPlace, "path"> {
+  return { appid, name: bucket };
+}
+
+function mirroredBucket(tree: unknown, answers: Answers, takesUploads: boolean): object {
+  const { scenario, host, usesQuery } = answers;
+  const isQueryKept = isOnSite(scenario) && usesQuery;
+  return {
+    name: answers.bucket,
+    access: takesUploads ? "upload-download" : "download",
+    domains: [
+      {
+        host: host === "" ? defaultDomain(tree, placeOfAnswers(answers)) : host,
+        mirror: { type: isQueryKept ? "everything" : "originals", origins: [originOf(answers)] },
+      },
+    ],
+  };
+}
+
+/** Without a mirror it never sends a request to an origin. */
+function uploadBucket({ uploadBucket: name, uploadHost }: Answers): object {
+  const domains = uploadHost === "" ? {} : { domains: [{ host: uploadHost }] };
+  return { name, access: "upload-download", ...domains };
+}
+
+function originOf(answers: Answers): object {
+  const { scenario, url, hostHeader, vendor, accessKey, secretKey, remoteBucket } = answers;
+  const more = answers.allowPrivate ? { allowPrivate: true } : {};
+  if (isOnSite(scenario)) return { type: "site", url, ...given({ host: hostHeader }), ...more };
+  if (vendor === "qiniu") {
+    const isPrivate = accessKey !== "";
+    return { type: "qiniu", domain: url, ...(isPrivate && { private: true, accessKey, secretKey }), ...more };
+  }
+  const place = given({ region: answers.region, endpoint: answers.endpoint });
+  const keys = given({ accessKeyId: accessKey, secretAccessKey: secretKey });
+  return { type: "s3", preset: vendor, ...place, bucket: remoteBucket, ...keys, ...more };
+}
+
+/** The site that can be tested before it is configured; undefined: it needs keys, or has no URL. */
+export function siteToTest(answers: Answers): string | undefined {
+  const isOpen = isOnSite(answers.scenario) || (answers.vendor === "qiniu" && answers.accessKey === "");
+  return isOpen && answers.url !== "" ? answers.url : undefined;
+}
+
+function given(values: Readonly<Record<string, string>>): object {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
+}

@@ -1,0 +1,218 @@
+// A new bucket by one of four scenarios: a few fields, a test of the origin, the diff, and a URL to try.
+import { type Signal, useSignal } from "@preact/signals";
+import type { SettingsApplied, SettingsState } from "../answers.ts";
+import { get } from "../api.ts";
+import { Reveal, TextField } from "../buckets/inputs.tsx";
+import { Review, SettingsNotes } from "../buckets/review.tsx";
+import { defaultDomain, listAt, textAt } from "../buckets/tree.ts";
+import { useLoaded } from "../load.ts";
+import { Card, Field, Page, Show } from "../parts/parts.tsx";
+import { type TextName, t } from "../text/text.ts";
+import { FirstImage } from "./first-image.tsx";
+import { type AnswersProps, OriginFields } from "./origin-fields.tsx";
+import { OriginTest } from "./origin-test.tsx";
+import {
+  type Answers,
+  editsOfAnswers,
+  isOnSite,
+  isUploaded,
+  NO_ANSWERS,
+  placeOfAnswers,
+  SCENARIOS,
+  type Scenario,
+} from "./scenarios.ts";
+
+export function WizardPage() {
+  const settings = useLoaded((signal) => get<SettingsState>("/settings", {}, signal));
+  return (
+    <Page title={t("newBucket")} about={t("newBucketAbout")}>
+      <Show of={settings.state} reload={settings.reload} lines={8}>
+        {(state) => (
+          <>
+            <SettingsNotes state={state} />
+            {state.version !== undefined && state.readOnly === undefined && (
+              <Wizard state={state} version={state.version} reread={settings.reload} />
+            )}
+          </>
+        )}
+      </Show>
+    </Page>
+  );
+}
+
+interface WizardProps {
+  readonly state: SettingsState;
+  readonly version: string;
+  readonly reread: () => void;
+}
+
+/** One step more is shown when the one before is done. */
+type Step = "fields" | "test" | "review" | "done";
+
+function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
+  const appids = listAt(tree, ["projects"]).map((project) => textAt(project, ["appid"]));
+  const answers = useSignal<Answers>({ ...NO_ANSWERS, appid: appids[0] ?? "", bucket: freeName(tree, "photos") });
+  const step = useSignal<Step>("fields");
+  const sample = useSignal("");
+  const applied = useSignal<SettingsApplied | undefined>(undefined);
+  const set = (change: Partial<Answers>) => {
+    answers.value = { ...answers.value, ...change };
+    step.value = "fields";
+  };
+  if (applied.value !== undefined)
+    return <FirstImage applied={applied.value} answers={answers.value} tree={tree} sample={sample.value} />;
+  const edits = editsOfAnswers(tree, answers.value);
+  return (
+    <div class="stack">
+      <Scenarios value={answers.value.scenario} set={(scenario) => set({ scenario })} />
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          step.value = "test";
+        }}
+      >
+        <Card title={t("mirrorSource")} about={t("mirrorSourceAbout")}>
+          <OriginFields answers={answers.value} set={set} />
+        </Card>
+        <Card title={t("bucketAndDomain")}>
+          <BucketFields answers={answers.value} set={set} appids={appids} tree={tree} />
+        </Card>
+        {step.value === "fields" && (
+          <div>
+            <button type="submit" class="primary">
+              {t("continue")}
+            </button>
+          </div>
+        )}
+      </form>
+      {step.value !== "fields" && (
+        <Reveal>
+          <OriginTest answers={answers.value} sample={sample} isOpen={step.value === "test"} next={reviewOf(step)} />
+        </Reveal>
+      )}
+      {step.value === "review" && (
+        <Reveal>
+          <Review
+            key={`${version} ${JSON.stringify(edits)}`}
+            version={version}
+            edits={edits}
+            reread={reread}
+            done={(answer) => {
+              applied.value = answer;
+              scrollTo(0, 0);
+            }}
+            cancel={() => {
+              step.value = "fields";
+              scrollTo(0, 0);
+            }}
+          />
+        </Reveal>
+      )}
+    </div>
+  );
+}
+
+function reviewOf(step: Signal<Step>): () => void {
+  return () => {
+    step.value = "review";
+  };
+}
+
+function freeName(tree: unknown, wanted: string): string {
+  const names = new Set(
+    listAt(tree, ["projects"]).flatMap((project) =>
+      listAt(project, ["buckets"]).map((bucket) => textAt(bucket, ["name"])),
+    ),
+  );
+  let name = wanted;
+  for (let turn = 2; names.has(name); turn += 1) name = `${wanted}-${turn}`;
+  return name;
+}
+
+const NAMES: Readonly<Record<Scenario, readonly [TextName, TextName]>> = {
+  1: ["scenario1", "scenario1Hint"],
+  2: ["scenario2", "scenario2Hint"],
+  3: ["scenario3", "scenario3Hint"],
+  4: ["scenario4", "scenario4Hint"],
+};
+
+function Scenarios({ value, set }: { readonly value: Scenario; readonly set: (scenario: Scenario) => void }) {
+  return (
+    <Card title={t("scenario")}>
+      <fieldset class="halves">
+        <legend class="visually-hidden">{t("scenario")}</legend>
+        {SCENARIOS.map((scenario) => (
+          <label key={scenario} class="choice">
+            <input type="radio" name="scenario" checked={scenario === value} onChange={() => set(scenario)} />
+            <span>
+              <strong>{t(NAMES[scenario][0])}</strong>
+              <span class="hint block">{t(NAMES[scenario][1])}</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+    </Card>
+  );
+}
+
+interface BucketFieldsProps extends AnswersProps {
+  readonly appids: readonly string[];
+  readonly tree: unknown;
+}
+
+const BUCKET_NAME = "[a-z0-9]([a-z0-9\\-]{0,62}[a-z0-9])?";
+
+function BucketFields({ answers, set, appids, tree }: BucketFieldsProps) {
+  const { scenario, appid, bucket, host, uploadBucket, uploadHost } = answers;
+  const isSplit = isUploaded(scenario) && isOnSite(scenario);
+  const own = defaultDomain(tree, placeOfAnswers(answers));
+  return (
+    <div class="halves">
+      {appids.length > 1 && (
+        <Field
+          label={t("project")}
+          control={(properties) => (
+            <select {...properties} value={appid} onChange={({ currentTarget }) => set({ appid: currentTarget.value })}>
+              {appids.map((each) => (
+                <option key={each}>{each}</option>
+              ))}
+            </select>
+          )}
+        />
+      )}
+      <TextField
+        label={isSplit ? t("oldBucket") : t("bucketName")}
+        hint={t("bucketNameHint")}
+        value={bucket}
+        set={(value) => set({ bucket: value })}
+        more={{ required: true, pattern: BUCKET_NAME }}
+      />
+      <TextField
+        label={isSplit ? t("oldDomain") : t("domain")}
+        hint={t("domainHint", { own })}
+        value={host}
+        set={(value) => set({ host: value })}
+        more={{ placeholder: "img.example.com" }}
+      />
+      {isSplit && (
+        <>
+          <TextField
+            label={t("newBucketName")}
+            hint={t("newBucketNameHint")}
+            value={uploadBucket}
+            set={(value) => set({ uploadBucket: value })}
+            more={{ required: true, pattern: BUCKET_NAME }}
+          />
+          <TextField
+            label={t("newDomain")}
+            hint={t("newDomainHint")}
+            value={uploadHost}
+            set={(value) => set({ uploadHost: value })}
+            more={{ placeholder: "img2.example.com" }}
+          />
+        </>
+      )}
+    </div>
+  );
+}
