@@ -1,4 +1,8 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
+import { imageEn } from "./image.ts";
+import { migrationsEn } from "./migrations.ts";
+import { originsEn } from "./origins.ts";
+
 export const en = {
   // The frame.
   skip: "Skip to the page",
@@ -20,7 +24,6 @@ export const en = {
   cancel: "Cancel",
   copy: "Copy",
   copied: "Copied",
-  copyUrl: "Copy the URL",
   all: "All",
   unitDays: "d",
   unitHours: "h",
@@ -45,9 +48,6 @@ export const en = {
   objects: "Images",
   attempts: "Attempts",
   changes: "Changes",
-  running: "Running",
-  waiting: "Waiting",
-  pause: "Pause",
   domain: "Domain",
   token: "Token",
   processing: "Processing",
@@ -147,9 +147,6 @@ export const en = {
   originsAbout: "The sites and stores that missing images are fetched from.",
   noOrigins: "No origin is configured",
   noOriginsHint: "A domain without a mirror serves only what its bucket has.",
-  answers: "answers",
-  isTried: "is tried again",
-  isAway: "does not answer",
   // Migrations.
   migrationsAbout: "Copies of existing images into a bucket, ahead of traffic.",
   noMigrations: "No migration yet",
@@ -198,4 +195,7 @@ export const en = {
   isStored: "has the image",
   isTombstone: "the image was deleted",
   answerFrom: "from {from}",
+  ...imageEn,
+  ...migrationsEn,
+  ...originsEn,
 } as const;
