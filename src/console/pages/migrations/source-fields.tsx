@@ -32,6 +32,7 @@ function OriginFields({ buckets }: SourceProps) {
   const mirrored = buckets.flatMap(({ bucket, domains }) =>
     domains.flatMap(({ domain, isMirrored }) => (isMirrored ? [{ domain, bucket }] : [])),
   );
+  const domain = useSignal(mirrored[0]?.domain);
   if (mirrored.length === 0) return <p class="note warn">{t("noMirroredDomain")}</p>;
   return (
     <>
@@ -39,15 +40,25 @@ function OriginFields({ buckets }: SourceProps) {
         <Field
           label={t("domain")}
           control={(properties) => (
-            <select {...properties} name="fromOrigin" required>
-              {mirrored.map(({ domain, bucket }) => (
-                <option key={domain} value={domain}>
-                  {`${domain} → ${bucket}`}
+            <select
+              {...properties}
+              name={domain.value === "*" ? undefined : "fromOrigin"}
+              value={domain}
+              onChange={({ currentTarget }) => {
+                domain.value = currentTarget.value;
+              }}
+            >
+              {mirrored.map(({ domain: name, bucket }) => (
+                <option key={name} value={name}>
+                  {`${name === "*" ? t("everyOtherHost") : name} → ${bucket}`}
                 </option>
               ))}
             </select>
           )}
         />
+        {domain.value === "*" && (
+          <TextField name="fromOrigin" label="hostName" hint="hostNameHint" placeholder="img.example.com" />
+        )}
         <Field
           label={t("listOrSitemap")}
           hint={way.value === "store" ? t("listOfStoreHint") : undefined}
