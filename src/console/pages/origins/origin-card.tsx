@@ -111,7 +111,6 @@ function LatencyPlot({ name }: { readonly name: string }) {
       series={series.value}
       format={milliseconds}
       span={KEPT}
-      height={180}
     />
   );
 }
