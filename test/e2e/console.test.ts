@@ -117,7 +117,7 @@ describe("the console", needs("chromium"), () => {
     await shown("live");
   });
 
-  test("a preview is written by controls, its cost is beside the original's, and a signed URL downloads it", async () => {
+  test("controls write a preview, its cost is beside the original's, and a signed URL downloads it", async () => {
     expect((await download()).status).toBe(200);
     const { page, complaints, go } = await openConsole();
     await logIn(page);

@@ -127,6 +127,8 @@ function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer:
     <div class="stack">
       <p>{expiresAt === undefined ? t("validOnce") : t("validUntil", { when: moment(expiresAt) })}</p>
       {url !== undefined && <Copied name={t("signedUrl")} text={url} />}
+      {/* The token is the last parameter. */}
+      {url !== undefined && <Copied name={t("plainUrl")} text={url.replace(/[?&]sign=[^&]*$/, "")} />}
       <Copied name={t("token")} text={token} />
       <details>
         <summary>{t("signedParts")}</summary>
