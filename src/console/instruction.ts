@@ -17,15 +17,18 @@ export interface Choices {
   readonly quality: string;
   /** A watermark; empty: none. */
   readonly text: string;
+  /** Of the watermark; empty: the default. Its unit is that of the bucket's era. */
+  readonly textSize: string;
 }
 
 export const NO_CHOICES: Choices = {
-  ...{ size: "none", width: "", height: "", gravity: "center", rotate: "", format: "", quality: "", text: "" },
+  ...{ size: "none", width: "", height: "", gravity: "center" },
+  ...{ rotate: "", format: "", quality: "", text: "", textSize: "" },
 };
 
 /** Empty if nothing is chosen. */
 export function instructionOf(choices: Choices): string {
-  const { size, width, height, gravity, rotate, format, quality, text } = choices;
+  const { size, width, height, gravity, rotate, format, quality, text, textSize } = choices;
   const isSized = size !== "none" && (width !== "" || height !== "");
   const mogr = [
     isSized && size === "cut" ? `gravity/${gravity}/crop/!${width}x${height}` : "",
@@ -37,7 +40,9 @@ export function instructionOf(choices: Choices): string {
   return [
     isSized && size !== "cut" ? `imageView2/${size === "fit" ? 2 : 1}${sides}` : "",
     mogr.length === 0 ? "" : ["imageMogr2", ...mogr].join("/"),
-    text === "" ? "" : `watermark/2/text/${base64url(text)}/fontsize/24/dx/10/dy/10`,
+    text === ""
+      ? ""
+      : `watermark/2/text/${base64url(text)}${textSize === "" ? "" : `/fontsize/${textSize}`}/dx/10/dy/10`,
   ]
     .filter((part) => part !== "")
     .join("|");

@@ -166,7 +166,7 @@ describe("the console", needs("chromium"), () => {
     expect(await faultsOf(page)).toEqual([]);
 
     await page.getByLabel("Which images").selectOption("list");
-    await page.getByLabel("List").fill("photos/two.jpg\nphotos/away.jpg\n");
+    await page.getByLabel("List", { exact: true }).fill("photos/two.jpg\nphotos/away.jpg\n");
     await page.getByRole("button", { name: "Start copying" }).click();
     const card = page.locator(".card", { has: page.getByRole("heading", { name: "site" }) });
     await card.getByText("ended with failures").waitFor({ timeout: 60_000 });

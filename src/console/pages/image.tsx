@@ -65,12 +65,12 @@ function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (ch
       <div class="stack">
         <Preview bucket={bucket} imageKey={key} object={object} instruction={instruction} />
         <Variants bucket={bucket} imageKey={key} />
+        <Hashes object={object} />
       </div>
       <div class="stack">
         <Facts answer={answer} />
         <ServedFrom answer={answer} />
         <SignCard bucket={bucket} imageKey={key} instruction={instruction} />
-        <Hashes object={object} />
         <Card title={t("changes")}>
           <div class="stack">
             <div class="row">

@@ -13,7 +13,8 @@ test.each([
   [{ size: "cut", height: "90", gravity: "east" }, "imageMogr2/gravity/east/crop/!x90"],
   [{ rotate: "90", format: "webp", quality: "70" }, "imageMogr2/rotate/90/format/webp/quality/70"],
   [{ size: "fit", width: "9", format: "png" }, "imageView2/2/w/9|imageMogr2/format/png"],
-  [{ text: "回源?>" }, "watermark/2/text/5Zue5rqQPz4/fontsize/24/dx/10/dy/10"],
+  [{ text: "回源?>" }, "watermark/2/text/5Zue5rqQPz4/dx/10/dy/10"],
+  [{ text: "a", textSize: "48" }, "watermark/2/text/YQ/fontsize/48/dx/10/dy/10"],
 ] as const)("instructionOf(%o) is %s, which every era takes", (choices, instruction) => {
   expect(written(choices)).toBe(instruction);
   if (instruction !== "")

@@ -23,7 +23,7 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
     choices.value = { ...choices.value, ...change };
     write(instructionOf(choices.value));
   };
-  const { size, width, height, gravity, rotate, format, quality, text } = choices.value;
+  const { size, width, height, gravity, rotate, format, quality, text, textSize } = choices.value;
   return (
     <div class="controls">
       <Select label="sizing" value={size} set={(value) => set({ size: value as Choices["size"] })}>
@@ -81,6 +81,14 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
             onChange={({ currentTarget }) => set({ text: currentTarget.value.trim() })}
           />
         )}
+      />
+      <Whole
+        label="textSize"
+        value={textSize}
+        most={1_000}
+        placeholder={t("byDefault")}
+        isOff={text === ""}
+        set={(value) => set({ textSize: value })}
       />
     </div>
   );

@@ -13,7 +13,7 @@ interface VariantsProps {
 }
 
 /** A preview adds one. */
-const EVERY_MS = 10_000;
+const EVERY_MS = 5_000;
 
 export function Variants({ bucket, imageKey: key }: VariantsProps) {
   const after = useSignal<string | undefined>(undefined);
