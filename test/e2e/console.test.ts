@@ -158,6 +158,7 @@ describe("the console", needs("chromium"), () => {
     await go("/migrations");
     await page.getByRole("button", { name: "New migration" }).click();
     await page.getByLabel("Name", { exact: true }).fill("site");
+    await page.getByLabel("Domain", { exact: true }).selectOption("*");
     await page.getByLabel("Host name").fill("any.example");
     await page.getByLabel("Which images").selectOption("sitemap");
     await page.getByLabel("URL of the sitemap").fill("https://any.example/map.xml?all");

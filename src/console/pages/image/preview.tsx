@@ -3,7 +3,7 @@ import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { StatAnswer } from "../../answers.ts";
 import { urlOf } from "../../api.ts";
-import { Card, CopyButton, Field } from "../../parts/parts.tsx";
+import { Card, CopyButton, Field, Scroll } from "../../parts/parts.tsx";
 import { bytes, milliseconds, percent } from "../../text/format.ts";
 import { t } from "../../text/text.ts";
 import { Operations } from "./operations.tsx";
@@ -88,38 +88,42 @@ function Costs({
     value === undefined ? "–" : words(value);
   return (
     <div>
-      <table>
-        <thead>
-          <tr>
-            <td />
-            <th scope="col" class="number">
-              {t("original")}
-            </th>
-            <th scope="col" class="number">
-              {t("preview")}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          <tr>
-            <th scope="row">{t("size")}</th>
-            <td class="number">{text(original.bytes, bytes)}</td>
-            <td class="number">
-              {text(preview.bytes, bytes)} {change && <span class="hint">({change})</span>}
-            </td>
-          </tr>
-          <tr>
-            <th scope="row">{t("dimensions")}</th>
-            <td class="number">{original.pixels ?? "–"}</td>
-            <td class="number">{preview.pixels ?? "–"}</td>
-          </tr>
-          <tr>
-            <th scope="row">{t("loadTime")}</th>
-            <td class="number">{text(original.milliseconds, milliseconds)}</td>
-            <td class="number">{text(preview.milliseconds, milliseconds)}</td>
-          </tr>
-        </tbody>
-      </table>
+      <Scroll>
+        <table>
+          <thead>
+            <tr>
+              <td />
+              <th scope="col" class="number">
+                {t("original")}
+              </th>
+              <th scope="col" class="number">
+                {t("preview")}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            <tr>
+              <th scope="row">{t("size")}</th>
+              <td class="number">{text(original.bytes, bytes)}</td>
+              <td class="number">
+                {text(preview.bytes, bytes)}
+                {/* Its line is there before it is known. */}
+                <div class="hint">{change || "\u00a0"}</div>
+              </td>
+            </tr>
+            <tr>
+              <th scope="row">{t("dimensions")}</th>
+              <td class="number">{original.pixels ?? "–"}</td>
+              <td class="number">{preview.pixels ?? "–"}</td>
+            </tr>
+            <tr>
+              <th scope="row">{t("loadTime")}</th>
+              <td class="number">{text(original.milliseconds, milliseconds)}</td>
+              <td class="number">{text(preview.milliseconds, milliseconds)}</td>
+            </tr>
+          </tbody>
+        </table>
+      </Scroll>
       <p class="hint">{t("loadTimeHint")}</p>
     </div>
   );
