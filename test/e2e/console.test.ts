@@ -10,7 +10,7 @@ import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { needs } from "../helpers/services.ts";
+import { freePort, needs } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 const TOKEN = "the-right-admin-token";
@@ -32,7 +32,9 @@ describe("the console", needs("chromium"), () => {
       const isAway = target.includes("away");
       await connection.send(response(isAway ? "" : jpeg, { status: isAway ? "503 Service Unavailable" : "200 OK" }));
     });
-    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server: { adminToken: "env:TOKEN" } }));
+    // A migration reaches the server at the port of the settings.
+    const server = { adminToken: "env:TOKEN", adminPort: await freePort() };
+    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server }));
     program = await installation.start({ env: { TOKEN } });
   });
   afterAll(async () => {

@@ -28,7 +28,9 @@ export function MigrationCard({ migration, reload }: MigrationProps) {
     }
     reload();
   };
-  const [tone, words] = stateOf(isRunning, ended);
+  const [tone, words] = stateOf(migration);
+  // Only its output says why a run ended before it copied anything.
+  const isUnexplained = !isRunning && ended !== undefined && ended !== "0" && failed === 0;
   return (
     <Card title={id} about={source} actions={<Badge tone={tone}>{words}</Badge>}>
       <div class="stack">
@@ -36,7 +38,7 @@ export function MigrationCard({ migration, reload }: MigrationProps) {
         <Progress migration={migration} />
         {failed > 0 && <Failures id={id} failed={failed} />}
         {output !== "" && (
-          <details>
+          <details open={isUnexplained}>
             <summary>{t("output")}</summary>
             {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it. */}
             <pre tabIndex={0}>{output}</pre>
@@ -68,11 +70,12 @@ export function MigrationCard({ migration, reload }: MigrationProps) {
   );
 }
 
-function stateOf(isRunning: boolean, ended: string | undefined): readonly [Tone, string] {
+function stateOf({ isRunning, ended, counters: { failed = 0 } = {} }: Migration): readonly [Tone, string] {
   if (isRunning) return ["good", t("isRunning")];
   if (ended === undefined) return ["plain", t("isStopped")];
   if (ended === "0") return ["good", t("isDone")];
-  return ended === "1" ? ["warn", t("isIncomplete")] : ["bad", t("isEnded", { how: ended })];
+  if (ended === "1") return ["warn", t(failed > 0 ? "isIncomplete" : "endedEarly")];
+  return ["bad", t("isEnded", { how: ended })];
 }
 
 function Progress({ migration: { isRunning, counters = {} } }: Pick<MigrationProps, "migration">) {
