@@ -260,7 +260,7 @@ describe("jobs in the server", () => {
       expect(await stat("photos")).toMatchObject({ ended: "1", counters });
       const { json } = await call("GET", "/migrations/failures?id=photos");
       expect(json.failures).toMatchObject([{ fileid: "broken.jpg" }]);
-      expect(json.causes).toEqual([{ cause: "origin_not_image", count: 1, example: json.failures[0].log }]);
+      expect(json.causes).toEqual([{ cause: "image_not_processable", count: 1, example: json.failures[0].log }]);
       await expectAllHits();
       const list = await call("GET", "/migrations");
       expect(list.json.migrations).toMatchObject([{ id: "photos", counters }]);
