@@ -1,7 +1,7 @@
 // Types of the answers of the admin API, from the schemas that the server checks them against.
 import type * as z from "zod";
 import type * as answers from "../http/api/openapi/answers.ts";
-import type { signAnswer } from "../http/api/openapi/object-answers.ts";
+import type { signAnswer, variantPage } from "../http/api/openapi/object-answers.ts";
 import type { doctorEnd, doctorLine, originsAnswer } from "../http/api/openapi/origin-answers.ts";
 import type * as settings from "../http/api/openapi/settings-answers.ts";
 
@@ -10,6 +10,7 @@ export type { Attention, LiveFigures, OverviewAnswer } from "../http/api/openapi
 export type BucketsAnswer = z.output<typeof answers.bucketsAnswer>;
 export type OriginsAnswer = z.output<typeof originsAnswer>;
 export type ObjectPage = z.output<typeof answers.objectPage>;
+export type VariantPage = z.output<typeof variantPage>;
 export type StatAnswer = z.output<typeof answers.statAnswer>;
 export type MigrationList = z.output<typeof answers.migrationList>;
 export type MigrationAnswer = z.output<typeof answers.migrationAnswer>;

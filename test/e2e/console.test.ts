@@ -1,14 +1,16 @@
-// The console in Chromium: login, the overview, an image that is deleted and undeleted, languages, themes and the
-// accessibility of each page. No page may violate the content security policy or write to the browser's console.
+// The console in Chromium: login, the overview, an image that is deleted and undeleted, previews, signing, origins,
+// migrations, languages, themes and the accessibility of each page. No page may violate the content security policy or
+// write to the browser's console.
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchBrowser } from "../helpers/browser.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { needs } from "../helpers/services.ts";
+import { freePort, needs } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 const TOKEN = "the-right-admin-token";
@@ -29,8 +31,13 @@ describe("the console", needs("chromium"), () => {
   beforeAll(async () => {
     browser = await launchBrowser();
     const jpeg = await noisyJpeg(60, 40);
-    origin = await startScriptedOrigin(async (_, connection) => connection.send(response(jpeg)));
-    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server: { adminToken: "env:TOKEN" } }));
+    origin = await startScriptedOrigin(async ({ target }, connection) => {
+      const isAway = target.includes("away");
+      await connection.send(response(isAway ? "" : jpeg, { status: isAway ? "503 Service Unavailable" : "200 OK" }));
+    });
+    // A migration reaches the server at the port of the settings.
+    const server = { adminToken: "env:TOKEN", adminPort: await freePort() };
+    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server }));
     program = await installation.start({ env: { TOKEN } });
   });
   afterAll(async () => {
@@ -113,6 +120,66 @@ describe("the console", needs("chromium"), () => {
     expect(await page.locator(".is-stale").count()).toBeGreaterThan(0);
     process.kill(program.pid, "SIGCONT");
     await shown("live");
+  });
+
+  test("controls write a preview, its cost is beside the original's, and a signed URL downloads it", async () => {
+    expect((await download()).status).toBe(200);
+    const { page, complaints, go } = await openConsole();
+    await logIn(page);
+    await go(IMAGE);
+    const cell = (name: string) => page.getByRole("row", { name }).getByRole("cell").last();
+    await page.getByLabel("Size", { exact: true }).selectOption("fit");
+    await page.getByLabel("Width (px)").fill("30");
+    await page.getByLabel("Width (px)").press("Tab");
+    expect(await page.getByLabel("Processing instruction").inputValue()).toBe("imageView2/2/w/30");
+    await expect.poll(() => cell("Loaded in").textContent(), PATIENCE).toMatch(/^[\d.]+ m?s$/);
+    const preview = page.locator(".card", { has: page.getByRole("heading", { name: "Preview" }) });
+    await preview.getByText("30 × 20 px").waitFor();
+    await preview.getByText(/\d% smaller/).waitFor();
+    await page.getByRole("button", { name: "Make the token" }).click();
+    const url = new URL((await page.locator("code", { hasText: "sign=" }).textContent()) ?? "");
+    const { status, body } = await get({ port: program.downloadPort, path: url.pathname + url.search });
+    expect(status).toBe(200);
+    expect((await sharp(body).metadata()).width).toBe(30);
+    expect(complaints).toEqual([]);
+  });
+
+  test("the page of the origins shows budget, breaker, latency and the last failures", async () => {
+    expect((await get({ port: program.downloadPort, path: "/photos/away.jpg" })).status).toBeGreaterThan(400);
+    const { page, complaints, go } = await openConsole();
+    await logIn(page);
+    await go("/origins");
+    const card = page.locator(".card", { hasText: origin.url });
+    await card.getByText("answers").waitFor();
+    await card.getByText(/^0 of \d+$/).waitFor();
+    await card.getByRole("cell", { name: "503" }).first().waitFor();
+    await card.locator(".u-legend").waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test("the form starts a migration, or says why not; its card shows failures by cause", async () => {
+    const { page, go } = await openConsole();
+    await logIn(page);
+    await go("/migrations");
+    await page.getByRole("button", { name: "New migration" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("site");
+    await page.getByLabel("Domain", { exact: true }).selectOption("*");
+    await page.getByLabel("Host name").fill("any.example");
+    await page.getByLabel("Which images").selectOption("sitemap");
+    await page.getByLabel("URL of the sitemap").fill("https://any.example/map.xml?all");
+    await page.getByRole("button", { name: "Start copying" }).click();
+    await page.getByRole("alert").getByText('"sitemap" must have neither').waitFor();
+    expect(await faultsOf(page)).toEqual([]);
+
+    await page.getByLabel("Which images").selectOption("list");
+    await page.getByLabel("List", { exact: true }).fill("photos/two.jpg\nphotos/away.jpg\n");
+    await page.getByRole("button", { name: "Start copying" }).click();
+    const card = page.locator(".card", { has: page.getByRole("heading", { name: "site" }) });
+    await card.getByText("ended with failures").waitFor({ timeout: 60_000 });
+    await card.getByText("1 of 2 images copied").waitFor();
+    await card.getByRole("cell", { name: "status 503" }).waitFor();
+    await card.getByRole("button", { name: "Retry" }).waitFor();
+    expect(await faultsOf(page)).toEqual([]);
   });
 
   test.each([

@@ -260,6 +260,7 @@ describe("jobs in the server", () => {
       expect(await stat("photos")).toMatchObject({ ended: "1", counters });
       const { json } = await call("GET", "/migrations/failures?id=photos");
       expect(json.failures).toMatchObject([{ fileid: "broken.jpg" }]);
+      expect(json.causes).toEqual([{ cause: "image_not_processable", count: 1, example: json.failures[0].log }]);
       await expectAllHits();
       const list = await call("GET", "/migrations");
       expect(list.json.migrations).toMatchObject([{ id: "photos", counters }]);
@@ -337,10 +338,10 @@ describe("jobs in the server", () => {
       ].join("\n");
       expect((await create("list", { config: { "migrate.type": "URLList" }, list })).status).toBe(200);
       await untilEnded("list");
-      const { failures } = (await call("GET", "/migrations/failures?id=list")).json;
+      const { failures, causes } = (await call("GET", "/migrations/failures?id=list")).json;
       expect(failures.map(({ log }: { log: string }) => log).join("\n")).toMatch(/file: URLs are not allowed here/);
       expect(await stat("list")).toMatchObject({ ended: "1", counters: { submitted: 3, successful: 0, failed: 3 } });
-      const told = JSON.stringify([failures, await stat("list"), (await call("GET", "/migrations")).json]);
+      const told = JSON.stringify([failures, causes, await stat("list"), (await call("GET", "/migrations")).json]);
       expect(told).toContain("Failures by cause:");
       expect(told).not.toMatch(/the-password|the-secret/);
       expect(requests).toEqual([]);

@@ -157,7 +157,7 @@ export function Figure({ name, value, hint = "" }: FigureProps) {
 
 interface FieldProps extends Children {
   readonly label: string;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly fault?: string | undefined;
   /** Makes the control; its properties tie it to label, hint and fault. */
   readonly control: (properties: ControlProps) => JSX.Element;
@@ -194,7 +194,15 @@ export function Field({ label, hint, fault, control }: FieldProps) {
   );
 }
 
-export function CopyButton({ text, name = "copy" }: { readonly text: string; readonly name?: TextName }) {
+interface CopyProps {
+  readonly text: string;
+  readonly name?: TextName;
+  /** What is copied, if several buttons have one name. */
+  readonly about?: string;
+  readonly isDisabled?: boolean;
+}
+
+export function CopyButton({ text, name = "copy", about, isDisabled = false }: CopyProps) {
   const [isCopied, setCopied] = useState(false);
   const copy = async () => {
     await navigator.clipboard.writeText(text);
@@ -202,9 +210,12 @@ export function CopyButton({ text, name = "copy" }: { readonly text: string; rea
     setTimeout(() => setCopied(false), 1_500);
   };
   return (
-    <button type="button" class="quiet" onClick={() => void copy()}>
+    <button type="button" class="quiet" disabled={isDisabled} onClick={() => void copy()}>
       <Icon name="copy" />
-      <span aria-live="polite">{isCopied ? t("copied") : t(name)}</span>
+      <span aria-live="polite">
+        {isCopied ? t("copied") : t(name)}
+        {about !== undefined && <span class="visually-hidden"> {about}</span>}
+      </span>
     </button>
   );
 }

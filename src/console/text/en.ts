@@ -1,5 +1,8 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
 import { bucketsEn } from "./buckets.ts";
+import { imageEn } from "./image.ts";
+import { migrationsEn } from "./migrations.ts";
+import { originsEn } from "./origins.ts";
 import { reviewEn } from "./review.ts";
 import { wizardEn } from "./wizard.ts";
 
@@ -24,7 +27,6 @@ export const en = {
   cancel: "Cancel",
   copy: "Copy",
   copied: "Copied",
-  copyUrl: "Copy the URL",
   all: "All",
   unitDays: "d",
   unitHours: "h",
@@ -49,9 +51,6 @@ export const en = {
   objects: "Images",
   attempts: "Attempts",
   changes: "Changes",
-  running: "Running",
-  waiting: "Waiting",
-  pause: "Pause",
   domain: "Domain",
   token: "Token",
   processing: "Processing",
@@ -151,9 +150,6 @@ export const en = {
   originsAbout: "The sites and stores that missing images are fetched from.",
   noOrigins: "No origin is configured",
   noOriginsHint: "A domain without a mirror serves only what its bucket has.",
-  answers: "answers",
-  isTried: "is tried again",
-  isAway: "does not answer",
   // Migrations.
   migrationsAbout: "Copies of existing images into a bucket, ahead of traffic.",
   noMigrations: "No migration yet",
@@ -205,4 +201,7 @@ export const en = {
   ...bucketsEn,
   ...reviewEn,
   ...wizardEn,
+  ...imageEn,
+  ...migrationsEn,
+  ...originsEn,
 } as const;

@@ -1,6 +1,9 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
 import { bucketsZh } from "./buckets.ts";
 import type { en } from "./en.ts";
+import { imageZh } from "./image.ts";
+import { migrationsZh } from "./migrations.ts";
+import { originsZh } from "./origins.ts";
 import { reviewZh } from "./review.ts";
 import { wizardZh } from "./wizard.ts";
 
@@ -24,7 +27,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   cancel: "取消",
   copy: "复制",
   copied: "已复制",
-  copyUrl: "复制 URL",
   all: "全部",
   unitDays: "天",
   unitHours: "小时",
@@ -48,9 +50,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   objects: "图片数",
   attempts: "次数",
   changes: "操作",
-  running: "进行中",
-  waiting: "排队",
-  pause: "暂停",
   domain: "域名",
   token: "签名",
   processing: "图片处理",
@@ -147,9 +146,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   originsAbout: "缺少的图片从这些站点或云存储拉取。",
   noOrigins: "没有配置源站",
   noOriginsHint: "没有镜像源的域名只提供空间里已有的图片。",
-  answers: "正常",
-  isTried: "正在试探",
-  isAway: "无响应",
   migrationsAbout: "在访问到来之前，把已有的图片复制进空间。",
   noMigrations: "还没有迁移任务",
   noMigrationsHint: "可迁移文件夹、URL 列表、七牛或 S3 存储；已回源的图片会跳过。",
@@ -198,6 +194,9 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   ...bucketsZh,
   ...reviewZh,
   ...wizardZh,
+  ...imageZh,
+  ...migrationsZh,
+  ...originsZh,
 };
 
 /** 首页“需要处理”的条目，按代码；{message} 是服务自己的英文说明。英文界面直接用服务的说明。 */

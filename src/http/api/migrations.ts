@@ -75,13 +75,14 @@ export function addMigrationCalls(
   calls.get(
     "/migrations/failures",
     {
-      summary: "List the failed objects of a migration",
+      summary: "List the failed objects of a migration, and count them by cause",
       fields: { id: ID, after: AFTER, limit: whole(1, MAX_LISTED).default(LISTED) },
       answer: { json: migrationFailures },
     },
     (context, { id, limit, after }) => {
       const failures = jobs().failures(id, after, limit);
-      return context.json({ failures, next: failures.length < limit ? undefined : failures.at(-1)?.serial });
+      const next = failures.length < limit ? undefined : failures.at(-1)?.serial;
+      return context.json({ failures, next, causes: jobs().causes(id) });
     },
   );
   const removing = { fields: { id: ID }, answer: { json: migrationRemoved } };

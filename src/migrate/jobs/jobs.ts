@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Counters } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
-import { type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
+import { type CauseCount, type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
 import {
   checkRequest,
   commandOf,
@@ -42,6 +42,8 @@ export interface MigrationJobs {
   list(): readonly MigrationJob[];
   stat(id: string): MigrationJob;
   failures(id: string, after: number, limit: number): readonly FailedJob[];
+  /** The most frequent causes of its failures. */
+  causes(id: string): readonly CauseCount[];
   /** Creates and starts it. Throws as checkRequest() and start(). */
   create(id: string, request: JobRequest): MigrationJob;
   /** Continues it. `rescans`: also copies what the source changed. Throws as checkRequest(), overloaded, draining. */
@@ -78,6 +80,7 @@ export const JOB_ID = /^[a-z0-9][a-z0-9-]{0,39}$/;
 const MAX_JOBS = 100;
 const MAX_RUNNING = 4;
 const MAX_OUTPUT_CHARACTERS = 4_096;
+const MAX_CAUSES = 20;
 
 export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
   const { dir, settingsFile, program, folders, redactUrl } = options;
@@ -142,6 +145,11 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       const request = readRequest(dirOf(id));
       const failed = readJournal(dirOf(id), (reader) => reader.failed(after, limit)) ?? [];
       return failed.map((job) => ({ ...job, log: withoutSecrets(job.log, request, redactUrl) }));
+    },
+    causes(id) {
+      const request = readRequest(dirOf(id));
+      const causes = readJournal(dirOf(id), (reader) => reader.causes(MAX_CAUSES)) ?? [];
+      return causes.map((each) => ({ ...each, example: withoutSecrets(each.example, request, redactUrl) }));
     },
     create(id, request) {
       refuseStart();

@@ -92,6 +92,9 @@ export const migrationList = z.object({ migrations: z.array(migrationAnswer) });
 export const migrationFailures = z.object({
   failures: z.array(z.object({ serial: z.int(), fileid: z.string(), log: z.string() })),
   next: z.int().optional(),
+  causes: z
+    .array(z.object({ cause: z.string(), count: z.int(), example: z.string().describe("The text of one of them.") }))
+    .describe("Of all failures: at most 20, the most frequent first."),
 });
 export const migrationRemoved = z.object({ removed: z.string() });
 

@@ -1,0 +1,162 @@
+// An image as processing makes it, beside what the original costs: bytes, pixels and the time of loading.
+import { type Signal, useComputed, useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import type { StatAnswer } from "../../answers.ts";
+import { urlOf } from "../../api.ts";
+import { Card, CopyButton, Field, Scroll } from "../../parts/parts.tsx";
+import { bytes, milliseconds, percent } from "../../text/format.ts";
+import { t } from "../../text/text.ts";
+import { Operations } from "./operations.tsx";
+
+interface PreviewProps {
+  readonly bucket: string;
+  readonly imageKey: string;
+  readonly object: NonNullable<StatAnswer["object"]>;
+  readonly instruction: Signal<string>;
+}
+
+/** What the browser has measured of one image. */
+interface Loading {
+  readonly bytes: number | undefined;
+  readonly milliseconds: number | undefined;
+  readonly pixels: string | undefined;
+}
+
+const UNKNOWN: Loading = { bytes: undefined, milliseconds: undefined, pixels: undefined };
+
+export function Preview({ bucket, imageKey: key, object, instruction }: PreviewProps) {
+  const fault = useSignal<string | undefined>(undefined);
+  const loadings = useSignal<ReadonlyMap<string, Loading>>(new Map());
+  const source = useComputed(() =>
+    urlOf("/objects/image", { bucket, key, instruction: instruction.value || undefined }),
+  );
+  const image = useRef<HTMLImageElement>(null);
+  const loaded = () => {
+    fault.value = undefined;
+    const { naturalWidth, naturalHeight, currentSrc = "" } = image.current ?? {};
+    const before = loadings.value.get(instruction.value) ?? UNKNOWN;
+    const pixels = naturalWidth ? `${naturalWidth} × ${naturalHeight} px` : undefined;
+    const next = { ...before, ...measured(currentSrc), pixels };
+    loadings.value = new Map([...loadings.value, [instruction.value, next]]);
+  };
+  return (
+    <Card title={t("preview")}>
+      <div class="stack">
+        <div class="preview">
+          <img
+            ref={image}
+            src={source}
+            alt={key}
+            onLoad={loaded}
+            onError={() => {
+              fault.value = t("previewFailed");
+            }}
+          />
+        </div>
+        <Costs
+          original={{ ...(loadings.value.get("") ?? UNKNOWN), bytes: object.size }}
+          preview={
+            instruction.value === "" || fault.value !== undefined ? undefined : loadings.value.get(instruction.value)
+          }
+        />
+        <Operations write={(text) => (instruction.value = text)} />
+        <InstructionField instruction={instruction} fault={fault.value} />
+      </div>
+    </Card>
+  );
+}
+
+/** Empty if the browser showed a copy that it had. The list of measurements is bounded, so old ones are removed. */
+function measured(url: string): Partial<Loading> {
+  const entry = performance.getEntriesByName(url, "resource").at(-1);
+  if (!(entry instanceof PerformanceResourceTiming)) return {};
+  performance.clearResourceTimings();
+  const { encodedBodySize, duration } = entry;
+  return { milliseconds: duration, ...(encodedBodySize > 0 && { bytes: encodedBodySize }) };
+}
+
+function Costs({
+  original,
+  preview = UNKNOWN,
+}: {
+  readonly original: Loading;
+  readonly preview?: Loading | undefined;
+}) {
+  const share = original.bytes && preview.bytes && preview.bytes / original.bytes - 1;
+  const change = share && t(share < 0 ? "smallerBy" : "largerBy", { share: percent(Math.abs(share)) });
+  const text = (value: number | undefined, words: (value: number) => string) =>
+    value === undefined ? "–" : words(value);
+  return (
+    <div>
+      <Scroll>
+        <table>
+          <thead>
+            <tr>
+              <td />
+              <th scope="col" class="number">
+                {t("original")}
+              </th>
+              <th scope="col" class="number">
+                {t("preview")}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            <tr>
+              <th scope="row">{t("size")}</th>
+              <td class="number">{text(original.bytes, bytes)}</td>
+              <td class="number">
+                {text(preview.bytes, bytes)}
+                {/* Its line is there before it is known. */}
+                <div class="hint">{change || "\u00a0"}</div>
+              </td>
+            </tr>
+            <tr>
+              <th scope="row">{t("dimensions")}</th>
+              <td class="number">{original.pixels ?? "–"}</td>
+              <td class="number">{preview.pixels ?? "–"}</td>
+            </tr>
+            <tr>
+              <th scope="row">{t("loadTime")}</th>
+              <td class="number">{text(original.milliseconds, milliseconds)}</td>
+              <td class="number">{text(preview.milliseconds, milliseconds)}</td>
+            </tr>
+          </tbody>
+        </table>
+      </Scroll>
+      <p class="hint">{t("loadTimeHint")}</p>
+    </div>
+  );
+}
+
+interface InstructionProps {
+  readonly instruction: Signal<string>;
+  readonly fault: string | undefined;
+}
+
+function InstructionField({ instruction, fault }: InstructionProps) {
+  return (
+    <>
+      <Field
+        label={t("instruction")}
+        hint={t("instructionHint")}
+        fault={fault}
+        control={(properties) => (
+          <input
+            {...properties}
+            class="mono"
+            value={instruction}
+            placeholder="imageView2/2/w/800"
+            spellcheck={false}
+            onChange={({ currentTarget }) => {
+              instruction.value = currentTarget.value.trim().replace(/^\?/, "");
+            }}
+          />
+        )}
+      />
+      <div class="row">
+        <CopyButton text={instruction.value} name="copyInstruction" isDisabled={instruction.value === ""} />
+      </div>
+    </>
+  );
+}

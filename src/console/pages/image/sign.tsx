@@ -1,0 +1,170 @@
+// Makes a signed URL or a token for an image, and says what its parts are.
+import { type Signal, useSignal } from "@preact/signals";
+import type { SignAnswer } from "../../answers.ts";
+import { Problem, post } from "../../api.ts";
+import { Card, CopyButton, Field, ProblemNote, Scroll } from "../../parts/parts.tsx";
+import { duration, moment } from "../../text/format.ts";
+import { type TextName, t } from "../../text/text.ts";
+
+interface SignProps {
+  readonly bucket: string;
+  readonly imageKey: string;
+  /** That of the preview; empty: none. */
+  readonly instruction: Signal<string>;
+}
+
+type Operation = SignAnswer["operation"];
+
+const OPERATIONS: readonly (readonly [Operation, TextName])[] = [
+  ["download", "signDownload"],
+  ["upload", "signUpload"],
+  ["copy", "signCopy"],
+  ["delete", "signDelete"],
+];
+const DAY = 86_400;
+/** Seconds. */
+const LIVES = [3_600, DAY, 7 * DAY, 30 * DAY, 90 * DAY];
+const ONCE = "once";
+
+export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
+  const operation = useSignal<Operation>("download");
+  const signed = useSignal<SignAnswer | undefined>(undefined);
+  const problem = useSignal<Problem | undefined>(undefined);
+  const sign = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const data = new FormData(event.currentTarget as HTMLFormElement);
+    const life = data.get("life");
+    const once = operation.value === "download" && life === ONCE;
+    try {
+      signed.value = await post<SignAnswer>("/sign", {
+        ...{ bucket, key, operation: operation.value },
+        ...(once && { once }),
+        ...(life !== null && life !== ONCE && { expiresIn: Number(life) }),
+        ...(data.has("processing") && instruction.value !== "" && { instruction: instruction.value }),
+      });
+      problem.value = undefined;
+    } catch (error) {
+      signed.value = undefined;
+      problem.value = error instanceof Problem ? error : new Problem(0);
+    }
+  };
+  return (
+    <Card title={t("sign")} about={t("signAbout")}>
+      <form class="stack" onSubmit={(event) => void sign(event)}>
+        <Controls operation={operation} />
+        {operation.value === "download" && (
+          <label class="row nowrapped">
+            <input type="checkbox" name="processing" disabled={instruction.value === ""} defaultChecked />
+            <span>{t("signPreview")}</span>
+          </label>
+        )}
+        <div>
+          <button type="submit" class="primary">
+            {t("signIt")}
+          </button>
+        </div>
+      </form>
+      <div aria-live="polite" class="answer">
+        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+        {signed.value !== undefined && <Signed answer={signed.value} />}
+      </div>
+    </Card>
+  );
+}
+
+function Controls({ operation }: { readonly operation: Signal<Operation> }) {
+  const hasLife = operation.value === "download" || operation.value === "upload";
+  return (
+    <div class="controls">
+      <Field
+        label={t("signFor")}
+        control={(properties) => (
+          <select
+            {...properties}
+            value={operation}
+            onChange={({ currentTarget }) => {
+              operation.value = OPERATIONS.find(([name]) => name === currentTarget.value)?.[0] ?? "download";
+            }}
+          >
+            {OPERATIONS.map(([name, words]) => (
+              <option key={name} value={name}>
+                {t(words)}
+              </option>
+            ))}
+          </select>
+        )}
+      />
+      <Field
+        label={t("validFor")}
+        control={(properties) => (
+          <select {...properties} name="life" disabled={!hasLife}>
+            {LIVES.map((seconds) => (
+              <option key={seconds} value={seconds}>
+                {duration(seconds)}
+              </option>
+            ))}
+            {operation.value !== "upload" && <option value={ONCE}>{t("once")}</option>}
+          </select>
+        )}
+      />
+    </div>
+  );
+}
+
+const MEANINGS: Readonly<Record<string, TextName>> = {
+  appid: "partAppid",
+  bucket: "partBucket",
+  secretId: "partSecretId",
+  expires: "partExpires",
+  issuedAt: "partIssuedAt",
+  random: "partRandom",
+  userid: "partUserid",
+  fileid: "partFileid",
+};
+
+function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer: SignAnswer }) {
+  return (
+    <div class="stack">
+      <p>{expiresAt === undefined ? t("validOnce") : t("validUntil", { when: moment(expiresAt) })}</p>
+      {url !== undefined && <Copied name={t("signedUrl")} text={url} />}
+      {/* The token is the last parameter. */}
+      {url !== undefined && <Copied name={t("plainUrl")} text={url.replace(/[?&]sign=[^&]*$/, "")} />}
+      <Copied name={t("token")} text={token} />
+      <details>
+        <summary>{t("signedParts")}</summary>
+        <Scroll>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{t("part")}</th>
+                <th scope="col">{t("meaning")}</th>
+                <th scope="col">{t("value")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {parts.map(({ letter, name, value, meaning }) => (
+                <tr key={name}>
+                  <td class="mono">{letter}</td>
+                  <td>{MEANINGS[name] === undefined ? meaning : t(MEANINGS[name])}</td>
+                  <td class="long mono">{value}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      </details>
+    </div>
+  );
+}
+
+function Copied({ name, text }: { readonly name: string; readonly text: string }) {
+  return (
+    <div>
+      <div class="row spread">
+        <strong>{name}</strong>
+        <CopyButton text={text} about={name} />
+      </div>
+      <code>{text}</code>
+    </div>
+  );
+}

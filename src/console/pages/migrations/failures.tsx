@@ -1,0 +1,80 @@
+// The failures of a migration, by cause and one by one.
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import type { MigrationFailures } from "../../answers.ts";
+import { get } from "../../api.ts";
+import { useLoaded } from "../../load.ts";
+import { Scroll, Show } from "../../parts/parts.tsx";
+import { count } from "../../text/format.ts";
+import { type TextName, t } from "../../text/text.ts";
+
+const LISTED = 50;
+
+export function Failures({ id, failed }: { readonly id: string; readonly failed: number }) {
+  // They are loaded again when there are more, or fewer after a retry.
+  const shown = useSignal(failed);
+  useEffect(() => {
+    shown.value = failed;
+  }, [failed]);
+  const failures = useLoaded((signal) => {
+    void shown.value;
+    return get<MigrationFailures>("/migrations/failures", { id, limit: LISTED }, signal);
+  });
+  return (
+    <Show of={failures.state} reload={failures.reload}>
+      {({ failures: all, causes, next }) => (
+        <div class="stack">
+          <h3>{t("failuresByCause")}</h3>
+          <Table head={["reason", "failures", "example"]} numbers="failures">
+            {causes.map(({ cause, count: many, example }) => (
+              <tr key={cause}>
+                <td class="mono nowrap">{cause}</td>
+                <td class="number">{count(many)}</td>
+                <td class="long">{example}</td>
+              </tr>
+            ))}
+          </Table>
+          <details>
+            <summary>{t("eachFailure")}</summary>
+            <Table head={["object", "reason"]}>
+              {all.map(({ serial, fileid, log }) => (
+                <tr key={serial}>
+                  <td class="long mono">{fileid}</td>
+                  <td class="long">{log}</td>
+                </tr>
+              ))}
+            </Table>
+            {next !== undefined && <p class="hint">{t("moreFailures")}</p>}
+          </details>
+        </div>
+      )}
+    </Show>
+  );
+}
+
+interface TableProps {
+  readonly head: readonly TextName[];
+  /** The column of numbers. */
+  readonly numbers?: TextName;
+  readonly children: ComponentChildren;
+}
+
+function Table({ head, numbers, children }: TableProps) {
+  return (
+    <Scroll>
+      <table>
+        <thead>
+          <tr>
+            {head.map((name) => (
+              <th key={name} scope="col" class={name === numbers ? "number" : ""}>
+                {t(name)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </Scroll>
+  );
+}

@@ -1,0 +1,128 @@
+// One migration: how far it is, how fast, what failed and why, and what can be done with it.
+import { useSignal } from "@preact/signals";
+import { useMemo, useRef } from "preact/hooks";
+import type { MigrationAnswer, MigrationList } from "../../answers.ts";
+import { Problem, post } from "../../api.ts";
+import { addSample, paceOf, type Sample } from "../../pace.ts";
+import { Badge, Card, ConfirmButton, ProblemNote, type Tone } from "../../parts/parts.tsx";
+import { bytes, count, duration } from "../../text/format.ts";
+import { t } from "../../text/text.ts";
+import { Failures } from "./failures.tsx";
+
+type Migration = MigrationList["migrations"][number];
+
+interface MigrationProps {
+  readonly migration: Migration;
+  readonly reload: () => void;
+}
+
+export function MigrationCard({ migration, reload }: MigrationProps) {
+  const { id, source, isRunning, ended, counters: { failed = 0 } = {}, output } = migration;
+  const problem = useSignal<Problem | undefined>(undefined);
+  const call = async (name: string, more: object = {}) => {
+    problem.value = undefined;
+    try {
+      await post<MigrationAnswer>(`/migrations/${name}`, { id, ...more });
+    } catch (error) {
+      problem.value = error instanceof Problem ? error : new Problem(0);
+    }
+    reload();
+  };
+  const [tone, words] = stateOf(migration);
+  // Only its output says why a run ended before it copied anything.
+  const isUnexplained = !isRunning && ended !== undefined && ended !== "0" && failed === 0;
+  return (
+    <Card title={id} about={source} actions={<Badge tone={tone}>{words}</Badge>}>
+      <div class="stack">
+        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+        <Progress migration={migration} />
+        {failed > 0 && <Failures id={id} failed={failed} />}
+        {output !== "" && (
+          <details open={isUnexplained}>
+            <summary>{t("output")}</summary>
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it. */}
+            <pre tabIndex={0}>{output}</pre>
+          </details>
+        )}
+        <div class="row">
+          {isRunning ? (
+            <button type="button" onClick={() => void call("stop")}>
+              {t("stop")}
+            </button>
+          ) : (
+            <>
+              <button type="button" class="primary" onClick={() => void call("start")}>
+                {failed > 0 ? t("retry") : t("continue")}
+              </button>
+              <button type="button" onClick={() => void call("start", { rescan: true })}>
+                {t("rescan")}
+              </button>
+              <ConfirmButton
+                label={t("remove")}
+                question={t("removeQuestion", { id })}
+                run={() => void call("remove")}
+              />
+            </>
+          )}
+        </div>
+      </div>
+    </Card>
+  );
+}
+
+function stateOf({ isRunning, ended, counters: { failed = 0 } = {} }: Migration): readonly [Tone, string] {
+  if (isRunning) return ["good", t("isRunning")];
+  if (ended === undefined) return ["plain", t("isStopped")];
+  if (ended === "0") return ["good", t("isDone")];
+  if (ended === "1") return ["warn", t(failed > 0 ? "isIncomplete" : "endedEarly")];
+  return ["bad", t("isEnded", { how: ended })];
+}
+
+function Progress({ migration: { isRunning, counters = {} } }: Pick<MigrationProps, "migration">) {
+  const { submitted = 0, successful = 0, failed = 0, same = 0, deleted = 0, bytes: sent = 0, isScanning } = counters;
+  const done = successful + failed;
+  return (
+    <div class="stack tight">
+      <progress value={done} max={Math.max(submitted, 1)} aria-label={t("progress")} />
+      <p>
+        {t("copiedOf", { done: count(successful), all: count(submitted), bytes: bytes(sent) })}
+        {failed > 0 && <strong class="fault"> {t("failedCount", { count: count(failed) })}</strong>}
+      </p>
+      {isRunning && <PaceLine counters={counters} left={submitted - done} />}
+      {(same > 0 || deleted > 0 || (isRunning && isScanning === 1)) && (
+        <p class="hint">
+          {isRunning && isScanning === 1 && `${t("stillListing")} `}
+          {same > 0 && `${t("sameCount", { count: count(same) })} `}
+          {deleted > 0 && t("deletedCount", { count: count(deleted) })}
+        </p>
+      )}
+    </div>
+  );
+}
+
+interface PaceProps {
+  readonly counters: NonNullable<Migration["counters"]>;
+  /** Objects that are listed and not done. */
+  readonly left: number;
+}
+
+/** It is there from the start, so that nothing jumps when the rate is known. */
+function PaceLine({ counters, left }: PaceProps) {
+  const samples = useRef<readonly Sample[]>([]);
+  const { successful = 0, failed = 0, bytes: sent = 0, isScanning } = counters;
+  const pace = useMemo(() => {
+    samples.current = addSample(samples.current, { at: Date.now(), done: successful + failed, bytes: sent });
+    return paceOf(samples.current, left);
+  }, [counters]);
+  if (pace === undefined) return <p class="hint">{t("measuring")}</p>;
+  const { perSecond, bytesPerSecond, secondsLeft } = pace;
+  const values = { rate: count(Math.round(perSecond * 10) / 10), bytes: bytes(Math.round(bytesPerSecond)) };
+  // The end is not known while the source is being listed.
+  return (
+    <p class="hint">
+      {secondsLeft === undefined || isScanning === 1
+        ? t("paceLineOpen", values)
+        : t("paceLine", { ...values, left: duration(secondsLeft) })}
+    </p>
+  );
+}

@@ -1,0 +1,180 @@
+// The form that starts a migration. Its controls have the names of the options of a migration's config file, so that
+// the request is made from what is filled in.
+import { useSignal } from "@preact/signals";
+import type { BucketsAnswer, MigrationAnswer, SettingsState } from "../../answers.ts";
+import { get, Problem, post } from "../../api.ts";
+import { useLoaded } from "../../load.ts";
+import { Card, Field, ProblemNote, Show } from "../../parts/parts.tsx";
+import { type TextName, t } from "../../text/text.ts";
+import { requestOf } from "./migration-request.ts";
+import { SOURCE_FIELDS, type SourceKind } from "./source-fields.tsx";
+
+interface Choice {
+  readonly kind: SourceKind;
+  readonly name: TextName;
+  readonly hint: TextName;
+}
+
+const CHOICES: readonly Choice[] = [
+  { kind: "origins", name: "sourceOrigins", hint: "sourceOriginsHint" },
+  { kind: "URLList", name: "sourceList", hint: "sourceListHint" },
+  { kind: "Qiniu", name: "sourceQiniu", hint: "sourceQiniuHint" },
+  { kind: "S3", name: "sourceS3", hint: "sourceS3Hint" },
+  { kind: "Local", name: "sourceFolder", hint: "sourceFolderHint" },
+];
+
+/** `done`: it was started, or given up. */
+export function MigrationForm({ done }: { readonly done: () => void }) {
+  const facts = useLoaded(async (signal) => {
+    const [{ buckets }, { settings }] = await Promise.all([
+      get<BucketsAnswer>("/buckets", {}, signal),
+      get<SettingsState>("/settings", {}, signal),
+    ]);
+    return { buckets, folders: foldersOf(settings) };
+  });
+  return (
+    <Card title={t("newMigration")} about={t("newMigrationAbout")}>
+      <Show of={facts.state} reload={facts.reload} lines={8}>
+        {(known) => <Form {...known} done={done} />}
+      </Show>
+    </Card>
+  );
+}
+
+/** `server.migrationFolders` of the settings file. */
+function foldersOf(settings: unknown): readonly string[] {
+  const { server } = (settings ?? {}) as { readonly server?: { readonly migrationFolders?: unknown } | null };
+  const folders = server?.migrationFolders;
+  return Array.isArray(folders) ? folders.map(String) : [];
+}
+
+interface FormProps extends Pick<BucketsAnswer, "buckets"> {
+  readonly folders: readonly string[];
+  readonly done: () => void;
+}
+
+function Form({ buckets, folders, done }: FormProps) {
+  const kind = useSignal<SourceKind>("origins");
+  const problem = useSignal<Problem | undefined>(undefined);
+  const isSending = useSignal(false);
+  const send = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const data = new FormData(event.currentTarget as HTMLFormElement);
+    isSending.value = true;
+    try {
+      await post<MigrationAnswer>("/migrations", requestOf(data));
+      done();
+    } catch (error) {
+      problem.value = error instanceof Problem ? error : new Problem(0);
+    }
+    isSending.value = false;
+  };
+  const Fields = SOURCE_FIELDS[kind.value];
+  return (
+    <form class="stack" onSubmit={(event) => void send(event)} autocomplete="off">
+      <Field
+        label={t("migrationName")}
+        hint={t("migrationNameHint")}
+        control={(properties) => (
+          <input {...properties} name="id" class="mono" required maxLength={40} pattern="[a-z0-9][a-z0-9\-]*" />
+        )}
+      />
+      <SourceChoice kind={kind.value} choose={(chosen) => (kind.value = chosen)} />
+      {/* Another kind has other fields: nothing that was typed is carried over. */}
+      <div key={kind.value} class="stack">
+        <Fields buckets={buckets} folders={folders} />
+        {kind.value !== "origins" && <TargetBucket buckets={buckets} />}
+      </div>
+      <Options />
+      {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+      <div class="row">
+        <button type="submit" class="primary" disabled={isSending.value}>
+          {t(isSending.value ? "starting" : "startMigration")}
+        </button>
+        <button type="button" onClick={done}>
+          {t("cancel")}
+        </button>
+      </div>
+    </form>
+  );
+}
+
+interface SourceChoiceProps {
+  readonly kind: SourceKind;
+  readonly choose: (kind: SourceKind) => void;
+}
+
+function SourceChoice({ kind, choose }: SourceChoiceProps) {
+  return (
+    <fieldset>
+      <legend>{t("source")}</legend>
+      <div class="grid">
+        {CHOICES.map((choice) => (
+          <label key={choice.kind} class="choice">
+            <input
+              type="radio"
+              name="kind"
+              value={choice.kind}
+              checked={choice.kind === kind}
+              onChange={() => choose(choice.kind)}
+            />
+            <span>
+              <strong>{t(choice.name)}</strong>
+              <br />
+              <span class="hint">{t(choice.hint)}</span>
+            </span>
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
+/** A single bucket needs no name. */
+function TargetBucket({ buckets }: Pick<BucketsAnswer, "buckets">) {
+  return (
+    <Field
+      label={t("targetBucket")}
+      control={(properties) => (
+        <select {...properties} name="bucket" required>
+          {buckets.map(({ bucket }) => (
+            <option key={bucket}>{bucket}</option>
+          ))}
+        </select>
+      )}
+    />
+  );
+}
+
+function Options() {
+  return (
+    <details>
+      <summary>{t("options")}</summary>
+      <div class="stack">
+        <div class="grid">
+          <Field
+            label={t("overwrite")}
+            control={(properties) => (
+              <select {...properties} name="overwrite">
+                <option value="never">{t("overwriteNever")}</option>
+                <option value="newer">{t("overwriteNewer")}</option>
+                <option value="always">{t("overwriteAlways")}</option>
+              </select>
+            )}
+          />
+          <Field
+            label={t("requestsLimit")}
+            hint={t("requestsLimitHint")}
+            control={(properties) => (
+              <input {...properties} name="limit.requests.per.second" type="number" min={0} inputMode="numeric" />
+            )}
+          />
+        </div>
+        <label class="row nowrapped">
+          <input type="checkbox" name="acceptSuspect" />
+          <span>{t("acceptSuspect")}</span>
+        </label>
+      </div>
+    </details>
+  );
+}

@@ -1,0 +1,238 @@
+// The fields of each kind of source. The names are those of a config file's options.
+import { useSignal } from "@preact/signals";
+import type { ComponentType } from "preact";
+import type { BucketsAnswer } from "../../answers.ts";
+import { Field } from "../../parts/parts.tsx";
+import { type TextName, t } from "../../text/text.ts";
+
+/** `migrate.type` of a config; `origins`: the origins of a domain, which need no config. */
+export type SourceKind = "origins" | "URLList" | "Qiniu" | "S3" | "Local";
+
+interface SourceProps extends Pick<BucketsAnswer, "buckets"> {
+  /** Folders of the server that may be read. */
+  readonly folders: readonly string[];
+}
+
+export const SOURCE_FIELDS: Readonly<Record<SourceKind, ComponentType<SourceProps>>> = {
+  origins: OriginFields,
+  URLList: () => <ListField hint="urlListHint" />,
+  Qiniu: QiniuFields,
+  S3: S3Fields,
+  Local: FolderField,
+};
+
+const WAYS = [
+  ["list", "listPasted"],
+  ["sitemap", "listOfSitemap"],
+  ["store", "listOfStore"],
+] as const;
+
+function OriginFields({ buckets }: SourceProps) {
+  const way = useSignal<(typeof WAYS)[number][0]>("list");
+  const mirrored = buckets.flatMap(({ bucket, domains }) =>
+    domains.flatMap(({ domain, isMirrored }) => (isMirrored ? [{ domain, bucket }] : [])),
+  );
+  const domain = useSignal(mirrored[0]?.domain);
+  if (mirrored.length === 0) return <p class="note warn">{t("noMirroredDomain")}</p>;
+  return (
+    <>
+      <div class="grid">
+        <Field
+          label={t("domain")}
+          control={(properties) => (
+            <select
+              {...properties}
+              name={domain.value === "*" ? undefined : "fromOrigin"}
+              value={domain}
+              onChange={({ currentTarget }) => {
+                domain.value = currentTarget.value;
+              }}
+            >
+              {mirrored.map(({ domain: name, bucket }) => (
+                <option key={name} value={name}>
+                  {`${name === "*" ? t("everyOtherHost") : name} → ${bucket}`}
+                </option>
+              ))}
+            </select>
+          )}
+        />
+        {domain.value === "*" && (
+          <TextField name="fromOrigin" label="hostName" hint="hostNameHint" placeholder="img.example.com" />
+        )}
+        <Field
+          label={t("listOrSitemap")}
+          hint={way.value === "store" ? t("listOfStoreHint") : undefined}
+          control={(properties) => (
+            <select
+              {...properties}
+              value={way}
+              onChange={({ currentTarget }) => {
+                way.value = WAYS.find(([name]) => name === currentTarget.value)?.[0] ?? "list";
+              }}
+            >
+              {WAYS.map(([name, words]) => (
+                <option key={name} value={name}>
+                  {t(words)}
+                </option>
+              ))}
+            </select>
+          )}
+        />
+      </div>
+      {way.value === "list" && <ListField hint="listHint" />}
+      {way.value === "sitemap" && (
+        <TextField
+          name="sitemap"
+          label="sitemap"
+          hint="sitemapHint"
+          type="url"
+          placeholder="https://www.example.com/sitemap.xml"
+        />
+      )}
+    </>
+  );
+}
+
+function ListField({ hint }: { readonly hint: TextName }) {
+  return (
+    <Field
+      label={t("list")}
+      hint={t(hint)}
+      control={(properties) => (
+        <textarea
+          {...properties}
+          name="list"
+          class="mono"
+          rows={6}
+          required
+          wrap="off"
+          spellcheck={false}
+          placeholder="https://www.example.com/2015/a.jpg"
+        />
+      )}
+    />
+  );
+}
+
+function QiniuFields() {
+  return (
+    <>
+      <div class="grid">
+        <TextField name="qiniu.bucket" label="sourceBucket" />
+        <TextField
+          name="qiniu.domain"
+          label="qiniuDomain"
+          hint="qiniuDomainHint"
+          placeholder="http://img.example.com"
+        />
+        <TextField name="qiniu.AccessKey" label="accessKey" />
+        <TextField name="qiniu.SecretKey" label="secretKey" type="password" />
+      </div>
+      <label class="row nowrapped">
+        <input type="checkbox" name="qiniu.isprivate" value="true" />
+        <span>{t("qiniuPrivate")}</span>
+      </label>
+    </>
+  );
+}
+
+/** Presets of S3 stores, as the docs list them. */
+const VENDORS = [
+  ["oss", "阿里云 OSS"],
+  ["cos", "腾讯云 COS"],
+  ["obs", "华为云 OBS"],
+  ["kodo", "七牛 Kodo"],
+  ["upyun", "又拍云"],
+  ["aws", "Amazon S3"],
+  ["b2", "Backblaze B2"],
+  ["minio", "MinIO"],
+  ["ceph", "Ceph"],
+] as const;
+/** These have no address of their own. */
+const WITHOUT_ENDPOINT: readonly string[] = ["", "minio", "ceph"];
+
+function S3Fields() {
+  const vendor = useSignal<string>("oss");
+  const needsEndpoint = WITHOUT_ENDPOINT.includes(vendor.value);
+  return (
+    <div class="grid">
+      <Field
+        label={t("vendor")}
+        control={(properties) => (
+          <select
+            {...properties}
+            name="s3.preset"
+            value={vendor}
+            onChange={({ currentTarget }) => {
+              vendor.value = currentTarget.value;
+            }}
+          >
+            {VENDORS.map(([name, words]) => (
+              <option key={name} value={name}>
+                {words}
+              </option>
+            ))}
+            <option value="">{t("vendorOther")}</option>
+          </select>
+        )}
+      />
+      <TextField name="s3.bucket" label="sourceBucket" />
+      <TextField name="s3.region" label="region" hint="regionHint" isOptional />
+      <TextField
+        name="s3.endpoint"
+        label="endpoint"
+        hint={needsEndpoint ? "endpointNeeded" : "endpointHint"}
+        type="url"
+        isOptional={!needsEndpoint}
+      />
+      <TextField name="s3.accesskey" label="accessKey" />
+      <TextField name="s3.secretkey" label="secretKey" type="password" />
+    </div>
+  );
+}
+
+function FolderField({ folders }: SourceProps) {
+  if (folders.length === 0) return <p class="note warn">{t("noFolders")}</p>;
+  return (
+    <TextField
+      name="local.image_root_path"
+      label="folder"
+      hintText={t("folderHint", { folders: folders.join(", ") })}
+      value={folders[0]}
+    />
+  );
+}
+
+interface TextFieldProps {
+  readonly name: string;
+  readonly label: TextName;
+  readonly hint?: TextName;
+  readonly hintText?: string;
+  readonly type?: "text" | "url" | "password";
+  readonly placeholder?: string;
+  readonly value?: string | undefined;
+  readonly isOptional?: boolean;
+}
+
+function TextField({ name, label, hint, hintText, type = "text", placeholder, value, isOptional }: TextFieldProps) {
+  return (
+    <Field
+      label={t(label)}
+      hint={hint === undefined ? hintText : t(hint)}
+      control={(properties) => (
+        <input
+          {...properties}
+          class="mono"
+          name={name}
+          // Preact's types want one kind of input; all three take these properties.
+          type={type as "text"}
+          required={isOptional !== true}
+          placeholder={placeholder}
+          defaultValue={value}
+          autocomplete={type === "password" ? "new-password" : "off"}
+          spellcheck={false}
+        />
+      )}
+    />
+  );
+}

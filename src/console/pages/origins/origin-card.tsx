@@ -1,0 +1,148 @@
+// One origin: breaker, budget, latency and last failures.
+import { useComputed } from "@preact/signals";
+import type { OriginsAnswer } from "../../answers.ts";
+import { KEPT, moments } from "../../live.ts";
+import { Badge, Card, Scroll, type Tone } from "../../parts/parts.tsx";
+import { Plot, type Series } from "../../parts/plot.tsx";
+import { timeOf } from "../../rates.ts";
+import { ago, count, duration, milliseconds, moment } from "../../text/format.ts";
+import { type TextName, t } from "../../text/text.ts";
+
+type Origin = OriginsAnswer["origins"][number];
+
+const STATES: Readonly<Record<Origin["state"], readonly [Tone, TextName]>> = {
+  closed: ["good", "answers"],
+  "half-open": ["warn", "isTried"],
+  open: ["bad", "isAway"],
+};
+
+export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOpen: boolean }) {
+  const { name, state, since, failures } = origin;
+  const [tone, words] = STATES[state];
+  return (
+    <Card
+      title={name}
+      actions={
+        <>
+          <Badge tone={tone}>{t(words)}</Badge>
+          <span class="hint" title={moment(since)}>
+            {t("sinceWhen", { when: ago(since) })}
+          </span>
+        </>
+      }
+    >
+      <div class="stack">
+        <Budget origin={origin} />
+        <details open={isOpen}>
+          <summary>{t("latencyPlot")}</summary>
+          <p class="hint">{t("latencyPlotAbout")}</p>
+          <LatencyPlot name={name} />
+        </details>
+        <details open={isOpen}>
+          <summary>
+            {t("lastFailures")} ({count(failures.length)})
+          </summary>
+          <Failures failures={failures} />
+        </details>
+      </div>
+    </Card>
+  );
+}
+
+function Budget({ origin }: { readonly origin: Origin }) {
+  const { running, connections, waiting, requestsPerSecond, pausedMs, latency } = origin;
+  return (
+    <dl class="facts">
+      <div>
+        <dt>{t("budget")}</dt>
+        <dd>{t("budgetOf", { running: count(running), most: count(connections) })}</dd>
+        <dd>
+          <meter
+            aria-label={t("budget")}
+            value={Math.min(running, connections)}
+            max={Math.max(connections, 1)}
+            high={connections * 0.9}
+            optimum={0}
+          />
+        </dd>
+        <dd class="hint">{t("budgetHint", { waiting: count(waiting) })}</dd>
+      </div>
+      <div>
+        <dt>{t("rateLimit")}</dt>
+        <dd>{requestsPerSecond === 0 ? t("noLimit") : t("perSecond", { value: count(requestsPerSecond) })}</dd>
+        <dd class="hint">
+          {t("pauseLeft")}: {pausedMs > 0 ? duration(pausedMs / 1_000) : t("none")}
+        </dd>
+      </div>
+      <div>
+        <dt>
+          {t("latencyNow")} ({t("half")})
+        </dt>
+        <dd>{latency === undefined ? "–" : milliseconds(latency.p50)}</dd>
+        <dd class="hint">
+          {latency === undefined
+            ? t("noneYet")
+            : t("latencyHint", { nineOfTen: milliseconds(latency.p90), slowest: milliseconds(latency.max) })}
+        </dd>
+      </div>
+      <div>
+        <dt>{t("requests")}</dt>
+        <dd>{count(latency?.requests ?? 0)}</dd>
+        <dd class="hint">{t("lastMinutes")}</dd>
+      </div>
+    </dl>
+  );
+}
+
+/** Quantiles over the last minutes, from the live figures. */
+function LatencyPlot({ name }: { readonly name: string }) {
+  const times = useComputed(() => moments.value.map(timeOf));
+  const series = useComputed((): Series[] => {
+    const latencies = moments.value.map(({ origins }) => origins.find((each) => each.name === name)?.latency);
+    return [
+      { name: t("half"), color: "accent", values: latencies.map((latency) => latency?.p50 ?? null) },
+      { name: t("nineOfTen"), color: "warn", values: latencies.map((latency) => latency?.p90 ?? null) },
+    ];
+  });
+  return (
+    <Plot
+      label={`${t("latencyPlot")}: ${name}`}
+      times={times.value}
+      series={series.value}
+      format={milliseconds}
+      span={KEPT}
+    />
+  );
+}
+
+function Failures({ failures }: Pick<Origin, "failures">) {
+  if (failures.length === 0) return <p class="hint">{t("noFailures")}</p>;
+  return (
+    <Scroll>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("time")}</th>
+            <th scope="col">{t("reason")}</th>
+            <th scope="col" class="number">
+              {t("status")}
+            </th>
+            <th scope="col">{t("details")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {failures.map(({ time, code, status, text }, index) => (
+            <tr key={`${time} ${index}`}>
+              <td class="nowrap" title={moment(time)}>
+                {ago(time)}
+              </td>
+              <td class="mono nowrap">{code}</td>
+              <td class="number">{status ?? "–"}</td>
+              <td class="long">{text}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
