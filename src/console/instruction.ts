@@ -7,7 +7,7 @@ export interface Choices {
   /** Pixels; empty: not given. */
   readonly width: string;
   readonly height: string;
-  /** Where the part lies that `cut` keeps. */
+  /** The place of the part that `cut` keeps. */
   readonly gravity: string;
   /** Degrees clockwise. */
   readonly rotate: string;
@@ -17,7 +17,7 @@ export interface Choices {
   readonly quality: string;
   /** A watermark; empty: none. */
   readonly text: string;
-  /** Of the watermark; empty: the default. Its unit is that of the bucket's era. */
+  /** Size of the watermark's letters, in the unit of the bucket's era; empty: the default. */
   readonly textSize: string;
 }
 
