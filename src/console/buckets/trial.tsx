@@ -97,7 +97,7 @@ function SignedUrl({ label, url }: { readonly label: string; readonly url: strin
         <a href={url} target="_blank" rel="noreferrer">
           <code>{url}</code>
         </a>
-        <CopyButton text={url} name="copyUrl" />
+        <CopyButton text={url} about={label} />
       </p>
     </div>
   );
