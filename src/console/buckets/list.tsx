@@ -80,6 +80,8 @@ function Row({ bucket: { bucket, domains }, tree }: RowProps) {
   const sources = new Set(
     listAt(settings, ["domains"]).flatMap((domain) => listAt(domain, ["mirror", "origins"]).map(originName)),
   );
+  // A trial has no settings file that could be read.
+  const none = tree === undefined ? "–" : t("noMirror");
   const isTokenNeeded = textAt(settings, ["token"]) === "required";
   const hasReferers = textAt(settings, ["referers", "mode"], "off") !== "off";
   return (
@@ -93,9 +95,11 @@ function Row({ bucket: { bucket, domains }, tree }: RowProps) {
         ))}
       </td>
       <td class="long mono">
-        {sources.size === 0 ? <span class="hint">{t("noMirror")}</span> : [...sources].map((name) => <div>{name}</div>)}
+        {sources.size === 0 ? <span class="hint">{none}</span> : [...sources].map((name) => <div>{name}</div>)}
       </td>
-      <td>{textAt(settings, ["access"]) === "download" ? t("accessDownload") : t("accessBoth")}</td>
+      <td>
+        {tree === undefined ? "–" : textAt(settings, ["access"]) === "download" ? t("accessDownload") : t("accessBoth")}
+      </td>
       <td>
         <div class="row">
           {isTokenNeeded && <Badge tone="plain">{t("token")}</Badge>}
