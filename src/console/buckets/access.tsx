@@ -1,4 +1,4 @@
-// Who may do what with a bucket: operations, token and Referer anti-leech, and the address that is given out.
+// The access to a bucket: operations, token and Referer anti-leech, and the address that is given out.
 import { Card } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 import { ChoiceLeaf, Fields, type Form, LinesLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";

@@ -1,4 +1,4 @@
-// What a bucket answers: the page of a 404, and the callback after an upload, which can be tested.
+// The answers of a bucket: the page of a 404, and the callback after an upload, which can be tested.
 import { useSignal } from "@preact/signals";
 import type { CallbackTested } from "../answers.ts";
 import { Problem, post } from "../api.ts";

@@ -1,4 +1,4 @@
-// What edits would change in the settings file: always shown before they are saved.
+// The diff of the settings file, which is always shown before edits are saved.
 import { useSignal } from "@preact/signals";
 import type { SettingsApplied, SettingsProposal, SettingsState } from "../answers.ts";
 import { Problem, post } from "../api.ts";

@@ -1,4 +1,4 @@
-// What happened: the operation log, usage by day, callbacks that are owed, and the steps that a request would take.
+// The logs: operations, usage by day, callbacks that are owed, and the steps that a request would take.
 import { useComputed } from "@preact/signals";
 import { Page } from "../parts/parts.tsx";
 import { Link, query } from "../router.tsx";

@@ -197,7 +197,7 @@ export function Field({ label, hint, fault, control }: FieldProps) {
 interface CopyProps {
   readonly text: string;
   readonly name?: TextName;
-  /** What is copied, if several buttons have one name. */
+  /** The thing that is copied, if several buttons have one name. */
   readonly about?: string;
   readonly isDisabled?: boolean;
 }

@@ -1,4 +1,4 @@
-// What is known of a stored image: where it came from, its hashes, and where the next download is served from.
+// The facts of a stored image: its source, its hashes, and the place that serves the next download.
 import type { BucketsAnswer, StatAnswer } from "../../answers.ts";
 import { get } from "../../api.ts";
 import { useLoaded } from "../../load.ts";

@@ -15,7 +15,7 @@ interface PreviewProps {
   readonly instruction: Signal<string>;
 }
 
-/** What the browser has measured of one image. */
+/** The measurements of the browser for one image. */
 interface Loading {
   readonly bytes: number | undefined;
   readonly milliseconds: number | undefined;
