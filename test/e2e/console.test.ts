@@ -115,11 +115,16 @@ describe("the console", needs("chromium"), () => {
     await logIn(page);
     const shown = (text: string) => page.locator(".either > :not(.absent)", { hasText: text }).waitFor();
     await shown("live");
+    await page.locator(".figure").first().waitFor();
     process.kill(program.pid, "SIGSTOP");
-    await shown("old figures");
-    expect(await page.locator(".is-stale").count()).toBeGreaterThan(0);
-    process.kill(program.pid, "SIGCONT");
+    try {
+      await shown("old figures");
+      await page.locator(".is-stale .figure").first().waitFor();
+    } finally {
+      process.kill(program.pid, "SIGCONT");
+    }
     await shown("live");
+    await page.locator(".is-stale").waitFor({ state: "detached" });
   });
 
   test("controls write a preview, its cost is beside the original's, and a signed URL downloads it", async () => {
