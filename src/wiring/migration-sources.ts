@@ -13,9 +13,12 @@ import { createLocalSource } from "../migrate/sources/local.ts";
 import { createOriginSource, type Listing, type Place } from "../migrate/sources/origins.ts";
 import { createQiniuSource } from "../migrate/sources/qiniu.ts";
 import { createS3Listing, createS3Source } from "../migrate/sources/s3.ts";
+import { shareBudget } from "../migrate/sources/shared-budget.ts";
 import { createSitemapListing } from "../migrate/sources/sitemap.ts";
 import { createKeyListing, createUrlListSource } from "../migrate/sources/url-list.ts";
+import type { SendToAdmin } from "../migrate/targets/admin.ts";
 import { createRuleFinder, originRequestForKey } from "../mirror/rules.ts";
+import type { Budget } from "../origin/guard/budget.ts";
 import type { HttpOriginOptions } from "../origin/kinds/http-origin.ts";
 import { type Binding, bindDomains, mergeRule } from "../settings/domains.ts";
 import { ruleSchema } from "../settings/schema/rule-schema.ts";
@@ -33,6 +36,8 @@ export interface SourceParts {
   /** Without progress. Milliseconds. */
   readonly timeoutMs: number;
   readonly log: Log;
+  /** The admin API of the server that requests the same origins; undefined if none runs. */
+  readonly server?: SendToAdmin | undefined;
 }
 
 /** The origins of a domain, and their listing. */
@@ -86,13 +91,17 @@ function asFaults<Result>(open: () => Result): Result {
   }
 }
 
-/** The origins of a domain: its rules and failover, with budgets and breakers of their own. Throws ConfigFaults. */
+/**
+ * The origins of a domain: its rules and failover, with breakers of their own and the budgets of a running server.
+ * Throws ConfigFaults.
+ */
 export function openOrigins(settings: Settings, listed: OriginListing, parts: SourceParts): Source {
   const { binding, mirror } = boundMirror(settings, listed.host);
-  const { log, concurrency } = parts;
+  const { log, concurrency, server } = parts;
   const meter = { failedOver() {}, retried() {} };
   const fetches = createSemaphore(concurrency);
-  const registry = createOriginRegistry({ log, meter, serverId: newServerId(), fetches });
+  const shared = server && ((budget: Budget, id: string) => shareBudget(budget, id, server));
+  const registry = createOriginRegistry({ log, meter, serverId: newServerId(), fetches, shared });
   const listing = asFaults(() => openListing(mirror, listed, parts));
   return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), () => registry.close());
 }

@@ -29,12 +29,16 @@ export interface OriginParts {
   readonly serverId: string;
   /** As in BudgetOptions. */
   readonly fetches: Semaphore;
+  /** Adds to a budget what another process that requests the same origins wants. `id`: as in budget(). */
+  readonly shared?: ((budget: Budget, id: string) => Budget) | undefined;
 }
 
 export interface OriginRegistry {
   /** The origins of a mirror source as one Origin. Call it at every reload, also for an unchanged mirror. */
   originOf(source: MirrorSettings): Origin;
   report(): readonly OriginReport[];
+  /** The budget of an origin, by a digest of its settings: the same in each process that has them. */
+  budget(id: string): Budget | undefined;
   /** As in ReloadCache. The connections of forgotten origins end when they have been idle for a while. */
   keep(): void;
   /** Waits for running requests. */
@@ -59,9 +63,11 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const origin = origins.take(fingerprintOf(place, bounds, timeouts), () =>
       makeOrigin(settings, source, parts, windows),
     );
-    const budget = budgets.take(fingerprintOf(place, bounds), () =>
-      createBudget({ rules: bounds, fetches, name, now, log }),
-    );
+    const id = fingerprintOf(place, bounds);
+    const budget = budgets.take(id, () => {
+      const own = createBudget({ rules: bounds, fetches, name, now, log });
+      return parts.shared?.(own, id) ?? own;
+    });
     const breaker = breakers.take(fingerprintOf(place, rules), () =>
       createBreaker({
         rules: { failures: rules.failures, withinMs: rules.within, openMs: rules.open },
@@ -88,6 +94,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         onFailover: parts.meter.failedOver,
       });
     },
+    budget: budgets.get,
     report: () => reportOf(healthOf(budgets.values(), breakers.values()), records.values()),
     keep() {
       for (const cache of [origins, budgets, breakers, records]) cache.keep();

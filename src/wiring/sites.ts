@@ -19,6 +19,7 @@ import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
 import type { VariantParts } from "../mirror/variants/running-renders.ts";
 import { createVariants } from "../mirror/variants/variants.ts";
+import type { Budget } from "../origin/guard/budget.ts";
 import type { OriginReport } from "../origin/guard/guarded.ts";
 import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
 import type { MirrorSettings, ProjectSettings, ServerSettings, Settings } from "../settings/schema/schema.ts";
@@ -59,6 +60,8 @@ export interface SiteRegistry {
   domains(): readonly Site[];
   /** The origins of the settings in force. */
   originReport(): readonly OriginReport[];
+  /** As in OriginRegistry. */
+  originBudget(id: string): Budget | undefined;
   /** Resolves when no fetch runs or waits. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -159,6 +162,7 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     storedOf: (id) => buckets.get(id)?.stored,
     domains: () => domains,
     originReport: origins.report,
+    originBudget: origins.budget,
     async idle() {
       await Promise.all([...mirrors.values(), ...retiring].map((mirror) => mirror.idle()));
     },

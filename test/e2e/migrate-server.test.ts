@@ -142,6 +142,45 @@ describe("the command into a running server", () => {
       expect((await download("site.jpg")).body.equals(jpegOf("other bytes"))).toBe(true);
     },
   );
+
+  test(
+    "live traffic and a migration keep to the limits of their origin together, also after kill -9",
+    SLOW,
+    async () => {
+      let [running, most] = [0, 0];
+      const narrow = await startScriptedOrigin(async ({ target }, connection) => {
+        running += 1;
+        most = Math.max(most, running);
+        await connection.pause(100);
+        // Before the answer: the next request may come with its last byte.
+        running -= 1;
+        await connection.send(response(jpegOf(target)));
+      });
+      try {
+        const mirror = { origins: [{ type: "site", url: narrow.url, allowPrivate: true, connections: 2 }] };
+        await installation.write(oneBucket(mirror, {}, { server: { adminPort, adminToken: TOKEN } }));
+        const limits = async () => (await call("GET", "/origins")).json.origins[0];
+        await eventually(async () => (await limits()).connections === 2, "the new settings are in force");
+        const names = Array.from({ length: 60 }, (_, index) => `${index}.jpg`);
+        const list = join(installation.folder, "keys.txt");
+        await writeFile(list, names.slice(0, 30).join("\n"));
+        const from = ["migrate", "start", "--settings", installation.file, "--from-origin", "*", "--list", list];
+        const command = [...from, "--job", folder()];
+        const killed = spawn(process.execPath, [PROGRAM, ...command], { stdio: "ignore" });
+        const ended = once(killed, "exit");
+        await eventually(async () => (await limits()).running > 0, "the server counts the migration's requests");
+        killed.kill("SIGKILL");
+        await ended;
+        await eventually(async () => (await limits()).running === 0, "the killed migration holds no place");
+        const [run, ...answers] = await Promise.all([huiyuan(command), ...names.slice(30).map(download)]);
+        expect(run).toMatchObject({ code: 0, err: "" });
+        expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+        expect(most).toBe(2);
+      } finally {
+        await narrow.close();
+      }
+    },
+  );
 });
 
 describe("PUT /objects/content", () => {

@@ -92,14 +92,15 @@ async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const { isInteractive, err } = terminal;
   const log = createLogger({ isInteractive, level: "warn", destination: err as never });
   const { concurrency = MAX_CONNECTIONS } = config.tool;
-  const parts = { ...config.tool, concurrency, allowPrivate: flags.allowPrivate, allowsFiles: flags.fileUrls, log };
+  const server = settings && (await runningServer(settings.server));
+  const { allowPrivate, fileUrls: allowsFiles } = flags;
+  const parts = { ...config.tool, ...{ concurrency, allowPrivate, allowsFiles, log, server } };
   const source = openSource(config.source, parts, settings);
   const place = store && { "--settings": `${store.bucketId} in ${store.settings.data}` };
-  const admin = settings && (await runningServer(settings.server));
   const { host = "", list = "", sitemap = "" } = given ?? {};
   const origins = given && { "--from-origin": host, "--list": list, "--sitemap": sitemap };
   const identity = { ...config.identity, ...place, ...origins };
-  return { config, store, admin, source, folder: folderOf(flags), log, identity };
+  return { config, store, admin: server, source, folder: folderOf(flags), log, identity };
 }
 
 type DomainSource = Extract<MigrationConfig["source"], { readonly type: "origins" }>;

@@ -74,7 +74,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     { summary: "List the buckets and their domains", fields: {}, answer: { json: bucketsAnswer } },
     (context) => context.json({ buckets: bucketsOf(registry) }),
   );
-  addOriginCalls(calls, { registry, now });
+  addOriginCalls(calls, { registry, stopping, now });
   addObjectCalls(calls, { registry, operations, usage, log, now });
   addContentCall(calls, { registry, restApi: options.restApi, stopping, now });
   addUploadCall(calls, { registry, restApi: options.restApi, operations, usage, stopping, log, now });
