@@ -168,7 +168,7 @@ describe("the command into a running server", () => {
         const command = [...from, "--job", folder()];
         const killed = spawn(process.execPath, [PROGRAM, ...command], { stdio: "ignore" });
         const ended = once(killed, "exit");
-        await eventually(async () => (await limits()).running > 0, "the server counts the migration's requests");
+        await eventually(async () => (await limits()).running > 0, "the server counts its requests", 120_000);
         killed.kill("SIGKILL");
         await ended;
         await eventually(async () => (await limits()).running === 0, "the killed migration holds no place");
