@@ -106,6 +106,14 @@ test("over the REST API start -f copies new objects, and never replaces what has
   expect((await migrate("start")).code).toBe(0);
   await put("changed.jpg", jpegOf("changed since"));
   await put("new.jpg");
+  const dry = await migrate("start", "--dry-run");
+  expect(dry).toMatchObject({ code: 0, err: "" });
+  expect(dry.out).toMatch(/^Would copy: 1 \(.+\)\nAre at the target: 2\n/);
+  await configure({ "appinfo.endpoint": `http://127.0.0.1:${await freePort()}` });
+  const away = await migrate("start", "--dry-run");
+  expect([away.code, away.out]).toEqual([1, ""]);
+  expect(away.err).toContain("ECONNREFUSED");
+  await configure();
   const again = await migrate("start", "-f");
   expect(again.code).toBe(1);
   expect(again.out).toContain("New submitted: 1\nChanged: 1\nSubmit failed: 1\n");

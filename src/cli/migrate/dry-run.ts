@@ -2,23 +2,27 @@
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { HuiyuanClientError } from "../../client/api/client-error.ts";
 import { isKey } from "../../core/object.ts";
 import { formatBytes } from "../../doctor/finding.ts";
+import { describeFailure } from "../../migrate/runner/failure.ts";
 import { filtered } from "../../migrate/runner/scan.ts";
+import type { SourceObject } from "../../migrate/source.ts";
 import { openTarget } from "../../wiring/migration.ts";
-import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
+import { createStatusLine, type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
 import { type JobFlags, print } from "./job.ts";
 import type { Prepared } from "./prepare.ts";
 
 const SHOWN_REFUSALS = 20;
+/** Objects that are looked up at once. */
+const AT_ONCE = 10;
 const KINDS = { absent: "copied", object: "there", deleted: "deleted" } as const;
 
 export async function dryRun(prepared: Prepared, flags: JobFlags, terminal: Terminal): Promise<ExitCode> {
   const { config, store, source } = prepared;
   const signal = stopSignal(terminal);
-  // Over the REST API nothing is looked up: that would be one request for each object. To open a store creates its
-  // folder.
-  const isLookedUp = store !== undefined && existsSync(store.settings.data);
+  // To open a store creates its folder.
+  const isLookedUp = store === undefined || existsSync(store.settings.data);
   const spoolDir = join(tmpdir(), `huiyuan-dry-run-${process.pid}`);
   const end = isLookedUp ? await openTarget({ ...prepared, spoolDir }) : undefined;
   const counts = { copied: 0, bytes: 0, there: 0, deleted: 0, ignored: 0, refused: 0 };
@@ -27,21 +31,30 @@ export async function dryRun(prepared: Prepared, flags: JobFlags, terminal: Term
     counts.refused += 1;
     if (refusals.length < SHOWN_REFUSALS) refusals.push({ fileid, reason });
   };
+  async function count({ fileid, size = 0 }: SourceObject): Promise<void> {
+    if (!isKey(fileid)) return refuse(fileid, "it is no valid name of an object");
+    try {
+      const state = KINDS[(await end?.target.look(fileid, signal))?.state ?? "absent"];
+      counts[state] += 1;
+      if (state === "copied") counts.bytes += size;
+    } catch (error) {
+      if (!(error instanceof HuiyuanClientError) || describeFailure(error).isTransient) throw error;
+      refuse(fileid, error.message);
+    }
+  }
+  const { show, clear } = createStatusLine(terminal, flags.json);
   try {
     for await (const page of source.list(undefined, signal)) {
       const { objects, failures, ignored } = filtered(page, config.filters);
       counts.ignored += ignored;
       for (const { shown: name, reason } of failures) refuse(name, reason);
-      for (const { fileid, size = 0 } of objects) {
-        if (!isKey(fileid)) refuse(fileid, "it is no valid name of an object");
-        else {
-          const state = KINDS[(await end?.target.look(fileid, signal))?.state ?? "absent"];
-          counts[state] += 1;
-          if (state === "copied") counts.bytes += size;
-        }
+      for (let at = 0; at < objects.length; at += AT_ONCE) {
+        await Promise.all(objects.slice(at, at + AT_ONCE).map(count));
+        show(`looked at ${Object.values({ ...counts, bytes: 0 }).reduce((sum, each) => sum + each, 0)}`);
       }
     }
   } finally {
+    clear();
     await end?.close();
   }
   const { copied, bytes, there, deleted, ignored, refused } = counts;
