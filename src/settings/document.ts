@@ -18,6 +18,9 @@ import { type Fault, formatPath, type PathFault, type SettingsPath } from "./fau
 
 const MAX_ALIASES = 100;
 
+/** The parser compares each key of a mapping with all others; readDocument() finds repeated keys faster. */
+export const LINEAR = { uniqueKeys: false } as const;
+
 const MAX_SYNTAX_FAULTS = 10;
 
 /** A parsed settings file. */
@@ -33,18 +36,20 @@ export interface SettingsDocument {
 /** Never throws; `faults` has everything that is wrong. */
 export function readDocument(text: string): SettingsDocument {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, ...LINEAR });
   const place = (offset: number) => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   const problems = [...document.errors, ...document.warnings];
   const faults: Fault[] = problems.map((error) => ({ path: "", ...place(error.pos[0]), message: describe(error) }));
-  for (const offset of unresolvedAliases(document)) {
+  const { aliases, keys } = unusableNodes(document);
+  for (const offset of aliases)
     faults.push({ path: "", ...place(offset), message: "no anchor of this name precedes the alias" });
-  }
   // A file with duplicate keys can still be checked as a whole; a file with broken syntax cannot.
-  const isUsable = problems.every((error) => error.code === "DUPLICATE_KEY") && faults.length === problems.length;
+  const isUsable = faults.length === 0;
+  for (const offset of keys)
+    faults.push({ path: "", ...place(offset), message: "this key is repeated in the same mapping" });
   const tree = isUsable ? plainTree(document, faults) : undefined;
   return {
     tree,
@@ -74,14 +79,20 @@ function plainTree(document: Document, faults: Fault[]): unknown {
   }
 }
 
-function unresolvedAliases(document: Document): readonly number[] {
-  const offsets: number[] = [];
+/** The offsets of aliases without an anchor, and of repeated keys. */
+function unusableNodes(document: Document): { readonly aliases: readonly number[]; readonly keys: readonly number[] } {
+  const [aliases, keys]: [number[], number[]] = [[], []];
   visit(document, {
     Alias(_, alias) {
-      if (alias.resolve(document) === undefined) offsets.push(alias.range?.[0] ?? 0);
+      if (alias.resolve(document) === undefined) aliases.push(alias.range?.[0] ?? 0);
+    },
+    Map(_, { items }) {
+      const known = new Set<unknown>();
+      for (const { key } of items)
+        if (isScalar(key) && known.size === known.add(key.value).size) keys.push(key.range?.[0] ?? 0);
     },
   });
-  return offsets;
+  return { aliases, keys };
 }
 
 function offsetOf(document: Document, path: SettingsPath, at: "key" | "value"): number {
@@ -136,7 +147,6 @@ const SYNTAX: Readonly<Partial<Record<YAMLError["code"], string>>> = {
   BAD_SCALAR_START: "this character cannot begin a value; put the value in quotes",
   BLOCK_AS_IMPLICIT_KEY: "a colon inside a value; put the value in quotes",
   BLOCK_IN_FLOW: "a block is not allowed inside {…} or […]",
-  DUPLICATE_KEY: "this key is repeated in the same mapping",
   MISSING_CHAR: "a character is missing here: a colon after a key, a comma, or a closing quote or bracket",
   MULTILINE_IMPLICIT_KEY: "a colon is missing after this key",
   MULTIPLE_DOCS: "a second document begins here, wanted one",

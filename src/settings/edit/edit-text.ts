@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, type Node, Pair, parseDocument } from "yaml";
 import { HuiyuanError } from "../../core/errors.ts";
-import { keyText } from "../document.ts";
+import { keyText, LINEAR } from "../document.ts";
 import { formatPath, type SettingsPath } from "../faults.ts";
 import { type Splice, splicesOf } from "./splices.ts";
 
@@ -27,12 +27,12 @@ export function editText(text: string, edits: readonly SettingsEdit[]): EditedTe
   const isEnded = text === "" || text.endsWith("\n");
   const newline = text.includes("\r\n") ? "\r\n" : "\n";
   const before = isEnded ? text : text + newline;
-  const edited = parseDocument(before) as Document;
+  const edited = parseDocument(before, LINEAR) as Document;
   for (const edit of edits) applyEdit(edited, edit);
-  const trees = { text: before, before: parseDocument(before) as Document, after: edited };
+  const trees = { text: before, before: parseDocument(before, LINEAR) as Document, after: edited };
   const splices = isDeepStrictEqual(wantedOf(trees.before), wantedOf(edited)) ? [] : splicesOf(trees);
   const after = spliced(before, splices);
-  const written = parseDocument(after);
+  const written = parseDocument(after, LINEAR);
   if (written.errors.length > 0 || !isDeepStrictEqual(wantedOf(written), wantedOf(edited)))
     throw refused("this form of YAML cannot be edited here without changes to other parts; edit the file by hand");
   return { before, after, splices, text: isEnded ? after : after.slice(0, -newline.length) };

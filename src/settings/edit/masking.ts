@@ -2,7 +2,7 @@
 // does not know, because a misspelt key may hold a secret, and comments, because old secrets may stand there.
 import { CST, type Document, isAlias, isMap, isScalar, isSeq, Lexer, type Node, type Pair, parseDocument } from "yaml";
 import { isMapping } from "../checks/path-nodes.ts";
-import { keyText } from "../document.ts";
+import { keyText, LINEAR } from "../document.ts";
 import type { SettingsPath } from "../faults.ts";
 import { MASK } from "../secrets.ts";
 import { isKnownPath, isSecretPath } from "../setting-paths.ts";
@@ -27,7 +27,7 @@ function isShown(value: unknown, path: SettingsPath): boolean {
 
 /** A text of settings as it may be shown, with the same lines. */
 export function maskedText(text: string): string {
-  const hidden = [...comments(text), ...values(parseDocument(text) as Document, text)];
+  const hidden = [...comments(text), ...values(parseDocument(text, LINEAR) as Document, text)];
   let end = 0;
   const parts = hidden
     .toSorted((a, b) => a.start - b.start)
