@@ -4,12 +4,14 @@ import { type App, startApp } from "../app.ts";
 import type { Log } from "../core/log.ts";
 import { loadVersion } from "../settings/load.ts";
 import { watchSettings } from "../settings/watch.ts";
+import { writeFirstSettings } from "./first-settings.ts";
 import { createLogger } from "./logger.ts";
 import { HeldUp, newCommand, onHangUp, type Terminal, untilStopped } from "./terminal.ts";
 
 interface ServeFlags {
   readonly config: string;
   readonly logLevel: string;
+  readonly new: boolean;
 }
 
 const LOG_LEVELS = ["debug", "info", "warn", "error"];
@@ -21,13 +23,18 @@ If server.drainDelay is set, that delay comes first: the server still serves,
 and health checks get 503. One more signal ends the delay, the next one the
 process.
 
+With --new, a missing settings file is written first: one project with a new
+key pair, and no bucket. The console on the admin port makes the buckets.
+
 Examples:
   huiyuan serve
+  huiyuan serve --new
   huiyuan serve --config /etc/huiyuan/huiyuan.yaml --log-level warn`;
 
 export function serveCommand(terminal: Terminal): Command {
   return newCommand(terminal, "serve", "run the server", HELP)
     .option("-c, --config <file>", "settings file", "huiyuan.yaml")
+    .option("--new", "write a first settings file if there is none", false)
     .addOption(new Option("--log-level <level>", "least level of log lines").choices(LOG_LEVELS).default("info"))
     .action(async (flags: ServeFlags) => serve(flags, terminal));
 }
@@ -52,6 +59,7 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     return reloading;
   };
   onHangUp(onChange);
+  if (flags.new) await writeFirstSettings(flags.config);
   // The watch begins before the file is read, so that a change during the start is not missed.
   await watchSettings({ file: flags.config, signal: watching.signal, onChange });
   try {
@@ -60,10 +68,11 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     // Signals are handled before readiness is announced, so that an early stop is orderly.
     const stopped = untilStopped();
     const { host, adminHost } = settings.server;
+    const admin = `http://${urlHost(adminHost)}:${app.adminPort}`;
     const downloads = `http://${urlHost(host)}:${app.downloadPort}`;
-    terminal.out.write(
-      `huiyuan is ready: downloads on ${downloads}, admin on http://${urlHost(adminHost)}:${app.adminPort}\n`,
-    );
+    terminal.out.write(`huiyuan is ready: downloads on ${downloads}, admin on ${admin}\n`);
+    if (settings.projects.every(({ buckets }) => buckets.length === 0))
+      terminal.out.write(`there is no bucket yet: make the first one at ${admin}/buckets/new\n`);
     if (isChanged) await reload(app, flags.config, log);
     signal = await stopped;
     log.info({ signal }, "stopping");

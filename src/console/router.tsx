@@ -9,7 +9,7 @@ export const path = computed(() => address.value.pathname);
 export const query = computed(() => address.value.searchParams);
 
 /** `replaces`: without a new entry in the browser's history. */
-function go(target: string, { replaces = false } = {}): void {
+export function go(target: string, { replaces = false } = {}): void {
   const url = new URL(target, location.href);
   if (replaces) history.replaceState(null, "", url);
   else history.pushState(null, "", url);

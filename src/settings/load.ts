@@ -98,7 +98,7 @@ function unreadable(file: string, why: string): SettingsFaults {
 }
 
 const NO_FILE =
-  "no such settings file; name yours with --config FILE, copy the one in `huiyuan check --help`, or run `huiyuan try`, which needs none";
+  "no such settings file; name yours with --config FILE, let `huiyuan serve --new` write a first one, or run `huiyuan try`, which needs none";
 
 function wholeFileFault(file: string, message: string, place = { line: 1, column: 1 }): SettingsFaults {
   return new SettingsFaults(file, [{ path: "", ...place, message }]);

@@ -2,11 +2,10 @@
 import { useSignal } from "@preact/signals";
 import type { CallbackTested } from "../answers.ts";
 import { Problem, post } from "../api.ts";
-import { Badge, Card, Field, ProblemNote } from "../parts/parts.tsx";
+import { Badge, Card, ProblemNote } from "../parts/parts.tsx";
 import { milliseconds } from "../text/format.ts";
 import { t } from "../text/text.ts";
 import { ChoiceLeaf, Fields, type Form, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
-import { textAt } from "./tree.ts";
 
 interface AnswersProps {
   readonly form: Form;
@@ -20,10 +19,10 @@ export function Answers({ form, bucket, isChanged }: AnswersProps) {
   return (
     <div class="stack">
       <Card title={t("notFoundPage")} about={t("notFoundPageAbout")}>
-        <WholeLeaf
+        <TextLeaf
           form={form}
-          name="notFound"
-          leaf="file"
+          path={["notFound", "file"]}
+          whole={["notFound"]}
           label={t("file")}
           hint={t("fileHint")}
           placeholder="./404.png"
@@ -31,10 +30,10 @@ export function Answers({ form, bucket, isChanged }: AnswersProps) {
       </Card>
       <Card title={t("callback")} about={t("callbackAbout")}>
         <div class="stack">
-          <WholeLeaf
+          <TextLeaf
             form={form}
-            name="callback"
-            leaf="url"
+            path={["callback", "url"]}
+            whole={["callback"]}
             label="URL"
             hint={t("callbackUrlHint")}
             placeholder="https://app.example.com/uploaded"
@@ -72,38 +71,6 @@ export function Answers({ form, bucket, isChanged }: AnswersProps) {
         </div>
       </Card>
     </div>
-  );
-}
-
-interface WholeLeafProps {
-  readonly form: Form;
-  readonly name: string;
-  readonly leaf: string;
-  readonly label: string;
-  readonly hint: string;
-  readonly placeholder: string;
-}
-
-/** A text without which the whole mapping around it goes. */
-function WholeLeaf({ form, name, leaf, label, hint, placeholder }: WholeLeafProps) {
-  return (
-    <Field
-      label={label}
-      hint={hint}
-      control={(properties) => (
-        <input
-          {...properties}
-          value={textAt(form.value(name, leaf), [])}
-          readOnly={form.isReadOnly}
-          placeholder={placeholder}
-          onChange={({ currentTarget }) => {
-            const text = currentTarget.value.trim();
-            if (text === "") form.set([name], undefined);
-            else form.set([name, leaf], text);
-          }}
-        />
-      )}
-    />
   );
 }
 

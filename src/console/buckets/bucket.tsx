@@ -4,23 +4,33 @@ import type { SettingsApplied, SettingsState } from "../answers.ts";
 import { get } from "../api.ts";
 import { useLoaded } from "../load.ts";
 import { Card, Empty, Page, Show } from "../parts/parts.tsx";
-import { Link, query } from "../router.tsx";
+import { go, Link, query } from "../router.tsx";
 import { type TextName, t } from "../text/text.ts";
 import { Access } from "./access.tsx";
 import { Processing } from "./aliases.tsx";
 import { Answers } from "./bucket-answers.tsx";
 import { Domains } from "./domains.tsx";
-import { changesIn, type Draft, drafted, editsOf, isRemoved, NO_DRAFT, withRemoved, withSet } from "./draft.ts";
+import {
+  changesIn,
+  type Draft,
+  drafted,
+  editsOf,
+  isRemoved,
+  movedPath,
+  NO_DRAFT,
+  withRemoved,
+  withSet,
+} from "./draft.ts";
 import type { Form } from "./form.tsx";
-import { Reveal } from "./inputs.tsx";
 import { Keys } from "./keys.tsx";
-import { Review, SettingsNotes } from "./review.tsx";
-import { type BucketPlace, placeOf, trialUrl, valueAt } from "./tree.ts";
+import { type Faulty, Review, SettingsNotes } from "./review.tsx";
+import { type BucketPlace, faultAt, placeOf, trialUrl, valueAt } from "./tree.ts";
 import { Trial } from "./trial.tsx";
 
 export function BucketPage() {
   const bucket = query.value.get("bucket") ?? "";
   const settings = useLoaded((signal) => get<SettingsState>("/settings", {}, signal));
+  const isRemoving = useSignal(false);
   const images = (
     <Link class="button" href={`/images?${new URLSearchParams({ bucket })}`}>
       {t("images")}
@@ -38,8 +48,32 @@ export function BucketPage() {
                 <Empty title={t("noSuchBucket", { bucket })}>
                   <Link href="/buckets">{t("buckets")}</Link>
                 </Empty>
+              ) : isRemoving.value ? (
+                <Removal
+                  state={state}
+                  place={place}
+                  reread={settings.reload}
+                  cancel={() => {
+                    isRemoving.value = false;
+                  }}
+                />
               ) : (
-                <Bucket state={state} place={place} reread={settings.reload} />
+                <>
+                  <Bucket state={state} place={place} reread={settings.reload} />
+                  {state.readOnly === undefined && (
+                    <div class="inset">
+                      <button
+                        type="button"
+                        class="danger"
+                        onClick={() => {
+                          isRemoving.value = true;
+                        }}
+                      >
+                        {t("removeBucket")}
+                      </button>
+                    </div>
+                  )}
+                </>
               )}
             </>
           );
@@ -57,6 +91,23 @@ interface BucketProps {
   readonly reread: () => void;
 }
 
+function Removal({ state: { version = "" }, place, reread, cancel }: BucketProps & { readonly cancel: () => void }) {
+  const bucket = `${place.appid}/${place.name}`;
+  return (
+    <Review
+      version={version}
+      edits={[{ path: place.path }]}
+      reread={reread}
+      done={() => {
+        drafts.delete(bucket);
+        go("/buckets");
+      }}
+      cancel={cancel}
+      note={t("removeBucketNote", { bucket })}
+    />
+  );
+}
+
 /** By bucket, so that a look at another page loses no change. */
 const drafts = new Map<string, Signal<Draft>>();
 
@@ -70,8 +121,9 @@ function Bucket({ state, place, reread }: BucketProps) {
   const bucket = `${place.appid}/${place.name}`;
   const draft = draftOf(bucket);
   const applied = useSignal<SettingsApplied | undefined>(undefined);
+  const faults = useSignal<Faulty>([]);
   const view = VIEWS.find((name) => name === query.value.get("view")) ?? "domains";
-  const form = formOf(state, place, draft, applied);
+  const form = formOf(state, place, { draft, applied, faults });
   return (
     <>
       <nav class="tabs" aria-label={bucket}>
@@ -95,19 +147,26 @@ function Bucket({ state, place, reread }: BucketProps) {
           <Trial bucket={bucket} sample="" url={(key) => trialUrl(state.settings, place, key)} />
         </Card>
       )}
-      <Changes state={state} place={place} reread={reread} draft={draft} applied={applied} />
+      <Changes state={state} place={place} reread={reread} draft={draft} applied={applied} faults={faults} />
     </>
   );
 }
 
-type Applied = Signal<SettingsApplied | undefined>;
+interface Changed {
+  readonly draft: Signal<Draft>;
+  /** What the last save has answered. */
+  readonly applied: Signal<SettingsApplied | undefined>;
+  /** Of the draft, once it was reviewed. */
+  readonly faults: Signal<Faulty>;
+}
 
-function formOf(state: SettingsState, { path }: BucketPlace, draft: Signal<Draft>, applied: Applied): Form {
+function formOf(state: SettingsState, { path }: BucketPlace, { draft, applied, faults }: Changed): Form {
   const own = valueAt(state.settings, path);
   const tree = drafted(own, draft.value);
   const change = (next: Draft) => {
     draft.value = next;
     applied.value = undefined;
+    faults.value = [];
   };
   return {
     value: (...inner) => valueAt(tree, inner),
@@ -115,17 +174,18 @@ function formOf(state: SettingsState, { path }: BucketPlace, draft: Signal<Draft
     reset: (inner) => change(withSet(draft.value, own, { path: inner, value: valueAt(own, inner) })),
     remove: (inner) => change(withRemoved(draft.value, own, inner)),
     isRemoved: (inner) => isRemoved(draft.value, inner),
+    fault: (inner) => {
+      const found = faultAt(faults.value, [...path, ...movedPath(draft.value, inner)]);
+      return found && `${t("line", { line: found.line })} ${found.message}`;
+    },
     isReadOnly: state.readOnly !== undefined || state.version === undefined,
   };
 }
 
-interface ChangesProps extends BucketProps {
-  readonly draft: Signal<Draft>;
-  readonly applied: Applied;
-}
+type ChangesProps = BucketProps & Changed;
 
 /** The bar at the foot of the page, and above it the diff. */
-function Changes({ state: { version = "" }, place, reread, draft, applied }: ChangesProps) {
+function Changes({ state: { version = "" }, place, reread, draft, applied, faults }: ChangesProps) {
   const isReviewed = useSignal(false);
   const count = changesIn(draft.value);
   if (applied.value !== undefined && count === 0)
@@ -138,26 +198,27 @@ function Changes({ state: { version = "" }, place, reread, draft, applied }: Cha
   const edits = editsOf(draft.value).map((edit) => ({ ...edit, path: [...place.path, ...edit.path] }));
   const drop = () => {
     draft.value = NO_DRAFT;
+    faults.value = [];
     isReviewed.value = false;
   };
   if (isReviewed.value)
     return (
-      <Reveal>
-        <Review
-          key={`${version} ${JSON.stringify(edits)}`}
-          version={version}
-          edits={edits}
-          reread={reread}
-          done={(answer) => {
-            applied.value = answer;
-            drop();
-            reread();
-          }}
-          cancel={() => {
-            isReviewed.value = false;
-          }}
-        />
-      </Reveal>
+      <Review
+        version={version}
+        edits={edits}
+        reread={reread}
+        done={(answer) => {
+          applied.value = answer;
+          drop();
+          reread();
+        }}
+        cancel={() => {
+          isReviewed.value = false;
+        }}
+        faulty={(found) => {
+          faults.value = found;
+        }}
+      />
     );
   return (
     <div class="bar" role="status">

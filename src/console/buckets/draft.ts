@@ -52,6 +52,15 @@ export function editsOf({ sets, removed }: Draft): readonly Edit[] {
   return [...sets.filter((set) => !isLost(set)), ...goes];
 }
 
+/** The path of a setting in the file with the draft: removed items before it move it. */
+export function movedPath({ removed }: Draft, path: Path): Path {
+  return path.map((part, index) => {
+    if (typeof part !== "number") return part;
+    const list = String(path.slice(0, index));
+    return part - removed.filter((each) => String(each.slice(0, -1)) === list && Number(each.at(-1)) < part).length;
+  });
+}
+
 function withoutAdded(draft: Draft, path: Path): Draft {
   const list = path.slice(0, -1);
   const place = Number(path.at(-1));

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { Field } from "../parts/parts.tsx";
 import { type TextName, t } from "../text/text.ts";
-import { Toggle } from "./inputs.tsx";
+import { TextField, Toggle } from "./inputs.tsx";
 import { listAt, type Path, textAt, valueAt } from "./tree.ts";
 
 /** The drafted settings below a path, and their changes. */
@@ -15,6 +15,8 @@ export interface Form {
   /** Marks an item of a list as one that goes, or takes the mark away. */
   readonly remove: (path: Path) => void;
   readonly isRemoved: (path: Path) => boolean;
+  /** The fault that the server found at a path or below it, with its line. */
+  readonly fault: (path: Path) => string | undefined;
   readonly isReadOnly: boolean;
 }
 
@@ -26,6 +28,7 @@ export function formAt(form: Form, outer: Path): Form {
     reset: (path) => form.reset([...outer, ...path]),
     remove: (path) => form.remove([...outer, ...path]),
     isRemoved: (path) => form.isRemoved([...outer, ...path]),
+    fault: (path) => form.fault([...outer, ...path]),
   };
 }
 
@@ -42,24 +45,19 @@ const MASK = "[secret]";
 interface TextLeafProps extends LeafProps {
   /** The default; shown while the setting is left out. */
   readonly placeholder?: string;
+  /** The mapping that goes if the text is empty; else the setting alone. */
+  readonly whole?: Path;
 }
 
-export function TextLeaf({ form, path, label, hint, placeholder }: TextLeafProps) {
-  const value = textAt(form.value(...path), []);
+export function TextLeaf({ form, path, label, hint, placeholder, whole = path }: TextLeafProps) {
   return (
-    <Field
+    <TextField
       label={label}
-      {...(hint !== undefined && { hint })}
-      control={(properties) => (
-        <input
-          {...properties}
-          autocomplete="off"
-          value={value}
-          readOnly={form.isReadOnly}
-          placeholder={placeholder}
-          onChange={({ currentTarget }) => form.set(path, currentTarget.value.trim() || undefined)}
-        />
-      )}
+      hint={hint}
+      fault={form.fault(path)}
+      value={textAt(form.value(...path), [])}
+      set={(text) => (text === "" ? form.set(whole, undefined) : form.set(path, text))}
+      more={{ readOnly: form.isReadOnly, placeholder }}
     />
   );
 }
@@ -70,25 +68,16 @@ export function SecretLeaf({ form, path, label, hint }: LeafProps) {
   const isHidden = value === MASK;
   const isReference = /^(?:env|file):/.test(value);
   return (
-    <Field
+    <TextField
       label={label}
       hint={hint ?? (isHidden ? t("secretKept") : t("secretHint"))}
-      control={(properties) => (
-        <input
-          {...properties}
-          class={isReference ? "" : "secret"}
-          autocomplete="off"
-          spellcheck={false}
-          value={isHidden ? "" : value}
-          readOnly={form.isReadOnly}
-          placeholder={isHidden ? "••••••••" : ""}
-          onChange={({ currentTarget }) => {
-            const text = currentTarget.value.trim();
-            if (text === "") form.reset(path);
-            else form.set(path, text);
-          }}
-        />
-      )}
+      fault={form.fault(path)}
+      value={isHidden ? "" : value}
+      set={(text) => (text === "" ? form.reset(path) : form.set(path, text))}
+      more={{
+        ...{ class: isReference ? "" : "secret", spellcheck: false, readOnly: form.isReadOnly },
+        placeholder: isHidden ? "••••••••" : "",
+      }}
     />
   );
 }
@@ -105,7 +94,8 @@ export function ChoiceLeaf({ form, path, label, hint, choices }: ChoiceLeafProps
   return (
     <Field
       label={label}
-      {...(hint !== undefined && { hint })}
+      hint={hint}
+      fault={form.fault(path)}
       control={(properties) => (
         <select
           {...properties}
@@ -151,7 +141,8 @@ export function LinesLeaf({ form, path, label, hint, placeholder }: LeafProps & 
   return (
     <Field
       label={label}
-      {...(hint !== undefined && { hint })}
+      hint={hint}
+      fault={form.fault(path)}
       control={(properties) => (
         <textarea
           {...properties}
@@ -162,7 +153,8 @@ export function LinesLeaf({ form, path, label, hint, placeholder }: LeafProps & 
           placeholder={placeholder}
           onChange={({ currentTarget }) => {
             const wanted = currentTarget.value.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
-            form.set(path, wanted.length === 0 ? undefined : wanted);
+            const values = wanted.map((line) => (/^\d+$/.test(line) ? Number(line) : line));
+            form.set(path, wanted.length === 0 ? undefined : values);
           }}
         />
       )}

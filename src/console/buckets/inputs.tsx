@@ -5,24 +5,27 @@ import { Field } from "../parts/parts.tsx";
 
 interface TextFieldProps {
   readonly label: string;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
+  readonly fault?: string | undefined;
   readonly value: string;
   readonly set: (value: string) => void;
   readonly more?: Omit<InputHTMLAttributes<HTMLInputElement>, "type"> & { readonly type?: string };
 }
 
-export function TextField({ label, hint, value, set, more }: TextFieldProps) {
+export function TextField({ label, hint, fault, value, set, more }: TextFieldProps) {
   return (
     <Field
       label={label}
-      {...(hint !== undefined && { hint })}
+      hint={hint}
+      fault={fault}
       control={(properties) => (
         <input
           autocomplete="off"
           {...properties}
           {...(more as object)}
           value={value}
-          onInput={({ currentTarget }) => set(currentTarget.value.trim())}
+          onInput={({ currentTarget }) => set(currentTarget.value.trimStart())}
+          onChange={({ currentTarget }) => set(currentTarget.value.trim())}
         />
       )}
     />

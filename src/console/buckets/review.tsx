@@ -5,6 +5,7 @@ import { Problem, post } from "../api.ts";
 import { useLoaded } from "../load.ts";
 import { Card, ProblemNote, Show } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
+import { Reveal } from "./inputs.tsx";
 import type { Edit } from "./tree.ts";
 
 interface ReviewProps {
@@ -14,11 +15,29 @@ interface ReviewProps {
   readonly reread: () => void;
   readonly done: (applied: SettingsApplied) => void;
   readonly cancel: () => void;
+  /** Takes the faults of the proposed file; there may be none. */
+  readonly faulty?: (faults: Faulty) => void;
+  /** What else the change means. */
+  readonly note?: string;
 }
 
-/** Give it a key of version and edits, so that other edits are proposed anew. */
-export function Review({ version, edits, reread, done, cancel }: ReviewProps) {
-  const proposal = useLoaded((signal) => post<SettingsProposal>("/settings/propose", { version, edits }, signal));
+export type Faulty = SettingsProposal["faults"];
+
+/** It comes into view, and proposes anew when the edits or the file are others. */
+export function Review(props: ReviewProps) {
+  return (
+    <Reveal>
+      <Proposed key={`${props.version} ${JSON.stringify(props.edits)}`} {...props} />
+    </Reveal>
+  );
+}
+
+function Proposed({ version, edits, reread, done, cancel, faulty, note }: ReviewProps) {
+  const proposal = useLoaded(async (signal) => {
+    const answer = await post<SettingsProposal>("/settings/propose", { version, edits }, signal);
+    if (!signal.aborted) faulty?.(answer.faults);
+    return answer;
+  });
   const problem = useSignal<Problem | undefined>(undefined);
   const isSaving = useSignal(false);
   const apply = async () => {
@@ -38,6 +57,7 @@ export function Review({ version, edits, reread, done, cancel }: ReviewProps) {
   return (
     <Card title={t("review")} about={t("reviewAbout")}>
       <div class="stack">
+        {note !== undefined && <p class="note warn">{note}</p>}
         <Show of={proposal.state} reload={proposal.reload}>
           {(answer) => <Proposal proposal={answer} />}
         </Show>
@@ -77,23 +97,27 @@ function Proposal({ proposal: { diff, faults, warnings, needsRestart } }: { read
           <Faults faults={faults} />
         </div>
       )}
-      {warnings.length > 0 && (
-        <div class="note warn">
-          <strong>{t("hasWarnings")}</strong>
-          <ul>
-            {warnings.map((warning) => (
-              <li key={warning}>{warning}</li>
-            ))}
-          </ul>
-        </div>
-      )}
+      {warnings.length > 0 && <Warnings warnings={warnings} />}
       {needsRestart.length > 0 && <p class="note warn">{t("needsRestart", { settings: needsRestart.join(", ") })}</p>}
       <Diff lines={diff} />
     </div>
   );
 }
 
-function Faults({ faults }: { readonly faults: SettingsProposal["faults"] }) {
+function Warnings({ warnings }: Pick<SettingsState, "warnings">) {
+  return (
+    <div class="note warn">
+      <strong>{t("hasWarnings")}</strong>
+      <ul>
+        {warnings.map((warning) => (
+          <li key={warning}>{warning}</li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Faults({ faults }: { readonly faults: Faulty }) {
   return (
     <ul>
       {faults.map(({ path, line, message }) => (
@@ -121,13 +145,15 @@ export function Diff({ lines }: { readonly lines: readonly string[] }) {
 
 /** Why the file cannot be edited, or is not what the server uses. */
 export function SettingsNotes({ state }: { readonly state: SettingsState }) {
-  const { readOnly, refusal, faults, file } = state;
+  const { readOnly, refusal, faults, warnings, file } = state;
+  if (file === undefined) return <p class="note warn">{t("noFile")}</p>;
   return (
     <>
       {readOnly !== undefined && <p class="note warn">{t("isReadOnly", { why: readOnly })}</p>}
+      {warnings.length > 0 && <Warnings warnings={warnings} />}
       {(refusal !== undefined || faults.length > 0) && (
         <div class="note bad" role="alert">
-          <p>{t("fileRefused", { file: file ?? "" })}</p>
+          <p>{t("fileRefused", { file })}</p>
           {faults.length > 0 ? <Faults faults={faults} /> : <p>{refusal}</p>}
         </div>
       )}

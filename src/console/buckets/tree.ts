@@ -19,6 +19,23 @@ export function valueAt(tree: unknown, path: Path): unknown {
   return path.reduce<unknown>((inner, part) => (isOwner(inner) ? inner[part] : undefined), tree);
 }
 
+/** As faults write it: `projects[0].aliases["a.b"]`. */
+function pathText(path: Path): string {
+  const parts = path.map((part) =>
+    typeof part === "string" && /^[\w-]+$/.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`,
+  );
+  return parts.join("").replace(/^\./, "");
+}
+
+/** The fault at a path or below it. */
+export function faultAt<Fault extends { readonly path: string }>(
+  faults: readonly Fault[],
+  path: Path,
+): Fault | undefined {
+  const own = pathText(path);
+  return faults.find(({ path: at }) => at === own || at.startsWith(`${own}.`) || at.startsWith(`${own}[`));
+}
+
 export function textAt(tree: unknown, path: Path, fallback = ""): string {
   const value = valueAt(tree, path);
   return value === undefined || value === null ? fallback : String(value);

@@ -92,22 +92,19 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
         </Reveal>
       )}
       {step.value === "review" && (
-        <Reveal>
-          <Review
-            key={`${version} ${JSON.stringify(edits)}`}
-            version={version}
-            edits={edits}
-            reread={reread}
-            done={(answer) => {
-              applied.value = answer;
-              scrollTo(0, 0);
-            }}
-            cancel={() => {
-              step.value = "fields";
-              scrollTo(0, 0);
-            }}
-          />
-        </Reveal>
+        <Review
+          version={version}
+          edits={edits}
+          reread={reread}
+          done={(answer) => {
+            applied.value = answer;
+            scrollTo(0, 0);
+          }}
+          cancel={() => {
+            step.value = "fields";
+            scrollTo(0, 0);
+          }}
+        />
       )}
     </div>
   );

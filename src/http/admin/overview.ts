@@ -68,7 +68,7 @@ function notesOf(readiness: Readiness, { fault, restart, warnings, outages }: Op
     messages: readonly (string | undefined)[],
   ) => messages.flatMap((message) => (message === undefined ? [] : [{ severity, code, message, mend }]));
   const [reason = "the server is not ready"] = readiness.notes;
-  const settings = { page: "/settings", command: "huiyuan check" };
+  const settings = { page: "/buckets", command: "huiyuan check" };
   return [
     ...entries("critical", "HuiyuanNotReady", {}, readiness.isReady ? [] : [reason]),
     ...entries("critical", "store_away", {}, outages),

@@ -231,6 +231,8 @@ const projectSchema = z.strictObject({
   buckets: z.array(bucketSchema).default([]).describe("The project's buckets."),
 });
 
+const NO_PROJECTS = "is missing, wanted a list; `huiyuan check --help` shows a small file";
+
 /** The whole file. Secrets and paths are still as written; load.ts resolves them. */
 export const settingsSchema = z
   .strictObject({
@@ -239,7 +241,10 @@ export const settingsSchema = z
     store: storeSchema.default({ type: "fs" }).describe("Where objects are kept."),
     coordination: coordinationSchema.default({ type: "local" }).describe("How several machines agree."),
     limits: limitsSchema.prefault({}).describe("Every bound."),
-    projects: z.array(projectSchema).min(1).describe("Projects (项目) with their keys and buckets."),
+    projects: z
+      .array(projectSchema, { error: ({ input }) => (input === undefined ? NO_PROJECTS : undefined) })
+      .min(1)
+      .describe("Projects (项目) with their keys and buckets."),
   })
   // It also runs on faulty files, so that one run reports every fault.
   .superRefine(

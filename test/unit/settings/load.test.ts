@@ -255,7 +255,7 @@ test("loadSettings() reports a missing file without a position, and says how to 
   expect(error).toBeInstanceOf(SettingsFaults);
   expect(error).toMatchObject({ code: "settings_invalid", faults: [{ path: "", line: 0, column: 0 }] });
   const { message } = error as SettingsFaults;
-  for (const way of [`${file}  no such settings file`, "--config", "huiyuan check --help", "huiyuan try"]) {
+  for (const way of [`${file}  no such settings file`, "--config", "huiyuan serve --new", "huiyuan try"]) {
     expect(message).toContain(way);
   }
 });
