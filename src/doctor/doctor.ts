@@ -14,6 +14,11 @@ export interface SiteToExamine {
   readonly allowPrivate: boolean;
 }
 
+/** An origin as the settings have it, with its keys. */
+export interface EntryToExamine {
+  readonly entry: Readonly<Record<string, unknown>>;
+}
+
 export interface ExaminationLimits {
   /** After this time the rest is not checked. */
   readonly seconds: number;
@@ -34,4 +39,4 @@ export type Examination = (limits: ExaminationLimits, notes: Pick<Notes, "say" |
  * `samples`: paths below the site, or URLs; if empty, the home page is searched for an image. Throws request_invalid
  * and settings_invalid, and sends nothing before the result is called.
  */
-export type ExamineSite = (site: SiteToExamine, samples: readonly string[]) => Examination;
+export type ExamineSite = (site: SiteToExamine | EntryToExamine, samples: readonly string[]) => Examination;

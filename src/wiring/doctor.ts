@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
-import type { Examination, ExaminationLimits, ExamineSite, SiteToExamine } from "../doctor/doctor.ts";
+import type { EntryToExamine, Examination, ExaminationLimits, ExamineSite } from "../doctor/doctor.ts";
 import { type ExaminationOptions, examine } from "../doctor/examination.ts";
 import { finding, type Hints, type Notes } from "../doctor/finding.ts";
 import { mirrorLines, proposeSettings } from "../doctor/proposal.ts";
@@ -16,13 +16,15 @@ const MAX_BODY_BYTES = 20_971_520;
 const MAX_TOTAL_BYTES = 100_000_000;
 const TIMEOUTS = { connect: 5_000, firstByte: 15_000, idle: 10_000, total: 60_000 };
 
-/** Tests a web site. */
+/** Tests a web site, or an entry of `origins`; env: and file: in it are refused. */
 export const examineSite: ExamineSite = (site, samples) => {
-  const run = prepare(settingsOf(site), site.url, samples);
+  if ("entry" in site) return examineOrigin(settingsOf(site.entry, "the origin"), "", samples);
+  const { url, host, referer, headers, allowPrivate } = site;
+  const settings = settingsOf({ type: "site", url, host, referer, headers, allowPrivate }, `"${url}"`);
+  const run = prepare(settings, url, samples);
   return async (limits, notes) => {
     const { hints, ...examined } = await run(limits, notes);
-    const { url: originUrl, host, referer, headers, allowPrivate } = site;
-    const proposal = hints && proposeSettings({ originUrl, host, referer, headers, allowPrivate, hints });
+    const proposal = hints && proposeSettings({ originUrl: url, host, referer, headers, allowPrivate, hints });
     return { ...examined, proposal };
   };
 };
@@ -77,20 +79,19 @@ async function run(
   return { name: nameOf(settings), hints: isReached ? all.hints : undefined };
 }
 
-/** Settings of the origin, which pass the same checks as those of a file. */
-function settingsOf({ allowPrivate, ...site }: SiteToExamine): OriginSettings {
-  const { url, host, referer, headers } = site;
-  const origin = { type: "site", url, host, referer, headers, allowPrivate: true };
+/** Settings of the origin, which pass the same checks as those of a file. `name` is for messages. */
+function settingsOf({ allowPrivate, ...entry }: EntryToExamine["entry"], name: string): OriginSettings {
+  const origin = { ...entry, allowPrivate: true };
   const keys = [{ secretId: "doctor", secretKey: "doctor-doctor-doctor-doctor-doctor" }];
   const domains = [{ host: "*", mirror: { origins: [origin] } }];
   const file = {
     server: { port: 0, adminPort: 0 },
     projects: [{ appid: "1", keys, buckets: [{ name: "doctor", domains }] }],
   };
-  const [first] = originsOf(makeSettings(file, `Cannot check "${url}"`));
+  const [first] = originsOf(makeSettings(file, `Cannot check ${name}`));
   if (first === undefined) throw new HuiyuanError("internal", "Cannot read the origin that was just written");
   // The dialer checks private addresses, so that names and literal addresses are treated alike.
-  return { ...first, allowPrivate };
+  return { ...first, allowPrivate: allowPrivate === true };
 }
 
 /** All origins of the settings, also those of rules. */

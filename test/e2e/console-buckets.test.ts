@@ -1,22 +1,40 @@
-// The console's buckets in Chromium: a new one by the wizard, a change while the file is edited by hand, faults with
-// their line, a read-only file, and a key whose secret is shown once.
+// The console's buckets in Chromium: the four scenarios of the wizard, a change while the file is edited by hand, faults
+// beside their field and with their line, a read-only file, keys, a callback, an alias, and removals.
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { launchBrowser } from "../helpers/browser.ts";
+import { type BusinessServer, startBusinessServer } from "../helpers/business-server.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
+import { type QiniuStandIn, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
+import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
+import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { needs } from "../helpers/services.ts";
-import { APPID, KEYS } from "../helpers/settings.ts";
+import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 
 const PATIENCE = { timeout: 10_000 };
 const ONE = `/buckets/one?${new URLSearchParams({ bucket: `${APPID}/photos` })}`;
+const NO_BUCKET = { projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [] }] };
+/** The bucket photos, which mirrors a site by its default domain. */
+const mirrored = (url: string) => {
+  const domains = [{ host: `photos-${APPID}.localhost`, mirror: mirrorOf(url) }];
+  return { projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }] };
+};
+/** Of the stand-in for Qiniu, which checks signatures. */
+const QINIU_KEYS = { accessKey: "QINIUACCESS", secretKey: "qiniu-secret" };
+const CALLBACK_SECRET = "a-secret-of-callbacks";
 
 describe("buckets in the console", needs("chromium"), () => {
   let browser: Browser;
   let origin: ScriptedOrigin;
+  let qiniu: QiniuStandIn;
+  let s3: ScriptedS3;
+  let business: BusinessServer;
+  let jpeg: Buffer;
   let installation: Installation;
   let program: Program;
   let page: Page;
@@ -24,11 +42,15 @@ describe("buckets in the console", needs("chromium"), () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
-    const jpeg = await noisyJpeg(60, 40);
+    jpeg = await noisyJpeg(60, 40);
+    qiniu = await startQiniuStandIn({ objects: new Map([["2015/a.jpg", jpeg]]), keys: QINIU_KEYS });
+    s3 = await startScriptedS3();
+    s3.objects.set("2015/a.jpg", { bytes: jpeg, headers: { "content-type": "image/jpeg" } });
+    business = await startBusinessServer(CALLBACK_SECRET);
     origin = await startScriptedOrigin(async ({ target }, connection) => {
       await connection.send(target.includes(".jpg") ? response(jpeg) : response("", { status: "404 Not Found" }));
     });
-    installation = await install({ projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [] }] });
+    installation = await install(NO_BUCKET);
     program = await installation.start();
     page = await (await browser.newContext({ viewport: { width: 1_280, height: 900 }, locale: "en" })).newPage();
     page.setDefaultTimeout(20_000);
@@ -39,37 +61,89 @@ describe("buckets in the console", needs("chromium"), () => {
     await browser?.close();
     await program?.kill();
     await installation?.remove();
-    await origin?.close();
+    await Promise.all([origin, qiniu, s3, business].map((server) => server?.close()));
   });
 
   const go = (path: string) => page.goto(`http://127.0.0.1:${program.adminPort}${path}`);
   const press = (name: string) => page.getByRole("button", { name, exact: true }).click();
   const fill = (label: string, value: string) => page.getByLabel(label, { exact: true }).fill(value);
-  const statusOf = async (path: string) =>
-    (await get({ port: program.downloadPort, path, host: `photos-${APPID}.localhost` })).status;
+  const statusOf = async (path: string, bucket = "photos") =>
+    (await get({ port: program.downloadPort, path, host: `${bucket}-${APPID}.localhost` })).status;
+  const target = (bucket: string) => `/photos/v2/${APPID}/${bucket}/0/2016%2Fnew.jpg`;
+  const upload = (bucket: string, sign = uploadToken("", bucket)) =>
+    callApi({ port: program.downloadPort, target: target(bucket), sign, form: fileForm(jpeg) });
 
-  test("the wizard tests the origin, shows the diff, saves it, and fetches and signs the first image", async () => {
-    await go("/");
+  /** Walks the wizard from an empty console to the first image. */
+  async function walk(scenario: string, fields: Readonly<Record<string, string>>, choose = async () => {}) {
+    await installation.write(NO_BUCKET);
+    await go("/buckets");
     await page.getByText("There is no bucket yet").waitFor();
     await page.getByRole("link", { name: "New bucket" }).first().click();
-    await page.getByText("Download only; the images are on your own site").click();
-    await fill("URL of the site", origin.url);
+    await page.getByText(scenario, { exact: true }).click();
+    await choose();
+    for (const [label, value] of Object.entries(fields)) await fill(label, value);
     await page.getByText("The address is private").click();
     await press("Continue");
     await fill("An image that is there", "2015/a.jpg");
     await press("Test now");
-    await page.locator(".attention li").first().waitFor();
+    await page.getByText(/a whole jpeg of 60 × 40/).waitFor();
     await press("Show the changes");
-    await page.locator(".diff .added", { hasText: origin.url }).waitFor();
-    expect(await readFile(installation.file, "utf8")).not.toContain(origin.url);
+    await page.locator(".diff .added", { hasText: "name: " }).first().waitFor();
     await press("Save and use now");
-    await page.getByText(`The bucket ${APPID}/photos is in force.`).waitFor();
+    await page.getByText(/^The bucket \S+ is in force\.$/).waitFor();
     await press("Fetch and sign");
     await expect.poll(() => page.evaluate(`document.querySelector(".preview img")?.naturalWidth`), PATIENCE).toBe(60);
     // Without a domain of its own the public URL is that of the default domain.
     expect(await page.locator("a[href*='2015/a.jpg?sign=']").count()).toBe(1);
-    expect(await statusOf("/2015/a.jpg")).toBe(200);
     expect(complaints).toEqual([]);
+  }
+
+  test("scenario 1: downloads, the images are in a private bucket of Qiniu", async () => {
+    await walk("Download only; the images are in another cloud", {
+      "Name of the bucket": "one",
+      "Download domain of the Qiniu bucket": qiniu.url,
+      AccessKey: QINIU_KEYS.accessKey,
+      SecretKey: QINIU_KEYS.secretKey,
+    });
+    expect(await statusOf("/2015/a.jpg", "one")).toBe(200);
+    expect((await upload("one")).code).toBe(-75);
+  });
+
+  test("scenario 3: uploads and downloads, the old images are in an S3 store", async () => {
+    await walk(
+      "Upload and download; the old images are in another cloud",
+      {
+        "Name of the bucket": "three",
+        "Bucket in the cloud": "pictures",
+        "URL of the service": s3.url,
+        AccessKey: "MINIOACCESS",
+        SecretKey: "minio-secret",
+      },
+      async () => void (await page.getByLabel("Cloud", { exact: true }).selectOption("minio")),
+    );
+    expect(await statusOf("/2015/a.jpg", "three")).toBe(200);
+    expect((await upload("three")).code).toBe(0);
+    expect(await statusOf("/2016/new.jpg", "three")).toBe(200);
+    expect((await upload("three", "no-token")).code).not.toBe(0);
+  });
+
+  test("scenario 4: uploads and downloads, the old images are on a site", async () => {
+    await walk("Upload and download; the old images are on your own site", {
+      "URL of the site": origin.url,
+      "Bucket of the old images": "old",
+      "Bucket of the uploads": "new",
+    });
+    expect(await statusOf("/2015/a.jpg", "old")).toBe(200);
+    expect((await upload("new")).code).toBe(0);
+    expect(await statusOf("/2016/new.jpg", "new")).toBe(200);
+    expect((await upload("old")).code).toBe(-75);
+    expect(await statusOf("/2015/a.jpg", "new")).toBe(404);
+  });
+
+  test("scenario 2: downloads, the images are on a site", async () => {
+    await walk("Download only; the images are on your own site", { "URL of the site": origin.url });
+    expect(await readFile(installation.file, "utf8")).toContain(origin.url);
+    expect(await statusOf("/2015/a.jpg")).toBe(200);
   });
 
   test("a change on top of an edit by hand keeps both, and is in force", async () => {
@@ -97,9 +171,17 @@ describe("buckets in the console", needs("chromium"), () => {
     await press("Show the changes");
     await page.getByText(/^Line \d+:.*aliases\.small/).waitFor();
     expect(await page.getByRole("button", { name: "Save and use now" }).isDisabled()).toBe(true);
+    const field = page.getByLabel("small", { exact: true });
+    expect(await field.getAttribute("aria-invalid")).toBe("true");
+    await field.fill("imageView2/2/w/30");
+    expect(await field.getAttribute("aria-invalid")).toBe("false");
+    await page.locator(".diff .added", { hasText: "imageView2/2/w/30" }).waitFor();
+    await expect.poll(() => page.evaluate(`document.querySelector(".preview img")?.naturalWidth`), PATIENCE).toBe(30);
+    await press("Save and use now");
+    await page.getByText("Saved, and in force.").waitFor();
   });
 
-  test("the secret of a new key is shown once", async () => {
+  test("the secret of a new key is shown once; the old key is replaced, and removed", async () => {
     await go(`${ONE}&view=keys`);
     await press("Add a key");
     const secret = await page.locator(".note code").nth(1).textContent();
@@ -108,6 +190,59 @@ describe("buckets in the console", needs("chromium"), () => {
     await page.reload();
     await page.getByText("in the file").first().waitFor();
     expect(await page.content()).not.toContain(secret ?? "");
+    const old = page.getByRole("row", { name: KEYS[0].secretId });
+    await old.getByRole("button", { name: "Replace at once" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Replace at once" }).click();
+    await page.getByText("The new key. Its secret is shown only now.").waitFor();
+    await old.waitFor({ state: "detached" });
+    const rotated = (await page.locator(".note code").first().textContent()) ?? "";
+    const row = page.getByRole("row", { name: rotated });
+    await row.getByRole("button", { name: "Remove" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+    await row.waitFor({ state: "detached" });
+    const text = await readFile(installation.file, "utf8");
+    expect([text.includes(KEYS[0].secretId), text.includes(rotated)]).toEqual([false, false]);
+  });
+
+  test("a callback is tested after it was saved", async () => {
+    await go(`${ONE}&view=answersTab`);
+    await fill("URL", business.url);
+    await fill("Secret that signs the notices", CALLBACK_SECRET);
+    await page.getByText("The address is private").click();
+    await press("Show the changes");
+    await page.locator(".diff .added", { hasText: business.url }).waitFor();
+    await press("Save and use now");
+    await page.getByText("Saved, and in force.").waitFor();
+    await press("Send a test");
+    await page.getByText("delivered", { exact: true }).waitFor();
+    expect(business.told.map(({ fileid }) => fileid)).toEqual(["huiyuan-callback-test"]);
+  });
+
+  test("a rule and a domain are added, and the domain is removed", async () => {
+    await go(ONE);
+    await page.getByText("Rules: exceptions by path (0)").click();
+    await press("Add a rule");
+    await fill("Keys that begin with", "private/");
+    await page.getByLabel("If the image is not stored").selectOption("none");
+    await press("Add a domain");
+    await page.getByLabel("Domain", { exact: true }).nth(1).fill("other.example.com");
+    await press("Show the changes");
+    await page.locator(".diff .added", { hasText: "other.example.com" }).waitFor();
+    await press("Save and use now");
+    await page.getByText("Saved, and in force.").waitFor();
+    const other = { port: program.downloadPort, path: "/none.jpg", host: "other.example.com" };
+    // Its token is missing.
+    expect((await get(other)).status).toBe(403);
+    await press("Remove: other.example.com");
+    await page.getByText("The images stay in the bucket").waitFor();
+    await press("Show the changes");
+    await page.locator(".diff .removed", { hasText: "other.example.com" }).waitFor();
+    await press("Save and use now");
+    await page.getByText("Saved, and in force.").waitFor();
+    expect((await get(other)).headers["x-errno"]).toBe("-104");
+    const { projects } = parse(await readFile(installation.file, "utf8"));
+    const [{ mirror }] = projects[0].buckets[0].domains;
+    expect(mirror.rules).toEqual([{ match: { prefix: "private/" }, action: "none" }]);
   });
 
   test("a file that is read-only is shown, and has no field to change", async () => {
@@ -133,5 +268,19 @@ describe("buckets in the console", needs("chromium"), () => {
       .first()
       .waitFor();
     await page.getByRole("rowheader", { name: `${APPID}/photos` }).waitFor();
+  });
+
+  test("a removed bucket is served no more, and its images are there again after it was made anew", async () => {
+    await installation.write(mirrored(origin.url));
+    await expect.poll(() => statusOf("/2015/a.jpg"), PATIENCE).toBe(200);
+    await go(ONE);
+    await press("Remove the bucket …");
+    await page.getByText("Its images stay on the disk").waitFor();
+    await page.locator(".diff .removed", { hasText: '"photos"' }).waitFor();
+    await press("Save and use now");
+    await page.getByText("There is no bucket yet").waitFor();
+    expect(await statusOf("/2015/a.jpg")).toBe(404);
+    await installation.write(mirrored("http://127.0.0.1:9"));
+    await expect.poll(() => statusOf("/2015/a.jpg"), PATIENCE).toBe(200);
   });
 });

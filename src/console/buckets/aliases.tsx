@@ -144,6 +144,7 @@ function Entry({ name, value, form, list, shown }: EntryProps) {
       <div class="grow">
         <Field
           label={name}
+          fault={form.fault([list, name])}
           control={(properties) => (
             <input
               {...properties}

@@ -5,7 +5,7 @@ import { Problem, postLines } from "../api.ts";
 import { TextField } from "../buckets/inputs.tsx";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../parts/parts.tsx";
 import { type TextName, t } from "../text/text.ts";
-import { type Answers, siteToTest } from "./scenarios.ts";
+import { type Answers, isOnSite, originOf } from "./scenarios.ts";
 
 interface OriginTestProps {
   readonly answers: Answers;
@@ -21,7 +21,6 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
   const end = useSignal<DoctorEnd | undefined>(undefined);
   const problem = useSignal<Problem | undefined>(undefined);
   const isTesting = useSignal(false);
-  const site = siteToTest(answers);
   const test = async () => {
     [findings.value, end.value, problem.value, isTesting.value] = [[], undefined, undefined, true];
     try {
@@ -35,11 +34,11 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
     isTesting.value = false;
   };
   return (
-    <Card title={t("testOrigin")} about={site === undefined ? t("testLater") : t("testOriginAbout")}>
+    <Card title={t("testOrigin")} about={t("testOriginAbout")}>
       <div class="stack">
         <TextField
           label={t("sampleImage")}
-          hint={site === undefined ? t("imageKeyHint") : t("sampleImageHint")}
+          hint={isOnSite(answers.scenario) ? t("sampleImageHint") : t("sampleKeyHint")}
           value={sample.value}
           set={(value) => {
             sample.value = value;
@@ -56,24 +55,22 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
         {isTesting.value && <progress aria-label={t("isTesting")} />}
         {end.value !== undefined && <End end={end.value} />}
         <div class="row">
-          {site !== undefined && (
-            <button
-              type="button"
-              class={end.value === undefined ? "primary" : ""}
-              disabled={isTesting.value}
-              onClick={() => void test()}
-            >
-              {isTesting.value ? t("isTesting") : t("testNow")}
-            </button>
-          )}
+          <button
+            type="button"
+            class={end.value === undefined ? "primary" : ""}
+            disabled={isTesting.value}
+            onClick={() => void test()}
+          >
+            {isTesting.value ? t("isTesting") : t("testNow")}
+          </button>
           {isOpen && (
             <button
               type="button"
-              class={site === undefined || end.value !== undefined ? "primary" : ""}
+              class={end.value === undefined ? "" : "primary"}
               disabled={isTesting.value}
               onClick={next}
             >
-              {site === undefined || end.value !== undefined ? t("showChanges") : t("skipTest")}
+              {end.value === undefined ? t("skipTest") : t("showChanges")}
             </button>
           )}
         </div>
@@ -86,8 +83,9 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
 const isPrivate = ({ found }: DoctorLine) => found.includes("(origin_blocked)");
 
 function inputOf(answers: Answers, sample: string): object {
-  const { url, hostHeader, allowPrivate } = answers;
-  return { url, host: hostHeader, allowPrivate, ...(sample !== "" && { samples: [sample] }) };
+  const { scenario, url, hostHeader, allowPrivate } = answers;
+  const place = isOnSite(scenario) ? { url, host: hostHeader } : { origin: originOf(answers) };
+  return { ...place, allowPrivate, ...(sample !== "" && { samples: [sample] }) };
 }
 
 const SEVERITIES: Readonly<Record<DoctorLine["severity"], readonly [Tone, TextName]>> = {

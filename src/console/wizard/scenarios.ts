@@ -79,7 +79,8 @@ function uploadBucket({ uploadBucket: name, uploadHost }: Answers): object {
   return { name, access: "upload-download", ...domains };
 }
 
-function originOf(answers: Answers): object {
+/** The entry of `origins`. */
+export function originOf(answers: Answers): object {
   const { scenario, url, hostHeader, vendor, accessKey, secretKey, remoteBucket } = answers;
   const more = answers.allowPrivate ? { allowPrivate: true } : {};
   if (isOnSite(scenario)) return { type: "site", url, ...given({ host: hostHeader }), ...more };
@@ -90,12 +91,6 @@ function originOf(answers: Answers): object {
   const place = given({ region: answers.region, endpoint: answers.endpoint });
   const keys = given({ accessKeyId: accessKey, secretAccessKey: secretKey });
   return { type: "s3", preset: vendor, ...place, bucket: remoteBucket, ...keys, ...more };
-}
-
-/** The site that can be tested before it is configured; undefined: it needs keys, or has no URL. */
-export function siteToTest(answers: Answers): string | undefined {
-  const isOpen = isOnSite(answers.scenario) || (answers.vendor === "qiniu" && answers.accessKey === "");
-  return isOpen && answers.url !== "" ? answers.url : undefined;
 }
 
 function given(values: Readonly<Record<string, string>>): object {

@@ -1,6 +1,7 @@
 // The admin API call that tests an origin before it is configured: a line for each finding, as `huiyuan doctor` prints
 // them. Private addresses are dialled only if the caller allows it, as in the settings.
 import { PassThrough } from "node:stream";
+import * as z from "zod";
 import { createSemaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
@@ -20,7 +21,12 @@ const SECONDS = 120;
 const FIELDS = {
   url: text()
     .regex(/^https?:\/\//i, { error: "must begin with http:// or https://" })
+    .optional()
     .describe("The site."),
+  origin: z
+    .record(z.string().max(32), z.union([text(), z.boolean()]))
+    .optional()
+    .describe("In place of url, host, referer and headers: an entry of `origins` with its keys, as in the settings."),
   samples: names().max(MAX_SAMPLES).optional().describe("Images of the site, as paths or URLs; else one is searched."),
   host: text().default("").describe("The Host header; default: that of the URL."),
   referer: text().default(""),
@@ -42,12 +48,17 @@ export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorPa
   const summary = "Test an origin with real requests, and propose settings for it";
   const answer = { line: doctorLine, end: doctorEnd };
   calls.post("/doctor", { summary, fields: FIELDS, answer }, (context, { samples = [], seconds, ...input }) => {
-    const site = { ...input, url: input.url.replace(/\/+$/, "") };
-    if (URL.canParse(site.url) && new URL(site.url).username !== "") throw invalid("the URL has credentials");
-    const run = prepared(() => examine(site, samples));
+    const { origin, allowPrivate } = input;
+    const url = input.url?.replace(/\/+$/, "");
+    if ((url === undefined) === (origin === undefined)) throw invalid("give one of url and origin");
+    if (url !== undefined && URL.canParse(url) && new URL(url).username !== "") throw invalid("the URL has credentials");
+    const run = prepared(() =>
+      examine(url === undefined ? { entry: { ...origin, allowPrivate } } : { ...input, url }, samples),
+    );
     const release = places.tryAcquire();
     if (release === undefined) throw new HuiyuanError("overloaded", "other origins are being tested; try again");
-    const what = { operation: "doctor", origin: loggedName(site.url), allowPrivate: site.allowPrivate };
+    const name = String(url ?? origin?.domain ?? origin?.bucket ?? "");
+    const what = { operation: "doctor", origin: loggedName(name), allowPrivate };
     const write = auditOf(context, log, what);
     const counts = { good: 0, note: 0, warning: 0, problem: 0 };
     // Without the proposal, which has the headers of the call.

@@ -8,7 +8,6 @@ import {
   editsOfAnswers,
   NO_ANSWERS,
   SCENARIOS,
-  siteToTest,
 } from "../../../src/console/wizard/scenarios.ts";
 import { editText } from "../../../src/settings/edit/edit-text.ts";
 import { parseSettings } from "../../../src/settings/load.ts";
@@ -74,13 +73,6 @@ test("a further bucket comes after the others of its project", () => {
     ["projects", 1, "buckets", 2],
     ["projects", 1, "buckets", 3],
   ]);
-});
-
-test("an origin that needs keys is not tested before it is configured", () => {
-  expect(siteToTest(answersOf(2))).toBe("http://src-img.example.com");
-  expect(siteToTest(answersOf(1))).toBeUndefined();
-  expect(siteToTest(answersOf(1, { accessKey: "" }))).toBe("http://qiniu-origin.example.com");
-  expect(siteToTest(answersOf(3))).toBeUndefined();
 });
 
 test("the trial URL has the default domain, and the port that visitors see", () => {
