@@ -172,9 +172,9 @@ describe("buckets in the console", needs("chromium"), () => {
     await page.getByText(/^Line \d+:.*aliases\.small/).waitFor();
     expect(await page.getByRole("button", { name: "Save and use now" }).isDisabled()).toBe(true);
     const field = page.getByLabel("small", { exact: true });
-    expect(await field.getAttribute("aria-invalid")).toBe("true");
+    await expect.poll(() => field.getAttribute("aria-invalid"), PATIENCE).toBe("true");
     await field.fill("imageView2/2/w/30");
-    expect(await field.getAttribute("aria-invalid")).toBe("false");
+    await expect.poll(() => field.getAttribute("aria-invalid"), PATIENCE).toBe("false");
     await page.locator(".diff .added", { hasText: "imageView2/2/w/30" }).waitFor();
     await expect.poll(() => page.evaluate(`document.querySelector(".preview img")?.naturalWidth`), PATIENCE).toBe(30);
     await press("Save and use now");
@@ -280,7 +280,7 @@ describe("buckets in the console", needs("chromium"), () => {
     await press("Save and use now");
     await page.getByText("There is no bucket yet").waitFor();
     expect(await statusOf("/2015/a.jpg")).toBe(404);
-    await installation.write(mirrored("http://127.0.0.1:9"));
+    await installation.write(mirrored("http://127.0.0.1:65001"));
     await expect.poll(() => statusOf("/2015/a.jpg"), PATIENCE).toBe(200);
   });
 });

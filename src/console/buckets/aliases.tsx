@@ -156,6 +156,7 @@ function Entry({ name, value, form, list, shown }: EntryProps) {
               }}
               onInput={({ currentTarget }) => {
                 shown.value = currentTarget.value.trim();
+                if (shown.value !== "") form.set([list, name], shown.value);
               }}
               onChange={({ currentTarget }) => form.set([list, name], currentTarget.value.trim() || undefined)}
             />
