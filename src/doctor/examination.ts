@@ -4,16 +4,7 @@ import { randomBytes } from "node:crypto";
 import { toKey } from "../core/object.ts";
 import type { Probe, ProbedConnection, ProbeReply } from "../origin/kinds/probe.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
-import {
-  finding,
-  formatBytes,
-  formatMs,
-  meaningOfFailure,
-  type Notes,
-  noReply,
-  originFailure,
-  type Verdict,
-} from "./finding.ts";
+import { failed, finding, formatBytes, formatMs, type Notes, noReply, originFailure, type Verdict } from "./finding.ts";
 import { checkSamples, type Fetched, findSample, type Sample, targetOf } from "./samples.ts";
 
 export interface ExaminationOptions {
@@ -112,7 +103,7 @@ async function checkConnection(probe: Probe, notes: Notes, now: number): Promise
     return true;
   } catch (error) {
     const failure = originFailure(error, notes);
-    notes.say("connection", finding.problem(`${failure.message} (${failure.code})`, meaningOfFailure(failure)));
+    notes.say("connection", failed(failure));
     return false;
   }
 }
@@ -154,17 +145,17 @@ function assessMissing({ status, verdict, hops }: ProbeReply): Verdict {
   if (verdict === "whole" || verdict === "suspect") {
     const means =
       "That picture would be stored under every invented name, and new images would never appear. The origin must answer 404; `fallbackKey` serves a picture of your own with it.";
-    return finding.problem(`a missing image is answered with ${status} and a picture${through}`, means);
+    return finding.problem(`a missing image is answered with ${status} and a picture${through}`, means, "picture");
   }
   if (status === 200) {
     const means =
       "Such pages are never stored, but clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.";
     const what = "a missing image is answered with 200 and a body that is not an image";
-    return finding.problem(`${what}${through}`, means);
+    return finding.problem(`${what}${through}`, means, "page");
   }
   const means =
     status === 403
       ? "Clients get 424 instead of 404. Object stores answer 403 if the key may read but not list: allow it to list the bucket."
       : "Clients get 424 instead of 404, and each request goes to the origin. The origin should answer 404.";
-  return finding.warning(`${found} (${verdict})${through}`, means);
+  return finding.warning(`${found} (${verdict})${through}`, means, status === 403 ? "forbidden" : undefined);
 }

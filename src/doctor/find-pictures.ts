@@ -8,7 +8,7 @@ import { type Key, toKey } from "../core/object.ts";
 import { readVersion } from "../core/version.ts";
 import { createProbe } from "../origin/kinds/probe.ts";
 import { siteRules } from "../origin/kinds/site.ts";
-import { meaningOfFailure } from "./finding.ts";
+import { failed } from "./finding.ts";
 
 export interface HomePage {
   /** The keys of different images on the page, in its order, at most MAX_PICTURES. */
@@ -44,7 +44,7 @@ export async function findPictures(siteUrl: string, isPrivate: boolean): Promise
     return { pictures: picturesOn(beginning.toString("utf8"), pageUrl, siteUrl), trouble: undefined };
   } catch (error) {
     const failure = asHuiyuanError(error);
-    return { pictures: [], trouble: [failure.message, meaningOfFailure(failure)].filter(Boolean).join(". ") };
+    return { pictures: [], trouble: [failure.message, failed(failure).means].filter(Boolean).join(". ") };
   } finally {
     void probe.close();
   }

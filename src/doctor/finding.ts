@@ -14,13 +14,17 @@ export interface Finding {
   readonly found: string;
   /** The consequence, and what to do. */
   readonly means?: string;
+  /** A failure, or which of the findings of its check and severity; stable, for translations. */
+  readonly code?: string;
 }
 
 /** A finding without the name of its check. */
 export type Verdict = Omit<Finding, "id">;
 
 const made = (severity: Severity) => {
-  return (found: string, means?: string): Verdict => ({ severity, found, ...(means && { means }) });
+  return (found: string, means?: string, code?: string): Verdict => {
+    return { severity, found, ...(means && { means }), ...(code && { code }) };
+  };
 };
 
 /** Make a verdict of each severity. */
@@ -103,10 +107,15 @@ export function meaningOf(verdict: ProbeVerdict, status: number): string | undef
   return MEANINGS[verdict];
 }
 
-/** As meaningOf(), for a request without a response. */
-export function meaningOfFailure({ code, cause }: HuiyuanError): string | undefined {
+/** The finding about a request without a response. */
+export function failed({ code, cause, message }: HuiyuanError): Verdict {
   // The message says that the port speaks plain http, so no certificate is wrong.
-  return errorCodeOf(cause) === "ERR_SSL_WRONG_VERSION_NUMBER" ? undefined : meaningOf(code, 0);
+  const isPlain = errorCodeOf(cause) === "ERR_SSL_WRONG_VERSION_NUMBER";
+  return finding.problem(
+    `${message} (${code})`,
+    isPlain ? undefined : meaningOf(code, 0),
+    isPlain ? "plain_http" : code,
+  );
 }
 
 function ofStatus(status: number): string {

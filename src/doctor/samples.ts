@@ -5,11 +5,11 @@ import { isKey, type Key, MEDIA_TYPES, toKey } from "../core/object.ts";
 import type { Probe, ProbeReply } from "../origin/kinds/probe.ts";
 import { PAGE_HEADERS, picturesOn } from "./find-pictures.ts";
 import {
+  failed,
   finding,
   formatBytes,
   formatMs,
   meaningOf,
-  meaningOfFailure,
   type Notes,
   originFailure,
   type Verdict,
@@ -93,8 +93,7 @@ export async function checkSamples(
       notes.say("image", assessSample(sample, reply));
       if (reply.verdict === "whole") whole.push({ sample, target, reply });
     } catch (error) {
-      const failure = originFailure(error, notes);
-      notes.say("image", finding.problem(`${failure.message} (${failure.code})`, meaningOfFailure(failure)));
+      notes.say("image", failed(originFailure(error, notes)));
     }
   }
   const replies = whole.map(({ reply }) => reply);
@@ -110,7 +109,7 @@ function assessSample({ name }: Sample, reply: ProbeReply): Verdict {
     return finding.good(`${name}: a whole ${image?.format ?? "image"}${sides}, ${formatBytes(bytes)}; ${times}`);
   }
   const make = verdict === "suspect" || verdict === "absent" ? finding.warning : finding.problem;
-  return make(`${name}: ${status}, ${verdict}; ${times}`, meaningOf(verdict, status));
+  return make(`${name}: ${status}, ${verdict}; ${times}`, meaningOf(verdict, status), verdict);
 }
 
 type Summarize = (replies: readonly ProbeReply[], notes: Notes) => Verdict | undefined;

@@ -41,7 +41,7 @@ export function OriginFields({ answers, set }: AnswersProps) {
 
 const URL_INPUT = { type: "url", required: true, pattern: "https?://.+" } as const;
 
-function SiteFields({ answers: { url, hostHeader }, set }: AnswersProps) {
+function SiteFields({ answers: { url, hostHeader, referer }, set }: AnswersProps) {
   return (
     <>
       <TextField
@@ -57,6 +57,13 @@ function SiteFields({ answers: { url, hostHeader }, set }: AnswersProps) {
         value={hostHeader}
         set={(value) => set({ hostHeader: value })}
         more={{ placeholder: "img.example.com" }}
+      />
+      <TextField
+        label={t("refererHeader")}
+        hint={t("refererHeaderHint")}
+        value={referer}
+        set={(value) => set({ referer: value })}
+        more={{ placeholder: "https://www.example.com/" }}
       />
     </>
   );

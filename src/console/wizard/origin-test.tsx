@@ -4,6 +4,7 @@ import type { DoctorEnd, DoctorLine } from "../answers.ts";
 import { Problem, postLines } from "../api.ts";
 import { TextField } from "../buckets/inputs.tsx";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../parts/parts.tsx";
+import { findingText } from "../text/findings.ts";
 import { type TextName, t } from "../text/text.ts";
 import { type Answers, isOnSite, originOf } from "./scenarios.ts";
 
@@ -52,6 +53,12 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
         {!answers.allowPrivate && findings.value.some(isPrivate) && (
           <p class="note warn">{t("tickPrivate", { label: t("allowPrivate") })}</p>
         )}
+        {!answers.usesQuery && findings.value.some(isByQuery) && (
+          <p class="note warn">{t("tickQuery", { label: t("usesQuery") })}</p>
+        )}
+        {answers.referer === "" && findings.value.some(({ id }) => id === "referer") && (
+          <p class="note warn">{t("fillReferer", { label: t("refererHeader") })}</p>
+        )}
         {isTesting.value && <progress aria-label={t("isTesting")} />}
         {end.value !== undefined && <End end={end.value} />}
         <div class="row">
@@ -80,11 +87,13 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
 }
 
 /** The doctor's words are those of the command, whose flag the wizard has as a field. */
-const isPrivate = ({ found }: DoctorLine) => found.includes("(origin_blocked)");
+const isPrivate = ({ code }: DoctorLine) => code === "origin_blocked";
+
+const isByQuery = ({ id, severity }: DoctorLine) => id === "query" && severity === "warning";
 
 function inputOf(answers: Answers, sample: string): object {
-  const { scenario, url, hostHeader, allowPrivate } = answers;
-  const place = isOnSite(scenario) ? { url, host: hostHeader } : { origin: originOf(answers) };
+  const { scenario, url, hostHeader, referer, allowPrivate } = answers;
+  const place = isOnSite(scenario) ? { url, host: hostHeader, referer } : { origin: originOf(answers) };
   return { ...place, allowPrivate, ...(sample !== "" && { samples: [sample] }) };
 }
 
@@ -98,15 +107,18 @@ const SEVERITIES: Readonly<Record<DoctorLine["severity"], readonly [Tone, TextNa
 function Findings({ findings }: { readonly findings: readonly DoctorLine[] }) {
   return (
     <ul class="attention">
-      {findings.map(({ id, severity, found, means }) => (
-        <li key={`${id} ${found}`}>
-          <Badge tone={SEVERITIES[severity][0]}>{t(SEVERITIES[severity][1])}</Badge>
-          <div>
-            {found}
-            {means !== undefined && <p class="hint">{means}</p>}
-          </div>
-        </li>
-      ))}
+      {findings.map((line) => {
+        const { title, more } = findingText(line);
+        return (
+          <li key={`${line.id} ${line.found}`}>
+            <Badge tone={SEVERITIES[line.severity][0]}>{t(SEVERITIES[line.severity][1])}</Badge>
+            <div>
+              {title}
+              {more !== undefined && <p class="hint">{more}</p>}
+            </div>
+          </li>
+        );
+      })}
     </ul>
   );
 }

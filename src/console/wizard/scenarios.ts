@@ -24,6 +24,7 @@ export interface Answers {
   /** URL of the site, or of a download domain of Qiniu. */
   readonly url: string;
   readonly hostHeader: string;
+  readonly referer: string;
   /** Whether the site makes other images of the query, such as ?width=200. */
   readonly usesQuery: boolean;
   readonly allowPrivate: boolean;
@@ -37,7 +38,7 @@ export interface Answers {
 
 export const NO_ANSWERS: Answers = {
   ...{ scenario: 1, appid: "", bucket: "photos", host: "", uploadBucket: "uploads", uploadHost: "", url: "" },
-  ...{ hostHeader: "", usesQuery: false, allowPrivate: false, vendor: "qiniu", region: "", endpoint: "" },
+  ...{ hostHeader: "", referer: "", usesQuery: false, allowPrivate: false, vendor: "qiniu", region: "", endpoint: "" },
   ...{ remoteBucket: "", accessKey: "", secretKey: "" },
 };
 
@@ -81,9 +82,9 @@ function uploadBucket({ uploadBucket: name, uploadHost }: Answers): object {
 
 /** The entry of `origins`. */
 export function originOf(answers: Answers): object {
-  const { scenario, url, hostHeader, vendor, accessKey, secretKey, remoteBucket } = answers;
+  const { scenario, url, hostHeader, referer, vendor, accessKey, secretKey, remoteBucket } = answers;
   const more = answers.allowPrivate ? { allowPrivate: true } : {};
-  if (isOnSite(scenario)) return { type: "site", url, ...given({ host: hostHeader }), ...more };
+  if (isOnSite(scenario)) return { type: "site", url, ...given({ host: hostHeader, referer }), ...more };
   if (vendor === "qiniu") {
     const isPrivate = accessKey !== "";
     return { type: "qiniu", domain: url, ...(isPrivate && { private: true, accessKey, secretKey }), ...more };

@@ -51,7 +51,8 @@ export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorPa
     const { origin, allowPrivate } = input;
     const url = input.url?.replace(/\/+$/, "");
     if ((url === undefined) === (origin === undefined)) throw invalid("give one of url and origin");
-    if (url !== undefined && URL.canParse(url) && new URL(url).username !== "") throw invalid("the URL has credentials");
+    if (url !== undefined && URL.canParse(url) && new URL(url).username !== "")
+      throw invalid("the URL has credentials");
     const run = prepared(() =>
       examine(url === undefined ? { entry: { ...origin, allowPrivate } } : { ...input, url }, samples),
     );

@@ -39,6 +39,7 @@ export const doctorLine = z.object({
   severity: z.enum(["good", "note", "warning", "problem"]),
   found: z.string().describe("The observation."),
   means: z.string().optional().describe("The consequence, and what to do."),
+  code: z.string().optional().describe("A failure, or a case of the check; stable."),
 });
 
 export const doctorEnd = z.object({
