@@ -193,6 +193,18 @@ test("POST /doctor tells findings as lines, and at the end the counts and the se
   expect(program.output).not.toContain("hidden-key");
 });
 
+test("POST /doctor tests an entry of origins with its keys, which are not logged", async () => {
+  const entry = { type: "qiniu", domain: origin.url, private: true, accessKey: "AK", secretKey: "hidden-key" };
+  const body = { origin: entry, samples: ["a.jpg"], allowPrivate: true };
+  const lines = linesOf((await ask("/doctor", body)).text);
+  expect(lines.find(({ id }) => id === "image")).toMatchObject({ severity: "good" });
+  expect(linesOf((await ask("/doctor", { origin: { ...entry, allowPrivate: true } })).text)).toMatchObject([
+    { id: "connection", code: "origin_blocked" },
+    { end: { problem: 1 } },
+  ]);
+  expect(program.output).not.toContain("hidden-key");
+});
+
 test("POST /doctor dials no private address unless it is told to", async () => {
   const lines = linesOf((await ask("/doctor", { url: origin.url })).text);
   expect(lines).toEqual([
@@ -229,6 +241,16 @@ test.each([
   { why: "no URL", body: {} },
   { why: "another scheme", body: { url: "ftp://h/" } },
   { why: "credentials in the URL", body: { url: "http://user:hidden-key@h/" } },
+  { why: "a URL and an entry", body: { url: "http://h/", origin: { type: "site", url: "http://h" } } },
+  { why: "an entry with faults", body: { origin: { type: "site", url: "nothing" } } },
+  {
+    why: "a variable of the environment",
+    body: { origin: { type: "s3", preset: "oss", bucket: "bb", accessKeyId: "a", secretAccessKey: "env:HOME" } },
+  },
+  {
+    why: "a file of the machine",
+    body: { origin: { type: "s3", preset: "oss", bucket: "bb", accessKeyId: "a", secretAccessKey: "file:/etc/hosts" } },
+  },
   { why: "a metadata address", body: { url: "http://169.254.169.254", allowPrivate: true } },
   { why: "a sample elsewhere", body: { url: "http://h/", samples: ["http://other/a.jpg"] } },
   { why: "21 samples", body: { url: "http://h/", samples: Array.from({ length: 21 }, () => "a.jpg") } },

@@ -241,6 +241,7 @@ test.each([
   { what: "an empty path", edits: [{ path: [], value: 1 }] },
   { what: "a path that the file lacks", edits: [{ path: ["nothing", "there"] }] },
   { what: "deep nesting", edits: [{ path: ["data"], value: JSON.parse(`${"[".repeat(30)}${"]".repeat(30)}`) }] },
+  { what: "too many values", edits: [{ path: ["data"], value: Array.from({ length: 5_000 }, () => 1) }] },
   { what: "too many edits", edits: Array.from({ length: 101 }, () => ({ path: ["data"], value: "x" })) },
 ])("$what is refused with 400", async ({ edits }) => {
   const { version } = await read();

@@ -1,7 +1,8 @@
 // The answers of a bucket: the page of a 404, and the callback after an upload, which can be tested.
 import { useSignal } from "@preact/signals";
 import type { CallbackTested } from "../answers.ts";
-import { Problem, post } from "../api.ts";
+import { post } from "../api.ts";
+import { useCall } from "../load.ts";
 import { Badge, Card, ProblemNote } from "../parts/parts.tsx";
 import { milliseconds } from "../text/format.ts";
 import { t } from "../text/text.ts";
@@ -76,22 +77,16 @@ export function Answers({ form, bucket, isChanged }: AnswersProps) {
 
 function CallbackTest({ bucket, isChanged }: Omit<AnswersProps, "form">) {
   const answer = useSignal<CallbackTested | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
-  const isTesting = useSignal(false);
+  const { problem, isRunning, run } = useCall();
   const test = async () => {
-    [answer.value, problem.value, isTesting.value] = [undefined, undefined, true];
-    try {
-      answer.value = await post<CallbackTested>("/callbacks/test", { bucket });
-    } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
-    isTesting.value = false;
+    answer.value = undefined;
+    answer.value = await run(() => post<CallbackTested>("/callbacks/test", { bucket }));
   };
   return (
     <div class="stack" aria-live="polite">
       <div class="row">
-        <button type="button" disabled={isChanged || isTesting.value} onClick={() => void test()}>
-          {isTesting.value ? t("isTesting") : t("testCallback")}
+        <button type="button" disabled={isChanged || isRunning.value} onClick={() => void test()}>
+          {isRunning.value ? t("isTesting") : t("testCallback")}
         </button>
         <span class="hint">{isChanged ? t("testAfterSaving") : t("testCallbackHint")}</span>
       </div>

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { Field } from "../parts/parts.tsx";
 import { type TextName, t } from "../text/text.ts";
 import { TextField, Toggle } from "./inputs.tsx";
-import { listAt, type Path, textAt, valueAt } from "./tree.ts";
+import { listAt, MASK, type Path, textAt, valueAt } from "./tree.ts";
 
 /** The drafted settings below a path, and their changes. */
 export interface Form {
@@ -36,11 +36,8 @@ interface LeafProps {
   readonly form: Form;
   readonly path: Path;
   readonly label: string;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }
-
-/** As the API shows secrets that stand in the file. */
-const MASK = "[secret]";
 
 interface TextLeafProps extends LeafProps {
   /** The default; shown while the setting is left out. */
@@ -127,7 +124,7 @@ export function ToggleLeaf({ form, path, label, hint, standard = false }: Toggle
   return (
     <Toggle
       label={label}
-      {...(hint !== undefined && { hint })}
+      hint={hint}
       value={value === true}
       isDisabled={form.isReadOnly}
       set={(isOn) => form.set(path, isOn, standard)}

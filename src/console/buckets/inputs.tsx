@@ -34,7 +34,7 @@ export function TextField({ label, hint, fault, value, set, more }: TextFieldPro
 
 interface ToggleProps {
   readonly label: string;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly value: boolean;
   readonly set: (value: boolean) => void;
   readonly isDisabled?: boolean;

@@ -6,6 +6,7 @@ import { useCall, useLoaded } from "../load.ts";
 import { Badge, Card, ConfirmButton, CopyButton, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 import { Diff } from "./review.tsx";
+import { MASK } from "./tree.ts";
 
 interface KeysProps {
   readonly appid: string;
@@ -102,7 +103,7 @@ function Table({ keys, isReadOnly, call }: TableProps) {
           {keys.map(({ secretId, secretKey, isEnabled }) => (
             <tr key={secretId}>
               <td class="long mono">{secretId}</td>
-              <td class="mono">{secretKey === "[secret]" ? t("inFile") : secretKey}</td>
+              <td class="mono">{secretKey === MASK ? t("inFile") : secretKey}</td>
               <td>
                 <Badge tone={isEnabled ? "good" : "plain"}>{isEnabled ? t("isEnabled") : t("isDisabled")}</Badge>
               </td>

@@ -2,7 +2,8 @@
 import type { BucketsAnswer, SettingsState } from "../answers.ts";
 import { get } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Page, Scroll, Show } from "../parts/parts.tsx";
+import { Badge, Card, Empty, Page, Show } from "../parts/parts.tsx";
+import { Table } from "../parts/table.tsx";
 import { Link } from "../router.tsx";
 import { t } from "../text/text.ts";
 import { SettingsNotes } from "./review.tsx";
@@ -37,36 +38,17 @@ export function BucketsPage() {
               </Empty>
             ) : (
               <Card>
-                <Scroll>
-                  <Table buckets={buckets} tree={settings.settings} />
-                </Scroll>
+                <Table head={["bucket", "domains", "mirrorSources", "allowedOperations", "antiLeech"]}>
+                  {buckets.map((each) => (
+                    <Row key={each.bucket} bucket={each} tree={settings.settings} />
+                  ))}
+                </Table>
               </Card>
             )}
           </>
         )}
       </Show>
     </Page>
-  );
-}
-
-function Table({ buckets, tree }: { readonly buckets: BucketsAnswer["buckets"]; readonly tree: unknown }) {
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">{t("bucket")}</th>
-          <th scope="col">{t("domains")}</th>
-          <th scope="col">{t("mirrorSources")}</th>
-          <th scope="col">{t("allowedOperations")}</th>
-          <th scope="col">{t("antiLeech")}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {buckets.map((each) => (
-          <Row key={each.bucket} bucket={each} tree={tree} />
-        ))}
-      </tbody>
-    </table>
   );
 }
 

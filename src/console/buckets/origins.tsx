@@ -2,7 +2,7 @@
 import { Badge, Field } from "../parts/parts.tsx";
 import { type TextName, t } from "../text/text.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, RemoveButton, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
-import { listAt, textAt } from "./tree.ts";
+import { listAt, PRESETS, textAt } from "./tree.ts";
 
 const NEW_ORIGINS = {
   site: { type: "site", url: "" },
@@ -180,18 +180,7 @@ function S3Leaves({ form }: { readonly form: Form }) {
         form={form}
         path={["preset"]}
         label={t("cloud")}
-        choices={[
-          ["", "none"],
-          ["oss", "vendorOss"],
-          ["cos", "vendorCos"],
-          ["obs", "vendorObs"],
-          ["kodo", "vendorKodo"],
-          ["upyun", "vendorUpyun"],
-          ["aws", "vendorAws"],
-          ["b2", "vendorB2"],
-          ["minio", "vendorMinio"],
-          ["ceph", "vendorCeph"],
-        ]}
+        choices={[["", "none"], ...PRESETS.map(([preset, name]) => [preset, name] as const)]}
       />
       <TextLeaf form={form} path={["bucket"]} label={t("remoteBucket")} placeholder="example-pictures" />
       <TextLeaf form={form} path={["region"]} label={t("cloudRegion")} placeholder="cn-hangzhou" />

@@ -1,8 +1,7 @@
 // The diff of the settings file, which is always shown before edits are saved.
-import { useSignal } from "@preact/signals";
 import type { SettingsApplied, SettingsProposal, SettingsState } from "../answers.ts";
-import { Problem, post } from "../api.ts";
-import { useLoaded } from "../load.ts";
+import { post } from "../api.ts";
+import { useCall, useLoaded } from "../load.ts";
 import { Card, ProblemNote, Show } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 import { Reveal } from "./inputs.tsx";
@@ -38,22 +37,15 @@ function Proposed({ version, edits, reread, done, cancel, faulty, note }: Review
     if (!signal.aborted) faulty?.(answer.faults);
     return answer;
   });
-  const problem = useSignal<Problem | undefined>(undefined);
-  const isSaving = useSignal(false);
+  const { problem, isRunning, run } = useCall();
   const apply = async () => {
-    isSaving.value = true;
-    problem.value = undefined;
-    try {
-      done(await post<SettingsApplied>("/settings/apply", { version, edits }));
-    } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
-    isSaving.value = false;
+    const answer = await run(() => post<SettingsApplied>("/settings/apply", { version, edits }));
+    if (answer !== undefined) done(answer);
   };
   const failed = problem.value ?? proposal.state.value.problem;
   if (failed?.status === 409) return <Changed reread={reread} />;
   const { value } = proposal.state.value;
-  const canSave = value !== undefined && value.faults.length === 0 && !isSaving.value;
+  const canSave = value !== undefined && value.faults.length === 0 && !isRunning.value;
   return (
     <Card title={t("review")} about={t("reviewAbout")}>
       <div class="stack">
@@ -64,7 +56,7 @@ function Proposed({ version, edits, reread, done, cancel, faulty, note }: Review
         {problem.value !== undefined && <ProblemNote problem={problem.value} />}
         <div class="row">
           <button type="button" class="primary" disabled={!canSave} onClick={() => void apply()}>
-            {isSaving.value ? t("saving") : t("save")}
+            {isRunning.value ? t("saving") : t("save")}
           </button>
           <button type="button" onClick={cancel}>
             {t("backToForm")}

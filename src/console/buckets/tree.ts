@@ -1,6 +1,24 @@
 // Finds buckets and values in the tree of the settings file, as GET /settings shows it. The file may have faults, so
 // nothing of its form is sure.
 
+import type { en } from "../text/en.ts";
+
+/** As the API shows secrets that stand in the file. */
+export const MASK = "[secret]";
+
+/** The presets of `type: s3`, with an example of a region; without one the store has an address of its own. */
+export const PRESETS = [
+  ["oss", "vendorOss", "cn-hangzhou"],
+  ["cos", "vendorCos", "ap-guangzhou"],
+  ["obs", "vendorObs", "cn-north-4"],
+  ["upyun", "vendorUpyun", ""],
+  ["aws", "vendorAws", "us-east-1"],
+  ["b2", "vendorB2", "us-west-004"],
+  ["minio", "vendorMinio", ""],
+  ["ceph", "vendorCeph", ""],
+  ["kodo", "vendorKodo", "cn-east-1"],
+] as const satisfies readonly (readonly [preset: string, name: keyof typeof en, region: string])[];
+
 export type Path = readonly (string | number)[];
 
 /** As the calls of the settings take it: without a value it removes. */

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { SignAnswer } from "../answers.ts";
 import { get, Problem, post, urlOf } from "../api.ts";
+import { useCall } from "../load.ts";
 import { CopyButton, ProblemNote } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 import { TextField } from "./inputs.tsx";
@@ -27,20 +28,14 @@ function keyOf(sample: string): string {
 export function Trial({ bucket, sample, url }: TrialProps) {
   const key = useSignal(keyOf(sample));
   const shown = useSignal<Shown | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
-  const show = async (event: SubmitEvent) => {
-    event.preventDefault();
-    problem.value = undefined;
+  const { problem, run } = useCall();
+  const sign = async () => {
     const [path, query] = key.value.split(/\?(.*)/s, 2);
-    try {
-      const [own, listed] = await Promise.all([
-        post<SignAnswer>("/sign", { bucket, url: url(key.value) }),
-        post<SignAnswer>("/sign", { bucket, key: path, instruction: query }),
-      ]);
-      shown.value = { key: key.value, signed: own.url ?? "", publicUrl: listed.url ?? "" };
-    } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
+    const [own, listed] = await Promise.all([
+      post<SignAnswer>("/sign", { bucket, url: url(key.value) }),
+      post<SignAnswer>("/sign", { bucket, key: path, instruction: query }),
+    ]);
+    shown.value = { key: key.value, signed: own.url ?? "", publicUrl: listed.url ?? "" };
   };
   /** An image says only that it failed; the same call says why. */
   const explain = async (failed: string) => {
@@ -52,7 +47,13 @@ export function Trial({ bucket, sample, url }: TrialProps) {
     }
   };
   return (
-    <form class="stack" onSubmit={(event) => void show(event)}>
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void run(sign);
+      }}
+    >
       <TextField
         label={t("imageKey")}
         hint={t("imageKeyHint")}

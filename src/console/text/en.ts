@@ -2,6 +2,7 @@
 import { bucketsEn } from "./buckets.ts";
 import { imageEn } from "./image.ts";
 import { migrationsEn } from "./migrations.ts";
+import { mirrorsEn } from "./mirrors.ts";
 import { originsEn } from "./origins.ts";
 import { reviewEn } from "./review.ts";
 import { wizardEn } from "./wizard.ts";
@@ -199,6 +200,7 @@ export const en = {
   isTombstone: "the image was deleted",
   answerFrom: "from {from}",
   ...bucketsEn,
+  ...mirrorsEn,
   ...reviewEn,
   ...wizardEn,
   ...imageEn,

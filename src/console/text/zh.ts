@@ -3,6 +3,7 @@ import { bucketsZh } from "./buckets.ts";
 import type { en } from "./en.ts";
 import { imageZh } from "./image.ts";
 import { migrationsZh } from "./migrations.ts";
+import { mirrorsZh } from "./mirrors.ts";
 import { originsZh } from "./origins.ts";
 import { reviewZh } from "./review.ts";
 import { wizardZh } from "./wizard.ts";
@@ -192,6 +193,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   isTombstone: "图片已删除",
   answerFrom: "来自 {from}",
   ...bucketsZh,
+  ...mirrorsZh,
   ...reviewZh,
   ...wizardZh,
   ...imageZh,

@@ -1,8 +1,9 @@
 // The wizard's fields about the place where the images are until now.
 import { TextField, Toggle } from "../buckets/inputs.tsx";
+import { PRESETS } from "../buckets/tree.ts";
 import { Field } from "../parts/parts.tsx";
-import { type TextName, t } from "../text/text.ts";
-import { type Answers, isOnSite, VENDORS, type Vendor } from "./scenarios.ts";
+import { t } from "../text/text.ts";
+import { type Answers, isOnSite, type Vendor } from "./scenarios.ts";
 
 export interface AnswersProps {
   readonly answers: Answers;
@@ -69,20 +70,6 @@ function SiteFields({ answers: { url, hostHeader, referer }, set }: AnswersProps
   );
 }
 
-const VENDOR_NAMES: Readonly<Record<Vendor, TextName>> = {
-  qiniu: "vendorQiniu",
-  oss: "vendorOss",
-  cos: "vendorCos",
-  obs: "vendorObs",
-  upyun: "vendorUpyun",
-  aws: "vendorAws",
-  b2: "vendorB2",
-  minio: "vendorMinio",
-  ceph: "vendorCeph",
-};
-const REGIONS: Partial<Record<Vendor, string>> = {
-  ...{ oss: "cn-hangzhou", cos: "ap-guangzhou", obs: "cn-north-4", aws: "us-east-1", b2: "us-west-004" },
-};
 /** They have no address of their own. */
 const OWN_SERVERS: readonly Vendor[] = ["minio", "ceph"];
 
@@ -99,9 +86,10 @@ function CloudFields({ answers, set }: AnswersProps) {
             value={vendor}
             onChange={({ currentTarget }) => set({ vendor: currentTarget.value as Vendor, region: "", endpoint: "" })}
           >
-            {VENDORS.map((each) => (
-              <option key={each} value={each}>
-                {t(VENDOR_NAMES[each])}
+            <option value="qiniu">{t("vendorQiniu")}</option>
+            {PRESETS.map(([preset, name]) => (
+              <option key={preset} value={preset}>
+                {t(name)}
               </option>
             ))}
           </select>
@@ -137,7 +125,7 @@ function CloudFields({ answers, set }: AnswersProps) {
 }
 
 function StoreFields({ answers: { vendor, region, endpoint, remoteBucket }, set }: AnswersProps) {
-  const example = REGIONS[vendor];
+  const example = PRESETS.find(([preset]) => preset === vendor)?.[2] ?? "";
   return (
     <>
       <TextField
@@ -146,7 +134,7 @@ function StoreFields({ answers: { vendor, region, endpoint, remoteBucket }, set 
         set={(value) => set({ remoteBucket: value })}
         more={{ required: true, placeholder: "example-pictures" }}
       />
-      {example !== undefined && (
+      {example !== "" && (
         <TextField
           label={t("cloudRegion")}
           value={region}

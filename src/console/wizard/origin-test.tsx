@@ -1,8 +1,9 @@
 // The test of an origin before it is configured: what the doctor finds.
 import { type Signal, useSignal } from "@preact/signals";
 import type { DoctorEnd, DoctorLine } from "../answers.ts";
-import { Problem, postLines } from "../api.ts";
+import { postLines } from "../api.ts";
 import { TextField } from "../buckets/inputs.tsx";
+import { useCall } from "../load.ts";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../parts/parts.tsx";
 import { findingText } from "../text/findings.ts";
 import { type TextName, t } from "../text/text.ts";
@@ -20,19 +21,14 @@ interface OriginTestProps {
 export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
   const findings = useSignal<readonly DoctorLine[]>([]);
   const end = useSignal<DoctorEnd | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
-  const isTesting = useSignal(false);
-  const test = async () => {
-    [findings.value, end.value, problem.value, isTesting.value] = [[], undefined, undefined, true];
-    try {
-      await postLines<DoctorLine & { readonly end?: DoctorEnd }>("/doctor", inputOf(answers, sample.value), (line) => {
-        if (line.end !== undefined) end.value = line.end;
-        else findings.value = [...findings.value, line];
-      });
-    } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
-    isTesting.value = false;
+  const { problem, isRunning, run } = useCall();
+  const test = () => {
+    [findings.value, end.value] = [[], undefined];
+    const take = (line: DoctorLine & { readonly end?: DoctorEnd }) => {
+      if (line.end !== undefined) end.value = line.end;
+      else findings.value = [...findings.value, line];
+    };
+    return run(() => postLines("/doctor", inputOf(answers, sample.value), take));
   };
   return (
     <Card title={t("testOrigin")} about={t("testOriginAbout")}>
@@ -59,22 +55,22 @@ export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
         {answers.referer === "" && findings.value.some(({ id }) => id === "referer") && (
           <p class="note warn">{t("fillReferer", { label: t("refererHeader") })}</p>
         )}
-        {isTesting.value && <progress aria-label={t("isTesting")} />}
+        {isRunning.value && <progress aria-label={t("isTesting")} />}
         {end.value !== undefined && <End end={end.value} />}
         <div class="row">
           <button
             type="button"
             class={end.value === undefined ? "primary" : ""}
-            disabled={isTesting.value}
+            disabled={isRunning.value}
             onClick={() => void test()}
           >
-            {isTesting.value ? t("isTesting") : t("testNow")}
+            {isRunning.value ? t("isTesting") : t("testNow")}
           </button>
           {isOpen && (
             <button
               type="button"
               class={end.value === undefined ? "" : "primary"}
-              disabled={isTesting.value}
+              disabled={isRunning.value}
               onClick={next}
             >
               {end.value === undefined ? t("skipTest") : t("showChanges")}

@@ -1,6 +1,6 @@
 // The four scenarios: who uploads, and where the images are until now. From the answers of the wizard it makes the
 // edits of the settings file. docs/start/ has a page about each scenario, with the same settings.
-import { type BucketPlace, defaultDomain, type Edit, listAt, textAt } from "../buckets/tree.ts";
+import { type BucketPlace, defaultDomain, type Edit, listAt, type PRESETS, textAt } from "../buckets/tree.ts";
 
 export const SCENARIOS = [1, 2, 3, 4] as const;
 export type Scenario = (typeof SCENARIOS)[number];
@@ -8,9 +8,8 @@ export type Scenario = (typeof SCENARIOS)[number];
 export const isUploaded = (scenario: Scenario) => scenario >= 3;
 export const isOnSite = (scenario: Scenario) => scenario % 2 === 0;
 
-/** Vendors of the presets of `type: s3`. */
-export const VENDORS = ["qiniu", "oss", "cos", "obs", "upyun", "aws", "b2", "minio", "ceph"] as const;
-export type Vendor = (typeof VENDORS)[number];
+/** A download domain of Qiniu, or a preset of `type: s3`. */
+export type Vendor = "qiniu" | (typeof PRESETS)[number][0];
 
 /** The fields of the wizard's form. An empty text is no answer. */
 export interface Answers {

@@ -18,17 +18,21 @@ import {
 
 const MAX_EDITS = 100;
 const MAX_DEPTH = 20;
+/** Values of all edits of a call. A bucket has dozens, a list of Referers may have more. */
+const MAX_VALUES = 5_000;
 const LOGGED_PATHS = 20;
 
 const version = () =>
   z.string().regex(/^[0-9a-f]{64}$/, { error: "must be the version that the settings were read with" });
 
-const isShallow = (value: unknown, depth = MAX_DEPTH): boolean =>
-  typeof value !== "object" ||
-  value === null ||
-  (depth > 0 && Object.values(value).every((inner) => isShallow(inner, depth - 1)));
+/** The values of a tree, or Infinity if it is too deep. */
+const sizeOf = (value: unknown, depth = MAX_DEPTH): number => {
+  if (typeof value !== "object" || value === null) return 1;
+  if (depth === 0) return Number.POSITIVE_INFINITY;
+  return Object.values(value).reduce((sum: number, inner) => sum + sizeOf(inner, depth - 1), 1);
+};
 
-const EDIT_ERROR = `must be a list of 1 to ${MAX_EDITS} edits {"path": [...], "value": ...}, nested up to ${MAX_DEPTH} deep`;
+const EDIT_ERROR = `must be a list of 1 to ${MAX_EDITS} edits {"path": [...], "value": ...}, with at most ${MAX_VALUES} values, nested up to ${MAX_DEPTH} deep`;
 // A misspelt `value` must not become a removal.
 const EDIT = z.strictObject(
   {
@@ -36,10 +40,7 @@ const EDIT = z.strictObject(
       .array(z.union([text(), whole(0, 100_000)]))
       .min(1)
       .max(MAX_DEPTH),
-    value: z
-      .unknown()
-      .refine((value) => isShallow(value))
-      .optional(),
+    value: z.unknown().optional(),
   },
   { error: EDIT_ERROR },
 );
@@ -49,6 +50,7 @@ const EDITS = {
     .array(EDIT, { error: EDIT_ERROR })
     .min(1, { error: EDIT_ERROR })
     .max(MAX_EDITS, { error: EDIT_ERROR })
+    .refine((edits) => edits.reduce((sum, { value }) => sum + sizeOf(value), 0) <= MAX_VALUES, { error: EDIT_ERROR })
     .describe(
       "Applied in order. A list position one past the end adds an item; without a value the setting is removed.",
     ),

@@ -27,7 +27,7 @@ export function checkNames(file: string, tree: unknown, next: unknown): void {
     [file, ...secrets.map((text) => text.slice(5))].map((path) => realOf(resolve(folder, path))),
   );
   const check = (pattern: PathPattern, path: string) => {
-    const place = formatPath(pattern);
+    const place = placeOf(pattern);
     if (!isBelow(path))
       throw refused(`${JSON.stringify(path)} (${place}) is not below the folder of the settings file`, FORBIDDEN);
     const isPage = !pattern.includes("notFound") || PAGE.test(path);
@@ -37,7 +37,7 @@ export function checkNames(file: string, tree: unknown, next: unknown): void {
   for (const pattern of SECRET_PATHS)
     for (const text of added(pattern, tree, next)) {
       if (text.startsWith("env:"))
-        throw refused(`only the file itself may name a new variable, ${text} (${formatPath(pattern)})`, FORBIDDEN);
+        throw refused(`only the file itself may name a new variable, ${text} (${placeOf(pattern)})`, FORBIDDEN);
       if (text.startsWith("file:")) check(pattern, text.slice(5));
     }
   for (const pattern of FILE_PATHS)
@@ -48,6 +48,9 @@ export function checkNames(file: string, tree: unknown, next: unknown): void {
       check(pattern, path);
     }
 }
+
+/** The end of a pattern, for messages. */
+const placeOf = (pattern: PathPattern) => formatPath(pattern.filter((part) => part !== "*").slice(-2));
 
 function added(pattern: PathPattern, tree: unknown, next: unknown): readonly string[] {
   const known = new Set(textsAt(tree, pattern));
