@@ -11,8 +11,8 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { type QiniuStandIn, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
-import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { type ScriptedS3, startScriptedS3 } from "../helpers/scripted-s3.ts";
 import { needs } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 
@@ -76,6 +76,8 @@ describe("buckets in the console", needs("chromium"), () => {
   /** Walks the wizard from an empty console to the first image. */
   async function walk(scenario: string, fields: Readonly<Record<string, string>>, choose = async () => {}) {
     await installation.write(NO_BUCKET);
+    const buckets = async () => (await fetch(`http://127.0.0.1:${program.adminPort}/api/v1/buckets`)).json();
+    await expect.poll(buckets, PATIENCE).toEqual({ buckets: [] });
     await go("/buckets");
     await page.getByText("There is no bucket yet").waitFor();
     await page.getByRole("link", { name: "New bucket" }).first().click();
@@ -94,7 +96,7 @@ describe("buckets in the console", needs("chromium"), () => {
     await press("Fetch and sign");
     await expect.poll(() => page.evaluate(`document.querySelector(".preview img")?.naturalWidth`), PATIENCE).toBe(60);
     // Without a domain of its own the public URL is that of the default domain.
-    expect(await page.locator("a[href*='2015/a.jpg?sign=']").count()).toBe(1);
+    await expect.poll(() => page.locator("a[href*='2015/a.jpg?sign=']").count(), PATIENCE).toBe(1);
     expect(complaints).toEqual([]);
   }
 
@@ -122,6 +124,12 @@ describe("buckets in the console", needs("chromium"), () => {
       async () => void (await page.getByLabel("Cloud", { exact: true }).selectOption("minio")),
     );
     expect(await statusOf("/2015/a.jpg", "three")).toBe(200);
+    // The command of the last step is a program's upload.
+    const command = (await page.locator("pre", { hasText: "FileContent" }).textContent()) ?? "";
+    const [, token = "", path = ""] = /QCloud ([^']+)'.*(\/photos\/v2\/\S+)/.exec(command) ?? [];
+    const sent = { port: program.downloadPort, target: path, sign: token, form: fileForm(jpeg) };
+    expect((await callApi(sent)).code).toBe(0);
+    expect(await statusOf("/new.jpg", "three")).toBe(200);
     expect((await upload("three")).code).toBe(0);
     expect(await statusOf("/2016/new.jpg", "three")).toBe(200);
     expect((await upload("three", "no-token")).code).not.toBe(0);
@@ -243,6 +251,20 @@ describe("buckets in the console", needs("chromium"), () => {
     const { projects } = parse(await readFile(installation.file, "utf8"));
     const [{ mirror }] = projects[0].buckets[0].domains;
     expect(mirror.rules).toEqual([{ match: { prefix: "private/" }, action: "none" }]);
+  });
+
+  test("the wizard shows a fault of the settings beside its field", async () => {
+    await go("/buckets/new");
+    await page.getByText("Download only; the images are on your own site").click();
+    await fill("URL of the site", origin.url);
+    await fill("Name of the bucket", "photos");
+    await press("Continue");
+    await press("Go on without a test");
+    await page.getByText("These settings cannot be saved:").waitFor();
+    const fault = page.locator(".field", { hasText: "Name of the bucket" }).locator(".fault");
+    expect(await fault.textContent()).toMatch(/^Line \d+: /);
+    await fill("Name of the bucket", "other");
+    await fault.waitFor({ state: "detached" });
   });
 
   test("a file that is read-only is shown, and has no field to change", async () => {

@@ -23,7 +23,7 @@ import {
 } from "./draft.ts";
 import type { Form } from "./form.tsx";
 import { Keys } from "./keys.tsx";
-import { type Faulty, Review, SettingsNotes } from "./review.tsx";
+import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
 import { type BucketPlace, faultAt, placeOf, trialUrl, valueAt } from "./tree.ts";
 import { Trial } from "./trial.tsx";
 
@@ -174,10 +174,7 @@ function formOf(state: SettingsState, { path }: BucketPlace, { draft, applied, f
     reset: (inner) => change(withSet(draft.value, own, { path: inner, value: valueAt(own, inner) })),
     remove: (inner) => change(withRemoved(draft.value, own, inner)),
     isRemoved: (inner) => isRemoved(draft.value, inner),
-    fault: (inner) => {
-      const found = faultAt(faults.value, [...path, ...movedPath(draft.value, inner)]);
-      return found && `${t("line", { line: found.line })} ${found.message}`;
-    },
+    fault: (inner) => faultText(faultAt(faults.value, [...path, ...movedPath(draft.value, inner)])),
     isReadOnly: state.readOnly !== undefined || state.version === undefined,
   };
 }

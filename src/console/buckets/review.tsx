@@ -109,6 +109,11 @@ function Warnings({ warnings }: Pick<SettingsState, "warnings">) {
   );
 }
 
+/** For the field beside which it stands. */
+export function faultText(fault: Faulty[number] | undefined): string | undefined {
+  return fault && `${t("line", { line: fault.line })} ${fault.message}`;
+}
+
 function Faults({ faults }: { readonly faults: Faulty }) {
   return (
     <ul>

@@ -38,7 +38,7 @@ export function valueAt(tree: unknown, path: Path): unknown {
 }
 
 /** As faults write it: `projects[0].aliases["a.b"]`. */
-function pathText(path: Path): string {
+export function pathText(path: Path): string {
   const parts = path.map((part) =>
     typeof part === "string" && /^[\w-]+$/.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`,
   );

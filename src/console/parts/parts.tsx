@@ -5,6 +5,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Problem } from "../api.ts";
 import type { Loaded } from "../load.ts";
+import { failureHeadline } from "../text/findings.ts";
 import { type TextName, t } from "../text/text.ts";
 import { Icon } from "./icons.tsx";
 
@@ -94,8 +95,10 @@ export function ProblemNote({
   readonly retry?: (() => void) | undefined;
 }) {
   const { status, message, code, requestId } = problem;
+  const headline = failureHeadline(status);
   return (
     <div class="note bad" role="alert">
+      {headline !== undefined && <strong>{headline}</strong>}
       <p>{status === 0 && message === "" ? t("noAnswer") : message}</p>
       <div class="row">
         {retry !== undefined && (

@@ -12,6 +12,22 @@ export function findingText({ id, severity, code, found, means }: DoctorLine): {
   return language.value === "zh" && zh !== undefined ? { title: zh, more: found } : { title: found, more: means };
 }
 
+/** Why a call failed, for readers of Chinese: the server's message is English, and has the details. */
+export function failureHeadline(status: number): string | undefined {
+  return language.value === "zh" ? failuresZh[status] : undefined;
+}
+
+const failuresZh: Readonly<Record<number, string>> = {
+  400: "请求有误，未做任何改动。",
+  403: "不允许这样做，未做任何改动。",
+  404: "没有找到。",
+  409: "内容刚被改动，请重新读取后再试。",
+  424: "源站没有给出可用的图片。",
+  429: "请求太频繁，请稍后再试。",
+  500: "服务内部出错。",
+  503: "服务正忙，请稍后再试。",
+};
+
 const findingsZh: Readonly<Record<string, string>> = {
   // 失败的代码。
   origin_blocked: "这是内网地址，默认不连接。",

@@ -79,7 +79,10 @@ export const wizardEn = {
   trialUrl: "Signed test URL, by the default domain",
   publicUrl: "Signed public URL, when its domain points here",
   whatNext: "What next",
-  nextDns: "Let {host} point to this server, or to the CDN in front of it.",
+  programUploads: "Upload as your program does",
+  programUploadsAbout:
+    "new.jpg is the name of a file. The token is for one hour; your program signs its own with a key of the project.",
+  nextDns: "Let {host} point to this server, or to the CDN in front of it. Until then, try it so:",
   nextUpload: "Upload the first image:",
   nextSettings: "Aliases, anti-leech and the rest of the settings:",
 } as const;
@@ -164,7 +167,9 @@ export const wizardZh: Readonly<Record<keyof typeof wizardEn, string>> = {
   trialUrl: "签名的测试 URL（默认域名）",
   publicUrl: "签名的公开 URL（域名指向本服务后可用）",
   whatNext: "接下来",
-  nextDns: "把 {host} 指向本服务，或指向前面的 CDN。",
+  programUploads: "像程序一样上传",
+  programUploadsAbout: "new.jpg 是文件名。签名一小时内有效；程序用项目的密钥自己生成签名。",
+  nextDns: "把 {host} 指向本服务，或指向前面的 CDN。在此之前可以这样测试：",
   nextUpload: "上传第一张图片：",
   nextSettings: "样式别名、防盗链等其他设置：",
 };

@@ -1,8 +1,10 @@
 // The wizard's last step: the bucket is in force, so its first image is fetched, and has a URL to copy.
-import type { SettingsApplied } from "../answers.ts";
-import { trialUrl } from "../buckets/tree.ts";
+import type { SettingsApplied, SignAnswer } from "../answers.ts";
+import { post } from "../api.ts";
+import { textAt, trialUrl } from "../buckets/tree.ts";
 import { Trial } from "../buckets/trial.tsx";
-import { Card } from "../parts/parts.tsx";
+import { useLoaded } from "../load.ts";
+import { Card, CopyButton, Show } from "../parts/parts.tsx";
 import { Link } from "../router.tsx";
 import { t } from "../text/text.ts";
 import { type Answers, isOnSite, isUploaded, placeOfAnswers } from "./scenarios.ts";
@@ -19,6 +21,7 @@ export function FirstImage({ applied, answers, tree, sample }: FirstImageProps) 
   const bucket = `${appid}/${name}`;
   const isSplit = isUploaded(answers.scenario) && isOnSite(answers.scenario);
   const uploads = isSplit ? `${appid}/${answers.uploadBucket}` : bucket;
+  const server = `http://${location.hostname}:${textAt(tree, ["server", "port"], "8080")}`;
   const pageOf = (path: string, of: string) => `${path}?${new URLSearchParams({ bucket: of })}`;
   return (
     <div class="stack">
@@ -28,9 +31,19 @@ export function FirstImage({ applied, answers, tree, sample }: FirstImageProps) 
       <Card title={t("tryIt")} about={t("tryItAbout")}>
         <Trial bucket={bucket} sample={sample} url={(key) => trialUrl(tree, { appid, name }, key)} />
       </Card>
+      {isUploaded(answers.scenario) && (
+        <Card title={t("programUploads")} about={t("programUploadsAbout")}>
+          <UploadCommand bucket={uploads} server={server} />
+        </Card>
+      )}
       <Card title={t("whatNext")}>
         <ul>
-          {answers.host !== "" && <li>{t("nextDns", { host: answers.host })}</li>}
+          {answers.host !== "" && (
+            <li>
+              {t("nextDns", { host: answers.host })}
+              <Command text={`curl -o a.jpg -H 'Host: ${answers.host}' '${server}/${sample || "2015/a.jpg"}'`} />
+            </li>
+          )}
           {isUploaded(answers.scenario) && (
             <li>
               {t("nextUpload")} <Link href={pageOf("/images", uploads)}>{t("upload")}</Link>
@@ -41,6 +54,30 @@ export function FirstImage({ applied, answers, tree, sample }: FirstImageProps) 
           </li>
         </ul>
       </Card>
+    </div>
+  );
+}
+
+/** The REST API's upload of one file, with a token for it. */
+function UploadCommand({ bucket, server }: { readonly bucket: string; readonly server: string }) {
+  const input = { operation: "upload", bucket, expiresIn: 3_600 };
+  const signed = useLoaded((signal) => post<SignAnswer>("/sign", input, signal));
+  return (
+    <Show of={signed.state} reload={signed.reload} lines={2}>
+      {({ token }) => (
+        <Command
+          text={`curl -H 'Authorization: QCloud ${token}' -F FileContent=@new.jpg ${server}/photos/v2/${bucket}/0/new.jpg`}
+        />
+      )}
+    </Show>
+  );
+}
+
+function Command({ text }: { readonly text: string }) {
+  return (
+    <div>
+      <pre>{text}</pre>
+      <CopyButton text={text} />
     </div>
   );
 }

@@ -8,18 +8,26 @@ import { type Answers, isOnSite, type Vendor } from "./scenarios.ts";
 export interface AnswersProps {
   readonly answers: Answers;
   readonly set: (change: Partial<Answers>) => void;
+  /** The fault that the server found in the setting of a field. */
+  readonly fault: (name: keyof Answers) => string | undefined;
 }
 
-export function OriginFields({ answers, set }: AnswersProps) {
+type Texts = { [Name in keyof Answers]: Answers[Name] extends string ? Name : never }[keyof Answers];
+
+interface AnswerFieldProps extends AnswersProps, Pick<Parameters<typeof TextField>[0], "label" | "hint" | "more"> {
+  readonly name: Exclude<Texts, "vendor">;
+}
+
+/** A field for one text of the answers. */
+export function AnswerField({ name, answers, set, fault, ...field }: AnswerFieldProps) {
+  return <TextField {...field} value={answers[name]} fault={fault(name)} set={(value) => set({ [name]: value })} />;
+}
+
+export function OriginFields(props: AnswersProps) {
+  const { answers, set } = props;
   return (
     <div class="stack">
-      <div class="halves">
-        {isOnSite(answers.scenario) ? (
-          <SiteFields answers={answers} set={set} />
-        ) : (
-          <CloudFields answers={answers} set={set} />
-        )}
-      </div>
+      <div class="halves">{isOnSite(answers.scenario) ? <SiteFields {...props} /> : <CloudFields {...props} />}</div>
       <div class="halves">
         {isOnSite(answers.scenario) && (
           <Toggle
@@ -42,28 +50,28 @@ export function OriginFields({ answers, set }: AnswersProps) {
 
 const URL_INPUT = { type: "url", required: true, pattern: "https?://.+" } as const;
 
-function SiteFields({ answers: { url, hostHeader, referer }, set }: AnswersProps) {
+function SiteFields(props: AnswersProps) {
   return (
     <>
-      <TextField
+      <AnswerField
+        {...props}
+        name="url"
         label={t("siteUrl")}
         hint={t("siteUrlHint")}
-        value={url}
-        set={(value) => set({ url: value })}
         more={{ ...URL_INPUT, placeholder: "https://src-img.example.com" }}
       />
-      <TextField
+      <AnswerField
+        {...props}
+        name="hostHeader"
         label={t("hostHeader")}
         hint={t("hostHeaderHint")}
-        value={hostHeader}
-        set={(value) => set({ hostHeader: value })}
         more={{ placeholder: "img.example.com" }}
       />
-      <TextField
+      <AnswerField
+        {...props}
+        name="referer"
         label={t("refererHeader")}
         hint={t("refererHeaderHint")}
-        value={referer}
-        set={(value) => set({ referer: value })}
         more={{ placeholder: "https://www.example.com/" }}
       />
     </>
@@ -73,8 +81,9 @@ function SiteFields({ answers: { url, hostHeader, referer }, set }: AnswersProps
 /** They have no address of their own. */
 const OWN_SERVERS: readonly Vendor[] = ["minio", "ceph"];
 
-function CloudFields({ answers, set }: AnswersProps) {
-  const { vendor, url, accessKey, secretKey } = answers;
+function CloudFields(props: AnswersProps) {
+  const { set } = props;
+  const { vendor, accessKey, secretKey } = props.answers;
   const isQiniu = vendor === "qiniu";
   return (
     <>
@@ -96,57 +105,58 @@ function CloudFields({ answers, set }: AnswersProps) {
         )}
       />
       {isQiniu ? (
-        <TextField
+        <AnswerField
+          {...props}
+          name="url"
           label={t("qiniuHost")}
           hint={t("qiniuHostHint")}
-          value={url}
-          set={(value) => set({ url: value })}
           more={{ ...URL_INPUT, placeholder: "http://qiniu-origin.example.com" }}
         />
       ) : (
-        <StoreFields answers={answers} set={set} />
+        <StoreFields {...props} />
       )}
-      <TextField
+      <AnswerField
+        {...props}
+        name="accessKey"
         label="AccessKey"
         hint={t("accessKeyHint")}
-        value={accessKey}
-        set={(value) => set({ accessKey: value })}
         more={{ required: secretKey !== "" }}
       />
-      <TextField
+      <AnswerField
+        {...props}
+        name="secretKey"
         label="SecretKey"
         hint={t("secretKeyHint")}
-        value={secretKey}
-        set={(value) => set({ secretKey: value })}
         more={{ class: "secret", spellcheck: false, required: accessKey !== "" }}
       />
     </>
   );
 }
 
-function StoreFields({ answers: { vendor, region, endpoint, remoteBucket }, set }: AnswersProps) {
+function StoreFields(props: AnswersProps) {
+  const { vendor } = props.answers;
   const example = PRESETS.find(([preset]) => preset === vendor)?.[2] ?? "";
   return (
     <>
-      <TextField
+      <AnswerField
+        {...props}
+        name="remoteBucket"
         label={t("remoteBucket")}
-        value={remoteBucket}
-        set={(value) => set({ remoteBucket: value })}
         more={{ required: true, placeholder: "example-pictures" }}
       />
       {example !== "" && (
-        <TextField
+        <AnswerField
+          {...props}
+          name="region"
           label={t("cloudRegion")}
-          value={region}
-          set={(value) => set({ region: value })}
           more={{ required: true, placeholder: example }}
         />
       )}
       {OWN_SERVERS.includes(vendor) && (
-        <TextField
+        <AnswerField
+          {...props}
+          name="endpoint"
           label={t("serviceUrl")}
-          value={endpoint}
-          set={(value) => set({ endpoint: value })}
           more={{ ...URL_INPUT, placeholder: "http://minio.example.com:9000" }}
         />
       )}

@@ -1,6 +1,6 @@
 // The four scenarios: who uploads, and where the images are until now. From the answers of the wizard it makes the
 // edits of the settings file. docs/start/ has a page about each scenario, with the same settings.
-import { type BucketPlace, defaultDomain, type Edit, listAt, type PRESETS, textAt } from "../buckets/tree.ts";
+import { type BucketPlace, defaultDomain, type Edit, listAt, type PRESETS, pathText, textAt } from "../buckets/tree.ts";
 
 export const SCENARIOS = [1, 2, 3, 4] as const;
 export type Scenario = (typeof SCENARIOS)[number];
@@ -91,6 +91,32 @@ export function originOf(answers: Answers): object {
   const place = given({ region: answers.region, endpoint: answers.endpoint });
   const keys = given({ accessKeyId: accessKey, secretAccessKey: secretKey });
   return { type: "s3", preset: vendor, ...place, bucket: remoteBucket, ...keys, ...more };
+}
+
+/** The settings of the fields in the bucket that the answers make. */
+const PLACES: Partial<Record<keyof Answers, readonly string[]>> = {
+  bucket: ["name"],
+  host: ["domains[0].host"],
+  url: ["domains[0].mirror.origins[0].url", "domains[0].mirror.origins[0].domain"],
+  hostHeader: ["domains[0].mirror.origins[0].host"],
+  referer: ["domains[0].mirror.origins[0].referer"],
+  region: ["domains[0].mirror.origins[0].region"],
+  endpoint: ["domains[0].mirror.origins[0].endpoint"],
+  remoteBucket: ["domains[0].mirror.origins[0].bucket"],
+  accessKey: ["domains[0].mirror.origins[0].accessKey", "domains[0].mirror.origins[0].accessKeyId"],
+  secretKey: ["domains[0].mirror.origins[0].secretKey", "domains[0].mirror.origins[0].secretAccessKey"],
+};
+
+/** The fault of a field's setting. `edits`: those of the answers. */
+export function faultOf<Fault extends { readonly path: string }>(
+  faults: readonly Fault[],
+  edits: readonly Edit[],
+  name: keyof Answers,
+): Fault | undefined {
+  const isUpload = name === "uploadBucket" || name === "uploadHost";
+  const own = name === "uploadBucket" ? "bucket" : name === "uploadHost" ? "host" : name;
+  const bucket = pathText(edits[isUpload ? 1 : 0]?.path ?? []);
+  return faults.find(({ path }) => PLACES[own]?.some((place) => path === `${bucket}.${place}`));
 }
 
 function given(values: Readonly<Record<string, string>>): object {

@@ -2,18 +2,19 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { SettingsApplied, SettingsState } from "../answers.ts";
 import { get } from "../api.ts";
-import { Reveal, TextField } from "../buckets/inputs.tsx";
-import { Review, SettingsNotes } from "../buckets/review.tsx";
+import { Reveal } from "../buckets/inputs.tsx";
+import { type Faulty, faultText, Review, SettingsNotes } from "../buckets/review.tsx";
 import { defaultDomain, listAt, textAt } from "../buckets/tree.ts";
 import { useLoaded } from "../load.ts";
 import { Card, Field, Page, Show } from "../parts/parts.tsx";
 import { type TextName, t } from "../text/text.ts";
 import { FirstImage } from "./first-image.tsx";
-import { type AnswersProps, OriginFields } from "./origin-fields.tsx";
+import { AnswerField, type AnswersProps, OriginFields } from "./origin-fields.tsx";
 import { OriginTest } from "./origin-test.tsx";
 import {
   type Answers,
   editsOfAnswers,
+  faultOf,
   isOnSite,
   isUploaded,
   NO_ANSWERS,
@@ -55,13 +56,19 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
   const step = useSignal<Step>("fields");
   const sample = useSignal("");
   const applied = useSignal<SettingsApplied | undefined>(undefined);
+  const faults = useSignal<Faulty>([]);
   const set = (change: Partial<Answers>) => {
+    // A field tells its text again when it is left.
+    if (Object.entries(change).every(([name, value]) => answers.value[name as keyof Answers] === value)) return;
     answers.value = { ...answers.value, ...change };
     step.value = "fields";
+    faults.value = [];
   };
   if (applied.value !== undefined)
     return <FirstImage applied={applied.value} answers={answers.value} tree={tree} sample={sample.value} />;
   const edits = editsOfAnswers(tree, answers.value);
+  const fault = (name: keyof Answers) => faultText(faultOf(faults.value, edits, name));
+  const fields: AnswersProps = { answers: answers.value, set, fault };
   return (
     <div class="stack">
       <Scenarios value={answers.value.scenario} set={(scenario) => set({ scenario })} />
@@ -73,10 +80,10 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
         }}
       >
         <Card title={t("mirrorSource")} about={t("mirrorSourceAbout")}>
-          <OriginFields answers={answers.value} set={set} />
+          <OriginFields {...fields} />
         </Card>
         <Card title={t("bucketAndDomain")}>
-          <BucketFields answers={answers.value} set={set} appids={appids} tree={tree} />
+          <BucketFields {...fields} appids={appids} tree={tree} />
         </Card>
         {step.value === "fields" && (
           <div>
@@ -103,6 +110,9 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
           cancel={() => {
             step.value = "fields";
             scrollTo(0, 0);
+          }}
+          faulty={(found) => {
+            faults.value = found;
           }}
         />
       )}
@@ -160,8 +170,9 @@ interface BucketFieldsProps extends AnswersProps {
 
 const BUCKET_NAME = "[a-z0-9]([a-z0-9\\-]{0,62}[a-z0-9])?";
 
-function BucketFields({ answers, set, appids, tree }: BucketFieldsProps) {
-  const { scenario, appid, bucket, host, uploadBucket, uploadHost } = answers;
+function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
+  const { answers, set } = props;
+  const { scenario, appid } = answers;
   const isSplit = isUploaded(scenario) && isOnSite(scenario);
   const own = defaultDomain(tree, placeOfAnswers(answers));
   return (
@@ -178,34 +189,34 @@ function BucketFields({ answers, set, appids, tree }: BucketFieldsProps) {
           )}
         />
       )}
-      <TextField
+      <AnswerField
+        {...props}
+        name="bucket"
         label={isSplit ? t("oldBucket") : t("bucketName")}
         hint={t("bucketNameHint")}
-        value={bucket}
-        set={(value) => set({ bucket: value })}
         more={{ required: true, pattern: BUCKET_NAME }}
       />
-      <TextField
+      <AnswerField
+        {...props}
+        name="host"
         label={isSplit ? t("oldDomain") : t("domain")}
         hint={t("domainHint", { own })}
-        value={host}
-        set={(value) => set({ host: value })}
         more={{ placeholder: "img.example.com" }}
       />
       {isSplit && (
         <>
-          <TextField
+          <AnswerField
+            {...props}
+            name="uploadBucket"
             label={t("newBucketName")}
             hint={t("newBucketNameHint")}
-            value={uploadBucket}
-            set={(value) => set({ uploadBucket: value })}
             more={{ required: true, pattern: BUCKET_NAME }}
           />
-          <TextField
+          <AnswerField
+            {...props}
+            name="uploadHost"
             label={t("newDomain")}
             hint={t("newDomainHint")}
-            value={uploadHost}
-            set={(value) => set({ uploadHost: value })}
             more={{ placeholder: "img2.example.com" }}
           />
         </>
