@@ -8,6 +8,7 @@ import { makeKeyPair } from "../sign/key-pair.ts";
 export async function writeFirstSettings(file: string): Promise<void> {
   const { secretId, secretKey } = makeKeyPair();
   const text = `# Settings of Huiyuan. The console edits this file, and so may you; \`huiyuan check\` finds faults.
+server: { port: 8080, adminPort: 8081 } # downloads and uploads; the console
 projects:
   - appid: "10001234" # Any number. It is part of URLs and tokens: if you had one before, keep it.
     keys:

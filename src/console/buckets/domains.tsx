@@ -1,7 +1,7 @@
 // The domains of a bucket, and the mirror source of each.
 import { Badge, Card, Empty } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
-import { ChoiceLeaf, Fields, type Form, formAt, LinesLeaf, RemoveButton, TextLeaf } from "./form.tsx";
+import { ChoiceLeaf, Fields, type Form, formAt, LinesLeaf, OtherSettings, RemoveButton, TextLeaf } from "./form.tsx";
 import { originName } from "./list.tsx";
 import { AddOrigin, Origin } from "./origins.tsx";
 import { Rules } from "./rules.tsx";
@@ -93,6 +93,12 @@ function twinOf(list: Form, place: number): string {
   return textAt(twin, ["host"]);
 }
 
+/** The settings of a mirror source that have fields here. */
+const SHOWN = {
+  "": ["type", "freshness", "headMiss", "negativeTtl", "origins", "failoverOn", "rules"],
+  freshness: ["mode", "ttl"],
+};
+
 function Mirror({ form }: { readonly form: Form }) {
   const origins = listAt(form.value("origins"), []);
   const isRevalidated = textAt(form.value("freshness", "mode"), [], "never") !== "never";
@@ -127,6 +133,15 @@ function Mirror({ form }: { readonly form: Form }) {
             placeholder="1d"
           />
         )}
+        <ChoiceLeaf
+          form={form}
+          path={["headMiss"]}
+          label={t("headMiss")}
+          choices={[
+            ["origin", "headOrigin"],
+            ["store", "headStore"],
+          ]}
+        />
         <TextLeaf
           form={form}
           path={["negativeTtl"]}
@@ -164,6 +179,7 @@ function Mirror({ form }: { readonly form: Form }) {
         </div>
       )}
       <Rules form={form} />
+      <OtherSettings form={form} shown={SHOWN} />
     </>
   );
 }

@@ -180,6 +180,21 @@ export function Fields({ children }: { readonly children: ComponentChildren }) {
   return <div class="halves">{children}</div>;
 }
 
+interface OtherSettingsProps {
+  readonly form: Form;
+  readonly shown: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Names the settings that stand in the file and have no field. `shown`: those with one, by their mapping. */
+export function OtherSettings({ form, shown }: OtherSettingsProps) {
+  const names = Object.entries(shown).flatMap(([outer, known]) => {
+    const path = outer === "" ? [] : [outer];
+    const all = Object.keys(Object(form.value(...path)));
+    return all.filter((name) => !known.includes(name)).map((name) => [...path, name].join("."));
+  });
+  return names.length === 0 ? null : <p class="hint">{t("otherSettings", { names: names.join(", ") })}</p>;
+}
+
 /** The entries of a mapping of texts. */
 export function entriesAt(form: Form, path: Path): readonly (readonly [name: string, value: string])[] {
   const value = valueAt(form.value(...path), []);

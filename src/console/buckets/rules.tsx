@@ -2,7 +2,7 @@
 // changed in the file.
 import { Badge } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
-import { ChoiceLeaf, Fields, type Form, formAt, RemoveButton, TextLeaf } from "./form.tsx";
+import { ChoiceLeaf, Fields, type Form, formAt, OtherSettings, RemoveButton, TextLeaf } from "./form.tsx";
 import { listAt, textAt } from "./tree.ts";
 
 export function Rules({ form }: { readonly form: Form }) {
@@ -33,8 +33,8 @@ interface RuleProps {
   readonly place: number;
 }
 
-/** The settings that have fields here. */
-const SHOWN: Readonly<Record<string, readonly string[]>> = {
+/** The settings that have fields here, by the mapping that holds them. */
+const SHOWN = {
   "": ["match", "action", "path", "redirectTo", "fallbackKey", "fallbackStatus"],
   match: ["prefix", "suffix", "pattern"],
   path: ["strip", "add", "template"],
@@ -45,12 +45,6 @@ function Rule({ form, mirror, place }: RuleProps) {
   const isRemoved = mirror.isRemoved(["rules", place]);
   const action = textAt(form.value("action"), [], "mirror");
   const isRedirect = action === "redirect" || action === "async";
-  const others = Object.entries(SHOWN).flatMap(([outer, shown]) => {
-    const path = outer === "" ? [] : [outer];
-    return Object.keys(Object(form.value(...path))).flatMap((name) =>
-      shown.includes(name) ? [] : [...path, name].join("."),
-    );
-  });
   return (
     <div class="stack inset">
       <div class="row apart">
@@ -100,7 +94,7 @@ function Rule({ form, mirror, place }: RuleProps) {
           {action !== "none" && <OriginPath form={form} />}
           {action === "mirror" && <Fallback form={form} />}
         </Fields>
-        {others.length > 0 && <p class="hint">{t("otherRuleSettings", { names: others.join(", ") })}</p>}
+        <OtherSettings form={form} shown={SHOWN} />
       </fieldset>
     </div>
   );

@@ -20,7 +20,7 @@ interface Shown {
 }
 
 /** `sample` may be a URL of the origin: its path is the key. */
-function keyOf(sample: string): string {
+export function keyOf(sample: string): string {
   const { pathname, search } = URL.canParse(sample) ? new URL(sample) : { pathname: sample, search: "" };
   return `${URL.canParse(sample) ? decodeURIComponent(pathname) : pathname}${search}`.replace(/^\/+/, "");
 }

@@ -2,7 +2,7 @@
 import type { SettingsApplied, SignAnswer } from "../answers.ts";
 import { post } from "../api.ts";
 import { textAt, trialUrl } from "../buckets/tree.ts";
-import { Trial } from "../buckets/trial.tsx";
+import { keyOf, Trial } from "../buckets/trial.tsx";
 import { useLoaded } from "../load.ts";
 import { Card, CopyButton, Show } from "../parts/parts.tsx";
 import { Link } from "../router.tsx";
@@ -41,7 +41,7 @@ export function FirstImage({ applied, answers, tree, sample }: FirstImageProps) 
           {answers.host !== "" && (
             <li>
               {t("nextDns", { host: answers.host })}
-              <Command text={`curl -o a.jpg -H 'Host: ${answers.host}' '${server}/${sample || "2015/a.jpg"}'`} />
+              <Command text={`curl -o a.jpg -H 'Host: ${answers.host}' '${server}/${keyOf(sample) || "2015/a.jpg"}'`} />
             </li>
           )}
           {isUploaded(answers.scenario) && (
