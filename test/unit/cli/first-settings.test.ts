@@ -17,7 +17,9 @@ test("writeFirstSettings() writes a file without faults for its owner alone, and
     const text = await readFile(file, "utf8");
     await writeFirstSettings(file);
     expect(await readFile(file, "utf8")).toBe(text);
-    await expect(writeFirstSettings(join(folder, "none", "a.yaml"))).rejects.toMatchObject({ code: "settings_invalid" });
+    await expect(writeFirstSettings(join(folder, "none", "a.yaml"))).rejects.toMatchObject({
+      code: "settings_invalid",
+    });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -3,12 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { trialUrl } from "../../../src/console/buckets/tree.ts";
-import {
-  type Answers,
-  editsOfAnswers,
-  NO_ANSWERS,
-  SCENARIOS,
-} from "../../../src/console/wizard/scenarios.ts";
+import { type Answers, editsOfAnswers, NO_ANSWERS, SCENARIOS } from "../../../src/console/wizard/scenarios.ts";
 import { editText } from "../../../src/settings/edit/edit-text.ts";
 import { parseSettings } from "../../../src/settings/load.ts";
 
