@@ -1,5 +1,5 @@
-// The console's buckets in Chromium: the four scenarios of the wizard, a change while the file is edited by hand, faults
-// beside their field and with their line, a read-only file, keys, a callback, an alias, and removals.
+// The console's buckets in Chromium: the four scenarios of the wizard, a change while the file is edited by hand,
+// faults beside their field and with their line, a read-only file, keys, a callback, an alias, and removals.
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -24,7 +24,7 @@ const mirrored = (url: string) => {
   const domains = [{ host: `photos-${APPID}.localhost`, mirror: mirrorOf(url) }];
   return { projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }] };
 };
-/** Of the stand-in for Qiniu, which checks signatures. */
+/** The stand-in for Qiniu checks signatures with them. */
 const QINIU_KEYS = { accessKey: "QINIUACCESS", secretKey: "qiniu-secret" };
 const CALLBACK_SECRET = "a-secret-of-callbacks";
 

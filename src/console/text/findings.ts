@@ -1,5 +1,5 @@
-// Words the doctor's findings in the reader's language. The server writes English; the Chinese is here, by the code of a
-// finding, or by its check and severity.
+// Words the doctor's findings and failures in the reader's language. The server writes English; the Chinese is here, by
+// the code of a finding, or by its check and severity.
 import type { DoctorLine } from "../answers.ts";
 import { language } from "./text.ts";
 
