@@ -48,6 +48,7 @@ async function logIn(headers: Headers = {}) {
 interface Entry {
   readonly code: number;
   readonly url: string;
+  readonly client: string;
   readonly message: string;
 }
 const PURGE = { names: ["none.jpg"] };
@@ -127,11 +128,15 @@ test("logins, logouts and refused logins are in the operation log and in the log
   );
   expect(logins).toContainEqual(expect.objectContaining({ code: -81, message: expect.stringContaining("wrong") }));
   expect((await entriesOf("logout")).length).toBeGreaterThan(0);
-  await api("/callbacks/drop", { headers: bearer(TOKEN), body: { all: true } });
+  await api("/callbacks/drop", {
+    headers: { ...bearer(TOKEN), "x-forwarded-for": "203.0.113.9" },
+    body: { all: true },
+  });
   await api("/migrations/stop", { headers: bearer(TOKEN), body: { id: "none" } });
-  expect((await entriesOf("change")).map(({ code, url, message }: Entry) => [code, url, message])).toEqual([
-    [0, "/api/v1/callbacks/drop", "callbacks drop, done"],
-    [-100, "/api/v1/migrations/stop", "migration stop, failed"],
+  const changes = (await entriesOf("change")) as readonly Entry[];
+  expect(changes.map(({ code, url, client, message }) => [code, url, client, message])).toEqual([
+    [0, "/api/v1/callbacks/drop", "203.0.113.9", "callbacks drop, done"],
+    [-100, "/api/v1/migrations/stop", "127.0.0.1", "migration stop, failed"],
   ]);
   const lines = () => program.output.split("\n").filter((line) => line.includes('"operation":"login"'));
   await eventually(() => lines().length > 1, "logins are logged");

@@ -1,6 +1,5 @@
 // The live figures of the console: one server-sent event a second to each open page. It counts nothing itself, and
 // while no page is open it does nothing.
-import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { LiveFigures } from "../api/openapi/console-answers.ts";
 import type { MetricSources, Totals } from "./metric-values.ts";
@@ -23,7 +22,6 @@ export interface Live {
 
 const MAX_LISTENERS = 20;
 const EVERY_MS = 1_000;
-const LOOP_RESOLUTION_MS = 20;
 const TOP_ERRORS = 10;
 const MAX_ORIGINS = 50;
 
@@ -36,37 +34,26 @@ interface Listener {
 export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: LiveParts): Live {
   const listeners = new Set<Listener>();
   const encoder = new TextEncoder();
-  let ticking: { readonly timer: NodeJS.Timeout; readonly delay: IntervalHistogram } | undefined;
+  let timer: NodeJS.Timeout | undefined;
 
   function eventNow(): Uint8Array {
-    const delay = ticking?.delay;
-    // As in metrics.ts, whose own histogram a scrape resets. It has no value before its first interval.
-    const delayMs = delay === undefined || delay.count === 0 ? 0 : delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
-    delay?.reset();
     // A page opens an ended stream again after a second.
-    return encoder.encode(
-      `retry: 1000\ndata: ${JSON.stringify(figuresOf(totals(), sources, Math.max(0, delayMs)))}\n\n`,
-    );
+    return encoder.encode(`retry: 1000\ndata: ${JSON.stringify(figuresOf(totals(), sources))}\n\n`);
   }
 
   function add(listener: Listener): void {
     listeners.add(listener);
-    if (ticking !== undefined) return;
-    const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-    delay.enable();
-    const tick = () => {
+    timer ??= setInterval(() => {
       const event = eventNow();
       for (const each of listeners) each.send(event);
-    };
-    ticking = { delay, timer: setInterval(tick, everyMs).unref() };
+    }, everyMs).unref();
   }
 
   function remove(listener: Listener): void {
     listeners.delete(listener);
     if (listeners.size > 0) return;
-    clearInterval(ticking?.timer);
-    ticking?.delay.disable();
-    ticking = undefined;
+    clearInterval(timer);
+    timer = undefined;
   }
 
   stopping.addEventListener("abort", () => {
@@ -112,7 +99,6 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
 function figuresOf(
   { requests, errors, bytes, savedBytes }: Totals,
   { origins, fills, renders, uploads, storing, memory }: LiveParts["sources"],
-  eventLoopDelayMs: number,
 ): LiveFigures {
   const { rss, heapUsed } = process.memoryUsage();
   const { running, waiting } = renders();
@@ -134,7 +120,6 @@ function figuresOf(
       ...{ fills: fills(), renders: running, waitingRenders: waiting, uploads: uploads() },
       waitingWrites: storing().depth,
     },
-    eventLoopDelayMs,
     memory: { residentBytes: rss, heapBytes: heapUsed, cacheBytes: cache.bytes, cacheObjects: cache.objects },
   };
 }
