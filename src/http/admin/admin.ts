@@ -29,8 +29,8 @@ export interface AdminOptions {
 const PAGE_HEADERS = [
   [
     "Content-Security-Policy",
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; " +
-      "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+      "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   ],
   ["Referrer-Policy", "no-referrer"],
   ["X-Frame-Options", "DENY"],
