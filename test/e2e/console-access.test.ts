@@ -146,6 +146,15 @@ test("logins, logouts and refused logins are in the operation log and in the log
   }
 });
 
+test("a page of another site may link to the console, but not use the API", async () => {
+  // fetch() would set the mode itself.
+  const statusOf = async (path: string, mode: string) => {
+    const headers = { ...bearer(TOKEN), "sec-fetch-site": "cross-site", "sec-fetch-mode": mode };
+    return (await get({ port: program.adminPort, path, headers })).status;
+  };
+  expect([await statusOf("/api/v1/buckets", "no-cors"), await statusOf("/", "navigate")]).toEqual([403, 200]);
+});
+
 test("every answer of the port forbids foreign content and framing", async () => {
   for (const path of ["/", "/healthz", "/api/v1/buckets", "/nothing"]) {
     const { headers } = await ask(path);

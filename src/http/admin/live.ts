@@ -74,8 +74,8 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
           const opened: Listener = {
             send(event) {
               // A page that reads slowly misses events, and loses nothing: the figures are totals.
-              if ((controller.desiredSize ?? 0) <= 0) return;
-              controller.enqueue(event);
+              if ((controller.desiredSize ?? 0) > 0) controller.enqueue(event);
+              // Missed ones count too, so that no page holds a place for ever.
               left -= 1;
               if (left === 0) opened.end();
             },
