@@ -150,7 +150,7 @@ test("a page of another site may link to the console, but not use the API", asyn
   // fetch() would set the mode itself.
   const statusOf = async (path: string, mode: string) => {
     const headers = { ...bearer(TOKEN), "sec-fetch-site": "cross-site", "sec-fetch-mode": mode };
-    return (await get({ port: program.adminPort, path, headers })).status;
+    return (await get({ port: program.adminPort, host: "localhost", path, headers })).status;
   };
   expect([await statusOf("/api/v1/buckets", "no-cors"), await statusOf("/", "navigate")]).toEqual([403, 200]);
 });
