@@ -27,8 +27,9 @@ const MAX_ORIGINS = 50;
 
 /** An open stream. */
 interface Listener {
-  send(event: Uint8Array): void;
-  end(): void;
+  readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  /** Events until its end. */
+  left: number;
 }
 
 export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: LiveParts): Live {
@@ -45,7 +46,7 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
     listeners.add(listener);
     timer ??= setInterval(() => {
       const event = eventNow();
-      for (const each of listeners) each.send(event);
+      for (const each of listeners) send(each, event);
     }, everyMs).unref();
   }
 
@@ -56,9 +57,20 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
     timer = undefined;
   }
 
-  stopping.addEventListener("abort", () => {
-    for (const listener of listeners) listener.end();
-  });
+  function send(listener: Listener, event: Uint8Array): void {
+    // A page that reads slowly misses events, and loses nothing: the figures are totals.
+    if ((listener.controller.desiredSize ?? 0) > 0) listener.controller.enqueue(event);
+    // Missed ones count too, so that no page holds a place for ever.
+    listener.left -= 1;
+    if (listener.left === 0) end(listener);
+  }
+
+  function end(listener: Listener): void {
+    remove(listener);
+    listener.controller.close();
+  }
+
+  stopping.addEventListener("abort", () => listeners.forEach(end));
 
   return {
     get listeners() {
@@ -67,26 +79,12 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
     open(events) {
       if (listeners.size >= MAX_LISTENERS || stopping.aborted)
         throw new HuiyuanError("overloaded", `Cannot open live figures: ${listeners.size} pages have them open`);
-      let left = events;
       let listener: Listener | undefined;
       return new ReadableStream<Uint8Array>({
         start(controller) {
-          const opened: Listener = {
-            send(event) {
-              // A page that reads slowly misses events, and loses nothing: the figures are totals.
-              if ((controller.desiredSize ?? 0) > 0) controller.enqueue(event);
-              // Missed ones count too, so that no page holds a place for ever.
-              left -= 1;
-              if (left === 0) opened.end();
-            },
-            end() {
-              remove(opened);
-              controller.close();
-            },
-          };
-          listener = opened;
-          add(opened);
-          opened.send(eventNow());
+          listener = { controller, left: events };
+          add(listener);
+          send(listener, eventNow());
         },
         cancel() {
           if (listener !== undefined) remove(listener);
