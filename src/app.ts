@@ -1,6 +1,5 @@
 // The composition root: turns Settings into a running server { reload, stop }. It opens the two ports and stops all
 // parts in order. The services behind the ports are wired in wiring/service.ts.
-import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
@@ -13,16 +12,11 @@ import { createAdminApp, createDownloadApp } from "./http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./http/request/exchange.ts";
 import { createFastPath } from "./http/wire/fast-path/fast-path.ts";
 import { startServer } from "./http/wire/server.ts";
-import { createMigrationJobs } from "./migrate/jobs/jobs.ts";
-import { createSettingsFile } from "./settings/edit/settings-file.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
-import { redactTarget } from "./sign/redact.ts";
 import { createConsoleParts } from "./wiring/console.ts";
-import { examineSite } from "./wiring/doctor.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
-import { createSigner } from "./wiring/signing.ts";
 
 export interface AppOptions {
   readonly settings: Settings;
@@ -132,21 +126,12 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
     undo.push(() => downloads.stop(0));
     downloadPort = downloads.port;
 
-    const migrations =
-      settingsFile === undefined
-        ? undefined
-        : createMigrationJobs({
-            dir: join(initial.data, "migrations"),
-            settingsFile: resolve(settingsFile.path),
-            program: [...process.execArgv, ...process.argv.slice(1, 2)],
-            folders: () => settings.server.migrationFolders,
-            redactUrl: redactTarget,
-          });
     const { adminHost } = initial.server;
     const sources = service.metricSources(async () => (await readiness()).isReady);
     const consoleParts = createConsoleParts({
       ...{ service, sources, readiness, log },
       settings: () => settings,
+      ...{ settingsFile: settingsFile?.path, version: () => version, downloadPort },
       notes: () => ({ fault, restart: restartNote }),
       stopping: stopping.signal,
     });
@@ -175,19 +160,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
             log,
           },
           healthPath,
-          examine: examineSite,
-          sign: createSigner(
-            () => settings,
-            () => downloadPort,
-          ),
-          migrations,
           server: consoleParts,
-          settingsFile:
-            settingsFile &&
-            createSettingsFile({
-              ...{ file: resolve(settingsFile.path), env: process.env, started: initial },
-              inForce: () => ({ version, refusal: fault }),
-            }),
           version: readVersion(),
         }),
         nextRequestId,
@@ -240,7 +213,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
         const began = performance.now();
         const left = (ms: number) => Math.max(0, began + ms - performance.now());
         const stopAll = async () => {
-          await Promise.all([downloads.stop(CLIENT_GRACE_MS), migrations?.close()]);
+          await Promise.all([downloads.stop(CLIENT_GRACE_MS), consoleParts.migrations?.close()]);
           await service.drain({ fillMs: left(FILL_GRACE_MS), storeMs: left(STORE_GRACE_MS) });
           await admin.stop(0);
           await closeAll(undo);

@@ -90,9 +90,8 @@ async function openData(
 ): Promise<Reached> {
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
   // Loaded only here: commands with a server do not need the whole program.
-  const [{ openService }, { examineSite }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
+  const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
     import("../wiring/service.ts"),
-    import("../wiring/doctor.ts"),
     import("../http/api/api.ts"),
     import("../http/request/exchange.ts"),
     import("./logger.ts"),
@@ -110,10 +109,6 @@ async function openData(
   const api = createApi({
     ...{ registry, accounts, restApi, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
     healthPath: () => settings.server.healthPath,
-    migrations: undefined,
-    sign: undefined,
-    examine: examineSite,
-    settingsFile: undefined,
     // Never aborted: Ctrl-C aborts the command's own requests.
     stopping: new AbortController().signal,
   });

@@ -34,8 +34,9 @@ export function useLive(): void {
       };
       source.onerror = () => {
         // A stream ends after some minutes, and the browser opens it again after a second. It gives up after a refusal.
-        if (source?.readyState === EventSource.CLOSED) after(REOPEN_MS, open);
-        if (source?.readyState === EventSource.CLOSED) lose();
+        if (source?.readyState !== EventSource.CLOSED) return;
+        lose();
+        after(REOPEN_MS, open);
       };
     };
     open();

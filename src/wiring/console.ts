@@ -1,22 +1,28 @@
-// Part of the composition root: the parts of the admin port that the console needs: logins, live figures, the overview.
+// Part of the composition root: the parts of the admin port that only a server has, most of them for the console.
+import { join, resolve } from "node:path";
 import type { Log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
-import { type Access, createAccess } from "../http/admin/access.ts";
+import { createAccess } from "../http/admin/access.ts";
 import { createLive } from "../http/admin/live.ts";
 import type { MetricSources } from "../http/admin/metric-values.ts";
 import { type OperatorNotes, readOverview } from "../http/admin/overview.ts";
 import type { Readiness } from "../http/admin/readiness.ts";
 import { createSeriesHistory } from "../http/admin/series-history.ts";
-import type { OverviewParts } from "../http/api/console/overview.ts";
+import type { ServerParts } from "../http/api/api.ts";
+import { createMigrationJobs } from "../migrate/jobs/jobs.ts";
+import { createSettingsFile } from "../settings/edit/settings-file.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { settingsWarnings } from "../settings/load.ts";
 import type { ServerSettings, Settings } from "../settings/schema/schema.ts";
+import { redactTarget } from "../sign/redact.ts";
+import { examineSite } from "./doctor.ts";
 import type { Service } from "./service.ts";
+import { createSigner } from "./signing.ts";
 
-export interface ConsoleParts extends OverviewParts {
-  readonly access: Access;
+export interface ConsoleParts extends ServerParts {
   /** Takes the admin token of new settings; another one ends all sessions. */
   apply(server: ServerSettings): void;
+  /** Migrations end by their own close(). */
   stop(): void;
 }
 
@@ -25,6 +31,12 @@ export interface ConsoleOptions {
   readonly sources: MetricSources;
   /** The settings in force. */
   readonly settings: () => Settings;
+  /** Its path; undefined: the server runs no migrations, because they read it, and no call edits it. */
+  readonly settingsFile: string | undefined;
+  /** The version of the settings file that is in force. */
+  readonly version: () => string;
+  /** The port that downloads listen on. */
+  readonly downloadPort: number;
   readonly readiness: () => Promise<Readiness>;
   readonly notes: () => Pick<OperatorNotes, "fault" | "restart">;
   readonly stopping: AbortSignal;
@@ -36,8 +48,10 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
   const { service, sources, settings, readiness, notes, stopping, log } = options;
   const { registry, metrics, accounts } = service;
   const startedAt = Date.now();
-  const { adminHost } = settings().server;
-  let { adminToken } = settings().server;
+  const started = settings();
+  const { adminHost } = started.server;
+  let { adminToken } = started.server;
+  const file = options.settingsFile && resolve(options.settingsFile);
   const access = createAccess({
     token: () => adminToken,
     trustedProxies: () => settings().server.trustedProxies,
@@ -53,6 +67,25 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
   });
   return {
     access,
+    examine: examineSite,
+    sign: createSigner(settings, options.downloadPort),
+    migrations:
+      file === undefined
+        ? undefined
+        : createMigrationJobs({
+            dir: join(started.data, "migrations"),
+            settingsFile: file,
+            program: [...process.execArgv, ...process.argv.slice(1, 2)],
+            folders: () => settings().server.migrationFolders,
+            redactUrl: redactTarget,
+          }),
+    settingsFile:
+      file === undefined
+        ? undefined
+        : createSettingsFile({
+            ...{ file, env: process.env, started },
+            inForce: () => ({ version: options.version(), refusal: notes().fault }),
+          }),
     live: createLive({ totals: metrics.totals, sources, stopping }),
     overview: () =>
       readOverview({

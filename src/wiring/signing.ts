@@ -146,13 +146,13 @@ function unsignedUrl({ fileid, url }: SignTarget, { downloads }: SignPlace, inst
 }
 
 /** Signs for the admin API, with the settings in force. `port`: the one that downloads listen on. */
-export function createSigner(settings: () => Settings, port: () => number): (request: SignRequest) => Signed {
+export function createSigner(settings: () => Settings, port: number): (request: SignRequest) => Signed {
   return ({ operation, url, bucket: named, key, secretId, ...signing }) => {
     const bare = key === undefined ? undefined : { fileid: toKey(key), url: undefined };
     const target = url === undefined ? bare : readSignTarget(url);
     const [bucket, appid] = (named?.split("/") ?? []).toReversed();
     const current = settings();
-    const bound = { ...current, server: { ...current.server, port: port() } };
+    const bound = { ...current, server: { ...current.server, port } };
     const place = findSignPlace(bound, { appid, bucket, secretId, host: target?.url?.host, file: "the settings" });
     return sign(place, { target, ...signing, isDownload: operation === "download" });
   };

@@ -48,6 +48,7 @@ async function logIn(headers: Headers = {}) {
 interface Entry {
   readonly code: number;
   readonly url: string;
+  readonly client: string;
   readonly message: string;
 }
 const PURGE = { names: ["none.jpg"] };
@@ -127,11 +128,15 @@ test("logins, logouts and refused logins are in the operation log and in the log
   );
   expect(logins).toContainEqual(expect.objectContaining({ code: -81, message: expect.stringContaining("wrong") }));
   expect((await entriesOf("logout")).length).toBeGreaterThan(0);
-  await api("/callbacks/drop", { headers: bearer(TOKEN), body: { all: true } });
+  await api("/callbacks/drop", {
+    headers: { ...bearer(TOKEN), "x-forwarded-for": "203.0.113.9" },
+    body: { all: true },
+  });
   await api("/migrations/stop", { headers: bearer(TOKEN), body: { id: "none" } });
-  expect((await entriesOf("change")).map(({ code, url, message }: Entry) => [code, url, message])).toEqual([
-    [0, "/api/v1/callbacks/drop", "callbacks drop, done"],
-    [-100, "/api/v1/migrations/stop", "migration stop, failed"],
+  const changes = (await entriesOf("change")) as readonly Entry[];
+  expect(changes.map(({ code, url, client, message }) => [code, url, client, message])).toEqual([
+    [0, "/api/v1/callbacks/drop", "203.0.113.9", "callbacks drop, done"],
+    [-100, "/api/v1/migrations/stop", "127.0.0.1", "migration stop, failed"],
   ]);
   const lines = () => program.output.split("\n").filter((line) => line.includes('"operation":"login"'));
   await eventually(() => lines().length > 1, "logins are logged");
@@ -141,12 +146,21 @@ test("logins, logouts and refused logins are in the operation log and in the log
   }
 });
 
+test("a page of another site may link to the console, but not use the API", async () => {
+  // fetch() would set the mode itself.
+  const statusOf = async (path: string, mode: string) => {
+    const headers = { ...bearer(TOKEN), "sec-fetch-site": "cross-site", "sec-fetch-mode": mode };
+    return (await get({ port: program.adminPort, host: "localhost", path, headers })).status;
+  };
+  expect([await statusOf("/api/v1/buckets", "no-cors"), await statusOf("/", "navigate")]).toEqual([403, 200]);
+});
+
 test("every answer of the port forbids foreign content and framing", async () => {
   for (const path of ["/", "/healthz", "/api/v1/buckets", "/nothing"]) {
     const { headers } = await ask(path);
     expect(headers.get("content-security-policy")).toBe(
-      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; " +
-        "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     );
     expect([headers.get("x-frame-options"), headers.get("referrer-policy")]).toEqual(["DENY", "no-referrer"]);
   }

@@ -1,6 +1,7 @@
 // The console in Chromium: login, the overview, an image that is deleted and undeleted, previews, signing, origins,
 // migrations, languages, themes and the accessibility of each page. No page may violate the content security policy or
 // write to the browser's console.
+import { setTimeout as delay } from "node:timers/promises";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
@@ -125,6 +126,17 @@ describe("the console", needs("chromium"), () => {
     }
     await shown("live");
     await page.locator(".is-stale").waitFor({ state: "detached" });
+  });
+
+  test("an answer that takes longer than the interval of a poll is shown", async () => {
+    const { page, go } = await openConsole();
+    await logIn(page);
+    await page.route("**/api/v1/origins", async (route) => {
+      await delay(3_000);
+      await route.continue().catch(() => undefined); // The page has given up.
+    });
+    await go("/origins");
+    await page.locator(".card", { hasText: origin.url }).waitFor(PATIENCE);
   });
 
   test("controls write a preview, its cost is beside the original's, and a signed URL downloads it", async () => {

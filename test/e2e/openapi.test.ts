@@ -191,6 +191,7 @@ test("the document of the admin API names every route and no other", () => {
   const { routes } = createApi({
     registry: {},
     accounts: { outbox: {} },
+    server: {},
     nextRequestId: () => "",
   } as unknown as ApiOptions);
   const served = routes

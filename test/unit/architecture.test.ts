@@ -94,7 +94,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   sharp: ["image/"],
   undici: ["origin/dial/dialer.ts"],
   yaml: ["settings/", "migrate/config/raw-options.ts"],
-  zod: ["settings/", "http/api/", "migrate/sources/qiniu.ts", "console/answers.ts"],
+  zod: ["settings/", "http/api/", "migrate/sources/qiniu.ts"],
   // Development dependencies that the build puts into the console's files.
   "@preact/signals": ["console/"],
   preact: ["console/"],

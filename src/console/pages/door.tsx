@@ -1,29 +1,20 @@
 // Asks for the admin token.
-import { useSignal } from "@preact/signals";
-import { logIn, Problem } from "../api.ts";
+import { logIn } from "../api.ts";
+import { useCall } from "../load.ts";
 import { Mark } from "../parts/icons.tsx";
 import { Field } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 
 export function Door() {
-  const fault = useSignal<string | undefined>(undefined);
-  const isBusy = useSignal(false);
-  const submit = async (event: SubmitEvent) => {
+  const { problem, isRunning, run } = useCall();
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const token = new FormData(event.currentTarget as HTMLFormElement).get("token");
-    isBusy.value = true;
-    try {
-      await logIn(String(token));
-    } catch (error) {
-      const problem = error instanceof Problem ? error : new Problem(0);
-      fault.value = problem.status === 0 ? t("noAnswer") : problem.message;
-    } finally {
-      isBusy.value = false;
-    }
+    void run(() => logIn(String(token)));
   };
   return (
     <main class="door">
-      <form class="card stack" onSubmit={(event) => void submit(event)}>
+      <form class="card stack" onSubmit={submit}>
         <span class="brand">
           <Mark />
           Huiyuan
@@ -34,12 +25,12 @@ export function Door() {
         <Field
           label={t("adminToken")}
           hint={t("adminTokenHint")}
-          fault={fault.value}
+          fault={problem.value && (problem.value.status === 0 ? t("noAnswer") : problem.value.message)}
           control={(properties) => (
             <input {...properties} type="password" name="token" autocomplete="current-password" required autofocus />
           )}
         />
-        <button type="submit" class="primary" disabled={isBusy.value}>
+        <button type="submit" class="primary" disabled={isRunning.value}>
           {t("logIn")}
         </button>
       </form>

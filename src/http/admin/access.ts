@@ -6,7 +6,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
 import type { OperationName } from "../../insight/operation.ts";
 import type { OperationLog } from "../../insight/operation-log.ts";
-import { auditOf } from "../api/audit.ts";
+import { auditOf, callerOf } from "../api/audit.ts";
 import type { ApiEnv } from "../api/calls.ts";
 import { addressOf, isTrusted } from "../request/client-address.ts";
 import { refusalOf } from "./admin.ts";
@@ -75,12 +75,15 @@ export function createAccess({ token, trustedProxies, operations, now, clock, lo
   }
 
   function record(context: Context<ApiEnv>, operation: OperationName, code: number, message: string): void {
-    const { incoming } = context.env;
     operations.record({
-      ...{ at: now(), bucketId: "", operation, fileid: "", url: context.req.path, code, message, bytes: 0 },
-      client: incoming === undefined ? "this machine" : addressOf(incoming, trustedProxies()),
-      userAgent: context.req.header("user-agent") ?? "",
-      requestId: context.get("requestId"),
+      ...callerOf(context),
+      at: now(),
+      bucketId: "",
+      operation,
+      fileid: "",
+      code,
+      message,
+      bytes: 0,
     });
     auditOf(context, log, { operation })(code === 0 ? "done" : "failed", {});
   }
@@ -103,6 +106,8 @@ export function createAccess({ token, trustedProxies, operations, now, clock, lo
 
   return {
     async guard(context, next) {
+      const { incoming } = context.env;
+      if (incoming !== undefined) context.set("client", addressOf(incoming, trustedProxies()));
       const wanted = token();
       if (wanted === undefined || context.req.path === SESSION_PATH) return next();
       const given = /^Bearer (.+)$/i.exec(context.req.header("authorization") ?? "")?.[1];

@@ -29,8 +29,8 @@ export interface AdminOptions {
 const PAGE_HEADERS = [
   [
     "Content-Security-Policy",
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; " +
-      "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+      "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   ],
   ["Referrer-Policy", "no-referrer"],
   ["X-Frame-Options", "DENY"],
@@ -52,8 +52,7 @@ export function adminGuards(
       if (options.allowedHosts()?.has(hostName(host)) === false) {
         return context.json(refusalOf(context, -107, "this port answers only to its own names"), 421);
       }
-      const origin = context.req.header("origin");
-      if (origin !== undefined && origin.replace(/^https?:\/\//, "").toLowerCase() !== host.toLowerCase()) {
+      if (isOfOtherSite(context, host)) {
         return context.json(refusalOf(context, -103, "requests from other sites are refused"), 403);
       }
       return next();
@@ -64,6 +63,13 @@ export function adminGuards(
       return context.json(refusalOf(context, -103, "only GET and HEAD are served here"), 405);
     },
   };
+}
+
+/** A page may link to the console, but neither make calls nor show its images: a GET may fetch from an origin. */
+function isOfOtherSite({ req }: Context<ApiEnv>, host: string): boolean {
+  const origin = req.header("origin");
+  if (origin !== undefined && origin.replace(/^https?:\/\//, "").toLowerCase() !== host.toLowerCase()) return true;
+  return req.header("sec-fetch-site") === "cross-site" && req.header("sec-fetch-mode") !== "navigate";
 }
 
 export function refusalOf(context: Context<ApiEnv>, code: number, message: string): object {

@@ -1,6 +1,5 @@
 // The live figures of the console: one server-sent event a second to each open page. It counts nothing itself, and
 // while no page is open it does nothing.
-import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { LiveFigures } from "../api/openapi/console-answers.ts";
 import type { MetricSources, Totals } from "./metric-values.ts";
@@ -23,55 +22,55 @@ export interface Live {
 
 const MAX_LISTENERS = 20;
 const EVERY_MS = 1_000;
-const LOOP_RESOLUTION_MS = 20;
 const TOP_ERRORS = 10;
 const MAX_ORIGINS = 50;
 
 /** An open stream. */
 interface Listener {
-  send(event: Uint8Array): void;
-  end(): void;
+  readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  /** Events until its end. */
+  left: number;
 }
 
 export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: LiveParts): Live {
   const listeners = new Set<Listener>();
   const encoder = new TextEncoder();
-  let ticking: { readonly timer: NodeJS.Timeout; readonly delay: IntervalHistogram } | undefined;
+  let timer: NodeJS.Timeout | undefined;
 
   function eventNow(): Uint8Array {
-    const delay = ticking?.delay;
-    // As in metrics.ts, whose own histogram a scrape resets. It has no value before its first interval.
-    const delayMs = delay === undefined || delay.count === 0 ? 0 : delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
-    delay?.reset();
     // A page opens an ended stream again after a second.
-    return encoder.encode(
-      `retry: 1000\ndata: ${JSON.stringify(figuresOf(totals(), sources, Math.max(0, delayMs)))}\n\n`,
-    );
+    return encoder.encode(`retry: 1000\ndata: ${JSON.stringify(figuresOf(totals(), sources))}\n\n`);
   }
 
   function add(listener: Listener): void {
     listeners.add(listener);
-    if (ticking !== undefined) return;
-    const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-    delay.enable();
-    const tick = () => {
+    timer ??= setInterval(() => {
       const event = eventNow();
-      for (const each of listeners) each.send(event);
-    };
-    ticking = { delay, timer: setInterval(tick, everyMs).unref() };
+      for (const each of listeners) send(each, event);
+    }, everyMs).unref();
   }
 
   function remove(listener: Listener): void {
     listeners.delete(listener);
     if (listeners.size > 0) return;
-    clearInterval(ticking?.timer);
-    ticking?.delay.disable();
-    ticking = undefined;
+    clearInterval(timer);
+    timer = undefined;
   }
 
-  stopping.addEventListener("abort", () => {
-    for (const listener of listeners) listener.end();
-  });
+  function send(listener: Listener, event: Uint8Array): void {
+    // A page that reads slowly misses events, and loses nothing: the figures are totals.
+    if ((listener.controller.desiredSize ?? 0) > 0) listener.controller.enqueue(event);
+    // Missed ones count too, so that no page holds a place for ever.
+    listener.left -= 1;
+    if (listener.left === 0) end(listener);
+  }
+
+  function end(listener: Listener): void {
+    remove(listener);
+    listener.controller.close();
+  }
+
+  stopping.addEventListener("abort", () => listeners.forEach(end));
 
   return {
     get listeners() {
@@ -80,26 +79,12 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
     open(events) {
       if (listeners.size >= MAX_LISTENERS || stopping.aborted)
         throw new HuiyuanError("overloaded", `Cannot open live figures: ${listeners.size} pages have them open`);
-      let left = events;
       let listener: Listener | undefined;
       return new ReadableStream<Uint8Array>({
         start(controller) {
-          const opened: Listener = {
-            send(event) {
-              // A page that reads slowly misses events, and loses nothing: the figures are totals.
-              if ((controller.desiredSize ?? 0) <= 0) return;
-              controller.enqueue(event);
-              left -= 1;
-              if (left === 0) opened.end();
-            },
-            end() {
-              remove(opened);
-              controller.close();
-            },
-          };
-          listener = opened;
-          add(opened);
-          opened.send(eventNow());
+          listener = { controller, left: events };
+          add(listener);
+          send(listener, eventNow());
         },
         cancel() {
           if (listener !== undefined) remove(listener);
@@ -112,7 +97,6 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
 function figuresOf(
   { requests, errors, bytes, savedBytes }: Totals,
   { origins, fills, renders, uploads, storing, memory }: LiveParts["sources"],
-  eventLoopDelayMs: number,
 ): LiveFigures {
   const { rss, heapUsed } = process.memoryUsage();
   const { running, waiting } = renders();
@@ -134,7 +118,6 @@ function figuresOf(
       ...{ fills: fills(), renders: running, waitingRenders: waiting, uploads: uploads() },
       waitingWrites: storing().depth,
     },
-    eventLoopDelayMs,
     memory: { residentBytes: rss, heapBytes: heapUsed, cacheBytes: cache.bytes, cacheObjects: cache.objects },
   };
 }

@@ -34,10 +34,8 @@ export function createSessions(clock: () => number): Sessions {
       const now = clock();
       const session = { id: random(), csrfToken: random(), endsAt: now + LIFE_MS, idleAt: now + IDLE_MS };
       sessions.set(nameOf(session.id), session);
-      for (const oldest of sessions.keys()) {
-        if (sessions.size <= MAX_SESSIONS) break;
-        sessions.delete(oldest);
-      }
+      const [oldest = ""] = sessions.keys();
+      if (sessions.size > MAX_SESSIONS) sessions.delete(oldest);
       return session;
     },
     find(id) {

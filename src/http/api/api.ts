@@ -37,15 +37,8 @@ export interface ApiOptions {
   readonly registry: Domains & OriginParts["registry"];
   readonly accounts: CallbackParts & InsightParts;
   readonly restApi: ContentParts["restApi"] & UploadParts["restApi"];
-  /** Undefined: there is no server, or it has no settings file. */
-  readonly migrations: MigrationJobs | undefined;
-  /** The parts that only a server has; undefined: there is none. */
-  readonly server?: (OverviewParts & { readonly access: Access }) | undefined;
-  readonly examine: ExamineSite;
-  /** Undefined without a server. */
-  readonly sign: Signer | undefined;
-  /** Undefined: there is no server, or it has no settings file. */
-  readonly settingsFile: SettingsFile | undefined;
+  /** Undefined if a command calls the API inside its own process, which lacks the calls that need them. */
+  readonly server?: ServerParts;
   /** `server.healthPath` of the settings in force. */
   readonly healthPath: () => string;
   /** Unix milliseconds. */
@@ -57,9 +50,19 @@ export interface ApiOptions {
   readonly log: Log;
 }
 
+/** The parts that only a server has. */
+export interface ServerParts extends OverviewParts {
+  readonly access: Access;
+  readonly examine: ExamineSite;
+  readonly sign: Signer;
+  /** Both are undefined without a settings file. */
+  readonly migrations: MigrationJobs | undefined;
+  readonly settingsFile: SettingsFile | undefined;
+}
+
 /** All paths begin with /api/v1. */
 export function createApi(options: ApiOptions): Hono<ApiEnv> {
-  const { registry, accounts, now, nextRequestId, stopping, version, log } = options;
+  const { registry, accounts, restApi, server, now, nextRequestId, stopping, version, log } = options;
   const { operations, usage, outbox, notices } = accounts;
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
@@ -76,8 +79,8 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   );
   addOriginCalls(calls, { registry, stopping, now });
   addObjectCalls(calls, { registry, operations, usage, log, now });
-  addContentCall(calls, { registry, restApi: options.restApi, stopping, now });
-  addUploadCall(calls, { registry, restApi: options.restApi, operations, usage, stopping, log, now });
+  addContentCall(calls, { registry, restApi, stopping, now });
+  addUploadCall(calls, { registry, restApi, operations, usage, stopping, log, now });
   addVariantsCall(calls, { registry });
   addImageCall(calls, { registry });
   addWarmCall(calls, { registry, stopping, log });
@@ -99,14 +102,16 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     async (context, input) =>
       context.json(await explain(input, { sites: registry.sites, healthPath: options.healthPath() })),
   );
-  addCallbackCalls(calls, { registry, restApi: options.restApi, outbox, notices, log, now });
-  addDoctorCall(calls, { examine: options.examine, stopping, log });
-  addSignCall(calls, { sign: options.sign });
-  addMigrationCalls(calls, { jobs: options.migrations, log });
-  addSettingsCalls(calls, { file: options.settingsFile, log });
+  addCallbackCalls(calls, { registry, restApi, outbox, notices, log, now });
   addInsightCalls(calls, { registry, operations, usage, now });
-  addSessionCalls(calls, options.server?.access);
-  addOverviewCalls(calls, options.server);
+  if (server !== undefined) {
+    addDoctorCall(calls, { examine: server.examine, stopping, log });
+    addSignCall(calls, server.sign);
+    addMigrationCalls(calls, { jobs: server.migrations, log });
+    addSettingsCalls(calls, { file: server.settingsFile, log });
+    addSessionCalls(calls, server.access);
+    addOverviewCalls(calls, server);
+  }
   // Built on request, which is rare.
   api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));
   api.get("/openapi-rest.json", (context) => context.json(describeRestApi(version)));
@@ -116,11 +121,11 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   );
   api.onError((error, context) => {
     const known = asHuiyuanError(error);
-    const status = known.answerStatus ?? errorRow(known.code).status;
+    const row = errorRow(known.code);
     const requestId = context.get("requestId");
-    if (status >= 500) log.error({ err: known, requestId }, "an admin request failed");
+    if (row.status === 500) log.error({ err: known, requestId }, "an admin request failed");
     // The error table has statuses that the type of Hono lacks.
-    return context.json(problemOf(known, requestId), status as ContentfulStatusCode);
+    return context.json(problemOf(known, requestId), (known.answerStatus ?? row.status) as ContentfulStatusCode);
   });
   return api;
 }

@@ -15,7 +15,7 @@ export type Audit = (outcome: "done" | "failed" | "left", counts: object) => voi
 export function callerOf(context: Context<ApiEnv>) {
   return {
     url: context.req.path,
-    client: context.env.incoming?.socket.remoteAddress ?? "this machine",
+    client: context.get("client") ?? "this machine",
     userAgent: context.req.header("user-agent") ?? "",
     requestId: context.get("requestId"),
   };

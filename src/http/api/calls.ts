@@ -70,6 +70,8 @@ export interface ApiEnv {
   readonly Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
   readonly Variables: {
     readonly requestId: string;
+    /** The address of the caller; undefined if a command calls the API inside its own process. */
+    readonly client?: string;
     /** Adds an entry to the operation log; undefined before the routes of the API. */
     readonly record?: (operation: Operation) => void;
   };

@@ -33,7 +33,7 @@ const RESCAN = flag().default(false).describe("Scan the source again, for new an
 const FORCE = flag().default(false).describe("Give up objects in flight; the next run copies them.");
 const AFTER = whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page.");
 
-/** `jobs` undefined: a command runs without a server, or the server has no settings file. Then the list is empty. */
+/** `jobs` undefined: the server has no settings file. Then the list is empty. */
 export function addMigrationCalls(
   calls: Calls,
   { jobs: given, log }: { readonly jobs: MigrationJobs | undefined; readonly log: Log },

@@ -56,7 +56,7 @@ const EDITS = {
     ),
 };
 
-/** `file` undefined: a command runs without a server, or the server has no settings file. */
+/** `file` undefined: the server has no settings file. */
 export function addSettingsCalls(
   calls: Calls,
   { file: given, log }: { readonly file: SettingsFile | undefined; readonly log: Log },

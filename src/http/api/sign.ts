@@ -50,15 +50,13 @@ const MEANINGS = {
   fileid: ["f", "file; empty: any file of the bucket"],
 } as const satisfies Record<keyof TokenFields, readonly [string, string]>;
 
-/** `sign`: undefined if a command calls the API without a server. */
-export function addSignCall(calls: Calls, { sign }: { readonly sign: Signer | undefined }): void {
+export function addSignCall(calls: Calls, sign: Signer): void {
   const summary = "Make a token or a signed download URL";
   // POST, although it changes nothing: the answer is a secret that no cache or history may keep.
   calls.post("/sign", { summary, fields: FIELDS, answer: { json: signAnswer } }, (context, input) => {
     const { operation } = input;
     const isOnce = input.once || operation === "copy" || operation === "delete";
     refuseContradiction(input, isOnce);
-    if (sign === undefined) throw invalid("only a running server signs; see huiyuan sign");
     const { token, url, kind } = sign({ ...input, life: isOnce ? undefined : input.expiresIn });
     const { fields } = parseToken(token);
     const parts = (Object.keys(MEANINGS) as (keyof TokenFields)[]).map((name) => {

@@ -8,7 +8,7 @@ function figuresAt(second: number, hits: number, misses = 0, failures = 0): Live
   return {
     at: new Date(second * 1_000).toISOString(),
     requests: [each("hit", "memory", hits), each("miss", "origin", misses), each("error", "none", failures)],
-    ...{ bytes: 0, savedBytes: 0, errors: [], origins: [], eventLoopDelayMs: 0 },
+    ...{ bytes: 0, savedBytes: 0, errors: [], origins: [] },
     running: { fills: 0, renders: 0, waitingRenders: 0, uploads: 0, waitingWrites: 0 },
     memory: { residentBytes: 0, heapBytes: 0, cacheBytes: 0, cacheObjects: 0 },
   };

@@ -275,6 +275,10 @@ export const usageAnswer = z.object({
   ),
 });
 
+export type BucketsAnswer = z.output<typeof bucketsAnswer>;
+export type MigrationList = z.output<typeof migrationList>;
+export type MigrationAnswer = z.output<typeof migrationAnswer>;
+export type MigrationFailures = z.output<typeof migrationFailures>;
 export type StatAnswer = z.output<typeof statAnswer>;
 export type ObjectPage = z.output<typeof objectPage>;
 export type ChangeLine = z.output<typeof changeLine>;

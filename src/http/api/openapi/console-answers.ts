@@ -23,7 +23,6 @@ export const liveFigures = z.object({
   errors: z.array(z.object({ code: z.string(), count })).describe(`The ten most frequent codes. ${LATEST}`),
   origins: z.array(z.object(originFields)).describe("The first 50."),
   running: z.object({ fills: count, renders: count, waitingRenders: count, uploads: count, waitingWrites: count }),
-  eventLoopDelayMs: z.number().describe("99th percentile since the last event."),
   memory: z.object({ residentBytes: count, heapBytes: count, cacheBytes: count, cacheObjects: count }),
 });
 

@@ -45,3 +45,6 @@ export const signAnswer = z.object({
     .array(z.object({ letter: z.string(), name: z.string(), value: z.string(), meaning: z.string() }))
     .describe("The signed text, field by field."),
 });
+
+export type VariantPage = z.output<typeof variantPage>;
+export type SignAnswer = z.output<typeof signAnswer>;

@@ -46,3 +46,7 @@ export const doctorEnd = z.object({
   ...{ good: z.int(), note: z.int(), warning: z.int(), problem: z.int() },
   settings: z.string().optional().describe("Proposed settings, YAML; left out if the origin was not reached."),
 });
+
+export type OriginsAnswer = z.output<typeof originsAnswer>;
+export type DoctorLine = z.output<typeof doctorLine>;
+export type DoctorEnd = z.output<typeof doctorEnd>;

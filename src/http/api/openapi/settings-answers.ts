@@ -61,3 +61,9 @@ export const projectKeys = z.object({
     }),
   ),
 });
+
+export type SettingsState = z.output<typeof settingsState>;
+export type SettingsProposal = z.output<typeof settingsProposal>;
+export type SettingsApplied = z.output<typeof settingsApplied>;
+export type KeysChanged = z.output<typeof keysChanged>;
+export type ProjectKeys = z.output<typeof projectKeys>;

@@ -7,7 +7,7 @@ const api = createApi({
   registry: {},
   accounts: { outbox: {}, operations: { record() {} } },
   nextRequestId: () => "id",
-  settingsFile: undefined,
+  server: {},
   log: SILENT_LOG,
 } as unknown as ApiOptions);
 
