@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HuiyuanClientError } from "../../client/api/client-error.ts";
 import { isKey } from "../../core/object.ts";
 import { formatBytes } from "../../doctor/finding.ts";
 import { describeFailure } from "../../migrate/runner/failure.ts";
@@ -38,8 +37,9 @@ export async function dryRun(prepared: Prepared, flags: JobFlags, terminal: Term
       counts[state] += 1;
       if (state === "copied") counts.bytes += size;
     } catch (error) {
-      if (!(error instanceof HuiyuanClientError) || describeFailure(error).isTransient) throw error;
-      refuse(fileid, error.message);
+      const { cause, log } = describeFailure(error);
+      if (cause !== "name_refused") throw error;
+      refuse(fileid, log);
     }
   }
   const { show, clear } = createStatusLine(terminal, flags.json);
