@@ -206,7 +206,7 @@ test("the overview has the size of the store, and what the alert rules and the s
   expect((await overview()).attention).toEqual([
     {
       ...{ severity: "warning", code: "HuiyuanReloadFailed", message: expect.stringContaining("nonsense") },
-      mend: { page: "/settings", command: "huiyuan check" },
+      mend: { page: "/buckets", command: "huiyuan check" },
     },
   ]);
   await installation.write({ ...rest, server });

@@ -75,13 +75,16 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
           />
         </div>
       </search>
-      <UploadDrop bucket={bucket.value} prefix={prefix.value} done={page.reload} />
+      <UploadDrop bucket={bucket.value} folder={prefix.value.replace(/[^/]*$/, "")} done={page.reload} />
       <Show of={page.state} reload={page.reload} lines={8}>
         {({ objects, next }) => (
           <>
             {objects.length === 0 ? (
               <Empty title={prefix.value === "" ? t("noImages") : t("noImagesHere", { prefix: prefix.value })}>
                 <p>{t("noImagesHint")}</p>
+                {prefix.value !== "" && (
+                  <Link href={pageOf(bucket.value, prefix.value)}>{t("pageOfKey", { key: prefix.value })}</Link>
+                )}
               </Empty>
             ) : (
               <div class="tiles">
@@ -117,6 +120,8 @@ function Pager({ next }: { readonly next: string | undefined }) {
   );
 }
 
+const pageOf = (bucket: string, key: string) => `/images/one?${new URLSearchParams({ bucket, key })}`;
+
 type StoredObject = ObjectPage["objects"][number];
 
 /** Bounds of the thumbnail in pixels, twice the tile's. */
@@ -129,7 +134,7 @@ function Tile({ bucket, object }: { readonly bucket: string; readonly object: St
     .flat()
     .join(" · ");
   return (
-    <Link class="tile" href={`/images/one?${new URLSearchParams({ bucket, key })}`}>
+    <Link class="tile" href={pageOf(bucket, key)}>
       <span class="picture">
         {isDrawn.value && (
           <img

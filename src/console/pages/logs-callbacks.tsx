@@ -1,7 +1,7 @@
 // Callbacks that the receiver has not confirmed.
 import { useSignal } from "@preact/signals";
 import type { NoticePage, NoticesChanged } from "../answers.ts";
-import { get, Problem, post } from "../api.ts";
+import { get, type Problem, post, problemOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
 import { Badge, Card, ConfirmButton, Empty, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
 import { ago, count } from "../text/format.ts";
@@ -15,7 +15,7 @@ export function Callbacks() {
     try {
       await post<NoticesChanged>(`/callbacks/${name}`, what);
     } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
+      problem.value = problemOf(error);
     }
     notices.reload();
   };

@@ -1,21 +1,26 @@
 // The operation log (操作日志): who did what to which image.
 import { useComputed } from "@preact/signals";
-import type { LogPage } from "../answers.ts";
+import type { BucketsAnswer, LogPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
 import { Badge, Card, Empty, Field, Scroll, Show } from "../parts/parts.tsx";
 import { query, setQuery } from "../router.tsx";
 import { bytes, moment } from "../text/format.ts";
-import { t } from "../text/text.ts";
+import { type TextName, t } from "../text/text.ts";
 
-const OPERATIONS = ["upload", "copy", "query", "delete", "undelete", "purge"] as const;
+/** In the order of the filter. */
+const OPERATIONS: Readonly<Record<string, TextName>> = {
+  ...{ upload: "opUpload", copy: "opCopy", query: "opQuery", delete: "opDelete", undelete: "opUndelete" },
+  ...{ purge: "opPurge", login: "opLogin", logout: "opLogout", change: "opChange" },
+};
 const SHOWN = 200;
 
 export function Operations() {
   const filter = useComputed(() => {
     const of = (name: string) => query.value.get(name) ?? undefined;
-    return { operation: of("operation"), fileid: of("fileid"), from: of("from"), to: of("to") };
+    return { bucket: of("bucket"), operation: of("operation"), fileid: of("fileid"), from: of("from"), to: of("to") };
   });
+  const buckets = useLoaded((signal) => get<BucketsAnswer>("/buckets", {}, signal));
   const log = useLoaded((signal) => get<LogPage>("/log", { ...filter.value, latest: SHOWN }, signal), {
     everyMs: 5_000,
   });
@@ -31,23 +36,13 @@ export function Operations() {
     >
       <div class="stack">
         <form class="grid" onSubmit={(event) => event.preventDefault()}>
-          <Field
-            label={t("operation")}
-            control={(properties) => (
-              <select
-                {...properties}
-                value={filter.value.operation ?? ""}
-                onChange={({ currentTarget }) => setQuery({ operation: currentTarget.value })}
-              >
-                <option value="">{t("all")}</option>
-                {OPERATIONS.map((name) => (
-                  <option key={name}>{name}</option>
-                ))}
-              </select>
-            )}
+          <Choice name="operation" options={Object.entries(OPERATIONS).map(([name, words]) => [name, t(words)])} />
+          <Choice
+            name="bucket"
+            options={(buckets.state.value.value?.buckets ?? []).map(({ bucket }) => [bucket, bucket])}
           />
           <Field
-            label="fileid"
+            label={t("key")}
             control={(properties) => (
               <input
                 {...properties}
@@ -82,6 +77,34 @@ export function Operations() {
   );
 }
 
+interface ChoiceProps {
+  /** Of the parameter in the address. */
+  readonly name: "operation" | "bucket";
+  readonly options: readonly (readonly [value: string, words: string])[];
+}
+
+function Choice({ name, options }: ChoiceProps) {
+  return (
+    <Field
+      label={t(name)}
+      control={(properties) => (
+        <select
+          {...properties}
+          value={query.value.get(name) ?? ""}
+          onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value })}
+        >
+          <option value="">{t("all")}</option>
+          {options.map(([value, words]) => (
+            <option key={value} value={value}>
+              {words}
+            </option>
+          ))}
+        </select>
+      )}
+    />
+  );
+}
+
 function Entries({ entries }: { readonly entries: LogPage["entries"] }) {
   return (
     <Scroll>
@@ -102,7 +125,7 @@ function Entries({ entries }: { readonly entries: LogPage["entries"] }) {
           {entries.map(({ id, time, operation, fileid, bucket, code, message, client, bytes: size, requestId }) => (
             <tr key={id}>
               <td class="nowrap">{moment(time)}</td>
-              <td>{operation}</td>
+              <td title={operation}>{t(OPERATIONS[operation] ?? "operation")}</td>
               <td class="long">
                 <span class="mono">{fileid}</span>
                 <br />

@@ -75,7 +75,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     (context) => context.json({ buckets: bucketsOf(registry) }),
   );
   addOriginCalls(calls, { registry, stopping, now });
-  addObjectCalls(calls, { registry, operations, usage, log, now });
+  addObjectCalls(calls, { registry, restApi: options.restApi, operations, usage, log, now });
   addContentCall(calls, { registry, restApi: options.restApi, stopping, now });
   addUploadCall(calls, { registry, restApi: options.restApi, operations, usage, stopping, log, now });
   addVariantsCall(calls, { registry });

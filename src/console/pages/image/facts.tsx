@@ -16,6 +16,7 @@ export function Facts({ answer: { object, isStale, isQueued, isInMemory } }: { r
   const rows: readonly (readonly [TextName, string | undefined])[] = [
     ["cameBy", t(VIA[provenance.via] ?? "viaUpload")],
     ["originUrl", provenance.originUrl],
+    ["originEtag", provenance.originEtag],
     ["storedAt", `${moment(storedAt)} (${ago(storedAt)})`],
     ["modifiedAt", moment(modifiedAt)],
     ["validatedAt", provenance.validatedAt && ago(provenance.validatedAt)],

@@ -1,8 +1,8 @@
 // Makes a signed URL or a token for an image, and says what its parts are.
 import { type Signal, useSignal } from "@preact/signals";
 import type { SignAnswer } from "../../answers.ts";
-import { Problem, post } from "../../api.ts";
-import { Card, CopyButton, Field, ProblemNote, Scroll } from "../../parts/parts.tsx";
+import { type Problem, post, problemOf } from "../../api.ts";
+import { Card, Copied, Field, ProblemNote, Scroll } from "../../parts/parts.tsx";
 import { duration, moment } from "../../text/format.ts";
 import { type TextName, t } from "../../text/text.ts";
 
@@ -45,7 +45,7 @@ export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
       problem.value = undefined;
     } catch (error) {
       signed.value = undefined;
-      problem.value = error instanceof Problem ? error : new Problem(0);
+      problem.value = problemOf(error);
     }
   };
   return (
@@ -127,8 +127,6 @@ function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer:
     <div class="stack">
       <p>{expiresAt === undefined ? t("validOnce") : t("validUntil", { when: moment(expiresAt) })}</p>
       {url !== undefined && <Copied name={t("signedUrl")} text={url} />}
-      {/* The token is the last parameter. */}
-      {url !== undefined && <Copied name={t("plainUrl")} text={url.replace(/[?&]sign=[^&]*$/, "")} />}
       <Copied name={t("token")} text={token} />
       <details>
         <summary>{t("signedParts")}</summary>
@@ -153,18 +151,6 @@ function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer:
           </table>
         </Scroll>
       </details>
-    </div>
-  );
-}
-
-function Copied({ name, text }: { readonly name: string; readonly text: string }) {
-  return (
-    <div>
-      <div class="row spread">
-        <strong>{name}</strong>
-        <CopyButton text={text} about={name} />
-      </div>
-      <code>{text}</code>
     </div>
   );
 }

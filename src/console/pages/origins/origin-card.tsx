@@ -4,7 +4,8 @@ import type { OriginsAnswer } from "../../answers.ts";
 import { KEPT, moments } from "../../live.ts";
 import { Badge, Card, Scroll, type Tone } from "../../parts/parts.tsx";
 import { Plot, type Series } from "../../parts/plot.tsx";
-import { timeOf } from "../../rates.ts";
+import { latencyAt, timeOf } from "../../rates.ts";
+import { failureText } from "../../text/attention.ts";
 import { ago, count, duration, milliseconds, moment } from "../../text/format.ts";
 import { type TextName, t } from "../../text/text.ts";
 
@@ -98,7 +99,7 @@ function Budget({ origin }: { readonly origin: Origin }) {
 function LatencyPlot({ name }: { readonly name: string }) {
   const times = useComputed(() => moments.value.map(timeOf));
   const series = useComputed((): Series[] => {
-    const latencies = moments.value.map(({ origins }) => origins.find((each) => each.name === name)?.latency);
+    const latencies = moments.value.map((_, index) => latencyAt(moments.value, index, name));
     return [
       { name: t("half"), color: "accent", values: latencies.map((latency) => latency?.p50 ?? null) },
       { name: t("nineOfTen"), color: "warn", values: latencies.map((latency) => latency?.p90 ?? null) },
@@ -138,7 +139,7 @@ function Failures({ failures }: Pick<Origin, "failures">) {
               </td>
               <td class="mono nowrap">{code}</td>
               <td class="number">{status ?? "–"}</td>
-              <td class="long">{text}</td>
+              <td class="long">{failureText(code, text)}</td>
             </tr>
           ))}
         </tbody>
