@@ -1,7 +1,7 @@
 // One image: what is stored, where it came from, what can be done with it, and a preview of processing.
 import { useComputed, useSignal } from "@preact/signals";
 import type { StatAnswer } from "../answers.ts";
-import { get, Problem, postLines, problemOf } from "../api.ts";
+import { get, Problem, postLines, problemOf, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
 import { Card, ConfirmButton, Empty, Page, ProblemNote, Show } from "../parts/parts.tsx";
 import { query } from "../router.tsx";
@@ -13,7 +13,8 @@ import { Preview } from "./image/preview.tsx";
 import { SignCard } from "./image/sign.tsx";
 import { Variants } from "./image/variants.tsx";
 
-type Change = "delete" | "undelete" | "purge" | "warm";
+/** Calls of the API that change one image. */
+type Change = "objects/delete" | "objects/undelete" | "objects/purge" | "warm";
 
 /** The line of an answer to a change of one image. */
 interface ChangeLine {
@@ -39,11 +40,13 @@ export function ImagePage() {
     problem.value = undefined;
     try {
       const names = [key.value];
-      await postLines<ChangeLine>(`/objects/${change}`, { bucket: bucket.value, names }, ({ result = "", message }) => {
+      await postLines<ChangeLine>(`/${change}`, { bucket: bucket.value, names }, ({ result = "", message }) => {
         const unfetched = UNFETCHED[result];
         const words = unfetched === undefined ? message : t(unfetched);
         if (words !== undefined) problem.value = new Problem(400, { message: words });
       });
+      // This call waits until the store has a fetched image.
+      if (change === "warm") await fetch(urlOf("/objects/image", { bucket: bucket.value, key: key.value }));
     } catch (error) {
       problem.value = problemOf(error);
     }
@@ -66,7 +69,7 @@ function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (ch
     return (
       <Empty title={t("isDeleted", { when: ago(tombstone.deletedAt) })}>
         <p>{t("isDeletedHint")}</p>
-        <button type="button" onClick={() => run("undelete")}>
+        <button type="button" onClick={() => run("objects/undelete")}>
           {t("undelete")}
         </button>
       </Empty>
@@ -96,10 +99,14 @@ function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (ch
         <Card title={t("changes")}>
           <div class="stack">
             <div class="row">
-              <button type="button" disabled={!isMirrored} onClick={() => run("purge")}>
+              <button type="button" disabled={!isMirrored} onClick={() => run("objects/purge")}>
                 {t("purge")}
               </button>
-              <ConfirmButton label={t("delete")} question={t("deleteQuestion", { key })} run={() => run("delete")} />
+              <ConfirmButton
+                label={t("delete")}
+                question={t("deleteQuestion", { key })}
+                run={() => run("objects/delete")}
+              />
             </div>
             <p class="hint">{t(isMirrored ? "purgeHint" : "purgeNot")}</p>
           </div>

@@ -48,7 +48,7 @@ export function Operations() {
                 {...properties}
                 type="search"
                 value={filter.value.fileid ?? ""}
-                onChange={({ currentTarget }) => setQuery({ fileid: currentTarget.value })}
+                onInput={({ currentTarget }) => setQuery({ fileid: currentTarget.value })}
               />
             )}
           />
