@@ -122,24 +122,26 @@ function Entries({ entries }: { readonly entries: LogPage["entries"] }) {
           </tr>
         </thead>
         <tbody>
-          {entries.map(({ id, time, operation, fileid, bucket, code, message, client, bytes: size, requestId }) => (
-            <tr key={id}>
-              <td class="nowrap">{moment(time)}</td>
-              <td title={operation}>{t(OPERATIONS[operation] ?? "operation")}</td>
-              <td class="long">
-                <span class="mono">{fileid}</span>
-                <br />
-                <span class="hint">{bucket}</span>
-              </td>
-              <td class="long">
-                <Badge tone={code === 0 ? "good" : "bad"}>{code === 0 ? t("isDone") : code}</Badge>
-                {code !== 0 && <div class="hint">{message}</div>}
-                <div class="hint mono">{requestId}</div>
-              </td>
-              <td>{client}</td>
-              <td class="number">{size > 0 ? bytes(size) : "–"}</td>
-            </tr>
-          ))}
+          {entries.map(
+            ({ id, time, operation, fileid, url, bucket, code, message, client, bytes: size, requestId }) => (
+              <tr key={id}>
+                <td class="nowrap">{moment(time)}</td>
+                <td title={operation}>{t(OPERATIONS[operation] ?? "operation")}</td>
+                <td class="long">
+                  <span class="mono">{fileid === "" ? url : fileid}</span>
+                  <br />
+                  <span class="hint">{bucket}</span>
+                </td>
+                <td class="long">
+                  <Badge tone={code === 0 ? "good" : "bad"}>{code === 0 ? t("isDone") : code}</Badge>
+                  {message !== "SUCCESS" && <div class="hint">{message}</div>}
+                  <div class="hint mono">{requestId}</div>
+                </td>
+                <td>{client}</td>
+                <td class="number">{size > 0 ? bytes(size) : "–"}</td>
+              </tr>
+            ),
+          )}
         </tbody>
       </table>
     </Scroll>

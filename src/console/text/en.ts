@@ -48,7 +48,7 @@ export const en = {
   opPurge: "purge",
   opLogin: "login",
   opLogout: "logout",
-  opChange: "change of settings",
+  opChange: "other change",
   result: "Result",
   client: "Client",
   time: "Time",

@@ -47,7 +47,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   opPurge: "刷新",
   opLogin: "登录",
   opLogout: "退出",
-  opChange: "修改设置",
+  opChange: "其他变更",
   result: "结果",
   client: "客户端",
   time: "时间",
