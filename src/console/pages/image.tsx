@@ -1,8 +1,8 @@
 // One image: what is stored, where it came from, what can be done with it, and a preview of processing.
 import { useComputed, useSignal } from "@preact/signals";
 import type { StatAnswer } from "../answers.ts";
-import { get, Problem, postLines, problemOf, urlOf } from "../api.ts";
-import { useLoaded } from "../load.ts";
+import { get, Problem, postLines, urlOf } from "../api.ts";
+import { useCall, useLoaded } from "../load.ts";
 import { Card, ConfirmButton, Empty, Page, ProblemNote, Show } from "../parts/parts.tsx";
 import { query } from "../router.tsx";
 import { failureText } from "../text/attention.ts";
@@ -35,34 +35,31 @@ export function ImagePage() {
   const stat = useLoaded((signal) =>
     get<StatAnswer>("/objects/stat", { bucket: bucket.value, name: key.value }, signal),
   );
-  const problem = useSignal<Problem | undefined>(undefined);
-  const run = async (change: Change) => {
-    problem.value = undefined;
-    try {
-      const names = [key.value];
-      await postLines<ChangeLine>(`/${change}`, { bucket: bucket.value, names }, ({ result = "", message }) => {
+  const { problem, run } = useCall();
+  const change = async (path: Change) => {
+    const names = [key.value];
+    await run(async () => {
+      await postLines<ChangeLine>(`/${path}`, { bucket: bucket.value, names }, ({ result = "", message }) => {
         const unfetched = UNFETCHED[result];
         const words = unfetched === undefined ? message : t(unfetched);
-        if (words !== undefined) problem.value = new Problem(400, { message: words });
+        if (words !== undefined) throw new Problem(400, { message: words });
       });
       // This call waits until the store has a fetched image.
-      if (change === "warm") await fetch(urlOf("/objects/image", { bucket: bucket.value, key: key.value }));
-    } catch (error) {
-      problem.value = problemOf(error);
-    }
+      if (path === "warm") await fetch(urlOf("/objects/image", { bucket: bucket.value, key: key.value }));
+    });
     stat.reload();
   };
   return (
     <Page title={key.value} about={bucket.value}>
       {problem.value !== undefined && <ProblemNote problem={problem.value} />}
       <Show of={stat.state} reload={stat.reload} lines={8}>
-        {(answer) => <Entry key={answer.key} answer={answer} run={(change) => void run(change)} />}
+        {(answer) => <Entry key={answer.key} answer={answer} run={(path) => void change(path)} />}
       </Show>
     </Page>
   );
 }
 
-function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (change: Change) => void }) {
+function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (path: Change) => void }) {
   const { state, bucket, key, url, tombstone, failure, object } = answer;
   const instruction = useSignal("");
   if (state === "tombstone" && tombstone !== undefined)

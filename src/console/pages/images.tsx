@@ -1,5 +1,5 @@
 // Browse and search the images of a bucket.
-import { useComputed, useSignal } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { BucketsAnswer, ObjectPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
@@ -32,10 +32,24 @@ export function ImagesPage() {
   );
 }
 
+/** A pause of a person who types. */
+const TYPING_MS = 250;
+
 function Browser({ buckets }: { readonly buckets: readonly string[] }) {
   const bucket = useComputed(() => query.value.get("bucket") ?? buckets[0] ?? "");
   const prefix = useComputed(() => query.value.get("prefix") ?? "");
   const after = useComputed(() => query.value.get("after") ?? undefined);
+  /** Undefined: what was typed is in the address. */
+  const typed = useSignal<string | undefined>(undefined);
+  useSignalEffect(() => {
+    const { value } = typed;
+    if (value === undefined) return undefined;
+    const timer = setTimeout(() => {
+      setQuery({ prefix: value, after: undefined });
+      typed.value = undefined;
+    }, TYPING_MS);
+    return () => clearTimeout(timer);
+  });
   const page = useLoaded((signal) => {
     const where = { bucket: bucket.value, prefix: prefix.value || undefined, after: after.value, limit: PAGE };
     return get<ObjectPage>("/objects", where, signal);
@@ -67,9 +81,11 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
               <input
                 {...properties}
                 type="search"
-                value={prefix}
+                value={typed.value ?? prefix.value}
                 placeholder="2024/photos/"
-                onInput={({ currentTarget }) => setQuery({ prefix: currentTarget.value, after: undefined })}
+                onInput={({ currentTarget }) => {
+                  typed.value = currentTarget.value;
+                }}
               />
             )}
           />
@@ -106,8 +122,8 @@ function Pager({ next }: { readonly next: string | undefined }) {
   if (isFirst && next === undefined) return null;
   return (
     <nav class="row" aria-label={t("morePages")}>
-      <button type="button" disabled={isFirst} onClick={() => history.back()}>
-        {t("previous")}
+      <button type="button" disabled={isFirst} onClick={() => setQuery({ after: undefined }, { replaces: false })}>
+        {t("firstVariants")}
       </button>
       <button
         type="button"

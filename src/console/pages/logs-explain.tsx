@@ -2,7 +2,8 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Explanation } from "../answers.ts";
-import { type Problem, post, problemOf } from "../api.ts";
+import { post } from "../api.ts";
+import { useCall } from "../load.ts";
 import { Badge, Card, Field, ProblemNote, type Tone } from "../parts/parts.tsx";
 import { failureText } from "../text/attention.ts";
 import { duration } from "../text/format.ts";
@@ -10,17 +11,11 @@ import { type TextName, t } from "../text/text.ts";
 
 export function Explain() {
   const answer = useSignal<Explanation | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
+  const { problem, run } = useCall();
   const explain = async (event: SubmitEvent) => {
     event.preventDefault();
     const url = String(new FormData(event.currentTarget as HTMLFormElement).get("url")).trim();
-    try {
-      answer.value = await post<Explanation>("/explain", { url });
-      problem.value = undefined;
-    } catch (error) {
-      answer.value = undefined;
-      problem.value = problemOf(error);
-    }
+    answer.value = await run(() => post<Explanation>("/explain", { url }));
   };
   return (
     <Card title={t("explain")} about={t("explainAbout")}>
@@ -54,20 +49,9 @@ export function Explain() {
 function Steps({ answer }: { readonly answer: Explanation }) {
   if (answer.isRestApi === true) return <p>{t("isRestApi")}</p>;
   if (answer.isHealthPath === true) return <p>{t("isHealthPath")}</p>;
-  const {
-    domain,
-    bucket,
-    key,
-    recipe,
-    alias,
-    referer,
-    token,
-    stored,
-    originalStored,
-    rule,
-    origin = [],
-    answer: end,
-  } = answer;
+  const { domain, bucket, recipe, alias, referer, token, rule, origin = [], answer: end } = answer;
+  // An alias is a part of the URL, and the image that it processes has another key.
+  const { original: key = answer.key, originalStored: stored = answer.stored } = answer;
   return (
     <ol class="steps">
       <Step title={t("domain")}>
@@ -85,7 +69,7 @@ function Steps({ answer }: { readonly answer: Explanation }) {
           <code>{recipe}</code> {alias !== undefined && `(${alias})`}
         </Step>
       )}
-      <StoredStep stored={originalStored ?? stored} />
+      <StoredStep stored={stored} />
       {rule !== undefined && (
         <Step title={t("rule")}>
           {rule.index === undefined ? t("ruleOfDomain") : t("ruleNumber", { number: rule.index + 1 })}
@@ -135,10 +119,10 @@ function AccessSteps({ referer = "off", token }: Pick<Explanation, "referer" | "
 }
 
 function OriginSteps({ origin }: { readonly origin: NonNullable<Explanation["origin"]> }) {
-  return origin.flatMap(({ why, requests, refusal }) =>
+  return origin.flatMap(({ why, key, requests, refusal }) =>
     refusal !== undefined
       ? [
-          <Step key="refused" title={t("origin")} tone="bad">
+          <Step key={`${why} ${key}`} title={t("origin")} tone="bad">
             {wordsOf(refusal)}
           </Step>,
         ]

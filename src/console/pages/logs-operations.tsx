@@ -3,7 +3,8 @@ import { useComputed } from "@preact/signals";
 import type { BucketsAnswer, LogPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Field, Scroll, Show } from "../parts/parts.tsx";
+import { Badge, Card, Empty, Field, Show } from "../parts/parts.tsx";
+import { Table } from "../parts/table.tsx";
 import { query, setQuery } from "../router.tsx";
 import { bytes, moment } from "../text/format.ts";
 import { type TextName, t } from "../text/text.ts";
@@ -107,43 +108,25 @@ function Choice({ name, options }: ChoiceProps) {
 
 function Entries({ entries }: { readonly entries: LogPage["entries"] }) {
   return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            {(["time", "operation", "object", "result", "client"] as const).map((name) => (
-              <th key={name} scope="col">
-                {t(name)}
-              </th>
-            ))}
-            <th scope="col" class="number">
-              {t("size")}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map(
-            ({ id, time, operation, fileid, url, bucket, code, message, client, bytes: size, requestId }) => (
-              <tr key={id}>
-                <td class="nowrap">{moment(time)}</td>
-                <td title={operation}>{t(OPERATIONS[operation] ?? "operation")}</td>
-                <td class="long">
-                  <span class="mono">{fileid === "" ? url : fileid}</span>
-                  <br />
-                  <span class="hint">{bucket}</span>
-                </td>
-                <td class="long">
-                  <Badge tone={code === 0 ? "good" : "bad"}>{code === 0 ? t("isDone") : code}</Badge>
-                  {message !== "SUCCESS" && <div class="hint">{message}</div>}
-                  <div class="hint mono">{requestId}</div>
-                </td>
-                <td>{client}</td>
-                <td class="number">{size > 0 ? bytes(size) : "–"}</td>
-              </tr>
-            ),
-          )}
-        </tbody>
-      </table>
-    </Scroll>
+    <Table head={["time", "operation", "object", "result", "client", "size"]} numbers={["size"]}>
+      {entries.map(({ id, time, operation, fileid, url, bucket, code, message, client, bytes: size, requestId }) => (
+        <tr key={id}>
+          <td class="nowrap">{moment(time)}</td>
+          <td title={operation}>{t(OPERATIONS[operation] ?? "operation")}</td>
+          <td class="long">
+            <span class="mono">{fileid === "" ? url : fileid}</span>
+            <br />
+            <span class="hint">{bucket}</span>
+          </td>
+          <td class="long">
+            <Badge tone={code === 0 ? "good" : "bad"}>{code === 0 ? t("isDone") : code}</Badge>
+            {message !== "SUCCESS" && <div class="hint">{message}</div>}
+            <div class="hint mono">{requestId}</div>
+          </td>
+          <td>{client}</td>
+          <td class="number">{size > 0 ? bytes(size) : "–"}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

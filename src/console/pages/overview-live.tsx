@@ -151,7 +151,7 @@ function Table({ head, rows }: TableProps) {
           {rows.map(([name, values, words]) => (
             <tr key={name}>
               <td class="long">
-                {words !== name && <div>{words}</div>}
+                {words !== undefined && words !== name && <div>{words}</div>}
                 <span class="mono">{name}</span>
               </td>
               {values.map((value, index) => (

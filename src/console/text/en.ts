@@ -118,7 +118,6 @@ export const en = {
   noImagesHere: "No key begins with {prefix}",
   noImagesHint: "An image is stored at its first download, by an upload here, or by a migration.",
   morePages: "More images",
-  previous: "Back",
   next: "Next",
   upload: "Upload",
   uploadHint: "Or drop images on this page. Their keys will be {folder}the names of the files.",
@@ -197,7 +196,7 @@ export const en = {
   // Logs.
   logsAbout: "What was done, how much was served, and what is still owed.",
   operations: "Operations",
-  operationsAbout: "The newest {count} that match. The CSV file has all.",
+  operationsAbout: "The newest {count} that match. The CSV file has all; import it as text, a value may begin with =.",
   noOperations: "No operation matches",
   usage: "Usage",
   usageAbout: "All buckets, by day (UTC).",
