@@ -1,15 +1,18 @@
 // The first ten minutes with the console in Chromium, as a person spends them: the trial, an own bucket by the wizard,
 // a signed URL, an upload, processing, a migration, a purge, and a settings file that is edited by hand meanwhile. After
 // each step the download port is asked for the bytes.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchBrowser } from "../helpers/browser.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { type Installation, install, type Program } from "../helpers/program.ts";
+import { type Installation, install, PROGRAM, type Program, within } from "../helpers/program.ts";
 import { freePort, type Nginx, needs, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
@@ -44,7 +47,8 @@ describe("the first ten minutes", needs("chromium", "nginx"), () => {
     page.setDefaultTimeout(PATIENCE.timeout);
     // The browser writes a line for each call that is refused, as that on a file which was changed meanwhile.
     page.on("console", (message) => {
-      if (!message.text().includes("the server responded with a status of 409")) complaints.push(message.text());
+      if (!message.text().includes("the server responded with a status of 409"))
+        complaints.push(`${message.text()} ${message.location().url}`);
     });
     page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
   });
@@ -84,6 +88,29 @@ describe("the first ten minutes", needs("chromium", "nginx"), () => {
     await page.locator(".tile", { hasText: key }).click();
     await page.getByRole("heading", { level: 1, name: key }).waitFor();
   }
+
+  test("the trial serves its pictures while its origin is stopped, and its console shows them", async () => {
+    const command = [PROGRAM, "try", "--port", "0", "--admin-port", "0", "--json"];
+    const trial = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      const lines = createInterface(trial.stdout);
+      const [line] = await within(once(lines, "line"), 60_000, () => "the trial did not start");
+      const { galleryUrl, mirrorUrl, adminUrl } = JSON.parse(String(line)) as Readonly<Record<string, string>>;
+      await page.goto(galleryUrl ?? "");
+      await page.getByText("Stop the origin").click();
+      await shown("Stopped: answers 503");
+      const { port, pathname, host } = new URL(mirrorUrl ?? "");
+      const { status, body } = await get({ port: Number(port), path: pathname, host });
+      expect([status, (await sharp(body).metadata()).width]).toEqual([200, 1_600]);
+      await page.goto(adminUrl ?? "");
+      await open("Images");
+      await page.locator(".tile", { hasText: "mountains-at-dawn.jpg" }).click();
+      await page.getByText("1600 × 1067 px").first().waitFor();
+    } finally {
+      trial.kill("SIGINT");
+      await once(trial, "exit");
+    }
+  });
 
   test("an own bucket by the wizard: its site is tested, and its first image is served", async () => {
     await go("/");

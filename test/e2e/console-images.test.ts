@@ -50,7 +50,8 @@ describe("images and logs in the console", needs("chromium"), () => {
     page.setDefaultTimeout(20_000);
     // The browser writes a line for each image and each call that is refused.
     page.on("console", (message) => {
-      if (!message.text().includes("the server responded with a status of 4")) complaints.push(message.text());
+      if (!message.text().includes("the server responded with a status of 4"))
+        complaints.push(`${message.text()} ${message.location().url}`);
     });
     page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
   });

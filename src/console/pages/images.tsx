@@ -93,7 +93,8 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
       </search>
       <UploadDrop bucket={bucket.value} folder={prefix.value.replace(/[^/]*$/, "")} done={page.reload} />
       <Show of={page.state} reload={page.reload} lines={8}>
-        {({ objects, next }) => (
+        {/* While those of another bucket are loaded, the images of the one before are shown. */}
+        {({ bucket: own, objects, next }) => (
           <>
             {objects.length === 0 ? (
               <Empty title={prefix.value === "" ? t("noImages") : t("noImagesHere", { prefix: prefix.value })}>
@@ -105,7 +106,7 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
             ) : (
               <div class="tiles">
                 {objects.map((object) => (
-                  <Tile key={object.key} bucket={bucket.value} object={object} />
+                  <Tile key={object.key} bucket={own} object={object} />
                 ))}
               </div>
             )}

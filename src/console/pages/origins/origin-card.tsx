@@ -1,5 +1,5 @@
 // One origin: breaker, budget, latency and last failures.
-import { useComputed } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import type { OriginsAnswer } from "../../answers.ts";
 import { KEPT, moments } from "../../live.ts";
 import { Badge, Card, Scroll, type Tone } from "../../parts/parts.tsx";
@@ -20,6 +20,7 @@ const STATES: Readonly<Record<Origin["state"], readonly [Tone, TextName]>> = {
 export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOpen: boolean }) {
   const { name, state, since, failures } = origin;
   const [tone, words] = STATES[state];
+  const isPlotted = useSignal(isOpen);
   return (
     <Card
       title={name}
@@ -34,10 +35,16 @@ export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readon
     >
       <div class="stack">
         <Budget origin={origin} />
-        <details open={isOpen}>
+        <details
+          open={isOpen}
+          onToggle={({ currentTarget }) => {
+            isPlotted.value = currentTarget.open;
+          }}
+        >
           <summary>{t("latencyPlot")}</summary>
           <p class="hint">{t("latencyPlotAbout")}</p>
-          <LatencyPlot name={name} />
+          {/* A closed plot costs as much as an open one. */}
+          {isPlotted.value && <LatencyPlot name={name} />}
         </details>
         <details open={isOpen}>
           <summary>
