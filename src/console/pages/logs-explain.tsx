@@ -80,7 +80,7 @@ function Steps({ answer }: { readonly answer: Explanation }) {
       <OriginSteps origin={origin} />
       {end !== undefined && (
         <Step title={t("answer")} tone={end.errNo === undefined ? "good" : "bad"}>
-          {end.status} {wordsOf(end) ?? t(SOURCES[end.from] ?? "withoutBody")}
+          {end.status} {wordsOf(end) ?? sourceOf(end.from)}
           {end.cacheControl !== undefined && <div class="hint mono">Cache-Control: {end.cacheControl}</div>}
         </Step>
       )}
@@ -131,7 +131,9 @@ function OriginSteps({ origin }: { readonly origin: NonNullable<Explanation["ori
             <code>
               {method} {url}
             </code>
-            <div class="hint">{own === undefined ? t(isStandby === true ? "isStandby" : WHYS[why]) : wordsOf(own)}</div>
+            <div class="hint">
+              {own === undefined ? noteOf(isStandby === true ? "isStandby" : WHYS[why]) : wordsOf(own)}
+            </div>
           </Step>
         )),
   );
@@ -143,8 +145,9 @@ type Token = NonNullable<Explanation["token"]>;
 const ACTIONS: Readonly<Record<string, TextName>> = {
   ...{ mirror: "doesMirror", async: "doesAsync", redirect: "doesRedirect", none: "doesNothing" },
 };
-const WHYS: Readonly<Record<Origin["why"], TextName>> = {
-  ...{ miss: "whyMiss", refresh: "whyRefresh", behind: "whyBehind" },
+/** A miss is the usual case, and is said by the step of the bucket. */
+const WHYS: Readonly<Record<Origin["why"], TextName | undefined>> = {
+  ...{ miss: undefined, refresh: "whyRefresh", behind: "whyBehind" },
 };
 const REFERERS: Readonly<Record<NonNullable<Explanation["referer"]>, TextName>> = {
   ...{ off: "none", allowed: "isAllowed", listed: "isListed", refused: "isRefused" },
@@ -152,6 +155,14 @@ const REFERERS: Readonly<Record<NonNullable<Explanation["referer"]>, TextName>> 
 const SOURCES: Readonly<Record<string, TextName>> = {
   ...{ memory: "fromMemory", bucket: "fromStore", renderer: "fromRenderer", origin: "fromOrigin" },
 };
+
+/** Answers such as redirects have none. */
+function sourceOf(tier: string): string | undefined {
+  const name = SOURCES[tier];
+  return name && t("answerFrom", { from: t(name) });
+}
+
+const noteOf = (name: TextName | undefined) => name && t(name);
 
 /** Undefined: it is no failure. */
 const wordsOf = ({ code, message }: { readonly code?: string | undefined; readonly message?: string | undefined }) =>

@@ -52,7 +52,14 @@ export function Preview({ bucket, imageKey: key, url, object, instruction }: Pre
     <Card title={t("preview")}>
       <div class="stack">
         <div class="preview">
-          <img ref={image} src={source} alt={key} onLoad={loaded} onError={() => void failed()} />
+          <img
+            ref={image}
+            hidden={fault.value !== undefined}
+            src={source}
+            alt={key}
+            onLoad={loaded}
+            onError={() => void failed()}
+          />
         </div>
         <Costs
           original={{ ...(loadings.value.get("") ?? UNKNOWN), bytes: object.size }}
