@@ -45,7 +45,7 @@ export function hitRatioOf(figures: LiveFigures): number | null {
   return ratioed(figures) === 0 ? null : hits(figures) / ratioed(figures);
 }
 
-/** Of an origin at an event. Undefined: nothing was asked lately, or the events before it are missing: a gap. */
+/** The latency of an origin at an event. Undefined: a gap, because nothing was asked lately or events are missing. */
 export function latencyAt(list: readonly LiveFigures[], index: number, origin: string) {
   if (index > 0 && pairAt(list, index, 1) === undefined) return undefined;
   return list[index]?.origins.find(({ name }) => name === origin)?.latency;

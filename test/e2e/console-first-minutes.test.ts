@@ -1,6 +1,6 @@
-// The first ten minutes with the console in Chromium, as a person spends them: the trial, an own bucket by the wizard,
-// a signed URL, an upload, processing, a migration, a purge, and a settings file that is edited by hand meanwhile. After
-// each step the download port is asked for the bytes.
+// The first ten minutes with the console in Chromium, as a person spends them. They are the trial, a bucket by the
+// wizard, a signed URL, an upload, processing, a migration, a purge, and settings that are edited by hand meanwhile.
+// After each step the download port is asked for the bytes.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
