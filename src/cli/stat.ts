@@ -24,10 +24,11 @@ export function statCommand(terminal: Terminal): Command {
 }
 
 function rowsOf(found: StatAnswer): readonly (readonly [string, unknown])[] {
-  const { bucket, key, object, tombstone } = found;
+  const { bucket, key, url, object, tombstone } = found;
   return [
     ["bucket", bucket],
     ["key", key],
+    ["url", url],
     ["state", stateOf(found)],
     ...(object === undefined ? [] : objectRows(object)),
     ["deleted", tombstone?.deletedAt],

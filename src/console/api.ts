@@ -59,9 +59,18 @@ export function post<Answer>(path: string, body: object, signal?: AbortSignal): 
   return send<Answer>(path, { ...init, headers: { "Content-Type": "application/json" } });
 }
 
-/** Sends the bytes of a file. */
-export function put<Answer>(path: string, query: Query, file: Blob, signal?: AbortSignal): Promise<Answer> {
-  return send<Answer>(pathOf(path, query), { method: "PUT", body: file, signal: signal ?? null });
+/** Sends the bytes of a file. `sent` gets the share of them that has left, from 0 to 1; fetch() would not tell it. */
+export function put(path: string, query: Query, file: Blob, sent: (share: number) => void): Promise<void> {
+  const request = new XMLHttpRequest();
+  request.open("PUT", urlOf(path, query));
+  request.responseType = "json";
+  if (csrfToken !== undefined) request.setRequestHeader("X-CSRF-Token", csrfToken);
+  return new Promise((resolve, reject) => {
+    request.upload.onprogress = ({ loaded, total }) => sent(loaded / total);
+    request.onload = () => (request.status === 200 ? resolve() : reject(refusal(request.status, request.response)));
+    request.onerror = () => reject(new Problem(0));
+    request.send(file);
+  });
 }
 
 /** A URL of the API for a link or an image. */
@@ -109,8 +118,13 @@ async function answerOf(path: string, init: RequestInit): Promise<Response> {
     throw new Problem(0);
   }
   if (answer.ok) return answer;
-  if (answer.status === 401) access.value = "closed";
-  throw new Problem(answer.status, (await answer.json().catch(() => ({}))) as Partial<Problem>);
+  throw refusal(answer.status, (await answer.json().catch(() => ({}))) as Partial<Problem>);
+}
+
+/** `answer` is null if it was no JSON. */
+function refusal(status: number, answer: Partial<Problem> | null): Problem {
+  if (status === 401) access.value = "closed";
+  return new Problem(status, answer ?? {});
 }
 
 /** The words of a failed call. */

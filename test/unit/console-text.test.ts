@@ -2,9 +2,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { en } from "../../src/console/text/en.ts";
+import { failuresZh } from "../../src/console/text/failures.ts";
 import { attentionZh, zh } from "../../src/console/text/zh.ts";
+import { ERROR_CODES, errorRow } from "../../src/core/errors.ts";
 import { judge, RULES, type Series } from "../../src/http/admin/attention.ts";
 
+/** Commands and calls of the REST API fail so, downloads and origins never. */
+const OTHERS = new Set(["settings_invalid", "data_locked", "sign_not_one_time"]);
+const isOfRest = ({ status, errNo, rest }: ReturnType<typeof errorRow>) => status === 400 && errNo === rest;
 const ROOM = new URL("../../src/console/", import.meta.url);
 const valuesIn = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
@@ -12,6 +17,12 @@ test("a text has the same values in both languages", () => {
   const pairs = Object.entries(en).map(([name, text]) => [name, valuesIn(text), valuesIn(zh[name as keyof typeof en])]);
   expect(pairs.length).toBeGreaterThan(100);
   expect(pairs.filter(([, one, other]) => String(one) !== String(other))).toEqual([]);
+});
+
+test("Chinese has words for each failure of a download", () => {
+  const codes = ERROR_CODES.filter((code) => !isOfRest(errorRow(code)) && !OTHERS.has(code));
+  expect(codes.filter((code) => failuresZh[code] === undefined)).toEqual([]);
+  expect(Object.keys(failuresZh).filter((code) => !(codes as readonly string[]).includes(code))).toEqual([]);
 });
 
 test("every text is shown somewhere", () => {

@@ -1,18 +1,33 @@
 // One image: what is stored, where it came from, what can be done with it, and a preview of processing.
 import { useComputed, useSignal } from "@preact/signals";
 import type { StatAnswer } from "../answers.ts";
-import { get, Problem, postLines } from "../api.ts";
-import { useLoaded } from "../load.ts";
+import { get, Problem, postLines, urlOf } from "../api.ts";
+import { useCall, useLoaded } from "../load.ts";
 import { Card, ConfirmButton, Empty, Page, ProblemNote, Show } from "../parts/parts.tsx";
 import { query } from "../router.tsx";
+import { failureText } from "../text/attention.ts";
 import { ago } from "../text/format.ts";
-import { t } from "../text/text.ts";
+import { type TextName, t } from "../text/text.ts";
 import { Facts, Hashes, ServedFrom } from "./image/facts.tsx";
 import { Preview } from "./image/preview.tsx";
 import { SignCard } from "./image/sign.tsx";
 import { Variants } from "./image/variants.tsx";
 
-type Change = "delete" | "undelete" | "purge";
+/** Calls of the API that change one image. */
+type Change = "objects/delete" | "objects/undelete" | "objects/purge" | "warm";
+
+/** The line of an answer to a change of one image. */
+interface ChangeLine {
+  readonly result?: string;
+  readonly message?: string;
+}
+
+/** Why the image was not fetched, by the result of its line. */
+const UNFETCHED: Readonly<Record<string, TextName>> = {
+  missing: "originLacks",
+  unmirrored: "isUnmirrored",
+  unstored: "notStorable",
+};
 
 export function ImagePage() {
   const bucket = useComputed(() => query.value.get("bucket") ?? "");
@@ -20,50 +35,57 @@ export function ImagePage() {
   const stat = useLoaded((signal) =>
     get<StatAnswer>("/objects/stat", { bucket: bucket.value, name: key.value }, signal),
   );
-  const problem = useSignal<Problem | undefined>(undefined);
-  const run = async (change: Change) => {
-    problem.value = undefined;
-    try {
-      await postLines<{ readonly message?: string }>(
-        `/objects/${change}`,
-        { bucket: bucket.value, names: [key.value] },
-        ({ message }) => {
-          if (message !== undefined) problem.value = new Problem(400, { message });
-        },
-      );
-    } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
+  const { problem, run } = useCall();
+  const change = async (path: Change) => {
+    const names = [key.value];
+    await run(async () => {
+      await postLines<ChangeLine>(`/${path}`, { bucket: bucket.value, names }, ({ result = "", message }) => {
+        const unfetched = UNFETCHED[result];
+        const words = unfetched === undefined ? message : t(unfetched);
+        if (words !== undefined) throw new Problem(400, { message: words });
+      });
+      // This call waits until the store has a fetched image.
+      if (path === "warm") await fetch(urlOf("/objects/image", { bucket: bucket.value, key: key.value }));
+    });
     stat.reload();
   };
   return (
     <Page title={key.value} about={bucket.value}>
       {problem.value !== undefined && <ProblemNote problem={problem.value} />}
       <Show of={stat.state} reload={stat.reload} lines={8}>
-        {(answer) => <Entry key={answer.key} answer={answer} run={(change) => void run(change)} />}
+        {(answer) => <Entry key={answer.key} answer={answer} run={(path) => void change(path)} />}
       </Show>
     </Page>
   );
 }
 
-function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (change: Change) => void }) {
-  const { state, bucket, key, tombstone, failure, object } = answer;
+function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (path: Change) => void }) {
+  const { state, bucket, key, url, tombstone, failure, object } = answer;
   const instruction = useSignal("");
   if (state === "tombstone" && tombstone !== undefined)
     return (
       <Empty title={t("isDeleted", { when: ago(tombstone.deletedAt) })}>
         <p>{t("isDeletedHint")}</p>
-        <button type="button" onClick={() => run("undelete")}>
+        <button type="button" onClick={() => run("objects/undelete")}>
           {t("undelete")}
         </button>
       </Empty>
     );
   if (object === undefined)
-    return <Empty title={failure === undefined ? t("isAbsent") : t("storeFailed", { failure })} />;
+    return failure === undefined ? (
+      <Empty title={t("isAbsent")}>
+        <button type="button" onClick={() => run("warm")}>
+          {t("fetchNow")}
+        </button>
+      </Empty>
+    ) : (
+      <Empty title={t("storeFailed", { failure: failureText(failure) })} />
+    );
+  const isMirrored = object.provenance.via === "mirror";
   return (
     <div class="halves">
       <div class="stack">
-        <Preview bucket={bucket} imageKey={key} object={object} instruction={instruction} />
+        <Preview bucket={bucket} imageKey={key} url={url} object={object} instruction={instruction} />
         <Variants bucket={bucket} imageKey={key} />
         <Hashes object={object} />
       </div>
@@ -74,12 +96,16 @@ function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (ch
         <Card title={t("changes")}>
           <div class="stack">
             <div class="row">
-              <button type="button" onClick={() => run("purge")}>
+              <button type="button" disabled={!isMirrored} onClick={() => run("objects/purge")}>
                 {t("purge")}
               </button>
-              <ConfirmButton label={t("delete")} question={t("deleteQuestion", { key })} run={() => run("delete")} />
+              <ConfirmButton
+                label={t("delete")}
+                question={t("deleteQuestion", { key })}
+                run={() => run("objects/delete")}
+              />
             </div>
-            <p class="hint">{t("purgeHint")}</p>
+            <p class="hint">{t(isMirrored ? "purgeHint" : "purgeNot")}</p>
           </div>
         </Card>
       </div>

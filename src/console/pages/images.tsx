@@ -1,5 +1,5 @@
 // Browse and search the images of a bucket.
-import { useComputed, useSignal } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { BucketsAnswer, ObjectPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
@@ -32,10 +32,24 @@ export function ImagesPage() {
   );
 }
 
+/** A pause of a person who types. */
+const TYPING_MS = 250;
+
 function Browser({ buckets }: { readonly buckets: readonly string[] }) {
   const bucket = useComputed(() => query.value.get("bucket") ?? buckets[0] ?? "");
   const prefix = useComputed(() => query.value.get("prefix") ?? "");
   const after = useComputed(() => query.value.get("after") ?? undefined);
+  /** Undefined: what was typed is in the address. */
+  const typed = useSignal<string | undefined>(undefined);
+  useSignalEffect(() => {
+    const { value } = typed;
+    if (value === undefined) return undefined;
+    const timer = setTimeout(() => {
+      setQuery({ prefix: value, after: undefined });
+      typed.value = undefined;
+    }, TYPING_MS);
+    return () => clearTimeout(timer);
+  });
   const page = useLoaded((signal) => {
     const where = { bucket: bucket.value, prefix: prefix.value || undefined, after: after.value, limit: PAGE };
     return get<ObjectPage>("/objects", where, signal);
@@ -67,26 +81,32 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
               <input
                 {...properties}
                 type="search"
-                value={prefix}
+                value={typed.value ?? prefix.value}
                 placeholder="2024/photos/"
-                onInput={({ currentTarget }) => setQuery({ prefix: currentTarget.value, after: undefined })}
+                onInput={({ currentTarget }) => {
+                  typed.value = currentTarget.value;
+                }}
               />
             )}
           />
         </div>
       </search>
-      <UploadDrop bucket={bucket.value} prefix={prefix.value} done={page.reload} />
+      <UploadDrop bucket={bucket.value} folder={prefix.value.replace(/[^/]*$/, "")} done={page.reload} />
       <Show of={page.state} reload={page.reload} lines={8}>
-        {({ objects, next }) => (
+        {/* While those of another bucket are loaded, the images of the one before are shown. */}
+        {({ bucket: own, objects, next }) => (
           <>
             {objects.length === 0 ? (
               <Empty title={prefix.value === "" ? t("noImages") : t("noImagesHere", { prefix: prefix.value })}>
                 <p>{t("noImagesHint")}</p>
+                {prefix.value !== "" && (
+                  <Link href={pageOf(bucket.value, prefix.value)}>{t("pageOfKey", { key: prefix.value })}</Link>
+                )}
               </Empty>
             ) : (
               <div class="tiles">
                 {objects.map((object) => (
-                  <Tile key={object.key} bucket={bucket.value} object={object} />
+                  <Tile key={object.key} bucket={own} object={object} />
                 ))}
               </div>
             )}
@@ -103,8 +123,8 @@ function Pager({ next }: { readonly next: string | undefined }) {
   if (isFirst && next === undefined) return null;
   return (
     <nav class="row" aria-label={t("morePages")}>
-      <button type="button" disabled={isFirst} onClick={() => history.back()}>
-        {t("previous")}
+      <button type="button" disabled={isFirst} onClick={() => setQuery({ after: undefined }, { replaces: false })}>
+        {t("firstVariants")}
       </button>
       <button
         type="button"
@@ -116,6 +136,8 @@ function Pager({ next }: { readonly next: string | undefined }) {
     </nav>
   );
 }
+
+const pageOf = (bucket: string, key: string) => `/images/one?${new URLSearchParams({ bucket, key })}`;
 
 type StoredObject = ObjectPage["objects"][number];
 
@@ -129,7 +151,7 @@ function Tile({ bucket, object }: { readonly bucket: string; readonly object: St
     .flat()
     .join(" · ");
   return (
-    <Link class="tile" href={`/images/one?${new URLSearchParams({ bucket, key })}`}>
+    <Link class="tile" href={pageOf(bucket, key)}>
       <span class="picture">
         {isDrawn.value && (
           <img

@@ -2,23 +2,20 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Explanation } from "../answers.ts";
-import { Problem, post } from "../api.ts";
+import { post } from "../api.ts";
+import { useCall } from "../load.ts";
 import { Badge, Card, Field, ProblemNote, type Tone } from "../parts/parts.tsx";
-import { t } from "../text/text.ts";
+import { failureText } from "../text/attention.ts";
+import { duration } from "../text/format.ts";
+import { type TextName, t } from "../text/text.ts";
 
 export function Explain() {
   const answer = useSignal<Explanation | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
+  const { problem, run } = useCall();
   const explain = async (event: SubmitEvent) => {
     event.preventDefault();
     const url = String(new FormData(event.currentTarget as HTMLFormElement).get("url")).trim();
-    try {
-      answer.value = await post<Explanation>("/explain", { url });
-      problem.value = undefined;
-    } catch (error) {
-      answer.value = undefined;
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
+    answer.value = await run(() => post<Explanation>("/explain", { url }));
   };
   return (
     <Card title={t("explain")} about={t("explainAbout")}>
@@ -52,7 +49,9 @@ export function Explain() {
 function Steps({ answer }: { readonly answer: Explanation }) {
   if (answer.isRestApi === true) return <p>{t("isRestApi")}</p>;
   if (answer.isHealthPath === true) return <p>{t("isHealthPath")}</p>;
-  const { domain, bucket, key, recipe, alias, referer, token, stored, rule, origin = [], answer: end } = answer;
+  const { domain, bucket, recipe, alias, referer, token, rule, origin = [], answer: end } = answer;
+  // An alias is a part of the URL, and the image that it processes has another key.
+  const { original: key = answer.key, originalStored: stored = answer.stored } = answer;
   return (
     <ol class="steps">
       <Step title={t("domain")}>
@@ -70,21 +69,18 @@ function Steps({ answer }: { readonly answer: Explanation }) {
           <code>{recipe}</code> {alias !== undefined && `(${alias})`}
         </Step>
       )}
-      {stored !== undefined && (
-        <Step title={t("bucket")} tone={stored.state === "object" ? "good" : "warn"}>
-          {t(stored.state === "object" ? "isStored" : stored.state === "tombstone" ? "isTombstone" : "isAbsent")}
-          {stored.isInMemory && ` · ${t("inMemory")}`}
-        </Step>
-      )}
+      <StoredStep stored={stored} />
       {rule !== undefined && (
         <Step title={t("rule")}>
-          {rule.type} · {rule.action}
+          {rule.index === undefined ? t("ruleOfDomain") : t("ruleNumber", { number: rule.index + 1 })}
+          {": "}
+          {t(ACTIONS[rule.action] ?? "doesNothing")}
         </Step>
       )}
       <OriginSteps origin={origin} />
       {end !== undefined && (
         <Step title={t("answer")} tone={end.errNo === undefined ? "good" : "bad"}>
-          {end.status} {end.message ?? t("answerFrom", { from: end.from })}
+          {end.status} {wordsOf(end) ?? sourceOf(end.from)}
           {end.cacheControl !== undefined && <div class="hint mono">Cache-Control: {end.cacheControl}</div>}
         </Step>
       )}
@@ -92,17 +88,30 @@ function Steps({ answer }: { readonly answer: Explanation }) {
   );
 }
 
+function StoredStep({ stored }: Pick<Explanation, "stored">) {
+  if (stored === undefined) return null;
+  const { state, isInMemory, isStale } = stored;
+  const isStored = state === "object";
+  return (
+    <Step title={t("bucket")} tone={isStored ? "good" : "warn"}>
+      {t(isStored ? "isStored" : state === "tombstone" ? "isTombstone" : "isAbsent")}
+      {isInMemory && ` · ${t("inMemory")}`}
+      {isStale === true && ` · ${t("stale")}`}
+    </Step>
+  );
+}
+
 function AccessSteps({ referer = "off", token }: Pick<Explanation, "referer" | "token">) {
   return (
     <>
       {referer !== "off" && (
-        <Step title="Referer" tone={referer === "refused" ? "bad" : "good"}>
-          {referer}
+        <Step title={t("referer")} tone={referer === "refused" ? "bad" : "good"}>
+          {t(REFERERS[referer])}
         </Step>
       )}
       {token !== undefined && token.verdict !== "off" && (
         <Step title={t("token")} tone={token.verdict === "refused" ? "bad" : "good"}>
-          {token.message ?? token.kind ?? token.verdict}
+          {wordsOf(token) ?? validity(token)}
         </Step>
       )}
     </>
@@ -110,21 +119,59 @@ function AccessSteps({ referer = "off", token }: Pick<Explanation, "referer" | "
 }
 
 function OriginSteps({ origin }: { readonly origin: NonNullable<Explanation["origin"]> }) {
-  return origin.flatMap(({ requests, refusal }) =>
+  return origin.flatMap(({ why, key, requests, refusal }) =>
     refusal !== undefined
       ? [
-          <Step key="refused" title={t("origin")} tone="bad">
-            {refusal.message}
+          <Step key={`${why} ${key}`} title={t("origin")} tone="bad">
+            {wordsOf(refusal)}
           </Step>,
         ]
-      : requests.map(({ method, url }) => (
-          <Step key={url} title={t("origin")}>
+      : requests.map(({ method, url, isStandby, refusal: own }) => (
+          <Step key={url} title={t("origin")} tone={own === undefined ? "plain" : "bad"}>
             <code>
               {method} {url}
             </code>
+            <div class="hint">
+              {own === undefined ? noteOf(isStandby === true ? "isStandby" : WHYS[why]) : wordsOf(own)}
+            </div>
           </Step>
         )),
   );
+}
+
+type Origin = NonNullable<Explanation["origin"]>[number];
+type Token = NonNullable<Explanation["token"]>;
+
+const ACTIONS: Readonly<Record<string, TextName>> = {
+  ...{ mirror: "doesMirror", async: "doesAsync", redirect: "doesRedirect", none: "doesNothing" },
+};
+/** A miss is the usual case, and is said by the step of the bucket. */
+const WHYS: Readonly<Record<Origin["why"], TextName | undefined>> = {
+  ...{ miss: undefined, refresh: "whyRefresh", behind: "whyBehind" },
+};
+const REFERERS: Readonly<Record<NonNullable<Explanation["referer"]>, TextName>> = {
+  ...{ off: "none", allowed: "isAllowed", listed: "isListed", refused: "isRefused" },
+};
+const SOURCES: Readonly<Record<string, TextName>> = {
+  ...{ memory: "fromMemory", bucket: "fromStore", renderer: "fromRenderer", origin: "fromOrigin" },
+};
+
+/** Answers such as redirects have none. */
+function sourceOf(tier: string): string | undefined {
+  const name = SOURCES[tier];
+  return name && t("answerFrom", { from: t(name) });
+}
+
+const noteOf = (name: TextName | undefined) => name && t(name);
+
+/** Undefined: it is no failure. */
+const wordsOf = ({ code, message }: { readonly code?: string | undefined; readonly message?: string | undefined }) =>
+  code === undefined ? undefined : failureText(code, message);
+
+function validity({ verdict, expiresInSeconds, isSpent }: Token): string {
+  if (verdict === "unseen") return t("isUnseen");
+  if (expiresInSeconds !== undefined) return t("goodFor", { time: duration(expiresInSeconds) });
+  return t(isSpent === undefined ? "tokenGood" : isSpent ? "isSpent" : "isGoodOnce");
 }
 
 interface StepProps {

@@ -1,21 +1,27 @@
 // The operation log (操作日志): who did what to which image.
 import { useComputed } from "@preact/signals";
-import type { LogPage } from "../answers.ts";
+import type { BucketsAnswer, LogPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Field, Scroll, Show } from "../parts/parts.tsx";
+import { Badge, Card, Empty, Field, Show } from "../parts/parts.tsx";
+import { Table } from "../parts/table.tsx";
 import { query, setQuery } from "../router.tsx";
 import { bytes, moment } from "../text/format.ts";
-import { t } from "../text/text.ts";
+import { type TextName, t } from "../text/text.ts";
 
-const OPERATIONS = ["upload", "copy", "query", "delete", "undelete", "purge"] as const;
+/** In the order of the filter. */
+const OPERATIONS: Readonly<Record<string, TextName>> = {
+  ...{ upload: "opUpload", copy: "opCopy", query: "opQuery", delete: "opDelete", undelete: "opUndelete" },
+  ...{ purge: "opPurge", login: "opLogin", logout: "opLogout", change: "opChange" },
+};
 const SHOWN = 200;
 
 export function Operations() {
   const filter = useComputed(() => {
     const of = (name: string) => query.value.get(name) ?? undefined;
-    return { operation: of("operation"), fileid: of("fileid"), from: of("from"), to: of("to") };
+    return { bucket: of("bucket"), operation: of("operation"), fileid: of("fileid"), from: of("from"), to: of("to") };
   });
+  const buckets = useLoaded((signal) => get<BucketsAnswer>("/buckets", {}, signal));
   const log = useLoaded((signal) => get<LogPage>("/log", { ...filter.value, latest: SHOWN }, signal), {
     everyMs: 5_000,
   });
@@ -31,29 +37,19 @@ export function Operations() {
     >
       <div class="stack">
         <form class="grid" onSubmit={(event) => event.preventDefault()}>
-          <Field
-            label={t("operation")}
-            control={(properties) => (
-              <select
-                {...properties}
-                value={filter.value.operation ?? ""}
-                onChange={({ currentTarget }) => setQuery({ operation: currentTarget.value })}
-              >
-                <option value="">{t("all")}</option>
-                {OPERATIONS.map((name) => (
-                  <option key={name}>{name}</option>
-                ))}
-              </select>
-            )}
+          <Choice name="operation" options={Object.entries(OPERATIONS).map(([name, words]) => [name, t(words)])} />
+          <Choice
+            name="bucket"
+            options={(buckets.state.value.value?.buckets ?? []).map(({ bucket }) => [bucket, bucket])}
           />
           <Field
-            label="fileid"
+            label={t("key")}
             control={(properties) => (
               <input
                 {...properties}
                 type="search"
                 value={filter.value.fileid ?? ""}
-                onChange={({ currentTarget }) => setQuery({ fileid: currentTarget.value })}
+                onInput={({ currentTarget }) => setQuery({ fileid: currentTarget.value })}
               />
             )}
           />
@@ -82,43 +78,55 @@ export function Operations() {
   );
 }
 
+interface ChoiceProps {
+  /** Of the parameter in the address. */
+  readonly name: "operation" | "bucket";
+  readonly options: readonly (readonly [value: string, words: string])[];
+}
+
+function Choice({ name, options }: ChoiceProps) {
+  return (
+    <Field
+      label={t(name)}
+      control={(properties) => (
+        <select
+          {...properties}
+          value={query.value.get(name) ?? ""}
+          onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value })}
+        >
+          <option value="">{t("all")}</option>
+          {options.map(([value, words]) => (
+            <option key={value} value={value}>
+              {words}
+            </option>
+          ))}
+        </select>
+      )}
+    />
+  );
+}
+
 function Entries({ entries }: { readonly entries: LogPage["entries"] }) {
   return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            {(["time", "operation", "object", "result", "client"] as const).map((name) => (
-              <th key={name} scope="col">
-                {t(name)}
-              </th>
-            ))}
-            <th scope="col" class="number">
-              {t("size")}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map(({ id, time, operation, fileid, bucket, code, message, client, bytes: size, requestId }) => (
-            <tr key={id}>
-              <td class="nowrap">{moment(time)}</td>
-              <td>{operation}</td>
-              <td class="long">
-                <span class="mono">{fileid}</span>
-                <br />
-                <span class="hint">{bucket}</span>
-              </td>
-              <td class="long">
-                <Badge tone={code === 0 ? "good" : "bad"}>{code === 0 ? t("isDone") : code}</Badge>
-                {code !== 0 && <div class="hint">{message}</div>}
-                <div class="hint mono">{requestId}</div>
-              </td>
-              <td>{client}</td>
-              <td class="number">{size > 0 ? bytes(size) : "–"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+    <Table head={["time", "operation", "object", "result", "client", "size"]} numbers={["size"]}>
+      {entries.map(({ id, time, operation, fileid, url, bucket, code, message, client, bytes: size, requestId }) => (
+        <tr key={id}>
+          <td class="nowrap">{moment(time)}</td>
+          <td title={operation}>{t(OPERATIONS[operation] ?? "operation")}</td>
+          <td class="long">
+            <span class="mono">{fileid === "" ? url : fileid}</span>
+            <br />
+            <span class="hint">{bucket}</span>
+          </td>
+          <td class="long">
+            <Badge tone={code === 0 ? "good" : "bad"}>{code === 0 ? t("isDone") : code}</Badge>
+            {message !== "SUCCESS" && <div class="hint">{message}</div>}
+            <div class="hint mono">{requestId}</div>
+          </td>
+          <td>{client}</td>
+          <td class="number">{size > 0 ? bytes(size) : "–"}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

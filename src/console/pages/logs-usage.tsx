@@ -3,8 +3,9 @@ import { useComputed } from "@preact/signals";
 import type { UsageAnswer } from "../answers.ts";
 import { get } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Card, Empty, Scroll, Show } from "../parts/parts.tsx";
+import { Card, Empty, Show } from "../parts/parts.tsx";
 import { Plot } from "../parts/plot.tsx";
+import { Table } from "../parts/table.tsx";
 import { bytes, count } from "../text/format.ts";
 import { t } from "../text/text.ts";
 
@@ -16,6 +17,8 @@ interface Day {
   readonly objects: number | undefined;
   readonly stored: number | undefined;
 }
+
+const COLUMNS = ["requests", "failures", "bytesSent", "objects", "storedBytes"] as const;
 
 export function Usage() {
   const usage = useLoaded((signal) => get<UsageAnswer>("/usage", {}, signal));
@@ -40,32 +43,18 @@ function Days({ days }: { readonly days: readonly Day[] }) {
         format={bytes}
         series={[{ name: t("bytesSent"), color: "accent", values: days.map((day) => day.bytes) }]}
       />
-      <Scroll>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{t("day")}</th>
-              {(["requests", "failures", "bytesSent", "objects", "storedBytes"] as const).map((name) => (
-                <th key={name} scope="col" class="number">
-                  {t(name)}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {days.toReversed().map((day) => (
-              <tr key={day.day}>
-                <th scope="row">{day.day}</th>
-                <td class="number">{count(day.requests)}</td>
-                <td class="number">{count(day.failures)}</td>
-                <td class="number">{bytes(day.bytes)}</td>
-                <td class="number">{day.objects === undefined ? "–" : count(day.objects)}</td>
-                <td class="number">{day.stored === undefined ? "–" : bytes(day.stored)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table head={["day", ...COLUMNS]} numbers={COLUMNS}>
+        {days.toReversed().map((day) => (
+          <tr key={day.day}>
+            <th scope="row">{day.day}</th>
+            <td class="number">{count(day.requests)}</td>
+            <td class="number">{count(day.failures)}</td>
+            <td class="number">{bytes(day.bytes)}</td>
+            <td class="number">{day.objects === undefined ? "–" : count(day.objects)}</td>
+            <td class="number">{day.stored === undefined ? "–" : bytes(day.stored)}</td>
+          </tr>
+        ))}
+      </Table>
     </div>
   );
 }

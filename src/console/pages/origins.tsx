@@ -22,7 +22,9 @@ export function OriginsPage() {
               <p>{t("noOriginsHint")}</p>
             </Empty>
           ) : (
-            all.map((origin) => <OriginCard key={origin.name} origin={origin} isOpen={all.length <= FEW} />)
+            all.map((origin, index) => (
+              <OriginCard key={`${origin.name} ${index}`} origin={origin} isOpen={all.length <= FEW} />
+            ))
           )
         }
       </Show>

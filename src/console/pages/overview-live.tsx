@@ -15,6 +15,7 @@ import {
   type Total,
   timeOf,
 } from "../rates.ts";
+import { failureText } from "../text/attention.ts";
 import { bytes, count, milliseconds, percent } from "../text/format.ts";
 import { type TextName, t } from "../text/text.ts";
 
@@ -108,7 +109,7 @@ export function LiveTables() {
       <Card title={t("errorsByCode")} about={t("errorsByCodeAbout")}>
         <Table
           head={["reason", "failures"]}
-          rows={(latest?.errors ?? []).map((each) => [each.code, [count(each.count)]])}
+          rows={(latest?.errors ?? []).map((each) => [each.code, [count(each.count)], failureText(each.code)])}
         />
       </Card>
       <Card title={t("originLatency")} about={t("originLatencyAbout")}>
@@ -127,9 +128,9 @@ export function LiveTables() {
 }
 
 interface TableProps {
-  /** The first column's name is that of the rows. */
+  /** The first column's name is that of the rows, below its words if there are any. */
   readonly head: readonly TextName[];
-  readonly rows: readonly (readonly [string, readonly string[]])[];
+  readonly rows: readonly (readonly [string, readonly string[], string?])[];
 }
 
 function Table({ head, rows }: TableProps) {
@@ -147,9 +148,12 @@ function Table({ head, rows }: TableProps) {
           </tr>
         </thead>
         <tbody>
-          {rows.map(([name, values]) => (
+          {rows.map(([name, values, words]) => (
             <tr key={name}>
-              <td class="long mono">{name}</td>
+              <td class="long">
+                {words !== undefined && words !== name && <div>{words}</div>}
+                <span class="mono">{name}</span>
+              </td>
               {values.map((value, index) => (
                 <td key={head[index + 1]} class="number">
                   {value}

@@ -109,8 +109,8 @@ const SEVERITIES: Readonly<Record<Attention["severity"], readonly [Tone, TextNam
   warning: ["warn", "isWarning"],
   info: ["plain", "isInfo"],
 };
-/** The pages that an entry may name. */
-const PAGES: Readonly<Record<string, TextName>> = { "/origins": "origins", "/logs": "logs" };
+/** The pages of the console that an entry may name, with or without a query. */
+const PAGES: Readonly<Record<string, TextName>> = { "/origins": "origins", "/logs": "logs", "/buckets": "buckets" };
 
 function AttentionCard({ attention }: { readonly attention: readonly Attention[] }) {
   return (
@@ -133,19 +133,25 @@ function AttentionCard({ attention }: { readonly attention: readonly Attention[]
 function AttentionEntry({ entry }: { readonly entry: Attention }) {
   const { severity, code, mend } = entry;
   const [tone, words] = SEVERITIES[severity];
-  const page = mend.page === undefined ? undefined : PAGES[mend.page];
   return (
     <li>
       <Badge tone={tone}>{t(words)}</Badge>
       <div>
         <p title={code}>{attentionText(entry)}</p>
         <div class="row hint">
-          {page !== undefined && <Link href={mend.page ?? "/"}>{t(page)}</Link>}
+          {mend.page !== undefined && <MendingPage page={mend.page} />}
           {mend.command !== undefined && <code>{mend.command}</code>}
         </div>
       </div>
     </li>
   );
+}
+
+/** The page of the server's readiness is none of the console's. */
+function MendingPage({ page }: { readonly page: string }) {
+  const { pathname } = new URL(page, location.href);
+  const name = PAGES[pathname];
+  return name === undefined ? <a href={page}>{pathname}</a> : <Link href={page}>{t(name)}</Link>;
 }
 
 const BACKUPS: Readonly<Record<NonNullable<OverviewAnswer["backup"]>["outcome"], TextName>> = {

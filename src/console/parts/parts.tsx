@@ -6,7 +6,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Problem } from "../api.ts";
 import type { Loaded } from "../load.ts";
 import { failureHeadline } from "../text/findings.ts";
-import { type TextName, t } from "../text/text.ts";
+import { t } from "../text/text.ts";
 import { Icon } from "./icons.tsx";
 
 type Children = { readonly children?: ComponentChildren };
@@ -199,13 +199,11 @@ export function Field({ label, hint, fault, control }: FieldProps) {
 
 interface CopyProps {
   readonly text: string;
-  readonly name?: TextName;
   /** The thing that is copied, if several buttons have one name. */
   readonly about?: string;
-  readonly isDisabled?: boolean;
 }
 
-export function CopyButton({ text, name = "copy", about, isDisabled = false }: CopyProps) {
+export function CopyButton({ text, about }: CopyProps) {
   const [isCopied, setCopied] = useState(false);
   const copy = async () => {
     await navigator.clipboard.writeText(text);
@@ -213,13 +211,26 @@ export function CopyButton({ text, name = "copy", about, isDisabled = false }: C
     setTimeout(() => setCopied(false), 1_500);
   };
   return (
-    <button type="button" class="quiet" disabled={isDisabled} onClick={() => void copy()}>
+    <button type="button" class="quiet" onClick={() => void copy()}>
       <Icon name="copy" />
       <span aria-live="polite">
-        {isCopied ? t("copied") : t(name)}
+        {t(isCopied ? "copied" : "copy")}
         {about !== undefined && <span class="visually-hidden"> {about}</span>}
       </span>
     </button>
+  );
+}
+
+/** A long text, such as a URL, with its name. */
+export function Copied({ name, text }: { readonly name: string; readonly text: string }) {
+  return (
+    <div>
+      <div class="row spread">
+        <strong>{name}</strong>
+        <CopyButton text={text} about={name} />
+      </div>
+      <code>{text}</code>
+    </div>
   );
 }
 

@@ -93,7 +93,7 @@ function optionsOf({ element, series, format, most, span, height, isByDay, shows
     width: element.clientWidth,
     height,
     fmtDate: () => (date: Date) => dateText(date, isByDay),
-    axes: [axis, { ...axis, size: 84, values: (_plot: uPlot, values: readonly number[]) => values.map(format) }],
+    axes: [axis, { ...axis, size: 84, values: (_plot: uPlot, values: readonly number[]) => marksOf(values, format) }],
     // A plot of zeros has its line at the bottom.
     scales: {
       ...(span !== undefined && {
@@ -117,6 +117,12 @@ function optionsOf({ element, series, format, most, span, height, isByDay, shows
       })),
     ],
   } as uPlot.Options;
+}
+
+/** A text that two marks would share, because of its few digits, stands once. */
+function marksOf(values: readonly number[], format: (value: number) => string): readonly string[] {
+  const texts = values.map(format);
+  return texts.map((text, index) => (text === texts[index - 1] ? "" : text));
 }
 
 /** `high` is null before the first value. */

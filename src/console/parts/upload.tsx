@@ -1,59 +1,78 @@
-// Upload by drag and drop, or by a file dialog.
+// Upload by drag and drop, or by a file dialog. Files may be dropped anywhere on the page, so that none replaces it.
 import { useSignal } from "@preact/signals";
-import { Problem, put } from "../api.ts";
-import { t } from "../text/text.ts";
+import { useEffect } from "preact/hooks";
+import { type Problem, problemOf, put } from "../api.ts";
+import { Link } from "../router.tsx";
+import { bytes } from "../text/format.ts";
+import { type TextName, t } from "../text/text.ts";
 import { Icon } from "./icons.tsx";
 
 interface UploadProps {
   readonly bucket: string;
-  /** The keys of the uploads begin with it. */
-  readonly prefix: string;
+  /** The keys of the uploads begin with it: empty, or it ends with a slash. */
+  readonly folder: string;
   readonly done: () => void;
 }
 
 interface Upload {
-  readonly key: string;
-  readonly fault?: string;
-  readonly isDone: boolean;
+  readonly file: File;
+  /** Of the bytes that have left; undefined: it waits for those before it. */
+  readonly share?: number;
+  readonly isStored?: boolean;
+  readonly problem?: Problem;
 }
 
-export function UploadDrop({ bucket, prefix, done }: UploadProps) {
-  const uploads = useSignal<readonly Upload[]>([]);
+const EXISTS = -1886;
+/** By the code of the answer. */
+const FAULTS: Readonly<Record<number, TextName>> = {
+  [EXISTS]: "uploadExists",
+  [-1893]: "uploadNoImage",
+  [-5995]: "uploadSize",
+  [-75]: "uploadRefused",
+};
+
+export function UploadDrop({ bucket, folder, done }: UploadProps) {
+  /** By key. */
+  const uploads = useSignal<ReadonlyMap<string, Upload>>(new Map());
   const isOver = useSignal(false);
-  const add = async (files: FileList | null | undefined) => {
-    for (const file of files ?? []) {
-      const key = `${prefix}${file.name}`;
-      const set = (change: Partial<Upload>) => {
-        const others = uploads.value.filter((each) => each.key !== key);
-        uploads.value = [...others, { key, isDone: false, ...change }];
-      };
-      set({});
-      try {
-        await put("/objects/upload", { bucket, key }, file);
-        set({ isDone: true });
-      } catch (error) {
-        set({ fault: error instanceof Problem && error.message !== "" ? error.message : t("noAnswer") });
-      }
+  const set = (key: string, upload: Upload) => {
+    uploads.value = new Map([...uploads.value, [key, upload]]);
+  };
+  const send = async (key: string, file: File, replace = false) => {
+    set(key, { file, share: 0 });
+    try {
+      await put("/objects/upload", { bucket, key, replace }, file, (share) => set(key, { file, share }));
+      set(key, { file, isStored: true });
+    } catch (error) {
+      set(key, { file, problem: problemOf(error) });
     }
+  };
+  const add = async (list: FileList | null | undefined) => {
+    const files = [...(list ?? [])].map((file) => [`${folder}${file.name}`, file] as const);
+    for (const [key, file] of files) set(key, { file });
+    for (const [key, file] of files) await send(key, file);
     done();
   };
+  useEffect(() => {
+    const controller = new AbortController();
+    const listen = (name: "dragover" | "drop" | "dragleave", isInside: boolean) =>
+      addEventListener(
+        name,
+        (event) => {
+          if (event.dataTransfer?.types.includes("Files") !== true) return;
+          event.preventDefault();
+          isOver.value = isInside;
+          if (name === "drop") void add(event.dataTransfer.files);
+        },
+        { signal: controller.signal },
+      );
+    listen("dragover", true);
+    listen("dragleave", false);
+    listen("drop", false);
+    return () => controller.abort();
+  }, [bucket, folder]);
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the button inside does the same for the keyboard.
-    <div
-      class={`drop ${isOver.value ? "is-over" : ""}`}
-      onDragOver={(event) => {
-        event.preventDefault();
-        isOver.value = true;
-      }}
-      onDragLeave={() => {
-        isOver.value = false;
-      }}
-      onDrop={(event) => {
-        event.preventDefault();
-        isOver.value = false;
-        void add(event.dataTransfer?.files);
-      }}
-    >
+    <div class={`drop ${isOver.value ? "is-over" : ""}`}>
       <label class="button">
         <Icon name="upload" />
         {t("upload")}
@@ -62,17 +81,54 @@ export function UploadDrop({ bucket, prefix, done }: UploadProps) {
           type="file"
           accept="image/*"
           multiple
-          onChange={({ currentTarget }) => void add(currentTarget.files)}
+          onChange={({ currentTarget }) => {
+            void add(currentTarget.files);
+            // The same file may be chosen again.
+            currentTarget.value = "";
+          }}
         />
       </label>
-      <span class="hint">{t("uploadHint", { prefix: prefix === "" ? t("itsName") : `${prefix}…` })}</span>
+      <span class="hint">{t("uploadHint", { folder })}</span>
       <ul aria-live="polite">
-        {uploads.value.map(({ key, fault, isDone }) => (
-          <li key={key} class={fault === undefined ? "" : "fault"}>
-            {key}: {fault ?? (isDone ? t("stored") : t("uploading"))}
-          </li>
+        {[...uploads.value].map(([key, upload]) => (
+          <Row
+            key={key}
+            page={`/images/one?${new URLSearchParams({ bucket, key })}`}
+            name={key}
+            upload={upload}
+            replace={() => void send(key, upload.file, true).then(done)}
+          />
         ))}
       </ul>
     </div>
+  );
+}
+
+interface RowProps {
+  readonly page: string;
+  readonly name: string;
+  readonly upload: Upload;
+  readonly replace: () => void;
+}
+
+function Row({ page, name, upload: { file, share, isStored = false, problem }, replace }: RowProps) {
+  const fault = problem && FAULTS[problem.code];
+  return (
+    <li class="row">
+      <Link href={page}>{name}</Link>
+      <span class="hint">{bytes(file.size)}</span>
+      {problem !== undefined && (
+        <span class="fault">{fault === undefined ? problem.message || t("noAnswer") : t(fault)}</span>
+      )}
+      {problem?.code === EXISTS && (
+        <button type="button" onClick={replace}>
+          {t("replace")} <span class="visually-hidden">{name}</span>
+        </button>
+      )}
+      {problem === undefined && (
+        <span>{t(isStored ? "stored" : share === undefined ? "uploadWaits" : "uploading")}</span>
+      )}
+      {share !== undefined && <progress aria-label={name} value={share} />}
+    </li>
   );
 }

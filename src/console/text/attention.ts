@@ -1,5 +1,7 @@
-// Words the overview's judgements in the reader's language. The server writes English; zh.ts has Chinese, by code.
+// Words the server's judgements and failures in the reader's language. The server writes English; zh.ts and failures.ts
+// have Chinese, by code.
 import type { Attention } from "../answers.ts";
+import { failuresZh } from "./failures.ts";
 import { bytes } from "./format.ts";
 import { fill, language } from "./text.ts";
 import { attentionZh } from "./zh.ts";
@@ -9,4 +11,9 @@ export function attentionText({ code, message, values = {} }: Attention): string
   if (text === undefined) return message;
   const sized = typeof values.bytes === "number" ? { bytes: bytes(values.bytes) } : {};
   return fill(text, { ...values, ...sized, message });
+}
+
+/** `text`: the server's words for the code. */
+export function failureText(code: string, text: string = code): string {
+  return language.value === "zh" ? (failuresZh[code] ?? text) : text;
 }

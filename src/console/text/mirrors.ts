@@ -29,7 +29,7 @@ export const mirrorsEn = {
   rules: "Rules: exceptions by path ({count})",
   rulesAbout: "The first rule that fits a request decides. What it leaves out is as above.",
   addRule: "Add a rule",
-  ruleNumber: "Rule {number}",
+  ruleNumber: "rule {number}",
   matchPrefix: "Keys that begin with",
   matchHint: "All conditions must hold; without one the rule fits every request.",
   matchSuffix: "Keys that end with",

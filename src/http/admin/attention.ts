@@ -46,7 +46,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanErrorRatio",
     severity: "warning",
-    mend: { page: "/origins", command: "huiyuan doctor" },
+    mend: { page: "/logs?view=explain" },
     find({ increase }) {
       const requests = increase("requests_total", 5);
       const isOwn = ({ code }: MetricValue["labels"]) => OWN_ERROR.test(String(code)) && code !== "origin_moved";
@@ -59,7 +59,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanMemoryHigh",
     severity: "warning",
-    mend: {},
+    mend: { command: "systemctl restart huiyuan" },
     find({ now }) {
       const bytes = now("process_resident_memory_bytes") ?? 0;
       if (bytes <= ALERT_LIMITS.HuiyuanMemoryHigh) return undefined;
@@ -69,7 +69,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanClientsLimited",
     severity: "info",
-    mend: { page: "/logs" },
+    mend: { command: "journalctl -u huiyuan -g 'exceeds its rate'" },
     find: ({ increase }) =>
       ["requests", "renders"].flatMap((limit) => {
         const count = increase("client_limited_total", 5, (labels) => labels.limit === limit);
@@ -80,7 +80,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanOriginBreakerOpen",
     severity: "critical",
-    mend: { page: "/origins", command: "huiyuan doctor" },
+    mend: { page: "/origins" },
     // A breaker is half-open between its trials.
     find: ({ origins }) =>
       origins
@@ -110,7 +110,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanStoringBehind",
     severity: "warning",
-    mend: {},
+    mend: { page: "/readyz" },
     find({ now }) {
       const [images, seconds] = [now("storing_depth") ?? 0, Math.round(now("storing_age_seconds") ?? 0)];
       if (seconds <= ALERT_LIMITS.HuiyuanStoringBehind && images <= MAX_DEPTH) return undefined;
@@ -120,7 +120,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanNotStored",
     severity: "warning",
-    mend: {},
+    mend: { page: "/readyz", command: "df -h" },
     find({ increase }) {
       const images = increase("not_stored_total", 15);
       if (images === 0) return undefined;
@@ -130,7 +130,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanDiskNearlyFull",
     severity: "warning",
-    mend: {},
+    mend: { command: "df -h" },
     find({ now }) {
       const [free, minimum] = [now("disk_free_bytes"), now("disk_min_free_bytes")];
       if (free === undefined || minimum === undefined) return undefined;
@@ -141,7 +141,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanDiskFull",
     severity: "critical",
-    mend: {},
+    mend: { command: "huiyuan delete --prefix PREFIX" },
     find({ now }) {
       const [free, minimum] = [now("disk_free_bytes"), now("disk_min_free_bytes")];
       if (free === undefined || minimum === undefined || free >= minimum) return undefined;
@@ -184,7 +184,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanRenderOverload",
     severity: "warning",
-    mend: {},
+    mend: { page: "/buckets" },
     find({ increase }) {
       const refused = increase("errors_total", 5, ({ code }) => code === "render_overloaded");
       if (refused === 0) return undefined;
@@ -194,7 +194,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanCallbacksGivenUp",
     severity: "warning",
-    mend: { page: "/logs", command: "huiyuan callbacks retry --all" },
+    mend: { page: "/logs?view=callbacks", command: "huiyuan callbacks retry --all" },
     find({ now }) {
       const count = now("notices_owed", { state: "given-up" }) ?? 0;
       if (count === 0) return undefined;
@@ -204,7 +204,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "callbacks_waiting",
     severity: "info",
-    mend: { page: "/logs", command: "huiyuan callbacks list" },
+    mend: { page: "/logs?view=callbacks", command: "huiyuan callbacks list" },
     find({ now }) {
       const count = now("notices_owed", { state: "waiting" }) ?? 0;
       if (count === 0) return undefined;
@@ -214,7 +214,7 @@ export const RULES: readonly Rule[] = [
   {
     code: "HuiyuanCallbacksLost",
     severity: "critical",
-    mend: {},
+    mend: { page: "/logs?operation=upload", command: "huiyuan log --operation upload" },
     find({ increase }) {
       const count = increase("notices_lost_total", 60);
       if (count === 0) return undefined;

@@ -68,10 +68,11 @@ function notesOf(readiness: Readiness, { fault, restart, warnings, outages }: Op
     messages: readonly (string | undefined)[],
   ) => messages.flatMap((message) => (message === undefined ? [] : [{ severity, code, message, mend }]));
   const [reason = "the server is not ready"] = readiness.notes;
+  const store = { page: "/readyz", command: "journalctl -u huiyuan -n 50" };
   const settings = { page: "/buckets", command: "huiyuan check" };
   return [
-    ...entries("critical", "HuiyuanNotReady", {}, readiness.isReady ? [] : [reason]),
-    ...entries("critical", "store_away", {}, outages),
+    ...entries("critical", "HuiyuanNotReady", store, readiness.isReady ? [] : [reason]),
+    ...entries("critical", "store_away", store, outages),
     ...entries("warning", "HuiyuanReloadFailed", settings, [fault]),
     ...entries("warning", "settings_warning", settings, warnings),
     ...entries("info", "restart_needed", { command: "systemctl restart huiyuan" }, [restart]),

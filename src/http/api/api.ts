@@ -78,7 +78,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     (context) => context.json({ buckets: bucketsOf(registry) }),
   );
   addOriginCalls(calls, { registry, stopping, now });
-  addObjectCalls(calls, { registry, operations, usage, log, now });
+  addObjectCalls(calls, { registry, restApi, operations, usage, log, now });
   addContentCall(calls, { registry, restApi, stopping, now });
   addUploadCall(calls, { registry, restApi, operations, usage, stopping, log, now });
   addVariantsCall(calls, { registry });

@@ -8,14 +8,19 @@ import { type TextName, t } from "../../text/text.ts";
 
 type StoredObject = NonNullable<StatAnswer["object"]>;
 
-const VIA: Readonly<Record<string, TextName>> = { upload: "viaUpload", mirror: "viaMirror", migration: "viaMigration" };
+const VIA: Readonly<Record<StoredObject["provenance"]["via"], TextName>> = {
+  upload: "viaUpload",
+  mirror: "viaMirror",
+  migration: "viaMigration",
+};
 
 export function Facts({ answer: { object, isStale, isQueued, isInMemory } }: { readonly answer: StatAnswer }) {
   if (object === undefined) return null;
   const { provenance, size, width, height, format, mediaType, storedAt, modifiedAt } = object;
   const rows: readonly (readonly [TextName, string | undefined])[] = [
-    ["cameBy", t(VIA[provenance.via] ?? "viaUpload")],
+    ["cameBy", t(VIA[provenance.via])],
     ["originUrl", provenance.originUrl],
+    ["originEtag", provenance.originEtag],
     ["storedAt", `${moment(storedAt)} (${ago(storedAt)})`],
     ["modifiedAt", moment(modifiedAt)],
     ["validatedAt", provenance.validatedAt && ago(provenance.validatedAt)],

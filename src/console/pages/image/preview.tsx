@@ -2,8 +2,8 @@
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { StatAnswer } from "../../answers.ts";
-import { urlOf } from "../../api.ts";
-import { Card, CopyButton, Field, Scroll } from "../../parts/parts.tsx";
+import { type Problem, urlOf } from "../../api.ts";
+import { Card, Copied, Field, Scroll } from "../../parts/parts.tsx";
 import { bytes, milliseconds, percent } from "../../text/format.ts";
 import { t } from "../../text/text.ts";
 import { Operations } from "./operations.tsx";
@@ -11,6 +11,8 @@ import { Operations } from "./operations.tsx";
 interface PreviewProps {
   readonly bucket: string;
   readonly imageKey: string;
+  /** Of downloads, without a token; undefined: not known. */
+  readonly url: string | undefined;
   readonly object: NonNullable<StatAnswer["object"]>;
   readonly instruction: Signal<string>;
 }
@@ -24,12 +26,19 @@ interface Loading {
 
 const UNKNOWN: Loading = { bytes: undefined, milliseconds: undefined, pixels: undefined };
 
-export function Preview({ bucket, imageKey: key, object, instruction }: PreviewProps) {
+export function Preview({ bucket, imageKey: key, url, object, instruction }: PreviewProps) {
   const fault = useSignal<string | undefined>(undefined);
   const loadings = useSignal<ReadonlyMap<string, Loading>>(new Map());
   const source = useComputed(() =>
     urlOf("/objects/image", { bucket, key, instruction: instruction.value || undefined }),
   );
+  /** An image says only that it failed; the same call says why. */
+  const failed = async () => {
+    fault.value = t("previewFailed");
+    const answer = await fetch(source.value).catch(() => undefined);
+    const { message }: Partial<Problem> = (await answer?.json().catch(() => undefined)) ?? {};
+    if (message !== undefined) fault.value = message;
+  };
   const image = useRef<HTMLImageElement>(null);
   const loaded = () => {
     fault.value = undefined;
@@ -45,12 +54,11 @@ export function Preview({ bucket, imageKey: key, object, instruction }: PreviewP
         <div class="preview">
           <img
             ref={image}
+            hidden={fault.value !== undefined}
             src={source}
             alt={key}
             onLoad={loaded}
-            onError={() => {
-              fault.value = t("previewFailed");
-            }}
+            onError={() => void failed()}
           />
         </div>
         <Costs
@@ -61,6 +69,7 @@ export function Preview({ bucket, imageKey: key, object, instruction }: PreviewP
         />
         <Operations write={(text) => (instruction.value = text)} />
         <InstructionField instruction={instruction} fault={fault.value} />
+        {url !== undefined && <DownloadUrl url={url} instruction={instruction.value} />}
       </div>
     </Card>
   );
@@ -129,6 +138,16 @@ function Costs({
   );
 }
 
+function DownloadUrl({ url, instruction }: { readonly url: string; readonly instruction: string }) {
+  const whole = instruction === "" ? url : `${url}?${encodeURI(instruction).replace(/[&#]/g, encodeURIComponent)}`;
+  return (
+    <div>
+      <Copied name={t("downloadUrl")} text={whole} />
+      <p class="hint">{t("downloadUrlHint")}</p>
+    </div>
+  );
+}
+
 interface InstructionProps {
   readonly instruction: Signal<string>;
   readonly fault: string | undefined;
@@ -136,27 +155,22 @@ interface InstructionProps {
 
 function InstructionField({ instruction, fault }: InstructionProps) {
   return (
-    <>
-      <Field
-        label={t("instruction")}
-        hint={t("instructionHint")}
-        fault={fault}
-        control={(properties) => (
-          <input
-            {...properties}
-            class="mono"
-            value={instruction}
-            placeholder="imageView2/2/w/800"
-            spellcheck={false}
-            onChange={({ currentTarget }) => {
-              instruction.value = currentTarget.value.trim().replace(/^\?/, "");
-            }}
-          />
-        )}
-      />
-      <div class="row">
-        <CopyButton text={instruction.value} name="copyInstruction" isDisabled={instruction.value === ""} />
-      </div>
-    </>
+    <Field
+      label={t("instruction")}
+      hint={t("instructionHint")}
+      fault={fault}
+      control={(properties) => (
+        <input
+          {...properties}
+          class="mono"
+          value={instruction}
+          placeholder="imageView2/2/w/800"
+          spellcheck={false}
+          onChange={({ currentTarget }) => {
+            instruction.value = currentTarget.value.trim().replace(/^\?/, "");
+          }}
+        />
+      )}
+    />
   );
 }

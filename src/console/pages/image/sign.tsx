@@ -1,8 +1,10 @@
 // Makes a signed URL or a token for an image, and says what its parts are.
 import { type Signal, useSignal } from "@preact/signals";
 import type { SignAnswer } from "../../answers.ts";
-import { Problem, post } from "../../api.ts";
-import { Card, CopyButton, Field, ProblemNote, Scroll } from "../../parts/parts.tsx";
+import { post } from "../../api.ts";
+import { useCall } from "../../load.ts";
+import { Card, Copied, Field, ProblemNote } from "../../parts/parts.tsx";
+import { Table } from "../../parts/table.tsx";
 import { duration, moment } from "../../text/format.ts";
 import { type TextName, t } from "../../text/text.ts";
 
@@ -29,24 +31,19 @@ const ONCE = "once";
 export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
   const operation = useSignal<Operation>("download");
   const signed = useSignal<SignAnswer | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
+  const { problem, run } = useCall();
   const sign = async (event: SubmitEvent) => {
     event.preventDefault();
     const data = new FormData(event.currentTarget as HTMLFormElement);
     const life = data.get("life");
     const once = operation.value === "download" && life === ONCE;
-    try {
-      signed.value = await post<SignAnswer>("/sign", {
-        ...{ bucket, key, operation: operation.value },
-        ...(once && { once }),
-        ...(life !== null && life !== ONCE && { expiresIn: Number(life) }),
-        ...(data.has("processing") && instruction.value !== "" && { instruction: instruction.value }),
-      });
-      problem.value = undefined;
-    } catch (error) {
-      signed.value = undefined;
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
+    const body = {
+      ...{ bucket, key, operation: operation.value },
+      ...(once && { once }),
+      ...(life !== null && life !== ONCE && { expiresIn: Number(life) }),
+      ...(data.has("processing") && instruction.value !== "" && { instruction: instruction.value }),
+    };
+    signed.value = await run(() => post<SignAnswer>("/sign", body));
   };
   return (
     <Card title={t("sign")} about={t("signAbout")}>
@@ -127,44 +124,19 @@ function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer:
     <div class="stack">
       <p>{expiresAt === undefined ? t("validOnce") : t("validUntil", { when: moment(expiresAt) })}</p>
       {url !== undefined && <Copied name={t("signedUrl")} text={url} />}
-      {/* The token is the last parameter. */}
-      {url !== undefined && <Copied name={t("plainUrl")} text={url.replace(/[?&]sign=[^&]*$/, "")} />}
       <Copied name={t("token")} text={token} />
       <details>
         <summary>{t("signedParts")}</summary>
-        <Scroll>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t("part")}</th>
-                <th scope="col">{t("meaning")}</th>
-                <th scope="col">{t("value")}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {parts.map(({ letter, name, value, meaning }) => (
-                <tr key={name}>
-                  <td class="mono">{letter}</td>
-                  <td>{MEANINGS[name] === undefined ? meaning : t(MEANINGS[name])}</td>
-                  <td class="long mono">{value}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Scroll>
+        <Table head={["part", "meaning", "value"]}>
+          {parts.map(({ letter, name, value, meaning }) => (
+            <tr key={name}>
+              <td class="mono">{letter}</td>
+              <td>{MEANINGS[name] === undefined ? meaning : t(MEANINGS[name])}</td>
+              <td class="long mono">{value}</td>
+            </tr>
+          ))}
+        </Table>
       </details>
-    </div>
-  );
-}
-
-function Copied({ name, text }: { readonly name: string; readonly text: string }) {
-  return (
-    <div>
-      <div class="row spread">
-        <strong>{name}</strong>
-        <CopyButton text={text} about={name} />
-      </div>
-      <code>{text}</code>
     </div>
   );
 }

@@ -3,7 +3,8 @@ import { useSignal } from "@preact/signals";
 import type { VariantPage } from "../../answers.ts";
 import { get } from "../../api.ts";
 import { useLoaded } from "../../load.ts";
-import { Card, Scroll, Show } from "../../parts/parts.tsx";
+import { Card, Show } from "../../parts/parts.tsx";
+import { Table } from "../../parts/table.tsx";
 import { ago, bytes, moment } from "../../text/format.ts";
 import { t } from "../../text/text.ts";
 
@@ -49,37 +50,18 @@ export function Variants({ bucket, imageKey: key }: VariantsProps) {
 
 function List({ variants }: Pick<VariantPage, "variants">) {
   return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t("variantOf")}</th>
-            <th scope="col">{t("format")}</th>
-            <th scope="col" class="number">
-              {t("dimensions")}
-            </th>
-            <th scope="col" class="number">
-              {t("size")}
-            </th>
-            <th scope="col">{t("storedAt")}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {variants.map(({ name, alias, recipe, format, width, height, size, storedAt }) => (
-            <tr key={name}>
-              <td title={recipe ?? name}>
-                {alias === undefined ? t("byInstruction") : <span class="mono">{alias}</span>}
-              </td>
-              <td>{format.toUpperCase()}</td>
-              <td class="number">{width === undefined ? "–" : `${width} × ${height}`}</td>
-              <td class="number">{bytes(size)}</td>
-              <td class="nowrap" title={moment(storedAt)}>
-                {ago(storedAt)}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+    <Table head={["variantOf", "format", "dimensions", "size", "storedAt"]} numbers={["dimensions", "size"]}>
+      {variants.map(({ name, alias, recipe, format, width, height, size, storedAt }) => (
+        <tr key={name}>
+          <td title={recipe ?? name}>{alias === undefined ? t("byInstruction") : <span class="mono">{alias}</span>}</td>
+          <td>{format.toUpperCase()}</td>
+          <td class="number">{width === undefined ? "–" : `${width} × ${height}`}</td>
+          <td class="number">{bytes(size)}</td>
+          <td class="nowrap" title={moment(storedAt)}>
+            {ago(storedAt)}
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

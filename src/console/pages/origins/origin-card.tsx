@@ -1,10 +1,11 @@
 // One origin: breaker, budget, latency and last failures.
-import { useComputed } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import type { OriginsAnswer } from "../../answers.ts";
 import { KEPT, moments } from "../../live.ts";
 import { Badge, Card, Scroll, type Tone } from "../../parts/parts.tsx";
 import { Plot, type Series } from "../../parts/plot.tsx";
-import { timeOf } from "../../rates.ts";
+import { latencyAt, timeOf } from "../../rates.ts";
+import { failureText } from "../../text/attention.ts";
 import { ago, count, duration, milliseconds, moment } from "../../text/format.ts";
 import { type TextName, t } from "../../text/text.ts";
 
@@ -19,6 +20,7 @@ const STATES: Readonly<Record<Origin["state"], readonly [Tone, TextName]>> = {
 export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOpen: boolean }) {
   const { name, state, since, failures } = origin;
   const [tone, words] = STATES[state];
+  const isPlotted = useSignal(isOpen);
   return (
     <Card
       title={name}
@@ -33,10 +35,16 @@ export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readon
     >
       <div class="stack">
         <Budget origin={origin} />
-        <details open={isOpen}>
+        <details
+          open={isOpen}
+          onToggle={({ currentTarget }) => {
+            isPlotted.value = currentTarget.open;
+          }}
+        >
           <summary>{t("latencyPlot")}</summary>
           <p class="hint">{t("latencyPlotAbout")}</p>
-          <LatencyPlot name={name} />
+          {/* A closed plot costs as much as an open one. */}
+          {isPlotted.value && <LatencyPlot name={name} />}
         </details>
         <details open={isOpen}>
           <summary>
@@ -98,7 +106,7 @@ function Budget({ origin }: { readonly origin: Origin }) {
 function LatencyPlot({ name }: { readonly name: string }) {
   const times = useComputed(() => moments.value.map(timeOf));
   const series = useComputed((): Series[] => {
-    const latencies = moments.value.map(({ origins }) => origins.find((each) => each.name === name)?.latency);
+    const latencies = moments.value.map((_, index) => latencyAt(moments.value, index, name));
     return [
       { name: t("half"), color: "accent", values: latencies.map((latency) => latency?.p50 ?? null) },
       { name: t("nineOfTen"), color: "warn", values: latencies.map((latency) => latency?.p90 ?? null) },
@@ -138,7 +146,7 @@ function Failures({ failures }: Pick<Origin, "failures">) {
               </td>
               <td class="mono nowrap">{code}</td>
               <td class="number">{status ?? "–"}</td>
-              <td class="long">{text}</td>
+              <td class="long">{failureText(code, text)}</td>
             </tr>
           ))}
         </tbody>

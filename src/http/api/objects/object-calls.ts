@@ -5,12 +5,14 @@ import { asHuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import { isKey, type Key } from "../../../core/object.ts";
 import type { Stored } from "../../../mirror/stored/stored.ts";
+import { publicUrl } from "../../response/public-url.ts";
+import type { RestApiParts } from "../../rest/call.ts";
 import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../audit.ts";
 import type { Calls, InputOf } from "../calls.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";
 import { bucket as bucketField, flag, invalid, names, text, whole } from "../input.ts";
 import type { InsightParts } from "../insight.ts";
-import { bucketNamed, type Domains, findNamed, type NamedObject } from "../naming.ts";
+import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../naming.ts";
 import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
 import { entryView, objectView } from "./object-view.ts";
 
@@ -19,6 +21,10 @@ export interface ObjectParts extends InsightParts {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
+}
+
+interface ObjectCallParts extends ObjectParts {
+  readonly restApi: Pick<RestApiParts, "projects" | "place">;
 }
 
 const MAX_LISTED = 1_000;
@@ -36,8 +42,8 @@ const SELECTION = {
   prefix: text().optional().describe("Instead of names: all stored objects of the bucket whose keys begin with it."),
 };
 
-export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
-  const { registry } = parts;
+export function addObjectCalls(calls: Calls, parts: ObjectCallParts): void {
+  const { registry, restApi } = parts;
   calls.get(
     "/objects",
     {
@@ -68,7 +74,9 @@ export function addObjectCalls(calls: Calls, parts: ObjectParts): void {
       const { stored, key } = await findNamed(name, () => bucketNamed(bucket, registry), registry);
       const entry = await stored.bucket.lookup(key);
       const isInMemory = stored.peek(key) !== undefined;
-      return context.json({ bucket: stored.bucketId, key, ...entryView(entry), isInMemory });
+      const { publicDomain } = managedBucket(stored.bucketId, restApi.projects());
+      const url = publicUrl(restApi.place(), publicDomain, key);
+      return context.json({ bucket: stored.bucketId, key, url, ...entryView(entry), isInMemory });
     },
   );
   addChange(calls, parts, {

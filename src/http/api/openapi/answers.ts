@@ -70,7 +70,12 @@ const ENTRY = {
   isInMemory: z.boolean(),
 };
 
-export const statAnswer = z.object({ bucket: bucketId, key: z.string(), ...ENTRY });
+export const statAnswer = z.object({
+  bucket: bucketId,
+  key: z.string(),
+  url: z.string().optional().describe("The download URL, without a token. Left out if the port is not known."),
+  ...ENTRY,
+});
 
 export const contentAnswer = z.object({
   bucket: bucketId,

@@ -105,6 +105,10 @@ test.each<[string, ...Parameters<typeof seriesOf>]>([
   expect(codesOf(now, increases, origins)).toEqual([code]);
 });
 
+test("each judgement names a page or a command that mends it", () => {
+  expect(RULES.filter(({ mend }) => mend.page === undefined && mend.command === undefined)).toEqual([]);
+});
+
 test("worstFirst() sorts by severity, and keeps the order of equally bad ones", () => {
   const item = (severity: "critical" | "warning" | "info", code: string) => ({ severity, code, message: "", mend: {} });
   const sorted = worstFirst([item("info", "a"), item("warning", "b"), item("critical", "c"), item("warning", "d")]);
@@ -136,6 +140,7 @@ test("readOverview() says what the settings, the store and the readiness say, wo
     ["warning", "settings_warning", "two"],
     ["info", "restart_needed", "a restart"],
   ]);
+  expect(attention.filter(({ mend }) => mend.page === undefined && mend.command === undefined)).toEqual([]);
 });
 
 test.each([
