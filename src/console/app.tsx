@@ -108,24 +108,18 @@ function Side() {
         ))}
       </nav>
       <footer>
-        <div class="row">
-          <button
-            type="button"
-            class="quiet"
-            lang={language.value === "zh" ? "en" : "zh-Hans"}
-            onClick={switchLanguage}
-          >
-            {language.value === "zh" ? "English" : "简体中文"}
+        <button type="button" class="quiet" lang={language.value === "zh" ? "en" : "zh-Hans"} onClick={switchLanguage}>
+          {language.value === "zh" ? "English" : "简体中文"}
+        </button>
+        <button type="button" class="quiet" title={t("theme")} onClick={switchTheme}>
+          <Icon name="theme" />
+          <span class="visually-hidden">{t("theme")}</span>
+        </button>
+        {hasSession.value && (
+          <button type="button" class="quiet" onClick={() => void logOut()}>
+            {t("logOut")}
           </button>
-          <button type="button" class="quiet" onClick={switchTheme}>
-            {t("theme")}
-          </button>
-          {hasSession.value && (
-            <button type="button" class="quiet" onClick={() => void logOut()}>
-              {t("logOut")}
-            </button>
-          )}
-        </div>
+        )}
       </footer>
     </div>
   );

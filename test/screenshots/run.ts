@@ -52,8 +52,18 @@ async function explained(page: Page): Promise<void> {
 }
 
 /** A page that shows the names that a real shop would have. */
-async function openPage(browser: Browser, { names }: Scene, { look, locale, size = WIDE }: Omit<Shot, "name" | "path">) {
-  const context = await browser.newContext({ viewport: size, colorScheme: look, locale, deviceScaleFactor: 1.5, bypassCSP: true });
+async function openPage(
+  browser: Browser,
+  { names }: Scene,
+  { look, locale, size = WIDE }: Omit<Shot, "name" | "path">,
+) {
+  const context = await browser.newContext({
+    viewport: size,
+    colorScheme: look,
+    locale,
+    deviceScaleFactor: 1.5,
+    bypassCSP: true,
+  });
   const page = await context.newPage();
   await page.addInitScript((pairs) => {
     const renamed = (text: string) => pairs.reduce((rest, [from, to]) => rest.replaceAll(from, to), text);
@@ -66,12 +76,19 @@ async function openPage(browser: Browser, { names }: Scene, { look, locale, size
   return page;
 }
 
+/** The letters are the same on every machine that has these fonts; the sans of a bare machine is DejaVu's. */
+const FONTS = ':root { --sans: Inter, "Noto Sans", "Noto Sans CJK SC", sans-serif }';
+
 async function keep(page: Page, name: string): Promise<void> {
+  await page.addStyleTag({ content: FONTS });
   await page.evaluate("document.fonts.ready");
   await page.waitForFunction("[...document.images].every(({ complete, loading }) => complete || loading === 'lazy')");
+  await page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)");
   await page.mouse.move(0, 0);
   const picture = await page.screenshot();
-  await sharp(picture).webp({ quality: 82, effort: 6, smartSubsample: true }).toFile(join(folder, `console-${name}.webp`));
+  await sharp(picture)
+    .webp({ quality: 82, effort: 6, smartSubsample: true })
+    .toFile(join(folder, `console-${name}.webp`));
   console.log(name);
 }
 

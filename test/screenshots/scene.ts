@@ -18,6 +18,7 @@ const FOLDERS = ["2026/autumn", "2026/summer", "posters", "products/2026-11"];
 const IMAGES = "images.shop.example";
 const MEMBERS = "members.shop.example";
 const PROCESSED = ["imageView2/2/w/480", "imageView2/1/w/320/h/320", "imageMogr2/format/webp/quality/75"];
+const VISITORS = 4;
 const CLIENT = { "user-agent": "Mozilla/5.0", "accept-encoding": "identity" };
 
 export interface Scene {
@@ -47,7 +48,7 @@ export async function openScene(): Promise<Scene> {
   for (const key of keys) await download(program.downloadPort, `/${encodeURI(key)}`);
   for (const key of keys.slice(0, 8))
     for (const name of ["card", "square"]) await download(program.downloadPort, `/${encodeURI(key)}!${name}`);
-  const visits = visit(program.downloadPort, keys, leaving.signal);
+  const visits = Promise.all(Array.from({ length: VISITORS }, () => visit(program.downloadPort, keys, leaving.signal)));
   await migrate(post, keys);
   await post("/objects/purge", { bucket: `${APPID}/photos`, names: keys.slice(0, 3) });
   await post("/objects/delete", { bucket: `${APPID}/photos`, names: keys.slice(-2) });
@@ -81,7 +82,14 @@ function settingsOf(url: string): object {
         appid: APPID,
         keys: [KEYS[0]],
         buckets: [
-          { name: "photos", aliases, domains: [{ host: IMAGES, mirror }, { host: "*", mirror }] },
+          {
+            name: "photos",
+            aliases,
+            domains: [
+              { host: IMAGES, mirror },
+              { host: "*", mirror },
+            ],
+          },
           {
             name: "members",
             token: "required",
@@ -128,7 +136,7 @@ async function visit(port: number, keys: readonly string[], leaving: AbortSignal
         : chance < 0.02
           ? `/gone/${turn}.jpg`
           : chance < 0.08
-            ? `/new/${turn}/lighthouse.jpg`
+            ? `/new/${Math.floor(chance * 1e9)}/lighthouse.jpg`
             : chance < 0.2
               ? `/${key}?${PROCESSED[turn % PROCESSED.length]}`
               : `/${key}`;

@@ -120,16 +120,17 @@ function Pager({ next }: { readonly next: string | undefined }) {
 type StoredObject = ObjectPage["objects"][number];
 
 /** Bounds of the thumbnail in pixels, twice the tile's. */
-const THUMBNAIL = "imageView2/2/w/336/h/252";
+const THUMBNAIL = "imageView2/2/w/480/h/320";
 
 function Tile({ bucket, object }: { readonly bucket: string; readonly object: StoredObject }) {
   const { key, size, width, height, format } = object;
   const isDrawn = useSignal(true);
+  const nameAt = key.lastIndexOf("/") + 1;
   const facts = [format.toUpperCase(), width === undefined ? [] : `${width} × ${height}`, bytes(size)]
     .flat()
     .join(" · ");
   return (
-    <Link class="tile" href={`/images/one?${new URLSearchParams({ bucket, key })}`}>
+    <Link class="tile" title={key} href={`/images/one?${new URLSearchParams({ bucket, key })}`}>
       <span class="picture">
         {isDrawn.value && (
           <img
@@ -144,8 +145,8 @@ function Tile({ bucket, object }: { readonly bucket: string; readonly object: St
         )}
       </span>
       <span class="words">
-        <strong title={key}>{key}</strong>
-        <br />
+        <span class="hint">{key.slice(0, nameAt)}</span>
+        <strong>{key.slice(nameAt)}</strong>
         <span class="hint">{facts}</span>
       </span>
     </Link>

@@ -30,7 +30,7 @@ export function Operations() {
       }
     >
       <div class="stack">
-        <form class="grid" onSubmit={(event) => event.preventDefault()}>
+        <form class="controls" onSubmit={(event) => event.preventDefault()}>
           <Field
             label={t("operation")}
             control={(properties) => (

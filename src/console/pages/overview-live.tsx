@@ -18,6 +18,8 @@ import {
 import { bytes, count, milliseconds, percent } from "../text/format.ts";
 import { type TextName, t } from "../text/text.ts";
 
+/** Events behind a point of the plots of rates; single seconds hide the course. */
+const SMOOTH = 4;
 const sent: Total = ({ bytes: total }) => total;
 const saved: Total = ({ savedBytes }) => savedBytes;
 const perSecond = (value: number) => t("perSecond", { value: count(Math.round(value * 10) / 10) });
@@ -59,7 +61,7 @@ const TIERS: readonly (readonly [TextName, Series["color"], (request: LiveFigure
 
 export function LivePlots() {
   const times = useComputed(() => moments.value.map(timeOf));
-  const ratesOf = (total: Total) => moments.value.map((_, index) => rateAt(total, moments.value, index));
+  const ratesOf = (total: Total) => moments.value.map((_, index) => rateAt(total, moments.value, index, SMOOTH));
   const byTier = useComputed(() =>
     TIERS.map(([name, color, fits]) => ({
       ...{ name: t(name), color },

@@ -25,12 +25,14 @@ export function OverviewPage() {
           <>
             {answer.buckets === 0 ? <NoBucket /> : answer.stored?.objects === 0 && <FirstSteps />}
             <AttentionCard attention={answer.attention} />
-            <div class={`grid ${isConnected.value ? "" : "is-stale"}`}>
-              <LiveFiguresRow />
+            <div class={isConnected.value ? "" : "is-stale"}>
+              <dl class="card figures">
+                <LiveFiguresRow />
+              </dl>
             </div>
-            <div class="grid">
+            <dl class="card figures">
               <Stored answer={answer} />
-            </div>
+            </dl>
             <div class={`shown ${isConnected.value ? "" : "is-stale"}`}>
               <LivePlots />
             </div>
@@ -114,12 +116,8 @@ const PAGES: Readonly<Record<string, TextName>> = { "/origins": "origins", "/log
 
 function AttentionCard({ attention }: { readonly attention: readonly Attention[] }) {
   return (
-    <Card title={t("attention")}>
-      {attention.length === 0 ? (
-        <p>
-          <Badge tone="good">{t("allIsWell")}</Badge>
-        </p>
-      ) : (
+    <Card title={t("attention")} actions={attention.length === 0 && <Badge tone="good">{t("allIsWell")}</Badge>}>
+      {attention.length > 0 && (
         <ul class="attention">
           {attention.map((each) => (
             <AttentionEntry key={`${each.code} ${each.message}`} entry={each} />

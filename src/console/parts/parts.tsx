@@ -145,13 +145,14 @@ interface FigureProps {
   readonly hint?: string | undefined;
 }
 
+/** In a list of figures: `dl` of class `figures`. */
 export function Figure({ name, value, hint = "" }: FigureProps) {
   return (
-    <dl class="card figure">
+    <div class="figure">
       <dt>{name}</dt>
       <dd>{value ?? "–"}</dd>
       <dd class="hint">{hint}</dd>
-    </dl>
+    </div>
   );
 }
 

@@ -9,7 +9,8 @@ export function count(value: number): string {
 
 /** 1,000 based, three digits: `12.3 MB`. */
 export function bytes(value: number): string {
-  const power = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), UNITS.length - 1);
+  // What would be rounded to 1,000 has the next unit.
+  const power = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value * 1.0005) / 3), UNITS.length - 1);
   const scaled = value / 1_000 ** power;
   const digits = power === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2;
   return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(scaled)} ${UNITS[power]}`;
@@ -17,13 +18,16 @@ export function bytes(value: number): string {
 
 /** `share` from 0 to 1. */
 export function percent(share: number): string {
-  const options = { style: "percent", maximumFractionDigits: share > 0.995 && share < 1 ? 2 : 1 } as const;
+  const digits = share <= 0 || share >= 1 ? 0 : share > 0.995 ? 2 : 1;
+  const options = { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits } as const;
   return new Intl.NumberFormat(locale(), options).format(share);
 }
 
 export function milliseconds(value: number): string {
   if (value >= 10_000) return duration(value / 1_000);
-  return value >= 1_000 ? `${(value / 1_000).toFixed(1)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  return value >= 1_000
+    ? `${(value / 1_000).toFixed(1)} s`
+    : `${value > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
 /** Two units at most: `3 h 12 min`. */
