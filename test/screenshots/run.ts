@@ -65,14 +65,13 @@ async function openPage(
     bypassCSP: true,
   });
   const page = await context.newPage();
-  await page.addInitScript((pairs) => {
-    const renamed = (text: string) => pairs.reduce((rest, [from, to]) => rest.replaceAll(from, to), text);
+  // Text, because a compiled function would need the compiler's helpers.
+  await page.addInitScript(`
     const parse = JSON.parse;
-    JSON.parse = (text: string) => parse(renamed(text));
-    Response.prototype.json = async function json(this: Response) {
-      return JSON.parse(await this.text());
-    };
-  }, Object.entries(names));
+    const renamed = (text) => ${JSON.stringify(Object.entries(names))}.reduce((rest, pair) => rest.replaceAll(...pair), text);
+    JSON.parse = (text) => parse(renamed(text));
+    Response.prototype.json = async function () { return JSON.parse(await this.text()); };
+  `);
   return page;
 }
 

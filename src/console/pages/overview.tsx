@@ -25,14 +25,14 @@ export function OverviewPage() {
           <>
             {answer.buckets === 0 ? <NoBucket /> : answer.stored?.objects === 0 && <FirstSteps />}
             <AttentionCard attention={answer.attention} />
-            <div class={isConnected.value ? "" : "is-stale"}>
-              <dl class="card figures">
+            <div class="card stack">
+              <dl class={`figures ${isConnected.value ? "" : "is-stale"}`}>
                 <LiveFiguresRow />
               </dl>
+              <dl class="figures">
+                <Stored answer={answer} />
+              </dl>
             </div>
-            <dl class="card figures">
-              <Stored answer={answer} />
-            </dl>
             <div class={`shown ${isConnected.value ? "" : "is-stale"}`}>
               <LivePlots />
             </div>
@@ -156,10 +156,11 @@ const BACKUPS: Readonly<Record<NonNullable<OverviewAnswer["backup"]>["outcome"],
 function Stored({ answer: { stored, backup, buckets } }: { readonly answer: OverviewAnswer }) {
   return (
     <>
+      <Figure name={t("buckets")} value={count(buckets)} />
       <Figure
         name={t("objects")}
         value={stored && count(stored.objects)}
-        hint={stored === undefined ? t("notCounted") : t("inBuckets", { count: buckets })}
+        hint={stored === undefined ? t("notCounted") : ""}
       />
       <Figure name={t("storedBytes")} value={stored && bytes(stored.bytes)} />
       <Figure

@@ -112,8 +112,8 @@ function optionsOf({ element, series, format, most, span, height, isByDay, shows
     legend: { markers: { width: 0, fill: (_plot: uPlot, index: number) => colors[index - 1] ?? "transparent" } },
     hooks: { setCursor: [showLast] },
     axes: [
-      { ...axis, grid: { show: false } },
-      { ...axis, size: 72, values: (_plot: uPlot, values: readonly number[]) => values.map(format) },
+      { ...axis, size: 28, grid: { show: false } },
+      { ...axis, size: 66, values: (_plot: uPlot, values: readonly number[]) => values.map(format) },
     ],
     // A plot of zeros has its line at the bottom.
     scales: {

@@ -18,8 +18,7 @@ export function bytes(value: number): string {
 
 /** `share` from 0 to 1. */
 export function percent(share: number): string {
-  const digits = share <= 0 || share >= 1 ? 0 : share > 0.995 ? 2 : 1;
-  const options = { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits } as const;
+  const options = { style: "percent", maximumFractionDigits: share > 0.995 && share < 1 ? 2 : 1 } as const;
   return new Intl.NumberFormat(locale(), options).format(share);
 }
 

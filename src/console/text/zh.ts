@@ -77,7 +77,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   backupFailed: "失败",
   backupUnfinished: "尚未结束",
   notCounted: "还没有统计",
-  inBuckets: "空间数：{count}",
   perSecond: "{value}/秒",
   sinceStart: "启动以来：{value}",
   hitRatio: "命中率",
