@@ -30,6 +30,7 @@ test("the sheet has every part", async () => {
 describe("the component sheet", needs("chromium"), () => {
   let browser: Browser;
   let files: ReadonlyMap<string, string>;
+  const complaints: string[] = [];
 
   beforeAll(async () => {
     browser = await launchBrowser();
@@ -39,6 +40,8 @@ describe("the component sheet", needs("chromium"), () => {
 
   async function openSheet(language: string, look: object): Promise<Page> {
     const page = await (await browser.newContext(look)).newPage();
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("console", (message) => complaints.push(message.text()));
     const [script = "", style = ""] = [".js", ".css"].map((end) =>
       [...files.keys()].find((name) => name.endsWith(end)),
     );
@@ -80,6 +83,7 @@ describe("the component sheet", needs("chromium"), () => {
         .click();
       await page.locator("dialog[open]").waitFor();
       expect(await faultsOf(page)).toEqual([]);
+      expect(complaints).toEqual([]);
     } finally {
       await page.context().close();
     }

@@ -1,5 +1,5 @@
-// What a reader would see as a fault of a page in Chromium: faults of accessibility, words that are cut off or lie upon
-// each other, and controls whose focus cannot be seen.
+// Finds faults of a page in Chromium that a reader would see: faults of accessibility, words that are cut off or lie
+// upon each other, controls whose focus cannot be seen, and content that moves by itself.
 import axe from "axe-core";
 import type { Page } from "playwright-core";
 
@@ -106,4 +106,28 @@ export async function hiddenFocusOf(page: Page, most = 60): Promise<readonly str
   return visited
     .filter(({ hasRing }) => !hasRing)
     .map(({ html }) => `${page.url()}: the focus is invisible on ${html}`);
+}
+
+const SHIFTS = `
+  window.shifts = [];
+  new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput, sources } of list.getEntries())
+      if (!hadRecentInput) shifts.push({ value, where: sources.map(({ node }) => node?.parentElement?.outerHTML.slice(0, 160)) });
+  }).observe({ type: "layout-shift", buffered: true });
+`;
+
+interface Shift {
+  /** Share of the window, times the share of the distance. */
+  readonly value: number;
+  readonly where: readonly (string | undefined)[];
+}
+
+/** Call it before the page is opened. */
+export async function watchShifts(page: Page): Promise<void> {
+  await page.addInitScript(SHIFTS);
+}
+
+/** Returns the shifts since the last call, and forgets them. */
+export async function shiftsOf(page: Page): Promise<readonly Shift[]> {
+  return (await page.evaluate("shifts.splice(0)")) as readonly Shift[];
 }

@@ -1,5 +1,5 @@
-// `npm run screenshots [FOLDER]`: photographs the console of a small shop into docs/images/. Needs a build and Chromium,
-// and takes about six minutes, because a plot shows the last five.
+// `npm run screenshots [FOLDER]`: photographs the console of a small shop into docs/images/. It needs a build and
+// Chromium, and takes about six minutes, because a plot shows the last five.
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";

@@ -23,7 +23,7 @@ const CLIENT = { "user-agent": "Mozilla/5.0", "accept-encoding": "identity" };
 
 export interface Scene {
   readonly adminUrl: string;
-  /** What stands on the pages, and the name that a real shop would have there. */
+  /** Addresses of this run, and the names that a real shop would have in their place. */
   readonly names: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }

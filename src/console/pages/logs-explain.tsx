@@ -52,7 +52,9 @@ export function Explain() {
 function Steps({ answer }: { readonly answer: Explanation }) {
   if (answer.isRestApi === true) return <p>{t("isRestApi")}</p>;
   if (answer.isHealthPath === true) return <p>{t("isHealthPath")}</p>;
-  const { domain, bucket, key, recipe, alias, referer, token, stored, rule, origin = [], answer: end } = answer;
+  const { domain, bucket, recipe, alias, referer, token, rule, origin = [], answer: end } = answer;
+  // An alias is a part of the URL, and the image that it processes has another key.
+  const { original: key = answer.key, originalStored: stored = answer.stored } = answer;
   return (
     <ol class="steps">
       <Step title={t("domain")}>

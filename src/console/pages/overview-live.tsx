@@ -138,7 +138,7 @@ function Table({ head, rows }: TableProps) {
   if (rows.length === 0) return <p class="hint">{t("noneYet")}</p>;
   return (
     <Scroll>
-      <table>
+      <table class="steady">
         <thead>
           <tr>
             {head.map((name, index) => (

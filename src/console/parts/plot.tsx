@@ -88,7 +88,8 @@ interface Look extends Required<Pick<PlotProps, "series" | "format" | "height" |
 
 /** The legend has the last values while no pointer asks for others. */
 function showLast(plot: uPlot): void {
-  if (plot.cursor.idx == null) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+  const last = plot.data[0].length - 1;
+  if (plot.cursor.idx == null && last >= 0) plot.setLegend({ idx: last }, false);
 }
 
 /** Colors and letters are those in force. */

@@ -9,7 +9,7 @@ export function count(value: number): string {
 
 /** 1,000 based, three digits: `12.3 MB`. */
 export function bytes(value: number): string {
-  // What would be rounded to 1,000 has the next unit.
+  // A value that would be rounded to 1,000 has the next unit.
   const power = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value * 1.0005) / 3), UNITS.length - 1);
   const scaled = value / 1_000 ** power;
   const digits = power === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2;

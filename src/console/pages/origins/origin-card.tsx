@@ -119,7 +119,7 @@ function Failures({ failures }: Pick<Origin, "failures">) {
   if (failures.length === 0) return <p class="hint">{t("noFailures")}</p>;
   return (
     <Scroll>
-      <table>
+      <table class="steady">
         <thead>
           <tr>
             <th scope="col">{t("time")}</th>
@@ -136,7 +136,7 @@ function Failures({ failures }: Pick<Origin, "failures">) {
               <td class="nowrap" title={moment(time)}>
                 {ago(time)}
               </td>
-              <td class="mono nowrap">{code}</td>
+              <td class="long mono">{code}</td>
               <td class="number">{status ?? "–"}</td>
               <td class="long">{text}</td>
             </tr>
