@@ -113,6 +113,9 @@ async function answerOf(path: string, init: RequestInit): Promise<Response> {
   throw new Problem(answer.status, (await answer.json().catch(() => ({}))) as Partial<Problem>);
 }
 
+/** The words of a failed call. */
+export const problemOf = (error: unknown): Problem => (error instanceof Problem ? error : new Problem(0));
+
 function pathOf(path: string, query: Query): string {
   const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
   return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`;

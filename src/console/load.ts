@@ -1,8 +1,8 @@
 // Values that a page loads from the API: loading, right now, stale, or failed. A value stays on the page while a newer
-// one is loaded, so that nothing jumps.
-import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
+// one is loaded, so that nothing jumps. And calls that a person starts: running, or failed.
+import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
 import { useCallback, useEffect, useRef } from "preact/hooks";
-import { Problem } from "./api.ts";
+import { type Problem, problemOf } from "./api.ts";
 
 export interface Loaded<Value> {
   /** Undefined until the first answer. */
@@ -14,7 +14,7 @@ export interface Loaded<Value> {
 
 /**
  * Loads again when signals that `load` reads change, when `reload` is called, and every `everyMs` while the page is
- * visible.
+ * visible. An answer that takes longer is waited for.
  */
 export function useLoaded<Value>(
   load: (signal: AbortSignal) => Promise<Value>,
@@ -37,16 +37,34 @@ export function useLoaded<Value>(
       },
       (error: unknown) => {
         if (controller.signal.aborted) return;
-        const problem = error instanceof Problem ? error : new Problem(0, { message: String(error) });
-        state.value = { ...state.peek(), problem, isLoading: false };
+        state.value = { ...state.peek(), problem: problemOf(error), isLoading: false };
       },
     );
     return () => controller.abort();
   });
   useEffect(() => {
     if (everyMs === undefined) return undefined;
-    const timer = setInterval(() => document.visibilityState === "visible" && reload(), everyMs);
+    const isDue = () => document.visibilityState === "visible" && !state.peek().isLoading;
+    const timer = setInterval(() => isDue() && reload(), everyMs);
     return () => clearInterval(timer);
   }, [everyMs, reload]);
-  return { state: useComputed(() => state.value), reload };
+  return { state, reload };
+}
+
+/** `run` yields undefined if the call fails; `problem` says why, until the next one. */
+export function useCall() {
+  const problem = useSignal<Problem | undefined>(undefined);
+  const isRunning = useSignal(false);
+  const run = async <Value>(call: () => Promise<Value>): Promise<Value | undefined> => {
+    [problem.value, isRunning.value] = [undefined, true];
+    try {
+      return await call();
+    } catch (error) {
+      problem.value = problemOf(error);
+      return undefined;
+    } finally {
+      isRunning.value = false;
+    }
+  };
+  return { problem, isRunning, run };
 }

@@ -1,8 +1,8 @@
 // The key pairs of a project. A new secret is shown once, right after it was made.
 import { useSignal } from "@preact/signals";
 import type { KeysChanged, ProjectKeys } from "../answers.ts";
-import { get, Problem, post } from "../api.ts";
-import { useLoaded } from "../load.ts";
+import { get, post } from "../api.ts";
+import { useCall, useLoaded } from "../load.ts";
 import { Badge, Card, ConfirmButton, CopyButton, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 import { Diff } from "./review.tsx";
@@ -20,14 +20,10 @@ const MOST_KEYS = 2;
 export function Keys({ appid, isReadOnly, changed }: KeysProps) {
   const keys = useLoaded((signal) => get<ProjectKeys>("/settings/keys", {}, signal));
   const answer = useSignal<KeysChanged | undefined>(undefined);
-  const problem = useSignal<Problem | undefined>(undefined);
+  const { problem, run } = useCall();
   const call = async (name: "add" | "rotate" | "remove", secretId?: string) => {
-    [answer.value, problem.value] = [undefined, undefined];
-    try {
-      answer.value = await post<KeysChanged>(`/settings/keys/${name}`, { appid, secretId });
-    } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
+    answer.value = undefined;
+    answer.value = await run(() => post<KeysChanged>(`/settings/keys/${name}`, { appid, secretId }));
     keys.reload();
     changed();
   };

@@ -1,13 +1,13 @@
 // The failures of a migration, by cause and one by one.
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import type { MigrationFailures } from "../../answers.ts";
 import { get } from "../../api.ts";
 import { useLoaded } from "../../load.ts";
-import { Scroll, Show } from "../../parts/parts.tsx";
+import { Show } from "../../parts/parts.tsx";
+import { Table } from "../../parts/table.tsx";
 import { count } from "../../text/format.ts";
-import { type TextName, t } from "../../text/text.ts";
+import { t } from "../../text/text.ts";
 
 const LISTED = 50;
 
@@ -26,7 +26,7 @@ export function Failures({ id, failed }: { readonly id: string; readonly failed:
       {({ failures: all, causes, next }) => (
         <div class="stack">
           <h3>{t("failuresByCause")}</h3>
-          <Table head={["reason", "failures", "example"]} numbers="failures">
+          <Table head={["reason", "failures", "example"]} numbers={["failures"]}>
             {causes.map(({ cause, count: many, example }) => (
               <tr key={cause}>
                 <td class="mono nowrap">{cause}</td>
@@ -50,31 +50,5 @@ export function Failures({ id, failed }: { readonly id: string; readonly failed:
         </div>
       )}
     </Show>
-  );
-}
-
-interface TableProps {
-  readonly head: readonly TextName[];
-  /** The column of numbers. */
-  readonly numbers?: TextName;
-  readonly children: ComponentChildren;
-}
-
-function Table({ head, numbers, children }: TableProps) {
-  return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            {head.map((name) => (
-              <th key={name} scope="col" class={name === numbers ? "number" : ""}>
-                {t(name)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-    </Scroll>
   );
 }

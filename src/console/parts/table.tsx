@@ -1,0 +1,32 @@
+// A table with a head. It scrolls sideways if it is wider than the page.
+import type { ComponentChildren } from "preact";
+import { type TextName, t } from "../text/text.ts";
+import { Scroll } from "./parts.tsx";
+
+interface TableProps {
+  /** The head of `changes`, a column of buttons, is for screen readers only. */
+  readonly head: readonly TextName[];
+  /** The columns of numbers. */
+  readonly numbers?: readonly TextName[];
+  /** The rows. */
+  readonly children: ComponentChildren;
+}
+
+export function Table({ head, numbers = [], children }: TableProps) {
+  return (
+    <Scroll>
+      <table>
+        <thead>
+          <tr>
+            {head.map((name) => (
+              <th key={name} scope="col" class={numbers.includes(name) ? "number" : ""}>
+                {name === "changes" ? <span class="visually-hidden">{t(name)}</span> : t(name)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </Scroll>
+  );
+}
