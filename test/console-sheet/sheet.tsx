@@ -5,11 +5,11 @@ import { type ComponentChildren, render } from "preact";
 import "uplot/dist/uPlot.min.css";
 import { Problem } from "../../src/console/api.ts";
 import type { Loaded } from "../../src/console/load.ts";
+import { ConfirmButton } from "../../src/console/parts/dialog.tsx";
 import { Icon, type IconName, Mark } from "../../src/console/parts/icons.tsx";
 import {
   Badge,
   Card,
-  ConfirmButton,
   CopyButton,
   Empty,
   Field,
@@ -22,6 +22,7 @@ import {
   type Tone,
 } from "../../src/console/parts/parts.tsx";
 import { Plot, type Series } from "../../src/console/parts/plot.tsx";
+import { Table } from "../../src/console/parts/table.tsx";
 import { UploadDrop } from "../../src/console/parts/upload.tsx";
 import { Link } from "../../src/console/router.tsx";
 import "../../src/console/style.css";
@@ -45,7 +46,8 @@ function Sheet() {
         <Figures />
         <Buttons />
         <Fields />
-        <Tables />
+        <Rows isSteady={false} />
+        <Rows isSteady />
         <Plots />
         <Card title={LONG} about={LONG} actions={<Badge tone="warn">{NAME}</Badge>}>
           <Empty title={LONG}>
@@ -75,6 +77,11 @@ function States() {
           </Show>
         </Card>
       ))}
+      <Card title="Scroll">
+        <Scroll>
+          <p class="nowrap">{LONG}</p>
+        </Scroll>
+      </Card>
       <Card title="Loading">
         <Loading lines={3} />
       </Card>
@@ -163,31 +170,18 @@ function Fields() {
   );
 }
 
-function Tables() {
+function Rows({ isSteady }: { readonly isSteady: boolean }) {
   return (
-    <Card title="Scroll">
-      <Scroll>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{NAME}</th>
-              <th scope="col" class="number">
-                {NAME}
-              </th>
-              <th scope="col">{NAME}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {[1, 12_345, 9_876_543_210].map((value) => (
-              <tr key={value}>
-                <td class="long mono">{LONG}</td>
-                <td class="number">{bytes(value)}</td>
-                <td class="nowrap">{`${NAME} ${NAME} ${NAME} ${NAME}`}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+    <Card title={`Table${isSteady ? ": steady" : ""}`}>
+      <Table head={["reason", "size", "object"]} numbers={["size"]} isSteady={isSteady}>
+        {[1, 12_345, 9_876_543_210].map((value) => (
+          <tr key={value}>
+            <td class="long mono">{LONG}</td>
+            <td class="number">{bytes(value)}</td>
+            <td class="nowrap">{`${NAME} ${NAME} ${NAME} ${NAME}`}</td>
+          </tr>
+        ))}
+      </Table>
     </Card>
   );
 }

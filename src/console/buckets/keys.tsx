@@ -3,7 +3,8 @@ import { useSignal } from "@preact/signals";
 import type { KeysChanged, ProjectKeys } from "../answers.ts";
 import { get, post } from "../api.ts";
 import { useCall, useLoaded } from "../load.ts";
-import { Badge, Card, ConfirmButton, CopyButton, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
+import { ConfirmButton } from "../parts/dialog.tsx";
+import { Badge, Card, CopyButton, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 import { Diff } from "./review.tsx";
 

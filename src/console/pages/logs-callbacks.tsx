@@ -3,7 +3,8 @@ import { useSignal } from "@preact/signals";
 import type { NoticePage, NoticesChanged } from "../answers.ts";
 import { get, Problem, post } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, ConfirmButton, Empty, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
+import { ConfirmButton } from "../parts/dialog.tsx";
+import { Badge, Card, Empty, ProblemNote, Scroll, Show } from "../parts/parts.tsx";
 import { ago, count } from "../text/format.ts";
 import { t } from "../text/text.ts";
 

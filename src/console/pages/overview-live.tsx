@@ -2,8 +2,9 @@
 import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { LiveFigures } from "../answers.ts";
 import { KEPT, moments } from "../live.ts";
-import { Card, Figure, Scroll } from "../parts/parts.tsx";
+import { Card, Figure } from "../parts/parts.tsx";
 import { Plot, type Series } from "../parts/plot.tsx";
+import { Table } from "../parts/table.tsx";
 import {
   allRequests,
   failures,
@@ -108,13 +109,13 @@ export function LiveTables() {
   return (
     <>
       <Card title={t("errorsByCode")} about={t("errorsByCodeAbout")}>
-        <Table
+        <Rows
           head={["reason", "failures"]}
           rows={(latest?.errors ?? []).map((each) => [each.code, [count(each.count)]])}
         />
       </Card>
       <Card title={t("originLatency")} about={t("originLatencyAbout")}>
-        <Table
+        <Rows
           head={["origin", "half", "nineOfTen", "slowest"]}
           rows={(latest?.origins ?? []).map(({ name, latency }) => [
             name,
@@ -128,39 +129,26 @@ export function LiveTables() {
   );
 }
 
-interface TableProps {
+interface RowsProps {
   /** The first column's name is that of the rows. */
   readonly head: readonly TextName[];
   readonly rows: readonly (readonly [string, readonly string[]])[];
 }
 
-function Table({ head, rows }: TableProps) {
+function Rows({ head, rows }: RowsProps) {
   if (rows.length === 0) return <p class="hint">{t("noneYet")}</p>;
   return (
-    <Scroll>
-      <table class="steady">
-        <thead>
-          <tr>
-            {head.map((name, index) => (
-              <th key={name} scope="col" class={index === 0 ? "" : "number"}>
-                {t(name)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([name, values]) => (
-            <tr key={name}>
-              <td class="long mono">{name}</td>
-              {values.map((value, index) => (
-                <td key={head[index + 1]} class="number">
-                  {value}
-                </td>
-              ))}
-            </tr>
+    <Table head={head} numbers={head.slice(1)} isSteady>
+      {rows.map(([name, values]) => (
+        <tr key={name}>
+          <td class="long mono">{name}</td>
+          {values.map((value, index) => (
+            <td key={head[index + 1]} class="number">
+              {value}
+            </td>
           ))}
-        </tbody>
-      </table>
-    </Scroll>
+        </tr>
+      ))}
+    </Table>
   );
 }

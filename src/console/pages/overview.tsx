@@ -111,8 +111,14 @@ const SEVERITIES: Readonly<Record<Attention["severity"], readonly [Tone, TextNam
   warning: ["warn", "isWarning"],
   info: ["plain", "isInfo"],
 };
-/** The pages that an entry may name. */
-const PAGES: Readonly<Record<string, TextName>> = { "/origins": "origins", "/logs": "logs" };
+/** Names of the pages that an entry may name, by the first part of the path. */
+const PAGES: Readonly<Record<string, TextName>> = {
+  buckets: "buckets",
+  images: "images",
+  origins: "origins",
+  migrations: "migrations",
+  logs: "logs",
+};
 
 function AttentionCard({ attention }: { readonly attention: readonly Attention[] }) {
   return (
@@ -131,7 +137,7 @@ function AttentionCard({ attention }: { readonly attention: readonly Attention[]
 function AttentionEntry({ entry }: { readonly entry: Attention }) {
   const { severity, code, mend } = entry;
   const [tone, words] = SEVERITIES[severity];
-  const page = mend.page === undefined ? undefined : PAGES[mend.page];
+  const page = PAGES[mend.page?.split(/[/?]/)[1] ?? ""];
   return (
     <li>
       <Badge tone={tone}>{t(words)}</Badge>

@@ -72,7 +72,7 @@ export function Plot({ label, times, series, format, most, span, height = 200, i
     // New values go into the same plot below.
   }, [names, height, isByDay]);
   useLayoutEffect(() => {
-    if (plot.current === undefined) return;
+    if (plot.current === undefined || document.hidden) return;
     plot.current.setData(data.current);
     showLast(plot.current);
   }, [times, series]);

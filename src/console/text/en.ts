@@ -190,7 +190,6 @@ export const en = {
   dropQuestion: "Drop this notice for good? Its receiver will never get it.",
   explain: "Explain",
   explainAbout: "Paste a download URL and see what would happen to it. Nothing is fetched or changed.",
-  explainThis: "Explain",
   isRestApi: "This is a call of the REST API.",
   isHealthPath: "This is the health check.",
   unknownDomain: "No bucket has this domain",

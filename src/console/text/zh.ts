@@ -183,7 +183,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   dropQuestion: "永久丢弃这条回调？接收方将不会收到它。",
   explain: "解释",
   explainAbout: "粘贴下载 URL，查看处理步骤；不会回源，也不会改动任何内容。",
-  explainThis: "解释",
   isRestApi: "这是 REST API 调用。",
   isHealthPath: "这是健康检查。",
   unknownDomain: "没有空间使用这个域名",
