@@ -120,12 +120,17 @@ async function photographPlots(page: Page): Promise<void> {
   await page.waitForSelector(".u-legend");
   await delay(2_000);
   await keep(page, "origins");
-  await page.emulateMedia({ colorScheme: "dark" });
   await page.locator(".side footer button").first().click();
   await page.locator(".side nav a[href='/']").click();
   await page.waitForSelector(".u-legend");
-  await delay(2_000);
-  await keep(page, "overview-dark-zh");
+  for (const [name, colorScheme] of [
+    ["overview-zh", "light"],
+    ["overview-dark-zh", "dark"],
+  ] as const) {
+    await page.emulateMedia({ colorScheme });
+    await delay(2_000);
+    await keep(page, name);
+  }
 }
 
 await mkdir(folder, { recursive: true });
