@@ -42,7 +42,7 @@ export function Card({ title, about, actions, children }: Children & Partial<Pag
         <header>
           <div>
             <h2 id={id}>{title}</h2>
-            {about !== undefined && <p>{about}</p>}
+            {about !== undefined && <p class="hint">{about}</p>}
           </div>
           {actions !== undefined && <div class="row">{actions}</div>}
         </header>
