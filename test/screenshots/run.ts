@@ -13,6 +13,8 @@ const folder = resolve(process.argv[2] ?? "docs/images");
 const SECONDS = Number(process.env.PLOT_SECONDS ?? 300);
 const WIDE = { width: 1_280, height: 880 };
 const PHONE = { width: 390, height: 844 };
+/** Chromium's own sans is DejaVu's on a bare machine. */
+const FONTS = ':root { --sans: Inter, "Noto Sans", "Noto Sans CJK SC", sans-serif }';
 const IMAGE = `/images/one?${new URLSearchParams({ bucket: "10001234/photos", key: "2026/autumn/autumn-lake.jpg" })}`;
 
 interface Shot {
@@ -70,16 +72,15 @@ async function openPage(
     const parse = JSON.parse;
     const renamed = (text) => ${JSON.stringify(Object.entries(names))}.reduce((rest, pair) => rest.replaceAll(...pair), text);
     JSON.parse = (text) => parse(renamed(text));
+    addEventListener("DOMContentLoaded", () => {
+      document.head.append(Object.assign(document.createElement("style"), { textContent: ${JSON.stringify(FONTS)} }));
+    });
     Response.prototype.json = async function () { return JSON.parse(await this.text()); };
   `);
   return page;
 }
 
-/** The letters are the same on every machine that has these fonts; the sans of a bare machine is DejaVu's. */
-const FONTS = ':root { --sans: Inter, "Noto Sans", "Noto Sans CJK SC", sans-serif }';
-
 async function keep(page: Page, name: string): Promise<void> {
-  await page.addStyleTag({ content: FONTS });
   await page.evaluate("document.fonts.ready");
   await page.waitForFunction("[...document.images].every(({ complete, loading }) => complete || loading === 'lazy')");
   await page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)");
