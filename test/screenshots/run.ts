@@ -1,5 +1,6 @@
-// `npm run screenshots [FOLDER]`: photographs the console of a small shop into docs/images/. It needs a build and
-// Chromium, and takes about six minutes, because a plot shows the last five.
+// `npm run screenshots [FOLDER [NAME …]]`: photographs the console of a small shop into docs/images/. It needs a build
+// and Chromium, and takes about six minutes, because a plot shows the last five. With names it makes only those, and no
+// plots.
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -9,6 +10,7 @@ import { launchBrowser } from "../helpers/browser.ts";
 import { openScene, type Scene } from "./scene.ts";
 
 const folder = resolve(process.argv[2] ?? "docs/images");
+const names = process.argv.slice(3);
 /** Seconds of figures on the plots. */
 const SECONDS = Number(process.env.PLOT_SECONDS ?? 300);
 const WIDE = { width: 1_280, height: 880 };
@@ -82,7 +84,9 @@ async function openPage(
 
 async function keep(page: Page, name: string): Promise<void> {
   await page.evaluate("document.fonts.ready");
-  await page.waitForFunction("[...document.images].every(({ complete, loading }) => complete || loading === 'lazy')");
+  await page.waitForFunction(
+    "[...document.images].every((image) => image.complete || image.getBoundingClientRect().top > innerHeight)",
+  );
   await page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)");
   await page.mouse.move(0, 0);
   const picture = await page.screenshot();
@@ -141,9 +145,9 @@ try {
   const opened = Date.now();
   const overview = await openPage(browser, scene, { look: "light", locale: "en" });
   await overview.goto(scene.adminUrl);
-  for (const shot of SHOTS) await photograph(browser, scene, shot);
-  await delay(Math.max(0, SECONDS * 1_000 - (Date.now() - opened)));
-  await photographPlots(overview);
+  for (const shot of SHOTS) if (names.length === 0 || names.includes(shot.name)) await photograph(browser, scene, shot);
+  if (names.length === 0) await delay(Math.max(0, SECONDS * 1_000 - (Date.now() - opened)));
+  if (names.length === 0) await photographPlots(overview);
 } finally {
   await scene.close();
   await browser.close();
