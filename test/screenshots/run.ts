@@ -91,7 +91,7 @@ async function keep(page: Page, name: string): Promise<void> {
   await page.mouse.move(0, 0);
   const picture = await page.screenshot();
   await sharp(picture)
-    .webp({ quality: 82, effort: 6, smartSubsample: true })
+    .webp({ quality: 74, effort: 6, smartSubsample: true })
     .toFile(join(folder, `console-${name}.webp`));
   console.log(name);
 }
