@@ -1,9 +1,9 @@
 // The frame of all pages: navigation, language and theme; before it the door, where the admin token is asked for.
-import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { access, hasSession, logOut, openSession, Problem } from "./api.ts";
+import { access, hasSession, logOut, openSession } from "./api.ts";
 import { BucketPage } from "./buckets/bucket.tsx";
 import { BucketsPage } from "./buckets/list.tsx";
+import { useCall } from "./load.ts";
 import { Door } from "./pages/door.tsx";
 import { ImagePage } from "./pages/image.tsx";
 import { ImagesPage } from "./pages/images.tsx";
@@ -32,17 +32,9 @@ const ENTRIES: readonly Entry[] = [
   { path: "/logs", name: "logs", icon: "logs" },
 ];
 
-const problem = signal<Problem | undefined>(undefined);
-
 export function App() {
-  const open = () =>
-    void openSession()
-      .then(() => {
-        problem.value = undefined;
-      })
-      .catch((error: unknown) => {
-        problem.value = error instanceof Problem ? error : new Problem(0, { message: String(error) });
-      });
+  const { problem, run } = useCall();
+  const open = () => void run(openSession);
   useEffect(open, []);
   if (access.value === "closed") return <Door />;
   return (
@@ -108,24 +100,18 @@ function Side() {
         ))}
       </nav>
       <footer>
-        <div class="row">
-          <button
-            type="button"
-            class="quiet"
-            lang={language.value === "zh" ? "en" : "zh-Hans"}
-            onClick={switchLanguage}
-          >
-            {language.value === "zh" ? "English" : "简体中文"}
+        <button type="button" class="quiet" lang={language.value === "zh" ? "en" : "zh-Hans"} onClick={switchLanguage}>
+          {language.value === "zh" ? "English" : "简体中文"}
+        </button>
+        <button type="button" class="quiet" title={t("theme")} onClick={switchTheme}>
+          <Icon name="theme" />
+          <span class="visually-hidden">{t("theme")}</span>
+        </button>
+        {hasSession.value && (
+          <button type="button" class="quiet" onClick={() => void logOut()}>
+            {t("logOut")}
           </button>
-          <button type="button" class="quiet" onClick={switchTheme}>
-            {t("theme")}
-          </button>
-          {hasSession.value && (
-            <button type="button" class="quiet" onClick={() => void logOut()}>
-              {t("logOut")}
-            </button>
-          )}
-        </div>
+        )}
       </footer>
     </div>
   );

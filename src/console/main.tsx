@@ -5,4 +5,6 @@ import { App } from "./app.tsx";
 import "./style.css";
 
 const place = document.querySelector("#console");
+// The server's document has landmarks of its own for browsers without scripts.
+place?.replaceChildren();
 if (place !== null) render(<App />, place);

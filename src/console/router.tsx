@@ -37,6 +37,7 @@ addEventListener("popstate", () => {
 interface LinkProps {
   readonly href: string;
   readonly class?: string;
+  readonly title?: string;
   readonly "aria-current"?: "page" | undefined;
   readonly children: ComponentChildren;
 }

@@ -2,13 +2,13 @@
 // migrations, languages, themes and the accessibility of each page. No page may violate the content security policy or
 // write to the browser's console.
 import { setTimeout as delay } from "node:timers/promises";
-import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchBrowser } from "../helpers/browser.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { faultsOf, hiddenFocusOf, shiftsOf, watchShifts } from "../helpers/page-faults.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort, needs } from "../helpers/services.ts";
@@ -21,6 +21,8 @@ const PATIENCE = { timeout: 10_000 };
 const BUCKET = ["domains", "access", "processing", "answersTab", "keys", "tryIt"].map(
   (view) => `/buckets/one?${new URLSearchParams({ bucket: "10001234/photos", view })}`,
 );
+/** Several live figures come in it, and each page loads its own again. */
+const WATCHED_MS = 5_000;
 const LOGS = ["operations", "usage", "callbacks", "explain"].map((view) => `/logs?view=${view}`);
 
 describe("the console", needs("chromium"), () => {
@@ -199,6 +201,27 @@ describe("the console", needs("chromium"), () => {
     expect(await faultsOf(page)).toEqual([]);
   });
 
+  test.each(["/", "/origins", "/migrations", "/logs"])("nothing moves on %s while visitors come", async (path) => {
+    expect((await download()).status).toBe(200);
+    const { page, go } = await openConsole();
+    await logIn(page);
+    await watchShifts(page);
+    await go(path);
+    await page.waitForSelector("main h1");
+    await expect.poll(() => page.locator(".loading").count(), PATIENCE).toBe(0);
+    if (path === "/" || path === "/origins") await page.locator(".u-legend").first().waitFor();
+    const atFirst = await shiftsOf(page);
+    const until = performance.now() + WATCHED_MS;
+    for (let turn = 0; performance.now() < until; turn += 1) {
+      await download();
+      await get({ port: program.downloadPort, path: `/photos/${turn % 10 === 0 ? "away" : "new"}-${turn}.jpg` });
+    }
+    const later = await shiftsOf(page);
+    const sumOf = (shifts: typeof later) => shifts.reduce((sum, { value }) => sum + value, 0);
+    expect(sumOf(later), JSON.stringify(later)).toBeLessThan(0.001);
+    expect(sumOf(atFirst), JSON.stringify(atFirst)).toBeLessThan(0.02);
+  });
+
   test.each([
     ["light", { colorScheme: "light" }],
     ["dark", { colorScheme: "dark" }],
@@ -226,18 +249,11 @@ describe("the console", needs("chromium"), () => {
       await expect.poll(() => page.locator(".loading").count(), PATIENCE).toBe(0);
       if (path === "/") await page.waitForSelector(".u-legend");
       faults.push(await faultsOf(page));
+      const count = (selector: string) => page.locator(selector).count();
+      expect([path, await count("main"), await count("h1"), await count(".side nav")]).toEqual([path, 1, 1, 1]);
+      faults.push(await hiddenFocusOf(page, 20));
     }
     expect(faults.flat()).toEqual([]);
     expect(complaints).toEqual([]);
   });
 });
-
-async function faultsOf(page: Page): Promise<readonly string[]> {
-  // Evaluated by the debugger, which the policy of the page does not bind.
-  await page.evaluate(axe.source);
-  const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
-  const isWide = await page.evaluate("document.documentElement.scrollWidth > innerWidth");
-  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  const texts = serious.map(({ id, nodes }) => `${id} ${nodes.map(({ html }) => html).join(" ")}`);
-  return [...texts, ...(isWide ? ["too wide"] : [])].map((text) => `${page.url()}: ${text}`);
-}

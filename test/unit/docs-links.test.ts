@@ -25,7 +25,9 @@ function anchorsOf(page: string): readonly string[] {
 
 test.each(PAGES)("every link of %s has a target", (page) => {
   const text = readFileSync(join(ROOT, page), "utf8").replace(/^( *)```.*?^\1```/gms, "");
-  const links = [...text.matchAll(/\]\(([^()\s]+)\)/g)].map(([, link = ""]) => link.replace(/\s+/g, ""));
+  const links = [...text.matchAll(/\]\(([^()\s]+)\)|src(?:set)?="([^"]+)"/g)].map(
+    ([, link, source]) => link ?? source ?? "",
+  );
   const broken = links.filter((link) => {
     if (/^[a-z]+:/.test(link)) return false;
     const [path = "", anchor] = link.split("#");

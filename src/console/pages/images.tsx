@@ -142,16 +142,17 @@ const pageOf = (bucket: string, key: string) => `/images/one?${new URLSearchPara
 type StoredObject = ObjectPage["objects"][number];
 
 /** Bounds of the thumbnail in pixels, twice the tile's. */
-const THUMBNAIL = "imageView2/2/w/336/h/252";
+const THUMBNAIL = "imageView2/2/w/480/h/320";
 
 function Tile({ bucket, object }: { readonly bucket: string; readonly object: StoredObject }) {
   const { key, size, width, height, format } = object;
   const isDrawn = useSignal(true);
+  const nameAt = key.lastIndexOf("/") + 1;
   const facts = [format.toUpperCase(), width === undefined ? [] : `${width} × ${height}`, bytes(size)]
     .flat()
     .join(" · ");
   return (
-    <Link class="tile" href={pageOf(bucket, key)}>
+    <Link class="tile" title={key} href={pageOf(bucket, key)}>
       <span class="picture">
         {isDrawn.value && (
           <img
@@ -166,8 +167,8 @@ function Tile({ bucket, object }: { readonly bucket: string; readonly object: St
         )}
       </span>
       <span class="words">
-        <strong title={key}>{key}</strong>
-        <br />
+        <span class="hint">{key.slice(0, nameAt)}</span>
+        <strong>{key.slice(nameAt)}</strong>
         <span class="hint">{facts}</span>
       </span>
     </Link>

@@ -2,7 +2,8 @@
 import type { NoticePage, NoticesChanged } from "../answers.ts";
 import { get, post } from "../api.ts";
 import { useCall, useLoaded } from "../load.ts";
-import { Badge, Card, ConfirmButton, Empty, ProblemNote, Show } from "../parts/parts.tsx";
+import { ConfirmButton } from "../parts/dialog.tsx";
+import { Badge, Card, Empty, ProblemNote, Show } from "../parts/parts.tsx";
 import { Table } from "../parts/table.tsx";
 import { ago, count } from "../text/format.ts";
 import { t } from "../text/text.ts";

@@ -34,7 +34,7 @@ export function Explain() {
         />
         <div>
           <button type="submit" class="primary">
-            {t("explainThis")}
+            {t("explain")}
           </button>
         </div>
       </form>

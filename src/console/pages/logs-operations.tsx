@@ -36,7 +36,7 @@ export function Operations() {
       }
     >
       <div class="stack">
-        <form class="grid" onSubmit={(event) => event.preventDefault()}>
+        <form class="controls" onSubmit={(event) => event.preventDefault()}>
           <Choice name="operation" options={Object.entries(OPERATIONS).map(([name, words]) => [name, t(words)])} />
           <Choice
             name="bucket"

@@ -2,8 +2,9 @@
 import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { LiveFigures } from "../answers.ts";
 import { KEPT, moments } from "../live.ts";
-import { Card, Figure, Scroll } from "../parts/parts.tsx";
+import { Card, Figure } from "../parts/parts.tsx";
 import { Plot, type Series } from "../parts/plot.tsx";
+import { Table } from "../parts/table.tsx";
 import {
   allRequests,
   failures,
@@ -19,6 +20,8 @@ import { failureText } from "../text/attention.ts";
 import { bytes, count, milliseconds, percent } from "../text/format.ts";
 import { type TextName, t } from "../text/text.ts";
 
+/** Events behind a point of the plots of rates; single seconds hide the course. */
+const SMOOTH = 4;
 const sent: Total = ({ bytes: total }) => total;
 const saved: Total = ({ savedBytes }) => savedBytes;
 const perSecond = (value: number) => t("perSecond", { value: count(Math.round(value * 10) / 10) });
@@ -60,7 +63,7 @@ const TIERS: readonly (readonly [TextName, Series["color"], (request: LiveFigure
 
 export function LivePlots() {
   const times = useComputed(() => moments.value.map(timeOf));
-  const ratesOf = (total: Total) => moments.value.map((_, index) => rateAt(total, moments.value, index));
+  const ratesOf = (total: Total) => moments.value.map((_, index) => rateAt(total, moments.value, index, SMOOTH));
   const byTier = useComputed(() =>
     TIERS.map(([name, color, fits]) => ({
       ...{ name: t(name), color },
@@ -107,13 +110,13 @@ export function LiveTables() {
   return (
     <>
       <Card title={t("errorsByCode")} about={t("errorsByCodeAbout")}>
-        <Table
+        <Rows
           head={["reason", "failures"]}
           rows={(latest?.errors ?? []).map((each) => [each.code, [count(each.count)], failureText(each.code)])}
         />
       </Card>
       <Card title={t("originLatency")} about={t("originLatencyAbout")}>
-        <Table
+        <Rows
           head={["origin", "half", "nineOfTen", "slowest"]}
           rows={(latest?.origins ?? []).map(({ name, latency }) => [
             name,
@@ -127,42 +130,29 @@ export function LiveTables() {
   );
 }
 
-interface TableProps {
+interface RowsProps {
   /** The first column's name is that of the rows, below its words if there are any. */
   readonly head: readonly TextName[];
   readonly rows: readonly (readonly [string, readonly string[], string?])[];
 }
 
-function Table({ head, rows }: TableProps) {
+function Rows({ head, rows }: RowsProps) {
   if (rows.length === 0) return <p class="hint">{t("noneYet")}</p>;
   return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            {head.map((name, index) => (
-              <th key={name} scope="col" class={index === 0 ? "" : "number"}>
-                {t(name)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([name, values, words]) => (
-            <tr key={name}>
-              <td class="long">
-                {words !== undefined && words !== name && <div>{words}</div>}
-                <span class="mono">{name}</span>
-              </td>
-              {values.map((value, index) => (
-                <td key={head[index + 1]} class="number">
-                  {value}
-                </td>
-              ))}
-            </tr>
+    <Table head={head} numbers={head.slice(1)} isSteady>
+      {rows.map(([name, values, words]) => (
+        <tr key={name}>
+          <td class="long">
+            {words !== undefined && words !== name && <div>{words}</div>}
+            <span class="mono">{name}</span>
+          </td>
+          {values.map((value, index) => (
+            <td key={head[index + 1]} class="number">
+              {value}
+            </td>
           ))}
-        </tbody>
-      </table>
-    </Scroll>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -25,11 +25,13 @@ export function OverviewPage() {
           <>
             {answer.buckets === 0 ? <NoBucket /> : answer.stored?.objects === 0 && <FirstSteps />}
             <AttentionCard attention={answer.attention} />
-            <div class={`grid ${isConnected.value ? "" : "is-stale"}`}>
-              <LiveFiguresRow />
-            </div>
-            <div class="grid">
-              <Stored answer={answer} />
+            <div class="card stack">
+              <dl class={`figures ${isConnected.value ? "" : "is-stale"}`}>
+                <LiveFiguresRow />
+              </dl>
+              <dl class="figures">
+                <Stored answer={answer} />
+              </dl>
             </div>
             <div class={`shown ${isConnected.value ? "" : "is-stale"}`}>
               <LivePlots />
@@ -109,17 +111,19 @@ const SEVERITIES: Readonly<Record<Attention["severity"], readonly [Tone, TextNam
   warning: ["warn", "isWarning"],
   info: ["plain", "isInfo"],
 };
-/** The pages of the console that an entry may name, with or without a query. */
-const PAGES: Readonly<Record<string, TextName>> = { "/origins": "origins", "/logs": "logs", "/buckets": "buckets" };
+/** Names of the pages that an entry may name, by the first part of the path. */
+const PAGES: Readonly<Record<string, TextName>> = {
+  buckets: "buckets",
+  images: "images",
+  origins: "origins",
+  migrations: "migrations",
+  logs: "logs",
+};
 
 function AttentionCard({ attention }: { readonly attention: readonly Attention[] }) {
   return (
-    <Card title={t("attention")}>
-      {attention.length === 0 ? (
-        <p>
-          <Badge tone="good">{t("allIsWell")}</Badge>
-        </p>
-      ) : (
+    <Card title={t("attention")} actions={attention.length === 0 && <Badge tone="good">{t("allIsWell")}</Badge>}>
+      {attention.length > 0 && (
         <ul class="attention">
           {attention.map((each) => (
             <AttentionEntry key={`${each.code} ${each.message}`} entry={each} />
@@ -150,7 +154,7 @@ function AttentionEntry({ entry }: { readonly entry: Attention }) {
 /** The page of the server's readiness is none of the console's. */
 function MendingPage({ page }: { readonly page: string }) {
   const { pathname } = new URL(page, location.href);
-  const name = PAGES[pathname];
+  const name = PAGES[pathname.split("/")[1] ?? ""];
   return name === undefined ? <a href={page}>{pathname}</a> : <Link href={page}>{t(name)}</Link>;
 }
 
@@ -164,10 +168,11 @@ const BACKUPS: Readonly<Record<NonNullable<OverviewAnswer["backup"]>["outcome"],
 function Stored({ answer: { stored, backup, buckets } }: { readonly answer: OverviewAnswer }) {
   return (
     <>
+      <Figure name={t("buckets")} value={count(buckets)} />
       <Figure
         name={t("objects")}
         value={stored && count(stored.objects)}
-        hint={stored === undefined ? t("notCounted") : t("inBuckets", { count: buckets })}
+        hint={stored === undefined ? t("notCounted") : ""}
       />
       <Figure name={t("storedBytes")} value={stored && bytes(stored.bytes)} />
       <Figure

@@ -1,8 +1,8 @@
 // The parts that all pages are made of: the page's frame of heading and content, states of loaded values, figures,
-// badges, fields and dialogs.
+// badges and fields.
 import type { ReadonlySignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import type { Problem } from "../api.ts";
 import type { Loaded } from "../load.ts";
 import { failureHeadline } from "../text/findings.ts";
@@ -43,7 +43,7 @@ export function Card({ title, about, actions, children }: Children & Partial<Pag
         <header>
           <div>
             <h2 id={id}>{title}</h2>
-            {about !== undefined && <p>{about}</p>}
+            {about !== undefined && <p class="hint">{about}</p>}
           </div>
           {actions !== undefined && <div class="row">{actions}</div>}
         </header>
@@ -81,7 +81,7 @@ export function Loading({ lines }: { readonly lines: number }) {
     <div class="loading" role="status">
       <span class="visually-hidden">{t("loading")}</span>
       {Array.from({ length: lines }, (_, line) => (
-        <span key={line} style={{ width: `${100 - ((line * 13) % 40)}%` }} />
+        <span key={line} />
       ))}
     </div>
   );
@@ -148,13 +148,14 @@ interface FigureProps {
   readonly hint?: string | undefined;
 }
 
+/** In a list of figures: `dl` of class `figures`. */
 export function Figure({ name, value, hint = "" }: FigureProps) {
   return (
-    <dl class="card figure">
+    <div class="figure">
       <dt>{name}</dt>
       <dd>{value ?? "–"}</dd>
       <dd class="hint">{hint}</dd>
-    </dl>
+    </div>
   );
 }
 
@@ -232,59 +233,4 @@ export function Copied({ name, text }: { readonly name: string; readonly text: s
       <code>{text}</code>
     </div>
   );
-}
-
-interface DialogProps extends Children {
-  readonly title: string;
-  readonly close: () => void;
-}
-
-/** Open as long as it is on the page. */
-function Dialog({ title, close, children }: DialogProps) {
-  const element = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useEffect(() => element.current?.showModal(), []);
-  return (
-    <dialog ref={element} onClose={close} aria-labelledby={id}>
-      <div class="stack">
-        <h2 id={id}>{title}</h2>
-        {children}
-      </div>
-    </dialog>
-  );
-}
-
-/** A button that asks before it does what cannot be taken back. */
-export function ConfirmButton({ label, question, run }: ConfirmProps) {
-  const [isAsking, setAsking] = useState(false);
-  const confirm = () => {
-    setAsking(false);
-    run();
-  };
-  return (
-    <>
-      <button type="button" class="danger" onClick={() => setAsking(true)}>
-        {label}
-      </button>
-      {isAsking && (
-        <Dialog title={label} close={() => setAsking(false)}>
-          <p>{question}</p>
-          <div class="row">
-            <button type="button" class="danger" onClick={confirm}>
-              {label}
-            </button>
-            <button type="button" onClick={() => setAsking(false)}>
-              {t("cancel")}
-            </button>
-          </div>
-        </Dialog>
-      )}
-    </>
-  );
-}
-
-interface ConfirmProps {
-  readonly label: string;
-  readonly question: string;
-  readonly run: () => void;
 }

@@ -24,7 +24,7 @@ interface PlotProps {
   readonly isByDay?: boolean;
 }
 
-export function Plot({ label, times, series, format, most, span, height = 220, isByDay = false }: PlotProps) {
+export function Plot({ label, times, series, format, most, span, height = 200, isByDay = false }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const data = useRef<uPlot.AlignedData>([[]]);
@@ -50,6 +50,7 @@ export function Plot({ label, times, series, format, most, span, height = 220, i
         showsPoints: isByDay && times.length < 3,
       });
       plot.current = new Drawing(options, data.current, element);
+      showLast(plot.current);
     };
     let hasEnded = false;
     const redraw = () => void draw();
@@ -71,7 +72,9 @@ export function Plot({ label, times, series, format, most, span, height = 220, i
     // New values go into the same plot below.
   }, [names, height, isByDay]);
   useLayoutEffect(() => {
-    plot.current?.setData(data.current);
+    if (plot.current === undefined || document.hidden) return;
+    plot.current.setData(data.current);
+    showLast(plot.current);
   }, [times, series]);
   return <div class="plot" role="img" aria-label={label} ref={place} />;
 }
@@ -83,17 +86,36 @@ interface Look extends Required<Pick<PlotProps, "series" | "format" | "height" |
   readonly showsPoints: boolean;
 }
 
-/** Colors are those of the theme in force. */
+/** The legend has the last values while no pointer asks for others. */
+function showLast(plot: uPlot): void {
+  const last = plot.data[0].length - 1;
+  if (plot.cursor.idx == null && last >= 0) plot.setLegend({ idx: last }, false);
+}
+
+/** Colors and letters are those in force. */
 function optionsOf({ element, series, format, most, span, height, isByDay, showsPoints }: Look): uPlot.Options {
   const style = getComputedStyle(element);
-  const color = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false } };
+  // The value of a token has both themes; that of `color` is resolved.
+  const color = (name: string) => {
+    element.style.color = `var(--${name})`;
+    const resolved = style.color;
+    element.style.color = "";
+    return resolved;
+  };
+  const font = `12px ${style.fontFamily}`;
+  const axis = { stroke: color("soft"), font, grid: { stroke: color("line"), width: 1 }, ticks: { show: false } };
+  const colors = series.map((each) => color(each.color));
   const valueText = (_plot: uPlot, value: number | null) => (value === null ? "–" : format(value));
   return {
     width: element.clientWidth,
     height,
     fmtDate: () => (date: Date) => dateText(date, isByDay),
-    axes: [axis, { ...axis, size: 84, values: (_plot: uPlot, values: readonly number[]) => marksOf(values, format) }],
+    legend: { markers: { width: 0, fill: (_plot: uPlot, index: number) => colors[index - 1] ?? "transparent" } },
+    hooks: { setCursor: [showLast] },
+    axes: [
+      { ...axis, size: 28, grid: { show: false } },
+      { ...axis, size: 66, values: (_plot: uPlot, values: readonly number[]) => marksOf(values, format) },
+    ],
     // A plot of zeros has its line at the bottom.
     scales: {
       ...(span !== undefined && {
@@ -107,11 +129,11 @@ function optionsOf({ element, series, format, most, span, height, isByDay, shows
         value: (_plot: uPlot, value: number | null) =>
           value === null ? "–" : dateText(new Date(value * 1_000), isByDay),
       },
-      ...series.map((each) => ({
+      ...series.map((each, index) => ({
         label: each.name,
-        stroke: color(each.color),
-        width: 2,
-        fill: `color-mix(in srgb, ${color(each.color)} 10%, transparent)`,
+        stroke: colors[index],
+        width: 1.5,
+        fill: `color-mix(in srgb, ${colors[index]} 10%, transparent)`,
         points: { show: showsPoints },
         value: valueText,
       })),

@@ -8,14 +8,16 @@ interface TableProps {
   readonly head: readonly TextName[];
   /** The columns of numbers. */
   readonly numbers?: readonly TextName[];
+  /** Columns keep their widths while values change. */
+  readonly isSteady?: boolean;
   /** The rows. */
   readonly children: ComponentChildren;
 }
 
-export function Table({ head, numbers = [], children }: TableProps) {
+export function Table({ head, numbers = [], isSteady = false, children }: TableProps) {
   return (
     <Scroll>
-      <table>
+      <table class={isSteady ? "steady" : ""}>
         <thead>
           <tr>
             {head.map((name) => (

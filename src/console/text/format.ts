@@ -9,7 +9,8 @@ export function count(value: number): string {
 
 /** 1,000 based, three digits: `12.3 MB`. */
 export function bytes(value: number): string {
-  const power = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), UNITS.length - 1);
+  // A value that would be rounded to 1,000 has the next unit.
+  const power = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value * 1.0005) / 3), UNITS.length - 1);
   const scaled = value / 1_000 ** power;
   const digits = power === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2;
   return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(scaled)} ${UNITS[power]}`;
@@ -23,7 +24,9 @@ export function percent(share: number): string {
 
 export function milliseconds(value: number): string {
   if (value >= 10_000) return duration(value / 1_000);
-  return value >= 1_000 ? `${(value / 1_000).toFixed(1)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  return value >= 1_000
+    ? `${(value / 1_000).toFixed(1)} s`
+    : `${value > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
 /** Two units at most: `3 h 12 min`. */

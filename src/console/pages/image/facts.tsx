@@ -84,7 +84,7 @@ export function ServedFrom({ answer: { bucket, isInMemory, isStale, isQueued } }
                   .map(({ domain, isMirrored }) => (
                     <tr key={domain}>
                       <td class="long">{domain === "*" ? t("everyOtherHost") : <span class="mono">{domain}</span>}</td>
-                      <td class="hint nowrap">{t(isMirrored ? "isMirrored" : "isNotMirrored")}</td>
+                      <td class="hint number">{t(isMirrored ? "isMirrored" : "isNotMirrored")}</td>
                     </tr>
                   ))}
               </tbody>

@@ -50,7 +50,7 @@ export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
       <form class="stack" onSubmit={(event) => void sign(event)}>
         <Controls operation={operation} />
         {operation.value === "download" && (
-          <label class="row nowrapped">
+          <label class="row one-line">
             <input type="checkbox" name="processing" disabled={instruction.value === ""} defaultChecked />
             <span>{t("signPreview")}</span>
           </label>

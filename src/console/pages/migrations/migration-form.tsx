@@ -170,7 +170,7 @@ function Options() {
             )}
           />
         </div>
-        <label class="row nowrapped">
+        <label class="row one-line">
           <input type="checkbox" name="acceptSuspect" />
           <span>{t("acceptSuspect")}</span>
         </label>

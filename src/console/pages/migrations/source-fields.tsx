@@ -128,7 +128,7 @@ function QiniuFields() {
         <TextField name="qiniu.AccessKey" label="accessKey" />
         <TextField name="qiniu.SecretKey" label="secretKey" type="password" />
       </div>
-      <label class="row nowrapped">
+      <label class="row one-line">
         <input type="checkbox" name="qiniu.isprivate" value="true" />
         <span>{t("qiniuPrivate")}</span>
       </label>

@@ -2,8 +2,9 @@
 import { useComputed, useSignal } from "@preact/signals";
 import type { OriginsAnswer } from "../../answers.ts";
 import { KEPT, moments } from "../../live.ts";
-import { Badge, Card, Scroll, type Tone } from "../../parts/parts.tsx";
+import { Badge, Card, type Tone } from "../../parts/parts.tsx";
 import { Plot, type Series } from "../../parts/plot.tsx";
+import { Table } from "../../parts/table.tsx";
 import { latencyAt, timeOf } from "../../rates.ts";
 import { failureText } from "../../text/attention.ts";
 import { ago, count, duration, milliseconds, moment } from "../../text/format.ts";
@@ -126,31 +127,17 @@ function LatencyPlot({ name }: { readonly name: string }) {
 function Failures({ failures }: Pick<Origin, "failures">) {
   if (failures.length === 0) return <p class="hint">{t("noFailures")}</p>;
   return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t("time")}</th>
-            <th scope="col">{t("reason")}</th>
-            <th scope="col" class="number">
-              {t("status")}
-            </th>
-            <th scope="col">{t("details")}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {failures.map(({ time, code, status, text }, index) => (
-            <tr key={`${time} ${index}`}>
-              <td class="nowrap" title={moment(time)}>
-                {ago(time)}
-              </td>
-              <td class="mono nowrap">{code}</td>
-              <td class="number">{status ?? "–"}</td>
-              <td class="long">{failureText(code, text)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+    <Table head={["time", "reason", "status", "details"]} numbers={["status"]} isSteady>
+      {failures.map(({ time, code, status, text }, index) => (
+        <tr key={`${time} ${index}`}>
+          <td class="nowrap" title={moment(time)}>
+            {ago(time)}
+          </td>
+          <td class="long mono">{code}</td>
+          <td class="number">{status ?? "–"}</td>
+          <td class="long">{failureText(code, text)}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }
