@@ -32,6 +32,9 @@ const ENTRIES: readonly Entry[] = [
   { path: "/logs", name: "logs", icon: "logs" },
 ];
 
+/** The server writes it into the document of `huiyuan try`. */
+const isTrial = document.getElementById("console")?.dataset.trial !== undefined;
+
 const problem = signal<Problem | undefined>(undefined);
 
 export function App() {
@@ -106,6 +109,12 @@ function Side() {
             {t(entry.name)}
           </Link>
         ))}
+        {isTrial && (
+          <a href="/trial">
+            <Icon name="images" />
+            {t("trial")}
+          </a>
+        )}
       </nav>
       <footer>
         <div class="row">
