@@ -115,12 +115,8 @@ function renderFigures(picture: TrialPicture, shown: { readonly form: Form; read
   </tr>`;
   const variant = (form: "webp" | "avif") => {
     const { first: made, again: hit } = picture.forms[form] ?? {};
-    const saved = isImage(made) && isImage(whole) ? 1 - made.bytes / whole.bytes : undefined;
-    const percent = Math.abs(Math.round((saved ?? 0) * 100));
-    const less = saved === undefined ? "" : (saved < 0 ? t.more : t.less)(`${percent} %`);
     const name = html`<a href="${pageOf(key, form)}" ${form === shown.form ? html`aria-current="true"` : ""}><img src="${imageOf(key, form)}" alt="" width="48" height="32">${t.as(t.formNames[form])}</a>`;
-    const note = isImage(made) ? html`<b class="${(saved ?? 0) < 0 ? "" : "good"}">${less}</b> · ${t.made(timeOf(made))}` : "";
-    return row(form, name, isImage(made) ? (hit ?? made) : made, note);
+    return row(form, name, isImage(made) ? (hit ?? made) : made, isImage(made) ? savedBy(made, whole, t) : "");
   };
   return html`<table>
   <thead><tr><th scope="col">${t.answer}</th><th scope="col" class="number">${t.size}</th><th scope="col" class="number">${t.time}</th></tr></thead>
@@ -133,6 +129,12 @@ function renderFigures(picture: TrialPicture, shown: { readonly form: Form; read
   </tbody>
   </table>
   <p class="hint">${t.measured}</p>`;
+}
+
+function savedBy(made: Measured, whole: Measured | undefined, t: TrialTexts) {
+  const saved = isImage(whole) ? 1 - made.bytes / whole.bytes : 0;
+  const percent = `${Math.abs(Math.round(saved * 100))} %`;
+  return html`${saved < 0 ? t.more(percent) : html`<b class="good">${t.less(percent)}</b>`} · ${t.made(timeOf(made))}`;
 }
 
 const NO_ANSWER: Measured = { status: 0, isWhole: false, bytes: 0, milliseconds: 0 };

@@ -47,7 +47,8 @@ const en = {
   measured: "Times are measured on this machine, until the last byte. Choose WebP or AVIF to compare it above.",
   gallery: "Pictures of the site",
   totals: (count: number, total: number, bytes: string) => `${count} of ${total} pictures are stored, ${bytes}`,
-  medians: (miss: string, hit: string) => `half of them were fetched within ${miss}, and are now answered within ${hit}`,
+  medians: (miss: string, hit: string) =>
+    `half of them were fetched within ${miss}, and are now answered within ${hit}`,
   fetched: (ms: string) => `fetched in ${ms}`,
   nowIn: (ms: string) => `again in ${ms}`,
   failed: (status: string) => `no picture: ${status}`,
@@ -57,7 +58,8 @@ const en = {
   processedLead:
     "The mirror makes these from its stored pictures at their first request, and stores them too. The origin is not asked.",
   noPicture: "No picture is known yet",
-  noPictureHint: "Huiyuan looks for <img> on the home page, of the same host and without a query. Give the address of a picture instead.",
+  noPictureHint:
+    "Huiyuan looks for <img> on the home page, of the same host and without a query. Give the address of a picture instead.",
   formNames: {
     original: "Original",
     webp: "WebP",

@@ -24,7 +24,10 @@ export interface TrialRouteOptions {
 }
 
 export function addTrialRoutes(app: Hono<ApiEnv>, { trial, console, access, log }: TrialRouteOptions): void {
-  async function answerPage(context: Context<ApiEnv>, refused?: { readonly address: string | null; readonly fault: Fault }) {
+  async function answerPage(
+    context: Context<ApiEnv>,
+    refused?: { readonly address: string | null; readonly fault: Fault },
+  ) {
     // Without it, a browser would not name this page as the origin of its forms.
     context.header("Referrer-Policy", "same-origin");
     const language = languageOf(context);
