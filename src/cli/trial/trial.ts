@@ -78,15 +78,20 @@ export function createTrial(options: TrialOptions): RunningTrial {
   const urlOf = (key: Key, form: Form) => mirrorUrl(key) + suffixOf(form, mirrorUrl(current.site.pictures[2] ?? key));
 
   /** The first answer. A failed one is asked for again. */
-  function ask({ key, forms }: Shown, form: Form): Asked {
-    const earlier = forms.get(form);
+  function ask(picture: Shown, form: Form): Asked {
+    const earlier = picture.forms.get(form);
     if (earlier !== undefined && (earlier.done === undefined || isImage(earlier.done))) return earlier;
-    const signal = AbortSignal.timeout(DEADLINE_MS);
-    const asked: Asked = { first: timedRequest(urlOf(key, form), signal).catch(() => NO_ANSWER) };
+    const request = () =>
+      timedRequest(urlOf(picture.key, form), AbortSignal.timeout(DEADLINE_MS)).catch(() => NO_ANSWER);
+    // The first request for an original must be its own, so that it is the miss.
+    const watermark = form === "watermark" ? find(current.site.pictures[2] ?? "") : undefined;
+    const originals =
+      form === "original" ? [] : [picture, watermark ?? picture].map((each) => ask(each, "original").first);
+    const asked: Asked = { first: Promise.all(originals).then(request) };
     void asked.first.then((answer) => {
       asked.done = answer;
     });
-    forms.set(form, asked);
+    picture.forms.set(form, asked);
     return asked;
   }
 

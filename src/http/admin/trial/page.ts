@@ -108,11 +108,21 @@ function renderFigures(picture: TrialPicture, shown: { readonly form: Form; read
   const { first, again } = picture.forms.original ?? {};
   const whole = first ?? again ?? direct;
   const times = isImage(first) && isImage(again) ? first.milliseconds / Math.max(again.milliseconds, 0.01) : 0;
-  const row = (id: string, name: unknown, measured: Measured | undefined, note: unknown = "") => html`<tr>
+  const row = (
+    id: string,
+    name: unknown,
+    measured: Measured | undefined,
+    note: unknown = "",
+    unknown = t.measuring,
+  ) => {
+    const size = isImage(measured) ? html`${bytesOf(measured.bytes)}${barOf(measured, whole)}` : "";
+    const time = isImage(measured) ? timeOf(measured) : measured === undefined ? unknown : failureOf(measured, t);
+    return html`<tr>
     <th scope="row">${name}<p class="hint" id="${id}-note" data-part>${note}</p></th>
-    <td class="number" id="${id}-size" data-part>${isImage(measured) ? html`${bytesOf(measured.bytes)}${barOf(measured, whole)}` : measured && failureOf(measured, t)}</td>
-    <td class="number" id="${id}-time" data-part>${isImage(measured) ? timeOf(measured) : measured === undefined ? t.measuring : "–"}</td>
+    <td class="number" id="${id}-size" data-part>${size}</td>
+    <td class="number" id="${id}-time" data-part>${time}</td>
   </tr>`;
+  };
   const variant = (form: "webp" | "avif") => {
     const { first: made, again: hit } = picture.forms[form] ?? {};
     const name = html`<a href="${pageOf(key, form)}" ${form === shown.form ? html`aria-current="true"` : ""}><img src="${imageOf(key, form)}" alt="" width="48" height="32">${t.as(t.formNames[form])}</a>`;
@@ -122,7 +132,7 @@ function renderFigures(picture: TrialPicture, shown: { readonly form: Form; read
   <thead><tr><th scope="col">${t.answer}</th><th scope="col" class="number">${t.size}</th><th scope="col" class="number">${t.time}</th></tr></thead>
   <tbody>
   ${row("direct", t.direct, shown.isGone ? { ...NO_ANSWER, status: 503 } : direct)}
-  ${row("first", t.first, first)}
+  ${row("first", t.first, first, "", again ? t.earlier : t.measuring)}
   ${row("again", t.again, again, times > 1.5 ? html`<b class="good">${t.faster(times.toLocaleString("en", { maximumFractionDigits: times < 10 ? 1 : 0 }))}</b>` : "")}
   ${variant("webp")}
   ${variant("avif")}
