@@ -49,7 +49,7 @@ export function tryCommand(terminal: Terminal): Command {
   return newCommand(terminal, "try", "run a trial mirror of a sample site, or of yours", HELP)
     .argument("[origin-url]", "site to mirror, such as https://your.site (default: a sample site)", parseOrigin)
     .option("-p, --port <port>", "port of the mirror; 0 takes any free one", parsePort, 8080)
-    .option("--admin-port <port>", "port of health and metrics; 0 takes any free one", parsePort, 8081)
+    .option("--admin-port <port>", "port of the page and the console; 0 takes any free one", parsePort, 8081)
     .option("--json", "print one JSON object", false)
     .action(async (originUrl: string | undefined, flags: TryFlags) => runTrial(originUrl, flags, terminal));
 }

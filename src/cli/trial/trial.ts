@@ -1,5 +1,5 @@
-// What the page of `huiyuan try` shows and does: it measures the mirror's answers, stops the sample site, and puts
-// another site behind the mirror. http/admin/trial/ writes the page.
+// Does the work of the page of `huiyuan try`: measures the mirror's answers, stops the sample site, and puts another
+// site behind the mirror. http/admin/trial/ writes the page.
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../core/errors.ts";
 import { type Key, MEDIA_TYPES } from "../../core/object.ts";
@@ -39,7 +39,7 @@ export interface RunningTrial extends Trial {
   firstRequests(): Promise<FirstRequests | undefined>;
 }
 
-/** Of a form that the mirror has been asked for. */
+/** The answers of the mirror to requests for one form. */
 interface Asked {
   readonly first: Promise<TimedAnswer>;
   done?: TimedAnswer;
@@ -77,12 +77,17 @@ export function createTrial(options: TrialOptions): RunningTrial {
   const find = (key: string) => current.pictures.find((picture) => picture.key === key);
   const urlOf = (key: Key, form: Form) => mirrorUrl(key) + suffixOf(form, mirrorUrl(current.site.pictures[2] ?? key));
 
+  /** Rejects for a picture of a former site, which the mirror would look for at the present one. */
+  async function send(picture: Shown, form: Form, signal: AbortSignal): Promise<TimedAnswer> {
+    if (!current.pictures.includes(picture)) throw new Error("another site is mirrored");
+    return timedRequest(urlOf(picture.key, form), signal);
+  }
+
   /** The first answer. A failed one is asked for again. */
   function ask(picture: Shown, form: Form): Asked {
     const earlier = picture.forms.get(form);
     if (earlier !== undefined && (earlier.done === undefined || isImage(earlier.done))) return earlier;
-    const request = () =>
-      timedRequest(urlOf(picture.key, form), AbortSignal.timeout(DEADLINE_MS)).catch(() => NO_ANSWER);
+    const request = () => send(picture, form, AbortSignal.timeout(DEADLINE_MS)).catch(() => NO_ANSWER);
     // The first request for an original must be its own, so that it is the miss.
     const watermark = form === "watermark" ? find(current.site.pictures[2] ?? "") : undefined;
     const originals =
@@ -96,7 +101,7 @@ export function createTrial(options: TrialOptions): RunningTrial {
   }
 
   async function askAgain(picture: Shown, form: Form, asked: Asked, signal: AbortSignal): Promise<void> {
-    asked.again = await timedRequest(urlOf(picture.key, form), signal).catch(() => asked.again);
+    asked.again = await send(picture, form, signal).catch(() => asked.again);
   }
 
   function viewOf({ key, direct, forms }: Shown): TrialPicture {
@@ -235,7 +240,7 @@ export function createTrial(options: TrialOptions): RunningTrial {
 
 const isImage = (answer: TimedAnswer | undefined): answer is TimedAnswer => answer?.status === 200 && answer.isWhole;
 
-/** What follows the URL of a picture for this form, as users write it. `watermark`: URL of a picture. */
+/** The end of the URL of this form, as users write it. `watermark`: URL of a picture. */
 function suffixOf(form: Form, watermark: string): string {
   return SUFFIXES[form].replace("PICTURE", Buffer.from(watermark).toString("base64url"));
 }

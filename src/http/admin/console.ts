@@ -88,10 +88,13 @@ function namesIn(folder: URL): readonly string[] {
   }
 }
 
-/** The mark of the pages, as a data URL: a browser asks for /favicon.ico otherwise. */
+/** The shapes of the mark, 28 units wide and high. */
+export const MARK =
+  '<rect x="3" y="3" width="22" height="22" rx="5"/><rect x="10" y="10" width="8" height="8" rx="1.5"/>';
+/** As a data URL: a browser asks for /favicon.ico otherwise. */
 const ICON =
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28" fill="none" stroke="#17607a" stroke-width="2.6">' +
-  '<rect x="3" y="3" width="22" height="22" rx="5"/><rect x="10" y="10" width="8" height="8" rx="1.5"/></svg>';
+  `${MARK}</svg>`;
 
 function headOf(script = "", styles: readonly string[] = []): string {
   const links = styles.map((name) => `<link rel="stylesheet" href="/console/${name}">`);

@@ -1,7 +1,7 @@
 // Writes the body of the page of `huiyuan try`. It works without its script, which moves the slider and takes new
 // figures: it replaces each element with `data-part` by that of a new page. hono/html escapes every text.
-import { html } from "hono/html";
-import type { Language } from "../console.ts";
+import { html, raw } from "hono/html";
+import { type Language, MARK } from "../console.ts";
 import type { Form, TrialTexts } from "./texts.ts";
 import type { Measured, TrialPicture, TrialView } from "./trial-view.ts";
 
@@ -23,7 +23,7 @@ export function renderTrial(view: TrialView, choice: TrialChoice) {
   return html`<body class="trial">
 <a class="skip" href="#main">${t.skip}</a>
 <header class="top">
-  <p class="brand">${MARK}Huiyuan <span lang="zh-Hans">回源</span></p>
+  <p class="brand"><svg viewBox="0 0 28 28" aria-hidden="true">${raw(MARK)}</svg>Huiyuan <span lang="zh-Hans">回源</span></p>
   <nav aria-label="${t.pages}"><a href="/trial" aria-current="page">${t.title}</a><a href="/">${t.console}</a></nav>
   <a href="/trial/language?to=${other.to}" lang="${other.lang}">${t.otherLanguage}</a>
 </header>
@@ -43,8 +43,6 @@ ${shown && renderProcessed(pictures, choice)}
 </main>
 </body>`;
 }
-
-const MARK = html`<svg viewBox="0 0 28 28" aria-hidden="true"><rect x="3" y="3" width="22" height="22" rx="5"/><rect x="10" y="10" width="8" height="8" rx="1.5"/></svg>`;
 
 function renderSwitch(origin: NonNullable<TrialView["origin"]>, { texts: t, fault }: TrialChoice) {
   const { isStopped, requests } = origin;

@@ -1,5 +1,5 @@
 // The texts of the page of `huiyuan try`, in English and Chinese.
-/** What the page asks of the mirror for each picture: the original, and processed ones. */
+/** The forms of each picture that the page shows: the original, and processed ones. */
 export type Form = "original" | "webp" | "avif" | "crop" | "round" | "watermark" | "alias";
 const en = {
   title: "Trial",

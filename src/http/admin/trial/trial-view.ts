@@ -53,7 +53,7 @@ export interface Trial {
   /** Stops the sample site once the mirror has all pictures. */
   stop(): Promise<Fault | undefined>;
   resume(): void;
-  /** How many pictures a running stop has found stored. */
+  /** The number of pictures that a running stop has found stored. */
   progress(): { readonly stored: number; readonly total: number };
   /** Mirrors the named site from now on. Empty text: the sample site. Yields the key of the picture that it named. */
   use(text: string): Promise<{ readonly fault: Fault } | { readonly picture: string | undefined }>;

@@ -6,16 +6,12 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type App, startApp } from "../../../../src/app.ts";
+import type { App } from "../../../../src/app.ts";
 import type { SamplePicture } from "../../../../src/cli/trial/sample-pictures.ts";
-import { type SampleSite, startSampleSite } from "../../../../src/cli/trial/sample-site.ts";
-import { createTrial } from "../../../../src/cli/trial/trial.ts";
-import { makeTrialKeys, trialSettings } from "../../../../src/cli/trial/trial-settings.ts";
-import { SILENT_LOG } from "../../../../src/core/log.ts";
-import { toKey } from "../../../../src/core/object.ts";
+import type { SampleSite } from "../../../../src/cli/trial/sample-site.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
+import { startTrialApp } from "../../../helpers/trial-app.ts";
 
-const PORTS = { port: 0, adminPort: 0 };
 const picture = (name: string, bytes: Buffer): SamplePicture => {
   return { name, title: `<b>"${name}`, titleZh: "图", mediaType: "image/jpeg", bytes, width: 64, height: 64 };
 };
@@ -38,19 +34,8 @@ afterEach(async () => {
 });
 
 async function start(pictures = whole, delayMs = 0): Promise<void> {
-  server = await startSampleSite({ pictures, delayMs });
-  undo.push(server.close);
-  const parts = { folder, originUrl: server.url, isPrivate: true, keys: makeTrialKeys() };
-  const keys = pictures.map(({ name }) => toKey(`images/${name}`));
-  const trial = createTrial({
-    site: { url: server.url, isPrivate: true, pictures: keys, trouble: undefined },
-    sample: { server, pictures },
-    mirrorUrl: (key) => `http://127.0.0.1:${app.downloadPort}/${encodeURI(key)}`,
-    mirror: (chosen) => app.reload(trialSettings({ ...parts, chosen }, PORTS), ""),
-    ownPorts: () => [app.downloadPort, app.adminPort],
-  });
-  app = await startApp({ settings: trialSettings(parts, PORTS), trial, log: SILENT_LOG });
-  undo.push(() => app.stop());
+  ({ app, server } = await startTrialApp(folder, pictures, delayMs));
+  undo.push(server.close, () => app.stop());
 }
 
 /** A site with these images, by path, and a home page that shows them. Returns its URL. */
