@@ -107,12 +107,8 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       restApi: { ...service.restApi, place },
       called(call) {
         metrics.called(call);
-        noteCall(
-          call,
-          { place: place(), trustedProxies: settings.server.trustedProxies },
-          service.accounts,
-          Date.now(),
-        );
+        const about = { place: place(), trustedProxies: settings.server.trustedProxies };
+        noteCall(call, about, service.accounts, Date.now());
         logCall(call, settings.server, log);
       },
     });
