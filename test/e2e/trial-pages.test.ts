@@ -149,7 +149,12 @@ describe("the trial's page", needs("chromium"), () => {
     await page.keyboard.press("Enter");
     await page.getByText("3 of 3 pictures are stored").waitFor({ timeout: 30_000 });
     expect(await shownOn(page)).toBe(3);
-    expect(requests.sort()).toEqual(["/a.jpg", "/pasted.jpg", "/x/%E5%9B%BE.jpg"]);
+    // Requests of the page that was left may have been on their way.
+    expect(requests.filter((path) => !path.startsWith("/images/")).sort()).toEqual([
+      "/a.jpg",
+      "/pasted.jpg",
+      "/x/%E5%9B%BE.jpg",
+    ]);
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(390);
     // The refused address, and pictures of the page that was left.
     expect(complaints.filter((text) => !/status of 40[04]/.test(text))).toEqual([]);

@@ -77,12 +77,13 @@ test("the page shows the miss, the hit, the origin and the variants, each measur
   expect(first).not.toContain('<b>"');
   expect(first).toContain("&lt;b&gt;&quot;a.jpg");
   // The first request is the miss, whichever form is asked for first.
-  const answers = await Promise.all([
-    get(shownUrl("images/a.jpg", "avif")),
+  const answers = [await get(shownUrl("images/a.jpg", "avif"))];
+  const others = [
     get(shownUrl("images/a.jpg", "webp")),
     get(shownUrl("images/a.jpg")),
     get("/trial/original?key=images/a.jpg"),
-  ]);
+  ];
+  answers.push(...(await Promise.all(others)));
   const types = answers.map(({ status, headers }) => [status, headers.get("content-type")]);
   expect(types).toEqual([
     [200, "image/avif"],
