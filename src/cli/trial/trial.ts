@@ -58,7 +58,7 @@ const FIRST_REQUESTS_MS = 10_000;
 const DEADLINE_MS = 60_000;
 /** For all stored images of a page, which is there in a second. */
 const HITS_MS = 700;
-/** From the last byte of a picture until the mirror has stored it, at most. */
+/** From the last byte of the first picture until the mirror has stored it, at most. */
 const STORED_MS = 3_000;
 const STOP_MS = 20_000;
 const NO_ANSWER = { status: 0, isWhole: false, bytes: 0, milliseconds: 0, cacheStatus: "" };
@@ -127,7 +127,7 @@ export function createTrial(options: TrialOptions): RunningTrial {
     await Promise.all(
       pictures.map(async (picture) => {
         const answer = await ask(picture, "original").first;
-        if (isImage(answer) && (await waitUntilStored(urlOf(picture.key, "original"), STORED_MS)))
+        if (isImage(answer) && (await waitUntilStored(urlOf(picture.key, "original"), STOP_MS)))
           stored.add(picture.key);
       }),
     );
