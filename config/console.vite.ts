@@ -19,7 +19,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     rollupOptions: {
-      input: pathOf("src/console/main.tsx"),
+      input: [pathOf("src/console/main.tsx"), pathOf("src/console/trial/trial.ts")],
       output: {
         assetFileNames: "[name]-[hash][extname]",
         chunkFileNames: "[name]-[hash].js",

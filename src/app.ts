@@ -6,6 +6,7 @@ import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
 import { openConsole } from "./http/admin/console.ts";
 import { createReadiness } from "./http/admin/readiness.ts";
+import type { Trial } from "./http/admin/trial/trial-view.ts";
 import { logCall, logDownload, noteCall, noteDownload } from "./http/answered.ts";
 import { createApi } from "./http/api/api.ts";
 import { createAdminApp, createDownloadApp } from "./http/app.ts";
@@ -22,6 +23,8 @@ export interface AppOptions {
   readonly settings: Settings;
   /** Undefined: the server runs no migrations, because they read it, and no call edits it. */
   readonly settingsFile?: { readonly path: string; readonly version: string };
+  /** Behind the page of `huiyuan try`. */
+  readonly trial?: Trial;
   readonly log: Log;
 }
 
@@ -60,7 +63,7 @@ const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
  * Opens the store, wires all parts and listens. Throws data_locked, store_failed, settings_invalid, and then leaves
  * nothing open.
  */
-export async function startApp({ settings: initial, settingsFile, log }: AppOptions): Promise<App> {
+export async function startApp({ settings: initial, settingsFile, trial, log }: AppOptions): Promise<App> {
   let settings = initial;
   let version = settingsFile?.version ?? "";
   let fault: string | undefined;
@@ -98,12 +101,8 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
       restApi: { ...service.restApi, place },
       called(call) {
         metrics.called(call);
-        noteCall(
-          call,
-          { place: place(), trustedProxies: settings.server.trustedProxies },
-          service.accounts,
-          Date.now(),
-        );
+        const about = { place: place(), trustedProxies: settings.server.trustedProxies };
+        noteCall(call, about, service.accounts, Date.now());
         logCall(call, settings.server, log);
       },
     });
@@ -145,7 +144,7 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
       requestMs: UPLOAD_PATIENCE.totalMs,
       listener: createAdminApp({
         access: consoleParts.access.guard,
-        console: openConsole(),
+        ...{ console: openConsole(), trial },
         allowedHosts: () => (isLoopbackHost(adminHost) ? adminNames(adminHost, settings.server.adminHosts) : undefined),
         readiness,
         metrics: () => metrics.scrape(sources),

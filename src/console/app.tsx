@@ -32,6 +32,9 @@ const ENTRIES: readonly Entry[] = [
   { path: "/logs", name: "logs", icon: "logs" },
 ];
 
+/** The server writes it into the document of `huiyuan try`. */
+const isTrial = document.getElementById("console")?.dataset.trial !== undefined;
+
 export function App() {
   const { problem, run } = useCall();
   const open = () => void run(openSession);
@@ -98,6 +101,12 @@ function Side() {
             {t(entry.name)}
           </Link>
         ))}
+        {isTrial && (
+          <a href="/trial">
+            <Icon name="images" />
+            {t("trial")}
+          </a>
+        )}
       </nav>
       <footer>
         <button type="button" class="quiet" lang={language.value === "zh" ? "en" : "zh-Hans"} onClick={switchLanguage}>

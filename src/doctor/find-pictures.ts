@@ -6,7 +6,7 @@ import { classifyAddress } from "../core/addresses.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { readVersion } from "../core/version.ts";
-import { createProbe } from "../origin/kinds/probe.ts";
+import { createProbe, type Probe, type ProbeReply } from "../origin/kinds/probe.ts";
 import { siteRules } from "../origin/kinds/site.ts";
 import { failed } from "./finding.ts";
 
@@ -22,22 +22,23 @@ const TIMEOUTS = { connect: DEADLINE_MS, firstByte: DEADLINE_MS, idle: DEADLINE_
 /** The most images of one page. */
 export const MAX_PICTURES = 24;
 const MAX_PAGE_BYTES = 2_000_000;
+const MAX_PICTURE_BYTES = 20_000_000;
 /** The Accept of a browser, because some sites answer no others. */
 export const PAGE_HEADERS = { accept: "text/html,*/*" } as const;
+/** Marks the requests of readPicture(), so that the sample site does not count them as the mirror's. */
+export const DIRECT_HEADERS = { "x-huiyuan-trial": "direct" } as const;
 const PROGRAM = { userAgent: `Huiyuan/${readVersion()}`, serverId: "trial" };
 // Two steps without backtracking, because the page is untrusted.
 const IMAGE_TAG = /<img\s[^<>]*>/gi;
 const SOURCE = /\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
-const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
+export const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
 
 /**
  * Searches the first 2 MB of the home page for images below `siteUrl`, for at most 5 s. `isPrivate`: its own host and
  * port may have a private address; redirect targets may not. Never throws.
  */
 export async function findPictures(siteUrl: string, isPrivate: boolean): Promise<HomePage> {
-  const site = { url: siteUrl, allowPrivate: isPrivate, timeouts: TIMEOUTS, ...PROGRAM };
-  const bounds = { maxBytes: MAX_PAGE_BYTES, maxTotalBytes: MAX_PAGE_BYTES, signal: new AbortController().signal };
-  const probe = createProbe({ ...site, ...bounds }, siteRules(site));
+  const probe = openSite(siteUrl, isPrivate, MAX_PAGE_BYTES);
   try {
     const { beginning, hops } = await probe.ask({ method: "GET", target: probe.rawTarget("/"), headers: PAGE_HEADERS });
     const pageUrl = hops.at(-1)?.url ?? siteUrl;
@@ -45,6 +46,24 @@ export async function findPictures(siteUrl: string, isPrivate: boolean): Promise
   } catch (error) {
     const failure = asHuiyuanError(error);
     return { pictures: [], trouble: [failure.message, failed(failure).means].filter(Boolean).join(". ") };
+  } finally {
+    void probe.close();
+  }
+}
+
+function openSite(siteUrl: string, isPrivate: boolean, maxBytes: number): Probe {
+  const site = { url: siteUrl, allowPrivate: isPrivate, timeouts: TIMEOUTS, ...PROGRAM };
+  const bounds = { maxBytes, maxTotalBytes: maxBytes, keptBytes: maxBytes, signal: new AbortController().signal };
+  return createProbe({ ...site, ...bounds }, siteRules(site));
+}
+
+/** Asks the site itself for one picture, of at most 20 MB, for at most 5 s. Undefined if it does not answer. */
+export async function readPicture(siteUrl: string, isPrivate: boolean, key: Key): Promise<ProbeReply | undefined> {
+  const probe = openSite(siteUrl, isPrivate, MAX_PICTURE_BYTES);
+  try {
+    return await probe.ask({ method: "GET", target: probe.target(key, ""), headers: DIRECT_HEADERS });
+  } catch {
+    return undefined; // The page says that there is no answer.
   } finally {
     void probe.close();
   }

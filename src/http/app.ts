@@ -10,6 +10,7 @@ import type { Log } from "../core/log.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "./admin/admin.ts";
 import { answerHealth, isHealth, isPathOf, type Readiness } from "./admin/readiness.ts";
+import { addTrialRoutes } from "./admin/trial/trial.ts";
 import type { ApiEnv } from "./api/calls.ts";
 import { beginDownload, finishDownload } from "./download/download.ts";
 import type { DownloadContext } from "./download/download-context.ts";
@@ -199,13 +200,14 @@ export function limitUnusedBody(request: IncomingMessage, response: ServerRespon
 
 /** Creates the `request` listener of the admin port. */
 export function createAdminApp(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  const { api, access, console, readiness, metrics, version, nextRequestId, log } = options;
+  const { api, access, console, trial, readiness, metrics, version, nextRequestId, log } = options;
   const { ownNames, reads } = adminGuards(options);
   const app = new Hono<ApiEnv>();
   app.use(ownNames);
   app.use("/metrics", access);
   app.use("/api/*", access);
   app.route("/", api);
+  if (trial !== undefined) addTrialRoutes(app, { trial, console, access, log });
   app.use(reads);
   app.get("/healthz", (context) => context.json({ status: "alive", version }));
   app.get("/readyz", async (context) => {
@@ -224,9 +226,10 @@ export function createAdminApp(options: AdminOptions): (request: IncomingMessage
       async (context) => (await console.file(context, context.req.param("name"))) ?? missing(context),
     );
     // Pages of the console have paths of their own, which a browser may open first.
-    app.get("/", console.document);
+    const document = (context: Context<ApiEnv>) => console.document(context, trial !== undefined);
+    app.get("/", document);
     app.get("*", (context, next) =>
-      context.req.header("accept")?.includes("text/html") === true ? console.document(context) : next(),
+      context.req.header("accept")?.includes("text/html") === true ? document(context) : next(),
     );
   }
   app.notFound(missing);

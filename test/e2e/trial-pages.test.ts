@@ -1,18 +1,22 @@
-// The pages of `huiyuan try` in Chromium: the switch of the sample site at once after the start, with and without the
-// page's script and with a slow origin, and the gallery of a named site.
+// The page of `huiyuan try` in Chromium: the switch of the sample site at once after the start, with and without the
+// page's script and with a slow origin, the slider, the figures, and a named site.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { readSamplePictures } from "../../src/cli/trial/sample-pictures.ts";
-import { startSampleSite } from "../../src/cli/trial/sample-site.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { install, PROGRAM, within } from "../helpers/program.ts";
+import { PROGRAM, within } from "../helpers/program.ts";
 import { needs } from "../helpers/services.ts";
+import { startTrialApp } from "../helpers/trial-app.ts";
 
 let browser: Browser;
 let trial: ChildProcess | undefined;
@@ -26,7 +30,7 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
 
-/** Starts `huiyuan try`; resolves with the URL of its gallery. */
+/** Starts `huiyuan try`; resolves with the URL of its page. */
 async function startTrial(...args: string[]): Promise<string> {
   const command = [PROGRAM, "try", "--port", "0", "--admin-port", "0", "--json", ...args];
   const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
@@ -48,21 +52,23 @@ async function openPage(url: string, javaScriptEnabled = true): Promise<Visit> {
   page.on("console", (message) => complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(String(error)));
   await page.goto(url, { waitUntil: "commit" });
-  await page.waitForSelector("footer");
+  await page.waitForSelector("#processed");
   return { page, complaints };
 }
 
 /** Writes each text of the disabled button to the console. */
 const REPORT_BUTTON = `
-  const button = document.querySelector("aside button");
+  const button = document.querySelector('[action="/trial/stop"] button');
   new MutationObserver(() => button.disabled && console.log(button.textContent)).observe(button, { childList: true });
 `;
 
-/** The pictures of the gallery that the browser shows. */
+/** The number of originals in the gallery that the browser shows. */
 const shownOn = (page: Page) =>
-  page.locator("main img").evaluateAll((images) => images.filter((image) => image.naturalWidth > 0).length);
+  page.evaluate(
+    `[...document.querySelectorAll('.gallery img[src$="form=original"]')].filter((image) => image.naturalWidth > 0).length`,
+  );
 
-describe("the trial's pages", needs("chromium"), () => {
+describe("the trial's page", needs("chromium"), () => {
   beforeAll(async () => {
     browser = await launchBrowser();
   });
@@ -74,66 +80,83 @@ describe("the trial's pages", needs("chromium"), () => {
   ])("“Stop the origin” at once, %s the page's script, loses no picture", async (_claim, hasScript) => {
     const { page, complaints } = await openPage(await startTrial(), hasScript);
     await page.click("text=Stop the origin");
-    await page.waitForSelector("text=Stopped: answers 503", { timeout: 30_000 });
+    await page.waitForSelector(".badge:text('Stopped: answers 503')", { timeout: 30_000 });
     await page.reload({ waitUntil: "load" });
     expect(await shownOn(page)).toBe(15);
     expect(complaints).toEqual([]);
   });
 
   test("a slow origin is stopped only when the mirror has every picture, and the page counts them", async () => {
-    const pictures = await readSamplePictures();
-    let downloadPort = 0;
-    const mirrorUrl = (name: string) => `http://127.0.0.1:${downloadPort}/images/${encodeURIComponent(name)}`;
-    const site = await startSampleSite({ pictures, mirrorUrl, delayMs: 3_000 });
-    undo.push(() => site.close());
-    const origins = [{ type: "site", url: site.url, allowPrivate: true }];
-    const keys = [{ secretId: `AKID${"a".repeat(32)}`, secretKey: "k".repeat(32) }];
-    const buckets = [{ name: "open", domains: [{ host: "*", mirror: { origins } }] }];
-    const installation = await install({ projects: [{ appid: "10001234", keys, buckets }] });
-    undo.push(() => installation.remove());
-    const program = await installation.start();
-    undo.push(() => program.stop());
-    downloadPort = program.downloadPort;
-    const { page, complaints } = await openPage(site.url);
+    const folder = await mkdtemp(join(tmpdir(), "huiyuan-slow-"));
+    undo.push(() => rm(folder, { recursive: true, force: true }));
+    const { app, server } = await startTrialApp(folder, await readSamplePictures(), 3_000);
+    undo.push(server.close, () => app.stop());
+    const { page, complaints } = await openPage(`http://127.0.0.1:${app.adminPort}/trial`);
     await page.evaluate(REPORT_BUTTON);
     await page.click("text=Stop the origin", { noWaitAfter: true });
-    await page.waitForSelector("text=Stopped: answers 503", { timeout: 30_000 });
+    await page.waitForSelector(".badge:text('Stopped: answers 503')", { timeout: 30_000 });
     await page.reload({ waitUntil: "load" });
     expect(await shownOn(page)).toBe(15);
     expect(complaints).toContainEqual(expect.stringMatching(/^Storing the pictures: \d+ of 15 …$/));
   });
 
-  test("the gallery of a named site shows its pictures as fetched, then as stored, and one from its field", async () => {
+  test("the page has a slider for the keyboard, takes figures without a reload, and leads to the console", async () => {
+    const { page, complaints } = await openPage(await startTrial());
+    await page.locator("#avif-note", { hasText: /% (less|more)/ }).waitFor();
+    for (const row of ["direct", "first", "again", "webp", "avif"])
+      await page.locator(`#${row}-time`, { hasText: /^[\d.]+ m?s$/ }).waitFor();
+    const place = () => page.evaluate("document.querySelector('.slider').style.getPropertyValue('--at')");
+    expect(await place()).toBe("50%");
+    await page.getByRole("slider").focus();
+    await page.keyboard.press("End");
+    expect(await place()).toBe("100%");
+    await page.evaluate(axe.source);
+    const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
+    expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical")).toEqual([]);
+    await page.getByRole("link", { name: "Console" }).click();
+    await page.getByRole("link", { name: "Trial" }).click();
+    await page.getByRole("link", { name: "简体中文" }).click();
+    await page.getByRole("heading", { level: 1, name: "只回源一次，之后由镜像提供" }).waitFor();
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(390);
+    expect(complaints).toEqual([]);
+  });
+
+  test("a site that is typed into the page has its own gallery, and one from its field", async () => {
     const image = await noisyJpeg(320, 240);
-    let requests = 0;
+    const requests: string[] = [];
     const server: Server = createServer((request, response) => {
       if (request.url === "/") return void response.end('<img src="/a.jpg"><img src="x/%E5%9B%BE.jpg">');
-      requests += 1;
+      if (request.headers["x-huiyuan-trial"] === undefined) requests.push(request.url ?? "");
       response.end(image);
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     undo.push(async () => server.close());
     undo.push(async () => server.closeAllConnections());
     const siteUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const { page, complaints } = await openPage(await startTrial(siteUrl));
-    await page.waitForLoadState("load");
-    // The trial itself has fetched the first one.
-    expect(await page.locator(".came.fetched").allTextContents()).toEqual([
-      expect.stringMatching(/^fetched from the site · [\d.]+ ms$/),
-    ]);
-    await page.reload({ waitUntil: "load" });
-    expect(await page.locator(".came.kept").allTextContents()).toEqual([
-      expect.stringMatching(/^stored · [\d.]+ ms \(fetched in [\d.]+ ms\)$/),
-      expect.stringMatching(/^stored · [\d.]+ ms \(fetched in [\d.]+ ms\)$/),
+    const { page, complaints } = await openPage(await startTrial());
+    await page.getByLabel("Address of your site").fill("http://nosuch.invalid");
+    await page.keyboard.press("Enter");
+    await page.getByText("did not answer, so nothing was changed").waitFor({ timeout: 30_000 });
+    await page.getByLabel("Address of your site").fill(siteUrl);
+    await page.keyboard.press("Enter");
+    await page.getByText("2 of 2 pictures are stored").waitFor({ timeout: 30_000 });
+    expect(await page.locator("[id^=picture-]").allTextContents()).toEqual([
+      expect.stringMatching(/ kB · fetched in [\d.]+ m?s · again in [\d.]+ m?s$/),
+      expect.stringMatching(/ kB · fetched in [\d.]+ m?s · again in [\d.]+ m?s$/),
     ]);
     expect(await shownOn(page)).toBe(2);
-    await page.fill("#picture", `${siteUrl}/pasted.jpg`);
-    await page.click("text=Show it");
-    await page.waitForSelector("text=pasted.jpg");
-    await page.waitForLoadState("load");
+    await page.getByLabel("Address of your site").fill(`${siteUrl}/pasted.jpg`);
+    await page.keyboard.press("Enter");
+    await page.getByText("3 of 3 pictures are stored").waitFor({ timeout: 30_000 });
     expect(await shownOn(page)).toBe(3);
-    expect(requests).toBe(3);
+    // Requests of the page that was left may have been on their way.
+    expect(requests.filter((path) => !path.startsWith("/images/")).sort()).toEqual([
+      "/a.jpg",
+      "/pasted.jpg",
+      "/x/%E5%9B%BE.jpg",
+    ]);
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(390);
-    expect(complaints).toEqual([]);
+    // The refused address, and pictures of the page that was left.
+    expect(complaints.filter((text) => !/status of 40[04]/.test(text))).toEqual([]);
   });
 });

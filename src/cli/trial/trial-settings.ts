@@ -22,9 +22,20 @@ export interface TrialParts {
   /** The origin has a private address, which is allowed because the user named it. */
   readonly isPrivate: boolean;
   readonly keys: TrialKeys;
+  /** The site that the public bucket mirrors instead; signed URLs that were printed stay valid. */
+  readonly chosen?: ChosenSite;
 }
 
-const APPID = "10001234";
+export interface ChosenSite {
+  readonly originUrl: string;
+  readonly isPrivate: boolean;
+  /** Each site has a bucket of its own, because equal keys of two sites are different pictures. */
+  readonly bucket: string;
+}
+
+export const APPID = "10001234";
+/** The public bucket of the first site. */
+export const FIRST_BUCKET = "open";
 const TOKEN_LIFE_SECONDS = 7 * 86_400;
 
 /** The public domain of the first bucket, which answers every other host too. */
@@ -38,9 +49,13 @@ export function makeTrialKeys(): TrialKeys {
 }
 
 /** Throws settings_invalid if the origin may not be mirrored. */
-export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts, ports: TrialPorts): Settings {
-  const mirror = { origins: [{ type: "site", url: originUrl, allowPrivate: isPrivate }] };
+export function trialSettings({ folder, keys, chosen, ...first }: TrialParts, ports: TrialPorts): Settings {
+  const { bucket, ...open } = chosen ?? { ...first, bucket: FIRST_BUCKET };
+  const mirrorOf = ({ originUrl, isPrivate }: typeof first) => ({
+    origins: [{ type: "site", url: originUrl, allowPrivate: isPrivate }],
+  });
   const aliases = { [SAMPLE_ALIAS.name]: SAMPLE_ALIAS.instruction };
+  const publicDomain = MIRROR_HOST;
   const file = {
     server: { host: "127.0.0.1", ...ports, accessLog: "off" },
     data: folder,
@@ -50,13 +65,13 @@ export function trialSettings({ folder, originUrl, isPrivate, keys }: TrialParts
         appid: APPID,
         keys: [keys],
         buckets: [
-          { name: "open", aliases, publicDomain: MIRROR_HOST, domains: [{ host: "*", mirror }] },
-          { name: "members", aliases, token: "required", domains: [{ host: MEMBERS_HOST, mirror }] },
+          { name: bucket, aliases, publicDomain, domains: [{ host: "*", mirror: mirrorOf(open) }] },
+          { name: "members", aliases, token: "required", domains: [{ host: MEMBERS_HOST, mirror: mirrorOf(first) }] },
         ],
       },
     ],
   };
-  return makeSettings(file, `Cannot mirror ${originUrl}`);
+  return makeSettings(file, `Cannot mirror ${open.originUrl}`);
 }
 
 /** A token for MEMBERS_HOST, valid for 7 days: for one image, or for every image if `fileid` is empty. */

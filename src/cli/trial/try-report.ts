@@ -18,7 +18,7 @@ export interface TrialReport {
   readonly trouble: string | undefined;
   /** The origin is the sample site; false if the user named a site. */
   readonly isSample: boolean;
-  /** The page with the pictures of the origin, served by the mirror. */
+  /** The page that shows the pictures of the origin beside those of the mirror. */
   readonly galleryUrl: string;
   /** URL of one image. If none is known, PATH_OF_AN_IMAGE replaces its path, also in `signedUrl`. */
   readonly mirrorUrl: string;
@@ -40,6 +40,7 @@ export function describeTrial(report: TrialReport, isInteractive: boolean): stri
   const { mirrorUrl, signedUrl, adminUrl, requests } = report;
   const isUnknown = isTemplate(mirrorUrl);
   const lines = ["", bold(headline(report)), ""];
+  lines.push(bold(`  Open         ${report.galleryUrl}`), `               in a browser: ${whatIsThere(report)}`, "");
   if (report.trouble !== undefined)
     lines.push(
       bold(`  Warning      ${report.trouble}`),
@@ -47,13 +48,12 @@ export function describeTrial(report: TrialReport, isInteractive: boolean): stri
     );
   for (const { wanted, used } of report.replacedPorts)
     lines.push(`  Note         port ${wanted} is in use, using ${used}`);
-  lines.push(`  Gallery      ${report.galleryUrl}`, `               open it in a browser: ${whatIsThere(report)}`);
   lines.push(`  Mirror URL   ${mirrorUrl}`);
   if (isUnknown) lines.push(`               ${whereIsAPath(report)}`);
   lines.push(
     `  Signed URL   ${signedUrl}`,
     `               a second domain, whose bucket requires a token (${isUnknown ? "this token is for every image, " : ""}good for 7 days)`,
-    `  Admin        ${adminUrl}  health, readiness, metrics`,
+    `  Admin        ${adminUrl}  console, health, metrics`,
     "",
   );
   if (requests !== undefined) lines.push(bold("Two requests for the same picture"), ...describeRequests(requests), "");
@@ -68,8 +68,8 @@ function headline({ trouble, isSample, originUrl }: TrialReport): string {
 }
 
 function whatIsThere({ isSample, mirrorUrl }: TrialReport): string {
-  if (isSample) return "the mirror serves every picture on it";
-  return isTemplate(mirrorUrl) ? "it has a field for the path of a picture" : "pictures of your site, from the mirror";
+  if (isSample) return "the origin beside the mirror, “Stop the origin”, and a field for your own site";
+  return isTemplate(mirrorUrl) ? "it has a field for the address of a picture" : "your site beside the mirror";
 }
 
 function whereIsAPath({ trouble, originUrl }: TrialReport): string {
@@ -103,10 +103,12 @@ const SOURCES: Readonly<Record<Source, string>> = {
 function nextSteps({ isSample, requests, mirrorUrl, signedUrl, adminUrl }: TrialReport): readonly string[] {
   const steps = [`  curl -I '${mirrorUrl}'`, `  curl -I '${signedUrl.split("?", 1)[0]}'      without its token: 403`];
   if (isSample) {
-    steps.push("  press “Stop the origin” on the gallery page and reload: the pictures are still served");
-    steps.push("  npm start -- https://your.site                  mirrors your own site");
+    steps.push("  press “Stop the origin” on the page and reload: the pictures are still served");
+    steps.push(
+      "  npm start -- https://your.site                  mirrors your own site, as the field on the page does",
+    );
   } else if (requests?.first.status === 200) {
-    steps.push("  open the gallery and reload it: nothing more is fetched from the site");
+    steps.push("  reload the page: nothing more is fetched from the site");
   }
   steps.push(`  curl ${adminUrl}metrics                          its counters`);
   return steps;

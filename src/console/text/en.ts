@@ -16,6 +16,7 @@ export const en = {
   origins: "Origins",
   migrations: "Migrations",
   logs: "Logs",
+  trial: "Trial",
   theme: "Light / dark",
   logIn: "Log in",
   logOut: "Log out",

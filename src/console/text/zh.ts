@@ -16,6 +16,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   origins: "源站",
   migrations: "迁移",
   logs: "日志",
+  trial: "试用",
   theme: "明 / 暗",
   logIn: "登录",
   logOut: "退出",

@@ -5,6 +5,7 @@ import type { Log } from "../../core/log.ts";
 import type { ApiEnv } from "../api/calls.ts";
 import type { Console } from "./console.ts";
 import type { Readiness } from "./readiness.ts";
+import type { Trial } from "./trial/trial-view.ts";
 
 export interface AdminOptions {
   /**
@@ -18,6 +19,8 @@ export interface AdminOptions {
   readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
   /** Undefined if it was not built. */
   readonly console: Console | undefined;
+  /** The page of `huiyuan try`; servers have none. */
+  readonly trial?: Trial | undefined;
   /** Its paths begin with /api/. */
   readonly api: Hono<ApiEnv>;
   readonly nextRequestId: () => string;

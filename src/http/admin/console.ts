@@ -12,8 +12,10 @@ import type { ApiEnv } from "../api/calls.ts";
 export interface Console {
   /** Answers with a file; undefined: there is none of this name. */
   file(context: Context<ApiEnv>, name: string): Promise<Response | undefined>;
-  /** Answers with the document of every page; the program in it draws the page of the path. */
-  document(context: Context<ApiEnv>): Response;
+  /** Answers with the document of every page; the program in it draws the page of the path. A trial has a link. */
+  document(context: Context<ApiEnv>, isTrial: boolean): Response;
+  /** The tags that load the script and the styles of the trial's page. */
+  readonly trialHead: string;
 }
 
 interface ConsoleFile {
@@ -54,7 +56,8 @@ export function openConsole(folder: URL = CONSOLE_FOLDER): Console | undefined {
   }
   // Vite writes the list.
   const list = JSON.parse(read(LIST).toString()) as Readonly<Record<string, ListedFile>>;
-  const head = headOf(Object.values(list).find(({ isEntry }) => isEntry === true));
+  const [main, trial] = [list["main.tsx"], list["trial/trial.ts"]];
+  const head = headOf(main?.file, main?.css);
   return {
     async file(context, name) {
       const file = files.get(name);
@@ -66,14 +69,14 @@ export function openConsole(folder: URL = CONSOLE_FOLDER): Console | undefined {
       file.compressed ??= promisify(gzip)(file.bytes) as Promise<Buffer<ArrayBuffer>>;
       return context.body(await file.compressed, 200, { "Content-Type": file.mediaType, "Content-Encoding": "gzip" });
     },
-    document: (context) => context.html(documentOf(context, head)),
+    document: (context, isTrial) => context.html(documentOf(context, head, isTrial)),
+    trialHead: headOf(trial?.file, [...(main?.css ?? []), ...(trial?.css ?? [])]),
   };
 }
 
 /** An entry of Vite's list. */
 interface ListedFile {
   readonly file: string;
-  readonly isEntry?: boolean;
   readonly css?: readonly string[];
 }
 
@@ -85,38 +88,51 @@ function namesIn(folder: URL): readonly string[] {
   }
 }
 
-/** The mark of the pages, as a data URL: a browser asks for /favicon.ico otherwise. */
+/** The shapes of the mark, 28 units wide and high. */
+export const MARK =
+  '<rect x="3" y="3" width="22" height="22" rx="5"/><rect x="10" y="10" width="8" height="8" rx="1.5"/>';
+/** As a data URL: a browser asks for /favicon.ico otherwise. */
 const ICON =
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28" fill="none" stroke="#17607a" stroke-width="2.6">' +
-  '<rect x="3" y="3" width="22" height="22" rx="5"/><rect x="10" y="10" width="8" height="8" rx="1.5"/></svg>';
+  `${MARK}</svg>`;
 
-function headOf(entry: ListedFile | undefined): string {
-  const styles = (entry?.css ?? []).map((name) => `<link rel="stylesheet" href="/console/${name}">`);
-  const icon = `<link rel="icon" href="data:image/svg+xml,${encodeURIComponent(ICON)}">`;
-  return [icon, ...styles, `<script type="module" src="/console/${entry?.file ?? ""}"></script>`].join("\n");
+function headOf(script = "", styles: readonly string[] = []): string {
+  const links = styles.map((name) => `<link rel="stylesheet" href="/console/${name}">`);
+  return [...links, `<script type="module" src="/console/${script}"></script>`].join("\n");
 }
 
-function documentOf(context: Context<ApiEnv>, head: string): string {
-  const { lang, title, pages, needs } = TEXTS[languageOf(context)];
-  const theme = getCookie(context, "huiyuan_theme");
-  const chosen = theme === "light" || theme === "dark" ? ` data-theme="${theme}"` : "";
-  return `<!doctype html>
-<html lang="${lang}"${chosen}>
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-${head}
-</head>
-<body>
-<div id="console"><nav aria-label="${pages}"></nav><main><noscript>${needs}</noscript></main></div>
+function documentOf(context: Context<ApiEnv>, head: string, isTrial: boolean): string {
+  const { title, pages, needs } = TEXTS[languageOf(context)];
+  return `${beginDocument(context, { title, head })}<body>
+<div id="console"${isTrial ? " data-trial" : ""}><nav aria-label="${pages}"></nav><main><noscript>${needs}</noscript></main></div>
 </body>
 </html>
 `;
 }
 
+/** A document up to its body, in the language and the theme of the browser. */
+export function beginDocument(
+  context: Context<ApiEnv>,
+  { title, head }: { readonly title: string; readonly head: string },
+): string {
+  const theme = getCookie(context, "huiyuan_theme");
+  const chosen = theme === "light" || theme === "dark" ? ` data-theme="${theme}"` : "";
+  return `<!doctype html>
+<html lang="${TEXTS[languageOf(context)].lang}"${chosen}>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<link rel="icon" href="data:image/svg+xml,${encodeURIComponent(ICON)}">
+${head}
+</head>
+`;
+}
+
+export type Language = keyof typeof TEXTS;
+
 /** The cookie's language, or the first known one of Accept-Language, whose order browsers write by preference. */
-function languageOf(context: Context<ApiEnv>): keyof typeof TEXTS {
+export function languageOf(context: Context<ApiEnv>): Language {
   const accepted = context.req.header("accept-language") ?? "";
   const words = [getCookie(context, "huiyuan_language") ?? "", ...accepted.split(",")];
   const known = words.map((word) => /^\s*(zh|en)\b/i.exec(word)?.[1]?.toLowerCase()).find((word) => word !== undefined);

@@ -27,6 +27,8 @@ export interface ProbeOptions
   > {
   /** Bytes of one body. */
   readonly maxBytes: number;
+  /** Bytes of `beginning`; 2 MB by default. */
+  readonly keptBytes?: number;
   /** Bytes of all bodies together; beyond it requests fail as overloaded. */
   readonly maxTotalBytes: number;
   /** Ends everything. */
@@ -57,7 +59,7 @@ export interface ProbeReply {
   /** Bytes received. */
   readonly bytes: number;
   readonly sha256: string;
-  /** At most 2 MB of the body. */
+  /** At most `keptBytes` of the body. */
   readonly beginning: Buffer;
   /** Milliseconds to the last head, including redirects, and from there to the end. */
   readonly headMs: number;
@@ -170,7 +172,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     const startedAt = performance.now();
     const { hop, reply, visited, refusal } = await followRedirects(request, lifetime);
     const headAt = performance.now();
-    const body = await readBody(decoded(reply, hop));
+    const body = await readBody(decoded(reply, hop), options.keptBytes ?? BEGINNING_BYTES);
     remainingBytes -= body.bytes;
     const found = outcomeOf(() => {
       if (refusal !== undefined) throw refusal;
@@ -249,19 +251,19 @@ interface ReadBody {
   readonly failure: Error | undefined;
 }
 
-function readBody(body: OriginBody): Promise<ReadBody> {
+function readBody(body: OriginBody, keptBytes: number): Promise<ReadBody> {
   return new Promise((resolve) => {
     const gate = createGate();
     const [sha256, md5] = [createHash("sha256"), createHash("md5")];
     const chunks: Buffer[] = [];
     let bytes = 0;
     const done = (failure: Error | undefined) => {
-      const beginning = Buffer.concat(chunks).subarray(0, BEGINNING_BYTES);
+      const beginning = Buffer.concat(chunks).subarray(0, keptBytes);
       resolve({ bytes, sha256: sha256.digest("hex"), md5: md5.digest(), beginning, gate, failure });
     };
     body.start({
       data(chunk) {
-        if (bytes < BEGINNING_BYTES) chunks.push(chunk);
+        if (bytes < keptBytes) chunks.push(chunk);
         bytes += chunk.length;
         gate.push(chunk);
         sha256.update(chunk);

@@ -19,7 +19,7 @@ const SAMPLE: TrialReport = {
   originUrl: "http://127.0.0.1:4000",
   trouble: undefined,
   isSample: true,
-  galleryUrl: "http://127.0.0.1:4000/",
+  galleryUrl: "http://127.0.0.1:8081/trial",
   mirrorUrl: "http://localhost:8080/images/a.jpg",
   signedUrl: "http://members-10001234.localhost:8080/images/a.jpg?sign=abc%3D",
   adminUrl: "http://127.0.0.1:8081/",
@@ -36,7 +36,7 @@ const UNKNOWN: TrialReport = {
 
 test("describeTrial() introduces every address of the sample site once", () => {
   const text = describeTrial(SAMPLE, false);
-  expect(text).toMatch(/^ {2}Gallery {6}http:\/\/127\.0\.0\.1:4000\/$/m);
+  expect(text).toMatch(/^ {2}Open {9}http:\/\/127\.0\.0\.1:8081\/trial$/m);
   expect(text).toMatch(/^ {2}Mirror URL {3}http:\/\/localhost:8080\/images\/a\.jpg$/m);
   expect(text).toMatch(/^ {2}Signed URL {3}http:\/\/members-10001234\.localhost:8080\/images\/a\.jpg\?sign=abc%3D$/m);
   expect(text).toMatch(/^ {2}Admin {8}http:\/\/127\.0\.0\.1:8081\/ /m);
@@ -63,9 +63,9 @@ test("describeTrial() reports that the origin sent no image", () => {
   expect(describeTrial(OWN, false)).toMatch(/nothing more is fetched/);
 });
 
-test("describeTrial() shows the gallery without figures, if the first picture did not arrive in time", () => {
+test("describeTrial() names the page without figures, if the first picture did not arrive in time", () => {
   const text = describeTrial({ ...OWN, requests: undefined }, false);
-  expect(text).toMatch(/open it in a browser: pictures of your site/);
+  expect(text).toMatch(/in a browser: your site beside the mirror/);
   expect(text).not.toMatch(/1st|nothing more is fetched/);
 });
 
@@ -80,9 +80,9 @@ test("describeTrial() prints commands that work unchanged", () => {
   ]);
 });
 
-test("describeTrial() names the user's site, and its gallery without a switch", () => {
+test("describeTrial() names the user's site, and its page without a switch", () => {
   const text = describeTrial(OWN, false);
-  expect(text).toMatch(/^ {2}Gallery {6}http:\/\/127\.0\.0\.1:4000\/$/m);
+  expect(text).toMatch(/^ {2}Open {9}http:\/\/127\.0\.0\.1:8081\/trial$/m);
   expect(text).toMatch(/a mirror in front of https:\/\/your\.site$/m);
   expect(text).not.toMatch(/Stop the origin|npm start/);
 });

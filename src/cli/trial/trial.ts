@@ -1,0 +1,263 @@
+// Does the work of the page of `huiyuan try`: measures the mirror's answers, stops the sample site, and puts another
+// site behind the mirror. http/admin/trial/ writes the page.
+import { setTimeout as delay } from "node:timers/promises";
+import { asHuiyuanError } from "../../core/errors.ts";
+import { type Key, MEDIA_TYPES } from "../../core/object.ts";
+import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../doctor/find-pictures.ts";
+import type { Form } from "../../http/admin/trial/texts.ts";
+import type { Fault, Measured, Trial, TrialPicture } from "../../http/admin/trial/trial-view.ts";
+import { isLoopbackHost } from "../../settings/hosts.ts";
+import { readAddress } from "./address.ts";
+import { SAMPLE_ALIAS, type SamplePicture } from "./sample-pictures.ts";
+import type { SampleSite } from "./sample-site.ts";
+import { isFetched, type TimedAnswer, timedRequest, waitUntilStored } from "./timed-request.ts";
+import { APPID, type ChosenSite, FIRST_BUCKET } from "./trial-settings.ts";
+import type { FirstRequests } from "./try-report.ts";
+
+/** The site behind the mirror. */
+export interface TrialSite {
+  readonly url: string;
+  readonly isPrivate: boolean;
+  /** Why it did not answer, and what to do. */
+  readonly trouble: string | undefined;
+  readonly pictures: readonly Key[];
+}
+
+export interface TrialOptions {
+  readonly site: TrialSite;
+  readonly sample: { readonly server: SampleSite; readonly pictures: readonly SamplePicture[] } | undefined;
+  /** Absolute URL of a picture at the mirror. */
+  readonly mirrorUrl: (key: Key) => string;
+  /** Puts the site behind the mirror. Throws settings_invalid. */
+  readonly mirror: (site: ChosenSite) => void;
+  /** Ports of this trial: a mirror of itself would never answer. */
+  readonly ownPorts: () => readonly number[];
+}
+
+export interface RunningTrial extends Trial {
+  /** The first miss and hit; undefined if no picture is known, or if it does not arrive within 10 s. */
+  firstRequests(): Promise<FirstRequests | undefined>;
+}
+
+/** The answers of the mirror to requests for one form. */
+interface Asked {
+  readonly first: Promise<TimedAnswer>;
+  done?: TimedAnswer;
+  again?: TimedAnswer | undefined;
+}
+
+/** A picture of the site, with all that was measured. */
+interface Shown {
+  readonly key: Key;
+  readonly forms: Map<Form, Asked>;
+  direct: Measured | undefined;
+}
+
+const FIRST_REQUESTS_MS = 10_000;
+/** For one request of a slow site. */
+const DEADLINE_MS = 60_000;
+/** For all stored images of a page, which is there in a second. */
+const HITS_MS = 700;
+/** From the last byte of the first picture until the mirror has stored it, at most. */
+const STORED_MS = 3_000;
+const STOP_MS = 20_000;
+const NO_ANSWER = { status: 0, isWhole: false, bytes: 0, milliseconds: 0, cacheStatus: "" };
+
+export function createTrial(options: TrialOptions): RunningTrial {
+  const { sample, mirrorUrl } = options;
+  const shownOf = (key: Key): Shown => ({ key, forms: new Map(), direct: undefined });
+  const openSite = (site: TrialSite, bucket: string) => ({ site, bucket, pictures: site.pictures.map(shownOf) });
+  const first = openSite(options.site, FIRST_BUCKET);
+  let current = first;
+  let sites = 1;
+  const stored = new Set<Key>();
+  let stopping: Promise<Fault | undefined> | undefined;
+
+  const sampleNow = () => (current === first ? sample?.server : undefined);
+  const find = (key: string) => current.pictures.find((picture) => picture.key === key);
+  const urlOf = (key: Key, form: Form) => mirrorUrl(key) + suffixOf(form, mirrorUrl(current.site.pictures[2] ?? key));
+
+  /** Rejects for a picture of a former site, which the mirror would look for at the present one. */
+  async function send(picture: Shown, form: Form, signal: AbortSignal): Promise<TimedAnswer> {
+    if (!current.pictures.includes(picture)) throw new Error("another site is mirrored");
+    return timedRequest(urlOf(picture.key, form), signal);
+  }
+
+  /** The first answer. A failed one is asked for again. */
+  function ask(picture: Shown, form: Form): Asked {
+    const earlier = picture.forms.get(form);
+    if (earlier !== undefined && (earlier.done === undefined || isImage(earlier.done))) return earlier;
+    const request = () => send(picture, form, AbortSignal.timeout(DEADLINE_MS)).catch(() => NO_ANSWER);
+    // The first request for an original must be its own, so that it is the miss.
+    const watermark = form === "watermark" ? find(current.site.pictures[2] ?? "") : undefined;
+    const originals =
+      form === "original" ? [] : [picture, watermark ?? picture].map((each) => ask(each, "original").first);
+    const asked: Asked = { first: Promise.all(originals).then(request) };
+    void asked.first.then((answer) => {
+      asked.done = answer;
+    });
+    picture.forms.set(form, asked);
+    return asked;
+  }
+
+  async function askAgain(picture: Shown, form: Form, asked: Asked, signal: AbortSignal): Promise<void> {
+    asked.again = await send(picture, form, signal).catch(() => asked.again);
+  }
+
+  function viewOf({ key, direct, forms }: Shown): TrialPicture {
+    const named = sample?.pictures.find(({ name }) => current === first && `images/${name}` === key);
+    const name = key.slice(key.lastIndexOf("/") + 1);
+    const measured = [...forms].map(([form, { done, again }]) => {
+      // Another client may have asked before.
+      const isFirst = form === "original" ? isFetched(done) : isImage(done);
+      return [form, { first: isFirst || !isImage(done) ? done : undefined, again }] as const;
+    });
+    return {
+      key,
+      title: { en: named?.title ?? name, zh: named?.titleZh ?? name },
+      urlOf: (form) => urlOf(key, form),
+      direct,
+      forms: Object.fromEntries(measured),
+    };
+  }
+
+  /** Has the mirror fetch and store every picture. */
+  async function storeAll(pictures: readonly Shown[]): Promise<void> {
+    stored.clear();
+    await Promise.all(
+      pictures.map(async (picture) => {
+        const answer = await ask(picture, "original").first;
+        if (isImage(answer) && (await waitUntilStored(urlOf(picture.key, "original"), STOP_MS)))
+          stored.add(picture.key);
+      }),
+    );
+  }
+
+  async function stopSample(server: SampleSite): Promise<Fault | undefined> {
+    const { pictures } = first;
+    await Promise.race([storeAll(pictures), delay(STOP_MS, undefined, { ref: false })]);
+    if (stored.size < pictures.length) return (t) => t.stopIncomplete(stored.size, pictures.length);
+    server.setStopped(true);
+    return undefined;
+  }
+
+  /** Mirrors a site that was not mirrored before. */
+  async function change(url: string, picture: Key | undefined): Promise<Fault | undefined> {
+    if (options.ownPorts().some((port) => isOnThisMachine(url, port))) return (t) => t.itself;
+    const isPrivate = await isPrivateOrigin(url);
+    const { pictures: found, trouble } = await findPictures(url, isPrivate);
+    const pictures = [...new Set([...(picture === undefined ? [] : [picture]), ...found])].slice(0, MAX_PICTURES);
+    if (trouble !== undefined) return (t) => t.noAnswer(url, trouble);
+    if (pictures.length === 0) return (t) => t.noneFound(url);
+    sites += 1;
+    const bucket = `${FIRST_BUCKET}-${sites}`;
+    try {
+      options.mirror({ originUrl: url, isPrivate, bucket });
+    } catch (error) {
+      return (t) => t.refused(asHuiyuanError(error).message);
+    }
+    current = openSite({ url, isPrivate, trouble, pictures }, bucket);
+    return undefined;
+  }
+
+  return {
+    async view() {
+      const { site, pictures } = current;
+      const signal = AbortSignal.timeout(HITS_MS);
+      // One after another, so that nothing else slows a hit.
+      for (const picture of pictures)
+        for (const [form, asked] of picture.forms)
+          if (isImage(asked.done)) await askAgain(picture, form, asked, signal);
+      const server = sampleNow();
+      return {
+        siteUrl: site.url,
+        trouble: site.trouble,
+        pictures: pictures.map(viewOf),
+        origin: server && { isStopped: server.isStopped(), requests: server.requests() },
+        hasSample: sample !== undefined,
+      };
+    },
+    async picture(key, form) {
+      const picture = find(key);
+      if (picture === undefined || !isForm(form)) return undefined;
+      const { bucket } = current;
+      if (!isImage(await ask(picture, form).first)) return undefined;
+      const suffix = suffixOf(form, mirrorUrl(current.site.pictures[2] ?? picture.key)).slice(1);
+      const query = new URLSearchParams({ bucket: `${APPID}/${bucket}`, key, ...(suffix && { instruction: suffix }) });
+      return `/api/v1/objects/image?${query}`;
+    },
+    async original(key) {
+      const picture = find(key);
+      if (picture === undefined) return undefined;
+      const reply = await readPicture(current.site.url, current.site.isPrivate, picture.key);
+      const isWhole = reply?.verdict === "whole" || reply?.verdict === "suspect";
+      picture.direct = reply
+        ? { status: reply.status, isWhole, bytes: reply.bytes, milliseconds: reply.headMs + reply.bodyMs }
+        : NO_ANSWER;
+      if (reply?.image === undefined || !isWhole) return undefined;
+      return { mediaType: MEDIA_TYPES[reply.image.format], bytes: reply.beginning };
+    },
+    async stop() {
+      const server = sampleNow();
+      if (server === undefined || server.isStopped()) return undefined;
+      // Shared, because a second press of the button must not count anew.
+      stopping ??= stopSample(server).finally(() => {
+        stopping = undefined;
+      });
+      return stopping;
+    },
+    resume: () => sampleNow()?.setStopped(false),
+    progress: () => ({ stored: stored.size, total: first.pictures.length }),
+    async use(text) {
+      if (text.trim() === "" && sample !== undefined) {
+        const { url: originUrl, isPrivate } = first.site;
+        options.mirror({ originUrl, isPrivate, bucket: first.bucket });
+        current = first;
+        return { picture: undefined };
+      }
+      const address = readAddress(text, current.site.url);
+      if ("fault" in address) return address;
+      const { url, picture } = address;
+      if (url !== current.site.url) {
+        const fault = await change(url, picture);
+        if (fault !== undefined) return { fault };
+      } else if (picture !== undefined && find(picture) === undefined)
+        current.pictures = [shownOf(picture), ...current.pictures].slice(0, MAX_PICTURES);
+      return { picture };
+    },
+    async firstRequests() {
+      const [picture] = current.pictures;
+      if (picture === undefined) return undefined;
+      const asked = ask(picture, "original");
+      const answer = await Promise.race([asked.first, delay(FIRST_REQUESTS_MS, undefined, { ref: false })]);
+      if (answer === undefined || answer === NO_ANSWER) return undefined;
+      if (isImage(answer)) await waitUntilStored(urlOf(picture.key, "original"), STORED_MS);
+      await askAgain(picture, "original", asked, AbortSignal.timeout(DEADLINE_MS));
+      return { first: answer, second: asked.again ?? NO_ANSWER };
+    },
+  };
+}
+
+const isImage = (answer: TimedAnswer | undefined): answer is TimedAnswer => answer?.status === 200 && answer.isWhole;
+
+/** The end of the URL of this form, as users write it. `watermark`: URL of a picture. */
+function suffixOf(form: Form, watermark: string): string {
+  return SUFFIXES[form].replace("PICTURE", Buffer.from(watermark).toString("base64url"));
+}
+
+const SUFFIXES: Readonly<Record<Form, string>> = {
+  original: "",
+  webp: "?imageMogr2/format/webp",
+  avif: "?imageMogr2/format/avif",
+  crop: "?imageView2/1/w/480/h/320",
+  round: "?imageMogr2/crop/480x320/rradius/48/format/webp",
+  watermark: "?imageView2/1/w/480/h/320|watermark/1/image/PICTURE/scatype/1/spcent/330/gravity/southeast/dx/16/dy/16",
+  alias: `!${SAMPLE_ALIAS.name}`,
+};
+const isForm = (text: string): text is Form => Object.hasOwn(SUFFIXES, text);
+
+/** True if `url` names this port of this machine. */
+export function isOnThisMachine(url: string, port: number): boolean {
+  const { hostname, port: named, protocol } = new URL(url);
+  return isLoopbackHost(hostname) && Number(named || (protocol === "https:" ? 443 : 80)) === port;
+}
