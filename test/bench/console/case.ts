@@ -62,11 +62,12 @@ const WATCH = `(() => {
   setInterval(look, 5);
 })()`;
 
-/** Nothing more has begun to load for so long. */
+/** Nothing more has begun to load for so long, and every picture that is in sight is drawn. */
 const REST_MS = 300;
 const SEEN = `(() => {
   const { shownAt, answersAt } = window.benchSeen ?? {};
-  const isAtRest = performance.now() > shownAt + ${REST_MS};
+  const isDrawn = (image) => image.complete || image.getBoundingClientRect().top > innerHeight;
+  const isAtRest = performance.now() > shownAt + ${REST_MS} && [...document.images].every(isDrawn);
   const calls = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/api/"));
   const problem = document.querySelector("main .note.bad")?.textContent;
   return { shownAt, answersAt, isAtRest, problem, calls: calls.map(({ name, duration }) => ({ url: name, ms: duration })) };

@@ -10,7 +10,9 @@ import { BUCKET, DEEP, DELETED, PICTURE } from "./fill.ts";
 
 const VISITS = 5;
 const CALLS = 20;
-const MUST = { must: 500, aim: 100 };
+const MUST = { must: 500, aim: 200 };
+/** The browser also compiles the program, and the server's files come from the disk. */
+const FIRST_MUST = { must: 1_000, aim: 500 };
 
 const query = (values: Readonly<Record<string, string>>) => new URLSearchParams(values).toString();
 const bucketPage = (view: string) => `/buckets/one?${query({ bucket: BUCKET, view })}`;
@@ -122,7 +124,7 @@ function outcomeOf(
 ): Outcome {
   const slowest = (all: ReadonlyMap<string, Times>, pick: (times: Times) => number) =>
     Math.max(...[...all.values()].map(pick));
-  const verdict = (what: string, value: number): Verdict => ({ what, value, unit: "ms", target: MUST });
+  const verdict = (what: string, value: number, target = MUST): Verdict => ({ what, value, unit: "ms", target });
   const cold = ({ cold: first }: Times) => first;
   const worst = ({ warm }: Times) => Math.max(...warm);
   const ms = (value: number) => value.toFixed(0);
@@ -134,7 +136,7 @@ function outcomeOf(
     verdicts: [
       verdict(`${calls.size} calls: the slowest first answer`, slowest(calls, cold)),
       verdict(`${calls.size} calls: the slowest of ${CALLS} answers each`, slowest(calls, worst)),
-      verdict(`${shown.size} pages: the slowest first one shows its data`, slowest(shown, cold)),
+      verdict(`${shown.size} pages: the slowest first visit shows its data`, slowest(shown, cold), FIRST_MUST),
       verdict(`${shown.size} pages: the slowest of ${VISITS} visits each`, slowest(shown, worst)),
     ],
     facts: [

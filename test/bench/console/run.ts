@@ -28,7 +28,9 @@ CASE           pages, first or live; default: all
 All files are below ${tmpdir()}; TMPDIR names another folder. Needs chromium, wrk and 4 GB of disk.
 `;
 
-const CASES: Readonly<Record<string, (bench: Bench, browser: Browser) => Promise<Outcome>>> = { pages, first, live };
+const CASES = new Map<string, (bench: Bench, browser: Browser) => Promise<Outcome>>(
+  Object.entries({ pages, first, live }),
+);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -40,11 +42,15 @@ const { values, positionals } = parseArgs({
     help: { type: "boolean", default: false },
   },
 });
-const chosen = positionals.length === 0 ? Object.keys(CASES) : positionals;
+const chosen = [...CASES].filter(([name]) => positionals.length === 0 || positionals.includes(name));
 const [scale, rounds] = [Number(values.scale), Number(values.rounds)];
 
 if (values.help) process.stdout.write(USAGE);
-else if (!chosen.every((name) => name in CASES) || !(scale > 0 && rounds >= 1) || (values.write && scale !== 1)) {
+else if (
+  !positionals.every((name) => CASES.has(name)) ||
+  !(scale > 0 && rounds >= 1) ||
+  (values.write && scale !== 1)
+) {
   process.stderr.write(USAGE);
   process.exitCode = 2;
 } else await measure();
@@ -59,27 +65,29 @@ async function measure(): Promise<void> {
       await fill(data, fillingOf(scale));
       process.stderr.write(`filled in ${((performance.now() - began) / 1_000).toFixed(0)} s\n`);
     }
-    for (const name of chosen) await measureCase(name, { folder, data, rounds }, fileSystem);
+    for (const [name, run] of chosen) {
+      const browser = await launchBrowser();
+      try {
+        process.stderr.write(`${name}\n`);
+        await measureCase(name, () => run({ folder, data, rounds }, browser), fileSystem);
+      } finally {
+        await browser.close();
+      }
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function measureCase(name: string, bench: Bench, fileSystem: string): Promise<void> {
-  process.stderr.write(`${name}\n`);
+async function measureCase(name: string, run: () => Promise<Outcome>, fileSystem: string): Promise<void> {
   const [load = 0, began] = [loadavg()[0], performance.now()];
-  const browser = await launchBrowser();
-  try {
-    const { verdicts, facts } = (await CASES[name]?.(bench, browser)) as Outcome; // checked above
-    const seconds = (performance.now() - began) / 1_000;
-    const command = `npm run bench:console -- ${name}${scale === 1 ? "" : ` --scale ${scale}`}`;
-    const about = `${new Date().toISOString().slice(0, 10)}, ${host(fileSystem)}, load before ${load.toFixed(1)}`;
-    const shown = [tables([{ title: name, figures: [], verdicts }]), ...facts].join("\n\n");
-    const text = `\`${command}\`, ${about}, ${seconds.toFixed(0)} s.\n\n${shown}\n`;
-    process.stdout.write(`\n${text}\n`);
-    if (values.write) await writeFile(PAGE, withFigures(await readFile(PAGE, "utf8"), `\n${text}`, name));
-    if (verdicts.some(missesMust)) process.exitCode = 1;
-  } finally {
-    await browser.close();
-  }
+  const { verdicts, facts } = await run();
+  const seconds = (performance.now() - began) / 1_000;
+  const command = `npm run bench:console -- ${name}${scale === 1 ? "" : ` --scale ${scale}`}`;
+  const about = `${new Date().toISOString().slice(0, 10)}, ${host(fileSystem)}, load before ${load.toFixed(1)}`;
+  const shown = [tables([{ title: name, figures: [], verdicts }]), ...facts].join("\n\n");
+  const text = `\`${command}\`, ${about}, ${seconds.toFixed(0)} s.\n\n${shown}\n`;
+  process.stdout.write(`\n${text}\n`);
+  if (values.write) await writeFile(PAGE, withFigures(await readFile(PAGE, "utf8"), `\n${text}`, name));
+  if (verdicts.some(missesMust)) process.exitCode = 1;
 }
