@@ -9,7 +9,7 @@ import { type HuiyuanContender, startHuiyuan } from "../contenders.ts";
 
 /** The input of every case. */
 export interface Bench {
-  /** Of the servers' own files. */
+  /** The servers keep their own files in it. */
   readonly folder: string;
   /** The filled data folder. */
   readonly data: string;

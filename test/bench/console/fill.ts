@@ -19,7 +19,7 @@ import { pictureOf } from "../pictures.ts";
 
 export const BUCKET = `${APPID}/photos`;
 
-/** What the bucket holds. All parts have folders of 1,000, except `flat/`. */
+/** The numbers of all that is filled in. The parts of the bucket have folders of 1,000, except `flat/`. */
 export interface Filling {
   readonly objects: number;
   readonly tombstones: number;
@@ -42,7 +42,7 @@ const LOGGED_AT_ONCE = 5_000;
 
 const numbered = (folder: string, index: number, name: string) =>
   `${folder}/${String(Math.floor(index / 1_000)).padStart(4, "0")}/${name}-${String(index).padStart(7, "0")}`;
-/** Of 40 folders in each other. */
+/** The name of 40 folders in each other. */
 export const DEEP = Array.from({ length: 40 }, (_, level) => `level-${level}-of-many`).join("/");
 export const PICTURE = `${numbered("albums", 0, "picture")}.jpg`;
 export const DELETED = numbered("deleted", 0, "picture");
