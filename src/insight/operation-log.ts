@@ -54,14 +54,22 @@ const MAX_TEXT = 2_048;
 const MAX_AGENT = 256;
 
 // The ids of the period are found by the index on `at`. `+at`: SQLite must then go by ids, in their order.
-const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND (@operation IS NULL OR operation = @operation)
-  AND (@fileid IS NULL OR fileid = @fileid) AND +at BETWEEN @from AND @to AND id > @after
+const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND +at BETWEEN @from AND @to AND id > @after
   AND id >= (SELECT id FROM operations WHERE at >= @from ORDER BY at, id LIMIT 1)
   AND id <= (SELECT id FROM operations WHERE at <= @to ORDER BY at DESC, id DESC LIMIT 1)`;
 
 // The fields of LoggedOperation. Only this program writes the table.
 const COLUMNS = `id, reported_at AS reportedAt, at, bucket AS bucketId, operation, fileid, url, client,
   user_agent AS userAgent, code, message, bytes, request_id AS requestId`;
+
+/** The condition of each statement, which an index on its column answers. All have the same parameters. */
+const FILTERS = {
+  all: "@operation IS NULL AND @fileid IS NULL",
+  byOperation: "operation = @operation AND @fileid IS NULL",
+  byFileid: "fileid = @fileid AND (@operation IS NULL OR +operation = @operation)",
+};
+const select = (filter: keyof typeof FILTERS, order: "ASC" | "DESC") =>
+  `SELECT ${COLUMNS} FROM operations WHERE ${FILTERS[filter]} AND ${MATCHES} ORDER BY id ${order} LIMIT @limit`;
 
 export const OPERATIONS_PLAN = {
   name: "operations",
@@ -97,14 +105,17 @@ export const OPERATIONS_PLAN = {
      CREATE TRIGGER operation_gone AFTER DELETE ON operations BEGIN
        UPDATE totals SET entries = entries - 1 WHERE bucket = old.bucket AND is_failed = old.is_failed;
      END;`,
+    `CREATE INDEX operations_operation ON operations (operation);
+     CREATE INDEX operations_fileid ON operations (fileid);`,
   ],
   statements: {
     add: `INSERT INTO operations
         (reported_at, at, bucket, operation, fileid, url, client, user_agent, code, is_failed, message, bytes, request_id)
       VALUES (@reportedAt, @at, @bucket, @operation, @fileid, @url, @client, @userAgent, @code, @isFailed, @message, @bytes,
         @requestId)`,
-    ascending: `SELECT ${COLUMNS} FROM operations WHERE ${MATCHES} ORDER BY id LIMIT @limit`,
-    descending: `SELECT ${COLUMNS} FROM operations WHERE ${MATCHES} ORDER BY id DESC LIMIT @limit`,
+    ...{ allAscending: select("all", "ASC"), allDescending: select("all", "DESC") },
+    ...{ byOperationAscending: select("byOperation", "ASC"), byOperationDescending: select("byOperation", "DESC") },
+    ...{ byFileidAscending: select("byFileid", "ASC"), byFileidDescending: select("byFileid", "DESC") },
     removeOld: `DELETE FROM operations WHERE id IN
       (SELECT id FROM operations WHERE at < @before ORDER BY at LIMIT ${REMOVED_AT_ONCE})`,
     tooMany: `SELECT bucket, is_failed, entries FROM totals
@@ -177,7 +188,7 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   const sweeping = setInterval(() => void sweep(), 3_600_000).unref();
 
   async function search(
-    statement: "ascending" | "descending",
+    order: "Ascending" | "Descending",
     filter: OperationFilter,
     range: { readonly after: number; readonly limit: number },
   ): Promise<LoggedOperation[]> {
@@ -185,8 +196,9 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     const { bucketId: bucket = null, operation = null, fileid = null, to = Number.MAX_SAFE_INTEGER } = filter;
     const from = Math.max(filter.from ?? 0, now() - RETENTION_MS);
     const row = { bucket, operation, fileid, from, to, ...range };
+    const by = fileid !== null ? "byFileid" : operation !== null ? "byOperation" : "all";
     // As COLUMNS says.
-    return (await ledger.read(statement, row)) as unknown as LoggedOperation[];
+    return (await ledger.read(`${by}${order}`, row)) as unknown as LoggedOperation[];
   }
 
   return {
@@ -195,11 +207,11 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
       else unwritten.push(toRow(operation));
     },
     async page(filter, range) {
-      const entries = await search("ascending", filter, range);
+      const entries = await search("Ascending", filter, range);
       return { entries, next: entries.length === range.limit ? entries.at(-1)?.id : undefined };
     },
     async latest(filter, limit) {
-      return (await search("descending", filter, { after: 0, limit })).reverse();
+      return (await search("Descending", filter, { after: 0, limit })).reverse();
     },
     flush,
     async close() {

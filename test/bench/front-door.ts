@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { eventually } from "../helpers/program.ts";
 import { among, type Contender, startBareNode, startHuiyuan, startOrigin } from "./contenders.ts";
 import { byWrk, type Drive, median, verify } from "./load.ts";
+import { middleOf } from "./pairs.ts";
 import { pictureOf } from "./pictures.ts";
 import { cpuMicros, idle } from "./processes.ts";
 
@@ -31,13 +32,10 @@ async function compare(what: string, [first, ...others]: readonly Contender[], d
   for (const other of others) {
     const pairs: (readonly [number, number])[] = [];
     while (pairs.length < Number(rounds)) pairs.push(await Promise.all([cost(first, drive), cost(other, drive)]));
-    const ratios = pairs.map(([base, each]) => each / base).sort((left, right) => left - right);
-    // The interval of a median by ranks: it needs no normal distribution, and a busy machine makes none.
-    const rank = Math.max(0, Math.floor((ratios.length - 1.96 * Math.sqrt(ratios.length)) / 2) - 1);
-    const [from, to] = [ratios[rank], ratios.at(-1 - rank)].map((ratio) => ratio?.toFixed(3));
+    const { median: ratio, from, to } = middleOf(pairs.map(([base, each]) => each / base));
     const [base, each] = [0, 1].map((at) => median(pairs.map((pair) => pair[at] as number)).toFixed(1)); // two each
     console.log(`${what}, ${other.name} ÷ ${first.name}: ${each} ÷ ${base} µs`);
-    console.log(`  ratio ${median(ratios).toFixed(3)} (95 %: ${from} to ${to})`);
+    console.log(`  ratio ${ratio.toFixed(3)} (95 %: ${from.toFixed(3)} to ${to.toFixed(3)})`);
   }
 }
 

@@ -12,7 +12,7 @@ export const PROGRAM = fileURLToPath(new URL("../../dist/main.js", import.meta.u
 const READY = /downloads on http:\/\/\S+?:(\d+), admin on http:\/\/\S+?:(\d+)/;
 
 /** Time for a process to start or end on a busy machine. */
-const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 60_000;
 /** A loop without a pause would take CPU time from the program. */
 const POLL_MS = 5;
 

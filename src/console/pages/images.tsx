@@ -155,11 +155,12 @@ function Tile({ bucket, object }: { readonly bucket: string; readonly object: St
     <Link class="tile" title={key} href={pageOf(bucket, key)}>
       <span class="picture">
         {isDrawn.value && (
+          // The order counts: a browser loads at once when it gets the source.
           <img
-            src={urlOf("/objects/image", { bucket, key, instruction: THUMBNAIL })}
-            alt=""
             loading="lazy"
             decoding="async"
+            src={urlOf("/objects/image", { bucket, key, instruction: THUMBNAIL })}
+            alt=""
             onError={() => {
               isDrawn.value = false;
             }}

@@ -1,7 +1,8 @@
 // A plot of values over time. uPlot draws on a canvas, so pages say the values in words or a table too.
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
-import { locale, t } from "../text/text.ts";
+import { formatter } from "../text/format.ts";
+import { t } from "../text/text.ts";
 
 export interface Series {
   readonly name: string;
@@ -157,5 +158,5 @@ function dateText(date: Date, isByDay: boolean): string {
   const options = isByDay
     ? ({ month: "short", day: "numeric", timeZone: "UTC" } as const)
     : ({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const);
-  return new Intl.DateTimeFormat(locale(), options).format(date);
+  return formatter(Intl.DateTimeFormat, options).format(date);
 }

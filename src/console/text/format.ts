@@ -3,8 +3,21 @@ import { locale, t } from "./text.ts";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB"] as const;
 
+const formatters = new Map<string, object>();
+
+/** Makes a formatter once: that costs up to a millisecond, and a page shows hundreds of values. */
+export function formatter<Format extends object, Options>(
+  kind: new (locale: string, options: Options) => Format,
+  options: Options,
+): Format {
+  const key = `${kind.name} ${locale()} ${JSON.stringify(options)}`;
+  const known = (formatters.get(key) as Format | undefined) ?? new kind(locale(), options); // the key names the kind
+  formatters.set(key, known);
+  return known;
+}
+
 export function count(value: number): string {
-  return new Intl.NumberFormat(locale()).format(value);
+  return formatter(Intl.NumberFormat, {}).format(value);
 }
 
 /** 1,000 based, three digits: `12.3 MB`. */
@@ -13,13 +26,13 @@ export function bytes(value: number): string {
   const power = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value * 1.0005) / 3), UNITS.length - 1);
   const scaled = value / 1_000 ** power;
   const digits = power === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2;
-  return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(scaled)} ${UNITS[power]}`;
+  return `${formatter(Intl.NumberFormat, { maximumFractionDigits: digits }).format(scaled)} ${UNITS[power]}`;
 }
 
 /** `share` from 0 to 1. */
 export function percent(share: number): string {
   const options = { style: "percent", maximumFractionDigits: share > 0.995 && share < 1 ? 2 : 1 } as const;
-  return new Intl.NumberFormat(locale(), options).format(share);
+  return formatter(Intl.NumberFormat, options).format(share);
 }
 
 export function milliseconds(value: number): string {
@@ -46,7 +59,7 @@ export function duration(seconds: number): string {
 
 /** Date and time of the reader's own zone. */
 export function moment(iso: string): string {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+  return formatter(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium" } as const).format(new Date(iso));
 }
 
 /** `3 minutes ago`. */
@@ -59,5 +72,5 @@ export function ago(iso: string, now = Date.now()): string {
     [1, "second"],
   ] as const;
   const [size, unit] = steps.find(([step]) => Math.abs(seconds) >= step) ?? [1, "second"];
-  return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(Math.round(seconds / size), unit);
+  return formatter(Intl.RelativeTimeFormat, { numeric: "auto" } as const).format(Math.round(seconds / size), unit);
 }

@@ -15,19 +15,23 @@ export async function writeJpegs(root: string, count: number): Promise<readonly 
   return write(root, count, "jpg", (name, index) => pictures[index % pictures.length]!.for(name));
 }
 
-/** As writeJpegs(), with the smallest images: GIFs of one pixel, 62 bytes each. */
+/** As writeJpegs(), with gifFor(). */
 export function writeGifs(root: string, count: number): void {
-  const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
-  const colours = 13 + 6;
-  const comment = Buffer.concat([Buffer.from([0x21, 0xfe, MARK_BYTES]), Buffer.alloc(MARK_BYTES), Buffer.from([0])]);
-  const whole = Buffer.concat([gif.subarray(0, colours), comment, gif.subarray(colours)]);
-  write(root, count, "gif", (name) => {
-    createHash("md5")
-      .update(name)
-      .digest()
-      .copy(whole, colours + 3);
-    return whole;
-  });
+  write(root, count, "gif", gifFor);
+}
+
+const GIF = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
+const GIF_COLOURS = 13 + 6;
+const GIF_COMMENT = Buffer.concat([Buffer.from([0x21, 0xfe, MARK_BYTES]), Buffer.alloc(MARK_BYTES), Buffer.from([0])]);
+
+/** The smallest image: a GIF of one pixel, 62 bytes, different ones for different names. */
+export function gifFor(name: string): Buffer {
+  const whole = Buffer.concat([GIF.subarray(0, GIF_COLOURS), GIF_COMMENT, GIF.subarray(GIF_COLOURS)]);
+  createHash("md5")
+    .update(name)
+    .digest()
+    .copy(whole, GIF_COLOURS + 3);
+  return whole;
 }
 
 function write(root: string, count: number, ending: string, bytesOf: (name: string, index: number) => Buffer) {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/core/errors.ts";
+import { openSqlite } from "../../../src/core/sqlite.ts";
 import type { Operation } from "../../../src/insight/operation.ts";
 import {
   createOperationLog,
@@ -96,6 +97,8 @@ test("page() and latest() filter by bucket, operation, file and time", async () 
   expect(await found({ bucketId: "10001234/photos" })).toBe("abcda");
   expect(await found({ fileid: "a" })).toBe("aaa");
   expect(await found({ operation: "delete" })).toBe("a");
+  expect(await found({ fileid: "a", operation: "delete" })).toBe("a");
+  expect(await found({ fileid: "b", operation: "delete" })).toBe("");
   expect(await found({ from: clock + 1, to: clock + 3 })).toBe("bcd");
   expect(await found({ from: clock + 6 })).toBe("");
   expect(await found({ to: clock - 1 })).toBe("");
@@ -124,6 +127,26 @@ test("page() continues where it ended, also over long stretches without a match"
   expect(fileids(await operations.latest({ ...ANY, operation: "delete" }, 3))).toEqual(wanted.slice(-3));
 }, 60_000);
 
+test.each([
+  ["byOperationAscending", "operations_operation (operation=? AND rowid>? AND rowid<?)"],
+  ["byOperationDescending", "operations_operation (operation=? AND rowid>? AND rowid<?)"],
+  ["byFileidAscending", "operations_fileid (fileid=? AND rowid>? AND rowid<?)"],
+  ["byFileidDescending", "operations_fileid (fileid=? AND rowid>? AND rowid<?)"],
+] as const)("%s reads no entry of other images and operations, and sorts none", (name, index) => {
+  const database = openSqlite(":memory:");
+  try {
+    for (const step of OPERATIONS_PLAN.steps) database.exec(step);
+    const [rows, ...others] = database
+      .prepare<[object], { detail: string }>(`EXPLAIN QUERY PLAN ${OPERATIONS_PLAN.statements[name]}`)
+      .all({ ...{ bucket: null, operation: "purge", fileid: "a" }, ...{ from: 0, to: 1, after: 0, limit: 1 } })
+      .map(({ detail }) => detail);
+    expect(rows).toBe(`SEARCH operations USING INDEX ${index}`);
+    expect(others.filter((detail) => detail.includes("B-TREE"))).toEqual([]);
+  } finally {
+    database.close();
+  }
+});
+
 test("entries older than 30 days are hidden at once and deleted by the next sweep", async () => {
   const operations = open();
   operations.record(operation("old"));
@@ -132,7 +155,7 @@ test("entries older than 30 days are hidden at once and deleted by the next swee
   expect((await operations.page(ANY, ALL)).entries).toEqual([]);
   operations.record(operation("new"));
   await operations.flush();
-  const rows = await ledger.read("ascending", {
+  const rows = await ledger.read("allAscending", {
     ...{ bucket: null, operation: null, fileid: null, from: 0, to: Number.MAX_SAFE_INTEGER },
     ...{ after: 0, until: 100, limit: 100 },
   });
