@@ -79,16 +79,25 @@ export function readRequest(dir: string): JobRequest {
   return JSON.parse(readFileSync(join(dir, REQUEST), "utf8")) as JobRequest;
 }
 
+/** The work of a run: to copy, or to compare by hash a sample such as `5%`. */
+export type JobWork = { readonly rescans: boolean } | { readonly sample: string };
+
 /** The arguments of `huiyuan` for a run. Every user of the machine sees them, so they do not have the config. */
-export function commandOf(dir: string, settingsFile: string): readonly string[] {
+export function commandOf(dir: string, settingsFile: string, work: JobWork): readonly string[] {
   const { fromOrigin, sitemap, list, acceptSuspect, overwrite } = readRequest(dir);
   return [
-    ...["migrate", "start", "--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile],
-    ...["--no-file-urls", "--overwrite", overwrite],
+    ...["migrate", "sample" in work ? "verify" : "start"],
+    ...["--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile, "--no-file-urls"],
     ...(fromOrigin === undefined ? [] : [`--from-origin=${fromOrigin}`]),
     ...(fromOrigin === undefined || list === undefined ? [] : ["--list", join(dir, LIST)]),
     ...(sitemap === undefined ? [] : [`--sitemap=${sitemap}`]),
-    ...(acceptSuspect ? ["--accept-suspect"] : []),
+    ...("sample" in work
+      ? ["--sample", work.sample]
+      : [
+          ...["--overwrite", overwrite],
+          ...(acceptSuspect ? ["--accept-suspect"] : []),
+          ...(work.rescans ? ["--force"] : []),
+        ]),
   ];
 }
 
@@ -126,6 +135,6 @@ function realOf(path: string): string | undefined {
 }
 
 /** The caller's request cannot be met as it is. */
-export function refused(message: string): HuiyuanError {
-  return new HuiyuanError("request_invalid", message);
+export function refused(message: string, answerStatus = 400): HuiyuanError {
+  return new HuiyuanError("request_invalid", message, { answerStatus });
 }

@@ -46,7 +46,7 @@ test("remove() and start() refuse a job on which a command runs", async () => {
   create("photos");
   await untilEnded("photos");
   const unlock = jobFolder(join(dir, "photos")).lock();
-  expect(() => jobs.start("photos", false)).toThrow(/is running/);
+  expect(() => jobs.start("photos", { rescans: false })).toThrow(/is running/);
   expect(() => jobs.remove("photos")).toThrow(/is running/);
   expect(jobs.list()).toHaveLength(1);
   unlock?.();
