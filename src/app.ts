@@ -21,6 +21,7 @@ import type { Settings } from "./settings/schema/schema.ts";
 import { redactTarget } from "./sign/redact.ts";
 import { createConsoleParts } from "./wiring/console.ts";
 import { examineSite } from "./wiring/doctor.ts";
+import { checkOrigins } from "./wiring/migration-sources.ts";
 import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 import { createSigner } from "./wiring/signing.ts";
 
@@ -137,10 +138,10 @@ export async function startApp({ settings: initial, settingsFile, log }: AppOpti
         ? undefined
         : createMigrationJobs({
             dir: join(initial.data, "migrations"),
-            settingsFile: resolve(settingsFile.path),
+            ...{ settingsFile: resolve(settingsFile.path), redactUrl: redactTarget },
             program: [...process.execArgv, ...process.argv.slice(1, 2)],
             folders: () => settings.server.migrationFolders,
-            redactUrl: redactTarget,
+            checkOrigins: (source) => checkOrigins(settings, source),
           });
     const { adminHost } = initial.server;
     const sources = service.metricSources(async () => (await readiness()).isReady);

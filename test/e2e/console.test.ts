@@ -1,16 +1,16 @@
 // The console in Chromium: login, the overview, an image that is deleted and undeleted, previews, signing, origins,
-// migrations, languages, themes and the accessibility of each page. No page may violate the content security policy or
-// write to the browser's console.
-import axe from "axe-core";
+// languages, themes and the accessibility of each page. No page may violate the content security policy or write to
+// the browser's console.
 import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchBrowser } from "../helpers/browser.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { faultsOf } from "../helpers/page-faults.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { freePort, needs } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 const TOKEN = "the-right-admin-token";
@@ -35,9 +35,7 @@ describe("the console", needs("chromium"), () => {
       const isAway = target.includes("away");
       await connection.send(response(isAway ? "" : jpeg, { status: isAway ? "503 Service Unavailable" : "200 OK" }));
     });
-    // A migration reaches the server at the port of the settings.
-    const server = { adminToken: "env:TOKEN", adminPort: await freePort() };
-    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server }));
+    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server: { adminToken: "env:TOKEN" } }));
     program = await installation.start({ env: { TOKEN } });
   });
   afterAll(async () => {
@@ -162,31 +160,6 @@ describe("the console", needs("chromium"), () => {
     expect(complaints).toEqual([]);
   });
 
-  test("the form starts a migration, or says why not; its card shows failures by cause", async () => {
-    const { page, go } = await openConsole();
-    await logIn(page);
-    await go("/migrations");
-    await page.getByRole("button", { name: "New migration" }).click();
-    await page.getByLabel("Name", { exact: true }).fill("site");
-    await page.getByLabel("Domain", { exact: true }).selectOption("*");
-    await page.getByLabel("Host name").fill("any.example");
-    await page.getByLabel("Which images").selectOption("sitemap");
-    await page.getByLabel("URL of the sitemap").fill("https://any.example/map.xml?all");
-    await page.getByRole("button", { name: "Start copying" }).click();
-    await page.getByRole("alert").getByText('"sitemap" must have neither').waitFor();
-    expect(await faultsOf(page)).toEqual([]);
-
-    await page.getByLabel("Which images").selectOption("list");
-    await page.getByLabel("List", { exact: true }).fill("photos/two.jpg\nphotos/away.jpg\n");
-    await page.getByRole("button", { name: "Start copying" }).click();
-    const card = page.locator(".card", { has: page.getByRole("heading", { name: "site" }) });
-    await card.getByText("ended with failures").waitFor({ timeout: 60_000 });
-    await card.getByText("1 of 2 images copied").waitFor();
-    await card.getByRole("cell", { name: "status 503" }).waitFor();
-    await card.getByRole("button", { name: "Retry" }).waitFor();
-    expect(await faultsOf(page)).toEqual([]);
-  });
-
   test.each([
     ["light", { colorScheme: "light" }],
     ["dark", { colorScheme: "dark" }],
@@ -219,13 +192,3 @@ describe("the console", needs("chromium"), () => {
     expect(complaints).toEqual([]);
   });
 });
-
-async function faultsOf(page: Page): Promise<readonly string[]> {
-  // Evaluated by the debugger, which the policy of the page does not bind.
-  await page.evaluate(axe.source);
-  const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
-  const isWide = await page.evaluate("document.documentElement.scrollWidth > innerWidth");
-  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  const texts = serious.map(({ id, nodes }) => `${id} ${nodes.map(({ html }) => html).join(" ")}`);
-  return [...texts, ...(isWide ? ["too wide"] : [])].map((text) => `${page.url()}: ${text}`);
-}

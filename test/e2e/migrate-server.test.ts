@@ -411,6 +411,10 @@ describe("jobs in the server", () => {
       { config: local(), sitemap: "http://site.example/sitemap.xml" },
       { fromOrigin: "any.example", sitemap: "http://site.example/sitemap.xml?token=secret" },
       { fromOrigin: "any.example", sitemap: "http://user:secret@site.example/sitemap.xml" },
+      ...["\0", "", "../../etc/passwd", "a b"].map((fromOrigin) => ({ fromOrigin, list: "a.jpg" })),
+      { fromOrigin: "any.example", sitemap: "http://site.example/\0" },
+      // A web site cannot be listed.
+      { fromOrigin: "any.example" },
       { config: local(), unknown: 1 },
       { config: local(), id: "../x" },
     ];

@@ -2,7 +2,7 @@
 // in a folder of its own. They end with the server, and only an operator continues them.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Counters, State } from "../journal/database.ts";
@@ -13,6 +13,7 @@ import {
   checkRequest,
   commandOf,
   isJob,
+  type JobLimits,
   type JobRequest,
   type JobWork,
   readRequest,
@@ -68,15 +69,13 @@ export interface MigrationJobs {
   close(): Promise<void>;
 }
 
-export interface MigrationJobsOptions {
+export interface MigrationJobsOptions extends JobLimits {
   /** Folder of the folders of all jobs. The first job makes it. */
   readonly dir: string;
   /** The settings file of the server, which names the target. */
   readonly settingsFile: string;
   /** The arguments of node that run this program. */
   readonly program: readonly string[];
-  /** Folders of this machine that jobs may read. */
-  readonly folders: () => readonly string[];
   /** Removes the user name, the password and tokens of a URL. */
   readonly redactUrl: (url: string) => string;
 }
@@ -88,6 +87,10 @@ interface Run {
   ended: string | undefined;
 }
 
+interface Summary extends Pick<State, "counters" | "verification"> {
+  readonly stamp: string;
+}
+
 /** An id is the name of a folder. */
 export const JOB_ID = /^[a-z0-9][a-z0-9-]{0,39}$/;
 const MAX_JOBS = 100;
@@ -96,9 +99,11 @@ const MAX_OUTPUT_CHARACTERS = 4_096;
 const MAX_CAUSES = 20;
 
 export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
-  const { dir, settingsFile, program, folders, redactUrl } = options;
+  const { dir, settingsFile, program, redactUrl } = options;
   /** The last run of each job. */
   const runs = new Map<string, Run>();
+  /** What the journals said last: pages list all jobs every two seconds. */
+  const summaries = new Map<string, Summary>();
   let isClosed = false;
 
   const isKnown = (id: string) => JOB_ID.test(id) && isJob(join(dir, id));
@@ -138,19 +143,29 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     return stat(id);
   }
 
+  function summaryOf(id: string): Summary | undefined {
+    const stamp = stampOf(jobFolder(join(dir, id)).journal);
+    const known = summaries.get(id);
+    if (known?.stamp === stamp) return known;
+    const read = readJournal(join(dir, id), (reader) => {
+      const [counters, verification] = [reader.counters(), reader.verification()];
+      return { stamp, counters, verification };
+    });
+    if (read !== undefined) summaries.set(id, read);
+    return read;
+  }
+
   function stat(id: string): MigrationJob {
     const own = dirOf(id);
     const request = readRequest(own);
     const { output = "", ended, work = {} } = runs.get(id) ?? {};
+    const summary = summaryOf(id);
     const without = (text: string) => withoutSecrets(text, request, redactUrl);
     const isCut = output.length === MAX_OUTPUT_CHARACTERS;
     return {
       ...{ id, source: sourceOf(request), isRunning: isRunning(id), isVerifying: "sample" in work, ended },
-      counters: readJournal(own, (reader) => reader.counters()),
-      verification: shownVerification(
-        readJournal(own, (reader) => reader.verification()),
-        without,
-      ),
+      counters: summary?.counters,
+      verification: shownVerification(summary?.verification, without),
       // The first line may have lost its beginning, and with it the mark of a secret.
       output: without(isCut ? output.slice(output.indexOf("\n") + 1) : output),
     };
@@ -173,7 +188,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       refuseStart();
       if (isKnown(id)) throw refused(`there is a migration "${id}": start it, or remove it first`);
       if (ids().length >= MAX_JOBS) throw refused(`there are ${MAX_JOBS} migrations: remove one first`);
-      checkRequest(request, folders());
+      checkRequest(request, options);
       writeJob(join(dir, id), request);
       return run(id, { rescans: false });
     },
@@ -181,7 +196,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       refuseRunning(id);
       refuseStart();
       // The setting may have changed since.
-      checkRequest(readRequest(dirOf(id)), folders());
+      checkRequest(readRequest(dirOf(id)), options);
       return run(id, work);
     },
     stop(id, isForced) {
@@ -193,6 +208,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       refuseRunning(id);
       removeJob(dirOf(id));
       runs.delete(id);
+      summaries.delete(id);
       return { removed: id };
     },
     async close() {
@@ -212,6 +228,12 @@ function shownVerification(found: State["verification"], without: (text: string)
     return { kind, count, first: first.map(({ fileid, reason }) => ({ fileid, reason: without(reason) })) };
   });
   return { ...found, troubles: found.troubles?.map(without), findings: findings.filter(({ count }) => count > 0) };
+}
+
+/** Changes with each commit, in the journal or in its write-ahead log. */
+function stampOf(journal: string): string {
+  const facts = [journal, `${journal}-wal`].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
+  return facts.map((found) => `${found?.ino} ${found?.size} ${found?.mtimeNs}`).join();
 }
 
 /** Undefined: its first run has not begun. */

@@ -21,6 +21,7 @@ beforeEach(() => {
     program: ["-e", ""],
     settingsFile: "none.yaml",
     folders: () => [],
+    checkOrigins: () => undefined,
     redactUrl: (url: string) => url,
   };
   jobs = createMigrationJobs({ dir, ...parts });
