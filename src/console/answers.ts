@@ -1,6 +1,7 @@
 // Types of the answers of the admin API, from the schemas that the server checks them against.
 import type * as z from "zod";
 import type * as answers from "../http/api/openapi/answers.ts";
+import type * as migrations from "../http/api/openapi/migration-answers.ts";
 import type { signAnswer, variantPage } from "../http/api/openapi/object-answers.ts";
 import type { doctorEnd, doctorLine, originsAnswer } from "../http/api/openapi/origin-answers.ts";
 import type * as settings from "../http/api/openapi/settings-answers.ts";
@@ -12,9 +13,9 @@ export type OriginsAnswer = z.output<typeof originsAnswer>;
 export type ObjectPage = z.output<typeof answers.objectPage>;
 export type VariantPage = z.output<typeof variantPage>;
 export type StatAnswer = z.output<typeof answers.statAnswer>;
-export type MigrationList = z.output<typeof answers.migrationList>;
-export type MigrationAnswer = z.output<typeof answers.migrationAnswer>;
-export type MigrationFailures = z.output<typeof answers.migrationFailures>;
+export type MigrationList = z.output<typeof migrations.migrationList>;
+export type MigrationAnswer = z.output<typeof migrations.migrationAnswer>;
+export type MigrationFailures = z.output<typeof migrations.migrationFailures>;
 export type Explanation = z.output<typeof answers.explanation>;
 export type NoticePage = z.output<typeof answers.noticePage>;
 export type NoticesChanged = z.output<typeof answers.noticesChanged>;

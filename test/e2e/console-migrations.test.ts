@@ -106,7 +106,7 @@ describe("migrations in the console", needs("chromium"), () => {
     };
     await verify();
     await badge("shop", "differences found");
-    await card.getByText("1 images are equal, 2 are not.").waitFor();
+    await card.getByText("Equal images: 1, others: 2.").waitFor();
     for (const row of [/^Other bytes in the bucket 1 Retry copies/, /^Missing in the bucket 1 Retry copies/])
       await card.getByRole("row", { name: row }).waitFor();
     await card.getByText("The first of each kind").click();
@@ -118,7 +118,7 @@ describe("migrations in the console", needs("chromium"), () => {
     await badge("shop", "done");
     await card.getByText("3 of 3 images copied").waitFor();
     await verify();
-    await card.getByText("all 3 images are equal, 3 of them byte by byte.").waitFor(RUN);
+    await card.getByText("No difference. Images: 3, compared byte by byte: 3.").waitFor(RUN);
     await card.getByText("Before you switch the source off").waitFor();
     await badge("shop", "done");
     for (const key of [damaged, absent]) {

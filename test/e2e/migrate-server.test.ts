@@ -182,6 +182,26 @@ describe("the command into a running server", () => {
       }
     },
   );
+
+  test("a server that refuses the token ends the run, and the next start copies the rest", SLOW, async () => {
+    await configure({ "limit.requests.per.second": 30 });
+    const child = spawn(process.execPath, [PROGRAM, ...args()], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const ended = once(child, "close");
+    const listed = async () => (await call("GET", "/objects?limit=1000")).json.objects.length;
+    await eventually(async () => (await listed()) > 5, "some are stored", 120_000);
+    await installation.write(
+      oneBucket(mirrorOf(origin.url), {}, { server: { adminPort, adminToken: `${TOKEN}-new` } }),
+    );
+    expect(await ended).toEqual([1, null]);
+    expect(output).toContain("the server wants its token: set server.adminToken\n");
+    expect(output).toMatch(/not tried: [1-9]/);
+    await configure();
+    expect((await huiyuan(args())).out).toContain(`failed, successful / submitted: 0, ${COUNT} / ${COUNT}\n`);
+  });
 });
 
 describe("PUT /objects/content", () => {

@@ -8,7 +8,7 @@ import { DEFAULT_SAMPLE, isSample } from "../../migrate/verify/sample.ts";
 import { auditOf } from "./audit.ts";
 import type { ApiEnv, Calls } from "./calls.ts";
 import { flag, invalid, text, whole, word } from "./input.ts";
-import { migrationAnswer, migrationFailures, migrationList, migrationRemoved } from "./openapi/answers.ts";
+import { migrationAnswer, migrationFailures, migrationList, migrationRemoved } from "./openapi/migration-answers.ts";
 
 const MAX_OPTIONS = 100;
 const MAX_LISTED = 1_000;
@@ -23,7 +23,12 @@ const REQUEST = {
   config: CONFIG.prefault({}).describe(
     "Options of a migration's config file, such as `migrate.type`. Paths must be below server.migrationFolders.",
   ),
-  list: z.string().optional().describe("Lines: URLs, in place of the config's file; with fromOrigin also keys."),
+  list: z
+    .string()
+    .optional()
+    .describe(
+      "Lines: URLs, in place of the config's file; with fromOrigin also keys. The whole request has at most 1 MiB.",
+    ),
   fromOrigin: text().optional().describe("Instead of a source in the config: the origins of this domain."),
   sitemap: text().optional().describe("With fromOrigin: URL of the web site's sitemap, without a query."),
   acceptSuspect: flag().default(false).describe("Also copy images whose structure or declared hash is wrong."),

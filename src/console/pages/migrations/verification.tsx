@@ -7,12 +7,13 @@ import { Table } from "./failures.tsx";
 type Found = NonNullable<MigrationAnswer["verification"]>;
 type Kind = Found["findings"][number]["kind"];
 
-const NEXT: Readonly<Record<Kind, TextName>> = {
-  differs: "differsNext",
-  missing: "missingNext",
-  gone: "goneNext",
-  unread: "unreadNext",
-  deleted: "deletedNext",
+/** The words of each kind, and the next step. */
+const WORDS: Readonly<Record<Kind, readonly [kind: TextName, next: TextName]>> = {
+  differs: ["differs", "differsNext"],
+  missing: ["missing", "missingNext"],
+  gone: ["gone", "goneNext"],
+  unread: ["unread", "unreadNext"],
+  deleted: ["deleted", "deletedNext"],
 };
 
 /** The comparison of the last run; undefined if that has copied. */
@@ -41,9 +42,9 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
           <Table head={["difference", "objects", "nextStep"]} numbers="objects">
             {found.findings.map(({ kind, count: many }) => (
               <tr key={kind}>
-                <td class="nowrap">{t(kind)}</td>
+                <td class="nowrap">{t(WORDS[kind][0])}</td>
                 <td class="number">{count(many)}</td>
-                <td>{t(NEXT[kind])}</td>
+                <td>{t(WORDS[kind][1])}</td>
               </tr>
             ))}
           </Table>
@@ -54,7 +55,7 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
                 first.map(({ fileid, reason }) => (
                   <tr key={`${kind} ${fileid}`}>
                     <td class="long mono">{fileid}</td>
-                    <td class="nowrap">{t(kind)}</td>
+                    <td class="nowrap">{t(WORDS[kind][0])}</td>
                     <td class="long">{reason}</td>
                   </tr>
                 )),
