@@ -42,7 +42,7 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
           <Table head={["difference", "objects", "nextStep"]} numbers="objects">
             {found.findings.map(({ kind, count: many }) => (
               <tr key={kind}>
-                <td class="nowrap">{t(WORDS[kind][0])}</td>
+                <td>{t(WORDS[kind][0])}</td>
                 <td class="number">{count(many)}</td>
                 <td>{t(WORDS[kind][1])}</td>
               </tr>
