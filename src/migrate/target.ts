@@ -46,8 +46,8 @@ export interface Target {
   /** Settles races by a conditional create. */
   put(request: PutRequest): Promise<PutOutcome>;
   /**
-   * Reads the stored bytes and returns their SHA-256, in lower-case hex. Undefined: there is no object. `verify` compares
-   * it, and the reported digest if the target has no readSha256(). Also throws store_corrupt.
+   * Reads the stored bytes and returns their SHA-256, in lower-case hex. Undefined: there is no object. `verify`
+   * compares it, and the reported digest if the target has no readSha256(). Also throws store_corrupt.
    */
   readSha256?(fileid: string, signal: AbortSignal): Promise<string | undefined>;
 }

@@ -1,4 +1,4 @@
-// What a reader would see as a fault of a page in Chromium.
+// Finds faults of a page in Chromium that a reader would see.
 import axe from "axe-core";
 import type { Page } from "playwright-core";
 

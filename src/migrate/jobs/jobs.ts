@@ -43,7 +43,7 @@ export interface MigrationJob {
 
 interface FoundInJob extends Omit<Verification, "findings"> {
   readonly run: number;
-  /** Of kinds that were found. */
+  /** Kinds with a count above 0. */
   readonly findings: readonly (Verification["findings"][FindingKind] & { readonly kind: FindingKind })[];
 }
 
@@ -102,7 +102,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   const { dir, settingsFile, program, redactUrl } = options;
   /** The last run of each job. */
   const runs = new Map<string, Run>();
-  /** What the journals said last: pages list all jobs every two seconds. */
+  /** Values of the journals when they were read last. Pages list all jobs every two seconds. */
   const summaries = new Map<string, Summary>();
   let isClosed = false;
 

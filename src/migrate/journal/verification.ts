@@ -1,4 +1,4 @@
-// What a comparison of source and target has found. The journal keeps the last one.
+// The result of comparing source and target. The journal keeps the last one.
 
 /**
  * `differs`: both have it, with other bytes. `missing`: the target lacks it. `gone`: the source does not have it any
