@@ -46,10 +46,10 @@ export interface Target {
   /** Settles races by a conditional create. */
   put(request: PutRequest): Promise<PutOutcome>;
   /**
-   * Passes the stored bytes to `take`, in order. False: there is no object. `verify` compares them, and the reported
-   * digest if the target has no read(). Also throws store_corrupt.
+   * Reads the stored bytes and returns their SHA-256, in lower-case hex. Undefined: there is no object. `verify`
+   * compares it, and the reported digest if the target has no readSha256(). Also throws store_corrupt.
    */
-  read?(fileid: string, take: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<boolean>;
+  readSha256?(fileid: string, signal: AbortSignal): Promise<string | undefined>;
 }
 
 interface StoredFacts extends Partial<Pick<Hashes, "md5">>, Pick<Hashes, "sha256"> {

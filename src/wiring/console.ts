@@ -16,6 +16,7 @@ import { settingsWarnings } from "../settings/load.ts";
 import type { ServerSettings, Settings } from "../settings/schema/schema.ts";
 import { redactTarget } from "../sign/redact.ts";
 import { examineSite } from "./doctor.ts";
+import { checkOrigins } from "./migration-sources.ts";
 import type { Service } from "./service.ts";
 import { createSigner } from "./signing.ts";
 
@@ -78,6 +79,7 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
             program: [...process.execArgv, ...process.argv.slice(1, 2)],
             folders: () => settings().server.migrationFolders,
             redactUrl: redactTarget,
+            checkOrigins: (source) => checkOrigins(settings(), source),
           }),
     settingsFile:
       file === undefined

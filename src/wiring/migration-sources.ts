@@ -21,6 +21,7 @@ import { createRuleFinder, originRequestForKey } from "../mirror/rules.ts";
 import type { Budget } from "../origin/guard/budget.ts";
 import type { HttpOriginOptions } from "../origin/kinds/http-origin.ts";
 import { type Binding, bindDomains, mergeRule } from "../settings/domains.ts";
+import { normalizeHost } from "../settings/hosts.ts";
 import { ruleSchema } from "../settings/schema/rule-schema.ts";
 import type { MirrorSettings, OriginSettings, Settings } from "../settings/schema/schema.ts";
 import { createOriginRegistry, type OriginRegistry } from "./origins.ts";
@@ -112,7 +113,14 @@ export function bucketOfDomain(settings: Settings, host: string): { readonly app
   return { appid: project.appid, bucket: bucket.name };
 }
 
+/** Throws ConfigFaults if the domain has no origins, or if they cannot be listed. */
+export function checkOrigins(settings: Settings, { host, list, sitemap }: OriginListing): void {
+  const { mirror } = boundMirror(settings, host);
+  if ((list ?? sitemap ?? listableStore(mirror)) === undefined) throw unlistable(host);
+}
+
 function boundMirror(settings: Settings, host: string) {
+  if (normalizeHost(host) === undefined) throw new ConfigFaults([`${JSON.stringify(host)} is no host name.`]);
   const { hosts, star } = bindDomains(settings);
   const binding = hosts.get(host) ?? star;
   if (binding?.mirror !== undefined) return { binding, mirror: binding.mirror };
@@ -140,7 +148,7 @@ function createPlacing(host: string, { bucket }: Binding, mirror: MirrorSettings
 }
 
 function openListing(mirror: MirrorSettings, { host, list, sitemap }: OriginListing, parts: SourceParts): Listing {
-  const isRewritten = mirror.rules.some(({ path }) => Object.values(path).some((part) => part !== undefined));
+  const isRewritten = rewritesPaths(mirror);
   const bases = [...(isRewritten ? [] : mirror.origins.flatMap(basesOf)), `//${host}/`];
   if (list !== undefined) return createKeyListing({ file: list, bases });
   if (sitemap !== undefined) {
@@ -149,12 +157,22 @@ function openListing(mirror: MirrorSettings, { host, list, sitemap }: OriginList
     const near = sites.map(({ url }) => at + pathOf(url));
     return createSitemapListing({ url: sitemap, bases: [...bases, ...near] }, httpOptions(parts));
   }
-  const s3 = mirror.origins.find((origin) => origin.type === "s3");
-  if (s3 !== undefined && !isRewritten)
-    return createS3Listing(s3, { ...httpOptions(parts), allowPrivate: s3.allowPrivate });
-  throw new ConfigFaults([
-    `The origins of ${host} cannot be listed: give --list FILE with keys or URLs, or --sitemap URL.`,
-  ]);
+  const s3 = listableStore(mirror);
+  if (s3 === undefined) throw unlistable(host);
+  return createS3Listing(s3, { ...httpOptions(parts), allowPrivate: s3.allowPrivate });
+}
+
+function rewritesPaths({ rules }: MirrorSettings): boolean {
+  return rules.some(({ path }) => Object.values(path).some((part) => part !== undefined));
+}
+
+function listableStore(mirror: MirrorSettings) {
+  return rewritesPaths(mirror) ? undefined : mirror.origins.find((origin) => origin.type === "s3");
+}
+
+function unlistable(host: string): ConfigFaults {
+  const next = "give a list of keys or URLs (--list FILE), or a sitemap (--sitemap URL)";
+  return new ConfigFaults([`The origins of ${host} cannot be listed: ${next}.`]);
 }
 
 function basesOf(origin: OriginSettings): KeyBases {

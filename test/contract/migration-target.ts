@@ -74,6 +74,11 @@ export function targetContract({ name, open, maxName = 1_024, canReplace = true 
       const hash = (algorithm: string) => createHash(algorithm).update(bytes).digest("hex");
       if (found.state === "object")
         expect([found.sha256 ?? hash("sha256"), found.md5 ?? hash("md5")]).toEqual([hash("sha256"), hash("md5")]);
+      const { readSha256 } = lab.target;
+      if (readSha256 !== undefined) {
+        expect(await readSha256(fileid, NEVER)).toBe(hash("sha256"));
+        expect(await readSha256("absent.jpg", NEVER)).toBeUndefined();
+      }
       expect(await put(fileid, bytes)).toBe("same");
       expect(await put(fileid, image("others"))).toBe("differs");
       expect(await lab.bytesOf(fileid)).toEqual(bytes);

@@ -1,6 +1,6 @@
 // The console in Chromium: login, the overview, an image that is deleted and undeleted, previews, signing, origins,
-// migrations, languages, themes and the accessibility of each page. No page may violate the content security policy or
-// write to the browser's console.
+// languages, themes and the accessibility of each page. No page may violate the content security policy or write to
+// the browser's console.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
@@ -11,7 +11,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { faultsOf, hiddenFocusOf, shiftsOf, watchShifts } from "../helpers/page-faults.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
-import { freePort, needs } from "../helpers/services.ts";
+import { needs } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
 const TOKEN = "the-right-admin-token";
@@ -38,9 +38,7 @@ describe("the console", needs("chromium"), () => {
       const isAway = target.includes("away");
       await connection.send(response(isAway ? "" : jpeg, { status: isAway ? "503 Service Unavailable" : "200 OK" }));
     });
-    // A migration reaches the server at the port of the settings.
-    const server = { adminToken: "env:TOKEN", adminPort: await freePort() };
-    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server }));
+    installation = await install(oneBucket(mirrorOf(origin.url), {}, { server: { adminToken: "env:TOKEN" } }));
     program = await installation.start({ env: { TOKEN } });
   });
   afterAll(async () => {
@@ -174,31 +172,6 @@ describe("the console", needs("chromium"), () => {
     await card.getByRole("cell", { name: "503" }).first().waitFor();
     await card.locator(".u-legend").waitFor();
     expect(complaints).toEqual([]);
-  });
-
-  test("the form starts a migration, or says why not; its card shows failures by cause", async () => {
-    const { page, go } = await openConsole();
-    await logIn(page);
-    await go("/migrations");
-    await page.getByRole("button", { name: "New migration" }).click();
-    await page.getByLabel("Name", { exact: true }).fill("site");
-    await page.getByLabel("Domain", { exact: true }).selectOption("*");
-    await page.getByLabel("Host name").fill("any.example");
-    await page.getByLabel("Which images").selectOption("sitemap");
-    await page.getByLabel("URL of the sitemap").fill("https://any.example/map.xml?all");
-    await page.getByRole("button", { name: "Start copying" }).click();
-    await page.getByRole("alert").getByText('"sitemap" must have neither').waitFor();
-    expect(await faultsOf(page)).toEqual([]);
-
-    await page.getByLabel("Which images").selectOption("list");
-    await page.getByLabel("List", { exact: true }).fill("photos/two.jpg\nphotos/away.jpg\n");
-    await page.getByRole("button", { name: "Start copying" }).click();
-    const card = page.locator(".card", { has: page.getByRole("heading", { name: "site" }) });
-    await card.getByText("ended with failures").waitFor({ timeout: 60_000 });
-    await card.getByText("1 of 2 images copied").waitFor();
-    await card.getByRole("cell", { name: "status 503" }).waitFor();
-    await card.getByRole("button", { name: "Retry" }).waitFor();
-    expect(await faultsOf(page)).toEqual([]);
   });
 
   test.each(["/", "/origins", "/migrations", "/logs"])("nothing moves on %s while visitors come", async (path) => {

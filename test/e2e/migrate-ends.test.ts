@@ -273,3 +273,47 @@ test("stop lets objects in flight finish, stop -f gives them up; with --lenient 
   expect(await stopped(["--lenient"], [], "-2")).toBe(0);
   expect(await migrate("stop")).toEqual({ code: 1, out: "Tool is not running. \n", err: "" });
 });
+
+test("faults of settings and config end with 2, with --lenient with 1, and name the option and the alias", async () => {
+  await installWith();
+  await configure();
+  const none = ["--settings", join(home, "none.yaml")];
+  const fault = expect.stringMatching(
+    /^Error: \S+none\.yaml {2}no such settings file; name yours with --settings FILE/,
+  );
+  expect(await migrate("start", ...none)).toEqual({ code: 2, out: "", err: fault });
+  expect(await migrate("start", ...none, "--lenient")).toEqual({ code: 1, out: "", err: fault });
+  await writeFile(join(home, "config.yaml"), "migrate.type: &type Local\nconcurrency: *type\n");
+  const alias = { code: 2, out: "", err: "Error: Write the value in place of the alias *type. \n" };
+  expect(await migrate("start")).toEqual(alias);
+  expect(existsSync(join(home, "job"))).toBe(false);
+});
+
+test(
+  "a second SIGINT ends a run whose source does not answer, and the next start copies the object",
+  SLOW,
+  async () => {
+    let [requests, hangs] = [0, true];
+    const origin = await startScriptedOrigin(async (_request, connection) => {
+      requests += 1;
+      if (!hangs) await connection.send(response(jpegOf("late")));
+    });
+    try {
+      await installWith();
+      await writeFile(join(home, "list.txt"), `${origin.url}/late.jpg\n`);
+      await configure({ "migrate.type": "URLList", "url.url_list_file_path": join(home, "list.txt") });
+      const flags = ["--settings", installation.file, "--allow-private"];
+      const child = spawn(process.execPath, [PROGRAM, ...argumentsOf("start", ...flags)], { stdio: "ignore" });
+      const ended = once(child, "close");
+      await eventually(() => requests > 0, "the source is asked", 60_000);
+      // The first one waits for the object in flight.
+      child.kill("SIGINT");
+      await eventually(() => child.kill("SIGINT") === false || child.signalCode !== null, "it ends", 20_000);
+      expect(await ended).toEqual([null, "SIGINT"]);
+      hangs = false;
+      expect((await migrate("start", ...flags)).out).toContain("failed, successful / submitted: 0, 1 / 1\n");
+    } finally {
+      await origin.close();
+    }
+  },
+);

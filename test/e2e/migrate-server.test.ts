@@ -14,6 +14,7 @@ import { eventually, huiyuan, type Installation, install, PROGRAM, type Program 
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { blobWith, damageBlob } from "../helpers/stored-blobs.ts";
 
 /** On a busy machine each start of the program takes seconds. */
 const SLOW = { timeout: 300_000 };
@@ -181,6 +182,26 @@ describe("the command into a running server", () => {
       }
     },
   );
+
+  test("a server that refuses the token ends the run, and the next start copies the rest", SLOW, async () => {
+    await configure({ "limit.requests.per.second": 30 });
+    const child = spawn(process.execPath, [PROGRAM, ...args()], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const ended = once(child, "close");
+    const listed = async () => (await call("GET", "/objects?limit=1000")).json.objects.length;
+    await eventually(async () => (await listed()) > 5, "some are stored", 120_000);
+    await installation.write(
+      oneBucket(mirrorOf(origin.url), {}, { server: { adminPort, adminToken: `${TOKEN}-new` } }),
+    );
+    expect(await ended).toEqual([1, null]);
+    expect(output).toContain("the server wants its token: set server.adminToken\n");
+    expect(output).toMatch(/not tried: [1-9]/);
+    await configure();
+    expect((await huiyuan(args())).out).toContain(`failed, successful / submitted: 0, ${COUNT} / ${COUNT}\n`);
+  });
 });
 
 describe("PUT /objects/content", () => {
@@ -282,8 +303,8 @@ describe("jobs in the server", () => {
       expect(await stat("photos")).toMatchObject({ isRunning: false, ended: "SIGKILL" });
 
       expect((await call("POST", "/migrations/start", { id: "photos" })).json.isRunning).toBe(true);
-      expect((await call("POST", "/migrations/start", { id: "photos" })).status).toBe(400);
-      expect((await call("POST", "/migrations/remove", { id: "photos" })).status).toBe(400);
+      expect((await call("POST", "/migrations/start", { id: "photos" })).status).toBe(409);
+      expect((await call("POST", "/migrations/remove", { id: "photos" })).status).toBe(409);
       await eventually(async () => (await stat("photos")).output.includes("Start uploading"), "it runs", 120_000);
       expect((await call("POST", "/migrations/stop", { id: "photos" })).status).toBe(200);
       await untilEnded("photos");
@@ -308,6 +329,59 @@ describe("jobs in the server", () => {
       expect((await call("GET", "/migrations")).json).toEqual({ migrations: [] });
       expect(await readdir(join(installation.data, "migrations"))).toEqual([]);
       expect((await download(nameOf(0))).status).toBe(200);
+    },
+  );
+
+  test(
+    "verify finds a damaged and a missing image, a retry copies both, and the next verify finds no difference",
+    SLOW,
+    async () => {
+      const verify = (sample?: string) => call("POST", "/migrations/verify", { id: "photos", sample });
+      const found = async () => (await stat("photos")).verification;
+      expect((await create("photos", { config: local() })).status).toBe(200);
+      await untilEnded("photos");
+      expect(await stat("photos")).toMatchObject({ ended: "0", isVerifying: false });
+      expect(await found()).toBeUndefined();
+      damageBlob(blobWith(installation.data, jpegOf(17)), 30);
+      for (const change of ["delete", "undelete"]) await call("POST", `/objects/${change}`, { names: [nameOf(4)] });
+
+      const file = join(jobDir("photos"), "config.yaml");
+      await writeFile(file, JSON.stringify(local({ "limit.requests.per.second": 60 })));
+      expect((await verify("1.5")).json.message).toContain("a percentage such as 5%");
+      expect((await verify("100%")).json).toMatchObject({ isRunning: true, isVerifying: true });
+      for (const operation of ["verify", "start", "remove"])
+        expect(await call("POST", `/migrations/${operation}`, { id: "photos" })).toEqual({
+          status: 409,
+          json: { code: -103, message: expect.stringContaining("is running"), requestId: expect.any(String) },
+        });
+      await eventually(async () => ((await found())?.done ?? 0) > 0, "it compares", 120_000);
+      expect(await found()).toMatchObject({ objects: COUNT, sample: "100%" });
+      expect(await found()).not.toHaveProperty("troubles");
+      await untilEnded("photos");
+      const findings = [
+        { kind: "differs", count: 1, first: [{ fileid: nameOf(17), reason: "its bytes at the target are damaged" }] },
+        { kind: "missing", count: 1, first: [{ fileid: nameOf(4), reason: "" }] },
+      ];
+      const counts = { objects: COUNT, done: COUNT, equal: COUNT - 2 };
+      expect(await found()).toMatchObject({ ...counts, troubles: [], findings });
+      expect(await stat("photos")).toMatchObject({ ended: "1", counters: { successful: COUNT - 2 } });
+      expect(program.output).toContain('"operation":"migration verify"');
+
+      await writeFile(file, JSON.stringify(local()));
+      await call("POST", "/migrations/start", { id: "photos" });
+      await untilEnded("photos");
+      const { ended, counters, verification } = await stat("photos");
+      expect([ended, counters.successful]).toEqual(["0", COUNT]);
+      expect(verification.run).toBeLessThan(counters.run);
+      await verify("100%");
+      await untilEnded("photos");
+      const equal = { objects: COUNT, equal: COUNT, hashed: COUNT, troubles: [], findings: [] };
+      expect(await found()).toMatchObject(equal);
+      await expectAllHits();
+      // The journal has it, so it outlives the server.
+      await program.stop();
+      program = await installation.start();
+      expect(await found()).toMatchObject(equal);
     },
   );
 
@@ -357,6 +431,10 @@ describe("jobs in the server", () => {
       { config: local(), sitemap: "http://site.example/sitemap.xml" },
       { fromOrigin: "any.example", sitemap: "http://site.example/sitemap.xml?token=secret" },
       { fromOrigin: "any.example", sitemap: "http://user:secret@site.example/sitemap.xml" },
+      ...["\0", "", "../../etc/passwd", "a b"].map((fromOrigin) => ({ fromOrigin, list: "a.jpg" })),
+      { fromOrigin: "any.example", sitemap: "http://site.example/\0" },
+      // A web site cannot be listed.
+      { fromOrigin: "any.example" },
       { config: local(), unknown: 1 },
       { config: local(), id: "../x" },
     ];

@@ -147,8 +147,8 @@ export function uploadedAt(now: number): Provenance {
   };
 }
 
-/** Closes the reader. */
-async function digestOf(reader: ObjectReader | undefined, size: number, name: DigestName) {
+/** Reads the whole object, and closes the reader. Undefined: there is no object. Throws as the reader does. */
+export async function digestOf(reader: ObjectReader | undefined, size: number, name: DigestName | "sha256") {
   if (reader === undefined) return undefined;
   try {
     const hash = createHash(name);

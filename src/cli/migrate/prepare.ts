@@ -69,8 +69,10 @@ export async function withPrepared(
   } catch (error) {
     if (error instanceof ConfigFaults) {
       for (const fault of error.faults) terminal.err.write(`Error: ${shown(fault)} \n`);
-    } else if (error instanceof SettingsFaults) terminal.err.write(`Error: ${error.message}\n`);
-    else throw error;
+    } else if (error instanceof SettingsFaults) {
+      // The other commands name the file by --config.
+      terminal.err.write(`Error: ${error.message.replace("--config FILE", "--settings FILE")}\n`);
+    } else throw error;
     return 2;
   }
   for (const name of prepared.config.unknown)
@@ -118,6 +120,15 @@ function sourceOf({ fromOrigin: host, settings, list, sitemap, detach }: EndFlag
   return { type: "origins", host: host.toLowerCase(), list: file, sitemap };
 }
 
+/** Aborts once the server that runs this command as one of its migrations has ended. */
+export function orphanSignal(): AbortSignal {
+  const orphaned = new AbortController();
+  const abort = () => orphaned.abort(new Error("stopped: the server has ended"));
+  if (process.connected === false) abort();
+  else process.once("disconnect", abort);
+  return orphaned.signal;
+}
+
 export interface Ends extends Omit<MigrationTarget, "close"> {
   readonly source: Source;
   readonly journal: Journal;
@@ -128,6 +139,7 @@ export interface Ends extends Omit<MigrationTarget, "close"> {
 interface Bar {
   readonly terminal: Terminal;
   readonly json: boolean;
+  /** Called once a second. */
   readonly done: (journal: Journal) => Done;
 }
 

@@ -10,7 +10,7 @@ import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from ".
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { commandLine, print } from "./job.ts";
-import { type EndFlags, endsCommand, type Prepared, withEnds, withPrepared } from "./prepare.ts";
+import { type EndFlags, endsCommand, orphanSignal, type Prepared, withEnds, withPrepared } from "./prepare.ts";
 import { durationText, statLine } from "./stat.ts";
 
 interface StartFlags extends EndFlags {
@@ -111,11 +111,7 @@ async function start(prepared: Prepared, flags: StartFlags, terminal: Terminal):
 function signals(terminal: Terminal) {
   const kill = new AbortController();
   void untilStopped(["SIGTERM"]).then(() => kill.abort(new Error("stopped by SIGTERM")));
-  // A server that runs this as one of its migrations has ended.
-  const orphaned = () => kill.abort(new Error("stopped: the server has ended"));
-  if (process.connected === false) orphaned();
-  else process.once("disconnect", orphaned);
-  return { stop: stopSignal(terminal, ["SIGINT"]), kill: kill.signal };
+  return { stop: stopSignal(terminal, ["SIGINT"]), kill: AbortSignal.any([kill.signal, orphanSignal()]) };
 }
 
 /** The old tool's lines. */

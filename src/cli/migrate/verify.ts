@@ -3,11 +3,13 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { formatBytes } from "../../doctor/finding.ts";
 import type { Journal } from "../../migrate/journal/journal.ts";
+import { createTally, type FindingKind, type Tally, type Verification } from "../../migrate/journal/verification.ts";
 import { createManifest, type ManifestEnd } from "../../migrate/verify/manifest.ts";
-import { createTally, type FindingKind, type Tally, verify } from "../../migrate/verify/verify.ts";
+import { DEFAULT_SAMPLE, isSample } from "../../migrate/verify/sample.ts";
+import { verify } from "../../migrate/verify/verify.ts";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
 import { commandLine, print } from "./job.ts";
-import { type EndFlags, endsCommand, type Prepared, withEnds, withPrepared } from "./prepare.ts";
+import { type EndFlags, endsCommand, orphanSignal, type Prepared, withEnds, withPrepared } from "./prepare.ts";
 import { durationText } from "./stat.ts";
 
 interface VerifyFlags extends EndFlags {
@@ -33,8 +35,6 @@ Examples:
   huiyuan migrate verify --settings huiyuan.yaml --sample 5%
   huiyuan migrate verify --settings huiyuan.yaml --all --manifest photos.sha256`;
 
-const DEFAULT_SAMPLE = "1000";
-
 export function verifyCommand(terminal: Terminal): Command {
   return endsCommand(terminal, "verify", "compare the source with the target", "compare with", HELP)
     .option(
@@ -50,9 +50,7 @@ export function verifyCommand(terminal: Terminal): Command {
 }
 
 function checkSample(text: string): string {
-  const [, digits, percent] = /^(\d{1,15}(?:\.\d{1,3})?)(%?)$/.exec(text) ?? [];
-  const value = Number(digits);
-  if (percent === "%" ? value > 0 && value <= 100 : value >= 1 && Number.isInteger(value)) return text;
+  if (isSample(text)) return text;
   throw new InvalidArgumentError("It must be a number of objects, or a percentage such as 5%.");
 }
 
@@ -68,22 +66,31 @@ async function start(flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> 
 
 function run(prepared: Prepared, flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> {
   const { tool, filters } = prepared.config;
-  const stop = stopSignal(terminal);
+  const stop = AbortSignal.any([stopSignal(terminal), orphanSignal()]);
+  const sample = flags.all ? "100%" : (flags.sample ?? DEFAULT_SAMPLE);
   const tally = createTally();
   const began = performance.now();
-  const bar = { terminal, json: flags.json, done: (journal: Journal) => doneOf(tally, journal) };
+  const keep = (journal: Journal, end: Pick<Verification, "troubles"> = {}) =>
+    journal.keep({ ...tally, ...end, sample, at: new Date().toISOString() });
+  const done = (journal: Journal) => {
+    keep(journal);
+    return doneOf(tally, journal);
+  };
+  const bar = { terminal, json: flags.json, done };
   return withEnds(prepared, bar, async ({ clear, ...ends }) => {
     const manifest = flags.manifest === undefined ? undefined : createManifest(resolve(flags.manifest));
     try {
-      const sample = flags.all ? "100%" : (flags.sample ?? DEFAULT_SAMPLE);
-      const share = Number.parseFloat(sample);
-      const sampleOf = (all: number) => (sample.endsWith("%") ? Math.ceil((all * share) / 100) : share);
-      const trouble = await verify({ ...tool, ...ends, manifest, filters, sampleOf, stop }, tally);
+      keep(ends.journal);
+      const trouble = await verify({ ...tool, ...ends, manifest, filters, sample, stop }, tally);
       const archived = trouble === undefined && !stop.aborted ? manifest?.finish() : undefined;
       const troubles = [...(trouble ? [trouble.message] : []), ...(stop.aborted ? ["It was stopped"] : [])];
       clear();
       const seconds = (performance.now() - began) / 1_000;
-      return printVerified({ flags, tally, archived, troubles, seconds }, terminal);
+      const code = printVerified({ flags, tally, archived, troubles, seconds }, terminal);
+      // Last, so that a journal that cannot be written does not hide the report.
+      keep(ends.journal, { troubles });
+      ends.journal.flush();
+      return code;
     } finally {
       manifest?.discard();
     }

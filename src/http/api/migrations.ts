@@ -4,10 +4,11 @@ import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
 import { JOB_ID, type MigrationJobs } from "../../migrate/jobs/jobs.ts";
+import { DEFAULT_SAMPLE, isSample } from "../../migrate/verify/sample.ts";
 import { auditOf } from "./audit.ts";
 import type { ApiEnv, Calls } from "./calls.ts";
 import { flag, invalid, text, whole, word } from "./input.ts";
-import { migrationAnswer, migrationFailures, migrationList, migrationRemoved } from "./openapi/answers.ts";
+import { migrationAnswer, migrationFailures, migrationList, migrationRemoved } from "./openapi/migration-answers.ts";
 
 const MAX_OPTIONS = 100;
 const MAX_LISTED = 1_000;
@@ -22,7 +23,12 @@ const REQUEST = {
   config: CONFIG.prefault({}).describe(
     "Options of a migration's config file, such as `migrate.type`. Paths must be below server.migrationFolders.",
   ),
-  list: z.string().optional().describe("Lines: URLs, in place of the config's file; with fromOrigin also keys."),
+  list: z
+    .string()
+    .optional()
+    .describe(
+      "Lines: URLs, in place of the config's file; with fromOrigin also keys. The whole request has at most 1 MiB.",
+    ),
   fromOrigin: text().optional().describe("Instead of a source in the config: the origins of this domain."),
   sitemap: text().optional().describe("With fromOrigin: URL of the web site's sitemap, without a query."),
   acceptSuspect: flag().default(false).describe("Also copy images whose structure or declared hash is wrong."),
@@ -30,6 +36,11 @@ const REQUEST = {
 };
 
 const RESCAN = flag().default(false).describe("Scan the source again, for new and changed objects.");
+const SAMPLE = z
+  .string()
+  .refine(isSample, { error: "must be a number of objects, or a percentage such as 5%" })
+  .default(DEFAULT_SAMPLE)
+  .describe("Objects that are compared by hash, chosen at random: a number, or a share such as `5%`.");
 const FORCE = flag().default(false).describe("Give up objects in flight; the next run copies them.");
 const AFTER = whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page.");
 
@@ -65,7 +76,12 @@ export function addMigrationCalls(
   calls.post(
     "/migrations/start",
     { summary: "Continue a migration, and retry its failures", fields: { id: ID, rescan: RESCAN }, answer: one },
-    (context, { id, rescan }) => change(context, "start", id, () => jobs().start(id, rescan)),
+    (context, { id, rescan }) => change(context, "start", id, () => jobs().start(id, { rescans: rescan })),
+  );
+  calls.post(
+    "/migrations/verify",
+    { summary: "Compare the source of a migration with its target", fields: { id: ID, sample: SAMPLE }, answer: one },
+    (context, { id, sample }) => change(context, "verify", id, () => jobs().start(id, { sample })),
   );
   calls.post(
     "/migrations/stop",

@@ -101,6 +101,8 @@ export function checkConfig(
   { isStore, source: given }: ConfigNeeds,
   before: readonly string[] = [],
 ): MigrationConfig {
+  // A text that cannot be read has all of its options, so none is missing.
+  if (options.size === 0 && before.length > 0) throw new ConfigFaults(before);
   const values = createValues(options);
   const source = given ?? readSource(values);
   const rest = readRestPlace(values, isStore);

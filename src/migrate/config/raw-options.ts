@@ -1,5 +1,5 @@
 // Reads the text of a config, the old tool's config.ini or YAML, into options.
-import { parseDocument } from "yaml";
+import { parseDocument, visit } from "yaml";
 
 /** Values by the lower-case names of their options. An empty value counts as absent. */
 export type RawOptions = ReadonlyMap<string, string>;
@@ -34,9 +34,10 @@ export function readIni(text: string): RawConfig {
 export function readYaml(text: string): RawConfig {
   const document = parseDocument(text, { schema: "failsafe" });
   const faults = document.errors.map(({ message }) => `${message.split("\n")[0]?.replace(/:$/, "")}.`);
+  visit(document, { Alias: (_, { source }) => void faults.push(`Write the value in place of the alias *${source}.`) });
   const options = new Map<string, string>();
   if (faults.length > 0) return { options, faults };
-  const root: unknown = document.toJS({ maxAliasCount: 0 });
+  const root: unknown = document.toJS();
   if (!isMapping(root)) return { options, faults: ["The file must hold sections with options."] };
   for (const [name, value] of Object.entries(root).flatMap((each) =>
     isMapping(each[1]) ? Object.entries(each[1]) : [each],

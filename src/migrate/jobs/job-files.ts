@@ -4,6 +4,7 @@ import { isAbsolute, join, relative } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/raw-options.ts";
+import type { SourceOptions } from "../config/source-options.ts";
 
 export interface JobRequest {
   /** Options of a config file. */
@@ -25,22 +26,31 @@ const UNFINISHED = "request.new";
 const CONFIG = "config.yaml";
 const LIST = "list.txt";
 
-/** Throws request_invalid: every fault of the config, or a path outside `folders`, whose existence is not told. */
+export interface JobLimits {
+  /** Folders of this machine that jobs may read. */
+  readonly folders: () => readonly string[];
+  /** Throws ConfigFaults if the settings do not know origins of the domain, or if they cannot be listed. */
+  readonly checkOrigins: (source: Extract<SourceOptions, { readonly type: "origins" }>) => void;
+}
+
+/** Throws request_invalid: every fault of the config, or a path outside the folders, whose existence is not told. */
 export function checkRequest(
-  { config, list, fromOrigin: host, sitemap }: JobRequest,
-  folders: readonly string[],
+  { config, list, fromOrigin, sitemap }: JobRequest,
+  { folders, checkOrigins }: JobLimits,
 ): void {
+  const host = fromOrigin?.toLowerCase();
   for (const [name, value] of Object.entries(config))
-    if (PATHS.has(name.toLowerCase())) assertBelow(String(value), folders);
+    if (PATHS.has(name.toLowerCase())) assertBelow(String(value), folders());
   if (host === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
   if (list !== undefined && sitemap !== undefined) throw refused('give "list" or "sitemap", not both');
   // Every user of this machine sees the arguments of a run.
-  if (/[?@]/.test(sitemap ?? "")) throw refused('"sitemap" must have neither "?" nor "@": give "list" instead');
+  if (/[?@\p{Cc}]/u.test(sitemap ?? "")) throw refused('"sitemap" must have neither "?" nor "@": give "list" instead');
   // A list of the request needs no file yet.
   const own = list === undefined || host !== undefined ? {} : { [LIST_OPTION]: "-" };
   const { options, faults } = readYaml(JSON.stringify({ ...config, ...own }));
   const source = host === undefined ? undefined : ({ type: "origins", host, list, sitemap } as const);
   try {
+    if (source !== undefined) checkOrigins(source);
     checkConfig(options, { isStore: true, source }, faults);
   } catch (error) {
     throw error instanceof ConfigFaults ? refused(error.message) : error;
@@ -79,16 +89,25 @@ export function readRequest(dir: string): JobRequest {
   return JSON.parse(readFileSync(join(dir, REQUEST), "utf8")) as JobRequest;
 }
 
+/** The work of a run: to copy, or to compare by hash a sample such as `5%`. */
+export type JobWork = { readonly rescans: boolean } | { readonly sample: string };
+
 /** The arguments of `huiyuan` for a run. Every user of the machine sees them, so they do not have the config. */
-export function commandOf(dir: string, settingsFile: string): readonly string[] {
+export function commandOf(dir: string, settingsFile: string, work: JobWork): readonly string[] {
   const { fromOrigin, sitemap, list, acceptSuspect, overwrite } = readRequest(dir);
   return [
-    ...["migrate", "start", "--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile],
-    ...["--no-file-urls", "--overwrite", overwrite],
+    ...["migrate", "sample" in work ? "verify" : "start"],
+    ...["--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile, "--no-file-urls"],
     ...(fromOrigin === undefined ? [] : [`--from-origin=${fromOrigin}`]),
     ...(fromOrigin === undefined || list === undefined ? [] : ["--list", join(dir, LIST)]),
     ...(sitemap === undefined ? [] : [`--sitemap=${sitemap}`]),
-    ...(acceptSuspect ? ["--accept-suspect"] : []),
+    ...("sample" in work
+      ? ["--sample", work.sample]
+      : [
+          ...["--overwrite", overwrite],
+          ...(acceptSuspect ? ["--accept-suspect"] : []),
+          ...(work.rescans ? ["--force"] : []),
+        ]),
   ];
 }
 
@@ -126,6 +145,6 @@ function realOf(path: string): string | undefined {
 }
 
 /** The caller's request cannot be met as it is. */
-export function refused(message: string): HuiyuanError {
-  return new HuiyuanError("request_invalid", message);
+export function refused(message: string, answerStatus = 400): HuiyuanError {
+  return new HuiyuanError("request_invalid", message, { answerStatus });
 }

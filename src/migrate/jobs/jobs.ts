@@ -1,18 +1,21 @@
-// The migrations of a running server. Each is `huiyuan migrate start` as a child process, with its journal in a folder
-// of its own. They end with the server, and only an operator continues them.
+// The migrations of a running server. Each is `huiyuan migrate start` or `verify` as a child process, with its journal
+// in a folder of its own. They end with the server, and only an operator continues them.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Counters } from "../journal/database.ts";
+import type { Counters, State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import { type CauseCount, type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
+import { type FindingKind, KINDS, type Verification } from "../journal/verification.ts";
 import {
   checkRequest,
   commandOf,
   isJob,
+  type JobLimits,
   type JobRequest,
+  type JobWork,
   readRequest,
   refused,
   removeJob,
@@ -26,6 +29,10 @@ export interface MigrationJob {
   /** `migrate.type` of its config, or the domain whose origins are the source. */
   readonly source: string;
   readonly isRunning: boolean;
+  /** Its last run compares source and target. */
+  readonly isVerifying: boolean;
+  /** The last comparison, also of an operator's command. */
+  readonly verification: FoundInJob | undefined;
   /** The exit code of its last run since the server started, or the name of the signal that ended it. */
   readonly ended: string | undefined;
   /** Undefined before its first run has begun. */
@@ -34,9 +41,15 @@ export interface MigrationJob {
   readonly output: string;
 }
 
+interface FoundInJob extends Omit<Verification, "findings"> {
+  readonly run: number;
+  /** Kinds with a count above 0. */
+  readonly findings: readonly (Verification["findings"][FindingKind] & { readonly kind: FindingKind })[];
+}
+
 /**
- * All methods that take an id throw request_invalid if there is no such job, or if it is running and must not be. Texts
- * have no secrets.
+ * All methods that take an id throw request_invalid if there is no such job, and with status 409 if it is running and
+ * must not be. Texts have no secrets.
  */
 export interface MigrationJobs {
   list(): readonly MigrationJob[];
@@ -46,8 +59,8 @@ export interface MigrationJobs {
   causes(id: string): readonly CauseCount[];
   /** Creates and starts it. Throws as checkRequest() and start(). */
   create(id: string, request: JobRequest): MigrationJob;
-  /** Continues it. `rescans`: also copies what the source changed. Throws as checkRequest(), overloaded, draining. */
-  start(id: string, rescans: boolean): MigrationJob;
+  /** Continues it, or compares source and target. Throws as checkRequest(), overloaded, draining. */
+  start(id: string, work: JobWork): MigrationJob;
   /** Lets objects in flight finish, unless forced. No effect if it is not running. */
   stop(id: string, isForced: boolean): MigrationJob;
   /** Removes its config and its journal. The objects stay. */
@@ -56,23 +69,26 @@ export interface MigrationJobs {
   close(): Promise<void>;
 }
 
-export interface MigrationJobsOptions {
+export interface MigrationJobsOptions extends JobLimits {
   /** Folder of the folders of all jobs. The first job makes it. */
   readonly dir: string;
   /** The settings file of the server, which names the target. */
   readonly settingsFile: string;
   /** The arguments of node that run this program. */
   readonly program: readonly string[];
-  /** Folders of this machine that jobs may read. */
-  readonly folders: () => readonly string[];
   /** Removes the user name, the password and tokens of a URL. */
   readonly redactUrl: (url: string) => string;
 }
 
 interface Run {
   readonly child: ChildProcess;
+  readonly work: JobWork;
   output: string;
   ended: string | undefined;
+}
+
+interface Summary extends Pick<State, "counters" | "verification"> {
+  readonly stamp: string;
 }
 
 /** An id is the name of a folder. */
@@ -83,9 +99,11 @@ const MAX_OUTPUT_CHARACTERS = 4_096;
 const MAX_CAUSES = 20;
 
 export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
-  const { dir, settingsFile, program, folders, redactUrl } = options;
+  const { dir, settingsFile, program, redactUrl } = options;
   /** The last run of each job. */
   const runs = new Map<string, Run>();
+  /** Values of the journals when they were read last. Pages list all jobs every two seconds. */
+  const summaries = new Map<string, Summary>();
   let isClosed = false;
 
   const isKnown = (id: string) => JOB_ID.test(id) && isJob(join(dir, id));
@@ -99,7 +117,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   const refuseRunning = (id: string) => {
     // Also a command of an operator may work on its folder.
     if (isRunning(id) || jobFolder(dirOf(id)).runningPid() !== undefined)
-      throw refused(`the migration "${id}" is running: stop it first`);
+      throw refused(`the migration "${id}" is running: wait, or stop it first`, 409);
   };
   const refuseStart = () => {
     if (isClosed) throw new HuiyuanError("draining", "Cannot start a migration: the server is stopping");
@@ -107,11 +125,11 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       throw new HuiyuanError("overloaded", `${MAX_RUNNING} migrations are running: stop one, or wait`);
   };
 
-  function run(id: string, more: readonly string[]): MigrationJob {
-    const args = [...program, ...commandOf(dirOf(id), settingsFile), ...more];
+  function run(id: string, work: JobWork): MigrationJob {
+    const args = [...program, ...commandOf(dirOf(id), settingsFile, work)];
     // The channel tells the child if this process ends, in whatever way.
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
-    const own: Run = { child, output: "", ended: undefined };
+    const own: Run = { child, work, output: "", ended: undefined };
     runs.set(id, own);
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding("utf8").on("data", (text: string) => {
@@ -125,16 +143,31 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     return stat(id);
   }
 
+  function summaryOf(id: string): Summary | undefined {
+    const stamp = stampOf(jobFolder(join(dir, id)).journal);
+    const known = summaries.get(id);
+    if (known?.stamp === stamp) return known;
+    const read = readJournal(join(dir, id), (reader) => {
+      const [counters, verification] = [reader.counters(), reader.verification()];
+      return { stamp, counters, verification };
+    });
+    if (read !== undefined) summaries.set(id, read);
+    return read;
+  }
+
   function stat(id: string): MigrationJob {
     const own = dirOf(id);
     const request = readRequest(own);
-    const { output = "", ended } = runs.get(id) ?? {};
+    const { output = "", ended, work = {} } = runs.get(id) ?? {};
+    const summary = summaryOf(id);
+    const without = (text: string) => withoutSecrets(text, request, redactUrl);
     const isCut = output.length === MAX_OUTPUT_CHARACTERS;
     return {
-      ...{ id, source: sourceOf(request), isRunning: isRunning(id), ended },
-      counters: readJournal(own, (reader) => reader.counters()),
+      ...{ id, source: sourceOf(request), isRunning: isRunning(id), isVerifying: "sample" in work, ended },
+      counters: summary?.counters,
+      verification: shownVerification(summary?.verification, without),
       // The first line may have lost its beginning, and with it the mark of a secret.
-      output: withoutSecrets(isCut ? output.slice(output.indexOf("\n") + 1) : output, request, redactUrl),
+      output: without(isCut ? output.slice(output.indexOf("\n") + 1) : output),
     };
   }
 
@@ -155,16 +188,16 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       refuseStart();
       if (isKnown(id)) throw refused(`there is a migration "${id}": start it, or remove it first`);
       if (ids().length >= MAX_JOBS) throw refused(`there are ${MAX_JOBS} migrations: remove one first`);
-      checkRequest(request, folders());
+      checkRequest(request, options);
       writeJob(join(dir, id), request);
-      return run(id, []);
+      return run(id, { rescans: false });
     },
-    start(id, rescans) {
+    start(id, work) {
       refuseRunning(id);
       refuseStart();
       // The setting may have changed since.
-      checkRequest(readRequest(dirOf(id)), folders());
-      return run(id, rescans ? ["--force"] : []);
+      checkRequest(readRequest(dirOf(id)), options);
+      return run(id, work);
     },
     stop(id, isForced) {
       const job = stat(id);
@@ -175,6 +208,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       refuseRunning(id);
       removeJob(dirOf(id));
       runs.delete(id);
+      summaries.delete(id);
       return { removed: id };
     },
     async close() {
@@ -185,6 +219,21 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       await Promise.all(ends);
     },
   };
+}
+
+function shownVerification(found: State["verification"], without: (text: string) => string): FoundInJob | undefined {
+  if (found === undefined) return undefined;
+  const findings = KINDS.map((kind) => {
+    const { count, first } = found.findings[kind];
+    return { kind, count, first: first.map(({ fileid, reason }) => ({ fileid, reason: without(reason) })) };
+  });
+  return { ...found, troubles: found.troubles?.map(without), findings: findings.filter(({ count }) => count > 0) };
+}
+
+/** Changes with each commit, in the journal or in its write-ahead log. */
+function stampOf(journal: string): string {
+  const facts = [journal, `${journal}-wal`].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
+  return facts.map((found) => `${found?.ino} ${found?.size} ${found?.mtimeNs}`).join();
 }
 
 /** Undefined: its first run has not begun. */

@@ -3,6 +3,7 @@ import { errorCodeOf, isDamage, storeFailure } from "../../core/disk-failure.ts"
 import { HuiyuanError } from "../../core/errors.ts";
 import { firstValue, type Sqlite, transaction } from "../../core/sqlite.ts";
 import { openDatabase } from "../../sqlite/open-database.ts";
+import type { Verification } from "./verification.ts";
 
 /** `status` of a row. */
 export const NEW = 0;
@@ -58,6 +59,8 @@ export interface State {
   identity: Readonly<Record<string, string>> | undefined;
   /** Behind the last page of a scan that can be continued. */
   cursor: string | undefined;
+  /** The last comparison, and the number of its run. */
+  verification: (Verification & { readonly run: number }) | undefined;
 }
 
 export const INCONSISTENT =
@@ -86,7 +89,7 @@ export function openJournalFile(path: string): Sqlite {
 export function readState(database: Sqlite): State {
   const json = firstValue(database, "SELECT json FROM state") as string | undefined;
   const written = json === undefined ? {} : (JSON.parse(json) as Partial<State>);
-  return { counters: { ...NO_COUNTERS }, identity: undefined, cursor: undefined, ...written };
+  return { counters: { ...NO_COUNTERS }, identity: undefined, cursor: undefined, verification: undefined, ...written };
 }
 
 /** Runs the work and writes the state in one transaction. If it fails, the state is as before. */

@@ -4,6 +4,7 @@ import { setImmediate as immediate } from "node:timers/promises";
 import type { Sqlite } from "../../core/sqlite.ts";
 import type { SourceObject, SourcePage } from "../source.ts";
 import { type Counters, createCommit, FAILED, NEW, openJournalFile, readState, SUCCESSFUL } from "./database.ts";
+import type { Verification } from "./verification.ts";
 
 /** An object that is to be copied. Its `locator` is empty if the name cannot become an object; `log` says why. */
 export interface Job extends SourceObject {
@@ -53,7 +54,9 @@ export interface Journal {
   rows(kind: RowKind, after?: Job): AsyncIterable<Job>;
   /** Written after `commitMs` at the latest, so that one commit serves many. If that fails, the next call throws. */
   settle(result: JobResult): void;
-  /** Writes what is settled. */
+  /** Replaces the verification of this journal; written as results are. */
+  keep(verification: Verification): void;
+  /** Writes what is settled or kept. */
   flush(): void;
   close(): void;
 }
@@ -92,17 +95,20 @@ export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: 
     all: page("(fileid, locator = '') > (@fileid, @isUnlisted) ORDER BY fileid, locator = ''"),
   };
   let settled: JobResult[] = [];
+  let kept: Verification | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isLate = false;
 
   function flush(): void {
     clearTimeout(timer);
     timer = undefined;
-    if (settled.length === 0) return;
-    commit(({ counters }) => {
-      for (const result of settled) settleOne(result, counters);
+    if (settled.length === 0 && kept === undefined) return;
+    commit((own) => {
+      for (const result of settled) settleOne(result, own.counters);
+      if (kept !== undefined) own.verification = { ...kept, run: own.counters.run };
     });
     settled = [];
+    kept = undefined;
     isLate = false;
   }
 
@@ -176,6 +182,10 @@ export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: 
       settled.push(result);
       if (isLate || settled.length >= MAX_SETTLED) flush();
       else timer ??= setTimeout(flushInTime, commitMs);
+    },
+    keep(verification) {
+      kept = verification;
+      timer ??= setTimeout(flushInTime, commitMs);
     },
     flush,
     close() {

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { firstValue, openSqlite, type Sqlite } from "../../core/sqlite.ts";
-import { type Counters, readState } from "./database.ts";
+import { type Counters, readState, type State } from "./database.ts";
 
 export interface FailedJob {
   readonly serial: number;
@@ -19,6 +19,7 @@ export interface CauseCount {
 
 export interface JournalReader {
   counters(): Counters;
+  verification(): State["verification"];
   /** In the order of the scan, behind the job `after`. */
   failed(after: number, limit: number): readonly FailedJob[];
   /** The most frequent first. */
@@ -40,6 +41,7 @@ export function openJournalReader(path: string): JournalReader | undefined {
     if (firstValue(opened, "PRAGMA user_version") !== 0)
       return {
         counters: () => readState(opened).counters,
+        verification: () => readState(opened).verification,
         failed: (after, limit) => opened.prepare<[number, number], FailedJob>(FAILED).all(after, limit),
         causes: (limit) => opened.prepare<[number], CauseCount>(CAUSES).all(limit),
         close: () => opened.close(),

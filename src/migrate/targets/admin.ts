@@ -16,6 +16,7 @@ export interface AdminTargetOptions {
 /** The part of the answer to /objects/stat that look() reads. */
 interface StatAnswer {
   readonly state: "object" | "tombstone" | "absent";
+  readonly readSha256?: string;
   readonly failure?: string;
   readonly object?: Parameters<typeof stateOf>[0];
 }
@@ -45,6 +46,13 @@ export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions
       if (state === "tombstone") return { state: "deleted" };
       if (failure !== undefined) throw new HuiyuanError("store_failed", `the server's store failed: ${failure}`);
       return object === undefined ? { state: "absent" } : stateOf(object);
+    },
+    async readSha256(key, signal) {
+      const query = { bucket, name: key, read: true };
+      const { object, readSha256 } = await call<StatAnswer>("/objects/stat", query, { signal });
+      if (object !== undefined && readSha256 === undefined)
+        throw new HuiyuanError("store_corrupt", `Cannot read "${key}": its stored bytes are damaged`);
+      return readSha256;
     },
     async put(request) {
       const { content } = request.body;

@@ -1,6 +1,6 @@
 // A store of this process as the target of a migration. Every put is a conditional create, so that a copy never
 // replaces an upload, a mirrored image or a tombstone by accident.
-import { type Bucket, readWhole } from "../../bucket/contract/bucket.ts";
+import { type Bucket, digestOf } from "../../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../core/object.ts";
 import { type PutOutcome, type Replacement, stateOf, type Target } from "../target.ts";
@@ -42,16 +42,9 @@ export function createStoreTarget({ bucket, put }: StoreTarget): Target {
       if (outcome !== undefined) return outcome;
       throw new HuiyuanError("overloaded", `Cannot store "${info.key}": it changed at the same time`);
     },
-    async read(fileid, take) {
+    async readSha256(fileid) {
       const info = await find(fileid);
-      const reader = info && (await bucket.open(info));
-      if (info === undefined || reader === undefined) return false;
-      try {
-        await readWhole(reader, info.size, take);
-        return true;
-      } finally {
-        reader.close();
-      }
+      return info && digestOf(await bucket.open(info), info.size, "sha256");
     },
   };
 }

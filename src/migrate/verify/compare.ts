@@ -1,17 +1,13 @@
 // Compares one object of the source with the target's: by its size, or by the hash of all its bytes.
-import { createHash } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Job } from "../journal/journal.ts";
+import type { FindingKind } from "../journal/verification.ts";
 import type { Source } from "../source.ts";
 import { type Digest, type Hashed, hashBody } from "../sources/body-stream.ts";
 import type { Target, TargetState } from "../target.ts";
 
-/**
- * `differs`: both have it, with other bytes. `missing`: the target lacks it. `gone`: the source does not have it any
- * more. `unread`: source or target could not be read, or the name cannot become an object. `deleted`: a tombstone at
- * the target, which a migration respects. `absentOnBoth`: neither has it.
- */
-export type Outcome = "equal" | "differs" | "missing" | "gone" | "unread" | "deleted" | "absentOnBoth";
+/** `absentOnBoth`: neither source nor target has it. */
+export type Outcome = FindingKind | "equal" | "absentOnBoth";
 
 export interface Compared {
   readonly outcome: Outcome;
@@ -25,7 +21,7 @@ export interface Compared {
 
 export interface CompareContext {
   readonly source: Pick<Source, "fetch">;
-  readonly target: Pick<Target, "look" | "read" | "isNear">;
+  readonly target: Pick<Target, "look" | "readSha256" | "isNear">;
   readonly maxBytes: number;
 }
 
@@ -40,7 +36,7 @@ export async function compareObject(
   if (!job.isListed) return found(there.state === "object" ? "gone" : "absentOnBoth");
   if (there.state !== "object") return found(there.state === "deleted" ? "deleted" : "missing");
   if (!isHashed && (job.size === undefined || job.size === there.size)) return found("equal");
-  if (target.read === undefined && (there.sha256 ?? there.md5) === undefined)
+  if (target.readSha256 === undefined && (there.sha256 ?? there.md5) === undefined)
     return found("unread", "the target reports no digest");
   const answer = await source.fetch({ object: job, maxBytes, signal });
   if (answer === undefined || answer.isNotModified) return found("gone");
@@ -71,13 +67,11 @@ async function differenceOf({ size, hashes }: Hashed, there: Present, read: () =
 
 /** The digest that the target reports. If its bytes can be read, they are the better proof. */
 async function digestAt(
-  { read }: Pick<Target, "read">,
+  target: Pick<Target, "readSha256">,
   { sha256, md5 }: Present,
   fileid: string,
   signal: AbortSignal,
 ): Promise<DigestAt> {
-  if (read === undefined) return sha256 === undefined ? { name: "md5", value: md5 } : { name: "sha256", value: sha256 };
-  const hash = createHash("sha256");
-  const isThere = await read(fileid, (chunk) => hash.update(chunk), signal);
-  return { name: "sha256", value: isThere ? hash.digest("hex") : undefined };
+  if (target.readSha256 !== undefined) return { name: "sha256", value: await target.readSha256(fileid, signal) };
+  return sha256 === undefined ? { name: "md5", value: md5 } : { name: "sha256", value: sha256 };
 }

@@ -2,10 +2,12 @@
 // keys. Whatever differs is marked there, so that the next start copies it again. It writes nothing else.
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Job, Journal } from "../journal/journal.ts";
+import type { Tally } from "../journal/verification.ts";
 import { createEngine, type EngineOptions, type Item } from "../runner/engine.ts";
 import { type ScanOptions, scan } from "../runner/scan.ts";
-import { type CompareContext, type Compared, compareObject, found, type Outcome } from "./compare.ts";
+import { type CompareContext, type Compared, compareObject, found } from "./compare.ts";
 import type { Manifest } from "./manifest.ts";
+import { createSample, sampleSize } from "./sample.ts";
 
 export interface VerifyOptions
   extends Omit<CompareContext, "source">,
@@ -13,30 +15,10 @@ export interface VerifyOptions
     Pick<ScanOptions, "filters"> {
   readonly source: CompareContext["source"] & ScanOptions["source"];
   readonly journal: Journal;
-  /** The size of the random sample that is compared by hash, from the number of objects. */
-  readonly sampleOf: (objects: number) => number;
+  /** The random sample that is compared by hash; see isSample(). */
+  readonly sample: string;
   /** Gets the objects that are equal by their hashes. The caller finishes it. */
   readonly manifest: Pick<Manifest, "add"> | undefined;
-}
-
-export type FindingKind = Exclude<Outcome, "equal" | "absentOnBoth">;
-
-/** It changes while verify() runs. */
-export interface Tally {
-  /** Rows of the journal, and those that were compared or passed over. */
-  objects: number;
-  done: number;
-  equal: number;
-  /** Compared by their hashes. */
-  hashed: number;
-  /** Outside of the sample, and the target is far: not compared at all. */
-  skipped: number;
-  /** Bytes that the source has sent. */
-  bytes: number;
-  /** `first`: the first ones of each kind. `reason`: empty if the kind says all. */
-  readonly findings: Readonly<
-    Record<FindingKind, { count: number; readonly first: { readonly fileid: string; readonly reason: string }[] }>
-  >;
 }
 
 const FIRST = 10;
@@ -47,12 +29,6 @@ interface Entry extends Item {
   readonly job: Job;
   readonly isHashed: boolean;
   result?: Compared;
-}
-
-export function createTally(): Tally {
-  const none = () => ({ count: 0, first: [] });
-  const findings = { differs: none(), missing: none(), gone: none(), unread: none(), deleted: none() };
-  return { objects: 0, done: 0, equal: 0, hashed: 0, skipped: 0, bytes: 0, findings };
 }
 
 /** Returns the reason why it ended early, if it did, unless that is `stop`. Never rejects. */
@@ -88,7 +64,7 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
   async function* entries(): AsyncGenerator<Entry, void, undefined> {
     await scan({ ...options, rechecks: false, rescans: true, onPage: () => undefined, signal: engine.ending });
     tally.objects = journal.counters.submitted;
-    const isSampled = createSample(options.sampleOf(tally.objects), tally.objects);
+    const isSampled = createSample(sampleSize(options.sample, tally.objects), tally.objects);
     for await (const job of journal.rows("all")) {
       while (line.length >= WINDOW) await engine.changed();
       const { fileid, size, locator, isListed, log } = job;
@@ -111,15 +87,4 @@ export async function verify(options: VerifyOptions, tally: Tally): Promise<Huiy
     flush: journal.flush,
   });
   return engine.abortReason;
-}
-
-/** True for `wanted` of `total` calls, each set of calls as likely as any other (Knuth's algorithm S). */
-export function createSample(wanted: number, total: number, random = Math.random): () => boolean {
-  let [needed, left] = [wanted, total];
-  return () => {
-    const isChosen = random() * left < needed;
-    left -= 1;
-    if (isChosen) needed -= 1;
-    return isChosen;
-  };
 }

@@ -7,6 +7,7 @@ import { useLoaded } from "../../load.ts";
 import { Show } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
 import { count } from "../../text/format.ts";
+import { causeText } from "../../text/migration-causes.ts";
 import { t } from "../../text/text.ts";
 
 const LISTED = 50;
@@ -29,7 +30,9 @@ export function Failures({ id, failed }: { readonly id: string; readonly failed:
           <Table head={["reason", "failures", "example"]} numbers={["failures"]}>
             {causes.map(({ cause, count: many, example }) => (
               <tr key={cause}>
-                <td class="mono nowrap">{cause}</td>
+                <td>
+                  {causeText(cause)} <span class="hint mono nowrap">{cause}</span>
+                </td>
                 <td class="number">{count(many)}</td>
                 <td class="long">{example}</td>
               </tr>

@@ -1,16 +1,17 @@
 // One migration: how far it is, how fast, what failed and why, and what can be done with it.
 import { useSignal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
-import type { MigrationAnswer, MigrationList } from "../../answers.ts";
+import type { MigrationAnswer } from "../../answers.ts";
 import { Problem, post } from "../../api.ts";
 import { addSample, paceOf, type Sample } from "../../pace.ts";
-import { ConfirmButton } from "../../parts/dialog.tsx";
 import { Badge, Card, ProblemNote, type Tone } from "../../parts/parts.tsx";
 import { bytes, count, duration } from "../../text/format.ts";
 import { t } from "../../text/text.ts";
 import { Failures } from "./failures.tsx";
+import { Actions } from "./migration-actions.tsx";
+import { countOf, lastVerification, Verification } from "./verification.tsx";
 
-type Migration = MigrationList["migrations"][number];
+type Migration = MigrationAnswer;
 
 interface MigrationProps {
   readonly migration: Migration;
@@ -30,13 +31,15 @@ export function MigrationCard({ migration, reload }: MigrationProps) {
     reload();
   };
   const [tone, words] = stateOf(migration);
-  // Only its output says why a run ended before it copied anything.
-  const isUnexplained = !isRunning && ended !== undefined && ended !== "0" && failed === 0;
+  // Only its output says why a run ended before it copied or compared anything.
+  const isFailed = !isRunning && ended !== undefined && ended !== "0";
+  const isUnexplained = isFailed && failed === 0 && lastVerification(migration) === undefined;
   return (
     <Card title={id} about={source} actions={<Badge tone={tone}>{words}</Badge>}>
       <div class="stack">
         {problem.value !== undefined && <ProblemNote problem={problem.value} />}
         <Progress migration={migration} />
+        <Verification migration={migration} />
         {failed > 0 && <Failures id={id} failed={failed} />}
         {output !== "" && (
           <details open={isUnexplained}>
@@ -45,41 +48,26 @@ export function MigrationCard({ migration, reload }: MigrationProps) {
             <pre tabIndex={0}>{output}</pre>
           </details>
         )}
-        <div class="row">
-          {isRunning ? (
-            <button type="button" onClick={() => void call("stop")}>
-              {t("stop")}
-            </button>
-          ) : (
-            <>
-              <button type="button" class="primary" onClick={() => void call("start")}>
-                {failed > 0 ? t("retry") : t("continue")}
-              </button>
-              <button type="button" onClick={() => void call("start", { rescan: true })}>
-                {t("rescan")}
-              </button>
-              <ConfirmButton
-                label={t("remove")}
-                question={t("removeQuestion", { id })}
-                run={() => void call("remove")}
-              />
-            </>
-          )}
-        </div>
+        <Actions migration={migration} call={(name, more) => void call(name, more)} />
       </div>
     </Card>
   );
 }
 
-function stateOf({ isRunning, ended, counters: { failed = 0 } = {} }: Migration): readonly [Tone, string] {
-  if (isRunning) return ["good", t("isRunning")];
-  if (ended === undefined) return ["plain", t("isStopped")];
-  if (ended === "0") return ["good", t("isDone")];
-  if (ended === "1") return ["warn", t(failed > 0 ? "isIncomplete" : "endedEarly")];
-  return ["bad", t("isEnded", { how: ended })];
+function stateOf(migration: Migration): readonly [Tone, string] {
+  const { isRunning, isVerifying, ended, counters } = migration;
+  const { submitted = 0, successful = 0, failed = 0, isScanning = 1 } = counters ?? {};
+  const found = lastVerification(migration);
+  if (isRunning) return ["good", t(isVerifying ? "isVerifying" : "isRunning")];
+  if (ended !== undefined && ended !== "0" && ended !== "1") return ["bad", t("isEnded", { how: ended })];
+  if (failed > 0) return ["warn", t("isIncomplete")];
+  if (found !== undefined && countOf(found) > 0) return ["warn", t("isDifferent")];
+  const isWhole = submitted > 0 && successful === submitted && isScanning === 0;
+  if (isWhole || ended === "0") return ["good", t("isDone")];
+  return ended === undefined ? ["plain", t("isStopped")] : ["warn", t("endedEarly")];
 }
 
-function Progress({ migration: { isRunning, counters = {} } }: Pick<MigrationProps, "migration">) {
+function Progress({ migration: { isRunning, isVerifying, counters = {} } }: Pick<MigrationProps, "migration">) {
   const { submitted = 0, successful = 0, failed = 0, same = 0, deleted = 0, bytes: sent = 0, isScanning } = counters;
   const done = successful + failed;
   return (
@@ -89,7 +77,7 @@ function Progress({ migration: { isRunning, counters = {} } }: Pick<MigrationPro
         {t("copiedOf", { done: count(successful), all: count(submitted), bytes: bytes(sent) })}
         {failed > 0 && <strong class="fault"> {t("failedCount", { count: count(failed) })}</strong>}
       </p>
-      {isRunning && <PaceLine counters={counters} left={submitted - done} />}
+      {isRunning && !isVerifying && <PaceLine counters={counters} left={submitted - done} />}
       {(same > 0 || deleted > 0 || (isRunning && isScanning === 1)) && (
         <p class="hint">
           {isRunning && isScanning === 1 && `${t("stillListing")} `}

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { BucketsAnswer, MigrationAnswer, SettingsState } from "../../answers.ts";
 import { get, Problem, post } from "../../api.ts";
+import { listAt } from "../../buckets/tree.ts";
 import { useLoaded } from "../../load.ts";
 import { Card, Field, ProblemNote, Show } from "../../parts/parts.tsx";
 import { type TextName, t } from "../../text/text.ts";
@@ -30,7 +31,7 @@ export function MigrationForm({ done }: { readonly done: () => void }) {
       get<BucketsAnswer>("/buckets", {}, signal),
       get<SettingsState>("/settings", {}, signal),
     ]);
-    return { buckets, folders: foldersOf(settings) };
+    return { buckets, folders: listAt(settings, ["server", "migrationFolders"]).map(String) };
   });
   return (
     <Card title={t("newMigration")} about={t("newMigrationAbout")}>
@@ -39,13 +40,6 @@ export function MigrationForm({ done }: { readonly done: () => void }) {
       </Show>
     </Card>
   );
-}
-
-/** `server.migrationFolders` of the settings file. */
-function foldersOf(settings: unknown): readonly string[] {
-  const { server } = (settings ?? {}) as { readonly server?: { readonly migrationFolders?: unknown } | null };
-  const folders = server?.migrationFolders;
-  return Array.isArray(folders) ? folders.map(String) : [];
 }
 
 interface FormProps extends Pick<BucketsAnswer, "buckets"> {

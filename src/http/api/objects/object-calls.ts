@@ -1,9 +1,10 @@
 // Admin API calls for stored objects: list, stat, delete, undelete, purge. A change of many objects answers with a line
 // for each of them; a key that cannot be changed does not stop the others.
 import type * as z from "zod";
-import { asHuiyuanError } from "../../../core/errors.ts";
+import { type Bucket, digestOf } from "../../../bucket/contract/bucket.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
-import { isKey, type Key } from "../../../core/object.ts";
+import { isKey, type Key, type ObjectInfo } from "../../../core/object.ts";
 import type { Stored } from "../../../mirror/stored/stored.ts";
 import { publicUrl } from "../../response/public-url.ts";
 import type { RestApiParts } from "../../rest/call.ts";
@@ -67,16 +68,22 @@ export function addObjectCalls(calls: Calls, parts: ObjectCallParts): void {
     "/objects/stat",
     {
       summary: "Show one object, its tombstone, or its absence",
-      fields: { bucket: bucketField(), name: text().describe("A download URL of the object, or its key.") },
+      fields: {
+        bucket: bucketField(),
+        name: text().describe("A download URL of the object, or its key."),
+        read: flag().default(false).describe("true: also read the stored bytes, and tell their SHA-256."),
+      },
       answer: { json: statAnswer },
     },
-    async (context, { bucket, name }) => {
+    async (context, { bucket, name, read }) => {
       const { stored, key } = await findNamed(name, () => bucketNamed(bucket, registry), registry);
       const entry = await stored.bucket.lookup(key);
       const isInMemory = stored.peek(key) !== undefined;
       const { publicDomain } = managedBucket(stored.bucketId, restApi.projects());
       const url = publicUrl(restApi.place(), publicDomain, key);
-      return context.json({ bucket: stored.bucketId, key, url, ...entryView(entry), isInMemory });
+
+      const readSha256 = read && entry.state === "object" ? await readDigest(stored.bucket, entry.info) : undefined;
+      return context.json({ bucket: stored.bucketId, key, url, ...entryView(entry), isInMemory, readSha256 });
     },
   );
   addChange(calls, parts, {
@@ -100,6 +107,16 @@ export function addObjectCalls(calls: Calls, parts: ObjectCallParts): void {
     fields: { hard: flag().default(false).describe("true: delete the stored bytes now.") },
     change: (stored, key, { hard }) => stored.purge(key, { hard }),
   });
+}
+
+/** Undefined: the bytes are damaged, or have just been removed. */
+async function readDigest(bucket: Pick<Bucket, "open">, info: ObjectInfo): Promise<string | undefined> {
+  try {
+    return await digestOf(await bucket.open(info), info.size, "sha256");
+  } catch (error) {
+    if (error instanceof HuiyuanError && error.code === "store_corrupt") return undefined;
+    throw error;
+  }
 }
 
 function addChange<Fields extends z.ZodRawShape>(

@@ -75,6 +75,7 @@ export const statAnswer = z.object({
   key: z.string(),
   url: z.string().optional().describe("The download URL, without a token. Left out if the port is not known."),
   ...ENTRY,
+  readSha256: z.string().optional().describe("Of the bytes that `read` has read; absent if they are damaged."),
 });
 
 export const contentAnswer = z.object({
@@ -84,24 +85,6 @@ export const contentAnswer = z.object({
     .enum(["stored", "same", "differs", "deleted"])
     .describe("`same`: equal bytes were there. `differs`: others, which stay. `deleted`: a tombstone, which stays."),
 });
-
-export const migrationAnswer = z.object({
-  id: z.string(),
-  source: z.string().describe("`migrate.type` of its config, or the domain whose origins it copies."),
-  isRunning: z.boolean(),
-  ended: z.string().optional().describe("Exit code or signal of its last run, since the server started."),
-  counters: z.record(z.string(), z.int()).optional().describe("As `huiyuan migrate stat --json` prints them."),
-  output: z.string().describe("The end of the output of its last run, since the server started."),
-});
-export const migrationList = z.object({ migrations: z.array(migrationAnswer) });
-export const migrationFailures = z.object({
-  failures: z.array(z.object({ serial: z.int(), fileid: z.string(), log: z.string() })),
-  next: z.int().optional(),
-  causes: z
-    .array(z.object({ cause: z.string(), count: z.int(), example: z.string().describe("The text of one of them.") }))
-    .describe("Of all failures: at most 20, the most frequent first."),
-});
-export const migrationRemoved = z.object({ removed: z.string() });
 
 const failed = z.object({ name: z.string(), code: z.string(), message: z.string() });
 
@@ -281,9 +264,6 @@ export const usageAnswer = z.object({
 });
 
 export type BucketsAnswer = z.output<typeof bucketsAnswer>;
-export type MigrationList = z.output<typeof migrationList>;
-export type MigrationAnswer = z.output<typeof migrationAnswer>;
-export type MigrationFailures = z.output<typeof migrationFailures>;
 export type StatAnswer = z.output<typeof statAnswer>;
 export type ObjectPage = z.output<typeof objectPage>;
 export type ChangeLine = z.output<typeof changeLine>;

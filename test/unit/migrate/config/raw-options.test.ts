@@ -50,4 +50,5 @@ test("readYaml() reads options in sections and at the top, and refuses lists and
   expect(readYaml("a: [1]").faults).toEqual(["Option a must be a text, a number, true or false."]);
   expect(readYaml("a: [1").faults.length).toBeGreaterThan(0);
   expect(readYaml("just text").faults.length).toBe(1);
+  expect(readYaml("a: &b 1\nc: *b").faults).toEqual(["Write the value in place of the alias *b."]);
 });

@@ -21,6 +21,7 @@ beforeEach(() => {
     program: ["-e", ""],
     settingsFile: "none.yaml",
     folders: () => [],
+    checkOrigins: () => undefined,
     redactUrl: (url: string) => url,
   };
   jobs = createMigrationJobs({ dir, ...parts });
@@ -46,7 +47,7 @@ test("remove() and start() refuse a job on which a command runs", async () => {
   create("photos");
   await untilEnded("photos");
   const unlock = jobFolder(join(dir, "photos")).lock();
-  expect(() => jobs.start("photos", false)).toThrow(/is running/);
+  expect(() => jobs.start("photos", { rescans: false })).toThrow(/is running/);
   expect(() => jobs.remove("photos")).toThrow(/is running/);
   expect(jobs.list()).toHaveLength(1);
   unlock?.();

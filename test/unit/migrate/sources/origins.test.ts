@@ -150,7 +150,7 @@ describe("a fault names what to do", () => {
   test.each([
     ["an unknown domain", { host: "none.example.com" }, /none\.example\.com has no origins.*: img\.example\.com/],
     ["a domain without origins", { host: "plain.example.com" }, /has no origins/],
-    ["a web site without a list", {}, /cannot be listed: give --list FILE .*--sitemap URL/],
+    ["a web site without a list", {}, /cannot be listed: give a list .*--list FILE.*--sitemap URL/],
     ["a sitemap that is no URL", { sitemap: "sitemap.xml" }, /no URL/],
   ])("%s", (_name, listed, message) => {
     expect(faultOf(() => open({ origins: [{ type: "site", url: "http://o.example" }] }, listed))).toMatch(message);

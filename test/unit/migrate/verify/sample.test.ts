@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createSample } from "../../../../src/migrate/verify/verify.ts";
+import { createSample } from "../../../../src/migrate/verify/sample.ts";
 
 const chosen = (wanted: number, total: number) => {
   const isChosen = createSample(wanted, total);

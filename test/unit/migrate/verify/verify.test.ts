@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Journal, openJournal } from "../../../../src/migrate/journal/journal.ts";
-import { createTally, type VerifyOptions, verify } from "../../../../src/migrate/verify/verify.ts";
+import { createTally } from "../../../../src/migrate/journal/verification.ts";
+import { type VerifyOptions, verify } from "../../../../src/migrate/verify/verify.ts";
 import type { OriginAnswer, OriginSink } from "../../../../src/origin/origin.ts";
 
 const FILTERS = { rename: (fileid: string) => fileid, isFinal: () => false };
@@ -34,7 +35,7 @@ function options(names: readonly string[], look: (fileid: string) => Promise<unk
     destroy() {},
   });
   return {
-    ...{ journal, manifest: undefined, filters: FILTERS, sampleOf: (count) => count },
+    ...{ journal, manifest: undefined, filters: FILTERS, sample: "100%" },
     ...{ concurrency: 8, requestsPerSecond: 0, bytesPerSecond: 0, retries: 0, timeoutMs: 60_000, maxBytes: 1_000 },
     stop: new AbortController().signal,
     source: {

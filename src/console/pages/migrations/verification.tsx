@@ -1,0 +1,110 @@
+// The last comparison of a migration's source with its bucket: what it found, and what to do next.
+import type { MigrationAnswer } from "../../answers.ts";
+import { Table } from "../../parts/table.tsx";
+import { bytes, count, moment } from "../../text/format.ts";
+import { type TextName, t } from "../../text/text.ts";
+
+type Found = NonNullable<MigrationAnswer["verification"]>;
+type Kind = Found["findings"][number]["kind"];
+
+/** The words of each kind, and the next step. */
+const WORDS: Readonly<Record<Kind, readonly [kind: TextName, next: TextName]>> = {
+  differs: ["differs", "differsNext"],
+  missing: ["missing", "missingNext"],
+  gone: ["gone", "goneNext"],
+  unread: ["unread", "unreadNext"],
+  deleted: ["deleted", "deletedNext"],
+};
+
+/** The comparison of the last run; undefined if that has copied. */
+export function lastVerification({ verification, counters }: MigrationAnswer): Found | undefined {
+  return verification?.run === counters?.run ? verification : undefined;
+}
+
+/** Images of these kinds. Deleted ones are no difference. */
+export function countOf(
+  { findings }: Found,
+  kinds: readonly Kind[] = ["differs", "missing", "gone", "unread"],
+): number {
+  return findings.reduce((sum, { kind, count: many }) => (kinds.includes(kind) ? sum + many : sum), 0);
+}
+
+export function Verification({ migration }: { readonly migration: MigrationAnswer }) {
+  const { verification: found, isRunning } = migration;
+  if (found === undefined) return null;
+  const isLast = lastVerification(migration) !== undefined;
+  if (isLast && isRunning) return <Comparing found={found} />;
+  return (
+    <div class="stack">
+      <Summary found={found} isLast={isLast} />
+      {isLast && found.findings.length > 0 && (
+        <>
+          <Table head={["difference", "objects", "nextStep"]} numbers={["objects"]}>
+            {found.findings.map(({ kind, count: many }) => (
+              <tr key={kind}>
+                <td>{t(WORDS[kind][0])}</td>
+                <td class="number">{count(many)}</td>
+                <td>{t(WORDS[kind][1])}</td>
+              </tr>
+            ))}
+          </Table>
+          <details>
+            <summary>{t("eachDifference")}</summary>
+            <Table head={["object", "difference", "details"]}>
+              {found.findings.flatMap(({ kind, first }) =>
+                first.map(({ fileid, reason }) => (
+                  <tr key={`${kind} ${fileid}`}>
+                    <td class="long mono">{fileid}</td>
+                    <td class="nowrap">{t(WORDS[kind][0])}</td>
+                    <td class="long">{reason}</td>
+                  </tr>
+                )),
+              )}
+            </Table>
+          </details>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Comparing({ found: { done, objects, bytes: read } }: { readonly found: Found }) {
+  return (
+    <div class="stack tight">
+      <progress value={done} max={Math.max(objects, 1)} aria-label={t("verify")} />
+      <p>
+        {t("comparedOf", {
+          done: count(done),
+          all: count(objects),
+          bytes: bytes(read),
+        })}
+      </p>
+    </div>
+  );
+}
+
+function Summary({ found, isLast }: { readonly found: Found; readonly isLast: boolean }) {
+  const { at, equal, hashed, troubles } = found;
+  const others = countOf(found);
+  const isWhole = troubles?.length === 0;
+  const words = isWhole ? (others === 0 ? "verifiedEqual" : "verifiedOther") : "verifiedPart";
+  const isProof = isWhole && isLast && others === 0;
+  const values = {
+    when: moment(at),
+    equal: count(equal),
+    hashed: count(hashed),
+    count: count(others),
+  };
+  return (
+    <div class={`note ${isProof ? "good" : isLast ? "warn" : ""}`}>
+      <p>{t(words, values)}</p>
+      {troubles?.map((text) => (
+        <p key={text} class="hint">
+          {text}
+        </p>
+      ))}
+      {!isLast && <p>{t("verifiedBefore")}</p>}
+      {isProof && found.sample === "100%" && <p>{t("switchOff")}</p>}
+    </div>
+  );
+}
