@@ -10,6 +10,7 @@ import { Icon, type IconName, Mark } from "../../src/console/parts/icons.tsx";
 import {
   Badge,
   Card,
+  Copied,
   CopyButton,
   Empty,
   Field,
@@ -119,6 +120,7 @@ function Buttons() {
           <ConfirmButton label={NAME} question={LONG} run={() => undefined} />
           <button type="button">{LONG}</button>
         </Row>
+        <Copied name={NAME} text={LONG} />
         <Row>
           {TONES.map((tone) => (
             <Badge key={tone} tone={tone}>

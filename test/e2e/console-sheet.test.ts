@@ -92,11 +92,11 @@ describe("the component sheet", needs("chromium"), () => {
 
 /** The sheet's files by their names. */
 async function built(): Promise<ReadonlyMap<string, string>> {
-  const result = await build({
-    configFile: pathOf("config/console.vite.ts"),
-    base: "/",
-    build: { write: false, rollupOptions: { input: pathOf("test/console-sheet/sheet.tsx") } },
-  });
+  // Vite would add an entry to those of the file.
+  const { default: config } = await import("../../config/console.vite.ts");
+  const rollupOptions = { ...config.build?.rollupOptions, input: pathOf("test/console-sheet/sheet.tsx") };
+  const own = { configFile: false, base: "/", build: { ...config.build, write: false, rollupOptions } } as const;
+  const result = await build({ ...config, ...own });
   const outputs = [result].flat().flatMap((each) => ("output" in each ? each.output : []));
   return new Map(outputs.map((file) => [file.fileName, file.type === "chunk" ? file.code : String(file.source)]));
 }

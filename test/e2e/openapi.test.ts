@@ -259,6 +259,8 @@ const ADMIN_CALLS: readonly AdminCall[] = [
   { method: "get", path: "/migrations/failures", query: "?id=m&limit=1" },
   { method: "post", path: "/migrations/start", body: { id: "m", rescan: true } },
   { method: "post", path: "/migrations/stop", body: { id: "m", force: true } },
+  { method: "post", path: "/migrations/verify", body: { id: "m", sample: "5%" } },
+  { method: "post", path: "/migrations/stop", body: { id: "m", force: true } },
   { method: "post", path: "/migrations/remove", body: { id: "m" } },
   { method: "get", path: "/settings" },
   { method: "post", path: "/settings/propose", body: { version: "VERSION", edits: [SECOND_KEY, { path: ["data"] }] } },
