@@ -481,6 +481,7 @@ test("TLS: a self-signed certificate is a problem, and a trusted one is reported
   const untrusted = await examine([scripted.url, "a.jpg", "--allow-private"]);
   expect(untrusted.findings[0]).toMatchObject({
     id: "connection",
+    code: "plain_http",
     severity: "problem",
     found: expect.stringMatching(/origin_tls/),
   });
@@ -499,6 +500,7 @@ test("an https origin whose port speaks plain http is told to write http://, and
   expect(more).toEqual([]);
   expect(found).toEqual({
     id: "connection",
+    code: "plain_http",
     severity: "problem",
     found: expect.stringMatching(/: write http:\/\/ \(/),
   });
