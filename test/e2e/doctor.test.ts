@@ -481,7 +481,7 @@ test("TLS: a self-signed certificate is a problem, and a trusted one is reported
   const untrusted = await examine([scripted.url, "a.jpg", "--allow-private"]);
   expect(untrusted.findings[0]).toMatchObject({
     id: "connection",
-    code: "plain_http",
+    code: "origin_tls",
     severity: "problem",
     found: expect.stringMatching(/origin_tls/),
   });

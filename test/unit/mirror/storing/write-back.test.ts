@@ -428,7 +428,7 @@ test.each([
   await Promise.all(earlier.map(({ done }) => done));
   expect([meter.events, writeBack.backlog().depth]).toEqual([[], 2]);
   isFull = false;
-  await writeBack.drain(5_000);
+  await writeBack.drain(60_000);
   expect(await driver.lookup(KEY)).toMatchObject({ info: { hashes: last.body.hashes } });
   expect(await driver.lookup(toKey("b.jpg"))).toMatchObject({ info: { hashes: other.body.hashes } });
   await pool.close();
