@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import sharp from "sharp";
 import { launchBrowser } from "../helpers/browser.ts";
-import { openScene, type Scene } from "./scene.ts";
+import { openScene, type Scene, startTrial } from "./scene.ts";
 
 const folder = resolve(process.argv[2] ?? "docs/images");
 const names = process.argv.slice(3);
@@ -58,7 +58,7 @@ async function explained(page: Page): Promise<void> {
 /** A page that shows the names that a real shop would have. */
 async function openPage(
   browser: Browser,
-  { names }: Scene,
+  { names }: Pick<Scene, "names">,
   { look, locale, size = WIDE }: Omit<Shot, "name" | "path">,
 ) {
   const context = await browser.newContext({
@@ -94,6 +94,28 @@ async function keep(page: Page, name: string): Promise<void> {
     .webp({ quality: 74, effort: 6, smartSubsample: true })
     .toFile(join(folder, `console-${name}.webp`));
   console.log(name);
+}
+
+/** Before anything else runs, because the page shows milliseconds. */
+async function photographTrial(browser: Browser): Promise<void> {
+  const { url, close } = await startTrial();
+  try {
+    for (const [name, look, locale, size] of [
+      ["trial", "light", "en", WIDE],
+      ["trial-dark-zh", "dark", "zh-CN", WIDE],
+      ["trial-phone", "light", "en", PHONE],
+    ] as const) {
+      const page = await openPage(browser, { names: {} }, { look, locale, size });
+      await page.goto(url);
+      // What WebP and AVIF save.
+      await page.waitForFunction("document.body.innerText.match(/\\d ?%/g)?.length >= 2");
+      await delay(2_000);
+      await keep(page, name);
+      await page.context().close();
+    }
+  } finally {
+    await close();
+  }
 }
 
 async function photograph(browser: Browser, scene: Scene, shot: Shot): Promise<void> {
@@ -140,6 +162,7 @@ async function photographPlots(page: Page): Promise<void> {
 
 await mkdir(folder, { recursive: true });
 const browser = await launchBrowser();
+if (names.length === 0 || names.includes("trial")) await photographTrial(browser);
 const scene = await openScene();
 try {
   const opened = Date.now();

@@ -1,15 +1,17 @@
 // A small shop with some days of work behind it, for pictures of the console: the real program, three buckets, origins
 // that answer, fail and are slow, visitors, uploads, a backup and two migrations.
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { get } from "../helpers/get.ts";
-import { huiyuan, install } from "../helpers/program.ts";
+import { huiyuan, install, PROGRAM } from "../helpers/program.ts";
 import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
@@ -26,6 +28,18 @@ export interface Scene {
   /** Addresses of this run, and the names that a real shop would have in their place. */
   readonly names: Readonly<Record<string, string>>;
   close(): Promise<void>;
+}
+
+/** A trial of the sample site, with its page. */
+export async function startTrial() {
+  const command = [PROGRAM, "try", "--port", "0", "--admin-port", "0", "--json"];
+  const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = await once(createInterface(child.stdout), "line");
+  const close = async () => {
+    child.kill("SIGINT");
+    await once(child, "exit");
+  };
+  return { url: JSON.parse(line).galleryUrl as string, close };
 }
 
 /** Visitors come until it is closed. */

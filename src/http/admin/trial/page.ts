@@ -97,7 +97,7 @@ function renderComparison(view: TrialView, picture: TrialPicture, choice: TrialC
     <p class="tag right" id="right-tag" data-part>${t.fromMirror} · ${t.formNames[form]}${sizeOf(right)}</p>
     <input type="range" min="0" max="100" value="50" aria-label="${t.slider}" hidden>
   </div>
-  <div class="figures">${renderFigures(picture, { form, isGone }, t)}</div>
+  <div class="measured">${renderFigures(picture, { form, isGone }, t)}</div>
 </section>`;
 }
 
