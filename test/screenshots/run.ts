@@ -102,6 +102,8 @@ async function photographTrial(browser: Browser): Promise<void> {
   try {
     for (const [name, look, locale, size] of [
       ["trial", "light", "en", WIDE],
+      ["trial-dark", "dark", "en", WIDE],
+      ["trial-zh", "light", "zh-CN", WIDE],
       ["trial-dark-zh", "dark", "zh-CN", WIDE],
       ["trial-phone", "light", "en", PHONE],
     ] as const) {
