@@ -59,7 +59,8 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     return reloading;
   };
   onHangUp(onChange);
-  if (flags.new) await writeFirstSettings(flags.config);
+  const otherPorts = flags.new ? await writeFirstSettings(flags.config) : undefined;
+  if (otherPorts !== undefined) terminal.out.write(`${otherPorts}\n`);
   // The watch begins before the file is read, so that a change during the start is not missed.
   await watchSettings({ file: flags.config, signal: watching.signal, onChange });
   try {
