@@ -20,8 +20,8 @@ export async function writeFirstSettings(
   [wantedPort, wantedAdminPort]: readonly [number, number] = PORTS,
 ): Promise<string | undefined> {
   const { secretId, secretKey } = makeKeyPair();
-  const port = await nextFreePort(wantedPort);
-  const adminPort = await nextFreePort(wantedAdminPort, port);
+  const adminPort = await nextFreePort(wantedAdminPort);
+  const port = await nextFreePort(wantedPort, adminPort);
   const text = `# Settings of Huiyuan. The console edits this file, and so may you; \`huiyuan check\` finds faults.
 server: { port: ${port}, adminPort: ${adminPort} } # downloads and uploads; the console
 projects:

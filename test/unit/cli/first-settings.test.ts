@@ -37,7 +37,8 @@ test("writeFirstSettings() takes the next free ports, and says so", async () => 
     const line = await writeFirstSettings(file, [port, port]);
     const { server } = await loadSettings(file, { env: {} });
     expect(server.port).toBeGreaterThan(port);
-    expect(server.adminPort).toBeGreaterThan(server.port);
+    expect(server.adminPort).toBeGreaterThan(port);
+    expect(server.adminPort).not.toBe(server.port);
     expect(line).toBe(
       `in use: port ${port} and ${port}; so ${file} has port ${server.port}, and ${server.adminPort} for the console`,
     );
