@@ -20,8 +20,8 @@ export async function writeFirstSettings(
   [wantedPort, wantedAdminPort]: readonly [number, number] = PORTS,
 ): Promise<string | undefined> {
   const { secretId, secretKey } = makeKeyPair();
-  const adminPort = await nextFreePort(wantedAdminPort);
-  const port = await nextFreePort(wantedPort, adminPort);
+  const port = await nextFreePort(wantedPort, wantedAdminPort);
+  const adminPort = await nextFreePort(wantedAdminPort, port);
   const text = `# Settings of Huiyuan. The console edits this file, and so may you; \`huiyuan check\` finds faults.
 server: { port: ${port}, adminPort: ${adminPort} } # downloads and uploads; the console
 projects:
@@ -38,15 +38,17 @@ projects:
     if (code === "EEXIST") return undefined;
     throw new HuiyuanError("settings_invalid", `Cannot write "${file}": ${code}`, { cause: error });
   }
-  if (port === wantedPort && adminPort === wantedAdminPort) return undefined;
-  const taken = [port !== wantedPort ? [wantedPort] : [], adminPort !== wantedAdminPort ? [wantedAdminPort] : []].flat();
-  return `in use: port ${taken.join(" and ")}; so ${resolve(file)} has port ${port}, and ${adminPort} for the console`;
+  const pairs = [[wantedPort, port] as const, [wantedAdminPort, adminPort] as const];
+  const moved = pairs.filter(([wanted, used]) => wanted !== used);
+  if (moved.length === 0) return undefined;
+  const listed = (index: 0 | 1) => moved.map((pair) => pair[index]).join(" and ");
+  return `in use: port ${listed(0)}; ${resolve(file)} has ${listed(1)} instead`;
 }
 
-/** The wanted port if none is free; the start then names the program that uses it. */
-async function nextFreePort(wanted: number, taken?: number): Promise<number> {
+/** Any but the other port; the wanted one if none is free, and the start then names the program that uses it. */
+async function nextFreePort(wanted: number, other: number): Promise<number> {
   for (let port = wanted; port <= wanted + MORE_PORTS; port += 1)
-    if (port !== taken && (await isPortFree(port))) return port;
+    if (port !== other && (await isPortFree(port))) return port;
   return wanted;
 }
 

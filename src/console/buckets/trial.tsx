@@ -119,7 +119,7 @@ function Urls({ shown: { signed, publicUrl }, needsToken }: UrlsProps) {
     <>
       {!needsToken && <Copied about={t("plainUrl")} text={unsigned(publicUrl)} isLink />}
       {!needsToken && hasDomain && <Copied about={t("plainTrialUrl", { host })} text={unsigned(signed)} isLink />}
-      <p class="hint">{t("testDomain", { host: hostname, port: port || "80" })}</p>
+      {hostname.endsWith(".localhost") && <p class="hint">{t("testDomain", { host: hostname, port: port || "80" })}</p>}
       {needsToken ? (
         signedUrls
       ) : (

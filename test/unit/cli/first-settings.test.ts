@@ -39,9 +39,7 @@ test("writeFirstSettings() takes the next free ports, and says so", async () => 
     expect(server.port).toBeGreaterThan(port);
     expect(server.adminPort).toBeGreaterThan(port);
     expect(server.adminPort).not.toBe(server.port);
-    expect(line).toBe(
-      `in use: port ${port} and ${port}; so ${file} has port ${server.port}, and ${server.adminPort} for the console`,
-    );
+    expect(line).toBe(`in use: port ${port} and ${port}; ${file} has ${server.port} and ${server.adminPort} instead`);
   } finally {
     other.close();
     await rm(folder, { recursive: true });
