@@ -209,7 +209,7 @@ describe("buckets in the console", needs("chromium"), () => {
     expect(secret).toMatch(/^\w{43}$/);
     expect(await readFile(installation.file, "utf8")).toContain(secret ?? "");
     await page.reload();
-    await page.getByText("in the file").first().waitFor();
+    await page.getByText(`in ${installation.file}`).first().waitFor();
     expect(await page.content()).not.toContain(secret ?? "");
     const old = page.getByRole("row", { name: KEYS[0].secretId });
     await old.getByRole("button", { name: "Replace at once" }).click();

@@ -127,10 +127,11 @@ function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
 function NoUploads({ other }: { readonly other: string | undefined }) {
   return (
     <p class="hint">
-      {t("uploadRefused")}{" "}
+      {t("uploadRefused")}
       {other !== undefined && (
         <>
-          {t("uploadElsewhere")} <Link href={`/images?${new URLSearchParams({ bucket: other })}`}>{other}</Link>
+          {t("uploadElsewhere")}
+          <Link href={`/images?${new URLSearchParams({ bucket: other })}`}>{other}</Link>
         </>
       )}
     </p>

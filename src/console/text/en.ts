@@ -130,7 +130,7 @@ export const en = {
   uploadNoImage: "This is not a whole image of a known format.",
   uploadSize: "The file is empty, or larger than limits.objectSize.",
   uploadRefused: "This bucket is for downloads only, and takes no uploads.",
-  uploadElsewhere: "Upload to",
+  uploadElsewhere: " Upload to ",
   replace: "Replace",
   pageOfKey: "The page of {key}: it may be deleted, or not fetched yet",
   stored: "stored",

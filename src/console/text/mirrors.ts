@@ -86,7 +86,7 @@ export const mirrorsZh: Readonly<Record<keyof typeof mirrorsEn, string>> = {
   removeMirror: "移除源站",
   goes: "保存后移除",
   keep: "保留",
-  mirrorType: "镜像方式",
+  mirrorType: "镜像源类型",
   typeOriginals: "存储原图，在本地处理",
   typeEverything: "存储原图和处理后图片，每个 URL 单独存储",
   freshness: "向源站确认更新",

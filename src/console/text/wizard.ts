@@ -90,8 +90,8 @@ export const wizardEn = {
   programUploadsAbout:
     "After @ stands an image on your computer; new.jpg is its name once stored. The token is valid for one hour; your program signs its own with a key of the project.",
   nextDns: "Let {host} point to this server, or to the CDN in front of it. Until then, try it so:",
-  nextUpload: "Upload the first image:",
-  nextSettings: "Aliases, anti-leech and the rest of the settings:",
+  nextUpload: "Upload the first image: ",
+  nextSettings: "Aliases, anti-leech and the rest of the settings: ",
 } as const;
 
 export const wizardZh: Readonly<Record<keyof typeof wizardEn, string>> = {

@@ -127,7 +127,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   uploadNoImage: "不是完整的图片，或格式无法识别。",
   uploadSize: "文件为空，或超过 limits.objectSize 的上限。",
   uploadRefused: "这个空间只供下载，不接受上传。",
-  uploadElsewhere: "可以上传到",
+  uploadElsewhere: "可以上传到 ",
   replace: "替换",
   pageOfKey: "查看 {key}：可能已删除，或尚未回源",
   stored: "已存储",

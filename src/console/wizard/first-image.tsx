@@ -46,11 +46,13 @@ export function FirstImagePage({ applied: { isInForce }, answers, tree, sample }
           )}
           {hasUploads && (
             <li>
-              {t("nextUpload")} <Link href={pageOf("/images", uploads)}>{t("upload")}</Link>
+              {t("nextUpload")}
+              <Link href={pageOf("/images", uploads)}>{t("upload")}</Link>
             </li>
           )}
           <li>
-            {t("nextSettings")} <Link href={pageOf("/buckets/one", bucket)}>{bucket}</Link>
+            {t("nextSettings")}
+            <Link href={pageOf("/buckets/one", bucket)}>{bucket}</Link>
           </li>
         </ul>
       </Card>
