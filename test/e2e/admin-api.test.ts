@@ -248,7 +248,7 @@ test("origins and buckets are listed without credentials", async () => {
     { domain: "*", isMirrored: true },
   ];
   expect(JSON.parse(buckets.body.toString())).toEqual({
-    buckets: [{ bucket: "10001234/photos", takesUploads: false, domains }],
+    buckets: [{ bucket: "10001234/photos", takesUploads: true, domains }],
   });
 });
 
