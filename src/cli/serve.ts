@@ -24,7 +24,8 @@ and health checks get 503. One more signal ends the delay, the next one the
 process.
 
 With --new, a missing settings file is written first: one project with a new
-key pair, and no bucket. The console on the admin port makes the buckets.
+key pair, and no bucket. If another program uses port 8080 or 8081, the file has
+the next free one. The console on the admin port makes the buckets.
 
 Examples:
   huiyuan serve
