@@ -1,5 +1,6 @@
 // The composition root: turns Settings into a running server { reload, stop }. It opens the two ports and stops all
 // parts in order. The services behind the ports are wired in wiring/service.ts.
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
@@ -106,12 +107,13 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
         logCall(call, settings.server, log);
       },
     });
+    const inFile = (name: string) => (settingsFile === undefined ? name : `${name} in ${resolve(settingsFile.path)}`);
     const usesFastPath = isFastPathOn(process.env.HUIYUAN_FAST_PATH);
     if (!usesFastPath) log.info({}, "the fast path is off (HUIYUAN_FAST_PATH)");
     const downloads = await startServer({
       host: settings.server.host,
       port: settings.server.port,
-      setting: "server.port",
+      setting: inFile("server.port"),
       nextRequestId,
       refused: metrics.refused,
       idleMs: idleMs(settings),
@@ -138,7 +140,7 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
     const admin = await startServer({
       host: adminHost,
       port: settings.server.adminPort,
-      setting: "server.adminPort",
+      setting: inFile("server.adminPort"),
       nextRequestId,
       // Objects that a migration brings are as large as uploads.
       requestMs: UPLOAD_PATIENCE.totalMs,

@@ -48,6 +48,7 @@ const DESCRIPTION =
   "Back-to-origin image mirror (回源): fetches an image from your site or cloud at its first request, checks, stores, " +
   "processes and serves it.";
 const EXAMPLES = `Examples:
+  huiyuan serve --new                    start from nothing; set it up in the console
   huiyuan try https://your.site          run a trial mirror of your site
   huiyuan serve --config huiyuan.yaml    run the server
   huiyuan help serve                     show the options of a command`;

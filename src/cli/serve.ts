@@ -24,7 +24,8 @@ and health checks get 503. One more signal ends the delay, the next one the
 process.
 
 With --new, a missing settings file is written first: one project with a new
-key pair, and no bucket. The console on the admin port makes the buckets.
+key pair, and no bucket. If another program uses port 8080 or 8081, the file has
+the next free one. The console on the admin port makes the buckets.
 
 Examples:
   huiyuan serve
@@ -59,7 +60,8 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     return reloading;
   };
   onHangUp(onChange);
-  if (flags.new) await writeFirstSettings(flags.config);
+  const otherPorts = flags.new ? await writeFirstSettings(flags.config) : undefined;
+  if (otherPorts !== undefined) terminal.out.write(`${otherPorts}\n`);
   // The watch begins before the file is read, so that a change during the start is not missed.
   await watchSettings({ file: flags.config, signal: watching.signal, onChange });
   try {

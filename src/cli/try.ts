@@ -1,8 +1,6 @@
 // `huiyuan try`: starts a mirror with temporary settings and an embedded bucket. Its origin is a sample site, unless a
 // URL is given. It shows the pictures on a page of the admin port, sends the first two requests and reports them.
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
@@ -13,6 +11,7 @@ import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
 import type { Trial } from "../http/admin/trial/trial-view.ts";
 import { encodeKeyForPath } from "../http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../http/response/public-url.ts";
+import { isPortFree } from "./first-settings.ts";
 import { createLogger } from "./logger.ts";
 import { newCommand, stopSignal, type Terminal } from "./terminal.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
@@ -148,17 +147,7 @@ async function startOnFreePorts(
 }
 
 /** The port, or 0 if another program listens there. */
-async function freePort(port: number): Promise<number> {
-  const server = createServer().listen(port, "127.0.0.1");
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return 0;
-  } finally {
-    server.close();
-  }
-  return port; // Another failure, such as a port below 1024, is reported by the start.
-}
+const freePort = async (port: number) => ((await isPortFree(port, "127.0.0.1")) ? port : 0);
 
 function parseOrigin(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -120,7 +120,7 @@ function Buttons() {
           <ConfirmButton label={NAME} question={LONG} run={() => undefined} />
           <button type="button">{LONG}</button>
         </Row>
-        <Copied name={NAME} text={LONG} />
+        <Copied about={NAME} text={LONG} />
         <Row>
           {TONES.map((tone) => (
             <Badge key={tone} tone={tone}>

@@ -247,7 +247,9 @@ test("origins and buckets are listed without credentials", async () => {
     { domain: "photos-10001234.localhost", isMirrored: true },
     { domain: "*", isMirrored: true },
   ];
-  expect(JSON.parse(buckets.body.toString())).toEqual({ buckets: [{ bucket: "10001234/photos", domains }] });
+  expect(JSON.parse(buckets.body.toString())).toEqual({
+    buckets: [{ bucket: "10001234/photos", takesUploads: true, domains }],
+  });
 });
 
 test("warming ends when its caller leaves", async () => {

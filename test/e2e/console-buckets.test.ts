@@ -92,11 +92,14 @@ describe("buckets in the console", needs("chromium"), () => {
     await press("Show the changes");
     await page.locator(".diff .added", { hasText: "name: " }).first().waitFor();
     await press("Save and use now");
-    await page.getByText(/^The bucket \S+ is in force\.$/).waitFor();
-    await press("Fetch and sign");
+    await page.getByText(/^The bucket \S+ is in force\.$|^The buckets \S+ and \S+ are in force\./).waitFor();
+    await fill("Key of an image", "http://img.example.com/2015/a.jpg?sign=old");
+    await press("Fetch");
     await expect.poll(() => page.evaluate(`document.querySelector(".preview img")?.naturalWidth`), PATIENCE).toBe(60);
-    // Without a domain of its own the public URL is that of the default domain.
-    await expect.poll(() => page.locator("a[href*='2015/a.jpg?sign=']").count(), PATIENCE).toBe(1);
+    // Without a domain of its own the public URL is that of the default domain. It needs no signature.
+    await page.locator("a[href$='/2015/a.jpg']").waitFor();
+    await page.getByText("Signed URLs", { exact: true }).click();
+    await page.locator("a[href*='2015/a.jpg?sign=']").waitFor();
     expect(complaints).toEqual([]);
   }
 
@@ -126,6 +129,7 @@ describe("buckets in the console", needs("chromium"), () => {
     expect(await statusOf("/2015/a.jpg", "three")).toBe(200);
     // The command of the last step is a program's upload.
     const command = (await page.locator("pre", { hasText: "FileContent" }).textContent()) ?? "";
+    expect(command).toMatch(/^curl -o a\.jpg -H 'Host: \S+' '\S+\/2015\/a\.jpg'\ncurl .*@a\.jpg/);
     const [, token = "", path = ""] = /QCloud ([^']+)'.*(\/photos\/v2\/\S+)/.exec(command) ?? [];
     const sent = { port: program.downloadPort, target: path, sign: token, form: fileForm(jpeg) };
     expect((await callApi(sent)).code).toBe(0);
@@ -146,6 +150,15 @@ describe("buckets in the console", needs("chromium"), () => {
     expect(await statusOf("/2016/new.jpg", "new")).toBe(200);
     expect((await upload("old")).code).toBe(-75);
     expect(await statusOf("/2015/a.jpg", "new")).toBe(404);
+    // The console offers what each bucket can do.
+    await go(`/images?bucket=${APPID}/old`);
+    await page.getByText("takes no uploads").waitFor();
+    expect(await page.getByLabel("Upload").count()).toBe(0);
+    await page.getByRole("link", { name: `${APPID}/new` }).click();
+    await page.getByLabel("Upload").waitFor({ state: "attached" });
+    await go(`/buckets/one?bucket=${APPID}/new&view=tryIt`);
+    await page.locator("pre", { hasText: "FileContent=@a.jpg" }).waitFor();
+    expect(await page.getByRole("button", { name: "Fetch" }).count()).toBe(0);
   });
 
   test("scenario 2: downloads, the images are on a site", async () => {
@@ -196,7 +209,7 @@ describe("buckets in the console", needs("chromium"), () => {
     expect(secret).toMatch(/^\w{43}$/);
     expect(await readFile(installation.file, "utf8")).toContain(secret ?? "");
     await page.reload();
-    await page.getByText("in the file").first().waitFor();
+    await page.getByText(`in ${installation.file}`).first().waitFor();
     expect(await page.content()).not.toContain(secret ?? "");
     const old = page.getByRole("row", { name: KEYS[0].secretId });
     await old.getByRole("button", { name: "Replace at once" }).click();

@@ -126,8 +126,11 @@ describe("the first ten minutes", needs("chromium", "nginx"), () => {
     await press("Show the changes");
     await page.locator(".diff .added", { hasText: site.url }).waitFor();
     await press("Save and use now");
-    await shown(`The bucket ${APPID}/photos is in force.`);
-    await press("Fetch and sign");
+    await page
+      .getByRole("heading", { name: `Ready: photos-${APPID}.localhost serves your images`, level: 1 })
+      .waitFor();
+    await shown(`The buckets ${APPID}/photos and ${APPID}/uploads are in force.`);
+    await press("Fetch");
     await expect.poll(() => page.evaluate(`document.querySelector(".preview img")?.naturalWidth`), PATIENCE).toBe(60);
     expect((await download200("photos", `/${CAT}`)).equals(images.cat)).toBe(true);
     expect(await fileText()).toContain("# Ours.");

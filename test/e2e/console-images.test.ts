@@ -93,9 +93,11 @@ describe("images and logs in the console", needs("chromium"), () => {
       { name: "empty.jpg", type: "image/jpeg", bytes: new Uint8Array() },
     ]);
     await row("new/one.jpg").getByText("stored").waitFor();
+    await row("new/one.jpg").getByRole("link").waitFor();
     await row("new/晚霞 two.png").getByText("stored").waitFor();
     await row("new/note.txt").getByText("not a whole image of a known format").waitFor();
     await row("new/empty.jpg").getByText("empty, or larger than").waitFor();
+    expect(await row("new/empty.jpg").getByRole("link").count()).toBe(0);
     expect((await download("new/one.jpg")).body).toEqual(jpeg);
     expect((await download(`new/${encodeURIComponent("晚霞 two.png")}`)).body).toEqual(png);
     await page.getByLabel("Key begins with").fill("new/");
@@ -250,7 +252,7 @@ describe("images and logs in the console", needs("chromium"), () => {
       /Bucket.*does not have.*\n.*\nOriginGET .*\/2015\/unseen\.jpg\nAnswer.*origin/,
     );
     await page.getByRole("button", { name: "简体中文" }).click();
-    expect(await steps("/2015/unseen.jpg")).toContain("规则域名自己的镜像源: 回源拉取并存储");
+    expect(await steps("/2015/unseen.jpg")).toContain("规则域名自己的源站: 回源拉取并存储");
     expect((await download("2015/away.jpg")).status).toBe(424);
     await go("/origins");
     await page.getByRole("cell", { name: "源站返回错误状态码" }).waitFor();

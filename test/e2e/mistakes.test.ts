@@ -102,7 +102,7 @@ test.each(["port", "adminPort"])("a used server.%s is named, with the way to fin
   const data = join(folder, name);
   await write({ ...oneBucket(undefined), server: { host: "127.0.0.1", port: 0, adminPort: 0, [name]: port }, data });
   const line = onlyLine(await huiyuan(["serve", "-c", file]), 1);
-  for (const part of [`127.0.0.1:${port}`, `ss -ltnp | grep :${port}`, `change server.${name}`])
+  for (const part of [`127.0.0.1:${port}`, `ss -ltnp | grep :${port}`, `change server.${name} in ${file}`])
     expect(line).toContain(part);
 });
 

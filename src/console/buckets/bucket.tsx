@@ -24,8 +24,8 @@ import {
 import type { Form } from "./form.tsx";
 import { Keys } from "./keys.tsx";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
-import { type BucketPlace, faultAt, placeOf, trialUrl, valueAt } from "./tree.ts";
-import { Trial } from "./trial.tsx";
+import { type BucketPlace, faultAt, listAt, placeOf, textAt, trialUrl, valueAt } from "./tree.ts";
+import { downloadCommand, keyOf, Trial, UploadCommand } from "./trial.tsx";
 
 export function BucketPage() {
   const bucket = query.value.get("bucket") ?? "";
@@ -141,13 +141,38 @@ function Bucket({ state, place, reread }: BucketProps) {
       {view === "access" && <Access form={form} />}
       {view === "processing" && <Processing form={form} bucket={bucket} />}
       {view === "answersTab" && <Answers form={form} bucket={bucket} isChanged={changesIn(draft.value) > 0} />}
-      {view === "keys" && <Keys appid={place.appid} isReadOnly={form.isReadOnly} changed={reread} />}
-      {view === "tryIt" && (
+      {view === "keys" && (
+        <Keys appid={place.appid} isReadOnly={form.isReadOnly} file={state.file ?? ""} changed={reread} />
+      )}
+      {view === "tryIt" && <TryIt tree={state.settings} place={place} />}
+      <Changes state={state} place={place} reread={reread} draft={draft} applied={applied} faults={faults} />
+    </>
+  );
+}
+
+function TryIt({ tree, place }: { readonly tree: unknown; readonly place: BucketPlace }) {
+  const bucket = `${place.appid}/${place.name}`;
+  const own = valueAt(tree, place.path);
+  const typed = useSignal("");
+  const url = (key: string) => trialUrl(tree, place, key);
+  const needsToken = textAt(own, ["token"]) === "required";
+  const hasUploads = textAt(own, ["access"], "upload-download") !== "download";
+  const hasOrigin = listAt(own, ["domains"]).some((domain) => listAt(domain, ["mirror", "origins"]).length > 0);
+  const key = keyOf(typed.value);
+  return (
+    <>
+      {(hasOrigin || !hasUploads) && (
         <Card title={t("tryIt")} about={t("tryItAbout")}>
-          <Trial bucket={bucket} sample="" url={(key) => trialUrl(state.settings, place, key)} />
+          <Trial bucket={bucket} typed={typed} url={url} needsToken={needsToken} />
         </Card>
       )}
-      <Changes state={state} place={place} reread={reread} draft={draft} applied={applied} faults={faults} />
+      {hasUploads && (
+        <UploadCommand
+          bucket={bucket}
+          tree={tree}
+          download={key === "" || needsToken ? undefined : downloadCommand(tree, url(key))}
+        />
+      )}
     </>
   );
 }

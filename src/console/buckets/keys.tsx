@@ -12,6 +12,7 @@ import { MASK } from "./tree.ts";
 interface KeysProps {
   readonly appid: string;
   readonly isReadOnly: boolean;
+  readonly file: string;
   /** The settings file has changed. */
   readonly changed: () => void;
 }
@@ -19,7 +20,7 @@ interface KeysProps {
 /** A project has at most two, so that one can follow the other. */
 const MOST_KEYS = 2;
 
-export function Keys({ appid, isReadOnly, changed }: KeysProps) {
+export function Keys({ appid, isReadOnly, file, changed }: KeysProps) {
   const keys = useLoaded((signal) => get<ProjectKeys>("/settings/keys", {}, signal));
   const answer = useSignal<KeysChanged | undefined>(undefined);
   const { problem, run } = useCall();
@@ -39,7 +40,7 @@ export function Keys({ appid, isReadOnly, changed }: KeysProps) {
             const own = projects.find((project) => project.appid === appid)?.keys ?? [];
             return (
               <>
-                <Table keys={own} isReadOnly={isReadOnly} call={call} />
+                <Table keys={own} isReadOnly={isReadOnly} file={file} call={call} />
                 {!isReadOnly && (
                   <div class="row">
                     <button type="button" disabled={own.length >= MOST_KEYS} onClick={() => void call("add")}>
@@ -83,10 +84,11 @@ function Changed({ answer: { secretId, secretKey, diff } }: { readonly answer: K
 interface TableProps {
   readonly keys: ProjectKeys["projects"][number]["keys"];
   readonly isReadOnly: boolean;
+  readonly file: string;
   readonly call: (name: "rotate" | "remove", secretId: string) => Promise<void>;
 }
 
-function Table({ keys, isReadOnly, call }: TableProps) {
+function Table({ keys, isReadOnly, file, call }: TableProps) {
   return (
     <Scroll>
       <table>
@@ -104,7 +106,7 @@ function Table({ keys, isReadOnly, call }: TableProps) {
           {keys.map(({ secretId, secretKey, isEnabled }) => (
             <tr key={secretId}>
               <td class="long mono">{secretId}</td>
-              <td class="mono">{secretKey === MASK ? t("inFile") : secretKey}</td>
+              <td class="long mono">{secretKey === MASK ? t("inFile", { file }) : secretKey}</td>
               <td>
                 <Badge tone={isEnabled ? "good" : "plain"}>{isEnabled ? t("isEnabled") : t("isDisabled")}</Badge>
               </td>

@@ -1,16 +1,19 @@
-// An image of a bucket, fetched if the bucket lacks it, and signed URLs to copy.
-import { useSignal } from "@preact/signals";
+// An image of a bucket, fetched if the bucket lacks it, with its URLs to copy; and a command that uploads one.
+import { type Signal, useSignal } from "@preact/signals";
 import type { SignAnswer } from "../answers.ts";
 import { get, Problem, post, urlOf } from "../api.ts";
-import { useCall } from "../load.ts";
-import { CopyButton, ProblemNote } from "../parts/parts.tsx";
+import { useCall, useLoaded } from "../load.ts";
+import { Card, Copied, ProblemNote, Show } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 import { TextField } from "./inputs.tsx";
+import { textAt } from "./tree.ts";
 
 interface TrialProps {
   readonly bucket: string;
-  readonly sample: string;
+  readonly typed: Signal<string>;
+  /** By the default domain. */
   readonly url: (key: string) => string;
+  readonly needsToken: boolean;
 }
 
 interface Shown {
@@ -19,23 +22,35 @@ interface Shown {
   readonly publicUrl: string;
 }
 
-/** `sample` may be a URL of the origin: its path is the key. */
+/** `sample` may be a whole URL: its path is the key, and its token is left out. */
 export function keyOf(sample: string): string {
-  const { pathname, search } = URL.canParse(sample) ? new URL(sample) : { pathname: sample, search: "" };
-  return `${URL.canParse(sample) ? decodeURIComponent(pathname) : pathname}${search}`.replace(/^\/+/, "");
+  if (!/^https?:\/\//i.test(sample) || !URL.canParse(sample)) return sample.replace(/^\/+/, "");
+  const { pathname, search } = new URL(sample);
+  return `${decoded(pathname)}${unsigned(search)}`.replace(/^\/+/, "");
 }
 
-export function Trial({ bucket, sample, url }: TrialProps) {
-  const key = useSignal(keyOf(sample));
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // Not UTF-8, as some old sites have it.
+  }
+}
+
+/** The signer appends the token. */
+const unsigned = (url: string) => url.replace(/[?&]sign=[^&]*$/, "");
+
+export function Trial({ bucket, typed, url, needsToken }: TrialProps) {
   const shown = useSignal<Shown | undefined>(undefined);
   const { problem, run } = useCall();
   const sign = async () => {
-    const [path, query] = key.value.split(/\?(.*)/s, 2);
+    typed.value = keyOf(typed.value);
+    const [path, query] = typed.value.split(/\?(.*)/s, 2);
     const [own, listed] = await Promise.all([
-      post<SignAnswer>("/sign", { bucket, url: url(key.value) }),
+      post<SignAnswer>("/sign", { bucket, url: url(typed.value) }),
       post<SignAnswer>("/sign", { bucket, key: path, instruction: query }),
     ]);
-    shown.value = { key: key.value, signed: own.url ?? "", publicUrl: listed.url ?? "" };
+    shown.value = { key: typed.value, signed: own.url ?? "", publicUrl: listed.url ?? "" };
   };
   /** An image says only that it failed; the same call says why. */
   const explain = async (failed: string) => {
@@ -57,49 +72,97 @@ export function Trial({ bucket, sample, url }: TrialProps) {
       <TextField
         label={t("imageKey")}
         hint={t("imageKeyHint")}
-        value={key.value}
+        value={typed.value}
         set={(value) => {
-          key.value = value.replace(/^\/+/, "");
+          typed.value = value.replace(/^\/+/, "");
         }}
         more={{ required: true, placeholder: "2015/a.jpg", class: "mono" }}
       />
       <div>
         <button type="submit" class="primary">
-          {t("fetchAndSign")}
+          {t(needsToken ? "fetchAndSign" : "fetch")}
         </button>
       </div>
       {problem.value !== undefined && <ProblemNote problem={problem.value} />}
       {shown.value !== undefined && (
         <>
-          <div class="preview">
+          <div class="preview low">
             <img
               src={urlOf("/objects/image", { bucket, key: shown.value.key, fetch: true })}
               alt={shown.value.key}
               onError={() => void explain(shown.value?.key ?? "")}
             />
           </div>
-          <SignedUrl label={t("trialUrl")} url={shown.value.signed} />
-          {hostOf(shown.value.publicUrl) !== hostOf(shown.value.signed) && (
-            <SignedUrl label={t("publicUrl")} url={shown.value.publicUrl} />
-          )}
+          <Urls shown={shown.value} needsToken={needsToken} />
         </>
       )}
     </form>
   );
 }
 
-const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).hostname : "");
+interface UrlsProps {
+  readonly shown: Shown;
+  readonly needsToken: boolean;
+}
 
-function SignedUrl({ label, url }: { readonly label: string; readonly url: string }) {
-  return (
-    <div>
-      <h3>{label}</h3>
-      <p>
-        <a href={url} target="_blank" rel="noreferrer">
-          <code>{url}</code>
-        </a>
-        <CopyButton text={url} about={label} />
-      </p>
+function Urls({ shown: { signed, publicUrl }, needsToken }: UrlsProps) {
+  const { hostname, port } = new URL(signed);
+  const { hostname: host } = new URL(publicUrl);
+  const hasDomain = host !== hostname;
+  const signedUrls = (
+    <div class="stack">
+      <Copied about={t("trialUrl")} text={signed} isLink />
+      {hasDomain && <Copied about={t("publicUrl")} text={publicUrl} isLink />}
     </div>
+  );
+  return (
+    <>
+      {!needsToken && <Copied about={t("plainUrl")} text={unsigned(publicUrl)} isLink />}
+      {!needsToken && hasDomain && <Copied about={t("plainTrialUrl", { host })} text={unsigned(signed)} isLink />}
+      {hostname.endsWith(".localhost") && <p class="hint">{t("testDomain", { host: hostname, port: port || "80" })}</p>}
+      {needsToken ? (
+        signedUrls
+      ) : (
+        <details>
+          <summary>{t("signedUrls")}</summary>
+          {signedUrls}
+        </details>
+      )}
+    </>
+  );
+}
+
+/** A command that saves an image of the bucket as a.jpg. `url`: by a domain that need not point to the server yet. */
+export function downloadCommand(tree: unknown, url: string): string {
+  const { hostname, pathname, search } = new URL(url);
+  return `curl -o a.jpg -H 'Host: ${hostname}' '${serverOf(tree)}${`${pathname}${search}`.replaceAll("'", "%27")}'`;
+}
+
+const serverOf = (tree: unknown) => `http://${location.hostname}:${textAt(tree, ["server", "port"], "8080")}`;
+
+interface UploadCommandProps {
+  readonly bucket: string;
+  readonly tree: unknown;
+  /** The command that saves the image to upload. */
+  readonly download?: string | undefined;
+}
+
+/** The REST API's upload of one file, with a token for it. */
+export function UploadCommand({ bucket, tree, download }: UploadCommandProps) {
+  const input = { operation: "upload", bucket, expiresIn: 3_600 };
+  const signed = useLoaded((signal) => post<SignAnswer>("/sign", input, signal));
+  const target = `${serverOf(tree)}/photos/v2/${bucket}/0/new.jpg`;
+  return (
+    <Card title={t("programUploads")} about={t("programUploadsAbout")}>
+      <Show of={signed.state} reload={signed.reload} lines={2}>
+        {({ token }) => (
+          <Copied
+            text={[download ?? [], `curl -H 'Authorization: QCloud ${token}' -F FileContent=@a.jpg ${target}`]
+              .flat()
+              .join("\n")}
+          />
+        )}
+      </Show>
+    </Card>
   );
 }

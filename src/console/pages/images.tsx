@@ -24,7 +24,7 @@ export function ImagesPage() {
               </Link>
             </Empty>
           ) : (
-            <Browser buckets={all.map(({ bucket }) => bucket)} />
+            <Browser all={all} />
           )
         }
       </Show>
@@ -35,7 +35,8 @@ export function ImagesPage() {
 /** A pause of a person who types. */
 const TYPING_MS = 250;
 
-function Browser({ buckets }: { readonly buckets: readonly string[] }) {
+function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
+  const buckets = all.map(({ bucket }) => bucket);
   const bucket = useComputed(() => query.value.get("bucket") ?? buckets[0] ?? "");
   const prefix = useComputed(() => query.value.get("prefix") ?? "");
   const after = useComputed(() => query.value.get("after") ?? undefined);
@@ -91,7 +92,11 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
           />
         </div>
       </search>
-      <UploadDrop bucket={bucket.value} folder={prefix.value.replace(/[^/]*$/, "")} done={page.reload} />
+      {all.some((each) => each.bucket === bucket.value && !each.takesUploads) ? (
+        <NoUploads other={all.find(({ takesUploads }) => takesUploads)?.bucket} />
+      ) : (
+        <UploadDrop bucket={bucket.value} folder={prefix.value.replace(/[^/]*$/, "")} done={page.reload} />
+      )}
       <Show of={page.state} reload={page.reload} lines={8}>
         {/* While those of another bucket are loaded, the images of the one before are shown. */}
         {({ bucket: own, objects, next }) => (
@@ -115,6 +120,21 @@ function Browser({ buckets }: { readonly buckets: readonly string[] }) {
         )}
       </Show>
     </>
+  );
+}
+
+/** `other`: a bucket that takes uploads. */
+function NoUploads({ other }: { readonly other: string | undefined }) {
+  return (
+    <p class="hint">
+      {t("uploadRefused")}
+      {other !== undefined && (
+        <>
+          {t("uploadElsewhere")}
+          <Link href={`/images?${new URLSearchParams({ bucket: other })}`}>{other}</Link>
+        </>
+      )}
+    </p>
   );
 }
 

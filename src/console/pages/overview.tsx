@@ -178,7 +178,7 @@ function Stored({ answer: { stored, backup, buckets } }: { readonly answer: Over
       <Figure
         name={t("lastBackup")}
         value={backup === undefined ? t("none") : ago(backup.at)}
-        hint={backup === undefined ? "huiyuan backup" : t(BACKUPS[backup.outcome])}
+        hint={backup === undefined ? t("backupHint") : t(BACKUPS[backup.outcome])}
       />
     </>
   );

@@ -222,15 +222,29 @@ export function CopyButton({ text, about }: CopyProps) {
   );
 }
 
-/** A long text, such as a URL, with its name. */
-export function Copied({ name, text }: { readonly name: string; readonly text: string }) {
+interface CopiedProps extends CopyProps {
+  /** Opens it in a new tab. */
+  readonly isLink?: boolean;
+}
+
+/** A text to copy, such as a URL or a command, under its name. */
+export function Copied({ text, about, isLink = false }: CopiedProps) {
+  const code = <code>{text}</code>;
   return (
-    <div>
-      <div class="row spread">
-        <strong>{name}</strong>
-        <CopyButton text={text} about={name} />
+    <div class="stack tight">
+      {about !== undefined && <h3>{about}</h3>}
+      <div class="copied-text">
+        <pre>
+          {isLink ? (
+            <a href={text} target="_blank" rel="noreferrer">
+              {code}
+            </a>
+          ) : (
+            code
+          )}
+        </pre>
+        <CopyButton text={text} {...(about !== undefined && { about })} />
       </div>
-      <code>{text}</code>
     </div>
   );
 }

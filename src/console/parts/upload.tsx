@@ -88,7 +88,7 @@ export function UploadDrop({ bucket, folder, done }: UploadProps) {
           }}
         />
       </label>
-      <span class="hint">{t("uploadHint", { folder })}</span>
+      <span class="hint">{folder === "" ? t("uploadHint") : t("uploadHintFolder", { folder })}</span>
       <ul aria-live="polite">
         {[...uploads.value].map(([key, upload]) => (
           <Row
@@ -115,7 +115,7 @@ function Row({ page, name, upload: { file, share, isStored = false, problem }, r
   const fault = problem && FAULTS[problem.code];
   return (
     <li class="row">
-      <Link href={page}>{name}</Link>
+      {isStored ? <Link href={page}>{name}</Link> : <span>{name}</span>}
       <span class="hint">{bytes(file.size)}</span>
       {problem !== undefined && (
         <span class="fault">{fault === undefined ? problem.message || t("noAnswer") : t(fault)}</span>

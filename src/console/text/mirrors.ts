@@ -75,15 +75,15 @@ export const mirrorsEn = {
 } as const;
 
 export const mirrorsZh: Readonly<Record<keyof typeof mirrorsEn, string>> = {
-  noDomains: "没有列出域名",
+  noDomains: "尚未添加域名",
   noDomainsHint: "此时空间只有默认域名，不会回源。",
   addDomain: "添加域名",
   newDomainTitle: "新域名",
   hostHint: "不含 http://。“*”表示其他所有域名。",
-  sameMirror: "与 {host} 的镜像源相同。如果文件中共用一份（&名称、*名称），请在那里修改。",
-  noMirrorHint: "没有镜像源，这个域名只提供空间里已有的图片。",
-  addMirror: "添加镜像源",
-  removeMirror: "移除镜像源",
+  sameMirror: "与 {host} 的源站相同。如果文件中共用一份（&名称、*名称），请在那里修改。",
+  noMirrorHint: "没有源站，这个域名只提供空间里已有的图片。",
+  addMirror: "设置源站",
+  removeMirror: "移除源站",
   goes: "保存后移除",
   keep: "保留",
   mirrorType: "镜像源类型",

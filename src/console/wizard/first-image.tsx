@@ -1,83 +1,64 @@
 // The wizard's last step: the bucket is in force, so its first image is fetched, and has a URL to copy.
-import type { SettingsApplied, SignAnswer } from "../answers.ts";
-import { post } from "../api.ts";
-import { textAt, trialUrl } from "../buckets/tree.ts";
-import { keyOf, Trial } from "../buckets/trial.tsx";
-import { useLoaded } from "../load.ts";
-import { Card, CopyButton, Show } from "../parts/parts.tsx";
+import { useSignal } from "@preact/signals";
+import type { SettingsApplied } from "../answers.ts";
+import { defaultDomain, trialUrl } from "../buckets/tree.ts";
+import { downloadCommand, keyOf, Trial, UploadCommand } from "../buckets/trial.tsx";
+import { Card, Copied, Page } from "../parts/parts.tsx";
 import { Link } from "../router.tsx";
 import { t } from "../text/text.ts";
 import { type Answers, isOnSite, isUploaded, placeOfAnswers } from "./scenarios.ts";
 
-interface FirstImageProps {
+export interface FirstImageProps {
   readonly applied: SettingsApplied;
   readonly answers: Answers;
   readonly tree: unknown;
   readonly sample: string;
 }
 
-export function FirstImage({ applied, answers, tree, sample }: FirstImageProps) {
-  const { appid, name } = placeOfAnswers(answers);
-  const bucket = `${appid}/${name}`;
-  const isSplit = isUploaded(answers.scenario) && isOnSite(answers.scenario);
-  const uploads = isSplit ? `${appid}/${answers.uploadBucket}` : bucket;
-  const server = `http://${location.hostname}:${textAt(tree, ["server", "port"], "8080")}`;
+export function FirstImagePage({ applied: { isInForce }, answers, tree, sample }: FirstImageProps) {
+  const place = placeOfAnswers(answers);
+  const bucket = `${place.appid}/${place.name}`;
+  const hasUploads = isUploaded(answers.scenario);
+  const isSplit = hasUploads && isOnSite(answers.scenario);
+  const uploads = isSplit ? `${place.appid}/${answers.uploadBucket}` : bucket;
+  const host = answers.host || defaultDomain(tree, place);
+  const typed = useSignal(keyOf(sample));
+  const url = (key: string) => trialUrl(tree, place, key);
+  const tried = new URL(url(keyOf(typed.value) || "2015/a.jpg"));
+  tried.hostname = host;
+  const download = downloadCommand(tree, tried.href);
   const pageOf = (path: string, of: string) => `${path}?${new URLSearchParams({ bucket: of })}`;
   return (
-    <div class="stack">
-      <p class={`note ${applied.isInForce ? "good" : "warn"}`} role="status">
-        {applied.isInForce ? t("isInForce", { bucket }) : t("isNotInForce")}
+    <Page title={isInForce ? t("ready", { host }) : t("newBucket")}>
+      <p class={`note ${isInForce ? "good" : "warn"}`} role="status">
+        {!isInForce ? t("isNotInForce") : t(isSplit ? "areInForce" : "isInForce", { bucket, uploads })}
       </p>
       <Card title={t("tryIt")} about={t("tryItAbout")}>
-        <Trial bucket={bucket} sample={sample} url={(key) => trialUrl(tree, { appid, name }, key)} />
+        <Trial bucket={bucket} typed={typed} url={url} needsToken={false} />
       </Card>
-      {isUploaded(answers.scenario) && (
-        <Card title={t("programUploads")} about={t("programUploadsAbout")}>
-          <UploadCommand bucket={uploads} server={server} />
-        </Card>
-      )}
       <Card title={t("whatNext")}>
         <ul>
           {answers.host !== "" && (
             <li>
-              {t("nextDns", { host: answers.host })}
-              <Command text={`curl -o a.jpg -H 'Host: ${answers.host}' '${server}/${keyOf(sample) || "2015/a.jpg"}'`} />
+              {t("nextDns", { host })}
+              <Copied text={download} />
             </li>
           )}
-          {isUploaded(answers.scenario) && (
+          {hasUploads && (
             <li>
-              {t("nextUpload")} <Link href={pageOf("/images", uploads)}>{t("upload")}</Link>
+              {t("nextUpload")}
+              <Link href={pageOf("/images", uploads)}>{t("upload")}</Link>
             </li>
           )}
           <li>
-            {t("nextSettings")} <Link href={pageOf("/buckets/one", bucket)}>{bucket}</Link>
+            {t("nextSettings")}
+            <Link href={pageOf("/buckets/one", bucket)}>{bucket}</Link>
           </li>
         </ul>
       </Card>
-    </div>
-  );
-}
-
-/** The REST API's upload of one file, with a token for it. */
-function UploadCommand({ bucket, server }: { readonly bucket: string; readonly server: string }) {
-  const input = { operation: "upload", bucket, expiresIn: 3_600 };
-  const signed = useLoaded((signal) => post<SignAnswer>("/sign", input, signal));
-  return (
-    <Show of={signed.state} reload={signed.reload} lines={2}>
-      {({ token }) => (
-        <Command
-          text={`curl -H 'Authorization: QCloud ${token}' -F FileContent=@new.jpg ${server}/photos/v2/${bucket}/0/new.jpg`}
-        />
+      {hasUploads && (
+        <UploadCommand bucket={uploads} tree={tree} download={answers.host === "" ? download : undefined} />
       )}
-    </Show>
-  );
-}
-
-function Command({ text }: { readonly text: string }) {
-  return (
-    <div>
-      <pre>{text}</pre>
-      <CopyButton text={text} />
-    </div>
+    </Page>
   );
 }

@@ -1,6 +1,6 @@
 // A new bucket by one of four scenarios: a few fields, a test of the origin, the diff, and a URL to try.
 import { type Signal, useSignal } from "@preact/signals";
-import type { SettingsApplied, SettingsState } from "../answers.ts";
+import type { SettingsState } from "../answers.ts";
 import { get } from "../api.ts";
 import { Reveal } from "../buckets/inputs.tsx";
 import { type Faulty, faultText, Review, SettingsNotes } from "../buckets/review.tsx";
@@ -8,7 +8,7 @@ import { defaultDomain, listAt, textAt } from "../buckets/tree.ts";
 import { useLoaded } from "../load.ts";
 import { Card, Field, Page, Show } from "../parts/parts.tsx";
 import { type TextName, t } from "../text/text.ts";
-import { FirstImage } from "./first-image.tsx";
+import { FirstImagePage, type FirstImageProps } from "./first-image.tsx";
 import { AnswerField, type AnswersProps, OriginFields } from "./origin-fields.tsx";
 import { OriginTest } from "./origin-test.tsx";
 import {
@@ -25,6 +25,8 @@ import {
 
 export function WizardPage() {
   const settings = useLoaded((signal) => get<SettingsState>("/settings", {}, signal));
+  const saved = useSignal<FirstImageProps | undefined>(undefined);
+  if (saved.value !== undefined) return <FirstImagePage {...saved.value} />;
   return (
     <Page title={t("newBucket")} about={t("newBucketAbout")}>
       <Show of={settings.state} reload={settings.reload} lines={8}>
@@ -32,7 +34,7 @@ export function WizardPage() {
           <>
             <SettingsNotes state={state} />
             {state.version !== undefined && state.readOnly === undefined && (
-              <Wizard state={state} version={state.version} reread={settings.reload} />
+              <Wizard state={state} version={state.version} reread={settings.reload} saved={saved} />
             )}
           </>
         )}
@@ -45,17 +47,17 @@ interface WizardProps {
   readonly state: SettingsState;
   readonly version: string;
   readonly reread: () => void;
+  readonly saved: Signal<FirstImageProps | undefined>;
 }
 
 /** One step more is shown when the one before is done. */
 type Step = "fields" | "test" | "review" | "done";
 
-function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
+function Wizard({ state: { settings: tree }, version, reread, saved }: WizardProps) {
   const appids = listAt(tree, ["projects"]).map((project) => textAt(project, ["appid"]));
   const answers = useSignal<Answers>({ ...NO_ANSWERS, appid: appids[0] ?? "", bucket: freeName(tree, "photos") });
   const step = useSignal<Step>("fields");
   const sample = useSignal("");
-  const applied = useSignal<SettingsApplied | undefined>(undefined);
   const faults = useSignal<Faulty>([]);
   const set = (change: Partial<Answers>) => {
     // A field tells its text again when it is left.
@@ -64,8 +66,6 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
     step.value = "fields";
     faults.value = [];
   };
-  if (applied.value !== undefined)
-    return <FirstImage applied={applied.value} answers={answers.value} tree={tree} sample={sample.value} />;
   const edits = editsOfAnswers(tree, answers.value);
   const fault = (name: keyof Answers) => faultText(faultOf(faults.value, edits, name));
   const fields: AnswersProps = { answers: answers.value, set, fault };
@@ -103,8 +103,13 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
           version={version}
           edits={edits}
           reread={reread}
-          done={(answer) => {
-            applied.value = answer;
+          done={(applied) => {
+            saved.value = {
+              applied,
+              answers: answers.value,
+              tree,
+              sample: sample.value,
+            };
             scrollTo(0, 0);
           }}
           cancel={() => {

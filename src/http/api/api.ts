@@ -9,6 +9,7 @@ import type { ExamineSite } from "../../doctor/doctor.ts";
 import type { MigrationJobs } from "../../migrate/jobs/jobs.ts";
 import type { SettingsFile } from "../../settings/edit/settings-file.ts";
 import type { Access } from "../admin/access.ts";
+import type { Projects } from "../rest/project.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
 import { type ApiEnv, createCalls } from "./calls.ts";
@@ -19,7 +20,7 @@ import { explain } from "./explain.ts";
 import { headerFields, text } from "./input.ts";
 import { addInsightCalls, type InsightParts } from "./insight.ts";
 import { addMigrationCalls } from "./migrations.ts";
-import type { Domains } from "./naming.ts";
+import { type Domains, managedBucket } from "./naming.ts";
 import { addContentCall, type ContentParts } from "./objects/content.ts";
 import { addImageCall } from "./objects/image.ts";
 import { addObjectCalls } from "./objects/object-calls.ts";
@@ -75,7 +76,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   calls.get(
     "/buckets",
     { summary: "List the buckets and their domains", fields: {}, answer: { json: bucketsAnswer } },
-    (context) => context.json({ buckets: bucketsOf(registry) }),
+    (context) => context.json({ buckets: bucketsOf(registry, restApi.projects()) }),
   );
   addOriginCalls(calls, { registry, stopping, now });
   addObjectCalls(calls, { registry, restApi, operations, usage, log, now });
@@ -130,11 +131,12 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   return api;
 }
 
-function bucketsOf({ domains }: Domains): readonly object[] {
+function bucketsOf({ domains }: Domains, projects: Projects): readonly object[] {
   const all = domains();
   const ids = new Set(all.map(({ stored }) => stored.bucketId));
   return [...ids].map((bucket) => ({
     bucket,
+    takesUploads: managedBucket(bucket, projects).takesUploads,
     domains: all
       .filter(({ stored }) => stored.bucketId === bucket)
       .map(({ domain, source }) => ({ domain, isMirrored: source !== undefined })),

@@ -1,5 +1,7 @@
 // The settings file of a first start.
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -21,6 +23,25 @@ test("writeFirstSettings() writes a file without faults for its owner alone, and
       code: "settings_invalid",
     });
   } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("writeFirstSettings() takes the next free ports, and says so", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "huiyuan-first-"));
+  const other = createServer().listen(0, "127.0.0.1");
+  try {
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const file = join(folder, "huiyuan.yaml");
+    const line = await writeFirstSettings(file, [port, port]);
+    const { server } = await loadSettings(file, { env: {} });
+    expect(server.port).toBeGreaterThan(port);
+    expect(server.adminPort).toBeGreaterThan(port);
+    expect(server.adminPort).not.toBe(server.port);
+    expect(line).toBe(`in use: port ${port} and ${port}; ${file} has ${server.port} and ${server.adminPort} instead`);
+  } finally {
+    other.close();
     await rm(folder, { recursive: true });
   }
 });

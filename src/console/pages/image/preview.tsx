@@ -142,7 +142,7 @@ function DownloadUrl({ url, instruction }: { readonly url: string; readonly inst
   const whole = instruction === "" ? url : `${url}?${encodeURI(instruction).replace(/[&#]/g, encodeURIComponent)}`;
   return (
     <div>
-      <Copied name={t("downloadUrl")} text={whole} />
+      <Copied about={t("downloadUrl")} text={whole} />
       <p class="hint">{t("downloadUrlHint")}</p>
     </div>
   );

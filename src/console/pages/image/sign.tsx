@@ -123,8 +123,8 @@ function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer:
   return (
     <div class="stack">
       <p>{expiresAt === undefined ? t("validOnce") : t("validUntil", { when: moment(expiresAt) })}</p>
-      {url !== undefined && <Copied name={t("signedUrl")} text={url} />}
-      <Copied name={t("token")} text={token} />
+      {url !== undefined && <Copied about={t("signedUrl")} text={url} />}
+      <Copied about={t("token")} text={token} />
       <details>
         <summary>{t("signedParts")}</summary>
         <Table head={["part", "meaning", "value"]}>

@@ -19,6 +19,7 @@ export const bucketsAnswer = z.object({
   buckets: z.array(
     z.object({
       bucket: bucketId,
+      takesUploads: z.boolean().describe("false: `access: download`."),
       domains: z.array(z.object({ domain: z.string().describe("`*`: every other host"), isMirrored: z.boolean() })),
     }),
   ),
