@@ -16,7 +16,7 @@ projects:
 
 const SITE = { url: "http://src-img.example.com", hostHeader: "img.example.com", usesQuery: true };
 const ANSWERS: Readonly<Record<number, Partial<Answers>>> = {
-  1: { url: "http://qiniu-origin.example.com", accessKey: "QINIU_ACCESS_KEY", secretKey: "q" },
+  1: { vendor: "qiniu", url: "http://qiniu-origin.example.com", accessKey: "QINIU_ACCESS_KEY", secretKey: "q" },
   2: SITE,
   3: {
     ...{ vendor: "oss", region: "cn-hangzhou", remoteBucket: "example-pictures" },
