@@ -38,17 +38,21 @@ export function OriginTest({ answers, set, sample, isOpen, check, next }: Origin
     void run(() => postLines("/doctor", input, take));
   };
   const isChanged = tested.value !== "" && tested.value !== JSON.stringify(inputOf(answers, sample.value));
+  // The settings refuse an address in figures; a name is refused when it is dialled.
+  const isRefused = problem.value?.message.includes("allowPrivate") === true || findings.value.some(isPrivate);
+  const isBlocked = isRefused && !answers.allowPrivate && !isRunning.value;
   const isDone = end.value !== undefined && end.value.problem === 0 && !isChanged;
   return (
     <Card title={t("testOrigin")} about={t("testOriginAbout")}>
       <div class="stack">
         <SampleField sample={sample} hint={isOnSite(answers.scenario) ? t("sampleImageHint") : t("sampleKeyHint")} />
-        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+        {problem.value !== undefined && !isBlocked && <ProblemNote problem={problem.value} />}
         {isChanged && !isRunning.value && <p class="note warn">{t("testChanged")}</p>}
         {isRunning.value && <progress aria-label={t("isTesting")} />}
         {end.value !== undefined && <Verdict end={end.value} findings={findings.value} />}
-        {!answers.allowPrivate && end.value !== undefined && findings.value.some(isPrivate) && (
+        {isBlocked && (
           <div class="note warn">
+            <p>{t("privateRefused")}</p>
             <div>
               <button
                 type="button"
@@ -119,8 +123,7 @@ interface VerdictProps {
 function Verdict({ end: { problem, warning }, findings }: VerdictProps) {
   const isImage = findings.some(({ id, severity }) => id === "image" && severity === "good");
   const [words, hint] = ((): readonly [string, string?] => {
-    // The other problem is that no sample is whole.
-    if (problem === 1 && findings.some(isAbsent)) return [t("sampleAbsent")];
+    if (!isImage && findings.some(isAbsent)) return [t("sampleAbsent")];
     if (problem > 0) return [t("testFoundProblems", { count: problem })];
     if (!isImage) return [t("noImageTested"), t("noImageTestedHint")];
     return [warning > 0 ? t("testFoundWarnings", { count: warning }) : t("testIsGood")];
@@ -175,12 +178,16 @@ const SEVERITIES: Readonly<Record<DoctorLine["severity"], readonly [Tone, TextNa
   problem: ["bad", "isProblem"],
 };
 
-/** Passed checks are folded. */
+/** Problems come first, and passed checks are folded. The verdict tells of an absent sample. */
 function Findings({ findings }: { readonly findings: readonly DoctorLine[] }) {
   const passed = findings.filter(({ severity }) => severity === "good");
+  const isTold = findings.some(isAbsent);
+  const others = (["problem", "warning", "note"] as const).flatMap((severity) =>
+    findings.filter((line) => line.severity === severity && !(isTold && line.id === "sample")),
+  );
   return (
-    <div aria-live="polite">
-      <Rows findings={findings.filter(({ severity }) => severity !== "good")} />
+    <div class="stack" aria-live="polite">
+      {others.length > 0 && <Rows findings={others} />}
       {passed.length > 0 && (
         <details>
           <summary>{t("checksPassed", { count: passed.length })}</summary>

@@ -79,7 +79,9 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
   const slips = slipsOf(tree, answers.value);
   const fault = (name: keyof Answers) => {
     const slip = isChecked.value ? slips[name] : undefined;
-    return slip === undefined ? faultOf(faults.value, edits, name)?.message : <SlipWords slip={slip} />;
+    if (slip !== undefined) return <SlipWords slip={slip} />;
+    const message = faultOf(faults.value, edits, name)?.message;
+    return message?.includes("allowPrivate") ? t("tickPrivate", { label: t("allowPrivate") }) : message;
   };
   const check = () => {
     isChecked.value = Object.values(slips).some((slip) => slip !== undefined);
