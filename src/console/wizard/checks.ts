@@ -1,11 +1,10 @@
 // Tidies and checks the wizard's addresses before any request is sent. The server checks all settings again.
 import { defaultDomain, listAt, placesOf, textAt } from "../buckets/tree.ts";
-import type { TextName } from "../text/text.ts";
 import { type Answers, hasEndpoint, isOnSite, isUploaded, usesUrl } from "./scenarios.ts";
 
 /** `bucket`: the one that has the domain, as `<appid>/<name>`. */
 export interface Slip {
-  readonly words: TextName;
+  readonly words: "wrongUrl" | "wrongHost" | "domainTaken" | "originLoops";
   readonly bucket?: string;
 }
 

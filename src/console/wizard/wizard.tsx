@@ -59,33 +59,33 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
   const sample = useSignal("");
   const applied = useSignal<SettingsApplied | undefined>(undefined);
   const faults = useSignal<Faulty>([]);
-  /** Whether faults that are found here are shown. */
-  const isChecked = useSignal(false);
+  /** Checks since the last change; faults that are found here are shown after the first one. */
+  const checks = useSignal(0);
   const form = useRef<HTMLFormElement>(null);
   const set = (change: Partial<Answers>) => {
     // A field tells its text again when it is left.
     if (Object.entries(change).every(([name, value]) => answers.value[name as keyof Answers] === value)) return;
     answers.value = { ...answers.value, ...change };
     if (step.value === "review") step.value = "test";
-    [faults.value, isChecked.value] = [[], false];
+    [faults.value, checks.value] = [[], 0];
   };
   useEffect(
     () => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(),
-    [faults.value, isChecked.value],
+    [faults.value, checks.value],
   );
   if (applied.value !== undefined)
     return <FirstImage applied={applied.value} answers={answers.value} tree={tree} sample={sample.value} />;
   const edits = editsOfAnswers(tree, answers.value);
   const slips = slipsOf(tree, answers.value);
   const fault = (name: keyof Answers) => {
-    const slip = isChecked.value ? slips[name] : undefined;
+    const slip = checks.value > 0 ? slips[name] : undefined;
     if (slip !== undefined) return <SlipWords slip={slip} />;
     const message = faultOf(faults.value, edits, name)?.message;
     return message?.includes("allowPrivate") ? t("tickPrivate", { label: t("allowPrivate") }) : message;
   };
   const check = () => {
-    isChecked.value = Object.values(slips).some((slip) => slip !== undefined);
-    return !isChecked.value && form.current?.reportValidity() === true;
+    checks.value += 1;
+    return Object.values(slips).every((slip) => slip === undefined) && form.current?.reportValidity() === true;
   };
   const fields: AnswersProps = { answers: answers.value, set, fault };
   return (
