@@ -13,7 +13,7 @@ export function findingText({ id, severity, code, found, means }: DoctorLine): {
   return { title: found, more: FOR_COMMAND.has(code ?? id) ? undefined : means };
 }
 
-const WITH_FIGURES: ReadonlySet<string> = new Set(["redirects", "vary", "types", "life", "speed"]);
+const WITH_FIGURES: ReadonlySet<string> = new Set(["redirects", "vary", "life", "speed"]);
 
 /** Findings whose meaning names flags of the command. */
 const FOR_COMMAND: ReadonlySet<string> = new Set(["origin_blocked", "sample"]);

@@ -47,7 +47,6 @@ export function OriginTest({ answers, set, sample, isOpen, check, next }: Origin
       <div class="stack">
         <SampleField sample={sample} hint={isOnSite(answers.scenario) ? t("sampleImageHint") : t("sampleKeyHint")} />
         {problem.value !== undefined && !isBlocked && <ProblemNote problem={problem.value} />}
-        {isChanged && !isRunning.value && <p class="note warn">{t("testChanged")}</p>}
         {isRunning.value && <progress aria-label={t("isTesting")} />}
         {end.value !== undefined && <Verdict end={end.value} findings={findings.value} />}
         {isBlocked && (
@@ -83,6 +82,7 @@ export function OriginTest({ answers, set, sample, isOpen, check, next }: Origin
               {end.value === undefined ? t("skipTest") : t("showChanges")}
             </button>
           )}
+          {isChanged && !isRunning.value && <Badge tone="warn">{t("testChanged")}</Badge>}
         </div>
       </div>
     </Card>

@@ -154,7 +154,7 @@ function Wizard({ state: { settings: tree }, version, reread }: WizardProps) {
 function SlipWords({ slip: { words, bucket = "" } }: { readonly slip: Slip }) {
   return (
     <>
-      {t(words, { bucket })}{" "}
+      {t(words, { bucket: bucket.replace(/.*\//, "") })}{" "}
       {bucket !== "" && <Link href={`/buckets/one?${new URLSearchParams({ bucket })}`}>{t("openBucket")}</Link>}
     </>
   );
