@@ -30,7 +30,8 @@ export const DIRECT_HEADERS = { "x-huiyuan-trial": "direct" } as const;
 const PROGRAM = { userAgent: `Huiyuan/${readVersion()}`, serverId: "trial" };
 // Two steps without backtracking, because the page is untrusted.
 const IMAGE_TAG = /<img\s[^<>]*>/gi;
-const SOURCE = /\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
+const LINK_TAG = /<a\s[^<>]*>/gi;
+const SOURCE = /\s(?:src|href)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 export const IMAGE_PATH = /\.(?:jpe?g|png|gif|webp|avif|bmp)$/i;
 
 /**
@@ -70,14 +71,15 @@ export async function readPicture(siteUrl: string, isPrivate: boolean, key: Key)
 }
 
 /**
- * The first `most` different `<img>` with an image path below the base of the site and without a query. A home page
- * that was redirected to another host, such as `www.`, may name its images there. Pure.
+ * The first `most` different images with an image path below the base of the site and without a query: each `<img>`,
+ * then each target of a link. A home page that was redirected to another host, such as `www.`, may name its images
+ * there. Pure.
  */
 export function picturesOn(page: string, pageUrl: string, siteUrl: string, most = MAX_PICTURES): readonly Key[] {
   const base = new URL(`${siteUrl}/`);
   const hosts = [base.host, new URL(pageUrl).host];
   const keys = new Set<Key>();
-  for (const [tag] of page.matchAll(IMAGE_TAG)) {
+  for (const [tag] of [IMAGE_TAG, LINK_TAG].flatMap((tags) => [...page.matchAll(tags)])) {
     const [, doubled, single, bare] = SOURCE.exec(tag) ?? [];
     const source = (doubled ?? single ?? bare ?? "").replaceAll("&amp;", "&");
     const url = URL.canParse(source, pageUrl) ? new URL(source, pageUrl) : undefined;

@@ -121,7 +121,8 @@ export function checkOrigins(settings: Settings, { host, list, sitemap }: Origin
 
 function boundMirror(settings: Settings, host: string) {
   // "*" is the domain for every other host.
-  if (host !== "*" && normalizeHost(host) === undefined) throw new ConfigFaults([`${JSON.stringify(host)} is no host name.`]);
+  if (host !== "*" && normalizeHost(host) === undefined)
+    throw new ConfigFaults([`${JSON.stringify(host)} is no host name.`]);
   const { hosts, star } = bindDomains(settings);
   const binding = hosts.get(host) ?? star;
   if (binding?.mirror !== undefined) return { binding, mirror: binding.mirror };

@@ -6,13 +6,15 @@ import { Field } from "../parts/parts.tsx";
 interface TextFieldProps {
   readonly label: string;
   readonly hint?: string | undefined;
-  readonly fault?: string | undefined;
+  readonly fault?: ComponentChildren;
   readonly value: string;
   readonly set: (value: string) => void;
+  /** Corrects a text when its field is left. */
+  readonly tidy?: ((text: string) => string) | undefined;
   readonly more?: Omit<InputHTMLAttributes<HTMLInputElement>, "type"> & { readonly type?: string };
 }
 
-export function TextField({ label, hint, fault, value, set, more }: TextFieldProps) {
+export function TextField({ label, hint, fault, value, set, tidy, more }: TextFieldProps) {
   return (
     <Field
       label={label}
@@ -25,7 +27,7 @@ export function TextField({ label, hint, fault, value, set, more }: TextFieldPro
           {...(more as object)}
           value={value}
           onInput={({ currentTarget }) => set(currentTarget.value.trimStart())}
-          onChange={({ currentTarget }) => set(currentTarget.value.trim())}
+          onChange={({ currentTarget: { value: text } }) => set(tidy === undefined ? text.trim() : tidy(text))}
         />
       )}
     />

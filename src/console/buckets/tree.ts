@@ -64,7 +64,7 @@ export function listAt(tree: unknown, path: Path): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-function placesOf(tree: unknown): readonly BucketPlace[] {
+export function placesOf(tree: unknown): readonly BucketPlace[] {
   return listAt(tree, ["projects"]).flatMap((project, index) =>
     listAt(project, ["buckets"]).map((bucket, position) => ({
       appid: textAt(project, ["appid"]),

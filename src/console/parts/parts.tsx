@@ -162,7 +162,7 @@ export function Figure({ name, value, hint = "" }: FigureProps) {
 interface FieldProps extends Children {
   readonly label: string;
   readonly hint?: string | undefined;
-  readonly fault?: string | undefined;
+  readonly fault?: ComponentChildren;
   /** Makes the control; its properties tie it to label, hint and fault. */
   readonly control: (properties: ControlProps) => JSX.Element;
 }

@@ -3,14 +3,20 @@
 import type { DoctorLine } from "../answers.ts";
 import { language } from "./text.ts";
 
-/** `more`: what it means; in Chinese the doctor's own words, which have the figures. */
+/** `more`: what it means; in Chinese the doctor's own words, if they have names or figures that are needed. */
 export function findingText({ id, severity, code, found, means }: DoctorLine): {
   readonly title: string;
   readonly more: string | undefined;
 } {
   const zh = findingsZh[`${id}.${code}`] ?? findingsZh[String(code)] ?? findingsZh[`${id}.${severity}`];
-  return language.value === "zh" && zh !== undefined ? { title: zh, more: found } : { title: found, more: means };
+  if (language.value === "zh" && zh !== undefined) return { title: zh, more: WITH_FIGURES.has(id) ? found : undefined };
+  return { title: found, more: FOR_COMMAND.has(code ?? id) ? undefined : means };
 }
+
+const WITH_FIGURES: ReadonlySet<string> = new Set(["redirects", "vary", "life", "speed"]);
+
+/** Findings whose meaning names flags of the command. */
+const FOR_COMMAND: ReadonlySet<string> = new Set(["origin_blocked", "sample"]);
 
 /** Why a call failed, for readers of Chinese: the server's message is English, and has the details. */
 export function failureHeadline(status: number): string | undefined {

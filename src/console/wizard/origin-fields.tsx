@@ -1,20 +1,24 @@
 // The wizard's fields about the place where the images are until now.
+import type { ComponentChildren } from "preact";
 import { TextField, Toggle } from "../buckets/inputs.tsx";
 import { PRESETS } from "../buckets/tree.ts";
 import { Field } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
-import { type Answers, isOnSite, type Vendor } from "./scenarios.ts";
+import { withScheme } from "./checks.ts";
+import { type Answers, hasEndpoint, isOnSite, isSite, usesUrl, type Vendor } from "./scenarios.ts";
 
 export interface AnswersProps {
   readonly answers: Answers;
   readonly set: (change: Partial<Answers>) => void;
-  /** The fault that the server found in the setting of a field. */
-  readonly fault: (name: keyof Answers) => string | undefined;
+  /** The fault in a field, found here or by the server. */
+  readonly fault: (name: keyof Answers) => ComponentChildren;
 }
 
 type Texts = { [Name in keyof Answers]: Answers[Name] extends string ? Name : never }[keyof Answers];
 
-interface AnswerFieldProps extends AnswersProps, Pick<Parameters<typeof TextField>[0], "label" | "hint" | "more"> {
+interface AnswerFieldProps
+  extends AnswersProps,
+    Pick<Parameters<typeof TextField>[0], "label" | "hint" | "tidy" | "more"> {
   readonly name: Exclude<Texts, "vendor">;
 }
 
@@ -25,96 +29,116 @@ export function AnswerField({ name, answers, set, fault, ...field }: AnswerField
 
 export function OriginFields(props: AnswersProps) {
   const { answers, set } = props;
+  const mayBePrivate = isSite(answers) || hasEndpoint(answers) || answers.allowPrivate;
   return (
     <div class="stack">
-      <div class="halves">{isOnSite(answers.scenario) ? <SiteFields {...props} /> : <CloudFields {...props} />}</div>
-      <div class="halves">
-        {isOnSite(answers.scenario) && (
-          <Toggle
-            label={t("usesQuery")}
-            hint={t("usesQueryHint")}
-            value={answers.usesQuery}
-            set={(usesQuery) => set({ usesQuery })}
-          />
-        )}
+      {isOnSite(answers.scenario) ? (
+        <UrlField {...props} label={t("siteUrl")} hint={t("siteUrlHint")} example="https://src-img.example.com" />
+      ) : (
+        <CloudFields {...props} />
+      )}
+      {mayBePrivate && (
         <Toggle
           label={t("allowPrivate")}
           hint={t("allowPrivateHint")}
           value={answers.allowPrivate}
           set={(allowPrivate) => set({ allowPrivate })}
         />
-      </div>
+      )}
+      {isSite(answers) && <RareFields {...props} />}
     </div>
   );
 }
 
-const URL_INPUT = { type: "url", required: true, pattern: "https?://.+" } as const;
+interface UrlFieldProps extends AnswersProps {
+  readonly name?: "url" | "endpoint";
+  readonly label: string;
+  readonly hint?: string;
+  readonly example: string;
+}
 
-function SiteFields(props: AnswersProps) {
+function UrlField({ name = "url", example, ...props }: UrlFieldProps) {
+  const more = { inputMode: "url", spellcheck: false, required: true, placeholder: example } as const;
+  return <AnswerField {...props} name={name} tidy={withScheme} more={more} />;
+}
+
+function RareFields(props: AnswersProps) {
+  const { answers, set, fault } = props;
+  return (
+    <details open={fault("hostHeader") !== undefined || fault("referer") !== undefined}>
+      <summary>{t("rarelyNeeded")}</summary>
+      <div class="halves">
+        <AnswerField
+          {...props}
+          name="hostHeader"
+          label={t("hostHeader")}
+          hint={t("hostHeaderHint")}
+          more={{ placeholder: "img.example.com" }}
+        />
+        <AnswerField
+          {...props}
+          name="referer"
+          label={t("refererHeader")}
+          hint={t("refererHeaderHint")}
+          more={{ placeholder: "https://www.example.com/" }}
+        />
+        <Toggle
+          label={t("usesQuery")}
+          hint={t("usesQueryHint")}
+          value={answers.usesQuery}
+          set={(usesQuery) => set({ usesQuery })}
+        />
+      </div>
+    </details>
+  );
+}
+
+function CloudFields(props: AnswersProps) {
+  const { set } = props;
+  const { vendor } = props.answers;
   return (
     <>
-      <AnswerField
-        {...props}
-        name="url"
-        label={t("siteUrl")}
-        hint={t("siteUrlHint")}
-        more={{ ...URL_INPUT, placeholder: "https://src-img.example.com" }}
-      />
-      <AnswerField
-        {...props}
-        name="hostHeader"
-        label={t("hostHeader")}
-        hint={t("hostHeaderHint")}
-        more={{ placeholder: "img.example.com" }}
-      />
-      <AnswerField
-        {...props}
-        name="referer"
-        label={t("refererHeader")}
-        hint={t("refererHeaderHint")}
-        more={{ placeholder: "https://www.example.com/" }}
-      />
+      <div class="halves">
+        <Field
+          label={t("cloud")}
+          control={(properties) => (
+            <select
+              {...properties}
+              value={vendor}
+              onChange={({ currentTarget }) => set({ vendor: currentTarget.value as Vendor, region: "", endpoint: "" })}
+            >
+              <option value="domain">{t("vendorDomain")}</option>
+              <option value="qiniu">{t("vendorQiniu")}</option>
+              {PRESETS.map(([preset, name]) => (
+                <option key={preset} value={preset}>
+                  {t(name)}
+                </option>
+              ))}
+            </select>
+          )}
+        />
+        {vendor === "domain" && (
+          <UrlField {...props} label={t("cloudUrl")} hint={t("siteUrlHint")} example="https://pictures.example.com" />
+        )}
+        {vendor === "qiniu" && (
+          <UrlField
+            {...props}
+            label={t("qiniuHost")}
+            hint={t("qiniuHostHint")}
+            example="http://qiniu-origin.example.com"
+          />
+        )}
+        {!usesUrl(props.answers) && <StoreFields {...props} />}
+      </div>
+      {vendor !== "domain" && <KeyFields {...props} />}
     </>
   );
 }
 
-/** They have no address of their own. */
-const OWN_SERVERS: readonly Vendor[] = ["minio", "ceph"];
-
-function CloudFields(props: AnswersProps) {
-  const { set } = props;
-  const { vendor, accessKey, secretKey } = props.answers;
-  const isQiniu = vendor === "qiniu";
+function KeyFields(props: AnswersProps) {
+  const { accessKey, secretKey } = props.answers;
   return (
-    <>
-      <Field
-        label={t("cloud")}
-        control={(properties) => (
-          <select
-            {...properties}
-            value={vendor}
-            onChange={({ currentTarget }) => set({ vendor: currentTarget.value as Vendor, region: "", endpoint: "" })}
-          >
-            <option value="qiniu">{t("vendorQiniu")}</option>
-            {PRESETS.map(([preset, name]) => (
-              <option key={preset} value={preset}>
-                {t(name)}
-              </option>
-            ))}
-          </select>
-        )}
-      />
-      {isQiniu ? (
-        <AnswerField
-          {...props}
-          name="url"
-          label={t("qiniuHost")}
-          hint={t("qiniuHostHint")}
-          more={{ ...URL_INPUT, placeholder: "http://qiniu-origin.example.com" }}
-        />
-      ) : (
-        <StoreFields {...props} />
-      )}
+    <div class="halves">
       <AnswerField
         {...props}
         name="accessKey"
@@ -129,13 +153,12 @@ function CloudFields(props: AnswersProps) {
         hint={t("secretKeyHint")}
         more={{ class: "secret", spellcheck: false, required: accessKey !== "" }}
       />
-    </>
+    </div>
   );
 }
 
 function StoreFields(props: AnswersProps) {
-  const { vendor } = props.answers;
-  const example = PRESETS.find(([preset]) => preset === vendor)?.[2] ?? "";
+  const example = PRESETS.find(([preset]) => preset === props.answers.vendor)?.[2] ?? "";
   return (
     <>
       <AnswerField
@@ -152,13 +175,8 @@ function StoreFields(props: AnswersProps) {
           more={{ required: true, placeholder: example }}
         />
       )}
-      {OWN_SERVERS.includes(vendor) && (
-        <AnswerField
-          {...props}
-          name="endpoint"
-          label={t("serviceUrl")}
-          more={{ ...URL_INPUT, placeholder: "http://minio.example.com:9000" }}
-        />
+      {hasEndpoint(props.answers) && (
+        <UrlField {...props} name="endpoint" label={t("serviceUrl")} example="http://minio.example.com:9000" />
       )}
     </>
   );

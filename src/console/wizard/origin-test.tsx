@@ -2,95 +2,173 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { DoctorEnd, DoctorLine } from "../answers.ts";
 import { postLines } from "../api.ts";
-import { TextField } from "../buckets/inputs.tsx";
+import { Reveal, TextField } from "../buckets/inputs.tsx";
 import { useCall } from "../load.ts";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../parts/parts.tsx";
 import { findingText } from "../text/findings.ts";
 import { type TextName, t } from "../text/text.ts";
-import { type Answers, isOnSite, originOf } from "./scenarios.ts";
+import { type Answers, isOnSite, isSite, originOf } from "./scenarios.ts";
 
 interface OriginTestProps {
   readonly answers: Answers;
+  readonly set: (change: Partial<Answers>) => void;
   /** An image of the origin; the last step tries it too. */
   readonly sample: Signal<string>;
   /** False: the next step is shown already. */
   readonly isOpen: boolean;
+  /** False, with words beside a field, if the answers cannot be tested. */
+  readonly check: () => boolean;
   readonly next: () => void;
 }
 
-export function OriginTest({ answers, sample, isOpen, next }: OriginTestProps) {
+export function OriginTest({ answers, set, sample, isOpen, check, next }: OriginTestProps) {
   const findings = useSignal<readonly DoctorLine[]>([]);
   const end = useSignal<DoctorEnd | undefined>(undefined);
+  const tested = useSignal("");
   const { problem, isRunning, run } = useCall();
-  const test = () => {
+  const test = (tried = answers) => {
+    if (!check()) return;
     [findings.value, end.value] = [[], undefined];
+    const input = inputOf(tried, sample.value);
+    tested.value = JSON.stringify(input);
     const take = (line: DoctorLine & { readonly end?: DoctorEnd }) => {
       if (line.end !== undefined) end.value = line.end;
       else findings.value = [...findings.value, line];
     };
-    return run(() => postLines("/doctor", inputOf(answers, sample.value), take));
+    void run(() => postLines("/doctor", input, take));
   };
+  const isChanged = tested.value !== "" && tested.value !== JSON.stringify(inputOf(answers, sample.value));
+  // The settings refuse an address in figures; a name is refused when it is dialled.
+  const isRefused = problem.value?.message.includes("allowPrivate") === true || findings.value.some(isPrivate);
+  const isBlocked = isRefused && !answers.allowPrivate && !isRunning.value;
+  const isDone = end.value !== undefined && end.value.problem === 0 && !isChanged;
   return (
     <Card title={t("testOrigin")} about={t("testOriginAbout")}>
       <div class="stack">
-        <TextField
-          label={t("sampleImage")}
-          hint={isOnSite(answers.scenario) ? t("sampleImageHint") : t("sampleKeyHint")}
-          value={sample.value}
-          set={(value) => {
-            sample.value = value;
-          }}
-          more={{ placeholder: "2015/a.jpg", class: "mono" }}
-        />
-        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
-        <div aria-live="polite">
-          <Findings findings={findings.value} />
-        </div>
-        {!answers.allowPrivate && findings.value.some(isPrivate) && (
-          <p class="note warn">{t("tickPrivate", { label: t("allowPrivate") })}</p>
-        )}
-        {!answers.usesQuery && findings.value.some(isByQuery) && (
-          <p class="note warn">{t("tickQuery", { label: t("usesQuery") })}</p>
-        )}
-        {answers.referer === "" && findings.value.some(({ id }) => id === "referer") && (
-          <p class="note warn">{t("fillReferer", { label: t("refererHeader") })}</p>
-        )}
+        <SampleField sample={sample} hint={isOnSite(answers.scenario) ? t("sampleImageHint") : t("sampleKeyHint")} />
+        {problem.value !== undefined && !isBlocked && <ProblemNote problem={problem.value} />}
         {isRunning.value && <progress aria-label={t("isTesting")} />}
-        {end.value !== undefined && <End end={end.value} />}
+        {end.value !== undefined && <Verdict end={end.value} findings={findings.value} />}
+        {isBlocked && (
+          <div class="note warn">
+            <p>{t("privateRefused")}</p>
+            <div>
+              <button
+                type="button"
+                class="primary"
+                onClick={() => {
+                  set({ allowPrivate: true });
+                  test({ ...answers, allowPrivate: true });
+                }}
+              >
+                {t("allowAndTest")}
+              </button>
+            </div>
+          </div>
+        )}
+        <Findings findings={findings.value} />
+        <Advice answers={answers} findings={findings.value} settings={end.value?.settings ?? ""} />
         <div class="row">
-          <button
-            type="button"
-            class={end.value === undefined ? "primary" : ""}
-            disabled={isRunning.value}
-            onClick={() => void test()}
-          >
-            {isRunning.value ? t("isTesting") : t("testNow")}
+          <button type="button" class={isDone ? "" : "primary"} disabled={isRunning.value} onClick={() => test()}>
+            {isRunning.value ? t("isTesting") : tested.value === "" ? t("testNow") : t("testAgain")}
           </button>
           {isOpen && (
             <button
               type="button"
-              class={end.value === undefined ? "" : "primary"}
+              class={isDone ? "primary" : ""}
               disabled={isRunning.value}
-              onClick={next}
+              onClick={() => check() && next()}
             >
               {end.value === undefined ? t("skipTest") : t("showChanges")}
             </button>
           )}
+          {isChanged && !isRunning.value && <Badge tone="warn">{t("testChanged")}</Badge>}
         </div>
       </div>
     </Card>
   );
 }
 
-/** The doctor's words are those of the command, whose flag the wizard has as a field. */
+function SampleField({ sample, hint }: { readonly sample: Signal<string>; readonly hint: string }) {
+  return (
+    <TextField
+      label={t("sampleImage")}
+      hint={hint}
+      value={sample.value}
+      set={(value) => {
+        sample.value = value;
+      }}
+      more={{ placeholder: "2015/a.jpg", class: "mono" }}
+    />
+  );
+}
+
 const isPrivate = ({ code }: DoctorLine) => code === "origin_blocked";
 
 const isByQuery = ({ id, severity }: DoctorLine) => id === "query" && severity === "warning";
 
+const isAbsent = ({ id, code }: DoctorLine) => id === "image" && code === "absent";
+
 function inputOf(answers: Answers, sample: string): object {
-  const { scenario, url, hostHeader, referer, allowPrivate } = answers;
-  const place = isOnSite(scenario) ? { url, host: hostHeader, referer } : { origin: originOf(answers) };
+  const { url, hostHeader, referer, allowPrivate } = answers;
+  const place = isSite(answers) ? { url, host: hostHeader, referer } : { origin: originOf(answers) };
   return { ...place, allowPrivate, ...(sample !== "" && { samples: [sample] }) };
+}
+
+interface VerdictProps {
+  readonly end: DoctorEnd;
+  readonly findings: readonly DoctorLine[];
+}
+
+function Verdict({ end: { problem, warning }, findings }: VerdictProps) {
+  const isImage = findings.some(({ id, severity }) => id === "image" && severity === "good");
+  const [words, hint] = ((): readonly [string, string?] => {
+    if (!isImage && findings.some(isAbsent)) return [t("sampleAbsent")];
+    if (problem > 0) return [t("testFoundProblems", { count: problem })];
+    if (!isImage) return [t("noImageTested"), t("noImageTestedHint")];
+    return [warning > 0 ? t("testFoundWarnings", { count: warning }) : t("testIsGood")];
+  })();
+  return (
+    <Reveal>
+      <div role="status">
+        <strong>{words}</strong>
+        {hint !== undefined && <p>{hint}</p>}
+      </div>
+    </Reveal>
+  );
+}
+
+interface AdviceProps {
+  readonly answers: Answers;
+  readonly findings: readonly DoctorLine[];
+  /** The settings that the doctor proposes. */
+  readonly settings: string;
+}
+
+function Advice({ answers, findings, settings }: AdviceProps) {
+  const more = t("rarelyNeeded");
+  // The wizard has no field for these.
+  const lines = settings
+    .match(/^ *(headMiss|timeouts): .*$/gm)
+    ?.map((line) => line.trim())
+    .join("\n");
+  return (
+    <>
+      {!answers.usesQuery && isSite(answers) && findings.some(isByQuery) && (
+        <p class="note warn">{t("tickQuery", { more, label: t("usesQuery") })}</p>
+      )}
+      {answers.referer === "" && findings.some(({ id }) => id === "referer") && (
+        <p class="note warn">{t("fillReferer", { more, label: t("refererHeader") })}</p>
+      )}
+      {lines !== undefined && (
+        <div class="note warn">
+          <p>{t("proposedSettings")}</p>
+          <pre>{lines}</pre>
+          <CopyButton text={lines} />
+        </div>
+      )}
+    </>
+  );
 }
 
 const SEVERITIES: Readonly<Record<DoctorLine["severity"], readonly [Tone, TextName]>> = {
@@ -100,7 +178,27 @@ const SEVERITIES: Readonly<Record<DoctorLine["severity"], readonly [Tone, TextNa
   problem: ["bad", "isProblem"],
 };
 
+/** Problems come first, and passed checks are folded. The verdict tells of an absent sample. */
 function Findings({ findings }: { readonly findings: readonly DoctorLine[] }) {
+  const passed = findings.filter(({ severity }) => severity === "good");
+  const isTold = findings.some(isAbsent);
+  const others = (["problem", "warning", "note"] as const).flatMap((severity) =>
+    findings.filter((line) => line.severity === severity && !(isTold && line.id === "sample")),
+  );
+  return (
+    <div class="stack" aria-live="polite">
+      {others.length > 0 && <Rows findings={others} />}
+      {passed.length > 0 && (
+        <details>
+          <summary>{t("checksPassed", { count: passed.length })}</summary>
+          <Rows findings={passed} />
+        </details>
+      )}
+    </div>
+  );
+}
+
+function Rows({ findings }: { readonly findings: readonly DoctorLine[] }) {
   return (
     <ul class="attention">
       {findings.map((line) => {
@@ -116,28 +214,5 @@ function Findings({ findings }: { readonly findings: readonly DoctorLine[] }) {
         );
       })}
     </ul>
-  );
-}
-
-function End({ end: { problem, warning, settings } }: { readonly end: DoctorEnd }) {
-  return (
-    <>
-      <p>
-        <strong>
-          {problem > 0
-            ? t("testFoundProblems", { count: problem })
-            : warning > 0
-              ? t("testFoundWarnings", { count: warning })
-              : t("testIsGood")}
-        </strong>
-      </p>
-      {settings !== undefined && (
-        <details>
-          <summary>{t("proposedSettings")}</summary>
-          <pre>{settings}</pre>
-          <CopyButton text={settings} />
-        </details>
-      )}
-    </>
   );
 }

@@ -8,8 +8,8 @@ export type Scenario = (typeof SCENARIOS)[number];
 export const isUploaded = (scenario: Scenario) => scenario >= 3;
 export const isOnSite = (scenario: Scenario) => scenario % 2 === 0;
 
-/** A download domain of Qiniu, or a preset of `type: s3`. */
-export type Vendor = "qiniu" | (typeof PRESETS)[number][0];
+/** The public domain of any cloud, a download domain of Qiniu, or a preset of `type: s3`. */
+export type Vendor = "domain" | "qiniu" | (typeof PRESETS)[number][0];
 
 /** The fields of the wizard's form. An empty text is no answer. */
 export interface Answers {
@@ -20,7 +20,7 @@ export interface Answers {
   /** The bucket and the domain of the uploads, if they are not those of the old images. */
   readonly uploadBucket: string;
   readonly uploadHost: string;
-  /** URL of the site, or of a download domain of Qiniu. */
+  /** URL of the site, or of a domain of the cloud. */
   readonly url: string;
   readonly hostHeader: string;
   readonly referer: string;
@@ -37,9 +37,19 @@ export interface Answers {
 
 export const NO_ANSWERS: Answers = {
   ...{ scenario: 1, appid: "", bucket: "photos", host: "", uploadBucket: "uploads", uploadHost: "", url: "" },
-  ...{ hostHeader: "", referer: "", usesQuery: false, allowPrivate: false, vendor: "qiniu", region: "", endpoint: "" },
+  ...{ hostHeader: "", referer: "", usesQuery: false, allowPrivate: false, vendor: "domain", region: "", endpoint: "" },
   ...{ remoteBucket: "", accessKey: "", secretKey: "" },
 };
+
+/** Whether the origin is of `type: site`. */
+export const isSite = ({ scenario, vendor }: Answers) => isOnSite(scenario) || vendor === "domain";
+
+/** Whether the field `url` is the origin's address. */
+export const usesUrl = (answers: Answers) => isSite(answers) || answers.vendor === "qiniu";
+
+/** Whether the store has no address of its own, so that it is often in a private network. */
+export const hasEndpoint = (answers: Answers) =>
+  !usesUrl(answers) && (answers.vendor === "minio" || answers.vendor === "ceph");
 
 export function editsOfAnswers(tree: unknown, answers: Answers): readonly Edit[] {
   const { scenario, appid } = answers;
@@ -59,8 +69,8 @@ export function placeOfAnswers({ appid, bucket }: Answers): Omit<BucketPlace, "p
 }
 
 function mirroredBucket(tree: unknown, answers: Answers, takesUploads: boolean): object {
-  const { scenario, host, usesQuery } = answers;
-  const isQueryKept = isOnSite(scenario) && usesQuery;
+  const { host, usesQuery } = answers;
+  const isQueryKept = isSite(answers) && usesQuery;
   return {
     name: answers.bucket,
     access: takesUploads ? "upload-download" : "download",
@@ -81,9 +91,9 @@ function uploadBucket({ uploadBucket: name, uploadHost }: Answers): object {
 
 /** The entry of `origins`. */
 export function originOf(answers: Answers): object {
-  const { scenario, url, hostHeader, referer, vendor, accessKey, secretKey, remoteBucket } = answers;
+  const { url, hostHeader, referer, vendor, accessKey, secretKey, remoteBucket } = answers;
   const more = answers.allowPrivate ? { allowPrivate: true } : {};
-  if (isOnSite(scenario)) return { type: "site", url, ...given({ host: hostHeader, referer }), ...more };
+  if (isSite(answers)) return { type: "site", url, ...given({ host: hostHeader, referer }), ...more };
   if (vendor === "qiniu") {
     const isPrivate = accessKey !== "";
     return { type: "qiniu", domain: url, ...(isPrivate && { private: true, accessKey, secretKey }), ...more };

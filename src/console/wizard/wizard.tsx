@@ -1,13 +1,16 @@
 // A new bucket by one of four scenarios: a few fields, a test of the origin, the diff, and a URL to try.
 import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import type { SettingsState } from "../answers.ts";
 import { get } from "../api.ts";
 import { Reveal } from "../buckets/inputs.tsx";
-import { type Faulty, faultText, Review, SettingsNotes } from "../buckets/review.tsx";
+import { type Faulty, Review, SettingsNotes } from "../buckets/review.tsx";
 import { defaultDomain, listAt, textAt } from "../buckets/tree.ts";
 import { useLoaded } from "../load.ts";
 import { Card, Field, Page, Show } from "../parts/parts.tsx";
+import { Link } from "../router.tsx";
 import { type TextName, t } from "../text/text.ts";
+import { bareHost, type Slip, slipsOf } from "./checks.ts";
 import { FirstImagePage, type FirstImageProps } from "./first-image.tsx";
 import { AnswerField, type AnswersProps, OriginFields } from "./origin-fields.tsx";
 import { OriginTest } from "./origin-test.tsx";
@@ -18,7 +21,6 @@ import {
   isOnSite,
   isUploaded,
   NO_ANSWERS,
-  placeOfAnswers,
   SCENARIOS,
   type Scenario,
 } from "./scenarios.ts";
@@ -59,24 +61,42 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
   const step = useSignal<Step>("fields");
   const sample = useSignal("");
   const faults = useSignal<Faulty>([]);
+  /** Checks since the last change; faults that are found here are shown after the first one. */
+  const checks = useSignal(0);
+  const form = useRef<HTMLFormElement>(null);
   const set = (change: Partial<Answers>) => {
     // A field tells its text again when it is left.
     if (Object.entries(change).every(([name, value]) => answers.value[name as keyof Answers] === value)) return;
     answers.value = { ...answers.value, ...change };
-    step.value = "fields";
-    faults.value = [];
+    if (step.value === "review") step.value = "test";
+    [faults.value, checks.value] = [[], 0];
   };
+  useEffect(
+    () => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(),
+    [faults.value, checks.value],
+  );
   const edits = editsOfAnswers(tree, answers.value);
-  const fault = (name: keyof Answers) => faultText(faultOf(faults.value, edits, name));
+  const slips = slipsOf(tree, answers.value);
+  const fault = (name: keyof Answers) => {
+    const slip = checks.value > 0 ? slips[name] : undefined;
+    if (slip !== undefined) return <SlipWords slip={slip} />;
+    const message = faultOf(faults.value, edits, name)?.message;
+    return message?.includes("allowPrivate") ? t("tickPrivate", { label: t("allowPrivate") }) : message;
+  };
+  const check = () => {
+    checks.value += 1;
+    return Object.values(slips).every((slip) => slip === undefined) && form.current?.reportValidity() === true;
+  };
   const fields: AnswersProps = { answers: answers.value, set, fault };
   return (
     <div class="stack">
       <Scenarios value={answers.value.scenario} set={(scenario) => set({ scenario })} />
       <form
+        ref={form}
         class="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          step.value = "test";
+          if (check()) step.value = "test";
         }}
       >
         <Card title={t("mirrorSource")} about={t("mirrorSourceAbout")}>
@@ -95,7 +115,14 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
       </form>
       {step.value !== "fields" && (
         <Reveal>
-          <OriginTest answers={answers.value} sample={sample} isOpen={step.value === "test"} next={reviewOf(step)} />
+          <OriginTest
+            answers={answers.value}
+            set={set}
+            sample={sample}
+            isOpen={step.value === "test"}
+            check={check}
+            next={reviewOf(step)}
+          />
         </Reveal>
       )}
       {step.value === "review" && (
@@ -118,10 +145,23 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
           }}
           faulty={(found) => {
             faults.value = found;
+            // Faults that are all beside fields need no list.
+            const names = Object.keys(answers.value) as (keyof Answers)[];
+            const shown = new Set(names.map((name) => faultOf(found, edits, name)));
+            if (found.length > 0 && found.every((each) => shown.has(each))) step.value = "test";
           }}
         />
       )}
     </div>
+  );
+}
+
+function SlipWords({ slip: { words, bucket = "" } }: { readonly slip: Slip }) {
+  return (
+    <>
+      {t(words, { bucket: bucket.replace(/.*\//, "") })}{" "}
+      {bucket !== "" && <Link href={`/buckets/one?${new URLSearchParams({ bucket })}`}>{t("openBucket")}</Link>}
+    </>
   );
 }
 
@@ -179,7 +219,7 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
   const { answers, set } = props;
   const { scenario, appid } = answers;
   const isSplit = isUploaded(scenario) && isOnSite(scenario);
-  const own = defaultDomain(tree, placeOfAnswers(answers));
+  const own = defaultDomain(tree, { appid, name: answers.uploadBucket });
   return (
     <div class="halves">
       {appids.length > 1 && (
@@ -205,7 +245,8 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
         {...props}
         name="host"
         label={isSplit ? t("oldDomain") : t("domain")}
-        hint={t("domainHint", { own })}
+        hint={t("domainHint")}
+        tidy={bareHost}
         more={{ placeholder: "img.example.com" }}
       />
       {isSplit && (
@@ -221,7 +262,8 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
             {...props}
             name="uploadHost"
             label={t("newDomain")}
-            hint={t("newDomainHint")}
+            hint={t("newDomainHint", { own })}
+            tidy={bareHost}
             more={{ placeholder: "img2.example.com" }}
           />
         </>

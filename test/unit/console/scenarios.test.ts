@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { trialUrl } from "../../../src/console/buckets/tree.ts";
+import { bareHost, slipsOf, withScheme } from "../../../src/console/wizard/checks.ts";
 import { type Answers, editsOfAnswers, NO_ANSWERS, SCENARIOS } from "../../../src/console/wizard/scenarios.ts";
 import { editText } from "../../../src/settings/edit/edit-text.ts";
 import { parseSettings } from "../../../src/settings/load.ts";
@@ -16,7 +17,7 @@ projects:
 
 const SITE = { url: "http://src-img.example.com", hostHeader: "img.example.com", usesQuery: true };
 const ANSWERS: Readonly<Record<number, Partial<Answers>>> = {
-  1: { url: "http://qiniu-origin.example.com", accessKey: "QINIU_ACCESS_KEY", secretKey: "q" },
+  1: { vendor: "qiniu", url: "http://qiniu-origin.example.com", accessKey: "QINIU_ACCESS_KEY", secretKey: "q" },
   2: SITE,
   3: {
     ...{ vendor: "oss", region: "cn-hangzhou", remoteBucket: "example-pictures" },
@@ -75,4 +76,48 @@ test("the trial URL has the default domain, and the port that visitors see", () 
   expect(trialUrl({}, place, "a b/中.jpg")).toBe("http://photos-10001234.localhost:8080/a%20b/%E4%B8%AD.jpg");
   expect(trialUrl(parse(EMPTY), place, "a.jpg?w=2")).toBe("https://photos-10001234.image.example.com/a.jpg?w=2");
   expect(trialUrl({ server: { port: 90, publicPort: 91 } }, place, "a")).toBe("http://photos-10001234.localhost:91/a");
+});
+
+test("the public domain of a cloud is a site", () => {
+  const answers = answersOf(1, { vendor: "domain", url: "https://pictures.example.com", accessKey: "" });
+  expect(editsOfAnswers(parse(EMPTY), answers)[0]?.value).toMatchObject({
+    domains: [{ mirror: { origins: [{ type: "site", url: "https://pictures.example.com" }] } }],
+  });
+});
+
+test.each([
+  ["img.example.com/base", "https://img.example.com/base"],
+  ["10.0.0.5", "http://10.0.0.5"],
+  ["[::1]:80", "http://[::1]:80"],
+  ["localhost", "http://localhost"],
+  ["minio.example.com:9000", "http://minio.example.com:9000"],
+  ["http://img.example.com", "http://img.example.com"],
+  ["", ""],
+])("withScheme(%j) is %j", (text, url) => {
+  expect(withScheme(text)).toBe(url);
+});
+
+test.each([
+  ["https://img.example.com/", "img.example.com"],
+  [" //img.example.com ", "img.example.com"],
+  ["img.example.com", "img.example.com"],
+])("bareHost(%j) is %j", (text, host) => {
+  expect(bareHost(text)).toBe(host);
+});
+
+test("wrong and taken domains, and origins that loop, are found", () => {
+  const buckets = [{ name: "a", domains: [{ host: "A.example.com" }] }, { name: "b" }];
+  const tree = { projects: [{ appid: "10001234", buckets }] };
+  const slips = (more: Partial<Answers>) => slipsOf(tree, answersOf(2, more));
+  expect(slips({ host: "a.example.com" }).host).toEqual({ words: "domainTaken", bucket: "10001234/a" });
+  expect(slips({ host: "b-10001234.localhost" }).host).toEqual({ words: "domainTaken", bucket: "10001234/b" });
+  for (const host of ["a b.example.com", "img.example.com/a", "img..example.com", "-a.example.com", "a:80"])
+    expect([host, slips({ host }).host]).toEqual([host, { words: "wrongHost" }]);
+  for (const host of ["", "*", "img.example.com", "图片.example.com", "10.0.0.5"])
+    expect([host, slips({ host }).host]).toEqual([host, undefined]);
+  for (const url of ["http://a.example.com/x", "http://img.example.com"])
+    expect([url, slips({ url }).url]).toEqual([url, { words: "originLoops" }]);
+  expect(slips({ url: "ftp://x" }).url).toEqual({ words: "wrongUrl" });
+  expect(slips({ url: "http://src.example.com" }).url).toBeUndefined();
+  expect(slipsOf(tree, answersOf(3, { vendor: "minio", endpoint: "nothing" })).endpoint).toEqual({ words: "wrongUrl" });
 });

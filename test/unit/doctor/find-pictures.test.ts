@@ -31,6 +31,8 @@ test.each<[claim: string, page: string, key: string | undefined]>([
   ],
   ["an image after a lazy-loaded one", '<img data-src="/lazy.jpg"><img src="/a.jpg">', "a.jpg"],
   ["src instead of data-src", '<img data-src="/lazy.jpg" src="/a.jpg">', "a.jpg"],
+  ["the target of a link", '<a href="/big/a.jpg">a</a><a href="/b.html">b</a>', "big/a.jpg"],
+  ["an image before a link to one", '<a href="/big/a.jpg"><img src="/small/a.jpg"></a>', "small/a.jpg"],
   ["another host", '<img src="https://cdn.example/a.jpg">', undefined],
   ["another port", '<img src="https://site.example:8443/a.jpg">', undefined],
   ["a query, which is not part of the key", '<img src="/a.jpg?v=2">', undefined],
