@@ -109,7 +109,7 @@ async function photographTrial(browser: Browser): Promise<void> {
     ] as const) {
       const page = await openPage(browser, { names: {} }, { look, locale, size });
       await page.goto(url);
-      // What WebP and AVIF save.
+      // The page has the sizes of WebP and AVIF then.
       await page.waitForFunction("document.body.innerText.match(/\\d ?%/g)?.length >= 2");
       await delay(2_000);
       await keep(page, name);
