@@ -113,7 +113,8 @@ async function shown(title: string): Promise<readonly (readonly [number, number,
           ({ naturalWidth, naturalHeight, currentSrc }) => [naturalWidth, naturalHeight, currentSrc] as const,
         ),
       );
-  await eventually(async () => (await facts()).every(([width]) => width > 0), `the images of ${title} are shown`);
+  const areShown = async () => (await facts()).every(([width]) => width > 0);
+  await eventually(areShown, `the images of ${title} are shown`, 60_000);
   return Promise.all(
     (await facts()).map(async ([width, height, source]) => {
       expect(source.startsWith(`${images}/users/`)).toBe(true);

@@ -52,7 +52,7 @@ function VerifyForm({ verify }: { readonly verify: (sample: string) => void }) {
     verify(sample.value);
   };
   return (
-    <form class="row nowrapped" onSubmit={submit}>
+    <form class="row one-line" onSubmit={submit}>
       <label class="visually-hidden" for={id}>
         {t("verifySample")}
       </label>
