@@ -4,7 +4,7 @@ export const bucketsEn = {
   buckets: "Buckets",
   bucketsAbout: "A bucket holds the images of its domains, and knows where missing ones come from.",
   newBucket: "New bucket",
-  noBucketsHint: "Four questions make the first one: what clients may do, and where the images are until now.",
+  noBucketsHint: "Choose one of four scenarios: what clients may do, and where the images are now.",
   domains: "Domains",
   mirrorSources: "Mirror sources",
   allowedOperations: "Operations",
