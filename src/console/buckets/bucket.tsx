@@ -179,9 +179,9 @@ function TryIt({ tree, place }: { readonly tree: unknown; readonly place: Bucket
 
 interface Changed {
   readonly draft: Signal<Draft>;
-  /** What the last save has answered. */
+  /** The answer to the last save. */
   readonly applied: Signal<SettingsApplied | undefined>;
-  /** Of the draft, once it was reviewed. */
+  /** The faults of the draft; none before its review. */
   readonly faults: Signal<Faulty>;
 }
 

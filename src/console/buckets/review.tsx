@@ -16,7 +16,7 @@ interface ReviewProps {
   readonly cancel: () => void;
   /** Takes the faults of the proposed file; there may be none. */
   readonly faulty?: (faults: Faulty) => void;
-  /** What else the change means. */
+  /** A consequence that the diff does not show. */
   readonly note?: string;
 }
 

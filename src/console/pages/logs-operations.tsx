@@ -79,7 +79,7 @@ export function Operations() {
 }
 
 interface ChoiceProps {
-  /** Of the parameter in the address. */
+  /** The parameter of the page's address, and the name of the control. */
   readonly name: "operation" | "bucket";
   readonly options: readonly (readonly [value: string, words: string])[];
 }

@@ -16,7 +16,7 @@ interface UploadProps {
 
 interface Upload {
   readonly file: File;
-  /** Of the bytes that have left; undefined: it waits for those before it. */
+  /** The share of its bytes that the browser has sent, 0 to 1; undefined: it waits for the uploads before it. */
   readonly share?: number;
   readonly isStored?: boolean;
   readonly problem?: Problem;

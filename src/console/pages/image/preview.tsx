@@ -11,7 +11,7 @@ import { Operations } from "./operations.tsx";
 interface PreviewProps {
   readonly bucket: string;
   readonly imageKey: string;
-  /** Of downloads, without a token; undefined: not known. */
+  /** The download URL, without a token; undefined: the server does not know its port. */
   readonly url: string | undefined;
   readonly object: NonNullable<StatAnswer["object"]>;
   readonly instruction: Signal<string>;

@@ -1,4 +1,4 @@
-// What can be done with a migration: stop it, or continue, retry, scan again, verify and remove it.
+// The buttons of a migration: they stop it, or continue, retry, rescan, verify and remove it.
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
 import type { MigrationAnswer } from "../../answers.ts";
