@@ -20,6 +20,7 @@ import {
   ProblemNote,
   Scroll,
   Show,
+  TextInput,
   type Tone,
 } from "../../src/console/parts/parts.tsx";
 import { Plot, type Series } from "../../src/console/parts/plot.tsx";
@@ -152,7 +153,11 @@ function Fields() {
     <Card title="Field">
       <div class="controls">
         <Field label={NAME} control={(properties) => <input {...properties} />} />
-        <Field label={NAME} hint={LONG} control={(properties) => <input {...properties} value={LONG} />} />
+        <Field
+          label={NAME}
+          hint={LONG}
+          control={(properties) => <TextInput {...properties} value={LONG} set={() => undefined} />}
+        />
         <Field label={LONG} fault={LONG} control={(properties) => <input {...properties} type="date" />} />
         <Field
           label={NAME}

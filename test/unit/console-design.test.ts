@@ -27,3 +27,12 @@ test("colors stand in the tokens only", () => {
   const painted = pages.filter((path) => path.endsWith(".tsx") && /#[0-9a-f]{6}\b/.test(read(`src/console/${path}`)));
   expect(painted).toEqual([]);
 });
+
+test("only TextInput binds the text of a field, because drawing would rewrite what is typed", () => {
+  const pages = readdirSync(new URL("../../src/console/", import.meta.url), { recursive: true, encoding: "utf8" });
+  const bound = pages
+    .filter((path) => path.endsWith(".tsx"))
+    .flatMap((path) => [...read(`src/console/${path}`).matchAll(/<(?:input|textarea)\b.*?\/>/gs)].map(([tag]) => tag))
+    .filter((tag) => /\bvalue=\{/.test(tag.replace(/defaultValue/g, "")) && !/type="radio"/.test(tag));
+  expect(bound).toEqual([]);
+});

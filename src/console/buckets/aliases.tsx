@@ -3,7 +3,7 @@ import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import type { ObjectPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Card, Field, Show } from "../parts/parts.tsx";
+import { Card, Field, Show, TextInput } from "../parts/parts.tsx";
 import { t } from "../text/text.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "./form.tsx";
 
@@ -146,7 +146,7 @@ function Entry({ name, value, form, list, shown }: EntryProps) {
           label={name}
           fault={form.fault([list, name])}
           control={(properties) => (
-            <input
+            <TextInput
               {...properties}
               class="mono"
               value={value}
@@ -154,11 +154,11 @@ function Entry({ name, value, form, list, shown }: EntryProps) {
               onFocus={() => {
                 shown.value = value;
               }}
-              onInput={({ currentTarget }) => {
-                shown.value = currentTarget.value.trim();
+              typing={(text) => {
+                shown.value = text.trim();
                 if (shown.value !== "") form.set([list, name], shown.value);
               }}
-              onChange={({ currentTarget }) => form.set([list, name], currentTarget.value.trim() || undefined)}
+              set={(text) => form.set([list, name], text.trim() || undefined)}
             />
           )}
         />
@@ -198,12 +198,12 @@ function Preview({ bucket, instruction }: { readonly bucket: string; readonly in
               <Field
                 label={t("imageKey")}
                 control={(properties) => (
-                  <input
+                  <TextInput
                     {...properties}
                     class="mono"
                     value={key}
-                    onChange={({ currentTarget }) => {
-                      chosen.value = currentTarget.value.trim();
+                    set={(text) => {
+                      chosen.value = text.trim();
                     }}
                   />
                 )}

@@ -1,6 +1,6 @@
 // Fields of the bucket page: each shows one value of the settings file, and changes it in the draft.
 import type { ComponentChildren } from "preact";
-import { Field } from "../parts/parts.tsx";
+import { Field, TextInput } from "../parts/parts.tsx";
 import { type TextName, t } from "../text/text.ts";
 import { TextField, Toggle } from "./inputs.tsx";
 import { listAt, MASK, type Path, textAt, valueAt } from "./tree.ts";
@@ -141,15 +141,15 @@ export function LinesLeaf({ form, path, label, hint, placeholder }: LeafProps & 
       hint={hint}
       fault={form.fault(path)}
       control={(properties) => (
-        <textarea
+        <TextInput
           {...properties}
           class="mono"
           rows={Math.max(2, lines.length + 1)}
           value={lines.join("\n")}
           readOnly={form.isReadOnly}
           placeholder={placeholder}
-          onChange={({ currentTarget }) => {
-            const wanted = currentTarget.value.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
+          set={(text) => {
+            const wanted = text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
             const values = wanted.map((line) => (/^\d+$/.test(line) ? Number(line) : line));
             form.set(path, wanted.length === 0 ? undefined : values);
           }}

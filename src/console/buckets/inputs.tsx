@@ -1,7 +1,7 @@
 // Controls with a label for texts and for yes or no, and what comes into view when it appears.
-import type { ComponentChildren, InputHTMLAttributes } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { Field } from "../parts/parts.tsx";
+import { Field, TextInput, type TextInputProps } from "../parts/parts.tsx";
 
 interface TextFieldProps {
   readonly label: string;
@@ -11,7 +11,7 @@ interface TextFieldProps {
   readonly set: (value: string) => void;
   /** Corrects a text when its field is left. */
   readonly tidy?: ((text: string) => string) | undefined;
-  readonly more?: Omit<InputHTMLAttributes<HTMLInputElement>, "type"> & { readonly type?: string };
+  readonly more?: Omit<TextInputProps, "value" | "set" | "typing">;
 }
 
 export function TextField({ label, hint, fault, value, set, tidy, more }: TextFieldProps) {
@@ -21,13 +21,13 @@ export function TextField({ label, hint, fault, value, set, tidy, more }: TextFi
       hint={hint}
       fault={fault}
       control={(properties) => (
-        <input
+        <TextInput
           autocomplete="off"
           {...properties}
-          {...(more as object)}
+          {...more}
           value={value}
-          onInput={({ currentTarget }) => set(currentTarget.value.trimStart())}
-          onChange={({ currentTarget: { value: text } }) => set(tidy === undefined ? text.trim() : tidy(text))}
+          typing={(text) => set(text.trimStart())}
+          set={(text) => set(tidy === undefined ? text.trim() : tidy(text))}
         />
       )}
     />

@@ -3,7 +3,7 @@ import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { BucketsAnswer, ObjectPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Empty, Field, Page, Show } from "../parts/parts.tsx";
+import { Empty, Field, Page, Show, TextInput } from "../parts/parts.tsx";
 import { UploadDrop } from "../parts/upload.tsx";
 import { Link, query, setQuery } from "../router.tsx";
 import { bytes } from "../text/format.ts";
@@ -42,13 +42,14 @@ function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
   const after = useComputed(() => query.value.get("after") ?? undefined);
   /** Undefined: what was typed is in the address. */
   const typed = useSignal<string | undefined>(undefined);
+  const search = (text: string) => {
+    setQuery({ prefix: text, after: undefined });
+    typed.value = undefined;
+  };
   useSignalEffect(() => {
     const { value } = typed;
     if (value === undefined) return undefined;
-    const timer = setTimeout(() => {
-      setQuery({ prefix: value, after: undefined });
-      typed.value = undefined;
-    }, TYPING_MS);
+    const timer = setTimeout(() => search(value), TYPING_MS);
     return () => clearTimeout(timer);
   });
   const page = useLoaded((signal) => {
@@ -79,14 +80,15 @@ function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
             label={t("prefix")}
             hint={t("prefixHint")}
             control={(properties) => (
-              <input
+              <TextInput
                 {...properties}
                 type="search"
-                value={typed.value ?? prefix.value}
+                value={prefix.value}
                 placeholder="2024/photos/"
-                onInput={({ currentTarget }) => {
-                  typed.value = currentTarget.value;
+                typing={(text) => {
+                  typed.value = text;
                 }}
+                set={search}
               />
             )}
           />

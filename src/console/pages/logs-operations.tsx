@@ -3,7 +3,7 @@ import { useComputed } from "@preact/signals";
 import type { BucketsAnswer, LogPage } from "../answers.ts";
 import { get, urlOf } from "../api.ts";
 import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Field, Show } from "../parts/parts.tsx";
+import { Badge, Card, Empty, Field, Show, TextInput } from "../parts/parts.tsx";
 import { Table } from "../parts/table.tsx";
 import { query, setQuery } from "../router.tsx";
 import { bytes, moment } from "../text/format.ts";
@@ -45,11 +45,12 @@ export function Operations() {
           <Field
             label={t("key")}
             control={(properties) => (
-              <input
+              <TextInput
                 {...properties}
                 type="search"
                 value={filter.value.fileid ?? ""}
-                onInput={({ currentTarget }) => setQuery({ fileid: currentTarget.value })}
+                typing={(fileid) => setQuery({ fileid })}
+                set={(fileid) => setQuery({ fileid })}
               />
             )}
           />
@@ -58,11 +59,11 @@ export function Operations() {
               key={name}
               label={t(name)}
               control={(properties) => (
-                <input
+                <TextInput
                   {...properties}
                   type="date"
                   value={filter.value[name] ?? ""}
-                  onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value })}
+                  set={(day) => setQuery({ [name]: day })}
                 />
               )}
             />

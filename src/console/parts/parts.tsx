@@ -1,7 +1,7 @@
 // The parts that all pages are made of: the page's frame of heading and content, states of loaded values, figures,
 // badges and fields.
 import type { ReadonlySignal } from "@preact/signals";
-import type { ComponentChildren, JSX } from "preact";
+import type { ComponentChildren, InputHTMLAttributes, JSX } from "preact";
 import { useEffect, useId, useState } from "preact/hooks";
 import type { Problem } from "../api.ts";
 import type { Loaded } from "../load.ts";
@@ -196,6 +196,37 @@ export function Field({ label, hint, fault, control }: FieldProps) {
       )}
     </div>
   );
+}
+
+export interface TextInputProps
+  extends Omit<InputHTMLAttributes<HTMLInputElement>, "value" | "type" | "onInput" | "onChange"> {
+  readonly value: string;
+  /** Gets the text when the field is left, or after Enter. */
+  readonly set: (text: string) => void;
+  /** Gets the text at each key. */
+  readonly typing?: (text: string) => void;
+  readonly type?: string;
+  /** For more than one line. */
+  readonly rows?: number;
+}
+
+/** A field of text. While someone types, nothing rewrites it; once it is left, it shows `value`. */
+export function TextInput({ value, set, typing, rows, ...more }: TextInputProps) {
+  const [typed, setTyped] = useState<string>();
+  const all = {
+    ...(more as object),
+    value: typed ?? value,
+    onInput: ({ currentTarget: { value: text } }: { readonly currentTarget: { readonly value: string } }) => {
+      setTyped(text);
+      typing?.(text);
+    },
+    onChange: ({ currentTarget }: { readonly currentTarget: { readonly value: string } }) => {
+      setTyped(undefined);
+      set(currentTarget.value);
+    },
+    onBlur: () => setTyped(undefined),
+  };
+  return rows === undefined ? <input {...all} /> : <textarea {...all} rows={rows} />;
 }
 
 interface CopyProps {

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { type Choices, instructionOf, NO_CHOICES } from "../../instruction.ts";
-import { Field } from "../../parts/parts.tsx";
+import { Field, TextInput } from "../../parts/parts.tsx";
 import { type TextName, t } from "../../text/text.ts";
 
 const SIZES: readonly (readonly [Choices["size"], TextName])[] = [
@@ -74,12 +74,7 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
       <Field
         label={t("watermarkText")}
         control={(properties) => (
-          <input
-            {...properties}
-            value={text}
-            maxLength={100}
-            onChange={({ currentTarget }) => set({ text: currentTarget.value.trim() })}
-          />
+          <TextInput {...properties} value={text} maxLength={100} set={(typed) => set({ text: typed.trim() })} />
         )}
       />
       <Whole
@@ -130,7 +125,7 @@ function Whole({ label, value, most, placeholder, isOff = false, set }: WholePro
     <Field
       label={t(label)}
       control={(properties) => (
-        <input
+        <TextInput
           {...properties}
           type="number"
           inputMode="numeric"
@@ -139,9 +134,7 @@ function Whole({ label, value, most, placeholder, isOff = false, set }: WholePro
           value={value}
           placeholder={placeholder}
           disabled={isOff}
-          onChange={({ currentTarget: { valueAsNumber } }) =>
-            set(valueAsNumber >= 1 ? String(Math.min(Math.round(valueAsNumber), most)) : "")
-          }
+          set={(text) => set(Number(text) >= 1 ? String(Math.min(Math.round(Number(text)), most)) : "")}
         />
       )}
     />

@@ -3,7 +3,7 @@ import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { StatAnswer } from "../../answers.ts";
 import { type Problem, urlOf } from "../../api.ts";
-import { Card, Copied, Field, Scroll } from "../../parts/parts.tsx";
+import { Card, Copied, Field, Scroll, TextInput } from "../../parts/parts.tsx";
 import { bytes, milliseconds, percent } from "../../text/format.ts";
 import { t } from "../../text/text.ts";
 import { Operations } from "./operations.tsx";
@@ -160,14 +160,14 @@ function InstructionField({ instruction, fault }: InstructionProps) {
       hint={t("instructionHint")}
       fault={fault}
       control={(properties) => (
-        <input
+        <TextInput
           {...properties}
           class="mono"
-          value={instruction}
+          value={instruction.value}
           placeholder="imageView2/2/w/800"
           spellcheck={false}
-          onChange={({ currentTarget }) => {
-            instruction.value = currentTarget.value.trim().replace(/^\?/, "");
+          set={(text) => {
+            instruction.value = text.trim().replace(/^\?/, "");
           }}
         />
       )}
