@@ -189,16 +189,64 @@ describe("images and logs in the console", needs("chromium"), () => {
     expect(complaints).toEqual([]);
   });
 
-  test("a purge is seen, and asks the origin at the next download; an upload has nothing to purge", async () => {
+  test("a field keeps what is typed while the preview loads", async () => {
+    await go(pageOf(MIRRORED));
+    await page.getByLabel("Size", { exact: true }).selectOption("fit");
+    for (const [angle, label, text] of [
+      ["90", "Watermark text", "mark"],
+      ["180", "Width (px)", "33"],
+      ["270", "Processing instruction", "typed"],
+    ] as const) {
+      const field = page.getByLabel(label);
+      let show = () => {};
+      const isTyped = new Promise<void>((resolve) => (show = resolve));
+      await page.route(`**/objects/image?*rotate%2F${angle}*`, (route) => isTyped.then(() => route.continue()));
+      await page.getByLabel("Rotate").selectOption(angle);
+      await expect
+        .poll(() => page.getByLabel("Processing instruction").inputValue(), PATIENCE)
+        .toContain(`rotate/${angle}`);
+      await field.fill(text);
+      show();
+      await expect.poll(() => page.evaluate(`document.querySelector(".preview img").complete`), PATIENCE).toBe(true);
+      await page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))");
+      expect(await field.inputValue()).toBe(text);
+      await field.blur();
+    }
+    await page.unrouteAll();
+    expect(complaints).toEqual([]);
+  });
+
+  test("a purge answers beside its button, and asks the origin at the next download; an upload has none", async () => {
     await go(pageOf(MIRRORED));
     const asked = origin.requests.length;
     await press("Purge");
+    const changes = page.getByRole("region", { name: "Changes" });
+    await changes.getByRole("status").getByText("Purged").waitFor();
     await page.getByText("the next download asks the origin first").waitFor();
     expect((await download(MIRRORED)).status).toBe(200);
     expect(origin.requests.length).toBe(asked + 1);
     await go(pageOf("big/after.jpg"));
     await page.getByText("there is nothing to purge").waitFor();
     expect(await page.getByRole("button", { name: "Purge" }).isDisabled()).toBe(true);
+  });
+
+  test("the delete of an upload says that it is for good, begins on Cancel, and offers no undelete", async () => {
+    const focused = () => page.evaluate("document.activeElement.textContent");
+    await go(pageOf("new/晚霞 two.png"));
+    await press("Delete");
+    await page.getByRole("dialog").getByText("gone for good").waitFor();
+    expect(await focused()).toBe("Cancel");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    expect(await focused()).toBe("Delete");
+    await press("Delete");
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("gone for good").waitFor();
+    expect(await page.getByRole("button", { name: "Undelete" }).count()).toBe(0);
+    expect((await download(`new/${encodeURIComponent("晚霞 two.png")}`)).status).toBe(404);
+    await page.getByRole("link", { name: "Upload" }).click();
+    await drop([{ name: "晚霞 two.png", type: "image/png", bytes: await noisyPng(30, 20) }]);
+    await row("new/晚霞 two.png").getByText("stored").waitFor();
   });
 
   test("the operation log is filtered by operation, key and day, and as CSV", async () => {

@@ -1,11 +1,12 @@
 // One image: what is stored, where it came from, what can be done with it, and a preview of processing.
 import { useComputed, useSignal } from "@preact/signals";
-import type { StatAnswer } from "../answers.ts";
+import { useRef } from "preact/hooks";
+import type { BucketsAnswer, StatAnswer } from "../answers.ts";
 import { get, Problem, postLines, urlOf } from "../api.ts";
 import { useCall, useLoaded } from "../load.ts";
 import { ConfirmButton } from "../parts/dialog.tsx";
-import { Card, Empty, Page, ProblemNote, Show } from "../parts/parts.tsx";
-import { query } from "../router.tsx";
+import { Badge, Card, Empty, Page, ProblemNote, Show } from "../parts/parts.tsx";
+import { Link, query } from "../router.tsx";
 import { failureText } from "../text/attention.ts";
 import { ago } from "../text/format.ts";
 import { type TextName, t } from "../text/text.ts";
@@ -36,48 +37,65 @@ export function ImagePage() {
   const stat = useLoaded((signal) =>
     get<StatAnswer>("/objects/stat", { bucket: bucket.value, name: key.value }, signal),
   );
-  const { problem, run } = useCall();
-  const change = async (path: Change) => {
-    const names = [key.value];
-    await run(async () => {
-      await postLines<ChangeLine>(`/${path}`, { bucket: bucket.value, names }, ({ result = "", message }) => {
-        const unfetched = UNFETCHED[result];
-        const words = unfetched === undefined ? message : t(unfetched);
-        if (words !== undefined) throw new Problem(400, { message: words });
-      });
-      // This call waits until the store has a fetched image.
-      if (path === "warm") await fetch(urlOf("/objects/image", { bucket: bucket.value, key: key.value }));
-    });
-    stat.reload();
-  };
   return (
     <Page title={key.value} about={bucket.value}>
-      {problem.value !== undefined && <ProblemNote problem={problem.value} />}
       <Show of={stat.state} reload={stat.reload} lines={8}>
-        {(answer) => <Entry key={answer.key} answer={answer} run={(path) => void change(path)} />}
+        {(answer) => <Entry key={answer.key} answer={answer} reload={stat.reload} />}
       </Show>
     </Page>
   );
 }
 
-function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (path: Change) => void }) {
+function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reload: () => void }) {
   const { state, bucket, key, url, tombstone, failure, object } = answer;
   const instruction = useSignal("");
+  const buckets = useLoaded((signal) => get<BucketsAnswer>("/buckets", {}, signal));
+  const { problem, run } = useCall();
+  const done = useSignal<Change | undefined>(undefined);
+  const change = (path: Change) => async () => {
+    done.value = undefined;
+    await run(async () => {
+      await postLines<ChangeLine>(`/${path}`, { bucket, names: [key] }, ({ result = "", message }) => {
+        const unfetched = UNFETCHED[result];
+        const words = unfetched === undefined ? message : t(unfetched);
+        if (words !== undefined) throw new Problem(400, { message: words });
+      });
+      // This call waits until the store has a fetched image.
+      if (path === "warm") await fetch(urlOf("/objects/image", { bucket, key }));
+      done.value = path;
+    });
+    reload();
+  };
+  const problemNote = problem.value !== undefined && <ProblemNote problem={problem.value} />;
+  /** How the image came that is there, or was there until it was deleted on this page. */
+  const via = useRef(object?.provenance.via);
+  via.current = object?.provenance.via ?? via.current;
+  const own = buckets.state.value.value?.buckets.find((each) => each.bucket === bucket);
+  /** No origin has it. */
+  const isOnlyHere = via.current === "upload" || own?.domains.some(({ isMirrored }) => isMirrored) === false;
   if (state === "tombstone" && tombstone !== undefined)
     return (
       <Empty title={t("isDeleted", { when: ago(tombstone.deletedAt) })}>
-        <p>{t("isDeletedHint")}</p>
-        <button type="button" onClick={() => run("objects/undelete")}>
-          {t("undelete")}
-        </button>
+        <p>{t(isOnlyHere ? "isGone" : "isDeletedHint")}</p>
+        {isOnlyHere ? (
+          <Link href={`/images?${new URLSearchParams({ bucket, prefix: key.replace(/[^/]*$/, "") })}`}>
+            {t("upload")}
+          </Link>
+        ) : (
+          <button type="button" onClick={change("objects/undelete")}>
+            {t("undelete")}
+          </button>
+        )}
+        {problemNote}
       </Empty>
     );
   if (object === undefined)
     return failure === undefined ? (
       <Empty title={t("isAbsent")}>
-        <button type="button" onClick={() => run("warm")}>
+        <button type="button" onClick={change("warm")}>
           {t("fetchNow")}
         </button>
+        {problemNote}
       </Empty>
     ) : (
       <Empty title={t("storeFailed", { failure: failureText(failure) })} />
@@ -92,20 +110,22 @@ function Entry({ answer, run }: { readonly answer: StatAnswer; readonly run: (pa
       </div>
       <div class="stack">
         <Facts answer={answer} />
-        <ServedFrom answer={answer} />
+        <ServedFrom answer={answer} buckets={buckets} />
         <SignCard bucket={bucket} imageKey={key} instruction={instruction} />
         <Card title={t("changes")}>
           <div class="stack">
             <div class="row">
-              <button type="button" disabled={!isMirrored} onClick={() => run("objects/purge")}>
+              <button type="button" disabled={!isMirrored} onClick={change("objects/purge")}>
                 {t("purge")}
               </button>
+              <span role="status">{done.value === "objects/purge" && <Badge tone="good">{t("purged")}</Badge>}</span>
               <ConfirmButton
                 label={t("delete")}
-                question={t("deleteQuestion", { key })}
-                run={() => run("objects/delete")}
+                question={t(isOnlyHere ? "deleteForGood" : "deleteQuestion", { key })}
+                run={change("objects/delete")}
               />
             </div>
+            {problemNote}
             <p class="hint">{t(isMirrored ? "purgeHint" : "purgeNot")}</p>
           </div>
         </Card>

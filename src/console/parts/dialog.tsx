@@ -40,11 +40,12 @@ export function ConfirmButton({ label, question, run }: ConfirmProps) {
         <Dialog title={label} close={() => setAsking(false)}>
           <p>{question}</p>
           <div class="row">
+            {/* The first button has the focus. */}
+            <button type="button" onClick={({ currentTarget }) => currentTarget.closest("dialog")?.close()}>
+              {t("cancel")}
+            </button>
             <button type="button" class="danger" onClick={confirm}>
               {label}
-            </button>
-            <button type="button" onClick={() => setAsking(false)}>
-              {t("cancel")}
             </button>
           </div>
         </Dialog>

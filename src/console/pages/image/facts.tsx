@@ -1,7 +1,6 @@
 // The facts of a stored image: its source, its hashes, and the place that serves the next download.
 import type { BucketsAnswer, StatAnswer } from "../../answers.ts";
-import { get } from "../../api.ts";
-import { useLoaded } from "../../load.ts";
+import type { useLoaded } from "../../load.ts";
 import { Badge, Card, CopyButton, Show } from "../../parts/parts.tsx";
 import { ago, bytes, moment } from "../../text/format.ts";
 import { type TextName, t } from "../../text/text.ts";
@@ -58,9 +57,13 @@ export function Facts({ answer: { object, isStale, isQueued, isInMemory } }: { r
   );
 }
 
+interface ServedFromProps {
+  readonly answer: StatAnswer;
+  readonly buckets: ReturnType<typeof useLoaded<BucketsAnswer>>;
+}
+
 /** In words, with the domains that serve it. */
-export function ServedFrom({ answer: { bucket, isInMemory, isStale, isQueued } }: { readonly answer: StatAnswer }) {
-  const buckets = useLoaded((signal) => get<BucketsAnswer>("/buckets", {}, signal));
+export function ServedFrom({ answer: { bucket, isInMemory, isStale, isQueued }, buckets }: ServedFromProps) {
   const words: TextName = isStale === true ? "servedAfterCheck" : isInMemory ? "servedFromMemory" : "servedFromStore";
   return (
     <Card title={t("servedFrom")}>
