@@ -76,7 +76,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         log,
       }),
     );
-    const record = records.take(fingerprintOf(place), () => createOriginRecord({ name, now: Date.now }));
+    const record = records.take(fingerprintOf(place), () => createOriginRecord({ name, now, time: Date.now }));
     return guardOrigin(origin, { breaker, budget, record, waitMs: timeouts.firstByte });
   }
 

@@ -11,6 +11,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, onceToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
+import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
 
 const SECRET = "the secret of the callback";
@@ -44,7 +45,11 @@ beforeAll(async () => {
       name: "photos",
       token: "required",
       oneTimeDownloads: "once",
-      domains: [{ host: HOST, mirror: mirrorOf(`${origin.url}`, { breaker: { failures: 3, open: "1m" } }) }],
+      domains: [
+        { host: HOST, mirror: mirrorOf(`${origin.url}`, { breaker: { failures: 3, open: "1m" } }) },
+        { host: "refused.example.com", mirror: mirrorOf(`http://127.0.0.1:${await freePort()}`) },
+        { host: "unused.example.com", mirror: mirrorOf(`${origin.url}/unused`) },
+      ],
       callback: callback(true),
     },
     { name: "inside", callback: { ...callback(false), url: url.replace("127.0.0.1", hostname()) } },
@@ -70,9 +75,9 @@ async function ask(path: string, body?: object) {
   return { status: reply.status, text: await reply.text() };
 }
 const json = async (path: string, body?: object) => JSON.parse((await ask(path, body)).text);
-const download = (url: string) => {
+const download = (url: string, host = HOST) => {
   const { pathname, search } = new URL(url);
-  return get({ port: program.downloadPort, path: pathname + search, host: HOST });
+  return get({ port: program.downloadPort, path: pathname + search, host });
 };
 
 test("POST /sign makes a download URL that works, once if it is told to", async () => {
@@ -259,19 +264,28 @@ test.each([
   expect(program.output).not.toContain("hidden-key");
 });
 
+test("GET /origins tells which origins were never contacted, and counts refused connections", async () => {
+  const { url } = await json("/sign", { bucket: "photos", key: "2015/away.jpg" });
+  for (let turn = 0; turn < 2; turn += 1) await download(url, "refused.example.com");
+  const [answers, refused, unused] = (await json("/origins")).origins;
+  expect(answers).toMatchObject({ condition: "answers", failed: 0, requests: expect.any(Number) });
+  expect(refused).toMatchObject({ condition: "fails", state: "closed" });
+  expect([refused.requests > 0, refused.failed, refused.latency]).toEqual([true, refused.requests, undefined]);
+  expect(refused.failures[0]).toMatchObject({ key: "2015/away.jpg", code: "origin_refused" });
+  expect(unused).toMatchObject({ condition: "unused", requests: 0, failed: 0, failures: [] });
+});
+
 test("GET /origins tells latency, budget, failures and since when the breaker is open", async () => {
   const before = await json("/origins");
   expect(before.origins[0]).toMatchObject({ name: origin.url, state: "closed", connections: 64, requestsPerSecond: 0 });
-  expect(before.origins[0].latency.requests).toBeGreaterThan(0);
+  expect([before.origins[0].requests > 0, before.origins[0].latency.p50 > 0]).toEqual([true, true]);
   for (const key of ["fails1.jpg", "fails2.jpg", "fails3.jpg"])
     await download((await json("/sign", { bucket: "photos", key, instruction: "secret=1" })).url);
   const { origins } = await json("/origins");
-  const [{ state, since, failures }] = origins;
-  expect([state, failures[0]]).toEqual([
-    "open",
-    { time: expect.any(String), code: "origin_status", status: 503, text: expect.any(String) },
-  ]);
+  const [{ state, condition, since, failures }] = origins;
+  const failure = { time: expect.any(String), key: "fails3.jpg", code: "origin_status", status: 503 };
+  expect([state, condition, failures[0]]).toEqual(["open", "paused", { ...failure, text: expect.any(String) }]);
   expect(Math.abs(Date.now() - Date.parse(since))).toBeLessThan(30_000);
   expect(Date.parse(since)).toBeGreaterThan(Date.parse(before.origins[0].since));
-  expect(JSON.stringify(origins)).not.toMatch(/secret|fails1/);
+  expect(JSON.stringify(origins)).not.toMatch(/secret/);
 });

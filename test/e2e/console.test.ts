@@ -104,6 +104,7 @@ describe("the console", needs("chromium"), () => {
     await page.getByRole("button", { name: "明 / 暗" }).click();
     const dark = await page.evaluate("getComputedStyle(document.body).backgroundColor");
     expect(dark).not.toBe(light);
+    expect((await download()).status).toBe(200);
     await go("/origins");
     await page.getByText("正常").waitFor();
     expect(await page.evaluate("document.documentElement.lang")).toBe("zh-Hans");
@@ -161,15 +162,18 @@ describe("the console", needs("chromium"), () => {
     expect(complaints).toEqual([]);
   });
 
-  test("the page of the origins shows budget, breaker, latency and the last failures", async () => {
+  test("the page of the origins shows budget, counts, latency and the last failures with their keys", async () => {
+    expect((await download()).status).toBe(200);
     expect((await get({ port: program.downloadPort, path: "/photos/away.jpg" })).status).toBeGreaterThan(400);
     const { page, complaints, go } = await openConsole();
     await logIn(page);
     await go("/origins");
     const card = page.locator(".card", { hasText: origin.url });
-    await card.getByText("answers").waitFor();
+    await card.getByText("answers", { exact: true }).waitFor();
     await card.getByText(/^0 of \d+$/).waitFor();
-    await card.getByRole("cell", { name: "503" }).first().waitFor();
+    await card.getByText(/^failed: [1-9]/).waitFor();
+    const failure = card.getByRole("row").filter({ has: page.getByRole("cell", { name: "photos/away.jpg" }) });
+    await failure.getByRole("cell", { name: "503" }).first().waitFor();
     await card.locator(".u-legend").waitFor();
     expect(complaints).toEqual([]);
   });

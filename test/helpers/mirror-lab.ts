@@ -210,7 +210,7 @@ function inOrder(
     guardOrigin(origin, {
       breaker: createBreaker({ rules: { failures: 1_000_000, withinMs: 1, openMs: 1 }, ...shared }),
       budget: createBudget({ rules: { connections, requestsPerSecond: 0 }, fetches, ...shared }),
-      record: createOriginRecord({ name: "lab", now: Date.now }),
+      record: createOriginRecord({ name: "lab", now: Date.now, time: Date.now }),
       waitMs: 5_000,
     });
   return createFailover({

@@ -53,7 +53,8 @@ const everything: Series = {
   origins: [
     {
       ...{ name: "o", state: "open", stateMs: 1, running: 0, connections: 1, requestsPerSecond: 0, waiting: 0 },
-      ...{ pausedMs: 0, failures: [], latency: { requests: 100, p50: 1, p90: 9_000, p99: 9_000, max: 9_000 } },
+      ...{ pausedMs: 0, condition: "paused", requests: 100, failed: 0, failures: [] },
+      latency: { p50: 1, p90: 9_000, p99: 9_000, max: 9_000 },
     },
   ],
   time: 1e9,

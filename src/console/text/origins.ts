@@ -1,8 +1,9 @@
 // Words of the page of the origins, in both languages.
 export const originsEn = {
   answers: "answers",
-  isTried: "is tried again",
-  isAway: "does not answer",
+  isUnused: "not contacted yet",
+  onlyErrors: "only errors",
+  isPaused: "paused",
   sinceWhen: "since {when}",
   budget: "Requests at once",
   budgetOf: "{running} of {most}",
@@ -15,7 +16,7 @@ export const originsEn = {
   latencyPlot: "Latency until the response head",
   latencyPlotAbout: "Each point covers the five minutes before it.",
   lastFailures: "Last failures",
-  lastMinutes: "in the last five minutes",
+  lastMinutes: "failed: {failed}, in the last five minutes",
   status: "Status",
   details: "Details",
   noFailures: "None since the start of the server.",
@@ -23,8 +24,9 @@ export const originsEn = {
 
 export const originsZh: Readonly<Record<keyof typeof originsEn, string>> = {
   answers: "正常",
-  isTried: "正在试探",
-  isAway: "无响应",
+  isUnused: "尚未回源",
+  onlyErrors: "全部失败",
+  isPaused: "已暂停回源",
   sinceWhen: "始于{when}",
   budget: "并发回源",
   budgetOf: "{running}/{most}",
@@ -37,7 +39,7 @@ export const originsZh: Readonly<Record<keyof typeof originsEn, string>> = {
   latencyPlot: "到收到响应头的延迟",
   latencyPlotAbout: "每个点统计之前五分钟的回源请求。",
   lastFailures: "最近的失败",
-  lastMinutes: "最近五分钟",
+  lastMinutes: "最近五分钟，失败 {failed}",
   status: "状态码",
   details: "详情",
   noFailures: "服务启动以来没有失败。",

@@ -95,8 +95,8 @@ export const RULES: readonly Rule[] = [
     severity: "warning",
     mend: { page: "/origins" },
     find: ({ origins }) =>
-      origins.flatMap(({ name, latency }) => {
-        if (latency === undefined || latency.requests <= MIN_ORIGIN_RESPONSES) return [];
+      origins.flatMap(({ name, latency, requests, failed }) => {
+        if (latency === undefined || requests - failed <= MIN_ORIGIN_RESPONSES) return [];
         const seconds = Math.round(latency.p90 / 100) / 10;
         if (latency.p90 / 1_000 <= ALERT_LIMITS.HuiyuanOriginSlow) return [];
         return [

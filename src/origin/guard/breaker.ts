@@ -162,7 +162,7 @@ const SLICES = 10;
  * Counts the requests of the last `withinMs`, their failures and the keys of these, exact to a tenth of it. Its size is
  * constant under any load: time is divided into slices, and a slice stores at most `MIN_KEYS` keys.
  */
-function createFailureWindow(withinMs: number) {
+export function createFailureWindow(withinMs: number) {
   const sliceMs = withinMs / SLICES;
   let slices: Slice[] = [];
 

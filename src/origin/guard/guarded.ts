@@ -4,7 +4,14 @@ import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.
 import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
 import type { Budget } from "./budget.ts";
-import { type Latency, latencyOf, MAX_FAILURES, type OriginFailure, type OriginRecord } from "./record.ts";
+import {
+  type Latency,
+  latencyOf,
+  MAX_FAILURES,
+  type OriginFailure,
+  type OriginRecord,
+  type Outcomes,
+} from "./record.ts";
 
 // The origin responded, although the response may not be used.
 const ANSWERED: readonly ErrorCode[] = [
@@ -31,7 +38,8 @@ export function guardOrigin(origin: Origin, { breaker, budget, record, waitMs }:
     const { originStatus = 0, retryAfterSeconds } = error;
     if ((originStatus === 429 || originStatus === 503) && retryAfterSeconds !== undefined)
       budget.pause(originStatus, retryAfterSeconds);
-    noteFailure(error);
+    // Neither a client that left, nor a limit of this server.
+    if (isOfOrigin(error)) record.failed({ key, error });
     if (isFailure(error)) breaker.failed(pass, { key, error });
     else if (originStatus > 0 || ANSWERED.includes(error.code)) breaker.answered(pass);
     else breaker.left(pass);
@@ -41,16 +49,11 @@ export function guardOrigin(origin: Origin, { breaker, budget, record, waitMs }:
     return new HuiyuanError(code, message, { cause: error, retryAfterSeconds: seconds });
   }
 
-  /** Not a client that left, or a limit of this server. */
-  function noteFailure(error: HuiyuanError): void {
-    if (error.code.startsWith("origin_")) record.failed(error);
-  }
-
   function bodyEnded(failure: Error | undefined, { key }: OriginRequest, leave: () => void): void {
     leave();
     const error = failure && asHuiyuanError(failure);
     if (error === undefined) return;
-    noteFailure(error);
+    if (isOfOrigin(error)) record.bodyFailed({ key, error });
     if (failureKind(error) === "timeout") breaker.bodyFailed({ key, error });
   }
 
@@ -91,6 +94,8 @@ export function guardOrigin(origin: Origin, { breaker, budget, record, waitMs }:
     close: () => origin.close(),
   };
 }
+
+const isOfOrigin = ({ code }: HuiyuanError) => code.startsWith("origin_");
 
 /** Failures that count against an origin: no response, or its own error (5xx). */
 function isFailure(error: HuiyuanError): boolean {
@@ -140,8 +145,18 @@ export interface OriginHealth {
   readonly pausedMs: number;
 }
 
+/**
+ * `unused`: no request to it has ended yet. `paused`: it gets no requests now, or only a probe. Otherwise the requests
+ * of the last minutes decide: `fails` if all of them failed.
+ */
+export type OriginCondition = "unused" | "answers" | "fails" | "paused";
+
 /** OriginHealth, with the recent history of the origin. */
 export interface OriginReport extends OriginHealth {
+  readonly condition: OriginCondition;
+  /** In the last five minutes: all that have ended, and those that failed. */
+  readonly requests: number;
+  readonly failed: number;
   /** Undefined: no response came in the last minutes. */
   readonly latency: Latency | undefined;
   readonly failures: readonly OriginFailure[];
@@ -177,8 +192,22 @@ export function reportOf(healths: readonly OriginHealth[], records: readonly Ori
     const named = records.filter(({ name }) => name === health.name);
     const failures = named.flatMap((record) => record.failures()).toSorted((a, b) => b.at - a.at);
     const latency = latencyOf(named.flatMap((record) => record.latencies()));
-    return { ...health, latency, failures: failures.slice(0, MAX_FAILURES) };
+    const outcomes = named.map((record) => record.outcomes());
+    return {
+      ...health,
+      condition: conditionOf(health, outcomes),
+      requests: sum(outcomes.map(({ requests }) => requests)),
+      failed: sum(outcomes.map(({ failed }) => failed)),
+      latency,
+      failures: failures.slice(0, MAX_FAILURES),
+    };
   });
+}
+
+function conditionOf({ state, pausedMs }: OriginHealth, outcomes: readonly Outcomes[]): OriginCondition {
+  if (state !== "closed" || pausedMs > 0) return "paused";
+  if (outcomes.some(({ isAnswering }) => isAnswering)) return "answers";
+  return outcomes.some(({ isAnswering }) => isAnswering === false) ? "fails" : "unused";
 }
 
 function sum(numbers: readonly number[]): number {

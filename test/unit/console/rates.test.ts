@@ -34,7 +34,7 @@ test("the hit ratio counts hits and misses, and is unknown if nothing was asked"
 });
 
 test("an origin's latency has a gap after missing events, and while nothing was asked", () => {
-  const latency = { requests: 1, p50: 5, p90: 7, p99: 8, max: 9 };
+  const latency = { p50: 5, p90: 7, p99: 8, max: 9 };
   const origin = { name: "o", state: "closed", running: 0, waiting: 0, pausedMs: 0 } as const;
   const at = (second: number, isAsked = true): LiveFigures => ({
     ...figuresAt(second, 0),

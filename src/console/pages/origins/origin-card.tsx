@@ -12,15 +12,16 @@ import { type TextName, t } from "../../text/text.ts";
 
 type Origin = OriginsAnswer["origins"][number];
 
-const STATES: Readonly<Record<Origin["state"], readonly [Tone, TextName]>> = {
-  closed: ["good", "answers"],
-  "half-open": ["warn", "isTried"],
-  open: ["bad", "isAway"],
+const CONDITIONS: Readonly<Record<Origin["condition"], readonly [Tone, TextName]>> = {
+  unused: ["plain", "isUnused"],
+  answers: ["good", "answers"],
+  fails: ["bad", "onlyErrors"],
+  paused: ["bad", "isPaused"],
 };
 
 export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOpen: boolean }) {
-  const { name, state, since, failures } = origin;
-  const [tone, words] = STATES[state];
+  const { name, condition, state, since, failures } = origin;
+  const [tone, words] = CONDITIONS[condition];
   const isPlotted = useSignal(isOpen);
   return (
     <Card
@@ -28,9 +29,11 @@ export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readon
       actions={
         <>
           <Badge tone={tone}>{t(words)}</Badge>
-          <span class="hint" title={moment(since)}>
-            {t("sinceWhen", { when: ago(since) })}
-          </span>
+          {state !== "closed" && (
+            <span class="hint" title={moment(since)}>
+              {t("sinceWhen", { when: ago(since) })}
+            </span>
+          )}
         </>
       }
     >
@@ -59,7 +62,7 @@ export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readon
 }
 
 function Budget({ origin }: { readonly origin: Origin }) {
-  const { running, connections, waiting, requestsPerSecond, pausedMs, latency } = origin;
+  const { running, connections, waiting, requestsPerSecond, pausedMs, latency, requests, failed } = origin;
   return (
     <dl class="facts">
       <div>
@@ -96,8 +99,8 @@ function Budget({ origin }: { readonly origin: Origin }) {
       </div>
       <div>
         <dt>{t("requests")}</dt>
-        <dd>{count(latency?.requests ?? 0)}</dd>
-        <dd class="hint">{t("lastMinutes")}</dd>
+        <dd>{count(requests)}</dd>
+        <dd class="hint">{t("lastMinutes", { failed: count(failed) })}</dd>
       </div>
     </dl>
   );
@@ -127,15 +130,18 @@ function LatencyPlot({ name }: { readonly name: string }) {
 function Failures({ failures }: Pick<Origin, "failures">) {
   if (failures.length === 0) return <p class="hint">{t("noFailures")}</p>;
   return (
-    <Table head={["time", "reason", "status", "details"]} numbers={["status"]} isSteady>
-      {failures.map(({ time, code, status, text }, index) => (
+    <Table head={["time", "object", "reason", "status"]} numbers={["status"]} isSteady>
+      {failures.map(({ time, key, code, status, text }, index) => (
         <tr key={`${time} ${index}`}>
           <td class="nowrap" title={moment(time)}>
             {ago(time)}
           </td>
-          <td class="long mono">{code}</td>
+          <td class="long mono">{key}</td>
+          <td class="long">
+            <div>{failureText(code, text)}</div>
+            <span class="mono">{code}</span>
+          </td>
           <td class="number">{status ?? "–"}</td>
-          <td class="long">{failureText(code, text)}</td>
         </tr>
       ))}
     </Table>

@@ -12,23 +12,25 @@ export const originFields = {
   waiting: z.int().describe("Queued requests."),
   pausedMs: z.number().describe("Remaining pause that the origin requested with Retry-After."),
   latency: z
-    .object({
-      requests: z.int(),
-      ...{ p50: milliseconds, p90: milliseconds, p99: milliseconds, max: milliseconds },
-    })
+    .object({ p50: milliseconds, p90: milliseconds, p99: milliseconds, max: milliseconds })
     .optional()
-    .describe("Times until response heads: the last five minutes, at most 512 requests."),
+    .describe("Times until response heads: the last 512 of the last five minutes."),
 };
 
 export const originsAnswer = z.object({
   origins: z.array(
     z.object({
       ...originFields,
+      condition: z
+        .enum(["unused", "answers", "fails", "paused"])
+        .describe("`unused`: not contacted yet. `fails`: only errors. `paused`: gets no requests, or only a probe."),
+      requests: z.int().describe("Requests of the last five minutes, refused connections too."),
+      failed: z.int().describe("Those of them that failed."),
       since: time.describe("When the outage began; without one, since when the breaker has been closed."),
       connections: z.int().describe("The most running requests."),
       requestsPerSecond: z.number().describe("The limit; 0: none."),
       failures: z
-        .array(z.object({ time, code: z.string(), status: z.int().optional(), text: z.string() }))
+        .array(z.object({ time, key: z.string(), code: z.string(), status: z.int().optional(), text: z.string() }))
         .describe("At most 20, the newest first."),
     }),
   ),

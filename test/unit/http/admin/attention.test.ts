@@ -32,11 +32,16 @@ const origin = (more: object) => ({
   requestsPerSecond: 0,
   waiting: 0,
   pausedMs: 0,
+  condition: "answers" as const,
+  requests: 0,
+  failed: 0,
   latency: undefined,
   failures: [],
   ...more,
 });
-const latency = (p90: number, requests = 21) => ({ requests, p50: 1, p90, p99: 9_000, max: 9_000 });
+/** 9 failures, and the others' latency. */
+const slow = (p90: number, requests = 30) =>
+  origin({ requests, failed: 9, latency: { p50: 1, p90, p99: 9_000, max: 9_000 } });
 
 test("every alert has a rule with its severity; the others are judged elsewhere", () => {
   const elsewhere = [
@@ -69,9 +74,7 @@ test("a healthy server with values beside the limits needs nothing", () => {
     "errors_total 5": [...codes(5), ...codes(50, "not_found"), ...codes(50, "origin_moved")],
     "client_limited_total 5": [{ labels: { limit: "requests" }, value: 300 }],
   };
-  expect(
-    codesOf(now, increases, [origin({ latency: latency(2_000) }), origin({ latency: latency(9_000, 20) })]),
-  ).toEqual([]);
+  expect(codesOf(now, increases, [slow(2_000), slow(9_000, 29)])).toEqual([]);
   // Ten minutes after its first start.
   expect(codesOf({ process_start_time_seconds: 999_400 })).toEqual([]);
 });
@@ -83,7 +86,7 @@ test.each<[string, ...Parameters<typeof seriesOf>]>([
   ["HuiyuanClientsLimited", {}, { "client_limited_total 5": [{ labels: { limit: "renders" }, value: 301 }] }],
   ["HuiyuanOriginBreakerOpen", {}, {}, [origin({ state: "open" })]],
   ["HuiyuanOriginBreakerOpen", {}, {}, [origin({ state: "half-open" })]],
-  ["HuiyuanOriginSlow", {}, {}, [origin({ latency: latency(2_001) })]],
+  ["HuiyuanOriginSlow", {}, {}, [slow(2_001)]],
   ["HuiyuanStoringBehind", { storing_age_seconds: 301 }],
   ["HuiyuanStoringBehind", { storing_depth: 50_001 }],
   ["HuiyuanNotStored", {}, { "not_stored_total 15": anyLabels(1) }],

@@ -6,7 +6,7 @@ import { ERROR_CODES, type ErrorCode, HuiyuanError } from "../../../../src/core/
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type Breaker, createBreaker } from "../../../../src/origin/guard/breaker.ts";
 import { type Budget, createBudget } from "../../../../src/origin/guard/budget.ts";
-import { guardOrigin } from "../../../../src/origin/guard/guarded.ts";
+import { guardOrigin, healthOf, reportOf } from "../../../../src/origin/guard/guarded.ts";
 import { createOriginRecord, type OriginRecord } from "../../../../src/origin/guard/record.ts";
 import type { Origin, OriginAnswer, OriginSink } from "../../../../src/origin/origin.ts";
 import {
@@ -34,7 +34,7 @@ beforeEach(() => {
   fetches = createSemaphore(100);
   const now = () => clock.now;
   const rules = { failures: 3, withinMs: 10_000, openMs: 1_000 };
-  record = createOriginRecord({ name: "a", now });
+  record = createOriginRecord({ name: "a", now, time: now });
   breaker = createBreaker({ rules, name: "a", now, log: SILENT_LOG });
   budget = createBudget({
     rules: { connections: 2, requestsPerSecond: 0 },
@@ -239,9 +239,38 @@ test("guardOrigin() records failures of the origin, and neither absences nor cli
     await guarded(reply)
       .fetch(ask("a.jpg"))
       .catch(() => undefined);
-  expect(record.failures().map(({ code, status }) => [code, status])).toEqual([
-    ["origin_blocked", undefined],
-    ["origin_status", 503],
+  expect(record.failures().map(({ code, status, key }) => [code, status, key])).toEqual([
+    ["origin_blocked", undefined, "a.jpg"],
+    ["origin_status", 503, "a.jpg"],
   ]);
-  expect(record.latencies()).toHaveLength(1);
+  expect([record.latencies().length, record.outcomes()]).toEqual([1, { requests: 3, failed: 2, isAnswering: true }]);
+});
+
+test("reportOf() tells four conditions: unused, answers, fails and paused", async () => {
+  const report = () => reportOf(healthOf([budget], [breaker]), [record]).map((each) => [each.condition, each.requests]);
+  expect(report()).toEqual([["unused", 0]]);
+  const dead = guarded(failing("origin_refused"));
+  await dead.fetch(ask("a.jpg")).catch(() => undefined);
+  expect(report()).toEqual([["fails", 1]]);
+  await guarded(absent).fetch(ask("a.jpg"));
+  expect(report()).toEqual([["answers", 2]]);
+  for (const key of KEYS) await dead.fetch(ask(key)).catch(() => undefined);
+  expect(report()).toEqual([["paused", 5]]);
+  // Blocked requests are none of the origin's.
+  await dead.fetch(ask("a.jpg")).catch(() => undefined);
+  expect(report()).toEqual([["paused", 5]]);
+  clock.now += 1_000;
+  expect([breaker.state, report()]).toEqual(["half-open", [["paused", 5]]]);
+});
+
+test("reportOf() tells that all bodies of an origin break", async () => {
+  for (const key of KEYS) {
+    const body = arriving();
+    const answer = await fetched(guarded(body.reply), key);
+    body.fail(new HuiyuanError("origin_truncated", "cut"));
+    await gather(answer.body);
+  }
+  expect(reportOf(healthOf([budget], [breaker]), [record])).toMatchObject([
+    { condition: "fails", requests: 3, failed: 3, failures: [{ key: "c.jpg" }, { key: "b.jpg" }, { key: "a.jpg" }] },
+  ]);
 });
