@@ -1,4 +1,5 @@
 // The frame of all pages: navigation, language and theme; before it the door, where the admin token is asked for.
+import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { access, hasSession, logOut, openSession } from "./api.ts";
 import { BucketPage } from "./buckets/bucket.tsx";
@@ -54,35 +55,28 @@ export function App() {
   );
 }
 
+const PAGES: Readonly<Record<string, ComponentType>> = {
+  "/": OverviewPage,
+  "/buckets": BucketsPage,
+  "/buckets/one": () => <BucketPage key={query.value.get("bucket")} />,
+  "/buckets/new": WizardPage,
+  "/images": ImagesPage,
+  "/images/one": ImagePage,
+  "/origins": OriginsPage,
+  "/migrations": MigrationsPage,
+  "/logs": LogsPage,
+};
+
 function Current() {
-  switch (path.value) {
-    case "/":
-      return <OverviewPage />;
-    case "/buckets":
-      return <BucketsPage />;
-    case "/buckets/one":
-      return <BucketPage key={query.value.get("bucket")} />;
-    case "/buckets/new":
-      return <WizardPage />;
-    case "/images":
-      return <ImagesPage />;
-    case "/images/one":
-      return <ImagePage />;
-    case "/origins":
-      return <OriginsPage />;
-    case "/migrations":
-      return <MigrationsPage />;
-    case "/logs":
-      return <LogsPage />;
-    default:
-      return (
-        <Page title={t("noPage")}>
-          <Empty title={path.value}>
-            <Link href="/">{t("overview")}</Link>
-          </Empty>
-        </Page>
-      );
-  }
+  const Own = PAGES[path.value];
+  if (Own !== undefined) return <Own />;
+  return (
+    <Page title={t("noPage")}>
+      <Empty title={path.value}>
+        <Link href="/">{t("overview")}</Link>
+      </Empty>
+    </Page>
+  );
 }
 
 function Side() {

@@ -66,21 +66,22 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
     origins: registry.originReport,
     now: Date.now,
   });
+  const migrations =
+    file === undefined
+      ? undefined
+      : createMigrationJobs({
+          dir: join(started.data, "migrations"),
+          settingsFile: file,
+          program: [...process.execArgv, ...process.argv.slice(1, 2)],
+          folders: () => settings().server.migrationFolders,
+          redactUrl: redactTarget,
+          checkOrigins: (source) => checkOrigins(settings(), source),
+        });
   return {
     access,
     examine: examineSite,
     sign: createSigner(settings, options.downloadPort),
-    migrations:
-      file === undefined
-        ? undefined
-        : createMigrationJobs({
-            dir: join(started.data, "migrations"),
-            settingsFile: file,
-            program: [...process.execArgv, ...process.argv.slice(1, 2)],
-            folders: () => settings().server.migrationFolders,
-            redactUrl: redactTarget,
-            checkOrigins: (source) => checkOrigins(settings(), source),
-          }),
+    migrations,
     settingsFile:
       file === undefined
         ? undefined
@@ -99,6 +100,7 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
         readiness,
         notes: () => ({ ...notes(), warnings: settingsWarnings(settings()), outages: service.outages() }),
         series: series.read,
+        migrations: () => migrations?.list() ?? [],
       }),
     apply(server) {
       // The port listens beyond loopback until a restart, so a token that was removed stays in force until then.

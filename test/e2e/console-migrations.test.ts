@@ -87,7 +87,11 @@ describe("migrations in the console", needs("chromium"), () => {
     expect(await faultsOf(page)).toEqual([]);
     await press("简体中文");
     await cardOf("site").getByRole("cell", { name: "数据源返回 HTTP 503。" }).waitFor();
+    await page.getByRole("link", { name: "概览" }).first().click();
+    await page.locator(".attention li", { hasText: "site" }).getByText("1 张图片复制失败").waitFor();
     await press("English");
+    await page.locator(".attention li", { hasText: "site" }).getByRole("link", { name: "Migrations" }).click();
+    await cardOf("site").waitFor();
   });
 
   test("verify finds a damaged and a missing image; after a retry it finds no difference", async () => {

@@ -50,7 +50,6 @@ export function Operations() {
                 type="search"
                 value={filter.value.fileid ?? ""}
                 typing={(fileid) => setQuery({ fileid })}
-                set={(fileid) => setQuery({ fileid })}
               />
             )}
           />

@@ -202,7 +202,7 @@ export interface TextInputProps
   extends Omit<InputHTMLAttributes<HTMLInputElement>, "value" | "type" | "onInput" | "onChange"> {
   readonly value: string;
   /** Gets the text when the field is left, or after Enter. */
-  readonly set: (text: string) => void;
+  readonly set?: (text: string) => void;
   /** Gets the text at each key. */
   readonly typing?: (text: string) => void;
   readonly type?: string;
@@ -222,7 +222,7 @@ export function TextInput({ value, set, typing, rows, ...more }: TextInputProps)
     },
     onChange: ({ currentTarget }: { readonly currentTarget: { readonly value: string } }) => {
       setTyped(undefined);
-      set(currentTarget.value);
+      set?.(currentTarget.value);
     },
     onBlur: () => setTyped(undefined),
   };

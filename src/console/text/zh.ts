@@ -269,4 +269,8 @@ export const attentionZh: Readonly<Record<string, string>> = {
   HuiyuanCallbacksGivenUp: "{count} 条回调在 24 小时内未送达",
   callbacks_waiting: "{count} 条回调等待重试",
   HuiyuanCallbacksLost: "{count} 条回调失败，且未能保存以供重试",
+  migration_unread: "迁移记录无法读取：{message}",
+  migration_running: "迁移 {id} 进行中：已复制 {done}/{all} 张图片",
+  migration_failed: "迁移 {id} 有 {count} 张图片复制失败",
+  migration_ended: "迁移 {id} 提前结束，或发现了差异",
 };

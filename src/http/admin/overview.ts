@@ -1,4 +1,6 @@
 // The console's overview: the version, the stored images, the last backup, and all that needs an operator.
+import { asHuiyuanError } from "../../core/errors.ts";
+import type { MigrationJob } from "../../migrate/jobs/jobs.ts";
 import type { Attention, OverviewAnswer } from "../api/openapi/console-answers.ts";
 import { judge, type Series, worstFirst } from "./attention.ts";
 import type { Readiness } from "./readiness.ts";
@@ -27,6 +29,8 @@ export interface OverviewSources {
   readonly readiness: () => Promise<Readiness>;
   readonly notes: () => OperatorNotes;
   readonly series: () => Promise<Series>;
+  /** Throws if the journal of one cannot be read. */
+  readonly migrations: () => readonly MigrationJob[];
 }
 
 const MAX_ATTENTION = 100;
@@ -39,7 +43,7 @@ export async function readOverview(sources: OverviewSources): Promise<OverviewAn
     sources.readiness(),
     sources.series(),
   ]);
-  const attention = [...notesOf(readiness, notes()), ...judge(series)];
+  const attention = [...notesOf(readiness, notes()), ...judge(series), ...migrationsOf(sources.migrations)];
   return {
     version,
     startedAt: new Date(startedAt).toISOString(),
@@ -77,4 +81,23 @@ function notesOf(readiness: Readiness, { fault, restart, warnings, outages }: Op
     ...entries("warning", "settings_warning", settings, warnings),
     ...entries("info", "restart_needed", { command: "systemctl restart huiyuan" }, [restart]),
   ];
+}
+
+/** Running migrations, and those whose last run did not end well. */
+function migrationsOf(list: OverviewSources["migrations"]): Attention[] {
+  const mend = { page: "/migrations" };
+  try {
+    return list().flatMap(({ id, isRunning, ended = "0", counters }): Attention[] => {
+      const { failed: count = 0, successful: done = 0, submitted: all = 0 } = counters ?? {};
+      const common = { values: { id, count, done, all }, mend };
+      const running = `the migration ${id} is running: ${done} of ${all} images are copied`;
+      if (isRunning) return [{ severity: "info", code: "migration_running", message: running, ...common }];
+      const failed = `the migration ${id} could not copy ${count} images`;
+      if (count > 0) return [{ severity: "warning", code: "migration_failed", message: failed, ...common }];
+      const message = `the last run of the migration ${id} ended early, or found differences`;
+      return ended === "0" ? [] : [{ severity: "warning", code: "migration_ended", message, ...common }];
+    });
+  } catch (error) {
+    return [{ severity: "warning", code: "migration_unread", message: asHuiyuanError(error).message, mend }];
+  }
 }

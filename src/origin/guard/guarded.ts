@@ -145,15 +145,10 @@ export interface OriginHealth {
   readonly pausedMs: number;
 }
 
-/**
- * `unused`: no request to it has ended yet. `paused`: it gets no requests now, or only a probe. Otherwise the requests
- * of the last minutes decide: `fails` if all of them failed.
- */
-export type OriginCondition = "unused" | "answers" | "fails" | "paused";
-
 /** OriginHealth, with the recent history of the origin. */
 export interface OriginReport extends OriginHealth {
-  readonly condition: OriginCondition;
+  /** `unused`: no request has ended yet. `paused`: it gets none, or one probe. `fails`: all recent ones failed. */
+  readonly condition: "unused" | "answers" | "fails" | "paused";
   /** In the last five minutes: all that have ended, and those that failed. */
   readonly requests: number;
   readonly failed: number;
@@ -204,7 +199,7 @@ export function reportOf(healths: readonly OriginHealth[], records: readonly Ori
   });
 }
 
-function conditionOf({ state, pausedMs }: OriginHealth, outcomes: readonly Outcomes[]): OriginCondition {
+function conditionOf({ state, pausedMs }: OriginHealth, outcomes: readonly Outcomes[]): OriginReport["condition"] {
   if (state !== "closed" || pausedMs > 0) return "paused";
   if (outcomes.some(({ isAnswering }) => isAnswering)) return "answers";
   return outcomes.some(({ isAnswering }) => isAnswering === false) ? "fails" : "unused";

@@ -20,20 +20,15 @@ export interface OriginRecord {
   /** A response head arrived after this time; a 404 too. */
   answered(milliseconds: number): void;
   /** No usable response head came. */
-  failed(failure: RecordedFailure): void;
+  failed(failure: { readonly key: string; readonly error: HuiyuanError }): void;
   /** The body broke after `answered`. */
-  bodyFailed(failure: RecordedFailure): void;
+  bodyFailed(failure: { readonly key: string; readonly error: HuiyuanError }): void;
   /** The requests of the last five minutes, exact to a tenth of it. */
   outcomes(): Outcomes;
   /** The times of the last five minutes, of at most 512 requests. Milliseconds. */
   latencies(): readonly number[];
   /** At most 20, the newest first. */
   failures(): readonly OriginFailure[];
-}
-
-interface RecordedFailure {
-  readonly key: string;
-  readonly error: HuiyuanError;
 }
 
 export interface Outcomes {
@@ -63,12 +58,12 @@ export function createOriginRecord({ name, now, time }: RecordOptions): OriginRe
   const failures: OriginFailure[] = [];
   const window = createFailureWindow(RECENT_MS);
   let hasAnswered: boolean | undefined;
-  function bodyFailed({ key, error: { code, originStatus: status } }: RecordedFailure): void {
+  const bodyFailed: OriginRecord["bodyFailed"] = ({ key, error: { code, originStatus: status } }) => {
     window.failed(key, now());
     hasAnswered = false;
     failures.unshift({ at: time(), key, code, status, text: errorRow(code).text });
     failures.length = Math.min(failures.length, MAX_FAILURES);
-  }
+  };
   return {
     name,
     answered(milliseconds) {

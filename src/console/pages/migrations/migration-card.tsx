@@ -1,8 +1,8 @@
 // One migration: how far it is, how fast, what failed and why, and what can be done with it.
-import { useSignal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
 import type { MigrationAnswer } from "../../answers.ts";
-import { Problem, post } from "../../api.ts";
+import { post } from "../../api.ts";
+import { useCall } from "../../load.ts";
 import { addSample, paceOf, type Sample } from "../../pace.ts";
 import { Badge, Card, ProblemNote, type Tone } from "../../parts/parts.tsx";
 import { bytes, count, duration } from "../../text/format.ts";
@@ -20,14 +20,9 @@ interface MigrationProps {
 
 export function MigrationCard({ migration, reload }: MigrationProps) {
   const { id, source, isRunning, ended, counters: { failed = 0 } = {}, output } = migration;
-  const problem = useSignal<Problem | undefined>(undefined);
+  const { problem, run } = useCall();
   const call = async (name: string, more: object = {}) => {
-    problem.value = undefined;
-    try {
-      await post<MigrationAnswer>(`/migrations/${name}`, { id, ...more });
-    } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
+    await run(() => post<MigrationAnswer>(`/migrations/${name}`, { id, ...more }));
     reload();
   };
   const [tone, words] = stateOf(migration);

@@ -2,9 +2,9 @@
 // the request is made from what is filled in.
 import { useSignal } from "@preact/signals";
 import type { BucketsAnswer, MigrationAnswer, SettingsState } from "../../answers.ts";
-import { get, Problem, post } from "../../api.ts";
+import { get, post } from "../../api.ts";
 import { listAt } from "../../buckets/tree.ts";
-import { useLoaded } from "../../load.ts";
+import { useCall, useLoaded } from "../../load.ts";
 import { Card, Field, ProblemNote, Show } from "../../parts/parts.tsx";
 import { type TextName, t } from "../../text/text.ts";
 import { requestOf } from "./migration-request.ts";
@@ -49,19 +49,11 @@ interface FormProps extends Pick<BucketsAnswer, "buckets"> {
 
 function Form({ buckets, folders, done }: FormProps) {
   const kind = useSignal<SourceKind>("origins");
-  const problem = useSignal<Problem | undefined>(undefined);
-  const isSending = useSignal(false);
+  const { problem, isRunning, run } = useCall();
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
     const data = new FormData(event.currentTarget as HTMLFormElement);
-    isSending.value = true;
-    try {
-      await post<MigrationAnswer>("/migrations", requestOf(data));
-      done();
-    } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem(0);
-    }
-    isSending.value = false;
+    if ((await run(() => post<MigrationAnswer>("/migrations", requestOf(data)))) !== undefined) done();
   };
   const Fields = SOURCE_FIELDS[kind.value];
   return (
@@ -82,8 +74,8 @@ function Form({ buckets, folders, done }: FormProps) {
       <Options />
       {problem.value !== undefined && <ProblemNote problem={problem.value} />}
       <div class="row">
-        <button type="submit" class="primary" disabled={isSending.value}>
-          {t(isSending.value ? "starting" : "startMigration")}
+        <button type="submit" class="primary" disabled={isRunning.value}>
+          {t(isRunning.value ? "starting" : "startMigration")}
         </button>
         <button type="button" onClick={done}>
           {t("cancel")}

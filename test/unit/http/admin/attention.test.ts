@@ -1,9 +1,11 @@
 // The overview has the same judgements as the alert rules, at the same limits.
 import { expect, test } from "vitest";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { ALERT_LIMITS, judge, RULES, type Series, worstFirst } from "../../../../src/http/admin/attention.ts";
 import type { MetricValue } from "../../../../src/http/admin/metric-values.ts";
 import { type OverviewSources, readOverview } from "../../../../src/http/admin/overview.ts";
 import { createSeriesHistory } from "../../../../src/http/admin/series-history.ts";
+import type { MigrationJob } from "../../../../src/migrate/jobs/jobs.ts";
 import { alertRules } from "../../../helpers/monitoring.ts";
 
 /** Series by name, and increases by name and minutes. */
@@ -127,6 +129,7 @@ const SOURCES: OverviewSources = {
   readiness: async () => ({ isReady: true, notes: [] }),
   notes: () => ({ fault: undefined, restart: undefined, warnings: [], outages: [] }),
   series: async () => seriesOf({}),
+  migrations: () => [],
 };
 
 test("readOverview() says what the settings, the store and the readiness say, worst first", async () => {
@@ -144,6 +147,35 @@ test("readOverview() says what the settings, the store and the readiness say, wo
     ["info", "restart_needed", "a restart"],
   ]);
   expect(attention.filter(({ mend }) => mend.page === undefined && mend.command === undefined)).toEqual([]);
+});
+
+test("readOverview() has running migrations, and those that ended with failures", async () => {
+  const job = (id: string, more: object): MigrationJob => ({
+    ...{ id, source: "S3", isRunning: false, isVerifying: false, verification: undefined, ended: undefined },
+    ...{ counters: undefined, output: "", ...more },
+  });
+  const counters = { submitted: 9, successful: 7, failed: 2 };
+  const migrations = () => [
+    job("good", { ended: "0", counters: { ...counters, failed: 0 } }),
+    job("runs", { isRunning: true, counters }),
+    job("unread", { ended: "2" }),
+    job("failed", { counters }),
+    job("stopped", {}),
+  ];
+  const { attention } = await readOverview({ ...SOURCES, migrations });
+  expect(attention.map(({ severity, code, values, mend }) => [severity, code, values, mend.page])).toEqual([
+    ["warning", "migration_ended", { id: "unread", count: 0, done: 0, all: 0 }, "/migrations"],
+    ["warning", "migration_failed", { id: "failed", count: 2, done: 7, all: 9 }, "/migrations"],
+    ["info", "migration_running", { id: "runs", count: 2, done: 7, all: 9 }, "/migrations"],
+  ]);
+});
+
+test("readOverview() says that a migration cannot be read", async () => {
+  const migrations = () => {
+    throw new HuiyuanError("store_failed", "Cannot read the journal");
+  };
+  const { attention } = await readOverview({ ...SOURCES, migrations });
+  expect(attention).toMatchObject([{ code: "migration_unread", message: "Cannot read the journal" }]);
 });
 
 test.each([
