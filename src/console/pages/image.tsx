@@ -118,12 +118,12 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
               <button type="button" disabled={!isMirrored} onClick={change("objects/purge")}>
                 {t("purge")}
               </button>
-              <span role="status">{done.value === "objects/purge" && <Badge tone="good">{t("purged")}</Badge>}</span>
               <ConfirmButton
                 label={t("delete")}
                 question={t(isOnlyHere ? "deleteForGood" : "deleteQuestion", { key })}
                 run={change("objects/delete")}
               />
+              <span role="status">{done.value === "objects/purge" && <Badge tone="good">{t("purged")}</Badge>}</span>
             </div>
             {problemNote}
             <p class="hint">{t(isMirrored ? "purgeHint" : "purgeNot")}</p>
