@@ -62,6 +62,17 @@ describe.each(PAGES)("%s", (page) => {
   });
 });
 
+test("a tutorial that may run beside a live server has ports of its own, so that no command reaches that server", () => {
+  const isTutorial = (page: string) =>
+    /^docs\/(zh\/)?(guides\/(?!moving)|operate\/|troubleshooting|.*security)/.test(page);
+  const serves = (page: string) => blocksOf(page).some(({ run, text }) => run && /huiyuan serve/.test(text));
+  const run = PAGES.filter((page) => isTutorial(page) && serves(page))
+    .flatMap(blocksOf)
+    .filter(({ run, marks }) => run !== undefined || (marks.file !== undefined && marks.kind === undefined));
+  expect(run.length).toBeGreaterThan(40);
+  expect(run.filter(({ text }) => /\b808[01]\b/.test(text)).map(({ page, line }) => `${page}:${line}`)).toEqual([]);
+});
+
 test("skipped-blocks.md lists the blocks that no test runs, with their reasons", async () => {
   const rows = PAGES.flatMap(blocksOf)
     .filter(({ marks }) => marks.skip !== undefined)
