@@ -107,7 +107,7 @@ function renderComparison(view: TrialView, picture: TrialPicture, choice: TrialC
 
 function renderFigures({ origin }: TrialView, picture: TrialPicture, { texts: t, form: chosen }: TrialChoice) {
   const { key } = picture;
-  const direct = origin?.isStopped ? { ...NO_ANSWER, status: 503 } : picture.direct;
+  const direct = origin?.isStopped ? { status: 503, isWhole: false, bytes: 0, milliseconds: 0 } : picture.direct;
   const { first, again } = picture.forms.original ?? {};
   const whole = first ?? again ?? picture.direct;
   const times = isImage(direct) && isImage(again) ? direct.milliseconds / Math.max(again.milliseconds, 0.01) : 0;
@@ -149,8 +149,6 @@ function savedBy(made: Measured, whole: Measured | undefined, t: TrialTexts) {
   const percent = `${Math.abs(Math.round(saved * 100))} %`;
   return html`${saved < 0 ? t.more(percent) : html`<b class="good">${t.less(percent)}</b>`} · ${t.made(timeOf(made))}`;
 }
-
-const NO_ANSWER: Measured = { status: 0, isWhole: false, bytes: 0, milliseconds: 0 };
 
 /** The size beside the original's, whose bar is full. */
 function barOf({ bytes }: Measured, whole: Measured | undefined) {
