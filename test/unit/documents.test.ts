@@ -82,7 +82,10 @@ test.each([
 ])("the figures of %s are those of the performance page", (page, begin) => {
   const text = read(page);
   const [cost = ""] = text.slice(text.indexOf(begin)).split("\n\n");
-  const said = /(\d+) MB.*Node 24/s.exec(cost)?.slice(1).concat(cost.split("Node 24")[1]?.match(/\d\.\d/g) ?? []);
+  const said = /(\d+) MB.*Node 24/s
+    .exec(cost)
+    ?.slice(1)
+    .concat(cost.split("Node 24")[1]?.match(/\d\.\d/g) ?? []);
   const performance = read("docs/internals/performance.md");
   const rest = /At rest Node 24 takes (\d+) MB/.exec(performance)?.[1];
   const ratioOf = (row: RegExp) =>
