@@ -15,7 +15,7 @@ import { isPortFree } from "./first-settings.ts";
 import { createLogger } from "./logger.ts";
 import { newCommand, stopSignal, type Terminal } from "./terminal.ts";
 import { readSamplePictures } from "./trial/sample-pictures.ts";
-import { startSampleSite } from "./trial/sample-site.ts";
+import { SAMPLE_DELAY_MS, startSampleSite } from "./trial/sample-site.ts";
 import { createTrial, isOnThisMachine, type TrialOptions, type TrialSite } from "./trial/trial.ts";
 import {
   MEMBERS_HOST,
@@ -34,8 +34,6 @@ interface TryFlags {
   readonly adminPort: number;
   readonly json: boolean;
 }
-
-const SAMPLE_DELAY_MS = 60;
 
 const HELP = `Needs no settings file, and keeps nothing: all images are in a temporary folder,
 which is removed at the end (Ctrl-C).

@@ -14,7 +14,7 @@ import { OriginsPage } from "./pages/origins.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { Icon, type IconName, Mark } from "./parts/icons.tsx";
 import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
-import { Link, path, query } from "./router.tsx";
+import { isTrial, Link, path, query } from "./router.tsx";
 import { language, type TextName, t } from "./text/text.ts";
 import { WizardPage } from "./wizard/wizard.tsx";
 
@@ -32,9 +32,6 @@ const ENTRIES: readonly Entry[] = [
   { path: "/migrations", name: "migrations", icon: "migration" },
   { path: "/logs", name: "logs", icon: "logs" },
 ];
-
-/** The server writes it into the document of `huiyuan try`. */
-const isTrial = document.getElementById("console")?.dataset.trial !== undefined;
 
 export function App() {
   const { problem, run } = useCall();
@@ -89,7 +86,7 @@ function Side() {
         Huiyuan
       </Link>
       <nav aria-label={t("pages")}>
-        {ENTRIES.map((entry) => (
+        {ENTRIES.filter(({ icon }) => !(isTrial && ["buckets", "migration"].includes(icon))).map((entry) => (
           <Link key={entry.path} href={entry.path} aria-current={isCurrent(entry) ? "page" : undefined}>
             <Icon name={entry.icon} />
             {t(entry.name)}

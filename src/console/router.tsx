@@ -5,6 +5,9 @@ import type { ComponentChildren } from "preact";
 
 const address = signal(new URL(location.href));
 
+/** The console of `huiyuan try`, which has no settings file. So it has no migrations, backups, callbacks or edits. */
+export const isTrial = document.getElementById("console")?.dataset.trial !== undefined;
+
 export const path = computed(() => address.value.pathname);
 export const query = computed(() => address.value.searchParams);
 

@@ -244,12 +244,13 @@ describe.concurrent("a receiver that fails", () => {
       sign: uploadToken("", "others"),
       form: fileForm(jpeg),
     });
+    const otherMs = performance.now() - began;
     expect(other).toMatchObject({ code: 0 });
     expect("callback" in other.data).toBe(false);
     const { result, ms } = await slow;
     expect(result).toMatchObject({ status: 200, code: 0, data: { callback: { reason: "timeout" } } });
     expect(ms).toBeGreaterThanOrEqual(1_000);
-    expect(ms).toBeLessThan(5_000);
+    expect(ms).toBeLessThan(otherMs + 5_000);
   });
 
   test("a reload changes the URL, the secret and the answer, also for pending notices", async () => {

@@ -509,11 +509,13 @@ test("an https origin whose port speaks plain http is told to write http://, and
 
 test("the doctor ends within its time limit, whatever the origin does", async () => {
   const scripted = await startScriptedOrigin(async (_request, connection) => connection.hang());
-  const began = Date.now();
-  const said = await examine([scripted.url, "a.jpg", "--allow-private", "--seconds", "1"]);
-  expect(said.findings.at(-1)).toMatchObject({ id: "time", severity: "warning" });
-  expect(Date.now() - began).toBeLessThan(10_000);
+  const doctors = ["1", "60"].map(async (seconds) => {
+    const said = await examine([scripted.url, "a.jpg", "--allow-private", "--seconds", seconds]);
+    return { seconds, last: said.findings.at(-1) };
+  });
+  expect(await Promise.race(doctors)).toMatchObject({ seconds: "1", last: { id: "time", severity: "warning" } });
   await scripted.close();
+  await Promise.all(doctors);
 });
 
 test("origins with credentials are checked as the settings file names them, and no secret is shown", async () => {

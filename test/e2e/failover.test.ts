@@ -188,12 +188,15 @@ describe("three nginx", needs("nginx"), () => {
       expect(outcomeOf(answer)).toBe("424 -902");
       expect(Number(answer.headers["retry-after"])).toBeGreaterThan(50);
     }
-    for (const path of kept) expect(outcomeOf(await get({ port, path }))).toBe("200");
-    const milliseconds = [...program.output.matchAll(/"code":"origin_failing","milliseconds":([\d.]+)/g)]
-      .map((match) => Number(match[1]))
-      .sort((one, other) => one - other);
-    expect(milliseconds.length).toBeGreaterThanOrEqual(40);
-    expect(milliseconds[Math.floor(milliseconds.length / 2)]).toBeLessThan(5);
+    for (let index = 0; index < 40; index += 1)
+      expect(outcomeOf(await get({ port, path: kept[index % 4] ?? "" }))).toBe("200");
+    const medianMs = (pattern: RegExp) => {
+      const found = [...program.output.matchAll(pattern)].map((match) => Number(match[1])).sort((a, b) => a - b);
+      expect(found.length).toBeGreaterThanOrEqual(40);
+      return found[Math.floor(found.length / 2)] ?? 0;
+    };
+    const hitMs = medianMs(/"status":200,.*"milliseconds":([\d.]+)/g);
+    expect(medianMs(/"code":"origin_failing","milliseconds":([\d.]+)/g)).toBeLessThan(5 + 10 * hitMs);
     expect(await metric(program, `origin_breaker`)).toBe(2);
 
     // A reload of other settings keeps both breakers open.
@@ -277,11 +280,18 @@ describe("a breaker", () => {
     const outputBefore = program.output.length;
     const askHung = (index: number) => ask("hung.test", `/hung-${index}.jpg`);
     const startedAt = performance.now();
-    const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => askHung(index)));
+    const times: number[] = [];
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, async (_, index) => {
+        const answer = await askHung(index);
+        times.push(performance.now() - startedAt);
+        return answer;
+      }),
+    );
     // A request gets 503 if its wait for a connection timed out first.
     for (const answer of answers) expect(["424 -902", "503 -902"]).toContain(outcomeOf(answer));
-    // Queued requests do not each wait for their turn: 60 in groups of 4 would take 15 s.
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    // Queued requests do not each wait for their turn: 60 in groups of 4 would take 15 times as long as the first one.
+    expect(Math.max(...times)).toBeLessThan(6 * Math.min(...times));
     expect(hung.requests.length).toBeLessThanOrEqual(8);
     const later = await askHung(1_000);
     expect([outcomeOf(later), Number(later.headers["retry-after"]) > 20]).toEqual(["424 -902", true]);

@@ -11,13 +11,18 @@ import { CEPH_START_MS, sharedRgw } from "../helpers/ceph.ts";
 import { pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Block, blocksIn, blocksOf, isShell } from "../helpers/page-blocks.ts";
-import { runPage } from "../helpers/page-run.ts";
+import { programsOf, runPage } from "../helpers/page-run.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
 import { startQiniuListing, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
 import { bucketName } from "../helpers/s3-store.ts";
 import { needs, serviceAvailable } from "../helpers/services.ts";
 
-const SLOW = { timeout: 300_000 };
+/** The test of a page needs the programs of the page, and curl, with which move() compares. */
+function optionsOf(page: string) {
+  const blocks = blocksOf(page).map((block) => withReplaced(block, {}));
+  return { timeout: 300_000, ...needs("curl", ...programsOf(blocks)) };
+}
+const [QINIU, OSS] = ["docs/guides/moving-qiniu.md", "docs/guides/moving-oss.md"] as const;
 const FIRST = ["2015/a.jpg", "深/b c+d.jpg", "没有后缀", ...Array.from({ length: 40 }, (_, index) => `n/${index}.jpg`)];
 
 let base: Buffer;
@@ -117,7 +122,7 @@ async function startCalls(calls: Readonly<Record<string, () => unknown>>): Promi
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // a TCP server's address is never a string
 }
 
-test("Moving from Qiniu works as written, and the rehearsal sends no request to Qiniu", SLOW, async () => {
+test("Moving from Qiniu works as written, and the rehearsal sends no request to Qiniu", optionsOf(QINIU), async () => {
   const objects = FIRST_OBJECTS();
   const keys = {
     accessKey: "QINIU_ACCESS_KEY",
@@ -133,7 +138,7 @@ test("Moving from Qiniu works as written, and the rehearsal sends no request to 
   cleanups.push(downloads.close, listing.close);
   let requests = 0;
   await move({
-    page: "docs/guides/moving-qiniu.md",
+    page: QINIU,
     replaced: {
       "domain: http://qiniu-origin.example.com": `allowPrivate: true\n                  domain: ${downloads.url}`,
       "qiniu.domain = http://qiniu-origin.example.com": `qiniu.domain = ${downloads.url}`,
@@ -158,14 +163,14 @@ describe("Moving from OSS", needs("ceph"), () => {
     if (serviceAvailable("ceph")) await sharedRgw();
   }, CEPH_START_MS);
 
-  test("works as written, with the config of the old tool too", SLOW, async () => {
+  test("works as written, with the config of the old tool too", optionsOf(OSS), async () => {
     const rgw = await sharedRgw();
     const s3 = plainS3(rgw);
     const bucket = bucketName();
     await s3.makeBucket(bucket);
     for (const [name, bytes] of FIRST_OBJECTS()) await s3.put(bucket, name, bytes);
     await move({
-      page: "docs/guides/moving-oss.md",
+      page: OSS,
       replaced: {
         "preset: oss": "preset: ceph\n                  allowPrivate: true",
         "region: cn-hangzhou": `region: ${rgw.region}`,

@@ -306,7 +306,7 @@ test.each(ADMIN_CALLS)(
   async ({ method, path, query = "", body: given }) => {
     const version = path.startsWith("/settings") ? JSON.parse((await ask("get", "/settings")).text).version : "";
     const body = given && JSON.parse(JSON.stringify(given).replace("VERSION", version));
-    if (/^\/migrations\/(start|remove)$/.test(path))
+    if (/^\/migrations\/(start|remove|verify)$/.test(path))
       await eventually(async () => (await ask("get", "/migrations")).text.includes('"isRunning":false'), "m has ended");
     const answer = await ask(method, path + query.replace("SHA256", sha256()), body);
     expect(answer.status).toBe(200);

@@ -214,7 +214,7 @@ test.each([
 test("a stat waits 10 s for the disk", { timeout: 40_000 }, async () => {
   const { code, milliseconds } = await patient;
   expect(code).toBe(-5989);
-  expect(milliseconds).toBeLessThan(20_000);
+  expect(milliseconds).toBeLessThan(30_000);
 });
 
 async function patientStat(): Promise<{ code: number; milliseconds: number }> {

@@ -351,10 +351,11 @@ test(
 
 test("two mirrors of each other detect the loop at once", async () => {
   const ports = [await freePort(), await freePort()] as const;
+  const timeouts = { connect: "60s", firstByte: "60s", idle: "60s", total: "60s" };
   const make = (own: number, other: number) => {
     const bucket = {
       name: "photos",
-      domains: [{ host: "*", mirror: mirrorOf(`http://127.0.0.1:${other}`, { headMiss: "store" }) }],
+      domains: [{ host: "*", mirror: mirrorOf(`http://127.0.0.1:${other}`, { headMiss: "store", timeouts }) }],
     };
     return install({
       server: { port: own },
@@ -369,7 +370,7 @@ test("two mirrors of each other detect the loop at once", async () => {
     const answer = await get({ port: ports[0], path: "/a.jpg" });
     expect([answer.status, answer.headers["x-errno"]]).toEqual([424, "-120"]);
     // The request that has returned must not wait for the fill that sent it.
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
   } finally {
     for (const one of programs) await one.stop();
     for (const one of pair) await one.remove();

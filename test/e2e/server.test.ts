@@ -234,20 +234,21 @@ test("a faulty settings file is refused and reported, and a valid one takes effe
   );
   expect((await get({ port: program.downloadPort, path: "/plain.jpg" })).status).toBe(200);
   expect(program.output).toMatch(/faults/);
-  // The best of three, because a pause of the machine says nothing about the program.
-  const took: number[] = [];
-  for (const seconds of [5, 6, 7]) {
+  // SIGHUP reloads at once, which shows what a busy machine adds. The best of three is compared.
+  const times = { polled: [] as number[], signalled: [] as number[] };
+  for (const seconds of [5, 6, 7, 8, 9, 10]) {
     const cacheControl = `public, max-age=${seconds}`;
     const began = performance.now();
     await installation.write(oneBucket(mirrorOf(origin.url), { cacheControl }));
+    if (seconds % 2 === 0) process.kill(program.pid, "SIGHUP");
     await eventually(
       async () =>
         (await get({ port: program.downloadPort, path: "/plain.jpg" })).headers["cache-control"] === cacheControl,
       "the new settings are in force",
     );
-    took.push(performance.now() - began);
+    times[seconds % 2 === 0 ? "signalled" : "polled"].push(performance.now() - began);
   }
-  expect(Math.min(...took)).toBeLessThan(1_000);
+  expect(Math.min(...times.polled)).toBeLessThan(Math.min(...times.signalled) + 1_000);
   const answer = await slow;
   expect([answer.status, answer.isWhole, answer.body.equals(jpeg)]).toEqual([200, true, true]);
 });

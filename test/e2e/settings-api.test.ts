@@ -166,7 +166,7 @@ test("propose answers with diff, faults, warnings and restarts, and writes nothi
   expect(await bytes()).toBe(before);
 });
 
-test("apply keeps comments, mode, owner and link, and is in force within a second", async () => {
+test("apply keeps comments, mode, owner and link, and is in force when it answers", async () => {
   const real = join(installation.folder, "real.yaml");
   await rename(installation.file, real);
   await symlink("real.yaml", installation.file);
@@ -176,14 +176,12 @@ test("apply keeps comments, mode, owner and link, and is in force within a secon
   const { version } = await read();
   const before = await bytes();
   expect(await cacheControl()).toBe("max-age=1");
-  const began = performance.now();
   const { status, json } = await edit("apply", version, [
     { path: [...BUCKET, "cacheControl"], value: "public, max-age=77" },
     { path: ["projects", 0, "keys", 0, "secretKey"], value: "a-new-secret-key" },
   ]);
-  const took = performance.now() - began;
   expect([status, json.isInForce]).toEqual([200, true]);
-  expect(took).toBeLessThan(2_500);
+  expect(await cacheControl()).toBe("public, max-age=77");
   const after = await bytes();
   expect(after).toBe(before.replace('"max-age=1"', '"public, max-age=77"').replace(SECRET, "a-new-secret-key"));
   expect(json.version).toBe(createHash("sha256").update(after).digest("hex"));
@@ -191,7 +189,6 @@ test("apply keeps comments, mode, owner and link, and is in force within a secon
   expect(await stat(real)).toMatchObject({ uid, gid });
   expect((await lstat(installation.file)).isSymbolicLink()).toBe(true);
   expect((await readdir(installation.folder)).sort()).toEqual(["callback.key", "data", "huiyuan.yaml", "real.yaml"]);
-  expect(await cacheControl()).toBe("public, max-age=77");
   const line = program.output.split("\n").find((each) => each.includes("settings apply")) ?? "";
   expect(JSON.parse(line)).toMatchObject({
     outcome: "done",

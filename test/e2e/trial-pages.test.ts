@@ -114,6 +114,12 @@ describe("the trial's page", needs("chromium"), () => {
     const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
     expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical")).toEqual([]);
     await page.getByRole("link", { name: "Console" }).click();
+    // Not what needs a settings file.
+    await page.getByText("Bytes stored").waitFor();
+    expect(await page.locator("nav a").allTextContents()).toEqual(["Overview", "Images", "Origins", "Logs", "Trial"]);
+    expect(await page.getByText("Last backup").count()).toBe(0);
+    await page.getByRole("link", { name: "Logs" }).click();
+    expect(await page.locator(".tabs a").allTextContents()).toEqual(["Operations", "Usage", "Explain"]);
     await page.getByRole("link", { name: "Trial" }).click();
     await page.getByRole("link", { name: "简体中文" }).click();
     await page.getByRole("heading", { level: 1, name: "只回源一次，之后由镜像提供" }).waitFor();

@@ -102,7 +102,12 @@ test("every picture of the trial's own page is served, also processed ones, and 
     }),
   );
   expect(seen).toEqual(sources.map(() => [200, "image", true]));
-  expect(/<output>(\d+)</.exec(await read())?.[1]).toBe(String(originals.length));
+  const html = await read();
+  expect(/<output>(\d+)</.exec(html)?.[1]).toBe(String(originals.length));
+  for (const form of ["webp", "avif"])
+    expect(
+      Number(new RegExp(`id="${form}-note" data-part><b class="good">(\\d+) % less`).exec(html)?.[1]),
+    ).toBeGreaterThan(30);
 });
 
 test("try of a local site serves the first picture from the site and then from the bucket, and leaves no files", async () => {

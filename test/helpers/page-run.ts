@@ -16,11 +16,11 @@ import { isWholeFile } from "./settings-blocks.ts";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** Time for one block, or until a server is ready. */
 const PATIENCE_MS = 60_000;
-/** The ports of the documentation. The first is for origins; the server's own two have these defaults. */
-const PORTS = ["8000", "8080", "8081", "8443"];
+/** The ports of the documentation: of origins, of a server by default, of a tutorial beside a live server, of nginx. */
+const PORTS = ["8000", "8080", "8081", "18080", "18081", "8443"];
 const READY = "downloads on http";
 /** Programs that blocks may use. */
-const PROGRAMS = ["curl", "nginx", "openssl", "php", "python3"] as const satisfies readonly ServiceName[];
+const PROGRAMS = ["awk", "curl", "nginx", "openssl", "php", "python3"] as const satisfies readonly ServiceName[];
 
 /** The programs that the blocks of a page need. */
 export function programsOf(blocks: readonly Block[]): readonly ServiceName[] {
@@ -144,7 +144,10 @@ async function runBlock(
 async function isReady(text: string, log: string, ports: Surroundings["ports"]): Promise<boolean> {
   const said = await readFile(log, "utf8").catch(() => ""); // The shell may not have made it yet.
   if (/^server ended [1-9]/m.test(said)) throw new Error("the server ended");
-  if (/\bhuiyuan (?:serve|try)\b/.test(text)) return said.includes(READY) || accepts(Number(ports.get("8081")));
+  if (/\bhuiyuan (?:serve|try)\b/.test(text)) {
+    const adminPorts = ["8081", "18081"].map((port) => accepts(Number(ports.get(port))));
+    return said.includes(READY) || (await Promise.all(adminPorts)).includes(true);
+  }
   const named = [...text.matchAll(/\b1[2-9]\d{3}\b|\b2\d{4}\b/g)].map(([port]) => Number(port));
   return (await Promise.all(named.map(accepts))).every((isOpen) => isOpen);
 }

@@ -82,6 +82,7 @@ const SERVICES = {
   // With promtool, which checks alert rules.
   prometheus: { isHere: onPath("prometheus", "promtool"), how: "apt-get install prometheus" },
   // The examples of the documentation need these.
+  awk: { isHere: onPath("awk"), how: "apt-get install mawk" },
   bash: { isHere: onPath("bash"), how: "apt-get install bash" },
   curl: { isHere: onPath("curl"), how: "apt-get install curl" },
   openssl: { isHere: onPath("openssl"), how: "apt-get install openssl" },

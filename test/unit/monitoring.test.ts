@@ -19,9 +19,20 @@ test("every alert has a severity, a summary, and a heading in docs/operate/alert
   expect(headings).toEqual(rules.map(({ alert }) => alert));
 });
 
-test("the page names the severity of every alert in its table", () => {
-  const rows = [...PAGE.matchAll(/^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \|/gm)].map(([, ...cells]) => cells);
-  expect(rows).toEqual(alertRules().map(({ alert, labels }) => [alert, alert.toLowerCase(), labels.severity]));
+/** The time that a rule waits, and that its expression must have held before. */
+function firesAfter({ expr, for: held = "0m" }: ReturnType<typeof alertRules>[number]): string {
+  const minutesOf = (text: string) => Number.parseInt(text, 10) * (text.endsWith("h") ? 60 : 1);
+  const before = /^min_over_time\(\w+\[(\w+)\]/.exec(expr)?.[1] ?? "0m";
+  const ageSeconds = Number(/_age_seconds > (\d+)/.exec(expr)?.[1] ?? 0);
+  const minutes = minutesOf(held) + minutesOf(before) + ageSeconds / 60;
+  return minutes === 0 ? "at once" : `${minutes} min`;
+}
+
+test("the page names the severity of every alert in its table, and the minutes until it fires", () => {
+  const rows = [...PAGE.matchAll(/^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \| ([\w ]+) \|/gm)].map(([, ...cells]) => cells);
+  expect(rows).toEqual(
+    alertRules().map((rule) => [rule.alert, rule.alert.toLowerCase(), rule.labels.severity, firesAfter(rule)]),
+  );
 });
 
 test("alerts.test.yaml fires every alert, and begins with a healthy server that fires none", () => {

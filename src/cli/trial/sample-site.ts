@@ -8,9 +8,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DIRECT_HEADERS } from "../../doctor/find-pictures.ts";
 import type { SamplePicture } from "./sample-pictures.ts";
 
+/** Delay of the trial's sample site, like that of a distant origin. Milliseconds. */
+export const SAMPLE_DELAY_MS = 60;
+
 export interface SampleSite {
   /** `http://127.0.0.1:port`, without a final slash. */
   readonly url: string;
+  readonly delayMs: number;
   /** Requests of mirrors for existing pictures, also those that are refused while it is stopped. */
   readonly requests: () => number;
   readonly isStopped: () => boolean;
@@ -22,7 +26,7 @@ export interface SampleSite {
 
 export interface SampleSiteOptions {
   readonly pictures: readonly SamplePicture[];
-  /** Delay before each picture's answer, like a distant origin. Milliseconds; 0 is none. */
+  /** Delay before each picture's answer. Milliseconds; 0 is none. */
   readonly delayMs: number;
 }
 
@@ -60,6 +64,7 @@ export async function startSampleSite({ pictures, delayMs }: SampleSiteOptions):
   const { port } = server.address() as AddressInfo; // a TCP listener's address is never a string
   return {
     url: `http://127.0.0.1:${port}`,
+    delayMs,
     requests: () => requests,
     isStopped: () => isStopped,
     setStopped(to) {

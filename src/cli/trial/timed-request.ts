@@ -1,14 +1,9 @@
 // Sends single requests to the trial's mirror and measures them. It prints nothing.
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
+import { isImage, type Measured } from "../../http/admin/trial/trial-view.ts";
 
-export interface TimedAnswer {
-  readonly status: number;
-  /** False if the connection broke before the end of the body. */
-  readonly isWhole: boolean;
-  readonly bytes: number;
-  /** Until the last byte. */
-  readonly milliseconds: number;
+export interface TimedAnswer extends Measured {
   readonly cacheStatus: string;
 }
 
@@ -45,7 +40,7 @@ export function sourceOf({ cacheStatus }: TimedAnswer): Source {
 
 /** True if the mirror fetched the whole image from the origin for this request. */
 export function isFetched(answer: TimedAnswer | undefined): answer is TimedAnswer {
-  return answer?.status === 200 && answer.isWhole && sourceOf(answer) === "origin";
+  return isImage(answer) && sourceOf(answer) === "origin";
 }
 
 /** Waits until the mirror has stored the image. False if it has not within `milliseconds`, or does not answer. */

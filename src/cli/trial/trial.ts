@@ -6,6 +6,8 @@ import { type Key, MEDIA_TYPES } from "../../core/object.ts";
 import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../doctor/find-pictures.ts";
 import type { Form } from "../../http/admin/trial/texts.ts";
 import type { Fault, Measured, Trial, TrialPicture } from "../../http/admin/trial/trial-view.ts";
+import { isImage, medianMsOf } from "../../http/admin/trial/trial-view.ts";
+import type { ProbeReply } from "../../origin/kinds/probe.ts";
 import { isLoopbackHost } from "../../settings/hosts.ts";
 import { readAddress } from "./address.ts";
 import { SAMPLE_ALIAS, type SamplePicture } from "./sample-pictures.ts";
@@ -43,14 +45,14 @@ export interface RunningTrial extends Trial {
 interface Asked {
   readonly first: Promise<TimedAnswer>;
   done?: TimedAnswer;
-  again?: TimedAnswer | undefined;
+  hits: readonly TimedAnswer[];
 }
 
 /** A picture of the site, with all that was measured. */
 interface Shown {
   readonly key: Key;
   readonly forms: Map<Form, Asked>;
-  direct: Measured | undefined;
+  direct: readonly Measured[];
 }
 
 const FIRST_REQUESTS_MS = 10_000;
@@ -61,11 +63,13 @@ const HITS_MS = 700;
 /** From the last byte of the first picture until the mirror has stored it, at most. */
 const STORED_MS = 3_000;
 const STOP_MS = 20_000;
+/** Answers before the last one that a median counts. */
+const MOST_KEPT = 14;
 const NO_ANSWER = { status: 0, isWhole: false, bytes: 0, milliseconds: 0, cacheStatus: "" };
 
 export function createTrial(options: TrialOptions): RunningTrial {
   const { sample, mirrorUrl } = options;
-  const shownOf = (key: Key): Shown => ({ key, forms: new Map(), direct: undefined });
+  const shownOf = (key: Key): Shown => ({ key, forms: new Map(), direct: [] });
   const openSite = (site: TrialSite, bucket: string) => ({ site, bucket, pictures: site.pictures.map(shownOf) });
   const first = openSite(options.site, FIRST_BUCKET);
   let current = first;
@@ -92,7 +96,7 @@ export function createTrial(options: TrialOptions): RunningTrial {
     const watermark = form === "watermark" ? find(current.site.pictures[2] ?? "") : undefined;
     const originals =
       form === "original" ? [] : [picture, watermark ?? picture].map((each) => ask(each, "original").first);
-    const asked: Asked = { first: Promise.all(originals).then(request) };
+    const asked: Asked = { first: Promise.all(originals).then(request), hits: [] };
     void asked.first.then((answer) => {
       asked.done = answer;
     });
@@ -101,22 +105,32 @@ export function createTrial(options: TrialOptions): RunningTrial {
   }
 
   async function askAgain(picture: Shown, form: Form, asked: Asked, signal: AbortSignal): Promise<void> {
-    asked.again = await send(picture, form, signal).catch(() => asked.again);
+    const answer = await send(picture, form, signal).catch(() => undefined);
+    if (answer !== undefined) asked.hits = [...asked.hits.slice(-MOST_KEPT), answer];
+  }
+
+  async function askOrigin({ url, isPrivate }: TrialSite, picture: Shown): Promise<ProbeReply | undefined> {
+    const reply = await readPicture(url, isPrivate, picture.key);
+    const isWhole = reply?.verdict === "whole" || reply?.verdict === "suspect";
+    const milliseconds = (reply?.headMs ?? 0) + (reply?.bodyMs ?? 0);
+    const answer = reply ? { status: reply.status, isWhole, bytes: reply.bytes, milliseconds } : NO_ANSWER;
+    picture.direct = [...picture.direct.slice(-MOST_KEPT), answer];
+    return isWhole ? reply : undefined;
   }
 
   function viewOf({ key, direct, forms }: Shown): TrialPicture {
     const named = sample?.pictures.find(({ name }) => current === first && `images/${name}` === key);
     const name = key.slice(key.lastIndexOf("/") + 1);
-    const measured = [...forms].map(([form, { done, again }]) => {
+    const measured = [...forms].map(([form, { done, hits }]) => {
       // Another client may have asked before.
       const isFirst = form === "original" ? isFetched(done) : isImage(done);
-      return [form, { first: isFirst || !isImage(done) ? done : undefined, again }] as const;
+      return [form, { first: isFirst || !isImage(done) ? done : undefined, again: typicalOf(hits) }] as const;
     });
     return {
       key,
       title: { en: named?.title ?? name, zh: named?.titleZh ?? name },
       urlOf: (form) => urlOf(key, form),
-      direct,
+      direct: typicalOf(direct),
       forms: Object.fromEntries(measured),
     };
   }
@@ -173,7 +187,7 @@ export function createTrial(options: TrialOptions): RunningTrial {
         siteUrl: site.url,
         trouble: site.trouble,
         pictures: pictures.map(viewOf),
-        origin: server && { isStopped: server.isStopped(), requests: server.requests() },
+        origin: server && { isStopped: server.isStopped(), requests: server.requests(), delayMs: server.delayMs },
         hasSample: sample !== undefined,
       };
     },
@@ -189,12 +203,10 @@ export function createTrial(options: TrialOptions): RunningTrial {
     async original(key) {
       const picture = find(key);
       if (picture === undefined) return undefined;
-      const reply = await readPicture(current.site.url, current.site.isPrivate, picture.key);
-      const isWhole = reply?.verdict === "whole" || reply?.verdict === "suspect";
-      picture.direct = reply
-        ? { status: reply.status, isWhole, bytes: reply.bytes, milliseconds: reply.headMs + reply.bodyMs }
-        : NO_ANSWER;
-      if (reply?.image === undefined || !isWhole) return undefined;
+      const { site } = current;
+      const reply = await askOrigin(site, picture);
+      if (reply?.image === undefined) return undefined;
+      void askOrigin(site, picture).then(() => askOrigin(site, picture)); // for the median
       return { mediaType: MEDIA_TYPES[reply.image.format], bytes: reply.beginning };
     },
     async stop() {
@@ -233,12 +245,16 @@ export function createTrial(options: TrialOptions): RunningTrial {
       if (answer === undefined || answer === NO_ANSWER) return undefined;
       if (isImage(answer)) await waitUntilStored(urlOf(picture.key, "original"), STORED_MS);
       await askAgain(picture, "original", asked, AbortSignal.timeout(DEADLINE_MS));
-      return { first: answer, second: asked.again ?? NO_ANSWER };
+      return { first: answer, second: asked.hits.at(-1) ?? NO_ANSWER };
     },
   };
 }
 
-const isImage = (answer: TimedAnswer | undefined): answer is TimedAnswer => answer?.status === 200 && answer.isWhole;
+/** The last answer; that of an image has the median time of all images. */
+function typicalOf(answers: readonly Measured[]): Measured | undefined {
+  const last = answers.at(-1);
+  return isImage(last) ? { ...last, milliseconds: medianMsOf(answers.filter(isImage)) } : last;
+}
 
 /** The end of the URL of this form, as users write it. `watermark`: URL of a picture. */
 function suffixOf(form: Form, watermark: string): string {

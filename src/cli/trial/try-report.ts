@@ -1,4 +1,5 @@
 // Writes the report of `huiyuan try` after its start. It measures and prints nothing.
+import { SAMPLE_DELAY_MS } from "./sample-site.ts";
 import { type Source, sourceOf, type TimedAnswer } from "./timed-request.ts";
 
 export interface FirstRequests {
@@ -64,7 +65,8 @@ export function describeTrial(report: TrialReport, isInteractive: boolean): stri
 function headline({ trouble, isSample, originUrl }: TrialReport): string {
   if (trouble !== undefined) return `Huiyuan (回源) is running, but its origin ${originUrl} does not answer`;
   const what = isSample ? `a sample site (${originUrl})` : originUrl;
-  return `Huiyuan (回源) is running: a mirror in front of ${what}`;
+  const wait = isSample ? `, which waits ${SAMPLE_DELAY_MS} ms before each answer, as a distant site would` : "";
+  return `Huiyuan (回源) is running: a mirror in front of ${what}${wait}`;
 }
 
 function whatIsThere({ isSample, mirrorUrl }: TrialReport): string {
@@ -111,5 +113,6 @@ function nextSteps({ isSample, requests, mirrorUrl, signedUrl, adminUrl }: Trial
     steps.push("  reload the page: nothing more is fetched from the site");
   }
   steps.push(`  curl ${adminUrl}metrics                          its counters`);
+  steps.push("  npm link; mkdir ~/mirror; cd ~/mirror; huiyuan serve --new    begins a mirror that stays");
   return steps;
 }

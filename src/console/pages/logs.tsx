@@ -1,7 +1,7 @@
 // The logs: operations, usage by day, callbacks that are owed, and the steps that a request would take.
 import { useComputed } from "@preact/signals";
 import { Page } from "../parts/parts.tsx";
-import { Link, query } from "../router.tsx";
+import { isTrial, Link, query } from "../router.tsx";
 import { type TextName, t } from "../text/text.ts";
 import { Callbacks } from "./logs-callbacks.tsx";
 import { Explain } from "./logs-explain.tsx";
@@ -15,7 +15,7 @@ export function LogsPage() {
   return (
     <Page title={t("logs")} about={t("logsAbout")}>
       <nav class="tabs" aria-label={t("logs")}>
-        {VIEWS.map((name) => (
+        {VIEWS.filter((name) => !(isTrial && name === "callbacks")).map((name) => (
           <Link key={name} href={`/logs?view=${name}`} aria-current={name === view.value ? "page" : undefined}>
             {t(name)}
           </Link>

@@ -5,7 +5,7 @@ import { get } from "../api.ts";
 import { isConnected, moments, useLive } from "../live.ts";
 import { useLoaded } from "../load.ts";
 import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../parts/parts.tsx";
-import { Link } from "../router.tsx";
+import { isTrial, Link } from "../router.tsx";
 import { attentionText } from "../text/attention.ts";
 import { ago, bytes, count } from "../text/format.ts";
 import { type TextName, t } from "../text/text.ts";
@@ -23,7 +23,7 @@ export function OverviewPage() {
       <Show of={overview.state} reload={overview.reload} lines={12}>
         {(answer) => (
           <>
-            {answer.buckets === 0 ? <NoBucket /> : answer.stored?.objects === 0 && <FirstSteps />}
+            {answer.buckets === 0 ? <NoBucket /> : answer.stored?.objects === 0 && !isTrial && <FirstSteps />}
             <AttentionCard attention={answer.attention} />
             <div class="card stack">
               <dl class={`figures ${isConnected.value ? "" : "is-stale"}`}>
@@ -175,11 +175,13 @@ function Stored({ answer: { stored, backup, buckets } }: { readonly answer: Over
         hint={stored === undefined ? t("notCounted") : ""}
       />
       <Figure name={t("storedBytes")} value={stored && bytes(stored.bytes)} />
-      <Figure
-        name={t("lastBackup")}
-        value={backup === undefined ? t("none") : ago(backup.at)}
-        hint={backup === undefined ? t("backupHint") : t(BACKUPS[backup.outcome])}
-      />
+      {!isTrial && (
+        <Figure
+          name={t("lastBackup")}
+          value={backup === undefined ? t("none") : ago(backup.at)}
+          hint={backup === undefined ? t("backupHint") : t(BACKUPS[backup.outcome])}
+        />
+      )}
     </>
   );
 }

@@ -3,7 +3,7 @@
 import { html, raw } from "hono/html";
 import { type Language, MARK } from "../console.ts";
 import type { Form, TrialTexts } from "./texts.ts";
-import type { Measured, TrialPicture, TrialView } from "./trial-view.ts";
+import { isImage, type Measured, medianMsOf, type TrialPicture, type TrialView } from "./trial-view.ts";
 
 export interface TrialChoice {
   readonly texts: TrialTexts;
@@ -18,7 +18,9 @@ export interface TrialChoice {
 export function renderTrial(view: TrialView, choice: TrialChoice) {
   const { texts: t, language } = choice;
   const { pictures } = view;
-  const shown = pictures.find(({ key }) => key === choice.picture) ?? pictures[0];
+  const named = pictures.find(({ key }) => key === choice.picture);
+  // WebP and AVIF make JPEG and PNG smaller.
+  const shown = named ?? pictures.find(({ key }) => /\.(?:jpe?g|png)$/i.test(key)) ?? pictures[0];
   const other = language === "zh" ? { to: "en", lang: "en" } : { to: "zh", lang: "zh-Hans" };
   return html`<body class="trial">
 <a class="skip" href="#main">${t.skip}</a>
@@ -33,6 +35,7 @@ export function renderTrial(view: TrialView, choice: TrialChoice) {
     <p class="before">${t.running} <b>${new URL(view.siteUrl).host}</b></p>
     <h1>${t.heading}</h1>
     <p>${t.lead}</p>
+    ${shown && html`<p class="before">${t.mirrorUrl} <a href="${shown.urlOf("original")}">${shown.urlOf("original")}</a></p>`}
   </div>
   ${view.origin && renderSwitch(view.origin, choice)}
   ${renderOwnSite(view, choice)}
@@ -45,13 +48,13 @@ ${shown && renderProcessed(pictures, choice)}
 }
 
 function renderSwitch(origin: NonNullable<TrialView["origin"]>, { texts: t, fault }: TrialChoice) {
-  const { isStopped, requests } = origin;
+  const { isStopped, requests, delayMs } = origin;
   const button = isStopped
     ? html`<form method="post" action="/trial/resume"><button class="primary">${t.resume}</button></form>`
     : html`<form method="post" action="/trial/stop"><button class="danger" data-busy="${t.storing}">${t.stop}</button></form>`;
   return html`<section class="card switch" aria-labelledby="switch">
     <h2 id="switch">${t.originName}</h2>
-    <p><span class="badge ${isStopped ? "bad" : "good"}">${isStopped ? t.stopped : t.serving}</span></p>
+    <p><span class="badge ${isStopped ? "bad" : "good"}">${isStopped ? t.stopped : t.serving}</span> <span class="hint">${t.waits(delayMs)}</span></p>
     <p id="requests" data-part><output>${requests}</output> ${t.requests}</p>
     ${button}
     ${fault?.address === null ? html`<p class="fault" role="alert">${fault.text}</p>` : html`<p class="hint">${isStopped ? t.stoppedHint : t.stopHint}</p>`}
@@ -72,6 +75,7 @@ function renderOwnSite({ trouble, pictures, hasSample, origin }: TrialView, { te
       ${text === undefined ? html`<p class="hint" id="address-note">${t.ownHint}</p>` : html`<p class="fault" id="address-note" role="alert">${text}</p>`}
       <button class="primary" data-busy="${t.looking}">${t.use}</button>
     </form>
+    <p class="hint">${t.keep} <code>npm link && mkdir ~/mirror && cd ~/mirror && huiyuan serve --new</code></p>
     ${hasSample && origin === undefined ? html`<form method="post" action="/trial/use"><button class="quiet" name="address" value="">${t.sampleSite}</button></form>` : ""}
   </section>`;
 }
@@ -97,15 +101,16 @@ function renderComparison(view: TrialView, picture: TrialPicture, choice: TrialC
     <p class="tag right" id="right-tag" data-part>${t.fromMirror} · ${t.formNames[form]}${sizeOf(right)}</p>
     <input type="range" min="0" max="100" value="50" aria-label="${t.slider}" hidden>
   </div>
-  <div class="measured">${renderFigures(picture, { form, isGone }, t)}</div>
+  <div class="measured">${renderFigures(view, picture, { ...choice, form })}</div>
 </section>`;
 }
 
-function renderFigures(picture: TrialPicture, shown: { readonly form: Form; readonly isGone: boolean }, t: TrialTexts) {
-  const { key, direct } = picture;
+function renderFigures({ origin }: TrialView, picture: TrialPicture, { texts: t, form: chosen }: TrialChoice) {
+  const { key } = picture;
+  const direct = origin?.isStopped ? { status: 503, isWhole: false, bytes: 0, milliseconds: 0 } : picture.direct;
   const { first, again } = picture.forms.original ?? {};
-  const whole = first ?? again ?? direct;
-  const times = isImage(first) && isImage(again) ? first.milliseconds / Math.max(again.milliseconds, 0.01) : 0;
+  const whole = first ?? again ?? picture.direct;
+  const times = isImage(direct) && isImage(again) ? direct.milliseconds / Math.max(again.milliseconds, 0.01) : 0;
   const row = (
     id: string,
     name: unknown,
@@ -123,13 +128,13 @@ function renderFigures(picture: TrialPicture, shown: { readonly form: Form; read
   };
   const variant = (form: "webp" | "avif") => {
     const { first: made, again: hit } = picture.forms[form] ?? {};
-    const name = html`<a href="${pageOf(key, form)}" ${form === shown.form ? html`aria-current="true"` : ""}><img src="${imageOf(key, form)}" alt="" width="48" height="32">${t.as(t.formNames[form])}</a>`;
+    const name = html`<a href="${pageOf(key, form)}" ${form === chosen ? html`aria-current="true"` : ""}><img src="${imageOf(key, form)}" alt="" width="48" height="32">${t.as(t.formNames[form])}</a>`;
     return row(form, name, isImage(made) ? (hit ?? made) : made, isImage(made) ? savedBy(made, whole, t) : "");
   };
   return html`<table>
   <thead><tr><th scope="col">${t.answer}</th><th scope="col" class="number">${t.size}</th><th scope="col" class="number">${t.time}</th></tr></thead>
   <tbody>
-  ${row("direct", t.direct, shown.isGone ? { ...NO_ANSWER, status: 503 } : direct)}
+  ${row("direct", t.direct, direct, origin && t.waits(origin.delayMs))}
   ${row("first", t.first, first, "", again ? t.earlier : t.measuring)}
   ${row("again", t.again, again, times > 1.5 ? html`<b class="good">${t.faster(times.toLocaleString("en", { maximumFractionDigits: times < 10 ? 1 : 0 }))}</b>` : "")}
   ${variant("webp")}
@@ -145,8 +150,6 @@ function savedBy(made: Measured, whole: Measured | undefined, t: TrialTexts) {
   return html`${saved < 0 ? t.more(percent) : html`<b class="good">${t.less(percent)}</b>`} · ${t.made(timeOf(made))}`;
 }
 
-const NO_ANSWER: Measured = { status: 0, isWhole: false, bytes: 0, milliseconds: 0 };
-
 /** The size beside the original's, whose bar is full. */
 function barOf({ bytes }: Measured, whole: Measured | undefined) {
   const width = Math.min(100, Math.round((100 * bytes) / Math.max(1, whole?.bytes ?? bytes)));
@@ -161,7 +164,7 @@ function renderGallery(pictures: readonly TrialPicture[], { texts: t, language }
   const bytes = stored.reduce((sum, answer) => sum + answer.bytes, 0);
   const times =
     fetched.length > 0 && hits.length > 0
-      ? t.medians(timeOf({ milliseconds: medianOf(fetched) }), timeOf({ milliseconds: medianOf(hits) }))
+      ? t.medians(timeOf({ milliseconds: medianMsOf(fetched) }), timeOf({ milliseconds: medianMsOf(hits) }))
       : t.measuring;
   return html`<section aria-labelledby="gallery">
   <h2 id="gallery">${t.gallery}</h2>
@@ -210,18 +213,9 @@ function renderProcessed(pictures: readonly TrialPicture[], { texts: t, language
 </section>`;
 }
 
-function isImage(measured: Measured | undefined): measured is Measured {
-  return measured?.status === 200 && measured.isWhole;
-}
-
 function failureOf({ status, isWhole }: Measured, t: TrialTexts): string {
   if (status === 0) return t.noStatus;
   return status === 200 && !isWhole ? t.broken : t.failed(String(status));
-}
-
-function medianOf(answers: readonly Measured[]): number {
-  const sorted = answers.map(({ milliseconds }) => milliseconds).toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
 function timeOf({ milliseconds: ms }: Pick<Measured, "milliseconds">): string {

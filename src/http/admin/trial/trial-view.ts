@@ -1,21 +1,31 @@
-// The types between the page of `huiyuan try` and its work, which cli/trial/ does.
+// Measured answers and calls that the page of `huiyuan try` and its work in cli/trial/ share.
 import type { Language } from "../console.ts";
 import type { Form, TrialTexts } from "./texts.ts";
 
 /** One measured answer. */
 export interface Measured {
   readonly status: number;
+  /** False if the connection broke before the end of the body. */
   readonly isWhole: boolean;
   readonly bytes: number;
   /** Until the last byte. */
   readonly milliseconds: number;
 }
 
+export function isImage<Answer extends Measured>(measured: Answer | undefined): measured is Answer {
+  return measured?.status === 200 && measured.isWhole;
+}
+
+export function medianMsOf(answers: readonly Measured[]): number {
+  const sorted = answers.map(({ milliseconds }) => milliseconds).toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
 /** The answers of the mirror to requests for one form. */
 export interface MeasuredForm {
   /** The first one, whose image the mirror had to fetch or to make. */
   readonly first?: Measured | undefined;
-  /** The last one after it. */
+  /** The last one after it, with the median time of the last few. */
   readonly again?: Measured | undefined;
 }
 
@@ -24,7 +34,7 @@ export interface TrialPicture {
   readonly title: Readonly<Record<Language, string>>;
   /** Absolute URL at the mirror. */
   readonly urlOf: (form: Form) => string;
-  /** The answer of the origin itself. */
+  /** The last answer of the origin itself, with the median time of the last few. */
   readonly direct: Measured | undefined;
   readonly forms: Readonly<Partial<Record<Form, MeasuredForm>>>;
 }
@@ -34,8 +44,8 @@ export interface TrialView {
   /** Why the site did not answer, and what to do. */
   readonly trouble: string | undefined;
   readonly pictures: readonly TrialPicture[];
-  /** The switch of the sample site; undefined for other sites. */
-  readonly origin: { readonly isStopped: boolean; readonly requests: number } | undefined;
+  /** The switch of the sample site, which waits before each answer; undefined for other sites. */
+  readonly origin: { readonly isStopped: boolean; readonly requests: number; readonly delayMs: number } | undefined;
   /** There is a sample site to go back to. */
   readonly hasSample: boolean;
 }

@@ -374,9 +374,9 @@ test("close() does not wait for an S3 that hangs, and the unfinished upload cont
   s3.failure = (method) => (method === "PUT" ? "hang" : undefined);
   await put("a.jpg", randomBytes(1_000));
   await eventually(() => s3.asked.includes(`PUT ${NAME}`), "the upload has begun");
-  const began = performance.now();
   await lab.store.close();
-  expect(performance.now() - began).toBeLessThan(6_000);
+  // It would be sent again when the time-out of S3 is over.
+  expect(s3.asked.filter((line) => line === `PUT ${NAME}`)).toHaveLength(1);
   s3.failure = () => undefined;
   await open();
   await lab.store.uploads.idle();

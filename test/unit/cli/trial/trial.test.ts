@@ -5,11 +5,13 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { App } from "../../../../src/app.ts";
 import type { SamplePicture } from "../../../../src/cli/trial/sample-pictures.ts";
 import type { SampleSite } from "../../../../src/cli/trial/sample-site.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
+import { eventually } from "../../../helpers/program.ts";
 import { startTrialApp } from "../../../helpers/trial-app.ts";
 
 const picture = (name: string, bytes: Buffer): SamplePicture => {
@@ -38,10 +40,15 @@ async function start(pictures = whole, delayMs = 0): Promise<void> {
   undo.push(server.close, () => app.stop());
 }
 
-/** A site with these images, by path, and a home page that shows them. Returns its URL. */
-async function startSite(images: Readonly<Record<string, Buffer>>): Promise<string> {
+/**
+ * A site with these images, by path, and a home page that shows them. `firstMs`: delay of the first request without the
+ * mirror. Returns its URL.
+ */
+async function startSite(images: Readonly<Record<string, Buffer>>, firstMs = 0): Promise<string> {
   const page = Object.keys(images).map((path) => `<img src="${path}">`);
-  site = createServer(({ url = "" }, response) => {
+  let direct = 0;
+  site = createServer(async ({ url = "", headers }, response) => {
+    if (headers["x-huiyuan-trial"] === "direct" && direct++ === 0) await delay(firstMs);
     if (url === "/") response.end(page.join(""));
     else if (images[url] !== undefined) response.end(images[url]);
     else response.writeHead(404).end();
@@ -71,7 +78,7 @@ const download = async (path: string) => {
 };
 
 test("the page shows the miss, the hit, the origin and the variants, each measured", async () => {
-  await start();
+  await start(whole, 60);
   const first = await page();
   expect(partOf(first, "first-time")).toBe("measuring …");
   expect(first).not.toContain('<b>"');
@@ -98,8 +105,30 @@ test("the page shows the miss, the hit, the origin and the variants, each measur
     expect(partOf(html, `${row}-time`)).toMatch(/^[\d.]+ m?s$/);
   expect(partOf(html, "avif-note")).toMatch(/\d+ % (less|more).* · made in [\d.]+ m?s$/);
   expect(partOf(html, "picture-0")).toMatch(/ kB · fetched in [\d.]+ m?s · <b class="good">again in [\d.]+ m?s/);
+  expect(partOf(html, "direct-note")).toBe("It waits 60 ms before each answer, as a distant site would.");
+  expect(partOf(html, "again-note")).toMatch(/^<b class="good">[\d.,]+ × as fast as asked directly<\/b>$/);
   expect(server.requests()).toBe(1);
   expect(await page("", "zh-CN")).toContain("停止源站");
+});
+
+test("the page names the mirror's URL of the picture, and the way to a mirror that stays", async () => {
+  await start();
+  const url = `http://127.0.0.1:${app.downloadPort}/images/a.jpg`;
+  expect(await page()).toContain(`<a href="${url}">${url}</a>`);
+  expect(await page()).toContain("huiyuan serve --new</code>");
+});
+
+test("the page compares medians, and begins with a picture that WebP and AVIF make smaller", async () => {
+  await start();
+  const image = await noisyJpeg(64, 64);
+  await press("use", { address: await startSite({ "/logo.gif": image, "/photo.jpg": image }, 900) });
+  expect(await page()).toContain(": <span>photo.jpg</span></h2>");
+  await get("/trial/original?key=photo.jpg");
+  expect(Number(/^(\d+) ms$/.exec(partOf(await page(), "direct-time") ?? "")?.[1])).toBeGreaterThanOrEqual(900);
+  await eventually(async () => {
+    const [, milliseconds] = /^([\d.]+) ms$/.exec(partOf(await page(), "direct-time") ?? "") ?? [];
+    return Number(milliseconds) < 900;
+  }, "two more requests without the mirror are faster");
 });
 
 test("a stop before the first view waits until the mirror has every picture", async () => {

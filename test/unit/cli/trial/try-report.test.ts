@@ -43,6 +43,12 @@ test("describeTrial() introduces every address of the sample site once", () => {
   expect(text.endsWith("Ctrl-C stops it and removes everything.\n\n")).toBe(true);
 });
 
+test("describeTrial() says that the sample site waits, and how a mirror stays", () => {
+  expect(describeTrial(SAMPLE, false)).toContain(", which waits 60 ms before each answer, as a distant site would\n");
+  expect(describeTrial(OWN, false)).not.toContain("waits");
+  for (const report of [SAMPLE, OWN, UNKNOWN]) expect(describeTrial(report, false)).toContain("huiyuan serve --new");
+});
+
 test("describeTrial() prints source, time and size of both answers", () => {
   const lines = describeTrial(SAMPLE, false).split("\n");
   expect(lines.find((line) => line.startsWith("  1st"))).toMatch(

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { bodyRoom } from "../../../../src/body/body-room.ts";
 import { scanSource } from "../../../../src/image/formats/loaders.ts";
 import { runScan } from "../../../../src/image/formats/yielding-scan.ts";
+import { startCpuTimer } from "../../../helpers/cpu-time.ts";
 import { tinyParts } from "../../../helpers/hostile-images.ts";
 import { LIMITS } from "../../../helpers/rendering.ts";
 
@@ -13,10 +14,9 @@ const MOST_LOOKS = 80;
 /** Milliseconds of CPU time: the minimum of several tries, because other tests run at the same time. */
 function cpuMs(work: () => void): number {
   const tries = Array.from({ length: 3 }, () => {
-    const before = process.cpuUsage();
+    const timer = startCpuTimer();
     work();
-    const { user, system } = process.cpuUsage(before);
-    return (user + system) / 1000;
+    return timer();
   });
   return Math.min(...tries);
 }

@@ -15,6 +15,7 @@ import {
   solid,
   WHITE,
 } from "../../../helpers/rendering.ts";
+import { needs } from "../../../helpers/services.ts";
 
 const LOGO_URL = "http://photos-10001234.localhost/logo.png";
 const SMALL_URL = `${LOGO_URL}?imageMogr/thumbnail/20x10!`;
@@ -300,7 +301,7 @@ describe("the pixels of Qiniu", () => {
     expect((await colourAt((await render(file, "roundPic/radius/0")).bytes, 0, 0)).slice(3)).toEqual([]);
   });
 
-  test("fontsize/400 writes letters of 20 pixels, in black", async () => {
+  test("fontsize/400 writes letters of 20 pixels, in black", needs("fonts"), async () => {
     const file = await solid(100, 100, WHITE).png().toBuffer();
     const { bytes } = await render(file, text("/fontsize/400/gravity/NorthWest"));
     const { info } = await sharp(bytes).trim().toBuffer({ resolveWithObject: true });

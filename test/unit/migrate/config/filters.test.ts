@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createFilters } from "../../../../src/migrate/config/filters.ts";
+import { startCpuTimer } from "../../../helpers/cpu-time.ts";
 
 type Options = Readonly<Record<string, string | undefined>>;
 
@@ -74,7 +75,7 @@ test.each([
 
 test("no expression hangs", () => {
   const { rename } = filters({ "fileid.ignore.if": "(a+)+$", "sub.pattern": "(x*)*y" });
-  const began = performance.now();
+  const cpuMs = startCpuTimer();
   rename(`${"a".repeat(50_000)}!${"x".repeat(50_000)}`);
-  expect(performance.now() - began).toBeLessThan(5_000);
+  expect(cpuMs()).toBeLessThan(5_000);
 });

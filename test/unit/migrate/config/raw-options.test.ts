@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { readIni, readYaml } from "../../../../src/migrate/config/raw-options.ts";
+import { startCpuTimer } from "../../../helpers/cpu-time.ts";
 
 const LINES: readonly (readonly [line: string, name: string, value: string | undefined])[] = [
   ["migrate.type = Local", "migrate.type", "Local"],
@@ -35,10 +36,10 @@ test("readIni() names every line that it cannot read", () => {
 });
 
 test("readIni() never takes long, whatever the line", () => {
-  const began = performance.now();
+  const cpuMs = startCpuTimer();
   for (const line of [" ".repeat(100_000), ";".repeat(100_000), `a${" ".repeat(100_000)}b`, "[".repeat(100_000)])
     readIni(line);
-  expect(performance.now() - began).toBeLessThan(3_000);
+  expect(cpuMs()).toBeLessThan(3_000);
 });
 
 test("readYaml() reads options in sections and at the top, and refuses lists and broken text", () => {

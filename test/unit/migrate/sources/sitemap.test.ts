@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { Listing } from "../../../../src/migrate/sources/origins.ts";
 import { createSitemapListing } from "../../../../src/migrate/sources/sitemap.ts";
 import { createKeyListing } from "../../../../src/migrate/sources/url-list.ts";
+import { startCpuTimer } from "../../../helpers/cpu-time.ts";
 import { failuresOf, NEVER, objectsOf, SOURCE_HTTP } from "../../../helpers/migration-sources.ts";
 import {
   chunk,
@@ -129,9 +130,9 @@ describe("a sitemap throws", () => {
 test("a long sitemap without any element is read in linear time", async () => {
   const filler = `<loc>${" ".repeat(2_000_000)}${"<!--".repeat(200_000)}`;
   const from = await sitemapOf(only(`<urlset>${filler}`));
-  const began = performance.now();
+  const cpuMs = startCpuTimer();
   await expect(objectsOf(from)).rejects.toMatchObject({ code: "origin_unexpected" });
-  expect(performance.now() - began).toBeLessThan(5_000);
+  expect(cpuMs()).toBeLessThan(5_000);
 });
 
 test("a list has keys as they are, and URLs below the bases", async () => {

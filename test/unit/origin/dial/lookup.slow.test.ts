@@ -74,10 +74,11 @@ test("a name is found in DNS without the system, with both families interleaved"
 test.each(["silent", "failing", "unknown"] as const)(
   "a family that is %s delays the other only briefly",
   async (aaaa) => {
-    const { resolve } = await lab({ "good.test": { a: ["192.0.2.1"], aaaa } });
-    const began = performance.now();
-    expect(await resolve("good.test")).toEqual(["192.0.2.1"]);
-    expect(performance.now() - began).toBeLessThan(900);
+    const table = { "good.test": { a: ["192.0.2.1"], aaaa }, "silent.test": "silent" } as const;
+    const { resolve } = await lab(table, { system: async () => ["192.0.2.9"] });
+    // DNS gives a name that is silent in both families its whole time.
+    const first = Promise.race(["silent.test", "good.test"].map(resolve));
+    expect(await first).toEqual(["192.0.2.1"]);
   },
 );
 

@@ -129,11 +129,15 @@ test("call() rejects when its signal fires before a connection is free, and is n
     for await (const part of body) parts.push(part);
     return Buffer.concat(parts).toString();
   };
-  const first = ask("GET", "/slow", patient).then(read);
-  const begun = performance.now();
+  let isFirstOver = false;
+  const first = ask("GET", "/slow", patient)
+    .then(read)
+    .finally(() => {
+      isFirstOver = true;
+    });
   await expect(ask("PUT", "/given-up", AbortSignal.timeout(50))).rejects.toMatchObject({ name: "TimeoutError" });
   await expect(ask("PUT", "/too-late", AbortSignal.abort(new Error("gone")))).rejects.toThrow("gone");
-  expect(performance.now() - begun).toBeLessThan(300);
+  expect(isFirstOver).toBe(false);
   expect(await Promise.all([first, ask("GET", "/next", patient).then(read)])).toEqual(["ok", "there"]);
   expect(origin.requests.map(({ target }) => target)).toEqual(["/slow", "/next"]);
   expect(origin.connections).toBe(1);

@@ -337,18 +337,19 @@ test("a receiver that hangs delays only the uploads of its own bucket, up to the
   notices.apply(new Map([...to(hanging, { timeoutMs: 2_000 }), ...to(business, {}, "10001234/others")]));
   const began = performance.now();
   const slow = Array.from({ length: 100 }, (_, index) => notify(notices, { ...UPLOADED, fileid: `${index}` }));
-  let isSlowOver = false;
+  let firstMs: number | undefined;
   void Promise.race(slow).then(() => {
-    isSlowOver = true;
+    firstMs = performance.now() - began;
   });
   const others = Array.from({ length: 20 }, () => notify(notices, { ...UPLOADED, bucket: "others" }));
   expect((await Promise.all(others)).every((outcome) => outcome?.code === 0)).toBe(true);
-  expect(isSlowOver).toBe(false);
+  expect(firstMs).toBeUndefined();
   await hanging.received(32);
   expect(hanging.openConnections).toBe(32);
   const failures = new Set((await Promise.all(slow)).map((outcome) => outcome?.json));
   expect(failures).toEqual(new Set(['{"reason":"timeout"}']));
-  expect(performance.now() - began).toBeLessThan(6_000);
+  // Uploads that wait for a connection share the time-out: four groups in turn would take four times as long.
+  expect(performance.now() - began).toBeLessThan(3 * (firstMs ?? 0));
 });
 
 test("with a full outbox the first attempt is still made, and its failure counts as lost", async () => {
