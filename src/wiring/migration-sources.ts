@@ -107,10 +107,10 @@ export function openOrigins(settings: Settings, listed: OriginListing, parts: So
   return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), () => registry.close());
 }
 
-/** The bucket of the domain. Throws ConfigFaults. */
-export function bucketOfDomain(settings: Settings, host: string): { readonly appid: string; readonly bucket: string } {
+/** `<appid>/<bucket>` of the domain. Throws ConfigFaults. */
+export function bucketOfDomain(settings: Settings, host: string): string {
   const { project, bucket } = boundMirror(settings, host).binding;
-  return { appid: project.appid, bucket: bucket.name };
+  return `${project.appid}/${bucket.name}`;
 }
 
 /** Throws ConfigFaults if the domain has no origins, or if they cannot be listed. */

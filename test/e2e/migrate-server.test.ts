@@ -13,7 +13,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, PROGRAM, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
-import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { blobWith, damageBlob } from "../helpers/stored-blobs.ts";
 
 /** On a busy machine each start of the program takes seconds. */
@@ -139,6 +139,25 @@ describe("the command into a running server", () => {
       const dry = await huiyuan(args("--dry-run", "--job", join(installation.folder, "none")));
       expect(dry.out).toContain(`Would copy: 0\nAre at the target: ${COUNT + 1}\n`);
       expect(await readdir(installation.folder)).not.toContain("none");
+      // The same without the settings file.
+      let env: Readonly<Record<string, string>> = { HUIYUAN_ADMIN_TOKEN: TOKEN };
+      const remote = (...more: string[]) => {
+        const at = ["--admin", `http://127.0.0.1:${adminPort}`, "--job", join(installation.folder, "other")];
+        return huiyuan(["migrate", "start", "--config", config(), ...at, ...more], { env });
+      };
+      expect(await remote("--dry-run")).toEqual(dry);
+      expect(await remote("--overwrite", "newer")).toMatchObject({ code: 1, out: expect.stringContaining("-1886") });
+      for (const [wrong, fault] of [
+        [["--settings", installation.file], "Give --settings or --admin, not both"],
+        [["--from-origin", "*"], "--from-origin needs --settings"],
+      ] as const)
+        expect(await remote(...wrong)).toEqual({ code: 2, out: "", err: expect.stringContaining(fault) });
+      await configure({ "appinfo.appid": "1", "appinfo.bucket": "other" });
+      const unknown = { code: 2, err: expect.stringContaining(`name 1/other, but must name one of: ${APPID}/photos`) };
+      expect(await remote()).toMatchObject(unknown);
+      env = {};
+      expect((await remote()).err).toContain("HUIYUAN_ADMIN_TOKEN");
+      await configure();
       expect((await huiyuan(args("--overwrite", "always"))).code).toBe(0);
       expect((await download("site.jpg")).body.equals(jpegOf("other bytes"))).toBe(true);
     },

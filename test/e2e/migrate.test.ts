@@ -158,10 +158,18 @@ test("a wrong config lists every fault, exits with 2 and changes nothing", async
   expect(err).toMatch(
     /local\.image_root_path must be .*\n(.*\n)*.*concurrency must be .*\n(.*\n)*.*fileid\.ignore\.execute/,
   );
-  const names = ["appid", "bucket", "secretID", "secretKey"].map((name) => `appinfo.${name}`);
+  const names = ["appid", "bucket", "secretID", "secretKey", "endpoint"].map((name) => `appinfo.${name}`);
   await configure("relative/path", Object.fromEntries(names.map((name) => [name, ""])));
   const { err: untargeted } = await migrate("start");
   expect(untargeted).toContain(`Error: Required: ${names.join(", ")}, unless --settings FILE `);
+  expect(await readdir(home)).toEqual(["conf"]);
+  // A config of the old tool: it had a host of its own.
+  await configure(images, { "appinfo.endpoint": "" });
+  for (const command of [["start"], ["start", "--dry-run"], ["start", "--detach"], ["verify"]])
+    expect(await migrate(command[0] ?? "", ...command.slice(1))).toEqual({
+      ...{ code: 2, out: "" },
+      err: expect.stringMatching(/^Error: Required: appinfo\.endpoint, unless --settings FILE or --admin URL .*\n$/),
+    });
   expect(await readdir(home)).toEqual(["conf"]);
   expect((await migrate("start", "--overwrite", "always")).code).toBe(2);
   await configure(images, { "appinfo.bucket": "unknown" });

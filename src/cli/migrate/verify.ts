@@ -122,8 +122,9 @@ const TITLES: Readonly<Record<FindingKind, string>> = {
 /** Advice for findings of each kind, with a command. */
 function mendsOf(flags: EndFlags): Readonly<Record<FindingKind, string>> {
   const start = commandLine("start", flags);
-  const isStore = flags.settings !== undefined;
-  const toDelete = isStore ? `: huiyuan delete KEY --config ${flags.settings}` : "";
+  const isStore = (flags.settings ?? flags.admin) !== undefined;
+  const at = flags.settings === undefined ? `--admin ${flags.admin}` : `--config ${flags.settings}`;
+  const toDelete = isStore ? `: huiyuan delete KEY ${at}` : "";
   return {
     differs: `${isStore ? "copy again" : "an upload never replaces: delete them at the target, then"}: ${start}`,
     missing: `copy: ${start}`,
