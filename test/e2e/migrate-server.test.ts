@@ -460,6 +460,38 @@ describe("jobs in the server", () => {
     for (const more of wrong) expect([more, (await create("no", more)).status]).toEqual([more, 400]);
     expect((await call("GET", "/migrations/stat?id=no")).status).toBe(400);
     expect((await call("GET", "/migrations")).json).toEqual({ migrations: [] });
+
+    // A job does not follow the links that lead out, and a command does.
+    await writeFile(join(outside, "private.jpg"), jpegOf("private"));
+    await symlink(join(outside, "private.jpg"), join(photos, "private.jpg"));
+    await symlink("/no/such/file.jpg", join(photos, "nowhere.jpg"));
+    await symlink(nameOf(0), join(photos, "inside.jpg"));
+    const counters = { submitted: COUNT + 4, successful: COUNT + 1, failed: 3 };
+    const told = "does not exist below a folder of server.migrationFolders";
+    for (const type of ["Local", "Local_MD5"]) {
+      await create(type.toLowerCase().replace("_", "-"), { config: local({ "migrate.type": type }) });
+      await untilEnded(type.toLowerCase().replace("_", "-"));
+    }
+    expect(await stat("local")).toMatchObject({ ended: "1", counters });
+    const { failures } = (await call("GET", "/migrations/failures?id=local")).json;
+    expect(failures.map(({ fileid }: { fileid: string }) => fileid).sort()).toEqual([
+      "link",
+      "nowhere.jpg",
+      "private.jpg",
+    ]);
+    for (const { fileid, log } of failures) expect(log).toBe(`${JSON.stringify(join(photos, fileid))} ${told}`);
+    expect((await stat("local-md5")).counters).toMatchObject({ failed: 3, stored: COUNT });
+    expect((await download("inside.jpg")).body.equals(jpegOf(0))).toBe(true);
+    const command = [
+      "migrate",
+      "start",
+      "--config",
+      join(jobDir("local"), "config.yaml"),
+      "--settings",
+      installation.file,
+    ];
+    const { out } = await huiyuan([...command, "--job", join(installation.folder, "job")]);
+    expect(out).toContain(`failed, successful / submitted: 1, ${COUNT + 3} / ${COUNT + 4}\n`);
   });
 
   test(

@@ -27,7 +27,7 @@ export interface EndFlags extends JobFlags {
   readonly list?: string;
   readonly sitemap?: string;
   readonly allowPrivate: boolean;
-  readonly fileUrls: boolean;
+  readonly confined?: boolean;
   readonly detach?: boolean;
 }
 
@@ -56,8 +56,8 @@ export function endsCommand(
       .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
       .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
       .option("--allow-private", "the source may have a private address", false)
-      // For the jobs of a server: a list may come from another machine.
-      .addOption(new Option("--no-file-urls", "refuse file: URLs in a list").hideHelp())
+      // For the jobs of a server, whose callers may be on another machine.
+      .addOption(new Option("--confined", "read only the folders that the settings name for migrations").hideHelp())
   );
 }
 
@@ -103,14 +103,17 @@ async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const { concurrency = MAX_CONNECTIONS } = config.tool;
   const server = settings && (await runningServer(settings.server));
   const admin = remote?.send ?? server;
-  const { allowPrivate, fileUrls: allowsFiles } = flags;
-  const parts = { ...config.tool, ...{ concurrency, allowPrivate, allowsFiles, log, server } };
+  const { allowPrivate, confined } = flags;
+  const folder = folderOf(flags);
+  // The folder of a job has the list of its request.
+  const folders = confined ? [...(settings?.server.migrationFolders ?? []), folder.dir] : undefined;
+  const parts = { ...config.tool, ...{ concurrency, allowPrivate, folders, log, server } };
   const source = openSource(config.source, parts, settings);
   const place = bucketId && { "--settings": `${bucketId} in ${settings?.data ?? flags.admin}` };
   const { host = "", list = "", sitemap = "" } = given ?? {};
   const origins = given && { "--from-origin": host, "--list": list, "--sitemap": sitemap };
   const identity = { ...config.identity, ...place, ...origins };
-  return { config, bucketId, settings, admin, source, folder: folderOf(flags), log, identity };
+  return { config, bucketId, settings, admin, source, folder, log, identity };
 }
 
 type DomainSource = Extract<MigrationConfig["source"], { readonly type: "origins" }>;

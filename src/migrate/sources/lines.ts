@@ -1,9 +1,10 @@
 // Lists the lines of a file or of standard input, as they arrive. The cursor is the number of the lines before it.
-import { createReadStream } from "node:fs";
+import { createReadStream, openSync } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { errnoText } from "./file-names.ts";
+import { assertBelow, type Folders } from "./folders.ts";
 import { shownUrl } from "./listed-url.ts";
 import type { Listing } from "./origins.ts";
 
@@ -14,19 +15,25 @@ export interface LineListingOptions {
   /** Absolute path; `-` is `stdin`. */
   readonly file: string;
   readonly stdin?: Readable;
+  /** Those that the file must be below. */
+  readonly folders: Folders;
   /** The object of a line, which is trimmed and not blank. Throws a HuiyuanError if it cannot be one. */
   readonly read: (line: string) => SourceObject;
 }
 
 /** A listing that continues reads the lines before the cursor again, which costs less than a page. */
-export function createLineListing({ file, stdin = process.stdin, read }: LineListingOptions): Listing {
+export function createLineListing({ file, stdin = process.stdin, folders, read }: LineListingOptions): Listing {
   const isResumable = file !== "-";
 
   async function* list(after: string | undefined, signal: AbortSignal): AsyncGenerator<SourcePage, void, undefined> {
     const from = Number(after ?? 0);
     let before = 0;
-    const input = addAbortSignal(signal, isResumable ? createReadStream(file) : stdin);
+    let input = stdin;
     try {
+      const fd = isResumable ? openSync(file, "r") : undefined;
+      if (fd !== undefined) input = createReadStream(file, { fd });
+      assertBelow(file, folders, fd);
+      addAbortSignal(signal, input);
       for await (const lines of linesOf(input)) {
         const fresh = lines.slice(Math.max(0, from - before));
         before += lines.length;

@@ -182,6 +182,8 @@ test("no allowed limit is longer than a timer, at the slowest rate for the large
 
 test("the identity has no secrets and no option without effect; other sections count as known", () => {
   const more = { concurrency: "3", "error.ignore.if": "x", "qiniu.password": "hidden", "paths.extra": "y" };
+  const source = check({ ...APP, ...QINIU, "qiniu.referer": "http://r.example", "qiniu.isprivate": "1" }).identity;
+  expect(Object.keys(source).filter((name) => name.startsWith("qiniu"))).toEqual(["qiniu.bucket", "qiniu.domain"]);
   const { identity, unknown } = check({ ...APP, ...LOCAL, ...more });
   const place = ["appinfo.appid", "appinfo.bucket", "appinfo.endpoint"];
   expect(Object.keys(identity)).toEqual([...place, "local.image_root_path", "migrate.type"]);
