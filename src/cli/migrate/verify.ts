@@ -116,6 +116,7 @@ const TITLES: Readonly<Record<FindingKind, string>> = {
   missing: "Missing at the target",
   gone: "Missing at the source",
   unread: "Unread",
+  failed: "Failed to copy",
   deleted: "Deleted at the target",
 };
 
@@ -130,6 +131,7 @@ function mendsOf(flags: EndFlags): Readonly<Record<FindingKind, string>> {
     missing: `copy: ${start}`,
     gone: `if the target should lose them too, delete them there${toDelete}`,
     unread: `once the reason is gone, compare again: ${commandLine("verify", flags)}`,
+    failed: `mend the cause, then copy again: ${start}`,
     deleted: "a migration respects that; an upload brings them back",
   };
 }
