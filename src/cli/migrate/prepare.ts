@@ -164,7 +164,7 @@ export async function withEnds(
   { terminal, json, done }: Bar,
   work: (ends: Ends) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const { folder, identity, source } = prepared;
+  const { config, folder, identity, source } = prepared;
   const unlock = folder.lock();
   if (unlock === undefined) {
     terminal.err.write(`Tool is already running on ${folder.dir}. \n`);
@@ -179,9 +179,10 @@ export async function withEnds(
     target = await openTarget({ ...prepared, spoolDir: folder.spool });
     const own = openJournal(folder.journal);
     journal = own;
-    const changed = own.begin(identity);
+    const changed = own.begin(identity, (locator) => config.filters.rename(source.nameOf(locator)));
     if (changed.length > 0) {
-      const next = "Restore them, or name another folder by --job, or run clean to begin anew.";
+      const rule = "Filters may touch only names that have failed; sources and targets stay.";
+      const next = `${rule} Restore the options, or name another folder by --job, or run clean to begin anew.`;
       terminal.err.write(`Error: The config has changed since this migration began: ${changed.join(", ")}. ${next} \n`);
       return 2;
     }

@@ -118,7 +118,7 @@ export function checkConfig(
 
 /** Secrets, and options that change how objects are copied, but not which. */
 const HAS_NO_EFFECT_ON_NAMES =
-  /key$|secretid$|^concurrency$|^jobqueue\.|^buffer\.|^db\.|^limit\.|^timeout|^retries$|^error\.|^max\./;
+  /key$|secretid$|\.referer$|\.isprivate$|^concurrency$|^jobqueue\.|^buffer\.|^db\.|^limit\.|^timeout|^retries$|^error\.|^max\./;
 /** A config may keep the sections of other kinds of source. */
 const OTHER_SOURCES = /^(?:local|url|qiniu|oss|s3)\./;
 

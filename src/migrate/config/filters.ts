@@ -16,14 +16,12 @@ export function createFilters(text: (name: string) => string | undefined, faults
     const expression = text(name);
     if (expression === undefined) return undefined;
     try {
-      const { text: translated, lack } = translate(expression);
-      if (lack === undefined) return RE2JS.compile(`${prefix}(?:${translated})`);
-      faults.push(`Option ${name} has ${lack}.`);
+      return RE2JS.compile(`${prefix}(?:${translated(expression)})`);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      faults.push(`Option ${name} is no regular expression of RE2: ${reason.replace(/\s+/g, " ")}.`);
+      const reason = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
+      faults.push(`Option ${name} is no regular expression of RE2: ${reason}.`);
+      return undefined;
     }
-    return undefined;
   };
   const ignoreIf = compiled("fileid.ignore.if");
   const ignoreUnless = compiled("fileid.ignore.unless");
@@ -60,32 +58,28 @@ function replacementOf(text: string, groups: number, faults: string[]): string {
 
 /** The parts in which Python and RE2 may differ. An escape and a class of characters are one part each. */
 const PARTS =
-  /\\(?:[0-3][0-7]{2}|[1-9]\d?|.)|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:#[^)]*\)|P[=>]|<?[=!]|[a-z]+[):]|[>('&\d])|(?:[*+?]|\{\d*,?\d*\})\+|\{,\d*\}/gis;
-
-/** How a part that RE2 lacks begins, its name, and the way on. */
+  /\\(?:[0-3][0-7]{2}|[1-9]\d?|.)|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:#[^)]*\)|P=|<?[=!]|[a-z]+[):]|[>(])|(?:[*+?]|\{\d*,?\d*\})\+|\{,\d*\}/gis;
+/** The beginning of a part that RE2 lacks, its name, and the way on. */
 const LACKS: readonly (readonly [form: RegExp, name: string, next: string])[] = [
   [/^\(\?<?[=!]/, "a lookaround", "leave names out by fileid.ignore.if, and choose others by fileid.ignore.unless"],
   [/^\(\?P=|^\\(?:k|[1-9])/, "a backreference", "spell out its alternatives"],
   [/^[*+?{].*\+$/, "a possessive quantifier", "leave out its last +"],
   [/^\(\?>/, "an atomic group", "write (?:…) instead"],
   [/^\(\?\(/, "a conditional", "write both cases with |"],
-  [/^\(\?(?:P>|R\)|[&\d])/, "a recursion", "write out as many levels as names have"],
-  [/^\(\?'/, "a group name in quotes", "write (?P<name>…)"],
   [/^\(\?[a-z]*[aLux]/, "a flag", "leave out a, L, u and x; without x, spaces count"],
   [/^\\G/, "the anchor \\G", "leave it out, or write ^"],
 ];
 
-/** Python's expression in the syntax of RE2, and the first part that RE2 lacks. */
-function translate(expression: string): { readonly text: string; readonly lack: string | undefined } {
-  let [flags, lack]: [string, string | undefined] = ["", undefined];
+/** Python's expression in the syntax of RE2. Throws if it has what RE2 lacks. */
+function translated(expression: string): string {
+  let flags = "";
   const text = expression.replace(PARTS, (found) => {
     const [, name, next] = LACKS.find(([form]) => form.test(found)) ?? [];
-    if (name !== undefined) lack ??= `${name}, \`${found}\`, which RE2 lacks: ${next}`;
-    if (found.startsWith("{,")) return found.replace(",", "0,");
-    if (found === "\\Z") return "\\z";
-    const isFlag = /^\(\?[ims]+\)$/.test(found);
-    if (isFlag) flags += found; // in Python it holds for the whole expression
-    return isFlag || found.startsWith("(?#") ? "" : found;
+    if (name !== undefined) throw new Error(`it has ${name}, \`${found}\`, which RE2 lacks: ${next}`);
+    // In Python it holds for the whole expression, wherever it is.
+    if (/^\(\?[ims]+\)$/.test(found)) flags += found;
+    else if (!found.startsWith("(?#")) return found.replace(/^\\Z$/, "\\z").replace(/^\{,/, "{0,");
+    return "";
   });
-  return { text: flags + text, lack };
+  return flags + text;
 }

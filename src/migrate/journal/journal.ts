@@ -43,8 +43,11 @@ export type RowKind = "new" | "failed" | "all";
 export interface Journal {
   /** As of the last commit. */
   readonly counters: Counters;
-  /** Begins a run. Returns the names of options that differ from those of the earlier runs; then nothing changes. */
-  begin(identity: Readonly<Record<string, string>>): readonly string[];
+  /**
+   * Begins a run. Returns the names of options that differ from those of the earlier runs; then nothing changes. Filters
+   * may differ if they touch names of failed rows only.
+   */
+  begin(identity: Readonly<Record<string, string>>, nameNow?: NameNow): readonly string[];
   /** Continues an interrupted scan unless `isNew`, else begins one. Returns the cursor of its last page, if it may. */
   beginScan(isResumable: boolean, isNew?: boolean): string | undefined;
   addPage(page: JournalPage): void;
@@ -77,6 +80,9 @@ interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
   readonly changed: number;
 }
 
+/** The name that the filters of this run give the object of a locator; undefined: it is left out. */
+type NameNow = (locator: string) => string | undefined;
+const IS_FILTER = /^(?:fileid\.ignore|sub)\./;
 /** So many results are written at once. */
 const MAX_SETTLED = 1_000;
 
@@ -88,6 +94,8 @@ export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: 
   const addObject = createAdder(database);
   const settleOne = createSettler(database);
   const forget = database.prepare<[number]>(`DELETE FROM jobs WHERE status = ${FAILED} AND seen < ?`);
+  const listed = database.prepare<[], Row>("SELECT serial, fileid, locator, status FROM jobs WHERE locator <> ''");
+  const drop = database.prepare<[number]>("DELETE FROM jobs WHERE serial = ?");
   const page = (where: string) => database.prepare<[object], Row>(`SELECT * FROM jobs WHERE ${where} LIMIT @pageRows`);
   const pages = {
     new: page("status = 0 AND serial > @serial ORDER BY serial"),
@@ -98,6 +106,17 @@ export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: 
   let kept: Verification | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isLate = false;
+
+  /** Serials of the rows that have another name now; undefined if one of them has not failed. */
+  function renamed(nameNow: NameNow): readonly number[] | undefined {
+    const serials: number[] = [];
+    for (const { serial, fileid, locator, status } of listed.iterate()) {
+      if (nameNow(locator) === fileid) continue;
+      if (status !== FAILED) return undefined;
+      serials.push(serial);
+    }
+    return serials;
+  }
 
   function flush(): void {
     clearTimeout(timer);
@@ -124,14 +143,23 @@ export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: 
     get counters() {
       return state.counters;
     },
-    begin(identity) {
+    begin(identity, nameNow = () => undefined) {
       const before = state.identity ?? identity;
       const names = [...new Set([...Object.keys(before), ...Object.keys(identity)])];
-      const changed = names.filter((name) => before[name] !== identity[name]);
-      if (changed.length > 0) return changed.sort();
+      const changed = names.filter((name) => before[name] !== identity[name]).sort();
+      const mayDiffer = changed.every((name) => IS_FILTER.test(name));
+      const forgotten = changed.length === 0 ? [] : mayDiffer ? renamed(nameNow) : undefined;
+      if (forgotten === undefined) return changed;
       commit(({ counters }) => {
         state.identity = identity;
         counters.run += 1;
+        if (changed.length === 0) return;
+        for (const serial of forgotten) drop.run(serial);
+        counters.submitted -= forgotten.length;
+        counters.failed -= forgotten.length;
+        // A whole scan finds what earlier filters have left out.
+        Object.assign(counters, { isScanning: 1, scan: counters.scan + 1 });
+        state.cursor = undefined;
       });
       return [];
     },

@@ -1,5 +1,6 @@
 // Lists the lines of a file or of standard input, as they arrive. The cursor is the number of the lines before it.
-import { createReadStream, openSync } from "node:fs";
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { SourceObject, SourcePage, UnlistedObject } from "../source.ts";
@@ -28,12 +29,9 @@ export function createLineListing({ file, stdin = process.stdin, folders, read }
   async function* list(after: string | undefined, signal: AbortSignal): AsyncGenerator<SourcePage, void, undefined> {
     const from = Number(after ?? 0);
     let before = 0;
-    let input = stdin;
+    const input = addAbortSignal(signal, isResumable ? createReadStream(file) : stdin);
     try {
-      const fd = isResumable ? openSync(file, "r") : undefined;
-      if (fd !== undefined) input = createReadStream(file, { fd });
-      assertBelow(file, folders, fd);
-      addAbortSignal(signal, input);
+      if (isResumable) assertBelow(file, folders, (await once(input, "open"))[0]);
       for await (const lines of linesOf(input)) {
         const fresh = lines.slice(Math.max(0, from - before));
         before += lines.length;
