@@ -198,7 +198,7 @@ test("a config that has changed since is refused and says what to do, unless onl
     2,
     expect.stringMatching(/changed .*: sub\.pattern, sub\.replace\. .*have failed/),
   ]);
-  await configure(images, { concurrency: "3" });
+  await configure(images, { ...filters, concurrency: "3" });
   const { code, err } = await migrate("start", ...settings());
   expect(code).toBe(2);
   expect(err).toMatch(/The config has changed .*: local\.image_root_path\. .*--job.*clean/);

@@ -109,7 +109,7 @@ async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const folders = confined ? [...(settings?.server.migrationFolders ?? []), folder.dir] : undefined;
   const parts = { ...config.tool, ...{ concurrency, allowPrivate, folders, log, server } };
   const source = openSource(config.source, parts, settings);
-  const place = bucketId && { "--settings": `${bucketId} in ${settings?.data ?? flags.admin}` };
+  const place = bucketId && { "--settings or --admin": `${bucketId} in ${settings?.data ?? flags.admin}` };
   const { host = "", list = "", sitemap = "" } = given ?? {};
   const origins = given && { "--from-origin": host, "--list": list, "--sitemap": sitemap };
   const identity = { ...config.identity, ...place, ...origins };

@@ -16,7 +16,7 @@ export interface LineListingOptions {
   /** Absolute path; `-` is `stdin`. */
   readonly file: string;
   readonly stdin?: Readable;
-  /** Those that the file must be below. */
+  /** The file must be below one of them. */
   readonly folders: Folders;
   /** The object of a line, which is trimmed and not blank. Throws a HuiyuanError if it cannot be one. */
   readonly read: (line: string) => SourceObject;

@@ -127,7 +127,7 @@ test.each([
   [
     { ...PROJECT, ...LOCAL },
     "Required: appinfo.endpoint, unless --settings FILE or --admin URL names the target. " +
-      "appinfo.endpoint is the URL of your REST API: no service is assumed.",
+      "Write out appinfo.endpoint, the URL of your REST API: none is assumed.",
   ],
   [{ ...APP, "migrate.type": "URLList", "url.url_list_file_path": "/tmp" }, "must be the absolute path of a file"],
   [{ ...APP, ...LOCAL, "appinfo.endpoint": "http://u:p@h/" }, "Option appinfo.endpoint must be a URL"],
