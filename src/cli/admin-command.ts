@@ -26,7 +26,7 @@ export function withBucket(command: Command): Command {
   return command.option("--bucket <appid/name>", "bucket of the keys; needed if there are several");
 }
 
-function parseUrl(text: string): string {
+export function parseUrl(text: string): string {
   const isRight = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
   if (!isRight) throw new InvalidArgumentError("It must be a URL such as http://127.0.0.1:8081");
   return text;

@@ -33,12 +33,7 @@ const DRAIN_MS = 60_000;
 
 /** Throws SettingsFaults, request_invalid if another program answers, and the codes of openService(). */
 export async function reachServer({ config, admin }: AdminFlags, terminal: Terminal): Promise<Reached> {
-  if (admin !== undefined) {
-    const base = new URL(admin).origin;
-    if (!(await isAnswering(base)))
-      throw new HuiyuanError("request_invalid", `no server answers at ${base}: is it running?`);
-    return over(base, process.env[ADMIN_TOKEN_VARIABLE]);
-  }
+  if (admin !== undefined) return serverAt(admin);
   const { server, data } = await loadSettings(config, { env: process.env, needs: "address" }).catch(
     (error: unknown) => {
       if (error instanceof SettingsFaults)
@@ -51,6 +46,13 @@ export async function reachServer({ config, admin }: AdminFlags, terminal: Termi
   const base = baseOf(server);
   if (base !== undefined && (await isAnswering(base))) return over(base, tokenOf(server));
   return openData(config, { base, data }, terminal);
+}
+
+/** The server with this URL of its admin port. Throws request_invalid if none answers. */
+export async function serverAt(admin: string): Promise<Reached & { readonly send: SendToAdmin }> {
+  const base = new URL(admin).origin;
+  if (await isAnswering(base)) return over(base, process.env[ADMIN_TOKEN_VARIABLE]);
+  throw new HuiyuanError("request_invalid", `no server answers at ${base}: is it running?`);
 }
 
 /** The admin API of the server of these settings; undefined if none listens. Throws as reachServer(). */
@@ -69,7 +71,7 @@ function sendTo(base: string, token: string | undefined): SendToAdmin {
     fetch(`${base}${path}`, { ...init, headers: { ...own, ...(init.headers as object) }, redirect: "error" });
 }
 
-function over(base: string, token: string | undefined): Reached {
+function over(base: string, token: string | undefined) {
   const sendRaw = sendTo(base, token);
   const send: SendRequest = async (path, init) => {
     try {
@@ -79,7 +81,7 @@ function over(base: string, token: string | undefined): Reached {
       throw new HuiyuanError("request_invalid", `the server at ${base} no longer answers`, { cause });
     }
   };
-  return { client: createAdminClient(send), async close() {} };
+  return { send: sendRaw, client: createAdminClient(send), async close() {} };
 }
 
 /** Opens the data folder in this process, because no server answers at `base`; undefined if the admin port is 0. */

@@ -8,6 +8,7 @@ import { readVersion } from "../core/version.ts";
 import { ConfigFaults } from "../migrate/config/config.ts";
 import type { SourceOptions } from "../migrate/config/source-options.ts";
 import type { Source } from "../migrate/source.ts";
+import type { Folders } from "../migrate/sources/folders.ts";
 import { type KeyBases, readListedUrl } from "../migrate/sources/listed-url.ts";
 import { createLocalSource } from "../migrate/sources/local.ts";
 import { createOriginSource, type Listing, type Place } from "../migrate/sources/origins.ts";
@@ -30,8 +31,7 @@ import { keepsQueries, ruleOptions } from "./site.ts";
 export interface SourceParts {
   /** Private addresses may be dialled for the hosts that the source names. */
   readonly allowPrivate: boolean;
-  /** Whether a list of URLs may name files of this machine. */
-  readonly allowsFiles: boolean;
+  readonly folders: Folders;
   /** Objects at once. */
   readonly concurrency: number;
   /** Without progress. Milliseconds. */
@@ -69,9 +69,9 @@ export function openSource(options: SourceOptions, parts: SourceParts, settings:
   return asFaults(() => {
     switch (options.type) {
       case "local":
-        return createLocalSource(options);
+        return createLocalSource({ ...options, folders: parts.folders });
       case "url-list":
-        return createUrlListSource({ ...options, allowsFiles: parts.allowsFiles }, http);
+        return createUrlListSource({ ...options, folders: parts.folders }, http);
       case "qiniu":
         return createQiniuSource(options, http);
       case "s3":
@@ -107,10 +107,10 @@ export function openOrigins(settings: Settings, listed: OriginListing, parts: So
   return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), () => registry.close());
 }
 
-/** The bucket of the domain. Throws ConfigFaults. */
-export function bucketOfDomain(settings: Settings, host: string): { readonly appid: string; readonly bucket: string } {
+/** `<appid>/<bucket>` of the domain. Throws ConfigFaults. */
+export function bucketOfDomain(settings: Settings, host: string): string {
   const { project, bucket } = boundMirror(settings, host).binding;
-  return { appid: project.appid, bucket: bucket.name };
+  return `${project.appid}/${bucket.name}`;
 }
 
 /** Throws ConfigFaults if the domain has no origins, or if they cannot be listed. */
@@ -152,7 +152,7 @@ function createPlacing(host: string, { bucket }: Binding, mirror: MirrorSettings
 function openListing(mirror: MirrorSettings, { host, list, sitemap }: OriginListing, parts: SourceParts): Listing {
   const isRewritten = rewritesPaths(mirror);
   const bases = [...(isRewritten ? [] : mirror.origins.flatMap(basesOf)), `//${host}/`];
-  if (list !== undefined) return createKeyListing({ file: list, bases });
+  if (list !== undefined) return createKeyListing({ file: list, bases, folders: parts.folders });
   if (sitemap !== undefined) {
     const at = readListedUrl(sitemap, "auto").origin.replace(/^https?:/, "");
     const sites = isRewritten ? [] : mirror.origins.filter((origin) => origin.type === "site");

@@ -26,18 +26,13 @@ export interface MigrationTarget {
   close(): Promise<void>;
 }
 
-/** A bucket of the store of these settings. */
-export interface StorePlace {
-  readonly settings: Settings;
-  /** `<appid>/<bucket>` */
-  readonly bucketId: string;
-}
-
 export interface TargetOptions {
   readonly config: MigrationConfig;
-  /** Undefined: the target is the REST API of the config. */
-  readonly store: StorePlace | undefined;
-  /** The admin API of the server that runs with these settings; undefined if none runs. */
+  /** `<appid>/<bucket>` of the target. Undefined: the target is the REST API of the config. */
+  readonly bucketId: string | undefined;
+  /** The settings whose store is the target. */
+  readonly settings: Settings | undefined;
+  /** The admin API of the server that is the target, or that runs with these settings. */
   readonly admin: SendToAdmin | undefined;
   /** A folder for spool files, unless the store has one. It is emptied, and removed at the end. */
   readonly spoolDir: string;
@@ -52,12 +47,9 @@ const ADMIN_CONCURRENCY = 64;
 const STORE_CONCURRENCY = 100;
 const DEFAULT_MAX_BYTES = 104_857_600;
 
-/** `<appid>/<bucket>` of the target: the one that the config names, or the only one. Throws ConfigFaults. */
-export function targetBucket({ source, rest }: MigrationConfig, settings: Settings): string {
-  const all = settings.projects.flatMap(({ appid, buckets }) => buckets.map(({ name: bucket }) => ({ appid, bucket })));
-  // The origins of a domain are copied into its own bucket.
-  const allowed = source.type === "origins" ? [bucketOfDomain(settings, source.host)] : all;
-  const ids = allowed.map(({ appid, bucket }) => `${appid}/${bucket}`);
+/** The bucket of the settings, or the one of these ids, that the config names; or the only one. Throws ConfigFaults. */
+export function targetBucket({ source, rest }: MigrationConfig, known: Settings | readonly string[]): string {
+  const ids = "projects" in known ? bucketsFor(source, known) : known;
   const wanted = rest === undefined ? ids : ids.filter((id) => id === `${rest.appid}/${rest.bucket}`);
   if (wanted.length === 1) return wanted.join();
   const found = rest === undefined ? "are missing" : `name ${rest.appid}/${rest.bucket}`;
@@ -66,20 +58,27 @@ export function targetBucket({ source, rest }: MigrationConfig, settings: Settin
   ]);
 }
 
+function bucketsFor(source: MigrationConfig["source"], settings: Settings): readonly string[] {
+  // The origins of a domain are copied into its own bucket.
+  if (source.type === "origins") return [bucketOfDomain(settings, source.host)];
+  return settings.projects.flatMap(({ appid, buckets }) => buckets.map(({ name }) => `${appid}/${name}`));
+}
+
 /** Throws data_locked if a server runs that cannot be reached, and store_failed. */
 export async function openTarget(options: TargetOptions): Promise<MigrationTarget> {
-  const { config, store, admin } = options;
+  const { config, bucketId, settings, admin } = options;
   const { maxObjectBytes, concurrency, timeoutMs } = config.tool;
-  if (store === undefined) {
+  const objectSize = settings?.limits.objectSize;
+  const maxBytes = Math.min(maxObjectBytes ?? objectSize ?? DEFAULT_MAX_BYTES, objectSize ?? Number.POSITIVE_INFINITY);
+  if (bucketId === undefined) {
     const target = createRestTarget({ ...config.rest!, timeoutMs });
-    const maxBytes = maxObjectBytes ?? DEFAULT_MAX_BYTES;
     return { target, maxBytes, concurrency: concurrency ?? REST_CONCURRENCY, ...openSpools(options, ALL_DIGESTS) };
   }
-  const { objectSize } = store.settings.limits;
-  const maxBytes = Math.min(maxObjectBytes ?? objectSize, objectSize);
-  if (admin === undefined)
-    return { maxBytes, concurrency: concurrency ?? STORE_CONCURRENCY, ...(await openStore(store, options.log)) };
-  const target = createAdminTarget({ send: admin, bucketId: store.bucketId });
+  if (admin === undefined) {
+    const store = await openStore(settings!, bucketId, options.log);
+    return { maxBytes, concurrency: concurrency ?? STORE_CONCURRENCY, ...store };
+  }
+  const target = createAdminTarget({ send: admin, bucketId });
   return { target, maxBytes, concurrency: concurrency ?? ADMIN_CONCURRENCY, ...openSpools(options, new Set()) };
 }
 
@@ -98,7 +97,7 @@ function openSpools({ spoolDir: dir, log }: TargetOptions, digests: ReadonlySet<
   };
 }
 
-async function openStore({ settings, bucketId }: StorePlace, log: Log) {
+async function openStore(settings: Settings, bucketId: string, log: Log) {
   const now = Date.now;
   const parts = { log, now, changed: () => undefined, wasUsed: () => false };
   const { store, spools, backlog, close } = await openStores(settings, parts).catch((error: unknown) => {

@@ -74,7 +74,7 @@ describe("sources of a web site", needs("nginx"), () => {
     open: () =>
       labOf((file, names) => {
         writeFileSync(file, names.map((name) => `${urlOf(name)}\n`).join(""));
-        return createUrlListSource({ file, encoded: "auto", allowsFiles: false }, SOURCE_HTTP);
+        return createUrlListSource({ file, encoded: "auto", folders: undefined }, SOURCE_HTTP);
       }),
   });
 
@@ -84,7 +84,7 @@ describe("sources of a web site", needs("nginx"), () => {
     open: () =>
       labOf((file, names) => {
         writeFileSync(file, names.join("\r\n"));
-        return site(createKeyListing({ file, bases: [] }));
+        return site(createKeyListing({ file, bases: [], folders: undefined }));
       }),
   });
 

@@ -12,7 +12,7 @@ sourceContract({ name: "Local", open: openLocal, knowsVersions: true });
 async function openLocal(): Promise<SourceLab> {
   const root = mkdtempSync(join(tmpdir(), "huiyuan-local-"));
   return {
-    open: () => createLocalSource({ root, isNamedByMd5: false }),
+    open: () => createLocalSource({ root, isNamedByMd5: false, folders: undefined }),
     async put(fileid, bytes) {
       mkdirSync(dirname(join(root, fileid)), { recursive: true });
       writeFileSync(join(root, fileid), bytes);
@@ -31,7 +31,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const source = (isNamedByMd5 = false) => createLocalSource({ root, isNamedByMd5 });
+const source = (isNamedByMd5 = false) => createLocalSource({ root, isNamedByMd5, folders: undefined });
 const list = async (isNamedByMd5 = false) => {
   const pages = await listed(source(isNamedByMd5));
   return { objects: pages.flatMap((page) => page.objects), failures: pages.flatMap((page) => page.failures) };
@@ -56,6 +56,47 @@ test("Local follows links to files and folders, also to outside of the root, and
     expect(found.filter((name) => !name.startsWith("second/"))).toEqual(["a/b/c.jpg", "a/out/o.jpg", "file.jpg"]);
     expect(found).toContain("second/c.jpg");
     expect(found.length).toBeLessThan(10);
+  } finally {
+    rmSync(outside, { recursive: true });
+  }
+});
+
+test("Local within folders refuses links that lead out of them, also one that came after the listing", async () => {
+  const outside = mkdtempSync(join(tmpdir(), "huiyuan-outside-"));
+  writeFileSync(join(outside, "o.jpg"), "o");
+  put("in/a.jpg");
+  for (const [name, target] of [
+    ["out", outside],
+    ["o.jpg", join(outside, "o.jpg")],
+    ["none.jpg", "/no"],
+    ["a.jpg", "in/a.jpg"],
+  ])
+    symlinkSync(target!, join(root, name!));
+  const confined = createLocalSource({ root, isNamedByMd5: false, folders: [root] });
+  const signal = new AbortController().signal;
+  const fetched = async (name: string) => {
+    const object = { fileid: name, locator: join(root, name) };
+    const answer = await confined.fetch({ object, maxBytes: 10, signal });
+    if (answer === undefined || answer.isNotModified) throw new Error("no answer");
+    return { answer, text: () => read(answer).then(String) };
+  };
+  try {
+    const pages = await listed(confined);
+    expect(pages.flatMap((page) => page.objects.map(({ fileid }) => fileid)).sort()).toEqual(["a.jpg", "in/a.jpg"]);
+    expect(
+      pages
+        .flatMap((page) => page.failures)
+        .map(({ shown }) => shown)
+        .sort(),
+    ).toEqual(["none.jpg", "o.jpg", "out"]);
+    await expect(fetched("o.jpg")).rejects.toMatchObject({ code: "request_invalid" });
+    const { text } = await fetched("in/a.jpg");
+    rmSync(join(root, "in/a.jpg"));
+    symlinkSync(join(outside, "o.jpg"), join(root, "in/a.jpg"));
+    await expect(text()).rejects.toMatchObject({ code: "request_invalid" });
+    await expect(listed(createLocalSource({ root: outside, isNamedByMd5: true, folders: [root] }))).rejects.toThrow(
+      "does not exist below a folder of server.migrationFolders",
+    );
   } finally {
     rmSync(outside, { recursive: true });
   }
@@ -116,4 +157,5 @@ test("Local_MD5 names each file by the MD5 of its content", async () => {
   put("b/two.jpg", "one");
   const { objects } = await list(true);
   expect(objects.map(({ fileid }) => fileid)).toEqual(Array(2).fill("f97c5d29941bfb1b2fdab0874906ab82"));
+  expect(source(true).nameOf(objects[0]!.locator)).toBe("");
 });

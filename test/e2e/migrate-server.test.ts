@@ -13,7 +13,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, PROGRAM, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
-import { mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
 import { blobWith, damageBlob } from "../helpers/stored-blobs.ts";
 
 /** On a busy machine each start of the program takes seconds. */
@@ -139,6 +139,25 @@ describe("the command into a running server", () => {
       const dry = await huiyuan(args("--dry-run", "--job", join(installation.folder, "none")));
       expect(dry.out).toContain(`Would copy: 0\nAre at the target: ${COUNT + 1}\n`);
       expect(await readdir(installation.folder)).not.toContain("none");
+      // The same without the settings file.
+      let env: Readonly<Record<string, string>> = { HUIYUAN_ADMIN_TOKEN: TOKEN };
+      const remote = (...more: string[]) => {
+        const at = ["--admin", `http://127.0.0.1:${adminPort}`, "--job", join(installation.folder, "other")];
+        return huiyuan(["migrate", "start", "--config", config(), ...at, ...more], { env });
+      };
+      expect(await remote("--dry-run")).toEqual(dry);
+      expect(await remote("--overwrite", "newer")).toMatchObject({ code: 1, out: expect.stringContaining("-1886") });
+      for (const [wrong, fault] of [
+        [["--settings", installation.file], "Give --settings or --admin, not both"],
+        [["--from-origin", "*"], "--from-origin needs --settings"],
+      ] as const)
+        expect(await remote(...wrong)).toEqual({ code: 2, out: "", err: expect.stringContaining(fault) });
+      await configure({ "appinfo.appid": "1", "appinfo.bucket": "other" });
+      const unknown = { code: 2, err: expect.stringContaining(`name 1/other, but must name one of: ${APPID}/photos`) };
+      expect(await remote()).toMatchObject(unknown);
+      env = {};
+      expect((await remote()).err).toContain("HUIYUAN_ADMIN_TOKEN");
+      await configure();
       expect((await huiyuan(args("--overwrite", "always"))).code).toBe(0);
       expect((await download("site.jpg")).body.equals(jpegOf("other bytes"))).toBe(true);
     },
@@ -441,6 +460,38 @@ describe("jobs in the server", () => {
     for (const more of wrong) expect([more, (await create("no", more)).status]).toEqual([more, 400]);
     expect((await call("GET", "/migrations/stat?id=no")).status).toBe(400);
     expect((await call("GET", "/migrations")).json).toEqual({ migrations: [] });
+
+    // A job does not follow the links that lead out, and a command does.
+    await writeFile(join(outside, "private.jpg"), jpegOf("private"));
+    await symlink(join(outside, "private.jpg"), join(photos, "private.jpg"));
+    await symlink("/no/such/file.jpg", join(photos, "nowhere.jpg"));
+    await symlink(nameOf(0), join(photos, "inside.jpg"));
+    const counters = { submitted: COUNT + 4, successful: COUNT + 1, failed: 3 };
+    const told = "does not exist below a folder of server.migrationFolders";
+    for (const type of ["Local", "Local_MD5"]) {
+      await create(type.toLowerCase().replace("_", "-"), { config: local({ "migrate.type": type }) });
+      await untilEnded(type.toLowerCase().replace("_", "-"));
+    }
+    expect(await stat("local")).toMatchObject({ ended: "1", counters });
+    const { failures } = (await call("GET", "/migrations/failures?id=local")).json;
+    expect(failures.map(({ fileid }: { fileid: string }) => fileid).sort()).toEqual([
+      "link",
+      "nowhere.jpg",
+      "private.jpg",
+    ]);
+    for (const { fileid, log } of failures) expect(log).toBe(`${JSON.stringify(join(photos, fileid))} ${told}`);
+    expect((await stat("local-md5")).counters).toMatchObject({ failed: 3, stored: COUNT });
+    expect((await download("inside.jpg")).body.equals(jpegOf(0))).toBe(true);
+    const command = [
+      "migrate",
+      "start",
+      "--config",
+      join(jobDir("local"), "config.yaml"),
+      "--settings",
+      installation.file,
+    ];
+    const { out } = await huiyuan([...command, "--job", join(installation.folder, "job")]);
+    expect(out).toContain(`failed, successful / submitted: 1, ${COUNT + 3} / ${COUNT + 4}\n`);
   });
 
   test(

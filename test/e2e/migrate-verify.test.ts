@@ -133,6 +133,11 @@ test("a store that differs: each kind is counted and named, the next start mends
   expect((await huiyuan(["delete", ...keys(nameOf(5))])).code).toBe(0);
   expect((await huiyuan(["undelete", ...keys(nameOf(5))])).code).toBe(0);
   await program.stop();
+  // Its copy fails, and verify keeps the cause.
+  await put("page.jpg", Buffer.from("<html>no image</html>"));
+  expect((await migrate("start", "-f", ...settings())).code).toBe(1);
+  const view = (await migrate("view-failed")).out;
+  expect(view).toMatch(/^page\.jpg\|Cannot use the body .*origin_not_image/);
   await put(nameOf(1), jpegOf("X")); // of the same size
   await put(nameOf(2), jpegOf("longer"));
   await put("new.jpg", jpegOf("new"));
@@ -144,9 +149,11 @@ test("a store that differs: each kind is counted and named, the next start mends
     differs: [nameOf(1), nameOf(2)].sort(),
     missing: [nameOf(5), "new.jpg"],
     gone: [nameOf(3)],
+    failed: ["page.jpg"],
     deleted: [nameOf(4)],
   });
-  expect(report).toMatchObject({ differs: 2, missing: 2, gone: 1, deleted: 1, unread: 0, equal: COUNT - 5 });
+  expect(report).toMatchObject({ differs: 2, missing: 2, gone: 1, deleted: 1, unread: 0, failed: 1, equal: COUNT - 5 });
+  expect((await migrate("view-failed")).out).toBe(view);
   const equal = Array.from({ length: COUNT }, (_, index) => nameOf(index)).filter((_, index) => index < 1 || index > 5);
   await expectManifest(file, report.manifest?.root, equal);
 
@@ -156,6 +163,10 @@ test("a store that differs: each kind is counted and named, the next start mends
   expect(out).toMatch(/\nMissing at the target; copy: huiyuan migrate start --config \S+ --job \S+ --settings \S+\n/);
   expect(out).toContain(`huiyuan delete KEY --config ${installation.file}\n  ${nameOf(3)}\n`);
   expect(out).toContain("bytes at the source");
+  expect(out).toMatch(
+    /\nFailed to copy; mend the cause, then copy again: huiyuan migrate start .*\n {2}page\.jpg\|Cannot use the body/,
+  );
+  await remove("page.jpg");
   await migrate("start", ...settings());
   const after = await verify(...settings(), "--all");
   expect(after.named).toEqual({ gone: [nameOf(3)], deleted: [nameOf(4)] });

@@ -158,10 +158,18 @@ test("a wrong config lists every fault, exits with 2 and changes nothing", async
   expect(err).toMatch(
     /local\.image_root_path must be .*\n(.*\n)*.*concurrency must be .*\n(.*\n)*.*fileid\.ignore\.execute/,
   );
-  const names = ["appid", "bucket", "secretID", "secretKey"].map((name) => `appinfo.${name}`);
+  const names = ["appid", "bucket", "secretID", "secretKey", "endpoint"].map((name) => `appinfo.${name}`);
   await configure("relative/path", Object.fromEntries(names.map((name) => [name, ""])));
   const { err: untargeted } = await migrate("start");
   expect(untargeted).toContain(`Error: Required: ${names.join(", ")}, unless --settings FILE `);
+  expect(await readdir(home)).toEqual(["conf"]);
+  // A config of the old tool: it had a host of its own.
+  await configure(images, { "appinfo.endpoint": "" });
+  for (const command of [["start"], ["start", "--dry-run"], ["start", "--detach"], ["verify"]])
+    expect(await migrate(command[0] ?? "", ...command.slice(1))).toEqual({
+      ...{ code: 2, out: "" },
+      err: expect.stringMatching(/^Error: Required: appinfo\.endpoint, unless --settings FILE or --admin URL .*\n$/),
+    });
   expect(await readdir(home)).toEqual(["conf"]);
   expect((await migrate("start", "--overwrite", "always")).code).toBe(2);
   await configure(images, { "appinfo.bucket": "unknown" });
@@ -170,11 +178,27 @@ test("a wrong config lists every fault, exits with 2 and changes nothing", async
   expect(await readdir(home)).toEqual(["conf"]);
 });
 
-test("a config that has changed since is refused and says what to do", async () => {
-  await put(join(home, "images"), "a.jpg", "a");
-  await configure(join(home, "images"));
-  await migrate("start", ...settings());
-  await configure(images, { concurrency: "3" });
+test("a config that has changed since is refused and says what to do, unless only failed names change", async () => {
+  const own = join(home, "images");
+  await put(own, "a.jpg", "a");
+  await put(own, "old/page.jpg", Buffer.from("<html>no image</html>"));
+  await configure(own);
+  expect((await migrate("start", ...settings())).out).toMatch(
+    /origin_not_image.*\n.*leave it out by fileid\.ignore\.if; retry/,
+  );
+  // The advice of the report, and a file that the filter has left out until now.
+  await put(own, "b.png", "b");
+  const filters = { "fileid.ignore.if": "old/page\\.jpg\\Z", "fileid.ignore.unless": "" };
+  await configure(own, filters);
+  expect(await migrate("start", ...settings())).toMatchObject({ code: 0, err: "" });
+  expect(await stat()).toBe("failed, successful / submitted: 0, 2 / 2\n");
+  await configure(own, { ...filters, "sub.pattern": "^", "sub.replace": "new/" });
+  const { code: renamed, err: names } = await migrate("start", ...settings());
+  expect([renamed, names]).toEqual([
+    2,
+    expect.stringMatching(/changed .*: sub\.pattern, sub\.replace\. .*have failed/),
+  ]);
+  await configure(images, { ...filters, concurrency: "3" });
   const { code, err } = await migrate("start", ...settings());
   expect(code).toBe(2);
   expect(err).toMatch(/The config has changed .*: local\.image_root_path\. .*--job.*clean/);

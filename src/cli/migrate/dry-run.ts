@@ -18,10 +18,10 @@ const AT_ONCE = 10;
 const KINDS = { absent: "copied", object: "there", deleted: "deleted" } as const;
 
 export async function dryRun(prepared: Prepared, flags: JobFlags, terminal: Terminal): Promise<ExitCode> {
-  const { config, store, source } = prepared;
+  const { config, settings, source } = prepared;
   const signal = stopSignal(terminal);
   // To open a store creates its folder.
-  const isLookedUp = store === undefined || existsSync(store.settings.data);
+  const isLookedUp = settings === undefined || existsSync(settings.data);
   const spoolDir = join(tmpdir(), `huiyuan-dry-run-${process.pid}`);
   const end = isLookedUp ? await openTarget({ ...prepared, spoolDir }) : undefined;
   const counts = { copied: 0, bytes: 0, there: 0, deleted: 0, ignored: 0, refused: 0 };

@@ -38,7 +38,7 @@ export function print({ json }: Pick<JobFlags, "json">, { out }: Terminal, event
 }
 
 const NAMED = {
-  ...{ config: "--config", job: "--job", settings: "--settings" },
+  ...{ config: "--config", job: "--job", settings: "--settings", admin: "--admin" },
   ...{ fromOrigin: "--from-origin", list: "--list", sitemap: "--sitemap", allowPrivate: "--allow-private" },
   ...{ overwrite: "--overwrite", acceptSuspect: "--accept-suspect" },
 } as const;

@@ -3,6 +3,7 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
+import type { BucketsAnswer } from "../../http/api/openapi/answers.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrate/config/config.ts";
 import type { JobFolder } from "../../migrate/journal/job-folder.ts";
 import { type Journal, openJournal } from "../../migrate/journal/journal.ts";
@@ -11,8 +12,9 @@ import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../../wiring/migration.ts";
 import { openSource } from "../../wiring/migration-sources.ts";
+import { parseUrl } from "../admin-command.ts";
 import { createLogger } from "../logger.ts";
-import { runningServer } from "../reach-server.ts";
+import { runningServer, serverAt } from "../reach-server.ts";
 import { createStatusLine, type ExitCode, shown, type Terminal } from "../terminal.ts";
 import { folderOf, hasConfig, type JobFlags, jobCommand } from "./job.ts";
 import { createProgress, type Done } from "./stat.ts";
@@ -20,11 +22,12 @@ import { createProgress, type Done } from "./stat.ts";
 /** Flags that name source and target. */
 export interface EndFlags extends JobFlags {
   readonly settings?: string;
+  readonly admin?: string;
   readonly fromOrigin?: string;
   readonly list?: string;
   readonly sitemap?: string;
   readonly allowPrivate: boolean;
-  readonly fileUrls: boolean;
+  readonly confined?: boolean;
   readonly detach?: boolean;
 }
 
@@ -48,12 +51,13 @@ export function endsCommand(
   return (
     jobCommand(terminal, name, description, help)
       .option("--settings <file>", `${verb} the store of these settings; default: the REST API of the config`)
+      .option("--admin <url>", `${verb} the running server that has this admin port`, parseUrl)
       .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
       .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
       .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
       .option("--allow-private", "the source may have a private address", false)
-      // For the jobs of a server: a list may come from another machine.
-      .addOption(new Option("--no-file-urls", "refuse file: URLs in a list").hideHelp())
+      // For the jobs of a server, whose callers may be on another machine.
+      .addOption(new Option("--confined", "read only the folders that the settings name for migrations").hideHelp())
   );
 }
 
@@ -88,29 +92,37 @@ async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const given = sourceOf(flags);
   // Without a source the config has no required option left.
   const file = given !== undefined && !hasConfig(flags.config) ? undefined : flags.config;
-  const config = loadConfig(file, { isStore: flags.settings !== undefined, source: given });
+  const config = loadConfig(file, { isStore: (flags.settings ?? flags.admin) !== undefined, source: given });
   const settings = flags.settings === undefined ? undefined : await loadSettings(flags.settings, { env: process.env });
-  const store = settings && { settings, bucketId: targetBucket(config, settings) };
+  const remote = flags.admin === undefined ? undefined : await serverAt(flags.admin);
+  const listed = await remote?.client.get<BucketsAnswer>("/buckets", {});
+  const known = settings ?? listed?.buckets.map(({ bucket }) => bucket);
+  const bucketId = known && targetBucket(config, known);
   const { isInteractive, err } = terminal;
   const log = createLogger({ isInteractive, level: "warn", destination: err as never });
   const { concurrency = MAX_CONNECTIONS } = config.tool;
   const server = settings && (await runningServer(settings.server));
-  const { allowPrivate, fileUrls: allowsFiles } = flags;
-  const parts = { ...config.tool, ...{ concurrency, allowPrivate, allowsFiles, log, server } };
+  const admin = remote?.send ?? server;
+  const { allowPrivate, confined } = flags;
+  const folder = folderOf(flags);
+  // The folder of a job has the list of its request.
+  const folders = confined ? [...(settings?.server.migrationFolders ?? []), folder.dir] : undefined;
+  const parts = { ...config.tool, ...{ concurrency, allowPrivate, folders, log, server } };
   const source = openSource(config.source, parts, settings);
-  const place = store && { "--settings": `${store.bucketId} in ${store.settings.data}` };
+  const place = bucketId && { "--settings or --admin": `${bucketId} in ${settings?.data ?? flags.admin}` };
   const { host = "", list = "", sitemap = "" } = given ?? {};
   const origins = given && { "--from-origin": host, "--list": list, "--sitemap": sitemap };
   const identity = { ...config.identity, ...place, ...origins };
-  return { config, store, admin: server, source, folder: folderOf(flags), log, identity };
+  return { config, bucketId, settings, admin, source, folder, log, identity };
 }
 
 type DomainSource = Extract<MigrationConfig["source"], { readonly type: "origins" }>;
 
 /** The source that flags name. Throws ConfigFaults. */
-function sourceOf({ fromOrigin: host, settings, list, sitemap, detach }: EndFlags): DomainSource | undefined {
+function sourceOf({ fromOrigin: host, settings, admin, list, sitemap, detach }: EndFlags): DomainSource | undefined {
   const faults: string[] = [];
   if (host !== undefined && settings === undefined) faults.push("--from-origin needs --settings.");
+  if (settings !== undefined && admin !== undefined) faults.push("Give --settings or --admin, not both.");
   if (host === undefined && (list ?? sitemap) !== undefined) faults.push("--list and --sitemap need --from-origin.");
   if (list !== undefined && sitemap !== undefined) faults.push("Give --list or --sitemap, not both.");
   if (list === "-" && detach === true) faults.push("--detach needs a list in a file: it has no standard input.");
@@ -152,7 +164,7 @@ export async function withEnds(
   { terminal, json, done }: Bar,
   work: (ends: Ends) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const { folder, identity, source } = prepared;
+  const { config, folder, identity, source } = prepared;
   const unlock = folder.lock();
   if (unlock === undefined) {
     terminal.err.write(`Tool is already running on ${folder.dir}. \n`);
@@ -167,9 +179,10 @@ export async function withEnds(
     target = await openTarget({ ...prepared, spoolDir: folder.spool });
     const own = openJournal(folder.journal);
     journal = own;
-    const changed = own.begin(identity);
+    const changed = own.begin(identity, (locator) => config.filters.rename(source.nameOf(locator)));
     if (changed.length > 0) {
-      const next = "Restore them, or name another folder by --job, or run clean to begin anew.";
+      const rule = "Filters may touch only names that have failed; sources and targets stay.";
+      const next = `${rule} Restore the options, or name another folder by --job, or run clean to begin anew.`;
       terminal.err.write(`Error: The config has changed since this migration began: ${changed.join(", ")}. ${next} \n`);
       return 2;
     }

@@ -37,11 +37,11 @@ Examples:
 const CAUSES = 20;
 /** Advice for failures of a cause. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  "code -1886": "the target has other bytes: compare both, then add --overwrite newer or always (needs --settings)",
+  "code -1886": "the target has other bytes: compare both, then add --overwrite newer or always (not over REST)",
   image_not_processable: "the image is damaged at the source: replace it there, or add --accept-suspect",
   origin_hash_wrong: "the image is damaged at the source: replace it there, or add --accept-suspect",
-  origin_not_image: "the source sends no image: replace it, or leave it out by fileid.ignore.if and run clean first",
-  origin_empty: "the source sends an empty file: replace it, or leave it out by fileid.ignore.if and run clean first",
+  origin_not_image: "the source sends no image: replace it, or leave it out by fileid.ignore.if",
+  origin_empty: "the source sends an empty file: replace it, or leave it out by fileid.ignore.if",
   origin_blocked: "the source has a private address: add --allow-private if you mean it",
   "code -2": "check appinfo.endpoint, and that the target runs",
   "code -103": "check appinfo.endpoint: it must be the download port, not the admin port",
@@ -61,7 +61,7 @@ export function startCommand(terminal: Terminal): Command {
     .option("--dry-run", "say what would be copied, skipped and refused; change no object", false)
     .option("--accept-suspect", "also copy images whose structure or declared hash is wrong", false)
     .addOption(
-      new Option("--overwrite <which>", "replace objects with other bytes; needs --settings")
+      new Option("--overwrite <which>", "replace objects with other bytes; needs --settings or --admin")
         .choices(["never", "newer", "always"])
         .default("never"),
     )
@@ -74,8 +74,8 @@ export function startCommand(terminal: Terminal): Command {
 }
 
 async function start(prepared: Prepared, flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
-  if (flags.overwrite !== "never" && flags.settings === undefined) {
-    terminal.err.write("Error: --overwrite needs --settings: an upload over the REST API never replaces. \n");
+  if (flags.overwrite !== "never" && prepared.bucketId === undefined) {
+    terminal.err.write("Error: --overwrite needs --settings or --admin: an upload over REST never replaces. \n");
     return 2;
   }
   if (flags.dryRun) return dryRun(prepared, flags, terminal);

@@ -116,19 +116,22 @@ const TITLES: Readonly<Record<FindingKind, string>> = {
   missing: "Missing at the target",
   gone: "Missing at the source",
   unread: "Unread",
+  failed: "Failed to copy",
   deleted: "Deleted at the target",
 };
 
 /** Advice for findings of each kind, with a command. */
 function mendsOf(flags: EndFlags): Readonly<Record<FindingKind, string>> {
   const start = commandLine("start", flags);
-  const isStore = flags.settings !== undefined;
-  const toDelete = isStore ? `: huiyuan delete KEY --config ${flags.settings}` : "";
+  const isStore = (flags.settings ?? flags.admin) !== undefined;
+  const at = flags.settings === undefined ? `--admin ${flags.admin}` : `--config ${flags.settings}`;
+  const toDelete = isStore ? `: huiyuan delete KEY ${at}` : "";
   return {
     differs: `${isStore ? "copy again" : "an upload never replaces: delete them at the target, then"}: ${start}`,
     missing: `copy: ${start}`,
     gone: `if the target should lose them too, delete them there${toDelete}`,
     unread: `once the reason is gone, compare again: ${commandLine("verify", flags)}`,
+    failed: `mend the cause, then copy again: ${start}`,
     deleted: "a migration respects that; an upload brings them back",
   };
 }

@@ -91,6 +91,8 @@ export const migrationsEn = {
   goneNext: "Delete them in the bucket too, if it should lose them.",
   unread: "Not readable",
   unreadNext: "Verify again once the cause is gone.",
+  failed: "Copy failed",
+  failedNext: "Mend the cause that its line names, then retry.",
   deleted: "Deleted in the bucket",
   deletedNext: "None: a migration leaves deleted images deleted.",
 } as const;
@@ -186,6 +188,8 @@ export const migrationsZh: Readonly<Record<keyof typeof migrationsEn, string>> =
   goneNext: "如果不再需要，也在空间中删除。",
   unread: "无法读取",
   unreadNext: "排除原因后再次比对。",
+  failed: "复制失败",
+  failedNext: "按每行给出的原因处理，然后重试。",
   deleted: "空间中已删除",
   deletedNext: "无需处理，迁移不会恢复已删除的图片。",
 };

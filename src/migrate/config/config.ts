@@ -9,7 +9,7 @@ import { createValues, type Values } from "./values.ts";
 
 /** The section AppInfo: a bucket behind a REST API. */
 export interface RestPlace {
-  /** URL without a slash at its end. */
+  /** URL without a slash at its end. Empty: only the bucket of another target is named. */
   readonly endpoint: string;
   readonly appid: string;
   readonly bucket: string;
@@ -54,7 +54,7 @@ export class ConfigFaults extends Error {
   }
 }
 
-const ORIGINAL_ENDPOINT = "http://web.image.myqcloud.com";
+const ENDPOINT = "appinfo.endpoint";
 const MAX_FILE_BYTES = 1_048_576;
 const TEMPLATE = fileURLToPath(new URL("../../../config/migrate/config.ini.template", import.meta.url));
 const NEXT = `Name yours with --config FILE, or begin with the template: cp ${TEMPLATE} FILE`;
@@ -65,7 +65,7 @@ const DEFAULT_TIMEOUT_SECONDS = 30;
 const DEFAULT_RETRIES = 2;
 
 export interface ConfigNeeds {
-  /** True: the target is a store of a settings file, so AppInfo may be missing. */
+  /** True: the target is a store or a server that flags name, so AppInfo may be missing. */
   readonly isStore: boolean;
   /** Given by the command line: then the config names none, and may be missing. */
   readonly source?: SourceOptions | undefined;
@@ -118,19 +118,20 @@ export function checkConfig(
 
 /** Secrets, and options that change how objects are copied, but not which. */
 const HAS_NO_EFFECT_ON_NAMES =
-  /key$|secretid$|^concurrency$|^jobqueue\.|^buffer\.|^db\.|^limit\.|^timeout|^retries$|^error\.|^max\./;
+  /key$|secretid$|\.referer$|\.isprivate$|^concurrency$|^jobqueue\.|^buffer\.|^db\.|^limit\.|^timeout|^retries$|^error\.|^max\./;
 /** A config may keep the sections of other kinds of source. */
 const OTHER_SOURCES = /^(?:local|url|qiniu|oss|s3)\./;
 
 /** The project and the bucket may be given for a store too; then they name the bucket. */
 function readRestPlace(values: Values, isStore: boolean): RestPlace | undefined {
-  const endpoint = values.url("appinfo.endpoint") ?? ORIGINAL_ENDPOINT;
-  const names = ["appinfo.appid", "appinfo.bucket", "appinfo.secretID", "appinfo.secretKey"] as const;
+  const endpoint = values.url(ENDPOINT) ?? "";
+  const names = ["appinfo.appid", "appinfo.bucket", "appinfo.secretID", "appinfo.secretKey", ENDPOINT] as const;
   const [appid = "", bucket = "", secretId = "", secretKey = ""] = names.map(values.text);
   if (isStore && appid === "" && bucket === "") return undefined;
-  const missing = names.slice(0, isStore ? 2 : 4).filter((name) => values.text(name) === undefined);
-  const instead = isStore ? "" : ", unless --settings FILE names a settings file, whose store then is the target";
-  if (missing.length > 0) values.faults.push(`Required: ${missing.join(", ")}${instead}.`);
+  const missing = names.slice(0, isStore ? 2 : 5).filter((name) => values.text(name) === undefined);
+  const instead = isStore ? "" : ", unless --settings FILE or --admin URL names the target";
+  const next = missing.at(-1) === ENDPOINT ? ` Write out ${ENDPOINT}, the URL of your REST API: none is assumed.` : "";
+  if (missing.length > 0) values.faults.push(`Required: ${missing.join(", ")}${instead}.${next}`);
   return { endpoint, appid, bucket, secretId, secretKey };
 }
 

@@ -1,5 +1,5 @@
 // The filters of a migration: which names are left out, how names are rewritten, which failures are not retried. The
-// regular expressions run in linear time (RE2), so no expression and no name can make them hang.
+// regular expressions are Python's, and run in linear time (RE2), so no expression and no name can make them hang.
 import { RE2JS } from "re2js";
 
 /** Expressions match from the start of a text, not necessarily to its end, as in the old tool. */
@@ -16,9 +16,10 @@ export function createFilters(text: (name: string) => string | undefined, faults
     const expression = text(name);
     if (expression === undefined) return undefined;
     try {
-      return RE2JS.compile(`${prefix}(?:${expression})`);
+      return RE2JS.compile(`${prefix}(?:${translated(expression)})`);
     } catch (error) {
-      faults.push(`Option ${name} is no regular expression of RE2: ${reasonOf(expression, error)}.`);
+      const reason = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
+      faults.push(`Option ${name} is no regular expression of RE2: ${reason}.`);
       return undefined;
     }
   };
@@ -55,8 +56,30 @@ function replacementOf(text: string, groups: number, faults: string[]): string {
   });
 }
 
-function reasonOf(text: string, error: unknown): string {
-  const [lookaround] = /\(\?<?[=!]/.exec(text.replace(/\\./gs, "")) ?? [];
-  if (lookaround !== undefined) return `it has a lookaround, \`${lookaround}\`, which cannot run in linear time`;
-  return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
+/** The parts in which Python and RE2 may differ. An escape and a class of characters are one part each. */
+const PARTS =
+  /\\(?:[0-3][0-7]{2}|[1-9]\d?|.)|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:#[^)]*\)|P=|<?[=!]|[a-z]+[):]|[>(])|(?:[*+?]|\{\d*,?\d*\})\+|\{,\d*\}/gis;
+/** The beginning of a part that RE2 lacks, its name, and the way on. */
+const LACKS: readonly (readonly [form: RegExp, name: string, next: string])[] = [
+  [/^\(\?<?[=!]/, "a lookaround", "leave names out by fileid.ignore.if, and choose others by fileid.ignore.unless"],
+  [/^\(\?P=|^\\(?:k|[1-9])/, "a backreference", "spell out its alternatives"],
+  [/^[*+?{].*\+$/, "a possessive quantifier", "leave out its last +"],
+  [/^\(\?>/, "an atomic group", "write (?:…) instead"],
+  [/^\(\?\(/, "a conditional", "write both cases with |"],
+  [/^\(\?[a-z]*[aLux]/, "a flag", "leave out a, L, u and x; without x, spaces count"],
+  [/^\\G/, "the anchor \\G", "leave it out, or write ^"],
+];
+
+/** Python's expression in the syntax of RE2. Throws if it has what RE2 lacks. */
+function translated(expression: string): string {
+  let flags = "";
+  const text = expression.replace(PARTS, (found) => {
+    const [, name, next] = LACKS.find(([form]) => form.test(found)) ?? [];
+    if (name !== undefined) throw new Error(`it has ${name}, \`${found}\`, which RE2 lacks: ${next}`);
+    // In Python it holds for the whole expression, wherever it is.
+    if (/^\(\?[ims]+\)$/.test(found)) flags += found;
+    else if (!found.startsWith("(?#")) return found.replace(/^\\Z$/, "\\z").replace(/^\{,/, "{0,");
+    return "";
+  });
+  return flags + text;
 }

@@ -1,10 +1,11 @@
 // The folder of a server's migration: the request, its config, which holds secrets, and its list of URLs.
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { isAbsolute, join, relative } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/raw-options.ts";
 import type { SourceOptions } from "../config/source-options.ts";
+import { assertBelow } from "../sources/folders.ts";
 
 export interface JobRequest {
   /** Options of a config file. */
@@ -97,7 +98,7 @@ export function commandOf(dir: string, settingsFile: string, work: JobWork): rea
   const { fromOrigin, sitemap, list, acceptSuspect, overwrite } = readRequest(dir);
   return [
     ...["migrate", "sample" in work ? "verify" : "start"],
-    ...["--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile, "--no-file-urls"],
+    ...["--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile, "--confined"],
     ...(fromOrigin === undefined ? [] : [`--from-origin=${fromOrigin}`]),
     ...(fromOrigin === undefined || list === undefined ? [] : ["--list", join(dir, LIST)]),
     ...(sitemap === undefined ? [] : [`--sitemap=${sitemap}`]),
@@ -125,23 +126,6 @@ export function withoutSecrets(text: string, { config }: JobRequest, redactUrl: 
   const secrets = Object.entries(config).flatMap(([name, value]) => (SECRET.test(name) ? [String(value)] : []));
   const known = secrets.filter((secret) => secret !== "").reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
   return known.replace(URLS, (url) => redactUrl(url).replace(/\?.*/, "?…"));
-}
-
-function assertBelow(path: string, folders: readonly string[]): void {
-  const [real, ...bases] = [path, ...folders].map(realOf);
-  const isBelow = (base: string | undefined) =>
-    real !== undefined && base !== undefined && !/^\.\.(\/|$)/.test(relative(base, real));
-  if (isAbsolute(path) && bases.some(isBelow)) return;
-  const message = `${JSON.stringify(path)} does not exist below a folder of server.migrationFolders`;
-  throw new HuiyuanError("request_invalid", message, { answerStatus: 403 });
-}
-
-function realOf(path: string): string | undefined {
-  try {
-    return realpathSync(path);
-  } catch {
-    return undefined; // It is not there, or may not be read.
-  }
 }
 
 /** The caller's request cannot be met as it is. */

@@ -2,11 +2,12 @@
 
 /**
  * `differs`: both have it, with other bytes. `missing`: the target lacks it. `gone`: the source does not have it any
- * more. `unread`: source or target could not be read, or the name cannot become an object. `deleted`: a tombstone at
- * the target, which a migration respects.
+ * more. `unread`: source or target could not be read, or the name cannot become an object. `failed`: it differs or is
+ * missing because its copy has failed, for the reason that the journal keeps. `deleted`: a tombstone at the target,
+ * which a migration respects.
  */
 export type FindingKind = (typeof KINDS)[number];
-export const KINDS = ["differs", "missing", "gone", "unread", "deleted"] as const;
+export const KINDS = ["differs", "missing", "gone", "unread", "failed", "deleted"] as const;
 
 /** It changes while verify() runs. */
 export interface Tally {
@@ -37,6 +38,6 @@ export interface Verification extends Tally {
 
 export function createTally(): Tally {
   const none = () => ({ count: 0, first: [] });
-  const findings = { differs: none(), missing: none(), gone: none(), unread: none(), deleted: none() };
+  const findings = { differs: none(), missing: none(), gone: none(), unread: none(), failed: none(), deleted: none() };
   return { objects: 0, done: 0, equal: 0, hashed: 0, skipped: 0, bytes: 0, findings };
 }

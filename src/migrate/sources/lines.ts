@@ -1,9 +1,11 @@
 // Lists the lines of a file or of standard input, as they arrive. The cursor is the number of the lines before it.
+import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { errnoText } from "./file-names.ts";
+import { assertBelow, type Folders } from "./folders.ts";
 import { shownUrl } from "./listed-url.ts";
 import type { Listing } from "./origins.ts";
 
@@ -14,12 +16,14 @@ export interface LineListingOptions {
   /** Absolute path; `-` is `stdin`. */
   readonly file: string;
   readonly stdin?: Readable;
+  /** The file must be below one of them. */
+  readonly folders: Folders;
   /** The object of a line, which is trimmed and not blank. Throws a HuiyuanError if it cannot be one. */
   readonly read: (line: string) => SourceObject;
 }
 
 /** A listing that continues reads the lines before the cursor again, which costs less than a page. */
-export function createLineListing({ file, stdin = process.stdin, read }: LineListingOptions): Listing {
+export function createLineListing({ file, stdin = process.stdin, folders, read }: LineListingOptions): Listing {
   const isResumable = file !== "-";
 
   async function* list(after: string | undefined, signal: AbortSignal): AsyncGenerator<SourcePage, void, undefined> {
@@ -27,6 +31,7 @@ export function createLineListing({ file, stdin = process.stdin, read }: LineLis
     let before = 0;
     const input = addAbortSignal(signal, isResumable ? createReadStream(file) : stdin);
     try {
+      if (isResumable) assertBelow(file, folders, (await once(input, "open"))[0]);
       for await (const lines of linesOf(input)) {
         const fresh = lines.slice(Math.max(0, from - before));
         before += lines.length;

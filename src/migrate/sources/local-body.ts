@@ -6,6 +6,7 @@ import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer, OriginBody, OriginSink } from "../../origin/origin.ts";
 import { errnoText } from "./file-names.ts";
+import { assertBelow, type Folders } from "./folders.ts";
 
 const CHUNK_BYTES = 262_144;
 const [openAsync, readAsync, statAsync] = [promisify(open), promisify(read), promisify(fstat)];
@@ -13,8 +14,9 @@ const [openAsync, readAsync, statAsync] = [promisify(open), promisify(read), pro
 /** A file does not belong to another request. */
 const NEVER: Cancellation = { aborted: false, reason: undefined, addEventListener() {}, removeEventListener() {} };
 
-/** Undefined: there is no such file. Throws origin_too_large and origin_unexpected. */
-export async function openFile(path: string, maxBytes: number): Promise<OriginAnswer | undefined> {
+/** Undefined: there is no such file. Throws origin_too_large, origin_unexpected and as assertBelow(). */
+export async function openFile(path: string, maxBytes: number, folders: Folders): Promise<OriginAnswer | undefined> {
+  assertBelow(path, folders);
   const facts = await promisify(stat)(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
     throw unreadable(error, path);
@@ -36,13 +38,13 @@ export async function openFile(path: string, maxBytes: number): Promise<OriginAn
     life: {},
     headers: {},
     headMs: 0,
-    body: bodyOf(path, facts),
+    body: bodyOf(path, facts, folders),
     desync: NEVER,
   };
 }
 
-function bodyOf(path: string, facts: Stats): OriginBody {
-  const reading: Reading = { isOver: false, resume() {} };
+function bodyOf(path: string, facts: Stats, folders: Folders): OriginBody {
+  const reading: Reading = { folders, isOver: false, resume() {} };
   let settle!: (error: Error | undefined) => void;
   const over = new Promise<Error | undefined>((resolve) => {
     settle = resolve;
@@ -73,6 +75,7 @@ function bodyOf(path: string, facts: Stats): OriginBody {
 
 /** `isOver`: no more bytes are wanted. */
 interface Reading {
+  readonly folders: Folders;
   isOver: boolean;
   resume(): void;
 }
@@ -81,6 +84,7 @@ interface Reading {
 async function send(path: string, facts: Stats, sink: OriginSink, reading: Reading): Promise<void> {
   const fd = await openAsync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
+    assertBelow(path, reading.folders, fd);
     // One byte more than the file has: if it is read, the file has grown.
     for (let at = 0; at <= facts.size; ) {
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, facts.size + 1 - at));

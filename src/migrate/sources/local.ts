@@ -1,5 +1,5 @@
-// The source `Local`: the files below a folder. Symbolic links are followed, also to outside of it; a link to a folder
-// that holds it is not. A folder is read entry by entry, never whole.
+// The source `Local`: the files below a folder. Symbolic links are followed, also to outside of it, unless `folders`
+// bound the reading; a link to a folder that holds it is not. A folder is read entry by entry, never whole.
 import { isUtf8 } from "node:buffer";
 import type { Dir, Stats } from "node:fs";
 import { opendir, stat } from "node:fs/promises";
@@ -7,6 +7,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Source, SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { hashBody } from "./body-stream.ts";
 import { errnoText, escapedName } from "./file-names.ts";
+import { assertBelow, type Folders } from "./folders.ts";
 import { openFile } from "./local-body.ts";
 
 export interface LocalOptions {
@@ -16,8 +17,9 @@ export interface LocalOptions {
   readonly isNamedByMd5: boolean;
 }
 
-interface Walk {
-  readonly isNamedByMd5: boolean;
+type Options = LocalOptions & { readonly folders: Folders };
+
+interface Walk extends Omit<Options, "root"> {
   readonly signal: AbortSignal;
   /** Bytes before the relative name of a path. */
   readonly prefix: number;
@@ -40,22 +42,24 @@ const PAGE = 512;
 const MAX_NAME_BYTES = 1_024;
 const SLASH = Buffer.from("/");
 
-export function createLocalSource(options: LocalOptions): Source {
+export function createLocalSource(options: Options): Source {
   return {
     isResumable: false,
     list: (_after, signal) => listPages(options, signal),
-    fetch: ({ object: { locator }, maxBytes }) => openFile(locator, maxBytes),
+    nameOf: (locator) => (options.isNamedByMd5 ? "" : locator.slice(options.root.replace(/\/$/, "").length + 1)),
+    fetch: ({ object: { locator }, maxBytes }) => openFile(locator, maxBytes, options.folders),
     close: async () => undefined,
   };
 }
 
 async function* listPages(
-  { root, isNamedByMd5 }: LocalOptions,
+  { root, ...options }: Options,
   signal: AbortSignal,
 ): AsyncGenerator<SourcePage, void, undefined> {
   const path = Buffer.from(root === "/" ? "" : root);
-  const walk: Walk = { isNamedByMd5, signal, prefix: path.byteLength + 1, objects: [], failures: [] };
+  const walk: Walk = { ...options, signal, prefix: path.byteLength + 1, objects: [], failures: [] };
   try {
+    assertBelow(root, walk.folders);
     const top = { path, ids: [idOf(await stat(root))] };
     yield* readFolder(walk, top, await openFolder(path));
     yield takePage(walk);
@@ -102,6 +106,7 @@ function takePage(walk: Walk): SourcePage {
 
 /** Adds a file to the page, or returns a folder, which is to be read. */
 async function add(walk: Walk, path: Buffer, ids: readonly string[]): Promise<Folder | undefined> {
+  assertBelow(path, walk.folders);
   const facts = await stat(path);
   const name = path.subarray(walk.prefix);
   const fault = faultOf(facts, path, name.byteLength);
@@ -111,7 +116,7 @@ async function add(walk: Walk, path: Buffer, ids: readonly string[]): Promise<Fo
     return ids.includes(id) ? undefined : { path, ids: [...ids, id] };
   }
   const locator = path.toString();
-  const fileid = walk.isNamedByMd5 ? await md5Of(locator, walk.signal) : name.toString();
+  const fileid = walk.isNamedByMd5 ? await md5Of(locator, walk) : name.toString();
   walk.objects.push({ fileid, locator, size: facts.size, version: String(facts.mtimeMs) });
   return undefined;
 }
@@ -133,8 +138,8 @@ function idOf({ dev, ino }: Stats): string {
   return `${dev}:${ino}`;
 }
 
-async function md5Of(path: string, signal: AbortSignal): Promise<string> {
-  const file = await openFile(path, Number.POSITIVE_INFINITY);
+async function md5Of(path: string, { folders, signal }: Walk): Promise<string> {
+  const file = await openFile(path, Number.POSITIVE_INFINITY, folders);
   if (file === undefined) throw new HuiyuanError("origin_unexpected", "It was removed during the scan");
   const { hashes } = await hashBody(file.body, ["md5"], signal);
   return hashes.md5!;

@@ -13,23 +13,22 @@ type ListOptions = Omit<LineListingOptions, "read">;
 
 export interface UrlListOptions extends ListOptions {
   readonly encoded: UrlEncoding;
-  /** Whether file: URLs may be read. False for a list from another machine. */
-  readonly allowsFiles: boolean;
 }
 
-/** The locator is the URL as written. */
+/** The locator is the URL as written. With `folders` no file: URL is read: the list may come from another machine. */
 export function createUrlListSource(options: UrlListOptions, http: HttpOriginOptions): Source {
   const hosts = createHosts(http);
   const read = (line: string) => {
     const url = readListedUrl(line, options.encoded);
-    if (!url.isFile || options.allowsFiles) return url;
+    if (!url.isFile || options.folders === undefined) return url;
     throw new HuiyuanError("url_invalid", "file: URLs are not allowed here");
   };
   return {
     ...createLineListing({ ...options, read: (line) => objectOf(read(line).fileid, line) }),
+    nameOf: (locator) => readListedUrl(locator, options.encoded).fileid,
     async fetch(request) {
       const url = read(request.object.locator);
-      return url.isFile ? openFile(url.path, request.maxBytes) : fetchFrom(hosts.placeOf(url), request);
+      return url.isFile ? openFile(url.path, request.maxBytes, undefined) : fetchFrom(hosts.placeOf(url), request);
     },
     close: hosts.close,
   };

@@ -34,7 +34,9 @@ export async function compareObject(
 ): Promise<Compared> {
   const there = await target.look(job.fileid, signal);
   if (!job.isListed) return found(there.state === "object" ? "gone" : "absentOnBoth");
-  if (there.state !== "object") return found(there.state === "deleted" ? "deleted" : "missing");
+  if (there.state === "deleted") return found("deleted");
+  // The next start retries a failed copy, whose cause says more.
+  if (there.state !== "object") return job.hasFailed ? found("failed", job.log) : found("missing");
   if (!isHashed && (job.size === undefined || job.size === there.size)) return found("equal");
   if (target.readSha256 === undefined && (there.sha256 ?? there.md5) === undefined)
     return found("unread", "the target reports no digest");
@@ -42,6 +44,7 @@ export async function compareObject(
   if (answer === undefined || answer.isNotModified) return found("gone");
   const here = await hashBody(answer.body, ["sha256", "md5"], signal);
   const reason = await differenceOf(here, there, () => digestAt(target, there, job.fileid, signal));
+  if (reason !== "" && job.hasFailed) return found("failed", job.log, here);
   return found(reason === "" ? "equal" : "differs", reason, here);
 }
 

@@ -13,6 +13,7 @@ const WORDS: Readonly<Record<Kind, readonly [kind: TextName, next: TextName]>> =
   missing: ["missing", "missingNext"],
   gone: ["gone", "goneNext"],
   unread: ["unread", "unreadNext"],
+  failed: ["failed", "failedNext"],
   deleted: ["deleted", "deletedNext"],
 };
 
@@ -24,7 +25,7 @@ export function lastVerification({ verification, counters }: MigrationAnswer): F
 /** Images of these kinds. Deleted ones are no difference. */
 export function countOf(
   { findings }: Found,
-  kinds: readonly Kind[] = ["differs", "missing", "gone", "unread"],
+  kinds: readonly Kind[] = ["differs", "missing", "gone", "unread", "failed"],
 ): number {
   return findings.reduce((sum, { kind, count: many }) => (kinds.includes(kind) ? sum + many : sum), 0);
 }

@@ -6,7 +6,9 @@ import { time } from "./answers.ts";
 const finding = z.object({
   kind: z
     .enum(KINDS)
-    .describe("`missing`: at the target. `gone`: at the source. `deleted`: at the target, by an operator."),
+    .describe(
+      "`missing`: at the target. `gone`: at the source. `failed`: its copy has failed, for this reason. `deleted`: at the target, by an operator.",
+    ),
   count: z.int(),
   first: z.array(z.object({ fileid: z.string(), reason: z.string() })).describe("At most 10."),
 });

@@ -6,7 +6,8 @@ import { expect, test, vi } from "vitest";
 import { ConfigFaults, checkConfig, loadConfig } from "../../../../src/migrate/config/config.ts";
 import { readIni } from "../../../../src/migrate/config/raw-options.ts";
 
-const APP = { "appinfo.appid": "1", "appinfo.secretid": "I", "appinfo.secretkey": "K", "appinfo.bucket": "b" };
+const PROJECT = { "appinfo.appid": "1", "appinfo.secretid": "I", "appinfo.secretkey": "K", "appinfo.bucket": "b" };
+const APP = { ...PROJECT, "appinfo.endpoint": "http://127.0.0.1:8080" };
 const LOCAL = { "migrate.type": "Local", "local.image_root_path": "/tmp/" };
 const QINIU = {
   "migrate.type": "3",
@@ -17,7 +18,7 @@ const QINIU = {
 };
 
 function check(options: Readonly<Record<string, string>>, isStore = false) {
-  return checkConfig(new Map(Object.entries(options)), { isStore });
+  return checkConfig(new Map(Object.entries(options).filter(([, value]) => value !== "")), { isStore });
 }
 
 function faultsOf(work: () => unknown): readonly string[] {
@@ -105,7 +106,9 @@ test("checkConfig() names every fault at once", () => {
   const faults = faultsOf(() => check(options)).join("\n");
   const names = ["qiniu.bucket is required", "qiniu.AccessKey is required", "qiniu.SecretKey is required"];
   for (const name of [...names, ...Object.keys(options).slice(1)]) expect(faults).toContain(`Option ${name}`);
-  expect(faults).toContain("Required: appinfo.appid, appinfo.bucket, appinfo.secretID, appinfo.secretKey, unless ");
+  const rest =
+    "Required: appinfo.appid, appinfo.bucket, appinfo.secretID, appinfo.secretKey, appinfo.endpoint, unless ";
+  expect(faults).toContain(rest);
 });
 
 test.each([
@@ -119,9 +122,12 @@ test.each([
   [{ ...APP, ...LOCAL, "local.image_root_path": "tmp" }, "local.image_root_path must be the absolute path of a folder"],
   [{ ...APP, ...LOCAL, "local.image_root_path": "/nowhere" }, "local.image_root_path must be"],
   [{ ...APP, ...LOCAL, "local.image_root_path": `/${"x".repeat(300)}` }, "local.image_root_path must be"],
+  [{ ...APP, ...LOCAL, "appinfo.secretid": "" }, "Required: appinfo.secretID, unless --settings FILE"],
+  // The old tool had a host of its own: nothing is sent there unasked.
   [
-    { ...LOCAL, "appinfo.appid": "1", "appinfo.bucket": "b", "appinfo.secretkey": "K" },
-    "Required: appinfo.secretID, unless --settings FILE",
+    { ...PROJECT, ...LOCAL },
+    "Required: appinfo.endpoint, unless --settings FILE or --admin URL names the target. " +
+      "Write out appinfo.endpoint, the URL of your REST API: none is assumed.",
   ],
   [{ ...APP, "migrate.type": "URLList", "url.url_list_file_path": "/tmp" }, "must be the absolute path of a file"],
   [{ ...APP, ...LOCAL, "appinfo.endpoint": "http://u:p@h/" }, "Option appinfo.endpoint must be a URL"],
@@ -176,8 +182,11 @@ test("no allowed limit is longer than a timer, at the slowest rate for the large
 
 test("the identity has no secrets and no option without effect; other sections count as known", () => {
   const more = { concurrency: "3", "error.ignore.if": "x", "qiniu.password": "hidden", "paths.extra": "y" };
+  const source = check({ ...APP, ...QINIU, "qiniu.referer": "http://r.example", "qiniu.isprivate": "1" }).identity;
+  expect(Object.keys(source).filter((name) => name.startsWith("qiniu"))).toEqual(["qiniu.bucket", "qiniu.domain"]);
   const { identity, unknown } = check({ ...APP, ...LOCAL, ...more });
-  expect(Object.keys(identity)).toEqual(["appinfo.appid", "appinfo.bucket", "local.image_root_path", "migrate.type"]);
+  const place = ["appinfo.appid", "appinfo.bucket", "appinfo.endpoint"];
+  expect(Object.keys(identity)).toEqual([...place, "local.image_root_path", "migrate.type"]);
   expect(unknown).toEqual(["paths.extra"]);
 });
 

@@ -19,7 +19,7 @@ import { APPID, KEYS } from "../../../helpers/settings.ts";
 import { codeOf } from "../../../helpers/site-under-test.ts";
 
 const HOST = "img.example.com";
-const PARTS = { allowPrivate: false, allowsFiles: true, concurrency: 4, timeoutMs: 3_000, log: SILENT_LOG };
+const PARTS = { allowPrivate: false, folders: undefined, concurrency: 4, timeoutMs: 3_000, log: SILENT_LOG };
 
 let dir: string;
 const servers: ScriptedOrigin[] = [];

@@ -1,5 +1,5 @@
 // The source URLList in front of a real nginx with broken answers, over files and standard input, and its guard.
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
@@ -39,7 +39,7 @@ function sourceOf(text: string | Buffer, options: Options = {}, http: Partial<Ht
   const file = join(folder, "list.txt");
   writeFileSync(file, text);
   const source = createUrlListSource(
-    { file, encoded: "auto", allowsFiles: true, ...options },
+    { file, encoded: "auto", folders: undefined, ...options },
     { ...SOURCE_HTTP, ...http },
   );
   sources.push(source);
@@ -210,7 +210,7 @@ test("standard input is listed as it arrives, and an abort ends the wait for mor
   await expect(next).rejects.toThrow("enough");
 });
 
-test("file: URLs are read like local files, unless they are not allowed", async () => {
+test("file: URLs are read like local files; within folders none is read, and no list that leads out", async () => {
   writeFileSync(join(folder, "a b.jpg"), "local");
   const text = `file://${folder}/a%20b.jpg\nfile://${folder}/none.jpg`;
   const source = sourceOf(text);
@@ -218,7 +218,13 @@ test("file: URLs are read like local files, unless they are not allowed", async 
   expect(object?.fileid).toBe(`${folder.slice(1)}/a b.jpg`);
   expect((await fetchObject(source, object!)).bytes.toString()).toBe("local");
   expect(await source.fetch({ object: missing!, maxBytes: 10, signal: NEVER })).toBeUndefined();
-  const strict = sourceOf(text, { allowsFiles: false });
+  const strict = sourceOf(text, { folders: [folder] });
   expect(await namesOf(strict)).toEqual([]);
   expect(await codeOf(fetchObject(strict, object!))).toBe("url_invalid");
+  mkdirSync(join(folder, "inner"));
+  symlinkSync(join(folder, "list.txt"), join(folder, "inner/list.txt"));
+  const file = join(folder, "inner/list.txt");
+  expect(await namesOf(sourceOf("http://h/a.jpg", { file, folders: [folder] }))).toEqual(["a.jpg"]);
+  const outside = sourceOf("http://h/a.jpg", { file, folders: [join(folder, "inner")] });
+  expect(await codeOf(namesOf(outside))).toBe("request_invalid");
 });
