@@ -26,6 +26,7 @@ import {
   publish,
   readGeneration,
   SETTINGS,
+  withNext,
 } from "./generations.ts";
 import { noteBackup } from "./last-backups.ts";
 import { isSameFile, type Placed, placeFiles, unlessMissing } from "./placing.ts";
@@ -131,7 +132,7 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
   await prepareBackups(dir, data);
   const newest = (await generationNames(dir)).at(-1);
   const name = newName(newest, new Date());
-  const previous = newest === undefined ? undefined : await readGeneration(dir, newest);
+  const previous = newest === undefined ? undefined : await readPrevious(dir, newest);
   const server = (await unlessMissing(readFile(join(data, SERVER_ID), "utf8"))) ?? "";
   refuseOtherServer(server, previous);
   const target = await beginGeneration(dir);
@@ -166,6 +167,13 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
   }
 }
 
+/** Throws as readGeneration(). */
+function readPrevious(dir: string, name: string): Promise<Generation> {
+  return readGeneration(dir, name).catch((error: unknown) => {
+    throw withNext(error, `move the folder "${join(dir, name)}" away, then back up again`);
+  });
+}
+
 /** A backup of another server would take the place of this one's generations. */
 function refuseOtherServer(server: string, previous: Generation | undefined): void {
   const known = previous?.manifest.server ?? "";
@@ -195,6 +203,7 @@ async function placeAll(options: BackupOptions, target: string, previous: Genera
     for (const name of [CATALOGUE, ...others]) databaseBytes += await copySyncedDatabase(data, target, name);
     inventory = openInventory(join(target, CATALOGUE), previous && join(previous.path, CATALOGUE));
     refuseOtherVersion(inventory.version);
+    inventory.check();
     const { bytes: total } = inventory.totals();
     const onBytes = countStep(onProgress, "placing", total);
     const placed = await placeFiles({ data, target, previous, copies, inventory, signal, onBytes });
