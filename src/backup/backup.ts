@@ -26,7 +26,6 @@ import {
   publish,
   readGeneration,
   SETTINGS,
-  withNext,
 } from "./generations.ts";
 import { noteBackup } from "./last-backups.ts";
 import { isSameFile, type Placed, placeFiles, unlessMissing } from "./placing.ts";
@@ -132,7 +131,7 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
   await prepareBackups(dir, data);
   const newest = (await generationNames(dir)).at(-1);
   const name = newName(newest, new Date());
-  const previous = newest === undefined ? undefined : await readPrevious(dir, newest);
+  const previous = newest === undefined ? undefined : await readGeneration(dir, newest);
   const server = (await unlessMissing(readFile(join(data, SERVER_ID), "utf8"))) ?? "";
   refuseOtherServer(server, previous);
   const target = await beginGeneration(dir);
@@ -165,13 +164,6 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
   } finally {
     inventory.close();
   }
-}
-
-/** Throws as readGeneration(). */
-function readPrevious(dir: string, name: string): Promise<Generation> {
-  return readGeneration(dir, name).catch((error: unknown) => {
-    throw withNext(error, `move the folder "${join(dir, name)}" away, then back up again`);
-  });
 }
 
 /** A backup of another server would take the place of this one's generations. */

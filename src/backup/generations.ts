@@ -4,7 +4,7 @@ import type { Dirent } from "node:fs";
 import { chmod, mkdir, opendir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { syncDirectory } from "../bucket/fs/packs/blob-folder.ts";
-import { errorCodeOf, storeFailure } from "../core/disk-failure.ts";
+import { errorCodeOf } from "../core/disk-failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
 
 /** The note of a generation, which is written last. */
@@ -59,20 +59,18 @@ export async function readGeneration(dir: string, name: string): Promise<Generat
   const fail = (found: string, cause?: unknown): never => {
     throw new HuiyuanError("request_invalid", `Cannot use "${path}": ${found}`, { cause });
   };
-  await refuseSpecialFiles(path).catch((error: unknown) => {
-    if (errorCodeOf(error) !== "ENOTDIR") throw storeFailure(error, `use "${path}"`);
-    fail("it is no backup, because it is no folder", error);
-  });
   let manifest: unknown;
   try {
+    await refuseSpecialFiles(path);
     manifest = JSON.parse(await readFile(join(path, MANIFEST), "utf8"));
   } catch (error) {
-    return fail(`it is no backup, because its ${MANIFEST} is missing or damaged`, error);
+    if (error instanceof HuiyuanError) throw error;
+    return fail(`it is no backup, because its ${MANIFEST} is missing or damaged; move it away`, error);
   }
   const { format = 0, program } = (manifest ?? {}) as Partial<Manifest>;
-  if (Number.isSafeInteger(format) && format > FORMAT)
+  if (Number(format) > FORMAT)
     fail(`it was written by a newer huiyuan (${program}), in format ${format}; this one knows format ${FORMAT}`);
-  if (!isManifest(manifest)) return fail(`it is no backup, because its ${MANIFEST} is damaged`);
+  if (!isManifest(manifest)) return fail(`it is no backup, because its ${MANIFEST} is damaged; move it away`);
   return { name, path, manifest };
 }
 
@@ -93,16 +91,10 @@ async function refuseSpecialFiles(folder: string): Promise<void> {
 /** The files and folders of a folder. Throws request_invalid for others, unopened: a link leads elsewhere, a pipe hangs. */
 export async function* plainEntries(folder: string): AsyncGenerator<Dirent> {
   for await (const entry of await opendir(folder)) {
-    const found = `"${join(folder, entry.name)}" is no plain file and no folder; no backup has such a thing`;
-    if (!entry.isFile() && !entry.isDirectory()) throw new HuiyuanError("request_invalid", `Cannot use it: ${found}`);
+    const found = `Cannot use the backup: "${join(folder, entry.name)}" is no plain file; move the backup away`;
+    if (!entry.isFile() && !entry.isDirectory()) throw new HuiyuanError("request_invalid", found);
     yield entry;
   }
-}
-
-/** The same error, with the way on. */
-export function withNext(error: unknown, next: string): HuiyuanError {
-  const { code, message } = storeFailure(error, "use the backup");
-  return new HuiyuanError(code, `${message}; ${next}`, { cause: error });
 }
 
 /**

@@ -2,22 +2,14 @@
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { type Inventory, openInventory } from "../bucket/fs/catalogue/inventory.ts";
+import { openInventory } from "../bucket/fs/catalogue/inventory.ts";
 import { SCHEMA_VERSION } from "../bucket/fs/catalogue/schema.ts";
 import { syncFile } from "../bucket/fs/files.ts";
 import { LOCKS, lockData, UNFINISHED_RESTORE } from "../bucket/fs/lock.ts";
 import { syncDirectory } from "../bucket/fs/packs/blob-folder.ts";
 import { storeFailure } from "../core/disk-failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import {
-  type Generation,
-  generationNames,
-  MANIFEST,
-  plainEntries,
-  readGeneration,
-  SETTINGS,
-  withNext,
-} from "./generations.ts";
+import { type Generation, generationNames, MANIFEST, plainEntries, readGeneration, SETTINGS } from "./generations.ts";
 import { unlessMissing } from "./placing.ts";
 import { countStep, type OnProgress } from "./progress.ts";
 import { verifyBlobs } from "./verify.ts";
@@ -80,13 +72,8 @@ export async function restoreBackup({ dir, data, ...options }: RestoreOptions): 
   }
 }
 
-interface OpenGeneration {
-  readonly generation: Generation;
-  readonly inventory: Inventory;
-}
-
-/** Throws request_invalid and store_failed; names the newest other one that is whole, if it is the found one that fails. */
-async function findGeneration(dir: string, wanted: string | undefined): Promise<OpenGeneration> {
+/** Throws request_invalid and store_failed; names the newest whole one if the wanted one is not whole. */
+async function findGeneration(dir: string, wanted: string | undefined) {
   const names = await generationNames(dir).catch((error: unknown) => {
     throw storeFailure(error, `restore from "${dir}"`);
   });
@@ -97,13 +84,11 @@ async function findGeneration(dir: string, wanted: string | undefined): Promise<
   const name = wanted ?? names.at(-1);
   if (name !== undefined && names.includes(name))
     return openGeneration(dir, name).catch(async (error: unknown) => {
-      const whole = await newestWhole(
-        dir,
-        names.filter((each) => each !== name),
-      );
+      const whole = await newestWhole(dir, names);
       const next =
         whole === undefined ? "there is no whole one" : `the newest whole one is ${whole}: --generation ${whole}`;
-      throw withNext(error, next);
+      const { code, message } = storeFailure(error, `restore "${join(dir, name)}"`);
+      throw new HuiyuanError(code, `${message}; ${next}`, { cause: error });
     });
   const isNone = existsSync(dir) ? "it is no backup" : "there is no such folder";
   const found = names.length === 0 ? isNone : `it has no "${wanted}", but ${names.join(", ")}`;
@@ -111,7 +96,7 @@ async function findGeneration(dir: string, wanted: string | undefined): Promise<
 }
 
 /** All of it but the bytes of images is whole. */
-async function openGeneration(dir: string, name: string): Promise<OpenGeneration> {
+async function openGeneration(dir: string, name: string) {
   const generation = await readGeneration(dir, name);
   const inventory = openInventory(join(generation.path, "catalogue.db"));
   try {
@@ -162,8 +147,6 @@ async function removeLeft(data: string): Promise<void> {
     if (!stays.includes(name)) await rm(join(data, name), { recursive: true, force: true });
 }
 
-const LEFT_OUT: ReadonlySet<string> = new Set([MANIFEST, SETTINGS, ...LOCKS, UNFINISHED_RESTORE]);
-
 /** Copies and syncs all files. */
 async function copyFolder(
   from: string,
@@ -176,7 +159,7 @@ async function copyFolder(
     signal.throwIfAborted();
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
     if (entry.isDirectory()) await copyFolder(source, target, onBytes, signal);
-    else if (!LEFT_OUT.has(entry.name)) {
+    else if (entry.name !== MANIFEST && entry.name !== SETTINGS) {
       await copyFile(source, target);
       await syncFile(target);
       onBytes((await stat(target)).size);

@@ -1,6 +1,5 @@
 // Compares the bytes of blobs with their SHA-256, and syncs the files that it reads.
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { Inventory, ListedBlob } from "../bucket/fs/catalogue/inventory.ts";
 import { blobPath } from "../bucket/fs/packs/blob-folder.ts";
@@ -85,16 +84,13 @@ export async function verifyBlobs(options: VerifyOptions): Promise<Damage> {
   return { blobs, objects: objects.slice(0, MOST_NAMED), packs };
 }
 
-// A link is not followed, and the end of a pipe is not awaited.
-const READ_PLAIN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
 /** Runs with undefined if there is no such file. Syncs the file before it closes it. */
 async function withFile<Result>(path: string, run: (file: FileHandle | undefined) => Promise<Result>): Promise<Result> {
   let file: FileHandle;
   try {
-    file = await open(path, READ_PLAIN);
+    file = await open(path, "r");
   } catch (error) {
-    if (["ENOENT", "ELOOP"].includes(errorCodeOf(error))) return run(undefined);
+    if (errorCodeOf(error) === "ENOENT") return run(undefined);
     throw error;
   }
   try {
