@@ -195,6 +195,7 @@ async function placeAll(options: BackupOptions, target: string, previous: Genera
     for (const name of [CATALOGUE, ...others]) databaseBytes += await copySyncedDatabase(data, target, name);
     inventory = openInventory(join(target, CATALOGUE), previous && join(previous.path, CATALOGUE));
     refuseOtherVersion(inventory.version);
+    inventory.check();
     const { bytes: total } = inventory.totals();
     const onBytes = countStep(onProgress, "placing", total);
     const placed = await placeFiles({ data, target, previous, copies, inventory, signal, onBytes });

@@ -1,6 +1,7 @@
 // The folder of a backup: one folder for each generation, which holds what a data folder holds. Generations share files
 // by hard links. This file names, finds, publishes and removes generations; it does not fill them.
-import { chmod, mkdir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { chmod, mkdir, opendir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { syncDirectory } from "../bucket/fs/packs/blob-folder.ts";
 import { errorCodeOf } from "../core/disk-failure.ts";
@@ -52,23 +53,48 @@ export async function generationNames(dir: string): Promise<readonly string[]> {
   }
 }
 
-/** Throws request_invalid if it is no generation, or of a newer format. */
+/** Throws request_invalid if it is no generation, of a newer format, or has another thing than plain files. */
 export async function readGeneration(dir: string, name: string): Promise<Generation> {
   const path = join(dir, name);
   const fail = (found: string, cause?: unknown): never => {
     throw new HuiyuanError("request_invalid", `Cannot use "${path}": ${found}`, { cause });
   };
-  let manifest: Partial<Manifest> | null;
+  let manifest: unknown;
   try {
+    await refuseSpecialFiles(path);
     manifest = JSON.parse(await readFile(join(path, MANIFEST), "utf8"));
   } catch (error) {
-    return fail(`it is no backup, because its ${MANIFEST} is missing or damaged`, error);
+    if (error instanceof HuiyuanError) throw error;
+    return fail(`it is no backup, because its ${MANIFEST} is missing or damaged; move it away`, error);
   }
-  const { format = 0, program = "", server = "", packs } = manifest ?? {};
-  if (format > FORMAT)
+  const { format = 0, program } = (manifest ?? {}) as Partial<Manifest>;
+  if (Number(format) > FORMAT)
     fail(`it was written by a newer huiyuan (${program}), in format ${format}; this one knows format ${FORMAT}`);
-  if (!(format >= 1) || typeof packs !== "object") return fail(`it is no backup, because its ${MANIFEST} is damaged`);
-  return { name, path, manifest: { format, program, server, packs } };
+  if (!isManifest(manifest)) return fail(`it is no backup, because its ${MANIFEST} is damaged; move it away`);
+  return { name, path, manifest };
+}
+
+function isManifest(value: unknown): value is Manifest {
+  if (typeof value !== "object" || value === null) return false;
+  const { format, program, server, packs } = value as Readonly<Record<string, unknown>>;
+  if (!Number.isSafeInteger(format) || Number(format) < 1) return false;
+  if (typeof program !== "string" || typeof server !== "string") return false;
+  if (typeof packs !== "object" || packs === null || Array.isArray(packs)) return false;
+  return Object.entries(packs).every(([pack, end]) => /^\d+$/.test(pack) && Number.isSafeInteger(end) && end >= 0);
+}
+
+async function refuseSpecialFiles(folder: string): Promise<void> {
+  for await (const entry of plainEntries(folder))
+    if (entry.isDirectory()) await refuseSpecialFiles(join(folder, entry.name));
+}
+
+/** The files and folders of a folder. Throws request_invalid for others, unopened: a link leads elsewhere, a pipe hangs. */
+export async function* plainEntries(folder: string): AsyncGenerator<Dirent> {
+  for await (const entry of await opendir(folder)) {
+    const found = `Cannot use the backup: "${join(folder, entry.name)}" is no plain file; move the backup away`;
+    if (!entry.isFile() && !entry.isDirectory()) throw new HuiyuanError("request_invalid", found);
+    yield entry;
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 // Copies a generation of a backup into an empty data folder and verifies it.
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, opendir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { openInventory } from "../bucket/fs/catalogue/inventory.ts";
 import { SCHEMA_VERSION } from "../bucket/fs/catalogue/schema.ts";
@@ -9,7 +9,7 @@ import { LOCKS, lockData, UNFINISHED_RESTORE } from "../bucket/fs/lock.ts";
 import { syncDirectory } from "../bucket/fs/packs/blob-folder.ts";
 import { storeFailure } from "../core/disk-failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import { type Generation, generationNames, MANIFEST, readGeneration, SETTINGS } from "./generations.ts";
+import { type Generation, generationNames, MANIFEST, plainEntries, readGeneration, SETTINGS } from "./generations.ts";
 import { unlessMissing } from "./placing.ts";
 import { countStep, type OnProgress } from "./progress.ts";
 import { verifyBlobs } from "./verify.ts";
@@ -42,10 +42,8 @@ export interface RestoreReport {
  */
 export async function restoreBackup({ dir, data, ...options }: RestoreOptions): Promise<RestoreReport> {
   const { signal, onProgress } = options;
-  const generation = await findGeneration(dir, options.generation);
-  const inventory = openInventory(join(generation.path, "catalogue.db"));
+  const { generation, inventory } = await findGeneration(dir, options.generation);
   try {
-    refuseNewer(generation, inventory.version);
     const unlock = await lockEmpty(data);
     try {
       const marker = join(data, UNFINISHED_RESTORE);
@@ -74,7 +72,8 @@ export async function restoreBackup({ dir, data, ...options }: RestoreOptions): 
   }
 }
 
-async function findGeneration(dir: string, wanted: string | undefined): Promise<Generation> {
+/** Throws request_invalid and store_failed; names the newest whole one if the wanted one is not whole. */
+async function findGeneration(dir: string, wanted: string | undefined) {
   const names = await generationNames(dir).catch((error: unknown) => {
     throw storeFailure(error, `restore from "${dir}"`);
   });
@@ -83,10 +82,40 @@ async function findGeneration(dir: string, wanted: string | undefined): Promise<
     throw new HuiyuanError("request_invalid", `Cannot restore from "${dir}": it is a single backup; ${next}`);
   }
   const name = wanted ?? names.at(-1);
-  if (name !== undefined && names.includes(name)) return readGeneration(dir, name);
+  if (name !== undefined && names.includes(name))
+    return openGeneration(dir, name).catch(async (error: unknown) => {
+      const whole = await newestWhole(dir, names);
+      const next =
+        whole === undefined ? "there is no whole one" : `the newest whole one is ${whole}: --generation ${whole}`;
+      const { code, message } = storeFailure(error, `restore "${join(dir, name)}"`);
+      throw new HuiyuanError(code, `${message}; ${next}`, { cause: error });
+    });
   const isNone = existsSync(dir) ? "it is no backup" : "there is no such folder";
   const found = names.length === 0 ? isNone : `it has no "${wanted}", but ${names.join(", ")}`;
   throw new HuiyuanError("request_invalid", `Cannot restore from "${dir}": ${found}`);
+}
+
+/** All of it but the bytes of images is whole. */
+async function openGeneration(dir: string, name: string) {
+  const generation = await readGeneration(dir, name);
+  const inventory = openInventory(join(generation.path, "catalogue.db"));
+  try {
+    refuseNewer(generation, inventory.version);
+    inventory.check();
+    return { generation, inventory };
+  } catch (error) {
+    inventory.close();
+    throw error;
+  }
+}
+
+async function newestWhole(dir: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names.toReversed()) {
+    const found = await openGeneration(dir, name).catch(() => undefined); // Its damage is not the one to be reported.
+    found?.inventory.close();
+    if (found !== undefined) return name;
+  }
+  return undefined;
 }
 
 function refuseNewer({ path, manifest }: Generation, version: number): void {
@@ -126,7 +155,7 @@ async function copyFolder(
   signal: AbortSignal,
 ): Promise<void> {
   await mkdir(to, { recursive: true });
-  for await (const entry of await opendir(from)) {
+  for await (const entry of plainEntries(from)) {
     signal.throwIfAborted();
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
     if (entry.isDirectory()) await copyFolder(source, target, onBytes, signal);

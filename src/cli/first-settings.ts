@@ -1,8 +1,8 @@
 // Writes the settings file of a first start: one project with a new key pair. The console or a person adds buckets.
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
+import { writeSyncedFile } from "../bucket/fs/files.ts";
 import { errorCodeOf } from "../core/disk-failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { makeKeyPair } from "../sign/key-pair.ts";
@@ -32,7 +32,7 @@ projects:
     buckets: []
 `;
   try {
-    await writeFile(file, text, { flag: "wx", mode: 0o600 });
+    await writeSyncedFile(file, Buffer.from(text));
   } catch (error) {
     const code = errorCodeOf(error);
     if (code === "EEXIST") return undefined;

@@ -2,7 +2,9 @@
 import { type Command, Option } from "commander";
 import { type App, startApp } from "../app.ts";
 import type { Log } from "../core/log.ts";
+import { SettingsFaults } from "../settings/faults.ts";
 import { loadVersion } from "../settings/load.ts";
+import { namedFaults } from "../settings/setting-paths.ts";
 import { watchSettings } from "../settings/watch.ts";
 import { writeFirstSettings } from "./first-settings.ts";
 import { createLogger } from "./logger.ts";
@@ -99,7 +101,8 @@ async function reload(app: App, file: string, log: Log): Promise<void> {
     const { settings, version } = await loadVersion(file, { env: process.env });
     app.reload(settings, version);
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const found = error instanceof Error ? error.message : String(error);
+    const text = error instanceof SettingsFaults ? `${namedFaults(error)}\n\`huiyuan check\` shows more` : found;
     log.error({ file, faults: text }, "the new settings have faults; the old ones stay in force");
     app.refuse(`the settings file was changed and is refused, the old settings are in force: ${text}`);
   }

@@ -15,9 +15,10 @@ import {
   unknownKey,
   withoutValue,
 } from "./faults.ts";
+import { isBelow, realOf } from "./real-paths.ts";
 import { type BucketSettings, type ServerSettings, type Settings, settingsSchema } from "./schema/schema.ts";
 import { failureCode, hideSecrets, resolveSecrets, type SecretSources } from "./secrets.ts";
-import { isSecretPath } from "./setting-paths.ts";
+import { isSecretPath, textsAt } from "./setting-paths.ts";
 
 /** The inputs of parsing beside the text; nothing else of the machine is read. `readFile` reads 404 pages, too. */
 export interface ParseOptions extends Omit<SecretSources, "folder"> {
@@ -57,13 +58,23 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
   const folder = dirname(resolve(file));
   const document = readDocument(text);
   if (document.tree === undefined) throw new SettingsFaults(file, inOrder(document.faults));
-  const { tree, faults: secretFaults } = resolveSecrets(document.tree, { env, readFile, folder });
+  const data = realOf(
+    resolve(folder, settingsSchema.shape.data.parse(textsAt(document.tree, ["data"])[0] || undefined)),
+  );
+  const isInData = (path: string) => isBelow(data, realOf(path));
+  // Others have sent what lies there.
+  const readOutside = (path: string) => {
+    if (isInData(path)) throw Object.assign(new Error(path), { code: "it lies below `data`" });
+    return readFile(path);
+  };
+  const { tree, faults: secretFaults } = resolveSecrets(document.tree, { env, readFile: readOutside, folder });
   const parsed = settingsSchema.safeParse(tree ?? {}, { error: describeIssue });
   const settings = parsed.data === undefined ? undefined : withAbsolutePaths(parsed.data, folder);
   const located = [
     ...secretFaults.filter(({ path }) => NEEDED[needs](path)),
     ...withoutMisspelt((parsed.error?.issues ?? []).flatMap(issueFaults)),
-    ...(settings === undefined || needs !== "all" ? [] : missingFiles(settings, readFile)),
+    ...(settings === undefined || needs !== "all" ? [] : missingFiles(settings, readOutside)),
+    ...(settings === undefined || needs !== "all" ? [] : dataFaults(settings, resolve(file), isInData)),
   ].map((fault) => document.locate(fault));
   if (settings === undefined || located.length + document.faults.length > 0) {
     throw new SettingsFaults(file, inOrder([...document.faults, ...located]));
@@ -142,6 +153,17 @@ function withAbsolutePaths(settings: Settings, folder: string): Settings {
     data: resolve(folder, settings.data),
     projects: settings.projects.map((project) => ({ ...project, buckets: project.buckets.map(inBucket) })),
   };
+}
+
+function dataFaults({ server }: Settings, file: string, isInData: (path: string) => boolean): readonly PathFault[] {
+  const message = "the settings file lies in this folder, wanted one for the data alone";
+  const own = isInData(file) || isInData(dirname(file)) ? [{ path: ["data"], message }] : [];
+  const folders = server.migrationFolders.map((folder, index) => ({
+    folder,
+    path: ["server", "migrationFolders", index],
+  }));
+  const inData = folders.filter(({ folder }) => isInData(folder));
+  return [...own, ...inData.map(({ path }) => ({ path, message: "wanted a folder outside of `data`" }))];
 }
 
 function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): readonly PathFault[] {

@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { errorCodeOf } from "../core/disk-failure.ts";
 import { isMapping } from "./checks/path-nodes.ts";
 import type { PathFault, SettingsPath } from "./faults.ts";
+import { PAGE_NAME, realOf } from "./real-paths.ts";
 import { FILE_PATHS, mapAt, SECRET_PATHS, textsAt } from "./setting-paths.ts";
 
 /** The environment and the files that secrets are read from. */
@@ -66,8 +67,11 @@ function fromEnvironment(name: string, env: SecretSources["env"]): string | { re
 
 function fromFile(path: string, sources: SecretSources): string | { readonly fault: string } {
   if (path === "") return { fault: "found file: without a path" };
+  const whole = resolve(sources.folder, path);
+  if ([path, realOf(whole)].some((each) => PAGE_NAME.test(each)))
+    return { fault: `the file ${path} has the name of a page, which everyone may read; give it another one` };
   try {
-    const value = sources.readFile(resolve(sources.folder, path)).replace(/\r?\n$/, "");
+    const value = sources.readFile(whole).replace(/\r?\n$/, "");
     return value === "" ? { fault: `the file ${path} is empty` } : value;
   } catch (error) {
     return { fault: `the file ${path} cannot be read (${failureCode(error)})` };

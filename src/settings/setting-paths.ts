@@ -1,7 +1,7 @@
 // Finds settings by their place: the schema says which ones are secrets or name files, and which places it knows.
 import * as z from "zod";
 import { isMapping } from "./checks/path-nodes.ts";
-import type { SettingsPath } from "./faults.ts";
+import { type Fault, formatFault, type SettingsFaults, type SettingsPath } from "./faults.ts";
 import { settingsSchema } from "./schema/schema.ts";
 
 /** A path in which `*` stands for any key or list position. */
@@ -49,6 +49,22 @@ export function isKnownPath(path: SettingsPath, schema: unknown = settingsSchema
     if (part === undefined) return isKnownPath(path, each);
     return first !== undefined && (part === "*" || part === String(first)) && isKnownPath(rest, each);
   });
+}
+
+const wordsOf = (schema: unknown): readonly string[] =>
+  innerOf(schema).flatMap(([part, inner]) => [part ?? "", ...wordsOf(inner)]);
+const WORDS: ReadonlySet<string> = new Set(wordsOf(settingsSchema));
+
+/** Faults for the log and /readyz: their places in words of the schema and what is wanted, but no text of the file. */
+export function namedFaults({ file, faults }: Pick<SettingsFaults, "file" | "faults">): string {
+  return faults.map((fault) => formatFault(file, fault.path === "" ? fault : withoutText(fault))).join("\n");
+}
+
+function withoutText(fault: Fault): Fault {
+  const parts = fault.path.match(/\.?[\w-]+|\[.*?\]/gs) ?? [];
+  const end = parts.findIndex((part) => !/^\[\d+\]$/.test(part) && !WORDS.has(part.replace(".", "")));
+  const wanted = /^(?!unknown key)(?:.*, )?(wanted .*)$/s.exec(fault.message)?.[1];
+  return { ...fault, path: parts.slice(0, end === -1 ? undefined : end).join(""), message: wanted ?? "is not valid" };
 }
 
 /** The texts at the places of a pattern. */

@@ -117,6 +117,24 @@ test("a file that the server refuses shows its faults, and a misspelt key hides 
   expect(await read()).toMatchObject({ isInForce: true, faults: [] });
 });
 
+test("a refused reload is named on /readyz, in the log and the overview, without text of the file", async () => {
+  const faulty = ['username: "mirror:PASSWORD", password: p', "PASSWORD: 1", '"X: PASSWORD": { }'];
+  for (const [index, keys] of faulty.entries()) {
+    const auth = index === 2 ? `headers: { ${keys} }` : `basicAuth: { ${keys} }`;
+    await writeFile(installation.file, TEXT(origin.url).replace("headers: { X-Key: env:ORIGIN_KEY }", auth));
+    const readyz = async () =>
+      (await get({ port: program.adminPort, path: "/readyz", host: "localhost" })).body.toString();
+    const place = `mirror.origins[0].${index === 2 ? "headers" : "basicAuth"}`;
+    await eventually(async () => (await readyz()).includes(place), "the fault is reported");
+    if (index === 0) expect(await readyz()).toContain(`${place}.username  wanted a name without a colon`);
+    const answers = [await readyz(), program.output, (await call("GET", "/overview")).text, (await read()).refusal];
+    for (const text of answers) {
+      expect(text).toContain(place);
+      expect(text).not.toContain("PASSWORD");
+    }
+  }
+});
+
 test("propose answers with diff, faults, warnings and restarts, and writes nothing", async () => {
   const { version } = await read();
   const before = await bytes();
@@ -275,6 +293,9 @@ test("names of files outside of the folder and of variables are refused with 403
   const { version } = await read();
   const status = async (path: readonly (string | number)[], value: unknown) =>
     (await edit("propose", version, [{ path: [...path], value }])).status;
+  await writeFile(join(folder, "page.txt"), "none");
+  await symlink("callback.key", join(folder, "linked.html"));
+  await writeFile(join(folder, "data", "page.html"), "<p>none");
   const page = [...BUCKET, "notFound", "file"];
   const secret = [...BUCKET, "callback", "secret"];
   const header = [...BUCKET, "domains", 0, "mirror", "origins", 0, "headers", "X-More"];
@@ -287,11 +308,22 @@ test("names of files outside of the folder and of variables are refused with 403
       "huiyuan.yaml",
       "callback.key",
       "data/a.db",
+      "page.txt",
+      "linked.html",
+      "other.key",
     ].map((path) => status(page, path)),
     ...["file:/etc/hostname", "file:../a", "file:out/hostname", "file:huiyuan.yaml", "env:PATH"].map((value) =>
       status(secret, value),
     ),
-    ...["file:callback.key", "env:PATH"].map((value) => status(header, value)),
+    // What the file has elsewhere would reach another receiver here.
+    ...["file:callback.key", "env:PATH", "env:ORIGIN_KEY"].map((value) => status(header, value)),
+    ...["file:other.key", "file:./callback.key"].map((value) => status(secret, value)),
+    status([...header.slice(0, -3), 1], {
+      ...{ type: "site", url: "https://mine.example" },
+      basicAuth: { username: "", password: "file:callback.key" },
+    }),
+    status([...BUCKET, "name"], "env:PATH"),
+    status(["data"], "sub"),
     status([...BUCKET, "callback"], { url: "https://app.example.com/", secret: "env:PATH" }),
     status(["data"], "/var/lib"),
     status(["server", "migrationFolders"], ["/"]),
@@ -300,14 +332,28 @@ test("names of files outside of the folder and of variables are refused with 403
   expect(await Promise.all(refused)).toEqual(refused.map(() => 403));
   const allowed = [
     status(page, "page.html"),
-    status(secret, "file:other.key"),
-    status(secret, "file:./callback.key"),
     status(secret, "file:callback.key"),
-    // The origin may keep its variable, or get a second header of it.
-    status(header, "env:ORIGIN_KEY"),
-    status(["data"], "sub"),
+    // The origin keeps its variable.
+    status([...header.slice(0, -1), "X-Key"], "env:ORIGIN_KEY"),
+    status(header.slice(0, -1), { "X-Key": "env:ORIGIN_KEY" }),
+    // All references move up.
+    status(BUCKET, undefined),
   ];
-  expect(await Promise.all(allowed)).toEqual([200, 200, 403, 200, 200, 200]);
+  expect(await Promise.all(allowed)).toEqual(allowed.map(() => 200));
+  const below = (await edit("propose", version, [{ path: page, value: "data/page.html" }])).json;
+  expect(below.faults).toMatchObject([{ message: expect.stringContaining("below `data`") }]);
+});
+
+test("a secret's file that the settings name no more is no page of the next edit", async () => {
+  const name = "callback.txt";
+  await rename(join(installation.folder, "callback.key"), join(installation.folder, name));
+  await writeFile(installation.file, TEXT(origin.url).replace("callback.key", name));
+  await eventually(async () => (await read()).isInForce, "the new name is in force");
+  const { version } = await read();
+  const { json } = await edit("apply", version, [{ path: [...BUCKET, "callback"] }]);
+  expect(json).toMatchObject({ isInForce: true });
+  const page = [{ path: [...BUCKET, "notFound", "file"], value: name }];
+  expect((await edit("apply", json.version, page)).status).toBe(403);
 });
 
 test("keys: add shows the new key once, rotate replaces one, remove takes one away", async () => {

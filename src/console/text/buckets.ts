@@ -28,7 +28,7 @@ export const bucketsEn = {
   removeBucketNote:
     "Once saved, the domains of {bucket} are not served any more, and its uploads are refused. Its images stay on the disk: a new bucket of the same name and project has them again. To delete the images, delete them on the page Images first.",
   secretKept: "It stands in the file, and stays if you type nothing.",
-  secretHint: "It is written to the file. A file below the settings folder: file:PATH.",
+  secretHint: "It is written to the file. For env:NAME or file:PATH, edit the file by hand.",
   clientsMay: "Clients may",
   publicDomain: "Public address",
   publicDomainHint: "Host of the URLs that are given out. Empty: the first listed domain.",
@@ -132,7 +132,7 @@ export const bucketsZh: Readonly<Record<keyof typeof bucketsEn, string>> = {
   removeBucketNote:
     "保存后，{bucket} 的域名不再提供服务，也不再接受上传。图片仍保留在磁盘上，在同一项目中新建同名空间即可再次使用。要删除图片，请先在“图片”页面删除。",
   secretKept: "已保存在文件中，不填则不变。",
-  secretHint: "写入设置文件；也可用设置目录下的文件：file:路径。",
+  secretHint: "写入设置文件；要用 env:名称 或 file:路径，请直接编辑文件。",
   clientsMay: "客户端可以",
   publicDomain: "公开域名",
   publicDomainHint: "给出的 URL 使用的域名；不填则用列出的第一个域名。",

@@ -47,19 +47,19 @@ function* serverFaults(server: PathNode): Generator<PathFault> {
   const isOpen = typeof adminHost === "string" && !isLoopbackHost(adminHost);
   const characters = typeof adminToken === "string" ? adminToken.length : 0;
   if (isOpen && characters < MIN_OPEN_TOKEN) {
-    const why = `because adminHost ${adminHost} is not loopback`;
+    const why = `adminHost ${adminHost} is not loopback`;
     const found =
       adminToken === undefined
-        ? `is missing, wanted ${why}: add \`adminToken: env:${TOKEN_VARIABLE}\`, and run export ${TOKEN_VARIABLE}=…`
-        : `has ${characters} characters, wanted at least ${MIN_OPEN_TOKEN} ${why}`;
+        ? `is missing, ${why}, wanted one: add \`adminToken: env:${TOKEN_VARIABLE}\`, and run export ${TOKEN_VARIABLE}=…`
+        : `has ${characters} characters, ${why}, wanted at least ${MIN_OPEN_TOKEN}`;
     yield faultAt(server, "adminToken", found);
   }
   const isSameHost = host === adminHost || [host, adminHost].some((each) => each === "0.0.0.0" || each === "::");
   if (typeof port === "number" && port === adminPort && port !== 0 && isSameHost)
-    yield faultAt(server, "adminPort", `found ${port}, which is server.port; wanted another one`);
+    yield faultAt(server, "adminPort", `found ${port}, which is server.port, wanted another one`);
   if (typeof healthPath === "string" && healthPath.startsWith("/photos/")) {
     const found = `found ${healthPath}, which belongs to the REST API`;
-    yield faultAt(server, "healthPath", `${found}; wanted a path outside of /photos/`);
+    yield faultAt(server, "healthPath", `${found}, wanted a path outside of /photos/`);
   }
 }
 

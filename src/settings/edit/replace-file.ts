@@ -1,5 +1,6 @@
 // Replaces the settings file in one step: a reader sees the old bytes or the new ones. Its mode and owner stay, and a
 // symbolic link to it stays a link.
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { access, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -31,9 +32,9 @@ export async function replaceFile(file: string, text: string, isCurrent: () => P
   try {
     const target = await realpath(file);
     const { mode, uid, gid } = await stat(target);
-    temporary = `${target}.new`;
-    await rm(temporary, { force: true });
-    const handle = await open(temporary, "wx", 0o600);
+    const fresh = `${target}.${randomUUID()}.new`;
+    const handle = await open(fresh, "wx", 0o600);
+    temporary = fresh; // Removed only if this call has made it.
     try {
       await handle.writeFile(text);
       const own = await handle.stat();
@@ -44,7 +45,7 @@ export async function replaceFile(file: string, text: string, isCurrent: () => P
       await handle.close();
     }
     const isReplaced = await isCurrent();
-    if (isReplaced) await rename(temporary, target);
+    if (isReplaced) await rename(fresh, target);
     await syncFolder(dirname(target));
     return isReplaced;
   } catch (error) {

@@ -102,7 +102,7 @@ export function createSettingsFile({ file, env, started, inForce }: SettingsFile
     const { tree, faults } = readDocument(current.text);
     if (faults.length > 0) throw refused(`the file is not valid YAML (line ${faults[0]?.line}); edit it by hand`);
     const result = editText(current.text, edits);
-    checkNames(file, tree, readDocument(result.after).tree);
+    checkNames(file, tree, readDocument(result.after).tree, edits);
     return { text: result.text, proposal: { ...judge(result.text), diff: unifiedDiff(result, maskedText) } };
   }
 

@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { appendFileSync, existsSync, statSync } from "node:fs";
 import {
   cp,
@@ -9,11 +11,13 @@ import {
   rename,
   rm,
   stat,
+  symlink,
   truncate,
   writeFile,
 } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type BackupReport, makeBackup } from "../../../src/backup/backup.ts";
 import { generationNames, MANIFEST, SETTINGS } from "../../../src/backup/generations.ts";
@@ -363,10 +367,18 @@ describe("makeBackup() refuses", () => {
 });
 
 describe("restoreBackup() refuses, and changes nothing:", () => {
-  const refused = async (to: string, code: string) => {
+  /** Returns the message. */
+  const refused = async (to: string, code: string): Promise<string> => {
     const names = existsSync(to) ? await readdir(to, { recursive: true }) : undefined;
-    await expect(restore(to)).rejects.toMatchObject({ code });
+    const error = await restore(to).catch((reason: unknown) => reason as Error);
+    expect(error).toMatchObject({ code });
     expect(existsSync(to) ? await readdir(to, { recursive: true }) : undefined).toEqual(names);
+    return (error as Error).message;
+  };
+  const change = (path: string, sql: string) => {
+    const database = openSqlite(join(path, "catalogue.db"));
+    database.exec(sql);
+    database.close();
   };
 
   test("what is no backup, and a newer format or catalogue", async () => {
@@ -384,10 +396,99 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
     await writeFile(join(path, MANIFEST), "{");
     await refused(to, "request_invalid");
     await writeFile(join(path, MANIFEST), manifest);
-    const database = openSqlite(join(path, "catalogue.db"));
-    database.exec("PRAGMA user_version = 99");
-    database.close();
+    change(path, "PRAGMA user_version = 99");
     await refused(to, "request_invalid");
+  });
+
+  test.each([
+    [
+      "a hash that is a path",
+      "UPDATE blobs SET sha256 = '../../../own.yaml' WHERE id = 1",
+      'row 1 of its table "blobs"',
+    ],
+    ["a hash with more behind it", "UPDATE blobs SET sha256 = sha256 || char(0) || '/../x' WHERE id = 2", "row 2"],
+    ["a hash of bytes", "UPDATE blobs SET sha256 = CAST(sha256 AS BLOB) WHERE id = 2", "row 2"],
+    ["a pack that is a path", "UPDATE blobs SET pack = '../../own.yaml', pack_at = 0 WHERE id = 1", "row 1"],
+  ])("a catalogue with %s", async (_, sql, row) => {
+    await put(await openStore(), new Map(), "a", LARGE);
+    await put(open!, new Map(), "b", SMALL);
+    await backUp();
+    const whole = await generation(0);
+    await backUp();
+    // The strict tables of an honest catalogue would refuse some of these.
+    const loose = "CREATE TABLE copy AS SELECT * FROM blobs; DROP TABLE blobs; ALTER TABLE copy RENAME TO blobs";
+    change(await generation(1), loose);
+    change(await generation(1), sql);
+    const message = await refused(join(parent, "to"), "store_failed");
+    expect(message).toContain(row);
+    expect(message).toContain(`the newest whole one is ${whole.slice(-19)}`);
+    expect(await readFile(settingsFile, "utf8")).toBe("server: {}\n");
+    // The same in the data folder.
+    await open?.close();
+    open = undefined;
+    for (const statement of [loose, sql]) change(data, statement);
+    await expect(backUp()).rejects.toThrow(row);
+    expect(await generationNames(dir)).toHaveLength(2);
+  });
+
+  test.each([
+    ["the note", MANIFEST],
+    ["the catalogue", "catalogue.db"],
+    ["the catalogue's log", "catalogue.db-wal"],
+    ["an image", "blobs/ab/cd/x"],
+    ["another file", "server-id"],
+  ])("a pipe, a link and a socket as %s, without opening them", async (_, name) => {
+    await put(await openStore(), new Map(), "a", LARGE);
+    await backUp();
+    await backUp();
+    const path = join(await generation(1), name);
+    await mkdir(dirname(path), { recursive: true });
+    for (const make of [
+      () => void execFileSync("mkfifo", [path]),
+      () => symlink(settingsFile, path),
+      () => once(createServer().listen(path).unref(), "listening"),
+    ]) {
+      await rm(path, { force: true });
+      await make();
+      const message = await refused(join(parent, "to"), "request_invalid");
+      expect(message).toContain(`"${path}" is no plain file`);
+      expect(message).toContain("the newest whole one is");
+      await expect(backUp()).rejects.toThrow(`"${path}" is no plain file`);
+    }
+  });
+
+  test.each([
+    ["packs that are null", { packs: null }],
+    ["packs in a list", { packs: [1] }],
+    ["a pack that is a path", { packs: { "../1": 4 } }],
+    ["half a byte", { packs: { 1: 0.5 } }],
+    ["a server that is a number", { server: 1 }],
+    ["a format that is a text", { format: "1" }],
+  ])("a note with %s", async (_, wrong) => {
+    await put(await openStore(), new Map(), "a", SMALL);
+    await backUp();
+    const path = join(await generation(0), MANIFEST);
+    await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), ...wrong }));
+    expect(await refused(join(parent, "to"), "request_invalid")).toMatch(
+      /Cannot use ".*": it is no backup, because its backup.json is damaged; move it away; there is no whole one/,
+    );
+    await expect(backUp()).rejects.toThrow("backup.json is damaged; move it away");
+  });
+
+  test("a damaged catalogue, and names it with the newest whole backup", async () => {
+    await put(await openStore(), new Map(), "a", SMALL);
+    for (let n = 0; n < 4; n += 1) await backUp();
+    const [, whole = "", broken = "", newest = ""] = await generationNames(dir);
+    const catalogue = join(dir, newest, "catalogue.db");
+    for (const bytes of ["no database at all", "", (await readFile(catalogue)).subarray(0, 9_000)]) {
+      await rm(catalogue);
+      await writeFile(catalogue, bytes);
+      await rm(join(dir, broken, "catalogue.db"), { force: true });
+      const message = await refused(join(parent, "to"), "store_failed");
+      expect(message).toContain(`"${join(dir, newest)}/catalogue.db"`);
+      expect(message).not.toContain(":memory:");
+      expect(message).toContain(`the newest whole one is ${whole}: --generation ${whole}`);
+    }
   });
 
   test("a running server and a data folder that is not empty", async () => {

@@ -1,12 +1,14 @@
 // The settings file of a first start.
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { writeFirstSettings } from "../../../src/cli/first-settings.ts";
 import { loadSettings } from "../../../src/settings/load.ts";
+import { needs } from "../../helpers/services.ts";
 
 test("writeFirstSettings() writes a file without faults for its owner alone, and leaves an existing one", async () => {
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-first-"));
@@ -45,3 +47,25 @@ test("writeFirstSettings() takes the next free ports, and says so", async () => 
     await rm(folder, { recursive: true });
   }
 });
+
+test(
+  "writeFirstSettings() leaves no empty file on a full disk, and the next start writes it",
+  needs("tmpfs"),
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), "huiyuan-first-"));
+    const filled = join(folder, "filled");
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]);
+    try {
+      await writeFile(filled, Buffer.alloc(65_536)).catch(() => undefined);
+      const file = join(folder, "huiyuan.yaml");
+      await expect(writeFirstSettings(file)).rejects.toThrow("ENOSPC");
+      expect(await readdir(folder)).toEqual(["filled"]);
+      await rm(filled);
+      await writeFirstSettings(file);
+      expect((await loadSettings(file, { env: {} })).projects).toHaveLength(1);
+    } finally {
+      execFileSync("umount", [folder]);
+      await rm(folder, { recursive: true });
+    }
+  },
+);

@@ -1,11 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { parse as parseYaml } from "yaml";
 import { SettingsFaults } from "../../../src/settings/faults.ts";
 import { loadSettings } from "../../../src/settings/load.ts";
+import { namedFaults } from "../../../src/settings/setting-paths.ts";
 import { faultsOf, MINIMAL, parse, siteOf, withBucket, withMirror, withOrigin } from "./parse.ts";
 
 let folder: string;
@@ -229,6 +231,85 @@ test("parseSettings() never repeats a secret in a fault", () => {
     expect(faults.length, text).toBeGreaterThan(0);
     expect(JSON.stringify(faults), text).not.toContain(hush);
   }
+});
+
+test.each([
+  "hush-hush",
+  "a:hush-hush",
+  "x, wanted hush-hush",
+  "env:hush_hush",
+  "file:hush-hush",
+  "http://hush-hush/?a",
+])("namedFaults() has no text of the file, with %j in any place", (hush) => {
+  const text = withOrigin(
+    'url: "https://h", host: h, referer: r, headers: { A: b }, basicAuth: { username: u, password: p }',
+  );
+  const server = {
+    host: "::",
+    port: 1,
+    adminHost: "::",
+    adminToken: "t".repeat(16),
+    healthPath: "/h",
+    accessLog: "off",
+  };
+  const bucket = {
+    separators: ["!"],
+    aliases: { a: "b" },
+    referers: { domains: ["a.b"] },
+    publicDomain: "img.example.com",
+  };
+  const tree = { server, data: "d", limits: { memory: "64MB" }, ...parseYaml(text) };
+  Object.assign(tree.projects[0].buckets[0], bucket, {
+    notFound: { file: "a.png" },
+    callback: { url: "https://c", secret: "s" },
+  });
+  const variants: unknown[] = [];
+  const vary = (node: unknown, put: (value: unknown) => unknown): void => {
+    for (const value of [hush, [hush], { [hush]: null }]) variants.push(put(value));
+    if (typeof node !== "object" || node === null) return;
+    for (const [key, inner] of Object.entries(node)) {
+      vary(inner, (value) => put(Object.assign(Array.isArray(node) ? [...node] : { ...node }, { [key]: value })));
+      if (!Array.isArray(node)) variants.push(put({ ...node, [hush]: inner }));
+    }
+  };
+  vary(tree, (value) => value);
+  expect(variants.length).toBeGreaterThan(100);
+  for (const variant of variants) {
+    const faults = faultsOf(JSON.stringify(variant));
+    expect(namedFaults({ file: "f", faults }), JSON.stringify(faults)).not.toMatch(/hush/);
+  }
+});
+
+test("parseSettings() reads nothing below `data`, and `data` has not the settings file", () => {
+  const files = { "/etc/huiyuan/data/key": "k", "/etc/huiyuan/data/a.png": "p", "/etc/huiyuan/a.html": "k" };
+  const at = (text: string) => faultsOf(text, { files }).map(({ path }) => path);
+  expect(at(MINIMAL.replace("SECRET", "file:data/key"))).toEqual(["projects[0].keys[0].secretKey"]);
+  expect(at(withBucket("notFound: { file: data/a.png }"))).toEqual(["projects[0].buckets[0].notFound.file"]);
+  expect(at(`data: /etc/huiyuan/other\n${withBucket("notFound: { file: data/a.png }")}`)).toEqual([]);
+  expect(at(`server: { migrationFolders: [/srv, /etc/huiyuan/data/x] }\n${MINIMAL}`)).toEqual([
+    "server.migrationFolders[1]",
+  ]);
+  for (const data of [".", "/etc", "/"]) expect(at(`data: ${data}\n${MINIMAL}`)).toEqual(["data"]);
+  // A page may be read by everyone, so no secret has the name of one.
+  expect(at(MINIMAL.replace("SECRET", "file:a.html"))).toEqual(["projects[0].keys[0].secretKey"]);
+});
+
+test("loadSettings() follows links into `data`", async () => {
+  await mkdir(join(folder, "data"));
+  await writeFile(join(folder, "data", "key"), "k");
+  await symlink("data", join(folder, "elsewhere"));
+  const file = join(folder, "huiyuan.yaml");
+  const messageOf = () => loadSettings(file, { env: {} }).then(() => "", String);
+  await writeFile(file, MINIMAL.replace("SECRET", "file:elsewhere/key"));
+  expect(await messageOf()).toContain("below `data`");
+  await symlink(folder, join(folder, "back"));
+  await writeFile(file, `data: back\n${MINIMAL}`);
+  expect(await messageOf()).toContain("the settings file lies in this folder");
+  await rename(file, join(folder, "real.yaml"));
+  await symlink("../real.yaml", join(folder, "data", "huiyuan.yaml"));
+  await writeFile(join(folder, "real.yaml"), MINIMAL.replace(/^/, "data: .\n"));
+  const linked = loadSettings(join(folder, "data", "huiyuan.yaml"), { env: {} }).then(() => "", String);
+  expect(await linked).toContain("the settings file lies in this folder");
 });
 
 test("loadSettings() reads a file and its secrets", async () => {

@@ -2,6 +2,8 @@
 // restore. Reads a file that nobody writes.
 import { dirname } from "node:path";
 import { isDamage, storeFailure } from "../../../core/disk-failure.ts";
+import { checkWhole } from "../../../sqlite/open-database.ts";
+import { isBlobName } from "../packs/blob-folder.ts";
 import { openCatalogueForReading } from "./schema.ts";
 
 export interface ListedBlob {
@@ -21,6 +23,8 @@ export interface ListedPack {
 export interface Inventory {
   /** The version of the tables. */
   readonly version: number;
+  /** Reads all of the file. Throws store_failed if it is damaged, or if a row leads to no blob: it names the row. */
+  check(): void;
   totals(): { readonly objects: number; readonly bytes: number };
   /** The next thousand blobs with a file of their own, by SHA-256; empty behind the last one. */
   filesAfter(sha256: string): readonly ListedBlob[];
@@ -38,24 +42,35 @@ export interface Inventory {
 const PAGE = 1_000;
 const FEW = 5;
 
-/** `previous`: the copy of an earlier catalogue; without it, no pack continues. Throws store_failed. */
-export function openInventory(path: string, previous = ":memory:"): Inventory {
+/** `previous`: the copy of an earlier catalogue; without it, `continues` must not be called. Throws store_failed. */
+export function openInventory(path: string, previous?: string): Inventory {
   const guarded = <Result>(run: () => Result, damaged = path): Result => {
     try {
       return run();
     } catch (error) {
-      const next = damaged === previous ? `; move the folder "${dirname(previous)}" away, then back up again` : "";
-      if (isDamage(error)) throw storeFailure(error, `read the catalogue "${damaged}", which is damaged${next}`);
-      throw storeFailure(error, `read the catalogue "${path}", beside "${previous}"`);
+      const next = damaged === path ? "" : `; move the folder "${dirname(damaged)}" away, then back up again`;
+      throw storeFailure(error, `read the catalogue "${damaged}"${isDamage(error) ? ", which is damaged" : ""}${next}`);
     }
   };
   return guarded(() => {
     const database = openCatalogueForReading(path);
     const all = <Row>(sql: string, ...values: readonly (string | number)[]) =>
       guarded(() => database.prepare<(string | number)[], Row>(sql).all(...values));
-    guarded(() => database.prepare("ATTACH ? AS previous").run(previous), previous);
+    // The first read of the file: SQLite would take its damage for that of an attached one.
+    const version = all<{ user_version: number }>("SELECT user_version FROM pragma_user_version")[0]?.user_version ?? 0;
+    if (previous !== undefined) guarded(() => database.prepare("ATTACH ? AS previous").run(previous), previous);
     return {
-      version: all<{ user_version: number }>("SELECT user_version FROM pragma_user_version")[0]?.user_version ?? 0,
+      version,
+      check: () =>
+        guarded(() => {
+          checkWhole(database);
+          const rows = database.prepare<[], { id: number; sha256: unknown; pack: unknown }>(
+            "SELECT id, sha256, pack FROM blobs",
+          );
+          for (const { id, sha256, pack } of rows.iterate())
+            if (!isBlobName(sha256) || (pack !== null && !Number.isSafeInteger(pack)))
+              throw new Error(`row ${id} of its table "blobs" leads to no blob`);
+        }),
       totals() {
         const [objects] = all<{ sum: number }>("SELECT coalesce(sum(objects), 0) AS sum FROM buckets");
         const [bytes] = all<{ sum: number }>(

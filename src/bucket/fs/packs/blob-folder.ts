@@ -15,10 +15,22 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { errorCodeOf } from "../../../core/disk-failure.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
 
-/** Path of a blob's file. `sha256`: lower-case hex. */
+const BLOB_NAME = /^[0-9a-f]{64}$/;
+
+/** The one rule for the names of blobs: a SHA-256 in lower-case hex. A column of a catalogue may have anything. */
+export const isBlobName = (value: unknown): value is string => typeof value === "string" && BLOB_NAME.test(value);
+
+/** Path of a blob's file. Throws store_corrupt if `sha256` is no name of a blob, which could lead anywhere. */
 export function blobPath(dataDir: string, sha256: string): string {
-  return `${dataDir}/blobs/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${sha256}`;
+  return `${dataDir}/blobs/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${blobName(sha256)}`;
+}
+
+function blobName(sha256: string): string {
+  if (isBlobName(sha256)) return sha256;
+  const found = JSON.stringify(String(sha256).slice(0, 80));
+  throw new HuiyuanError("store_corrupt", `Cannot name a blob's file: found ${found}, wanted 64 hex digits`);
 }
 
 /** A blob that was renamed into place, before its name is synced. */
@@ -68,6 +80,8 @@ export function openBlobFolder(dataDir: string): BlobFolder {
     return [...unsynced, parent];
   }
 
+  const quarantinePath = (sha256: string, now: number) => `${dataDir}/quarantine/${blobName(sha256)}.${now}`;
+
   function stat(sha256: string): Stats | undefined {
     return statSync(blobPath(dataDir, sha256), { throwIfNoEntry: false });
   }
@@ -102,14 +116,14 @@ export function openBlobFolder(dataDir: string): BlobFolder {
     },
     quarantine(sha256, now) {
       try {
-        renameSync(blobPath(dataDir, sha256), `${dataDir}/quarantine/${sha256}.${now}`);
+        renameSync(blobPath(dataDir, sha256), quarantinePath(sha256, now));
       } catch (error) {
         if (errorCodeOf(error) !== "ENOENT") throw error;
       }
     },
     keepDamaged(sha256, now, read) {
       try {
-        writeFileSync(`${dataDir}/quarantine/${sha256}.${now}`, read(), { mode: 0o600 });
+        writeFileSync(quarantinePath(sha256, now), read(), { mode: 0o600 });
       } catch {
         // The copy is only for inspection. The damage is handled without it.
       }

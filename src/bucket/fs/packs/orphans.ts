@@ -4,6 +4,7 @@ import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorCodeOf } from "../../../core/disk-failure.ts";
 import type { CatalogueReads } from "../catalogue/reads.ts";
+import { isBlobName } from "./blob-folder.ts";
 import { packNumbers } from "./pack-folder.ts";
 
 export interface OrphanScan {
@@ -19,9 +20,7 @@ export interface OrphanScan {
 }
 
 const PAUSE_MS = 2;
-const SHARD_NAME = /^[0-9a-f]{2}$/;
-const PACK_NAME = /^\d+$/;
-const BLOB_NAME = /^[0-9a-f]{64}$/;
+const isShardName = (name: string) => /^[0-9a-f]{2}$/.test(name);
 
 /** Returns the number of removed orphans. Resolves early if aborted. */
 export async function removeOrphans({ dataDir, reads, remove, signal }: OrphanScan): Promise<number> {
@@ -30,13 +29,13 @@ export async function removeOrphans({ dataDir, reads, remove, signal }: OrphanSc
     return blob !== undefined && blob.place === undefined;
   }
 
-  const packs = packNumbers(await namesIn(`${dataDir}/packs`, PACK_NAME)).filter((pack) => !reads.hasPack(pack));
+  const packs = packNumbers(await namesIn(`${dataDir}/packs`)).filter((pack) => !reads.hasPack(pack));
   let removed = packs.length === 0 ? 0 : await remove({ sha256s: [], packs });
   const root = `${dataDir}/blobs`;
-  for (const outer of await namesIn(root, SHARD_NAME)) {
-    for (const inner of await namesIn(`${root}/${outer}`, SHARD_NAME)) {
+  for (const outer of await namesIn(root, isShardName)) {
+    for (const inner of await namesIn(`${root}/${outer}`, isShardName)) {
       if (signal.aborted) return removed;
-      const names = await namesIn(`${root}/${outer}/${inner}`, BLOB_NAME);
+      const names = await namesIn(`${root}/${outer}/${inner}`, isBlobName);
       const withoutRow = names.filter((sha256) => !hasFile(sha256));
       if (withoutRow.length > 0) removed += await remove({ sha256s: withoutRow, packs: [] });
       await pause(PAUSE_MS);
@@ -45,9 +44,9 @@ export async function removeOrphans({ dataDir, reads, remove, signal }: OrphanSc
   return removed;
 }
 
-async function namesIn(folder: string, pattern: RegExp): Promise<string[]> {
+async function namesIn(folder: string, isWanted: (name: string) => boolean = () => true): Promise<string[]> {
   try {
-    return (await readdir(folder)).filter((name) => pattern.test(name)).sort();
+    return (await readdir(folder)).filter(isWanted).sort();
   } catch (error) {
     if (errorCodeOf(error) === "ENOENT" || errorCodeOf(error) === "ENOTDIR") return [];
     throw error;

@@ -13,12 +13,18 @@ import {
   writeSync,
   writevSync,
 } from "node:fs";
+import { HuiyuanError } from "../../../core/errors.ts";
 import { closeSynced } from "../files.ts";
 import type { PackPlace } from "../writer/write-operations.ts";
 import { syncDirectory, unlinkIfThere } from "./blob-folder.ts";
 
-/** Path of a pack. */
+/** Path of a pack. Throws store_corrupt if `pack` is no whole number: a column of a catalogue may have anything. */
 export function packPath(dataDir: string, pack: number): string {
+  if (!Number.isSafeInteger(pack))
+    throw new HuiyuanError(
+      "store_corrupt",
+      `Cannot name a pack's file: found ${JSON.stringify(pack)}, wanted a number`,
+    );
   return `${dataDir}/packs/${pack}`;
 }
 

@@ -4,7 +4,7 @@ import { pruneSpent, spendOnce } from "../../../sign/once.ts";
 import type { SharedSpan } from "../../../sqlite/batch-worker.ts";
 import type { BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
-import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
+import { type BlobFolder, isBlobName, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
 import type { AnswerOf, Handlers, PutRequest, RequestOf } from "./write-operations.ts";
 
@@ -58,7 +58,7 @@ export function operationHandlers(context: OperationContext): Handlers {
     quarantine: (request, now) => quarantine(request, now, context),
     sweep(request) {
       const swept = rows.forgetUnused(request);
-      for (const { sha256 } of swept) blobs.remove(sha256);
+      for (const { sha256 } of swept) if (isBlobName(sha256)) blobs.remove(sha256);
       return swept;
     },
     removeOrphans: (request) => removeOrphans(request, context),

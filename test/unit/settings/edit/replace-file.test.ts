@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-test("replaceFile() lets no reader see a part, also after a crash that left its temporary file", async () => {
+test("replaceFile() lets no reader see a part, and leaves a file with the name of a temporary one alone", async () => {
   await writeFile(`${file}.new`, "left");
   let isDone = false;
   const seen = new Set<string>();
@@ -28,7 +28,9 @@ test("replaceFile() lets no reader see a part, also after a crash that left its 
   isDone = true;
   await reading;
   expect([...seen].map((text) => TEXTS.indexOf(text as (typeof TEXTS)[0])).sort()).toEqual([0, 1]);
-  expect(await readdir(folder)).toEqual(["huiyuan.yaml"]);
+  // The file of another program, or of its crash, is not ours to remove.
+  expect((await readdir(folder)).sort()).toEqual(["huiyuan.yaml", "huiyuan.yaml.new"]);
+  expect(await readFile(`${file}.new`, "utf8")).toBe("left");
 });
 
 test("replaceFile() changes nothing if the file is another one now, or the check fails", async () => {

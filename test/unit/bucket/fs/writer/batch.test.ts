@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openCatalogue } from "../../../../../src/bucket/fs/catalogue/schema.ts";
 import { blobPath, openBlobFolder } from "../../../../../src/bucket/fs/packs/blob-folder.ts";
-import { openPackFolder } from "../../../../../src/bucket/fs/packs/pack-folder.ts";
+import { openPackFolder, packPath } from "../../../../../src/bucket/fs/packs/pack-folder.ts";
 import { prepareBatches, type RunBatch } from "../../../../../src/bucket/fs/writer/batch.ts";
 import type { Operation } from "../../../../../src/bucket/fs/writer/write-operations.ts";
 import { toKey } from "../../../../../src/core/object.ts";
@@ -172,4 +172,37 @@ test("runBatch() quarantines a damaged file also if the disk takes no bytes of t
   const [entries, refused] = answers([{ name: "quarantine", request }, packedPut()]);
   expect([entries, refused]).toEqual([[expect.objectContaining({ key: "b" })], "store_full"]);
   expect([existsSync(pathOf(bytes)), readdirSync(join(dir, "quarantine")).length]).toEqual([false, 1]);
+});
+
+test.each(["a path", `${"a".repeat(64)}\0/../../outside`, "A".repeat(64), ""])(
+  "no operation touches a file for a row with the hash %j",
+  (given) => {
+    const outside = join(dir, "mine");
+    writeFileSync(outside, "mine");
+    // blobs/.. and // before it lead to the folder above.
+    const hash = given === "a path" ? `..//${basename(dir)}/mine` : given;
+    expect(() => blobPath(dir, hash)).toThrow("wanted 64 hex digits");
+    answers([putOf("a", Buffer.from("a")), putOf("b", randomBytes(300_000))]);
+    database.prepare("UPDATE blobs SET sha256 = ?, refs = 0, unused_since = 1 WHERE id = 1").run(hash);
+    const quarantined = { sha256: hash, place: undefined, inode: statSync(outside).ino, cacheBucketPrefixes: [] };
+    const operations: Operation[] = [
+      { name: "quarantine", request: quarantined },
+      { name: "removeOrphans", request: { sha256s: [hash], packs: [], changedBefore: Date.now() + 9_000 } },
+    ];
+    expect(answers(operations)).toEqual(["store_corrupt", "store_corrupt"]);
+    // The row goes, and the sweep of all others goes on.
+    expect(answers([{ name: "sweep", request: { unusedBefore: 1_000, limit: 9 } }])).toEqual([
+      [{ sha256: hash, size: 1 }],
+    ]);
+    expect([rows("blobs"), readFileSync(outside, "utf8"), readdirSync(join(dir, "quarantine"))]).toEqual([
+      1,
+      "mine",
+      [],
+    ]);
+  },
+);
+
+test("packPath() refuses what is no whole number", () => {
+  for (const pack of ["../../x", 1.5, Number.NaN, null])
+    expect(() => packPath(dir, pack as number)).toThrow("a number");
 });
