@@ -7,9 +7,9 @@ import { LiveSet } from "../../async/live-map.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { isCallHead } from "../rest/target.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
-import { createFairness, createParserFeed, type Fairness, type ParserFeed } from "./parser-feed.ts";
+import { createFairness, createParserFeed, type Fairness, type ParserFeed, reportFaults } from "./parser-feed.ts";
 import { createPipelining, type Pipelining } from "./pipelining.ts";
-import { headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
+import { asksToClose, headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
 import { type Body, gatherSmallChunks } from "./small-chunks.ts";
 
 export interface ServerOptions {
@@ -135,13 +135,14 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   let isStopping = false;
   const begin = (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", answering.add(response));
-    if (isStopping) response.shouldKeepAlive = false;
+    if (isStopping || asksToClose(request)) response.shouldKeepAlive = false;
     options.listener(request, response);
   };
   const take = (request: IncomingMessage, response: ServerResponse) => {
     if (!isHttp1(request) || isForeignCoding(request)) {
       return refuse("request_invalid", request.socket, headOf(request));
     }
+    if (request.headers.upgrade !== undefined) reportFaults(request.socket);
     const connection = connectionOf(request.socket);
     connection.newest = gatherSmallChunks(request);
     // No listener reads such a body, and it would stay in memory until the request has its turn.
