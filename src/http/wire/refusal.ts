@@ -53,7 +53,5 @@ export function asksToClose({ headers }: IncomingMessage): boolean {
 }
 
 export function parserFault(code: string | undefined): ErrorCode {
-  if (code === "HPE_HEADER_OVERFLOW") return "headers_too_large";
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
-  return "request_invalid";
+  return code === "HPE_HEADER_OVERFLOW" ? "headers_too_large" : "request_invalid";
 }

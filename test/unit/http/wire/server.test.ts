@@ -2,8 +2,9 @@
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createFastPath } from "../../../../src/http/wire/fast-path/fast-path.ts";
 import { startServer } from "../../../../src/http/wire/server.ts";
 import { type FastPathLab, startFastPathLab } from "../../../helpers/fast-path-lab.ts";
 import { within } from "../../../helpers/program.ts";
@@ -156,6 +157,44 @@ test.each([
     await server.stop(0);
   }
 });
+
+test.each([
+  ["with the fast path", createFastPath({ takes: () => true, listener: () => {} })],
+  ["without it", undefined],
+])("startServer() counts the time for a head from the connection %s", { concurrent: true }, async (_what, accept) => {
+  let refusals = 0;
+  const nextRequestId = () => `refusal-${++refusals}`;
+  const server = await startServer({
+    ...{ host: "127.0.0.1", port: 0, listener: () => {}, nextRequestId, headMs: 2_000 },
+    ...(accept && { accept }),
+  });
+  try {
+    const slow = converse(server.port);
+    await slow.connected;
+    // The client's own delay: half of the time for the head.
+    await delay(1_000);
+    const control = converse(server.port);
+    await control.connected;
+    control.socket.write("GET /control HTTP/1.1\r\n");
+    await delay(20);
+    slow.socket.write("GET /slow HTTP/1.1\r\n");
+    expect(await slow.answer).toMatch(/^HTTP\/1\.1 408 .*\r\nX-Request-Id: refusal-1\r\n/s);
+    expect(await control.answer).toMatch(/^HTTP\/1\.1 408 .*\r\nX-Request-Id: refusal-2\r\n/s);
+  } finally {
+    await server.stop(0);
+  }
+});
+
+/** A connection, and all that comes on it until it closes. */
+function converse(port: number) {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  let received = "";
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString("latin1");
+  });
+  const closed = within(once(socket, "close"), 8_000, () => `the connection did not close behind ${received}`);
+  return { socket, connected: once(socket, "connect"), answer: closed.then(() => received) };
+}
 
 const OFFER = "Host: a.example\r\nUpgrade: websocket\r\n";
 const AFTER_OFFERS: readonly [string, readonly string[], RegExp][] = [
