@@ -25,8 +25,8 @@ interface LogFlags extends BucketFlags {
 type Entry = LogPage["entries"][number];
 
 const PAGE = 1_000;
-const HELP = `Shows the last 30 days, of the REST API and of operators. Downloads are only
-counted: see \`huiyuan usage\`.
+const HELP = `Shows the last 30 days on which the server ran, of the REST API and of
+operators. Downloads are only counted: see \`huiyuan usage\`.
 Columns: time (UTC), operation, code, bytes, client, bucket, fileid. CSV has the
 columns of the REST API, then operation, bytes, useragent and requestid.
 

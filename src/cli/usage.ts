@@ -10,7 +10,7 @@ interface UsageFlags extends BucketFlags {
 }
 
 const HELP = `One line for each day (UTC) and bucket, for the last 30 days if you name no day.
-The server keeps 400 days. A crash loses the counts of its last 5 s.
+The server keeps 400 days with use. A crash loses the counts of its last 5 s.
 Columns: day, bucket, downloads, bytes sent, uploads, bytes uploaded, copies,
 queries, deletes, objects stored, bytes stored. The last two are "-" if nothing
 was counted on that day. Failed requests are included; --json shows their number.

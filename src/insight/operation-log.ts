@@ -1,5 +1,6 @@
 // The operation log of all buckets. Entries collect in memory, are written to the ledger every second off the request
-// path, and are kept for 30 days. A crash loses the entries since the last write.
+// path, and are kept for 30 days on which the server runs. A crash loses the entries since the last write. Only ids say
+// which entry is earlier, because the clock may be wrong for a while: no entry is removed for its time.
 
 import type { Log } from "../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
@@ -42,7 +43,8 @@ export interface OperationLogOptions {
   readonly maxRows?: { readonly done: number; readonly failed: number };
 }
 
-const RETENTION_MS = 30 * 86_400_000;
+const DAY_MS = 86_400_000;
+const RETENTION_DAYS = 30;
 // Separate limits, so that a flood of refused calls does not evict successful operations.
 const MAX_ROWS = { done: 1_000_000, failed: 100_000 };
 const MAX_UNWRITTEN = 10_000;
@@ -53,10 +55,13 @@ const REMOVED_AT_ONCE = 2_000;
 const MAX_TEXT = 2_048;
 const MAX_AGENT = 256;
 
-// The ids of the period are found by the index on `at`. `+at`: SQLite must then go by ids, in their order.
-const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND +at BETWEEN @from AND @to AND id > @after
-  AND id >= (SELECT id FROM operations WHERE at >= @from ORDER BY at, id LIMIT 1)
-  AND id <= (SELECT id FROM operations WHERE at <= @to ORDER BY at DESC, id DESC LIMIT 1)`;
+const dayOf = (time: string) => `CAST(${time} AS INTEGER) / ${DAY_MS}`;
+const DAYS = `FROM days WHERE day BETWEEN ${dayOf("@from")} AND ${dayOf("@to")}`;
+// The table `days` bounds the ids of a period, so that a filter by time does not read the whole log.
+const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND at BETWEEN @from AND @to AND id > @after
+  AND id >= (SELECT min(first) ${DAYS}) AND id <= (SELECT max(last) ${DAYS})`;
+/** The first id of the kept days. NULL if there are not more days than those. */
+const KEPT = `(SELECT first FROM days ORDER BY first DESC LIMIT 1 OFFSET ${RETENTION_DAYS})`;
 
 // The fields of LoggedOperation. Only this program writes the table.
 const COLUMNS = `id, reported_at AS reportedAt, at, bucket AS bucketId, operation, fileid, url, client,
@@ -107,17 +112,37 @@ export const OPERATIONS_PLAN = {
      END;`,
     `CREATE INDEX operations_operation ON operations (operation);
      CREATE INDEX operations_fileid ON operations (fileid);`,
+    // The first and last id of the entries of each day (UTC), and of each day on which the server ran without entries.
+    `DROP INDEX operations_at;
+     CREATE TABLE days (day INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
+     INSERT INTO days SELECT at / ${DAY_MS}, min(id), max(id) FROM operations GROUP BY at / ${DAY_MS};
+     CREATE TRIGGER operation_dated AFTER INSERT ON operations BEGIN
+       INSERT INTO days VALUES (new.at / ${DAY_MS}, new.id, new.id) ON CONFLICT DO UPDATE SET last = new.id;
+     END;`,
   ],
   statements: {
     add: `INSERT INTO operations
         (reported_at, at, bucket, operation, fileid, url, client, user_agent, code, is_failed, message, bytes, request_id)
       VALUES (@reportedAt, @at, @bucket, @operation, @fileid, @url, @client, @userAgent, @code, @isFailed, @message, @bytes,
         @requestId)`,
-    ...{ allAscending: select("all", "ASC"), allDescending: select("all", "DESC") },
-    ...{ byOperationAscending: select("byOperation", "ASC"), byOperationDescending: select("byOperation", "DESC") },
-    ...{ byFileidAscending: select("byFileid", "ASC"), byFileidDescending: select("byFileid", "DESC") },
+    ...{
+      allAscending: select("all", "ASC"),
+      allDescending: select("all", "DESC"),
+    },
+    ...{
+      byOperationAscending: select("byOperation", "ASC"),
+      byOperationDescending: select("byOperation", "DESC"),
+    },
+    ...{
+      byFileidAscending: select("byFileid", "ASC"),
+      byFileidDescending: select("byFileid", "DESC"),
+    },
+    // Not `INSERT` first: a log without entries gets no file for it.
+    addDay: `WITH today (day) AS (SELECT ${dayOf("@now")}) INSERT INTO days
+      SELECT day, seq + 1, seq FROM today, sqlite_sequence WHERE name = 'operations' ON CONFLICT DO NOTHING`,
     removeOld: `DELETE FROM operations WHERE id IN
-      (SELECT id FROM operations WHERE at < @before ORDER BY at LIMIT ${REMOVED_AT_ONCE})`,
+      (SELECT id FROM operations WHERE id < ${KEPT} ORDER BY id LIMIT ${REMOVED_AT_ONCE})`,
+    removeDays: `DELETE FROM days WHERE last < ${KEPT}`,
     tooMany: `SELECT bucket, is_failed, entries FROM totals
       WHERE entries > CASE is_failed WHEN 0 THEN @done ELSE @failed END`,
     removeFirst: `DELETE FROM operations WHERE id IN
@@ -161,7 +186,7 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
 
   /** Removes entries that are too old or over the limit. */
   async function sweep(): Promise<void> {
-    if (now() < sweptAt + SWEEP_MS) return;
+    if (Math.abs(now() - sweptAt) < SWEEP_MS) return;
     sweptAt = now();
     try {
       await removeSurplus();
@@ -171,8 +196,9 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   }
 
   async function removeSurplus(): Promise<void> {
-    const before = now() - RETENTION_MS;
-    while ((await ledger.write("removeOld", { before })) === REMOVED_AT_ONCE);
+    await ledger.write("addDay", { now: now() });
+    while ((await ledger.write("removeOld", {})) === REMOVED_AT_ONCE);
+    await ledger.write("removeDays", {});
     for (const { bucket = "", is_failed: isFailed = 0, entries } of await ledger.read("tooMany", maxRows)) {
       const allowed = isFailed === 0 ? maxRows.done : maxRows.failed;
       for (let surplus = Number(entries) - allowed; surplus > 0; surplus -= REMOVED_AT_ONCE) {
@@ -193,8 +219,8 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     range: { readonly after: number; readonly limit: number },
   ): Promise<LoggedOperation[]> {
     await flush();
-    const { bucketId: bucket = null, operation = null, fileid = null, to = Number.MAX_SAFE_INTEGER } = filter;
-    const from = Math.max(filter.from ?? 0, now() - RETENTION_MS);
+    const { bucketId: bucket = null, operation = null, fileid = null } = filter;
+    const { from = 0, to = Number.MAX_SAFE_INTEGER } = filter;
     const row = { bucket, operation, fileid, from, to, ...range };
     const by = fileid !== null ? "byFileid" : operation !== null ? "byOperation" : "all";
     // As COLUMNS says.

@@ -67,6 +67,13 @@ const DAY_MS = 86_400_000;
 const RETENTION_DAYS = 400;
 const MAX_ROWS = 10_000;
 
+// By number, not by the time: a clock that is wrong for a while removes nothing. Each day is found by the primary key.
+const oldestKept = (table: "uses" | "held") => `(WITH RECURSIVE days (day, number) AS (
+    SELECT max(day), 1 FROM ${table}
+    UNION ALL SELECT (SELECT max(day) FROM ${table} WHERE day < days.day), number + 1
+    FROM days WHERE number < ${RETENTION_DAYS} AND day IS NOT NULL
+  ) SELECT day FROM days WHERE number = ${RETENTION_DAYS})`;
+
 export const USAGE_PLAN = {
   name: "usage",
   steps: [
@@ -96,8 +103,8 @@ export const USAGE_PLAN = {
       ORDER BY day, bucket LIMIT ${MAX_ROWS}`,
     held: `SELECT * FROM held WHERE day BETWEEN @from AND @to AND (@bucket IS NULL OR bucket = @bucket)
       ORDER BY day, bucket LIMIT ${MAX_ROWS}`,
-    forgetUses: "DELETE FROM uses WHERE day < @before",
-    forgetHeld: "DELETE FROM held WHERE day < @before",
+    forgetUses: `DELETE FROM uses WHERE day < ${oldestKept("uses")}`,
+    forgetHeld: `DELETE FROM held WHERE day < ${oldestKept("held")}`,
   },
 } as const satisfies LedgerPlan<string>;
 
@@ -154,12 +161,11 @@ export function createUsage({ ledger, bucketSizes, measureEveryMs, log, now }: U
   /** Runs only after use, because an unused bucket keeps its size. */
   async function measure(day: string): Promise<void> {
     if (sweptOn !== day) {
-      const before = dayOf(now() - RETENTION_DAYS * DAY_MS);
-      await ledger.write("forgetUses", { before });
-      await ledger.write("forgetHeld", { before });
+      await ledger.write("forgetUses", {});
+      await ledger.write("forgetHeld", {});
       sweptOn = day;
     }
-    if (measuredAt !== undefined && now() < measuredAt + measureEveryMs) return;
+    if (measuredAt !== undefined && Math.abs(now() - measuredAt) < measureEveryMs) return;
     const isFirst = measuredAt === undefined;
     measuredAt = now();
     const today = { bucket: null, from: day, to: day };

@@ -150,6 +150,28 @@ export function createParserFeed(
   };
 }
 
+/** Node's parser, as far as it is used here. Its types have no name for it. */
+interface Parser {
+  execute(bytes: Buffer): number | Error;
+  readonly incoming?: { readonly upgrade?: boolean | null } | null;
+}
+
+/**
+ * Call it after a request that offers an upgrade, which is passed over. Node's parser then says nothing of a fault in
+ * later input, but it does not read on.
+ */
+export function reportFaults(socket: Socket): void {
+  const { parser } = socket as { readonly parser?: Parser };
+  if (parser) parser.execute = executeAll;
+}
+
+/** Node keeps parsers for later connections, where this changes nothing. */
+function executeAll(this: Parser, bytes: Buffer): number | Error {
+  const read = (Object.getPrototypeOf(this) as Parser).execute.call(this, bytes);
+  const isFault = typeof read === "number" && read !== bytes.length && this.incoming?.upgrade !== true;
+  return isFault ? new Error("the parser has not read all of its input") : read;
+}
+
 export interface Fairness {
   /** Calls `next` in a later turn of the event loop, after the callers before it. */
   wait(next: () => void): void;

@@ -7,9 +7,9 @@ import { LiveSet } from "../../async/live-map.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { isCallHead } from "../rest/target.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
-import { createFairness, createParserFeed, type Fairness, type ParserFeed } from "./parser-feed.ts";
+import { createFairness, createParserFeed, type Fairness, type ParserFeed, reportFaults } from "./parser-feed.ts";
 import { createPipelining, type Pipelining } from "./pipelining.ts";
-import { headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
+import { asksToClose, headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
 import { type Body, gatherSmallChunks } from "./small-chunks.ts";
 
 export interface ServerOptions {
@@ -21,7 +21,7 @@ export interface ServerOptions {
   readonly nextRequestId: () => string;
   /** True: the listener sends "100 Continue" itself, or refuses the body before it is sent. */
   readonly continues?: boolean;
-  /** The time limit for a whole request head. Milliseconds; default 30 s. */
+  /** The time limit for a whole request head; for the first one from the connection on. Milliseconds; default 30 s. */
   readonly headMs?: number;
   /** The time limit for a whole request, at least `headMs`; listeners may be stricter. Milliseconds; default 30 s. */
   readonly requestMs?: number;
@@ -35,9 +35,12 @@ export interface ServerOptions {
 
 /** The server's side of an acceptor. */
 export interface AcceptorParts {
-  /** Gives a connection to node's server, with its last input. The acceptor has removed its listeners. */
-  readonly handOver: (socket: Socket, bytes: Buffer) => void;
-  /** Refuses a connection that sent no request within `headMs`. */
+  /**
+   * Gives a connection to node's server, with its last input. The acceptor has removed its listeners. `headMs`: the time
+   * left for the first request head; undefined after a request.
+   */
+  readonly handOver: (socket: Socket, bytes: Buffer, headMs?: number) => void;
+  /** Refuses a connection that sent no request head within `headMs`. */
   readonly late: (socket: Socket) => void;
   /** Ends a connection after its last response, which the kernel has. */
   readonly end: (socket: Socket) => void;
@@ -108,6 +111,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
         newest: () => made.newest,
       }),
       newest: undefined,
+      headTimer: undefined,
     };
     connections.set(socket, made);
     return made;
@@ -126,6 +130,11 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       lingeringCloses.end(socket);
     });
   };
+  const late = (socket: Socket) => {
+    // The response is the same for API calls and downloads, so the method is enough.
+    const begun = connectionOf(socket).parserFeed.begun();
+    refuse("request_timeout", socket, begun.slice(0, begun.indexOf(" ") + 1));
+  };
   const takeOver = (socket: Socket) => {
     nodes?.call(server, socket);
     // Node calls this after a response with `Connection: close`.
@@ -135,14 +144,16 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   let isStopping = false;
   const begin = (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", answering.add(response));
-    if (isStopping) response.shouldKeepAlive = false;
+    if (isStopping || asksToClose(request)) response.shouldKeepAlive = false;
     options.listener(request, response);
   };
   const take = (request: IncomingMessage, response: ServerResponse) => {
     if (!isHttp1(request) || isForeignCoding(request)) {
       return refuse("request_invalid", request.socket, headOf(request));
     }
+    if (request.headers.upgrade !== undefined) reportFaults(request.socket);
     const connection = connectionOf(request.socket);
+    clearTimeout(connection.headTimer);
     connection.newest = gatherSmallChunks(request);
     // No listener reads such a body, and it would stay in memory until the request has its turn.
     if (request.method === "GET" || request.method === "HEAD") request.resume();
@@ -170,16 +181,20 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   // An undocumented option as old as node's server: a client that has closed its side still gets its response.
   Object.assign(server, { httpAllowHalfOpen: true });
   const attach = (socket: Socket) => connectionOf(socket).parserFeed.attach();
-  const adopt = (socket: Socket) => {
+  // Node's server counts the time for a head from its first byte, which may come late.
+  const adopt = (socket: Socket, firstHeadMs: number | undefined) => {
     attach(socket);
+    const connection = connectionOf(socket);
+    if (firstHeadMs !== undefined) connection.headTimer = setTimeout(late, firstHeadMs, socket);
+    socket.once("close", () => clearTimeout(connection.headTimer));
     socket.once("end", () => socket.setTimeout(HALF_CLOSED_MS));
   };
   const acceptor = options.accept?.({
-    handOver(socket, bytes) {
-      adopt(socket);
+    handOver(socket, bytes, firstHeadMs) {
+      adopt(socket, firstHeadMs);
       connectionOf(socket).parserFeed.unread(bytes);
     },
-    late: (socket) => refuse("request_timeout", socket),
+    late,
     end: lingeringCloses.end,
     fairness,
     headMs,
@@ -190,7 +205,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   server.on("connection", (socket: Socket) => {
     // Node caches the address on first access; after the client has left it could not be logged.
     void socket.remoteAddress;
-    if (acceptor === undefined) adopt(socket);
+    if (acceptor === undefined) adopt(socket, headMs);
     else acceptor.accept(socket);
   });
   // Node's parser has given the connection up; without a listener it would be cut.
@@ -200,12 +215,8 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
-    else {
-      const code = parserFault(error.code);
-      const begun = connectionOf(socket).parserFeed.begun();
-      // A time-out has the same response for API calls and downloads, so the method is enough.
-      refuse(code, socket, code === "request_timeout" ? begun.slice(0, begun.indexOf(" ") + 1) : begun);
-    }
+    else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") late(socket);
+    else refuse(parserFault(error.code), socket, connectionOf(socket).parserFeed.begun());
   });
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
@@ -235,6 +246,8 @@ interface NodeConnection {
   readonly parserFeed: ParserFeed;
   /** The body of the newest request. */
   newest: Body | undefined;
+  /** Runs until the first head is whole. */
+  headTimer: NodeJS.Timeout | undefined;
 }
 
 function inUse(port: number, setting = "the port"): string {

@@ -36,6 +36,8 @@ export interface Outbox {
   enqueue(uploaded: Uploaded, times: { readonly since: number; readonly dueAt: number }): Promise<number | undefined>;
   /** Makes entries of an earlier process due whose file is not known to be stored. */
   inherit(now: number): Promise<void>;
+  /** Makes entries due whose time is more than `longestMs` ahead: a wrong clock has set it. */
+  correct(now: number, longestMs: number): Promise<void>;
   /** Removes a notice that was delivered or whose file was not stored. */
   forget(id: number): Promise<void>;
   postpone(id: number, next: Pick<OutboxEntry, "attempts" | "dueAt" | "isStored" | "failure">): Promise<void>;
@@ -99,6 +101,7 @@ export const OUTBOX_PLAN = {
     makeRoom: `DELETE FROM notices WHERE id =
       (SELECT id FROM notices WHERE bucket = @bucket AND due_at IS NULL ORDER BY id LIMIT 1)`,
     inherit: "UPDATE notices SET due_at = @now WHERE is_stored = 0 AND due_at > @now",
+    correct: "UPDATE notices SET due_at = @now WHERE due_at > @now + @longestMs",
     forget: "DELETE FROM notices WHERE id = @id",
     postpone: `UPDATE notices SET attempts = @attempts, due_at = @dueAt, is_stored = @isStored, reason = @reason, status = @status
       WHERE id = @id`,
@@ -124,6 +127,9 @@ export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>
     },
     async inherit(now) {
       await ledger.write("inherit", { now });
+    },
+    async correct(now, longestMs) {
+      await ledger.write("correct", { now, longestMs });
     },
     async forget(id) {
       await ledger.write("forget", { id });

@@ -21,7 +21,7 @@ export function nextAttempt({ since, attempts }: Pick<OutboxEntry, "since" | "at
 }
 
 export interface RedeliveryOptions {
-  readonly outbox: Pick<Outbox, "nextDue" | "due">;
+  readonly outbox: Pick<Outbox, "correct" | "nextDue" | "due">;
   /** Whether the bucket has a callback in the current settings. */
   readonly hasReceiver: (bucketId: string) => boolean;
   /** Sends a notice and updates the outbox, so that it is no longer due. Throws if the outbox cannot be written. */
@@ -64,6 +64,7 @@ export function createRedelivery({ outbox, hasReceiver, attempt, now, log }: Red
     isQueued = false;
     let wait = LONGEST_SLEEP_MS;
     try {
+      await outbox.correct(now(), 2 * HOUR_MS);
       for (const { bucketId, dueAt } of await outbox.nextDue()) {
         if (!hasReceiver(bucketId) || busy.has(bucketId)) continue;
         if (dueAt <= now()) busy.set(bucketId, deliverDue(bucketId));

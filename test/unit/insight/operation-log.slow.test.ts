@@ -19,13 +19,14 @@ const DAY_MS = 86_400_000;
 const ANY = { bucketId: undefined, operation: undefined, fileid: undefined, from: undefined, to: undefined };
 const ALL = { after: 0, limit: 1_000 };
 
+let dir: string;
 let clock: number;
 let log: ReturnType<typeof linesOf>;
 let ledger: OperationLogOptions["ledger"];
 let made: OperationLog[];
 
 beforeEach(async () => {
-  const dir = await mkdtemp(join(tmpdir(), "huiyuan-operations-"));
+  dir = await mkdtemp(join(tmpdir(), "huiyuan-operations-"));
   [clock, log, made] = [Date.UTC(2026, 10, 25), linesOf(), []];
   const ledgers = createLedgers({ dir, log });
   ledger = ledgers.open(OPERATIONS_PLAN);
@@ -147,19 +148,91 @@ test.each([
   }
 });
 
-test("entries older than 30 days are hidden at once and deleted by the next sweep", async () => {
+test("entries of the last 30 days on which the server ran are kept, older ones go", async () => {
   const operations = open();
-  operations.record(operation("old"));
+  const record = async (fileid: string) => {
+    operations.record(operation(fileid));
+    await operations.flush();
+  };
+  await record("old");
+  clock += DAY_MS;
+  await record("kept");
+  // Days without an entry count too.
+  for (let day = 2; day <= 30; day += 1) {
+    clock += DAY_MS;
+    await operations.flush();
+  }
+  expect(fileids((await operations.page(ANY, ALL)).entries)).toEqual(["old", "kept"]);
+  clock += DAY_MS;
+  await record("new");
+  expect(fileids((await operations.page(ANY, ALL)).entries)).toEqual(["kept", "new"]);
+  clock += DAY_MS;
   await operations.flush();
-  clock += 30 * DAY_MS + 1;
-  expect((await operations.page(ANY, ALL)).entries).toEqual([]);
-  operations.record(operation("new"));
-  await operations.flush();
-  const rows = await ledger.read("allAscending", {
-    ...{ bucket: null, operation: null, fileid: null, from: 0, to: Number.MAX_SAFE_INTEGER },
-    ...{ after: 0, until: 100, limit: 100 },
-  });
-  expect(rows.map(({ fileid }) => fileid)).toEqual(["new"]);
+  expect(fileids((await operations.page(ANY, ALL)).entries)).toEqual(["new"]);
+});
+
+test("an entry from a wrong clock hides and deletes nothing, and is found itself", async () => {
+  const operations = open({ maxRows: { done: 1_000, failed: 1_000 } });
+  const record = async (fileid: string, at: number) => {
+    clock = at;
+    operations.record(operation(fileid));
+    await operations.flush();
+  };
+  const right = clock;
+  await record("a", right);
+  await record("future", right + 5_000 * DAY_MS);
+  await record("past", 86_400_000);
+  await record("b", right + DAY_MS);
+  // Set back: later entries have an earlier time.
+  await record("c", right - DAY_MS);
+  await record("d", right);
+  const found = async (filter: object) => {
+    const found: string[] = [];
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const page: Awaited<ReturnType<OperationLog["page"]>> = await operations.page(
+        { ...ANY, ...filter },
+        { after, limit: 1 },
+      );
+      found.push(...fileids(page.entries));
+      after = page.next;
+    }
+    expect(fileids(await operations.latest({ ...ANY, ...filter }, 1_000))).toEqual(found);
+    return found;
+  };
+  expect(await found({})).toEqual(["a", "future", "past", "b", "c", "d"]);
+  expect(await found({ from: right })).toEqual(["a", "future", "b", "d"]);
+  expect(await found({ to: right })).toEqual(["a", "past", "c", "d"]);
+  expect(await found({ from: right - DAY_MS, to: right + DAY_MS })).toEqual(["a", "b", "c", "d"]);
+  expect(await found({ from: right + DAY_MS, to: right + DAY_MS })).toEqual(["b"]);
+  expect(await found({ fileid: "c", to: right - 1 })).toEqual(["c"]);
+  expect(await found({ operation: "query", to: right - DAY_MS })).toEqual(["past", "c"]);
+});
+
+test("a log of an earlier version is searched by time, and keeps its entries", async () => {
+  const file = join(dir, "operations.db");
+  const database = openSqlite(file);
+  for (const step of OPERATIONS_PLAN.steps.slice(0, 2)) database.exec(step);
+  database.exec("PRAGMA user_version = 2");
+  const row = {
+    ...operation("x"),
+    bucket: "10001234/photos",
+    reportedAt: clock,
+    isFailed: 0,
+  };
+  const { bucketId: _, ...columns } = row;
+  const add = database.prepare<[object]>(OPERATIONS_PLAN.statements.add);
+  for (const [fileid, at] of Object.entries({
+    a: clock,
+    b: clock + DAY_MS,
+    c: clock - DAY_MS,
+  }))
+    add.run({ ...columns, fileid, at });
+  database.close();
+  const operations = open();
+  operations.record(operation("d"));
+  expect(fileids((await operations.page(ANY, ALL)).entries)).toEqual(["a", "b", "c", "d"]);
+  expect(fileids((await operations.page({ ...ANY, from: clock }, ALL)).entries)).toEqual(["a", "b", "d"]);
+  expect(fileids((await operations.page({ ...ANY, to: clock - 1 }, ALL)).entries)).toEqual(["c"]);
 });
 
 test("the rows of a bucket are limited, and failed operations do not evict successful ones", async () => {

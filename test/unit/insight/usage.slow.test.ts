@@ -3,7 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/core/errors.ts";
-import { type BucketSize, createUsage, USAGE_PLAN, type Usage, type UsageOptions } from "../../../src/insight/usage.ts";
+import {
+  type BucketSize,
+  createUsage,
+  dayOf,
+  USAGE_PLAN,
+  type Usage,
+  type UsageOptions,
+} from "../../../src/insight/usage.ts";
 import { createLedgers } from "../../../src/ledger/ledger.ts";
 import { linesOf } from "../../helpers/log-lines.ts";
 import { eventually } from "../../helpers/program.ts";
@@ -126,11 +133,34 @@ test("counts that cannot be written are kept, neither lost nor counted twice", a
   expect(await usage.days(EVER)).toMatchObject([{ operations: { download: { requests: 2, failures: 0, bytes: 3 } } }]);
 });
 
-test("days are kept for 400 days", async () => {
+test("the latest 400 days with use are kept, whatever the clock says", async () => {
   const usage = open();
-  usage.count(BUCKET, "download", good());
-  await usage.days(EVER);
-  clock += 401 * DAY_MS;
-  usage.count(BUCKET, "download", good());
-  await eventually(async () => (await usage.days(EVER)).length === 1, "the old day is gone");
+  const first = clock;
+  const row = {
+    bucket: BUCKET,
+    operation: "download",
+    requests: 1,
+    failures: 0,
+    bytes: 0,
+  };
+  const days = Array.from({ length: 399 }, (_, index) => dayOf(first + index * DAY_MS));
+  await ledger.write("count", ...days.map((day) => ({ ...row, day })));
+  const useOn = async (at: number) => {
+    clock = at;
+    usage.count(BUCKET, "download", good());
+    const before = measurements;
+    await usage.days(EVER);
+    await eventually(() => measurements > before, "old days were removed and the sizes measured");
+    const counted = await usage.days(EVER);
+    return { count: counted.length, first: counted[0]?.day };
+  };
+  // A wrong clock: years ahead, then right again.
+  expect(await useOn(first + 5_000 * DAY_MS)).toEqual({
+    count: 400,
+    first: days[0],
+  });
+  expect(await useOn(first + 399 * DAY_MS)).toEqual({
+    count: 400,
+    first: days[1],
+  });
 });

@@ -127,7 +127,14 @@ test("pruneSpent() keeps a row for a day longer than its token is accepted", () 
   spendOnce(database, oneTime(1));
   spendOnce(database, oneTime(2, NOW + 1));
   const lastUse = NOW + MAX_LIFE_SECONDS;
+  spendOnce(database, oneTime(3, lastUse + DAY + 1));
   expect(pruneSpent(database, lastUse + DAY)).toBe(0);
   expect(pruneSpent(database, lastUse + DAY + 1)).toBe(1);
   expect(spendOnce(database, oneTime(2, NOW + 1))).toBe(false);
+});
+
+test("pruneSpent() removes no row that may be used again once a wrong clock is right", () => {
+  spendOnce(database, oneTime(1));
+  expect(pruneSpent(database, NOW + 10 * MAX_LIFE_SECONDS)).toBe(0);
+  expect(spendOnce(database, oneTime(1))).toBe(false);
 });

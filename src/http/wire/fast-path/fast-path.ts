@@ -64,6 +64,7 @@ export const createFastPath =
 function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left }: Drive): FastPathConnection {
   const { keepAliveMs, fairness } = server;
   const readHead = createHeadReader(socket);
+  const headUntil = performance.now() + server.headMs;
   let hasRequest = false;
   /** The running response; there is one at a time. */
   let current: FastPathResponse | undefined;
@@ -85,7 +86,7 @@ function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left 
     const request = readHead(bytes);
     if (request !== undefined && takes(request.url)) answer(request);
     else if (!receiveFirst(bytes)) {
-      leave(() => server.handOver(socket, bytes));
+      leave(() => server.handOver(socket, bytes, hasRequest ? undefined : headUntil - performance.now()));
       // The new owner has missed this event.
       if (isHalfClosed) socket.emit("end");
     }

@@ -2,9 +2,11 @@
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { setImmediate as turn } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createFastPath } from "../../../../src/http/wire/fast-path/fast-path.ts";
 import { startServer } from "../../../../src/http/wire/server.ts";
+import { type FastPathLab, startFastPathLab } from "../../../helpers/fast-path-lab.ts";
 import { within } from "../../../helpers/program.ts";
 
 const BURST = 1_000;
@@ -88,12 +90,15 @@ async function sendPieces(port: number, pieces: readonly string[]): Promise<stri
   socket.on("data", (bytes: Buffer) => {
     received += bytes.toString("latin1");
   });
+  socket.on("error", () => {}); // `close` follows
+  const closed = once(socket, "close");
   for (const piece of pieces) {
+    if (socket.destroyed) break;
     socket.write(piece, "latin1");
     await turn();
     await turn();
   }
-  await within(once(socket, "close"), 5_000, () => `the connection did not close behind ${received}`);
+  await within(closed, 5_000, () => `the connection did not close behind ${received}`);
   return received;
 }
 
@@ -151,4 +156,116 @@ test.each([
   } finally {
     await server.stop(0);
   }
+});
+
+test.each([
+  ["with the fast path", createFastPath({ takes: () => true, listener: () => {} })],
+  ["without it", undefined],
+])("startServer() counts the time for a head from the connection %s", { concurrent: true }, async (_what, accept) => {
+  let refusals = 0;
+  const nextRequestId = () => `refusal-${++refusals}`;
+  const server = await startServer({
+    ...{ host: "127.0.0.1", port: 0, listener: () => {}, nextRequestId, headMs: 2_000 },
+    ...(accept && { accept }),
+  });
+  try {
+    const slow = converse(server.port);
+    await slow.connected;
+    // The client's own delay: half of the time for the head.
+    await delay(1_000);
+    const control = converse(server.port);
+    await control.connected;
+    control.socket.write("GET /control HTTP/1.1\r\n");
+    await delay(20);
+    slow.socket.write("GET /slow HTTP/1.1\r\n");
+    expect(await slow.answer).toMatch(/^HTTP\/1\.1 408 .*\r\nX-Request-Id: refusal-1\r\n/s);
+    expect(await control.answer).toMatch(/^HTTP\/1\.1 408 .*\r\nX-Request-Id: refusal-2\r\n/s);
+  } finally {
+    await server.stop(0);
+  }
+});
+
+/** A connection, and all that comes on it until it closes. */
+function converse(port: number) {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  let received = "";
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString("latin1");
+  });
+  const closed = within(once(socket, "close"), 8_000, () => `the connection did not close behind ${received}`);
+  return { socket, connected: once(socket, "connect"), answer: closed.then(() => received) };
+}
+
+const OFFER = "Host: a.example\r\nUpgrade: websocket\r\n";
+const AFTER_OFFERS: readonly [string, readonly string[], RegExp][] = [
+  ["no request line", [`GET /a HTTP/1.1\r\n${OFFER}Connection: keep-alive, Upgrade\r\n\r\n`, "no request"], /400/],
+  ["TLS", [`GET /a HTTP/1.1\r\n${OFFER}Connection: Upgrade\r\n\r\n`, "\x16\x03\x01\x02"], /400/],
+  ["a byte", [`GET /a HTTP/1.1\r\n${OFFER}Connection: keep-alive, Upgrade\r\n\r\n\0`], /400/],
+  [
+    "a header without a colon, and a request",
+    [
+      `GET /a HTTP/1.1\r\n${OFFER}Connection: keep-alive, Upgrade\r\n\r\n`,
+      `GET /a HTTP/1.1\r\n${OFFER}Connection: Upgrade\r\nno header\r\n\r\n`,
+      "GET /b HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    ],
+    /400/,
+  ],
+  [
+    "a body and no request line",
+    [`POST /a HTTP/1.1\r\n${OFFER}Connection: Upgrade\r\nContent-Length: 2\r\n\r\nhi`, "\x01\x02"],
+    /400/,
+  ],
+  // Its response has gone out, so the connection just closes.
+  [
+    "no chunk",
+    [`POST /a HTTP/1.1\r\n${OFFER}Connection: Upgrade\r\nTransfer-Encoding: chunked\r\n\r\n`, "ZZ\r\n"],
+    /^$/,
+  ],
+];
+
+// nginx answers the same: 200, then 400 with `Connection: close`.
+describe.each([
+  ["with the fast path", (lab: FastPathLab) => lab.fast],
+  ["without it", (lab: FastPathLab) => lab.plain],
+])("startServer() %s", (_what, portOf) => {
+  let lab: FastPathLab;
+  beforeAll(async () => {
+    lab = await startFastPathLab((_request, response) => {
+      response.writeHead(200, ["Content-Length", "2"]);
+      response.end(Buffer.from("ok"));
+    });
+  });
+  afterAll(() => lab.stop());
+
+  test.each(AFTER_OFFERS)("refuses what is no request after an offer to upgrade: %s", async (_what, pieces, status) => {
+    const answers = await sendPieces(portOf(lab), pieces);
+    expect(answers).toMatch(/^HTTP\/1\.1 200 .*\r\n\r\nok/s);
+    expect(answers.slice(answers.indexOf("ok") + 2)).toMatch(status);
+    expect(answers.match(/HTTP\/1\.1 \d+/g)?.length).toBe(status.test("") ? 1 : 2);
+  });
+
+  test("answers requests after an offer to upgrade", async () => {
+    const offer = `GET /a HTTP/1.1\r\n${OFFER}Connection: keep-alive, Upgrade\r\n\r\n`;
+    const upload = `POST /a HTTP/1.1\r\n${OFFER}Connection: Upgrade\r\nContent-Length: 2\r\n\r\nhi`;
+    const last = "GET /b HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
+    const bytes = offer + upload + offer + last;
+    for (const pieces of [[bytes], [offer, upload, offer, last], bytes.match(/.{1,7}/gs) ?? []]) {
+      const answers = await sendPieces(portOf(lab), pieces);
+      expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(Array(4).fill("HTTP/1.1 200"));
+    }
+  });
+
+  test.each([
+    ["1.0", "Connection: keep-alive, close"],
+    ["1.0", "Connection: close, keep-alive"],
+    ["1.0", "Connection: Keep-Alive\t,\tCLOSE"],
+    ["1.0", "Connection: keep-alive\r\nConnection: close"],
+    ["1.0", "Connection: close\r\nConnection: keep-alive"],
+    ["1.1", "Connection: keep-alive, close"],
+  ])("closes after an HTTP/%s request with %j", async (version, header) => {
+    const request = `GET /a HTTP/${version}\r\nHost: a.example\r\n${header}\r\n\r\n`;
+    expect(await sendPieces(portOf(lab), [request, request])).toMatch(
+      /^HTTP\/1\.1 200 OK\r\n(?:(?!Connection: keep-alive).)*Connection: close\r\n(?:(?!HTTP).)*ok$/s,
+    );
+  });
 });
