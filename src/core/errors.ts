@@ -86,7 +86,7 @@ const ERROR_ROWS = {
   file_part_missing: restRow(-5990, "the form has no part FileContent"),
   body_late: restRow(-5989, "the body did not arrive in time"),
   upload_size: restRow(-5995, "the image is empty or too large"),
-  upload_not_image: restRow(-1893, "the file is not an image that can be decoded"),
+  upload_not_image: restRow(-1893, "the file is not a whole image, or cannot be decoded"),
   upload_md5_wrong: restRow(-1898, "the image's MD5 is not the declared one"),
   upload_sha1_wrong: restRow(-1887, "the image's SHA-1 is not the declared one"),
   upload_exists: restRow(-1886, "the fileid exists; delete it first"),

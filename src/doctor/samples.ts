@@ -124,7 +124,7 @@ const summarizeFraming: Summarize = (replies) => {
   const found = `bodies are delimited by ${framings.join(" and ")}`;
   if (!framings.includes("close")) return finding.good(found);
   const means =
-    "If the connection ends a body, a truncated body looks complete. Then only formats with an end marker are stored: no TIFF, HEIC or ICO. A Content-Length solves this.";
+    "If the connection ends a body, only the structure of the image shows whether the body is whole. A Content-Length proves more.";
   return finding.warning(found, means);
 };
 

@@ -9,6 +9,7 @@ import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/co
 import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../core/object.ts";
+import { isProcessable } from "../image/formats/loaders.ts";
 import type { Renderer, VerifyRequest } from "../image/renderer.ts";
 import type { MakeOutboxDraft, OutboxDraft, Uploaded } from "./callback/callback.ts";
 import type { FormFields } from "./form.ts";
@@ -217,7 +218,8 @@ async function bytesOf({ content }: WholeBody): Promise<Buffer> {
 
 /**
  * Decodes an uploaded image before it is stored, because magic bytes and structure do not show whether there are
- * pixels. An image that is too large to be processed is accepted undecoded. Throws upload_not_image, render_overloaded,
+ * pixels. An image that is too large to be processed is accepted undecoded, and so is a format without a decoder here
+ * (TIFF, HEIC, ICO, SVG): its structure is whole. Throws upload_not_image, render_overloaded,
  * render_failed, store_failed and the errors of `load`.
  */
 export type VerifyDecodable = (image: Omit<VerifyRequest, "signal"> & { readonly fileid: Key }) => Promise<void>;
@@ -227,6 +229,7 @@ const UNDECIDED: readonly ErrorCode[] = ["image_too_large", "image_too_heavy", "
 
 export function createVerifyDecodable(renderer: Pick<Renderer, "verify">): VerifyDecodable {
   return async ({ fileid, ...image }) => {
+    if (!isProcessable(image.image.format)) return;
     try {
       // Never aborted: the file is stored even if the client disconnects after sending it.
       const { signal } = new AbortController();

@@ -4,7 +4,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type BusinessServer, startBusinessServer } from "../helpers/business-server.ts";
 import { get } from "../helpers/get.ts";
-import { noisyJpeg } from "../helpers/images.ts";
+import { noisyJpeg, noisyTiff } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
@@ -81,6 +81,20 @@ test("PUT /objects/upload refuses a name that is taken with -1886, and replaces 
   await eventually(async () => JSON.stringify(await lastInLog()).includes("-1886"), "the refusal is in the log");
   expect((await upload("key=taken.jpg&replace=true", other)).status).toBe(200);
   expect(await stat()).toMatchObject({ object: { width: 31 } });
+});
+
+test("PUT /objects/upload takes a TIFF and an SVG, which no decoder reads", async () => {
+  for (const [name, image] of [
+    ["t.tiff", await noisyTiff(30, 20)],
+    ["t.svg", Buffer.from(SVG)],
+  ] as const) {
+    expect((await upload(`key=up/${name}`, image.subarray(0, -1))).status).toBe(400);
+    const answer = await upload(`key=up/${name}`, image);
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      expect.objectContaining({ object: expect.objectContaining({ size: image.byteLength }) }),
+    ]);
+  }
 });
 
 test.each([

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
-import { noisyJpeg } from "../helpers/images.ts";
+import { noisyJpeg, noisyTiff } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, PROGRAM } from "../helpers/program.ts";
 import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
@@ -103,6 +103,7 @@ test("failures have the texts of the old tool, a report with causes, and are ret
   await put(root, "page.jpg", Buffer.from("<html>no image</html>"));
   await put(root, `${"long".repeat(40)}.jpg`, "long");
   await put(root, "notes.txt", Buffer.from("ignored"));
+  await put(root, "scan.tiff", await noisyTiff(24, 24));
   await configure(root);
   const program = await installation.start();
   const before = join(home, "before");
@@ -113,16 +114,16 @@ test("failures have the texts of the old tool, a report with causes, and are ret
   await configure(root);
   const first = await migrate("start");
   expect(first.code).toBe(1);
-  expect(first.out).toContain("New submitted: 6\nSubmit failed: 0\nIgnored: 1\n");
+  expect(first.out).toContain("New submitted: 7\nSubmit failed: 0\nIgnored: 1\n");
   expect(first.out).toMatch(/1 {2}code -1886, such as: .*\n.*retry: huiyuan migrate start --config \S+config.ini/);
-  expect(await stat()).toBe("failed, successful / submitted: 4, 2 / 6\n");
+  expect(await stat()).toBe("failed, successful / submitted: 4, 3 / 7\n");
   const failed = (await migrate("view-failed")).out;
   expect(failed).toContain("taken.jpg|message: 图片fileid已经存在, code: -1886, httpcode: 400\n");
   expect(failed.split("\n").length).toBe(5);
   // The failure that matches error.ignore.if is not retried.
   await put(root, "broken.jpg", "whole now");
   expect((await migrate("start")).code).toBe(1);
-  expect(await stat()).toBe("failed, successful / submitted: 3, 3 / 6\n");
+  expect(await stat()).toBe("failed, successful / submitted: 3, 4 / 7\n");
   await program.kill();
   expect((await migrate("start", "--lenient")).code).toBe(0);
 });

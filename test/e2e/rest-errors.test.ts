@@ -199,11 +199,15 @@ const CASES: readonly Case[] = [
   [-1893, "a text", () => upload("a.jpg", { form: fileForm(Buffer.from("hello")) })],
   [-1893, "an image that is cut short", () => upload("a.jpg", { form: fileForm(jpeg.subarray(0, -200)) })],
   [-1893, "a PNG without its pixels", () => upload("a.png", { form: fileForm(claimingPng(1_000, 1_000)) })],
-  [-1893, "a TIFF", () => upload("a.tif", { form: fileForm(Buffer.from("II*\0".padEnd(200, "\0"))) })],
   [
     -1893,
-    "an SVG",
-    () => upload("a.svg", { form: fileForm(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>')) }),
+    "a TIFF without a directory",
+    () => upload("a.tif", { form: fileForm(Buffer.from("II*\0".padEnd(200, "\0"))) }),
+  ],
+  [
+    -1893,
+    "an SVG without its end",
+    () => upload("a.svg", { form: fileForm(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><g/>')) }),
   ],
   [-1887, "another SHA-1", () => upload("a.jpg", { form: fileForm(jpeg, { sha: "0".repeat(40) }) })],
   [-1886, "a fileid that exists", () => upload("there.jpg")],

@@ -5,9 +5,9 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { get, pathOf } from "../helpers/get.ts";
-import { noisyJpeg } from "../helpers/images.ts";
+import { noisyHeic, noisyIco, noisyJpeg, noisyTiff } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
-import { type ApiResult, callApi, makeForm, uploadToken } from "../helpers/rest-api.ts";
+import { type ApiResult, callApi, makeForm, tokenFor, uploadToken } from "../helpers/rest-api.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
 let jpeg: Buffer;
@@ -272,6 +272,45 @@ describe("slices", () => {
     expect(await sendAll("/text.jpg", other, text, { size: 16_384 })).toMatchObject({ status: 400, code: -1893 });
     expect(await download("changed.jpg")).toBeUndefined();
     expect(await download("text.jpg")).toBeUndefined();
+  });
+
+  test("and whole forms take the formats that no decoder reads, in V1 and V2, and store only whole ones", async () => {
+    const upload = (version: string, name: string, content: Buffer, sign: string) =>
+      callApi({
+        port: program.downloadPort,
+        target: version === "v1" ? `/photos/v1/${APPID}/0/${name}` : `/photos/v2/${APPID}/photos/0/${name}`,
+        form: makeForm([{ name: "FileContent", content }]),
+        sign,
+      });
+    const v1 = (fileid: string) => tokenFor({ bucket: undefined, fileid, life: 600 });
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>');
+    for (const { name, image, type, width, height } of [
+      { name: "b.tiff", image: await noisyTiff(64, 48), type: "image/tiff", width: 64, height: 48 },
+      { name: "b.heic", image: await noisyHeic(64, 48), type: "image/heic", width: 64, height: 48 },
+      { name: "b.ico", image: await noisyIco(64, 48), type: "image/x-icon", width: 64, height: 48 },
+      { name: "b.svg", image: svg, type: "image/svg+xml", width: 0, height: 0 },
+    ]) {
+      const cut = image.subarray(0, -2);
+      expect([name, await upload("v2", name, cut, uploadToken())]).toMatchObject([name, { status: 400, code: -1893 }]);
+      const broken = await begin(`/${name}`, cut, 65_536);
+      expect(await sendAll(`/${name}`, broken, cut)).toMatchObject({ status: 400, code: -1893 });
+      expect(await download(name)).toBeUndefined();
+      const session = await begin(`/sliced-${name}`, image, 65_536);
+      expect(await sendAll(`/sliced-${name}`, session, image)).toMatchObject(stored(`sliced-${name}`, width, height));
+      expect(await upload("v2", name, image, uploadToken())).toMatchObject(stored(name, width, height));
+      expect(await upload("v1", `v1-${name}`, image, v1(`v1-${name}`))).toMatchObject({ status: 200, code: 0 });
+      expect(await announce(`/known-${name}`, image)).toMatchObject(stored(`known-${name}`, width, height));
+      const host = `photos-${APPID}.localhost`;
+      for (const stem of ["", "sliced-", "v1-", "known-"]) {
+        const { status, body, headers } = await get({ port: program.downloadPort, host, path: `/${stem}${name}` });
+        expect([status, body.equals(image), headers["content-type"]]).toEqual([200, true, type]);
+        if (name === "b.svg") expect(headers["content-security-policy"]).toContain("sandbox");
+      }
+      for (const query of ["imageView2/2/w/10", "imageInfo"]) {
+        const { status, headers } = await get({ port: program.downloadPort, host, path: `/${name}?${query}` });
+        expect([name, status, headers["x-errno"]]).toEqual([name, 400, "-441"]);
+      }
+    }
   });
 
   test("lose against an earlier upload of the same fileid", async () => {

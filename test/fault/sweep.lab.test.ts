@@ -49,9 +49,6 @@ const FRAMINGS = {
 type Framing = keyof typeof FRAMINGS;
 const framings = Object.keys(FRAMINGS) as Framing[];
 
-/** Formats without an end marker: a close-delimited body is never proven whole. */
-const UNMARKED: readonly string[] = ["ico", "tiff"];
-
 const WIRES: Readonly<Record<string, { readonly fault: ProxyFault; readonly isHarmless: boolean }>> = {
   latency: { fault: { latencyMs: 15 }, isHarmless: true },
   jitter: { fault: { jitterMs: 25, sliceBytes: 2_048 }, isHarmless: true },
@@ -147,8 +144,7 @@ describe("images of every format, cut and sent over faulty networks", { timeout:
         const path = `/wires/${format}-${framing}-${wire}`;
         lab.script(path, framing === "close" ? [...FRAMINGS.close(bytes), "FIN"] : FRAMINGS[framing](bytes));
         const seen = tell(await lab.get({ path, host: domainOf(one) }), bytes);
-        const isProvable = framing !== "close" || !UNMARKED.includes(format);
-        if (WIRES[wire]?.isHarmless === true && isProvable) expect(seen, path).toBe("200 whole");
+        if (WIRES[wire]?.isHarmless === true) expect(seen, path).toBe("200 whole");
         else expect(seen, path).toMatch(NOT_WHOLE);
         await expectRepair(path, bytes);
       });

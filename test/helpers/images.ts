@@ -7,7 +7,7 @@ const NOISE_SEED = 0x9e3779b9;
 const NOISE_SPAN = 64;
 
 /** Raw pixels, row by row; `channels` 4 has a varying alpha. */
-function noisyPixels(width: number, height: number, channels: 3 | 4 = 3): Buffer {
+export function noisyPixels(width: number, height: number, channels: 3 | 4 = 3): Buffer {
   const pixels = Buffer.allocUnsafe(width * height * channels);
   let state = NOISE_SEED;
   for (let at = 0; at < pixels.length; at += 1) {
@@ -145,6 +145,13 @@ function noisyFrames(width: number, height: number, frames: number): Sharp {
 /** Encoding is slow: use small sizes. */
 export function noisyAvif(width: number, height: number): Promise<Buffer> {
   return noisy(width, height).avif({ quality: 60, effort: 0 }).toBuffer();
+}
+
+/** The boxes of a HEIC around the data of an AVIF: whole by its structure, and read by no decoder. */
+export async function noisyHeic(width: number, height: number): Promise<Buffer> {
+  const bytes = await noisyAvif(width, height);
+  bytes.write("heic", 8, "latin1");
+  return bytes;
 }
 
 export function noisyTiff(width: number, height: number): Promise<Buffer> {

@@ -23,11 +23,21 @@ const LATER_BOXES: ReadonlySet<number> = new Set([
   ...["moof", "mfra", "free", "skip", "uuid"].map(fourLetters),
 ]);
 
+/** As scanBoxes(). A sequence also needs `moov`. */
+export function scanAvif(findings: Findings, input: Input): Scan {
+  return scanBoxes(findings, input, ({ hasMeta, hasMovie, isSequence }) => hasMeta && (hasMovie || !isSequence));
+}
+
+/** As scanBoxes(). `moov` alone describes a sequence. */
+export function scanHeic(findings: Findings, input: Input): Scan {
+  return scanBoxes(findings, input, ({ hasMeta, hasMovie }) => hasMeta || hasMovie);
+}
+
 /**
- * Complete at each box boundary once description and data have arrived (`meta` with `mdat` or its own `idat`; an image
- * sequence also needs `moov`), because nothing announces the last box. Incomplete inside later boxes.
+ * Complete at each box boundary once description and data have arrived (data: `mdat`, or the `idat` of `meta`), because
+ * nothing announces the last box. Incomplete inside later boxes.
  */
-export function* scanAvif(findings: Findings, input: Input): Scan {
+function* scanBoxes(findings: Findings, input: Input, isDescribed: (parts: Parts) => boolean): Scan {
   const parts: Parts = { isSequence: false, hasMeta: false, hasMovie: false, hasData: false };
   for (;;) {
     const box = yield* readBoxHead(input);
@@ -36,7 +46,7 @@ export function* scanAvif(findings: Findings, input: Input): Scan {
     const bytesToRead = Math.min(box.payload, BYTES_TO_READ.get(box.type) ?? 0);
     while (!input.take(bytesToRead)) yield;
     noteBox(parts, box.type, input, findings);
-    const isPictureThere = parts.hasData && parts.hasMeta && (parts.hasMovie || !parts.isSequence);
+    const isPictureThere = parts.hasData && isDescribed(parts);
     if (box.payload === Number.POSITIVE_INFINITY) {
       if (isPictureThere) findings.structure = "unmarked";
       return;
@@ -68,22 +78,6 @@ function noteBox(parts: Parts, type: number, input: Input, findings: Findings): 
   if (type === META) {
     parts.hasMeta = true;
     if (readMeta(findings, input.taken()).hasData) parts.hasData = true;
-  }
-}
-
-/** Finds only the size: HEIC is stored as it is. */
-export function* scanHeic(findings: Findings, input: Input): Scan {
-  for (;;) {
-    const box = yield* readBoxHead(input);
-    if (box === undefined) return;
-    if (box.type !== META) {
-      input.skip(box.payload);
-      continue;
-    }
-    const bytesToRead = Math.min(box.payload, META_BYTES);
-    while (!input.take(bytesToRead)) yield;
-    readMeta(findings, input.taken());
-    return;
   }
 }
 

@@ -115,6 +115,12 @@ export class Input {
     return true;
   }
 
+  /** Takes at most `bytes` bytes of this chunk. False: it has no more. */
+  takeSome(bytes: number): boolean {
+    const length = Math.min(bytes, this.#chunk.length - this.#next);
+    return length > 0 && this.take(length);
+  }
+
   #hold(): void {
     if (this.#next >= this.#chunk.length) return;
     this.#held = Buffer.concat([this.#held, this.#chunk.subarray(Math.max(0, this.#next))]);

@@ -11,6 +11,7 @@ import { scanPng } from "../formats/png.ts";
 import { type Findings, feed, nothingFound, type Scanner } from "../formats/scan.ts";
 import { sniff } from "../formats/sniff.ts";
 import { scanSvg } from "../formats/svg.ts";
+import { scanTiff } from "../formats/tiff.ts";
 import { scanWebp } from "../formats/webp.ts";
 
 /**
@@ -51,7 +52,7 @@ export interface BodyEnd {
   readonly isHashRight: boolean;
 }
 
-/** Inspects one body as it streams past. Holds at most a few KiB, whatever the body contains. */
+/** Inspects one body as it streams past. Holds at most a few KiB, of a TIFF 64 KiB, whatever the body contains. */
 export interface Gate {
   /** The next bytes, in order. */
   push(chunk: Buffer): void;
@@ -68,7 +69,7 @@ export interface Gate {
   verdict(end: BodyEnd): Verdict;
 }
 
-const SCANNERS: Readonly<Record<ImageFormat, Scanner | undefined>> = {
+const SCANNERS: Readonly<Record<ImageFormat, Scanner>> = {
   jpeg: scanJpeg,
   png: scanPng,
   gif: scanGif,
@@ -76,13 +77,10 @@ const SCANNERS: Readonly<Record<ImageFormat, Scanner | undefined>> = {
   avif: scanAvif,
   bmp: scanBmp,
   heic: scanHeic,
-  tiff: undefined,
+  tiff: scanTiff,
   ico: scanIco,
   svg: scanSvg,
 };
-
-/** Formats without a marker of their end in the structure. They are stored as they are. */
-const UNMARKED_FORMATS: ReadonlySet<ImageFormat> = new Set(["heic", "tiff", "ico"]);
 
 /** Makes a gate for one body. Its methods never throw, whatever the bytes. */
 export function createGate(): Gate {
@@ -135,9 +133,7 @@ class BodyGate implements Gate {
     this.head = sniffed === "foreign" ? "foreign" : "image";
     if (sniffed === "foreign") return bytes;
     this.#format = sniffed;
-    if (UNMARKED_FORMATS.has(sniffed)) this.#findings.structure = "unmarked";
-    const scanner = SCANNERS[sniffed];
-    if (scanner !== undefined) this.#scan = feed(scanner, this.#findings);
+    this.#scan = feed(SCANNERS[sniffed], this.#findings);
     return bytes;
   }
 

@@ -40,7 +40,7 @@ const CODES = {
   // The image
   [-1898]: { name: "md5_wrong", meaning: "the received bytes have another MD5" },
   [-1894]: { name: "bucket_unknown", meaning: "no such bucket" },
-  [-1893]: { name: "not_an_image", meaning: "the file is not an image that can be decoded" },
+  [-1893]: { name: "not_an_image", meaning: "the file is not a whole image, or cannot be decoded" },
   [-1889]: { name: "store_timed_out", meaning: "the image could not be stored in time" },
   [-1887]: { name: "sha1_wrong", meaning: "the received bytes have another SHA-1" },
   [-1886]: { name: "file_exists", meaning: "the fileid is taken; delete it first" },

@@ -94,7 +94,7 @@ const findingsZh: Readonly<Record<string, string>> = {
   "query.note": "带参数的请求没有得到图片。存储原图时，参数不会发送到源站。",
   "processing.note": "源站也能处理 ?imageView2 指令。",
   "framing.good": "正文长度明确。",
-  "framing.warning": "正文以断开连接结束，无法发现截断，请让源站发送 Content-Length。",
+  "framing.warning": "正文以断开连接结束，只能按图片结构判断是否完整，请让源站发送 Content-Length。",
   "types.note": "Content-Type 与图片不符，无需处理，会按内容识别。",
   "redirects.note": "有跳转，把最后的 URL 设为源站更快。",
   "cookies.warning": "图片带有 Set-Cookie，不要镜像因 Cookie 而不同的图片。",

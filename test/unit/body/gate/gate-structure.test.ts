@@ -256,13 +256,20 @@ describe("avif and heic", () => {
   });
 
   test.each(["heic", "heix", "hevc", "mif1", "msf1"])(
-    "verdict() of heic with the brand %s rests on the framing",
+    "verdict() of heic with the brand %s rests on its boxes",
     (brand) => {
-      const gate = gated(ftyp(brand, "heic"), meta(), mdat);
-      expect(gate.verdict(WHOLE_END)).toEqual({ kind: "whole", image: { format: "heic", width: 640, height: 480 } });
-      expect(gate.verdict(CLOSED)).toEqual({ kind: "broken", code: "origin_truncated" });
+      const boxes = Buffer.concat([ftyp(brand, "heic"), meta(), mdat]);
+      const image = { format: "heic", width: 640, height: 480 };
+      expect(wholeAfter(boxes)).toBe(boxes.length);
+      expect(gated(boxes).verdict(CLOSED)).toEqual({ kind: "whole", image });
+      expect(gated(boxes.subarray(0, -1)).verdict(WHOLE_END)).toEqual({ kind: "suspect", image, reason: "structure" });
     },
   );
+
+  test("verdict() of a heic sequence needs no description but its index", () => {
+    expect(gated(ftyp("hevc"), box("moov", "0123"), mdat).verdict(CLOSED).kind).toBe("whole");
+    expect(gated(ftyp("hevc"), mdat).verdict(WHOLE_END)).toMatchObject({ kind: "suspect" });
+  });
 
   test("head is more until all brands have arrived", () => {
     const head = ftyp("mif1", "miaf", "avif");

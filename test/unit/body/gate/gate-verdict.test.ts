@@ -2,10 +2,16 @@
 import { expect, test } from "vitest";
 import type { Framing, Gate } from "../../../../src/body/gate/gate.ts";
 import { gated } from "../../../helpers/gated.ts";
-import { jpegWithRestarts, noisyTiff } from "../../../helpers/images.ts";
+import { jpegWithRestarts, noisyTiff, runLengthBmp } from "../../../helpers/images.ts";
 
 const jpeg = jpegWithRestarts(2, 2);
 const image = { format: "jpeg", width: 16, height: 16 };
+
+const tiff = { format: "tiff", width: 8, height: 6 };
+const bmp = { format: "bmp", width: 30, height: 20 };
+const unmarked = runLengthBmp(30, 20);
+unmarked.writeUInt32LE(0, 34);
+unmarked.writeUInt32LE(0, 2);
 
 const bodies: Readonly<Record<string, Gate>> = {
   "no bytes": gated(),
@@ -14,6 +20,8 @@ const bodies: Readonly<Record<string, Gate>> = {
   "a cut jpeg": gated(jpeg.subarray(0, jpeg.length - 2)),
   "a whole jpeg": gated(jpeg),
   "a tiff": gated(await noisyTiff(8, 6)),
+  "a cut tiff": gated((await noisyTiff(8, 6)).subarray(0, -1)),
+  "a bmp of unknown length": gated(unmarked),
 };
 
 const whole = { kind: "whole", image };
@@ -47,12 +55,15 @@ const rows: readonly (readonly [string, Framing, "met" | "cut", "right" | "wrong
   ["a whole jpeg", "close", "cut", "right", whole],
   ["a whole jpeg", "close", "met", "right", whole],
   ["a whole jpeg", "close", "cut", "wrong", suspectHash],
-  ["a tiff", "length", "met", "right", { kind: "whole", image: { format: "tiff" } }],
-  ["a tiff", "length", "met", "wrong", { kind: "suspect", image: { format: "tiff" }, reason: "hash" }],
+  ["a tiff", "length", "met", "right", { kind: "whole", image: tiff }],
+  ["a tiff", "length", "met", "wrong", { kind: "suspect", image: tiff, reason: "hash" }],
   ["a tiff", "length", "cut", "right", truncated],
-  ["a tiff", "chunked", "met", "right", { kind: "whole", image: { format: "tiff" } }],
-  ["a tiff", "close", "cut", "right", truncated],
-  ["a tiff", "close", "met", "right", truncated],
+  ["a tiff", "chunked", "met", "right", { kind: "whole", image: tiff }],
+  ["a tiff", "close", "cut", "right", { kind: "whole", image: tiff }],
+  ["a cut tiff", "length", "met", "right", { kind: "suspect", image: tiff, reason: "structure" }],
+  ["a cut tiff", "close", "met", "right", truncated],
+  ["a bmp of unknown length", "length", "met", "right", { kind: "whole", image: bmp }],
+  ["a bmp of unknown length", "close", "met", "right", truncated],
 ];
 
 test.each(rows)("verdict() of %s, framed by %s that was %s, hash %s", (body, framing, met, hash, expected) => {
