@@ -18,6 +18,7 @@ const MAX_UNREAD_BYTES = 67_108_864;
 const MAX_DISCARD_MS = 60_000;
 /** The socket closes after this time without input; nginx waits as long. Milliseconds. */
 const QUIET_MS = 5_000;
+const RESUME_MS = 10;
 
 export function createLingeringCloses(): LingeringCloses {
   const ending = new WeakSet<Socket>();
@@ -52,8 +53,9 @@ function discardInput(socket: Socket): void {
     if (bytes > MAX_UNREAD_BYTES || performance.now() > until) socket.destroy();
     else quiet?.refresh();
   });
-  // A request with an unread body pauses the socket if the parser is still in the middle of a read.
-  socket.on("pause", () => socket.resume());
+  // A request with an unread body pauses the socket if the parser is still in the middle of a read. Resuming in the same
+  // turn could block the event loop for ever, because node and pipelining.ts may pause a socket when it resumes.
+  socket.on("pause", () => setTimeout(() => socket.resume(), RESUME_MS).unref());
   socket.resume();
   // If node's parser has paused the handle, resume() alone does not start a read.
   socket._read(0);

@@ -34,8 +34,7 @@ export function createPipelining(socket: Socket): Pipelining {
   let latest: ServerResponse | undefined;
   let isRefused = false;
 
-  // During a lingering close input is read and dropped (lingering-close.ts): a pause would be undone and done again for
-  // ever.
+  // During a lingering close input is read and dropped (lingering-close.ts), so nothing may pause the socket.
   const isFull = () => !socket.writableEnded && (isRefused || waiting.length >= MAX_WAITING);
 
   function begin(turn: Turn): void {

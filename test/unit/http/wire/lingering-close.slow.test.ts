@@ -3,9 +3,10 @@
 // read.
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import { createLingeringCloses } from "../../../../src/http/wire/lingering-close.ts";
 import { type Acceptor, type AcceptorParts, type HttpServer, startServer } from "../../../../src/http/wire/server.ts";
 import { eventually, within } from "../../../helpers/program.ts";
 
@@ -265,4 +266,23 @@ describe.each([
     await delay(150);
     await within(server.stop(500), 2_000, () => "it did not stop");
   });
+});
+
+test("LingeringCloses.end() leaves the event loop free if something pauses the socket whenever it resumes", async () => {
+  let pauses = 0;
+  const listening = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+  open.push(() => void listening.close());
+  await once(listening, "listening");
+  const client = connect((listening.address() as AddressInfo).port, "127.0.0.1");
+  open.push(() => void client.destroy());
+  const [socket] = (await once(listening, "connection")) as [Socket];
+  open.push(() => void socket.destroy());
+  // It gives up after 1,000 times, or a fault would hang this test.
+  socket.on("resume", () => {
+    pauses += 1;
+    if (pauses < 1_000) socket.pause();
+  });
+  createLingeringCloses().end(socket);
+  await new Promise(setImmediate);
+  expect(pauses).toBeLessThan(10);
 });
