@@ -88,7 +88,7 @@ async function refuseSpecialFiles(folder: string): Promise<void> {
     if (entry.isDirectory()) await refuseSpecialFiles(join(folder, entry.name));
 }
 
-/** The files and folders of a folder. Throws request_invalid for others, unopened: a link leads elsewhere, a pipe hangs. */
+/** Lists files and folders. Throws request_invalid for all else, unopened: a link leads elsewhere, a pipe hangs. */
 export async function* plainEntries(folder: string): AsyncGenerator<Dirent> {
   for await (const entry of await opendir(folder)) {
     const found = `Cannot use the backup: "${join(folder, entry.name)}" is no plain file; move the backup away`;

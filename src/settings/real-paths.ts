@@ -1,4 +1,4 @@
-// Where the paths of settings lead on the disk, symbolic links followed, and which files may be pages.
+// Follows the symbolic links of paths in the settings, and knows the names of pages.
 import { realpathSync } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 

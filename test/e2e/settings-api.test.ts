@@ -315,7 +315,7 @@ test("names of files outside of the folder and of variables are refused with 403
     ...["file:/etc/hostname", "file:../a", "file:out/hostname", "file:huiyuan.yaml", "env:PATH"].map((value) =>
       status(secret, value),
     ),
-    // What the file has elsewhere would reach another receiver here.
+    // A secret of another place would reach another receiver here.
     ...["file:callback.key", "env:PATH", "env:ORIGIN_KEY"].map((value) => status(header, value)),
     ...["file:other.key", "file:./callback.key"].map((value) => status(secret, value)),
     status([...header.slice(0, -3), 1], {

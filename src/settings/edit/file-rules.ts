@@ -1,5 +1,5 @@
-// Bounds what edits over the admin API may name: no new secret of a variable or a file, no folder, and as 404 pages only
-// pages below the folder of the settings file. The holder of the admin token need not be the operator of the machine,
+// Bounds what edits over the admin API may name: no new secret of a variable or a file, no folder, and as 404 page only
+// a page below the folder of the settings file. The holder of the admin token need not be the operator of the machine,
 // and an origin of their own could receive the secret.
 import { dirname, resolve } from "node:path";
 import { formatPath, type SettingsPath } from "../faults.ts";

@@ -233,16 +233,9 @@ test("parseSettings() never repeats a secret in a fault", () => {
   }
 });
 
-test.each([
-  "hush-hush",
-  "a:hush-hush",
-  "x, wanted hush-hush",
-  "env:hush_hush",
-  "file:hush-hush",
-  "http://hush-hush/?a",
-])("namedFaults() has no text of the file, with %j in any place", (hush) => {
-  const text = withOrigin(
-    'url: "https://h", host: h, referer: r, headers: { A: b }, basicAuth: { username: u, password: p }',
+test("namedFaults() has no text of the file, wherever it stands, as value and as key", () => {
+  const { projects } = parseYaml(
+    withOrigin('url: "https://h", host: h, referer: r, headers: { A: b }, basicAuth: { username: u, password: p }'),
   );
   const server = {
     host: "::",
@@ -252,32 +245,46 @@ test.each([
     healthPath: "/h",
     accessLog: "off",
   };
-  const bucket = {
-    separators: ["!"],
-    aliases: { a: "b" },
-    referers: { domains: ["a.b"] },
-    publicDomain: "img.example.com",
-  };
-  const tree = { server, data: "d", limits: { memory: "64MB" }, ...parseYaml(text) };
-  Object.assign(tree.projects[0].buckets[0], bucket, {
-    notFound: { file: "a.png" },
+  const bucket = { separators: ["!"], aliases: { a: "b" }, referers: { domains: ["a.b"] }, publicDomain: "a.example" };
+  Object.assign(projects[0].buckets[0], bucket, {
+    notFound: { file: "a" },
     callback: { url: "https://c", secret: "s" },
   });
-  const variants: unknown[] = [];
-  const vary = (node: unknown, put: (value: unknown) => unknown): void => {
-    for (const value of [hush, [hush], { [hush]: null }]) variants.push(put(value));
-    if (typeof node !== "object" || node === null) return;
-    for (const [key, inner] of Object.entries(node)) {
-      vary(inner, (value) => put(Object.assign(Array.isArray(node) ? [...node] : { ...node }, { [key]: value })));
-      if (!Array.isArray(node)) variants.push(put({ ...node, [hush]: inner }));
-    }
+  const paths: string[] = [];
+  /** The tree with another value at each chosen place. */
+  const changed = (node: unknown, isChosen: (path: string) => boolean, value: unknown, path = ""): unknown => {
+    paths.push(path);
+    if (isChosen(path)) return value;
+    if (typeof node !== "object" || node === null) return node;
+    const entries = Object.entries(node).map(([key, inner]) => [
+      key,
+      changed(inner, isChosen, value, `${path}/${key}`),
+    ]);
+    return Array.isArray(node) ? entries.map(([, inner]) => inner) : Object.fromEntries(entries);
   };
-  vary(tree, (value) => value);
-  expect(variants.length).toBeGreaterThan(100);
-  for (const variant of variants) {
-    const faults = faultsOf(JSON.stringify(variant));
-    expect(namedFaults({ file: "f", faults }), JSON.stringify(faults)).not.toMatch(/hush/);
-  }
+  const tree = { server, data: "d", limits: { memory: "64MB" }, projects };
+  changed(tree, () => false, undefined);
+  const places = new Set(paths);
+  const leaves = [...places].filter((path) => ![...places].some((each) => each.startsWith(`${path}/`)));
+  const texts = [
+    "hush-hush",
+    "a:hush",
+    "x, wanted hush",
+    "env:hush",
+    "file:hush",
+    "http://u:hush@h/",
+    "http://hush/?a",
+  ];
+  for (const hush of texts)
+    for (const value of [hush, [hush], { [hush]: null }])
+      for (const chosen of hush === texts[2] ? [leaves, ...[...places].map((path) => [path])] : [leaves]) {
+        const isChosen = (path: string) => chosen.includes(path) && !path.endsWith("/type");
+        const faults = faultsOf(JSON.stringify(changed(tree, isChosen, value)));
+        expect(namedFaults({ file: "f", faults }), JSON.stringify(faults)).not.toContain("hush");
+      }
+  const everyKey = JSON.stringify(tree).replaceAll("{", '{"hush: hush":1,').replaceAll(",}", "}");
+  expect(namedFaults({ file: "f", faults: faultsOf(everyKey) })).not.toContain("hush");
+  expect(faultsOf(everyKey).length).toBeGreaterThan(8);
 });
 
 test("parseSettings() reads nothing below `data`, and `data` has not the settings file", () => {

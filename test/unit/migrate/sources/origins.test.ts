@@ -43,7 +43,7 @@ function settingsOf(mirror: object) {
   const domains = [{ host: HOST, mirror }, { host: "plain.example.com" }];
   const projects = [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains }] }];
   const readFile = () => "";
-  return parseSettings(JSON.stringify({ data: dir, projects }), { env: {}, readFile, file: join(dir, "huiyuan.yaml") });
+  return parseSettings(JSON.stringify({ projects }), { env: {}, readFile, file: join(dir, "huiyuan.yaml") });
 }
 
 function listOf(...lines: readonly string[]): string {
