@@ -167,6 +167,21 @@ export function bucketDriverContract(
       },
     );
 
+    test.skipIf(isRemote)("hasTwin() tells whether another key of the same bucket has the same bytes", async () => {
+      const info = infoOf("two.jpg", TWO);
+      expect(await bucket.hasTwin(info)).toBe(false);
+      await put("two.jpg", TWO);
+      await put("one.jpg", ONE);
+      await store.bucket("10001234/others").put(infoOf("else.jpg", TWO), TWO, ALWAYS);
+      expect(await bucket.hasTwin(info)).toBe(false);
+      await put("twin.jpg", TWO);
+      expect(await bucket.hasTwin(info)).toBe(true);
+      await bucket.delete(toKey("two.jpg"), TOMBSTONE);
+      expect(await bucket.hasTwin(info)).toBe(true);
+      await bucket.delete(toKey("twin.jpg"), TOMBSTONE);
+      expect(await bucket.hasTwin(info)).toBe(false);
+    });
+
     test("delete() leaves a tombstone, raises the epoch, and returns whether an object was there", async () => {
       await put("a.jpg");
       expect(await bucket.delete(A, TOMBSTONE)).toBe(true);

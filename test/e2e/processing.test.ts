@@ -429,6 +429,7 @@ describe("format/auto", () => {
 describe("together with its original", () => {
   test("a variant vanishes when the original is deleted, and is back when it is undeleted", async () => {
     const path = "/deleted.jpg?imageView2/2/w/210";
+    pictures.set("/deleted.jpg", await noisyJpeg(1_000, 700));
     const before = await settled(path);
     expect(isVariantStored(before)).toBe(true);
     await change("delete", "deleted.jpg");
@@ -440,8 +441,25 @@ describe("together with its original", () => {
     expect(requestsFor("/deleted.jpg")).toBe(2);
   });
 
+  test("a variant stays as long as another image has the same bytes, and a deleted one is not served from it", async () => {
+    const [one, two] = ["one", "two"].map((name) => `/twin-${name}.jpg?imageView2/2/w/211`) as [string, string];
+    const twin = await noisyJpeg(1_000, 702);
+    for (const name of ["one", "two"]) pictures.set(`/twin-${name}.jpg`, twin);
+    const before = await settled(one);
+    await settled(two);
+    const rendered = await renders();
+    await change("delete", "twin-one.jpg");
+    expect(statusOf(await ask(one))).toEqual([404, "-6101"]);
+    expect(isVariantStored(before)).toBe(true);
+    expect((await ask(two)).body.equals(before.body)).toBe(true);
+    expect(await renders()).toBe(rendered);
+    await change("purge", "twin-two.jpg", true);
+    expect(isVariantStored(before)).toBe(false);
+  });
+
   test("a variant changes when the original is purged and the origin has another", async () => {
     const path = "/purged.jpg?imageView2/2/w/220";
+    pictures.set("/purged.jpg", await noisyJpeg(1_000, 701));
     const before = await settled(path);
     pictures.set("/purged.jpg", other);
     await change("purge", "purged.jpg", false);

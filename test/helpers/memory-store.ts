@@ -109,6 +109,10 @@ function createMemoryBucket(now: () => number): BucketDriver {
         if (entry.state === "object" && entry.info.hashes.sha1 === sha1) return entry.info;
       return undefined;
     },
+    async hasTwin({ key, hashes }) {
+      const others = [...entries.values()].flatMap((each) => (each.state === "object" ? [each.info] : []));
+      return others.some((other) => other.key !== key && other.hashes.sha256 === hashes.sha256);
+    },
     async list({ prefix, after, limit }) {
       const objects = [...entries.values()]
         .flatMap((entry) => (entry.state === "object" ? [entry.info] : []))

@@ -95,6 +95,7 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
     open: driver.open,
     recent: driver.recent,
     findBySha1: driver.findBySha1,
+    hasTwin: driver.hasTwin,
     undelete: driver.undelete,
     usage: driver.usage,
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),

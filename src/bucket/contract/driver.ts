@@ -180,6 +180,8 @@ export interface BucketDriver {
    * read its bytes before it relies on them.
    */
   findBySha1(sha1: string): Promise<ObjectInfo | undefined>;
+  /** Whether this machine knows another key of the bucket with the same bytes. */
+  hasTwin(info: Pick<ObjectInfo, "key" | "hashes">): Promise<boolean>;
   list(options: ListOptions): Promise<ListPage>;
   /** Number of objects, and their total bytes; equal bytes count once for each object. */
   usage(): Promise<{ readonly objects: number; readonly bytes: number }>;

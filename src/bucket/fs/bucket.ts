@@ -111,6 +111,7 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     renew: (key, renewal) => writer.submit("renew", { bucket, key, renewal }),
     purge: (key, { hard, only }) => writer.submit("purge", { bucket, key, hard, only }),
     findBySha1: async (sha1) => reads.findBySha1(bucket, sha1),
+    hasTwin: async ({ key, hashes }) => reads.hasTwin(bucket, key, hashes.sha256),
     list: async (options) => reads.list(bucket, options),
     usage: async () => reads.usage(bucket),
   };

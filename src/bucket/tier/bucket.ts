@@ -186,6 +186,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     renew: (key, renewal) => lockForChange([key], () => changes.renew(key, renewal)),
     purge: (key, options) => lockForChange([key], () => changes.purge(key, options)),
     findBySha1: async (sha1) => (await queue.findBySha1(sha1)) ?? edge.driver.findBySha1(sha1),
+    hasTwin: async (info) => (await queue.hasTwin(info)) || edge.driver.hasTwin(info),
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     usage: () => usageMerged(remote, queue),
     markUnconfirmed: (key) => void unconfirmed.add(key),

@@ -49,7 +49,10 @@ export interface StoredChanges {
 }
 
 export interface StoredHooks {
-  /** Called for each version that was removed, purged or refused, before that change ends; never rejects. */
+  /**
+   * Called for each version that was removed, purged or refused, before that change ends; never rejects. Not called
+   * while another key of the bucket has the same bytes.
+   */
   readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
 }
 
@@ -62,6 +65,11 @@ export function createStoredChanges(parts: {
 }): StoredChanges {
   const { bucketId, bucket, memoryCache, pendingWrites } = parts;
   const { onVersionGone } = parts.hooks;
+
+  /** Variants belong to the bytes, which another key may have too. */
+  async function reportGone(version: ObjectInfo): Promise<void> {
+    if (onVersionGone !== undefined && !(await bucket.hasTwin(version))) await onVersionGone(version);
+  }
 
   /**
    * Drops the key after the change: what a read cached meanwhile is dropped too, and what it caches later is refused.
@@ -76,7 +84,7 @@ export function createStoredChanges(parts: {
     }
     // Only after memory was dropped: a later hit would take the version for one that still exists.
     const version = before?.state === "object" ? before.info : undefined;
-    if (version !== undefined && version.hashes.sha256 !== incoming?.hashes.sha256) await onVersionGone?.(version);
+    if (version !== undefined && version.hashes.sha256 !== incoming?.hashes.sha256) await reportGone(version);
     return result;
   }
 
@@ -89,7 +97,7 @@ export function createStoredChanges(parts: {
   async function reportRefused(info: ObjectInfo): Promise<void> {
     const entry = onVersionGone === undefined ? undefined : await bucket.lookup(info.key);
     if (entry === undefined || (entry.state === "object" && entry.info.hashes.sha256 === info.hashes.sha256)) return;
-    await onVersionGone?.(info);
+    await reportGone(info);
   }
 
   /** Stores the pending image of the key, if there is one. True if the store refuses it. */
@@ -167,7 +175,7 @@ export function createStoredChanges(parts: {
       const change =
         isSame && bucket.purge(key, { hard: fate === "gone", only }).finally(() => memoryCache.drop(bucketId, key));
       const isDone = await change;
-      if (fate === "gone" && isDone) await onVersionGone?.(info);
+      if (fate === "gone" && isDone) await reportGone(info);
       else if (!isSame) await reportRefused(info);
       return isDone;
     },

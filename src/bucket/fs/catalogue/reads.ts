@@ -16,6 +16,8 @@ export interface CatalogueReads {
   sha256Of(bucket: string, key: Key): string | undefined;
   /** Any object of the bucket whose blob has this SHA-1 in its row. */
   findBySha1(bucket: string, sha1: string): ObjectInfo | undefined;
+  /** Whether another key of the bucket has these bytes. */
+  hasTwin(bucket: string, key: Key, sha256: string): boolean;
   list(bucket: string, options: ListOptions): ListPage;
   usage(bucket: string): { objects: number; bytes: number };
   buckets(): string[];
@@ -95,6 +97,10 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
       `SELECT ${OBJECT_COLUMNS} FROM blobs JOIN entries ON entries.blob = blobs.id
        WHERE sha1 = ? AND sha1 <> '' AND bucket = ? LIMIT 1`,
     ),
+    twin: database.prepare<[string, string, string], object>(
+      `SELECT 1 FROM entries WHERE blob = (SELECT id FROM blobs WHERE sha256 = ?)
+       AND bucket = (SELECT id FROM buckets WHERE name = ?) AND key <> ? LIMIT 1`,
+    ),
     listFrom: database.prepareArrays<[number, string], ObjectRow>(
       `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key >= ? ORDER BY key`,
     ),
@@ -141,6 +147,7 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
         const row = id === undefined ? undefined : statements.bySha1.get(sha1, id);
         return id === undefined || row === undefined ? undefined : infoOf(row, id);
       }),
+    hasTwin: (bucket, key, sha256) => guarded(() => statements.twin.get(sha256, bucket, key) !== undefined),
     list: (bucket, { prefix, after, limit }) =>
       guarded(() => {
         const id = bucketOf(bucket);

@@ -499,6 +499,19 @@ test("onVersionGone is called for each version that a change removes, before the
   expect(gone).toEqual([first.hashes.sha256, second.hashes.sha256, second.hashes.sha256]);
 });
 
+test("onVersionGone is not called while another key of the bucket has the same bytes", async () => {
+  const { stored, gone } = noting();
+  const body = wholeBody(Buffer.from("first"));
+  const keys = ["a.jpg", "b.jpg", "c.jpg"].map(toKey);
+  for (const key of keys) await stored.put({ ...infoOf(KEY, body), key }, body, { when: "absent", epoch: 0 });
+  await stored.delete(keys[0]!, "test");
+  await stored.purge(keys[1]!, { hard: false });
+  await stored.delete(keys[1]!, "test");
+  expect(gone).toEqual([]);
+  await stored.delete(keys[2]!, "test");
+  expect(gone).toEqual([body.hashes.sha256]);
+});
+
 test("onVersionGone is called after memory has dropped the version", async () => {
   const { driver, memoryCache } = storedLab();
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
