@@ -60,7 +60,7 @@ const DAYS = `FROM days WHERE day BETWEEN ${dayOf("@from")} AND ${dayOf("@to")}`
 // The table `days` bounds the ids of a period, so that a filter by time does not read the whole log.
 const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND at BETWEEN @from AND @to AND id > @after
   AND id >= (SELECT min(first) ${DAYS}) AND id <= (SELECT max(last) ${DAYS})`;
-/** The first id of the kept days. NULL if there are not more days than those. */
+// The first id that is kept, or NULL.
 const KEPT = `(SELECT first FROM days ORDER BY first DESC LIMIT 1 OFFSET ${RETENTION_DAYS})`;
 
 // The fields of LoggedOperation. Only this program writes the table.

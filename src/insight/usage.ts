@@ -67,12 +67,9 @@ const DAY_MS = 86_400_000;
 const RETENTION_DAYS = 400;
 const MAX_ROWS = 10_000;
 
-// By number, not by the time: a clock that is wrong for a while removes nothing. Each day is found by the primary key.
-const oldestKept = (table: "uses" | "held") => `(WITH RECURSIVE days (day, number) AS (
-    SELECT max(day), 1 FROM ${table}
-    UNION ALL SELECT (SELECT max(day) FROM ${table} WHERE day < days.day), number + 1
-    FROM days WHERE number < ${RETENTION_DAYS} AND day IS NOT NULL
-  ) SELECT day FROM days WHERE number = ${RETENTION_DAYS})`;
+// By number, not by the time: a clock that is wrong for a while removes nothing.
+const forget = (table: "uses" | "held") =>
+  `DELETE FROM ${table} WHERE day <= (SELECT DISTINCT day FROM ${table} ORDER BY day DESC LIMIT 1 OFFSET ${RETENTION_DAYS})`;
 
 export const USAGE_PLAN = {
   name: "usage",
@@ -103,8 +100,7 @@ export const USAGE_PLAN = {
       ORDER BY day, bucket LIMIT ${MAX_ROWS}`,
     held: `SELECT * FROM held WHERE day BETWEEN @from AND @to AND (@bucket IS NULL OR bucket = @bucket)
       ORDER BY day, bucket LIMIT ${MAX_ROWS}`,
-    forgetUses: `DELETE FROM uses WHERE day < ${oldestKept("uses")}`,
-    forgetHeld: `DELETE FROM held WHERE day < ${oldestKept("held")}`,
+    ...{ forgetUses: forget("uses"), forgetHeld: forget("held") },
   },
 } as const satisfies LedgerPlan<string>;
 

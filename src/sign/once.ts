@@ -31,10 +31,7 @@ export const ONCE_SCHEMA = `
 const INSERT = "INSERT INTO spent (secret_id, mac, issued_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
 const FIND = "SELECT 1 FROM spent WHERE secret_id = ? AND mac = ?";
 
-/**
- * Rows stay one day longer than tokens are accepted: a running spend, or a clock that was set back, must still find
- * them.
- */
+/** Rows stay a day longer than tokens are accepted: a running spend, or a clock that was set back, must find them. */
 const KEPT_SECONDS = MAX_LIFE_SECONDS + 86_400;
 // Compared with the newest token too: a clock that is wrong for a while removes nothing.
 const PRUNE = `DELETE FROM spent WHERE issued_at < min(?, (SELECT max(issued_at) FROM spent) - ${KEPT_SECONDS})`;

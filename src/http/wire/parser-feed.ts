@@ -150,26 +150,17 @@ export function createParserFeed(
   };
 }
 
-/** Node's parser, as far as it is used here. Its types have no name for it. */
-interface Parser {
-  execute(bytes: Buffer): number | Error;
-  readonly incoming?: { readonly upgrade?: boolean | null } | null;
-}
+type WithParser = Socket & { readonly parser?: { execute(bytes: Buffer): number | Error } };
 
-/**
- * Call it after a request that offers an upgrade, which is passed over. Node's parser then says nothing of a fault in
- * later input, but it does not read on.
- */
-export function reportFaults(socket: Socket): void {
-  const { parser } = socket as { readonly parser?: Parser };
-  if (parser) parser.execute = executeAll;
-}
-
-/** Node keeps parsers for later connections, where this changes nothing. */
-function executeAll(this: Parser, bytes: Buffer): number | Error {
-  const read = (Object.getPrototypeOf(this) as Parser).execute.call(this, bytes);
-  const isFault = typeof read === "number" && read !== bytes.length && this.incoming?.upgrade !== true;
-  return isFault ? new Error("the parser has not read all of its input") : read;
+/** After a request with Upgrade that is passed over, node's parser hides faults of later input: it only stops reading. */
+export function reportFaults({ parser }: WithParser): void {
+  if (!parser) return;
+  const { execute } = Object.getPrototypeOf(parser) as typeof parser;
+  // Node keeps the parser for later connections, where this changes nothing: a slice ends with its request.
+  parser.execute = (bytes) => {
+    const read = execute.call(parser, bytes);
+    return typeof read === "number" && read !== bytes.length ? new Error("the parser has stopped reading") : read;
+  };
 }
 
 export interface Fairness {

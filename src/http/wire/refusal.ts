@@ -1,5 +1,4 @@
-// Decides which requests the server refuses before a listener sees them, and which end their connection. It writes the
-// text of the refusal. Pure.
+// Decides which requests are refused before a listener sees them, and which end their connection. Writes refusals. Pure.
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { errorAnswer } from "../response/error-answer.ts";
@@ -45,13 +44,7 @@ export function isForeignCoding({ headers, httpVersion }: IncomingMessage): bool
   return coding !== undefined && (httpVersion !== "1.1" || !CHUNKED.test(coding));
 }
 
-const CLOSE = /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i;
-
 /** Of `Connection: keep-alive, close` in HTTP/1.0 node's parser sees the first word only; `close` wins (RFC 9112 §9.3). */
-export function asksToClose({ headers }: IncomingMessage): boolean {
-  return headers.connection !== undefined && CLOSE.test(headers.connection);
-}
-
-export function parserFault(code: string | undefined): ErrorCode {
-  return code === "HPE_HEADER_OVERFLOW" ? "headers_too_large" : "request_invalid";
+export function asksToClose({ headers: { connection } }: IncomingMessage): boolean {
+  return connection !== undefined && /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(connection);
 }

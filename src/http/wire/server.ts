@@ -9,7 +9,7 @@ import { isCallHead } from "../rest/target.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
 import { createFairness, createParserFeed, type Fairness, type ParserFeed, reportFaults } from "./parser-feed.ts";
 import { createPipelining, type Pipelining } from "./pipelining.ts";
-import { asksToClose, headOf, isForeignCoding, isHttp1, parserFault, refusal } from "./refusal.ts";
+import { asksToClose, headOf, isForeignCoding, isHttp1, refusal } from "./refusal.ts";
 import { type Body, gatherSmallChunks } from "./small-chunks.ts";
 
 export interface ServerOptions {
@@ -35,10 +35,7 @@ export interface ServerOptions {
 
 /** The server's side of an acceptor. */
 export interface AcceptorParts {
-  /**
-   * Gives a connection to node's server, with its last input. The acceptor has removed its listeners. `headMs`: the time
-   * left for the first request head; undefined after a request.
-   */
+  /** Gives a connection, without listeners, to node's server: with its last input, and the time for its first head. */
   readonly handOver: (socket: Socket, bytes: Buffer, headMs?: number) => void;
   /** Refuses a connection that sent no request head within `headMs`. */
   readonly late: (socket: Socket) => void;
@@ -111,7 +108,6 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
         newest: () => made.newest,
       }),
       newest: undefined,
-      headTimer: undefined,
     };
     connections.set(socket, made);
     return made;
@@ -130,9 +126,10 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       lingeringCloses.end(socket);
     });
   };
+  const begunOf = (socket: Socket) => connectionOf(socket).parserFeed.begun();
   const late = (socket: Socket) => {
     // The response is the same for API calls and downloads, so the method is enough.
-    const begun = connectionOf(socket).parserFeed.begun();
+    const begun = begunOf(socket);
     refuse("request_timeout", socket, begun.slice(0, begun.indexOf(" ") + 1));
   };
   const takeOver = (socket: Socket) => {
@@ -213,10 +210,10 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     attach(socket);
     refuse("method_not_allowed", socket);
   });
-  server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket) => {
-    if (error.code === "ECONNRESET") socket.destroy();
-    else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") late(socket);
-    else refuse(parserFault(error.code), socket, connectionOf(socket).parserFeed.begun());
+  server.on("clientError", ({ code }: NodeJS.ErrnoException, socket: Socket) => {
+    if (code === "ECONNRESET") socket.destroy();
+    else if (code === "ERR_HTTP_REQUEST_TIMEOUT") late(socket);
+    else refuse(code === "HPE_HEADER_OVERFLOW" ? "headers_too_large" : "request_invalid", socket, begunOf(socket));
   });
   if (options.continues === true) server.on("checkContinue", take);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
@@ -246,8 +243,7 @@ interface NodeConnection {
   readonly parserFeed: ParserFeed;
   /** The body of the newest request. */
   newest: Body | undefined;
-  /** Runs until the first head is whole. */
-  headTimer: NodeJS.Timeout | undefined;
+  headTimer?: NodeJS.Timeout;
 }
 
 function inUse(port: number, setting = "the port"): string {

@@ -49,10 +49,7 @@ export interface StoredChanges {
 }
 
 export interface StoredHooks {
-  /**
-   * Called for each version that was removed, purged or refused, before that change ends; never rejects. Not called
-   * while another key of the bucket has the same bytes.
-   */
+  /** Called if a change removes, purges or refuses the last version with its bytes, before it ends; never rejects. */
   readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
 }
 

@@ -128,9 +128,7 @@ export function createOutbox(ledger: Ledger<keyof typeof OUTBOX_PLAN.statements>
     async inherit(now) {
       await ledger.write("inherit", { now });
     },
-    async correct(now, longestMs) {
-      await ledger.write("correct", { now, longestMs });
-    },
+    correct: async (now, longestMs) => void (await ledger.write("correct", { now, longestMs })),
     async forget(id) {
       await ledger.write("forget", { id });
     },
