@@ -144,8 +144,9 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       nextRequestId,
       // Objects that a migration brings are as large as uploads.
       requestMs: UPLOAD_PATIENCE.totalMs,
+      opened: consoleParts.access.opened,
       listener: createAdminApp({
-        access: consoleParts.access.guard,
+        access: consoleParts.access,
         ...{ console: openConsole(), trial },
         allowedHosts: () => (isLoopbackHost(adminHost) ? adminNames(adminHost, settings.server.adminHosts) : undefined),
         readiness,

@@ -204,10 +204,11 @@ export function createAdminApp(options: AdminOptions): (request: IncomingMessage
   const { ownNames, reads } = adminGuards(options);
   const app = new Hono<ApiEnv>();
   app.use(ownNames);
-  app.use("/metrics", access);
-  app.use("/api/*", access);
+  app.use(access.recognize);
+  app.use("/metrics", access.guard);
+  app.use("/api/*", access.guard);
   app.route("/", api);
-  if (trial !== undefined) addTrialRoutes(app, { trial, console, access, log });
+  if (trial !== undefined) addTrialRoutes(app, { trial, console, access: access.guard, log });
   app.use(reads);
   app.get("/healthz", (context) => context.json({ status: "alive", version }));
   app.get("/readyz", async (context) => {

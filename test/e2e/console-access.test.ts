@@ -1,9 +1,10 @@
 // Browsers at the admin port: login, cookie, CSRF token, wrong tokens, a changed token, the headers of pages, live
 // figures and the overview of the running program.
+import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { eventually, type Installation, install, type Program, within } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
 
@@ -11,6 +12,8 @@ const TOKEN = "the-right-admin-token";
 let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
+/** Sent first, because the answers come after 10 s. */
+let slow: readonly Promise<string>[];
 
 const settingsWith = (server: object) => oneBucket(mirrorOf(origin.url), {}, { server });
 beforeAll(async () => {
@@ -20,6 +23,7 @@ beforeAll(async () => {
   });
   installation = await install(settingsWith({ adminToken: "env:TOKEN", trustedProxies: ["127.0.0.1"] }));
   program = await installation.start({ env: { TOKEN } });
+  slow = [trickle("Content-Length: 100", " "), trickle("Transfer-Encoding: chunked", "1\r\n \r\n")];
 });
 afterAll(async () => {
   await program?.kill();
@@ -44,6 +48,26 @@ async function logIn(headers: Headers = {}) {
   const cookie = answer.headers.get("set-cookie") ?? "";
   const { csrfToken } = JSON.parse(answer.text) as { csrfToken: string };
   return { cookie, csrfToken, headers: { cookie: cookie.split(";", 1)[0] ?? "" } };
+}
+/** A login whose body never ends. Resolves with the answer. */
+function trickle(framing: string, piece: string): Promise<string> {
+  const socket = connect(program.adminPort, "127.0.0.1");
+  let text = "";
+  socket.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  socket.write(
+    `POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`,
+  );
+  const timer = setInterval(() => socket.write(piece), 100);
+  return new Promise((resolve) => {
+    socket.on("error", () => undefined); // `close` follows
+    socket.on("close", () => {
+      clearInterval(timer);
+      resolve(text);
+    });
+    socket.on("end", () => socket.destroy());
+  });
 }
 interface Entry {
   readonly code: number;
@@ -148,11 +172,38 @@ test("logins, logouts and refused logins are in the operation log and in the log
 
 test("a page of another site may link to the console, but not use the API", async () => {
   // fetch() would set the mode itself.
-  const statusOf = async (path: string, mode: string) => {
-    const headers = { ...bearer(TOKEN), "sec-fetch-site": "cross-site", "sec-fetch-mode": mode };
+  const statusOf = async (path: string, site: string, mode: string) => {
+    const headers = { ...bearer(TOKEN), "sec-fetch-site": site, "sec-fetch-mode": mode };
     return (await get({ port: program.adminPort, host: "localhost", path, headers })).status;
   };
-  expect([await statusOf("/api/v1/buckets", "no-cors"), await statusOf("/", "navigate")]).toEqual([403, 200]);
+  for (const [path, sites, mode, status] of [
+    ["/api/v1/buckets", ["cross-site", "same-site", "other"], "no-cors", 403],
+    ["/api/v1/buckets", ["cross-site", "same-site"], "navigate", 403],
+    ["/%61pi/v1/buckets", ["cross-site"], "navigate", 403],
+    ["/", ["cross-site", "same-site"], "no-cors", 403],
+    ["/", ["cross-site", "same-site"], "navigate", 200],
+    ["/api/v1/buckets", ["same-origin", "none"], "cors", 200],
+  ] as const)
+    for (const site of sites)
+      expect([path, site, mode, await statusOf(path, site, mode)]).toEqual([path, site, mode, status]);
+});
+
+test("every cookie of the session's name is tried, and a logout ends each session", async () => {
+  const [one, other] = [await logIn(), await logIn()];
+  const wrong = `huiyuan_session=${"x".repeat(43)}`;
+  const cookies = (...own: readonly string[]) => ({ cookie: own.join("; ") });
+  for (const headers of [
+    cookies(wrong, one.headers.cookie),
+    cookies("huiyuan_session=", "huiyuan_session", `__Host-${wrong}`, one.headers.cookie, wrong),
+  ]) {
+    expect(JSON.parse((await api("/session", { headers })).text)).toEqual({ isOpen: true, csrfToken: one.csrfToken });
+    const call = { headers: { ...headers, "x-csrf-token": one.csrfToken }, body: PURGE };
+    expect((await api("/objects/purge", call)).status).toBe(200);
+  }
+  expect((await api("/buckets", { headers: cookies(`not_${one.headers.cookie}`, wrong) })).status).toBe(401);
+  const both = { ...cookies(wrong, one.headers.cookie, other.headers.cookie), "x-csrf-token": other.csrfToken };
+  await api("/session/end", { headers: both, body: {} });
+  for (const { headers } of [one, other]) expect((await api("/buckets", { headers })).status).toBe(401);
 });
 
 test("every answer of the port forbids foreign content and framing", async () => {
@@ -192,6 +243,18 @@ test("live figures come each second, and count downloads, bytes, errors and the 
   expect(memory.residentBytes).toBeGreaterThan(1e6);
 });
 
+test("a stream of live figures ends with its session", async () => {
+  const { headers, csrfToken } = await logIn();
+  const other = await logIn();
+  const open = (own: Headers, events: number) =>
+    fetch(`http://127.0.0.1:${program.adminPort}/api/v1/live?events=${events}`, { headers: own });
+  const [mine, others] = [await open(headers, 300), await open(other.headers, 3)];
+  await api("/session/end", { headers: { ...headers, "x-csrf-token": csrfToken }, body: {} });
+  const eventsOf = async (answer: Response) => (await answer.text()).match(/^data: /gm)?.length;
+  expect(await within(eventsOf(mine), 20_000, () => "the stream did not end")).toBeLessThanOrEqual(2);
+  expect(await eventsOf(others)).toBe(3);
+});
+
 test("more than twenty streams are refused with 503, and a stream that its page closes makes room", async () => {
   const url = `http://127.0.0.1:${program.adminPort}/api/v1/live`;
   const controllers = Array.from({ length: 20 }, () => new AbortController());
@@ -225,12 +288,21 @@ test("the overview has the size of the store, and what the alert rules and the s
   await eventually(async () => (await overview()).attention.length === 0, "the mended file is in force");
 });
 
-test("a changed token ends every session, and a stop ends the streams", async () => {
+test("a body before login that is not whole after 10 s gets 408, and its connection closes", async () => {
+  for (const answer of await Promise.all(slow))
+    expect(answer).toMatch(/^HTTP\/1\.1 408 .*connection: close.*"code":-103,.*"requestId":"[^"]+"/is);
+});
+
+test("a changed token ends every session and stream, and a stop ends the streams", async () => {
   const { headers } = await logIn();
+  const streams = [headers, bearer(TOKEN)].map((own) =>
+    fetch(`http://127.0.0.1:${program.adminPort}/api/v1/live`, { headers: own }).then((answer) => answer.text()),
+  );
   const token = "another-admin-token";
   await installation.write(settingsWith({ adminToken: token, trustedProxies: ["127.0.0.1"] }));
   await eventually(async () => (await api("/buckets", { headers })).status === 401, "the session has ended");
   expect((await api("/buckets", { headers: bearer(token) })).status).toBe(200);
+  await within(Promise.all(streams), 20_000, () => "the streams did not end");
   const stream = await fetch(`http://127.0.0.1:${program.adminPort}/api/v1/live`, { headers: bearer(token) });
   const text = stream.text();
   expect(await program.stop()).toBe(0);

@@ -2,14 +2,15 @@
 // slowed. The operation log has logins, logouts and refusals. admin.ts checks Host and Origin before.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context, MiddlewareHandler } from "hono";
-import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import { deleteCookie, setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
 import type { OperationName } from "../../insight/operation.ts";
 import type { OperationLog } from "../../insight/operation-log.ts";
 import { auditOf, callerOf } from "../api/audit.ts";
 import type { ApiEnv } from "../api/calls.ts";
 import { addressOf, isTrusted } from "../request/client-address.ts";
-import { refusalOf } from "./admin.ts";
+import { isRead, refusalOf } from "./admin.ts";
+import { type ConnectionLimit, createConnectionLimit } from "./connection-limit.ts";
 import { createSessions, isSameSecret, type Session } from "./sessions.ts";
 
 export interface AccessOptions {
@@ -32,6 +33,10 @@ export interface SessionState {
 }
 
 export interface Access {
+  /** Must be called for each new connection of the port. */
+  readonly opened: ConnectionLimit["open"];
+  /** Lets all requests pass. A session on any path counts as a use of it and of its connection. */
+  readonly recognize: MiddlewareHandler<ApiEnv>;
   /** Lets requests with the token or a session pass, and all requests to `SESSION_PATH`. */
   readonly guard: MiddlewareHandler<ApiEnv>;
   stateOf(context: Context<ApiEnv>): SessionState;
@@ -46,6 +51,8 @@ export interface Access {
 const SESSION_PATH = "/api/v1/session";
 
 const COOKIE = "huiyuan_session";
+/** A cookie of that name, with or without the prefix, whose value has the form of an id. */
+const COOKIES = /(?<=^|;)\s*(?:__Host-)?huiyuan_session="?([\w-]{43})"?\s*(?=;|$)/g;
 /** Wrong tokens that are answered at once. Later ones wait, and get 429. */
 const FREE_FAILURES = 5;
 const HOLD_MS = 1_000;
@@ -56,15 +63,25 @@ const RECORD_MS = 1_000;
 
 export function createAccess({ token, trustedProxies, operations, now, clock, log }: AccessOptions): Access {
   const sessions = createSessions(clock);
+  const connections = createConnectionLimit();
   // One count for all clients: the right token and sessions always pass, so nobody can lock out another one, and an
   // attacker with many addresses gains nothing.
   let failures = 0;
   let failedAt = Number.NEGATIVE_INFINITY;
   let recordedAt = Number.NEGATIVE_INFINITY;
 
-  function sessionOf(context: Context<ApiEnv>): Session | undefined {
-    const id = getCookie(context, COOKIE, "host") ?? getCookie(context, COOKIE);
-    return id === undefined ? undefined : sessions.find(id);
+  /** Every cookie is tried: a page on another port of this host may have set one, and browsers send all of them. */
+  function sessionsOf(context: Context<ApiEnv>): readonly Session[] {
+    const cookies = context.req.header("cookie") ?? "";
+    const found = [...cookies.matchAll(COOKIES)].flatMap(([, id = ""]) => sessions.find(id) ?? []);
+    if (found.length > 0) connections.release(context.env.incoming?.socket);
+    return found;
+  }
+
+  function admit(context: Context<ApiEnv>, next: () => Promise<void>, isAllowed: () => boolean): Promise<void> {
+    connections.release(context.env.incoming?.socket);
+    context.set("isAllowed", isAllowed);
+    return next();
   }
 
   /** A browser tells by its Origin that it has a TLS connection; a proxy by X-Forwarded-Proto. */
@@ -105,34 +122,40 @@ export function createAccess({ token, trustedProxies, operations, now, clock, lo
   }
 
   return {
+    opened: connections.open,
+    recognize(context, next) {
+      sessionsOf(context);
+      return next();
+    },
     async guard(context, next) {
       const { incoming } = context.env;
       if (incoming !== undefined) context.set("client", addressOf(incoming, trustedProxies()));
       const wanted = token();
-      if (wanted === undefined || context.req.path === SESSION_PATH) return next();
+      if (context.req.path === SESSION_PATH) return next();
+      if (wanted === undefined) return admit(context, next, () => token() === undefined);
       const given = /^Bearer (.+)$/i.exec(context.req.header("authorization") ?? "")?.[1];
-      if (given !== undefined && isSameSecret(given, wanted)) return next();
-      const session = sessionOf(context);
-      if (session === undefined)
+      if (given !== undefined && isSameSecret(given, wanted)) return admit(context, next, () => token() === wanted);
+      const own = sessionsOf(context);
+      if (own.length === 0)
         return given === undefined
           ? unauthorized(context, "the admin token is required: Authorization: Bearer …")
           : refuse(context);
-      const { method } = context.req;
-      const isRead = method === "GET" || method === "HEAD";
-      if (isRead || isSameSecret(context.req.header("x-csrf-token") ?? "", session.csrfToken)) return next();
+      const sent = context.req.header("x-csrf-token") ?? "";
+      if (isRead(context) || own.some(({ csrfToken }) => isSameSecret(sent, csrfToken)))
+        return admit(context, next, () => own.some(({ id }) => sessions.find(id) !== undefined));
       return context.json(refusalOf(context, -103, "X-CSRF-Token is missing or not that of the session"), 403);
     },
     stateOf(context) {
       if (token() === undefined) return { isOpen: true };
-      const session = sessionOf(context);
+      const [session] = sessionsOf(context);
       return { isOpen: session !== undefined, csrfToken: session?.csrfToken };
     },
     async login(context, given) {
       const wanted = token();
       if (wanted === undefined) return context.json({ isOpen: true });
       if (!isSameSecret(given, wanted)) return refuse(context);
-      const earlier = sessionOf(context);
-      if (earlier !== undefined) sessions.end(earlier.id);
+      for (const earlier of sessionsOf(context)) sessions.end(earlier.id);
+      connections.release(context.env.incoming?.socket);
       const { id, csrfToken } = sessions.begin();
       const isSecure = isOverTls(context);
       const attributes = { httpOnly: true, sameSite: "Strict", path: "/", secure: isSecure } as const;
@@ -141,9 +164,9 @@ export function createAccess({ token, trustedProxies, operations, now, clock, lo
       return context.json({ isOpen: true, csrfToken });
     },
     logout(context) {
-      const session = sessionOf(context);
-      if (session !== undefined) {
-        sessions.end(session.id);
+      const own = sessionsOf(context);
+      for (const { id } of own) sessions.end(id);
+      if (own.length > 0) {
         deleteCookie(context, COOKIE);
         deleteCookie(context, COOKIE, { prefix: "host", secure: true });
         record(context, "logout", 0, "SUCCESS");

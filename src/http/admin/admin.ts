@@ -14,7 +14,7 @@ export interface AdminOptions {
    */
   readonly allowedHosts: () => ReadonlySet<string> | undefined;
   /** Refuses whoever may not use the metrics and the API. */
-  readonly access: MiddlewareHandler<ApiEnv>;
+  readonly access: Record<"guard" | "recognize", MiddlewareHandler<ApiEnv>>;
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
   /** Undefined if it was not built. */
@@ -51,6 +51,9 @@ export function adminGuards(
       context.header("X-Content-Type-Options", "nosniff");
       context.header("Cache-Control", "no-store");
       for (const [name, value] of PAGE_HEADERS) context.header(name, value);
+      context.set("isAllowed", () => false);
+      // Nothing reads such a body, and the next request would wait for its end.
+      if (isRead(context) && hasBody(context)) context.header("Connection", "close");
       const host = context.req.header("host") ?? "";
       if (options.allowedHosts()?.has(hostName(host)) === false) {
         return context.json(refusalOf(context, -107, "this port answers only to its own names"), 421);
@@ -61,28 +64,38 @@ export function adminGuards(
       return next();
     },
     async reads(context, next) {
-      if (context.req.method === "GET" || context.req.method === "HEAD") return next();
+      if (isRead(context)) return next();
       context.header("Allow", "GET, HEAD");
       return context.json(refusalOf(context, -103, "only GET and HEAD are served here"), 405);
     },
   };
 }
 
-/** A page may link to the console, but neither make calls nor show its images: a GET may fetch from an origin. */
+export function isRead({ req }: Context<ApiEnv>): boolean {
+  return req.method === "GET" || req.method === "HEAD";
+}
+
+function hasBody({ req }: Context<ApiEnv>): boolean {
+  return req.header("content-length") !== undefined || req.header("transfer-encoding") !== undefined;
+}
+
+/** A page of another port or site may link to the console, but not call the API: a GET may fetch from an origin. */
 function isOfOtherSite({ req }: Context<ApiEnv>, host: string): boolean {
   const origin = req.header("origin");
   if (origin !== undefined && origin.replace(/^https?:\/\//, "").toLowerCase() !== host.toLowerCase()) return true;
-  return req.header("sec-fetch-site") === "cross-site" && req.header("sec-fetch-mode") !== "navigate";
+  if (["same-origin", "none", undefined].includes(req.header("sec-fetch-site"))) return false;
+  return req.header("sec-fetch-mode") !== "navigate" || req.path.startsWith("/api/");
 }
 
 export function refusalOf(context: Context<ApiEnv>, code: number, message: string): object {
   return { code, message, requestId: context.get("requestId") };
 }
 
-/** The answer to a request whose Host or target is no valid URL. */
+/** The answer to a request whose Host or target is no valid URL. Nothing reads its body. */
 export function unreadable(requestId: string): Response {
-  const headers = { "X-Request-Id": requestId, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" };
-  return Response.json({ code: -103, message: "the request is not valid", requestId }, { status: 400, headers });
+  const headers = { "X-Request-Id": requestId, "X-Content-Type-Options": "nosniff", Connection: "close" };
+  const body = { code: -103, message: "the request is not valid", requestId };
+  return Response.json(body, { status: 400, headers: { ...headers, "Cache-Control": "no-store" } });
 }
 
 /** `[::1]:8081` → `::1`, `localhost:8081` → `localhost`. */

@@ -16,8 +16,10 @@ export interface LiveParts {
 export interface Live {
   /** The pages that are open. */
   readonly listeners: number;
-  /** A stream that ends after this many events. Throws overloaded if too many are open. */
-  open(events: number): ReadableStream<Uint8Array>;
+  /**
+   * A stream that ends after this many events, or once `isAllowed` is false. Throws overloaded if too many are open.
+   */
+  open(events: number, isAllowed?: () => boolean): ReadableStream<Uint8Array>;
 }
 
 const MAX_LISTENERS = 20;
@@ -28,6 +30,7 @@ const MAX_ORIGINS = 50;
 /** An open stream. */
 interface Listener {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  readonly isAllowed: () => boolean;
   /** Events until its end. */
   left: number;
 }
@@ -46,7 +49,10 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
     listeners.add(listener);
     timer ??= setInterval(() => {
       const event = eventNow();
-      for (const each of listeners) send(each, event);
+      for (const each of listeners) {
+        if (each.isAllowed()) send(each, event);
+        else end(each);
+      }
     }, everyMs).unref();
   }
 
@@ -76,13 +82,13 @@ export function createLive({ totals, sources, stopping, everyMs = EVERY_MS }: Li
     get listeners() {
       return listeners.size;
     },
-    open(events) {
+    open(events, isAllowed = () => true) {
       if (listeners.size >= MAX_LISTENERS || stopping.aborted)
         throw new HuiyuanError("overloaded", `Cannot open live figures: ${listeners.size} pages have them open`);
       let listener: Listener | undefined;
       return new ReadableStream<Uint8Array>({
         start(controller) {
-          listener = { controller, left: events };
+          listener = { controller, isAllowed, left: events };
           add(listener);
           send(listener, eventNow());
         },

@@ -124,9 +124,12 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     const known = asHuiyuanError(error);
     const row = errorRow(known.code);
     const requestId = context.get("requestId");
+    const status = known.answerStatus ?? row.status;
+    // Nothing reads the rest of the body.
+    if (status === 408 || status === 413) context.header("Connection", "close");
     if (row.status === 500) log.error({ err: known, requestId }, "an admin request failed");
     // The error table has statuses that the type of Hono lacks.
-    return context.json(problemOf(known, requestId), (known.answerStatus ?? row.status) as ContentfulStatusCode);
+    return context.json(problemOf(known, requestId), status as ContentfulStatusCode);
   });
   return api;
 }

@@ -58,7 +58,9 @@ export function createCalls(api: Hono<ApiEnv>): Calls {
     post(path, { summary, fields, answer }, handle) {
       const input = z.object(fields);
       list.push({ method: "post", path, summary, input, answer });
-      api.post(path, async (context) => handle(context, await readBody(context.req, input)));
+      api.post(path, async (context) =>
+        handle(context, await readBody(context.req, input, context.get("isAllowed")?.())),
+      );
     },
     list,
   };
@@ -72,6 +74,8 @@ export interface ApiEnv {
     readonly requestId: string;
     /** The address of the caller; undefined if a command calls the API inside its own process. */
     readonly client?: string;
+    /** Whether the request has a session or token that is still good. Undefined as `client`. */
+    readonly isAllowed?: () => boolean;
     /** Adds an entry to the operation log; undefined before the routes of the API. */
     readonly record?: (operation: Operation) => void;
   };

@@ -3,23 +3,36 @@
 // The schemas of the fields also describe the input in openapi.ts.
 import type { HonoRequest } from "hono";
 import * as z from "zod";
+import { withTimeout } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 
 /** The unparsed fields of one call. */
 type Input = Readonly<Record<string, unknown>>;
 
 const MAX_BODY_BYTES = 1_048_576;
+const BODY_MS = 600_000; // The server's own time limit for a request.
+/** Anybody may send a login, so a flood of them must be cheap. */
+const LOGIN_BODY_BYTES = 4_096;
+const LOGIN_BODY_MS = 10_000;
 
-/** Parses the JSON object in a request body. Throws request_invalid, with status 413 or 415 if these say more. */
+/**
+ * Parses the JSON object in a request body. `isAllowed`: false for a caller without a session or token. Throws
+ * request_timeout, and request_invalid, with status 413 or 415 if these say more.
+ */
 export async function readBody<Schema extends z.ZodObject>(
   request: HonoRequest,
   schema: Schema,
+  isAllowed = true,
 ): Promise<z.output<Schema>> {
   const type = request.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
   // Protects against CSRF: a page of another site cannot send this type without a preflight.
   if (type !== "application/json")
     throw invalid("the body must be JSON, with Content-Type: application/json", { answerStatus: 415 });
-  return readFields(await readObject(request.raw.body), schema);
+  const [maxBytes, milliseconds] = isAllowed ? [MAX_BODY_BYTES, BODY_MS] : [LOGIN_BODY_BYTES, LOGIN_BODY_MS];
+  if (Number(request.header("content-length") ?? 0) > maxBytes) throw tooLong(maxBytes);
+  const late = `the body did not arrive within ${milliseconds / 1_000} s`;
+  const object = withTimeout(milliseconds, readObject(request.raw.body, maxBytes), late, "request_timeout");
+  return readFields(await object, schema);
 }
 
 /** Parses the parameters of a query, whose numbers and flags are texts. Throws request_invalid. */
@@ -85,8 +98,8 @@ function shown(name: string): string {
   return JSON.stringify(name.slice(0, 40)).slice(1, -1);
 }
 
-async function readObject(body: ReadableStream<Uint8Array> | null): Promise<Input> {
-  const bytes = await collect(body).catch((error: unknown) => {
+async function readObject(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<Input> {
+  const bytes = await collect(body, maxBytes).catch((error: unknown) => {
     // Errors of the stream itself: the caller disconnected, or broke its framing.
     throw error instanceof HuiyuanError ? error : invalid("the body is incomplete");
   });
@@ -101,13 +114,17 @@ async function readObject(body: ReadableStream<Uint8Array> | null): Promise<Inpu
   return value as Input; // An object, by the check above.
 }
 
-async function collect(body: ReadableStream<Uint8Array> | null): Promise<Buffer> {
+function tooLong(maxBytes: number): HuiyuanError {
+  return invalid(`the body has more than ${maxBytes} bytes`, { answerStatus: 413 });
+}
+
+async function collect(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let size = 0;
   // A throw out of the loop cancels the body.
   for await (const part of body ?? []) {
     size += part.byteLength;
-    if (size > MAX_BODY_BYTES) throw invalid(`the body has more than ${MAX_BODY_BYTES} bytes`, { answerStatus: 413 });
+    if (size > maxBytes) throw tooLong(maxBytes);
     parts.push(part);
   }
   return Buffer.concat(parts);

@@ -28,7 +28,9 @@ export function createLingeringCloses(): LingeringCloses {
       return left > 0;
     },
     end(socket) {
-      if (ending.has(socket) || socket.destroyed) return;
+      // After a failed write the socket is about to be destroyed. Its end() would do nothing, so pipelining.ts would
+      // pause it after each resume, and each pause would begin a timer, for ever.
+      if (ending.has(socket) || socket.destroyed || socket.errored) return;
       ending.add(socket);
       left += 1;
       socket.once("close", () => {

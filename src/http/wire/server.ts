@@ -16,6 +16,8 @@ export interface ServerOptions {
   readonly host: string;
   readonly port: number;
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Called for each new connection; it may close any. */
+  readonly opened?: (socket: Socket) => void;
   /** Reads connections before node's server and may answer requests, in the same way as `listener`. */
   readonly accept?: (parts: AcceptorParts) => Acceptor;
   readonly nextRequestId: () => string;
@@ -202,6 +204,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   server.on("connection", (socket: Socket) => {
     // Node caches the address on first access; after the client has left it could not be logged.
     void socket.remoteAddress;
+    options.opened?.(socket);
     if (acceptor === undefined) adopt(socket, headMs);
     else acceptor.accept(socket);
   });

@@ -119,12 +119,21 @@ export function sourceOf({ config, fromOrigin }: JobRequest): string {
 }
 
 const SECRET = /key$|secretid$/i;
+/** A shorter key is left in the text: too many of its words would have to be hidden. */
+const MIN_SECRET_CHARACTERS = 4;
 const URLS = /\b[a-z][a-z\d+.-]*:\/\/[^\s"'<>]+/gi;
 
-/** Removes the keys of the config, and the secrets and queries of URLs. `redactUrl`: as in MigrationJobsOptions. */
+/**
+ * Removes the keys of the config, if they are not too short, and the secrets and queries of URLs. `redactUrl`: see
+ * MigrationJobsOptions.
+ */
 export function withoutSecrets(text: string, { config }: JobRequest, redactUrl: (url: string) => string): string {
   const secrets = Object.entries(config).flatMap(([name, value]) => (SECRET.test(name) ? [String(value)] : []));
-  const known = secrets.filter((secret) => secret !== "").reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
+  const known = secrets
+    .filter((secret) => secret.length >= MIN_SECRET_CHARACTERS)
+    // The longest first: another one may be a part of it.
+    .toSorted((one, other) => other.length - one.length)
+    .reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
   return known.replace(URLS, (url) => redactUrl(url).replace(/\?.*/, "?…"));
 }
 

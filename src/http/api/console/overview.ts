@@ -27,7 +27,7 @@ export function addOverviewCalls(calls: Calls, { live, overview }: OverviewParts
       answer: { event: liveFigures },
     },
     (context, { events }) =>
-      context.body(live.open(events), 200, {
+      context.body(live.open(events, context.get("isAllowed")), 200, {
         "Content-Type": "text/event-stream; charset=utf-8",
         // nginx would collect the events otherwise.
         "X-Accel-Buffering": "no",

@@ -24,7 +24,7 @@ writeFileSync(join(folder, "files.json"), JSON.stringify(list));
 const server = await startServer({
   ...{ host: "127.0.0.1", port: 0, nextRequestId: () => "id" },
   listener: createAdminApp({
-    access: (_, next) => next(),
+    access: { guard: (_, next) => next(), recognize: (_, next) => next() },
     allowedHosts: () => undefined,
     console: openConsole(pathToFileURL(`${folder}/`)),
     readiness: async () => ({ isReady: true, notes: [] }),

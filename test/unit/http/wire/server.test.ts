@@ -1,10 +1,12 @@
 // The listening socket itself. Responses are tested with the whole program.
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createFastPath } from "../../../../src/http/wire/fast-path/fast-path.ts";
+import { createLingeringCloses } from "../../../../src/http/wire/lingering-close.ts";
+import { createPipelining } from "../../../../src/http/wire/pipelining.ts";
 import { startServer } from "../../../../src/http/wire/server.ts";
 import { type FastPathLab, startFastPathLab } from "../../../helpers/fast-path-lab.ts";
 import { within } from "../../../helpers/program.ts";
@@ -268,4 +270,28 @@ describe.each([
       /^HTTP\/1\.1 200 OK\r\n(?:(?!Connection: keep-alive).)*Connection: close\r\n(?:(?!HTTP).)*ok$/s,
     );
   });
+});
+
+test("end() leaves a connection to node whose response could not be written", async () => {
+  const listener = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const accepted = once(listener, "connection");
+  const client = connect((listener.address() as AddressInfo).port, "127.0.0.1");
+  const [socket] = (await accepted) as [Socket];
+  socket.on("error", () => undefined); // `close` follows
+  let resumed = 0;
+  socket.on("resume", () => {
+    resumed += 1;
+  });
+  client.resetAndDestroy();
+  await once(client, "close");
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  createPipelining(socket).refuse(() => {
+    socket.write("a response");
+    expect(socket.errored).not.toBeNull();
+    createLingeringCloses().end(socket);
+  });
+  await closed;
+  listener.close();
+  expect(resumed).toBe(0);
 });

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { withoutSecrets } from "../../../../src/migrate/jobs/job-files.ts";
 import { createMigrationJobs, type MigrationJobs } from "../../../../src/migrate/jobs/jobs.ts";
 import { jobFolder } from "../../../../src/migrate/journal/job-folder.ts";
 
@@ -52,4 +53,15 @@ test("remove() and start() refuse a job on which a command runs", async () => {
   expect(jobs.list()).toHaveLength(1);
   unlock?.();
   expect(jobs.remove("photos")).toEqual({ removed: "photos" });
+});
+
+test.each([
+  [["a"], "a failure at a.jpg", "a failure at a.jpg"],
+  [["key"], "key key", "key key"],
+  [["abcd"], "abcd abc", "… abc"],
+  [["", "AKID"], "the key AKID", "the key …"],
+  [["AKID", "AKIDAKID-2"], "AKIDAKID-2 AKID", "… …"],
+])("withoutSecrets() hides secrets of 4 characters or more, longer ones first: %j", (secrets, text, hidden) => {
+  const config = Object.fromEntries(secrets.map((secret, index) => [`${index}.secretKey`, secret]));
+  expect(withoutSecrets(text, { ...REQUEST, overwrite: "never", config }, (url) => url)).toBe(hidden);
 });
