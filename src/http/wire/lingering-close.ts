@@ -55,8 +55,8 @@ function discardInput(socket: Socket): void {
     if (bytes > MAX_UNREAD_BYTES || performance.now() > until) socket.destroy();
     else quiet?.refresh();
   });
-  // A request with an unread body pauses the socket if the parser is still in the middle of a read. It is resumed later,
-  // because node and pipelining.ts may pause a socket that resumes: in one turn, that would never end.
+  // A request with an unread body pauses the socket if the parser is still in the middle of a read. The resume is in a
+  // later turn: node and pipelining.ts may pause a socket that resumes, and one turn would never end.
   socket.on("pause", () => setTimeout(() => socket.resume(), RESUME_MS).unref());
   socket.resume();
   // If node's parser has paused the handle, resume() alone does not start a read.

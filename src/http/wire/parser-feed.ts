@@ -152,7 +152,7 @@ export function createParserFeed(
 
 type WithParser = Socket & { readonly parser?: { execute(bytes: Buffer): number | Error } };
 
-/** After a request with Upgrade that is passed over, node's parser hides faults of later input: it only stops reading. */
+/** Reports faults of input behind an ignored Upgrade. Node's parser hides them: it only stops reading. */
 export function reportFaults({ parser }: WithParser): void {
   if (!parser) return;
   const { execute } = Object.getPrototypeOf(parser) as typeof parser;

@@ -1,4 +1,4 @@
-// Decides which requests are refused before a listener sees them, and which end their connection. Writes refusals. Pure.
+// Decides which requests are refused before a listener sees them, and which end their connection. Writes refusals.
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { type ErrorCode, errorRow, HuiyuanError } from "../../core/errors.ts";
 import { errorAnswer } from "../response/error-answer.ts";
@@ -44,7 +44,7 @@ export function isForeignCoding({ headers, httpVersion }: IncomingMessage): bool
   return coding !== undefined && (httpVersion !== "1.1" || !CHUNKED.test(coding));
 }
 
-/** Of `Connection: keep-alive, close` in HTTP/1.0 node's parser sees the first word only; `close` wins (RFC 9112 §9.3). */
+/** Whether `Connection` has `close`, which wins (RFC 9112 §9.3). Node's parser sees only the first word in HTTP/1.0. */
 export function asksToClose({ headers: { connection } }: IncomingMessage): boolean {
   return connection !== undefined && /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(connection);
 }
