@@ -1,6 +1,5 @@
 // The folder of a backup: one folder for each generation, which holds what a data folder holds. Generations share files
 // by hard links. This file names, finds, publishes and removes generations; it does not fill them.
-import type { Dirent } from "node:fs";
 import { chmod, mkdir, opendir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { syncDirectory } from "../bucket/fs/packs/blob-folder.ts";
@@ -53,7 +52,7 @@ export async function generationNames(dir: string): Promise<readonly string[]> {
   }
 }
 
-/** Throws request_invalid if it is no generation, of a newer format, or has another thing than plain files. */
+/** Throws request_invalid if it is no generation, has a newer format, or holds a link, pipe, socket or device. */
 export async function readGeneration(dir: string, name: string): Promise<Generation> {
   const path = join(dir, name);
   const fail = (found: string, cause?: unknown): never => {
@@ -83,17 +82,14 @@ function isManifest(value: unknown): value is Manifest {
   return Object.entries(packs).every(([pack, end]) => /^\d+$/.test(pack) && Number.isSafeInteger(end) && end >= 0);
 }
 
+/** Throws request_invalid for all but files and folders, unopened: a link leads elsewhere, a pipe hangs. */
 async function refuseSpecialFiles(folder: string): Promise<void> {
-  for await (const entry of plainEntries(folder))
-    if (entry.isDirectory()) await refuseSpecialFiles(join(folder, entry.name));
-}
-
-/** Lists files and folders. Throws request_invalid for all else, unopened: a link leads elsewhere, a pipe hangs. */
-export async function* plainEntries(folder: string): AsyncGenerator<Dirent> {
   for await (const entry of await opendir(folder)) {
-    const found = `Cannot use the backup: "${join(folder, entry.name)}" is no plain file; move the backup away`;
-    if (!entry.isFile() && !entry.isDirectory()) throw new HuiyuanError("request_invalid", found);
-    yield entry;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await refuseSpecialFiles(path);
+    if (entry.isDirectory() || entry.isFile()) continue;
+    const found = `Cannot use the backup: "${path}" is no plain file; move the backup away`;
+    throw new HuiyuanError("request_invalid", found);
   }
 }
 

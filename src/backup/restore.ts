@@ -1,6 +1,6 @@
 // Copies a generation of a backup into an empty data folder and verifies it.
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, opendir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { openInventory } from "../bucket/fs/catalogue/inventory.ts";
 import { SCHEMA_VERSION } from "../bucket/fs/catalogue/schema.ts";
@@ -9,7 +9,7 @@ import { LOCKS, lockData, UNFINISHED_RESTORE } from "../bucket/fs/lock.ts";
 import { syncDirectory } from "../bucket/fs/packs/blob-folder.ts";
 import { storeFailure } from "../core/disk-failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import { type Generation, generationNames, MANIFEST, plainEntries, readGeneration, SETTINGS } from "./generations.ts";
+import { type Generation, generationNames, MANIFEST, readGeneration, SETTINGS } from "./generations.ts";
 import { unlessMissing } from "./placing.ts";
 import { countStep, type OnProgress } from "./progress.ts";
 import { verifyBlobs } from "./verify.ts";
@@ -72,7 +72,7 @@ export async function restoreBackup({ dir, data, ...options }: RestoreOptions): 
   }
 }
 
-/** Throws request_invalid and store_failed; names the newest whole one if the wanted one is not whole. */
+/** Throws request_invalid and store_failed. If the generation is damaged, the message names the newest whole one. */
 async function findGeneration(dir: string, wanted: string | undefined) {
   const names = await generationNames(dir).catch((error: unknown) => {
     throw storeFailure(error, `restore from "${dir}"`);
@@ -95,7 +95,7 @@ async function findGeneration(dir: string, wanted: string | undefined) {
   throw new HuiyuanError("request_invalid", `Cannot restore from "${dir}": ${found}`);
 }
 
-/** All of it but the bytes of images is whole. */
+/** Checks all but the bytes of images. Throws as readGeneration(), refuseNewer() and Inventory.check(). */
 async function openGeneration(dir: string, name: string) {
   const generation = await readGeneration(dir, name);
   const inventory = openInventory(join(generation.path, "catalogue.db"));
@@ -111,7 +111,7 @@ async function openGeneration(dir: string, name: string) {
 
 async function newestWhole(dir: string, names: readonly string[]): Promise<string | undefined> {
   for (const name of names.toReversed()) {
-    const found = await openGeneration(dir, name).catch(() => undefined); // Its damage is not the one to be reported.
+    const found = await openGeneration(dir, name).catch(() => undefined); // Only the wanted one's damage is reported.
     found?.inventory.close();
     if (found !== undefined) return name;
   }
@@ -155,7 +155,7 @@ async function copyFolder(
   signal: AbortSignal,
 ): Promise<void> {
   await mkdir(to, { recursive: true });
-  for await (const entry of plainEntries(from)) {
+  for await (const entry of await opendir(from)) {
     signal.throwIfAborted();
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
     if (entry.isDirectory()) await copyFolder(source, target, onBytes, signal);
