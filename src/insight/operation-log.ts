@@ -125,19 +125,10 @@ export const OPERATIONS_PLAN = {
         (reported_at, at, bucket, operation, fileid, url, client, user_agent, code, is_failed, message, bytes, request_id)
       VALUES (@reportedAt, @at, @bucket, @operation, @fileid, @url, @client, @userAgent, @code, @isFailed, @message, @bytes,
         @requestId)`,
-    ...{
-      allAscending: select("all", "ASC"),
-      allDescending: select("all", "DESC"),
-    },
-    ...{
-      byOperationAscending: select("byOperation", "ASC"),
-      byOperationDescending: select("byOperation", "DESC"),
-    },
-    ...{
-      byFileidAscending: select("byFileid", "ASC"),
-      byFileidDescending: select("byFileid", "DESC"),
-    },
-    // Not `INSERT` first: a log without entries gets no file for it.
+    ...{ allAscending: select("all", "ASC"), allDescending: select("all", "DESC") },
+    ...{ byOperationAscending: select("byOperation", "ASC"), byOperationDescending: select("byOperation", "DESC") },
+    ...{ byFileidAscending: select("byFileid", "ASC"), byFileidDescending: select("byFileid", "DESC") },
+    // Begins with WITH, because the ledger creates its file for a statement that begins with INSERT.
     addDay: `WITH today (day) AS (SELECT ${dayOf("@now")}) INSERT INTO days
       SELECT day, seq + 1, seq FROM today, sqlite_sequence WHERE name = 'operations' ON CONFLICT DO NOTHING`,
     removeOld: `DELETE FROM operations WHERE id IN
