@@ -105,11 +105,13 @@ async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const admin = remote?.send ?? server;
   const { allowPrivate, confined } = flags;
   const folder = folderOf(flags);
-  // The folder of a job has the list of its request.
+  // The list of a job's request lies in the job's own folder.
   const folders = confined ? [...(settings?.server.migrationFolders ?? []), folder.dir] : undefined;
   const parts = { ...config.tool, ...{ concurrency, allowPrivate, folders, log, server } };
   const source = openSource(config.source, parts, settings);
-  const place = bucketId && { "--settings or --admin": `${bucketId} in ${settings?.data ?? flags.admin}` };
+  const place = bucketId && {
+    [settings ? "--settings" : "--admin"]: `${bucketId} in ${settings?.data ?? flags.admin}`,
+  };
   const { host = "", list = "", sitemap = "" } = given ?? {};
   const origins = given && { "--from-origin": host, "--list": list, "--sitemap": sitemap };
   const identity = { ...config.identity, ...place, ...origins };
