@@ -20,12 +20,9 @@ import { syncDirectory, unlinkIfThere } from "./blob-folder.ts";
 
 /** Path of a pack. Throws store_corrupt if `pack` is no whole number: a column of a catalogue may have anything. */
 export function packPath(dataDir: string, pack: number): string {
-  if (!Number.isSafeInteger(pack))
-    throw new HuiyuanError(
-      "store_corrupt",
-      `Cannot name a pack's file: found ${JSON.stringify(pack)}, wanted a number`,
-    );
-  return `${dataDir}/packs/${pack}`;
+  if (Number.isSafeInteger(pack)) return `${dataDir}/packs/${pack}`;
+  const found = `found ${JSON.stringify(pack)}, wanted a number`;
+  throw new HuiyuanError("store_corrupt", `Cannot name a pack's file: ${found}`);
 }
 
 /** The pack numbers among the names of the folder. */
