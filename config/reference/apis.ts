@@ -19,7 +19,7 @@ The admin port serves this page as OpenAPI: \`/api/v1/openapi.json\`.
 - If \`server.adminToken\` is set, send \`Authorization: Bearer <adminToken>\`. A browser logs in with \`POST /api/v1/session\`:
   it then has a cookie, and sends \`X-CSRF-Token\` with each call that is no GET. Without both the answer is 401, without the CSRF token 403.
 - After five wrong tokens in a row the next ones get 429 with \`Retry-After\`. The right token and sessions always pass.
-- A \`GET\` takes its input as a query, a \`POST\` as a JSON body with \`Content-Type: application/json\`. It has at most 1 MiB, the one of a login 4 KiB.
+- A \`GET\` takes its input as a query, a \`POST\` as a JSON body of at most 1 MiB (a login: 4 KiB) with \`Content-Type: application/json\`.
 - A \`PUT\` takes its input as a query, and the bytes of an object as its body.
 - Success is 200. Failure is another status, such as 400, 401 or 503, with \`{ "code": …, "message": …, "requestId": … }\`.
 - \`code\` is the \`X-ErrNo\` of [Errors](errors.md). After a failure nothing was changed.
