@@ -6,12 +6,12 @@ import { clientOfAddress } from "../request/client-address.ts";
 export interface ConnectionLimit {
   /** Counts a new connection; beyond MAX_CONNECTIONS it closes the oldest one of the busiest address. */
   open(socket: Socket): void;
-  /** A request on the connection had a session or the token: it counts no more. */
+  /** Stops counting the connection, because a request on it had a session or the token. */
   release(socket: Socket | undefined): void;
 }
 
 const MAX_CONNECTIONS = 256;
-/** The connections of one browser. An address with no more of them is not busier than one with a single connection. */
+/** The connections of one browser. Addresses with up to this many of them count as equally busy. */
 const BROWSER_CONNECTIONS = 6;
 
 export function createConnectionLimit(): ConnectionLimit {

@@ -29,7 +29,7 @@ export interface OverviewSources {
   readonly readiness: () => Promise<Readiness>;
   readonly notes: () => OperatorNotes;
   readonly series: () => Promise<Series>;
-  /** Throws if the journal of one cannot be read. */
+  /** Throws if a journal cannot be read. */
   readonly migrations: () => readonly MigrationJob[];
 }
 

@@ -1,4 +1,4 @@
-// Finds the rows of a journal that other filters would name otherwise.
+// Finds the rows of a journal whose objects have another name under the filters of this run.
 import type { Sqlite } from "../../core/sqlite.ts";
 import { FAILED } from "./database.ts";
 

@@ -7,8 +7,8 @@ import { HuiyuanError } from "../../core/errors.ts";
 export type Folders = readonly string[] | undefined;
 
 /**
- * Throws request_invalid if the path leads out of the folders, or nowhere: its existence is not told. `descriptor`: the
- * file that was opened by this path, which counts although the path may lead elsewhere by now (Linux only).
+ * Throws request_invalid if the path leads out of the folders, or nowhere: the error is the same. `descriptor`: of the
+ * file that was opened by this path. It is checked instead, because the path may lead elsewhere by now (Linux only).
  */
 export function assertBelow(path: string | Buffer, folders: Folders, descriptor?: number): void {
   if (folders === undefined) return;

@@ -35,7 +35,7 @@ export async function compareObject(
   const there = await target.look(job.fileid, signal);
   if (!job.isListed) return found(there.state === "object" ? "gone" : "absentOnBoth");
   if (there.state === "deleted") return found("deleted");
-  // The next start retries a failed copy, whose cause says more.
+  // The cause of the failed copy says more than "missing", and the next start retries it.
   if (there.state !== "object") return job.hasFailed ? found("failed", job.log) : found("missing");
   if (!isHashed && (job.size === undefined || job.size === there.size)) return found("equal");
   if (target.readSha256 === undefined && (there.sha256 ?? there.md5) === undefined)

@@ -49,7 +49,7 @@ export interface StoredChanges {
 }
 
 export interface StoredHooks {
-  /** Called if a change removes, purges or refuses the last version with its bytes, before it ends; never rejects. */
+  /** Called before a change ends that removes, purges or refuses the last version with these bytes; never rejects. */
   readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
 }
 

@@ -34,7 +34,7 @@ export interface OriginRecord {
 export interface Outcomes {
   readonly requests: number;
   readonly failed: number;
-  /** False: all of them failed; without any, the last one before. Undefined: there was none yet. */
+  /** Whether any succeeded. If there were none, whether the last earlier one did; undefined if there was none. */
   readonly isAnswering: boolean | undefined;
 }
 
