@@ -13,7 +13,7 @@ export interface AdminOptions {
    * a token protects it.
    */
   readonly allowedHosts: () => ReadonlySet<string> | undefined;
-  /** Refuses whoever may not use the metrics and the API. */
+  /** `recognize` counts sessions on any path; `guard` refuses calls and metrics without a session or the token. */
   readonly access: Record<"guard" | "recognize", MiddlewareHandler<ApiEnv>>;
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
