@@ -1,7 +1,8 @@
 // Finds what needs an operator now: the judgements of config/monitoring/alerts.yaml on this server's series, for the
 // console. Each rule has the name, severity and limit of its alert. It sends no alerts: Prometheus does.
+import type { OriginReport } from "../../origin/guard/guarded.ts";
 import type { Attention } from "../api/openapi/console-answers.ts";
-import type { MetricSources, MetricValue } from "./metric-values.ts";
+import type { MetricValue } from "./metric-values.ts";
 
 /** The limits of the alert rules; a test compares the two. */
 export const ALERT_LIMITS = {
@@ -23,7 +24,7 @@ export interface Series {
   now(name: string, labels?: Readonly<Record<string, string>>): number | undefined;
   /** The increase of a counter in the last minutes, of the series whose labels fit. */
   increase(name: string, minutes: number, fits?: (labels: MetricValue["labels"]) => boolean): number;
-  readonly origins: ReturnType<MetricSources["origins"]>;
+  readonly origins: readonly OriginReport[];
   /** Unix seconds. */
   readonly time: number;
 }

@@ -13,7 +13,7 @@ export interface MetricSources {
   readonly fills: () => number;
   readonly uploads: () => number;
   readonly sliceUploads: () => number;
-  readonly origins: () => readonly OriginReport[];
+  readonly origins: () => Iterable<OriginReport>;
   /** Undefined if it cannot be read. */
   readonly outboxCounts: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
   /** Unix milliseconds of the last event of each kind. */

@@ -1,5 +1,6 @@
 // Reads the series that attention.ts judges, and remembers those of the last hour by the minute, as increase() of
 // Prometheus does.
+import { collect } from "../../async/pauses.ts";
 import type { OriginReport } from "../../origin/guard/guarded.ts";
 import type { Series } from "./attention.ts";
 import type { MetricValue } from "./metric-values.ts";
@@ -12,7 +13,7 @@ export interface SeriesHistory {
 export interface SeriesParts {
   /** The values of a series with this whole name. */
   readonly valuesOf: (name: string) => Promise<readonly MetricValue[]>;
-  readonly origins: () => readonly OriginReport[];
+  readonly origins: () => Iterable<OriginReport>;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Milliseconds; a minute unless a test says otherwise. */
@@ -54,7 +55,7 @@ export function createSeriesHistory({ valuesOf, origins, now, minuteMs = 60_000 
             ?.value,
         increase: (name, minutes, fits = () => true) =>
           sum(values, name, fits) - sum(history.at(-minutes) ?? history[0], name, fits),
-        origins: origins(),
+        origins: await collect(origins(), (origin) => origin),
         time: now() / 1_000,
       };
     },
