@@ -92,8 +92,8 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
     let downloadPort = settings.server.port;
     // Public URLs have the bound port, because another port in reloaded settings waits for a restart.
     const place = () => {
-      const { publicScheme, publicPort } = settings.server;
-      return { publicScheme, publicPort, port: downloadPort };
+      const { publicScheme, publicPort, trustedProxies } = settings.server;
+      return { publicScheme, publicPort, trustedProxies, port: downloadPort };
     };
     const sites = () => registry.sites;
     const healthPath = () => settings.server.healthPath;
@@ -103,8 +103,7 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       restApi: { ...service.restApi, place },
       called(call) {
         metrics.called(call);
-        const about = { place: place(), trustedProxies: settings.server.trustedProxies };
-        noteCall(call, about, service.accounts, Date.now());
+        noteCall(call, place(), service.accounts, Date.now());
         logCall(call, settings.server, log);
       },
     });
