@@ -186,6 +186,7 @@ export async function openService({
         uploads: () => restApi.uploads.running,
         sliceUploads: () => restApi.slices.running,
         origins: sites.originReport,
+        keyBudgets: sites.keyBudgets,
         // A failing ledger is logged by the code that writes to it.
         outboxCounts: () => accounts.outbox.counts().catch(() => undefined),
         renders: () => ({ running: renderer.running, waiting: renderer.waiting }),

@@ -80,6 +80,8 @@ export interface SiteRegistry {
   originReport(): Iterable<OriginReport>;
   /** As in OriginRegistry. */
   originBudget(id: string): Budget | undefined;
+  /** The bounds on keys with a query. */
+  keyBudgets(): readonly KeyBudget[];
   /** Resolves when no fetch runs or waits. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -204,6 +206,7 @@ export async function createSiteRegistry(settings: Settings, parts: SiteParts): 
     buckets: () => inForce.buckets,
     originReport: origins.report,
     originBudget: origins.budget,
+    keyBudgets: budgets.values,
     async idle() {
       await Promise.all([...mirrors.values(), ...retiring].map((mirror) => mirror.idle()));
     },

@@ -1,5 +1,5 @@
 // The Prometheus series. Frequent events are counted in plain numbers, which a scrape reads. Label values are few and
-// fixed: outcomes, tiers, error codes and the origins of the settings; never keys, clients or requested hosts.
+// fixed: outcomes, tiers, error codes, origins of the settings, buckets near maxKeys; never keys, clients or hosts.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { collect, createPauses } from "../../async/pauses.ts";
@@ -163,6 +163,11 @@ export function createMetrics(): Metrics {
     "Seconds until a paused origin gets requests (Retry-After)",
     ({ pausedMs }) => pausedMs / 1_000,
   );
+  const sharesHelp = "Part of maxKeys that keys with a query use, of each bucket beyond one half";
+  readAll("max_keys_used_ratio", sharesHelp, ["bucket"], (from) => {
+    const shares = from.keyBudgets().map((budget) => [{ bucket: budget.bucketId }, budget.share()] as const);
+    return shares.filter(([, share]) => share > 0.5).sort(([, one], [, other]) => one - other);
+  });
   const renderSeconds = histogram(
     "render_seconds",
     "Seconds of a render, from its start to its end",

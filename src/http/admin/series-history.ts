@@ -26,6 +26,7 @@ const COUNTED = ["requests_total", "errors_total", "client_limited_total", "not_
 const READ = [
   ...["process_resident_memory_bytes", "process_start_time_seconds", "storing_depth", "storing_age_seconds"],
   ...["disk_free_bytes", "disk_min_free_bytes", "damaged_objects", "backup_timestamp_seconds", "notices_owed"],
+  "max_keys_used_ratio",
 ];
 const MINUTES = 60;
 
@@ -53,6 +54,7 @@ export function createSeriesHistory({ valuesOf, origins, now, minuteMs = 60_000 
         now: (name, labels = {}) =>
           values.get(name)?.find((each) => Object.entries(labels).every(([key, value]) => each.labels[key] === value))
             ?.value,
+        all: (name) => values.get(name) ?? [],
         increase: (name, minutes, fits = () => true) =>
           sum(values, name, fits) - sum(history.at(-minutes) ?? history[0], name, fits),
         origins: await collect(origins(), (origin) => origin),
